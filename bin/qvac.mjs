@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+// Plain JavaScript that any Node >= 18 can read: finds a Node new enough for the program and hands over to it.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const main = new URL('../dist/main.js', import.meta.url);
+const [major, minor] = process.versions.node.split('.').map(Number);
+
+if (!existsSync(main)) {
+  process.stderr.write('qvac: not built yet\n  type: npm run setup\n');
+  process.exitCode = 3;
+} else if (major > 22 || (major === 22 && minor >= 13)) {
+  await import(main.href);
+} else {
+  const bundled = ['../node_modules/.bin/node', '../../.bin/node'].map((path) => fileURLToPath(new URL(path, import.meta.url))).find((path) => existsSync(path));
+  if (bundled === undefined) {
+    process.stderr.write(`qvac: needs Node 22.13 or newer, this is ${process.versions.node}\n  type: npm run setup (or install a newer Node)\n`);
+    process.exitCode = 3;
+  } else {
+    const child = spawn(bundled, [fileURLToPath(main), ...process.argv.slice(2)], { stdio: 'inherit' });
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+    child.on('exit', (code, signal) => {
+      process.exitCode = code ?? (signal === 'SIGINT' ? 130 : signal === 'SIGTERM' ? 143 : 1);
+    });
+  }
+}

@@ -1,0 +1,46 @@
+// `npm run setup|demo|test|bench` on a fresh clone: installs exact dependencies where needed, builds, then runs the target
+// under the installed Node. Plain JavaScript that Node 20 can read.
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const stampFile = `${root}node_modules/.qvac-setup`;
+const targets = { demo: ['demo/main.ts'], test: ['scripts/test.mjs'], bench: ['bench/main.ts'] };
+
+/** Runs `command` with its output on stderr; ends this process where it fails. */
+async function run(command, args, stdout = 2) {
+  const child = spawn(command, args, { cwd: root, stdio: ['inherit', stdout, 'inherit'] });
+  const forward = (signal) => child.kill(signal);
+  process.on('SIGINT', forward).on('SIGTERM', forward);
+  const code = await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)));
+  });
+  process.off('SIGINT', forward).off('SIGTERM', forward);
+  if (code !== 0) process.exit(code);
+}
+
+/** A Node that loads TypeScript without flags (22.18 or newer): the one that runs now, else the installed one. */
+function modernNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > 22 || (major === 22 && minor >= 18)) return process.execPath;
+  const installed = `${root}node_modules/.bin/node`;
+  if (existsSync(installed)) return installed;
+  process.stderr.write(`setup: needs Node 22.18 or newer on this platform, this is ${process.versions.node}\n`);
+  process.exit(3);
+}
+
+const exactLock = process.platform === 'linux' && process.arch === 'x64';
+const stamp = createHash('sha256').update(readFileSync(`${root}package.json`)).update(readFileSync(`${root}package-lock.json`)).update(process.versions.node).digest('hex');
+if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp) {
+  process.stderr.write('setup: installing dependencies\n');
+  const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
+  await run('npm', exactLock ? ['ci', ...quiet] : ['install', '--no-package-lock', ...quiet]);
+  writeFileSync(stampFile, stamp);
+}
+await run(modernNode(), ['scripts/build.mjs']);
+
+const [target, ...rest] = process.argv.slice(2);
+if (target !== undefined) await run(modernNode(), [...targets[target], ...rest.filter((argument, at) => !(at === 0 && argument === '--'))], 'inherit');

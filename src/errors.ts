@@ -1,0 +1,88 @@
+/** Exit codes of every command, as listed in `qvac --help`. */
+export const exitCodes = {
+  ok: 0,
+  bug: 1,
+  usage: 2,
+  configuration: 3,
+  network: 4,
+  payment: 5,
+  verification: 6,
+  model: 7,
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+/** Machine-readable reason → exit code. A code is part of the interface: `--json` and HTTP show it. */
+const exitCodeOf = {
+  E_BUG: exitCodes.bug,
+  E_USAGE: exitCodes.usage,
+  E_BAD_INPUT: exitCodes.usage,
+  E_MALFORMED_RECEIPT: exitCodes.usage,
+  E_NOT_FOUND: exitCodes.usage,
+  E_CONFIG: exitCodes.configuration,
+  E_KEY: exitCodes.configuration,
+  E_LOCKED: exitCodes.configuration,
+  E_PORT_IN_USE: exitCodes.configuration,
+  E_HOME: exitCodes.configuration,
+  E_NO_PROVIDER: exitCodes.network,
+  E_NETWORK: exitCodes.network,
+  E_BAD_PEER: exitCodes.network,
+  E_NOT_SERVED: exitCodes.network,
+  E_BUSY: exitCodes.network,
+  E_FAILED: exitCodes.network,
+  E_TRUNCATED: exitCodes.network,
+  E_TIMEOUT: exitCodes.network,
+  E_TOO_DEAR: exitCodes.payment,
+  E_LIMIT: exitCodes.payment,
+  E_VERIFICATION_FAILED: exitCodes.verification,
+  E_INCONCLUSIVE: exitCodes.verification,
+  E_MODEL: exitCodes.model,
+  E_NO_MODEL: exitCodes.model,
+  E_ENGINE: exitCodes.model,
+  E_CONTEXT: exitCodes.model,
+  E_INTERRUPTED: exitCodes.interrupted,
+  E_TERMINATED: exitCodes.terminated,
+} as const;
+
+export type ErrorCode = keyof typeof exitCodeOf;
+
+export interface QvacErrorInit {
+  /** What to type or do next, one line. */
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+  /** Facts for `--json` (ids and numbers, never content or keys). */
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/**
+ * A failure with a reason that people and programs can act on: what happened and why in `message` (one line), what to
+ * do next in `hint`, a stable `code`. Anything else that is thrown is a bug.
+ *
+ * ```ts
+ * throw new QvacError('E_NO_PROVIDER', 'nobody offers qwen3-4b here', { hint: 'qvac peers' });
+ * ```
+ */
+export class QvacError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly details: Readonly<Record<string, unknown>> | undefined;
+
+  constructor(code: ErrorCode, message: string, init: QvacErrorInit = {}) {
+    super(message, init.cause === undefined ? undefined : { cause: init.cause });
+    this.name = 'QvacError';
+    this.code = code;
+    this.hint = init.hint;
+    this.details = init.details;
+  }
+
+  get exitCode(): number {
+    return exitCodeOf[this.code];
+  }
+}
+
+/** The `QvacError` in `error`, or `error` wrapped as a bug. */
+export function asQvacError(error: unknown): QvacError {
+  if (error instanceof QvacError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new QvacError('E_BUG', message, { cause: error });
+}

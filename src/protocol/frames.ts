@@ -1,0 +1,44 @@
+import type { Input, SamplerSettings } from './messages.ts';
+
+/** Every frame of sections 3 and 4, `{t: type, …}`. On the wire: `u32 length ‖ cbor(frame)`. */
+export type Frame =
+  | { readonly t: 'offer'; readonly body: Uint8Array; readonly sig: Uint8Array; readonly input: Input }
+  | { readonly t: 'accept'; readonly promptTokens: readonly number[]; readonly inputDigest: Uint8Array }
+  | { readonly t: 'tokens'; readonly i: number; readonly tokens: readonly number[]; readonly text: string }
+  | { readonly t: 'card' | 'quote' | 'head' | 'opening' | 'verdict' | 'cancel'; readonly body: Uint8Array; readonly sig: Uint8Array }
+  | { readonly t: 'ask'; readonly modelId: Uint8Array; readonly requestDigest: Uint8Array; readonly promptTokens: number; readonly maxTokens: number }
+  | RouteFrame
+  | PickedFrame
+  | { readonly t: 'receipt' | 'audit'; readonly receipt: Uint8Array }
+  | { readonly t: 'challenge'; readonly secret: Uint8Array }
+  | { readonly t: 'beat' | 'busy' | 'stop' }
+  | { readonly t: 'error'; readonly code: string; readonly message: string };
+
+/** A person's request to a router (section 4.0). `maxPrice` in lamports, `timeout` in ms. */
+export interface RouteFrame {
+  readonly t: 'route';
+  readonly input: Input;
+  readonly model: string;
+  readonly sampler: SamplerSettings;
+  readonly seed: Uint8Array;
+  readonly commit: Uint8Array;
+  readonly count: number;
+  readonly mode: 'merkle' | 'none';
+  readonly verify: 'sampling' | 'full';
+  readonly maxPrice: number;
+  readonly timeout: number;
+}
+
+/** A router's word on which provider it turned to (section 4.0). */
+export interface PickedFrame {
+  readonly t: 'picked';
+  readonly offer: Uint8Array;
+  readonly offerSig: Uint8Array;
+  readonly quote: Uint8Array | null;
+  readonly quoteSig: Uint8Array | null;
+  readonly card: Uint8Array;
+  readonly cardSig: Uint8Array;
+}
+
+export type FrameType = Frame['t'];
+export type FrameOf<T extends FrameType> = Extract<Frame, { readonly t: T }>;
