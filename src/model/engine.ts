@@ -1,13 +1,6 @@
 import type { AbortOptions, ModelId } from '../lib/types.ts';
+import type { TopLogits } from '../proofs/logits.ts';
 import type { Exec, Input } from '../protocol/messages.ts';
-
-/** The best raw logits after one prefix, before any sampler: parallel arrays, in no promised order. */
-export interface TopLogits {
-  /** Token ids, distinct. At least `min(topK, vocab)` of the largest, and every id that ties with the last of them. */
-  readonly ids: Uint32Array;
-  /** float32 logits of `ids`. */
-  readonly logits: Float32Array;
-}
 
 /** Facts of a model file, read from the file itself. */
 export interface ModelFacts {
