@@ -1,0 +1,31 @@
+// `npm test`: type check, then every test file, two at a time. Arguments name test files to run instead of all.
+import { spawn } from 'node:child_process';
+import { globSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+// One folder for all that the tests leave behind, removed at the end.
+const temporary = mkdtempSync(join(tmpdir(), 'qvac-test-'));
+
+async function run(command, args) {
+  const child = spawn(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, TMPDIR: temporary, NODE_COMPILE_CACHE: undefined } });
+  const forward = (signal) => child.kill(signal);
+  process.on('SIGINT', forward).on('SIGTERM', forward);
+  const code = await new Promise((resolve) => child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143))));
+  process.off('SIGINT', forward).off('SIGTERM', forward);
+  return code;
+}
+
+try {
+  const named = process.argv.slice(2);
+  const files = named.length > 0 ? named : globSync('test/**/*.test.ts', { cwd: root }).sort();
+  if (files.length === 0) throw new Error('no test files');
+  process.exitCode = await run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '--noEmit']);
+  if (process.exitCode === 0) {
+    process.exitCode = await run(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=600000', ...files]);
+  }
+} finally {
+  rmSync(temporary, { recursive: true, force: true });
+}
