@@ -1,0 +1,97 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { QvacError } from '../errors.ts';
+
+/** Owner only, for everything that qvac keeps. */
+export const privateFileMode = 0o600;
+export const privateDirMode = 0o700;
+
+const reasons: Readonly<Record<string, readonly [why: string, hint: string]>> = {
+  ENOSPC: ['the disk is full', 'free some space, or set QVAC_HOME to a folder on another disk'],
+  EDQUOT: ['the disk quota is used up', 'free some space, or set QVAC_HOME to a folder on another disk'],
+  EROFS: ['the file system is read-only', 'set QVAC_HOME to a folder that you can write to'],
+  EACCES: ['permission denied', 'change its owner or mode, or set QVAC_HOME to a folder that you can write to'],
+  EPERM: ['not permitted', 'change its owner or mode, or set QVAC_HOME to a folder that you can write to'],
+  ENOTDIR: ['a part of the path is a file', 'set QVAC_HOME to a folder'],
+  EISDIR: ['it is a folder', 'move it away'],
+  EMFILE: ['too many open files', 'raise the limit: ulimit -n 4096'],
+  ENAMETOOLONG: ['the path is too long', 'set QVAC_HOME to a shorter path'],
+};
+
+/** The code of a system error such as `ENOENT`, or undefined. */
+export function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/**
+ * A failed file operation as one clear line with what to do; `action` reads like "write /home/me/qvac/keys/client.key".
+ * Returns anything that is no system error as it came.
+ */
+export function fileError(error: unknown, action: string): unknown {
+  const code = systemCode(error);
+  if (code === undefined || error instanceof QvacError) return error;
+  const [why, hint] = reasons[code] ?? [code, undefined];
+  return new QvacError('E_HOME', `cannot ${action} (${why})`, { hint, cause: error });
+}
+
+/** Makes the folder and those above it, readable by the owner alone. @throws QvacError E_HOME */
+export async function ensureDir(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: privateDirMode });
+  } catch (error) {
+    // A file where the folder should be.
+    if (systemCode(error) === 'EEXIST') throw new QvacError('E_HOME', `cannot create ${path} (a file of that name is in the way)`, { hint: 'move it away, or set QVAC_HOME to a folder', cause: error });
+    throw fileError(error, `create ${path}`);
+  }
+}
+
+/**
+ * Writes the whole file or leaves the old one as it was: a temporary file beside it, synced, then renamed. Makes the
+ * folder where needed.
+ * @throws QvacError E_HOME where the disk is full, read-only or not ours
+ */
+export async function writeFileAtomic(path: string, data: Uint8Array | string, options: { readonly mode?: number | undefined } = {}): Promise<void> {
+  const mode = options.mode ?? privateFileMode;
+  await ensureDir(dirname(path));
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    const file = await open(temporary, 'wx', mode);
+    try {
+      await file.writeFile(data);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    // The umask may have taken bits that the caller asked for.
+    if ((mode & 0o077) !== 0) await chmod(temporary, mode);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw fileError(error, `write ${path}`);
+  }
+}
+
+/** The file's bytes, or null where there is none. @throws QvacError E_HOME where it cannot be read */
+export async function readFileIfAny(path: string): Promise<Uint8Array | null> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return null;
+    throw fileError(error, `read ${path}`);
+  }
+}
+
+/**
+ * The JSON value in the file, or undefined where there is no file. Its shape is the caller's to check.
+ * @throws QvacError E_HOME where the file cannot be read or is no JSON
+ */
+export async function readJson(path: string): Promise<unknown> {
+  const bytes = await readFileIfAny(path);
+  if (bytes === null) return undefined;
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown;
+  } catch (error) {
+    throw new QvacError('E_HOME', `${path} is damaged (not JSON)`, { hint: 'move it away; it is made anew', cause: error });
+  }
+}

@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto';
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { QvacError } from '../errors.ts';
+import { ensureDir, fileError, privateFileMode, systemCode } from './files.ts';
+
+/** Gives the lock back. Idempotent; never throws. */
+export type Release = () => Promise<void>;
+
+/** Who holds a lock: the process id, and when that process began, so that a later process of the same id is not taken for it. */
+interface Holder {
+  readonly pid: number;
+  /** Clock ticks since boot (proc(5), field 22), or null where the system does not say. */
+  readonly started: string | null;
+}
+
+async function startOf(pid: number): Promise<string | null> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    // The command name in parentheses may itself hold blanks and parentheses; field 3 follows the last one.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+  } catch {
+    return null;
+  }
+}
+
+function parseHolder(text: string): Holder | null {
+  const match = /^(\d{1,10}) (\d+|-)\n$/.exec(text);
+  return match === null ? null : { pid: Number(match[1]), started: match[2] === '-' ? null : (match[2] ?? null) };
+}
+
+/** True where a process with this id runs now, and is the one that began at `started` (if both are known). */
+export async function isRunning(pid: number, started: string | null): Promise<boolean> {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if (systemCode(error) !== 'EPERM') return false;
+  }
+  const now = await startOf(pid);
+  return started === null || now === null || started === now;
+}
+
+/** This process as `isRunning` takes it. */
+export async function thisProcess(): Promise<{ readonly pid: number; readonly started: string | null }> {
+  return { pid: process.pid, started: await startOf(process.pid) };
+}
+
+/** Removes a lock whose holder is gone, and puts it back where it turns out to be another's new one. */
+async function removeStale(path: string, stale: string): Promise<void> {
+  const aside = `${path}.${randomBytes(6).toString('hex')}.stale`;
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return;
+    throw error;
+  }
+  try {
+    if ((await readFile(aside, 'utf8')) !== stale) await link(aside, path);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  } finally {
+    await rm(aside, { force: true });
+  }
+}
+
+/**
+ * Takes the lock file `path` for this process. A lock whose process is gone is taken over.
+ *
+ * ```ts
+ * const release = await acquireLock(`${keyPath}.lock`, 'the provider identity of this home');
+ * ```
+ * @param what names the thing in the error line
+ * @throws QvacError E_LOCKED naming the process that holds it, E_HOME where the file cannot be written
+ */
+export async function acquireLock(path: string, what: string): Promise<Release> {
+  await ensureDir(dirname(path));
+  const { pid, started } = await thisProcess();
+  const own = `${pid} ${started ?? '-'}\n`;
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    await writeFile(temporary, own, { flag: 'wx', mode: privateFileMode });
+    // A link appears with its content or not at all, so that nobody reads a half-written lock.
+    for (let attempt = 0; attempt < 5; attempt++) {
+      try {
+        await link(temporary, path);
+        return releaseOf(path, own);
+      } catch (error) {
+        if (systemCode(error) !== 'EEXIST') throw error;
+      }
+      const text = await readFile(path, 'utf8').catch(() => null);
+      if (text === null) continue;
+      const holder = parseHolder(text);
+      if (holder !== null && (await isRunning(holder.pid, holder.started))) {
+        throw new QvacError('E_LOCKED', `${what} is in use by another qvac (pid ${holder.pid})`, {
+          hint: `stop it (kill ${holder.pid}), or use another home: QVAC_HOME=… qvac …`,
+          details: { pid: holder.pid },
+        });
+      }
+      await removeStale(path, text);
+    }
+    throw new QvacError('E_LOCKED', `${what} is in use by another qvac that starts at the same moment`, { hint: 'try again' });
+  } catch (error) {
+    throw fileError(error, `lock ${path}`);
+  } finally {
+    await rm(temporary, { force: true }).catch(() => undefined);
+  }
+}
+
+function releaseOf(path: string, own: string): Release {
+  let held = true;
+  return async () => {
+    if (!held) return;
+    held = false;
+    const text = await readFile(path, 'utf8').catch(() => null);
+    if (text === own) await rm(path, { force: true }).catch(() => undefined);
+  };
+}

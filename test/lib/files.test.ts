@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { QvacError } from '../../src/errors.ts';
+import { ensureDir, fileError, readFileIfAny, readJson, writeFileAtomic } from '../../src/lib/files.ts';
+
+let dir = '';
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'qvac-files-'));
+});
+after(() => rm(dir, { recursive: true, force: true }));
+
+describe('files', () => {
+  it('writes whole files for the owner alone, and the folders too', async () => {
+    const path = join(dir, 'a', 'b', 'file');
+    await writeFileAtomic(path, 'one');
+    await writeFileAtomic(path, 'two');
+    assert.equal(await readFile(path, 'utf8'), 'two');
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
+    assert.equal((await stat(join(dir, 'a', 'b'))).mode & 0o777, 0o700);
+    assert.deepEqual(await readdir(join(dir, 'a', 'b')), ['file']);
+  });
+
+  it('gives the mode that was asked for whatever the umask', async () => {
+    const path = join(dir, 'readable');
+    await writeFileAtomic(path, 'x', { mode: 0o644 });
+    assert.equal((await stat(path)).mode & 0o777, 0o644);
+  });
+
+  it('leaves the old file and no rubbish where the new one cannot be put in place', async () => {
+    await ensureDir(join(dir, 'folder', 'in', 'the-way'));
+    await assert.rejects(writeFileAtomic(join(dir, 'folder', 'in'), 'x'), (error) => error instanceof QvacError && error.code === 'E_HOME');
+    assert.deepEqual(await readdir(join(dir, 'folder')), ['in']);
+  });
+
+  it('says in one line why a folder cannot be made', async () => {
+    await writeFile(join(dir, 'plain'), '');
+    await assert.rejects(ensureDir(join(dir, 'plain')), { code: 'E_HOME', message: /a file of that name is in the way/ });
+    await assert.rejects(ensureDir(join(dir, 'plain', 'below')), { code: 'E_HOME', message: /a part of the path is a file/ });
+  });
+
+  it('names full and read-only disks', () => {
+    for (const [code, words] of [['ENOSPC', /disk is full/], ['EROFS', /read-only/], ['EACCES', /permission denied/]] as const) {
+      const error = fileError(Object.assign(new Error(code), { code }), 'write x');
+      assert.ok(error instanceof QvacError);
+      assert.equal(error.exitCode, 3);
+      assert.match(error.message, words);
+      assert.ok(error.hint);
+    }
+    const bug = new TypeError('no system error');
+    assert.equal(fileError(bug, 'write x'), bug);
+  });
+
+  it('reads what is there, nothing where there is nothing, and refuses what is no JSON', async () => {
+    assert.equal(await readFileIfAny(join(dir, 'missing')), null);
+    assert.equal(await readJson(join(dir, 'missing')), undefined);
+    await writeFileAtomic(join(dir, 'good.json'), '{"a":[1]}');
+    assert.deepEqual(await readJson(join(dir, 'good.json')), { a: [1] });
+    for (const bad of ['{"a":', '', Uint8Array.of(0x22, 0xff, 0x22)]) {
+      await writeFileAtomic(join(dir, 'bad.json'), bad);
+      await assert.rejects(readJson(join(dir, 'bad.json')), { code: 'E_HOME', message: /bad\.json is damaged/ });
+    }
+  });
+});

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { acquireLock, isRunning, thisProcess } from '../../src/lib/lock.ts';
+
+let dir = '';
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'qvac-lock-'));
+});
+after(() => rm(dir, { recursive: true, force: true }));
+
+describe('lock', () => {
+  it('is held once, names who holds it, and can be had again after release', async () => {
+    const path = join(dir, 'sub', 'a.lock');
+    const release = await acquireLock(path, 'the thing');
+    await assert.rejects(acquireLock(path, 'the thing'), { code: 'E_LOCKED', exitCode: 3, message: `the thing is in use by another qvac (pid ${process.pid})` });
+    await release();
+    await release();
+    assert.deepEqual(await readdir(join(dir, 'sub')), []);
+    await (await acquireLock(path, 'the thing'))();
+  });
+
+  it('goes to one of many that ask at the same time', async () => {
+    const path = join(dir, 'race.lock');
+    await writeFile(path, `${2 ** 30} -\n`);
+    const results = await Promise.allSettled(Array.from({ length: 20 }, () => acquireLock(path, 'it')));
+    const taken = results.filter((result) => result.status === 'fulfilled');
+    assert.equal(taken.length, 1);
+    for (const result of results) if (result.status === 'rejected') assert.equal((result.reason as { code?: string }).code, 'E_LOCKED');
+  });
+
+  it('is taken over from a process that was killed', async () => {
+    const path = join(dir, 'killed.lock');
+    const source = `import { acquireLock } from ${JSON.stringify(new URL('../../src/lib/lock.ts', import.meta.url).href)};
+      await acquireLock(${JSON.stringify(path)}, 'it'); console.log('held'); setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(child.stdout, 'data');
+    await assert.rejects(acquireLock(path, 'it'), { code: 'E_LOCKED', message: new RegExp(`pid ${child.pid}`) });
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await (await acquireLock(path, 'it'))();
+  });
+
+  it('is taken over where it is damaged, or its process id belongs to a later process', async () => {
+    for (const text of ['', 'rubbish', '-1 -\n', ...(process.platform === 'linux' ? [`${process.pid} 1\n`] : [])]) {
+      const path = join(dir, 'stale.lock');
+      await writeFile(path, text);
+      await (await acquireLock(path, 'it'))();
+    }
+  });
+
+  it('does not take away what another process holds by now', async () => {
+    const path = join(dir, 'lost.lock');
+    const release = await acquireLock(path, 'it');
+    await writeFile(path, '1 -\n');
+    await release();
+    assert.deepEqual((await readdir(dir)).filter((name) => name.startsWith('lost')), ['lost.lock']);
+  });
+
+  it('knows this process', async () => {
+    const { pid, started } = await thisProcess();
+    assert.equal(await isRunning(pid, started), true);
+    assert.equal(await isRunning(2 ** 30, null), false);
+  });
+});
