@@ -1,5 +1,6 @@
-/** What time it is, in unix milliseconds. A part that needs it takes one, so that a test can say what time it is. */
+/** What time it is. A component of every part whose behaviour depends on the date, so that tests can set it. */
 export interface Clock {
+  /** Unix milliseconds. */
   now(): number;
 }
 
