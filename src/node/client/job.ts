@@ -71,8 +71,16 @@ export interface Job {
    * connection broke, E_TIMEOUT past a deadline, E_BAD_PEER for a frame out of order
    */
   frames(): AsyncIterable<AnswerFrame>;
-  /** Signs and sends a cancel over what was received so far. Once, before the final head; else does nothing. */
-  cancel(): Promise<void>;
+  /**
+   * The frame over which `frames` threw a FaultError, so that a router can pass the evidence on; else null.
+   */
+  readonly faulty: AnswerFrame | null;
+  /**
+   * Signs and sends a cancel over what was received so far. Once, between the accept and the final head; else does
+   * nothing.
+   * @returns the cancel as it is sent, or null where nothing was
+   */
+  cancel(): Promise<Signed | null>;
   /**
    * Reveals the secret and takes the opening, after the final head.
    * @throws FaultError `silence` where none came within 30 s
