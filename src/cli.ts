@@ -1,0 +1,32 @@
+/**
+ * The list of commands. Each lives in `commands/<name>.ts`, which exports
+ *
+ *   export const command: CommandDefinition = defineCommand({ description, arguments, settings, options, examples, action })
+ *
+ * (commands/definition.ts). Such a file is light: of node/, model/, escrow/ and gateway/ it imports types only and takes the
+ * rest by `await import(…)` inside `action`, so that `qvac <command> --help` loads no libp2p, no engine and no chain.
+ */
+import type { CommandDefinition } from './commands/definition.ts';
+
+type Group = 'Ask' | 'Take part' | 'Check' | 'This machine';
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly group: Group;
+  load(): Promise<{ readonly command: CommandDefinition }>;
+}
+
+export const commands: readonly CommandEntry[] = [
+  // { name: 'ask', group: 'Ask', summary: 'ask one question, and check the answer', load: () => import('./commands/ask.ts') },
+  // { name: 'chat', group: 'Ask', summary: 'talk with a model, each answer checked', load: () => import('./commands/chat.ts') },
+  { name: 'peers', group: 'Ask', summary: 'who is there, what they offer, how they are', load: () => import('./commands/peers.ts') },
+  // { name: 'serve', group: 'Take part', summary: 'offer a model to others', load: () => import('./commands/serve.ts') },
+  // { name: 'route', group: 'Take part', summary: 'choose, check and remember providers for your own questions', load: () => import('./commands/route.ts') },
+  { name: 'verify', group: 'Check', summary: 'check a receipt, offline', load: () => import('./commands/verify.ts') },
+  { name: 'receipts', group: 'Check', summary: 'list and show the receipts kept here', load: () => import('./commands/receipts.ts') },
+  { name: 'models', group: 'This machine', summary: 'fetch, list and remove model files', load: () => import('./commands/models.ts') },
+  { name: 'config', group: 'This machine', summary: 'show every setting and where it comes from', load: () => import('./commands/config.ts') },
+  { name: 'doctor', group: 'This machine', summary: 'find what is wrong here, and how to mend it', load: () => import('./commands/doctor.ts') },
+  // { name: 'demo', group: 'This machine', summary: 'an honest and a cheating provider on this machine', load: () => import('./commands/demo.ts') },
+];

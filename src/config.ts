@@ -1,0 +1,251 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import envPaths from 'env-paths';
+import { parse as parseToml, TomlError } from 'smol-toml';
+import * as v from 'valibot';
+import { QvacError } from './errors.ts';
+import { fileKeyOf, settings as declarations, variableOf, type SettingKey } from './settings.ts';
+
+function number(min: number, max: number, whole: boolean) {
+  const expected = `${whole ? 'a whole number' : 'a number'} from ${min} to ${max}`;
+  const base = v.pipe(v.number(expected), v.minValue(min, expected), v.maxValue(max, expected));
+  return whole ? v.pipe(base, v.integer(expected)) : base;
+}
+
+const text = v.pipe(v.string('text'), v.nonEmpty('text that is not empty'));
+const texts = v.array(text, 'a list of texts');
+const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** Text as `90s`, `10m`, `1.5h`, `250ms` to milliseconds. */
+const duration = v.pipe(
+  v.string('a time as 90s or 10m'),
+  v.regex(/^\d{1,6}(\.\d{1,3})?(ms|s|m|h)$/, 'a time as 90s or 10m'),
+  v.transform((value) => {
+    const [, amount = '', , unit = ''] = /^(\d+(\.\d+)?)([a-z]+)$/.exec(value) ?? [];
+    return Math.round(Number(amount) * (durationUnits[unit] ?? 0));
+  }),
+  v.minValue(1, 'a time above zero'),
+);
+
+/** What each setting may be. Times are milliseconds once read, prices lamports, `temperature` and `minP` plain fractions. */
+const schemas = {
+  network: v.picklist(['local', 'devnet', 'mainnet'], 'local, devnet or mainnet'),
+  private: v.nullable(v.pipe(v.string('a name'), v.regex(/^[a-z0-9-]{1,32}$/, 'a name of a-z, 0-9 and -, at most 32'))),
+  bootstrap: texts,
+  mdns: v.boolean('true or false'),
+  model: v.nullable(text),
+  system: v.nullable(text),
+  temperature: number(0, 2, false),
+  topK: number(1, 20, true),
+  minP: number(0, 1, false),
+  maxTokens: number(1, 1_000_000, true),
+  provider: v.nullable(text),
+  router: v.nullable(text),
+  verify: v.nullable(v.picklist(['none', 'sampling', 'full'], 'none, sampling or full')),
+  maxPrice: number(0, Number.MAX_SAFE_INTEGER, true),
+  timeout: duration,
+  listen: v.pipe(texts, v.minLength(1, 'at least one address')),
+  name: v.nullable(text),
+  priceIn: number(0, Number.MAX_SAFE_INTEGER, true),
+  priceOut: number(0, Number.MAX_SAFE_INTEGER, true),
+  slots: number(1, 64, true),
+  queue: number(0, 10_000, true),
+  allow: texts,
+  threads: v.nullable(number(1, 1_024, true)),
+  batch: number(2, 4_096, true),
+  context: v.nullable(number(16, 10_000_000, true)),
+  gpu: v.picklist(['auto', 'off'], 'auto or off'),
+  keepAlive: v.nullable(duration),
+  modelsDir: v.nullable(text),
+} satisfies Record<SettingKey, v.GenericSchema>;
+
+export type Settings = { readonly [Key in SettingKey]: v.InferOutput<(typeof schemas)[Key]> };
+
+/** Where a value comes from; `name` is the flag, the variable, or `<file>:<line>`. */
+export type Origin = { readonly from: 'flag' | 'variable' | 'file'; readonly name: string } | { readonly from: 'default' };
+
+export type Role = 'provider' | 'router' | 'client';
+
+/** Everything that qvac keeps, all below `root`. */
+export interface Home {
+  readonly root: string;
+  readonly configFile: string;
+  readonly keys: Readonly<Record<Role, string>>;
+  readonly run: string;
+  readonly receipts: string;
+  readonly models: string;
+  readonly cache: string;
+  readonly peers: string;
+  readonly reputation: string;
+}
+
+export interface Config {
+  readonly home: Home;
+  readonly settings: Settings;
+  readonly origins: Readonly<Record<SettingKey, Origin>>;
+  /** The name of protocol section 7: `local`, `dev`, `main` or a private one. */
+  readonly networkName: string;
+}
+
+export interface ConfigSources {
+  /** As typed: texts, booleans for switches, arrays for repeated flags. Absent: not given. */
+  readonly flags?: Partial<Readonly<Record<SettingKey, unknown>>>;
+  /** `--home`, `--config`. */
+  readonly home?: string | undefined;
+  readonly configFile?: string | undefined;
+  /** Whose table of the file counts above its top level: `[serve]`, `[ask]`, … */
+  readonly command?: string | undefined;
+  /** @default process.env */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+/** Commands that may have a table of their own in config.toml. */
+export const tables = ['serve', 'ask', 'chat', 'route', 'models', 'peers', 'verify', 'receipts', 'config', 'doctor', 'demo'] as const;
+
+const keys = Object.keys(declarations) as readonly SettingKey[];
+const keyOfFileKey = new Map<string, SettingKey>(keys.map((key) => [fileKeyOf(key), key]));
+
+interface Found {
+  readonly raw: unknown;
+  readonly origin: Origin;
+}
+
+interface ConfigFile {
+  readonly path: string;
+  readonly source: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+/** The folders and files of the home at `root`. */
+export function homeAt(root: string): Home {
+  return {
+    root,
+    configFile: join(root, 'config.toml'),
+    keys: { provider: join(root, 'keys', 'provider.key'), router: join(root, 'keys', 'router.key'), client: join(root, 'keys', 'client.key') },
+    run: join(root, 'run'),
+    receipts: join(root, 'receipts'),
+    models: join(root, 'models'),
+    cache: join(root, 'cache'),
+    peers: join(root, 'peers.json'),
+    reputation: join(root, 'reputation.json'),
+  };
+}
+
+/**
+ * Merges flags > `QVAC_*` > config file > defaults. Writes nothing.
+ * @throws QvacError E_USAGE for a flag, E_CONFIG for a variable or the file, in one line that says where and what was expected
+ */
+export async function resolveConfig(sources: ConfigSources = {}): Promise<Config> {
+  const environment = sources.environment ?? process.env;
+  const home = homeAt(expandHome(sources.home ?? (environment['QVAC_HOME'] || envPaths('qvac', { suffix: '' }).data)));
+  const asked = sources.configFile ?? (environment['QVAC_CONFIG'] || undefined);
+  const file = await readConfigFile(asked === undefined ? home.configFile : expandHome(asked), asked !== undefined);
+  checkFileKeys(file);
+  const origins = {} as Record<SettingKey, Origin>;
+  const values: Partial<Record<SettingKey, unknown>> = {};
+  for (const key of keys) {
+    const found = findValue(key, sources, environment, file);
+    origins[key] = found.origin;
+    values[key] = checkValue(key, found);
+  }
+  const settings = values as Settings;
+  const models = settings.modelsDir === null ? home.models : expandHome(settings.modelsDir);
+  return { home: { ...home, configFile: file.path, models }, settings, origins, networkName: networkNameOf(settings) };
+}
+
+function networkNameOf(settings: Settings): string {
+  if (settings.private !== null) return settings.private;
+  return { local: 'local', devnet: 'dev', mainnet: 'main' }[settings.network];
+}
+
+function expandHome(path: string): string {
+  return resolve(path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path);
+}
+
+function findValue(key: SettingKey, sources: ConfigSources, environment: Readonly<Record<string, string | undefined>>, file: ConfigFile): Found {
+  const flag = sources.flags?.[key];
+  const [name = ''] = /--[a-z-]+/.exec(declarations[key].flags) ?? [];
+  if (flag !== undefined) return { raw: fromText(key, flag), origin: { from: 'flag', name } };
+  const variable = environment[variableOf(key)];
+  if (variable !== undefined && variable !== '') return { raw: fromText(key, variable), origin: { from: 'variable', name: variableOf(key) } };
+  const table = sources.command === undefined ? undefined : file.values[sources.command];
+  const own = isTable(table) ? table[fileKeyOf(key)] : undefined;
+  const raw = own ?? file.values[fileKeyOf(key)];
+  if (raw !== undefined) return { raw, origin: { from: 'file', name: `${file.path}:${lineOf(file, fileKeyOf(key), own === undefined ? undefined : sources.command)}` } };
+  return { raw: declarations[key].default, origin: { from: 'default' } };
+}
+
+/** The raw value that `text` stands for; left as it is where it does not look like one, for the schema to refuse. */
+function fromText(key: SettingKey, value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  switch (declarations[key].kind) {
+    case 'number':
+      return /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value;
+    case 'boolean':
+      return ['1', 'true', 'yes', 'on'].includes(value) ? true : ['0', 'false', 'no', 'off'].includes(value) ? false : value;
+    case 'list':
+      return value.split(',').map((item) => item.trim()).filter((item) => item !== '');
+    case 'text':
+      return value;
+  }
+}
+
+function checkValue(key: SettingKey, { raw, origin }: Found): unknown {
+  const result = v.safeParse(schemas[key] as v.GenericSchema, raw);
+  if (result.success) return result.output;
+  const problem = `expected ${result.issues[0].message}, got ${JSON.stringify(raw) ?? String(raw)}`;
+  if (origin.from === 'flag') throw new QvacError('E_USAGE', `${origin.name}: ${problem}`);
+  const where = origin.from === 'default' ? key : origin.name;
+  throw new QvacError('E_CONFIG', origin.from === 'file' ? `${where}: ${fileKeyOf(key)}: ${problem}` : `${where}: ${problem}`, { hint: 'qvac config show' });
+}
+
+async function readConfigFile(path: string, required: boolean): Promise<ConfigFile> {
+  try {
+    const source = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
+    return { path, source, values: parseToml(source) };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT' && !required) return { path, source: '', values: {} };
+    if (error instanceof TomlError) {
+      const why = error.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '') ?? 'not TOML';
+      throw new QvacError('E_CONFIG', `${path}:${error.line}:${error.column}: ${why}`, { hint: 'mend that line, or move the file away', cause: error });
+    }
+    const why = code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'permission denied' : code === 'EISDIR' ? 'it is a folder' : error instanceof TypeError ? 'not UTF-8 text' : String(code);
+    throw new QvacError('E_CONFIG', `cannot read ${path} (${why})`, { hint: 'mend it, or name another with --config', cause: error });
+  }
+}
+
+function checkFileKeys(file: ConfigFile): void {
+  const refuse = (name: string, line: number): never => {
+    throw new QvacError('E_CONFIG', `${file.path}:${line}: no setting is called "${name}"`, { hint: 'qvac config show lists them' });
+  };
+  for (const [name, value] of Object.entries(file.values)) {
+    const table = tables.find((command) => command === name);
+    if (table === undefined || !isTable(value)) {
+      if (!keyOfFileKey.has(name)) refuse(name, lineOf(file, name, undefined));
+      continue;
+    }
+    for (const inner of Object.keys(value)) if (!keyOfFileKey.has(inner)) refuse(`${table}.${inner}`, lineOf(file, inner, table));
+  }
+}
+
+function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}
+
+/** The line where `key` is set, 1-based; 1 where it is written in a way that a plain search does not find. */
+function lineOf(file: ConfigFile, key: string, table: string | undefined): number {
+  let current: string | undefined;
+  for (const [at, line] of file.source.split('\n').entries()) {
+    const header = /^\s*\[+\s*"?([^\]"]+?)"?\s*\]/.exec(line);
+    if (header !== null) {
+      current = header[1];
+      if (table === undefined && current === key) return at + 1;
+    }
+    const assigned = /^\s*"?([A-Za-z0-9_.-]+)"?\s*=/.exec(line)?.[1];
+    if (current === table && assigned === key) return at + 1;
+    if (table !== undefined && assigned === `${table}.${key}`) return at + 1;
+  }
+  return 1;
+}

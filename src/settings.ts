@@ -1,0 +1,64 @@
+/**
+ * Every setting: one name in three spellings. `maxTokens` is `--max-tokens`, `QVAC_MAX_TOKENS` and `max-tokens` in
+ * config.toml. Only words and defaults here, so that help loads nothing else; config.ts checks and merges values.
+ */
+interface Setting {
+  /** How text from a flag or variable becomes a value. `list`: repeated flags, commas in a variable. */
+  readonly kind: 'text' | 'number' | 'boolean' | 'list';
+  /** As in help. `--no-…` for a boolean that is on by default. */
+  readonly flags: string;
+  readonly description: string;
+  /** As it could stand in config.toml; null: not set. */
+  readonly default: string | number | boolean | readonly string[] | null;
+  /** What happens where the default is null. */
+  readonly otherwise?: string;
+}
+
+export const settings = {
+  network: { kind: 'text', flags: '--network <name>', description: 'local, devnet or mainnet', default: 'local' },
+  private: { kind: 'text', flags: '--private <name>', description: 'a network of your own: a-z, 0-9 and -, at most 32', default: null, otherwise: 'the one of --network' },
+  bootstrap: { kind: 'list', flags: '--bootstrap <addr>', description: 'a peer to start from, /ip4/…/tcp/…/p2p/…; may be repeated', default: [] },
+  mdns: { kind: 'boolean', flags: '--no-mdns', description: 'do not look for peers by multicast on the local network', default: true },
+
+  model: { kind: 'text', flags: '-m, --model <name>', description: 'name, name/quant or hex id of a model, or a GGUF file', default: null, otherwise: 'the best live offer' },
+  system: { kind: 'text', flags: '--system <text>', description: 'system message before the prompt', default: null, otherwise: 'none' },
+  temperature: { kind: 'number', flags: '--temperature <t>', description: '0 (always the likeliest token) to 2', default: 0.7 },
+  topK: { kind: 'number', flags: '--top-k <n>', description: 'draw from the n likeliest tokens, 1 to 20', default: 20 },
+  minP: { kind: 'number', flags: '--min-p <p>', description: 'leave out tokens below this share of the likeliest, 0 to 1', default: 0.05 },
+  maxTokens: { kind: 'number', flags: '--max-tokens <n>', description: 'longest answer', default: 512 },
+  provider: { kind: 'text', flags: '--provider <peer>', description: 'ask this provider: peer id or address', default: null, otherwise: 'the best one' },
+  router: { kind: 'text', flags: '--router <peer>', description: 'ask through this router: peer id or address', default: null, otherwise: 'your own, where one runs' },
+  verify: { kind: 'text', flags: '--verify <how>', description: 'none, sampling or full', default: null, otherwise: 'full where the model is at hand, else sampling' },
+  maxPrice: { kind: 'number', flags: '--max-price <lamports>', description: 'most that one answer may cost', default: 0 },
+  timeout: { kind: 'text', flags: '--timeout <time>', description: 'longest wait for a whole answer, as 90s or 10m', default: '10m' },
+
+  listen: { kind: 'list', flags: '--listen <addr>', description: 'address to listen on; may be repeated', default: ['/ip4/0.0.0.0/tcp/0'] },
+  name: { kind: 'text', flags: '--name <name>', description: 'name under which the model is offered', default: null, otherwise: "the file's own" },
+  priceIn: { kind: 'number', flags: '--price-in <lamports>', description: 'price of 1,000 prompt tokens', default: 0 },
+  priceOut: { kind: 'number', flags: '--price-out <lamports>', description: 'price of 1,000 answer tokens', default: 0 },
+  slots: { kind: 'number', flags: '--slots <n>', description: 'jobs at the same time', default: 1 },
+  queue: { kind: 'number', flags: '--queue <n>', description: 'jobs that may wait for a slot', default: 8 },
+  allow: { kind: 'list', flags: '--allow <peer>', description: 'a peer that the router serves besides you; may be repeated', default: [] },
+
+  threads: { kind: 'number', flags: '--threads <n>', description: 'threads that compute', default: null, otherwise: 'one less than the cores' },
+  batch: { kind: 'number', flags: '--batch <n>', description: 'most tokens per evaluation call', default: 63 },
+  context: { kind: 'number', flags: '--context <n>', description: 'tokens of prompt and answer together', default: null, otherwise: "the model's, at most 8192" },
+  gpu: { kind: 'text', flags: '--gpu <how>', description: 'auto or off', default: 'auto' },
+  keepAlive: { kind: 'text', flags: '--keep-alive <time>', description: 'unload the model after so long without a job', default: null, otherwise: 'never' },
+  modelsDir: { kind: 'text', flags: '--models-dir <dir>', description: 'where model files are kept', default: null, otherwise: 'models in the home' },
+} as const satisfies Readonly<Record<string, Setting>>;
+
+export type SettingKey = keyof typeof settings;
+
+/** Accepted by every command. */
+export const globalSettings: readonly SettingKey[] = ['network', 'private', 'bootstrap', 'mdns'];
+
+/** `maxTokens` → `max-tokens`: as in config.toml and, after `--`, as a flag. */
+export function fileKeyOf(key: SettingKey): string {
+  return key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** `maxTokens` → `QVAC_MAX_TOKENS`. */
+export function variableOf(key: SettingKey): string {
+  return `QVAC_${fileKeyOf(key).replaceAll('-', '_').toUpperCase()}`;
+}
