@@ -1,0 +1,66 @@
+import type { FaultCode, Result, Tier } from '../protocol/messages.ts';
+import { faultWords } from './faults.ts';
+import { plural, rate, shortId, shortPeer, sol } from './format.ts';
+import type { Style } from './output.ts';
+import { printable } from './printable.ts';
+
+/** What one answer comes with. */
+export interface TrustFacts {
+  /** Tokens of the answer, the stop token included. */
+  readonly tokens: number;
+  readonly tokensPerSecond: number | null;
+  readonly provider: string;
+  readonly model: { readonly name: string; readonly quant: string };
+  /** Lamports. */
+  readonly cost: number | bigint;
+  readonly verification: {
+    readonly result: Result;
+    readonly tier: Tier;
+    /** Steps opened. */
+    readonly count: number;
+    readonly faults: readonly FaultCode[];
+  };
+  /** Why the checks went no further than `sampling` or `text`, or what made them inconclusive: a few words. */
+  readonly why: string | null;
+  /** The jobId in hex. */
+  readonly receipt: string;
+}
+
+const marks = { pass: ['✓', 'green'], fail: ['✗', 'red'], inconclusive: ['?', 'yellow'] } as const satisfies Record<Result, readonly [string, Style]>;
+
+/**
+ * The lines that end an answer; the last one is the trust line:
+ * `✓ 182 tokens · 41 tok/s · 12D3Koo…gxB · smollm2-135m q4_1 · verified exact 182/182 · receipt 9f3a…c1`.
+ * *verified* is written only where the model was re-executed and agreed. A failed check is explained before the line.
+ */
+export function trustLines(facts: TrustFacts, style: (style: Style, text: string) => string): readonly string[] {
+  const { verification } = facts;
+  const [mark, colour] = marks[verification.result];
+  const line = [
+    `${style(colour, mark)} ${plural(facts.tokens, 'token')}`,
+    ...(facts.tokensPerSecond === null ? [] : [`${rate(facts.tokensPerSecond)} tok/s`]),
+    shortPeer(facts.provider),
+    printable(`${facts.model.name} ${facts.model.quant}`),
+    ...(BigInt(facts.cost) === 0n ? [] : [sol(facts.cost)]),
+    style(colour, checkedWords(facts)),
+    `receipt ${shortId(facts.receipt)}`,
+  ].join(' · ');
+  return verification.result === 'fail' ? [...explainFaults(verification.faults, facts.provider), line] : [line];
+}
+
+function checkedWords({ tokens, verification: { result, tier, count, faults }, why }: TrustFacts): string {
+  if (result === 'fail') return `failed ${tier}: ${faults.join(', ')}`;
+  const reason = why === null ? '' : ` (${printable(why)})`;
+  const recomputed = tier === 'exact' || tier === 'statistical';
+  if (result === 'pass' && recomputed) return `verified ${tier} ${tokens}/${tokens}${reason}`;
+  return `checked: ${tier} ${recomputed ? tokens : count}/${tokens}${result === 'pass' ? '' : ', inconclusive'}${reason}`;
+}
+
+/** Per fault: its code and provider, what was shown to be wrong, what was not. */
+export function explainFaults(faults: readonly FaultCode[], provider: string): readonly string[] {
+  return faults.flatMap((fault) => [
+    `check failed: ${fault} · provider ${printable(provider)}`,
+    `  shown: ${faultWords[fault].shown}`,
+    `  not shown: ${faultWords[fault].notShown}`,
+  ]);
+}
