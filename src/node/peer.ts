@@ -1,27 +1,369 @@
+import type { Connection, PeerId, Stream } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import { multiaddr } from '@multiformats/multiaddr';
+import { EventEmitter, setMaxListeners } from 'node:events';
+import { QvacError } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import { systemClock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import { silentLogger } from '../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../lib/types.ts';
 import type { SigningKey } from '../proofs/signing.ts';
+import type { BanLimits } from './bans.ts';
+import { Bans } from './bans.ts';
+import type { Identity } from './identity.ts';
+import type { PeerRole, QvacNode } from './libp2p.ts';
+import { createNode, muxerInit } from './libp2p.ts';
+import type { LinkLimits } from './link-guard.ts';
+import { LinkGuard } from './link-guard.ts';
+import { shortPeer } from './names.ts';
+import { dialError, isStaleConnection, listenError } from './peer-errors.ts';
+import type { Routing } from './routing.ts';
+import { createRouting } from './routing.ts';
 import type { FrameStream } from './streams.ts';
+import { LibP2PFrameStream } from './streams.ts';
+
+/** What happens to a peer's connections, by peer id. */
+export interface PeerEvents {
+  /** The first connection to a peer opened. */
+  connect: [peer: PeerIdString];
+  /** The last connection to a peer closed. */
+  disconnect: [peer: PeerIdString];
+  /** A node of our network was heard on the local network; its addresses are known now. */
+  local: [peer: PeerIdString];
+}
 
 /** One libp2p node of ours. Long-lived: `start` and `stop` are idempotent. */
 export interface Peer {
   readonly id: PeerIdString;
   readonly key: SigningKey;
+  readonly role: PeerRole;
+  /** Network name (protocol section 7). */
+  readonly network: string;
+  readonly events: EventEmitter<PeerEvents>;
+  /** The distributed hash table. Finds nobody where it is turned off. */
+  readonly routing: Routing;
   /** Addresses that others can dial, with `/p2p/<id>`. */
   addrs(): readonly string[];
   /** The peers with an open connection. */
   connected(): readonly PeerIdString[];
+  /** Round trip to a connected peer in ms, or null. */
+  rtt(peer: PeerIdString): number | null;
+  /** @throws QvacError E_PORT_IN_USE, E_CONFIG where it cannot listen */
   start(): Promise<void>;
+  /** Ends all connections, in bounded time. */
   stop(): Promise<void>;
-  /** Answers `protocol`. A throw in `handler` resets that stream only. */
+  /** Answers `protocol`, also before `start`. A throw in `handler` resets that stream only. */
   handle(protocol: string, handler: (stream: FrameStream) => Promise<void>, options?: HandleOptions): Promise<void>;
   /**
    * Opens a stream, dialling where needed. `target` is a peer id or a multiaddr with `/p2p/<id>`.
    * @throws QvacError E_NETWORK with one line that says why
    */
   open(target: PeerIdString | string, protocol: string, options?: AbortOptions): Promise<FrameStream>;
+  /** Makes sure that a connection is open. Targets and errors as of `open`. */
+  connect(target: PeerIdString | string, options?: AbortOptions): Promise<PeerIdString>;
+  /** Closes all connections to a peer. Never throws. */
+  disconnect(peer: PeerIdString): Promise<void>;
+  /** Remembers multiaddrs under which `peer` may be dialled. Those that are malformed or of no use are left out. */
+  learn(peer: PeerIdString, addrs: readonly string[]): Promise<void>;
+  /** Addresses known of a peer, without `/p2p`, those that worked last first. */
+  addrsOf(peer: PeerIdString): Promise<readonly string[]>;
 }
 
 export interface HandleOptions {
-  /** Streams of this protocol that one connection may have open. */
+  /** Streams of this protocol that one connection may have open. @default 32 */
   readonly maxInboundStreams?: number | undefined;
+}
+
+export interface PeerComponents {
+  readonly clock?: Clock | undefined;
+  readonly logger?: Logger | undefined;
+}
+
+export interface PeerInit {
+  readonly role: PeerRole;
+  readonly key: Identity;
+  /** Multiaddrs to listen at. @default none: a node that only dials */
+  readonly listen?: readonly string[] | undefined;
+  /** Protocol section 7. */
+  readonly network: string;
+  /** Finds nodes of the local network. @default false */
+  readonly mdns?: boolean | undefined;
+  /** Takes part in the distributed hash table. @default true */
+  readonly kademlia?: boolean | undefined;
+  readonly limits?: Partial<LinkLimits & BanLimits> | undefined;
+}
+
+/** How long a dial and the opening of a stream may take, in ms. */
+const openTimeoutMs = 10_000;
+/** How long the other side may take to end a stream that our handler is done with, in ms. */
+const lingerMs = 5_000;
+/** How long an error frame may take to leave, in ms. */
+const farewellMs = 1_000;
+/** How long `stop` may take, in ms. */
+const stopTimeoutMs = 3_000;
+/** Streams of one protocol that we open to one peer. */
+const maxOutboundStreams = 256;
+
+/** A node that is not started yet. Nothing leaves the machine before `start`. */
+export function createPeer(components: PeerComponents, init: PeerInit): Peer {
+  return new LibP2PPeer(components, init);
+}
+
+interface Handler {
+  readonly run: (stream: FrameStream) => Promise<void>;
+  readonly options: HandleOptions;
+}
+
+class LibP2PPeer implements Peer {
+  readonly id: PeerIdString;
+  readonly key: SigningKey;
+  readonly role: PeerRole;
+  readonly network: string;
+  readonly events = new EventEmitter<PeerEvents>();
+  readonly routing: Routing;
+  readonly #init: PeerInit;
+  readonly #logger: Logger;
+  readonly #bans: Bans;
+  readonly #guard: LinkGuard;
+  readonly #handlers = new Map<string, Handler>();
+  #node: QvacNode | null = null;
+  #starting: Promise<void> | null = null;
+
+  constructor(components: PeerComponents, init: PeerInit) {
+    this.#init = init;
+    this.#logger = components.logger ?? silentLogger;
+    this.id = init.key.peer;
+    this.key = init.key.signingKey;
+    this.role = init.role;
+    this.network = init.network;
+    this.#bans = new Bans(components.clock ?? systemClock, init.limits);
+    this.#guard = new LinkGuard(this.#bans, init.limits, (peer) => this.#logger.warn('cut off a peer that opens streams too fast', { peer }));
+    this.routing = createRouting(() => this.#node);
+    this.events.setMaxListeners(0);
+  }
+
+  addrs(): readonly string[] {
+    return this.#node?.getMultiaddrs().map(String) ?? [];
+  }
+
+  connected(): readonly PeerIdString[] {
+    return this.#node?.getPeers().map((peer) => peer.toString() as PeerIdString) ?? [];
+  }
+
+  rtt(peer: PeerIdString): number | null {
+    return this.#guard.rtt(peer);
+  }
+
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
+    const { key, role, network, listen = [], mdns = false, kademlia = true } = this.#init;
+    for (const address of listen) parseAddress(address, 'E_CONFIG');
+    const node = await createNode({
+      privateKey: key.privateKey,
+      role,
+      listen,
+      network,
+      kademlia,
+      mdns,
+      muxer: this.#guard.muxer(muxerInit),
+      gater: this.#guard.gater(),
+      onLocalPeer: (found) => {
+        const peer = found.id.toString() as PeerIdString;
+        void this.learn(peer, found.multiaddrs.map(String)).then(() => this.events.emit('local', peer));
+      },
+    });
+    node.addEventListener('peer:connect', (event) => this.events.emit('connect', event.detail.toString() as PeerIdString));
+    node.addEventListener('peer:disconnect', (event) => this.events.emit('disconnect', event.detail.toString() as PeerIdString));
+    this.#node = node;
+    for (const [protocol, handler] of this.#handlers) await this.#register(node, protocol, handler);
+    this.#guard.start();
+    try {
+      await node.start();
+    } catch (error) {
+      await this.stop();
+      throw listenError(error, listen);
+    }
+  }
+
+  async stop(): Promise<void> {
+    const node = this.#node;
+    this.#node = null;
+    this.#starting = null;
+    this.#guard.stop();
+    if (node === null) return;
+    const stopped = Promise.resolve(node.stop()).catch((error: unknown) => this.#logger.debug('stopping', { error: String(error) }));
+    const late = setTimeout(() => {
+      for (const connection of node.getConnections()) connection.abort(new Error('stopping'));
+    }, stopTimeoutMs / 2);
+    await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, stopTimeoutMs).unref())]);
+    clearTimeout(late);
+  }
+
+  async handle(protocol: string, handler: (stream: FrameStream) => Promise<void>, options: HandleOptions = {}): Promise<void> {
+    const entry = { run: handler, options };
+    this.#handlers.set(protocol, entry);
+    if (this.#node !== null) await this.#register(this.#node, protocol, entry);
+  }
+
+  #register(node: QvacNode, protocol: string, handler: Handler): Promise<void> {
+    const { maxInboundStreams = 32 } = handler.options;
+    return node.handle(protocol, (stream, connection) => this.#serve(stream, connection, handler), { maxInboundStreams, maxOutboundStreams, force: true });
+  }
+
+  /** Runs a handler. Whatever goes wrong stays with its stream. */
+  async #serve(stream: Stream, connection: Connection, handler: Handler): Promise<void> {
+    const frames = frameStream(stream, connection.remotePeer);
+    const { peer } = frames.remote;
+    try {
+      await handler.run(frames);
+      await frames.close();
+      await frames.linger(lingerMs);
+    } catch (error) {
+      const code = error instanceof QvacError ? error.code : 'E_BUG';
+      if (code === 'E_BUG') this.#logger.error('a handler failed', { protocol: stream.protocol, peer, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      else this.#logger.debug('a stream failed', { protocol: stream.protocol, peer, code });
+      await this.#refuse(frames, error);
+      if (code === 'E_BAD_PEER' && this.#bans.badFrame(peer)) {
+        this.#logger.warn('banned a peer that breaks the protocol', { peer });
+        await this.disconnect(peer);
+      }
+    }
+  }
+
+  async #refuse(frames: LibP2PFrameStream, error: unknown): Promise<void> {
+    const code = error instanceof QvacError ? error.code : 'E_BUG';
+    if (code === 'E_BAD_PEER' || code === 'E_BUG') {
+      const frame = code === 'E_BUG' ? ({ t: 'error', code: 'internal', message: 'this node failed' } as const) : ({ t: 'error', code: 'bad-frame', message: 'a frame broke the protocol' } as const);
+      await frames.write(frame, { signal: AbortSignal.timeout(farewellMs) }).catch(() => undefined);
+    }
+    frames.abort(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  async open(target: PeerIdString | string, protocol: string, options: AbortOptions = {}): Promise<FrameStream> {
+    const destination = parseTarget(target);
+    return this.#bounded(destination, options, async (signal) => {
+      const warm = this.#openConnection(destination.peer);
+      try {
+        const connection = warm ?? (await this.#dial(destination, signal));
+        return frameStream(await connection.newStream(protocol, { signal, maxOutboundStreams }), connection.remotePeer);
+      } catch (error) {
+        if (warm === null || !isStaleConnection(error)) throw error;
+        const connection = await this.#dial(destination, signal);
+        return frameStream(await connection.newStream(protocol, { signal, maxOutboundStreams }), connection.remotePeer);
+      }
+    });
+  }
+
+  async connect(target: PeerIdString | string, options: AbortOptions = {}): Promise<PeerIdString> {
+    const destination = parseTarget(target);
+    if (this.#openConnection(destination.peer) === null) await this.#bounded(destination, options, (signal) => this.#dial(destination, signal));
+    return destination.peer.toString() as PeerIdString;
+  }
+
+  async disconnect(peer: PeerIdString): Promise<void> {
+    const connections = this.#node?.getConnections(peerIdFromString(peer)) ?? [];
+    await Promise.all(
+      connections.map((connection) => connection.close({ signal: AbortSignal.timeout(farewellMs) }).catch((error: unknown) => connection.abort(error instanceof Error ? error : new Error('closing')))),
+    );
+  }
+
+  async learn(peer: PeerIdString, addrs: readonly string[]): Promise<void> {
+    const usable = addrs.map(usableAddress).filter((address) => address !== null);
+    if (usable.length === 0 || this.#node === null || peer === this.id) return;
+    await this.#node.peerStore.merge(peerIdFromString(peer), { multiaddrs: usable.slice(0, mostAddrs) }).catch((error: unknown) => {
+      this.#logger.debug('addresses not kept', { peer, error: String(error) });
+    });
+  }
+
+  async addrsOf(peer: PeerIdString): Promise<readonly string[]> {
+    const known = await this.#node?.peerStore.get(peerIdFromString(peer)).catch(() => null);
+    const open = this.#node?.getConnections(peerIdFromString(peer)).filter((connection) => connection.direction === 'outbound').map((connection) => withoutPeer(connection.remoteAddr)) ?? [];
+    return [...new Set([...open, ...(known?.addresses ?? []).map((address) => withoutPeer(address.multiaddr))])].slice(0, mostAddrs);
+  }
+
+  #openConnection(peer: PeerId): Connection | null {
+    return this.#node?.getConnections(peer).find((connection) => connection.status === 'open') ?? null;
+  }
+
+  #dial(destination: Target, signal: AbortSignal): Promise<Connection> {
+    if (this.#node === null) throw new QvacError('E_NETWORK', 'this node is not started');
+    return this.#node.dial(destination.address ?? destination.peer, { signal });
+  }
+
+  /** Runs `attempt` within the time allowed and says in one line what it failed of. */
+  async #bounded<Value>(destination: Target, options: AbortOptions, attempt: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
+    options.signal?.throwIfAborted();
+    const deadline = AbortSignal.timeout(openTimeoutMs);
+    const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
+    // libp2p listens to a signal once per address and queue.
+    setMaxListeners(0, signal);
+    try {
+      return await attempt(signal);
+    } catch (error) {
+      if (options.signal?.aborted === true) throw options.signal.reason;
+      throw dialError(error, destination.address?.toString() ?? shortPeer(destination.peer.toString() as PeerIdString));
+    }
+  }
+}
+
+function frameStream(stream: Stream, remote: PeerId): LibP2PFrameStream {
+  const publicKey = remote.publicKey?.raw;
+  if (publicKey === undefined || remote.type !== 'Ed25519') {
+    stream.abort(new Error('not an Ed25519 peer'));
+    throw new QvacError('E_BAD_PEER', `${remote.toString()} has no Ed25519 key`);
+  }
+  return new LibP2PFrameStream(stream, { peer: remote.toString() as PeerIdString, publicKey });
+}
+
+/** Addresses of one peer that are worth keeping. */
+const mostAddrs = 16;
+
+interface Target {
+  readonly peer: PeerId;
+  /** Null where only the peer is named: its known addresses are dialled. */
+  readonly address: Multiaddr | null;
+}
+
+function parseAddress(text: string, code: 'E_NETWORK' | 'E_CONFIG'): Multiaddr {
+  try {
+    return multiaddr(text);
+  } catch (error) {
+    throw new QvacError(code, `"${text.slice(0, 200)}" is not a multiaddr`, { hint: 'for example /ip4/192.0.2.7/tcp/4001', cause: error });
+  }
+}
+
+function parsePeer(text: string): PeerId {
+  try {
+    return peerIdFromString(text);
+  } catch (error) {
+    throw new QvacError('E_NETWORK', `"${text.slice(0, 100)}" is not a peer id`, { hint: 'a peer id looks like 12D3Koo…', cause: error });
+  }
+}
+
+function parseTarget(target: string): Target {
+  if (!target.startsWith('/')) return { peer: parsePeer(target), address: null };
+  const address = parseAddress(target, 'E_NETWORK');
+  const peer = address.getComponents().findLast((component) => component.name === 'p2p')?.value;
+  if (peer === undefined) throw new QvacError('E_NETWORK', `"${target.slice(0, 200)}" does not name a peer`, { hint: 'append /p2p/<peer id>' });
+  return { peer: parsePeer(peer), address: address.getComponents().length > 1 ? address : null };
+}
+
+function withoutPeer(address: Multiaddr): string {
+  return address.decapsulateCode(421).toString();
+}
+
+/** A remote's word on where someone listens, if it is one that this node may dial: TCP over IP, no relay, no port 0. */
+function usableAddress(text: string): Multiaddr | null {
+  if (text.length > 300 || !/^\/(ip4|ip6|dns4|dns6|dns)\/[^/]+\/tcp\/[1-9]\d*(\/p2p\/[^/]+)?$/.test(text)) return null;
+  try {
+    return multiaddr(text).decapsulateCode(421);
+  } catch {
+    return null;
+  }
 }
