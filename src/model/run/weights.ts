@@ -1,0 +1,47 @@
+import type { AbortOptions } from '../../lib/types.ts';
+import type { TopLogits } from '../../proofs/logits.ts';
+
+/** One lane's share of an evaluation call. */
+export interface LaneCall {
+  readonly lane: number;
+  readonly tokens: readonly number[];
+  /** Index of the first of `tokens` after which logits are wanted; `tokens.length` wants none. */
+  readonly logitsFrom: number;
+}
+
+export interface LanesInit {
+  /** Independent histories, numbered from 0. */
+  readonly lanes: number;
+  readonly threads: number;
+  /** Most tokens per evaluation call. */
+  readonly batch: number;
+  /** Tokens that each lane can hold. */
+  readonly context: number;
+}
+
+/** Histories over one set of weights. One call at a time. */
+export interface Lanes {
+  /** Evaluates all `calls` (distinct lanes, at most `batch` tokens together) in one engine call; logits per call and wanted token. */
+  evaluate(calls: readonly LaneCall[], topK: number): Promise<readonly (readonly TopLogits[])[]>;
+  /** Tokens in the lane's history. */
+  length(lane: number): number;
+  /** Drops the history from token `from` on. */
+  erase(lane: number, from: number): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/** What the engine knows of a file's tokens. */
+export interface Vocabulary {
+  /** Token ids of `text`, special tokens parsed, nothing added. */
+  tokenize(text: string): number[];
+  /** True for an end-of-generation token. */
+  isStop(token: number): boolean;
+}
+
+/** A model's weights in memory. */
+export interface Weights extends Vocabulary {
+  /** Layers on the GPU; 0 on the CPU. */
+  readonly gpuLayers: number;
+  openLanes(init: LanesInit, options?: AbortOptions): Promise<Lanes>;
+  dispose(): Promise<void>;
+}
