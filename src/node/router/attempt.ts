@@ -1,0 +1,156 @@
+import { FaultError } from '../../proofs/received.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { QvacError } from '../../errors.ts';
+import type { Head } from '../../protocol/messages.ts';
+import type { AnswerFrame, Job } from '../client/job.ts';
+import { leaveTimeoutMs, patienceMs } from './constants.ts';
+import type { Person } from './person.ts';
+import type { Experience } from './reputation.ts';
+
+/** How one provider's part in a question ended. */
+export type AttemptEnd =
+  | { readonly kind: 'final'; readonly head: Head; readonly firstTokenMs: number; readonly totalMs: number }
+  /** Before a token was passed on: another provider may be asked. */
+  | { readonly kind: 'left'; readonly experience: Experience; readonly error: Error }
+  /** After a token was passed on. */
+  | { readonly kind: 'broken'; readonly experience: Experience; readonly error: Error }
+  | { readonly kind: 'bad-input'; readonly error: Error }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'timeout'; readonly experience: Experience | null };
+
+export interface AttemptInit {
+  readonly job: Job;
+  readonly person: Person;
+  readonly clock: Clock;
+  /** Aborts when the time for the final head is over. */
+  readonly deadline: AbortSignal;
+}
+
+/** Passes one provider's answer on, frame by frame: the next is not read before the person's client took this one. */
+export class Attempt {
+  readonly #job: Job;
+  readonly #person: Person;
+  readonly #clock: Clock;
+  readonly #deadline: AbortSignal;
+  readonly #startedAt: number;
+  #accepted = false;
+  #firstTokenAt: number | null = null;
+  #cancelling: Promise<void> | null = null;
+  #faulty: AnswerFrame | null = null;
+
+  constructor(init: AttemptInit) {
+    this.#job = init.job;
+    this.#person = init.person;
+    this.#clock = init.clock;
+    this.#deadline = init.deadline;
+    this.#startedAt = init.clock.now();
+  }
+
+  async run(): Promise<AttemptEnd> {
+    const onStop = (): void => this.#stop();
+    const onDeadline = (): void => this.#job.abort(new QvacError('E_TIMEOUT', 'the question timed out'));
+    this.#person.stopped.addEventListener('abort', onStop);
+    this.#deadline.addEventListener('abort', onDeadline);
+    try {
+      if (this.#person.stopped.aborted) this.#stop();
+      for await (const frame of this.#job.frames()) await this.#pass(frame);
+      return await this.#finish();
+    } catch (error) {
+      return await this.#fail(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      this.#person.stopped.removeEventListener('abort', onStop);
+      this.#deadline.removeEventListener('abort', onDeadline);
+    }
+  }
+
+  async #pass(frame: AnswerFrame): Promise<void> {
+    if (frame.t === 'accept') {
+      if (this.#person.stopped.aborted) throw new QvacError('E_INTERRUPTED', 'stopped before the accept');
+      this.#accepted = true;
+    }
+    if (frame.t === 'tokens' && frame.tokens.length > 0) this.#firstTokenAt ??= this.#clock.now();
+    // The cancel comes before the final head that answers it.
+    if (this.#cancelling !== null) await this.#cancelling;
+    const final = frame.t === 'head' ? this.#job.received.final : null;
+    if (final?.finish === 2 && this.#cancelling === null) {
+      this.#faulty = frame;
+      throw new FaultError('bad-length', 'a final head for a cancel that was not sent');
+    }
+    this.#deadline.throwIfAborted();
+    if (final !== null) this.#person.expectChallenge();
+    await this.#person.send(frame, { signal: this.#deadline });
+  }
+
+  async #finish(): Promise<AttemptEnd> {
+    const head = this.#job.received.final;
+    if (head === null) throw new QvacError('E_TRUNCATED', 'the provider sent no final head');
+    const now = this.#clock.now();
+    return { kind: 'final', head, firstTokenMs: (this.#firstTokenAt ?? now) - this.#startedAt, totalMs: now - this.#startedAt };
+  }
+
+  async #fail(error: Error): Promise<AttemptEnd> {
+    if (this.#deadline.aborted) return this.#timedOut();
+    if (this.#person.stopped.aborted && !this.#accepted) {
+      this.#job.abort(error);
+      return { kind: 'stopped' };
+    }
+    if (error instanceof QvacError && error.code === 'E_BAD_INPUT' && !this.#begun) {
+      await this.#job.close();
+      return { kind: 'bad-input', error };
+    }
+    const experience = experienceOf(error);
+    if (this.#begun || this.#cancelling !== null) {
+      // What shows the fault goes to the person's client, which need not take a router's word for it.
+      const faulty = this.#faulty ?? this.#job.faulty;
+      if (faulty !== null) await this.#person.send(faulty, { signal: this.#deadline });
+      this.#job.abort(error);
+      return { kind: 'broken', experience, error };
+    }
+    void this.#leave(error);
+    return { kind: 'left', experience, error };
+  }
+
+  #timedOut(): AttemptEnd {
+    const patient = this.#clock.now() - this.#startedAt >= patienceMs;
+    return { kind: 'timeout', experience: patient && !this.#begun ? { kind: 'aborted' } : null };
+  }
+
+  get #begun(): boolean {
+    return this.#firstTokenAt !== null;
+  }
+
+  #stop(): void {
+    if (this.#accepted) this.#cancelling ??= this.#cancel();
+    else this.#job.abort(new QvacError('E_INTERRUPTED', 'stopped before the accept'));
+  }
+
+  async #cancel(): Promise<void> {
+    try {
+      const signed = await this.#job.cancel();
+      if (signed !== null) await this.#person.send({ t: 'cancel', body: signed.body, sig: signed.sig });
+    } catch (error) {
+      this.#job.abort(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** Cancels with n 0 where the provider had accepted, and resets the stream (section 4.0). Never throws. */
+  async #leave(error: Error): Promise<void> {
+    if (this.#accepted) {
+      const timer = setTimeout(() => this.#job.abort(error), leaveTimeoutMs);
+      try {
+        await this.#job.cancel();
+        await this.#job.close();
+      } catch {
+        // Its stream broke: nothing left to say.
+      } finally {
+        clearTimeout(timer);
+      }
+    }
+    this.#job.abort(error);
+  }
+}
+
+function experienceOf(error: Error): Experience {
+  if (error instanceof FaultError) return { kind: 'fault', fault: error.fault };
+  return error instanceof QvacError && error.code === 'E_BUSY' ? { kind: 'busy' } : { kind: 'aborted' };
+}

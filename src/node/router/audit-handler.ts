@@ -1,0 +1,82 @@
+import { QvacError } from '../../errors.ts';
+import { fromUtf8 } from '../../lib/bytes.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { PeerIdString } from '../../lib/types.ts';
+import { parseReceipt } from '../../proofs/receipt.ts';
+import type { Receipt } from '../../proofs/receipt.ts';
+import { signBody } from '../../proofs/signing.ts';
+import type { SigningKey } from '../../proofs/signing.ts';
+import { verdictOf } from '../../proofs/verdict.ts';
+import { MalformedError } from '../../protocol/codec.ts';
+import { jobIdOf, modelIdHex } from '../../protocol/digests.ts';
+import { kinds } from '../../protocol/messages.ts';
+import { decodeOffer, encodeVerdict } from '../../protocol/validate.ts';
+import type { FrameStream } from '../streams.ts';
+import { maxAudits, maxAuditsPerPeer, requestTimeoutMs } from './constants.ts';
+import type { InFlight } from './in-flight.ts';
+import { Outlet } from './outlet.ts';
+import type { Verifier } from './verifier.ts';
+
+export interface AuditHandlerComponents {
+  readonly key: SigningKey;
+  readonly verifier: Verifier;
+  /** Audits that run or wait, by the peer that asked. */
+  readonly audits: InFlight;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface AuditHandlerInit {
+  serves(peer: PeerIdString): boolean;
+  readonly beatMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Answers `/qvac/audit/1.0.0` (section 4.0): a second opinion, signed, on someone's receipt. */
+export async function handleAudit(components: AuditHandlerComponents, init: AuditHandlerInit, stream: FrameStream): Promise<void> {
+  const asker = stream.remote.peer;
+  if (!init.serves(asker)) {
+    await stream.write({ t: 'error', code: 'not-served', message: 'this auditor does not serve you' });
+    return;
+  }
+  const release = components.audits.tryAdd(asker, { perPeer: maxAuditsPerPeer, total: maxAudits });
+  if (release === null) {
+    await stream.write({ t: 'busy' });
+    return;
+  }
+  try {
+    const audit = await stream.read(['audit'], { signal: AbortSignal.any([init.signal, AbortSignal.timeout(requestTimeoutMs)]) });
+    if (audit === null) throw new QvacError('E_BAD_PEER', 'a stream without a receipt');
+    await answer(components, init, new Outlet(stream, init), audit.receipt);
+  } finally {
+    release();
+  }
+}
+
+async function answer(components: AuditHandlerComponents, init: AuditHandlerInit, outlet: Outlet, bytes: Uint8Array): Promise<void> {
+  const { key, verifier, clock, logger } = components;
+  const receipt = parse(bytes);
+  if (receipt === null) return outlet.fail('bad-frame', 'not a receipt');
+  if (!verifier.models.has(modelIdHex(decodeOffer(receipt.offer.body).modelId))) return outlet.fail('no-model', 'this auditor does not hold the model');
+  try {
+    const assessment = await verifier.check(receipt, 'full', { signal: AbortSignal.any([init.signal, outlet.gone]) });
+    const verdict = verdictOf(assessment, receipt, key.publicKey, clock.now());
+    const signed = signBody(key, kinds.verdict, jobIdOf(receipt.offer.body), encodeVerdict(verdict));
+    await outlet.send({ t: 'verdict', ...signed });
+    await outlet.end();
+    logger.info('audited', { result: assessment.result, tier: assessment.tier });
+  } catch (error) {
+    await outlet.fail('internal', 'the audit could not be done');
+    if (!init.signal.aborted && !outlet.gone.aborted) throw error;
+  }
+}
+
+function parse(bytes: Uint8Array): Receipt | null {
+  try {
+    return parseReceipt(fromUtf8(bytes));
+  } catch (error) {
+    if (error instanceof MalformedError || error instanceof TypeError) return null;
+    throw error;
+  }
+}

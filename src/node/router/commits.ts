@@ -1,0 +1,30 @@
+import { toHex } from '../../lib/bytes.ts';
+import type { PeerIdString } from '../../lib/types.ts';
+import { maxCommits } from './constants.ts';
+
+/**
+ * Which providers have seen which commit. None sees one twice (section 4.0): after the first job it may know the secret,
+ * and could choose its answer so that the positions fall well.
+ */
+export class Commits {
+  readonly #seen = new Map<string, Set<PeerIdString>>();
+
+  has(commit: Uint8Array, peer: PeerIdString): boolean {
+    return this.#seen.get(toHex(commit))?.has(peer) ?? false;
+  }
+
+  add(commit: Uint8Array, peer: PeerIdString): void {
+    const key = toHex(commit);
+    const peers = this.#seen.get(key) ?? new Set();
+    peers.add(peer);
+    // The newest come last; the oldest are forgotten.
+    this.#seen.delete(key);
+    this.#seen.set(key, peers);
+    if (this.#seen.size > maxCommits) {
+      for (const oldest of this.#seen.keys()) {
+        this.#seen.delete(oldest);
+        break;
+      }
+    }
+  }
+}

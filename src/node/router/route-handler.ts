@@ -1,0 +1,70 @@
+import { QvacError } from '../../errors.ts';
+import type { JobId, PeerIdString } from '../../lib/types.ts';
+import type { FaultCode, Result, Tier } from '../../protocol/messages.ts';
+import type { FrameStream } from '../streams.ts';
+import { maxRoutes, maxRoutesPerPeer, requestTimeoutMs } from './constants.ts';
+import type { InFlight } from './in-flight.ts';
+import { Person } from './person.ts';
+import { Question } from './question.ts';
+import type { QuestionComponents, QuestionEnd } from './question.ts';
+
+/** How a question went, for whoever watches the router. Ids, counts and codes only. */
+export type Routed =
+  | {
+      readonly kind: 'answered';
+      readonly client: PeerIdString;
+      readonly provider: PeerIdString;
+      readonly jobId: JobId;
+      readonly n: number;
+      readonly finish: number;
+      readonly result: Result;
+      readonly tier: Tier;
+      readonly faults: readonly FaultCode[];
+      /** Providers that were asked. */
+      readonly tries: number;
+      readonly totalMs: number;
+    }
+  | { readonly kind: 'failed'; readonly client: PeerIdString; readonly code: string; readonly message: string };
+
+export interface RouteHandlerComponents extends QuestionComponents {
+  /** Questions in progress, by the peer that asked. */
+  readonly questions: InFlight;
+}
+
+export interface RouteHandlerInit {
+  serves(peer: PeerIdString): boolean;
+  readonly beatMs: number;
+  readonly signal: AbortSignal;
+  routed(event: Routed): void;
+}
+
+/** Answers `/qvac/route/1.0.0` (section 4.0). */
+export async function handleRoute(components: RouteHandlerComponents, init: RouteHandlerInit, stream: FrameStream): Promise<void> {
+  const client = stream.remote.peer;
+  if (!init.serves(client)) {
+    await stream.write({ t: 'error', code: 'not-served', message: 'this router does not serve you' });
+    return;
+  }
+  const release = components.questions.tryAdd(client, { perPeer: maxRoutesPerPeer, total: maxRoutes });
+  if (release === null) {
+    await stream.write({ t: 'busy' });
+    return;
+  }
+  try {
+    const route = await stream.read(['route'], { signal: AbortSignal.any([init.signal, AbortSignal.timeout(requestTimeoutMs)]) });
+    if (route === null) throw new QvacError('E_BAD_PEER', 'a stream without a question');
+    const person = new Person(stream, init);
+    const end = await new Question(components, route, person, init.signal).run();
+    init.routed(summary(client, end));
+    if (person.broke !== null) throw person.broke;
+  } finally {
+    release();
+  }
+}
+
+function summary(client: PeerIdString, end: QuestionEnd): Routed {
+  if (end.kind === 'failed') return { ...end, client };
+  const { job, assessment, finish, tries, totalMs } = end;
+  const { result, tier, faults } = assessment;
+  return { kind: 'answered', client, provider: job.provider, jobId: job.jobId, n: job.received.n, finish, result, tier, faults, tries, totalMs };
+}

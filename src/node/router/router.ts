@@ -1,0 +1,110 @@
+import { auditProtocol, beatIntervalMs, routeProtocol } from '../../protocol/constants.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { PeerIdString } from '../../lib/types.ts';
+import type { Receipt } from '../../proofs/receipt.ts';
+import type { Discovery } from '../discovery.ts';
+import type { Peer } from '../peer.ts';
+import { handleAudit } from './audit-handler.ts';
+import { Commits } from './commits.ts';
+import { maxAuditsPerPeer, maxRoutesPerPeer } from './constants.ts';
+import { InFlight } from './in-flight.ts';
+import type { Reputation } from './reputation.ts';
+import { handleRoute } from './route-handler.ts';
+import type { Routed } from './route-handler.ts';
+import type { Verifier } from './verifier.ts';
+
+export interface RouterComponents {
+  readonly peer: Peer;
+  readonly discovery: Pick<Discovery, 'live' | 'find'>;
+  readonly reputation: Reputation;
+  readonly verifier: Verifier;
+  /** Keeps the receipts of routed jobs. */
+  readonly receipts: { save(receipt: Receipt): Promise<unknown> };
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface RouterInit {
+  /** Whom it serves (section 4.0): its owner's client and the peers it was told to, nobody else. */
+  serves(peer: PeerIdString): boolean;
+  /** Silence after which it sends a beat of its own, ms. @default that of section 4.0 */
+  readonly beatMs?: number | undefined;
+  /** Hears how each question went. */
+  readonly onRouted?: ((event: Routed) => void) | undefined;
+}
+
+/** The verifying router of section 4.0. `start` and `stop` are idempotent. */
+export interface Router {
+  start(): Promise<void>;
+  /** Ends what is in progress and waits for it. */
+  stop(): Promise<void>;
+  /** Questions in progress. */
+  readonly active: number;
+}
+
+/**
+ * ```ts
+ * const router = createRouter({ peer, discovery, reputation, verifier, receipts, clock, logger }, { serves: (id) => allowed.has(id) });
+ * await router.start();
+ * ```
+ */
+export function createRouter(components: RouterComponents, init: RouterInit): Router {
+  return new VerifyingRouter(components, init);
+}
+
+class VerifyingRouter implements Router {
+  readonly #components: RouterComponents;
+  readonly #init: RouterInit;
+  readonly #questions = new InFlight();
+  readonly #audits = new InFlight();
+  readonly #jobs = new InFlight();
+  readonly #commits = new Commits();
+  readonly #running = new Set<Promise<void>>();
+  #stop: AbortController | null = null;
+
+  constructor(components: RouterComponents, init: RouterInit) {
+    this.#components = components;
+    this.#init = init;
+  }
+
+  get active(): number {
+    return this.#questions.total;
+  }
+
+  async start(): Promise<void> {
+    if (this.#stop !== null) return;
+    const stop = new AbortController();
+    this.#stop = stop;
+    const { peer, logger } = this.#components;
+    const components = { ...this.#components, key: peer.key, questions: this.#questions, audits: this.#audits, jobs: this.#jobs, commits: this.#commits };
+    const init = {
+      serves: (id: PeerIdString) => !stop.signal.aborted && this.#init.serves(id),
+      beatMs: this.#init.beatMs ?? beatIntervalMs,
+      signal: stop.signal,
+      routed: (event: Routed) => {
+        const { kind, client, ...rest } = event;
+        const fields = event.kind === 'answered' ? { provider: event.provider, jobId: event.jobId, n: event.n, result: event.result, tier: event.tier, faults: event.faults.join(' ') } : rest;
+        logger.info(kind === 'answered' ? 'answered a question' : 'could not answer a question', { client, ...fields } as Readonly<Record<string, string | number>>);
+        this.#init.onRouted?.(event);
+      },
+    };
+    await peer.handle(routeProtocol, (stream) => this.#track(handleRoute(components, init, stream)), { maxInboundStreams: maxRoutesPerPeer + 8 });
+    await peer.handle(auditProtocol, (stream) => this.#track(handleAudit(components, init, stream)), { maxInboundStreams: maxAuditsPerPeer + 4 });
+  }
+
+  async stop(): Promise<void> {
+    this.#stop?.abort(new Error('the router is stopping'));
+    this.#stop = null;
+    await Promise.allSettled(this.#running);
+  }
+
+  async #track(handling: Promise<void>): Promise<void> {
+    this.#running.add(handling);
+    try {
+      await handling;
+    } finally {
+      this.#running.delete(handling);
+    }
+  }
+}
