@@ -5,14 +5,29 @@ export type Frame =
   | { readonly t: 'offer'; readonly body: Uint8Array; readonly sig: Uint8Array; readonly input: Input }
   | { readonly t: 'accept'; readonly promptTokens: readonly number[]; readonly inputDigest: Uint8Array }
   | { readonly t: 'tokens'; readonly i: number; readonly tokens: readonly number[]; readonly text: string }
-  | { readonly t: 'card' | 'quote' | 'head' | 'opening' | 'verdict' | 'cancel'; readonly body: Uint8Array; readonly sig: Uint8Array }
+  | SignedFrame<'card'>
+  | SignedFrame<'quote'>
+  | SignedFrame<'head'>
+  | SignedFrame<'opening'>
+  | SignedFrame<'verdict'>
+  | SignedFrame<'cancel'>
   | { readonly t: 'ask'; readonly modelId: Uint8Array; readonly requestDigest: Uint8Array; readonly promptTokens: number; readonly maxTokens: number }
   | RouteFrame
   | PickedFrame
-  | { readonly t: 'receipt' | 'audit'; readonly receipt: Uint8Array }
+  | { readonly t: 'receipt'; readonly receipt: Uint8Array }
+  | { readonly t: 'audit'; readonly receipt: Uint8Array }
   | { readonly t: 'challenge'; readonly secret: Uint8Array }
-  | { readonly t: 'beat' | 'busy' | 'stop' }
+  | { readonly t: 'beat' }
+  | { readonly t: 'busy' }
+  | { readonly t: 'stop' }
   | { readonly t: 'error'; readonly code: string; readonly message: string };
+
+/** A signed message as a frame of its own. */
+export interface SignedFrame<T extends string> {
+  readonly t: T;
+  readonly body: Uint8Array;
+  readonly sig: Uint8Array;
+}
 
 /** A person's request to a router (section 4.0). `maxPrice` in lamports, `timeout` in ms. */
 export interface RouteFrame {
