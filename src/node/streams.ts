@@ -3,7 +3,7 @@ import { QvacError } from '../errors.ts';
 import type { AbortOptions, PeerIdString } from '../lib/types.ts';
 import { MalformedError } from '../protocol/codec.ts';
 import { decodeFrame, encodeFrame, maxFrameBytes } from '../protocol/frame-codec.ts';
-import type { Frame, FrameType } from '../protocol/frames.ts';
+import type { Frame, FrameOf, FrameType } from '../protocol/frames.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { shortPeer } from './names.ts';
 
@@ -21,7 +21,7 @@ export interface FrameStream {
    * one of `allowed`
    * @throws the signal's reason where it aborts
    */
-  read(allowed: readonly FrameType[], options?: AbortOptions): Promise<Frame | null>;
+  read<T extends FrameType>(allowed: readonly T[], options?: AbortOptions): Promise<FrameOf<T> | null>;
   /**
    * Waits while the other side does not read. Writes keep their order.
    * @throws QvacError E_TRUNCATED where the connection broke, E_TIMEOUT where the other side has not read for 30 s
@@ -90,7 +90,7 @@ export class LibP2PFrameStream implements FrameStream {
     });
   }
 
-  async read(allowed: readonly FrameType[], options: AbortOptions = {}): Promise<Frame | null> {
+  async read<T extends FrameType>(allowed: readonly T[], options: AbortOptions = {}): Promise<FrameOf<T> | null> {
     if (this.#reading) throw new Error('a read of this stream is under way');
     this.#reading = true;
     try {
@@ -168,7 +168,7 @@ export class LibP2PFrameStream implements FrameStream {
     }
   }
 
-  #cut(allowed: readonly FrameType[], most: number): Frame | null {
+  #cut<T extends FrameType>(allowed: readonly T[], most: number): FrameOf<T> | null {
     const length = this.#inbox.peekU32();
     if (length === null || this.#inbox.length < 4 + length) {
       if (length !== null && length > most) throw this.#bad(`a frame of ${length} bytes where ${most} are the most`);
@@ -182,7 +182,8 @@ export class LibP2PFrameStream implements FrameStream {
     this.#needed = 0;
     this.#regulate();
     try {
-      return decodeFrame(cbor, allowed);
+      // `decodeFrame` gives none but the allowed types.
+      return decodeFrame(cbor, allowed) as FrameOf<T>;
     } catch (error) {
       if (error instanceof MalformedError) throw this.#bad(error.message, error);
       throw error;
