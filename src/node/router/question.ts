@@ -18,7 +18,7 @@ import { findTimeoutMs, maxProbes, maxRouteTimeoutMs, probeTimeoutMs } from './c
 import type { InFlight } from './in-flight.ts';
 import type { Person } from './person.ts';
 import type { Reputation } from './reputation.ts';
-import { isModel, promptBound, select } from './select.ts';
+import { promptBound, select } from './select.ts';
 import type { Choice, Exclusion, Selection, Wish } from './select.ts';
 import { settle } from './settle.ts';
 import type { SettleComponents } from './settle.ts';
@@ -190,10 +190,10 @@ export class Question {
    * to it, and an offer never names a class or a price of yesterday.
    */
   async #probe(choice: Choice): Promise<{ readonly choice: Choice; readonly quote: SignedQuote | null } | null> {
-    const { peer, reputation } = this.#components;
+    const { peer, clock, reputation } = this.#components;
     const signal = AbortSignal.any([this.#over, AbortSignal.timeout(probeTimeoutMs)]);
     try {
-      const card = await fetchCard(peer, choice.card.peer, { signal });
+      const card = await fetchCard({ peer, clock }, choice.card.peer, { signal, newest: choice.card });
       const selection = this.#select([card]);
       const fresh = selection.choices[0];
       if (fresh === undefined) {
