@@ -1,0 +1,23 @@
+import { encode } from '@ipld/dag-cbor';
+import { CborDecoder } from './cbor-decoder.ts';
+
+export { MalformedError } from './malformed-error.ts';
+
+/**
+ * The one encoding of `value` (section 1). Plain objects, arrays, texts, safe integers, booleans, null, Uint8Array.
+ *
+ * ```ts
+ * encodeCbor({ v: 1, n: 32 }); // a2616e1820617601
+ * ```
+ */
+export function encodeCbor(value: unknown): Uint8Array {
+  return encode(value);
+}
+
+/**
+ * The value whose one encoding is `bytes`. Its byte strings are copies.
+ * @throws MalformedError for anything that encodes otherwise: floats, tags, unsorted keys, trailing bytes, …
+ */
+export function decodeCbor(bytes: Uint8Array): unknown {
+  return new CborDecoder(bytes).decode();
+}

@@ -1,0 +1,84 @@
+import { hmac } from '@noble/hashes/hmac.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { concat, toHex, u32, u64, utf8 } from '../lib/bytes.ts';
+import type { JobId, ModelId } from '../lib/types.ts';
+import type { Input } from './messages.ts';
+import { encodeInput } from './validate.ts';
+
+export { execClassOf } from './exec-class.ts';
+export { sha256 };
+
+/** HMAC-SHA256 (RFC 2104). 32 bytes. */
+export function hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array {
+  return hmac(sha256, key, message);
+}
+
+/**
+ * Section 1: an ASCII name of at most 16 bytes, padded with zero bytes to 16.
+ *
+ * ```ts
+ * tag('qvac/draw/1'); // 717661632f647261772f310000000000
+ * ```
+ */
+export function tag(name: string): Uint8Array {
+  if (!/^[\x21-\x7e]{1,16}$/.test(name)) throw new RangeError(`"name" expected 1 to 16 ASCII characters, got "${name}"`);
+  const padded = new Uint8Array(16);
+  padded.set(utf8(name));
+  return padded;
+}
+
+const tags = {
+  job: tag('qvac/job/1'),
+  request: tag('qvac/request/1'),
+  input: tag('qvac/input/1'),
+  shards: tag('qvac/shards/1'),
+  seed: tag('qvac/seed/1'),
+};
+
+/** Section 4: the name of a job. */
+export function jobIdOf(offerBody: Uint8Array): JobId {
+  return jobIdHex(sha256(concat(tags.job, offerBody)));
+}
+
+/** The 32 bytes of a job id as they stand in messages → its name in this program. */
+export function jobIdHex(jobId: Uint8Array): JobId {
+  return digestHex(jobId) as JobId;
+}
+
+/** The 32 bytes of a model id as they stand in messages → its name in this program. */
+export function modelIdHex(modelId: Uint8Array): ModelId {
+  return digestHex(modelId) as ModelId;
+}
+
+function digestHex(digest: Uint8Array): string {
+  if (digest.length !== 32) throw new RangeError(`"digest" expected 32 bytes, got ${digest.length}`);
+  return toHex(digest);
+}
+
+/** Section 2. */
+export function requestDigestOf(input: Input): Uint8Array {
+  return sha256(concat(tags.request, encodeInput(input)));
+}
+
+/** Section 2: `modelId` of 32 bytes, tokens of the rendered prompt, each a u32. */
+export function inputDigestOf(modelId: Uint8Array, promptTokens: readonly number[]): Uint8Array {
+  const tokens = new DataView(new ArrayBuffer(4 * promptTokens.length));
+  promptTokens.forEach((token, at) => tokens.setUint32(4 * at, token));
+  return sha256(concat(tags.input, modelId, u32(promptTokens.length), new Uint8Array(tokens.buffer)));
+}
+
+/** Section 2: the id of a model split in several files, from their digests in file order. */
+export function shardsModelId(digests: readonly Uint8Array[]): Uint8Array {
+  return sha256(concat(tags.shards, ...digests));
+}
+
+/** Section 4: the seed of an answer that can be had again. `number` is 0 … 2^64 − 1. */
+export function seedOfNumber(number: bigint): Uint8Array {
+  if (number < 0n || number >= 1n << 64n) throw new RangeError(`"number" expected 0 to 2^64 − 1, got ${number}`);
+  return sha256(concat(tags.seed, u64(number)));
+}
+
+/** Section 4.2: digest of all text of an answer. */
+export function textDigestOf(text: string): Uint8Array {
+  return sha256(utf8(text));
+}
