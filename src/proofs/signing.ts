@@ -1,7 +1,89 @@
+import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { base58btc } from 'multiformats/bases/base58';
+import { concat, equalBytes, fromHex } from '../lib/bytes.ts';
+import type { JobId, PeerIdString } from '../lib/types.ts';
+import { MalformedError } from '../protocol/codec.ts';
+import { sha256, tag } from '../protocol/digests.ts';
+import type { Kind, Signed } from '../protocol/messages.ts';
+import { isStrictPoint } from './ed25519-points.ts';
+
 /** An Ed25519 identity that can sign. The secret never leaves it. */
 export interface SigningKey {
   /** Raw 32 bytes. */
   readonly publicKey: Uint8Array;
   /** 64-byte signature over `message`. */
   sign(message: Uint8Array): Uint8Array;
+}
+
+/** DER before the 32 raw bytes of an Ed25519 key (RFC 8410). */
+const privateKeyDer = fromHex('302e020100300506032b657004220420');
+const publicKeyDer = fromHex('302a300506032b6570032100');
+
+/** The key of a 32-byte seed (RFC 8032 section 5.1.5). */
+export function signingKeyFromSeed(seed: Uint8Array): SigningKey {
+  if (seed.length !== 32) throw new RangeError(`"seed" expected 32 bytes, got ${seed.length}`);
+  const key = createPrivateKey({ key: Buffer.from(concat(privateKeyDer, seed)), format: 'der', type: 'pkcs8' });
+  const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
+  const publicKey = Uint8Array.from(spki.subarray(publicKeyDer.length));
+  return { publicKey, sign: (message) => Uint8Array.from(sign(null, message, key)) };
+}
+
+/** Section 1: the 80 bytes that are signed. `jobId` is null for a message outside a job. */
+export function signedMessage(kind: Kind, jobId: JobId | null, body: Uint8Array): Uint8Array {
+  return concat(tag(kind), jobId === null ? new Uint8Array(32) : fromHex(jobId), sha256(body));
+}
+
+/** `body` with its signature as a message of `kind`. */
+export function signBody(key: SigningKey, kind: Kind, jobId: JobId | null, body: Uint8Array): Signed {
+  return { body, sig: key.sign(signedMessage(kind, jobId, body)) };
+}
+
+/**
+ * Whether `signed` was signed as `kind` by the owner of `publicKey`. Strict as section 1 asks, so that every verifier
+ * and a program on a chain agree: node:crypto refuses an `S` that is not reduced and an `R` that is not canonical, and
+ * does not multiply by the cofactor; keys and points of small order or another encoding are refused here. Never throws.
+ */
+export function verifyBody(publicKey: Uint8Array, kind: Kind, jobId: JobId | null, { body, sig }: Signed): boolean {
+  if (publicKey.length !== 32 || sig.length !== 64) return false;
+  if (!isStrictPoint(publicKey) || !isStrictPoint(sig.subarray(0, 32))) return false;
+  return verify(null, signedMessage(kind, jobId, body), publicKeyObject(publicKey), sig);
+}
+
+/** Keys seen lately; making one costs as much as a tenth of a verification. */
+const keyObjects = new Map<string, KeyObject>();
+const maxKeyObjects = 256;
+
+function publicKeyObject(publicKey: Uint8Array): KeyObject {
+  const name = Buffer.from(publicKey).toString('latin1');
+  const known = keyObjects.get(name);
+  if (known !== undefined) return known;
+  const key = createPublicKey({ key: Buffer.from(concat(publicKeyDer, publicKey)), format: 'der', type: 'spki' });
+  const [oldest] = keyObjects.keys();
+  if (keyObjects.size >= maxKeyObjects && oldest !== undefined) keyObjects.delete(oldest);
+  keyObjects.set(name, key);
+  return key;
+}
+
+/** A peer id is the identity multihash of the key's protobuf: these bytes and the key. */
+const peerIdPrefix = fromHex('002408011220');
+
+/** The libp2p peer id of a raw Ed25519 key, `12D3Koo…`. */
+export function peerIdOf(publicKey: Uint8Array): PeerIdString {
+  if (publicKey.length !== 32) throw new RangeError(`"publicKey" expected 32 bytes, got ${publicKey.length}`);
+  return base58btc.baseEncode(concat(peerIdPrefix, publicKey)) as PeerIdString;
+}
+
+/** The raw Ed25519 key in a peer id. @throws MalformedError for a text that is none, or the id of another kind of key */
+export function publicKeyOf(peerId: string): Uint8Array {
+  let bytes: Uint8Array;
+  try {
+    // The decoder's time grows with the square of the length.
+    bytes = peerId.length > 64 ? new Uint8Array() : base58btc.baseDecode(peerId);
+  } catch (error) {
+    throw new MalformedError('not a peer id', { cause: error });
+  }
+  const prefix = bytes.subarray(0, peerIdPrefix.length);
+  if (bytes.length !== peerIdPrefix.length + 32 || !equalBytes(prefix, peerIdPrefix)) throw new MalformedError('not the peer id of an Ed25519 key');
+  return bytes.slice(peerIdPrefix.length);
 }

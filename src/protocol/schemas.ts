@@ -97,7 +97,7 @@ const cardModel = v.pipe(
     priceOut: natural,
     slots: u32,
   }),
-  v.check(stopsBelowVocab, 'a stop outside the vocabulary'),
+  v.check((model) => stopsBelowVocab(model), 'a stop outside the vocabulary'),
 );
 
 export const card = v.pipe(
@@ -159,7 +159,7 @@ export const offer = v.pipe(
     requestDigest: digest,
     quote: v.nullable(digest),
     seed: digest,
-    sampler: v.pipe(v.strictObject({ ...samplerSettings, vocab: integer(1), stops }), v.check(stopsBelowVocab, 'a stop outside the vocabulary')),
+    sampler: v.pipe(v.strictObject({ ...samplerSettings, vocab: integer(1), stops }), v.check((model) => stopsBelowVocab(model), 'a stop outside the vocabulary')),
     challenge: v.strictObject({ commit: digest, count: challengeCount }),
     mode: modes,
     payment: v.nullable(v.strictObject({ chain: text, program: digest, payer: digest, amount: natural })),
