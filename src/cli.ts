@@ -1,21 +1,17 @@
 /**
- * The list of commands. Each lives in `commands/<name>.ts`, which exports
+ * The list of commands, and how one is run. Each lives in `commands/<name>.ts`, which exports
  *
  *   export const command: CommandDefinition = defineCommand({ description, arguments, settings, options, examples, action })
  *
  * (commands/definition.ts). Such a file is light: of node/, model/, escrow/ and gateway/ it imports types only and takes the
  * rest by `await import(…)` inside `action`, so that `qvac <command> --help` loads no libp2p, no engine and no chain.
  */
-import type { CommandDefinition } from './commands/definition.ts';
-
-type Group = 'Ask' | 'Take part' | 'Check' | 'This machine';
-
-export interface CommandEntry {
-  readonly name: string;
-  readonly summary: string;
-  readonly group: Group;
-  load(): Promise<{ readonly command: CommandDefinition }>;
-}
+import type { CommandEntry } from './commands/definition.ts';
+import { parseCommandLine } from './commands/parse.ts';
+import { asQvacError } from './errors.ts';
+import { createLifecycle, type StopSignal } from './lib/lifecycle.ts';
+import { createOutput, type Sink } from './terminal/output.ts';
+import { reportError } from './terminal/report-error.ts';
 
 export const commands: readonly CommandEntry[] = [
   // { name: 'ask', group: 'Ask', summary: 'ask one question, and check the answer', load: () => import('./commands/ask.ts') },
@@ -30,3 +26,33 @@ export const commands: readonly CommandEntry[] = [
   { name: 'doctor', group: 'This machine', summary: 'find what is wrong here, and how to mend it', load: () => import('./commands/doctor.ts') },
   // { name: 'demo', group: 'This machine', summary: 'an honest and a cheating provider on this machine', load: () => import('./commands/demo.ts') },
 ];
+
+/** The process as the commands see it. */
+export interface Host {
+  readonly stdout: Sink;
+  readonly stderr: Sink;
+  /** Calls `listener` for every Ctrl-C, SIGTERM and SIGHUP from now on. */
+  onSignal(listener: (signal: StopSignal) => void): void;
+  /** Ends the process without waiting for anything. */
+  exitNow(code: number): void;
+}
+
+/** Runs one command line to its exit code. Never throws. */
+export async function runCli(argv: readonly string[], host: Host): Promise<number> {
+  const ownArguments = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
+  const has = (...flags: readonly string[]): boolean => flags.some((flag) => ownArguments.includes(flag));
+  const output = createOutput({ stdout: host.stdout, stderr: host.stderr, json: has('--json'), quiet: has('-q', '--quiet'), verbose: has('-v', '--verbose') });
+  const lifecycle = createLifecycle({ say: (line) => output.say(line), exit: (code) => host.exitNow(code) });
+  let code: number;
+  try {
+    const run = await parseCommandLine(argv, commands, output);
+    host.onSignal((signal) => lifecycle.receive(signal));
+    code = await run(lifecycle.signal);
+  } catch (error) {
+    reportError(output, error);
+    code = asQvacError(error).exitCode;
+  }
+  lifecycle.done();
+  await output.flush();
+  return lifecycle.exitCode ?? code;
+}

@@ -4,6 +4,16 @@ import type { Logger } from '../lib/log.ts';
 import type { SettingKey } from '../settings.ts';
 import type { Output } from '../terminal/output.ts';
 
+export const groups = ['Ask', 'Take part', 'Check', 'This machine'] as const;
+
+/** A command in the list of cli.ts. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly group: (typeof groups)[number];
+  load(): Promise<{ readonly command: CommandDefinition }>;
+}
+
 /** What an action gets. `options` are the command's own, by the keys under which it declared them. */
 export interface CommandContext<Options = Readonly<Record<string, unknown>>> {
   /** As typed, a variadic one spread. */

@@ -36,6 +36,8 @@ export interface Output {
   answer(text: string): Promise<void>;
   /** Ends the answer's last line. */
   endAnswer(): void;
+  /** Text to stdout as it is, such as help. */
+  print(text: string): void;
   /** Data: `value` as one JSON document with `--json`, else the lines. */
   result(value: unknown, lines: readonly string[]): void;
   /** One thing that happened: a JSON line on stdout with `--json`, else `line` (if any) on stderr. */
@@ -110,6 +112,9 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
     endAnswer() {
       if (lineOpen) toStdout('\n');
       lineOpen = false;
+    },
+    print(text) {
+      toStdout(text);
     },
     result(value, lines) {
       if (json) toStdout(`${toJson(value)}\n`);
