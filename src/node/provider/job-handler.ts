@@ -1,0 +1,211 @@
+import { QvacError } from '../../errors.ts';
+import { equalBytes } from '../../lib/bytes.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { PeerIdString } from '../../lib/types.ts';
+import type { Receipt } from '../../proofs/receipt.ts';
+import { signBody, verifyBody } from '../../proofs/signing.ts';
+import { MalformedError } from '../../protocol/codec.ts';
+import { jobIdHex, sha256 } from '../../protocol/digests.ts';
+import type { FrameOf } from '../../protocol/frames.ts';
+import { kinds } from '../../protocol/messages.ts';
+import type { Signed, Verdict } from '../../protocol/messages.ts';
+import { decodeVerdict, encodeOpening } from '../../protocol/validate.ts';
+import type { FrameStream } from '../streams.ts';
+import { admit } from './admission.ts';
+import type { AdmissionComponents } from './admission.ts';
+import type { ProviderEvent } from './events.ts';
+import { JobRun } from './job-run.ts';
+import type { FinishedJob, JobRunComponents } from './job-run.ts';
+import type { KeptJob, KeptJobs } from './kept-jobs.ts';
+import { readWithin } from './read-within.ts';
+import { receiptOf } from './receipt-of.ts';
+import { Refusal } from './refusal.ts';
+
+/** What a client may say after the final head. */
+type AfterFrame = FrameOf<'challenge'> | FrameOf<'verdict'> | FrameOf<'cancel'>;
+
+/** How long a verdict may take where no opening is kept for it, in ms. */
+const verdictWaitMs = 60_000;
+
+/** Where finished jobs go. */
+export interface ReceiptSink {
+  /** Keeps a receipt; a later one of the same job replaces it. */
+  save(receipt: Receipt): Promise<unknown>;
+}
+
+export interface JobHandlerComponents extends AdmissionComponents, JobRunComponents {
+  readonly kept: KeptJobs;
+  readonly receipts: ReceiptSink;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface JobHandlerInit {
+  /** How long a client may take for its first frame, in ms. */
+  readonly firstFrameMs: number;
+  /** How long it may leave a frame unread, in ms. */
+  readonly stallMs: number;
+  /** How long a finished job is kept for its challenge, in ms (section 4.3). */
+  readonly keepMs: number;
+  readonly onEvent: (event: ProviderEvent) => void;
+}
+
+/** The provider's side of `/qvac/job/1.0.0`. */
+export class JobHandler {
+  readonly #components: JobHandlerComponents;
+  readonly #init: JobHandlerInit;
+  readonly #running = new Set<JobRun>();
+  #idle: () => void = () => undefined;
+
+  constructor(components: JobHandlerComponents, init: JobHandlerInit) {
+    this.#components = components;
+    this.#init = init;
+  }
+
+  /** Settles when no job runs any more; those that still do after `graceMs` end without a final head. */
+  async drain(graceMs: number): Promise<void> {
+    if (this.#running.size === 0) return;
+    const timer = setTimeout(() => {
+      for (const run of this.#running) run.abort(new Refusal('internal', 'this provider stops'));
+    }, graceMs);
+    await new Promise<void>((resolve) => (this.#idle = resolve));
+    clearTimeout(timer);
+  }
+
+  /**
+   * One stream: an offer and all that follows, or a late challenge.
+   * @throws Refusal to be told to the client; QvacError E_BAD_PEER, E_TRUNCATED
+   */
+  async handle(stream: FrameStream): Promise<void> {
+    const first = await readWithin(stream, ['offer', 'challenge'], this.#init.firstFrameMs);
+    if (first?.t === 'offer') await this.#serve(stream, first);
+    else if (first?.t === 'challenge') await this.#answerLate(stream, first);
+  }
+
+  async #serve(stream: FrameStream, frame: FrameOf<'offer'>): Promise<void> {
+    const { kept, engine, clock } = this.#components;
+    if (kept.full) throw new Refusal('busy', 'too many finished jobs are kept');
+    const admission = admit(this.#components, frame, stream.remote);
+    const run = new JobRun({ engine, key: this.#components.key }, admission, stream, this.#init);
+    const told = { job: admission.jobId, client: stream.remote.peer };
+    const began = clock.now();
+    const end = new AbortController();
+    this.#running.add(run);
+    try {
+      const listening = this.#listen(stream, run, end.signal);
+      listening.catch((error: unknown) => run.abort(error instanceof Error ? error : new Error(String(error))));
+      const { promptTokens, offer } = admission;
+      const finished = await run.run(() => this.#init.onEvent({ event: 'job-accepted', ...told, promptTokens: promptTokens.length, maxTokens: offer.sampler.maxTokens }));
+      this.#ended(run);
+      this.#init.onEvent({ event: 'job-finished', ...told, tokens: finished.final.n, finish: finished.final.finish, ms: clock.now() - began });
+      await this.#settle(stream, finished, listening, end);
+    } catch (error) {
+      if (run.accepted && !run.finished) this.#init.onEvent({ event: 'job-failed', ...told, reason: error instanceof Error ? error.message : String(error) });
+      throw error;
+    } finally {
+      end.abort();
+      this.#ended(run);
+    }
+  }
+
+  #ended(run: JobRun): void {
+    this.#running.delete(run);
+    if (this.#running.size === 0) this.#idle();
+  }
+
+  /** Takes cancels until the client says something that belongs after the final head, or ends its side. */
+  async #listen(stream: FrameStream, run: JobRun, signal: AbortSignal): Promise<AfterFrame | null> {
+    for (;;) {
+      const frame = await stream.read(['cancel', 'challenge', 'verdict'], { signal });
+      if (frame === null) return null;
+      if (frame.t === 'cancel') run.cancel({ body: frame.body, sig: frame.sig });
+      else if (!run.finished) throw new QvacError('E_BAD_PEER', `a ${frame.t} before the final head`);
+      else return frame;
+    }
+  }
+
+  /** After the final head: keeps what an opening needs, stores the receipt, answers the challenge. */
+  async #settle(stream: FrameStream, finished: FinishedJob, listening: Promise<AfterFrame | null>, end: AbortController): Promise<void> {
+    const { offer } = finished.admission;
+    const keepMs = offer.mode === 'none' ? verdictWaitMs : this.#init.keepMs;
+    const job: KeptJob = {
+      jobId: finished.admission.jobId,
+      client: offer.client,
+      commit: offer.challenge.commit,
+      root: finished.final.root,
+      keepUntil: this.#components.clock.now() + keepMs,
+      transcript: offer.mode === 'none' ? null : finished.transcript,
+      opening: null,
+      receipt: receiptOf(finished),
+    };
+    if (offer.mode !== 'none') this.#components.kept.add(job);
+    await this.#save(job);
+    const timer = setTimeout(() => end.abort(new QvacError('E_TIMEOUT', 'no challenge came in time')), keepMs);
+    try {
+      await this.#converse(stream, job, await listening, end.signal);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** A challenge that is the first frame of a new stream (section 4.3). */
+  async #answerLate(stream: FrameStream, challenge: FrameOf<'challenge'>): Promise<void> {
+    const job = this.#components.kept.find(stream.remote.publicKey, sha256(challenge.secret));
+    if (job === null) throw new Refusal('gone', 'nothing is kept for this secret');
+    await this.#converse(stream, job, challenge, AbortSignal.timeout(verdictWaitMs));
+  }
+
+  /** Opens for challenges until a verdict or the client's end. */
+  async #converse(stream: FrameStream, job: KeptJob, first: AfterFrame | null, signal: AbortSignal): Promise<void> {
+    for (let frame = first; frame !== null; frame = await stream.read(['challenge', 'verdict', 'cancel'], { signal })) {
+      if (frame.t === 'challenge') await stream.write({ t: 'opening', ...this.#open(job, frame.secret, stream.remote.peer) });
+      if (frame.t === 'verdict') {
+        this.#judge(job, { body: frame.body, sig: frame.sig }, stream.remote.peer);
+        break;
+      }
+    }
+    await this.#save(job);
+  }
+
+  #open(job: KeptJob, secret: Uint8Array, client: PeerIdString): Signed {
+    if (!equalBytes(sha256(secret), job.commit)) throw new QvacError('E_BAD_PEER', 'the secret is not the one that was committed to');
+    if (job.opening !== null) return job.opening;
+    if (job.transcript === null) throw new Refusal('gone', 'this job is not opened');
+    const opening = job.transcript.open(secret);
+    const signed = signBody(this.#components.key, kinds.opening, job.jobId, encodeOpening(opening));
+    // There is only one opening of a job, so what it is made from is not needed any more.
+    job.opening = signed;
+    job.transcript = null;
+    job.receipt = { ...job.receipt, secret, opening: signed };
+    this.#init.onEvent({ event: 'job-opened', job: job.jobId, client, steps: opening.steps.length });
+    return signed;
+  }
+
+  /** @throws QvacError E_BAD_PEER where the verdict is not the client's own on this job */
+  #judge(job: KeptJob, signed: Signed, client: PeerIdString): void {
+    const verdict = decodeVerdictOf(job, signed);
+    job.receipt = { ...job.receipt, verdicts: [signed] };
+    this.#init.onEvent({ event: 'job-verdict', job: job.jobId, client, result: verdict.result, faults: verdict.faults });
+  }
+
+  /** A receipt that cannot be stored must not cost the client its opening. */
+  async #save(job: KeptJob): Promise<void> {
+    try {
+      await this.#components.receipts.save(job.receipt);
+    } catch (error) {
+      this.#components.logger.warn('receipt not saved', { job: job.jobId, reason: error instanceof Error ? error.message : String(error) });
+    }
+  }
+}
+
+function decodeVerdictOf(job: KeptJob, signed: Signed): Verdict {
+  try {
+    const verdict = decodeVerdict(signed.body);
+    const own = equalBytes(verdict.verifier, job.client) && equalBytes(verdict.root, job.root) && jobIdHex(verdict.jobId) === job.jobId;
+    if (own && verifyBody(job.client, kinds.verdict, job.jobId, signed)) return verdict;
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+  }
+  throw new QvacError('E_BAD_PEER', 'the verdict is not the client’s own on this job');
+}
