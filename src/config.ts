@@ -73,7 +73,10 @@ export interface Home {
   readonly configFile: string;
   readonly keys: Readonly<Record<Role, string>>;
   readonly run: string;
+  /** Of the answers that this person got. */
   readonly receipts: string;
+  /** The same and, apart from them, what was served and routed for others: the same job may be in each. */
+  readonly receiptsOf: Readonly<Record<Role, string>>;
   readonly models: string;
   readonly cache: string;
   readonly peers: string;
@@ -125,6 +128,7 @@ export function homeAt(root: string): Home {
     keys: { provider: join(root, 'keys', 'provider.key'), router: join(root, 'keys', 'router.key'), client: join(root, 'keys', 'client.key') },
     run: join(root, 'run'),
     receipts: join(root, 'receipts'),
+    receiptsOf: { client: join(root, 'receipts'), provider: join(root, 'receipts', 'provider'), router: join(root, 'receipts', 'router') },
     models: join(root, 'models'),
     cache: join(root, 'cache'),
     peers: join(root, 'peers.json'),
