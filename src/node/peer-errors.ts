@@ -48,6 +48,12 @@ export function isStaleConnection(error: unknown): boolean {
   return error instanceof Error && ['ConnectionClosedError', 'ConnectionClosingError', 'MuxerClosedError', 'StreamStateError', 'UnexpectedEOFError'].includes(error.name);
 }
 
+/** True where the other side answered, but does not speak the protocol that was asked for. */
+export function isUnsupported(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error.name === 'UnsupportedProtocolError' || isUnsupported(error.cause);
+}
+
 /** What libp2p threw while dialling `who` or opening a stream to it, as E_NETWORK with one line that says why. */
 export function dialError(error: unknown, who: string): QvacError {
   if (error instanceof QvacError) return error;

@@ -30,6 +30,8 @@ export interface PeerEvents {
   connect: [peer: PeerIdString];
   /** The last connection to a peer closed. */
   disconnect: [peer: PeerIdString];
+  /** A connected peer said which protocols it speaks. */
+  identify: [peer: PeerIdString, protocols: readonly string[]];
   /** A node of our network was heard on the local network; its addresses are known now. */
   local: [peer: PeerIdString];
 }
@@ -41,6 +43,8 @@ export interface Peer {
   readonly role: PeerRole;
   /** Network name (protocol section 7). */
   readonly network: string;
+  /** Whether nodes of the local network are found and told. */
+  readonly mdns: boolean;
   readonly events: EventEmitter<PeerEvents>;
   /** The distributed hash table. Finds nobody where it is turned off. */
   readonly routing: Routing;
@@ -121,6 +125,7 @@ class LibP2PPeer implements Peer {
   readonly key: SigningKey;
   readonly role: PeerRole;
   readonly network: string;
+  readonly mdns: boolean;
   readonly events = new EventEmitter<PeerEvents>();
   readonly routing: Routing;
   readonly #init: PeerInit;
@@ -138,6 +143,7 @@ class LibP2PPeer implements Peer {
     this.key = init.key.signingKey;
     this.role = init.role;
     this.network = init.network;
+    this.mdns = init.mdns ?? false;
     this.#bans = new Bans(components.clock ?? systemClock, init.limits);
     this.#guard = new LinkGuard(this.#bans, init.limits, (peer) => this.#logger.warn('cut off a peer that opens streams too fast', { peer }));
     this.routing = createRouting(() => this.#node);
@@ -162,7 +168,7 @@ class LibP2PPeer implements Peer {
   }
 
   async #start(): Promise<void> {
-    const { key, role, network, listen = [], mdns = false, kademlia = true } = this.#init;
+    const { key, role, network, listen = [], kademlia = true } = this.#init;
     for (const address of listen) parseAddress(address, 'E_CONFIG');
     const node = await createNode({
       privateKey: key.privateKey,
@@ -170,7 +176,7 @@ class LibP2PPeer implements Peer {
       listen,
       network,
       kademlia,
-      mdns,
+      mdns: this.mdns,
       muxer: this.#guard.muxer(muxerInit),
       gater: this.#guard.gater(),
       onLocalPeer: (found) => {
@@ -180,6 +186,7 @@ class LibP2PPeer implements Peer {
     });
     node.addEventListener('peer:connect', (event) => this.events.emit('connect', event.detail.toString() as PeerIdString));
     node.addEventListener('peer:disconnect', (event) => this.events.emit('disconnect', event.detail.toString() as PeerIdString));
+    node.addEventListener('peer:identify', (event) => this.events.emit('identify', event.detail.peerId.toString() as PeerIdString, event.detail.protocols));
     this.#node = node;
     for (const [protocol, handler] of this.#handlers) await this.#register(node, protocol, handler);
     this.#guard.start();
@@ -352,6 +359,11 @@ function parseTarget(target: string): Target {
   const peer = address.getComponents().findLast((component) => component.name === 'p2p')?.value;
   if (peer === undefined) throw new QvacError('E_NETWORK', `"${target.slice(0, 200)}" does not name a peer`, { hint: 'append /p2p/<peer id>' });
   return { peer: parsePeer(peer), address: address.getComponents().length > 1 ? address : null };
+}
+
+/** The peer that a target names. @throws QvacError E_NETWORK where it names none */
+export function targetPeer(target: string): PeerIdString {
+  return parseTarget(target).peer.toString() as PeerIdString;
 }
 
 function withoutPeer(address: Multiaddr): string {

@@ -1,0 +1,37 @@
+import { randomBytes } from 'node:crypto';
+import type { TestContext } from 'node:test';
+import { identityFromSeed } from '../../src/node/identity.ts';
+import type { Identity } from '../../src/node/identity.ts';
+import type { Peer, PeerInit } from '../../src/node/peer.ts';
+import { createPeer } from '../../src/node/peer.ts';
+
+/** An identity of its own for each call. */
+export function testIdentity(): Promise<Identity> {
+  return identityFromSeed(randomBytes(32));
+}
+
+/** A real node on loopback, stopped with the test. A provider that listens, without hash table, unless told otherwise. */
+export async function startPeer(context: TestContext, init: Partial<PeerInit> = {}): Promise<Peer> {
+  const role = init.role ?? 'provider';
+  const peer = createPeer(
+    {},
+    {
+      key: await testIdentity(),
+      network: 'test',
+      listen: role === 'client' ? [] : ['/ip4/127.0.0.1/tcp/0'],
+      kademlia: false,
+      ...init,
+      role,
+    },
+  );
+  await peer.start();
+  context.after(() => peer.stop());
+  return peer;
+}
+
+/** The address of a node that listens. */
+export function addressOf(peer: Peer): string {
+  const [address] = peer.addrs();
+  if (address === undefined) throw new Error('this node does not listen');
+  return address;
+}
