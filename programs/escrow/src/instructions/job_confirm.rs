@@ -1,0 +1,48 @@
+use anchor_lang::prelude::*;
+
+use super::transfers::settle;
+use crate::constants::{JOB_SEED, PROVIDER_SEED};
+use crate::errors::EscrowError;
+use crate::events::JobConfirmed;
+use crate::state::{Job, JobStatus, Provider};
+
+#[derive(Accounts)]
+pub struct JobConfirm<'info> {
+    #[account(mut)]
+    pub client: Signer<'info>,
+    /// CHECK: only receives lamports; it is the job's provider, whatever owns it by now.
+    #[account(mut, address = job.provider @ EscrowError::Unauthorized)]
+    pub authority: UncheckedAccount<'info>,
+    #[account(mut, seeds = [PROVIDER_SEED, job.provider.as_ref()], bump = provider.bump)]
+    pub provider: Box<Account<'info, Provider>>,
+    #[account(
+        mut,
+        has_one = client @ EscrowError::Unauthorized,
+        seeds = [JOB_SEED, job.client.as_ref(), &job.job_id],
+        bump = job.bump,
+        close = client
+    )]
+    pub job: Box<Account<'info, Job>>,
+}
+
+impl JobConfirm<'_> {
+    fn validate(&self) -> Result<()> {
+        self.job.require_status(JobStatus::Submitted)
+    }
+
+    /// Pays the provider; the client is content.
+    #[access_control(ctx.accounts.validate())]
+    pub fn job_confirm(ctx: Context<Self>) -> Result<()> {
+        let JobConfirm { authority, provider, job, .. } = ctx.accounts;
+        let paid = settle(job, provider, authority)?;
+        emit!(JobConfirmed {
+            job: job.key(),
+            job_id: job.job_id,
+            client: job.client,
+            provider: job.provider,
+            paid,
+            refunded: job.amount.saturating_sub(paid),
+        });
+        Ok(())
+    }
+}
