@@ -63,6 +63,11 @@ export interface EngineInit {
   readonly idleUnloadMs?: number | null | undefined;
 }
 
+export interface OpenOptions extends AbortOptions {
+  /** The class whose schedule the session keeps, for re-execution. @default the engine's own at this moment */
+  readonly exec?: Exec | undefined;
+}
+
 /** One loaded model with its slots. */
 export interface Engine {
   readonly facts: ModelFacts;
@@ -74,6 +79,12 @@ export interface Engine {
   readonly selfTest: SelfTestResult | null;
   /** Runs the self-test, or takes its result from disk. Idempotent. */
   runSelfTest(options?: AbortOptions): Promise<SelfTestResult>;
+  /**
+   * Schedules by which this engine gives the bits of jobs of class `exec`, another machine's perhaps: of its own class what
+   * is known so far, of one that differs only in threads, sequences or a smaller batch what a test of that class shows
+   * (seconds, once). Empty where it cannot.
+   */
+  reproduces?(exec: Exec, options?: AbortOptions): Promise<readonly Schedule[]>;
   /** Tokens per second of a short decode, measured once. */
   measureSpeed(options?: AbortOptions): Promise<number>;
   readonly slots: { readonly total: number; readonly used: number; readonly waiting: number };
@@ -81,7 +92,7 @@ export interface Engine {
    * Takes a slot, waiting in line for one.
    * @throws QvacError E_BUSY where the line is full
    */
-  open(options?: AbortOptions): Promise<EngineSession>;
+  open(options?: OpenOptions): Promise<EngineSession>;
   dispose(): Promise<void>;
 }
 

@@ -42,7 +42,7 @@ export async function openEngine(init: EngineInit, options: EngineOptions = {}):
   try {
     const memory = library.backend === 'cpu' ? await library.llama.getRamState() : await library.llama.getVramState();
     const platform = { engine: `llama.cpp ${library.llama.llamaCppRelease.release}`, backend: library.backend, kernels: library.kernels, device: library.device, memory: memory.total, cores: cpus().length };
-    return await createEngine({ init, platform, tokenizer, loadWeights: ({ signal }) => loadWeights(library, header, signal), selfTest: () => Promise.reject(new Error('later')) }, options);
+    return await createEngine({ init, platform, tokenizer, loadWeights: ({ signal }) => loadWeights(library, header, signal) }, options);
   } catch (error) {
     await tokenizer.dispose();
     throw error;
@@ -56,19 +56,26 @@ export async function openEngine(init: EngineInit, options: EngineOptions = {}):
 export async function openTokenizer(init: Pick<EngineInit, 'modelPath' | 'modelId' | 'name' | 'context'>, options: EngineOptions = {}): Promise<Tokenizer> {
   logger = options.logger ?? logger;
   const header = await readGguf(init.modelPath);
-  const { llama } = await loadLibrary('off');
+  const { llama } = await loadLibrary('any');
   const model = await loadModel(llama, header, { vocabOnly: true, gpuLayers: 0, loadSignal: options.signal });
   return createTokenizer({ header, init, vocabulary: vocabularyOf(model), dispose: () => model.dispose() });
 }
 
-function loadLibrary(gpu: 'auto' | 'off'): Promise<Library> {
-  const known = libraries.get(gpu);
-  if (known !== undefined) return known;
-  const loading = importLibrary(gpu);
-  libraries.set(gpu, loading);
+/**
+ * One instance serves the whole process where it can: a second one would take the first one's log away. One that runs on
+ * a GPU is no use for 'off', since it hands large products to the GPU even without layers there.
+ */
+async function loadLibrary(gpu: 'auto' | 'off' | 'any'): Promise<Library> {
+  for (const [loadedFor, known] of libraries) {
+    const library = await known;
+    if (gpu === 'any' || gpu === loadedFor || (gpu === 'off' && library.backend === 'cpu')) return library;
+  }
+  const key = gpu === 'off' ? 'off' : 'auto';
+  const loading = libraries.get(key) ?? importLibrary(key);
+  libraries.set(key, loading);
   // A failure is not kept, so that a GPU build that is installed meanwhile is found.
-  loading.catch(() => libraries.delete(gpu));
-  return loading;
+  loading.catch(() => libraries.delete(key));
+  return await loading;
 }
 
 async function importLibrary(gpu: 'auto' | 'off'): Promise<Library> {
@@ -152,9 +159,7 @@ async function openLanes(model: LlamaModel, init: LanesInit, { signal }: AbortOp
     return sequence;
   };
   return {
-    async evaluate(calls, topK) {
-      return await Promise.all(calls.map((call) => evaluateCall(laneOf(call.lane), call, topK, vocab)));
-    },
+    evaluate: (calls, topK) => inTurn(() => Promise.all(calls.map((call) => evaluateCall(laneOf(call.lane), call, topK, vocab)))),
     length: (lane) => laneOf(lane).nextTokenIndex,
     async erase(lane, from) {
       const sequence = laneOf(lane);
@@ -165,6 +170,15 @@ async function openLanes(model: LlamaModel, init: LanesInit, { signal }: AbortOp
       await context.dispose();
     },
   };
+}
+
+let lastCall: Promise<unknown> = Promise.resolve();
+
+/** One call at a time in the whole process: two at once would fight for the same cores, and spinning threads lose far more than half. */
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const turn = lastCall.then(work);
+  lastCall = turn.catch(() => undefined);
+  return turn;
 }
 
 /** Asks for some more than `topK`, so that a tie with the last one shows; where the tie goes on, again for all. */

@@ -1,15 +1,20 @@
+import { join } from 'node:path';
 import { QvacError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { Exec } from '../../protocol/messages.ts';
 import type { Engine, EngineInit, EngineSession, SelfTestResult, Tokenizer } from '../engine.ts';
 import { createRounds, type Rounds } from './rounds.ts';
 import { createSession } from './session.ts';
+import { createSelfTestStore, type SelfTestKey } from './self-test-store.ts';
+import { type SelfTestComponents, smallerBatches, testClass, testOwnClass } from './self-test.ts';
 import { createSlots } from './slots.ts';
 import type { Lanes, Weights } from './weights.ts';
 
 const defaultBatch = 63;
 const defaultQueue = 8;
 const speedTokens = 24;
+/** Sequences of another machine's class that this one still tests. */
+const mostReproducedSequences = 8;
 
 /** What the loaded library declares of itself and the machine. */
 export interface Platform {
@@ -28,8 +33,6 @@ export interface EngineComponents {
   readonly platform: Platform;
   readonly tokenizer: Tokenizer;
   loadWeights(options: AbortOptions): Promise<Weights>;
-  /** Runs the self-test or finds its result; `exec` is the class with the true number of threads. */
-  selfTest(weights: Weights, exec: Exec, options: AbortOptions): Promise<SelfTestResult>;
 }
 
 /** Weights with their histories: what an idle engine puts down and takes up again. */
@@ -39,7 +42,7 @@ interface Loaded {
   readonly rounds: Rounds;
 }
 
-export async function createEngine({ init, platform, tokenizer, loadWeights, selfTest }: EngineComponents, options: AbortOptions = {}): Promise<Engine> {
+export async function createEngine({ init, platform, tokenizer, loadWeights }: EngineComponents, options: AbortOptions = {}): Promise<Engine> {
   const { facts } = tokenizer;
   const slotCount = init.slots ?? 1;
   const threads = init.threads ?? Math.max(1, platform.cores - 1);
@@ -84,6 +87,16 @@ export async function createEngine({ init, platform, tokenizer, loadWeights, sel
     return loaded;
   };
 
+  const results = createSelfTestStore(join(init.cacheDir, 'self-test'));
+  async function kept(key: SelfTestKey, test: (components: SelfTestComponents) => Promise<SelfTestResult>): Promise<SelfTestResult> {
+    const known = await results.get(key);
+    if (known !== null) return known;
+    const { weights } = await ready();
+    const result = await test({ weights, vocab: facts.vocab, threads, companions: spare !== null, cores: platform.cores });
+    await results.put(key, result);
+    return result;
+  }
+
   function rest(): void {
     if (init.idleUnloadMs === undefined || init.idleUnloadMs === null || disposed !== null) return;
     clearTimeout(idleTimer);
@@ -107,7 +120,7 @@ export async function createEngine({ init, platform, tokenizer, loadWeights, sel
       return tested;
     },
     slots,
-    async open({ signal } = {}): Promise<EngineSession> {
+    async open({ signal, exec } = {}): Promise<EngineSession> {
       if (disposed !== null) throw new QvacError('E_ENGINE', 'the engine is shut down');
       const slot = await slots.take({ signal });
       try {
@@ -117,7 +130,7 @@ export async function createEngine({ init, platform, tokenizer, loadWeights, sel
           lanes,
           rounds,
           lane: slot,
-          exec: engine.exec,
+          exec: exec ?? engine.exec,
           context: facts.context,
           onRelease() {
             slots.give(slot);
@@ -130,7 +143,8 @@ export async function createEngine({ init, platform, tokenizer, loadWeights, sel
       }
     },
     async runSelfTest({ signal } = {}) {
-      testing ??= ready().then(({ weights }) => selfTest(weights, own, { signal }));
+      const free = init.batch === undefined;
+      testing ??= kept({ modelId: facts.id, exec: own, facts: ['own', threads, platform.cores, free] }, (components) => testOwnClass(components, own, free, { signal }));
       try {
         tested = await testing;
         return tested;
@@ -138,6 +152,12 @@ export async function createEngine({ init, platform, tokenizer, loadWeights, sel
         testing = null;
         throw error;
       }
+    },
+    async reproduces(exec, { signal } = {}) {
+      if (sameExec(exec, engine.exec)) return tested?.sameBits ?? (exec.sequences === 1 ? ['alone'] : []);
+      if (!isReproducible(exec, own)) return [];
+      const result = await kept({ modelId: facts.id, exec, facts: ['other', threads, platform.cores] }, async (components) => ({ exec, sameBits: (await testClass(components, exec, { signal })) ?? [] }));
+      return result.sameBits;
     },
     measureSpeed({ signal } = {}) {
       speed ??= measure(engine, signal);
@@ -155,6 +175,18 @@ export async function createEngine({ init, platform, tokenizer, loadWeights, sel
   };
   rest();
   return engine;
+}
+
+function sameExec(a: Exec, b: Exec): boolean {
+  return a.threads === b.threads && a.sequences === b.sequences && a.batch === b.batch && isReproducible(a, b);
+}
+
+/** True where only what a schedule decides differs. The choices are few, so that no stranger's class makes us test without end. */
+function isReproducible(exec: Exec, own: Exec): boolean {
+  return (
+    exec.engine === own.engine && exec.backend === own.backend && exec.kernels === own.kernels && exec.flash === own.flash && exec.kv === own.kv && exec.gpuLayers === own.gpuLayers &&
+    (exec.batch === own.batch || (smallerBatches.includes(exec.batch) && exec.batch < own.batch)) && [0, 1, own.threads].includes(exec.threads) && exec.sequences <= mostReproducedSequences
+  );
 }
 
 /** Tokens per second of a short answer, the prompt not counted. */

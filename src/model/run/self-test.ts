@@ -1,0 +1,173 @@
+import type { AbortOptions } from '../../lib/types.ts';
+import type { TopLogits } from '../../proofs/logits.ts';
+import type { Exec } from '../../protocol/messages.ts';
+import type { Schedule, SelfTestResult } from '../engine.ts';
+import type { Lanes, Weights } from './weights.ts';
+
+/** Below this history a difference between numbers of threads does not show (protocol section 2). */
+const leastHistory = 513;
+const answerTokens = 14;
+const shortTokens = 12;
+const topK = 20;
+/** Busy neighbours beyond this number teach nothing new. */
+const mostLanes = 8;
+/** Batches tried where the usual one is not exact. */
+export const smallerBatches: readonly number[] = [32, 16, 8];
+
+export interface SelfTestComponents {
+  readonly weights: Weights;
+  readonly vocab: number;
+  /** Threads that this engine's own calls use. */
+  readonly threads: number;
+  /** True where this engine has a lane for companions. */
+  readonly companions: boolean;
+  readonly cores: number;
+}
+
+/**
+ * Finds the class that this machine establishes for itself. With several threads it is the one of `threads` 0 where a
+ * companion makes the bits independent of their number; where `exec.batch` is not exact and `batchIsFree`, a smaller one.
+ * @param exec the class with the true number of threads
+ */
+export async function testOwnClass(components: SelfTestComponents, exec: Exec, batchIsFree: boolean, options: AbortOptions = {}): Promise<SelfTestResult> {
+  const asked = components.threads > 1 ? [{ ...exec, threads: 0 }, exec] : [exec];
+  for (const candidate of asked) {
+    const first = await testClass(components, candidate, options);
+    if (first === null) continue;
+    if (first.includes('prefill') || !batchIsFree) return { exec: candidate, sameBits: first };
+    for (const batch of smallerBatches) {
+      if (batch >= exec.batch) continue;
+      const smaller = { ...candidate, batch };
+      const sameBits = await testClass(components, smaller, options);
+      if (sameBits?.includes('prefill') === true) return { exec: smaller, sameBits };
+    }
+    return { exec: candidate, sameBits: first };
+  }
+  return { exec, sameBits: [] };
+}
+
+/**
+ * The schedules by which this engine gives the bits of class `exec`, or null where the class itself does not hold here:
+ * its own schedule gives different bits with other threads or neighbours.
+ */
+export async function testClass(components: SelfTestComponents, exec: Exec, { signal }: AbortOptions = {}): Promise<readonly Schedule[] | null> {
+  const { threads, companions, cores } = components;
+  const ofClass: Mode = { companion: exec.threads === 0, neighbours: 0 };
+  const ofEngine: Mode = { companion: ofClass.companion && companions, neighbours: 0 };
+  const busy: Mode = { companion: false, neighbours: Math.min(exec.sequences, mostLanes) - 1 };
+  const references = new Set(exec.threads === 0 ? [threads, 1, Math.min(2, cores)] : [exec.threads]);
+  const expected: Bits[] = [];
+  let own: Recorded | null = null;
+  for (const count of new Set([threads, ...references])) {
+    const modes = [...(count === threads ? [ofEngine] : []), ...(references.has(count) ? (exec.sequences > 1 ? [ofClass, busy] : [ofClass]) : [])];
+    const recorded = await recordAt(components, exec, count, modes, count === threads, signal);
+    if (references.has(count)) expected.push(...recorded.alone.slice(count === threads ? 1 : 0));
+    if (count === threads) own = recorded;
+    if (expected.some((bits) => !bits.equals(expected[0] ?? bits))) return null;
+  }
+  const [reference] = expected;
+  if (own === null || reference === undefined) return null;
+  const found: Schedule[] = [];
+  if (own.alone[0]?.equals(reference) === true) found.push('alone');
+  if (own.prefill?.equals(reference) === true) found.push('prefill');
+  return found;
+}
+
+/** How an answer's tokens are put into calls. */
+interface Mode {
+  readonly companion: boolean;
+  readonly neighbours: number;
+}
+
+interface Recorded {
+  /** By mode. */
+  readonly alone: readonly Bits[];
+  readonly prefill: Bits | null;
+}
+
+async function recordAt({ weights, vocab }: SelfTestComponents, exec: Exec, threads: number, modes: readonly Mode[], withPrefill: boolean, signal: AbortSignal | undefined): Promise<Recorded> {
+  const history = historyFor(exec.batch);
+  const count = Math.max(2, Math.min(exec.sequences, mostLanes));
+  const lanes = await weights.openLanes({ lanes: count, threads, batch: Math.max(exec.batch, count), context: history.whole + 64 }, { signal });
+  try {
+    const { batch } = exec;
+    const tokens = testTokens(vocab, history.whole);
+    const alone = modes.map(() => new Bits());
+    const prefill = withPrefill ? new Bits() : null;
+    // A short history first, then one beyond the length where numbers of threads begin to differ.
+    for (const { from, to } of [{ from: 0, to: shortTokens }, { from: history.prompt, to: history.whole }]) {
+      await runBlocks(lanes, 0, tokens.slice(lanes.length(0), from), batch, null, signal);
+      for (const [at, mode] of modes.entries()) {
+        await lanes.erase(0, from);
+        await runSteps(lanes, tokens.slice(from, to), mode, count, alone[at], signal);
+      }
+      if (prefill === null) continue;
+      // What the blocks before share with the steps above is kept: it was computed in the same way.
+      const start = Math.floor(from / batch) * batch;
+      await lanes.erase(0, start);
+      await runBlocks(lanes, 0, tokens.slice(start, to), batch, { bits: prefill, from: from - start }, signal);
+      await lanes.erase(0, start);
+    }
+    return { alone, prefill };
+  } finally {
+    await lanes.dispose();
+  }
+}
+
+/** The tokens one per call in lane 0, logits after each; with a companion's or neighbours' tokens beside them. */
+async function runSteps(lanes: Lanes, tokens: readonly number[], { companion, neighbours }: Mode, count: number, bits: Bits | undefined, signal: AbortSignal | undefined): Promise<void> {
+  const others = Array.from({ length: companion ? 1 : Math.min(neighbours, count - 1) }, (_, at) => at + 1);
+  // Neighbours of different lengths, as in life; a companion starts empty.
+  for (const other of others) {
+    await lanes.erase(other, 0);
+    if (!companion) await runBlocks(lanes, other, tokens.slice(0, other * 5), tokens.length, null, signal);
+  }
+  for (const token of tokens) {
+    signal?.throwIfAborted();
+    const [logits] = await lanes.evaluate([{ lane: 0, tokens: [token], logitsFrom: 0 }, ...others.map((lane) => ({ lane, tokens: [1], logitsFrom: 1 }))], topK);
+    bits?.add(logits ?? []);
+  }
+}
+
+/** The tokens in blocks; where `wanted` is given, logits after each token from its index on. */
+async function runBlocks(lanes: Lanes, lane: number, tokens: readonly number[], batch: number, wanted: { readonly bits: Bits; readonly from: number } | null, signal: AbortSignal | undefined): Promise<void> {
+  for (let at = 0; at < tokens.length; at += batch) {
+    signal?.throwIfAborted();
+    const block = tokens.slice(at, at + batch);
+    const logitsFrom = wanted === null ? block.length : Math.min(Math.max(wanted.from - at, 0), block.length);
+    const [logits] = await lanes.evaluate([{ lane, tokens: block, logitsFrom }], topK);
+    wanted?.bits.add(logits ?? []);
+  }
+}
+
+/** A prompt beyond `leastHistory` whose last block is open, and an answer that goes on past that block's end where blocks are short. */
+function historyFor(batch: number): { readonly prompt: number; readonly whole: number } {
+  const prompt = Math.floor(leastHistory / batch) * batch + Math.min(Math.max(1, batch - 10), 53);
+  return { prompt, whole: prompt + answerTokens };
+}
+
+/** The same tokens every time: a linear congruential sequence over the vocabulary. */
+function testTokens(vocab: number, count: number): number[] {
+  let state = 12345;
+  return Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    return (state >>> 8) % vocab;
+  });
+}
+
+/** Logits, comparable bit by bit. */
+class Bits {
+  readonly #parts: Buffer[] = [];
+
+  add(logits: readonly TopLogits[]): void {
+    for (const { ids, logits: values } of logits) {
+      // Ids that tie come in any order.
+      const order = [...ids.keys()].sort((a, b) => (ids[a] ?? 0) - (ids[b] ?? 0));
+      this.#parts.push(Buffer.from(Uint32Array.from(order, (at) => ids[at] ?? 0).buffer), Buffer.from(Float32Array.from(order, (at) => values[at] ?? 0).buffer));
+    }
+  }
+
+  equals(other: Bits): boolean {
+    return Buffer.concat(this.#parts).equals(Buffer.concat(other.#parts));
+  }
+}
