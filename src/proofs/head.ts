@@ -31,7 +31,7 @@ export function decodeHead(body: Uint8Array): Head {
   if (body.length !== headBytes) throw new MalformedError(`head: expected ${headBytes} bytes, got ${body.length}`);
   if (body[0] !== 1) throw new MalformedError(`head: expected version 1, got ${body[0]}`);
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
-  const digest = (at: number): Uint8Array => body.slice(at, at + 32);
+  const digest = (at: number): Uint8Array => new Uint8Array(body.subarray(at, at + 32));
   return {
     version: 1,
     jobId: digest(1),

@@ -37,7 +37,8 @@ export class CborDecoder {
       case 1:
         return this.#negative(first);
       case 2:
-        return this.#take(this.#argument(first)).slice();
+        // A copy, so that a small field does not keep a large frame; `slice` of a Buffer would be none.
+        return new Uint8Array(this.#take(this.#argument(first)));
       case 3:
         return this.#text(this.#argument(first));
       case 4:

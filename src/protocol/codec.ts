@@ -11,7 +11,8 @@ export { MalformedError } from './malformed-error.ts';
  * ```
  */
 export function encodeCbor(value: unknown): Uint8Array {
-  return encode(value);
+  // A plain array of its own: the encoder's result may be a slice of a shared Buffer.
+  return new Uint8Array(encode(value));
 }
 
 /**

@@ -1,0 +1,118 @@
+import { concat, readU64, u32 } from '../lib/bytes.ts';
+import { hmacSha256, tag } from '../protocol/digests.ts';
+import type { Candidate, Sampler } from '../protocol/messages.ts';
+import type { TopLogits } from './logits.ts';
+
+/** The integer sampler of section 4.1, steps 1 to 4: the same token on every machine. */
+
+/** `C_b = floor(2^32 × 2^(−2^(−b)))` for b = 1 … 16. */
+const powers = [
+  0xb504f333, 0xd744fcca, 0xeac0c6e7, 0xf5257d15, 0xfa83b2db, 0xfd3e0c0c, 0xfe9e115c, 0xff4ecb59, 0xffa75652, 0xffd3a751, 0xffe9d2b2, 0xfff4e91b, 0xfffa747e,
+  0xfffd3a3b, 0xfffe9d1c, 0xffff4e8e,
+];
+
+/** round(log2(e) × 2^24) × 100: turns hundredths of a temperature and 1024ths of a nat into 2^-16ths of an octave. */
+const log2eScaled = 24_204_406 * 100;
+
+/**
+ * From here on every weight is 0, whatever the temperature: the exponent passes 32 at 2^16 already with T = 200. Below
+ * it all products stay under 2^53.
+ */
+const farthest = 2 ** 21;
+
+export interface Selection {
+  /** Ascending by id. */
+  readonly candidates: readonly Candidate[];
+  /** The candidates' float32 logits before rounding, in the same order. */
+  readonly logits: Float32Array;
+}
+
+/**
+ * Step 1: the `min(topK, vocab)` largest logits, ties to the lower id, rounded to 1024ths and sorted by id.
+ * @throws RangeError for a NaN, or for fewer logits than that
+ */
+export function selectCandidates(top: TopLogits, topK: number, vocab: number): Selection {
+  const count = Math.min(topK, vocab);
+  if (top.ids.length < count) throw new RangeError(`"top" expected at least ${count} logits, got ${top.ids.length}`);
+  const all = Array.from(top.ids, (id, at) => ({ id, logit: top.logits[at] ?? Number.NaN }));
+  if (all.some(({ logit }) => Number.isNaN(logit))) throw new RangeError('"top" expected numbers, got a NaN');
+  // A difference would be NaN for two infinities.
+  const byLogit = all.sort((a, b) => (a.logit === b.logit ? a.id - b.id : a.logit < b.logit ? 1 : -1));
+  const chosen = byLogit.slice(0, count).sort((a, b) => a.id - b.id);
+  return { candidates: chosen.map(({ id, logit }) => [id, quantise(logit)] as const), logits: Float32Array.from(chosen, ({ logit }) => logit) };
+}
+
+/** `round_half_even(logit × 1024)`, clamped to i32. */
+export function quantise(logit: number): number {
+  const scaled = logit * 1024;
+  if (scaled >= 2 ** 31 - 1) return 2 ** 31 - 1;
+  if (scaled <= -(2 ** 31)) return -(2 ** 31);
+  const below = Math.floor(scaled);
+  const rest = scaled - below;
+  const up = rest > 0.5 || (rest === 0.5 && below % 2 !== 0);
+  // `+ 0` turns −0 into 0.
+  return below + (up ? 1 : 0) + 0;
+}
+
+/** Step 2: the integer weight, 0 … 2^32, of each candidate. `temperature` and `minP` in hundredths. */
+export function weightsOf(candidates: readonly Candidate[], temperature: number, minP: number): readonly number[] {
+  const best = candidates.reduce((max, [, q]) => Math.max(max, q), -Infinity);
+  if (temperature === 0) return greedyWeights(candidates, best);
+  const weights = candidates.map(([, q]) => weightAt(best - q, temperature));
+  const least = minP * weights.reduce((max, weight) => Math.max(max, weight), 0);
+  return weights.map((weight) => (weight * 100 < least ? 0 : weight));
+}
+
+/** All weight on the smallest id among the best. */
+function greedyWeights(candidates: readonly Candidate[], best: number): readonly number[] {
+  const first = candidates.reduce((least, [id, q]) => (q === best ? Math.min(least, id) : least), Infinity);
+  return candidates.map(([id]) => (id === first ? 1 : 0));
+}
+
+/** The weight at distance `d` below the best, in 1024ths of a nat. */
+function weightAt(d: number, temperature: number): number {
+  if (d >= farthest) return 0;
+  const x = Math.floor((d * log2eScaled) / (temperature * 262_144));
+  const shift = Math.floor(x / 65_536);
+  if (shift > 32) return 0;
+  let weight = 2 ** 32;
+  for (let b = 1; b <= 16; b++) {
+    if ((x & (1 << (16 - b))) !== 0) weight = timesShifted(weight, powers[b - 1] ?? 0);
+  }
+  return Math.floor(weight / 2 ** shift);
+}
+
+/** `(weight × power) >> 32` without passing 2^53. */
+function timesShifted(weight: number, power: number): number {
+  const high = Math.floor(weight / 65_536);
+  const low = weight - high * 65_536;
+  return Math.floor((high * power + Math.floor((low * power) / 65_536)) / 65_536);
+}
+
+const drawTag = tag('qvac/draw/1');
+
+/** Step 3: the draw of step `i`, 0 … 2^64 − 1. */
+export function drawAt(seed: Uint8Array, i: number): bigint {
+  return readU64(hmacSha256(seed, concat(drawTag, u32(i))));
+}
+
+/**
+ * Step 4: the first candidate in id order with `(cumulative weight) × 2^64 > draw × (sum of weights)`.
+ * @param candidates ascending by id, at least one
+ */
+export function pickToken(candidates: readonly Candidate[], sampler: Pick<Sampler, 'temperature' | 'minP'>, draw: bigint): number {
+  return pickWeighted(candidates, weightsOf(candidates, sampler.temperature, sampler.minP), draw);
+}
+
+/** Step 4 with the weights given, one for each candidate, not all 0. */
+export function pickWeighted(candidates: readonly Candidate[], weights: readonly number[], draw: bigint): number {
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  // Cumulative weights are integers, so the fraction does not matter.
+  const threshold = Number((draw * BigInt(sum)) >> 64n);
+  let cumulative = 0;
+  for (const [at, [id]] of candidates.entries()) {
+    cumulative += weights[at] ?? 0;
+    if (cumulative > threshold) return id;
+  }
+  throw new RangeError('"candidates" expected a weight above 0');
+}
