@@ -19,7 +19,7 @@ export const faultWords: Readonly<Record<FaultCode, FaultWords>> = {
   },
   'sampler-mismatch': {
     shown: 'a token is not the one that your seed draws from what the provider committed; anyone can check that',
-    notShown: 'which model was run',
+    notShown: 'which model was run, if any',
   },
   'prefix-break': {
     shown: 'a committed step does not continue the tokens that the provider signed; anyone can check that',

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 import { styleText } from 'node:util';
-import { printableText } from './printable.ts';
+import { escapeActing, printableText } from './printable.ts';
 
 /** A standard stream, or a test's stand-in. */
 export interface Sink extends Writable {
@@ -56,13 +56,14 @@ export interface Output {
   flush(): Promise<void>;
 }
 
-/** JSON on one line. Bytes become hex; integers beyond 2^53 become text. */
+/** JSON on one line, safe to show. Bytes become hex; integers beyond 2^53 become text. */
 export function toJson(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) => {
+  const json = JSON.stringify(value, (_key, item: unknown) => {
     if (typeof item === 'bigint') return item >= BigInt(Number.MIN_SAFE_INTEGER) && item <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(item) : item.toString();
     if (item instanceof Uint8Array) return Buffer.from(item).toString('hex');
     return item;
   });
+  return escapeActing(json);
 }
 
 export function createOutput({ stdout, stderr, json = false, quiet = false, verbose = false }: OutputInit): Output {

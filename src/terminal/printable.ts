@@ -17,3 +17,8 @@ export function printable(text: string, longest = 200): string {
 export function printableText(text: string): string {
   return text.replaceAll(acting, (character) => (character === '\n' || character === '\t' ? character : ''));
 }
+
+/** Writes characters that act on a terminal as escapes, so that JSON keeps its value and shows no tricks. */
+export function escapeActing(json: string): string {
+  return json.replaceAll(acting, (character) => character.split('').map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join(''));
+}

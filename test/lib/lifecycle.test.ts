@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { describe, it, mock } from 'node:test';
+import { aborted, delay, raceSignal } from '../../src/lib/abort.ts';
+import { createLifecycle } from '../../src/lib/lifecycle.ts';
+
+function create() {
+  const said: string[] = [];
+  const exits: number[] = [];
+  const lifecycle = createLifecycle({ say: (line) => said.push(line), exit: (code) => exits.push(code), graceMs: 1_000 });
+  return { said, exits, lifecycle };
+}
+
+describe('lifecycle', () => {
+  it('speaks at once at the first Ctrl-C and leaves at the second', async () => {
+    const { said, exits, lifecycle } = create();
+    assert.equal(lifecycle.exitCode, null);
+    lifecycle.receive('SIGINT');
+    assert.equal(said.length, 1);
+    assert.match(said[0] ?? '', /Ctrl-C again/);
+    assert.equal((lifecycle.signal.reason as { code: string }).code, 'E_INTERRUPTED');
+    await aborted(lifecycle.signal);
+    assert.deepEqual([lifecycle.exitCode, exits], [130, []]);
+    lifecycle.receive('SIGINT');
+    assert.deepEqual(exits, [130]);
+    lifecycle.done();
+  });
+
+  it('ends with 143 for SIGTERM', () => {
+    const { exits, lifecycle } = create();
+    lifecycle.receive('SIGTERM');
+    lifecycle.receive('SIGINT');
+    assert.deepEqual([lifecycle.exitCode, exits], [143, [143]]);
+    lifecycle.done();
+  });
+
+  it('leaves by itself when the end takes too long, not when it is done', () => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    try {
+      const late = create();
+      late.lifecycle.receive('SIGINT');
+      mock.timers.tick(1_000);
+      assert.deepEqual(late.exits, [130]);
+      const done = create();
+      done.lifecycle.receive('SIGINT');
+      done.lifecycle.done();
+      mock.timers.tick(10_000);
+      assert.deepEqual(done.exits, []);
+    } finally {
+      mock.timers.reset();
+    }
+  });
+});
+
+describe('abort', () => {
+  it('lets a signal end a wait', async () => {
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const waits = [raceSignal(new Promise(() => undefined), controller.signal), delay(1_000_000, controller.signal)];
+    controller.abort(reason);
+    for (const wait of waits) await assert.rejects(wait, reason);
+    await assert.rejects(delay(1, controller.signal), reason);
+    await assert.rejects(raceSignal(Promise.resolve(1), controller.signal), reason);
+    await aborted(controller.signal);
+  });
+
+  it('passes the outcome on', async () => {
+    const { signal } = new AbortController();
+    assert.equal(await raceSignal(Promise.resolve(1), signal), 1);
+    await assert.rejects(raceSignal(Promise.reject(new Error('no')), signal), /no/);
+    assert.equal(await raceSignal(Promise.resolve(1), undefined), 1);
+    await delay(1);
+  });
+});

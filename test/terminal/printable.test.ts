@@ -1,0 +1,45 @@
+import fc from 'fast-check';
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { escapeActing, printable, printableText } from '../../src/terminal/printable.ts';
+
+const hostile = '\u001b]0;title\u0007\u001b[2J\u009b31m\u202egnp.exe\u2066\u2028\r\b\u0000\u007f\ud800';
+const acting = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]/;
+
+describe('printable', () => {
+  it('lets no control, escape or direction character of a stranger through', () => {
+    assert.doesNotMatch(printable(hostile), acting);
+    assert.doesNotMatch(printable(`a\nb\tc`), /[\n\t]/);
+    assert.doesNotMatch(printableText(hostile), acting);
+    assert.equal(printable('qwen3-4b · Grüße 你好 👩‍👩‍👧'), 'qwen3-4b · Grüße 你好 👩‍👩‍👧');
+  });
+
+  it('keeps line breaks and tabs of a text, and the text itself', () => {
+    assert.equal(printableText('one\n\ttwo \u001b[31mred\u001b[0m 你好\r\n'), 'one\n\ttwo [31mred[0m 你好\n');
+  });
+
+  it('cuts one line at its longest, never a text', () => {
+    assert.equal(printable('x'.repeat(300)).length, 200);
+    assert.equal(printable('abcdef', 4), 'abc…');
+    assert.equal(printableText('x'.repeat(300)).length, 300);
+  });
+
+  it('gives the same however a text is cut into pieces between characters', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: 'binary' })), (pieces) => {
+        assert.equal(pieces.map(printableText).join(''), printableText(pieces.join('')));
+      }),
+    );
+  });
+
+  it('escapes without changing the value', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        const escaped = escapeActing(JSON.stringify(text));
+        assert.equal(JSON.parse(escaped), text);
+        assert.doesNotMatch(escaped, /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e]/u);
+      }),
+    );
+    assert.equal(JSON.parse(escapeActing(JSON.stringify(hostile))), hostile);
+  });
+});
