@@ -10,6 +10,8 @@ export interface FindOptions extends AbortOptions {
   readonly enough?: ((found: readonly LivePeer[]) => boolean) | undefined;
   /** How long others may still come in once there are enough, in ms. @default 150 */
   readonly graceMs?: number | undefined;
+  /** Asks again and again until there are enough or the time is up. @default false: twice where nobody was found */
+  readonly patient?: boolean | undefined;
   /** Ends the search with what was found, in ms. @default 5_000 */
   readonly timeoutMs?: number | undefined;
 }
@@ -31,6 +33,8 @@ export interface Field {
   onChange(listener: () => void): () => void;
 }
 
+/** Until the hash table is asked again: whoever has just started may not be in it yet. In ms. */
+const againMs = 700;
 /** How often something that sends no event is looked at, in ms. */
 const pollMs = 20;
 /** How long a connected node may stay without a routing table until the search does without, in ms. */
@@ -42,26 +46,33 @@ const tableMs = 1_500;
  * @throws the signal's reason where it aborts
  */
 export async function lookUp(field: Field, query: Query, options: FindOptions = {}): Promise<readonly LivePeer[]> {
-  const { signal, enough = (found) => found.length > 0, graceMs = 150, timeoutMs = 5_000 } = options;
+  const { signal, enough = (found) => found.length > 0, patient = false, graceMs = 150, timeoutMs = 5_000 } = options;
   const stop = new AbortController();
   const deadline = performance.now() + timeoutMs;
+  const found = (): readonly LivePeer[] => field.live().filter((peer) => fits(peer, query));
   let searching = true;
-  const search = searchRouting(field, query, AbortSignal.any([stop.signal, AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])])).finally(() => {
+  const ended = AbortSignal.any([stop.signal, AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]);
+  const search = (async () => {
+    for (let round = 1; !ended.aborted; round++) {
+      await searchRouting(field, query, ended);
+      if (!patient && (round === 2 || found().length > 0)) break;
+      await pause(againMs, ended);
+    }
     searching = false;
-  });
+  })();
   try {
     let enoughSince: number | null = null;
     for (;;) {
       signal?.throwIfAborted();
       const now = performance.now();
-      const found = field.live().filter((peer) => fits(peer, query));
+      const matches = found();
       const exhausted = !searching && field.settled() && !(field.alone() && field.hopeful());
-      if (enough(found)) {
+      if (enough(matches)) {
         enoughSince ??= now;
-        if (exhausted || field.settled() || now - enoughSince >= graceMs) return found;
+        if (exhausted || field.settled() || now - enoughSince >= graceMs) return matches;
       }
       if (exhausted || now >= deadline) {
-        if (found.length > 0) return found;
+        if (matches.length > 0) return matches;
         throw field.alone() ? notConnected(field.network, field.lastError()) : noProvider(query, field.network);
       }
       await change(field, signal);
@@ -92,6 +103,20 @@ export async function searchRouting(field: Field, query: Query, signal: AbortSig
 
 async function considerAll(field: Field, peers: AsyncIterable<PeerIdString>): Promise<void> {
   for await (const peer of peers) field.consider(peer);
+}
+
+/** Resolves after `ms`, or sooner where the signal aborts. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+  });
 }
 
 /** Resolves at the next change, or soon. */

@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import type { TestContext } from 'node:test';
+import { systemClock } from '../../src/lib/clock.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import type { CardContent, CardIssuer } from '../../src/node/card-issuer.ts';
+import { createCardIssuer } from '../../src/node/card-issuer.ts';
+import type { Discovery, DiscoveryInit } from '../../src/node/discovery.ts';
+import { createDiscovery } from '../../src/node/discovery.ts';
+import type { Peer, PeerInit } from '../../src/node/peer.ts';
+import { keysOfCard } from '../../src/node/query.ts';
+import type { CardModel } from '../../src/protocol/messages.ts';
+import { startPeer } from './peers.ts';
+
+export const testExec = { engine: 'test 1', backend: 'cpu', kernels: 'none', threads: 1, batch: 63, flash: false, kv: 'f16', gpuLayers: 0, sequences: 1 } as const;
+
+/** A model of that name whose file has the digest of `name/quant`. */
+export function testModel(name: string, quant = 'q8_0', over: Partial<CardModel> = {}): CardModel {
+  return {
+    id: Uint8Array.from(createHash('sha256').update(`${name}/${quant}`).digest()),
+    name,
+    arch: 'llama',
+    quant,
+    context: 2048,
+    vocab: 1000,
+    stops: [2],
+    modes: ['merkle', 'none'],
+    priceIn: 0,
+    priceOut: 0,
+    slots: 1,
+    ...over,
+  };
+}
+
+export function testContent(models: readonly CardModel[]): CardContent {
+  return { models, compute: { backend: 'cpu', device: 'test', memory: 1 << 30, tokensPerSecond: 10 }, exec: models.length === 0 ? null : testExec, pay: null };
+}
+
+export interface Offerer {
+  readonly peer: Peer;
+  readonly issuer: CardIssuer;
+  readonly discovery: Discovery;
+}
+
+/** A node with a card that is found by it, without the rest of a provider. */
+export async function startOfferer(context: TestContext, models: readonly CardModel[], init: Partial<PeerInit> & DiscoveryInit = {}): Promise<Offerer> {
+  const peer = await startPeer(context, { kademlia: true, ...init, role: init.role ?? 'provider' });
+  const components = { peer, clock: systemClock, logger: silentLogger };
+  const issuer = createCardIssuer(components, { path: null, role: peer.role === 'router' ? 'router' : 'provider', content: () => testContent(models) });
+  await issuer.start();
+  context.after(() => issuer.stop());
+  const discovery = await startDiscovery(context, peer, init);
+  discovery.announce(keysOfCard(issuer.current().card));
+  return { peer, issuer, discovery };
+}
+
+export async function startDiscovery(context: TestContext, peer: Peer, init: DiscoveryInit = {}): Promise<Discovery> {
+  const discovery = createDiscovery({ peer, clock: systemClock, logger: silentLogger }, init);
+  await discovery.start();
+  context.after(() => discovery.stop());
+  return discovery;
+}
