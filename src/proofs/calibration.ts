@@ -1,8 +1,14 @@
+import * as v from 'valibot';
+import { equalBytes, fromUtf8, utf8 } from '../lib/bytes.ts';
+import { MalformedError } from '../protocol/codec.ts';
+import { natural } from '../protocol/schemas.ts';
+import { validated } from '../protocol/validate.ts';
+
 /** Thresholds of section 6, in millionths. */
 export interface Limits {
   /** Root mean square over at least 8 opened steps; over fewer it is inconclusive. */
   readonly rmsDq: number;
-  /** The same over fewer than 8. */
+  /** The same over fewer than 8, where it fails. */
   readonly rmsDqFew: number;
   /** Mean miss over at least 32 steps, at least 128 steps, and at temperature 0 over at least 16. */
   readonly meanMiss32: number;
@@ -27,12 +33,48 @@ export interface Calibration {
 /** The table of section 6. */
 export const defaultLimits: Limits = { rmsDq: 300_000, rmsDqFew: 500_000, meanMiss32: 12_000, meanMiss128: 8_000, meanMissGreedy: 50_000, meanTv: 100_000 };
 
-/** @throws MalformedError for any other form than the one that `serialiseCalibration` writes */
-export function parseCalibration(_file: Uint8Array): Calibration {
-  throw new Error('not yet');
+const digestHex = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+
+/** Also of digests: these are ASCII, so that text order is byte order. */
+function isAscending(texts: readonly string[]): boolean {
+  return texts.every((text, at) => at === 0 || text > (texts[at - 1] ?? text));
 }
 
-/** The file's text. Its digest is `sha256` of its UTF-8 bytes. */
-export function serialiseCalibration(_calibration: Calibration): string {
-  throw new Error('not yet');
+const schedules = v.pipe(v.array(v.picklist(['alone', 'prefill'])), v.minLength(1), v.check(isAscending, 'expected ascending schedules'));
+
+const calibration = v.strictObject({
+  version: v.literal(1),
+  modelId: digestHex,
+  limits: v.strictObject({ rmsDq: natural, rmsDqFew: natural, meanMiss32: natural, meanMiss128: natural, meanMissGreedy: natural, meanTv: natural }),
+  sameBits: v.record(digestHex, schedules),
+  evidence: v.strictObject({ jobs: natural, steps: natural, classes: v.pipe(v.array(digestHex), v.check(isAscending, 'expected ascending classes')) }),
+});
+
+/**
+ * The calibration in a file's bytes.
+ * @throws MalformedError for any other form than the one that `serialiseCalibration` writes
+ */
+export function parseCalibration(file: Uint8Array): Calibration {
+  let value: unknown;
+  try {
+    value = JSON.parse(fromUtf8(file));
+  } catch (error) {
+    throw new MalformedError('calibration: no JSON', { cause: error });
+  }
+  const parsed = validated(calibration, value, 'calibration');
+  if (!equalBytes(utf8(serialiseCalibration(parsed)), file)) throw new MalformedError('calibration: not in its one form');
+  return parsed;
+}
+
+/** The file's text: one line without a line feed. Its digest is `sha256` of its UTF-8 bytes. */
+export function serialiseCalibration({ modelId, limits, sameBits, evidence }: Calibration): string {
+  const { rmsDq, rmsDqFew, meanMiss32, meanMiss128, meanMissGreedy, meanTv } = limits;
+  const classes = Object.entries(sameBits).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify({
+    version: 1,
+    modelId,
+    limits: { rmsDq, rmsDqFew, meanMiss32, meanMiss128, meanMissGreedy, meanTv },
+    sameBits: Object.fromEntries(classes.map(([execClass, schedules]) => [execClass, [...schedules].sort()])),
+    evidence: { jobs: evidence.jobs, steps: evidence.steps, classes: [...evidence.classes].sort() },
+  });
 }

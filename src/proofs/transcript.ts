@@ -1,6 +1,13 @@
+import { fromHex } from '../lib/bytes.ts';
 import type { JobId } from '../lib/types.ts';
-import type { Finish, Head, Offer, Opening } from '../protocol/messages.ts';
+import { textDigestOf } from '../protocol/digests.ts';
+import type { Finish, Head, Offer, OpenedStep, Opening } from '../protocol/messages.ts';
+import { challengePositions } from './challenge.ts';
 import type { TopLogits } from './logits.ts';
+import { drawAt, pickToken, quantise, selectCandidates } from './sampler.ts';
+import type { Selection } from './sampler.ts';
+import { candDigest, exactDigest, leafOf, noZk, prefixAfter, prefixChain, saltOf } from './step.ts';
+import { MerkleTree } from './tree.ts';
 
 export interface TranscriptInit {
   readonly jobId: JobId;
@@ -18,7 +25,10 @@ export interface DrawnToken {
   readonly finish: 0 | 1 | null;
 }
 
-/** The provider's record of one job: draws the tokens and commits to every step (section 4.1). */
+/**
+ * The provider's record of one job: draws the tokens and commits to every step (section 4.1). Keeps about 250 bytes a
+ * step at `topK` 20.
+ */
 export interface Transcript {
   readonly n: number;
   readonly tokens: readonly number[];
@@ -26,10 +36,107 @@ export interface Transcript {
   next(top: TopLogits): DrawnToken;
   /** The head over all steps so far. `text` is all text sent so far. */
   head(covered: { readonly text: string; readonly finish: Finish }): Head;
-  /** The opening of the steps that `secret` challenges (section 4.3). */
+  /** The opening of the steps that `secret` challenges (section 4.3). That the offer committed to it is not checked here. */
   open(secret: Uint8Array): Opening;
 }
 
-export function createTranscript(_init: TranscriptInit): Transcript {
-  throw new Error('not yet');
+export function createTranscript(init: TranscriptInit): Transcript {
+  return new JobTranscript(init);
+}
+
+class JobTranscript implements Transcript {
+  readonly #init: TranscriptInit;
+  readonly #stops: ReadonlySet<number>;
+  readonly #tokens: number[] = [];
+  readonly #selections: SelectionList;
+  readonly #tree = new MerkleTree();
+  /** After the last token. */
+  #prefix: Uint8Array;
+
+  constructor(init: TranscriptInit) {
+    const { topK, vocab, stops } = init.offer.sampler;
+    this.#init = init;
+    this.#stops = new Set(stops);
+    this.#selections = new SelectionList(Math.min(topK, vocab));
+    this.#prefix = init.inputDigest;
+  }
+
+  get n(): number {
+    return this.#tokens.length;
+  }
+
+  get tokens(): readonly number[] {
+    return this.#tokens;
+  }
+
+  next(top: TopLogits): DrawnToken {
+    const { jobId, jobSecret, offer } = this.#init;
+    const { sampler, seed } = offer;
+    const i = this.n;
+    const { candidates, logits } = selectCandidates(top, sampler.topK, sampler.vocab);
+    const token = pickToken(candidates, sampler, drawAt(seed, i));
+    const cand = candDigest(jobId, i, saltOf(jobSecret, i), candidates);
+    this.#tree.append(leafOf({ jobId, i, token, prefix: this.#prefix, cand, exact: exactDigest(candidates, logits), zk: noZk }));
+    this.#selections.push({ candidates, logits });
+    this.#tokens.push(token);
+    this.#prefix = prefixAfter(this.#prefix, token);
+    if (this.#stops.has(token)) return { token, finish: 0 };
+    return { token, finish: this.n >= sampler.maxTokens ? 1 : null };
+  }
+
+  head({ text, finish }: { readonly text: string; readonly finish: Finish }): Head {
+    const { jobId, inputDigest, execClass, promptCount } = this.#init;
+    const textDigest = textDigestOf(text);
+    return { version: 1, jobId: fromHex(jobId), n: this.n, root: this.#tree.root(), prefix: this.#prefix, textDigest, inputDigest, execClass, promptCount, finish };
+  }
+
+  open(secret: Uint8Array): Opening {
+    const { jobId, inputDigest, offer } = this.#init;
+    const root = this.#tree.root();
+    const chain = prefixChain(inputDigest, this.#tokens);
+    const positions = challengePositions(root, secret, this.n, offer.challenge.count);
+    return { v: 1, jobId: fromHex(jobId), root, steps: positions.map((i) => this.#openStep(i, chain[i] ?? inputDigest)) };
+  }
+
+  #openStep(i: number, prefix: Uint8Array): OpenedStep {
+    const { candidates, logits } = this.#selections.at(i);
+    const salt = saltOf(this.#init.jobSecret, i);
+    return { i, token: this.#tokens[i] ?? 0, prefix, salt, candidates, exact: exactDigest(candidates, logits), zk: noZk, path: this.#tree.path(i) };
+  }
+}
+
+/** Candidates of every step in two pieces of memory. `q` comes from the logit again. */
+class SelectionList {
+  readonly #width: number;
+  #ids: Uint32Array;
+  #logits: Float32Array;
+  #length = 0;
+
+  constructor(width: number) {
+    this.#width = width;
+    this.#ids = new Uint32Array(8 * width);
+    this.#logits = new Float32Array(8 * width);
+  }
+
+  push({ candidates, logits }: Selection): void {
+    const at = this.#length * this.#width;
+    if (at === this.#ids.length) this.#grow();
+    for (const [index, [id]] of candidates.entries()) this.#ids[at + index] = id;
+    this.#logits.set(logits, at);
+    this.#length++;
+  }
+
+  at(index: number): Selection {
+    const [start, end] = [index * this.#width, (index + 1) * this.#width];
+    const logits = this.#logits.slice(start, end);
+    const ids = this.#ids.subarray(start, end);
+    return { candidates: Array.from(ids, (id, at) => [id, quantise(logits[at] ?? 0)] as const), logits };
+  }
+
+  #grow(): void {
+    const [ids, logits] = [new Uint32Array(2 * this.#ids.length), new Float32Array(2 * this.#logits.length)];
+    ids.set(this.#ids);
+    logits.set(this.#logits);
+    [this.#ids, this.#logits] = [ids, logits];
+  }
 }
