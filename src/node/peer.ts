@@ -10,6 +10,7 @@ import type { Logger } from '../lib/log.ts';
 import { silentLogger } from '../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../lib/types.ts';
 import type { SigningKey } from '../proofs/signing.ts';
+import type { Frame } from '../protocol/frames.ts';
 import type { BanLimits } from './bans.ts';
 import { Bans } from './bans.ts';
 import type { Identity } from './identity.ts';
@@ -114,6 +115,12 @@ const maxOutboundStreams = 256;
 export function createPeer(components: PeerComponents, init: PeerInit): Peer {
   return new LibP2PPeer(components, init);
 }
+
+/** Last words of a handler, by the code of what ended it. */
+const farewells: Readonly<Record<string, Frame>> = {
+  E_BAD_PEER: { t: 'error', code: 'bad-frame', message: 'a frame broke the protocol' },
+  E_BUG: { t: 'error', code: 'internal', message: 'this node failed' },
+};
 
 interface Handler {
   readonly run: (stream: FrameStream) => Promise<void>;
@@ -235,19 +242,23 @@ class LibP2PPeer implements Peer {
       const code = error instanceof QvacError ? error.code : 'E_BUG';
       if (code === 'E_BUG') this.#logger.error('a handler failed', { protocol: stream.protocol, peer, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
       else this.#logger.debug('a stream failed', { protocol: stream.protocol, peer, code });
-      await this.#refuse(frames, error);
       if (code === 'E_BAD_PEER' && this.#bans.badFrame(peer)) {
         this.#logger.warn('banned a peer that breaks the protocol', { peer });
         await this.disconnect(peer);
       }
+      await this.#refuse(frames, code, error);
     }
   }
 
-  async #refuse(frames: LibP2PFrameStream, error: unknown): Promise<void> {
-    const code = error instanceof QvacError ? error.code : 'E_BUG';
-    if (code === 'E_BAD_PEER' || code === 'E_BUG') {
-      const frame = code === 'E_BUG' ? ({ t: 'error', code: 'internal', message: 'this node failed' } as const) : ({ t: 'error', code: 'bad-frame', message: 'a frame broke the protocol' } as const);
-      await frames.write(frame, { signal: AbortSignal.timeout(farewellMs) }).catch(() => undefined);
+  /** Tells the other side what it did wrong, or that we failed, and ends the stream. */
+  async #refuse(frames: LibP2PFrameStream, code: string, error: unknown): Promise<void> {
+    const frame = farewells[code];
+    if (frame !== undefined) {
+      const signal = AbortSignal.timeout(farewellMs);
+      await frames.write(frame, { signal }).catch(() => undefined);
+      // A reset that overtakes the frame would take it away again.
+      await frames.close({ signal });
+      await frames.linger(farewellMs);
     }
     frames.abort(error instanceof Error ? error : new Error(String(error)));
   }
