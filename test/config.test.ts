@@ -94,10 +94,10 @@ describe('config', () => {
   });
 
   it('keeps everything below QVAC_HOME', async () => {
-    const { home: paths } = await resolveConfig({ environment: { QVAC_HOME: home } });
+    const { home: paths } = await resolveConfig({ environment: { QVAC_HOME: join(home, 'moved') } });
     const all = [paths.configFile, ...Object.values(paths.keys), paths.run, ...Object.values(paths.receiptsOf), paths.models, paths.cache, paths.peers, paths.reputation];
-    for (const path of all) assert.ok(path.startsWith(`${home}/`), path);
-    assert.equal(paths.root, home);
+    for (const path of all) assert.ok(path.startsWith(`${home}/moved/`), path);
+    assert.equal(paths.root, join(home, 'moved'));
     assert.equal(paths.receipts, paths.receiptsOf.client);
   });
 
