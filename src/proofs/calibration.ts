@@ -40,14 +40,14 @@ function isAscending(texts: readonly string[]): boolean {
   return texts.every((text, at) => at === 0 || text > (texts[at - 1] ?? text));
 }
 
-const schedules = v.pipe(v.array(v.picklist(['alone', 'prefill'])), v.minLength(1), v.check(isAscending, 'expected ascending schedules'));
+const schedules = v.pipe(v.array(v.picklist(['alone', 'prefill'])), v.minLength(1), v.check((names) => isAscending(names), 'expected ascending schedules'));
 
 const calibration = v.strictObject({
   version: v.literal(1),
   modelId: digestHex,
   limits: v.strictObject({ rmsDq: natural, rmsDqFew: natural, meanMiss32: natural, meanMiss128: natural, meanMissGreedy: natural, meanTv: natural }),
   sameBits: v.record(digestHex, schedules),
-  evidence: v.strictObject({ jobs: natural, steps: natural, classes: v.pipe(v.array(digestHex), v.check(isAscending, 'expected ascending classes')) }),
+  evidence: v.strictObject({ jobs: natural, steps: natural, classes: v.pipe(v.array(digestHex), v.check((classes) => isAscending(classes), 'expected ascending classes')) }),
 });
 
 /**

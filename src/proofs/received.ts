@@ -65,7 +65,7 @@ class JobReceived implements Received {
   #accepted: { readonly promptTokens: readonly number[]; readonly inputDigest: Uint8Array } | null = null;
   readonly #tokens: number[] = [];
   /** After the last token. */
-  #prefix = new Uint8Array();
+  #prefix: Uint8Array = new Uint8Array();
   #text = '';
   #textBytes = 0;
   readonly #textHash = sha256.create();
@@ -116,7 +116,7 @@ class JobReceived implements Received {
       throw new FaultError('bad-receipt', `${promptTokens.length} prompt tokens, ${quote.quote.promptTokens} were quoted`);
     }
     this.#accepted = { promptTokens, inputDigest };
-    this.#prefix = new Uint8Array(inputDigest);
+    this.#prefix = inputDigest;
   }
 
   addTokens({ i, tokens, text }: Pick<FrameOf<'tokens'>, 'i' | 'tokens' | 'text'>): void {
