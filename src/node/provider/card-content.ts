@@ -1,0 +1,44 @@
+import { fromHex } from '../../lib/bytes.ts';
+import type { Engine } from '../../model/engine.ts';
+import type { Mode, Pay } from '../../protocol/messages.ts';
+import type { CardContent } from '../card-issuer.ts';
+
+/** What the operator asks, besides what the engine is. */
+export interface Offering {
+  /** @default the engine's own */
+  readonly name?: string | undefined;
+  /** Lamports per 1,000 tokens. */
+  readonly priceIn: number;
+  readonly priceOut: number;
+  /** As measured at the start. */
+  readonly tokensPerSecond: number;
+  /** Where payment is taken. @default null */
+  readonly pay?: Pay | null | undefined;
+}
+
+const modes: readonly Mode[] = ['merkle', 'fraud', 'none'];
+
+/** What a provider's card says of its engine at this moment. */
+export function cardContentOf(engine: Engine, { name, priceIn, priceOut, tokensPerSecond, pay = null }: Offering): CardContent {
+  const { facts, device, exec, slots } = engine;
+  return {
+    models: [
+      {
+        id: fromHex(facts.id),
+        name: name ?? facts.name,
+        arch: facts.arch,
+        quant: facts.quant,
+        context: facts.context,
+        vocab: facts.vocab,
+        stops: facts.stops,
+        modes,
+        priceIn,
+        priceOut,
+        slots: slots.total,
+      },
+    ],
+    compute: { ...device, tokensPerSecond: Math.max(1, Math.round(tokensPerSecond)) },
+    exec,
+    pay,
+  };
+}

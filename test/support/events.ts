@@ -1,0 +1,28 @@
+/** Things that happened, and a way to wait for one: what came before the wait counts. */
+export class Events<Item extends { readonly event: string }> {
+  readonly all: Item[] = [];
+  readonly #waiting = new Set<() => void>();
+
+  push(item: Item): void {
+    this.all.push(item);
+    for (const look of [...this.#waiting]) look();
+  }
+
+  /** The first one of that name. @throws Error where none comes within `timeoutMs` */
+  until<Name extends Item['event']>(name: Name, timeoutMs = 60_000): Promise<Extract<Item, { readonly event: Name }>> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => finish(() => reject(new Error(`no ${name} within ${timeoutMs} ms; there were: ${this.all.map(({ event }) => event).join(', ')}`))), timeoutMs);
+      const finish = (end: () => void): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+        end();
+      };
+      const look = (): void => {
+        const found = this.all.find(({ event }) => event === name);
+        if (found !== undefined) finish(() => resolve(found as Extract<Item, { readonly event: Name }>));
+      };
+      this.#waiting.add(look);
+      look();
+    });
+  }
+}

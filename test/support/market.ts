@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto';
+import type { TestContext } from 'node:test';
+import { systemClock } from '../../src/lib/clock.ts';
+import type { Clock } from '../../src/lib/clock.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import type { JobId } from '../../src/lib/types.ts';
+import type { Engine } from '../../src/model/engine.ts';
+import { createCardIssuer } from '../../src/node/card-issuer.ts';
+import type { CardIssuer } from '../../src/node/card-issuer.ts';
+import type { VerifiedCard } from '../../src/node/cards.ts';
+import { openJob } from '../../src/node/client/job.ts';
+import type { Job, JobInit } from '../../src/node/client/job.ts';
+import type { Peer } from '../../src/node/peer.ts';
+import { cardContentOf } from '../../src/node/provider/card-content.ts';
+import type { Offering } from '../../src/node/provider/card-content.ts';
+import type { ProviderEvent } from '../../src/node/provider/events.ts';
+import { createProvider } from '../../src/node/provider/provider.ts';
+import type { Provider, ProviderInit } from '../../src/node/provider/provider.ts';
+import type { Receipt } from '../../src/proofs/receipt.ts';
+import { jobIdOf, sha256 } from '../../src/protocol/digests.ts';
+import type { CardModel, Input, SamplerSettings } from '../../src/protocol/messages.ts';
+import { Events } from './events.ts';
+import { addressOf, startPeer } from './peers.ts';
+import { createScriptedEngine } from './scripted-engine.ts';
+import type { ScriptedInit } from './scripted-engine.ts';
+
+export interface TestProviderInit {
+  /** @default a scripted engine of `script` */
+  readonly engine?: Engine | undefined;
+  readonly script?: ScriptedInit | undefined;
+  readonly offering?: Partial<Offering> | undefined;
+  readonly provider?: Partial<ProviderInit> | undefined;
+  readonly clock?: Clock | undefined;
+  /** Puts something between the node and the provider: a cheat on the wire. */
+  readonly wrapPeer?: ((peer: Peer) => Peer) | undefined;
+  readonly wrapCards?: ((cards: CardIssuer, peer: Peer) => CardIssuer) | undefined;
+}
+
+export interface TestProvider {
+  readonly peer: Peer;
+  readonly engine: Engine;
+  readonly cards: CardIssuer;
+  readonly provider: Provider;
+  readonly address: string;
+  /** What it kept, by job. */
+  readonly receipts: ReadonlyMap<JobId, Receipt>;
+  readonly events: Events<ProviderEvent>;
+  card(): VerifiedCard;
+  model(): CardModel;
+}
+
+/** A real provider on loopback with a scripted engine; it stops with the test. */
+export async function startProvider(context: TestContext, init: TestProviderInit = {}): Promise<TestProvider> {
+  const peer = await startPeer(context, { role: 'provider' });
+  const seen = init.wrapPeer?.(peer) ?? peer;
+  const engine = init.engine ?? createScriptedEngine(init.script);
+  const clock = init.clock ?? systemClock;
+  const issuer = createCardIssuer({ peer: seen, clock, logger: silentLogger }, { path: null, role: 'provider', content: () => cardContentOf(engine, { priceIn: 0, priceOut: 0, tokensPerSecond: 1000, ...init.offering }) });
+  const cards = init.wrapCards?.(issuer, peer) ?? issuer;
+  await cards.start();
+  const receipts = new Map<JobId, Receipt>();
+  const events = new Events<ProviderEvent>();
+  const sink = { save: async (receipt: Receipt) => void receipts.set(jobIdOf(receipt.offer.body), receipt) };
+  const provider = createProvider({ peer: seen, engine, cards, receipts: sink, clock, logger: silentLogger }, { seenFile: null, graceMs: 0, onEvent: (event) => events.push(event), ...init.provider });
+  await provider.start();
+  context.after(async () => {
+    cards.stop();
+    await provider.stop();
+  });
+  const card = (): VerifiedCard => cards.current();
+  return {
+    peer,
+    engine,
+    cards,
+    provider,
+    receipts,
+    events,
+    card,
+    get address() {
+      return addressOf(peer);
+    },
+    model() {
+      const [model] = card().card.models;
+      if (model === undefined) throw new Error('this provider offers nothing');
+      return model;
+    },
+  };
+}
+
+export const testInput: Input = { messages: [{ role: 'user', content: 'why is the sky blue?' }], template: 'gguf', options: {} };
+export const testSampler: SamplerSettings = { temperature: 70, minP: 5, topK: 20, maxTokens: 40 };
+
+/** A client's node and a job with `provider`, as an honest client opens it, apart from `change`. */
+export async function openTestJob(context: TestContext, provider: TestProvider, change: Partial<JobInit> = {}, client?: Peer): Promise<{ readonly job: Job; readonly secret: Uint8Array; readonly client: Peer }> {
+  const peer = client ?? (await startPeer(context, { role: 'client' }));
+  const secret = Uint8Array.from(randomBytes(32));
+  const init: JobInit = {
+    card: provider.card(),
+    model: provider.model(),
+    input: testInput,
+    sampler: testSampler,
+    seed: Uint8Array.from(randomBytes(32)),
+    commit: sha256(secret),
+    count: 16,
+    mode: 'merkle',
+    target: provider.address,
+    ...change,
+  };
+  const job = await openJob({ peer, clock: systemClock, logger: silentLogger }, init);
+  context.after(() => job.abort(new Error('the test is over')));
+  return { job, secret, client: peer };
+}
+
+/** Takes all frames of a job. */
+export async function receiveAll(job: Job): Promise<void> {
+  for await (const frame of job.frames()) void frame;
+}
