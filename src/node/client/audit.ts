@@ -6,8 +6,8 @@ import { serialiseReceipt } from '../../proofs/receipt.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { verifyBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
-import { auditProtocol } from '../../protocol/constants.ts';
-import { jobIdOf } from '../../protocol/digests.ts';
+import { auditProtocol, peerErrorCode } from '../../protocol/constants.ts';
+import { jobIdHex, jobIdOf } from '../../protocol/digests.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
 import { kinds } from '../../protocol/messages.ts';
 import type { Signed, Verdict } from '../../protocol/messages.ts';
@@ -72,7 +72,7 @@ async function answer(stream: FrameStream, gapMs: number, options: AbortOptions)
 }
 
 function refusal({ code, message }: FrameOf<'error'>, name: string): QvacError {
-  switch (code) {
+  switch (peerErrorCode(code)) {
     case 'bad-frame':
       return new QvacError('E_MALFORMED_RECEIPT', `the auditor ${name} finds the receipt malformed`);
     case 'no-model':
@@ -91,7 +91,7 @@ function checked(receipt: Receipt, stream: FrameStream, signed: Signed): Verdict
   const jobId = jobIdOf(receipt.offer.body);
   if (!equalBytes(verdict.verifier, stream.remote.publicKey)) throw refuse('it names another verifier');
   if (!verifyBody(stream.remote.publicKey, kinds.verdict, jobId, signed)) throw refuse('its signature is not the auditor’s');
-  if (!equalBytes(verdict.jobId, jobId)) throw refuse('it is about another job');
+  if (jobIdHex(verdict.jobId) !== jobId) throw refuse('it is about another job');
   const [final] = receipt.heads;
   if (final === undefined || !equalBytes(verdict.root, decodeHead(final.body).root)) throw refuse('it is about another answer');
   return verdict;

@@ -1,4 +1,4 @@
-import { FaultError } from '../../proofs/received.ts';
+import { FaultError } from '../../proofs/fault.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { QvacError } from '../../errors.ts';
 import type { Head } from '../../protocol/messages.ts';
@@ -69,15 +69,17 @@ export class Attempt {
       this.#accepted = true;
     }
     if (frame.t === 'tokens' && frame.tokens.length > 0) this.#firstTokenAt ??= this.#clock.now();
-    // The cancel comes before the final head that answers it.
-    if (this.#cancelling !== null) await this.#cancelling;
     const final = frame.t === 'head' ? this.#job.received.final : null;
     if (final?.finish === 2 && this.#cancelling === null) {
       this.#faulty = frame;
       throw new FaultError('bad-length', 'a final head for a cancel that was not sent');
     }
     this.#deadline.throwIfAborted();
-    if (final !== null) this.#person.expectChallenge();
+    if (final !== null) {
+      // The cancel comes before the final head that answers it.
+      if (this.#cancelling !== null) await this.#cancelling;
+      this.#person.expectChallenge();
+    }
     await this.#person.send(frame, { signal: this.#deadline });
   }
 

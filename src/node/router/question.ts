@@ -3,8 +3,9 @@ import { raceSignal } from '../../lib/abort.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import type { FrameOf, RouteFrame } from '../../protocol/frames.ts';
+import { maxRouteProviders } from '../../protocol/constants.ts';
 import { requestDigestOf } from '../../protocol/digests.ts';
-import { fetchCard } from '../cards.ts';
+import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 import type { VerifiedCard } from '../cards.ts';
 import type { Discovery } from '../discovery.ts';
 import { openJob } from '../client/job.ts';
@@ -14,11 +15,12 @@ import type { Peer } from '../peer.ts';
 import { Attempt } from './attempt.ts';
 import type { AttemptEnd } from './attempt.ts';
 import type { Commits } from './commits.ts';
-import { findTimeoutMs, maxProbes, maxRouteTimeoutMs, probeTimeoutMs } from './constants.ts';
+import { findTimeoutMs, maxProbes, maxRouteTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
 import type { Person } from './person.ts';
+import type { Probes } from './probes.ts';
 import type { Reputation } from './reputation.ts';
-import { promptBound, select } from './select.ts';
+import { select } from './select.ts';
 import type { Choice, Exclusion, Selection, Wish } from './select.ts';
 import { settle } from './settle.ts';
 import type { SettleComponents } from './settle.ts';
@@ -26,14 +28,12 @@ import type { SettleComponents } from './settle.ts';
 export interface QuestionComponents extends SettleComponents {
   readonly peer: Peer;
   readonly discovery: Pick<Discovery, 'live' | 'find'>;
+  readonly probes: Probes;
   readonly reputation: Reputation;
   /** Jobs in progress, by provider. */
   readonly jobs: InFlight;
   readonly commits: Commits;
 }
-
-/** Most providers that one question is sent to (section 4.0). */
-const maxTries = 3;
 
 /** How a question ended: answered and checked, or an error that the person's client was told. */
 export type QuestionEnd =
@@ -77,7 +77,7 @@ export class Question {
     this.#wish = {
       model: route.model,
       mode: route.mode,
-      promptTokens: promptBound(route.input),
+      promptTokens: promptTokenBound(route.input),
       maxTokens: route.sampler.maxTokens,
       maxPrice: route.maxPrice,
       only: route.verify === 'full' ? components.verifier.models : null,
@@ -108,7 +108,7 @@ export class Question {
   }
 
   async #answer(): Promise<QuestionEnd> {
-    for (let probes = 0; probes < maxProbes && this.#tries < maxTries; probes++) {
+    for (let probes = 0; probes < maxProbes && this.#tries < maxRouteProviders; probes++) {
       const choice = await this.#next();
       if (choice === null) break;
       const answered = await this.#turnTo(choice);
@@ -137,9 +137,13 @@ export class Question {
     const { discovery } = this.#components;
     const known = this.#select(discovery.live());
     if (known.choices.length > 0 || this.#turnedTo.size > 0) return known;
-    const signal = AbortSignal.any([this.#over, AbortSignal.timeout(findTimeoutMs)]);
-    const found = await discovery.find({ model: this.#route.model, role: 'provider' }, { signal, until: (cards) => this.#select(cards).choices.length > 0 });
-    return this.#select(found);
+    try {
+      const enough = (found: readonly VerifiedCard[]): boolean => this.#select(found).choices.length > 0;
+      return this.#select(await discovery.find({ model: this.#route.model, role: 'provider' }, { signal: this.#over, enough, timeoutMs: findTimeoutMs }));
+    } catch (error) {
+      if (error instanceof QvacError && !this.#over.aborted) return known;
+      throw error;
+    }
   }
 
   #select(cards: readonly VerifiedCard[]): Selection {
@@ -190,17 +194,16 @@ export class Question {
    * to it, and an offer never names a class or a price of yesterday.
    */
   async #probe(choice: Choice): Promise<{ readonly choice: Choice; readonly quote: SignedQuote | null } | null> {
-    const { peer, clock, reputation } = this.#components;
-    const signal = AbortSignal.any([this.#over, AbortSignal.timeout(probeTimeoutMs)]);
+    const { probes, reputation } = this.#components;
     try {
-      const card = await fetchCard({ peer, clock }, choice.card.peer, { signal, newest: choice.card });
+      const card = await raceSignal(probes.card(choice.card.peer), this.#over);
       const selection = this.#select([card]);
       const fresh = selection.choices[0];
       if (fresh === undefined) {
         this.#lastFailure = this.#refusal(selection);
         return null;
       }
-      return { choice: fresh, quote: fresh.priceLamports === 0n ? null : await this.#quote(fresh, signal) };
+      return { choice: fresh, quote: fresh.priceLamports === 0n ? null : await this.#quote(fresh) };
     } catch (error) {
       this.#over.throwIfAborted();
       reputation.record(choice.card.peer, { kind: 'aborted' });
@@ -209,10 +212,10 @@ export class Question {
     }
   }
 
-  async #quote({ card, model }: Choice, signal: AbortSignal): Promise<SignedQuote> {
+  #quote({ card, model }: Choice): Promise<SignedQuote> {
     const { promptTokens, maxTokens } = this.#wish;
     const request = { card, model, requestDigest: requestDigestOf(this.#route.input), promptTokens, maxTokens };
-    return fetchQuote({ peer: this.#components.peer, clock: this.#components.clock }, request, { signal });
+    return fetchQuote({ peer: this.#components.peer, clock: this.#components.clock }, request, { signal: this.#over });
   }
 
   async #offer({ choice, quote }: { readonly choice: Choice; readonly quote: SignedQuote | null }): Promise<Job | null> {
@@ -222,7 +225,7 @@ export class Question {
     this.#tries += 1;
     const left = Math.max(1, this.#deadlineAt - clock.now());
     // While others may be asked, one that accepts and then gives no token has half of the time.
-    const firstTokenMs = this.#tries < maxTries ? Math.ceil(left / 2) : left;
+    const firstTokenMs = this.#tries < maxRouteProviders ? Math.ceil(left / 2) : left;
     const timeouts = { firstTokenMs, totalMs: left };
     const job = await openJob({ peer, clock, logger }, { card: choice.card, model: choice.model, input, sampler, seed, commit, count, mode, quote, timeouts }, { signal: this.#over });
     await this.#person.send(pickedFrame(job, choice.card, quote), { signal: this.#deadline });

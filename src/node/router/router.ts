@@ -1,4 +1,4 @@
-import { auditProtocol, beatIntervalMs, routeProtocol } from '../../protocol/constants.ts';
+import { auditProtocol, heartbeatMs, routeProtocol } from '../../protocol/constants.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
@@ -9,6 +9,7 @@ import { handleAudit } from './audit-handler.ts';
 import { Commits } from './commits.ts';
 import { maxAuditsPerPeer, maxRoutesPerPeer } from './constants.ts';
 import { InFlight } from './in-flight.ts';
+import { Probes } from './probes.ts';
 import type { Reputation } from './reputation.ts';
 import { handleRoute } from './route-handler.ts';
 import type { Routed } from './route-handler.ts';
@@ -16,7 +17,7 @@ import type { Verifier } from './verifier.ts';
 
 export interface RouterComponents {
   readonly peer: Peer;
-  readonly discovery: Pick<Discovery, 'live' | 'find'>;
+  readonly discovery: Pick<Discovery, 'live' | 'find' | 'refresh'>;
   readonly reputation: Reputation;
   readonly verifier: Verifier;
   /** Keeps the receipts of routed jobs. */
@@ -77,10 +78,10 @@ class VerifyingRouter implements Router {
     const stop = new AbortController();
     this.#stop = stop;
     const { peer, logger } = this.#components;
-    const components = { ...this.#components, key: peer.key, questions: this.#questions, audits: this.#audits, jobs: this.#jobs, commits: this.#commits };
+    const components = { ...this.#components, key: peer.key, questions: this.#questions, audits: this.#audits, jobs: this.#jobs, commits: this.#commits, probes: new Probes(this.#components.discovery) };
     const init = {
       serves: (id: PeerIdString) => !stop.signal.aborted && this.#init.serves(id),
-      beatMs: this.#init.beatMs ?? beatIntervalMs,
+      beatMs: this.#init.beatMs ?? heartbeatMs,
       signal: stop.signal,
       routed: (event: Routed) => {
         const { kind, client, ...rest } = event;

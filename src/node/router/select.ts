@@ -1,8 +1,9 @@
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
-import type { CardModel, Input, Mode } from '../../protocol/messages.ts';
+import type { CardModel, Mode } from '../../protocol/messages.ts';
 import { priceLamports } from '../../protocol/price.ts';
 import type { VerifiedCard } from '../cards.ts';
+import { modelsNamed } from '../query.ts';
 import { assumedFirstTokenMs, loadWeight, priceWeight, reliabilityWeight, speedTermWeight } from './constants.ts';
 import type { Speed } from './reputation-file.ts';
 import type { Reputation, Standing } from './reputation.ts';
@@ -54,17 +55,6 @@ export interface SelectComponents {
   readonly inFlight: (peer: PeerIdString) => number;
 }
 
-/** Whether a card's model is the one asked for by hex id, name, or name and quantisation. */
-export function isModel(model: CardModel, asked: string): boolean {
-  return asked === model.name || asked === `${model.name}/${model.quant}` || asked === modelIdHex(model.id);
-}
-
-/** Section 3: most prompt tokens that `input` can become, without the tokenizer. */
-export function promptBound(input: Input): number {
-  const texts = [...input.messages.flatMap((message) => [message.role, message.content]), ...Object.entries(input.options).map(([name, value]) => `${name}${String(value)}`)];
-  return texts.reduce((bytes, text) => bytes + Buffer.byteLength(text), 256);
-}
-
 /** Whoever of `cards` may answer, best first, and why the others may not. Pure: asks nobody. */
 export function select(components: SelectComponents, cards: readonly VerifiedCard[], wish: Wish): Selection {
   const eligible: Eligible[] = [];
@@ -85,7 +75,7 @@ interface Eligible extends Omit<Choice, 'terms' | 'score'> {
 type Refusal = { readonly why: Exclusion; readonly detail: string };
 
 function examine({ reputation }: SelectComponents, card: VerifiedCard, wish: Wish): Eligible | Refusal {
-  const named = card.card.models.filter((model) => isModel(model, wish.model));
+  const named = modelsNamed(card.card, wish.model);
   if (named.length === 0) return { why: 'other-model', detail: `does not offer ${wish.model}` };
   const held = named.filter((model) => wish.only === null || wish.only.has(modelIdHex(model.id)));
   if (held.length === 0) return { why: 'not-held', detail: 'a file that is not here to check against' };

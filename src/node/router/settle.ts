@@ -5,7 +5,7 @@ import type { Logger } from '../../lib/log.ts';
 import { serialiseReceipt } from '../../proofs/receipt.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import type { Assessment } from '../../proofs/checks.ts';
-import { FaultError } from '../../proofs/received.ts';
+import { FaultError } from '../../proofs/fault.ts';
 import { signBody } from '../../proofs/signing.ts';
 import type { SigningKey } from '../../proofs/signing.ts';
 import { verdictOf } from '../../proofs/verdict.ts';
