@@ -5,7 +5,7 @@ import type { Head } from '../../protocol/messages.ts';
 import type { AnswerFrame, Job } from '../client/job.ts';
 import { leaveTimeoutMs, patienceMs } from './constants.ts';
 import type { Person } from './person.ts';
-import type { Experience } from './reputation.ts';
+import type { Experience } from '../client/reputation.ts';
 
 /** How one provider's part in a question ended. */
 export type AttemptEnd =

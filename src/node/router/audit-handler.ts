@@ -16,7 +16,7 @@ import type { FrameStream } from '../streams.ts';
 import { maxAudits, maxAuditsPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
 import { Outlet } from './outlet.ts';
-import type { Verifier } from './verifier.ts';
+import type { Verifier } from '../client/verifier.ts';
 
 export interface AuditHandlerComponents {
   readonly key: SigningKey;

@@ -19,9 +19,9 @@ import { findTimeoutMs, maxProbes, maxRouteTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
 import type { Person } from './person.ts';
 import type { Probes } from './probes.ts';
-import type { Reputation } from './reputation.ts';
-import { select } from './select.ts';
-import type { Choice, Exclusion, Selection, Wish } from './select.ts';
+import type { Reputation } from '../client/reputation.ts';
+import { select } from '../client/select.ts';
+import type { Choice, Exclusion, Selection, Wish } from '../client/select.ts';
 import { settle } from './settle.ts';
 import type { SettleComponents } from './settle.ts';
 

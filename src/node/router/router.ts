@@ -10,10 +10,10 @@ import { Commits } from './commits.ts';
 import { maxAuditsPerPeer, maxRoutesPerPeer } from './constants.ts';
 import { InFlight } from './in-flight.ts';
 import { Probes } from './probes.ts';
-import type { Reputation } from './reputation.ts';
+import type { Reputation } from '../client/reputation.ts';
 import { handleRoute } from './route-handler.ts';
 import type { Routed } from './route-handler.ts';
-import type { Verifier } from './verifier.ts';
+import type { Verifier } from '../client/verifier.ts';
 
 export interface RouterComponents {
   readonly peer: Peer;

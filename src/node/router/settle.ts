@@ -17,7 +17,7 @@ import { encodeVerdict } from '../../protocol/validate.ts';
 import type { Job } from '../client/job.ts';
 import { deliveryTimeoutMs } from './constants.ts';
 import type { Person } from './person.ts';
-import type { Depth, Verifier } from './verifier.ts';
+import type { Depth, Verifier } from '../client/verifier.ts';
 
 export interface SettleComponents {
   readonly key: SigningKey;

@@ -5,10 +5,10 @@ import { toHex } from '../../../src/lib/bytes.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { ModelId, PeerIdString } from '../../../src/lib/types.ts';
 import type { VerifiedCard } from '../../../src/node/cards.ts';
-import { createReputation } from '../../../src/node/router/reputation.ts';
-import type { Reputation } from '../../../src/node/router/reputation.ts';
-import { select } from '../../../src/node/router/select.ts';
-import type { Wish } from '../../../src/node/router/select.ts';
+import { createReputation } from '../../../src/node/client/reputation.ts';
+import type { Reputation } from '../../../src/node/client/reputation.ts';
+import { select } from '../../../src/node/client/select.ts';
+import type { Wish } from '../../../src/node/client/select.ts';
 import type { CardModel } from '../../../src/protocol/messages.ts';
 
 const id = new Uint8Array(32).fill(7);

@@ -6,9 +6,9 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { ModelId, PeerIdString } from '../../../src/lib/types.ts';
-import { cooldownMs, experienceHalfLifeMs, faultHalfLifeMs, maxProviders, maxSpeeds } from '../../../src/node/router/constants.ts';
-import { createReputation } from '../../../src/node/router/reputation.ts';
-import type { Experience, Reputation } from '../../../src/node/router/reputation.ts';
+import { cooldownMs, experienceHalfLifeMs, faultHalfLifeMs, maxProviders, maxSpeeds } from '../../../src/node/client/constants.ts';
+import { createReputation } from '../../../src/node/client/reputation.ts';
+import type { Experience, Reputation } from '../../../src/node/client/reputation.ts';
 
 const alice = '12D3KooWAlice' as PeerIdString;
 const model = 'a'.repeat(64) as ModelId;
