@@ -1,0 +1,85 @@
+import { join as joinPath } from 'node:path';
+import type { Config } from '../config.ts';
+import { QvacError } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import { createDiscovery, type Discovery } from './discovery.ts';
+import type { Identity } from './identity.ts';
+import { keepPorts, readKeptPorts, withKeptPorts } from './kept-ports.ts';
+import { createPeer, type Peer } from './peer.ts';
+import type { PeerRole } from './libp2p.ts';
+import { createRunFiles, type RunEntry } from './run-files.ts';
+
+export interface JoinComponents {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface JoinInit {
+  readonly role: PeerRole;
+  readonly key: Identity;
+}
+
+/** A started node of this home on the network that the configuration names. */
+export interface Joined {
+  readonly peer: Peer;
+  readonly discovery: Discovery;
+  /** The home's own provider and router on this network, where they run. */
+  readonly own: readonly RunEntry[];
+  /** Idempotent, in bounded time. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a node with all ways to find others: multicast, the hash table, the peers of earlier runs, `--bootstrap`, and
+ * the home's own processes. A provider or router listens, at the port of its last run where that is free.
+ * @throws QvacError E_PORT_IN_USE, E_CONFIG for an address that is none
+ */
+export async function join(components: JoinComponents, init: JoinInit): Promise<Joined> {
+  const { config, clock, logger } = components;
+  const own = (await createRunFiles(config.home.run).list()).filter(({ network, role }) => network === config.networkName && role !== init.role);
+  const peer = await startPeer(components, init);
+  try {
+    const bootstrap = [...config.settings.bootstrap, ...own.flatMap(({ addrs }) => addrs.slice(0, 1))];
+    const discovery = createDiscovery({ peer, clock, logger }, { bootstrap, cachePath: config.home.peers });
+    await discovery.start();
+    return {
+      peer,
+      discovery,
+      own,
+      async stop() {
+        await discovery.stop();
+        await peer.stop();
+      },
+    };
+  } catch (error) {
+    await peer.stop();
+    throw error;
+  }
+}
+
+async function startPeer({ config, clock, logger }: JoinComponents, { role, key }: JoinInit): Promise<Peer> {
+  const { networkName, settings, home } = config;
+  const create = (listen: readonly string[]): Peer => createPeer({ clock, logger }, { role, key, listen, network: networkName, mdns: settings.mdns });
+  if (role === 'client') {
+    const peer = create([]);
+    await peer.start();
+    return peer;
+  }
+  const portsFile = joinPath(home.cache, `ports-${role}.json`);
+  const wished = withKeptPorts(settings.listen, await readKeptPorts(portsFile));
+  let peer = create(wished);
+  try {
+    await peer.start();
+  } catch (error) {
+    await peer.stop();
+    // Somebody took the port of the last run meanwhile. It was never promised.
+    const kept = wished.some((address, at) => address !== settings.listen[at]);
+    if (!(error instanceof QvacError) || error.code !== 'E_PORT_IN_USE' || !kept) throw error;
+    peer = create(settings.listen);
+    await peer.start();
+  }
+  await keepPorts(portsFile, settings.listen, peer.addrs());
+  return peer;
+}
