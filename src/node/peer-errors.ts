@@ -43,8 +43,16 @@ function handshakeCode(message: string): string {
   return 'ECONNRESET';
 }
 
+/** libp2p rejects with the close event itself where a stream closes while it waits. */
+function asThrown(error: unknown): unknown {
+  if (!(error instanceof Event)) return error;
+  if ('error' in error && error.error instanceof Error) return error.error;
+  return Object.assign(new Error('the stream closed'), { name: 'ConnectionClosedError' });
+}
+
 /** True where `error` says that a connection that was open is not any more, so that a fresh one may do better. */
-export function isStaleConnection(error: unknown): boolean {
+export function isStaleConnection(thrown: unknown): boolean {
+  const error = asThrown(thrown);
   return error instanceof Error && ['ConnectionClosedError', 'ConnectionClosingError', 'MuxerClosedError', 'StreamStateError', 'UnexpectedEOFError'].includes(error.name);
 }
 
@@ -55,7 +63,8 @@ export function isUnsupported(error: unknown): boolean {
 }
 
 /** What libp2p threw while dialling `who` or opening a stream to it, as E_NETWORK with one line that says why. */
-export function dialError(error: unknown, who: string): QvacError {
+export function dialError(thrown: unknown, who: string): QvacError {
+  const error = asThrown(thrown);
   if (error instanceof QvacError) return error;
   if (error instanceof AggregateError) {
     const errors = error.errors.filter((part) => part instanceof Error);
