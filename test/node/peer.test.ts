@@ -1,26 +1,19 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import { loadIdentity } from '../../src/node/identity.ts';
 import { createPeer } from '../../src/node/peer.ts';
 import { jobProtocol } from '../../src/protocol/constants.ts';
+import { temporaryHome } from '../support/home.ts';
 import { framed, openRaw, startStranger } from '../support/hostile.ts';
 import { addressOf, startPeer, testIdentity } from '../support/peers.ts';
 import { startPeerProcess } from '../support/peer-process.ts';
 
 const beats = '/test/beats/1.0.0';
-
-async function temporaryHome(t: TestContext): Promise<string> {
-  const home = await mkdtemp(join(tmpdir(), 'qvac-test-'));
-  t.after(() => rm(home, { recursive: true, force: true }));
-  return home;
-}
 
 async function listenSilently(t: TestContext): Promise<number> {
   const server: Server = createServer(() => {});
