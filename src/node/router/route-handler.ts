@@ -11,7 +11,7 @@ import type { QuestionComponents, QuestionEnd } from './question.ts';
 /** How a question went, for whoever watches the router. Ids, counts and codes only. */
 export type Routed =
   | {
-      readonly kind: 'answered';
+      readonly event: 'answered';
       readonly client: PeerIdString;
       readonly provider: PeerIdString;
       readonly jobId: JobId;
@@ -24,7 +24,7 @@ export type Routed =
       readonly tries: number;
       readonly totalMs: number;
     }
-  | { readonly kind: 'failed'; readonly client: PeerIdString; readonly code: string; readonly message: string };
+  | { readonly event: 'failed'; readonly client: PeerIdString; readonly code: string; readonly message: string };
 
 export interface RouteHandlerComponents extends QuestionComponents {
   /** Questions in progress, by the peer that asked. */
@@ -63,8 +63,8 @@ export async function handleRoute(components: RouteHandlerComponents, init: Rout
 }
 
 function summary(client: PeerIdString, end: QuestionEnd): Routed {
-  if (end.kind === 'failed') return { ...end, client };
+  if (end.kind === 'failed') return { event: 'failed', client, code: end.code, message: end.message };
   const { job, assessment, finish, tries, totalMs } = end;
   const { result, tier, faults } = assessment;
-  return { kind: 'answered', client, provider: job.provider, jobId: job.jobId, n: job.received.n, finish, result, tier, faults, tries, totalMs };
+  return { event: 'answered', client, provider: job.provider, jobId: job.jobId, n: job.received.n, finish, result, tier, faults, tries, totalMs };
 }

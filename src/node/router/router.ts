@@ -84,9 +84,7 @@ class VerifyingRouter implements Router {
       beatMs: this.#init.beatMs ?? heartbeatMs,
       signal: stop.signal,
       routed: (event: Routed) => {
-        const { kind, client, ...rest } = event;
-        const fields = event.kind === 'answered' ? { provider: event.provider, jobId: event.jobId, n: event.n, result: event.result, tier: event.tier, faults: event.faults.join(' ') } : rest;
-        logger.info(kind === 'answered' ? 'answered a question' : 'could not answer a question', { client, ...fields } as Readonly<Record<string, string | number>>);
+        logger.info('a question ended', event.event === 'answered' ? { ...event, faults: event.faults.join(' ') } : { ...event });
         this.#init.onRouted?.(event);
       },
     };

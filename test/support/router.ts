@@ -1,0 +1,136 @@
+import { randomBytes } from 'node:crypto';
+import type { TestContext } from 'node:test';
+import { systemClock } from '../../src/lib/clock.ts';
+import type { Clock } from '../../src/lib/clock.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import type { JobId, PeerIdString } from '../../src/lib/types.ts';
+import type { Engine } from '../../src/model/engine.ts';
+import { openRoute } from '../../src/node/client/route.ts';
+import type { RouteConclusion, RoutedJob, RouteInit } from '../../src/node/client/route.ts';
+import type { Discovery } from '../../src/node/discovery.ts';
+import type { Peer } from '../../src/node/peer.ts';
+import { createReputation } from '../../src/node/client/reputation.ts';
+import type { Reputation } from '../../src/node/client/reputation.ts';
+import type { Routed } from '../../src/node/router/route-handler.ts';
+import { createRouter } from '../../src/node/router/router.ts';
+import type { Router } from '../../src/node/router/router.ts';
+import { createVerifier } from '../../src/node/client/verifier.ts';
+import type { FrameStream } from '../../src/node/streams.ts';
+import type { Receipt } from '../../src/proofs/receipt.ts';
+import { jobIdOf } from '../../src/protocol/digests.ts';
+import type { Frame } from '../../src/protocol/frames.ts';
+import { Events } from './events.ts';
+import { testInput, testSampler } from './market.ts';
+import { startDiscovery } from './offers.ts';
+import { addressOf, startPeer } from './peers.ts';
+
+export interface TestRouterInit {
+  /** Whoever it knows from the start, by address. */
+  readonly providers?: readonly { readonly address: string }[] | undefined;
+  /** The models that it can re-execute. @default none */
+  readonly engines?: readonly Engine[] | undefined;
+  /** @default everybody */
+  readonly serves?: ((peer: PeerIdString) => boolean) | undefined;
+  readonly beatMs?: number | undefined;
+  readonly clock?: Clock | undefined;
+  readonly reputation?: Reputation | undefined;
+  /** What goes out to the person's client instead of each frame of an honest router: a lie. */
+  readonly tamper?: ((frame: Frame, peer: Peer) => readonly Frame[]) | undefined;
+}
+
+export interface TestRouter {
+  readonly peer: Peer;
+  readonly discovery: Discovery;
+  readonly router: Router;
+  readonly reputation: Reputation;
+  readonly address: string;
+  readonly receipts: ReadonlyMap<JobId, Receipt>;
+  readonly events: Events<Routed>;
+}
+
+/** A real router on loopback that knows `providers`; it stops with the test. */
+export async function startRouter(context: TestContext, init: TestRouterInit = {}): Promise<TestRouter> {
+  const { engines = [], serves = () => true, clock = systemClock, tamper } = init;
+  const peer = await startPeer(context, { role: 'router' });
+  const discovery = await startDiscovery(context, peer);
+  for (const { address } of init.providers ?? []) await discovery.get(address);
+  const reputation = init.reputation ?? createReputation({ clock, logger: silentLogger }, { path: null });
+  const verifier = createVerifier({ models: engines.map((engine) => ({ engine, calibration: null })), logger: silentLogger });
+  const receipts = new Map<JobId, Receipt>();
+  const events = new Events<Routed>();
+  const router = createRouter(
+    {
+      peer: tamper === undefined ? peer : withTamperedAnswers(peer, (frame) => tamper(frame, peer)),
+      discovery,
+      reputation,
+      verifier,
+      receipts: { save: async (receipt) => void receipts.set(jobIdOf(receipt.offer.body), receipt) },
+      clock,
+      logger: silentLogger,
+    },
+    { serves, beatMs: init.beatMs, onRouted: (event) => events.push(event) },
+  );
+  await router.start();
+  context.after(() => router.stop());
+  return { peer, discovery, router, reputation, receipts, events, address: addressOf(peer) };
+}
+
+/** `peer`, but what its handlers write goes through `tamper`. */
+function withTamperedAnswers(peer: Peer, tamper: (frame: Frame) => readonly Frame[]): Peer {
+  const wrapped = (stream: FrameStream): FrameStream => ({
+    remote: stream.remote,
+    read: (allowed, options) => stream.read(allowed, options),
+    async write(frame, options) {
+      for (const each of tamper(frame)) await stream.write(each, options);
+    },
+    close: (options) => stream.close(options),
+    abort: (reason) => stream.abort(reason),
+  });
+  return new Proxy(peer, {
+    get(target, key) {
+      if (key === 'handle') return (protocol: string, handler: (stream: FrameStream) => Promise<void>, options: Parameters<Peer['handle']>[2]) => target.handle(protocol, (stream) => handler(wrapped(stream)), options);
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+export interface TestQuestion {
+  readonly job: RoutedJob;
+  readonly secret: Uint8Array;
+  readonly client: Peer;
+}
+
+/** A client's node and a question through `router`, as an honest client asks it, apart from `change`. */
+export async function askRouter(context: TestContext, router: { readonly address: string }, change: Partial<RouteInit> = {}, client?: Peer): Promise<TestQuestion> {
+  const peer = client ?? (await startPeer(context, { role: 'client' }));
+  const secret = Uint8Array.from(randomBytes(32));
+  const init: RouteInit = {
+    router: router.address,
+    input: testInput,
+    model: 'scripted',
+    sampler: testSampler,
+    seed: Uint8Array.from(randomBytes(32)),
+    secret,
+    count: 16,
+    mode: 'merkle',
+    verify: 'sampling',
+    maxPrice: 0,
+    ...change,
+  };
+  const job = await openRoute({ peer, clock: systemClock }, init);
+  context.after(() => job.abort(new Error('the test is over')));
+  return { job, secret: init.secret, client: peer };
+}
+
+export interface TestAnswer extends RouteConclusion {
+  /** The providers that the router named, in order. */
+  readonly picked: readonly PeerIdString[];
+}
+
+/** Takes all of an answer, with what the router adds. */
+export async function receiveAnswer({ job }: Pick<TestQuestion, 'job'>): Promise<TestAnswer> {
+  const picked: PeerIdString[] = [];
+  for await (const news of job.frames()) if (news.t === 'picked') picked.push(news.picked.provider);
+  return { picked, ...(await job.conclude()) };
+}
