@@ -1,18 +1,25 @@
 import { byteSize, timeSpan } from './format.ts';
 import type { Output } from './output.ts';
 
+/** How far something is that counts bytes. */
+export interface ByteProgress {
+  readonly doneBytes: number;
+  readonly totalBytes: number | null;
+  readonly bytesPerSecond: number | null;
+  readonly secondsLeft: number | null;
+}
+
 /** Something that takes a while. */
 export interface Progress {
-  /** Bytes done so far, those of an earlier run included; `total` null where unknown. */
-  bytes(done: number, total: number | null): void;
-  /** Another step of work of unknown length. */
+  bytes(title: string, progress: ByteProgress): void;
+  /** Work of unknown length. */
   step(text: string): void;
-  /** Takes the line away; says `text`, if any. Idempotent. */
-  end(text?: string): void;
+  /** Takes the line away. Idempotent. */
+  end(): void;
 }
 
 export interface ProgressOptions {
-  /** Unix milliseconds or any other steady clock. @default performance.now */
+  /** Milliseconds of a steady clock. @default performance.now */
   readonly now?: () => number;
   /** Off-terminal, a line at most so often. @default 10_000 */
   readonly everyMs?: number;
@@ -23,11 +30,9 @@ export interface ProgressOptions {
 const barWidth = 24;
 
 /** A line that moves on a terminal, a line now and then elsewhere, nothing with `-q`. */
-export function startProgress(output: Output, title: string, options: ProgressOptions = {}): Progress {
+export function startProgress(output: Output, options: ProgressOptions = {}): Progress {
   const { now = () => performance.now(), everyMs = 10_000, redrawMs = 100 } = options;
-  const started = now();
   let last = Number.NEGATIVE_INFINITY;
-  let base: number | null = null;
   let ended = false;
 
   const show = (line: () => string): void => {
@@ -39,32 +44,25 @@ export function startProgress(output: Output, title: string, options: ProgressOp
   };
 
   return {
-    bytes(done, total) {
-      base ??= done;
-      const seconds = (now() - started) / 1_000;
-      const speed = seconds > 0.5 ? (done - base) / seconds : 0;
-      show(() => `${title} ${bytesLine(done, total, speed, output.animated)}`);
+    bytes(title, progress) {
+      show(() => `${title} ${bytesLine(progress, output.animated)}`);
     },
     step(text) {
-      show(() => `${title} ${text}`);
+      show(() => text);
     },
-    end(text) {
-      if (ended) return;
+    end() {
       ended = true;
       output.live(null);
-      if (text !== undefined) output.say(text);
     },
   };
 }
 
-function bytesLine(done: number, total: number | null, speed: number, bar: boolean): string {
-  const parts = [byteSize(done)];
-  if (total !== null && total > 0) {
-    const share = Math.min(1, done / total);
-    parts[0] = `${bar ? `${drawBar(share)} ` : ''}${Math.floor(share * 100)} % · ${byteSize(done)} of ${byteSize(total)}`;
-    if (speed > 0 && done < total) parts.push(`${byteSize(speed)}/s`, `${timeSpan(((total - done) / speed) * 1_000)} left`);
-  } else if (speed > 0) parts.push(`${byteSize(speed)}/s`);
-  return parts.join(' · ');
+function bytesLine({ doneBytes, totalBytes, bytesPerSecond, secondsLeft }: ByteProgress, bar: boolean): string {
+  const share = totalBytes === null || totalBytes === 0 ? null : Math.min(1, doneBytes / totalBytes);
+  const how = share === null ? byteSize(doneBytes) : `${bar ? `${drawBar(share)} ` : ''}${Math.floor(share * 100)} % · ${byteSize(doneBytes)} of ${byteSize(totalBytes ?? 0)}`;
+  const rate = bytesPerSecond === null ? [] : [`${byteSize(bytesPerSecond)}/s`];
+  const left = secondsLeft === null || share === 1 ? [] : [`${timeSpan(secondsLeft * 1_000)} left`];
+  return [how, ...rate, ...left].join(' · ');
 }
 
 function drawBar(share: number): string {
