@@ -134,6 +134,8 @@ class MergedDiscovery implements Discovery {
       },
       init.timings,
     );
+    // Also where only its card is gone.
+    this.events.on('peer:down', (id) => this.#supervisor.lost(id));
     this.#announcer = new Announcer(peer.routing, logger);
     this.#cache = init.cachePath == null ? null : new PeerCache(init.cachePath, peer.network, logger);
     this.#field = this.#makeField();
@@ -200,8 +202,8 @@ class MergedDiscovery implements Discovery {
   }
 
   async refresh(peer: PeerIdString, options: AbortOptions = {}): Promise<LivePeer> {
-    if (this.#list.isUp(peer)) await this.#list.refresh(peer, options.signal);
-    else return this.get(peer, options);
+    if (!this.#list.isUp(peer)) await this.get(peer, options);
+    await this.#list.refresh(peer, options.signal);
     return this.#found(peer);
   }
 

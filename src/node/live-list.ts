@@ -128,7 +128,12 @@ export class LiveList {
   async refresh(peer: PeerIdString, signal?: AbortSignal): Promise<void> {
     const known = this.#known.get(peer);
     if (known === undefined) return;
-    this.#up(known, await this.#fetch(known, AbortSignal.any([this.#stopping.signal, ...(signal === undefined ? [] : [signal])])));
+    try {
+      this.#up(known, await this.#fetch(known, AbortSignal.any([this.#stopping.signal, ...(signal === undefined ? [] : [signal])])));
+    } catch (error) {
+      if (isBad(error)) this.#down(known);
+      throw error;
+    }
   }
 
   /** The connection to `peer` is gone. */
@@ -198,9 +203,9 @@ export class LiveList {
     try {
       this.#up(known, await this.#fetch(known, this.#stopping.signal));
     } catch (error) {
-      const bad = error instanceof QvacError && error.code === 'E_BAD_PEER';
+      const bad = isBad(error) || isUnsupported(error);
       this.#components.logger[bad ? 'warn' : 'debug']('a card was not renewed', { peer: known.peer, error: error instanceof Error ? error.message : String(error) });
-      if (bad || isUnsupported(error)) this.#down(known);
+      if (bad) this.#down(known);
     } finally {
       known.renewing = false;
     }
@@ -253,4 +258,9 @@ export class LiveList {
     const { sources, since, cardAt, failures } = known;
     return { ...card, health: { sources: [...sources], since, cardAt, rttMs: this.#components.peer.rtt(known.peer), failures } };
   }
+}
+
+/** It gave a card that is refused. */
+function isBad(error: unknown): boolean {
+  return error instanceof QvacError && error.code === 'E_BAD_PEER';
 }
