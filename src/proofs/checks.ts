@@ -1,7 +1,21 @@
 import type { FaultCode, Result, Tier } from '../protocol/messages.ts';
+import { defaultLimits } from './calibration.ts';
 import type { Limits } from './calibration.ts';
+import { CheckRun, skipped } from './checks/check-run.ts';
+import type { CheckReport, Finding } from './checks/check-run.ts';
+import { checkDelivery } from './checks/delivery.ts';
+import { checkDistribution, checkDraws, checkExact, comparedSteps, measure, recompute } from './checks/execution.ts';
+import type { Recomputed, Statistics } from './checks/execution.ts';
+import { checkLength } from './checks/length.ts';
+import { checkOpening } from './checks/opening.ts';
+import { checkPrompt } from './checks/prompt.ts';
+import { checkSampling } from './checks/sampling.ts';
+import { subjectOf } from './checks/subject.ts';
+import type { Subject } from './checks/subject.ts';
 import type { TopLogits } from './logits.ts';
 import type { Receipt } from './receipt.ts';
+
+export type { CheckReport } from './checks/check-run.ts';
 
 /** What whoever has the model adds to a receipt; `{}` gives checks 1 to 4 (section 4.4). */
 export interface Evidence {
@@ -30,13 +44,6 @@ export interface Evidence {
   readonly calibration?: { readonly digest: Uint8Array; readonly limits: Limits } | null | undefined;
 }
 
-export interface CheckReport {
-  readonly name: string;
-  readonly result: 'pass' | 'fail' | 'skipped' | 'inconclusive';
-  /** One line for people. */
-  readonly detail: string;
-}
-
 /** What was found. `meanTv`, `maxTv`, `rmsDq` and `meanMiss` in millionths. */
 export interface Assessment {
   readonly result: Result;
@@ -53,6 +60,71 @@ export interface Assessment {
   readonly calibration: Uint8Array | null;
 }
 
-export function assess(_receipt: Receipt, _evidence: Evidence): Assessment {
-  throw new Error('not yet');
+/**
+ * All checks of section 4.4 that the receipt and `evidence` allow, cheapest first, up to the first that fails.
+ * @throws MalformedError where a message in the receipt is malformed: no result can be given
+ */
+export function assess(receipt: Receipt, evidence: Evidence): Assessment {
+  const subject = subjectOf(receipt);
+  const run = new CheckRun();
+  checkWithoutModel(run, subject);
+  run.check('prompt', 'text', () => promptFinding(subject, evidence));
+  const execution = run.failure === null && evidence.replay ? { ...evidence.replay, recomputed: recompute(evidence.replay.steps, receipt.tokens.length, subject.offer.sampler) } : null;
+  const statistics = checkExecution(run, subject, execution, evidence.calibration?.limits ?? defaultLimits);
+  const count = subject.opening?.steps.length ?? 0;
+  const isDoubtful = count === 0 || run.reports.some(({ result }) => result === 'inconclusive');
+  return {
+    result: run.failure !== null ? 'fail' : isDoubtful ? 'inconclusive' : 'pass',
+    tier: run.failure?.tier ?? tierReached(run, subject, execution),
+    count,
+    meanTv: statistics?.meanTv ?? null,
+    maxTv: statistics?.maxTv ?? null,
+    rmsDq: statistics?.rmsDq ?? null,
+    meanMiss: statistics?.meanMiss ?? null,
+    faults: run.failure === null ? [] : [run.failure.fault],
+    checks: run.reports,
+    execClass: execution?.execClass ?? null,
+    calibration: execution === null ? null : (evidence.calibration?.digest ?? null),
+  };
+}
+
+type Execution = NonNullable<Evidence['replay']> & { readonly recomputed: Recomputed };
+
+/** Checks 1 to 4. */
+function checkWithoutModel(run: CheckRun, subject: Subject): void {
+  const { opening } = subject;
+  const unopened = skipped('no step was opened');
+  run.check('signatures', 'sampling', () => checkDelivery(subject));
+  run.check('opening', 'sampling', () => (opening === null ? unopened : checkOpening(subject, opening)));
+  run.check('sampling', 'sampling', () => (opening === null ? unopened : checkSampling(subject, opening)));
+  run.check('length', 'sampling', () => checkLength(subject));
+}
+
+/** Check 5. */
+function promptFinding(subject: Subject, { prompt }: Evidence): Finding {
+  if (subject.receipt.input === null) return skipped('the prompt is private');
+  return prompt === undefined ? skipped('needs the model file') : checkPrompt(subject, prompt);
+}
+
+/** Check 6. Returns what was measured, null where nothing was. */
+function checkExecution(run: CheckRun, subject: Subject, execution: Execution | null, limits: Limits): Statistics | null {
+  const { opening } = subject;
+  if (execution === null) {
+    run.check('execution', 'exact', () => skipped('the model was not run'));
+    return null;
+  }
+  if (execution.tier === 'exact') {
+    run.check('execution', 'exact', () => checkExact(subject, execution.recomputed));
+    return null;
+  }
+  const statistics = measure(subject, execution.recomputed);
+  run.check('distribution', 'statistical', () => (opening === null ? skipped('no step was opened') : checkDistribution(opening, statistics, limits)));
+  run.check('draws', 'statistical', () => checkDraws(subject, statistics, limits));
+  return statistics;
+}
+
+/** The last tier whose checks were all made; without an opened step that was compared, at most `text`. */
+function tierReached(run: CheckRun, subject: Subject, execution: Execution | null): Tier {
+  if (!run.has('prompt', 'pass')) return 'sampling';
+  return execution !== null && comparedSteps(subject, execution.recomputed).length > 0 ? execution.tier : 'text';
 }
