@@ -10,8 +10,8 @@ import type { Reputation, Standing } from './reputation.ts';
 
 /** What a person asks for, as far as it decides who may answer. */
 export interface Wish {
-  /** Hex id, `name` or `name/quant` (section 4.0). */
-  readonly model: string;
+  /** Hex id, `name` or `name/quant` (section 4.0); undefined: any. */
+  readonly model: string | undefined;
   readonly mode: Mode;
   /** Most prompt tokens there can be. */
   readonly promptTokens: number;
@@ -76,7 +76,7 @@ type Refusal = { readonly why: Exclusion; readonly detail: string };
 
 function examine({ reputation }: SelectComponents, card: VerifiedCard, wish: Wish): Eligible | Refusal {
   const named = modelsNamed(card.card, wish.model);
-  if (named.length === 0) return { why: 'other-model', detail: `does not offer ${wish.model}` };
+  if (named.length === 0) return { why: 'other-model', detail: `does not offer ${wish.model ?? 'a model'}` };
   const held = named.filter((model) => wish.only === null || wish.only.has(modelIdHex(model.id)));
   if (held.length === 0) return { why: 'not-held', detail: 'a file that is not here to check against' };
   const serving = held.filter((model) => model.modes.includes(wish.mode));

@@ -1,0 +1,81 @@
+import type { JobId, ModelId, PeerIdString } from '../../lib/types.ts';
+import type { Assessment } from '../../proofs/checks.ts';
+import type { Finish } from '../../protocol/messages.ts';
+
+/** How far an answer is to be checked: nothing opened; what needs no weights; re-execution. */
+export type VerifyLevel = 'none' | 'sampling' | 'full';
+
+export type Verification = Pick<Assessment, 'result' | 'tier' | 'count' | 'meanTv' | 'maxTv' | 'rmsDq' | 'meanMiss' | 'faults'>;
+
+export interface AnswerModel {
+  readonly name: string;
+  readonly quant: string;
+  readonly id: ModelId;
+}
+
+export interface AnswerTiming {
+  /** From the question to the first token, null where none came. */
+  readonly firstTokenMs: number | null;
+  /** From the question to the final head. */
+  readonly totalMs: number;
+  /** From the first token to the last, null for fewer than two. */
+  readonly tokensPerSecond: number | null;
+}
+
+/** One answer and what is known of it. */
+export interface Answer {
+  readonly text: string;
+  /** Tokens, the stop token included. */
+  readonly tokens: number;
+  /** Null where a fault ended the answer before its final head. */
+  readonly finish: Finish | null;
+  readonly provider: PeerIdString;
+  readonly router: PeerIdString | null;
+  readonly model: AnswerModel;
+  /** What was asked for, or what the default came to. */
+  readonly level: VerifyLevel;
+  readonly verification: Verification;
+  /** Why the checks went no further, or what was found; a few words, null where nothing is to be said. */
+  readonly why: string | null;
+  /** Null where there is no final head to make one of. */
+  readonly receipt: JobId | null;
+  /** What kept the receipt from being stored, or null. */
+  readonly storeError: Error | null;
+  readonly timing: AnswerTiming;
+  /** What it costs by the signed prices. */
+  readonly costLamports: bigint;
+  /** The person stopped it. */
+  readonly interrupted: boolean;
+}
+
+/** Who will see the prompt, told before it leaves. */
+export interface Destination {
+  readonly kind: 'provider' | 'router';
+  readonly peer: PeerIdString;
+  /** Null where a router is left to choose. */
+  readonly model: AnswerModel | null;
+  /** The most that it can cost, null where a router is left to choose. */
+  readonly priceLamports: bigint | null;
+  readonly level: VerifyLevel;
+}
+
+/** Hears how a question goes. */
+export interface AskObserver {
+  /** The prompt is about to leave for this one peer. */
+  sending(to: Destination): void;
+  /** A router turned to this provider. */
+  picked(provider: PeerIdString, model: AnswerModel): void;
+  /** A piece of the answer; a slow reader holds up the provider. */
+  text(piece: string): Promise<void> | void;
+  /** The answer so far is void: another provider begins anew. */
+  voided(): void;
+  /** One provider did not answer, and why; another is asked. */
+  turned(from: PeerIdString, reason: string): void;
+  /** The answer is whole; it is being checked. */
+  checking(level: VerifyLevel): void;
+}
+
+/** Nothing was recomputed and no provider is to blame for it. */
+export function isRecomputed({ tier }: Pick<Verification, 'tier'>): boolean {
+  return tier === 'exact' || tier === 'statistical';
+}

@@ -1,0 +1,82 @@
+import type { Logger } from '../../lib/log.ts';
+import type { AbortOptions, ModelId } from '../../lib/types.ts';
+import type { Engine, Tokenizer } from '../../model/engine.ts';
+import { gatherEvidence } from '../../model/verify.ts';
+import type { Calibration } from '../../proofs/calibration.ts';
+import { assess } from '../../proofs/checks.ts';
+import type { Assessment } from '../../proofs/checks.ts';
+import type { Receipt } from '../../proofs/receipt.ts';
+import { modelIdHex } from '../../protocol/digests.ts';
+import { decodeOffer } from '../../protocol/validate.ts';
+import { createVerifier } from './verifier.ts';
+import type { Depth } from './verifier.ts';
+
+export interface LocalVerifierComponents {
+  /** Whether the file of a model is on this machine. */
+  readonly holds: (model: ModelId) => Promise<boolean>;
+  /** Loads what is held: the weights, or the vocabulary alone. */
+  readonly openEngine: (model: ModelId, options: AbortOptions) => Promise<Engine>;
+  readonly openTokenizer: (model: ModelId, options: AbortOptions) => Promise<Tokenizer>;
+  readonly calibration: (model: ModelId) => Promise<Calibration | null>;
+  readonly logger: Logger;
+}
+
+/** Checks receipts with the model files of this machine, each loaded when it is first needed. */
+export interface LocalVerifier {
+  holds(model: ModelId): Promise<boolean>;
+  /** Begins to load what a check of that depth will need, so that it is there when the answer is. Never throws. */
+  prepare(model: ModelId, depth: Depth): void;
+  /** Every check of section 4.4 that `depth` and the files allow; what could not be run is left out, never guessed. */
+  check(receipt: Receipt, depth: Depth, options?: AbortOptions): Promise<Assessment>;
+  /** Frees what was loaded. */
+  dispose(): Promise<void>;
+}
+
+export function createLocalVerifier(components: LocalVerifierComponents): LocalVerifier {
+  const { holds, logger } = components;
+  const engines = new Map<ModelId, Promise<Engine>>();
+  const tokenizers = new Map<ModelId, Promise<Tokenizer>>();
+  const end = new AbortController();
+
+  function loaded<Part>(parts: Map<ModelId, Promise<Part>>, model: ModelId, open: (model: ModelId, options: AbortOptions) => Promise<Part>): Promise<Part> {
+    const known = parts.get(model);
+    if (known !== undefined) return known;
+    const opening = open(model, { signal: end.signal });
+    parts.set(model, opening);
+    // Whoever waits for it learns of a failure; the next one tries again.
+    opening.catch(() => parts.delete(model));
+    return opening;
+  }
+  const engineOf = (model: ModelId): Promise<Engine> => loaded(engines, model, components.openEngine);
+  const tokenizerOf = (model: ModelId): Promise<Tokenizer> => loaded(tokenizers, model, components.openTokenizer);
+
+  async function checkWith(model: ModelId, receipt: Receipt, depth: Depth, options: AbortOptions): Promise<Assessment> {
+    const calibration = await components.calibration(model);
+    if (depth === 'sampling') return assess(receipt, await gatherEvidence({ tokenizer: await tokenizerOf(model), calibration }, receipt, options));
+    return createVerifier({ models: [{ engine: await engineOf(model), calibration }], logger }).check(receipt, depth, options);
+  }
+
+  return {
+    holds,
+    prepare(model, depth) {
+      const part: Promise<unknown> = depth === 'full' ? engineOf(model) : tokenizerOf(model);
+      part.catch(() => undefined);
+    },
+    async check(receipt, depth, options = {}) {
+      const model = modelIdHex(decodeOffer(receipt.offer.body).modelId);
+      if (!(await holds(model))) return assess(receipt, {});
+      try {
+        return await checkWith(model, receipt, depth, options);
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        logger.warn('the model could not be used to check the answer', { reason: error instanceof Error ? error.message : String(error) });
+        return assess(receipt, {});
+      }
+    },
+    async dispose() {
+      end.abort(new Error('no longer needed'));
+      const parts = await Promise.allSettled<{ dispose(): Promise<void> }>([...engines.values(), ...tokenizers.values()]);
+      await Promise.all(parts.map((part) => (part.status === 'fulfilled' ? part.value.dispose() : undefined)));
+    },
+  };
+}

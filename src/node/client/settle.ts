@@ -1,0 +1,70 @@
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { AbortOptions } from '../../lib/types.ts';
+import { assess } from '../../proofs/checks.ts';
+import type { Assessment } from '../../proofs/checks.ts';
+import { FaultError } from '../../proofs/fault.ts';
+import type { Receipt } from '../../proofs/receipt.ts';
+import { signBody } from '../../proofs/signing.ts';
+import type { SigningKey } from '../../proofs/signing.ts';
+import { verdictOf } from '../../proofs/verdict.ts';
+import { kinds } from '../../protocol/messages.ts';
+import type { FaultCode, Signed } from '../../protocol/messages.ts';
+import { encodeVerdict } from '../../protocol/validate.ts';
+import type { VerifyLevel } from './answer.ts';
+import type { Job } from './job.ts';
+import type { LocalVerifier } from './local-verifier.ts';
+
+export interface SettleComponents {
+  readonly key: SigningKey;
+  readonly verifier: LocalVerifier;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface Settled {
+  readonly assessment: Assessment;
+  /** With this client's own verdict. */
+  readonly receipt: Receipt;
+}
+
+/** How long the provider may take to take the verdict, in ms: nobody waits for it. */
+const verdictTimeoutMs = 2_000;
+
+/**
+ * After the final head of a direct job: reveals the secret, checks the opening and the answer as far as `level` says,
+ * signs a verdict and tells the provider.
+ */
+export async function settle(components: SettleComponents, job: Job, secret: Uint8Array, level: VerifyLevel, options: AbortOptions = {}): Promise<Settled> {
+  const { key, verifier, clock, logger } = components;
+  const missing = level === 'none' ? null : await challenge(job, secret, options);
+  const unsigned = job.received.receipt([]);
+  const checked = level === 'none' ? assess(unsigned, {}) : await verifier.check(unsigned, level === 'full' ? 'full' : 'sampling', options);
+  const assessment = missing === null ? checked : withFault(checked, missing);
+  const verdict = signBody(key, kinds.verdict, job.jobId, encodeVerdict(verdictOf(assessment, unsigned, key.publicKey, clock.now())));
+  await tell(job, verdict).catch((error: unknown) => logger.debug('the provider did not take the verdict', { job: job.jobId, reason: String(error) }));
+  return { assessment, receipt: job.received.receipt([verdict]) };
+}
+
+/** @returns the fault where there is no opening that could be checked */
+async function challenge(job: Job, secret: Uint8Array, options: AbortOptions): Promise<FaultCode | null> {
+  try {
+    await job.challenge(secret, options);
+    return null;
+  } catch (error) {
+    if (error instanceof FaultError) return error.fault;
+    throw error;
+  }
+}
+
+/** What this client saw on its own stream, and no receipt shows, counts where the receipt itself shows no fault. */
+function withFault(assessment: Assessment, fault: FaultCode): Assessment {
+  if (assessment.result === 'fail') return assessment;
+  return { ...assessment, result: 'fail', tier: 'sampling', faults: [fault] };
+}
+
+async function tell(job: Job, verdict: Signed): Promise<void> {
+  await job.verdict(verdict, { signal: AbortSignal.timeout(verdictTimeoutMs) });
+  await job.close();
+}
+
