@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { appendFile, cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import idl from '../../programs/escrow/artifacts/escrow.json' with { type: 'json' };
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const discriminator = (name: string): number[] => [...createHash('sha256').update(name).digest().subarray(0, 8)];
+
+/** What `build-program --check` says about the repository at `at`. */
+function check(at: string): Promise<{ readonly code: number; readonly stderr: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [join(at, 'scripts/build-program.mjs'), '--check'], (error, _stdout, stderr) => resolve({ code: typeof error?.code === 'number' ? error.code : 0, stderr }));
+  });
+}
+
+describe('the committed program', () => {
+  let copy: string;
+  before(async () => {
+    copy = await mkdtemp(join(tmpdir(), 'qvac-artifacts-'));
+    for (const name of ['Cargo.toml', 'Cargo.lock', 'scripts/build-program.mjs', 'programs/escrow/Cargo.toml', 'programs/escrow/src', 'programs/escrow/artifacts']) {
+      await cp(join(root, name), join(copy, name), { recursive: true });
+    }
+  });
+  after(() => rm(copy, { recursive: true, force: true }));
+
+  test('is the one of the committed sources', async () => {
+    assert.deepEqual(await check(root), { code: 0, stderr: '' });
+  });
+
+  test('is found out of date when a source, or the program itself, has changed', async () => {
+    await appendFile(join(copy, 'programs/escrow/src/logic/payout.rs'), '\n');
+    const changed = await check(copy);
+    assert.equal(changed.code, 1);
+    assert.match(changed.stderr, /the sources.*npm run build:program/);
+    await appendFile(join(copy, 'programs/escrow/artifacts/escrow.so'), '\n');
+    assert.match((await check(copy)).stderr, /escrow\.so, the sources/);
+  });
+
+  test('says where to report a weakness', async () => {
+    const program = await readFile(join(root, 'programs/escrow/artifacts/escrow.so'), 'latin1');
+    const text = /=======BEGIN SECURITY\.TXT V1=======\0([\s\S]*?)=======END SECURITY\.TXT V1=======\0/.exec(program)?.[1];
+    assert.ok(text !== undefined);
+    const fields = text.split('\0');
+    assert.ok(['name', 'project_url', 'contacts', 'policy'].every((field) => fields.includes(field)), text);
+  });
+});
+
+describe('the committed interface', () => {
+  test('has the discriminators that names give', () => {
+    for (const { name, discriminator: bytes } of idl.instructions) assert.deepEqual(bytes, discriminator(`global:${name}`), name);
+    for (const { name, discriminator: bytes } of idl.accounts) assert.deepEqual(bytes, discriminator(`account:${name}`), name);
+    for (const { name, discriminator: bytes } of idl.events) assert.deepEqual(bytes, discriminator(`event:${name}`), name);
+    assert.ok(idl.instructions.length > 0 && idl.accounts.length > 0 && idl.events.length > 0);
+  });
+
+  test('keeps the numbers of the errors', () => {
+    const names = ['StakeTooLow', 'StakeLocked', 'ProviderInactive', 'AmountZero', 'InvalidStatus', 'TimeoutNotReached', 'DeadlinePassed', 'ConfirmWindowOpen', 'ConfirmWindowClosed', 'Unauthorized', 'MathOverflow', 'MissingEd25519Instruction', 'MalformedEd25519Instruction', 'SignerMismatch', 'MessageMismatch', 'SameHead', 'PathTooLong', 'RootMismatch', 'TokenFollows', 'TooManyTokens', 'CooldownActive', 'CancelMismatch', 'PeerMismatch', 'InvalidSampler', 'InvalidFinish', 'MalformedHead', 'HeadNotFinal', 'HeadsAgree', 'JobReplaced'];
+    assert.deepEqual(idl.errors.map(({ code, name }) => [code, name]), names.map((name, index) => [6000 + index, name]));
+  });
+
+  test('describes every instruction and every field of an account', () => {
+    for (const instruction of idl.instructions) assert.ok(instruction.docs.length > 0, instruction.name);
+    assert.equal(idl.accounts.length, 2);
+  });
+});
