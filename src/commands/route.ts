@@ -1,0 +1,158 @@
+import type { Config } from '../config.ts';
+import { QvacError } from '../errors.ts';
+import { aborted } from '../lib/abort.ts';
+import { systemClock } from '../lib/clock.ts';
+import type { PeerIdString } from '../lib/types.ts';
+import type { Engine } from '../model/engine.ts';
+import type { StoredModel } from '../model/store.ts';
+import type { Identity } from '../node/identity.ts';
+import type { Peer } from '../node/peer.ts';
+import type { Routed } from '../node/router/route-handler.ts';
+import { plural, shortId, shortPeer } from '../terminal/format.ts';
+import type { Output } from '../terminal/output.ts';
+import { anyText, defineCommand, manyOf } from './definition.ts';
+import type { CommandContext } from './definition.ts';
+import { openModelStore, withModelProgress } from './models.ts';
+
+export const command = defineCommand({
+  description:
+    'Chooses providers for your questions, checks what they answer, remembers how they did, and turns to another where one fails before its first token. Serves this home’s own qvac ask, which finds it by itself, and the peers of --allow; nobody else. With a model it re-executes answers, signs what it found, and audits receipts. With --json one line per event: {event: "ready", peer, addrs, network, models}, {event: "answered", client, provider, jobId, n, finish, result, tier, faults, tries, totalMs}, {event: "failed", client, code, message}.',
+  settings: ['allow', 'listen', 'threads', 'batch', 'context', 'gpu', 'keepAlive', 'modelsDir'],
+  options: { models: manyOf('-m, --model <name>', 'model to check answers with: name, name/quant or a GGUF file; may be repeated', anyText) },
+  examples: [
+    { line: 'qvac route', what: 'choose and remember; check what needs no model' },
+    { line: 'qvac route --model smollm2-135m', what: 're-execute every answer of that model' },
+    { line: 'qvac route --model smollm2-135m --allow 12D3KooW…', what: 'serve a friend, too' },
+  ],
+  async action({ config, options, output, logger, signal }) {
+    const { loadIdentity, lockIdentity } = await import('../node/identity.ts');
+    const allowed = await peersAllowed(config);
+    const stops: Stops = [await lockIdentity(config.home.keys.router, 'the router of this home')];
+    try {
+      const key = await loadIdentity(config.home.keys.router, logger);
+      allowed.add((await loadIdentity(config.home.keys.client, logger)).peer);
+      const context = { config, output, logger, signal, stops };
+      const engines = await openEngines(context, options.models);
+      await run(context, key, engines, allowed);
+    } finally {
+      for (const stop of stops.toReversed()) await Promise.resolve(stop()).catch((error: unknown) => logger.warn('stopping', { reason: String(error) }));
+    }
+  },
+});
+
+/** What ends each part, in the order in which they began. */
+type Stops = (() => unknown)[];
+type Context = Pick<CommandContext, 'config' | 'output' | 'logger' | 'signal'> & { readonly stops: Stops };
+
+/** Everybody of `--allow`. @throws QvacError E_USAGE or E_CONFIG for what is no peer id */
+async function peersAllowed({ settings, origins }: Config): Promise<Set<PeerIdString>> {
+  const { peerIdOf, publicKeyOf } = await import('../proofs/signing.ts');
+  return new Set(
+    settings.allow.map((peer) => {
+      try {
+        return peerIdOf(publicKeyOf(peer));
+      } catch (error) {
+        throw new QvacError(origins.allow.from === 'flag' ? 'E_USAGE' : 'E_CONFIG', `allow: "${peer.slice(0, 100)}" is not a peer id`, { hint: 'a peer id looks like 12D3KooW…', cause: error });
+      }
+    }),
+  );
+}
+
+/** The models to check with, each loaded once. */
+async function openEngines(context: Context, asked: readonly string[]): Promise<readonly Engine[]> {
+  const { config, output, logger, signal, stops } = context;
+  const models = await findModels(context, asked);
+  const { threads, batch, context: length, gpu, keepAlive } = config.settings;
+  const engines: Engine[] = [];
+  for (const { id, name, path } of models) {
+    const { openEngine } = await import('../model/llama.ts');
+    output.detail(`loading ${name}`);
+    const init = { modelPath: path, modelId: id, name, slots: 1, threads: threads ?? undefined, batch, context: length ?? undefined, gpu, idleUnloadMs: keepAlive, cacheDir: config.home.cache };
+    const engine = await openEngine(init, { signal, logger });
+    stops.push(() => engine.dispose());
+    engines.push(engine);
+  }
+  return engines;
+}
+
+/** The files of the models that were named; a model that is only configured, for asking, counts where it is here. */
+async function findModels({ config, output, logger, signal }: Context, asked: readonly string[]): Promise<readonly StoredModel[]> {
+  const configured = asked.length === 0 ? config.settings.model : null;
+  const names = configured === null ? asked : [configured];
+  if (names.length === 0) return [];
+  const store = await openModelStore(config, logger);
+  const found = new Map<string, StoredModel>();
+  for (const name of names) {
+    const model = await withModelProgress(output, name, async (onProgress) => (await store.resolve(name, { onProgress, signal })) ?? (configured === null ? await store.pull(name, { onProgress, signal }) : null));
+    if (model !== null) found.set(model.id, model);
+  }
+  return [...found.values()];
+}
+
+async function run({ config, output, logger, signal, stops }: Context, key: Identity, engines: readonly Engine[], allowed: ReadonlySet<PeerIdString>): Promise<void> {
+  const [{ join }, { createCardIssuer }, { createReputation }, { createVerifier }, { createReceiptStore }, { createRouter }, { routerContent }, { createRunFiles }, { keysOfCard }] = await Promise.all([
+    import('../node/join.ts'),
+    import('../node/card-issuer.ts'),
+    import('../node/client/reputation.ts'),
+    import('../node/client/verifier.ts'),
+    import('../node/receipt-store.ts'),
+    import('../node/router/router.ts'),
+    import('../node/router/card-content.ts'),
+    import('../node/run-files.ts'),
+    import('../node/query.ts'),
+  ]);
+  const clock = systemClock;
+  const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'router', key });
+  stops.push(stop);
+  const reputation = createReputation({ clock, logger }, { path: config.home.reputation });
+  await reputation.start();
+  stops.push(() => reputation.stop());
+  const verifier = createVerifier({ models: engines.map((engine) => ({ engine, calibration: null })), logger });
+  const receipts = createReceiptStore(config.home.receiptsOf.router);
+  const router = createRouter({ peer, discovery, reputation, verifier, receipts, clock, logger }, { serves: (id) => allowed.has(id), onRouted: (event) => report(output, event) });
+  await router.start();
+  stops.push(() => router.stop());
+  const cards = createCardIssuer({ peer, clock, logger }, { path: `${config.home.cache}/card-router.json`, role: 'router', content: () => routerContent(engines) });
+  await cards.start();
+  stops.push(() => cards.stop());
+  discovery.announce(keysOfCard(cards.current().card));
+  const runFiles = createRunFiles(config.home.run);
+  await runFiles.write({ role: 'router', peer: peer.id, addrs: peer.addrs(), network: peer.network, models: engines.map(({ facts }) => facts.id), startedAt: clock.now() });
+  stops.push(() => runFiles.remove('router'));
+  const tested = testThemselves(engines, () => cards.renew(), { logger, signal });
+  stops.push(() => tested);
+  sayReady(output, peer, engines);
+  await aborted(signal);
+}
+
+/** Finds out which schedules give this machine's bits, so that the card declares the class that holds. Never throws. */
+async function testThemselves(engines: readonly Engine[], renewCard: () => Promise<void>, { logger, signal }: Pick<Context, 'logger' | 'signal'>): Promise<void> {
+  for (const engine of engines) {
+    try {
+      await engine.runSelfTest({ signal });
+      await renewCard();
+    } catch (error) {
+      if (signal.aborted) return;
+      logger.warn('the self-test of a model failed', { model: engine.facts.name, reason: error instanceof Error ? error.message : String(error) });
+    }
+  }
+}
+
+function sayReady(output: Output, peer: Peer, engines: readonly Engine[]): void {
+  const addrs = peer.addrs();
+  const models = engines.map(({ facts: { name, quant, id } }) => ({ name, quant, id }));
+  const checks = models.length === 0 ? 'checks what needs no model (--model NAME re-executes)' : `re-executes ${models.map(({ name, quant }) => `${name} ${quant}`).join(', ')}`;
+  output.say(`router ${peer.id} · network ${peer.network} · ${checks}`);
+  // Whoever types it elsewhere cannot use an address of this machine alone.
+  const address = addrs.find((each) => !/\/(127\.0\.0\.1|::1)\//.test(each)) ?? addrs[0] ?? peer.id;
+  output.event({ event: 'ready', peer: peer.id, addrs, network: peer.network, models }, `ready · here: qvac ask "why is the sky blue?" · elsewhere, if allowed: qvac ask --router ${address} "why is the sky blue?"`);
+}
+
+function report(output: Output, event: Routed): void {
+  if (event.event === 'failed') output.event(event, `· no answer for ${shortPeer(event.client)}: ${event.message}`);
+  else {
+    const { provider, n, result, tier, faults, jobId } = event;
+    const found = result === 'fail' ? `failed: ${faults.join(', ')}` : `${result} ${tier}`;
+    output.event(event, `· ${plural(n, 'token')} · ${shortPeer(provider)} · ${found} · receipt ${shortId(jobId)}`);
+  }
+}

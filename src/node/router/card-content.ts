@@ -1,0 +1,19 @@
+import { cpus, totalmem } from 'node:os';
+import { fromHex } from '../../lib/bytes.ts';
+import type { Engine } from '../../model/engine.ts';
+import type { CardContent } from '../card-issuer.ts';
+
+/**
+ * What a router's card says: the models that it can re-execute, which it does not serve (section 4.0), and the class of
+ * the first; no class without a model.
+ */
+export function routerContent(engines: readonly Engine[]): CardContent {
+  const [first] = engines;
+  const idle = { backend: 'cpu', device: cpus()[0]?.model.trim() ?? 'CPU', memory: totalmem() };
+  return {
+    models: engines.map(({ facts: { id, name, arch, quant, context, vocab, stops } }) => ({ id: fromHex(id), name, arch, quant, context, vocab, stops, modes: [], priceIn: 0, priceOut: 0, slots: 0 })),
+    compute: { ...(first?.device ?? idle), tokensPerSecond: 0 },
+    exec: first?.exec ?? null,
+    pay: null,
+  };
+}
