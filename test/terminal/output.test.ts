@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { PassThrough, Writable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { createOutput, toJson } from '../../src/terminal/output.ts';
-import { MemorySink } from './sinks.ts';
+import { MemorySink } from '../support/memory-sink.ts';
 
 function create(options: { readonly json?: boolean; readonly quiet?: boolean; readonly verbose?: boolean; readonly terminal?: boolean } = {}) {
   const stdout = new MemorySink(options.terminal);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createOutput } from '../../src/terminal/output.ts';
 import { startProgress } from '../../src/terminal/progress.ts';
-import { MemorySink } from './sinks.ts';
+import { MemorySink } from '../support/memory-sink.ts';
 
 function create(terminal: boolean, quiet = false) {
   let time = 0;
