@@ -1,23 +1,30 @@
-// Bundles src/main.ts to dist/: one chunk per lazily imported part, so that a command loads only what it needs.
+// Bundles to dist/: main.js with one chunk per lazily imported part, so that a command loads only what it needs, and, apart
+// from it, the demo. The demo's cheating provider is in no file that main.js can load.
 import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
+/** @param {Record<string, string>} entryPoints @param {string} chunks */
+function bundle(entryPoints, chunks) {
+  return build({
+    absWorkingDir: root,
+    entryPoints,
+    outdir: 'dist',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node22',
+    external: ['node-llama-cpp', 'litesvm'],
+    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+    chunkNames: `${chunks}/[name]-[hash]`,
+    legalComments: 'none',
+    logLevel: 'warning',
+  });
+}
+
 await rm(`${root}dist`, { recursive: true, force: true });
-await build({
-  absWorkingDir: root,
-  entryPoints: { main: 'src/main.ts' },
-  outdir: 'dist',
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node22',
-  external: ['node-llama-cpp'],
-  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
-  chunkNames: 'chunks/[name]-[hash]',
-  legalComments: 'none',
-  logLevel: 'warning',
-});
+await bundle({ main: 'src/main.ts' }, 'chunks');
+await bundle({ 'demo/main': 'demo/main.ts', 'demo/cheat': 'demo/cheat.ts' }, 'demo/chunks');

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const stampFile = `${root}node_modules/.qvac-setup`;
-const targets = { demo: ['demo/main.ts'], test: ['scripts/test.mjs'], bench: ['bench/main.ts'] };
+const targets = { demo: ['dist/demo/main.js'], test: ['scripts/test.mjs'], bench: ['bench/main.ts'] };
 
 /** Runs `command` with its output on stderr; ends this process where it fails. */
 async function run(command, args, stdout = 2) {

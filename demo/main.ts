@@ -1,0 +1,150 @@
+/**
+ * `npm run demo [-- "question"]`: a whole market on this machine. A provider, a router and a client, each a process of
+ * its own, find each other by Kademlia from one address on 127.0.0.1; the client asks, the router checks every token.
+ * Then the provider is replaced by one that secretly runs a worse model, and the same question is asked again.
+ * Nothing of it reaches the network but the fetching of the model, once.
+ */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { resolveConfig } from '../src/config.ts';
+import { loadIdentity } from '../src/node/identity.ts';
+import { createReceiptStore } from '../src/node/receipt-store.ts';
+import { decodeVerdict } from '../src/protocol/validate.ts';
+import { createProcesses, type Processes, type RunInit, type Started } from './processes.ts';
+import { worseModel } from './worse-model.ts';
+
+const defaultQuestion = 'Why is the sky blue? Answer in three sentences.';
+const model = 'smollm2-135m';
+/** What the checks must say of the cheating provider. */
+const cheatFaults = ['exact-mismatch', 'sampler-mismatch', 'draws-far', 'distribution-far'];
+
+const qvac = fileURLToPath(new URL('../main.js', import.meta.url));
+const cheat = fileURLToPath(new URL('./cheat.js', import.meta.url));
+
+interface Stage {
+  readonly processes: Processes;
+  readonly signal: AbortSignal;
+  /** The person's QVAC_HOME: keeps the receipts. */
+  readonly home: string;
+  readonly receipts: string;
+  /** Flags that keep every process on this machine and in this market. */
+  readonly market: readonly string[];
+  readonly modelFile: string;
+}
+
+interface Answered {
+  readonly exitCode: number;
+  readonly receipt: string;
+  readonly result: string;
+  readonly tier: string;
+  readonly faults: readonly string[];
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+function heading(text: string): void {
+  say(`\n── ${text} ${'─'.repeat(Math.max(3, 76 - text.length))}`);
+}
+
+/** Fetches the model where it is not here yet. @returns its file */
+async function fetchModel(processes: Processes, init: RunInit): Promise<string> {
+  const pulled = await processes.capture(qvac, ['models', 'pull', model, '--json'], init);
+  if (pulled.code !== 0) throw new Error('the model could not be fetched; the lines above say why');
+  const shown = await processes.capture(qvac, ['models', 'show', model, '--json'], init);
+  return (JSON.parse(shown.stdout) as { readonly path: string }).path;
+}
+
+/** A `serve` or `route` of this market, listening on 127.0.0.1 with a home of its own. */
+function startNode({ processes, home, signal, market, modelFile }: Stage, role: 'serve' | 'route', args: readonly string[]): Promise<Started> {
+  const flags = [role, '--json', ...market, '--listen', '/ip4/127.0.0.1/tcp/0', '--model', modelFile, ...args];
+  return processes.start(qvac, flags, { home: join(home, 'demo', role), signal });
+}
+
+/** One question through the router, shown as a person sees it. */
+async function ask({ processes, home, receipts, signal, market }: Stage, router: Started, question: string): Promise<Answered> {
+  say(`$ qvac ask --router ${router.peer.slice(0, 8)}… --model ${model} --verify full ${JSON.stringify(question)}\n`);
+  const store = createReceiptStore(receipts);
+  const before = new Set((await store.list()).map(({ id }) => id));
+  const args = [...market, '--bootstrap', router.addrs[0] ?? '', '--router', router.addrs[0] ?? '', '--model', model, '--verify', 'full', '--max-tokens', '128'];
+  const exitCode = await processes.show(qvac, ['ask', ...args, question], { home, signal });
+  const fresh = (await store.list()).find(({ id }) => !before.has(id));
+  if (fresh === undefined) throw new Error(`qvac ask ended with exit code ${exitCode} and no receipt`);
+  const signed = (await store.get(fresh.id)).receipt.verdicts[0];
+  if (signed === undefined) throw new Error('the receipt has no verdict');
+  const { result, tier, faults } = decodeVerdict(signed.body);
+  return { exitCode, receipt: fresh.id, result, tier, faults };
+}
+
+/** The honest half: provider and answer. @throws Error where the answer was not verified */
+async function honestRound(stage: Stage, router: Started, question: string): Promise<string> {
+  heading('an honest provider');
+  const provider = await startNode(stage, 'serve', ['--bootstrap', router.addrs[0] ?? '']);
+  say(`provider  ${provider.peer}`);
+  const answered = await ask(stage, router, question);
+  await provider.stop();
+  if (answered.exitCode !== 0 || answered.result !== 'pass') throw new Error(`the honest answer was not verified: ${answered.result} ${answered.faults.join(', ')}`);
+  return answered.receipt;
+}
+
+/** The cheating half: the same card, another model behind it. @throws Error where it was not caught */
+async function cheatingRound(stage: Stage, router: Started, question: string): Promise<string> {
+  heading('a provider that secretly runs a worse model');
+  const secretModel = await worseModel(stage.modelFile, join(stage.home, 'demo', 'cheat'));
+  const settings = { home: join(stage.home, 'demo', 'cheat'), network: stage.market[1], bootstrap: router.addrs[0], claimedModel: stage.modelFile, claimedName: model, secretModel };
+  const provider = await stage.processes.start(cheat, [JSON.stringify(settings)], { home: settings.home, signal: stage.signal });
+  say(`provider  ${provider.peer}  (its card promises the same model, class and prices)`);
+  const answered = await ask(stage, router, question);
+  await provider.stop();
+  if (answered.exitCode !== 6 || !answered.faults.some((fault) => cheatFaults.includes(fault))) {
+    throw new Error(`the cheating provider was not caught: exit code ${answered.exitCode}, ${answered.result} ${answered.faults.join(', ')}`);
+  }
+  return answered.receipt;
+}
+
+async function demo(question: string, root: string | undefined, processes: Processes, signal: AbortSignal): Promise<void> {
+  const { home } = await resolveConfig({ home: root });
+  heading('the model');
+  const modelFile = await fetchModel(processes, { home: home.root, signal });
+  const market = ['--private', `demo-${randomBytes(4).toString('hex')}`, '--no-mdns'];
+  const stage: Stage = { processes, signal, home: home.root, receipts: home.receipts, market, modelFile };
+  const client = await loadIdentity(home.keys.client);
+
+  heading('a market on 127.0.0.1');
+  const router = await startNode(stage, 'route', ['--allow', client.peer]);
+  say(`router    ${router.peer}`);
+  say(`client    ${client.peer}`);
+  const honest = await honestRound(stage, router, question);
+  const cheating = await cheatingRound(stage, router, question);
+
+  heading('what happened');
+  say('The first answer was computed again by the router, token by token, and agreed.');
+  say('The second was not: the provider was named, and the router stops using it.');
+  say('Anyone with the model file can check both receipts, offline:');
+  for (const receipt of [honest, cheating]) say(`  bin/qvac.mjs verify ${receipt.slice(0, 16)} --model ${model}`);
+}
+
+const stopping = new AbortController();
+const processes = createProcesses();
+let interrupted: 'SIGINT' | 'SIGTERM' | null = null;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (interrupted !== null) process.exit(signal === 'SIGINT' ? 130 : 143);
+    interrupted = signal;
+    say('\nstopping (again to leave at once)');
+    stopping.abort();
+  });
+}
+let exitCode = 0;
+try {
+  const { values, positionals } = parseArgs({ options: { home: { type: 'string' } }, allowPositionals: true });
+  await demo(positionals.join(' ').trim() || defaultQuestion, values.home, processes, stopping.signal);
+} catch (error) {
+  exitCode = 1;
+  if (interrupted === null) say(`demo: ${error instanceof Error ? error.message : String(error)}`);
+}
+await processes.stopAll();
+process.exit(interrupted === 'SIGINT' ? 130 : interrupted === 'SIGTERM' ? 143 : exitCode);

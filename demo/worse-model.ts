@@ -1,0 +1,15 @@
+import { access, mkdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { requantise } from '../test/support/models/requantise.ts';
+
+/** A cheaper quantisation (Q4_0) of `modelFile`, made in `folder` once. @returns its file */
+export async function worseModel(modelFile: string, folder: string): Promise<string> {
+  const target = join(folder, 'worse-q4_0.gguf');
+  const made = await access(target).then(() => true, () => false);
+  if (!made) {
+    await mkdir(folder, { recursive: true });
+    await requantise(modelFile, `${target}.part`, 'q4_0');
+    await rename(`${target}.part`, target);
+  }
+  return target;
+}
