@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import type { PeerRole } from '../../src/node/libp2p.ts';
+import type { Lan } from './netns.ts';
 
 const script = fileURLToPath(new URL('./peer-script.ts', import.meta.url));
 
@@ -11,31 +13,48 @@ const script = fileURLToPath(new URL('./peer-script.ts', import.meta.url));
 export interface PeerProcess {
   readonly child: ChildProcess;
   readonly id: string;
+  /** The first that it listens at. */
   readonly address: string;
+  /** The next event of its list of live peers, `up <peer>` or `down <peer>`; each is given out once. */
+  event(): Promise<string>;
 }
 
 export interface PeerScript {
   /** Key file, made where there is none. */
   readonly keyPath: string;
+  /** @default provider */
+  readonly role?: PeerRole | undefined;
+  /** @default /ip4/127.0.0.1/tcp/0 */
   readonly listen?: string | undefined;
+  /** @default test */
   readonly network?: string | undefined;
   readonly bootstrap?: readonly string[] | undefined;
   readonly mdns?: boolean | undefined;
   readonly kademlia?: boolean | undefined;
-  /** Names of the models on its card. */
+  /** Names of the models on its card. Without, it has no card. */
   readonly models?: readonly string[] | undefined;
 }
 
-/** Starts `peer-script.ts` and waits until it listens. Killed with the test. */
-export async function startPeerProcess(context: TestContext, options: PeerScript): Promise<PeerProcess> {
-  const child = spawn(process.execPath, [script, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
+/**
+ * Starts `peer-script.ts` and waits until it runs. Killed with the test.
+ * @param on runs it on a host of a network of its own. @default this machine
+ */
+export async function startPeerProcess(context: TestContext, options: PeerScript, on?: { readonly lan: Lan; readonly host: string }): Promise<PeerProcess> {
+  const args = [script, JSON.stringify(options)];
+  const child = on?.lan.spawn(on.host, process.execPath, args) ?? spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   context.after(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
     child.kill('SIGKILL');
     await exited;
   });
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-  const { id, address } = JSON.parse(line) as { id: string; address: string };
-  return { child, id, address };
+  if (child.stdout === null) throw new Error('without its output nothing is known of it');
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async (): Promise<string> => {
+    const { value, done } = await lines.next();
+    if (done === true) throw new Error('the process ended');
+    return value;
+  };
+  const { id, address } = JSON.parse(await next()) as { id: string; address: string };
+  return { child, id, address, event: next };
 }

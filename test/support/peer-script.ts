@@ -1,4 +1,5 @@
-// A node of its own process. Its one argument is a `PeerScript` in JSON; it prints {id, address} once it listens.
+// A node in a process of its own. Its one argument is a `PeerScript` in JSON; it prints {id, address} once it runs, then
+// the events of its list of live peers.
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { createCardIssuer } from '../../src/node/card-issuer.ts';
@@ -10,13 +11,14 @@ import { testContent, testModel } from './offers.ts';
 import type { PeerScript } from './peer-process.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as PeerScript;
+const role = options.role ?? 'provider';
 const peer = createPeer(
   {},
   {
-    role: 'provider',
+    role,
     key: await loadIdentity(options.keyPath),
     network: options.network ?? 'test',
-    listen: [options.listen ?? '/ip4/127.0.0.1/tcp/0'],
+    listen: role === 'client' ? [] : [options.listen ?? '/ip4/127.0.0.1/tcp/0'],
     mdns: options.mdns ?? false,
     kademlia: options.kademlia ?? false,
   },
@@ -33,7 +35,9 @@ const components = { peer, clock: systemClock, logger: silentLogger };
 const issuer = createCardIssuer(components, { path: null, role: 'provider', content: () => testContent((options.models ?? []).map((name) => testModel(name))) });
 if (options.models !== undefined) await issuer.start();
 const discovery = createDiscovery(components, { bootstrap: options.bootstrap });
-await discovery.start();
 if (options.models !== undefined) discovery.announce(keysOfCard(issuer.current().card));
 process.stdout.write(`${JSON.stringify({ id: peer.id, address: peer.addrs()[0] })}\n`);
-// Held open by what listens.
+discovery.events.on('peer:up', (live) => process.stdout.write(`up ${live.peer}\n`));
+discovery.events.on('peer:down', (gone) => process.stdout.write(`down ${gone}\n`));
+setInterval(() => {}, 60_000);
+await discovery.start();
