@@ -1,17 +1,19 @@
 // Bundles to dist/: main.js with one chunk per lazily imported part, so that a command loads only what it needs, and, apart
 // from it, the demo. The demo's cheating provider is in no file that main.js can load.
-import { rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+// Built aside and moved into place whole, so that whoever starts the program meanwhile finds the old or the new one.
+const aside = `dist-${process.pid}`;
 
 /** @param {Record<string, string>} entryPoints @param {string} chunks */
 function bundle(entryPoints, chunks) {
   return build({
     absWorkingDir: root,
     entryPoints,
-    outdir: 'dist',
+    outdir: aside,
     bundle: true,
     splitting: true,
     format: 'esm',
@@ -25,6 +27,7 @@ function bundle(entryPoints, chunks) {
   });
 }
 
-await rm(`${root}dist`, { recursive: true, force: true });
 await bundle({ main: 'src/main.ts' }, 'chunks');
 await bundle({ 'demo/main': 'demo/main.ts', 'demo/cheat': 'demo/cheat.ts' }, 'demo/chunks');
+await rm(`${root}dist`, { recursive: true, force: true });
+await rename(`${root}${aside}`, `${root}dist`);
