@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { assess } from '../../src/proofs/checks.ts';
+import type { Assessment } from '../../src/proofs/checks.ts';
+import { parseReceipt, serialiseReceipt } from '../../src/proofs/receipt.ts';
+import { MalformedError } from '../../src/protocol/codec.ts';
+import { readVectors } from '../support/vectors.ts';
+
+interface ReceiptVector {
+  readonly about: string;
+  readonly expect: { readonly result: string; readonly fault: string | null; readonly check: string | null };
+  readonly receipt: unknown;
+}
+
+const folders = ['receipts-pass', 'receipts-bad'];
+const files = folders.flatMap((folder) => readdirSync(new URL(`../vectors/${folder}`, import.meta.url)).map((name) => `${folder}/${name}`));
+
+/** The number of the check that failed (section 4.4), null where none did. */
+function failedCheck({ checks }: Assessment): string | null {
+  const at = checks.findIndex(({ result }) => result === 'fail');
+  return at === -1 ? null : String(at + 1);
+}
+
+describe('section 4.4: receipts, checks 1 to 4', () => {
+  for (const file of ['receipt-pass.json', ...files]) {
+    const { about, expect, receipt } = readVectors(file) as ReceiptVector;
+    const json = JSON.stringify(receipt);
+
+    if (expect.result === 'malformed') {
+      it(`${file}: ${about} Malformed.`, () => assert.throws(() => parseReceipt(json), MalformedError));
+      continue;
+    }
+
+    it(`${file}: ${about}`, () => {
+      const parsed = parseReceipt(json);
+      assert.equal(serialiseReceipt(parsed), json);
+      const assessment = assess(parsed, {});
+      assert.equal(assessment.result, expect.result, JSON.stringify(assessment.checks));
+      assert.deepEqual(assessment.faults, expect.fault === null ? [] : [expect.fault]);
+      assert.equal(failedCheck(assessment), expect.check);
+      assert.equal(assessment.tier, 'sampling');
+    });
+  }
+
+  it('tells every check in plain words, also those that were not made', () => {
+    const { receipt } = readVectors('receipts-bad/prefix-break.json') as ReceiptVector;
+    const { checks } = assess(parseReceipt(JSON.stringify(receipt)), {});
+    assert.deepEqual(
+      checks.map(({ name, result }) => `${name} ${result}`),
+      ['signatures pass', 'opening fail', 'sampling skipped', 'length skipped', 'prompt skipped', 'execution skipped'],
+    );
+    for (const { detail } of checks) assert.match(detail, /^[a-z][^\n]{10,200}$/);
+  });
+});
+
+describe('section 4.5: the one form of a receipt', () => {
+  const { receipt } = readVectors('receipt-pass.json') as { receipt: Record<string, unknown> };
+  const json = JSON.stringify(receipt);
+
+  for (const [what, malformed] of [
+    ['a key twice', json.replace('{"version":1', '{"version":1,"version":1')],
+    ['a key twice, once escaped', json.replace('{"version":1', '{"version":1,"versio\\u006e":1')],
+    ['a key twice below the top', json.replace('"template":', '"template":"raw","template":')],
+    ['a number with a fraction', json.replace('"version":1', '"version":1.0')],
+    ['a number with an exponent', json.replace('"batch":63', '"batch":63e0')],
+    ['minus zero', json.replace('"gpuLayers":0', '"gpuLayers":-0')],
+    ['another version', json.replace('"version":1', '"version":2')],
+    ['an inherited name as field', json.replace('{"version":1', '{"toString":1,"version":1')],
+    ['a token that is no u32', json.replace('"tokens":[', '"tokens":[4294967296,')],
+    ['a signature of 63 bytes', JSON.stringify({ ...receipt, offerSig: Buffer.alloc(63).toString('base64url') })],
+    ['a lone surrogate', json.replace('"text":"', '"text":"\\ud800')],
+    ['no heads', JSON.stringify({ ...receipt, heads: [] })],
+    ['an opening without the secret', JSON.stringify({ ...receipt, secret: null })],
+    ['a signature without its message', JSON.stringify({ ...receipt, quote: null })],
+    ['a settlement that is no object', JSON.stringify({ ...receipt, settlement: [] })],
+    ['deep nesting', JSON.stringify({ ...receipt, settlement: 0 }).replace('"settlement":0', `"settlement":{"a":${'['.repeat(100)}${']'.repeat(100)}}`)],
+    ['a byte order mark', `\ufeff${json}`],
+    ['nothing', ''],
+    ['no object', '[]'],
+    ['half of it', json.slice(0, json.length / 2)],
+  ] as const) {
+    it(`refuses ${what}`, () => assert.throws(() => parseReceipt(malformed), MalformedError));
+  }
+
+  it('refuses bytes that are no UTF-8', () => {
+    assert.throws(() => parseReceipt(Uint8Array.of(0x7b, 0xff, 0x7d)), MalformedError);
+  });
+
+  it('takes white space and keys in another order', () => {
+    const reordered = JSON.stringify(Object.fromEntries(Object.entries(receipt).reverse()), null, 2);
+    assert.deepEqual(parseReceipt(reordered), parseReceipt(json));
+  });
+
+  it('does not look into the settlement', () => {
+    const settlement = { share: 0.5, list: [{ a: 1e-3 }] };
+    assert.deepEqual(parseReceipt(JSON.stringify({ ...receipt, settlement })).settlement, settlement);
+  });
+});
