@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { encodeHead } from '../../src/proofs/head.ts';
+import { assess } from '../../src/proofs/checks.ts';
+import { FaultError } from '../../src/proofs/received.ts';
+import { signBody, signingKeyFromSeed } from '../../src/proofs/signing.ts';
+import { MalformedError } from '../../src/protocol/codec.ts';
+import { inputDigestOf } from '../../src/protocol/digests.ts';
+import { kinds } from '../../src/protocol/messages.ts';
+import type { FaultCode, Head } from '../../src/protocol/messages.ts';
+import { encodeOpening } from '../../src/protocol/validate.ts';
+import { client, createScriptedJob, promptTokens, provider } from '../support/scripted-job.ts';
+import type { ScriptedJob } from '../support/scripted-job.ts';
+
+/** No stop token comes, so that the answer has its full length. */
+const endless = { stops: [] } as const;
+
+function acceptedJob(number = 1): ScriptedJob {
+  const job = createScriptedJob({ number, sampler: endless });
+  job.received.accept({ promptTokens, inputDigest: job.inputDigest });
+  return job;
+}
+
+function assertFault(fault: FaultCode, act: () => unknown): void {
+  assert.throws(act, (error: unknown) => error instanceof FaultError && error.fault === fault);
+}
+
+/** A head with some fields changed, well signed. */
+function changedHead(job: ScriptedJob, changes: Partial<Head>): ReturnType<ScriptedJob['signHead']> {
+  const head = job.transcript.head({ text: job.received.text, finish: 255 });
+  return signBody(provider, kinds.head, job.jobId, encodeHead({ ...head, ...changes }));
+}
+
+describe('section 4: what the receiver checks as it comes', () => {
+  it('takes an honest job of any kind, whose receipt passes', () => {
+    const sampler = fc.record({
+      temperature: fc.nat(200),
+      minP: fc.nat(100),
+      topK: fc.integer({ min: 1, max: 20 }),
+      maxTokens: fc.integer({ min: 1, max: 100 }),
+      vocab: fc.integer({ min: 1, max: 400 }),
+      stops: fc.constantFrom([], [0]),
+    });
+    fc.assert(
+      fc.property(fc.nat(), sampler, fc.integer({ min: 2, max: 32 }), fc.boolean(), (number, settings, count, quoted) => {
+        const job = createScriptedJob({ number, sampler: settings, count, quote: quoted ? {} : null });
+        const receipt = job.finish().receipt([]);
+        const { vocab, stops } = job.offer.sampler;
+        const steps = receipt.tokens.map((_, i) => job.top(i));
+        const prompt = { promptTokens, vocab, stops, text: receipt.text };
+        for (const tier of ['exact', 'statistical'] as const) {
+          const assessment = assess(receipt, { prompt, replay: { tier, execClass: job.offer.execClass, steps } });
+          // One opened step is too few for statistics.
+          assert.equal(assessment.result, tier === 'statistical' && assessment.count < 2 ? 'inconclusive' : 'pass', JSON.stringify(assessment.checks));
+          assert.equal(assessment.tier, tier);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('refuses an input digest that is not that of the prompt tokens', () => {
+    const job = createScriptedJob({ number: 1 });
+    assertFault('bad-receipt', () => job.received.accept({ promptTokens: [...promptTokens, 9], inputDigest: job.inputDigest }));
+  });
+
+  it('refuses more prompt tokens than were quoted', () => {
+    const job = createScriptedJob({ number: 1, quote: {} });
+    const inflated = [...promptTokens, 9];
+    assertFault('bad-receipt', () => job.received.accept({ promptTokens: inflated, inputDigest: inputDigestOf(job.offer.modelId, inflated) }));
+  });
+
+  for (const [what, act] of [
+    ['tokens before the accept', ({ received }) => received.addTokens({ i: 0, tokens: [1], text: '' })],
+    ['a head before the accept', (job) => job.received.addHead(job.signHead(255))],
+  ] as const satisfies readonly (readonly [string, (job: ScriptedJob) => void])[]) {
+    it(`refuses ${what}`, () => assert.throws(() => act(createScriptedJob({ number: 1 })), MalformedError));
+  }
+
+  for (const [what, act] of [
+    ['a second accept', (job) => job.received.accept({ promptTokens, inputDigest: job.inputDigest })],
+    ['tokens that leave one out', ({ received, n }) => received.addTokens({ i: n + 1, tokens: [1], text: '' })],
+    ['tokens that come twice', ({ received }) => received.addTokens({ i: 0, tokens: [1], text: '' })],
+    ['a head of another length', ({ received }) => received.addHead({ body: new Uint8Array(201), sig: new Uint8Array(64) })],
+    ['more text than a receipt holds', ({ received, n }) => {
+      for (let at = 0; at < 100; at++) received.addTokens({ i: n, tokens: [], text: 'x'.repeat(60_000) });
+    }],
+  ] as const satisfies readonly (readonly [string, (job: ScriptedJob & { n: number }) => void])[]) {
+    it(`refuses ${what}`, () => {
+      const job = acceptedJob();
+      job.generate(32);
+      assert.throws(() => act({ ...job, n: job.received.n }), MalformedError);
+    });
+  }
+
+  for (const [what, fault, headOf] of [
+    ['signed by another key', 'bad-signature', (job) => signBody(client, kinds.head, job.jobId, job.signHead(255).body)],
+    ['signed as another kind', 'bad-signature', (job) => signBody(provider, kinds.opening, job.jobId, job.signHead(255).body)],
+    ['of another job', 'bad-receipt', () => finishedOther().signHead(255)],
+    ['over one token more', 'bad-receipt', (job) => changedHead(job, { n: 33 })],
+    ['over other tokens', 'bad-receipt', (job) => changedHead(job, { prefix: new Uint8Array(32) })],
+    ['over another text', 'bad-receipt', (job) => job.signHead(255, 'another text')],
+    ['over another prompt', 'bad-receipt', (job) => changedHead(job, { inputDigest: new Uint8Array(32) })],
+    ['over a longer prompt', 'bad-receipt', (job) => changedHead(job, { promptCount: 6 })],
+    ['of another execution class', 'bad-receipt', (job) => changedHead(job, { execClass: new Uint8Array(32) })],
+  ] as const satisfies readonly (readonly [string, FaultCode, (job: ScriptedJob) => ReturnType<ScriptedJob['signHead']>])[]) {
+    it(`refuses a head ${what}: ${fault}`, () => {
+      const job = acceptedJob();
+      job.generate(32);
+      assertFault(fault, () => job.received.addHead(headOf(job)));
+    });
+  }
+
+  it('names equivocation where an earlier head says otherwise', () => {
+    for (const changes of [{ root: new Uint8Array(32) }, { execClass: new Uint8Array(32) }, { promptCount: 6 }, { textDigest: new Uint8Array(32) }]) {
+      const job = acceptedJob();
+      job.generate(32);
+      job.received.addHead(job.signHead(255));
+      assertFault('equivocation', () => job.received.addHead(changedHead(job, changes)));
+    }
+  });
+
+  it('keeps a second final head as proof', () => {
+    const job = createScriptedJob({ number: 4, sampler: endless });
+    job.finish();
+    assertFault('equivocation', () => job.received.addHead(changedHead(job, { finish: 1, textDigest: new Uint8Array(32) })));
+    const assessment = assess(job.received.receipt([]), {});
+    assert.deepEqual([assessment.result, assessment.faults], ['fail', ['equivocation']]);
+  });
+
+  it('takes a final head with the same n after a cancel', () => {
+    const job = acceptedJob();
+    job.generate(32);
+    job.received.addHead(job.signHead(255));
+    job.received.setCancel(job.cancel(32));
+    job.received.addTokens({ i: 32, tokens: [], text: '\ufffd' });
+    assert.equal(job.received.addHead(job.signHead(2)).finish, 2);
+    assert.deepEqual(assess(job.received.receipt([]), {}).faults, []);
+  });
+
+  it('keeps what comes after a stop token, so that the head over it proves the fault', () => {
+    const job = createScriptedJob({ number: 1, sampler: { stops: Array.from({ length: 60 }, (_, id) => 5 * id), maxTokens: 200 } });
+    job.received.accept({ promptTokens, inputDigest: job.inputDigest });
+    while (job.transcript.n < 100) job.transcript.next(job.top(job.transcript.n));
+    job.received.addTokens({ i: 0, tokens: [...job.transcript.tokens], text: '' });
+    job.received.addHead(job.signHead(1));
+    assert.deepEqual(assess(job.received.receipt([]), {}).faults, ['bad-length']);
+  });
+
+  it('does not take tokens without end', () => {
+    const job = acceptedJob();
+    const tokens = Array.from({ length: 32 }, () => 1);
+    for (let i = 0; i < 96; i += 32) job.received.addTokens({ i, tokens, text: '' });
+    assertFault('bad-length', () => job.received.addTokens({ i: 96, tokens: [1], text: '' }));
+  });
+
+  it('refuses an opening that the provider did not sign, and one of another job', () => {
+    const job = createScriptedJob({ number: 2 });
+    job.finish();
+    const body = encodeOpening(job.transcript.open(job.secret));
+    assertFault('bad-signature', () => job.received.setOpening(signBody(client, kinds.opening, job.jobId, body), job.secret));
+    const other = finishedOther();
+    assertFault('bad-receipt', () => job.received.setOpening(other.received.openingSigned ?? assert.fail(), job.secret));
+    assert.throws(() => job.received.setOpening({ body: new Uint8Array(3), sig: new Uint8Array(64) }, job.secret), MalformedError);
+  });
+
+  it('has no receipt before the final head', () => {
+    const job = acceptedJob();
+    job.generate(32);
+    assert.equal(job.received.final, null);
+    assert.throws(() => job.received.receipt([]));
+  });
+});
+
+function finishedOther(): ScriptedJob {
+  const job = createScriptedJob({ number: 99, sampler: endless });
+  job.finish();
+  return job;
+}
+
+describe('section 4: the signer of a head', () => {
+  it('is the provider that the offer names', () => {
+    const stranger = signingKeyFromSeed(new Uint8Array(32).fill(5));
+    const job = createScriptedJob({ number: 1, sampler: endless, offer: { provider: stranger.publicKey } });
+    job.received.accept({ promptTokens, inputDigest: job.inputDigest });
+    job.generate(32);
+    assertFault('bad-signature', () => job.received.addHead(job.signHead(255)));
+  });
+});
