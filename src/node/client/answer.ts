@@ -1,6 +1,6 @@
 import type { JobId, ModelId, PeerIdString } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
-import type { Finish } from '../../protocol/messages.ts';
+import type { FaultCode, Finish } from '../../protocol/messages.ts';
 
 /** How far an answer is to be checked: nothing opened; what needs no weights; re-execution. */
 export type VerifyLevel = 'none' | 'sampling' | 'full';
@@ -67,15 +67,20 @@ export interface AskObserver {
   picked(provider: PeerIdString, model: AnswerModel): void;
   /** A piece of the answer; a slow reader holds up the provider. */
   text(piece: string): Promise<void> | void;
-  /** The answer so far is void: another provider begins anew. */
-  voided(): void;
   /** One provider did not answer, and why; another is asked. */
   turned(from: PeerIdString, reason: string): void;
+  /** One line of news. */
+  note(line: string): void;
   /** The answer is whole; it is being checked. */
   checking(level: VerifyLevel): void;
 }
 
-/** Nothing was recomputed and no provider is to blame for it. */
+/** The model was re-executed: only then may an answer be called verified. */
 export function isRecomputed({ tier }: Pick<Verification, 'tier'>): boolean {
   return tier === 'exact' || tier === 'statistical';
+}
+
+/** What a fault in the middle of an answer says: no final head, so no receipt and nothing opened. */
+export function faultyVerification(fault: FaultCode): Verification {
+  return { result: 'fail', tier: 'sampling', count: 0, meanTv: null, maxTv: null, rmsDq: null, meanMiss: null, faults: [fault] };
 }

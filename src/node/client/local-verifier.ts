@@ -12,8 +12,8 @@ import { createVerifier } from './verifier.ts';
 import type { Depth } from './verifier.ts';
 
 export interface LocalVerifierComponents {
-  /** Whether the file of a model is on this machine. */
-  readonly holds: (model: ModelId) => Promise<boolean>;
+  /** The model of this machine that a hex id, `name` or `name/quant` means; null where it is not here. */
+  readonly find: (model: string) => Promise<ModelId | null>;
   /** Loads what is held: the weights, or the vocabulary alone. */
   readonly openEngine: (model: ModelId, options: AbortOptions) => Promise<Engine>;
   readonly openTokenizer: (model: ModelId, options: AbortOptions) => Promise<Tokenizer>;
@@ -23,7 +23,8 @@ export interface LocalVerifierComponents {
 
 /** Checks receipts with the model files of this machine, each loaded when it is first needed. */
 export interface LocalVerifier {
-  holds(model: ModelId): Promise<boolean>;
+  /** Whether this machine has a file of that hex id, `name` or `name/quant`. */
+  holds(model: string): Promise<boolean>;
   /** Begins to load what a check of that depth will need, so that it is there when the answer is. Never throws. */
   prepare(model: ModelId, depth: Depth): void;
   /** Every check of section 4.4 that `depth` and the files allow; what could not be run is left out, never guessed. */
@@ -33,7 +34,8 @@ export interface LocalVerifier {
 }
 
 export function createLocalVerifier(components: LocalVerifierComponents): LocalVerifier {
-  const { holds, logger } = components;
+  const { find, logger } = components;
+  const holds = async (model: string): Promise<boolean> => (await find(model)) !== null;
   const engines = new Map<ModelId, Promise<Engine>>();
   const tokenizers = new Map<ModelId, Promise<Tokenizer>>();
   const end = new AbortController();
@@ -59,8 +61,9 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
   return {
     holds,
     prepare(model, depth) {
-      const part: Promise<unknown> = depth === 'full' ? engineOf(model) : tokenizerOf(model);
-      part.catch(() => undefined);
+      void holds(model)
+        .then<unknown>((here) => (here ? (depth === 'full' ? engineOf(model) : tokenizerOf(model)) : null))
+        .catch(() => undefined);
     },
     async check(receipt, depth, options = {}) {
       const model = modelIdHex(decodeOffer(receipt.offer.body).modelId);

@@ -1,0 +1,215 @@
+import { randomBytes } from 'node:crypto';
+import { QvacError } from '../../errors.ts';
+import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
+import { FaultError } from '../../proofs/fault.ts';
+import type { Input, SamplerSettings } from '../../protocol/messages.ts';
+import { promptTokenBound } from '../../protocol/prompt-bound.ts';
+import type { Discovery } from '../discovery.ts';
+import { modelsNamed } from '../query.ts';
+import { faultyVerification } from './answer.ts';
+import type { Answer, AskObserver, VerifyLevel } from './answer.ts';
+import { chooseProviders } from './choose.ts';
+import { askProvider } from './direct.ts';
+import type { DirectComponents } from './direct.ts';
+import { askRouter } from './routed.ts';
+import type { Choice, Wish } from './select.ts';
+import { startStopwatch } from './stopwatch.ts';
+import type { Stopwatch } from './stopwatch.ts';
+
+export interface AskComponents extends DirectComponents {
+  readonly discovery: Pick<Discovery, 'live' | 'find' | 'get' | 'refresh'>;
+}
+
+export interface AskInit {
+  readonly input: Input;
+  /** Hex id, `name` or `name/quant`; null: the best live offer. */
+  readonly model: string | null;
+  readonly sampler: SamplerSettings;
+  /** 32 bytes for an answer that can be had again; null: random for each provider that is asked. */
+  readonly seed: Uint8Array | null;
+  /** Null: `full` where the model file is here or the router lists the model, else `sampling`. */
+  readonly verify: VerifyLevel | null;
+  /** Peer id or multiaddr of the one provider to ask. @default null: the best */
+  readonly provider?: string | null | undefined;
+  /** Peer id or multiaddr of the router to ask through. @default null: none */
+  readonly router?: { readonly target: string; /** One that does not answer is done without. */ readonly optional: boolean } | null | undefined;
+  /** Lamports. */
+  readonly maxPrice: number;
+  /** From the question to the final head, in ms. */
+  readonly timeoutMs: number;
+}
+
+/** Providers that one question is offered to, one after another, before the first token. */
+const maxProviders = 3;
+
+/**
+ * One question, from the choice of a provider to the stored receipt.
+ *
+ * ```ts
+ * const answer = await ask(components, { input, model: 'smollm2-135m', sampler, seed: null, verify: null, maxPrice: 0, timeoutMs: 600_000 }, observer, { signal });
+ * ```
+ * @param options `signal` stops it: what was delivered until then is settled, stored and returned as interrupted
+ * @throws QvacError with the reason nobody answered, or what broke an answer in the middle (E_TRUNCATED, E_TIMEOUT, E_FAILED)
+ */
+export async function ask(components: AskComponents, init: AskInit, observer: AskObserver, options: AbortOptions = {}): Promise<Answer> {
+  return new Asking(components, init, observer, options).run();
+}
+
+class Asking {
+  readonly #components: AskComponents;
+  readonly #init: AskInit;
+  readonly #observer: AskObserver;
+  readonly #options: AbortOptions;
+  readonly #stopwatch: Stopwatch = startStopwatch();
+  readonly #deadline: number;
+
+  constructor(components: AskComponents, init: AskInit, observer: AskObserver, options: AbortOptions) {
+    this.#components = components;
+    this.#init = init;
+    this.#observer = observer;
+    this.#options = options;
+    this.#deadline = performance.now() + init.timeoutMs;
+  }
+
+  async run(): Promise<Answer> {
+    const router = await this.#reachRouter();
+    return router === null ? this.#direct() : this.#routed(router.peer, router.listed);
+  }
+
+  get #timeLeftMs(): number {
+    const left = Math.ceil(this.#deadline - performance.now());
+    if (left <= 0) throw new QvacError('E_TIMEOUT', `no whole answer within ${this.#init.timeoutMs / 1000} s`, { hint: 'raise --timeout' });
+    return left;
+  }
+
+  /** The router and what it can re-execute; null where none is wanted, or an optional one is not there. */
+  async #reachRouter(): Promise<{ readonly peer: PeerIdString; readonly listed: (model: string) => boolean } | null> {
+    const { router = null } = this.#init;
+    if (router === null) return null;
+    try {
+      const { peer, card } = await this.#components.discovery.get(router.target, this.#options);
+      if (card.role !== 'router') throw new QvacError('E_NOT_SERVED', `${peer} is a provider, not a router`, { hint: `qvac ask --provider ${peer}` });
+      return { peer, listed: (model) => modelsNamed(card, model).length > 0 };
+    } catch (error) {
+      this.#options.signal?.throwIfAborted();
+      if (!router.optional || !(error instanceof QvacError)) throw error;
+      this.#observer.note(`your router does not answer (${error.message}); asking without it`);
+      return null;
+    }
+  }
+
+  async #routed(router: PeerIdString, listed: (model: string) => boolean): Promise<Answer> {
+    const { input, sampler, maxPrice, verify } = this.#init;
+    const { model, held } = await this.#modelForRouter();
+    const level = verify ?? (listed(model) || held ? 'full' : 'sampling');
+    const question = { router, input, model, sampler, seed: this.#seed(), maxPrice, stopwatch: this.#stopwatch };
+    // Its own file is the person's better witness only where the router has none.
+    const by = listed(model) || !held ? 'router' : 'here';
+    try {
+      return await askRouter(this.#components, { ...question, level, by, timeoutMs: this.#timeLeftMs }, this.#observer, this.#options);
+    } catch (error) {
+      const withoutModel = error instanceof QvacError && error.code === 'E_NO_MODEL' && verify === null && level === 'full' && by === 'router';
+      if (!withoutModel) throw error;
+      this.#observer.note('the router cannot re-execute what is offered; checking by sampling');
+      return askRouter(this.#components, { ...question, level: 'sampling', by, timeoutMs: this.#timeLeftMs }, this.#observer, this.#options);
+    }
+  }
+
+  /** A router has to be told which model; without a wish it is that of the best live offer. */
+  async #modelForRouter(): Promise<{ readonly model: string; readonly held: boolean }> {
+    const model = this.#init.model ?? (await this.#choose())[0]?.modelId;
+    if (model === undefined) throw nobody();
+    return { model, held: await this.#components.verifier.holds(model) };
+  }
+
+  async #direct(): Promise<Answer> {
+    let failure: Error | null = null;
+    let fault: { readonly error: FaultError; readonly choice: Choice } | null = null;
+    const queue = [...(await this.#choose())];
+    const renewed = new Set<PeerIdString>();
+    for (let tries = 0; tries < maxProviders && queue.length > 0; tries++) {
+      const choice = queue.shift();
+      if (choice === undefined) break;
+      const attempt = await this.#turnTo(choice);
+      if (attempt.answer !== null) return attempt.answer;
+      failure = attempt.error;
+      if (failure instanceof FaultError) fault = { error: failure, choice };
+      const fresh = isStale(failure) && !renewed.has(choice.card.peer) ? await this.#renewed(choice) : null;
+      renewed.add(choice.card.peer);
+      if (fresh !== null) queue.unshift(fresh);
+      else if (queue.length > 0) this.#observer.turned(choice.card.peer, failure.message);
+    }
+    // A provider that was caught is told of even where another one was only busy.
+    if (fault !== null) return this.#caught(fault.error, fault.choice);
+    throw failure ?? nobody();
+  }
+
+  async #turnTo(choice: Choice) {
+    const { input, sampler } = this.#init;
+    const level = await this.#levelFor(choice);
+    if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
+    const timeouts = { totalMs: this.#timeLeftMs };
+    return askProvider(this.#components, { choice, input, sampler, seed: this.#seed(), level, timeouts, stopwatch: this.#stopwatch }, this.#observer, this.#options);
+  }
+
+  async #levelFor({ modelId }: Choice): Promise<VerifyLevel> {
+    return this.#init.verify ?? ((await this.#components.verifier.holds(modelId)) ? 'full' : 'sampling');
+  }
+
+  #choose(): Promise<readonly Choice[]> {
+    const { discovery, reputation, peer } = this.#components;
+    return chooseProviders({ discovery, reputation, network: peer.network }, this.#wish, this.#init.provider ?? null, this.#options);
+  }
+
+  get #wish(): Wish {
+    const { model, input, sampler, maxPrice, verify } = this.#init;
+    return { model: model ?? undefined, mode: verify === 'none' ? 'none' : 'merkle', promptTokens: promptTokenBound(input), maxTokens: sampler.maxTokens, maxPrice, only: null };
+  }
+
+  /** The same provider by its card of this moment, if that says something else: class and prices change. */
+  async #renewed({ card }: Choice): Promise<Choice | null> {
+    const { discovery, reputation, peer } = this.#components;
+    try {
+      const live = await discovery.refresh(card.peer, this.#options);
+      if (live.card.seq <= card.card.seq) return null;
+      const [choice] = await chooseProviders({ discovery, reputation, network: peer.network }, this.#wish, card.peer, this.#options);
+      return choice ?? null;
+    } catch (error) {
+      this.#options.signal?.throwIfAborted();
+      if (error instanceof QvacError) return null;
+      throw error;
+    }
+  }
+
+  #seed(): Uint8Array {
+    return this.#init.seed ?? Uint8Array.from(randomBytes(32));
+  }
+
+  #caught(error: FaultError, { card, model, modelId }: Choice): Answer {
+    return {
+      text: '',
+      tokens: 0,
+      finish: null,
+      provider: card.peer,
+      router: null,
+      model: { name: model.name, quant: model.quant, id: modelId },
+      level: this.#init.verify ?? 'sampling',
+      verification: faultyVerification(error.fault),
+      why: error.detail,
+      receipt: null,
+      storeError: null,
+      timing: this.#stopwatch.read(),
+      costLamports: 0n,
+      interrupted: false,
+    };
+  }
+}
+
+function nobody(): QvacError {
+  return new QvacError('E_NO_PROVIDER', 'nobody offers a model now', { hint: 'qvac peers' });
+}
+
+/** The offer was refused: perhaps by a card that is no longer the provider's. */
+function isStale(error: Error): boolean {
+  return error instanceof QvacError && error.details?.['remote'] === 'bad-offer';
+}

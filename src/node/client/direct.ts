@@ -1,0 +1,199 @@
+import { randomBytes } from 'node:crypto';
+import { QvacError } from '../../errors.ts';
+import type { AbortOptions } from '../../lib/types.ts';
+import type { Assessment } from '../../proofs/checks.ts';
+import { FaultError } from '../../proofs/fault.ts';
+import { defaultChallenges } from '../../protocol/constants.ts';
+import { requestDigestOf, sha256 } from '../../protocol/digests.ts';
+import type { Input, SamplerSettings } from '../../protocol/messages.ts';
+import { payableTokens, priceLamports } from '../../protocol/price.ts';
+import { promptTokenBound } from '../../protocol/prompt-bound.ts';
+import type { Peer } from '../peer.ts';
+import { faultyVerification, isRecomputed } from './answer.ts';
+import type { Answer, AskObserver, VerifyLevel } from './answer.ts';
+import { openJob } from './job.ts';
+import type { Job, JobTimeouts, SignedQuote } from './job.ts';
+import { fetchQuote } from './quote.ts';
+import type { Reputation } from './reputation.ts';
+import type { Choice } from './select.ts';
+import { settle } from './settle.ts';
+import type { SettleComponents } from './settle.ts';
+import type { Stopwatch } from './stopwatch.ts';
+import { reasonFor } from './why.ts';
+
+export interface DirectComponents extends SettleComponents {
+  readonly peer: Peer;
+  readonly reputation: Reputation;
+  readonly receipts: { save(receipt: ReturnType<Job['received']['receipt']>): Promise<unknown> };
+}
+
+export interface DirectInit {
+  readonly choice: Choice;
+  readonly input: Input;
+  readonly sampler: SamplerSettings;
+  /** 32 bytes. */
+  readonly seed: Uint8Array;
+  readonly level: VerifyLevel;
+  readonly timeouts: Partial<JobTimeouts>;
+  readonly stopwatch: Stopwatch;
+}
+
+/** How one provider did: it answered, or it did not before its first token, and another may be asked. */
+export type Attempt = { readonly answer: Answer } | { readonly answer: null; readonly error: Error };
+
+/**
+ * One question to one provider, settled.
+ * @param options `signal` stops it: what was delivered until then is settled and returned, nothing delivered is an E_INTERRUPTED
+ * @throws QvacError E_BAD_INPUT, E_INTERRUPTED, or whatever broke an answer after its first token
+ */
+export async function askProvider(components: DirectComponents, init: DirectInit, observer: AskObserver, options: AbortOptions = {}): Promise<Attempt> {
+  const question = new DirectQuestion(components, init, observer, options.signal ?? new AbortController().signal);
+  return question.run();
+}
+
+class DirectQuestion {
+  readonly #components: DirectComponents;
+  readonly #init: DirectInit;
+  readonly #observer: AskObserver;
+  readonly #signal: AbortSignal;
+  readonly #secret = Uint8Array.from(randomBytes(32));
+  #quote: SignedQuote | null = null;
+  /** Tokens that had come when the person stopped it. */
+  #cancelN: number | null = null;
+
+  constructor(components: DirectComponents, init: DirectInit, observer: AskObserver, signal: AbortSignal) {
+    this.#components = components;
+    this.#init = init;
+    this.#observer = observer;
+    this.#signal = signal;
+  }
+
+  async run(): Promise<Attempt> {
+    const { choice, level } = this.#init;
+    const { peer: provider } = choice.card;
+    let job: Job | null = null;
+    try {
+      this.#quote = choice.priceLamports === 0n ? null : await this.#fetchQuote();
+      this.#observer.sending({ kind: 'provider', peer: provider, model: this.#model, priceLamports: choice.priceLamports, level });
+      job = await this.#open();
+      await this.#receive(job);
+    } catch (error) {
+      return this.#failed(error instanceof Error ? error : new Error(String(error)), job);
+    }
+    return { answer: await this.#settle(job) };
+  }
+
+  get #model() {
+    const { model, modelId } = this.#init.choice;
+    return { name: model.name, quant: model.quant, id: modelId };
+  }
+
+  #fetchQuote(): Promise<SignedQuote> {
+    const { choice, input, sampler } = this.#init;
+    const { peer, clock } = this.#components;
+    const request = { card: choice.card, model: choice.model, requestDigest: requestDigestOf(input), promptTokens: promptTokenBound(input), maxTokens: sampler.maxTokens };
+    return fetchQuote({ peer, clock }, request, { signal: this.#signal });
+  }
+
+  #open(): Promise<Job> {
+    const { choice, input, sampler, seed, level, timeouts } = this.#init;
+    const { peer, clock, logger } = this.#components;
+    const commit = sha256(this.#secret);
+    const job = { card: choice.card, model: choice.model, input, sampler, seed, commit, count: defaultChallenges, mode: level === 'none' ? 'none' : 'merkle', quote: this.#quote, timeouts } as const;
+    return openJob({ peer, clock, logger }, job, { signal: this.#signal });
+  }
+
+  async #receive(job: Job): Promise<void> {
+    let accepted = false;
+    const stop = (): void => {
+      // Before the accept there is nothing to cancel.
+      if (!accepted) job.abort(this.#interrupted());
+      else {
+        this.#cancelN = job.received.n;
+        job.cancel().catch((error: unknown) => job.abort(error instanceof Error ? error : new Error(String(error))));
+      }
+    };
+    this.#signal.addEventListener('abort', stop);
+    try {
+      if (this.#signal.aborted) stop();
+      for await (const frame of job.frames()) {
+        if (frame.t === 'accept') {
+          accepted = true;
+          if (this.#signal.aborted) stop();
+        }
+        if (frame.t !== 'tokens') continue;
+        this.#init.stopwatch.tokens(job.received.n);
+        await this.#observer.text(frame.text);
+      }
+    } finally {
+      this.#signal.removeEventListener('abort', stop);
+    }
+  }
+
+  #interrupted(): QvacError {
+    return new QvacError('E_INTERRUPTED', 'stopped');
+  }
+
+  #failed(error: Error, job: Job | null): Attempt {
+    const { reputation } = this.#components;
+    const { peer } = this.#init.choice.card;
+    job?.abort(error);
+    if (this.#signal.aborted) throw this.#interrupted();
+    if (error instanceof QvacError && error.code === 'E_BAD_INPUT') throw error;
+    if (error instanceof FaultError) reputation.record(peer, { kind: 'fault', fault: error.fault });
+    else if (error instanceof QvacError) reputation.record(peer, { kind: error.code === 'E_BUSY' ? 'busy' : 'aborted' });
+    else throw error;
+    if (job === null || job.received.n === 0) return { answer: null, error };
+    if (error instanceof FaultError) return { answer: this.#faulty(job, error) };
+    throw error;
+  }
+
+  async #settle(job: Job): Promise<Answer> {
+    const { level, stopwatch } = this.#init;
+    const interrupted = this.#signal.aborted;
+    const timing = stopwatch.read();
+    this.#learnServed(job, timing);
+    // Whoever pressed Ctrl-C wants the end, not a re-execution.
+    const depth = interrupted && level === 'full' ? 'sampling' : level;
+    if (depth !== 'none') this.#observer.checking(depth);
+    const { assessment, receipt } = await settle(this.#components, job, this.#secret, depth, interrupted ? { signal: AbortSignal.timeout(interruptedSettleMs) } : {});
+    this.#learn(assessment);
+    const storeError = await this.#components.receipts.save(receipt).then(() => null, (error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+    return { ...this.#answerOf(job), level, verification: assessment, why: reasonFor(assessment, { level, interrupted }), receipt: job.jobId, storeError, timing, interrupted };
+  }
+
+  #answerOf(job: Job): Pick<Answer, 'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'costLamports'> {
+    const { text, n, final } = job.received;
+    return { text, tokens: n, finish: final?.finish ?? null, provider: job.provider, router: null, model: this.#model, costLamports: this.#cost(job) };
+  }
+
+  #cost({ received: { final, n, promptTokens } }: Job): bigint {
+    if (this.#quote === null) return 0n;
+    const { priceIn, priceOut } = this.#quote.quote;
+    const payable = payableTokens({ n, finish: final?.finish ?? 255, cancelN: this.#cancelN });
+    return priceLamports({ promptCount: promptTokens.length, n: payable, priceIn, priceOut });
+  }
+
+  /** A rule was broken in the middle of the answer: there is no final head, so no receipt, and nothing to pay. */
+  #faulty(job: Job, error: FaultError): Answer {
+    const base = this.#answerOf(job);
+    return { ...base, level: this.#init.level, verification: faultyVerification(error.fault), why: error.detail, receipt: null, storeError: null, timing: this.#init.stopwatch.read(), costLamports: 0n, interrupted: false };
+  }
+
+  #learnServed(job: Job, timing: Answer['timing']): void {
+    const { choice } = this.#init;
+    const { n } = job.received;
+    const served = { kind: 'served', model: choice.modelId, n, firstTokenMs: timing.firstTokenMs ?? timing.totalMs, totalMs: timing.totalMs } as const;
+    this.#components.reputation.record(choice.card.peer, served);
+  }
+
+  #learn(assessment: Assessment): void {
+    const { peer } = this.#init.choice.card;
+    const [fault] = assessment.faults;
+    if (fault !== undefined) this.#components.reputation.record(peer, { kind: 'fault', fault });
+    else if (assessment.result === 'pass' && isRecomputed(assessment)) this.#components.reputation.record(peer, { kind: 'verified' });
+  }
+}
+
+/** How long an answer that was stopped may take to be settled, in ms. */
+const interruptedSettleMs = 4_000;
