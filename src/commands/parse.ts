@@ -1,5 +1,4 @@
 import { Command, CommanderError, Option } from 'commander';
-import packageJson from '../../package.json' with { type: 'json' };
 import { exitCodes, QvacError } from '../errors.ts';
 import { globalSettings, settings, type SettingKey } from '../settings.ts';
 import { renderHelp, type HelpPage } from '../terminal/help.ts';
@@ -31,9 +30,17 @@ export async function parseCommandLine(argv: readonly string[], entries: readonl
     else await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
+    if (error.code === versionCode) output.print(`${await versionLine()}\n`);
     if (error.exitCode !== 0) throw usageError(error, entries.some((entry) => entry.name === name) ? name : undefined);
   }
   return run;
+}
+
+const versionCode = 'commander.version';
+
+async function versionLine(): Promise<string> {
+  const { default: about } = await import('../../package.json', { with: { type: 'json' } });
+  return `qvac ${about.version}`;
 }
 
 function usageError(error: CommanderError, command: string | undefined): QvacError {
@@ -45,7 +52,10 @@ function usageError(error: CommanderError, command: string | undefined): QvacErr
 function createProgram(entries: readonly CommandEntry[], output: Output): Command {
   const program = new Command('qvac');
   prepare(program, output, programPage(entries));
-  program.version(`qvac ${packageJson.version}`, '-V, --version', 'print the version');
+  program.option('-V, --version', 'print the version');
+  program.on('option:version', () => {
+    throw new CommanderError(0, versionCode, '');
+  });
   program.helpCommand('help [command]', 'help for a command');
   for (const key of globalSettings) program.addOption(settingOption(key));
   for (const { flags, description } of globalSwitches) program.addOption(new Option(flags, description));

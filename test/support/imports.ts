@@ -53,6 +53,6 @@ function importsOf(path: string, code: string): readonly Import[] {
     const allTypes = listed !== undefined && listed.split(',').every((name) => name.trim() === '' || name.trim().startsWith('type '));
     add(specifier, type !== undefined || allTypes, false);
   }
-  for (const [, before = '', specifier = ''] of code.matchAll(/(typeof\s+)?import\(\s*'([^']+)'\s*\)/g)) add(specifier, before !== '', true);
+  for (const [, before = '', specifier = ''] of code.matchAll(/(typeof\s+)?import\(\s*'([^']+)'\s*[,)]/g)) add(specifier, before !== '', true);
   return found;
 }
