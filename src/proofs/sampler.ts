@@ -1,5 +1,5 @@
 import { concat, readU64, u32 } from '../lib/bytes.ts';
-import { hmacSha256, tag } from '../protocol/digests.ts';
+import { keyedHmac, tag } from '../protocol/digests.ts';
 import type { Candidate, Sampler } from '../protocol/messages.ts';
 import type { TopLogits } from './logits.ts';
 
@@ -34,12 +34,23 @@ export interface Selection {
 export function selectCandidates(top: TopLogits, topK: number, vocab: number): Selection {
   const count = Math.min(topK, vocab);
   if (top.ids.length < count) throw new RangeError(`"top" expected at least ${count} logits, got ${top.ids.length}`);
-  const all = Array.from(top.ids, (id, at) => ({ id, logit: top.logits[at] ?? Number.NaN }));
-  if (all.some(({ logit }) => Number.isNaN(logit))) throw new RangeError('"top" expected numbers, got a NaN');
+  const idAt = (at: number): number => top.ids[at] ?? 0;
+  const logitAt = (at: number): number => top.logits[at] ?? Number.NaN;
+  const places: number[] = [];
+  for (let at = 0; at < top.ids.length; at++) {
+    if (Number.isNaN(logitAt(at))) throw new RangeError('"top" expected numbers, got a NaN');
+    places.push(at);
+  }
   // A difference would be NaN for two infinities.
-  const byLogit = all.sort((a, b) => (a.logit === b.logit ? a.id - b.id : a.logit < b.logit ? 1 : -1));
-  const chosen = byLogit.slice(0, count).sort((a, b) => a.id - b.id);
-  return { candidates: chosen.map(({ id, logit }) => [id, quantise(logit)] as const), logits: Float32Array.from(chosen, ({ logit }) => logit) };
+  places.sort((a, b) => (logitAt(a) === logitAt(b) ? idAt(a) - idAt(b) : logitAt(a) < logitAt(b) ? 1 : -1));
+  places.length = count;
+  places.sort((a, b) => idAt(a) - idAt(b));
+  const logits = new Float32Array(count);
+  const candidates = places.map((at, index): Candidate => {
+    logits[index] = logitAt(at);
+    return [idAt(at), quantise(logitAt(at))];
+  });
+  return { candidates, logits };
 }
 
 /** `round_half_even(logit × 1024)`, clamped to i32. */
@@ -91,9 +102,15 @@ function timesShifted(weight: number, power: number): number {
 
 const drawTag = tag('qvac/draw/1');
 
-/** Step 3: the draw of step `i`, 0 … 2^64 − 1. */
+/** Step 3: a job's draws, by step; each 0 … 2^64 − 1. */
+export function drawsOf(seed: Uint8Array): (i: number) => bigint {
+  const keyed = keyedHmac(seed);
+  return (i) => readU64(keyed(concat(drawTag, u32(i))));
+}
+
+/** One draw of a job. */
 export function drawAt(seed: Uint8Array, i: number): bigint {
-  return readU64(hmacSha256(seed, concat(drawTag, u32(i))));
+  return drawsOf(seed)(i);
 }
 
 /**

@@ -1,9 +1,8 @@
-import { concat, fromHex, u32 } from '../lib/bytes.ts';
-import type { JobId } from '../lib/types.ts';
-import { hmacSha256, sha256, tag } from '../protocol/digests.ts';
+import { concat, u32 } from '../lib/bytes.ts';
+import { keyedHmac, sha256, tag } from '../protocol/digests.ts';
 import type { Candidate } from '../protocol/messages.ts';
 
-/** The digests of one step (section 4.1, steps 5 to 8). */
+/** The digests of one step (section 4.1, steps 5 to 8). `jobId` in its 32 bytes. */
 
 const prefixTag = tag('qvac/prefix/1');
 const candTag = tag('qvac/cand/1');
@@ -21,27 +20,36 @@ export function prefixAfter(prefix: Uint8Array, token: number): Uint8Array {
   return sha256(concat(prefixTag, prefix, u32(token)));
 }
 
-/** `prefix_0 … prefix_n` of an answer. */
-export function prefixChain(inputDigest: Uint8Array, tokens: readonly number[]): readonly Uint8Array[] {
-  const chain = [inputDigest];
+/**
+ * `prefix_i` of an answer for every `i` of `positions`, 0 … n; other positions are left out. Kept are these alone: a
+ * stranger's receipt may have millions of tokens.
+ */
+export function prefixesAt(inputDigest: Uint8Array, tokens: readonly number[], positions: Iterable<number>): ReadonlyMap<number, Uint8Array> {
+  const wanted = new Set(positions);
+  const prefixes = new Map<number, Uint8Array>();
   let prefix = inputDigest;
-  for (const token of tokens) chain.push((prefix = prefixAfter(prefix, token)));
-  return chain;
+  if (wanted.has(0)) prefixes.set(0, prefix);
+  for (const [at, token] of tokens.entries()) {
+    prefix = prefixAfter(prefix, token);
+    if (wanted.has(at + 1)) prefixes.set(at + 1, prefix);
+  }
+  return prefixes;
 }
 
-/** `salt_i`, 16 bytes, from the provider's 32-byte secret for this job. */
-export function saltOf(jobSecret: Uint8Array, i: number): Uint8Array {
-  return hmacSha256(jobSecret, u32(i)).slice(0, 16);
+/** A job's `salt_i`, 16 bytes, by step, from the provider's 32-byte secret for this job. */
+export function saltsOf(jobSecret: Uint8Array): (i: number) => Uint8Array {
+  const keyed = keyedHmac(jobSecret);
+  return (i) => keyed(u32(i)).slice(0, 16);
 }
 
 /** `cand_i`: what was drawn from, hidden by the salt until it is opened. At most 255 candidates. */
-export function candDigest(jobId: JobId, i: number, salt: Uint8Array, candidates: readonly Candidate[]): Uint8Array {
+export function candDigest(jobId: Uint8Array, i: number, salt: Uint8Array, candidates: readonly Candidate[]): Uint8Array {
   const pairs = pairBytes(candidates.length, (view, at, offset) => {
     const [id, q] = candidates[at] ?? [0, 0];
     view.setUint32(offset, id);
     view.setInt32(offset + 4, q);
   });
-  return sha256(concat(candTag, fromHex(jobId), u32(i), salt, pairs));
+  return sha256(concat(candTag, jobId, u32(i), salt, pairs));
 }
 
 /** `exact_i`: the same candidates with their logits before rounding. */
@@ -63,7 +71,7 @@ function pairBytes(count: number, write: (view: DataView, at: number, offset: nu
 }
 
 export interface LeafParts {
-  readonly jobId: JobId;
+  readonly jobId: Uint8Array;
   readonly i: number;
   readonly token: number;
   readonly prefix: Uint8Array;
@@ -74,5 +82,5 @@ export interface LeafParts {
 
 /** `leaf_i`: all of one step. */
 export function leafOf({ jobId, i, token, prefix, cand, exact, zk }: LeafParts): Uint8Array {
-  return sha256(concat(Uint8Array.of(0), stepTag, fromHex(jobId), u32(i), u32(token), prefix, cand, exact, zk));
+  return sha256(concat(Uint8Array.of(0), stepTag, jobId, u32(i), u32(token), prefix, cand, exact, zk));
 }

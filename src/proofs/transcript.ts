@@ -4,9 +4,9 @@ import { textDigestOf } from '../protocol/digests.ts';
 import type { Finish, Head, Offer, OpenedStep, Opening } from '../protocol/messages.ts';
 import { challengePositions } from './challenge.ts';
 import type { TopLogits } from './logits.ts';
-import { drawAt, pickToken, quantise, selectCandidates } from './sampler.ts';
+import { drawsOf, pickToken, quantise, selectCandidates } from './sampler.ts';
 import type { Selection } from './sampler.ts';
-import { candDigest, exactDigest, leafOf, noZk, prefixAfter, prefixChain, saltOf } from './step.ts';
+import { candDigest, exactDigest, leafOf, noZk, prefixAfter, prefixesAt, saltsOf } from './step.ts';
 import { MerkleTree } from './tree.ts';
 
 export interface TranscriptInit {
@@ -46,6 +46,9 @@ export function createTranscript(init: TranscriptInit): Transcript {
 
 class JobTranscript implements Transcript {
   readonly #init: TranscriptInit;
+  readonly #jobId: Uint8Array;
+  readonly #draw: (i: number) => bigint;
+  readonly #salt: (i: number) => Uint8Array;
   readonly #stops: ReadonlySet<number>;
   readonly #tokens: number[] = [];
   readonly #selections: SelectionList;
@@ -56,6 +59,9 @@ class JobTranscript implements Transcript {
   constructor(init: TranscriptInit) {
     const { topK, vocab, stops } = init.offer.sampler;
     this.#init = init;
+    this.#jobId = fromHex(init.jobId);
+    this.#draw = drawsOf(init.offer.seed);
+    this.#salt = saltsOf(init.jobSecret);
     this.#stops = new Set(stops);
     this.#selections = new SelectionList(Math.min(topK, vocab));
     this.#prefix = init.inputDigest;
@@ -70,12 +76,12 @@ class JobTranscript implements Transcript {
   }
 
   next(top: TopLogits): DrawnToken {
-    const { jobId, jobSecret, offer } = this.#init;
-    const { sampler, seed } = offer;
+    const { sampler } = this.#init.offer;
+    const jobId = this.#jobId;
     const i = this.n;
     const { candidates, logits } = selectCandidates(top, sampler.topK, sampler.vocab);
-    const token = pickToken(candidates, sampler, drawAt(seed, i));
-    const cand = candDigest(jobId, i, saltOf(jobSecret, i), candidates);
+    const token = pickToken(candidates, sampler, this.#draw(i));
+    const cand = candDigest(jobId, i, this.#salt(i), candidates);
     this.#tree.append(leafOf({ jobId, i, token, prefix: this.#prefix, cand, exact: exactDigest(candidates, logits), zk: noZk }));
     this.#selections.push({ candidates, logits });
     this.#tokens.push(token);
@@ -85,23 +91,22 @@ class JobTranscript implements Transcript {
   }
 
   head({ text, finish }: { readonly text: string; readonly finish: Finish }): Head {
-    const { jobId, inputDigest, execClass, promptCount } = this.#init;
+    const { inputDigest, execClass, promptCount } = this.#init;
     const textDigest = textDigestOf(text);
-    return { version: 1, jobId: fromHex(jobId), n: this.n, root: this.#tree.root(), prefix: this.#prefix, textDigest, inputDigest, execClass, promptCount, finish };
+    return { version: 1, jobId: this.#jobId, n: this.n, root: this.#tree.root(), prefix: this.#prefix, textDigest, inputDigest, execClass, promptCount, finish };
   }
 
   open(secret: Uint8Array): Opening {
-    const { jobId, inputDigest, offer } = this.#init;
+    const { inputDigest, offer } = this.#init;
     const root = this.#tree.root();
-    const chain = prefixChain(inputDigest, this.#tokens);
     const positions = challengePositions(root, secret, this.n, offer.challenge.count);
-    return { v: 1, jobId: fromHex(jobId), root, steps: positions.map((i) => this.#openStep(i, chain[i] ?? inputDigest)) };
+    const prefixes = prefixesAt(inputDigest, this.#tokens, positions);
+    return { v: 1, jobId: this.#jobId, root, steps: positions.map((i) => this.#openStep(i, prefixes.get(i) ?? inputDigest)) };
   }
 
   #openStep(i: number, prefix: Uint8Array): OpenedStep {
     const { candidates, logits } = this.#selections.at(i);
-    const salt = saltOf(this.#init.jobSecret, i);
-    return { i, token: this.#tokens[i] ?? 0, prefix, salt, candidates, exact: exactDigest(candidates, logits), zk: noZk, path: this.#tree.path(i) };
+    return { i, token: this.#tokens[i] ?? 0, prefix, salt: this.#salt(i), candidates, exact: exactDigest(candidates, logits), zk: noZk, path: this.#tree.path(i) };
   }
 }
 

@@ -8,6 +8,12 @@ import { encodeInput } from './validate.ts';
 export { execClassOf } from './exec-class.ts';
 export { sha256 };
 
+/** HMAC-SHA256 (RFC 2104) with a key that is used often: a function from message to 32 bytes. */
+export function keyedHmac(key: Uint8Array): (message: Uint8Array) => Uint8Array {
+  const keyed = hmac.create(sha256, key);
+  return (message) => keyed.clone().update(message).digest();
+}
+
 /** HMAC-SHA256 (RFC 2104). 32 bytes. */
 export function hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array {
   return hmac(sha256, key, message);

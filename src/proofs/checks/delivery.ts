@@ -6,6 +6,7 @@ import { payableTokens, priceLamports } from '../../protocol/price.ts';
 import { FaultError } from '../fault.ts';
 import { isEquivocation, isFinal } from '../head.ts';
 import { verifyBody } from '../signing.ts';
+import { prefixesAt } from '../step.ts';
 import type { Finding } from './check-run.ts';
 import { counted } from './subject.ts';
 import type { Subject } from './subject.ts';
@@ -66,7 +67,7 @@ function checkHeadPairs(heads: readonly Head[]): void {
   }
 }
 
-function checkFinalHead({ receipt, offer, final, chain }: Subject): void {
+function checkFinalHead({ receipt, offer, final }: Subject): void {
   const { promptTokens, tokens, input, exec } = receipt;
   if (final.promptCount !== promptTokens.length) throw badReceipt(`the final head covers ${counted(final.promptCount, 'prompt token')}, the receipt has ${promptTokens.length}`);
   if (!equalBytes(final.inputDigest, inputDigestOf(offer.modelId, promptTokens))) throw badReceipt('the prompt tokens are not those of the final head');
@@ -74,12 +75,15 @@ function checkFinalHead({ receipt, offer, final, chain }: Subject): void {
   if (exec !== null && !equalBytes(final.execClass, execClassOf(exec))) throw badReceipt('the exec map is not that of the execution class');
   if (input !== null && !equalBytes(offer.requestDigest, requestDigestOf(input))) throw badReceipt('the input is not the one that was requested');
   if (final.n !== tokens.length) throw badReceipt(`the final head covers ${counted(final.n, 'token')}, the receipt has ${tokens.length}`);
-  if (!equalBytes(final.prefix, chain[final.n] ?? new Uint8Array())) throw badReceipt('the tokens are not those of the final head');
 }
 
-function checkChain({ heads, chain }: Subject): void {
+/** The final head's prefix first, then those of the other heads. */
+function checkChain({ receipt, heads, final }: Subject): void {
+  const prefixes = prefixesAt(final.inputDigest, receipt.tokens, heads.map(({ n }) => n));
+  const isOnChain = (head: Head): boolean => equalBytes(head.prefix, prefixes.get(head.n) ?? new Uint8Array());
+  if (!isOnChain(final)) throw badReceipt('the tokens are not those of the final head');
   for (const head of heads) {
-    if (!equalBytes(head.prefix, chain[head.n] ?? new Uint8Array())) throw new FaultError('equivocation', 'an earlier head covers other tokens than the final one');
+    if (!isOnChain(head)) throw new FaultError('equivocation', 'an earlier head covers other tokens than the final one');
   }
 }
 

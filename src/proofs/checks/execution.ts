@@ -4,7 +4,7 @@ import type { Limits } from '../calibration.ts';
 import { missOf, squareDq, totalVariation } from '../divergence.ts';
 import { FaultError } from '../fault.ts';
 import type { TopLogits } from '../logits.ts';
-import { drawAt, pickToken, selectCandidates } from '../sampler.ts';
+import { pickToken, selectCandidates } from '../sampler.ts';
 import type { Selection } from '../sampler.ts';
 import { exactDigest } from '../step.ts';
 import { distancesOf, judgeDistances, judgeDraws, meanMissOf } from '../thresholds.ts';
@@ -38,14 +38,14 @@ export function comparedSteps({ opening }: Subject, recomputed: Recomputed): rea
  * @throws FaultError `exact-mismatch`
  */
 export function checkExact(subject: Subject, recomputed: Recomputed): Finding {
-  const { receipt, offer } = subject;
+  const { receipt, offer, draw } = subject;
   for (const { step, selection } of comparedSteps(subject, recomputed)) {
     if (!equalBytes(step.exact, exactDigest(selection.candidates, selection.logits))) {
       throw new FaultError('exact-mismatch', `the logits at step ${step.i} are not those of this model and execution class`);
     }
   }
   for (const [i, selection] of recomputed.entries()) {
-    if (selection !== null && pickToken(selection.candidates, offer.sampler, drawAt(offer.seed, i)) !== receipt.tokens[i]) {
+    if (selection !== null && pickToken(selection.candidates, offer.sampler, draw(i)) !== receipt.tokens[i]) {
       throw new FaultError('exact-mismatch', `drawing again gives another token at step ${i}`);
     }
   }
@@ -63,12 +63,12 @@ export interface Statistics extends Distances {
 }
 
 export function measure(subject: Subject, recomputed: Recomputed): Statistics {
-  const { receipt, offer } = subject;
-  const { sampler, seed } = offer;
+  const { receipt, offer, draw } = subject;
+  const { sampler } = offer;
   const compared = comparedSteps(subject, recomputed);
   const tvs = compared.map(({ step, selection }) => totalVariation(step.candidates, selection.candidates));
   const squares = compared.map(({ step, selection }) => squareDq(step.candidates, selection.candidates, sampler));
-  const misses = recomputed.flatMap((selection, i) => (selection === null ? [] : [missOf(selection.candidates, receipt.tokens[i] ?? -1, sampler, drawAt(seed, i))]));
+  const misses = recomputed.flatMap((selection, i) => (selection === null ? [] : [missOf(selection.candidates, receipt.tokens[i] ?? -1, sampler, draw(i))]));
   return { ...distancesOf(tvs, squares), meanMiss: meanMissOf(misses), drawn: misses.length };
 }
 

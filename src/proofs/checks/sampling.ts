@@ -1,6 +1,6 @@
 import type { OpenedStep, Opening } from '../../protocol/messages.ts';
 import { FaultError } from '../fault.ts';
-import { drawAt, pickToken } from '../sampler.ts';
+import { pickToken } from '../sampler.ts';
 import type { Finding } from './check-run.ts';
 import { counted } from './subject.ts';
 import type { Subject } from './subject.ts';
@@ -16,11 +16,11 @@ export function checkSampling(subject: Subject, opening: Opening): Finding {
   return { result: 'pass', detail: `the seed draws the token of ${opening.steps.length === 1 ? 'the' : 'each'} opened step (${counted(opening.steps.length, 'step')})` };
 }
 
-function checkStep({ offer }: Subject, { i, token, candidates }: OpenedStep): void {
-  const { sampler, seed } = offer;
+function checkStep({ offer, draw }: Subject, { i, token, candidates }: OpenedStep): void {
+  const { sampler } = offer;
   const expected = Math.min(sampler.topK, sampler.vocab);
   if (candidates.length !== expected) throw new FaultError('sampler-mismatch', `step ${i} has ${counted(candidates.length, 'candidate')} instead of ${expected}`);
   const isInOrder = candidates.every(([id], at) => id < sampler.vocab && (at === 0 || id > (candidates[at - 1]?.[0] ?? id)));
   if (!isInOrder) throw new FaultError('sampler-mismatch', `the candidates of step ${i} are not distinct ids of the vocabulary in order`);
-  if (pickToken(candidates, sampler, drawAt(seed, i)) !== token) throw new FaultError('sampler-mismatch', `the seed does not draw the token of step ${i} from its candidates`);
+  if (pickToken(candidates, sampler, draw(i)) !== token) throw new FaultError('sampler-mismatch', `the seed does not draw the token of step ${i} from its candidates`);
 }

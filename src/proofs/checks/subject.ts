@@ -1,18 +1,18 @@
 import { decodeReceipt } from '../receipt.ts';
 import type { Receipt, ReceiptContents } from '../receipt.ts';
-import { prefixChain } from '../step.ts';
+import { drawsOf } from '../sampler.ts';
 
-/** What the checks look at: a receipt, its messages decoded, and the chain over its tokens. */
+/** What the checks look at: a receipt, its messages decoded, and the draws that its seed gives. */
 export interface Subject extends ReceiptContents {
   readonly receipt: Receipt;
-  /** `prefix_0 … prefix_n` from the final head's input digest over all tokens. */
-  readonly chain: readonly Uint8Array[];
+  /** The draw of step `i` from the offer's seed. */
+  readonly draw: (i: number) => bigint;
 }
 
 /** @throws MalformedError where the receipt is malformed */
 export function subjectOf(receipt: Receipt): Subject {
   const contents = decodeReceipt(receipt);
-  return { ...contents, receipt, chain: prefixChain(contents.final.inputDigest, receipt.tokens) };
+  return { ...contents, receipt, draw: drawsOf(contents.offer.seed) };
 }
 
 /** `1 token`, `2 tokens`. */
