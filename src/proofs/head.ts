@@ -3,10 +3,10 @@ import { MalformedError } from '../protocol/codec.ts';
 import type { Finish, Head } from '../protocol/messages.ts';
 
 /** Section 4.2: bytes of a head's body. */
-export const headBytes = 202;
+const headBytes = 202;
 
 /** The finish of a head that is not final. */
-export const notFinal = 255;
+const notFinal = 255;
 
 /** Section 4.2: the fixed layout that a program on a chain can read. */
 export function encodeHead(head: Head): Uint8Array {

@@ -72,10 +72,21 @@ export const cancelGraceTokens = 32;
 /** What is added to the bytes of an input where its tokens cannot be counted (section 3). */
 export const promptBoundBytes = 256;
 
-/** Codes of an `error` frame (section 4); the second line is a router's. */
-export const errorCodes = [
-  ...['bad-frame', 'bad-offer', 'bad-input', 'no-model', 'gone', 'internal'] as const,
-  ...['not-served', 'limit', 'no-provider', 'too-dear', 'timeout', 'stopped', 'failed'] as const,
+/** Codes of an `error` frame (section 4); those from `not-served` on are a router's. */
+const errorCodes = [
+  'bad-frame',
+  'bad-offer',
+  'bad-input',
+  'no-model',
+  'gone',
+  'internal',
+  'not-served',
+  'limit',
+  'no-provider',
+  'too-dear',
+  'timeout',
+  'stopped',
+  'failed',
 ] as const;
 export type PeerErrorCode = (typeof errorCodes)[number];
 

@@ -14,11 +14,6 @@ export function keyedHmac(key: Uint8Array): (message: Uint8Array) => Uint8Array 
   return (message) => keyed.clone().update(message).digest();
 }
 
-/** HMAC-SHA256 (RFC 2104). 32 bytes. */
-export function hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array {
-  return hmac(sha256, key, message);
-}
-
 /**
  * Section 1: an ASCII name of at most 16 bytes, padded with zero bytes to 16.
  *

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { decodeCbor, encodeCbor, MalformedError } from './codec.ts';
-import type { Cancel, Card, Exec, Input, Offer, Opening, Quote, Verdict } from './messages.ts';
+import type { Cancel, Card, Input, Offer, Opening, Quote, Verdict } from './messages.ts';
 import * as schemas from './schemas.ts';
 
 /**
@@ -44,11 +44,4 @@ export const encodeInput = encoder<Input>(schemas.input, 'input');
 /** An input from decoded CBOR or JSON. @throws MalformedError */
 export function parseInput(value: unknown): Input {
   return validated(schemas.input, value, 'input');
-}
-
-/** `cbor(exec)` (section 2), as `execClass` hashes it. */
-export const encodeExec = encoder<Exec>(schemas.exec, 'exec');
-/** An exec map from decoded CBOR or JSON. @throws MalformedError */
-export function parseExec(value: unknown): Exec {
-  return validated(schemas.exec, value, 'exec');
 }

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fromHex, toHex } from '../../src/lib/bytes.ts';
 import type { ModelId } from '../../src/lib/types.ts';
+import { encodeCbor } from '../../src/protocol/codec.ts';
 import { forgesTurn } from '../../src/protocol/control-text.ts';
 import { execClassOf, inputDigestOf, modelIdHex, requestDigestOf, seedOfNumber, shardsModelId, tag } from '../../src/protocol/digests.ts';
 import { kadProtocol, mdnsTag, modelKey, nameKey, nameQuantKey, routerKey } from '../../src/protocol/discovery-keys.ts';
 import type { Exec, Input } from '../../src/protocol/messages.ts';
 import { payableTokens, priceLamports } from '../../src/protocol/price.ts';
 import { promptTokenBound } from '../../src/protocol/prompt-bound.ts';
-import { encodeExec, encodeInput } from '../../src/protocol/validate.ts';
+import { encodeInput } from '../../src/protocol/validate.ts';
 import { readVectors } from '../support/vectors.ts';
 
 interface Vectors {
@@ -48,7 +49,7 @@ describe('section 2: names of things', () => {
 
   for (const { exec, cbor, execClass } of vectors.exec) {
     it(`execClass of ${exec.backend}, batch ${exec.batch}`, () => {
-      assert.equal(toHex(encodeExec(exec)), cbor);
+      assert.equal(toHex(encodeCbor(exec)), cbor);
       assert.equal(toHex(execClassOf(exec)), execClass);
     });
   }

@@ -1,4 +1,5 @@
 import { QvacError } from '../../errors.ts';
+import * as protocol from '../../protocol/constants.ts';
 import type { Frame } from '../../protocol/frames.ts';
 import type { Signed } from '../../protocol/messages.ts';
 import type { FrameStream } from '../streams.ts';
@@ -42,7 +43,7 @@ export interface AnswerWriter {
 const tokenBytes = 5;
 
 export function createAnswerWriter(stream: FrameStream, init: AnswerWriterInit): AnswerWriter {
-  const { flushMs = 20, flushBytes = 1024, beatMs = 2_000, stallMs = 10_000, onFailure } = init;
+  const { flushMs = protocol.flushMs, flushBytes = protocol.flushBytes, beatMs = protocol.heartbeatMs, stallMs = 10_000, onFailure } = init;
   let batch: number[] = [];
   let batchText = '';
   let batchBytes = 0;
