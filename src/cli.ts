@@ -14,17 +14,17 @@ import { createOutput, type Sink } from './terminal/output.ts';
 import { reportError } from './terminal/report-error.ts';
 
 export const commands: readonly CommandEntry[] = [
-  // { name: 'ask', group: 'Ask', summary: 'ask one question, and check the answer', load: () => import('./commands/ask.ts') },
-  // { name: 'chat', group: 'Ask', summary: 'talk with a model, each answer checked', load: () => import('./commands/chat.ts') },
+  { name: 'ask', group: 'Ask', summary: 'ask one question, and check the answer', load: () => import('./commands/ask.ts') },
+  { name: 'chat', group: 'Ask', summary: 'talk with a model, each answer checked', load: () => import('./commands/chat.ts') },
   { name: 'peers', group: 'Ask', summary: 'who is there, what they offer, how they are', load: () => import('./commands/peers.ts') },
-  // { name: 'serve', group: 'Take part', summary: 'offer a model to others', load: () => import('./commands/serve.ts') },
+  { name: 'serve', group: 'Take part', summary: 'offer a model to others', load: () => import('./commands/serve.ts') },
   { name: 'route', group: 'Take part', summary: 'choose, check and remember providers for your own questions', load: () => import('./commands/route.ts') },
   { name: 'verify', group: 'Check', summary: 'check a receipt, offline', load: () => import('./commands/verify.ts') },
   { name: 'receipts', group: 'Check', summary: 'list and show the receipts kept here', load: () => import('./commands/receipts.ts') },
   { name: 'models', group: 'This machine', summary: 'fetch, list and remove model files', load: () => import('./commands/models.ts') },
   { name: 'config', group: 'This machine', summary: 'show every setting and where it comes from', load: () => import('./commands/config.ts') },
   { name: 'doctor', group: 'This machine', summary: 'find what is wrong here, and how to mend it', load: () => import('./commands/doctor.ts') },
-  // { name: 'demo', group: 'This machine', summary: 'an honest and a cheating provider on this machine', load: () => import('./commands/demo.ts') },
+  { name: 'demo', group: 'This machine', summary: 'an honest and a cheating provider on this machine', load: () => import('./commands/demo.ts') },
 ];
 
 /** The process as the commands see it. */

@@ -22,8 +22,8 @@ export interface TrustFacts {
   };
   /** Why the checks went no further than `sampling` or `text`, or what made them inconclusive: a few words. */
   readonly why: string | null;
-  /** The jobId in hex. */
-  readonly receipt: string;
+  /** The jobId in hex; null where the answer broke off, so that there is none. */
+  readonly receipt: string | null;
 }
 
 const marks = { pass: ['✓', 'green'], fail: ['✗', 'red'], inconclusive: ['?', 'yellow'] } as const satisfies Record<Result, readonly [string, Style]>;
@@ -43,7 +43,7 @@ export function trustLines(facts: TrustFacts, style: (style: Style, text: string
     printable(`${facts.model.name} ${facts.model.quant}`),
     ...(BigInt(facts.cost) === 0n ? [] : [sol(facts.cost)]),
     style(colour, checkedWords(facts)),
-    `receipt ${shortId(facts.receipt)}`,
+    facts.receipt === null ? 'no receipt' : `receipt ${shortId(facts.receipt)}`,
   ].join(' · ');
   return verification.result === 'fail' ? [...explainFaults(verification.faults, facts.provider), line] : [line];
 }

@@ -1,0 +1,160 @@
+import { join as joinPath } from 'node:path';
+import type { Config } from '../config.ts';
+import { exitCodes, QvacError } from '../errors.ts';
+import type { ChatMessage } from '../protocol/messages.ts';
+import { systemClock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import type { ModelId } from '../lib/types.ts';
+import type { StoredModel } from '../model/store.ts';
+import type { Answer, AskObserver } from '../node/client/answer.ts';
+import type { AskComponents, AskInit } from '../node/client/ask.ts';
+import type { LocalVerifierComponents } from '../node/client/local-verifier.ts';
+import { shortPeer, sol } from '../terminal/format.ts';
+import type { Output } from '../terminal/output.ts';
+import { printable } from '../terminal/printable.ts';
+import { startProgress } from '../terminal/progress.ts';
+import { trustLines } from '../terminal/trust-line.ts';
+import type { CommandContext } from './definition.ts';
+import type { SettingKey } from '../settings.ts';
+import { openModelStore } from './models.ts';
+
+/** The settings of whatever asks. */
+export const askSettings: readonly SettingKey[] = ['model', 'system', 'temperature', 'topK', 'minP', 'maxTokens', 'provider', 'router', 'verify', 'maxPrice', 'timeout', 'threads', 'gpu', 'modelsDir'];
+
+/** For `--seed`. */
+export function parseSeed(text: string): bigint {
+  if (!/^\d{1,20}$/.test(text) || BigInt(text) >= 1n << 64n) throw new QvacError('E_USAGE', `expected a whole number from 0 to 2^64 − 1, got "${text}"`);
+  return BigInt(text);
+}
+
+/** Everything that a question needs, open until `stop`. */
+export interface Asking {
+  /** Asks one question. Ctrl-C stops it; what came until then is settled. */
+  ask(messages: readonly ChatMessage[], seed: bigint | null, observer: AskObserver, signal: AbortSignal): Promise<Answer>;
+  stop(): Promise<void>;
+}
+
+export async function openAsking({ config, logger }: Pick<CommandContext, 'config' | 'logger'>): Promise<Asking> {
+  const { settings, home } = config;
+  if (settings.provider !== null && settings.router !== null) throw new QvacError('E_USAGE', 'a question goes to a provider or through a router, not both', { hint: 'leave out --provider or --router' });
+  const [{ join }, { loadIdentity }, { createReputation }, { createLocalVerifier }, { createReceiptStore }, { ask }, { seedOfNumber }] = await Promise.all([
+    import('../node/join.ts'),
+    import('../node/identity.ts'),
+    import('../node/client/reputation.ts'),
+    import('../node/client/local-verifier.ts'),
+    import('../node/receipt-store.ts'),
+    import('../node/client/ask.ts'),
+    import('../protocol/digests.ts'),
+  ]);
+  const clock = systemClock;
+  const key = await loadIdentity(home.keys.client, logger);
+  const joined = await join({ config, clock, logger }, { role: 'client', key });
+  const reputation = createReputation({ clock, logger }, { path: joinPath(home.root, 'experience.json') });
+  await reputation.start();
+  const here = await modelsHere(config, logger);
+  const verifier = createLocalVerifier(here);
+  const { peer, discovery } = joined;
+  const components: AskComponents = { peer, discovery, reputation, verifier, receipts: createReceiptStore(home.receipts), key: peer.key, clock, logger };
+  const own = joined.own.find(({ role }) => role === 'router');
+  const router = settings.router !== null ? { target: settings.router, optional: false } : settings.provider === null && own !== undefined ? { target: own.addrs[0] ?? own.peer, optional: true } : null;
+  return {
+    ask: (messages, seed, observer, signal) => ask(components, { ...initOf(config, messages), seed: seed === null ? null : seedOfNumber(seed), model: here.asked, router }, observer, { signal }),
+    async stop() {
+      await Promise.all([verifier.dispose(), reputation.stop(), joined.stop()]);
+    },
+  };
+}
+
+function initOf({ settings }: Config, messages: readonly ChatMessage[]): Omit<AskInit, 'model' | 'router' | 'seed'> {
+  const system = settings.system === null ? [] : [{ role: 'system', content: settings.system }];
+  return {
+    input: { messages: [...system, ...messages], template: 'gguf', options: {} },
+    sampler: { temperature: Math.round(settings.temperature * 100), topK: settings.topK, minP: Math.round(settings.minP * 100), maxTokens: settings.maxTokens },
+    verify: settings.verify,
+    provider: settings.provider,
+    maxPrice: settings.maxPrice,
+    timeoutMs: settings.timeout,
+  };
+}
+
+/** The model files of this home, for checking; a GGUF file that is asked for by its path counts, too. */
+async function modelsHere(config: Config, logger: Logger): Promise<LocalVerifierComponents & { /** What to ask for. */ readonly asked: string | null }> {
+  const store = await openModelStore(config, logger);
+  const { threads, gpu, model } = config.settings;
+  const file = model !== null && model.endsWith('.gguf') ? await store.resolve(model) : null;
+  const resolve = async (wanted: string): Promise<StoredModel | null> => (file !== null && wanted === file.id ? file : store.resolve(wanted));
+  const facts = async (id: ModelId) => {
+    const found = await resolve(id);
+    if (found === null) throw new QvacError('E_NO_MODEL', `the model ${id.slice(0, 12)}… is not here any more`);
+    return { modelPath: found.path, modelId: found.id, name: found.name };
+  };
+  return {
+    asked: file?.id ?? model,
+    logger,
+    // A name that no file here can have is one that is not here.
+    find: async (wanted) => (await resolve(wanted).catch(() => null))?.id ?? null,
+    async openEngine(id, options) {
+      const { openEngine } = await import('../model/llama.ts');
+      return openEngine({ ...(await facts(id)), threads: threads ?? undefined, gpu, slots: 1, cacheDir: config.home.cache }, { ...options, logger });
+    },
+    async openTokenizer(id, options) {
+      const { openTokenizer } = await import('../model/llama.ts');
+      return openTokenizer(await facts(id), { ...options, logger });
+    },
+    calibration: async (id) => (await import('../model/calibrations.ts')).loadCalibration(id, logger),
+  };
+}
+
+/** Tells on stderr how a question goes, and prints the answer as it comes. */
+export function observe(output: Output): AskObserver & { end(): void } {
+  const progress = startProgress(output);
+  return {
+    sending({ kind, peer, model, priceLamports }) {
+      const what = model === null ? '' : ` · ${model.name} ${model.quant}`;
+      const price = priceLamports === null ? '' : priceLamports === 0n ? ' · free' : ` · at most ${sol(priceLamports)}`;
+      output.say(printable(`→ ${kind} ${peer}${what}${price} · sees your prompt`));
+      progress.step('waiting for the first token');
+    },
+    picked: (provider, model) => output.say(printable(`· the router turned to ${shortPeer(provider)} · ${model.name} ${model.quant}`)),
+    async text(piece) {
+      if (piece !== '') progress.end();
+      if (!output.json) await output.answer(piece);
+    },
+    turned: (from, reason) => output.say(printable(`· ${shortPeer(from)} did not answer (${reason}); asking another`)),
+    note: (line) => output.say(printable(`· ${line}`)),
+    checking: (level) => progress.step(level === 'full' ? 'checking: running the model again' : 'checking'),
+    end: () => progress.end(),
+  };
+}
+
+/** Prints what is known of the answer, the trust line last. @returns the exit code */
+export function report(output: Output, answer: Answer, explicitFull: boolean): number {
+  const { verification, timing, storeError } = answer;
+  if (!output.json) output.endAnswer();
+  output.result(jsonOf(answer), []);
+  if (storeError !== null) output.warn(`the receipt was not stored: ${storeError.message}`);
+  const facts = { ...answer, tokensPerSecond: timing.tokensPerSecond, cost: answer.costLamports };
+  const lines = trustLines(facts, (style, text) => output.style(style, text));
+  for (const line of lines) (verification.result === 'pass' ? output.say : output.warn)(line);
+  if (verification.result === 'fail') return exitCodes.verification;
+  const recomputed = verification.tier === 'exact' || verification.tier === 'statistical';
+  if (explicitFull && (!recomputed || verification.result !== 'pass')) return exitCodes.verification;
+  return storeError instanceof QvacError ? storeError.exitCode : storeError === null ? exitCodes.ok : exitCodes.bug;
+}
+
+/** The fixed shape of `ask --json`. */
+function jsonOf({ text, finish, tokens, provider, router, model, verification, receipt, timing, costLamports }: Answer) {
+  const { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults } = verification;
+  return {
+    answer: text,
+    finish,
+    tokens,
+    provider,
+    router,
+    model,
+    verification: { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults },
+    receipt,
+    timing,
+    cost: costLamports,
+  };
+}
