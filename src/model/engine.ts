@@ -21,7 +21,8 @@ export interface Tokenizer {
   readonly facts: ModelFacts;
   /**
    * Prompt tokens of `input` (section 2): refuse forged turns, render the file's template, tokenise, BOS.
-   * @throws QvacError E_BAD_INPUT where the input had to be refused or the template raises
+   * @throws QvacError E_BAD_INPUT where the input had to be refused or the template raises; E_CONTEXT for one that cannot
+   * fit into the context, without the work of finding out by how much
    */
   encodePrompt(input: Input): readonly number[];
   /** The bytes of one token; empty for a special token (section 4.2). */

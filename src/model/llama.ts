@@ -6,7 +6,7 @@ import { type Logger, silentLogger } from '../lib/log.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import type { TopLogits } from '../proofs/logits.ts';
 import type { Engine, EngineInit, Tokenizer } from './engine.ts';
-import { createEngine } from './run/engine.ts';
+import { createEngine, type Platform } from './run/engine.ts';
 import { topOf } from './run/top-logits.ts';
 import type { LaneCall, Lanes, LanesInit, Vocabulary, Weights } from './run/weights.ts';
 import { type GgufHeader, readGguf } from './text/gguf.ts';
@@ -16,6 +16,9 @@ export interface EngineOptions extends AbortOptions {
   /** Gets what llama.cpp says, at debug. @default says nothing */
   readonly logger?: Logger | undefined;
 }
+
+/** Tokens of prompt and answer together where none are named: memory grows with them. */
+const defaultContext = 8192;
 
 /** The library with what its class declares (protocol section 2). */
 interface Library {
@@ -38,19 +41,27 @@ export async function openEngine(init: EngineInit, options: EngineOptions = {}):
   logger = options.logger ?? logger;
   const header = await readGguf(init.modelPath);
   const library = await loadLibrary(init.gpu ?? 'auto');
-  const tokenizer = await openTokenizer(init, options);
+  const tokenizer = await openTokenizer({ ...init, context: init.context ?? defaultContext }, options);
   try {
-    const memory = library.backend === 'cpu' ? await library.llama.getRamState() : await library.llama.getVramState();
-    const platform = { engine: `llama.cpp ${library.llama.llamaCppRelease.release}`, backend: library.backend, kernels: library.kernels, device: library.device, memory: memory.total, cores: cpus().length };
-    return await createEngine({ init, platform, tokenizer, loadWeights: ({ signal }) => loadWeights(library, header, signal) }, options);
+    return await createEngine({ init, platform: await platformOf(library), tokenizer, loadWeights: ({ signal }) => loadWeights(library, header, signal) }, options);
   } catch (error) {
     await tokenizer.dispose();
     throw error;
   }
 }
 
+/** What computes on this machine, without a model. @throws QvacError E_ENGINE where the engine cannot be loaded */
+export async function describePlatform(gpu: 'auto' | 'off' = 'auto'): Promise<Platform> {
+  return await platformOf(await loadLibrary(gpu));
+}
+
+async function platformOf({ llama, backend, kernels, device }: Library): Promise<Platform> {
+  const memory = backend === 'cpu' ? await llama.getRamState() : await llama.getVramState();
+  return { engine: `llama.cpp ${llama.llamaCppRelease.release}`, backend, kernels, device, memory: memory.total, cores: cpus().length };
+}
+
 /**
- * The tokenizer alone: no weights are read.
+ * The tokenizer alone: no weights are read. Its context is the model's trained one where none is named.
  * @throws QvacError as `openEngine`
  */
 export async function openTokenizer(init: Pick<EngineInit, 'modelPath' | 'modelId' | 'name' | 'context'>, options: EngineOptions = {}): Promise<Tokenizer> {

@@ -10,11 +10,16 @@ export interface TemplateFacts {
   readonly eosToken: string | undefined;
 }
 
-/** Bounds for templates that loop or grow: characters of text, items of a list, evaluated nodes, nested calls. */
+/** An input or template beyond what any honest use needs: it is not refused as a forgery, it cannot be worked on. */
+class BeyondBounds extends Error {}
+
+/** Bounds for templates that loop or grow: characters of text, items of a list, work done, nested calls. */
 const maxText = 8 * 1024 * 1024;
-const maxItems = 1_000_000;
-const maxSteps = 5_000_000;
+const maxItems = 65_536;
+const maxWork = 3_000_000;
 const maxDepth = 400;
+/** Characters that are as much work as one evaluated node. */
+const charactersPerStep = 64;
 
 /** Names that `options` may not take: they are the rendering's own. */
 const reserved: ReadonlySet<string> = new Set(['messages', 'add_generation_prompt', 'bos_token', 'eos_token', 'raise_exception']);
@@ -24,8 +29,8 @@ const parsed = new Map<string, object>();
 /**
  * Renders a file's own chat template: `messages`, `add_generation_prompt`, the file's BOS and EOS texts and `options`, and
  * nothing else but `raise_exception` and what the Jinja language itself has (`range`, `namespace`): no clock.
- * @throws QvacError E_BAD_INPUT where the template raises, is broken or goes beyond all measure, or an option has a name of
- * the rendering's own
+ * @throws QvacError E_BAD_INPUT where the template raises or is broken, or an option has a name of the rendering's own;
+ * E_CONTEXT where it loops or grows beyond all measure
  */
 export function renderPrompt(facts: TemplateFacts, input: Input): string {
   const environment = new Environment();
@@ -49,7 +54,9 @@ export function renderPrompt(facts: TemplateFacts, input: Input): string {
     if (typeof result !== 'string') throw new TypeError('it gives no text');
     return result;
   } catch (error) {
-    const reason = error instanceof RangeError && /call stack/.test(error.message) ? 'it nests too deeply' : error instanceof Error ? error.message : String(error);
+    const reason = error instanceof Error ? error.message : String(error);
+    // Out of stack or string length: the engine's own bounds came first.
+    if (error instanceof BeyondBounds || error instanceof RangeError) throw new QvacError('E_CONTEXT', `the model's chat template goes beyond all measure on this input (${reason})`, { cause: error });
     throw new QvacError('E_BAD_INPUT', `the model's chat template refuses this input (${reason.split('\n', 1)[0]?.slice(0, 200) ?? ''})`, { cause: error });
   }
 }
@@ -70,24 +77,29 @@ function raise(message: unknown): never {
 function boundedRange(start: number, stop?: number, step = 1): number[] {
   const [from, to] = stop === undefined ? [0, start] : [start, stop];
   const count = Math.max(0, Math.ceil((to - from) / step));
-  if (!(count <= maxItems)) throw new Error('range() is too long');
+  if (!(count <= maxItems)) throw new BeyondBounds('its range() is too long');
   return Array.from({ length: count }, (_, at) => from + at * step);
 }
 
 /** The library's interpreter, stopped where a template loops or grows beyond all measure. */
 class BoundedInterpreter extends Interpreter {
-  #steps = 0;
+  #work = 0;
   #depth = 0;
 
   override evaluate(node: object | undefined, environment: JinjaEnvironment): JinjaValue {
-    if (++this.#steps > maxSteps) throw new Error('it runs too long');
-    if (this.#depth >= maxDepth) throw new Error('it nests too deeply');
+    if (++this.#work > maxWork) throw new BeyondBounds('it runs too long');
+    if (this.#depth >= maxDepth) throw new BeyondBounds('it nests too deeply');
     this.#depth++;
     try {
       const result = super.evaluate(node, environment);
       const { value } = result;
-      if (typeof value === 'string' && value.length > maxText) throw new Error('its text grows too long');
-      if (Array.isArray(value) && value.length > maxItems) throw new Error('its lists grow too long');
+      if (typeof value === 'string') {
+        if (value.length > maxText) throw new BeyondBounds('its text grows too long');
+        this.#work += value.length / charactersPerStep;
+      } else if (Array.isArray(value)) {
+        if (value.length > maxItems) throw new BeyondBounds('its lists grow too long');
+        this.#work += value.length;
+      }
       return result;
     } finally {
       this.#depth--;

@@ -5,12 +5,13 @@ import type { Input } from '../../protocol/messages.ts';
 import type { EngineInit, ModelFacts, Tokenizer } from '../engine.ts';
 import { renderPrompt } from '../prompt.ts';
 import type { Vocabulary } from '../run/weights.ts';
+import { createBounds } from './bounds.ts';
 import { describeGguf, flagOf, type GgufHeader, numberOf, textOf } from './gguf.ts';
 import { createTextStream } from './text-stream.ts';
 import { readTokenTable, type TokenTable, tokenTypes } from './token-bytes.ts';
 
-/** Most tokens of prompt and answer together, unless more is asked for. */
-const defaultContext = 8192;
+/** Where a file does not say what its model was trained for. */
+const assumedContext = 8192;
 /** Protocol section 3. */
 const maxStops = 64;
 
@@ -29,6 +30,7 @@ export function createTokenizer({ header, init, vocabulary, dispose }: Tokenizer
   const template = textOf(header, 'tokenizer.chat_template');
   const controlTexts = controlTextsOf(table, facts.stops);
   const stops = new Set(facts.stops);
+  const bounds = createBounds(table, facts.context);
   const nothing = new Uint8Array(0);
 
   function textOfInput(input: Input): string {
@@ -43,7 +45,10 @@ export function createTokenizer({ header, init, vocabulary, dispose }: Tokenizer
   return {
     facts,
     encodePrompt(input) {
-      const tokens = vocabulary.tokenize(textOfInput(input));
+      bounds.checkInput(input);
+      const text = textOfInput(input);
+      bounds.checkText(text);
+      const tokens = vocabulary.tokenize(text);
       if (flagOf(header, 'tokenizer.ggml.add_bos_token') === true && bos !== undefined && tokens[0] !== bos) tokens.unshift(bos);
       return tokens;
     },
@@ -58,7 +63,7 @@ export function createTokenizer({ header, init, vocabulary, dispose }: Tokenizer
 
 function factsOf(header: GgufHeader, init: TokenizerComponents['init'], vocabulary: Vocabulary, table: TokenTable): ModelFacts {
   const described = describeGguf(header);
-  const trained = numberOf(header, `${described.arch}.context_length`) ?? defaultContext;
+  const trained = numberOf(header, `${described.arch}.context_length`) ?? assumedContext;
   const stops: number[] = [];
   for (let token = 0; token < table.size; token++) if (vocabulary.isStop(token)) stops.push(token);
   if (stops.length > maxStops) throw new QvacError('E_MODEL', `${basename(header.path)} has ${stops.length} end-of-generation tokens, more than ${maxStops}`);
@@ -68,7 +73,7 @@ function factsOf(header: GgufHeader, init: TokenizerComponents['init'], vocabula
     name: init.name ?? described.name,
     arch: described.arch,
     quant: described.quant,
-    context: Math.min(init.context ?? defaultContext, trained),
+    context: Math.min(init.context ?? trained, trained),
     vocab: table.size,
     stops,
   };

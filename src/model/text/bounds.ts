@@ -1,0 +1,42 @@
+import { QvacError } from '../../errors.ts';
+import type { Input } from '../../protocol/messages.ts';
+import { type TokenTable, tokenTypes } from './token-bytes.ts';
+
+/** Tells an input that cannot fit into the context before rendering and tokenising take their time, which grows faster than its length. */
+export interface Bounds {
+  /** @throws QvacError E_CONTEXT */
+  checkInput(input: Input): void;
+  /** @param text what is to be tokenised. @throws QvacError E_CONTEXT */
+  checkText(text: string): void;
+}
+
+/** @param context tokens */
+export function createBounds(table: TokenTable, context: number): Bounds {
+  let longest = 1;
+  const special: string[] = [];
+  for (let token = 0; token < table.size; token++) {
+    const text = table.textOf(token) ?? '';
+    longest = Math.max(longest, Buffer.byteLength(text));
+    if (text !== '' && (table.typeOf(token) === tokenTypes.control || table.typeOf(token) === tokenTypes.userDefined)) special.push(text);
+  }
+  // No token stands for more than `longest` bytes, so a longer text has more tokens than the context holds.
+  const mostBytes = context * longest;
+  const pattern = special.length === 0 ? null : new RegExp(special.sort((a, b) => b.length - a.length).map(escape).join('|'), 'gu');
+  const refuse = (): never => {
+    throw new QvacError('E_CONTEXT', `the prompt cannot fit into the context of ${context} tokens`, { hint: 'shorten it, or use a model with a larger context' });
+  };
+  return {
+    checkInput({ messages }) {
+      if (messages.length > context || messages.reduce((bytes, { content }) => bytes + Buffer.byteLength(content), 0) > mostBytes) refuse();
+    },
+    checkText(text) {
+      if (Buffer.byteLength(text) > mostBytes) refuse();
+      let count = 0;
+      if (pattern !== null) for (const _ of text.matchAll(pattern)) if (++count > context) refuse();
+    },
+  };
+}
+
+function escape(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
