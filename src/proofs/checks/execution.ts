@@ -52,7 +52,8 @@ export function checkExact(subject: Subject, recomputed: Recomputed): Finding {
   const n = recomputed.length;
   const missing = recomputed.filter((selection) => selection === null).length;
   if (missing > 0) return { result: 'inconclusive', detail: `${missing} of ${counted(n, 'step')} not recomputed` };
-  return { result: 'pass', detail: `all ${counted(n, 'token')} computed and drawn again, the logits of the opened steps equal bit for bit` };
+  const opened = subject.opening === null ? '' : `, the logits of ${counted(subject.opening.steps.length, 'opened step')} equal bit for bit`;
+  return { result: 'pass', detail: `all ${counted(n, 'token')} computed and drawn again${opened}` };
 }
 
 /** What checks 6b and 6c measured. */

@@ -13,7 +13,7 @@ export function checkSampling(subject: Subject, opening: Opening): Finding {
   const { vocab } = subject.offer.sampler;
   if (subject.receipt.tokens.some((token) => token >= vocab)) throw new FaultError('sampler-mismatch', 'a token is outside the vocabulary');
   for (const step of opening.steps) checkStep(subject, step);
-  return { result: 'pass', detail: `the seed draws the token of ${opening.steps.length === 1 ? 'the' : 'each'} opened step (${counted(opening.steps.length, 'step')})` };
+  return { result: 'pass', detail: `at ${counted(opening.steps.length, 'opened step')} the client's seed draws the token that was delivered` };
 }
 
 function checkStep({ offer, draw }: Subject, { i, token, candidates }: OpenedStep): void {
