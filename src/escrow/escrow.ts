@@ -129,8 +129,8 @@ export interface JobOutcome {
 export interface Executed {
   /** base58 */
   readonly signature: string;
+  /** What the network took. */
   readonly fee: bigint;
-  readonly computeUnits: number;
 }
 
 /** A job as seen by whoever acts on it. */

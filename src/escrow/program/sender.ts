@@ -1,0 +1,124 @@
+import { ComputeBudgetProgram, PublicKey, Transaction } from '@solana/web3.js';
+import type { TransactionInstruction } from '@solana/web3.js';
+import { QvacError } from '../../errors.ts';
+import { delay } from '../../lib/abort.ts';
+import type { AbortOptions } from '../../lib/types.ts';
+import { addressText } from '../addresses.ts';
+import type { Executed, WalletKey } from '../escrow.ts';
+import type { Call } from './instructions.ts';
+import { isDuplicate, isStaleBlockhash, refusalInAnswer, refusalOf } from './refusals.ts';
+import { isTransient } from './rpc.ts';
+import type { Rpc } from './rpc.ts';
+
+/** Lamports that the network takes for each signature that it verifies. */
+export const signatureFee = 5_000n;
+/** More than any instruction of the program uses: what a priority fee is paid for. */
+const computeUnitLimit = 60_000;
+const maxTransactionBytes = 1_232;
+const firstPollMs = 25;
+const lastPollMs = 1_000;
+/** How often a transaction that is not executed yet is sent again, for leaders that dropped it. */
+const rebroadcastMs = 2_000;
+
+export interface SenderInit {
+  readonly wallet: WalletKey;
+  /** Micro-lamports per compute unit on top of the fee. */
+  readonly priorityFee: number;
+  /** How long a transaction may take to be executed. */
+  readonly timeoutMs: number;
+}
+
+interface Prepared {
+  readonly raw: Uint8Array;
+  /** base58 */
+  readonly signature: string;
+  readonly fee: bigint;
+  readonly lastValidBlockHeight: number;
+}
+
+/**
+ * Executes the call in one transaction, and returns when the cluster has confirmed it.
+ *
+ * The same bytes are sent until they are executed or cannot be any more; only then they are signed anew. So the call is
+ * executed at most once, whatever gets lost on the way.
+ * @throws RefusedError, QvacError E_FUNDS, E_CHAIN; the signal's reason
+ */
+export async function execute(rpc: Rpc, init: SenderInit, call: Call, { signal }: AbortOptions = {}): Promise<Executed> {
+  const limit = AbortSignal.timeout(init.timeoutMs);
+  const either = signal === undefined ? limit : AbortSignal.any([signal, limit]);
+  let last: Prepared | null = null;
+  try {
+    for (;;) {
+      last = await prepare(rpc, init, call, either);
+      if (await deliver(rpc, last, either)) return { signature: last.signature, fee: last.fee };
+      await delay(firstPollMs, either);
+    }
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!limit.aborted) throw error;
+    const known = last === null ? '' : `; transaction ${last.signature} may still be executed`;
+    throw new QvacError('E_CHAIN', `the chain did not confirm within ${init.timeoutMs / 1_000} s${known}`, { hint: 'qvac jobs ls shows what became of it', cause: error });
+  }
+}
+
+async function prepare(rpc: Rpc, { wallet, priorityFee }: SenderInit, call: Call, signal: AbortSignal): Promise<Prepared> {
+  const { blockhash, lastValidBlockHeight } = await rpc.call((connection) => connection.getLatestBlockhash(), { signal });
+  const sign = (instructions: readonly TransactionInstruction[]): Transaction => {
+    const feePayer = new PublicKey(wallet.publicKey);
+    const transaction = new Transaction({ feePayer, blockhash, lastValidBlockHeight }).add(...instructions);
+    transaction.addSignature(feePayer, Buffer.from(wallet.sign(transaction.serializeMessage())));
+    return transaction;
+  };
+  const budget = [ComputeBudgetProgram.setComputeUnitLimit({ units: computeUnitLimit }), ComputeBudgetProgram.setComputeUnitPrice({ microLamports: priorityFee })];
+  const baseFee = signatureFee * BigInt(1 + call.nodeSignatures);
+  // The largest proofs have no room for a priority.
+  const withPriority = priorityFee > 0 ? sign([...budget, ...call.instructions]) : null;
+  const fits = withPriority !== null && withPriority.serializeMessage().length + 1 + 64 <= maxTransactionBytes;
+  const transaction = fits ? withPriority : sign(call.instructions);
+  const extra = fits ? BigInt(Math.ceil((priorityFee * computeUnitLimit) / 1_000_000)) : 0n;
+  return { raw: transaction.serialize(), signature: addressText(transaction.signature ?? new Uint8Array()), fee: baseFee + extra, lastValidBlockHeight };
+}
+
+/** True once it is executed, false where it never will be. @throws where it was refused */
+async function deliver(rpc: Rpc, prepared: Prepared, signal: AbortSignal): Promise<boolean> {
+  const { signature, lastValidBlockHeight } = prepared;
+  if (!(await submit(rpc, prepared, signal))) return false;
+  let [pauseMs, sinceBroadcastMs] = [firstPollMs, 0];
+  for (;;) {
+    const { value } = await rpc.call((connection) => connection.getSignatureStatuses([signature]), { signal });
+    const status = value[0];
+    if (status?.err) throw await refusalOfExecuted(rpc, signature, status.err, signal);
+    if (status?.confirmationStatus === 'confirmed' || status?.confirmationStatus === 'finalized') return true;
+    await delay(pauseMs, signal);
+    sinceBroadcastMs += pauseMs;
+    pauseMs = Math.min(lastPollMs, pauseMs * 1.5);
+    if (status || sinceBroadcastMs < rebroadcastMs) continue;
+    sinceBroadcastMs = 0;
+    if ((await rpc.call((connection) => connection.getBlockHeight(), { signal })) > lastValidBlockHeight) {
+      const late = await rpc.call((connection) => connection.getSignatureStatuses([signature], { searchTransactionHistory: true }), { signal });
+      if (!late.value[0]) return false;
+    } else {
+      // What this says is no news: its refusal may come from the first one having been executed meanwhile.
+      await rpc.connection.sendRawTransaction(prepared.raw, { skipPreflight: true, maxRetries: 0 }).catch(() => undefined);
+      signal.throwIfAborted();
+    }
+  }
+}
+
+/** Sends it; false where it is too old to be taken. What gets lost on the way counts as sent. */
+async function submit(rpc: Rpc, { raw }: Prepared, signal: AbortSignal): Promise<boolean> {
+  try {
+    await rpc.connection.sendRawTransaction(raw, { maxRetries: 0 });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isStaleBlockhash(error)) return false;
+    if (isDuplicate(error) || isTransient(error)) return true;
+    throw refusalInAnswer(error) ?? rpc.failure(error);
+  }
+  return true;
+}
+
+async function refusalOfExecuted(rpc: Rpc, signature: string, cause: unknown, signal: AbortSignal): Promise<Error> {
+  const transaction = await rpc.call((connection) => connection.getTransaction(signature, { maxSupportedTransactionVersion: 0 }), { signal }).catch(() => null);
+  return refusalOf(JSON.stringify(cause), transaction?.meta?.logMessages ?? []);
+}
