@@ -59,19 +59,33 @@ export interface Destination {
   readonly level: VerifyLevel;
 }
 
+/** What is known once the answer is whole and before it is checked. */
+export interface Delivered {
+  readonly finish: Finish;
+  readonly promptTokens: number;
+  /** The stop token included. */
+  readonly tokens: number;
+  readonly costLamports: bigint;
+  readonly receipt: JobId;
+}
+
 /** Hears how a question goes. */
 export interface AskObserver {
   /** The prompt is about to leave for this one peer. */
   sending(to: Destination): void;
   /** A router turned to this provider. */
   picked(provider: PeerIdString, model: AnswerModel): void;
+  /** The provider took the question, which is so many tokens long. */
+  accepted?(promptTokens: number): void;
   /** A piece of the answer; a slow reader holds up the provider. */
   text(piece: string): Promise<void> | void;
   /** One provider did not answer, and why; another is asked. */
   turned(from: PeerIdString, reason: string): void;
   /** One line of news. */
   note(line: string): void;
-  /** The answer is whole; it is being checked. */
+  /** The answer is whole. */
+  delivered?(delivered: Delivered): void;
+  /** It is being checked. */
   checking(level: VerifyLevel): void;
 }
 

@@ -37,6 +37,8 @@ export interface AskInit {
   readonly maxPrice: number;
   /** From the question to the final head, in ms. */
   readonly timeoutMs: number;
+  /** An answer that was stopped is checked like any other, since nobody waits for the end of it. @default false */
+  readonly thorough?: boolean | undefined;
 }
 
 /** Providers that one question is offered to, one after another, before the first token. */
@@ -102,7 +104,7 @@ class Asking {
     const { input, sampler, maxPrice, verify } = this.#init;
     const { model, held } = await this.#modelForRouter();
     const level = verify ?? (listed(model) || held ? 'full' : 'sampling');
-    const question = { router, input, model, sampler, seed: this.#seed(), maxPrice, stopwatch: this.#stopwatch };
+    const question = { router, input, model, sampler, seed: this.#seed(), maxPrice, stopwatch: this.#stopwatch, thorough: this.#init.thorough ?? false };
     // Its own file is the person's better witness only where the router has none.
     const by = listed(model) || !held ? 'router' : 'here';
     try {
@@ -145,11 +147,11 @@ class Asking {
   }
 
   async #turnTo(choice: Choice) {
-    const { input, sampler } = this.#init;
+    const { input, sampler, thorough = false } = this.#init;
     const level = await this.#levelFor(choice);
     if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
     const timeouts = { totalMs: this.#timeLeftMs };
-    return askProvider(this.#components, { choice, input, sampler, seed: this.#seed(), level, timeouts, stopwatch: this.#stopwatch }, this.#observer, this.#options);
+    return askProvider(this.#components, { choice, input, sampler, seed: this.#seed(), level, timeouts, stopwatch: this.#stopwatch, thorough }, this.#observer, this.#options);
   }
 
   async #levelFor({ modelId }: Choice): Promise<VerifyLevel> {

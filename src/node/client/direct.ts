@@ -36,6 +36,8 @@ export interface DirectInit {
   readonly level: VerifyLevel;
   readonly timeouts: Partial<JobTimeouts>;
   readonly stopwatch: Stopwatch;
+  /** An answer that was stopped is checked like any other. */
+  readonly thorough: boolean;
 }
 
 /** How one provider did: it answered, or it did not before its first token, and another may be asked. */
@@ -119,6 +121,7 @@ class DirectQuestion {
       for await (const frame of job.frames()) {
         if (frame.t === 'accept') {
           accepted = true;
+          this.#observer.accepted?.(job.received.promptTokens.length);
           if (this.#signal.aborted) stop();
         }
         if (frame.t !== 'tokens') continue;
@@ -149,17 +152,23 @@ class DirectQuestion {
   }
 
   async #settle(job: Job): Promise<Answer> {
-    const { level, stopwatch } = this.#init;
-    const interrupted = this.#signal.aborted;
+    const { level, stopwatch, thorough } = this.#init;
+    const interrupted = this.#signal.aborted && !thorough;
     const timing = stopwatch.read();
     this.#learnServed(job, timing);
+    this.#tellDelivered(job);
     // Whoever pressed Ctrl-C wants the end, not a re-execution.
     const depth = interrupted && level === 'full' ? 'sampling' : level;
     if (depth !== 'none') this.#observer.checking(depth);
     const { assessment, receipt } = await settle(this.#components, job, this.#secret, depth, interrupted ? { signal: AbortSignal.timeout(interruptedSettleMs) } : {});
     this.#learn(assessment);
     const storeError = await this.#components.receipts.save(receipt).then(() => null, (error: unknown) => (error instanceof Error ? error : new Error(String(error))));
-    return { ...this.#answerOf(job), level, verification: assessment, why: reasonFor(assessment, { level, interrupted }), receipt: job.jobId, storeError, timing, interrupted };
+    return { ...this.#answerOf(job), level, verification: assessment, why: reasonFor(assessment, { level, interrupted }), receipt: job.jobId, storeError, timing, interrupted: this.#signal.aborted };
+  }
+
+  #tellDelivered(job: Job): void {
+    const { final, n, promptTokens } = job.received;
+    if (final !== null) this.#observer.delivered?.({ finish: final.finish, promptTokens: promptTokens.length, tokens: n, costLamports: this.#cost(job), receipt: job.jobId });
   }
 
   #answerOf(job: Job): Pick<Answer, 'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'costLamports'> {

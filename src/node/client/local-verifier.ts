@@ -1,3 +1,4 @@
+import { QvacError } from '../../errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, ModelId } from '../../lib/types.ts';
 import type { Engine, Tokenizer } from '../../model/engine.ts';
@@ -5,6 +6,7 @@ import { gatherEvidence } from '../../model/verify.ts';
 import type { Calibration } from '../../proofs/calibration.ts';
 import { assess } from '../../proofs/checks.ts';
 import type { Assessment } from '../../proofs/checks.ts';
+import type { TopLogits } from '../../proofs/logits.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import { decodeOffer } from '../../protocol/validate.ts';
@@ -29,8 +31,19 @@ export interface LocalVerifier {
   prepare(model: ModelId, depth: Depth): void;
   /** Every check of section 4.4 that `depth` and the files allow; what could not be run is left out, never guessed. */
   check(receipt: Receipt, depth: Depth, options?: AbortOptions): Promise<Assessment>;
+  /**
+   * What each token of the answer was drawn from, computed anew, with the `topK` likeliest candidates.
+   * @throws QvacError E_NO_MODEL where the model is not here
+   */
+  replay(receipt: Receipt, topK: number, options?: AbortOptions): Promise<Replay>;
   /** Frees what was loaded. */
   dispose(): Promise<void>;
+}
+
+export interface Replay {
+  /** One per token of the answer. */
+  readonly steps: readonly TopLogits[];
+  readonly tokenizer: Tokenizer;
 }
 
 export function createLocalVerifier(components: LocalVerifierComponents): LocalVerifier {
@@ -74,6 +87,17 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
         options.signal?.throwIfAborted();
         logger.warn('the model could not be used to check the answer', { reason: error instanceof Error ? error.message : String(error) });
         return assess(receipt, {});
+      }
+    },
+    async replay(receipt, topK, options = {}) {
+      const model = modelIdHex(decodeOffer(receipt.offer.body).modelId);
+      if (!(await holds(model))) throw new QvacError('E_NO_MODEL', 'the model is not on this machine');
+      const engine = await engineOf(model);
+      const session = await engine.open(options);
+      try {
+        return { steps: await session.replay(receipt.promptTokens, receipt.tokens, topK, options), tokenizer: engine.tokenizer };
+      } finally {
+        await session.release();
       }
     },
     async dispose() {

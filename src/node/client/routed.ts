@@ -37,6 +37,8 @@ export interface RoutedInit {
   readonly maxPrice: number;
   readonly timeoutMs: number;
   readonly stopwatch: Stopwatch;
+  /** An answer that was stopped is checked like any other. */
+  readonly thorough: boolean;
 }
 
 /** How long an answer that was stopped may take to be settled, in ms. */
@@ -99,6 +101,7 @@ class RoutedQuestion {
       if (this.#signal.aborted) stop();
       for await (const news of job.frames()) {
         if (news.t === 'picked') this.#observer.picked(news.picked.card.peer, modelOf(news.picked));
+        if (news.t === 'accept') this.#observer.accepted?.(job.received.promptTokens.length);
         if (news.t !== 'tokens') continue;
         this.#init.stopwatch.tokens(job.received.n);
         await this.#observer.text(news.text);
@@ -109,16 +112,23 @@ class RoutedQuestion {
   }
 
   async #settle(job: RoutedJob): Promise<Answer> {
-    const { level, stopwatch } = this.#init;
+    const { level, stopwatch, thorough } = this.#init;
     const { picked } = job;
     if (picked === null) throw new Error('an answer of nobody');
-    const interrupted = this.#signal.aborted;
+    const interrupted = this.#signal.aborted && !thorough;
     const timing = stopwatch.read();
+    this.#tellDelivered(job, picked);
     if (level !== 'none') this.#observer.checking(level);
     const conclusion = await this.#conclude(job, interrupted);
     const { verification, why } = await this.#judge(conclusion, interrupted);
     const storeError = await this.#components.receipts.save(conclusion.receipt).then(() => null, (error: unknown) => (error instanceof Error ? error : new Error(String(error))));
-    return { ...this.#answerOf(job, picked), level, verification, why, receipt: job.received.jobId, storeError, timing, interrupted };
+    return { ...this.#answerOf(job, picked), level, verification, why, receipt: job.received.jobId, storeError, timing, interrupted: this.#signal.aborted };
+  }
+
+  #tellDelivered(job: RoutedJob, picked: Picked): void {
+    const { final, promptTokens, jobId } = job.received;
+    const { tokens, costLamports } = this.#answerOf(job, picked);
+    if (final !== null) this.#observer.delivered?.({ finish: final.finish, promptTokens: promptTokens.length, tokens, costLamports, receipt: jobId });
   }
 
   /** What the router adds; where it breaks off, what was received stands alone. */
