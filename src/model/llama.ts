@@ -17,8 +17,8 @@ export interface EngineOptions extends AbortOptions {
   readonly logger?: Logger | undefined;
 }
 
-/** Tokens of prompt and answer together where none are named: memory grows with them. */
-const defaultContext = 8192;
+/** Tokens of prompt and answer together where none are named; the next is tried where memory lacks. */
+const defaultContexts = [8192, 4096, 2048];
 
 /** The library with what its class declares (protocol section 2). */
 interface Library {
@@ -41,13 +41,20 @@ export async function openEngine(init: EngineInit, options: EngineOptions = {}):
   logger = options.logger ?? logger;
   const header = await readGguf(init.modelPath);
   const library = await loadLibrary(init.gpu ?? 'auto');
-  const tokenizer = await openTokenizer({ ...init, context: init.context ?? defaultContext }, options);
-  try {
-    return await createEngine({ init, platform: await platformOf(library), tokenizer, loadWeights: ({ signal }) => loadWeights(library, header, signal) }, options);
-  } catch (error) {
-    await tokenizer.dispose();
-    throw error;
+  const platform = await platformOf(library);
+  const contexts = init.context === undefined ? defaultContexts : [init.context];
+  for (const [at, context] of contexts.entries()) {
+    const tokenizer = await openTokenizer({ ...init, context }, options);
+    try {
+      return await createEngine({ init, platform, tokenizer, loadWeights: ({ signal }) => loadWeights(library, header, signal) }, options);
+    } catch (error) {
+      await tokenizer.dispose();
+      const isLast = at === contexts.length - 1;
+      if (isLast || !(error instanceof QvacError) || error.details?.['lacks'] !== 'context') throw error;
+      logger.warn('less memory than the usual context takes', { model: tokenizer.facts.name, context });
+    }
   }
+  throw new RangeError('expected a context to try');
 }
 
 /** What computes on this machine, without a model. @throws QvacError E_ENGINE where the engine cannot be loaded */
@@ -160,7 +167,7 @@ async function openLanes(model: LlamaModel, init: LanesInit, { signal }: AbortOp
     .createContext({ contextSize: init.context, batchSize: init.batch, sequences: init.lanes, threads: init.threads, flashAttention: true, createSignal: signal, failedCreationRemedy: false })
     .catch((error: unknown) => {
       if (signal?.aborted === true) throw error;
-      throw new QvacError('E_ENGINE', `no memory for a context of ${init.context} tokens (${lineOf(error)})`, { hint: 'use a smaller context or fewer slots', cause: error });
+      throw new QvacError('E_ENGINE', `no memory for a context of ${init.context} tokens (${lineOf(error)})`, { hint: 'use a smaller context or fewer slots', cause: error, details: { lacks: 'context', context: init.context } });
     });
   const sequences = Array.from({ length: init.lanes }, () => context.getSequence());
   const vocab = model.fileInfo.metadata.tokenizer.ggml.tokens.length;

@@ -2,13 +2,13 @@ import { join } from 'node:path';
 import { QvacError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { Exec } from '../../protocol/messages.ts';
-import type { Engine, EngineInit, EngineSession, SelfTestResult, Tokenizer } from '../engine.ts';
-import { createRounds, type Rounds } from './rounds.ts';
-import { createSession } from './session.ts';
-import { createSelfTestStore, type SelfTestKey } from './self-test-store.ts';
+import type { Engine, EngineInit, EngineSession, OpenOptions, Schedule, SelfTestResult, Tokenizer } from '../engine.ts';
+import { createLoader, type Loaded, type Loader } from './loader.ts';
 import { type SelfTestComponents, smallerBatches, testClass, testOwnClass } from './self-test.ts';
-import { createSlots } from './slots.ts';
-import type { Lanes, Weights } from './weights.ts';
+import { createSelfTestStore, type SelfTestKey, type SelfTestStore } from './self-test-store.ts';
+import { createSession } from './session.ts';
+import { createSlots, type Slots } from './slots.ts';
+import type { Weights } from './weights.ts';
 
 const defaultBatch = 63;
 const defaultQueue = 8;
@@ -35,158 +35,159 @@ export interface EngineComponents {
   loadWeights(options: AbortOptions): Promise<Weights>;
 }
 
-/** Weights with their histories: what an idle engine puts down and takes up again. */
-interface Loaded {
-  readonly weights: Weights;
-  readonly lanes: Lanes;
-  readonly rounds: Rounds;
-}
-
+/** Opens the engine with its weights loaded. It owns the tokenizer from then on. */
 export async function createEngine({ init, platform, tokenizer, loadWeights }: EngineComponents, options: AbortOptions = {}): Promise<Engine> {
-  const { facts } = tokenizer;
-  const slotCount = init.slots ?? 1;
+  const slots = init.slots ?? 1;
   const threads = init.threads ?? Math.max(1, platform.cores - 1);
   const batch = init.batch ?? defaultBatch;
-  const slots = createSlots(slotCount, init.queue ?? defaultQueue);
-  const spare = threads > 1 ? slotCount : null;
-  let loaded: Promise<Loaded> | null = null;
-  let tested: SelfTestResult | null = null;
-  let testing: Promise<SelfTestResult> | null = null;
-  let speed: Promise<number> | null = null;
-  let idleTimer: NodeJS.Timeout | undefined;
-  let disposed: Promise<void> | null = null;
+  const spare = threads > 1 ? slots : null;
+  const loader = createLoader({
+    lanes: { lanes: slots + (spare === null ? 0 : 1), threads, batch, context: tokenizer.facts.context },
+    spare,
+    idleMs: init.idleUnloadMs ?? null,
+    loadWeights,
+  });
+  const gpuLayers = await loader.use(({ weights }) => Promise.resolve(weights.gpuLayers), options);
+  const exec: Exec = { engine: platform.engine, backend: platform.backend, kernels: platform.kernels, threads, batch, flash: true, kv: 'f16', gpuLayers, sequences: slots };
+  return new SlottedEngine({
+    loader,
+    tokenizer,
+    exec,
+    cores: platform.cores,
+    companions: spare !== null,
+    batchIsFree: init.batch === undefined,
+    device: { backend: platform.backend, device: platform.device, memory: platform.memory },
+    slots: createSlots(slots, init.queue ?? defaultQueue),
+    results: createSelfTestStore(join(init.cacheDir, 'self-test')),
+  });
+}
 
-  async function load(signal?: AbortSignal): Promise<Loaded> {
-    const weights = await loadWeights({ signal });
+interface Parts {
+  readonly loader: Loader;
+  readonly tokenizer: Tokenizer;
+  /** The class with the true number of threads. */
+  readonly exec: Exec;
+  readonly cores: number;
+  readonly companions: boolean;
+  /** True where nobody asked for this batch, so that the self-test may choose a smaller one. */
+  readonly batchIsFree: boolean;
+  readonly device: Engine['device'];
+  readonly slots: Slots;
+  readonly results: SelfTestStore;
+}
+
+class SlottedEngine implements Engine {
+  readonly facts: Engine['facts'];
+  readonly tokenizer: Tokenizer;
+  readonly device: Engine['device'];
+  readonly slots: Slots;
+  readonly #parts: Parts;
+  readonly #shutdown = new AbortController();
+  #tested: SelfTestResult | null = null;
+  #testing: Promise<SelfTestResult> | null = null;
+  #speed: Promise<number> | null = null;
+  #disposed: Promise<void> | null = null;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.facts = parts.tokenizer.facts;
+    this.tokenizer = parts.tokenizer;
+    this.device = parts.device;
+    this.slots = parts.slots;
+  }
+
+  get exec(): Exec {
+    return this.#tested?.exec ?? this.#parts.exec;
+  }
+
+  get selfTest(): SelfTestResult | null {
+    return this.#tested;
+  }
+
+  async open({ signal, exec }: OpenOptions = {}): Promise<EngineSession> {
+    this.#shutdown.signal.throwIfAborted();
+    const slot = await this.slots.take({ signal });
+    const opened = Promise.withResolvers<EngineSession>();
+    const released = Promise.withResolvers<void>();
+    // The weights stay until the session gives its slot back.
+    const use = this.#parts.loader.use(
+      async ({ lanes, rounds }: Loaded) => {
+        signal?.throwIfAborted();
+        opened.resolve(createSession({ lanes, rounds, lane: slot, exec: exec ?? this.exec, context: this.facts.context, shutdown: this.#shutdown.signal, onRelease: released.resolve }));
+        await released.promise;
+      },
+      // A load goes on where the one who waits for it has left: others may wait too.
+    );
+    use.then(() => this.slots.give(slot), (error: unknown) => {
+      this.slots.give(slot);
+      opened.reject(error);
+    });
+    return await opened.promise;
+  }
+
+  async runSelfTest(options: AbortOptions = {}): Promise<SelfTestResult> {
+    const { exec, batchIsFree, cores } = this.#parts;
+    this.#testing ??= this.#kept({ modelId: this.facts.id, exec, facts: ['own', exec.threads, cores, batchIsFree] }, (components, within) => testOwnClass(components, exec, batchIsFree, within), options);
     try {
-      const lanes = await weights.openLanes({ lanes: slotCount + (spare === null ? 0 : 1), threads, batch, context: facts.context }, { signal });
-      return { weights, lanes, rounds: createRounds(lanes, spare) };
+      this.#tested = await this.#testing;
+      return this.#tested;
     } catch (error) {
-      await weights.dispose();
+      this.#testing = null;
       throw error;
     }
   }
 
-  async function unload(): Promise<void> {
-    const ready = await loaded?.catch(() => null);
-    loaded = null;
-    if (ready === null || ready === undefined) return;
-    await ready.rounds.idle();
-    await ready.lanes.dispose();
-    await ready.weights.dispose();
+  async reproduces(exec: Exec, options: AbortOptions = {}): Promise<readonly Schedule[]> {
+    if (isSameExec(exec, this.exec)) return this.#tested?.sameBits ?? (exec.sequences === 1 ? ['alone'] : []);
+    const own = this.#parts.exec;
+    if (!isReproducible(exec, own)) return [];
+    const key = { modelId: this.facts.id, exec, facts: ['other', own.threads, this.#parts.cores] };
+    const result = await this.#kept(key, async (components, within) => ({ exec, sameBits: (await testClass(components, exec, within)) ?? [] }), options);
+    return result.sameBits;
   }
 
-  const ready = (): Promise<Loaded> => {
-    clearTimeout(idleTimer);
-    if (loaded === null) {
-      loaded = load();
-      loaded.catch(() => {
-        loaded = null;
-      });
-    }
-    return loaded;
-  };
+  measureSpeed({ signal }: AbortOptions = {}): Promise<number> {
+    if (this.#speed !== null) return this.#speed;
+    const speed = measure(this, signal);
+    this.#speed = speed;
+    speed.catch(() => {
+      this.#speed = null;
+    });
+    return speed;
+  }
 
-  const results = createSelfTestStore(join(init.cacheDir, 'self-test'));
-  async function kept(key: SelfTestKey, test: (components: SelfTestComponents) => Promise<SelfTestResult>): Promise<SelfTestResult> {
+  async dispose(): Promise<void> {
+    const reason = new QvacError('E_ENGINE', 'the engine is shut down');
+    this.#shutdown.abort(reason);
+    this.slots.close(reason);
+    this.#disposed ??= this.#parts.loader.close().then(() => this.tokenizer.dispose());
+    await this.#disposed;
+  }
+
+  /** A self-test's result from disk, else by `test`. */
+  async #kept(key: SelfTestKey, test: (components: SelfTestComponents, options: AbortOptions) => Promise<SelfTestResult>, { signal }: AbortOptions): Promise<SelfTestResult> {
+    const { results, loader, exec, cores, companions } = this.#parts;
     const known = await results.get(key);
     if (known !== null) return known;
-    const { weights } = await ready();
-    const result = await test({ weights, vocab: facts.vocab, threads, companions: spare !== null, cores: platform.cores });
+    const within = { signal: signal === undefined ? this.#shutdown.signal : AbortSignal.any([signal, this.#shutdown.signal]) };
+    const result = await loader.use(({ weights }) => test({ weights, vocab: this.facts.vocab, threads: exec.threads, companions, cores }, within));
     await results.put(key, result);
     return result;
   }
-
-  function rest(): void {
-    if (init.idleUnloadMs === undefined || init.idleUnloadMs === null || disposed !== null) return;
-    clearTimeout(idleTimer);
-    idleTimer = setTimeout(() => {
-      if (slots.used === 0) void unload();
-    }, init.idleUnloadMs).unref();
-  }
-
-  loaded = load(options.signal);
-  const { weights: first } = await loaded;
-  const own: Exec = { engine: platform.engine, backend: platform.backend, kernels: platform.kernels, threads, batch, flash: true, kv: 'f16', gpuLayers: first.gpuLayers, sequences: slotCount };
-
-  const engine: Engine = {
-    facts,
-    tokenizer,
-    device: { backend: platform.backend, device: platform.device, memory: platform.memory },
-    get exec() {
-      return tested?.exec ?? own;
-    },
-    get selfTest() {
-      return tested;
-    },
-    slots,
-    async open({ signal, exec } = {}): Promise<EngineSession> {
-      if (disposed !== null) throw new QvacError('E_ENGINE', 'the engine is shut down');
-      const slot = await slots.take({ signal });
-      try {
-        const { lanes, rounds } = await ready();
-        signal?.throwIfAborted();
-        return createSession({
-          lanes,
-          rounds,
-          lane: slot,
-          exec: exec ?? engine.exec,
-          context: facts.context,
-          onRelease() {
-            slots.give(slot);
-            if (slots.used === 0) rest();
-          },
-        });
-      } catch (error) {
-        slots.give(slot);
-        throw error;
-      }
-    },
-    async runSelfTest({ signal } = {}) {
-      const free = init.batch === undefined;
-      testing ??= kept({ modelId: facts.id, exec: own, facts: ['own', threads, platform.cores, free] }, (components) => testOwnClass(components, own, free, { signal }));
-      try {
-        tested = await testing;
-        return tested;
-      } catch (error) {
-        testing = null;
-        throw error;
-      }
-    },
-    async reproduces(exec, { signal } = {}) {
-      if (sameExec(exec, engine.exec)) return tested?.sameBits ?? (exec.sequences === 1 ? ['alone'] : []);
-      if (!isReproducible(exec, own)) return [];
-      const result = await kept({ modelId: facts.id, exec, facts: ['other', threads, platform.cores] }, async (components) => ({ exec, sameBits: (await testClass(components, exec, { signal })) ?? [] }));
-      return result.sameBits;
-    },
-    measureSpeed({ signal } = {}) {
-      speed ??= measure(engine, signal);
-      speed.catch(() => {
-        speed = null;
-      });
-      return speed;
-    },
-    async dispose() {
-      clearTimeout(idleTimer);
-      slots.close(new QvacError('E_ENGINE', 'the engine is shut down'));
-      disposed ??= unload().then(() => tokenizer.dispose());
-      await disposed;
-    },
-  };
-  rest();
-  return engine;
 }
 
-function sameExec(a: Exec, b: Exec): boolean {
-  return a.threads === b.threads && a.sequences === b.sequences && a.batch === b.batch && isReproducible(a, b);
+function isSameExec(a: Exec, b: Exec): boolean {
+  return a.threads === b.threads && a.sequences === b.sequences && a.batch === b.batch && isSameMachine(a, b);
+}
+
+function isSameMachine(a: Exec, b: Exec): boolean {
+  return a.engine === b.engine && a.backend === b.backend && a.kernels === b.kernels && a.flash === b.flash && a.kv === b.kv && a.gpuLayers === b.gpuLayers;
 }
 
 /** True where only what a schedule decides differs. The choices are few, so that no stranger's class makes us test without end. */
 function isReproducible(exec: Exec, own: Exec): boolean {
-  return (
-    exec.engine === own.engine && exec.backend === own.backend && exec.kernels === own.kernels && exec.flash === own.flash && exec.kv === own.kv && exec.gpuLayers === own.gpuLayers &&
-    (exec.batch === own.batch || (smallerBatches.includes(exec.batch) && exec.batch < own.batch)) && [0, 1, own.threads].includes(exec.threads) && exec.sequences <= mostReproducedSequences
-  );
+  const fits = exec.batch === own.batch || (smallerBatches.includes(exec.batch) && exec.batch < own.batch);
+  return isSameMachine(exec, own) && fits && [0, 1, own.threads].includes(exec.threads) && exec.sequences <= mostReproducedSequences;
 }
 
 /** Tokens per second of a short answer, the prompt not counted. */

@@ -26,14 +26,12 @@ interface Waiting {
  */
 export interface Rounds {
   run(work: RoundWork): Promise<readonly TopLogits[]>;
-  /** Resolves when no call is under way. */
-  idle(): Promise<void>;
 }
 
 /** @param spare the lane that companions use, or null where there is none */
 export function createRounds(lanes: Lanes, spare: number | null): Rounds {
   const queue: Waiting[] = [];
-  let draining: Promise<void> | null = null;
+  let draining = false;
 
   function takeRound(): Waiting[] {
     const first = queue.shift();
@@ -66,18 +64,17 @@ export function createRounds(lanes: Lanes, spare: number | null): Rounds {
         for (const waiting of round) waiting.reject(error);
       });
     }
-    draining = null;
+    draining = false;
   }
 
   return {
     run(work) {
       return new Promise((accept, reject) => {
         queue.push({ work, accept, reject });
-        draining ??= drain();
+        if (draining) return;
+        draining = true;
+        void drain();
       });
-    },
-    async idle() {
-      await draining;
     },
   };
 }

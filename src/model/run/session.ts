@@ -13,12 +13,14 @@ export interface SessionComponents {
   readonly exec: Exec;
   /** Tokens of prompt and answer together. */
   readonly context: number;
+  /** Aborts where the engine is shut down. */
+  readonly shutdown: AbortSignal;
   /** Called once, when the lane is empty and no work of this session is under way. */
   onRelease(): void;
 }
 
 /** One job's way through the engine: who may share its calls and when it needs a companion follow from its class. */
-export function createSession({ lanes, rounds, lane, exec, context, onRelease }: SessionComponents): EngineSession {
+export function createSession({ lanes, rounds, lane, exec, context, shutdown, onRelease }: SessionComponents): EngineSession {
   const shared = exec.sequences > 1;
   const companion = exec.threads === 0;
   let busy: Promise<unknown> = Promise.resolve();
@@ -26,6 +28,7 @@ export function createSession({ lanes, rounds, lane, exec, context, onRelease }:
 
   async function runCall(tokens: readonly number[], logitsFrom: number, topK: number, signal: AbortSignal | undefined): Promise<readonly TopLogits[]> {
     signal?.throwIfAborted();
+    shutdown.throwIfAborted();
     const logits = await rounds.run({ call: { lane, tokens, logitsFrom }, topK, shared, companion });
     signal?.throwIfAborted();
     return logits;

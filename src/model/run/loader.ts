@@ -1,0 +1,106 @@
+import { QvacError } from '../../errors.ts';
+import type { AbortOptions } from '../../lib/types.ts';
+import { createRounds, type Rounds } from './rounds.ts';
+import type { Lanes, LanesInit, Weights } from './weights.ts';
+
+/** Weights with the histories of all slots. */
+export interface Loaded {
+  readonly weights: Weights;
+  readonly lanes: Lanes;
+  readonly rounds: Rounds;
+}
+
+export interface LoaderInit {
+  readonly lanes: LanesInit;
+  /** The lane that companions use, or null where there is none. */
+  readonly spare: number | null;
+  /** Puts the weights down after so long without use, ms; null never does. */
+  readonly idleMs: number | null;
+  loadWeights(options: AbortOptions): Promise<Weights>;
+}
+
+/** Keeps the weights in memory while somebody uses them, and as long after as asked for. */
+export interface Loader {
+  /** Runs `work` with the weights, loading them where needed; they stay until it settles. */
+  use<T>(work: (loaded: Loaded) => Promise<T>, options?: AbortOptions): Promise<T>;
+  /** Frees everything once nobody uses it. What is asked for later is refused. Idempotent. */
+  close(): Promise<void>;
+}
+
+export function createLoader(init: LoaderInit): Loader {
+  return new WeightsLoader(init);
+}
+
+class WeightsLoader implements Loader {
+  readonly #init: LoaderInit;
+  readonly #uses = new Set<Promise<unknown>>();
+  #loaded: Promise<Loaded> | null = null;
+  /** The last time that weights were put down: the next load waits for it, so that they are never in memory twice. */
+  #unloading: Promise<void> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+  #closed: Promise<void> | null = null;
+
+  constructor(init: LoaderInit) {
+    this.#init = init;
+  }
+
+  async use<T>(work: (loaded: Loaded) => Promise<T>, { signal }: AbortOptions = {}): Promise<T> {
+    if (this.#closed !== null) throw new QvacError('E_ENGINE', 'the engine is shut down');
+    clearTimeout(this.#timer);
+    const use = this.#ready(signal).then(work);
+    this.#uses.add(use);
+    try {
+      return await use;
+    } finally {
+      this.#uses.delete(use);
+      this.#rest();
+    }
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#closed ??= Promise.allSettled(this.#uses).then(() => this.#unload());
+    await this.#closed;
+  }
+
+  #ready(signal: AbortSignal | undefined): Promise<Loaded> {
+    if (this.#loaded !== null) return this.#loaded;
+    const loading = this.#unloading.then(() => this.#load(signal));
+    this.#loaded = loading;
+    loading.catch(() => {
+      if (this.#loaded === loading) this.#loaded = null;
+    });
+    return loading;
+  }
+
+  async #load(signal: AbortSignal | undefined): Promise<Loaded> {
+    const weights = await this.#init.loadWeights({ signal });
+    try {
+      const lanes = await weights.openLanes(this.#init.lanes, { signal });
+      return { weights, lanes, rounds: createRounds(lanes, this.#init.spare) };
+    } catch (error) {
+      await weights.dispose();
+      throw error;
+    }
+  }
+
+  #rest(): void {
+    const { idleMs } = this.#init;
+    if (idleMs === null || this.#closed !== null || this.#uses.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#unload(), idleMs).unref();
+  }
+
+  async #unload(): Promise<void> {
+    const old = this.#loaded;
+    this.#loaded = null;
+    const before = this.#unloading;
+    this.#unloading = before.then(async () => {
+      const loaded = await old?.catch(() => null);
+      if (loaded === null || loaded === undefined) return;
+      await loaded.lanes.dispose();
+      await loaded.weights.dispose();
+    });
+    await this.#unloading;
+  }
+}
