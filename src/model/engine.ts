@@ -76,7 +76,7 @@ export interface Engine {
   readonly device: { readonly backend: Exec['backend']; readonly device: string; /** bytes */ readonly memory: number };
   /** The class of the jobs that start now: the true threads until the self-test is done, then its result. */
   readonly exec: Exec;
-  /** Null until the self-test is done. */
+  /** Null until the self-test is done; there from the start where an earlier run left its result on disk. */
   readonly selfTest: SelfTestResult | null;
   /** Runs the self-test, or takes its result from disk. Idempotent. */
   runSelfTest(options?: AbortOptions): Promise<SelfTestResult>;

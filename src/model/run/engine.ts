@@ -49,16 +49,21 @@ export async function createEngine({ init, platform, tokenizer, loadWeights }: E
   });
   const gpuLayers = await loader.use(({ weights }) => Promise.resolve(weights.gpuLayers), options);
   const exec: Exec = { engine: platform.engine, backend: platform.backend, kernels: platform.kernels, threads, batch, flash: true, kv: 'f16', gpuLayers, sequences: slots };
+  const results = createSelfTestStore(join(init.cacheDir, 'self-test'));
+  const batchIsFree = init.batch === undefined;
+  const ownKey: SelfTestKey = { modelId: tokenizer.facts.id, exec, facts: ['own', threads, platform.cores, batchIsFree] };
   return new SlottedEngine({
     loader,
     tokenizer,
     exec,
     cores: platform.cores,
     companions: spare !== null,
-    batchIsFree: init.batch === undefined,
+    batchIsFree,
     device: { backend: platform.backend, device: platform.device, memory: platform.memory },
     slots: createSlots(slots, init.queue ?? defaultQueue),
-    results: createSelfTestStore(join(init.cacheDir, 'self-test')),
+    results,
+    ownKey,
+    tested: await results.get(ownKey),
   });
 }
 
@@ -74,6 +79,9 @@ interface Parts {
   readonly device: Engine['device'];
   readonly slots: Slots;
   readonly results: SelfTestStore;
+  readonly ownKey: SelfTestKey;
+  /** The self-test's result where an earlier run left it. */
+  readonly tested: SelfTestResult | null;
 }
 
 class SlottedEngine implements Engine {
@@ -83,7 +91,7 @@ class SlottedEngine implements Engine {
   readonly slots: Slots;
   readonly #parts: Parts;
   readonly #shutdown = new AbortController();
-  #tested: SelfTestResult | null = null;
+  #tested: SelfTestResult | null;
   #testing: Promise<SelfTestResult> | null = null;
   #speed: Promise<number> | null = null;
   #disposed: Promise<void> | null = null;
@@ -94,6 +102,7 @@ class SlottedEngine implements Engine {
     this.tokenizer = parts.tokenizer;
     this.device = parts.device;
     this.slots = parts.slots;
+    this.#tested = parts.tested;
   }
 
   get exec(): Exec {
@@ -126,8 +135,8 @@ class SlottedEngine implements Engine {
   }
 
   async runSelfTest(options: AbortOptions = {}): Promise<SelfTestResult> {
-    const { exec, batchIsFree, cores } = this.#parts;
-    this.#testing ??= this.#kept({ modelId: this.facts.id, exec, facts: ['own', exec.threads, cores, batchIsFree] }, (components, within) => testOwnClass(components, exec, batchIsFree, within), options);
+    const { exec, batchIsFree, ownKey } = this.#parts;
+    this.#testing ??= this.#kept(ownKey, (components, within) => testOwnClass(components, exec, batchIsFree, within), options);
     try {
       this.#tested = await this.#testing;
       return this.#tested;

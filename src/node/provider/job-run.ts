@@ -79,7 +79,8 @@ export class JobRun {
   async run(onAccept: () => void): Promise<FinishedJob> {
     const { promptTokens, inputDigest } = this.#admission;
     try {
-      const slot = this.#components.engine.open({ signal: this.#stop.signal });
+      // The class that the offer names, also where a self-test ends while this job waits in line.
+      const slot = this.#components.engine.open({ signal: this.#stop.signal, exec: this.#admission.exec });
       await refusedAtOnce(slot);
       this.#accepted = true;
       this.#writer.frame({ t: 'accept', promptTokens, inputDigest });
