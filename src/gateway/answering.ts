@@ -1,0 +1,202 @@
+import { randomBytes } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import type { Clock } from '../lib/clock.ts';
+import type { Asked, Asker, Delivered, Picked } from './asker.ts';
+import type { Wanted } from './api/wanted.ts';
+import type { GatewayMetrics } from './metrics.ts';
+import { Outlet } from './outlet.ts';
+import { Problem, problemOf } from './problem.ts';
+import { sse, trustFields, type Begun, type Ended, type Shape } from './shape.ts';
+import { StopFilter } from './stop-filter.ts';
+
+export interface AnsweringComponents {
+  readonly asker: Asker;
+  readonly clock: Clock;
+  readonly metrics: GatewayMetrics;
+  /** Aborts when the gateway stops. */
+  readonly signal: AbortSignal;
+}
+
+export interface AnsweringInit {
+  readonly wanted: Wanted;
+  readonly shape: Shape;
+  /** Silence on a stream after which a comment goes out, ms. @default 15_000 */
+  readonly keepAliveMs?: number | undefined;
+  /** How long an answer may wait for its verdict, ms. @default 5_000 */
+  readonly verdictMs?: number | undefined;
+}
+
+/** One question over HTTP: asks the network, words the answer as `shape` says. */
+export class Answering {
+  readonly #components: AnsweringComponents;
+  readonly #wanted: Wanted;
+  readonly #shape: Shape;
+  readonly #keepAliveMs: number;
+  readonly #verdictMs: number;
+  readonly #outlet: Outlet;
+  readonly #stop = new AbortController();
+  readonly #filter: StopFilter;
+  readonly #id = randomBytes(12).toString('hex');
+  readonly #askedAt: number;
+  readonly #began = performance.now();
+  readonly #text: string[] = [];
+  #picked: Picked | null = null;
+  #promptTokens = 0;
+  #delivered: Delivered | null = null;
+  #firstTokenMs: number | null = null;
+  #deliveredMs = 0;
+  #begun = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(components: AnsweringComponents, init: AnsweringInit, outgoing: ServerResponse) {
+    this.#components = components;
+    this.#wanted = init.wanted;
+    this.#shape = init.shape;
+    this.#keepAliveMs = init.keepAliveMs ?? 15_000;
+    this.#verdictMs = init.verdictMs ?? 5_000;
+    this.#outlet = new Outlet(outgoing);
+    this.#filter = new StopFilter(init.wanted.stops);
+    this.#askedAt = components.clock.now();
+  }
+
+  /**
+   * Resolves when the answer has been written, or its client is gone; checking may go on.
+   * @throws Problem where there is no answer and nothing has been written
+   */
+  async run(): Promise<void> {
+    const leave = (): void => this.#stop.abort();
+    this.#outlet.gone.addEventListener('abort', leave, { once: true });
+    this.#keepAlive();
+    try {
+      await this.#answer();
+    } catch (error) {
+      const problem = problemOf(error);
+      if (!this.#outlet.begun) throw problem;
+      this.#outlet.end(this.#shape.failed(problem));
+    } finally {
+      clearTimeout(this.#timer);
+      this.#outlet.gone.removeEventListener('abort', leave);
+    }
+  }
+
+  async #answer(): Promise<void> {
+    const { metrics } = this.#components;
+    const release = metrics.begin();
+    let whole = (): void => undefined;
+    const delivered = new Promise<void>((resolve) => (whole = resolve));
+    const asking = this.#ask(() => whole());
+    // What comes of it later is the metrics' alone.
+    asking.then((asked) => metrics.checked(asked), (error: unknown) => metrics.failed(problemOf(error).code)).finally(release);
+    await Promise.race([asking, delivered]);
+    await this.#emit(this.#filter.end());
+    const asked = await this.#verdict(asking);
+    const ended = this.#ended(asked);
+    if (this.#wanted.stream) {
+      await this.#begin();
+      this.#outlet.end(this.#shape.end(ended));
+    } else {
+      const body = JSON.stringify(this.#shape.whole(ended));
+      this.#outlet.head(200, { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)), ...trustFields(ended) });
+      this.#outlet.end(body);
+    }
+  }
+
+  #ask(whole: () => void): Promise<Asked> {
+    const { asker, signal } = this.#components;
+    return asker.ask(
+      this.#wanted.question,
+      {
+        picked: (picked) => {
+          this.#picked = picked;
+        },
+        accepted: (promptTokens) => {
+          this.#promptTokens = promptTokens;
+        },
+        text: (piece) => this.#take(piece),
+        delivered: (delivered) => {
+          this.#delivered = delivered;
+          this.#deliveredMs = performance.now() - this.#began;
+          this.#components.metrics.delivered(delivered, this.#firstTokenMs);
+          whole();
+        },
+      },
+      { stop: this.#stop.signal, signal },
+    );
+  }
+
+  #take(piece: string): Promise<void> | void {
+    this.#firstTokenMs ??= performance.now() - this.#began;
+    const text = this.#filter.push(piece);
+    if (this.#filter.found !== null) this.#stop.abort();
+    if (text !== '') return this.#emit(text);
+  }
+
+  async #emit(text: string): Promise<void> {
+    if (text === '') return;
+    if (!this.#wanted.stream) {
+      this.#text.push(text);
+      return;
+    }
+    await this.#begin();
+    await this.#outlet.write(this.#shape.piece(this.#now(), text));
+    this.#keepAlive();
+  }
+
+  /** The verdict, if it comes in time. */
+  async #verdict(asking: Promise<Asked>): Promise<Asked | null> {
+    if (this.#wanted.question.logits) return asking;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<null>((resolve) => (timer = setTimeout(resolve, this.#verdictMs, null)));
+    try {
+      return await Promise.race([asking, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #begin(): Promise<void> {
+    if (this.#begun) return;
+    this.#begun = true;
+    this.#open();
+    await this.#outlet.write(this.#shape.begin(this.#now()));
+  }
+
+  #open(): void {
+    this.#outlet.head(200, {
+      'content-type': this.#shape.streamType,
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+      ...trustFields({ picked: this.#picked, delivered: this.#delivered, verified: 'pending' }),
+    });
+  }
+
+  /** Keeps what stands between us and the client from taking a slow prompt for a dead connection. */
+  #keepAlive(): void {
+    clearTimeout(this.#timer);
+    if (!this.#wanted.stream || this.#shape.streamType !== sse) return;
+    this.#timer = setTimeout(() => {
+      this.#open();
+      void this.#outlet.write(': waiting\n\n');
+      this.#keepAlive();
+    }, this.#keepAliveMs);
+  }
+
+  #now(): Begun {
+    if (this.#picked === null) throw new Problem(500, 'E_BUG', 'an answer of nobody');
+    return { id: this.#id, askedAt: this.#askedAt, picked: this.#picked, promptTokens: this.#promptTokens };
+  }
+
+  #ended(asked: Asked | null): Ended {
+    if (this.#delivered === null) throw new Problem(500, 'E_BUG', 'an answer without an end');
+    return {
+      ...this.#now(),
+      delivered: this.#delivered,
+      verified: asked?.verified ?? 'pending',
+      stop: this.#filter.found,
+      text: this.#text.join(''),
+      steps: asked?.steps ?? null,
+      firstTokenMs: this.#firstTokenMs ?? this.#deliveredMs,
+      totalMs: this.#deliveredMs,
+    };
+  }
+}

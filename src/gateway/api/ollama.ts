@@ -1,0 +1,112 @@
+import type { ChatMessage, Input } from '../../protocol/messages.ts';
+import { badField, unsupported, type Problem } from '../problem.ts';
+import { line, modelName, ndjson, trustFields, type Begun, type Ended, type Shape } from '../shape.ts';
+import { Fields } from './fields.ts';
+import { chatInput, maxTokensRange, rawInput, readExtension, readModel, readSampler, readSeed, readStops, type Defaults, type Wanted } from './wanted.ts';
+
+/** Ollama's error body, with our code beside it. */
+export function ollamaError({ message, code }: Problem): object {
+  return { error: message, code };
+}
+
+const neutrals = { format: ['', {}], tools: [[]], think: [false], logprobs: [false], top_logprobs: [0], truncate: [true, false], shift: [true, false] } as const;
+const optionNeutrals = {
+  top_p: [1],
+  typical_p: [1],
+  tfs_z: [1],
+  repeat_penalty: [1],
+  presence_penalty: [0],
+  frequency_penalty: [0],
+  mirostat: [0],
+} as const;
+
+/** `options` has its own names for what other APIs keep at the top. */
+function readWanted(fields: Fields, input: Input, defaults: Defaults): Wanted {
+  const options = fields.object('options') ?? new Fields({}, 'options.');
+  const limit = options.whole('num_predict', -2, maxTokensRange[1]);
+  if (limit === 0) throw badField('options.num_predict', 'options.num_predict: expected at least 1');
+  const wanted: Wanted = {
+    question: {
+      input,
+      model: readModel(fields, defaults),
+      // Below zero it means "until the end" there; here answers have a limit.
+      sampler: readSampler(options, defaults, limit === undefined || limit < 0 ? undefined : limit),
+      seed: readSeed(options),
+      timeoutMs: defaults.timeoutMs,
+      logits: false,
+      ...readExtension(fields, defaults),
+    },
+    stream: fields.flag('stream') ?? true,
+    stops: readStops(options, 'stop'),
+    topLogprobs: null,
+  };
+  options.neutral(optionNeutrals);
+  options.done();
+  fields.neutral(neutrals);
+  fields.ignored('keep_alive');
+  fields.done();
+  return wanted;
+}
+
+function readMessages(fields: Fields): readonly ChatMessage[] {
+  const messages = fields.list('messages');
+  if (messages === undefined || messages.length === 0) throw badField('messages', 'messages: expected a list of at least one message');
+  return messages.map((value, at) => {
+    const message = new Fields(value, `messages[${at}].`);
+    const role = message.oneOf('role', ['system', 'user', 'assistant', 'tool']);
+    if (role === undefined) throw message.bad('role', 'system, user or assistant');
+    if (role === 'tool') throw unsupported(message.pathOf('role'), '"tool"');
+    const content = message.text('content');
+    if (content === undefined) throw message.bad('content', 'text');
+    message.neutral({ images: [[]], tool_calls: [[]], thinking: [''] });
+    message.done();
+    return { role, content };
+  });
+}
+
+/** Ollama `POST /api/chat`. @throws Problem */
+export function ollamaChat(body: unknown, defaults: Defaults): { readonly wanted: Wanted; readonly shape: Shape } {
+  const fields = new Fields(body);
+  const input = chatInput(readMessages(fields), defaults);
+  return { wanted: readWanted(fields, input, defaults), shape: ollamaShape((text) => ({ message: { role: 'assistant', content: text } })) };
+}
+
+/** Ollama `POST /api/generate`. @throws Problem */
+export function ollamaGenerate(body: unknown, defaults: Defaults): { readonly wanted: Wanted; readonly shape: Shape } {
+  const fields = new Fields(body);
+  const prompt = fields.text('prompt');
+  const system = fields.text('system');
+  const raw = fields.flag('raw') ?? false;
+  if (prompt === undefined || prompt === '') throw badField('prompt', 'prompt: expected text; models are loaded by their providers, there is nothing to load here');
+  fields.neutral({ suffix: [''], template: [''], images: [[]], context: [[]] });
+  if (raw && system !== undefined && system !== '') throw unsupported('system', 'with raw');
+  const messages = [...(system === undefined || system === '' ? [] : [{ role: 'system', content: system }]), { role: 'user', content: prompt }];
+  const input = raw ? rawInput(prompt) : chatInput(messages, defaults);
+  return { wanted: readWanted(fields, input, defaults), shape: ollamaShape((text) => ({ response: text })) };
+}
+
+function ollamaShape(content: (text: string) => object): Shape {
+  const head = (begun: Begun) => ({ model: modelName(begun.picked), created_at: new Date(begun.askedAt).toISOString() });
+  const last = (ended: Ended, text: string) => ({ ...head(ended), ...content(text), done: true, done_reason: ended.stop === null && ended.delivered.finish === 'length' ? 'length' : 'stop', ...counts(ended), ...trustFields(ended) });
+  return {
+    streamType: ndjson,
+    begin: () => '',
+    piece: (begun, text) => line({ ...head(begun), ...content(text), done: false }),
+    end: (ended) => line(last(ended, '')),
+    failed: (problem) => line(ollamaError(problem)),
+    whole: (ended) => last(ended, ended.text),
+  };
+}
+
+/** Times in nanoseconds. The first token's time is what the prompt took. */
+function counts({ delivered: { promptTokens, tokens }, firstTokenMs, totalMs }: Ended) {
+  const nanoseconds = (ms: number): number => Math.round(ms * 1e6);
+  return {
+    total_duration: nanoseconds(totalMs),
+    load_duration: 0,
+    prompt_eval_count: promptTokens,
+    prompt_eval_duration: nanoseconds(firstTokenMs),
+    eval_count: tokens,
+    eval_duration: nanoseconds(totalMs - firstTokenMs),
+  };
+}

@@ -1,0 +1,112 @@
+import type { ChatMessage, Input, SamplerSettings } from '../../protocol/messages.ts';
+import type { Question } from '../asker.ts';
+import { badField, unsupported } from '../problem.ts';
+import type { Fields } from './fields.ts';
+
+/** What a request that leaves things open gets: the operator's settings. `temperature` and `minP` are plain fractions. */
+export interface Defaults {
+  readonly model: string | null;
+  readonly provider: string | null;
+  readonly system: string | null;
+  readonly temperature: number;
+  readonly topK: number;
+  readonly minP: number;
+  readonly maxTokens: number;
+  readonly verify: Question['verify'];
+  /** Lamports. */
+  readonly maxPrice: number;
+  readonly timeoutMs: number;
+}
+
+/** What a request of any API comes down to. */
+export interface Wanted {
+  readonly question: Question;
+  readonly stream: boolean;
+  /** Texts at which the answer ends, themselves left out. */
+  readonly stops: readonly string[];
+  /** How many likeliest tokens are to be told per token; null: no log-probabilities. */
+  readonly topLogprobs: number | null;
+}
+
+const maxSeed = (1n << 64n) - 1n;
+const mostStops = 16;
+/** Names that stand for "whichever". */
+const anyModel: ReadonlySet<string> = new Set(['', 'default', 'auto']);
+
+export function readModel(fields: Fields, defaults: Defaults): string | null {
+  const model = fields.text('model');
+  if (model === undefined || anyModel.has(model)) return defaults.model;
+  if (model.length > 300) throw badField('model', 'model: that is no name');
+  return model;
+}
+
+/** `seed`, with all its digits (see parseJson). */
+export function readSeed(fields: Fields): bigint | null {
+  const seed = fields.raw('seed');
+  if (seed === undefined) return null;
+  if (typeof seed !== 'bigint' || seed < 0n || seed > maxSeed) throw fields.bad('seed', 'a whole number from 0 to 18446744073709551615');
+  return seed;
+}
+
+/** One text or several. */
+export function readStops(fields: Fields, name: string): readonly string[] {
+  const raw = fields.raw(name);
+  if (raw === undefined) return [];
+  const stops: readonly unknown[] = Array.isArray(raw) ? raw : [raw];
+  if (stops.length > mostStops || !stops.every((stop) => typeof stop === 'string' && stop !== '' && stop.length <= 1_000)) throw fields.bad(name, `a text or up to ${mostStops}, none of them empty`);
+  return stops as readonly string[];
+}
+
+/** The sampler in the protocol's units. `maxTokens` is what the API's own field said. */
+export function readSampler(fields: Fields, defaults: Defaults, maxTokens: number | undefined): SamplerSettings {
+  return {
+    temperature: Math.round((fields.number('temperature', 0, 2) ?? defaults.temperature) * 100),
+    minP: Math.round((fields.number('min_p', 0, 1) ?? defaults.minP) * 100),
+    topK: fields.whole('top_k', 1, 20) ?? defaults.topK,
+    maxTokens: maxTokens ?? defaults.maxTokens,
+  };
+}
+
+export const maxTokensRange = [1, 1_000_000] as const;
+
+/** The field `qvac` of every API: `{provider, verify, max_price}`. */
+export function readExtension(fields: Fields, defaults: Defaults): Pick<Question, 'provider' | 'verify' | 'maxPrice'> {
+  const own = fields.object('qvac');
+  if (own === undefined) return { provider: defaults.provider, verify: defaults.verify, maxPrice: defaults.maxPrice };
+  const provider = own.text('provider') ?? defaults.provider;
+  const verify = own.oneOf('verify', ['none', 'sampling', 'full']) ?? defaults.verify;
+  // A request may lower what the operator allows, not raise it.
+  const maxPrice = Math.min(own.whole('max_price', 0, Number.MAX_SAFE_INTEGER) ?? defaults.maxPrice, defaults.maxPrice);
+  own.done();
+  return { provider, verify, maxPrice };
+}
+
+/** A conversation as an input; the operator's system message in front where the request has none. */
+export function chatInput(messages: readonly ChatMessage[], defaults: Defaults): Input {
+  if (!messages.some(({ role }) => role !== 'system')) throw badField('messages', 'messages: expected at least one message of the user');
+  const withSystem = defaults.system === null || messages.some(({ role }) => role === 'system') ? messages : [{ role: 'system', content: defaults.system }, ...messages];
+  return { messages: withSystem, template: 'gguf', options: {} };
+}
+
+/** A text that the model goes on with. */
+export function rawInput(prompt: string): Input {
+  return { messages: [{ role: 'user', content: prompt }], template: 'raw', options: {} };
+}
+
+/** Content as one text, or as parts of which each is a text under one of `types`. */
+export function readContent(fields: Fields, name: string, types: readonly string[]): string {
+  const raw = fields.raw(name);
+  if (typeof raw === 'string' || !Array.isArray(raw)) {
+    const text = fields.text(name);
+    if (text === undefined) throw fields.bad(name, 'text');
+    return text;
+  }
+  return raw.map((part, at) => readPart(part, `${fields.pathOf(name)}[${at}]`, types)).join('');
+}
+
+function readPart(part: unknown, path: string, types: readonly string[]): string {
+  const { type, text } = (typeof part === 'object' && part !== null ? part : {}) as Readonly<Record<string, unknown>>;
+  if (typeof type !== 'string' || !types.includes(type)) throw unsupported(`${path}.type`, `"${String(type).slice(0, 50)}"`);
+  if (typeof text !== 'string' || !text.isWellFormed()) throw badField(`${path}.text`, `${path}.text: expected text`);
+  return text;
+}

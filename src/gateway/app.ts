@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto';
+import type { HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { Hono, type Context } from 'hono';
+import { anthropicError, anthropicMessages } from './api/anthropic.ts';
+import { parseJson } from './api/json.ts';
+import { anthropicModel, findOffered, offeredModels, ollamaModel, openaiModel } from './api/models.ts';
+import { ollamaChat, ollamaError, ollamaGenerate } from './api/ollama.ts';
+import { openaiChat } from './api/openai-chat.ts';
+import { openaiCompletions } from './api/openai-completions.ts';
+import { openaiError } from './api/openai-error.ts';
+import { openaiResponses } from './api/openai-responses.ts';
+import type { Defaults, Wanted } from './api/wanted.ts';
+import { Answering } from './answering.ts';
+import type { GatewayComponents, GatewayInit } from './gateway.ts';
+import { createGuard } from './guard.ts';
+import { readBody } from './guard/body.ts';
+import type { GatewayMetrics } from './metrics.ts';
+import { addPageRoutes } from './page/routes.ts';
+import { Problem, problemOf, unsupported } from './problem.ts';
+import type { Shape } from './shape.ts';
+
+export type Bindings = { Bindings: HttpBindings };
+export type Exchange = Context<Bindings>;
+
+export interface AppComponents extends GatewayComponents {
+  readonly metrics: GatewayMetrics;
+  /** Aborts when the gateway stops. */
+  readonly signal: AbortSignal;
+}
+
+type ReadRequest = (body: unknown, defaults: Defaults) => { readonly wanted: Wanted; readonly shape: Shape };
+
+/** The routes that ask, each with how its request is read and its answer worded. */
+const asking: Readonly<Record<string, ReadRequest>> = {
+  '/v1/chat/completions': openaiChat,
+  '/v1/completions': openaiCompletions,
+  '/v1/responses': openaiResponses,
+  '/v1/messages': anthropicMessages,
+  '/api/chat': ollamaChat,
+  '/api/generate': ollamaGenerate,
+};
+
+/** Questions at the same time. */
+const mostQuestions = 256;
+
+/** Everything that the gateway answers. `port` is asked once it listens. */
+export function createApp(components: AppComponents, init: GatewayInit, port: () => number): Hono<Bindings> {
+  const { metrics, market } = components;
+  const app = new Hono<Bindings>();
+  const guard = createGuard(components.clock, init, port);
+  app.use(async (c, next) => {
+    const { outgoing } = c.env;
+    outgoing.setHeader('x-request-id', `req_${randomBytes(12).toString('hex')}`);
+    outgoing.once('close', () => metrics.answered(c.req.path in asking ? c.req.path : 'other', outgoing.statusCode));
+    const early = guard(c);
+    if (early !== null) return early;
+    await next();
+  });
+  for (const [path, read] of Object.entries(asking)) app.post(path, (c) => answer(c, components, init, read));
+  app.get('/v1/models', (c) => {
+    const offered = offeredModels(market.live());
+    if (c.req.header('anthropic-version') === undefined) return c.json({ object: 'list', data: offered.map(openaiModel) });
+    return c.json({ data: offered.map(anthropicModel), has_more: false, first_id: offered[0]?.name ?? null, last_id: offered.at(-1)?.name ?? null });
+  });
+  app.get('/v1/models/:name{.+}', (c) => {
+    const asked = c.req.param('name');
+    const offered = findOffered(offeredModels(market.live()), asked);
+    if (offered === undefined) throw new Problem(404, 'E_NO_PROVIDER', `nobody offers ${asked.slice(0, 100)} now`, { param: 'model' });
+    return c.json(c.req.header('anthropic-version') === undefined ? openaiModel(offered) : anthropicModel(offered));
+  });
+  app.get('/api/tags', (c) => c.json({ models: offeredModels(market.live()).map(ollamaModel) }));
+  app.get('/api/version', (c) => c.json({ version: init.version }));
+  app.get('/health', (c) => {
+    const reason = unreadiness(components);
+    return reason === null ? c.json({ status: 'ok' }) : c.json({ status: 'not ready', reason }, 503);
+  });
+  app.get('/metrics', async (c) => c.body(await metrics.render(), 200, { 'content-type': metrics.contentType }));
+  addPageRoutes(app, components, init);
+  app.notFound((c) => failure(c, new Problem(404, 'E_NOT_FOUND', `there is nothing at ${c.req.method} ${c.req.path.slice(0, 200)}`)));
+  app.onError((error, c) => {
+    const problem = problemOf(error);
+    if (problem.status >= 500 && problem.code === 'E_BUG') components.logger.error('a request failed', { path: c.req.path.slice(0, 200), reason: error.message });
+    return failure(c, problem);
+  });
+  return app;
+}
+
+/** Why questions cannot be answered yet, or null. */
+export function unreadiness({ market, signal }: Pick<AppComponents, 'market' | 'signal'>): string | null {
+  if (signal.aborted) return 'the gateway is stopping';
+  return market.live().length === 0 ? 'no provider or router was found yet' : null;
+}
+
+async function answer(c: Exchange, components: AppComponents, init: GatewayInit, read: ReadRequest): Promise<Response> {
+  const { incoming, outgoing } = c.env;
+  const { wanted, shape } = read(parseJson(await readBody(incoming)), init.defaults);
+  if (components.metrics.active() >= (init.limits?.questions ?? mostQuestions)) throw new Problem(503, 'E_BUSY', 'too many questions at once', { headers: { 'retry-after': '2' } });
+  if (wanted.topLogprobs !== null && !(await components.asker.holds(wanted.question.model))) throw unsupported('logprobs', 'of a model that this gateway does not hold');
+  await new Answering(components, { wanted, shape, keepAliveMs: init.keepAliveMs }, outgoing).run();
+  return RESPONSE_ALREADY_SENT;
+}
+
+/** An error in the shape of the API that was asked. */
+function failure(c: Exchange, problem: Problem): Response {
+  const { path } = c.req;
+  const body = path.startsWith('/api/') ? ollamaError(problem) : path.startsWith('/v1/messages') ? anthropicError(problem) : openaiError(problem);
+  // A body that was not read to its end stands in the way of the next request.
+  if (!c.env.incoming.complete) c.env.outgoing.setHeader('connection', 'close');
+  return new Response(JSON.stringify(body), { status: problem.status, headers: { 'content-type': 'application/json', ...problem.headers } });
+}

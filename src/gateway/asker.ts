@@ -1,0 +1,92 @@
+import type { AbortOptions, JobId, ModelId, PeerIdString } from '../lib/types.ts';
+import type { TopLogits } from '../proofs/logits.ts';
+import type { FaultCode, Input, SamplerSettings } from '../protocol/messages.ts';
+
+/** One question, as whichever API's request says. */
+export interface Question {
+  readonly input: Input;
+  /** Hex id, `name` or `name/quant`; null: the best live offer. */
+  readonly model: string | null;
+  /** Peer id or multiaddr of the provider that is to answer; null: the best one. */
+  readonly provider: string | null;
+  readonly sampler: SamplerSettings;
+  /** 0 … 2^64 − 1 for an answer that can be had again; null: random. */
+  readonly seed: bigint | null;
+  /** Null: as far as is possible here. */
+  readonly verify: 'none' | 'sampling' | 'full' | null;
+  /** Most that the answer may cost, lamports. */
+  readonly maxPrice: number;
+  /** From the question to the last token, ms. */
+  readonly timeoutMs: number;
+  /** Whether the logits of every token are wanted, recomputed here. */
+  readonly logits: boolean;
+}
+
+/** Who answers. */
+export interface Picked {
+  readonly provider: PeerIdString;
+  /** The router in between, or null. */
+  readonly router: PeerIdString | null;
+  readonly model: { readonly id: ModelId; readonly name: string; readonly quant: string };
+}
+
+/** What came, once the last token is there. */
+export interface Delivered {
+  readonly finish: 'stop' | 'length' | 'cancel';
+  readonly promptTokens: number;
+  /** The stop token included, and those that came after a cancel. */
+  readonly tokens: number;
+  /** Lamports. */
+  readonly cost: bigint;
+  /** Under which its receipt is kept. */
+  readonly receipt: JobId;
+}
+
+/** How far an answer was checked, in the word of the header `x-qvac-verified`. */
+export type Verified = 'exact' | 'statistical' | 'text' | 'sampling' | 'none' | 'inconclusive' | 'failed';
+
+export interface Checked {
+  readonly verified: Verified;
+  readonly faults: readonly FaultCode[];
+}
+
+/** One answer token and what it was drawn from, recomputed here. */
+export interface RecomputedStep {
+  readonly bytes: Uint8Array;
+  readonly token: number;
+  readonly top: TopLogits;
+  /** Bytes of the tokens in `top`, in its order. */
+  readonly topBytes: readonly Uint8Array[];
+}
+
+export interface Asked extends Checked {
+  /** Null where they were not wanted, or could not be recomputed. */
+  readonly steps: readonly RecomputedStep[] | null;
+}
+
+export interface AskHooks {
+  /** Again where a router turns to another provider before the first token. */
+  picked(picked: Picked): void;
+  /** The provider took the job. */
+  accepted(promptTokens: number): void;
+  /** The next part of the answer comes only once this has resolved. */
+  text(text: string): void | Promise<void>;
+  /** The last token is there; checking begins. */
+  delivered(delivered: Delivered): void;
+}
+
+export interface AskOptions extends AbortOptions {
+  /** Aborts to cancel and settle for what was delivered; `signal` drops everything. */
+  readonly stop: AbortSignal;
+}
+
+/** Asks the network. */
+export interface Asker {
+  /**
+   * Resolves once the answer is checked and its receipt kept.
+   * @throws QvacError where there is no whole answer
+   */
+  ask(question: Question, hooks: AskHooks, options: AskOptions): Promise<Asked>;
+  /** Whether the model's file is here, so that answers can be recomputed. */
+  holds(model: string | null): Promise<boolean>;
+}

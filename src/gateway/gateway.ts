@@ -1,0 +1,147 @@
+import type { AddressInfo } from 'node:net';
+import { createServer, type Server } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
+import { QvacError } from '../errors.ts';
+import { systemCode } from '../lib/files.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import type { LivePeer } from '../node/discovery.ts';
+import type { ReceiptStore } from '../node/receipt-store.ts';
+import type { Defaults } from './api/wanted.ts';
+import { createApp } from './app.ts';
+import type { Asker } from './asker.ts';
+import { limitConnections, serverOptions, type ConnectionLimits } from './guard/connections.ts';
+import type { RateInit } from './guard/rate.ts';
+import { createMetrics } from './metrics.ts';
+
+export interface GatewayComponents {
+  readonly asker: Asker;
+  /** Who is there. */
+  readonly market: { live(): readonly LivePeer[] };
+  readonly receipts: Pick<ReceiptStore, 'list' | 'get'>;
+  /** Files of the page by path, as `/assets/page.js`; null where there is none. */
+  readonly assets: { get(path: string): Asset | null };
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface Asset {
+  readonly body: Uint8Array;
+  readonly type: string;
+}
+
+export interface GatewayInit {
+  /** @default '127.0.0.1' */
+  readonly host?: string | undefined;
+  readonly port: number;
+  /** The secret of this run. */
+  readonly token: string;
+  /** That of the run before, which a page may swap for the new one. @default null */
+  readonly formerToken?: string | null | undefined;
+  /** Further names under which the gateway is asked, without port. @default none */
+  readonly hosts?: readonly string[] | undefined;
+  /** Pages besides its own that may use it, as `https://chat.example`. @default none */
+  readonly origins?: readonly string[] | undefined;
+  /** Whether a secret is one of the operator's keys; where given, programs need one. */
+  readonly isKey?: ((secret: string) => boolean) | undefined;
+  readonly defaults: Defaults;
+  readonly version: string;
+  /** Name of the network, for people. */
+  readonly network: string;
+  readonly limits?: { readonly connections?: Partial<ConnectionLimits> | undefined; readonly rate?: RateInit | undefined; readonly questions?: number | undefined } | undefined;
+  /** Silence on a stream after which a comment goes out, ms. @default 15_000 */
+  readonly keepAliveMs?: number | undefined;
+}
+
+/** The HTTP server for programs and for the page. `start` and `stop` are idempotent. */
+export interface Gateway {
+  /** @throws QvacError E_PORT_IN_USE, E_CONFIG */
+  start(): Promise<void>;
+  /** Ends answers in progress, in bounded time. */
+  stop(): Promise<void>;
+  /** `http://127.0.0.1:3000`. @throws Error before the start */
+  readonly url: string;
+  readonly port: number;
+}
+
+/** How long answers in progress may take to say that they are over, ms. */
+const farewellMs = 2_000;
+
+export function createGateway(components: GatewayComponents, init: GatewayInit): Gateway {
+  return new HttpGateway(components, init);
+}
+
+class HttpGateway implements Gateway {
+  readonly #components: GatewayComponents;
+  readonly #init: GatewayInit;
+  readonly #stopping = new AbortController();
+  #server: Server | null = null;
+
+  constructor(components: GatewayComponents, init: GatewayInit) {
+    this.#components = components;
+    this.#init = init;
+  }
+
+  get port(): number {
+    const address = this.#server?.address() as AddressInfo | null | undefined;
+    if (address === null || address === undefined) throw new Error('the gateway is not started');
+    return address.port;
+  }
+
+  get url(): string {
+    const host = this.#init.host ?? '127.0.0.1';
+    return `http://${host.includes(':') ? `[${host}]` : host}:${this.port}`;
+  }
+
+  async start(): Promise<void> {
+    if (this.#server !== null) return;
+    const { host = '127.0.0.1', port, limits } = this.#init;
+    const { market } = this.#components;
+    const metrics = createMetrics({
+      peers: () => {
+        const live = market.live();
+        const providers = live.filter(({ card }) => card.role === 'provider').length;
+        return { provider: providers, router: live.length - providers };
+      },
+    });
+    const app = createApp({ ...this.#components, metrics, signal: this.#stopping.signal }, this.#init, () => this.port);
+    const server = createServer(serverOptions, getRequestListener(app.fetch, { overrideGlobalObjects: false }));
+    limitConnections(server, limits?.connections);
+    await listening(server, host, port);
+    this.#server = server;
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server;
+    if (server === null || this.#stopping.signal.aborted) return;
+    this.#stopping.abort(new QvacError('E_TERMINATED', 'the gateway is stopping'));
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    const timer = setTimeout(() => server.closeAllConnections(), farewellMs);
+    await closed;
+    clearTimeout(timer);
+  }
+}
+
+async function listening(server: Server, host: string, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(listenError(error, host, port)));
+    server.listen({ host, port }, resolve);
+  });
+  server.removeAllListeners('error');
+  server.on('error', () => undefined);
+}
+
+function listenError(error: Error, host: string, port: number): Error {
+  switch (systemCode(error)) {
+    case 'EADDRINUSE':
+      return new QvacError('E_PORT_IN_USE', `port ${port} of ${host} is taken by another program`, { hint: `choose another: qvac gateway --port ${port === 65_535 ? 3_001 : port + 1}`, cause: error });
+    case 'EACCES':
+      return new QvacError('E_CONFIG', `this user may not use port ${port}`, { hint: 'choose one above 1023: --port 3000', cause: error });
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new QvacError('E_CONFIG', `${host} is not an address of this machine`, { cause: error });
+    default:
+      return error;
+  }
+}

@@ -1,0 +1,90 @@
+import { networkInterfaces } from 'node:os';
+import type { Clock } from '../lib/clock.ts';
+import type { Exchange } from './app.ts';
+import type { GatewayInit } from './gateway.ts';
+import type { Caller, Check } from './guard/check.ts';
+import { hostCheck } from './guard/host.ts';
+import { jsonOnlyCheck } from './guard/json-only.ts';
+import { originCheck } from './guard/origin.ts';
+import { rateCheck } from './guard/rate.ts';
+import { tokenCheck } from './guard/token.ts';
+
+const loopbackHosts = ['127.0.0.1', 'localhost', '[::1]'];
+const exposed = 'x-qvac-provider, x-qvac-model-id, x-qvac-router, x-qvac-verified, x-qvac-cost-lamports, x-qvac-receipt, x-request-id';
+
+/** Whether only this machine reaches an address. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+/**
+ * What stands at the door: every check in turn. The guard throws a Problem for what may not pass, answers a page's
+ * question whether it may ask, and puts the headers on that keep answers from being misread.
+ */
+export function createGuard(clock: Clock, init: GatewayInit, port: () => number): (c: Exchange) => Response | null {
+  const named = new Set<string>(init.origins ?? []);
+  const identity: readonly Check[] = [hostCheck(hostsOf(init)), (caller) => originCheck(new Set([...named, ...ownOrigins(init, port())]))(caller)];
+  const { token, isKey, limits } = init;
+  const conduct: readonly Check[] = [rateCheck(clock, limits?.rate), jsonOnlyCheck, tokenCheck({ token, isKey, programs: isKey !== undefined })];
+  return (c) => {
+    const caller = callerOf(c);
+    protect(c);
+    pass(identity, caller);
+    allow(c, caller, named);
+    if (caller.method === 'OPTIONS') return new Response(null, { status: 204 });
+    pass(conduct, caller);
+    return null;
+  };
+}
+
+function pass(checks: readonly Check[], caller: Caller): void {
+  for (const check of checks) {
+    const problem = check(caller);
+    if (problem !== null) throw problem;
+  }
+}
+
+/** The names under which this gateway is asked rightly. */
+function hostsOf({ host = '127.0.0.1', hosts = [] }: GatewayInit): ReadonlySet<string> {
+  const everywhere = host === '0.0.0.0' || host === '::';
+  const addresses = everywhere ? Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address)) : [host];
+  return new Set([...loopbackHosts, ...addresses.map((address) => (address.includes(':') ? `[${address.toLowerCase()}]` : address.toLowerCase())), ...hosts.map((name) => name.toLowerCase())]);
+}
+
+function ownOrigins(init: GatewayInit, port: number): readonly string[] {
+  return [...hostsOf(init)].flatMap((host) => [`http://${host}:${port}`, ...(port === 80 ? [`http://${host}`] : []), ...(loopbackHosts.includes(host) ? [] : [`https://${host}`])]);
+}
+
+function callerOf(c: Exchange): Caller {
+  const { incoming } = c.env;
+  return {
+    method: c.req.method,
+    path: c.req.path,
+    remoteAddress: incoming.socket.remoteAddress ?? '',
+    header: (name) => {
+      const value = incoming.headers[name];
+      return Array.isArray(value) ? value.join(', ') : value;
+    },
+  };
+}
+
+function protect({ env: { outgoing } }: Exchange): void {
+  outgoing.setHeader('x-content-type-options', 'nosniff');
+  outgoing.setHeader('referrer-policy', 'no-referrer');
+  outgoing.setHeader('cross-origin-resource-policy', 'same-origin');
+}
+
+/** CORS, for pages of origins that the operator named. */
+function allow({ env: { outgoing } }: Exchange, caller: Caller, origins: ReadonlySet<string>): void {
+  const origin = caller.header('origin');
+  outgoing.setHeader('vary', 'Origin');
+  if (origin === undefined || !origins.has(origin)) return;
+  outgoing.setHeader('access-control-allow-origin', origin);
+  outgoing.setHeader('access-control-expose-headers', exposed);
+  outgoing.setHeader('cross-origin-resource-policy', 'cross-origin');
+  if (caller.method !== 'OPTIONS') return;
+  outgoing.setHeader('access-control-allow-methods', 'GET, POST');
+  outgoing.setHeader('access-control-allow-headers', caller.header('access-control-request-headers')?.replaceAll(/[^a-zA-Z0-9,\s_-]/g, '') ?? 'authorization, content-type');
+  outgoing.setHeader('access-control-max-age', '600');
+  if (caller.header('access-control-request-private-network') === 'true') outgoing.setHeader('access-control-allow-private-network', 'true');
+}

@@ -1,0 +1,29 @@
+import type { IncomingMessage } from 'node:http';
+import { Problem } from '../problem.ts';
+
+/** Most bytes of a request's body: as much as an offer may carry. */
+export const maxBodyBytes = 4 * 1024 * 1024;
+
+/**
+ * The text of a request's body. What is too long is not read to its end.
+ * @throws Problem 413, 400 where it is no UTF-8 or breaks off
+ */
+export async function readBody(incoming: IncomingMessage, limit: number = maxBodyBytes): Promise<string> {
+  const tooLarge = new Problem(413, 'E_TOO_LARGE', `the request is longer than ${limit} bytes`, { headers: { connection: 'close' } });
+  if (Number(incoming.headers['content-length'] ?? 0) > limit) throw tooLarge;
+  const parts: Buffer[] = [];
+  let length = 0;
+  try {
+    // Left open, so that the refusal still reaches whoever sent too much.
+    for await (const part of incoming.iterator({ destroyOnReturn: false })) {
+      if (!Buffer.isBuffer(part)) continue;
+      length += part.length;
+      if (length > limit) throw tooLarge;
+      parts.push(part);
+    }
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts));
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw new Problem(400, 'E_USAGE', error instanceof TypeError ? 'the request is not UTF-8' : 'the request broke off', { cause: error });
+  }
+}

@@ -1,0 +1,29 @@
+import type { Clock } from '../../lib/clock.ts';
+import { Problem } from '../problem.ts';
+import type { Check } from './check.ts';
+
+export interface RateInit {
+  /** Requests per second that one address may keep up. @default 50 */
+  readonly perSecond?: number | undefined;
+  /** Requests that it may send at once. @default 200 */
+  readonly burst?: number | undefined;
+}
+
+/** Addresses kept in mind. */
+const mostAddresses = 1_024;
+
+/** A bucket of requests per address, refilled steadily. */
+export function rateCheck(clock: Clock, { perSecond = 50, burst = 200 }: RateInit = {}): Check {
+  const buckets = new Map<string, { left: number; at: number }>();
+  return (caller) => {
+    const now = clock.now();
+    const bucket = buckets.get(caller.remoteAddress) ?? { left: burst, at: now };
+    const left = Math.min(burst, bucket.left + (Math.max(0, now - bucket.at) * perSecond) / 1_000);
+    buckets.delete(caller.remoteAddress);
+    buckets.set(caller.remoteAddress, { left: Math.max(0, left - 1), at: now });
+    const [oldest] = buckets.keys();
+    if (buckets.size > mostAddresses && oldest !== undefined) buckets.delete(oldest);
+    if (left >= 1) return null;
+    return new Problem(429, 'E_RATE', `more than ${perSecond} requests a second`, { headers: { 'retry-after': '1' } });
+  };
+}

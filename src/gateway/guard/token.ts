@@ -1,0 +1,42 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { Problem } from '../problem.ts';
+import { isBrowser, isPublic, type Caller, type Check } from './check.ts';
+
+export interface TokenInit {
+  /** The secret of this run. */
+  readonly token: string;
+  /** Whether programs need it, or a key, as well. Pages always do. */
+  readonly programs: boolean;
+  /** Whether the secret is one of the operator's keys. @default none is */
+  readonly isKey?: ((secret: string) => boolean) | undefined;
+}
+
+/**
+ * Pages need the run's token for whatever asks, spends or reads; programs where keys are in use. It comes as
+ * `authorization: Bearer …` or `x-api-key: …`, never in the address, which ends up in histories.
+ */
+export function tokenCheck({ token, programs, isKey = () => false }: TokenInit): Check {
+  return (caller) => {
+    if (isPublic(caller) || (!isBrowser(caller) && !programs)) return null;
+    const secret = secretOf(caller);
+    if (secret === null) return new Problem(401, 'E_TOKEN', isBrowser(caller) ? 'open the link that qvac gateway printed' : 'an API key is needed', { headers: challenge });
+    return sameText(secret, token) || isKey(secret) ? null : new Problem(401, 'E_TOKEN', 'that is not a key of this gateway', { headers: challenge });
+  };
+}
+
+const challenge = { 'www-authenticate': 'Bearer realm="qvac"' };
+
+/** The secret that a request carries, or null. */
+export function secretOf(caller: Pick<Caller, 'header'>): string | null {
+  const bearer = /^Bearer +(\S+) *$/i.exec(caller.header('authorization') ?? '')?.[1];
+  return bearer ?? caller.header('x-api-key') ?? null;
+}
+
+/** In the same time whatever they are. */
+export function sameText(a: string, b: string): boolean {
+  return timingSafeEqual(digest(a), digest(b));
+}
+
+function digest(text: string): Uint8Array {
+  return createHash('sha256').update(text).digest();
+}

@@ -1,0 +1,85 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Checked, Delivered } from './asker.ts';
+
+export interface GatewayMetrics {
+  /** A question came. @returns to be called when it is done with */
+  begin(): () => void;
+  /** Questions that are being answered or checked now. */
+  active(): number;
+  delivered(delivered: Delivered, firstTokenMs: number | null): void;
+  checked(checked: Checked): void;
+  failed(code: string): void;
+  answered(route: string, status: number): void;
+  /** In the format of Prometheus. */
+  render(): Promise<string>;
+  readonly contentType: string;
+}
+
+/** What is counted elsewhere and looked at when the metrics are read. */
+export interface GatewayGauges {
+  /** Live peers by role. */
+  peers(): { readonly provider: number; readonly router: number };
+}
+
+/** Seconds; from a warm loopback to a prompt that takes minutes. */
+const firstTokenBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+
+export function createMetrics(gauges: GatewayGauges): GatewayMetrics {
+  const registry = new Registry();
+  const registers = [registry];
+  let questions = 0;
+  const jobs = new Counter({ name: 'qvac_jobs_total', help: 'Questions, by how they ended: delivered, or the code of what went wrong', labelNames: ['outcome'], registers });
+  const tokens = new Counter({ name: 'qvac_tokens_total', help: 'Tokens, by kind: prompt or answer', labelNames: ['kind'], registers });
+  const verifications = new Counter({ name: 'qvac_verifications_total', help: 'Answers by how far they were checked', labelNames: ['result'], registers });
+  const faults = new Counter({ name: 'qvac_faults_total', help: 'Failed checks, by fault', labelNames: ['fault'], registers });
+  const firstToken = new Histogram({ name: 'qvac_first_token_seconds', help: 'From the question to the first token', buckets: firstTokenBuckets, registers });
+  const spent = new Counter({ name: 'qvac_cost_lamports_total', help: 'What answers cost, in lamports', registers });
+  const requests = new Counter({ name: 'qvac_http_requests_total', help: 'Requests, by route and status', labelNames: ['route', 'status'], registers });
+  new Gauge({
+    name: 'qvac_questions_active',
+    help: 'Questions that are being answered or checked now',
+    registers,
+    collect() {
+      this.set(questions);
+    },
+  });
+  new Gauge({
+    name: 'qvac_peers',
+    help: 'Live peers, by role',
+    labelNames: ['role'],
+    registers,
+    collect() {
+      const { provider, router } = gauges.peers();
+      this.set({ role: 'provider' }, provider);
+      this.set({ role: 'router' }, router);
+    },
+  });
+  return {
+    begin() {
+      questions += 1;
+      return () => {
+        questions -= 1;
+      };
+    },
+    active: () => questions,
+    delivered({ promptTokens, tokens: answered, cost }, firstTokenMs) {
+      jobs.inc({ outcome: 'delivered' });
+      tokens.inc({ kind: 'prompt' }, promptTokens);
+      tokens.inc({ kind: 'answer' }, answered);
+      spent.inc(Number(cost));
+      if (firstTokenMs !== null) firstToken.observe(firstTokenMs / 1_000);
+    },
+    checked({ verified, faults: found }) {
+      verifications.inc({ result: verified });
+      for (const fault of found) faults.inc({ fault });
+    },
+    failed(code) {
+      jobs.inc({ outcome: code });
+    },
+    answered(route, status) {
+      requests.inc({ route, status: String(status) });
+    },
+    render: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}

@@ -1,0 +1,91 @@
+import { QvacError } from '../errors.ts';
+import type { JobId } from '../lib/types.ts';
+import type { Answer, AskObserver, Delivered as AnswerDelivered } from '../node/client/answer.ts';
+import { ask, type AskComponents, type AskInit } from '../node/client/ask.ts';
+import type { ReceiptStore } from '../node/receipt-store.ts';
+import { seedOfNumber } from '../protocol/digests.ts';
+import type { Asked, Asker, AskHooks, AskOptions, Delivered, Question, RecomputedStep, Verified } from './asker.ts';
+
+export interface NetworkAskerComponents extends AskComponents {
+  readonly receipts: Pick<ReceiptStore, 'save' | 'get'>;
+  /** The router through which questions go now, or null for direct jobs. */
+  router(): NonNullable<AskInit['router']> | null;
+}
+
+/** Candidates of which log-probabilities are made. */
+const recomputedCandidates = 20;
+
+/** Asks over the person's own node: directly, or through their router. */
+export function createNetworkAsker(components: NetworkAskerComponents): Asker {
+  return {
+    holds: async (model) => model !== null && components.verifier.holds(model),
+    async ask(question, hooks, options) {
+      const answer = await ask(components, initOf(question, components), observerOf(hooks), { signal: AbortSignal.any([options.stop, ...(options.signal === undefined ? [] : [options.signal])]) });
+      // A fault in the midst of an answer: there is no head that anyone signed for the whole of it.
+      if (answer.finish === null) throw new QvacError('E_VERIFICATION_FAILED', `the answer of ${answer.provider} broke off: it failed a check (${answer.verification.faults.join(', ')})`, { details: { provider: answer.provider, faults: answer.verification.faults } });
+      return { verified: verifiedOf(answer), faults: answer.verification.faults, steps: question.logits ? await stepsOf(components, answer.receipt, options) : null };
+    },
+  };
+}
+
+function initOf({ input, model, provider, sampler, seed, verify, maxPrice, timeoutMs }: Question, components: NetworkAskerComponents): AskInit {
+  return {
+    input,
+    model,
+    sampler,
+    seed: seed === null ? null : seedOfNumber(seed),
+    verify,
+    provider,
+    router: provider === null ? components.router() : null,
+    maxPrice,
+    timeoutMs,
+    thorough: true,
+  };
+}
+
+function observerOf(hooks: AskHooks): AskObserver {
+  let router: AnswerRouter = null;
+  return {
+    sending({ kind, peer, model }) {
+      if (kind === 'router') router = peer;
+      else if (model !== null) hooks.picked({ provider: peer, router: null, model });
+    },
+    picked: (provider, model) => hooks.picked({ provider, router, model }),
+    accepted: (promptTokens) => hooks.accepted(promptTokens),
+    text: (piece) => hooks.text(piece),
+    turned: () => undefined,
+    note: () => undefined,
+    delivered: (delivered) => hooks.delivered(deliveredOf(delivered)),
+    checking: () => undefined,
+  };
+}
+
+type AnswerRouter = Answer['router'];
+
+const finishes = { 0: 'stop', 1: 'length', 2: 'cancel', 255: 'cancel' } as const satisfies Record<AnswerDelivered['finish'], Delivered['finish']>;
+
+function deliveredOf({ finish, promptTokens, tokens, costLamports, receipt }: AnswerDelivered): Delivered {
+  return { finish: finishes[finish], promptTokens, tokens, cost: costLamports, receipt };
+}
+
+function verifiedOf({ verification: { result, tier }, level }: Answer): Verified {
+  if (result === 'fail') return 'failed';
+  if (level === 'none') return 'none';
+  return result === 'inconclusive' ? 'inconclusive' : tier;
+}
+
+/** The answer's tokens with what they were drawn from; null where they could not be computed anew. */
+async function stepsOf({ receipts, verifier, logger }: NetworkAskerComponents, id: JobId | null, { signal }: AskOptions): Promise<Asked['steps']> {
+  if (id === null) return null;
+  try {
+    const { receipt } = await receipts.get(id);
+    const { steps, tokenizer } = await verifier.replay(receipt, recomputedCandidates, { signal });
+    return steps.map((top, at): RecomputedStep => {
+      const token = receipt.tokens[at] ?? 0;
+      return { token, bytes: tokenizer.bytesOf(token), top, topBytes: Array.from(top.ids, (candidate) => tokenizer.bytesOf(candidate)) };
+    });
+  } catch (error) {
+    logger.warn('log-probabilities were not computed', { reason: error instanceof Error ? error.message : String(error) });
+    return null;
+  }
+}

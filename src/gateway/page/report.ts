@@ -1,0 +1,71 @@
+import { toHex } from '../../lib/bytes.ts';
+import { assess } from '../../proofs/checks.ts';
+import { decodeReceipt, type Receipt, type ReceiptContents } from '../../proofs/receipt.ts';
+import { drawAt, weightsOf } from '../../proofs/sampler.ts';
+import { peerIdOf } from '../../proofs/signing.ts';
+import { candDigest, leafOf } from '../../proofs/step.ts';
+import { modelIdHex } from '../../protocol/digests.ts';
+import type { OpenedStep, Verdict } from '../../protocol/messages.ts';
+import type { Verified } from '../asker.ts';
+
+/** How far the last verdict in a receipt says that the answer was checked. */
+export function verifiedOf(verdicts: readonly Pick<Verdict, 'result' | 'tier'>[], mode: string): Verified {
+  const last = verdicts.at(-1);
+  if (last?.result === 'fail') return 'failed';
+  if (mode === 'none') return 'none';
+  return last === undefined || last.result === 'inconclusive' ? 'inconclusive' : last.tier;
+}
+
+/** A receipt in a row of a list. */
+export function summaryOf(receipt: Receipt) {
+  const { jobId, offer, verdicts } = decodeReceipt(receipt);
+  return {
+    id: jobId,
+    askedAt: offer.issuedAt,
+    provider: peerIdOf(offer.provider),
+    model: modelIdHex(offer.modelId),
+    tokens: receipt.tokens.length,
+    paid: offer.payment?.amount ?? 0,
+    verified: verifiedOf(verdicts, offer.mode),
+  };
+}
+
+/**
+ * What the page shows of a receipt: its parts decoded, the checks that need no model made again now, what the verdicts say
+ * of the others, and each opened step with its path to the signed root, for the page to hash again by itself.
+ */
+export function reportOf(receipt: Receipt) {
+  const contents = decodeReceipt(receipt);
+  const { offer, final, opening, verdicts } = contents;
+  const { mode, sampler } = offer;
+  return {
+    ...summaryOf(receipt),
+    client: peerIdOf(offer.client),
+    mode,
+    sampler: { temperature: sampler.temperature, minP: sampler.minP, topK: sampler.topK, maxTokens: sampler.maxTokens },
+    promptTokens: final.promptCount,
+    finish: final.finish,
+    root: toHex(final.root),
+    exec: receipt.exec,
+    messages: receipt.input?.messages ?? null,
+    text: receipt.text,
+    checks: assess(receipt, {}).checks,
+    verdicts: verdicts.map((verdict) => ({ verifier: peerIdOf(verdict.verifier), result: verdict.result, tier: verdict.tier, count: verdict.count, faults: verdict.faults, at: verdict.at })),
+    steps: (opening?.steps ?? []).map((step) => stepOf(step, contents)),
+  };
+}
+
+function stepOf({ i, token, prefix, salt, candidates, exact, zk, path }: OpenedStep, { offer, final }: ReceiptContents) {
+  const leaf = leafOf({ jobId: final.jobId, i, token, prefix, cand: candDigest(final.jobId, i, salt, candidates), exact, zk });
+  const weights = weightsOf(candidates, offer.sampler.temperature, offer.sampler.minP);
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return {
+    i,
+    token,
+    leaf: toHex(leaf),
+    path: path.map(toHex),
+    /** Where in 0 … 1 the seed's draw falls. */
+    draw: Number(drawAt(offer.seed, i)) / 2 ** 64,
+    candidates: candidates.map(([id], at) => ({ id, share: sum === 0 ? 0 : (weights[at] ?? 0) / sum })),
+  };
+}

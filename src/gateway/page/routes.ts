@@ -1,0 +1,103 @@
+import type { Hono } from 'hono';
+import { QvacError } from '../../errors.ts';
+import { toHex } from '../../lib/bytes.ts';
+import type { JobId } from '../../lib/types.ts';
+import type { LivePeer } from '../../node/discovery.ts';
+import { serialiseReceipt, type Receipt } from '../../proofs/receipt.ts';
+import { MalformedError } from '../../protocol/codec.ts';
+import { Fields } from '../api/fields.ts';
+import { parseJson } from '../api/json.ts';
+import { unreadiness, type AppComponents, type Bindings } from '../app.ts';
+import type { GatewayInit } from '../gateway.ts';
+import { readBody } from '../guard/body.ts';
+import { sessionPath } from '../guard/check.ts';
+import { sameText } from '../guard/token.ts';
+import { Problem } from '../problem.ts';
+import { reportOf, summaryOf } from './report.ts';
+
+/** Nothing but what this gateway itself serves, no code in the page, no frame around it, no HTML that was not cleaned. */
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  'trusted-types dompurify',
+].join('; ');
+
+const receiptType = 'application/vnd.qvac.receipt+json';
+/** Receipts that the page lists. */
+const mostListed = 200;
+
+/** The page, its files, and what only it asks. */
+export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, init: GatewayInit): void {
+  const { assets, market, receipts } = components;
+  app.get('/', () => asset(components, '/'));
+  app.get('/assets/:name', (c) => asset(components, c.req.path));
+  app.get('/favicon.ico', (c) => (assets.get('/assets/icon.svg') === null ? c.body(null, 204) : asset(components, '/assets/icon.svg')));
+  app.post(sessionPath, async (c) => {
+    const fields = new Fields(parseJson(await readBody(c.env.incoming, 4_096)));
+    const token = fields.text('token') ?? '';
+    const { formerToken = null } = init;
+    // A page that was open before the restart shows that it was let in then.
+    const known = sameText(token, init.token) || (formerToken !== null && sameText(token, formerToken));
+    if (!known) throw new Problem(401, 'E_TOKEN', 'that is not a token of this gateway');
+    return c.json({ token: init.token });
+  });
+  app.get('/qvac/state', (c) => {
+    const { defaults, version, network } = init;
+    const { temperature, maxTokens, verify, maxPrice } = defaults;
+    return c.json({ version, network, notReady: unreadiness(components), defaults: { model: defaults.model, temperature, maxTokens, verify, maxPrice } });
+  });
+  app.get('/qvac/peers', (c) => c.json({ peers: market.live().map(peerOf) }));
+  app.get('/qvac/receipts', async (c) => {
+    const entries = (await receipts.list()).slice(0, mostListed);
+    const found = await Promise.all(entries.map(({ id }) => summaryIfAny(components, id)));
+    return c.json({ receipts: found.filter((each) => each !== null) });
+  });
+  app.get('/qvac/receipts/:id', async (c) => c.json(reportOf(await receiptOf(components, c.req.param('id')))));
+  app.get('/receipts/:id', async (c) => {
+    const receipt = await receiptOf(components, c.req.param('id'));
+    return c.body(serialiseReceipt(receipt), 200, { 'content-type': receiptType, 'x-qvac-verified': summaryOf(receipt).verified });
+  });
+}
+
+function asset({ assets }: AppComponents, path: string): Response {
+  const found = assets.get(path);
+  if (found === null) throw new Problem(404, 'E_NOT_FOUND', path === '/' ? 'the page was not built' : 'there is no such file');
+  return new Response(Uint8Array.from(found.body), { headers: { 'content-type': found.type, 'cache-control': 'no-cache', 'content-security-policy': policy, 'permissions-policy': 'camera=(), microphone=(), geolocation=()' } });
+}
+
+/** The receipt of exactly that id: what is asked for is never made into a path. */
+async function receiptOf({ receipts }: AppComponents, id: string): Promise<Receipt> {
+  if (!/^[0-9a-f]{64}$/.test(id)) throw new Problem(404, 'E_NOT_FOUND', 'a receipt is named by 64 hex digits');
+  return (await receipts.get(id)).receipt;
+}
+
+/** Null for a file that is damaged, or gone since it was listed. */
+async function summaryIfAny({ receipts }: AppComponents, id: JobId) {
+  try {
+    return summaryOf((await receipts.get(id)).receipt);
+  } catch (error) {
+    if (error instanceof QvacError || error instanceof MalformedError) return null;
+    throw error;
+  }
+}
+
+function peerOf({ peer, card, health }: LivePeer) {
+  const { role, models, compute } = card;
+  return {
+    peer,
+    role,
+    device: compute.device,
+    tokensPerSecond: compute.tokensPerSecond,
+    rttMs: health.rttMs,
+    since: health.since,
+    sources: health.sources,
+    models: models.map(({ id, name, quant, context, priceIn, priceOut, slots }) => ({ id: toHex(id), name, quant, context, priceIn, priceOut, slots })),
+  };
+}

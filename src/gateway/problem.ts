@@ -1,0 +1,79 @@
+import { asQvacError, type ErrorCode } from '../errors.ts';
+
+export interface ProblemInit {
+  /** The field of the request that is meant. */
+  readonly param?: string | null | undefined;
+  readonly hint?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly cause?: unknown;
+}
+
+/** Why a request gets no answer: an HTTP status, a stable code, one line for people. */
+export class Problem extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly param: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, code: string, message: string, init: ProblemInit = {}) {
+    super(init.hint === undefined ? message : `${message} (${init.hint})`, { cause: init.cause });
+    this.name = 'Problem';
+    this.status = status;
+    this.code = code;
+    this.param = init.param ?? null;
+    this.headers = init.headers ?? {};
+  }
+}
+
+/** A field of the request that is wrong. */
+export function badField(param: string, message: string): Problem {
+  return new Problem(400, 'E_USAGE', message, { param });
+}
+
+/** A field, or a value of it, that this gateway cannot honour. */
+export function unsupported(param: string, detail?: string): Problem {
+  return new Problem(400, 'E_UNSUPPORTED', `${param}${detail === undefined ? '' : ` ${detail}`} is not supported`, { param });
+}
+
+const statusOf: Readonly<Record<ErrorCode, number>> = {
+  E_BUG: 500,
+  E_USAGE: 400,
+  E_BAD_INPUT: 400,
+  E_MALFORMED_RECEIPT: 500,
+  E_NOT_FOUND: 404,
+  E_CONFIG: 500,
+  E_KEY: 500,
+  E_LOCKED: 500,
+  E_PORT_IN_USE: 500,
+  E_HOME: 500,
+  E_NO_PROVIDER: 404,
+  E_NETWORK: 503,
+  E_BAD_PEER: 502,
+  E_NOT_SERVED: 403,
+  E_BUSY: 503,
+  E_FAILED: 502,
+  E_TRUNCATED: 502,
+  E_TIMEOUT: 504,
+  E_TOO_DEAR: 402,
+  E_LIMIT: 402,
+  E_CHAIN: 503,
+  E_FUNDS: 402,
+  E_ESCROW: 402,
+  E_VERIFICATION_FAILED: 502,
+  E_INCONCLUSIVE: 502,
+  E_MODEL: 500,
+  E_NO_MODEL: 404,
+  E_ENGINE: 500,
+  E_CONTEXT: 400,
+  E_INTERRUPTED: 503,
+  E_TERMINATED: 503,
+};
+
+/** What the client of the gateway is told about `error`. A bug says nothing of itself. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  const { code, message, hint } = asQvacError(error);
+  const status = statusOf[code];
+  if (code === 'E_BUG') return new Problem(500, code, 'the gateway failed', { cause: error });
+  return new Problem(status, code, message, { hint, cause: error, headers: status === 503 ? { 'retry-after': '2' } : {} });
+}

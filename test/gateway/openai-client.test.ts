@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import OpenAI from 'openai';
+import { createDictatedEngine } from '../support/dictated-engine.ts';
+import { startGateway } from '../support/gateway.ts';
+import { createScriptedEngine } from '../support/scripted-engine.ts';
+
+const model = 'scripted/q8_0';
+const question = { model, messages: [{ role: 'user' as const, content: 'why is the sky blue?' }] };
+const clientOf = (url: string): OpenAI => new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
+
+test('a chat completion in one piece', async (context) => {
+  const { url, providers } = await startGateway(context, { here: [createScriptedEngine()] });
+  const { data, response } = await clientOf(url).chat.completions.create({ ...question, max_tokens: 12, seed: 7 }).withResponse();
+  assert.equal(data.object, 'chat.completion');
+  assert.equal(data.model, model);
+  assert.equal(data.choices[0]?.finish_reason, 'length');
+  assert.ok((data.choices[0]?.message.content ?? '').length > 0);
+  assert.equal(data.usage?.completion_tokens, 12);
+  assert.equal(data.usage?.total_tokens, data.usage.prompt_tokens + 12);
+  assert.equal(response.headers.get('x-qvac-provider'), providers[0]?.peer.id);
+  assert.equal(response.headers.get('x-qvac-model-id'), providers[0]?.engine.facts.id);
+  assert.equal(response.headers.get('x-qvac-verified'), 'exact');
+  assert.equal(response.headers.get('x-qvac-cost-lamports'), '0');
+  const receipt = response.headers.get('x-qvac-receipt');
+  assert.match(receipt ?? '', /^[0-9a-f]{64}$/);
+  const kept = await fetch(`${url}/receipts/${receipt}`);
+  assert.equal(kept.headers.get('content-type'), 'application/vnd.qvac.receipt+json');
+  assert.equal(kept.headers.get('x-qvac-verified'), 'exact');
+  assert.equal(((await kept.json()) as { text: string }).text, data.choices[0]?.message.content);
+});
+
+test('a streamed chat completion, with usage', async (context) => {
+  const { url, providers } = await startGateway(context, { providers: [{ engine: createDictatedEngine('a line\r\n\ndata: [DONE]\n\nand “more”') }] });
+  const stream = await clientOf(url).chat.completions.create({ ...question, stream: true, stream_options: { include_usage: true } });
+  let text = '';
+  let finish: string | null = null;
+  let last: OpenAI.ChatCompletionChunk | null = null;
+  for await (const chunk of stream) {
+    text += chunk.choices[0]?.delta.content ?? '';
+    finish = chunk.choices[0]?.finish_reason ?? finish;
+    last = chunk;
+  }
+  assert.equal(text, 'a line\r\n\ndata: [DONE]\n\nand “more”');
+  assert.equal(finish, 'stop');
+  assert.deepEqual(last?.choices, []);
+  assert.equal(last?.usage?.completion_tokens, Buffer.byteLength(text) + 1);
+  const fields = last as unknown as Record<string, string>;
+  assert.equal(fields['x-qvac-provider'], providers[0]?.peer.id);
+  assert.equal(fields['x-qvac-verified'], 'sampling');
+  assert.match(fields['x-qvac-receipt'] ?? '', /^[0-9a-f]{64}$/);
+});
+
+test('the same seed, with all its 20 digits, gives the same answer; its neighbour does not', async (context) => {
+  const { url } = await startGateway(context);
+  const ask = async (seed: string): Promise<string> => {
+    // The client's numbers are doubles; the digits are to arrive as they were typed.
+    const body = JSON.stringify({ ...question, temperature: 2, max_tokens: 30 }).replace(/\}$/, `,"seed":${seed}}`);
+    const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body });
+    return ((await response.json()) as OpenAI.ChatCompletion).choices[0]?.message.content ?? '';
+  };
+  const [first, again, other] = [await ask('18446744073709551615'), await ask('18446744073709551615'), await ask('18446744073709551614')];
+  assert.equal(first, again);
+  assert.notEqual(first, other);
+});
+
+test('stop texts end the answer before them, and the job is cancelled', async (context) => {
+  const { url, providers } = await startGateway(context, { providers: [{ engine: createDictatedEngine(`one two three ${'x'.repeat(500)}`) }] });
+  const answer = await clientOf(url).chat.completions.create({ ...question, max_tokens: 600, stop: ['never', 'three'] });
+  assert.equal(answer.choices[0]?.message.content, 'one two ');
+  assert.equal(answer.choices[0]?.finish_reason, 'stop');
+  const paid = answer.usage?.completion_tokens ?? 0;
+  assert.ok(paid >= 13 && paid < 500, `${paid} tokens`);
+  const [receipt] = providers[0]?.receipts.values() ?? [];
+  assert.equal(receipt?.tokens.length, paid);
+  assert.notEqual(receipt?.cancel ?? null, null);
+});
+
+test('a completion goes on with a text, streamed or not', async (context) => {
+  const { url } = await startGateway(context);
+  const client = clientOf(url);
+  const whole = await client.completions.create({ model, prompt: 'once upon', max_tokens: 9, seed: 1, temperature: 0 });
+  assert.equal(whole.object, 'text_completion');
+  assert.equal(whole.usage?.prompt_tokens, 'once upon'.length);
+  let text = '';
+  for await (const chunk of await client.completions.create({ model, prompt: 'once upon', max_tokens: 9, seed: 1, temperature: 0, stream: true })) text += chunk.choices[0]?.text ?? '';
+  assert.equal(text, whole.choices[0]?.text);
+});
+
+test('log-probabilities are recomputed where the model is here, else refused', async (context) => {
+  const held = await startGateway(context, { here: [createScriptedEngine()] });
+  const answer = await clientOf(held.url).chat.completions.create({ ...question, max_tokens: 5, logprobs: true, top_logprobs: 3 });
+  const content = answer.choices[0]?.logprobs?.content ?? [];
+  assert.equal(content.length, 5);
+  for (const { bytes, logprob, top_logprobs: top } of content) {
+    assert.ok(logprob <= 0);
+    assert.equal(top.length, 3);
+    assert.ok((top[0]?.logprob ?? -1) >= (top[1]?.logprob ?? 0));
+    assert.equal(bytes?.length, 1);
+  }
+  assert.match((answer.choices[0]?.logprobs as unknown as { note: string }).note, /recomputed/);
+  const elsewhere = await startGateway(context);
+  await assert.rejects(clientOf(elsewhere.url).chat.completions.create({ ...question, logprobs: true }), (error: InstanceType<typeof OpenAI.APIError>) => error.status === 400 && error.param === 'logprobs');
+});
+
+test('a response, streamed or not', async (context) => {
+  const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine('blue, mostly') }] });
+  const client = clientOf(url);
+  const whole = await client.responses.create({ model, instructions: 'be brief', input: 'why?' });
+  assert.equal(whole.output_text, 'blue, mostly');
+  assert.equal(whole.status, 'completed');
+  assert.equal(whole.usage?.output_tokens, 'blue, mostly'.length + 1);
+  const types: string[] = [];
+  let text = '';
+  let final: OpenAI.Responses.Response | null = null;
+  for await (const event of await client.responses.create({ model, input: [{ role: 'user', content: [{ type: 'input_text', text: 'why?' }] }], stream: true })) {
+    types.push(event.type);
+    if (event.type === 'response.output_text.delta') text += event.delta;
+    if (event.type === 'response.completed') final = event.response;
+  }
+  assert.equal(text, 'blue, mostly');
+  assert.equal(types[0], 'response.created');
+  assert.equal(types.at(-1), 'response.completed');
+  assert.deepEqual(final?.output[0]?.type === 'message' && final.output[0].content[0]?.type === 'output_text' && final.output[0].content[0].text, 'blue, mostly');
+  const short = await client.responses.create({ model, input: 'why?', max_output_tokens: 3 });
+  assert.equal(short.status, 'incomplete');
+  assert.equal(short.incomplete_details?.reason, 'max_output_tokens');
+});
+
+test('models are listed and looked up', async (context) => {
+  const { url } = await startGateway(context);
+  const client = clientOf(url);
+  const names: string[] = [];
+  for await (const { id } of client.models.list()) names.push(id);
+  assert.deepEqual(names, [model]);
+  assert.equal((await client.models.retrieve(model)).id, model);
+  assert.equal((await client.models.retrieve('scripted')).id, model);
+  await assert.rejects(client.models.retrieve('absent'), OpenAI.NotFoundError);
+});
+
+test('an error says what is wrong in the API’s own shape', async (context) => {
+  const { url } = await startGateway(context);
+  const client = clientOf(url);
+  const errorOf = async (change: object): Promise<InstanceType<typeof OpenAI.APIError>> => {
+    try {
+      await client.chat.completions.create({ ...question, ...change } as OpenAI.ChatCompletionCreateParamsNonStreaming);
+    } catch (error) {
+      assert.ok(error instanceof OpenAI.APIError);
+      return error;
+    }
+    throw new Error('no error');
+  };
+  for (const [change, param] of [
+    [{ n: 2 }, 'n'],
+    [{ top_p: 0.5 }, 'top_p'],
+    [{ tools: [{ type: 'function', function: { name: 'f' } }] }, 'tools'],
+    [{ response_format: { type: 'json_object' } }, 'response_format'],
+    [{ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }] }, 'messages[0].content[0].type'],
+    [{ a_new_field: 1 }, 'a_new_field'],
+    [{ seed: -1 }, 'seed'],
+    [{ seed: 1.5 }, 'seed'],
+    [{ temperature: 3 }, 'temperature'],
+    [{ messages: [] }, 'messages'],
+    [{ top_k: 40 }, 'top_k'],
+  ] as const) {
+    const error = await errorOf(change);
+    assert.equal(error.status, 400, param);
+    assert.equal(error.param, param);
+    assert.match(error.message, new RegExp(param.replaceAll(/[.[\]]/g, '\\$&')));
+  }
+  const nobody = await errorOf({ model: 'no-such-model' });
+  assert.equal(nobody.status, 404);
+  assert.equal(nobody.code, 'E_NO_PROVIDER');
+  const neutral = await client.chat.completions.create({ ...question, n: 1, top_p: 1, frequency_penalty: 0, presence_penalty: 0, tools: [], user: 'someone', max_tokens: 2, stop: null, logit_bias: null });
+  assert.equal(neutral.usage?.completion_tokens, 2);
+});

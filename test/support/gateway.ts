@@ -1,0 +1,94 @@
+import type { TestContext } from 'node:test';
+import type { Asker } from '../../src/gateway/asker.ts';
+import type { Defaults } from '../../src/gateway/api/wanted.ts';
+import { createGateway, type Gateway, type GatewayInit } from '../../src/gateway/gateway.ts';
+import { createNetworkAsker } from '../../src/gateway/network-asker.ts';
+import { loadAssets } from '../../src/gateway/page/assets.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import { createLocalVerifier } from '../../src/node/client/local-verifier.ts';
+import { createReputation } from '../../src/node/client/reputation.ts';
+import type { Discovery } from '../../src/node/discovery.ts';
+import { createReceiptStore, type ReceiptStore } from '../../src/node/receipt-store.ts';
+import type { Engine } from '../../src/model/engine.ts';
+import { temporaryHome } from './home.ts';
+import { startProvider, type TestProvider, type TestProviderInit } from './market.ts';
+import { startDiscovery } from './offers.ts';
+import { startPeer } from './peers.ts';
+
+export const testToken = 'token-of-this-run-0123456789abcdef';
+
+export const testDefaults: Defaults = { model: null, provider: null, system: null, temperature: 0.7, topK: 20, minP: 0.05, maxTokens: 40, verify: null, maxPrice: 0, timeoutMs: 60_000 };
+
+export interface TestGatewayInit {
+  /** Who answers. @default one honest provider with a scripted engine */
+  readonly providers?: readonly TestProviderInit[] | undefined;
+  /** The models whose files are on the gateway's own machine. @default none */
+  readonly here?: readonly Engine[] | undefined;
+  /** Instead of the network: for faults that no honest network has. */
+  readonly asker?: Asker | undefined;
+  /** Address of the person's own router. @default none */
+  readonly router?: string | undefined;
+  readonly gateway?: Partial<GatewayInit> | undefined;
+}
+
+export interface TestGateway {
+  readonly gateway: Gateway;
+  readonly url: string;
+  readonly providers: readonly TestProvider[];
+  readonly discovery: Discovery;
+  readonly receipts: ReceiptStore;
+  /** A page's request: from the gateway's own origin, with its token. */
+  fetchAsPage(path: string, init?: RequestInit): Promise<Response>;
+}
+
+/** A real gateway on loopback over a real client's node; all of it stops with the test. */
+export async function startGateway(context: TestContext, init: TestGatewayInit = {}): Promise<TestGateway> {
+  const providers = await Promise.all((init.providers ?? [{}]).map((each) => startProvider(context, each)));
+  const peer = await startPeer(context, { role: 'client' });
+  const discovery = await startDiscovery(context, peer);
+  for (const { address } of providers) await discovery.get(address);
+  const receipts = createReceiptStore(await temporaryHome(context));
+  const asker = init.asker ?? networkAsker(context, { peer, discovery, receipts }, init);
+  const gateway = createGateway(
+    { asker, market: discovery, receipts, assets: await loadAssets(), clock: systemClock, logger: silentLogger },
+    { port: 0, token: testToken, defaults: testDefaults, version: '0.0.0', network: 'test', ...init.gateway },
+  );
+  await gateway.start();
+  context.after(() => gateway.stop());
+  const { url } = gateway;
+  return {
+    gateway,
+    url,
+    providers,
+    discovery,
+    receipts,
+    fetchAsPage: (path, request = {}) => fetch(`${url}${path}`, { ...request, headers: { origin: url, authorization: `Bearer ${testToken}`, 'content-type': 'application/json', ...request.headers } }),
+  };
+}
+
+function networkAsker(context: TestContext, parts: Pick<Parameters<typeof createNetworkAsker>[0], 'peer' | 'discovery' | 'receipts'>, { here = [], router }: TestGatewayInit): Asker {
+  const engineOf = async (id: string): Promise<Engine> => {
+    const engine = here.find(({ facts }) => facts.id === id);
+    if (engine === undefined) throw new Error('not here');
+    return engine;
+  };
+  const verifier = createLocalVerifier({
+    find: async (model) => here.find(({ facts: { id, name, quant } }) => model === id || model === name || model === `${name}/${quant}`)?.facts.id ?? null,
+    openEngine: engineOf,
+    openTokenizer: async (id) => (await engineOf(id)).tokenizer,
+    calibration: async () => null,
+    logger: silentLogger,
+  });
+  context.after(() => verifier.dispose());
+  const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
+  return createNetworkAsker({
+    ...parts,
+    reputation,
+    verifier,
+    key: parts.peer.key,
+    clock: systemClock,
+    logger: silentLogger,
+    router: () => (router === undefined ? null : { target: router, optional: false }),
+  });
+}
