@@ -97,7 +97,6 @@ async function loadLibrary(gpu: 'auto' | 'off' | 'any'): Promise<Library> {
 }
 
 async function importLibrary(gpu: 'auto' | 'off'): Promise<Library> {
-  const variants: string[] = [];
   try {
     const { getLlama, LlamaLogLevel } = await import('node-llama-cpp');
     const llama = await getLlama({
@@ -109,8 +108,6 @@ async function importLibrary(gpu: 'auto' | 'off'): Promise<Library> {
       maxThreads: 0,
       logLevel: LlamaLogLevel.log,
       logger(level, message) {
-        const variant = /libggml-(cpu-\w+)\./.exec(message)?.[1];
-        if (variant !== undefined && !variants.includes(variant)) variants.push(variant);
         if (level === 'error' || level === 'fatal') lastErrors.push(message.trim());
         lastErrors.splice(0, lastErrors.length - 8);
         logger.debug(message.trim(), { from: 'llama.cpp', level });
@@ -122,12 +119,20 @@ async function importLibrary(gpu: 'auto' | 'off'): Promise<Library> {
       llama,
       backend: llama.gpu === false ? 'cpu' : llama.gpu,
       // Which of the CPU builds runs changes the bits, and the flags alone do not always tell them apart.
-      kernels: [...devices, ...variants.sort(), llama.systemInfo.trim()].join(' | '),
+      kernels: [...devices, ...loadedBuilds(), llama.systemInfo.trim()].join(' | '),
       device: devices.length > 0 ? devices.join(', ') : processor,
     };
   } catch (error) {
     throw new QvacError('E_ENGINE', `the inference engine cannot be loaded (${lineOf(error)})`, { hint: 'qvac doctor', cause: error });
   }
+}
+
+/** The CPU builds of the library that this process has loaded, `cpu-zen4`. Its log tells them, too, but too late at times. */
+function loadedBuilds(): readonly string[] {
+  // Else it would ask name servers about every open connection.
+  process.report.excludeNetwork = true;
+  const { sharedObjects = [] } = process.report.getReport() as { readonly sharedObjects?: readonly string[] };
+  return sharedObjects.flatMap((path) => /ggml-(cpu-\w+)\./.exec(basename(path))?.[1] ?? []).sort();
 }
 
 async function loadModel(llama: Llama, header: GgufHeader, options: Omit<LlamaModelOptions, 'modelPath'>): Promise<LlamaModel> {
