@@ -108,22 +108,32 @@ async function modelsHere(config: Config, logger: Logger): Promise<LocalVerifier
 /** Tells on stderr how a question goes, and prints the answer as it comes. */
 export function observe(output: Output): AskObserver & { end(): void } {
   const progress = startProgress(output);
+  let slow: NodeJS.Timeout | undefined;
+  /** Says what is going on where it takes longer than a moment. */
+  const working = (what: string): void => {
+    clearTimeout(slow);
+    slow = setTimeout(() => progress.step(what), 1_000);
+  };
+  const end = (): void => {
+    clearTimeout(slow);
+    progress.end();
+  };
   return {
     sending({ kind, peer, model, priceLamports }) {
       const what = model === null ? '' : ` · ${model.name} ${model.quant}`;
       const price = priceLamports === null ? '' : priceLamports === 0n ? ' · free' : ` · at most ${sol(priceLamports)}`;
       output.say(printable(`→ ${kind} ${peer}${what}${price} · sees your prompt`));
-      progress.step('waiting for the first token');
+      working('waiting for the first token');
     },
     picked: (provider, model) => output.say(printable(`· the router turned to ${shortPeer(provider)} · ${model.name} ${model.quant}`)),
     async text(piece) {
-      if (piece !== '') progress.end();
+      if (piece !== '') end();
       if (!output.json) await output.answer(piece);
     },
     turned: (from, reason) => output.say(printable(`· ${shortPeer(from)} did not answer (${reason}); asking another`)),
     note: (line) => output.say(printable(`· ${line}`)),
-    checking: (level) => progress.step(level === 'full' ? 'checking: running the model again' : 'checking'),
-    end: () => progress.end(),
+    checking: (level) => working(level === 'full' ? 'checking: running the model again' : 'checking'),
+    end,
   };
 }
 
