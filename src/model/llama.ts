@@ -130,7 +130,7 @@ async function importLibrary(gpu: 'auto' | 'off'): Promise<Library> {
 /** The CPU builds of the library that this process has loaded, `cpu-zen4`. Its log tells them, too, but too late at times. */
 function loadedBuilds(): readonly string[] {
   // Else it would ask name servers about every open connection.
-  process.report.excludeNetwork = true;
+  Object.assign(process.report, { excludeNetwork: true });
   const { sharedObjects = [] } = process.report.getReport() as { readonly sharedObjects?: readonly string[] };
   return sharedObjects.flatMap((path) => /ggml-(cpu-\w+)\./.exec(basename(path))?.[1] ?? []).sort();
 }
