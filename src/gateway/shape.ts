@@ -40,13 +40,18 @@ export interface Shape {
 export const sse = 'text/event-stream; charset=utf-8';
 export const ndjson = 'application/x-ndjson; charset=utf-8';
 
-/** A server-sent event. JSON has no line breaks of its own, so no text of an answer can end the event. */
+/** A server-sent event. JSON on one line has no line break of its own, so no text of an answer can end the event. */
 export function event(data: unknown, name?: string): string {
-  return `${name === undefined ? '' : `event: ${name}\n`}data: ${JSON.stringify(data)}\n\n`;
+  return `${name === undefined ? '' : `event: ${name}\n`}data: ${oneLine(data)}\n\n`;
 }
 
 export function line(data: unknown): string {
-  return `${JSON.stringify(data)}\n`;
+  return `${oneLine(data)}\n`;
+}
+
+/** JSON without what some readers of lines take for the end of one, besides those that JSON escapes anyway. */
+function oneLine(data: unknown): string {
+  return JSON.stringify(data).replaceAll(/[\u0085\u2028\u2029]/g, (end) => `\\u${end.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** The headers of an answer, as far as they are known; the same names in the last event of a stream. */

@@ -21,13 +21,6 @@ export function limitConnections(server: Server, limits: Partial<ConnectionLimit
   server.requestTimeout = requestMs;
   server.keepAliveTimeout = idleMs;
   server.maxHeadersCount = 100;
-  // A connection that never says anything is no request yet: the timeouts above do not see it.
-  server.on('connection', (socket) => {
-    const timer = setTimeout(() => socket.destroy(), headersMs);
-    timer.unref();
-    socket.once('data', () => clearTimeout(timer));
-    socket.once('close', () => clearTimeout(timer));
-  });
 }
 
 /** For `createServer`: how often the timeouts above are looked at, and how long headers may be. */

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import Anthropic from '@anthropic-ai/sdk';
+import { createDictatedEngine } from '../support/dictated-engine.ts';
+import { startGateway } from '../support/gateway.ts';
+
+const model = 'scripted/q8_0';
+const question = { model, max_tokens: 100, messages: [{ role: 'user' as const, content: 'why is the sky blue?' }] };
+const clientOf = (baseURL: string): Anthropic => new Anthropic({ baseURL, apiKey: 'none', maxRetries: 0 });
+
+test('a message in one piece', async (context) => {
+  const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine('It scatters.') }] });
+  const { data, response } = await clientOf(url).messages.create({ ...question, system: [{ type: 'text', text: 'be brief' }] }).withResponse();
+  assert.equal(data.role, 'assistant');
+  assert.deepEqual(data.content, [{ type: 'text', text: 'It scatters.' }]);
+  assert.equal(data.stop_reason, 'end_turn');
+  assert.equal(data.usage.output_tokens, 'It scatters.'.length + 1);
+  assert.ok(data.usage.input_tokens > 0);
+  assert.equal(response.headers.get('x-qvac-verified'), 'sampling');
+});
+
+test('a streamed message, by events and as the client puts it together', async (context) => {
+  const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine('It scatters.') }] });
+  const client = clientOf(url);
+  const types: string[] = [];
+  let last: object = {};
+  for await (const event of await client.messages.create({ ...question, stream: true })) {
+    types.push(event.type);
+    last = event;
+  }
+  assert.deepEqual([...new Set(types)], ['message_start', 'content_block_start', 'content_block_delta', 'content_block_stop', 'message_delta', 'message_stop']);
+  assert.match((last as Record<string, string>)['x-qvac-receipt'] ?? '', /^[0-9a-f]{64}$/);
+  const message = await client.messages.stream(question).finalMessage();
+  assert.deepEqual(message.content, [{ type: 'text', text: 'It scatters.' }]);
+  assert.equal(message.stop_reason, 'end_turn');
+  assert.ok(message.usage.input_tokens > 0);
+});
+
+test('stop sequences and the length limit are named as the reason', async (context) => {
+  const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine(`one two three ${'x'.repeat(300)}`) }] });
+  const client = clientOf(url);
+  const stopped = await client.messages.create({ ...question, stop_sequences: ['three'] });
+  assert.deepEqual([stopped.stop_reason, stopped.stop_sequence, stopped.content], ['stop_sequence', 'three', [{ type: 'text', text: 'one two ' }]]);
+  const short = await client.messages.create({ ...question, max_tokens: 3 });
+  assert.deepEqual([short.stop_reason, short.content], ['max_tokens', [{ type: 'text', text: 'one' }]]);
+});
+
+test('errors come in Anthropic’s shape, with our code', async (context) => {
+  const { url } = await startGateway(context);
+  const client = clientOf(url);
+  await assert.rejects(client.messages.create({ ...question, ...{ top_k: 40 } }), (error: unknown) => {
+    assert.ok(error instanceof Anthropic.BadRequestError);
+    const body = error.error as { type: string; error: { type: string; message: string; code: string } };
+    assert.equal(body.type, 'error');
+    assert.equal(body.error.type, 'invalid_request_error');
+    assert.match(body.error.message, /top_k/);
+    return true;
+  });
+  await assert.rejects(client.messages.create({ ...question, tools: [{ name: 'f', input_schema: { type: 'object' as const } }] }), /tools/);
+  await assert.rejects(client.messages.create({ ...question, model: 'no-such-model' }), Anthropic.NotFoundError);
+});
+
+test('models are listed in Anthropic’s shape', async (context) => {
+  const { url } = await startGateway(context);
+  const names: string[] = [];
+  for await (const { id } of clientOf(url).models.list()) names.push(id);
+  assert.deepEqual(names, [model]);
+});
