@@ -5,6 +5,7 @@
  * Nothing of it reaches the network but the fetching of the model, once.
  */
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -32,6 +33,8 @@ interface Stage {
   /** Flags that keep every process on this machine and in this market. */
   readonly market: readonly string[];
   readonly modelFile: string;
+  /** Folders to be removed at the end. */
+  readonly leftovers: string[];
 }
 
 interface Answered {
@@ -59,9 +62,9 @@ async function fetchModel(processes: Processes, init: RunInit): Promise<string> 
 }
 
 /** A `serve` or `route` of this market, listening on 127.0.0.1 with a home of its own. */
-function startNode({ processes, home, signal, market, modelFile }: Stage, role: 'serve' | 'route', args: readonly string[]): Promise<Started> {
+function startNode({ processes, home, signal, market, modelFile }: Stage, role: 'serve' | 'route', args: readonly string[], until?: string): Promise<Started> {
   const flags = [role, '--json', ...market, '--listen', '/ip4/127.0.0.1/tcp/0', '--model', modelFile, ...args];
-  return processes.start(qvac, flags, { home: join(home, 'demo', role), signal });
+  return processes.start(qvac, flags, { home: join(home, 'demo', role), signal }, until);
 }
 
 /** One question through the router, shown as a person sees it. */
@@ -82,7 +85,8 @@ async function ask({ processes, home, receipts, signal, market }: Stage, router:
 /** The honest half: provider and answer. @throws Error where the answer was not verified */
 async function honestRound(stage: Stage, router: Started, question: string): Promise<string> {
   heading('an honest provider');
-  const provider = await startNode(stage, 'serve', ['--bootstrap', router.addrs[0] ?? '']);
+  say('finding out whether this machine computes bit for bit the same again …');
+  const provider = await startNode(stage, 'serve', ['--bootstrap', router.addrs[0] ?? ''], 'self-test');
   say(`provider  ${provider.peer}`);
   const answered = await ask(stage, router, question);
   await provider.stop();
@@ -93,9 +97,12 @@ async function honestRound(stage: Stage, router: Started, question: string): Pro
 /** The cheating half: the same card, another model behind it. @throws Error where it was not caught */
 async function cheatingRound(stage: Stage, router: Started, question: string): Promise<string> {
   heading('a provider that secretly runs a worse model');
-  const secretModel = await worseModel(stage.modelFile, join(stage.home, 'demo', 'cheat'));
-  const settings = { home: join(stage.home, 'demo', 'cheat'), network: stage.market[1], bootstrap: router.addrs[0], claimedModel: stage.modelFile, claimedName: model, secretModel };
-  const provider = await stage.processes.start(cheat, [JSON.stringify(settings)], { home: settings.home, signal: stage.signal });
+  const secretModel = await worseModel(stage.modelFile, join(stage.home, 'demo'));
+  // A new identity each time: the router remembers the one that it caught in the last demo and would not turn to it again.
+  const home = await mkdtemp(join(stage.home, 'demo', 'cheat-'));
+  stage.leftovers.push(home);
+  const settings = { home, network: stage.market[1], bootstrap: router.addrs[0], claimedModel: stage.modelFile, claimedName: model, secretModel };
+  const provider = await stage.processes.start(cheat, [JSON.stringify(settings)], { home, signal: stage.signal });
   say(`provider  ${provider.peer}  (its card promises the same model, class and prices)`);
   const answered = await ask(stage, router, question);
   await provider.stop();
@@ -105,12 +112,12 @@ async function cheatingRound(stage: Stage, router: Started, question: string): P
   return answered.receipt;
 }
 
-async function demo(question: string, root: string | undefined, processes: Processes, signal: AbortSignal): Promise<void> {
+async function demo(question: string, root: string | undefined, leftovers: string[], { processes, signal }: Pick<Stage, 'processes' | 'signal'>): Promise<void> {
   const { home } = await resolveConfig({ home: root });
   heading('the model');
   const modelFile = await fetchModel(processes, { home: home.root, signal });
   const market = ['--private', `demo-${randomBytes(4).toString('hex')}`, '--no-mdns'];
-  const stage: Stage = { processes, signal, home: home.root, receipts: home.receipts, market, modelFile };
+  const stage: Stage = { processes, signal, home: home.root, receipts: home.receipts, market, modelFile, leftovers };
   const client = await loadIdentity(home.keys.client);
 
   heading('a market on 127.0.0.1');
@@ -129,6 +136,7 @@ async function demo(question: string, root: string | undefined, processes: Proce
 
 const stopping = new AbortController();
 const processes = createProcesses();
+const leftovers: string[] = [];
 let interrupted: 'SIGINT' | 'SIGTERM' | null = null;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
@@ -141,10 +149,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 let exitCode = 0;
 try {
   const { values, positionals } = parseArgs({ options: { home: { type: 'string' } }, allowPositionals: true });
-  await demo(positionals.join(' ').trim() || defaultQuestion, values.home, processes, stopping.signal);
+  await demo(positionals.join(' ').trim() || defaultQuestion, values.home, leftovers, { processes, signal: stopping.signal });
 } catch (error) {
   exitCode = 1;
   if (interrupted === null) say(`demo: ${error instanceof Error ? error.message : String(error)}`);
 }
 await processes.stopAll();
+for (const folder of leftovers) await rm(folder, { recursive: true, force: true });
 process.exit(interrupted === 'SIGINT' ? 130 : interrupted === 'SIGTERM' ? 143 : exitCode);

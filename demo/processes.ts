@@ -49,8 +49,11 @@ export function createProcesses() {
       return { code: await ended(child), stdout };
     },
 
-    /** Starts a long-lived `script` that prints JSON lines. @throws Error with its last words where it ends before it is ready */
-    async start(script: string, args: readonly string[], init: RunInit): Promise<Started> {
+    /**
+     * Starts a long-lived `script` that prints JSON lines, and waits for its `ready` and, where named, for a later event.
+     * @throws Error with its last words where it ends before
+     */
+    async start(script: string, args: readonly string[], init: RunInit, until = 'ready'): Promise<Started> {
       const child = launch(script, args, init, ['ignore', 'pipe', 'pipe']);
       let lastWords = '';
       child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
@@ -58,9 +61,11 @@ export function createProcesses() {
       });
       const ready = new Promise<ReadyEvent>((resolve, reject) => {
         if (child.stdout === null) return;
+        let known: ReadyEvent | null = null;
         createInterface({ input: child.stdout }).on('line', (line) => {
           const event = JSON.parse(line) as { readonly event: string };
-          if (event.event === 'ready') resolve(event as ReadyEvent);
+          if (event.event === 'ready') known = event as ReadyEvent;
+          if (event.event === until && known !== null) resolve(known);
         });
         child.on('close', (code) => reject(new Error(`${args[0] ?? script} ended with exit code ${code}: ${lastWords.trim()}`)));
       });
