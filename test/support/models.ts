@@ -46,11 +46,21 @@ export async function testModel(kind: TestModelKind): Promise<TestModel> {
 }
 
 /** A model of 3 MB with random weights, for tests that need the machinery and not the text. */
-export async function tinyModel(init: Omit<TinyInit, 'change' | 'metadata'> = {}): Promise<TestModel> {
-  const label = [init.arch ?? 'qwen3', init.kind ?? 'f16', init.vocab ?? 512, init.context ?? 4096, init.tied === true ? 'tied' : 'untied', init.seed ?? 1, init.template === undefined ? '' : Buffer.from(init.template).toString('hex').slice(0, 24)].join('-');
-  const path = join(testModelDir, `tiny-${label.replace(/-$/, '')}.gguf`);
+export async function tinyModel(init: Pick<TinyInit, 'arch' | 'kind' | 'vocab' | 'context' | 'tied' | 'seed'> = {}): Promise<TestModel> {
+  const label = [init.arch ?? 'qwen3', init.kind ?? 'f16', init.vocab ?? 512, init.context ?? 4096, init.tied === true ? 'tied' : 'untied', init.seed ?? 1].join('-');
+  const path = join(testModelDir, `tiny-${label}.gguf`);
+  return (await isThere(path)) ? await describe(path, init) : await writeTestModel(`tiny-${label}`, init);
+}
+
+/** A tiny model with something special about it, written anew as `<name>.gguf`. */
+export async function writeTestModel(name: string, init: TinyInit): Promise<TestModel> {
   await mkdir(testModelDir, { recursive: true });
-  if (init.template !== undefined || !(await isThere(path))) await writeTiny(path, init);
+  const path = join(testModelDir, `${name}.gguf`);
+  await writeTiny(path, init);
+  return await describe(path, init);
+}
+
+async function describe(path: string, init: TinyInit): Promise<TestModel> {
   return { path, id: (await digests.of(path)) as ModelId, name: 'tiny-random', quant: init.kind ?? 'f16' };
 }
 

@@ -16,10 +16,10 @@ export interface TinyInit {
   readonly tied?: boolean | undefined;
   /** @default 1 */
   readonly seed?: number | undefined;
-  /** @default ChatML */
-  readonly template?: string | undefined;
-  /** Metadata that replaces or follows the usual. */
-  readonly metadata?: readonly RawValue[] | undefined;
+  /** Null leaves it out. @default ChatML */
+  readonly template?: string | null | undefined;
+  /** @default false */
+  readonly addBos?: boolean | undefined;
   /** Edits a tensor's weights before they are written. */
   readonly change?: ((name: string, weights: Float32Array) => Float32Array) | undefined;
 }
@@ -44,11 +44,7 @@ export async function writeTiny(path: string, init: TinyInit = {}): Promise<stri
       },
     };
   });
-  const replaced = new Map((init.metadata ?? []).map((value) => [value.key, value]));
-  const metadata = metadataOf(arch, kind, vocab, init);
-  const kept = metadata.map((value) => replaced.get(value.key) ?? value);
-  const added = [...replaced.values()].filter(({ key }) => !metadata.some((value) => value.key === key));
-  return await writeGguf(path, [...kept, ...added], tensors);
+  return await writeGguf(path, metadataOf(arch, kind, vocab, init), tensors);
 }
 
 function shapes(arch: 'qwen3' | 'llama', vocab: number, tied: boolean): (readonly [name: string, size: readonly number[]])[] {
@@ -109,8 +105,8 @@ function metadataOf(arch: string, kind: Kind, vocab: number, init: TinyInit): Ra
     number('tokenizer.ggml.bos_token_id', tokens.indexOf('<|endoftext|>')),
     number('tokenizer.ggml.eos_token_id', tokens.indexOf('<|im_end|>')),
     number('tokenizer.ggml.padding_token_id', tokens.indexOf('<|endoftext|>')),
-    of('tokenizer.ggml.add_bos_token', Buffer.from([0]), 'bool'),
-    words('tokenizer.chat_template', init.template ?? chatTemplate),
+    of('tokenizer.ggml.add_bos_token', Buffer.from([init.addBos === true ? 1 : 0]), 'bool'),
+    ...(init.template === null ? [] : [words('tokenizer.chat_template', init.template ?? chatTemplate)]),
   ];
   return arch === 'llama' ? [...list, number('llama.rope.dimension_count', shape.headDim)] : list;
 }

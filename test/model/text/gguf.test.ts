@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import fc from 'fast-check';
+import { QvacError } from '../../../src/errors.ts';
+import { describeGguf, numberOf, readGguf, textsOf } from '../../../src/model/text/gguf.ts';
+import { tinyModel } from '../../support/models.ts';
+
+describe('the header of a GGUF file', () => {
+  let dir = '';
+  let whole: Buffer = Buffer.alloc(0);
+  let headerBytes = 0;
+
+  before(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'qvac-gguf-'));
+    whole = await readFile((await tinyModel()).path);
+    headerBytes = whole.indexOf('blk.1.attn_k_norm.weight') + 64;
+  });
+  after(() => rm(dir, { recursive: true }));
+
+  async function readBytes(bytes: Uint8Array): Promise<Awaited<ReturnType<typeof readGguf>>> {
+    const path = join(dir, 'file.gguf');
+    await writeFile(path, bytes);
+    return await readGguf(path);
+  }
+
+  it('tells what the model is', async () => {
+    const header = await readBytes(whole);
+    assert.deepEqual(describeGguf(header), { arch: 'qwen3', quant: 'f16', name: 'tiny-random' });
+    assert.equal(numberOf(header, 'qwen3.context_length'), 4096);
+    assert.equal(textsOf(header, 'tokenizer.ggml.tokens')?.length, 512);
+  });
+
+  it('names the file after itself where it has no name of its own', async () => {
+    const header = await readBytes(whole);
+    const nameless = { ...header, path: '/x/My Model_Q8.GGUF', metadata: new Map([['general.architecture', 'llama']]) };
+    assert.deepEqual(describeGguf(nameless), { arch: 'llama', quant: 'unknown', name: 'my-model-q8' });
+  });
+
+  it('refuses what is no GGUF file in one line', async () => {
+    for (const bytes of [Buffer.alloc(0), Buffer.from('GGU'), Buffer.from('hello world\n'.repeat(1000)), Buffer.from('GGUF\x09\x00\x00\x00')]) {
+      await assert.rejects(readBytes(bytes), (error) => error instanceof QvacError && error.code === 'E_MODEL' && !error.message.includes('\n'));
+    }
+    await assert.rejects(readGguf(join(dir, 'missing.gguf')), { code: 'E_MODEL', message: /no such file/ });
+    await assert.rejects(readGguf(dir), { code: 'E_MODEL' });
+  });
+
+  it('refuses a file that was cut anywhere', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: whole.length - 1 }), async (length) => {
+        await assert.rejects(readBytes(whole.subarray(0, length)), { code: 'E_MODEL' });
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('refuses one last byte too few', async () => {
+    const end = lastByteOfData(whole);
+    await readBytes(whole.subarray(0, end));
+    await assert.rejects(readBytes(whole.subarray(0, end - 1)), { code: 'E_MODEL', message: /cut short/ });
+  });
+
+  it('meets any damage of the header with its own error or none', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(fc.integer({ min: 0, max: headerBytes }), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 8 }), async (changes) => {
+        const damaged = Buffer.from(whole);
+        for (const [at, byte] of changes) damaged[at] = byte;
+        await readBytes(damaged).catch((error: unknown) => assert.ok(error instanceof QvacError, String(error)));
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('takes no count at its word', async () => {
+    for (const at of [8, 16]) {
+      const huge = Buffer.from(whole);
+      huge.writeBigUInt64LE(2n ** 63n, at);
+      await assert.rejects(readBytes(huge), { code: 'E_MODEL' });
+    }
+  });
+});
+
+/** The last tensor of the tiny file is a float32 vector of 64 and padding follows nothing. */
+function lastByteOfData(whole: Buffer): number {
+  return whole.length - ((64 * 4) % 32);
+}
