@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 import envPaths from 'env-paths';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import * as v from 'valibot';
@@ -156,6 +156,11 @@ export async function resolveConfig(sources: ConfigSources = {}): Promise<Config
   const settings = values as Settings;
   const models = settings.modelsDir === null ? home.models : expandHome(settings.modelsDir);
   return { home: { ...home, configFile: file.path, models }, settings, origins, networkName: networkNameOf(settings) };
+}
+
+/** The folders in which a shell looks for programs, in its order. */
+export function searchPath(environment: Readonly<Record<string, string | undefined>> = process.env): readonly string[] {
+  return (environment['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
 }
 
 function networkNameOf(settings: Settings): string {

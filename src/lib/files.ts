@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { QvacError } from '../errors.ts';
 
@@ -14,6 +14,7 @@ const reasons: Readonly<Record<string, readonly [why: string, hint: string]>> = 
   EACCES: ['permission denied', 'change its owner or mode, or set QVAC_HOME to a folder that you can write to'],
   EPERM: ['not permitted', 'change its owner or mode, or set QVAC_HOME to a folder that you can write to'],
   ENOTDIR: ['a part of the path is a file', 'set QVAC_HOME to a folder'],
+  ENOENT: ['no such place', 'set QVAC_HOME to a folder that you can write to'],
   EISDIR: ['it is a folder', 'move it away'],
   EMFILE: ['too many open files', 'raise the limit: ulimit -n 4096'],
   ENAMETOOLONG: ['the path is too long', 'set QVAC_HOME to a shorter path'],
@@ -38,11 +39,32 @@ export function fileError(error: unknown, action: string): unknown {
 /** Makes the folder and those above it, readable by the owner alone. @throws QvacError E_HOME */
 export async function ensureDir(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: privateDirMode });
+    await makeDir(path);
   } catch (error) {
-    // A file where the folder should be.
-    if (systemCode(error) === 'EEXIST') throw new QvacError('E_HOME', `cannot create ${path} (a file of that name is in the way)`, { hint: 'move it away, or set QVAC_HOME to a folder', cause: error });
     throw fileError(error, `create ${path}`);
+  }
+}
+
+/** Not mkdir's own `recursive`: that never returns where a parent exists and refuses children with ENOENT, as /proc does. */
+async function makeDir(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: privateDirMode });
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'EEXIST' || code === 'EROFS' || code === 'EACCES') {
+      // There already, whoever may write to its parent; or a file where the folder should be.
+      const facts = await stat(path).catch(() => null);
+      if (facts?.isDirectory() === true) return;
+      if (facts !== null) throw new QvacError('E_HOME', `cannot create ${path} (a file of that name is in the way)`, { hint: 'move it away, or set QVAC_HOME to a folder', cause: error });
+      throw error;
+    }
+    const parent = dirname(path);
+    if (code !== 'ENOENT' || parent === path || (await stat(parent).catch(() => null))?.isDirectory() === true) throw error;
+    await makeDir(parent);
+    await mkdir(path, { mode: privateDirMode }).catch((second: unknown) => {
+      // Another process made it meanwhile.
+      if (systemCode(second) !== 'EEXIST') throw second;
+    });
   }
 }
 

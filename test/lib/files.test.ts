@@ -41,6 +41,14 @@ describe('files', () => {
     await assert.rejects(ensureDir(join(dir, 'plain', 'below')), { code: 'E_HOME', message: /a part of the path is a file/ });
   });
 
+  it('makes a folder once, however many ask, and gives up where none can be', async () => {
+    const deep = join(dir, 'deep', 'er', 'still');
+    await Promise.all(Array.from({ length: 8 }, () => ensureDir(deep)));
+    assert.ok((await stat(deep)).isDirectory());
+    await ensureDir('/');
+    if (process.platform === 'linux') await assert.rejects(ensureDir('/proc/qvac/home'), { code: 'E_HOME', message: /^cannot create \/proc\/qvac\/home \(no such place\)$/ });
+  });
+
   it('names full and read-only disks', () => {
     for (const [code, words] of [['ENOSPC', /disk is full/], ['EROFS', /read-only/], ['EACCES', /permission denied/]] as const) {
       const error = fileError(Object.assign(new Error(code), { code }), 'write x');

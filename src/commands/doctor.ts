@@ -1,0 +1,60 @@
+import type { CommandContext } from './definition.ts';
+import { defineCommand, flag } from './definition.ts';
+import type { Finding } from './doctor/finding.ts';
+import { exitCodes, QvacError } from '../errors.ts';
+import { silentLogger } from '../lib/log.ts';
+import { startProgress } from '../terminal/progress.ts';
+import type { Output, Style } from '../terminal/output.ts';
+import { printable } from '../terminal/printable.ts';
+
+const marks = { ok: ['✓', 'green'], warn: ['!', 'yellow'], fail: ['✗', 'red'] } as const satisfies Record<Finding['result'], readonly [string, Style]>;
+
+/** One look after another, told as it goes. */
+async function* look({ config, options, output, logger, signal }: CommandContext<{ readonly offline: boolean }>): AsyncGenerator<readonly Finding[]> {
+  const [program, home, engine, network] = await Promise.all([import('./doctor/program.ts'), import('./doctor/home.ts'), import('./doctor/engine.ts'), import('./doctor/network.ts')]);
+  yield [program.checkNode(), await program.checkPath()];
+  yield [await home.checkHome(config), await home.checkDisk(config), ...(await home.checkKeys(config))];
+  yield [await engine.checkEngine(config)];
+  yield await engine.checkModels(config, { signal });
+  const own = await network.ownProcesses(config);
+  yield [network.checkProcesses(own), ...(await network.checkPorts(config, own))];
+  if (!options.offline) yield await network.checkPeers(config, output.verbose ? logger : silentLogger, { signal });
+}
+
+function line({ name, result, detail, fix }: Finding, output: Output): readonly string[] {
+  const [mark, style] = marks[result];
+  return [`${output.style(style, mark, 'stdout')} ${name.padEnd(12)}  ${printable(detail, 400)}`, ...(fix === null ? [] : [`  ${' '.repeat(12)}  → ${printable(fix, 400)}`])];
+}
+
+/** The worst result, and the exit code of the first failure. */
+function verdictOf(findings: readonly Finding[]): { readonly result: Finding['result']; readonly exitCode: number } {
+  const failed = findings.find(({ result }) => result === 'fail');
+  if (failed !== undefined) return { result: 'fail', exitCode: new QvacError(failed.code ?? 'E_BUG', failed.detail).exitCode };
+  return { result: findings.some(({ result }) => result === 'warn') ? 'warn' : 'ok', exitCode: exitCodes.ok };
+}
+
+export const command = defineCommand({
+  description:
+    'Looks for what is wrong on this machine: the Node version, another qvac on the PATH, the home, the disk, key files, the engine and whether it uses the GPU, model files and their digests, ports, who can be reached. Each line is ok, a warning or a failure, with what to do. The exit code is 0 unless something fails, then that of the first failure. With --json: {result, checks: [{name, result, detail, fix}]}.',
+  settings: ['listen', 'gpu', 'modelsDir', 'model'],
+  options: { offline: flag('--offline', 'do not look for peers') },
+  examples: [
+    { line: 'qvac doctor', what: 'look at everything' },
+    { line: 'qvac doctor --offline --json', what: 'this machine only, for programs' },
+  ],
+  async action(context) {
+    const { output } = context;
+    const progress = startProgress(output);
+    const findings: Finding[] = [];
+    progress.step('looking …');
+    for await (const found of look(context)) {
+      findings.push(...found);
+      if (!output.json) for (const finding of found) output.result(null, line(finding, output));
+      progress.step('looking …');
+    }
+    progress.end();
+    const { result, exitCode } = verdictOf(findings);
+    if (output.json) output.result({ result, checks: findings.map(({ name, result: one, detail, fix }) => ({ name, result: one, detail, fix })) }, []);
+    return exitCode;
+  },
+});

@@ -1,0 +1,60 @@
+import { access } from 'node:fs/promises';
+import { totalmem } from 'node:os';
+import type { Config } from '../../config.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { AbortOptions } from '../../lib/types.ts';
+import { byteSize, plural, shortId } from '../../terminal/format.ts';
+import { fail, failure, ok, warn, type Finding } from './finding.ts';
+
+/** What the engine really computes with. */
+export async function checkEngine({ settings }: Config): Promise<Finding> {
+  try {
+    const { describePlatform } = await import('../../model/llama.ts');
+    const { engine, backend, device, memory, cores } = await describePlatform(settings.gpu);
+    const detail = `${engine} on ${backend === 'cpu' ? `the CPU: ${device}, ${plural(cores, 'core')}` : `${backend}: ${device}`}, ${byteSize(memory)}`;
+    const unused = backend === 'cpu' && settings.gpu === 'auto' ? await unusedGpu() : null;
+    return unused === null ? ok('engine', detail) : warn('engine', `${detail}; ${unused.what} is not used`, unused.fix);
+  } catch (error) {
+    return failure('engine', error);
+  }
+}
+
+async function unusedGpu(): Promise<{ readonly what: string; readonly fix: string } | null> {
+  const exists = (path: string): Promise<boolean> => access(path).then(() => true, () => false);
+  const install = (...builds: readonly string[]): string => `npm install --no-save ${builds.map((build) => `@node-llama-cpp/linux-x64-${build}@${engineVersion}`).join(' ')}`;
+  if (await exists('/dev/nvidia0')) return { what: 'the NVIDIA GPU', fix: install('cuda', 'cuda-ext') };
+  if (await exists('/dev/dri/renderD128')) return { what: 'the GPU', fix: install('vulkan') };
+  return null;
+}
+
+/** The version of node-llama-cpp in package.json: its GPU builds have to be of the same. */
+const engineVersion = '3.22.1';
+
+/** Whether the model files here are what they were, and fit into memory. */
+export async function checkModels(config: Config, { signal }: AbortOptions): Promise<readonly Finding[]> {
+  const damaged: Finding[] = [];
+  const { createModelStore } = await import('../../model/store.ts');
+  const note = (message: string, fields: Parameters<Logger['warn']>[1]): void => {
+    damaged.push(fail('model', 'E_MODEL', `${message}: ${String(fields?.['model'])}/${String(fields?.['quant'])} (${String(fields?.['reason'])})`, `qvac models rm ${String(fields?.['model'])}/${String(fields?.['quant'])}`));
+  };
+  const store = createModelStore({ dir: config.home.models, logger: { debug() {}, info() {}, warn: note, error: note } });
+  const models = (await store.list()).map((model) => {
+    const detail = `${model.name} ${model.quant}, ${byteSize(model.bytes)}, SHA-256 ${shortId(model.id)} ${model.pinned ? 'as the catalogue says' : 'as at its first download'}`;
+    return model.bytes > totalmem() ? warn('model', `${detail}, bigger than this machine's memory`, 'use a smaller quantisation') : ok('model', detail);
+  });
+  const named = await checkNamedModel(config, store, signal);
+  const all = [...models, ...damaged, ...(named === null ? [] : [named])];
+  return all.length > 0 ? all : [ok('model', 'none here; qvac models pull smollm2-135m fetches a small one')];
+}
+
+/** The configured model, where it is a file of its own. */
+async function checkNamedModel({ settings }: Config, store: ReturnType<typeof import('../../model/store.ts').createModelStore>, signal: AbortSignal | undefined): Promise<Finding | null> {
+  const { model } = settings;
+  if (model === null || !/[/\\]|\.gguf$/i.test(model)) return null;
+  try {
+    const found = await store.resolve(model, { signal });
+    return found === null ? null : ok('model', `${found.name} ${found.quant}, ${byteSize(found.bytes)}, ${found.path}`);
+  } catch (error) {
+    return failure('model', error);
+  }
+}

@@ -1,0 +1,64 @@
+import { randomBytes } from 'node:crypto';
+import { rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Config, Role } from '../../config.ts';
+import { ensureDir, fileError } from '../../lib/files.ts';
+import { byteSize } from '../../terminal/format.ts';
+import { fail, failure, ok, warn, type Finding } from './finding.ts';
+
+/** Below this nothing works, below that no model fits. */
+const leastBytes = 100e6;
+const goodBytes = 5e9;
+
+/** Whether the home can be written to, and by whom it can be read. */
+export async function checkHome({ home }: Config): Promise<Finding> {
+  const probe = join(home.root, `.doctor-${randomBytes(4).toString('hex')}`);
+  try {
+    await ensureDir(home.root);
+    await writeFile(probe, 'x', { mode: 0o600 });
+    const { mode } = await stat(home.root);
+    if ((mode & 0o022) !== 0) return warn('home', `${home.root} can be changed by other users`, `chmod 700 ${home.root}`);
+    return ok('home', home.root);
+  } catch (error) {
+    return failure('home', fileError(error, `write to ${home.root}`));
+  } finally {
+    await rm(probe, { force: true }).catch(() => undefined);
+  }
+}
+
+export async function checkDisk({ home }: Config): Promise<Finding> {
+  let folder = home.models;
+  for (;;) {
+    try {
+      const { bavail, bsize } = await statfs(folder);
+      const free = bavail * bsize;
+      if (free < leastBytes) return fail('disk', 'E_HOME', `${byteSize(free)} free in ${folder}`, 'free some space, or set QVAC_HOME to a folder on another disk');
+      return free < goodBytes ? warn('disk', `${byteSize(free)} free in ${folder}`, 'free some space, or choose --models-dir on another disk: models take 0.1 to 5 GB each') : ok('disk', `${byteSize(free)} free in ${folder}`);
+    } catch (error) {
+      // Not made yet: what counts is the disk on which it will be.
+      if (folder === dirname(folder)) return failure('disk', fileError(error, `look at ${folder}`));
+      folder = dirname(folder);
+    }
+  }
+}
+
+/** Whether each key file is a key and readable by its owner alone. Makes none. */
+export async function checkKeys({ home }: Config): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const role of ['client', 'provider', 'router'] as const satisfies readonly Role[]) {
+    const path = home.keys[role];
+    const facts = await stat(path).catch(() => null);
+    if (facts !== null) findings.push(await checkKey(`${role} key`, path, facts.mode));
+  }
+  return findings.length > 0 ? findings : [ok('keys', 'none yet; they are made when first needed')];
+}
+
+async function checkKey(name: string, path: string, mode: number): Promise<Finding> {
+  if (process.platform !== 'win32' && (mode & 0o077) !== 0) return warn(name, `${path} can be read by other users (mode ${(mode & 0o777).toString(8)})`, `chmod 600 ${path}`);
+  try {
+    const { loadIdentity } = await import('../../node/identity.ts');
+    return ok(name, (await loadIdentity(path)).peer);
+  } catch (error) {
+    return failure(name, error);
+  }
+}
