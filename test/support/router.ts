@@ -1,14 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
+import { QvacError } from '../../src/errors.ts';
+import type { ErrorCode } from '../../src/errors.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { JobId, PeerIdString } from '../../src/lib/types.ts';
 import type { Engine } from '../../src/model/engine.ts';
+import { createCardIssuer } from '../../src/node/card-issuer.ts';
+import type { CardContent, CardIssuer } from '../../src/node/card-issuer.ts';
 import { openRoute } from '../../src/node/client/route.ts';
 import type { RouteConclusion, RoutedJob, RouteInit } from '../../src/node/client/route.ts';
 import type { Discovery } from '../../src/node/discovery.ts';
 import type { Peer } from '../../src/node/peer.ts';
+import { cardContentOf } from '../../src/node/provider/card-content.ts';
 import { createReputation } from '../../src/node/client/reputation.ts';
 import type { Reputation } from '../../src/node/client/reputation.ts';
 import type { Routed } from '../../src/node/router/route-handler.ts';
@@ -17,12 +22,14 @@ import type { Router } from '../../src/node/router/router.ts';
 import { createVerifier } from '../../src/node/client/verifier.ts';
 import type { FrameStream } from '../../src/node/streams.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
+import { jobProtocol } from '../../src/protocol/constants.ts';
 import { jobIdOf } from '../../src/protocol/digests.ts';
 import type { Frame } from '../../src/protocol/frames.ts';
 import { Events } from './events.ts';
 import { testInput, testSampler } from './market.ts';
 import { startDiscovery } from './offers.ts';
 import { addressOf, startPeer } from './peers.ts';
+import { createScriptedEngine } from './scripted-engine.ts';
 
 export interface TestRouterInit {
   /** Whoever it knows from the start, by address. */
@@ -95,6 +102,20 @@ function withTamperedAnswers(peer: Peer, tamper: (frame: Frame) => readonly Fram
   });
 }
 
+/**
+ * A node whose card is the best of all and who answers offers as `answer` says: the router turns to it first.
+ * Null: it does not even know the protocol.
+ */
+export async function startBadProvider(context: TestContext, answer: ((stream: FrameStream) => Promise<void>) | null): Promise<{ readonly peer: Peer; readonly address: string; readonly cards: CardIssuer }> {
+  const peer = await startPeer(context, { role: 'provider' });
+  const content = (): CardContent => cardContentOf(createScriptedEngine({ slots: 4 }), { priceIn: 0, priceOut: 0, tokensPerSecond: 1_000_000 });
+  const cards = createCardIssuer({ peer, clock: systemClock, logger: silentLogger }, { path: null, role: 'provider', content });
+  await cards.start();
+  context.after(() => cards.stop());
+  if (answer !== null) await peer.handle(jobProtocol, answer);
+  return { peer, address: addressOf(peer), cards };
+}
+
 export interface TestQuestion {
   readonly job: RoutedJob;
   readonly secret: Uint8Array;
@@ -133,4 +154,9 @@ export async function receiveAnswer({ job }: Pick<TestQuestion, 'job'>): Promise
   const picked: PeerIdString[] = [];
   for await (const news of job.frames()) if (news.t === 'picked') picked.push(news.picked.provider);
   return { picked, ...(await job.conclude()) };
+}
+
+/** For `assert.rejects`: a QvacError of that code. */
+export function code(expected: ErrorCode): (error: unknown) => boolean {
+  return (error) => error instanceof QvacError && error.code === expected;
 }

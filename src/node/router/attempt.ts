@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { QvacError } from '../../errors.ts';
 import type { Head } from '../../protocol/messages.ts';
 import type { AnswerFrame, Job } from '../client/job.ts';
-import { leaveTimeoutMs, patienceMs } from './constants.ts';
+import { patienceMs } from './constants.ts';
 import type { Person } from './person.ts';
 import type { Experience } from '../client/reputation.ts';
 
@@ -24,6 +24,8 @@ export interface AttemptInit {
   readonly clock: Clock;
   /** Aborts when the time for the final head is over. */
   readonly deadline: AbortSignal;
+  /** A provider that gave no token in this long is left for another, ms. */
+  readonly firstTokenMs: number;
 }
 
 /** Passes one provider's answer on, frame by frame: the next is not read before the person's client took this one. */
@@ -32,34 +34,49 @@ export class Attempt {
   readonly #person: Person;
   readonly #clock: Clock;
   readonly #deadline: AbortSignal;
+  readonly #firstTokenMs: number;
   readonly #startedAt: number;
   #accepted = false;
   #firstTokenAt: number | null = null;
   #cancelling: Promise<void> | null = null;
   #faulty: AnswerFrame | null = null;
+  /** The person's client gets nothing of this provider any more. */
+  #abandoned = false;
+  readonly #left = Promise.withResolvers<AttemptEnd>();
 
   constructor(init: AttemptInit) {
     this.#job = init.job;
     this.#person = init.person;
     this.#clock = init.clock;
     this.#deadline = init.deadline;
+    this.#firstTokenMs = init.firstTokenMs;
     this.#startedAt = init.clock.now();
   }
 
   async run(): Promise<AttemptEnd> {
     const onStop = (): void => this.#stop();
     const onDeadline = (): void => this.#job.abort(new QvacError('E_TIMEOUT', 'the question timed out'));
+    const patience = setTimeout(() => this.#leave(), this.#firstTokenMs);
     this.#person.stopped.addEventListener('abort', onStop);
     this.#deadline.addEventListener('abort', onDeadline);
     try {
       if (this.#person.stopped.aborted) this.#stop();
-      for await (const frame of this.#job.frames()) await this.#pass(frame);
-      return await this.#finish();
+      return await Promise.race([this.#passAll(), this.#left.promise]);
+    } finally {
+      clearTimeout(patience);
+      this.#person.stopped.removeEventListener('abort', onStop);
+      this.#deadline.removeEventListener('abort', onDeadline);
+    }
+  }
+
+  async #passAll(): Promise<AttemptEnd> {
+    try {
+      for await (const frame of this.#job.frames()) if (!this.#abandoned) await this.#pass(frame);
+      return this.#finish();
     } catch (error) {
       return await this.#fail(error instanceof Error ? error : new Error(String(error)));
     } finally {
-      this.#person.stopped.removeEventListener('abort', onStop);
-      this.#deadline.removeEventListener('abort', onDeadline);
+      if (this.#abandoned) await this.#job.close();
     }
   }
 
@@ -83,7 +100,7 @@ export class Attempt {
     await this.#person.send(frame, { signal: this.#deadline });
   }
 
-  async #finish(): Promise<AttemptEnd> {
+  #finish(): AttemptEnd {
     const head = this.#job.received.final;
     if (head === null) throw new QvacError('E_TRUNCATED', 'the provider sent no final head');
     const now = this.#clock.now();
@@ -108,7 +125,7 @@ export class Attempt {
       this.#job.abort(error);
       return { kind: 'broken', experience, error };
     }
-    void this.#leave(error);
+    this.#job.abort(error);
     return { kind: 'left', experience, error };
   }
 
@@ -135,20 +152,14 @@ export class Attempt {
     }
   }
 
-  /** Cancels with n 0 where the provider had accepted, and resets the stream (section 4.0). Never throws. */
-  async #leave(error: Error): Promise<void> {
-    if (this.#accepted) {
-      const timer = setTimeout(() => this.#job.abort(error), leaveTimeoutMs);
-      try {
-        await this.#job.cancel();
-        await this.#job.close();
-      } catch {
-        // Its stream broke: nothing left to say.
-      } finally {
-        clearTimeout(timer);
-      }
-    }
-    this.#job.abort(error);
+  /** Leaves a provider that lives but gives no token: cancels with n 0 where it had accepted (section 4.0), and waits no longer. */
+  #leave(): void {
+    if (this.#begun || this.#cancelling !== null || this.#person.stopped.aborted) return;
+    const error = new QvacError('E_TIMEOUT', `the provider gave no token within ${this.#firstTokenMs} ms`);
+    this.#abandoned = true;
+    if (this.#accepted) this.#job.cancel().catch((reason: unknown) => this.#job.abort(reason instanceof Error ? reason : error));
+    else this.#job.abort(error);
+    this.#left.resolve({ kind: 'left', experience: { kind: 'aborted' }, error });
   }
 }
 

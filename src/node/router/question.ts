@@ -40,6 +40,12 @@ export type QuestionEnd =
   | { readonly kind: 'answered'; readonly job: Job; readonly assessment: Assessment; readonly finish: number; readonly tries: number; readonly totalMs: number }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
 
+/** A provider with one of its slots, until it is released. */
+interface Reserved {
+  readonly choice: Choice;
+  readonly release: () => void;
+}
+
 /** What the person's client is told where there is no answer. `busy` is a frame of its own. */
 class RouteFailure extends Error {
   readonly code: string;
@@ -109,28 +115,34 @@ export class Question {
 
   async #answer(): Promise<QuestionEnd> {
     for (let probes = 0; probes < maxProbes && this.#tries < maxRouteProviders; probes++) {
-      const choice = await this.#next();
-      if (choice === null) break;
-      const answered = await this.#turnTo(choice);
+      const next = await this.#next();
+      if (next === null) break;
+      const answered = await this.#turnTo(next);
       if (answered !== null) return answered;
     }
     throw this.#lastFailure ?? new RouteFailure('no-provider', `nobody offers ${this.#route.model} here`);
   }
 
-  /** The best provider that was not asked yet, once it has a slot for us; null where none is left. */
-  async #next(): Promise<Choice | null> {
+  /** The best provider that was not asked yet, with one of its slots, once it has one for us; null where none is left. */
+  async #next(): Promise<Reserved | null> {
     for (;;) {
       this.#over.throwIfAborted();
       const selection = await this.#candidates();
-      const left = selection.choices.filter(({ card }) => !this.#turnedTo.has(card.peer) && !this.#components.commits.has(this.#route.commit, card.peer));
+      const left = selection.choices.filter((choice) => this.#isOpen(choice));
       if (left.length === 0) {
         if (this.#turnedTo.size === 0) throw this.#refusal(selection);
         return null;
       }
       const free = left.find(({ card, model }) => this.#components.jobs.of(card.peer) < model.slots);
-      if (free !== undefined) return free;
+      // Counted at once: others wait for the same slot.
+      if (free !== undefined) return { choice: free, release: this.#components.jobs.add(free.card.peer) };
       await raceSignal(this.#components.jobs.changed, this.#over);
     }
+  }
+
+  /** Whether it was not asked yet, and never saw this commit. */
+  #isOpen({ card }: Choice): boolean {
+    return !this.#turnedTo.has(card.peer) && !this.#components.commits.has(this.#route.commit, card.peer);
   }
 
   async #candidates(): Promise<Selection> {
@@ -164,17 +176,16 @@ export class Question {
   }
 
   /** @returns null where another provider may be asked */
-  async #turnTo(choice: Choice): Promise<QuestionEnd | null> {
-    const { jobs, reputation } = this.#components;
+  async #turnTo({ choice, release }: Reserved): Promise<QuestionEnd | null> {
+    const { reputation } = this.#components;
     const { peer } = choice.card;
     this.#turnedTo.add(peer);
-    const release = jobs.add(peer);
     try {
       const fresh = await this.#probe(choice);
       if (fresh === null) return null;
       const job = await this.#offer(fresh);
       if (job === null) return null;
-      const end = await new Attempt({ job, person: this.#person, clock: this.#components.clock, deadline: this.#deadline }).run();
+      const end = await new Attempt({ job, person: this.#person, clock: this.#components.clock, deadline: this.#deadline, firstTokenMs: this.#firstTokenMs() }).run();
       release();
       return await this.#conclude(end, job, fresh);
     } catch (error) {
@@ -223,13 +234,18 @@ export class Question {
     const { input, sampler, seed, commit, count, mode } = this.#route;
     commits.add(commit, choice.card.peer);
     this.#tries += 1;
-    const left = Math.max(1, this.#deadlineAt - clock.now());
-    // While others may be asked, one that accepts and then gives no token has half of the time.
-    const firstTokenMs = this.#tries < maxRouteProviders ? Math.ceil(left / 2) : left;
-    const timeouts = { firstTokenMs, totalMs: left };
+    // The attempt itself watches the time to the first token, and the deadline the whole.
+    const timeouts = { firstTokenMs: maxRouteTimeoutMs, totalMs: maxRouteTimeoutMs };
     const job = await openJob({ peer, clock, logger }, { card: choice.card, model: choice.model, input, sampler, seed, commit, count, mode, quote, timeouts }, { signal: this.#over });
     await this.#person.send(pickedFrame(job, choice.card, quote), { signal: this.#deadline });
     return job;
+  }
+
+  /** While others may be asked, one that gives no token has half of the time that is left. */
+  #firstTokenMs(): number {
+    const leftMs = Math.max(1, this.#deadlineAt - this.#components.clock.now());
+    const others = this.#tries < maxRouteProviders && this.#select(this.#components.discovery.live()).choices.some((choice) => this.#isOpen(choice));
+    return others ? Math.ceil(leftMs / 2) : leftMs;
   }
 
   async #conclude(end: AttemptEnd, job: Job, { choice }: { readonly choice: Choice }): Promise<QuestionEnd | null> {

@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { toHex } from '../../../src/lib/bytes.ts';
 import { assess } from '../../../src/proofs/checks.ts';
-import { startProvider } from '../../support/market.ts';
-import { askRouter, receiveAnswer, startRouter } from '../../support/router.ts';
+import { serialiseReceipt } from '../../../src/proofs/receipt.ts';
+import { decodeVerdict } from '../../../src/protocol/validate.ts';
+import { startProvider, testInput } from '../../support/market.ts';
+import { startPeer } from '../../support/peers.ts';
+import { askRouter, code, receiveAnswer, startRouter } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 describe('an honest router', () => {
   it('passes an answer on, has it opened, re-executes it and signs what it found', async (context) => {
     const provider = await startProvider(context);
     const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
-    const question = await askRouter(context, router, { verify: 'full' });
-    const answer = await receiveAnswer(question);
+    const answer = await receiveAnswer(await askRouter(context, router, { verify: 'full' }));
 
     assert.deepEqual(answer.picked, [provider.peer.id]);
     assert.equal(answer.refused, null);
@@ -18,6 +21,165 @@ describe('an honest router', () => {
     assert.equal(answer.verdict?.verdict.result, 'pass');
     assert.equal(answer.verdict.verdict.tier, 'exact');
     assert.equal(assess(answer.receipt, {}).result, 'pass');
-    assert.equal(router.reputation.standing(provider.peer.id).verified > 0.9, true);
+    assert.ok(router.reputation.standing(provider.peer.id).verified > 0.9);
+  });
+
+  it('keeps the same receipt as the client and gives the provider its verdict', async (context) => {
+    const provider = await startProvider(context);
+    const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
+    const question = await askRouter(context, router, { verify: 'full' });
+    const answer = await receiveAnswer(question);
+    const { jobId } = question.job.received;
+    await router.events.until('answered');
+    await provider.events.until('job-verdict');
+
+    const routers = router.receipts.get(jobId);
+    assert.ok(routers !== undefined);
+    assert.equal(serialiseReceipt(routers), serialiseReceipt(answer.receipt));
+    const verdicts = provider.receipts.get(jobId)?.verdicts.map(({ body }) => toHex(decodeVerdict(body).verifier));
+    assert.deepEqual(verdicts, [toHex(router.peer.key.publicKey)]);
+  });
+
+  it('reports no more than it checked: without the model the opened steps, with the tokenizer the text', async (context) => {
+    const provider = await startProvider(context);
+    const blind = await startRouter(context, { providers: [provider] });
+    assert.equal((await receiveAnswer(await askRouter(context, blind))).verdict?.verdict.tier, 'sampling');
+    const holder = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
+    const { verdict } = await receiveAnswer(await askRouter(context, holder, { verify: 'sampling' }));
+    assert.equal(verdict?.verdict.tier, 'text');
+    assert.equal(verdict.verdict.execClass, null);
+  });
+
+  it('re-executes statistically where its own class differs', async (context) => {
+    const provider = await startProvider(context);
+    const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine({ exec: { batch: 31 } })] });
+    const { verdict } = await receiveAnswer(await askRouter(context, router, { verify: 'full' }));
+    assert.equal(verdict?.verdict.result, 'pass');
+    assert.equal(verdict.verdict.tier, 'statistical');
+  });
+
+  it('passes on an answer without challenge in mode none, and calls it inconclusive', async (context) => {
+    const provider = await startProvider(context);
+    const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
+    const answer = await receiveAnswer(await askRouter(context, router, { mode: 'none' }));
+    assert.equal(answer.opening, null);
+    assert.equal(answer.refused, null);
+    assert.equal(answer.verdict?.verdict.result, 'inconclusive');
+    assert.equal(assess(answer.receipt, {}).result, 'inconclusive');
+  });
+
+  it('finds the model by hex id and by name and quantisation', async (context) => {
+    const provider = await startProvider(context);
+    const router = await startRouter(context, { providers: [provider] });
+    const client = await startPeer(context, { role: 'client' });
+    for (const model of [provider.engine.facts.id, 'scripted/q8_0']) {
+      assert.deepEqual((await receiveAnswer(await askRouter(context, router, { model }, client))).picked, [provider.peer.id]);
+    }
+  });
+
+  it('finds a provider that it did not know, once somebody asks', async (context) => {
+    const provider = await startProvider(context);
+    const router = await startRouter(context, {});
+    await router.peer.connect(provider.address);
+    assert.deepEqual((await receiveAnswer(await askRouter(context, router))).picked, [provider.peer.id]);
+  });
+
+  it('beats while it re-executes', async (context) => {
+    const gate = Promise.withResolvers<void>();
+    const engine = createScriptedEngine();
+    const held = { ...engine, open: async (...options: Parameters<typeof engine.open>) => (await gate.promise, engine.open(...options)) };
+    const provider = await startProvider(context);
+    let beats = 0;
+    const router = await startRouter(context, {
+      providers: [provider],
+      engines: [held],
+      beatMs: 10,
+      tamper: (frame) => {
+        // The first beats may come while the provider computes; from the opening on they are the router's own.
+        if (frame.t === 'opening') beats = 0;
+        if (frame.t === 'beat' && ++beats === 3) gate.resolve();
+        return [frame];
+      },
+    });
+    const answer = await receiveAnswer(await askRouter(context, router, { verify: 'full' }));
+    assert.equal(answer.verdict?.verdict.tier, 'exact');
+  });
+
+  it('chooses among several and measures those it used', async (context) => {
+    const slow = await startProvider(context, { offering: { tokensPerSecond: 1 } });
+    const fast = await startProvider(context, { offering: { tokensPerSecond: 100 } });
+    const router = await startRouter(context, { providers: [slow, fast] });
+    assert.deepEqual((await receiveAnswer(await askRouter(context, router))).picked, [fast.peer.id]);
+    assert.notEqual(router.reputation.speed(fast.peer.id, fast.engine.facts.id), null);
+    assert.equal(router.reputation.speed(slow.peer.id, slow.engine.facts.id), null);
+  });
+
+  it('answers 50 questions at once, none twice and none lost', async (context) => {
+    const providers = [await startProvider(context, { script: { slots: 4 } }), await startProvider(context, { script: { slots: 4 } })];
+    const router = await startRouter(context, { providers, engines: [createScriptedEngine()] });
+    const clients = await Promise.all(Array.from({ length: 5 }, () => startPeer(context, { role: 'client' })));
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, async (_, at) => receiveAnswer(await askRouter(context, router, { verify: 'full', sampler: { temperature: 70, minP: 5, topK: 20, maxTokens: 20 } }, clients[at % clients.length]))),
+    );
+    for (const { verdict, refused } of answers) assert.deepEqual([verdict?.verdict.result, verdict?.verdict.tier, refused], ['pass', 'exact', null]);
+    assert.equal(new Set(answers.map(({ receipt }) => toHex(receipt.offer.sig))).size, 50);
+    assert.equal(router.receipts.size, 50);
+  });
+});
+
+describe('whom a router refuses', () => {
+  it('serves nobody whom it was not told to', async (context) => {
+    const provider = await startProvider(context);
+    const owner = await startPeer(context, { role: 'client' });
+    const router = await startRouter(context, { providers: [provider], serves: (peer) => peer === owner.id });
+    await assert.rejects(receiveAnswer(await askRouter(context, router)), code('E_NOT_SERVED'));
+    assert.equal((await receiveAnswer(await askRouter(context, router, {}, owner))).picked.length, 1);
+  });
+
+  it('says no-provider where nobody offers the model', async (context) => {
+    const provider = await startProvider(context);
+    const router = await startRouter(context, { providers: [provider] });
+    await assert.rejects(receiveAnswer(await askRouter(context, router, { model: 'another' })), code('E_NO_PROVIDER'));
+  });
+
+  it('says no-model where it cannot re-execute what is asked in full, before the input goes anywhere', async (context) => {
+    const provider = await startProvider(context);
+    for (const engines of [[], [createScriptedEngine({ weights: 'another' })]]) {
+      const router = await startRouter(context, { providers: [provider], engines });
+      await assert.rejects(receiveAnswer(await askRouter(context, router, { verify: 'full' })), code('E_NO_MODEL'));
+    }
+    assert.equal(provider.events.all.length, 0);
+  });
+
+  it('says too-dear where every offer may cost more than allowed', async (context) => {
+    const provider = await startProvider(context, { offering: { priceOut: 1_000 } });
+    const router = await startRouter(context, { providers: [provider] });
+    await assert.rejects(receiveAnswer(await askRouter(context, router, { maxPrice: 39 })), code('E_TOO_DEAR'));
+    assert.equal((await receiveAnswer(await askRouter(context, router, { maxPrice: 40 }))).receipt.quote === null, false);
+  });
+
+  it('says limit where a provider wants to be paid, for it pays nobody', async (context) => {
+    const pay = { chain: 'solana:x', program: new Uint8Array(32), payee: new Uint8Array(32) };
+    const provider = await startProvider(context, { offering: { priceOut: 1_000, pay } });
+    const router = await startRouter(context, { providers: [provider] });
+    await assert.rejects(receiveAnswer(await askRouter(context, router, { maxPrice: 1_000 })), code('E_LIMIT'));
+  });
+
+  it('passes bad-input on at once and asks nobody else', async (context) => {
+    const providers = [await startProvider(context), await startProvider(context)];
+    const router = await startRouter(context, { providers });
+    const input = { ...testInput, messages: [{ role: 'user', content: 'a <|turn|> of mine' }] };
+    await assert.rejects(receiveAnswer(await askRouter(context, router, { input })), code('E_BAD_INPUT'));
+    assert.equal(providers.flatMap(({ events }) => events.all.filter(({ event }) => event === 'refused')).length, 1);
+    for (const { peer } of providers) assert.equal(router.reputation.standing(peer.id).aborted, 0);
+  });
+
+  it('never shows one commit to the same provider twice', async (context) => {
+    const provider = await startProvider(context);
+    const router = await startRouter(context, { providers: [provider] });
+    const secret = new Uint8Array(32).fill(9);
+    await receiveAnswer(await askRouter(context, router, { secret }));
+    await assert.rejects(receiveAnswer(await askRouter(context, router, { secret })), code('E_NO_PROVIDER'));
+    assert.equal((await receiveAnswer(await askRouter(context, router))).picked.length, 1);
   });
 });

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { FrameStream } from '../../../src/node/streams.ts';
+import { inputDigestOf } from '../../../src/protocol/digests.ts';
+import type { FrameOf } from '../../../src/protocol/frames.ts';
+import { decodeCancel, decodeOffer } from '../../../src/protocol/validate.ts';
+import { startProvider } from '../../support/market.ts';
+import { askRouter, code, receiveAnswer, startBadProvider, startRouter } from '../../support/router.ts';
+import { createScriptedEngine } from '../../support/scripted-engine.ts';
+
+async function takeOffer(stream: FrameStream): Promise<FrameOf<'offer'>> {
+  const offer = await stream.read(['offer']);
+  if (offer === null) throw new Error('no offer came');
+  return offer;
+}
+
+/** The accept of an honest provider of the scripted model. */
+function acceptOf(offer: FrameOf<'offer'>): FrameOf<'accept'> {
+  const promptTokens = createScriptedEngine().tokenizer.encodePrompt(offer.input);
+  return { t: 'accept', promptTokens, inputDigest: inputDigestOf(decodeOffer(offer.body).modelId, promptTokens) };
+}
+
+/** Waits until the other side ends or resets the stream. */
+async function untilLeft(stream: FrameStream): Promise<'ended' | 'reset'> {
+  try {
+    while ((await stream.read(['cancel', 'challenge', 'verdict'])) !== null);
+    return 'ended';
+  } catch {
+    return 'reset';
+  }
+}
+
+describe('a router turns to another provider', () => {
+  const failures: readonly (readonly [what: string, answer: (stream: FrameStream) => Promise<void>])[] = [
+    ['is busy', async (stream) => (await takeOffer(stream), await stream.write({ t: 'busy' }))],
+    ['answers an error', async (stream) => (await takeOffer(stream), await stream.write({ t: 'error', code: 'internal', message: 'broken' }))],
+    ['answers an unknown error', async (stream) => (await takeOffer(stream), await stream.write({ t: 'error', code: 'what', message: '' }))],
+    ['ends without a word', async (stream) => void (await takeOffer(stream))],
+    ['resets the stream', async (stream) => (await takeOffer(stream), stream.abort(new Error('no')))],
+    ['accepts another prompt than it says', async (stream) => stream.write({ ...acceptOf(await takeOffer(stream)), inputDigest: new Uint8Array(32) })],
+    ['accepts and breaks off', async (stream) => (await stream.write(acceptOf(await takeOffer(stream))), stream.abort(new Error('no')))],
+    ['accepts and then is busy', async (stream) => (await stream.write(acceptOf(await takeOffer(stream))), await stream.write({ t: 'busy' }))],
+    ['sends frames out of order', async (stream) => (await takeOffer(stream), await stream.write({ t: 'tokens', i: 0, tokens: [65], text: 'A' }))],
+    ['sends a frame of another protocol', async (stream) => (await takeOffer(stream), await stream.write({ t: 'stop' }))],
+    ['sends a head that is none', async (stream) => (await stream.write(acceptOf(await takeOffer(stream))), await stream.write({ t: 'head', body: new Uint8Array(202), sig: new Uint8Array(64) }))],
+  ];
+  for (const [what, answer] of failures) {
+    it(`from one that ${what}`, async (context) => {
+      const bad = await startBadProvider(context, answer);
+      const good = await startProvider(context);
+      const router = await startRouter(context, { providers: [bad, good] });
+      const { picked, verdict, refused } = await receiveAnswer(await askRouter(context, router));
+      assert.deepEqual(picked, [bad.peer.id, good.peer.id]);
+      assert.deepEqual([verdict?.verdict.result, refused], ['pass', null]);
+      assert.ok(router.reputation.standing(bad.peer.id).reliability < router.reputation.standing(good.peer.id).reliability);
+    });
+  }
+
+  it('from one that does not know the protocol, which is not even named', async (context) => {
+    const bad = await startBadProvider(context, null);
+    const good = await startProvider(context);
+    const router = await startRouter(context, { providers: [bad, good] });
+    assert.deepEqual((await receiveAnswer(await askRouter(context, router))).picked, [good.peer.id]);
+  });
+
+  it('from one that died since it was seen, which is not even named', async (context) => {
+    const bad = await startBadProvider(context, null);
+    const good = await startProvider(context);
+    const router = await startRouter(context, { providers: [bad, good] });
+    await bad.peer.stop();
+    assert.deepEqual((await receiveAnswer(await askRouter(context, router))).picked, [good.peer.id]);
+  });
+
+  it('from one that accepts and then only beats, which gets a cancel of 0 tokens', async (context) => {
+    const cancelled = Promise.withResolvers<number>();
+    const bad = await startBadProvider(context, async (stream) => {
+      await stream.write(acceptOf(await takeOffer(stream)));
+      const beating = setInterval(() => void stream.write({ t: 'beat' }).catch(() => undefined), 100);
+      const frame = await stream.read(['cancel']).finally(() => clearInterval(beating));
+      cancelled.resolve(frame === null ? -1 : decodeCancel(frame.body).n);
+      await untilLeft(stream);
+    });
+    const good = await startProvider(context);
+    const router = await startRouter(context, { providers: [bad, good] });
+    const { picked } = await receiveAnswer(await askRouter(context, router, { timeouts: { totalMs: 6_000 } }));
+    assert.deepEqual(picked, [bad.peer.id, good.peer.id]);
+    assert.equal(await cancelled.promise, 0);
+  });
+
+  it('from one that is frozen before it accepts, whose stream is reset', async (context) => {
+    const left = Promise.withResolvers<string>();
+    const bad = await startBadProvider(context, async (stream) => {
+      await takeOffer(stream);
+      left.resolve(await untilLeft(stream));
+    });
+    const good = await startProvider(context);
+    const router = await startRouter(context, { providers: [bad, good] });
+    assert.deepEqual((await receiveAnswer(await askRouter(context, router, { timeouts: { totalMs: 6_000 } }))).picked, [bad.peer.id, good.peer.id]);
+    assert.equal(await left.promise, 'reset');
+  });
+});
+
+describe('a router gives up', () => {
+  it('after three providers', async (context) => {
+    let offers = 0;
+    const bad = await Promise.all(
+      Array.from({ length: 5 }, () =>
+        startBadProvider(context, async (stream) => {
+          await takeOffer(stream);
+          offers += 1;
+          await stream.write({ t: 'error', code: 'internal', message: '' });
+        }),
+      ),
+    );
+    const router = await startRouter(context, { providers: bad });
+    await assert.rejects(receiveAnswer(await askRouter(context, router)), code('E_FAILED'));
+    assert.equal(offers, 3);
+  });
+
+  it('with busy where all are busy', async (context) => {
+    const bad = await startBadProvider(context, async (stream) => (await takeOffer(stream), await stream.write({ t: 'busy' })));
+    const router = await startRouter(context, { providers: [bad] });
+    await assert.rejects(receiveAnswer(await askRouter(context, router)), code('E_BUSY'));
+  });
+
+  it('on a provider that broke off twice in a row, and says so', async (context) => {
+    const bad = await startBadProvider(context, async (stream) => (await takeOffer(stream), await stream.write({ t: 'error', code: 'internal', message: '' })));
+    const router = await startRouter(context, { providers: [bad] });
+    for (let time = 0; time < 2; time++) await assert.rejects(receiveAnswer(await askRouter(context, router)), code('E_FAILED'));
+    await assert.rejects(receiveAnswer(await askRouter(context, router)), (error) => code('E_NO_PROVIDER')(error) && /broke off 2 jobs in a row/.test((error as Error).message));
+  });
+
+  it('once a token was passed on, with failed', async (context) => {
+    const gate = Promise.withResolvers<void>();
+    const bad = await startProvider(context, { offering: { tokensPerSecond: 1_000_000 }, script: { beforeStep: (i) => (i < 4 ? Promise.resolve() : gate.promise) } });
+    const good = await startProvider(context);
+    const router = await startRouter(context, { providers: [bad, good] });
+    const { job } = await askRouter(context, router);
+    let text = '';
+    const frames = job.frames()[Symbol.asyncIterator]();
+    await assert.rejects(async () => {
+      for (;;) {
+        const { value } = await frames.next();
+        if (value?.t !== 'tokens') continue;
+        text += value.text;
+        await bad.peer.stop();
+      }
+    }, code('E_FAILED'));
+    gate.resolve();
+    assert.notEqual(text, '');
+    assert.equal(good.events.all.length, 0);
+    assert.ok(router.reputation.standing(bad.peer.id).aborted > 0.9);
+  });
+
+  it('in time, with timeout, on one that gives no whole answer', async (context) => {
+    const gate = Promise.withResolvers<void>();
+    const slow = await startProvider(context, { script: { beforeStep: (i) => (i < 4 ? Promise.resolve() : gate.promise) } });
+    const router = await startRouter(context, { providers: [slow] });
+    await assert.rejects(receiveAnswer(await askRouter(context, router, { timeouts: { totalMs: 1_500 } })), code('E_TIMEOUT'));
+    gate.resolve();
+    await slow.events.until('job-failed');
+    const standing = router.reputation.standing(slow.peer.id);
+    assert.equal(standing.aborted, 0, 'a person in a hurry says nothing about a provider');
+  });
+});
