@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../lib/types.ts';
 import { cardProtocol } from '../protocol/constants.ts';
+import { targetPeer } from './addresses.ts';
 import { Announcer } from './announcer.ts';
 import type { VerifiedCard } from './cards.ts';
 import { LiveList } from './live-list.ts';
@@ -13,7 +14,6 @@ import { lookUp, searchRouting } from './lookup.ts';
 import { shortPeer } from './names.ts';
 import { PeerCache } from './peer-cache.ts';
 import type { Peer } from './peer.ts';
-import { targetPeer } from './peer.ts';
 import type { Query } from './query.ts';
 import { fits, noProvider } from './query.ts';
 import type { SupervisorTimings } from './supervisor.ts';
@@ -139,7 +139,7 @@ class MergedDiscovery implements Discovery {
     this.#announcer = new Announcer(peer.routing, logger);
     this.#cache = init.cachePath == null ? null : new PeerCache(init.cachePath, peer.network, logger);
     this.#field = this.#makeField();
-    for (const target of init.bootstrap ?? []) targetPeer(target);
+    for (const target of init.bootstrap ?? []) targetPeer(target, 'E_CONFIG');
   }
 
   async start(): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Identify } from '@libp2p/identify';
 import { identify } from '@libp2p/identify';
 import type { ConnectionGater, Libp2p, PeerInfo, PrivateKey, StreamMuxerFactory } from '@libp2p/interface';
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
@@ -9,6 +10,7 @@ import type { YamuxMuxerInit } from '@libp2p/yamux';
 import { createLibp2p } from 'libp2p';
 import { kadProtocol, mdnsTag } from '../protocol/discovery-keys.ts';
 import { boundedPing } from './ping.ts';
+import { wholeWrites } from './whole-writes.ts';
 
 export type PeerRole = 'provider' | 'router' | 'client';
 
@@ -27,7 +29,7 @@ export interface NodeInit {
   readonly onLocalPeer: (peer: PeerInfo) => void;
 }
 
-export type QvacNode = Libp2p<{ dht?: SingleKadDHT }>;
+export type QvacNode = Libp2p<{ identify: Identify; dht?: SingleKadDHT }>;
 
 /**
  * One stream may have this much under way. The receive window never grows beyond what the read buffer holds: a reader
@@ -64,7 +66,7 @@ export async function createNode(init: NodeInit): Promise<QvacNode> {
     privateKey: init.privateKey,
     addresses: { listen: [...init.listen] },
     transports: [tcp({ backlog: 128 })],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [wholeWrites(noise())],
     streamMuxers: [init.muxer],
     connectionGater: init.gater,
     connectionManager: { ...connectionLimits[init.role], dialTimeout: 10_000, addressDialTimeout: 4_000 },
@@ -73,7 +75,8 @@ export async function createNode(init: NodeInit): Promise<QvacNode> {
     nodeInfo: { name: 'qvac' },
     peerDiscovery: init.mdns ? [localDiscovery(init, clientMode)] : [],
     services: {
-      identify: identify(),
+      // The peer says when: the first stream of a connection goes first.
+      identify: identify({ runOnConnectionOpen: false }),
       ping: boundedPing(),
       ...(init.kademlia ? { dht: kademlia(init.network, clientMode) } : {}),
     },

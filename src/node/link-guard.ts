@@ -8,9 +8,9 @@ import type { Bans } from './bans.ts';
 type Muxer = StreamMuxer & { ping(): Promise<number> };
 
 export interface LinkLimits {
-  /** Streams that a peer may open at once… @default 500 */
+  /** Streams that a peer may open at once… @default 1000 */
   readonly streamBurst: number;
-  /** …and per second from then on. @default 100 */
+  /** …and per second from then on. @default 200 */
   readonly streamsPerSecond: number;
   /** How often a connection is probed, in ms. @default 2_000 */
   readonly probeEveryMs: number;
@@ -18,7 +18,7 @@ export interface LinkLimits {
   readonly deadAfterMs: number;
 }
 
-export const defaultLinkLimits: LinkLimits = { streamBurst: 500, streamsPerSecond: 100, probeEveryMs: 2_000, deadAfterMs: 5_000 };
+export const defaultLinkLimits: LinkLimits = { streamBurst: 1000, streamsPerSecond: 200, probeEveryMs: 2_000, deadAfterMs: 5_000 };
 
 /** Ticks between two looks at an outstanding probe, in ms. */
 const tickMs = 250;

@@ -1,7 +1,5 @@
-import type { Connection, PeerId, Stream } from '@libp2p/interface';
+import type { Connection, PeerId } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
-import type { Multiaddr } from '@multiformats/multiaddr';
-import { multiaddr } from '@multiformats/multiaddr';
 import { EventEmitter, setMaxListeners } from 'node:events';
 import { QvacError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -10,7 +8,8 @@ import type { Logger } from '../lib/log.ts';
 import { silentLogger } from '../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../lib/types.ts';
 import type { SigningKey } from '../proofs/signing.ts';
-import type { Frame } from '../protocol/frames.ts';
+import type { Target } from './addresses.ts';
+import { mostAddrs, parseAddress, parseTarget, usableAddress, withoutPeer } from './addresses.ts';
 import type { BanLimits } from './bans.ts';
 import { Bans } from './bans.ts';
 import type { Identity } from './identity.ts';
@@ -22,8 +21,8 @@ import { shortPeer } from './names.ts';
 import { dialError, isStaleConnection, listenError } from './peer-errors.ts';
 import type { Routing } from './routing.ts';
 import { createRouting } from './routing.ts';
+import { frameStream, serveStream } from './serve-stream.ts';
 import type { FrameStream } from './streams.ts';
-import { LibP2PFrameStream } from './streams.ts';
 
 /** What happens to a peer's connections, by peer id. */
 export interface PeerEvents {
@@ -102,12 +101,12 @@ export interface PeerInit {
 
 /** How long a dial and the opening of a stream may take, in ms. */
 const openTimeoutMs = 10_000;
-/** How long the other side may take to end a stream that our handler is done with, in ms. */
-const lingerMs = 5_000;
-/** How long an error frame may take to leave, in ms. */
-const farewellMs = 1_000;
+/** How long closing a connection may take, in ms. */
+const closeTimeoutMs = 1_000;
 /** How long `stop` may take, in ms. */
 const stopTimeoutMs = 3_000;
+/** How long the first stream of a connection has for itself before both sides ask each other who they are, in ms. */
+const introduceMs = 100;
 /** Streams of one protocol that we open to one peer. */
 const maxOutboundStreams = 256;
 
@@ -115,12 +114,6 @@ const maxOutboundStreams = 256;
 export function createPeer(components: PeerComponents, init: PeerInit): Peer {
   return new LibP2PPeer(components, init);
 }
-
-/** Last words of a handler, by the code of what ended it. */
-const farewells: Readonly<Record<string, Frame>> = {
-  E_BAD_PEER: { t: 'error', code: 'bad-frame', message: 'a frame broke the protocol' },
-  E_BUG: { t: 'error', code: 'internal', message: 'this node failed' },
-};
 
 interface Handler {
   readonly run: (stream: FrameStream) => Promise<void>;
@@ -140,6 +133,8 @@ class LibP2PPeer implements Peer {
   readonly #bans: Bans;
   readonly #guard: LinkGuard;
   readonly #handlers = new Map<string, Handler>();
+  /** Peers that are dialled for a stream. */
+  readonly #opening = new Set<string>();
   #node: QvacNode | null = null;
   #starting: Promise<void> | null = null;
 
@@ -194,6 +189,7 @@ class LibP2PPeer implements Peer {
     node.addEventListener('peer:connect', (event) => this.events.emit('connect', event.detail.toString() as PeerIdString));
     node.addEventListener('peer:disconnect', (event) => this.events.emit('disconnect', event.detail.toString() as PeerIdString));
     node.addEventListener('peer:identify', (event) => this.events.emit('identify', event.detail.peerId.toString() as PeerIdString, event.detail.protocols));
+    node.addEventListener('connection:open', (event) => this.#introduce(node, event.detail));
     this.#node = node;
     for (const [protocol, handler] of this.#handlers) await this.#register(node, protocol, handler);
     this.#guard.start();
@@ -225,42 +221,27 @@ class LibP2PPeer implements Peer {
     if (this.#node !== null) await this.#register(this.#node, protocol, entry);
   }
 
+  /** Learns which protocols the other side speaks. Beside a question it would double the time to its answer. */
+  #introduce(node: QvacNode, connection: Connection): void {
+    const hasTime = connection.direction === 'outbound' && !this.#opening.has(connection.remotePeer.toString());
+    const identify = (): void => {
+      if (connection.status !== 'open') return;
+      node.services.identify.identify(connection).catch((error: unknown) => this.#logger.debug('not identified', { peer: connection.remotePeer.toString(), error: String(error) }));
+    };
+    if (hasTime) identify();
+    else setTimeout(identify, introduceMs).unref();
+  }
+
   #register(node: QvacNode, protocol: string, handler: Handler): Promise<void> {
     const { maxInboundStreams = 32 } = handler.options;
-    return node.handle(protocol, (stream, connection) => this.#serve(stream, connection, handler), { maxInboundStreams, maxOutboundStreams, force: true });
+    const hooks = { logger: this.#logger, onBadFrame: (peer: PeerIdString) => this.#blame(peer) };
+    return node.handle(protocol, (stream, connection) => serveStream(frameStream(stream, connection.remotePeer), protocol, handler.run, hooks), { maxInboundStreams, maxOutboundStreams, force: true });
   }
 
-  /** Runs a handler. Whatever goes wrong stays with its stream. */
-  async #serve(stream: Stream, connection: Connection, handler: Handler): Promise<void> {
-    const frames = frameStream(stream, connection.remotePeer);
-    const { peer } = frames.remote;
-    try {
-      await handler.run(frames);
-      await frames.close();
-      await frames.linger(lingerMs);
-    } catch (error) {
-      const code = error instanceof QvacError ? error.code : 'E_BUG';
-      if (code === 'E_BUG') this.#logger.error('a handler failed', { protocol: stream.protocol, peer, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-      else this.#logger.debug('a stream failed', { protocol: stream.protocol, peer, code });
-      if (code === 'E_BAD_PEER' && this.#bans.badFrame(peer)) {
-        this.#logger.warn('banned a peer that breaks the protocol', { peer });
-        await this.disconnect(peer);
-      }
-      await this.#refuse(frames, code, error);
-    }
-  }
-
-  /** Tells the other side what it did wrong, or that we failed, and ends the stream. */
-  async #refuse(frames: LibP2PFrameStream, code: string, error: unknown): Promise<void> {
-    const frame = farewells[code];
-    if (frame !== undefined) {
-      const signal = AbortSignal.timeout(farewellMs);
-      await frames.write(frame, { signal }).catch(() => undefined);
-      // A reset that overtakes the frame would take it away again.
-      await frames.close({ signal });
-      await frames.linger(farewellMs);
-    }
-    frames.abort(error instanceof Error ? error : new Error(String(error)));
+  #blame(peer: PeerIdString): void {
+    if (!this.#bans.badFrame(peer)) return;
+    this.#logger.warn('banned a peer that breaks the protocol', { peer });
+    void this.disconnect(peer);
   }
 
   async open(target: PeerIdString | string, protocol: string, options: AbortOptions = {}): Promise<FrameStream> {
@@ -268,14 +249,26 @@ class LibP2PPeer implements Peer {
     return this.#bounded(destination, options, async (signal) => {
       const warm = this.#openConnection(destination.peer);
       try {
-        const connection = warm ?? (await this.#dial(destination, signal));
-        return frameStream(await connection.newStream(protocol, { signal, maxOutboundStreams }), connection.remotePeer);
+        return await this.#openOn(warm ?? (await this.#dialForStream(destination, signal)), protocol, signal);
       } catch (error) {
         if (warm === null || !isStaleConnection(error)) throw error;
-        const connection = await this.#dial(destination, signal);
-        return frameStream(await connection.newStream(protocol, { signal, maxOutboundStreams }), connection.remotePeer);
+        return this.#openOn(await this.#dialForStream(destination, signal), protocol, signal);
       }
     });
+  }
+
+  async #openOn(connection: Connection, protocol: string, signal: AbortSignal): Promise<FrameStream> {
+    return frameStream(await connection.newStream(protocol, { signal, maxOutboundStreams }), connection.remotePeer);
+  }
+
+  async #dialForStream(destination: Target, signal: AbortSignal): Promise<Connection> {
+    const peer = destination.peer.toString();
+    this.#opening.add(peer);
+    try {
+      return await this.#dial(destination, signal);
+    } finally {
+      this.#opening.delete(peer);
+    }
   }
 
   async connect(target: PeerIdString | string, options: AbortOptions = {}): Promise<PeerIdString> {
@@ -287,7 +280,7 @@ class LibP2PPeer implements Peer {
   async disconnect(peer: PeerIdString): Promise<void> {
     const connections = this.#node?.getConnections(peerIdFromString(peer)) ?? [];
     await Promise.all(
-      connections.map((connection) => connection.close({ signal: AbortSignal.timeout(farewellMs) }).catch((error: unknown) => connection.abort(error instanceof Error ? error : new Error('closing')))),
+      connections.map((connection) => connection.close({ signal: AbortSignal.timeout(closeTimeoutMs) }).catch((error: unknown) => connection.abort(error instanceof Error ? error : new Error('closing')))),
     );
   }
 
@@ -327,66 +320,5 @@ class LibP2PPeer implements Peer {
       if (options.signal?.aborted === true) throw options.signal.reason;
       throw dialError(error, destination.address?.toString() ?? shortPeer(destination.peer.toString() as PeerIdString));
     }
-  }
-}
-
-function frameStream(stream: Stream, remote: PeerId): LibP2PFrameStream {
-  const publicKey = remote.publicKey?.raw;
-  if (publicKey === undefined || remote.type !== 'Ed25519') {
-    stream.abort(new Error('not an Ed25519 peer'));
-    throw new QvacError('E_BAD_PEER', `${remote.toString()} has no Ed25519 key`);
-  }
-  return new LibP2PFrameStream(stream, { peer: remote.toString() as PeerIdString, publicKey });
-}
-
-/** Addresses of one peer that are worth keeping. */
-const mostAddrs = 16;
-
-interface Target {
-  readonly peer: PeerId;
-  /** Null where only the peer is named: its known addresses are dialled. */
-  readonly address: Multiaddr | null;
-}
-
-function parseAddress(text: string, code: 'E_NETWORK' | 'E_CONFIG'): Multiaddr {
-  try {
-    return multiaddr(text);
-  } catch (error) {
-    throw new QvacError(code, `"${text.slice(0, 200)}" is not a multiaddr`, { hint: 'for example /ip4/192.0.2.7/tcp/4001', cause: error });
-  }
-}
-
-function parsePeer(text: string): PeerId {
-  try {
-    return peerIdFromString(text);
-  } catch (error) {
-    throw new QvacError('E_NETWORK', `"${text.slice(0, 100)}" is not a peer id`, { hint: 'a peer id looks like 12D3Koo…', cause: error });
-  }
-}
-
-function parseTarget(target: string): Target {
-  if (!target.startsWith('/')) return { peer: parsePeer(target), address: null };
-  const address = parseAddress(target, 'E_NETWORK');
-  const peer = address.getComponents().findLast((component) => component.name === 'p2p')?.value;
-  if (peer === undefined) throw new QvacError('E_NETWORK', `"${target.slice(0, 200)}" does not name a peer`, { hint: 'append /p2p/<peer id>' });
-  return { peer: parsePeer(peer), address: address.getComponents().length > 1 ? address : null };
-}
-
-/** The peer that a target names. @throws QvacError E_NETWORK where it names none */
-export function targetPeer(target: string): PeerIdString {
-  return parseTarget(target).peer.toString() as PeerIdString;
-}
-
-function withoutPeer(address: Multiaddr): string {
-  return address.decapsulateCode(421).toString();
-}
-
-/** A remote's word on where someone listens, if it is one that this node may dial: TCP over IP, no relay, no port 0. */
-function usableAddress(text: string): Multiaddr | null {
-  if (text.length > 300 || !/^\/(ip4|ip6|dns4|dns6|dns)\/[^/]+\/tcp\/[1-9]\d*(\/p2p\/[^/]+)?$/.test(text)) return null;
-  try {
-    return multiaddr(text).decapsulateCode(421);
-  } catch {
-    return null;
   }
 }

@@ -50,7 +50,7 @@ test('who is not connected is told so, with the reason, and not that nobody offe
   await assert.rejects(failing.find({ model: 'alpha' }, { timeoutMs: 300 }), { code: 'E_NETWORK', message: /not connected.*refused/ });
   const reason = new Error('enough');
   await assert.rejects(failing.find({ model: 'alpha' }, { signal: AbortSignal.abort(reason) }), reason);
-  assert.throws(() => createDiscovery({ peer: gone, clock: { now: () => 0 }, logger: silentLogger }, { bootstrap: ['/ip4/127.0.0.1/tcp/1'] }), { code: 'E_NETWORK' });
+  assert.throws(() => createDiscovery({ peer: gone, clock: { now: () => 0 }, logger: silentLogger }, { bootstrap: ['/ip4/127.0.0.1/tcp/1'] }), { code: 'E_CONFIG' });
 });
 
 for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
