@@ -158,14 +158,15 @@ export class JobHandler {
 
   /** Opens for challenges until a verdict or the client's end. */
   async #converse(stream: FrameStream, job: KeptJob, first: AfterFrame | null, signal: AbortSignal): Promise<void> {
-    for (let frame = first; frame !== null; frame = await stream.read(['challenge', 'verdict', 'cancel'], { signal })) {
-      if (frame.t === 'challenge') await stream.write({ t: 'opening', ...this.#open(job, frame.secret, stream.remote.peer) });
-      if (frame.t === 'verdict') {
-        this.#judge(job, { body: frame.body, sig: frame.sig }, stream.remote.peer);
-        break;
-      }
+    const client = stream.remote.peer;
+    let frame = first;
+    while (frame !== null && frame.t !== 'verdict') {
+      if (frame.t === 'challenge') await stream.write({ t: 'opening', ...this.#open(job, frame.secret, client) });
+      frame = await stream.read(['challenge', 'verdict', 'cancel'], { signal });
     }
+    const verdict = frame === null ? null : this.#judge(job, { body: frame.body, sig: frame.sig });
     await this.#save(job);
+    if (verdict !== null) this.#init.onEvent({ event: 'job-verdict', job: job.jobId, client, result: verdict.result, faults: verdict.faults });
   }
 
   #open(job: KeptJob, secret: Uint8Array, client: PeerIdString): Signed {
@@ -183,10 +184,10 @@ export class JobHandler {
   }
 
   /** @throws QvacError E_BAD_PEER where the verdict is not the client's own on this job */
-  #judge(job: KeptJob, signed: Signed, client: PeerIdString): void {
+  #judge(job: KeptJob, signed: Signed): Verdict {
     const verdict = decodeVerdictOf(job, signed);
     job.receipt = { ...job.receipt, verdicts: [signed] };
-    this.#init.onEvent({ event: 'job-verdict', job: job.jobId, client, result: verdict.result, faults: verdict.faults });
+    return verdict;
   }
 
   /** A receipt that cannot be stored must not cost the client its opening. */

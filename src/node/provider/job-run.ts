@@ -24,9 +24,8 @@ export interface FinishedJob {
   readonly admission: Admission;
   readonly transcript: Transcript;
   readonly text: string;
-  /** In the order they were sent, the final one last. */
-  readonly heads: readonly Signed[];
   readonly final: Head;
+  readonly finalSigned: Signed;
   readonly cancel: Signed | null;
 }
 
@@ -48,7 +47,6 @@ export class JobRun {
   readonly #writer: AnswerWriter;
   /** Stops the line, the prompt and the generation. */
   readonly #stop = new AbortController();
-  readonly #heads: Signed[] = [];
   #cancel: Signed | null = null;
   #accepted = false;
   #final: Head | null = null;
@@ -86,11 +84,11 @@ export class JobRun {
       this.#writer.frame({ t: 'accept', promptTokens, inputDigest });
       onAccept();
       const finish = await this.#generate(slot);
-      const final = this.#sendHead(finish);
+      const { head: final, signed: finalSigned } = this.#sendHead(finish);
       this.#final = final;
       await this.#writer.drained();
       // A client that is gone by now still made the work; it may come back with its challenge.
-      return { admission: this.#admission, transcript: this.#transcript, text: this.#writer.sentText, heads: this.#heads, final, cancel: this.#cancel };
+      return { admission: this.#admission, transcript: this.#transcript, text: this.#writer.sentText, final, finalSigned, cancel: this.#cancel };
     } finally {
       this.#writer.stop();
     }
@@ -128,13 +126,12 @@ export class JobRun {
     }
   }
 
-  #sendHead(finish: Finish): Head {
+  #sendHead(finish: Finish): { readonly head: Head; readonly signed: Signed } {
     this.#writer.flush();
     const head = this.#transcript.head({ text: this.#writer.sentText, finish });
     const signed = signBody(this.#components.key, kinds.head, this.#admission.jobId, encodeHead(head));
-    this.#heads.push(signed);
     this.#writer.head(signed);
-    return head;
+    return { head, signed };
   }
 }
 

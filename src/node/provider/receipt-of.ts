@@ -2,7 +2,7 @@ import type { Receipt } from '../../proofs/receipt.ts';
 import type { FinishedJob } from './job-run.ts';
 
 /** The provider's own receipt of a job, before any challenge (section 4.5). */
-export function receiptOf({ admission, transcript, text, heads, cancel }: FinishedJob): Receipt {
+export function receiptOf({ admission, transcript, text, finalSigned, cancel }: FinishedJob): Receipt {
   return {
     input: admission.input,
     offer: admission.offerSigned,
@@ -12,7 +12,7 @@ export function receiptOf({ admission, transcript, text, heads, cancel }: Finish
     tokens: transcript.tokens,
     text,
     cancel,
-    heads: [...heads.slice(-1), ...heads.slice(0, -1)],
+    heads: [finalSigned],
     secret: null,
     opening: null,
     verdicts: [],

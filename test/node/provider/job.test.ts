@@ -1,17 +1,210 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openTestJob, receiveAll, startProvider } from '../../support/market.ts';
+import { equalBytes, fromHex } from '../../../src/lib/bytes.ts';
+import { assess } from '../../../src/proofs/checks.ts';
+import { decodeHead } from '../../../src/proofs/head.ts';
+import { signBody } from '../../../src/proofs/signing.ts';
+import { verdictOf } from '../../../src/proofs/verdict.ts';
+import { jobProtocol } from '../../../src/protocol/constants.ts';
+import type { Frame } from '../../../src/protocol/frames.ts';
+import { kinds } from '../../../src/protocol/messages.ts';
+import { encodeVerdict } from '../../../src/protocol/validate.ts';
+import { movedClock } from '../../support/clock.ts';
+import { createGate } from '../../support/gate.ts';
+import { openTestJob, receiveAll, startProvider, testSampler } from '../../support/market.ts';
+import { startPeer } from '../../support/peers.ts';
+import { firstFrame, makeOffer, readFinal, readUntil, sendOffer } from '../../support/raw-offer.ts';
 
-test('an honest provider answers, with heads, and opens what is challenged', async (context) => {
+test('an honest answer passes every check that needs no model, and its opening is signed', async (context) => {
   const provider = await startProvider(context);
-  const { job, secret } = await openTestJob(context, provider, { sampler: { temperature: 70, minP: 5, topK: 20, maxTokens: 100 } });
-  const frames: string[] = [];
-  for await (const frame of job.frames()) frames.push(frame.t);
+  const { job, secret } = await openTestJob(context, provider, { sampler: { ...testSampler, maxTokens: 100 } });
+  await receiveAll(job);
+  await job.challenge(secret);
   const { received } = job;
   assert.equal(received.n, 100);
   assert.equal(received.final?.finish, 1);
-  assert.equal(frames.filter((type) => type === 'head').length, 4);
   assert.equal(received.text, provider.engine.tokenizer.decode(received.tokens));
+  const { result, tier, count } = assess(received.receipt([]), {});
+  assert.deepEqual({ result, tier, count }, { result: 'pass', tier: 'sampling', count: 16 });
+});
+
+test('section 4.2: a head every 32 tokens and at the end, over exactly the tokens before it', async (context) => {
+  const provider = await startProvider(context);
+  const client = await startPeer(context, { role: 'client' });
+  const offer = makeOffer(provider, client);
+  const stream = await sendOffer(provider, client, { ...offer, ...makeOffer(provider, client, { sampler: { ...offer.offer.sampler, maxTokens: 70 } }) });
+  const frames: Frame[] = [];
+  for (let final = false; !final; ) {
+    const frame = await firstFrame(stream);
+    assert.notEqual(frame, null);
+    if (frame === null) return;
+    frames.push(frame);
+    final = frame.t === 'head' && decodeHead(frame.body).finish !== 255;
+  }
+  assert.equal(frames[0]?.t, 'accept');
+  const lengths: number[] = [];
+  let n = 0;
+  for (const frame of frames) {
+    if (frame.t === 'tokens') {
+      assert.equal(frame.i, n);
+      n += frame.tokens.length;
+    } else if (frame.t === 'head') {
+      assert.equal(decodeHead(frame.body).n, n);
+      lengths.push(n);
+    }
+  }
+  assert.deepEqual(lengths, [32, 64, 70]);
+});
+
+test('the first token is sent at once, before the second one is there', async (context) => {
+  const gate = createGate(1);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+  const { job } = await openTestJob(context, provider);
+  for await (const frame of job.frames()) {
+    if (frame.t !== 'tokens') continue;
+    assert.equal(job.received.n, 1);
+    break;
+  }
+  gate.open();
+});
+
+test('an answer ends at its stop token', async (context) => {
+  const provider = await startProvider(context, { script: { stopAfter: 5 } });
+  const { job } = await openTestJob(context, provider);
+  await receiveAll(job);
+  assert.equal(job.received.final?.finish, 0);
+  assert.equal(job.received.n, 6);
+});
+
+test('a character that stays incomplete at the end is U+FFFD, in a text that the head binds', async (context) => {
+  const provider = await startProvider(context);
+  const cut = await findCutAnswer(provider.engine.tokenizer.decode);
+  const { job } = await openTestJob(context, provider, cut);
+  await receiveAll(job);
+  assert.ok(job.received.text.endsWith('\ufffd'));
+  assert.equal(job.received.text, provider.engine.tokenizer.decode(job.received.tokens));
+
+  /** A greedy answer of the scripted model whose last byte begins a character. */
+  async function findCutAnswer(decode: (tokens: readonly number[]) => string) {
+    for (let number = 0; number < 200; number++) {
+      const input = { messages: [{ role: 'user', content: `question ${number}` }], template: 'gguf', options: {} } as const;
+      const session = await provider.engine.open();
+      const tokens: number[] = [];
+      let top = await session.prefill(provider.engine.tokenizer.encodePrompt(input), 20);
+      for (let n = 1; n <= 24; n++) {
+        const best = top.ids.reduce((a, b) => ((top.logits[a] ?? 0) >= (top.logits[b] ?? 0) ? a : b));
+        tokens.push(best);
+        if (decode(tokens).endsWith('\ufffd') && best >= 0xc2) {
+          await session.release();
+          return { input, sampler: { temperature: 0, minP: 0, topK: 20, maxTokens: n } };
+        }
+        top = await session.decode(best, 20);
+      }
+      await session.release();
+    }
+    throw new Error('no such answer');
+  }
+});
+
+test('section 4.3: within the time allowed the same opening is had again on a new stream, by the client alone', async (context) => {
+  const provider = await startProvider(context);
+  const { job, secret, client } = await openTestJob(context, provider);
+  await receiveAll(job);
+  const first = await job.challenge(secret);
+  job.abort(new Error('the stream breaks'));
+  const again = await client.open(provider.address, jobProtocol);
+  await again.write({ t: 'challenge', secret });
+  const { found: opening } = await readUntil(again, 'opening');
+  assert.ok(equalBytes(opening.body, first.body) && equalBytes(opening.sig, first.sig));
+  const stranger = await startPeer(context, { role: 'client' });
+  const theirs = await stranger.open(provider.address, jobProtocol);
+  await theirs.write({ t: 'challenge', secret });
+  assert.deepEqual(await firstFrame(theirs), { t: 'error', code: 'gone', message: 'nothing is kept for this secret' });
+});
+
+test('a client whose stream broke after the final head gets its opening on another one by itself', async (context) => {
+  const provider = await startProvider(context);
+  const { job, secret } = await openTestJob(context, provider);
+  await receiveAll(job);
+  job.abort(new Error('the stream breaks'));
+  const opening = await job.challenge(secret);
+  assert.ok(opening.body.length > 0);
+});
+
+test('600 s after the final head a job is not opened any more', async (context) => {
+  const clock = movedClock();
+  const provider = await startProvider(context, { clock });
+  const { job, secret, client } = await openTestJob(context, provider);
+  await receiveAll(job);
+  await provider.events.until('job-finished');
+  const answer = async () => {
+    const stream = await client.open(provider.address, jobProtocol);
+    await stream.write({ t: 'challenge', secret });
+    return firstFrame(stream);
+  };
+  clock.move(590_000);
+  assert.equal((await answer())?.t, 'opening');
+  clock.move(10_001);
+  assert.equal((await answer())?.t, 'error');
+});
+
+test('mode none is never opened', async (context) => {
+  const provider = await startProvider(context);
+  const { job, secret } = await openTestJob(context, provider, { mode: 'none' });
+  await receiveAll(job);
+  await assert.rejects(job.challenge(secret), { fault: 'silence' });
+});
+
+test('a secret that is not the one of the commit is a bad frame', async (context) => {
+  const provider = await startProvider(context);
+  const client = await startPeer(context, { role: 'client' });
+  const stream = await sendOffer(provider, client, makeOffer(provider, client));
+  await readFinal(stream);
+  await stream.write({ t: 'challenge', secret: new Uint8Array(32) });
+  const frame = await firstFrame(stream);
+  assert.equal(frame?.t === 'error' && frame.code, 'bad-frame');
+});
+
+test('the provider keeps a receipt with opening and verdict, equal to the client’s', async (context) => {
+  const provider = await startProvider(context);
+  const { job, secret, client } = await openTestJob(context, provider);
+  await receiveAll(job);
   await job.challenge(secret);
-  assert.notEqual(received.openingSigned, null);
+  const unsigned = job.received.receipt([]);
+  const verdict = signBody(client.key, kinds.verdict, job.jobId, encodeVerdict(verdictOf(assess(unsigned, {}), unsigned, client.key.publicKey, Date.now())));
+  await job.verdict(verdict);
+  assert.equal((await provider.events.until('job-verdict')).result, 'pass');
+  await job.close();
+  assert.deepEqual(provider.receipts.get(job.jobId), job.received.receipt([verdict]));
+});
+
+test('a verdict of somebody else, or on another job, is a bad frame and not kept', async (context) => {
+  const provider = await startProvider(context);
+  const { job, secret, client } = await openTestJob(context, provider);
+  const stranger = await startPeer(context, { role: 'client' });
+  await receiveAll(job);
+  await job.challenge(secret);
+  const unsigned = job.received.receipt([]);
+  const verdict = { ...verdictOf(assess(unsigned, {}), unsigned, client.key.publicKey, Date.now()), verifier: stranger.key.publicKey };
+  await job.verdict(signBody(stranger.key, kinds.verdict, job.jobId, encodeVerdict(verdict)));
+  await job.close();
+  await provider.provider.stop();
+  assert.deepEqual(provider.receipts.get(job.jobId)?.verdicts, []);
+});
+
+test('a job keeps the class it was accepted in when a new card is issued meanwhile', async (context) => {
+  const gate = createGate(3);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep, exec: { threads: 1 } } });
+  const { job } = await openTestJob(context, provider);
+  const receiving = receiveAll(job);
+  await gate.reached;
+  const before = provider.card().card;
+  (provider.engine as ReturnType<typeof import('../../support/scripted-engine.ts').createScriptedEngine>).setExec({ threads: 0 });
+  await provider.cards.renew();
+  assert.ok(!equalBytes(provider.card().card.execClass ?? fromHex(''), before.execClass ?? fromHex('')));
+  gate.open();
+  await receiving;
+  assert.deepEqual(job.received.final?.execClass, before.execClass);
+  const { exec } = job.received.receipt([]);
+  assert.equal(exec?.threads, 1);
 });

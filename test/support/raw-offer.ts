@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto';
+import type { JobId } from '../../src/lib/types.ts';
+import type { Peer } from '../../src/node/peer.ts';
+import type { FrameStream } from '../../src/node/streams.ts';
+import { decodeHead, isFinal } from '../../src/proofs/head.ts';
+import { signBody } from '../../src/proofs/signing.ts';
+import type { SigningKey } from '../../src/proofs/signing.ts';
+import { jobProtocol } from '../../src/protocol/constants.ts';
+import { jobIdOf, requestDigestOf, sha256 } from '../../src/protocol/digests.ts';
+import type { Frame, FrameOf, FrameType } from '../../src/protocol/frames.ts';
+import { kinds } from '../../src/protocol/messages.ts';
+import type { Head, Input, Offer, Signed } from '../../src/protocol/messages.ts';
+import { encodeOffer } from '../../src/protocol/validate.ts';
+import { testInput, testSampler } from './market.ts';
+import type { TestProvider } from './market.ts';
+
+export interface RawOffer {
+  readonly offer: Offer;
+  readonly jobId: JobId;
+  readonly signed: Signed;
+  readonly input: Input;
+  readonly secret: Uint8Array;
+}
+
+/** A valid offer of `client` to `provider`, apart from `change`; signed by `key`. */
+export function makeOffer(provider: TestProvider, client: Peer, change: Partial<Offer> = {}, { input = testInput, key = client.key as SigningKey } = {}): RawOffer {
+  const model = provider.model();
+  const { card } = provider.card();
+  const secret = Uint8Array.from(randomBytes(32));
+  const now = Date.now();
+  const offer: Offer = {
+    v: 1,
+    client: client.key.publicKey,
+    provider: card.peer,
+    modelId: model.id,
+    execClass: card.execClass ?? new Uint8Array(32),
+    requestDigest: requestDigestOf(input),
+    quote: null,
+    seed: Uint8Array.from(randomBytes(32)),
+    sampler: { ...testSampler, vocab: model.vocab, stops: model.stops },
+    challenge: { commit: sha256(secret), count: 16 },
+    mode: 'merkle',
+    payment: null,
+    issuedAt: now,
+    expiresAt: now + 60_000,
+    nonce: Uint8Array.from(randomBytes(16)),
+    ...change,
+  };
+  const body = encodeOffer(offer);
+  const jobId = jobIdOf(body);
+  return { offer, jobId, signed: signBody(key, kinds.offer, jobId, body), input, secret };
+}
+
+/** Sends the offer on a new stream. */
+export async function sendOffer(provider: TestProvider, client: Peer, { signed, input }: RawOffer): Promise<FrameStream> {
+  const stream = await client.open(provider.address, jobProtocol);
+  await stream.write({ t: 'offer', ...signed, input });
+  return stream;
+}
+
+/** The next frame of type `t`, and what came before it. @throws Error where the stream ends before */
+export async function readUntil<T extends FrameType>(stream: FrameStream, t: T): Promise<{ readonly found: FrameOf<T>; readonly before: readonly Frame[] }> {
+  const before: Frame[] = [];
+  for (;;) {
+    const frame: Frame | null = await stream.read(['accept', 'tokens', 'head', 'beat', 'busy', 'error', 'opening', 'quote']);
+    if (frame === null) throw new Error(`the stream ended without ${t}; there were: ${before.map((each) => each.t).join(', ')}`);
+    if (frame.t === t) return { found: frame as FrameOf<T>, before };
+    before.push(frame);
+  }
+}
+
+/** The final head. */
+export async function readFinal(stream: FrameStream): Promise<Head> {
+  for (;;) {
+    const { found } = await readUntil(stream, 'head');
+    const head = decodeHead(found.body);
+    if (isFinal(head)) return head;
+  }
+}
+
+/** The first frame that is no beat. */
+export async function firstFrame(stream: FrameStream): Promise<Frame | null> {
+  for (;;) {
+    const frame = await stream.read(['accept', 'tokens', 'head', 'beat', 'busy', 'error', 'opening', 'quote']);
+    if (frame?.t !== 'beat') return frame;
+  }
+}
