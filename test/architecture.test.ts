@@ -6,6 +6,9 @@ import { sourceFiles, type Import, type SourceFile } from './support/imports.ts'
 const files = sourceFiles('src');
 const byPath = new Map(files.map((file) => [file.path, file]));
 
+/** What the chain program's build leaves for its TypeScript side. */
+const isArtifact = (target: string): boolean => target.startsWith('programs/escrow/artifacts/');
+
 /** A file imports from its own layer and from lower ones; layers of one height do not know each other. */
 const heights: Readonly<Record<string, number>> = { lib: 0, protocol: 1, proofs: 2, model: 3, escrow: 3, node: 4, terminal: 5, gateway: 5, commands: 6 };
 /** Importable from everywhere; they import each other only. */
@@ -38,6 +41,7 @@ describe('architecture', () => {
   it('imports files that exist, downwards only', () => {
     const wrong = violations((file, { file: target }) => {
       if (target === null || target === 'package.json') return true;
+      if (isArtifact(target)) return layerOf(file.path) === 'escrow';
       if (!byPath.has(target)) return false;
       if (tops.has(file.path)) return true;
       if (leaves.has(target)) return true;
@@ -92,7 +96,7 @@ describe('architecture', () => {
 
   it('has no any, no silenced checks, no default exports, no enums', () => {
     assert.deepEqual(uses(/@ts-(ignore|expect-error|nocheck)/, () => false), []);
-    assert.deepEqual(uses(/(:\s*any\b|\bas any\b|<any\b|\bany\[\])/, () => false), []);
+    assert.deepEqual(uses(/:\s*any\s*[,;)=\]|&>{]|\bas any\b|<any\b|\bany\[\]/, () => false), []);
     assert.deepEqual(uses(/^export default\b|^\s*(export\s+)?(const\s+)?enum\s/, () => false), []);
     for (const { path } of files) assert.match(path, /^src(\/[a-z0-9]+(-[a-z0-9]+)*)+\.ts$/);
   });
@@ -118,7 +122,7 @@ describe('architecture', () => {
   });
 
   it('has no way from the product to the cheats of demo and tests', () => {
-    const outside = violations((_file, { file: target }) => target === null || target === 'package.json' || target.startsWith('src/'));
+    const outside = violations((_file, { file: target }) => target === null || target === 'package.json' || target.startsWith('src/') || isArtifact(target));
     assert.deepEqual(outside, []);
     // What is imported is always written out: no setting, variable or peer can choose it. The one exception starts the
     // engine's own helper script.
@@ -130,6 +134,6 @@ describe('architecture', () => {
       ...['priceIn', 'priceOut', 'private', 'provider', 'queue', 'router', 'slots', 'system', 'temperature', 'threads', 'timeout', 'topK', 'verify'],
     ]);
     const variables = files.flatMap(({ code }) => [...code.matchAll(/\benv(?:ironment)?\[?\.?\s*'?([A-Z][A-Z0-9_]{2,})\b/g)].map(([, name]) => name));
-    assert.deepEqual([...new Set(variables)].sort(), ['QVAC_CONFIG', 'QVAC_HOME', 'TEST_BINDING_CP']);
+    assert.deepEqual([...new Set(variables)].sort(), ['PATH', 'QVAC_CONFIG', 'QVAC_HOME', 'TEST_BINDING_CP']);
   });
 });
