@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { createReceiptStore } from '../../src/node/receipt-store.ts';
+import { runProgram } from '../support/binary.ts';
+import { temporaryHome } from '../support/home.ts';
+import { root } from '../support/imports.ts';
+import { withModel } from './market.ts';
+
+describe('the demo', () => {
+  it('shows one answer verified and one cheat caught, and leaves both receipts', async (context) => {
+    const home = await temporaryHome(context);
+    const model = await withModel(home);
+    const { code, stdout, stderr } = await runProgram(['What', 'is', 'a', 'prime', 'number?'], { home, script: join(root, 'dist', 'demo', 'main.js') });
+    assert.equal(code, 0, stderr);
+    assert.notEqual(stdout.trim(), '');
+    assert.match(stderr, /"What is a prime number\?"/);
+    assert.match(stderr, /✓ \d+ tokens? · .* · smollm2-135m q4_1 · verified (exact|statistical) (\d+)\/\2 .*· receipt [0-9a-f]{4}…/);
+    assert.match(stderr, /check failed: (exact-mismatch|sampler-mismatch|draws-far|distribution-far) · provider 12D3KooW/);
+
+    const receipts = await createReceiptStore(join(home, 'receipts')).list();
+    assert.equal(receipts.length, 2);
+    const codes = [];
+    for (const { path } of receipts.toReversed()) codes.push((await runProgram(['verify', path, '--model', model, '--threads', '1'], { home })).code);
+    assert.deepEqual(codes, [0, 6], 'offline the honest receipt passes and the other fails');
+  });
+});
