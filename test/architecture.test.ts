@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { settings } from '../src/settings.ts';
+import { command as serve } from '../src/commands/serve.ts';
+import { globalSettings } from '../src/settings.ts';
 import { sourceFiles, type Import, type SourceFile } from './support/imports.ts';
 
 const files = sourceFiles('src');
@@ -128,11 +129,10 @@ describe('architecture', () => {
     // engine's own helper script.
     assert.deepEqual(uses(/\bimport\(\s*[^'\s]|\beval\(|new Function\(|node:(vm|module|worker_threads)/, (path) => path === 'src/main.ts'), []);
     assert.equal(byPath.get('src/main.ts')?.code.match(/\bimport\(/g)?.length, 1);
-    // A behaviour that a flag could switch on would have to stand in this list first.
-    assert.deepEqual(Object.keys(settings).sort(), [
-      ...['allow', 'batch', 'bootstrap', 'context', 'gpu', 'keepAlive', 'listen', 'maxPrice', 'maxTokens', 'mdns', 'minP', 'model', 'modelsDir', 'name', 'network'],
-      ...['priceIn', 'priceOut', 'private', 'provider', 'queue', 'router', 'slots', 'system', 'temperature', 'threads', 'timeout', 'topK', 'verify'],
-    ]);
+    // A behaviour that a flag of serve could switch on would have to stand in this list first.
+    assert.deepEqual(Object.keys(serve.options ?? {}), []);
+    const flags = [...globalSettings, ...(serve.settings ?? [])].sort();
+    assert.deepEqual(flags, ['batch', 'bootstrap', 'context', 'gpu', 'keepAlive', 'listen', 'mdns', 'model', 'modelsDir', 'name', 'network', 'priceIn', 'priceOut', 'private', 'queue', 'slots', 'threads']);
     const variables = files.flatMap(({ code }) => [...code.matchAll(/\benv(?:ironment)?\[?\.?\s*'?([A-Z][A-Z0-9_]{2,})\b/g)].map(([, name]) => name));
     assert.deepEqual([...new Set(variables)].sort(), ['PATH', 'QVAC_CONFIG', 'QVAC_HOME', 'TEST_BINDING_CP']);
   });
