@@ -9,6 +9,7 @@ import { tcp } from '@libp2p/tcp';
 import type { YamuxMuxerInit } from '@libp2p/yamux';
 import { createLibp2p } from 'libp2p';
 import { kadProtocol, mdnsTag } from '../protocol/discovery-keys.ts';
+import { BoundedStore } from './bounded-store.ts';
 import { boundedPing } from './ping.ts';
 import { wholeWrites } from './whole-writes.ts';
 
@@ -72,6 +73,7 @@ export async function createNode(init: NodeInit): Promise<QvacNode> {
     connectionManager: { ...connectionLimits[init.role], dialTimeout: 10_000, addressDialTimeout: 4_000 },
     // It cuts healthy connections under load, and costs a stream per probe.
     connectionMonitor: { enabled: false },
+    datastore: new BoundedStore(init.privateKey.publicKey.toCID()),
     nodeInfo: { name: 'qvac' },
     peerDiscovery: init.mdns ? [localDiscovery(init, clientMode)] : [],
     services: {

@@ -1,6 +1,6 @@
 import type { AbortOptions, DialTarget, Stream } from '@libp2p/interface';
 import { serviceCapabilities } from '@libp2p/interface';
-import type { ConnectionManager, Registrar } from '@libp2p/interface-internal';
+import type { KadDHTComponents } from '@libp2p/kad-dht';
 import type { Ping } from '@libp2p/ping';
 import { randomBytes } from 'node:crypto';
 import { concat, equalBytes } from '../lib/bytes.ts';
@@ -14,10 +14,7 @@ const idleMs = 30_000;
 /** How long a ping waits without a signal, in ms. */
 const timeoutMs = 5_000;
 
-interface Components {
-  readonly registrar: Registrar;
-  readonly connectionManager: ConnectionManager;
-}
+type Components = Pick<KadDHTComponents, 'registrar' | 'connectionManager'>;
 
 /**
  * The libp2p ping protocol, as the routing table wants it. Its usual service keeps without bound what a peer sends that

@@ -1,0 +1,161 @@
+import { NotFoundError } from '@libp2p/interface';
+import { peerIdFromCID } from '@libp2p/peer-id';
+import type { Libp2pOptions } from 'libp2p';
+import { CID } from 'multiformats/cid';
+
+export type Datastore = NonNullable<Libp2pOptions['datastore']>;
+type Key = Parameters<Datastore['get']>[0];
+type Query = Parameters<Datastore['query']>[0];
+type KeyQuery = Parameters<Datastore['queryKeys']>[0];
+
+interface Pair {
+  readonly key: Key;
+  readonly value: Uint8Array;
+}
+
+export interface StoreLimits {
+  /** @default 4096 */
+  readonly peers: number;
+  /** Provider records of all peers. @default 16_384 */
+  readonly records: number;
+  /** Provider records of one peer. @default 256 */
+  readonly recordsPerPeer: number;
+  /** Whatever else the hash table keeps. @default 256 */
+  readonly others: number;
+}
+
+export const defaultStoreLimits: StoreLimits = { peers: 4096, records: 16_384, recordsPerPeer: 256, others: 256 };
+
+const peersPrefix = '/peers/';
+const recordsPrefix = '/dht/provider/';
+
+/**
+ * What libp2p remembers of other peers, in memory. Anyone may add to it, with as many keys as they like to make, so
+ * each kind has its limit, beyond which what was not renewed for longest goes.
+ */
+export class BoundedStore implements Datastore {
+  readonly #limits: StoreLimits;
+  readonly #ownKey: string;
+  readonly #peers = new Map<string, Pair>();
+  readonly #records = new Map<string, Pair>();
+  readonly #recordsOf = new Map<string, Set<string>>();
+  readonly #others = new Map<string, Pair>();
+
+  /** @param ownPeer this node's peer id as a CID, which is never forgotten */
+  constructor(ownPeer: CID, limits: Partial<StoreLimits> = {}) {
+    this.#ownKey = `${peersPrefix}${ownPeer.toString()}`;
+    this.#limits = { ...defaultStoreLimits, ...limits };
+  }
+
+  put(key: Key, value: Uint8Array): Key {
+    const name = key.toString();
+    const kind = this.#kindOf(name);
+    // A renewed entry moves to the young end.
+    kind.delete(name);
+    if (kind === this.#records && !this.#admit(name)) return key;
+    kind.set(name, { key, value });
+    const { peers, records, others } = this.#limits;
+    if (kind.size > (kind === this.#peers ? peers : kind === this.#records ? records : others)) this.#forgetOldest(kind);
+    return key;
+  }
+
+  get(key: Key): Uint8Array {
+    const name = key.toString();
+    const pair = this.#kindOf(name).get(name);
+    if (pair === undefined) throw new NotFoundError();
+    return pair.value;
+  }
+
+  has(key: Key): boolean {
+    const name = key.toString();
+    return this.#kindOf(name).has(name);
+  }
+
+  delete(key: Key): void {
+    this.#remove(key.toString());
+  }
+
+  async *putMany(source: Iterable<Pair> | AsyncIterable<Pair>): AsyncGenerator<Key> {
+    for await (const { key, value } of source) yield this.put(key, value);
+  }
+
+  async *getMany(source: Iterable<Key> | AsyncIterable<Key>): AsyncGenerator<Pair> {
+    for await (const key of source) yield { key, value: this.get(key) };
+  }
+
+  async *deleteMany(source: Iterable<Key> | AsyncIterable<Key>): AsyncGenerator<Key> {
+    for await (const key of source) {
+      this.delete(key);
+      yield key;
+    }
+  }
+
+  batch(): ReturnType<Datastore['batch']> {
+    const steps: (() => void)[] = [];
+    return {
+      put: (key, value) => void steps.push(() => void this.put(key, value)),
+      delete: (key) => void steps.push(() => this.delete(key)),
+      commit: () => {
+        for (const step of steps.splice(0)) step();
+      },
+    };
+  }
+
+  *query({ prefix = '', filters = [], orders = [], offset = 0, limit }: Query): Generator<Pair> {
+    const found = this.#withPrefix(prefix).filter((pair) => filters.every((fits) => fits(pair)));
+    for (const order of orders) found.sort(order);
+    yield* found.slice(offset, limit === undefined ? undefined : offset + limit);
+  }
+
+  *queryKeys({ prefix = '', filters = [], orders = [], offset = 0, limit }: KeyQuery): Generator<Key> {
+    const found = this.#withPrefix(prefix).map(({ key }) => key).filter((key) => filters.every((fits) => fits(key)));
+    for (const order of orders) found.sort(order);
+    yield* found.slice(offset, limit === undefined ? undefined : offset + limit);
+  }
+
+  #kindOf(name: string): Map<string, Pair> {
+    return name.startsWith(peersPrefix) ? this.#peers : name.startsWith(recordsPrefix) ? this.#records : this.#others;
+  }
+
+  #withPrefix(prefix: string): Pair[] {
+    const kinds = prefix.startsWith(peersPrefix) || prefix.startsWith(recordsPrefix) ? [this.#kindOf(prefix)] : [this.#peers, this.#records, this.#others];
+    return kinds.flatMap((kind) => [...kind].flatMap(([name, pair]) => (name.startsWith(prefix) ? [pair] : [])));
+  }
+
+  /** Counts a record for its peer, unless that has too many. */
+  #admit(name: string): boolean {
+    const peer = peerOfRecord(name);
+    const own = this.#recordsOf.get(peer) ?? new Set();
+    if (!own.has(name) && own.size >= this.#limits.recordsPerPeer) return false;
+    this.#recordsOf.set(peer, own.add(name));
+    return true;
+  }
+
+  #forgetOldest(kind: Map<string, Pair>): void {
+    for (const name of kind.keys()) {
+      if (name === this.#ownKey) continue;
+      this.#remove(name);
+      // The hash table answers nothing at all on a key of which one provider has no addresses.
+      if (kind === this.#peers) for (const record of [...(this.#recordsOf.get(peerOfKey(name)) ?? [])]) this.#remove(record);
+      return;
+    }
+  }
+
+  #remove(name: string): void {
+    const kind = this.#kindOf(name);
+    if (!kind.delete(name) || kind !== this.#records) return;
+    const peer = peerOfRecord(name);
+    const own = this.#recordsOf.get(peer);
+    own?.delete(name);
+    if (own?.size === 0) this.#recordsOf.delete(peer);
+  }
+}
+
+function peerOfRecord(name: string): string {
+  return name.slice(name.lastIndexOf('/') + 1);
+}
+
+function peerOfKey(name: string): string {
+  // Peer ids are CIDs of another codec than those whose types the function knows.
+  return peerIdFromCID(CID.parse(name.slice(peersPrefix.length)) as unknown as Parameters<typeof peerIdFromCID>[0]).toString();
+}
