@@ -168,10 +168,11 @@ class FolderStore implements ModelStore {
   async #stored(model: CatalogModel, file: CatalogFile, options: DigestOptions): Promise<StoredModel | null> {
     const path = this.#pathOf(model, file);
     const bytes = await sizeOfFile(path);
-    const entry = bytes === null ? null : await this.#entry(path);
-    if (bytes === null || entry === null) return null;
+    if (bytes === null) return null;
+    // A pinned file needs no record of its download: its digest says what it is, whoever put it there.
+    const expected = file.sha256 ?? (await this.#entry(path))?.sha256;
+    if (expected === undefined) return null;
     const sha256 = await this.#digests.of(path, options);
-    const expected = file.sha256 ?? entry.sha256;
     if (sha256 !== expected) throw new QvacError('E_MODEL', `${path} has changed: its SHA-256 is ${sha256}, not ${expected}`, { hint: `qvac models rm ${model.name}/${file.quant}, then pull it again` });
     return { id: sha256 as ModelId, name: model.name, quant: file.quant, path, bytes, pinned: file.sha256 !== null };
   }
