@@ -17,6 +17,8 @@ const computeUnitLimit = 60_000;
 const maxTransactionBytes = 1_232;
 const firstPollMs = 25;
 const lastPollMs = 1_000;
+/** Before a transaction is signed anew. */
+const anewMs = 100;
 /** How often a transaction that is not executed yet is sent again, for leaders that dropped it. */
 const rebroadcastMs = 2_000;
 
@@ -51,7 +53,7 @@ export async function execute(rpc: Rpc, init: SenderInit, call: Call, { signal }
     for (;;) {
       last = await prepare(rpc, init, call, either);
       if (await deliver(rpc, last, either)) return { signature: last.signature, fee: last.fee };
-      await delay(firstPollMs, either);
+      await delay(anewMs, either);
     }
   } catch (error) {
     signal?.throwIfAborted();
@@ -105,14 +107,17 @@ async function deliver(rpc: Rpc, prepared: Prepared, signal: AbortSignal): Promi
   }
 }
 
-/** Sends it; false where it is too old to be taken. What gets lost on the way counts as sent. */
+/**
+ * Sends it for the first time; false where it is too old to be taken, or where another call did the very same in this
+ * slot: signed over a newer blockhash it is another one. What gets lost on the way counts as sent.
+ */
 async function submit(rpc: Rpc, { raw }: Prepared, signal: AbortSignal): Promise<boolean> {
   try {
     await rpc.connection.sendRawTransaction(raw, { maxRetries: 0 });
   } catch (error) {
     signal.throwIfAborted();
-    if (isStaleBlockhash(error)) return false;
-    if (isDuplicate(error) || isTransient(error)) return true;
+    if (isStaleBlockhash(error) || isDuplicate(error)) return false;
+    if (isTransient(error)) return true;
     throw refusalInAnswer(error) ?? rpc.failure(error);
   }
   return true;
