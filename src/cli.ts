@@ -16,6 +16,7 @@ import { reportError } from './terminal/report-error.ts';
 export const commands: readonly CommandEntry[] = [
   { name: 'ask', group: 'Ask', summary: 'ask one question, and check the answer', load: () => import('./commands/ask.ts') },
   { name: 'chat', group: 'Ask', summary: 'talk with a model, each answer checked', load: () => import('./commands/chat.ts') },
+  { name: 'gateway', group: 'Ask', summary: 'serve OpenAI, Anthropic and Ollama clients, and a page to chat with', load: () => import('./commands/gateway.ts') },
   { name: 'peers', group: 'Ask', summary: 'who is there, what they offer, how they are', load: () => import('./commands/peers.ts') },
   { name: 'serve', group: 'Take part', summary: 'offer a model to others', load: () => import('./commands/serve.ts') },
   { name: 'route', group: 'Take part', summary: 'choose, check and remember providers for your own questions', load: () => import('./commands/route.ts') },

@@ -52,6 +52,10 @@ const schemas = {
   slots: number(1, 64, true),
   queue: number(0, 10_000, true),
   allow: texts,
+  http: v.nullable(v.pipe(v.string('an address'), v.regex(/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$|^\d{1,5}$/, 'an address as 127.0.0.1:3000'))),
+  allowOrigin: v.array(v.pipe(v.string('an origin'), v.regex(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/, 'origins as https://chat.example')), 'a list of origins'),
+  allowHost: texts,
+  apiKeyFile: v.nullable(text),
   threads: v.nullable(number(1, 1_024, true)),
   batch: number(2, 4_096, true),
   context: v.nullable(number(16, 10_000_000, true)),
@@ -104,7 +108,7 @@ export interface ConfigSources {
 }
 
 /** Commands that may have a table of their own in config.toml. */
-export const tables = ['serve', 'ask', 'chat', 'route', 'models', 'peers', 'verify', 'receipts', 'config', 'doctor', 'demo'] as const;
+export const tables = ['serve', 'ask', 'chat', 'route', 'models', 'peers', 'verify', 'receipts', 'config', 'doctor', 'demo', 'gateway'] as const;
 
 const keys = Object.keys(declarations) as readonly SettingKey[];
 const keyOfFileKey = new Map<string, SettingKey>(keys.map((key) => [fileKeyOf(key), key]));

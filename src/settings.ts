@@ -40,6 +40,11 @@ export const settings = {
   queue: { kind: 'number', flags: '--queue <n>', description: 'jobs that may wait for a slot', default: 8 },
   allow: { kind: 'list', flags: '--allow <peer>', description: 'a peer that the router serves besides you; may be repeated', default: [] },
 
+  http: { kind: 'text', flags: '--http <addr>', description: 'address and port of the HTTP gateway', default: null, otherwise: '127.0.0.1:3000 of qvac gateway' },
+  allowOrigin: { kind: 'list', flags: '--allow-origin <url>', description: 'a web page that may use the gateway, as https://chat.example; may be repeated', default: [] },
+  allowHost: { kind: 'list', flags: '--allow-host <name>', description: 'a name under which the gateway may be asked; may be repeated', default: [] },
+  apiKeyFile: { kind: 'text', flags: '--api-key-file <file>', description: 'keys of which programs need one, a line each: key, name, lamports a day', default: null, otherwise: 'programs of this machine need none' },
+
   threads: { kind: 'number', flags: '--threads <n>', description: 'threads that compute', default: null, otherwise: 'one less than the cores' },
   batch: { kind: 'number', flags: '--batch <n>', description: 'most tokens per evaluation call', default: 63 },
   context: { kind: 'number', flags: '--context <n>', description: 'tokens of prompt and answer together', default: null, otherwise: "the model's, at most 8192" },

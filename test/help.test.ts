@@ -31,7 +31,7 @@ async function allCommands(): Promise<readonly (readonly [path: string, definiti
 
 describe('help', () => {
   it('knows every command of the interface', () => {
-    assert.deepEqual(commands.map(({ name }) => name).sort(), ['ask', 'chat', 'config', 'demo', 'doctor', 'models', 'peers', 'receipts', 'route', 'serve', 'verify']);
+    assert.deepEqual(commands.map(({ name }) => name).sort(), ['ask', 'chat', 'config', 'demo', 'doctor', 'gateway', 'models', 'peers', 'receipts', 'route', 'serve', 'verify']);
   });
 
   it('describes every command and every option, with an example that can be typed', async () => {

@@ -9,6 +9,9 @@ import type { StoredModel } from '../model/store.ts';
 import type { Answer, AskObserver } from '../node/client/answer.ts';
 import type { AskComponents, AskInit } from '../node/client/ask.ts';
 import type { LocalVerifierComponents } from '../node/client/local-verifier.ts';
+import type { Discovery } from '../node/discovery.ts';
+import type { JoinInit } from '../node/join.ts';
+import type { ReceiptStore } from '../node/receipt-store.ts';
 import { shortPeer, sol } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { printable } from '../terminal/printable.ts';
@@ -35,32 +38,56 @@ export interface Asking {
 }
 
 export async function openAsking({ config, logger }: Pick<CommandContext, 'config' | 'logger'>): Promise<Asking> {
+  const [{ ask }, { seedOfNumber }] = await Promise.all([import('../node/client/ask.ts'), import('../protocol/digests.ts')]);
+  const { components, asked, router, stop } = await openClient({ config, logger });
+  const through = await router();
+  return {
+    ask: (messages, seed, observer, signal) => ask(components, { ...initOf(config, messages), seed: seed === null ? null : seedOfNumber(seed), model: asked, router: through }, observer, { signal }),
+    stop,
+  };
+}
+
+/** This home's client on the network, with all that questions need. */
+export interface Client {
+  readonly components: AskComponents & { readonly receipts: ReceiptStore; readonly discovery: Discovery };
+  /** The model to ask for where a question names none. */
+  readonly asked: string | null;
+  /** The router that questions go through now: the one that is configured, or the home's own where one runs. */
+  router(): Promise<NonNullable<AskInit['router']> | null>;
+  stop(): Promise<void>;
+}
+
+/** @param init `sweepMs` as of `join` */
+export async function openClient({ config, logger }: Pick<CommandContext, 'config' | 'logger'>, init: Pick<JoinInit, 'sweepMs'> = {}): Promise<Client> {
   const { settings, home } = config;
   if (settings.provider !== null && settings.router !== null) throw new QvacError('E_USAGE', 'a question goes to a provider or through a router, not both', { hint: 'leave out --provider or --router' });
-  const [{ join }, { loadIdentity }, { createReputation }, { createLocalVerifier }, { createReceiptStore }, { ask }, { seedOfNumber }] = await Promise.all([
+  const [{ join }, { loadIdentity }, { createReputation }, { createLocalVerifier }, { createReceiptStore }, { createRunFiles }] = await Promise.all([
     import('../node/join.ts'),
     import('../node/identity.ts'),
     import('../node/client/reputation.ts'),
     import('../node/client/local-verifier.ts'),
     import('../node/receipt-store.ts'),
-    import('../node/client/ask.ts'),
-    import('../protocol/digests.ts'),
+    import('../node/run-files.ts'),
   ]);
   const clock = systemClock;
   const key = await loadIdentity(home.keys.client, logger);
-  const joined = await join({ config, clock, logger }, { role: 'client', key });
+  const { peer, discovery, stop } = await join({ config, clock, logger }, { ...init, role: 'client', key });
   const reputation = createReputation({ clock, logger }, { path: joinPath(home.root, 'experience.json') });
   await reputation.start();
   const here = await modelsHere(config, logger);
   const verifier = createLocalVerifier(here);
-  const { peer, discovery } = joined;
-  const components: AskComponents = { peer, discovery, reputation, verifier, receipts: createReceiptStore(home.receipts), key: peer.key, clock, logger };
-  const own = joined.own.find(({ role }) => role === 'router');
-  const router = settings.router !== null ? { target: settings.router, optional: false } : settings.provider === null && own !== undefined ? { target: own.addrs[0] ?? own.peer, optional: true } : null;
+  const runFiles = createRunFiles(home.run);
   return {
-    ask: (messages, seed, observer, signal) => ask(components, { ...initOf(config, messages), seed: seed === null ? null : seedOfNumber(seed), model: here.asked, router }, observer, { signal }),
+    components: { peer, discovery, reputation, verifier, receipts: createReceiptStore(home.receipts), key: peer.key, clock, logger },
+    asked: here.asked,
+    async router() {
+      if (settings.router !== null) return { target: settings.router, optional: false };
+      if (settings.provider !== null) return null;
+      const own = (await runFiles.list()).find(({ role, network }) => role === 'router' && network === config.networkName);
+      return own === undefined ? null : { target: own.addrs[0] ?? own.peer, optional: true };
+    },
     async stop() {
-      await Promise.all([verifier.dispose(), reputation.stop(), joined.stop()]);
+      await Promise.all([verifier.dispose(), reputation.stop(), stop()]);
     },
   };
 }

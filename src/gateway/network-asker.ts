@@ -9,7 +9,7 @@ import type { Asked, Asker, AskHooks, AskOptions, Delivered, Question, Recompute
 export interface NetworkAskerComponents extends AskComponents {
   readonly receipts: Pick<ReceiptStore, 'save' | 'get'>;
   /** The router through which questions go now, or null for direct jobs. */
-  router(): NonNullable<AskInit['router']> | null;
+  router(): Promise<NonNullable<AskInit['router']> | null>;
 }
 
 /** Candidates of which log-probabilities are made. */
@@ -20,7 +20,7 @@ export function createNetworkAsker(components: NetworkAskerComponents): Asker {
   return {
     holds: async (model) => model !== null && components.verifier.holds(model),
     async ask(question, hooks, options) {
-      const answer = await ask(components, initOf(question, components), observerOf(hooks), { signal: AbortSignal.any([options.stop, ...(options.signal === undefined ? [] : [options.signal])]) });
+      const answer = await ask(components, await initOf(question, components), observerOf(hooks), { signal: AbortSignal.any([options.stop, ...(options.signal === undefined ? [] : [options.signal])]) });
       // A fault in the midst of an answer: there is no head that anyone signed for the whole of it.
       if (answer.finish === null) throw new QvacError('E_VERIFICATION_FAILED', `the answer of ${answer.provider} broke off: it failed a check (${answer.verification.faults.join(', ')})`, { details: { provider: answer.provider, faults: answer.verification.faults } });
       return { verified: verifiedOf(answer), faults: answer.verification.faults, steps: question.logits ? await stepsOf(components, answer.receipt, options) : null };
@@ -28,7 +28,7 @@ export function createNetworkAsker(components: NetworkAskerComponents): Asker {
   };
 }
 
-function initOf({ input, model, provider, sampler, seed, verify, maxPrice, timeoutMs }: Question, components: NetworkAskerComponents): AskInit {
+async function initOf({ input, model, provider, sampler, seed, verify, maxPrice, timeoutMs }: Question, components: NetworkAskerComponents): Promise<AskInit> {
   return {
     input,
     model,
@@ -36,7 +36,7 @@ function initOf({ input, model, provider, sampler, seed, verify, maxPrice, timeo
     seed: seed === null ? null : seedOfNumber(seed),
     verify,
     provider,
-    router: provider === null ? components.router() : null,
+    router: provider === null ? await components.router() : null,
     maxPrice,
     timeoutMs,
     thorough: true,

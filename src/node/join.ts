@@ -19,6 +19,8 @@ export interface JoinComponents {
 export interface JoinInit {
   readonly role: PeerRole;
   readonly key: Identity;
+  /** How often a client that lives long looks for more providers, in ms. @default null: only when it asks */
+  readonly sweepMs?: number | undefined;
 }
 
 /** A started node of this home on the network that the configuration names. */
@@ -42,7 +44,7 @@ export async function join(components: JoinComponents, init: JoinInit): Promise<
   const peer = await startPeer(components, init);
   try {
     const bootstrap = [...config.settings.bootstrap, ...own.flatMap(({ addrs }) => addrs.slice(0, 1))];
-    const discovery = createDiscovery({ peer, clock, logger }, { bootstrap, cachePath: config.home.peers });
+    const discovery = createDiscovery({ peer, clock, logger }, { bootstrap, cachePath: config.home.peers, sweepMs: init.sweepMs });
     await discovery.start();
     return {
       peer,

@@ -89,6 +89,6 @@ function networkAsker(context: TestContext, parts: Pick<Parameters<typeof create
     key: parts.peer.key,
     clock: systemClock,
     logger: silentLogger,
-    router: () => (router === undefined ? null : { target: router, optional: false }),
+    router: async () => (router === undefined ? null : { target: router, optional: false }),
   });
 }

@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto';
+import type { Config } from '../config.ts';
+import { aborted } from '../lib/abort.ts';
+import { systemClock } from '../lib/clock.ts';
+import type { Defaults } from '../gateway/api/wanted.ts';
+import type { Gateway } from '../gateway/gateway.ts';
+import type { Output } from '../terminal/output.ts';
+import { askSettings, openClient } from './asking.ts';
+import type { Client } from './asking.ts';
+import { defineCommand } from './definition.ts';
+import type { CommandContext } from './definition.ts';
+
+/** How often it looks for more providers, ms. */
+const sweepMs = 30_000;
+
+export const command = defineCommand({
+  description:
+    'Serves the HTTP interfaces that programs already speak (OpenAI, Anthropic, Ollama) and a page to chat with, on this machine only unless told otherwise. Every answer says who gave it, what it cost and how far it was checked: x-qvac-provider, x-qvac-model-id, x-qvac-verified, x-qvac-cost-lamports, x-qvac-receipt. An OpenAI client needs only its base URL changed to http://127.0.0.1:3000/v1, an Anthropic or Ollama client to http://127.0.0.1:3000. The page needs the token of this run, which is in the link that is printed. With --json: {event: "ready", url, link, network}.',
+  settings: [...askSettings, 'http', 'allowOrigin', 'allowHost', 'apiKeyFile'],
+  examples: [
+    { line: 'qvac gateway', what: 'the page and the interfaces at http://127.0.0.1:3000' },
+    { line: 'qvac gateway --http 127.0.0.1:8080 --model smollm2-135m --verify full', what: 'another port, one model, every answer recomputed' },
+    { line: 'qvac gateway --http 0.0.0.0:3000 --allow-host box.lan --api-key-file keys.txt', what: 'for a network of your own, with keys' },
+  ],
+  async action(context) {
+    const { config, output, logger, signal } = context;
+    const client = await openClient(context, { sweepMs });
+    try {
+      const gateway = await openGateway(context, client);
+      try {
+        // The first providers are looked for at once, not when the first question comes.
+        client.components.discovery.find({ role: 'provider' }, { signal }).catch((error: unknown) => logger.debug('nobody was found yet', { reason: String(error) }));
+        await aborted(signal);
+      } finally {
+        await gateway.stop();
+      }
+    } finally {
+      await client.stop();
+      output.detail(`gateway of ${config.networkName} stopped`);
+    }
+  },
+});
+
+async function openGateway({ config, output, logger }: Pick<CommandContext, 'config' | 'output' | 'logger'>, client: Client): Promise<Gateway> {
+  const [{ createGateway }, { createNetworkAsker }, { loadAssets }, { loadKeys }, { readGatewayRun, writeGatewayRun }, { isLoopback }, { default: about }] = await Promise.all([
+    import('../gateway/gateway.ts'),
+    import('../gateway/network-asker.ts'),
+    import('../gateway/page/assets.ts'),
+    import('../gateway/keys.ts'),
+    import('../gateway/run-file.ts'),
+    import('../gateway/guard.ts'),
+    import('../../package.json', { with: { type: 'json' } }),
+  ]);
+  const { settings, home, networkName } = config;
+  const { host, port } = addressOf(settings.http);
+  const keys = settings.apiKeyFile === null ? null : await loadKeys(settings.apiKeyFile);
+  const former = await readGatewayRun(home.run);
+  const token = randomBytes(32).toString('base64url');
+  const { components } = client;
+  const gateway = createGateway(
+    {
+      asker: createNetworkAsker({ ...components, router: () => client.router() }),
+      market: components.discovery,
+      receipts: components.receipts,
+      assets: await loadAssets(),
+      clock: systemClock,
+      logger,
+    },
+    {
+      host,
+      port,
+      token,
+      formerToken: former?.token ?? null,
+      hosts: settings.allowHost,
+      origins: settings.allowOrigin,
+      isKey: keys === null ? undefined : (secret) => keys.find(secret) !== null,
+      defaults: defaultsOf(config, client.asked),
+      version: about.version,
+      network: networkName,
+    },
+  );
+  await gateway.start();
+  await writeGatewayRun(home.run, { url: gateway.url, token, startedAt: systemClock.now(), network: networkName });
+  sayReady(output, gateway.url, { token, network: networkName, open: !isLoopback(host), keyed: keys !== null });
+  return gateway;
+}
+
+/** `host:port`, `[::1]:port` or a port alone. */
+function addressOf(http: string | null): { readonly host: string; readonly port: number } {
+  const [, host = '127.0.0.1', port = ''] = /^(?:\[?([^\]]*?)\]?:)?(\d+)$/.exec(http ?? '127.0.0.1:3000') ?? [];
+  return { host, port: Number(port) };
+}
+
+function defaultsOf({ settings }: Config, model: string | null): Defaults {
+  const { provider, system, temperature, topK, minP, maxTokens, verify, maxPrice, timeout } = settings;
+  return { model, provider, system, temperature, topK, minP, maxTokens, verify, maxPrice, timeoutMs: timeout };
+}
+
+function sayReady(output: Output, url: string, { token, network, open, keyed }: { readonly token: string; readonly network: string; readonly open: boolean; readonly keyed: boolean }): void {
+  if (open) {
+    output.warn(output.style('red', `! not only this machine reaches ${url}: whoever does ${keyed ? 'and has a key asks and spends here, over plain HTTP' : 'asks here and spends what --max-price allows (--api-key-file asks for a key)'}`));
+  }
+  output.say(`gateway · network ${network} · OpenAI and Anthropic clients: ${url}/v1 (Anthropic: ${url}) · Ollama clients: ${url}`);
+  const link = `${url}/#token=${token}`;
+  output.event({ event: 'ready', url, link, network }, `ready · open in a browser: ${link}`);
+}

@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import { readJson, writeFileAtomic } from '../lib/files.ts';
+import { isRunning, thisProcess } from '../lib/lock.ts';
+
+/** What a gateway tells this person's other programs of itself, `run/gateway.json`, 0600. */
+export interface GatewayRun {
+  readonly url: string;
+  /** The secret of that run. */
+  readonly token: string;
+  readonly pid: number;
+  /** Unix milliseconds. */
+  readonly startedAt: number;
+  readonly network: string;
+  /** Whether that process still runs. The file stays, so that pages of that run can be let in again. */
+  readonly running: boolean;
+}
+
+const fileName = 'gateway.json';
+
+export async function writeGatewayRun(dir: string, run: Pick<GatewayRun, 'url' | 'token' | 'startedAt' | 'network'>): Promise<void> {
+  const { pid, started } = await thisProcess();
+  await writeFileAtomic(join(dir, fileName), `${JSON.stringify({ ...run, pid, started })}\n`);
+}
+
+/** The gateway of this home that runs, or the last that did; null where there was none. */
+export async function readGatewayRun(dir: string): Promise<GatewayRun | null> {
+  const value = await readJson(join(dir, fileName)).catch(() => undefined);
+  if (typeof value !== 'object' || value === null) return null;
+  const { url, token, pid, started, startedAt, network } = value as Readonly<Record<string, unknown>>;
+  if (typeof url !== 'string' || typeof token !== 'string' || typeof network !== 'string' || typeof startedAt !== 'number') return null;
+  if (!Number.isSafeInteger(pid) || (started !== null && typeof started !== 'string')) return null;
+  return { url, token, pid: pid as number, startedAt, network, running: await isRunning(pid as number, started) };
+}
