@@ -1,12 +1,12 @@
 /**
- * `npm run demo [-- "question"]`: a whole market on this machine. A provider, a router and a client, each a process of
+ * `npm run demo [-- [--model FILE] "question"]`: a whole market on this machine. A provider, a router and a client, each a process of
  * its own, find each other by Kademlia from one address on 127.0.0.1; the client asks, the router checks every token.
  * Then the provider is replaced by one that secretly runs a worse model, and the same question is asked again.
  * Nothing of it reaches the network but the fetching of the model, once.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { resolveConfig } from '../src/config.ts';
@@ -17,7 +17,7 @@ import { createProcesses, type Processes, type RunInit, type Started } from './p
 import { worseModel } from './worse-model.ts';
 
 const defaultQuestion = 'Why is the sky blue? Answer in three sentences.';
-const model = 'smollm2-135m';
+const smallModel = 'smollm2-135m';
 /** What the checks must say of the cheating provider. */
 const cheatFaults = ['exact-mismatch', 'sampler-mismatch', 'draws-far', 'distribution-far'];
 
@@ -32,7 +32,7 @@ interface Stage {
   readonly receipts: string;
   /** Flags that keep every process on this machine and in this market. */
   readonly market: readonly string[];
-  readonly modelFile: string;
+  readonly model: DemoModel;
   /** Folders to be removed at the end. */
   readonly leftovers: string[];
 }
@@ -53,26 +53,33 @@ function heading(text: string): void {
   say(`\n── ${text} ${'─'.repeat(Math.max(3, 76 - text.length))}`);
 }
 
-/** Fetches the model where it is not here yet. @returns its file */
-async function fetchModel(processes: Processes, init: RunInit): Promise<string> {
-  const pulled = await processes.capture(qvac, ['models', 'pull', model, '--json'], init);
-  if (pulled.code !== 0) throw new Error('the model could not be fetched; the lines above say why');
-  const shown = await processes.capture(qvac, ['models', 'show', model, '--json'], init);
-  return (JSON.parse(shown.stdout) as { readonly path: string }).path;
+interface DemoModel {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** The model file that is given, else the small one, fetched where it is not here yet. */
+async function findModel(processes: Processes, given: string | undefined, init: RunInit): Promise<DemoModel> {
+  const args = given === undefined ? ['models', 'pull', smallModel, '--json'] : ['models', 'show', resolve(given), '--json'];
+  const { code, stdout } = await processes.capture(qvac, args, init);
+  if (code !== 0) throw new Error('there is no model to run; the lines above say why');
+  const { name, path } = JSON.parse(stdout) as DemoModel;
+  say(`${name}  ${path}`);
+  return { name, path };
 }
 
 /** A `serve` or `route` of this market, listening on 127.0.0.1 with a home of its own. */
-function startNode({ processes, home, signal, market, modelFile }: Stage, role: 'serve' | 'route', args: readonly string[], until?: string): Promise<Started> {
-  const flags = [role, '--json', ...market, '--listen', '/ip4/127.0.0.1/tcp/0', '--model', modelFile, ...args];
+function startNode({ processes, home, signal, market, model }: Stage, role: 'serve' | 'route', args: readonly string[], until?: string): Promise<Started> {
+  const flags = [role, '--json', ...market, '--listen', '/ip4/127.0.0.1/tcp/0', '--model', model.path, ...args];
   return processes.start(qvac, flags, { home: join(home, 'demo', role), signal }, until);
 }
 
 /** One question through the router, shown as a person sees it. */
-async function ask({ processes, home, receipts, signal, market }: Stage, router: Started, question: string): Promise<Answered> {
-  say(`$ qvac ask --router ${router.peer.slice(0, 8)}… --model ${model} --verify full ${JSON.stringify(question)}\n`);
+async function ask({ processes, home, receipts, signal, market, model }: Stage, router: Started, question: string): Promise<Answered> {
+  say(`$ qvac ask --router ${router.peer.slice(0, 8)}… --model ${model.name} --verify full ${JSON.stringify(question)}\n`);
   const store = createReceiptStore(receipts);
   const before = new Set((await store.list()).map(({ id }) => id));
-  const args = [...market, '--bootstrap', router.addrs[0] ?? '', '--router', router.addrs[0] ?? '', '--model', model, '--verify', 'full', '--max-tokens', '128'];
+  const args = [...market, '--bootstrap', router.addrs[0] ?? '', '--router', router.addrs[0] ?? '', '--model', model.name, '--verify', 'full', '--max-tokens', '128'];
   const exitCode = await processes.show(qvac, ['ask', ...args, question], { home, signal });
   const fresh = (await store.list()).find(({ id }) => !before.has(id));
   if (fresh === undefined) throw new Error(`qvac ask ended with exit code ${exitCode} and no receipt`);
@@ -97,11 +104,11 @@ async function honestRound(stage: Stage, router: Started, question: string): Pro
 /** The cheating half: the same card, another model behind it. @throws Error where it was not caught */
 async function cheatingRound(stage: Stage, router: Started, question: string): Promise<string> {
   heading('a provider that secretly runs a worse model');
-  const secretModel = await worseModel(stage.modelFile, join(stage.home, 'demo'));
+  const secretModel = await worseModel(stage.model.path, join(stage.home, 'demo'));
   // A new identity each time: the router remembers the one that it caught in the last demo and would not turn to it again.
   const home = await mkdtemp(join(stage.home, 'demo', 'cheat-'));
   stage.leftovers.push(home);
-  const settings = { home, network: stage.market[1], bootstrap: router.addrs[0], claimedModel: stage.modelFile, claimedName: model, secretModel };
+  const settings = { home, network: stage.market[1], bootstrap: router.addrs[0], claimedModel: stage.model.path, claimedName: stage.model.name, secretModel };
   const provider = await stage.processes.start(cheat, [JSON.stringify(settings)], { home, signal: stage.signal });
   say(`provider  ${provider.peer}  (its card promises the same model, class and prices)`);
   const answered = await ask(stage, router, question);
@@ -112,12 +119,20 @@ async function cheatingRound(stage: Stage, router: Started, question: string): P
   return answered.receipt;
 }
 
-async function demo(question: string, root: string | undefined, leftovers: string[], { processes, signal }: Pick<Stage, 'processes' | 'signal'>): Promise<void> {
+interface DemoInit extends Pick<Stage, 'processes' | 'signal' | 'leftovers'> {
+  readonly question: string;
+  /** QVAC_HOME. */
+  readonly root: string | undefined;
+  /** A GGUF file to use. */
+  readonly given: string | undefined;
+}
+
+async function demo({ question, root, given, leftovers, processes, signal }: DemoInit): Promise<void> {
   const { home } = await resolveConfig({ home: root });
   heading('the model');
-  const modelFile = await fetchModel(processes, { home: home.root, signal });
+  const model = await findModel(processes, given, { home: home.root, signal });
   const market = ['--private', `demo-${randomBytes(4).toString('hex')}`, '--no-mdns'];
-  const stage: Stage = { processes, signal, home: home.root, receipts: home.receipts, market, modelFile, leftovers };
+  const stage: Stage = { processes, signal, home: home.root, receipts: home.receipts, market, model, leftovers };
   const client = await loadIdentity(home.keys.client);
 
   heading('a market on 127.0.0.1');
@@ -131,7 +146,7 @@ async function demo(question: string, root: string | undefined, leftovers: strin
   say('The first answer was computed again by the router, token by token, and agreed.');
   say('The second was not: the provider was named, and the router stops using it.');
   say('Anyone with the model file can check both receipts, offline:');
-  for (const receipt of [honest, cheating]) say(`  bin/qvac.mjs verify ${receipt.slice(0, 16)} --model ${model}`);
+  for (const receipt of [honest, cheating]) say(`  bin/qvac.mjs verify ${receipt.slice(0, 16)} --model ${given ?? model.name}`);
 }
 
 const stopping = new AbortController();
@@ -148,8 +163,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 let exitCode = 0;
 try {
-  const { values, positionals } = parseArgs({ options: { home: { type: 'string' } }, allowPositionals: true });
-  await demo(positionals.join(' ').trim() || defaultQuestion, values.home, leftovers, { processes, signal: stopping.signal });
+  const { values, positionals } = parseArgs({ options: { home: { type: 'string' }, model: { type: 'string' } }, allowPositionals: true });
+  await demo({ question: positionals.join(' ').trim() || defaultQuestion, root: values.home, given: values.model, leftovers, processes, signal: stopping.signal });
 } catch (error) {
   exitCode = 1;
   if (interrupted === null) say(`demo: ${error instanceof Error ? error.message : String(error)}`);
