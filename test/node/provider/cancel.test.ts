@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fromHex } from '../../../src/lib/bytes.ts';
+import type { JobId } from '../../../src/lib/types.ts';
+import { assess } from '../../../src/proofs/checks.ts';
+import { signBody } from '../../../src/proofs/signing.ts';
+import type { SigningKey } from '../../../src/proofs/signing.ts';
+import { kinds } from '../../../src/protocol/messages.ts';
+import { encodeCancel } from '../../../src/protocol/validate.ts';
+import { createGate } from '../../support/gate.ts';
+import { openTestJob, receiveAll, startProvider } from '../../support/market.ts';
+import { startPeer, testIdentity } from '../../support/peers.ts';
+import { makeOffer, readFinal, readUntil, sendOffer } from '../../support/raw-offer.ts';
+
+function signCancel(key: SigningKey, jobId: JobId, n: number) {
+  return { t: 'cancel', ...signBody(key, kinds.cancel, jobId, encodeCancel({ v: 1, jobId: fromHex(jobId), n })) } as const;
+}
+
+test('a cancel ends the answer with finish 2 over what was sent, and the receipt passes', async (context) => {
+  const gate = createGate(10);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+  const { job, secret } = await openTestJob(context, provider);
+  const receiving = receiveAll(job);
+  await gate.reached;
+  await job.cancel();
+  await receiving;
+  assert.equal(job.received.final?.finish, 2);
+  assert.equal(job.received.final?.n, 10);
+  await job.challenge(secret);
+  assert.equal(assess(job.received.receipt([]), {}).result, 'pass');
+  assert.equal(provider.engine.slots.used, 0);
+});
+
+test('a cancel before the first token gives a final head over nothing', async (context) => {
+  const gate = createGate(0);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+  const { job } = await openTestJob(context, provider);
+  for await (const frame of job.frames()) {
+    if (frame.t === 'accept') await job.cancel();
+  }
+  assert.deepEqual({ n: job.received.final?.n, finish: job.received.final?.finish }, { n: 0, finish: 2 });
+});
+
+test('a cancel of a job that still waits in line leaves the line', async (context) => {
+  const gate = createGate(0);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep, slots: 1 } });
+  const first = await openTestJob(context, provider);
+  const busy = receiveAll(first.job);
+  await gate.reached;
+  const second = await openTestJob(context, provider);
+  for await (const frame of second.job.frames()) {
+    if (frame.t === 'accept') await second.job.cancel();
+  }
+  assert.equal(second.job.received.final?.finish, 2);
+  assert.equal(provider.engine.slots.waiting, 0);
+  gate.open();
+  await busy;
+});
+
+test('a cancel that crossed the final head is ignored, and the job can still be opened', async (context) => {
+  const provider = await startProvider(context);
+  const client = await startPeer(context, { role: 'client' });
+  const offer = makeOffer(provider, client);
+  const stream = await sendOffer(provider, client, offer);
+  assert.equal((await readFinal(stream)).finish, 1);
+  await stream.write(signCancel(client.key, offer.jobId, 1));
+  await stream.write({ t: 'challenge', secret: offer.secret });
+  await readUntil(stream, 'opening');
+});
+
+test('a cancel that names more tokens than were sent, is not the client’s, or is of another job is a bad frame', async (context) => {
+  const stranger = await testIdentity();
+  const cases = [
+    ['more tokens', (key: SigningKey, jobId: JobId) => signCancel(key, jobId, 11)],
+    ['another key', (_key: SigningKey, jobId: JobId) => signCancel(stranger.signingKey, jobId, 1)],
+    ['another job', (key: SigningKey) => signCancel(key, 'ab'.repeat(32) as JobId, 1)],
+    ['no cancel at all', (key: SigningKey, jobId: JobId) => ({ t: 'cancel', ...signBody(key, kinds.cancel, jobId, new Uint8Array(3)) }) as const],
+  ] as const;
+  for (const [name, make] of cases) {
+    const gate = createGate(10);
+    const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+    const client = await startPeer(context, { role: 'client' });
+    const offer = makeOffer(provider, client);
+    const stream = await sendOffer(provider, client, offer);
+    await gate.reached;
+    await stream.write(make(client.key, offer.jobId));
+    const { found } = await readUntil(stream, 'error');
+    assert.equal(found.code, 'bad-frame', name);
+    await provider.events.until('job-failed');
+    assert.equal(provider.engine.slots.used, 0);
+  }
+});
+
+test('a challenge before the final head is a bad frame and reveals nothing', async (context) => {
+  const gate = createGate(10);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+  const client = await startPeer(context, { role: 'client' });
+  const offer = makeOffer(provider, client);
+  const stream = await sendOffer(provider, client, offer);
+  await gate.reached;
+  await stream.write({ t: 'challenge', secret: offer.secret });
+  const { found, before } = await readUntil(stream, 'error');
+  assert.equal(found.code, 'bad-frame');
+  assert.ok(before.every(({ t }) => t !== 'opening'));
+});
+
+test('a frame of another protocol is out of order', async (context) => {
+  const gate = createGate(10);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+  const client = await startPeer(context, { role: 'client' });
+  const stream = await sendOffer(provider, client, makeOffer(provider, client));
+  await gate.reached;
+  await stream.write({ t: 'stop' });
+  assert.equal((await readUntil(stream, 'error')).found.code, 'bad-frame');
+});

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { appendFile, mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { silentLogger } from '../../../src/lib/log.ts';
+import type { JobId, PeerIdString } from '../../../src/lib/types.ts';
+import { createRateLimit } from '../../../src/node/provider/rate-limit.ts';
+import { createSeenJobs } from '../../../src/node/provider/seen-jobs.ts';
+import { movedClock } from '../../support/clock.ts';
+
+const id = (number: number): JobId => number.toString(16).padStart(64, '0') as JobId;
+
+test('an offer is remembered until it expires, also by the next process, and no longer', async (context) => {
+  const dir = await mkdtemp(join(tmpdir(), 'qvac-seen-'));
+  context.after(() => rm(dir, { recursive: true }));
+  const file = join(dir, 'seen');
+  const clock = movedClock();
+  const components = { clock, logger: silentLogger };
+  const now = clock.now();
+  const first = createSeenJobs(components, { file });
+  assert.equal(first.add(id(1), now + 1_000), 'new');
+  assert.equal(first.add(id(1), now + 1_000), 'seen');
+  assert.equal(first.add(id(2), now + 600_000), 'new');
+  first.close();
+  // A crash in the middle of a record.
+  await appendFile(file, new Uint8Array(17));
+  clock.move(2_000);
+  const second = createSeenJobs(components, { file });
+  assert.equal(second.add(id(2), now + 600_000), 'seen');
+  assert.equal(second.add(id(1), now + 600_000), 'new');
+  second.close();
+  const third = createSeenJobs(components, { file });
+  assert.equal(third.add(id(1), now + 600_000), 'seen');
+  third.close();
+});
+
+test('the memory of offers is bounded on disk and refuses rather than forgets', async (context) => {
+  const dir = await mkdtemp(join(tmpdir(), 'qvac-seen-'));
+  context.after(() => rm(dir, { recursive: true }));
+  const file = join(dir, 'seen');
+  const clock = movedClock();
+  const seen = createSeenJobs({ clock, logger: silentLogger }, { file, max: 100 });
+  for (let round = 0; round < 50; round++) {
+    for (let job = 0; job < 100; job++) assert.equal(seen.add(id(round * 1_000 + job), clock.now() + 1_000), 'new');
+    assert.equal(seen.add(id(999_999), clock.now() + 1_000), 'full');
+    clock.move(1_001);
+  }
+  assert.ok((await stat(file)).size <= 40 * 1_200);
+  seen.close();
+});
+
+test('each peer has a burst and a rate of its own, and many peers cost bounded memory', () => {
+  const clock = movedClock();
+  let now = clock.now();
+  const limit = createRateLimit({ clock: { now: () => now } }, { perSecond: 1, burst: 3, maxPeers: 2 });
+  const [a, b, c] = ['a', 'b', 'c'] as PeerIdString[] as [PeerIdString, PeerIdString, PeerIdString];
+  assert.deepEqual([limit.take(a), limit.take(a), limit.take(a), limit.take(a)], [true, true, true, false]);
+  assert.equal(limit.take(b), true);
+  assert.equal(limit.take(c), false);
+  now += 1_000;
+  assert.deepEqual([limit.take(a), limit.take(a)], [true, false]);
+  assert.equal(limit.take(c), true, 'b has been quiet and is forgotten');
+});

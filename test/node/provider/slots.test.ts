@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { QvacError } from '../../../src/errors.ts';
+import { jobProtocol } from '../../../src/protocol/constants.ts';
+import { createGate } from '../../support/gate.ts';
+import { openTestJob, receiveAll, startProvider, testSampler } from '../../support/market.ts';
+import { startPeer } from '../../support/peers.ts';
+import { firstFrame, makeOffer, readUntil, sendOffer } from '../../support/raw-offer.ts';
+
+test('with all slots in use and the line full the answer is busy, and the next one after that is served', async (context) => {
+  const gate = createGate(0);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep, slots: 1, queue: 1 } });
+  const running = await openTestJob(context, provider);
+  const first = receiveAll(running.job);
+  await gate.reached;
+  const waiting = await openTestJob(context, provider);
+  const second = receiveAll(waiting.job);
+  await provider.events.until('job-accepted');
+  while (provider.engine.slots.waiting === 0) await new Promise((resume) => setImmediate(resume));
+  const third = await openTestJob(context, provider);
+  await assert.rejects(receiveAll(third.job), (error) => error instanceof QvacError && error.code === 'E_BUSY');
+  gate.open();
+  await Promise.all([first, second]);
+  const fourth = await openTestJob(context, provider);
+  await receiveAll(fourth.job);
+});
+
+test('a job that waits is accepted at once and hears beats', async (context) => {
+  const gate = createGate(0);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep, slots: 1 } });
+  const client = await startPeer(context, { role: 'client' });
+  const stream = await sendOffer(provider, client, makeOffer(provider, client));
+  assert.equal((await firstFrame(stream))?.t, 'accept');
+  await readUntil(stream, 'beat');
+  gate.open();
+  await readUntil(stream, 'tokens');
+});
+
+test('a client that is gone frees its slot at once', async (context) => {
+  const gate = createGate(5);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+  const client = await startPeer(context, { role: 'client' });
+  await sendOffer(provider, client, makeOffer(provider, client));
+  await gate.reached;
+  assert.equal(provider.engine.slots.used, 1);
+  await client.stop();
+  await provider.events.until('job-failed');
+  while (provider.engine.slots.used > 0) await new Promise((resume) => setImmediate(resume));
+});
+
+test('a client that resets its stream frees its slot, its connection may stay', async (context) => {
+  const gate = createGate(5);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+  const client = await startPeer(context, { role: 'client' });
+  const stream = await sendOffer(provider, client, makeOffer(provider, client));
+  await gate.reached;
+  stream.abort(new Error('enough'));
+  await provider.events.until('job-failed');
+  assert.deepEqual(client.connected(), [provider.peer.id]);
+});
+
+test('a client that opens a stream and says nothing is dropped', async (context) => {
+  const provider = await startProvider(context, { provider: { firstFrameMs: 100 } });
+  const client = await startPeer(context, { role: 'client' });
+  const stream = await client.open(provider.address, jobProtocol);
+  await assert.rejects(firstFrame(stream), (error) => error instanceof QvacError && error.code === 'E_TRUNCATED');
+});
+
+test('a peer that asks too often is told busy, others are served', async (context) => {
+  const provider = await startProvider(context, { provider: { burst: 3, perSecond: 0.001 } });
+  const client = await startPeer(context, { role: 'client' });
+  for (let job = 0; job < 3; job++) await receiveAll((await openTestJob(context, provider, {}, client)).job);
+  await assert.rejects(receiveAll((await openTestJob(context, provider, {}, client)).job), { code: 'E_BUSY' });
+  await receiveAll((await openTestJob(context, provider)).job);
+});
+
+test('an engine that fails is told as internal, without its words', async (context) => {
+  const provider = await startProvider(context, {
+    script: {
+      beforeStep: async (i) => {
+        if (i === 3) throw new Error('secret path /home/somebody');
+      },
+    },
+  });
+  const client = await startPeer(context, { role: 'client' });
+  const stream = await sendOffer(provider, client, makeOffer(provider, client));
+  const { found } = await readUntil(stream, 'error');
+  assert.deepEqual(found, { t: 'error', code: 'internal', message: 'this provider failed' });
+  assert.equal(provider.engine.slots.used, 0);
+});
+
+test('200 jobs at once from one client: each is answered or told busy, and the provider lives', async (context) => {
+  const provider = await startProvider(context, { script: { slots: 2, queue: 4 }, provider: { burst: 1000 } });
+  const client = await startPeer(context, { role: 'client' });
+  const outcomes = await Promise.all(
+    Array.from({ length: 200 }, async () => {
+      try {
+        const { job } = await openTestJob(context, provider, { sampler: { ...testSampler, maxTokens: 4 } }, client);
+        await receiveAll(job);
+        job.abort(new Error('done'));
+        return 'answered';
+      } catch (error) {
+        return error instanceof QvacError ? error.code : 'bug';
+      }
+    }),
+  );
+  assert.ok(outcomes.includes('answered'));
+  assert.ok(!outcomes.includes('bug'), outcomes.join(' '));
+  await receiveAll((await openTestJob(context, provider)).job);
+});
+
+test('a provider that stops ends what runs and takes nothing new', async (context) => {
+  const gate = createGate(3);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+  const { job } = await openTestJob(context, provider);
+  const receiving = assert.rejects(receiveAll(job), { code: 'E_FAILED' });
+  await gate.reached;
+  await provider.provider.stop();
+  await receiving;
+  const client = await startPeer(context, { role: 'client' });
+  const stream = await sendOffer(provider, client, makeOffer(provider, client));
+  assert.equal((await firstFrame(stream))?.t, 'busy');
+});

@@ -1,0 +1,40 @@
+import type { AbortOptions, PeerIdString } from '../../src/lib/types.ts';
+import type { FrameStream } from '../../src/node/streams.ts';
+import type { Frame } from '../../src/protocol/frames.ts';
+
+/** One end of a stream without a network: what is written is kept, and taken only as fast as `read` says. */
+export interface MemoryStream extends FrameStream {
+  readonly written: readonly Frame[];
+  readonly aborted: Error | null;
+  /** The other side stops taking frames, or goes on. */
+  block(blocked: boolean): void;
+}
+
+export function createMemoryStream(): MemoryStream {
+  const written: Frame[] = [];
+  let aborted: Error | null = null;
+  let free = Promise.withResolvers<void>();
+  free.resolve();
+  return {
+    remote: { peer: 'peer' as PeerIdString, publicKey: new Uint8Array(32) },
+    written,
+    get aborted() {
+      return aborted;
+    },
+    block(blocked) {
+      if (blocked) free = Promise.withResolvers();
+      else free.resolve();
+    },
+    read: (_allowed, options: AbortOptions = {}) => new Promise((_resolve, reject) => options.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error), { once: true })),
+    async write(frame) {
+      await free.promise;
+      if (aborted !== null) throw aborted;
+      written.push(frame);
+    },
+    close: async () => undefined,
+    abort(reason) {
+      aborted ??= reason;
+      free.resolve();
+    },
+  };
+}
