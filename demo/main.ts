@@ -54,6 +54,8 @@ function heading(text: string): void {
 }
 
 interface DemoModel {
+  /** SHA-256 in hex. */
+  readonly id: string;
   readonly name: string;
   readonly path: string;
 }
@@ -63,9 +65,9 @@ async function findModel(processes: Processes, given: string | undefined, init: 
   const args = given === undefined ? ['models', 'pull', smallModel, '--json'] : ['models', 'show', resolve(given), '--json'];
   const { code, stdout } = await processes.capture(qvac, args, init);
   if (code !== 0) throw new Error('there is no model to run; the lines above say why');
-  const { name, path } = JSON.parse(stdout) as DemoModel;
-  say(`${name}  ${path}`);
-  return { name, path };
+  const model = JSON.parse(stdout) as DemoModel;
+  say(`${model.name}  ${model.path}`);
+  return model;
 }
 
 /** A `serve` or `route` of this market, listening on 127.0.0.1 with a home of its own. */
@@ -104,7 +106,7 @@ async function honestRound(stage: Stage, router: Started, question: string): Pro
 /** The cheating half: the same card, another model behind it. @throws Error where it was not caught */
 async function cheatingRound(stage: Stage, router: Started, question: string): Promise<string> {
   heading('a provider that secretly runs a worse model');
-  const secretModel = await worseModel(stage.model.path, join(stage.home, 'demo'));
+  const secretModel = await worseModel(stage.model.path, stage.model.id, join(stage.home, 'demo'));
   // A new identity each time: the router remembers the one that it caught in the last demo and would not turn to it again.
   const home = await mkdtemp(join(stage.home, 'demo', 'cheat-'));
   stage.leftovers.push(home);
@@ -161,9 +163,19 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     stopping.abort();
   });
 }
+
+function readArguments() {
+  try {
+    return parseArgs({ options: { home: { type: 'string' }, model: { type: 'string' } }, allowPositionals: true });
+  } catch (error) {
+    say(`demo: ${error instanceof Error ? error.message : String(error)}\n  type: npm run demo -- [--model FILE] "question"`);
+    return process.exit(2);
+  }
+}
+
+const { values, positionals } = readArguments();
 let exitCode = 0;
 try {
-  const { values, positionals } = parseArgs({ options: { home: { type: 'string' }, model: { type: 'string' } }, allowPositionals: true });
   await demo({ question: positionals.join(' ').trim() || defaultQuestion, root: values.home, given: values.model, leftovers, processes, signal: stopping.signal });
 } catch (error) {
   exitCode = 1;

@@ -2,9 +2,9 @@ import { access, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { requantise } from '../test/support/models/requantise.ts';
 
-/** A cheaper quantisation (Q4_0) of `modelFile`, made in `folder` once. @returns its file */
-export async function worseModel(modelFile: string, folder: string): Promise<string> {
-  const target = join(folder, 'worse-q4_0.gguf');
+/** A cheaper quantisation (Q4_0) of the model `id` in `modelFile`, made in `folder` once. @returns its file */
+export async function worseModel(modelFile: string, id: string, folder: string): Promise<string> {
+  const target = join(folder, `worse-${id.slice(0, 16)}.gguf`);
   const made = await access(target).then(() => true, () => false);
   if (!made) {
     await mkdir(folder, { recursive: true });
