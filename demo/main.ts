@@ -16,7 +16,7 @@ import { decodeVerdict } from '../src/protocol/validate.ts';
 import { createProcesses, type Processes, type RunInit, type Started } from './processes.ts';
 import { worseModel } from './worse-model.ts';
 
-const defaultQuestion = 'Why is the sky blue? Answer in three sentences.';
+const defaultQuestion = 'Tell a short story about a lighthouse keeper.';
 const smallModel = 'smollm2-135m';
 /** What the checks must say of the cheating provider. */
 const cheatFaults = ['exact-mismatch', 'sampler-mismatch', 'draws-far', 'distribution-far'];
