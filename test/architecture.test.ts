@@ -11,7 +11,7 @@ const byPath = new Map(files.map((file) => [file.path, file]));
 const isArtifact = (target: string): boolean => target.startsWith('programs/escrow/artifacts/');
 
 /** A file imports from its own layer and from lower ones; layers of one height do not know each other. */
-const heights: Readonly<Record<string, number>> = { lib: 0, protocol: 1, proofs: 2, model: 3, escrow: 3, node: 4, terminal: 5, gateway: 5, commands: 6 };
+const heights: Readonly<Record<string, number>> = { lib: 0, protocol: 1, proofs: 2, model: 3, escrow: 3, node: 4, web: 2, terminal: 5, gateway: 5, commands: 6 };
 /** Importable from everywhere; they import each other only. */
 const leaves = new Set(['src/errors.ts', 'src/config.ts', 'src/settings.ts']);
 /** The process itself: may import everything. */

@@ -1,5 +1,5 @@
 import type { FaultCode, Result, Tier } from '../protocol/messages.ts';
-import { faultWords } from './faults.ts';
+import { faultWords } from '../protocol/fault-words.ts';
 import { plural, rate, shortId, shortPeer, sol } from './format.ts';
 import type { Style } from './output.ts';
 import { printable } from './printable.ts';

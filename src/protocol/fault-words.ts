@@ -1,4 +1,4 @@
-import type { FaultCode } from '../protocol/messages.ts';
+import type { FaultCode } from './messages.ts';
 
 /** A fault (protocol section 5) in plain words: what the check showed, and what it did not. */
 export interface FaultWords {
