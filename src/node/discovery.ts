@@ -1,6 +1,7 @@
 import type { CID } from 'multiformats/cid';
 import type { EventEmitter } from 'node:events';
 import { QvacError } from '../errors.ts';
+import { raceSignal } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../lib/types.ts';
@@ -195,7 +196,7 @@ class MergedDiscovery implements Discovery {
     if (id === peer.id) throw new QvacError('E_NETWORK', `${shortPeer(id)} is this node itself`);
     if (!this.#list.isUp(id)) {
       this.#list.add(id, 'named', target === id ? undefined : target);
-      await untilAborted(this.#list.reach(id), options.signal);
+      await raceSignal(this.#list.reach(id), options.signal);
       this.#supervisor.add(id, { hurry: true });
     }
     return this.#found(id);
@@ -279,15 +280,4 @@ class MergedDiscovery implements Discovery {
     this.#savedAt = performance.now();
     await this.#cache.save(await this.#list.cached(), this.#components.clock.now());
   }
-}
-
-/** `promise`, unless the signal comes first. */
-function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error);
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -6,6 +6,7 @@ import type { VerifiedCard } from './cards.ts';
 import { fetchCard } from './cards.ts';
 import type { DiscoveryComponents, DiscoveryEvents, LivePeer, Source } from './discovery.ts';
 import { shortPeer } from './names.ts';
+import { NewestCards } from './newest-cards.ts';
 import { isUnsupported } from './peer-errors.ts';
 
 /** A peer that was heard of, live or not. */
@@ -21,19 +22,24 @@ interface Known {
   /** When its card is asked for again, unix ms. */
   renewAt: number;
   failures: number;
+  /** How often it was asked in vain for a card. */
+  cardless: number;
   reaching: Promise<void> | null;
   renewing: boolean;
 }
 
-/** Peers kept in mind at most; the DHT can name any number. */
+/** Peers kept in mind at most, and who may name any number of them. */
 const mostKnown = 512;
-const mostNewest = 1024;
+const unasked: readonly Source[] = ['dht', 'local', 'cache'];
 /** How long reaching a peer may take, its card included, in ms. */
 const reachMs = 6_000;
 /** A card that ends sooner than this is not worth using, in ms. */
 const marginMs = 5_000;
 /** Shortest time until a card is asked for again, in ms. */
 const renewMs = 10_000;
+/** A node may answer before it is ready to give its card: until it is asked again, in ms, each time twice as long. */
+const cardlessMs = 2_000;
+const mostCardless = 6;
 
 /** The peers that were heard of, and of those the live ones: connected, answering, with a valid card. */
 export class LiveList {
@@ -43,8 +49,7 @@ export class LiveList {
   readonly #components: DiscoveryComponents;
   readonly #collect: boolean;
   readonly #known = new Map<PeerIdString, Known>();
-  /** The newest card seen of each peer, also of those forgotten since: none may be rolled back. */
-  readonly #newest = new Map<PeerIdString, { card: VerifiedCard; seenAt: number; addrs: readonly string[] }>();
+  readonly #newest = new NewestCards();
   readonly #stopping = new AbortController();
   #lastError: string | null = null;
 
@@ -71,16 +76,17 @@ export class LiveList {
 
   /** A peer of an earlier run. */
   recall(cached: CachedPeer): void {
-    this.#remember({ card: cached.card, seenAt: cached.seenAt, addrs: cached.addrs });
+    this.#newest.remember(cached);
   }
 
   /** For the next run. */
   async cached(): Promise<readonly CachedPeer[]> {
+    const seenAt = this.#components.clock.now();
     for (const { peer } of this.live()) {
-      const newest = this.#newest.get(peer);
-      if (newest !== undefined) this.#remember({ ...newest, seenAt: this.#components.clock.now(), addrs: await this.#components.peer.addrsOf(peer) });
+      const card = this.#newest.of(peer);
+      if (card !== undefined) this.#newest.remember({ peer, card, seenAt, addrs: await this.#components.peer.addrsOf(peer) });
     }
-    return [...this.#newest.values()].map(({ card, seenAt, addrs }) => ({ peer: card.peer, card, seenAt, addrs }));
+    return this.#newest.all();
   }
 
   /** Notes where `peer` was heard of. False where there is no room for it. */
@@ -88,8 +94,8 @@ export class LiveList {
     if (peer === this.#components.peer.id) return false;
     let known = this.#known.get(peer);
     if (known === undefined) {
-      if (this.#known.size >= mostKnown && source === 'dht') return false;
-      known = { peer, sources: new Set(), targets: new Set(), up: false, card: null, since: 0, cardAt: 0, renewAt: 0, failures: 0, reaching: null, renewing: false };
+      if (this.#known.size >= mostKnown && unasked.includes(source)) return false;
+      known = { peer, sources: new Set(), targets: new Set(), up: false, card: null, since: 0, cardAt: 0, renewAt: 0, failures: 0, cardless: 0, reaching: null, renewing: false };
       this.#known.set(peer, known);
     }
     known.sources.add(source);
@@ -146,8 +152,9 @@ export class LiveList {
   tick(): void {
     const now = this.#components.clock.now();
     for (const known of this.#known.values()) {
-      if (!known.up || known.card === null) continue;
-      if (known.card.card.expiresAt <= now) this.#down(known);
+      if (!known.up || known.card === null) {
+        if (known.cardless > 0 && known.renewAt <= now) void this.#askAgain(known);
+      } else if (known.card.card.expiresAt <= now) this.#down(known);
       else if (known.renewAt <= now && !known.renewing) void this.#renew(known);
     }
   }
@@ -179,7 +186,7 @@ export class LiveList {
   }
 
   async #ask(known: Known, signal: AbortSignal): Promise<void> {
-    const newest = this.#newest.get(known.peer)?.card;
+    const newest = this.#newest.of(known.peer);
     if (newest !== undefined && newest.card.expiresAt > this.#components.clock.now() + marginMs) {
       this.#up(known, newest);
       void this.#renew(known);
@@ -190,11 +197,19 @@ export class LiveList {
     } catch (error) {
       // A client, or a node of ours that only helps others to meet.
       if (!isUnsupported(error)) throw error;
+      known.cardless++;
+      known.renewAt = this.#components.clock.now() + cardlessMs * 2 ** (known.cardless - 1);
     }
   }
 
+  async #askAgain(known: Known): Promise<void> {
+    const worthwhile = known.cardless < mostCardless && this.#components.peer.connected().includes(known.peer);
+    if (!worthwhile) known.cardless = 0;
+    else await this.reach(known.peer).catch(() => undefined);
+  }
+
   async #fetch(known: Known, signal: AbortSignal): Promise<VerifiedCard> {
-    return fetchCard(this.#components, known.peer, { signal, newest: this.#newest.get(known.peer)?.card });
+    return fetchCard(this.#components, known.peer, { signal, newest: this.#newest.of(known.peer) });
   }
 
   async #renew(known: Known): Promise<void> {
@@ -220,8 +235,9 @@ export class LiveList {
     known.card = card;
     known.cardAt = now;
     known.renewAt = now + Math.max(renewMs, (card.card.expiresAt - now) / 2);
-    this.#remember({ card, seenAt: now, addrs: this.#newest.get(known.peer)?.addrs ?? [] });
+    this.#newest.remember({ peer: known.peer, card, seenAt: now, addrs: [] });
     const wasUp = known.up;
+    known.cardless = 0;
     if (!wasUp) {
       known.up = true;
       known.since = now;
@@ -239,19 +255,6 @@ export class LiveList {
     known.failures++;
     this.events.emit('peer:down', known.peer);
     this.changes.emit('change');
-  }
-
-  #remember(seen: { readonly card: VerifiedCard; readonly seenAt: number; readonly addrs: readonly string[] }): void {
-    const { peer, card } = seen.card;
-    const before = this.#newest.get(peer);
-    if (before !== undefined && before.card.card.seq > card.seq) return;
-    this.#newest.delete(peer);
-    this.#newest.set(peer, seen);
-    if (this.#newest.size <= mostNewest) return;
-    for (const oldest of this.#newest.keys()) {
-      this.#newest.delete(oldest);
-      return;
-    }
   }
 
   #livePeer(known: Known, card: VerifiedCard): LivePeer {

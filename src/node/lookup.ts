@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { delay } from '../lib/abort.ts';
 import type { AbortOptions, PeerIdString } from '../lib/types.ts';
 import type { LivePeer } from './discovery.ts';
 import type { Query } from './query.ts';
@@ -56,7 +57,7 @@ export async function lookUp(field: Field, query: Query, options: FindOptions = 
     for (let round = 1; !ended.aborted; round++) {
       await searchRouting(field, query, ended);
       if (!patient && (round === 2 || found().length > 0)) break;
-      await pause(againMs, ended);
+      await delay(againMs, ended).catch(() => undefined);
     }
     searching = false;
   })();
@@ -103,20 +104,6 @@ export async function searchRouting(field: Field, query: Query, signal: AbortSig
 
 async function considerAll(field: Field, peers: AsyncIterable<PeerIdString>): Promise<void> {
   for await (const peer of peers) field.consider(peer);
-}
-
-/** Resolves after `ms`, or sooner where the signal aborts. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }
 
 /** Resolves at the next change, or soon. */

@@ -1,5 +1,6 @@
 import type { Stream } from '@libp2p/interface';
 import { QvacError } from '../errors.ts';
+import { raceSignal } from '../lib/abort.ts';
 import type { AbortOptions, PeerIdString } from '../lib/types.ts';
 import { MalformedError } from '../protocol/codec.ts';
 import { decodeFrame, encodeFrame, maxFrameBytes } from '../protocol/frame-codec.ts';
@@ -135,7 +136,7 @@ export class LibP2PFrameStream implements FrameStream {
     const deadline = AbortSignal.timeout(closeTimeoutMs);
     const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
     try {
-      await until(this.#tail, signal);
+      await raceSignal(this.#tail, signal);
       await this.#stream.close({ signal });
     } catch (error) {
       this.abort(error instanceof Error ? error : new Error('the stream could not be closed'));
@@ -300,14 +301,4 @@ export class LibP2PFrameStream implements FrameStream {
   #bad(what: string, cause?: unknown): QvacError {
     return new QvacError('E_BAD_PEER', `${shortPeer(this.remote.peer)} broke the protocol: ${what}`, { cause });
   }
-}
-
-/** `promise`, or the signal's reason where that comes first. */
-function until(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error);
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -152,6 +152,18 @@ test('one peer is had by address or id; without a card, or where it is oneself, 
   await assert.rejects(own.get(peer.id), { code: 'E_NETWORK', message: /itself/ });
 });
 
+test('a node that is not ready to give its card when it is found is asked again', async (t) => {
+  const peer = await startPeer(t);
+  const discovery = await startDiscovery(t, await startPeer(t, { role: 'client' }));
+  await assert.rejects(discovery.get(addressOf(peer)), { code: 'E_NO_PROVIDER' });
+  const up = once(discovery.events, 'peer:up');
+  const issuer = createCardIssuer({ peer, clock: { now: () => Date.now() }, logger: silentLogger }, { path: null, role: 'provider', content: () => testContent([testModel('alpha')]) });
+  await issuer.start();
+  t.after(() => issuer.stop());
+  await up;
+  assert.deepEqual(ids(discovery.live()), [peer.id]);
+});
+
 test('the next run finds the peers of this one, and still knows their newest cards', async (t) => {
   const cachePath = join(await temporaryHome(t), 'peers.json');
   const { peer, issuer } = await startOfferer(t, [testModel('alpha')], { kademlia: false });
