@@ -17,6 +17,7 @@ import type { ProviderEvent } from '../../src/node/provider/events.ts';
 import { createProvider } from '../../src/node/provider/provider.ts';
 import type { Provider, ProviderInit } from '../../src/node/provider/provider.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
+import type { Transcript, TranscriptInit } from '../../src/proofs/transcript.ts';
 import { jobIdOf, sha256 } from '../../src/protocol/digests.ts';
 import type { CardModel, Input, SamplerSettings } from '../../src/protocol/messages.ts';
 import { Events } from './events.ts';
@@ -31,8 +32,9 @@ export interface TestProviderInit {
   readonly offering?: Partial<Offering> | undefined;
   readonly provider?: Partial<ProviderInit> | undefined;
   readonly clock?: Clock | undefined;
-  /** Puts something between the node and the provider: a cheat on the wire. */
+  /** Puts something between the node and the provider: a cheat on the wire. The card is the node's own. */
   readonly wrapPeer?: ((peer: Peer) => Peer) | undefined;
+  readonly createTranscript?: ((init: TranscriptInit) => Transcript) | undefined;
   readonly wrapCards?: ((cards: CardIssuer, peer: Peer) => CardIssuer) | undefined;
 }
 
@@ -55,13 +57,13 @@ export async function startProvider(context: TestContext, init: TestProviderInit
   const seen = init.wrapPeer?.(peer) ?? peer;
   const engine = init.engine ?? createScriptedEngine(init.script);
   const clock = init.clock ?? systemClock;
-  const issuer = createCardIssuer({ peer: seen, clock, logger: silentLogger }, { path: null, role: 'provider', content: () => cardContentOf(engine, { priceIn: 0, priceOut: 0, tokensPerSecond: 1000, ...init.offering }) });
+  const issuer = createCardIssuer({ peer, clock, logger: silentLogger }, { path: null, role: 'provider', content: () => cardContentOf(engine, { priceIn: 0, priceOut: 0, tokensPerSecond: 1000, ...init.offering }) });
   const cards = init.wrapCards?.(issuer, peer) ?? issuer;
   await cards.start();
   const receipts = new Map<JobId, Receipt>();
   const events = new Events<ProviderEvent>();
   const sink = { save: async (receipt: Receipt) => void receipts.set(jobIdOf(receipt.offer.body), receipt) };
-  const provider = createProvider({ peer: seen, engine, cards, receipts: sink, clock, logger: silentLogger }, { seenFile: null, graceMs: 0, onEvent: (event) => events.push(event), ...init.provider });
+  const provider = createProvider({ peer: seen, engine, cards, receipts: sink, createTranscript: init.createTranscript, clock, logger: silentLogger }, { seenFile: null, graceMs: 0, onEvent: (event) => events.push(event), ...init.provider });
   await provider.start();
   context.after(async () => {
     cards.stop();

@@ -84,10 +84,10 @@ export class JobHandler {
   }
 
   async #serve(stream: FrameStream, frame: FrameOf<'offer'>): Promise<void> {
-    const { kept, engine, clock } = this.#components;
+    const { kept, clock } = this.#components;
     if (kept.full) throw new Refusal('busy', 'too many finished jobs are kept');
     const admission = admit(this.#components, frame, stream.remote);
-    const run = new JobRun({ engine, key: this.#components.key }, admission, stream, this.#init);
+    const run = new JobRun(this.#components, admission, stream, this.#init);
     const told = { job: admission.jobId, client: stream.remote.peer };
     const began = clock.now();
     const end = new AbortController();

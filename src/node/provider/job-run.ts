@@ -6,8 +6,7 @@ import type { Engine, EngineSession } from '../../model/engine.ts';
 import { encodeHead } from '../../proofs/head.ts';
 import { signBody, verifyBody } from '../../proofs/signing.ts';
 import type { SigningKey } from '../../proofs/signing.ts';
-import { createTranscript } from '../../proofs/transcript.ts';
-import type { Transcript } from '../../proofs/transcript.ts';
+import type { Transcript, TranscriptInit } from '../../proofs/transcript.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { jobIdHex } from '../../protocol/digests.ts';
 import { kinds } from '../../protocol/messages.ts';
@@ -32,6 +31,7 @@ export interface FinishedJob {
 export interface JobRunComponents {
   readonly engine: Engine;
   readonly key: SigningKey;
+  readonly createTranscript: (init: TranscriptInit) => Transcript;
 }
 
 export interface JobRunInit {
@@ -55,7 +55,7 @@ export class JobRun {
     const { offer, inputDigest, promptTokens } = admission;
     this.#components = components;
     this.#admission = admission;
-    this.#transcript = createTranscript({ jobId: admission.jobId, offer, inputDigest, promptCount: promptTokens.length, execClass: offer.execClass, jobSecret: randomBytes(32) });
+    this.#transcript = components.createTranscript({ jobId: admission.jobId, offer, inputDigest, promptCount: promptTokens.length, execClass: offer.execClass, jobSecret: randomBytes(32) });
     this.#writer = createAnswerWriter(stream, { stallMs, onFailure: (reason) => this.abort(reason) });
   }
 

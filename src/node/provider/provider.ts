@@ -2,6 +2,8 @@ import { QvacError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Engine } from '../../model/engine.ts';
+import { createTranscript as protocolTranscript } from '../../proofs/transcript.ts';
+import type { Transcript, TranscriptInit } from '../../proofs/transcript.ts';
 import { jobProtocol, keepMs as protocolKeepMs, quoteProtocol } from '../../protocol/constants.ts';
 import type { CardIssuer } from '../card-issuer.ts';
 import type { Peer } from '../peer.ts';
@@ -23,6 +25,8 @@ export interface ProviderComponents {
   /** Its current card says what is served, at what price and in which class; offers are held against it. */
   readonly cards: CardIssuer;
   readonly receipts: ReceiptSink;
+  /** Makes the record of each job. @default the one of the protocol */
+  readonly createTranscript?: ((init: TranscriptInit) => Transcript) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -80,12 +84,12 @@ class EngineProvider implements Provider {
   async start(): Promise<void> {
     if (this.#jobs !== null) return;
     this.#stopping = false;
-    const { peer, engine, cards, receipts, clock, logger } = this.#components;
+    const { peer, engine, cards, receipts, createTranscript = protocolTranscript, clock, logger } = this.#components;
     const { seenFile, firstFrameMs = 10_000, stallMs = 15_000, keepMs = protocolKeepMs, perSecond = 10, burst = 60, onEvent = () => undefined } = this.#init;
     this.#seen = createSeenJobs({ clock, logger }, { file: seenFile });
     const quotes = createQuotes({ clock, key: peer.key });
     const card = () => cards.current().card;
-    const jobs = new JobHandler({ engine, card, quotes, seen: this.#seen, kept: createKeptJobs({ clock }), receipts, key: peer.key, clock, logger }, { firstFrameMs, stallMs, keepMs, onEvent });
+    const jobs = new JobHandler({ engine, card, quotes, seen: this.#seen, kept: createKeptJobs({ clock }), receipts, key: peer.key, createTranscript, clock, logger }, { firstFrameMs, stallMs, keepMs, onEvent });
     const limit = createRateLimit({ clock }, { perSecond, burst });
     this.#jobs = jobs;
 

@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { QvacError } from '../../../src/errors.ts';
+import { assess } from '../../../src/proofs/checks.ts';
+import { parseReceipt, serialiseReceipt } from '../../../src/proofs/receipt.ts';
+import { seedOfNumber } from '../../../src/protocol/digests.ts';
+import { startAsker } from '../../support/asking.ts';
+import { createGate } from '../../support/gate.ts';
+import { startProvider, testSampler } from '../../support/market.ts';
+import { startPeer } from '../../support/peers.ts';
+import { createScriptedEngine } from '../../support/scripted-engine.ts';
+
+test('with the model here the default is full, and an honest answer is exact at every token', async (context) => {
+  const provider = await startProvider(context);
+  const asker = await startAsker(context, { providers: [provider], engines: [createScriptedEngine()] });
+  const answer = await asker.ask();
+  assert.equal(answer.level, 'full');
+  const { result, tier, count } = answer.verification;
+  assert.deepEqual({ result, tier, count }, { result: 'pass', tier: 'exact', count: 16 });
+  assert.equal(answer.text, asker.told.filter((line) => line.startsWith('text ')).map((line) => line.slice(5)).join(''));
+  assert.equal(answer.provider, provider.peer.id);
+  assert.equal(answer.why, null);
+  assert.equal((await provider.events.until('job-verdict')).result, 'pass');
+});
+
+test('without the model the default is sampling, with its tokenizer check 5 is made', async (context) => {
+  const provider = await startProvider(context);
+  const without = await startAsker(context, { providers: [provider] });
+  const sampled = await without.ask();
+  assert.deepEqual([sampled.level, sampled.verification.result, sampled.verification.tier], ['sampling', 'pass', 'sampling']);
+  assert.notEqual(sampled.why, null);
+  const withTokenizer = await startAsker(context, { providers: [provider], engines: [createScriptedEngine()] });
+  const asText = await withTokenizer.ask({ verify: 'sampling' });
+  assert.deepEqual([asText.level, asText.verification.result, asText.verification.tier], ['sampling', 'pass', 'text']);
+});
+
+test('verify none opens nothing and is inconclusive; an explicit full without the model is, too', async (context) => {
+  const provider = await startProvider(context);
+  const asker = await startAsker(context, { providers: [provider] });
+  const none = await asker.ask({ verify: 'none' });
+  assert.deepEqual([none.verification.result, none.verification.tier, none.verification.count], ['inconclusive', 'sampling', 0]);
+  assert.equal([...asker.receipts.values()][0]?.opening, null);
+  const full = await asker.ask({ verify: 'full' });
+  assert.deepEqual([full.verification.result, full.verification.tier], ['pass', 'sampling']);
+  assert.match(full.why ?? '', /re-executed/);
+});
+
+test('the receipt is stored as it can be read again, and passes for anyone', async (context) => {
+  const provider = await startProvider(context);
+  const asker = await startAsker(context, { providers: [provider] });
+  const { receipt } = await asker.ask();
+  assert.ok(receipt !== null);
+  const stored = asker.receipts.get(receipt);
+  assert.ok(stored !== undefined);
+  const read = parseReceipt(serialiseReceipt(stored));
+  assert.equal(assess(read, {}).result, 'pass');
+  assert.equal(read.verdicts.length, 1);
+});
+
+test('the provider is named before the prompt leaves', async (context) => {
+  const provider = await startProvider(context);
+  const asker = await startAsker(context, { providers: [provider] });
+  await asker.ask();
+  assert.equal(asker.told[0], `sending provider ${provider.peer.id}`);
+});
+
+test('the same seed gives the same answer again', async (context) => {
+  const provider = await startProvider(context);
+  const asker = await startAsker(context, { providers: [provider] });
+  const seed = seedOfNumber(7n);
+  const [first, second, other] = [await asker.ask({ seed }), await asker.ask({ seed }), await asker.ask()];
+  assert.equal(first.text, second.text);
+  assert.notEqual(first.receipt, second.receipt);
+  assert.notEqual(first.text, other.text);
+});
+
+test('a provider that is busy, dead, or fails before its first token is left for another one', async (context) => {
+  const gate = createGate(0);
+  const busy = await startProvider(context, { script: { beforeStep: gate.beforeStep, slots: 1, queue: 0 }, offering: { tokensPerSecond: 9_000 } });
+  const failing = await startProvider(context, {
+    script: {
+      beforeStep: async () => {
+        throw new Error('broken');
+      },
+    },
+    offering: { tokensPerSecond: 8_000 },
+  });
+  const good = await startProvider(context, { offering: { tokensPerSecond: 10 } });
+  const other = await startAsker(context, { providers: [busy] });
+  const blocking = other.ask({ provider: busy.address }, { signal: AbortSignal.timeout(60_000) });
+  await gate.reached;
+  const asker = await startAsker(context, { providers: [busy, failing, good] });
+  const answer = await asker.ask();
+  assert.equal(answer.provider, good.peer.id);
+  assert.deepEqual(asker.told.filter((line) => !line.startsWith('text ') && !line.startsWith('checking')), [
+    `sending provider ${busy.peer.id}`,
+    `turned ${busy.peer.id}`,
+    `sending provider ${failing.peer.id}`,
+    `turned ${failing.peer.id}`,
+    `sending provider ${good.peer.id}`,
+  ]);
+  assert.ok(asker.reputation.standing(failing.peer.id).reliability < asker.reputation.standing(good.peer.id).reliability);
+  gate.open();
+  await blocking;
+});
+
+test('after the first token there is no turning: a provider that breaks off is an error, never a success', async (context) => {
+  const gate = createGate(5);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep }, offering: { tokensPerSecond: 9_000 } });
+  const spare = await startProvider(context, { offering: { tokensPerSecond: 1 } });
+  const asker = await startAsker(context, { providers: [provider, spare] });
+  const asking = asker.ask();
+  await Promise.all([
+    assert.rejects(asking, (error) => error instanceof QvacError && error.code === 'E_TRUNCATED'),
+    gate.reached.then(() => provider.peer.stop()),
+  ]);
+  assert.equal(asker.receipts.size, 0);
+  assert.ok(!asker.told.some((line) => line.includes(spare.peer.id)));
+});
+
+test('a named provider is asked and nobody else, whatever is known of it', async (context) => {
+  const named = await startProvider(context, { offering: { tokensPerSecond: 1 } });
+  const better = await startProvider(context, { offering: { tokensPerSecond: 9_000 } });
+  const asker = await startAsker(context, { providers: [better] });
+  asker.reputation.record(named.peer.id, { kind: 'fault', fault: 'draws-far' });
+  const { address } = named;
+  assert.equal((await asker.ask({ provider: address })).provider, named.peer.id);
+  await named.peer.stop();
+  await assert.rejects(asker.ask({ provider: address }), (error) => error instanceof QvacError && error.exitCode === 4);
+});
+
+test('one that was caught is not asked again, unless it is named', async (context) => {
+  const provider = await startProvider(context);
+  const asker = await startAsker(context, { providers: [provider] });
+  asker.reputation.record(provider.peer.id, { kind: 'fault', fault: 'draws-far' });
+  await assert.rejects(asker.ask(), (error) => error instanceof QvacError && error.code === 'E_NO_PROVIDER' && /draws-far/.test(error.message));
+});
+
+test('models are asked for by name, name and quantisation, or id; others are not offered', async (context) => {
+  const q8 = await startProvider(context, { script: { name: 'one', quant: 'q8_0' } });
+  const q4 = await startProvider(context, { script: { name: 'one', quant: 'q4_0', weights: 'other' } });
+  const asker = await startAsker(context, { providers: [q8, q4] });
+  assert.equal((await asker.ask({ model: 'one/q4_0' })).provider, q4.peer.id);
+  assert.equal((await asker.ask({ model: q8.engine.facts.id })).provider, q8.peer.id);
+  await assert.rejects(asker.ask({ model: 'two' }), { code: 'E_NO_PROVIDER' });
+  await assert.rejects(asker.ask({ model: 'two', provider: q8.address }), { code: 'E_NO_MODEL' });
+});
+
+test('an offer above the price limit is not taken; within it a quote is asked for and the cost is told', async (context) => {
+  const provider = await startProvider(context, { offering: { priceIn: 100, priceOut: 2_000 } });
+  const asker = await startAsker(context, { providers: [provider] });
+  await assert.rejects(asker.ask(), (error) => error instanceof QvacError && error.code === 'E_TOO_DEAR' && error.exitCode === 5);
+  const answer = await asker.ask({ maxPrice: 1_000 });
+  const promptCount = provider.engine.tokenizer.encodePrompt({ messages: [{ role: 'user', content: 'why is the sky blue?' }], template: 'gguf', options: {} }).length;
+  assert.equal(answer.costLamports, BigInt(Math.ceil((promptCount * 100 + 40 * 2_000) / 1_000)));
+  assert.equal(answer.verification.result, 'pass');
+});
+
+test('a card that is out of date is fetched again instead of giving up', async (context) => {
+  const engine = createScriptedEngine({ exec: { threads: 1 } });
+  const provider = await startProvider(context, { engine });
+  const asker = await startAsker(context, { providers: [provider] });
+  engine.setExec({ threads: 0 });
+  await provider.cards.renew();
+  const answer = await asker.ask();
+  assert.equal(answer.verification.result, 'pass');
+  assert.equal(asker.receipts.get(answer.receipt ?? ('' as never))?.exec?.threads, 0);
+});
+
+test('bad input is told at once and not carried to another provider', async (context) => {
+  const first = await startProvider(context);
+  const second = await startProvider(context);
+  const asker = await startAsker(context, { providers: [first, second] });
+  const input = { messages: [{ role: 'user', content: 'hi <|stop|>' }], template: 'gguf', options: {} } as const;
+  await assert.rejects(asker.ask({ input }), (error) => error instanceof QvacError && error.code === 'E_BAD_INPUT' && error.exitCode === 2);
+  assert.equal(asker.told.filter((line) => line.startsWith('sending')).length, 1);
+});
+
+test('Ctrl-C cancels, settles what was delivered and stores the receipt', async (context) => {
+  const gate = createGate(12);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+  const asker = await startAsker(context, { providers: [provider], engines: [createScriptedEngine()] });
+  const stop = new AbortController();
+  const asking = asker.ask({}, { signal: stop.signal });
+  await gate.reached;
+  stop.abort();
+  const answer = await asking;
+  assert.equal(answer.interrupted, true);
+  assert.equal(answer.finish, 2);
+  assert.equal(answer.verification.result, 'pass');
+  const stored = asker.receipts.get(answer.receipt ?? ('' as never));
+  assert.ok(stored?.cancel !== null && stored?.opening !== null);
+});
+
+test('Ctrl-C before the accept leaves nothing behind', async (context) => {
+  const provider = await startProvider(context);
+  const asker = await startAsker(context, { providers: [provider] });
+  await assert.rejects(asker.ask({}, { signal: AbortSignal.abort(new Error('stop')) }), (error) => error instanceof Error);
+  assert.equal(asker.receipts.size, 0);
+});
+
+test('a receipt that cannot be stored does not take the answer away', async (context) => {
+  const provider = await startProvider(context);
+  const asker = await startAsker(context, {
+    providers: [provider],
+    save: async () => {
+      throw new QvacError('E_HOME', 'the disk is full');
+    },
+  });
+  const answer = await asker.ask();
+  assert.equal(answer.verification.result, 'pass');
+  assert.match(answer.storeError?.message ?? '', /disk is full/);
+});
+
+test('nobody there is an error that says so', async (context) => {
+  const lonely = await startPeer(context, { role: 'client' });
+  assert.deepEqual(lonely.connected(), []);
+  const asker = await startAsker(context);
+  await assert.rejects(asker.ask(), (error) => error instanceof QvacError && error.exitCode === 4);
+});
+
+test('an answer that takes longer than the time allowed is an error', async (context) => {
+  const gate = createGate(2);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+  const asker = await startAsker(context, { providers: [provider] });
+  await assert.rejects(asker.ask({ timeoutMs: 500, sampler: testSampler }), { code: 'E_TIMEOUT' });
+  gate.open();
+});

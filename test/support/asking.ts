@@ -1,0 +1,82 @@
+import type { TestContext } from 'node:test';
+import { systemClock } from '../../src/lib/clock.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import type { JobId } from '../../src/lib/types.ts';
+import type { Engine } from '../../src/model/engine.ts';
+import type { Answer, AskObserver } from '../../src/node/client/answer.ts';
+import { ask } from '../../src/node/client/ask.ts';
+import type { AskInit } from '../../src/node/client/ask.ts';
+import { createLocalVerifier } from '../../src/node/client/local-verifier.ts';
+import { createReputation } from '../../src/node/client/reputation.ts';
+import type { Reputation } from '../../src/node/client/reputation.ts';
+import type { Discovery } from '../../src/node/discovery.ts';
+import type { Peer } from '../../src/node/peer.ts';
+import type { Receipt } from '../../src/proofs/receipt.ts';
+import { jobIdOf } from '../../src/protocol/digests.ts';
+import { testInput, testSampler } from './market.ts';
+import { startDiscovery } from './offers.ts';
+import { startPeer } from './peers.ts';
+
+export interface TestAsker {
+  readonly peer: Peer;
+  readonly discovery: Discovery;
+  readonly reputation: Reputation;
+  /** What it stored, by job. */
+  readonly receipts: Map<JobId, Receipt>;
+  /** What it told, in order: `sending 12D3…`, `text …`, `turned …`, `note …`, `checking …`. */
+  readonly told: string[];
+  ask(init?: Partial<AskInit>, options?: { readonly signal?: AbortSignal; readonly onText?: (piece: string) => Promise<void> | void }): Promise<Answer>;
+}
+
+export interface TestAskerInit {
+  /** Whoever it knows from the start. */
+  readonly providers?: readonly { readonly address: string }[] | undefined;
+  /** The models of this machine, to check with. @default none */
+  readonly engines?: readonly Engine[] | undefined;
+  readonly save?: ((receipt: Receipt) => Promise<void>) | undefined;
+}
+
+/** A person's client on a real node, as `qvac ask` builds it. */
+export async function startAsker(context: TestContext, { providers = [], engines = [], save }: TestAskerInit = {}): Promise<TestAsker> {
+  const peer = await startPeer(context, { role: 'client' });
+  const discovery = await startDiscovery(context, peer);
+  for (const { address } of providers) await discovery.get(address);
+  const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
+  const engineOf = async (id: string): Promise<Engine> => {
+    const found = engines.find(({ facts }) => facts.id === id);
+    if (found === undefined) throw new Error('no such model here');
+    return found;
+  };
+  const verifier = createLocalVerifier({
+    find: async (model) => engines.find(({ facts }) => [facts.id, facts.name, `${facts.name}/${facts.quant}`].includes(model))?.facts.id ?? null,
+    openEngine: engineOf,
+    openTokenizer: async (id) => (await engineOf(id)).tokenizer,
+    calibration: async () => null,
+    logger: silentLogger,
+  });
+  const receipts = new Map<JobId, Receipt>();
+  const told: string[] = [];
+  const store = { save: save ?? (async (receipt: Receipt) => void receipts.set(jobIdOf(receipt.offer.body), receipt)) };
+  const components = { peer, discovery, reputation, verifier, receipts: store, key: peer.key, clock: systemClock, logger: silentLogger };
+  return {
+    peer,
+    discovery,
+    reputation,
+    receipts,
+    told,
+    ask: (init = {}, { signal, onText } = {}) => {
+      const observer: AskObserver = {
+        sending: ({ kind, peer: to }) => void told.push(`sending ${kind} ${to}`),
+        picked: (provider) => void told.push(`picked ${provider}`),
+        async text(piece) {
+          told.push(`text ${piece}`);
+          await onText?.(piece);
+        },
+        turned: (from) => void told.push(`turned ${from}`),
+        note: (line) => void told.push(`note ${line}`),
+        checking: (level) => void told.push(`checking ${level}`),
+      };
+      return ask(components, { input: testInput, model: null, sampler: testSampler, seed: null, verify: null, maxPrice: 0, timeoutMs: 60_000, ...init }, observer, { signal });
+    },
+  };
+}
