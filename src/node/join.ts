@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
+import { parseAddress, targetPeer } from './addresses.ts';
 import { createDiscovery, type Discovery } from './discovery.ts';
 import type { Identity } from './identity.ts';
 import { keepPorts, readKeptPorts, withKeptPorts } from './kept-ports.ts';
@@ -36,11 +37,12 @@ export interface Joined {
 /**
  * Starts a node with all ways to find others: multicast, the hash table, the peers of earlier runs, `--bootstrap`, and
  * the home's own processes. A provider or router listens, at the port of its last run where that is free.
- * @throws QvacError E_PORT_IN_USE, E_CONFIG for an address that is none
+ * @throws QvacError E_PORT_IN_USE; E_USAGE for a flag, E_CONFIG otherwise, where an address is none
  */
 export async function join(components: JoinComponents, init: JoinInit): Promise<Joined> {
   const { config, clock, logger } = components;
   const own = (await createRunFiles(config.home.run).list()).filter(({ network, role }) => network === config.networkName && role !== init.role);
+  checkAddresses(config, init.role);
   const peer = await startPeer(components, init);
   try {
     const bootstrap = [...config.settings.bootstrap, ...own.flatMap(({ addrs }) => addrs.slice(0, 1))];
@@ -59,6 +61,26 @@ export async function join(components: JoinComponents, init: JoinInit): Promise<
     await peer.stop();
     throw error;
   }
+}
+
+/** An address or peer id that is none is a mistake of where it was written. */
+function checkAddresses({ settings, origins }: Config, role: PeerRole): void {
+  const check = (key: 'bootstrap' | 'listen' | 'provider' | 'router', parse: () => unknown): void => {
+    try {
+      parse();
+    } catch (error) {
+      const origin = origins[key];
+      if (!(error instanceof QvacError) || origin.from === 'default') throw error;
+      throw new QvacError(origin.from === 'flag' ? 'E_USAGE' : 'E_CONFIG', `${origin.name}: ${error.message}`, { hint: error.hint, cause: error });
+    }
+  };
+  for (const target of settings.bootstrap) check('bootstrap', () => targetPeer(target, 'E_CONFIG'));
+  if (role === 'client') {
+    for (const key of ['provider', 'router'] as const) {
+      const target = settings[key];
+      if (target !== null) check(key, () => targetPeer(target, 'E_CONFIG'));
+    }
+  } else for (const address of settings.listen) check('listen', () => parseAddress(address, 'E_CONFIG'));
 }
 
 async function startPeer({ config, clock, logger }: JoinComponents, { role, key }: JoinInit): Promise<Peer> {

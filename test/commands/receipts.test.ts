@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { mkdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { homeAt } from '../../src/config.ts';
+import { createReceiptStore } from '../../src/node/receipt-store.ts';
+import { parseReceipt, type Receipt } from '../../src/proofs/receipt.ts';
+import { runInProcess } from '../support/cli.ts';
+import { temporaryHome } from '../support/home.ts';
+
+async function vectorReceipt(path: string): Promise<Receipt> {
+  const { receipt } = JSON.parse(await readFile(new URL(`../vectors/${path}`, import.meta.url), 'utf8')) as { receipt: unknown };
+  return parseReceipt(JSON.stringify(receipt));
+}
+
+interface Entry {
+  readonly id: string;
+  readonly role: string;
+  readonly path: string;
+  readonly error?: string;
+}
+
+/** A home with three receipts of three roles, and one file that is damaged. */
+async function homeWithReceipts(context: TestContext) {
+  const root = await temporaryHome(context);
+  const { receiptsOf } = homeAt(root);
+  const client = await createReceiptStore(receiptsOf.client).save(await vectorReceipt('receipt-pass.json'));
+  const router = await createReceiptStore(receiptsOf.router).save(await vectorReceipt('receipts-pass/greedy.json'));
+  const provider = await createReceiptStore(receiptsOf.provider).save(await vectorReceipt('receipts-pass/private.json'));
+  const damaged = 'ab'.repeat(32);
+  await writeFile(join(receiptsOf.client, `${damaged}.json`), '{');
+  for (const [at, [role, id]] of [['client', damaged], ['provider', provider], ['router', router], ['client', client]].entries()) {
+    const path = join(receiptsOf[role as 'client'], `${id}.json`);
+    await utimes(path, 1_700_000_000 + at, 1_700_000_000 + at);
+  }
+  return { root, client, router, provider, damaged };
+}
+
+describe('qvac receipts', () => {
+  it('lists all of them, newest first, whatever is damaged', async (context) => {
+    const { root, client, router, provider, damaged } = await homeWithReceipts(context);
+    const { code, stdout } = await runInProcess(['receipts', 'ls', '--home', root, '--json']);
+    assert.equal(code, 0);
+    const { receipts } = JSON.parse(stdout) as { receipts: readonly Entry[] };
+    assert.deepEqual(receipts.map(({ id, role }) => [id, role]), [[client, 'client'], [router, 'router'], [provider, 'provider'], [damaged, 'client']]);
+    assert.deepEqual(Object.keys(receipts[0] ?? {}), ['id', 'role', 'path', 'savedAt', 'askedAt', 'provider', 'model', 'tokens', 'verdict']);
+    assert.match(receipts[3]?.error ?? '', /is no receipt/);
+
+    const table = await runInProcess(['receipts', 'ls', '--home', root]);
+    assert.deepEqual(table.stdout.split('\n').map((line) => line.split(/ {2,}/)[0]), ['ID', client.slice(0, 8), router.slice(0, 8), provider.slice(0, 8), damaged.slice(0, 8), '']);
+    assert.match(table.stdout, /damaged/);
+    const last = JSON.parse((await runInProcess(['receipts', 'ls', '--home', root, '--last', '1', '--json'])).stdout) as { receipts: readonly Entry[] };
+    assert.deepEqual(last.receipts.map(({ id }) => id), [client]);
+  });
+
+  it('shows one of any role, by the beginning of its id', async (context) => {
+    const { root, client, router, provider, damaged } = await homeWithReceipts(context);
+    const { code, stdout } = await runInProcess(['receipts', 'show', client.slice(0, 10), '--home', root]);
+    assert.equal(code, 0);
+    assert.ok(stdout.includes(`receipt   ${client}\n`));
+    assert.ok(stdout.includes('Name three primes. Größe: 漢字 🦙'));
+    const value = JSON.parse((await runInProcess(['receipts', 'show', router, '--home', root, '--json'])).stdout) as Record<string, unknown>;
+    assert.deepEqual(Object.keys(value), ['id', 'provider', 'client', 'model', 'askedAt', 'mode', 'promptTokens', 'tokens', 'finish', 'opened', 'paid', 'verdicts', 'input', 'text', 'role', 'path']);
+    assert.deepEqual([value['id'], value['role']], [router, 'router']);
+    assert.match((await runInProcess(['receipts', 'show', provider, '--home', root])).stdout, /The question is not in the receipt/);
+    const broken = await runInProcess(['receipts', 'show', damaged, '--home', root]);
+    assert.equal(broken.code, 2);
+    assert.match(broken.stderr, /^qvac: .* is no receipt \(/);
+    for (const missing of ['ffff', '../x', '', 'zz']) assert.equal((await runInProcess(['receipts', 'show', missing, '--home', root])).code, 2);
+  });
+
+  it('wants more of an id that begins like another', async (context) => {
+    const { root, client } = await homeWithReceipts(context);
+    const twin = client.slice(0, 20) + '0'.repeat(44);
+    await writeFile(join(homeAt(root).receipts, `${twin}.json`), '{}');
+    const { code, stderr } = await runInProcess(['receipts', 'show', client.slice(0, 8), '--home', root]);
+    assert.equal(code, 2);
+    assert.match(stderr, /^qvac: 2 receipts begin with [0-9a-f]{8}\n {2}type more of it: /);
+  });
+
+  it('has nothing to show in an empty home', async (context) => {
+    const root = await temporaryHome(context);
+    assert.deepEqual(await runInProcess(['receipts', 'ls', '--home', root, '--json']), { code: 0, stdout: '{"receipts":[]}\n', stderr: 'no receipts yet; qvac ask makes the first\n' });
+    assert.deepEqual(await runInProcess(['receipts', 'ls', '--home', root, '-q']), { code: 0, stdout: '', stderr: '' });
+  });
+});
+
+describe('receipt store', () => {
+  it('keeps receipts for their owner alone, under their job, the later state of one over the earlier', async (context) => {
+    const dir = join(await temporaryHome(context), 'receipts');
+    const store = createReceiptStore(dir);
+    const receipt = await vectorReceipt('receipt-pass.json');
+    const id = await store.save({ ...receipt, opening: null, secret: null });
+    assert.equal(await store.save(receipt), id);
+    const [entry, ...others] = await store.list();
+    assert.deepEqual([entry?.id, others], [id, []]);
+    assert.equal((await stat(entry?.path ?? '')).mode & 0o777, 0o600);
+    assert.equal((await stat(dir)).mode & 0o777, 0o700);
+    assert.deepEqual((await store.get(id)).receipt, receipt);
+  });
+
+  it('takes no notice of other files', async (context) => {
+    const dir = await temporaryHome(context);
+    await mkdir(join(dir, 'provider'));
+    await writeFile(join(dir, 'notes.json'), '{}');
+    await writeFile(join(dir, `${'0'.repeat(64)}.json.tmp`), '{}');
+    assert.deepEqual(await createReceiptStore(dir).list(), []);
+    assert.deepEqual(await createReceiptStore(join(dir, 'none')).list(), []);
+  });
+});
