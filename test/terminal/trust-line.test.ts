@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { faultCodes } from '../../src/protocol/messages.ts';
-import { faultWords } from '../../src/terminal/faults.ts';
+import { faultWords } from '../../src/protocol/fault-words.ts';
 import { trustLines, type TrustFacts } from '../../src/terminal/trust-line.ts';
 
 const facts: TrustFacts = {
