@@ -2,6 +2,7 @@ import type { ConnectionGater, MultiaddrConnection, PeerId, StreamMuxer, StreamM
 import type { YamuxMuxerInit } from '@libp2p/yamux';
 import { yamux } from '@libp2p/yamux';
 import type { PeerIdString } from '../lib/types.ts';
+import { usableAddress } from './addresses.ts';
 import type { Bans } from './bans.ts';
 
 /** The parts of yamux's muxer that its package does not name. */
@@ -77,6 +78,8 @@ export class LinkGuard {
       denyInboundEncryptedConnection: banned,
       denyInboundUpgradedConnection: upgraded,
       denyOutboundUpgradedConnection: upgraded,
+      // Of what others say of addresses, none that this node cannot dial or that only lead to further ones.
+      filterMultiaddrForPeer: (_peer, address) => usableAddress(address.toString()) !== null,
     };
   }
 

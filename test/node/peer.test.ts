@@ -180,3 +180,14 @@ test('a peer that breaks the protocol again and again is banned, and may return 
   now = 1001;
   await openRaw(stranger, address, jobProtocol);
 });
+
+test('of what is said of a peer’s addresses only those are kept that can be dialled', async (t) => {
+  const client = await startPeer(t, { role: 'client' });
+  const { peer } = await testIdentity();
+  const useful = ['/ip4/10.1.2.3/tcp/4001', '/ip6/::1/tcp/4001', '/dns4/node.example/tcp/4001'];
+  const useless = ['/ip4/10.1.2.3/udp/4001/quic-v1', '/ip4/10.1.2.3/tcp/0', '/dnsaddr/node.example', `/ip4/10.1.2.3/tcp/1/p2p/${peer}/p2p-circuit`, '/ip4/10.1.2.300/tcp/1', 'nonsense', `/dns4/${'a'.repeat(300)}/tcp/1`];
+  await client.learn(peer, [...useless, ...useful.map((address) => `${address}/p2p/${peer}`)]);
+  assert.deepEqual([...(await client.addrsOf(peer))].sort(), [...useful].sort());
+  await client.learn(peer, Array.from({ length: 100 }, (_, port) => `/ip4/10.0.0.1/tcp/${port + 1}`));
+  assert.ok((await client.addrsOf(peer)).length <= 16);
+});
