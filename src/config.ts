@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import envPaths from 'env-paths';
-import { parse as parseToml, TomlError } from 'smol-toml';
 import * as v from 'valibot';
+import { isTable, lineOf, readConfigFile, type ConfigFile } from './config-file.ts';
 import { QvacError } from './errors.ts';
 import { fileKeyOf, settings as declarations, variableOf, type SettingKey } from './settings.ts';
 
@@ -111,17 +110,10 @@ export interface ConfigSources {
 export const tables = ['serve', 'ask', 'chat', 'route', 'models', 'peers', 'verify', 'receipts', 'config', 'doctor', 'demo', 'gateway'] as const;
 
 const keys = Object.keys(declarations) as readonly SettingKey[];
-const keyOfFileKey = new Map<string, SettingKey>(keys.map((key) => [fileKeyOf(key), key]));
 
 interface Found {
   readonly raw: unknown;
   readonly origin: Origin;
-}
-
-interface ConfigFile {
-  readonly path: string;
-  readonly source: string;
-  readonly values: Readonly<Record<string, unknown>>;
 }
 
 /** The folders and files of the home at `root`. */
@@ -149,7 +141,6 @@ export async function resolveConfig(sources: ConfigSources = {}): Promise<Config
   const home = homeAt(expandHome(sources.home ?? (environment['QVAC_HOME'] || envPaths('qvac', { suffix: '' }).data)));
   const asked = sources.configFile ?? (environment['QVAC_CONFIG'] || undefined);
   const file = await readConfigFile(asked === undefined ? home.configFile : expandHome(asked), asked !== undefined);
-  checkFileKeys(file);
   const origins = {} as Record<SettingKey, Origin>;
   const values: Partial<Record<SettingKey, unknown>> = {};
   for (const key of keys) {
@@ -211,54 +202,4 @@ function checkValue(key: SettingKey, { raw, origin }: Found): unknown {
   if (origin.from === 'flag') throw new QvacError('E_USAGE', `${origin.name}: ${problem}`);
   const where = origin.from === 'default' ? key : origin.name;
   throw new QvacError('E_CONFIG', origin.from === 'file' ? `${where}: ${fileKeyOf(key)}: ${problem}` : `${where}: ${problem}`, { hint: 'qvac config show' });
-}
-
-async function readConfigFile(path: string, required: boolean): Promise<ConfigFile> {
-  try {
-    const source = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
-    return { path, source, values: parseToml(source) };
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT' && !required) return { path, source: '', values: {} };
-    if (error instanceof TomlError) {
-      const why = error.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '') ?? 'not TOML';
-      throw new QvacError('E_CONFIG', `${path}:${error.line}:${error.column}: ${why}`, { hint: 'mend that line, or move the file away', cause: error });
-    }
-    const why = code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'permission denied' : code === 'EISDIR' ? 'it is a folder' : error instanceof TypeError ? 'not UTF-8 text' : String(code);
-    throw new QvacError('E_CONFIG', `cannot read ${path} (${why})`, { hint: 'mend it, or name another with --config', cause: error });
-  }
-}
-
-function checkFileKeys(file: ConfigFile): void {
-  const refuse = (name: string, line: number): never => {
-    throw new QvacError('E_CONFIG', `${file.path}:${line}: no setting is called "${name}"`, { hint: 'qvac config show lists them' });
-  };
-  for (const [name, value] of Object.entries(file.values)) {
-    const table = tables.find((command) => command === name);
-    if (table === undefined || !isTable(value)) {
-      if (!keyOfFileKey.has(name)) refuse(name, lineOf(file, name, undefined));
-      continue;
-    }
-    for (const inner of Object.keys(value)) if (!keyOfFileKey.has(inner)) refuse(`${table}.${inner}`, lineOf(file, inner, table));
-  }
-}
-
-function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
-}
-
-/** The line where `key` is set, 1-based; 1 where it is written in a way that a plain search does not find. */
-function lineOf(file: ConfigFile, key: string, table: string | undefined): number {
-  let current: string | undefined;
-  for (const [at, line] of file.source.split('\n').entries()) {
-    const header = /^\s*\[+\s*"?([^\]"]+?)"?\s*\]/.exec(line);
-    if (header !== null) {
-      current = header[1];
-      if (table === undefined && current === key) return at + 1;
-    }
-    const assigned = /^\s*"?([A-Za-z0-9_.-]+)"?\s*=/.exec(line)?.[1];
-    if (current === table && assigned === key) return at + 1;
-    if (table !== undefined && assigned === `${table}.${key}`) return at + 1;
-  }
-  return 1;
 }

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { checkNode, checkPath } from '../../src/commands/doctor/program.ts';
+import { resolveConfig } from '../../src/config.ts';
+import { createRunFiles } from '../../src/node/run-files.ts';
+import { loadIdentity } from '../../src/node/identity.ts';
+import { runInProcess } from '../support/cli.ts';
+import { temporaryHome } from '../support/home.ts';
+
+interface Check {
+  readonly name: string;
+  readonly result: 'ok' | 'warn' | 'fail';
+  readonly detail: string;
+  readonly fix: string | null;
+}
+
+async function doctor(home: string, ...args: readonly string[]) {
+  const { code, stdout } = await runInProcess(['doctor', '--home', home, '--json', ...args]);
+  const { result, checks } = JSON.parse(stdout) as { result: string; checks: readonly Check[] };
+  const find = (name: string): Check => {
+    const found = checks.find((check) => check.name === name);
+    assert.ok(found, `no check "${name}" among ${checks.map((check) => check.name).join(', ')}`);
+    return found;
+  };
+  return { code, result, checks, find };
+}
+
+describe('qvac doctor', () => {
+  it('finds a fresh home in order, and leaves nothing in it', async (context) => {
+    const home = await temporaryHome(context);
+    const { code, checks, find } = await doctor(home, '--offline');
+    assert.equal(code, 0);
+    for (const check of checks) {
+      assert.deepEqual(Object.keys(check), ['name', 'result', 'detail', 'fix']);
+      assert.equal(check.fix === null, check.result === 'ok');
+    }
+    assert.deepEqual(checks.map(({ name }) => name), ['node', 'path', 'home', 'disk', 'keys', 'engine', 'model', 'running', 'port']);
+    for (const name of ['node', 'home', 'keys', 'model', 'running', 'port']) assert.equal(find(name).result, 'ok', name);
+    assert.match(find('engine').detail, /^llama\.cpp \S+ on (the CPU|cuda|vulkan|metal): /);
+    assert.deepEqual((await readdir(home)).filter((name) => name !== 'models'), []);
+  });
+
+  it('prints a line for each, with what to do', async (context) => {
+    const home = await temporaryHome(context);
+    await mkdir(join(home, 'keys'));
+    await loadIdentity(join(home, 'keys', 'client.key'));
+    await chmod(join(home, 'keys', 'client.key'), 0o644);
+    const { code, stdout } = await runInProcess(['doctor', '--offline', '--home', home]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^✓ node {10}Node \d/);
+    assert.match(stdout, new RegExp(`\\n! client key {4}${home}/keys/client\\.key can be read by other users \\(mode 644\\)\\n {16}→ chmod 600 ${home}/keys/client\\.key\\n`));
+  });
+
+  it('fails with 3 for a broken key, and does not mend it by itself', async (context) => {
+    const home = await temporaryHome(context);
+    await mkdir(join(home, 'keys'));
+    await writeFile(join(home, 'keys', 'provider.key'), 'rubbish', { mode: 0o600 });
+    const { code, result, find } = await doctor(home, '--offline');
+    assert.deepEqual([code, result, find('provider key').result], [3, 'fail', 'fail']);
+    assert.match(find('provider key').detail, /is not a key file/);
+    assert.deepEqual(await readdir(join(home, 'keys')), ['provider.key']);
+  });
+
+  it('fails with 3 where a home cannot be, with 7 for a damaged model file', async (context) => {
+    const home = await temporaryHome(context);
+    await writeFile(join(home, 'file'), '');
+    const nowhere = await doctor(join(home, 'file', 'home'), '--offline');
+    assert.deepEqual([nowhere.code, nowhere.find('home').result], [3, 'fail']);
+
+    const dir = join(home, 'models', 'smollm2-135m');
+    await mkdir(dir, { recursive: true });
+    await writeFile(join(dir, 'q4_1.gguf'), 'not what it was');
+    await writeFile(join(dir, 'q4_1.gguf.json'), JSON.stringify({ sha256: '0'.repeat(64), source: 'test' }));
+    const damaged = await doctor(home, '--offline');
+    assert.deepEqual([damaged.code, damaged.find('model').result, damaged.find('model').fix], [7, 'fail', 'qvac models rm smollm2-135m/q4_1']);
+  });
+
+  it('knows a port that is taken from one that is its own', async (context) => {
+    const home = await temporaryHome(context);
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    context.after(() => server.close());
+    const address = `/ip4/127.0.0.1/tcp/${(server.address() as AddressInfo).port}`;
+    const taken = await doctor(home, '--offline', '--listen', address);
+    assert.deepEqual([taken.code, taken.find('port').result], [3, 'fail']);
+    const { peer } = await loadIdentity(join(home, 'keys', 'provider.key'));
+    await createRunFiles(join(home, 'run')).write({ role: 'provider', peer, addrs: [`${address}/p2p/${peer}`], network: 'local', models: [], startedAt: Date.now() });
+    const own = await doctor(home, '--offline', '--listen', address);
+    assert.deepEqual([own.code, own.find('port').result], [0, 'ok']);
+    assert.match(own.find('running').detail, new RegExp(`^serve \\(pid ${process.pid}, network local\\)$`));
+    assert.equal((await doctor(home, '--offline', '--listen', '/ip4/192.0.2.1/tcp/0')).find('port').result, 'fail');
+  });
+
+  it('warns where nobody can be reached, and names the way', async (context) => {
+    const home = await temporaryHome(context);
+    const { code, result, find } = await doctor(home, '--private', 'test-nobody-is-here', '--no-mdns');
+    assert.deepEqual([code, result, find('peers').result], [0, 'warn', 'warn']);
+    assert.match(find('peers').fix ?? '', /multicast is off.*--bootstrap/);
+  });
+});
+
+describe('doctor, the program', () => {
+  it('wants Node 22.13', () => {
+    assert.deepEqual(['20.19.0', '22.12.9', '22.13.0', '24.1.0'].map((version) => checkNode(version).result), ['fail', 'fail', 'ok', 'ok']);
+  });
+
+  it('warns of another qvac that a shell finds first', async (context) => {
+    const dir = await temporaryHome(context);
+    for (const name of ['ours/bin', 'ours/dist', 'other', 'empty', 'folder/qvac', 'plain']) await mkdir(join(dir, name), { recursive: true });
+    await writeFile(join(dir, 'ours', 'bin', 'qvac'), '', { mode: 0o755 });
+    await writeFile(join(dir, 'ours', 'dist', 'main.js'), '');
+    await writeFile(join(dir, 'other', 'qvac'), '', { mode: 0o755 });
+    await writeFile(join(dir, 'plain', 'qvac'), '', { mode: 0o644 });
+    const script = join(dir, 'ours', 'dist', 'main.js');
+    const resultOf = async (...folders: readonly string[]) => (await checkPath(script, folders.map((folder) => join(dir, folder)))).result;
+    assert.equal(await resultOf('empty', 'folder', 'plain', 'ours/bin', 'other'), 'ok');
+    assert.equal(await resultOf('other', 'ours/bin'), 'warn');
+    assert.equal(await resultOf('empty'), 'ok');
+    assert.match((await checkPath(script, [join(dir, 'other')])).detail, /another qvac comes first on the PATH: .*\/other\/qvac$/);
+  });
+});
+
+describe('run files', () => {
+  it('tell of processes that run, and of no others', async (context) => {
+    const home = await temporaryHome(context);
+    const { home: paths } = await resolveConfig({ environment: {}, home });
+    const runs = createRunFiles(paths.run);
+    assert.deepEqual(await runs.list(), []);
+    const { peer } = await loadIdentity(paths.keys.router);
+    const entry = { role: 'router', peer, addrs: ['/ip4/127.0.0.1/tcp/1'], network: 'local', models: ['ab'], startedAt: 1 } as const;
+    await runs.write(entry);
+    assert.deepEqual(await runs.list(), [{ ...entry, pid: process.pid }]);
+    for (const damaged of ['', '{', 'null', '{"role":"router"}', JSON.stringify({ ...entry, pid: 2 ** 30, started: null }), JSON.stringify({ ...entry, pid: -1, started: null }), JSON.stringify({ ...entry, pid: process.pid, started: '1' })]) {
+      await writeFile(join(paths.run, 'provider.json'), damaged);
+      assert.deepEqual((await runs.list()).map(({ role }) => role), ['router'], damaged);
+    }
+    await runs.remove('provider');
+    assert.deepEqual((await readdir(paths.run)).sort(), ['provider.json', 'router.json']);
+    await runs.remove('router');
+    assert.deepEqual(await runs.list(), []);
+  });
+});
