@@ -1,0 +1,141 @@
+import { fromHex } from '../../../src/lib/bytes.ts';
+import { challengePositions } from '../../../src/proofs/challenge.ts';
+import type { TopLogits } from '../../../src/proofs/logits.ts';
+import { drawAt, pickToken, selectCandidates } from '../../../src/proofs/sampler.ts';
+import type { Selection } from '../../../src/proofs/sampler.ts';
+import { candDigest, exactDigest, leafOf, noZk, prefixAfter, prefixesAt, saltsOf } from '../../../src/proofs/step.ts';
+import { createTranscript } from '../../../src/proofs/transcript.ts';
+import type { DrawnToken, Transcript, TranscriptInit } from '../../../src/proofs/transcript.ts';
+import { MerkleTree } from '../../../src/proofs/tree.ts';
+import { textDigestOf } from '../../../src/protocol/digests.ts';
+import type { Head, Opening } from '../../../src/protocol/messages.ts';
+import type { BothLogits } from './engines.ts';
+
+/** Makes a cheat's record of a job. */
+export type TranscriptMaker = (init: TranscriptInit) => Transcript;
+
+/** An honest record in which some things are replaced. */
+export function lying(change: (honest: Transcript, init: TranscriptInit) => Partial<Transcript>): TranscriptMaker {
+  return (init) => {
+    const honest = createTranscript(init);
+    const changed = change(honest, init);
+    return {
+      get n() {
+        return honest.n;
+      },
+      get tokens() {
+        return honest.tokens;
+      },
+      next: changed.next ?? ((top) => honest.next(top)),
+      head: changed.head ?? ((covered) => honest.head(covered)),
+      open: changed.open ?? ((secret) => honest.open(secret)),
+    };
+  };
+}
+
+/** Draws by a seed of its own instead of the client's. */
+export const otherSeed: TranscriptMaker = (init) => createTranscript({ ...init, offer: { ...init.offer, seed: new Uint8Array(32).fill(9) } });
+
+/** Goes on after a stop token. */
+export const pastTheStop: TranscriptMaker = (init) => createTranscript({ ...init, offer: { ...init.offer, sampler: { ...init.offer.sampler, stops: [] } } });
+
+/** Ends after `n` tokens as if that were all that was asked for. */
+export function cutAt(n: number): TranscriptMaker {
+  return (init) => createTranscript({ ...init, offer: { ...init.offer, sampler: { ...init.offer.sampler, maxTokens: n } } });
+}
+
+/** Lies in heads. */
+export function withHeads(change: (head: Head) => Head): TranscriptMaker {
+  return lying((honest) => ({ head: (covered) => change(honest.head(covered)) }));
+}
+
+/** Lies in the opening. */
+export function withOpening(change: (opening: Opening, honest: Transcript) => Opening): TranscriptMaker {
+  return lying((honest) => ({ open: (secret) => change(honest.open(secret), honest) }));
+}
+
+/**
+ * The prefill attack: the cheaper model chooses the tokens, the true model's distributions are committed to. Needs logits
+ * of `sideBySide`.
+ */
+export const prefillAttack: TranscriptMaker = (init) => new ForcedTranscript(init, (_truth, top, i) => drawFrom(init, (top as BothLogits).cheap, i));
+
+/**
+ * The adaptive attack: true distributions, each moved just enough that the client's draw picks the cheaper model's token.
+ * Needs logits of `sideBySide`.
+ */
+export const nudging: TranscriptMaker = lying((honest, init) => ({
+  next(top) {
+    const wanted = drawFrom(init, (top as BothLogits).cheap, honest.n);
+    return honest.next(nudged(init, top, honest.n, wanted));
+  },
+}));
+
+function drawFrom({ offer: { sampler, seed } }: TranscriptInit, top: TopLogits, i: number): number {
+  return pickToken(selectCandidates(top, sampler.topK, sampler.vocab).candidates, sampler, drawAt(seed, i));
+}
+
+/** `top` with the logit of `wanted` raised as little as makes the draw of step `i` pick it; raised in full where that never does. */
+function nudged(init: TranscriptInit, top: TopLogits, i: number, wanted: number): TopLogits {
+  const raised = (by: number): TopLogits => ({ ids: top.ids, logits: top.logits.map((logit, at) => (top.ids[at] === wanted ? logit + by : logit)) });
+  if (drawFrom(init, top, i) === wanted) return top;
+  // Raised alone it may pass the draw by: then its rivals' order is what has to move, which no honest model does either.
+  for (let by = 1 / 64; by < 16; by *= 1.15) if (drawFrom(init, raised(by), i) === wanted) return raised(by);
+  return raised(16);
+}
+
+/** Commits to true distributions, but the tokens come from elsewhere. */
+class ForcedTranscript implements Transcript {
+  readonly tokens: number[] = [];
+  readonly #init: TranscriptInit;
+  readonly #jobId: Uint8Array;
+  readonly #choose: (truth: Selection, top: TopLogits, i: number) => number;
+  readonly #salt: (i: number) => Uint8Array;
+  readonly #tree = new MerkleTree();
+  readonly #selections: Selection[] = [];
+  #prefix: Uint8Array;
+
+  constructor(init: TranscriptInit, choose: (truth: Selection, top: TopLogits, i: number) => number) {
+    this.#init = init;
+    this.#jobId = fromHex(init.jobId);
+    this.#choose = choose;
+    this.#salt = saltsOf(init.jobSecret);
+    this.#prefix = init.inputDigest;
+  }
+
+  get n(): number {
+    return this.tokens.length;
+  }
+
+  next(top: TopLogits): DrawnToken {
+    const { sampler } = this.#init.offer;
+    const i = this.n;
+    const selection = selectCandidates(top, sampler.topK, sampler.vocab);
+    const token = this.#choose(selection, top, i);
+    const { candidates, logits } = selection;
+    const cand = candDigest(this.#jobId, i, this.#salt(i), candidates);
+    this.#tree.append(leafOf({ jobId: this.#jobId, i, token, prefix: this.#prefix, cand, exact: exactDigest(candidates, logits), zk: noZk }));
+    this.#selections.push(selection);
+    this.tokens.push(token);
+    this.#prefix = prefixAfter(this.#prefix, token);
+    if (sampler.stops.includes(token)) return { token, finish: 0 };
+    return { token, finish: this.n >= sampler.maxTokens ? 1 : null };
+  }
+
+  head({ text, finish }: Parameters<Transcript['head']>[0]): Head {
+    const { inputDigest, execClass, promptCount } = this.#init;
+    return { version: 1, jobId: this.#jobId, n: this.n, root: this.#tree.root(), prefix: this.#prefix, textDigest: textDigestOf(text), inputDigest, execClass, promptCount, finish };
+  }
+
+  open(secret: Uint8Array): Opening {
+    const { inputDigest, offer } = this.#init;
+    const root = this.#tree.root();
+    const positions = challengePositions(root, secret, this.n, offer.challenge.count);
+    const prefixes = prefixesAt(inputDigest, this.tokens, positions);
+    const steps = positions.map((i) => {
+      const { candidates, logits } = this.#selections[i] ?? { candidates: [], logits: new Float32Array() };
+      return { i, token: this.tokens[i] ?? 0, prefix: prefixes.get(i) ?? inputDigest, salt: this.#salt(i), candidates, exact: exactDigest(candidates, logits), zk: noZk, path: this.#tree.path(i) };
+    });
+    return { v: 1, jobId: this.#jobId, root, steps };
+  }
+}
