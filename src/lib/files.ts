@@ -25,6 +25,12 @@ export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** There is no such file, nor can there be one. */
+export function isMissing(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
 /**
  * A failed file operation as one clear line with what to do; `action` reads like "write /home/me/qvac/keys/client.key".
  * Returns anything that is no system error as it came.
@@ -99,7 +105,7 @@ export async function readFileIfAny(path: string): Promise<Uint8Array | null> {
   try {
     return await readFile(path);
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return null;
+    if (isMissing(error)) return null;
     throw fileError(error, `read ${path}`);
   }
 }

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QvacError } from '../errors.ts';
-import { fileError, readFileIfAny, systemCode, writeFileAtomic } from '../lib/files.ts';
+import { fileError, isMissing, readFileIfAny, writeFileAtomic } from '../lib/files.ts';
 import type { JobId } from '../lib/types.ts';
 import { parseReceipt, serialiseReceipt, type Receipt } from '../proofs/receipt.ts';
 import { MalformedError } from '../protocol/codec.ts';
@@ -84,7 +84,7 @@ async function idsIn(dir: string): Promise<readonly JobId[]> {
       return id === undefined ? [] : [id as JobId];
     });
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
+    if (isMissing(error)) return [];
     throw fileError(error, `read ${dir}`);
   }
 }
@@ -95,7 +95,7 @@ async function entryOf(dir: string, id: JobId): Promise<ReceiptEntry | null> {
     const { mtimeMs, size } = await stat(path);
     return { id, path, savedAt: Math.round(mtimeMs), bytes: size };
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return null;
+    if (isMissing(error)) return null;
     throw fileError(error, `read ${path}`);
   }
 }

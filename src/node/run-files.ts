@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileError, readJson, systemCode, writeFileAtomic } from '../lib/files.ts';
+import { fileError, isMissing, readJson, writeFileAtomic } from '../lib/files.ts';
 import { isRunning, thisProcess } from '../lib/lock.ts';
 import type { PeerIdString } from '../lib/types.ts';
 
@@ -57,7 +57,7 @@ async function namesIn(dir: string): Promise<readonly string[]> {
   try {
     return (await readdir(dir)).filter((name) => name === 'provider.json' || name === 'router.json').sort();
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
+    if (isMissing(error)) return [];
     throw fileError(error, `read ${dir}`);
   }
 }
