@@ -20,7 +20,7 @@ const lastPollMs = 1_000;
 /** Before a transaction is signed anew. */
 const anewMs = 100;
 /** How often a transaction that is not executed yet is sent again, for leaders that dropped it. */
-const rebroadcastMs = 2_000;
+const rebroadcastMs = 1_000;
 
 export interface SenderInit {
   readonly wallet: WalletKey;
