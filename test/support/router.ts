@@ -5,7 +5,7 @@ import type { ErrorCode } from '../../src/errors.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import type { JobId, PeerIdString } from '../../src/lib/types.ts';
+import type { AbortOptions, JobId, PeerIdString } from '../../src/lib/types.ts';
 import type { Engine } from '../../src/model/engine.ts';
 import { createCardIssuer } from '../../src/node/card-issuer.ts';
 import type { CardContent, CardIssuer } from '../../src/node/card-issuer.ts';
@@ -24,7 +24,7 @@ import type { FrameStream } from '../../src/node/streams.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
 import { jobProtocol } from '../../src/protocol/constants.ts';
 import { jobIdOf } from '../../src/protocol/digests.ts';
-import type { Frame } from '../../src/protocol/frames.ts';
+import type { Frame, FrameOf, FrameType, RouteFrame } from '../../src/protocol/frames.ts';
 import { Events } from './events.ts';
 import { testInput, testSampler } from './market.ts';
 import { startDiscovery } from './offers.ts';
@@ -43,6 +43,8 @@ export interface TestRouterInit {
   readonly reputation?: Reputation | undefined;
   /** What goes out to the person's client instead of each frame of an honest router: a lie. */
   readonly tamper?: ((frame: Frame, peer: Peer) => readonly Frame[]) | undefined;
+  /** What it takes a question for. */
+  readonly mishear?: ((question: RouteFrame) => RouteFrame) | undefined;
 }
 
 export interface TestRouter {
@@ -57,7 +59,7 @@ export interface TestRouter {
 
 /** A real router on loopback that knows `providers`; it stops with the test. */
 export async function startRouter(context: TestContext, init: TestRouterInit = {}): Promise<TestRouter> {
-  const { engines = [], serves = () => true, clock = systemClock, tamper } = init;
+  const { engines = [], serves = () => true, clock = systemClock, tamper, mishear } = init;
   const peer = await startPeer(context, { role: 'router' });
   const discovery = await startDiscovery(context, peer);
   for (const { address } of init.providers ?? []) await discovery.get(address);
@@ -67,7 +69,7 @@ export async function startRouter(context: TestContext, init: TestRouterInit = {
   const events = new Events<Routed>();
   const router = createRouter(
     {
-      peer: tamper === undefined ? peer : withTamperedAnswers(peer, (frame) => tamper(frame, peer)),
+      peer: tamper === undefined && mishear === undefined ? peer : withTamperedAnswers(peer, (frame) => tamper?.(frame, peer) ?? [frame], mishear),
       discovery,
       reputation,
       verifier,
@@ -82,11 +84,14 @@ export async function startRouter(context: TestContext, init: TestRouterInit = {
   return { peer, discovery, router, reputation, receipts, events, address: addressOf(peer) };
 }
 
-/** `peer`, but what its handlers write goes through `tamper`. */
-function withTamperedAnswers(peer: Peer, tamper: (frame: Frame) => readonly Frame[]): Peer {
+/** `peer`, but what its handlers write goes through `tamper`: a cheat on the wire. */
+export function withTamperedAnswers(peer: Peer, tamper: Tamper, mishear: (question: RouteFrame) => RouteFrame = (question) => question): Peer {
   const wrapped = (stream: FrameStream): FrameStream => ({
     remote: stream.remote,
-    read: (allowed, options) => stream.read(allowed, options),
+    async read<T extends FrameType>(allowed: readonly T[], options?: AbortOptions) {
+      const frame = await stream.read<FrameType>(allowed, options);
+      return (frame?.t === 'route' ? mishear(frame) : frame) as FrameOf<T> | null;
+    },
     async write(frame, options) {
       for (const each of tamper(frame)) await stream.write(each, options);
     },
@@ -115,6 +120,8 @@ export async function startBadProvider(context: TestContext, answer: ((stream: F
   if (answer !== null) await peer.handle(jobProtocol, answer);
   return { peer, address: addressOf(peer), cards };
 }
+
+export type Tamper = (frame: Frame) => readonly Frame[];
 
 export interface TestQuestion {
   readonly job: RoutedJob;

@@ -123,6 +123,8 @@ class StreamedRoute implements RoutedJob {
   #received: Received | null = null;
   #stopped = false;
   #concluded = false;
+  /** Those that run, so that an abort leaves none behind. */
+  readonly #timers = new Set<NodeJS.Timeout>();
 
   constructor(stream: FrameStream, init: StreamedRouteInit) {
     this.#stream = stream;
@@ -157,7 +159,7 @@ class StreamedRoute implements RoutedJob {
       this.abort(error instanceof Error ? error : new Error(String(error)));
       throw error;
     } finally {
-      clearTimeout(total);
+      this.#clear(total);
     }
   }
 
@@ -185,12 +187,13 @@ class StreamedRoute implements RoutedJob {
       options.signal?.throwIfAborted();
       throw error;
     } finally {
-      clearTimeout(total);
+      this.#clear(total);
       options.signal?.removeEventListener('abort', onAbort);
     }
   }
 
   abort(reason: Error): void {
+    for (const timer of this.#timers) clearTimeout(timer);
     this.#stream.abort(reason);
   }
 
@@ -293,12 +296,19 @@ class StreamedRoute implements RoutedJob {
       if (frame === null) throw new QvacError('E_TRUNCATED', `the router ${shortPeer(this.router)} ended in the middle`);
       return frame;
     } finally {
-      clearTimeout(gap);
+      this.#clear(gap);
     }
   }
 
   #deadline(ms: number, what: string): NodeJS.Timeout {
-    return setTimeout(() => this.abort(new QvacError('E_TIMEOUT', `the router ${shortPeer(this.router)}: ${what}`, { details: { router: this.router } })), ms);
+    const timer = setTimeout(() => this.abort(new QvacError('E_TIMEOUT', `the router ${shortPeer(this.router)}: ${what}`, { details: { router: this.router } })), ms);
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  #clear(timer: NodeJS.Timeout): void {
+    clearTimeout(timer);
+    this.#timers.delete(timer);
   }
 }
 

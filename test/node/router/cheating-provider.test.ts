@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { QvacError } from '../../../src/errors.ts';
+import type { Peer } from '../../../src/node/peer.ts';
+import { assess } from '../../../src/proofs/checks.ts';
+import { FaultError } from '../../../src/proofs/fault.ts';
+import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
+import { signBody } from '../../../src/proofs/signing.ts';
+import { jobIdHex } from '../../../src/protocol/digests.ts';
+import type { Frame, FrameOf } from '../../../src/protocol/frames.ts';
+import { kinds } from '../../../src/protocol/messages.ts';
+import type { FaultCode, Head, Opening } from '../../../src/protocol/messages.ts';
+import { decodeOpening, encodeOpening } from '../../../src/protocol/validate.ts';
+import { startProvider } from '../../support/market.ts';
+import type { TestProvider, TestProviderInit } from '../../support/market.ts';
+import { askRouter, code, receiveAnswer, startRouter, withTamperedAnswers } from '../../support/router.ts';
+import type { TestAnswer, TestRouter } from '../../support/router.ts';
+import { createScriptedEngine } from '../../support/scripted-engine.ts';
+import type { ScriptedInit } from '../../support/scripted-engine.ts';
+
+type Context = Parameters<typeof startProvider>[0];
+
+/** A cheat that claims to be the fastest, so that it is chosen first. */
+function startCheat(context: Context, init: TestProviderInit): Promise<TestProvider> {
+  return startProvider(context, { offering: { tokensPerSecond: 1_000_000 }, ...init });
+}
+
+/** One whose frames are changed after it made them, and signed anew with its own key. */
+function onTheWire(change: (frame: Frame, peer: Peer) => readonly Frame[]): TestProviderInit {
+  return { wrapPeer: (peer) => withTamperedAnswers(peer, (frame) => change(frame, peer)) };
+}
+
+function signedHead(peer: Peer, head: Head): Frame {
+  const body = encodeHead(head);
+  return { t: 'head', ...signBody(peer.key, kinds.head, jobIdHex(head.jobId), body) };
+}
+
+function onOpening(change: (opening: Opening) => Opening): TestProviderInit {
+  return onTheWire((frame, peer) => {
+    if (frame.t !== 'opening') return [frame];
+    const opening = change(decodeOpening(frame.body));
+    return [{ t: 'opening', ...signBody(peer.key, kinds.opening, jobIdHex(opening.jobId), encodeOpening(opening)) }];
+  });
+}
+
+async function expectVerdict(answer: TestAnswer, fault: FaultCode): Promise<void> {
+  assert.deepEqual([answer.verdict?.verdict.result, answer.verdict?.verdict.faults], ['fail', [fault]]);
+  assert.equal(answer.refused, null);
+}
+
+/** After its fault `cheat` is not used: another is where there is one, else nobody. */
+async function expectShunned(context: Context, router: TestRouter, cheat: TestProvider, other: TestProvider | null): Promise<void> {
+  const standing = router.reputation.standing(cheat.peer.id);
+  assert.equal(standing.usable, false);
+  if (other === null) await assert.rejects(receiveAnswer(await askRouter(context, router)), (error) => code('E_NO_PROVIDER')(error) && /failed verification/.test((error as Error).message));
+  else assert.deepEqual((await receiveAnswer(await askRouter(context, router))).picked, [other.peer.id]);
+}
+
+describe('a provider that cheats behind an honest router', () => {
+  const models: readonly (readonly [cheat: string, script: ScriptedInit, fault: FaultCode])[] = [
+    ['runs a worse model in the declared class', { damage: 1 }, 'exact-mismatch'],
+    ['runs a slightly worse model in the declared class', { damage: 0.01 }, 'exact-mismatch'],
+    ['runs a worse model in another class', { damage: 1, exec: { batch: 31 } }, 'distribution-far'],
+  ];
+  for (const [cheat, script, fault] of models) {
+    it(`and ${cheat} is found out by re-execution, and shunned`, async (context) => {
+      const provider = await startCheat(context, { script });
+      const honest = await startProvider(context);
+      const router = await startRouter(context, { providers: [provider, honest], engines: [createScriptedEngine()] });
+      const answer = await receiveAnswer(await askRouter(context, router, { verify: 'full' }));
+      assert.deepEqual(answer.picked, [provider.peer.id]);
+      await expectVerdict(answer, fault);
+      assert.equal(assess(answer.receipt, {}).result, 'pass', 'nothing but the model can tell');
+      await expectShunned(context, router, provider, honest);
+    });
+  }
+
+  it('is found out without an opening too, by drawing again', async (context) => {
+    const provider = await startCheat(context, { script: { damage: 1 } });
+    const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
+    const answer = await receiveAnswer(await askRouter(context, router, { verify: 'full', mode: 'none' }));
+    await expectVerdict(answer, 'exact-mismatch');
+    await expectShunned(context, router, provider, null);
+  });
+
+  it('answers from another prompt than it was sent: prompt-mismatch', async (context) => {
+    const engine = createScriptedEngine();
+    const tokenizer = { ...engine.tokenizer, encodePrompt: (input: Parameters<typeof engine.tokenizer.encodePrompt>[0]) => engine.tokenizer.encodePrompt({ ...input, messages: [{ role: 'system', content: 'be brief' }, ...input.messages] }) };
+    const provider = await startCheat(context, { engine: { ...engine, exec: engine.exec, slots: engine.slots, selfTest: engine.selfTest, tokenizer } });
+    const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
+    await expectVerdict(await receiveAnswer(await askRouter(context, router)), 'prompt-mismatch');
+    await expectShunned(context, router, provider, null);
+  });
+
+  const openings: readonly (readonly [cheat: string, init: TestProviderInit, fault: FaultCode])[] = [
+    ['a path that leads elsewhere', onOpening((opening) => ({ ...opening, steps: opening.steps.map((step) => ({ ...step, path: step.path.map((node) => node.map((byte) => byte ^ 1)) })) })), 'bad-opening'],
+    ['other steps than were challenged', onOpening((opening) => ({ ...opening, steps: opening.steps.slice(1) })), 'bad-opening'],
+    ['other candidates', onOpening((opening) => ({ ...opening, steps: opening.steps.map((step) => ({ ...step, candidates: step.candidates.map(([id, q]) => [id, q + 1] as const) })) })), 'bad-opening'],
+  ];
+  for (const [cheat, init, fault] of openings) {
+    it(`opens ${cheat}: the person’s client finds it itself`, async (context) => {
+      const provider = await startCheat(context, init);
+      const router = await startRouter(context, { providers: [provider] });
+      const answer = await receiveAnswer(await askRouter(context, router));
+      await expectVerdict(answer, fault);
+      assert.deepEqual(assess(answer.receipt, {}).faults, [fault]);
+      await expectShunned(context, router, provider, null);
+    });
+  }
+});
+
+describe('a provider that breaks a rule in the middle of its answer', () => {
+  const cheats: readonly (readonly [cheat: string, init: TestProviderInit, check: (error: unknown) => boolean])[] = [
+    [
+      'signs two heads that contradict each other: both reach the person’s client',
+      onTheWire((frame, peer) => (frame.t === 'head' && decodeHead(frame.body).finish === 255 ? [frame, signedHead(peer, { ...decodeHead(frame.body), root: new Uint8Array(32) })] : [frame])),
+      (error) => error instanceof FaultError && error.fault === 'equivocation',
+    ],
+    [
+      'shows another text than it signs',
+      onTheWire((frame) => (frame.t === 'tokens' ? [{ ...frame, text: `${frame.text}!` }] : [frame])),
+      (error) => error instanceof FaultError && error.fault === 'bad-receipt',
+    ],
+    [
+      'changes a token after the fact',
+      onTheWire((frame) => (frame.t === 'tokens' ? [{ ...frame, tokens: frame.tokens.map((token) => (token + 1) % 256) } satisfies FrameOf<'tokens'>] : [frame])),
+      (error) => error instanceof FaultError,
+    ],
+    [
+      'ends as if it had been cancelled',
+      onTheWire((frame, peer) => (frame.t === 'head' && decodeHead(frame.body).finish === 1 ? [signedHead(peer, { ...decodeHead(frame.body), finish: 2 })] : [frame])),
+      (error) => error instanceof QvacError && error.code === 'E_TRUNCATED',
+    ],
+  ];
+  for (const [cheat, init, check] of cheats) {
+    it(cheat, async (context) => {
+      const provider = await startCheat(context, init);
+      const router = await startRouter(context, { providers: [provider] });
+      await assert.rejects(receiveAnswer(await askRouter(context, router)), check);
+      const ended = await router.events.until('failed');
+      assert.equal(ended.code, 'failed');
+      await expectShunned(context, router, provider, null);
+    });
+  }
+});
