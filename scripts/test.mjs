@@ -22,7 +22,9 @@ try {
   const named = process.argv.slice(2);
   const files = named.length > 0 ? named : globSync('test/**/*.test.ts', { cwd: root }).sort();
   if (files.length === 0) throw new Error('no test files');
-  process.exitCode = await run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '--noEmit']);
+  for (const project of ['tsconfig.json', 'src/web/tsconfig.json']) {
+    process.exitCode ||= await run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '--noEmit', '-p', project]);
+  }
   if (process.exitCode === 0) {
     process.exitCode = await run(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=600000', ...files]);
   }
