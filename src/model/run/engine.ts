@@ -118,19 +118,19 @@ class SlottedEngine implements Engine {
     const slot = await this.slots.take({ signal });
     const opened = Promise.withResolvers<EngineSession>();
     const released = Promise.withResolvers<void>();
-    // The weights stay until the session gives its slot back.
-    const use = this.#parts.loader.use(
-      async ({ lanes, rounds }: Loaded) => {
+    // The weights stay until the session gives its slot back. They are loaded without this signal: others may wait for them too.
+    const given = this.#parts.loader
+      .use(async ({ lanes, rounds }: Loaded) => {
         signal?.throwIfAborted();
-        opened.resolve(createSession({ lanes, rounds, lane: slot, exec: exec ?? this.exec, context: this.facts.context, shutdown: this.#shutdown.signal, onRelease: released.resolve }));
+        const onRelease = (): Promise<void> => {
+          released.resolve();
+          return given;
+        };
+        opened.resolve(createSession({ lanes, rounds, lane: slot, exec: exec ?? this.exec, context: this.facts.context, shutdown: this.#shutdown.signal, onRelease }));
         await released.promise;
-      },
-      // A load goes on where the one who waits for it has left: others may wait too.
-    );
-    use.then(() => this.slots.give(slot), (error: unknown) => {
-      this.slots.give(slot);
-      opened.reject(error);
-    });
+      })
+      .catch((error: unknown) => opened.reject(error))
+      .then(() => this.slots.give(slot));
     return await opened.promise;
   }
 

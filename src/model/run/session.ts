@@ -16,13 +16,15 @@ export interface SessionComponents {
   /** Aborts where the engine is shut down. */
   readonly shutdown: AbortSignal;
   /** Called once, when the lane is empty and no work of this session is under way. */
-  onRelease(): void;
+  onRelease(): Promise<void>;
 }
 
 /** One job's way through the engine: who may share its calls and when it needs a companion follow from its class. */
 export function createSession({ lanes, rounds, lane, exec, context, shutdown, onRelease }: SessionComponents): EngineSession {
   const shared = exec.sequences > 1;
   const companion = exec.threads === 0;
+  // The last token of an answer is never evaluated.
+  const capacity = context - 1;
   let busy: Promise<unknown> = Promise.resolve();
   let released: Promise<void> | null = null;
 
@@ -36,7 +38,7 @@ export function createSession({ lanes, rounds, lane, exec, context, shutdown, on
 
   /** All of `tokens` from an empty history in blocks of the class's batch; logits after each token from `logitsFrom` on. */
   async function runBlocks(tokens: readonly number[], logitsFrom: number, topK: number, signal: AbortSignal | undefined): Promise<TopLogits[]> {
-    if (tokens.length > context) throw new QvacError('E_CONTEXT', `${tokens.length} tokens exceed the context of ${context}`);
+    if (tokens.length > capacity) throw new QvacError('E_CONTEXT', `${tokens.length} tokens exceed the context of ${context}`);
     if (lanes.length(lane) > 0) await lanes.erase(lane, 0);
     const logits: TopLogits[] = [];
     for (let at = 0; at < tokens.length; at += exec.batch) {
@@ -54,6 +56,14 @@ export function createSession({ lanes, rounds, lane, exec, context, shutdown, on
     return turn;
   }
 
+  function release(): Promise<void> {
+    shutdown.removeEventListener('abort', release);
+    released ??= busy.then(() => lanes.erase(lane, 0)).then(onRelease, onRelease);
+    return released;
+  }
+  // An engine that shuts down does not wait for who forgot to release.
+  shutdown.addEventListener('abort', release, { once: true });
+
   return {
     prefill(prompt, topK, { signal } = {}) {
       return inTurn(async () => {
@@ -64,7 +74,7 @@ export function createSession({ lanes, rounds, lane, exec, context, shutdown, on
     },
     decode(token, topK, { signal } = {}) {
       return inTurn(async () => {
-        if (lanes.length(lane) >= context) throw new QvacError('E_CONTEXT', `the context of ${context} tokens is full`);
+        if (lanes.length(lane) >= capacity) throw new QvacError('E_CONTEXT', `the context of ${context} tokens is full`);
         const [logits] = await runCall([token], 0, topK, signal);
         if (logits === undefined) throw new QvacError('E_ENGINE', 'the engine gave no logits');
         return logits;
@@ -77,9 +87,6 @@ export function createSession({ lanes, rounds, lane, exec, context, shutdown, on
         return await runBlocks([...prompt, ...answer.slice(0, -1)], prompt.length - 1, topK, signal);
       });
     },
-    release() {
-      released ??= busy.then(() => lanes.erase(lane, 0)).then(onRelease, onRelease);
-      return released;
-    },
+    release,
   };
 }

@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { QvacError } from '../../src/errors.ts';
+import type { Engine, EngineInit } from '../../src/model/engine.ts';
+import { openEngine } from '../../src/model/llama.ts';
+import type { TopLogits } from '../../src/proofs/logits.ts';
+import { testModel, type TestModel, tinyModel, writeTestModel } from '../support/models.ts';
+
+let cacheDir = '';
+before(async () => {
+  cacheDir = await mkdtemp(join(tmpdir(), 'qvac-engine-'));
+});
+after(() => rm(cacheDir, { recursive: true }));
+
+function open(model: Pick<TestModel, 'path' | 'id'>, init: Partial<EngineInit> = {}): Promise<Engine> {
+  return openEngine({ modelPath: model.path, modelId: model.id, cacheDir, threads: 1, context: 512, ...init });
+}
+
+async function withEngine(model: TestModel, init: Partial<EngineInit>, work: (engine: Engine) => Promise<void>): Promise<void> {
+  const engine = await open(model, init);
+  try {
+    await work(engine);
+  } finally {
+    await engine.dispose();
+  }
+}
+
+/** Two whole blocks of 63. */
+const prompt = Array.from({ length: 126 }, (_, at) => (at * 31 + 5) % 500);
+
+/** Logits by id, comparable bit by bit. */
+function bitsOf({ ids, logits }: TopLogits): string {
+  return [...ids.keys()].map((at) => `${ids[at]}:${Buffer.from(Float32Array.of(logits[at] ?? 0).buffer).toString('hex')}`).sort().join(' ');
+}
+
+/** The best token at each of `count` steps. */
+async function answerOf(engine: Engine, count: number): Promise<{ readonly tokens: number[]; readonly tops: TopLogits[] }> {
+  const session = await engine.open();
+  try {
+    const tops = [await session.prefill(prompt, 20)];
+    const tokens: number[] = [];
+    while (tokens.length < count) {
+      const token = tops.at(-1)?.ids[0] ?? 0;
+      tokens.push(token);
+      if (tokens.length < count) tops.push(await session.decode(token, 20));
+    }
+    return { tokens, tops };
+  } finally {
+    await session.release();
+  }
+}
+
+describe('the engine', () => {
+  it('declares its class truthfully', async () => {
+    await withEngine(await tinyModel(), { slots: 2, batch: 32 }, async (engine) => {
+      const { engine: release, backend, kernels, ...rest } = engine.exec;
+      assert.match(release, /^llama\.cpp \S+$/);
+      assert.ok(kernels.length > 10 && !kernels.includes('\n'));
+      assert.equal(backend, engine.device.backend);
+      assert.deepEqual(rest, { threads: 1, batch: 32, flash: true, kv: 'f16', gpuLayers: backend === 'cpu' ? 0 : rest.gpuLayers, sequences: 2 });
+      assert.ok(engine.device.memory > 0 && engine.device.device !== '');
+    });
+  });
+
+  it('gives the same bits again, and at least as many candidates as asked for', async () => {
+    await withEngine(await tinyModel(), {}, async (engine) => {
+      const [first, again] = [await answerOf(engine, 12), await answerOf(engine, 12)];
+      assert.deepEqual(first.tops.map(bitsOf), again.tops.map(bitsOf));
+      for (const { ids, logits } of first.tops) assert.ok(ids.length >= 20 && new Set(ids).size === ids.length && logits.length === ids.length);
+    });
+  });
+
+  it('gives the best of the whole vocabulary', async () => {
+    await withEngine(await tinyModel(), {}, async (engine) => {
+      const session = await engine.open();
+      const all = await session.prefill(prompt, 512);
+      await session.release();
+      const few = await engine.open().then(async (other) => {
+        const top = await other.prefill(prompt, 5);
+        await other.release();
+        return top;
+      });
+      assert.equal(all.ids.length, 512);
+      const best = [...all.ids.keys()].sort((a, b) => (all.logits[b] ?? 0) - (all.logits[a] ?? 0)).slice(0, 5);
+      assert.deepEqual(new Set(few.ids), new Set(best.map((at) => all.ids[at])));
+    });
+  });
+
+  it('replays an answer with one row of logits per token', async () => {
+    await withEngine(await tinyModel(), {}, async (engine) => {
+      const { tokens, tops } = await answerOf(engine, 80);
+      const session = await engine.open();
+      const replayed = await session.replay(prompt, tokens, 20);
+      assert.deepEqual(await session.replay(prompt, [], 20), []);
+      await session.release();
+      assert.equal(replayed.length, 80);
+      // Whether the other rows have equal bits is this machine's affair; the first follows the same blocks.
+      assert.equal(bitsOf(replayed[0] ?? assert.fail()), bitsOf(tops[0] ?? assert.fail()));
+    });
+  });
+
+  it('lets sessions side by side finish, each with its own answer', async () => {
+    await withEngine(await tinyModel(), { slots: 3 }, async (engine) => {
+      const alone = await answerOf(engine, 10);
+      const together = await Promise.all([answerOf(engine, 10), answerOf(engine, 10), answerOf(engine, 10)]);
+      for (const { tokens } of together) assert.equal(tokens.length, alone.tokens.length);
+      assert.equal(engine.slots.used, 0);
+    });
+  });
+
+  it('has a line, and is busy where that is full', async () => {
+    await withEngine(await tinyModel(), { queue: 1 }, async (engine) => {
+      const session = await engine.open();
+      const waiting = engine.open();
+      await assert.rejects(engine.open(), { code: 'E_BUSY' });
+      assert.deepEqual([engine.slots.total, engine.slots.used, engine.slots.waiting], [1, 1, 1]);
+      await session.release();
+      await session.release();
+      const next = await waiting;
+      await assert.rejects(session.decode(1, 20), { code: 'E_BUG' });
+      await next.release();
+      assert.deepEqual([engine.slots.used, engine.slots.waiting], [0, 0]);
+    });
+  });
+
+  it('stops between two calls where the signal aborts, and is whole afterwards', async () => {
+    await withEngine(await testModel('q4_1'), { context: 2048 }, async (engine) => {
+      const session = await engine.open();
+      const stop = new AbortController();
+      const long = session.prefill(Array.from({ length: 1900 }, (_, at) => at), 20, { signal: stop.signal });
+      setImmediate(() => stop.abort(new Error('no longer wanted')));
+      await assert.rejects(long, /no longer wanted/);
+      await assert.rejects(session.decode(5, 20, { signal: stop.signal }), /no longer wanted/);
+      const top = await session.prefill([1, 9690], 20);
+      assert.ok(top.ids.length >= 20);
+      await session.release();
+      assert.equal(engine.slots.used, 0);
+    });
+  });
+
+  it('refuses what exceeds the context', async () => {
+    await withEngine(await tinyModel(), { context: 256 }, async (engine) => {
+      assert.equal(engine.facts.context, 256);
+      const session = await engine.open();
+      const tokens = Array.from({ length: 257 }, () => 5);
+      await assert.rejects(session.prefill(tokens, 20), { code: 'E_CONTEXT' });
+      await assert.rejects(session.replay(tokens.slice(0, 200), tokens.slice(0, 57), 20), { code: 'E_CONTEXT' });
+      await session.prefill(tokens.slice(0, 254), 20);
+      // With the token drawn from here on the context is full.
+      await session.decode(5, 20);
+      await assert.rejects(session.decode(5, 20), { code: 'E_CONTEXT' });
+      await assert.rejects(session.prefill([], 20), { code: 'E_BAD_INPUT' });
+      await session.release();
+    });
+  });
+
+  it('gives every id that ties with the last of the best', async () => {
+    const flat = await writeTestModel('tiny-flat', { change: (name, weights) => (name === 'output.weight' ? weights.fill(0) : weights) });
+    await withEngine(flat, {}, async (engine) => {
+      const session = await engine.open();
+      const top = await session.prefill([1, 2, 3], 20);
+      const next = await session.decode(4, 20);
+      const rows = await session.replay([1, 2], [3, 4, 5], 20);
+      await session.release();
+      for (const { ids, logits } of [top, next, ...rows]) {
+        assert.deepEqual([...ids].sort((a, b) => a - b), Array.from({ length: 512 }, (_, id) => id));
+        assert.ok(logits.every((logit) => logit === 0));
+      }
+    });
+  });
+
+  it('ends a job whose logits are no numbers', async () => {
+    const broken = await writeTestModel('tiny-nan', { change: (name, weights) => (name === 'output_norm.weight' ? weights.fill(Number.NaN) : weights) });
+    await withEngine(broken, {}, async (engine) => {
+      const session = await engine.open();
+      await assert.rejects(session.prefill([1, 2, 3], 20), { code: 'E_ENGINE', message: /no number/ });
+      await session.release();
+      assert.equal(engine.slots.used, 0);
+    });
+  });
+
+  it('puts idle weights down and takes them up again', async () => {
+    await withEngine(await tinyModel(), { idleUnloadMs: 1 }, async (engine) => {
+      const first = await answerOf(engine, 3);
+      for (let at = 0; at < 3; at++) {
+        await new Promise((resume) => setTimeout(resume, 15));
+        assert.deepEqual((await answerOf(engine, 3)).tokens, first.tokens);
+      }
+    });
+  });
+
+  it('shuts down under running and waiting jobs', async () => {
+    const engine = await open(await tinyModel());
+    const session = await engine.open();
+    const waiting = assert.rejects(engine.open(), { code: 'E_ENGINE' });
+    const running = session.prefill(prompt, 20).then(() => session.decode(1, 20)).catch((error: unknown) => error);
+    const disposing = engine.dispose();
+    await waiting;
+    assert.ok((await running) instanceof QvacError);
+    await session.release();
+    await disposing;
+    await assert.rejects(engine.open(), { code: 'E_ENGINE' });
+    await engine.dispose();
+  });
+
+  it('measures a speed', async () => {
+    await withEngine(await tinyModel(), {}, async (engine) => {
+      const [first, again] = await Promise.all([engine.measureSpeed(), engine.measureSpeed()]);
+      assert.ok(first > 0 && first === again);
+    });
+  });
+});
+
+describe('a model file that cannot be used', () => {
+  async function openBytes(bytes: Uint8Array): Promise<Engine> {
+    const path = join(cacheDir, 'bad.gguf');
+    await writeFile(path, bytes);
+    return await open({ path, id: 'bad' as TestModel['id'] });
+  }
+
+  it('costs one clear line and no process', async () => {
+    const whole = await readFile((await tinyModel()).path);
+    const unknown = Buffer.from(whole);
+    unknown.write('qwenX', whole.indexOf('qwen3'));
+    const files: Record<string, Uint8Array> = {
+      empty: Buffer.alloc(0),
+      text: Buffer.from('hello world\n'.repeat(1000)),
+      random: Buffer.from(Array.from({ length: 10_000 }, (_, at) => (at * 7919) % 251)),
+      half: whole.subarray(0, whole.length / 2),
+      'no weights': whole.subarray(0, 40_000),
+      'another architecture': unknown,
+    };
+    for (const [name, bytes] of Object.entries(files)) {
+      await assert.rejects(openBytes(bytes), (error) => error instanceof QvacError && error.code === 'E_MODEL' && !error.message.includes('\n'), name);
+    }
+  });
+});
+
+describe('the native library', () => {
+  it('says nothing on stdout or stderr, and lets the process end by itself', async () => {
+    const model = await tinyModel();
+    const script = `
+      import { openEngine } from ${JSON.stringify(new URL('../../src/model/llama.ts', import.meta.url).href)};
+      const engine = await openEngine({ modelPath: ${JSON.stringify(model.path)}, modelId: 'x', cacheDir: ${JSON.stringify(cacheDir)}, threads: 1, context: 256, idleUnloadMs: 3600000 });
+      const session = await engine.open();
+      await session.prefill([1, 2, 3], 20);
+      await session.release();
+      await openEngine({ modelPath: '/dev/null', modelId: 'x', cacheDir: '/', threads: 1 }).catch((error) => process.stdout.write(error.code));
+      await engine.dispose();
+    `;
+    const file = join(cacheDir, 'quiet.ts');
+    await writeFile(file, script);
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [file], { timeout: 120_000 });
+    assert.equal(stdout, 'E_MODEL');
+    assert.equal(stderr, '');
+  });
+});

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { createRounds, type RoundWork } from '../../../src/model/run/rounds.ts';
+import type { LaneCall, Lanes } from '../../../src/model/run/weights.ts';
+
+/** Lanes that count tokens and write down every engine call as `lane:tokens`. */
+function countingLanes(count: number): Lanes & { readonly calls: string[] } {
+  const lengths = Array.from({ length: count }, () => 0);
+  const calls: string[] = [];
+  return {
+    calls,
+    async evaluate(round) {
+      calls.push(round.map(({ lane, tokens }) => `${lane}:${tokens.length}`).join(' '));
+      for (const { lane, tokens } of round) lengths[lane] = (lengths[lane] ?? 0) + tokens.length;
+      await Promise.resolve();
+      if (round.some(({ tokens }) => tokens.includes(13))) throw new Error('unlucky');
+      return round.map(({ tokens, logitsFrom }) => tokens.slice(logitsFrom).map((token) => ({ ids: Uint32Array.of(token), logits: Float32Array.of(1) })));
+    },
+    length: (lane) => lengths[lane] ?? 0,
+    async erase(lane, from) {
+      calls.push(`erase ${lane}`);
+      lengths[lane] = from;
+      await Promise.resolve();
+    },
+    dispose: () => Promise.resolve(),
+  };
+}
+
+function work(call: LaneCall, options: Partial<RoundWork> = {}): RoundWork {
+  return { call, topK: 20, shared: false, companion: false, ...options };
+}
+
+const token = (lane: number, value = 7): LaneCall => ({ lane, tokens: [value], logitsFrom: 0 });
+
+describe('engine calls', () => {
+  it('carry the tokens of one session where it may not share', async () => {
+    const lanes = countingLanes(2);
+    const rounds = createRounds(lanes, null);
+    await Promise.all([rounds.run(work(token(0))), rounds.run(work(token(1)))]);
+    assert.deepEqual(lanes.calls, ['0:1', '1:1']);
+  });
+
+  it('carry single tokens of sessions that share together, and blocks alone', async () => {
+    const lanes = countingLanes(3);
+    const rounds = createRounds(lanes, null);
+    const block: LaneCall = { lane: 1, tokens: [1, 2, 3], logitsFrom: 2 };
+    const [first, second, third] = await Promise.all([rounds.run(work(token(0), { shared: true })), rounds.run(work(block, { shared: true })), rounds.run(work(token(2, 9), { shared: true }))]);
+    assert.deepEqual(lanes.calls, ['0:1 2:1', '1:3']);
+    assert.deepEqual([first, second, third].map((logits) => logits?.map(({ ids }) => ids[0])), [[7], [3], [9]]);
+  });
+
+  it('keep sessions together that go on when a round ends', async () => {
+    const lanes = countingLanes(2);
+    const rounds = createRounds(lanes, null);
+    const decode = async (lane: number): Promise<void> => {
+      for (let at = 0; at < 5; at++) await rounds.run(work(token(lane), { shared: true }));
+    };
+    await Promise.all([decode(0), decode(1)]);
+    assert.deepEqual(lanes.calls, Array.from({ length: 5 }, () => '0:1 1:1'));
+  });
+
+  it('give a lone token its companion, whose history stays short', async () => {
+    const lanes = countingLanes(2);
+    const rounds = createRounds(lanes, 1);
+    for (let at = 0; at < 34; at++) await rounds.run(work(token(0), { companion: true }));
+    assert.deepEqual(lanes.calls.slice(0, 2), ['0:1 1:1', '0:1 1:1']);
+    assert.deepEqual(lanes.calls.slice(32, 34), ['erase 1', '0:1 1:1']);
+    await rounds.run(work({ lane: 0, tokens: [1, 2], logitsFrom: 1 }, { companion: true }));
+    assert.equal(lanes.calls.at(-1), '0:2');
+    await rounds.run(work(token(0)));
+    assert.equal(lanes.calls.at(-1), '0:1');
+  });
+
+  it('fail alone', async () => {
+    const lanes = countingLanes(2);
+    const rounds = createRounds(lanes, null);
+    const [bad, good] = await Promise.allSettled([rounds.run(work(token(0, 13))), rounds.run(work(token(1)))]);
+    assert.equal(bad.status, 'rejected');
+    assert.equal(good.status, 'fulfilled');
+  });
+});

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { createSlots } from '../../../src/model/run/slots.ts';
+
+describe('slots with a line in front', () => {
+  it('gives each number to one holder and serves the line in order', async () => {
+    const slots = createSlots(2, 8);
+    assert.deepEqual([await slots.take(), await slots.take()], [0, 1]);
+    const order: string[] = [];
+    const third = slots.take().then((slot) => order.push(`third ${slot}`));
+    const fourth = slots.take().then((slot) => order.push(`fourth ${slot}`));
+    assert.deepEqual([slots.used, slots.waiting], [2, 2]);
+    slots.give(1);
+    slots.give(0);
+    await Promise.all([third, fourth]);
+    assert.deepEqual(order, ['third 1', 'fourth 0']);
+    assert.deepEqual([slots.used, slots.waiting], [2, 0]);
+  });
+
+  it('is busy where the line is full', async () => {
+    const slots = createSlots(1, 1);
+    await slots.take();
+    const waiting = slots.take();
+    await assert.rejects(slots.take(), { code: 'E_BUSY' });
+    slots.give(0);
+    assert.equal(await waiting, 0);
+  });
+
+  it('lets who waits leave, and nobody else', async () => {
+    const slots = createSlots(1, 4);
+    await slots.take();
+    const leaving = new AbortController();
+    const gone = slots.take({ signal: leaving.signal });
+    const staying = slots.take();
+    leaving.abort(new Error('gone'));
+    await assert.rejects(gone, /gone/);
+    assert.equal(slots.waiting, 1);
+    slots.give(0);
+    assert.equal(await staying, 0);
+    await assert.rejects(slots.take({ signal: leaving.signal }), /gone/);
+  });
+
+  it('sends the line away when it closes', async () => {
+    const slots = createSlots(1, 4);
+    await slots.take();
+    const waiting = slots.take();
+    slots.close(new Error('shut'));
+    await assert.rejects(waiting, /shut/);
+    assert.equal(slots.waiting, 0);
+  });
+});
