@@ -20,6 +20,7 @@ function bundle(entryPoints, chunks) {
     platform: 'node',
     target: 'node22',
     external: ['node-llama-cpp', 'litesvm'],
+    alias: { 'node-fetch': `${root}scripts/global-fetch.mjs` },
     banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
     chunkNames: `${chunks}/[name]-[hash]`,
     legalComments: 'none',
