@@ -1,6 +1,6 @@
-// Bundles to dist/: main.js with one chunk per lazily imported part, so that a command loads only what it needs, and, apart
-// from it, the demo. The demo's cheating provider is in no file that main.js can load.
-import { rename, rm } from 'node:fs/promises';
+// Bundles to dist/: main.js with one chunk per lazily imported part, so that a command loads only what it needs, the
+// gateway's page, and, apart from them, the demo. The demo's cheating provider is in no file that main.js can load.
+import { copyFile, rename, rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -30,5 +30,17 @@ function bundle(entryPoints, chunks) {
 
 await bundle({ main: 'src/main.ts' }, 'chunks');
 await bundle({ 'demo/main': 'demo/main.ts', 'demo/cheat': 'demo/cheat.ts' }, 'demo/chunks');
+await build({
+  absWorkingDir: root,
+  entryPoints: { page: 'src/web/main.ts', style: 'src/web/page.css' },
+  outdir: `${aside}/web`,
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: 'es2022',
+  legalComments: 'none',
+  logLevel: 'warning',
+});
+for (const name of ['index.html', 'icon.svg']) await copyFile(`${root}src/web/${name}`, `${root}${aside}/web/${name}`);
 await rm(`${root}dist`, { recursive: true, force: true });
 await rename(`${root}${aside}`, `${root}dist`);

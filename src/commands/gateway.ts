@@ -61,6 +61,7 @@ async function openGateway({ config, output, logger }: Pick<CommandContext, 'con
     {
       asker: createNetworkAsker({ ...components, router: () => client.router() }),
       market: components.discovery,
+      experience: components.reputation,
       receipts: components.receipts,
       assets: await loadAssets(),
       clock: systemClock,

@@ -13,6 +13,8 @@ export interface AnsweringComponents {
   readonly asker: Asker;
   readonly clock: Clock;
   readonly metrics: GatewayMetrics;
+  /** What is being answered, by the id that its client was told. */
+  readonly running: Map<string, Answering>;
   /** Aborts when the gateway stops. */
   readonly signal: AbortSignal;
 }
@@ -64,8 +66,10 @@ export class Answering {
    * @throws Problem where there is no answer and nothing has been written
    */
   async run(): Promise<void> {
-    const leave = (): void => this.#stop.abort();
+    const { running } = this.#components;
+    const leave = (): void => this.stop();
     this.#outlet.gone.addEventListener('abort', leave, { once: true });
+    running.set(this.#id, this);
     this.#keepAlive();
     try {
       await this.#answer();
@@ -74,9 +78,15 @@ export class Answering {
       if (!this.#outlet.begun) throw problem;
       this.#outlet.end(this.#shape.failed(problem));
     } finally {
+      running.delete(this.#id);
       clearTimeout(this.#timer);
       this.#outlet.gone.removeEventListener('abort', leave);
     }
+  }
+
+  /** Ends the answer where it is; it is settled, checked and told of like any other. */
+  stop(): void {
+    this.#stop.abort();
   }
 
   async #answer(): Promise<void> {
@@ -127,7 +137,7 @@ export class Answering {
   #take(piece: string): Promise<void> | void {
     this.#firstTokenMs ??= performance.now() - this.#began;
     const text = this.#filter.push(piece);
-    if (this.#filter.found !== null) this.#stop.abort();
+    if (this.#filter.found !== null) this.stop();
     if (text !== '') return this.#emit(text);
   }
 

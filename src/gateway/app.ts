@@ -25,6 +25,8 @@ export type Exchange = Context<Bindings>;
 
 export interface AppComponents extends GatewayComponents {
   readonly metrics: GatewayMetrics;
+  /** What is being answered, by the id that its client was told. */
+  readonly running: Map<string, Answering>;
   /** Aborts when the gateway stops. */
   readonly signal: AbortSignal;
 }

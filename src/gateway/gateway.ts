@@ -5,6 +5,8 @@ import { QvacError } from '../errors.ts';
 import { systemCode } from '../lib/files.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
+import type { PeerIdString } from '../lib/types.ts';
+import type { Standing } from '../node/client/reputation.ts';
 import type { LivePeer } from '../node/discovery.ts';
 import type { ReceiptStore } from '../node/receipt-store.ts';
 import type { Defaults } from './api/wanted.ts';
@@ -18,6 +20,8 @@ export interface GatewayComponents {
   readonly asker: Asker;
   /** Who is there. */
   readonly market: { live(): readonly LivePeer[] };
+  /** What this person's own node has seen of a peer. */
+  readonly experience: { standing(peer: PeerIdString): Standing };
   readonly receipts: Pick<ReceiptStore, 'list' | 'get'>;
   /** Files of the page by path, as `/assets/page.js`; null where there is none. */
   readonly assets: { get(path: string): Asset | null };
@@ -104,7 +108,7 @@ class HttpGateway implements Gateway {
         return { provider: providers, router: live.length - providers };
       },
     });
-    const app = createApp({ ...this.#components, metrics, signal: this.#stopping.signal }, this.#init, () => this.port);
+    const app = createApp({ ...this.#components, metrics, running: new Map(), signal: this.#stopping.signal }, this.#init, () => this.port);
     const server = createServer(serverOptions, getRequestListener(app.fetch, { overrideGlobalObjects: false }));
     limitConnections(server, limits?.connections);
     await listening(server, host, port);

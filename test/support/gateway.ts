@@ -49,9 +49,10 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
   const discovery = await startDiscovery(context, peer);
   for (const { address } of providers) await discovery.get(address);
   const receipts = createReceiptStore(await temporaryHome(context));
-  const asker = init.asker ?? networkAsker(context, { peer, discovery, receipts }, init);
+  const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
+  const asker = init.asker ?? networkAsker(context, { peer, discovery, receipts, reputation }, init);
   const gateway = createGateway(
-    { asker, market: discovery, receipts, assets: await loadAssets(), clock: systemClock, logger: silentLogger },
+    { asker, market: discovery, experience: reputation, receipts, assets: await loadAssets(), clock: systemClock, logger: silentLogger },
     { port: 0, token: testToken, defaults: testDefaults, version: '0.0.0', network: 'test', ...init.gateway },
   );
   await gateway.start();
@@ -67,7 +68,7 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
   };
 }
 
-function networkAsker(context: TestContext, parts: Pick<Parameters<typeof createNetworkAsker>[0], 'peer' | 'discovery' | 'receipts'>, { here = [], router }: TestGatewayInit): Asker {
+function networkAsker(context: TestContext, parts: Pick<Parameters<typeof createNetworkAsker>[0], 'peer' | 'discovery' | 'receipts' | 'reputation'>, { here = [], router }: TestGatewayInit): Asker {
   const engineOf = async (id: string): Promise<Engine> => {
     const engine = here.find(({ facts }) => facts.id === id);
     if (engine === undefined) throw new Error('not here');
@@ -81,10 +82,8 @@ function networkAsker(context: TestContext, parts: Pick<Parameters<typeof create
     logger: silentLogger,
   });
   context.after(() => verifier.dispose());
-  const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
   return createNetworkAsker({
     ...parts,
-    reputation,
     verifier,
     key: parts.peer.key,
     clock: systemClock,

@@ -1,7 +1,7 @@
 import type { Hono } from 'hono';
 import { QvacError } from '../../errors.ts';
 import { toHex } from '../../lib/bytes.ts';
-import type { JobId } from '../../lib/types.ts';
+import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { LivePeer } from '../../node/discovery.ts';
 import { serialiseReceipt, type Receipt } from '../../proofs/receipt.ts';
 import { MalformedError } from '../../protocol/codec.ts';
@@ -53,7 +53,13 @@ export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, in
     const { temperature, maxTokens, verify, maxPrice } = defaults;
     return c.json({ version, network, notReady: unreadiness(components), defaults: { model: defaults.model, temperature, maxTokens, verify, maxPrice } });
   });
-  app.get('/qvac/peers', (c) => c.json({ peers: market.live().map(peerOf) }));
+  app.get('/qvac/peers', (c) => c.json({ peers: market.live().map((live) => ({ ...peerOf(live), record: recordOf(components, live.peer) })) }));
+  app.post('/qvac/answers/:id/stop', (c) => {
+    const answering = components.running.get(c.req.param('id'));
+    if (answering === undefined) throw new Problem(404, 'E_NOT_FOUND', 'that answer is over');
+    answering.stop();
+    return c.json({ stopping: true });
+  });
   app.get('/qvac/receipts', async (c) => {
     const entries = (await receipts.list()).slice(0, mostListed);
     const found = await Promise.all(entries.map(({ id }) => summaryIfAny(components, id)));
@@ -100,4 +106,9 @@ function peerOf({ peer, card, health }: LivePeer) {
     sources: health.sources,
     models: models.map(({ id, name, quant, context, priceIn, priceOut, slots }) => ({ id: toHex(id), name, quant, context, priceIn, priceOut, slots })),
   };
+}
+
+function recordOf({ experience }: AppComponents, peer: PeerIdString) {
+  const { served, verified, faults, aborted, usable, reason } = experience.standing(peer);
+  return { served, verified, faults, aborted, usable, reason };
 }

@@ -1,0 +1,118 @@
+import { events, GatewayError, getReport, request, stopAnswer } from './api.ts';
+import type { Settings, Trust, Turn } from './store.ts';
+import { isVerified } from './words.ts';
+
+/** How long a stopped answer may take to end by itself, so that its receipt comes, ms. */
+const stopMs = 6_000;
+
+export interface Running {
+  /** Resolves when the answer is over, whole or not. Never throws. */
+  readonly done: Promise<void>;
+  stop(): void;
+}
+
+interface Chunk {
+  readonly id?: string;
+  readonly model?: string;
+  readonly choices?: readonly { readonly delta?: { readonly content?: string } }[];
+  readonly usage?: { readonly completion_tokens?: number } | null;
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly 'x-qvac-receipt'?: string;
+  readonly 'x-qvac-provider'?: string;
+  readonly 'x-qvac-verified'?: string;
+  readonly 'x-qvac-cost-lamports'?: string;
+}
+
+/** Asks for the answer to `turns` and writes it into `into`, telling of each change. */
+export function ask(turns: readonly Turn[], settings: Settings, into: Turn, changed: () => void): Running {
+  const controller = new AbortController();
+  let id: string | null = null;
+  let timer: number | undefined;
+  const done = receive(turns, settings, into, controller.signal, changed, (found) => (id = found))
+    .catch((error: unknown) => {
+      into.error = controller.signal.aborted ? 'stopped' : error instanceof GatewayError ? error.message : 'the gateway is gone; what came until then is above';
+    })
+    .finally(() => clearTimeout(timer));
+  return {
+    done,
+    stop() {
+      if (id === null) {
+        controller.abort();
+        return;
+      }
+      // The answer ends where it is, is settled, and its receipt still comes.
+      stopAnswer(id).catch(() => controller.abort());
+      timer = setTimeout(() => controller.abort(), stopMs);
+    },
+  };
+}
+
+async function receive(turns: readonly Turn[], settings: Settings, into: Turn, signal: AbortSignal, changed: () => void, known: (id: string) => void): Promise<void> {
+  const response = await request('/v1/chat/completions', { method: 'POST', body: bodyOf(turns, settings), signal });
+  let firstAt: number | null = null;
+  let lastAt = 0;
+  for await (const event of events(response, signal)) {
+    const chunk = event as Chunk;
+    if (chunk.error !== undefined) throw new GatewayError(200, chunk.error.code, chunk.error.message);
+    if (chunk.id !== undefined) known(chunk.id.replace(/^chatcmpl-/, ''));
+    const piece = chunk.choices?.[0]?.delta?.content ?? '';
+    if (piece !== '') {
+      lastAt = performance.now();
+      firstAt ??= lastAt;
+      into.content += piece;
+      changed();
+    }
+    const trust = trustOf(chunk, firstAt === null || lastAt <= firstAt ? null : (lastAt - firstAt) / 1_000);
+    if (trust !== null) {
+      into.trust = trust;
+      changed();
+    }
+  }
+  if (into.trust === undefined) throw new TypeError('the answer broke off');
+}
+
+function bodyOf(turns: readonly Turn[], { model, provider, verify, system, temperature, maxTokens, seed }: Settings): string {
+  const messages = [...(system.trim() === '' ? [] : [{ role: 'system', content: system }]), ...turns.filter(({ content }) => content !== '').map(({ role, content }) => ({ role, content }))];
+  const body = {
+    messages,
+    stream: true,
+    stream_options: { include_usage: true },
+    ...(model === '' ? {} : { model }),
+    ...(temperature === '' ? {} : { temperature: Number(temperature) }),
+    ...(maxTokens === '' ? {} : { max_tokens: Number(maxTokens) }),
+    qvac: { ...(provider === '' ? {} : { provider }), ...(verify === '' ? {} : { verify }) },
+  };
+  const json = JSON.stringify(body);
+  // Its digits go out as they were typed: a double does not keep them all.
+  return /^\d{1,20}$/.test(seed) ? json.replace(/\}$/, `,"seed":${BigInt(seed)}}`) : json;
+}
+
+function trustOf(chunk: Chunk, seconds: number | null): Trust | null {
+  const receipt = chunk['x-qvac-receipt'];
+  const verified = chunk['x-qvac-verified'];
+  if (receipt === undefined || !isVerified(verified)) return null;
+  const tokens = chunk.usage?.completion_tokens ?? 0;
+  return {
+    tokens,
+    tokensPerSecond: seconds === null || tokens < 2 ? null : (tokens - 1) / seconds,
+    provider: chunk['x-qvac-provider'] ?? '',
+    model: (chunk.model ?? '').replace(/\/([^/]*)$/, ' $1'),
+    cost: chunk['x-qvac-cost-lamports'] ?? '0',
+    verified,
+    receipt,
+  };
+}
+
+/** Asks until the checks of an answer are done, or for ten minutes. */
+export async function settled(trust: Trust, changed: (trust: Trust) => void): Promise<void> {
+  for (let tries = 0; tries < 300; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    try {
+      changed({ ...trust, verified: (await getReport(trust.receipt)).verified });
+      return;
+    } catch (error) {
+      // Not kept yet.
+      if (!(error instanceof GatewayError) || error.status !== 404) continue;
+    }
+  }
+}

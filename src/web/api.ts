@@ -1,0 +1,133 @@
+import { session } from './session.ts';
+import type { Verified } from './words.ts';
+
+/** What the gateway said instead of an answer. */
+export class GatewayError extends Error {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export interface Offer {
+  readonly id: string;
+  readonly name: string;
+  readonly quant: string;
+  readonly context: number;
+  readonly priceIn: number;
+  readonly priceOut: number;
+  readonly slots: number;
+}
+
+export interface Peer {
+  readonly peer: string;
+  readonly role: 'provider' | 'router';
+  readonly device: string;
+  readonly tokensPerSecond: number;
+  readonly rttMs: number | null;
+  readonly since: number;
+  readonly sources: readonly string[];
+  readonly models: readonly Offer[];
+  /** What this person's own node has seen of it. */
+  readonly record: { readonly served: number; readonly verified: number; readonly faults: number; readonly aborted: number; readonly usable: boolean; readonly reason: string | null };
+}
+
+export interface State {
+  readonly version: string;
+  readonly network: string;
+  readonly notReady: string | null;
+  readonly defaults: { readonly model: string | null; readonly temperature: number; readonly maxTokens: number; readonly verify: string | null; readonly maxPrice: number };
+}
+
+export interface ReceiptSummary {
+  readonly id: string;
+  readonly askedAt: number;
+  readonly provider: string;
+  readonly model: string;
+  readonly tokens: number;
+  readonly paid: number;
+  readonly verified: Verified;
+}
+
+export interface OpenedStep {
+  readonly i: number;
+  readonly token: number;
+  readonly leaf: string;
+  readonly path: readonly string[];
+  readonly draw: number;
+  readonly candidates: readonly { readonly id: number; readonly share: number }[];
+}
+
+export interface Report extends ReceiptSummary {
+  readonly client: string;
+  readonly mode: string;
+  readonly sampler: { readonly temperature: number; readonly minP: number; readonly topK: number; readonly maxTokens: number };
+  readonly promptTokens: number;
+  readonly finish: number;
+  readonly root: string;
+  readonly exec: Readonly<Record<string, unknown>> | null;
+  readonly messages: readonly { readonly role: string; readonly content: string }[] | null;
+  readonly text: string;
+  readonly checks: readonly { readonly name: string; readonly result: 'pass' | 'fail' | 'skipped' | 'inconclusive'; readonly detail: string }[];
+  readonly verdicts: readonly { readonly verifier: string; readonly result: string; readonly tier: string; readonly count: number; readonly faults: readonly string[]; readonly at: number }[];
+  readonly steps: readonly OpenedStep[];
+}
+
+/** A request with this run's token. A token of the run before is swapped for the new one. @throws GatewayError, TypeError where the gateway is gone */
+export async function request(path: string, init: RequestInit = {}): Promise<Response> {
+  const response = await send(path, init);
+  if (response.ok) return response;
+  if (response.status === 401 && (await session.renew())) {
+    const again = await send(path, init);
+    if (again.ok) return again;
+    throw await errorOf(again);
+  }
+  throw await errorOf(response);
+}
+
+function send(path: string, init: RequestInit): Promise<Response> {
+  const token = session.token();
+  return fetch(path, { ...init, headers: { ...(init.body === undefined ? {} : { 'content-type': 'application/json' }), ...(token === null ? {} : { authorization: `Bearer ${token}` }) } });
+}
+
+async function errorOf(response: Response): Promise<GatewayError> {
+  try {
+    const { error } = (await response.json()) as { error: { code: string; message: string } };
+    return new GatewayError(response.status, error.code, error.message);
+  } catch {
+    return new GatewayError(response.status, 'E_HTTP', `the gateway answered ${response.status}`);
+  }
+}
+
+async function get<Value>(path: string): Promise<Value> {
+  return (await (await request(path)).json()) as Value;
+}
+
+export const getState = (): Promise<State> => get<State>('/qvac/state');
+export const getPeers = async (): Promise<readonly Peer[]> => (await get<{ peers: readonly Peer[] }>('/qvac/peers')).peers;
+export const getReceipts = async (): Promise<readonly ReceiptSummary[]> => (await get<{ receipts: readonly ReceiptSummary[] }>('/qvac/receipts')).receipts;
+export const getReport = (id: string): Promise<Report> => get<Report>(`/qvac/receipts/${encodeURIComponent(id)}`);
+export const stopAnswer = (id: string): Promise<Response> => request(`/qvac/answers/${encodeURIComponent(id)}/stop`, { method: 'POST', body: '{}' });
+
+/** The JSON of each event of a server-sent stream, up to its end. @throws TypeError where it breaks off */
+export async function* events(response: Response, signal: AbortSignal): AsyncGenerator<Readonly<Record<string, unknown>>> {
+  if (response.body === null) return;
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    signal.throwIfAborted();
+    const { done, value } = await reader.read();
+    if (done) return;
+    const lines = (rest + value).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      if (!line.startsWith('data: ')) continue;
+      if (line === 'data: [DONE]') return;
+      yield JSON.parse(line.slice(6)) as Readonly<Record<string, unknown>>;
+    }
+  }
+}
