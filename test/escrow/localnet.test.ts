@@ -4,11 +4,11 @@ import BN from 'bn.js';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import idl from '../../programs/escrow/artifacts/escrow.json' with { type: 'json' };
@@ -16,6 +16,7 @@ import type { Escrow } from '../../programs/escrow/artifacts/escrow.ts';
 import { providerAddress } from '../../src/escrow/addresses.ts';
 import { startLocalnet } from '../../src/escrow/localnet.ts';
 import type { Localnet } from '../../src/escrow/localnet.ts';
+import { openLedger } from '../../src/escrow/localnet/ledger.ts';
 import { verifySignatures } from '../../src/escrow/program/ed25519.ts';
 import { consent, newNode, programId } from './world.ts';
 
@@ -236,6 +237,32 @@ describe('what it keeps', () => {
       await chain.stop();
     }
     await rm(dir, { recursive: true, force: true });
+  });
+
+  test('its file does not grow without end, and forgets only old transactions', async () => {
+    const path = join(await newHome(), 'ledger.jsonl');
+    const header = { version: 1 as const, genesis: 'genesis', startedAt: 1 };
+    const limits = { compactAfterBytes: 20_000, keptTransactions: 10 };
+    const account = { lamports: '1', owner: 'owner', executable: false, data: '' };
+    const entry = (n: number) => ({
+      time: n, ahead: 0, accounts: { [`kept ${n % 7}`]: { ...account, lamports: String(n) }, [`gone ${n}`]: account, [`gone ${n - 1}`]: null },
+      transaction: { signature: `signature ${n}`, slot: n, time: n, err: null, logs: ['x'.repeat(500)], fee: 5_000, units: 1, raw: null, keys: [], pre: [], post: [] },
+    });
+    let ledger = await openLedger(path, header, limits);
+    for (let n = 1; n <= 500; n++) {
+      ledger.append(entry(n));
+      assert.ok((await stat(path)).size < 60_000);
+      if (n % 100 === 0) {
+        ledger.close();
+        ledger = await openLedger(path, header, limits);
+      }
+    }
+    const { accounts, transactions, time } = ledger.state;
+    assert.equal(time, 500);
+    assert.deepEqual([...accounts].map(([address, { lamports }]) => `${address}: ${lamports}`).sort(), ['gone 500: 1', 'kept 0: 497', 'kept 1: 498', 'kept 2: 499', 'kept 3: 500', 'kept 4: 494', 'kept 5: 495', 'kept 6: 496']);
+    assert.deepEqual([...transactions.keys()], Array.from({ length: 10 }, (_, at) => `signature ${491 + at}`));
+    ledger.close();
+    await rm(dirname(path), { recursive: true, force: true });
   });
 
   test('a damaged ledger is said to be one, and left as it is', async () => {

@@ -8,7 +8,7 @@ import { utf8 } from '../../lib/bytes.ts';
 import { addressText } from '../addresses.ts';
 import { blockhashSlots, createChainClock } from './clock.ts';
 import type { ChainClock } from './clock.ts';
-import type { Ledger, StoredAccount, StoredTransaction } from './ledger.ts';
+import type { Ledger, LedgerEntry, StoredAccount, StoredTransaction } from './ledger.ts';
 import { transactionError } from './transaction-error.ts';
 
 const systemProgram = '11111111111111111111111111111111';
@@ -91,7 +91,8 @@ class LiteChain implements Chain {
   readonly clock: ChainClock;
   readonly #ledger: Ledger;
   readonly #svm: LiteSVM;
-  readonly #transactions = new Map<string, StoredTransaction>();
+  /** Why the ledger is behind what happened here. */
+  #lost: unknown = null;
   readonly #listeners = new Set<(transaction: StoredTransaction) => void>();
 
   constructor(ledger: Ledger, clock: ChainClock, programs: Readonly<Record<string, Uint8Array>>) {
@@ -102,7 +103,6 @@ class LiteChain implements Chain {
     this.#svm = new LiteSVM().withBlockhashCheck(false).withTransactionHistory(0n);
     for (const [address, bytes] of Object.entries(programs)) this.#svm.addProgram(toAddress(address), bytes);
     for (const [address, account] of ledger.state.accounts) this.#svm.setAccount(encodedOf(address, account));
-    for (const transaction of ledger.state.transactions) this.#transactions.set(transaction.signature, transaction);
     this.#tick();
   }
 
@@ -194,7 +194,8 @@ class LiteChain implements Chain {
   }
 
   #check({ signature, blockhash }: Decoded): void {
-    if (this.#transactions.has(signature)) throw new RejectedTransaction('AlreadyProcessed');
+    if (this.#lost !== null) throw this.#lost;
+    if (this.#ledger.state.transactions.has(signature)) throw new RejectedTransaction('AlreadyProcessed');
     if (!this.isBlockhashValid(blockhash)) throw new RejectedTransaction('BlockhashNotFound');
   }
 
@@ -202,10 +203,23 @@ class LiteChain implements Chain {
     const time = this.clock.now();
     const whole = { ...transaction, slot: this.clock.slot(), time: Math.floor(time / 1_000) };
     const accounts = Object.fromEntries(whole.keys.map((key) => [key, this.#changed(key)]).filter(([, account]) => account !== undefined));
-    this.#ledger.append({ time, ahead: this.clock.ahead, accounts, transaction: whole });
-    this.#transactions.set(whole.signature, whole);
+    this.#keep({ time, ahead: this.clock.ahead, accounts, transaction: whole });
     for (const listener of this.#listeners) listener(whole);
     return whole;
+  }
+
+  /**
+   * Once something could not be kept, nothing more is done: the ledger would have only a part of what came after.
+   * @throws QvacError E_HOME
+   */
+  #keep(entry: LedgerEntry): void {
+    if (this.#lost !== null) throw this.#lost;
+    try {
+      this.#ledger.append(entry);
+    } catch (error) {
+      this.#lost = error;
+      throw error;
+    }
   }
 
   /** What the ledger keeps of an account: nothing of programs and of the chain's own, which every start makes anew. */
@@ -217,20 +231,20 @@ class LiteChain implements Chain {
   }
 
   transaction(signature: string): StoredTransaction | null {
-    return this.#transactions.get(signature) ?? null;
+    return this.#ledger.state.transactions.get(signature) ?? null;
   }
 
   transactionsOf(address: string): readonly StoredTransaction[] {
-    return [...this.#transactions.values()].filter(({ keys }) => keys.includes(address)).reverse();
+    return [...this.#ledger.state.transactions.values()].filter(({ keys }) => keys.includes(address)).reverse();
   }
 
   get transactionCount(): number {
-    return this.#transactions.size;
+    return this.#ledger.state.transactions.size;
   }
 
   warp(ms: number): void {
     this.clock.putAhead(ms);
-    this.#ledger.append({ time: this.clock.now(), ahead: this.clock.ahead, accounts: {}, transaction: null });
+    this.#keep({ time: this.clock.now(), ahead: this.clock.ahead, accounts: {}, transaction: null });
   }
 
   onChange(listener: (transaction: StoredTransaction) => void): () => void {
