@@ -96,7 +96,8 @@ async function recordAt({ weights, vocab }: SelfTestComponents, exec: Exec, thre
     const prefill = withPrefill ? new Bits() : null;
     // A short history first, then one beyond the length where numbers of threads begin to differ.
     for (const { from, to } of [{ from: 0, to: shortTokens }, { from: history.prompt, to: history.whole }]) {
-      await runBlocks(lanes, 0, tokens.slice(lanes.length(0), from), batch, null, signal);
+      await lanes.erase(0, 0);
+      await runBlocks(lanes, 0, tokens.slice(0, from), batch, null, signal);
       for (const [at, mode] of modes.entries()) {
         await lanes.erase(0, from);
         await runSteps(lanes, tokens.slice(from, to), mode, count, alone[at], signal);
@@ -106,7 +107,6 @@ async function recordAt({ weights, vocab }: SelfTestComponents, exec: Exec, thre
       const start = Math.floor(from / batch) * batch;
       await lanes.erase(0, start);
       await runBlocks(lanes, 0, tokens.slice(start, to), batch, { bits: prefill, from: from - start }, signal);
-      await lanes.erase(0, start);
     }
     return { alone, prefill };
   } finally {

@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { EngineInit, SelfTestResult } from '../../../src/model/engine.ts';
+import { openEngine } from '../../../src/model/llama.ts';
+import { type SelfTestComponents, testClass, testOwnClass } from '../../../src/model/run/self-test.ts';
+import type { LaneCall, Lanes, LanesInit, Weights } from '../../../src/model/run/weights.ts';
+import type { TopLogits } from '../../../src/proofs/logits.ts';
+import type { Exec } from '../../../src/protocol/messages.ts';
+import { testModel, type TestModel, tinyModel } from '../../support/models.ts';
+
+/** How a machine's bits depend on its calls. */
+interface Machine {
+  /** Calls of more tokens of one lane take another kernel. */
+  readonly exactUpTo?: number;
+  /** A lone token beyond so much history is split between the threads. */
+  readonly splitsFrom?: number;
+  /** Neighbours change the bits. */
+  readonly disturbed?: boolean;
+  /** Threads change the bits whatever is in the call. */
+  readonly threadsMatter?: boolean;
+}
+
+interface Fake extends Weights {
+  readonly contexts: LanesInit[];
+  tokens: number;
+}
+
+/** Weights whose logits are a digest of the history and of what `machine` lets through of the way it was computed. */
+function fakeWeights(machine: Machine): Fake {
+  const fake: Fake = {
+    contexts: [],
+    tokens: 0,
+    gpuLayers: 0,
+    tokenize: () => [],
+    isStop: () => false,
+    dispose: () => Promise.resolve(),
+    openLanes(init) {
+      fake.contexts.push(init);
+      return Promise.resolve(fakeLanes(machine, init, fake));
+    },
+  };
+  return fake;
+}
+
+function fakeLanes(machine: Machine, { lanes: count, threads, batch, context }: LanesInit, fake: Fake): Lanes {
+  const histories: number[][] = Array.from({ length: count }, () => []);
+  function evaluateOne(call: LaneCall, round: readonly LaneCall[]): TopLogits[] {
+    const history = histories[call.lane] ?? assert.fail();
+    const start = history.length;
+    const alone = round.length === 1 && call.tokens.length === 1;
+    const variant = [
+      call.tokens.length > (machine.exactUpTo ?? Infinity) ? 'block' : '',
+      (alone && threads > 1 && start >= (machine.splitsFrom ?? Infinity)) || machine.threadsMatter === true ? `threads ${threads}` : '',
+      machine.disturbed === true && round.length > 1 ? 'disturbed' : '',
+    ].join();
+    const code = [...variant].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 9973, 1);
+    return call.tokens.flatMap((token, at) => {
+      history.push(token * 10_007 + code);
+      const digest = history.reduce((sum, entry) => (Math.imul(sum, 31) + entry) >>> 0, 7);
+      return at < call.logitsFrom ? [] : [{ ids: Uint32Array.of(1, 2), logits: Float32Array.of(digest % 1e6, 1) }];
+    });
+  }
+  return {
+    evaluate(round) {
+      const total = round.reduce((sum, { tokens }) => sum + tokens.length, 0);
+      fake.tokens += total;
+      assert.ok(total <= Math.max(batch, count), 'a call holds at most the batch');
+      const results = round.map((call) => evaluateOne(call, round));
+      assert.ok(histories.every(({ length }) => length < context), 'the context is not exceeded');
+      return Promise.resolve(results);
+    },
+    length: (lane) => histories[lane]?.length ?? 0,
+    erase(lane, from) {
+      histories[lane]?.splice(from);
+      return Promise.resolve();
+    },
+    dispose: () => Promise.resolve(),
+  };
+}
+
+const exec: Exec = { engine: 'llama.cpp x', backend: 'cpu', kernels: 'k', threads: 1, batch: 63, flash: true, kv: 'f16', gpuLayers: 0, sequences: 1 };
+
+function partsOf(machine: Machine, threads: number): SelfTestComponents & { readonly weights: Fake } {
+  return { weights: fakeWeights(machine), vocab: 500, threads, companions: threads > 1, cores: 4 };
+}
+
+async function own(machine: Machine, options: { readonly threads?: number; readonly sequences?: number; readonly fixed?: boolean } = {}): Promise<Pick<Exec, 'threads' | 'batch'> & Pick<SelfTestResult, 'sameBits'>> {
+  const { threads = 1, sequences = 1 } = options;
+  const result = await testOwnClass(partsOf(machine, threads), { ...exec, threads, sequences }, options.fixed !== true);
+  return { threads: result.exec.threads, batch: result.exec.batch, sameBits: result.sameBits };
+}
+
+describe('the self-test on machines of every kind', () => {
+  it('finds one thread exact in whole blocks', async () => {
+    assert.deepEqual(await own({}), { threads: 1, batch: 63, sameBits: ['alone', 'prefill'] });
+  });
+
+  it('uses a history of more than 512 tokens', async () => {
+    const parts = partsOf({ splitsFrom: 513 }, 2);
+    // A lone token beyond 512 differs by threads: the companion saves it.
+    assert.deepEqual((await testOwnClass(parts, { ...exec, threads: 2 }, true)).exec.threads, 0);
+    assert.equal(await testClass(partsOf({ threadsMatter: true }, 2), { ...exec, threads: 0 }), null);
+    assert.ok(parts.weights.contexts.every(({ context }) => context > 513));
+  });
+
+  it('declares the true number of threads where even a companion does not help', async () => {
+    assert.deepEqual(await own({ threadsMatter: true }, { threads: 3 }), { threads: 3, batch: 63, sameBits: ['alone', 'prefill'] });
+  });
+
+  it('looks for a smaller batch where the usual one is not exact', async () => {
+    assert.deepEqual(await own({ exactUpTo: 40 }), { threads: 1, batch: 32, sameBits: ['alone', 'prefill'] });
+    assert.deepEqual(await own({ exactUpTo: 40 }, { threads: 4 }), { threads: 0, batch: 32, sameBits: ['alone', 'prefill'] });
+    assert.deepEqual(await own({ exactUpTo: 3 }), { threads: 1, batch: 63, sameBits: ['alone'] });
+  });
+
+  it('keeps a batch that somebody asked for', async () => {
+    assert.deepEqual(await own({ exactUpTo: 40 }, { fixed: true }), { threads: 1, batch: 63, sameBits: ['alone'] });
+  });
+
+  it('tests busy neighbours where several sessions share a call', async () => {
+    assert.deepEqual(await own({}, { sequences: 4 }), { threads: 1, batch: 63, sameBits: ['alone', 'prefill'] });
+    assert.deepEqual(await own({ disturbed: true }, { sequences: 4 }), { threads: 1, batch: 63, sameBits: [] });
+    assert.deepEqual(await own({ disturbed: true }), { threads: 1, batch: 63, sameBits: ['alone', 'prefill'] });
+  });
+
+  it('tells which classes of other machines are reproduced', async () => {
+    const several = { ...exec, threads: 0, sequences: 2 };
+    assert.deepEqual(await testClass(partsOf({ splitsFrom: 300 }, 1), several), ['alone', 'prefill']);
+    // One thread's bits, on a machine whose own lone tokens are split between three.
+    assert.deepEqual(await testClass(partsOf({ splitsFrom: 300 }, 3), exec), ['prefill']);
+    assert.deepEqual(await testClass(partsOf({ threadsMatter: true }, 3), exec), []);
+    assert.equal(await testClass(partsOf({ disturbed: true }, 1), several), null);
+  });
+
+  it('stops where the signal aborts', async () => {
+    const stop = new AbortController();
+    const parts = partsOf({}, 1);
+    const running = testOwnClass(parts, exec, true, { signal: stop.signal });
+    stop.abort(new Error('enough'));
+    await assert.rejects(running, /enough/);
+    assert.ok(parts.weights.tokens < 100);
+  });
+});
+
+describe('the self-test of a real engine', () => {
+  async function withResult(model: TestModel, cacheDir: string, work: (result: SelfTestResult, engine: Awaited<ReturnType<typeof openEngine>>) => Promise<void>, init: Partial<EngineInit> = {}): Promise<void> {
+    const engine = await openEngine({ modelPath: model.path, modelId: model.id, cacheDir, threads: 1, context: 1024, ...init });
+    try {
+      await work(await engine.runSelfTest(), engine);
+    } finally {
+      await engine.dispose();
+    }
+  }
+
+  it('says what is true of this machine', async () => {
+    const cacheDir = await mkdtemp(join(tmpdir(), 'qvac-self-test-'));
+    try {
+      await withResult(await testModel('q4_1'), cacheDir, async (result, engine) => {
+        assert.deepEqual([engine.exec, engine.selfTest], [result.exec, result]);
+        const session = await engine.open();
+        const prompt = engine.tokenizer.encodePrompt({ messages: [{ role: 'user', content: 'Name three colours.' }], template: 'gguf', options: {} });
+        const tops = [await session.prefill(prompt, 20)];
+        const tokens = [tops[0]?.ids[0] ?? 0];
+        while (tokens.length < 40) {
+          tops.push(await session.decode(tokens.at(-1) ?? 0, 20));
+          tokens.push(tops.at(-1)?.ids[0] ?? 0);
+        }
+        const replayed = await session.replay(prompt, tokens, 20);
+        await session.release();
+        const equal = replayed.every(({ ids, logits }, at) => Buffer.from(ids.buffer).equals(Buffer.from(tops[at]?.ids.buffer ?? new ArrayBuffer(0))) && Buffer.from(logits.buffer).equals(Buffer.from(tops[at]?.logits.buffer ?? new ArrayBuffer(0))));
+        if (result.sameBits.includes('prefill')) assert.ok(equal, 'the self-test calls prefill exact here');
+      });
+    } finally {
+      await rm(cacheDir, { recursive: true });
+    }
+  });
+
+  it('is kept on disk for the next run, and made again where the file is damaged', async () => {
+    const cacheDir = await mkdtemp(join(tmpdir(), 'qvac-self-test-'));
+    try {
+      const model = await tinyModel({ kind: 'q8_0' });
+      const found: SelfTestResult[] = [];
+      const keep = (result: SelfTestResult): Promise<void> => Promise.resolve(void found.push(result));
+      await withResult(model, cacheDir, keep);
+      const engine = await openEngine({ modelPath: model.path, modelId: model.id, cacheDir, threads: 1, context: 512 });
+      assert.deepEqual(engine.selfTest, found[0]);
+      assert.deepEqual(await engine.reproduces?.(engine.exec), engine.selfTest?.sameBits);
+      await engine.dispose();
+      // Other slots are another class.
+      const other = await openEngine({ modelPath: model.path, modelId: model.id, cacheDir, threads: 1, context: 512, slots: 2 });
+      assert.equal(other.selfTest, null);
+      await other.dispose();
+      const [file = ''] = await readdir(join(cacheDir, 'self-test'));
+      await writeFile(join(cacheDir, 'self-test', file), '{"threads":0,"batch":63,"sameBits":["everything"]}');
+      await withResult(model, cacheDir, keep);
+      assert.deepEqual(found[1], found[0]);
+    } finally {
+      await rm(cacheDir, { recursive: true });
+    }
+  });
+
+  it('knows nothing of classes that another kernel, release or larger batch makes', async () => {
+    const cacheDir = await mkdtemp(join(tmpdir(), 'qvac-self-test-'));
+    try {
+      const model = await tinyModel({ kind: 'q8_0' });
+      const engine = await openEngine({ modelPath: model.path, modelId: model.id, cacheDir, threads: 1, context: 512 });
+      const own = engine.exec;
+      for (const change of [{ kernels: 'other' }, { engine: 'llama.cpp y' }, { batch: 512 }, { batch: 7 }, { threads: 7 }, { sequences: 100 }, { gpuLayers: 3 }, { flash: false }]) {
+        assert.deepEqual(await engine.reproduces?.({ ...own, ...change }), [], JSON.stringify(change));
+      }
+      assert.deepEqual(await engine.reproduces?.(own), ['alone']);
+      await engine.dispose();
+    } finally {
+      await rm(cacheDir, { recursive: true });
+    }
+  });
+});
