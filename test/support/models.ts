@@ -30,6 +30,9 @@ const made = {
 /** Where models lie between runs: `$QVAC_TEST_MODELS`, else the user's cache. */
 export const testModelDir = process.env['QVAC_TEST_MODELS'] ?? join(homedir(), '.cache', 'qvac-test-models');
 
+/** Results of self-tests between runs, for tests that need one and do not test it. */
+export const testCacheDir = join(testModelDir, 'cache');
+
 const digests = createFileDigests(join(testModelDir, 'digests.json'));
 
 /** A real model in one quantisation; made where it is missing, once for all runs. Safe for processes side by side. */
