@@ -12,6 +12,8 @@ export const experienceHalfLifeMs = 12 * hourMs;
 export const faultHalfLifeMs = 7 * dayMs;
 /** A provider whose decayed faults are above this is not used: one fault rules it out for one half-life, two for two. */
 export const faultLimit = 0.5;
+/** A missing opening counts as this much of a fault: once, the provider may have crashed; twice, it hides something. */
+export const silenceWeight = 0.5;
 /** Jobs broken off in a row before a provider is left alone for a while. */
 export const streakLimit = 2;
 /** How long it is left alone at first, and at most; every further failure multiplies the time by 4, ms. */

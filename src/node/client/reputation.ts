@@ -16,6 +16,7 @@ import {
   priorJobs,
   priorServed,
   saveIntervalMs,
+  silenceWeight,
   speedWeight,
   streakLimit,
 } from './constants.ts';
@@ -107,6 +108,8 @@ function learn(record: ProviderRecord, experience: Experience, now: number): Pro
     case 'busy':
       return { ...record, busy: record.busy + 1 };
     case 'aborted': {
+      // Jobs that were under way together break off together: one outage, however many there were.
+      if (record.restUntil > now) return { ...record, aborted: record.aborted + 1 };
       const streak = record.streak + 1;
       const rest = streak < streakLimit ? 0 : Math.min(maxCooldownMs, cooldownMs * 4 ** (streak - streakLimit));
       return { ...record, aborted: record.aborted + 1, streak, restUntil: now + rest };
@@ -114,7 +117,7 @@ function learn(record: ProviderRecord, experience: Experience, now: number): Pro
     case 'verified':
       return { ...record, verified: record.verified + 1 };
     case 'fault':
-      return { ...record, faults: record.faults + 1, lastFault: experience.fault };
+      return { ...record, faults: record.faults + (experience.fault === 'silence' ? silenceWeight : 1), lastFault: experience.fault };
   }
 }
 

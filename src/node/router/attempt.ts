@@ -22,7 +22,7 @@ export interface AttemptInit {
   readonly job: Job;
   readonly person: Person;
   readonly clock: Clock;
-  /** Aborts when the time for the final head is over. */
+  /** Aborts when the time for the final head is over, or the router stops. */
   readonly deadline: AbortSignal;
   /** A provider that gave no token in this long is left for another, ms. */
   readonly firstTokenMs: number;
@@ -60,6 +60,7 @@ export class Attempt {
     this.#person.stopped.addEventListener('abort', onStop);
     this.#deadline.addEventListener('abort', onDeadline);
     try {
+      if (this.#deadline.aborted) onDeadline();
       if (this.#person.stopped.aborted) this.#stop();
       return await Promise.race([this.#passAll(), this.#left.promise]);
     } finally {

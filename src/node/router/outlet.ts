@@ -66,6 +66,13 @@ export class Outlet {
     await this.end();
   }
 
+  /** Says that there is too much to do, and ends the stream. Never throws. */
+  async turnAway(): Promise<void> {
+    if (this.#ended) return;
+    await this.send({ t: 'busy' });
+    await this.end();
+  }
+
   /** Nothing reaches the other side any more. */
   leave(): void {
     this.#ended = true;

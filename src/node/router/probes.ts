@@ -1,18 +1,26 @@
+import { QvacError } from '../../errors.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { VerifiedCard } from '../cards.ts';
+import type { Reputation } from '../client/reputation.ts';
 import type { Discovery } from '../discovery.ts';
+import { shortPeer } from '../names.ts';
 import { probeTimeoutMs } from './constants.ts';
+
+export interface ProbesComponents {
+  readonly discovery: Pick<Discovery, 'refresh'>;
+  readonly reputation: Pick<Reputation, 'record'>;
+}
 
 /** Asks providers for their cards of this moment; questions that come together share one answer. */
 export class Probes {
-  readonly #discovery: Pick<Discovery, 'refresh'>;
+  readonly #components: ProbesComponents;
   readonly #running = new Map<PeerIdString, Promise<VerifiedCard>>();
 
-  constructor(discovery: Pick<Discovery, 'refresh'>) {
-    this.#discovery = discovery;
+  constructor(components: ProbesComponents) {
+    this.#components = components;
   }
 
-  /** @throws QvacError where it cannot be had in time, or is refused */
+  /** @throws Error where it cannot be had in time, or is refused; that is remembered, once */
   card(peer: PeerIdString): Promise<VerifiedCard> {
     const running = this.#running.get(peer) ?? this.#ask(peer);
     this.#running.set(peer, running);
@@ -20,8 +28,13 @@ export class Probes {
   }
 
   async #ask(peer: PeerIdString): Promise<VerifiedCard> {
+    const { discovery, reputation } = this.#components;
+    const signal = AbortSignal.timeout(probeTimeoutMs);
     try {
-      return await this.#discovery.refresh(peer, { signal: AbortSignal.timeout(probeTimeoutMs) });
+      return await discovery.refresh(peer, { signal });
+    } catch (error) {
+      reputation.record(peer, { kind: 'aborted' });
+      throw signal.aborted ? new QvacError('E_TIMEOUT', `${shortPeer(peer)} does not answer`, { cause: error }) : error;
     } finally {
       this.#running.delete(peer);
     }

@@ -78,7 +78,7 @@ class VerifyingRouter implements Router {
     const stop = new AbortController();
     this.#stop = stop;
     const { peer, logger } = this.#components;
-    const components = { ...this.#components, key: peer.key, questions: this.#questions, audits: this.#audits, jobs: this.#jobs, commits: this.#commits, probes: new Probes(this.#components.discovery) };
+    const components = { ...this.#components, key: peer.key, questions: this.#questions, audits: this.#audits, jobs: this.#jobs, commits: this.#commits, probes: new Probes(this.#components) };
     const init = {
       serves: (id: PeerIdString) => !stop.signal.aborted && this.#init.serves(id),
       beatMs: this.#init.beatMs ?? heartbeatMs,

@@ -1,4 +1,5 @@
 import { QvacError } from '../../errors.ts';
+import { raceSignal } from '../../lib/abort.ts';
 import { equalBytes, utf8 } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -60,7 +61,7 @@ export async function settle(components: SettleComponents, init: SettleInit): Pr
 
 /** Lets the person's client challenge and passes the opening on. @returns the fault where the provider gave none */
 async function open({ job, person, commit, signal }: SettleInit): Promise<FaultCode | null> {
-  const secret = await person.challenge(openingTimeoutMs);
+  const secret = await raceSignal(person.challenge(openingTimeoutMs), signal);
   if (secret === null) return null;
   if (!equalBytes(sha256(secret), commit)) {
     await person.refuse(new QvacError('E_BAD_PEER', 'the secret is not the one of the commit'));

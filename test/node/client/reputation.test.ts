@@ -76,10 +76,25 @@ describe('reputation', () => {
     assert.equal(reputation.standing(alice).usable, true);
   });
 
+  it('forgives one missing opening, which may be a crash, but not two', () => {
+    const { reputation } = atTime();
+    reputation.record(alice, { kind: 'fault', fault: 'silence' });
+    assert.equal(reputation.standing(alice).usable, true);
+    reputation.record(alice, { kind: 'fault', fault: 'silence' });
+    assert.equal(reputation.standing(alice).usable, false);
+  });
+
+  it('takes jobs that break off together for one outage', () => {
+    const { reputation, clock } = atTime();
+    for (let job = 0; job < 20; job++) reputation.record(alice, { kind: 'aborted' });
+    clock.time += cooldownMs;
+    assert.equal(reputation.standing(alice).usable, true);
+  });
+
   it('forgets outages sooner than cheating', () => {
     const { reputation, clock } = atTime();
     reputation.record(alice, { kind: 'aborted' });
-    reputation.record(alice, { kind: 'fault', fault: 'silence' });
+    reputation.record(alice, { kind: 'fault', fault: 'bad-opening' });
     clock.time += experienceHalfLifeMs;
     const standing = reputation.standing(alice);
     assert.equal(standing.aborted, 0.5);

@@ -157,7 +157,7 @@ describe('silence', () => {
     assert.equal(answer.opening, null);
     assert.equal(assess(answer.receipt, {}).result, 'inconclusive');
     assert.deepEqual(answer.verdict?.verdict.faults, ['silence']);
-    assert.equal(router.reputation.standing(provider.peer.id).usable, false);
+    assert.equal(router.reputation.standing(provider.peer.id).lastFault, 'silence');
   });
 });
 

@@ -1,0 +1,19 @@
+import { QvacError } from '../../errors.ts';
+import type { PeerErrorCode } from '../../protocol/constants.ts';
+
+/** What the person's client is told where there is no answer (section 4). `busy` is a frame of its own. */
+export class RouteFailure extends Error {
+  readonly code: PeerErrorCode | 'busy';
+
+  constructor(code: PeerErrorCode | 'busy', message: string) {
+    super(message);
+    this.name = 'RouteFailure';
+    this.code = code;
+  }
+}
+
+/** What is left to say once the last provider failed with `error`. */
+export function lastFailure(error: Error): RouteFailure {
+  if (error instanceof RouteFailure) return error;
+  return new RouteFailure(error instanceof QvacError && error.code === 'E_BUSY' ? 'busy' : 'failed', error.message);
+}
