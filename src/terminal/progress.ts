@@ -21,9 +21,11 @@ export interface Progress {
 export interface ProgressOptions {
   /** Milliseconds of a steady clock. @default performance.now */
   readonly now?: () => number;
-  /** Off-terminal, a line at most so often. @default 10_000 */
+  /** Off-terminal: no line before this, in ms; what is quick needs none. @default 1_000 */
+  readonly patienceMs?: number;
+  /** Off-terminal, a line at most so often, in ms. @default 10_000 */
   readonly everyMs?: number;
-  /** On a terminal, redrawn at most so often. @default 100 */
+  /** On a terminal, redrawn at most so often, in ms. @default 100 */
   readonly redrawMs?: number;
 }
 
@@ -31,16 +33,27 @@ const barWidth = 24;
 
 /** A line that moves on a terminal, a line now and then elsewhere, nothing with `-q`. */
 export function startProgress(output: Output, options: ProgressOptions = {}): Progress {
-  const { now = () => performance.now(), everyMs = 10_000, redrawMs = 100 } = options;
-  let last = Number.NEGATIVE_INFINITY;
+  const { now = () => performance.now(), patienceMs = 1_000, everyMs = 10_000, redrawMs = 100 } = options;
+  let due = output.animated ? now() : now() + patienceMs;
+  let latest: (() => string) | null = null;
+  let timer: NodeJS.Timeout | undefined;
   let ended = false;
 
+  const write = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (latest === null) return;
+    if (output.animated) output.live(latest());
+    else output.say(latest());
+    latest = null;
+    due = now() + (output.animated ? redrawMs : everyMs);
+  };
   const show = (line: () => string): void => {
-    const time = now();
-    if (ended || time - last < (output.animated ? redrawMs : everyMs)) return;
-    last = time;
-    if (output.animated) output.live(line());
-    else output.say(line());
+    if (ended) return;
+    latest = line;
+    const wait = due - now();
+    if (wait <= 0) write();
+    else timer ??= setTimeout(write, wait).unref();
   };
 
   return {
@@ -52,6 +65,7 @@ export function startProgress(output: Output, options: ProgressOptions = {}): Pr
     },
     end() {
       ended = true;
+      clearTimeout(timer);
       output.live(null);
     },
   };
