@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { systemClock } from '../../../src/lib/clock.ts';
+import { silentLogger } from '../../../src/lib/log.ts';
+import { openJob } from '../../../src/node/client/job.ts';
+import type { Job, JobTimeouts } from '../../../src/node/client/job.ts';
+import type { Peer } from '../../../src/node/peer.ts';
+import { sha256 } from '../../../src/protocol/digests.ts';
+import { startAsker } from '../../support/asking.ts';
+import { startMarketProcess } from '../../support/market-process.ts';
+import { createGate } from '../../support/gate.ts';
+import { openTestJob, receiveAll, startProvider, testInput, testSampler } from '../../support/market.ts';
+import { startDiscovery } from '../../support/offers.ts';
+import { startPeer } from '../../support/peers.ts';
+import { withTamperedAnswers } from '../../support/router.ts';
+
+async function jobWith(client: Peer, discovery: Awaited<ReturnType<typeof startDiscovery>>, address: string, timeouts: Partial<JobTimeouts> = {}): Promise<Job> {
+  const card = await discovery.get(address);
+  const [model] = card.card.models;
+  assert.ok(model !== undefined);
+  const init = { card, model, input: testInput, sampler: { ...testSampler, maxTokens: 1_000 }, seed: new Uint8Array(32), commit: sha256(new Uint8Array(32)), count: 16, mode: 'merkle', timeouts } as const;
+  return openJob({ peer: client, clock: systemClock, logger: silentLogger }, init);
+}
+
+for (const [signal, code, what] of [['SIGKILL', 'E_TRUNCATED', 'killed'], ['SIGSTOP', 'E_TIMEOUT', 'frozen']] as const) {
+  test(`a provider that is ${what} in the middle of its answer is ${code}, never a success`, async (context) => {
+    const provider = await startMarketProcess(context, { role: 'provider', stepMs: 20 });
+    const client = await startPeer(context, { role: 'client' });
+    const job = await jobWith(client, await startDiscovery(context, client), provider.address, { gapMs: 3_000 });
+    let tokens = 0;
+    const receiving = (async () => {
+      for await (const frame of job.frames()) {
+        if (frame.t !== 'tokens') continue;
+        if (tokens === 0) provider.child.kill(signal);
+        tokens += frame.tokens.length;
+      }
+    })();
+    await assert.rejects(receiving, { code });
+    assert.ok(tokens > 0 && job.received.final === null);
+    assert.throws(() => job.received.receipt([]));
+  });
+}
+
+for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+  test(`a client that ends by ${signal} in the middle of an answer frees its slot within 5 s`, { timeout: 120_000 }, async (context) => {
+    const provider = await startProvider(context, { script: { beforeStep: (_i, stop) => setTimeout(20, undefined, { signal: stop }) } });
+    const client = await startMarketProcess(context, { role: 'client', address: provider.address });
+    await client.streaming;
+    assert.equal(provider.engine.slots.used, 1);
+    const released = provider.events.until('job-failed', 5_000);
+    client.child.kill(signal);
+    await released;
+    assert.equal(provider.engine.slots.used, 0);
+  });
+}
+
+test('no accept, no first token, no whole answer in time: each is TIMEOUT', async (context) => {
+  const silent = await startProvider(context, { wrapPeer: (peer) => withTamperedAnswers(peer, () => []) });
+  const unaccepted = await openTestJob(context, silent, { timeouts: { acceptMs: 200 } });
+  await assert.rejects(receiveAll(unaccepted.job), { code: 'E_TIMEOUT' });
+  const gate = createGate(0);
+  const slow = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+  const tokenless = await openTestJob(context, slow, { timeouts: { firstTokenMs: 200 } });
+  await assert.rejects(receiveAll(tokenless.job), { code: 'E_TIMEOUT' });
+  const endless = await openTestJob(context, slow, { timeouts: { totalMs: 300 } });
+  await assert.rejects(receiveAll(endless.job), { code: 'E_TIMEOUT' });
+  gate.open();
+});
+
+test('beats keep a slow answer alive past the gap', async (context) => {
+  const gate = createGate(3);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+  const { job } = await openTestJob(context, provider, { timeouts: { gapMs: 4_000 } });
+  let beats = 0;
+  for await (const frame of job.frames()) {
+    if (frame.t === 'beat' && ++beats === 3) gate.open();
+  }
+  assert.equal(job.received.final?.finish, 1);
+});
+
+test('a reader that takes its time is not the provider’s silence', async (context) => {
+  const provider = await startProvider(context);
+  const { job } = await openTestJob(context, provider, { timeouts: { gapMs: 300 } });
+  let slept = false;
+  for await (const frame of job.frames()) {
+    if (frame.t !== 'tokens' || slept) continue;
+    slept = true;
+    await setTimeout(600);
+  }
+  assert.equal(job.received.final?.finish, 1);
+});
+
+test('an answer that ends without a final head is TRUNCATED', async (context) => {
+  const provider = await startProvider(context, { wrapPeer: (peer) => withTamperedAnswers(peer, (frame) => (frame.t === 'head' ? [] : [frame])), provider: { keepMs: 50 } });
+  const { job } = await openTestJob(context, provider);
+  await assert.rejects(receiveAll(job), { code: 'E_TRUNCATED' });
+});
+
+test('frames out of order end the job as the peer’s fault', async (context) => {
+  const twice = await startProvider(context, { wrapPeer: (peer) => withTamperedAnswers(peer, (frame) => (frame.t === 'accept' ? [frame, frame] : [frame])) });
+  await assert.rejects(receiveAll((await openTestJob(context, twice)).job), { code: 'E_BAD_PEER' });
+  const early = await startProvider(context, { wrapPeer: (peer) => withTamperedAnswers(peer, (frame) => (frame.t === 'accept' ? [] : [frame])) });
+  await assert.rejects(receiveAll((await openTestJob(context, early)).job), { code: 'E_BAD_PEER' });
+  const asker = await startAsker(context, { providers: [twice] });
+  await assert.rejects(asker.ask(), { code: 'E_BAD_PEER' });
+});
