@@ -10,6 +10,7 @@ import type { Peer } from '../node/peer.ts';
 import type { Routed } from '../node/router/route-handler.ts';
 import { plural, shortId, shortPeer } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
+import { printable } from '../terminal/printable.ts';
 import { anyText, defineCommand, manyOf } from './definition.ts';
 import type { CommandContext } from './definition.ts';
 import { openModelStore, withModelProgress } from './models.ts';
@@ -66,7 +67,7 @@ async function openEngines(context: Context, asked: readonly string[]): Promise<
   const engines: Engine[] = [];
   for (const { id, name, path } of models) {
     const { openEngine } = await import('../model/llama.ts');
-    output.detail(`loading ${name}`);
+    output.say(printable(`loading ${name} (${path})`, 400));
     const init = { modelPath: path, modelId: id, name, slots: 1, threads: threads ?? undefined, batch, context: length ?? undefined, gpu, idleUnloadMs: keepAlive, cacheDir: config.home.cache };
     const engine = await openEngine(init, { signal, logger });
     stops.push(() => engine.dispose());
@@ -142,14 +143,14 @@ function sayReady(output: Output, peer: Peer, engines: readonly Engine[]): void 
   const addrs = peer.addrs();
   const models = engines.map(({ facts: { name, quant, id } }) => ({ name, quant, id }));
   const checks = models.length === 0 ? 'checks what needs no model (--model NAME re-executes)' : `re-executes ${models.map(({ name, quant }) => `${name} ${quant}`).join(', ')}`;
-  output.say(`router ${peer.id} · network ${peer.network} · ${checks}`);
+  output.say(printable(`router ${peer.id} · network ${peer.network} · ${checks}`, 400));
   // Whoever types it elsewhere cannot use an address of this machine alone.
   const address = addrs.find((each) => !/\/(127\.0\.0\.1|::1)\//.test(each)) ?? addrs[0] ?? peer.id;
-  output.event({ event: 'ready', peer: peer.id, addrs, network: peer.network, models }, `ready · here: qvac ask "why is the sky blue?" · elsewhere, if allowed: qvac ask --router ${address} "why is the sky blue?"`);
+  output.event({ event: 'ready', peer: peer.id, addrs, network: peer.network, models }, printable(`ready · here: qvac ask "why is the sky blue?" · elsewhere, if allowed: qvac ask --router ${address} "why is the sky blue?"`, 400));
 }
 
 function report(output: Output, event: Routed): void {
-  if (event.event === 'failed') output.event(event, `· no answer for ${shortPeer(event.client)}: ${event.message}`);
+  if (event.event === 'failed') output.event(event, printable(`· no answer for ${shortPeer(event.client)}: ${event.message}`));
   else {
     const { provider, n, result, tier, faults, jobId } = event;
     const found = result === 'fail' ? `failed: ${faults.join(', ')}` : `${result} ${tier}`;
