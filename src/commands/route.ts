@@ -91,7 +91,7 @@ async function findModels({ config, output, logger, signal }: Context, asked: re
 }
 
 async function run({ config, output, logger, signal, stops }: Context, key: Identity, engines: readonly Engine[], allowed: ReadonlySet<PeerIdString>): Promise<void> {
-  const [{ join }, { createCardIssuer }, { createReputation }, { createVerifier }, { createReceiptStore }, { createRouter }, { routerContent }, { createRunFiles }, { keysOfCard }] = await Promise.all([
+  const [{ join }, { createCardIssuer }, { createReputation }, { createVerifier }, { createReceiptStore }, { createRouter }, { routerContent }, { createRunFiles }, { keysOfCard }, { loadCalibration }] = await Promise.all([
     import('../node/join.ts'),
     import('../node/card-issuer.ts'),
     import('../node/client/reputation.ts'),
@@ -101,6 +101,7 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
     import('../node/router/card-content.ts'),
     import('../node/run-files.ts'),
     import('../node/query.ts'),
+    import('../model/calibrations.ts'),
   ]);
   const clock = systemClock;
   const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'router', key });
@@ -108,7 +109,8 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
   const reputation = createReputation({ clock, logger }, { path: config.home.reputation });
   await reputation.start();
   stops.push(() => reputation.stop());
-  const verifier = createVerifier({ models: engines.map((engine) => ({ engine, calibration: null })), logger });
+  const models = await Promise.all(engines.map(async (engine) => ({ engine, calibration: await loadCalibration(engine.facts.id, logger) })));
+  const verifier = createVerifier({ models, logger });
   const receipts = createReceiptStore(config.home.receiptsOf.router);
   const router = createRouter({ peer, discovery, reputation, verifier, receipts, clock, logger }, { serves: (id) => allowed.has(id), onRouted: (event) => report(output, event) });
   await router.start();

@@ -11,6 +11,7 @@ import type { Output, Style } from '../terminal/output.ts';
 import { startProgress } from '../terminal/progress.ts';
 import type { ReceiptSummary } from '../terminal/receipt-summary.ts';
 import { explainFaults } from '../terminal/trust-line.ts';
+import { withAudit } from './auditing.ts';
 import { defineCommand, oneOf, option } from './definition.ts';
 import { openModelStore, withModelProgress } from './models.ts';
 import { findReceipt } from './receipts.ts';
@@ -103,11 +104,13 @@ export const command = defineCommand({
   settings: ['threads', 'gpu', 'batch', 'modelsDir'],
   options: {
     model: option('-m, --model <file>', 'recompute with this model: a GGUF file or a name of "qvac models ls"', (text) => text),
+    auditor: option('--auditor <peer>', 'ask this router to recompute it: peer id or address; it sees the prompt', (text) => text),
     verify: option('--verify <how>', 'sampling: without recomputing; full: recompute or fail (default: full where the model is here)', oneOf('sampling', 'full')),
   },
   examples: [
     { line: 'qvac verify 9f3a', what: 'the receipt here whose id begins with 9f3a' },
     { line: 'qvac verify receipt.json --model smollm2.gguf', what: "somebody's receipt, recomputing every token" },
+    { line: 'qvac verify 9f3a --auditor 12D3KooW…', what: 'a second opinion, of a router that holds the model' },
     { line: 'qvac verify 9f3a --json', what: 'each check, for programs' },
   ],
   async action({ args, options, config, output, logger, signal }) {
@@ -117,10 +120,16 @@ export const command = defineCommand({
     try {
       const summary = summarise(receipt);
       let assessment = assess(receipt, {});
-      const model = await findModel(config, logger, output, summary, options.model ?? null, signal);
+      // An auditor is asked instead of this machine, unless both are named.
+      const here = options.auditor === undefined || options.model !== undefined;
+      const model = here ? await findModel(config, logger, output, summary, options.model ?? null, signal) : null;
       if (model !== null && assessment.result !== 'fail') {
         progress.step(`checking with ${model.name} ${model.quant} …`);
         assessment = await checkWithModel(config, logger, receipt, model, options.verify ?? 'full', signal);
+      }
+      if (options.auditor !== undefined && assessment.result !== 'fail') {
+        progress.step('waiting for the auditor …');
+        assessment = await withAudit({ config, logger, signal }, receipt, assessment, options.auditor);
       }
       progress.end();
       const { result, tier, faults } = assessment;

@@ -56,6 +56,17 @@ describe('qvac route', () => {
     await assert.rejects(stat(join(home, 'run', 'router.json')));
   });
 
+  it('does not audit what it holds no model for', async (context) => {
+    const home = await temporaryHome(context);
+    const provider = await startProvider(context);
+    const { ready } = await startRoute(context, home, provider);
+    const asked = await runInProcess(['ask', 'why?', '--json', '--model', 'scripted', '--max-tokens', '20', ...quiet(home)]);
+    const { receipt } = JSON.parse(asked.stdout) as { readonly receipt: string };
+    const audited = await runInProcess(['verify', receipt, '--auditor', ready.addrs[0], ...quiet(home)]);
+    assert.equal(audited.code, 7, audited.stderr);
+    assert.match(audited.stderr, /does not hold the model/);
+  });
+
   it('serves nobody else, but those of --allow', async (context) => {
     const provider = await startProvider(context);
     const friend = await startPeer(context, { role: 'client' });
