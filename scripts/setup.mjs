@@ -12,7 +12,8 @@ const targets = { demo: ['dist/demo/main.js'], test: ['scripts/test.mjs'], bench
 /** Runs `command` with its output on stderr; ends this process where it fails. */
 async function run(command, args, stdout = 2) {
   const child = spawn(command, args, { cwd: root, stdio: ['inherit', stdout, 'inherit'] });
-  const forward = (signal) => child.kill(signal);
+  // A terminal sends Ctrl-C to the whole group; passed on as well, it would count as the second one.
+  const forward = (signal) => (signal === 'SIGINT' && process.stdin.isTTY ? undefined : child.kill(signal));
   process.on('SIGINT', forward).on('SIGTERM', forward);
   const code = await new Promise((resolve, reject) => {
     child.on('error', reject);
