@@ -147,9 +147,8 @@ export function observe(output: Output): AskObserver & { end(): void } {
   };
   return {
     sending({ kind, peer, model, priceLamports }) {
-      const what = model === null ? '' : ` · ${model.name} ${model.quant}`;
       const price = priceLamports === null ? '' : priceLamports === 0n ? ' · free' : ` · at most ${sol(priceLamports)}`;
-      output.say(printable(`→ ${kind} ${peer}${what}${price} · sees your prompt`));
+      output.say(printable(`→ ${kind} ${peer} · ${model}${price} · sees your prompt`));
       working('waiting for the first token');
     },
     picked: (provider, model) => output.say(printable(`· the router turned to ${shortPeer(provider)} · ${model.name} ${model.quant}`)),

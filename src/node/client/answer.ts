@@ -52,8 +52,8 @@ export interface Answer {
 export interface Destination {
   readonly kind: 'provider' | 'router';
   readonly peer: PeerIdString;
-  /** Null where a router is left to choose. */
-  readonly model: AnswerModel | null;
+  /** The model that is asked: as the provider offers it, or as a router is told. */
+  readonly model: string;
   /** The most that it can cost, null where a router is left to choose. */
   readonly priceLamports: bigint | null;
   readonly level: VerifyLevel;

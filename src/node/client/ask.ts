@@ -102,9 +102,9 @@ class Asking {
 
   async #routed(router: PeerIdString, listed: (model: string) => boolean): Promise<Answer> {
     const { input, sampler, maxPrice, verify } = this.#init;
-    const { model, held } = await this.#modelForRouter();
+    const { model, label, held } = await this.#modelForRouter();
     const level = verify ?? (listed(model) || held ? 'full' : 'sampling');
-    const question = { router, input, model, sampler, seed: this.#seed(), maxPrice, stopwatch: this.#stopwatch, thorough: this.#init.thorough ?? false };
+    const question = { router, input, model, label, sampler, seed: this.#seed(), maxPrice, stopwatch: this.#stopwatch, thorough: this.#init.thorough ?? false };
     // Its own file is the person's better witness only where the router has none.
     const by = listed(model) || !held ? 'router' : 'here';
     try {
@@ -118,10 +118,13 @@ class Asking {
   }
 
   /** A router has to be told which model; without a wish it is that of the best live offer. */
-  async #modelForRouter(): Promise<{ readonly model: string; readonly held: boolean }> {
-    const model = this.#init.model ?? (await this.#choose())[0]?.modelId;
-    if (model === undefined) throw nobody();
-    return { model, held: await this.#components.verifier.holds(model) };
+  async #modelForRouter(): Promise<{ readonly model: string; readonly label: string; readonly held: boolean }> {
+    const { verifier } = this.#components;
+    const { model } = this.#init;
+    if (model !== null) return { model, label: model, held: await verifier.holds(model) };
+    const [best] = await this.#choose();
+    if (best === undefined) throw nobody();
+    return { model: best.modelId, label: `${best.model.name} ${best.model.quant}`, held: await verifier.holds(best.modelId) };
   }
 
   async #direct(): Promise<Answer> {

@@ -76,7 +76,7 @@ class DirectQuestion {
     let job: Job | null = null;
     try {
       this.#quote = choice.priceLamports === 0n ? null : await this.#fetchQuote();
-      this.#observer.sending({ kind: 'provider', peer: provider, model: this.#model, priceLamports: choice.priceLamports, level });
+      this.#observer.sending({ kind: 'provider', peer: provider, model: `${choice.model.name} ${choice.model.quant}`, priceLamports: choice.priceLamports, level });
       job = await this.#open();
       await this.#receive(job);
     } catch (error) {

@@ -29,6 +29,8 @@ export interface RoutedInit {
   readonly input: Input;
   /** Hex id, `name` or `name/quant`. */
   readonly model: string;
+  /** The same for people. */
+  readonly label: string;
   readonly sampler: SamplerSettings;
   readonly seed: Uint8Array;
   readonly level: VerifyLevel;
@@ -68,8 +70,8 @@ class RoutedQuestion {
   }
 
   async run(): Promise<Answer> {
-    const { router, level } = this.#init;
-    this.#observer.sending({ kind: 'router', peer: router, model: null, priceLamports: null, level });
+    const { router, level, label } = this.#init;
+    this.#observer.sending({ kind: 'router', peer: router, model: label, priceLamports: null, level });
     const job = await this.#open();
     try {
       await this.#receive(job);
@@ -153,7 +155,7 @@ class RoutedQuestion {
     if (own.result === 'fail') return { verification: own, why: reasonFor(own, { level, interrupted }) };
     if (fault !== null) return { verification: faultyVerification(fault.fault), why: fault.detail };
     const theirs = verdict?.verdict ?? null;
-    if (theirs !== null && isItsWord(theirs) && !isRecomputed(own)) return { verification: theirs, why: `by router ${shortPeer(router)}` };
+    if (theirs !== null && isItsWord(theirs, own) && !isRecomputed(own)) return { verification: theirs, why: `by router ${shortPeer(router)}` };
     return { verification: own, why: reasonFor(own, { level, interrupted }) ?? refused };
   }
 
@@ -172,9 +174,13 @@ class RoutedQuestion {
   }
 }
 
-/** A verdict that says more than this client can find out without the model. A missing opening may be the router's own doing. */
-function isItsWord(verdict: Verdict): boolean {
-  return isRecomputed(verdict) || (verdict.result === 'fail' && !verdict.faults.includes('silence'));
+/**
+ * A verdict that says more than this client can find out without the model: checks 5 and 6. For the others it is its own
+ * judge, and without an opening, which may be the router's own doing, nobody's pass counts.
+ */
+function isItsWord(theirs: Verdict, own: Verification): boolean {
+  const beyond = isRecomputed(theirs) || (theirs.tier === 'text' && theirs.result === 'fail');
+  return beyond && (theirs.result !== 'pass' || own.result === 'pass');
 }
 
 function modelOf({ model }: Picked): AnswerModel {
