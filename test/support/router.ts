@@ -16,6 +16,7 @@ import type { Peer } from '../../src/node/peer.ts';
 import { cardContentOf } from '../../src/node/provider/card-content.ts';
 import { createReputation } from '../../src/node/client/reputation.ts';
 import type { Reputation } from '../../src/node/client/reputation.ts';
+import { routerContent } from '../../src/node/router/card-content.ts';
 import type { Routed } from '../../src/node/router/route-handler.ts';
 import { createRouter } from '../../src/node/router/router.ts';
 import type { Router } from '../../src/node/router/router.ts';
@@ -81,6 +82,9 @@ export async function startRouter(context: TestContext, init: TestRouterInit = {
   );
   await router.start();
   context.after(() => router.stop());
+  const cards = createCardIssuer({ peer, clock, logger: silentLogger }, { path: null, role: 'router', content: () => routerContent(engines) });
+  await cards.start();
+  context.after(() => cards.stop());
   return { peer, discovery, router, reputation, receipts, events, address: addressOf(peer) };
 }
 
