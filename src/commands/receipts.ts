@@ -37,11 +37,13 @@ export async function findReceipt(home: Home, prefix: string): Promise<StoredRec
 
 /** One line of the list, or why its file cannot be read. */
 async function describeEntry(entry: RoleEntry) {
-  const [{ readReceipt }, { readFileIfAny }, { summarise, verdictWords }] = await Promise.all([import('../node/receipt-store.ts'), import('../lib/files.ts'), import('../terminal/receipt-summary.ts')]);
+  const [{ readReceipt }, { readFileIfAny }, { summarise, resultWords }] = await Promise.all([import('../node/receipt-store.ts'), import('../lib/files.ts'), import('../terminal/receipt-summary.ts')]);
   const base = { id: entry.id, role: entry.role, path: entry.path, savedAt: entry.savedAt };
   try {
     const { askedAt, provider, model, tokens, verdicts } = summarise(readReceipt((await readFileIfAny(entry.path)) ?? new Uint8Array(), entry.path));
-    return { value: { ...base, askedAt, provider, model, tokens, verdict: verdicts.at(-1) ?? null }, cells: [dateTime(askedAt), roleWords[entry.role], shortPeer(provider), model.slice(0, 8), String(tokens), verdictWords(verdicts)] };
+    const verdict = verdicts.at(-1) ?? null;
+    const cells = [dateTime(askedAt), roleWords[entry.role], shortPeer(provider), model.slice(0, 8), String(tokens), verdict === null ? '-' : resultWords(verdict)];
+    return { value: { ...base, askedAt, provider, model, tokens, verdict }, cells };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return { value: { ...base, error: reason }, cells: [dateTime(entry.savedAt), roleWords[entry.role], '-', '-', '-', `damaged, ${byteSize(entry.bytes)}`] };

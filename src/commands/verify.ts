@@ -9,12 +9,10 @@ import { checkReceipt, loadReceipt, type VerifyOptions } from './verifying.ts';
 
 const marks = { pass: ['✓', 'green'], fail: ['✗', 'red'], skipped: ['-', 'dim'], inconclusive: ['?', 'yellow'] } as const satisfies Record<string, readonly [string, Style]>;
 
-function lines(assessment: Assessment, summary: ReceiptSummary, output: Output): readonly string[] {
-  const { checks, result, tier, faults } = assessment;
+function lines(assessment: Assessment, words: string, summary: ReceiptSummary, output: Output): readonly string[] {
+  const { checks, result, faults } = assessment;
   const width = Math.max(...checks.map(({ name }) => name.length));
-  const recomputed = tier === 'exact' || tier === 'statistical';
   const [mark, style] = marks[result];
-  const words = result === 'fail' ? `failed ${tier}: ${faults.join(', ')}` : result === 'pass' && recomputed ? `verified ${tier}` : `checked: ${tier}${result === 'pass' ? '' : ', inconclusive'}`;
   return [
     ...checks.map((check) => `${output.style(marks[check.result][1], marks[check.result][0], 'stdout')} ${check.name.padEnd(width)}  ${check.detail}`),
     ...explainFaults(faults, summary.provider),
@@ -41,13 +39,13 @@ export const command = defineCommand({
   async action({ args, options, config, output, logger, signal }) {
     const name = args[0] ?? '';
     const receipt = await loadReceipt(config, name);
-    const [{ summarise }, { MalformedError }] = await Promise.all([import('../terminal/receipt-summary.ts'), import('../protocol/codec.ts')]);
+    const [{ summarise, resultWords }, { MalformedError }] = await Promise.all([import('../terminal/receipt-summary.ts'), import('../protocol/codec.ts')]);
     try {
       const summary = summarise(receipt);
       const assessment = await checkReceipt({ config, output, logger, signal }, receipt, summary.model, options);
       const { result, tier, faults } = assessment;
       const checks = assessment.checks.map(({ name: check, result: outcome, detail }) => ({ name: check, result: outcome, detail: outcome === 'fail' ? `${faults.join(', ')}: ${detail}` : detail }));
-      output.result({ result, tier, checks }, lines({ ...assessment, checks }, summary, output));
+      output.result({ result, tier, checks }, lines({ ...assessment, checks }, resultWords(assessment), summary, output));
       return exitCodeOf(assessment, options);
     } catch (error) {
       if (error instanceof MalformedError) throw new QvacError('E_MALFORMED_RECEIPT', `${name} is no receipt (${error.message})`, { cause: error });

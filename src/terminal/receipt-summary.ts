@@ -64,11 +64,8 @@ export function summarise(receipt: Receipt): ReceiptSummary {
   };
 }
 
-/** `verified exact`, `checked: sampling`, `failed exact: exact-mismatch`, `-`: what the last verdict says. */
-export function verdictWords(verdicts: readonly VerdictSummary[]): string {
-  const last = verdicts.at(-1);
-  if (last === undefined) return '-';
-  const { result, tier, faults } = last;
+/** `verified exact`, `checked: sampling`, `failed exact: exact-mismatch`. */
+export function resultWords({ result, tier, faults }: Pick<VerdictSummary, 'result' | 'tier' | 'faults'>): string {
   if (result === 'fail') return `failed ${tier}: ${faults.join(', ')}`;
   if (result === 'pass' && (tier === 'exact' || tier === 'statistical')) return `verified ${tier}`;
   return `checked: ${tier}${result === 'pass' ? '' : ', inconclusive'}`;
