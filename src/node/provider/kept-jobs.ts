@@ -31,11 +31,11 @@ export interface KeptJobs {
 }
 
 export interface KeptJobsInit {
-  /** Steps kept at the same time, about 1 KiB each. @default 262_144 */
-  readonly maxSteps?: number | undefined;
+  /** Memory that kept jobs may take, in bytes, about. @default 256 MiB */
+  readonly maxBytes?: number | undefined;
 }
 
-export function createKeptJobs({ clock }: { readonly clock: Clock }, { maxSteps = 262_144 }: KeptJobsInit = {}): KeptJobs {
+export function createKeptJobs({ clock }: { readonly clock: Clock }, { maxBytes = 256 << 20 }: KeptJobsInit = {}): KeptJobs {
   const jobs = new Map<string, KeptJob>();
 
   function forgetExpired(): void {
@@ -43,15 +43,12 @@ export function createKeptJobs({ clock }: { readonly clock: Clock }, { maxSteps 
     for (const [key, job] of jobs) if (job.keepUntil <= now) jobs.delete(key);
   }
 
-  // An opened job costs little more than its tokens.
-  const weightOf = (job: KeptJob): number => (job.transcript === null ? 16 : 16 + job.transcript.n);
-
   return {
     get full() {
       forgetExpired();
-      let steps = 0;
-      for (const job of jobs.values()) steps += weightOf(job);
-      return steps >= maxSteps;
+      let bytes = 0;
+      for (const job of jobs.values()) bytes += weightOf(job);
+      return bytes >= maxBytes;
     },
     add(job) {
       forgetExpired();
@@ -62,6 +59,16 @@ export function createKeptJobs({ clock }: { readonly clock: Clock }, { maxSteps 
       return jobs.get(keyOf(client, commit)) ?? null;
     },
   };
+}
+
+/** Bytes of an unopened step, of a token with its text, and of the rest of a job. */
+const stepBytes = 512;
+const tokenBytes = 24;
+const jobBytes = 32 * 1024;
+
+/** About what a job takes: once it is opened, little more than its tokens. */
+function weightOf({ transcript, receipt }: KeptJob): number {
+  return jobBytes + tokenBytes * (receipt.promptTokens.length + receipt.tokens.length) + stepBytes * (transcript?.n ?? 0);
 }
 
 function keyOf(client: Uint8Array, commit: Uint8Array): string {

@@ -3,10 +3,14 @@ import { appendFile, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fromHex } from '../../../src/lib/bytes.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { JobId, PeerIdString } from '../../../src/lib/types.ts';
+import { createKeptJobs } from '../../../src/node/provider/kept-jobs.ts';
+import type { KeptJob } from '../../../src/node/provider/kept-jobs.ts';
 import { createRateLimit } from '../../../src/node/provider/rate-limit.ts';
 import { createSeenJobs } from '../../../src/node/provider/seen-jobs.ts';
+import type { Receipt } from '../../../src/proofs/receipt.ts';
 import { movedClock } from '../../support/clock.ts';
 
 const id = (number: number): JobId => number.toString(16).padStart(64, '0') as JobId;
@@ -48,6 +52,20 @@ test('the memory of offers is bounded on disk and refuses rather than forgets', 
   }
   assert.ok((await stat(file)).size <= 40 * 1_200);
   seen.close();
+});
+
+test('finished jobs are kept within bounds: when there is no room, no more are taken until some are over', () => {
+  const clock = movedClock();
+  const kept = createKeptJobs({ clock }, { maxBytes: 1 << 20 });
+  const receipt = { promptTokens: new Array<number>(8_000).fill(1), tokens: [] } as unknown as Receipt;
+  const job = (number: number): KeptJob => ({ jobId: id(number), client: new Uint8Array(32), commit: fromHex(id(number)), root: new Uint8Array(32), keepUntil: clock.now() + 600_000, transcript: null, opening: null, receipt });
+  let number = 0;
+  while (!kept.full) kept.add(job(number++));
+  assert.ok(number > 1 && number < 100, `${number} jobs`);
+  assert.equal(kept.find(new Uint8Array(32), fromHex(id(0)))?.jobId, id(0));
+  clock.move(600_000);
+  assert.equal(kept.full, false);
+  assert.equal(kept.find(new Uint8Array(32), fromHex(id(0))), null);
 });
 
 test('each peer has a burst and a rate of its own, and many peers cost bounded memory', () => {
