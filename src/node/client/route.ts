@@ -1,20 +1,17 @@
 import { QvacError } from '../../errors.ts';
-import { equalBytes, fromUtf8 } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
-import { parseReceipt, serialiseReceipt } from '../../proofs/receipt.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { createReceived } from '../../proofs/received.ts';
 import type { Received } from '../../proofs/received.ts';
 import { verifyBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { routeProtocol } from '../../protocol/constants.ts';
-import { jobIdHex, sha256 } from '../../protocol/digests.ts';
+import { sha256 } from '../../protocol/digests.ts';
 import type { FrameOf, FrameType } from '../../protocol/frames.ts';
 import { kinds } from '../../protocol/messages.ts';
-import type { Signed, Verdict } from '../../protocol/messages.ts';
-import { decodeVerdict } from '../../protocol/validate.ts';
+import type { Signed } from '../../protocol/messages.ts';
 import { shortPeer } from '../names.ts';
 import type { Peer } from '../peer.ts';
 import type { FrameStream } from '../streams.ts';
@@ -22,6 +19,8 @@ import type { AnswerFrame } from './job.ts';
 import { checkPicked, routerFault } from './picked.ts';
 import type { Asked, Picked } from './picked.ts';
 import { remoteError } from './remote-error.ts';
+import { isSameReceipt, ownVerdict } from './router-word.ts';
+import type { SignedVerdict } from './router-word.ts';
 
 export interface RouteComponents {
   readonly peer: Peer;
@@ -54,7 +53,7 @@ export type RouteNews = { readonly t: 'picked'; readonly picked: Picked } | Answ
 export interface RouteConclusion {
   /** The provider's, or null where none came: then nothing is proved about the steps. */
   readonly opening: Signed | null;
-  readonly verdict: { readonly verdict: Verdict; readonly signed: Signed } | null;
+  readonly verdict: SignedVerdict | null;
   /** What the person's client saw, with the router's verdict. */
   readonly receipt: Receipt;
   /** Why the router's verdict or receipt was not used, or null. */
@@ -97,10 +96,8 @@ export async function openRoute({ peer, clock }: RouteComponents, init: RouteIni
   const asked: Asked = { input, model, sampler, seed, commit: sha256(init.secret), count, mode, maxPrice };
   const stream = await peer.open(init.router, routeProtocol, options);
   const job = new StreamedRoute(stream, { asked, secret: init.secret, timeouts, network: peer.network, clock });
-  // A router that refuses does so before it takes the question in.
-  stream.write({ t: 'route', ...asked, verify, timeout: timeouts.totalMs }, options).catch((error: unknown) => {
-    if (options.signal?.aborted === true) stream.abort(error instanceof Error ? error : new Error(String(error)));
-  });
+  // Read at once: a router that refuses does so before it takes the question in.
+  stream.write({ t: 'route', ...asked, verify, timeout: timeouts.totalMs }, options).catch((error: unknown) => stream.abort(error instanceof Error ? error : new Error(String(error))));
   return job;
 }
 
@@ -234,14 +231,14 @@ class StreamedRoute implements RoutedJob {
     let verdict: RouteConclusion['verdict'] = null;
     for (let frame = await this.#next(['opening', 'verdict']); ; frame = await this.#next(frame.t === 'opening' ? ['verdict'] : ['receipt'])) {
       if (frame.t === 'receipt') {
-        const refused = verdict === null ? 'its verdict is not its own on this answer' : this.#isSame(frame.receipt) ? null : 'its receipt is of another answer';
+        const refused = verdict === null ? 'its verdict is not its own on this answer' : isSameReceipt(frame.receipt, this.received) ? null : 'its receipt is of another answer';
         return { opening, verdict, receipt: this.received.receipt(verdict === null ? [] : [verdict.signed]), refused };
       }
       const signed = { body: frame.body, sig: frame.sig };
       if (frame.t === 'opening') {
         this.#setOpening(signed);
         opening = signed;
-      } else verdict = this.#checkedVerdict(signed);
+      } else verdict = ownVerdict(signed, this.#stream.remote, this.received);
     }
   }
 
@@ -251,30 +248,6 @@ class StreamedRoute implements RoutedJob {
       this.received.setOpening(signed, this.#init.secret);
     } catch (error) {
       if (error instanceof MalformedError) throw new FaultError('bad-opening', error.message);
-      throw error;
-    }
-  }
-
-  /** The verdict, if it is the router's own on this answer. */
-  #checkedVerdict(signed: Signed): RouteConclusion['verdict'] {
-    const { publicKey } = this.#stream.remote;
-    const { jobId, final } = this.received;
-    try {
-      const verdict = decodeVerdict(signed.body);
-      const isOwn = equalBytes(verdict.verifier, publicKey) && jobIdHex(verdict.jobId) === jobId && final !== null && equalBytes(verdict.root, final.root);
-      return isOwn && verifyBody(publicKey, kinds.verdict, jobId, signed) ? { verdict, signed } : null;
-    } catch (error) {
-      if (error instanceof MalformedError) return null;
-      throw error;
-    }
-  }
-
-  /** Whether the router's receipt differs at most in verdicts, settlement and the order of heads. */
-  #isSame(bytes: Uint8Array): boolean {
-    try {
-      return comparable(parseReceipt(fromUtf8(bytes))) === comparable(this.received.receipt([]));
-    } catch (error) {
-      if (error instanceof MalformedError || error instanceof TypeError) return false;
       throw error;
     }
   }
@@ -310,10 +283,4 @@ class StreamedRoute implements RoutedJob {
     clearTimeout(timer);
     this.#timers.delete(timer);
   }
-}
-
-function comparable(receipt: Receipt): string {
-  const [final, ...others] = receipt.heads;
-  const order = ({ body }: Signed): string => Buffer.from(body).toString('hex');
-  return serialiseReceipt({ ...receipt, verdicts: [], settlement: null, heads: [...(final === undefined ? [] : [final]), ...others.toSorted((a, b) => (order(a) < order(b) ? -1 : 1))] });
 }

@@ -18,7 +18,7 @@ import type { ProviderEvent } from './events.ts';
 import { JobRun } from './job-run.ts';
 import type { FinishedJob, JobRunComponents } from './job-run.ts';
 import type { KeptJob, KeptJobs } from './kept-jobs.ts';
-import { readWithin } from './read-within.ts';
+import { readWithin } from '../read-within.ts';
 import { receiptOf } from './receipt-of.ts';
 import { Refusal } from './refusal.ts';
 

@@ -12,6 +12,7 @@ import { MalformedError } from '../../protocol/codec.ts';
 import { jobIdOf, modelIdHex } from '../../protocol/digests.ts';
 import { kinds } from '../../protocol/messages.ts';
 import { decodeOffer, encodeVerdict } from '../../protocol/validate.ts';
+import { readWithin } from '../read-within.ts';
 import type { FrameStream } from '../streams.ts';
 import { maxAudits, maxAuditsPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
@@ -46,7 +47,7 @@ export async function handleAudit(components: AuditHandlerComponents, init: Audi
     return;
   }
   try {
-    const audit = await stream.read(['audit'], { signal: AbortSignal.any([init.signal, AbortSignal.timeout(requestTimeoutMs)]) });
+    const audit = await readWithin(stream, ['audit'], requestTimeoutMs, init);
     if (audit === null) throw new QvacError('E_BAD_PEER', 'a stream without a receipt');
     await answer(components, init, new Outlet(stream, init), audit.receipt);
   } finally {

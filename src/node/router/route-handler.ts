@@ -1,6 +1,7 @@
 import { QvacError } from '../../errors.ts';
 import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { FaultCode, Result, Tier } from '../../protocol/messages.ts';
+import { readWithin } from '../read-within.ts';
 import type { FrameStream } from '../streams.ts';
 import { maxRoutes, maxRoutesPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
@@ -51,7 +52,7 @@ export async function handleRoute(components: RouteHandlerComponents, init: Rout
     return;
   }
   try {
-    const route = await stream.read(['route'], { signal: AbortSignal.any([init.signal, AbortSignal.timeout(requestTimeoutMs)]) });
+    const route = await readWithin(stream, ['route'], requestTimeoutMs, init);
     if (route === null) throw new QvacError('E_BAD_PEER', 'a stream without a question');
     const person = new Person(stream, init);
     const end = await new Question(components, route, person, init.signal).run();

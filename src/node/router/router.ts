@@ -1,3 +1,4 @@
+import { QvacError } from '../../errors.ts';
 import { auditProtocol, heartbeatMs, routeProtocol } from '../../protocol/constants.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -93,7 +94,7 @@ class VerifyingRouter implements Router {
   }
 
   async stop(): Promise<void> {
-    this.#stop?.abort(new Error('the router is stopping'));
+    this.#stop?.abort(new QvacError('E_INTERRUPTED', 'the router is stopping'));
     this.#stop = null;
     await Promise.allSettled(this.#running);
   }
