@@ -7,6 +7,7 @@ import type { Answer, AskObserver } from '../../src/node/client/answer.ts';
 import { ask } from '../../src/node/client/ask.ts';
 import type { AskInit } from '../../src/node/client/ask.ts';
 import { createLocalVerifier } from '../../src/node/client/local-verifier.ts';
+import type { ClientPayments } from '../../src/node/client/payments.ts';
 import { createReputation } from '../../src/node/client/reputation.ts';
 import type { Reputation } from '../../src/node/client/reputation.ts';
 import type { Discovery } from '../../src/node/discovery.ts';
@@ -33,11 +34,13 @@ export interface TestAskerInit {
   readonly providers?: readonly { readonly address: string }[] | undefined;
   /** The models of this machine, to check with. @default none */
   readonly engines?: readonly Engine[] | undefined;
+  /** @default pays nobody */
+  readonly payments?: ClientPayments | undefined;
   readonly save?: ((receipt: Receipt) => Promise<void>) | undefined;
 }
 
 /** A person's client on a real node, as `qvac ask` builds it. */
-export async function startAsker(context: TestContext, { providers = [], engines = [], save }: TestAskerInit = {}): Promise<TestAsker> {
+export async function startAsker(context: TestContext, { providers = [], engines = [], payments, save }: TestAskerInit = {}): Promise<TestAsker> {
   const peer = await startPeer(context, { role: 'client' });
   const discovery = await startDiscovery(context, peer);
   for (const { address } of providers) await discovery.get(address);
@@ -57,7 +60,7 @@ export async function startAsker(context: TestContext, { providers = [], engines
   const receipts = new Map<JobId, Receipt>();
   const told: string[] = [];
   const store = { save: save ?? (async (receipt: Receipt) => void receipts.set(jobIdOf(receipt.offer.body), receipt)) };
-  const components = { peer, discovery, reputation, verifier, receipts: store, key: peer.key, clock: systemClock, logger: silentLogger };
+  const components = { peer, discovery, reputation, verifier, receipts: store, payments, key: peer.key, clock: systemClock, logger: silentLogger };
   return {
     peer,
     discovery,

@@ -15,6 +15,7 @@ import { cardContentOf } from '../../src/node/provider/card-content.ts';
 import type { Offering } from '../../src/node/provider/card-content.ts';
 import type { ProviderEvent } from '../../src/node/provider/events.ts';
 import { createProvider } from '../../src/node/provider/provider.ts';
+import type { ProviderPayments } from '../../src/node/provider/payments.ts';
 import type { Provider, ProviderInit } from '../../src/node/provider/provider.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
 import type { Transcript, TranscriptInit } from '../../src/proofs/transcript.ts';
@@ -35,6 +36,8 @@ export interface TestProviderInit {
   /** Puts something between the node and the provider: a cheat on the wire. The card is the node's own. */
   readonly wrapPeer?: ((peer: Peer) => Peer) | undefined;
   readonly createTranscript?: ((init: TranscriptInit) => Transcript) | undefined;
+  /** How it is paid. @default not at all */
+  readonly payments?: ((peer: Peer) => Promise<ProviderPayments>) | undefined;
   readonly wrapCards?: ((cards: CardIssuer, peer: Peer) => CardIssuer) | undefined;
 }
 
@@ -57,13 +60,14 @@ export async function startProvider(context: TestContext, init: TestProviderInit
   const seen = init.wrapPeer?.(peer) ?? peer;
   const engine = init.engine ?? createScriptedEngine(init.script);
   const clock = init.clock ?? systemClock;
-  const issuer = createCardIssuer({ peer, clock, logger: silentLogger }, { path: null, role: 'provider', content: () => cardContentOf(engine, { priceIn: 0, priceOut: 0, tokensPerSecond: 1000, ...init.offering }) });
+  const payments = (await init.payments?.(peer)) ?? null;
+  const issuer = createCardIssuer({ peer, clock, logger: silentLogger }, { path: null, role: 'provider', content: () => cardContentOf(engine, { priceIn: 0, priceOut: 0, tokensPerSecond: 1000, pay: payments?.pay, ...init.offering }) });
   const cards = init.wrapCards?.(issuer, peer) ?? issuer;
   await cards.start();
   const receipts = new Map<JobId, Receipt>();
   const events = new Events<ProviderEvent>();
   const sink = { save: async (receipt: Receipt) => void receipts.set(jobIdOf(receipt.offer.body), receipt) };
-  const provider = createProvider({ peer: seen, engine, cards, receipts: sink, createTranscript: init.createTranscript, clock, logger: silentLogger }, { seenFile: null, graceMs: 0, onEvent: (event) => events.push(event), ...init.provider });
+  const provider = createProvider({ peer: seen, engine, cards, receipts: sink, payments, createTranscript: init.createTranscript, clock, logger: silentLogger }, { seenFile: null, graceMs: 0, onEvent: (event) => events.push(event), ...init.provider });
   await provider.start();
   context.after(async () => {
     cards.stop();

@@ -1,6 +1,7 @@
 import type { JobId, ModelId, PeerIdString } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import type { FaultCode, Finish } from '../../protocol/messages.ts';
+import type { Settlement } from './payments.ts';
 
 /** How far an answer is to be checked: nothing opened; what needs no weights; re-execution. */
 export type VerifyLevel = 'none' | 'sampling' | 'full';
@@ -44,6 +45,8 @@ export interface Answer {
   readonly timing: AnswerTiming;
   /** What it costs by the signed prices. */
   readonly costLamports: bigint;
+  /** What became of the money that was locked for it; null where none was. */
+  readonly payment: Settlement | null;
   /** The person stopped it. */
   readonly interrupted: boolean;
 }
@@ -85,6 +88,8 @@ export interface AskObserver {
   note(line: string): void;
   /** The answer is whole. */
   delivered?(delivered: Delivered): void;
+  /** So much is being locked for it. */
+  locking?(lamports: bigint): void;
   /** It is being checked. */
   checking(level: VerifyLevel): void;
 }

@@ -150,11 +150,11 @@ class Asking {
   }
 
   async #turnTo(choice: Choice) {
-    const { input, sampler, thorough = false } = this.#init;
+    const { input, sampler, maxPrice, thorough = false } = this.#init;
     const level = await this.#levelFor(choice);
     if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
     const timeouts = { totalMs: this.#timeLeftMs };
-    return askProvider(this.#components, { choice, input, sampler, seed: this.#seed(), level, timeouts, stopwatch: this.#stopwatch, thorough }, this.#observer, this.#options);
+    return askProvider(this.#components, { choice, input, sampler, maxPrice, seed: this.#seed(), level, timeouts, stopwatch: this.#stopwatch, thorough }, this.#observer, this.#options);
   }
 
   async #levelFor({ modelId }: Choice): Promise<VerifyLevel> {
@@ -162,8 +162,8 @@ class Asking {
   }
 
   #choose(): Promise<readonly Choice[]> {
-    const { discovery, reputation, peer } = this.#components;
-    return chooseProviders({ discovery, reputation, network: peer.network }, this.#wish, this.#init.provider ?? null, this.#options);
+    const { discovery, reputation, payments = null, peer } = this.#components;
+    return chooseProviders({ discovery, reputation, payments, network: peer.network }, this.#wish, this.#init.provider ?? null, this.#options);
   }
 
   get #wish(): Wish {
@@ -173,11 +173,11 @@ class Asking {
 
   /** The same provider by its card of this moment, if that says something else: class and prices change. */
   async #renewed({ card }: Choice): Promise<Choice | null> {
-    const { discovery, reputation, peer } = this.#components;
+    const { discovery, reputation, payments = null, peer } = this.#components;
     try {
       const live = await discovery.refresh(card.peer, this.#options);
       if (live.card.seq <= card.card.seq) return null;
-      const [choice] = await chooseProviders({ discovery, reputation, network: peer.network }, this.#wish, card.peer, this.#options);
+      const [choice] = await chooseProviders({ discovery, reputation, payments, network: peer.network }, this.#wish, card.peer, this.#options);
       return choice ?? null;
     } catch (error) {
       this.#options.signal?.throwIfAborted();
@@ -205,6 +205,7 @@ class Asking {
       storeError: null,
       timing: this.#stopwatch.read(),
       costLamports: 0n,
+      payment: null,
       interrupted: false,
     };
   }

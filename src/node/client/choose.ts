@@ -3,13 +3,16 @@ import type { AbortOptions } from '../../lib/types.ts';
 import type { VerifiedCard } from '../cards.ts';
 import type { Discovery } from '../discovery.ts';
 import { noProvider } from '../query.ts';
+import type { ClientPayments } from './payments.ts';
 import type { Reputation } from './reputation.ts';
 import { select } from './select.ts';
-import type { Choice, Selection, Wish } from './select.ts';
+import type { Choice, SelectComponents, Selection, Wish } from './select.ts';
 
 export interface ChooseComponents {
   readonly discovery: Pick<Discovery, 'live' | 'find' | 'get'>;
   readonly reputation: Pick<Reputation, 'standing' | 'speed'>;
+  /** Null: nobody is paid. */
+  readonly payments: ClientPayments | null;
   /** Name of the network, for people. */
   readonly network: string;
 }
@@ -20,21 +23,41 @@ export interface ChooseComponents {
  * @throws QvacError E_NO_PROVIDER, E_NO_MODEL, E_TOO_DEAR, E_NETWORK with the reason in one line
  */
 export async function chooseProviders(components: ChooseComponents, wish: Wish, provider: string | null, options: AbortOptions = {}): Promise<readonly Choice[]> {
-  const { discovery, reputation, network } = components;
+  const { discovery, reputation, payments, network } = components;
   const nobodyBusy = (): number => 0;
+  /** The chain is opened only where somebody who could be chosen wants to be paid. */
+  const chosen = async (parts: SelectComponents, cards: readonly VerifiedCard[]): Promise<Selection> => {
+    const hopeful = select({ ...parts, refusal: payments === null ? undefined : () => null }, cards, wish);
+    if (payments === null || !hopeful.choices.some(({ card, priceLamports }) => card.card.pay !== null && priceLamports > 0n)) return hopeful;
+    return select({ ...parts, refusal: await refusalOf(payments, options) }, cards, wish);
+  };
   if (provider !== null) {
     const named = await discovery.get(provider, options);
     const trusting = { speed: () => null, standing: () => ({ ...reputation.standing(named.peer), usable: true, reason: null }) };
-    const selection = select({ reputation: trusting, inFlight: nobodyBusy }, [named], wish);
+    const selection = await chosen({ reputation: trusting, inFlight: nobodyBusy }, [named]);
     if (selection.choices.length === 0) throw noChoice(selection, wish, network);
     return selection.choices;
   }
-  const among = (cards: readonly VerifiedCard[]): Selection => select({ reputation, inFlight: nobodyBusy }, cards, wish);
-  const known = among(discovery.live());
+  const parts: SelectComponents = { reputation, inFlight: nobodyBusy };
+  const refusal = payments === null ? undefined : () => null;
+  const known = await chosen(parts, discovery.live());
   if (known.choices.length > 0) return known.choices;
-  const found = among(await discovery.find({ model: wish.model, role: 'provider' }, { ...options, enough: (cards) => among(cards).choices.length > 0 }));
+  const enough = (cards: readonly VerifiedCard[]): boolean => select({ ...parts, refusal }, cards, wish).choices.length > 0;
+  const found = await chosen(parts, await discovery.find({ model: wish.model, role: 'provider' }, { ...options, enough }));
   if (found.choices.length === 0) throw noChoice(found, wish, network);
   return found.choices;
+}
+
+/** Where the chain cannot be opened nobody can be paid, and that is the reason. */
+async function refusalOf(payments: ClientPayments, options: AbortOptions): Promise<NonNullable<SelectComponents['refusal']>> {
+  try {
+    const paying = await payments.open(options);
+    return (pay) => paying.refusal(pay);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    if (!(error instanceof QvacError)) throw error;
+    return () => error.message;
+  }
 }
 
 /** Why nobody can be asked, from why each one cannot. */
@@ -42,8 +65,10 @@ function noChoice({ excluded }: Selection, { model, maxPrice }: Wish, network: s
   const what = model ?? 'a model';
   const first = (why: (typeof excluded)[number]['why']): string | undefined => excluded.find((each) => each.why === why)?.detail;
   const only = excluded.length === 1 ? 'the only offer' : 'every offer';
-  if (first('too-dear') !== undefined) return new QvacError('E_TOO_DEAR', `${only} of ${what} may cost more than ${maxPrice} lamports: ${first('too-dear')}`, { hint: 'raise --max-price' });
-  if (first('pay') !== undefined) return new QvacError('E_LIMIT', `${only} of ${what} wants to be paid, and this version cannot`, { hint: 'qvac peers shows who is free' });
+  const prices = excluded.flatMap(({ priceLamports = null }) => (priceLamports === null ? [] : [priceLamports]));
+  const lowest = prices.toSorted((a, b) => (a < b ? -1 : 1))[0];
+  if (lowest !== undefined) return new QvacError('E_TOO_DEAR', `${only} of ${what} may cost more than ${maxPrice} lamports: up to ${lowest} lamports`, { hint: 'raise --max-price, or --yes', details: { priceLamports: lowest.toString() } });
+  if (first('pay') !== undefined) return new QvacError('E_LIMIT', `${only} of ${what} wants to be paid, and cannot be: ${first('pay')}`, { hint: 'qvac peers shows who is free' });
   const reason = first('standing') ?? first('context') ?? first('mode');
   if (reason !== undefined) return new QvacError('E_NO_PROVIDER', `${only} of ${what} is not used: ${reason}`, { hint: 'qvac peers; --provider takes one all the same' });
   if (excluded.length === 1 && model !== undefined) return new QvacError('E_NO_MODEL', `${model} is not offered there`, { hint: 'qvac peers shows who offers what' });

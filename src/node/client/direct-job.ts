@@ -13,7 +13,7 @@ import type { Offer, Signed } from '../../protocol/messages.ts';
 import { encodeCancel } from '../../protocol/validate.ts';
 import { shortPeer } from '../names.ts';
 import type { FrameStream } from '../streams.ts';
-import type { AnswerFrame, Job, JobTimeouts } from './job.ts';
+import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts } from './job.ts';
 import { remoteError } from './remote-error.ts';
 
 export interface DirectJobComponents {
@@ -103,11 +103,11 @@ export class DirectJob implements Job {
     return signed;
   }
 
-  async challenge(secret: Uint8Array, options: AbortOptions = {}): Promise<Signed> {
+  async challenge(secret: Uint8Array, options: ChallengeOptions = {}): Promise<Signed> {
     const late = AbortSignal.timeout(openingTimeoutMs);
     const signal = options.signal === undefined ? late : AbortSignal.any([late, options.signal]);
     try {
-      const opening = await this.#ask(secret, signal);
+      const opening = await this.#ask(secret, signal, options.anew ?? false);
       this.received.setOpening(opening, secret);
       return opening;
     } catch (error) {
@@ -132,14 +132,15 @@ export class DirectJob implements Job {
   }
 
   /** One that broke off after its final head must still answer on a new stream (section 4.3). */
-  async #ask(secret: Uint8Array, signal: AbortSignal): Promise<Signed> {
+  async #ask(secret: Uint8Array, signal: AbortSignal, anew: boolean): Promise<Signed> {
     try {
-      return await this.#askOn(this.#stream, secret, signal);
+      if (!anew) return await this.#askOn(this.#stream, secret, signal);
+      this.#stream.abort(new Error('asked anew'));
     } catch (error) {
       if (!(error instanceof QvacError) || error.code !== 'E_TRUNCATED') throw error;
-      this.#stream = await this.#components.reopen(signal);
-      return this.#askOn(this.#stream, secret, signal);
     }
+    this.#stream = await this.#components.reopen(signal);
+    return this.#askOn(this.#stream, secret, signal);
   }
 
   async #askOn(stream: FrameStream, secret: Uint8Array, signal: AbortSignal): Promise<Signed> {

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { QvacError } from '../../errors.ts';
+import type { ErrorCode } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import { FaultError } from '../../proofs/fault.ts';
+import type { Receipt } from '../../proofs/receipt.ts';
 import { defaultChallenges } from '../../protocol/constants.ts';
 import { requestDigestOf, sha256 } from '../../protocol/digests.ts';
 import type { Input, SamplerSettings } from '../../protocol/messages.ts';
@@ -12,18 +14,22 @@ import type { Peer } from '../peer.ts';
 import { faultyVerification, isRecomputed } from './answer.ts';
 import type { Answer, AskObserver, VerifyLevel } from './answer.ts';
 import { openJob } from './job.ts';
-import type { Job, JobTimeouts, SignedQuote } from './job.ts';
+import type { Job, JobInit, JobTimeouts, SignedQuote } from './job.ts';
+import type { ClientPayments, LockedPayment, Settlement } from './payments.ts';
 import { fetchQuote } from './quote.ts';
 import type { Reputation } from './reputation.ts';
 import type { Choice } from './select.ts';
 import { settle } from './settle.ts';
-import type { SettleComponents } from './settle.ts';
+import type { SettleComponents, Settled } from './settle.ts';
+import { settlementJson } from './settlement-json.ts';
 import type { Stopwatch } from './stopwatch.ts';
 import { reasonFor } from './why.ts';
 
 export interface DirectComponents extends SettleComponents {
   readonly peer: Peer;
   readonly reputation: Reputation;
+  /** @default null: nobody is paid */
+  readonly payments?: ClientPayments | null | undefined;
   readonly receipts: { save(receipt: ReturnType<Job['received']['receipt']>): Promise<unknown> };
 }
 
@@ -31,6 +37,8 @@ export interface DirectInit {
   readonly choice: Choice;
   readonly input: Input;
   readonly sampler: SamplerSettings;
+  /** Lamports. */
+  readonly maxPrice: number;
   /** 32 bytes. */
   readonly seed: Uint8Array;
   readonly level: VerifyLevel;
@@ -60,6 +68,7 @@ class DirectQuestion {
   readonly #signal: AbortSignal;
   readonly #secret = Uint8Array.from(randomBytes(32));
   #quote: SignedQuote | null = null;
+  #locked: LockedPayment | null = null;
   /** Tokens that had come when the person stopped it. */
   #cancelN: number | null = null;
 
@@ -93,16 +102,39 @@ class DirectQuestion {
   #fetchQuote(): Promise<SignedQuote> {
     const { choice, input, sampler } = this.#init;
     const { peer, clock } = this.#components;
-    const request = { card: choice.card, model: choice.model, requestDigest: requestDigestOf(input), promptTokens: promptTokenBound(input), maxTokens: sampler.maxTokens };
+    // A prompt that does not fit beside the answer is refused, so nothing has to be locked for it.
+    const promptTokens = Math.min(promptTokenBound(input), choice.model.context - sampler.maxTokens);
+    const request = { card: choice.card, model: choice.model, requestDigest: requestDigestOf(input), promptTokens, maxTokens: sampler.maxTokens };
     return fetchQuote({ peer, clock }, request, { signal: this.#signal });
   }
 
-  #open(): Promise<Job> {
+  async #open(): Promise<Job> {
     const { choice, input, sampler, seed, level, timeouts } = this.#init;
     const { peer, clock, logger } = this.#components;
     const commit = sha256(this.#secret);
     const job = { card: choice.card, model: choice.model, input, sampler, seed, commit, count: defaultChallenges, mode: level === 'none' ? 'none' : 'merkle', quote: this.#quote, timeouts } as const;
-    return openJob({ peer, clock, logger }, job, { signal: this.#signal });
+    return openJob({ peer, clock, logger }, { ...job, ...(await this.#payment()) }, { signal: this.#signal });
+  }
+
+  /** What the offer says of money, and how it is locked; nothing where nothing is charged. */
+  async #payment(): Promise<Pick<JobInit, 'payment' | 'lock' | 'timeouts'>> {
+    const { payments = null } = this.#components;
+    const quote = this.#quote?.quote ?? null;
+    if (quote?.pay == null) return {};
+    if (payments === null) throw new QvacError('E_LIMIT', 'this provider wants to be paid');
+    const { sampler, maxPrice, timeouts } = this.#init;
+    const options = { signal: this.#signal };
+    const paying = await payments.open(options);
+    const payment = await paying.plan(quote, { maxTokens: sampler.maxTokens, maxPrice }, options);
+    return {
+      payment,
+      // Its view of the chain may be behind ours.
+      timeouts: { acceptMs: paidAcceptMs, ...timeouts },
+      lock: async (order) => {
+        this.#observer.locking?.(BigInt(payment.amount));
+        this.#locked = await paying.lock({ ...order, quote }, options);
+      },
+    };
   }
 
   async #receive(job: Job): Promise<void> {
@@ -141,8 +173,10 @@ class DirectQuestion {
     const { reputation } = this.#components;
     const { peer } = this.#init.choice.card;
     job?.abort(error);
+    this.#locked?.abandon();
     if (this.#signal.aborted) throw this.#interrupted();
-    if (error instanceof QvacError && error.code === 'E_BAD_INPUT') throw error;
+    // Of these the provider knows nothing.
+    if (error instanceof QvacError && ownFailures.has(error.code)) throw error;
     if (error instanceof FaultError) reputation.record(peer, { kind: 'fault', fault: error.fault });
     else if (error instanceof QvacError) reputation.record(peer, { kind: error.code === 'E_BUSY' ? 'busy' : 'aborted' });
     else throw error;
@@ -160,10 +194,21 @@ class DirectQuestion {
     // Whoever pressed Ctrl-C wants the end, not a re-execution.
     const depth = interrupted && level === 'full' ? 'sampling' : level;
     if (depth !== 'none') this.#observer.checking(depth);
-    const { assessment, receipt } = await settle(this.#components, job, this.#secret, depth, interrupted ? { signal: AbortSignal.timeout(interruptedSettleMs) } : {});
+    const settled = await settle(this.#components, job, this.#secret, depth, interrupted ? { signal: AbortSignal.timeout(interruptedSettleMs) } : {});
+    const { assessment } = settled;
     this.#learn(assessment);
-    const storeError = await this.#components.receipts.save(receipt).then(() => null, (error: unknown) => (error instanceof Error ? error : new Error(String(error))));
-    return { ...this.#answerOf(job), level, verification: assessment, why: reasonFor(assessment, { level, interrupted }), receipt: job.jobId, storeError, timing, interrupted: this.#signal.aborted };
+    let storeError = await this.#save(settled.receipt);
+    const payment = await this.#settlePayment(settled);
+    if (payment !== null) storeError = await this.#save({ ...settled.receipt, settlement: settlementJson(payment) });
+    return { ...this.#answerOf(job), level, verification: assessment, why: reasonFor(assessment, { level, interrupted }), receipt: job.jobId, storeError, timing, payment, interrupted: this.#signal.aborted };
+  }
+
+  #save(receipt: Receipt): Promise<Error | null> {
+    return this.#components.receipts.save(receipt).then(() => null, (error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+  }
+
+  async #settlePayment({ receipt, assessment, verdict }: Settled): Promise<Settlement | null> {
+    return this.#locked === null ? null : this.#locked.settle({ receipt, assessment, verdictDigest: sha256(verdict.body) });
   }
 
   #tellDelivered(job: Job): void {
@@ -186,7 +231,7 @@ class DirectQuestion {
   /** A rule was broken in the middle of the answer: there is no final head, so no receipt, and nothing to pay. */
   #faulty(job: Job, error: FaultError): Answer {
     const base = this.#answerOf(job);
-    return { ...base, level: this.#init.level, verification: faultyVerification(error.fault), why: error.detail, receipt: null, storeError: null, timing: this.#init.stopwatch.read(), costLamports: 0n, interrupted: false };
+    return { ...base, level: this.#init.level, verification: faultyVerification(error.fault), why: error.detail, receipt: null, storeError: null, timing: this.#init.stopwatch.read(), costLamports: 0n, payment: null, interrupted: false };
   }
 
   #learnServed(job: Job, timing: Answer['timing']): void {
@@ -203,6 +248,12 @@ class DirectQuestion {
     else if (assessment.result === 'pass' && isRecomputed(assessment)) this.#components.reputation.record(peer, { kind: 'verified' });
   }
 }
+
+/** How long a provider may take to see the payment on the chain and answer the offer, in ms. */
+const paidAcceptMs = 60_000;
+
+/** What went wrong on this side alone: another provider would do no better. */
+const ownFailures: ReadonlySet<ErrorCode> = new Set(['E_BAD_INPUT', 'E_CHAIN', 'E_FUNDS', 'E_TOO_DEAR', 'E_HOME']);
 
 /** How long an answer that was stopped may take to be settled, in ms. */
 const interruptedSettleMs = 4_000;

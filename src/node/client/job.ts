@@ -59,9 +59,16 @@ export interface JobInit {
   readonly quote?: SignedQuote | null | undefined;
   /** @default null */
   readonly payment?: Payment | null | undefined;
+  /** Locks the payment, once the offer that names it is written and before it is sent. @default null */
+  readonly lock?: ((order: { readonly jobId: JobId; readonly offer: Offer; readonly offerSigned: Signed }) => Promise<void>) | null | undefined;
   readonly timeouts?: Partial<JobTimeouts> | undefined;
   /** Multiaddr to dial. @default the card's peer id */
   readonly target?: string | undefined;
+}
+
+export interface ChallengeOptions extends AbortOptions {
+  /** On a new stream, for a provider that was silent on the first. @default false */
+  readonly anew?: boolean | undefined;
 }
 
 /** The frames that `Job.frames` passes on. */
@@ -96,7 +103,7 @@ export interface Job {
    * Reveals the secret and takes the opening, after the final head.
    * @throws FaultError `silence` where none came within 30 s
    */
-  challenge(secret: Uint8Array, options?: AbortOptions): Promise<Signed>;
+  challenge(secret: Uint8Array, options?: ChallengeOptions): Promise<Signed>;
   /** Sends a signed verdict. */
   verdict(signed: Signed, options?: AbortOptions): Promise<void>;
   /** Ends the stream after what was written. Idempotent. */
@@ -119,7 +126,7 @@ const offerLifeMs = 120_000;
  * const opening = await job.challenge(secret);
  * ```
  * @param options `signal` stops the dial and the sending only; a running job ends by `cancel` or `abort`
- * @throws QvacError E_NETWORK where the provider cannot be reached
+ * @throws QvacError E_NETWORK where the provider cannot be reached; whatever `lock` throws
  */
 export async function openJob({ peer, clock, logger }: JobComponents, init: JobInit, options: AbortOptions = {}): Promise<Job> {
   const { card, model, sampler, quote = null } = init;
@@ -147,6 +154,7 @@ export async function openJob({ peer, clock, logger }: JobComponents, init: JobI
   const jobId = jobIdOf(body);
   const offerSigned = signBody(peer.key, kinds.offer, jobId, body);
   const received = createReceived({ offer, offerSigned, quote, exec, input: init.input });
+  await init.lock?.({ jobId, offer, offerSigned });
   const target = init.target ?? card.peer;
   const stream = await peer.open(target, jobProtocol, options);
   try {

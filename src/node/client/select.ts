@@ -1,6 +1,6 @@
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
-import type { CardModel, Mode } from '../../protocol/messages.ts';
+import type { CardModel, Mode, Pay } from '../../protocol/messages.ts';
 import { priceLamports } from '../../protocol/price.ts';
 import type { VerifiedCard } from '../cards.ts';
 import { modelsNamed } from '../query.ts';
@@ -46,13 +46,15 @@ export type Exclusion = 'other-model' | 'not-held' | 'mode' | 'context' | 'too-d
 export interface Selection {
   /** Best first. */
   readonly choices: readonly Choice[];
-  readonly excluded: readonly { readonly peer: PeerIdString; readonly why: Exclusion; readonly detail: string }[];
+  readonly excluded: readonly ({ readonly peer: PeerIdString } & Refusal)[];
 }
 
 export interface SelectComponents {
   readonly reputation: Pick<Reputation, 'standing' | 'speed'>;
   /** Jobs that this router has with `peer` now. */
   readonly inFlight: (peer: PeerIdString) => number;
+  /** Why nobody can be paid there, or null. @default nobody can be paid anywhere */
+  readonly refusal?: ((pay: Pay) => string | null) | undefined;
 }
 
 /** Whoever of `cards` may answer, best first, and why the others may not. Pure: asks nobody. */
@@ -72,9 +74,9 @@ interface Eligible extends Omit<Choice, 'terms' | 'score'> {
   readonly speed: Speed | null;
 }
 
-type Refusal = { readonly why: Exclusion; readonly detail: string };
+type Refusal = { readonly why: Exclusion; readonly detail: string; /** Where it is too dear. */ readonly priceLamports?: bigint | undefined };
 
-function examine({ reputation }: SelectComponents, card: VerifiedCard, wish: Wish): Eligible | Refusal {
+function examine({ reputation, refusal = () => 'wants to be paid' }: SelectComponents, card: VerifiedCard, wish: Wish): Eligible | Refusal {
   const named = modelsNamed(card.card, wish.model);
   if (named.length === 0) return { why: 'other-model', detail: `does not offer ${wish.model ?? 'a model'}` };
   const held = named.filter((model) => wish.only === null || wish.only.has(modelIdHex(model.id)));
@@ -88,8 +90,9 @@ function examine({ reputation }: SelectComponents, card: VerifiedCard, wish: Wis
 
   const priced = roomy.map((model) => ({ model, priceLamports: mostPrice(model, wish) })).toSorted((a, b) => Number(a.priceLamports - b.priceLamports));
   const cheapest = priced[0];
-  if (cheapest === undefined || cheapest.priceLamports > BigInt(wish.maxPrice)) return { why: 'too-dear', detail: `up to ${String(cheapest?.priceLamports)} lamports` };
-  if (card.card.pay !== null && cheapest.priceLamports > 0n) return { why: 'pay', detail: 'wants to be paid' };
+  if (cheapest === undefined || cheapest.priceLamports > BigInt(wish.maxPrice)) return { why: 'too-dear', detail: `up to ${String(cheapest?.priceLamports)} lamports`, priceLamports: cheapest?.priceLamports };
+  const unpayable = card.card.pay === null || cheapest.priceLamports === 0n ? null : refusal(card.card.pay);
+  if (unpayable !== null) return { why: 'pay', detail: unpayable };
   const modelId = modelIdHex(cheapest.model.id);
   return { card, ...cheapest, modelId, standing, speed: reputation.speed(card.peer, modelId) };
 }

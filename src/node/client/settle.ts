@@ -26,6 +26,7 @@ export interface Settled {
   readonly assessment: Assessment;
   /** With this client's own verdict. */
   readonly receipt: Receipt;
+  readonly verdict: Signed;
 }
 
 /** How long the provider may take to take the verdict, in ms: nobody waits for it. */
@@ -43,17 +44,19 @@ export async function settle(components: SettleComponents, job: Job, secret: Uin
   const assessment = missing === null ? checked : withFault(checked, missing);
   const verdict = signBody(key, kinds.verdict, job.jobId, encodeVerdict(verdictOf(assessment, unsigned, key.publicKey, clock.now())));
   await tell(job, verdict).catch((error: unknown) => logger.debug('the provider did not take the verdict', { job: job.jobId, reason: String(error) }));
-  return { assessment, receipt: job.received.receipt([verdict]) };
+  return { assessment, receipt: job.received.receipt([verdict]), verdict };
 }
 
 /** @returns the fault where there is no opening that could be checked */
-async function challenge(job: Job, secret: Uint8Array, options: AbortOptions): Promise<FaultCode | null> {
+async function challenge(job: Job, secret: Uint8Array, options: AbortOptions, anew = false): Promise<FaultCode | null> {
   try {
-    await job.challenge(secret, options);
+    await job.challenge(secret, { ...options, anew });
     return null;
   } catch (error) {
-    if (error instanceof FaultError) return error.fault;
-    throw error;
+    if (!(error instanceof FaultError)) throw error;
+    if (error.fault !== 'silence' || job.offer.payment === null || anew) return error.fault;
+    // Before anybody loses money for it.
+    return challenge(job, secret, options, true);
   }
 }
 

@@ -71,6 +71,19 @@ export function admit(components: AdmissionComponents, frame: FrameOf<'offer'>, 
   return { jobId, offer, offerSigned, input: frame.input, quote, exec: card.exec, promptTokens, inputDigest: inputDigestOf(offer.modelId, promptTokens) };
 }
 
+/** The offer in a frame, if it is the peer's own and names a payment: what is to be given back where it is refused. */
+export function payableOffer(frame: FrameOf<'offer'>, remote: FrameStream['remote']): { readonly jobId: JobId; readonly offer: Offer } | null {
+  try {
+    const offer = decodeOffer(frame.body);
+    const jobId = jobIdOf(frame.body);
+    const isOwn = equalBytes(offer.client, remote.publicKey) && verifyBody(offer.client, kinds.offer, jobId, frame);
+    return isOwn && offer.payment !== null ? { jobId, offer } : null;
+  } catch (error) {
+    if (error instanceof MalformedError) return null;
+    throw error;
+  }
+}
+
 function decodeOffered(body: Uint8Array): Offer {
   try {
     return decodeOffer(body);

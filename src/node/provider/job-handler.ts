@@ -12,12 +12,13 @@ import { kinds } from '../../protocol/messages.ts';
 import type { Signed, Verdict } from '../../protocol/messages.ts';
 import { decodeVerdict, encodeOpening } from '../../protocol/validate.ts';
 import type { FrameStream } from '../streams.ts';
-import { admit } from './admission.ts';
-import type { AdmissionComponents } from './admission.ts';
+import { admit, payableOffer } from './admission.ts';
+import type { Admission, AdmissionComponents } from './admission.ts';
 import type { ProviderEvent } from './events.ts';
 import { JobRun } from './job-run.ts';
 import type { FinishedJob, JobRunComponents } from './job-run.ts';
 import type { KeptJob, KeptJobs } from './kept-jobs.ts';
+import type { PaidJob, ProviderPayments } from './payments.ts';
 import { readWithin } from '../read-within.ts';
 import { receiptOf } from './receipt-of.ts';
 import { Refusal } from './refusal.ts';
@@ -37,6 +38,8 @@ export interface ReceiptSink {
 export interface JobHandlerComponents extends AdmissionComponents, JobRunComponents {
   readonly kept: KeptJobs;
   readonly receipts: ReceiptSink;
+  /** Null: works for nothing. */
+  readonly payments: ProviderPayments | null;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -84,9 +87,8 @@ export class JobHandler {
   }
 
   async #serve(stream: FrameStream, frame: FrameOf<'offer'>): Promise<void> {
-    const { kept, clock } = this.#components;
-    if (kept.full) throw new Refusal('busy', 'too many finished jobs are kept');
-    const admission = admit(this.#components, frame, stream.remote);
+    const { clock } = this.#components;
+    const admission = this.#admit(stream, frame);
     const run = new JobRun(this.#components, admission, stream, this.#init);
     const told = { job: admission.jobId, client: stream.remote.peer };
     const began = clock.now();
@@ -96,7 +98,8 @@ export class JobHandler {
       const listening = this.#listen(stream, run, end.signal);
       listening.catch((error: unknown) => run.abort(error instanceof Error ? error : new Error(String(error))));
       const { promptTokens, offer } = admission;
-      const finished = await run.run(() => this.#init.onEvent({ event: 'job-accepted', ...told, promptTokens: promptTokens.length, maxTokens: offer.sampler.maxTokens }));
+      const onAccept = (): void => this.#init.onEvent({ event: 'job-accepted', ...told, promptTokens: promptTokens.length, maxTokens: offer.sampler.maxTokens });
+      const finished = await run.run(onAccept, this.#securing(admission));
       this.#ended(run);
       this.#init.onEvent({ event: 'job-finished', ...told, tokens: finished.final.n, finish: finished.final.finish, ms: clock.now() - began });
       await this.#settle(stream, finished, listening, end);
@@ -107,6 +110,26 @@ export class JobHandler {
       end.abort();
       this.#ended(run);
     }
+  }
+
+  /** A client whose offer is refused gets back what it locked for it. */
+  #admit(stream: FrameStream, frame: FrameOf<'offer'>): Admission {
+    const { kept, payments } = this.#components;
+    try {
+      if (kept.full) throw new Refusal('busy', 'too many finished jobs are kept');
+      return admit(this.#components, frame, stream.remote);
+    } catch (error) {
+      const refused = payments === null ? null : payableOffer(frame, stream.remote);
+      if (refused !== null) payments?.decline(refused);
+      throw error;
+    }
+  }
+
+  #securing({ jobId, offer, offerSigned, quote }: Admission): ((signal: AbortSignal) => Promise<PaidJob>) | null {
+    const { payments } = this.#components;
+    if (offer.payment === null) return null;
+    if (payments === null || quote === null) throw new Refusal('bad-offer', 'this provider is not paid');
+    return (signal) => payments.secure({ jobId, offer, offerSigned, quote: quote.quote }, { signal });
   }
 
   #ended(run: JobRun): void {

@@ -17,6 +17,7 @@ import type { Admission } from './admission.ts';
 import { createAnswerWriter } from './answer-writer.ts';
 import type { AnswerWriter } from './answer-writer.ts';
 import { generate } from './generation.ts';
+import type { PaidJob } from './payments.ts';
 
 /** A job whose final head was sent. */
 export interface FinishedJob {
@@ -70,13 +71,18 @@ export class JobRun {
   }
 
   /**
-   * Waits for a slot, generates, sends everything up to the final head.
+   * Waits for the payment (if any) and a slot, generates, sends everything up to the final head.
+   * @param secure the payment, once it is locked; null for a job that is not paid
    * @throws QvacError E_BUSY where the line is full, before anything was sent
+   * @throws Refusal where the payment does not come
    * @throws the reason given to `abort`, or what the engine threw; then there is no final head
    */
-  async run(onAccept: () => void): Promise<FinishedJob> {
+  async run(onAccept: () => void, secure: ((signal: AbortSignal) => Promise<PaidJob>) | null = null): Promise<FinishedJob> {
     const { promptTokens, inputDigest } = this.#admission;
+    let paid: PaidJob | null = null;
     try {
+      // Before it has a slot: whoever does not pay keeps nobody else from one.
+      paid = secure === null ? null : await secure(this.#stop.signal);
       // The class that the offer names, also where a self-test ends while this job waits in line.
       const slot = this.#components.engine.open({ signal: this.#stop.signal, exec: this.#admission.exec });
       await refusedAtOnce(slot);
@@ -84,11 +90,16 @@ export class JobRun {
       this.#writer.frame({ t: 'accept', promptTokens, inputDigest });
       onAccept();
       const finish = await this.#generate(slot);
-      const { head: final, signed: finalSigned } = this.#sendHead(finish);
+      const { head: final, signed: finalSigned } = this.#signHead(finish);
       this.#final = final;
+      await paid?.deliver(final, this.#cancel);
+      this.#writer.head(finalSigned);
       await this.#writer.drained();
       // A client that is gone by now still made the work; it may come back with its challenge.
       return { admission: this.#admission, transcript: this.#transcript, text: this.#writer.sentText, final, finalSigned, cancel: this.#cancel };
+    } catch (error) {
+      paid?.decline();
+      throw error;
     } finally {
       this.#writer.stop();
     }
@@ -115,7 +126,7 @@ export class JobRun {
     let session: EngineSession | null = null;
     try {
       session = await slot;
-      const parts = { session, tokenizer: engine.tokenizer, promptTokens, topK: offer.sampler.topK, transcript: this.#transcript, writer: this.#writer, sendHead: () => this.#sendHead(255) };
+      const parts = { session, tokenizer: engine.tokenizer, promptTokens, topK: offer.sampler.topK, transcript: this.#transcript, writer: this.#writer, sendHead: () => this.#writer.head(this.#signHead(255).signed) };
       return await generate(parts, { signal: this.#stop.signal });
     } catch (error) {
       if (this.#cancel !== null) return 2;
@@ -126,12 +137,11 @@ export class JobRun {
     }
   }
 
-  #sendHead(finish: Finish): { readonly head: Head; readonly signed: Signed } {
+  /** A head over all tokens so far, which are sent first. */
+  #signHead(finish: Finish): { readonly head: Head; readonly signed: Signed } {
     this.#writer.flush();
     const head = this.#transcript.head({ text: this.#writer.sentText, finish });
-    const signed = signBody(this.#components.key, kinds.head, this.#admission.jobId, encodeHead(head));
-    this.#writer.head(signed);
-    return { head, signed };
+    return { head, signed: signBody(this.#components.key, kinds.head, this.#admission.jobId, encodeHead(head)) };
   }
 }
 

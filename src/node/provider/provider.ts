@@ -9,6 +9,7 @@ import type { CardIssuer } from '../card-issuer.ts';
 import type { Peer } from '../peer.ts';
 import type { FrameStream } from '../streams.ts';
 import type { ProviderEvent } from './events.ts';
+import type { ProviderPayments } from './payments.ts';
 import { JobHandler } from './job-handler.ts';
 import type { ReceiptSink } from './job-handler.ts';
 import { createKeptJobs } from './kept-jobs.ts';
@@ -25,6 +26,8 @@ export interface ProviderComponents {
   /** Its current card says what is served, at what price and in which class; offers are held against it. */
   readonly cards: CardIssuer;
   readonly receipts: ReceiptSink;
+  /** How it is paid for jobs whose quotes say so; started and stopped with it. @default null: it is not */
+  readonly payments?: ProviderPayments | null | undefined;
   /** Makes the record of each job. @default the one of the protocol */
   readonly createTranscript?: ((init: TranscriptInit) => Transcript) | undefined;
   readonly clock: Clock;
@@ -84,14 +87,15 @@ class EngineProvider implements Provider {
   async start(): Promise<void> {
     if (this.#jobs !== null) return;
     this.#stopping = false;
-    const { peer, engine, cards, receipts, createTranscript = protocolTranscript, clock, logger } = this.#components;
+    const { peer, engine, cards, receipts, payments = null, createTranscript = protocolTranscript, clock, logger } = this.#components;
     const { seenFile, firstFrameMs = 10_000, stallMs = 15_000, keepMs = protocolKeepMs, perSecond = 10, burst = 60, onEvent = () => undefined } = this.#init;
     this.#seen = createSeenJobs({ clock, logger }, { file: seenFile });
     const quotes = createQuotes({ clock, key: peer.key });
     const card = () => cards.current().card;
-    const jobs = new JobHandler({ engine, card, quotes, seen: this.#seen, kept: createKeptJobs({ clock }), receipts, key: peer.key, createTranscript, clock, logger }, { firstFrameMs, stallMs, keepMs, onEvent });
+    const jobs = new JobHandler({ engine, card, quotes, seen: this.#seen, kept: createKeptJobs({ clock }), receipts, payments, key: peer.key, createTranscript, clock, logger }, { firstFrameMs, stallMs, keepMs, onEvent });
     const limit = createRateLimit({ clock }, { perSecond, burst });
     this.#jobs = jobs;
+    await payments?.start();
 
     const guarded = (handle: (stream: FrameStream) => Promise<void>) => async (stream: FrameStream) => {
       const client = stream.remote.peer;
@@ -116,6 +120,7 @@ class EngineProvider implements Provider {
     if (jobs === null) return;
     this.#stopping = true;
     await jobs.drain(this.#init.graceMs ?? 5_000);
+    await this.#components.payments?.stop();
     this.#seen?.close();
     this.#seen = null;
     this.#jobs = null;

@@ -1,0 +1,243 @@
+import { RefusedError, escrowRules } from '../../escrow/escrow.ts';
+import type { Escrow, JobAccount, JobOutcome } from '../../escrow/escrow.ts';
+import { isSubmitted, termsOf } from '../../escrow/terms.ts';
+import { QvacError } from '../../errors.ts';
+import { delay } from '../../lib/abort.ts';
+import { equalBytes } from '../../lib/bytes.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { AbortOptions, JobId } from '../../lib/types.ts';
+import { fraudulentStep } from '../../proofs/fraud.ts';
+import { decodeHead } from '../../proofs/head.ts';
+import type { Receipt } from '../../proofs/receipt.ts';
+import { peerIdOf } from '../../proofs/signing.ts';
+import type { Pay, Payment, Quote } from '../../protocol/messages.ts';
+import { priceLamports } from '../../protocol/price.ts';
+import { createJournal } from '../journal.ts';
+import type { Journal } from '../journal.ts';
+import { shortPeer } from '../names.ts';
+import { lockedNoteForm } from './locked-note.ts';
+import type { LockedNote } from './locked-note.ts';
+import type { CheckedAnswer, ClientPayments, LeftPayment, LockOrder, LockedPayment, Paying, Settlement } from './payments.ts';
+
+export interface EscrowPaymentsComponents {
+  /** Opens the escrow with the wallet that pays; called once, when a payment is first thought of. */
+  readonly openEscrow: (options: AbortOptions) => Promise<Escrow>;
+  readonly logger: Logger;
+}
+
+export interface EscrowPaymentsInit {
+  /** Folder of what is locked and not settled. */
+  readonly dir: string;
+  /** How long an answer waits for its head on the chain, in ms. @default 30_000 */
+  readonly submitMs?: number | undefined;
+  /** How long `stop` waits for what was broken off to be given back, in ms. @default 2_000 */
+  readonly stopMs?: number | undefined;
+}
+
+/** Fees of the transactions of one job, and something to spare, lamports. */
+const feeReserve = 50_000n;
+
+const nothing = { paid: 0n, refunded: 0n, burnt: 0n, compensation: 0n } as const;
+const noDigest = new Uint8Array(32);
+
+export function createEscrowPayments(components: EscrowPaymentsComponents, init: EscrowPaymentsInit): ClientPayments {
+  const end = new AbortController();
+  const tasks = new Set<Promise<void>>();
+  let opening: Promise<Paying> | null = null;
+  return {
+    open(options = {}) {
+      opening ??= components.openEscrow(options).then((escrow) => new EscrowPaying(escrow, components.logger, init, tasks, end.signal));
+      // Whoever waits for it learns of a failure; the next one tries again.
+      opening.catch(() => (opening = null));
+      return opening;
+    },
+    async stop() {
+      await Promise.race([Promise.allSettled(tasks), delay(init.stopMs ?? 2_000)]);
+      end.abort(new Error('stopping'));
+    },
+  };
+}
+
+class EscrowPaying implements Paying {
+  readonly #escrow: Escrow;
+  readonly #wallet: Uint8Array;
+  readonly #logger: Logger;
+  readonly #init: EscrowPaymentsInit;
+  readonly #journal: Journal<LockedNote>;
+  readonly #tasks: Set<Promise<void>>;
+  readonly #end: AbortSignal;
+
+  constructor(escrow: Escrow, logger: Logger, init: EscrowPaymentsInit, tasks: Set<Promise<void>>, end: AbortSignal) {
+    if (escrow.wallet === null) throw new RangeError('"escrow" expected one with a wallet');
+    this.#escrow = escrow;
+    this.#wallet = escrow.wallet;
+    this.#logger = logger;
+    this.#init = init;
+    this.#journal = createJournal(init.dir, lockedNoteForm, logger);
+    this.#tasks = tasks;
+    this.#end = end;
+  }
+
+  refusal(pay: Pay): string | null {
+    if (pay.chain !== this.#escrow.chain) return `it is paid on another chain (${pay.chain}) than yours (${this.#escrow.chain})`;
+    return equalBytes(pay.program, this.#escrow.program) ? null : 'it is paid into another program than yours';
+  }
+
+  async plan(quote: Quote, { maxTokens, maxPrice }: { readonly maxTokens: number; readonly maxPrice: number }, options: AbortOptions = {}): Promise<Payment> {
+    const who = shortPeer(peerIdOf(quote.peer));
+    const cannot = (why: string): QvacError => new QvacError('E_ESCROW', `${who} cannot be paid: ${why}`, { hint: 'nothing was locked; qvac peers shows who else is there' });
+    if (quote.pay === null) throw cannot('its quote does not say where');
+    const refusal = this.refusal(quote.pay);
+    if (refusal !== null) throw cannot(refusal);
+    const amount = priceLamports({ promptCount: quote.promptTokens, n: maxTokens, priceIn: quote.priceIn, priceOut: quote.priceOut });
+    if (amount > BigInt(maxPrice)) throw new QvacError('E_TOO_DEAR', `${who} asks for up to ${amount} lamports, above ${maxPrice}`, { hint: 'raise --max-price', details: { priceLamports: amount.toString() } });
+    const [account, balance, rent] = await Promise.all([this.#escrow.provider(quote.pay.payee, options), this.#escrow.balance(this.#wallet, options), this.#escrow.rent(escrowRules.jobAccountBytes, options)]);
+    if (account === null || !equalBytes(account.peer, quote.peer)) throw cannot('whom it names is not registered for this node');
+    if (!account.active || account.freeStake < escrowRules.slashMultiple * amount) throw cannot('its stake does not cover this job');
+    const needed = amount + rent + feeReserve;
+    if (balance < needed) throw new QvacError('E_FUNDS', `the wallet holds ${balance} lamports, ${needed} are needed for this answer`, { hint: 'qvac wallet fund, or a smaller --max-tokens' });
+    return { chain: quote.pay.chain, program: quote.pay.program, payer: this.#wallet, amount: Number(amount) };
+  }
+
+  async lock({ jobId, offer, offerSigned, quote }: LockOrder, options: AbortOptions = {}): Promise<LockedPayment> {
+    if (quote.pay === null) throw new RangeError('"quote" expected one that says where it is paid');
+    const terms = termsOf(offer, offerSigned.body, quote);
+    const authority = quote.pay.payee;
+    const address = this.#escrow.jobAddress(this.#wallet, terms.jobId);
+    const note: LockedNote = { address, client: this.#wallet, provider: authority, chain: this.#escrow.chain, amount: terms.amount, intent: 'wait', head: null, verdictDigest: noDigest };
+    await this.#journal.write(jobId, note);
+    try {
+      await this.#escrow.createJob({ authority, terms }, options);
+    } catch (error) {
+      // Where the chain did not answer, it may have taken it.
+      if (error instanceof QvacError && (error.code === 'E_ESCROW' || error.code === 'E_FUNDS')) await this.#journal.remove(jobId);
+      throw error;
+    }
+    return {
+      settle: (result, settling = {}) => this.#settle(jobId, note, result, settling),
+      abandon: () => this.#abandon(jobId, note),
+    };
+  }
+
+  async resume(options: AbortOptions = {}): Promise<readonly LeftPayment[]> {
+    const left: LeftPayment[] = [];
+    const now = await this.#escrow.now(options);
+    for (const [jobId, note] of await this.#journal.read()) {
+      if (note.chain !== this.#escrow.chain || !equalBytes(note.client, this.#wallet)) continue;
+      left.push({ jobId, settlement: await this.#attend(jobId, note, now, options) });
+    }
+    return left;
+  }
+
+  /** What can be done about one note now. */
+  async #attend(jobId: JobId, note: LockedNote, now: number, options: AbortOptions): Promise<Settlement> {
+    const job = await this.#escrow.job(note.address, options);
+    if (job === null) return this.#concluded(jobId, note, options);
+    if (job.submitted === null) {
+      if (now < job.refundAt) return this.#waiting(note, job);
+      return this.#act(jobId, note, async () => ({ state: 'refunded', ...nothing, refunded: job.amount, ...(await this.#escrow.refundJob(job, options)) }));
+    }
+    if (note.intent === 'wait' || (note.intent === 'reject' && now >= job.submitted.claimAt)) return this.#waiting(note, job);
+    return this.#close(jobId, note, job, null, options);
+  }
+
+  async #settle(jobId: JobId, locked: LockedNote, { receipt, assessment, verdictDigest }: CheckedAnswer, options: AbortOptions): Promise<Settlement> {
+    const note: LockedNote = { ...locked, intent: assessment.result === 'fail' ? 'reject' : 'confirm', head: receipt.heads[0] ?? null, verdictDigest };
+    try {
+      await this.#journal.write(jobId, note);
+      const limit = AbortSignal.timeout(this.#init.submitMs ?? 30_000);
+      const signal = AbortSignal.any([limit, ...(options.signal === undefined ? [] : [options.signal])]);
+      const job = await this.#escrow.waitForJob(note.address, (seen) => seen === null || seen.submitted !== null, { signal }).catch((error: unknown) => {
+        if (limit.aborted) return this.#escrow.job(note.address);
+        throw error;
+      });
+      if (job === null) return await this.#concluded(jobId, note, options);
+      if (job.submitted === null) return this.#waiting(note, job);
+      return await this.#close(jobId, note, job, receipt, options);
+    } catch (error) {
+      this.#logger.warn('a payment is settled later', { job: jobId, reason: error instanceof Error ? error.message : String(error) });
+      return this.#waiting(note, null);
+    }
+  }
+
+  /** Of a submitted job: confirms or rejects as the note says, or slashes where the chain can be shown why. */
+  async #close(jobId: JobId, note: LockedNote, job: JobAccount, receipt: Receipt | null, options: AbortOptions): Promise<Settlement> {
+    const { submitted } = job;
+    if (submitted === null) return this.#waiting(note, job);
+    const slashed = await this.#slash(jobId, note, job, receipt, options);
+    if (slashed !== null) return slashed;
+    const split = { payout: submitted.payout, refunded: job.amount - submitted.payout };
+    if (note.intent === 'confirm') return this.#act(jobId, note, async () => ({ state: 'confirmed', ...nothing, paid: split.payout, refunded: split.refunded, ...(await this.#escrow.confirmJob(job, options)) }));
+    return this.#act(jobId, note, async () => ({ state: 'rejected', ...nothing, burnt: split.payout, refunded: split.refunded, ...(await this.#escrow.rejectJob(job, note.verdictDigest, options)) }));
+  }
+
+  /** @returns null where there is no evidence, or the program does not take it for any */
+  async #slash(jobId: JobId, note: LockedNote, job: JobAccount, receipt: Receipt | null, options: AbortOptions): Promise<Settlement | null> {
+    const { head } = note;
+    const [final, other] = receipt?.heads ?? [];
+    const step = receipt === null || note.intent !== 'reject' ? null : fraudulentStep(receipt);
+    const proofs = [
+      ...(head !== null && !isSubmitted(job, decodeHead(head.body)) ? [() => this.#escrow.slashHeadMismatch(job, head, options)] : []),
+      ...(final !== undefined && other !== undefined ? [() => this.#escrow.slashEquivocation(job, [final, other], options)] : []),
+      ...(step === null ? [] : [() => this.#escrow.slashSampler(job, step, options)]),
+    ];
+    for (const prove of proofs) {
+      try {
+        return await this.#act(jobId, note, async () => ({ state: 'slashed', ...nothing, refunded: job.amount, compensation: job.amount, ...(await prove()) }));
+      } catch (error) {
+        if (!(error instanceof RefusedError)) throw error;
+        this.#logger.debug('the chain does not take this for a proof', { job: jobId, refusal: error.refusal });
+      }
+    }
+    return null;
+  }
+
+  /** Settled by what `run` sends; where somebody else was quicker, as the chain says. */
+  async #act(jobId: JobId, note: LockedNote, run: () => Promise<Pick<Settlement, 'state' | 'paid' | 'refunded' | 'burnt' | 'compensation' | 'signature'>>): Promise<Settlement> {
+    try {
+      const { state, paid, refunded, burnt, compensation, signature } = await run();
+      await this.#journal.remove(jobId);
+      return { ...this.#base(note), state, paid, refunded, burnt, compensation, signature, dueAt: null };
+    } catch (error) {
+      if (error instanceof RefusedError && error.refusal === 'NoAccount') return this.#concluded(jobId, note, {});
+      throw error;
+    }
+  }
+
+  async #concluded(jobId: JobId, note: LockedNote, options: AbortOptions): Promise<Settlement> {
+    const outcome = await this.#escrow.outcome(note.address, options);
+    await this.#journal.remove(jobId);
+    return { ...this.#base(note), ...amountsOf(outcome), state: outcome?.how ?? 'gone', signature: outcome?.signature ?? null, dueAt: null };
+  }
+
+  #waiting(note: LockedNote, job: JobAccount | null): Settlement {
+    const submitted = job?.submitted ?? null;
+    return { ...this.#base(note), ...nothing, state: submitted === null ? 'open' : 'submitted', signature: null, dueAt: submitted?.claimAt ?? job?.refundAt ?? null };
+  }
+
+  #base({ chain, address, amount }: LockedNote): Pick<Settlement, 'chain' | 'account' | 'locked'> {
+    return { chain, account: address, locked: amount };
+  }
+
+  #abandon(jobId: JobId, note: LockedNote): void {
+    const task = this.#giveUp(jobId, { ...note, intent: 'reject' }).catch((error: unknown) => {
+      if (!this.#end.aborted) this.#logger.warn('a payment is looked after later', { job: jobId, reason: error instanceof Error ? error.message : String(error) });
+    });
+    this.#tasks.add(task);
+    void task.finally(() => this.#tasks.delete(task));
+  }
+
+  /** Waits for the provider to decline, or to submit what was never received. */
+  async #giveUp(jobId: JobId, note: LockedNote): Promise<void> {
+    await this.#journal.write(jobId, note);
+    const job = await this.#escrow.waitForJob(note.address, (seen) => seen === null || seen.submitted !== null, { signal: this.#end });
+    if (job === null) await this.#concluded(jobId, note, {});
+    else await this.#close(jobId, note, job, null, {});
+  }
+}
+
+function amountsOf(outcome: JobOutcome | null): Pick<Settlement, 'paid' | 'refunded' | 'burnt' | 'compensation'> {
+  if (outcome === null) return nothing;
+  const { paid, refunded, burnt, compensation } = outcome;
+  return { paid, refunded, burnt, compensation };
+}

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { QvacError } from '../../../src/errors.ts';
+import type { ClientPayments } from '../../../src/node/client/payments.ts';
+import { startAsker } from '../../support/asking.ts';
+import type { TestAskerInit } from '../../support/asking.ts';
+import { startProvider, testSampler } from '../../support/market.ts';
+import type { TestProviderInit } from '../../support/market.ts';
+import { SOL, clientPayments, providerPayments, startChain } from '../../support/payments.ts';
+import type { PaidProvider, TestChain } from '../../support/payments.ts';
+import { createScriptedEngine } from '../../support/scripted-engine.ts';
+
+const prices = { priceIn: 100_000, priceOut: 2_000_000 };
+const maxPrice = 10_000_000;
+
+async function startMarket(context: TestContext, { provider: init = {}, asker = {} }: { readonly provider?: TestProviderInit; readonly asker?: TestAskerInit } = {}) {
+  const chain = await startChain(context);
+  const { provider, paid } = await startPaidProvider(context, chain, init);
+  const client = await clientPayments(context, chain);
+  return { chain, provider, paid, client, asker: await startAsker(context, { providers: [provider], payments: client.payments, ...asker }) };
+}
+
+async function startPaidProvider(context: TestContext, chain: TestChain, init: TestProviderInit = {}) {
+  let paid: PaidProvider | undefined;
+  const provider = await startProvider(context, {
+    offering: prices,
+    async payments(peer) {
+      paid = await providerPayments(context, chain, peer);
+      return paid.payments;
+    },
+    ...init,
+  });
+  if (paid === undefined) throw new Error('it is not paid');
+  return { provider, paid };
+}
+
+const costOf = (promptCount: number, n: number): bigint => BigInt(Math.ceil((promptCount * prices.priceIn + n * prices.priceOut) / 1_000));
+
+test('an answer is paid: locked, submitted, compared, checked, confirmed', async (context) => {
+  const { provider, paid, client, asker } = await startMarket(context, { asker: { engines: [createScriptedEngine()] } });
+  const before = { buyer: await client.escrow.balance(), seller: await paid.escrow.balance() };
+  const answer = await asker.ask({ maxPrice });
+  assert.deepEqual([answer.verification.result, answer.verification.tier], ['pass', 'exact']);
+  const { payment } = answer;
+  assert.ok(payment !== null);
+  const promptCount = provider.receipts.get(answer.receipt ?? ('' as never))?.promptTokens.length ?? 0;
+  const cost = costOf(promptCount, answer.tokens);
+  assert.deepEqual([payment.state, payment.paid, payment.refunded, payment.burnt], ['confirmed', cost, payment.locked - cost, 0n]);
+  assert.ok(payment.locked <= BigInt(maxPrice) && payment.locked >= cost);
+  assert.equal(answer.costLamports, cost);
+  assert.equal((await paid.news.until('paid')).news.lamports, cost);
+  // What is gone besides the price are the fees of two transactions; the rent came back.
+  assert.equal(await client.escrow.balance(), before.buyer - cost - 10_000n);
+  const fees = before.seller + cost - (await paid.escrow.balance());
+  assert.equal(fees, 5_000n);
+  assert.deepEqual([await readdir(client.dir), await readdir(paid.dir)], [[], []]);
+  const stored = asker.receipts.get(answer.receipt ?? ('' as never));
+  assert.deepEqual([stored?.settlement?.['state'], stored?.settlement?.['paid']], ['confirmed', cost.toString()]);
+});
+
+test('a cancelled answer costs what was seen', async (context) => {
+  const stop = new AbortController();
+  const { client, asker } = await startMarket(context, { asker: { engines: [createScriptedEngine()] } });
+  let pieces = 0;
+  const answer = await asker.ask({ maxPrice: 1_000_000_000, sampler: { ...testSampler, maxTokens: 400 } }, { signal: stop.signal, onText: () => void (++pieces === 2 && stop.abort()) });
+  assert.equal(answer.finish, 2);
+  assert.equal(answer.payment?.state, 'confirmed');
+  assert.equal(answer.payment?.paid, answer.costLamports);
+  assert.ok((answer.payment?.refunded ?? 0n) > 0n);
+  assert.deepEqual(await readdir(client.dir), []);
+});
+
+test('nothing is locked for an offer above the limit, on another chain, without stake, or with an empty wallet', async (context) => {
+  const { chain, provider, paid, asker } = await startMarket(context);
+  await assert.rejects(asker.ask({ maxPrice: 10 }), (error) => error instanceof QvacError && error.code === 'E_TOO_DEAR' && typeof error.details?.['priceLamports'] === 'string');
+  const elsewhere = await clientPayments(context, await startChain(context));
+  const stranger = await startAsker(context, { providers: [provider], payments: elsewhere.payments });
+  await assert.rejects(stranger.ask({ maxPrice }), (error) => error instanceof QvacError && error.exitCode === 5 && /another chain/.test(error.message));
+  const empty = await startAsker(context, { providers: [provider], payments: (await clientPayments(context, chain, { escrow: await chain.wallet(0n) })).payments });
+  await assert.rejects(empty.ask({ maxPrice }), { code: 'E_FUNDS' });
+  await paid.escrow.requestUnstake(10n * SOL);
+  await assert.rejects(asker.ask({ maxPrice }), { code: 'E_ESCROW' });
+  assert.deepEqual(await paid.escrow.jobs({ provider: paid.escrow.wallet }), []);
+});
+
+test('a client without a wallet does not ask whoever wants to be paid', async (context) => {
+  const { provider } = await startMarket(context);
+  const asker = await startAsker(context, { providers: [provider] });
+  await assert.rejects(asker.ask({ maxPrice }), { code: 'E_LIMIT' });
+});
+
+test('a provider that is busy gives the money back at once', async (context) => {
+  const held = Promise.withResolvers<void>();
+  const reached = Promise.withResolvers<void>();
+  const { client, paid, asker } = await startMarket(context, {
+    provider: {
+      offering: prices,
+      script: {
+        slots: 1,
+        queue: 0,
+        async beforeStep(i) {
+          if (i === 3) reached.resolve();
+          if (i === 3) await held.promise;
+        },
+      },
+    },
+  });
+  const first = asker.ask({ maxPrice });
+  await reached.promise;
+  await assert.rejects(asker.ask({ maxPrice }), { code: 'E_BUSY' });
+  await paid.news.until('declined');
+  held.resolve();
+  assert.equal((await first).payment?.state, 'confirmed');
+  await client.payments.stop();
+  assert.deepEqual(await readdir(client.dir), []);
+});
+
+test('an answer that breaks off is not paid', async (context) => {
+  const { client, paid, asker } = await startMarket(context, {
+    provider: {
+      offering: prices,
+      script: {
+        async beforeStep(i) {
+          if (i === 3) throw new Error('broken');
+        },
+      },
+    },
+  });
+  const before = await client.escrow.balance();
+  await assert.rejects(asker.ask({ maxPrice }));
+  await paid.news.until('declined');
+  await client.payments.stop();
+  // Only the fee for locking it.
+  assert.equal(await client.escrow.balance(), before - 5_000n);
+  assert.deepEqual([await readdir(client.dir), await paid.escrow.jobs({ provider: paid.escrow.wallet })], [[], []]);
+});
+
+test('a client that never locks what it offered is refused, and keeps nobody from a slot', async (context) => {
+  const { asker, client } = await startMarket(context);
+  const paying = await client.payments.open();
+  const lock = async () => ({ settle: async () => assert.fail('served'), abandon: () => undefined });
+  const forgetful: ClientPayments = { open: async () => ({ refusal: () => null, plan: (...args) => paying.plan(...args), resume: () => paying.resume(), lock }), stop: async () => undefined };
+  const [provider] = asker.discovery.live();
+  assert.ok(provider !== undefined);
+  const cheat = await startAsker(context, { providers: [{ address: provider.card.addrs[0] ?? '' }], payments: forgetful });
+  const stop = new AbortController();
+  const waiting = cheat.ask({ maxPrice }, { signal: stop.signal });
+  waiting.catch(() => undefined);
+  assert.equal((await asker.ask({ maxPrice })).payment?.state, 'confirmed');
+  stop.abort();
+  await assert.rejects(waiting);
+});

@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { Escrow } from '../../src/escrow/escrow.ts';
+import { startLocalnet } from '../../src/escrow/localnet.ts';
+import type { Localnet } from '../../src/escrow/localnet.ts';
+import { openEscrow } from '../../src/escrow/program.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import { createEscrowPayments as createClientPayments } from '../../src/node/client/escrow-payments.ts';
+import type { EscrowPaymentsInit as ClientPaymentsInit } from '../../src/node/client/escrow-payments.ts';
+import type { ClientPayments } from '../../src/node/client/payments.ts';
+import type { Peer } from '../../src/node/peer.ts';
+import { createEscrowPayments as createProviderPayments } from '../../src/node/provider/escrow-payments.ts';
+import type { EscrowPaymentsInit as ProviderPaymentsInit } from '../../src/node/provider/escrow-payments.ts';
+import type { PaymentNews, ProviderPayments } from '../../src/node/provider/payments.ts';
+import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
+import { Events } from './events.ts';
+import { temporaryHome } from './home.ts';
+
+export const SOL = 1_000_000_000n;
+
+/** The real program on an embedded chain whose time a test can put ahead. */
+export interface TestChain {
+  readonly rpcUrl: string;
+  readonly localnet: Localnet;
+  /** A wallet of its own, with lamports. */
+  wallet(lamports?: bigint): Promise<Escrow & { readonly wallet: Uint8Array }>;
+  /** Puts the chain's clock ahead, in seconds. */
+  warp(seconds: number): Promise<void>;
+}
+
+export async function startChain(context: TestContext): Promise<TestChain> {
+  const localnet = await startLocalnet({ dir: await temporaryHome(context) });
+  context.after(() => localnet.stop());
+  return {
+    rpcUrl: localnet.rpcUrl,
+    localnet,
+    async wallet(lamports = 20n * SOL) {
+      const escrow = await openEscrow({ rpcUrl: localnet.rpcUrl, wallet: signingKeyFromSeed(randomBytes(32)), pollMs: 20 });
+      if (lamports > 0n) await escrow.airdrop(lamports);
+      return escrow as Escrow & { readonly wallet: Uint8Array };
+    },
+    async warp(seconds) {
+      await fetch(localnet.rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'qvac_warp', params: [seconds] }) });
+    },
+  };
+}
+
+/** News under the name that `Events` looks for. */
+export type PaymentEvent = { readonly [State in PaymentNews['state']]: { readonly event: State; readonly news: PaymentNews } }[PaymentNews['state']];
+
+export interface PaidProvider {
+  readonly payments: ProviderPayments;
+  readonly escrow: Escrow & { readonly wallet: Uint8Array };
+  readonly news: Events<PaymentEvent>;
+  readonly dir: string;
+}
+
+/** A registered provider's payments for the node `peer`. */
+export async function providerPayments(context: TestContext, chain: TestChain, peer: Peer, init: Partial<ProviderPaymentsInit> & { readonly escrow?: Escrow & { readonly wallet: Uint8Array } } = {}): Promise<PaidProvider> {
+  const escrow = init.escrow ?? (await chain.wallet());
+  if ((await escrow.provider(escrow.wallet)) === null) await escrow.register({ node: peer.key, stake: 10n * SOL });
+  const dir = init.dir ?? join(await temporaryHome(context), 'paid');
+  const news = new Events<PaymentEvent>();
+  const payments = createProviderPayments(
+    { escrow, clock: systemClock, logger: silentLogger },
+    { sweepMs: 200, ...init, peer: peer.key.publicKey, dir, onNews: (each) => news.push({ event: each.state, news: each }) },
+  );
+  return { payments, escrow, news, dir };
+}
+
+export interface PaidClient {
+  readonly payments: ClientPayments;
+  readonly escrow: Escrow & { readonly wallet: Uint8Array };
+  readonly dir: string;
+}
+
+export async function clientPayments(context: TestContext, chain: TestChain, init: Partial<ClientPaymentsInit> & { readonly escrow?: Escrow & { readonly wallet: Uint8Array } } = {}): Promise<PaidClient> {
+  const escrow = init.escrow ?? (await chain.wallet());
+  const dir = init.dir ?? join(await temporaryHome(context), 'locked');
+  const payments = createClientPayments({ openEscrow: async () => escrow, logger: silentLogger }, { ...init, dir });
+  context.after(() => payments.stop());
+  return { payments, escrow, dir };
+}
