@@ -1,4 +1,4 @@
-import { cpus } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { basename } from 'node:path';
 import type { Llama, LlamaContextSequence, LlamaModel, LlamaModelOptions, Token } from 'node-llama-cpp';
 import { QvacError } from '../errors.ts';
@@ -64,7 +64,7 @@ export async function describePlatform(gpu: 'auto' | 'off' = 'auto'): Promise<Pl
 
 async function platformOf({ llama, backend, kernels, device }: Library): Promise<Platform> {
   const memory = backend === 'cpu' ? await llama.getRamState() : await llama.getVramState();
-  return { engine: `llama.cpp ${llama.llamaCppRelease.release}`, backend, kernels, device, memory: memory.total, cores: cpus().length };
+  return { engine: `llama.cpp ${llama.llamaCppRelease.release}`, backend, kernels, device, memory: memory.total, cores: availableParallelism() };
 }
 
 /**
@@ -154,6 +154,7 @@ async function loadWeights(library: Library, header: GgufHeader, signal: AbortSi
   const model = await loadModel(llama, header, { gpuLayers: library.backend === 'cpu' ? 0 : 'auto', loadSignal: signal });
   return {
     gpuLayers: library.backend === 'cpu' ? 0 : model.gpuLayers,
+    flash: model.flashAttentionSupported,
     ...vocabularyOf(model),
     openLanes: (init, options = {}) => openLanes(model, init, options),
     dispose: () => model.dispose(),
@@ -169,7 +170,7 @@ function vocabularyOf(model: LlamaModel): Vocabulary {
 
 async function openLanes(model: LlamaModel, init: LanesInit, { signal }: AbortOptions): Promise<Lanes> {
   const context = await model
-    .createContext({ contextSize: init.context, batchSize: init.batch, sequences: init.lanes, threads: init.threads, flashAttention: true, createSignal: signal, failedCreationRemedy: false })
+    .createContext({ contextSize: init.context, batchSize: init.batch, sequences: init.lanes, threads: init.threads, flashAttention: model.flashAttentionSupported, createSignal: signal, failedCreationRemedy: false })
     .catch((error: unknown) => {
       if (signal?.aborted === true) throw error;
       throw new QvacError('E_ENGINE', `no memory for a context of ${init.context} tokens (${lineOf(error)})`, { hint: 'use a smaller context or fewer slots', cause: error, details: { lacks: 'context', context: init.context } });

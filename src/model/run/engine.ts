@@ -47,8 +47,8 @@ export async function createEngine({ init, platform, tokenizer, loadWeights }: E
     idleMs: init.idleUnloadMs ?? null,
     loadWeights,
   });
-  const gpuLayers = await loader.use(({ weights }) => Promise.resolve(weights.gpuLayers), options);
-  const exec: Exec = { engine: platform.engine, backend: platform.backend, kernels: platform.kernels, threads, batch, flash: true, kv: 'f16', gpuLayers, sequences: slots };
+  const { gpuLayers, flash } = await loader.use(({ weights }) => Promise.resolve(weights), options);
+  const exec: Exec = { engine: platform.engine, backend: platform.backend, kernels: platform.kernels, threads, batch, flash, kv: 'f16', gpuLayers, sequences: slots };
   const results = createSelfTestStore(join(init.cacheDir, 'self-test'));
   const batchIsFree = init.batch === undefined;
   const ownKey: SelfTestKey = { modelId: tokenizer.facts.id, exec, facts: ['own', threads, platform.cores, batchIsFree] };

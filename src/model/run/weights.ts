@@ -42,6 +42,8 @@ export interface Vocabulary {
 export interface Weights extends Vocabulary {
   /** Layers on the GPU; 0 on the CPU. */
   readonly gpuLayers: number;
+  /** True where the architecture can use flash attention; then it is used. */
+  readonly flash: boolean;
   openLanes(init: LanesInit, options?: AbortOptions): Promise<Lanes>;
   dispose(): Promise<void>;
 }

@@ -1,15 +1,22 @@
 import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import { downloadFile } from '../../../src/model/fetch/download.ts';
 import type { PullProgress } from '../../../src/model/fetch/progress.ts';
 import { createFileServer, type FileServer, sendFile, sendPart } from '../../support/file-server.ts';
 
 const content = randomBytes(300_000);
 const half = 150_000;
+
+/** A reason to skip where the system allows no namespace of one's own. */
+function noNamespace(): string | false {
+  return spawnSync('unshare', ['-rm', 'true']).status === 0 ? false : 'unshare -rm is not allowed here';
+}
 
 describe('downloads', () => {
   let dir = '';
@@ -106,6 +113,20 @@ describe('downloads', () => {
   it('tell a disk that is too small before they begin', async () => {
     const huge = 2 ** 52;
     await assert.rejects(download((_, response) => void response.writeHead(200, { 'content-length': huge }).write('x')), { code: 'E_HOME', message: /not enough room/ });
+  });
+
+  it('tell a disk that fills up on the way, and keep what came', { skip: noNamespace() }, async () => {
+    server = await createFileServer((_, response) => void response.writeHead(200, { etag: '"v1"' }).end(content));
+    const script = join(dir, 'full.ts');
+    const module = new URL('../../../src/model/fetch/download.ts', import.meta.url).href;
+    await writeFile(script, `
+      import { stat } from 'node:fs/promises';
+      import { downloadFile } from ${JSON.stringify(module)};
+      await downloadFile({ url: ${JSON.stringify(server.url)}, path: ${JSON.stringify(join(dir, 'm'))} }).catch(async (error) => console.log(error.code, error.message, (await stat(${JSON.stringify(join(dir, 'm.part'))})).size > 0));
+    `);
+    // A disk of 100 KB under the script itself; the script is read before.
+    const { stdout } = await promisify(execFile)('unshare', ['-rm', 'sh', '-c', 'text=$(cat "$1"); mount -t tmpfs -o size=100k none "$2"; printf %s "$text" > "$1"; exec "$0" "$1"', process.execPath, script, dir], { timeout: 60_000 });
+    assert.match(stdout, /^E_HOME .*disk is full.* true\n$/);
   });
 
   it('tell a folder that cannot be written', { skip: process.getuid?.() === 0 ? 'root may write everywhere' : false }, async () => {

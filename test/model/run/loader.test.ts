@@ -8,7 +8,7 @@ function loggingLoader(idleMs: number | null, failures = 0): { readonly loader: 
   const log: string[] = [];
   let failing = failures;
   const lanes: Lanes = { evaluate: () => Promise.resolve([]), length: () => 0, erase: () => Promise.resolve(), dispose: () => Promise.resolve(void log.push('lanes down')) };
-  const weights: Weights = { gpuLayers: 0, tokenize: () => [], isStop: () => false, openLanes: () => (failing-- > 0 ? Promise.reject(new Error('no memory')) : Promise.resolve(lanes)), dispose: () => Promise.resolve(void log.push('down')) };
+  const weights: Weights = { gpuLayers: 0, flash: true, tokenize: () => [], isStop: () => false, openLanes: () => (failing-- > 0 ? Promise.reject(new Error('no memory')) : Promise.resolve(lanes)), dispose: () => Promise.resolve(void log.push('down')) };
   const loader = createLoader({
     lanes: { lanes: 1, threads: 1, batch: 63, context: 256 },
     spare: null,

@@ -34,6 +34,7 @@ function fakeWeights(machine: Machine): Fake {
     contexts: [],
     tokens: 0,
     gpuLayers: 0,
+    flash: true,
     tokenize: () => [],
     isStop: () => false,
     dispose: () => Promise.resolve(),
