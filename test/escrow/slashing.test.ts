@@ -276,8 +276,9 @@ describe('slash_sampler', () => {
     const path = Array.from({ length: 20 }, (_, level) => digest(`level ${level}`));
     const root = path.reduce((right, left) => sha256(Uint8Array.of(1), left, right), leafOf(jobId, index, step));
     const submitted = await world.submittedJob({ ...delivered, root, tokenCount: 2 ** 20, finish: 1 }, { ...terms, maxTokens: 2 ** 20 });
-    const { bytes } = world.send([await world.slashSampler(submitted, { index, step, path })], [world.wallet()]);
+    const { bytes, units } = world.send([await world.slashSampler(submitted, { index, step, path })], [world.wallet()]);
     assert.ok(bytes <= 1232, `${bytes} bytes`);
+    assert.ok(units <= 60_000, `${units} compute units: a priority fee is paid for 60,000`);
   });
 
   test('a job that is open', async () => {
