@@ -34,6 +34,11 @@ export interface Transcript {
   readonly tokens: readonly number[];
   /** Draws the next token from the logits after the last one. @throws RangeError for a NaN */
   next(top: TopLogits): DrawnToken;
+  /**
+   * Commits to what was drawn. `head` and `open` do it where it was not done: called while the next logits are computed,
+   * it costs no time.
+   */
+  commit(): void;
   /** The head over all steps so far. `text` is all text sent so far. */
   head(covered: { readonly text: string; readonly finish: Finish }): Head;
   /** The opening of the steps that `secret` challenges (section 4.3). That the offer committed to it is not checked here. */
@@ -53,7 +58,7 @@ class JobTranscript implements Transcript {
   readonly #tokens: number[] = [];
   readonly #selections: SelectionList;
   readonly #tree = new MerkleTree();
-  /** After the last token. */
+  /** After the last step that was committed to. */
   #prefix: Uint8Array;
 
   constructor(init: TranscriptInit) {
@@ -77,26 +82,34 @@ class JobTranscript implements Transcript {
 
   next(top: TopLogits): DrawnToken {
     const { sampler } = this.#init.offer;
-    const jobId = this.#jobId;
-    const i = this.n;
-    const { candidates, logits } = selectCandidates(top, sampler.topK, sampler.vocab);
-    const token = pickToken(candidates, sampler, this.#draw(i));
-    const cand = candDigest(jobId, i, this.#salt(i), candidates);
-    this.#tree.append(leafOf({ jobId, i, token, prefix: this.#prefix, cand, exact: exactDigest(candidates, logits), zk: noZk }));
-    this.#selections.push({ candidates, logits });
+    const selection = selectCandidates(top, sampler.topK, sampler.vocab);
+    const token = pickToken(selection.candidates, sampler, this.#draw(this.n));
+    this.#selections.push(selection);
     this.#tokens.push(token);
-    this.#prefix = prefixAfter(this.#prefix, token);
     if (this.#stops.has(token)) return { token, finish: 0 };
     return { token, finish: this.n >= sampler.maxTokens ? 1 : null };
   }
 
+  commit(): void {
+    const jobId = this.#jobId;
+    for (let i = this.#tree.size; i < this.n; i++) {
+      const token = this.#tokens[i] ?? 0;
+      const { candidates, logits } = this.#selections.at(i);
+      const cand = candDigest(jobId, i, this.#salt(i), candidates);
+      this.#tree.append(leafOf({ jobId, i, token, prefix: this.#prefix, cand, exact: exactDigest(candidates, logits), zk: noZk }));
+      this.#prefix = prefixAfter(this.#prefix, token);
+    }
+  }
+
   head({ text, finish }: { readonly text: string; readonly finish: Finish }): Head {
+    this.commit();
     const { inputDigest, execClass, promptCount } = this.#init;
     const textDigest = textDigestOf(text);
     return { version: 1, jobId: this.#jobId, n: this.n, root: this.#tree.root(), prefix: this.#prefix, textDigest, inputDigest, execClass, promptCount, finish };
   }
 
   open(secret: Uint8Array): Opening {
+    this.commit();
     const { inputDigest, offer } = this.#init;
     const root = this.#tree.root();
     const positions = challengePositions(root, secret, this.n, offer.challenge.count);

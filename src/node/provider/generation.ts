@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { EngineSession, Tokenizer } from '../../model/engine.ts';
 import { createTextStream } from '../../model/text/text-stream.ts';
@@ -38,9 +39,16 @@ export async function generate(parts: GenerationParts, options: AbortOptions = {
       }
       await writer.drained();
       options.signal?.throwIfAborted();
-      top = await session.decode(token, topK, options);
+      [top] = await Promise.all([session.decode(token, topK, options), commitBeside(transcript)]);
     }
   } finally {
     writer.rest(text.end());
   }
+}
+
+/** Commits once the engine has begun to compute, which it does on another thread and one turn of the event loop later. */
+async function commitBeside(transcript: Transcript): Promise<void> {
+  await setImmediate();
+  await setImmediate();
+  transcript.commit();
 }
