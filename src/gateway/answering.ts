@@ -116,10 +116,8 @@ export class Answering {
     return asker.ask(
       this.#wanted.question,
       {
-        picked: (picked) => {
+        accepted: (picked, promptTokens) => {
           this.#picked = picked;
-        },
-        accepted: (promptTokens) => {
           this.#promptTokens = promptTokens;
         },
         text: (piece) => this.#take(piece),

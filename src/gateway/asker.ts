@@ -65,10 +65,8 @@ export interface Asked extends Checked {
 }
 
 export interface AskHooks {
-  /** Again where a router turns to another provider before the first token. */
-  picked(picked: Picked): void;
-  /** The provider took the job. */
-  accepted(promptTokens: number): void;
+  /** A provider took the question; again where another one is turned to before the first token. */
+  accepted(picked: Picked, promptTokens: number): void;
   /** The next part of the answer comes only once this has resolved. */
   text(text: string): void | Promise<void>;
   /** The last token is there; checking begins. */

@@ -1,5 +1,5 @@
 import { QvacError } from '../errors.ts';
-import type { JobId } from '../lib/types.ts';
+import type { JobId, PeerIdString } from '../lib/types.ts';
 import type { Answer, AskObserver, Delivered as AnswerDelivered } from '../node/client/answer.ts';
 import { ask, type AskComponents, type AskInit } from '../node/client/ask.ts';
 import type { ReceiptStore } from '../node/receipt-store.ts';
@@ -44,14 +44,17 @@ async function initOf({ input, model, provider, sampler, seed, verify, maxPrice,
 }
 
 function observerOf(hooks: AskHooks): AskObserver {
-  let router: AnswerRouter = null;
+  let to: { readonly provider: PeerIdString; readonly router: Answer['router'] } | null = null;
   return {
-    sending({ kind, peer, model }) {
-      if (kind === 'router') router = peer;
-      else if (model !== null) hooks.picked({ provider: peer, router: null, model });
+    sending: ({ kind, peer }) => {
+      to = { provider: peer, router: kind === 'router' ? peer : null };
     },
-    picked: (provider, model) => hooks.picked({ provider, router, model }),
-    accepted: (promptTokens) => hooks.accepted(promptTokens),
+    picked(provider) {
+      to = { provider, router: to?.router ?? null };
+    },
+    accepted(promptTokens, model) {
+      if (to !== null) hooks.accepted({ ...to, model }, promptTokens);
+    },
     text: (piece) => hooks.text(piece),
     turned: () => undefined,
     note: () => undefined,
@@ -59,8 +62,6 @@ function observerOf(hooks: AskHooks): AskObserver {
     checking: () => undefined,
   };
 }
-
-type AnswerRouter = Answer['router'];
 
 const finishes = { 0: 'stop', 1: 'length', 2: 'cancel', 255: 'cancel' } as const satisfies Record<AnswerDelivered['finish'], Delivered['finish']>;
 

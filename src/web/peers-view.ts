@@ -10,7 +10,7 @@ const middle = size / 2;
 /** Who is there: a map by distance, and a table that says the same. */
 export function peersView(): HTMLElement {
   const map = h('div', { class: 'map' });
-  const list = h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Peers' });
+  const list = h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Table of peers' });
   const heading = h('p', { role: 'status' });
   const fill = (): void => {
     const { peers, state } = market.view;

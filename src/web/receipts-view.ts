@@ -5,7 +5,7 @@ import { plural, shortId, shortPeer, sol, verifiedWords, when } from './words.ts
 
 /** Every answer of which this home keeps a receipt, the newest first. */
 export function receiptsView(): { readonly element: HTMLElement; show(): void } {
-  const list = h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Receipts' });
+  const list = h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Table of receipts' });
   const status = h('p', { role: 'status' });
   async function fill(): Promise<void> {
     try {

@@ -78,8 +78,8 @@ export interface AskObserver {
   sending(to: Destination): void;
   /** A router turned to this provider. */
   picked(provider: PeerIdString, model: AnswerModel): void;
-  /** The provider took the question, which is so many tokens long. */
-  accepted?(promptTokens: number): void;
+  /** The provider took the question, which is so many tokens long, for this model. */
+  accepted?(promptTokens: number, model: AnswerModel): void;
   /** A piece of the answer; a slow reader holds up the provider. */
   text(piece: string): Promise<void> | void;
   /** One provider did not answer, and why; another is asked. */

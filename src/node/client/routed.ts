@@ -103,7 +103,7 @@ class RoutedQuestion {
       if (this.#signal.aborted) stop();
       for await (const news of job.frames()) {
         if (news.t === 'picked') this.#observer.picked(news.picked.card.peer, modelOf(news.picked));
-        if (news.t === 'accept') this.#observer.accepted?.(job.received.promptTokens.length);
+        if (news.t === 'accept' && job.picked !== null) this.#observer.accepted?.(job.received.promptTokens.length, modelOf(job.picked));
         if (news.t !== 'tokens') continue;
         this.#init.stopwatch.tokens(job.received.n);
         await this.#observer.text(news.text);

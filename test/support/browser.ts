@@ -1,0 +1,51 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, type TestContext } from 'node:test';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+
+let opening: Promise<Browser> | null = null;
+
+/** A Chromium that came with the test's packages, one for all tests of a file. */
+async function openBrowser(): Promise<Browser> {
+  const folder = await mkdtemp(join(tmpdir(), 'qvac-chromium-'));
+  // It unpacks itself to where temporary files go.
+  process.env['TMPDIR'] = folder;
+  const [{ default: chromium }, { chromium: playwright }] = await Promise.all([import('@sparticuz/chromium'), import('playwright-core')]);
+  // Not the arguments that the package recommends: they turn off what the page relies on, the separation of origins.
+  const browser = await playwright.launch({ executablePath: await chromium.executablePath(), args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-zygote'], headless: true });
+  after(async () => {
+    await browser.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  return browser;
+}
+
+/** Why there is no browser here, or null. In CI that is a failure. */
+export async function noBrowser(): Promise<string | null> {
+  try {
+    await (opening ??= openBrowser());
+    return null;
+  } catch (error) {
+    if (process.env['CI'] === 'true') throw error;
+    return `no browser: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`;
+  }
+}
+
+/** A page in a browser without a history. What it asks of anyone but `origin` fails the test. */
+export async function openPage(context: TestContext, origin: string, options: BrowserContextOptions = {}): Promise<{ readonly page: Page; readonly strayed: readonly string[]; readonly complaints: readonly string[] }> {
+  const browser = await (opening ??= openBrowser());
+  const profile = await browser.newContext(options);
+  context.after(() => profile.close());
+  const page = await profile.newPage();
+  const strayed: string[] = [];
+  const complaints: string[] = [];
+  page.on('request', (request) => {
+    if (!request.url().startsWith(origin) && !request.url().startsWith('data:') && !request.url().startsWith('about:')) strayed.push(request.url());
+  });
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error') complaints.push(message.text());
+  });
+  return { page, strayed, complaints };
+}

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { test, type TestContext } from 'node:test';
+import type { Page } from 'playwright-core';
+import { noBrowser, openPage } from '../support/browser.ts';
+import { createDictatedEngine } from '../support/dictated-engine.ts';
+import { startGateway, testToken } from '../support/gateway.ts';
+
+const skip = (await noBrowser()) ?? false;
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+interface Violation {
+  readonly id: string;
+  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
+}
+
+/** What axe-core finds wrong with the page as it is now, in a line each. */
+async function violations(page: Page): Promise<readonly string[]> {
+  // From outside of the page: its own policy lets no such script in.
+  await page.evaluate(axe);
+  const found = await page.evaluate<{ readonly violations: readonly Violation[] }>('axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })');
+  return found.violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 200)} ${failureSummary}`));
+}
+
+const looks = [
+  { name: 'light', options: { colorScheme: 'light', viewport: { width: 1280, height: 800 } } },
+  { name: 'dark', options: { colorScheme: 'dark', viewport: { width: 1280, height: 800 } } },
+  { name: 'on a phone', options: { colorScheme: 'light', viewport: { width: 360, height: 740 }, hasTouch: true } },
+  { name: 'on a phone, dark', options: { colorScheme: 'dark', viewport: { width: 360, height: 740 }, hasTouch: true } },
+] as const;
+
+async function open(context: TestContext, look: (typeof looks)[number]): Promise<Page> {
+  const answer = 'It **scatters**, see `code`:\n\n```\na long line of code that does not fit into the width of any phone, and goes on\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n# Heading\n\n- [x] done\n\n> quoted';
+  const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine(answer) }, {}], gateway: { defaults: { model: null, provider: null, system: null, temperature: 0.7, topK: 20, minP: 0.05, maxTokens: 1_000, verify: null, maxPrice: 0, timeoutMs: 60_000 } } });
+  const { page } = await openPage(context, url, { ...look.options, reducedMotion: 'reduce' });
+  await page.goto(`${url}/#token=${testToken}`);
+  await page.locator('#model option').nth(1).waitFor({ state: 'attached' });
+  return page;
+}
+
+for (const look of looks) {
+  test(`axe-core finds nothing wrong: ${look.name}`, { skip }, async (context) => {
+    const page = await open(context, look);
+    const states: Record<string, readonly string[]> = { empty: await violations(page) };
+    await page.getByLabel('Your question').fill('why is the sky blue?');
+    await page.keyboard.press('Enter');
+    await page.locator('.trust').waitFor({ timeout: 20_000 });
+    states['answered'] = await violations(page);
+    await page.locator('.trust').click();
+    await page.locator('.merkle').waitFor();
+    states['receipt'] = await violations(page);
+    await page.keyboard.press('Escape');
+    for (const view of ['Peers', 'Receipts', 'Settings']) {
+      await page.getByRole('button', { name: view, exact: true }).click();
+      if (view === 'Receipts') await page.locator('table button').first().waitFor();
+      states[view] = await violations(page);
+    }
+    for (const [state, found] of Object.entries(states)) assert.deepEqual(found, [], state);
+  });
+
+  test(`nothing is wider than the window: ${look.name}`, { skip }, async (context) => {
+    const page = await open(context, look);
+    await page.getByLabel('Your question').fill(`${'long'.repeat(100)} why is the sky blue?`);
+    await page.keyboard.press('Enter');
+    await page.locator('.trust').waitFor({ timeout: 20_000 });
+    const overflow = (): Promise<number> => page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth');
+    assert.ok((await overflow()) <= 0, 'chat');
+    await page.locator('.trust').click();
+    await page.locator('.merkle').waitFor();
+    assert.ok((await page.evaluate<number>('(() => { const body = document.querySelector(".receipt-body"); return body.scrollWidth - body.clientWidth; })()')) <= 0, 'receipt');
+    await page.keyboard.press('Escape');
+    for (const view of ['Peers', 'Receipts', 'Settings']) {
+      await page.getByRole('button', { name: view, exact: true }).click();
+      assert.ok((await overflow()) <= 0, view);
+    }
+  });
+}

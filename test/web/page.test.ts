@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { readFile, readdir } from 'node:fs/promises';
+import { test, type TestContext } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import type { Page } from 'playwright-core';
+import { noBrowser, openPage } from '../support/browser.ts';
+import { createDictatedEngine } from '../support/dictated-engine.ts';
+import { createGate } from '../support/gate.ts';
+import { startGateway, testToken, type TestGatewayInit } from '../support/gateway.ts';
+import { createScriptedEngine } from '../support/scripted-engine.ts';
+
+const skip = (await noBrowser()) ?? false;
+const web = new URL('../../dist/web/', import.meta.url);
+
+/** The page, let in, over a market whose provider says `text`. */
+async function openSaying(context: TestContext, text: string, init: TestGatewayInit = {}, options: Parameters<typeof openPage>[2] = {}) {
+  const started = await startGateway(context, { providers: [{ engine: createDictatedEngine(text) }], ...init, gateway: { defaults: { model: null, provider: null, system: null, temperature: 0.7, topK: 20, minP: 0.05, maxTokens: 1_000, verify: null, maxPrice: 0, timeoutMs: 60_000 }, ...init.gateway } });
+  const opened = await openPage(context, started.url, options);
+  await opened.page.goto(`${started.url}/#token=${testToken}`);
+  return { ...started, ...opened };
+}
+
+async function ask(page: Page, question: string): Promise<void> {
+  await page.getByLabel('Your question').fill(question);
+  await page.keyboard.press('Enter');
+}
+
+test('the built page is under 100 KB gzipped', async () => {
+  const sizes = await Promise.all((await readdir(web)).map(async (name) => gzipSync(await readFile(new URL(name, web))).length));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  assert.ok(total > 10_000 && total < 100_000, `${total} bytes`);
+});
+
+test('a person asks, reads the answer and opens its receipt', { skip }, async (context) => {
+  const { url, page, strayed, complaints } = await openSaying(context, 'It **scatters**:\n\n- blue\n- more');
+  assert.equal(page.url(), `${url}/`, 'the token stays in the address');
+  await ask(page, 'why is the sky blue?');
+  const trust = page.locator('.trust');
+  await trust.waitFor();
+  assert.equal(await page.locator('.assistant strong').first().textContent(), 'scatters');
+  assert.equal(await page.locator('.assistant li').count(), 2);
+  assert.match((await trust.textContent()) ?? '', /checked: sampling · \d+ tokens .* free · receipt/);
+  await trust.click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('Drawn by your seed').waitFor();
+  assert.equal(await dialog.locator('.checks li.good').count(), 4);
+  await dialog.locator('.merkle.good').waitFor();
+  const steps = dialog.getByRole('combobox', { name: 'Step' });
+  for (let at = 1; at < 16; at += 5) {
+    await steps.selectOption({ index: at });
+    const chosen = /step (\d+)/.exec((await steps.locator('option').nth(at).textContent()) ?? '')?.[1];
+    await dialog.locator('.merkle.good > p', { hasText: `hashed step ${chosen} ` }).waitFor();
+  }
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  assert.deepEqual([strayed, complaints], [[], []]);
+});
+
+test('the word verified stands under an answer that was recomputed', { skip }, async (context) => {
+  const { page } = await openSaying(context, '', { providers: [{}], here: [createScriptedEngine()] });
+  await ask(page, 'why?');
+  await page.locator('.trust', { hasText: 'verified exact' }).waitFor();
+});
+
+test('an answer is stopped where it is, and has its receipt; asking again gives another', { skip }, async (context) => {
+  const gate = createGate(20);
+  const { page, providers } = await openSaying(context, `some words ${'x'.repeat(400)}`, { providers: [{ engine: createDictatedEngine(`some words ${'x'.repeat(400)}`, { beforeStep: gate.beforeStep }) }] });
+  await ask(page, 'talk');
+  await page.locator('.assistant', { hasText: 'some words' }).waitFor();
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await page.locator('.trust').waitFor();
+  gate.open();
+  const [receipt] = providers[0]?.receipts.values() ?? [];
+  assert.notEqual(receipt?.cancel ?? null, null);
+  assert.ok((receipt?.tokens.length ?? 0) < 100);
+  await page.getByRole('button', { name: 'Ask again' }).click();
+  await page.locator('.assistant', { hasText: 'xxx' }).waitFor();
+  await page.locator('.trust').waitFor();
+  assert.equal(await page.locator('.assistant').count(), 1);
+});
+
+test('nothing in an answer runs, loads or leads astray', { skip }, async (context) => {
+  const hostile = [
+    '<script>document.title = "taken"</script><img src="https://beacon.example/a.png" onerror="document.title = \'taken\'">',
+    '![beacon](https://beacon.example/b.png) [click](javascript:document.title="taken") [data](data:text/html,<script>1</script>) [good](https://example.org/)',
+    '<iframe src="https://beacon.example"></iframe><svg onload="document.title=\'taken\'"><style>@import "https://beacon.example/c.css"</style></svg>',
+    '<form action="https://beacon.example"><input name="q" autofocus onfocus="document.title=\'taken\'"></form><a href="https://beacon.example" style="position:fixed;inset:0">x</a>',
+    '- [x] done',
+    'end',
+  ].join('\n\n');
+  const { page, strayed } = await openSaying(context, hostile);
+  await ask(page, 'attack');
+  await page.locator('.trust').waitFor();
+  const body = page.locator('.assistant .content');
+  assert.match((await body.textContent()) ?? '', /end\s*$/);
+  assert.equal(await body.locator('script, img, iframe, svg, style, form, object, embed, link, meta, [style], [onerror], [onload], [onfocus], input:not([type=checkbox])').count(), 0);
+  const links = await body.locator('a').evaluateAll((all) => all.map((link) => [link.getAttribute('href'), link.getAttribute('rel')]));
+  assert.deepEqual(links.filter(([href]) => href !== null && !/^https?:/.test(href)), []);
+  assert.ok(links.some(([href, rel]) => href === 'https://example.org/' && rel?.includes('noopener')));
+  assert.equal(await page.title(), 'qvac');
+  assert.deepEqual(strayed, []);
+});
+
+test('strings in a provider’s card are shown, not used', { skip }, async (context) => {
+  const name = '<img src=x onerror=document.title=1>"\u202e\'';
+  const { page, strayed, complaints } = await openSaying(context, '', { providers: [{ engine: createDictatedEngine('fine', { name, quant: '</select><script>document.title=2</script>' }) }] });
+  await page.locator('#model option').nth(1).waitFor({ state: 'attached' });
+  await page.getByRole('button', { name: 'Peers' }).click();
+  await page.locator('table td', { hasText: '<img src=x' }).waitFor();
+  await page.getByRole('button', { name: 'Chat', exact: true }).click();
+  await page.locator('#model').selectOption({ index: 1 });
+  await ask(page, 'hello');
+  await page.locator('.trust', { hasText: '<img src=x' }).waitFor();
+  assert.equal(await page.title(), 'qvac');
+  assert.deepEqual([strayed, complaints], [[], []]);
+});
+
+test('without the token nothing is asked or read until it is unlocked', { skip }, async (context) => {
+  const { url, providers } = await startGateway(context);
+  const { page } = await openPage(context, url);
+  await page.goto(url);
+  await page.getByText('Open the link that qvac gateway printed').waitFor();
+  await ask(page, 'let me in');
+  await page.locator('.error', { hasText: 'open the link' }).waitFor();
+  assert.equal(providers[0]?.receipts.size, 0);
+  await page.locator('#token').fill(`${url}/#token=${testToken}`);
+  await page.getByRole('button', { name: 'Unlock' }).click();
+  await page.locator('#token').waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Ask again' }).click();
+  await page.locator('.trust').waitFor();
+});
+
+test('a page of another origin can neither ask nor read', { skip }, async (context) => {
+  const { url, providers } = await startGateway(context);
+  // The same machine, another port: as near as a stranger's page can come.
+  const other = await startGateway(context, { providers: [] });
+  const { page } = await openPage(context, other.url);
+  await page.goto(`${other.url}/health`);
+  const reached = await page.evaluate(`Promise.all([
+    fetch(${JSON.stringify(url)} + '/v1/models').then(() => 'read', () => 'refused'),
+    fetch(${JSON.stringify(url)} + '/v1/chat/completions', { method: 'POST', mode: 'no-cors', body: '{"messages":[{"role":"user","content":"spend"}]}' }).then((response) => response.type, () => 'refused'),
+  ])`);
+  assert.deepEqual(reached, ['refused', 'refused']);
+  assert.equal(providers[0]?.receipts.size, 0);
+});
+
+test('the page goes on by itself after the gateway was restarted with another token', { skip }, async (context) => {
+  const first = await openSaying(context, 'before and after');
+  const { page, gateway } = first;
+  await ask(page, 'one');
+  await page.locator('.trust').waitFor();
+  const { port } = gateway;
+  await gateway.stop();
+  await page.getByText('The gateway does not answer').waitFor();
+  await startGateway(context, { providers: [{ engine: createDictatedEngine('before and after') }], gateway: { port, token: 'another-token-of-the-next-run-0123', formerToken: testToken } });
+  await page.getByText('The gateway does not answer').waitFor({ state: 'detached' });
+  await ask(page, 'two');
+  await page.locator('.trust').nth(1).waitFor();
+});
+
+test('conversations stay in the browser, over a reload, until they are forgotten', { skip }, async (context) => {
+  const { page } = await openSaying(context, 'remembered');
+  await ask(page, 'what is kept?');
+  await page.locator('.trust').waitFor();
+  await page.reload();
+  await page.getByRole('navigation', { name: 'Conversations' }).getByRole('button', { name: 'what is kept?', exact: true }).click();
+  await page.locator('.assistant', { hasText: 'remembered' }).waitFor();
+  await page.getByRole('button', { name: 'Forget “what is kept?”' }).click();
+  assert.equal(await page.locator('.assistant').count(), 0);
+  assert.equal(await page.evaluate('localStorage.getItem("qvac.conversations")'), '[]');
+});
+
+test('everything can be reached and done by keyboard', { skip }, async (context) => {
+  const { page } = await openSaying(context, 'by keys alone');
+  await page.locator('#model option').nth(1).waitFor({ state: 'attached' });
+  const focus = async (): Promise<string> => String(await page.evaluate('(document.activeElement.textContent || document.activeElement.id).trim().slice(0, 20)'));
+  const tabTo = async (name: RegExp): Promise<void> => {
+    for (let tries = 0; tries < 40; tries++) {
+      if (name.test(await focus())) return;
+      await page.keyboard.press('Tab');
+    }
+    assert.fail(`${String(name)} cannot be reached`);
+  };
+  await tabTo(/^prompt$/);
+  await page.keyboard.type('hello');
+  await page.keyboard.press('Enter');
+  await page.locator('.trust').waitFor();
+  await page.keyboard.press('Shift+Tab');
+  await tabTo(/^✓checked/);
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  assert.match(await focus(), /^✓checked/);
+});
