@@ -358,7 +358,7 @@ describe('over a bad line every call is executed once', () => {
     const wallet = newKey();
     await (await open(wallet)).airdrop(SOL);
     const line = await openFlakyLine(chain.rpcUrl, (method) => (method === 'sendTransaction' ? 'lose-request' : 'pass'));
-    const flaky = await open(wallet, { rpcUrl: line.url, timeoutMs: 1_000 });
+    const flaky = await open(wallet, { rpcUrl: line.url, timeoutMs: 4_000 });
     await assert.rejects(flaky.register({ node: newKey(), stake: SOL / 2n }), { code: 'E_CHAIN', message: /transaction \w{80,90} may still be executed/ });
     await line.close();
   });
