@@ -17,7 +17,7 @@ import { openModelStore, withModelProgress } from './models.ts';
 
 export const command = defineCommand({
   description:
-    'Chooses providers for your questions, checks what they answer, remembers how they did, and turns to another where one fails before its first token. Serves this home’s own qvac ask, which finds it by itself, and the peers of --allow; nobody else. With a model it re-executes answers, signs what it found, and audits receipts. With --json one line per event: {event: "ready", peer, addrs, network, models}, {event: "answered", client, provider, jobId, n, finish, result, tier, faults, tries, totalMs}, {event: "failed", client, code, message}.',
+    'Chooses providers for your questions, checks what they answer, remembers how they did, and turns to another where one fails before its first token. Serves this home’s own qvac ask, which finds it by itself, and the peers of --allow; nobody else. With a model it re-executes answers, signs what it found, and audits receipts. With --json one line per event: {event: "ready", peer, addrs, network, models}, {event: "answered", client, provider, jobId, n, finish, result, tier, faults, tries, totalMs, considered: [{peer, score, terms} or {peer, why, detail}]}, {event: "failed", client, code, message}.',
   settings: ['allow', 'listen', 'threads', 'batch', 'context', 'gpu', 'keepAlive', 'modelsDir'],
   options: { models: manyOf('-m, --model <name>', 'model to check answers with: name, name/quant or a GGUF file; may be repeated', anyText) },
   examples: [

@@ -8,8 +8,9 @@ export class Events<Item extends { readonly event: string }> {
     for (const look of [...this.#waiting]) look();
   }
 
-  /** The first one of that name. @throws Error where none comes within `timeoutMs` */
-  until<Name extends Item['event']>(name: Name, timeoutMs = 60_000): Promise<Extract<Item, { readonly event: Name }>> {
+  /** The first one of that name that fits. @throws Error where none comes within `timeoutMs` */
+  until<Name extends Item['event']>(name: Name, timeoutMs = 60_000, fits: (item: Extract<Item, { readonly event: Name }>) => boolean = () => true): Promise<Extract<Item, { readonly event: Name }>> {
+    type Named = Extract<Item, { readonly event: Name }>;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => finish(() => reject(new Error(`no ${name} within ${timeoutMs} ms; there were: ${this.all.map(({ event }) => event).join(', ')}`))), timeoutMs);
       const finish = (end: () => void): void => {
@@ -18,8 +19,8 @@ export class Events<Item extends { readonly event: string }> {
         end();
       };
       const look = (): void => {
-        const found = this.all.find(({ event }) => event === name);
-        if (found !== undefined) finish(() => resolve(found as Extract<Item, { readonly event: Name }>));
+        const found = this.all.find((item): item is Named => item.event === name && fits(item as Named));
+        if (found !== undefined) finish(() => resolve(found));
       };
       this.#waiting.add(look);
       look();

@@ -6,10 +6,10 @@ import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 import type { VerifiedCard } from '../cards.ts';
 import type { Reputation } from '../client/reputation.ts';
 import { select } from '../client/select.ts';
-import type { Choice, Exclusion, Selection, Wish } from '../client/select.ts';
+import type { Choice, Exclusion, Selection, Terms, Wish } from '../client/select.ts';
 import type { Discovery } from '../discovery.ts';
 import type { Commits } from './commits.ts';
-import { findTimeoutMs } from './constants.ts';
+import { findTimeoutMs, maxConsidered } from './constants.ts';
 import { RouteFailure } from './failure.ts';
 import type { InFlight } from './in-flight.ts';
 
@@ -20,6 +20,9 @@ export interface CandidatesComponents {
   readonly jobs: InFlight;
   readonly commits: Commits;
 }
+
+/** Why one provider was preferred, or could not be asked: what explains a choice. */
+export type Considered = { readonly peer: PeerIdString; readonly score: number; readonly terms: Terms } | { readonly peer: PeerIdString; readonly why: Exclusion; readonly detail: string };
 
 /** A provider with one of its slots, until it is released. */
 export interface Reserved {
@@ -33,6 +36,7 @@ export class Candidates {
   readonly #route: RouteFrame;
   readonly #wish: Wish;
   readonly #turnedTo = new Set<PeerIdString>();
+  #selection: Selection = { choices: [], excluded: [] };
 
   /** @param held the models that can be re-executed here */
   constructor(components: CandidatesComponents, route: RouteFrame, held: ReadonlySet<ModelId>) {
@@ -69,12 +73,20 @@ export class Candidates {
       }
       const choice = left.find(({ card, model }) => jobs.of(card.peer) < model.slots);
       if (choice !== undefined) {
+        this.#selection = selection;
         this.#turnedTo.add(choice.card.peer);
         // Counted at once: others wait for the same slot.
         return { choice, release: jobs.add(choice.card.peer) };
       }
       await raceSignal(jobs.changed, signal);
     }
+  }
+
+  /** How the last choice fell, the best first, at most `maxConsidered` of them. */
+  get considered(): readonly Considered[] {
+    const { choices, excluded } = this.#selection;
+    const ranked = choices.map(({ card, score, terms }) => ({ peer: card.peer, score, terms }));
+    return [...ranked, ...excluded.map(({ peer, why, detail }) => ({ peer, why, detail }))].slice(0, maxConsidered);
   }
 
   /** Whether another one could be turned to now. */

@@ -15,7 +15,7 @@ import type { Peer } from '../peer.ts';
 import { Attempt } from './attempt.ts';
 import type { AttemptEnd } from './attempt.ts';
 import { Candidates } from './candidates.ts';
-import type { CandidatesComponents, Reserved } from './candidates.ts';
+import type { CandidatesComponents, Considered, Reserved } from './candidates.ts';
 import { maxProbes, maxRouteTimeoutMs } from './constants.ts';
 import { lastFailure, RouteFailure } from './failure.ts';
 import type { Person } from './person.ts';
@@ -30,7 +30,7 @@ export interface QuestionComponents extends SettleComponents, CandidatesComponen
 
 /** How a question ended: answered and checked, or an error that the person's client was told. */
 export type QuestionEnd =
-  | { readonly kind: 'answered'; readonly job: Job; readonly assessment: Assessment; readonly finish: number; readonly tries: number; readonly totalMs: number }
+  | { readonly kind: 'answered'; readonly job: Job; readonly assessment: Assessment; readonly finish: number; readonly tries: number; readonly totalMs: number; readonly considered: readonly Considered[] }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
 
 /** A provider that holds the offer, and why it was chosen. */
@@ -173,10 +173,10 @@ export class Question {
         const { n, finish } = end.head;
         reputation.record(peer, { kind: 'served', model: choice.modelId, n, firstTokenMs: end.firstTokenMs, totalMs: end.totalMs });
         const { commit, mode, verify } = this.#route;
-        const assessment = await settle(this.#components, { job, person: this.#person, commit, challenged: mode === 'merkle', depth: verify, signal: this.#signal });
-        this.#learn(peer, assessment);
+        const learn = (found: Assessment): void => this.#learn(peer, found);
+        const assessment = await settle(this.#components, { job, person: this.#person, commit, challenged: mode === 'merkle', depth: verify, learn, signal: this.#signal });
         await this.#person.end();
-        return { kind: 'answered', job, assessment, finish, tries: this.#tries, totalMs: end.totalMs };
+        return { kind: 'answered', job, assessment, finish, tries: this.#tries, totalMs: end.totalMs, considered: this.#candidates.considered };
       }
       case 'left':
         reputation.record(peer, end.experience);

@@ -3,6 +3,7 @@ import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { FaultCode, Result, Tier } from '../../protocol/messages.ts';
 import { readWithin } from '../read-within.ts';
 import type { FrameStream } from '../streams.ts';
+import type { Considered } from './candidates.ts';
 import { maxRoutes, maxRoutesPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
 import { Person } from './person.ts';
@@ -24,6 +25,8 @@ export type Routed =
       /** Providers that were asked. */
       readonly tries: number;
       readonly totalMs: number;
+      /** How the last choice of a provider fell, the best first. */
+      readonly considered: readonly Considered[];
     }
   | { readonly event: 'failed'; readonly client: PeerIdString; readonly code: string; readonly message: string };
 
@@ -65,7 +68,7 @@ export async function handleRoute(components: RouteHandlerComponents, init: Rout
 
 function summary(client: PeerIdString, end: QuestionEnd): Routed {
   if (end.kind === 'failed') return { event: 'failed', client, code: end.code, message: end.message };
-  const { job, assessment, finish, tries, totalMs } = end;
+  const { job, assessment, finish, tries, totalMs, considered } = end;
   const { result, tier, faults } = assessment;
-  return { event: 'answered', client, provider: job.provider, jobId: job.jobId, n: job.received.n, finish, result, tier, faults, tries, totalMs };
+  return { event: 'answered', client, provider: job.provider, jobId: job.jobId, n: job.received.n, finish, result, tier, faults, tries, totalMs, considered };
 }

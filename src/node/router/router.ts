@@ -85,7 +85,7 @@ class VerifyingRouter implements Router {
       beatMs: this.#init.beatMs ?? heartbeatMs,
       signal: stop.signal,
       routed: (event: Routed) => {
-        logger.info('a question ended', event.event === 'answered' ? { ...event, faults: event.faults.join(' ') } : { ...event });
+        logger.info('a question ended', event.event === 'answered' ? { ...event, faults: event.faults.join(' '), considered: event.considered.length } : { ...event });
         this.#init.onRouted?.(event);
       },
     };

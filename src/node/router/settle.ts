@@ -36,6 +36,8 @@ export interface SettleInit {
   /** With mode `none` there is neither challenge nor opening. */
   readonly challenged: boolean;
   readonly depth: Depth;
+  /** Hears what was found before anybody else does, so that whoever asks next profits from it. */
+  learn(assessment: Assessment): void;
   /** Aborts when the router stops. */
   readonly signal: AbortSignal;
 }
@@ -46,6 +48,7 @@ export async function settle(components: SettleComponents, init: SettleInit): Pr
   const fault = init.challenged ? await open(init) : null;
   const unsigned = job.received.receipt([]);
   const assessment = withFault(await components.verifier.check(unsigned, init.depth, { signal: init.signal }), fault);
+  init.learn(assessment);
   const verdict = signVerdict(components, assessment, unsigned, job);
   const delivered = { signal: AbortSignal.any([init.signal, AbortSignal.timeout(deliveryTimeoutMs)]) };
   // A provider that does not read keeps nobody waiting.

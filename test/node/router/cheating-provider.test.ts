@@ -6,7 +6,7 @@ import { assess } from '../../../src/proofs/checks.ts';
 import { FaultError } from '../../../src/proofs/fault.ts';
 import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
-import { jobIdHex } from '../../../src/protocol/digests.ts';
+import { jobIdHex, jobIdOf } from '../../../src/protocol/digests.ts';
 import type { Frame, FrameOf } from '../../../src/protocol/frames.ts';
 import { kinds } from '../../../src/protocol/messages.ts';
 import type { FaultCode, Head, Opening } from '../../../src/protocol/messages.ts';
@@ -53,7 +53,12 @@ async function expectShunned(context: Context, router: TestRouter, cheat: TestPr
   const standing = router.reputation.standing(cheat.peer.id);
   assert.equal(standing.usable, false);
   if (other === null) await assert.rejects(receiveAnswer(await askRouter(context, router)), (error) => code('E_NO_PROVIDER')(error) && /failed verification/.test((error as Error).message));
-  else assert.deepEqual((await receiveAnswer(await askRouter(context, router))).picked, [other.peer.id]);
+  else {
+    const { picked, receipt } = await receiveAnswer(await askRouter(context, router));
+    assert.deepEqual(picked, [other.peer.id]);
+    const told = await router.events.until('answered', 60_000, ({ jobId }) => jobId === jobIdOf(receipt.offer.body));
+    assert.deepEqual(told.considered.find(({ peer }) => peer === cheat.peer.id), { peer: cheat.peer.id, why: 'standing', detail: standing.reason });
+  }
 }
 
 describe('a provider that cheats behind an honest router', () => {
