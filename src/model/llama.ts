@@ -205,11 +205,14 @@ function inTurn<T>(work: () => Promise<T>): Promise<T> {
   return turn;
 }
 
+/** Logits that are read beyond those asked for. Each costs the engine time; ties are rare. */
+const spareLogits = 4;
+
 /** Asks for some more than `topK`, so that a tie with the last one shows; where the tie goes on, again for all. */
 async function evaluateCall(sequence: LlamaContextSequence, call: LaneCall, topK: number, vocab: number): Promise<readonly TopLogits[]> {
   const start = sequence.nextTokenIndex;
   if (start + call.tokens.length >= sequence.contextSize) throw new QvacError('E_CONTEXT', `the context of ${sequence.contextSize} tokens is full`);
-  for (let asked = Math.min(vocab, topK + 12); ; asked = vocab) {
+  for (let asked = Math.min(vocab, topK + spareLogits); ; asked = vocab) {
     const options = { generateNext: { logits: true, options: { temperature: 1, topK: asked, topP: 1, minP: 0, seed: 1 } } } as const;
     const output = await sequence.controlledEvaluate(call.tokens.map((token, at) => (at >= call.logitsFrom ? [token as Token, options] : (token as Token))));
     const tops = output.slice(call.logitsFrom).map((item) => topOf(item?.next.logits ?? new Map<number, number>(), topK, asked >= vocab));
