@@ -33,6 +33,8 @@ export interface TestProviderInit {
   readonly offering?: Partial<Offering> | undefined;
   readonly provider?: Partial<ProviderInit> | undefined;
   readonly clock?: Clock | undefined;
+  /** Before a receipt is kept: fails or hangs like a disk. */
+  readonly saveReceipt?: (() => Promise<void>) | undefined;
   /** Puts something between the node and the provider: a cheat on the wire. The card is the node's own. */
   readonly wrapPeer?: ((peer: Peer) => Peer) | undefined;
   readonly createTranscript?: ((init: TranscriptInit) => Transcript) | undefined;
@@ -66,7 +68,12 @@ export async function startProvider(context: TestContext, init: TestProviderInit
   await cards.start();
   const receipts = new Map<JobId, Receipt>();
   const events = new Events<ProviderEvent>();
-  const sink = { save: async (receipt: Receipt) => void receipts.set(jobIdOf(receipt.offer.body), receipt) };
+  const sink = {
+    async save(receipt: Receipt) {
+      await init.saveReceipt?.();
+      receipts.set(jobIdOf(receipt.offer.body), receipt);
+    },
+  };
   const provider = createProvider({ peer: seen, engine, cards, receipts: sink, payments, createTranscript: init.createTranscript, clock, logger: silentLogger }, { seenFile: null, graceMs: 0, onEvent: (event) => events.push(event), ...init.provider });
   await provider.start();
   context.after(async () => {

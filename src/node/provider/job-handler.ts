@@ -161,9 +161,11 @@ export class JobHandler {
       transcript: offer.mode === 'none' ? null : finished.transcript,
       opening: null,
       receipt: receiptOf(finished),
+      saved: Promise.resolve(),
     };
     if (offer.mode !== 'none') this.#components.kept.add(job);
-    await this.#save(job);
+    // Meanwhile the challenge may come: a slow disk does not hold up the opening.
+    void this.#save(job);
     const timer = setTimeout(() => end.abort(new QvacError('E_TIMEOUT', 'no challenge came in time')), keepMs);
     try {
       await this.#converse(stream, job, await listening, end.signal);
@@ -182,13 +184,17 @@ export class JobHandler {
   /** Opens for challenges until a verdict or the client's end. */
   async #converse(stream: FrameStream, job: KeptJob, first: AfterFrame | null, signal: AbortSignal): Promise<void> {
     const client = stream.remote.peer;
-    let frame = first;
-    while (frame !== null && frame.t !== 'verdict') {
-      if (frame.t === 'challenge') await stream.write({ t: 'opening', ...this.#open(job, frame.secret, client) });
-      frame = await stream.read(['challenge', 'verdict', 'cancel'], { signal });
+    let verdict: Verdict | null = null;
+    try {
+      let frame = first;
+      while (frame !== null && frame.t !== 'verdict') {
+        if (frame.t === 'challenge') await stream.write({ t: 'opening', ...this.#open(job, frame.secret, client) });
+        frame = await stream.read(['challenge', 'verdict', 'cancel'], { signal });
+      }
+      if (frame !== null) verdict = this.#judge(job, { body: frame.body, sig: frame.sig });
+    } finally {
+      await this.#save(job);
     }
-    const verdict = frame === null ? null : this.#judge(job, { body: frame.body, sig: frame.sig });
-    await this.#save(job);
     if (verdict !== null) this.#init.onEvent({ event: 'job-verdict', job: job.jobId, client, result: verdict.result, faults: verdict.faults });
   }
 
@@ -214,12 +220,14 @@ export class JobHandler {
   }
 
   /** A receipt that cannot be stored must not cost the client its opening. */
-  async #save(job: KeptJob): Promise<void> {
-    try {
-      await this.#components.receipts.save(job.receipt);
-    } catch (error) {
-      this.#components.logger.warn('receipt not saved', { job: job.jobId, reason: error instanceof Error ? error.message : String(error) });
-    }
+  #save(job: KeptJob): Promise<void> {
+    const { receipts, logger } = this.#components;
+    const { receipt } = job;
+    // One after another, so that the newest stays.
+    job.saved = job.saved
+      .then(() => receipts.save(receipt))
+      .then(() => undefined, (error: unknown) => logger.warn('receipt not saved', { job: job.jobId, reason: error instanceof Error ? error.message : String(error) }));
+    return job.saved;
   }
 }
 

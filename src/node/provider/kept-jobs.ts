@@ -20,6 +20,8 @@ export interface KeptJob {
   transcript: Transcript | null;
   opening: Signed | null;
   receipt: Receipt;
+  /** Settles when what was to be stored of it is, or failed to be. */
+  saved: Promise<void>;
 }
 
 /** Jobs kept until their challenges are too late. */

@@ -178,6 +178,24 @@ test('the provider keeps a receipt with opening and verdict, equal to the client
   assert.deepEqual(provider.receipts.get(job.jobId), job.received.receipt([verdict]));
 });
 
+test('where the client goes after the opening, the provider keeps the opening all the same', async (context) => {
+  const provider = await startProvider(context);
+  const { job, secret, client } = await openTestJob(context, provider);
+  await receiveAll(job);
+  await job.challenge(secret);
+  await client.stop();
+  while (provider.receipts.get(job.jobId)?.opening == null) await new Promise((resume) => setImmediate(resume));
+  assert.deepEqual(provider.receipts.get(job.jobId)?.secret, secret);
+});
+
+test('a disk that takes no receipt does not keep the client from its opening', async (context) => {
+  const stuck = new Promise<never>(() => undefined);
+  const provider = await startProvider(context, { saveReceipt: () => stuck });
+  const { job, secret } = await openTestJob(context, provider);
+  await receiveAll(job);
+  await job.challenge(secret);
+});
+
 test('a verdict of somebody else, or on another job, is a bad frame and not kept', async (context) => {
   const provider = await startProvider(context);
   const { job, secret, client } = await openTestJob(context, provider);

@@ -58,7 +58,7 @@ test('finished jobs are kept within bounds: when there is no room, no more are t
   const clock = movedClock();
   const kept = createKeptJobs({ clock }, { maxBytes: 1 << 20 });
   const receipt = { promptTokens: new Array<number>(8_000).fill(1), tokens: [] } as unknown as Receipt;
-  const job = (number: number): KeptJob => ({ jobId: id(number), client: new Uint8Array(32), commit: fromHex(id(number)), root: new Uint8Array(32), keepUntil: clock.now() + 600_000, transcript: null, opening: null, receipt });
+  const job = (number: number): KeptJob => ({ jobId: id(number), client: new Uint8Array(32), commit: fromHex(id(number)), root: new Uint8Array(32), keepUntil: clock.now() + 600_000, transcript: null, opening: null, receipt, saved: Promise.resolve() });
   let number = 0;
   while (!kept.full) kept.add(job(number++));
   assert.ok(number > 1 && number < 100, `${number} jobs`);
