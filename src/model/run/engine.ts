@@ -115,6 +115,7 @@ class SlottedEngine implements Engine {
 
   async open({ signal, exec }: OpenOptions = {}): Promise<EngineSession> {
     this.#shutdown.signal.throwIfAborted();
+    if (exec !== undefined && exec.batch > this.#parts.exec.batch) throw new QvacError('E_ENGINE', `this engine takes ${this.#parts.exec.batch} tokens a call, the class asked for ${exec.batch}`);
     const slot = await this.slots.take({ signal });
     const opened = Promise.withResolvers<EngineSession>();
     const released = Promise.withResolvers<void>();

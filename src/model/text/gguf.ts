@@ -63,29 +63,48 @@ function parse(path: string, bytes: Buffer, fileSize: number): GgufHeader {
   const metadata = new Map<string, GgufValue>();
   for (let at = 0; at < metadataCount; at++) {
     const key = reader.text();
+    if (key === '' || metadata.has(key)) throw new Corrupt(`is corrupt (key "${key.slice(0, 64)}")`);
     metadata.set(key, reader.value(reader.u32()));
   }
-  const ends: number[] = [];
-  for (let at = 0; at < tensorCount; at++) ends.push(readTensorEnd(reader));
+  const tensors = Array.from({ length: tensorCount }, () => readTensor(reader));
+  checkShape(metadata, tensors.some(({ name }) => name.includes('.attn_')));
   const alignment = metadata.get('general.alignment') ?? 32;
   if (typeof alignment !== 'number' || alignment < 1 || (alignment & (alignment - 1)) !== 0) throw new Corrupt('is corrupt (alignment)');
   const base = Math.ceil(reader.at / alignment) * alignment;
-  const needed = ends.reduce((most, end) => Math.max(most, base + end), 0);
+  const needed = tensors.reduce((most, { end }) => Math.max(most, base + end), 0);
   if (needed > fileSize) throw new Corrupt(`is cut short: ${fileSize} of at least ${needed} bytes`);
   return { path, metadata, tensorCount };
 }
 
-/** Where a tensor's data ends, in bytes from the start of all data. */
-function readTensorEnd(reader: Reader): number {
+interface Tensor {
+  readonly name: string;
+  /** Where its data ends, in bytes from the start of all data. */
+  readonly end: number;
+}
+
+function readTensor(reader: Reader): Tensor {
   const name = reader.text();
+  const corrupt = new Corrupt(`is corrupt (tensor ${name.slice(0, 64)})`);
   const dimensions = reader.u32();
-  if (dimensions > 4) throw new Corrupt(`is corrupt (tensor ${name.slice(0, 64)})`);
+  if (dimensions < 1 || dimensions > 4) throw corrupt;
   let elements = 1;
   for (let at = 0; at < dimensions; at++) elements *= reader.u64();
   const type = tensorTypes.get(reader.u32());
   const offset = reader.u64();
-  if (!Number.isSafeInteger(elements)) throw new Corrupt(`is corrupt (tensor ${name.slice(0, 64)})`);
-  return offset + (type === undefined ? 0 : Math.ceil(elements / type.block) * type.bytes);
+  if (elements < 1 || !Number.isSafeInteger(elements)) throw corrupt;
+  return { name, end: offset + (type === undefined ? 0 : Math.ceil(elements / type.block) * type.bytes) };
+}
+
+/** Sizes that the native loader takes for granted: it would end the process where one is missing or zero. */
+function checkShape(metadata: ReadonlyMap<string, GgufValue>, hasAttention: boolean): void {
+  const arch = metadata.get('general.architecture');
+  // A later part of a split model has weights alone; whether it is used as a model of its own is not asked here.
+  if (typeof arch !== 'string') return;
+  for (const size of ['block_count', 'embedding_length', ...(hasAttention ? ['attention.head_count'] : [])]) {
+    const value = metadata.get(`${arch}.${size}`);
+    const values = Array.isArray(value) ? value : [value];
+    if (!values.some((each) => typeof each === 'number' && each >= 1)) throw new Corrupt(`is corrupt or no language model (no ${arch}.${size})`);
+  }
 }
 
 /** Reads forward; what lies beyond the buffer throws Truncated, what cannot be throws Corrupt. */
