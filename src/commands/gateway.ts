@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { join as joinPath } from 'node:path';
 import type { Config } from '../config.ts';
 import { aborted } from '../lib/abort.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -42,18 +43,20 @@ export const command = defineCommand({
 });
 
 async function openGateway({ config, output, logger }: Pick<CommandContext, 'config' | 'output' | 'logger'>, client: Client): Promise<Gateway> {
-  const [{ createGateway }, { createNetworkAsker }, { loadAssets }, { loadKeys }, { readGatewayRun, writeGatewayRun }, { isLoopback }, { default: about }] = await Promise.all([
+  const [{ createGateway }, { createNetworkAsker }, { loadAssets }, { loadKeys }, { createBudgets }, { readGatewayRun, writeGatewayRun }, { isLoopback }, { default: about }] = await Promise.all([
     import('../gateway/gateway.ts'),
     import('../gateway/network-asker.ts'),
     import('../gateway/page/assets.ts'),
     import('../gateway/keys.ts'),
+    import('../gateway/budgets.ts'),
     import('../gateway/run-file.ts'),
     import('../gateway/guard.ts'),
     import('../../package.json', { with: { type: 'json' } }),
   ]);
   const { settings, home, networkName } = config;
   const { host, port } = addressOf(settings.http);
-  const keys = settings.apiKeyFile === null ? null : await loadKeys(settings.apiKeyFile);
+  const clock = systemClock;
+  const keys = settings.apiKeyFile === null ? undefined : { ring: await loadKeys(settings.apiKeyFile), budgets: await createBudgets({ clock, logger }, joinPath(home.cache, 'gateway-spending.json')) };
   const former = await readGatewayRun(home.run);
   const token = randomBytes(32).toString('base64url');
   const { components } = client;
@@ -64,7 +67,7 @@ async function openGateway({ config, output, logger }: Pick<CommandContext, 'con
       experience: components.reputation,
       receipts: components.receipts,
       assets: await loadAssets(),
-      clock: systemClock,
+      clock,
       logger,
     },
     {
@@ -74,15 +77,15 @@ async function openGateway({ config, output, logger }: Pick<CommandContext, 'con
       formerToken: former?.token ?? null,
       hosts: settings.allowHost,
       origins: settings.allowOrigin,
-      isKey: keys === null ? undefined : (secret) => keys.find(secret) !== null,
+      keys,
       defaults: defaultsOf(config, client.asked),
       version: about.version,
       network: networkName,
     },
   );
   await gateway.start();
-  await writeGatewayRun(home.run, { url: gateway.url, token, startedAt: systemClock.now(), network: networkName });
-  sayReady(output, gateway.url, { token, network: networkName, open: !isLoopback(host), keyed: keys !== null });
+  await writeGatewayRun(home.run, { url: gateway.url, token, startedAt: clock.now(), network: networkName });
+  sayReady(output, gateway.url, { token, network: networkName, open: !isLoopback(host), keyed: keys !== undefined });
   return gateway;
 }
 

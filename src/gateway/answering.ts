@@ -24,6 +24,8 @@ export interface AnsweringInit {
   readonly shape: Shape;
   /** Silence on a stream after which a comment goes out, ms. @default 15_000 */
   readonly keepAliveMs?: number | undefined;
+  /** Hears once what the answer cost, 0 where there is none. */
+  readonly spent?: ((lamports: bigint) => void) | undefined;
   /** How long an answer may wait for its verdict, ms. @default 5_000 */
   readonly verdictMs?: number | undefined;
 }
@@ -35,6 +37,7 @@ export class Answering {
   readonly #shape: Shape;
   readonly #keepAliveMs: number;
   readonly #verdictMs: number;
+  readonly #spent: (lamports: bigint) => void;
   readonly #outlet: Outlet;
   readonly #stop = new AbortController();
   readonly #filter: StopFilter;
@@ -56,6 +59,7 @@ export class Answering {
     this.#shape = init.shape;
     this.#keepAliveMs = init.keepAliveMs ?? 15_000;
     this.#verdictMs = init.verdictMs ?? 5_000;
+    this.#spent = init.spent ?? (() => undefined);
     this.#outlet = new Outlet(outgoing);
     this.#filter = new StopFilter(init.wanted.stops);
     this.#askedAt = components.clock.now();
@@ -96,7 +100,10 @@ export class Answering {
     const delivered = new Promise<void>((resolve) => (whole = resolve));
     const asking = this.#ask(() => whole());
     // What comes of it later is the metrics' alone.
-    asking.then((asked) => metrics.checked(asked), (error: unknown) => metrics.failed(problemOf(error).code)).finally(release);
+    asking.then((asked) => metrics.checked(asked), (error: unknown) => metrics.failed(problemOf(error).code)).finally(() => {
+      release();
+      this.#spent(this.#delivered?.cost ?? 0n);
+    });
     await Promise.race([asking, delivered]);
     await this.#emit(this.#filter.end());
     const asked = await this.#verdict(asking);

@@ -13,8 +13,10 @@ import { openaiResponses } from './api/openai-responses.ts';
 import type { Defaults, Wanted } from './api/wanted.ts';
 import { Answering } from './answering.ts';
 import type { GatewayComponents, GatewayInit } from './gateway.ts';
-import { createGuard } from './guard.ts';
+import { callerOf, createGuard } from './guard.ts';
 import { readBody } from './guard/body.ts';
+import { sameText, secretOf } from './guard/token.ts';
+import type { ApiKey } from './keys.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import { addPageRoutes } from './page/routes.ts';
 import { Problem, problemOf, unsupported } from './problem.ts';
@@ -96,11 +98,27 @@ export function unreadiness({ market, signal }: Pick<AppComponents, 'market' | '
 
 async function answer(c: Exchange, components: AppComponents, init: GatewayInit, read: ReadRequest): Promise<Response> {
   const { incoming, outgoing } = c.env;
-  const { wanted, shape } = read(parseJson(await readBody(incoming)), init.defaults);
+  const { wanted, shape } = read(parseJson(await readBody(incoming)), { ...init.defaults, maxPrice: allowance(c, init) });
   if (components.metrics.active() >= (init.limits?.questions ?? mostQuestions)) throw new Problem(503, 'E_BUSY', 'too many questions at once', { headers: { 'retry-after': '2' } });
   if (wanted.topLogprobs !== null && !(await components.asker.holds(wanted.question.model))) throw unsupported('logprobs', 'of a model that this gateway does not hold');
-  await new Answering(components, { wanted, shape, keepAliveMs: init.keepAliveMs }, outgoing).run();
+  const key = keyOf(c, init);
+  const settle = key === null ? undefined : init.keys?.budgets.reserve(key, wanted.question.maxPrice);
+  await new Answering(components, { wanted, shape, keepAliveMs: init.keepAliveMs, verdictMs: init.verdictMs, spent: (lamports) => settle?.(Number(lamports)) }, outgoing).run();
   return RESPONSE_ALREADY_SENT;
+}
+
+function keyOf(c: Exchange, { keys }: GatewayInit): ApiKey | null {
+  const secret = secretOf(callerOf(c));
+  return secret === null ? null : (keys?.ring.find(secret) ?? null);
+}
+
+/** What one answer may cost: nothing to whoever shows neither the run's token nor a key. */
+function allowance(c: Exchange, init: GatewayInit): number {
+  const { token, keys, defaults } = init;
+  const secret = secretOf(callerOf(c));
+  if (secret !== null && sameText(secret, token)) return defaults.maxPrice;
+  const key = keyOf(c, init);
+  return key === null || keys === undefined ? 0 : Math.min(defaults.maxPrice, keys.budgets.left(key));
 }
 
 /** An error in the shape of the API that was asked. */

@@ -14,6 +14,8 @@ import { createApp } from './app.ts';
 import type { Asker } from './asker.ts';
 import { limitConnections, serverOptions, type ConnectionLimits } from './guard/connections.ts';
 import type { RateInit } from './guard/rate.ts';
+import type { Budgets } from './budgets.ts';
+import type { KeyRing } from './keys.ts';
 import { createMetrics } from './metrics.ts';
 
 export interface GatewayComponents {
@@ -46,8 +48,8 @@ export interface GatewayInit {
   readonly hosts?: readonly string[] | undefined;
   /** Pages besides its own that may use it, as `https://chat.example`. @default none */
   readonly origins?: readonly string[] | undefined;
-  /** Whether a secret is one of the operator's keys; where given, programs need one. */
-  readonly isKey?: ((secret: string) => boolean) | undefined;
+  /** The operator's keys; where given, programs need one. */
+  readonly keys?: { readonly ring: KeyRing; readonly budgets: Budgets } | undefined;
   readonly defaults: Defaults;
   readonly version: string;
   /** Name of the network, for people. */
@@ -55,6 +57,8 @@ export interface GatewayInit {
   readonly limits?: { readonly connections?: Partial<ConnectionLimits> | undefined; readonly rate?: RateInit | undefined; readonly questions?: number | undefined } | undefined;
   /** Silence on a stream after which a comment goes out, ms. @default 15_000 */
   readonly keepAliveMs?: number | undefined;
+  /** How long an answer may wait for its verdict, ms. @default 5_000 */
+  readonly verdictMs?: number | undefined;
 }
 
 /** The HTTP server for programs and for the page. `start` and `stop` are idempotent. */
@@ -139,9 +143,9 @@ async function listening(server: Server, host: string, port: number): Promise<vo
 function listenError(error: Error, host: string, port: number): Error {
   switch (systemCode(error)) {
     case 'EADDRINUSE':
-      return new QvacError('E_PORT_IN_USE', `port ${port} of ${host} is taken by another program`, { hint: `choose another: qvac gateway --port ${port === 65_535 ? 3_001 : port + 1}`, cause: error });
+      return new QvacError('E_PORT_IN_USE', `port ${port} of ${host} is taken by another program`, { hint: `choose another: --http ${host}:${port === 65_535 ? 3_001 : port + 1}`, cause: error });
     case 'EACCES':
-      return new QvacError('E_CONFIG', `this user may not use port ${port}`, { hint: 'choose one above 1023: --port 3000', cause: error });
+      return new QvacError('E_CONFIG', `this user may not use port ${port}`, { hint: 'choose one above 1023: --http 127.0.0.1:3000', cause: error });
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return new QvacError('E_CONFIG', `${host} is not an address of this machine`, { cause: error });

@@ -24,8 +24,8 @@ export function isLoopback(host: string): boolean {
 export function createGuard(clock: Clock, init: GatewayInit, port: () => number): (c: Exchange) => Response | null {
   const named = new Set<string>(init.origins ?? []);
   const identity: readonly Check[] = [hostCheck(hostsOf(init)), (caller) => originCheck(new Set([...named, ...ownOrigins(init, port())]))(caller)];
-  const { token, isKey, limits } = init;
-  const conduct: readonly Check[] = [rateCheck(clock, limits?.rate), jsonOnlyCheck, tokenCheck({ token, isKey, programs: isKey !== undefined })];
+  const { token, keys, limits } = init;
+  const conduct: readonly Check[] = [rateCheck(clock, limits?.rate), jsonOnlyCheck, tokenCheck({ token, isKey: (secret) => keys?.ring.find(secret) != null, programs: keys !== undefined })];
   return (c) => {
     const caller = callerOf(c);
     protect(c);
@@ -55,7 +55,8 @@ function ownOrigins(init: GatewayInit, port: number): readonly string[] {
   return [...hostsOf(init)].flatMap((host) => [`http://${host}:${port}`, ...(port === 80 ? [`http://${host}`] : []), ...(loopbackHosts.includes(host) ? [] : [`https://${host}`])]);
 }
 
-function callerOf(c: Exchange): Caller {
+/** The request as the checks see it. */
+export function callerOf(c: Exchange): Caller {
   const { incoming } = c.env;
   return {
     method: c.req.method,

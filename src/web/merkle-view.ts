@@ -3,7 +3,7 @@ import { h, svg, uniqueId } from './dom.ts';
 import { climb, type Level } from './merkle.ts';
 import { shortId } from './words.ts';
 
-const rowHeight = 74;
+const rowHeight = 62;
 const width = 460;
 
 /** An opened step's way to the root, hashed here: drawn, and in words for who does not see the drawing. */
@@ -32,7 +32,7 @@ function drawing(step: OpenedStep, levels: readonly Level[], reached: string, wo
   const height = (levels.length + 1) * rowHeight;
   const title = uniqueId();
   const node = (x: number, y: number, hash: string, kind: string, label = ''): SVGElement =>
-    svg('g', { class: kind }, svg('rect', { x: x - 52, y: y - 15, width: 104, height: 30, rx: 6 }), svg('text', { x, y: y + 5, 'text-anchor': 'middle' }, label === '' ? shortId(hash) : `${label} ${shortId(hash)}`));
+    svg('g', { class: kind }, svg('rect', { x: x - 66, y: y - 15, width: 132, height: 30, rx: 6 }), svg('text', { x, y: y + 5, 'text-anchor': 'middle' }, label === '' ? shortId(hash) : `${label} ${shortId(hash)}`));
   const edge = (x1: number, y1: number, x2: number, y2: number, kind: string): SVGElement => svg('path', { class: kind, d: `M${x1} ${y1 - 15}C${x1} ${y1 - 40} ${x2} ${y2 + 40} ${x2} ${y2 + 15}` });
   const parts: SVGElement[] = [];
   const middle = width / 2;

@@ -32,7 +32,7 @@ const looks = [
 
 async function open(context: TestContext, look: (typeof looks)[number]): Promise<Page> {
   const answer = 'It **scatters**, see `code`:\n\n```\na long line of code that does not fit into the width of any phone, and goes on\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n# Heading\n\n- [x] done\n\n> quoted';
-  const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine(answer) }, {}], gateway: { defaults: { model: null, provider: null, system: null, temperature: 0.7, topK: 20, minP: 0.05, maxTokens: 1_000, verify: null, maxPrice: 0, timeoutMs: 60_000 } } });
+  const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine(answer) }, { script: { name: 'other' } }], gateway: { defaults: { model: 'scripted', provider: null, system: null, temperature: 0.7, topK: 20, minP: 0.05, maxTokens: 1_000, verify: null, maxPrice: 0, timeoutMs: 60_000 } } });
   const { page } = await openPage(context, url, { ...look.options, reducedMotion: 'reduce' });
   await page.goto(`${url}/#token=${testToken}`);
   await page.locator('#model option').nth(1).waitFor({ state: 'attached' });

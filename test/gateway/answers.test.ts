@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
+import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { createBudgets } from '../../src/gateway/budgets.ts';
+import { createGateway } from '../../src/gateway/gateway.ts';
+import { parseKeys } from '../../src/gateway/keys.ts';
+import { QvacError } from '../../src/errors.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import { createGate } from '../support/gate.ts';
+import { startGateway, testToken } from '../support/gateway.ts';
+import { startRouter } from '../support/router.ts';
+import { createScriptedEngine } from '../support/scripted-engine.ts';
+
+const question = { model: 'scripted/q8_0', messages: [{ role: 'user', content: 'why?' }], max_tokens: 40 };
+const post = (url: string, body: object, headers: Readonly<Record<string, string>> = {}): Promise<Response> => fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ ...question, ...body }), headers });
+
+test('a client that goes away cancels the job, which is settled for what was delivered', async (context) => {
+  const gate = createGate(5);
+  const { url, providers } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }] });
+  const controller = new AbortController();
+  const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ ...question, stream: true }), signal: controller.signal });
+  await response.body?.getReader().read();
+  await gate.reached;
+  controller.abort();
+  const [provider] = providers;
+  const finished = await provider?.events.until('job-finished');
+  gate.open();
+  assert.equal(finished?.finish, 2);
+  assert.ok((finished?.n ?? 40) <= 6);
+});
+
+test('a comment keeps a stream open while the prompt is slow, and the answer follows', async (context) => {
+  const gate = createGate(0);
+  const { url } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }], gateway: { keepAliveMs: 50 } });
+  const response = await post(url, { stream: true });
+  assert.equal(response.status, 200);
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  assert.equal((await reader?.read())?.value, ': waiting\n\n');
+  gate.open();
+  let text = '';
+  for (let part = await reader?.read(); part !== undefined && !part.done; part = await reader?.read()) text += part.value;
+  assert.match(text, /data: \[DONE\]\n\n$/);
+});
+
+test('an error after the first event is an event of its own', async (context) => {
+  const { url } = await startGateway(context, {
+    asker: {
+      holds: async () => false,
+      async ask(_question, hooks) {
+        hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
+        await hooks.text('some');
+        throw new QvacError('E_TRUNCATED', 'the provider broke off');
+      },
+    },
+  });
+  const broken = await (await post(url, { stream: true })).text();
+  assert.match(broken, /"content":"some"/);
+  assert.match(broken, /data: \{"error":\{"message":"the provider broke off","type":"api_error","param":null,"code":"E_TRUNCATED"\}\}\n\n$/);
+  assert.ok(!broken.includes('[DONE]'));
+  const whole = await post(url, {});
+  assert.equal(whole.status, 502);
+});
+
+test('an answer whose checks take long is given as pending; one that fails them says so', async (context) => {
+  const asker = (verdict: Promise<'failed'>) => ({
+    holds: async () => false,
+    async ask(_question: unknown, hooks: Parameters<import('../../src/gateway/asker.ts').Asker['ask']>[1]) {
+      hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
+      await hooks.text('some');
+      hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 0n, receipt: 'ab'.repeat(32) as never });
+      return { verified: await verdict, faults: ['draws-far' as const], steps: null };
+    },
+  });
+  const { url } = await startGateway(context, { asker: asker(new Promise(() => undefined)), gateway: { verdictMs: 30 } });
+  const pending = await post(url, {});
+  assert.deepEqual([pending.status, pending.headers.get('x-qvac-verified'), pending.headers.get('x-qvac-receipt')], [200, 'pending', 'ab'.repeat(32)]);
+  const failing = await startGateway(context, { asker: asker(Promise.resolve('failed')) });
+  assert.equal((await post(failing.url, {})).headers.get('x-qvac-verified'), 'failed');
+});
+
+test('a provider that runs a damaged model fails, and the metrics count it', async (context) => {
+  const { url, providers } = await startGateway(context, { providers: [{ script: { damage: 3 } }], here: [createScriptedEngine()] });
+  const answer = await post(url, { max_tokens: 64 });
+  assert.equal(answer.headers.get('x-qvac-verified'), 'failed');
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  assert.match(metrics, /qvac_jobs_total\{outcome="delivered"\} 1/);
+  assert.match(metrics, /qvac_verifications_total\{result="failed"\} 1/);
+  assert.match(metrics, /qvac_faults_total\{fault="exact-mismatch"\} 1/);
+  assert.match(metrics, /qvac_tokens_total\{kind="answer"\} 64/);
+  assert.match(metrics, /qvac_first_token_seconds_count 1/);
+  assert.match(metrics, /qvac_peers\{role="provider"\} 1/);
+  assert.ok(!metrics.includes(providers[0]?.peer.id ?? 'x'));
+});
+
+test('health says why it is not ready, and when it is', async (context) => {
+  const alone = await startGateway(context, { providers: [] });
+  const unready = await fetch(`${alone.url}/health`);
+  assert.equal(unready.status, 503);
+  assert.match(((await unready.json()) as { reason: string }).reason, /no provider/);
+  const { url } = await startGateway(context);
+  assert.equal((await fetch(`${url}/health`)).status, 200);
+});
+
+test('through the person’s own router, which is named', async (context) => {
+  const { url, providers } = await startGateway(context, { providers: [{}] });
+  assert.equal((await post(url, {})).headers.get('x-qvac-router'), null);
+  const router = await startRouter(context, { providers: providers.map(({ address }) => ({ address })), engines: [createScriptedEngine()] });
+  const routed = await startGateway(context, { providers: [], router: router.address });
+  const answer = await post(routed.url, { model: 'scripted' });
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers.get('x-qvac-router'), router.peer.id);
+  assert.equal(answer.headers.get('x-qvac-provider'), providers[0]?.peer.id);
+  assert.equal(answer.headers.get('x-qvac-verified'), 'exact');
+});
+
+test('a taken port is named, with what to type', async (context) => {
+  const { gateway } = await startGateway(context);
+  const second = createGateway({ asker: null as never, market: { live: () => [] }, experience: null as never, receipts: null as never, assets: { get: () => null }, clock: { now: () => 0 }, logger: silentLogger }, { port: gateway.port, token: 'x', defaults: null as never, version: '0', network: 'test' });
+  await assert.rejects(second.start(), (error: unknown) => error instanceof QvacError && error.code === 'E_PORT_IN_USE' && new RegExp(`--http 127.0.0.1:${gateway.port + 1}`).test(error.hint ?? ''));
+});
+
+test('where keys are in use, one is needed, and none spends above its limit', async (context) => {
+  const ring = parseKeys('# mine\nkey-of-the-laptop-0001 laptop 500\nkey-of-the-desktop-002 desktop', 'keys');
+  let day = 20_000 * 86_400_000;
+  const budgets = await createBudgets({ clock: { now: () => day }, logger: silentLogger }, null);
+  const asked: number[] = [];
+  const priced = await startGateway(context, {
+    asker: {
+      holds: async () => false,
+      async ask({ maxPrice }, hooks) {
+        asked.push(maxPrice);
+        hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
+        hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: BigInt(Math.min(300, maxPrice)), receipt: 'ab'.repeat(32) as never });
+        return { verified: 'sampling', faults: [], steps: null };
+      },
+    },
+    gateway: { keys: { ring, budgets }, defaults: { model: null, provider: null, system: null, temperature: 0, topK: 1, minP: 0, maxTokens: 5, verify: null, maxPrice: 400, timeoutMs: 1_000 } },
+  });
+  assert.equal((await post(priced.url, {})).status, 401);
+  const keyed = { authorization: 'Bearer key-of-the-laptop-0001' };
+  for (const cost of ['300', '200', '0']) assert.equal((await post(priced.url, {}, keyed)).headers.get('x-qvac-cost-lamports'), cost);
+  assert.equal((await post(priced.url, { qvac: { max_price: 10 } }, { 'x-api-key': 'key-of-the-desktop-002' })).headers.get('x-qvac-cost-lamports'), '10');
+  assert.deepEqual(asked, [400, 200, 0, 10]);
+  day += 86_400_000;
+  assert.equal((await post(priced.url, {}, keyed)).headers.get('x-qvac-cost-lamports'), '300');
+  assert.throws(() => parseKeys('short laptop', 'keys'), /keys:1: a key needs at least 16/);
+  assert.throws(() => parseKeys('', 'keys'), /no key/);
+});
+
+test('without a key in use nothing is spent by whoever does not show the token', async (context) => {
+  const asked: number[] = [];
+  const { url } = await startGateway(context, {
+    asker: {
+      holds: async () => false,
+      async ask({ maxPrice }) {
+        asked.push(maxPrice);
+        throw new QvacError('E_TOO_DEAR', 'too dear');
+      },
+    },
+    gateway: { defaults: { model: null, provider: null, system: null, temperature: 0, topK: 1, minP: 0, maxTokens: 5, verify: null, maxPrice: 400, timeoutMs: 1_000 } },
+  });
+  assert.equal((await post(url, {}, { authorization: 'Bearer none' })).status, 402);
+  assert.equal((await post(url, { qvac: { max_price: 1_000 } }, { authorization: `Bearer ${testToken}` })).status, 402);
+  assert.deepEqual(asked, [0, 400]);
+});
+
+test('a reader that does not read holds its own answer up, and nothing is piled up for it', async (context) => {
+  const piece = 'x'.repeat(64 * 1024);
+  const stalled = Promise.withResolvers<number>();
+  let stopped = false;
+  const { gateway, url } = await startGateway(context, {
+    asker: {
+      holds: async () => false,
+      async ask(_question, hooks, { stop }) {
+        hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
+        for (let sent = 0; sent < 4_096 && !stop.aborted; sent++) {
+          let taken = false;
+          const taking = Promise.resolve(hooks.text(piece)).then(() => (taken = true));
+          for (let turns = 0; turns < 2_000 && !taken; turns++) await setImmediate();
+          if (!taken) stalled.resolve(sent * piece.length);
+          await taking;
+        }
+        stopped = stop.aborted;
+        stalled.resolve(Infinity);
+        throw new QvacError('E_INTERRUPTED', 'stopped');
+      },
+    },
+  });
+  const slow = request({ host: '127.0.0.1', port: gateway.port, path: '/v1/chat/completions', method: 'POST', headers: { host: '127.0.0.1' } });
+  slow.end(JSON.stringify({ ...question, stream: true }));
+  const [response] = (await once(slow, 'response')) as [IncomingMessage];
+  response.pause();
+  const sent = await stalled.promise;
+  assert.ok(sent < 32 * 1024 * 1024, `${sent} bytes were taken from the provider`);
+  assert.equal((await fetch(`${url}/v1/models`)).status, 200);
+  response.on('error', () => undefined);
+  slow.on('error', () => undefined).destroy();
+  // Its place is free again.
+  for (let turns = 0; !stopped; turns++) {
+    assert.ok(turns < 1_000_000);
+    await setImmediate();
+  }
+});
