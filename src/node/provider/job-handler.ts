@@ -167,6 +167,7 @@ export class JobHandler {
     // Meanwhile the challenge may come: a slow disk does not hold up the opening.
     void this.#save(job);
     const timer = setTimeout(() => end.abort(new QvacError('E_TIMEOUT', 'no challenge came in time')), keepMs);
+    timer.unref();
     try {
       await this.#converse(stream, job, await listening, end.signal);
     } finally {

@@ -27,6 +27,7 @@ export function lying(change: (honest: Transcript, init: TranscriptInit) => Part
         return honest.tokens;
       },
       next: changed.next ?? ((top) => honest.next(top)),
+      commit: () => honest.commit(),
       head: changed.head ?? ((covered) => honest.head(covered)),
       open: changed.open ?? ((secret) => honest.open(secret)),
     };
@@ -120,6 +121,10 @@ class ForcedTranscript implements Transcript {
     this.#prefix = prefixAfter(this.#prefix, token);
     if (sampler.stops.includes(token)) return { token, finish: 0 };
     return { token, finish: this.n >= sampler.maxTokens ? 1 : null };
+  }
+
+  commit(): void {
+    // Done with every token.
   }
 
   head({ text, finish }: Parameters<Transcript['head']>[0]): Head {

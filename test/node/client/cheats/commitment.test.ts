@@ -111,6 +111,7 @@ const swappingTranscript: TestProviderInit['createTranscript'] = (init) => {
       inner.next(top);
       return outer.next(top);
     },
+    commit: () => outer.commit(),
     head: (covered) => ({ ...outer.head(covered), root: inner.head(covered).root }),
     open: (secret) => inner.open(secret),
   };
