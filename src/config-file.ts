@@ -11,7 +11,7 @@ export interface ConfigFile {
 }
 
 /** Commands that may have a table of their own. */
-const tables = ['serve', 'ask', 'chat', 'route', 'models', 'peers', 'verify', 'receipts', 'config', 'doctor', 'demo'] as const;
+const tables = ['serve', 'ask', 'chat', 'route', 'models', 'peers', 'verify', 'receipts', 'config', 'doctor', 'demo', 'gateway', 'wallet', 'jobs', 'chain'] as const;
 
 const fileKeys: ReadonlySet<string> = new Set((Object.keys(settings) as readonly SettingKey[]).map(fileKeyOf));
 

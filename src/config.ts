@@ -4,13 +4,20 @@ import envPaths from 'env-paths';
 import * as v from 'valibot';
 import { isTable, lineOf, readConfigFile, type ConfigFile } from './config-file.ts';
 import { QvacError } from './errors.ts';
-import { fileKeyOf, settings as declarations, variableOf, type SettingKey } from './settings.ts';
+import { fileKeyOf, parseLamports, settings as declarations, variableOf, type SettingKey } from './settings.ts';
 
 function number(min: number, max: number, whole: boolean) {
   const expected = `${whole ? 'a whole number' : 'a number'} from ${min} to ${max}`;
   const base = v.pipe(v.number(expected), v.minValue(min, expected), v.maxValue(max, expected));
   return whole ? v.pipe(base, v.integer(expected)) : base;
 }
+
+/** Whole lamports, or text as `0.01sol`. */
+const lamports = v.pipe(
+  v.union([v.number(), v.string()], 'lamports, or an amount as 0.01sol'),
+  v.transform((value) => (typeof value === 'number' ? value : Number(parseLamports(value) ?? Number.NaN))),
+  v.custom<number>((value) => Number.isSafeInteger(value) && (value as number) >= 0, 'lamports, or an amount as 0.01sol'),
+);
 
 const text = v.pipe(v.string('text'), v.nonEmpty('text that is not empty'));
 const texts = v.array(text, 'a list of texts');
@@ -42,15 +49,20 @@ const schemas = {
   provider: v.nullable(text),
   router: v.nullable(text),
   verify: v.nullable(v.picklist(['none', 'sampling', 'full'], 'none, sampling or full')),
-  maxPrice: number(0, Number.MAX_SAFE_INTEGER, true),
+  maxPrice: lamports,
   timeout: duration,
   listen: v.pipe(texts, v.minLength(1, 'at least one address')),
   name: v.nullable(text),
-  priceIn: number(0, Number.MAX_SAFE_INTEGER, true),
-  priceOut: number(0, Number.MAX_SAFE_INTEGER, true),
+  priceIn: lamports,
+  priceOut: lamports,
+  free: v.boolean('true or false'),
   slots: number(1, 64, true),
   queue: number(0, 10_000, true),
   allow: texts,
+  rpc: v.nullable(v.pipe(v.string('a URL'), v.regex(/^https?:\/\/[^\s]+$/, 'a URL as https://api.devnet.solana.com'))),
+  wallet: v.nullable(text),
+  escrow: v.nullable(v.pipe(v.string('an address'), v.regex(/^[1-9A-HJ-NP-Za-km-z]{32,44}$/, 'an address in base58'))),
+  priorityFee: number(0, 1_000_000_000, true),
   http: v.nullable(v.pipe(v.string('an address'), v.regex(/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$|^\d{1,5}$/, 'an address as 127.0.0.1:3000'))),
   allowOrigin: v.array(v.pipe(v.string('an origin'), v.regex(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/, 'origins as https://chat.example')), 'a list of origins'),
   allowHost: texts,
@@ -84,6 +96,12 @@ export interface Home {
   readonly cache: string;
   readonly peers: string;
   readonly reputation: string;
+  /** Key file of the wallet that pays and is paid. */
+  readonly wallet: string;
+  /** Of the embedded chain. */
+  readonly chain: string;
+  /** Of what is locked, or delivered, and not settled. */
+  readonly payments: Readonly<Record<Role, string>>;
 }
 
 export interface Config {
@@ -107,7 +125,7 @@ export interface ConfigSources {
 }
 
 /** Commands that may have a table of their own in config.toml. */
-export const tables = ['serve', 'ask', 'chat', 'route', 'models', 'peers', 'verify', 'receipts', 'config', 'doctor', 'demo', 'gateway'] as const;
+export const tables = ['serve', 'ask', 'chat', 'route', 'models', 'peers', 'verify', 'receipts', 'config', 'doctor', 'demo', 'gateway', 'wallet', 'jobs', 'chain'] as const;
 
 const keys = Object.keys(declarations) as readonly SettingKey[];
 
@@ -129,6 +147,9 @@ export function homeAt(root: string): Home {
     cache: join(root, 'cache'),
     peers: join(root, 'peers.json'),
     reputation: join(root, 'reputation.json'),
+    wallet: join(root, 'keys', 'wallet.json'),
+    chain: join(root, 'chain'),
+    payments: { client: join(root, 'payments', 'client'), provider: join(root, 'payments', 'provider'), router: join(root, 'payments', 'router') },
   };
 }
 
@@ -150,7 +171,8 @@ export async function resolveConfig(sources: ConfigSources = {}): Promise<Config
   }
   const settings = values as Settings;
   const models = settings.modelsDir === null ? home.models : expandHome(settings.modelsDir);
-  return { home: { ...home, configFile: file.path, models }, settings, origins, networkName: networkNameOf(settings) };
+  const wallet = settings.wallet === null ? home.wallet : expandHome(settings.wallet);
+  return { home: { ...home, configFile: file.path, models, wallet }, settings, origins, networkName: networkNameOf(settings) };
 }
 
 /** The folders in which a shell looks for programs, in its order. */
@@ -190,6 +212,8 @@ function fromText(key: SettingKey, value: unknown): unknown {
       return ['1', 'true', 'yes', 'on'].includes(value) ? true : ['0', 'false', 'no', 'off'].includes(value) ? false : value;
     case 'list':
       return value.split(',').map((item) => item.trim()).filter((item) => item !== '');
+    // Its own spellings are read with the value.
+    case 'lamports':
     case 'text':
       return value;
   }

@@ -3,8 +3,8 @@
  * config.toml. Only words and defaults here, so that help loads nothing else; config.ts checks and merges values.
  */
 interface Setting {
-  /** How text from a flag or variable becomes a value. `list`: repeated flags, commas in a variable. */
-  readonly kind: 'text' | 'number' | 'boolean' | 'list';
+  /** How text from a flag or variable becomes a value. `list`: repeated flags, commas in a variable. `lamports`: 700, 0.01sol. */
+  readonly kind: 'text' | 'number' | 'boolean' | 'list' | 'lamports';
   /** As in help. `--no-…` for a boolean that is on by default. */
   readonly flags: string;
   readonly description: string;
@@ -29,16 +29,22 @@ export const settings = {
   provider: { kind: 'text', flags: '--provider <peer>', description: 'ask this provider: peer id or address', default: null, otherwise: 'the best one' },
   router: { kind: 'text', flags: '--router <peer>', description: 'ask through this router: peer id or address', default: null, otherwise: 'your own, where one runs' },
   verify: { kind: 'text', flags: '--verify <how>', description: 'none, sampling or full', default: null, otherwise: 'full where the model is at hand, else sampling' },
-  maxPrice: { kind: 'number', flags: '--max-price <lamports>', description: 'most that one answer may cost', default: 0 },
+  maxPrice: { kind: 'lamports', flags: '--max-price <amount>', description: 'most that one answer may cost: lamports, or as 0.01sol', default: 0 },
   timeout: { kind: 'text', flags: '--timeout <time>', description: 'longest wait for a whole answer, as 90s or 10m', default: '10m' },
 
   listen: { kind: 'list', flags: '--listen <addr>', description: 'address to listen on; may be repeated', default: ['/ip4/0.0.0.0/tcp/0'] },
   name: { kind: 'text', flags: '--name <name>', description: 'name under which the model is offered', default: null, otherwise: "the file's own" },
-  priceIn: { kind: 'number', flags: '--price-in <lamports>', description: 'price of 1,000 prompt tokens', default: 0 },
-  priceOut: { kind: 'number', flags: '--price-out <lamports>', description: 'price of 1,000 answer tokens', default: 0 },
+  priceIn: { kind: 'lamports', flags: '--price-in <amount>', description: 'price of 1,000 prompt tokens: lamports, or as 0.01sol', default: 0 },
+  priceOut: { kind: 'lamports', flags: '--price-out <amount>', description: 'price of 1,000 answer tokens: lamports, or as 0.01sol', default: 0 },
+  free: { kind: 'boolean', flags: '--free', description: 'serve for nothing, whatever the prices', default: false },
   slots: { kind: 'number', flags: '--slots <n>', description: 'jobs at the same time', default: 1 },
   queue: { kind: 'number', flags: '--queue <n>', description: 'jobs that may wait for a slot', default: 8 },
   allow: { kind: 'list', flags: '--allow <peer>', description: 'a peer that the router serves besides you; may be repeated', default: [] },
+
+  rpc: { kind: 'text', flags: '--rpc <url>', description: 'JSON-RPC endpoint of the Solana chain', default: null, otherwise: "the network's own; on local the home's embedded chain" },
+  wallet: { kind: 'text', flags: '--wallet <file>', description: 'key file of the wallet, as the Solana command line keeps it', default: null, otherwise: "the home's, else the Solana command line's" },
+  escrow: { kind: 'text', flags: '--escrow <address>', description: 'address of the escrow program', default: null, otherwise: 'the one that qvac comes with' },
+  priorityFee: { kind: 'number', flags: '--priority-fee <n>', description: 'micro-lamports per compute unit on top of the fee', default: 0 },
 
   http: { kind: 'text', flags: '--http <addr>', description: 'address and port of the HTTP gateway', default: null, otherwise: '127.0.0.1:3000 of qvac gateway' },
   allowOrigin: { kind: 'list', flags: '--allow-origin <url>', description: 'a web page that may use the gateway, as https://chat.example; may be repeated', default: [] },
@@ -54,6 +60,14 @@ export const settings = {
 } as const satisfies Readonly<Record<string, Setting>>;
 
 export type SettingKey = keyof typeof settings;
+
+/** Lamports of `700` (lamports) or `0.01sol`; null for anything else. */
+export function parseLamports(text: string): bigint | null {
+  const match = /^(\d{1,19})(?:(?:\.(\d{1,9}))?(sol))?$/i.exec(text);
+  if (match === null) return null;
+  const [, whole = '', fraction = '', unit] = match;
+  return unit === undefined ? BigInt(whole) : BigInt(whole) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'));
+}
 
 /** Accepted by every command. */
 export const globalSettings: readonly SettingKey[] = ['network', 'private', 'bootstrap', 'mdns'];

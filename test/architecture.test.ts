@@ -132,7 +132,7 @@ describe('architecture', () => {
     // A behaviour that a flag of serve could switch on would have to stand in this list first.
     assert.deepEqual(Object.keys(serve.options ?? {}), []);
     const flags = [...globalSettings, ...(serve.settings ?? [])].sort();
-    assert.deepEqual(flags, ['batch', 'bootstrap', 'context', 'gpu', 'keepAlive', 'listen', 'mdns', 'model', 'modelsDir', 'name', 'network', 'priceIn', 'priceOut', 'private', 'queue', 'slots', 'threads']);
+    assert.deepEqual(flags, ['batch', 'bootstrap', 'context', 'escrow', 'free', 'gpu', 'keepAlive', 'listen', 'mdns', 'model', 'modelsDir', 'name', 'network', 'priceIn', 'priceOut', 'priorityFee', 'private', 'queue', 'rpc', 'slots', 'threads', 'wallet']);
     const variables = files.flatMap(({ code }) => [...code.matchAll(/\benv(?:ironment)?\[?\.?\s*'?([A-Z][A-Z0-9_]{2,})\b/g)].map(([, name]) => name));
     assert.deepEqual([...new Set(variables)].sort(), ['PATH', 'QVAC_CONFIG', 'QVAC_HOME', 'TEST_BINDING_CP']);
   });

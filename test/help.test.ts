@@ -31,7 +31,7 @@ async function allCommands(): Promise<readonly (readonly [path: string, definiti
 
 describe('help', () => {
   it('knows every command of the interface', () => {
-    assert.deepEqual(commands.map(({ name }) => name).sort(), ['ask', 'chat', 'config', 'demo', 'doctor', 'gateway', 'models', 'peers', 'receipts', 'route', 'serve', 'verify']);
+    assert.deepEqual(commands.map(({ name }) => name).sort(), ['ask', 'chain', 'chat', 'config', 'demo', 'doctor', 'gateway', 'jobs', 'models', 'peers', 'provider', 'receipts', 'route', 'serve', 'verify', 'wallet']);
   });
 
   it('describes every command and every option, with an example that can be typed', async () => {
@@ -73,7 +73,7 @@ describe('help', () => {
       const { code, stdout } = await runInProcess(args);
       assert.equal(code, 0);
       for (const { name, summary } of commands) assert.match(stdout, new RegExp(`\n  ${name} +${summary.slice(0, 20)}`));
-      for (const group of ['Examples:', 'Ask:', 'Take part:', 'Check:', 'This machine:', 'Variables:', 'Exit codes:']) assert.ok(stdout.includes(`\n${group}\n`), group);
+      for (const group of ['Examples:', 'Ask:', 'Take part:', 'Money:', 'Check:', 'This machine:', 'Variables:', 'Exit codes:']) assert.ok(stdout.includes(`\n${group}\n`), group);
       for (const code of ['0', '1', '2', '3', '4', '5', '6', '7', '130, 143']) assert.match(stdout, new RegExp(`\n  ${code} +\\w`));
     }
     assert.equal((await runInProcess(['help', 'verify'])).stdout, (await runInProcess(['verify', '--help'])).stdout);

@@ -6,6 +6,7 @@ import { resolveConfig } from '../../src/config.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { AskObserver } from '../../src/node/client/answer.ts';
 import { createReceiptStore, type ReceiptStore } from '../../src/node/receipt-store.ts';
+import { createOutput } from '../../src/terminal/output.ts';
 import { type Served, startServe } from './serve.ts';
 
 export const silentObserver: AskObserver = { sending() {}, picked() {}, text() {}, turned() {}, note() {}, checking() {} };
@@ -28,7 +29,7 @@ export async function withMarket<Value>({ serve, maxTokens }: MarketInit, work: 
   const home = await mkdtemp(join(tmpdir(), 'qvac-bench-'));
   const served = await startServe(join(home, 'provider'), serve);
   const config = await resolveConfig({ home: join(home, 'client'), environment: {}, flags: { private: 'bench', mdns: false, bootstrap: [served.address], provider: served.address, verify: 'sampling', maxTokens } });
-  const asking = await openAsking({ config, logger: silentLogger });
+  const asking = await openAsking({ config, output: createOutput({ stdout: process.stdout, stderr: process.stderr, quiet: true }), logger: silentLogger });
   try {
     return await work({ served, asking, receipts: createReceiptStore(config.home.receipts) });
   } finally {

@@ -1,13 +1,13 @@
 import { QvacError } from '../errors.ts';
-import { parseSeed, askSettings, observe, openAsking, report } from './asking.ts';
+import { askSettings, observe, openAsking, parseSeed, payOption, report } from './asking.ts';
 import { defineCommand, option } from './definition.ts';
 
 export const command = defineCommand({
   description:
-    'Asks one question and checks the answer. The answer alone goes to stdout. Before the prompt leaves, one line on stderr names the one provider or router that will see it; the last line says what is known of the answer. Standard input, if any, is put before the prompt. With nothing configured it goes through your own router where one runs, else to the best provider that is there. With --json: {answer, finish, tokens, provider, router, model, verification, receipt, timing, cost}.',
+    'Asks one question and checks the answer. The answer alone goes to stdout. Before the prompt leaves, one line on stderr names the one provider or router that will see it; the last line says what is known of the answer. Standard input, if any, is put before the prompt. With nothing configured it goes through your own router where one runs, else to the best provider that is there. With --json: {answer, finish, tokens, provider, router, model, verification, receipt, timing, cost, payment}, amounts of the payment as text in lamports.',
   arguments: [{ name: '[prompt...]', description: 'the question' }],
   settings: askSettings,
-  options: { seed: option('--seed <n>', 'a number from 0 to 2^64 − 1: the same question to the same model in the same class gives the same answer again', parseSeed) },
+  options: { seed: option('--seed <n>', 'a number from 0 to 2^64 − 1: the same question to the same model in the same class gives the same answer again', parseSeed), yes: payOption },
   examples: [
     { line: 'qvac ask "why is the sky blue?"', what: 'ask whoever is best' },
     { line: 'git diff | qvac ask "write a commit message for this"', what: 'put a file or a pipe before the prompt' },
@@ -20,14 +20,14 @@ export const command = defineCommand({
     const piped = await readPipedInput({ optional: typed.trim() !== '', signal });
     const prompt = [piped?.replace(/\r?\n$/, '') ?? '', typed].filter((part) => part.trim() !== '').join('\n\n');
     if (prompt === '') throw new QvacError('E_USAGE', 'there is nothing to ask', { hint: 'qvac ask "why is the sky blue?"' });
-    const asking = await openAsking({ config, logger });
+    const asking = await openAsking({ config, output, logger }, { yes: options.yes, ask: true });
     const observer = observe(output);
     try {
       // Where nobody reads the answer any more, it is stopped and settled like at Ctrl-C.
       const stop = AbortSignal.any([signal, output.readerGone]);
       const answer = await asking.ask([{ role: 'user', content: prompt }], options.seed ?? null, observer, stop);
       observer.end();
-      return report(output, answer, config.settings.verify === 'full');
+      return await report(output, answer, config.settings.verify === 'full');
     } finally {
       observer.end();
       if (!output.json) output.endAnswer();

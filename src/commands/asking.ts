@@ -4,7 +4,8 @@ import { exitCodes, QvacError } from '../errors.ts';
 import type { ChatMessage } from '../protocol/messages.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
-import type { ModelId } from '../lib/types.ts';
+import type { Escrow } from '../escrow/escrow.ts';
+import type { AbortOptions, ModelId } from '../lib/types.ts';
 import type { StoredModel } from '../model/store.ts';
 import type { Answer, AskObserver } from '../node/client/answer.ts';
 import type { AskComponents, AskInit } from '../node/client/ask.ts';
@@ -17,12 +18,17 @@ import type { Output } from '../terminal/output.ts';
 import { printable } from '../terminal/printable.ts';
 import { startProgress } from '../terminal/progress.ts';
 import { trustLines } from '../terminal/trust-line.ts';
+import { flag } from './definition.ts';
 import type { CommandContext } from './definition.ts';
 import type { SettingKey } from '../settings.ts';
 import { openModelStore } from './models.ts';
+import { agreeToMainnet, chainSettings, needWallet, openEscrowOf } from './paying.ts';
 
 /** The settings of whatever asks. */
-export const askSettings: readonly SettingKey[] = ['model', 'system', 'temperature', 'topK', 'minP', 'maxTokens', 'provider', 'router', 'verify', 'maxPrice', 'timeout', 'threads', 'gpu', 'modelsDir'];
+export const askSettings: readonly SettingKey[] = ['model', 'system', 'temperature', 'topK', 'minP', 'maxTokens', 'provider', 'router', 'verify', 'maxPrice', 'timeout', 'threads', 'gpu', 'modelsDir', ...chainSettings];
+
+/** For `ask` and `chat`. */
+export const payOption = flag('-y, --yes', 'pay what it costs, without asking');
 
 /** For `--seed`. */
 export function parseSeed(text: string): bigint {
@@ -37,15 +43,44 @@ export interface Asking {
   stop(): Promise<void>;
 }
 
-export async function openAsking({ config, logger }: Pick<CommandContext, 'config' | 'logger'>): Promise<Asking> {
+/** How a person agrees to what is paid. */
+export interface Consent {
+  /** Whatever it costs. */
+  readonly yes: boolean;
+  /** May be asked on a terminal. */
+  readonly ask: boolean;
+}
+
+export async function openAsking({ config, output, logger }: ClientContext, consent: Consent = { yes: false, ask: false }): Promise<Asking> {
   const [{ ask }, { seedOfNumber }] = await Promise.all([import('../node/client/ask.ts'), import('../protocol/digests.ts')]);
-  const { components, asked, router, stop } = await openClient({ config, logger });
+  const { components, asked, router, stop } = await openClient({ config, output, logger }, { consent });
   const through = await router();
   return {
-    ask: (messages, seed, observer, signal) => ask(components, { ...initOf(config, messages), seed: seed === null ? null : seedOfNumber(seed), model: asked, router: through }, observer, { signal }),
+    async ask(messages, seed, observer, signal) {
+      const init = { ...initOf(config, messages), seed: seed === null ? null : seedOfNumber(seed), model: asked, router: through };
+      try {
+        return await ask(components, init, observer, { signal });
+      } catch (error) {
+        const agreed = await agreedPrice(error, consent, signal);
+        if (agreed === null) throw error;
+        return ask(components, { ...init, maxPrice: agreed }, observer, { signal });
+      }
+    },
     stop,
   };
 }
+
+/** What a question may cost after all, where it was refused for its price alone and the person agrees; else null. */
+async function agreedPrice(error: unknown, { yes, ask }: Consent, signal: AbortSignal): Promise<number | null> {
+  const asked = error instanceof QvacError && error.code === 'E_TOO_DEAR' ? error.details?.['priceLamports'] : undefined;
+  if (typeof asked !== 'string' || !Number.isSafeInteger(Number(asked))) return null;
+  if (yes) return Number(asked);
+  if (!ask) return null;
+  const { confirm } = await import('../terminal/confirm.ts');
+  return (await confirm(`This may cost up to ${sol(BigInt(asked))}. Pay?`, { signal })) === true ? Number(asked) : null;
+}
+
+type ClientContext = Pick<CommandContext, 'config' | 'output' | 'logger'>;
 
 /** This home's client on the network, with all that questions need. */
 export interface Client {
@@ -57,12 +92,13 @@ export interface Client {
   stop(): Promise<void>;
 }
 
-/** @param init `sweepMs` as of `join` */
-export async function openClient({ config, logger }: Pick<CommandContext, 'config' | 'logger'>, init: Pick<JoinInit, 'sweepMs'> = {}): Promise<Client> {
+/** @param init `sweepMs` as of `join`; `consent` to payments, by default to those within the limit alone */
+export async function openClient({ config, output, logger }: ClientContext, { consent = { yes: false, ask: false }, ...init }: Pick<JoinInit, 'sweepMs'> & { readonly consent?: Consent } = {}): Promise<Client> {
   const { settings, home } = config;
   if (settings.provider !== null && settings.router !== null) throw new QvacError('E_USAGE', 'a question goes to a provider or through a router, not both', { hint: 'leave out --provider or --router' });
-  const [{ join }, { loadIdentity }, { createReputation }, { createLocalVerifier }, { createReceiptStore }, { createRunFiles }] = await Promise.all([
+  const [{ join }, { createEscrowPayments }, { loadIdentity }, { createReputation }, { createLocalVerifier }, { createReceiptStore }, { createRunFiles }] = await Promise.all([
     import('../node/join.ts'),
+    import('../node/client/escrow-payments.ts'),
     import('../node/identity.ts'),
     import('../node/client/reputation.ts'),
     import('../node/client/local-verifier.ts'),
@@ -77,8 +113,14 @@ export async function openClient({ config, logger }: Pick<CommandContext, 'confi
   const here = await modelsHere(config, logger);
   const verifier = createLocalVerifier(here);
   const runFiles = createRunFiles(home.run);
+  const openEscrow = async (options: AbortOptions): Promise<Escrow> => {
+    const escrow = await openEscrowOf(config, await needWallet(config), options);
+    await agreeToMainnet({ config, output, ...consent, signal: options.signal }, escrow);
+    return escrow;
+  };
+  const payments = createEscrowPayments({ openEscrow, logger }, { dir: home.payments.client });
   return {
-    components: { peer, discovery, reputation, verifier, receipts: createReceiptStore(home.receipts), key: peer.key, clock, logger },
+    components: { peer, discovery, reputation, payments, verifier, receipts: createReceiptStore(home.receipts), key: peer.key, clock, logger },
     asked: here.asked,
     async router() {
       if (settings.router !== null) return { target: settings.router, optional: false };
@@ -87,7 +129,8 @@ export async function openClient({ config, logger }: Pick<CommandContext, 'confi
       return own === undefined ? null : { target: own.addrs[0] ?? own.peer, optional: true };
     },
     async stop() {
-      await Promise.all([verifier.dispose(), reputation.stop(), stop()]);
+      await Promise.all([verifier.dispose(), reputation.stop(), payments.stop()]);
+      await stop();
     },
   };
 }
@@ -158,18 +201,22 @@ export function observe(output: Output): AskObserver & { end(): void } {
     },
     turned: (from, reason) => output.say(printable(`· ${shortPeer(from)} did not answer (${reason}); asking another`)),
     note: (line) => output.say(printable(`· ${line}`)),
+    locking: (lamports) => working(`locking ${sol(lamports)}`),
     checking: (level) => working(level === 'full' ? 'checking: running the model again' : 'checking'),
     end,
   };
 }
 
 /** Prints what is known of the answer, the trust line last. @returns the exit code */
-export function report(output: Output, answer: Answer, explicitFull: boolean): number {
-  const { verification, timing, storeError } = answer;
+export async function report(output: Output, answer: Answer, explicitFull: boolean): Promise<number> {
+  const { verification, timing, storeError, payment } = answer;
   if (!output.json) output.endAnswer();
-  output.result(jsonOf(answer), []);
+  const { settlementJson } = await import('../node/client/settlement-json.ts');
+  output.result({ ...jsonOf(answer), payment: payment === null ? null : settlementJson(payment) }, []);
   if (storeError !== null) output.warn(`the receipt was not stored: ${storeError.message}`);
   const facts = { ...answer, tokensPerSecond: timing.tokensPerSecond, cost: answer.costLamports };
+  if (payment?.state === 'rejected') output.warn('the answer failed its checks: nobody gets what it cost, and what it did not cost came back');
+  if (payment?.state === 'slashed') output.warn('the chain saw the fraud: your money came back, and as much again of the provider’s stake');
   const lines = trustLines(facts, (style, text) => output.style(style, text));
   for (const line of lines) (verification.result === 'pass' ? output.say : output.warn)(line);
   if (verification.result === 'fail') return exitCodes.verification;

@@ -1,7 +1,7 @@
 import { asQvacError, exitCodes } from '../errors.ts';
 import type { ChatMessage } from '../protocol/messages.ts';
 import type { LineReader } from '../terminal/prompt.ts';
-import { askSettings, observe, openAsking, parseSeed, report } from './asking.ts';
+import { askSettings, observe, openAsking, parseSeed, payOption, report } from './asking.ts';
 import type { Asking } from './asking.ts';
 import { defineCommand, option } from './definition.ts';
 import type { CommandContext } from './definition.ts';
@@ -10,14 +10,14 @@ export const command = defineCommand({
   description:
     'Talks with a model, each answer checked like that of ask. Every turn sends the whole conversation anew, to a provider that is named before it leaves. Ctrl-C stops an answer, Ctrl-D ends the talk. Off-terminal every line of standard input is one turn. With --json one line per answer, shaped like that of ask --json.',
   settings: askSettings,
-  options: { seed: option('--seed <n>', 'a number from 0 to 2^64 − 1 for every answer', parseSeed) },
+  options: { seed: option('--seed <n>', 'a number from 0 to 2^64 − 1 for every answer', parseSeed), yes: payOption },
   examples: [
     { line: 'qvac chat', what: 'talk with whoever is best' },
     { line: 'qvac chat -m smollm2-135m --system "answer in rhymes"', what: 'with a model of your choice' },
   ],
   async action(context) {
     const { createLineReader } = await import('../terminal/prompt.ts');
-    const asking = await openAsking(context);
+    const asking = await openAsking(context, { yes: context.options.yes, ask: false });
     let stopAnswer: (() => void) | null = null;
     let left = false;
     // On a terminal readline takes Ctrl-C: it ends the answer, or the talk where there is none.
@@ -55,7 +55,7 @@ async function talk({ config, output, signal }: Pick<CommandContext, 'config' | 
     try {
       const answer = await asking.ask([...messages, { role: 'user', content: line }], seed, observer, AbortSignal.any([stop.signal, signal, output.readerGone]));
       observer.end();
-      worst = Math.max(worst, report(output, answer, config.settings.verify === 'full'));
+      worst = Math.max(worst, await report(output, answer, config.settings.verify === 'full'));
       messages.push({ role: 'user', content: line }, { role: 'assistant', content: answer.text });
     } catch (error) {
       observer.end();

@@ -1,10 +1,10 @@
 import type { Config } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import type { Logger } from '../lib/log.ts';
-import type { SettingKey } from '../settings.ts';
+import { parseLamports, type SettingKey } from '../settings.ts';
 import type { Output } from '../terminal/output.ts';
 
-export const groups = ['Ask', 'Take part', 'Check', 'This machine'] as const;
+export const groups = ['Ask', 'Take part', 'Money', 'Check', 'This machine'] as const;
 
 /** A command in the list of cli.ts. */
 export interface CommandEntry {
@@ -125,6 +125,13 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
     if (!/^-?\d+$/.test(text) || value < min || value > max) throw new QvacError('E_USAGE', `expected a whole number from ${min} to ${max}, got "${text}"`);
     return value;
   };
+}
+
+/** For `option` and arguments: lamports, above zero. */
+export function amount(text: string): bigint {
+  const lamports = parseLamports(text);
+  if (lamports === null || lamports <= 0n || lamports >= 1n << 63n) throw new QvacError('E_USAGE', `expected lamports or an amount as 0.01sol, got "${text}"`);
+  return lamports;
 }
 
 /** For `option`: one of `values`. */

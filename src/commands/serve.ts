@@ -13,14 +13,17 @@ import { printable } from '../terminal/printable.ts';
 import { defineCommand } from './definition.ts';
 import type { CommandContext } from './definition.ts';
 import { openModelStore, withModelProgress } from './models.ts';
+import { chainSettings } from './paying.ts';
+import { openProviderPayments } from './serve-paid.ts';
 
 export const command = defineCommand({
   description:
-    'Offers one model to whoever is on the network. Every answer is committed to step by step, signed, and opened where its client challenges it. Finds out in the background whether this machine computes bit for bit what others of its kind do, and then says so in its card. With --json one line per event: {event: "ready", peer, addrs, network, model, exec, tokensPerSecond}, self-test, job-accepted, job-finished, job-failed, job-opened, job-verdict, refused.',
-  settings: ['model', 'name', 'listen', 'priceIn', 'priceOut', 'slots', 'queue', 'threads', 'batch', 'context', 'gpu', 'keepAlive', 'modelsDir'],
+    'Offers one model to whoever is on the network. Every answer is committed to step by step, signed, and opened where its client challenges it. Finds out in the background whether this machine computes bit for bit what others of its kind do, and then says so in its card. With --json one line per event: {event: "ready", peer, addrs, network, model, exec, tokensPerSecond}, self-test, job-accepted, job-finished, job-failed, job-opened, job-verdict, payment, refused.',
+  settings: ['model', 'name', 'listen', 'priceIn', 'priceOut', 'free', ...chainSettings, 'slots', 'queue', 'threads', 'batch', 'context', 'gpu', 'keepAlive', 'modelsDir'],
   examples: [
     { line: 'qvac serve --model smollm2-135m', what: 'offer a small model; it is fetched where it is not here' },
     { line: 'qvac serve --model ./my-model.gguf --name my-model', what: 'any GGUF file, under a name of your own' },
+    { line: 'qvac serve --model smollm2-135m --price-out 20000', what: 'be paid: 20,000 lamports for 1,000 tokens' },
     { line: 'qvac serve --model qwen3-4b --slots 4 --keep-alive 10m', what: 'four jobs at a time; unloaded when nobody asks' },
   ],
   async action({ config, output, logger, signal }) {
@@ -75,10 +78,12 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
   const tokensPerSecond = await engine.measureSpeed({ signal });
   const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'provider', key });
   stops.push(stop);
-  const content = () => cardContentOf(engine, { priceIn: settings.priceIn, priceOut: settings.priceOut, tokensPerSecond });
+  const prices = settings.free ? { priceIn: 0, priceOut: 0 } : { priceIn: settings.priceIn, priceOut: settings.priceOut };
+  const payments = prices.priceIn === 0 && prices.priceOut === 0 ? null : await openProviderPayments({ config, output, logger, signal }, key);
+  const content = () => cardContentOf(engine, { ...prices, tokensPerSecond, pay: payments?.pay });
   const cards = createCardIssuer({ peer, clock, logger }, { path: joinPath(home.cache, 'card-provider.json'), role: 'provider', content });
   const receipts = createReceiptStore(home.receiptsOf.provider);
-  const provider = createProvider({ peer, engine, cards, receipts, clock, logger }, { seenFile: joinPath(home.run, 'seen-jobs'), onEvent: (event) => report(output, event) });
+  const provider = createProvider({ peer, engine, cards, receipts, payments, clock, logger }, { seenFile: joinPath(home.run, 'seen-jobs'), onEvent: (event) => report(output, event) });
   const runFiles = createRunFiles(home.run);
   await runFiles.write({ role: 'provider', peer: peer.id, addrs: peer.addrs(), network: peer.network, models: [engine.facts.id], startedAt: clock.now() });
   stops.push(() => runFiles.remove('provider'));

@@ -2,6 +2,8 @@ import type { FaultCode, Result, Tier } from '../protocol/messages.ts';
 import { faultWords } from '../protocol/fault-words.ts';
 import { plural, rate, shortId, shortPeer, sol } from './format.ts';
 import type { Style } from './output.ts';
+import { paymentWords } from './payment-words.ts';
+import type { PaymentFacts } from './payment-words.ts';
 import { printable } from './printable.ts';
 
 /** What one answer comes with. */
@@ -13,6 +15,8 @@ export interface TrustFacts {
   readonly model: { readonly name: string; readonly quant: string };
   /** Lamports. */
   readonly cost: number | bigint;
+  /** What became of the money that was locked; null where none was. @default null */
+  readonly payment?: PaymentFacts | null | undefined;
   readonly verification: {
     readonly result: Result;
     readonly tier: Tier;
@@ -41,7 +45,7 @@ export function trustLines(facts: TrustFacts, style: (style: Style, text: string
     ...(facts.tokensPerSecond === null ? [] : [`${rate(facts.tokensPerSecond)} tok/s`]),
     shortPeer(facts.provider),
     printable(`${facts.model.name} ${facts.model.quant}`),
-    ...(BigInt(facts.cost) === 0n ? [] : [sol(facts.cost)]),
+    ...(facts.payment != null ? [paymentWords(facts.payment)] : BigInt(facts.cost) === 0n ? [] : [sol(facts.cost)]),
     style(colour, checkedWords(facts)),
     facts.receipt === null ? 'no receipt' : `receipt ${shortId(facts.receipt)}`,
   ].join(' · ');

@@ -1,13 +1,11 @@
 import { RefusedError, escrowRules } from '../../escrow/escrow.ts';
 import type { Escrow, JobAccount, JobOutcome } from '../../escrow/escrow.ts';
-import { isSubmitted, termsOf } from '../../escrow/terms.ts';
+import { termsOf } from '../../escrow/terms.ts';
 import { QvacError } from '../../errors.ts';
 import { delay } from '../../lib/abort.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
-import { fraudulentStep } from '../../proofs/fraud.ts';
-import { decodeHead } from '../../proofs/head.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
 import type { Pay, Payment, Quote } from '../../protocol/messages.ts';
@@ -18,6 +16,7 @@ import { shortPeer } from '../names.ts';
 import { lockedNoteForm } from './locked-note.ts';
 import type { LockedNote } from './locked-note.ts';
 import type { CheckedAnswer, ClientPayments, LeftPayment, LockOrder, LockedPayment, Paying, Settlement } from './payments.ts';
+import { slash } from './slash.ts';
 
 export interface EscrowPaymentsComponents {
   /** Opens the escrow with the wallet that pays; called once, when a payment is first thought of. */
@@ -164,32 +163,11 @@ class EscrowPaying implements Paying {
   async #close(jobId: JobId, note: LockedNote, job: JobAccount, receipt: Receipt | null, options: AbortOptions): Promise<Settlement> {
     const { submitted } = job;
     if (submitted === null) return this.#waiting(note, job);
-    const slashed = await this.#slash(jobId, note, job, receipt, options);
-    if (slashed !== null) return slashed;
+    const proof = await slash(this.#escrow, job, { head: note.head, receipt: note.intent === 'reject' ? receipt : null }, options);
+    if (proof !== null) return this.#act(jobId, note, async () => ({ state: 'slashed', ...nothing, refunded: job.amount, compensation: job.amount, ...proof }));
     const split = { payout: submitted.payout, refunded: job.amount - submitted.payout };
     if (note.intent === 'confirm') return this.#act(jobId, note, async () => ({ state: 'confirmed', ...nothing, paid: split.payout, refunded: split.refunded, ...(await this.#escrow.confirmJob(job, options)) }));
     return this.#act(jobId, note, async () => ({ state: 'rejected', ...nothing, burnt: split.payout, refunded: split.refunded, ...(await this.#escrow.rejectJob(job, note.verdictDigest, options)) }));
-  }
-
-  /** @returns null where there is no evidence, or the program does not take it for any */
-  async #slash(jobId: JobId, note: LockedNote, job: JobAccount, receipt: Receipt | null, options: AbortOptions): Promise<Settlement | null> {
-    const { head } = note;
-    const [final, other] = receipt?.heads ?? [];
-    const step = receipt === null || note.intent !== 'reject' ? null : fraudulentStep(receipt);
-    const proofs = [
-      ...(head !== null && !isSubmitted(job, decodeHead(head.body)) ? [() => this.#escrow.slashHeadMismatch(job, head, options)] : []),
-      ...(final !== undefined && other !== undefined ? [() => this.#escrow.slashEquivocation(job, [final, other], options)] : []),
-      ...(step === null ? [] : [() => this.#escrow.slashSampler(job, step, options)]),
-    ];
-    for (const prove of proofs) {
-      try {
-        return await this.#act(jobId, note, async () => ({ state: 'slashed', ...nothing, refunded: job.amount, compensation: job.amount, ...(await prove()) }));
-      } catch (error) {
-        if (!(error instanceof RefusedError)) throw error;
-        this.#logger.debug('the chain does not take this for a proof', { job: jobId, refusal: error.refusal });
-      }
-    }
-    return null;
   }
 
   /** Settled by what `run` sends; where somebody else was quicker, as the chain says. */

@@ -1,0 +1,203 @@
+import { QvacError } from '../errors.ts';
+import type { Escrow, Executed, JobAccount, JobOutcome } from '../escrow/escrow.ts';
+import { toHex } from '../lib/bytes.ts';
+import { dateTime, shortPeer, sol, table, timeSpan } from '../terminal/format.ts';
+import { defineCommand, defineSubcommand } from './definition.ts';
+import type { CommandContext } from './definition.ts';
+import { agreeToMainnet, chainSettings, needWallet, openEscrowOf } from './paying.ts';
+
+type Context = Pick<CommandContext, 'config' | 'output' | 'signal'>;
+type Side = 'asked' | 'served';
+
+interface OpenJob {
+  readonly side: Side;
+  readonly job: JobAccount;
+}
+
+interface Ledger {
+  readonly escrow: Escrow;
+  readonly wallet: Uint8Array;
+  readonly now: number;
+  readonly jobs: readonly OpenJob[];
+}
+
+async function openLedger({ config, signal }: Context): Promise<Ledger> {
+  const wallet = await needWallet(config);
+  const escrow = await openEscrowOf(config, wallet, { signal });
+  const { publicKey } = wallet;
+  const [asked, served, now] = await Promise.all([escrow.jobs({ client: publicKey }, { signal }), escrow.jobs({ provider: publicKey }, { signal }), escrow.now({ signal })]);
+  const jobs = [...asked.map((job) => ({ side: 'asked', job }) as const), ...served.map((job) => ({ side: 'served', job }) as const)];
+  return { escrow, wallet: publicKey, now, jobs: jobs.toSorted((a, b) => b.job.createdAt - a.job.createdAt) };
+}
+
+/** The open job whose id begins with `prefix`. @throws QvacError E_NOT_FOUND, E_USAGE where there are several */
+function choose({ jobs }: Ledger, prefix: string): OpenJob {
+  const id = prefix.toLowerCase();
+  if (!/^[0-9a-f]{1,64}$/.test(id)) throw new QvacError('E_USAGE', `"${prefix.slice(0, 70)}" is not the id of a job`, { hint: 'qvac jobs ls' });
+  const [found, ...others] = jobs.filter(({ job }) => toHex(job.jobId).startsWith(id));
+  if (found === undefined) throw new QvacError('E_NOT_FOUND', `no job that is not settled begins with ${prefix}`, { hint: 'qvac jobs ls' });
+  // The same job from both sides, where one wallet asks itself.
+  if (others.some(({ job }) => toHex(job.jobId) !== toHex(found.job.jobId))) throw new QvacError('E_USAGE', `several jobs begin with ${prefix}`, { hint: 'give more of the id' });
+  return found;
+}
+
+/** Where the money is, what happens next and when, and what one can do. */
+function words({ side, job }: OpenJob, now: number): { readonly state: string; readonly next: string; readonly at: number; readonly command: string | null } {
+  const id = toHex(job.jobId).slice(0, 8);
+  const span = (until: number): string => (until <= now ? 'now' : `in ${timeSpan(until - now)}`);
+  if (job.submitted === null) {
+    const due = job.refundAt <= now;
+    const next = due ? 'the money can be taken back' : `refundable ${span(job.refundAt)} where nothing is submitted`;
+    return { state: side === 'asked' ? 'locked, no answer submitted' : 'locked for you, not submitted', next, at: job.refundAt, command: due ? `qvac jobs refund ${id}` : null };
+  }
+  const { payout, claimAt } = job.submitted;
+  const due = claimAt <= now;
+  const who = side === 'asked' ? 'the provider gets' : 'you get';
+  return { state: `submitted: ${who} ${sol(payout)}`, next: due ? 'it can be paid out' : `paid out ${span(claimAt)} unless it is rejected`, at: claimAt, command: due ? `qvac jobs claim ${id}` : side === 'asked' ? `qvac jobs dispute ${id}` : null };
+}
+
+async function valueOf(open: OpenJob, now: number) {
+  const [{ addressText }, { peerIdOf }] = await Promise.all([import('../escrow/addresses.ts'), import('../proofs/signing.ts')]);
+  const { side, job } = open;
+  const { state, next, at, command } = words(open, now);
+  return {
+    id: toHex(job.jobId),
+    side,
+    state: job.submitted === null ? 'open' : 'submitted',
+    words: state,
+    next,
+    nextAt: at,
+    command,
+    account: addressText(job.address),
+    client: addressText(job.client),
+    provider: addressText(job.provider),
+    peer: peerIdOf(job.peer),
+    amount: job.amount.toString(),
+    payout: job.submitted?.payout.toString() ?? null,
+    createdAt: job.createdAt,
+    submittedAt: job.submitted?.at ?? null,
+  };
+}
+
+const ls = defineSubcommand({
+  summary: 'jobs whose money is not settled',
+  description: 'Lists the jobs of your wallet whose money is not settled: asked or served, where the money is, what happens next and when, and the command that does it. Settles what earlier processes left, first. With --json: {chain, jobs: [{id, side, state, words, next, nextAt, command, account, client, provider, peer, amount, payout, createdAt, submittedAt}]}, lamports as text.',
+  settings: chainSettings,
+  examples: [{ line: 'qvac jobs ls', what: 'where your money is' }],
+  async action(context) {
+    const { output } = context;
+    await settleLeft(context);
+    const ledger = await openLedger(context);
+    const values = await Promise.all(ledger.jobs.map((job) => valueOf(job, ledger.now)));
+    const rows = values.map(({ id, side, peer, amount, words: state, createdAt, next, command }) => [id.slice(0, 8), side, shortPeer(peer), sol(BigInt(amount)), dateTime(createdAt), state, `${next}${command === null ? '' : `: ${command}`}`]);
+    output.result({ chain: ledger.escrow.chain, jobs: values }, rows.length === 0 ? [] : table(['ID', 'SIDE', 'PROVIDER', 'LOCKED', 'SINCE', 'STATE', 'NEXT'], rows));
+    if (rows.length === 0) output.say('no money is under way');
+  },
+});
+
+/** What processes that crashed or went away meant to do. */
+async function settleLeft({ config, output, signal, logger }: Context & Pick<CommandContext, 'logger'>): Promise<void> {
+  const [{ createEscrowPayments }] = await Promise.all([import('../node/client/escrow-payments.ts')]);
+  const wallet = await needWallet(config);
+  const payments = createEscrowPayments({ openEscrow: (options) => openEscrowOf(config, wallet, options), logger }, { dir: config.home.payments.client });
+  const { paymentWords } = await import('../terminal/payment-words.ts');
+  const left = await (await payments.open({ signal })).resume({ signal });
+  for (const { jobId, settlement } of left) if (settlement.dueAt === null) output.say(`job ${jobId.slice(0, 8)} is settled: ${paymentWords(settlement)}`);
+  await payments.stop();
+}
+
+const show = defineSubcommand({
+  summary: 'one job: where its money is, or went',
+  description: 'Shows where the money of one job is, or how it was settled. With --json: as of qvac jobs ls, or {id, account, outcome} of one that is settled.',
+  arguments: [{ name: '<job>', description: 'its id, or the beginning of it; of one that is settled the id of its receipt' }],
+  settings: chainSettings,
+  examples: [{ line: 'qvac jobs show 9f3a', what: 'the job whose id begins with 9f3a' }],
+  async action(context) {
+    const { args, config, output, signal } = context;
+    const ledger = await openLedger(context);
+    const prefix = args[0] ?? '';
+    const open = ledger.jobs.some(({ job }) => toHex(job.jobId).startsWith(prefix.toLowerCase())) ? choose(ledger, prefix) : null;
+    if (open !== null) {
+      const value = await valueOf(open, ledger.now);
+      output.result(value, [`job       ${value.id}`, `${open.side === 'asked' ? 'asked' : 'served by'}  ${value.peer}`, `locked    ${sol(open.job.amount)} since ${dateTime(value.createdAt)}`, `state     ${value.words}`, `next      ${value.next}`, ...(value.command === null ? [] : [`          ${value.command}`])]);
+      return;
+    }
+    const { findReceipt } = await import('./receipts.ts');
+    const [{ decodeOffer }, { addressText }, { fromHex }] = await Promise.all([import('../protocol/validate.ts'), import('../escrow/addresses.ts'), import('../lib/bytes.ts')]);
+    const { id, receipt } = await findReceipt(config.home, prefix);
+    const { payment } = decodeOffer(receipt.offer.body);
+    if (payment === null) throw new QvacError('E_NOT_FOUND', `job ${id.slice(0, 8)} was not paid for`);
+    const address = ledger.escrow.jobAddress(payment.payer, fromHex(id));
+    const outcome = await ledger.escrow.outcome(address, { signal });
+    if (outcome === null) throw new QvacError('E_NOT_FOUND', `the chain knows nothing of job ${id.slice(0, 8)}`);
+    output.result({ id, account: addressText(address), outcome: valueOfOutcome(outcome) }, [`job       ${id}`, `settled   ${outcomeWords(outcome)}${outcome.at === null ? '' : `, ${dateTime(outcome.at)}`}`, `          ${outcome.signature}`]);
+  },
+});
+
+function valueOfOutcome({ how, paid, refunded, burnt, compensation, reason, signature, at }: JobOutcome) {
+  return { how, paid: paid.toString(), refunded: refunded.toString(), burnt: burnt.toString(), compensation: compensation.toString(), reason, signature, at };
+}
+
+function outcomeWords({ how, paid, refunded, burnt, compensation }: JobOutcome): string {
+  const parts = [[paid, 'to the provider'], [refunded, 'back to the client'], [compensation, "from the provider's stake to the client"], [burnt, 'to nobody']] as const;
+  return `${how}: ${parts.filter(([lamports]) => lamports > 0n).map(([lamports, whom]) => `${sol(lamports)} ${whom}`).join(', ')}`;
+}
+
+/** Does `act` to the job named first, and says what came of it. */
+async function actOn(context: Context & Pick<CommandContext, 'args'>, yes: boolean, act: (ledger: Ledger, open: OpenJob) => Promise<Executed>): Promise<void> {
+  const { args, config, output, signal } = context;
+  const ledger = await openLedger(context);
+  await agreeToMainnet({ config, output, yes, signal }, ledger.escrow);
+  const open = choose(ledger, args[0] ?? '');
+  const { signature, fee } = await act(ledger, open);
+  const outcome = await ledger.escrow.outcome(open.job.address, { signal });
+  output.result({ id: toHex(open.job.jobId), signature, fee: fee.toString(), outcome: outcome === null ? null : valueOfOutcome(outcome) }, []);
+  output.say(outcome === null ? 'done' : outcomeWords(outcome));
+}
+
+const jobArgument = [{ name: '<job>', description: 'its id, or the beginning of it' }] as const;
+
+const refund = defineSubcommand({
+  summary: 'take the money back, once its time is over',
+  description: 'Takes back the money of a job for which nothing was submitted within ten minutes. Anyone may do it, for anyone: the money goes to whoever locked it. With --json: {id, signature, fee, outcome}.',
+  arguments: jobArgument,
+  settings: chainSettings,
+  examples: [{ line: 'qvac jobs refund 9f3a', what: 'take it back' }],
+  action: (context) => actOn(context, true, ({ escrow }, { job }) => escrow.refundJob(job, { signal: context.signal })),
+});
+
+const claim = defineSubcommand({
+  summary: 'have a job paid out, once its time is over',
+  description: 'Has a job paid out that was submitted more than five minutes ago and not objected to. Anyone may do it; qvac serve does it by itself. With --json: {id, signature, fee, outcome}.',
+  arguments: jobArgument,
+  settings: chainSettings,
+  examples: [{ line: 'qvac jobs claim 9f3a', what: 'have it paid out' }],
+  action: (context) => actOn(context, true, ({ escrow }, { job }) => escrow.claimJob(job, { signal: context.signal })),
+});
+
+const dispute = defineSubcommand({
+  summary: 'show the chain what was wrong with an answer',
+  description: 'Objects to a job with what its receipt holds. Where a program can see the fraud (another answer submitted than sent, two heads that contradict each other, a token that was not drawn) the provider loses its stake and you get your money and as much again. Where the checks of this machine only say that it failed, it is rejected: nobody gets what it cost. An answer that passes the checks cannot be disputed. With --json: {id, signature, fee, outcome}.',
+  arguments: jobArgument,
+  settings: chainSettings,
+  examples: [{ line: 'qvac jobs dispute 9f3a', what: 'object to it' }],
+  action: (context) =>
+    actOn(context, true, async ({ escrow }, { job }) => {
+      const [{ findReceipt }, { slash }, { assess }, { decodeVerdict }, { sha256 }] = await Promise.all([import('./receipts.ts'), import('../node/client/slash.ts'), import('../proofs/checks.ts'), import('../protocol/validate.ts'), import('../protocol/digests.ts')]);
+      const { receipt } = await findReceipt(context.config.home, toHex(job.jobId));
+      const slashed = await slash(escrow, job, { head: receipt.heads[0] ?? null, receipt }, { signal: context.signal });
+      if (slashed !== null) return slashed;
+      const verdict = receipt.verdicts.find(({ body }) => decodeVerdict(body).result === 'fail');
+      if (verdict === undefined && assess(receipt, {}).result !== 'fail') throw new QvacError('E_ESCROW', 'nothing in its receipt is wrong', { hint: `qvac verify ${toHex(job.jobId).slice(0, 8)} checks it again` });
+      return escrow.rejectJob(job, sha256(verdict?.body ?? receipt.offer.body), { signal: context.signal });
+    }),
+});
+
+export const command = defineCommand({
+  description: 'Where your money is. The price of a paid answer waits in the escrow program until the answer is there: then the provider is paid, at once where the client confirms, else after five minutes; without an answer it goes back after ten.',
+  examples: [
+    { line: 'qvac jobs ls', what: 'all that is not settled' },
+    { line: 'qvac jobs show 9f3a', what: 'one of them' },
+  ],
+  subcommands: { ls, show, refund, claim, dispute },
+});

@@ -1,0 +1,22 @@
+import { createLineReader } from './prompt.ts';
+import type { PromptStreams } from './prompt.ts';
+
+/** Asks a question that is answered by `y`. Null where there is nobody to ask: no terminal, or Ctrl-C. */
+export async function confirm(question: string, { signal, ...streams }: PromptStreams & { readonly signal?: AbortSignal } = {}): Promise<boolean | null> {
+  const { input = process.stdin } = streams;
+  if (input.isTTY !== true) return null;
+  let interrupted = false;
+  const reader = createLineReader(() => {
+    interrupted = true;
+    reader.close();
+  }, streams);
+  const close = (): void => reader.close();
+  signal?.addEventListener('abort', close);
+  try {
+    const line = await reader.next(`${question} [y/N] `);
+    return interrupted || line === null ? null : /^(y|yes)$/i.test(line.trim());
+  } finally {
+    signal?.removeEventListener('abort', close);
+    reader.close();
+  }
+}
