@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { createReceiptStore } from '../../src/node/receipt-store.ts';
 import { runProgram } from '../support/binary.ts';
 import { temporaryHome } from '../support/home.ts';
 import { root } from '../support/imports.ts';
+import { checkIndependently } from '../support/independent-checker.ts';
 import { withModel } from './market.ts';
 
 describe('the demo', () => {
@@ -23,5 +25,10 @@ describe('the demo', () => {
     const codes = [];
     for (const { path } of receipts.toReversed()) codes.push((await runProgram(['verify', path, '--model', model, '--threads', '1'], { home })).code);
     assert.deepEqual(codes, [0, 6], 'offline the honest receipt passes and the other fails');
+
+    // What is wrong with the second one takes the model to see, unless its draws are wrong.
+    const strangers = await Promise.all(receipts.toReversed().map(async ({ path }) => checkIndependently(await readFile(path, 'utf8'))));
+    assert.deepEqual(strangers[0], { result: 'pass', fault: null });
+    assert.ok(strangers[1]?.result === 'pass' || strangers[1]?.fault === 'sampler-mismatch', JSON.stringify(strangers[1]));
   });
 });
