@@ -95,15 +95,29 @@ function readTensor(reader: Reader): Tensor {
   return { name, end: offset + (type === undefined ? 0 : Math.ceil(elements / type.block) * type.bytes) };
 }
 
-/** Sizes that the native loader takes for granted: it would end the process where one is missing or zero. */
+/** LLAMA_MAX_LAYERS of the native loader. */
+const mostBlocks = 512;
+const required = ['block_count', 'embedding_length'];
+const positive = ['context_length', 'feed_forward_length', 'attention.head_count', 'attention.head_count_kv', 'attention.key_length', 'attention.value_length'];
+
+/** Sizes that the native loader takes for granted: it would end the process where one is missing, zero or beyond its own bound. */
 function checkShape(metadata: ReadonlyMap<string, GgufValue>, hasAttention: boolean): void {
   const arch = metadata.get('general.architecture');
-  // A later part of a split model has weights alone; whether it is used as a model of its own is not asked here.
+  // A later part of a split model has weights alone.
   if (typeof arch !== 'string') return;
-  for (const size of ['block_count', 'embedding_length', ...(hasAttention ? ['attention.head_count'] : [])]) {
-    const value = metadata.get(`${arch}.${size}`);
-    const values = Array.isArray(value) ? value : [value];
-    if (!values.some((each) => typeof each === 'number' && each >= 1)) throw new Corrupt(`is corrupt or no language model (no ${arch}.${size})`);
+  const needed = new Set(hasAttention ? [...required, 'attention.head_count'] : required);
+  for (const name of [...required, ...positive]) {
+    const value = metadata.get(`${arch}.${name}`);
+    if (value === undefined && !needed.has(name)) continue;
+    // Layer by layer some may well be zero.
+    const values: readonly unknown[] = Array.isArray(value) ? value : [value];
+    if (!values.some((each) => typeof each === 'number' && each >= 1)) throw new Corrupt(`is corrupt or no language model (${arch}.${name})`);
+  }
+  const blocks = metadata.get(`${arch}.block_count`);
+  if (typeof blocks !== 'number' || blocks > mostBlocks) throw new Corrupt(`is corrupt (${arch}.block_count)`);
+  for (const name of ['layer_norm_rms_epsilon', 'layer_norm_epsilon']) {
+    const epsilon = metadata.get(`${arch}.attention.${name}`);
+    if (epsilon !== undefined && !(typeof epsilon === 'number' && epsilon >= 0)) throw new Corrupt(`is corrupt (${arch}.attention.${name})`);
   }
 }
 

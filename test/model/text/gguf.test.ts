@@ -73,6 +73,32 @@ describe('the header of a GGUF file', () => {
     );
   });
 
+  it('refuses sizes that would end the process in the native loader', async () => {
+    for (const [key, values] of Object.entries({
+      'qwen3.block_count': [0, 513, 0xffffffff],
+      'qwen3.embedding_length': [0],
+      'qwen3.feed_forward_length': [0],
+      'qwen3.context_length': [0],
+      'qwen3.attention.head_count': [0],
+      'qwen3.attention.head_count_kv': [0],
+      'qwen3.attention.key_length': [0],
+      'qwen3.attention.value_length': [0],
+      // Not a number, and −1, as float32.
+      'qwen3.attention.layer_norm_rms_epsilon': [0x7fffffff, 0xbf800000],
+    })) {
+      for (const value of values) {
+        const damaged = Buffer.from(whole);
+        const length = Buffer.alloc(8);
+        length.writeBigUInt64LE(BigInt(key.length));
+        damaged.writeUInt32LE(value, whole.indexOf(Buffer.concat([length, Buffer.from(key)])) + 8 + key.length + 4);
+        await assert.rejects(readBytes(damaged), { code: 'E_MODEL', message: new RegExp(key) }, `${key} ${value}`);
+      }
+    }
+    const nameless = Buffer.from(whole);
+    nameless.write('x', whole.indexOf('qwen3.attention.head_count'));
+    await assert.rejects(readBytes(nameless), { code: 'E_MODEL', message: /head_count/ });
+  });
+
   it('takes no count at its word', async () => {
     for (const at of [8, 16]) {
       const huge = Buffer.from(whole);
