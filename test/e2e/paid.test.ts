@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { runProgram } from '../support/binary.ts';
+import { temporaryHome } from '../support/home.ts';
+import { RunningNode, ask, loopbackMarket, withModel } from './market.ts';
+import type { LoopbackMarket } from './market.ts';
+
+interface PaidAnswer {
+  readonly cost: number;
+  readonly verification: { readonly result: string; readonly tier: string };
+  readonly payment: { readonly state: string; readonly locked: string; readonly paid: string; readonly refunded: string };
+}
+
+/** A home whose chain ends with the test. */
+async function homeWithChain(context: TestContext): Promise<string> {
+  const home = await temporaryHome(context);
+  context.after(() => runProgram(['chain', 'stop'], { home }));
+  return home;
+}
+
+async function startPaidServe(context: TestContext, market: LoopbackMarket, home: string): Promise<{ readonly node: RunningNode; readonly address: string }> {
+  await withModel(home);
+  const node = new RunningNode(['serve', ...market.flags, ...market.listen, '--model', 'smollm2-135m', '--threads', '1', '--price-in', '1000', '--price-out', '0.00002sol'], home, context);
+  return { node, address: (await node.ready()).address };
+}
+
+const question = ['--max-tokens', '8', '--verify', 'sampling', 'say hello'];
+
+test('a paid answer on the home’s own chain, with nothing set up before', { timeout: 240_000 }, async (context) => {
+  const market = loopbackMarket();
+  const home = await homeWithChain(context);
+  const { node, address } = await startPaidServe(context, market, home);
+
+  const refused = await ask(market, home, ['--provider', address, ...question]);
+  assert.deepEqual([refused.code, refused.stdout], [5, '']);
+  assert.match(refused.stderr, /may cost more than 0 lamports/);
+
+  const paid = await ask(market, home, ['--provider', address, '--max-price', '0.001sol', '--json', ...question]);
+  assert.equal(paid.code, 0, paid.stderr);
+  const { cost, payment, verification } = JSON.parse(paid.stdout) as PaidAnswer;
+  assert.equal(verification.result, 'pass');
+  assert.deepEqual([payment.state, payment.paid], ['confirmed', String(cost)]);
+  assert.equal(BigInt(payment.paid) + BigInt(payment.refunded), BigInt(payment.locked));
+  assert.match(paid.stderr, /paid 0\.\d+ SOL, 0\.\d+ SOL back/);
+  await node.event('payment');
+
+  // Another home pays on the same chain when it is told where it is, and is told where it is not.
+  const other = await homeWithChain(context);
+  const elsewhere = await ask(market, other, ['--provider', address, '--yes', ...question]);
+  assert.equal(elsewhere.code, 5, elsewhere.stderr);
+  assert.match(elsewhere.stderr, /paid on another chain/);
+  const { rpcUrl } = JSON.parse((await runProgram(['chain', 'status', '--json'], { home })).stdout) as { readonly rpcUrl: string };
+  await runProgram(['wallet', 'new'], { home: other });
+  assert.equal((await runProgram(['wallet', 'fund', '--rpc', rpcUrl], { home: other })).code, 0);
+  const shared = await ask(market, other, ['--provider', address, '--yes', '--rpc', rpcUrl, '--json', ...question]);
+  assert.equal(shared.code, 0, shared.stderr);
+  assert.equal((JSON.parse(shared.stdout) as PaidAnswer).payment.state, 'confirmed');
+
+  const status = JSON.parse((await runProgram(['provider', 'status', '--json'], { home })).stdout) as { readonly jobsCompleted: string };
+  assert.equal(status.jobsCompleted, '2');
+  const open = JSON.parse((await runProgram(['jobs', 'ls', '--json'], { home })).stdout) as { readonly jobs: readonly unknown[] };
+  assert.deepEqual(open.jobs, []);
+});
