@@ -139,6 +139,7 @@ export class DirectJob implements Job {
     } catch (error) {
       if (!(error instanceof QvacError) || error.code !== 'E_TRUNCATED') throw error;
     }
+    this.#components.logger.debug('asking for the opening on a new stream', { job: this.jobId, provider: this.provider });
     this.#stream = await this.#components.reopen(signal);
     return this.#askOn(this.#stream, secret, signal);
   }
