@@ -7,7 +7,7 @@ import type { TopLogits } from '../../src/proofs/logits.ts';
 import { createReceived } from '../../src/proofs/received.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
 import { signBody, signingKeyFromSeed } from '../../src/proofs/signing.ts';
-import { createTranscript } from '../../src/proofs/transcript.ts';
+import { createTranscript, type Transcript, type TranscriptInit } from '../../src/proofs/transcript.ts';
 import { fromHex, utf8 } from '../../src/lib/bytes.ts';
 import { headInterval } from '../../src/protocol/constants.ts';
 import { execClassOf, inputDigestOf, jobIdOf, requestDigestOf, seedOfNumber, sha256 } from '../../src/protocol/digests.ts';
@@ -22,6 +22,8 @@ export interface LocalJob {
   readonly sampler: SamplerSettings;
   /** Everything random comes from it. */
   readonly number: number;
+  /** What a cheat would replace. @default the honest record of a job */
+  readonly createTranscript?: ((init: TranscriptInit) => Transcript) | undefined;
 }
 
 /** Where a provider's logits come from: those after the prompt, then those after each token. */
@@ -48,7 +50,7 @@ export async function runLocalJob(job: LocalJob, source: LogitSource): Promise<R
   const body = encodeOffer(offer);
   const jobId = jobIdOf(body);
   const inputDigest = inputDigestOf(offer.modelId, promptTokens);
-  const transcript = createTranscript({ jobId, offer, inputDigest, promptCount: promptTokens.length, execClass: offer.execClass, jobSecret: random('salts') });
+  const transcript = (job.createTranscript ?? createTranscript)({ jobId, offer, inputDigest, promptCount: promptTokens.length, execClass: offer.execClass, jobSecret: random('salts') });
   const received = createReceived({ offer, offerSigned: signBody(client, kinds.offer, jobId, body), quote: null, exec: claimed.exec, input });
   received.accept({ promptTokens, inputDigest });
   const text = createTextStream(claimed.tokenizer);

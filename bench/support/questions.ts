@@ -1,0 +1,23 @@
+/** What people ask, in many kinds; each with an answer of more than 64 tokens from a small model. */
+export const questions: readonly string[] = [
+  'Write a long story about a lighthouse keeper who finds a map.',
+  'Explain how a refrigerator works, step by step, for a child of ten.',
+  'Describe the life of a medieval baker from morning to night.',
+  'What should I see in three days in Lisbon? Give reasons for each place.',
+  'Write a letter to a landlord about a broken heating, polite but firm.',
+  'Compare cats and dogs as pets in a detailed essay.',
+  'How do vaccines work? Explain it in several paragraphs.',
+  'Tell me about the history of the bicycle, with the important inventors.',
+  'Write a Python function that finds all prime numbers below n, and explain each line.',
+  'Give me a recipe for a vegetable soup for six people with all the steps.',
+  'Why do leaves change colour in autumn? Write a full explanation.',
+  'Summarise the causes of the First World War in detail.',
+  'Write a poem of five verses about the sea in winter.',
+  'What are the advantages and disadvantages of working from home?',
+  'Explain the rules of chess to somebody who has never seen the game.',
+  'Describe how coffee gets from the plant to the cup.',
+  'Write a dialogue between a teacher and a pupil about gravity.',
+  'List ten ideas for a rainy Sunday with children and explain each of them.',
+  'How does the stock market work? Explain it with a simple example.',
+  'Tell me a fairy tale about a fox, a mill and a golden coin.',
+];
