@@ -25,10 +25,13 @@ export const commands: readonly CommandEntry[] = [
   { name: 'jobs', group: 'Money', summary: 'where your money is, and how to get it back', load: () => import('./commands/jobs.ts') },
   { name: 'chain', group: 'Money', summary: 'the chain of network local, inside the program', load: () => import('./commands/chain.ts') },
   { name: 'verify', group: 'Check', summary: 'check a receipt, offline', load: () => import('./commands/verify.ts') },
+  { name: 'why', group: 'Check', summary: 'explain why a provider was chosen', load: () => import('./commands/why.ts') },
   { name: 'receipts', group: 'Check', summary: 'list and show the receipts kept here', load: () => import('./commands/receipts.ts') },
   { name: 'models', group: 'This machine', summary: 'fetch, list and remove model files', load: () => import('./commands/models.ts') },
   { name: 'config', group: 'This machine', summary: 'show every setting and where it comes from', load: () => import('./commands/config.ts') },
   { name: 'doctor', group: 'This machine', summary: 'find what is wrong here, and how to mend it', load: () => import('./commands/doctor.ts') },
+  { name: 'completion', group: 'This machine', summary: 'let your shell complete commands, models and peers', load: () => import('./commands/completion.ts') },
+  { name: 'service', group: 'This machine', summary: 'print a systemd unit that runs qvac', load: () => import('./commands/service.ts') },
   { name: 'demo', group: 'This machine', summary: 'an honest and a cheating provider on this machine', load: () => import('./commands/demo.ts') },
 ];
 

@@ -30,6 +30,9 @@ export const askSettings: readonly SettingKey[] = ['model', 'system', 'temperatu
 /** For `ask` and `chat`. */
 export const payOption = flag('-y, --yes', 'pay what it costs, without asking');
 
+/** Below the home's cache: the accounts of choices, for `qvac why`. */
+export const choicesFolder = 'choices';
+
 /** For `--seed`. */
 export function parseSeed(text: string): bigint {
   if (!/^\d{1,20}$/.test(text) || BigInt(text) >= 1n << 64n) throw new QvacError('E_USAGE', `expected a whole number from 0 to 2^64 − 1, got "${text}"`);
@@ -42,6 +45,9 @@ export interface Asking {
   ask(messages: readonly ChatMessage[], seed: bigint | null, observer: AskObserver, signal: AbortSignal): Promise<Answer>;
   stop(): Promise<void>;
 }
+
+/** Between two looks at payments that earlier answers left, ms. */
+const paymentSweepMs = 60_000;
 
 /** How a person agrees to what is paid. */
 export interface Consent {
@@ -96,7 +102,7 @@ export interface Client {
 export async function openClient({ config, output, logger }: ClientContext, { consent = { yes: false, ask: false }, ...init }: Pick<JoinInit, 'sweepMs'> & { readonly consent?: Consent } = {}): Promise<Client> {
   const { settings, home } = config;
   if (settings.provider !== null && settings.router !== null) throw new QvacError('E_USAGE', 'a question goes to a provider or through a router, not both', { hint: 'leave out --provider or --router' });
-  const [{ join }, { createEscrowPayments }, { loadIdentity }, { createReputation }, { createLocalVerifier }, { createReceiptStore }, { createRunFiles }] = await Promise.all([
+  const [{ join }, { createEscrowPayments }, { loadIdentity }, { createReputation }, { createLocalVerifier }, { createReceiptStore }, { createRunFiles }, { createChoiceLog }] = await Promise.all([
     import('../node/join.ts'),
     import('../node/client/escrow-payments.ts'),
     import('../node/identity.ts'),
@@ -104,6 +110,7 @@ export async function openClient({ config, output, logger }: ClientContext, { co
     import('../node/client/local-verifier.ts'),
     import('../node/receipt-store.ts'),
     import('../node/run-files.ts'),
+    import('../node/client/choice-log.ts'),
   ]);
   const clock = systemClock;
   const key = await loadIdentity(home.keys.client, logger);
@@ -118,9 +125,11 @@ export async function openClient({ config, output, logger }: ClientContext, { co
     await agreeToMainnet({ config, output, ...consent, signal: options.signal }, escrow);
     return escrow;
   };
-  const payments = createEscrowPayments({ openEscrow, logger }, { dir: home.payments.client });
+  // Whoever lives long sees to payments as they fall due.
+  const payments = createEscrowPayments({ openEscrow, logger }, { dir: home.payments.client, sweepMs: init.sweepMs === undefined ? null : paymentSweepMs });
+  await payments.start();
   return {
-    components: { peer, discovery, reputation, payments, verifier, receipts: createReceiptStore(home.receipts), key: peer.key, clock, logger },
+    components: { peer, discovery, reputation, payments, verifier, receipts: createReceiptStore(home.receipts), choices: createChoiceLog(joinPath(home.cache, choicesFolder)), key: peer.key, clock, logger },
     asked: here.asked,
     async router() {
       if (settings.router !== null) return { target: settings.router, optional: false };

@@ -28,6 +28,8 @@ export interface CommandContext<Options = Readonly<Record<string, unknown>>> {
    * matters to the exit code (130, 143).
    */
   readonly signal: AbortSignal;
+  /** All commands there are, for those that tell of them. */
+  readonly commands: readonly CommandEntry[];
 }
 
 /** One flag that is not a setting: it stands on the command line only. */

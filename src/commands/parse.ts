@@ -3,7 +3,7 @@ import { exitCodes, QvacError } from '../errors.ts';
 import { globalSettings, settings, type SettingKey } from '../settings.ts';
 import { renderHelp, type HelpPage } from '../terminal/help.ts';
 import type { Output } from '../terminal/output.ts';
-import type { CommandDefinition, CommandEntry, CommandOption } from './definition.ts';
+import type { CommandContext, CommandDefinition, CommandEntry, CommandOption } from './definition.ts';
 import { commandPage, globalSwitches, programPage } from './help-pages.ts';
 
 /** What a command line asks for, ready to be done. Resolves to the exit code. */
@@ -25,7 +25,7 @@ export async function parseCommandLine(argv: readonly string[], entries: readonl
     name = operands[0] === 'help' ? operands[1] : operands[0];
     const entry = entries.find((command) => command.name === name);
     const program = createProgram(entries, output);
-    if (entry !== undefined) describe(program, entry.name, entry.name, (await entry.load()).command, output, take);
+    if (entry !== undefined) describe(program, entry.name, entry.name, (await entry.load()).command, { output, commands: entries }, take);
     if (argv.length === 0) program.outputHelp();
     else await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
@@ -94,19 +94,22 @@ function collect(parse: (text: string) => unknown): (text: string, before: unkno
   return (text, before) => [...(Array.isArray(before) ? (before as readonly unknown[]) : []), parse(text)];
 }
 
+/** What every command gets. */
+type Shared = Pick<CommandContext, 'output' | 'commands'>;
+
 /** Gives the child `name` of `parent` what `definition` says, down to its subcommands. `path` is what is typed after `qvac`. */
-function describe(parent: Command, name: string, path: string, definition: CommandDefinition, output: Output, take: (run: Run) => void): void {
+function describe(parent: Command, name: string, path: string, definition: CommandDefinition, shared: Shared, take: (run: Run) => void): void {
   const command = parent.commands.find((child) => child.name() === name) ?? parent.command(name);
-  prepare(command, output, commandPage(path, definition));
+  prepare(command, shared.output, commandPage(path, definition));
   for (const { name: argument, description } of definition.arguments ?? []) command.argument(argument, description);
   for (const key of definition.settings ?? []) command.addOption(settingOption(key));
   for (const option of Object.values(definition.options ?? {})) command.addOption(ownOption(option));
   const subcommands = Object.entries(definition.subcommands ?? {});
-  for (const [child, subcommand] of subcommands) describe(command, child, `${path} ${child}`, subcommand, output, take);
+  for (const [child, subcommand] of subcommands) describe(command, child, `${path} ${child}`, subcommand, shared, take);
   if (subcommands.length > 0) command.allowExcessArguments();
   command.action(() => {
     if (definition.action !== undefined) {
-      take((signal) => act(command, path, definition, output, signal));
+      take((signal) => act(command, path, definition, shared, signal));
       return;
     }
     const names = subcommands.map(([child]) => child).join(', ');
@@ -116,7 +119,7 @@ function describe(parent: Command, name: string, path: string, definition: Comma
 }
 
 /** Runs the action with its context. All that only an action needs is loaded here. */
-async function act(command: Command, path: string, definition: CommandDefinition, output: Output, signal: AbortSignal): Promise<number> {
+async function act(command: Command, path: string, definition: CommandDefinition, { output, commands }: Shared, signal: AbortSignal): Promise<number> {
   const [{ resolveConfig }, { createLogger }] = await Promise.all([import('../config.ts'), import('../terminal/logger.ts')]);
   const values = command.optsWithGlobals<Readonly<Record<string, unknown>>>();
   const typed = (key: string): unknown => (command.getOptionValueSourceWithGlobals(key) === 'cli' ? values[key] : undefined);
@@ -131,7 +134,7 @@ async function act(command: Command, path: string, definition: CommandDefinition
     command: path.split(' ')[0],
   });
   const options = Object.fromEntries(Object.entries(definition.options ?? {}).map(([key, option]) => [key, typed(new Option(option.flags).attributeName()) ?? absent(option)]));
-  const code = await definition.action?.({ args: command.args, options, config, output, logger: createLogger(output), signal });
+  const code = await definition.action?.({ args: command.args, options, config, output, logger: createLogger(output), signal, commands });
   return code ?? exitCodes.ok;
 }
 

@@ -1,3 +1,4 @@
+import { join as joinPath } from 'node:path';
 import type { Config } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import { aborted } from '../lib/abort.ts';
@@ -11,6 +12,7 @@ import type { Routed } from '../node/router/route-handler.ts';
 import { plural, shortId, shortPeer } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { printable } from '../terminal/printable.ts';
+import { choicesFolder } from './asking.ts';
 import { anyText, defineCommand, manyOf } from './definition.ts';
 import type { CommandContext } from './definition.ts';
 import { openModelStore, withModelProgress } from './models.ts';
@@ -91,7 +93,7 @@ async function findModels({ config, output, logger, signal }: Context, asked: re
 }
 
 async function run({ config, output, logger, signal, stops }: Context, key: Identity, engines: readonly Engine[], allowed: ReadonlySet<PeerIdString>): Promise<void> {
-  const [{ join }, { createCardIssuer }, { createReputation }, { createVerifier }, { createReceiptStore }, { createRouter }, { routerContent }, { createRunFiles }, { keysOfCard }, { loadCalibration }] = await Promise.all([
+  const [{ join }, { createCardIssuer }, { createReputation }, { createVerifier }, { createReceiptStore }, { createRouter }, { routerContent }, { createRunFiles }, { keysOfCard }, { loadCalibration }, { createChoiceLog }] = await Promise.all([
     import('../node/join.ts'),
     import('../node/card-issuer.ts'),
     import('../node/client/reputation.ts'),
@@ -102,6 +104,7 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
     import('../node/run-files.ts'),
     import('../node/query.ts'),
     import('../model/calibrations.ts'),
+    import('../node/client/choice-log.ts'),
   ]);
   const clock = systemClock;
   const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'router', key });
@@ -112,7 +115,12 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
   const models = await Promise.all(engines.map(async (engine) => ({ engine, calibration: await loadCalibration(engine.facts.id, logger) })));
   const verifier = createVerifier({ models, logger });
   const receipts = createReceiptStore(config.home.receiptsOf.router);
-  const router = createRouter({ peer, discovery, reputation, verifier, receipts, clock, logger }, { serves: (id) => allowed.has(id), onRouted: (event) => report(output, event) });
+  const choices = createChoiceLog(joinPath(config.home.cache, choicesFolder));
+  const onRouted = (event: Routed): void => {
+    report(output, event);
+    if (event.event === 'answered') void choices.save({ job: event.jobId, at: clock.now(), model: null, provider: event.provider, considered: event.considered, turned: [] });
+  };
+  const router = createRouter({ peer, discovery, reputation, verifier, receipts, clock, logger }, { serves: (id) => allowed.has(id), onRouted });
   await router.start();
   stops.push(() => router.stop());
   const cards = createCardIssuer({ peer, clock, logger }, { path: `${config.home.cache}/card-router.json`, role: 'router', content: () => routerContent(engines) });

@@ -12,11 +12,16 @@ import { chooseProviders } from './choose.ts';
 import { askProvider } from './direct.ts';
 import type { DirectComponents } from './direct.ts';
 import { askRouter } from './routed.ts';
-import type { Choice, Wish } from './select.ts';
+import type { ChoiceLog } from './choice-log.ts';
+import { consideredOf } from './considered.ts';
+import type { Considered } from './considered.ts';
+import type { Choice, Selection, Wish } from './select.ts';
 import { startStopwatch } from './stopwatch.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
 export interface AskComponents extends DirectComponents {
+  /** Keeps the account of each choice of a provider. @default none is kept */
+  readonly choices?: Pick<ChoiceLog, 'save'> | undefined;
   readonly discovery: Pick<Discovery, 'live' | 'find' | 'get' | 'refresh'>;
 }
 
@@ -64,6 +69,8 @@ class Asking {
   readonly #options: AbortOptions;
   readonly #stopwatch: Stopwatch = startStopwatch();
   readonly #deadline: number;
+  #considered: readonly Considered[] = [];
+  readonly #turned: { readonly peer: PeerIdString; readonly reason: string }[] = [];
 
   constructor(components: AskComponents, init: AskInit, observer: AskObserver, options: AbortOptions) {
     this.#components = components;
@@ -136,13 +143,19 @@ class Asking {
       const choice = queue.shift();
       if (choice === undefined) break;
       const attempt = await this.#turnTo(choice);
-      if (attempt.answer !== null) return attempt.answer;
+      if (attempt.answer !== null) {
+        await this.#account(attempt.answer);
+        return attempt.answer;
+      }
       failure = attempt.error;
       if (failure instanceof FaultError) fault = { error: failure, choice };
       const fresh = isStale(failure) && !renewed.has(choice.card.peer) ? await this.#renewed(choice) : null;
       renewed.add(choice.card.peer);
       if (fresh !== null) queue.unshift(fresh);
-      else if (queue.length > 0) this.#observer.turned(choice.card.peer, failure.message);
+      else {
+        this.#turned.push({ peer: choice.card.peer, reason: failure.message });
+        if (queue.length > 0) this.#observer.turned(choice.card.peer, failure.message);
+      }
     }
     // A provider that was caught is told of even where another one was only busy.
     if (fault !== null) return this.#caught(fault.error, fault.choice);
@@ -163,7 +176,16 @@ class Asking {
 
   #choose(): Promise<readonly Choice[]> {
     const { discovery, reputation, payments = null, peer } = this.#components;
-    return chooseProviders({ discovery, reputation, payments, network: peer.network }, this.#wish, this.#init.provider ?? null, this.#options);
+    const fell = (selection: Selection): void => {
+      this.#considered = consideredOf(selection);
+    };
+    return chooseProviders({ discovery, reputation, payments, network: peer.network, fell }, this.#wish, this.#init.provider ?? null, this.#options);
+  }
+
+  async #account({ receipt, provider }: Answer): Promise<void> {
+    const { choices, clock } = this.#components;
+    if (receipt === null) return;
+    await choices?.save({ job: receipt, at: clock.now(), model: this.#init.model, provider, considered: this.#considered, turned: this.#turned });
   }
 
   get #wish(): Wish {

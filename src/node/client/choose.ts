@@ -15,6 +15,8 @@ export interface ChooseComponents {
   readonly payments: ClientPayments | null;
   /** Name of the network, for people. */
   readonly network: string;
+  /** Hears how the choice fell. */
+  readonly fell?: ((selection: Selection) => void) | undefined;
 }
 
 /**
@@ -28,8 +30,10 @@ export async function chooseProviders(components: ChooseComponents, wish: Wish, 
   /** The chain is opened only where somebody who could be chosen wants to be paid. */
   const chosen = async (parts: SelectComponents, cards: readonly VerifiedCard[]): Promise<Selection> => {
     const hopeful = select({ ...parts, refusal: payments === null ? undefined : () => null }, cards, wish);
-    if (payments === null || !hopeful.choices.some(({ card, priceLamports }) => card.card.pay !== null && priceLamports > 0n)) return hopeful;
-    return select({ ...parts, refusal: await refusalOf(payments, options) }, cards, wish);
+    const paid = payments !== null && hopeful.choices.some(({ card, priceLamports }) => card.card.pay !== null && priceLamports > 0n);
+    const selection = paid ? select({ ...parts, refusal: await refusalOf(payments, options) }, cards, wish) : hopeful;
+    components.fell?.(selection);
+    return selection;
   };
   if (provider !== null) {
     const named = await discovery.get(provider, options);

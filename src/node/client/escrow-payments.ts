@@ -31,6 +31,10 @@ export interface EscrowPaymentsInit {
   readonly submitMs?: number | undefined;
   /** How long `stop` waits for what was broken off to be given back, in ms. @default 2_000 */
   readonly stopMs?: number | undefined;
+  /** Between two looks at what is left, for a process that lives long, in ms. @default null: once */
+  readonly sweepMs?: number | null | undefined;
+  /** Hears of what was left and is settled now. */
+  readonly onSettled?: ((left: LeftPayment) => void) | undefined;
 }
 
 /** Fees of the transactions of one job, and something to spare, lamports. */
@@ -40,41 +44,74 @@ const nothing = { paid: 0n, refunded: 0n, burnt: 0n, compensation: 0n } as const
 const noDigest = new Uint8Array(32);
 
 export function createEscrowPayments(components: EscrowPaymentsComponents, init: EscrowPaymentsInit): ClientPayments {
+  const { openEscrow, logger } = components;
+  const journal = createJournal(init.dir, lockedNoteForm, logger);
   const end = new AbortController();
   const tasks = new Set<Promise<void>>();
   let opening: Promise<Paying> | null = null;
+  let timer: NodeJS.Timeout | null = null;
+  const run = (work: Promise<void>): void => {
+    tasks.add(work);
+    void work.finally(() => tasks.delete(work));
+  };
+  function open(options: AbortOptions = {}): Promise<Paying> {
+    opening ??= openEscrow(options).then((escrow) => new EscrowPaying({ escrow, journal, logger, run, end: end.signal }, init.submitMs ?? 30_000));
+    // Whoever waits for it learns of a failure; the next one tries again.
+    opening.catch(() => (opening = null));
+    return opening;
+  }
+  /** Never throws. */
+  async function sweep(): Promise<void> {
+    try {
+      if ((await journal.read()).size === 0) return;
+      const paying = await open({ signal: end.signal });
+      for (const left of await paying.resume({ signal: end.signal })) if (left.settlement.dueAt === null) init.onSettled?.(left);
+    } catch (error) {
+      if (!end.signal.aborted) logger.warn('payments of earlier answers are not settled yet', { reason: error instanceof Error ? error.message : String(error) });
+    }
+  }
   return {
-    open(options = {}) {
-      opening ??= components.openEscrow(options).then((escrow) => new EscrowPaying(escrow, components.logger, init, tasks, end.signal));
-      // Whoever waits for it learns of a failure; the next one tries again.
-      opening.catch(() => (opening = null));
-      return opening;
+    open,
+    async start() {
+      run(sweep());
+      const { sweepMs = null } = init;
+      if (sweepMs !== null) timer ??= setInterval(() => run(sweep()), sweepMs).unref();
     },
     async stop() {
+      if (timer !== null) clearInterval(timer);
       await Promise.race([Promise.allSettled(tasks), delay(init.stopMs ?? 2_000)]);
       end.abort(new Error('stopping'));
     },
   };
 }
 
+interface PayingParts {
+  readonly escrow: Escrow;
+  readonly journal: Journal<LockedNote>;
+  readonly logger: Logger;
+  /** Lets work go on that nobody waits for, until the end. */
+  readonly run: (work: Promise<void>) => void;
+  readonly end: AbortSignal;
+}
+
 class EscrowPaying implements Paying {
   readonly #escrow: Escrow;
   readonly #wallet: Uint8Array;
   readonly #logger: Logger;
-  readonly #init: EscrowPaymentsInit;
   readonly #journal: Journal<LockedNote>;
-  readonly #tasks: Set<Promise<void>>;
+  readonly #run: PayingParts['run'];
   readonly #end: AbortSignal;
+  readonly #submitMs: number;
 
-  constructor(escrow: Escrow, logger: Logger, init: EscrowPaymentsInit, tasks: Set<Promise<void>>, end: AbortSignal) {
+  constructor({ escrow, journal, logger, run, end }: PayingParts, submitMs: number) {
     if (escrow.wallet === null) throw new RangeError('"escrow" expected one with a wallet');
     this.#escrow = escrow;
     this.#wallet = escrow.wallet;
     this.#logger = logger;
-    this.#init = init;
-    this.#journal = createJournal(init.dir, lockedNoteForm, logger);
-    this.#tasks = tasks;
+    this.#journal = journal;
+    this.#run = run;
     this.#end = end;
+    this.#submitMs = submitMs;
   }
 
   refusal(pay: Pay): string | null {
@@ -123,7 +160,13 @@ class EscrowPaying implements Paying {
     const now = await this.#escrow.now(options);
     for (const [jobId, note] of await this.#journal.read()) {
       if (note.chain !== this.#escrow.chain || !equalBytes(note.client, this.#wallet)) continue;
-      left.push({ jobId, settlement: await this.#attend(jobId, note, now, options) });
+      const settlement = await this.#attend(jobId, note, now, options).catch((error: unknown) => {
+        options.signal?.throwIfAborted();
+        // One that the program refuses must not keep the others.
+        if (!(error instanceof RefusedError)) throw error;
+        return this.#waiting(note, null);
+      });
+      left.push({ jobId, settlement });
     }
     return left;
   }
@@ -144,7 +187,7 @@ class EscrowPaying implements Paying {
     const note: LockedNote = { ...locked, intent: assessment.result === 'fail' ? 'reject' : 'confirm', head: receipt.heads[0] ?? null, verdictDigest };
     try {
       await this.#journal.write(jobId, note);
-      const limit = AbortSignal.timeout(this.#init.submitMs ?? 30_000);
+      const limit = AbortSignal.timeout(this.#submitMs);
       const signal = AbortSignal.any([limit, ...(options.signal === undefined ? [] : [options.signal])]);
       const job = await this.#escrow.waitForJob(note.address, (seen) => seen === null || seen.submitted !== null, { signal }).catch((error: unknown) => {
         if (limit.aborted) return this.#escrow.job(note.address);
@@ -198,11 +241,10 @@ class EscrowPaying implements Paying {
   }
 
   #abandon(jobId: JobId, note: LockedNote): void {
-    const task = this.#giveUp(jobId, { ...note, intent: 'reject' }).catch((error: unknown) => {
+    const work = this.#giveUp(jobId, { ...note, intent: 'reject' }).catch((error: unknown) => {
       if (!this.#end.aborted) this.#logger.warn('a payment is looked after later', { job: jobId, reason: error instanceof Error ? error.message : String(error) });
     });
-    this.#tasks.add(task);
-    void task.finally(() => this.#tasks.delete(task));
+    this.#run(work);
   }
 
   /** Waits for the provider to decline, or to submit what was never received. */

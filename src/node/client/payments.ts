@@ -5,6 +5,8 @@ import type { Offer, Pay, Payment, Quote, Signed } from '../../protocol/messages
 
 /** How a client pays. Where there is none, whoever wants to be paid is not asked. */
 export interface ClientPayments {
+  /** Settles in the background what earlier processes left, as soon as it can be. The chain is opened only where there is something. */
+  start(): Promise<void>;
   /** Opens the wallet and the chain, when a payment is first thought of. @throws QvacError E_CHAIN, E_CONFIG, E_KEY */
   open(options?: AbortOptions): Promise<Paying>;
   /** Waits a moment for what runs. Idempotent. */

@@ -4,12 +4,14 @@ import type { ModelId, PeerIdString } from '../../lib/types.ts';
 import type { RouteFrame } from '../../protocol/frames.ts';
 import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 import type { VerifiedCard } from '../cards.ts';
+import { consideredOf } from '../client/considered.ts';
+import type { Considered } from '../client/considered.ts';
 import type { Reputation } from '../client/reputation.ts';
 import { select } from '../client/select.ts';
-import type { Choice, Exclusion, Selection, Terms, Wish } from '../client/select.ts';
+import type { Choice, Exclusion, Selection, Wish } from '../client/select.ts';
 import type { Discovery } from '../discovery.ts';
 import type { Commits } from './commits.ts';
-import { findTimeoutMs, maxConsidered } from './constants.ts';
+import { findTimeoutMs } from './constants.ts';
 import { RouteFailure } from './failure.ts';
 import type { InFlight } from './in-flight.ts';
 
@@ -20,9 +22,6 @@ export interface CandidatesComponents {
   readonly jobs: InFlight;
   readonly commits: Commits;
 }
-
-/** Why one provider was preferred, or could not be asked: what explains a choice. */
-export type Considered = { readonly peer: PeerIdString; readonly score: number; readonly terms: Terms } | { readonly peer: PeerIdString; readonly why: Exclusion; readonly detail: string };
 
 /** A provider with one of its slots, until it is released. */
 export interface Reserved {
@@ -82,11 +81,9 @@ export class Candidates {
     }
   }
 
-  /** How the last choice fell, the best first, at most `maxConsidered` of them. */
+  /** How the last choice fell, the best first. */
   get considered(): readonly Considered[] {
-    const { choices, excluded } = this.#selection;
-    const ranked = choices.map(({ card, score, terms }) => ({ peer: card.peer, score, terms }));
-    return [...ranked, ...excluded.map(({ peer, why, detail }) => ({ peer, why, detail }))].slice(0, maxConsidered);
+    return consideredOf(this.#selection);
   }
 
   /** Whether another one could be turned to now. */

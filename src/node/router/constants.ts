@@ -16,8 +16,6 @@ export const maxProbes = 8;
 export const probeTimeoutMs = 3 * secondMs;
 /** How long to look for a provider of a model that nobody known offers, ms. */
 export const findTimeoutMs = 5 * secondMs;
-/** Providers that the account of a choice names. */
-export const maxConsidered = 20;
 /** A person's client that does not read is given up after this once the answer is complete, ms. */
 export const deliveryTimeoutMs = 30 * secondMs;
 /** A provider that gave no token in this long when a question timed out broke off; a shorter time-out says nothing, ms. */

@@ -3,7 +3,7 @@ import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { FaultCode, Result, Tier } from '../../protocol/messages.ts';
 import { readWithin } from '../read-within.ts';
 import type { FrameStream } from '../streams.ts';
-import type { Considered } from './candidates.ts';
+import type { Considered } from '../client/considered.ts';
 import { maxRoutes, maxRoutesPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
 import { Person } from './person.ts';

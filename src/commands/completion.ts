@@ -1,0 +1,63 @@
+import type { Config } from '../config.ts';
+import { QvacError } from '../errors.ts';
+import { globalSettings, settings } from '../settings.ts';
+import { candidatesFor, type Candidate, type Names } from '../terminal/completion.ts';
+import { scripts } from '../terminal/completion-scripts.ts';
+import { defineCommand, oneOf, option } from './definition.ts';
+import type { CommandDefinition, CommandEntry } from './definition.ts';
+import { globalSwitches } from './help-pages.ts';
+
+const shells = ['bash', 'zsh', 'fish'] as const;
+
+/** Flags as they stand in help, with what they are for. */
+function flagsOf(definition: CommandDefinition | null): readonly Candidate[] {
+  const own = Object.values(definition?.options ?? {});
+  const keys = [...(definition?.settings ?? []), ...globalSettings];
+  const all = [...keys.map((key) => settings[key]), ...own, ...globalSwitches, { flags: '-h, --help', description: 'show help' }];
+  return all.map(({ flags, description }) => ({ value: flags, description }));
+}
+
+/** What may follow `words`, the words after `qvac`, of which the last is still being typed. */
+async function complete(words: readonly string[], commands: readonly CommandEntry[], names: () => Promise<Names>): Promise<readonly Candidate[]> {
+  const [first = ''] = words;
+  if (words.length <= 1) return candidatesFor({ words, subcommands: commands.map(({ name, summary }) => ({ value: name, description: summary })), flags: flagsOf(null), names });
+  const entry = commands.find(({ name }) => name === first);
+  if (entry === undefined) return [];
+  let { command }: { command: CommandDefinition } = await entry.load();
+  let rest = words.slice(1);
+  for (let next = command.subcommands?.[rest[0] ?? '']; next !== undefined && rest.length > 1; next = command.subcommands?.[rest[0] ?? '']) {
+    command = next;
+    rest = rest.slice(1);
+  }
+  const subcommands = Object.entries(command.subcommands ?? {}).map(([name, { summary }]) => ({ value: name, description: summary }));
+  return candidatesFor({ words: rest, subcommands, flags: flagsOf(command), names, arguments: (command.arguments ?? []).map(({ name }) => name) });
+}
+
+/** Names of this moment: of a gateway that runs here, else of the peers that were seen last; model files, receipts. */
+async function namesOf(config: Config): Promise<Names> {
+  const [{ readNames }] = await Promise.all([import('../gateway/names.ts')]);
+  return readNames(config);
+}
+
+export const command = defineCommand({
+  description: 'Prints a script for your shell that completes commands, flags, and the names of models, peers and receipts as they are at the moment.',
+  arguments: [{ name: '[words...]', description: 'bash, zsh or fish; with --complete the words typed so far, after --' }],
+  options: { complete: option('--complete <shell>', 'what may follow the words after --, a line each; the scripts call this', oneOf(...shells)) },
+  examples: [
+    { line: 'qvac completion bash >> ~/.bashrc', what: 'bash' },
+    { line: 'qvac completion zsh > ~/.zfunc/_qvac', what: 'zsh, where ~/.zfunc is in fpath' },
+    { line: 'qvac completion fish > ~/.config/fish/completions/qvac.fish', what: 'fish' },
+  ],
+  async action({ args, options, config, output, commands }) {
+    if (options.complete === undefined) {
+      const shell = shells.find((known) => known === args[0]);
+      if (shell === undefined) throw new QvacError('E_USAGE', `expected ${shells.join(', ')}`, { hint: 'qvac completion bash >> ~/.bashrc' });
+      output.print(scripts[shell]);
+      return;
+    }
+    // Whoever presses a key for help is not to be told of an error.
+    const found = await complete(args, commands, () => namesOf(config)).catch(() => []);
+    const describe = options.complete === 'bash' ? ({ value }: Candidate) => value : ({ value, description }: Candidate) => `${value}\t${description}`;
+    output.print(found.map((candidate) => `${describe(candidate)}\n`).join(''));
+  },
+});

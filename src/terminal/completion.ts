@@ -1,0 +1,70 @@
+/** One thing that may be typed next. */
+export interface Candidate {
+  readonly value: string;
+  readonly description: string;
+}
+
+/** Names that change from moment to moment. */
+export interface Names {
+  readonly models: readonly Candidate[];
+  readonly peers: readonly Candidate[];
+  readonly receipts: readonly Candidate[];
+}
+
+export interface CompletionInit {
+  /** Those after the command; the last is still being typed. */
+  readonly words: readonly string[];
+  readonly subcommands: readonly Candidate[];
+  /** As in help: `-m, --model <name>`. */
+  readonly flags: readonly Candidate[];
+  /** The command's operands: `<receipt>`. */
+  readonly arguments?: readonly string[] | undefined;
+  /** Looked up only where names are wanted. */
+  names(): Promise<Names>;
+}
+
+/** What each kind of value in angle brackets may be. */
+const fixed: Readonly<Record<string, readonly string[]>> = {
+  '--network': ['local', 'devnet', 'mainnet'],
+  '--verify': ['none', 'sampling', 'full'],
+  '--gpu': ['auto', 'off'],
+  '--role': ['provider', 'router', 'serve', 'route', 'gateway'],
+};
+
+/** What may stand where the last of `words` is being typed. */
+export async function candidatesFor(init: CompletionInit): Promise<readonly Candidate[]> {
+  const { words, subcommands, flags } = init;
+  const typed = words.at(-1) ?? '';
+  const before = words.at(-2) ?? '';
+  const matching = (all: readonly Candidate[]): readonly Candidate[] => all.filter(({ value }) => value.startsWith(typed)).map(clean);
+  const flag = before.startsWith('-') ? flags.find(({ value }) => namesOf(value).includes(before)) : undefined;
+  if (flag !== undefined && flag.value.includes('<')) return matching(await valuesOf(flag.value, init));
+  if (typed.startsWith('-')) return matching(flags.flatMap(({ value, description }) => namesOf(value).filter((name) => name.startsWith('--')).map((name) => ({ value: name, description }))));
+  return matching(subcommands.length > 0 ? subcommands : await operandsOf(init));
+}
+
+/** A name from elsewhere that would break the line, or the shell, is shown without what would. */
+function clean({ value, description }: Candidate): Candidate {
+  return { value: value.replaceAll(/[^\x20-\x7e]|[\\"'`$;&|<>(){}*?!#]/g, ''), description: description.replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ') };
+}
+
+function namesOf(flags: string): readonly string[] {
+  return flags.split(', ').map((part) => part.split(' ')[0] ?? '');
+}
+
+async function valuesOf(flag: string, { names }: CompletionInit): Promise<readonly Candidate[]> {
+  const name = namesOf(flag).at(-1) ?? '';
+  const values = fixed[name];
+  if (values !== undefined) return values.map((value) => ({ value, description: '' }));
+  if (name === '--model') return (await names()).models;
+  if (['--provider', '--router', '--allow', '--auditor'].includes(name)) return (await names()).peers;
+  return [];
+}
+
+async function operandsOf({ arguments: operands = [], names }: CompletionInit): Promise<readonly Candidate[]> {
+  const [operand = ''] = operands;
+  if (operand.includes('receipt')) return (await names()).receipts;
+  if (operand.includes('model')) return (await names()).models;
+  if (operand.includes('words')) return ['bash', 'zsh', 'fish'].map((value) => ({ value, description: '' }));
+  return [];
+}
