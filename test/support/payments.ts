@@ -24,6 +24,8 @@ export const SOL = 1_000_000_000n;
 export interface TestChain {
   readonly rpcUrl: string;
   readonly localnet: Localnet;
+  /** Where it is kept. */
+  readonly dir: string;
   /** A wallet of its own, with lamports. */
   wallet(lamports?: bigint): Promise<Escrow & { readonly wallet: Uint8Array }>;
   /** Puts the chain's clock ahead, in seconds. */
@@ -31,11 +33,13 @@ export interface TestChain {
 }
 
 export async function startChain(context: TestContext): Promise<TestChain> {
-  const localnet = await startLocalnet({ dir: await temporaryHome(context) });
+  const dir = await temporaryHome(context);
+  const localnet = await startLocalnet({ dir });
   context.after(() => localnet.stop());
   return {
     rpcUrl: localnet.rpcUrl,
     localnet,
+    dir,
     async wallet(lamports = 20n * SOL) {
       const escrow = await openEscrow({ rpcUrl: localnet.rpcUrl, wallet: signingKeyFromSeed(randomBytes(32)), pollMs: 20 });
       if (lamports > 0n) await escrow.airdrop(lamports);

@@ -141,7 +141,7 @@ test('a client that never locks what it offered is refused, and keeps nobody fro
   const { asker, client } = await startMarket(context);
   const paying = await client.payments.open();
   const lock = async () => ({ settle: async () => assert.fail('served'), abandon: () => undefined });
-  const forgetful: ClientPayments = { open: async () => ({ refusal: () => null, plan: (...args) => paying.plan(...args), resume: () => paying.resume(), lock }), stop: async () => undefined };
+  const forgetful: ClientPayments = { start: async () => undefined, open: async () => ({ refusal: () => null, plan: (...args) => paying.plan(...args), resume: () => paying.resume(), lock }), stop: async () => undefined };
   const [provider] = asker.discovery.live();
   assert.ok(provider !== undefined);
   const cheat = await startAsker(context, { providers: [{ address: provider.card.addrs[0] ?? '' }], payments: forgetful });

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { QvacError } from '../../../src/errors.ts';
+import type { Escrow } from '../../../src/escrow/escrow.ts';
+import { startLocalnet } from '../../../src/escrow/localnet.ts';
+import { delay } from '../../../src/lib/abort.ts';
+import type { ClientPayments } from '../../../src/node/client/payments.ts';
+import { startAsker } from '../../support/asking.ts';
+import { createGate } from '../../support/gate.ts';
+import { startProvider, testSampler } from '../../support/market.ts';
+import type { TestProvider, TestProviderInit } from '../../support/market.ts';
+import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
+import type { PaidProvider, TestChain } from '../../support/payments.ts';
+
+const prices = { priceIn: 100_000, priceOut: 2_000_000 };
+const maxPrice = 10_000_000;
+type Paid = Escrow & { readonly wallet: Uint8Array };
+
+async function startPaid(context: TestContext, chain: TestChain, init: TestProviderInit = {}, wrap: (escrow: Paid) => Paid = (escrow) => escrow): Promise<{ readonly provider: TestProvider; readonly paid: PaidProvider; /** Its wallet's, with nothing around it. */ readonly escrow: Paid }> {
+  const escrow = await chain.wallet();
+  let paid: PaidProvider | undefined;
+  const provider = await startProvider(context, {
+    offering: prices,
+    async payments(peer) {
+      paid = await providerPayments(context, chain, peer, { escrow: wrap(escrow) });
+      return paid.payments;
+    },
+    ...init,
+  });
+  if (paid === undefined) throw new Error('it is not paid');
+  return { provider, paid, escrow };
+}
+
+const chainDown = async (): Promise<never> => {
+  throw new QvacError('E_CHAIN', 'the chain does not answer');
+};
+
+/** Settles nothing: a client that falls silent, or dies, after the answer. */
+function silentAfterTheAnswer(payments: ClientPayments): ClientPayments {
+  return {
+    ...payments,
+    async open() {
+      const paying = await payments.open();
+      return {
+        refusal: (pay) => paying.refusal(pay),
+        plan: (...args) => paying.plan(...args),
+        resume: () => paying.resume(),
+        async lock(order) {
+          await paying.lock(order);
+          return { settle: () => Promise.reject(new Error('gone')), abandon: () => undefined };
+        },
+      };
+    },
+  };
+}
+
+/** Looks again until it is so. */
+async function eventually(holds: () => Promise<boolean>): Promise<void> {
+  const limit = AbortSignal.timeout(60_000);
+  while (!(await holds())) await delay(20, limit);
+}
+
+test('a client that falls silent after the answer still pays: the provider claims in the background', async (context) => {
+  const chain = await startChain(context);
+  const { provider, paid } = await startPaid(context, chain);
+  const client = await clientPayments(context, chain);
+  const asker = await startAsker(context, { providers: [provider], payments: silentAfterTheAnswer(client.payments) });
+  await assert.rejects(asker.ask({ maxPrice }), /gone/);
+  const { news } = await paid.news.until('submitted');
+  assert.ok(news.lamports > 0n);
+  await chain.warp(301);
+  assert.equal((await paid.news.until('paid')).news.lamports, news.lamports);
+  // The client learns of it when it looks.
+  const left = await (await client.payments.open()).resume();
+  assert.deepEqual(left.map(({ settlement: { state, paid: lamports } }) => [state, lamports]), [['claimed', news.lamports]]);
+  assert.deepEqual([await readdir(client.dir), await readdir(paid.dir)], [[], []]);
+});
+
+test('a provider that dies between head and submit finds the job again and submits it', async (context) => {
+  const chain = await startChain(context);
+  const { provider, paid, escrow } = await startPaid(context, chain, {}, (whole) => ({ ...whole, submitJob: chainDown }));
+  const client = await clientPayments(context, chain, { submitMs: 50 });
+  const asker = await startAsker(context, { providers: [provider], payments: client.payments });
+  const { payment } = await asker.ask({ maxPrice });
+  assert.deepEqual([payment?.state, payment?.paid], ['open', 0n]);
+  await provider.provider.stop();
+  assert.equal((await readdir(paid.dir)).length, 1);
+
+  const again = await providerPayments(context, chain, provider.peer, { dir: paid.dir, escrow });
+  await again.payments.start();
+  context.after(() => again.payments.stop());
+  await again.news.until('submitted');
+  // And the client, in another process, confirms what it had checked.
+  const later = await clientPayments(context, chain, { dir: client.dir, escrow: client.escrow });
+  const [left] = await (await later.payments.open()).resume();
+  assert.equal(left?.settlement.state, 'confirmed');
+  await again.news.until('paid');
+  assert.deepEqual([await readdir(client.dir), await readdir(paid.dir)], [[], []]);
+});
+
+test('a client that dies after locking gets its money back after the time-out', async (context) => {
+  const chain = await startChain(context);
+  // Nobody is there to decline.
+  const { provider } = await startPaid(context, chain, {}, (whole) => ({ ...whole, waitForJob: (_address, _ready, options) => new Promise((_resolve, reject) => options?.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error))), jobs: async () => [] }));
+  const client = await clientPayments(context, chain, { stopMs: 0 });
+  const asker = await startAsker(context, { providers: [provider], payments: client.payments });
+  const stop = new AbortController();
+  const asking = asker.ask({ maxPrice }, { signal: stop.signal });
+  await eventually(async () => (await client.escrow.jobs({ client: client.escrow.wallet })).length === 1);
+  stop.abort();
+  await assert.rejects(asking, { code: 'E_INTERRUPTED' });
+  await client.payments.stop();
+  const later = await clientPayments(context, chain, { dir: client.dir, escrow: client.escrow });
+  const early = await (await later.payments.open()).resume();
+  assert.deepEqual(early.map(({ settlement: { state } }) => state), ['open']);
+  assert.ok((early[0]?.settlement.dueAt ?? 0) > Date.now());
+  await chain.warp(600);
+  const late = await (await later.payments.open()).resume();
+  assert.deepEqual(late.map(({ settlement: { state, refunded, locked } }) => [state, refunded === locked]), [['refunded', true]]);
+  assert.deepEqual(await readdir(client.dir), []);
+});
+
+test('a provider that starts gives back what nobody serves any more', async (context) => {
+  const chain = await startChain(context);
+  const gate = createGate(3);
+  const { provider, paid, escrow } = await startPaid(context, chain, { script: { beforeStep: gate.beforeStep } }, (whole) => ({ ...whole, declineJob: chainDown }));
+  const client = await clientPayments(context, chain, { stopMs: 0 });
+  const asker = await startAsker(context, { providers: [provider], payments: client.payments });
+  const asking = asker.ask({ maxPrice });
+  asking.catch(() => undefined);
+  await gate.reached;
+  await Promise.all([provider.provider.stop(), assert.rejects(asking)]);
+  assert.equal((await client.escrow.jobs({ client: client.escrow.wallet })).length, 1);
+  // The chain's clock counts seconds.
+  await chain.warp(2);
+  const again = await providerPayments(context, chain, provider.peer, { dir: paid.dir, escrow });
+  await again.payments.start();
+  context.after(() => again.payments.stop());
+  await again.news.until('declined');
+  assert.deepEqual(await client.escrow.jobs({ client: client.escrow.wallet }), []);
+});
+
+test('a chain that goes away in the middle of an answer and comes back settles it', async (context) => {
+  const chain = await startChain(context);
+  const gate = createGate(3);
+  const { provider, paid } = await startPaid(context, chain, { script: { beforeStep: gate.beforeStep } });
+  const client = await clientPayments(context, chain, { submitMs: 500 });
+  const asker = await startAsker(context, { providers: [provider], payments: client.payments });
+  const asking = asker.ask({ maxPrice, sampler: { ...testSampler, maxTokens: 8 } });
+  await gate.reached;
+  await chain.localnet.stop();
+  gate.open();
+  const { payment, verification } = await asking;
+  assert.deepEqual([verification.result, payment?.state], ['pass', 'open']);
+  const back = await startLocalnet({ dir: chain.dir, port: Number(new URL(chain.rpcUrl).port) });
+  context.after(() => back.stop());
+  await paid.news.until('submitted');
+  const [left] = await (await client.payments.open()).resume();
+  assert.equal(left?.settlement.state, 'confirmed');
+  await paid.news.until('paid');
+});

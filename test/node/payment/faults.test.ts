@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import type { Escrow } from '../../../src/escrow/escrow.ts';
+import { sha256 } from '../../../src/protocol/digests.ts';
+import { startAsker } from '../../support/asking.ts';
+import { disguised } from '../../support/cheats/engines.ts';
+import { otherSeed } from '../../support/cheats/transcripts.ts';
+import { startProvider } from '../../support/market.ts';
+import type { TestProviderInit } from '../../support/market.ts';
+import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
+import type { PaidProvider } from '../../support/payments.ts';
+import { createScriptedEngine } from '../../support/scripted-engine.ts';
+
+const prices = { priceIn: 100_000, priceOut: 2_000_000 };
+const maxPrice = 10_000_000;
+type Paid = Escrow & { readonly wallet: Uint8Array };
+
+/** A market whose client holds the true model, and whose provider is as `init` says. */
+async function start(context: TestContext, init: TestProviderInit, cheat: (escrow: Paid) => Paid = (escrow) => escrow) {
+  const chain = await startChain(context);
+  let paid: PaidProvider | undefined;
+  const provider = await startProvider(context, {
+    offering: prices,
+    async payments(peer) {
+      paid = await providerPayments(context, chain, peer, { escrow: cheat(await chain.wallet()) });
+      return paid.payments;
+    },
+    ...init,
+  });
+  if (paid === undefined) throw new Error('it is not paid');
+  const client = await clientPayments(context, chain);
+  const asker = await startAsker(context, { providers: [provider], engines: [createScriptedEngine()], payments: client.payments });
+  return { asker, client, paid };
+}
+
+test('a provider that ran a cheaper model is rejected: nobody gets the money', async (context) => {
+  const { asker, client, paid } = await start(context, { engine: disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()) });
+  const before = await paid.escrow.balance();
+  const { verification, payment } = await asker.ask({ maxPrice });
+  assert.equal(verification.result, 'fail');
+  assert.ok(payment !== null);
+  assert.deepEqual([payment.state, payment.paid, payment.compensation], ['rejected', 0n, 0n]);
+  assert.ok(payment.burnt > 0n && payment.burnt + payment.refunded === payment.locked);
+  await paid.news.until('rejected');
+  assert.ok((await paid.escrow.balance()) < before);
+  const account = await paid.escrow.provider(paid.escrow.wallet);
+  assert.deepEqual([account?.jobsRejected, account?.jobsCompleted, account?.lockedStake], [1, 0n, 0n]);
+  assert.deepEqual(await readdir(client.dir), []);
+});
+
+test('a provider that draws by a seed of its own is slashed with the opened step', async (context) => {
+  const { asker, client, paid } = await start(context, { createTranscript: otherSeed });
+  const before = await client.escrow.balance();
+  const { verification, payment } = await asker.ask({ maxPrice });
+  assert.deepEqual(verification.faults, ['sampler-mismatch']);
+  assert.ok(payment !== null);
+  assert.deepEqual([payment.state, payment.refunded, payment.compensation], ['slashed', payment.locked, payment.locked]);
+  assert.equal(await client.escrow.balance(), before + payment.locked - 10_000n);
+  await paid.news.until('slashed');
+  assert.equal((await paid.escrow.provider(paid.escrow.wallet))?.jobsSlashed, 1);
+});
+
+test('a provider that submits another answer than it sent is slashed with the head it signed', async (context) => {
+  const { asker, paid } = await start(context, {}, (escrow) => ({
+    ...escrow,
+    submitJob: (job, delivery, options) => escrow.submitJob(job, { ...delivery, root: sha256(delivery.root) }, options),
+  }));
+  const { verification, payment } = await asker.ask({ maxPrice });
+  assert.equal(verification.result, 'pass');
+  assert.deepEqual([payment?.state, payment?.compensation], ['slashed', payment?.locked]);
+  await paid.news.until('slashed');
+});
+
+test('an inconclusive answer is never rejected', async (context) => {
+  const { asker } = await start(context, {});
+  const { verification, payment } = await asker.ask({ maxPrice, verify: 'none' });
+  assert.deepEqual([verification.result, payment?.state], ['inconclusive', 'confirmed']);
+});
