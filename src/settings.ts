@@ -20,7 +20,7 @@ export const settings = {
   bootstrap: { kind: 'list', flags: '--bootstrap <addr>', description: 'a peer to start from, /ip4/…/tcp/…/p2p/…; may be repeated', default: [] },
   mdns: { kind: 'boolean', flags: '--no-mdns', description: 'do not look for peers by multicast on the local network', default: true },
 
-  model: { kind: 'text', flags: '-m, --model <name>', description: 'name, name/quant or hex id of a model, or a GGUF file', default: null, otherwise: 'the best live offer' },
+  model: { kind: 'text', flags: '-m, --model <name>', description: 'name, name/quant or hex id of a model, or a GGUF file', default: null, otherwise: 'the best live offer; for serve the one that is here' },
   system: { kind: 'text', flags: '--system <text>', description: 'system message before the prompt', default: null, otherwise: 'none' },
   temperature: { kind: 'number', flags: '--temperature <t>', description: '0 (always the likeliest token) to 2', default: 0.7 },
   topK: { kind: 'number', flags: '--top-k <n>', description: 'draw from the n likeliest tokens, 1 to 20', default: 20 },

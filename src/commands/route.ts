@@ -15,6 +15,7 @@ import { printable } from '../terminal/printable.ts';
 import { choicesFolder } from './asking.ts';
 import { anyText, defineCommand, manyOf } from './definition.ts';
 import type { CommandContext } from './definition.ts';
+import { networkFlags, reachableAs } from './elsewhere.ts';
 import { openModelStore, withModelProgress } from './models.ts';
 
 export const command = defineCommand({
@@ -150,13 +151,11 @@ async function testThemselves(engines: readonly Engine[], renewCard: () => Promi
 }
 
 function sayReady(output: Output, peer: Peer, engines: readonly Engine[]): void {
-  const addrs = peer.addrs();
   const models = engines.map(({ facts: { name, quant, id } }) => ({ name, quant, id }));
   const checks = models.length === 0 ? 'checks what needs no model (--model NAME re-executes)' : `re-executes ${models.map(({ name, quant }) => `${name} ${quant}`).join(', ')}`;
   output.say(printable(`router ${peer.id} · network ${peer.network} · ${checks}`, 400));
-  // Whoever types it elsewhere cannot use an address of this machine alone.
-  const address = addrs.find((each) => !/\/(127\.0\.0\.1|::1)\//.test(each)) ?? addrs[0] ?? peer.id;
-  output.event({ event: 'ready', peer: peer.id, addrs, network: peer.network, models }, printable(`ready · here: qvac ask "why is the sky blue?" · elsewhere, if allowed: qvac ask --router ${address} "why is the sky blue?"`, 400));
+  const ask = `qvac ask ${networkFlags(peer.network)}`;
+  output.event({ event: 'ready', peer: peer.id, addrs: peer.addrs(), network: peer.network, models }, printable(`ready · here: ${ask}"why is the sky blue?" · elsewhere, if allowed: ${ask}--router ${reachableAs(peer)} "why is the sky blue?"`, 400));
 }
 
 function report(output: Output, event: Routed): void {

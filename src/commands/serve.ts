@@ -12,6 +12,7 @@ import type { Output } from '../terminal/output.ts';
 import { printable } from '../terminal/printable.ts';
 import { defineCommand } from './definition.ts';
 import type { CommandContext } from './definition.ts';
+import { networkFlags, reachableAs } from './elsewhere.ts';
 import { openModelStore, withModelProgress } from './models.ts';
 import { chainSettings } from './paying.ts';
 import { openProviderPayments } from './serve-paid.ts';
@@ -111,14 +112,11 @@ async function testItself({ output, logger, signal }: Pick<Context, 'output' | '
 }
 
 function sayReady(output: Output, peer: Peer, { facts, slots, device, exec }: Engine, tokensPerSecond: number): void {
-  const addrs = peer.addrs();
   const { name, quant, id, context } = facts;
   output.say(printable(`provider ${peer.id} · network ${peer.network}`));
   output.say(printable(`${name} ${quant} · ${plural(slots.total, 'slot')} · context ${context} · ${rate(tokensPerSecond)} tok/s on ${device.device}`));
-  // Whoever types it elsewhere cannot use an address of this machine alone.
-  const address = addrs.find((each) => !/\/(127\.0\.0\.1|::1)\//.test(each)) ?? addrs[0] ?? peer.id;
-  const value = { event: 'ready', peer: peer.id, addrs, network: peer.network, model: { name, quant, id }, exec, tokensPerSecond };
-  output.event(value, printable(`ready · elsewhere: qvac ask --provider ${address} "why is the sky blue?"`, 400));
+  const value = { event: 'ready', peer: peer.id, addrs: peer.addrs(), network: peer.network, model: { name, quant, id }, exec, tokensPerSecond };
+  output.event(value, printable(`ready · elsewhere: qvac ask ${networkFlags(peer.network)}--provider ${reachableAs(peer)} "why is the sky blue?"`, 400));
 }
 
 function report(output: Output, event: ProviderEvent): void {

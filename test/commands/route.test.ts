@@ -101,7 +101,7 @@ describe('qvac route', () => {
     cli.send('SIGINT');
     const { stdout, stderr } = await cli.done;
     assert.equal(stdout, '');
-    assert.match(stderr, /qvac ask --router \/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3Koo\w+ "why is the sky blue\?"\n/);
+    assert.match(stderr, /qvac ask --private test --router \/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3Koo\w+ "why is the sky blue\?"\n/);
   });
 
   it('refuses what is no peer, no model, and no address', async (context) => {

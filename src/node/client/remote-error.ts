@@ -19,7 +19,7 @@ const codes: Readonly<Record<PeerErrorCode, readonly [code: ErrorCode, what: str
   'too-dear': ['E_TOO_DEAR', 'found no provider at that price', 'raise --max-price'],
   timeout: ['E_TIMEOUT', 'got no whole answer in time', 'raise --timeout'],
   stopped: ['E_INTERRUPTED', 'stopped as asked'],
-  failed: ['E_FAILED', 'lost its provider in the middle of the answer', 'ask again'],
+  failed: ['E_FAILED', 'has no whole answer', 'ask again'],
 };
 
 /** What an `error` or `busy` frame of `peer` means here. Its words are a stranger's: shortened and without control characters. */

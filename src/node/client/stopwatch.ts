@@ -1,3 +1,4 @@
+import { flushMs } from '../../protocol/constants.ts';
 import type { AnswerTiming } from './answer.ts';
 
 /** Times one answer as its reader sees it. */
@@ -6,6 +7,9 @@ export interface Stopwatch {
   tokens(n: number): void;
   read(): AnswerTiming;
 }
+
+/** Tokens that came in less time than one frame is kept waiting came at one go: this program was busy then, and how fast they were made is not known. */
+const shortestMs = flushMs;
 
 /** Starts now. */
 export function startStopwatch(): Stopwatch {
@@ -23,7 +27,7 @@ export function startStopwatch(): Stopwatch {
       return {
         firstTokenMs: first === null ? null : Math.round(first.at - began),
         totalMs: Math.round(performance.now() - began),
-        tokensPerSecond: first === null || streamingMs <= 0 ? null : Math.round(((last.n - first.n) * 10_000) / streamingMs) / 10,
+        tokensPerSecond: first === null || streamingMs < shortestMs ? null : Math.round(((last.n - first.n) * 10_000) / streamingMs) / 10,
       };
     },
   };
