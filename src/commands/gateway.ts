@@ -12,7 +12,7 @@ import { defineCommand } from './definition.ts';
 import type { CommandContext } from './definition.ts';
 
 /** How often it looks for more providers, ms. */
-const sweepMs = 30_000;
+export const httpSweepMs = 30_000;
 
 export const command = defineCommand({
   description:
@@ -25,7 +25,7 @@ export const command = defineCommand({
   ],
   async action(context) {
     const { config, output, logger, signal } = context;
-    const client = await openClient(context, { sweepMs });
+    const client = await openClient(context, { sweepMs: httpSweepMs });
     try {
       const gateway = await openGateway(context, client);
       try {
@@ -42,7 +42,8 @@ export const command = defineCommand({
   },
 });
 
-async function openGateway({ config, output, logger }: Pick<CommandContext, 'config' | 'output' | 'logger'>, client: Client): Promise<Gateway> {
+/** Starts the gateway on `client` and says where it is, with `--json` as an event of that name. @throws QvacError E_PORT_IN_USE, E_CONFIG */
+export async function openGateway({ config, output, logger }: Pick<CommandContext, 'config' | 'output' | 'logger'>, client: Client, readyEvent = 'ready'): Promise<Gateway> {
   const [{ createGateway }, { createNetworkAsker }, { loadAssets }, { loadKeys }, { createBudgets }, { readGatewayRun, writeGatewayRun }, { isLoopback }, { default: about }] = await Promise.all([
     import('../gateway/gateway.ts'),
     import('../gateway/network-asker.ts'),
@@ -85,7 +86,7 @@ async function openGateway({ config, output, logger }: Pick<CommandContext, 'con
   );
   await gateway.start();
   await writeGatewayRun(home.run, { url: gateway.url, token, startedAt: clock.now(), network: networkName });
-  sayReady(output, gateway.url, { token, network: networkName, open: !isLoopback(host), keyed: keys !== undefined });
+  sayReady(output, gateway.url, { event: readyEvent, token, network: networkName, open: !isLoopback(host), keyed: keys !== undefined });
   return gateway;
 }
 
@@ -100,11 +101,11 @@ function defaultsOf({ settings }: Config, model: string | null): Defaults {
   return { model, provider, system, temperature, topK, minP, maxTokens, verify, maxPrice, timeoutMs: timeout };
 }
 
-function sayReady(output: Output, url: string, { token, network, open, keyed }: { readonly token: string; readonly network: string; readonly open: boolean; readonly keyed: boolean }): void {
+function sayReady(output: Output, url: string, { event, token, network, open, keyed }: { readonly event: string; readonly token: string; readonly network: string; readonly open: boolean; readonly keyed: boolean }): void {
   if (open) {
     output.warn(output.style('red', `! not only this machine reaches ${url}: whoever does ${keyed ? 'and has a key asks and spends here, over plain HTTP' : 'asks here and spends what --max-price allows (--api-key-file asks for a key)'}`));
   }
   output.say(`gateway · network ${network} · OpenAI and Anthropic clients: ${url}/v1 (Anthropic: ${url}) · Ollama clients: ${url}`);
   const link = `${url}/#token=${token}`;
-  output.event({ event: 'ready', url, link, network }, `ready · open in a browser: ${link}`);
+  output.event({ event, url, link, network }, `ready · open in a browser: ${link}`);
 }

@@ -12,21 +12,23 @@ import type { Routed } from '../node/router/route-handler.ts';
 import { plural, shortId, shortPeer } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { printable } from '../terminal/printable.ts';
-import { choicesFolder } from './asking.ts';
+import { choicesFolder, openClient } from './asking.ts';
 import { anyText, defineCommand, manyOf } from './definition.ts';
 import type { CommandContext } from './definition.ts';
 import { networkFlags, reachableAs } from './elsewhere.ts';
+import { httpSweepMs, openGateway } from './gateway.ts';
 import { openModelStore, withModelProgress } from './models.ts';
 
 export const command = defineCommand({
   description:
-    'Chooses providers for your questions, checks what they answer, remembers how they did, and turns to another where one fails before its first token. Serves this home’s own qvac ask, which finds it by itself, and the peers of --allow; nobody else. With a model it re-executes answers, signs what it found, and audits receipts. With --json one line per event: {event: "ready", peer, addrs, network, models}, {event: "answered", client, provider, jobId, n, finish, result, tier, faults, tries, totalMs, considered: [{peer, score, terms} or {peer, why, detail}]}, {event: "failed", client, code, message}.',
-  settings: ['allow', 'listen', 'threads', 'batch', 'context', 'gpu', 'keepAlive', 'modelsDir'],
+    'Chooses providers for your questions, checks what they answer, remembers how they did, and turns to another where one fails before its first token. Serves this home’s own qvac ask, which finds it by itself, and the peers of --allow; nobody else. With a model it re-executes answers, signs what it found, and audits receipts. With --json one line per event: {event: "ready", peer, addrs, network, models}, {event: "answered", client, provider, jobId, n, finish, result, tier, faults, tries, totalMs, considered: [{peer, score, terms} or {peer, why, detail}]}, {event: "failed", client, code, message}; with --http also {event: "http", url, link, network}.',
+  settings: ['allow', 'listen', 'threads', 'batch', 'context', 'gpu', 'keepAlive', 'modelsDir', 'http', 'allowOrigin', 'allowHost', 'apiKeyFile'],
   options: { models: manyOf('-m, --model <name>', 'model to check answers with: name, name/quant or a GGUF file; may be repeated', anyText) },
   examples: [
     { line: 'qvac route', what: 'choose and remember; check what needs no model' },
     { line: 'qvac route --model smollm2-135m', what: 're-execute every answer of that model' },
     { line: 'qvac route --model smollm2-135m --allow 12D3KooW…', what: 'serve a friend, too' },
+    { line: 'qvac route --model smollm2-135m --http 127.0.0.1:3000', what: 'and programs over HTTP, as qvac gateway does' },
   ],
   async action({ config, options, output, logger, signal }) {
     const { loadIdentity, lockIdentity } = await import('../node/identity.ts');
@@ -131,10 +133,19 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
   const runFiles = createRunFiles(config.home.run);
   await runFiles.write({ role: 'router', peer: peer.id, addrs: peer.addrs(), network: peer.network, models: engines.map(({ facts }) => facts.id), startedAt: clock.now() });
   stops.push(() => runFiles.remove('router'));
+  if (config.settings.http !== null) await serveHttp({ config, output, logger, stops });
   const tested = testThemselves(engines, () => cards.renew(), { logger, signal });
   stops.push(() => tested);
   sayReady(output, peer, engines);
   await aborted(signal);
+}
+
+/** The gateway, asking through this router as any client of this home does. */
+async function serveHttp({ config, output, logger, stops }: Omit<Context, 'signal'>): Promise<void> {
+  const client = await openClient({ config, output, logger }, { sweepMs: httpSweepMs });
+  stops.push(() => client.stop());
+  const gateway = await openGateway({ config, output, logger }, client, 'http');
+  stops.push(() => gateway.stop());
 }
 
 /** Finds out which schedules give this machine's bits, so that the card declares the class that holds. Never throws. */
