@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join as joinPath } from 'node:path';
 import type { Config } from '../config.ts';
-import { aborted } from '../lib/abort.ts';
+import { delay } from '../lib/abort.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { Defaults } from '../gateway/api/wanted.ts';
 import type { Gateway } from '../gateway/gateway.ts';
@@ -13,6 +13,8 @@ import type { CommandContext } from './definition.ts';
 
 /** How often it looks for more providers, ms. */
 export const httpSweepMs = 30_000;
+/** How often it looks whether a node of this home has started, ms. */
+const ownNodesMs = 2_000;
 
 export const command = defineCommand({
   description:
@@ -31,7 +33,7 @@ export const command = defineCommand({
       try {
         // The first providers are looked for at once, not when the first question comes.
         client.components.discovery.find({ role: 'provider' }, { signal }).catch((error: unknown) => logger.debug('nobody was found yet', { reason: String(error) }));
-        await aborted(signal);
+        await followOwnNodes(context, client);
       } finally {
         await gateway.stop();
       }
@@ -41,6 +43,18 @@ export const command = defineCommand({
     }
   },
 });
+
+/** Meets the provider and the router of this home whenever they start, until the signal. Never throws. */
+async function followOwnNodes({ config, logger, signal }: Pick<CommandContext, 'config' | 'logger' | 'signal'>, { components }: Client): Promise<void> {
+  const { createRunFiles } = await import('../node/run-files.ts');
+  const runFiles = createRunFiles(config.home.run);
+  while (!signal.aborted) {
+    const live = new Set<string>(components.discovery.live().map(({ peer }) => peer));
+    const own = (await runFiles.list().catch(() => [])).filter(({ peer, network }) => network === config.networkName && !live.has(peer));
+    for (const { addrs, peer } of own) await components.discovery.get(addrs[0] ?? peer, { signal }).catch((error: unknown) => logger.debug('a node of this home cannot be met', { peer, reason: String(error) }));
+    await delay(ownNodesMs, signal).catch(() => undefined);
+  }
+}
 
 /** Starts the gateway on `client` and says where it is, with `--json` as an event of that name. @throws QvacError E_PORT_IN_USE, E_CONFIG */
 export async function openGateway({ config, output, logger }: Pick<CommandContext, 'config' | 'output' | 'logger'>, client: Client, readyEvent = 'ready'): Promise<Gateway> {

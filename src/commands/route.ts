@@ -96,7 +96,7 @@ async function findModels({ config, output, logger, signal }: Context, asked: re
 }
 
 async function run({ config, output, logger, signal, stops }: Context, key: Identity, engines: readonly Engine[], allowed: ReadonlySet<PeerIdString>): Promise<void> {
-  const [{ join }, { createCardIssuer }, { createReputation }, { createVerifier }, { createReceiptStore }, { createRouter }, { routerContent }, { createRunFiles }, { keysOfCard }, { loadCalibration }, { createChoiceLog }] = await Promise.all([
+  const [{ join }, { createCardIssuer }, { createReputation }, { createVerifier }, { createReceiptStore }, { createRouter }, { routerContent }, { createRunFiles }, { keysOfCard }, { loadCalibration }, { createChoiceLog }, { startActivity }] = await Promise.all([
     import('../node/join.ts'),
     import('../node/card-issuer.ts'),
     import('../node/client/reputation.ts'),
@@ -108,6 +108,7 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
     import('../node/query.ts'),
     import('../model/calibrations.ts'),
     import('../node/client/choice-log.ts'),
+    import('../node/activity.ts'),
   ]);
   const clock = systemClock;
   const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'router', key });
@@ -119,8 +120,14 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
   const verifier = createVerifier({ models, logger });
   const receipts = createReceiptStore(config.home.receiptsOf.router);
   const choices = createChoiceLog(joinPath(config.home.cache, choicesFolder));
+  const now = () => ({ peers: peer.connected().length, models: engines.map(({ facts: { name, quant } }) => `${name} ${quant}`), slots: null, tokensPerSecond: null, price: null });
+  const activity = startActivity({ clock, logger }, { dir: config.home.run, role: 'router', now });
+  stops.push(() => activity.stop());
   const onRouted = (event: Routed): void => {
     report(output, event);
+    activity.taken();
+    if (event.event === 'answered') activity.finished();
+    else activity.failed();
     if (event.event === 'answered') void choices.save({ job: event.jobId, at: clock.now(), model: null, provider: event.provider, considered: event.considered, turned: [] });
   };
   const router = createRouter({ peer, discovery, reputation, verifier, receipts, clock, logger }, { serves: (id) => allowed.has(id), onRouted });

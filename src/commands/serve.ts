@@ -4,6 +4,7 @@ import { aborted } from '../lib/abort.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../model/engine.ts';
 import type { StoredModel } from '../model/store.ts';
+import type { ActivityLog } from '../node/activity.ts';
 import type { Identity } from '../node/identity.ts';
 import type { Peer } from '../node/peer.ts';
 import type { ProviderEvent } from '../node/provider/events.ts';
@@ -65,7 +66,7 @@ async function loadEngine({ config, output, logger, signal, stops }: Context, { 
 }
 
 async function run({ config, output, logger, signal, stops }: Context, key: Identity, engine: Engine): Promise<void> {
-  const [{ join }, { createCardIssuer }, { createProvider }, { cardContentOf }, { createReceiptStore }, { createRunFiles }, { keysOfCard }] = await Promise.all([
+  const [{ join }, { createCardIssuer }, { createProvider }, { cardContentOf }, { createReceiptStore }, { createRunFiles }, { keysOfCard }, { startActivity }] = await Promise.all([
     import('../node/join.ts'),
     import('../node/card-issuer.ts'),
     import('../node/provider/provider.ts'),
@@ -73,6 +74,7 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
     import('../node/receipt-store.ts'),
     import('../node/run-files.ts'),
     import('../node/query.ts'),
+    import('../node/activity.ts'),
   ]);
   const { home, settings } = config;
   const clock = systemClock;
@@ -84,7 +86,14 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
   const content = () => cardContentOf(engine, { ...prices, tokensPerSecond, pay: payments?.pay });
   const cards = createCardIssuer({ peer, clock, logger }, { path: joinPath(home.cache, 'card-provider.json'), role: 'provider', content });
   const receipts = createReceiptStore(home.receiptsOf.provider);
-  const provider = createProvider({ peer, engine, cards, receipts, payments, clock, logger }, { seenFile: joinPath(home.run, 'seen-jobs'), onEvent: (event) => report(output, event) });
+  const { facts } = engine;
+  const activity = startActivity({ clock, logger }, { dir: home.run, role: 'provider', now: () => ({ peers: peer.connected().length, models: [`${facts.name} ${facts.quant}`], slots: engine.slots, tokensPerSecond, price: { in: prices.priceIn, out: prices.priceOut } }) });
+  stops.push(() => activity.stop());
+  const onEvent = (event: ProviderEvent): void => {
+    count(activity, event);
+    report(output, event);
+  };
+  const provider = createProvider({ peer, engine, cards, receipts, payments, clock, logger }, { seenFile: joinPath(home.run, 'seen-jobs'), onEvent });
   const runFiles = createRunFiles(home.run);
   await runFiles.write({ role: 'provider', peer: peer.id, addrs: peer.addrs(), network: peer.network, models: [engine.facts.id], startedAt: clock.now() });
   stops.push(() => runFiles.remove('provider'));
@@ -117,6 +126,13 @@ function sayReady(output: Output, peer: Peer, { facts, slots, device, exec }: En
   output.say(printable(`${name} ${quant} · ${plural(slots.total, 'slot')} · context ${context} · ${rate(tokensPerSecond)} tok/s on ${device.device}`));
   const value = { event: 'ready', peer: peer.id, addrs: peer.addrs(), network: peer.network, model: { name, quant, id }, exec, tokensPerSecond };
   output.event(value, printable(`ready · elsewhere: qvac ask ${networkFlags(peer.network)}--provider ${reachableAs(peer)} "why is the sky blue?"`, 400));
+}
+
+function count(activity: ActivityLog, event: ProviderEvent): void {
+  if (event.event === 'job-accepted') activity.taken();
+  if (event.event === 'job-finished') activity.finished();
+  if (event.event === 'job-failed') activity.failed();
+  if (event.event === 'refused') activity.refused(event.code);
 }
 
 function report(output: Output, event: ProviderEvent): void {

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { systemClock } from '../../src/lib/clock.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import type { PeerIdString } from '../../src/lib/types.ts';
+import { readActivity, startActivity } from '../../src/node/activity.ts';
+import { createRunFiles } from '../../src/node/run-files.ts';
+import { runInProcess } from '../support/cli.ts';
+import { temporaryHome } from '../support/home.ts';
+
+const peer = '12D3KooWLbTqVBYXwEdHqCwAvSGyzAmDUKRYVZmUwk3RNEWjbVEk' as PeerIdString;
+
+test('status says what a node does, and why it is idle', async (context) => {
+  const home = await temporaryHome(context);
+  const run = join(home, 'run');
+  const startedAt = Date.now() - 60_000;
+  await createRunFiles(run).write({ role: 'provider', peer, addrs: [`/ip4/192.168.1.5/tcp/4001/p2p/${peer}`], network: 'local', models: ['ab'.repeat(32)], startedAt });
+  const activity = startActivity({ clock: systemClock, logger: silentLogger }, { dir: run, role: 'provider', now: () => ({ peers: 0, models: ['m q4'], slots: { total: 2, used: 0, waiting: 0 }, tokensPerSecond: 12.5, price: { in: 0, out: 7 } }) });
+  activity.taken();
+  activity.finished();
+  activity.refused('busy');
+  while ((await readActivity(run, 'provider'))?.finished !== 1) await new Promise((resolve) => setImmediate(resolve));
+  await activity.stop();
+  const { code, stdout } = await runInProcess(['status', '--home', home]);
+  assert.equal(code, 0);
+  assert.match(stdout, /^provider 12D3Koo…VEk · network local · up 60 s|1 min · 0 peers/);
+  assert.match(stdout, /m q4 · 0\/7 lamports per 1,000 tokens · 13 tok\/s/);
+  assert.match(stdout, /slots +0 of 2 in use, 0 waiting/);
+  assert.match(stdout, /1 question taken, 1 answered, 0 failed/);
+  assert.match(stdout, /it has met no other node/);
+  assert.match(stdout, /its local network only/);
+  assert.match(stdout, /it refused 1 busy/);
+  const { nodes, gateway } = JSON.parse((await runInProcess(['status', '--home', home, '--json'])).stdout) as { nodes: readonly { readonly peer: string; readonly today: { readonly answers: number } }[]; gateway: unknown };
+  assert.deepEqual([nodes.map((node) => [node.peer, node.today.answers]), gateway], [[[peer, 0]], null]);
+});
+
+test('status of a home where nothing runs', async (context) => {
+  const { code, stdout, stderr } = await runInProcess(['status', '--home', await temporaryHome(context)]);
+  assert.deepEqual([code, stdout], [0, '']);
+  assert.match(stderr, /nothing of this home runs/);
+});
