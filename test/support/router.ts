@@ -18,6 +18,7 @@ import { createReputation } from '../../src/node/client/reputation.ts';
 import type { Reputation } from '../../src/node/client/reputation.ts';
 import { routerContent } from '../../src/node/router/card-content.ts';
 import type { Routed } from '../../src/node/router/route-handler.ts';
+import type { Purses } from '../../src/node/router/purses.ts';
 import { createRouter } from '../../src/node/router/router.ts';
 import type { Router } from '../../src/node/router/router.ts';
 import { createVerifier } from '../../src/node/client/verifier.ts';
@@ -42,6 +43,8 @@ export interface TestRouterInit {
   readonly beatMs?: number | undefined;
   readonly clock?: Clock | undefined;
   readonly reputation?: Reputation | undefined;
+  /** @default pays nobody */
+  readonly purses?: Purses | undefined;
   /** What goes out to the person's client instead of each frame of an honest router: a lie. */
   readonly tamper?: ((frame: Frame, peer: Peer) => readonly Frame[]) | undefined;
   /** What it takes a question for. */
@@ -75,6 +78,7 @@ export async function startRouter(context: TestContext, init: TestRouterInit = {
       reputation,
       verifier,
       receipts: { save: async (receipt) => void receipts.set(jobIdOf(receipt.offer.body), receipt) },
+      purses: init.purses,
       clock,
       logger: silentLogger,
     },

@@ -17,6 +17,7 @@ import { openJob } from './job.ts';
 import type { Job, JobInit, JobTimeouts, SignedQuote } from './job.ts';
 import type { ClientPayments, LockedPayment, Settlement } from './payments.ts';
 import { fetchQuote } from './quote.ts';
+import { mayBeTooLong } from './refused.ts';
 import type { Reputation } from './reputation.ts';
 import type { Choice } from './select.ts';
 import { settle } from './settle.ts';
@@ -171,15 +172,15 @@ class DirectQuestion {
 
   #failed(error: Error, job: Job | null): Attempt {
     const { reputation } = this.#components;
-    const { peer } = this.#init.choice.card;
+    const { choice: { card: { peer }, model }, input, sampler } = this.#init;
     job?.abort(error);
-    this.#locked?.abandon();
+    void this.#locked?.abandon();
     if (this.#signal.aborted) throw this.#interrupted();
     // Of these the provider knows nothing.
     if (error instanceof QvacError && ownFailures.has(error.code)) throw error;
     if (error instanceof FaultError) reputation.record(peer, { kind: 'fault', fault: error.fault });
-    else if (error instanceof QvacError) reputation.record(peer, { kind: error.code === 'E_BUSY' ? 'busy' : 'aborted' });
-    else throw error;
+    else if (!(error instanceof QvacError)) throw error;
+    else if (!mayBeTooLong(error, model, input, sampler.maxTokens)) reputation.record(peer, { kind: error.code === 'E_BUSY' ? 'busy' : 'aborted' });
     if (job === null || job.received.n === 0) return { answer: null, error };
     if (error instanceof FaultError) return { answer: this.#faulty(job, error) };
     throw error;

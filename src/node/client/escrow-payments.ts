@@ -209,7 +209,9 @@ class EscrowPaying implements Paying {
     const proof = await slash(this.#escrow, job, { head: note.head, receipt: note.intent === 'reject' ? receipt : null }, options);
     if (proof !== null) return this.#act(jobId, note, async () => ({ state: 'slashed', ...nothing, refunded: job.amount, compensation: job.amount, ...proof }));
     const split = { payout: submitted.payout, refunded: job.amount - submitted.payout };
-    if (note.intent === 'confirm') return this.#act(jobId, note, async () => ({ state: 'confirmed', ...nothing, paid: split.payout, refunded: split.refunded, ...(await this.#escrow.confirmJob(job, options)) }));
+    // What has no token was not worth more than the prompt's price, and that was served.
+    const unread = note.head === null && submitted.tokenCount > 0;
+    if (note.intent === 'confirm' || (note.head === null && !unread)) return this.#act(jobId, note, async () => ({ state: 'confirmed', ...nothing, paid: split.payout, refunded: split.refunded, ...(await this.#escrow.confirmJob(job, options)) }));
     return this.#act(jobId, note, async () => ({ state: 'rejected', ...nothing, burnt: split.payout, refunded: split.refunded, ...(await this.#escrow.rejectJob(job, note.verdictDigest, options)) }));
   }
 
@@ -240,19 +242,20 @@ class EscrowPaying implements Paying {
     return { chain, account: address, locked: amount };
   }
 
-  #abandon(jobId: JobId, note: LockedNote): void {
+  #abandon(jobId: JobId, note: LockedNote): Promise<Settlement | null> {
     const work = this.#giveUp(jobId, { ...note, intent: 'reject' }).catch((error: unknown) => {
       if (!this.#end.aborted) this.#logger.warn('a payment is looked after later', { job: jobId, reason: error instanceof Error ? error.message : String(error) });
+      return null;
     });
-    this.#run(work);
+    this.#run(work.then(() => undefined));
+    return work;
   }
 
   /** Waits for the provider to decline, or to submit what was never received. */
-  async #giveUp(jobId: JobId, note: LockedNote): Promise<void> {
+  async #giveUp(jobId: JobId, note: LockedNote): Promise<Settlement> {
     await this.#journal.write(jobId, note);
     const job = await this.#escrow.waitForJob(note.address, (seen) => seen === null || seen.submitted !== null, { signal: this.#end });
-    if (job === null) await this.#concluded(jobId, note, {});
-    else await this.#close(jobId, note, job, null, {});
+    return job === null ? this.#concluded(jobId, note, {}) : this.#close(jobId, note, job, null, {});
   }
 }
 

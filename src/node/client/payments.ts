@@ -40,8 +40,11 @@ export interface LockOrder {
 export interface LockedPayment {
   /** What it comes to after the checks. Never throws: what cannot be settled now is looked after later. */
   settle(result: CheckedAnswer, options?: AbortOptions): Promise<Settlement>;
-  /** No final head came: the money comes back, at once where the provider declines. */
-  abandon(): void;
+  /**
+   * No final head came: the money comes back, at once where the provider declines.
+   * @returns how it was settled, as soon as it is; null where this process ends before. Never rejects
+   */
+  abandon(): Promise<Settlement | null>;
 }
 
 export interface CheckedAnswer {

@@ -14,6 +14,7 @@ import type { Commits } from './commits.ts';
 import { findTimeoutMs } from './constants.ts';
 import { RouteFailure } from './failure.ts';
 import type { InFlight } from './in-flight.ts';
+import type { Purse } from './purses.ts';
 
 export interface CandidatesComponents {
   readonly discovery: Pick<Discovery, 'live' | 'find'>;
@@ -33,7 +34,8 @@ export interface Reserved {
 export class Candidates {
   readonly #components: CandidatesComponents;
   readonly #route: RouteFrame;
-  readonly #wish: Wish;
+  #wish: Wish;
+  #purse: Purse | null = null;
   readonly #turnedTo = new Set<PeerIdString>();
   #selection: Selection = { choices: [], excluded: [] };
 
@@ -49,6 +51,13 @@ export class Candidates {
       maxPrice: route.maxPrice,
       only: route.verify === 'full' ? held : null,
     };
+  }
+
+  /** From now on those count, too, who want to be paid, within what is left of the person's limit. */
+  payWith(purse: Purse): void {
+    this.#purse = purse;
+    const { left } = purse;
+    if (left < BigInt(this.#route.maxPrice)) this.#wish = { ...this.#wish, maxPrice: Number(left) };
   }
 
   /** Most prompt tokens that the question can have. */
@@ -120,7 +129,8 @@ export class Candidates {
 
   #select(cards: readonly VerifiedCard[]): Selection {
     const { reputation, jobs } = this.#components;
-    return select({ reputation, inFlight: (peer) => jobs.of(peer) }, cards, this.#wish);
+    const purse = this.#purse;
+    return select({ reputation, inFlight: (peer) => jobs.of(peer), refusal: purse === null ? undefined : (pay) => purse.paying.refusal(pay) }, cards, this.#wish);
   }
 
   /** Why nobody can be asked, from why each one cannot. */
@@ -128,8 +138,9 @@ export class Candidates {
     const why = new Set<Exclusion>(excluded.map((each) => each.why));
     const { model, verify, maxPrice } = this.#route;
     const standing = excluded.find((each) => each.why === 'standing');
+    if (why.has('too-dear') && this.#wish.maxPrice < maxPrice) return new RouteFailure('limit', `what is left of your limit for today does not cover any offer of ${model}`);
     if (why.has('too-dear')) return new RouteFailure('too-dear', `every offer of ${model} may cost more than ${maxPrice} lamports`);
-    if (why.has('pay')) return new RouteFailure('limit', `every offer of ${model} wants to be paid, and this router pays nobody`);
+    if (why.has('pay')) return new RouteFailure('limit', `every offer of ${model} wants to be paid, and ${this.#purse === null ? 'this router pays nobody' : (excluded.find((each) => each.why === 'pay')?.detail ?? 'cannot be')}`);
     if (standing !== undefined) return new RouteFailure('no-provider', `the only offer of ${model} is not used: ${standing.detail}`);
     const heldOffered = why.has('mode') || why.has('context');
     if (verify === 'full' && !heldOffered) return new RouteFailure('no-model', `nobody offers a file of ${model} that this router holds and could re-execute`);

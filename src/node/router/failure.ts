@@ -15,5 +15,8 @@ export class RouteFailure extends Error {
 /** What is left to say once the last provider failed with `error`. */
 export function lastFailure(error: Error): RouteFailure {
   if (error instanceof RouteFailure) return error;
-  return new RouteFailure(error instanceof QvacError && error.code === 'E_BUSY' ? 'busy' : 'failed', error.message);
+  if (!(error instanceof QvacError)) return new RouteFailure('failed', error.message);
+  // Nobody broke off: whoever was asked does not take this question.
+  const refused = error.details?.['remote'] === 'bad-offer';
+  return new RouteFailure(error.code === 'E_BUSY' ? 'busy' : refused ? 'no-provider' : 'failed', error.message);
 }

@@ -3,13 +3,15 @@ import { raceSignal } from '../../lib/abort.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import { maxRouteProviders } from '../../protocol/constants.ts';
-import { requestDigestOf } from '../../protocol/digests.ts';
+import { requestDigestOf, sha256 } from '../../protocol/digests.ts';
 import type { FrameOf, RouteFrame } from '../../protocol/frames.ts';
 import { priceLamports } from '../../protocol/price.ts';
 import type { VerifiedCard } from '../cards.ts';
 import { openJob } from '../client/job.ts';
 import type { Job, SignedQuote } from '../client/job.ts';
 import { fetchQuote } from '../client/quote.ts';
+import type { CheckedAnswer, Settlement } from '../client/payments.ts';
+import { settlementJson } from '../client/settlement-json.ts';
 import type { Choice } from '../client/select.ts';
 import type { Peer } from '../peer.ts';
 import { Attempt } from './attempt.ts';
@@ -17,27 +19,33 @@ import type { AttemptEnd } from './attempt.ts';
 import { Candidates } from './candidates.ts';
 import type { CandidatesComponents, Reserved } from './candidates.ts';
 import type { Considered } from '../client/considered.ts';
-import { maxProbes, maxRouteTimeoutMs } from './constants.ts';
+import { mayBeTooLong } from '../client/refused.ts';
+import { maxProbes, maxRouteTimeoutMs, paidAcceptMs } from './constants.ts';
 import { lastFailure, RouteFailure } from './failure.ts';
+import { PaidOffer } from './paid-offer.ts';
 import type { Person } from './person.ts';
 import type { Probes } from './probes.ts';
+import type { Purse, Purses } from './purses.ts';
 import { settle } from './settle.ts';
 import type { SettleComponents } from './settle.ts';
 
 export interface QuestionComponents extends SettleComponents, CandidatesComponents {
   readonly peer: Peer;
   readonly probes: Probes;
+  /** Null: nobody is paid. */
+  readonly purses: Purses | null;
 }
 
 /** How a question ended: answered and checked, or an error that the person's client was told. */
 export type QuestionEnd =
-  | { readonly kind: 'answered'; readonly job: Job; readonly assessment: Assessment; readonly finish: number; readonly tries: number; readonly totalMs: number; readonly considered: readonly Considered[] }
+  | { readonly kind: 'answered'; readonly job: Job; readonly assessment: Assessment; readonly finish: number; readonly tries: number; readonly totalMs: number; readonly considered: readonly Considered[]; readonly payment: Settlement | null }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
 
 /** A provider that holds the offer, and why it was chosen. */
 interface Offered {
   readonly choice: Choice;
   readonly job: Job;
+  readonly paid: PaidOffer | null;
 }
 
 /** One question of one person's client, from its `route` frame to the receipt. */
@@ -50,13 +58,17 @@ export class Question {
   readonly #signal: AbortSignal;
   readonly #deadline: AbortSignal;
   readonly #deadlineAt: number;
+  readonly #client: PeerIdString;
+  #purse: Purse | null = null;
   #tries = 0;
 
-  constructor(components: QuestionComponents, route: RouteFrame, person: Person, signal: AbortSignal) {
+  /** @param client whose question it is */
+  constructor(components: QuestionComponents, route: RouteFrame, person: Person, client: PeerIdString, signal: AbortSignal) {
     const timeoutMs = Math.min(route.timeout, maxRouteTimeoutMs);
     this.#components = components;
     this.#route = route;
     this.#person = person;
+    this.#client = client;
     this.#candidates = new Candidates(components, route, components.verifier.models);
     this.#signal = signal;
     this.#deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
@@ -87,6 +99,7 @@ export class Question {
   async #answer(): Promise<QuestionEnd> {
     // Whatever ends the search for a provider.
     const over = AbortSignal.any([this.#deadline, this.#person.stopped]);
+    await this.#takePurse(over);
     let failure = new RouteFailure('no-provider', `nobody offers ${this.#route.model} here`);
     for (let probes = 0; probes < maxProbes && this.#tries < maxRouteProviders; probes++) {
       const next = await this.#candidates.next(over);
@@ -100,6 +113,13 @@ export class Question {
       }
     }
     throw failure;
+  }
+
+  async #takePurse(signal: AbortSignal): Promise<void> {
+    const { purses } = this.#components;
+    if (purses === null || this.#route.maxPrice === 0) return;
+    this.#purse = await raceSignal(purses.of(this.#client, { signal }), signal);
+    if (this.#purse !== null) this.#candidates.payWith(this.#purse);
   }
 
   /** @returns the answer, or why another provider may be asked */
@@ -119,26 +139,29 @@ export class Question {
    * to it, and no offer names a class or a price of yesterday.
    * @returns why there is no job with it
    */
-  async #offer({ card: { peer } }: Choice, over: AbortSignal): Promise<Offered | Error> {
+  async #offer({ card: { peer }, model }: Choice, over: AbortSignal): Promise<Offered | Error> {
     const { probes, reputation } = this.#components;
     let card: VerifiedCard | null = null;
+    let paid: PaidOffer | null = null;
     try {
       card = await raceSignal(probes.card(peer), over);
       const choice = this.#candidates.renew(card);
       const quote = choice.priceLamports === 0n ? null : await this.#quote(choice, over);
-      const job = await this.#open(choice, quote, over);
+      paid = quote?.quote.pay == null || this.#purse === null ? null : new PaidOffer(this.#purse, quote.quote);
+      const job = await this.#open(choice, quote, paid, over);
       await this.#person.send(pickedFrame(job, choice.card, quote));
-      return { choice, job };
+      return { choice, job, paid };
     } catch (error) {
+      paid?.abandon();
       over.throwIfAborted();
       if (error instanceof RouteFailure) return error;
       if (!(error instanceof QvacError)) throw error;
-      if (card !== null) reputation.record(peer, { kind: error.code === 'E_BUSY' ? 'busy' : 'aborted' });
+      if (card !== null && !mayBeTooLong(error, model, this.#route.input, this.#route.sampler.maxTokens)) reputation.record(peer, { kind: error.code === 'E_BUSY' ? 'busy' : 'aborted' });
       return error;
     }
   }
 
-  /** The provider's word on the price, within what the person allows and without payment, which this router cannot make. */
+  /** The provider's word on the price, within what the person allows. */
   async #quote({ card, model }: Choice, signal: AbortSignal): Promise<SignedQuote> {
     const { input, sampler, maxPrice } = this.#route;
     // What does not fit beside the answer is refused anyway, and is not to be paid for.
@@ -147,17 +170,18 @@ export class Question {
     const { quote } = signed;
     const price = priceLamports({ promptCount: quote.promptTokens, n: sampler.maxTokens, priceIn: quote.priceIn, priceOut: quote.priceOut });
     if (price > BigInt(maxPrice)) throw new RouteFailure('too-dear', `the best offer may cost more than ${maxPrice} lamports`);
-    if (quote.pay !== null) throw new RouteFailure('limit', 'the best offer wants to be paid, and this router pays nobody');
+    if (quote.pay !== null && this.#purse === null) throw new RouteFailure('limit', 'the best offer wants to be paid, and this router pays nobody');
     return signed;
   }
 
-  #open({ card, model }: Choice, quote: SignedQuote | null, signal: AbortSignal): Promise<Job> {
-    const { input, sampler, seed, commit, count, mode } = this.#route;
+  async #open({ card, model }: Choice, quote: SignedQuote | null, paid: PaidOffer | null, signal: AbortSignal): Promise<Job> {
+    const { input, sampler, seed, commit, count, mode, maxPrice } = this.#route;
+    const payment = await paid?.plan({ maxTokens: sampler.maxTokens, maxPrice }, { signal });
     this.#components.commits.add(commit, card.peer);
     this.#tries += 1;
     // The attempt watches the time to the first token, and the deadline the whole.
-    const timeouts = { firstTokenMs: maxRouteTimeoutMs, totalMs: maxRouteTimeoutMs };
-    return openJob(this.#components, { card, model, input, sampler, seed, commit, count, mode, quote, timeouts }, { signal });
+    const timeouts = { firstTokenMs: maxRouteTimeoutMs, totalMs: maxRouteTimeoutMs, ...(paid === null ? {} : { acceptMs: paidAcceptMs }) };
+    return openJob(this.#components, { card, model, input, sampler, seed, commit, count, mode, quote, ...payment, timeouts }, { signal });
   }
 
   /** While others may be asked, one that gives no token has half of the time that is left. */
@@ -166,21 +190,23 @@ export class Question {
     return this.#tries < maxRouteProviders && this.#candidates.othersLeft ? Math.ceil(leftMs / 2) : leftMs;
   }
 
-  async #conclude(end: AttemptEnd, { job, choice }: Offered): Promise<QuestionEnd | Error> {
+  async #conclude(end: AttemptEnd, { job, choice, paid }: Offered): Promise<QuestionEnd | Error> {
     const { reputation } = this.#components;
     const { peer } = choice.card;
+    if (end.kind !== 'final') paid?.abandon();
     switch (end.kind) {
       case 'final': {
         const { n, finish } = end.head;
         reputation.record(peer, { kind: 'served', model: choice.modelId, n, firstTokenMs: end.firstTokenMs, totalMs: end.totalMs });
         const { commit, mode, verify } = this.#route;
         const learn = (found: Assessment): void => this.#learn(peer, found);
-        const assessment = await settle(this.#components, { job, person: this.#person, commit, challenged: mode === 'merkle', depth: verify, learn, signal: this.#signal });
+        const settled = await settle(this.#components, { job, person: this.#person, commit, challenged: mode === 'merkle', depth: verify, learn, signal: this.#signal });
         await this.#person.end();
-        return { kind: 'answered', job, assessment, finish, tries: this.#tries, totalMs: end.totalMs, considered: this.#candidates.considered };
+        const payment = paid === null ? null : await this.#pay(paid, { ...settled, verdictDigest: sha256(settled.verdict.body) });
+        return { kind: 'answered', job, assessment: settled.assessment, finish, tries: this.#tries, totalMs: end.totalMs, considered: this.#candidates.considered, payment };
       }
       case 'left':
-        reputation.record(peer, end.experience);
+        if (!mayBeTooLong(end.error, choice.model, this.#route.input, this.#route.sampler.maxTokens)) reputation.record(peer, end.experience);
         return end.error;
       case 'broken':
         reputation.record(peer, end.experience);
@@ -193,6 +219,14 @@ export class Question {
         if (end.experience !== null && !this.#signal.aborted) reputation.record(peer, end.experience);
         throw this.#failureOf(this.#deadline.reason);
     }
+  }
+
+  async #pay(paid: PaidOffer, answer: CheckedAnswer): Promise<Settlement | null> {
+    const { receipts, logger } = this.#components;
+    const payment = await paid.settle(answer, { signal: this.#signal });
+    if (payment === null) return null;
+    await receipts.save({ ...answer.receipt, settlement: settlementJson(payment) }).catch((error: unknown) => logger.warn('receipt not saved', { reason: error instanceof Error ? error.message : String(error) }));
+    return payment;
   }
 
   #learn(peer: PeerIdString, { result, tier, faults: [fault] }: Assessment): void {

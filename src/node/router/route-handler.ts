@@ -4,6 +4,7 @@ import type { FaultCode, Result, Tier } from '../../protocol/messages.ts';
 import { readWithin } from '../read-within.ts';
 import type { FrameStream } from '../streams.ts';
 import type { Considered } from '../client/considered.ts';
+import type { Settlement } from '../client/payments.ts';
 import { maxRoutes, maxRoutesPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
 import { Person } from './person.ts';
@@ -27,6 +28,8 @@ export type Routed =
       readonly totalMs: number;
       /** How the last choice of a provider fell, the best first. */
       readonly considered: readonly Considered[];
+      /** What became of the money that was locked for it; null where none was. */
+      readonly payment: Settlement | null;
     }
   | { readonly event: 'failed'; readonly client: PeerIdString; readonly code: string; readonly message: string };
 
@@ -58,7 +61,7 @@ export async function handleRoute(components: RouteHandlerComponents, init: Rout
     const route = await readWithin(stream, ['route'], requestTimeoutMs, init);
     if (route === null) throw new QvacError('E_BAD_PEER', 'a stream without a question');
     const person = new Person(stream, init);
-    const end = await new Question(components, route, person, init.signal).run();
+    const end = await new Question(components, route, person, client, init.signal).run();
     init.routed(summary(client, end));
     if (person.broke !== null) throw person.broke;
   } finally {
@@ -68,7 +71,7 @@ export async function handleRoute(components: RouteHandlerComponents, init: Rout
 
 function summary(client: PeerIdString, end: QuestionEnd): Routed {
   if (end.kind === 'failed') return { event: 'failed', client, code: end.code, message: end.message };
-  const { job, assessment, finish, tries, totalMs, considered } = end;
+  const { job, assessment, finish, tries, totalMs, considered, payment } = end;
   const { result, tier, faults } = assessment;
-  return { event: 'answered', client, provider: job.provider, jobId: job.jobId, n: job.received.n, finish, result, tier, faults, tries, totalMs, considered };
+  return { event: 'answered', client, provider: job.provider, jobId: job.jobId, n: job.received.n, finish, result, tier, faults, tries, totalMs, considered, payment };
 }

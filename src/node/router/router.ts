@@ -11,6 +11,7 @@ import { Commits } from './commits.ts';
 import { maxAuditsPerPeer, maxRoutesPerPeer } from './constants.ts';
 import { InFlight } from './in-flight.ts';
 import { Probes } from './probes.ts';
+import type { Purses } from './purses.ts';
 import type { Reputation } from '../client/reputation.ts';
 import { handleRoute } from './route-handler.ts';
 import type { Routed } from './route-handler.ts';
@@ -23,6 +24,8 @@ export interface RouterComponents {
   readonly verifier: Verifier;
   /** Keeps the receipts of routed jobs. */
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
+  /** What it may spend for whom. @default null: nobody is paid */
+  readonly purses?: Purses | null | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -79,13 +82,13 @@ class VerifyingRouter implements Router {
     const stop = new AbortController();
     this.#stop = stop;
     const { peer, logger } = this.#components;
-    const components = { ...this.#components, key: peer.key, questions: this.#questions, audits: this.#audits, jobs: this.#jobs, commits: this.#commits, probes: new Probes(this.#components) };
+    const components = { ...this.#components, purses: this.#components.purses ?? null, key: peer.key, questions: this.#questions, audits: this.#audits, jobs: this.#jobs, commits: this.#commits, probes: new Probes(this.#components) };
     const init = {
       serves: (id: PeerIdString) => !stop.signal.aborted && this.#init.serves(id),
       beatMs: this.#init.beatMs ?? heartbeatMs,
       signal: stop.signal,
       routed: (event: Routed) => {
-        logger.info('a question ended', event.event === 'answered' ? { ...event, faults: event.faults.join(' '), considered: event.considered.length } : { ...event });
+        logger.info('a question ended', event.event === 'answered' ? { ...event, faults: event.faults.join(' '), considered: event.considered.length, payment: event.payment?.state ?? null } : { ...event });
         this.#init.onRouted?.(event);
       },
     };

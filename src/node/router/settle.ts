@@ -42,8 +42,15 @@ export interface SettleInit {
   readonly signal: AbortSignal;
 }
 
+export interface Settled {
+  readonly assessment: Assessment;
+  /** With this router's verdict. */
+  readonly receipt: Receipt;
+  readonly verdict: Signed;
+}
+
 /** After the final head: challenge, opening, verdict, receipt (section 4.0), to whoever is still there. */
-export async function settle(components: SettleComponents, init: SettleInit): Promise<Assessment> {
+export async function settle(components: SettleComponents, init: SettleInit): Promise<Settled> {
   const { job, person } = init;
   const fault = init.challenged ? await open(init) : null;
   const unsigned = job.received.receipt([]);
@@ -59,19 +66,26 @@ export async function settle(components: SettleComponents, init: SettleInit): Pr
   await keep(components, receipt, job);
   await person.send({ t: 'receipt', receipt: utf8(serialiseReceipt(receipt)) }, delivered);
   await told;
-  return assessment;
+  return { assessment, receipt, verdict };
 }
 
 /** Lets the person's client challenge and passes the opening on. @returns the fault where the provider gave none */
-async function open({ job, person, commit, signal }: SettleInit): Promise<FaultCode | null> {
+async function open(init: SettleInit): Promise<FaultCode | null> {
+  const { job, person, commit, signal } = init;
   const secret = await raceSignal(person.challenge(openingTimeoutMs), signal);
   if (secret === null) return null;
   if (!equalBytes(sha256(secret), commit)) {
     await person.refuse(new QvacError('E_BAD_PEER', 'the secret is not the one of the commit'));
     return null;
   }
+  const fault = await reveal(init, secret, false);
+  // Before anybody loses money for it, it is asked once more.
+  return fault === 'silence' && job.offer.payment !== null ? reveal(init, secret, true) : fault;
+}
+
+async function reveal({ job, person, signal }: SettleInit, secret: Uint8Array, anew: boolean): Promise<FaultCode | null> {
   try {
-    const opening = await job.challenge(secret, { signal });
+    const opening = await job.challenge(secret, { signal, anew });
     await person.send({ t: 'opening', ...opening }, { signal });
     return null;
   } catch (error) {

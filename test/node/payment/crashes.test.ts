@@ -49,7 +49,7 @@ function silentAfterTheAnswer(payments: ClientPayments): ClientPayments {
         resume: () => paying.resume(),
         async lock(order) {
           await paying.lock(order);
-          return { settle: () => Promise.reject(new Error('gone')), abandon: () => undefined };
+          return { settle: () => Promise.reject(new Error('gone')), abandon: async () => null };
         },
       };
     },

@@ -140,7 +140,7 @@ test('an answer that breaks off is not paid', async (context) => {
 test('a client that never locks what it offered is refused, and keeps nobody from a slot', async (context) => {
   const { asker, client } = await startMarket(context);
   const paying = await client.payments.open();
-  const lock = async () => ({ settle: async () => assert.fail('served'), abandon: () => undefined });
+  const lock = async () => ({ settle: async () => assert.fail('served'), abandon: async () => null });
   const forgetful: ClientPayments = { start: async () => undefined, open: async () => ({ refusal: () => null, plan: (...args) => paying.plan(...args), resume: () => paying.resume(), lock }), stop: async () => undefined };
   const [provider] = asker.discovery.live();
   assert.ok(provider !== undefined);
