@@ -4,7 +4,8 @@ import type { FrameStream } from '../../../src/node/streams.ts';
 import { inputDigestOf } from '../../../src/protocol/digests.ts';
 import type { FrameOf } from '../../../src/protocol/frames.ts';
 import { decodeCancel, decodeOffer } from '../../../src/protocol/validate.ts';
-import { startProvider } from '../../support/market.ts';
+import { startProvider, testInput, testSampler } from '../../support/market.ts';
+import { startMarketProcess } from '../../support/market-process.ts';
 import { askRouter, code, receiveAnswer, startBadProvider, startRouter } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
@@ -150,6 +151,36 @@ describe('a router gives up', () => {
     assert.notEqual(text, '');
     assert.equal(good.events.all.length, 0);
     assert.ok(router.reputation.standing(bad.peer.id).aborted > 0.9);
+  });
+
+  for (const [signal, expected] of [['SIGKILL', 'E_FAILED'], ['SIGSTOP', 'E_TIMEOUT']] as const) {
+    it(`on a process that gets ${signal} in the middle of its answer, with no answer and no success`, async (context) => {
+      const provider = await startMarketProcess(context, { role: 'provider', stepMs: 20 });
+      const router = await startRouter(context, { providers: [provider] });
+      const { job } = await askRouter(context, router, { sampler: { ...testSampler, maxTokens: 1_000 }, timeouts: { totalMs: 8_000 } });
+      let tokens = 0;
+      const receiving = (async () => {
+        for await (const news of job.frames()) {
+          if (news.t !== 'tokens') continue;
+          if (tokens === 0) provider.child.kill(signal);
+          tokens += news.tokens.length;
+        }
+      })();
+      await assert.rejects(receiving, (error) => code(expected)(error) || code('E_FAILED')(error));
+      assert.ok(tokens > 0);
+      assert.equal(router.receipts.size, 0);
+    });
+  }
+
+  it('on a prompt of 1 MB, which costs the provider that refuses it nothing', async (context) => {
+    const provider = await startProvider(context);
+    const router = await startRouter(context, { providers: [provider] });
+    const input = { ...testInput, messages: [{ role: 'user', content: 'a'.repeat(1_000_000) }] };
+    for (let time = 0; time < 3; time++) {
+      await assert.rejects(receiveAnswer(await askRouter(context, router, { input })), (error) => code('E_NO_PROVIDER')(error) && /longer than the context/.test((error as Error).message));
+    }
+    assert.equal(router.reputation.standing(provider.peer.id).aborted, 0);
+    assert.equal((await receiveAnswer(await askRouter(context, router))).verdict?.verdict.result, 'pass');
   });
 
   it('in time, with timeout, on one that gives no whole answer', async (context) => {
