@@ -17,10 +17,20 @@ const recomputedCandidates = 20;
 
 /** Asks over the person's own node: directly, or through their router. */
 export function createNetworkAsker(components: NetworkAskerComponents): Asker {
+  const inFlight = new Map<PeerIdString, number>();
+  const count = (peer: PeerIdString, change: number): void => void inFlight.set(peer, (inFlight.get(peer) ?? 0) + change);
+  const counting = { ...components, inFlight: (peer: PeerIdString) => inFlight.get(peer) ?? 0 };
   return {
     holds: async (model) => model !== null && components.verifier.holds(model),
     async ask(question, hooks, options) {
-      const answer = await ask(components, await initOf(question, components), observerOf(hooks), { signal: AbortSignal.any([options.stop, ...(options.signal === undefined ? [] : [options.signal])]) });
+      let busy: PeerIdString | null = null;
+      const turnTo = (peer: PeerIdString | null): void => {
+        if (busy !== null) count(busy, -1);
+        if (peer !== null) count(peer, 1);
+        busy = peer;
+      };
+      const stop = AbortSignal.any([options.stop, ...(options.signal === undefined ? [] : [options.signal])]);
+      const answer = await ask(counting, await initOf(question, components), observerOf(hooks, turnTo), { signal: stop }).finally(() => turnTo(null));
       // A fault in the midst of an answer: there is no head that anyone signed for the whole of it.
       if (answer.finish === null) throw new QvacError('E_VERIFICATION_FAILED', `the answer of ${answer.provider} broke off: it failed a check (${answer.verification.faults.join(', ')})`, { details: { provider: answer.provider, faults: answer.verification.faults } });
       return { verified: verifiedOf(answer), faults: answer.verification.faults, steps: question.logits ? await stepsOf(components, answer.receipt, options) : null };
@@ -43,10 +53,11 @@ async function initOf({ input, model, provider, sampler, seed, verify, maxPrice,
   };
 }
 
-function observerOf(hooks: AskHooks): AskObserver {
+function observerOf(hooks: AskHooks, turnTo: (peer: PeerIdString | null) => void): AskObserver {
   let to: { readonly provider: PeerIdString; readonly router: Answer['router'] } | null = null;
   return {
     sending: ({ kind, peer }) => {
+      turnTo(kind === 'provider' ? peer : null);
       to = { provider: peer, router: kind === 'router' ? peer : null };
     },
     picked(provider) {
@@ -58,7 +69,10 @@ function observerOf(hooks: AskHooks): AskObserver {
     text: (piece) => hooks.text(piece),
     turned: () => undefined,
     note: () => undefined,
-    delivered: (delivered) => hooks.delivered(deliveredOf(delivered)),
+    delivered(delivered) {
+      turnTo(null);
+      hooks.delivered(deliveredOf(delivered));
+    },
     checking: () => undefined,
   };
 }

@@ -22,6 +22,8 @@ import type { Stopwatch } from './stopwatch.ts';
 export interface AskComponents extends DirectComponents {
   /** Keeps the account of each choice of a provider. @default none is kept */
   readonly choices?: Pick<ChoiceLog, 'save'> | undefined;
+  /** Jobs that this client has with a peer now, where it asks many questions at once. @default none */
+  readonly inFlight?: ((peer: PeerIdString) => number) | undefined;
   readonly discovery: Pick<Discovery, 'live' | 'find' | 'get' | 'refresh'>;
 }
 
@@ -175,11 +177,11 @@ class Asking {
   }
 
   #choose(): Promise<readonly Choice[]> {
-    const { discovery, reputation, payments = null, peer } = this.#components;
+    const { discovery, reputation, payments = null, inFlight, peer } = this.#components;
     const fell = (selection: Selection): void => {
       this.#considered = consideredOf(selection);
     };
-    return chooseProviders({ discovery, reputation, payments, network: peer.network, fell }, this.#wish, this.#init.provider ?? null, this.#options);
+    return chooseProviders({ discovery, reputation, payments, network: peer.network, inFlight, fell }, this.#wish, this.#init.provider ?? null, this.#options);
   }
 
   async #account({ receipt, provider }: Answer): Promise<void> {

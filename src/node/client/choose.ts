@@ -1,5 +1,5 @@
 import { QvacError } from '../../errors.ts';
-import type { AbortOptions } from '../../lib/types.ts';
+import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { VerifiedCard } from '../cards.ts';
 import type { Discovery } from '../discovery.ts';
 import { noProvider } from '../query.ts';
@@ -15,6 +15,8 @@ export interface ChooseComponents {
   readonly payments: ClientPayments | null;
   /** Name of the network, for people. */
   readonly network: string;
+  /** Jobs that this client has with `peer` now. @default none */
+  readonly inFlight?: ((peer: PeerIdString) => number) | undefined;
   /** Hears how the choice fell. */
   readonly fell?: ((selection: Selection) => void) | undefined;
 }
@@ -25,8 +27,7 @@ export interface ChooseComponents {
  * @throws QvacError E_NO_PROVIDER, E_NO_MODEL, E_TOO_DEAR, E_NETWORK with the reason in one line
  */
 export async function chooseProviders(components: ChooseComponents, wish: Wish, provider: string | null, options: AbortOptions = {}): Promise<readonly Choice[]> {
-  const { discovery, reputation, payments, network } = components;
-  const nobodyBusy = (): number => 0;
+  const { discovery, reputation, payments, network, inFlight = () => 0 } = components;
   /** The chain is opened only where somebody who could be chosen wants to be paid. */
   const chosen = async (parts: SelectComponents, cards: readonly VerifiedCard[]): Promise<Selection> => {
     const hopeful = select({ ...parts, refusal: payments === null ? undefined : () => null }, cards, wish);
@@ -38,11 +39,11 @@ export async function chooseProviders(components: ChooseComponents, wish: Wish, 
   if (provider !== null) {
     const named = await discovery.get(provider, options);
     const trusting = { speed: () => null, standing: () => ({ ...reputation.standing(named.peer), usable: true, reason: null }) };
-    const selection = await chosen({ reputation: trusting, inFlight: nobodyBusy }, [named]);
+    const selection = await chosen({ reputation: trusting, inFlight }, [named]);
     if (selection.choices.length === 0) throw noChoice(selection, wish, network);
     return selection.choices;
   }
-  const parts: SelectComponents = { reputation, inFlight: nobodyBusy };
+  const parts: SelectComponents = { reputation, inFlight };
   const refusal = payments === null ? undefined : () => null;
   const known = await chosen(parts, discovery.live());
   if (known.choices.length > 0) return known.choices;
