@@ -62,7 +62,9 @@ export const command = defineCommand({
       }
       const peers = await everyone(joined, query, config.settings.bootstrap.length > 0, signal);
       output.result({ network: config.networkName, peers: peers.map(valueOf) }, peers.length === 0 ? [] : linesOf(peers, Date.now()));
-      if (peers.length === 0) output.say(`nobody is there on network "${config.networkName}"; qvac serve makes you the first`);
+      if (peers.length > 0) return;
+      const nobody = options.model !== undefined ? `nobody offers ${options.model}` : options.role !== undefined ? `no ${options.role} is there` : 'nobody is there';
+      output.say(printable(`${nobody} on network "${config.networkName}"; qvac serve offers a model`));
     } finally {
       await joined.stop();
     }

@@ -29,6 +29,7 @@ describe('qvac peers', () => {
     assert.match(table.stdout, new RegExp(`^PEER.*\\n${provider.peer.id} +provider +${model.name} ${model.quant} +free `));
     const nobody = await runInProcess([...args, '--model', 'another', '--json']);
     assert.deepEqual([nobody.code, (JSON.parse(nobody.stdout) as Shown).peers], [0, []]);
+    assert.match(nobody.stderr, /^nobody offers another on network/m);
   });
 
   it('tells who comes and goes, and ends at Ctrl-C', async (context) => {

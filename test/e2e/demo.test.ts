@@ -7,17 +7,22 @@ import { runProgram } from '../support/binary.ts';
 import { temporaryHome } from '../support/home.ts';
 import { root } from '../support/imports.ts';
 import { checkIndependently } from '../support/independent-checker.ts';
+import { noNamespaces } from '../support/netns.ts';
 import { withModel } from './market.ts';
 
 describe('the demo', () => {
-  it('shows one answer verified and one cheat caught, and leaves both receipts', async (context) => {
+  it('shows one answer verified and paid, one cheat caught and unpaid, and leaves both receipts', async (context) => {
     const home = await temporaryHome(context);
     const model = await withModel(home);
-    const { code, stdout, stderr } = await runProgram(['What', 'is', 'a', 'prime', 'number?'], { home, script: join(root, 'dist', 'demo', 'main.js') });
+    // With loopback alone, where the system allows it: nothing of the demo needs a network once the model is here.
+    const alone = noNamespaces === null ? { node: 'unshare', nodeFlags: ['-rn', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', process.execPath] } : {};
+    const { code, stdout, stderr } = await runProgram(['What', 'is', 'a', 'prime', 'number?'], { home, script: join(root, 'dist', 'demo', 'main.js'), ...alone });
     assert.equal(code, 0, stderr);
     assert.notEqual(stdout.trim(), '');
     assert.match(stderr, /"What is a prime number\?"/);
-    assert.match(stderr, /✓ \d+ tokens? · .* · smollm2-135m q4_1 · verified (exact|statistical) (\d+)\/\2 .*· receipt [0-9a-f]{4}…/);
+    assert.match(stderr, /✓ \d+ tokens? · .* · smollm2-135m q4_1 · (?:[\d.]+ SOL · )?verified (exact|statistical) (\d+)\/\2 .*· receipt [0-9a-f]{4}…/);
+    assert.match(stderr, /✓ .* · [^·]*0\.\d+ SOL[^·]* · verified/);
+    assert.match(stderr, /the chain says of this provider: 0 jobs paid, 1 rejected/);
     assert.match(stderr, /check failed: (exact-mismatch|sampler-mismatch|draws-far|distribution-far) · provider 12D3KooW/);
 
     const receipts = await createReceiptStore(join(home, 'receipts')).list();
