@@ -39,7 +39,7 @@ export const settings = {
   free: { kind: 'boolean', flags: '--free', description: 'serve for nothing, whatever the prices', default: false },
   slots: { kind: 'number', flags: '--slots <n>', description: 'jobs at the same time', default: 1 },
   queue: { kind: 'number', flags: '--queue <n>', description: 'jobs that may wait for a slot', default: 8 },
-  allow: { kind: 'list', flags: '--allow <peer>', description: 'a peer that the router serves besides you; may be repeated', default: [] },
+  allow: { kind: 'list', flags: '--allow <peer>', description: 'a peer that the router serves besides you; PEER=0.01sol also pays for it, so much a day', default: [] },
 
   rpc: { kind: 'text', flags: '--rpc <url>', description: 'JSON-RPC endpoint of the Solana chain', default: null, otherwise: "the network's own; on local the home's embedded chain" },
   wallet: { kind: 'text', flags: '--wallet <file>', description: 'key file of the wallet, as the Solana command line keeps it', default: null, otherwise: "the home's, else the Solana command line's" },

@@ -10,7 +10,9 @@ import type { Identity } from '../node/identity.ts';
 import type { Peer } from '../node/peer.ts';
 import type { Routed } from '../node/router/route-handler.ts';
 import { plural, shortId, shortPeer } from '../terminal/format.ts';
+import { parseLamports } from '../settings.ts';
 import type { Output } from '../terminal/output.ts';
+import { paymentWords } from '../terminal/payment-words.ts';
 import { printable } from '../terminal/printable.ts';
 import { choicesFolder, openClient } from './asking.ts';
 import { anyText, defineCommand, manyOf } from './definition.ts';
@@ -18,16 +20,19 @@ import type { CommandContext } from './definition.ts';
 import { networkFlags, reachableAs } from './elsewhere.ts';
 import { httpSweepMs, openGateway } from './gateway.ts';
 import { openModelStore, withModelProgress } from './models.ts';
+import { chainSettings } from './paying.ts';
+import { openRouterPayments } from './route-paying.ts';
 
 export const command = defineCommand({
   description:
-    'Chooses providers for your questions, checks what they answer, remembers how they did, and turns to another where one fails before its first token. Serves this home’s own qvac ask, which finds it by itself, and the peers of --allow; nobody else. With a model it re-executes answers, signs what it found, and audits receipts. With --json one line per event: {event: "ready", peer, addrs, network, models}, {event: "answered", client, provider, jobId, n, finish, result, tier, faults, tries, totalMs, considered: [{peer, score, terms} or {peer, why, detail}]}, {event: "failed", client, code, message}; with --http also {event: "http", url, link, network}.',
-  settings: ['allow', 'listen', 'threads', 'batch', 'context', 'gpu', 'keepAlive', 'modelsDir', 'http', 'allowOrigin', 'allowHost', 'apiKeyFile'],
+    'Chooses providers for your questions, checks what they answer, remembers how they did, and turns to another where one fails before its first token. Serves this home’s own qvac ask, which finds it by itself, and the peers of --allow; nobody else. Pays whoever wants to be paid: for your own questions up to what each may cost, for a peer of --allow up to its limit of a day. With a model it re-executes answers, signs what it found, and audits receipts. With --json one line per event: {event: "ready", peer, addrs, network, models}, {event: "answered", client, provider, jobId, n, finish, result, tier, faults, tries, totalMs, considered: [{peer, score, terms} or {peer, why, detail}], payment}, {event: "failed", client, code, message}; with --http also {event: "http", url, link, network}.',
+  settings: ['allow', ...chainSettings, 'listen', 'threads', 'batch', 'context', 'gpu', 'keepAlive', 'modelsDir', 'http', 'allowOrigin', 'allowHost', 'apiKeyFile'],
   options: { models: manyOf('-m, --model <name>', 'model to check answers with: name, name/quant or a GGUF file; may be repeated', anyText) },
   examples: [
     { line: 'qvac route', what: 'choose and remember; check what needs no model' },
     { line: 'qvac route --model smollm2-135m', what: 're-execute every answer of that model' },
     { line: 'qvac route --model smollm2-135m --allow 12D3KooW…', what: 'serve a friend, too' },
+    { line: 'qvac route --allow 12D3KooW…=0.01sol', what: 'and pay for that friend, at most 0.01 SOL a day' },
     { line: 'qvac route --model smollm2-135m --http 127.0.0.1:3000', what: 'and programs over HTTP, as qvac gateway does' },
   ],
   async action({ config, options, output, logger, signal }) {
@@ -36,7 +41,7 @@ export const command = defineCommand({
     const stops: Stops = [await lockIdentity(config.home.keys.router, 'the router of this home')];
     try {
       const key = await loadIdentity(config.home.keys.router, logger);
-      allowed.add((await loadIdentity(config.home.keys.client, logger)).peer);
+      allowed.set((await loadIdentity(config.home.keys.client, logger)).peer, noLimit);
       const context = { config, output, logger, signal, stops };
       const engines = await openEngines(context, options.models);
       await run(context, key, engines, allowed);
@@ -50,18 +55,28 @@ export const command = defineCommand({
 type Stops = (() => unknown)[];
 type Context = Pick<CommandContext, 'config' | 'output' | 'logger' | 'signal'> & { readonly stops: Stops };
 
-/** Everybody of `--allow`. @throws QvacError E_USAGE or E_CONFIG for what is no peer id */
-async function peersAllowed({ settings, origins }: Config): Promise<Set<PeerIdString>> {
+/** Whom the router serves, and what it pays for each within a day, lamports. */
+type Allowed = Map<PeerIdString, bigint>;
+
+/** More than there is: each question of the own client says what it may cost. */
+const noLimit = 1n << 63n;
+
+/** Everybody of `--allow`. @throws QvacError E_USAGE or E_CONFIG for what is no peer id, or no amount after it */
+async function peersAllowed({ settings, origins }: Config): Promise<Allowed> {
   const { peerIdOf, publicKeyOf } = await import('../proofs/signing.ts');
-  return new Set(
-    settings.allow.map((peer) => {
-      try {
-        return peerIdOf(publicKeyOf(peer));
-      } catch (error) {
-        throw new QvacError(origins.allow.from === 'flag' ? 'E_USAGE' : 'E_CONFIG', `allow: "${peer.slice(0, 100)}" is not a peer id`, { hint: 'a peer id looks like 12D3KooW…', cause: error });
-      }
-    }),
-  );
+  const code = origins.allow.from === 'flag' ? 'E_USAGE' : 'E_CONFIG';
+  const allowed: Allowed = new Map();
+  for (const entry of settings.allow) {
+    const [peer = '', limit = '0'] = entry.split('=');
+    const lamports = parseLamports(limit);
+    if (lamports === null) throw new QvacError(code, `allow: "${limit.slice(0, 100)}" is not an amount`, { hint: 'as 12D3KooW…=0.01sol' });
+    try {
+      allowed.set(peerIdOf(publicKeyOf(peer)), lamports);
+    } catch (error) {
+      throw new QvacError(code, `allow: "${peer.slice(0, 100)}" is not a peer id`, { hint: 'a peer id looks like 12D3KooW…', cause: error });
+    }
+  }
+  return allowed;
 }
 
 /** The models to check with, each loaded once. */
@@ -95,7 +110,7 @@ async function findModels({ config, output, logger, signal }: Context, asked: re
   return [...found.values()];
 }
 
-async function run({ config, output, logger, signal, stops }: Context, key: Identity, engines: readonly Engine[], allowed: ReadonlySet<PeerIdString>): Promise<void> {
+async function run({ config, output, logger, signal, stops }: Context, key: Identity, engines: readonly Engine[], allowed: Allowed): Promise<void> {
   const [{ join }, { createCardIssuer }, { createReputation }, { createVerifier }, { createReceiptStore }, { createRouter }, { routerContent }, { createRunFiles }, { keysOfCard }, { loadCalibration }, { createChoiceLog }, { startActivity }] = await Promise.all([
     import('../node/join.ts'),
     import('../node/card-issuer.ts'),
@@ -124,13 +139,15 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
   const activity = startActivity({ clock, logger }, { dir: config.home.run, role: 'router', now });
   stops.push(() => activity.stop());
   const onRouted = (event: Routed): void => {
-    report(output, event);
+    void report(output, event);
     activity.taken();
     if (event.event === 'answered') activity.finished();
     else activity.failed();
     if (event.event === 'answered') void choices.save({ job: event.jobId, at: clock.now(), model: null, provider: event.provider, considered: event.considered, turned: [] });
   };
-  const router = createRouter({ peer, discovery, reputation, verifier, receipts, clock, logger }, { serves: (id) => allowed.has(id), onRouted });
+  const { payments, purses } = await openRouterPayments({ config, output, logger }, (client) => allowed.get(client) ?? 0n);
+  stops.push(() => payments.stop());
+  const router = createRouter({ peer, discovery, reputation, verifier, receipts, purses, clock, logger }, { serves: (id) => allowed.has(id), onRouted });
   await router.start();
   stops.push(() => router.stop());
   const cards = createCardIssuer({ peer, clock, logger }, { path: `${config.home.cache}/card-router.json`, role: 'router', content: () => routerContent(engines) });
@@ -176,11 +193,11 @@ function sayReady(output: Output, peer: Peer, engines: readonly Engine[]): void 
   output.event({ event: 'ready', peer: peer.id, addrs: peer.addrs(), network: peer.network, models }, printable(`ready · here: ${ask}"why is the sky blue?" · elsewhere, if allowed: ${ask}--router ${reachableAs(peer)} "why is the sky blue?"`, 400));
 }
 
-function report(output: Output, event: Routed): void {
-  if (event.event === 'failed') output.event(event, printable(`· no answer for ${shortPeer(event.client)}: ${event.message}`));
-  else {
-    const { provider, n, result, tier, faults, jobId } = event;
-    const found = result === 'fail' ? `failed: ${faults.join(', ')}` : `${result} ${tier}`;
-    output.event(event, `· ${plural(n, 'token')} · ${shortPeer(provider)} · ${found} · receipt ${shortId(jobId)}`);
-  }
+async function report(output: Output, event: Routed): Promise<void> {
+  if (event.event === 'failed') return output.event(event, printable(`· no answer for ${shortPeer(event.client)}: ${event.message}`));
+  const { provider, n, result, tier, faults, jobId, payment } = event;
+  const { settlementJson } = await import('../node/client/settlement-json.ts');
+  const found = result === 'fail' ? `failed: ${faults.join(', ')}` : `${result} ${tier}`;
+  const cost = payment === null ? '' : ` · ${paymentWords(payment)}`;
+  output.event({ ...event, payment: payment === null ? null : settlementJson(payment) }, `· ${plural(n, 'token')} · ${shortPeer(provider)} · ${found}${cost} · receipt ${shortId(jobId)}`);
 }

@@ -49,7 +49,7 @@ describe('qvac route', () => {
 
     await cli.stdout.until((text) => text.includes('"answered"'));
     const event = JSON.parse(cli.stdout.lines[1] ?? '') as Record<string, unknown>;
-    assert.deepEqual(Object.keys(event), ['event', 'client', 'provider', 'jobId', 'n', 'finish', 'result', 'tier', 'faults', 'tries', 'totalMs', 'considered']);
+    assert.deepEqual(Object.keys(event), ['event', 'client', 'provider', 'jobId', 'n', 'finish', 'result', 'tier', 'faults', 'tries', 'totalMs', 'considered', 'payment']);
     assert.deepEqual(Object.keys((event['considered'] as readonly object[])[0] ?? {}), ['peer', 'score', 'terms']);
     cli.send('SIGINT');
     assert.equal((await cli.done).code, 130);

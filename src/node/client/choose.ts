@@ -32,7 +32,7 @@ export async function chooseProviders(components: ChooseComponents, wish: Wish, 
   const chosen = async (parts: SelectComponents, cards: readonly VerifiedCard[]): Promise<Selection> => {
     const hopeful = select({ ...parts, refusal: payments === null ? undefined : () => null }, cards, wish);
     const paid = payments !== null && hopeful.choices.some(({ card, priceLamports }) => card.card.pay !== null && priceLamports > 0n);
-    const selection = paid ? select({ ...parts, refusal: await refusalOf(payments, options) }, cards, wish) : hopeful;
+    const selection = paid ? select({ ...parts, ...(await chainOf(payments, options)) }, cards, wish) : hopeful;
     components.fell?.(selection);
     return selection;
   };
@@ -54,14 +54,14 @@ export async function chooseProviders(components: ChooseComponents, wish: Wish, 
 }
 
 /** Where the chain cannot be opened nobody can be paid, and that is the reason. */
-async function refusalOf(payments: ClientPayments, options: AbortOptions): Promise<NonNullable<SelectComponents['refusal']>> {
+async function chainOf(payments: ClientPayments, options: AbortOptions): Promise<Pick<SelectComponents, 'refusal' | 'records'>> {
   try {
     const paying = await payments.open(options);
-    return (pay) => paying.refusal(pay);
+    return { refusal: (pay) => paying.refusal(pay), records: await paying.records(options) };
   } catch (error) {
     options.signal?.throwIfAborted();
     if (!(error instanceof QvacError)) throw error;
-    return () => error.message;
+    return { refusal: () => error.message };
   }
 }
 

@@ -34,6 +34,12 @@ export const maxSpeeds = 16;
 /** Changes are written to disk at most this often, ms. */
 export const saveIntervalMs = secondMs;
 
+/** Paid jobs that a newcomer on the chain counts as having served. */
+export const chainPriorJobs = 5;
+/** A rejected job counts as so many that were not served, a slashed one as more: it was proved. */
+export const rejectedWeight = 3;
+export const slashedWeight = 20;
+
 // Choice: what one doubling is worth, in points
 
 /** Twice the price. */

@@ -13,9 +13,10 @@ import { priceLamports } from '../../protocol/price.ts';
 import { createJournal } from '../journal.ts';
 import type { Journal } from '../journal.ts';
 import { shortPeer } from '../names.ts';
+import { recordsOf } from './chain-record.ts';
 import { lockedNoteForm } from './locked-note.ts';
 import type { LockedNote } from './locked-note.ts';
-import type { CheckedAnswer, ClientPayments, LeftPayment, LockOrder, LockedPayment, Paying, Settlement } from './payments.ts';
+import type { ChainRecord, CheckedAnswer, ClientPayments, LeftPayment, LockOrder, LockedPayment, Paying, Settlement } from './payments.ts';
 import { slash } from './slash.ts';
 
 export interface EscrowPaymentsComponents {
@@ -33,12 +34,20 @@ export interface EscrowPaymentsInit {
   readonly stopMs?: number | undefined;
   /** Between two looks at what is left, for a process that lives long, in ms. @default null: once */
   readonly sweepMs?: number | null | undefined;
+  /**
+   * Whether an answer that passed is confirmed at once. Else its provider is paid when the time for a rejection is over:
+   * for a wallet whose owner would have to sign for it. @default true
+   */
+  readonly confirms?: boolean | undefined;
   /** Hears of what was left and is settled now. */
   readonly onSettled?: ((left: LeftPayment) => void) | undefined;
 }
 
 /** Fees of the transactions of one job, and something to spare, lamports. */
 const feeReserve = 50_000n;
+
+/** How long what the chain says of providers is taken for true, ms. */
+const recordsLifeMs = 60_000;
 
 const nothing = { paid: 0n, refunded: 0n, burnt: 0n, compensation: 0n } as const;
 const noDigest = new Uint8Array(32);
@@ -55,7 +64,7 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
     void work.finally(() => tasks.delete(work));
   };
   function open(options: AbortOptions = {}): Promise<Paying> {
-    opening ??= openEscrow(options).then((escrow) => new EscrowPaying({ escrow, journal, logger, run, end: end.signal }, init.submitMs ?? 30_000));
+    opening ??= openEscrow(options).then((escrow) => new EscrowPaying({ escrow, journal, logger, run, end: end.signal }, { submitMs: init.submitMs ?? 30_000, confirms: init.confirms ?? true }));
     // Whoever waits for it learns of a failure; the next one tries again.
     opening.catch(() => (opening = null));
     return opening;
@@ -102,8 +111,10 @@ class EscrowPaying implements Paying {
   readonly #run: PayingParts['run'];
   readonly #end: AbortSignal;
   readonly #submitMs: number;
+  readonly #confirms: boolean;
+  #records: { readonly at: number; readonly byPeer: ReadonlyMap<string, ChainRecord> } | null = null;
 
-  constructor({ escrow, journal, logger, run, end }: PayingParts, submitMs: number) {
+  constructor({ escrow, journal, logger, run, end }: PayingParts, { submitMs, confirms }: { readonly submitMs: number; readonly confirms: boolean }) {
     if (escrow.wallet === null) throw new RangeError('"escrow" expected one with a wallet');
     this.#escrow = escrow;
     this.#wallet = escrow.wallet;
@@ -112,6 +123,15 @@ class EscrowPaying implements Paying {
     this.#run = run;
     this.#end = end;
     this.#submitMs = submitMs;
+    this.#confirms = confirms;
+  }
+
+  async records(options: AbortOptions = {}): Promise<ReadonlyMap<string, ChainRecord>> {
+    const now = performance.now();
+    if (this.#records !== null && now - this.#records.at < recordsLifeMs) return this.#records.byPeer;
+    const byPeer = recordsOf(await this.#escrow.providers(options));
+    this.#records = { at: now, byPeer };
+    return byPeer;
   }
 
   refusal(pay: Pay): string | null {
@@ -211,7 +231,13 @@ class EscrowPaying implements Paying {
     const split = { payout: submitted.payout, refunded: job.amount - submitted.payout };
     // What has no token was not worth more than the prompt's price, and that was served.
     const unread = note.head === null && submitted.tokenCount > 0;
-    if (note.intent === 'confirm' || (note.head === null && !unread)) return this.#act(jobId, note, async () => ({ state: 'confirmed', ...nothing, paid: split.payout, refunded: split.refunded, ...(await this.#escrow.confirmJob(job, options)) }));
+    const good = note.intent === 'confirm' || (note.head === null && !unread);
+    if (good && !this.#confirms) {
+      // The provider sees to it itself.
+      await this.#journal.remove(jobId);
+      return { ...this.#waiting(note, job), paid: split.payout, refunded: split.refunded };
+    }
+    if (good) return this.#act(jobId, note, async () => ({ state: 'confirmed', ...nothing, paid: split.payout, refunded: split.refunded, ...(await this.#escrow.confirmJob(job, options)) }));
     return this.#act(jobId, note, async () => ({ state: 'rejected', ...nothing, burnt: split.payout, refunded: split.refunded, ...(await this.#escrow.rejectJob(job, note.verdictDigest, options)) }));
   }
 

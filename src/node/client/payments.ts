@@ -25,8 +25,23 @@ export interface Paying {
   plan(quote: Quote, limits: { readonly maxTokens: number; readonly maxPrice: number }, options?: AbortOptions): Promise<Payment>;
   /** Locks the money. @throws QvacError E_FUNDS, E_ESCROW; E_CHAIN, after which it may be locked all the same, and is looked after */
   lock(order: LockOrder, options?: AbortOptions): Promise<LockedPayment>;
+  /** What the chain says of whoever is registered, by the node's key in hex; at most a minute old. */
+  records(options?: AbortOptions): Promise<ReadonlyMap<string, ChainRecord>>;
   /** Settles what earlier processes left, as far as it can be now. */
   resume(options?: AbortOptions): Promise<readonly LeftPayment[]>;
+}
+
+/** What the chain says of one provider. Whoever is their own client can raise the good counts for the price of the fees. */
+export interface ChainRecord {
+  /** Lamports, and what of them a new job may put at risk. */
+  readonly stake: bigint;
+  readonly freeStake: bigint;
+  readonly active: boolean;
+  /** Jobs by how they ended. */
+  readonly completed: number;
+  readonly refunded: number;
+  readonly rejected: number;
+  readonly slashed: number;
 }
 
 export interface LockOrder {

@@ -1,9 +1,13 @@
+import { escrowRules } from '../../escrow/escrow.ts';
+import { toHex } from '../../lib/bytes.ts';
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import type { CardModel, Mode, Pay } from '../../protocol/messages.ts';
 import { priceLamports } from '../../protocol/price.ts';
 import type { VerifiedCard } from '../cards.ts';
 import { modelsNamed } from '../query.ts';
+import { chainReliability } from './chain-record.ts';
+import type { ChainRecord } from './payments.ts';
 import { assumedFirstTokenMs, loadWeight, priceWeight, reliabilityWeight, speedTermWeight } from './constants.ts';
 import type { Speed } from './reputation-file.ts';
 import type { Reputation, Standing } from './reputation.ts';
@@ -55,6 +59,8 @@ export interface SelectComponents {
   readonly inFlight: (peer: PeerIdString) => number;
   /** Why nobody can be paid there, or null. @default nobody can be paid anywhere */
   readonly refusal?: ((pay: Pay) => string | null) | undefined;
+  /** What the chain says of the providers, by their keys in hex. @default nothing */
+  readonly records?: ReadonlyMap<string, ChainRecord> | undefined;
 }
 
 /** Whoever of `cards` may answer, best first, and why the others may not. Pure: asks nobody. */
@@ -71,12 +77,13 @@ export function select(components: SelectComponents, cards: readonly VerifiedCar
 }
 
 interface Eligible extends Omit<Choice, 'terms' | 'score'> {
+  readonly record: ChainRecord | null;
   readonly speed: Speed | null;
 }
 
 type Refusal = { readonly why: Exclusion; readonly detail: string; /** Where it is too dear. */ readonly priceLamports?: bigint | undefined };
 
-function examine({ reputation, refusal = () => 'wants to be paid' }: SelectComponents, card: VerifiedCard, wish: Wish): Eligible | Refusal {
+function examine({ reputation, refusal = () => 'wants to be paid', records }: SelectComponents, card: VerifiedCard, wish: Wish): Eligible | Refusal {
   const named = modelsNamed(card.card, wish.model);
   if (named.length === 0) return { why: 'other-model', detail: `does not offer ${wish.model ?? 'a model'}` };
   const held = named.filter((model) => wish.only === null || wish.only.has(modelIdHex(model.id)));
@@ -93,8 +100,17 @@ function examine({ reputation, refusal = () => 'wants to be paid' }: SelectCompo
   if (cheapest === undefined || cheapest.priceLamports > BigInt(wish.maxPrice)) return { why: 'too-dear', detail: `up to ${String(cheapest?.priceLamports)} lamports`, priceLamports: cheapest?.priceLamports };
   const unpayable = card.card.pay === null || cheapest.priceLamports === 0n ? null : refusal(card.card.pay);
   if (unpayable !== null) return { why: 'pay', detail: unpayable };
+  const record = records?.get(toHex(card.card.peer)) ?? null;
+  const weak = card.card.pay === null || cheapest.priceLamports === 0n || records === undefined ? null : weakness(record, cheapest.priceLamports);
+  if (weak !== null) return { why: 'pay', detail: weak };
   const modelId = modelIdHex(cheapest.model.id);
-  return { card, ...cheapest, modelId, standing, speed: reputation.speed(card.peer, modelId) };
+  return { card, ...cheapest, modelId, standing, record, speed: reputation.speed(card.peer, modelId) };
+}
+
+/** Why its stake does not allow it to be paid so much, or null. */
+function weakness(record: ChainRecord | null, price: bigint): string | null {
+  if (record === null) return 'is not registered where it wants to be paid';
+  return record.active && record.freeStake >= escrowRules.slashMultiple * price ? null : 'its stake does not cover this job';
 }
 
 function mostPrice(model: CardModel, wish: Wish): bigint {
@@ -113,10 +129,10 @@ function rank(eligible: readonly Eligible[], components: SelectComponents, wish:
       const terms: Terms = {
         price: -priceWeight * Math.log2((1 + Number(each.priceLamports)) / (1 + Number(lowestPrice))),
         speed: -speedTermWeight * Math.log2((times.get(each) ?? shortest) / shortest),
-        reliability: reliabilityWeight * Math.log2(each.standing.reliability),
+        reliability: reliabilityWeight * Math.log2(each.standing.reliability * (each.record === null ? 1 : chainReliability(each.record))),
         load: -loadWeight * Math.min(4, components.inFlight(each.card.peer) / Math.max(1, each.model.slots)),
       };
-      const { speed: _speed, ...choice } = each;
+      const { speed: _speed, record: _record, ...choice } = each;
       return { ...choice, terms, score: terms.price + terms.speed + terms.reliability + terms.load };
     })
     // Equal scores fall by peer id, so that the same knowledge gives the same choice.

@@ -130,7 +130,7 @@ export class Candidates {
   #select(cards: readonly VerifiedCard[]): Selection {
     const { reputation, jobs } = this.#components;
     const purse = this.#purse;
-    return select({ reputation, inFlight: (peer) => jobs.of(peer), refusal: purse === null ? undefined : (pay) => purse.paying.refusal(pay) }, cards, this.#wish);
+    return select({ reputation, inFlight: (peer) => jobs.of(peer), ...(purse === null ? {} : { refusal: (pay) => purse.paying.refusal(pay), records: purse.records }) }, cards, this.#wish);
   }
 
   /** Why nobody can be asked, from why each one cannot. */

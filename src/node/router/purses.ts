@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
-import type { ClientPayments, Paying } from '../client/payments.ts';
+import type { ChainRecord, ClientPayments, Paying } from '../client/payments.ts';
 
 /** What a router spends for the people whom it serves. */
 export interface Purses {
@@ -14,6 +14,8 @@ export interface Purses {
 /** One person's share. */
 export interface Purse {
   readonly paying: Paying;
+  /** What the chain says of providers. */
+  readonly records: ReadonlyMap<string, ChainRecord>;
   /** What is left of the limit of the last 24 h, lamports. What is locked counts as spent. */
   readonly left: bigint;
   /** On disk when it resolves. */
@@ -67,17 +69,24 @@ export async function openPurses({ payments, clock, logger }: PursesComponents, 
     return sum;
   }
 
+  async function openPaying(options?: AbortOptions): Promise<Pick<Purse, 'paying' | 'records'> | null> {
+    try {
+      const paying = await payments.open(options);
+      return { paying, records: await paying.records(options) };
+    } catch (error) {
+      options?.signal?.throwIfAborted();
+      logger.warn('nobody can be paid now', { reason: error instanceof Error ? error.message : String(error) });
+      return null;
+    }
+  }
+
   return {
     async of(client, options) {
       if (limitOf(client) === 0n) return null;
-      const paying = await payments.open(options).catch((error: unknown) => {
-        options?.signal?.throwIfAborted();
-        logger.warn('nobody can be paid now', { reason: error instanceof Error ? error.message : String(error) });
-        return null;
-      });
-      if (paying === null) return null;
+      const opened = await openPaying(options);
+      if (opened === null) return null;
       return {
-        paying,
+        ...opened,
         get left() {
           const left = limitOf(client) - spentFor(client);
           return left > 0n ? left : 0n;

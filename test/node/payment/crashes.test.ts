@@ -46,6 +46,7 @@ function silentAfterTheAnswer(payments: ClientPayments): ClientPayments {
       return {
         refusal: (pay) => paying.refusal(pay),
         plan: (...args) => paying.plan(...args),
+        records: () => paying.records(),
         resume: () => paying.resume(),
         async lock(order) {
           await paying.lock(order);
