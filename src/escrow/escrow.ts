@@ -136,8 +136,13 @@ export interface Executed {
 /** A job as seen by whoever acts on it. */
 export type JobKey = Pick<JobAccount, 'address' | 'client' | 'provider' | 'jobId'>;
 
-/** A wallet: who pays and is paid. The secret never leaves it. */
-export type WalletKey = SigningKey;
+/** A wallet: who pays and is paid. The secret never leaves it; one that a person holds elsewhere takes its time to sign. */
+export interface WalletKey {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** Ed25519 over a transaction's message. @throws QvacError E_LIMIT where its owner will not sign */
+  sign(message: Uint8Array): Uint8Array | Promise<Uint8Array>;
+}
 
 /**
  * One escrow program on one chain, used by one wallet.

@@ -1,7 +1,7 @@
 import { ComputeBudgetProgram, PublicKey, Transaction } from '@solana/web3.js';
 import type { TransactionInstruction } from '@solana/web3.js';
 import { QvacError } from '../../errors.ts';
-import { delay } from '../../lib/abort.ts';
+import { delay, raceSignal } from '../../lib/abort.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { addressText } from '../addresses.ts';
 import type { Executed, WalletKey } from '../escrow.ts';
@@ -65,18 +65,15 @@ export async function execute(rpc: Rpc, init: SenderInit, call: Call, { signal }
 
 async function prepare(rpc: Rpc, { wallet, priorityFee }: SenderInit, call: Call, signal: AbortSignal): Promise<Prepared> {
   const { blockhash, lastValidBlockHeight } = await rpc.call((connection) => connection.getLatestBlockhash(), { signal });
-  const sign = (instructions: readonly TransactionInstruction[]): Transaction => {
-    const feePayer = new PublicKey(wallet.publicKey);
-    const transaction = new Transaction({ feePayer, blockhash, lastValidBlockHeight }).add(...instructions);
-    transaction.addSignature(feePayer, Buffer.from(wallet.sign(transaction.serializeMessage())));
-    return transaction;
-  };
+  const feePayer = new PublicKey(wallet.publicKey);
+  const unsigned = (instructions: readonly TransactionInstruction[]): Transaction => new Transaction({ feePayer, blockhash, lastValidBlockHeight }).add(...instructions);
   const budget = [ComputeBudgetProgram.setComputeUnitLimit({ units: computeUnitLimit }), ComputeBudgetProgram.setComputeUnitPrice({ microLamports: priorityFee })];
   const baseFee = signatureFee * BigInt(1 + call.nodeSignatures);
   // The largest proofs have no room for a priority.
-  const withPriority = priorityFee > 0 ? sign([...budget, ...call.instructions]) : null;
+  const withPriority = priorityFee > 0 ? unsigned([...budget, ...call.instructions]) : null;
   const fits = withPriority !== null && withPriority.serializeMessage().length + 1 + 64 <= maxTransactionBytes;
-  const transaction = fits ? withPriority : sign(call.instructions);
+  const transaction = fits ? withPriority : unsigned(call.instructions);
+  transaction.addSignature(feePayer, Buffer.from(await raceSignal(Promise.resolve(wallet.sign(transaction.serializeMessage())), signal)));
   const extra = fits ? BigInt(Math.ceil((priorityFee * computeUnitLimit) / 1_000_000)) : 0n;
   return { raw: transaction.serialize(), signature: addressText(transaction.signature ?? new Uint8Array()), fee: baseFee + extra, lastValidBlockHeight };
 }
