@@ -5,13 +5,18 @@ import type { PeerIdString } from '../lib/types.ts';
 import type { LivePeer } from '../node/discovery.ts';
 import type { Joined } from '../node/join.ts';
 import type { Query } from '../node/query.ts';
-import { byteSize, table, timeSpan } from '../terminal/format.ts';
+import { byteSize, sol, table, timeSpan } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { printable } from '../terminal/printable.ts';
+import { readRecords, recordWords } from './chain-records.ts';
+import type { RecordOf } from './chain-records.ts';
 import { anyText, defineCommand, flag, oneOf, option } from './definition.ts';
+import { chainSettings } from './paying.ts';
 
-/** A peer as `--json` shows it. Ids and prices are the card's; health is what this node measured. */
-function valueOf({ peer, card, health }: LivePeer) {
+/** A peer as `--json` shows it. Ids and prices are the card's; health is what this node measured; amounts are lamports as text. */
+function valueOf(live: LivePeer, recordOf: RecordOf) {
+  const { peer, card, health } = live;
+  const record = recordOf(live);
   return {
     peer,
     role: card.role,
@@ -20,11 +25,17 @@ function valueOf({ peer, card, health }: LivePeer) {
     compute: card.compute,
     expiresAt: card.expiresAt,
     health,
+    chain: card.pay?.chain ?? null,
+    record: record === null ? null : { ...record, stake: record.stake.toString(), freeStake: record.freeStake.toString() },
   };
 }
 
-function linesOf(peers: readonly LivePeer[], now: number): readonly string[] {
-  const rows = peers.flatMap(({ peer, card, health }) => {
+function linesOf(peers: readonly LivePeer[], recordOf: RecordOf, now: number): readonly string[] {
+  const paid = peers.some((live) => recordOf(live) !== null);
+  const rows = peers.flatMap((live) => {
+    const { peer, card, health } = live;
+    const record = recordOf(live);
+    const onChain = !paid ? [] : [record === null ? '-' : `${recordWords(record)}, stake ${sol(record.stake)}`];
     const { device, memory, tokensPerSecond } = card.compute;
     const machine = memory === 0 ? device : `${device}, ${byteSize(memory)}`;
     const since = timeSpan(Math.max(0, now - health.since));
@@ -32,14 +43,15 @@ function linesOf(peers: readonly LivePeer[], now: number): readonly string[] {
     const models = card.models.length === 0 ? [null] : card.models;
     return models.map((model, at) => {
       const offered = model === null ? ['-', '-', '-'] : [`${model.name} ${model.quant}`, model.priceIn === 0 && model.priceOut === 0 ? 'free' : `${model.priceIn}/${model.priceOut}`, card.role === 'router' ? '-' : String(model.slots)];
-      return at === 0 ? [peer, card.role, ...offered, tokensPerSecond === 0 ? '-' : String(tokensPerSecond), rtt, since, machine] : ['', '', ...offered, '', '', '', ''];
+      return at === 0 ? [peer, card.role, ...offered, tokensPerSecond === 0 ? '-' : String(tokensPerSecond), rtt, since, ...onChain, machine] : ['', '', ...offered, '', '', '', ...onChain.map(() => ''), ''];
     });
   });
-  return table(['PEER', 'ROLE', 'MODEL', 'PRICE', 'SLOTS', 'TOK/S', 'RTT', 'UP', 'MACHINE'], rows);
+  return table(['PEER', 'ROLE', 'MODEL', 'PRICE', 'SLOTS', 'TOK/S', 'RTT', 'UP', ...(paid ? ['ON THE CHAIN'] : []), 'MACHINE'], rows);
 }
 
 export const command = defineCommand({
-  description: 'Lists the providers and routers that can be reached now: what they offer, at what price (lamports per 1,000 prompt/answer tokens), how fast they say they are, and how they answer. With --json: {network, peers: [{peer, role, addrs, models, compute, expiresAt, health}]}; with --watch also JSON lines {"event": "up"|"card"|"down", …}.',
+  description: 'Lists the providers and routers that can be reached now: what they offer, at what price (lamports per 1,000 prompt/answer tokens), how fast they say they are, how they answer, and how their paid jobs ended. With --json: {network, peers: [{peer, role, addrs, models, compute, expiresAt, health, chain, record}]}; with --watch also JSON lines {"event": "up"|"card"|"down", …}.',
+  settings: chainSettings,
   options: {
     model: option('-m, --model <name>', 'only who offers this name, name/quant or hex id', anyText),
     role: option('--role <role>', 'provider or router only', oneOf('provider', 'router')),
@@ -61,7 +73,8 @@ export const command = defineCommand({
         return;
       }
       const peers = await everyone(joined, query, config.settings.bootstrap.length > 0, signal);
-      output.result({ network: config.networkName, peers: peers.map(valueOf) }, peers.length === 0 ? [] : linesOf(peers, Date.now()));
+      const recordOf = await readRecords(config, peers, logger, { signal });
+      output.result({ network: config.networkName, peers: peers.map((live) => valueOf(live, recordOf)) }, peers.length === 0 ? [] : linesOf(peers, recordOf, Date.now()));
       if (peers.length > 0) return;
       const nobody = options.model !== undefined ? `nobody offers ${options.model}` : options.role !== undefined ? `no ${options.role} is there` : 'nobody is there';
       output.say(printable(`${nobody} on network "${config.networkName}"; qvac serve offers a model`));
@@ -88,7 +101,7 @@ async function watch({ peer, discovery }: Joined, query: Query, output: Output, 
   const tell = (event: 'up' | 'card', mark: string) => (live: LivePeer) => {
     if (!fits(live, query)) return;
     shown.add(live.peer);
-    output.event({ event, ...valueOf(live) }, printable(`${mark} ${live.peer} ${live.card.role} ${live.card.models.map(({ name, quant }) => `${name} ${quant}`).join(', ')}`));
+    output.event({ event, ...valueOf(live, () => null) }, printable(`${mark} ${live.peer} ${live.card.role} ${live.card.models.map(({ name, quant }) => `${name} ${quant}`).join(', ')}`));
   };
   discovery.events.on('peer:up', tell('up', '+')).on('peer:card', tell('card', '~'));
   discovery.events.on('peer:down', (gone) => {

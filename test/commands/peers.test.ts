@@ -19,7 +19,7 @@ describe('qvac peers', () => {
     const { network, peers } = JSON.parse(stdout) as Shown;
     assert.equal(network, provider.peer.network);
     assert.deepEqual(peers.map(({ peer, role }) => [peer, role]), [[provider.peer.id, 'provider']]);
-    assert.deepEqual(Object.keys(peers[0] ?? {}), ['peer', 'role', 'addrs', 'models', 'compute', 'expiresAt', 'health']);
+    assert.deepEqual(Object.keys(peers[0] ?? {}), ['peer', 'role', 'addrs', 'models', 'compute', 'expiresAt', 'health', 'chain', 'record']);
     assert.deepEqual(Object.keys(peers[0]?.models[0] ?? {}), ['name', 'quant', 'id', 'context', 'modes', 'priceIn', 'priceOut', 'slots']);
     assert.match(String(peers[0]?.models[0]?.['id']), /^[0-9a-f]{64}$/);
     assert.deepEqual(Object.keys(peers[0]?.health ?? {}), ['sources', 'since', 'cardAt', 'rttMs', 'failures']);

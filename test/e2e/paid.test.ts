@@ -59,6 +59,8 @@ test('a paid answer on the home’s own chain, with nothing set up before', { ti
 
   const status = JSON.parse((await runProgram(['provider', 'status', '--json'], { home })).stdout) as { readonly jobsCompleted: string };
   assert.equal(status.jobsCompleted, '2');
+  const peers = JSON.parse((await runProgram(['peers', ...market.flags, '--bootstrap', address, '--json'], { home })).stdout) as { readonly peers: readonly { readonly record: { readonly completed: number } | null }[] };
+  assert.equal(peers.peers[0]?.record?.completed, 2);
   const open = JSON.parse((await runProgram(['jobs', 'ls', '--json'], { home })).stdout) as { readonly jobs: readonly unknown[] };
   assert.deepEqual(open.jobs, []);
 });
