@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config.ts';
 import { QvacError } from '../errors.ts';
-import type { Escrow } from '../escrow/escrow.ts';
+import type { Escrow, WalletKey } from '../escrow/escrow.ts';
 import type { Wallet } from '../escrow/wallet.ts';
 import { readFileIfAny, writeFileAtomic } from '../lib/files.ts';
 import type { AbortOptions } from '../lib/types.ts';
@@ -23,6 +23,13 @@ const endpoints = { devnet: 'https://api.devnet.solana.com', mainnet: 'https://a
 /** Whether this configuration's chain is the home's own, inside the program. */
 export function isEmbedded({ settings }: Config): boolean {
   return settings.rpc === null && (settings.private !== null || settings.network === 'local');
+}
+
+/** Whether lamports are play money there: the home's own chain, or one of this machine that a network of one's own names. */
+export function isPlay(config: Config): boolean {
+  const { rpc, network, private: ownNetwork } = config.settings;
+  if (ownNetwork === null && network !== 'local') return false;
+  return rpc === null || ['127.0.0.1', 'localhost', '[::1]'].includes(new URL(rpc).hostname);
 }
 
 /** The endpoint of the chain that the configuration names; the embedded one is started where it does not run. */
@@ -47,14 +54,14 @@ function startChainProcess({ home }: Config): void {
 }
 
 /**
- * The wallet that the configuration names: the home's, else the Solana command line's. On the embedded chain one is made
- * where there is none.
+ * The wallet that the configuration names: the home's, else the Solana command line's. Where lamports are play money one is
+ * made where there is none.
  * @throws QvacError E_KEY
  */
 export async function findWallet(config: Config): Promise<Wallet | null> {
   const { findSolanaKeypair, loadOrCreateWallet, loadWallet, readWallet } = await import('../escrow/wallet.ts');
   const { home, settings } = config;
-  if (isEmbedded(config)) return loadOrCreateWallet(home.wallet);
+  if (isPlay(config)) return loadOrCreateWallet(home.wallet);
   if (settings.wallet !== null) return readWallet(home.wallet);
   const own = await loadWallet(home.wallet);
   if (own !== null) return own;
@@ -70,16 +77,15 @@ export async function needWallet(config: Config): Promise<Wallet> {
 }
 
 /**
- * The escrow of the configuration. With a wallet that is empty on the embedded chain, the wallet is filled first: money
- * there is play money.
+ * The escrow of the configuration. Where lamports are play money, a wallet that is empty is filled first.
  * @throws QvacError E_CHAIN, E_CONFIG where the chain or the program is not there
  */
-export async function openEscrowOf(config: Config, wallet: Wallet | null, options: AbortOptions = {}): Promise<Escrow> {
+export async function openEscrowOf(config: Config, wallet: WalletKey | null, options: AbortOptions = {}): Promise<Escrow> {
   const [{ openEscrow }, { parseAddress }] = await Promise.all([import('../escrow/program.ts'), import('../escrow/addresses.ts')]);
   const { escrow: program, priorityFee } = config.settings;
-  const embedded = isEmbedded(config);
-  const escrow = await openEscrow({ rpcUrl: await endpointOf(config, options), wallet, priorityFee, ...(program === null ? {} : { program: parseAddress(program, '--escrow') }), ...(embedded ? { pollMs: 50 } : {}) }, options);
-  if (embedded && wallet !== null && (await escrow.balance(wallet.publicKey, options)) === 0n) await escrow.airdrop(playLamports, options);
+  const play = isPlay(config);
+  const escrow = await openEscrow({ rpcUrl: await endpointOf(config, options), wallet, priorityFee, ...(program === null ? {} : { program: parseAddress(program, '--escrow') }), ...(play ? { pollMs: 50 } : {}) }, options);
+  if (play && wallet !== null && (await escrow.balance(wallet.publicKey, options)) === 0n) await escrow.airdrop(playLamports, options);
   return escrow;
 }
 

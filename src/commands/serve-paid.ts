@@ -8,17 +8,17 @@ import type { PaymentNews, ProviderPayments } from '../node/provider/payments.ts
 import { shortId, sol } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import type { CommandContext } from './definition.ts';
-import { agreeToMainnet, isEmbedded, needWallet, openEscrowOf } from './paying.ts';
+import { agreeToMainnet, isPlay, needWallet, openEscrowOf } from './paying.ts';
 
 type Context = Pick<CommandContext, 'config' | 'output' | 'logger' | 'signal'>;
 
 /** What is staked by itself where lamports are play money. */
 const playStake = 10_000_000_000n;
-/** Between two looks at all jobs: on a chain of one's own, and where others pay for the answer, ms. */
-const sweepMs = { embedded: 5_000, cluster: 30_000 } as const;
+/** Between two looks at all jobs: on this machine, and where others bear the load, ms. */
+const sweepMs = { play: 5_000, cluster: 30_000 } as const;
 
 /**
- * How `serve` is paid: with its node registered, by itself on the embedded chain, else once the person agreed.
+ * How `serve` is paid: with its node registered, by itself where lamports are play money, else once the person agreed.
  * @throws QvacError E_KEY, E_CONFIG, E_CHAIN, E_FUNDS
  */
 export async function openProviderPayments(context: Context, key: Identity): Promise<ProviderPayments> {
@@ -28,7 +28,7 @@ export async function openProviderPayments(context: Context, key: Identity): Pro
   const escrow = await openEscrowOf(config, wallet, { signal });
   await register(context, escrow, wallet, key);
   output.say(`paid to ${wallet.address} on ${escrow.chain}`);
-  const init = { peer: key.signingKey.publicKey, dir: config.home.payments.provider, sweepMs: isEmbedded(config) ? sweepMs.embedded : sweepMs.cluster };
+  const init = { peer: key.signingKey.publicKey, dir: config.home.payments.provider, sweepMs: isPlay(config) ? sweepMs.play : sweepMs.cluster };
   return createEscrowPayments({ escrow, clock: systemClock, logger }, { ...init, onNews: (news) => report(output, news) });
 }
 
@@ -38,10 +38,10 @@ async function register(context: Context, escrow: Escrow, wallet: Wallet, { sign
   const account = await escrow.provider(wallet.publicKey, { signal });
   if (account !== null && equalBytes(account.peer, signingKey.publicKey)) return warnOf(context.output, account);
   const { escrowRules } = await import('../escrow/escrow.ts');
-  const embedded = isEmbedded(context.config);
-  const stake = embedded ? playStake : escrowRules.minStakeLamports;
+  const play = isPlay(context.config);
+  const stake = play ? playStake : escrowRules.minStakeLamports;
   const question = account === null ? `This node is not registered to be paid. Register it, with a stake of ${sol(stake)}?` : 'Another node is registered for this wallet. Register this one in its place?';
-  if (!embedded) await agree(context, escrow, question, account === null ? 'qvac provider register' : 'qvac provider rotate-peer');
+  if (!play) await agree(context, escrow, question, account === null ? 'qvac provider register' : 'qvac provider rotate-peer');
   if (account === null) await escrow.register({ node: signingKey, stake }, { signal });
   else await escrow.rotatePeer({ node: signingKey }, { signal });
   context.output.say(account === null ? `registered, with a stake of ${sol(stake)}` : 'registered in the place of another node');

@@ -51,8 +51,6 @@ test('a paid answer on the home’s own chain, with nothing set up before', { ti
   assert.equal(elsewhere.code, 5, elsewhere.stderr);
   assert.match(elsewhere.stderr, /paid on another chain/);
   const { rpcUrl } = JSON.parse((await runProgram(['chain', 'status', '--json'], { home })).stdout) as { readonly rpcUrl: string };
-  await runProgram(['wallet', 'new'], { home: other });
-  assert.equal((await runProgram(['wallet', 'fund', '--rpc', rpcUrl], { home: other })).code, 0);
   const shared = await ask(market, other, ['--provider', address, '--yes', '--rpc', rpcUrl, '--json', ...question]);
   assert.equal(shared.code, 0, shared.stderr);
   assert.equal((JSON.parse(shared.stdout) as PaidAnswer).payment.state, 'confirmed');

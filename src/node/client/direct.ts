@@ -195,11 +195,12 @@ class DirectQuestion {
     // Whoever pressed Ctrl-C wants the end, not a re-execution.
     const depth = interrupted && level === 'full' ? 'sampling' : level;
     if (depth !== 'none') this.#observer.checking(depth);
-    const settled = await settle(this.#components, job, this.#secret, depth, interrupted ? { signal: AbortSignal.timeout(interruptedSettleMs) } : {});
+    const options = interrupted ? { signal: AbortSignal.timeout(interruptedSettleMs) } : {};
+    const settled = await settle(this.#components, job, this.#secret, depth, options);
     const { assessment } = settled;
     this.#learn(assessment);
     let storeError = await this.#save(settled.receipt);
-    const payment = await this.#settlePayment(settled);
+    const payment = await this.#settlePayment(settled, options);
     if (payment !== null) storeError = await this.#save({ ...settled.receipt, settlement: settlementJson(payment) });
     return { ...this.#answerOf(job), level, verification: assessment, why: reasonFor(assessment, { level, interrupted }), receipt: job.jobId, storeError, timing, payment, interrupted: this.#signal.aborted };
   }
@@ -208,8 +209,8 @@ class DirectQuestion {
     return this.#components.receipts.save(receipt).then(() => null, (error: unknown) => (error instanceof Error ? error : new Error(String(error))));
   }
 
-  async #settlePayment({ receipt, assessment, verdict }: Settled): Promise<Settlement | null> {
-    return this.#locked === null ? null : this.#locked.settle({ receipt, assessment, verdictDigest: sha256(verdict.body) });
+  async #settlePayment({ receipt, assessment, verdict }: Settled, options: AbortOptions): Promise<Settlement | null> {
+    return this.#locked === null ? null : this.#locked.settle({ receipt, assessment, verdictDigest: sha256(verdict.body) }, options);
   }
 
   #tellDelivered(job: Job): void {

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { runInProcess } from '../support/cli.ts';
+import { temporaryHome } from '../support/home.ts';
+
+async function newHome(context: TestContext) {
+  const home = await temporaryHome(context);
+  context.after(() => runInProcess(['chain', 'stop', '--home', home]));
+  const run = (...args: readonly string[]) => runInProcess([...args, '--home', home]);
+  const json = async <Value>(...args: readonly string[]): Promise<Value> => {
+    const { code, stdout, stderr } = await run(...args, '--json');
+    assert.equal(code, 0, `${args.join(' ')}: ${stderr}`);
+    return JSON.parse(stdout) as Value;
+  };
+  return { home, run, json };
+}
+
+describe('qvac wallet', () => {
+  it('makes a key file for its owner alone, never over another, and shows no secret', async (context) => {
+    const { home, run, json } = await newHome(context);
+    const { address, file } = await json<{ readonly address: string; readonly file: string }>('wallet', 'new');
+    assert.equal((await stat(file)).mode & 0o777, 0o600);
+    assert.equal((await run('wallet', 'new')).code, 3);
+    const secret = JSON.parse(await readFile(file, 'utf8')) as readonly number[];
+    const shown = await run('wallet', 'show');
+    assert.equal(shown.stdout, `${address}\n`);
+    assert.ok(!shown.stderr.includes(secret.slice(0, 4).join(',')));
+
+    const other = await newHome(context);
+    assert.equal((await other.json<{ readonly address: string }>('wallet', 'import', '--from', file)).address, address);
+    assert.equal((await other.run('wallet', 'import', '--from', file)).code, 3);
+    const broken = join(home, 'broken.json');
+    await writeFile(broken, JSON.stringify(secret.with(0, ((secret[0] ?? 0) + 1) % 256)));
+    const refused = await (await newHome(context)).run('wallet', 'import', '--from', broken);
+    assert.equal(refused.code, 3);
+    assert.ok(!refused.stderr.includes(String(secret.slice(1, 5))));
+  });
+
+  it('is filled on network local when it is first needed; elsewhere there has to be one', async (context) => {
+    const { run, json } = await newHome(context);
+    const { balance, locked, stake } = await json<{ readonly balance: string; readonly locked: string; readonly stake: string }>('wallet', 'balance');
+    assert.deepEqual([balance, locked, stake], ['100000000000', '0', '0']);
+    assert.equal((await json<{ readonly balance: string }>('wallet', 'fund', '1.5sol')).balance, '101500000000');
+    assert.equal((await run('wallet', 'fund', '1.5 SOL')).code, 2);
+    assert.deepEqual([(await run('wallet', 'balance', '--rpc', 'http://127.0.0.1:1')).code], [4]);
+  });
+});
+
+describe('qvac provider', () => {
+  it('registers, stakes, asks back and waits for its hour', async (context) => {
+    const { run, json } = await newHome(context);
+    assert.equal((await run('provider', 'status')).code, 2);
+    await json('provider', 'register', '--stake', '0.5sol');
+    assert.equal((await run('provider', 'register')).code, 5);
+    await json('provider', 'stake', '500000000');
+    await json('provider', 'rotate-peer');
+    await json('provider', 'unstake', '0.95sol');
+    const status = await json<Record<string, unknown>>('provider', 'status');
+    assert.deepEqual([status['stake'], status['lockedStake'], status['active'], (status['unstake'] as { readonly amount: string }).amount], ['1000000000', '0', false, '950000000']);
+    const early = await run('provider', 'withdraw');
+    assert.equal(early.code, 5);
+    assert.match(early.stderr, /still cooling down/);
+  });
+});
+
+describe('qvac jobs', () => {
+  it('lists nothing where nothing is under way, and says what is no job', async (context) => {
+    const { run, json } = await newHome(context);
+    assert.deepEqual((await json<{ readonly jobs: readonly unknown[] }>('jobs', 'ls')).jobs, []);
+    assert.equal((await run('jobs', 'refund', 'abcd')).code, 2);
+    assert.equal((await run('jobs', 'claim', 'not-hex')).code, 2);
+    assert.equal((await run('jobs', 'show', 'abcd')).code, 2);
+  });
+});
+
+describe('qvac chain', () => {
+  it('is one per home, runs in the background while it is needed, and goes on where it stopped', async (context) => {
+    const { run, json } = await newHome(context);
+    assert.equal(await json('chain', 'status'), null);
+    const first = await json<{ readonly chain: string }>('wallet', 'balance');
+    const status = await json<{ readonly rpcUrl: string; readonly chain: string }>('chain', 'status');
+    assert.equal(status.chain, first.chain);
+    assert.equal((await run('chain')).code, 3);
+    assert.equal((await run('chain', 'halt')).code, 2);
+    assert.deepEqual(await json('chain', 'stop'), { stopped: true });
+    assert.deepEqual(await json('chain', 'stop'), { stopped: false });
+    const again = await json<{ readonly chain: string; readonly balance: string }>('wallet', 'balance');
+    assert.deepEqual([again.chain, again.balance], [first.chain, '100000000000']);
+  });
+});
+
+describe('amounts', () => {
+  it('are lamports, or SOL where they say so', async (context) => {
+    const { run } = await newHome(context);
+    const value = async (price: string): Promise<unknown> => {
+      const { code, stdout } = await runInProcess(['config', 'show', '--json', '--config', await configWith(context, `max-price = ${price}`)]);
+      return code === 0 ? (JSON.parse(stdout) as { readonly settings: Record<string, { readonly value: unknown }> }).settings['max-price']?.value : code;
+    };
+    assert.deepEqual([await value('700'), await value('"700"'), await value('"0.01sol"'), await value('"2SOL"')], [700, 700, 10_000_000, 2_000_000_000]);
+    assert.deepEqual([await value('0.01'), await value('"0.01"'), await value('"-1"'), await value('"1.0000000001sol"'), await value('"99999999sol"')], [3, 3, 3, 3, 3]);
+    assert.equal((await run('ask', '--max-price', '0.01', 'hello')).code, 2);
+  });
+});
+
+async function configWith(context: TestContext, text: string): Promise<string> {
+  const path = join(await temporaryHome(context), 'config.toml');
+  await writeFile(path, text);
+  return path;
+}
