@@ -3,14 +3,19 @@ import { readdir } from 'node:fs/promises';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
-import { sha256 } from '../../../src/protocol/digests.ts';
+import type { Peer } from '../../../src/node/peer.ts';
+import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
+import { signBody } from '../../../src/proofs/signing.ts';
+import { jobIdHex, sha256 } from '../../../src/protocol/digests.ts';
+import { kinds } from '../../../src/protocol/messages.ts';
 import { startAsker } from '../../support/asking.ts';
 import { disguised } from '../../support/cheats/engines.ts';
-import { otherSeed } from '../../support/cheats/transcripts.ts';
+import { lying, otherSeed } from '../../support/cheats/transcripts.ts';
 import { startProvider } from '../../support/market.ts';
 import type { TestProviderInit } from '../../support/market.ts';
 import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
 import type { PaidProvider } from '../../support/payments.ts';
+import { withTamperedAnswers } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };
@@ -77,4 +82,40 @@ test('an inconclusive answer is never rejected', async (context) => {
   const { asker } = await start(context, {});
   const { verification, payment } = await asker.ask({ maxPrice, verify: 'none' });
   assert.deepEqual([verification.result, payment?.state], ['inconclusive', 'confirmed']);
+});
+
+test('a provider that signs two final heads is slashed with both', async (context) => {
+  const twice = (peer: Peer): Peer =>
+    withTamperedAnswers(peer, (frame) => {
+      if (frame.t !== 'head') return [frame];
+      const head = decodeHead(frame.body);
+      if (head.finish === 255) return [frame];
+      const other = signBody(peer.key, kinds.head, jobIdHex(head.jobId), encodeHead({ ...head, root: sha256(head.root) }));
+      return [frame, { t: 'head', ...other }];
+    });
+  const { asker, paid } = await start(context, { wrapPeer: twice });
+  const { verification, payment } = await asker.ask({ maxPrice });
+  assert.deepEqual(verification.faults, ['equivocation']);
+  assert.deepEqual([payment?.state, payment?.compensation], ['slashed', payment?.locked]);
+  await paid.news.until('slashed');
+});
+
+test('a provider that is silent at the challenge is asked once more, on a new stream, before it is rejected', async (context) => {
+  const silentTimes = (times: number): TestProviderInit => {
+    let asked = 0;
+    return {
+      createTranscript: lying((honest) => ({
+        open(secret) {
+          if (++asked <= times) throw new Error('nothing to show');
+          return honest.open(secret);
+        },
+      })),
+    };
+  };
+  const outage = await start(context, silentTimes(1));
+  const { verification, payment } = await outage.asker.ask({ maxPrice });
+  assert.deepEqual([verification.result, payment?.state], ['pass', 'confirmed']);
+  const silent = await start(context, silentTimes(9));
+  const unopened = await silent.asker.ask({ maxPrice });
+  assert.deepEqual([unopened.verification.faults, unopened.payment?.state, unopened.payment?.paid], [['silence'], 'rejected', 0n]);
 });
