@@ -10,6 +10,7 @@ import { systemClock } from '../src/lib/clock.ts';
 import { silentLogger } from '../src/lib/log.ts';
 import type { ModelId } from '../src/lib/types.ts';
 import type { Engine, ModelFacts } from '../src/model/engine.ts';
+import { openProviderPayments } from '../src/commands/serve-paid.ts';
 import { openEngine, openTokenizer } from '../src/model/llama.ts';
 import { createCardIssuer } from '../src/node/card-issuer.ts';
 import { loadIdentity } from '../src/node/identity.ts';
@@ -18,6 +19,7 @@ import { cardContentOf } from '../src/node/provider/card-content.ts';
 import { createProvider } from '../src/node/provider/provider.ts';
 import { keysOfCard } from '../src/node/query.ts';
 import { createReceiptStore } from '../src/node/receipt-store.ts';
+import { createOutput } from '../src/terminal/output.ts';
 
 interface CheatSettings {
   readonly home: string;
@@ -26,6 +28,9 @@ interface CheatSettings {
   readonly claimedModel: string;
   readonly claimedName: string;
   readonly secretModel: string;
+  /** Where the market's chain is reached. */
+  readonly rpcUrl: string;
+  readonly prices: { readonly in: string; readonly out: string };
 }
 
 async function digestOf(path: string): Promise<ModelId> {
@@ -53,18 +58,23 @@ async function openLyingEngine(settings: CheatSettings, cacheDir: string): Promi
 }
 
 async function cheat(settings: CheatSettings): Promise<void> {
-  const config = await resolveConfig({ home: settings.home, environment: {}, flags: { private: settings.network, bootstrap: [settings.bootstrap], mdns: false, listen: ['/ip4/127.0.0.1/tcp/0'] } });
+  const flags = { private: settings.network, bootstrap: [settings.bootstrap], mdns: false, listen: ['/ip4/127.0.0.1/tcp/0'], rpc: settings.rpcUrl, priceIn: settings.prices.in, priceOut: settings.prices.out };
+  const config = await resolveConfig({ home: settings.home, environment: {}, flags });
   const logger = silentLogger;
   const clock = systemClock;
   const engine = await openLyingEngine(settings, config.home.cache);
   await engine.runSelfTest();
   const tokensPerSecond = await engine.measureSpeed();
-  const { peer, discovery } = await join({ config, clock, logger }, { role: 'provider', key: await loadIdentity(config.home.keys.provider) });
-  const content = () => cardContentOf(engine, { priceIn: 0, priceOut: 0, tokensPerSecond });
+  const key = await loadIdentity(config.home.keys.provider);
+  const { peer, discovery } = await join({ config, clock, logger }, { role: 'provider', key });
+  const output = createOutput({ stdout: process.stderr, stderr: process.stderr, quiet: true });
+  const payments = await openProviderPayments({ config, output, logger, signal: new AbortController().signal }, key);
+  const { priceIn, priceOut } = config.settings;
+  const content = () => cardContentOf(engine, { priceIn, priceOut, tokensPerSecond, pay: payments.pay });
   const cards = createCardIssuer({ peer, clock, logger }, { path: joinPath(config.home.cache, 'card-provider.json'), role: 'provider', content });
   await cards.start();
   const receipts = createReceiptStore(config.home.receiptsOf.provider);
-  const provider = createProvider({ peer, engine, cards, receipts, clock, logger }, { seenFile: null });
+  const provider = createProvider({ peer, engine, cards, receipts, payments, clock, logger }, { seenFile: null });
   await provider.start();
   discovery.announce(keysOfCard(cards.current().card));
   process.stdout.write(`${JSON.stringify({ event: 'ready', peer: peer.id, addrs: peer.addrs() })}\n`);

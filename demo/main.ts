@@ -1,8 +1,8 @@
 /**
- * `npm run demo [-- [--model FILE] "question"]`: a whole market on this machine. A provider, a router and a client, each a process of
- * its own, find each other by Kademlia from one address on 127.0.0.1; the client asks, the router checks every token.
- * Then the provider is replaced by one that secretly runs a worse model, and the same question is asked again.
- * Nothing of it reaches the network but the fetching of the model, once.
+ * `npm run demo [-- [--model FILE] "question"]`: a whole market on this machine. A chain, a provider, a router and a client,
+ * each a process of its own; the nodes find each other by Kademlia from one address on 127.0.0.1. The client asks, the router
+ * pays and checks every token. Then the provider is replaced by one that secretly runs a worse model, and the same question is
+ * asked again: it is caught, and earns nothing. Nothing of it reaches the network but the fetching of the model, once.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -13,7 +13,7 @@ import { resolveConfig } from '../src/config.ts';
 import { loadIdentity } from '../src/node/identity.ts';
 import { createReceiptStore } from '../src/node/receipt-store.ts';
 import { decodeVerdict } from '../src/protocol/validate.ts';
-import { createProcesses, type Processes, type RunInit, type Started } from './processes.ts';
+import { type ChainReady, createProcesses, type NodeReady, type Processes, type RunInit, type Started } from './processes.ts';
 import { worseModel } from './worse-model.ts';
 
 const defaultQuestion = 'Tell a short story about a lighthouse keeper.';
@@ -24,6 +24,11 @@ const cheatFaults = ['exact-mismatch', 'sampler-mismatch', 'draws-far', 'distrib
 const qvac = fileURLToPath(new URL('../main.js', import.meta.url));
 const cheat = fileURLToPath(new URL('./cheat.js', import.meta.url));
 
+/** Lamports per 1,000 tokens of prompt and answer, and what the router may spend for the client in a day. */
+const prices = { in: '0.0001sol', out: '0.0004sol' };
+const dailyLimit = '0.1sol';
+const maxPrice = '0.001sol';
+
 interface Stage {
   readonly processes: Processes;
   readonly signal: AbortSignal;
@@ -33,6 +38,8 @@ interface Stage {
   /** Flags that keep every process on this machine and in this market. */
   readonly market: readonly string[];
   readonly model: DemoModel;
+  /** Where the market's chain is reached. */
+  readonly rpcUrl: string;
   /** Folders to be removed at the end. */
   readonly leftovers: string[];
 }
@@ -71,17 +78,32 @@ async function findModel(processes: Processes, given: string | undefined, init: 
 }
 
 /** A `serve` or `route` of this market, listening on 127.0.0.1 with a home of its own. */
-function startNode({ processes, home, signal, market, model }: Stage, role: 'serve' | 'route', args: readonly string[], until?: string): Promise<Started> {
-  const flags = [role, '--json', ...market, '--listen', '/ip4/127.0.0.1/tcp/0', '--model', model.path, ...args];
+function startNode({ processes, home, signal, market, model, rpcUrl }: Stage, role: 'serve' | 'route', args: readonly string[], until?: string): Promise<Started<NodeReady>> {
+  const flags = [role, '--json', ...market, '--rpc', rpcUrl, '--listen', '/ip4/127.0.0.1/tcp/0', '--model', model.path, ...args];
   return processes.start(qvac, flags, { home: join(home, 'demo', role), signal }, until);
 }
 
+/** A wallet with play money for the node of `home`, registered to be paid where it `serves`. Quietly: each may be there already. */
+async function openAccount({ processes, signal, market, rpcUrl }: Stage, home: string, serves: boolean): Promise<void> {
+  const chain = ['--rpc', rpcUrl, '--json'];
+  const registered = serves && (await processes.quietly(qvac, ['provider', 'status', ...market, ...chain], { home, signal })).code === 0;
+  const steps = [['wallet', 'new', '--json'], ['wallet', 'fund', ...market, ...chain], ...(serves && !registered ? [['provider', 'register', '--stake', '1sol', ...market, ...chain]] : [])];
+  for (const step of steps) await processes.quietly(qvac, step, { home, signal });
+}
+
+/** How the chain says the jobs of the provider of `home` ended. */
+async function endedJobs({ processes, signal, market, rpcUrl }: Stage, home: string): Promise<{ readonly paid: number; readonly rejected: number }> {
+  const { stdout } = await processes.quietly(qvac, ['provider', 'status', ...market, '--rpc', rpcUrl, '--json'], { home, signal });
+  const { jobsCompleted, jobsRejected } = JSON.parse(stdout) as { readonly jobsCompleted: string; readonly jobsRejected: number };
+  return { paid: Number(jobsCompleted), rejected: Number(jobsRejected) };
+}
+
 /** One question through the router, shown as a person sees it. */
-async function ask({ processes, home, receipts, signal, market, model }: Stage, router: Started, question: string): Promise<Answered> {
-  say(`$ qvac ask --router ${router.peer.slice(0, 8)}… --model ${model.name} --verify full ${JSON.stringify(question)}\n`);
+async function ask({ processes, home, receipts, signal, market, model }: Stage, router: NodeReady, question: string): Promise<Answered> {
+  say(`$ qvac ask --router ${router.peer.slice(0, 8)}… --model ${model.name} --verify full --max-price ${maxPrice} ${JSON.stringify(question)}\n`);
   const store = createReceiptStore(receipts);
   const before = new Set((await store.list()).map(({ id }) => id));
-  const args = [...market, '--bootstrap', router.addrs[0] ?? '', '--router', router.addrs[0] ?? '', '--model', model.name, '--verify', 'full', '--max-tokens', '128'];
+  const args = [...market, '--bootstrap', router.addrs[0] ?? '', '--router', router.addrs[0] ?? '', '--model', model.name, '--verify', 'full', '--max-price', maxPrice, '--yes', '--max-tokens', '128'];
   const exitCode = await processes.show(qvac, ['ask', ...args, question], { home, signal });
   const fresh = (await store.list()).find(({ id }) => !before.has(id));
   if (fresh === undefined) throw new Error(`qvac ask ended with exit code ${exitCode} and no receipt`);
@@ -92,10 +114,11 @@ async function ask({ processes, home, receipts, signal, market, model }: Stage, 
 }
 
 /** The honest half: provider and answer. @throws Error where the answer was not verified */
-async function honestRound(stage: Stage, router: Started, question: string): Promise<string> {
+async function honestRound(stage: Stage, router: NodeReady, question: string): Promise<string> {
   heading('an honest provider');
   say('finding out whether this machine computes bit for bit the same again …');
-  const provider = await startNode(stage, 'serve', ['--bootstrap', router.addrs[0] ?? ''], 'self-test');
+  await openAccount(stage, join(stage.home, 'demo', 'serve'), true);
+  const provider = await startNode(stage, 'serve', ['--price-in', prices.in, '--price-out', prices.out, '--bootstrap', router.addrs[0] ?? ''], 'self-test');
   say(`provider  ${provider.peer}`);
   const answered = await ask(stage, router, question);
   await provider.stop();
@@ -104,17 +127,21 @@ async function honestRound(stage: Stage, router: Started, question: string): Pro
 }
 
 /** The cheating half: the same card, another model behind it. @throws Error where it was not caught */
-async function cheatingRound(stage: Stage, router: Started, question: string): Promise<string> {
+async function cheatingRound(stage: Stage, router: NodeReady, question: string): Promise<string> {
   heading('a provider that secretly runs a worse model');
   const secretModel = await worseModel(stage.model.path, stage.model.id, join(stage.home, 'demo'));
   // A new identity each time: the router remembers the one that it caught in the last demo and would not turn to it again.
   const home = await mkdtemp(join(stage.home, 'demo', 'cheat-'));
   stage.leftovers.push(home);
-  const settings = { home, network: stage.market[1], bootstrap: router.addrs[0], claimedModel: stage.model.path, claimedName: stage.model.name, secretModel };
+  await openAccount(stage, home, true);
+  const settings = { home, network: stage.market[1], bootstrap: router.addrs[0], rpcUrl: stage.rpcUrl, prices, claimedModel: stage.model.path, claimedName: stage.model.name, secretModel };
   const provider = await stage.processes.start(cheat, [JSON.stringify(settings)], { home, signal: stage.signal });
   say(`provider  ${provider.peer}  (its card promises the same model, class and prices)`);
   const answered = await ask(stage, router, question);
   await provider.stop();
+  const { paid, rejected } = await endedJobs(stage, home);
+  say(`the chain says of this provider: ${paid} jobs paid, ${rejected} rejected`);
+  if (paid !== 0 || rejected !== 1) throw new Error('the cheating provider was not refused its pay');
   if (answered.exitCode !== 6 || !answered.faults.some((fault) => cheatFaults.includes(fault))) {
     throw new Error(`the cheating provider was not caught: exit code ${answered.exitCode}, ${answered.result} ${answered.faults.join(', ')}`);
   }
@@ -134,19 +161,22 @@ async function demo({ question, root, given, leftovers, processes, signal }: Dem
   heading('the model');
   const model = await findModel(processes, given, { home: home.root, signal });
   const market = ['--private', `demo-${randomBytes(4).toString('hex')}`, '--no-mdns'];
-  const stage: Stage = { processes, signal, home: home.root, receipts: home.receipts, market, model, leftovers };
   const client = await loadIdentity(home.keys.client);
 
   heading('a market on 127.0.0.1');
-  const router = await startNode(stage, 'route', ['--allow', client.peer]);
+  const { rpcUrl } = await processes.start<ChainReady>(qvac, ['chain', '--json'], { home: join(home.root, 'demo', 'chain'), signal });
+  say(`chain     ${rpcUrl}  (play money)`);
+  const stage: Stage = { processes, signal, home: home.root, receipts: home.receipts, market, model, rpcUrl, leftovers };
+  await openAccount(stage, join(home.root, 'demo', 'route'), false);
+  const router = await startNode(stage, 'route', ['--allow', `${client.peer}=${dailyLimit}`]);
   say(`router    ${router.peer}`);
   say(`client    ${client.peer}`);
   const honest = await honestRound(stage, router, question);
   const cheating = await cheatingRound(stage, router, question);
 
   heading('what happened');
-  say('The first answer was computed again by the router, token by token, and agreed.');
-  say('The second was not: the provider was named, and the router stops using it.');
+  say('The first answer was computed again by the router, token by token, and agreed: its provider was paid.');
+  say('The second was not: its provider was named, nobody gets that money, and the router stops using it.');
   say('Anyone with the model file can check both receipts, offline:');
   for (const receipt of [honest, cheating]) say(`  bin/qvac.mjs verify ${receipt.slice(0, 16)} --model ${given ?? model.name}`);
 }
