@@ -57,7 +57,7 @@ async function withGateway<Value>(addresses: readonly string[], work: (market: M
   const receipts = createReceiptStore(join(home, 'receipts'));
   const asker = createNetworkAsker({ ...components, discovery, reputation, verifier, receipts, key: peer.key, router: async () => null });
   const defaults = { model: null, provider: null, system: null, temperature: 0.7, topK: 20, minP: 0.05, maxTokens: 128, verify: 'none', maxPrice: 0, timeoutMs: 600_000 } as const;
-  const gateway = createGateway({ asker, market: discovery, experience: reputation, receipts, assets: await loadAssets(), clock: systemClock, logger: silentLogger }, { port: 0, token, defaults, version: '0', network: 'bench', limits: { rate: { perSecond: 1e6, burst: 1e6 } } });
+  const gateway = createGateway({ asker, market: discovery, experience: reputation, receipts, wallets: null, assets: await loadAssets(), clock: systemClock, logger: silentLogger }, { port: 0, token, defaults, version: '0', network: 'bench', limits: { rate: { perSecond: 1e6, burst: 1e6 } } });
   await gateway.start();
   try {
     return await work({ asker, gateway });
@@ -76,7 +76,7 @@ interface Timed {
 
 /** As `qvac ask` asks. */
 async function ask({ asker }: Market, maxTokens: number): Promise<Timed> {
-  const question: Question = { input: benchInput, model: 'scripted', provider: null, sampler: { ...benchSampler, maxTokens }, seed: 1n, verify: 'none', maxPrice: 0, timeoutMs: 600_000, logits: false };
+  const question: Question = { input: benchInput, model: 'scripted', provider: null, sampler: { ...benchSampler, maxTokens }, seed: 1n, verify: 'none', maxPrice: 0, wallet: null, timeoutMs: 600_000, logits: false };
   const start = performance.now();
   let firstMs = Number.NaN;
   await asker.ask(question, { accepted() {}, delivered() {}, text: () => void (Number.isNaN(firstMs) && (firstMs = performance.now() - start)) }, { stop: never });

@@ -10,6 +10,7 @@ import { askSettings, openClient } from './asking.ts';
 import type { Client } from './asking.ts';
 import { defineCommand } from './definition.ts';
 import type { CommandContext } from './definition.ts';
+import { openEscrowOf } from './paying.ts';
 
 /** How often it looks for more providers, ms. */
 export const httpSweepMs = 30_000;
@@ -58,10 +59,11 @@ async function followOwnNodes({ config, logger, signal }: Pick<CommandContext, '
 
 /** Starts the gateway on `client` and says where it is, with `--json` as an event of that name. @throws QvacError E_PORT_IN_USE, E_CONFIG */
 export async function openGateway({ config, output, logger }: Pick<CommandContext, 'config' | 'output' | 'logger'>, client: Client, readyEvent = 'ready'): Promise<Gateway> {
-  const [{ createGateway }, { createNetworkAsker }, { loadAssets }, { loadKeys }, { createBudgets }, { readGatewayRun, writeGatewayRun }, { isLoopback }, { default: about }] = await Promise.all([
+  const [{ createGateway }, { createNetworkAsker }, { loadAssets }, { createPageWallets }, { loadKeys }, { createBudgets }, { readGatewayRun, writeGatewayRun }, { isLoopback }, { default: about }] = await Promise.all([
     import('../gateway/gateway.ts'),
     import('../gateway/network-asker.ts'),
     import('../gateway/page/assets.ts'),
+    import('../gateway/page/page-wallets.ts'),
     import('../gateway/keys.ts'),
     import('../gateway/budgets.ts'),
     import('../gateway/run-file.ts'),
@@ -75,9 +77,11 @@ export async function openGateway({ config, output, logger }: Pick<CommandContex
   const former = await readGatewayRun(home.run);
   const token = randomBytes(32).toString('base64url');
   const { components } = client;
+  const wallets = createPageWallets({ openEscrow: (wallet, options) => openEscrowOf(config, wallet, options), logger }, { dir: home.payments.client });
   const gateway = createGateway(
     {
-      asker: createNetworkAsker({ ...components, router: () => client.router() }),
+      asker: createNetworkAsker({ ...components, router: () => client.router(), paymentsOf: (wallet) => wallets.paymentsOf(wallet) }),
+      wallets,
       market: components.discovery,
       experience: components.reputation,
       receipts: components.receipts,

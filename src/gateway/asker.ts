@@ -16,6 +16,8 @@ export interface Question {
   readonly verify: 'none' | 'sampling' | 'full' | null;
   /** Most that the answer may cost, lamports. */
   readonly maxPrice: number;
+  /** The wallet in a page that pays (base58); null: the program's own. */
+  readonly wallet: string | null;
   /** From the question to the last token, ms. */
   readonly timeoutMs: number;
   /** Whether the logits of every token are wanted, recomputed here. */

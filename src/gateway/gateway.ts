@@ -17,6 +17,7 @@ import type { RateInit } from './guard/rate.ts';
 import type { Budgets } from './budgets.ts';
 import type { KeyRing } from './keys.ts';
 import { createMetrics } from './metrics.ts';
+import type { PageWallets } from './page/page-wallets.ts';
 
 export interface GatewayComponents {
   readonly asker: Asker;
@@ -25,6 +26,8 @@ export interface GatewayComponents {
   /** What this person's own node has seen of a peer. */
   readonly experience: { standing(peer: PeerIdString): Standing };
   readonly receipts: Pick<ReceiptStore, 'list' | 'get'>;
+  /** Wallets that people hold in their browsers; null: none are taken. */
+  readonly wallets: PageWallets | null;
   /** Files of the page by path, as `/assets/page.js`; null where there is none. */
   readonly assets: { get(path: string): Asset | null };
   readonly clock: Clock;

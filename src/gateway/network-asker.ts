@@ -2,6 +2,7 @@ import { QvacError } from '../errors.ts';
 import type { JobId, PeerIdString } from '../lib/types.ts';
 import type { Answer, AskObserver, Delivered as AnswerDelivered } from '../node/client/answer.ts';
 import { ask, type AskComponents, type AskInit } from '../node/client/ask.ts';
+import type { ClientPayments } from '../node/client/payments.ts';
 import type { ReceiptStore } from '../node/receipt-store.ts';
 import { seedOfNumber } from '../protocol/digests.ts';
 import type { Asked, Asker, AskHooks, AskOptions, Delivered, Question, RecomputedStep, Verified } from './asker.ts';
@@ -10,6 +11,8 @@ export interface NetworkAskerComponents extends AskComponents {
   readonly receipts: Pick<ReceiptStore, 'save' | 'get'>;
   /** The router through which questions go now, or null for direct jobs. */
   router(): Promise<NonNullable<AskInit['router']> | null>;
+  /** Pays with a wallet that a person holds in the page. */
+  readonly paymentsOf?: ((wallet: string) => ClientPayments) | undefined;
 }
 
 /** Candidates of which log-probabilities are made. */
@@ -30,7 +33,7 @@ export function createNetworkAsker(components: NetworkAskerComponents): Asker {
         busy = peer;
       };
       const stop = AbortSignal.any([options.stop, ...(options.signal === undefined ? [] : [options.signal])]);
-      const answer = await ask(counting, await initOf(question, components), observerOf(hooks, turnTo), { signal: stop }).finally(() => turnTo(null));
+      const answer = await ask(payingWith(counting, question), await initOf(question, components), observerOf(hooks, turnTo), { signal: stop }).finally(() => turnTo(null));
       // A fault in the midst of an answer: there is no head that anyone signed for the whole of it.
       if (answer.finish === null) throw new QvacError('E_VERIFICATION_FAILED', `the answer of ${answer.provider} broke off: it failed a check (${answer.verification.faults.join(', ')})`, { details: { provider: answer.provider, faults: answer.verification.faults } });
       return { verified: verifiedOf(answer), faults: answer.verification.faults, steps: question.logits ? await stepsOf(components, answer.receipt, options) : null };
@@ -38,7 +41,7 @@ export function createNetworkAsker(components: NetworkAskerComponents): Asker {
   };
 }
 
-async function initOf({ input, model, provider, sampler, seed, verify, maxPrice, timeoutMs }: Question, components: NetworkAskerComponents): Promise<AskInit> {
+async function initOf({ input, model, provider, sampler, seed, verify, maxPrice, wallet, timeoutMs }: Question, components: NetworkAskerComponents): Promise<AskInit> {
   return {
     input,
     model,
@@ -46,11 +49,19 @@ async function initOf({ input, model, provider, sampler, seed, verify, maxPrice,
     seed: seed === null ? null : seedOfNumber(seed),
     verify,
     provider,
-    router: provider === null ? await components.router() : null,
+    // Through a router the router pays.
+    router: provider === null && wallet === null ? await components.router() : null,
     maxPrice,
     timeoutMs,
     thorough: true,
   };
+}
+
+/** A question that a page's wallet pays for. */
+function payingWith<Parts extends NetworkAskerComponents>(components: Parts, { wallet }: Question): Parts {
+  if (wallet === null) return components;
+  if (components.paymentsOf === undefined) throw new QvacError('E_USAGE', 'this gateway takes no wallets');
+  return { ...components, payments: components.paymentsOf(wallet) };
 }
 
 function observerOf(hooks: AskHooks, turnTo: (peer: PeerIdString | null) => void): AskObserver {

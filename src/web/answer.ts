@@ -1,5 +1,7 @@
 import { events, GatewayError, getReport, request, stopAnswer } from './api.ts';
+import { maxPriceLamports } from './money-view.ts';
 import type { Settings, Trust, Turn } from './store.ts';
+import { wallets } from './wallet.ts';
 import { isVerified } from './words.ts';
 
 /** How long a stopped answer may take to end by itself, so that its receipt comes, ms. */
@@ -80,7 +82,7 @@ function bodyOf(turns: readonly Turn[], { model, provider, verify, system, tempe
     ...(model === '' ? {} : { model }),
     ...(temperature === '' ? {} : { temperature: Number(temperature) }),
     ...(maxTokens === '' ? {} : { max_tokens: Number(maxTokens) }),
-    qvac: { ...(provider === '' ? {} : { provider }), ...(verify === '' ? {} : { verify }) },
+    qvac: { ...(provider === '' ? {} : { provider }), ...(verify === '' ? {} : { verify }), ...(wallets.account === null ? {} : { wallet: wallets.account.address, max_price: maxPriceLamports() }) },
   };
   const json = JSON.stringify(body);
   // Its digits go out as they were typed: a double does not keep them all.

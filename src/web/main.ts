@@ -2,21 +2,26 @@ import { banner } from './banner.ts';
 import { ChatView } from './chat-view.ts';
 import { h } from './dom.ts';
 import { market } from './market.ts';
+import { moneyView } from './money-view.ts';
 import { peersView } from './peers-view.ts';
 import { receiptsView } from './receipts-view.ts';
 import { session } from './session.ts';
 import { applyTheme, settingsView } from './settings-view.ts';
+import { askToSign } from './signing-view.ts';
 import { store } from './store.ts';
+import { wallets } from './wallet.ts';
 
 session.begin();
 applyTheme();
 
 const chat = new ChatView(() => drawHistory());
 const receipts = receiptsView();
+const money = moneyView();
 const views = {
   chat: { title: 'Chat', element: chat.element, show: () => undefined },
   peers: { title: 'Peers', element: peersView(), show: () => void market.refresh() },
   receipts: { title: 'Receipts', element: receipts.element, show: () => receipts.show() },
+  money: { title: 'Money', element: money.element, show: () => money.show() },
   settings: { title: 'Settings', element: settingsView(() => {
     chat.startNew();
     drawHistory();
@@ -75,3 +80,5 @@ document.body.replaceChildren(
 drawHistory();
 show('chat');
 market.start();
+wallets.onRequest(askToSign);
+wallets.start();

@@ -35,6 +35,8 @@ export interface Settings {
   temperature: string;
   maxTokens: string;
   seed: string;
+  /** SOL, as it was typed. */
+  maxPrice: string;
   theme: 'auto' | 'light' | 'dark';
 }
 
@@ -42,7 +44,7 @@ const conversationsKey = 'qvac.conversations';
 const settingsKey = 'qvac.settings';
 const mostConversations = 100;
 
-const fresh: Settings = { model: '', provider: '', verify: '', system: '', temperature: '', maxTokens: '', seed: '', theme: 'auto' };
+const fresh: Settings = { model: '', provider: '', verify: '', system: '', temperature: '', maxTokens: '', seed: '', maxPrice: '', theme: 'auto' };
 
 function read<Value>(key: string, otherwise: Value): Value {
   try {

@@ -117,7 +117,7 @@ test('through the person’s own router, which is named', async (context) => {
 
 test('a taken port is named, with what to type', async (context) => {
   const { gateway } = await startGateway(context);
-  const second = createGateway({ asker: null as never, market: { live: () => [] }, experience: null as never, receipts: null as never, assets: { get: () => null }, clock: { now: () => 0 }, logger: silentLogger }, { port: gateway.port, token: 'x', defaults: null as never, version: '0', network: 'test' });
+  const second = createGateway({ asker: null as never, market: { live: () => [] }, experience: null as never, receipts: null as never, wallets: null, assets: { get: () => null }, clock: { now: () => 0 }, logger: silentLogger }, { port: gateway.port, token: 'x', defaults: null as never, version: '0', network: 'test' });
   await assert.rejects(second.start(), (error: unknown) => error instanceof QvacError && error.code === 'E_PORT_IN_USE' && new RegExp(`--http 127.0.0.1:${gateway.port + 1}`).test(error.hint ?? ''));
 });
 

@@ -4,6 +4,7 @@ import type { Defaults } from '../../src/gateway/api/wanted.ts';
 import { createGateway, type Gateway, type GatewayInit } from '../../src/gateway/gateway.ts';
 import { createNetworkAsker } from '../../src/gateway/network-asker.ts';
 import { loadAssets } from '../../src/gateway/page/assets.ts';
+import type { PageWallets } from '../../src/gateway/page/page-wallets.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { createLocalVerifier } from '../../src/node/client/local-verifier.ts';
@@ -27,6 +28,8 @@ export interface TestGatewayInit {
   readonly here?: readonly Engine[] | undefined;
   /** Instead of the network: for faults that no honest network has. */
   readonly asker?: Asker | undefined;
+  /** Wallets held in a page. @default none are taken */
+  readonly wallets?: PageWallets | undefined;
   /** Address of the person's own router. @default none */
   readonly router?: string | undefined;
   readonly gateway?: Partial<GatewayInit> | undefined;
@@ -52,7 +55,7 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
   const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
   const asker = init.asker ?? networkAsker(context, { peer, discovery, receipts, reputation }, init);
   const gateway = createGateway(
-    { asker, market: discovery, experience: reputation, receipts, assets: await loadAssets(), clock: systemClock, logger: silentLogger },
+    { asker, market: discovery, experience: reputation, receipts, wallets: init.wallets ?? null, assets: await loadAssets(), clock: systemClock, logger: silentLogger },
     { port: 0, token: testToken, defaults: testDefaults, version: '0.0.0', network: 'test', ...init.gateway },
   );
   await gateway.start();
@@ -68,7 +71,7 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
   };
 }
 
-function networkAsker(context: TestContext, parts: Pick<Parameters<typeof createNetworkAsker>[0], 'peer' | 'discovery' | 'receipts' | 'reputation'>, { here = [], router }: TestGatewayInit): Asker {
+function networkAsker(context: TestContext, parts: Pick<Parameters<typeof createNetworkAsker>[0], 'peer' | 'discovery' | 'receipts' | 'reputation'>, { here = [], router, wallets }: TestGatewayInit): Asker {
   const engineOf = async (id: string): Promise<Engine> => {
     const engine = here.find(({ facts }) => facts.id === id);
     if (engine === undefined) throw new Error('not here');
@@ -88,6 +91,7 @@ function networkAsker(context: TestContext, parts: Pick<Parameters<typeof create
     key: parts.peer.key,
     clock: systemClock,
     logger: silentLogger,
+    paymentsOf: wallets === undefined ? undefined : (wallet) => wallets.paymentsOf(wallet),
     router: async () => (router === undefined ? null : { target: router, optional: false }),
   });
 }

@@ -1,27 +1,12 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { test, type TestContext } from 'node:test';
 import type { Page } from 'playwright-core';
+import { violations } from '../support/axe.ts';
 import { noBrowser, openPage } from '../support/browser.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { startGateway, testToken } from '../support/gateway.ts';
 
 const skip = (await noBrowser()) ?? false;
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-interface Violation {
-  readonly id: string;
-  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
-}
-
-/** What axe-core finds wrong with the page as it is now, in a line each. */
-async function violations(page: Page): Promise<readonly string[]> {
-  // From outside of the page: its own policy lets no such script in.
-  await page.evaluate(axe);
-  const found = await page.evaluate<{ readonly violations: readonly Violation[] }>('axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })');
-  return found.violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 200)} ${failureSummary}`));
-}
 
 const looks = [
   { name: 'light', options: { colorScheme: 'light', viewport: { width: 1280, height: 800 } } },
@@ -51,7 +36,7 @@ for (const look of looks) {
     await page.locator('.merkle').waitFor();
     states['receipt'] = await violations(page);
     await page.keyboard.press('Escape');
-    for (const view of ['Peers', 'Receipts', 'Settings']) {
+    for (const view of ['Peers', 'Receipts', 'Money', 'Settings']) {
       await page.getByRole('button', { name: view, exact: true }).click();
       if (view === 'Receipts') await page.locator('table button').first().waitFor();
       states[view] = await violations(page);
@@ -70,7 +55,7 @@ for (const look of looks) {
     await page.locator('.merkle').waitFor();
     assert.ok((await page.evaluate<number>('(() => { const body = document.querySelector(".receipt-body"); return body.scrollWidth - body.clientWidth; })()')) <= 0, 'receipt');
     await page.keyboard.press('Escape');
-    for (const view of ['Peers', 'Receipts', 'Settings']) {
+    for (const view of ['Peers', 'Receipts', 'Money', 'Settings']) {
       await page.getByRole('button', { name: view, exact: true }).click();
       assert.ok((await overflow()) <= 0, view);
     }

@@ -69,16 +69,18 @@ export function readSampler(fields: Fields, defaults: Defaults, maxTokens: numbe
 
 export const maxTokensRange = [1, 1_000_000] as const;
 
-/** The field `qvac` of every API: `{provider, verify, max_price}`. */
-export function readExtension(fields: Fields, defaults: Defaults): Pick<Question, 'provider' | 'verify' | 'maxPrice'> {
+/** The field `qvac` of every API: `{provider, verify, max_price, wallet}`. */
+export function readExtension(fields: Fields, defaults: Defaults): Pick<Question, 'provider' | 'verify' | 'maxPrice' | 'wallet'> {
   const own = fields.object('qvac');
-  if (own === undefined) return { provider: defaults.provider, verify: defaults.verify, maxPrice: defaults.maxPrice };
+  if (own === undefined) return { provider: defaults.provider, verify: defaults.verify, maxPrice: defaults.maxPrice, wallet: null };
   const provider = own.text('provider') ?? defaults.provider;
   const verify = own.oneOf('verify', ['none', 'sampling', 'full']) ?? defaults.verify;
-  // A request may lower what the operator allows, not raise it.
-  const maxPrice = Math.min(own.whole('max_price', 0, Number.MAX_SAFE_INTEGER) ?? defaults.maxPrice, defaults.maxPrice);
+  const wallet = own.text('wallet') ?? null;
+  const asked = own.whole('max_price', 0, Number.MAX_SAFE_INTEGER);
   own.done();
-  return { provider, verify, maxPrice };
+  // Of the operator's money a request may lower the limit, not raise it; of its own wallet's it sets it.
+  const maxPrice = wallet === null ? Math.min(asked ?? defaults.maxPrice, defaults.maxPrice) : (asked ?? 0);
+  return { provider, verify, maxPrice, wallet };
 }
 
 /** A conversation as an input; the operator's system message in front where the request has none. */

@@ -14,6 +14,7 @@ import { sessionPath } from '../guard/check.ts';
 import { sameText } from '../guard/token.ts';
 import { Problem } from '../problem.ts';
 import { reportOf, summaryOf } from './report.ts';
+import { addWalletRoutes } from './wallet-routes.ts';
 
 /** Nothing but what this gateway itself serves, no code in the page, no frame around it, no HTML that was not cleaned. */
 const policy = [
@@ -36,6 +37,7 @@ const mostListed = 200;
 /** The page, its files, and what only it asks. */
 export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, init: GatewayInit): void {
   const { assets, market, receipts } = components;
+  addWalletRoutes(app, components);
   app.get('/', () => asset(components, '/'));
   app.get('/assets/:name', (c) => asset(components, c.req.path));
   app.get('/favicon.ico', (c) => (assets.get('/assets/icon.svg') === null ? c.body(null, 204) : asset(components, '/assets/icon.svg')));

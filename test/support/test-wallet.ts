@@ -1,0 +1,38 @@
+import { addressText } from '../../src/escrow/addresses.ts';
+import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
+
+/** What an Ed25519 seed needs in front of it to be a PKCS #8 key (RFC 8410). */
+const pkcs8Prefix = '302e020100300506032b657004220420';
+
+/**
+ * A wallet as the Wallet Standard describes them, for a page to find: it signs whatever it is given, keeps what it signed
+ * in `signedByTestWallet`, and its key stays in it.
+ */
+export function testWalletScript(seed: Uint8Array): string {
+  const key = pkcs8Prefix + Buffer.from(seed).toString('hex');
+  const address = addressText(signingKeyFromSeed(seed).publicKey);
+  return `(() => {
+    const fromHex = (hex) => Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16));
+    const key = crypto.subtle.importKey('pkcs8', fromHex(${JSON.stringify(key)}), 'Ed25519', false, ['sign']);
+    const account = { address: ${JSON.stringify(address)}, publicKey: new Uint8Array(32), chains: ['solana:localnet', 'solana:devnet'], features: ['solana:signTransaction'] };
+    globalThis.signedByTestWallet = [];
+    const wallet = {
+      version: '1.0.0', name: 'Test Wallet', icon: 'data:image/svg+xml;base64,PHN2Zy8+', chains: account.chains, accounts: [account],
+      features: {
+        'standard:connect': { version: '1.0.0', connect: async () => ({ accounts: [account] }) },
+        'standard:disconnect': { version: '1.0.0', disconnect: async () => undefined },
+        'solana:signTransaction': { version: '1.0.0', supportedTransactionVersions: ['legacy'], async signTransaction({ transaction, chain }) {
+          const message = transaction.slice(1 + 64 * transaction[0]);
+          const signature = new Uint8Array(await crypto.subtle.sign('Ed25519', await key, message));
+          const signedTransaction = transaction.slice();
+          signedTransaction.set(signature, 1);
+          globalThis.signedByTestWallet.push(chain);
+          return [{ signedTransaction }];
+        } },
+      },
+    };
+    const register = ({ register }) => register(wallet);
+    window.addEventListener('wallet-standard:app-ready', ({ detail }) => register(detail));
+    window.dispatchEvent(new CustomEvent('wallet-standard:register-wallet', { detail: register }));
+  })();`;
+}

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test, type TestContext } from 'node:test';
+import { addressText } from '../../src/escrow/addresses.ts';
+import { openEscrow } from '../../src/escrow/program.ts';
+import { createPageWallets } from '../../src/gateway/page/page-wallets.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
+import { violations } from '../support/axe.ts';
+import { noBrowser, openPage } from '../support/browser.ts';
+import { startGateway, testToken, type TestGatewayInit } from '../support/gateway.ts';
+import { temporaryHome } from '../support/home.ts';
+import { providerPayments, SOL, startChain, type PaidProvider } from '../support/payments.ts';
+import { createScriptedEngine, type ScriptedInit } from '../support/scripted-engine.ts';
+import { testWalletScript } from '../support/test-wallet.ts';
+
+const skip = (await noBrowser()) ?? false;
+const prices = { priceIn: 100_000, priceOut: 2_000_000 };
+
+/** The page over a provider that wants to be paid, and a wallet in the browser with 5 SOL. */
+async function openPaid(context: TestContext, script: ScriptedInit, init: TestGatewayInit = {}) {
+  const chain = await startChain(context);
+  const seed = Uint8Array.from(randomBytes(32));
+  const wallet = signingKeyFromSeed(seed);
+  const escrow = await openEscrow({ rpcUrl: chain.rpcUrl, wallet, pollMs: 20 });
+  await escrow.airdrop(5n * SOL);
+  const wallets = createPageWallets({ openEscrow: (signer) => openEscrow({ rpcUrl: chain.rpcUrl, wallet: signer, pollMs: 20 }), logger: silentLogger }, { dir: await temporaryHome(context) });
+  context.after(() => wallets.stop());
+  let paid: PaidProvider | undefined;
+  const payments = async (peer: Parameters<typeof providerPayments>[2]) => {
+    paid = await providerPayments(context, chain, peer);
+    return paid.payments;
+  };
+  const started = await startGateway(context, { providers: [{ script, offering: prices, payments }], wallets, ...init });
+  const { page, complaints, strayed } = await openPage(context, started.url);
+  await page.addInitScript(testWalletScript(seed));
+  await page.goto(`${started.url}/#token=${testToken}`);
+  await page.getByRole('button', { name: 'Money', exact: true }).click();
+  await page.getByRole('button', { name: 'Connect Test Wallet' }).click();
+  await page.getByText('5 SOL').waitFor();
+  await page.getByLabel('The most that one answer may cost you, in SOL').fill('0.5');
+  await page.keyboard.press('Tab');
+  await page.getByRole('button', { name: 'Chat', exact: true }).click();
+  await page.getByLabel('Your question').fill('worth it?');
+  await page.keyboard.press('Enter');
+  if (paid === undefined) throw new Error('it is not paid');
+  return { ...started, page, complaints, strayed, escrow, address: addressText(wallet.publicKey), paid, chain };
+}
+
+test('the wallet signs once for a question, sees amount and payee before, and the provider is paid', { skip }, async (context) => {
+  const { page, escrow, paid, chain, complaints, strayed } = await openPaid(context, {}, { here: [createScriptedEngine()] });
+  const dialog = page.getByRole('dialog', { name: 'Sign to pay' });
+  await dialog.waitFor();
+  assert.equal(await dialog.getByText(addressText(paid.escrow.wallet)).count(), 1);
+  assert.match((await dialog.textContent()) ?? '', /at most 0\.\d+ SOL/);
+  assert.deepEqual(await paid.escrow.jobs({ provider: paid.escrow.wallet }), []);
+  assert.deepEqual(await violations(page), []);
+  await dialog.getByRole('button', { name: 'Sign in the wallet' }).click();
+  await page.locator('.trust', { hasText: 'verified exact' }).waitFor();
+  assert.deepEqual(await page.evaluate('signedByTestWallet'), ['solana:localnet']);
+  assert.match((await page.locator('.trust').textContent()) ?? '', /0\.\d+ SOL/);
+  await page.getByRole('button', { name: 'Money', exact: true }).click();
+  await page.getByText(/the provider is paid 0\.\d+ SOL in \d+ s/).waitFor();
+  assert.deepEqual(await violations(page), []);
+  const [job] = await escrow.jobs({ client: escrow.wallet ?? new Uint8Array() });
+  assert.ok(job?.submitted != null);
+  const before = await paid.escrow.balance();
+  await chain.warp(301);
+  const { news } = await paid.news.until('paid');
+  assert.equal(news.lamports, job.submitted.payout);
+  assert.ok((await paid.escrow.balance()) > before);
+  assert.deepEqual(await page.evaluate('signedByTestWallet.length'), 1);
+  assert.deepEqual([complaints, strayed], [[], []]);
+});
+
+test('whoever does not sign pays nothing and is told so', { skip }, async (context) => {
+  const { page, escrow, paid } = await openPaid(context, {});
+  await page.getByRole('button', { name: 'Do not pay' }).click();
+  await page.locator('.error', { hasText: 'did not want to pay' }).waitFor();
+  assert.equal(await escrow.balance(), 5n * SOL);
+  assert.deepEqual(await paid.escrow.jobs({ provider: paid.escrow.wallet }), []);
+});
+
+test('after a failed check a second signature keeps the provider from being paid', { skip }, async (context) => {
+  const { page, escrow, paid } = await openPaid(context, { damage: 3 }, { here: [createScriptedEngine()] });
+  await page.getByRole('button', { name: 'Sign in the wallet' }).click();
+  const dialog = page.getByRole('dialog', { name: 'A check failed: sign to reject' });
+  await dialog.waitFor();
+  assert.match((await dialog.textContent()) ?? '', /Without your signature the provider is paid 0\.\d+ SOL.* seconds left/s);
+  const seconds = Number(/(\d+) seconds left/.exec((await dialog.textContent()) ?? '')?.[1]);
+  assert.ok(seconds > 200 && seconds <= 300, `${seconds}`);
+  await dialog.getByRole('button', { name: 'Reject in the wallet' }).click();
+  await page.locator('.trust', { hasText: 'failed a check' }).waitFor();
+  assert.equal((await paid.news.until('rejected')).news.lamports, 0n);
+  assert.deepEqual(await escrow.jobs({ client: escrow.wallet ?? new Uint8Array() }), []);
+  assert.deepEqual(await page.evaluate('signedByTestWallet.length'), 2);
+});
+
+test('nothing but this wallet’s signature of this very transaction is taken', { skip }, async (context) => {
+  const { page, fetchAsPage, address, url } = await openPaid(context, {});
+  await page.getByRole('dialog', { name: 'Sign to pay' }).waitFor();
+  const { requests } = (await (await fetchAsPage(`/qvac/wallets/${address}/requests`)).json()) as { requests: readonly { readonly id: string; readonly transaction: string }[] };
+  const [request] = requests;
+  assert.ok(request !== undefined);
+  const send = async (body: object): Promise<number> => (await fetchAsPage(`/qvac/signatures/${request.id}`, { method: 'POST', body: JSON.stringify(body) })).status;
+  assert.equal(await send({ signed: request.transaction }), 400);
+  assert.equal(await send({ signed: 'AAAA' }), 400);
+  assert.equal(await send({}), 400);
+  assert.equal(await send({ signed: request.transaction, refused: true }), 400);
+  assert.equal((await fetchAsPage('/qvac/signatures/00', { method: 'POST', body: '{"refused":true}' })).status, 404);
+  assert.equal((await fetch(`${url}/qvac/signatures/${request.id}`, { method: 'POST', headers: { origin: 'https://evil.example', 'content-type': 'application/json' }, body: '{"refused":true}' })).status, 403);
+  assert.equal((await fetch(`${url}/qvac/signatures/${request.id}`, { method: 'POST', headers: { origin: url, 'content-type': 'application/json' }, body: '{"refused":true}' })).status, 401);
+  assert.equal(await send({ refused: true }), 200);
+});
