@@ -46,8 +46,8 @@ export interface EscrowPaymentsInit {
 /** Fees of the transactions of one job, and something to spare, lamports. */
 const feeReserve = 50_000n;
 
-/** How long what the chain says of providers is taken for true, ms. */
-const recordsLifeMs = 60_000;
+/** How long what the chain says of all providers is taken from memory, in ms: short, since who has just registered is not in it. */
+const recordsLifeMs = 2_000;
 
 const nothing = { paid: 0n, refunded: 0n, burnt: 0n, compensation: 0n } as const;
 const noDigest = new Uint8Array(32);
