@@ -221,7 +221,8 @@ export async function report(output: Output, answer: Answer, explicitFull: boole
   const { verification, timing, storeError, payment } = answer;
   if (!output.json) output.endAnswer();
   const { settlementJson } = await import('../node/client/settlement-json.ts');
-  output.result({ ...jsonOf(answer), payment: payment === null ? null : settlementJson(payment) }, []);
+  // The shape is fixed; what was paid for says more.
+  output.result({ ...jsonOf(answer), ...(payment === null ? {} : { payment: settlementJson(payment) }) }, []);
   if (storeError !== null) output.warn(`the receipt was not stored: ${storeError.message}`);
   const facts = { ...answer, tokensPerSecond: timing.tokensPerSecond, cost: answer.costLamports };
   if (payment?.state === 'rejected') output.warn('the answer failed its checks: nobody gets what it cost, and what it did not cost came back');
