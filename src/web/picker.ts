@@ -18,7 +18,7 @@ export function picker(): HTMLElement {
     const { model: chosen, provider: from } = store.settings;
     const bestModel = market.view.state?.defaults.model;
     options(model, chosen, [
-      ['', bestModel === null || bestModel === undefined ? 'best live offer' : bestModel],
+      ['', bestModel === null || bestModel === undefined ? 'best live offer' : (nameOf(bestModel, models) ?? bestModel)],
       ...models.map(({ name, offers }): readonly [string, string] => [name, `${name.replace(/\/([^/]*)$/, ' $1')} · ${plural(offers.length, 'provider')} · ${cheapest(offers)}`]),
     ]);
     const offers = models.filter(({ name }) => chosen === '' || name === chosen).flatMap((each) => each.offers);
@@ -27,6 +27,11 @@ export function picker(): HTMLElement {
   market.onChange(fill);
   fill();
   return h('div', { class: 'picker' }, h('div', {}, h('label', { for: 'model' }, 'Model'), model), h('div', {}, h('label', { for: 'provider' }, 'Answered by'), provider));
+}
+
+/** What people call the file with that digest. */
+function nameOf(id: string, models: ReturnType<typeof offeredModels>): string | undefined {
+  return models.find(({ offers }) => offers.some(({ offer }) => offer.id === id))?.name.replace(/\/([^/]*)$/, ' $1');
 }
 
 function cheapest(offers: readonly { readonly offer: Offer }[]): string {
