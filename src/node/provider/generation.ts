@@ -18,8 +18,8 @@ export interface GenerationParts {
 }
 
 /**
- * Draws and sends tokens until a stop token (0) or `maxTokens` (1), with a head every 32 tokens (section 4.2). Each step
- * waits until the stream took what was sent. The text's incomplete end is flushed with the last token.
+ * Draws and sends tokens until a stop token (0) or `maxTokens` (1), with a head every 32 tokens (section 4.2). The engine
+ * is one token ahead of what the stream took. The text's incomplete end is flushed with the last token.
  * @throws whatever the engine throws, also where `signal` aborts; what was drawn until then is in the transcript and sent
  * with `writer.flush()`
  */
@@ -31,24 +31,31 @@ export async function generate(parts: GenerationParts, options: AbortOptions = {
     for (;;) {
       options.signal?.throwIfAborted();
       const { token, finish } = transcript.next(top);
-      writer.token(token, text.push(token));
-      if (finish !== null) return finish;
+      const piece = text.push(token);
+      if (finish !== null) {
+        writer.token(token, piece);
+        return finish;
+      }
+      const following = session.decode(token, topK, options);
+      following.catch(() => undefined); // It is awaited below.
+      // Whoever waits for the first token comes first; then the engine, and the rest beside its work.
+      if (transcript.n > 1) await begun();
+      writer.token(token, piece);
       if (transcript.n % headInterval === 0) {
         writer.flush();
         sendHead();
       }
+      transcript.commit();
       await writer.drained();
-      options.signal?.throwIfAborted();
-      [top] = await Promise.all([session.decode(token, topK, options), commitBeside(transcript)]);
+      top = await following;
     }
   } finally {
     writer.rest(text.end());
   }
 }
 
-/** Commits once the engine has begun to compute, which it does on another thread and one turn of the event loop later. */
-async function commitBeside(transcript: Transcript): Promise<void> {
+/** Settles when the engine computes what it was just asked for, on another thread: it begins a turn of the event loop later. */
+async function begun(): Promise<void> {
   await setImmediate();
   await setImmediate();
-  transcript.commit();
 }
