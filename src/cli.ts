@@ -28,6 +28,7 @@ export const commands: readonly CommandEntry[] = [
   { name: 'why', group: 'Check', summary: 'explain why a provider was chosen', load: () => import('./commands/why.ts') },
   { name: 'receipts', group: 'Check', summary: 'list and show the receipts kept here', load: () => import('./commands/receipts.ts') },
   { name: 'status', group: 'This machine', summary: 'what the nodes of this home do now, and why one is idle', load: () => import('./commands/status.ts') },
+  { name: 'ps', group: 'This machine', summary: 'the same as status', load: () => import('./commands/ps.ts') },
   { name: 'models', group: 'This machine', summary: 'fetch, list and remove model files', load: () => import('./commands/models.ts') },
   { name: 'config', group: 'This machine', summary: 'show every setting and where it comes from', load: () => import('./commands/config.ts') },
   { name: 'doctor', group: 'This machine', summary: 'find what is wrong here, and how to mend it', load: () => import('./commands/doctor.ts') },

@@ -31,7 +31,7 @@ async function allCommands(): Promise<readonly (readonly [path: string, definiti
 
 describe('help', () => {
   it('knows every command of the interface', () => {
-    assert.deepEqual(commands.map(({ name }) => name).sort(), ['ask', 'chain', 'chat', 'completion', 'config', 'demo', 'doctor', 'gateway', 'jobs', 'models', 'peers', 'provider', 'receipts', 'route', 'serve', 'service', 'status', 'verify', 'wallet', 'why']);
+    assert.deepEqual(commands.map(({ name }) => name).sort(), ['ask', 'chain', 'chat', 'completion', 'config', 'demo', 'doctor', 'gateway', 'jobs', 'models', 'peers', 'provider', 'ps', 'receipts', 'route', 'serve', 'service', 'status', 'verify', 'wallet', 'why']);
   });
 
   it('describes every command and every option, with an example that can be typed', async () => {

@@ -63,6 +63,14 @@ suite('token', () => {
     assert.equal(statusOf(check, caller(page, { path: '/' })), 401);
   });
   test('programs need none on this machine', () => assert.equal(statusOf(check, caller()), null));
+  test('what is this person’s own needs the token itself, also of programs, also where they have a key', () => {
+    const keyed = tokenCheck({ token: 'secret', programs: true, isKey: (secret) => secret === 'key-1' });
+    for (const path of ['/qvac/receipts', '/qvac/peers', '/qvac/signatures/00']) {
+      assert.equal(statusOf(check, caller({}, { method: 'GET', path })), 401, path);
+      assert.equal(statusOf(check, caller({ authorization: 'Bearer secret' }, { method: 'GET', path })), null, path);
+      assert.equal(statusOf(keyed, caller({ authorization: 'Bearer key-1' }, { method: 'GET', path })), 401, path);
+    }
+  });
   test('where keys are in use programs need one of them, or the token', () => {
     const keyed = tokenCheck({ token: 'secret', programs: true, isKey: (secret) => secret === 'key-1' });
     assert.equal(statusOf(keyed, caller()), 401);

@@ -12,15 +12,18 @@ export interface TokenInit {
 }
 
 /**
- * Pages need the run's token for whatever asks, spends or reads; programs where keys are in use. It comes as
- * `authorization: Bearer …` or `x-api-key: …`, never in the address, which ends up in histories.
+ * Pages need the run's token for whatever asks, spends or reads; programs where keys are in use. What lists this person's
+ * own questions, peers and money needs the token itself, whoever asks. It comes as `authorization: Bearer …` or
+ * `x-api-key: …`, never in the address, which ends up in histories.
  */
 export function tokenCheck({ token, programs, isKey = () => false }: TokenInit): Check {
   return (caller) => {
-    if (isPublic(caller) || (!isBrowser(caller) && !programs)) return null;
+    if (isPublic(caller)) return null;
+    const personal = caller.path.startsWith('/qvac/');
+    if (!personal && !programs && !isBrowser(caller)) return null;
     const secret = secretOf(caller);
-    if (secret === null) return new Problem(401, 'E_TOKEN', isBrowser(caller) ? 'open the link that qvac gateway printed' : 'an API key is needed', { headers: challenge });
-    return sameText(secret, token) || isKey(secret) ? null : new Problem(401, 'E_TOKEN', 'that is not a key of this gateway', { headers: challenge });
+    if (secret === null) return new Problem(401, 'E_TOKEN', personal || isBrowser(caller) ? 'open the link that qvac gateway printed' : 'an API key is needed', { headers: challenge });
+    return sameText(secret, token) || (!personal && isKey(secret)) ? null : new Problem(401, 'E_TOKEN', 'that is not a key of this gateway', { headers: challenge });
   };
 }
 
