@@ -100,6 +100,8 @@ async function answer(c: Exchange, components: AppComponents, init: GatewayInit,
   const { incoming, outgoing } = c.env;
   const { wanted, shape } = read(parseJson(await readBody(incoming)), { ...init.defaults, maxPrice: allowance(c, init) });
   if (components.metrics.active() >= (init.limits?.questions ?? mostQuestions)) throw new Problem(503, 'E_BUSY', 'too many questions at once', { headers: { 'retry-after': '2' } });
+  // Nobody else is to open the wallet of whoever has the page.
+  if (wanted.question.wallet !== null && !sameText(secretOf(callerOf(c)) ?? '', init.token)) throw new Problem(401, 'E_TOKEN', 'a wallet pays for its own page only', { param: 'qvac.wallet' });
   if (wanted.topLogprobs !== null && !(await components.asker.holds(wanted.question.model))) throw unsupported('logprobs', 'of a model that this gateway does not hold');
   const key = keyOf(c, init);
   const settle = key === null ? undefined : init.keys?.budgets.reserve(key, wanted.question.maxPrice);

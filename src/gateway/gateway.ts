@@ -131,6 +131,7 @@ class HttpGateway implements Gateway {
     const timer = setTimeout(() => server.closeAllConnections(), farewellMs);
     await closed;
     clearTimeout(timer);
+    await this.#components.wallets?.stop();
   }
 }
 

@@ -25,7 +25,6 @@ async function openPaid(context: TestContext, script: ScriptedInit, init: TestGa
   const escrow = await openEscrow({ rpcUrl: chain.rpcUrl, wallet, pollMs: 20 });
   await escrow.airdrop(5n * SOL);
   const wallets = createPageWallets({ openEscrow: (signer) => openEscrow({ rpcUrl: chain.rpcUrl, wallet: signer, pollMs: 20 }), logger: silentLogger }, { dir: await temporaryHome(context) });
-  context.after(() => wallets.stop());
   let paid: PaidProvider | undefined;
   const payments = async (peer: Parameters<typeof providerPayments>[2]) => {
     paid = await providerPayments(context, chain, peer);
@@ -110,5 +109,7 @@ test('nothing but this wallet’s signature of this very transaction is taken', 
   assert.equal((await fetchAsPage('/qvac/signatures/00', { method: 'POST', body: '{"refused":true}' })).status, 404);
   assert.equal((await fetch(`${url}/qvac/signatures/${request.id}`, { method: 'POST', headers: { origin: 'https://evil.example', 'content-type': 'application/json' }, body: '{"refused":true}' })).status, 403);
   assert.equal((await fetch(`${url}/qvac/signatures/${request.id}`, { method: 'POST', headers: { origin: url, 'content-type': 'application/json' }, body: '{"refused":true}' })).status, 401);
+  const asked = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages: [{ role: 'user', content: 'on your bill' }], qvac: { wallet: address, max_price: 1_000_000_000 } }) });
+  assert.equal(asked.status, 401);
   assert.equal(await send({ refused: true }), 200);
 });
