@@ -7,8 +7,7 @@ import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 
 async function newHome(context: TestContext) {
-  const home = await temporaryHome(context);
-  context.after(() => runInProcess(['chain', 'stop', '--home', home]));
+  const home = await temporaryHome(context, (root) => runInProcess(['chain', 'stop', '--home', root]));
   const run = (...args: readonly string[]) => runInProcess([...args, '--home', home]);
   const json = async <Value>(...args: readonly string[]): Promise<Value> => {
     const { code, stdout, stderr } = await run(...args, '--json');

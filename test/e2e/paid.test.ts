@@ -13,10 +13,8 @@ interface PaidAnswer {
 }
 
 /** A home whose chain ends with the test. */
-async function homeWithChain(context: TestContext): Promise<string> {
-  const home = await temporaryHome(context);
-  context.after(() => runProgram(['chain', 'stop'], { home }));
-  return home;
+function homeWithChain(context: TestContext): Promise<string> {
+  return temporaryHome(context, (home) => runProgram(['chain', 'stop'], { home }));
 }
 
 async function startPaidServe(context: TestContext, market: LoopbackMarket, home: string): Promise<{ readonly node: RunningNode; readonly address: string }> {

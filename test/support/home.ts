@@ -3,9 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
-/** An empty folder that goes with the test. */
-export async function temporaryHome(context: TestContext): Promise<string> {
+/**
+ * An empty folder that goes with the test.
+ * @param before what has to be ended there first
+ */
+export async function temporaryHome(context: TestContext, before: (home: string) => Promise<unknown> = async () => undefined): Promise<string> {
   const home = await mkdtemp(join(tmpdir(), 'qvac-test-'));
-  context.after(() => rm(home, { recursive: true, force: true }));
+  context.after(async () => {
+    await before(home);
+    await rm(home, { recursive: true, force: true });
+  });
   return home;
 }
