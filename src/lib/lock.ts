@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { QvacError } from '../errors.ts';
 import { ensureDir, fileError, privateFileMode, systemCode } from './files.ts';
@@ -45,21 +45,25 @@ export async function thisProcess(): Promise<{ readonly pid: number; readonly st
   return { pid: process.pid, started: await startOf(process.pid) };
 }
 
-/** Removes a lock whose holder is gone, and puts it back where it turns out to be another's new one. */
-async function removeStale(path: string, stale: string): Promise<void> {
-  const aside = `${path}.${randomBytes(6).toString('hex')}.stale`;
+/**
+ * Removes a lock whose holder is gone. Only who has the file `<path>.takeover` may, and looks again before: else one that
+ * looked earlier could remove the lock that another has taken since. `mark` is a file that says who asks.
+ */
+async function removeStale(path: string, stale: string, mark: string): Promise<void> {
+  const takeover = `${path}.takeover`;
   try {
-    await rename(path, aside);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return;
-    throw error;
-  }
-  try {
-    if ((await readFile(aside, 'utf8')) !== stale) await link(aside, path);
+    await link(mark, takeover);
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error;
+    const other = parseHolder(await readFile(takeover, 'utf8').catch(() => ''));
+    // One that died in the middle of this.
+    if (other !== null && !(await isRunning(other.pid, other.started))) await rm(takeover, { force: true });
+    return;
+  }
+  try {
+    if ((await readFile(path, 'utf8').catch(() => null)) === stale) await rm(path, { force: true });
   } finally {
-    await rm(aside, { force: true });
+    await rm(takeover, { force: true });
   }
 }
 
@@ -80,7 +84,7 @@ export async function acquireLock(path: string, what: string): Promise<Release> 
   try {
     await writeFile(temporary, own, { flag: 'wx', mode: privateFileMode });
     // A link appears with its content or not at all, so that nobody reads a half-written lock.
-    for (let attempt = 0; attempt < 5; attempt++) {
+    for (let attempt = 0; attempt < 50; attempt++) {
       try {
         await link(temporary, path);
         return releaseOf(path, own);
@@ -96,7 +100,7 @@ export async function acquireLock(path: string, what: string): Promise<Release> 
           details: { pid: holder.pid },
         });
       }
-      await removeStale(path, text);
+      await removeStale(path, text, temporary);
     }
     throw new QvacError('E_LOCKED', `${what} is in use by another qvac that starts at the same moment`, { hint: 'try again' });
   } catch (error) {
