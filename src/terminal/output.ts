@@ -1,5 +1,4 @@
 import type { Writable } from 'node:stream';
-import { styleText } from 'node:util';
 import { escapeActing, printableText } from './printable.ts';
 
 /** A standard stream, or a test's stand-in. */
@@ -139,7 +138,8 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
       drawLive();
     },
     style(style, text, stream = 'stderr') {
-      return styleText(style, text, { stream: stream === 'stdout' ? stdout : stderr });
+      // An import would load everything that node:util can do, at each start.
+      return process.getBuiltinModule('node:util').styleText(style, text, { stream: stream === 'stdout' ? stdout : stderr });
     },
     async flush() {
       clearLive();
