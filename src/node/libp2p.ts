@@ -10,6 +10,7 @@ import type { YamuxMuxerInit } from '@libp2p/yamux';
 import { createLibp2p } from 'libp2p';
 import { kadProtocol, mdnsTag } from '../protocol/discovery-keys.ts';
 import { BoundedStore } from './bounded-store.ts';
+import { noteProtocolsOnce } from './noted-protocols.ts';
 import { boundedPing } from './ping.ts';
 import { wholeWrites } from './whole-writes.ts';
 
@@ -62,7 +63,7 @@ const reprovide = { validity: 15 * minute, threshold: 10 * minute, interval: min
 /** The one place that configures libp2p. Not started. */
 export async function createNode(init: NodeInit): Promise<QvacNode> {
   const clientMode = init.role === 'client';
-  return createLibp2p({
+  const node = await createLibp2p({
     start: false,
     privateKey: init.privateKey,
     addresses: { listen: [...init.listen] },
@@ -83,6 +84,8 @@ export async function createNode(init: NodeInit): Promise<QvacNode> {
       ...(init.kademlia ? { dht: kademlia(init.network, clientMode) } : {}),
     },
   });
+  noteProtocolsOnce(node);
+  return node;
 }
 
 function kademlia(network: string, clientMode: boolean): (components: KadDHTComponents) => SingleKadDHT {
