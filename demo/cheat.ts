@@ -10,15 +10,15 @@ import { systemClock } from '../src/lib/clock.ts';
 import { silentLogger } from '../src/lib/log.ts';
 import type { ModelId } from '../src/lib/types.ts';
 import type { Engine, ModelFacts } from '../src/model/engine.ts';
-import { openProviderPayments } from '../src/commands/serve-paid.ts';
+import { openProviderPayments } from '../src/commands/parts/serve-paid.ts';
 import { openEngine, openTokenizer } from '../src/model/llama.ts';
 import { createCardIssuer } from '../src/node/card-issuer.ts';
-import { loadIdentity } from '../src/node/identity.ts';
+import { loadIdentity } from '../src/node/home/identity.ts';
 import { join } from '../src/node/join.ts';
 import { cardContentOf } from '../src/node/provider/card-content.ts';
 import { createProvider } from '../src/node/provider/provider.ts';
-import { keysOfCard } from '../src/node/query.ts';
-import { createReceiptStore } from '../src/node/receipt-store.ts';
+import { keysOfCard } from '../src/node/discovery/query.ts';
+import { createReceiptStore } from '../src/node/home/receipt-store.ts';
 import { createOutput } from '../src/terminal/output.ts';
 
 interface CheatSettings {

@@ -6,8 +6,8 @@
  * (commands/definition.ts). Such a file is light: of node/, model/, escrow/ and gateway/ it imports types only and takes the
  * rest by `await import(…)` inside `action`, so that `qvac <command> --help` loads no libp2p, no engine and no chain.
  */
-import type { CommandEntry } from './commands/definition.ts';
-import { parseCommandLine } from './commands/parse.ts';
+import type { CommandEntry } from './commands/parts/definition.ts';
+import { parseCommandLine } from './commands/parts/parse.ts';
 import { asQvacError } from './errors.ts';
 import { createLifecycle, type StopSignal } from './lib/lifecycle.ts';
 import { createOutput, type Sink } from './terminal/output.ts';

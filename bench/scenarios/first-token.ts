@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { verifyCard } from '../../src/node/cards.ts';
-import { targetPeer } from '../../src/node/addresses.ts';
+import { targetPeer } from '../../src/node/peer/addresses.ts';
 import type { Peer } from '../../src/node/peer.ts';
 import { drawsOf, pickToken, selectCandidates } from '../../src/proofs/sampler.ts';
 import { createScriptedEngine } from '../../test/support/scripted-engine.ts';

@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Asking, openAsking } from '../../src/commands/asking.ts';
+import { type Asking, openAsking } from '../../src/commands/parts/asking.ts';
 import { resolveConfig } from '../../src/config.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { AskObserver } from '../../src/node/client/answer.ts';
-import { createReceiptStore, type ReceiptStore } from '../../src/node/receipt-store.ts';
+import { createReceiptStore, type ReceiptStore } from '../../src/node/home/receipt-store.ts';
 import { createOutput } from '../../src/terminal/output.ts';
 import { type Served, startServe } from './serve.ts';
 

@@ -13,11 +13,12 @@ const risk = 0.05;
 
 /** Probability of at most `hits` among `tries` at `rate`, which is neither 0 nor 1. */
 function atMost(hits: number, tries: number, rate: number): number {
-  let term = (1 - rate) ** tries;
-  let sum = term;
+  // In logarithms: the first terms of many tries are smaller than any number.
+  let term = tries * Math.log1p(-rate);
+  let sum = Math.exp(term);
   for (let k = 1; k <= hits; k++) {
-    term *= ((tries - k + 1) / k) * (rate / (1 - rate));
-    sum += term;
+    term += Math.log((tries - k + 1) / k) + Math.log(rate) - Math.log1p(-rate);
+    sum += Math.exp(term);
   }
   return sum;
 }

@@ -1,6 +1,6 @@
 import { QvacError } from '../errors.ts';
-import { askSettings, observe, openAsking, parseSeed, payOption, report } from './asking.ts';
-import { defineCommand, option } from './definition.ts';
+import { askSettings, observe, openAsking, parseSeed, payOption, report } from './parts/asking.ts';
+import { defineCommand, option } from './parts/definition.ts';
 
 export const command = defineCommand({
   description:

@@ -1,6 +1,6 @@
 import { QvacError } from '../errors.ts';
 import { aborted } from '../lib/abort.ts';
-import { defineCommand, defineSubcommand, option, wholeNumber } from './definition.ts';
+import { defineCommand, defineSubcommand, option, wholeNumber } from './parts/definition.ts';
 
 const stop = defineSubcommand({
   summary: 'end the chain of this home',

@@ -1,10 +1,10 @@
 import { asQvacError, exitCodes } from '../errors.ts';
 import type { ChatMessage } from '../protocol/messages.ts';
 import type { LineReader } from '../terminal/prompt.ts';
-import { askSettings, observe, openAsking, parseSeed, payOption, report } from './asking.ts';
-import type { Asking } from './asking.ts';
-import { defineCommand, option } from './definition.ts';
-import type { CommandContext } from './definition.ts';
+import { askSettings, observe, openAsking, parseSeed, payOption, report } from './parts/asking.ts';
+import type { Asking } from './parts/asking.ts';
+import { defineCommand, option } from './parts/definition.ts';
+import type { CommandContext } from './parts/definition.ts';
 
 export const command = defineCommand({
   description:

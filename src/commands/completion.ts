@@ -3,9 +3,9 @@ import { QvacError } from '../errors.ts';
 import { globalSettings, settings } from '../settings.ts';
 import { candidatesFor, type Candidate, type Names } from '../terminal/completion.ts';
 import { scripts } from '../terminal/completion-scripts.ts';
-import { defineCommand, oneOf, option } from './definition.ts';
-import type { CommandDefinition, CommandEntry } from './definition.ts';
-import { globalSwitches } from './help-pages.ts';
+import { defineCommand, oneOf, option } from './parts/definition.ts';
+import type { CommandDefinition, CommandEntry } from './parts/definition.ts';
+import { globalSwitches } from './parts/help-pages.ts';
 
 const shells = ['bash', 'zsh', 'fish'] as const;
 

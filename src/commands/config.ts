@@ -1,6 +1,6 @@
 import { fileKeyOf, settings, variableOf, type SettingKey } from '../settings.ts';
 import { table } from '../terminal/format.ts';
-import { defineCommand, defineSubcommand } from './definition.ts';
+import { defineCommand, defineSubcommand } from './parts/definition.ts';
 
 const show = defineSubcommand({
   summary: 'every setting, its value and where that comes from',

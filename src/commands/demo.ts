@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { defineCommand } from './definition.ts';
+import { defineCommand } from './parts/definition.ts';
 
 export const command = defineCommand({
   description:

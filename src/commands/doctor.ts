@@ -1,5 +1,5 @@
-import type { CommandContext } from './definition.ts';
-import { defineCommand, flag } from './definition.ts';
+import type { CommandContext } from './parts/definition.ts';
+import { defineCommand, flag } from './parts/definition.ts';
 import type { Finding } from './doctor/finding.ts';
 import { exitCodes, QvacError } from '../errors.ts';
 import { silentLogger } from '../lib/log.ts';

@@ -6,11 +6,11 @@ import { systemClock } from '../lib/clock.ts';
 import type { Defaults } from '../gateway/api/wanted.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { Output } from '../terminal/output.ts';
-import { askSettings, openClient } from './asking.ts';
-import type { Client } from './asking.ts';
-import { defineCommand } from './definition.ts';
-import type { CommandContext } from './definition.ts';
-import { openEscrowOf } from './paying.ts';
+import { askSettings, openClient } from './parts/asking.ts';
+import type { Client } from './parts/asking.ts';
+import { defineCommand } from './parts/definition.ts';
+import type { CommandContext } from './parts/definition.ts';
+import { openEscrowOf } from './parts/paying.ts';
 
 /** How often it looks for more providers, ms. */
 export const httpSweepMs = 30_000;
@@ -47,7 +47,7 @@ export const command = defineCommand({
 
 /** Meets the provider and the router of this home whenever they start, until the signal. Never throws. */
 async function followOwnNodes({ config, logger, signal }: Pick<CommandContext, 'config' | 'logger' | 'signal'>, { components }: Client): Promise<void> {
-  const { createRunFiles } = await import('../node/run-files.ts');
+  const { createRunFiles } = await import('../node/home/run-files.ts');
   const runFiles = createRunFiles(config.home.run);
   while (!signal.aborted) {
     const live = new Set<string>(components.discovery.live().map(({ peer }) => peer));

@@ -2,9 +2,9 @@ import { QvacError } from '../errors.ts';
 import type { Escrow, Executed, JobAccount, JobOutcome } from '../escrow/escrow.ts';
 import { toHex } from '../lib/bytes.ts';
 import { dateTime, shortPeer, sol, table, timeSpan } from '../terminal/format.ts';
-import { defineCommand, defineSubcommand } from './definition.ts';
-import type { CommandContext } from './definition.ts';
-import { agreeToMainnet, chainSettings, needWallet, openEscrowOf } from './paying.ts';
+import { defineCommand, defineSubcommand } from './parts/definition.ts';
+import type { CommandContext } from './parts/definition.ts';
+import { agreeToMainnet, chainSettings, needWallet, openEscrowOf } from './parts/paying.ts';
 
 type Context = Pick<CommandContext, 'config' | 'output' | 'signal'>;
 type Side = 'asked' | 'served';
@@ -97,7 +97,7 @@ const ls = defineSubcommand({
 
 /** What processes that crashed or went away meant to do. */
 async function settleLeft({ config, output, signal, logger }: Context & Pick<CommandContext, 'logger'>): Promise<void> {
-  const [{ createEscrowPayments }] = await Promise.all([import('../node/client/escrow-payments.ts')]);
+  const [{ createEscrowPayments }] = await Promise.all([import('../node/client/payment/escrow-payments.ts')]);
   const wallet = await needWallet(config);
   const payments = createEscrowPayments({ openEscrow: (options) => openEscrowOf(config, wallet, options), logger }, { dir: config.home.payments.client });
   const { paymentWords } = await import('../terminal/payment-words.ts');
@@ -183,7 +183,7 @@ const dispute = defineSubcommand({
   examples: [{ line: 'qvac jobs dispute 9f3a', what: 'object to it' }],
   action: (context) =>
     actOn(context, true, async ({ escrow }, { job }) => {
-      const [{ findReceipt }, { slash }, { assess }, { decodeVerdict }, { sha256 }] = await Promise.all([import('./receipts.ts'), import('../node/client/slash.ts'), import('../proofs/checks.ts'), import('../protocol/validate.ts'), import('../protocol/digests.ts')]);
+      const [{ findReceipt }, { slash }, { assess }, { decodeVerdict }, { sha256 }] = await Promise.all([import('./receipts.ts'), import('../node/client/payment/slash.ts'), import('../proofs/checks.ts'), import('../protocol/validate.ts'), import('../protocol/digests.ts')]);
       const { receipt } = await findReceipt(context.config.home, toHex(job.jobId));
       const slashed = await slash(escrow, job, { head: receipt.heads[0] ?? null, receipt }, { signal: context.signal });
       if (slashed !== null) return slashed;

@@ -5,7 +5,7 @@ import type { ModelStore, OnProgress, StoredModel } from '../model/store.ts';
 import { byteSize, table } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { startProgress } from '../terminal/progress.ts';
-import { defineCommand, defineSubcommand, flag } from './definition.ts';
+import { defineCommand, defineSubcommand, flag } from './parts/definition.ts';
 
 /** The model files of this home. */
 export async function openModelStore(config: Config, logger: Logger): Promise<ModelStore> {

@@ -4,14 +4,14 @@ import { delay } from '../lib/abort.ts';
 import type { PeerIdString } from '../lib/types.ts';
 import type { LivePeer } from '../node/discovery.ts';
 import type { Joined } from '../node/join.ts';
-import type { Query } from '../node/query.ts';
+import type { Query } from '../node/discovery/query.ts';
 import { byteSize, sol, table, timeSpan } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { printable } from '../terminal/printable.ts';
-import { readRecords, recordWords } from './chain-records.ts';
-import type { RecordOf } from './chain-records.ts';
-import { anyText, defineCommand, flag, oneOf, option } from './definition.ts';
-import { chainSettings } from './paying.ts';
+import { readRecords, recordWords } from './parts/chain-records.ts';
+import type { RecordOf } from './parts/chain-records.ts';
+import { anyText, defineCommand, flag, oneOf, option } from './parts/definition.ts';
+import { chainSettings } from './parts/paying.ts';
 
 /** A peer as `--json` shows it. Ids and prices are the card's; health is what this node measured; amounts are lamports as text. */
 function valueOf(live: LivePeer, recordOf: RecordOf) {
@@ -63,7 +63,7 @@ export const command = defineCommand({
     { line: 'qvac peers --watch', what: 'stay, and tell who comes and goes' },
   ],
   async action({ config, options, output, logger, signal }) {
-    const [{ join }, { identityFromSeed }, { systemClock }] = await Promise.all([import('../node/join.ts'), import('../node/identity.ts'), import('../lib/clock.ts')]);
+    const [{ join }, { identityFromSeed }, { systemClock }] = await Promise.all([import('../node/join.ts'), import('../node/home/identity.ts'), import('../lib/clock.ts')]);
     const query = { model: options.model, role: options.role };
     // Looking around needs no name, and must not cut off an `ask` that runs under this home's.
     const joined = await join({ config, clock: systemClock, logger }, { role: 'client', key: await identityFromSeed(randomBytes(32)) });
@@ -96,7 +96,7 @@ async function everyone({ discovery }: Joined, query: Query, named: boolean, sig
 }
 
 async function watch({ peer, discovery }: Joined, query: Query, output: Output, signal: AbortSignal): Promise<void> {
-  const { fits } = await import('../node/query.ts');
+  const { fits } = await import('../node/discovery/query.ts');
   const shown = new Set<PeerIdString>();
   const tell = (event: 'up' | 'card', mark: string) => (live: LivePeer) => {
     if (!fits(live, query)) return;

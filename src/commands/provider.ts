@@ -2,9 +2,9 @@ import { QvacError } from '../errors.ts';
 import type { Escrow, Executed, ProviderAccount } from '../escrow/escrow.ts';
 import type { Wallet } from '../escrow/wallet.ts';
 import { dateTime, sol } from '../terminal/format.ts';
-import { amount, defineCommand, defineSubcommand, flag, option } from './definition.ts';
-import type { CommandContext } from './definition.ts';
-import { agreeToMainnet, chainSettings, needWallet, openEscrowOf } from './paying.ts';
+import { amount, defineCommand, defineSubcommand, flag, option } from './parts/definition.ts';
+import type { CommandContext } from './parts/definition.ts';
+import { agreeToMainnet, chainSettings, needWallet, openEscrowOf } from './parts/paying.ts';
 
 type Context = Pick<CommandContext, 'config' | 'output' | 'logger' | 'signal'>;
 
@@ -17,7 +17,7 @@ async function open({ config, output, signal }: Context, yes: boolean): Promise<
 
 /** The home's node that serves. */
 async function nodeKey({ config, logger }: Context) {
-  const { loadIdentity } = await import('../node/identity.ts');
+  const { loadIdentity } = await import('../node/home/identity.ts');
   return loadIdentity(config.home.keys.provider, logger);
 }
 

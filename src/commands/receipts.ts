@@ -1,10 +1,10 @@
 import type { Home, Role } from '../config.ts';
 import { QvacError } from '../errors.ts';
-import type { ReceiptEntry, StoredReceipt } from '../node/receipt-store.ts';
+import type { ReceiptEntry, StoredReceipt } from '../node/home/receipt-store.ts';
 import { byteSize, dateTime, plural, shortPeer, table } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { printable, printableText } from '../terminal/printable.ts';
-import { defineCommand, defineSubcommand, option, wholeNumber } from './definition.ts';
+import { defineCommand, defineSubcommand, option, wholeNumber } from './parts/definition.ts';
 
 const roles = ['client', 'router', 'provider'] as const satisfies readonly Role[];
 const roleWords = { client: 'asked', router: 'routed', provider: 'served' } as const satisfies Record<Role, string>;
@@ -14,7 +14,7 @@ interface RoleEntry extends ReceiptEntry {
 }
 
 async function storesOf(home: Home) {
-  const { createReceiptStore } = await import('../node/receipt-store.ts');
+  const { createReceiptStore } = await import('../node/home/receipt-store.ts');
   return roles.map((role) => ({ role, store: createReceiptStore(home.receiptsOf[role]) }));
 }
 
@@ -37,7 +37,7 @@ export async function findReceipt(home: Home, prefix: string): Promise<StoredRec
 
 /** One line of the list, or why its file cannot be read. */
 async function describeEntry(entry: RoleEntry) {
-  const [{ readReceipt }, { readFileIfAny }, { summarise, resultWords }] = await Promise.all([import('../node/receipt-store.ts'), import('../lib/files.ts'), import('../terminal/receipt-summary.ts')]);
+  const [{ readReceipt }, { readFileIfAny }, { summarise, resultWords }] = await Promise.all([import('../node/home/receipt-store.ts'), import('../lib/files.ts'), import('../terminal/receipt-summary.ts')]);
   const base = { id: entry.id, role: entry.role, path: entry.path, savedAt: entry.savedAt };
   try {
     const { askedAt, provider, model, tokens, verdicts } = summarise(readReceipt((await readFileIfAny(entry.path)) ?? new Uint8Array(), entry.path));

@@ -6,7 +6,7 @@ import { systemClock } from '../lib/clock.ts';
 import type { PeerIdString } from '../lib/types.ts';
 import type { Engine } from '../model/engine.ts';
 import type { StoredModel } from '../model/store.ts';
-import type { Identity } from '../node/identity.ts';
+import type { Identity } from '../node/home/identity.ts';
 import type { Peer } from '../node/peer.ts';
 import type { Routed } from '../node/router/route-handler.ts';
 import { plural, shortId, shortPeer } from '../terminal/format.ts';
@@ -14,14 +14,14 @@ import { parseLamports } from '../settings.ts';
 import type { Output } from '../terminal/output.ts';
 import { paymentWords } from '../terminal/payment-words.ts';
 import { printable } from '../terminal/printable.ts';
-import { choicesFolder, openClient } from './asking.ts';
-import { anyText, defineCommand, manyOf } from './definition.ts';
-import type { CommandContext } from './definition.ts';
-import { networkFlags, reachableAs } from './elsewhere.ts';
+import { choicesFolder, openClient } from './parts/asking.ts';
+import { anyText, defineCommand, manyOf } from './parts/definition.ts';
+import type { CommandContext } from './parts/definition.ts';
+import { networkFlags, reachableAs } from './parts/elsewhere.ts';
 import { httpSweepMs, openGateway } from './gateway.ts';
 import { openModelStore, withModelProgress } from './models.ts';
-import { chainSettings } from './paying.ts';
-import { openRouterPayments } from './route-paying.ts';
+import { chainSettings } from './parts/paying.ts';
+import { openRouterPayments } from './parts/route-paying.ts';
 
 export const command = defineCommand({
   description:
@@ -36,7 +36,7 @@ export const command = defineCommand({
     { line: 'qvac route --model smollm2-135m --http 127.0.0.1:3000', what: 'and programs over HTTP, as qvac gateway does' },
   ],
   async action({ config, options, output, logger, signal }) {
-    const { loadIdentity, lockIdentity } = await import('../node/identity.ts');
+    const { loadIdentity, lockIdentity } = await import('../node/home/identity.ts');
     const allowed = await peersAllowed(config);
     const stops: Stops = [await lockIdentity(config.home.keys.router, 'the router of this home')];
     try {
@@ -114,16 +114,16 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
   const [{ join }, { createCardIssuer }, { createReputation }, { createVerifier }, { createReceiptStore }, { createRouter }, { routerContent }, { createRunFiles }, { keysOfCard }, { loadCalibration }, { createChoiceLog }, { startActivity }] = await Promise.all([
     import('../node/join.ts'),
     import('../node/card-issuer.ts'),
-    import('../node/client/reputation.ts'),
-    import('../node/client/verifier.ts'),
-    import('../node/receipt-store.ts'),
+    import('../node/client/choice/reputation.ts'),
+    import('../node/client/checking/verifier.ts'),
+    import('../node/home/receipt-store.ts'),
     import('../node/router/router.ts'),
     import('../node/router/card-content.ts'),
-    import('../node/run-files.ts'),
-    import('../node/query.ts'),
+    import('../node/home/run-files.ts'),
+    import('../node/discovery/query.ts'),
     import('../model/calibrations.ts'),
-    import('../node/client/choice-log.ts'),
-    import('../node/activity.ts'),
+    import('../node/client/choice/choice-log.ts'),
+    import('../node/home/activity.ts'),
   ]);
   const clock = systemClock;
   const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'router', key });
@@ -196,7 +196,7 @@ function sayReady(output: Output, peer: Peer, engines: readonly Engine[]): void 
 async function report(output: Output, event: Routed): Promise<void> {
   if (event.event === 'failed') return output.event(event, printable(`· no answer for ${shortPeer(event.client)}: ${event.message}`));
   const { provider, n, result, tier, faults, jobId, payment } = event;
-  const { settlementJson } = await import('../node/client/settlement-json.ts');
+  const { settlementJson } = await import('../node/client/payment/settlement-json.ts');
   const found = result === 'fail' ? `failed: ${faults.join(', ')}` : `${result} ${tier}`;
   const cost = payment === null ? '' : ` · ${paymentWords(payment)}`;
   output.event({ ...event, payment: payment === null ? null : settlementJson(payment) }, `· ${plural(n, 'token')} · ${shortPeer(provider)} · ${found}${cost} · receipt ${shortId(jobId)}`);

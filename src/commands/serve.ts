@@ -4,19 +4,19 @@ import { aborted } from '../lib/abort.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../model/engine.ts';
 import type { StoredModel } from '../model/store.ts';
-import type { ActivityLog } from '../node/activity.ts';
-import type { Identity } from '../node/identity.ts';
+import type { ActivityLog } from '../node/home/activity.ts';
+import type { Identity } from '../node/home/identity.ts';
 import type { Peer } from '../node/peer.ts';
 import type { ProviderEvent } from '../node/provider/events.ts';
 import { plural, rate, shortId, shortPeer, timeSpan } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { printable } from '../terminal/printable.ts';
-import { defineCommand } from './definition.ts';
-import type { CommandContext } from './definition.ts';
-import { networkFlags, reachableAs } from './elsewhere.ts';
+import { defineCommand } from './parts/definition.ts';
+import type { CommandContext } from './parts/definition.ts';
+import { networkFlags, reachableAs } from './parts/elsewhere.ts';
 import { openModelStore, withModelProgress } from './models.ts';
-import { chainSettings } from './paying.ts';
-import { openProviderPayments } from './serve-paid.ts';
+import { chainSettings } from './parts/paying.ts';
+import { openProviderPayments } from './parts/serve-paid.ts';
 
 export const command = defineCommand({
   description:
@@ -29,7 +29,7 @@ export const command = defineCommand({
     { line: 'qvac serve --model qwen3-4b --slots 4 --keep-alive 10m', what: 'four jobs at a time; unloaded when nobody asks' },
   ],
   async action({ config, output, logger, signal }) {
-    const { loadIdentity, lockIdentity } = await import('../node/identity.ts');
+    const { loadIdentity, lockIdentity } = await import('../node/home/identity.ts');
     const stops: Stops = [await lockIdentity(config.home.keys.provider, 'the provider of this home')];
     const context = { config, output, logger, signal, stops };
     try {
@@ -71,10 +71,10 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
     import('../node/card-issuer.ts'),
     import('../node/provider/provider.ts'),
     import('../node/provider/card-content.ts'),
-    import('../node/receipt-store.ts'),
-    import('../node/run-files.ts'),
-    import('../node/query.ts'),
-    import('../node/activity.ts'),
+    import('../node/home/receipt-store.ts'),
+    import('../node/home/run-files.ts'),
+    import('../node/discovery/query.ts'),
+    import('../node/home/activity.ts'),
   ]);
   const { home, settings } = config;
   const clock = systemClock;

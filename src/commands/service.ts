@@ -1,5 +1,5 @@
 import { join as joinPath } from 'node:path';
-import { defineCommand, defineSubcommand, oneOf, option } from './definition.ts';
+import { defineCommand, defineSubcommand, oneOf, option } from './parts/definition.ts';
 
 const roles = ['serve', 'route', 'gateway'] as const;
 type ServiceRole = (typeof roles)[number];

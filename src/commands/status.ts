@@ -1,9 +1,9 @@
 import type { Config } from '../config.ts';
 import type { Logger } from '../lib/log.ts';
-import type { Activity } from '../node/activity.ts';
-import type { RunEntry } from '../node/run-files.ts';
+import type { Activity } from '../node/home/activity.ts';
+import type { RunEntry } from '../node/home/run-files.ts';
 import { plural, rate, shortPeer, sol, timeSpan } from '../terminal/format.ts';
-import { defineCommand } from './definition.ts';
+import { defineCommand } from './parts/definition.ts';
 
 /** What came of the answers that were given today (UTC). */
 interface Today {
@@ -25,7 +25,7 @@ const dayMs = 86_400_000;
 
 /** The receipts of what was served for others since midnight. */
 async function todayOf(config: Config, now: number): Promise<Today> {
-  const [{ createReceiptStore }, { MalformedError }, { QvacError }] = await Promise.all([import('../node/receipt-store.ts'), import('../protocol/codec.ts'), import('../errors.ts')]);
+  const [{ createReceiptStore }, { MalformedError }, { QvacError }] = await Promise.all([import('../node/home/receipt-store.ts'), import('../protocol/codec.ts'), import('../errors.ts')]);
   const store = createReceiptStore(config.home.receiptsOf.provider);
   const midnight = now - (now % dayMs);
   let today: Today = { answers: 0, tokens: 0, earned: 0n };
@@ -44,7 +44,7 @@ async function todayOf(config: Config, now: number): Promise<Today> {
 
 /** The prices at which others offered the same models when they were last seen, lowest first. */
 async function otherPrices(config: Config, own: RunEntry, logger: Logger, now: number): Promise<readonly number[]> {
-  const [{ PeerCache }, { modelIdHex }] = await Promise.all([import('../node/peer-cache.ts'), import('../protocol/digests.ts')]);
+  const [{ PeerCache }, { modelIdHex }] = await Promise.all([import('../node/discovery/peer-cache.ts'), import('../protocol/digests.ts')]);
   const seen = await new PeerCache(config.home.peers, config.networkName, logger).load();
   return seen
     .filter(({ peer, seenAt }) => peer !== own.peer && seenAt > now - dayMs)
@@ -72,7 +72,7 @@ async function whyIdle(config: Config, entry: RunEntry, activity: Activity, logg
 }
 
 async function statusOf(config: Config, entry: RunEntry, logger: Logger, now: number): Promise<NodeStatus> {
-  const { readActivity } = await import('../node/activity.ts');
+  const { readActivity } = await import('../node/home/activity.ts');
   const found = await readActivity(config.home.run, entry.role);
   // Of an earlier run, it says nothing about this one.
   const activity = found !== null && found.at >= entry.startedAt ? found : null;
@@ -101,7 +101,7 @@ export const command = defineCommand({
     { line: 'qvac status --json', what: 'for programs' },
   ],
   async action({ config, output, logger }) {
-    const [{ createRunFiles }, { readGatewayRun }, { systemClock }] = await Promise.all([import('../node/run-files.ts'), import('../gateway/run-file.ts'), import('../lib/clock.ts')]);
+    const [{ createRunFiles }, { readGatewayRun }, { systemClock }] = await Promise.all([import('../node/home/run-files.ts'), import('../gateway/run-file.ts'), import('../lib/clock.ts')]);
     const now = systemClock.now();
     const nodes = await Promise.all((await createRunFiles(config.home.run).list()).map((entry) => statusOf(config, entry, logger, now)));
     const run = await readGatewayRun(config.home.run);

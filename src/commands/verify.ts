@@ -4,8 +4,8 @@ import { plural, shortId, shortPeer } from '../terminal/format.ts';
 import type { Output, Style } from '../terminal/output.ts';
 import type { ReceiptSummary } from '../terminal/receipt-summary.ts';
 import { explainFaults } from '../terminal/trust-line.ts';
-import { anyText, defineCommand, oneOf, option } from './definition.ts';
-import { checkReceipt, loadReceipt, type VerifyOptions } from './verifying.ts';
+import { anyText, defineCommand, oneOf, option } from './parts/definition.ts';
+import { checkReceipt, loadReceipt, type VerifyOptions } from './parts/verifying.ts';
 
 const marks = { pass: ['✓', 'green'], fail: ['✗', 'red'], skipped: ['-', 'dim'], inconclusive: ['?', 'yellow'] } as const satisfies Record<string, readonly [string, Style]>;
 

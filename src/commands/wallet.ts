@@ -1,7 +1,7 @@
 import { QvacError } from '../errors.ts';
 import { sol } from '../terminal/format.ts';
-import { amount, anyText, defineCommand, defineSubcommand, option } from './definition.ts';
-import { chainName, chainSettings, findWallet, needWallet, openEscrowOf, playLamports } from './paying.ts';
+import { amount, anyText, defineCommand, defineSubcommand, option } from './parts/definition.ts';
+import { chainName, chainSettings, findWallet, needWallet, openEscrowOf, playLamports } from './parts/paying.ts';
 
 const create = defineSubcommand({
   summary: 'make a wallet',

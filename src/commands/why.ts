@@ -1,8 +1,8 @@
 import { join as joinPath } from 'node:path';
-import type { ChoiceAccount } from '../node/client/choice-log.ts';
+import type { ChoiceAccount } from '../node/client/choice/choice-log.ts';
 import { dateTime, plural, shortId, shortPeer, table } from '../terminal/format.ts';
-import { choicesFolder } from './asking.ts';
-import { defineCommand } from './definition.ts';
+import { choicesFolder } from './parts/asking.ts';
+import { defineCommand } from './parts/definition.ts';
 
 const points = (value: number): string => (Object.is(Math.round(value * 100), -0) ? 0 : value).toFixed(2);
 
@@ -28,7 +28,7 @@ export const command = defineCommand({
     { line: 'qvac why 9f3a --json', what: 'the same for programs' },
   ],
   async action({ args, config, output }) {
-    const { createChoiceLog } = await import('../node/client/choice-log.ts');
+    const { createChoiceLog } = await import('../node/client/choice/choice-log.ts');
     const account = await createChoiceLog(joinPath(config.home.cache, choicesFolder)).get(args[0] ?? '');
     output.result(account, lines(account));
   },

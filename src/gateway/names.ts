@@ -1,8 +1,8 @@
 import type { Config } from '../config.ts';
 import { systemClock } from '../lib/clock.ts';
 import { silentLogger } from '../lib/log.ts';
-import { PeerCache } from '../node/peer-cache.ts';
-import { createReceiptStore } from '../node/receipt-store.ts';
+import { PeerCache } from '../node/discovery/peer-cache.ts';
+import { createReceiptStore } from '../node/home/receipt-store.ts';
 import { readGatewayRun } from './run-file.ts';
 
 interface Name {

@@ -2,8 +2,8 @@ import { QvacError } from '../errors.ts';
 import type { JobId, PeerIdString } from '../lib/types.ts';
 import type { Answer, AskObserver, Delivered as AnswerDelivered } from '../node/client/answer.ts';
 import { ask, type AskComponents, type AskInit } from '../node/client/ask.ts';
-import type { ClientPayments } from '../node/client/payments.ts';
-import type { ReceiptStore } from '../node/receipt-store.ts';
+import type { ClientPayments } from '../node/client/payment/payments.ts';
+import type { ReceiptStore } from '../node/home/receipt-store.ts';
 import { seedOfNumber } from '../protocol/digests.ts';
 import type { Asked, Asker, AskHooks, AskOptions, Delivered, Question, RecomputedStep, Verified } from './asker.ts';
 

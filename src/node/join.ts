@@ -3,13 +3,13 @@ import type { Config } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
-import { parseAddress, targetPeer } from './addresses.ts';
+import { parseAddress, targetPeer } from './peer/addresses.ts';
 import { createDiscovery, type Discovery } from './discovery.ts';
-import type { Identity } from './identity.ts';
-import { keepPorts, readKeptPorts, withKeptPorts } from './kept-ports.ts';
+import type { Identity } from './home/identity.ts';
+import { keepPorts, readKeptPorts, withKeptPorts } from './peer/kept-ports.ts';
 import { createPeer, type Peer } from './peer.ts';
-import type { PeerRole } from './libp2p.ts';
-import { createRunFiles, type RunEntry } from './run-files.ts';
+import type { PeerRole } from './peer/libp2p.ts';
+import { createRunFiles, type RunEntry } from './home/run-files.ts';
 
 export interface JoinComponents {
   readonly config: Config;

@@ -5,7 +5,7 @@ import type { AbortOptions, PeerIdString } from '../lib/types.ts';
 import { MalformedError } from '../protocol/codec.ts';
 import { decodeFrame, encodeFrame, maxFrameBytes } from '../protocol/frame-codec.ts';
 import type { Frame, FrameOf, FrameType } from '../protocol/frames.ts';
-import { ByteQueue } from './byte-queue.ts';
+import { ByteQueue } from './streams/byte-queue.ts';
 import { shortPeer } from './names.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { events, GatewayError, getReport, request, stopAnswer } from './api.ts';
-import { maxPriceLamports } from './money-view.ts';
+import { maxPriceLamports } from './views/money-view.ts';
 import type { Settings, Trust, Turn } from './store.ts';
 import { wallets } from './wallet.ts';
 import { isVerified } from './words.ts';

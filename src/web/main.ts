@@ -1,13 +1,13 @@
-import { banner } from './banner.ts';
-import { ChatView } from './chat-view.ts';
+import { banner } from './views/banner.ts';
+import { ChatView } from './views/chat-view.ts';
 import { h } from './dom.ts';
 import { market } from './market.ts';
-import { moneyView } from './money-view.ts';
-import { peersView } from './peers-view.ts';
-import { receiptsView } from './receipts-view.ts';
+import { moneyView } from './views/money-view.ts';
+import { peersView } from './views/peers-view.ts';
+import { receiptsView } from './views/receipts-view.ts';
 import { session } from './session.ts';
-import { applyTheme, settingsView } from './settings-view.ts';
-import { askToSign } from './signing-view.ts';
+import { applyTheme, settingsView } from './views/settings-view.ts';
+import { askToSign } from './views/signing-view.ts';
 import { store } from './store.ts';
 import { wallets } from './wallet.ts';
 

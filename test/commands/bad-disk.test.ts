@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { createReceiptStore } from '../../src/node/receipt-store.ts';
+import { createReceiptStore } from '../../src/node/home/receipt-store.ts';
 import { parseReceipt } from '../../src/proofs/receipt.ts';
 import { program } from '../support/binary.ts';
 import { temporaryHome } from '../support/home.ts';

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { checkNode, checkPath } from '../../src/commands/doctor/program.ts';
 import { resolveConfig } from '../../src/config.ts';
-import { createRunFiles } from '../../src/node/run-files.ts';
-import { loadIdentity } from '../../src/node/identity.ts';
+import { createRunFiles } from '../../src/node/home/run-files.ts';
+import { loadIdentity } from '../../src/node/home/identity.ts';
 import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 

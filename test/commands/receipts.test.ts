@@ -3,7 +3,7 @@ import { mkdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { homeAt } from '../../src/config.ts';
-import { createReceiptStore } from '../../src/node/receipt-store.ts';
+import { createReceiptStore } from '../../src/node/home/receipt-store.ts';
 import { parseReceipt, type Receipt } from '../../src/proofs/receipt.ts';
 import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';

@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { PeerIdString } from '../../src/lib/types.ts';
-import { readActivity, startActivity } from '../../src/node/activity.ts';
-import { createRunFiles } from '../../src/node/run-files.ts';
+import { readActivity, startActivity } from '../../src/node/home/activity.ts';
+import { createRunFiles } from '../../src/node/home/run-files.ts';
 import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { createReceiptStore } from '../../src/node/receipt-store.ts';
+import { createReceiptStore } from '../../src/node/home/receipt-store.ts';
 import { parseReceipt } from '../../src/proofs/receipt.ts';
 import { runInProcess } from '../support/cli.ts';
 

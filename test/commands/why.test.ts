@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { JobId, PeerIdString } from '../../src/lib/types.ts';
-import { createChoiceLog } from '../../src/node/client/choice-log.ts';
+import { createChoiceLog } from '../../src/node/client/choice/choice-log.ts';
 import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 

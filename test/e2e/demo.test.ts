@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { createReceiptStore } from '../../src/node/receipt-store.ts';
+import { createReceiptStore } from '../../src/node/home/receipt-store.ts';
 import { runProgram } from '../support/binary.ts';
 import { temporaryHome } from '../support/home.ts';
 import { root } from '../support/imports.ts';

@@ -9,11 +9,11 @@ import { after, before, describe, it } from 'node:test';
 import { resolveConfig } from '../../src/config.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { identityFromSeed } from '../../src/node/identity.ts';
+import { identityFromSeed } from '../../src/node/home/identity.ts';
 import { join, type Joined } from '../../src/node/join.ts';
-import { keepPorts, readKeptPorts, withKeptPorts } from '../../src/node/kept-ports.ts';
-import type { PeerRole } from '../../src/node/libp2p.ts';
-import { createRunFiles } from '../../src/node/run-files.ts';
+import { keepPorts, readKeptPorts, withKeptPorts } from '../../src/node/peer/kept-ports.ts';
+import type { PeerRole } from '../../src/node/peer/libp2p.ts';
+import { createRunFiles } from '../../src/node/home/run-files.ts';
 
 const network = `test-${randomBytes(4).toString('hex')}`;
 let home = '';

@@ -5,7 +5,7 @@ import type { AddressInfo, Server } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
-import { loadIdentity } from '../../src/node/identity.ts';
+import { loadIdentity } from '../../src/node/home/identity.ts';
 import { createPeer } from '../../src/node/peer.ts';
 import { jobProtocol } from '../../src/protocol/constants.ts';
 import { temporaryHome } from '../support/home.ts';

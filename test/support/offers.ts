@@ -7,7 +7,7 @@ import { createCardIssuer } from '../../src/node/card-issuer.ts';
 import type { Discovery, DiscoveryInit } from '../../src/node/discovery.ts';
 import { createDiscovery } from '../../src/node/discovery.ts';
 import type { Peer, PeerInit } from '../../src/node/peer.ts';
-import { keysOfCard } from '../../src/node/query.ts';
+import { keysOfCard } from '../../src/node/discovery/query.ts';
 import type { CardModel } from '../../src/protocol/messages.ts';
 import { startPeer } from './peers.ts';
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { PeerRole } from '../../src/node/libp2p.ts';
+import type { PeerRole } from '../../src/node/peer/libp2p.ts';
 import type { Lan } from './netns.ts';
 
 const script = fileURLToPath(new URL('./peer-script.ts', import.meta.url));

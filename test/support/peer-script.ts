@@ -4,9 +4,9 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { createCardIssuer } from '../../src/node/card-issuer.ts';
 import { createDiscovery } from '../../src/node/discovery.ts';
-import { loadIdentity } from '../../src/node/identity.ts';
+import { loadIdentity } from '../../src/node/home/identity.ts';
 import { createPeer } from '../../src/node/peer.ts';
-import { keysOfCard } from '../../src/node/query.ts';
+import { keysOfCard } from '../../src/node/discovery/query.ts';
 import { testContent, testModel } from './offers.ts';
 import type { PeerScript } from './peer-process.ts';
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
-import { identityFromSeed } from '../../src/node/identity.ts';
-import type { Identity } from '../../src/node/identity.ts';
+import { identityFromSeed } from '../../src/node/home/identity.ts';
+import type { Identity } from '../../src/node/home/identity.ts';
 import type { Peer, PeerInit } from '../../src/node/peer.ts';
 import { createPeer } from '../../src/node/peer.ts';
 

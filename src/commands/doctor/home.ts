@@ -56,7 +56,7 @@ export async function checkKeys({ home }: Config): Promise<readonly Finding[]> {
 async function checkKey(name: string, path: string, mode: number): Promise<Finding> {
   if (process.platform !== 'win32' && (mode & 0o077) !== 0) return warn(name, `${path} can be read by other users (mode ${(mode & 0o777).toString(8)})`, `chmod 600 ${path}`);
   try {
-    const { loadIdentity } = await import('../../node/identity.ts');
+    const { loadIdentity } = await import('../../node/home/identity.ts');
     return ok(name, (await loadIdentity(path)).peer);
   } catch (error) {
     return failure(name, error);

@@ -8,7 +8,7 @@ import { systemCode } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { LivePeer } from '../../node/discovery.ts';
-import type { RunEntry } from '../../node/run-files.ts';
+import type { RunEntry } from '../../node/home/run-files.ts';
 import { plural, timeSpan } from '../../terminal/format.ts';
 import { fail, failure, ok, warn, type Finding } from './finding.ts';
 
@@ -16,7 +16,7 @@ import { fail, failure, ok, warn, type Finding } from './finding.ts';
 const mostSkewMs = 60_000;
 
 export async function ownProcesses({ home }: Config): Promise<readonly RunEntry[]> {
-  const { createRunFiles } = await import('../../node/run-files.ts');
+  const { createRunFiles } = await import('../../node/home/run-files.ts');
   return createRunFiles(home.run).list();
 }
 
@@ -53,7 +53,7 @@ async function checkPort(address: string, own: readonly RunEntry[]): Promise<Fin
 
 /** Who can be reached, and whether their clocks agree with this one. */
 export async function checkPeers(config: Config, logger: Logger, { signal }: AbortOptions): Promise<readonly Finding[]> {
-  const [{ join }, { identityFromSeed }] = await Promise.all([import('../../node/join.ts'), import('../../node/identity.ts')]);
+  const [{ join }, { identityFromSeed }] = await Promise.all([import('../../node/join.ts'), import('../../node/home/identity.ts')]);
   try {
     const joined = await join({ config, clock: systemClock, logger }, { role: 'client', key: await identityFromSeed(randomBytes(32)) });
     try {

@@ -2,8 +2,8 @@ import { addressText, parseAddress } from '../../escrow/addresses.ts';
 import type { Escrow, JobAccount, WalletKey } from '../../escrow/escrow.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
-import { createEscrowPayments } from '../../node/client/escrow-payments.ts';
-import type { ClientPayments } from '../../node/client/payments.ts';
+import { createEscrowPayments } from '../../node/client/payment/escrow-payments.ts';
+import type { ClientPayments } from '../../node/client/payment/payments.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
 import { Signatures, type Purpose } from './signatures.ts';
 

@@ -12,8 +12,8 @@ import { kinds } from '../../protocol/messages.ts';
 import type { FaultCode, Signed } from '../../protocol/messages.ts';
 import { encodeVerdict } from '../../protocol/validate.ts';
 import type { VerifyLevel } from './answer.ts';
-import type { Job } from './job.ts';
-import type { LocalVerifier } from './local-verifier.ts';
+import type { Job } from './job/job.ts';
+import type { LocalVerifier } from './checking/local-verifier.ts';
 
 export interface SettleComponents {
   readonly key: SigningKey;

@@ -12,15 +12,15 @@ import { kinds } from '../../protocol/messages.ts';
 import type { Signed, Verdict } from '../../protocol/messages.ts';
 import { decodeVerdict, encodeOpening } from '../../protocol/validate.ts';
 import type { FrameStream } from '../streams.ts';
-import { admit, payableOffer } from './admission.ts';
-import type { Admission, AdmissionComponents } from './admission.ts';
+import { admit, payableOffer } from './admission/admission.ts';
+import type { Admission, AdmissionComponents } from './admission/admission.ts';
 import type { ProviderEvent } from './events.ts';
-import { JobRun } from './job-run.ts';
-import type { FinishedJob, JobRunComponents } from './job-run.ts';
-import type { KeptJob, KeptJobs } from './kept-jobs.ts';
-import type { PaidJob, ProviderPayments } from './payments.ts';
+import { JobRun } from './job/job-run.ts';
+import type { FinishedJob, JobRunComponents } from './job/job-run.ts';
+import type { KeptJob, KeptJobs } from './job/kept-jobs.ts';
+import type { PaidJob, ProviderPayments } from './payment/payments.ts';
 import { readWithin } from '../read-within.ts';
-import { receiptOf } from './receipt-of.ts';
+import { receiptOf } from './job/receipt-of.ts';
 import { Refusal } from './refusal.ts';
 
 /** What a client may say after the final head. */

@@ -9,16 +9,16 @@ import type { CardIssuer } from '../card-issuer.ts';
 import type { Peer } from '../peer.ts';
 import type { FrameStream } from '../streams.ts';
 import type { ProviderEvent } from './events.ts';
-import type { ProviderPayments } from './payments.ts';
+import type { ProviderPayments } from './payment/payments.ts';
 import { JobHandler } from './job-handler.ts';
 import type { ReceiptSink } from './job-handler.ts';
-import { createKeptJobs } from './kept-jobs.ts';
+import { createKeptJobs } from './job/kept-jobs.ts';
 import { handleQuote } from './quote-handler.ts';
-import { createQuotes } from './quotes.ts';
-import { createRateLimit } from './rate-limit.ts';
+import { createQuotes } from './admission/quotes.ts';
+import { createRateLimit } from './admission/rate-limit.ts';
 import { frameOf, refusalOf } from './refusal.ts';
-import { createSeenJobs } from './seen-jobs.ts';
-import type { SeenJobs } from './seen-jobs.ts';
+import { createSeenJobs } from './admission/seen-jobs.ts';
+import type { SeenJobs } from './admission/seen-jobs.ts';
 
 export interface ProviderComponents {
   readonly peer: Peer;

@@ -1,7 +1,7 @@
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Card } from '../../protocol/messages.ts';
 import type { FrameStream } from '../streams.ts';
-import type { Quotes } from './quotes.ts';
+import type { Quotes } from './admission/quotes.ts';
 import { readWithin } from '../read-within.ts';
 import { Refusal } from './refusal.ts';
 

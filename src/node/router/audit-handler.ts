@@ -16,8 +16,8 @@ import { readWithin } from '../read-within.ts';
 import type { FrameStream } from '../streams.ts';
 import { maxAudits, maxAuditsPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
-import { Outlet } from './outlet.ts';
-import type { Verifier } from '../client/verifier.ts';
+import { Outlet } from './person/outlet.ts';
+import type { Verifier } from '../client/checking/verifier.ts';
 
 export interface AuditHandlerComponents {
   readonly key: SigningKey;

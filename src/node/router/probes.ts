@@ -1,7 +1,7 @@
 import { QvacError } from '../../errors.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { VerifiedCard } from '../cards.ts';
-import type { Reputation } from '../client/reputation.ts';
+import type { Reputation } from '../client/choice/reputation.ts';
 import type { Discovery } from '../discovery.ts';
 import { shortPeer } from '../names.ts';
 import { probeTimeoutMs } from './constants.ts';

@@ -3,13 +3,13 @@ import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { FaultCode, Result, Tier } from '../../protocol/messages.ts';
 import { readWithin } from '../read-within.ts';
 import type { FrameStream } from '../streams.ts';
-import type { Considered } from '../client/considered.ts';
-import type { Settlement } from '../client/payments.ts';
+import type { Considered } from '../client/choice/considered.ts';
+import type { Settlement } from '../client/payment/payments.ts';
 import { maxRoutes, maxRoutesPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
-import { Person } from './person.ts';
-import { Question } from './question.ts';
-import type { QuestionComponents, QuestionEnd } from './question.ts';
+import { Person } from './person/person.ts';
+import { Question } from './question/question.ts';
+import type { QuestionComponents, QuestionEnd } from './question/question.ts';
 
 /** How a question went, for whoever watches the router. Ids, counts and codes only. */
 export type Routed =

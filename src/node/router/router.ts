@@ -11,11 +11,11 @@ import { Commits } from './commits.ts';
 import { maxAuditsPerPeer, maxRoutesPerPeer } from './constants.ts';
 import { InFlight } from './in-flight.ts';
 import { Probes } from './probes.ts';
-import type { Purses } from './purses.ts';
-import type { Reputation } from '../client/reputation.ts';
+import type { Purses } from './payment/purses.ts';
+import type { Reputation } from '../client/choice/reputation.ts';
 import { handleRoute } from './route-handler.ts';
 import type { Routed } from './route-handler.ts';
-import type { Verifier } from '../client/verifier.ts';
+import type { Verifier } from '../client/checking/verifier.ts';
 
 export interface RouterComponents {
   readonly peer: Peer;

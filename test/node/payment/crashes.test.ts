@@ -6,7 +6,7 @@ import { QvacError } from '../../../src/errors.ts';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
 import { startLocalnet } from '../../../src/escrow/localnet.ts';
 import { delay } from '../../../src/lib/abort.ts';
-import type { ClientPayments } from '../../../src/node/client/payments.ts';
+import type { ClientPayments } from '../../../src/node/client/payment/payments.ts';
 import { startAsker } from '../../support/asking.ts';
 import { createGate } from '../../support/gate.ts';
 import { startProvider, testSampler } from '../../support/market.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chainReliability } from '../../../src/node/client/chain-record.ts';
-import type { ChainRecord } from '../../../src/node/client/payments.ts';
+import { chainReliability } from '../../../src/node/client/payment/chain-record.ts';
+import type { ChainRecord } from '../../../src/node/client/payment/payments.ts';
 import { startAsker } from '../../support/asking.ts';
 import { otherSeed } from '../../support/cheats/transcripts.ts';
 import { startProvider } from '../../support/market.ts';

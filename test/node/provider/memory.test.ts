@@ -6,10 +6,10 @@ import { test } from 'node:test';
 import { fromHex } from '../../../src/lib/bytes.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { JobId, PeerIdString } from '../../../src/lib/types.ts';
-import { createKeptJobs } from '../../../src/node/provider/kept-jobs.ts';
-import type { KeptJob } from '../../../src/node/provider/kept-jobs.ts';
-import { createRateLimit } from '../../../src/node/provider/rate-limit.ts';
-import { createSeenJobs } from '../../../src/node/provider/seen-jobs.ts';
+import { createKeptJobs } from '../../../src/node/provider/job/kept-jobs.ts';
+import type { KeptJob } from '../../../src/node/provider/job/kept-jobs.ts';
+import { createRateLimit } from '../../../src/node/provider/admission/rate-limit.ts';
+import { createSeenJobs } from '../../../src/node/provider/admission/seen-jobs.ts';
 import type { Receipt } from '../../../src/proofs/receipt.ts';
 import { movedClock } from '../../support/clock.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../../src/lib/clock.ts';
-import { fetchQuote } from '../../../src/node/client/quote.ts';
+import { fetchQuote } from '../../../src/node/client/job/quote.ts';
 import type { Peer } from '../../../src/node/peer.ts';
 import { requestDigestOf, sha256 } from '../../../src/protocol/digests.ts';
 import type { Input, Offer } from '../../../src/protocol/messages.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { utf8 } from '../../../src/lib/bytes.ts';
-import { auditReceipt } from '../../../src/node/client/audit.ts';
+import { auditReceipt } from '../../../src/node/client/checking/audit.ts';
 import type { Peer } from '../../../src/node/peer.ts';
 import type { Receipt } from '../../../src/proofs/receipt.ts';
 import { assess } from '../../../src/proofs/checks.ts';

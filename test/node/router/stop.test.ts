@@ -6,7 +6,7 @@ import { routeProtocol } from '../../../src/protocol/constants.ts';
 import { sha256 } from '../../../src/protocol/digests.ts';
 import type { Frame } from '../../../src/protocol/frames.ts';
 import { decodeCancel } from '../../../src/protocol/validate.ts';
-import type { RouteNews } from '../../../src/node/client/route.ts';
+import type { RouteNews } from '../../../src/node/client/routed/route.ts';
 import type { Peer } from '../../../src/node/peer.ts';
 import type { FrameStream } from '../../../src/node/streams.ts';
 import { startProvider, testInput, testSampler } from '../../support/market.ts';

@@ -1,0 +1,25 @@
+import { join } from 'node:path';
+import { systemClock } from '../../lib/clock.ts';
+import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
+import type { Escrow } from '../../escrow/escrow.ts';
+import type { ClientPayments } from '../../node/client/payment/payments.ts';
+import type { Purses } from '../../node/router/payment/purses.ts';
+import type { CommandContext } from './definition.ts';
+import { agreeToMainnet, needWallet, openEscrowOf } from './paying.ts';
+
+/** Between two looks at payments that are under way, ms. */
+const sweepMs = 60_000;
+
+/** How a router pays. The chain is opened when there is first something to pay. */
+export async function openRouterPayments({ config, output, logger }: Pick<CommandContext, 'config' | 'output' | 'logger'>, limitOf: (client: PeerIdString) => bigint): Promise<{ readonly payments: ClientPayments; readonly purses: Purses }> {
+  const [{ createEscrowPayments }, { openPurses }] = await Promise.all([import('../../node/client/payment/escrow-payments.ts'), import('../../node/router/payment/purses.ts')]);
+  const openEscrow = async (options: AbortOptions): Promise<Escrow> => {
+    const escrow = await openEscrowOf(config, await needWallet(config), options);
+    await agreeToMainnet({ config, output, yes: false, ask: false, signal: options.signal }, escrow);
+    return escrow;
+  };
+  const dir = config.home.payments.router;
+  const payments = createEscrowPayments({ openEscrow, logger }, { dir, sweepMs });
+  await payments.start();
+  return { payments, purses: await openPurses({ payments, clock: systemClock, logger }, { path: join(config.home.root, 'payments', 'router-spent.json'), limitOf }) };
+}

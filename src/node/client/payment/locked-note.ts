@@ -1,0 +1,63 @@
+import { fromHex, toHex } from '../../../lib/bytes.ts';
+import type { Signed } from '../../../protocol/messages.ts';
+import type { JournalForm } from '../../home/journal.ts';
+
+/** What this client means to do about a payment that it locked. */
+export interface LockedNote {
+  /** Of the job's account. */
+  readonly address: Uint8Array;
+  /** The wallet that paid, and the authority that is paid. */
+  readonly client: Uint8Array;
+  readonly provider: Uint8Array;
+  /** CAIP-2 */
+  readonly chain: string;
+  readonly amount: bigint;
+  /**
+   * `wait`: no final head came yet. `confirm` and `reject` once the answer was checked; `reject` also where the answer
+   * broke off, for a provider that submits what was never received.
+   */
+  readonly intent: 'wait' | 'confirm' | 'reject';
+  /** The final head that was received. */
+  readonly head: Signed | null;
+  /** What a rejection names, 32 bytes. */
+  readonly verdictDigest: Uint8Array;
+}
+
+export const lockedNoteForm: JournalForm<LockedNote> = {
+  toJson({ address, client, provider, chain, amount, intent, head, verdictDigest }) {
+    return {
+      version: 1,
+      address: toHex(address),
+      client: toHex(client),
+      provider: toHex(provider),
+      chain,
+      amount: amount.toString(),
+      intent,
+      head: head === null ? null : { body: toHex(head.body), sig: toHex(head.sig) },
+      verdictDigest: toHex(verdictDigest),
+    };
+  },
+  parse(value) {
+    if (typeof value !== 'object' || value === null) return null;
+    const { version, chain, amount, intent, head, ...keys } = value as Readonly<Record<string, unknown>>;
+    const [address, client, provider, verdictDigest] = ['address', 'client', 'provider', 'verdictDigest'].map((key) => bytesIn(keys[key], 32));
+    if (version !== 1 || address == null || client == null || provider == null || verdictDigest == null) return null;
+    if (typeof chain !== 'string' || typeof amount !== 'string' || !/^\d{1,20}$/.test(amount)) return null;
+    if (intent !== 'wait' && intent !== 'confirm' && intent !== 'reject') return null;
+    const signed = headIn(head);
+    return signed === undefined ? null : { address, client, provider, chain, amount: BigInt(amount), intent, head: signed, verdictDigest };
+  },
+};
+
+function bytesIn(value: unknown, length: number): Uint8Array | null {
+  return typeof value === 'string' && value.length === 2 * length && /^[0-9a-f]*$/.test(value) ? fromHex(value) : null;
+}
+
+/** Undefined where it is none. */
+function headIn(value: unknown): Signed | null | undefined {
+  if (value === null) return null;
+  if (typeof value !== 'object' || value === undefined) return undefined;
+  const { body, sig } = value as Readonly<Record<string, unknown>>;
+  const [bodyBytes, sigBytes] = [bytesIn(body, 202), bytesIn(sig, 64)];
+  return bodyBytes === null || sigBytes === null ? undefined : { body: bodyBytes, sig: sigBytes };
+}

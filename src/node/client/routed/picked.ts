@@ -1,0 +1,132 @@
+import { QvacError } from '../../../errors.ts';
+import { equalBytes } from '../../../lib/bytes.ts';
+import type { PeerIdString } from '../../../lib/types.ts';
+import { peerIdOf, verifyBody } from '../../../proofs/signing.ts';
+import { MalformedError } from '../../../protocol/codec.ts';
+import { jobIdOf, requestDigestOf, sha256 } from '../../../protocol/digests.ts';
+import type { FrameOf } from '../../../protocol/frames.ts';
+import { kinds } from '../../../protocol/messages.ts';
+import type { CardModel, Input, Offer, Quote, SamplerSettings, Signed } from '../../../protocol/messages.ts';
+import { priceLamports } from '../../../protocol/price.ts';
+import { decodeOffer, decodeQuote } from '../../../protocol/validate.ts';
+import { verifyCard } from '../../cards.ts';
+import type { VerifiedCard } from '../../cards.ts';
+import { shortPeer } from '../../names.ts';
+import { modelsNamed } from '../../discovery/query.ts';
+
+/** What the person asked of the router, against which its word is held. */
+export interface Asked {
+  readonly input: Input;
+  /** Hex id, `name` or `name/quant`. */
+  readonly model: string;
+  readonly sampler: SamplerSettings;
+  readonly seed: Uint8Array;
+  readonly commit: Uint8Array;
+  readonly count: number;
+  readonly mode: 'merkle' | 'none';
+  /** lamports */
+  readonly maxPrice: number;
+}
+
+/** The provider that a router turned to, as far as its `picked` could be checked. */
+export interface Picked {
+  readonly provider: PeerIdString;
+  readonly offer: Offer;
+  readonly offerSigned: Signed;
+  readonly quote: { readonly quote: Quote; readonly signed: Signed } | null;
+  readonly card: VerifiedCard;
+  readonly model: CardModel;
+}
+
+export interface PickedChecks {
+  readonly asked: Asked;
+  /** The stream's remote peer. */
+  readonly router: { readonly peer: PeerIdString; readonly publicKey: Uint8Array };
+  readonly network: string;
+  /** Unix milliseconds. */
+  readonly now: number;
+}
+
+/** A router that broke a rule of section 4.0. Nothing is said about the provider. */
+export function routerFault(router: PeerIdString, why: string, cause?: unknown): QvacError {
+  return new QvacError('E_BAD_PEER', `the router ${shortPeer(router)} is not to be trusted: ${why}`, { cause, details: { router, why }, hint: 'ask a provider yourself: qvac ask --provider <peer>' });
+}
+
+/**
+ * Every check of section 4.0 on a `picked`, before anything of its provider is believed.
+ * @throws QvacError E_BAD_PEER naming the router and what it got wrong
+ */
+export function checkPicked(frame: FrameOf<'picked'>, { asked, router, network, now }: PickedChecks): Picked {
+  const bad = (why: string, cause?: unknown): QvacError => routerFault(router.peer, why, cause);
+  const offerSigned = { body: frame.offer, sig: frame.offerSig };
+  const offer = decoded(() => decodeOffer(frame.offer), 'its offer is malformed', bad);
+  if (!equalBytes(offer.client, router.publicKey)) throw bad('its offer names another client');
+  if (!verifyBody(router.publicKey, kinds.offer, jobIdOf(frame.offer), offerSigned)) throw bad('its offer is not signed by it');
+  const altered = alteredPart(offer, asked);
+  if (altered !== null) throw bad(`it offered another ${altered} than was asked`);
+  const provider = peerIdOf(offer.provider);
+  const card = checkedCard({ body: frame.card, sig: frame.cardSig }, provider, network, now, bad);
+  if (card.card.execClass === null || !equalBytes(card.card.execClass, offer.execClass)) throw bad('its offer is for another class than the provider’s card');
+  const model = modelsNamed(card.card, asked.model).find(({ id, vocab, stops }) => equalBytes(id, offer.modelId) && vocab === offer.sampler.vocab && equalNumbers(stops, offer.sampler.stops));
+  if (model === undefined) throw bad(`its offer is not for the provider’s ${asked.model}`);
+  const quote = checkedQuote(frame, offer, bad);
+  checkPrice(offer, quote?.quote ?? null, asked.maxPrice, bad);
+  return { provider, offer, offerSigned, quote, card, model };
+}
+
+type Refuse = (why: string, cause?: unknown) => QvacError;
+
+function alteredPart(offer: Offer, { input, sampler, seed, commit, count, mode }: Asked): string | null {
+  const same: Readonly<Record<string, boolean>> = {
+    seed: equalBytes(offer.seed, seed),
+    commit: equalBytes(offer.challenge.commit, commit),
+    'number of challenges': offer.challenge.count === count,
+    mode: offer.mode === mode,
+    temperature: offer.sampler.temperature === sampler.temperature,
+    minP: offer.sampler.minP === sampler.minP,
+    topK: offer.sampler.topK === sampler.topK,
+    'length limit': offer.sampler.maxTokens === sampler.maxTokens,
+    prompt: equalBytes(offer.requestDigest, requestDigestOf(input)),
+  };
+  return Object.keys(same).find((part) => same[part] === false) ?? null;
+}
+
+function checkedCard(signed: Signed, peer: PeerIdString, network: string, now: number, bad: Refuse): VerifiedCard {
+  try {
+    return verifyCard(signed, { peer, network, now });
+  } catch (error) {
+    if (error instanceof QvacError) throw bad(error.message, error);
+    throw error;
+  }
+}
+
+function checkedQuote({ quote: body, quoteSig: sig }: FrameOf<'picked'>, offer: Offer, bad: Refuse): Picked['quote'] {
+  if (body === null || sig === null) {
+    if (offer.quote !== null) throw bad('it keeps the quote of its offer back');
+    return null;
+  }
+  if (offer.quote === null || !equalBytes(sha256(body), offer.quote)) throw bad('it shows another quote than that of its offer');
+  const signed = { body, sig };
+  if (!verifyBody(offer.provider, kinds.quote, null, signed)) throw bad('the quote is not signed by the provider');
+  return { quote: decoded(() => decodeQuote(body), 'the quote is malformed', bad), signed };
+}
+
+function checkPrice(offer: Offer, quote: Quote | null, maxPrice: number, bad: Refuse): void {
+  const { payment, sampler } = offer;
+  const price = quote === null ? 0n : priceLamports({ promptCount: quote.promptTokens, n: sampler.maxTokens, priceIn: quote.priceIn, priceOut: quote.priceOut });
+  const most = BigInt(maxPrice);
+  if (price > most || BigInt(payment?.amount ?? 0) > most) throw bad(`it agreed to a price above ${maxPrice} lamports`);
+}
+
+function decoded<Value>(decode: () => Value, what: string, bad: Refuse): Value {
+  try {
+    return decode();
+  } catch (error) {
+    if (error instanceof MalformedError) throw bad(what, error);
+    throw error;
+  }
+}
+
+function equalNumbers(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((value, at) => value === b[at]);
+}

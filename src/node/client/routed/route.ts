@@ -1,0 +1,286 @@
+import { QvacError } from '../../../errors.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
+import { FaultError } from '../../../proofs/fault.ts';
+import type { Receipt } from '../../../proofs/receipt.ts';
+import { createReceived } from '../../../proofs/received.ts';
+import type { Received } from '../../../proofs/received.ts';
+import { verifyBody } from '../../../proofs/signing.ts';
+import { MalformedError } from '../../../protocol/codec.ts';
+import { routeProtocol } from '../../../protocol/constants.ts';
+import { sha256 } from '../../../protocol/digests.ts';
+import type { FrameOf, FrameType } from '../../../protocol/frames.ts';
+import { kinds } from '../../../protocol/messages.ts';
+import type { Signed } from '../../../protocol/messages.ts';
+import { shortPeer } from '../../names.ts';
+import type { Peer } from '../../peer.ts';
+import type { FrameStream } from '../../streams.ts';
+import type { AnswerFrame } from '../job/job.ts';
+import { checkPicked, routerFault } from './picked.ts';
+import type { Asked, Picked } from './picked.ts';
+import { remoteError } from '../job/remote-error.ts';
+import { isSameReceipt, ownVerdict } from './router-word.ts';
+import type { SignedVerdict } from './router-word.ts';
+
+export interface RouteComponents {
+  readonly peer: Peer;
+  readonly clock: Clock;
+}
+
+/** How long each part may take, in ms. */
+export interface RouteTimeouts {
+  /** Between two frames, beats included. @default 10_000 */
+  readonly gapMs: number;
+  /** From the question to the final head; the router is told. @default 600_000 */
+  readonly totalMs: number;
+  /** From the final head to the receipt, while the router re-executes. @default 1_800_000 */
+  readonly settleMs: number;
+}
+
+export interface RouteInit extends Omit<Asked, 'commit'> {
+  /** Peer id or multiaddr. */
+  readonly router: PeerIdString | string;
+  /** 32 random bytes of this question alone, revealed after the final head. */
+  readonly secret: Uint8Array;
+  readonly verify: 'sampling' | 'full';
+  readonly timeouts?: Partial<RouteTimeouts> | undefined;
+}
+
+/** What comes before the final head. A later `picked` voids all that came after the earlier one. */
+export type RouteNews = { readonly t: 'picked'; readonly picked: Picked } | AnswerFrame;
+
+/** What the router adds once the answer is whole. */
+export interface RouteConclusion {
+  /** The provider's, or null where none came: then nothing is proved about the steps. */
+  readonly opening: Signed | null;
+  readonly verdict: SignedVerdict | null;
+  /** What the person's client saw, with the router's verdict. */
+  readonly receipt: Receipt;
+  /** Why the router's verdict or receipt was not used, or null. */
+  readonly refused: string | null;
+}
+
+/** One question through a router (section 4.0). What a provider's frames say is checked here; the router is not believed. */
+export interface RoutedJob {
+  readonly router: PeerIdString;
+  /** The provider whose answer this is; null before the first. */
+  readonly picked: Picked | null;
+  /** What came of it so far. @throws Error before the first `picked` */
+  readonly received: Received;
+  /**
+   * Each frame after it was checked; ends after the final head. To be iterated once.
+   * @throws QvacError E_BAD_PEER where the router broke a rule; E_TRUNCATED, E_TIMEOUT; else as the router answered
+   * @throws FaultError where the answer breaks a rule that has a fault code
+   */
+  frames(): AsyncIterable<RouteNews>;
+  /** Asks the router to stop, once, before the final head; else does nothing. */
+  stop(): Promise<void>;
+  /** After the final head: challenges where the mode has one, and takes opening, verdict and receipt. Ends the stream. */
+  conclude(options?: AbortOptions): Promise<RouteConclusion>;
+  /** Resets the stream at once. */
+  abort(reason: Error): void;
+}
+
+const defaults: RouteTimeouts = { gapMs: 10_000, totalMs: 600_000, settleMs: 1_800_000 };
+/** The router's own time-out speaks first. */
+const marginMs = 5_000;
+
+/**
+ * Sends a question to a router.
+ * @param options `signal` stops the dial and the sending only; a running question ends by `stop` or `abort`
+ * @throws QvacError E_NETWORK where the router cannot be reached
+ */
+export async function openRoute({ peer, clock }: RouteComponents, init: RouteInit, options: AbortOptions = {}): Promise<RoutedJob> {
+  const { input, model, sampler, seed, count, mode, verify, maxPrice } = init;
+  const timeouts = { ...defaults, ...init.timeouts };
+  const asked: Asked = { input, model, sampler, seed, commit: sha256(init.secret), count, mode, maxPrice };
+  const stream = await peer.open(init.router, routeProtocol, options);
+  const job = new StreamedRoute(stream, { asked, secret: init.secret, timeouts, network: peer.network, clock });
+  // Read at once: a router that refuses does so before it takes the question in.
+  stream.write({ t: 'route', ...asked, verify, timeout: timeouts.totalMs }, options).catch((error: unknown) => stream.abort(error instanceof Error ? error : new Error(String(error))));
+  return job;
+}
+
+/** What comes after the final head, besides beats. */
+type Ending = 'opening' | 'verdict' | 'receipt';
+
+interface StreamedRouteInit {
+  readonly asked: Asked;
+  readonly secret: Uint8Array;
+  readonly timeouts: RouteTimeouts;
+  readonly network: string;
+  readonly clock: Clock;
+}
+
+class StreamedRoute implements RoutedJob {
+  readonly router: PeerIdString;
+  readonly #stream: FrameStream;
+  readonly #init: StreamedRouteInit;
+  #picked: Picked | null = null;
+  #received: Received | null = null;
+  #stopped = false;
+  #concluded = false;
+  /** Those that run, so that an abort leaves none behind. */
+  readonly #timers = new Set<NodeJS.Timeout>();
+
+  constructor(stream: FrameStream, init: StreamedRouteInit) {
+    this.#stream = stream;
+    this.#init = init;
+    this.router = stream.remote.peer;
+  }
+
+  get picked(): Picked | null {
+    return this.#picked;
+  }
+
+  get received(): Received {
+    if (this.#received === null) throw new Error('no provider was picked yet');
+    return this.#received;
+  }
+
+  async *frames(): AsyncGenerator<RouteNews> {
+    const { totalMs } = this.#init.timeouts;
+    const total = this.#deadline(totalMs + marginMs, `no whole answer within ${totalMs} ms`);
+    try {
+      while ((this.#received?.final ?? null) === null) {
+        const frame = await this.#read(['picked', 'accept', 'tokens', 'head', 'cancel', 'beat', 'busy', 'error']);
+        if (frame.t === 'busy' || frame.t === 'error') throw remoteError(frame, this.router);
+        if (frame.t === 'cancel') this.#takeCancel(frame);
+        else if (frame.t === 'picked') yield { t: 'picked', picked: this.#take(frame) };
+        else {
+          this.#add(frame);
+          yield frame;
+        }
+      }
+    } catch (error) {
+      this.abort(error instanceof Error ? error : new Error(String(error)));
+      throw error;
+    } finally {
+      this.#clear(total);
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped || this.#received?.final != null) return;
+    this.#stopped = true;
+    await this.#stream.write({ t: 'stop' });
+  }
+
+  async conclude(options: AbortOptions = {}): Promise<RouteConclusion> {
+    if (this.#concluded || this.received.final === null) throw new Error('a question is concluded once, after its final head');
+    this.#concluded = true;
+    const { settleMs } = this.#init.timeouts;
+    const total = this.#deadline(settleMs, `no verdict within ${settleMs} ms`);
+    const onAbort = (): void => this.abort(options.signal?.reason instanceof Error ? options.signal.reason : new Error('aborted'));
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      options.signal?.throwIfAborted();
+      if (this.#init.asked.mode === 'merkle') await this.#stream.write({ t: 'challenge', secret: this.#init.secret }, options);
+      const conclusion = await this.#takeConclusion();
+      await this.#stream.close();
+      return conclusion;
+    } catch (error) {
+      this.abort(error instanceof Error ? error : new Error(String(error)));
+      options.signal?.throwIfAborted();
+      throw error;
+    } finally {
+      this.#clear(total);
+      options.signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  abort(reason: Error): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#stream.abort(reason);
+  }
+
+  #take(frame: FrameOf<'picked'>): Picked {
+    if (this.#received !== null && this.#received.n > 0) throw routerFault(this.router, 'it turned to another provider in the middle of an answer');
+    const { asked, network, clock } = this.#init;
+    const picked = checkPicked(frame, { asked, router: this.#stream.remote, network, now: clock.now() });
+    const { offer, offerSigned, quote, card } = picked;
+    this.#picked = picked;
+    this.#received = createReceived({ offer, offerSigned, quote, exec: card.card.exec, input: asked.input });
+    return picked;
+  }
+
+  #add(frame: AnswerFrame): void {
+    if (frame.t === 'beat') return;
+    if (this.#received === null) throw routerFault(this.router, 'it passed on an answer of nobody');
+    try {
+      if (frame.t === 'accept') this.#received.accept(frame);
+      else if (frame.t === 'tokens') this.#received.addTokens(frame);
+      else this.#received.addHead({ body: frame.body, sig: frame.sig });
+    } catch (error) {
+      if (error instanceof MalformedError) throw routerFault(this.router, error.message, error);
+      throw error;
+    }
+    if (this.#received.final?.finish === 2 && !this.#stopped) throw new QvacError('E_TRUNCATED', `the answer through ${shortPeer(this.router)} was cut short, and not by you`);
+  }
+
+  #takeCancel(frame: FrameOf<'cancel'>): void {
+    if (!this.#stopped || this.#received === null) throw routerFault(this.router, 'it cancelled an answer that you wanted');
+    const signed = { body: frame.body, sig: frame.sig };
+    if (!verifyBody(this.#stream.remote.publicKey, kinds.cancel, this.#received.jobId, signed)) throw routerFault(this.router, 'its cancel is not signed by it');
+    this.#received.setCancel(signed);
+  }
+
+  /** Opening, verdict, receipt, in this order; what the router gets wrong of its own is left out and named. */
+  async #takeConclusion(): Promise<RouteConclusion> {
+    let opening: Signed | null = null;
+    let verdict: RouteConclusion['verdict'] = null;
+    for (let frame = await this.#next(['opening', 'verdict']); ; frame = await this.#next(frame.t === 'opening' ? ['verdict'] : ['receipt'])) {
+      if (frame.t === 'receipt') {
+        const refused = verdict === null ? 'its verdict is not its own on this answer' : isSameReceipt(frame.receipt, this.received) ? null : 'its receipt is of another answer';
+        return { opening, verdict, receipt: this.received.receipt(verdict === null ? [] : [verdict.signed]), refused };
+      }
+      const signed = { body: frame.body, sig: frame.sig };
+      if (frame.t === 'opening') {
+        this.#setOpening(signed);
+        opening = signed;
+      } else verdict = ownVerdict(signed, this.#stream.remote, this.received);
+    }
+  }
+
+  #setOpening(signed: Signed): void {
+    if (this.#init.asked.mode === 'none') throw routerFault(this.router, 'it shows an opening that was not asked for');
+    try {
+      this.received.setOpening(signed, this.#init.secret);
+    } catch (error) {
+      if (error instanceof MalformedError) throw new FaultError('bad-opening', error.message);
+      throw error;
+    }
+  }
+
+  /** The next frame that is no beat, of a type among `expected`. */
+  async #next(expected: readonly Ending[]): Promise<FrameOf<Ending>> {
+    for (;;) {
+      const frame = await this.#read<Ending | 'beat' | 'busy' | 'error'>([...expected, 'beat', 'busy', 'error']);
+      if (frame.t === 'busy' || frame.t === 'error') throw remoteError(frame, this.router);
+      if (frame.t !== 'beat') return frame;
+    }
+  }
+
+  async #read<T extends FrameType>(allowed: readonly T[]): Promise<FrameOf<T>> {
+    const { gapMs } = this.#init.timeouts;
+    const gap = this.#deadline(gapMs, `it fell silent for ${gapMs} ms`);
+    try {
+      const frame = await this.#stream.read(allowed);
+      if (frame === null) throw new QvacError('E_TRUNCATED', `the router ${shortPeer(this.router)} ended in the middle`);
+      return frame;
+    } finally {
+      this.#clear(gap);
+    }
+  }
+
+  #deadline(ms: number, what: string): NodeJS.Timeout {
+    const timer = setTimeout(() => this.abort(new QvacError('E_TIMEOUT', `the router ${shortPeer(this.router)}: ${what}`, { details: { router: this.router } })), ms);
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  #clear(timer: NodeJS.Timeout): void {
+    clearTimeout(timer);
+    this.#timers.delete(timer);
+  }
+}

@@ -1,0 +1,188 @@
+import { randomBytes } from 'node:crypto';
+import { QvacError } from '../../../errors.ts';
+import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
+import { FaultError } from '../../../proofs/fault.ts';
+import type { Receipt } from '../../../proofs/receipt.ts';
+import { defaultChallenges } from '../../../protocol/constants.ts';
+import { modelIdHex } from '../../../protocol/digests.ts';
+import type { Input, SamplerSettings, Verdict } from '../../../protocol/messages.ts';
+import { payableTokens, priceLamports } from '../../../protocol/price.ts';
+import { shortPeer } from '../../names.ts';
+import type { Peer } from '../../peer.ts';
+import { faultyVerification, isRecomputed } from '../answer.ts';
+import type { Answer, AnswerModel, AskObserver, Verification, VerifyLevel } from '../answer.ts';
+import type { LocalVerifier } from '../checking/local-verifier.ts';
+import type { Picked } from './picked.ts';
+import { openRoute } from './route.ts';
+import type { RouteComponents, RouteConclusion, RoutedJob } from './route.ts';
+import type { Stopwatch } from '../stopwatch.ts';
+import { reasonFor } from '../why.ts';
+
+export interface RoutedComponents extends RouteComponents {
+  readonly peer: Peer;
+  readonly verifier: LocalVerifier;
+  readonly receipts: { save(receipt: Receipt): Promise<unknown> };
+}
+
+export interface RoutedInit {
+  readonly router: PeerIdString;
+  readonly input: Input;
+  /** Hex id, `name` or `name/quant`. */
+  readonly model: string;
+  /** The same for people. */
+  readonly label: string;
+  readonly sampler: SamplerSettings;
+  readonly seed: Uint8Array;
+  readonly level: VerifyLevel;
+  /** Who re-executes where `level` is full: the router, or this machine. */
+  readonly by: 'router' | 'here';
+  readonly maxPrice: number;
+  readonly timeoutMs: number;
+  readonly stopwatch: Stopwatch;
+  /** An answer that was stopped is checked like any other. */
+  readonly thorough: boolean;
+}
+
+/** How long an answer that was stopped may take to be settled, in ms. */
+const interruptedSettleMs = 4_000;
+
+/**
+ * One question through a router, settled.
+ * @param options `signal` stops it: what was delivered until then is settled and returned
+ * @throws QvacError as the router answered; E_BAD_PEER where it broke a rule, E_INTERRUPTED where nothing was delivered
+ */
+export async function askRouter(components: RoutedComponents, init: RoutedInit, observer: AskObserver, options: AbortOptions = {}): Promise<Answer> {
+  return new RoutedQuestion(components, init, observer, options.signal ?? new AbortController().signal).run();
+}
+
+class RoutedQuestion {
+  readonly #components: RoutedComponents;
+  readonly #init: RoutedInit;
+  readonly #observer: AskObserver;
+  readonly #signal: AbortSignal;
+  #stoppedAt: number | null = null;
+
+  constructor(components: RoutedComponents, init: RoutedInit, observer: AskObserver, signal: AbortSignal) {
+    this.#components = components;
+    this.#init = init;
+    this.#observer = observer;
+    this.#signal = signal;
+  }
+
+  async run(): Promise<Answer> {
+    const { router, level, label } = this.#init;
+    this.#observer.sending({ kind: 'router', peer: router, model: label, priceLamports: null, level });
+    const job = await this.#open();
+    try {
+      await this.#receive(job);
+    } catch (error) {
+      job.abort(error instanceof Error ? error : new Error(String(error)));
+      if (this.#signal.aborted) throw new QvacError('E_INTERRUPTED', 'stopped', { cause: error });
+      if (error instanceof FaultError && job.picked !== null) return this.#faulty(job, job.picked, error);
+      throw error;
+    }
+    return this.#settle(job);
+  }
+
+  #open(): Promise<RoutedJob> {
+    const { router, input, model, sampler, seed, level, by, maxPrice, timeoutMs } = this.#init;
+    const verify = level === 'full' && by === 'router' ? 'full' : 'sampling';
+    const mode = level === 'none' ? 'none' : 'merkle';
+    const secret = Uint8Array.from(randomBytes(32));
+    const route = { router, input, model, sampler, seed, secret, count: defaultChallenges, mode, verify, maxPrice, timeouts: { totalMs: timeoutMs } } as const;
+    return openRoute(this.#components, route, { signal: this.#signal });
+  }
+
+  async #receive(job: RoutedJob): Promise<void> {
+    const stop = (): void => {
+      this.#stoppedAt = job.picked === null ? 0 : job.received.n;
+      job.stop().catch((error: unknown) => job.abort(error instanceof Error ? error : new Error(String(error))));
+    };
+    this.#signal.addEventListener('abort', stop);
+    try {
+      if (this.#signal.aborted) stop();
+      for await (const news of job.frames()) {
+        if (news.t === 'picked') this.#observer.picked(news.picked.card.peer, modelOf(news.picked));
+        if (news.t === 'accept' && job.picked !== null) this.#observer.accepted?.(job.received.promptTokens.length, modelOf(job.picked));
+        if (news.t !== 'tokens') continue;
+        this.#init.stopwatch.tokens(job.received.n);
+        await this.#observer.text(news.text);
+      }
+    } finally {
+      this.#signal.removeEventListener('abort', stop);
+    }
+  }
+
+  async #settle(job: RoutedJob): Promise<Answer> {
+    const { level, stopwatch, thorough } = this.#init;
+    const { picked } = job;
+    if (picked === null) throw new Error('an answer of nobody');
+    const interrupted = this.#signal.aborted && !thorough;
+    const timing = stopwatch.read();
+    this.#tellDelivered(job, picked);
+    if (level !== 'none') this.#observer.checking(level);
+    const conclusion = await this.#conclude(job, interrupted);
+    const { verification, why } = await this.#judge(conclusion, interrupted);
+    const storeError = await this.#components.receipts.save(conclusion.receipt).then(() => null, (error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+    return { ...this.#answerOf(job, picked), level, verification, why, receipt: job.received.jobId, storeError, timing, payment: null, interrupted: this.#signal.aborted };
+  }
+
+  #tellDelivered(job: RoutedJob, picked: Picked): void {
+    const { final, promptTokens, jobId } = job.received;
+    const { tokens, costLamports } = this.#answerOf(job, picked);
+    if (final !== null) this.#observer.delivered?.({ finish: final.finish, promptTokens: promptTokens.length, tokens, costLamports, receipt: jobId });
+  }
+
+  /** What the router adds; where it breaks off, what was received stands alone. */
+  async #conclude(job: RoutedJob, interrupted: boolean): Promise<RouteConclusion & { readonly fault: FaultError | null }> {
+    try {
+      return { ...(await job.conclude(interrupted ? { signal: AbortSignal.timeout(interruptedSettleMs) } : {})), fault: null };
+    } catch (error) {
+      if (!interrupted && !(error instanceof QvacError) && !(error instanceof FaultError)) throw error;
+      const { received } = job;
+      const refused = error instanceof Error && !interrupted ? error.message : 'stopped before its verdict';
+      return { opening: received.openingSigned, verdict: null, receipt: received.receipt([]), refused, fault: error instanceof FaultError ? error : null };
+    }
+  }
+
+  /**
+   * Checks 1 to 4 (and 5, or all, where the files are here) are made by this client; the router's word counts for what it
+   * re-executed, and for faults, as long as this client found none itself.
+   */
+  async #judge({ receipt, verdict, refused, fault }: RouteConclusion & { readonly fault: FaultError | null }, interrupted: boolean): Promise<{ readonly verification: Verification; readonly why: string | null }> {
+    const { level, by, router } = this.#init;
+    const own = await this.#components.verifier.check(receipt, level === 'full' && by === 'here' && !interrupted ? 'full' : 'sampling');
+    if (own.result === 'fail') return { verification: own, why: reasonFor(own, { level, interrupted }) };
+    if (fault !== null) return { verification: faultyVerification(fault.fault), why: fault.detail };
+    const theirs = verdict?.verdict ?? null;
+    if (theirs !== null && isItsWord(theirs, own) && !isRecomputed(own)) return { verification: theirs, why: `by router ${shortPeer(router)}` };
+    return { verification: own, why: reasonFor(own, { level, interrupted }) ?? refused };
+  }
+
+  #faulty(job: RoutedJob, picked: Picked, error: FaultError): Answer {
+    const base = this.#answerOf(job, picked);
+    return { ...base, level: this.#init.level, verification: faultyVerification(error.fault), why: error.detail, receipt: null, storeError: null, timing: this.#init.stopwatch.read(), costLamports: 0n, payment: null, interrupted: false };
+  }
+
+  #answerOf(job: RoutedJob, picked: Picked): Pick<Answer, 'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'costLamports'> {
+    const { text, n, final, promptTokens } = job.received;
+    const finish = final?.finish ?? null;
+    const prices = picked.quote?.quote ?? null;
+    const payable = payableTokens({ n, finish: finish ?? 255, cancelN: this.#stoppedAt });
+    const costLamports = prices === null ? 0n : priceLamports({ promptCount: promptTokens.length, n: payable, priceIn: prices.priceIn, priceOut: prices.priceOut });
+    return { text, tokens: n, finish, provider: picked.card.peer, router: this.#init.router, model: modelOf(picked), costLamports };
+  }
+}
+
+/**
+ * A verdict that says more than this client can find out without the model: checks 5 and 6. For the others it is its own
+ * judge, and without an opening, which may be the router's own doing, nobody's pass counts.
+ */
+function isItsWord(theirs: Verdict, own: Verification): boolean {
+  const beyond = isRecomputed(theirs) || (theirs.tier === 'text' && theirs.result === 'fail');
+  return beyond && (theirs.result !== 'pass' || own.result === 'pass');
+}
+
+function modelOf({ model }: Picked): AnswerModel {
+  return { name: model.name, quant: model.quant, id: modelIdHex(model.id) };
+}

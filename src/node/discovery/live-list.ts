@@ -1,0 +1,269 @@
+import { EventEmitter } from 'node:events';
+import { QvacError } from '../../errors.ts';
+import type { PeerIdString } from '../../lib/types.ts';
+import type { CachedPeer } from './peer-cache.ts';
+import type { VerifiedCard } from '../cards.ts';
+import { fetchCard } from '../cards.ts';
+import type { DiscoveryComponents, DiscoveryEvents, LivePeer, Source } from '../discovery.ts';
+import { shortPeer } from '../names.ts';
+import { NewestCards } from './newest-cards.ts';
+import { isUnsupported } from '../peer/peer-errors.ts';
+
+/** A peer that was heard of, live or not. */
+interface Known {
+  readonly peer: PeerIdString;
+  readonly sources: Set<Source>;
+  /** Multiaddrs that were named for it. */
+  readonly targets: Set<string>;
+  up: boolean;
+  card: VerifiedCard | null;
+  since: number;
+  cardAt: number;
+  /** When its card is asked for again, unix ms. */
+  renewAt: number;
+  failures: number;
+  /** How often it was asked in vain for a card. */
+  cardless: number;
+  reaching: Promise<void> | null;
+  renewing: boolean;
+}
+
+/** Peers kept in mind at most, and who may name any number of them. */
+const mostKnown = 512;
+const unasked: readonly Source[] = ['dht', 'local', 'cache'];
+/** How long reaching a peer may take, its card included, in ms. */
+const reachMs = 6_000;
+/** A card that ends sooner than this is not worth using, in ms. */
+const marginMs = 5_000;
+/** Shortest time until a card is asked for again, in ms. */
+const renewMs = 10_000;
+/** A node may answer before it is ready to give its card: until it is asked again, in ms, each time twice as long. */
+const cardlessMs = 2_000;
+const mostCardless = 6;
+
+/** The peers that were heard of, and of those the live ones: connected, answering, with a valid card. */
+export class LiveList {
+  readonly events = new EventEmitter<DiscoveryEvents>();
+  /** Something changed, for those who wait. */
+  readonly changes = new EventEmitter<{ change: [] }>();
+  readonly #components: DiscoveryComponents;
+  readonly #collect: boolean;
+  readonly #known = new Map<PeerIdString, Known>();
+  readonly #newest = new NewestCards();
+  readonly #stopping = new AbortController();
+  #lastError: string | null = null;
+
+  constructor(components: DiscoveryComponents, collect: boolean) {
+    this.#components = components;
+    this.#collect = collect;
+    this.events.setMaxListeners(0);
+    this.changes.setMaxListeners(0);
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    this.#known.clear();
+  }
+
+  lastError(): string | null {
+    return this.#lastError;
+  }
+
+  live(): readonly LivePeer[] {
+    const now = this.#components.clock.now();
+    return [...this.#known.values()].flatMap((known) => (known.up && known.card !== null && known.card.card.expiresAt > now ? [this.#livePeer(known, known.card)] : []));
+  }
+
+  /** A peer of an earlier run. */
+  recall(cached: CachedPeer): void {
+    this.#newest.remember(cached);
+  }
+
+  /** For the next run. */
+  async cached(): Promise<readonly CachedPeer[]> {
+    const seenAt = this.#components.clock.now();
+    for (const { peer } of this.live()) {
+      const card = this.#newest.of(peer);
+      if (card !== undefined) this.#newest.remember({ peer, card, seenAt, addrs: await this.#components.peer.addrsOf(peer) });
+    }
+    return this.#newest.all();
+  }
+
+  /** Notes where `peer` was heard of. False where there is no room for it. */
+  add(peer: PeerIdString, source: Source, target?: string): boolean {
+    if (peer === this.#components.peer.id) return false;
+    let known = this.#known.get(peer);
+    if (known === undefined) {
+      if (this.#known.size >= mostKnown && unasked.includes(source)) return false;
+      known = { peer, sources: new Set(), targets: new Set(), up: false, card: null, since: 0, cardAt: 0, renewAt: 0, failures: 0, cardless: 0, reaching: null, renewing: false };
+      this.#known.set(peer, known);
+    }
+    known.sources.add(source);
+    if (target !== undefined) known.targets.add(target);
+    return true;
+  }
+
+  forget(peer: PeerIdString): void {
+    if (this.#known.get(peer)?.up === false) this.#known.delete(peer);
+  }
+
+  isKnown(peer: PeerIdString): boolean {
+    return this.#known.has(peer);
+  }
+
+  isUp(peer: PeerIdString): boolean {
+    return this.#known.get(peer)?.up === true;
+  }
+
+  get(peer: PeerIdString): LivePeer | null {
+    return this.live().find((live) => live.peer === peer) ?? null;
+  }
+
+  /** Connects to a known peer and, where cards are collected, has its card. @throws QvacError */
+  reach(peer: PeerIdString): Promise<void> {
+    const known = this.#known.get(peer);
+    if (known === undefined) return Promise.reject(new QvacError('E_NETWORK', `${shortPeer(peer)} is not known`));
+    known.reaching ??= this.#reach(known).finally(() => {
+      known.reaching = null;
+      this.changes.emit('change');
+    });
+    return known.reaching;
+  }
+
+  /** Asks for the card of this moment. @throws QvacError */
+  async refresh(peer: PeerIdString, signal?: AbortSignal): Promise<void> {
+    const known = this.#known.get(peer);
+    if (known === undefined) return;
+    try {
+      this.#up(known, await this.#fetch(known, AbortSignal.any([this.#stopping.signal, ...(signal === undefined ? [] : [signal])])));
+    } catch (error) {
+      if (isBad(error)) this.#down(known);
+      throw error;
+    }
+  }
+
+  /** The connection to `peer` is gone. */
+  lost(peer: PeerIdString): void {
+    const known = this.#known.get(peer);
+    if (known !== undefined) this.#down(known);
+  }
+
+  /** Lets go of expired cards and asks for those that are about to expire. */
+  tick(): void {
+    const now = this.#components.clock.now();
+    for (const known of this.#known.values()) {
+      if (!known.up || known.card === null) {
+        if (known.cardless > 0 && known.renewAt <= now) void this.#askAgain(known);
+      } else if (known.card.card.expiresAt <= now) this.#down(known);
+      else if (known.renewAt <= now && !known.renewing) void this.#renew(known);
+    }
+  }
+
+  async #reach(known: Known): Promise<void> {
+    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(reachMs)]);
+    try {
+      await this.#connect(known, signal);
+      if (this.#collect && !known.up) await this.#ask(known, signal);
+    } catch (error) {
+      known.failures++;
+      if (error instanceof QvacError) this.#lastError = error.message;
+      throw error;
+    }
+  }
+
+  async #connect(known: Known, signal: AbortSignal): Promise<void> {
+    let failure: unknown = null;
+    for (const target of [...known.targets, known.peer]) {
+      try {
+        await this.#components.peer.connect(target, { signal });
+        return;
+      } catch (error) {
+        // Without a named address the peer's own failure tells more than that none is known.
+        failure ??= error;
+      }
+    }
+    throw failure;
+  }
+
+  async #ask(known: Known, signal: AbortSignal): Promise<void> {
+    const newest = this.#newest.of(known.peer);
+    if (newest !== undefined && newest.card.expiresAt > this.#components.clock.now() + marginMs) {
+      this.#up(known, newest);
+      void this.#renew(known);
+      return;
+    }
+    try {
+      this.#up(known, await this.#fetch(known, signal));
+    } catch (error) {
+      // A client, or a node of ours that only helps others to meet.
+      if (!isUnsupported(error)) throw error;
+      known.cardless++;
+      known.renewAt = this.#components.clock.now() + cardlessMs * 2 ** (known.cardless - 1);
+    }
+  }
+
+  async #askAgain(known: Known): Promise<void> {
+    const worthwhile = known.cardless < mostCardless && this.#components.peer.connected().includes(known.peer);
+    if (!worthwhile) known.cardless = 0;
+    else await this.reach(known.peer).catch(() => undefined);
+  }
+
+  async #fetch(known: Known, signal: AbortSignal): Promise<VerifiedCard> {
+    return fetchCard(this.#components, known.peer, { signal, newest: this.#newest.of(known.peer) });
+  }
+
+  async #renew(known: Known): Promise<void> {
+    known.renewing = true;
+    known.renewAt = this.#components.clock.now() + renewMs;
+    try {
+      this.#up(known, await this.#fetch(known, this.#stopping.signal));
+    } catch (error) {
+      const bad = isBad(error) || isUnsupported(error);
+      this.#components.logger[bad ? 'warn' : 'debug']('a card was not renewed', { peer: known.peer, error: error instanceof Error ? error.message : String(error) });
+      if (bad) this.#down(known);
+    } finally {
+      known.renewing = false;
+    }
+  }
+
+  #up(known: Known, card: VerifiedCard): void {
+    const { peer, clock } = this.#components;
+    // The connection may have gone while its card came.
+    if (this.#known.get(known.peer) !== known || !peer.connected().includes(known.peer)) throw new QvacError('E_TRUNCATED', `the connection to ${shortPeer(known.peer)} broke off`);
+    const now = clock.now();
+    const before = known.card;
+    known.card = card;
+    known.cardAt = now;
+    known.renewAt = now + Math.max(renewMs, (card.card.expiresAt - now) / 2);
+    this.#newest.remember({ peer: known.peer, card, seenAt: now, addrs: [] });
+    const wasUp = known.up;
+    known.cardless = 0;
+    if (!wasUp) {
+      known.up = true;
+      known.since = now;
+    }
+    const live = this.#livePeer(known, card);
+    if (!wasUp) this.events.emit('peer:up', live);
+    else if (before?.card.seq !== card.card.seq) this.events.emit('peer:card', live);
+    this.changes.emit('change');
+    void peer.learn(known.peer, card.card.addrs);
+  }
+
+  #down(known: Known): void {
+    if (!known.up) return;
+    known.up = false;
+    known.failures++;
+    this.events.emit('peer:down', known.peer);
+    this.changes.emit('change');
+  }
+
+  #livePeer(known: Known, card: VerifiedCard): LivePeer {
+    const { sources, since, cardAt, failures } = known;
+    return { ...card, health: { sources: [...sources], since, cardAt, rttMs: this.#components.peer.rtt(known.peer), failures } };
+  }
+}
+
+/** It gave a card that is refused. */
+function isBad(error: unknown): boolean {
+  return error instanceof QvacError && error.code === 'E_BAD_PEER';
+}

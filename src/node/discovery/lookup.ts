@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { delay } from '../../lib/abort.ts';
+import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
+import type { LivePeer } from '../discovery.ts';
+import type { Query } from './query.ts';
+import { fits, keysOf, noProvider, notConnected } from './query.ts';
+import type { Routing } from '../peer/routing.ts';
+
+export interface FindOptions extends AbortOptions {
+  /** Ends the search as soon as it says so. @default one is enough */
+  readonly enough?: ((found: readonly LivePeer[]) => boolean) | undefined;
+  /** How long others may still come in once there are enough, in ms. @default 150 */
+  readonly graceMs?: number | undefined;
+  /** Asks again and again until there are enough or the time is up. @default false: twice where nobody was found */
+  readonly patient?: boolean | undefined;
+  /** Ends the search with what was found, in ms. @default 5_000 */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** What a search needs to know of the discovery that it is part of. */
+export interface Field {
+  readonly network: string;
+  readonly routing: Routing;
+  live(): readonly LivePeer[];
+  consider(peer: PeerIdString): void;
+  /** No peer is being reached, and the local network has had time to answer. */
+  settled(): boolean;
+  /** This node has no connection. */
+  alone(): boolean;
+  /** There are peers that are tried again later. */
+  hopeful(): boolean;
+  lastError(): string | null;
+  /** @returns takes the listener away */
+  onChange(listener: () => void): () => void;
+}
+
+/** Until the hash table is asked again: whoever has just started may not be in it yet. In ms. */
+const againMs = 700;
+/** How often something that sends no event is looked at, in ms. */
+const pollMs = 20;
+/** How long a connected node may stay without a routing table until the search does without, in ms. */
+const tableMs = 1_500;
+
+/**
+ * Whoever fits among those that can be reached now.
+ * @throws QvacError E_NO_PROVIDER where nobody fits, E_NETWORK where this node is not connected to anyone
+ * @throws the signal's reason where it aborts
+ */
+export async function lookUp(field: Field, query: Query, options: FindOptions = {}): Promise<readonly LivePeer[]> {
+  const { signal, enough = (found) => found.length > 0, patient = false, graceMs = 150, timeoutMs = 5_000 } = options;
+  const stop = new AbortController();
+  const deadline = performance.now() + timeoutMs;
+  const found = (): readonly LivePeer[] => field.live().filter((peer) => fits(peer, query));
+  let searching = true;
+  const ended = AbortSignal.any([stop.signal, AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]);
+  const search = (async () => {
+    for (let round = 1; !ended.aborted; round++) {
+      await searchRouting(field, query, ended);
+      if (!patient && (round === 2 || found().length > 0)) break;
+      await delay(againMs, ended).catch(() => undefined);
+    }
+    searching = false;
+  })();
+  try {
+    let enoughSince: number | null = null;
+    for (;;) {
+      signal?.throwIfAborted();
+      const now = performance.now();
+      const matches = found();
+      const exhausted = !searching && field.settled() && !(field.alone() && field.hopeful());
+      if (enough(matches)) {
+        enoughSince ??= now;
+        if (exhausted || field.settled() || now - enoughSince >= graceMs) return matches;
+      }
+      if (exhausted || now >= deadline) {
+        if (matches.length > 0) return matches;
+        throw field.alone() ? notConnected(field.network, field.lastError()) : noProvider(query, field.network);
+      }
+      await change(field, signal);
+    }
+  } finally {
+    stop.abort();
+    await search;
+  }
+}
+
+/** Asks the distributed hash table and has whoever it names looked at. Never throws. */
+export async function searchRouting(field: Field, query: Query, signal: AbortSignal): Promise<void> {
+  try {
+    const { routing } = field;
+    const began = performance.now();
+    while (routing.size() === 0) {
+      if (signal.aborted) return;
+      if (field.settled() && (field.alone() ? !field.hopeful() : performance.now() - began > tableMs)) return;
+      await change(field, signal);
+    }
+    const keys = keysOf(query);
+    const sources = keys.length > 0 ? keys.map((key) => routing.providers(key, { signal })) : [routing.closest(randomBytes(32), { signal })];
+    await Promise.all(sources.map((source) => considerAll(field, source)));
+  } catch {
+    // Aborted, or a query that failed: what was found counts.
+  }
+}
+
+async function considerAll(field: Field, peers: AsyncIterable<PeerIdString>): Promise<void> {
+  for await (const peer of peers) field.consider(peer);
+}
+
+/** Resolves at the next change, or soon. */
+function change(field: Field, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      forget();
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, pollMs);
+    const forget = field.onChange(done);
+    signal?.addEventListener('abort', done, { once: true });
+  });
+}

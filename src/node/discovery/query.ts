@@ -1,0 +1,66 @@
+import type { CID } from 'multiformats/cid';
+import { QvacError } from '../../errors.ts';
+import { toHex } from '../../lib/bytes.ts';
+import type { ModelId, PeerIdString } from '../../lib/types.ts';
+import { modelKey, nameKey, nameQuantKey, routerKey } from '../../protocol/discovery-keys.ts';
+import type { Card, CardModel } from '../../protocol/messages.ts';
+import type { VerifiedCard } from '../cards.ts';
+
+/** What is looked for. All parts have to fit; without any, whoever has a card. */
+export interface Query {
+  /** 64 hex digits of the file's digest, `name`, or `name/quant`. */
+  readonly model?: string | undefined;
+  readonly role?: Card['role'] | undefined;
+  readonly peer?: PeerIdString | undefined;
+}
+
+const hexId = /^[0-9a-f]{64}$/i;
+
+/** The card's models that `model` names, or all of them. */
+export function modelsNamed(card: Card, model: string | undefined): readonly CardModel[] {
+  if (model === undefined) return card.models;
+  if (hexId.test(model)) return card.models.filter((offered) => toHex(offered.id) === model.toLowerCase());
+  return card.models.filter((offered) => offered.name === model || `${offered.name}/${offered.quant}` === model);
+}
+
+export function fits(found: VerifiedCard, query: Query): boolean {
+  if (query.peer !== undefined && found.peer !== query.peer) return false;
+  if (query.role !== undefined && found.card.role !== query.role) return false;
+  return query.model === undefined || modelsNamed(found.card, query.model).length > 0;
+}
+
+/** Under which keys the distributed hash table knows whoever fits (protocol section 7); none where no key tells. */
+export function keysOf(query: Query): readonly CID[] {
+  const { model, role } = query;
+  if (model === undefined) return role === 'router' ? [routerKey()] : [];
+  if (hexId.test(model)) return [modelKey(model.toLowerCase() as ModelId)];
+  const slash = model.lastIndexOf('/');
+  // A name may itself hold a slash.
+  return slash > 0 ? [nameQuantKey(model.slice(0, slash), model.slice(slash + 1)), nameKey(model)] : [nameKey(model)];
+}
+
+/** The keys under which a node with this card is to be found. */
+export function keysOfCard(card: Card): readonly CID[] {
+  const keys = card.models.flatMap((model) => [modelKey(toHex(model.id) as ModelId), nameKey(model.name), nameQuantKey(model.name, model.quant)]);
+  return card.role === 'router' ? [...keys, routerKey()] : keys;
+}
+
+/** `query` in words. */
+export function describe(query: Query): string {
+  const who = query.role === 'router' ? 'router' : 'provider';
+  if (query.peer !== undefined) return query.peer;
+  return query.model === undefined ? `a ${who}` : `a ${who} of ${query.model}`;
+}
+
+/** Nobody fits, although this node is connected. */
+export function noProvider(query: Query, network: string): QvacError {
+  const what = query.model === undefined ? (query.role === 'router' ? 'a router' : 'a model') : query.model;
+  return new QvacError('E_NO_PROVIDER', `nobody on network "${network}" offers ${what} now`, { hint: 'see who is there: qvac peers' });
+}
+
+/** Nobody was reached at all. `why` is the last reason. */
+export function notConnected(network: string, why: string | null): QvacError {
+  return new QvacError('E_NETWORK', `not connected to network "${network}"${why === null ? ': no node was found' : `: ${why}`}`, {
+    hint: 'name a node that runs: --bootstrap /ip4/…/tcp/…/p2p/12D3Koo…, or start one: qvac serve',
+  });
+}

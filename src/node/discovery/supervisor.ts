@@ -1,0 +1,188 @@
+import type { PeerIdString } from '../../lib/types.ts';
+
+export interface SupervisorTimings {
+  /** Wait before the second, third … attempt in a row, in ms; the last is repeated. @default 1, 5, 15 s, 10 min */
+  readonly tiersMs: readonly number[];
+  /** Each wait is lengthened by up to this share, so that those who lost one peer do not return all at once. @default 0.3 */
+  readonly jitter: number;
+  /** The longest wait while this node has no connection at all, in ms. @default 15_000 */
+  readonly aloneMs: number;
+  /** A connection that lasted this long counts as a success, in ms. @default 10_000 */
+  readonly provenMs: number;
+  /** Attempts at the same time. @default 8 */
+  readonly parallel: number;
+  /** Attempts in a row after which a peer that nobody asked to keep is forgotten. @default 6 */
+  readonly attempts: number;
+}
+
+export const defaultSupervisorTimings: SupervisorTimings = {
+  tiersMs: [1_000, 5_000, 15_000, 600_000],
+  jitter: 0.3,
+  aloneMs: 15_000,
+  provenMs: 10_000,
+  parallel: 8,
+  attempts: 6,
+};
+
+export interface SupervisorComponents {
+  /** Connects to `peer`. Its rejection is a failed attempt. */
+  readonly reach: (peer: PeerIdString) => Promise<void>;
+  /** True while this node has no connection. */
+  readonly alone: () => boolean;
+  /** A peer was given up. */
+  readonly forgotten: (peer: PeerIdString) => void;
+  /** 0 … 1. @default Math.random */
+  readonly random?: (() => number) | undefined;
+}
+
+interface Ward {
+  readonly peer: PeerIdString;
+  keep: boolean;
+  state: 'queued' | 'trying' | 'up' | 'waiting';
+  /** Attempts in a row that failed. */
+  failures: number;
+  /** performance.now() when it came up. */
+  upAt: number;
+  /** Its connection went while it was being reached. */
+  dropped: boolean;
+  timer: NodeJS.Timeout | null;
+}
+
+/** Keeps trying to reach the peers it is told of, a few at a time, ever less often, and never gives up all of them. */
+export class Supervisor {
+  readonly #components: SupervisorComponents;
+  readonly #timings: SupervisorTimings;
+  readonly #wards = new Map<PeerIdString, Ward>();
+  #running = false;
+
+  constructor(components: SupervisorComponents, timings: Partial<SupervisorTimings> = {}) {
+    this.#components = components;
+    this.#timings = { ...defaultSupervisorTimings, ...timings };
+  }
+
+  start(): void {
+    this.#running = true;
+    this.#pump();
+  }
+
+  stop(): void {
+    this.#running = false;
+    for (const ward of this.#wards.values()) this.#clear(ward);
+    this.#wards.clear();
+  }
+
+  /** Attempts that run or are next. */
+  busy(): number {
+    return this.#count('queued') + this.#count('trying');
+  }
+
+  /** Peers taken care of, reached or not. */
+  size(): number {
+    return this.#wards.size;
+  }
+
+  failures(peer: PeerIdString): number {
+    return this.#wards.get(peer)?.failures ?? 0;
+  }
+
+  /** Takes care of `peer`: at once where it is new, where it waits as soon as `hurry` says so. */
+  add(peer: PeerIdString, options: { readonly keep?: boolean | undefined; readonly hurry?: boolean | undefined } = {}): void {
+    let ward = this.#wards.get(peer);
+    if (ward === undefined) {
+      ward = { peer, keep: false, state: 'queued', failures: 0, upAt: 0, dropped: false, timer: null };
+      this.#wards.set(peer, ward);
+    } else if (ward.state === 'waiting' && options.hurry === true) {
+      this.#clear(ward);
+      ward.state = 'queued';
+    }
+    ward.keep ||= options.keep === true;
+    this.#pump();
+  }
+
+  /** The connection to `peer` is gone. */
+  lost(peer: PeerIdString): void {
+    const ward = this.#wards.get(peer);
+    if (ward?.state === 'trying') ward.dropped = true;
+    if (ward?.state === 'up') {
+      const lasted = performance.now() - ward.upAt;
+      // Whoever takes connections only to drop them is no better than one that does not answer.
+      ward.failures = lasted >= this.#timings.provenMs ? 0 : ward.failures + 1;
+      this.#wait(ward);
+    }
+    if (this.#components.alone()) this.#hurryAll();
+  }
+
+  #count(state: Ward['state']): number {
+    let count = 0;
+    for (const ward of this.#wards.values()) if (ward.state === state) count++;
+    return count;
+  }
+
+  #pump(): void {
+    if (!this.#running) return;
+    let room = this.#timings.parallel - this.#count('trying');
+    for (const ward of this.#wards.values()) {
+      if (room <= 0) return;
+      if (ward.state !== 'queued') continue;
+      room--;
+      void this.#try(ward);
+    }
+  }
+
+  async #try(ward: Ward): Promise<void> {
+    ward.state = 'trying';
+    ward.dropped = false;
+    try {
+      await this.#components.reach(ward.peer);
+      if (ward.dropped) throw new Error('lost again');
+      ward.state = 'up';
+      ward.upAt = performance.now();
+    } catch {
+      ward.failures++;
+      this.#wait(ward);
+    }
+    this.#pump();
+  }
+
+  #wait(ward: Ward): void {
+    if (!this.#running || this.#wards.get(ward.peer) !== ward) return;
+    if (!ward.keep && ward.failures >= this.#timings.attempts) {
+      this.#wards.delete(ward.peer);
+      this.#components.forgotten(ward.peer);
+      return;
+    }
+    const { tiersMs, aloneMs } = this.#timings;
+    const tier = tiersMs[Math.min(Math.max(ward.failures - 1, 0), tiersMs.length - 1)] ?? 0;
+    this.#schedule(ward, this.#components.alone() ? Math.min(tier, aloneMs) : tier);
+  }
+
+  #schedule(ward: Ward, delayMs: number): void {
+    this.#clear(ward);
+    ward.state = 'waiting';
+    const { random = Math.random } = this.#components;
+    ward.timer = setTimeout(
+      () => {
+        ward.timer = null;
+        ward.state = 'queued';
+        this.#pump();
+      },
+      delayMs * (1 + this.#timings.jitter * random()),
+    );
+    ward.timer.unref();
+  }
+
+  /** Nobody is left: those put off for long are tried soon. */
+  #hurryAll(): void {
+    const { tiersMs, aloneMs } = this.#timings;
+    for (const ward of this.#wards.values()) {
+      if (ward.state !== 'waiting') continue;
+      const tier = tiersMs[Math.min(Math.max(ward.failures - 1, 0), tiersMs.length - 1)] ?? 0;
+      if (tier > aloneMs) this.#schedule(ward, aloneMs);
+    }
+  }
+
+  #clear(ward: Ward): void {
+    if (ward.timer !== null) clearTimeout(ward.timer);
+    ward.timer = null;
+  }
+}

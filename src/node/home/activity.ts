@@ -1,0 +1,114 @@
+import { join } from 'node:path';
+import type { Clock } from '../../lib/clock.ts';
+import { readJson, writeFileAtomic } from '../../lib/files.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { RunEntry } from './run-files.ts';
+
+/** What a running `serve` or `route` does now, for `qvac status`. */
+export interface Activity {
+  /** Unix milliseconds of this account. */
+  readonly at: number;
+  /** Peers with an open connection. */
+  readonly peers: number;
+  /** `name quant` of what it serves or checks with. */
+  readonly models: readonly string[];
+  /** Null of a router. */
+  readonly slots: { readonly total: number; readonly used: number; readonly waiting: number } | null;
+  /** Measured at the start, null of a router. */
+  readonly tokensPerSecond: number | null;
+  /** Lamports per 1,000 tokens, null of a router. */
+  readonly price: { readonly in: number; readonly out: number } | null;
+  /** In this run: questions taken, finished, failed, and refused by code. */
+  readonly taken: number;
+  readonly finished: number;
+  readonly failed: number;
+  readonly refused: Readonly<Record<string, number>>;
+  /** Unix milliseconds of the newest question, also of one that was refused. */
+  readonly lastAskedAt: number | null;
+}
+
+/** Counts what happens and writes it down, at most once a second. */
+export interface ActivityLog {
+  taken(): void;
+  finished(): void;
+  failed(): void;
+  refused(code: string): void;
+  /** Never throws. */
+  stop(): Promise<void>;
+}
+
+export interface ActivityInit {
+  /** The home's `run` folder. */
+  readonly dir: string;
+  readonly role: RunEntry['role'];
+  /** What is true at the moment. */
+  now(): Pick<Activity, 'peers' | 'models' | 'slots' | 'tokensPerSecond' | 'price'>;
+}
+
+const everyMs = 1_000;
+/** Without anything new it is written this often, so that one can see that it is alive, in ticks. */
+const quietTicks = 10;
+
+const pathOf = (dir: string, role: string): string => join(dir, `${role}-activity.json`);
+
+export function startActivity({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }, { dir, role, now }: ActivityInit): ActivityLog {
+  const counts = { taken: 0, finished: 0, failed: 0 };
+  const refused: Record<string, number> = {};
+  let lastAskedAt: number | null = null;
+  let changed = true;
+  let ticks = 0;
+  let writing: Promise<void> = Promise.resolve();
+  let complained = false;
+
+  const write = (): void => {
+    const activity: Activity = { at: clock.now(), ...now(), ...counts, refused, lastAskedAt };
+    const text = `${JSON.stringify(activity)}\n`;
+    writing = writing.then(() => writeFileAtomic(pathOf(dir, role), text)).catch((error: unknown) => {
+      if (!complained) logger.warn('qvac status will not know what this node does', { reason: error instanceof Error ? error.message : String(error) });
+      complained = true;
+    });
+  };
+  const timer = setInterval(() => {
+    ticks += 1;
+    if (!changed && ticks % quietTicks !== 0) return;
+    changed = false;
+    write();
+  }, everyMs);
+  timer.unref();
+  const asked = (): void => {
+    lastAskedAt = clock.now();
+    changed = true;
+  };
+  write();
+  return {
+    taken() {
+      counts.taken += 1;
+      asked();
+    },
+    finished() {
+      counts.finished += 1;
+      changed = true;
+    },
+    failed() {
+      counts.failed += 1;
+      changed = true;
+    },
+    refused(code) {
+      refused[code] = (refused[code] ?? 0) + 1;
+      asked();
+    },
+    async stop() {
+      clearInterval(timer);
+      await writing;
+    },
+  };
+}
+
+/** What the role's process of this home last wrote of itself, or null. Ask `RunFiles` whether it still runs. */
+export async function readActivity(dir: string, role: RunEntry['role']): Promise<Activity | null> {
+  const value = await readJson(pathOf(dir, role)).catch(() => undefined);
+  if (typeof value !== 'object' || value === null) return null;
+  const { at, peers, models, taken } = value as Readonly<Record<string, unknown>>;
+  // Written by this program into a folder of this person's own: a glance tells whether it is whole.
+  return typeof at === 'number' && typeof peers === 'number' && Array.isArray(models) && typeof taken === 'number' ? (value as Activity) : null;
+}

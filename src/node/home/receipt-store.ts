@@ -1,0 +1,101 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { QvacError } from '../../errors.ts';
+import { fileError, isMissing, readFileIfAny, writeFileAtomic } from '../../lib/files.ts';
+import type { JobId } from '../../lib/types.ts';
+import { parseReceipt, serialiseReceipt, type Receipt } from '../../proofs/receipt.ts';
+import { MalformedError } from '../../protocol/codec.ts';
+import { jobIdOf } from '../../protocol/digests.ts';
+
+/** A receipt's file; what is in it has not been read. */
+export interface ReceiptEntry {
+  readonly id: JobId;
+  readonly path: string;
+  /** Unix milliseconds of the last writing. */
+  readonly savedAt: number;
+  readonly bytes: number;
+}
+
+export interface StoredReceipt extends ReceiptEntry {
+  readonly receipt: Receipt;
+}
+
+/** Receipts as files `<jobId hex>.json`, 0600, in one folder. */
+export interface ReceiptStore {
+  /** Writes the receipt under its job's id, over an earlier state of it. @throws QvacError E_HOME */
+  save(receipt: Receipt): Promise<JobId>;
+  /** Newest first. */
+  list(): Promise<readonly ReceiptEntry[]>;
+  /**
+   * The receipt whose id begins with `prefix`.
+   * @throws QvacError E_NOT_FOUND where there is none, E_USAGE where there are several, E_MALFORMED_RECEIPT where its file is damaged
+   */
+  get(prefix: string): Promise<StoredReceipt>;
+}
+
+export function createReceiptStore(dir: string): ReceiptStore {
+  return {
+    async save(receipt) {
+      const id = jobIdOf(receipt.offer.body);
+      await writeFileAtomic(join(dir, `${id}.json`), serialiseReceipt(receipt));
+      return id;
+    },
+    async list() {
+      const entries = await Promise.all((await idsIn(dir)).map((id) => entryOf(dir, id)));
+      return entries.filter((entry) => entry !== null).sort((a, b) => b.savedAt - a.savedAt || (a.id < b.id ? -1 : 1));
+    },
+    async get(prefix) {
+      const id = choose(prefix, await idsIn(dir));
+      const entry = await entryOf(dir, id);
+      const bytes = await readFileIfAny(join(dir, `${id}.json`));
+      if (entry === null || bytes === null) throw notFound(prefix);
+      return { ...entry, receipt: readReceipt(bytes, entry.path) };
+    },
+  };
+}
+
+/** The receipt in a file's `bytes`. @throws QvacError E_MALFORMED_RECEIPT naming `path` */
+export function readReceipt(bytes: Uint8Array, path: string): Receipt {
+  try {
+    return parseReceipt(bytes);
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    throw new QvacError('E_MALFORMED_RECEIPT', `${path} is no receipt (${error.message})`, { cause: error });
+  }
+}
+
+function choose(prefix: string, ids: readonly JobId[]): JobId {
+  const wanted = prefix.toLowerCase();
+  const found = /^[0-9a-f]{1,64}$/.test(wanted) ? ids.filter((id) => id.startsWith(wanted)) : [];
+  const [first, second] = found;
+  if (first === undefined) throw notFound(prefix);
+  if (second !== undefined) throw new QvacError('E_USAGE', `${found.length} receipts begin with ${prefix}`, { hint: `type more of it: ${first.slice(0, prefix.length + 4)}…, ${second.slice(0, prefix.length + 4)}…` });
+  return first;
+}
+
+function notFound(prefix: string): QvacError {
+  return new QvacError('E_NOT_FOUND', `no receipt here begins with "${prefix}"`, { hint: 'qvac receipts ls' });
+}
+
+async function idsIn(dir: string): Promise<readonly JobId[]> {
+  try {
+    return (await readdir(dir)).flatMap((name) => {
+      const id = /^([0-9a-f]{64})\.json$/.exec(name)?.[1];
+      return id === undefined ? [] : [id as JobId];
+    });
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw fileError(error, `read ${dir}`);
+  }
+}
+
+async function entryOf(dir: string, id: JobId): Promise<ReceiptEntry | null> {
+  const path = join(dir, `${id}.json`);
+  try {
+    const { mtimeMs, size } = await stat(path);
+    return { id, path, savedAt: Math.round(mtimeMs), bytes: size };
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw fileError(error, `read ${path}`);
+  }
+}

@@ -1,0 +1,67 @@
+import type { PeerId } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import { multiaddr } from '@multiformats/multiaddr';
+import { QvacError } from '../../errors.ts';
+import type { PeerIdString } from '../../lib/types.ts';
+
+/** Of `/p2p` in a multiaddr. */
+const p2pCode = 421;
+
+/** Addresses of one peer that are worth keeping. */
+export const mostAddrs = 16;
+
+export interface Target {
+  readonly peer: PeerId;
+  /** Null where only the peer is named: its known addresses are dialled. */
+  readonly address: Multiaddr | null;
+}
+
+/** Bad input is a matter of the network where it was typed or received, of the configuration where it is kept. */
+export type BadTargetCode = 'E_NETWORK' | 'E_CONFIG';
+
+/** @throws QvacError of `code` */
+export function parseAddress(text: string, code: BadTargetCode): Multiaddr {
+  try {
+    return multiaddr(text);
+  } catch (error) {
+    throw new QvacError(code, `"${text.slice(0, 200)}" is not a multiaddr`, { hint: 'for example /ip4/192.0.2.7/tcp/4001', cause: error });
+  }
+}
+
+function parsePeer(text: string, code: BadTargetCode): PeerId {
+  try {
+    return peerIdFromString(text);
+  } catch (error) {
+    throw new QvacError(code, `"${text.slice(0, 100)}" is not a peer id`, { hint: 'a peer id looks like 12D3Koo…', cause: error });
+  }
+}
+
+/** A peer id, or a multiaddr with `/p2p/<id>`. @throws QvacError of `code` for anything else */
+export function parseTarget(target: string, code: BadTargetCode = 'E_NETWORK'): Target {
+  if (!target.startsWith('/')) return { peer: parsePeer(target, code), address: null };
+  const address = parseAddress(target, code);
+  const peer = address.getComponents().findLast((component) => component.name === 'p2p')?.value;
+  if (peer === undefined) throw new QvacError(code, `"${target.slice(0, 200)}" does not name a peer`, { hint: 'append /p2p/<peer id>' });
+  return { peer: parsePeer(peer, code), address: address.getComponents().length > 1 ? address : null };
+}
+
+/** The peer that a target names. @throws QvacError of `code` where it names none */
+export function targetPeer(target: string, code: BadTargetCode = 'E_NETWORK'): PeerIdString {
+  return parseTarget(target, code).peer.toString() as PeerIdString;
+}
+
+/** An address as others may append the peer to. */
+export function withoutPeer(address: Multiaddr): string {
+  return address.decapsulateCode(p2pCode).toString();
+}
+
+/** A remote's word on where someone listens, if it is one that this node may dial: TCP over IP, no relay, no port 0. */
+export function usableAddress(text: string): Multiaddr | null {
+  if (text.length > 300 || !/^\/(ip4|ip6|dns4|dns6|dns)\/[^/]+\/tcp\/[1-9]\d*(\/p2p\/[^/]+)?$/.test(text)) return null;
+  try {
+    return multiaddr(text).decapsulateCode(p2pCode);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,42 @@
+import type { Clock } from '../../../lib/clock.ts';
+import type { PeerIdString } from '../../../lib/types.ts';
+
+export interface RateLimitInit {
+  /** Requests a second that one peer may make for good. */
+  readonly perSecond: number;
+  /** Requests that it may make at once after a quiet time. */
+  readonly burst: number;
+  /** Peers that are remembered. @default 4096 */
+  readonly maxPeers?: number | undefined;
+}
+
+/** Lets each peer make so many requests and no more. */
+export interface RateLimit {
+  /** Whether `peer` may make one request now; counts it if so. */
+  take(peer: PeerIdString): boolean;
+}
+
+/** The generic cell rate algorithm, one cell per peer. A peer that was quiet long enough costs no memory. */
+export function createRateLimit({ clock }: { readonly clock: Clock }, { perSecond, burst, maxPeers = 4096 }: RateLimitInit): RateLimit {
+  const intervalMs = 1000 / perSecond;
+  const toleranceMs = intervalMs * (burst - 1);
+  const theoreticalArrival = new Map<PeerIdString, number>();
+
+  function forgetQuiet(now: number): void {
+    for (const [peer, arrival] of theoreticalArrival) if (arrival <= now) theoreticalArrival.delete(peer);
+  }
+
+  return {
+    take(peer) {
+      const now = clock.now();
+      const arrival = Math.max(theoreticalArrival.get(peer) ?? now, now);
+      if (arrival - now > toleranceMs) return false;
+      if (theoreticalArrival.size >= maxPeers && !theoreticalArrival.has(peer)) {
+        forgetQuiet(now);
+        if (theoreticalArrival.size >= maxPeers) return false;
+      }
+      theoreticalArrival.set(peer, arrival + intervalMs);
+      return true;
+    },
+  };
+}

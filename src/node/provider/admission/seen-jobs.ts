@@ -1,0 +1,91 @@
+import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { concat, fromHex, readU64, toHex, u64 } from '../../../lib/bytes.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { fileError, privateFileMode } from '../../../lib/files.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { JobId } from '../../../lib/types.ts';
+
+const recordBytes = 40;
+
+/** Every offer that may not be taken a second time (section 4: each `jobId` until its `expiresAt`). */
+export interface SeenJobs {
+  /** `seen` for one that is remembered, `full` where no more can be: then the offer may not be taken. */
+  add(jobId: JobId, expiresAt: number): 'new' | 'seen' | 'full';
+  close(): void;
+}
+
+export interface SeenJobsInit {
+  /**
+   * Journal that outlives the process. Without it a client could replay an offer after a restart, and would hold two
+   * different final heads of one job. Null keeps them in memory only.
+   */
+  readonly file: string | null;
+  /** Offers remembered at the same time. @default 100_000 */
+  readonly max?: number | undefined;
+}
+
+/**
+ * Keeps a journal of records `jobId(32) ‖ u64 expiresAt`; a torn last record, of a crash, is dropped.
+ * @throws QvacError E_HOME where the journal cannot be opened
+ */
+export function createSeenJobs({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }, { file, max = 100_000 }: SeenJobsInit): SeenJobs {
+  const expiries = new Map<JobId, number>();
+  let records = 0;
+  const descriptor = file === null ? null : load(file);
+
+  function load(path: string): number {
+    try {
+      const opened = openSync(path, 'a+', privateFileMode);
+      const bytes = readFileSync(path);
+      for (let at = 0; at + recordBytes <= bytes.length; at += recordBytes) {
+        const expiresAt = Number(readU64(bytes.subarray(at + 32, at + 40)));
+        if (expiresAt > clock.now()) expiries.set(toHex(bytes.subarray(at, at + 32)) as JobId, expiresAt);
+      }
+      rewrite(opened);
+      return opened;
+    } catch (error) {
+      throw fileError(error, `open ${path}`);
+    }
+  }
+
+  function record(jobId: JobId, expiresAt: number): Uint8Array {
+    return concat(fromHex(jobId), u64(BigInt(expiresAt)));
+  }
+
+  function rewrite(journal: number): void {
+    ftruncateSync(journal, 0);
+    if (expiries.size > 0) writeSync(journal, concat(...[...expiries].map(([jobId, expiresAt]) => record(jobId, expiresAt))));
+    records = expiries.size;
+  }
+
+  function forgetExpired(): void {
+    const now = clock.now();
+    for (const [jobId, expiresAt] of expiries) if (expiresAt <= now) expiries.delete(jobId);
+  }
+
+  function remember(jobId: JobId, expiresAt: number): void {
+    if (descriptor === null) return;
+    try {
+      if (records >= 1024 && records >= 2 * expiries.size) return rewrite(descriptor);
+      writeSync(descriptor, record(jobId, expiresAt));
+      records++;
+    } catch (error) {
+      logger.warn('could not note a job on disk; it is remembered until this process ends', { error: String(error) });
+    }
+  }
+
+  return {
+    add(jobId, expiresAt) {
+      const known = expiries.get(jobId);
+      if (known !== undefined && known > clock.now()) return 'seen';
+      if (expiries.size >= max || records >= 1024) forgetExpired();
+      if (expiries.size >= max) return 'full';
+      expiries.set(jobId, expiresAt);
+      remember(jobId, expiresAt);
+      return 'new';
+    },
+    close() {
+      if (descriptor !== null) closeSync(descriptor);
+    },
+  };
+}

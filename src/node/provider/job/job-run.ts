@@ -1,0 +1,164 @@
+import { randomBytes } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import { QvacError } from '../../../errors.ts';
+import type { JobId } from '../../../lib/types.ts';
+import type { Engine, EngineSession } from '../../../model/engine.ts';
+import { encodeHead } from '../../../proofs/head.ts';
+import { signBody, verifyBody } from '../../../proofs/signing.ts';
+import type { SigningKey } from '../../../proofs/signing.ts';
+import type { Transcript, TranscriptInit } from '../../../proofs/transcript.ts';
+import { MalformedError } from '../../../protocol/codec.ts';
+import { jobIdHex } from '../../../protocol/digests.ts';
+import { kinds } from '../../../protocol/messages.ts';
+import type { Finish, Head, Signed } from '../../../protocol/messages.ts';
+import { decodeCancel } from '../../../protocol/validate.ts';
+import type { FrameStream } from '../../streams.ts';
+import type { Admission } from '../admission/admission.ts';
+import { createAnswerWriter } from './answer-writer.ts';
+import type { AnswerWriter } from './answer-writer.ts';
+import { generate } from './generation.ts';
+import type { PaidJob } from '../payment/payments.ts';
+
+/** A job whose final head was sent. */
+export interface FinishedJob {
+  readonly admission: Admission;
+  readonly transcript: Transcript;
+  readonly text: string;
+  readonly final: Head;
+  readonly finalSigned: Signed;
+  readonly cancel: Signed | null;
+}
+
+export interface JobRunComponents {
+  readonly engine: Engine;
+  readonly key: SigningKey;
+  readonly createTranscript: (init: TranscriptInit) => Transcript;
+}
+
+export interface JobRunInit {
+  /** How long the client may leave a frame unread, in ms. */
+  readonly stallMs: number;
+}
+
+/** One admitted job from its accept to its final head. */
+export class JobRun {
+  readonly #components: JobRunComponents;
+  readonly #admission: Admission;
+  readonly #transcript: Transcript;
+  readonly #writer: AnswerWriter;
+  /** Stops the line, the prompt and the generation. */
+  readonly #stop = new AbortController();
+  #cancel: Signed | null = null;
+  #accepted = false;
+  #final: Head | null = null;
+
+  constructor(components: JobRunComponents, admission: Admission, stream: FrameStream, { stallMs }: JobRunInit) {
+    const { offer, inputDigest, promptTokens } = admission;
+    this.#components = components;
+    this.#admission = admission;
+    this.#transcript = components.createTranscript({ jobId: admission.jobId, offer, inputDigest, promptCount: promptTokens.length, execClass: offer.execClass, jobSecret: randomBytes(32) });
+    this.#writer = createAnswerWriter(stream, { stallMs, onFailure: (reason) => this.abort(reason) });
+  }
+
+  /** The accept was sent; before it there is nothing to cancel. */
+  get accepted(): boolean {
+    return this.#accepted;
+  }
+
+  /** The final head was sent; a cancel that comes now has crossed it. */
+  get finished(): boolean {
+    return this.#final !== null;
+  }
+
+  /**
+   * Waits for the payment (if any) and a slot, generates, sends everything up to the final head.
+   * @param secure the payment, once it is locked; null for a job that is not paid
+   * @throws QvacError E_BUSY where the line is full, before anything was sent
+   * @throws Refusal where the payment does not come
+   * @throws the reason given to `abort`, or what the engine threw; then there is no final head
+   */
+  async run(onAccept: () => void, secure: ((signal: AbortSignal) => Promise<PaidJob>) | null = null): Promise<FinishedJob> {
+    const { promptTokens, inputDigest } = this.#admission;
+    let paid: PaidJob | null = null;
+    try {
+      // Before it has a slot: whoever does not pay keeps nobody else from one.
+      paid = secure === null ? null : await secure(this.#stop.signal);
+      // The class that the offer names, also where a self-test ends while this job waits in line.
+      const slot = this.#components.engine.open({ signal: this.#stop.signal, exec: this.#admission.exec });
+      await refusedAtOnce(slot);
+      this.#accepted = true;
+      this.#writer.frame({ t: 'accept', promptTokens, inputDigest });
+      onAccept();
+      const finish = await this.#generate(slot);
+      const { head: final, signed: finalSigned } = this.#signHead(finish);
+      this.#final = final;
+      await paid?.deliver(final, this.#cancel);
+      this.#writer.head(finalSigned);
+      await this.#writer.drained();
+      // A client that is gone by now still made the work; it may come back with its challenge.
+      return { admission: this.#admission, transcript: this.#transcript, text: this.#writer.sentText, final, finalSigned, cancel: this.#cancel };
+    } catch (error) {
+      paid?.decline();
+      throw error;
+    } finally {
+      this.#writer.stop();
+    }
+  }
+
+  /** Ends the job without a final head. */
+  abort(reason: Error): void {
+    this.#stop.abort(reason);
+  }
+
+  /** The client's cancel (section 4). @throws QvacError E_BAD_PEER where it is not valid */
+  cancel(signed: Signed): void {
+    if (this.finished) return;
+    const { jobId, offer } = this.#admission;
+    const n = cancelledAt(signed, jobId, offer.client);
+    if (this.#cancel !== null || !this.accepted || n > this.#writer.sentTokens) throw new QvacError('E_BAD_PEER', `a cancel at ${n} tokens out of place`);
+    this.#cancel = signed;
+    this.#stop.abort(new Error('cancelled by the client'));
+  }
+
+  async #generate(slot: Promise<EngineSession>): Promise<Finish> {
+    const { engine } = this.#components;
+    const { promptTokens, offer } = this.#admission;
+    let session: EngineSession | null = null;
+    try {
+      session = await slot;
+      const parts = { session, tokenizer: engine.tokenizer, promptTokens, topK: offer.sampler.topK, transcript: this.#transcript, writer: this.#writer, sendHead: () => this.#writer.head(this.#signHead(255).signed) };
+      return await generate(parts, { signal: this.#stop.signal });
+    } catch (error) {
+      if (this.#cancel !== null) return 2;
+      throw this.#stop.signal.aborted ? this.#stop.signal.reason : error;
+    } finally {
+      // Not awaited: the head must not wait for the slot to be cleared.
+      session?.release().catch(() => undefined);
+    }
+  }
+
+  /** A head over all tokens so far, which are sent first. */
+  #signHead(finish: Finish): { readonly head: Head; readonly signed: Signed } {
+    this.#writer.flush();
+    const head = this.#transcript.head({ text: this.#writer.sentText, finish });
+    return { head, signed: signBody(this.#components.key, kinds.head, this.#admission.jobId, encodeHead(head)) };
+  }
+}
+
+/** Rejects where `slot` is refused without waiting; else settles at once. */
+async function refusedAtOnce(slot: Promise<EngineSession>): Promise<void> {
+  // It may also fail later, while nobody looks at it yet.
+  slot.catch(() => undefined);
+  await Promise.race([slot, setImmediate()]);
+}
+
+/** The `n` of a cancel that is the client's own of this job. */
+function cancelledAt(signed: Signed, jobId: JobId, client: Uint8Array): number {
+  try {
+    const cancel = decodeCancel(signed.body);
+    if (jobIdHex(cancel.jobId) === jobId && verifyBody(client, kinds.cancel, jobId, signed)) return cancel.n;
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+  }
+  throw new QvacError('E_BAD_PEER', 'the cancel is not valid');
+}

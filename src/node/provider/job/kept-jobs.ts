@@ -1,0 +1,78 @@
+import { toHex } from '../../../lib/bytes.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import type { JobId } from '../../../lib/types.ts';
+import type { Receipt } from '../../../proofs/receipt.ts';
+import type { Transcript } from '../../../proofs/transcript.ts';
+import type { Signed } from '../../../protocol/messages.ts';
+
+/** A finished job that may still be challenged. */
+export interface KeptJob {
+  readonly jobId: JobId;
+  /** Raw key of the client, the only one that may challenge it. */
+  readonly client: Uint8Array;
+  /** SHA of the secret, by which a challenge on a new stream names it (section 4.3). */
+  readonly commit: Uint8Array;
+  /** That of the final head. */
+  readonly root: Uint8Array;
+  /** Unix milliseconds. */
+  readonly keepUntil: number;
+  /** What an opening is made from; null once it was made, as there is only one. */
+  transcript: Transcript | null;
+  opening: Signed | null;
+  receipt: Receipt;
+  /** Settles when what was to be stored of it is, or failed to be. */
+  saved: Promise<void>;
+}
+
+/** Jobs kept until their challenges are too late. */
+export interface KeptJobs {
+  /** Whether one more can be kept; if not, no more jobs may be taken. */
+  readonly full: boolean;
+  add(job: KeptJob): void;
+  find(client: Uint8Array, commit: Uint8Array): KeptJob | null;
+}
+
+export interface KeptJobsInit {
+  /** Memory that kept jobs may take, in bytes, about. @default 256 MiB */
+  readonly maxBytes?: number | undefined;
+}
+
+export function createKeptJobs({ clock }: { readonly clock: Clock }, { maxBytes = 256 << 20 }: KeptJobsInit = {}): KeptJobs {
+  const jobs = new Map<string, KeptJob>();
+
+  function forgetExpired(): void {
+    const now = clock.now();
+    for (const [key, job] of jobs) if (job.keepUntil <= now) jobs.delete(key);
+  }
+
+  return {
+    get full() {
+      forgetExpired();
+      let bytes = 0;
+      for (const job of jobs.values()) bytes += weightOf(job);
+      return bytes >= maxBytes;
+    },
+    add(job) {
+      forgetExpired();
+      jobs.set(keyOf(job.client, job.commit), job);
+    },
+    find(client, commit) {
+      forgetExpired();
+      return jobs.get(keyOf(client, commit)) ?? null;
+    },
+  };
+}
+
+/** Bytes of an unopened step, of a token with its text, and of the rest of a job. */
+const stepBytes = 512;
+const tokenBytes = 24;
+const jobBytes = 32 * 1024;
+
+/** About what a job takes: once it is opened, little more than its tokens. */
+function weightOf({ transcript, receipt }: KeptJob): number {
+  return jobBytes + tokenBytes * (receipt.promptTokens.length + receipt.tokens.length) + stepBytes * (transcript?.n ?? 0);
+}
+
+function keyOf(client: Uint8Array, commit: Uint8Array): string {
+  return `${toHex(client)}:${toHex(commit)}`;
+}

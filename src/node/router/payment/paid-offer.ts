@@ -1,0 +1,71 @@
+import type { AbortOptions } from '../../../lib/types.ts';
+import { QvacError } from '../../../errors.ts';
+import type { Quote } from '../../../protocol/messages.ts';
+import type { JobInit } from '../../client/job/job.ts';
+import type { CheckedAnswer, LockedPayment, Settlement } from '../../client/payment/payments.ts';
+import { RouteFailure } from '../failure.ts';
+import type { Purse, Reservation } from './purses.ts';
+
+/** The payment of one offer: from the plan to what it came to, within the person's limit. */
+export class PaidOffer {
+  readonly #purse: Purse;
+  readonly #quote: Quote;
+  #locked: LockedPayment | null = null;
+  #reservation: Reservation | null = null;
+
+  constructor(purse: Purse, quote: Quote) {
+    this.#purse = purse;
+    this.#quote = quote;
+  }
+
+  /**
+   * What the offer says of it, and how it is locked.
+   * @throws RouteFailure `limit` where it is above what is left of today, or this router cannot pay now; QvacError E_ESCROW
+   */
+  async plan(limits: { readonly maxTokens: number; readonly maxPrice: number }, options: AbortOptions): Promise<Pick<JobInit, 'payment' | 'lock'>> {
+    const payment = await ours(() => this.#purse.paying.plan(this.#quote, limits, options));
+    const amount = BigInt(payment.amount);
+    if (amount > this.#purse.left) throw new RouteFailure('limit', 'what is left of your limit for today does not cover this answer');
+    return {
+      payment,
+      lock: async (order) => {
+        this.#reservation = await ours(() => this.#purse.reserve(amount));
+        try {
+          this.#locked = await ours(() => this.#purse.paying.lock({ ...order, quote: this.#quote }, options));
+        } catch (error) {
+          // Where the chain refused it, nothing is locked; else it may be.
+          if (error instanceof QvacError && error.code === 'E_ESCROW') this.#reservation.settle(0n);
+          throw error;
+        }
+      },
+    };
+  }
+
+  /** Null where nothing was locked. */
+  async settle(answer: CheckedAnswer, options: AbortOptions): Promise<Settlement | null> {
+    const settlement = (await this.#locked?.settle(answer, options)) ?? null;
+    if (settlement !== null) this.#count(settlement);
+    return settlement;
+  }
+
+  /** There is no answer; what was locked counts against the limit until its account is closed. */
+  abandon(): void {
+    void this.#locked?.abandon().then((settlement) => {
+      if (settlement !== null) this.#count(settlement);
+    });
+  }
+
+  #count({ dueAt, paid, burnt }: Settlement): void {
+    if (dueAt === null) this.#reservation?.settle(paid + burnt);
+  }
+}
+
+/** What goes wrong with our own wallet, disk or chain is not the provider's fault. */
+async function ours<Value>(run: () => Promise<Value>): Promise<Value> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof QvacError && (error.code === 'E_CHAIN' || error.code === 'E_FUNDS' || error.code === 'E_HOME')) throw new RouteFailure('limit', `this router cannot pay now: ${error.message}`);
+    throw error;
+  }
+}

@@ -1,0 +1,170 @@
+import { FaultError } from '../../../proofs/fault.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { QvacError } from '../../../errors.ts';
+import type { Head } from '../../../protocol/messages.ts';
+import type { AnswerFrame, Job } from '../../client/job/job.ts';
+import { patienceMs } from '../constants.ts';
+import type { Person } from '../person/person.ts';
+import type { Experience } from '../../client/choice/reputation.ts';
+
+/** How one provider's part in a question ended. */
+export type AttemptEnd =
+  | { readonly kind: 'final'; readonly head: Head; readonly firstTokenMs: number; readonly totalMs: number }
+  /** Before a token was passed on: another provider may be asked. */
+  | { readonly kind: 'left'; readonly experience: Experience; readonly error: Error }
+  /** After a token was passed on. */
+  | { readonly kind: 'broken'; readonly experience: Experience; readonly error: Error }
+  | { readonly kind: 'bad-input'; readonly error: Error }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'timeout'; readonly experience: Experience | null };
+
+export interface AttemptInit {
+  readonly job: Job;
+  readonly person: Person;
+  readonly clock: Clock;
+  /** Aborts when the time for the final head is over, or the router stops. */
+  readonly deadline: AbortSignal;
+  /** A provider that gave no token in this long is left for another, ms. */
+  readonly firstTokenMs: number;
+}
+
+/** Passes one provider's answer on, frame by frame: the next is not read before the person's client took this one. */
+export class Attempt {
+  readonly #job: Job;
+  readonly #person: Person;
+  readonly #clock: Clock;
+  readonly #deadline: AbortSignal;
+  readonly #firstTokenMs: number;
+  readonly #startedAt: number;
+  #accepted = false;
+  #firstTokenAt: number | null = null;
+  #cancelling: Promise<void> | null = null;
+  #faulty: AnswerFrame | null = null;
+  /** The person's client gets nothing of this provider any more. */
+  #abandoned = false;
+  readonly #left = Promise.withResolvers<AttemptEnd>();
+
+  constructor(init: AttemptInit) {
+    this.#job = init.job;
+    this.#person = init.person;
+    this.#clock = init.clock;
+    this.#deadline = init.deadline;
+    this.#firstTokenMs = init.firstTokenMs;
+    this.#startedAt = init.clock.now();
+  }
+
+  async run(): Promise<AttemptEnd> {
+    const onStop = (): void => this.#stop();
+    const onDeadline = (): void => this.#job.abort(new QvacError('E_TIMEOUT', 'the question timed out'));
+    const patience = setTimeout(() => this.#leave(), this.#firstTokenMs);
+    this.#person.stopped.addEventListener('abort', onStop);
+    this.#deadline.addEventListener('abort', onDeadline);
+    try {
+      if (this.#deadline.aborted) onDeadline();
+      if (this.#person.stopped.aborted) this.#stop();
+      return await Promise.race([this.#passAll(), this.#left.promise]);
+    } finally {
+      clearTimeout(patience);
+      this.#person.stopped.removeEventListener('abort', onStop);
+      this.#deadline.removeEventListener('abort', onDeadline);
+    }
+  }
+
+  async #passAll(): Promise<AttemptEnd> {
+    try {
+      for await (const frame of this.#job.frames()) if (!this.#abandoned) await this.#pass(frame);
+      return this.#finish();
+    } catch (error) {
+      return await this.#fail(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      if (this.#abandoned) await this.#job.close();
+    }
+  }
+
+  async #pass(frame: AnswerFrame): Promise<void> {
+    if (frame.t === 'accept') {
+      if (this.#person.stopped.aborted) throw new QvacError('E_INTERRUPTED', 'stopped before the accept');
+      this.#accepted = true;
+    }
+    if (frame.t === 'tokens' && frame.tokens.length > 0) this.#firstTokenAt ??= this.#clock.now();
+    const final = frame.t === 'head' ? this.#job.received.final : null;
+    if (final?.finish === 2 && this.#cancelling === null) {
+      this.#faulty = frame;
+      throw new FaultError('bad-length', 'a final head for a cancel that was not sent');
+    }
+    this.#deadline.throwIfAborted();
+    if (final !== null) {
+      // The cancel comes before the final head that answers it.
+      if (this.#cancelling !== null) await this.#cancelling;
+      this.#person.expectChallenge();
+    }
+    await this.#person.send(frame, { signal: this.#deadline });
+  }
+
+  #finish(): AttemptEnd {
+    const head = this.#job.received.final;
+    if (head === null) throw new QvacError('E_TRUNCATED', 'the provider sent no final head');
+    const now = this.#clock.now();
+    return { kind: 'final', head, firstTokenMs: (this.#firstTokenAt ?? now) - this.#startedAt, totalMs: now - this.#startedAt };
+  }
+
+  async #fail(error: Error): Promise<AttemptEnd> {
+    if (this.#deadline.aborted) return this.#timedOut();
+    if (this.#person.stopped.aborted && !this.#accepted) {
+      this.#job.abort(error);
+      return { kind: 'stopped' };
+    }
+    if (error instanceof QvacError && error.code === 'E_BAD_INPUT' && !this.#begun) {
+      await this.#job.close();
+      return { kind: 'bad-input', error };
+    }
+    const experience = experienceOf(error);
+    if (this.#begun || this.#cancelling !== null) {
+      // What shows the fault goes to the person's client, which need not take a router's word for it.
+      const faulty = this.#faulty ?? this.#job.faulty;
+      if (faulty !== null) await this.#person.send(faulty, { signal: this.#deadline });
+      this.#job.abort(error);
+      return { kind: 'broken', experience, error };
+    }
+    this.#job.abort(error);
+    return { kind: 'left', experience, error };
+  }
+
+  #timedOut(): AttemptEnd {
+    const patient = this.#clock.now() - this.#startedAt >= patienceMs;
+    return { kind: 'timeout', experience: patient && !this.#begun ? { kind: 'aborted' } : null };
+  }
+
+  get #begun(): boolean {
+    return this.#firstTokenAt !== null;
+  }
+
+  #stop(): void {
+    if (this.#accepted) this.#cancelling ??= this.#cancel();
+    else this.#job.abort(new QvacError('E_INTERRUPTED', 'stopped before the accept'));
+  }
+
+  async #cancel(): Promise<void> {
+    try {
+      const signed = await this.#job.cancel();
+      if (signed !== null) await this.#person.send({ t: 'cancel', body: signed.body, sig: signed.sig });
+    } catch (error) {
+      this.#job.abort(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** Leaves a provider that lives but gives no token: cancels with n 0 where it had accepted (section 4.0), and waits no longer. */
+  #leave(): void {
+    if (this.#begun || this.#cancelling !== null || this.#person.stopped.aborted) return;
+    const error = new QvacError('E_TIMEOUT', `the provider gave no token within ${this.#firstTokenMs} ms`);
+    this.#abandoned = true;
+    if (this.#accepted) this.#job.cancel().catch((reason: unknown) => this.#job.abort(reason instanceof Error ? reason : error));
+    else this.#job.abort(error);
+    this.#left.resolve({ kind: 'left', experience: { kind: 'aborted' }, error });
+  }
+}
+
+function experienceOf(error: Error): Experience {
+  if (error instanceof FaultError) return { kind: 'fault', fault: error.fault };
+  return error instanceof QvacError && error.code === 'E_BUSY' ? { kind: 'busy' } : { kind: 'aborted' };
+}

@@ -1,0 +1,249 @@
+import { QvacError } from '../../../errors.ts';
+import { raceSignal } from '../../../lib/abort.ts';
+import type { PeerIdString } from '../../../lib/types.ts';
+import type { Assessment } from '../../../proofs/checks.ts';
+import { maxRouteProviders } from '../../../protocol/constants.ts';
+import { requestDigestOf, sha256 } from '../../../protocol/digests.ts';
+import type { FrameOf, RouteFrame } from '../../../protocol/frames.ts';
+import { priceLamports } from '../../../protocol/price.ts';
+import type { VerifiedCard } from '../../cards.ts';
+import { openJob } from '../../client/job/job.ts';
+import type { Job, SignedQuote } from '../../client/job/job.ts';
+import { fetchQuote } from '../../client/job/quote.ts';
+import type { CheckedAnswer, Settlement } from '../../client/payment/payments.ts';
+import { settlementJson } from '../../client/payment/settlement-json.ts';
+import type { Choice } from '../../client/choice/select.ts';
+import type { Peer } from '../../peer.ts';
+import { Attempt } from './attempt.ts';
+import type { AttemptEnd } from './attempt.ts';
+import { Candidates } from './candidates.ts';
+import type { CandidatesComponents, Reserved } from './candidates.ts';
+import type { Considered } from '../../client/choice/considered.ts';
+import { mayBeTooLong } from '../../client/refused.ts';
+import { maxProbes, maxRouteTimeoutMs, paidAcceptMs } from '../constants.ts';
+import { lastFailure, RouteFailure } from '../failure.ts';
+import { PaidOffer } from '../payment/paid-offer.ts';
+import type { Person } from '../person/person.ts';
+import type { Probes } from '../probes.ts';
+import type { Purse, Purses } from '../payment/purses.ts';
+import { settle } from './settle.ts';
+import type { SettleComponents } from './settle.ts';
+
+export interface QuestionComponents extends SettleComponents, CandidatesComponents {
+  readonly peer: Peer;
+  readonly probes: Probes;
+  /** Null: nobody is paid. */
+  readonly purses: Purses | null;
+}
+
+/** How a question ended: answered and checked, or an error that the person's client was told. */
+export type QuestionEnd =
+  | { readonly kind: 'answered'; readonly job: Job; readonly assessment: Assessment; readonly finish: number; readonly tries: number; readonly totalMs: number; readonly considered: readonly Considered[]; readonly payment: Settlement | null }
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string };
+
+/** A provider that holds the offer, and why it was chosen. */
+interface Offered {
+  readonly choice: Choice;
+  readonly job: Job;
+  readonly paid: PaidOffer | null;
+}
+
+/** One question of one person's client, from its `route` frame to the receipt. */
+export class Question {
+  readonly #components: QuestionComponents;
+  readonly #route: RouteFrame;
+  readonly #person: Person;
+  readonly #candidates: Candidates;
+  /** The router's own end. */
+  readonly #signal: AbortSignal;
+  readonly #deadline: AbortSignal;
+  readonly #deadlineAt: number;
+  readonly #client: PeerIdString;
+  #purse: Purse | null = null;
+  #tries = 0;
+
+  /** @param client whose question it is */
+  constructor(components: QuestionComponents, route: RouteFrame, person: Person, client: PeerIdString, signal: AbortSignal) {
+    const timeoutMs = Math.min(route.timeout, maxRouteTimeoutMs);
+    this.#components = components;
+    this.#route = route;
+    this.#person = person;
+    this.#client = client;
+    this.#candidates = new Candidates(components, route, components.verifier.models);
+    this.#signal = signal;
+    this.#deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+    this.#deadlineAt = components.clock.now() + timeoutMs;
+  }
+
+  /** Tells the person's client how it ends. Never throws. */
+  async run(): Promise<QuestionEnd> {
+    try {
+      return await this.#answer();
+    } catch (error) {
+      const { code, message } = this.#failureOf(error);
+      if (code === 'busy') await this.#person.turnAway();
+      else await this.#person.fail(code, message);
+      return { kind: 'failed', code, message };
+    }
+  }
+
+  #failureOf(error: unknown): RouteFailure {
+    if (error instanceof RouteFailure) return error;
+    if (this.#signal.aborted) return new RouteFailure('failed', 'the router is stopping');
+    if (this.#deadline.aborted) return new RouteFailure('timeout', 'no whole answer in time');
+    if (this.#person.stopped.aborted) return new RouteFailure('stopped', 'stopped before a provider accepted');
+    this.#components.logger.error('a question failed', { reason: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    return new RouteFailure('internal', 'the router failed');
+  }
+
+  async #answer(): Promise<QuestionEnd> {
+    // Whatever ends the search for a provider.
+    const over = AbortSignal.any([this.#deadline, this.#person.stopped]);
+    await this.#takePurse(over);
+    let failure = new RouteFailure('no-provider', `nobody offers ${this.#route.model} here`);
+    for (let probes = 0; probes < maxProbes && this.#tries < maxRouteProviders; probes++) {
+      const next = await this.#candidates.next(over);
+      if (next === null) break;
+      try {
+        const end = await this.#turnTo(next, over);
+        if (!(end instanceof Error)) return end;
+        failure = lastFailure(end);
+      } finally {
+        next.release();
+      }
+    }
+    throw failure;
+  }
+
+  async #takePurse(signal: AbortSignal): Promise<void> {
+    const { purses } = this.#components;
+    if (purses === null || this.#route.maxPrice === 0) return;
+    this.#purse = await raceSignal(purses.of(this.#client, { signal }), signal);
+    if (this.#purse !== null) this.#candidates.payWith(this.#purse);
+  }
+
+  /** @returns the answer, or why another provider may be asked */
+  async #turnTo({ choice, release }: Reserved, over: AbortSignal): Promise<QuestionEnd | Error> {
+    const offered = await this.#offer(choice, over);
+    if (offered instanceof Error) return offered;
+    const { job } = offered;
+    const { clock } = this.#components;
+    const end = await new Attempt({ job, person: this.#person, clock, deadline: this.#deadline, firstTokenMs: this.#firstTokenMs() }).run();
+    // Its slot is free; what follows takes none.
+    release();
+    return this.#conclude(end, offered);
+  }
+
+  /**
+   * Sends the offer, on the provider's card of this moment: one that is dead or frozen is found out before the input goes
+   * to it, and no offer names a class or a price of yesterday.
+   * @returns why there is no job with it
+   */
+  async #offer({ card: { peer }, model }: Choice, over: AbortSignal): Promise<Offered | Error> {
+    const { probes, reputation } = this.#components;
+    let card: VerifiedCard | null = null;
+    let paid: PaidOffer | null = null;
+    try {
+      card = await raceSignal(probes.card(peer), over);
+      const choice = this.#candidates.renew(card);
+      const quote = choice.priceLamports === 0n ? null : await this.#quote(choice, over);
+      paid = quote?.quote.pay == null || this.#purse === null ? null : new PaidOffer(this.#purse, quote.quote);
+      const job = await this.#open(choice, quote, paid, over);
+      await this.#person.send(pickedFrame(job, choice.card, quote));
+      return { choice, job, paid };
+    } catch (error) {
+      paid?.abandon();
+      over.throwIfAborted();
+      if (error instanceof RouteFailure) return error;
+      if (!(error instanceof QvacError)) throw error;
+      if (card !== null && !mayBeTooLong(error, model, this.#route.input, this.#route.sampler.maxTokens)) reputation.record(peer, { kind: error.code === 'E_BUSY' ? 'busy' : 'aborted' });
+      return error;
+    }
+  }
+
+  /** The provider's word on the price, within what the person allows. */
+  async #quote({ card, model }: Choice, signal: AbortSignal): Promise<SignedQuote> {
+    const { input, sampler, maxPrice } = this.#route;
+    // What does not fit beside the answer is refused anyway, and is not to be paid for.
+    const promptTokens = Math.min(this.#candidates.promptTokens, model.context - sampler.maxTokens);
+    const signed = await fetchQuote(this.#components, { card, model, requestDigest: requestDigestOf(input), promptTokens, maxTokens: sampler.maxTokens }, { signal });
+    const { quote } = signed;
+    const price = priceLamports({ promptCount: quote.promptTokens, n: sampler.maxTokens, priceIn: quote.priceIn, priceOut: quote.priceOut });
+    if (price > BigInt(maxPrice)) throw new RouteFailure('too-dear', `the best offer may cost more than ${maxPrice} lamports`);
+    if (quote.pay !== null && this.#purse === null) throw new RouteFailure('limit', 'the best offer wants to be paid, and this router pays nobody');
+    return signed;
+  }
+
+  async #open({ card, model }: Choice, quote: SignedQuote | null, paid: PaidOffer | null, signal: AbortSignal): Promise<Job> {
+    const { input, sampler, seed, commit, count, mode, maxPrice } = this.#route;
+    const payment = await paid?.plan({ maxTokens: sampler.maxTokens, maxPrice }, { signal });
+    this.#components.commits.add(commit, card.peer);
+    this.#tries += 1;
+    // The attempt watches the time to the first token, and the deadline the whole.
+    const timeouts = { firstTokenMs: maxRouteTimeoutMs, totalMs: maxRouteTimeoutMs, ...(paid === null ? {} : { acceptMs: paidAcceptMs }) };
+    return openJob(this.#components, { card, model, input, sampler, seed, commit, count, mode, quote, ...payment, timeouts }, { signal });
+  }
+
+  /** While others may be asked, one that gives no token has half of the time that is left. */
+  #firstTokenMs(): number {
+    const leftMs = Math.max(1, this.#deadlineAt - this.#components.clock.now());
+    return this.#tries < maxRouteProviders && this.#candidates.othersLeft ? Math.ceil(leftMs / 2) : leftMs;
+  }
+
+  async #conclude(end: AttemptEnd, { job, choice, paid }: Offered): Promise<QuestionEnd | Error> {
+    const { reputation } = this.#components;
+    const { peer } = choice.card;
+    if (end.kind !== 'final') paid?.abandon();
+    switch (end.kind) {
+      case 'final': {
+        const { n, finish } = end.head;
+        reputation.record(peer, { kind: 'served', model: choice.modelId, n, firstTokenMs: end.firstTokenMs, totalMs: end.totalMs });
+        const { commit, mode, verify } = this.#route;
+        const learn = (found: Assessment): void => this.#learn(peer, found);
+        const settled = await settle(this.#components, { job, person: this.#person, commit, challenged: mode === 'merkle', depth: verify, learn, signal: this.#signal });
+        await this.#person.end();
+        const payment = paid === null ? null : await this.#pay(paid, { ...settled, verdictDigest: sha256(settled.verdict.body) });
+        return { kind: 'answered', job, assessment: settled.assessment, finish, tries: this.#tries, totalMs: end.totalMs, considered: this.#candidates.considered, payment };
+      }
+      case 'left':
+        if (!mayBeTooLong(end.error, choice.model, this.#route.input, this.#route.sampler.maxTokens)) reputation.record(peer, end.experience);
+        return end.error;
+      case 'broken':
+        reputation.record(peer, end.experience);
+        throw new RouteFailure('failed', end.error.message);
+      case 'bad-input':
+        throw new RouteFailure('bad-input', end.error.message);
+      case 'stopped':
+        throw new RouteFailure('stopped', 'stopped before the provider accepted');
+      case 'timeout':
+        if (end.experience !== null && !this.#signal.aborted) reputation.record(peer, end.experience);
+        throw this.#failureOf(this.#deadline.reason);
+    }
+  }
+
+  async #pay(paid: PaidOffer, answer: CheckedAnswer): Promise<Settlement | null> {
+    const { receipts, logger } = this.#components;
+    const payment = await paid.settle(answer, { signal: this.#signal });
+    if (payment === null) return null;
+    await receipts.save({ ...answer.receipt, settlement: settlementJson(payment) }).catch((error: unknown) => logger.warn('receipt not saved', { reason: error instanceof Error ? error.message : String(error) }));
+    return payment;
+  }
+
+  #learn(peer: PeerIdString, { result, tier, faults: [fault] }: Assessment): void {
+    const { reputation } = this.#components;
+    if (result === 'fail' && fault !== undefined) reputation.record(peer, { kind: 'fault', fault });
+    else if (result === 'pass' && (tier === 'exact' || tier === 'statistical')) reputation.record(peer, { kind: 'verified' });
+  }
+}
+
+function pickedFrame({ offerSigned }: Job, card: VerifiedCard, quote: SignedQuote | null): FrameOf<'picked'> {
+  return {
+    t: 'picked',
+    offer: offerSigned.body,
+    offerSig: offerSigned.sig,
+    quote: quote?.signed.body ?? null,
+    quoteSig: quote?.signed.sig ?? null,
+    card: card.body,
+    cardSig: card.sig,
+  };
+}

@@ -1,0 +1,128 @@
+import { QvacError } from '../../../errors.ts';
+import { raceSignal } from '../../../lib/abort.ts';
+import { equalBytes, utf8 } from '../../../lib/bytes.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import type { Logger } from '../../../lib/log.ts';
+import { serialiseReceipt } from '../../../proofs/receipt.ts';
+import type { Receipt } from '../../../proofs/receipt.ts';
+import type { Assessment } from '../../../proofs/checks.ts';
+import { FaultError } from '../../../proofs/fault.ts';
+import { signBody } from '../../../proofs/signing.ts';
+import type { SigningKey } from '../../../proofs/signing.ts';
+import { verdictOf } from '../../../proofs/verdict.ts';
+import { openingTimeoutMs } from '../../../protocol/constants.ts';
+import { sha256 } from '../../../protocol/digests.ts';
+import { kinds } from '../../../protocol/messages.ts';
+import type { FaultCode, Signed } from '../../../protocol/messages.ts';
+import { encodeVerdict } from '../../../protocol/validate.ts';
+import type { Job } from '../../client/job/job.ts';
+import { deliveryTimeoutMs } from '../constants.ts';
+import type { Person } from '../person/person.ts';
+import type { Depth, Verifier } from '../../client/checking/verifier.ts';
+
+export interface SettleComponents {
+  readonly key: SigningKey;
+  readonly verifier: Verifier;
+  /** Keeps a finished job's receipt. */
+  readonly receipts: { save(receipt: Receipt): Promise<unknown> };
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface SettleInit {
+  readonly job: Job;
+  readonly person: Person;
+  readonly commit: Uint8Array;
+  /** With mode `none` there is neither challenge nor opening. */
+  readonly challenged: boolean;
+  readonly depth: Depth;
+  /** Hears what was found before anybody else does, so that whoever asks next profits from it. */
+  learn(assessment: Assessment): void;
+  /** Aborts when the router stops. */
+  readonly signal: AbortSignal;
+}
+
+export interface Settled {
+  readonly assessment: Assessment;
+  /** With this router's verdict. */
+  readonly receipt: Receipt;
+  readonly verdict: Signed;
+}
+
+/** After the final head: challenge, opening, verdict, receipt (section 4.0), to whoever is still there. */
+export async function settle(components: SettleComponents, init: SettleInit): Promise<Settled> {
+  const { job, person } = init;
+  const fault = init.challenged ? await open(init) : null;
+  const unsigned = job.received.receipt([]);
+  const assessment = withFault(await components.verifier.check(unsigned, init.depth, { signal: init.signal }), fault);
+  init.learn(assessment);
+  const verdict = signVerdict(components, assessment, unsigned, job);
+  const delivered = { signal: AbortSignal.any([init.signal, AbortSignal.timeout(deliveryTimeoutMs)]) };
+  // A provider that does not read keeps nobody waiting.
+  const told = tellProvider(components, job, verdict, delivered.signal);
+  await person.send({ t: 'verdict', ...verdict }, delivered);
+  const receipt = job.received.receipt([verdict]);
+  // Before the person's client has it: where both keep theirs in one home, the client's is the last word.
+  await keep(components, receipt, job);
+  await person.send({ t: 'receipt', receipt: utf8(serialiseReceipt(receipt)) }, delivered);
+  await told;
+  return { assessment, receipt, verdict };
+}
+
+/** Lets the person's client challenge and passes the opening on. @returns the fault where the provider gave none */
+async function open(init: SettleInit): Promise<FaultCode | null> {
+  const { job, person, commit, signal } = init;
+  const secret = await raceSignal(person.challenge(openingTimeoutMs), signal);
+  if (secret === null) return null;
+  if (!equalBytes(sha256(secret), commit)) {
+    await person.refuse(new QvacError('E_BAD_PEER', 'the secret is not the one of the commit'));
+    return null;
+  }
+  const fault = await reveal(init, secret, false);
+  // Before anybody loses money for it, it is asked once more.
+  return fault === 'silence' && job.offer.payment !== null ? reveal(init, secret, true) : fault;
+}
+
+async function reveal({ job, person, signal }: SettleInit, secret: Uint8Array, anew: boolean): Promise<FaultCode | null> {
+  try {
+    const opening = await job.challenge(secret, { signal, anew });
+    await person.send({ t: 'opening', ...opening }, { signal });
+    return null;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof FaultError) return error.fault;
+    // Whatever it answered instead of an opening, there is none.
+    if (error instanceof QvacError) return 'silence';
+    throw error;
+  }
+}
+
+/** What the router saw on its own stream, which no receipt shows, counts where the receipt itself shows no fault. */
+function withFault(assessment: Assessment, fault: FaultCode | null): Assessment {
+  if (fault === null || assessment.result === 'fail') return assessment;
+  return { ...assessment, result: 'fail', tier: 'sampling', faults: [fault] };
+}
+
+function signVerdict(components: SettleComponents, assessment: Assessment, receipt: Receipt, job: Job): Signed {
+  const verdict = verdictOf(assessment, receipt, components.key.publicKey, components.clock.now());
+  return signBody(components.key, kinds.verdict, job.jobId, encodeVerdict(verdict));
+}
+
+/** The provider stores it; one that is gone by now does without. Never throws. */
+async function tellProvider({ logger }: SettleComponents, job: Job, verdict: Signed, signal: AbortSignal): Promise<void> {
+  try {
+    await job.verdict(verdict, { signal });
+    await job.close();
+  } catch (error) {
+    logger.debug('verdict not taken by the provider', { jobId: job.jobId, reason: error instanceof Error ? error.message : String(error) });
+    job.abort(error instanceof Error ? error : new Error(String(error)));
+  }
+}
+
+async function keep({ receipts, logger }: SettleComponents, receipt: Receipt, job: Job): Promise<void> {
+  try {
+    await receipts.save(receipt);
+  } catch (error) {
+    logger.warn('receipt not saved', { jobId: job.jobId, reason: error instanceof Error ? error.message : String(error) });
+  }
+}

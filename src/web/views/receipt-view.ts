@@ -1,0 +1,108 @@
+import { getReport, type Report } from '../api.ts';
+import { h } from '../dom.ts';
+import { merkleView } from './merkle-view.ts';
+import { checkWords, faultOf, plural, shortPeer, sol, verifiedWords, when } from '../words.ts';
+
+type Outcome = Report['checks'][number]['result'];
+
+const marks: Readonly<Record<Outcome, readonly [mark: string, tone: string, word: string]>> = {
+  pass: ['✓', 'good', 'passed'],
+  fail: ['✗', 'bad', 'failed'],
+  skipped: ['–', 'open', 'not made'],
+  inconclusive: ['?', 'open', 'inconclusive'],
+};
+
+/** Opens the receipt over the page. Escape and the button close it; the focus returns to where it was. */
+export async function openReceipt(id: string): Promise<void> {
+  const close = h('button', { class: 'quiet', type: 'button', click: () => dialog.close() }, 'Close');
+  const body = h('div', { class: 'receipt-body', tabindex: 0, 'aria-live': 'polite' }, h('p', {}, 'Loading the receipt …'));
+  const dialog = h('dialog', { class: 'receipt', 'aria-labelledby': 'receipt-title', close: () => dialog.remove() }, h('header', {}, h('h2', { id: 'receipt-title' }, 'Receipt'), close), body);
+  document.body.append(dialog);
+  dialog.showModal();
+  try {
+    body.replaceChildren(...(await reportParts(await getReport(id))));
+  } catch (error) {
+    body.replaceChildren(h('p', { class: 'bad' }, error instanceof Error ? error.message : String(error)));
+  }
+}
+
+async function reportParts(report: Report): Promise<readonly Node[]> {
+  const words = verifiedWords[report.verified];
+  return [
+    h('p', { class: `verdict ${words.tone}` }, h('strong', {}, `${words.mark} ${words.short}`), ` · ${words.long}`),
+    ...faults(report),
+    facts(report),
+    h('h3', {}, 'What was checked'),
+    h('ul', { class: 'checks' }, ...checksOf(report).map(checkItem)),
+    ...(await openedSteps(report)),
+    h('p', {}, h('a', { href: `data:application/json,${encodeURIComponent(JSON.stringify(report))}`, download: `report-${report.id.slice(0, 12)}.json` }, 'Save this report'), ' · check it again anywhere: ', h('code', {}, `qvac verify ${report.id.slice(0, 12)}`)),
+  ];
+}
+
+function faults({ verdicts }: Report): readonly Node[] {
+  const codes = [...new Set(verdicts.flatMap((verdict) => verdict.faults))];
+  return codes.flatMap((code) => {
+    const fault = faultOf(code);
+    return fault === null ? [] : [h('div', { class: 'fault' }, h('p', {}, h('strong', {}, 'Shown: '), `${fault.shown} (${code}).`), h('p', {}, h('strong', {}, 'Not shown: '), `${fault.notShown}.`))];
+  });
+}
+
+function facts(report: Report): HTMLElement {
+  const rows: readonly (readonly [string, string])[] = [
+    ['Answered by', report.provider],
+    ['Asked', when(report.askedAt)],
+    ['Model file (SHA-256)', report.model],
+    ['Tokens', `${plural(report.promptTokens, 'token')} asked, ${plural(report.tokens, 'token')} answered`],
+    ['Paid', report.paid === 0 ? 'nothing' : sol(report.paid)],
+    ['Temperature', String(report.sampler.temperature / 100)],
+    ['Receipt', report.id],
+  ];
+  return h('dl', {}, ...rows.flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]));
+}
+
+interface CheckRow {
+  readonly name: string;
+  readonly result: Outcome;
+  readonly detail: string;
+}
+
+/** The checks that the gateway made again just now; of those that need the model, what the signed verdict says. */
+function checksOf({ checks, verdicts }: Report): readonly CheckRow[] {
+  const verdict = verdicts.at(-1);
+  if (verdict === undefined) return checks;
+  const by = `as ${shortPeer(verdict.verifier)} signed when the answer came`;
+  const atLeastText = verdict.result !== 'fail' && ['text', 'exact', 'statistical'].includes(verdict.tier);
+  return checks.flatMap((check): readonly CheckRow[] => {
+    if (check.name === 'prompt' && check.result === 'skipped' && atLeastText) return [{ ...check, result: 'pass', detail: by }];
+    if (check.name !== 'execution' || check.result !== 'skipped') return [check];
+    const result: Outcome = verdict.result === 'pass' ? 'pass' : verdict.result === 'fail' ? 'fail' : 'inconclusive';
+    if (verdict.tier === 'exact') return [{ ...check, result, detail: by }];
+    if (verdict.tier === 'statistical') return ['distribution', 'draws'].map((name) => ({ name, result, detail: by }));
+    return [check];
+  });
+}
+
+function checkItem({ name, result, detail }: CheckRow): HTMLElement {
+  const [mark, tone, word] = marks[result];
+  const { title, asks } = checkWords[name] ?? { title: name, asks: '' };
+  return h('li', { class: tone }, h('span', { class: 'mark', 'aria-hidden': true }, mark), h('div', {}, h('strong', {}, title), ` · ${word}`, h('p', {}, asks), h('p', { class: 'hint' }, detail)));
+}
+
+async function openedSteps({ steps, tokens, root }: Report): Promise<readonly Node[]> {
+  const [first] = steps;
+  if (first === undefined) return [];
+  const shown = h('div', {}, await merkleView(first, tokens, root));
+  const select = h('select', {
+    id: 'opened-step',
+    change: () => {
+      const step = steps[select.selectedIndex];
+      if (step !== undefined) void merkleView(step, tokens, root).then((view) => shown.replaceChildren(view));
+    },
+  }, ...steps.map(({ i }) => h('option', {}, `step ${i} of ${tokens}`)));
+  return [
+    h('h3', {}, 'An opened step'),
+    h('p', {}, `The provider signed one hash over all ${plural(tokens, 'step')} before it knew which ${steps.length} your secret would choose. Here is the way from one of them to that hash.`),
+    h('div', { class: 'field' }, h('label', { for: 'opened-step' }, 'Step'), select),
+    shown,
+  ];
+}

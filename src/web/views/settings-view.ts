@@ -1,0 +1,77 @@
+import { field, h } from '../dom.ts';
+import { market } from '../market.ts';
+import { store, type Settings } from '../store.ts';
+
+type Key = keyof Settings;
+
+/** Applies the theme that was chosen. */
+export function applyTheme(): void {
+  document.documentElement.dataset['theme'] = store.settings.theme;
+}
+
+function set<K extends Key>(key: K, value: Settings[K]): void {
+  store.settings[key] = value;
+  store.saveSettings();
+  applyTheme();
+}
+
+function number(key: 'temperature' | 'maxTokens', attributes: Readonly<Record<string, string | number>>): HTMLInputElement {
+  const input = h('input', {
+    type: 'number',
+    inputmode: 'decimal',
+    ...attributes,
+    value: store.settings[key],
+    change: () => {
+      if (input.validity.valid) set(key, input.value);
+      else input.reportValidity();
+    },
+  });
+  return input;
+}
+
+function choice<K extends 'verify' | 'theme'>(key: K, entries: readonly (readonly [Settings[K], string])[]): HTMLSelectElement {
+  const select = h('select', { change: () => set(key, select.value as Settings[K]) }, ...entries.map(([value, text]) => h('option', { value, selected: store.settings[key] === value }, text)));
+  return select;
+}
+
+/** What this browser asks for, and how other programs ask here. `cleared` is told when the history is gone. */
+export function settingsView(cleared: () => void): HTMLElement {
+  const temperature = number('temperature', { min: 0, max: 2, step: 0.01 });
+  const maxTokens = number('maxTokens', { min: 1, max: 1_000_000, step: 1 });
+  market.onChange(() => {
+    const { state } = market.view;
+    if (state === null) return;
+    temperature.placeholder = String(state.defaults.temperature);
+    maxTokens.placeholder = String(state.defaults.maxTokens);
+  });
+  const system = h('textarea', { rows: 3, change: () => set('system', system.value) }, store.settings.system);
+  const seed = h('input', { type: 'text', inputmode: 'numeric', pattern: '[0-9]{0,20}', placeholder: 'random', value: store.settings.seed, change: () => (seed.validity.valid ? set('seed', seed.value) : seed.reportValidity()) });
+  const verify = choice('verify', [['', 'as far as possible here'], ['full', 'run the model again'], ['sampling', 'without running the model'], ['none', 'not at all']]);
+  const theme = choice('theme', [['auto', 'as the system'], ['light', 'light'], ['dark', 'dark']]);
+  const clear = h('button', {
+    type: 'button',
+    class: 'danger',
+    click: () => {
+      if (!confirm('Forget all conversations in this browser?')) return;
+      store.clear();
+      cleared();
+    },
+  }, 'Forget all conversations');
+  return h(
+    'section',
+    { class: 'settings', 'aria-labelledby': 'settings-title' },
+    h('h2', { id: 'settings-title' }, 'Settings'),
+    field('System message', system, 'Put before every conversation.'),
+    field('Temperature', temperature, '0 always takes the likeliest token; 2 is wild.'),
+    field('Longest answer, in tokens', maxTokens),
+    field('Seed', seed, 'A number gives the same answer again, from the same model on the same kind of machine.'),
+    field('Check answers', verify),
+    field('Colours', theme),
+    h('h3', {}, 'This browser’s history'),
+    h('p', {}, 'Conversations stay in this browser. Receipts are kept by the gateway, in its home.'),
+    clear,
+    h('h3', {}, 'From your own programs'),
+    h('p', {}, 'Change only the base URL:'),
+    h('dl', {}, h('dt', {}, 'OpenAI clients'), h('dd', {}, h('code', {}, `${location.origin}/v1`)), h('dt', {}, 'Anthropic clients'), h('dd', {}, h('code', {}, location.origin)), h('dt', {}, 'Ollama clients'), h('dd', {}, h('code', {}, location.origin))),
+  );
+}

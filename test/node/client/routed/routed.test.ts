@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { signBody } from '../../../../src/proofs/signing.ts';
+import { jobIdHex } from '../../../../src/protocol/digests.ts';
+import { kinds } from '../../../../src/protocol/messages.ts';
+import type { Verdict } from '../../../../src/protocol/messages.ts';
+import { decodeVerdict, encodeVerdict } from '../../../../src/protocol/validate.ts';
+import type { Answer } from '../../../../src/node/client/answer.ts';
+import { startAsker } from '../../../support/asking.ts';
+import { startProvider } from '../../../support/market.ts';
+import { startRouter } from '../../../support/router.ts';
+import type { TestRouterInit } from '../../../support/router.ts';
+import { createScriptedEngine } from '../../../support/scripted-engine.ts';
+
+type Context = Parameters<typeof startProvider>[0];
+type Tamper = NonNullable<TestRouterInit['tamper']>;
+
+async function askThrough(context: Context, init: TestRouterInit, verify: 'none' | 'sampling' | 'full' = 'full'): Promise<Answer> {
+  const provider = await startProvider(context);
+  const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()], ...init });
+  const asker = await startAsker(context);
+  return asker.ask({ model: 'scripted', verify, router: { target: router.address, optional: false } });
+}
+
+/** A router that says what it likes, signed by itself. */
+function claims(change: (verdict: Verdict) => Verdict): Tamper {
+  return (frame, peer) => {
+    if (frame.t !== 'verdict') return [frame];
+    const verdict = change(decodeVerdict(frame.body));
+    return [{ t: 'verdict', ...signBody(peer.key, kinds.verdict, jobIdHex(verdict.jobId), encodeVerdict(verdict)) }];
+  };
+}
+
+describe('a person’s client, through a router', () => {
+  it('shows what the router re-executed as verified, by whom', async (context) => {
+    const { verification, why } = await askThrough(context, {});
+    assert.deepEqual([verification.result, verification.tier], ['pass', 'exact']);
+    assert.match(why ?? '', /by router 12D3Koo/);
+  });
+
+  it('never believes a pass over an opening that it has not seen', async (context) => {
+    const hidden: Tamper = (frame) => (frame.t === 'opening' ? [] : [frame]);
+    const { verification } = await askThrough(context, { tamper: hidden });
+    assert.equal(verification.result, 'inconclusive');
+    assert.notEqual(verification.tier, 'exact');
+  });
+
+  it('is its own judge of what it can check itself', async (context) => {
+    for (const fault of ['bad-opening', 'sampler-mismatch', 'silence', 'bad-signature'] as const) {
+      const { verification } = await askThrough(context, { tamper: claims((verdict) => ({ ...verdict, result: 'fail', tier: 'sampling', faults: [fault] })) });
+      assert.deepEqual([verification.result, verification.faults], ['pass', []], fault);
+    }
+  });
+
+  it('takes the router’s word on what needs the model', async (context) => {
+    for (const [tier, fault] of [
+      ['text', 'prompt-mismatch'],
+      ['exact', 'exact-mismatch'],
+      ['statistical', 'draws-far'],
+    ] as const) {
+      const { verification } = await askThrough(context, { tamper: claims((verdict) => ({ ...verdict, result: 'fail', tier, faults: [fault] })) });
+      assert.deepEqual([verification.result, verification.faults], ['fail', [fault]]);
+    }
+  });
+});

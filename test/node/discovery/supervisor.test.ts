@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import { mock, test } from 'node:test';
+import type { PeerIdString } from '../../../src/lib/types.ts';
+import type { SupervisorTimings } from '../../../src/node/discovery/supervisor.ts';
+import { Supervisor } from '../../../src/node/discovery/supervisor.ts';
+
+const a = 'a' as PeerIdString;
+
+interface Trial {
+  readonly supervisor: Supervisor;
+  readonly attempts: PeerIdString[];
+  readonly forgotten: PeerIdString[];
+  /** How attempts end from now on. */
+  outcome: 'up' | 'down';
+  alone: boolean;
+  /** Lets `ms` pass. */
+  pass(ms: number): Promise<void>;
+}
+
+function start(t: TestContext, timings: Partial<SupervisorTimings> = {}, random = 0): Trial {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  const trial: Trial = {
+    attempts: [],
+    forgotten: [],
+    outcome: 'down',
+    alone: false,
+    supervisor: new Supervisor(
+      {
+        reach: async (peer) => {
+          trial.attempts.push(peer);
+          if (trial.outcome === 'down') throw new Error('unreachable');
+        },
+        alone: () => trial.alone,
+        forgotten: (peer) => trial.forgotten.push(peer),
+        random: () => random,
+      },
+      timings,
+    ),
+    async pass(ms) {
+      mock.timers.tick(ms);
+      await settle();
+    },
+  };
+  t.after(() => {
+    trial.supervisor.stop();
+    mock.timers.reset();
+  });
+  trial.supervisor.start();
+  return trial;
+}
+
+/** Lets promises that are due resolve. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test('a peer that cannot be reached is tried after 1, 5 and 15 s and then every 10 minutes', async (t) => {
+  const trial = start(t);
+  trial.supervisor.add(a, { keep: true });
+  await settle();
+  for (const [count, wait] of [1_000, 5_000, 15_000, 600_000, 600_000].entries()) {
+    assert.equal(trial.attempts.length, count + 1);
+    await trial.pass(wait - 1);
+    assert.equal(trial.attempts.length, count + 1);
+    await trial.pass(1);
+  }
+  assert.equal(trial.attempts.length, 6);
+});
+
+test('waits are spread by up to the jitter', async (t) => {
+  const trial = start(t, { jitter: 0.5 }, 1);
+  trial.supervisor.add(a);
+  await settle();
+  await trial.pass(1_499);
+  assert.equal(trial.attempts.length, 1);
+  await trial.pass(1);
+  assert.equal(trial.attempts.length, 2);
+});
+
+test('a node without any connection never waits longer than 15 s, also where it had been patient before', async (t) => {
+  const trial = start(t, { tiersMs: [600_000] });
+  trial.supervisor.add(a, { keep: true });
+  await settle();
+  trial.alone = true;
+  trial.supervisor.lost('b' as PeerIdString);
+  await trial.pass(15_000);
+  assert.equal(trial.attempts.length, 2);
+  await trial.pass(15_000);
+  assert.equal(trial.attempts.length, 3);
+});
+
+test('a peer that was lost is tried again, one that was heard of at once', async (t) => {
+  const trial = start(t, { provenMs: 0 });
+  trial.outcome = 'up';
+  trial.supervisor.add(a);
+  await settle();
+  trial.supervisor.add(a, { hurry: true });
+  await settle();
+  assert.equal(trial.attempts.length, 1);
+  trial.supervisor.lost(a);
+  await settle();
+  assert.equal(trial.attempts.length, 1);
+  trial.supervisor.add(a, { hurry: true });
+  await settle();
+  assert.equal(trial.attempts.length, 2);
+  trial.supervisor.lost(a);
+  await trial.pass(1_000);
+  assert.equal(trial.attempts.length, 3);
+});
+
+test('a peer that drops every connection at once is treated as one that does not answer', async (t) => {
+  const trial = start(t);
+  trial.outcome = 'up';
+  trial.supervisor.add(a);
+  await settle();
+  for (const wait of [1_000, 5_000, 15_000]) {
+    const before = trial.attempts.length;
+    trial.supervisor.lost(a);
+    await trial.pass(wait - 1);
+    assert.equal(trial.attempts.length, before);
+    await trial.pass(1);
+    assert.equal(trial.attempts.length, before + 1);
+  }
+});
+
+test('a peer that nobody named is forgotten after six attempts, one to be kept never', async (t) => {
+  const trial = start(t);
+  trial.supervisor.add(a);
+  trial.supervisor.add('kept' as PeerIdString, { keep: true });
+  await settle();
+  for (let round = 0; round < 10; round++) await trial.pass(600_000);
+  assert.equal(trial.attempts.filter((peer) => peer === a).length, 6);
+  assert.deepEqual(trial.forgotten, [a]);
+  assert.equal(trial.attempts.filter((peer) => peer === 'kept').length, 11);
+});
+
+test('a few are tried at a time', async () => {
+  let running = 0;
+  let most = 0;
+  const finish: (() => void)[] = [];
+  const supervisor = new Supervisor(
+    {
+      reach: async () => {
+        most = Math.max(most, ++running);
+        await new Promise<void>((resolve) => finish.push(resolve));
+        running--;
+      },
+      alone: () => false,
+      forgotten: () => {},
+    },
+    { parallel: 2 },
+  );
+  supervisor.start();
+  for (let peer = 0; peer < 6; peer++) supervisor.add(`${peer}` as PeerIdString);
+  assert.equal(supervisor.busy(), 6);
+  for (let done = 0; done < 6; done++) {
+    finish.shift()?.();
+    await settle();
+  }
+  assert.equal(most, 2);
+  assert.equal(supervisor.busy(), 0);
+  supervisor.stop();
+});

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import type { PeerId } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { CID } from 'multiformats/cid';
+import type { StoreLimits } from '../../../src/node/peer/bounded-store.ts';
+import { BoundedStore } from '../../../src/node/peer/bounded-store.ts';
+import { identityFromSeed } from '../../../src/node/home/identity.ts';
+
+type Key = Parameters<BoundedStore['get']>[0];
+
+/** Of a key the store uses nothing but its text. */
+const key = (name: string): Key => ({ toString: () => name }) as Key;
+const value = Uint8Array.of(1);
+
+async function peerId(): Promise<PeerId> {
+  return peerIdFromString((await identityFromSeed(randomBytes(32))).peer);
+}
+
+async function makeStore(limits: Partial<StoreLimits>): Promise<{ store: BoundedStore; own: Key }> {
+  const own = await peerId();
+  return { store: new BoundedStore(CID.parse(own.toCID().toString()), limits), own: key(`/peers/${own.toCID().toString()}`) };
+}
+
+test('what was put is had again, listed by prefix, and gone when deleted', async () => {
+  const { store } = await makeStore({});
+  for (const name of ['/dht/record/a', '/dht/record/b', '/peers/x']) store.put(key(name), value);
+  assert.deepEqual(store.get(key('/dht/record/a')), value);
+  assert.deepEqual([...store.query({ prefix: '/dht/record/' })].map((pair) => pair.key.toString()), ['/dht/record/a', '/dht/record/b']);
+  assert.deepEqual([...store.queryKeys({ prefix: '/dht/', offset: 1, limit: 1 })].map(String), ['/dht/record/b']);
+  store.delete(key('/dht/record/a'));
+  assert.equal(store.has(key('/dht/record/a')), false);
+  assert.throws(() => store.get(key('/dht/record/a')), { name: 'NotFoundError' });
+});
+
+test('of too many peers the one not heard of for longest goes, with what it provides, and never oneself', async () => {
+  const { store, own } = await makeStore({ peers: 3 });
+  store.put(own, value);
+  const [first, second, third] = await Promise.all([peerId(), peerId(), peerId()]);
+  const keyOf = (peer: PeerId): Key => key(`/peers/${peer.toCID().toString()}`);
+  const recordOf = (peer: PeerId): Key => key(`/dht/provider/cid/${peer.toString()}`);
+  for (const peer of [first, second]) {
+    store.put(keyOf(peer), value);
+    store.put(recordOf(peer), value);
+  }
+  store.put(keyOf(first), value);
+  store.put(keyOf(third), value);
+  assert.deepEqual([own, keyOf(first), keyOf(second), keyOf(third)].map((one) => store.has(one)), [true, true, false, true]);
+  assert.deepEqual([recordOf(first), recordOf(second)].map((one) => store.has(one)), [true, false]);
+});
+
+test('one peer has so many records, all have so many, and a renewed one stays', async () => {
+  const { store } = await makeStore({ recordsPerPeer: 2, records: 3 });
+  const put = (cid: string, peer: string): void => void store.put(key(`/dht/provider/${cid}/${peer}`), value);
+  for (const cid of ['a', 'b', 'c']) put(cid, 'greedy');
+  const names = (): string[] => [...store.queryKeys({ prefix: '/dht/provider/' })].map(String).sort();
+  assert.deepEqual(names(), ['/dht/provider/a/greedy', '/dht/provider/b/greedy']);
+  put('a', 'modest');
+  put('a', 'greedy');
+  put('b', 'modest');
+  assert.deepEqual(names(), ['/dht/provider/a/greedy', '/dht/provider/a/modest', '/dht/provider/b/modest']);
+});
+
+test('a batch is written when it is committed', async () => {
+  const { store } = await makeStore({});
+  const batch = store.batch();
+  batch.put(key('/dht/record/a'), value);
+  batch.put(key('/dht/record/b'), value);
+  batch.delete(key('/dht/record/b'));
+  assert.equal(store.has(key('/dht/record/a')), false);
+  await batch.commit();
+  assert.deepEqual([...store.queryKeys({})].map(String), ['/dht/record/a']);
+});

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import type { Libp2p } from '@libp2p/interface';
+import { multiaddr } from '@multiformats/multiaddr';
+import { noteProtocolsOnce } from '../../../src/node/peer/noted-protocols.ts';
+import { startStranger } from '../../support/hostile.ts';
+
+/** What `node` writes into its record of peers, as the protocols of each writing. */
+function watch(node: Libp2p): string[] {
+  const written: string[] = [];
+  const merge = node.peerStore.merge.bind(node.peerStore);
+  node.peerStore.merge = (id, data, options) => {
+    written.push(...(data.protocols ?? []));
+    return merge(id, data, options);
+  };
+  noteProtocolsOnce(node);
+  return written;
+}
+
+async function connectedPair(context: TestContext) {
+  const [client, server] = [await startStranger(context), await startStranger(context)];
+  const written = watch(client);
+  for (const protocol of ['/a', '/b']) await server.handle(protocol, (stream) => void stream.close());
+  const address = multiaddr(String(server.getMultiaddrs()[0]));
+  return { client, server, written, open: async (protocol: string) => (await client.dial(address)).newStream(protocol) };
+}
+
+test('a protocol is noted once per connected peer, and still known afterwards', async (context) => {
+  const { client, server, written, open } = await connectedPair(context);
+  for (const protocol of ['/a', '/b', '/a', '/b', '/a']) await open(protocol);
+  assert.deepEqual(written, ['/a', '/b']);
+  assert.deepEqual((await client.peerStore.get(server.peerId)).protocols.toSorted(), ['/a', '/b']);
+});
+
+test('a peer that was gone is noted again', async (context) => {
+  const { client, server, written, open } = await connectedPair(context);
+  await open('/a');
+  const gone = once(client, 'peer:disconnect');
+  await client.hangUp(server.peerId);
+  await gone;
+  await open('/a');
+  assert.deepEqual(written, ['/a', '/a']);
+});
+
+test('whatever else is said of a peer is written every time', async (context) => {
+  const { client, server, written } = await connectedPair(context);
+  for (let round = 0; round < 2; round++) await client.peerStore.merge(server.peerId, { protocols: ['/c'], metadata: { round: Uint8Array.of(round) } });
+  assert.deepEqual(written, ['/c', '/c']);
+  assert.deepEqual((await client.peerStore.get(server.peerId)).metadata.get('round'), Uint8Array.of(1));
+});
