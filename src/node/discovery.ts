@@ -2,57 +2,26 @@ import type { CID } from 'multiformats/cid';
 import type { EventEmitter } from 'node:events';
 import { QvacError } from '../errors.ts';
 import { raceSignal } from '../lib/abort.ts';
-import type { Clock } from '../lib/clock.ts';
-import type { Logger } from '../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../lib/types.ts';
 import { cardProtocol } from '../protocol/constants.ts';
 import { targetPeer } from './peer/addresses.ts';
 import { Announcer } from './discovery/announcer.ts';
-import type { VerifiedCard } from './cards.ts';
+import type { LiveListComponents } from './discovery/live-list.ts';
 import { LiveList } from './discovery/live-list.ts';
+import type { DiscoveryEvents, LivePeer, Source } from './discovery/live-peer.ts';
 import type { Field, FindOptions } from './discovery/lookup.ts';
 import { lookUp, searchRouting } from './discovery/lookup.ts';
 import { shortPeer } from './names.ts';
 import { PeerCache } from './discovery/peer-cache.ts';
-import type { Peer } from './peer.ts';
 import type { Query } from './discovery/query.ts';
 import { fits, noProvider } from './discovery/query.ts';
 import type { SupervisorTimings } from './discovery/supervisor.ts';
 import { Supervisor } from './discovery/supervisor.ts';
 
-/** How a peer came to be known: the local network, the distributed hash table, … */
-export type Source = 'local' | 'dht' | 'bootstrap' | 'cache' | 'named' | 'connected';
+export type { LivePeer } from './discovery/live-peer.ts';
 
-export interface Health {
-  readonly sources: readonly Source[];
-  /** Unix ms: when it was reached, and when its card was last had from itself. */
-  readonly since: number;
-  readonly cardAt: number;
-  /** Round trip as last measured. */
-  readonly rttMs: number | null;
-  /** How often it was lost or could not be reached in this run. */
-  readonly failures: number;
-}
-
-/** A peer with an open, answering connection and a valid card. */
-export interface LivePeer extends VerifiedCard {
-  readonly health: Health;
-}
-
-export interface DiscoveryEvents {
-  'peer:up': [peer: LivePeer];
-  /** It is gone, or its card is. */
-  'peer:down': [peer: PeerIdString];
-  /** A live peer has a newer card. */
-  'peer:card': [peer: LivePeer];
-}
-
-export interface DiscoveryComponents {
-  /** Started before. */
-  readonly peer: Peer;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
+/** The peer was started before. */
+export type DiscoveryComponents = LiveListComponents;
 
 export interface DiscoveryInit {
   /** Multiaddrs with `/p2p/<id>` that are never given up. @default none */

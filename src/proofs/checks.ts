@@ -6,43 +6,17 @@ import type { CheckReport, Finding } from './checks/check-run.ts';
 import { checkDelivery } from './checks/delivery.ts';
 import { checkDistribution, checkDraws, checkExact, comparedSteps, measure, recompute } from './checks/execution.ts';
 import type { Recomputed, Statistics } from './checks/execution.ts';
+import type { Evidence } from './checks/evidence.ts';
 import { checkLength } from './checks/length.ts';
 import { checkOpening } from './checks/opening.ts';
 import { checkPrompt } from './checks/prompt.ts';
 import { checkSampling } from './checks/sampling.ts';
 import { subjectOf } from './checks/subject.ts';
 import type { Subject } from './checks/subject.ts';
-import type { TopLogits } from './logits.ts';
 import type { Receipt } from './receipt.ts';
 
 export type { CheckReport } from './checks/check-run.ts';
-
-/** What whoever has the model adds to a receipt; `{}` gives checks 1 to 4 (section 4.4). */
-export interface Evidence {
-  /** For check 5. */
-  readonly prompt?:
-    | {
-        /** Rendered and tokenised from the receipt's input; null where the input had to be refused. */
-        readonly promptTokens: readonly number[] | null;
-        readonly vocab: number;
-        readonly stops: readonly number[];
-        /** The receipt's tokens as text. */
-        readonly text: string;
-      }
-    | undefined;
-  /** For check 6. */
-  readonly replay?:
-    | {
-        readonly tier: 'exact' | 'statistical';
-        /** The verifier's own class. */
-        readonly execClass: Uint8Array;
-        /** One per answer token: what it was drawn from; null where it was not recomputed. */
-        readonly steps: readonly (TopLogits | null)[];
-      }
-    | undefined;
-  /** Replaces the limits of section 6 in check 6; `digest` is that of the file. */
-  readonly calibration?: { readonly digest: Uint8Array; readonly limits: Limits } | null | undefined;
-}
+export type { Evidence } from './checks/evidence.ts';
 
 /** What was found. `meanTv`, `maxTv`, `rmsDq` and `meanMiss` in millionths. */
 export interface Assessment {

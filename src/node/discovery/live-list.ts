@@ -1,31 +1,23 @@
 import { EventEmitter } from 'node:events';
 import { QvacError } from '../../errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { CachedPeer } from './peer-cache.ts';
 import type { VerifiedCard } from '../cards.ts';
 import { fetchCard } from '../cards.ts';
-import type { DiscoveryComponents, DiscoveryEvents, LivePeer, Source } from '../discovery.ts';
+import type { Known } from './known-peer.ts';
+import { livePeerOf, newKnown } from './known-peer.ts';
+import type { DiscoveryEvents, LivePeer, Source } from './live-peer.ts';
 import { shortPeer } from '../names.ts';
 import { NewestCards } from './newest-cards.ts';
+import type { Peer } from '../peer.ts';
 import { isUnsupported } from '../peer/peer-errors.ts';
 
-/** A peer that was heard of, live or not. */
-interface Known {
-  readonly peer: PeerIdString;
-  readonly sources: Set<Source>;
-  /** Multiaddrs that were named for it. */
-  readonly targets: Set<string>;
-  up: boolean;
-  card: VerifiedCard | null;
-  since: number;
-  cardAt: number;
-  /** When its card is asked for again, unix ms. */
-  renewAt: number;
-  failures: number;
-  /** How often it was asked in vain for a card. */
-  cardless: number;
-  reaching: Promise<void> | null;
-  renewing: boolean;
+export interface LiveListComponents {
+  readonly peer: Peer;
+  readonly clock: Clock;
+  readonly logger: Logger;
 }
 
 /** Peers kept in mind at most, and who may name any number of them. */
@@ -46,14 +38,14 @@ export class LiveList {
   readonly events = new EventEmitter<DiscoveryEvents>();
   /** Something changed, for those who wait. */
   readonly changes = new EventEmitter<{ change: [] }>();
-  readonly #components: DiscoveryComponents;
+  readonly #components: LiveListComponents;
   readonly #collect: boolean;
   readonly #known = new Map<PeerIdString, Known>();
   readonly #newest = new NewestCards();
   readonly #stopping = new AbortController();
   #lastError: string | null = null;
 
-  constructor(components: DiscoveryComponents, collect: boolean) {
+  constructor(components: LiveListComponents, collect: boolean) {
     this.#components = components;
     this.#collect = collect;
     this.events.setMaxListeners(0);
@@ -95,7 +87,7 @@ export class LiveList {
     let known = this.#known.get(peer);
     if (known === undefined) {
       if (this.#known.size >= mostKnown && unasked.includes(source)) return false;
-      known = { peer, sources: new Set(), targets: new Set(), up: false, card: null, since: 0, cardAt: 0, renewAt: 0, failures: 0, cardless: 0, reaching: null, renewing: false };
+      known = newKnown(peer);
       this.#known.set(peer, known);
     }
     known.sources.add(source);
@@ -258,8 +250,7 @@ export class LiveList {
   }
 
   #livePeer(known: Known, card: VerifiedCard): LivePeer {
-    const { sources, since, cardAt, failures } = known;
-    return { ...card, health: { sources: [...sources], since, cardAt, rttMs: this.#components.peer.rtt(known.peer), failures } };
+    return livePeerOf(known, card, this.#components.peer.rtt(known.peer));
   }
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { delay } from '../../lib/abort.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
-import type { LivePeer } from '../discovery.ts';
+import type { LivePeer } from './live-peer.ts';
 import type { Query } from './query.ts';
 import { fits, keysOf, noProvider, notConnected } from './query.ts';
 import type { Routing } from '../peer/routing.ts';

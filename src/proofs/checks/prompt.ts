@@ -1,6 +1,6 @@
-import type { Evidence } from '../checks.ts';
 import { FaultError } from '../fault.ts';
 import type { Finding } from './check-run.ts';
+import type { Evidence } from './evidence.ts';
 import type { Subject } from './subject.ts';
 
 /**
