@@ -4,10 +4,12 @@ import { silentLogger } from '../../src/lib/log.ts';
 import type { Engine } from '../../src/model/engine.ts';
 import { createCardIssuer } from '../../src/node/card-issuer.ts';
 import type { VerifiedCard } from '../../src/node/cards.ts';
-import { type Job, type JobInit, openJob } from '../../src/node/client/job/job.ts';
+import type { Job, JobInit } from '../../src/node/client/job/job.ts';
+import { openJob } from '../../src/node/client/job/open-job.ts';
 import { identityFromSeed } from '../../src/node/home/identity.ts';
 import { createPeer, type Peer } from '../../src/node/peer.ts';
 import { cardContentOf } from '../../src/node/provider/card-content.ts';
+import type { ProviderPayments } from '../../src/node/provider/payment/payments.ts';
 import { createProvider } from '../../src/node/provider/provider.ts';
 import { sha256 } from '../../src/protocol/digests.ts';
 import type { Input, SamplerSettings } from '../../src/protocol/messages.ts';
@@ -23,16 +25,24 @@ export interface Offerer {
 export const benchInput: Input = { messages: [{ role: 'user', content: 'Why is the sky blue?' }], template: 'gguf', options: {} };
 export const benchSampler: SamplerSettings = { temperature: 70, minP: 5, topK: 20, maxTokens: 128 };
 
+export interface BenchProviderInit {
+  /** Lamports per 1,000 tokens. @default free */
+  readonly prices?: { readonly priceIn: number; readonly priceOut: number } | undefined;
+  /** How it is paid. @default not at all */
+  readonly payments?: ((peer: Peer) => Promise<ProviderPayments>) | undefined;
+}
+
 /** A provider of `engine` on loopback that takes as many jobs a second as one client can ask for. */
-export async function startProvider(engine: Engine): Promise<Offerer & { stop(): Promise<void> }> {
+export async function startProvider(engine: Engine, init: BenchProviderInit = {}): Promise<Offerer & { stop(): Promise<void> }> {
   const clock = systemClock;
   const logger = silentLogger;
   const peer = createPeer({}, { role: 'provider', key: await identityFromSeed(randomBytes(32)), network, listen: ['/ip4/127.0.0.1/tcp/0'], kademlia: false });
   await peer.start();
-  const content = () => cardContentOf(engine, { priceIn: 0, priceOut: 0, tokensPerSecond: 1000 });
+  const payments = (await init.payments?.(peer)) ?? null;
+  const content = () => cardContentOf(engine, { priceIn: 0, priceOut: 0, ...init.prices, tokensPerSecond: 1000, pay: payments?.pay });
   const cards = createCardIssuer({ peer, clock, logger }, { path: null, role: 'provider', content });
   await cards.start();
-  const provider = createProvider({ peer, engine, cards, receipts: { save: async () => undefined }, clock, logger }, { seenFile: null, graceMs: 0, perSecond: 1e6, burst: 1e6 });
+  const provider = createProvider({ peer, engine, cards, receipts: { save: async () => undefined }, payments, clock, logger }, { seenFile: null, graceMs: 0, perSecond: 1e6, burst: 1e6 });
   await provider.start();
   return {
     card: cards.current(),

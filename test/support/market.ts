@@ -8,7 +8,7 @@ import type { Engine } from '../../src/model/engine.ts';
 import { createCardIssuer } from '../../src/node/card-issuer.ts';
 import type { CardIssuer } from '../../src/node/card-issuer.ts';
 import type { VerifiedCard } from '../../src/node/cards.ts';
-import { openJob } from '../../src/node/client/job/job.ts';
+import { openJob } from '../../src/node/client/job/open-job.ts';
 import type { Job, JobInit } from '../../src/node/client/job/job.ts';
 import type { Peer } from '../../src/node/peer.ts';
 import { cardContentOf } from '../../src/node/provider/card-content.ts';

@@ -13,7 +13,7 @@ import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 import type { Peer } from '../peer.ts';
 import { faultyVerification, isRecomputed } from './answer.ts';
 import type { Answer, AskObserver, VerifyLevel } from './answer.ts';
-import { openJob } from './job/job.ts';
+import { openJob } from './job/open-job.ts';
 import type { Job, JobInit, JobTimeouts, SignedQuote } from './job/job.ts';
 import type { ClientPayments, LockedPayment, Settlement } from './payment/payments.ts';
 import { fetchQuote } from './job/quote.ts';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
-import { openJob } from '../../../src/node/client/job/job.ts';
+import { openJob } from '../../../src/node/client/job/open-job.ts';
 import type { Job, JobTimeouts } from '../../../src/node/client/job/job.ts';
 import type { Peer } from '../../../src/node/peer.ts';
 import { sha256 } from '../../../src/protocol/digests.ts';

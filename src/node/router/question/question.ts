@@ -7,7 +7,7 @@ import { requestDigestOf, sha256 } from '../../../protocol/digests.ts';
 import type { FrameOf, RouteFrame } from '../../../protocol/frames.ts';
 import { priceLamports } from '../../../protocol/price.ts';
 import type { VerifiedCard } from '../../cards.ts';
-import { openJob } from '../../client/job/job.ts';
+import { openJob } from '../../client/job/open-job.ts';
 import type { Job, SignedQuote } from '../../client/job/job.ts';
 import { fetchQuote } from '../../client/job/quote.ts';
 import type { CheckedAnswer, Settlement } from '../../client/payment/payments.ts';
