@@ -45,9 +45,14 @@ export function signBody(key: SigningKey, kind: Kind, jobId: JobId | null, body:
  * does not multiply by the cofactor; keys and points of small order or another encoding are refused here. Never throws.
  */
 export function verifyBody(publicKey: Uint8Array, kind: Kind, jobId: JobId | null, { body, sig }: Signed): boolean {
+  return isSignedBy(publicKey, signedMessage(kind, jobId, body), sig);
+}
+
+/** Whether `sig` is the signature of `publicKey` over `message`, as strict as `verifyBody`. Never throws. */
+export function isSignedBy(publicKey: Uint8Array, message: Uint8Array, sig: Uint8Array): boolean {
   if (publicKey.length !== 32 || sig.length !== 64) return false;
   if (!isStrictPoint(publicKey) || !isStrictPoint(sig.subarray(0, 32))) return false;
-  return verify(null, signedMessage(kind, jobId, body), publicKeyObject(publicKey), sig);
+  return verify(null, message, publicKeyObject(publicKey), sig);
 }
 
 /** Keys seen lately; making one costs as much as a tenth of a verification. */

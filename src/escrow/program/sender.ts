@@ -3,6 +3,7 @@ import type { TransactionInstruction } from '@solana/web3.js';
 import { QvacError } from '../../errors.ts';
 import { delay, raceSignal } from '../../lib/abort.ts';
 import type { AbortOptions } from '../../lib/types.ts';
+import { isSignedBy } from '../../proofs/signing.ts';
 import { addressText } from '../addresses.ts';
 import type { Executed, WalletKey } from '../escrow.ts';
 import type { Call } from './instructions.ts';
@@ -73,9 +74,13 @@ async function prepare(rpc: Rpc, { wallet, priorityFee }: SenderInit, call: Call
   const withPriority = priorityFee > 0 ? unsigned([...budget, ...call.instructions]) : null;
   const fits = withPriority !== null && withPriority.serializeMessage().length + 1 + 64 <= maxTransactionBytes;
   const transaction = fits ? withPriority : unsigned(call.instructions);
-  transaction.addSignature(feePayer, Buffer.from(await raceSignal(Promise.resolve(wallet.sign(transaction.serializeMessage())), signal)));
+  const message = transaction.serializeMessage();
+  const signature = await raceSignal(Promise.resolve(wallet.sign(message)), signal);
+  if (!isSignedBy(wallet.publicKey, message, signature)) throw new QvacError('E_KEY', 'the wallet signed something else than this transaction');
+  transaction.addSignature(feePayer, Buffer.from(signature));
   const extra = fits ? BigInt(Math.ceil((priorityFee * computeUnitLimit) / 1_000_000)) : 0n;
-  return { raw: transaction.serialize(), signature: addressText(transaction.signature ?? new Uint8Array()), fee: baseFee + extra, lastValidBlockHeight };
+  // The library's own check of the signature takes longer than all the rest together.
+  return { raw: transaction.serialize({ verifySignatures: false }), signature: addressText(signature), fee: baseFee + extra, lastValidBlockHeight };
 }
 
 /** True once it is executed, false where it never will be. @throws where it was refused */
