@@ -21,6 +21,7 @@ import { shortPeer } from './names.ts';
 import { dialError, isStaleConnection, listenError } from './peer/peer-errors.ts';
 import type { Routing } from './peer/routing.ts';
 import { createRouting } from './peer/routing.ts';
+import { withPlaces } from './peer/stream-places.ts';
 import { frameStream, serveStream } from './serve-stream.ts';
 import type { FrameStream } from './streams.ts';
 
@@ -76,7 +77,7 @@ export interface Peer {
 }
 
 export interface HandleOptions {
-  /** Streams of this protocol that one connection may have open. @default 32 */
+  /** Streams of this protocol that one peer may have open; those beyond are told `busy`. @default 32 */
   readonly maxInboundStreams?: number | undefined;
 }
 
@@ -107,8 +108,8 @@ const closeTimeoutMs = 1_000;
 const stopTimeoutMs = 3_000;
 /** How long the first stream of a connection has for itself before both sides ask each other who they are, in ms. */
 const introduceMs = 100;
-/** Streams of one protocol that we open to one peer. */
-const maxOutboundStreams = 256;
+/** Streams of one protocol between two peers, in each direction: as many as the muxer has. */
+const maxStreams = 256;
 
 /** A node that is not started yet. Nothing leaves the machine before `start`. */
 export function createPeer(components: PeerComponents, init: PeerInit): Peer {
@@ -235,7 +236,8 @@ class LibP2PPeer implements Peer {
   #register(node: QvacNode, protocol: string, handler: Handler): Promise<void> {
     const { maxInboundStreams = 32 } = handler.options;
     const hooks = { logger: this.#logger, onBadFrame: (peer: PeerIdString) => this.#blame(peer) };
-    return node.handle(protocol, (stream, connection) => serveStream(frameStream(stream, connection.remotePeer), protocol, handler.run, hooks), { maxInboundStreams, maxOutboundStreams, force: true });
+    const run = withPlaces(handler.run, maxInboundStreams);
+    return node.handle(protocol, (stream, connection) => serveStream(frameStream(stream, connection.remotePeer), protocol, run, hooks), { maxInboundStreams: maxStreams, maxOutboundStreams: maxStreams, force: true });
   }
 
   #blame(peer: PeerIdString): void {
@@ -258,7 +260,7 @@ class LibP2PPeer implements Peer {
   }
 
   async #openOn(connection: Connection, protocol: string, signal: AbortSignal): Promise<FrameStream> {
-    return frameStream(await connection.newStream(protocol, { signal, maxOutboundStreams }), connection.remotePeer);
+    return frameStream(await connection.newStream(protocol, { signal, maxOutboundStreams: maxStreams }), connection.remotePeer);
   }
 
   async #dialForStream(destination: Target, signal: AbortSignal): Promise<Connection> {

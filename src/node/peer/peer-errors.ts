@@ -74,6 +74,8 @@ export function dialError(thrown: unknown, who: string): QvacError {
   }
   const code = error instanceof Error ? codeOf(error) : '';
   if (/dial self/i.test(textOf(error))) return new QvacError('E_NETWORK', `${who} is this node itself`, { cause: error });
+  // Those that are open will end: whoever asks may wait, or turn to another.
+  if (code === 'TooManyOutboundProtocolStreamsError') return new QvacError('E_BUSY', `${reasons[code]}: ${who}`, { hint: 'try again, or another provider', cause: error });
   const why = reasons[code] ?? textOf(error).split('\n', 1)[0] ?? 'unknown reason';
   return new QvacError('E_NETWORK', `cannot reach ${who}: ${why}`, { cause: error });
 }

@@ -59,7 +59,7 @@ export interface Provider {
   stop(): Promise<void>;
 }
 
-/** Streams of one protocol that one connection may have open: a router's jobs and those that wait for their challenge. */
+/** Streams of one protocol that one peer may have open: a router's jobs and those that wait for their challenge. */
 const maxInboundStreams = 64;
 
 /**

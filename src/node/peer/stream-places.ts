@@ -1,0 +1,25 @@
+import type { PeerIdString } from '../../lib/types.ts';
+import type { FrameStream } from '../streams.ts';
+
+type Handler = (stream: FrameStream) => Promise<void>;
+
+/**
+ * `handler` for at most `most` streams of each peer at a time; one more is told `busy`, which a client takes for what it is
+ * and turns to another peer. A limit of libp2p's own would reset it, which looks like a connection that broke.
+ */
+export function withPlaces(handler: Handler, most: number): Handler {
+  const taken = new Map<PeerIdString, number>();
+  return async (stream) => {
+    const { peer } = stream.remote;
+    const before = taken.get(peer) ?? 0;
+    if (before >= most) return stream.write({ t: 'busy' });
+    taken.set(peer, before + 1);
+    try {
+      await handler(stream);
+    } finally {
+      const left = (taken.get(peer) ?? 1) - 1;
+      if (left === 0) taken.delete(peer);
+      else taken.set(peer, left);
+    }
+  };
+}
