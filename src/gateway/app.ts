@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
-import { Hono, type Context } from 'hono';
+import { Hono } from 'hono';
 import { anthropicError, anthropicMessages } from './api/anthropic.ts';
 import { parseJson } from './api/json.ts';
 import { anthropicModel, findOffered, offeredModels, ollamaModel, openaiModel } from './api/models.ts';
@@ -12,26 +11,15 @@ import { openaiError } from './api/openai-error.ts';
 import { openaiResponses } from './api/openai-responses.ts';
 import type { Defaults, Wanted } from './api/wanted.ts';
 import { Answering } from './answering.ts';
-import type { GatewayComponents, GatewayInit } from './gateway.ts';
+import type { GatewayInit } from './components.ts';
+import { unreadiness, type AppComponents, type Bindings, type Exchange } from './exchange.ts';
 import { callerOf, createGuard } from './guard.ts';
 import { readBody } from './guard/body.ts';
 import { sameText, secretOf } from './guard/token.ts';
 import type { ApiKey } from './keys.ts';
-import type { GatewayMetrics } from './metrics.ts';
 import { addPageRoutes } from './page/routes.ts';
 import { Problem, problemOf, unsupported } from './problem.ts';
 import type { Shape } from './shape.ts';
-
-export type Bindings = { Bindings: HttpBindings };
-export type Exchange = Context<Bindings>;
-
-export interface AppComponents extends GatewayComponents {
-  readonly metrics: GatewayMetrics;
-  /** What is being answered, by the id that its client was told. */
-  readonly running: Map<string, Answering>;
-  /** Aborts when the gateway stops. */
-  readonly signal: AbortSignal;
-}
 
 type ReadRequest = (body: unknown, defaults: Defaults) => { readonly wanted: Wanted; readonly shape: Shape };
 
@@ -88,12 +76,6 @@ export function createApp(components: AppComponents, init: GatewayInit, port: ()
     return failure(c, problem);
   });
   return app;
-}
-
-/** Why questions cannot be answered yet, or null. */
-export function unreadiness({ market, signal }: Pick<AppComponents, 'market' | 'signal'>): string | null {
-  if (signal.aborted) return 'the gateway is stopping';
-  return market.live().length === 0 ? 'no provider or router was found yet' : null;
 }
 
 async function answer(c: Exchange, components: AppComponents, init: GatewayInit, read: ReadRequest): Promise<Response> {

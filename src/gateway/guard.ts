@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '../lib/clock.ts';
-import type { Exchange } from './app.ts';
-import type { GatewayInit } from './gateway.ts';
+import type { GatewayInit } from './components.ts';
+import type { Exchange } from './exchange.ts';
 import type { Caller, Check } from './guard/check.ts';
 import { hostCheck } from './guard/host.ts';
 import { jsonOnlyCheck } from './guard/json-only.ts';

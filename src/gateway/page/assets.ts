@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemCode } from '../../lib/files.ts';
-import type { Asset, GatewayComponents } from '../gateway.ts';
+import type { Asset, GatewayComponents } from '../components.ts';
 
 const types: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
