@@ -11,7 +11,7 @@ import { parseCommandLine } from './commands/parts/parse.ts';
 import { asQvacError } from './errors.ts';
 import { createLifecycle, type StopSignal } from './lib/lifecycle.ts';
 import { createOutput, type Sink } from './terminal/output.ts';
-import { reportError } from './terminal/report-error.ts';
+import { reportError, reportStray } from './terminal/report-error.ts';
 
 export const commands: readonly CommandEntry[] = [
   { name: 'ask', group: 'Ask', summary: 'ask one question, and check the answer', load: () => import('./commands/ask.ts') },
@@ -43,6 +43,8 @@ export interface Host {
   readonly stderr: Sink;
   /** Calls `listener` for every Ctrl-C, SIGTERM and SIGHUP from now on. */
   onSignal(listener: (signal: StopSignal) => void): void;
+  /** Calls `listener` from now on for what nobody caught. `kind` says what becomes of it. */
+  onStray(listener: (kind: string, error: unknown) => void): void;
   /** Ends the process without waiting for anything. */
   exitNow(code: number): void;
 }
@@ -52,6 +54,7 @@ export async function runCli(argv: readonly string[], host: Host): Promise<numbe
   const ownArguments = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
   const has = (...flags: readonly string[]): boolean => flags.some((flag) => ownArguments.includes(flag));
   const output = createOutput({ stdout: host.stdout, stderr: host.stderr, json: has('--json'), quiet: has('-q', '--quiet'), verbose: has('-v', '--verbose') });
+  host.onStray((kind, error) => reportStray(output, kind, error));
   const lifecycle = createLifecycle({ say: (line) => output.say(line), exit: (code) => host.exitNow(code) });
   let code: number;
   try {

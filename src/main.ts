@@ -4,11 +4,9 @@ import { asQvacError } from './errors.ts';
 const socketErrors = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNREFUSED', 'ECONNABORTED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTCONN', 'EADDRNOTAVAIL']);
 
 /** Says what went wrong outside of any command's hands. */
-function complain(kind: string, error: unknown): void {
-  const { message, cause } = asQvacError(error);
-  process.stderr.write(`qvac: ${kind}: ${message.split('\n')[0]}\n`);
-  if (process.argv.includes('-v') || process.argv.includes('--verbose')) process.stderr.write(`${cause instanceof Error ? cause.stack : String(cause)}\n`);
-}
+let complain = (kind: string, error: unknown): void => {
+  process.stderr.write(`qvac: ${kind}: ${asQvacError(error).message.split('\n')[0]}\n`);
+};
 
 // What a peer does to a socket, or to a promise that a library forgot, must not end a node that serves others.
 process.on('unhandledRejection', (error) => complain('unexpected, going on', error));
@@ -29,6 +27,7 @@ if (process.env['TEST_BINDING_CP'] === 'true' && /[\\/]node-llama-cpp[\\/]dist[\
     onSignal(listener) {
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => listener(signal));
     },
+    onStray: (listener) => (complain = listener),
     exitNow: (exitCode) => process.exit(exitCode),
   });
   // The network library's timers would hold the process for another second.

@@ -30,6 +30,7 @@ export const command = defineCommand({
   description:
     'Runs the chain of network local in the foreground: a Solana chain inside the program, with the escrow program on it, for the processes of this machine alone. Without this command it runs in the background from when it is first needed until nobody has used it for ten minutes. Others of this machine use it with --rpc. With --json: {event: "ready", rpcUrl, chain}.',
   options: { idle: option('--idle <seconds>', 'end after so long without use; otherwise it stays', wholeNumber(1, 31_536_000)) },
+  keepsLog: true,
   examples: [
     { line: 'qvac chain', what: 'run it here, until Ctrl-C' },
     { line: 'qvac chain stop', what: 'end the one that runs' },

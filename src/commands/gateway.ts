@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { join as joinPath } from 'node:path';
 import type { Config } from '../config.ts';
+import type { Escrow } from '../escrow/escrow.ts';
 import { delay } from '../lib/abort.ts';
 import { systemClock } from '../lib/clock.ts';
+import type { AbortOptions } from '../lib/types.ts';
 import type { Defaults } from '../gateway/api/wanted.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { Output } from '../terminal/output.ts';
@@ -10,7 +12,7 @@ import { askSettings, openClient } from './parts/asking.ts';
 import type { Client } from './parts/asking.ts';
 import { defineCommand } from './parts/definition.ts';
 import type { CommandContext } from './parts/definition.ts';
-import { openEscrowOf } from './parts/paying.ts';
+import { findWallet, openEscrowOf } from './parts/paying.ts';
 
 /** How often it looks for more providers, ms. */
 export const httpSweepMs = 30_000;
@@ -21,6 +23,7 @@ export const command = defineCommand({
   description:
     'Serves the HTTP interfaces that programs already speak (OpenAI, Anthropic, Ollama) and a page to chat with, on this machine only unless told otherwise. Every answer says who gave it, what it cost and how far it was checked: x-qvac-provider, x-qvac-model-id, x-qvac-verified, x-qvac-cost-lamports, x-qvac-receipt. An OpenAI client needs only its base URL changed to http://127.0.0.1:3000/v1, an Anthropic or Ollama client to http://127.0.0.1:3000. The page needs the token of this run, which is in the link that is printed. With --json: {event: "ready", url, link, network}.',
   settings: [...askSettings, 'http', 'allowOrigin', 'allowHost', 'apiKeyFile'],
+  keepsLog: true,
   examples: [
     { line: 'qvac gateway', what: 'the page and the interfaces at http://127.0.0.1:3000' },
     { line: 'qvac gateway --http 127.0.0.1:8080 --model smollm2-135m --verify full', what: 'another port, one model, every answer recomputed' },
@@ -77,10 +80,14 @@ export async function openGateway({ config, output, logger }: Pick<CommandContex
   const former = await readGatewayRun(home.run);
   const token = randomBytes(32).toString('base64url');
   const { components } = client;
-  const wallets = createPageWallets({ openEscrow: (wallet, options) => openEscrowOf(config, wallet, options), logger }, { dir: home.payments.client });
+  const openOwn = async (options: AbortOptions): Promise<Escrow | null> => {
+    const wallet = await findWallet(config);
+    return wallet === null ? null : openEscrowOf(config, wallet, options);
+  };
+  const wallets = createPageWallets({ openEscrow: (wallet, options) => openEscrowOf(config, wallet, options), openOwn, receipts: components.receipts, logger }, { dir: home.payments.client });
   const gateway = createGateway(
     {
-      asker: createNetworkAsker({ ...components, router: () => client.router(), paymentsOf: (wallet) => wallets.paymentsOf(wallet) }),
+      asker: createNetworkAsker({ ...components, router: () => client.router(), paymentsOf: (wallet) => wallets.paymentsOf(wallet), agreedBy: (page, payments) => wallets.agreedBy(page, payments) }),
       wallets,
       market: components.discovery,
       experience: components.reputation,

@@ -28,6 +28,7 @@ export const command = defineCommand({
     'Chooses providers for your questions, checks what they answer, remembers how they did, and turns to another where one fails before its first token. Serves this home’s own qvac ask, which finds it by itself, and the peers of --allow; nobody else. Pays whoever wants to be paid: for your own questions up to what each may cost, for a peer of --allow up to its limit of a day. With a model it re-executes answers, signs what it found, and audits receipts. With --json one line per event: {event: "ready", peer, addrs, network, models}, {event: "answered", client, provider, jobId, n, finish, result, tier, faults, tries, totalMs, considered: [{peer, score, terms} or {peer, why, detail}], payment}, {event: "failed", client, code, message}; with --http also {event: "http", url, link, network}.',
   settings: ['allow', ...chainSettings, 'listen', 'threads', 'batch', 'context', 'gpu', 'keepAlive', 'modelsDir', 'http', 'allowOrigin', 'allowHost', 'apiKeyFile'],
   options: { models: manyOf('-m, --model <name>', 'model to check answers with: name, name/quant or a GGUF file; may be repeated', anyText) },
+  keepsLog: true,
   examples: [
     { line: 'qvac route', what: 'choose and remember; check what needs no model' },
     { line: 'qvac route --model smollm2-135m', what: 're-execute every answer of that model' },

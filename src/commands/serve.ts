@@ -22,6 +22,7 @@ export const command = defineCommand({
   description:
     'Offers one model to whoever is on the network. Every answer is committed to step by step, signed, and opened where its client challenges it. Finds out in the background whether this machine computes bit for bit what others of its kind do, and then says so in its card. With --json one line per event: {event: "ready", peer, addrs, network, model, exec, tokensPerSecond}, self-test, job-accepted, job-finished, job-failed, job-opened, job-verdict, payment, refused.',
   settings: ['model', 'name', 'listen', 'priceIn', 'priceOut', 'free', ...chainSettings, 'slots', 'queue', 'threads', 'batch', 'context', 'gpu', 'keepAlive', 'modelsDir'],
+  keepsLog: true,
   examples: [
     { line: 'qvac serve --model smollm2-135m', what: 'offer a small model; it is fetched where it is not here' },
     { line: 'qvac serve --model ./my-model.gguf --name my-model', what: 'any GGUF file, under a name of your own' },

@@ -1,4 +1,6 @@
 import type { Writable } from 'node:stream';
+import type { LogFields } from '../lib/log.ts';
+import { humanLogLine, jsonLogLine, type Level } from './log-lines.ts';
 import { escapeActing, printableText } from './printable.ts';
 
 /** A standard stream, or a test's stand-in. */
@@ -25,6 +27,8 @@ export interface Output {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
+  /** What goes to stderr are JSON lines: `{time, level, message, …}`. */
+  readonly logsJson: boolean;
   /** Someone watches: stderr is a terminal and talk is wanted. */
   readonly animated: boolean;
   /** Columns of the terminal, 80 where unknown. */
@@ -47,6 +51,10 @@ export interface Output {
   warn(line: string): void;
   /** One line on stderr with `-v`. */
   detail(line: string): void;
+  /** One line of the log on stderr, whatever the level. */
+  record(level: Level, message: string, fields?: LogFields): void;
+  /** From now on stderr is the log of a process that runs for long: JSON lines, unless it is a terminal. */
+  keepLog(): void;
   /** The line at the bottom that changes in place; null takes it away. Nothing off-terminal. */
   live(line: string | null): void;
   /** Styled for stderr (or stdout), plain where colours are not wanted (NO_COLOR) or not possible. */
@@ -70,6 +78,7 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
   const animated = stderr.isTTY === true && !quiet;
   let liveLine: string | null = null;
   let lineOpen = false;
+  let logsJson = false;
 
   stdout.on('error', () => gone.abort());
   stderr.on('error', () => undefined);
@@ -86,7 +95,11 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
     liveLine = null;
     return stdout.write(text);
   };
-  const toStderr = (line: string): void => {
+  const toStderr = (line: string, level: Level = 'info', fields: Readonly<Record<string, unknown>> = {}): void => {
+    if (logsJson) {
+      stderr.write(`${jsonLogLine(new Date(), level, line.replace(/^[·!] /, ''), fields, toJson)}\n`);
+      return;
+    }
     clearLive();
     // An answer that is still in its line on the same screen.
     if (lineOpen && stdout.isTTY === true && stderr.isTTY === true) {
@@ -97,10 +110,20 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
     drawLive();
   };
 
+  const style: Output['style'] = (name, text, stream = 'stderr') => {
+    if (logsJson && stream === 'stderr') return text;
+    // An import would load everything that node:util can do, at each start.
+    return process.getBuiltinModule('node:util').styleText(name, text, { stream: stream === 'stdout' ? stdout : stderr });
+  };
+  const levelStyles = { debug: null, info: null, warn: 'yellow', error: 'red' } as const;
+
   return {
     json,
     quiet,
     verbose,
+    get logsJson() {
+      return logsJson;
+    },
     animated,
     width: stderr.columns ?? 80,
     readerGone: gone.signal,
@@ -122,14 +145,24 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
     },
     event(value, line) {
       if (json) toStdout(`${toJson(value)}\n`);
-      else if (line !== undefined && !quiet) toStderr(line);
+      else if (line !== undefined && !quiet) toStderr(line, 'info', value);
     },
     say(line) {
       if (!quiet) toStderr(line);
     },
-    warn: toStderr,
+    warn(line) {
+      toStderr(line, 'warn');
+    },
     detail(line) {
-      if (verbose) toStderr(line);
+      if (verbose) toStderr(line, 'debug');
+    },
+    record(level, message, fields) {
+      if (logsJson) return toStderr(message, level, fields);
+      const color = levelStyles[level];
+      toStderr(`${style('dim', new Date().toISOString().slice(11, 23))} ${humanLogLine(color === null ? level : style(color, level), message, fields)}`);
+    },
+    keepLog() {
+      logsJson = stderr.isTTY !== true;
     },
     live(line) {
       if (!animated) return;
@@ -137,10 +170,7 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
       liveLine = line;
       drawLive();
     },
-    style(style, text, stream = 'stderr') {
-      // An import would load everything that node:util can do, at each start.
-      return process.getBuiltinModule('node:util').styleText(style, text, { stream: stream === 'stdout' ? stdout : stderr });
-    },
+    style,
     async flush() {
       clearLive();
       liveLine = null;

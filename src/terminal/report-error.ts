@@ -3,19 +3,40 @@ import type { Output } from './output.ts';
 import { printable } from './printable.ts';
 
 /**
- * A failure for people (`qvac: what (why)` and a line of what to do) or, with `--json`, for programs. A bug shows where
- * it came from with `-v` only.
+ * A failure for people (`qvac: what (why)` and a line of what to do) or, with `--json`, for programs; in the log of a
+ * process that runs for long, its last record. A bug shows where it came from with `-v` only.
  */
 export function reportError(output: Output, error: unknown): void {
   const { code, message, hint, details, cause } = asQvacError(error);
   const bug = code === 'E_BUG';
   const line = printable(message.replaceAll(/\s+/g, ' '), 500);
   const advice = hint ?? (bug ? 'this is a bug in qvac; run it again with -v and report what it prints' : undefined);
-  if (output.json) output.result({ error: { code, message: line, ...(advice === undefined ? {} : { hint: advice }), ...(details === undefined ? {} : { details }) } }, []);
+  const stack = stackOf(output, bug ? cause : error);
+  const facts = { ...(advice === undefined ? {} : { hint: advice }), ...(details === undefined ? {} : { details }) };
+  if (output.json) output.result({ error: { code, message: line, ...facts } }, []);
+  else if (output.logsJson) return output.record('error', line, { code, ...(advice === undefined ? {} : { hint: advice }), ...(stack === null ? {} : { stack }) });
   else {
     output.warn(`${output.style('red', 'qvac:')} ${bug ? 'unexpected: ' : ''}${line}`);
     if (advice !== undefined) output.warn(`  ${printable(advice, 500)}`);
   }
-  const origin = bug ? cause : error;
-  if (output.verbose && origin instanceof Error && origin.stack !== undefined) for (const stackLine of origin.stack.split('\n')) output.warn(`  ${printable(stackLine, 500)}`);
+  sayStack(output, stack);
+}
+
+/** What went wrong outside of any command's hands, in one line. `kind` says what becomes of it. */
+export function reportStray(output: Output, kind: string, error: unknown): void {
+  const { message, cause } = asQvacError(error);
+  const line = printable(`${kind}: ${message.split('\n')[0] ?? ''}`, 500);
+  const stack = stackOf(output, cause);
+  if (output.logsJson) return output.record('error', line, stack === null ? {} : { stack });
+  output.warn(`qvac: ${line}`);
+  sayStack(output, stack);
+}
+
+/** Where it came from, with `-v` only. */
+function stackOf({ verbose }: Output, origin: unknown): string | null {
+  return verbose && origin instanceof Error && origin.stack !== undefined ? origin.stack : null;
+}
+
+function sayStack(output: Output, stack: string | null): void {
+  for (const line of stack?.split('\n') ?? []) output.warn(`  ${printable(line, 500)}`);
 }

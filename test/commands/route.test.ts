@@ -96,18 +96,26 @@ describe('qvac route', () => {
 
   it('ends with what to type elsewhere', async (context) => {
     const home = await temporaryHome(context);
-    const cli = startCli(['route', ...quiet(home), '--listen', '/ip4/127.0.0.1/tcp/0']);
-    await cli.stderr.until((text) => text.includes('ready'));
-    cli.send('SIGINT');
-    const { stdout, stderr } = await cli.done;
-    assert.equal(stdout, '');
-    assert.match(stderr, /qvac ask --private test --router \/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3Koo\w+ "why is the sky blue\?"\n/);
+    const what = /qvac ask --private test --router \/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3Koo\w+ "why is the sky blue\?"$/m;
+    for (const terminal of [true, false]) {
+      const cli = startCli(['route', ...quiet(home), '--listen', '/ip4/127.0.0.1/tcp/0'], { terminal });
+      await cli.stderr.until((text) => text.includes('ready'));
+      cli.send('SIGINT');
+      const { stdout, stderr } = await cli.done;
+      assert.equal(stdout, '');
+      if (terminal) assert.match(stderr, what);
+      else {
+        const ready = stderr.trim().split('\n').map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>).find(({ event }) => event === 'ready');
+        assert.match(String(ready?.['message']), what);
+        assert.ok(Array.isArray(ready?.['addrs']));
+      }
+    }
   });
 
   it('refuses what is no peer, no model, and no address', async (context) => {
     const home = await temporaryHome(context);
     for (const [args, exitCode, message] of [
-      [['--allow', 'bob'], 2, /"bob" is not a peer id/],
+      [['--allow', 'bob'], 2, /\\"bob\\" is not a peer id/],
       [['--model', 'no-such-model'], 7, /no-such-model/],
       [['--model', join(home, 'nothing.gguf')], 7, /nothing\.gguf/],
       [['--listen', 'localhost'], 2, /localhost/],

@@ -26,6 +26,7 @@ export function startCli(args: readonly string[], options: { readonly terminal?:
     stdout,
     stderr,
     onSignal: (listener) => listeners.push(listener),
+    onStray: () => undefined,
     exitNow: (code) => exits.push(code),
   }).then((code) => ({ code: exits[0] ?? code, stdout: stdout.text, stderr: stderr.text }));
   return {

@@ -59,6 +59,8 @@ export interface CommandDefinition {
   /** At least one. */
   readonly examples: readonly { readonly line: string; readonly what: string }[];
   readonly subcommands?: Readonly<Record<string, Subcommand>>;
+  /** It runs until it is stopped, and what it says off-terminal is read by programs: JSON lines. */
+  readonly keepsLog?: boolean;
   /**
    * The composition root: builds concrete parts, calls one function, prints. Everything from node/, model/, escrow/ and
    * gateway/ comes by `await import(…)` in here, so that `--help` loads none of it.

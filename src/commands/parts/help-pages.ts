@@ -47,6 +47,13 @@ const everyCommand: HelpSection = {
   ],
 };
 
+/** Of a command that runs until it is stopped. */
+const logWords: Items = [
+  ['on a terminal', 'lines for people'],
+  ['elsewhere', 'on stderr one JSON object a line: {time, level, message, …}, level debug, info, warn or error; the error that ends it is the last, with its code'],
+  ['-q, -v', 'warnings and errors only; debug as well. No level has a word of a prompt or of an answer'],
+];
+
 /** A setting's flag with its default and its variable. */
 function settingItem(key: SettingKey): readonly [string, string] {
   const { flags, description, kind, default: value, ...rest } = settings[key];
@@ -80,6 +87,7 @@ export function commandPage(path: string, definition: CommandDefinition): HelpPa
       { title: 'Examples', items: definition.examples.map(({ line, what }) => [line, what] as const) },
       { title: 'Commands', items: subcommands.map(([name, { summary }]) => [name, summary] as const) },
       { title: 'Arguments', items: operands.map(({ name, description }) => [name, description] as const) },
+      { title: 'Log', items: definition.keepsLog === true ? logWords : [] },
       { title: 'Options', items: [...(definition.settings ?? []).map(settingItem), ...Object.values(definition.options ?? {}).map(({ flags, description }) => [flags, description] as const)] },
       everyCommand,
     ],

@@ -120,6 +120,7 @@ function describe(parent: Command, name: string, path: string, definition: Comma
 
 /** Runs the action with its context. All that only an action needs is loaded here. */
 async function act(command: Command, path: string, definition: CommandDefinition, { output, commands }: Shared, signal: AbortSignal): Promise<number> {
+  if (definition.keepsLog === true) output.keepLog();
   const [{ resolveConfig }, { createLogger }] = await Promise.all([import('../../config.ts'), import('../../terminal/logger.ts')]);
   const values = command.optsWithGlobals<Readonly<Record<string, unknown>>>();
   const typed = (key: string): unknown => (command.getOptionValueSourceWithGlobals(key) === 'cli' ? values[key] : undefined);
