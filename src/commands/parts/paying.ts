@@ -46,7 +46,7 @@ export async function endpointOf(config: Config, options: AbortOptions = {}): Pr
 /** A process of its own, so that the chain outlives whichever command needed it first. */
 function startChainProcess({ home }: Config): void {
   // Bundled, this file is a chunk in dist/chunks/.
-  const main = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url));
+  const main = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../main.ts' : '../main.js', import.meta.url));
   const child = spawn(process.execPath, [main, 'chain', '--home', home.root, '--idle', String(chainIdleSeconds), '--quiet'], { detached: true, stdio: 'ignore' });
   // What keeps it from starting is seen by nobody; whoever waits for it says so.
   child.on('error', () => undefined);
