@@ -1,24 +1,22 @@
-import type { Connection, PeerId } from '@libp2p/interface';
+import type { Connection } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
-import { EventEmitter, setMaxListeners } from 'node:events';
-import { QvacError } from '../errors.ts';
+import { EventEmitter } from 'node:events';
 import type { Clock } from '../lib/clock.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { silentLogger } from '../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../lib/types.ts';
 import type { SigningKey } from '../proofs/signing.ts';
-import type { Target } from './peer/addresses.ts';
-import { mostAddrs, parseAddress, parseTarget, usableAddress, withoutPeer } from './peer/addresses.ts';
+import { mostAddrs, parseAddress, usableAddress, withoutPeer } from './peer/addresses.ts';
 import type { BanLimits } from './peer/bans.ts';
 import { Bans } from './peer/bans.ts';
+import { Dialler } from './peer/dialler.ts';
 import type { Identity } from './home/identity.ts';
 import type { PeerRole, QvacNode } from './peer/libp2p.ts';
-import { createNode, muxerInit } from './peer/libp2p.ts';
+import { createNode, maxStreams, muxerInit } from './peer/libp2p.ts';
 import type { LinkLimits } from './peer/link-guard.ts';
 import { LinkGuard } from './peer/link-guard.ts';
-import { shortPeer } from './names.ts';
-import { dialError, isStaleConnection, listenError } from './peer/peer-errors.ts';
+import { listenError } from './peer/peer-errors.ts';
 import type { Routing } from './peer/routing.ts';
 import { createRouting } from './peer/routing.ts';
 import { withPlaces } from './peer/stream-places.ts';
@@ -100,16 +98,12 @@ export interface PeerInit {
   readonly limits?: Partial<LinkLimits & BanLimits> | undefined;
 }
 
-/** How long a dial and the opening of a stream may take, in ms. */
-const openTimeoutMs = 10_000;
 /** How long closing a connection may take, in ms. */
 const closeTimeoutMs = 1_000;
 /** How long `stop` may take, in ms. */
 const stopTimeoutMs = 3_000;
 /** How long the first stream of a connection has for itself before both sides ask each other who they are, in ms. */
 const introduceMs = 100;
-/** Streams of one protocol between two peers, in each direction: as many as the muxer has. */
-const maxStreams = 256;
 
 /** A node that is not started yet. Nothing leaves the machine before `start`. */
 export function createPeer(components: PeerComponents, init: PeerInit): Peer {
@@ -134,8 +128,7 @@ class LibP2PPeer implements Peer {
   readonly #bans: Bans;
   readonly #guard: LinkGuard;
   readonly #handlers = new Map<string, Handler>();
-  /** Peers that are dialled for a stream. */
-  readonly #opening = new Set<string>();
+  readonly #dialler = new Dialler(() => this.#node);
   #node: QvacNode | null = null;
   #starting: Promise<void> | null = null;
 
@@ -224,7 +217,7 @@ class LibP2PPeer implements Peer {
 
   /** Learns which protocols the other side speaks. Beside a question it would double the time to its answer. */
   #introduce(node: QvacNode, connection: Connection): void {
-    const hasTime = connection.direction === 'outbound' && !this.#opening.has(connection.remotePeer.toString());
+    const hasTime = connection.direction === 'outbound' && !this.#dialler.isOpening(connection.remotePeer);
     const identify = (): void => {
       if (connection.status !== 'open') return;
       node.services.identify.identify(connection).catch((error: unknown) => this.#logger.debug('not identified', { peer: connection.remotePeer.toString(), error: String(error) }));
@@ -246,37 +239,12 @@ class LibP2PPeer implements Peer {
     void this.disconnect(peer);
   }
 
-  async open(target: PeerIdString | string, protocol: string, options: AbortOptions = {}): Promise<FrameStream> {
-    const destination = parseTarget(target);
-    return this.#bounded(destination, options, async (signal) => {
-      const warm = this.#openConnection(destination.peer);
-      try {
-        return await this.#openOn(warm ?? (await this.#dialForStream(destination, signal)), protocol, signal);
-      } catch (error) {
-        if (warm === null || !isStaleConnection(error)) throw error;
-        return this.#openOn(await this.#dialForStream(destination, signal), protocol, signal);
-      }
-    });
+  open(target: PeerIdString | string, protocol: string, options: AbortOptions = {}): Promise<FrameStream> {
+    return this.#dialler.open(target, protocol, options);
   }
 
-  async #openOn(connection: Connection, protocol: string, signal: AbortSignal): Promise<FrameStream> {
-    return frameStream(await connection.newStream(protocol, { signal, maxOutboundStreams: maxStreams }), connection.remotePeer);
-  }
-
-  async #dialForStream(destination: Target, signal: AbortSignal): Promise<Connection> {
-    const peer = destination.peer.toString();
-    this.#opening.add(peer);
-    try {
-      return await this.#dial(destination, signal);
-    } finally {
-      this.#opening.delete(peer);
-    }
-  }
-
-  async connect(target: PeerIdString | string, options: AbortOptions = {}): Promise<PeerIdString> {
-    const destination = parseTarget(target);
-    if (this.#openConnection(destination.peer) === null) await this.#bounded(destination, options, (signal) => this.#dial(destination, signal));
-    return destination.peer.toString() as PeerIdString;
+  connect(target: PeerIdString | string, options: AbortOptions = {}): Promise<PeerIdString> {
+    return this.#dialler.connect(target, options);
   }
 
   async disconnect(peer: PeerIdString): Promise<void> {
@@ -298,29 +266,5 @@ class LibP2PPeer implements Peer {
     const known = await this.#node?.peerStore.get(peerIdFromString(peer)).catch(() => null);
     const open = this.#node?.getConnections(peerIdFromString(peer)).filter((connection) => connection.direction === 'outbound').map((connection) => withoutPeer(connection.remoteAddr)) ?? [];
     return [...new Set([...open, ...(known?.addresses ?? []).map((address) => withoutPeer(address.multiaddr))])].slice(0, mostAddrs);
-  }
-
-  #openConnection(peer: PeerId): Connection | null {
-    return this.#node?.getConnections(peer).find((connection) => connection.status === 'open') ?? null;
-  }
-
-  #dial(destination: Target, signal: AbortSignal): Promise<Connection> {
-    if (this.#node === null) throw new QvacError('E_NETWORK', 'this node is not started');
-    return this.#node.dial(destination.address ?? destination.peer, { signal });
-  }
-
-  /** Runs `attempt` within the time allowed and says in one line what it failed of. */
-  async #bounded<Value>(destination: Target, options: AbortOptions, attempt: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
-    options.signal?.throwIfAborted();
-    const deadline = AbortSignal.timeout(openTimeoutMs);
-    const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
-    // libp2p listens to a signal once per address and queue.
-    setMaxListeners(0, signal);
-    try {
-      return await attempt(signal);
-    } catch (error) {
-      if (options.signal?.aborted === true) throw options.signal.reason;
-      throw dialError(error, destination.address?.toString() ?? shortPeer(destination.peer.toString() as PeerIdString));
-    }
   }
 }

@@ -33,14 +33,17 @@ export interface NodeInit {
 
 export type QvacNode = Libp2p<{ identify: Identify; dht?: SingleKadDHT }>;
 
+/** Streams that one side of a connection may have open. */
+export const maxStreams = 256;
+
 /**
  * One stream may have this much under way. The receive window never grows beyond what the read buffer holds: a reader
  * that pauses after a fast phase would otherwise lose its stream.
  */
 export const muxerInit: YamuxMuxerInit = {
-  maxInboundStreams: 256,
-  maxOutboundStreams: 256,
-  maxEarlyStreams: 256,
+  maxInboundStreams: maxStreams,
+  maxOutboundStreams: maxStreams,
+  maxEarlyStreams: maxStreams,
   // The link guard probes more often.
   enableKeepAlive: false,
   streamOptions: { maxStreamWindowSize: 1 << 20, maxReadBufferLength: 4 << 20, maxWriteBufferLength: 4 << 20 },
