@@ -6,6 +6,7 @@ import { MalformedError } from '../protocol/codec.ts';
 import { decodeFrame, encodeFrame, maxFrameBytes } from '../protocol/frame-codec.ts';
 import type { Frame, FrameOf, FrameType } from '../protocol/frames.ts';
 import { ByteQueue } from './streams/byte-queue.ts';
+import { PieceWriter } from './streams/piece-writer.ts';
 import { shortPeer } from './names.ts';
 
 /**
@@ -41,8 +42,6 @@ export interface FrameStreamOptions {
 
 /** Bytes that may wait here for a reader before the other side is told to stop; half of it tells it to go on. */
 const highWater = 64 * 1024;
-/** A large frame is handed to the muxer in pieces of this many bytes, so that its queue stays short. */
-const pieceBytes = 64 * 1024;
 /** How long `close` waits for what was written, in ms. */
 const closeTimeoutMs = 5_000;
 
@@ -50,7 +49,7 @@ const closeTimeoutMs = 5_000;
 export class LibP2PFrameStream implements FrameStream {
   readonly remote: FrameStream['remote'];
   readonly #stream: Stream;
-  readonly #stallTimeoutMs: number;
+  readonly #writer: PieceWriter;
   readonly #inbox = new ByteQueue();
   /** Bytes that the read in progress waits for; 0 without one. */
   #needed = 0;
@@ -62,13 +61,23 @@ export class LibP2PFrameStream implements FrameStream {
   #failure: Error | null = null;
   #changed = false;
   #wake: (() => void) | null = null;
-  #tail: Promise<void> = Promise.resolve();
-  #writing = 0;
 
   constructor(stream: Stream, remote: FrameStream['remote'], options: FrameStreamOptions = {}) {
     this.#stream = stream;
     this.remote = remote;
-    this.#stallTimeoutMs = options.stallTimeoutMs ?? 30_000;
+    this.#writer = new PieceWriter(
+      stream,
+      {
+        stalled: (ms) => new QvacError('E_TIMEOUT', `${shortPeer(remote.peer)} has not read for ${ms / 1000} s`),
+        broken: (cause) => {
+          this.#failure ??= cause;
+          return this.#truncated();
+        },
+        isClosed: () => this.#closed,
+        abort: (reason) => this.abort(reason),
+      },
+      options.stallTimeoutMs ?? 30_000,
+    );
     this.#closed = stream.status !== 'open' && stream.status !== 'closing';
     // A broken connection also closes the remote's writing side: only with the stream itself open was it the remote.
     this.#remoteEnded = !this.#closed && stream.remoteWriteStatus === 'closed';
@@ -115,28 +124,14 @@ export class LibP2PFrameStream implements FrameStream {
   }
 
   async write(frame: Frame, options: AbortOptions = {}): Promise<void> {
-    const bytes = encodeFrame(frame);
-    options.signal?.throwIfAborted();
-    if (this.#writing === 0 && !this.#stream.writableNeedsDrain && bytes.length <= pieceBytes) {
-      this.#send(bytes);
-      return;
-    }
-    this.#writing++;
-    const before = this.#tail;
-    const turn = before.then(() => this.#sendAll(bytes, options.signal));
-    this.#tail = turn.catch(() => undefined);
-    try {
-      await turn;
-    } finally {
-      this.#writing--;
-    }
+    await this.#writer.write(encodeFrame(frame), options.signal);
   }
 
   async close(options: AbortOptions = {}): Promise<void> {
     const deadline = AbortSignal.timeout(closeTimeoutMs);
     const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
     try {
-      await raceSignal(this.#tail, signal);
+      await raceSignal(this.#writer.written(), signal);
       await this.#stream.close({ signal });
     } catch (error) {
       this.abort(error instanceof Error ? error : new Error('the stream could not be closed'));
@@ -238,56 +233,6 @@ export class LibP2PFrameStream implements FrameStream {
         reject(signal?.reason as Error);
       };
       this.#wake = done;
-      signal?.addEventListener('abort', onAbort, { once: true });
-    });
-  }
-
-  async #sendAll(bytes: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
-    for (let at = 0; at < bytes.length; at += pieceBytes) {
-      try {
-        while (this.#stream.writableNeedsDrain) await this.#drained(signal);
-      } catch (error) {
-        // Half a frame cannot be taken back.
-        if (at > 0) this.abort(error instanceof Error ? error : new Error(String(error)));
-        throw error;
-      }
-      this.#send(bytes.subarray(at, at + pieceBytes));
-    }
-  }
-
-  #send(bytes: Uint8Array): void {
-    if (this.#closed) throw this.#truncated();
-    try {
-      this.#stream.send(bytes);
-    } catch (error) {
-      this.#failure ??= error instanceof Error ? error : null;
-      throw this.#truncated();
-    }
-  }
-
-  /** Resolves when the muxer takes more. The stream's own `onDrain` works only once. */
-  #drained(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#closed) return Promise.reject(this.#truncated());
-    return new Promise((resolve, reject) => {
-      const finish = (error: Error | null): void => {
-        clearTimeout(timer);
-        this.#stream.removeEventListener('drain', onDrain);
-        this.#stream.removeEventListener('close', onClose);
-        signal?.removeEventListener('abort', onAbort);
-        if (error === null) resolve();
-        else reject(error);
-      };
-      const onDrain = (): void => finish(null);
-      const onClose = (): void => finish(this.#truncated());
-      const onAbort = (): void => finish(signal?.reason as Error);
-      const onStall = (): void => {
-        const error = new QvacError('E_TIMEOUT', `${shortPeer(this.remote.peer)} has not read for ${this.#stallTimeoutMs / 1000} s`);
-        finish(error);
-        this.abort(error);
-      };
-      const timer = setTimeout(onStall, this.#stallTimeoutMs);
-      this.#stream.addEventListener('drain', onDrain);
-      this.#stream.addEventListener('close', onClose);
       signal?.addEventListener('abort', onAbort, { once: true });
     });
   }
