@@ -18,6 +18,8 @@ export interface Question {
   readonly maxPrice: number;
   /** The wallet in a page that pays (base58); null: the program's own. */
   readonly wallet: string | null;
+  /** The page in which a person agrees to what the program's own wallet pays, by the name it goes by; null: within the limit nobody is asked. */
+  readonly consent: string | null;
   /** From the question to the last token, ms. */
   readonly timeoutMs: number;
   /** Whether the logits of every token are wanted, recomputed here. */

@@ -13,6 +13,8 @@ export interface NetworkAskerComponents extends AskComponents {
   router(): Promise<NonNullable<AskInit['router']> | null>;
   /** Pays with a wallet that a person holds in the page. */
   readonly paymentsOf?: ((wallet: string) => ClientPayments) | undefined;
+  /** The program's own payments, each of which a person in that page has to agree to. */
+  readonly agreedBy?: ((page: string, payments: ClientPayments) => ClientPayments) | undefined;
 }
 
 /** Candidates of which log-probabilities are made. */
@@ -57,9 +59,10 @@ async function initOf({ input, model, provider, sampler, seed, verify, maxPrice,
   };
 }
 
-/** A question that a page's wallet pays for. */
-function payingWith<Parts extends NetworkAskerComponents>(components: Parts, { wallet }: Question): Parts {
-  if (wallet === null) return components;
+/** A question that a page's wallet pays for, or that a person in a page lets the program's own wallet pay for. */
+function payingWith<Parts extends NetworkAskerComponents>(components: Parts, { wallet, consent }: Question): Parts {
+  const { payments = null, agreedBy } = components;
+  if (wallet === null) return consent === null || payments === null || agreedBy === undefined ? components : { ...components, payments: agreedBy(consent, payments) };
   if (components.paymentsOf === undefined) throw new QvacError('E_USAGE', 'this gateway takes no wallets');
   return { ...components, payments: components.paymentsOf(wallet) };
 }

@@ -1,5 +1,7 @@
 import { events, GatewayError, getReport, request, stopAnswer } from './api.ts';
-import { maxPriceLamports } from './views/money-view.ts';
+import { agreements } from './agreements.ts';
+import { limitLamports } from './limit.ts';
+import { market } from './market.ts';
 import type { Settings, Trust, Turn } from './store.ts';
 import { wallets } from './wallet.ts';
 import { isVerified } from './words.ts';
@@ -50,7 +52,16 @@ export function ask(turns: readonly Turn[], settings: Settings, into: Turn, chan
 }
 
 async function receive(turns: readonly Turn[], settings: Settings, into: Turn, signal: AbortSignal, changed: () => void, known: (id: string) => void): Promise<void> {
-  const response = await request('/v1/chat/completions', { method: 'POST', body: bodyOf(turns, settings), signal });
+  // The gateway's own wallet pays only for what this person agrees to; without a limit of its operator it pays for nothing.
+  const consent = wallets.account === null && (market.view.state?.defaults.maxPrice ?? 0) > 0 ? agreements.forQuestion() : null;
+  try {
+    await receiveAnswer(await request('/v1/chat/completions', { method: 'POST', body: bodyOf(turns, settings, consent?.name ?? null), signal }), into, signal, changed, known);
+  } finally {
+    consent?.end();
+  }
+}
+
+async function receiveAnswer(response: Response, into: Turn, signal: AbortSignal, changed: () => void, known: (id: string) => void): Promise<void> {
   let firstAt: number | null = null;
   let lastAt = 0;
   for await (const event of events(response, signal)) {
@@ -73,7 +84,7 @@ async function receive(turns: readonly Turn[], settings: Settings, into: Turn, s
   if (into.trust === undefined) throw new TypeError('the answer broke off');
 }
 
-function bodyOf(turns: readonly Turn[], { model, provider, verify, system, temperature, maxTokens, seed }: Settings): string {
+function bodyOf(turns: readonly Turn[], { model, provider, verify, system, temperature, maxTokens, seed, maxPrice }: Settings, consent: string | null): string {
   const messages = [...(system.trim() === '' ? [] : [{ role: 'system', content: system }]), ...turns.filter(({ content }) => content !== '').map(({ role, content }) => ({ role, content }))];
   const body = {
     messages,
@@ -82,11 +93,16 @@ function bodyOf(turns: readonly Turn[], { model, provider, verify, system, tempe
     ...(model === '' ? {} : { model }),
     ...(temperature === '' ? {} : { temperature: Number(temperature) }),
     ...(maxTokens === '' ? {} : { max_tokens: Number(maxTokens) }),
-    qvac: { ...(provider === '' ? {} : { provider }), ...(verify === '' ? {} : { verify }), ...(wallets.account === null ? {} : { wallet: wallets.account.address, max_price: maxPriceLamports() }) },
+    qvac: { ...(provider === '' ? {} : { provider }), ...(verify === '' ? {} : { verify }), ...payerOf(consent, maxPrice !== '') },
   };
   const json = JSON.stringify(body);
   // Its digits go out as they were typed: a double does not keep them all.
   return /^\d{1,20}$/.test(seed) ? json.replace(/\}$/, `,"seed":${BigInt(seed)}}`) : json;
+}
+
+function payerOf(consent: string | null, limited: boolean): object {
+  if (wallets.account !== null) return { wallet: wallets.account.address, max_price: limitLamports() };
+  return consent === null ? {} : { consent, ...(limited ? { max_price: limitLamports() } : {}) };
 }
 
 function trustOf(chunk: Chunk, seconds: number | null): Trust | null {

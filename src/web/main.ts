@@ -1,13 +1,14 @@
+import { agreements } from './agreements.ts';
 import { banner } from './views/banner.ts';
 import { ChatView } from './views/chat-view.ts';
 import { h } from './dom.ts';
 import { market } from './market.ts';
-import { moneyView } from './views/money-view.ts';
+import { MoneyView } from './views/money-view.ts';
 import { peersView } from './views/peers-view.ts';
 import { receiptsView } from './views/receipts-view.ts';
 import { session } from './session.ts';
 import { applyTheme, settingsView } from './views/settings-view.ts';
-import { askToSign } from './views/signing-view.ts';
+import { SigningView } from './views/signing-view.ts';
 import { store } from './store.ts';
 import { wallets } from './wallet.ts';
 
@@ -16,7 +17,8 @@ applyTheme();
 
 const chat = new ChatView(() => drawHistory());
 const receipts = receiptsView();
-const money = moneyView();
+const money = new MoneyView();
+const signing = new SigningView();
 const views = {
   chat: { title: 'Chat', element: chat.element, show: () => undefined },
   peers: { title: 'Peers', element: peersView(), show: () => void market.refresh() },
@@ -73,12 +75,12 @@ function drawHistory(): void {
 document.body.replaceChildren(
   h('a', { class: 'skip', href: '#main' }, 'Skip to the content'),
   h('header', { class: 'top' }, h('h1', {}, h('img', { src: '/assets/icon.svg', alt: '', width: 24, height: 24 }), 'qvac'), h('nav', { class: 'tabs', 'aria-label': 'Views' }, ...tabs)),
-  banner(),
+  h('div', { class: 'banners' }, banner(), signing.element),
   aside,
   main,
 );
 drawHistory();
 show('chat');
 market.start();
-wallets.onRequest(askToSign);
+agreements.start();
 wallets.start();

@@ -1,4 +1,5 @@
 import { request } from './api.ts';
+import { sol } from './words.ts';
 
 /** What of the Wallet Standard is used here. */
 interface Account {
@@ -7,8 +8,9 @@ interface Account {
 }
 
 interface Features {
-  readonly 'standard:connect'?: { connect(): Promise<{ readonly accounts: readonly Account[] }> };
+  readonly 'standard:connect'?: { connect(input?: { readonly silent?: boolean }): Promise<{ readonly accounts: readonly Account[] }> };
   readonly 'standard:disconnect'?: { disconnect(): Promise<void> };
+  readonly 'standard:events'?: { on(event: 'change', listener: (change: { readonly accounts?: readonly Account[] }) => void): () => void };
   readonly 'solana:signTransaction'?: { signTransaction(input: { readonly account: Account; readonly transaction: Uint8Array; readonly chain: string }): Promise<readonly { readonly signedTransaction: Uint8Array }[]> };
 }
 
@@ -22,42 +24,47 @@ export interface WalletJob {
   readonly job: string;
   readonly amount: string;
   readonly payee: string;
+  readonly provider: string;
   readonly createdAt: number;
   readonly refundAt: number;
   readonly submitted: { readonly at: number; readonly claimAt: number; readonly payout: string } | null;
+  /** Whether its answer failed a check. */
+  readonly failed: boolean;
 }
 
 export interface WalletOverview {
+  readonly address: string;
   readonly chain: string;
+  readonly program: string;
   readonly walletChain: string;
   readonly balance: string;
   readonly now: number;
   readonly jobs: readonly WalletJob[];
 }
 
+/** As of the gateway: src/gateway/page/signatures.ts. */
 export type Purpose =
-  | { readonly kind: 'job_create'; readonly amount: string; readonly payee: string; readonly provider: string }
-  | { readonly kind: 'job_reject'; readonly burnt: string; readonly refunded: string; readonly payee: string; readonly deadline: number }
-  | { readonly kind: 'job_slash'; readonly refunded: string; readonly payee: string; readonly deadline: number };
+  | { readonly kind: 'job_create'; readonly job: string; readonly amount: string; readonly payee: string; readonly provider: string }
+  | { readonly kind: 'job_reject'; readonly job: string; readonly burnt: string; readonly refunded: string; readonly payee: string }
+  | { readonly kind: 'job_slash'; readonly job: string; readonly refunded: string; readonly payee: string }
+  | { readonly kind: 'job_refund'; readonly job: string; readonly refunded: string; readonly payee: string }
+  | { readonly kind: 'job_confirm' | 'job_claim'; readonly job: string; readonly paid: string; readonly refunded: string; readonly payee: string };
 
-export interface SignatureRequest {
-  readonly id: string;
-  readonly purpose: Purpose;
-  /** base64 */
-  readonly transaction: string;
-  readonly expiresAt: number;
+export type JobAction = 'refund' | 'confirm' | 'claim' | 'reject';
+
+/** The gateway's own wallet, in the place of an address. */
+export const ownWallet = 'own';
+
+export async function getWallet(address: string): Promise<WalletOverview> {
+  return (await (await request(`/qvac/wallets/${encodeURIComponent(address)}`)).json()) as WalletOverview;
 }
 
-/** How often it is asked whether something is to be signed, ms. */
-const everyMs = 700;
-
-function bytesOf(base64: string): Uint8Array {
-  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+/** Moves a job's money on. With a wallet of this browser it resolves once that has signed. */
+export async function actOnJob(address: string, job: string, action: JobAction): Promise<void> {
+  await request(`/qvac/wallets/${encodeURIComponent(address)}/jobs/${job}`, { method: 'POST', body: JSON.stringify({ action }) });
 }
 
-function base64Of(bytes: Uint8Array): string {
-  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
-}
+const rememberedKey = 'qvac.wallet';
 
 /** The wallets of this browser, and the one that is connected. Keys stay in it. */
 class Wallets {
@@ -66,89 +73,126 @@ class Wallets {
   account: Account | null = null;
   overview: WalletOverview | null = null;
   readonly #listeners = new Set<() => void>();
-  readonly #seen = new Set<string>();
-  #onRequest: (request: SignatureRequest) => void = () => undefined;
+  readonly #objected = new Set<string>();
+  #forget: () => void = () => undefined;
 
   onChange(listener: () => void): void {
     this.#listeners.add(listener);
   }
 
-  /** Calls `listener` once for each transaction that is to be signed. */
-  onRequest(listener: (request: SignatureRequest) => void): void {
-    this.#onRequest = listener;
-  }
-
-  /** Finds the wallets that are there, and those that come later (Wallet Standard). */
+  /** Finds the wallets that are there, and those that come later (Wallet Standard). The one of the last visit is taken again. */
   start(): void {
     const api = Object.freeze({
       register: (...wallets: readonly StandardWallet[]): (() => void) => {
-        for (const wallet of wallets) if (wallet.features['standard:connect'] !== undefined && wallet.features['solana:signTransaction'] !== undefined) this.found.push(wallet);
-        this.#changed();
+        for (const wallet of wallets) this.#meet(wallet);
         return () => undefined;
       },
     });
-    addEventListener('wallet-standard:register-wallet', (event) => ((event as CustomEvent<(given: typeof api) => void>).detail)(api));
+    addEventListener('wallet-standard:register-wallet', (event) => (event as CustomEvent<(given: typeof api) => void>).detail(api));
     dispatchEvent(new CustomEvent('wallet-standard:app-ready', { detail: api }));
   }
 
-  async connect(wallet: StandardWallet): Promise<void> {
-    const { accounts = [] } = (await wallet.features['standard:connect']?.connect()) ?? {};
-    const account = accounts.find(({ chains }) => chains.some((chain) => chain.startsWith('solana:'))) ?? accounts[0];
-    if (account === undefined) throw new Error('the wallet showed no account');
+  #meet(wallet: StandardWallet): void {
+    const usable = wallet.features['standard:connect'] !== undefined && wallet.features['solana:signTransaction'] !== undefined;
+    if (!usable || this.found.includes(wallet)) return;
+    this.found.push(wallet);
+    this.#changed();
+    // Asks nobody: a wallet that does not know this page stays unconnected.
+    if (this.account === null && localStorage.getItem(rememberedKey) === wallet.name) this.connect(wallet, true).catch(() => undefined);
+  }
+
+  /** @throws Error in plain words where the wallet is locked, or will not */
+  async connect(wallet: StandardWallet, silent = false): Promise<void> {
+    const accounts = await accountsOf(wallet, silent);
+    if (silent && accounts.length === 0) return;
+    this.#take(wallet, accounts);
+    const forget = wallet.features['standard:events']?.on('change', ({ accounts: now }) => {
+      if (now === undefined || this.wallet !== wallet) return;
+      if (now.length === 0) this.disconnect();
+      else if (!now.some(({ address }) => address === this.account?.address)) {
+        this.#take(wallet, now);
+        this.refresh().catch(() => undefined);
+      }
+    });
+    this.#forget();
+    this.#forget = forget ?? (() => undefined);
+    await this.refresh();
+  }
+
+  #take(wallet: StandardWallet, accounts: readonly Account[]): void {
+    const account = accounts.find(({ chains }) => chains.some((chain) => chain.startsWith('solana:')));
+    if (account === undefined) throw new Error(`${wallet.name} showed no Solana account. Open it, choose one, and connect again.`);
     this.wallet = wallet;
     this.account = account;
+    this.overview = null;
+    localStorage.setItem(rememberedKey, wallet.name);
     this.#changed();
-    await this.refresh();
-    void this.#watch(account.address);
   }
 
   disconnect(): void {
     void this.wallet?.features['standard:disconnect']?.disconnect().catch(() => undefined);
+    this.#forget();
+    this.#forget = () => undefined;
     this.wallet = null;
     this.account = null;
     this.overview = null;
+    localStorage.removeItem(rememberedKey);
     this.#changed();
   }
 
+  /** Looks again what the wallet holds. What was left of a failed check, by a restart of the gateway, is asked again. */
   async refresh(): Promise<void> {
-    if (this.account === null) return;
-    this.overview = (await (await request(`/qvac/wallets/${encodeURIComponent(this.account.address)}`)).json()) as WalletOverview;
+    const { account } = this;
+    if (account === null) return;
+    const overview = await getWallet(account.address);
+    if (this.account !== account) return;
+    this.overview = overview;
     this.#changed();
-  }
-
-  /** Has the wallet sign, and sends the signature to the gateway. */
-  async sign({ id, transaction }: SignatureRequest): Promise<void> {
-    const { wallet, account, overview } = this;
-    const signing = wallet?.features['solana:signTransaction'];
-    if (signing === undefined || account === null) throw new Error('no wallet is connected');
-    const [signed] = await signing.signTransaction({ account, transaction: bytesOf(transaction), chain: overview?.walletChain ?? 'solana:mainnet' });
-    if (signed === undefined) throw new Error('the wallet did not sign');
-    await request(`/qvac/signatures/${id}`, { method: 'POST', body: JSON.stringify({ signed: base64Of(signed.signedTransaction) }) });
-  }
-
-  async refuse({ id }: SignatureRequest): Promise<void> {
-    await request(`/qvac/signatures/${id}`, { method: 'POST', body: JSON.stringify({ refused: true }) });
-  }
-
-  async #watch(address: string): Promise<void> {
-    while (this.account?.address === address) {
-      const requests = await this.#pending(address).catch(() => []);
-      for (const each of requests) {
-        if (this.#seen.has(each.id)) continue;
-        this.#seen.add(each.id);
-        this.#onRequest(each);
-      }
-      await new Promise((resolve) => setTimeout(resolve, everyMs));
+    for (const { job, failed, submitted } of overview.jobs) {
+      if (!failed || submitted === null || submitted.claimAt <= overview.now || this.#objected.has(job)) continue;
+      this.#objected.add(job);
+      actOnJob(account.address, job, 'reject').catch(() => undefined);
     }
   }
 
-  async #pending(address: string): Promise<readonly SignatureRequest[]> {
-    const response = await request(`/qvac/wallets/${encodeURIComponent(address)}/requests`);
-    return ((await response.json()) as { readonly requests: readonly SignatureRequest[] }).requests;
+  /** Why the connected wallet cannot sign here, or null. */
+  get unfit(): string | null {
+    const { wallet, account, overview } = this;
+    if (wallet === null || account === null || overview === null || account.chains.includes(overview.walletChain)) return null;
+    return `${wallet.name} does not sign for this gateway’s chain (${overview.walletChain}). Switch its network, or use the gateway’s own wallet.`;
+  }
+
+  /** The transaction, signed. @throws Error in plain words */
+  async sign(transaction: Uint8Array): Promise<Uint8Array> {
+    const { wallet, account, overview } = this;
+    const signing = wallet?.features['solana:signTransaction'];
+    if (wallet === null || signing === undefined || account === null) throw new Error('No wallet is connected any more. Connect it again under Money.');
+    try {
+      const [signed] = await signing.signTransaction({ account, transaction, chain: overview?.walletChain ?? 'solana:mainnet' });
+      if (signed === undefined) throw new Error('it returned nothing');
+      return signed.signedTransaction;
+    } catch (error) {
+      throw new Error(`${wallet.name} did not sign: ${error instanceof Error ? error.message : String(error)}. Nothing was sent.`);
+    }
+  }
+
+  /** In a line: which wallet, and what it holds. */
+  get words(): string | null {
+    if (this.wallet === null) return null;
+    return `${this.wallet.name}${this.overview === null ? '' : `, ${sol(BigInt(this.overview.balance))}`}`;
   }
 
   #changed(): void {
     for (const listener of this.#listeners) listener();
+  }
+}
+
+/** Asks the wallet whom it shows this page. @throws Error in plain words */
+async function accountsOf(wallet: StandardWallet, silent: boolean): Promise<readonly Account[]> {
+  try {
+    return (await wallet.features['standard:connect']?.connect(silent ? { silent } : undefined))?.accounts ?? [];
+  } catch (error) {
+    throw new Error(`${wallet.name} did not connect: ${error instanceof Error ? error.message : String(error)}. Unlock it and try again.`);
   }
 }
 

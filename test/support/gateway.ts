@@ -9,6 +9,7 @@ import type { PageWallets } from '../../src/gateway/page/page-wallets.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { createLocalVerifier } from '../../src/node/client/checking/local-verifier.ts';
+import type { ClientPayments } from '../../src/node/client/payment/payments.ts';
 import { createReputation } from '../../src/node/client/choice/reputation.ts';
 import type { Discovery } from '../../src/node/discovery.ts';
 import { createReceiptStore, type ReceiptStore } from '../../src/node/home/receipt-store.ts';
@@ -31,6 +32,10 @@ export interface TestGatewayInit {
   readonly asker?: Asker | undefined;
   /** Wallets held in a page. @default none are taken */
   readonly wallets?: PageWallets | undefined;
+  /** What the gateway's own wallet pays with. @default it pays nobody */
+  readonly payments?: ClientPayments | undefined;
+  /** @default an empty folder */
+  readonly receipts?: ReceiptStore | undefined;
   /** Address of the person's own router. @default none */
   readonly router?: string | undefined;
   readonly gateway?: Partial<GatewayInit> | undefined;
@@ -52,7 +57,7 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
   const peer = await startPeer(context, { role: 'client' });
   const discovery = await startDiscovery(context, peer);
   for (const { address } of providers) await discovery.get(address);
-  const receipts = createReceiptStore(await temporaryHome(context));
+  const receipts = init.receipts ?? createReceiptStore(await temporaryHome(context));
   const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
   const asker = init.asker ?? networkAsker(context, { peer, discovery, receipts, reputation }, init);
   const gateway = createGateway(
@@ -72,7 +77,7 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
   };
 }
 
-function networkAsker(context: TestContext, parts: Pick<Parameters<typeof createNetworkAsker>[0], 'peer' | 'discovery' | 'receipts' | 'reputation'>, { here = [], router, wallets }: TestGatewayInit): Asker {
+function networkAsker(context: TestContext, parts: Pick<Parameters<typeof createNetworkAsker>[0], 'peer' | 'discovery' | 'receipts' | 'reputation'>, { here = [], router, wallets, payments }: TestGatewayInit): Asker {
   const engineOf = async (id: string): Promise<Engine> => {
     const engine = here.find(({ facts }) => facts.id === id);
     if (engine === undefined) throw new Error('not here');
@@ -92,6 +97,8 @@ function networkAsker(context: TestContext, parts: Pick<Parameters<typeof create
     key: parts.peer.key,
     clock: systemClock,
     logger: silentLogger,
+    payments,
+    agreedBy: wallets === undefined ? undefined : (page, own) => wallets.agreedBy(page, own),
     paymentsOf: wallets === undefined ? undefined : (wallet) => wallets.paymentsOf(wallet),
     router: async () => (router === undefined ? null : { target: router, optional: false }),
   });

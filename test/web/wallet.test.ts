@@ -4,6 +4,7 @@ import { test, type TestContext } from 'node:test';
 import { addressText } from '../../src/escrow/addresses.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { createPageWallets } from '../../src/gateway/page/page-wallets.ts';
+import { createReceiptStore } from '../../src/node/home/receipt-store.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { violations } from '../support/axe.ts';
@@ -18,19 +19,20 @@ const skip = (await noBrowser()) ?? false;
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 
 /** The page over a provider that wants to be paid, and a wallet in the browser with 5 SOL. */
-async function openPaid(context: TestContext, script: ScriptedInit, init: TestGatewayInit = {}) {
+async function openPaid(context: TestContext, script: ScriptedInit, init: TestGatewayInit & { readonly patienceMs?: number } = {}) {
   const chain = await startChain(context);
   const seed = Uint8Array.from(randomBytes(32));
   const wallet = signingKeyFromSeed(seed);
   const escrow = await openEscrow({ rpcUrl: chain.rpcUrl, wallet, pollMs: 20 });
   await escrow.airdrop(5n * SOL);
-  const wallets = createPageWallets({ openEscrow: (signer) => openEscrow({ rpcUrl: chain.rpcUrl, wallet: signer, pollMs: 20 }), logger: silentLogger }, { dir: await temporaryHome(context) });
+  const receipts = createReceiptStore(await temporaryHome(context));
+  const wallets = createPageWallets({ openEscrow: (signer) => openEscrow({ rpcUrl: chain.rpcUrl, wallet: signer, pollMs: 20 }), receipts, logger: silentLogger }, { dir: await temporaryHome(context), patienceMs: init.patienceMs });
   let paid: PaidProvider | undefined;
   const payments = async (peer: Parameters<typeof providerPayments>[2]) => {
     paid = await providerPayments(context, chain, peer);
     return paid.payments;
   };
-  const started = await startGateway(context, { providers: [{ script, offering: prices, payments }], wallets, ...init });
+  const started = await startGateway(context, { providers: [{ script, offering: prices, payments }], wallets, receipts, ...init });
   const { page, complaints, strayed } = await openPage(context, started.url);
   await page.addInitScript(testWalletScript(seed));
   await page.goto(`${started.url}/#token=${testToken}`);
@@ -59,7 +61,7 @@ test('the wallet signs once for a question, sees amount and payee before, and th
   assert.deepEqual(await page.evaluate('signedByTestWallet'), ['solana:localnet']);
   assert.match((await page.locator('.trust').textContent()) ?? '', /0\.\d+ SOL/);
   await page.getByRole('button', { name: 'Money', exact: true }).click();
-  await page.getByText(/the provider is paid 0\.\d+ SOL in \d+ s/).waitFor();
+  await page.getByText(/The provider is paid 0\.\d+ SOL in \d+ s/).waitFor();
   assert.deepEqual(await violations(page), []);
   const [job] = await escrow.jobs({ client: escrow.wallet ?? new Uint8Array() });
   assert.ok(job?.submitted != null);
@@ -75,7 +77,7 @@ test('the wallet signs once for a question, sees amount and payee before, and th
 test('whoever does not sign pays nothing and is told so', { skip }, async (context) => {
   const { page, escrow, paid } = await openPaid(context, {});
   await page.getByRole('button', { name: 'Do not pay' }).click();
-  await page.locator('.error', { hasText: 'did not want to pay' }).waitFor();
+  await page.locator('.error', { hasText: 'did not agree' }).waitFor();
   assert.equal(await escrow.balance(), 5n * SOL);
   assert.deepEqual(await paid.escrow.jobs({ provider: paid.escrow.wallet }), []);
 });

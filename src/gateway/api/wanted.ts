@@ -1,6 +1,6 @@
 import type { ChatMessage, Input, SamplerSettings } from '../../protocol/messages.ts';
 import type { Question } from '../asker.ts';
-import { badField, unsupported } from '../problem.ts';
+import { badField } from '../problem.ts';
 import type { Fields } from './fields.ts';
 
 /** What a request that leaves things open gets: the operator's settings. `temperature` and `minP` are plain fractions. */
@@ -69,18 +69,19 @@ export function readSampler(fields: Fields, defaults: Defaults, maxTokens: numbe
 
 export const maxTokensRange = [1, 1_000_000] as const;
 
-/** The field `qvac` of every API: `{provider, verify, max_price, wallet}`. */
-export function readExtension(fields: Fields, defaults: Defaults): Pick<Question, 'provider' | 'verify' | 'maxPrice' | 'wallet'> {
+/** The field `qvac` of every API: `{provider, verify, max_price, wallet, consent}`. */
+export function readExtension(fields: Fields, defaults: Defaults): Pick<Question, 'provider' | 'verify' | 'maxPrice' | 'wallet' | 'consent'> {
   const own = fields.object('qvac');
-  if (own === undefined) return { provider: defaults.provider, verify: defaults.verify, maxPrice: defaults.maxPrice, wallet: null };
+  if (own === undefined) return { provider: defaults.provider, verify: defaults.verify, maxPrice: defaults.maxPrice, wallet: null, consent: null };
   const provider = own.text('provider') ?? defaults.provider;
   const verify = own.oneOf('verify', ['none', 'sampling', 'full']) ?? defaults.verify;
   const wallet = own.text('wallet') ?? null;
+  const consent = own.text('consent') ?? null;
   const asked = own.whole('max_price', 0, Number.MAX_SAFE_INTEGER);
   own.done();
   // Of the operator's money a request may lower the limit, not raise it; of its own wallet's it sets it.
   const maxPrice = wallet === null ? Math.min(asked ?? defaults.maxPrice, defaults.maxPrice) : (asked ?? 0);
-  return { provider, verify, maxPrice, wallet };
+  return { provider, verify, maxPrice, wallet, consent };
 }
 
 /** A conversation as an input; the operator's system message in front where the request has none. */
@@ -93,22 +94,4 @@ export function chatInput(messages: readonly ChatMessage[], defaults: Defaults):
 /** A text that the model goes on with. */
 export function rawInput(prompt: string): Input {
   return { messages: [{ role: 'user', content: prompt }], template: 'raw', options: {} };
-}
-
-/** Content as one text, or as parts of which each is a text under one of `types`. */
-export function readContent(fields: Fields, name: string, types: readonly string[]): string {
-  const raw = fields.raw(name);
-  if (typeof raw === 'string' || !Array.isArray(raw)) {
-    const text = fields.text(name);
-    if (text === undefined) throw fields.bad(name, 'text');
-    return text;
-  }
-  return raw.map((part, at) => readPart(part, `${fields.pathOf(name)}[${at}]`, types)).join('');
-}
-
-function readPart(part: unknown, path: string, types: readonly string[]): string {
-  const { type, text } = (typeof part === 'object' && part !== null ? part : {}) as Readonly<Record<string, unknown>>;
-  if (typeof type !== 'string' || !types.includes(type)) throw unsupported(`${path}.type`, `"${String(type).slice(0, 50)}"`);
-  if (typeof text !== 'string' || !text.isWellFormed()) throw badField(`${path}.text`, `${path}.text: expected text`);
-  return text;
 }

@@ -1,116 +1,178 @@
 import { addressText, parseAddress } from '../../escrow/addresses.ts';
 import type { Escrow, JobAccount, WalletKey } from '../../escrow/escrow.ts';
+import { QvacError } from '../../errors.ts';
+import { toHex } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { AbortOptions } from '../../lib/types.ts';
+import type { AbortOptions, JobId } from '../../lib/types.ts';
 import { createEscrowPayments } from '../../node/client/payment/escrow-payments.ts';
 import type { ClientPayments } from '../../node/client/payment/payments.ts';
-import { peerIdOf } from '../../proofs/signing.ts';
-import { Signatures, type Purpose } from './signatures.ts';
+import { slash } from '../../node/client/payment/slash.ts';
+import type { ReceiptStore } from '../../node/home/receipt-store.ts';
+import { assess } from '../../proofs/checks.ts';
+import type { Receipt } from '../../proofs/receipt.ts';
+import { sha256 } from '../../protocol/digests.ts';
+import { decodeVerdict } from '../../protocol/validate.ts';
+import { withConsent } from './consent.ts';
+import { openPageEscrow } from './page-escrow.ts';
+import { Signatures } from './signatures.ts';
 
 export interface PageWalletsComponents {
   /** The escrow of the configured chain with that wallet; null only reads. */
   readonly openEscrow: (wallet: WalletKey | null, options: AbortOptions) => Promise<Escrow>;
+  /** The same with the gateway's own wallet; null where it has none. @default there is none */
+  readonly openOwn?: ((options: AbortOptions) => Promise<Escrow | null>) | undefined;
+  /** To object to an answer with what its receipt holds. */
+  readonly receipts: Pick<ReceiptStore, 'get'>;
   readonly logger: Logger;
 }
 
 export interface PageWalletsInit {
   /** Folder of what is locked and not settled. */
   readonly dir: string;
+  /** How long a transaction waits for a person. @default what its blockhash lives, 50 s */
+  readonly patienceMs?: number | undefined;
 }
 
-/** Wallets that people hold in their browsers: the gateway builds transactions, the wallet signs them. */
+/** What a person can do about a job whose money is locked. */
+export type JobAction = 'refund' | 'confirm' | 'claim' | 'reject';
+
+/** Under which the gateway's own wallet is asked for. */
+export const ownWallet = 'own';
+
+/** Wallets that people hold in their browsers (the gateway builds transactions, the wallet signs them), and the gateway's own. */
 export interface PageWallets {
   readonly signatures: Signatures;
   /** Pays with the wallet at that address (base58). @throws QvacError E_USAGE where it is no address */
   paymentsOf(address: string): ClientPayments;
-  /** What the wallet holds and where its money is. */
+  /** `payments` of the gateway's own wallet, each of which a person in `page` has to agree to. */
+  agreedBy(page: string, payments: ClientPayments): ClientPayments;
+  /** What a wallet holds and where its money is. @param address base58, or `own` */
   overviewOf(address: string, options?: AbortOptions): Promise<WalletOverview>;
+  /**
+   * Moves the money of a job on; a wallet in a page is asked to sign. Of a rejection the receipt has to show why.
+   * @throws QvacError E_NOT_FOUND where no such job of that wallet is open, E_ESCROW where it is not its time
+   */
+  act(address: string, jobId: string, action: JobAction, options?: AbortOptions): Promise<void>;
   stop(): Promise<void>;
 }
 
 export interface WalletOverview {
+  /** base58 */
+  readonly address: string;
   /** CAIP-2. */
   readonly chain: string;
+  /** base58 of the escrow program. */
+  readonly program: string;
   /** Lamports. */
   readonly balance: bigint;
   /** The chain's time, unix ms. */
   readonly now: number;
-  /** Jobs that are not settled, the newest first. */
-  readonly jobs: readonly JobAccount[];
+  /** Jobs that are not settled, the newest first, and whether their answers failed a check. */
+  readonly jobs: readonly { readonly job: JobAccount; readonly failed: boolean }[];
 }
 
 /** Wallets whose payments are held ready. */
 const mostWallets = 32;
 
-export function createPageWallets({ openEscrow, logger }: PageWalletsComponents, { dir }: PageWalletsInit): PageWallets {
-  const signatures = new Signatures();
-  const payments = new Map<string, ClientPayments>();
-  let reading: Promise<Escrow> | null = null;
-  const reader = (options: AbortOptions): Promise<Escrow> => {
-    reading ??= openEscrow(null, options);
-    reading.catch(() => (reading = null));
-    return reading;
-  };
-  return {
-    signatures,
-    paymentsOf(address) {
-      const known = payments.get(address);
-      if (known !== undefined) return known;
-      const publicKey = parseAddress(address, 'wallet');
-      // An answer that passed needs no signature: its provider is paid when the time for a rejection is over.
-      const made = createEscrowPayments({ openEscrow: (options) => signing(openEscrow, signatures, publicKey, options), logger }, { dir, confirms: false });
-      payments.set(address, made);
-      const [oldest] = payments.keys();
-      if (payments.size > mostWallets && oldest !== undefined) payments.delete(oldest);
-      return made;
-    },
-    async overviewOf(address, options = {}) {
-      const publicKey = parseAddress(address, 'wallet');
-      const escrow = await reader(options);
-      const [balance, jobs, now] = await Promise.all([escrow.balance(publicKey, options), escrow.jobs({ client: publicKey }, options), escrow.now(options)]);
-      return { chain: escrow.chain, balance, now, jobs: jobs.toSorted((a, b) => b.createdAt - a.createdAt) };
-    },
-    async stop() {
-      await Promise.all([...payments.values()].map((each) => each.stop()));
-    },
-  };
+export function createPageWallets(components: PageWalletsComponents, init: PageWalletsInit): PageWallets {
+  return new Wallets(components, init);
 }
 
-/** The escrow with a wallet that signs in the page, one transaction after another, each with what it is for. */
-async function signing(open: PageWalletsComponents['openEscrow'], signatures: Signatures, publicKey: Uint8Array, options: AbortOptions): Promise<Escrow> {
-  const address = addressText(publicKey);
-  let purpose: Purpose | null = null;
-  let turn: Promise<unknown> = Promise.resolve();
-  const wallet: WalletKey = {
-    publicKey,
-    sign(message) {
-      if (purpose === null) throw new Error('a transaction without a purpose');
-      return signatures.request(address, publicKey, message, purpose);
-    },
-  };
-  const escrow = await open(wallet, options);
-  /** A person signs one at a time. */
-  const inTurn = <Value>(what: Purpose, run: () => Promise<Value>): Promise<Value> => {
-    const done = turn.then(() => {
-      purpose = what;
-      return run();
-    });
-    turn = done.catch(() => undefined);
-    return done;
-  };
-  const afterFailure = (job: { readonly provider: Uint8Array } & Partial<JobAccount>, kind: 'job_reject' | 'job_slash'): Purpose => {
-    const { amount = 0n, submitted = null } = job;
-    const [payee, deadline] = [addressText(job.provider), submitted?.claimAt ?? 0];
-    if (kind === 'job_slash') return { kind, refunded: amount.toString(), payee, deadline };
-    const burnt = submitted?.payout ?? 0n;
-    return { kind, burnt: burnt.toString(), refunded: (amount - burnt).toString(), payee, deadline };
-  };
-  return {
-    ...escrow,
-    createJob: (init, calling) => inTurn({ kind: 'job_create', amount: init.terms.amount.toString(), payee: addressText(init.authority), provider: peerIdOf(init.terms.peer) }, () => escrow.createJob(init, calling)),
-    rejectJob: (job, digest, calling) => inTurn(afterFailure(job, 'job_reject'), () => escrow.rejectJob(job, digest, calling)),
-    slashEquivocation: (job, heads, calling) => inTurn(afterFailure(job, 'job_slash'), () => escrow.slashEquivocation(job, heads, calling)),
-    slashHeadMismatch: (job, head, calling) => inTurn(afterFailure(job, 'job_slash'), () => escrow.slashHeadMismatch(job, head, calling)),
-    slashSampler: (job, step, calling) => inTurn(afterFailure(job, 'job_slash'), () => escrow.slashSampler(job, step, calling)),
-  };
+class Wallets implements PageWallets {
+  readonly signatures: Signatures;
+  readonly #components: PageWalletsComponents;
+  readonly #dir: string;
+  readonly #held = new Map<string, { readonly payments: ClientPayments; readonly open: (options: AbortOptions) => Promise<Escrow> }>();
+  readonly #end = new AbortController();
+  #reading: Promise<Escrow> | null = null;
+
+  constructor(components: PageWalletsComponents, { dir, patienceMs }: PageWalletsInit) {
+    this.#components = components;
+    this.#dir = dir;
+    this.signatures = new Signatures({ patience: patienceMs });
+  }
+
+  paymentsOf(address: string): ClientPayments {
+    return this.#holding(address).payments;
+  }
+
+  agreedBy(page: string, payments: ClientPayments): ClientPayments {
+    return withConsent(payments, this.signatures, page);
+  }
+
+  async overviewOf(address: string, options: AbortOptions = {}): Promise<WalletOverview> {
+    const escrow = address === ownWallet ? await this.#own(options) : await this.#reader(options);
+    const publicKey = (address === ownWallet ? escrow.wallet : null) ?? parseAddress(address, 'wallet');
+    const [balance, jobs, now] = await Promise.all([escrow.balance(publicKey, options), escrow.jobs({ client: publicKey }, options), escrow.now(options)]);
+    const newest = jobs.toSorted((a, b) => b.createdAt - a.createdAt);
+    const failed = await Promise.all(newest.map(async ({ jobId }) => (await this.#objection(toHex(jobId))) !== null));
+    return { address: addressText(publicKey), chain: escrow.chain, program: addressText(escrow.program), balance, now, jobs: newest.map((job, at) => ({ job, failed: failed[at] ?? false })) };
+  }
+
+  async act(address: string, jobId: string, action: JobAction, options: AbortOptions = {}): Promise<void> {
+    const escrow = address === ownWallet ? await this.#own(options) : await this.#holding(address).open(options);
+    const client = escrow.wallet ?? parseAddress(address, 'wallet');
+    const job = (await escrow.jobs({ client }, options)).find((each) => toHex(each.jobId) === jobId);
+    if (job === undefined) throw new QvacError('E_NOT_FOUND', 'that job is settled already, or none of this wallet');
+    const signal = AbortSignal.any([this.#end.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+    if (action === 'refund') await escrow.refundJob(job, { signal });
+    else if (action === 'confirm') await escrow.confirmJob(job, { signal });
+    else if (action === 'claim') await escrow.claimJob(job, { signal });
+    else await this.#object(escrow, job, { signal });
+  }
+
+  async stop(): Promise<void> {
+    this.#end.abort(new QvacError('E_TERMINATED', 'the gateway is stopping'));
+    await Promise.all([...this.#held.values()].map(({ payments }) => payments.stop()));
+  }
+
+  async #object(escrow: Escrow, job: JobAccount, options: AbortOptions): Promise<void> {
+    // It may be waiting for the wallet already.
+    const asked = this.signatures.pendingOf(addressText(job.client)).some(({ purpose }) => purpose.job === toHex(job.jobId) && 'deadline' in purpose);
+    if (asked) return;
+    const objection = await this.#objection(toHex(job.jobId));
+    if (objection === null) throw new QvacError('E_ESCROW', 'nothing in the receipt of that answer is wrong');
+    const { receipt, digest } = objection;
+    if ((await slash(escrow, job, { head: receipt.heads[0] ?? null, receipt }, options)) === null) await escrow.rejectJob(job, digest, options);
+  }
+
+  /** What speaks against an answer; null where nothing does, or nothing of it is kept. */
+  async #objection(jobId: string): Promise<{ readonly receipt: Receipt; readonly digest: Uint8Array } | null> {
+    const receipt = await this.#components.receipts.get(jobId as JobId).then((found) => found.receipt, () => null);
+    if (receipt === null) return null;
+    const verdict = receipt.verdicts.find(({ body }) => decodeVerdict(body).result === 'fail');
+    if (verdict === undefined && assess(receipt, {}).result !== 'fail') return null;
+    return { receipt, digest: sha256(verdict?.body ?? receipt.offer.body) };
+  }
+
+  #holding(address: string) {
+    const known = this.#held.get(address);
+    if (known !== undefined) return known;
+    const { openEscrow, logger } = this.#components;
+    const publicKey = parseAddress(address, 'wallet');
+    let opening: Promise<Escrow> | null = null;
+    const open = (options: AbortOptions): Promise<Escrow> => {
+      opening ??= openPageEscrow((wallet) => openEscrow(wallet, options), this.signatures, publicKey);
+      opening.catch(() => (opening = null));
+      return opening;
+    };
+    // An answer that passed needs no signature: its provider is paid when the time for a rejection is over.
+    const made = { open, payments: createEscrowPayments({ openEscrow: open, logger }, { dir: this.#dir, confirms: false }) };
+    this.#held.set(address, made);
+    const [oldest] = this.#held.keys();
+    if (this.#held.size > mostWallets && oldest !== undefined) this.#held.delete(oldest);
+    return made;
+  }
+
+  #reader(options: AbortOptions): Promise<Escrow> {
+    this.#reading ??= this.#components.openEscrow(null, options);
+    this.#reading.catch(() => (this.#reading = null));
+    return this.#reading;
+  }
+
+  async #own(options: AbortOptions): Promise<Escrow> {
+    const escrow = (await this.#components.openOwn?.(options)) ?? null;
+    if (escrow === null) throw new QvacError('E_NOT_FOUND', 'this gateway has no wallet of its own', { hint: 'qvac wallet new makes one' });
+    return escrow;
+  }
 }

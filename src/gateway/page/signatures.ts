@@ -1,72 +1,125 @@
 import { createPublicKey, randomBytes, verify } from 'node:crypto';
 import { QvacError } from '../../errors.ts';
 import { equalBytes } from '../../lib/bytes.ts';
+import type { AbortOptions } from '../../lib/types.ts';
 
-/** What a transaction does, for the person who is to sign it. Amounts in lamports as decimal text. */
+/** What a transaction does, for the person who is to agree to it. Amounts in lamports as decimal text, `job` in hex. */
 export type Purpose =
   /** Locks the most that an answer can cost; what is not used comes back. */
-  | { readonly kind: 'job_create'; readonly amount: string; readonly payee: string; readonly provider: string }
+  | { readonly kind: 'job_create'; readonly job: string; readonly amount: string; readonly payee: string; readonly provider: string }
   /** After a failed check: the provider does not get `burnt`, nobody does; the rest comes back. */
-  | { readonly kind: 'job_reject'; readonly burnt: string; readonly refunded: string; readonly payee: string; readonly deadline: number }
+  | { readonly kind: 'job_reject'; readonly job: string; readonly burnt: string; readonly refunded: string; readonly payee: string; readonly deadline: number }
   /** After a fault that the chain can check: all comes back, and as much again from the provider's stake. */
-  | { readonly kind: 'job_slash'; readonly refunded: string; readonly payee: string; readonly deadline: number };
+  | { readonly kind: 'job_slash'; readonly job: string; readonly refunded: string; readonly payee: string; readonly deadline: number }
+  /** Of a job whose provider submitted nothing in time: all comes back. */
+  | { readonly kind: 'job_refund'; readonly job: string; readonly refunded: string; readonly payee: string }
+  /** Pays the provider now, at the client's word or because its time for an objection is over; the rest comes back. */
+  | { readonly kind: 'job_confirm' | 'job_claim'; readonly job: string; readonly paid: string; readonly refunded: string; readonly payee: string };
 
 export interface SignatureRequest {
   readonly id: string;
-  /** base58 */
+  /** base58; of the gateway's own wallet the name under which the page is asked. */
   readonly wallet: string;
   readonly purpose: Purpose;
-  /** The transaction as wallets take it: room for one signature, then the message. */
-  readonly transaction: Uint8Array;
+  /** The transaction as wallets take it: room for one signature, then the message. Null where the gateway's own wallet signs and only the consent is asked for. */
+  readonly transaction: Uint8Array | null;
   /** Unix milliseconds. */
   readonly expiresAt: number;
 }
 
 interface Waiting extends SignatureRequest {
   settle(signed: Uint8Array | null): void;
+  agree(): void;
 }
 
 /** A transaction's blockhash does not live much longer. */
 const patienceMs = 50_000;
 const signatureBytes = 64;
 
-/** Transactions that wait for a wallet in a page to sign them. */
+/** What waits for a person in a page: transactions to be signed, payments to be agreed to. */
 export class Signatures {
   readonly #waiting = new Map<string, Waiting>();
+  readonly #patienceMs: number;
+
+  constructor({ patience = patienceMs }: { readonly patience?: number | undefined } = {}) {
+    this.#patienceMs = patience;
+  }
 
   pendingOf(wallet: string): readonly SignatureRequest[] {
-    return [...this.#waiting.values()].filter((request) => request.wallet === wallet).map(({ settle: _settle, ...request }) => request);
+    return [...this.#waiting.values()].filter((request) => request.wallet === wallet).map(({ id, purpose, transaction, expiresAt }) => ({ id, wallet, purpose, transaction, expiresAt }));
   }
 
   /**
    * The signature of `publicKey`'s owner over a transaction's message.
-   * @throws QvacError E_LIMIT where it is refused, E_TIMEOUT where nobody signs
+   * @throws QvacError E_LIMIT where it is refused, E_TIMEOUT where nobody signs; the signal's reason
    */
-  request(wallet: string, publicKey: Uint8Array, message: Uint8Array, purpose: Purpose): Promise<Uint8Array> {
-    const id = randomBytes(16).toString('hex');
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => end(() => reject(new QvacError('E_TIMEOUT', 'the wallet did not sign in time', { hint: 'nothing was paid; ask again' }))), patienceMs);
-      const end = (how: () => void): void => {
-        clearTimeout(timer);
-        this.#waiting.delete(id);
-        how();
-      };
-      const settle = (signed: Uint8Array | null): void => {
-        if (signed === null) return end(() => reject(new QvacError('E_LIMIT', 'the wallet’s owner did not want to pay')));
+  request(wallet: string, publicKey: Uint8Array, message: Uint8Array, purpose: Purpose, options: AbortOptions = {}): Promise<Uint8Array> {
+    return this.#ask<Uint8Array>({ wallet, purpose, transaction: unsigned(message) }, options, (end) => ({
+      settle(signed) {
         const signature = signatureIn(signed, publicKey, message);
         // One that is wrong may be sent again, rightly.
         if (signature === null) throw new QvacError('E_BAD_INPUT', 'that is not this wallet’s signature of this transaction');
-        end(() => resolve(signature));
+        end(signature);
+      },
+      agree: () => {
+        throw new QvacError('E_BAD_INPUT', 'the wallet has to sign this');
+      },
+    }));
+  }
+
+  /**
+   * The consent to a payment by the gateway's own wallet.
+   * @param page the name under which the page asks for what waits for it
+   * @throws QvacError E_LIMIT where it is refused, E_TIMEOUT where nobody answers; the signal's reason
+   */
+  consent(page: string, purpose: Purpose, options: AbortOptions = {}): Promise<void> {
+    return this.#ask<void>({ wallet: page, purpose, transaction: null }, options, (end) => ({
+      settle: () => {
+        throw new QvacError('E_BAD_INPUT', 'nothing is to be signed here');
+      },
+      agree: () => end(),
+    }));
+  }
+
+  #ask<Answer>(request: Pick<SignatureRequest, 'wallet' | 'purpose' | 'transaction'>, { signal }: AbortOptions, answers: (end: (answer: Answer) => void) => { settle(signed: Uint8Array): void; agree(): void }): Promise<Answer> {
+    const id = randomBytes(16).toString('hex');
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      const over = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', leave);
+        this.#waiting.delete(id);
       };
-      this.#waiting.set(id, { id, wallet, purpose, transaction: unsigned(message), expiresAt: Date.now() + patienceMs, settle });
+      const fail = (error: unknown): void => {
+        over();
+        reject(error instanceof Error ? error : new Error(String(error)));
+      };
+      const leave = (): void => fail(signal?.reason);
+      const timer = setTimeout(() => fail(new QvacError('E_TIMEOUT', 'nobody agreed to the payment in time', { hint: 'nothing was paid' })), this.#patienceMs);
+      signal?.addEventListener('abort', leave, { once: true });
+      const { settle, agree } = answers((answer) => {
+        over();
+        resolve(answer);
+      });
+      const refused = (): void => fail(new QvacError('E_LIMIT', 'you did not agree to the payment', { hint: 'nothing was paid' }));
+      this.#waiting.set(id, { ...request, id, expiresAt: Date.now() + this.#patienceMs, settle: (signed) => (signed === null ? refused() : settle(signed)), agree });
     });
   }
 
-  /** @throws QvacError E_NOT_FOUND for one that is over, E_BAD_INPUT for a wrong signature */
+  /** @param signed the signed transaction; null: refused. @throws QvacError E_NOT_FOUND for one that is over, E_BAD_INPUT for a wrong signature */
   answer(id: string, signed: Uint8Array | null): void {
+    this.#find(id).settle(signed);
+  }
+
+  /** @throws QvacError E_NOT_FOUND for one that is over, E_BAD_INPUT where a signature is needed */
+  agree(id: string): void {
+    this.#find(id).agree();
+  }
+
+  #find(id: string): Waiting {
     const request = this.#waiting.get(id);
-    if (request === undefined) throw new QvacError('E_NOT_FOUND', 'nothing is to be signed under that name');
-    request.settle(signed);
+    if (request === undefined) throw new QvacError('E_NOT_FOUND', 'nothing is to be agreed to under that name');
+    return request;
   }
 }
 

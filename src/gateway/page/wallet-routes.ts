@@ -2,9 +2,10 @@ import type { Hono } from 'hono';
 import { addressText, chainNames } from '../../escrow/addresses.ts';
 import type { JobAccount } from '../../escrow/escrow.ts';
 import { toHex } from '../../lib/bytes.ts';
+import { peerIdOf } from '../../proofs/signing.ts';
 import { Fields } from '../api/fields.ts';
 import { parseJson } from '../api/json.ts';
-import type { AppComponents, Bindings } from '../app.ts';
+import type { AppComponents, Bindings } from '../exchange.ts';
 import { readBody } from '../guard/body.ts';
 import { badField, Problem } from '../problem.ts';
 
@@ -13,36 +14,48 @@ const mostBodyBytes = 8_192;
 /** What wallets call the chains. */
 const walletChains: Readonly<Record<string, string>> = { 'Solana mainnet': 'solana:mainnet', 'Solana devnet': 'solana:devnet' };
 
-/** What a wallet in the page needs: what it holds, what it is to sign. */
+/** What the page needs for money: what a wallet holds, what it is to sign, what can be done about a job. */
 export function addWalletRoutes(app: Hono<Bindings>, { wallets, signal }: AppComponents): void {
   const needed = () => {
     if (wallets === null) throw new Problem(404, 'E_NOT_FOUND', 'this gateway has no chain');
     return wallets;
   };
   app.get('/qvac/wallets/:address', async (c) => {
-    const { chain, balance, now, jobs } = await needed().overviewOf(c.req.param('address'), { signal });
-    return c.json({ chain, walletChain: walletChains[chainNames[chain] ?? ''] ?? 'solana:localnet', balance: balance.toString(), now, jobs: jobs.map(jobOf) });
+    const { address, chain, program, balance, now, jobs } = await needed().overviewOf(c.req.param('address'), { signal });
+    return c.json({ address, chain, program, walletChain: walletChains[chainNames[chain] ?? ''] ?? 'solana:localnet', balance: balance.toString(), now, jobs: jobs.map(({ job, failed }) => ({ ...jobOf(job), failed })) });
   });
   app.get('/qvac/wallets/:address/requests', (c) => {
     const requests = needed().signatures.pendingOf(c.req.param('address'));
-    return c.json({ requests: requests.map(({ id, purpose, transaction, expiresAt }) => ({ id, purpose, transaction: Buffer.from(transaction).toString('base64'), expiresAt })) });
+    return c.json({ requests: requests.map(({ id, purpose, transaction, expiresAt }) => ({ id, purpose, transaction: transaction === null ? null : Buffer.from(transaction).toString('base64'), expiresInMs: expiresAt - Date.now(), deadlineInMs: 'deadline' in purpose ? purpose.deadline - Date.now() : null })) });
+  });
+  app.post('/qvac/wallets/:address/jobs/:job', async (c) => {
+    const fields = new Fields(parseJson(await readBody(c.env.incoming, mostBodyBytes)));
+    const action = fields.oneOf('action', ['refund', 'confirm', 'claim', 'reject']);
+    fields.done();
+    if (action === undefined) throw badField('action', 'action: expected refund, confirm, claim or reject');
+    await needed().act(c.req.param('address'), c.req.param('job'), action, { signal });
+    return c.json({ done: true });
   });
   app.post('/qvac/signatures/:id', async (c) => {
     const fields = new Fields(parseJson(await readBody(c.env.incoming, mostBodyBytes)));
     const refused = fields.flag('refused') ?? false;
+    const agreed = fields.flag('agreed') ?? false;
     const signed = fields.text('signed');
     fields.done();
-    if (refused === (signed !== undefined)) throw badField('signed', 'expected either the signed transaction in base64 or refused: true');
-    needed().signatures.answer(c.req.param('id'), signed === undefined ? null : Uint8Array.from(Buffer.from(signed, 'base64')));
+    if ([refused, agreed, signed !== undefined].filter(Boolean).length !== 1) throw badField('signed', 'expected either the signed transaction in base64, agreed: true or refused: true');
+    const { signatures } = needed();
+    if (agreed) signatures.agree(c.req.param('id'));
+    else signatures.answer(c.req.param('id'), signed === undefined ? null : Uint8Array.from(Buffer.from(signed, 'base64')));
     return c.json({ taken: true });
   });
 }
 
-function jobOf({ jobId, amount, provider, createdAt, refundAt, submitted }: JobAccount) {
+function jobOf({ jobId, amount, provider, peer, createdAt, refundAt, submitted }: JobAccount) {
   return {
     job: toHex(jobId),
     amount: amount.toString(),
     payee: addressText(provider),
+    provider: peerIdOf(peer),
     createdAt,
     refundAt,
     submitted: submitted === null ? null : { at: submitted.at, claimAt: submitted.claimAt, payout: submitted.payout.toString() },

@@ -1,0 +1,25 @@
+import { addressText } from '../../escrow/addresses.ts';
+import type { ClientPayments, Paying } from '../../node/client/payment/payments.ts';
+import { peerIdOf } from '../../proofs/signing.ts';
+import type { Signatures } from './signatures.ts';
+
+/** The same payments, but before anything is locked the person in `page` has to agree to amount and payee. */
+export function withConsent(payments: ClientPayments, signatures: Signatures, page: string): ClientPayments {
+  const agreeing = (paying: Paying): Paying => ({
+    refusal: (pay) => paying.refusal(pay),
+    plan: (quote, limits, options) => paying.plan(quote, limits, options),
+    records: (options) => paying.records(options),
+    resume: (options) => paying.resume(options),
+    async lock(order, options = {}) {
+      const { jobId, offer, quote } = order;
+      const payee = quote.pay === null ? '' : addressText(quote.pay.payee);
+      await signatures.consent(page, { kind: 'job_create', job: jobId, amount: String(offer.payment?.amount ?? 0), payee, provider: peerIdOf(quote.peer) }, options);
+      return paying.lock(order, options);
+    },
+  });
+  return {
+    start: () => payments.start(),
+    stop: () => payments.stop(),
+    open: async (options) => agreeing(await payments.open(options)),
+  };
+}
