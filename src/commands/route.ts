@@ -136,7 +136,7 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
   const verifier = createVerifier({ models, logger });
   const receipts = createReceiptStore(config.home.receiptsOf.router);
   const choices = createChoiceLog(joinPath(config.home.cache, choicesFolder));
-  const now = () => ({ peers: peer.connected().length, models: engines.map(({ facts: { name, quant } }) => `${name} ${quant}`), slots: null, tokensPerSecond: null, price: null });
+  const now = () => ({ peers: peer.connected().length, reach: peer.reach(), models: engines.map(({ facts: { name, quant } }) => `${name} ${quant}`), slots: null, tokensPerSecond: null, price: null });
   const activity = startActivity({ clock, logger }, { dir: config.home.run, role: 'router', now });
   stops.push(() => activity.stop());
   const onRouted = (event: Routed): void => {

@@ -88,7 +88,7 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
   const cards = createCardIssuer({ peer, clock, logger }, { path: joinPath(home.cache, 'card-provider.json'), role: 'provider', content });
   const receipts = createReceiptStore(home.receiptsOf.provider);
   const { facts } = engine;
-  const activity = startActivity({ clock, logger }, { dir: home.run, role: 'provider', now: () => ({ peers: peer.connected().length, models: [`${facts.name} ${facts.quant}`], slots: engine.slots, tokensPerSecond, price: { in: prices.priceIn, out: prices.priceOut } }) });
+  const activity = startActivity({ clock, logger }, { dir: home.run, role: 'provider', now: () => ({ peers: peer.connected().length, reach: peer.reach(), models: [`${facts.name} ${facts.quant}`], slots: engine.slots, tokensPerSecond, price: { in: prices.priceIn, out: prices.priceOut } }) });
   stops.push(() => activity.stop());
   const onEvent = (event: ProviderEvent): void => {
     count(activity, event);

@@ -17,6 +17,7 @@ import { createNode, maxStreams, muxerInit } from './peer/libp2p.ts';
 import type { LinkLimits } from './peer/link-guard.ts';
 import { LinkGuard } from './peer/link-guard.ts';
 import { listenError } from './peer/peer-errors.ts';
+import { ReachLog, type Reach } from './peer/reach.ts';
 import type { Routing } from './peer/routing.ts';
 import { createRouting } from './peer/routing.ts';
 import { withPlaces } from './peer/stream-places.ts';
@@ -51,6 +52,8 @@ export interface Peer {
   addrs(): readonly string[];
   /** The peers with an open connection. */
   connected(): readonly PeerIdString[];
+  /** What this run's connections tell of how others reach this node. */
+  reach(): Reach;
   /** Round trip to a connected peer in ms, or null. */
   rtt(peer: PeerIdString): number | null;
   /** @throws QvacError E_PORT_IN_USE, E_CONFIG where it cannot listen */
@@ -127,6 +130,7 @@ class LibP2PPeer implements Peer {
   readonly #logger: Logger;
   readonly #bans: Bans;
   readonly #guard: LinkGuard;
+  readonly #reach = new ReachLog();
   readonly #handlers = new Map<string, Handler>();
   readonly #dialler = new Dialler(() => this.#node);
   #node: QvacNode | null = null;
@@ -152,6 +156,10 @@ class LibP2PPeer implements Peer {
 
   connected(): readonly PeerIdString[] {
     return this.#node?.getPeers().map((peer) => peer.toString() as PeerIdString) ?? [];
+  }
+
+  reach(): Reach {
+    return this.#reach.value;
   }
 
   rtt(peer: PeerIdString): number | null {
@@ -183,6 +191,8 @@ class LibP2PPeer implements Peer {
     node.addEventListener('peer:connect', (event) => this.events.emit('connect', event.detail.toString() as PeerIdString));
     node.addEventListener('peer:disconnect', (event) => this.events.emit('disconnect', event.detail.toString() as PeerIdString));
     node.addEventListener('peer:identify', (event) => this.events.emit('identify', event.detail.peerId.toString() as PeerIdString, event.detail.protocols));
+    node.addEventListener('peer:identify', (event) => this.#reach.identified(event.detail));
+    node.addEventListener('connection:open', (event) => this.#reach.opened(event.detail));
     node.addEventListener('connection:open', (event) => this.#introduce(node, event.detail));
     this.#node = node;
     for (const [protocol, handler] of this.#handlers) await this.#register(node, protocol, handler);

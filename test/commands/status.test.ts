@@ -16,7 +16,7 @@ test('status says what a node does, and why it is idle', async (context) => {
   const run = join(home, 'run');
   const startedAt = Date.now() - 60_000;
   await createRunFiles(run).write({ role: 'provider', peer, addrs: [`/ip4/192.168.1.5/tcp/4001/p2p/${peer}`], network: 'local', models: ['ab'.repeat(32)], startedAt });
-  const activity = startActivity({ clock: systemClock, logger: silentLogger }, { dir: run, role: 'provider', now: () => ({ peers: 0, models: ['m q4'], slots: { total: 2, used: 0, waiting: 0 }, tokensPerSecond: 12.5, price: { in: 0, out: 7 } }) });
+  const activity = startActivity({ clock: systemClock, logger: silentLogger }, { dir: run, role: 'provider', now: () => ({ peers: 0, reach: { observed: [], dialledIn: { loopback: 0, private: 0, public: 0 } }, models: ['m q4'], slots: { total: 2, used: 0, waiting: 0 }, tokensPerSecond: 12.5, price: { in: 0, out: 7 } }) });
   activity.taken();
   activity.finished();
   activity.refused('busy');

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { Reach } from '../peer/reach.ts';
 import type { RunEntry } from './run-files.ts';
 
 /** What a running `serve` or `route` does now, for `qvac status`. */
@@ -10,6 +11,8 @@ export interface Activity {
   readonly at: number;
   /** Peers with an open connection. */
   readonly peers: number;
+  /** How others reach it, as far as this run's connections tell. */
+  readonly reach: Reach;
   /** `name quant` of what it serves or checks with. */
   readonly models: readonly string[];
   /** Null of a router. */
@@ -42,7 +45,7 @@ export interface ActivityInit {
   readonly dir: string;
   readonly role: RunEntry['role'];
   /** What is true at the moment. */
-  now(): Pick<Activity, 'peers' | 'models' | 'slots' | 'tokensPerSecond' | 'price'>;
+  now(): Pick<Activity, 'peers' | 'reach' | 'models' | 'slots' | 'tokensPerSecond' | 'price'>;
 }
 
 const everyMs = 1_000;
@@ -108,7 +111,7 @@ export function startActivity({ clock, logger }: { readonly clock: Clock; readon
 export async function readActivity(dir: string, role: RunEntry['role']): Promise<Activity | null> {
   const value = await readJson(pathOf(dir, role)).catch(() => undefined);
   if (typeof value !== 'object' || value === null) return null;
-  const { at, peers, models, taken } = value as Readonly<Record<string, unknown>>;
+  const { at, peers, reach, models, taken } = value as Readonly<Record<string, unknown>>;
   // Written by this program into a folder of this person's own: a glance tells whether it is whole.
-  return typeof at === 'number' && typeof peers === 'number' && Array.isArray(models) && typeof taken === 'number' ? (value as Activity) : null;
+  return typeof at === 'number' && typeof peers === 'number' && typeof reach === 'object' && reach !== null && Array.isArray(models) && typeof taken === 'number' ? (value as Activity) : null;
 }

@@ -1,0 +1,28 @@
+import { BlockList, isIP } from 'node:net';
+
+/** How far an address reaches: this machine, a network of its own (also a provider's behind which many share one), everywhere. */
+export type IpKind = 'loopback' | 'private' | 'public';
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+const ownNetworks = new BlockList();
+for (const [net, bits] of [['10.0.0.0', 8], ['172.16.0.0', 12], ['192.168.0.0', 16], ['169.254.0.0', 16], ['100.64.0.0', 10], ['0.0.0.0', 8]] as const) ownNetworks.addSubnet(net, bits, 'ipv4');
+for (const [net, bits] of [['fc00::', 7], ['fe80::', 10]] as const) ownNetworks.addSubnet(net, bits, 'ipv6');
+ownNetworks.addAddress('::', 'ipv6');
+
+/** The kind of an IP address; null for what is none. */
+export function kindOfIp(address: string): IpKind | null {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+  const version = isIP(plain);
+  if (version === 0) return null;
+  const family = version === 4 ? 'ipv4' : 'ipv6';
+  if (loopback.check(plain, family)) return 'loopback';
+  return ownNetworks.check(plain, family) ? 'private' : 'public';
+}
+
+/** The IP address in a multiaddr, `/ip4/…` or `/ip6/…`; null where it has none. */
+export function ipOfMultiaddr(multiaddr: string): string | null {
+  return /^\/ip[46](?:zone\/[^/]+\/ip6)?\/([^/]+)/.exec(multiaddr)?.[1] ?? null;
+}
