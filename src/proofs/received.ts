@@ -40,6 +40,8 @@ export interface Received {
   /** The newest head. */
   readonly head: Head | null;
   readonly final: Head | null;
+  /** Two heads that contradict each other, as the provider signed them: evidence, also where no final head came. */
+  readonly conflict: readonly [Signed, Signed] | null;
   readonly openingSigned: Signed | null;
   accept(frame: Pick<FrameOf<'accept'>, 'promptTokens' | 'inputDigest'>): void;
   addTokens(frame: Pick<FrameOf<'tokens'>, 'i' | 'tokens' | 'text'>): void;
@@ -70,8 +72,9 @@ class JobReceived implements Received {
   #textBytes = 0;
   readonly #textHash = sha256.create();
   #head: Head | null = null;
+  #headSigned: Signed | null = null;
   #finalSigned: Signed | null = null;
-  readonly #conflicting: Signed[] = [];
+  #conflict: readonly [Signed, Signed] | null = null;
   #cancel: Signed | null = null;
   #opening: { readonly signed: Signed; readonly secret: Uint8Array } | null = null;
 
@@ -102,6 +105,10 @@ class JobReceived implements Received {
 
   get final(): Head | null {
     return this.#finalSigned === null ? null : this.#head;
+  }
+
+  get conflict(): readonly [Signed, Signed] | null {
+    return this.#conflict;
   }
 
   get openingSigned(): Signed | null {
@@ -141,13 +148,14 @@ class JobReceived implements Received {
     if (this.#accepted === null) throw new MalformedError('a head before the accept');
     const head = decodeHead(signed.body);
     this.#checkSigned(kinds.head, signed, head.jobId);
-    if (this.#head !== null && isEquivocation(this.#head, head)) {
-      this.#conflicting.push(signed);
+    if (this.#head !== null && this.#headSigned !== null && isEquivocation(this.#head, head)) {
+      this.#conflict ??= [this.#headSigned, signed];
       throw new FaultError('equivocation', 'two heads that cannot both be honest');
     }
     if (this.#finalSigned !== null) throw new MalformedError('a second final head');
     this.#checkCovered(head, this.#accepted);
     this.#head = head;
+    this.#headSigned = signed;
     if (isFinal(head)) this.#finalSigned = signed;
     return head;
   }
@@ -173,7 +181,7 @@ class JobReceived implements Received {
       tokens: [...this.#tokens],
       text: this.#text,
       cancel: this.#cancel,
-      heads: [this.#finalSigned, ...this.#conflicting],
+      heads: [this.#finalSigned, ...(this.#conflict === null ? [] : [this.#conflict[1]])],
       secret: this.#opening?.secret ?? null,
       opening: this.#opening?.signed ?? null,
       verdicts,

@@ -9,6 +9,8 @@ import { agreeToMainnet, needWallet, openEscrowOf } from './paying.ts';
 
 /** Between two looks at payments that are under way, ms. */
 const sweepMs = 60_000;
+/** How long before the money is released a check has to end, ms: the person's client is told first, and may be slow. */
+const marginMs = 60_000;
 
 /** How a router pays. The chain is opened when there is first something to pay. */
 export async function openRouterPayments({ config, output, logger }: Pick<CommandContext, 'config' | 'output' | 'logger'>, limitOf: (client: PeerIdString) => bigint): Promise<{ readonly payments: ClientPayments; readonly purses: Purses }> {
@@ -19,7 +21,7 @@ export async function openRouterPayments({ config, output, logger }: Pick<Comman
     return escrow;
   };
   const dir = config.home.payments.router;
-  const payments = createEscrowPayments({ openEscrow, logger }, { dir, sweepMs });
+  const payments = createEscrowPayments({ openEscrow, logger }, { dir, sweepMs, marginMs });
   await payments.start();
   return { payments, purses: await openPurses({ payments, clock: systemClock, logger }, { path: join(config.home.root, 'payments', 'router-spent.json'), limitOf }) };
 }

@@ -44,11 +44,12 @@ async function findModel({ config, logger, output, signal }: Context, modelId: s
 
 /** What the model shows about the receipt. A numeric fault is recomputed before it is told (protocol section 5). */
 async function checkWithModel({ config, logger, signal }: Context, receipt: Receipt, model: ModelDetails, depth: 'sampling' | 'full'): Promise<Assessment> {
-  const [{ openEngine, openTokenizer }, { gatherEvidence }, { loadCalibration }, { assess }] = await Promise.all([
+  const [{ openEngine, openTokenizer }, { gatherEvidence }, { loadCalibration }, { assess }, { doubted, isNumericFail }] = await Promise.all([
     import('../../model/llama.ts'),
     import('../../model/verify.ts'),
     import('../../model/calibrations.ts'),
     import('../../proofs/checks.ts'),
+    import('../../node/client/checking/doubt.ts'),
   ]);
   const needed = Math.max(leastContext, receipt.promptTokens.length + receipt.tokens.length);
   const init = { modelPath: model.path, modelId: model.id, name: model.name, context: Math.min(needed, model.context ?? needed) };
@@ -68,16 +69,11 @@ async function checkWithModel({ config, logger, signal }: Context, receipt: Rece
     const first = assess(receipt, await gather());
     if (!isNumericFail(first)) return first;
     const second = assess(receipt, await gather());
-    return isNumericFail(second) ? second : { ...second, result: 'inconclusive', faults: [] };
+    return isNumericFail(second) ? second : doubted(first, 'not in a second one');
   } finally {
     await engine.dispose();
   }
 }
-
-function isNumericFail({ faults }: Assessment): boolean {
-  return faults.some((fault) => fault === 'exact-mismatch' || fault === 'distribution-far' || fault === 'draws-far');
-}
-
 
 /** With what a receipt is to be checked. */
 export interface VerifyOptions {

@@ -47,6 +47,8 @@ export interface Answer {
   readonly costLamports: bigint;
   /** What became of the money that was locked for it; null where none was. */
   readonly payment: Settlement | null;
+  /** The money went to the provider because the checks came too late to hold it back. */
+  readonly tooLate: boolean;
   /** The person stopped it. */
   readonly interrupted: boolean;
 }

@@ -230,6 +230,7 @@ class Asking {
       timing: this.#stopwatch.read(),
       costLamports: 0n,
       payment: null,
+      tooLate: false,
       interrupted: false,
     };
   }

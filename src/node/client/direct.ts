@@ -14,8 +14,9 @@ import type { Peer } from '../peer.ts';
 import { faultyVerification, isRecomputed } from './answer.ts';
 import type { Answer, AskObserver, VerifyLevel } from './answer.ts';
 import { openJob } from './job/open-job.ts';
-import type { Job, JobInit, JobTimeouts, SignedQuote } from './job/job.ts';
-import type { ClientPayments, LockedPayment, Settlement } from './payment/payments.ts';
+import type { Job, JobTimeouts, SignedQuote } from './job/job.ts';
+import { DirectPayment } from './payment/direct-payment.ts';
+import type { ClientPayments, Settlement } from './payment/payments.ts';
 import { fetchQuote } from './job/quote.ts';
 import { mayBeTooLong } from './refused.ts';
 import type { Reputation } from './choice/reputation.ts';
@@ -68,8 +69,8 @@ class DirectQuestion {
   readonly #observer: AskObserver;
   readonly #signal: AbortSignal;
   readonly #secret = Uint8Array.from(randomBytes(32));
+  readonly #payment: DirectPayment;
   #quote: SignedQuote | null = null;
-  #locked: LockedPayment | null = null;
   /** Tokens that had come when the person stopped it. */
   #cancelN: number | null = null;
 
@@ -78,6 +79,8 @@ class DirectQuestion {
     this.#init = init;
     this.#observer = observer;
     this.#signal = signal;
+    const { sampler, maxPrice } = init;
+    this.#payment = new DirectPayment(components.payments ?? null, { maxTokens: sampler.maxTokens, maxPrice, locking: (lamports) => observer.locking?.(lamports) });
   }
 
   async run(): Promise<Attempt> {
@@ -114,28 +117,7 @@ class DirectQuestion {
     const { peer, clock, logger } = this.#components;
     const commit = sha256(this.#secret);
     const job = { card: choice.card, model: choice.model, input, sampler, seed, commit, count: defaultChallenges, mode: level === 'none' ? 'none' : 'merkle', quote: this.#quote, timeouts } as const;
-    return openJob({ peer, clock, logger }, { ...job, ...(await this.#payment()) }, { signal: this.#signal });
-  }
-
-  /** What the offer says of money, and how it is locked; nothing where nothing is charged. */
-  async #payment(): Promise<Pick<JobInit, 'payment' | 'lock' | 'timeouts'>> {
-    const { payments = null } = this.#components;
-    const quote = this.#quote?.quote ?? null;
-    if (quote?.pay == null) return {};
-    if (payments === null) throw new QvacError('E_LIMIT', 'this provider wants to be paid');
-    const { sampler, maxPrice, timeouts } = this.#init;
-    const options = { signal: this.#signal };
-    const paying = await payments.open(options);
-    const payment = await paying.plan(quote, { maxTokens: sampler.maxTokens, maxPrice }, options);
-    return {
-      payment,
-      // Its view of the chain may be behind ours.
-      timeouts: { acceptMs: paidAcceptMs, ...timeouts },
-      lock: async (order) => {
-        this.#observer.locking?.(BigInt(payment.amount));
-        this.#locked = await paying.lock({ ...order, quote }, options);
-      },
-    };
+    return openJob({ peer, clock, logger }, { ...job, ...(await this.#payment.plan(this.#quote?.quote ?? null, timeouts, { signal: this.#signal })) }, { signal: this.#signal });
   }
 
   async #receive(job: Job): Promise<void> {
@@ -170,19 +152,20 @@ class DirectQuestion {
     return new QvacError('E_INTERRUPTED', 'stopped');
   }
 
-  #failed(error: Error, job: Job | null): Attempt {
+  async #failed(error: Error, job: Job | null): Promise<Attempt> {
     const { reputation } = this.#components;
     const { choice: { card: { peer }, model }, input, sampler } = this.#init;
     job?.abort(error);
-    void this.#locked?.abandon();
+    const givenUp = this.#payment.giveUp(job?.received.conflict ?? null);
     if (this.#signal.aborted) throw this.#interrupted();
     // Of these the provider knows nothing.
     if (error instanceof QvacError && ownFailures.has(error.code)) throw error;
     if (error instanceof FaultError) reputation.record(peer, { kind: 'fault', fault: error.fault });
     else if (!(error instanceof QvacError)) throw error;
     else if (!mayBeTooLong(error, model, input, sampler.maxTokens)) reputation.record(peer, { kind: error.code === 'E_BUSY' ? 'busy' : 'aborted' });
+    if (job !== null && job.received.n > 0 && error instanceof FaultError) return { answer: this.#faulty(job, error, await givenUp) };
+    if (this.#payment.isLocked) this.#observer.note('nobody gets what was locked for this: it comes back as soon as the provider gives it up, else after ten minutes (qvac jobs ls)');
     if (job === null || job.received.n === 0) return { answer: null, error };
-    if (error instanceof FaultError) return { answer: this.#faulty(job, error) };
     throw error;
   }
 
@@ -196,21 +179,29 @@ class DirectQuestion {
     const depth = interrupted && level === 'full' ? 'sampling' : level;
     if (depth !== 'none') this.#observer.checking(depth);
     const options = interrupted ? { signal: AbortSignal.timeout(interruptedSettleMs) } : {};
-    const settled = await settle(this.#components, job, this.#secret, depth, options);
+    const { settled, cutShort } = await this.#check(job, depth, options);
     const { assessment } = settled;
     this.#learn(assessment);
     let storeError = await this.#save(settled.receipt);
-    const payment = await this.#settlePayment(settled, options);
+    const payment = await this.#payment.settle({ ...settled, verdictDigest: sha256(settled.verdict.body) }, options);
     if (payment !== null) storeError = await this.#save({ ...settled.receipt, settlement: settlementJson(payment) });
-    return { ...this.#answerOf(job), level, verification: assessment, why: reasonFor(assessment, { level, interrupted }), receipt: job.jobId, storeError, timing, payment, interrupted: this.#signal.aborted };
+    const tooLate = payment !== null && (cutShort || (assessment.result === 'fail' && (payment.state === 'submitted' || payment.paid > 0n)));
+    return { ...this.#answerOf(job), level, verification: assessment, why: reasonFor(assessment, { level, interrupted }), receipt: job.jobId, storeError, timing, payment, tooLate, interrupted: this.#signal.aborted };
+  }
+
+  /** As far as the time allows in which the answer can be rejected. */
+  async #check(job: Job, depth: VerifyLevel, options: AbortOptions): Promise<{ readonly settled: Settled; readonly cutShort: boolean }> {
+    const window = this.#payment.openWindow();
+    try {
+      const settled = await settle(this.#components, job, this.#secret, depth, { ...options, until: window.until });
+      return { settled, cutShort: window.until?.aborted === true && settled.assessment.result === 'inconclusive' };
+    } finally {
+      window.close();
+    }
   }
 
   #save(receipt: Receipt): Promise<Error | null> {
     return this.#components.receipts.save(receipt).then(() => null, (error: unknown) => (error instanceof Error ? error : new Error(String(error))));
-  }
-
-  async #settlePayment({ receipt, assessment, verdict }: Settled, options: AbortOptions): Promise<Settlement | null> {
-    return this.#locked === null ? null : this.#locked.settle({ receipt, assessment, verdictDigest: sha256(verdict.body) }, options);
   }
 
   #tellDelivered(job: Job): void {
@@ -231,9 +222,9 @@ class DirectQuestion {
   }
 
   /** A rule was broken in the middle of the answer: there is no final head, so no receipt, and nothing to pay. */
-  #faulty(job: Job, error: FaultError): Answer {
+  #faulty(job: Job, error: FaultError, payment: Settlement | null): Answer {
     const base = this.#answerOf(job);
-    return { ...base, level: this.#init.level, verification: faultyVerification(error.fault), why: error.detail, receipt: null, storeError: null, timing: this.#init.stopwatch.read(), costLamports: 0n, payment: null, interrupted: false };
+    return { ...base, level: this.#init.level, verification: faultyVerification(error.fault), why: error.detail, receipt: null, storeError: null, timing: this.#init.stopwatch.read(), costLamports: 0n, payment, tooLate: false, interrupted: false };
   }
 
   #learnServed(job: Job, timing: Answer['timing']): void {
@@ -250,9 +241,6 @@ class DirectQuestion {
     else if (assessment.result === 'pass' && isRecomputed(assessment)) this.#components.reputation.record(peer, { kind: 'verified' });
   }
 }
-
-/** How long a provider may take to see the payment on the chain and answer the offer, in ms. */
-const paidAcceptMs = 60_000;
 
 /** What went wrong on this side alone: another provider would do no better. */
 const ownFailures: ReadonlySet<ErrorCode> = new Set(['E_BAD_INPUT', 'E_CHAIN', 'E_FUNDS', 'E_TOO_DEAR', 'E_HOME']);

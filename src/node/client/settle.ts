@@ -14,17 +14,21 @@ import { encodeVerdict } from '../../protocol/validate.ts';
 import type { VerifyLevel } from './answer.ts';
 import type { Job } from './job/job.ts';
 import type { LocalVerifier } from './checking/local-verifier.ts';
+import type { SecondOpinion } from './checking/second-opinion.ts';
+import type { CheckOptions } from './checking/verifier.ts';
 
 export interface SettleComponents {
   readonly key: SigningKey;
   readonly verifier: LocalVerifier;
+  /** Asked before a provider is blamed for numbers. @default this machine alone re-executes, twice */
+  readonly second?: SecondOpinion | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 export interface Settled {
   readonly assessment: Assessment;
-  /** With this client's own verdict. */
+  /** With this client's own verdict, and that of an auditor where one was asked. */
   readonly receipt: Receipt;
   readonly verdict: Signed;
 }
@@ -35,16 +39,23 @@ const verdictTimeoutMs = 2_000;
 /**
  * After the final head of a direct job: reveals the secret, checks the opening and the answer as far as `level` says,
  * signs a verdict and tells the provider.
+ * @param options `until` ends a re-execution, not the rest
  */
-export async function settle(components: SettleComponents, job: Job, secret: Uint8Array, level: VerifyLevel, options: AbortOptions = {}): Promise<Settled> {
-  const { key, verifier, clock, logger } = components;
+export async function settle(components: SettleComponents, job: Job, secret: Uint8Array, level: VerifyLevel, { until, ...options }: Pick<CheckOptions, 'signal' | 'until'> = {}): Promise<Settled> {
+  const { key, verifier, second, clock, logger } = components;
+  const opinions: Signed[] = [];
+  const askSecond: CheckOptions['second'] = async (receipt, asking) => {
+    const opinion = (await second?.(receipt, asking)) ?? null;
+    if (opinion !== null) opinions.push(opinion.signed);
+    return opinion?.verdict ?? null;
+  };
   const missing = level === 'none' ? null : await challenge(job, secret, options);
   const unsigned = job.received.receipt([]);
-  const checked = level === 'none' ? assess(unsigned, {}) : await verifier.check(unsigned, level === 'full' ? 'full' : 'sampling', options);
+  const checked = level === 'none' ? assess(unsigned, {}) : await verifier.check(unsigned, level === 'full' ? 'full' : 'sampling', { ...options, until, second: askSecond });
   const assessment = missing === null ? checked : withFault(checked, missing);
   const verdict = signBody(key, kinds.verdict, job.jobId, encodeVerdict(verdictOf(assessment, unsigned, key.publicKey, clock.now())));
   await tell(job, verdict).catch((error: unknown) => logger.debug('the provider did not take the verdict', { job: job.jobId, reason: String(error) }));
-  return { assessment, receipt: job.received.receipt([verdict]), verdict };
+  return { assessment, receipt: job.received.receipt([verdict, ...opinions]), verdict };
 }
 
 /** @returns the fault where there is no opening that could be checked */

@@ -15,6 +15,7 @@ import type { Purses } from './payment/purses.ts';
 import type { Reputation } from '../client/choice/reputation.ts';
 import { handleRoute } from './route-handler.ts';
 import type { Routed } from './route-handler.ts';
+import type { SecondOpinion } from '../client/checking/second-opinion.ts';
 import type { Verifier } from '../client/checking/verifier.ts';
 
 export interface RouterComponents {
@@ -22,6 +23,8 @@ export interface RouterComponents {
   readonly discovery: Pick<Discovery, 'live' | 'find' | 'refresh'>;
   readonly reputation: Reputation;
   readonly verifier: Verifier;
+  /** Asked before a provider is blamed for numbers. @default this router alone re-executes, twice */
+  readonly second?: SecondOpinion | undefined;
   /** Keeps the receipts of routed jobs. */
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
   /** What it may spend for whom. @default null: nobody is paid */

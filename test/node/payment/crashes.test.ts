@@ -49,8 +49,7 @@ function silentAfterTheAnswer(payments: ClientPayments): ClientPayments {
         records: () => paying.records(),
         resume: () => paying.resume(),
         async lock(order) {
-          await paying.lock(order);
-          return { settle: () => Promise.reject(new Error('gone')), abandon: async () => null };
+          return { ...(await paying.lock(order)), settle: () => Promise.reject(new Error('gone')), abandon: async () => null };
         },
       };
     },

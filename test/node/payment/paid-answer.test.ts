@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
-import type { ClientPayments } from '../../../src/node/client/payment/payments.ts';
+import type { ClientPayments, Settlement } from '../../../src/node/client/payment/payments.ts';
 import { startAsker } from '../../support/asking.ts';
 import type { TestAskerInit } from '../../support/asking.ts';
 import { startProvider, testSampler } from '../../support/market.ts';
@@ -140,7 +140,8 @@ test('an answer that breaks off is not paid', async (context) => {
 test('a client that never locks what it offered is refused, and keeps nobody from a slot', async (context) => {
   const { asker, client } = await startMarket(context);
   const paying = await client.payments.open();
-  const lock = async () => ({ settle: async () => assert.fail('served'), abandon: async () => null });
+  const standing: Settlement = { state: 'open', chain: '', account: new Uint8Array(32), locked: 0n, paid: 0n, refunded: 0n, burnt: 0n, compensation: 0n, signature: null, dueAt: null };
+  const lock = async () => ({ standing, checkWithinMs: async () => 0, settle: async () => assert.fail('served'), abandon: async () => null });
   const forgetful: ClientPayments = { start: async () => undefined, open: async () => ({ refusal: () => null, plan: (...args) => paying.plan(...args), records: () => paying.records(), resume: () => paying.resume(), lock }), stop: async () => undefined };
   const [provider] = asker.discovery.live();
   assert.ok(provider !== undefined);

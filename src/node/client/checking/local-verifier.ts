@@ -1,4 +1,5 @@
 import { QvacError } from '../../../errors.ts';
+import { raceSignal } from '../../../lib/abort.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions, ModelId } from '../../../lib/types.ts';
 import type { Engine, Tokenizer } from '../../../model/engine.ts';
@@ -9,9 +10,11 @@ import type { Assessment } from '../../../proofs/checks.ts';
 import type { TopLogits } from '../../../proofs/logits.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import { modelIdHex } from '../../../protocol/digests.ts';
+import type { Input } from '../../../protocol/messages.ts';
 import { decodeOffer } from '../../../protocol/validate.ts';
+import { cutShort } from './doubt.ts';
 import { createVerifier } from './verifier.ts';
-import type { Depth } from './verifier.ts';
+import type { CheckOptions, Depth } from './verifier.ts';
 
 export interface LocalVerifierComponents {
   /** The model of this machine that a hex id, `name` or `name/quant` means; null where it is not here. */
@@ -30,7 +33,12 @@ export interface LocalVerifier {
   /** Begins to load what a check of that depth will need, so that it is there when the answer is. Never throws. */
   prepare(model: ModelId, depth: Depth): void;
   /** Every check of section 4.4 that `depth` and the files allow; what could not be run is left out, never guessed. */
-  check(receipt: Receipt, depth: Depth, options?: AbortOptions): Promise<Assessment>;
+  check(receipt: Receipt, depth: Depth, options?: CheckOptions): Promise<Assessment>;
+  /**
+   * How many tokens the prompt has; null where the model is not here.
+   * @throws QvacError E_BAD_INPUT for a prompt that no provider may take
+   */
+  countPrompt(model: ModelId, input: Input): Promise<number | null>;
   /**
    * What each token of the answer was drawn from, computed anew, with the `topK` likeliest candidates.
    * @throws QvacError E_NO_MODEL where the model is not here
@@ -65,10 +73,18 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
   const engineOf = (model: ModelId): Promise<Engine> => loaded(engines, model, components.openEngine);
   const tokenizerOf = (model: ModelId): Promise<Tokenizer> => loaded(tokenizers, model, components.openTokenizer);
 
-  async function checkWith(model: ModelId, receipt: Receipt, depth: Depth, options: AbortOptions): Promise<Assessment> {
+  async function checkWith(model: ModelId, receipt: Receipt, depth: Depth, options: CheckOptions): Promise<Assessment> {
     const calibration = await components.calibration(model);
-    if (depth === 'sampling') return assess(receipt, await gatherEvidence({ tokenizer: await tokenizerOf(model), calibration }, receipt, options));
-    return createVerifier({ models: [{ engine: await engineOf(model), calibration }], logger }).check(receipt, depth, options);
+    const withoutWeights = async (): Promise<Assessment> => assess(receipt, await gatherEvidence({ tokenizer: await tokenizerOf(model), calibration }, receipt, { signal: options.signal }));
+    if (depth === 'sampling') return withoutWeights();
+    try {
+      // Loading takes its time, too.
+      const engine = await raceSignal(engineOf(model), options.until);
+      return await createVerifier({ models: [{ engine, calibration }], logger }).check(receipt, depth, options);
+    } catch (error) {
+      if (options.until?.aborted !== true) throw error;
+      return cutShort(await withoutWeights());
+    }
   }
 
   return {
@@ -88,6 +104,9 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
         logger.warn('the model could not be used to check the answer', { reason: error instanceof Error ? error.message : String(error) });
         return assess(receipt, {});
       }
+    },
+    async countPrompt(model, input) {
+      return (await holds(model)) ? (await tokenizerOf(model)).encodePrompt(input).length : null;
     },
     async replay(receipt, topK, options = {}) {
       const model = modelIdHex(decodeOffer(receipt.offer.body).modelId);

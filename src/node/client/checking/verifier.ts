@@ -1,4 +1,5 @@
 import { QvacError } from '../../../errors.ts';
+import { raceSignal } from '../../../lib/abort.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions, ModelId } from '../../../lib/types.ts';
 import type { Engine } from '../../../model/engine.ts';
@@ -8,11 +9,22 @@ import { assess } from '../../../proofs/checks.ts';
 import type { Assessment, Evidence } from '../../../proofs/checks.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import { modelIdHex } from '../../../protocol/digests.ts';
+import type { Verdict } from '../../../protocol/messages.ts';
 import { decodeOffer } from '../../../protocol/validate.ts';
-import type { FaultCode } from '../../../protocol/messages.ts';
+import { cutShort, doubted, isNumericFail } from './doubt.ts';
 
 /** `sampling`: what costs no re-execution (checks 1 to 5). `full`: all that the models here allow. */
 export type Depth = 'sampling' | 'full';
+
+export interface CheckOptions extends AbortOptions {
+  /** When it aborts, a re-execution that still runs is given up, and the answer is inconclusive. @default never */
+  readonly until?: AbortSignal | undefined;
+  /**
+   * Another node's re-execution, asked for before this one blames anybody for numbers; null where there is none.
+   * @default it is re-executed here once more, from a fresh context
+   */
+  readonly second?: ((receipt: Receipt, options: AbortOptions) => Promise<Pick<Verdict, 'result' | 'faults'> | null>) | undefined;
+}
 
 /** Checks receipts with the models at hand, one re-execution per model at a time. */
 export interface Verifier {
@@ -22,7 +34,7 @@ export interface Verifier {
    * Every check of section 4.4 that `depth` and the models allow. What could not be run is left out of the result,
    * never guessed.
    */
-  check(receipt: Receipt, depth: Depth, options?: AbortOptions): Promise<Assessment>;
+  check(receipt: Receipt, depth: Depth, options?: CheckOptions): Promise<Assessment>;
 }
 
 export interface VerifiableModel {
@@ -40,9 +52,6 @@ export function createVerifier(components: VerifierComponents): Verifier {
   return new EngineVerifier(components);
 }
 
-/** Faults that rest on numbers: re-executed a second time before anybody is blamed (section 5). */
-const numericFaults: ReadonlySet<FaultCode> = new Set(['exact-mismatch', 'distribution-far', 'draws-far']);
-
 class EngineVerifier implements Verifier {
   readonly models: ReadonlySet<ModelId>;
   readonly #models: ReadonlyMap<ModelId, VerifiableModel>;
@@ -55,21 +64,41 @@ class EngineVerifier implements Verifier {
     this.#logger = components.logger;
   }
 
-  async check(receipt: Receipt, depth: Depth, options: AbortOptions = {}): Promise<Assessment> {
+  async check(receipt: Receipt, depth: Depth, options: CheckOptions = {}): Promise<Assessment> {
     const modelId = modelIdHex(decodeOffer(receipt.offer.body).modelId);
     const model = this.#models.get(modelId);
     if (model === undefined) return assess(receipt, {});
     if (depth === 'sampling') return assess(receipt, await this.#evidence(receipt, { tokenizer: model.engine.tokenizer }, options));
     // A receipt that fails without the model is not worth a re-execution.
     const cheap = assess(receipt, {});
-    return cheap.result === 'fail' ? cheap : this.#inTurn(modelId, () => this.#replay(receipt, model, options), options);
+    return cheap.result === 'fail' ? cheap : this.#inTurn(modelId, receipt, model, options);
   }
 
-  async #replay(receipt: Receipt, model: VerifiableModel, options: AbortOptions): Promise<Assessment> {
-    const first = assess(receipt, await this.#evidence(receipt, model, options));
+  async #inTurn(modelId: ModelId, receipt: Receipt, model: VerifiableModel, options: CheckOptions): Promise<Assessment> {
+    const { signal, until } = options;
+    const before = this.#turns.get(modelId) ?? Promise.resolve();
+    const turn = raceSignal(before, sooner(signal, until)).then(() => this.#replay(receipt, model, options));
+    // One that fails does not keep the next from its turn, nor does one that did not wait for its own.
+    this.#turns.set(modelId, Promise.allSettled([before, turn]));
+    try {
+      return await turn;
+    } catch (error) {
+      if (until?.aborted !== true || signal?.aborted === true) throw error;
+      return cutShort(assess(receipt, await this.#evidence(receipt, { tokenizer: model.engine.tokenizer }, { signal })));
+    }
+  }
+
+  async #replay(receipt: Receipt, model: VerifiableModel, { signal, until, second }: CheckOptions): Promise<Assessment> {
+    const within = { signal: sooner(signal, until) };
+    const first = assess(receipt, await this.#evidence(receipt, model, within));
     if (!isNumericFail(first)) return first;
-    const second = assess(receipt, await this.#evidence(receipt, model, options));
-    return isNumericFail(second) ? second : { ...second, result: 'inconclusive', faults: [] };
+    try {
+      const opinion = (await second?.(receipt, within)) ?? assess(receipt, await this.#evidence(receipt, model, within));
+      return isNumericFail(opinion) ? first : doubted(first, 'not in a second one');
+    } catch (error) {
+      if (until?.aborted !== true || signal?.aborted === true) throw error;
+      return doubted(first, 'and a second one did not end in time');
+    }
   }
 
   /** What the model shows; without what it could not, where the engine fails. */
@@ -82,19 +111,8 @@ class EngineVerifier implements Verifier {
       return source.engine === undefined ? {} : this.#evidence(receipt, { tokenizer: source.engine.tokenizer }, options);
     }
   }
-
-  async #inTurn<T>(modelId: ModelId, run: () => Promise<T>, options: AbortOptions): Promise<T> {
-    const before = this.#turns.get(modelId) ?? Promise.resolve();
-    const turn = before.then(() => {
-      options.signal?.throwIfAborted();
-      return run();
-    });
-    // One that fails does not keep the next from its turn.
-    this.#turns.set(modelId, turn.catch(() => undefined));
-    return turn;
-  }
 }
 
-function isNumericFail(assessment: Assessment): boolean {
-  return assessment.result === 'fail' && assessment.faults.some((fault) => numericFaults.has(fault));
+function sooner(signal: AbortSignal | undefined, until: AbortSignal | undefined): AbortSignal | undefined {
+  return signal === undefined || until === undefined ? (signal ?? until) : AbortSignal.any([signal, until]);
 }

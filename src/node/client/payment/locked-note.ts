@@ -19,12 +19,14 @@ export interface LockedNote {
   readonly intent: 'wait' | 'confirm' | 'reject';
   /** The final head that was received. */
   readonly head: Signed | null;
+  /** Two heads of the provider that contradict each other, with which it is slashed once it submitted. */
+  readonly conflict: readonly [Signed, Signed] | null;
   /** What a rejection names, 32 bytes. */
   readonly verdictDigest: Uint8Array;
 }
 
 export const lockedNoteForm: JournalForm<LockedNote> = {
-  toJson({ address, client, provider, chain, amount, intent, head, verdictDigest }) {
+  toJson({ address, client, provider, chain, amount, intent, head, conflict, verdictDigest }) {
     return {
       version: 1,
       address: toHex(address),
@@ -33,21 +35,27 @@ export const lockedNoteForm: JournalForm<LockedNote> = {
       chain,
       amount: amount.toString(),
       intent,
-      head: head === null ? null : { body: toHex(head.body), sig: toHex(head.sig) },
+      head: head === null ? null : headJson(head),
+      conflict: conflict === null ? null : conflict.map(headJson),
       verdictDigest: toHex(verdictDigest),
     };
   },
   parse(value) {
     if (typeof value !== 'object' || value === null) return null;
-    const { version, chain, amount, intent, head, ...keys } = value as Readonly<Record<string, unknown>>;
+    const { version, chain, amount, intent, head, conflict = null, ...keys } = value as Readonly<Record<string, unknown>>;
     const [address, client, provider, verdictDigest] = ['address', 'client', 'provider', 'verdictDigest'].map((key) => bytesIn(keys[key], 32));
     if (version !== 1 || address == null || client == null || provider == null || verdictDigest == null) return null;
     if (typeof chain !== 'string' || typeof amount !== 'string' || !/^\d{1,20}$/.test(amount)) return null;
     if (intent !== 'wait' && intent !== 'confirm' && intent !== 'reject') return null;
     const signed = headIn(head);
-    return signed === undefined ? null : { address, client, provider, chain, amount: BigInt(amount), intent, head: signed, verdictDigest };
+    const pair = conflictIn(conflict);
+    return signed === undefined || pair === undefined ? null : { address, client, provider, chain, amount: BigInt(amount), intent, head: signed, conflict: pair, verdictDigest };
   },
 };
+
+function headJson({ body, sig }: Signed) {
+  return { body: toHex(body), sig: toHex(sig) };
+}
 
 function bytesIn(value: unknown, length: number): Uint8Array | null {
   return typeof value === 'string' && value.length === 2 * length && /^[0-9a-f]*$/.test(value) ? fromHex(value) : null;
@@ -60,4 +68,12 @@ function headIn(value: unknown): Signed | null | undefined {
   const { body, sig } = value as Readonly<Record<string, unknown>>;
   const [bodyBytes, sigBytes] = [bytesIn(body, 202), bytesIn(sig, 64)];
   return bodyBytes === null || sigBytes === null ? undefined : { body: bodyBytes, sig: sigBytes };
+}
+
+/** Undefined where it is none. */
+function conflictIn(value: unknown): LockedNote['conflict'] | undefined {
+  if (value === null) return null;
+  if (!Array.isArray(value) || value.length !== 2) return undefined;
+  const [one, other] = (value as readonly unknown[]).map(headIn);
+  return one == null || other == null ? undefined : [one, other];
 }

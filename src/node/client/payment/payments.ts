@@ -53,13 +53,21 @@ export interface LockOrder {
 
 /** Money that is locked for one job. Ends with one of the two. */
 export interface LockedPayment {
+  /** As long as nothing is settled. */
+  readonly standing: Settlement;
   /** What it comes to after the checks. Never throws: what cannot be settled now is looked after later. */
   settle(result: CheckedAnswer, options?: AbortOptions): Promise<Settlement>;
   /**
+   * How long the answer may be checked, ms: later a rejection may come too late, and the provider is paid. 0 where it
+   * does already. Asks the chain; never throws.
+   */
+  checkWithinMs(options?: AbortOptions): Promise<number>;
+  /**
    * No final head came: the money comes back, at once where the provider declines.
+   * @param conflict two heads that contradict each other, kept until the provider submits and is slashed with them
    * @returns how it was settled, as soon as it is; null where this process ends before. Never rejects
    */
-  abandon(): Promise<Settlement | null>;
+  abandon(conflict?: readonly [Signed, Signed] | null): Promise<Settlement | null>;
 }
 
 export interface CheckedAnswer {
@@ -89,8 +97,15 @@ export interface Settlement {
   readonly dueAt: number | null;
 }
 
+/** Whether the money is where it belongs. */
+export function isSettled({ state }: Pick<Settlement, 'state'>): boolean {
+  return state !== 'open' && state !== 'submitted';
+}
+
 /** A payment that an earlier process left. */
 export interface LeftPayment {
   readonly jobId: JobId;
   readonly settlement: Settlement;
+  /** Whether the provider was not to be paid. Where it was all the same, the rejection came too late. */
+  readonly rejected: boolean;
 }

@@ -11,6 +11,8 @@ import type { Signed } from '../../../protocol/messages.ts';
 export interface Evidence {
   /** The final head that it received. */
   readonly head: Signed | null;
+  /** Two heads that contradict each other; those of the receipt are found there. @default null */
+  readonly conflict?: readonly [Signed, Signed] | null | undefined;
   readonly receipt: Receipt | null;
 }
 
@@ -19,12 +21,12 @@ export interface Evidence {
  * sent, two heads that contradict each other, a token that the seed does not draw.
  * @returns null where there is no such evidence, or the program does not take it for one
  */
-export async function slash(escrow: Escrow, job: JobAccount, { head, receipt }: Evidence, options: AbortOptions = {}): Promise<Executed | null> {
-  const [final, other] = receipt?.heads ?? [];
+export async function slash(escrow: Escrow, job: JobAccount, { head, conflict = null, receipt }: Evidence, options: AbortOptions = {}): Promise<Executed | null> {
+  const heads = conflict ?? conflictOf(receipt);
   const step = receipt === null ? null : fraudulentStep(receipt);
   const proofs = [
     ...(head !== null && job.submitted !== null && !isSubmitted(job, decodeHead(head.body)) ? [() => escrow.slashHeadMismatch(job, head, options)] : []),
-    ...(final !== undefined && other !== undefined ? [() => escrow.slashEquivocation(job, [final, other], options)] : []),
+    ...(heads === null ? [] : [() => escrow.slashEquivocation(job, heads, options)]),
     ...(step === null ? [] : [() => escrow.slashSampler(job, step, options)]),
   ];
   for (const prove of proofs) {
@@ -36,4 +38,10 @@ export async function slash(escrow: Escrow, job: JobAccount, { head, receipt }: 
     }
   }
   return null;
+}
+
+/** The two heads of a receipt that contradict each other, or null. */
+export function conflictOf(receipt: Receipt | null): readonly [Signed, Signed] | null {
+  const [final, other] = receipt?.heads ?? [];
+  return final === undefined || other === undefined ? null : [final, other];
 }

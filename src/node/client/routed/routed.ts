@@ -124,7 +124,7 @@ class RoutedQuestion {
     const conclusion = await this.#conclude(job, interrupted);
     const { verification, why } = await this.#judge(conclusion, interrupted);
     const storeError = await this.#components.receipts.save(conclusion.receipt).then(() => null, (error: unknown) => (error instanceof Error ? error : new Error(String(error))));
-    return { ...this.#answerOf(job, picked), level, verification, why, receipt: job.received.jobId, storeError, timing, payment: null, interrupted: this.#signal.aborted };
+    return { ...this.#answerOf(job, picked), level, verification, why, receipt: job.received.jobId, storeError, timing, payment: null, tooLate: false, interrupted: this.#signal.aborted };
   }
 
   #tellDelivered(job: RoutedJob, picked: Picked): void {
@@ -161,7 +161,7 @@ class RoutedQuestion {
 
   #faulty(job: RoutedJob, picked: Picked, error: FaultError): Answer {
     const base = this.#answerOf(job, picked);
-    return { ...base, level: this.#init.level, verification: faultyVerification(error.fault), why: error.detail, receipt: null, storeError: null, timing: this.#init.stopwatch.read(), costLamports: 0n, payment: null, interrupted: false };
+    return { ...base, level: this.#init.level, verification: faultyVerification(error.fault), why: error.detail, receipt: null, storeError: null, timing: this.#init.stopwatch.read(), costLamports: 0n, payment: null, tooLate: false, interrupted: false };
   }
 
   #answerOf(job: RoutedJob, picked: Picked): Pick<Answer, 'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'costLamports'> {

@@ -1,8 +1,11 @@
 import type { AbortOptions } from '../../../lib/types.ts';
 import { QvacError } from '../../../errors.ts';
-import type { Quote } from '../../../protocol/messages.ts';
+import type { Quote, Signed } from '../../../protocol/messages.ts';
 import type { JobInit } from '../../client/job/job.ts';
+import { isSettled } from '../../client/payment/payments.ts';
 import type { CheckedAnswer, LockedPayment, Settlement } from '../../client/payment/payments.ts';
+import { openRejectWindow } from '../../client/payment/reject-window.ts';
+import type { RejectWindow } from '../../client/payment/reject-window.ts';
 import { RouteFailure } from '../failure.ts';
 import type { Purse, Reservation } from './purses.ts';
 
@@ -41,6 +44,11 @@ export class PaidOffer {
     };
   }
 
+  /** In which the answer has to be checked. */
+  openWindow(): RejectWindow {
+    return openRejectWindow(this.#locked);
+  }
+
   /** Null where nothing was locked. */
   async settle(answer: CheckedAnswer, options: AbortOptions): Promise<Settlement | null> {
     const settlement = (await this.#locked?.settle(answer, options)) ?? null;
@@ -48,15 +56,18 @@ export class PaidOffer {
     return settlement;
   }
 
-  /** There is no answer; what was locked counts against the limit until its account is closed. */
-  abandon(): void {
-    void this.#locked?.abandon().then((settlement) => {
+  /**
+   * There is no answer; what was locked counts against the limit until its account is closed.
+   * @param conflict heads with which the provider is slashed once it submits
+   */
+  abandon(conflict: readonly [Signed, Signed] | null = null): void {
+    void this.#locked?.abandon(conflict).then((settlement) => {
       if (settlement !== null) this.#count(settlement);
     });
   }
 
-  #count({ dueAt, paid, burnt }: Settlement): void {
-    if (dueAt === null) this.#reservation?.settle(paid + burnt);
+  #count(settlement: Settlement): void {
+    if (isSettled(settlement)) this.#reservation?.settle(settlement.paid + settlement.burnt);
   }
 }
 

@@ -193,18 +193,10 @@ export class Question {
   async #conclude(end: AttemptEnd, { job, choice, paid }: Offered): Promise<QuestionEnd | Error> {
     const { reputation } = this.#components;
     const { peer } = choice.card;
-    if (end.kind !== 'final') paid?.abandon();
+    if (end.kind !== 'final') paid?.abandon(job.received.conflict);
     switch (end.kind) {
-      case 'final': {
-        const { n, finish } = end.head;
-        reputation.record(peer, { kind: 'served', model: choice.modelId, n, firstTokenMs: end.firstTokenMs, totalMs: end.totalMs });
-        const { commit, mode, verify } = this.#route;
-        const learn = (found: Assessment): void => this.#learn(peer, found);
-        const settled = await settle(this.#components, { job, person: this.#person, commit, challenged: mode === 'merkle', depth: verify, learn, signal: this.#signal });
-        await this.#person.end();
-        const payment = paid === null ? null : await this.#pay(paid, { ...settled, verdictDigest: sha256(settled.verdict.body) });
-        return { kind: 'answered', job, assessment: settled.assessment, finish, tries: this.#tries, totalMs: end.totalMs, considered: this.#candidates.considered, payment };
-      }
+      case 'final':
+        return this.#settle(end, { job, choice, paid });
       case 'left':
         if (!mayBeTooLong(end.error, choice.model, this.#route.input, this.#route.sampler.maxTokens)) reputation.record(peer, end.experience);
         return end.error;
@@ -218,6 +210,22 @@ export class Question {
       case 'timeout':
         if (end.experience !== null && !this.#signal.aborted) reputation.record(peer, end.experience);
         throw this.#failureOf(this.#deadline.reason);
+    }
+  }
+
+  async #settle({ head: { n, finish }, firstTokenMs, totalMs }: Extract<AttemptEnd, { readonly kind: 'final' }>, { job, choice, paid }: Offered): Promise<QuestionEnd> {
+    const { peer } = choice.card;
+    this.#components.reputation.record(peer, { kind: 'served', model: choice.modelId, n, firstTokenMs, totalMs });
+    const { commit, mode, verify } = this.#route;
+    const learn = (found: Assessment): void => this.#learn(peer, found);
+    const window = paid?.openWindow() ?? null;
+    try {
+      const settled = await settle(this.#components, { job, person: this.#person, commit, challenged: mode === 'merkle', depth: verify, learn, until: window?.until, signal: this.#signal });
+      await this.#person.end();
+      const payment = paid === null ? null : await this.#pay(paid, { ...settled, verdictDigest: sha256(settled.verdict.body) });
+      return { kind: 'answered', job, assessment: settled.assessment, finish, tries: this.#tries, totalMs, considered: this.#candidates.considered, payment };
+    } finally {
+      window?.close();
     }
   }
 

@@ -1,6 +1,7 @@
 import { QvacError } from '../../../errors.ts';
 import { raceSignal } from '../../../lib/abort.ts';
 import { equalBytes, utf8 } from '../../../lib/bytes.ts';
+import type { AbortOptions } from '../../../lib/types.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import { serialiseReceipt } from '../../../proofs/receipt.ts';
@@ -13,16 +14,19 @@ import { verdictOf } from '../../../proofs/verdict.ts';
 import { openingTimeoutMs } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import { kinds } from '../../../protocol/messages.ts';
-import type { FaultCode, Signed } from '../../../protocol/messages.ts';
+import type { FaultCode, Signed, Verdict } from '../../../protocol/messages.ts';
 import { encodeVerdict } from '../../../protocol/validate.ts';
 import type { Job } from '../../client/job/job.ts';
 import { deliveryTimeoutMs } from '../constants.ts';
 import type { Person } from '../person/person.ts';
+import type { SecondOpinion } from '../../client/checking/second-opinion.ts';
 import type { Depth, Verifier } from '../../client/checking/verifier.ts';
 
 export interface SettleComponents {
   readonly key: SigningKey;
   readonly verifier: Verifier;
+  /** Asked before a provider is blamed for numbers. @default this router alone re-executes, twice */
+  readonly second?: SecondOpinion | undefined;
   /** Keeps a finished job's receipt. */
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
   readonly clock: Clock;
@@ -36,6 +40,8 @@ export interface SettleInit {
   /** With mode `none` there is neither challenge nor opening. */
   readonly challenged: boolean;
   readonly depth: Depth;
+  /** Ends a re-execution: later the answer cannot be rejected any more. @default never */
+  readonly until?: AbortSignal | undefined;
   /** Hears what was found before anybody else does, so that whoever asks next profits from it. */
   learn(assessment: Assessment): void;
   /** Aborts when the router stops. */
@@ -44,7 +50,7 @@ export interface SettleInit {
 
 export interface Settled {
   readonly assessment: Assessment;
-  /** With this router's verdict. */
+  /** With this router's verdict, and that of an auditor where one was asked. */
   readonly receipt: Receipt;
   readonly verdict: Signed;
 }
@@ -54,14 +60,20 @@ export async function settle(components: SettleComponents, init: SettleInit): Pr
   const { job, person } = init;
   const fault = init.challenged ? await open(init) : null;
   const unsigned = job.received.receipt([]);
-  const assessment = withFault(await components.verifier.check(unsigned, init.depth, { signal: init.signal }), fault);
+  const opinions: Signed[] = [];
+  const second = async (receipt: Receipt, asking: AbortOptions): Promise<Verdict | null> => {
+    const opinion = (await components.second?.(receipt, asking)) ?? null;
+    if (opinion !== null) opinions.push(opinion.signed);
+    return opinion?.verdict ?? null;
+  };
+  const assessment = withFault(await components.verifier.check(unsigned, init.depth, { signal: init.signal, until: init.until, second }), fault);
   init.learn(assessment);
   const verdict = signVerdict(components, assessment, unsigned, job);
   const delivered = { signal: AbortSignal.any([init.signal, AbortSignal.timeout(deliveryTimeoutMs)]) };
   // A provider that does not read keeps nobody waiting.
   const told = tellProvider(components, job, verdict, delivered.signal);
   await person.send({ t: 'verdict', ...verdict }, delivered);
-  const receipt = job.received.receipt([verdict]);
+  const receipt = job.received.receipt([verdict, ...opinions]);
   // Before the person's client has it: where both keep theirs in one home, the client's is the last word.
   await keep(components, receipt, job);
   await person.send({ t: 'receipt', receipt: utf8(serialiseReceipt(receipt)) }, delivered);
