@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
 import type { Asked, Asker, Delivered, Picked } from './asker.ts';
 import type { Wanted } from './api/wanted.ts';
 import type { GatewayMetrics } from './metrics.ts';
@@ -12,6 +12,7 @@ import { StopFilter } from './stop-filter.ts';
 export interface AnsweringComponents {
   readonly asker: Asker;
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly metrics: GatewayMetrics;
   /** What is being answered, by the id that its client was told. */
   readonly running: Map<string, Answering>;
@@ -20,6 +21,8 @@ export interface AnsweringComponents {
 }
 
 export interface AnsweringInit {
+  /** Names this question and its answer, 24 hex digits. */
+  readonly id: string;
   readonly wanted: Wanted;
   readonly shape: Shape;
   /** Silence on a stream after which a comment goes out, ms. @default 15_000 */
@@ -41,7 +44,7 @@ export class Answering {
   readonly #outlet: Outlet;
   readonly #stop = new AbortController();
   readonly #filter: StopFilter;
-  readonly #id = randomBytes(12).toString('hex');
+  readonly #id: string;
   readonly #askedAt: number;
   readonly #began = performance.now();
   readonly #text: string[] = [];
@@ -50,11 +53,13 @@ export class Answering {
   #delivered: Delivered | null = null;
   #firstTokenMs: number | null = null;
   #deliveredMs = 0;
+  #turnTo: ReturnType<GatewayMetrics['begin']> = () => undefined;
   #begun = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(components: AnsweringComponents, init: AnsweringInit, outgoing: ServerResponse) {
     this.#components = components;
+    this.#id = init.id;
     this.#wanted = init.wanted;
     this.#shape = init.shape;
     this.#keepAliveMs = init.keepAliveMs ?? 15_000;
@@ -95,13 +100,13 @@ export class Answering {
 
   async #answer(): Promise<void> {
     const { metrics } = this.#components;
-    const release = metrics.begin();
+    this.#turnTo = metrics.begin();
     let whole = (): void => undefined;
     const delivered = new Promise<void>((resolve) => (whole = resolve));
     const asking = this.#ask(() => whole());
     // What comes of it later is the metrics' alone.
-    asking.then((asked) => metrics.checked(asked), (error: unknown) => metrics.failed(problemOf(error).code)).finally(() => {
-      release();
+    asking.then((asked) => metrics.checked(asked), (error: unknown) => (this.#delivered === null ? metrics.failed(problemOf(error).code) : metrics.checked(unchecked))).finally(() => {
+      this.#turnTo(null);
       this.#spent(this.#delivered?.cost ?? 0n);
     });
     await Promise.race([asking, delivered]);
@@ -132,6 +137,7 @@ export class Answering {
           this.#delivered = delivered;
           this.#deliveredMs = performance.now() - this.#began;
           this.#components.metrics.delivered(delivered, this.#firstTokenMs);
+          this.#turnTo('checking');
           whole();
         },
       },
@@ -140,6 +146,7 @@ export class Answering {
   }
 
   #take(piece: string): Promise<void> | void {
+    if (this.#firstTokenMs === null) this.#turnTo('answering');
     this.#firstTokenMs ??= performance.now() - this.#began;
     const text = this.#filter.push(piece);
     if (this.#filter.found !== null) this.stop();
@@ -157,13 +164,17 @@ export class Answering {
     this.#keepAlive();
   }
 
-  /** The verdict, if it comes in time. */
+  /** The verdict, if it comes in time. An answer that is there is not lost because something broke while it was checked. */
   async #verdict(asking: Promise<Asked>): Promise<Asked | null> {
-    if (this.#wanted.question.logits) return asking;
+    if (this.#wanted.question.logits) return withSteps(await asking);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<null>((resolve) => (timer = setTimeout(resolve, this.#verdictMs, null)));
     try {
       return await Promise.race([asking, late]);
+    } catch (error) {
+      if (this.#delivered === null) throw error;
+      this.#components.logger.warn('an answer was not checked to the end', { receipt: this.#delivered.receipt, code: problemOf(error).code });
+      return unchecked;
     } finally {
       clearTimeout(timer);
     }
@@ -214,4 +225,13 @@ export class Answering {
       totalMs: this.#deliveredMs,
     };
   }
+}
+
+/** What is known of an answer whose checks broke off. */
+const unchecked: Asked = { verified: 'inconclusive', faults: [], steps: null };
+
+/** @throws Problem where the log-probabilities that were asked for could not be had: an answer without them is another one */
+function withSteps(asked: Asked): Asked {
+  if (asked.steps === null) throw new Problem(500, 'E_ENGINE', 'the log-probabilities could not be recomputed', { param: 'logprobs' });
+  return asked;
 }

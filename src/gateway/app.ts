@@ -3,7 +3,6 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
 import { anthropicError, anthropicMessages } from './api/anthropic.ts';
 import { parseJson } from './api/json.ts';
-import { anthropicModel, findOffered, offeredModels, ollamaModel, openaiModel } from './api/models.ts';
 import { ollamaChat, ollamaError, ollamaGenerate } from './api/ollama.ts';
 import { openaiChat } from './api/openai-chat.ts';
 import { openaiCompletions } from './api/openai-completions.ts';
@@ -17,6 +16,7 @@ import { callerOf, createGuard } from './guard.ts';
 import { readBody } from './guard/body.ts';
 import { sameText, secretOf } from './guard/token.ts';
 import type { ApiKey } from './keys.ts';
+import { addModelRoutes, isAnthropic } from './model-routes.ts';
 import { addPageRoutes } from './page/routes.ts';
 import { Problem, problemOf, unsupported } from './problem.ts';
 import type { Shape } from './shape.ts';
@@ -33,42 +33,35 @@ const asking: Readonly<Record<string, ReadRequest>> = {
   '/api/generate': ollamaGenerate,
 };
 
+/** The status that others, too, write down where a client left before there was one. */
+const leftEarly = 499;
+
 /** Questions at the same time. */
 const mostQuestions = 256;
 
 /** Everything that the gateway answers. `port` is asked once it listens. */
 export function createApp(components: AppComponents, init: GatewayInit, port: () => number): Hono<Bindings> {
-  const { metrics, market } = components;
+  const { metrics } = components;
   const app = new Hono<Bindings>();
   const guard = createGuard(components.clock, init, port);
   app.use(async (c, next) => {
     const { outgoing } = c.env;
-    outgoing.setHeader('x-request-id', `req_${randomBytes(12).toString('hex')}`);
-    outgoing.once('close', () => metrics.answered(c.req.path in asking ? c.req.path : 'other', outgoing.statusCode));
+    c.set('id', randomBytes(12).toString('hex'));
+    outgoing.setHeader('x-request-id', `req_${c.get('id')}`);
+    outgoing.once('close', () => metrics.answered(c.req.path in asking ? c.req.path : 'other', outgoing.headersSent ? outgoing.statusCode : leftEarly));
     const early = guard(c);
     if (early !== null) return early;
     await next();
   });
   for (const [path, read] of Object.entries(asking)) app.post(path, (c) => answer(c, components, init, read));
-  app.get('/v1/models', (c) => {
-    const offered = offeredModels(market.live());
-    if (c.req.header('anthropic-version') === undefined) return c.json({ object: 'list', data: offered.map(openaiModel) });
-    return c.json({ data: offered.map(anthropicModel), has_more: false, first_id: offered[0]?.name ?? null, last_id: offered.at(-1)?.name ?? null });
-  });
-  app.get('/v1/models/:name{.+}', (c) => {
-    const asked = c.req.param('name');
-    const offered = findOffered(offeredModels(market.live()), asked);
-    if (offered === undefined) throw new Problem(404, 'E_NO_PROVIDER', `nobody offers ${asked.slice(0, 100)} now`, { param: 'model' });
-    return c.json(c.req.header('anthropic-version') === undefined ? openaiModel(offered) : anthropicModel(offered));
-  });
-  app.get('/api/tags', (c) => c.json({ models: offeredModels(market.live()).map(ollamaModel) }));
-  app.get('/api/version', (c) => c.json({ version: init.version }));
+  addModelRoutes(app, components, init.version);
   app.get('/health', (c) => {
     const reason = unreadiness(components);
     return reason === null ? c.json({ status: 'ok' }) : c.json({ status: 'not ready', reason }, 503);
   });
   app.get('/metrics', async (c) => c.body(await metrics.render(), 200, { 'content-type': metrics.contentType }));
   addPageRoutes(app, components, init);
+  for (const path of Object.keys(asking)) app.all(path, (c) => failure(c, new Problem(405, 'E_USAGE', `${path} takes POST`, { headers: { allow: 'POST' } })));
   app.notFound((c) => failure(c, new Problem(404, 'E_NOT_FOUND', `there is nothing at ${c.req.method} ${c.req.path.slice(0, 200)}`)));
   app.onError((error, c) => {
     const problem = problemOf(error);
@@ -87,7 +80,7 @@ async function answer(c: Exchange, components: AppComponents, init: GatewayInit,
   if (wanted.topLogprobs !== null && !(await components.asker.holds(wanted.question.model))) throw unsupported('logprobs', 'of a model that this gateway does not hold');
   const key = keyOf(c, init);
   const settle = key === null ? undefined : init.keys?.budgets.reserve(key, wanted.question.maxPrice);
-  await new Answering(components, { wanted, shape, keepAliveMs: init.keepAliveMs, verdictMs: init.verdictMs, spent: (lamports) => settle?.(Number(lamports)) }, outgoing).run();
+  await new Answering(components, { id: c.get('id'), wanted, shape, keepAliveMs: init.keepAliveMs, verdictMs: init.verdictMs, spent: (lamports) => settle?.(Number(lamports)) }, outgoing).run();
   return RESPONSE_ALREADY_SENT;
 }
 
@@ -108,8 +101,10 @@ function allowance(c: Exchange, init: GatewayInit): number {
 /** An error in the shape of the API that was asked. */
 function failure(c: Exchange, problem: Problem): Response {
   const { path } = c.req;
-  const body = path.startsWith('/api/') ? ollamaError(problem) : path.startsWith('/v1/messages') ? anthropicError(problem) : openaiError(problem);
+  const body = path.startsWith('/api/') ? ollamaError(problem) : path.startsWith('/v1/messages') || (path.startsWith('/v1/models') && isAnthropic(c)) ? anthropicError(problem) : openaiError(problem);
   // A body that was not read to its end stands in the way of the next request.
-  if (!c.env.incoming.complete) c.env.outgoing.setHeader('connection', 'close');
+  const { complete, headers } = c.env.incoming;
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  if (hasBody && !complete) c.env.outgoing.setHeader('connection', 'close');
   return new Response(JSON.stringify(body), { status: problem.status, headers: { 'content-type': 'application/json', ...problem.headers } });
 }

@@ -23,7 +23,10 @@ export function isLoopback(host: string): boolean {
  */
 export function createGuard(clock: Clock, init: GatewayInit, port: () => number): (c: Exchange) => Response | null {
   const named = new Set<string>(init.origins ?? []);
-  const identity: readonly Check[] = [hostCheck(hostsOf(init)), (caller) => originCheck(new Set([...named, ...ownOrigins(init, port())]))(caller)];
+  const hosts = hostsOf(init);
+  // The port is known once it listens, so not before the first request.
+  let origins: Check | null = null;
+  const identity: readonly Check[] = [hostCheck(hosts), (caller) => (origins ??= originCheck(new Set([...named, ...ownOrigins(hosts, port())])))(caller)];
   const { token, keys, limits } = init;
   const conduct: readonly Check[] = [rateCheck(clock, limits?.rate), jsonOnlyCheck, tokenCheck({ token, isKey: (secret) => keys?.ring.find(secret) != null, programs: keys !== undefined })];
   return (c) => {
@@ -51,8 +54,8 @@ function hostsOf({ host = '127.0.0.1', hosts = [] }: GatewayInit): ReadonlySet<s
   return new Set([...loopbackHosts, ...addresses.map((address) => (address.includes(':') ? `[${address.toLowerCase()}]` : address.toLowerCase())), ...hosts.map((name) => name.toLowerCase())]);
 }
 
-function ownOrigins(init: GatewayInit, port: number): readonly string[] {
-  return [...hostsOf(init)].flatMap((host) => [`http://${host}:${port}`, ...(port === 80 ? [`http://${host}`] : []), ...(loopbackHosts.includes(host) ? [] : [`https://${host}`])]);
+function ownOrigins(hosts: ReadonlySet<string>, port: number): readonly string[] {
+  return [...hosts].flatMap((host) => [`http://${host}:${port}`, ...(port === 80 ? [`http://${host}`] : []), ...(loopbackHosts.includes(host) ? [] : [`https://${host}`])]);
 }
 
 /** The request as the checks see it. */
@@ -61,11 +64,10 @@ export function callerOf(c: Exchange): Caller {
   return {
     method: c.req.method,
     path: c.req.path,
+    target: incoming.url ?? '',
     remoteAddress: incoming.socket.remoteAddress ?? '',
-    header: (name) => {
-      const value = incoming.headers[name];
-      return Array.isArray(value) ? value.join(', ') : value;
-    },
+    // Of two Host headers `headers` keeps the first and says nothing of the second.
+    header: (name) => incoming.headersDistinct[name]?.join(', '),
   };
 }
 

@@ -1,10 +1,14 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Checked, Delivered } from './asker.ts';
 
+/** How far a question is: nothing of its answer has come, some of it has, all of it has and is being checked. */
+const states = ['waiting', 'answering', 'checking'] as const;
+export type QuestionState = (typeof states)[number];
+
 export interface GatewayMetrics {
-  /** A question came. @returns to be called when it is done with */
-  begin(): () => void;
-  /** Questions that are being answered or checked now. */
+  /** A question came. @returns to be called with how far it is, and with null when it is done with */
+  begin(): (state: QuestionState | null) => void;
+  /** Questions that are not done with. */
   active(): number;
   delivered(delivered: Delivered, firstTokenMs: number | null): void;
   checked(checked: Checked): void;
@@ -27,7 +31,7 @@ const firstTokenBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 export function createMetrics(gauges: GatewayGauges): GatewayMetrics {
   const registry = new Registry();
   const registers = [registry];
-  let questions = 0;
+  const questions: Record<QuestionState, number> = { waiting: 0, answering: 0, checking: 0 };
   const jobs = new Counter({ name: 'qvac_jobs_total', help: 'Questions, by how they ended: delivered, or the code of what went wrong', labelNames: ['outcome'], registers });
   const tokens = new Counter({ name: 'qvac_tokens_total', help: 'Tokens, by kind: prompt or answer', labelNames: ['kind'], registers });
   const verifications = new Counter({ name: 'qvac_verifications_total', help: 'Answers by how far they were checked', labelNames: ['result'], registers });
@@ -37,10 +41,11 @@ export function createMetrics(gauges: GatewayGauges): GatewayMetrics {
   const requests = new Counter({ name: 'qvac_http_requests_total', help: 'Requests, by route and status', labelNames: ['route', 'status'], registers });
   new Gauge({
     name: 'qvac_questions_active',
-    help: 'Questions that are being answered or checked now',
+    help: 'Questions now, by how far they are: waiting for a provider or its first token, answering, checking',
+    labelNames: ['state'],
     registers,
     collect() {
-      this.set(questions);
+      for (const state of states) this.set({ state }, questions[state]);
     },
   });
   new Gauge({
@@ -56,12 +61,15 @@ export function createMetrics(gauges: GatewayGauges): GatewayMetrics {
   });
   return {
     begin() {
-      questions += 1;
-      return () => {
-        questions -= 1;
+      let now: QuestionState | null = 'waiting';
+      questions.waiting += 1;
+      return (state) => {
+        if (now !== null) questions[now] -= 1;
+        if (state !== null) questions[state] += 1;
+        now = state;
       };
     },
-    active: () => questions,
+    active: () => states.reduce((sum, state) => sum + questions[state], 0),
     delivered({ promptTokens, tokens: answered, cost }, firstTokenMs) {
       jobs.inc({ outcome: 'delivered' });
       tokens.inc({ kind: 'prompt' }, promptTokens);

@@ -154,6 +154,134 @@ test('an answer cannot end an event, begin another or become a header', async (c
   }
 });
 
+/** What comes back for these very bytes, until the other side ends. */
+async function sendRaw(context: TestContext, started: TestGateway, text: string): Promise<string> {
+  const socket = await openSocket(context, started);
+  socket.write(text);
+  return (await socket.setEncoding('utf8').toArray()).join('');
+}
+
+const statusesIn = (text: string): readonly string[] => [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => status ?? '');
+
+test('a request that two readers could read differently is refused, and what follows it is not read', async (context) => {
+  const started = await startGateway(context);
+  const host = 'host: 127.0.0.1\r\nconnection: close\r\n';
+  const second = `GET /metrics HTTP/1.1\r\n${host}\r\n`;
+  const posted = `POST /v1/chat/completions HTTP/1.1\r\n${host}`;
+  for (const [name, text] of Object.entries({
+    'two lengths': `${posted}content-length: 5\r\ncontent-length: ${question.length}\r\n\r\n${question}${second}`,
+    'a length and chunks': `${posted}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n${second}`,
+    'chunks that are not the last coding': `${posted}transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n${second}`,
+    'a space before the colon': `${posted}transfer-encoding : chunked\r\n\r\n0\r\n\r\n${second}`,
+    'a folded header': `${posted}x: a\r\n content-length: 5\r\n\r\n${second}`,
+    'a chunk that is none': `${posted}transfer-encoding: chunked\r\n\r\nZZ\r\n${second}`,
+    'lines without a carriage return': `GET /metrics HTTP/1.1\nhost: 127.0.0.1\n\n${second}`,
+    'a carriage return in a header': `GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\rx: y\r\n\r\n${second}`,
+    'no host': 'GET /metrics HTTP/1.1\r\n\r\n',
+    'headers without end': `GET /metrics HTTP/1.1\r\n${host}x: ${'a'.repeat(20_000)}\r\n\r\n${second}`,
+    'another protocol': `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${second}`,
+  })) {
+    const [status, ...more] = statusesIn(await sendRaw(context, started, text));
+    assert.match(status ?? '', /^4\d\d$/, name);
+    assert.deepEqual(more, [], name);
+  }
+  for (const [name, text] of Object.entries({
+    'two hosts': `GET /v1/models HTTP/1.1\r\n${host}host: evil.example\r\n\r\n`,
+    'a host in the request line': `GET http://evil.example/v1/models HTTP/1.1\r\n${host}\r\n`,
+  })) {
+    const answer = await sendRaw(context, started, text);
+    assert.match(statusesIn(answer)[0] ?? '', /^40[03]$/, name);
+    assert.ok(!answer.includes('"object":"list"'), name);
+  }
+  assert.equal(started.providers[0]?.receipts.size, 0);
+});
+
+test('requests sent without waiting are answered in their order, and the rest of a refused one is not taken for the next', async (context) => {
+  const started = await startGateway(context);
+  const host = 'host: 127.0.0.1\r\n';
+  const both = await sendRaw(context, started, `POST /v1/chat/completions HTTP/1.1\r\n${host}content-length: ${question.length}\r\n\r\n${question}GET /api/version HTTP/1.1\r\n${host}connection: close\r\n\r\n`);
+  assert.deepEqual(statusesIn(both), ['200', '200']);
+  assert.ok(both.indexOf('chat.completion') < both.indexOf('"version"'));
+  const hidden = `GET /metrics HTTP/1.1\r\n${host}\r\n`;
+  assert.deepEqual(statusesIn(await sendRaw(context, started, `POST /v1/nothing HTTP/1.1\r\n${host}content-length: ${hidden.length}\r\n\r\n${hidden}`)), ['404']);
+});
+
+test('no connection is turned into another protocol or a tunnel', async (context) => {
+  const started = await startGateway(context);
+  const host = 'host: 127.0.0.1\r\nconnection: Upgrade, close\r\n';
+  const upgrade = (path: string, more: string): string => `GET ${path} HTTP/1.1\r\n${host}${more}\r\n\r\n`;
+  for (const path of ['/', '/v1/chat/completions', '/qvac/state']) {
+    for (const more of ['upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==', 'upgrade: h2c\r\nhttp2-settings: AAMAAABk']) {
+      const [status] = statusesIn(await sendRaw(context, started, upgrade(path, more)));
+      assert.ok(status !== undefined && status !== '101', `${path}: ${status}`);
+    }
+  }
+  assert.equal(await sendRaw(context, started, 'CONNECT evil.example:443 HTTP/1.1\r\nhost: evil.example:443\r\n\r\n'), '');
+});
+
+test('a compressed body is refused by name, so that none unfolds here', async (context) => {
+  const started = await startGateway(context);
+  for (const encoding of ['gzip', 'br', 'GZIP, gzip']) {
+    const { status, text } = await send(started, '/v1/chat/completions', { 'content-encoding': encoding }, question);
+    assert.equal(status, 415);
+    assert.match(text, /content-encoding/);
+  }
+  assert.equal((await send(started, '/v1/chat/completions', { 'content-encoding': 'identity' }, question)).status, 200);
+});
+
+test('fields that have a meaning to JavaScript have none here', async (context) => {
+  const started = await startGateway(context);
+  const message = '{"role":"user","content":"x"}';
+  for (const [path, body, named] of [
+    ['/v1/chat/completions', `{"messages":[${message}],"__proto__":{"stream":true}}`, '__proto__'],
+    ['/v1/chat/completions', `{"messages":[${message}],"constructor":{"prototype":{"stream":true}}}`, 'constructor'],
+    ['/v1/chat/completions', `{"messages":[{"role":"user","content":"x","__proto__":{"tool_calls":[1]}}]}`, 'messages[0].__proto__'],
+    ['/v1/chat/completions', `{"__proto__":{"messages":[${message}]}}`, 'messages'],
+    ['/v1/messages', `{"max_tokens":2,"messages":[{"role":"user","content":[{"type":"text","text":"x","__proto__":{"a":1}}]}]}`, 'messages[0].content[0].__proto__'],
+    ['/v1/responses', `{"input":"x","hasOwnProperty":1}`, 'hasOwnProperty'],
+    ['/api/chat', `{"messages":[${message}],"options":{"__proto__":{"num_predict":1}}}`, 'options.__proto__'],
+    ['/v1/chat/completions', `{"messages":[${message}],"qvac":{"__proto__":{"max_price":1}}}`, 'qvac.__proto__'],
+  ] as const) {
+    const { status, text } = await send(started, path, {}, body);
+    assert.equal(status, 400, body);
+    assert.ok(text.includes(named), `${body}: ${text}`);
+  }
+  assert.equal(({} as Record<string, unknown>)['stream'], undefined);
+});
+
+test('what is nested deeply, wherever it is, gets one clear line', async (context) => {
+  const started = await startGateway(context);
+  const message = '"messages":[{"role":"user","content":"x"}]';
+  for (const depth of [500, 5_000, 100_000]) {
+    const [list, object] = [`${'['.repeat(depth)}${']'.repeat(depth)}`, `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`];
+    for (const value of [list, object]) {
+      for (const body of [`{${message},"tools":${value}}`, `{${message},"a_new_field":${value}}`, `{"messages":${value}}`, `{"messages":[{"role":"user","content":${value}}]}`, `{${message},"stop":${value}}`]) {
+        const { status, text } = await send(started, '/v1/chat/completions', {}, body);
+        assert.equal(status, 400, body.slice(0, 80));
+        assert.ok(text.length < 500, text);
+      }
+    }
+  }
+  assert.equal((await send(started, '/v1/models', {})).status, 200);
+});
+
+test('names on a card that are made to be misread stay text', async (context) => {
+  const name = 'x\r\nset-cookie: a=b\r\n\r\n<script>alert(1)</script>"}\u2028\ndata: [DONE]\u001b[2J/../..';
+  const started = await startGateway(context, { providers: [{ script: { name, quant: '"\nqvac_jobs_total 1e9' } }] });
+  const [listed] = (JSON.parse((await send(started, '/v1/models', {})).text) as { data: { id: string }[] }).data;
+  assert.ok(listed !== undefined && listed.id.startsWith(name));
+  const { id } = listed;
+  const found = await send(started, `/v1/models/${encodeURIComponent(id)}`, {});
+  assert.equal((JSON.parse(found.text) as { id: string }).id, id);
+  const { headers, text } = await send(started, '/v1/chat/completions', {}, JSON.stringify({ messages: [{ role: 'user', content: 'x' }], model: id, stream: true, max_tokens: 2 }));
+  assert.equal(headers['set-cookie'], undefined);
+  for (const line of text.split(/\r\n|[\r\n\u0085\u2028\u2029]/).filter((each) => each !== '')) assert.match(line, /^data: (\{.*\}|\[DONE\])$/);
+  assert.equal(text.split('\n').filter((line) => line === 'data: [DONE]').length, 1);
+  const shown = await send(started, '/api/show', {}, JSON.stringify({ model: id }));
+  assert.equal(shown.status, 200);
+  assert.doesNotMatch((await send(started, '/metrics', {})).text, /^qvac_jobs_total 1e9/m);
+});
+
 test('paths that climb find nothing', async (context) => {
   const started = await startGateway(context);
   const climbing = ['/assets/../../package.json', '/assets/..%2f..%2fpackage.json', '/assets/%2e%2e/%2e%2e/package.json', '/assets/..\\..\\package.json', '/assets//etc/passwd', '/receipts/..%2f..%2fkeys%2fclient.key', '/receipts/../keys/client.key', '/receipts/%00', '/qvac/receipts/..%2fx', `/receipts/${'0'.repeat(63)}`];

@@ -8,7 +8,7 @@ import { rateCheck } from '../../src/gateway/guard/rate.ts';
 import { tokenCheck } from '../../src/gateway/guard/token.ts';
 
 function caller(headers: Readonly<Record<string, string>> = {}, over: Partial<Caller> = {}): Caller {
-  return { method: 'POST', path: '/v1/chat/completions', remoteAddress: '127.0.0.1', header: (name) => headers[name], ...over };
+  return { method: 'POST', path: '/v1/chat/completions', target: '/v1/chat/completions', remoteAddress: '127.0.0.1', header: (name) => headers[name], ...over };
 }
 const statusOf = (check: Check, of: Caller): number | null => check(of)?.status ?? null;
 
@@ -21,6 +21,10 @@ suite('host', () => {
     for (const host of ['evil.example', 'evil.example:3000', '127.0.0.1.evil.example', 'localhost@evil.example', '127.0.0.1:3000:80', '', '127.0.0.1:', '0.0.0.0']) assert.equal(statusOf(check, caller({ host })), 403, host);
     assert.equal(statusOf(check, caller()), 403);
   });
+  test('nor what names a host in the request line', () => {
+    for (const target of ['http://evil.example/v1/models', 'evil.example:443', '*', '']) assert.equal(statusOf(check, caller({ host: '127.0.0.1' }, { target })), 400, target);
+  });
+  test('nor two of them', () => assert.equal(statusOf(check, caller({ host: '127.0.0.1, evil.example' })), 403));
   test('the name is read as browsers write it', () => assert.deepEqual(['A.example:1', '[FE80::1]', 'a b'].map(hostName), ['a.example', '[fe80::1]', null]));
 });
 

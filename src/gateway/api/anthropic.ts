@@ -1,8 +1,9 @@
 import type { ChatMessage } from '../../protocol/messages.ts';
 import { badField, type Problem } from '../problem.ts';
 import { event, modelName, sse, trustFields, type Begun, type Ended, type Shape } from '../shape.ts';
+import { readContent } from './content.ts';
 import { Fields } from './fields.ts';
-import { chatInput, maxTokensRange, readContent, readExtension, readModel, readSampler, readSeed, readStops, type Defaults, type Wanted } from './wanted.ts';
+import { chatInput, maxTokensRange, readExtension, readModel, readSampler, readSeed, readStops, type Defaults, type Wanted } from './wanted.ts';
 
 const neutrals = { top_p: [1], tools: [[]], tool_choice: [{ type: 'auto' }, { type: 'none' }], thinking: [{ type: 'disabled' }], service_tier: ['auto', 'standard_only'] } as const;
 

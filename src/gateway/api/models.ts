@@ -50,13 +50,32 @@ export function anthropicModel({ name, since }: Offered) {
 }
 
 /** As in Ollama's list; sizes are not known of files that are elsewhere. */
-export function ollamaModel({ name, id, model, since }: Offered) {
+export function ollamaModel(offered: Offered) {
+  const { name, id, since } = offered;
+  return { name, model: name, modified_at: new Date(since * 1_000).toISOString(), size: 0, digest: id, details: ollamaDetails(offered) };
+}
+
+/** As in Ollama's list of models that are loaded: here those that somebody offers now. */
+export function ollamaRunning(offered: Offered) {
+  const { modified_at: _modified, ...model } = ollamaModel(offered);
+  return { ...model, size_vram: 0, context_length: offered.model.context };
+}
+
+/** What Ollama tells of one model, as far as a card does. */
+export function ollamaShown(offered: Offered) {
+  const { model, id, since, providers, priceIn, priceOut } = offered;
   return {
-    name,
-    model: name,
+    license: '',
+    modelfile: '',
+    parameters: '',
+    template: '',
+    details: ollamaDetails(offered),
+    model_info: { 'general.architecture': model.arch, [`${model.arch}.context_length`]: model.context, 'qvac.model_id': id, 'qvac.providers': providers, 'qvac.price_in': priceIn, 'qvac.price_out': priceOut },
+    capabilities: ['completion'],
     modified_at: new Date(since * 1_000).toISOString(),
-    size: 0,
-    digest: id,
-    details: { parent_model: '', format: 'gguf', family: model.arch, families: [model.arch], parameter_size: '', quantization_level: model.quant },
   };
+}
+
+function ollamaDetails({ model: { arch, quant } }: Offered) {
+  return { parent_model: '', format: 'gguf', family: arch, families: [arch], parameter_size: '', quantization_level: quant };
 }

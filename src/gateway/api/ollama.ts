@@ -28,7 +28,7 @@ function readWanted(fields: Fields, input: Input, defaults: Defaults): Wanted {
   const wanted: Wanted = {
     question: {
       input,
-      model: readModel(fields, defaults),
+      model: nameOf(readModel(fields, defaults)),
       // Below zero it means "until the end" there; here answers have a limit.
       sampler: readSampler(options, defaults, limit === undefined || limit < 0 ? undefined : limit),
       seed: readSeed(options),
@@ -46,6 +46,13 @@ function readWanted(fields: Fields, input: Input, defaults: Defaults): Wanted {
   fields.ignored('keep_alive');
   fields.done();
   return wanted;
+}
+
+/** Ollama's clients write `name:tag`, where `latest` means whichever; here it is `name/quant`. */
+export function nameOf<Model extends string | null>(model: Model): Model | string {
+  const [, name, tag] = (model === null ? null : /^([^:/]+):([^:/]+)$/.exec(model)) ?? [];
+  if (name === undefined || tag === undefined) return model;
+  return tag === 'latest' ? name : `${name}/${tag}`;
 }
 
 function readMessages(fields: Fields): readonly ChatMessage[] {

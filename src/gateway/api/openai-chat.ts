@@ -1,10 +1,11 @@
 import type { ChatMessage } from '../../protocol/messages.ts';
 import { badField, unsupported, type Problem } from '../problem.ts';
 import { event, modelName, sse, trustFields, type Begun, type Ended, type Shape } from '../shape.ts';
+import { readContent } from './content.ts';
 import { Fields } from './fields.ts';
 import { chatLogprobs } from './logprobs.ts';
 import { openaiError } from './openai-error.ts';
-import { chatInput, maxTokensRange, readContent, readExtension, readModel, readSampler, readSeed, readStops, type Defaults, type Wanted } from './wanted.ts';
+import { chatInput, maxTokensRange, readExtension, readModel, readSampler, readSeed, readStops, type Defaults, type Wanted } from './wanted.ts';
 
 /** What clients send unasked. */
 const neutrals = {
@@ -24,6 +25,7 @@ const neutrals = {
   service_tier: ['auto', 'default'],
   store: [false],
   reasoning_effort: ['none'],
+  verbosity: ['medium'],
 } as const;
 
 /** An answer under OpenAI's `usage`. Tokens that came after a stop text was found are in it: they are paid for. */

@@ -6,9 +6,11 @@ export const maxBodyBytes = 4 * 1024 * 1024;
 
 /**
  * The text of a request's body. What is too long is not read to its end.
- * @throws Problem 413, 400 where it is no UTF-8 or breaks off
+ * @throws Problem 413, 415, 400 where it is no UTF-8 or breaks off
  */
 export async function readBody(incoming: IncomingMessage, limit: number = maxBodyBytes): Promise<string> {
+  const encoding = incoming.headers['content-encoding']?.toLowerCase() ?? 'identity';
+  if (encoding !== 'identity') throw new Problem(415, 'E_UNSUPPORTED', 'content-encoding is not supported', { param: 'content-encoding' });
   const tooLarge = new Problem(413, 'E_TOO_LARGE', `the request is longer than ${limit} bytes`, { headers: { connection: 'close' } });
   if (Number(incoming.headers['content-length'] ?? 0) > limit) throw tooLarge;
   const parts: Buffer[] = [];

@@ -6,7 +6,9 @@ export interface Caller {
   /** Without the query. */
   readonly path: string;
   readonly remoteAddress: string;
-  /** The header's value; undefined where it is not there. `name` is lower-case. */
+  /** What stands in the request line: a path, or what proxies are sent. */
+  readonly target: string;
+  /** The header's value, of several joined by commas; undefined where it is not there. `name` is lower-case. */
   header(name: string): string | undefined;
 }
 

@@ -7,6 +7,8 @@ import type { Check } from './check.ts';
  */
 export function hostCheck(hosts: ReadonlySet<string>): Check {
   return (caller) => {
+    // `GET http://elsewhere/ …` names a host as well, which counts before the header (RFC 9112, 3.2.2).
+    if (!caller.target.startsWith('/')) return new Problem(400, 'E_USAGE', 'expected a path in the request line');
     const host = hostName(caller.header('host') ?? '');
     if (host !== null && hosts.has(host)) return null;
     return new Problem(403, 'E_HOST', 'this gateway does not answer under that name', { hint: 'its operator can add one: --allow-host NAME' });

@@ -1,0 +1,48 @@
+import type { Hono } from 'hono';
+import { Fields } from './api/fields.ts';
+import { parseJson } from './api/json.ts';
+import { anthropicModel, findOffered, offeredModels, ollamaModel, ollamaRunning, ollamaShown, openaiModel, type Offered } from './api/models.ts';
+import { nameOf } from './api/ollama.ts';
+import type { AppComponents, Bindings, Exchange } from './exchange.ts';
+import { readBody } from './guard/body.ts';
+import { badField, Problem } from './problem.ts';
+
+const mostBodyBytes = 8_192;
+
+/** Which models there are, as each API says it. */
+export function addModelRoutes(app: Hono<Bindings>, { market }: Pick<AppComponents, 'market'>, version: string): void {
+  const offers = (): readonly Offered[] => offeredModels(market.live());
+  const find = (asked: string): Offered => {
+    const offered = findOffered(offers(), asked);
+    if (offered === undefined) throw new Problem(404, 'E_NO_PROVIDER', `nobody offers ${asked.slice(0, 100)} now`, { param: 'model' });
+    return offered;
+  };
+  app.get('/v1/models', (c) => {
+    const offered = offers();
+    if (!isAnthropic(c)) return c.json({ object: 'list', data: offered.map(openaiModel) });
+    return c.json({ data: offered.map(anthropicModel), has_more: false, first_id: offered[0]?.name ?? null, last_id: offered.at(-1)?.name ?? null });
+  });
+  // A name may hold slashes, and a stranger's anything at all.
+  app.get('/v1/models/:name{[\\s\\S]+}', (c) => {
+    const offered = find(c.req.param('name'));
+    return c.json(isAnthropic(c) ? anthropicModel(offered) : openaiModel(offered));
+  });
+  app.get('/api/tags', (c) => c.json({ models: offers().map(ollamaModel) }));
+  app.get('/api/ps', (c) => c.json({ models: offers().map(ollamaRunning) }));
+  app.post('/api/show', async (c) => {
+    const fields = new Fields(parseJson(await readBody(c.env.incoming, mostBodyBytes)));
+    // Older clients call it so.
+    const asked = fields.text('model') ?? fields.text('name');
+    fields.ignored('name', 'verbose');
+    fields.neutral({ system: [''], template: [''], options: [{}] });
+    fields.done();
+    if (asked === undefined || asked === '') throw badField('model', 'model: expected a name');
+    return c.json(ollamaShown(find(nameOf(asked))));
+  });
+  app.get('/api/version', (c) => c.json({ version }));
+}
+
+/** Whether an Anthropic client asks: of the APIs that share a path it alone sends this. */
+export function isAnthropic(c: Exchange): boolean {
+  return c.req.header('anthropic-version') !== undefined;
+}
