@@ -8,20 +8,20 @@ import { noteProtocolsOnce } from '../../../src/node/peer/noted-protocols.ts';
 import { startStranger } from '../../support/hostile.ts';
 
 /** What `node` writes into its record of peers, as the protocols of each writing. */
-function watch(node: Libp2p): string[] {
+function watch(node: Libp2p, now?: () => number): string[] {
   const written: string[] = [];
   const merge = node.peerStore.merge.bind(node.peerStore);
   node.peerStore.merge = (id, data, options) => {
     written.push(...(data.protocols ?? []));
     return merge(id, data, options);
   };
-  noteProtocolsOnce(node);
+  noteProtocolsOnce(node, now);
   return written;
 }
 
-async function connectedPair(context: TestContext) {
+async function connectedPair(context: TestContext, now?: () => number) {
   const [client, server] = [await startStranger(context), await startStranger(context)];
-  const written = watch(client);
+  const written = watch(client, now);
   for (const protocol of ['/a', '/b']) await server.handle(protocol, (stream) => void stream.close());
   const address = multiaddr(String(server.getMultiaddrs()[0]));
   return { client, server, written, open: async (protocol: string) => (await client.dial(address)).newStream(protocol) };
@@ -42,6 +42,29 @@ test('a peer that was gone is noted again', async (context) => {
   await gone;
   await open('/a');
   assert.deepEqual(written, ['/a', '/a']);
+});
+
+test('a note is made again after a while, so that the record of a peer that stays does not grow old or stay wrong', async (context) => {
+  let now = 0;
+  const { client, server, written, open } = await connectedPair(context, () => now);
+  await open('/a');
+  await client.peerStore.patch(server.peerId, { protocols: [] });
+  await open('/a');
+  assert.deepEqual((await client.peerStore.get(server.peerId)).protocols, []);
+  now = 60_000;
+  await open('/a');
+  assert.deepEqual(written, ['/a', '/a']);
+  assert.deepEqual((await client.peerStore.get(server.peerId)).protocols, ['/a']);
+});
+
+test('a protocol that this node takes up again is told again', async (context) => {
+  const { client } = await connectedPair(context);
+  const protocols = async () => (await client.peerStore.get(client.peerId)).protocols.filter((protocol) => protocol === '/own');
+  await client.handle('/own', () => {});
+  await client.unhandle('/own');
+  assert.deepEqual(await protocols(), []);
+  await client.handle('/own', () => {});
+  assert.deepEqual(await protocols(), ['/own']);
 });
 
 test('whatever else is said of a peer is written every time', async (context) => {
