@@ -9,7 +9,7 @@ import { parseKeys } from '../../src/gateway/keys.ts';
 import { QvacError } from '../../src/errors.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { createGate } from '../support/gate.ts';
-import { startGateway, testToken } from '../support/gateway.ts';
+import { breakingAsker, startGateway, testToken } from '../support/gateway.ts';
 import { startRouter } from '../support/router.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 
@@ -45,16 +45,7 @@ test('a comment keeps a stream open while the prompt is slow, and the answer fol
 });
 
 test('an error after the first event is an event of its own', async (context) => {
-  const { url } = await startGateway(context, {
-    asker: {
-      holds: async () => false,
-      async ask(_question, hooks) {
-        hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
-        await hooks.text('some');
-        throw new QvacError('E_TRUNCATED', 'the provider broke off');
-      },
-    },
-  });
+  const { url } = await startGateway(context, { asker: breakingAsker });
   const broken = await (await post(url, { stream: true })).text();
   assert.match(broken, /"content":"some"/);
   assert.match(broken, /data: \{"error":\{"message":"the provider broke off","type":"api_error","param":null,"code":"E_TRUNCATED"\}\}\n\n$/);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Anthropic from '@anthropic-ai/sdk';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
-import { startGateway } from '../support/gateway.ts';
+import { breakingAsker, startGateway } from '../support/gateway.ts';
 
 const model = 'scripted/q8_0';
 const question = { model, max_tokens: 100, messages: [{ role: 'user' as const, content: 'why is the sky blue?' }] };
@@ -58,6 +58,37 @@ test('errors come in Anthropic’s shape, with our code', async (context) => {
   });
   await assert.rejects(client.messages.create({ ...question, tools: [{ name: 'f', input_schema: { type: 'object' as const } }] }), /tools/);
   await assert.rejects(client.messages.create({ ...question, model: 'no-such-model' }), Anthropic.NotFoundError);
+});
+
+test('content and system in parts, with what caches are told', async (context) => {
+  const { url, receipts } = await startGateway(context);
+  const cached = { cache_control: { type: 'ephemeral' as const } };
+  const { response } = await clientOf(url)
+    .messages.create({ ...question, max_tokens: 2, system: [{ type: 'text', text: 'be ', ...cached }, { type: 'text', text: 'brief' }], messages: [{ role: 'user', content: [{ type: 'text', text: 'a', ...cached }, { type: 'text', text: 'b' }] }, { role: 'assistant', content: 'c' }, { role: 'user', content: 'd' }] })
+    .withResponse();
+  const { receipt } = await receipts.get(response.headers.get('x-qvac-receipt') ?? '');
+  assert.deepEqual(receipt.input?.messages, [['system', 'be brief'], ['user', 'ab'], ['assistant', 'c'], ['user', 'd']].map(([role, content]) => ({ role, content })));
+});
+
+test('what a part of a message asks for beside its text is refused by name', async (context) => {
+  const { url } = await startGateway(context);
+  const client = clientOf(url);
+  const ask = (content: Anthropic.MessageParam['content']): Promise<unknown> => client.messages.create({ ...question, messages: [{ role: 'user', content }] });
+  await assert.rejects(ask([{ type: 'text', text: 'x', citations: [{ type: 'char_location', cited_text: 'x', document_index: 0, document_title: null, start_char_index: 0, end_char_index: 1 }] }]), /citations/);
+  await assert.rejects(ask([{ type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'aGk=' } }]), /messages\[0\]\.content\[0\]\.type/);
+  await assert.rejects(ask([{ type: 'tool_result', tool_use_id: 'x' }]), /messages\[0\]\.content\[0\]\.type/);
+});
+
+test('an answer that breaks off in the midst is an error of the client', async (context) => {
+  const { url } = await startGateway(context, { asker: breakingAsker });
+  const client = clientOf(url);
+  let text = '';
+  await assert.rejects(async () => {
+    for await (const event of await client.messages.create({ ...question, stream: true })) if (event.type === 'content_block_delta' && event.delta.type === 'text_delta') text += event.delta.text;
+  }, (error: unknown) => error instanceof Anthropic.APIError && /broke off/.test(error.message));
+  assert.equal(text, 'some');
+  await assert.rejects(client.messages.create(question), (error: unknown) => error instanceof Anthropic.APIError && error.status === 502 && error.type === 'api_error');
+  await assert.rejects(client.models.retrieve('absent'), Anthropic.NotFoundError);
 });
 
 test('models are listed in Anthropic’s shape', async (context) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Ollama } from 'ollama';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
-import { startGateway } from '../support/gateway.ts';
+import { breakingAsker, startGateway } from '../support/gateway.ts';
 
 const model = 'scripted/q8_0';
 const messages = [{ role: 'user', content: 'why is the sky blue?' }];
@@ -45,6 +45,48 @@ test('models and version are told', async (context) => {
   const { models } = await client.list();
   assert.deepEqual(models.map(({ name, digest, details }) => [name, digest, details.quantization_level]), [[model, providers[0]?.engine.facts.id, 'q8_0']]);
   assert.equal((await client.version()).version, '0.0.0');
+});
+
+test('one model is shown, and those that can be asked count as running', async (context) => {
+  const { url, providers } = await startGateway(context, said);
+  const client = new Ollama({ host: url });
+  const shown = await client.show({ model });
+  assert.deepEqual(shown.capabilities, ['completion']);
+  assert.equal(shown.details.quantization_level, 'q8_0');
+  const { facts } = providers[0]?.engine ?? assert.fail();
+  const info = shown.model_info as unknown as Record<string, unknown>;
+  assert.equal(info[`${facts.arch}.context_length`], facts.context);
+  const { models } = await client.ps();
+  assert.deepEqual(models.map(({ name, digest }) => [name, digest]), [[model, facts.id]]);
+  await assert.rejects(client.show({ model: 'absent' }), (error: Error & { status_code?: number }) => error.status_code === 404 && /absent/.test(error.message));
+});
+
+test('a model is found under the names that Ollama’s clients write', async (context) => {
+  const { url } = await startGateway(context, said);
+  const client = new Ollama({ host: url });
+  for (const name of ['scripted', 'scripted:latest', 'scripted:q8_0', model]) {
+    assert.equal((await client.show({ model: name })).details.family !== '', true, name);
+    assert.equal((await client.generate({ model: name, prompt: 'why?' })).response, 'It scatters.', name);
+  }
+  await assert.rejects(client.generate({ model: 'scripted:q4_0', prompt: 'why?' }), /scripted\/q4_0/);
+});
+
+test('what a client sends unasked changes nothing', async (context) => {
+  const { url } = await startGateway(context, said);
+  const client = new Ollama({ host: url });
+  const answer = await client.chat({ model, messages: [{ ...messages[0], images: [] } as never], keep_alive: '5m', tools: [], think: false, format: '', options: { top_p: 1, repeat_penalty: 1, num_predict: -1, presence_penalty: 0, mirostat: 0, seed: 0 } });
+  assert.equal(answer.message.content, 'It scatters.');
+});
+
+test('an answer that breaks off in the midst is an error of the client', async (context) => {
+  const { url } = await startGateway(context, { asker: breakingAsker });
+  const client = new Ollama({ host: url });
+  let text = '';
+  await assert.rejects(async () => {
+    for await (const part of await client.chat({ model, messages, stream: true })) text += part.message.content;
+  }, /broke off/);
+  assert.equal(text, 'some');
+  await assert.rejects(client.chat({ model, messages }), (error: Error & { status_code?: number }) => error.status_code === 502 && /broke off/.test(error.message));
 });
 
 test('what is not supported is refused by name', async (context) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import OpenAI from 'openai';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
-import { startGateway } from '../support/gateway.ts';
+import { breakingAsker, startGateway } from '../support/gateway.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 
 const model = 'scripted/q8_0';
@@ -125,6 +125,36 @@ test('a response, streamed or not', async (context) => {
   const short = await client.responses.create({ model, input: 'why?', max_output_tokens: 3 });
   assert.equal(short.status, 'incomplete');
   assert.equal(short.incomplete_details?.reason, 'max_output_tokens');
+});
+
+test('an answer that breaks off in the midst is an error of the client', async (context) => {
+  const { url } = await startGateway(context, { asker: breakingAsker });
+  const client = clientOf(url);
+  const isBroken = (error: unknown): boolean => error instanceof OpenAI.APIError && error.code === 'E_TRUNCATED';
+  let text = '';
+  await assert.rejects(async () => {
+    for await (const chunk of await client.chat.completions.create({ ...question, stream: true })) text += chunk.choices[0]?.delta.content ?? '';
+  }, isBroken);
+  await assert.rejects(async () => {
+    for await (const chunk of await client.completions.create({ model, prompt: 'x', stream: true })) text += chunk.choices[0]?.text ?? '';
+  }, isBroken);
+  await assert.rejects(async () => {
+    for await (const event of await client.responses.create({ model, input: 'x', stream: true })) if (event.type === 'response.output_text.delta') text += event.delta;
+  }, isBroken);
+  assert.equal(text, 'somesomesome');
+  await assert.rejects(client.chat.completions.create(question), (error: unknown) => isBroken(error) && (error as { status?: number }).status === 502);
+});
+
+test('content in parts is one text, and what a part asks for beside it is refused by name', async (context) => {
+  const { url, receipts } = await startGateway(context);
+  const client = clientOf(url);
+  const { response } = await client.chat.completions.create({ ...question, max_tokens: 2, messages: [{ role: 'user', content: [{ type: 'text', text: 'a' }, { type: 'text', text: 'b' }] }] }).withResponse();
+  const { receipt } = await receipts.get(response.headers.get('x-qvac-receipt') ?? '');
+  assert.deepEqual(receipt.input?.messages, [{ role: 'user', content: 'ab' }]);
+  const answer = { type: 'output_text', text: 'c', annotations: [], logprobs: [] };
+  const again = await client.responses.create({ model, input: [{ role: 'user', content: 'a' }, { id: 'msg_1', type: 'message', role: 'assistant', status: 'completed', content: [answer as never] }, { role: 'user', content: 'd' }], max_output_tokens: 16 });
+  assert.equal(again.usage?.output_tokens, 16);
+  await assert.rejects(client.chat.completions.create({ ...question, messages: [{ role: 'user', content: [{ type: 'text', text: 'a', detail: 'high' } as never] }] }), (error: unknown) => error instanceof OpenAI.APIError && error.param === 'messages[0].content[0].detail');
 });
 
 test('models are listed and looked up', async (context) => {

@@ -6,8 +6,10 @@ import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
 import { createNetworkAsker } from '../../src/gateway/network-asker.ts';
 import { loadAssets } from '../../src/gateway/page/assets.ts';
 import type { PageWallets } from '../../src/gateway/page/page-wallets.ts';
+import { QvacError } from '../../src/errors.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
+import type { ModelId, PeerIdString } from '../../src/lib/types.ts';
 import { createLocalVerifier } from '../../src/node/client/checking/local-verifier.ts';
 import type { ClientPayments } from '../../src/node/client/payment/payments.ts';
 import { createReputation } from '../../src/node/client/choice/reputation.ts';
@@ -50,6 +52,16 @@ export interface TestGateway {
   /** A page's request: from the gateway's own origin, with its token. */
   fetchAsPage(path: string, init?: RequestInit): Promise<Response>;
 }
+
+/** Says one word and breaks off, as a provider does whose machine dies. */
+export const breakingAsker: Asker = {
+  holds: async () => false,
+  async ask(_question, hooks) {
+    hooks.accepted({ provider: '12D3KooWx' as PeerIdString, router: null, model: { id: '00' as ModelId, name: 'm', quant: 'q' } }, 3);
+    await hooks.text('some');
+    throw new QvacError('E_TRUNCATED', 'the provider broke off');
+  },
+};
 
 /** A real gateway on loopback over a real client's node; all of it stops with the test. */
 export async function startGateway(context: TestContext, init: TestGatewayInit = {}): Promise<TestGateway> {
