@@ -109,7 +109,7 @@ export class Answering {
       this.#turnTo(null);
       this.#spent(this.#delivered?.cost ?? 0n);
     });
-    await Promise.race([asking, delivered]);
+    await Promise.race([delivered, asking]);
     await this.#emit(this.#filter.end());
     const asked = await this.#verdict(asking);
     const ended = this.#ended(asked);

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { QvacError } from '../../src/errors.ts';
+import type { Asker, AskHooks } from '../../src/gateway/asker.ts';
+import { createGate } from '../support/gate.ts';
+import { startGateway } from '../support/gateway.ts';
+
+const messages = [{ role: 'user', content: 'why?' }];
+
+/** A question to every API, streamed and not, with where its error's code, words and type stand. */
+const apis = [
+  { path: '/v1/chat/completions', body: { messages }, shape: 'openai' },
+  { path: '/v1/completions', body: { prompt: 'why?' }, shape: 'openai' },
+  { path: '/v1/responses', body: { input: 'why?' }, shape: 'openai' },
+  { path: '/v1/messages', body: { messages, max_tokens: 40 }, shape: 'anthropic' },
+  { path: '/api/chat', body: { messages }, shape: 'ollama' },
+  { path: '/api/generate', body: { prompt: 'why?' }, shape: 'ollama' },
+] as const;
+
+interface Told {
+  readonly code: string;
+  readonly message: string;
+  readonly type: string | null;
+}
+
+function told(shape: (typeof apis)[number]['shape'], text: string): Told {
+  const body = JSON.parse(text) as { readonly type?: string; readonly code?: string; readonly error: string | Told };
+  if (shape === 'ollama') return { code: body.code ?? '', message: String(body.error), type: null };
+  assert.equal(body.type, shape === 'anthropic' ? 'error' : undefined);
+  assert.ok(typeof body.error === 'object');
+  return body.error;
+}
+
+const failing = (error: QvacError): Asker => ({ holds: async () => false, ask: () => Promise.reject(error) });
+
+test('why there is no answer is told in each API’s own shape, with the status that its clients act on', async (context) => {
+  for (const [error, status, openai, anthropic] of [
+    [new QvacError('E_NO_PROVIDER', 'nobody is there'), 404, 'not_found_error', 'not_found_error'],
+    [new QvacError('E_BUSY', 'all are busy'), 503, 'api_error', 'overloaded_error'],
+    [new QvacError('E_TOO_DEAR', 'it costs more'), 402, 'insufficient_quota', 'billing_error'],
+    [new QvacError('E_TIMEOUT', 'it takes too long'), 504, 'api_error', 'timeout_error'],
+    [new QvacError('E_BAD_INPUT', 'a forged turn'), 400, 'invalid_request_error', 'invalid_request_error'],
+    [new QvacError('E_CONTEXT', 'too long'), 400, 'invalid_request_error', 'invalid_request_error'],
+    [new QvacError('E_VERIFICATION_FAILED', 'a check failed'), 502, 'api_error', 'api_error'],
+  ] as const) {
+    const { url } = await startGateway(context, { asker: failing(error), providers: [] });
+    for (const { path, body, shape } of apis) {
+      for (const stream of [true, false]) {
+        const response = await fetch(`${url}${path}`, { method: 'POST', body: JSON.stringify({ ...body, stream }) });
+        assert.equal(response.status, status, `${path} ${error.code}`);
+        assert.equal(response.headers.get('content-type'), 'application/json');
+        assert.equal(response.headers.get('retry-after') !== null, status === 503);
+        const { code, message, type } = told(shape, await response.text());
+        assert.deepEqual([code, message], [error.code, error.message]);
+        assert.equal(type, { openai, anthropic, ollama: null }[shape]);
+      }
+    }
+  }
+});
+
+test('a bug says nothing of itself', async (context) => {
+  const { url } = await startGateway(context, { asker: { holds: async () => false, ask: () => Promise.reject(new TypeError('/home/somebody: x is undefined')) }, providers: [] });
+  const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages }) });
+  assert.equal(response.status, 500);
+  assert.deepEqual(told('openai', await response.text()), { message: 'the gateway failed', type: 'api_error', param: null, code: 'E_BUG' });
+});
+
+test('a path that asks takes POST alone, one that is not there says so, each in its API’s shape', async (context) => {
+  const { url } = await startGateway(context, { providers: [] });
+  for (const { path, shape } of apis) {
+    for (const method of ['GET', 'PUT', 'DELETE']) {
+      const response = await fetch(`${url}${path}`, { method });
+      assert.deepEqual([response.status, response.headers.get('allow')], [405, 'POST'], `${method} ${path}`);
+      assert.match(told(shape, await response.text()).message, /takes POST/);
+    }
+  }
+  for (const [path, shape] of [['/v1/embeddings', 'openai'], ['/v1/messages/count_tokens', 'anthropic'], ['/api/embed', 'ollama']] as const) {
+    const response = await fetch(`${url}${path}`, { method: 'POST', body: '{}' });
+    assert.equal(response.status, 404);
+    assert.equal(told(shape, await response.text()).code, 'E_NOT_FOUND');
+  }
+  const missing = await fetch(`${url}/v1/models/absent`, { headers: { 'anthropic-version': '2023-06-01' } });
+  assert.deepEqual([missing.status, told('anthropic', await missing.text()).type], [404, 'not_found_error']);
+});
+
+test('whoever asks too often is told so in each API’s shape', async (context) => {
+  const { url } = await startGateway(context, { providers: [], gateway: { limits: { rate: { burst: 0, perSecond: 1 } } } });
+  for (const { path, shape } of apis) {
+    const response = await fetch(`${url}${path}`, { method: 'POST', body: '{}' });
+    assert.deepEqual([response.status, response.headers.get('retry-after')], [429, '1']);
+    assert.equal(told(shape, await response.text()).code, 'E_RATE');
+  }
+});
+
+test('of more questions than a provider takes, those beyond are told busy, and none is cut off', async (context) => {
+  const gate = createGate(0);
+  const { url } = await startGateway(context, { providers: [{ provider: { burst: 1_000 }, script: { beforeStep: gate.beforeStep, slots: 100 } }] });
+  const ask = async (): Promise<string> => {
+    const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages, max_tokens: 2 }) });
+    const text = await response.text();
+    return response.ok ? '200' : `${response.status} ${told('openai', text).code} ${response.headers.get('retry-after')}`;
+  };
+  let refused = 0;
+  const asked = Array.from({ length: 80 }, async () => {
+    const said = await ask();
+    if (said !== '200' && ++refused === 16) gate.open();
+    return said;
+  });
+  const said = await Promise.all(asked);
+  assert.deepEqual(new Set(said), new Set(['200', '503 E_BUSY 2']));
+  assert.equal(said.filter((each) => each === '200').length, 64);
+});
+
+test('where one provider is full, another one answers', async (context) => {
+  const gate = createGate(0);
+  const crowded = { provider: { burst: 1_000 }, script: { beforeStep: gate.beforeStep, slots: 100 } };
+  const { url } = await startGateway(context, { providers: [crowded, crowded] });
+  const asked = Array.from({ length: 80 }, async () => (await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages, max_tokens: 2 }) })).status);
+  gate.open();
+  assert.deepEqual(new Set(await Promise.all(asked)), new Set([200]));
+});
+
+/** An answer that comes, and then `end`. */
+function answering(hooks: AskHooks): void {
+  hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
+  void hooks.text('some');
+  hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 7n, receipt: 'ab'.repeat(32) as never });
+}
+
+test('an answer is not lost because its checks break off', async (context) => {
+  const asker: Asker = {
+    holds: async () => true,
+    async ask(_question, hooks) {
+      answering(hooks);
+      throw new QvacError('E_ENGINE', 'no memory for a second copy');
+    },
+  };
+  const { url } = await startGateway(context, { asker, providers: [] });
+  for (const stream of [false, true]) {
+    const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages, stream }) });
+    const text = await response.text();
+    assert.equal(response.status, 200);
+    assert.match(text, /"content":"some"/);
+    assert.equal(stream ? /"x-qvac-verified":"([a-z]+)"/.exec(text)?.[1] : response.headers.get('x-qvac-verified'), 'inconclusive');
+  }
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  assert.match(metrics, /qvac_jobs_total\{outcome="delivered"\} 2/);
+  assert.match(metrics, /qvac_verifications_total\{result="inconclusive"\} 2/);
+  assert.doesNotMatch(metrics, /E_ENGINE/);
+});
+
+test('log-probabilities that cannot be had are an error, not left out', async (context) => {
+  const asker: Asker = {
+    holds: async () => true,
+    async ask(_question, hooks) {
+      answering(hooks);
+      return { verified: 'exact', faults: [], steps: null };
+    },
+  };
+  const { url } = await startGateway(context, { asker, providers: [] });
+  const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages, logprobs: true }) });
+  assert.equal(response.status, 500);
+  assert.equal(told('openai', await response.text()).code, 'E_ENGINE');
+});
+
+test('the metrics say how far questions are', async (context) => {
+  const [asked, answered, checked] = [Promise.withResolvers<AskHooks>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const asker: Asker = {
+    holds: async () => false,
+    async ask(_question, hooks) {
+      asked.resolve(hooks);
+      await answered.promise;
+      answering(hooks);
+      await checked.promise;
+      return { verified: 'sampling', faults: [], steps: null };
+    },
+  };
+  const { url } = await startGateway(context, { asker, providers: [] });
+  const states = async (): Promise<readonly string[]> => [...(await (await fetch(`${url}/metrics`)).text()).matchAll(/qvac_questions_active\{state="(\w+)"\} 1/g)].map(([, state]) => state ?? '');
+  const response = fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages }) });
+  const hooks = await asked.promise;
+  assert.deepEqual(await states(), ['waiting']);
+  hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
+  await hooks.text('a');
+  assert.deepEqual(await states(), ['answering']);
+  answered.resolve();
+  while ((await states())[0] === 'answering');
+  assert.deepEqual(await states(), ['checking']);
+  checked.resolve();
+  await (await response).text();
+  assert.deepEqual(await states(), []);
+});
