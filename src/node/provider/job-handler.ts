@@ -96,7 +96,7 @@ export class JobHandler {
     this.#running.add(run);
     try {
       const listening = this.#listen(stream, run, end.signal);
-      listening.catch((error: unknown) => run.abort(error instanceof Error ? error : new Error(String(error))));
+      listening.catch((error: unknown) => run.leave(error instanceof Error ? error : new Error(String(error))));
       const { promptTokens, offer } = admission;
       const onAccept = (): void => this.#init.onEvent({ event: 'job-accepted', ...told, promptTokens: promptTokens.length, maxTokens: offer.sampler.maxTokens });
       const finished = await run.run(onAccept, this.#securing(admission));

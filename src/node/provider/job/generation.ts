@@ -15,21 +15,24 @@ export interface GenerationParts {
   readonly writer: AnswerWriter;
   /** Signs and sends a head over everything flushed. */
   readonly sendHead: () => void;
+  /** Called before each token. @throws where there is to be none */
+  readonly goOn: () => void;
 }
 
 /**
  * Draws and sends tokens until a stop token (0) or `maxTokens` (1), with a head every 32 tokens (section 4.2). The engine
  * is one token ahead of what the stream took. The text's incomplete end is flushed with the last token.
- * @throws whatever the engine throws, also where `signal` aborts; what was drawn until then is in the transcript and sent
+ * @throws whatever the engine or `goOn` throws, also where `signal` aborts; what was drawn until then is in the transcript and sent
  * with `writer.flush()`
  */
 export async function generate(parts: GenerationParts, options: AbortOptions = {}): Promise<0 | 1> {
-  const { session, tokenizer, promptTokens, topK, transcript, writer, sendHead } = parts;
+  const { session, tokenizer, promptTokens, topK, transcript, writer, sendHead, goOn } = parts;
   const text = createTextStream(tokenizer);
   try {
     let top = await session.prefill(promptTokens, topK, options);
     for (;;) {
       options.signal?.throwIfAborted();
+      goOn();
       const { token, finish } = transcript.next(top);
       const piece = text.push(token);
       if (finish !== null) {

@@ -8,6 +8,7 @@ import { signBody, verifyBody } from '../../../proofs/signing.ts';
 import type { SigningKey } from '../../../proofs/signing.ts';
 import type { Transcript, TranscriptInit } from '../../../proofs/transcript.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
+import { cancelGraceTokens } from '../../../protocol/constants.ts';
 import { jobIdHex } from '../../../protocol/digests.ts';
 import { kinds } from '../../../protocol/messages.ts';
 import type { Finish, Head, Signed } from '../../../protocol/messages.ts';
@@ -48,6 +49,9 @@ export class JobRun {
   readonly #writer: AnswerWriter;
   /** Stops the line, the prompt and the generation. */
   readonly #stop = new AbortController();
+  #paid: PaidJob | null = null;
+  /** Why the client is gone, and how many tokens the answer may have without it. */
+  #left: { readonly reason: Error; readonly maxTokens: number } | null = null;
   #cancel: Signed | null = null;
   #accepted = false;
   #final: Head | null = null;
@@ -57,7 +61,7 @@ export class JobRun {
     this.#components = components;
     this.#admission = admission;
     this.#transcript = components.createTranscript({ jobId: admission.jobId, offer, inputDigest, promptCount: promptTokens.length, execClass: offer.execClass, jobSecret: randomBytes(32) });
-    this.#writer = createAnswerWriter(stream, { stallMs, onFailure: (reason) => this.abort(reason) });
+    this.#writer = createAnswerWriter(stream, { stallMs, onFailure: (reason) => this.leave(reason) });
   }
 
   /** The accept was sent; before it there is nothing to cancel. */
@@ -75,14 +79,13 @@ export class JobRun {
    * @param secure the payment, once it is locked; null for a job that is not paid
    * @throws QvacError E_BUSY where the line is full, before anything was sent
    * @throws Refusal where the payment does not come
-   * @throws the reason given to `abort`, or what the engine threw; then there is no final head
+   * @throws the reason given to `abort` or `leave`, or what the engine threw; then there is no final head
    */
   async run(onAccept: () => void, secure: ((signal: AbortSignal) => Promise<PaidJob>) | null = null): Promise<FinishedJob> {
     const { promptTokens, inputDigest } = this.#admission;
-    let paid: PaidJob | null = null;
     try {
       // Before it has a slot: whoever does not pay keeps nobody else from one.
-      paid = secure === null ? null : await secure(this.#stop.signal);
+      this.#paid = secure === null ? null : await secure(this.#stop.signal);
       // The class that the offer names, also where a self-test ends while this job waits in line.
       const slot = this.#components.engine.open({ signal: this.#stop.signal, exec: this.#admission.exec });
       await refusedAtOnce(slot);
@@ -92,13 +95,13 @@ export class JobRun {
       const finish = await this.#generate(slot);
       const { head: final, signed: finalSigned } = this.#signHead(finish);
       this.#final = final;
-      await paid?.deliver(final, this.#cancel);
+      await this.#paid?.deliver(final, this.#cancel);
       this.#writer.head(finalSigned);
       await this.#writer.drained();
       // A client that is gone by now still made the work; it may come back with its challenge.
       return { admission: this.#admission, transcript: this.#transcript, text: this.#writer.sentText, final, finalSigned, cancel: this.#cancel };
     } catch (error) {
-      paid?.decline();
+      this.#paid?.decline();
       throw error;
     } finally {
       this.#writer.stop();
@@ -108,6 +111,16 @@ export class JobRun {
   /** Ends the job without a final head. */
   abort(reason: Error): void {
     this.#stop.abort(reason);
+  }
+
+  /**
+   * The client is gone, or broke the protocol. Without its cancel only a whole answer can be submitted, so a paid one of
+   * which it has seen something goes on to its end, where that comes within as many tokens as a cancel would still cost:
+   * else the last moment would be the time to break off. Any other job ends without a final head.
+   */
+  leave(reason: Error): void {
+    if (this.#paid === null || this.#writer.sentTokens === 0) return this.abort(reason);
+    this.#left ??= { reason, maxTokens: this.#writer.sentTokens + cancelGraceTokens };
   }
 
   /** The client's cancel (section 4). @throws QvacError E_BAD_PEER where it is not valid */
@@ -126,7 +139,7 @@ export class JobRun {
     let session: EngineSession | null = null;
     try {
       session = await slot;
-      const parts = { session, tokenizer: engine.tokenizer, promptTokens, topK: offer.sampler.topK, transcript: this.#transcript, writer: this.#writer, sendHead: () => this.#writer.head(this.#signHead(255).signed) };
+      const parts = { session, tokenizer: engine.tokenizer, promptTokens, topK: offer.sampler.topK, transcript: this.#transcript, writer: this.#writer, sendHead: () => this.#writer.head(this.#signHead(255).signed), goOn: () => this.#goOn() };
       return await generate(parts, { signal: this.#stop.signal });
     } catch (error) {
       if (this.#cancel !== null) return 2;
@@ -135,6 +148,11 @@ export class JobRun {
       // Not awaited: the head must not wait for the slot to be cleared.
       session?.release().catch(() => undefined);
     }
+  }
+
+  /** @throws the reason given to `leave` where there are enough tokens without a client */
+  #goOn(): void {
+    if (this.#left !== null && this.#transcript.n >= this.#left.maxTokens) throw this.#left.reason;
   }
 
   /** A head over all tokens so far, which are sent first. */
