@@ -26,6 +26,26 @@ function violations(allowed: (file: SourceFile, imported: Import) => boolean): r
   return files.flatMap((file) => file.imports.filter((imported) => !allowed(file, imported)).map((imported) => `${file.path} imports ${imported.specifier}`));
 }
 
+/** A circle of files in which each imports the next, types alone included; null where there is none. */
+function findCircle(): readonly string[] | null {
+  const done = new Set<string>();
+  const visit = (path: string, way: readonly string[]): readonly string[] | null => {
+    if (way.includes(path)) return [...way.slice(way.indexOf(path)), path];
+    if (done.has(path)) return null;
+    for (const { file } of byPath.get(path)?.imports ?? []) {
+      const circle = file === null ? null : visit(file, [...way, path]);
+      if (circle !== null) return circle;
+    }
+    done.add(path);
+    return null;
+  };
+  for (const { path } of files) {
+    const circle = visit(path, []);
+    if (circle !== null) return circle;
+  }
+  return null;
+}
+
 /** The lines of code that match, except in the files allowed. */
 function uses(pattern: RegExp, allowed: (path: string) => boolean): readonly string[] {
   return files.filter(({ path }) => !allowed(path)).flatMap(({ path, code }) => code.split('\n').filter((line) => pattern.test(line)).map((line) => `${path}: ${line.trim()}`));
@@ -51,6 +71,10 @@ describe('architecture', () => {
       return from === to || (heights[from] ?? -1) > (heights[to] ?? 99);
     });
     assert.deepEqual(wrong, []);
+  });
+
+  it('has no circle of imports', () => {
+    assert.deepEqual(findCircle(), null);
   });
 
   it('keeps every file in a known layer', () => {
