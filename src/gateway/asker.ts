@@ -38,7 +38,7 @@ export interface Picked {
 export interface Delivered {
   readonly finish: 'stop' | 'length' | 'cancel';
   readonly promptTokens: number;
-  /** The stop token included, and those that came after a cancel. */
+  /** Those that count for the price: the stop token included, and after a cancel as many as had come and at most 32 more. */
   readonly tokens: number;
   /** Lamports. */
   readonly cost: bigint;

@@ -35,12 +35,18 @@ export function createNetworkAsker(components: NetworkAskerComponents): Asker {
         busy = peer;
       };
       const stop = AbortSignal.any([options.stop, ...(options.signal === undefined ? [] : [options.signal])]);
-      const answer = await ask(payingWith(counting, question), await initOf(question, components), observerOf(hooks, turnTo), { signal: stop }).finally(() => turnTo(null));
+      const answer = await ask(payingWith(counting, question), await initOf(question, components), observerOf(hooks, turnTo), { signal: stop }).catch((error: unknown) => Promise.reject(asTold(error))).finally(() => turnTo(null));
       // A fault in the midst of an answer: there is no head that anyone signed for the whole of it.
       if (answer.finish === null) throw new QvacError('E_VERIFICATION_FAILED', `the answer of ${answer.provider} broke off: it failed a check (${answer.verification.faults.join(', ')})`, { details: { provider: answer.provider, faults: answer.verification.faults } });
       return { verified: verifiedOf(answer), faults: answer.verification.faults, steps: question.logits ? await stepsOf(components, answer.receipt, options) : null };
     },
   };
+}
+
+/** A prompt that does not fit is this question's fault, and to be told as such: clients ask again where it is anybody else's. */
+function asTold(error: unknown): unknown {
+  if (!(error instanceof QvacError) || error.details?.['tooLong'] !== true) return error;
+  return new QvacError('E_CONTEXT', error.message, { hint: error.hint, cause: error });
 }
 
 async function initOf({ input, model, provider, sampler, seed, verify, maxPrice, wallet, timeoutMs }: Question, components: NetworkAskerComponents): Promise<AskInit> {
@@ -93,8 +99,8 @@ function observerOf(hooks: AskHooks, turnTo: (peer: PeerIdString | null) => void
 
 const finishes = { 0: 'stop', 1: 'length', 2: 'cancel', 255: 'cancel' } as const satisfies Record<AnswerDelivered['finish'], Delivered['finish']>;
 
-function deliveredOf({ finish, promptTokens, tokens, costLamports, receipt }: AnswerDelivered): Delivered {
-  return { finish: finishes[finish], promptTokens, tokens, cost: costLamports, receipt };
+function deliveredOf({ finish, promptTokens, payableTokens, costLamports, receipt }: AnswerDelivered): Delivered {
+  return { finish: finishes[finish], promptTokens, tokens: payableTokens, cost: costLamports, receipt };
 }
 
 function verifiedOf({ verification: { result, tier }, level }: Answer): Verified {

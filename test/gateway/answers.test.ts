@@ -16,6 +16,15 @@ import { createScriptedEngine } from '../support/scripted-engine.ts';
 const question = { model: 'scripted/q8_0', messages: [{ role: 'user', content: 'why?' }], max_tokens: 40 };
 const post = (url: string, body: object, headers: Readonly<Record<string, string>> = {}): Promise<Response> => fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ ...question, ...body }), headers });
 
+test('a prompt that does not fit is told as the question’s own fault', async (context) => {
+  const { url } = await startGateway(context);
+  const response = await post(url, { messages: [{ role: 'user', content: 'why? '.repeat(1_000) }] });
+  assert.equal(response.status, 400);
+  const { error } = (await response.json()) as { error: { code: string; message: string } };
+  assert.equal(error.code, 'E_CONTEXT');
+  assert.match(error.message, /do not fit into the context of 2048 .*shorten/);
+});
+
 test('a client that goes away cancels the job, which is settled for what was delivered', async (context) => {
   const gate = createGate(5);
   const { url, providers } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }] });

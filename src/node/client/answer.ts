@@ -70,6 +70,8 @@ export interface Delivered {
   readonly promptTokens: number;
   /** The stop token included. */
   readonly tokens: number;
+  /** Of these, those that count for the price: after a cancel at most 32 more than had come. */
+  readonly payableTokens: number;
   readonly costLamports: bigint;
   readonly receipt: JobId;
 }

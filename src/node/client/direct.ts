@@ -18,7 +18,7 @@ import type { Job, JobTimeouts, SignedQuote } from './job/job.ts';
 import { DirectPayment } from './payment/direct-payment.ts';
 import type { ClientPayments, Settlement } from './payment/payments.ts';
 import { fetchQuote } from './job/quote.ts';
-import { mayBeTooLong } from './refused.ts';
+import { asTooLong, mayBeTooLong } from './refused.ts';
 import type { Reputation } from './choice/reputation.ts';
 import type { Choice } from './choice/select.ts';
 import { settle } from './settle.ts';
@@ -165,7 +165,7 @@ class DirectQuestion {
     else if (!mayBeTooLong(error, model, input, sampler.maxTokens)) reputation.record(peer, { kind: error.code === 'E_BUSY' ? 'busy' : 'aborted' });
     if (job !== null && job.received.n > 0 && error instanceof FaultError) return { answer: this.#faulty(job, error, await givenUp) };
     if (this.#payment.isLocked) this.#observer.note('nobody gets what was locked for this: it comes back as soon as the provider gives it up, else after ten minutes (qvac jobs ls)');
-    if (job === null || job.received.n === 0) return { answer: null, error };
+    if (job === null || job.received.n === 0) return { answer: null, error: mayBeTooLong(error, model, input, sampler.maxTokens) ? asTooLong(error) : error };
     throw error;
   }
 
@@ -206,7 +206,7 @@ class DirectQuestion {
 
   #tellDelivered(job: Job): void {
     const { final, n, promptTokens } = job.received;
-    if (final !== null) this.#observer.delivered?.({ finish: final.finish, promptTokens: promptTokens.length, tokens: n, costLamports: this.#cost(job), receipt: job.jobId });
+    if (final !== null) this.#observer.delivered?.({ finish: final.finish, promptTokens: promptTokens.length, tokens: n, payableTokens: this.#payable(job), costLamports: this.#cost(job), receipt: job.jobId });
   }
 
   #answerOf(job: Job): Pick<Answer, 'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'costLamports'> {
@@ -214,11 +214,14 @@ class DirectQuestion {
     return { text, tokens: n, finish: final?.finish ?? null, provider: job.provider, router: null, model: this.#model, costLamports: this.#cost(job) };
   }
 
-  #cost({ received: { final, n, promptTokens } }: Job): bigint {
+  #payable({ received: { final, n } }: Job): number {
+    return payableTokens({ n, finish: final?.finish ?? 255, cancelN: this.#cancelN });
+  }
+
+  #cost(job: Job): bigint {
     if (this.#quote === null) return 0n;
     const { priceIn, priceOut } = this.#quote.quote;
-    const payable = payableTokens({ n, finish: final?.finish ?? 255, cancelN: this.#cancelN });
-    return priceLamports({ promptCount: promptTokens.length, n: payable, priceIn, priceOut });
+    return priceLamports({ promptCount: job.received.promptTokens.length, n: this.#payable(job), priceIn, priceOut });
   }
 
   /** A rule was broken in the middle of the answer: there is no final head, so no receipt, and nothing to pay. */

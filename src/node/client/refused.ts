@@ -9,3 +9,8 @@ import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 export function mayBeTooLong(error: Error, { context }: CardModel, input: Input, maxTokens: number): boolean {
   return error instanceof QvacError && error.details?.['remote'] === 'bad-offer' && promptTokenBound(input) + maxTokens > context;
 }
+
+/** The same refusal, which says what can be done about it. */
+export function asTooLong(error: Error): QvacError {
+  return new QvacError('E_FAILED', error.message, { hint: 'shorten the prompt, ask for fewer tokens, or choose a model with a longer context', cause: error, details: { remote: 'bad-offer', tooLong: true } });
+}

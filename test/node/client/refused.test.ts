@@ -11,7 +11,7 @@ test('a prompt of 1 MB is refused in one line, and costs an honest provider noth
   const provider = await startProvider(context);
   const asker = await startAsker(context, { providers: [provider] });
   for (let time = 0; time < 3; time++) {
-    await assert.rejects(asker.ask({ input: longInput }), (error) => error instanceof QvacError && error.exitCode === 4 && /longer than the context/.test(error.message) && !error.message.includes('\n'));
+    await assert.rejects(asker.ask({ input: longInput }), (error) => error instanceof QvacError && error.exitCode === 4 && /longer than the context/.test(error.message) && /shorten/.test(error.hint ?? '') && !error.message.includes('\n'));
   }
   assert.equal(asker.reputation.standing(provider.peer.id).aborted, 0);
   assert.equal((await asker.ask()).provider, provider.peer.id);

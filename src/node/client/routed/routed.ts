@@ -130,7 +130,7 @@ class RoutedQuestion {
   #tellDelivered(job: RoutedJob, picked: Picked): void {
     const { final, promptTokens, jobId } = job.received;
     const { tokens, costLamports } = this.#answerOf(job, picked);
-    if (final !== null) this.#observer.delivered?.({ finish: final.finish, promptTokens: promptTokens.length, tokens, costLamports, receipt: jobId });
+    if (final !== null) this.#observer.delivered?.({ finish: final.finish, promptTokens: promptTokens.length, tokens, payableTokens: this.#payable(job), costLamports, receipt: jobId });
   }
 
   /** What the router adds; where it breaks off, what was received stands alone. */
@@ -164,12 +164,15 @@ class RoutedQuestion {
     return { ...base, level: this.#init.level, verification: faultyVerification(error.fault), why: error.detail, receipt: null, storeError: null, timing: this.#init.stopwatch.read(), costLamports: 0n, payment: null, tooLate: false, interrupted: false };
   }
 
+  #payable({ received: { n, final } }: RoutedJob): number {
+    return payableTokens({ n, finish: final?.finish ?? 255, cancelN: this.#stoppedAt });
+  }
+
   #answerOf(job: RoutedJob, picked: Picked): Pick<Answer, 'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'costLamports'> {
     const { text, n, final, promptTokens } = job.received;
     const finish = final?.finish ?? null;
     const prices = picked.quote?.quote ?? null;
-    const payable = payableTokens({ n, finish: finish ?? 255, cancelN: this.#stoppedAt });
-    const costLamports = prices === null ? 0n : priceLamports({ promptCount: promptTokens.length, n: payable, priceIn: prices.priceIn, priceOut: prices.priceOut });
+    const costLamports = prices === null ? 0n : priceLamports({ promptCount: promptTokens.length, n: this.#payable(job), priceIn: prices.priceIn, priceOut: prices.priceOut });
     return { text, tokens: n, finish, provider: picked.card.peer, router: this.#init.router, model: modelOf(picked), costLamports };
   }
 }
