@@ -21,7 +21,7 @@ import { ReachLog, type Reach } from './peer/reach.ts';
 import type { Routing } from './peer/routing.ts';
 import { createRouting } from './peer/routing.ts';
 import { withPlaces } from './peer/stream-places.ts';
-import { frameStream, serveStream } from './serve-stream.ts';
+import { frameStream, serveStream } from './streams/serve-stream.ts';
 import type { FrameStream } from './streams.ts';
 
 /** What happens to a peer's connections, by peer id. */

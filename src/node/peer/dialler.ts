@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { QvacError } from '../../errors.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { shortPeer } from '../names.ts';
-import { frameStream } from '../serve-stream.ts';
+import { frameStream } from '../streams/serve-stream.ts';
 import type { FrameStream } from '../streams.ts';
 import type { Target } from './addresses.ts';
 import { parseTarget } from './addresses.ts';

@@ -19,7 +19,7 @@ import { JobRun } from './job/job-run.ts';
 import type { FinishedJob, JobRunComponents } from './job/job-run.ts';
 import type { KeptJob, KeptJobs } from './job/kept-jobs.ts';
 import type { PaidJob, ProviderPayments } from './payment/payments.ts';
-import { readWithin } from '../read-within.ts';
+import { readWithin } from '../streams/read-within.ts';
 import { receiptOf } from './job/receipt-of.ts';
 import { Refusal } from './refusal.ts';
 

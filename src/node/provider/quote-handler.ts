@@ -2,7 +2,7 @@ import { equalBytes } from '../../lib/bytes.ts';
 import type { Card } from '../../protocol/messages.ts';
 import type { FrameStream } from '../streams.ts';
 import type { Quotes } from './admission/quotes.ts';
-import { readWithin } from '../read-within.ts';
+import { readWithin } from '../streams/read-within.ts';
 import { Refusal } from './refusal.ts';
 
 export interface QuoteHandlerComponents {

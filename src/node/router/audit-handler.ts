@@ -12,7 +12,7 @@ import { MalformedError } from '../../protocol/codec.ts';
 import { jobIdOf, modelIdHex } from '../../protocol/digests.ts';
 import { kinds } from '../../protocol/messages.ts';
 import { decodeOffer, encodeVerdict } from '../../protocol/validate.ts';
-import { readWithin } from '../read-within.ts';
+import { readWithin } from '../streams/read-within.ts';
 import type { FrameStream } from '../streams.ts';
 import { maxAudits, maxAuditsPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';

@@ -1,7 +1,7 @@
 import { QvacError } from '../../errors.ts';
 import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { FaultCode, Result, Tier } from '../../protocol/messages.ts';
-import { readWithin } from '../read-within.ts';
+import { readWithin } from '../streams/read-within.ts';
 import type { FrameStream } from '../streams.ts';
 import type { Considered } from '../client/choice/considered.ts';
 import type { Settlement } from '../client/payment/payments.ts';
