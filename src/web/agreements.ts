@@ -1,4 +1,5 @@
 import { request } from './api.ts';
+import { randomHex } from './random.ts';
 import { wallets, type Purpose } from './wallet.ts';
 
 /** One payment that waits for this person's word. */
@@ -55,7 +56,7 @@ class Agreements {
 
   /** Looks out for the consents of one question, under a name of its own, until `end`. */
   forQuestion(): { readonly name: string; end(): void } {
-    const name = `page-${[...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+    const name = `page-${randomHex(12)}`;
     this.#pages.add(name);
     this.#run();
     return { name, end: () => void this.#pages.delete(name) };

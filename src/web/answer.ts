@@ -23,6 +23,7 @@ interface Chunk {
   readonly error?: { readonly code: string; readonly message: string };
   readonly 'x-qvac-receipt'?: string;
   readonly 'x-qvac-provider'?: string;
+  readonly 'x-qvac-router'?: string;
   readonly 'x-qvac-verified'?: string;
   readonly 'x-qvac-cost-lamports'?: string;
 }
@@ -34,7 +35,8 @@ export function ask(turns: readonly Turn[], settings: Settings, into: Turn, chan
   let timer: number | undefined;
   const done = receive(turns, settings, into, controller.signal, changed, (found) => (id = found))
     .catch((error: unknown) => {
-      into.error = controller.signal.aborted ? 'stopped' : error instanceof GatewayError ? error.message : 'the gateway is gone; what came until then is above';
+      if (controller.signal.aborted) into.error = { code: 'STOPPED', message: '' };
+      else into.error = error instanceof GatewayError ? { code: error.code, message: error.message } : { code: 'GONE', message: '' };
     })
     .finally(() => clearTimeout(timer));
   return {
@@ -67,7 +69,10 @@ async function receiveAnswer(response: Response, into: Turn, signal: AbortSignal
   for await (const event of events(response, signal)) {
     const chunk = event as Chunk;
     if (chunk.error !== undefined) throw new GatewayError(200, chunk.error.code, chunk.error.message);
-    if (chunk.id !== undefined) known(chunk.id.replace(/^chatcmpl-/, ''));
+    if (chunk.id !== undefined) {
+      known(chunk.id.replace(/^chatcmpl-/, ''));
+      into.by ??= { provider: response.headers.get('x-qvac-provider') ?? '', model: modelWords(chunk.model) };
+    }
     const piece = chunk.choices?.[0]?.delta?.content ?? '';
     if (piece !== '') {
       lastAt = performance.now();
@@ -105,6 +110,11 @@ function payerOf(consent: string | null, limited: boolean): object {
   return consent === null ? {} : { consent, ...(limited ? { max_price: limitLamports() } : {}) };
 }
 
+/** `name/quant` as people read it. */
+function modelWords(name = ''): string {
+  return name.replace(/\/([^/]*)$/, ' $1');
+}
+
 function trustOf(chunk: Chunk, seconds: number | null): Trust | null {
   const receipt = chunk['x-qvac-receipt'];
   const verified = chunk['x-qvac-verified'];
@@ -114,7 +124,8 @@ function trustOf(chunk: Chunk, seconds: number | null): Trust | null {
     tokens,
     tokensPerSecond: seconds === null || tokens < 2 ? null : (tokens - 1) / seconds,
     provider: chunk['x-qvac-provider'] ?? '',
-    model: (chunk.model ?? '').replace(/\/([^/]*)$/, ' $1'),
+    router: chunk['x-qvac-router'] ?? null,
+    model: modelWords(chunk.model),
     cost: chunk['x-qvac-cost-lamports'] ?? '0',
     verified,
     receipt,

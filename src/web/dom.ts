@@ -34,6 +34,13 @@ function append(element: Element, children: readonly Child[]): void {
   }
 }
 
+/** New content for `element`; the focus stays on the control that it was on, found by its id. */
+export function replace(element: Element, ...children: readonly (Node | string | null)[]): void {
+  const focused = element.contains(document.activeElement) ? document.activeElement?.id : undefined;
+  element.replaceChildren(...children.filter((child) => child !== null));
+  if (focused !== undefined && focused !== '') document.getElementById(focused)?.focus();
+}
+
 let lastId = 0;
 
 /** An id for a label and what it labels. */

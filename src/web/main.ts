@@ -1,7 +1,7 @@
 import { agreements } from './agreements.ts';
 import { banner } from './views/banner.ts';
 import { ChatView } from './views/chat-view.ts';
-import { h } from './dom.ts';
+import { h, replace } from './dom.ts';
 import { market } from './market.ts';
 import { MoneyView } from './views/money-view.ts';
 import { peersView } from './views/peers-view.ts';
@@ -14,8 +14,9 @@ import { wallets } from './wallet.ts';
 
 session.begin();
 applyTheme();
+store.start();
 
-const chat = new ChatView(() => drawHistory());
+const chat = new ChatView({ saved: () => drawHistory(), go: (view) => go(view) });
 const receipts = receiptsView();
 const money = new MoneyView();
 const signing = new SigningView();
@@ -25,7 +26,7 @@ const views = {
   receipts: { title: 'Receipts', element: receipts.element, show: () => receipts.show() },
   money: { title: 'Money', element: money.element, show: () => money.show() },
   settings: { title: 'Settings', element: settingsView(() => {
-    chat.startNew();
+    chat.dropAll();
     drawHistory();
   }), show: () => undefined },
 };
@@ -33,39 +34,55 @@ type Name = keyof typeof views;
 const names = Object.keys(views) as readonly Name[];
 
 const history = h('ul', {});
-const aside = h('nav', { class: 'history', 'aria-label': 'Conversations' }, h('button', { type: 'button', class: 'primary', click: () => {
+const newChat = h('button', { type: 'button', class: 'primary', click: () => {
   chat.startNew();
-  show('chat');
+  go('chat');
   drawHistory();
-} }, 'New chat'), history);
-const tabs = names.map((name) => h('button', { type: 'button', class: 'tab', 'data-view': name, click: () => show(name) }, views[name].title));
+} }, 'New chat');
+const aside = h('nav', { class: 'history', 'aria-label': 'Conversations' }, newChat, history);
+const tabs = names.map((name) => h('button', { type: 'button', class: 'tab', 'data-view': name, click: () => go(name) }, views[name].title));
 const main = h('main', { id: 'main', tabindex: -1 }, ...names.map((name) => views[name].element));
 
-function show(name: Name): void {
-  for (const each of names) views[each].element.hidden = each !== name;
+/** Shows a view under an address of its own, so that back and forward lead through them. */
+function go(name: Name): void {
+  if (name !== viewNow()) window.history.pushState(null, '', name === 'chat' ? location.pathname : `#${name}`);
+  show();
+}
+
+function viewNow(): Name {
+  const named = location.hash.slice(1);
+  return names.find((name) => name === named) ?? 'chat';
+}
+
+function show(): void {
+  const now = viewNow();
+  for (const each of names) views[each].element.hidden = each !== now;
   for (const tab of tabs) {
-    if (tab.dataset['view'] === name) tab.setAttribute('aria-current', 'page');
+    if (tab.dataset['view'] === now) tab.setAttribute('aria-current', 'page');
     else tab.removeAttribute('aria-current');
   }
-  document.body.dataset['view'] = name;
-  views[name].show();
+  document.body.dataset['view'] = now;
+  document.title = now === 'chat' ? 'qvac' : `${views[now].title} · qvac`;
+  views[now].show();
 }
 
 function drawHistory(): void {
-  history.replaceChildren(
+  replace(
+    history,
     ...store.conversations.map((conversation) =>
       h(
         'li',
         {},
-        h('button', { type: 'button', class: 'open', 'aria-current': conversation.id === chat.current ? 'true' : null, click: () => {
+        h('button', { type: 'button', id: `open-${conversation.id}`, class: 'open', title: conversation.title, 'aria-current': conversation.id === chat.current ? 'true' : null, click: () => {
           chat.open(conversation);
-          show('chat');
+          go('chat');
           drawHistory();
         } }, conversation.title),
-        h('button', { type: 'button', class: 'quiet', 'aria-label': `Forget “${conversation.title}”`, click: () => {
+        h('button', { type: 'button', id: `forget-${conversation.id}`, class: 'quiet', 'aria-label': `Forget “${conversation.title}”`, click: () => {
+          chat.drop(conversation.id);
           store.remove(conversation.id);
-          if (conversation.id === chat.current) chat.startNew();
           drawHistory();
+          newChat.focus();
         } }, '×'),
       ),
     ),
@@ -73,14 +90,26 @@ function drawHistory(): void {
 }
 
 document.body.replaceChildren(
-  h('a', { class: 'skip', href: '#main' }, 'Skip to the content'),
-  h('header', { class: 'top' }, h('h1', {}, h('img', { src: '/assets/icon.svg', alt: '', width: 24, height: 24 }), 'qvac'), h('nav', { class: 'tabs', 'aria-label': 'Views' }, ...tabs)),
+  h('a', { class: 'skip', href: '#main', click: (event) => {
+    event.preventDefault();
+    main.focus();
+  } }, 'Skip to the content'),
+  h('header', { class: 'top' }, h('h1', {}, h('img', { src: '/assets/icon.svg', alt: '', width: 24, height: 24 }), h('span', {}, 'qvac')), h('nav', { class: 'tabs', 'aria-label': 'Views' }, ...tabs)),
   h('div', { class: 'banners' }, banner(), signing.element),
   aside,
   main,
 );
 drawHistory();
-show('chat');
+show();
+addEventListener('popstate', () => {
+  // The printed link, opened where the page is open already, changes nothing but what stands after the #.
+  if (session.begin()) void market.refresh();
+  show();
+});
+store.onChange(() => {
+  applyTheme();
+  drawHistory();
+});
 market.start();
 agreements.start();
 wallets.start();

@@ -43,3 +43,49 @@ export function rendered(text: string): DocumentFragment {
   }
   return fragment;
 }
+
+/**
+ * An answer that grows: paragraphs that are whole stay as they are, and only the last is rendered again, so that a long
+ * answer costs no more to go on with than a short one.
+ */
+export class GrowingMarkdown {
+  readonly element: HTMLElement;
+  readonly #tail = document.createElement('div');
+  #done = 0;
+
+  constructor(element: HTMLElement) {
+    this.element = element;
+    element.replaceChildren(this.#tail);
+  }
+
+  /** @param whole the answer as far as it has come */
+  grow(whole: string): void {
+    const text = whole.replaceAll('\r', '');
+    const rest = text.slice(this.#done);
+    const last = startOfLast(rest);
+    if (last > 0) {
+      this.#tail.before(rendered(rest.slice(0, last)));
+      this.#done += last;
+    }
+    this.#tail.replaceChildren(rendered(rest.slice(last)));
+  }
+
+  /** The answer is over: what was said at its end about links before counts now. */
+  finish(whole: string): void {
+    this.element.replaceChildren(rendered(whole));
+  }
+}
+
+/** Where the last block of a text begins; 0 where that cannot be told. */
+function startOfLast(text: string): number {
+  const blocks = marked.lexer(text).filter(({ type }) => type !== 'space');
+  let [start, end] = [0, 0];
+  for (const { raw } of blocks) {
+    const part = raw.trim();
+    const at = text.indexOf(part, end);
+    if (at < 0) return 0;
+    start = text.lastIndexOf('\n', at) + 1;
+    end = at + part.length;
+  }
+  return start;
+}

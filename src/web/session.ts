@@ -5,12 +5,13 @@ const key = 'qvac.token';
  * is taken out of the address at once.
  */
 export const session = {
-  /** Reads the address. Call first. */
-  begin(): void {
+  /** Reads the address. Call first. @returns whether there was a token in it */
+  begin(): boolean {
     const found = /^#token=([\w-]{16,})$/.exec(location.hash)?.[1];
-    if (found === undefined) return;
+    if (found === undefined) return false;
     localStorage.setItem(key, found);
     history.replaceState(null, '', location.pathname);
+    return true;
   },
   token(): string | null {
     return localStorage.getItem(key);

@@ -53,6 +53,12 @@ export function shortId(hex: string): string {
   return hex.length <= 8 ? hex : `${hex.slice(0, 4)}…${hex.slice(-2)}`;
 }
 
+/** A name that a stranger chose, in a line of ours: without what turns the line around or hides, and not too long. */
+export function safeName(name: string): string {
+  const shown = name.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '').trim();
+  return shown.length <= 60 ? shown : `${shown.slice(0, 59)}…`;
+}
+
 export function plural(count: number, noun: string): string {
   return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
 }
@@ -64,9 +70,9 @@ export function sol(lamports: bigint | number): string {
   return `${digits.slice(0, -9)}${fraction === '' ? '' : `.${fraction}`} SOL`;
 }
 
-/** Lamports per 1,000 tokens as people compare them. */
+/** Prices in lamports per 1,000 tokens, of the question and of the answer, as people compare them. */
 export function price(priceIn: number, priceOut: number): string {
-  return priceIn === 0 && priceOut === 0 ? 'free' : `${priceIn}/${priceOut} lamports per 1k`;
+  return priceIn === 0 && priceOut === 0 ? 'free' : `${sol(priceIn).replace(' SOL', '')} + ${sol(priceOut)} per 1k tokens`;
 }
 
 export function when(unixMs: number): string {

@@ -121,7 +121,7 @@ test('without the token nothing is asked or read until it is unlocked', { skip }
   await page.goto(url);
   await page.getByText('Open the link that qvac gateway printed').waitFor();
   await ask(page, 'let me in');
-  await page.locator('.error', { hasText: 'open the link' }).waitFor();
+  await page.locator('.error', { hasText: 'This page is not let in' }).waitFor();
   assert.equal(providers[0]?.receipts.size, 0);
   await page.locator('#token').fill(`${url}/#token=${testToken}`);
   await page.getByRole('button', { name: 'Unlock' }).click();

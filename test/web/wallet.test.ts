@@ -77,7 +77,7 @@ test('the wallet signs once for a question, sees amount and payee before, and th
 test('whoever does not sign pays nothing and is told so', { skip }, async (context) => {
   const { page, escrow, paid } = await openPaid(context, {});
   await page.getByRole('button', { name: 'Do not pay' }).click();
-  await page.locator('.error', { hasText: 'did not agree' }).waitFor();
+  await page.locator('.trouble', { hasText: 'You did not agree' }).waitFor();
   assert.equal(await escrow.balance(), 5n * SOL);
   assert.deepEqual(await paid.escrow.jobs({ provider: paid.escrow.wallet }), []);
 });

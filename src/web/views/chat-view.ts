@@ -1,10 +1,21 @@
 import { ask, settled, type Running } from '../answer.ts';
 import { h } from '../dom.ts';
-import { rendered } from '../markdown.ts';
-import { picker } from './picker.ts';
+import { troubleOf, type Trouble } from '../errors.ts';
 import { store, type Conversation, type Turn } from '../store.ts';
-import { trustLine } from './trust-line.ts';
 import { verifiedWords } from '../words.ts';
+import { Article } from './article.ts';
+import { picker } from './picker.ts';
+
+/** What a screen reader is told of an answer at once; the rest is read in the conversation. */
+const mostAnnounced = 1_000;
+/** The conversation that this tab shows, for a reload. */
+const openKey = 'qvac.open';
+
+export interface ChatInit {
+  /** The list of conversations has changed. */
+  saved(): void;
+  go(view: NonNullable<Trouble['view']>): void;
+}
 
 /** The conversation: what was asked and answered, and where the next question is typed. */
 export class ChatView {
@@ -14,19 +25,25 @@ export class ChatView {
   readonly #prompt: HTMLTextAreaElement;
   readonly #send: HTMLButtonElement;
   readonly #stop: HTMLButtonElement;
-  readonly #saved: () => void;
-  #conversation: Conversation = store.start();
-  #running: Running | null = null;
+  readonly #init: ChatInit;
+  /** What is being answered, by conversation. */
+  readonly #running = new Map<string, { readonly running: Running; readonly conversation: Conversation; readonly turn: Turn }>();
+  #conversation: Conversation = store.create();
+  #articles: Article[] = [];
 
-  /** `saved` is told when the list of conversations has changed. */
-  constructor(saved: () => void) {
-    this.#saved = saved;
+  constructor(init: ChatInit) {
+    this.#init = init;
     this.#prompt = h('textarea', { id: 'prompt', rows: 1, placeholder: 'Ask something', input: () => this.#fit(), keydown: (event) => this.#onKey(event as KeyboardEvent) });
     this.#send = h('button', { type: 'submit', class: 'primary' }, 'Ask');
-    this.#stop = h('button', { type: 'button', class: 'danger', hidden: true, click: () => this.#running?.stop() }, 'Stop');
+    this.#stop = h('button', { type: 'button', class: 'danger', hidden: true, 'aria-keyshortcuts': 'Escape', click: () => this.#running.get(this.#conversation.id)?.running.stop() }, 'Stop');
     const form = h('form', { class: 'composer', submit: (event) => this.#onSubmit(event) }, h('label', { for: 'prompt', class: 'visually-hidden' }, 'Your question'), this.#prompt, this.#send, this.#stop);
     this.element = h('section', { class: 'chat', 'aria-labelledby': 'chat-title' }, h('h2', { id: 'chat-title', class: 'visually-hidden' }, 'Chat'), picker(), this.#log, this.#status, form);
-    this.#draw();
+    // What was asked is not lost with the page.
+    addEventListener('pagehide', () => {
+      for (const { conversation } of this.#running.values()) store.save(conversation);
+    });
+    const last = sessionStorage.getItem(openKey);
+    this.#take(store.conversations.find(({ id }) => id === last) ?? store.create());
   }
 
   get current(): string {
@@ -34,18 +51,51 @@ export class ChatView {
   }
 
   open(conversation: Conversation): void {
-    this.#running?.stop();
-    this.#conversation = conversation;
-    this.#draw();
+    // What is under way goes on, where it belongs.
+    this.#take(this.#running.get(conversation.id)?.conversation ?? conversation);
     this.#prompt.focus();
   }
 
-  /** Under way is what was asked before; it is kept where it belongs. */
   startNew(): void {
-    this.open(store.start());
+    this.open(store.create());
+  }
+
+  /** It is forgotten: what is under way in it ends, and is not kept. */
+  drop(id: string): void {
+    this.#running.get(id)?.running.stop();
+    this.#running.delete(id);
+    if (id === this.current) this.startNew();
+  }
+
+  dropAll(): void {
+    for (const id of [...this.#running.keys()]) this.drop(id);
+    this.startNew();
+  }
+
+  #take(conversation: Conversation): void {
+    this.#conversation = conversation;
+    sessionStorage.setItem(openKey, conversation.id);
+    const running = this.#running.get(conversation.id)?.turn;
+    this.#articles = conversation.turns.map((turn) => this.#articleOf(turn, turn === running));
+    this.#log.replaceChildren(...(this.#articles.length === 0 ? [welcome()] : this.#articles.map(({ element }) => element)));
+    this.#refresh();
+    this.#log.scrollTop = this.#log.scrollHeight;
+  }
+
+  #articleOf(turn: Turn, running: boolean): Article {
+    return new Article({ turn, running, again: () => this.#regenerate(), go: (view) => this.#init.go(view), said: (words) => this.#say(words) });
+  }
+
+  /** Which buttons are there. */
+  #refresh(): void {
+    const busy = this.#running.has(this.#conversation.id);
+    this.#send.hidden = busy;
+    this.#stop.hidden = !busy;
+    for (const article of this.#articles) article.last = article === this.#articles.at(-1) && !busy;
   }
 
   #onKey(event: KeyboardEvent): void {
+    if (event.key === 'Escape') this.#running.get(this.#conversation.id)?.running.stop();
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
     event.preventDefault();
     this.#prompt.form?.requestSubmit();
@@ -54,112 +104,100 @@ export class ChatView {
   #onSubmit(event: Event): void {
     event.preventDefault();
     const content = this.#prompt.value.trim();
-    if (content === '' || this.#running !== null) return;
+    if (content === '' || this.#running.has(this.#conversation.id)) return;
     this.#prompt.value = '';
     this.#fit();
     const { turns } = this.#conversation;
-    if (turns.length === 0) this.#conversation.title = content.slice(0, 60);
-    turns.push({ role: 'user', content });
-    this.#draw();
+    if (turns.length === 0) {
+      this.#conversation.title = content.slice(0, 60);
+      this.#log.replaceChildren();
+    }
+    this.#append({ role: 'user', content }, false);
     void this.#answer();
   }
 
   #regenerate(): void {
-    if (this.#running !== null) return;
+    if (this.#running.has(this.#conversation.id)) return;
     this.#conversation.turns.pop();
-    this.#draw();
+    this.#articles.pop()?.element.remove();
+    this.#prompt.focus();
     void this.#answer();
+  }
+
+  #append(turn: Turn, running: boolean): Article {
+    const article = this.#articleOf(turn, running);
+    this.#conversation.turns.push(turn);
+    this.#articles.push(article);
+    this.#log.append(article.element);
+    this.#log.scrollTop = this.#log.scrollHeight;
+    return article;
   }
 
   async #answer(): Promise<void> {
     const conversation = this.#conversation;
     const asked = [...conversation.turns];
     const turn: Turn = { role: 'assistant', content: '' };
-    conversation.turns.push(turn);
-    const article = this.#append(turn);
-    article.element.setAttribute('aria-busy', 'true');
-    let drawing = 0;
-    const changed = (): void => {
-      cancelAnimationFrame(drawing);
-      drawing = requestAnimationFrame(() => this.#update(article, turn));
-    };
-    this.#busy(true);
-    const running = ask(asked, store.settings, turn, changed);
-    this.#running = running;
+    this.#append(turn, true);
+    const running = ask(asked, store.settings, turn, () => this.#articleNow(turn)?.grown((draw) => this.#pinned(draw)));
+    this.#running.set(conversation.id, { running, conversation, turn });
+    this.#save(conversation);
+    this.#refresh();
+    this.#say('Waiting for the answer.');
     await running.done;
-    cancelAnimationFrame(drawing);
-    this.#running = null;
-    this.#busy(false);
-    article.element.removeAttribute('aria-busy');
-    store.save(conversation);
-    this.#saved();
-    if (this.#conversation !== conversation) return;
-    this.#draw();
-    this.#status.textContent = turn.error ?? `Answer complete, ${verifiedWords[turn.trust?.verified ?? 'pending'].short}.`;
+    if (!this.#running.delete(conversation.id)) return;
+    this.#save(conversation);
+    this.#pinned(() => {
+      this.#articleNow(turn)?.over();
+      this.#refresh();
+    });
+    if (this.#conversation === conversation) this.#say(spoken(turn));
     if (turn.trust?.verified === 'pending') await this.#settle(conversation, turn);
   }
 
+  /** Follows an answer whose checks are still running. */
   async #settle(conversation: Conversation, turn: Turn): Promise<void> {
     if (turn.trust === undefined) return;
     await settled(turn.trust, (trust) => {
       turn.trust = trust;
-      store.save(conversation);
-      if (this.#conversation === conversation && this.#running === null) this.#draw();
+      this.#save(conversation);
+      this.#articleNow(turn)?.over();
+      const { short, long } = verifiedWords[trust.verified];
+      if (this.#conversation === conversation) this.#say(`The answer above: ${short}. ${long}`);
     });
   }
 
-  #busy(busy: boolean): void {
-    this.#send.hidden = busy;
-    this.#stop.hidden = !busy;
-    if (busy) this.#status.textContent = 'Waiting for the answer.';
+  #save(conversation: Conversation): void {
+    store.save(conversation);
+    this.#init.saved();
+  }
+
+  /** Null where another conversation is shown. */
+  #articleNow(turn: Turn): Article | null {
+    return this.#articles.find((article) => article.turn === turn) ?? null;
+  }
+
+  /** Draws, and stays at the end where the reader was there. */
+  #pinned(draw: () => void): void {
+    const pinned = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 80;
+    draw();
+    if (pinned) this.#log.scrollTop = this.#log.scrollHeight;
+  }
+
+  #say(words: string): void {
+    this.#status.textContent = words;
   }
 
   #fit(): void {
     this.#prompt.rows = Math.min(8, this.#prompt.value.split('\n').length);
   }
-
-  #draw(): void {
-    const { turns } = this.#conversation;
-    this.#log.replaceChildren();
-    if (turns.length === 0) this.#log.append(welcome());
-    for (const turn of turns) this.#append(turn);
-    this.#log.scrollTop = this.#log.scrollHeight;
-  }
-
-  #append(turn: Turn): Article {
-    const own = turn.role === 'user';
-    const body = h('div', { class: 'content' });
-    const foot = h('footer', {});
-    const element = h('article', { class: turn.role }, h('h3', { class: 'visually-hidden' }, own ? 'You asked' : 'Answer'), body, foot);
-    const article = { element, body, foot };
-    this.#update(article, turn);
-    this.#log.append(element);
-    return article;
-  }
-
-  #update({ body, foot }: Article, turn: Turn): void {
-    const pinned = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 80;
-    if (turn.role === 'user') body.textContent = turn.content;
-    else body.replaceChildren(turn.content === '' && turn.error === undefined && turn.trust === undefined ? h('p', { class: 'waiting' }, 'waiting for the first token …') : rendered(turn.content));
-    foot.replaceChildren(...this.#footOf(turn));
-    if (pinned) this.#log.scrollTop = this.#log.scrollHeight;
-  }
-
-  #footOf(turn: Turn): readonly Node[] {
-    if (turn.role === 'user') return [];
-    const last = this.#conversation.turns.at(-1) === turn && this.#running === null;
-    return [
-      ...(turn.error === undefined ? [] : [h('p', { class: 'error', role: 'alert' }, turn.error)]),
-      ...(turn.trust === undefined ? [] : [trustLine(turn.trust)]),
-      ...(last && (turn.trust !== undefined || turn.error !== undefined) ? [h('button', { type: 'button', class: 'quiet', click: () => this.#regenerate() }, 'Ask again'), h('button', { type: 'button', class: 'quiet', click: () => void navigator.clipboard.writeText(turn.content) }, 'Copy')] : []),
-    ];
-  }
 }
 
-interface Article {
-  readonly element: HTMLElement;
-  readonly body: HTMLElement;
-  readonly foot: HTMLElement;
+/** An answer for who does not see it: its text, how far it was checked, or what went wrong. */
+function spoken({ content, trust, error }: Turn): string {
+  const text = content.length <= mostAnnounced ? content : `${content.slice(0, mostAnnounced)} … The rest is in the conversation.`;
+  if (trust !== undefined) return `Answer: ${text} ${verifiedWords[trust.verified].short}.`;
+  const { words, next } = troubleOf(error?.code ?? 'LEFT', error?.message ?? '');
+  return `${text} ${words} ${next}`;
 }
 
 function welcome(): HTMLElement {

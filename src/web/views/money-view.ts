@@ -1,5 +1,5 @@
 import { GatewayError } from '../api.ts';
-import { field, h } from '../dom.ts';
+import { field, h, replace } from '../dom.ts';
 import { market } from '../market.ts';
 import { store } from '../store.ts';
 import { actOnJob, getWallet, ownWallet, wallets, type JobAction, type StandardWallet, type WalletJob, type WalletOverview } from '../wallet.ts';
@@ -127,13 +127,6 @@ export class MoneyView {
     });
     this.#guarded(work.finally(() => this.#refresh()));
   }
-}
-
-/** New content; the focus stays on the button that it was on. */
-function replace(element: HTMLElement, ...children: readonly (Node | null)[]): void {
-  const focused = element.contains(document.activeElement) ? document.activeElement?.id : undefined;
-  element.replaceChildren(...children.filter((child) => child !== null));
-  if (focused !== undefined && focused !== '') document.getElementById(focused)?.focus();
 }
 
 /** Where the money of a job goes, when, and what a person can do about it. */

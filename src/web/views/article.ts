@@ -1,0 +1,128 @@
+import { h } from '../dom.ts';
+import { detailOf, troubleOf, type Trouble } from '../errors.ts';
+import { GrowingMarkdown } from '../markdown.ts';
+import type { Turn } from '../store.ts';
+import { trustLine, waitingLine } from './trust-line.ts';
+
+export interface ArticleInit {
+  readonly turn: Turn;
+  /** Whether it is being answered. */
+  readonly running: boolean;
+  again(): void;
+  go(view: NonNullable<Trouble['view']>): void;
+  said(words: string): void;
+}
+
+/** The share of time that drawing a growing answer may take. */
+const drawingShare = 0.2;
+
+/** One turn of a conversation. */
+export class Article {
+  readonly element: HTMLElement;
+  readonly turn: Turn;
+  readonly #init: ArticleInit;
+  readonly #body = h('div', { class: 'content' });
+  readonly #foot = h('footer', {});
+  #growing: GrowingMarkdown | null = null;
+  #running: boolean;
+  #last = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #notBefore = 0;
+
+  constructor(init: ArticleInit) {
+    this.#init = init;
+    this.turn = init.turn;
+    this.#running = init.running;
+    const { role, content } = init.turn;
+    this.element = h('article', { class: role }, h('h3', { class: 'visually-hidden' }, role === 'user' ? 'You asked' : 'Answer'), this.#body, this.#foot);
+    if (role === 'user') this.#body.textContent = content;
+    else if (init.running) {
+      this.element.setAttribute('aria-busy', 'true');
+      this.#body.append(h('p', { class: 'waiting' }, 'Waiting for the first word …'));
+      this.#drawFoot();
+    } else this.#finish();
+  }
+
+  /** Whether it is the conversation's last turn, which can be asked again. */
+  set last(last: boolean) {
+    if (last === this.#last) return;
+    this.#last = last;
+    if (this.turn.role === 'assistant') this.#drawFoot();
+  }
+
+  /** More of it has come: drawn soon, no more often than drawing is quick. `drawn` is told around it. */
+  grown(drawn: (draw: () => void) => void): void {
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (!this.#running) return;
+      const began = performance.now();
+      drawn(() => this.#grow());
+      const now = performance.now();
+      this.#notBefore = now + (now - began) / drawingShare;
+    }, Math.max(16, this.#notBefore - performance.now()));
+  }
+
+  /** The answer is over, or more is known of it. */
+  over(): void {
+    clearTimeout(this.#timer);
+    if (this.#running) {
+      this.#running = false;
+      this.element.removeAttribute('aria-busy');
+      this.#finish();
+    } else this.#drawFoot();
+  }
+
+  #grow(): void {
+    const { content } = this.turn;
+    if (content !== '') {
+      this.#growing ??= new GrowingMarkdown(this.#body);
+      this.#growing.grow(content);
+    }
+    this.#drawFoot();
+  }
+
+  #finish(): void {
+    (this.#growing ?? new GrowingMarkdown(this.#body)).finish(this.turn.content);
+    this.#growing = null;
+    this.#drawFoot();
+  }
+
+  #drawFoot(): void {
+    const { trust, error, by } = this.turn;
+    const over = !this.#running;
+    const parts: Node[] = [];
+    if (over && (error !== undefined || trust === undefined)) parts.push(this.#trouble());
+    if (trust !== undefined) parts.push(trustLine(trust));
+    else if (by !== undefined) parts.push(waitingLine(by, over));
+    const copy = over && trust !== undefined ? this.#copyButton() : null;
+    if (copy !== null) parts.push(copy);
+    if (over && this.#last) parts.push(h('button', { type: 'button', class: 'quiet', click: () => this.#init.again() }, 'Ask again'));
+    const had = this.#foot.contains(document.activeElement) ? document.activeElement?.className : undefined;
+    this.#foot.replaceChildren(...parts);
+    // A line that is renewed while it has the focus keeps it.
+    if (had?.startsWith('trust') === true) this.#foot.querySelector<HTMLElement>('button.trust')?.focus();
+  }
+
+  #trouble(): HTMLElement {
+    const { code, message } = this.turn.error ?? { code: 'LEFT', message: '' };
+    const { words, next, view } = troubleOf(code, message);
+    const detail = detailOf(code, message);
+    const go = view === null ? null : h('button', { type: 'button', class: 'quiet', click: () => this.#init.go(view) }, `Open ${view.charAt(0).toUpperCase()}${view.slice(1)}`);
+    return h('div', { class: 'trouble' }, h('p', { class: 'error' }, words), h('p', {}, next), detail === null ? null : h('p', { class: 'hint' }, detail), go);
+  }
+
+  #copyButton(): HTMLElement | null {
+    // Not there where the page comes over plain HTTP from another machine.
+    const clipboard = navigator.clipboard as Clipboard | undefined;
+    if (clipboard === undefined) return null;
+    const button = h('button', { type: 'button', class: 'quiet', click: () => {
+      void clipboard.writeText(this.turn.content).then(() => {
+        button.textContent = 'Copied';
+        this.#init.said('Copied.');
+        setTimeout(() => (button.textContent = 'Copy'), 2_000);
+      }, () => this.#init.said('The browser did not allow copying.'));
+    } }, 'Copy');
+    return button;
+  }
+}
