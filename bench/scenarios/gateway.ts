@@ -79,7 +79,7 @@ async function ask({ asker }: Market, maxTokens: number): Promise<Timed> {
   const question: Question = { input: benchInput, model: 'scripted', provider: null, sampler: { ...benchSampler, maxTokens }, seed: 1n, verify: 'none', maxPrice: 0, wallet: null, consent: null, timeoutMs: 600_000, logits: false };
   const start = performance.now();
   let firstMs = Number.NaN;
-  await asker.ask(question, { accepted() {}, delivered() {}, text: () => void (Number.isNaN(firstMs) && (firstMs = performance.now() - start)) }, { stop: never });
+  await asker.ask(question, { accepted() {}, delivered() {}, text: () => void (Number.isNaN(firstMs) && (firstMs = performance.now() - start)) }, { request: '0'.repeat(24), stop: never });
   return { firstMs, wholeMs: performance.now() - start };
 }
 

@@ -2,16 +2,18 @@ import { join as joinPath } from 'node:path';
 import type { ChoiceAccount } from '../node/client/choice/choice-log.ts';
 import { dateTime, plural, shortId, shortPeer, table } from '../terminal/format.ts';
 import { choicesFolder } from './parts/asking.ts';
+import { printable } from '../terminal/printable.ts';
 import { defineCommand } from './parts/definition.ts';
 
 const points = (value: number): string => (Object.is(Math.round(value * 100), -0) ? 0 : value).toFixed(2);
 
-function lines({ job, at, model, provider, considered, turned }: ChoiceAccount): readonly string[] {
+function lines({ job, at, model, provider, considered, turned, failure }: ChoiceAccount): readonly string[] {
   const ranked = considered.filter((each) => 'score' in each);
   const excluded = considered.filter((each) => 'why' in each);
   const rows = ranked.map(({ peer, score, terms: { price, speed, reliability, load } }) => [peer === provider ? '→' : '', points(score), points(price), points(speed), points(reliability), points(load), peer]);
   return [
-    `answer ${shortId(job)} · ${dateTime(at)} · ${model ?? 'any model'} · answered by ${shortPeer(provider)}, chosen among ${plural(ranked.length, 'provider')}`,
+    `${job === null ? 'no answer' : `answer ${shortId(job)}`} · ${dateTime(at)} · ${model ?? 'any model'} · ${provider === null ? '' : `answered by ${shortPeer(provider)}, chosen `}among ${plural(ranked.length, 'provider')}`,
+    ...(failure === undefined ? [] : [printable(failure)]),
     '',
     ...table(['', 'SCORE', 'PRICE', 'SPEED', 'RELIABILITY', 'LOAD', 'PROVIDER'], rows),
     ...(ranked.length > 1 ? ['0 is best; a score is the sum of its terms.'] : []),
@@ -21,10 +23,11 @@ function lines({ job, at, model, provider, considered, turned }: ChoiceAccount):
 }
 
 export const command = defineCommand({
-  description: 'Explains the choice of a provider: who was considered, their scores term by term, who was turned to before, and why the others were not asked. For answers to questions of this home and of its router. With --json: {job, at, model, provider, considered: [{peer, score, terms} or {peer, why, detail}], turned: [{peer, reason}]}.',
-  arguments: [{ name: '<receipt>', description: 'the answer’s receipt id, or the beginning of it' }],
+  description: 'Explains the choice of a provider: who was considered, their scores term by term, who was turned to before, and why the others were not asked. For answers to questions of this home and of its router, and for every request to its gateway, answered or not. With --json: {job, at, model, provider, considered: [{peer, score, terms} or {peer, why, detail}], turned: [{peer, reason}]}, and failure where there is no answer (then job and provider are null).',
+  arguments: [{ name: '<request>', description: 'the answer’s receipt id or the beginning of it, or what a gateway called the request: x-request-id, or the id in its answer' }],
   examples: [
     { line: 'qvac why 9f3a', what: 'the answer whose receipt begins with 9f3a' },
+    { line: 'qvac why req_5b0c66f2d4a9d1b86a0e7c31', what: 'a request to the gateway, by its x-request-id' },
     { line: 'qvac why 9f3a --json', what: 'the same for programs' },
   ],
   async action({ args, config, output }) {

@@ -141,7 +141,7 @@ export class Answering {
           whole();
         },
       },
-      { stop: this.#stop.signal, signal },
+      { request: this.#id, stop: this.#stop.signal, signal },
     );
   }
 

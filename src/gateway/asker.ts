@@ -78,6 +78,8 @@ export interface AskHooks {
 }
 
 export interface AskOptions extends AbortOptions {
+  /** Names the question to `qvac why`, 24 hex digits. */
+  readonly request: string;
   /** Aborts to cancel and settle for what was delivered; `signal` drops everything. */
   readonly stop: AbortSignal;
 }

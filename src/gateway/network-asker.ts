@@ -35,7 +35,7 @@ export function createNetworkAsker(components: NetworkAskerComponents): Asker {
         busy = peer;
       };
       const stop = AbortSignal.any([options.stop, ...(options.signal === undefined ? [] : [options.signal])]);
-      const answer = await ask(payingWith(counting, question), await initOf(question, components), observerOf(hooks, turnTo), { signal: stop }).catch((error: unknown) => Promise.reject(asTold(error))).finally(() => turnTo(null));
+      const answer = await ask(payingWith(counting, question), { ...(await initOf(question, components)), request: options.request }, observerOf(hooks, turnTo), { signal: stop }).catch((error: unknown) => Promise.reject(asTold(error))).finally(() => turnTo(null));
       // A fault in the midst of an answer: there is no head that anyone signed for the whole of it.
       if (answer.finish === null) throw new QvacError('E_VERIFICATION_FAILED', `the answer of ${answer.provider} broke off: it failed a check (${answer.verification.faults.join(', ')})`, { details: { provider: answer.provider, faults: answer.verification.faults } });
       return { verified: verifiedOf(answer), faults: answer.verification.faults, steps: question.logits ? await stepsOf(components, answer.receipt, options) : null };

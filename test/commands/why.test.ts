@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { copyFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { JobId, PeerIdString } from '../../src/lib/types.ts';
@@ -29,6 +30,49 @@ test('why tells who was considered, term by term, and why not the others', async
   assert.match(stdout, /12D3KooWgone +the connection broke off/);
   const json = await runInProcess(['why', 'abab', '--home', home, '--json']);
   assert.deepEqual(JSON.parse(json.stdout), account);
+});
+
+test('why finds a gateway’s request by its id, answered or not', async (context) => {
+  const home = await temporaryHome(context);
+  const log = createChoiceLog(join(home, 'cache', 'choices'));
+  const [answered, refused] = ['5b0c66f2d4a9d1b86a0e7c31', 'c0ffee00c0ffee00c0ffee00'];
+  await log.save(account, answered);
+  await log.save({ ...account, job: null, provider: null, failure: 'everybody is busy' }, refused);
+  for (const name of [answered, `req_${answered}`, `chatcmpl-${answered}`, `cmpl-${answered}`, `msg_${answered}`, `resp_${answered}`]) {
+    const json = await runInProcess(['why', name, '--home', home, '--json']);
+    assert.deepEqual(JSON.parse(json.stdout), account, name);
+  }
+  const { stdout, code } = await runInProcess(['why', `req_${refused}`, '--home', home]);
+  assert.equal(code, 0);
+  assert.match(stdout, /^no answer · .* among 2 providers\neverybody is busy\n/);
+  assert.match(stdout, /12D3KooWdear +too-dear/);
+  // Neither stands in the way of an answer that begins alike.
+  assert.deepEqual(JSON.parse((await runInProcess(['why', 'ab', '--home', home, '--json'])).stdout), account);
+});
+
+test('why of a request through a router is the router’s account, or says where that is', async (context) => {
+  const home = await temporaryHome(context);
+  const log = createChoiceLog(join(home, 'cache', 'choices'));
+  const request = '5b0c66f2d4a9d1b86a0e7c31';
+  await log.link(request, account.job, '12D3KooWrouter' as PeerIdString);
+  const elsewhere = await runInProcess(['why', `req_${request}`, '--home', home]);
+  assert.equal(elsewhere.code, 2);
+  assert.match(elsewhere.stderr, /12D3KooWrouter[^]*qvac why abababababab/);
+  await log.save(account);
+  assert.deepEqual(JSON.parse((await runInProcess(['why', `req_${request}`, '--home', home, '--json'])).stdout), account);
+});
+
+test('accounts are kept of the newest only', async (context) => {
+  const home = await temporaryHome(context);
+  const dir = join(home, 'cache', 'choices');
+  const log = createChoiceLog(dir);
+  await log.save(account);
+  const request = (i: number): string => i.toString(16).padStart(24, '0');
+  for (let i = 0; i < 2_200; i++) await copyFile(join(dir, `${account.job}.json`), join(dir, `${request(i)}.json`));
+  await log.save({ ...account, job: null }, request(2_200));
+  const names = await readdir(dir);
+  assert.equal(names.length, 2_000);
+  assert.ok(names.includes(`${request(2_200)}.json`));
 });
 
 test('why knows nothing of other answers', async (context) => {

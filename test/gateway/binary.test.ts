@@ -41,6 +41,12 @@ test('the program itself: ready, asked, stopped; and nothing of a question or an
   const why = startProgram(['why', receipt.slice(0, 12), '--json'], { home });
   const account = JSON.parse((await why.stdout.setEncoding('utf8').toArray()).join('')) as { readonly provider: string };
   assert.equal(account.provider, provider.peer.id);
+  const missing = await fetch(`${ready.url}/v1/chat/completions`, { method: 'POST', body: `{"model":"absent","messages":[{"role":"user","content":"${secret}"}]}` });
+  assert.equal(missing.status, 404);
+  for (const [{ headers }, told] of [[response, /answered by/], [missing, /no answer[^]*absent/]] as const) {
+    const explained = startProgram(['why', headers.get('x-request-id') ?? ''], { home });
+    assert.match((await explained.stdout.setEncoding('utf8').toArray()).join(''), told);
+  }
   program.kill('SIGTERM');
   const [code] = (await once(program, 'close')) as [number];
   assert.equal(code, 143);

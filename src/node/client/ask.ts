@@ -21,7 +21,7 @@ import type { Stopwatch } from './stopwatch.ts';
 
 export interface AskComponents extends DirectComponents {
   /** Keeps the account of each choice of a provider. @default none is kept */
-  readonly choices?: Pick<ChoiceLog, 'save'> | undefined;
+  readonly choices?: Pick<ChoiceLog, 'save' | 'link'> | undefined;
   /** Jobs that this client has with a peer now, where it asks many questions at once. @default none */
   readonly inFlight?: ((peer: PeerIdString) => number) | undefined;
   readonly discovery: Pick<Discovery, 'live' | 'find' | 'get' | 'refresh'>;
@@ -46,6 +46,8 @@ export interface AskInit {
   readonly timeoutMs: number;
   /** An answer that was stopped is checked like any other, since nobody waits for the end of it. @default false */
   readonly thorough?: boolean | undefined;
+  /** Names the question in the account of its choice, 24 hex digits. @default null: only an answer has an account */
+  readonly request?: string | null | undefined;
 }
 
 /** Providers that one question is offered to, one after another, before the first token. */
@@ -83,8 +85,15 @@ class Asking {
   }
 
   async run(): Promise<Answer> {
-    const router = await this.#reachRouter();
-    return router === null ? this.#direct() : this.#routed(router.peer, router.listed);
+    try {
+      const router = await this.#reachRouter();
+      const answer = router === null ? await this.#direct() : await this.#routed(router.peer, router.listed);
+      await this.#account(answer);
+      return answer;
+    } catch (error) {
+      await this.#accountOfFailure(error instanceof Error ? error.message : String(error));
+      throw error;
+    }
   }
 
   get #timeLeftMs(): number {
@@ -145,10 +154,7 @@ class Asking {
       const choice = queue.shift();
       if (choice === undefined) break;
       const attempt = await this.#turnTo(choice);
-      if (attempt.answer !== null) {
-        await this.#account(attempt.answer);
-        return attempt.answer;
-      }
+      if (attempt.answer !== null) return attempt.answer;
       failure = attempt.error;
       if (failure instanceof FaultError) fault = { error: failure, choice };
       const fresh = isStale(failure) && !renewed.has(choice.card.peer) ? await this.#renewed(choice) : null;
@@ -184,10 +190,22 @@ class Asking {
     return chooseProviders({ discovery, reputation, payments, network: peer.network, inFlight, fell }, this.#wish, this.#init.provider ?? null, this.#options);
   }
 
-  async #account({ receipt, provider }: Answer): Promise<void> {
-    const { choices, clock } = this.#components;
-    if (receipt === null) return;
-    await choices?.save({ job: receipt, at: clock.now(), model: this.#init.model, provider, considered: this.#considered, turned: this.#turned });
+  async #account({ receipt, provider, router, verification, why }: Answer): Promise<void> {
+    const { choices } = this.#components;
+    const { request = null } = this.#init;
+    if (receipt === null) await this.#accountOfFailure(`${provider} failed a check: ${why ?? verification.faults.join(', ')}`);
+    else if (router === null) await choices?.save({ ...this.#choice, job: receipt, provider }, request);
+    // The router keeps the account of its choice.
+    else if (request !== null) await choices?.link(request, receipt, router);
+  }
+
+  async #accountOfFailure(failure: string): Promise<void> {
+    const { request = null } = this.#init;
+    if (request !== null) await this.#components.choices?.save({ ...this.#choice, job: null, provider: null, failure }, request);
+  }
+
+  get #choice() {
+    return { at: this.#components.clock.now(), model: this.#init.model, considered: this.#considered, turned: this.#turned };
   }
 
   get #wish(): Wish {
