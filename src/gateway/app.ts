@@ -10,6 +10,7 @@ import { openaiError } from './api/openai-error.ts';
 import { openaiResponses } from './api/openai-responses.ts';
 import type { Defaults, Wanted } from './api/wanted.ts';
 import { Answering } from './answering.ts';
+import type { Question } from './asker.ts';
 import type { GatewayInit } from './components.ts';
 import { unreadiness, type AppComponents, type Bindings, type Exchange } from './exchange.ts';
 import { callerOf, createGuard } from './guard.ts';
@@ -78,10 +79,16 @@ async function answer(c: Exchange, components: AppComponents, init: GatewayInit,
   // Nobody else is to open the wallet of whoever has the page.
   if (wanted.question.wallet !== null && !sameText(secretOf(callerOf(c)) ?? '', init.token)) throw new Problem(401, 'E_TOKEN', 'a wallet pays for its own page only', { param: 'qvac.wallet' });
   if (wanted.topLogprobs !== null && !(await components.asker.holds(wanted.question.model))) throw unsupported('logprobs', 'of a model that this gateway does not hold');
-  const key = keyOf(c, init);
-  const settle = key === null ? undefined : init.keys?.budgets.reserve(key, wanted.question.maxPrice);
-  await new Answering(components, { id: c.get('id'), wanted, shape, keepAliveMs: init.keepAliveMs, verdictMs: init.verdictMs, spent: (lamports) => settle?.(Number(lamports)) }, outgoing).run();
+  const { question, settle } = reserve(keyOf(c, init), wanted.question, init);
+  await new Answering(components, { id: c.get('id'), wanted: { ...wanted, question }, shape, keepAliveMs: init.keepAliveMs, verdictMs: init.verdictMs, spent: (lamports) => settle?.(Number(lamports)) }, outgoing).run();
   return RESPONSE_ALREADY_SENT;
+}
+
+/** Sets aside what the answer may cost of what the key may still spend: another request may have come since it was looked at. */
+function reserve(key: ApiKey | null, question: Question, { keys }: GatewayInit): { readonly question: Question; readonly settle?: (spent: number) => void } {
+  if (key === null || keys === undefined) return { question };
+  const maxPrice = Math.min(question.maxPrice, keys.budgets.left(key));
+  return { question: { ...question, maxPrice }, settle: keys.budgets.reserve(key, maxPrice) };
 }
 
 function keyOf(c: Exchange, { keys }: GatewayInit): ApiKey | null {

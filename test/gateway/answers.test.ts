@@ -149,6 +149,30 @@ test('where keys are in use, one is needed, and none spends above its limit', as
   assert.throws(() => parseKeys('', 'keys'), /no key/);
 });
 
+test('questions at the same time do not spend a key’s limit twice', async (context) => {
+  const ring = parseKeys('key-of-the-laptop-0001 laptop 500', 'keys');
+  const budgets = await createBudgets({ clock: { now: () => 0 }, logger: silentLogger }, null);
+  const asked: number[] = [];
+  const all = Promise.withResolvers<void>();
+  const { url } = await startGateway(context, {
+    asker: {
+      holds: () => new Promise((resolve) => setImmediate().then(() => resolve(true))),
+      async ask({ maxPrice }) {
+        if (asked.push(maxPrice) === 4) all.resolve();
+        await all.promise;
+        throw new QvacError('E_TOO_DEAR', 'too dear');
+      },
+    },
+    gateway: { keys: { ring, budgets }, defaults: { model: null, provider: null, system: null, temperature: 0, topK: 1, minP: 0, maxTokens: 5, verify: null, maxPrice: 400, timeoutMs: 1_000 } },
+  });
+  const headers = { authorization: 'Bearer key-of-the-laptop-0001' };
+  await Promise.all([{}, { logprobs: true }, { logprobs: true }, {}].map((body) => post(url, body, headers)));
+  assert.equal(asked.reduce((sum, most) => sum + most, 0), 500);
+  // None of them cost anything, so all of it is there again.
+  await post(url, {}, headers);
+  assert.equal(asked[4], 400);
+});
+
 test('without a key in use nothing is spent by whoever does not show the token', async (context) => {
   const asked: number[] = [];
   const { url } = await startGateway(context, {

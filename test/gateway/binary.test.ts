@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { stat } from 'node:fs/promises';
+import { chmod, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
@@ -51,4 +51,34 @@ test('the program itself: ready, asked, stopped; and nothing of a question or an
   const [code] = (await once(program, 'close')) as [number];
   assert.equal(code, 143);
   assert.ok(!output.includes(secret) && !output.includes(answer), output);
+});
+
+test('open to a network: a loud line, a key for every program, and none that others can read', async (context) => {
+  const provider = await startProvider(context, { engine: createDictatedEngine('yes') });
+  const home = await temporaryHome(context);
+  const keys = join(home, 'keys.txt');
+  await writeFile(keys, 'key-of-the-laptop-0001 laptop\n', { mode: 0o644 });
+  const start = () => startProgram(['gateway', '--json', '--private', provider.peer.network, '--no-mdns', '--bootstrap', provider.address, '--http', '0.0.0.0:0', '--api-key-file', keys], { home });
+  const careless = start();
+  const [refused, said] = await Promise.all([once(careless, 'close') as Promise<[number]>, careless.stdout.setEncoding('utf8').toArray()]);
+  assert.equal(refused[0], 3);
+  assert.match(said.join(''), /chmod 600/);
+  await chmod(keys, 0o600);
+  const program = start();
+  context.after(() => program.kill('SIGKILL'));
+  let talk = '';
+  program.stderr.setEncoding('utf8').on('data', (text: string) => (talk += text));
+  const [line] = (await once(createInterface(program.stdout), 'line')) as [string];
+  const url = (JSON.parse(line) as Ready).url.replace('0.0.0.0', '127.0.0.1');
+  const ask = (headers: Readonly<Record<string, string>>): Promise<Response> => fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ model: 'scripted', messages: [{ role: 'user', content: 'x' }] }), headers });
+  const wrong: readonly Readonly<Record<string, string>>[] = [{}, { authorization: 'Bearer key-of-the-laptop-0002' }, { 'x-api-key': 'key' }];
+  for (const headers of wrong) assert.equal((await ask(headers)).status, 401);
+  const answered = await new OpenAI({ baseURL: `${url}/v1`, apiKey: 'key-of-the-laptop-0001', maxRetries: 5 }).chat.completions.create({ model: 'scripted', messages: [{ role: 'user', content: 'x' }] });
+  assert.equal(answered.choices[0]?.message.content, 'yes');
+  assert.equal((await fetch(`${url}/qvac/receipts`, { headers: { authorization: 'Bearer key-of-the-laptop-0001' } })).status, 401);
+  assert.equal((await fetch(`${url}/metrics`)).status, 401);
+  program.kill('SIGTERM');
+  await once(program, 'close');
+  assert.match(talk, /! not only this machine reaches http:\/\/0\.0\.0\.0:\d+: whoever does and has a key/);
+  assert.ok(!talk.includes('key-of-the-laptop'));
 });
