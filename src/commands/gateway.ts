@@ -128,7 +128,7 @@ function defaultsOf({ settings }: Config, model: string | null): Defaults {
 
 function sayReady(output: Output, url: string, { event, token, network, open, keyed }: { readonly event: string; readonly token: string; readonly network: string; readonly open: boolean; readonly keyed: boolean }): void {
   if (open) {
-    output.warn(output.style('red', `! not only this machine reaches ${url}: whoever does ${keyed ? 'and has a key asks and spends here, over plain HTTP' : 'asks here and spends what --max-price allows (--api-key-file asks for a key)'}`));
+    output.warn(output.style('red', `! not only this machine reaches ${url}: whoever does ${keyed ? 'and has a key asks and spends here, over plain HTTP' : 'asks here, for what costs nothing, in your name (--api-key-file lets in whoever has a key)'}`));
   }
   output.say(`gateway · network ${network} · OpenAI and Anthropic clients: ${url}/v1 (Anthropic: ${url}) · Ollama clients: ${url}`);
   const link = `${url}/#token=${token}`;

@@ -79,6 +79,6 @@ test('open to a network: a loud line, a key for every program, and none that oth
   assert.equal((await fetch(`${url}/metrics`)).status, 401);
   program.kill('SIGTERM');
   await once(program, 'close');
-  assert.match(talk, /! not only this machine reaches http:\/\/0\.0\.0\.0:\d+: whoever does and has a key/);
+  assert.match(talk, /"level":"warn","message":"not only this machine reaches http:\/\/0\.0\.0\.0:\d+: whoever does and has a key/);
   assert.ok(!talk.includes('key-of-the-laptop'));
 });
