@@ -1,24 +1,37 @@
 import type { CommandContext } from './parts/definition.ts';
 import { defineCommand, flag } from './parts/definition.ts';
+import { chainSettings } from './parts/paying.ts';
 import type { Finding } from './doctor/finding.ts';
 import { exitCodes, QvacError } from '../errors.ts';
 import { silentLogger } from '../lib/log.ts';
-import { startProgress } from '../terminal/progress.ts';
+import { startProgress, type Progress } from '../terminal/progress.ts';
 import type { Output, Style } from '../terminal/output.ts';
 import { printable } from '../terminal/printable.ts';
 
 const marks = { ok: ['✓', 'green'], warn: ['!', 'yellow'], fail: ['✗', 'red'] } as const satisfies Record<Finding['result'], readonly [string, Style]>;
 
 /** One look after another, told as it goes. */
-async function* look({ config, options, output, logger, signal }: CommandContext<{ readonly offline: boolean }>): AsyncGenerator<readonly Finding[]> {
-  const [program, home, engine, network] = await Promise.all([import('./doctor/program.ts'), import('./doctor/home.ts'), import('./doctor/engine.ts'), import('./doctor/network.ts')]);
+async function* look({ config, options, output, logger, signal }: CommandContext<{ readonly offline: boolean }>, progress: Progress): AsyncGenerator<readonly Finding[]> {
+  const [program, home, engine, network, { checkReach }, { checkClock }, { checkChain }] = await Promise.all([
+    import('./doctor/program.ts'),
+    import('./doctor/home.ts'),
+    import('./doctor/engine.ts'),
+    import('./doctor/network.ts'),
+    import('./doctor/reach.ts'),
+    import('./doctor/clock.ts'),
+    import('./doctor/chain.ts'),
+  ]);
+  const { offline } = options;
   yield [program.checkNode(), await program.checkPath()];
   yield [await home.checkHome(config), await home.checkDisk(config), ...(await home.checkKeys(config))];
   yield [await engine.checkEngine(config)];
-  yield await engine.checkModels(config, { signal });
+  yield await engine.checkModels(config, { signal, onProgress: (state) => progress.bytes('checking model files', state) });
   const own = await network.ownProcesses(config);
-  yield [network.checkProcesses(own), ...(await network.checkPorts(config, own))];
-  if (!options.offline) yield await network.checkPeers(config, output.verbose ? logger : silentLogger, { signal });
+  yield [network.checkProcesses(own), ...(await network.checkPorts(config, own)), ...checkReach(config, await network.runningNodes(config, own))];
+  const chain = await checkChain(config, { offline, signal });
+  yield chain.findings;
+  const peers = offline ? { findings: [], issued: [], expired: false } : await network.checkPeers(config, output.verbose ? logger : silentLogger, { signal });
+  yield [...peers.findings, checkClock({ now: Date.now(), issued: peers.issued, expired: peers.expired, endpoint: chain.clock })];
 }
 
 function line({ name, result, detail, fix }: Finding, output: Output): readonly string[] {
@@ -35,9 +48,9 @@ function verdictOf(findings: readonly Finding[]): { readonly result: Finding['re
 
 export const command = defineCommand({
   description:
-    'Looks for what is wrong on this machine: the Node version, another qvac on the PATH, the home, the disk, key files, the engine and whether it uses the GPU, model files and their digests, ports, who can be reached. Each line is ok, a warning or a failure, with what to do. The exit code is 0 unless something fails, then that of the first failure. With --json: {result, checks: [{name, result, detail, fix}]}.',
-  settings: ['listen', 'gpu', 'modelsDir', 'model'],
-  options: { offline: flag('--offline', 'do not look for peers') },
+    'Looks for what is wrong on this machine: the Node version, another qvac on the PATH, the home, the disk, key files, the engine and whether it uses the GPU, model files and their digests (each is read whole), ports, from where its nodes can be reached, the chain, the wallet and what it holds, peers, the clock. Looking makes no keys and no wallet, starts no chain and spends nothing. Each line is ok, a warning or a failure, with what to do. The exit code is 0 unless something fails, then that of the first failure. With --json: {result, checks: [{name, result, detail, fix}]}.',
+  settings: ['listen', 'http', 'gpu', 'modelsDir', 'model', ...chainSettings, 'maxPrice', 'priceIn', 'priceOut'],
+  options: { offline: flag('--offline', 'look for no peers, and ask no chain of another machine') },
   examples: [
     { line: 'qvac doctor', what: 'look at everything' },
     { line: 'qvac doctor --offline --json', what: 'this machine only, for programs' },
@@ -47,7 +60,7 @@ export const command = defineCommand({
     const progress = startProgress(output);
     const findings: Finding[] = [];
     progress.step('looking …');
-    for await (const found of look(context)) {
+    for await (const found of look(context, progress)) {
       findings.push(...found);
       if (!output.json) for (const finding of found) output.result(null, line(finding, output));
       progress.step('looking …');

@@ -1,15 +1,21 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { chmod, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { installLine } from '../../src/commands/doctor/engine.ts';
 import { checkNode, checkPath } from '../../src/commands/doctor/program.ts';
 import { resolveConfig } from '../../src/config.ts';
+import { writeGatewayRun } from '../../src/gateway/run-file.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { createRunFiles } from '../../src/node/home/run-files.ts';
 import { loadIdentity } from '../../src/node/home/identity.ts';
 import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
+import { root } from '../support/imports.ts';
+import { startProvider } from '../support/market.ts';
 
 interface Check {
   readonly name: string;
@@ -31,17 +37,18 @@ async function doctor(home: string, ...args: readonly string[]) {
 
 describe('qvac doctor', () => {
   it('finds a fresh home in order, and leaves nothing in it', async (context) => {
-    const home = await temporaryHome(context);
-    const { code, checks, find } = await doctor(home, '--offline');
+    const home = join(await temporaryHome(context), 'home');
+    const { code, checks, find } = await doctor(home, '--offline', '--http', '127.0.0.1:0');
     assert.equal(code, 0);
     for (const check of checks) {
       assert.deepEqual(Object.keys(check), ['name', 'result', 'detail', 'fix']);
       assert.equal(check.fix === null, check.result === 'ok');
     }
-    assert.deepEqual(checks.map(({ name }) => name), ['node', 'path', 'home', 'disk', 'keys', 'engine', 'model', 'running', 'port']);
-    for (const name of ['node', 'home', 'keys', 'model', 'running', 'port']) assert.equal(find(name).result, 'ok', name);
+    assert.deepEqual(checks.map(({ name }) => name), ['node', 'path', 'home', 'disk', 'keys', 'engine', 'model', 'running', 'port', 'http port', 'reach', 'chain', 'wallet', 'clock']);
+    for (const name of ['node', 'home', 'keys', 'model', 'running', 'port', 'http port', 'reach', 'chain', 'wallet', 'clock']) assert.equal(find(name).result, 'ok', name);
     assert.match(find('engine').detail, /^llama\.cpp \S+ on (the CPU|cuda|vulkan|metal): /);
-    assert.deepEqual((await readdir(home)).filter((name) => name !== 'models'), []);
+    assert.match(find('clock').detail, /^not compared/);
+    await assert.rejects(readdir(home), { code: 'ENOENT' });
   });
 
   it('prints a line for each, with what to do', async (context) => {
@@ -79,6 +86,23 @@ describe('qvac doctor', () => {
     assert.deepEqual([damaged.code, damaged.find('model').result, damaged.find('model').fix], [7, 'fail', 'qvac models rm smollm2-135m/q4_1']);
   });
 
+  it('reads model files whole: a byte may be lost where the file looks the same', async (context) => {
+    const home = await temporaryHome(context);
+    const dir = join(home, 'models', 'qwen3-4b');
+    const path = join(dir, 'q4_k_m.gguf');
+    await mkdir(dir, { recursive: true });
+    await writeFile(path, 'a model');
+    await utimes(path, 1_700_000_000, 1_700_000_000);
+    await writeFile(`${path}.json`, JSON.stringify({ sha256: createHash('sha256').update('a model').digest('hex'), source: 'test' }));
+    const whole = await doctor(home, '--offline');
+    assert.deepEqual([whole.code, whole.find('model').result], [0, 'ok']);
+    await writeFile(path, 'a modem', { flag: 'r+' });
+    await utimes(path, 1_700_000_000, 1_700_000_000);
+    const damaged = await doctor(home, '--offline');
+    assert.deepEqual([damaged.code, damaged.find('model').result], [7, 'fail']);
+    assert.match(damaged.find('model').fix ?? '', /^qvac models rm qwen3-4b\/q4_k_m/);
+  });
+
   it('knows a port that is taken from one that is its own', async (context) => {
     const home = await temporaryHome(context);
     const server = createServer().listen(0, '127.0.0.1');
@@ -95,6 +119,33 @@ describe('qvac doctor', () => {
     assert.equal((await doctor(home, '--offline', '--listen', '/ip4/192.0.2.1/tcp/0')).find('port').result, 'fail');
   });
 
+  it('warns where another program has the gateway’s port', async (context) => {
+    const home = await temporaryHome(context);
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    context.after(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const http = ['--http', `127.0.0.1:${port}`];
+    assert.deepEqual([(await doctor(home, '--offline', ...http)).find('http port')].map(({ result, detail }) => [result, detail]), [['warn', `another program listens at 127.0.0.1:${port}, where the gateway would`]]);
+    await writeGatewayRun(join(home, 'run'), { url: `http://127.0.0.1:${port}`, token: 't', startedAt: 1, network: 'local' });
+    assert.equal((await doctor(home, '--offline', ...http)).find('http port').result, 'ok');
+  });
+
+  it('finds peers, and compares its clock with theirs', async (context) => {
+    const provider = await startProvider(context);
+    const slow = await startProvider(context, { clock: { ...systemClock, now: () => Date.now() + 300_000 } });
+    const flags = ['--private', 'test', '--no-mdns', '--bootstrap'];
+    const agreed = await doctor(await temporaryHome(context), ...flags, provider.address);
+    assert.deepEqual([agreed.find('peers').detail, agreed.find('clock').result], ['network test: 1 provider, 0 routers, 1 model', 'ok']);
+    assert.match(agreed.find('clock').detail, /^not behind that of 1 peer;/);
+    const behind = await doctor(await temporaryHome(context), ...flags, slow.address);
+    assert.equal(behind.find('clock').result, 'warn');
+    assert.match(behind.find('clock').detail, /^this clock is about (5 min|4 min 5\d s) behind that of others/);
+    const stale = await startProvider(context, { clock: { ...systemClock, now: () => Date.now() - 3_600_000 } });
+    const ahead = await doctor(await temporaryHome(context), ...flags, stale.address);
+    assert.match(ahead.find('clock').detail, /this clock may be ahead/);
+  });
+
   it('warns where nobody can be reached, and names the way', async (context) => {
     const home = await temporaryHome(context);
     const { code, result, find } = await doctor(home, '--private', 'test-nobody-is-here', '--no-mdns');
@@ -104,6 +155,11 @@ describe('qvac doctor', () => {
 });
 
 describe('doctor, the program', () => {
+  it('names the engine’s own version where a GPU lies idle', async () => {
+    const { version } = JSON.parse(await readFile(join(root, 'node_modules', 'node-llama-cpp', 'package.json'), 'utf8')) as { readonly version: string };
+    assert.equal(await installLine('cuda', 'cuda-ext'), `npm install --no-save @node-llama-cpp/linux-x64-cuda@${version} @node-llama-cpp/linux-x64-cuda-ext@${version}`);
+  });
+
   it('wants Node 22.13', () => {
     assert.deepEqual(['20.19.0', '22.12.9', '22.13.0', '24.1.0'].map((version) => checkNode(version).result), ['fail', 'fail', 'ok', 'ok']);
   });

@@ -3,6 +3,7 @@ import { totalmem } from 'node:os';
 import type { Config } from '../../config.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
+import type { OnProgress } from '../../model/store.ts';
 import { byteSize, plural, shortId } from '../../terminal/format.ts';
 import { fail, failure, ok, warn, type Finding } from './finding.ts';
 
@@ -19,40 +20,51 @@ export async function checkEngine({ settings }: Config): Promise<Finding> {
   }
 }
 
+/** A GPU that is there, while the engine computes on the CPU. */
 async function unusedGpu(): Promise<{ readonly what: string; readonly fix: string } | null> {
   const exists = (path: string): Promise<boolean> => access(path).then(() => true, () => false);
-  const install = (...builds: readonly string[]): string => `npm install --no-save ${builds.map((build) => `@node-llama-cpp/linux-x64-${build}@${engineVersion}`).join(' ')}`;
-  if (await exists('/dev/nvidia0')) return { what: 'the NVIDIA GPU', fix: install('cuda', 'cuda-ext') };
-  if (await exists('/dev/dri/renderD128')) return { what: 'the GPU', fix: install('vulkan') };
+  if (await exists('/dev/nvidia0')) return { what: 'the NVIDIA GPU', fix: await installLine('cuda', 'cuda-ext') };
+  if (await exists('/dev/dri/renderD128')) return { what: 'the GPU', fix: await installLine('vulkan') };
   return null;
 }
 
-/** The version of node-llama-cpp in package.json: its GPU builds have to be of the same. */
-const engineVersion = '3.22.1';
+/** What installs the engine's builds for a GPU: of the very version of the engine. */
+export async function installLine(...builds: readonly string[]): Promise<string> {
+  const { default: about } = await import('../../../package.json', { with: { type: 'json' } });
+  return `npm install --no-save ${builds.map((build) => `@node-llama-cpp/linux-x64-${build}@${about.dependencies['node-llama-cpp']}`).join(' ')}`;
+}
 
-/** Whether the model files here are what they were, and fit into memory. */
-export async function checkModels(config: Config, { signal }: AbortOptions): Promise<readonly Finding[]> {
+export interface ModelChecks extends AbortOptions {
+  readonly onProgress?: OnProgress | undefined;
+}
+
+/** Whether the model files here are what they were, byte for byte, and fit into memory. */
+export async function checkModels(config: Config, options: ModelChecks): Promise<readonly Finding[]> {
   const damaged: Finding[] = [];
-  const { createModelStore } = await import('../../model/store.ts');
+  const [{ createModelStore }, { sha256OfFile }] = await Promise.all([import('../../model/store.ts'), import('../../model/fetch/file-digest.ts')]);
   const note = (message: string, fields: Parameters<Logger['warn']>[1]): void => {
     damaged.push(fail('model', 'E_MODEL', `${message}: ${String(fields?.['model'])}/${String(fields?.['quant'])} (${String(fields?.['reason'])})`, `qvac models rm ${String(fields?.['model'])}/${String(fields?.['quant'])}`));
   };
   const store = createModelStore({ dir: config.home.models, logger: { debug() {}, info() {}, warn: note, error: note } });
-  const models = (await store.list()).map((model) => {
+  const models: Finding[] = [];
+  for (const model of await store.list()) {
     const detail = `${model.name} ${model.quant}, ${byteSize(model.bytes)}, SHA-256 ${shortId(model.id)} ${model.pinned ? 'as the catalogue says' : 'as at its first download'}`;
-    return model.bytes > totalmem() ? warn('model', `${detail}, bigger than this machine's memory`, 'use a smaller quantisation') : ok('model', detail);
-  });
-  const named = await checkNamedModel(config, store, signal);
+    // The store remembers digests as long as a file looks the same; a disk that loses bits leaves it looking so.
+    const found = await sha256OfFile(model.path, options);
+    if (found !== model.id) models.push(fail('model', 'E_MODEL', `${model.name} ${model.quant}: the file has SHA-256 ${shortId(found)}, not ${shortId(model.id)}`, `qvac models rm ${model.name}/${model.quant}, then pull it again`));
+    else models.push(model.bytes > totalmem() ? warn('model', `${detail}, bigger than this machine's memory`, 'use a smaller quantisation') : ok('model', detail));
+  }
+  const named = await checkNamedModel(config, store, options);
   const all = [...models, ...damaged, ...(named === null ? [] : [named])];
   return all.length > 0 ? all : [ok('model', 'none here; qvac models pull smollm2-135m fetches a small one')];
 }
 
 /** The configured model, where it is a file of its own. */
-async function checkNamedModel({ settings }: Config, store: ReturnType<typeof import('../../model/store.ts').createModelStore>, signal: AbortSignal | undefined): Promise<Finding | null> {
+async function checkNamedModel({ settings }: Config, store: ReturnType<typeof import('../../model/store.ts').createModelStore>, options: ModelChecks): Promise<Finding | null> {
   const { model } = settings;
   if (model === null || !/[/\\]|\.gguf$/i.test(model)) return null;
   try {
-    const found = await store.resolve(model, { signal });
+    const found = await store.resolve(model, options);
     return found === null ? null : ok('model', `${found.name} ${found.quant}, ${byteSize(found.bytes)}, ${found.path}`);
   } catch (error) {
     return failure('model', error);

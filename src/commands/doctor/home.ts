@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { access, constants, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Config, Role } from '../../config.ts';
-import { ensureDir, fileError } from '../../lib/files.ts';
+import { fileError } from '../../lib/files.ts';
 import { byteSize } from '../../terminal/format.ts';
 import { fail, failure, ok, warn, type Finding } from './finding.ts';
 
@@ -14,7 +14,7 @@ const goodBytes = 5e9;
 export async function checkHome({ home }: Config): Promise<Finding> {
   const probe = join(home.root, `.doctor-${randomBytes(4).toString('hex')}`);
   try {
-    await ensureDir(home.root);
+    if ((await stat(home.root).catch(() => null)) === null) return await checkNoHome(home.root);
     await writeFile(probe, 'x', { mode: 0o600 });
     const { mode } = await stat(home.root);
     if ((mode & 0o022) !== 0) return warn('home', `${home.root} can be changed by other users`, `chmod 700 ${home.root}`);
@@ -24,6 +24,15 @@ export async function checkHome({ home }: Config): Promise<Finding> {
   } finally {
     await rm(probe, { force: true }).catch(() => undefined);
   }
+}
+
+/** Whether a home could be made there. Makes none. */
+async function checkNoHome(root: string): Promise<Finding> {
+  let folder = root;
+  while ((await stat(folder).catch(() => null)) === null && folder !== dirname(folder)) folder = dirname(folder);
+  // With the dot, since below a file there is no folder, whatever its rights are.
+  await access(`${folder}/.`, constants.W_OK);
+  return ok('home', `${root}, not made yet`);
 }
 
 export async function checkDisk({ home }: Config): Promise<Finding> {

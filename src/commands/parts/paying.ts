@@ -32,15 +32,19 @@ export function isPlay(config: Config): boolean {
   return rpc === null || ['127.0.0.1', 'localhost', '[::1]'].includes(new URL(rpc).hostname);
 }
 
-/** The endpoint of the chain that the configuration names; the embedded one is started where it does not run. */
-export async function endpointOf(config: Config, options: AbortOptions = {}): Promise<string> {
+/** The endpoint that the configuration names; null where it is the embedded chain's, wherever that runs. */
+export function namedEndpoint(config: Config): string | null {
   const { rpc, network } = config.settings;
   if (rpc !== null) return rpc;
-  if (isEmbedded(config) || network === 'local') {
-    const { ensureHomeChain } = await import('../../escrow/home-chain.ts');
-    return (await ensureHomeChain(config.home, () => startChainProcess(config), options)).rpcUrl;
-  }
-  return endpoints[network];
+  return isEmbedded(config) || network === 'local' ? null : endpoints[network];
+}
+
+/** The endpoint of the chain that the configuration names; the embedded one is started where it does not run. */
+export async function endpointOf(config: Config, options: AbortOptions = {}): Promise<string> {
+  const named = namedEndpoint(config);
+  if (named !== null) return named;
+  const { ensureHomeChain } = await import('../../escrow/home-chain.ts');
+  return (await ensureHomeChain(config.home, () => startChainProcess(config), options)).rpcUrl;
 }
 
 /** A process of its own, so that the chain outlives whichever command needed it first. */
