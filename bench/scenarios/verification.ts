@@ -1,7 +1,8 @@
 import type { Engine } from '../../src/model/engine.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
-import type { TestModelKind } from '../../test/support/models.ts';
+import { testModel, type TestModelKind } from '../../test/support/models.ts';
 import { type Figure, median, type Scenario, spread } from '../report.ts';
+import { type BareLoop, openBareLoop } from '../support/bare.ts';
 import { withEngines } from '../support/engines.ts';
 import { answerWith, verifyWith } from '../support/local-job.ts';
 
@@ -26,26 +27,52 @@ async function nextAnswer(engine: Engine, from: number): Promise<{ readonly ms: 
   }
 }
 
+/** CPU milliseconds of one answer, of its verification, and of the same without anything of ours. */
+interface Times {
+  readonly generation: number;
+  readonly verification: number;
+  readonly bareGeneration: number;
+  readonly bareVerification: number;
+}
+
+async function timesOf(engine: Engine, bare: BareLoop, { ms, receipt }: { readonly ms: number; readonly receipt: Receipt }): Promise<Times & { readonly tier: string }> {
+  const verification = await cpuMs(() => verifyWith(engine, receipt));
+  const { result, tier } = verification.value;
+  if (result !== 'pass') throw new Error('an honest answer did not pass');
+  const { promptTokens, tokens } = receipt;
+  const bareGeneration = await cpuMs(() => bare.run(promptTokens, tokens));
+  const bareVerification = await cpuMs(() => bare.replay(promptTokens, tokens));
+  return { tier, generation: ms, verification: verification.ms, bareGeneration: bareGeneration.ms, bareVerification: bareVerification.ms };
+}
+
 async function measure(engine: Engine, kind: TestModelKind, atMost: number): Promise<Figure> {
   const { sameBits } = await engine.runSelfTest();
-  const times = { generation: [] as number[], verification: [] as number[] };
-  let passed = 0;
+  const bare = await openBareLoop((await testModel(kind)).path);
+  const times: Times[] = [];
   let tier = '';
   let number = 0;
   for (let round = -1; round < rounds; round++) {
     const answer = await nextAnswer(engine, number + 1);
     number = answer.number;
-    const verification = await cpuMs(() => verifyWith(engine, answer.receipt));
+    const taken = await timesOf(engine, bare, answer);
+    tier = taken.tier;
     // The first one warms everything up.
-    if (round < 0) continue;
-    tier = verification.value.tier;
-    if (verification.value.result === 'pass') passed++;
-    times.generation.push(answer.ms);
-    times.verification.push(verification.ms);
+    if (round >= 0) times.push(taken);
   }
-  if (passed !== rounds) throw new Error(`${rounds - passed} of ${rounds} honest answers did not pass`);
-  const ratios = times.verification.map((ms, round) => ms / (times.generation[round] ?? Number.NaN));
-  const details = { tokens: answerTokens, rounds, passed, tier, sameBits: sameBits.join(' '), ...spread('ratio', ratios), ...spread('generationCpuMs', times.generation), ...spread('verificationCpuMs', times.verification) };
+  await bare.dispose();
+  const ratios = times.map(({ generation, verification }) => verification / generation);
+  const details = {
+    tokens: answerTokens,
+    rounds,
+    tier,
+    sameBits: sameBits.join(' '),
+    ...spread('ratio', ratios),
+    ...spread('bareRatio', times.map(({ bareGeneration, bareVerification }) => bareVerification / bareGeneration)),
+    ...spread('generationCpuMs', times.map(({ generation }) => generation)),
+    ...spread('bareGenerationCpuMs', times.map(({ bareGeneration }) => bareGeneration)),
+    ...spread('verificationCpuMs', times.map(({ verification }) => verification)),
+    ...spread('bareVerificationCpuMs', times.map(({ bareVerification }) => bareVerification)),
+  };
   return { name: `verification CPU ÷ generation CPU, ${kind}`, value: median(ratios), unit: '', goal: { atMost }, details };
 }
 

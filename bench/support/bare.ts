@@ -8,6 +8,8 @@ const batch = 63;
 export interface BareLoop {
   /** Feeds the prompt, then the answer token by token, each logits being read before the next token goes in. */
   run(prompt: readonly number[], answer: readonly number[]): Promise<void>;
+  /** Feeds prompt and answer in whole blocks; the same logits at the same places. */
+  replay(prompt: readonly number[], answer: readonly number[]): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -16,15 +18,19 @@ export async function openBareLoop(modelPath: string): Promise<BareLoop> {
   const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
   const context = await model.createContext({ contextSize: benchContext, batchSize: batch, sequences: 1, threads: 1, flashAttention: true });
   const sequence = context.getSequence();
+  const prefill = async (tokens: readonly number[], logitsFrom: number): Promise<void> => {
+    await sequence.clearHistory();
+    for (let at = 0; at < tokens.length; at += batch) {
+      const block = tokens.slice(at, at + batch) as Token[];
+      await sequence.controlledEvaluate(block.map((token, index) => (at + index >= logitsFrom ? [token, top20] : token)));
+    }
+  };
   return {
     async run(prompt, answer) {
-      await sequence.clearHistory();
-      for (let at = 0; at < prompt.length; at += batch) {
-        const block = prompt.slice(at, at + batch) as Token[];
-        await sequence.controlledEvaluate(block.map((token, index) => (at + index === prompt.length - 1 ? [token, top20] : token)));
-      }
+      await prefill(prompt, prompt.length - 1);
       for (const token of answer.slice(0, -1)) await sequence.controlledEvaluate([[token as Token, top20]]);
     },
+    replay: (prompt, answer) => prefill([...prompt, ...answer.slice(0, -1)], prompt.length - 1),
     async dispose() {
       await model.dispose();
     },
