@@ -7,6 +7,7 @@ import type { Answer, AskObserver } from '../../src/node/client/answer.ts';
 import { ask } from '../../src/node/client/ask.ts';
 import type { AskInit } from '../../src/node/client/ask.ts';
 import { createLocalVerifier } from '../../src/node/client/checking/local-verifier.ts';
+import { createSecondOpinion } from '../../src/node/client/checking/second-opinion.ts';
 import type { ClientPayments } from '../../src/node/client/payment/payments.ts';
 import { createReputation } from '../../src/node/client/choice/reputation.ts';
 import type { Reputation } from '../../src/node/client/choice/reputation.ts';
@@ -36,11 +37,13 @@ export interface TestAskerInit {
   readonly engines?: readonly Engine[] | undefined;
   /** @default pays nobody */
   readonly payments?: ClientPayments | undefined;
+  /** Routers that it may ask for a second opinion. @default nobody */
+  readonly auditors?: readonly { readonly address: string }[] | undefined;
   readonly save?: ((receipt: Receipt) => Promise<void>) | undefined;
 }
 
 /** A person's client on a real node, as `qvac ask` builds it. */
-export async function startAsker(context: TestContext, { providers = [], engines = [], payments, save }: TestAskerInit = {}): Promise<TestAsker> {
+export async function startAsker(context: TestContext, { providers = [], engines = [], payments, auditors = [], save }: TestAskerInit = {}): Promise<TestAsker> {
   const peer = await startPeer(context, { role: 'client' });
   const discovery = await startDiscovery(context, peer);
   for (const { address } of providers) await discovery.get(address);
@@ -60,7 +63,8 @@ export async function startAsker(context: TestContext, { providers = [], engines
   const receipts = new Map<JobId, Receipt>();
   const told: string[] = [];
   const store = { save: save ?? (async (receipt: Receipt) => void receipts.set(jobIdOf(receipt.offer.body), receipt)) };
-  const components = { peer, discovery, reputation, verifier, receipts: store, payments, key: peer.key, clock: systemClock, logger: silentLogger };
+  const second = createSecondOpinion({ peer, discovery, logger: silentLogger }, async () => auditors.map(({ address }) => address));
+  const components = { peer, second, discovery, reputation, verifier, receipts: store, payments, key: peer.key, clock: systemClock, logger: silentLogger };
   return {
     peer,
     discovery,

@@ -21,6 +21,7 @@ import type { Routed } from '../../src/node/router/route-handler.ts';
 import type { Purses } from '../../src/node/router/payment/purses.ts';
 import { createRouter } from '../../src/node/router/router.ts';
 import type { Router } from '../../src/node/router/router.ts';
+import { createSecondOpinion } from '../../src/node/client/checking/second-opinion.ts';
 import { createVerifier } from '../../src/node/client/checking/verifier.ts';
 import type { FrameStream } from '../../src/node/streams.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
@@ -45,6 +46,8 @@ export interface TestRouterInit {
   readonly reputation?: Reputation | undefined;
   /** @default pays nobody */
   readonly purses?: Purses | undefined;
+  /** Routers that it may ask for a second opinion. @default nobody */
+  readonly auditors?: readonly { readonly address: string }[] | undefined;
   /** What goes out to the person's client instead of each frame of an honest router: a lie. */
   readonly tamper?: ((frame: Frame, peer: Peer) => readonly Frame[]) | undefined;
   /** What it takes a question for. */
@@ -78,6 +81,7 @@ export async function startRouter(context: TestContext, init: TestRouterInit = {
       reputation,
       verifier,
       receipts: { save: async (receipt) => void receipts.set(jobIdOf(receipt.offer.body), receipt) },
+      second: createSecondOpinion({ peer, discovery, logger: silentLogger }, async () => (init.auditors ?? []).map((each) => each.address)),
       purses: init.purses,
       clock,
       logger: silentLogger,

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { aborted } from '../../../src/lib/abort.ts';
+import type { Engine, OpenOptions } from '../../../src/model/engine.ts';
+import { createVerifier } from '../../../src/node/client/checking/verifier.ts';
+import { silentLogger } from '../../../src/lib/log.ts';
+import { startAsker } from '../../support/asking.ts';
+import { disguised } from '../../support/cheats/engines.ts';
+import { openTestJob, receiveAll, startProvider } from '../../support/market.ts';
+import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
+import type { PaidProvider, TestChain } from '../../support/payments.ts';
+import { createScriptedEngine } from '../../support/scripted-engine.ts';
+
+// A paid answer can be rejected for five minutes after it was submitted. Checks that last longer decide nothing.
+
+const prices = { priceIn: 100_000, priceOut: 2_000_000 };
+const maxPrice = 10_000_000;
+
+async function startPaid(context: TestContext, chain: TestChain, engine: Engine = createScriptedEngine()) {
+  let paid: PaidProvider | undefined;
+  const provider = await startProvider(context, {
+    engine,
+    offering: prices,
+    async payments(peer) {
+      paid = await providerPayments(context, chain, peer);
+      return paid.payments;
+    },
+  });
+  return { provider, paid: paid ?? assert.fail('it is not paid') };
+}
+
+/** A scripted engine on which `before` runs before the `nth` re-execution. */
+function holding(before: (nth: number, options: OpenOptions | undefined) => Promise<void>, engine: Engine = createScriptedEngine()): Engine {
+  let opened = 0;
+  return new Proxy(engine, {
+    get(target, key) {
+      if (key === 'open') return async (options?: OpenOptions) => (await before(++opened, options), target.open(options));
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+/** A machine too slow to end before it is told to. */
+async function neverEnding(options: OpenOptions | undefined): Promise<void> {
+  const signal = options?.signal ?? assert.fail('nobody would end it');
+  await aborted(signal);
+  throw signal.reason as Error;
+}
+
+test('a re-execution that would outlast the time for a rejection is ended in it: inconclusive, never verified, paid', async (context) => {
+  const chain = await startChain(context);
+  const { provider } = await startPaid(context, chain);
+  // Nothing is left of the window as soon as the provider submitted.
+  const client = await clientPayments(context, chain, { marginMs: 300_000 });
+  const asker = await startAsker(context, { providers: [provider], engines: [holding((_nth, options) => neverEnding(options))], payments: client.payments });
+  const { verification, why, payment, tooLate } = await asker.ask({ maxPrice, verify: 'full' });
+  assert.deepEqual([verification.result, verification.tier, payment?.state, tooLate], ['inconclusive', 'text', 'confirmed', true]);
+  assert.equal(why, 'the re-execution did not end in time');
+});
+
+test('a provider that submits long before it sends the final head leaves as much less time', async (context) => {
+  const chain = await startChain(context);
+  const { provider, paid } = await startPaid(context, chain);
+  const client = await clientPayments(context, chain, { marginMs: 20_000 });
+  const paying = await client.payments.open();
+  let left = Infinity;
+  const spying = {
+    ...client.payments,
+    open: async () => ({
+      refusal: paying.refusal.bind(paying),
+      plan: paying.plan.bind(paying),
+      records: paying.records.bind(paying),
+      resume: paying.resume.bind(paying),
+      async lock(...args: Parameters<typeof paying.lock>) {
+        const locked = await paying.lock(...args);
+        return {
+          ...locked,
+          async checkWithinMs() {
+            await paid.news.until('submitted');
+            await chain.warp(290);
+            return (left = await locked.checkWithinMs());
+          },
+        };
+      },
+    }),
+  };
+  const asker = await startAsker(context, { providers: [provider], engines: [holding((_nth, options) => neverEnding(options))], payments: spying });
+  const { verification, tooLate } = await asker.ask({ maxPrice });
+  assert.deepEqual([verification.result, left, tooLate], ['inconclusive', 0, true]);
+});
+
+test('a rejection that comes too late is told as such: the provider is paid', async (context) => {
+  const chain = await startChain(context);
+  const { provider, paid } = await startPaid(context, chain, disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()));
+  const client = await clientPayments(context, chain);
+  // The machine slept.
+  const slept = holding(async (nth) => {
+    if (nth > 1) return;
+    await paid.news.until('submitted');
+    await chain.warp(301);
+  });
+  const asker = await startAsker(context, { providers: [provider], engines: [slept], payments: client.payments });
+  const { verification, payment, tooLate } = await asker.ask({ maxPrice });
+  assert.deepEqual([verification.result, tooLate], ['fail', true]);
+  assert.ok(payment?.state === 'submitted' || payment?.state === 'claimed', payment?.state);
+  await paid.news.until('paid');
+  const later = await clientPayments(context, chain, { dir: client.dir, escrow: client.escrow });
+  const left = await (await later.payments.open()).resume();
+  // Whether it was seen at once or later.
+  assert.deepEqual(left.map(({ settlement: { state }, rejected }) => [state, rejected]), payment.state === 'submitted' ? [['claimed', true]] : []);
+});
+
+test('a fault that there was no time to find twice is inconclusive', async (context) => {
+  const provider = await startProvider(context, { script: { damage: 1.5 } });
+  const { job, secret } = await openTestJob(context, provider);
+  await receiveAll(job);
+  await job.challenge(secret);
+  const late = new AbortController();
+  const engine = holding(async (nth, options) => {
+    if (nth === 1) return;
+    late.abort(new Error('too late'));
+    await neverEnding(options);
+  });
+  const verifier = createVerifier({ models: [{ engine, calibration: null }], logger: silentLogger });
+  const { result, faults, checks } = await verifier.check(job.received.receipt([]), 'full', { until: late.signal });
+  assert.deepEqual([result, faults], ['inconclusive', []]);
+  assert.match(checks.find((check) => check.result === 'inconclusive')?.detail ?? '', /exact-mismatch in one re-execution, and a second one did not end in time/);
+  // Whoever comes next has its turn.
+  const again = createVerifier({ models: [{ engine: createScriptedEngine(), calibration: null }], logger: silentLogger });
+  assert.equal((await again.check(job.received.receipt([]), 'full')).result, 'fail');
+});
