@@ -49,7 +49,7 @@ export interface ReceiptSummary {
   readonly provider: string;
   readonly model: string;
   readonly tokens: number;
-  readonly paid: number;
+  readonly payment: { readonly locked: string; readonly settlement: { readonly state: string; readonly paid: string; readonly refunded: string; readonly burnt: string; readonly compensation: string } | null } | null;
   readonly verified: Verified;
 }
 
@@ -57,9 +57,14 @@ export interface OpenedStep {
   readonly i: number;
   readonly token: number;
   readonly leaf: string;
+  /** In hex, of what the leaf is the hash. */
+  readonly prefix: string;
+  readonly salt: string;
+  readonly exact: string;
+  readonly zk: string;
   readonly path: readonly string[];
   readonly draw: number;
-  readonly candidates: readonly { readonly id: number; readonly share: number }[];
+  readonly candidates: readonly { readonly id: number; readonly q: number; readonly share: number }[];
 }
 
 export interface Report extends ReceiptSummary {
@@ -111,6 +116,8 @@ export const getState = (): Promise<State> => get<State>('/qvac/state');
 export const getPeers = async (): Promise<readonly Peer[]> => (await get<{ peers: readonly Peer[] }>('/qvac/peers')).peers;
 export const getReceipts = async (): Promise<readonly ReceiptSummary[]> => (await get<{ receipts: readonly ReceiptSummary[] }>('/qvac/receipts')).receipts;
 export const getReport = (id: string): Promise<Report> => get<Report>(`/qvac/receipts/${encodeURIComponent(id)}`);
+/** The receipt itself, as it can be checked anywhere. */
+export const getReceiptFile = async (id: string): Promise<Blob> => (await request(`/receipts/${encodeURIComponent(id)}`)).blob();
 export const stopAnswer = (id: string): Promise<Response> => request(`/qvac/answers/${encodeURIComponent(id)}/stop`, { method: 'POST', body: '{}' });
 
 /** The JSON of each event of a server-sent stream, up to its end. @throws TypeError where it breaks off */

@@ -13,8 +13,8 @@ export type PageCode = 'STOPPED' | 'GONE' | 'LEFT';
 
 const words: Readonly<Record<string, readonly [words: string, next: string, view?: Trouble['view']]>> = {
   STOPPED: ['You stopped it before the first word.', 'Ask again whenever you like.'],
-  GONE: ['The gateway does not answer any more.', 'What came until then is above, unchecked. Start qvac gateway again, then ask again; this page finds it by itself.'],
-  LEFT: ['The page was left while this was being answered.', 'What came until then is above, unchecked; what the provider delivered is under Receipts. Ask again for a whole answer.'],
+  GONE: ['The gateway does not answer any more.', 'Start qvac gateway again, then ask again; this page finds it by itself.'],
+  LEFT: ['The page was left while this was being answered.', 'What the provider delivered is under Receipts. Ask again for a whole answer.'],
   E_NO_PROVIDER: ['Nobody can answer this now.', 'Choose another model or provider above, or ask again when somebody is there.', 'peers'],
   E_NO_MODEL: ['This model is not offered there any more.', 'Choose another model or provider above.', 'peers'],
   E_BUSY: ['All who could answer are busy.', 'Ask again in a moment, or choose another provider above.'],
@@ -23,9 +23,9 @@ const words: Readonly<Record<string, readonly [words: string, next: string, view
   E_FUNDS: ['The wallet holds too little for this answer.', 'Put more into it, or choose a shorter longest answer under Settings.', 'money'],
   E_CHAIN: ['The chain does not answer.', 'Nothing more was spent; Money shows where it is. Ask again later, or ask a free provider.', 'money'],
   E_ESCROW: ['The payment was refused.', 'Nothing was paid. Ask again, or choose another provider above.', 'money'],
-  E_TRUNCATED: ['The answer broke off: the provider left in the middle.', 'What came until then is above, unchecked. Ask again; another provider may take it.'],
+  E_TRUNCATED: ['The answer broke off: the provider left in the middle.', 'Ask again; another provider may take it.'],
   E_TIMEOUT: ['It took too long.', 'Ask again, or choose a faster provider above.'],
-  E_VERIFICATION_FAILED: ['The answer failed a check and was broken off.', 'Do not rely on what came. The provider is remembered for it; ask again, and another one is asked.', 'peers'],
+  E_VERIFICATION_FAILED: ['The answer failed a check and was broken off.', 'The provider is remembered for it; ask again, and another one is asked.', 'peers'],
   E_FAILED: ['The provider could not answer.', 'Ask again; another provider may take it.'],
   E_BAD_PEER: ['The other side broke the protocol.', 'Ask again; it is remembered for it, and another one is asked.', 'peers'],
   E_NETWORK: ['The provider cannot be reached.', 'Ask again, or choose another provider above.', 'peers'],

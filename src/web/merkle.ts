@@ -1,3 +1,4 @@
+import { sha256 } from '@noble/hashes/sha2.js';
 import type { OpenedStep } from './api.ts';
 
 /** One level of the way from a leaf to the root: two halves and the node that they hash to. */
@@ -9,18 +10,26 @@ export interface Level {
   readonly own: 'left' | 'right';
 }
 
+export interface Climbed {
+  /** Hashed here from what the step holds: its token, its candidates, what came before it. */
+  readonly leaf: string;
+  readonly levels: readonly Level[];
+  readonly root: string;
+}
+
 /**
- * Hashes an opened step's path up to the root in this browser (RFC 9162 section 2.1.3.2; protocol section 4.2): a node is
- * the SHA-256 of a 1 byte and its two halves.
+ * Hashes an opened step and its path up to the root in this browser (RFC 9162 section 2.1.3.2; protocol sections 4.1 and
+ * 4.2): a node is the SHA-256 of a 1 byte and its two halves.
  * @param n leaves of the tree
  */
-export async function climb({ leaf, i, path }: Pick<OpenedStep, 'leaf' | 'i' | 'path'>, n: number): Promise<{ readonly levels: readonly Level[]; readonly root: string }> {
+export function climb(jobId: string, step: OpenedStep, n: number): Climbed {
   const levels: Level[] = [];
-  let [at, last, own] = [i, n - 1, leaf];
-  for (const sibling of path) {
+  const leaf = leafHash(jobId, step);
+  let [at, last, own] = [step.i, n - 1, leaf];
+  for (const sibling of step.path) {
     const isRight = at % 2 === 1 || at === last;
     const [left, right] = isRight ? [sibling, own] : [own, sibling];
-    const node = await parent(left, right);
+    const node = toHex(sha256(Uint8Array.from([1, ...fromHex(left), ...fromHex(right)])));
     levels.push({ left, right, node, own: isRight ? 'right' : 'left' });
     if (isRight) {
       while (at % 2 === 0 && at !== 0) {
@@ -32,12 +41,30 @@ export async function climb({ leaf, i, path }: Pick<OpenedStep, 'leaf' | 'i' | '
     at = Math.floor(at / 2);
     last = Math.floor(last / 2);
   }
-  return { levels, root: own };
+  return { leaf, levels, root: own };
 }
 
-async function parent(left: string, right: string): Promise<string> {
-  const bytes = Uint8Array.from([1, ...fromHex(left), ...fromHex(right)]);
-  return [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+/** The leaf of a step (protocol section 4.1, steps 5 to 8), written again here: what the page shows it has computed itself. */
+function leafHash(job: string, { i, token, prefix, salt, exact, zk, candidates }: OpenedStep): string {
+  const pairs = candidates.flatMap(({ id, q }) => [...u32(id), ...u32(q)]);
+  const cand = sha256(Uint8Array.from([...tag('qvac/cand/1'), ...fromHex(job), ...u32(i), ...fromHex(salt), candidates.length, ...pairs]));
+  return toHex(sha256(Uint8Array.from([0, ...tag('qvac/step/1'), ...fromHex(job), ...u32(i), ...u32(token), ...fromHex(prefix), ...cand, ...fromHex(exact), ...fromHex(zk)])));
+}
+
+/** A name in 16 bytes. */
+function tag(name: string): Uint8Array {
+  const padded = new Uint8Array(16);
+  padded.set(new TextEncoder().encode(name));
+  return padded;
+}
+
+/** Big-endian, two's complement where it is negative. */
+function u32(value: number): readonly number[] {
+  return [24, 16, 8, 0].map((shift) => (value >> shift) & 255);
+}
+
+function toHex(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 function fromHex(hex: string): readonly number[] {

@@ -78,3 +78,24 @@ export function price(priceIn: number, priceOut: number): string {
 export function when(unixMs: number): string {
   return new Date(unixMs).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 }
+
+/** What became of the money that was locked for an answer, in a line. */
+export function moneyWords({ payment }: { readonly payment: { readonly locked: string; readonly settlement: { readonly state: string; readonly paid: string; readonly burnt: string; readonly compensation: string } | null } | null }): string {
+  if (payment === null) return 'nothing';
+  const { settlement, locked } = payment;
+  if (settlement === null || settlement.state === 'open') return `${sol(BigInt(locked))} is locked`;
+  const paid = sol(BigInt(settlement.paid));
+  switch (settlement.state) {
+    case 'confirmed':
+    case 'claimed':
+      return paid;
+    case 'submitted':
+      return settlement.paid === '0' ? `${sol(BigInt(locked))} is locked` : `${paid}, due`;
+    case 'rejected':
+      return `nothing: rejected, ${sol(BigInt(settlement.burnt))} went to nobody`;
+    case 'slashed':
+      return `nothing: it all came back, and ${sol(BigInt(settlement.compensation))} from the provider’s stake`;
+    default:
+      return 'nothing: it all came back';
+  }
+}

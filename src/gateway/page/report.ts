@@ -19,15 +19,24 @@ export function verifiedOf(verdicts: readonly Pick<Verdict, 'result' | 'tier'>[]
 /** A receipt in a row of a list. */
 export function summaryOf(receipt: Receipt) {
   const { jobId, offer, verdicts } = decodeReceipt(receipt);
+  const { settlement } = receipt;
   return {
     id: jobId,
     askedAt: offer.issuedAt,
     provider: peerIdOf(offer.provider),
     model: modelIdHex(offer.modelId),
     tokens: receipt.tokens.length,
-    paid: offer.payment?.amount ?? 0,
+    /** Null where nothing was to be paid. Lamports as text; where it is not settled yet, `settlement` is null. */
+    payment: offer.payment === null ? null : { locked: String(offer.payment.amount), settlement: settlement === null ? null : settlementOf(settlement) },
     verified: verifiedOf(verdicts, offer.mode),
   };
+}
+
+/** Of what a receipt's file says of money, which nobody signed: the parts that are what they should be. */
+function settlementOf(settlement: Readonly<Record<string, unknown>>) {
+  const text = (key: string): string => (typeof settlement[key] === 'string' ? settlement[key].slice(0, 100) : '');
+  const lamports = (key: string): string => (/^\d{1,20}$/.test(text(key)) ? text(key) : '0');
+  return { state: text('state'), paid: lamports('paid'), refunded: lamports('refunded'), burnt: lamports('burnt'), compensation: lamports('compensation') };
 }
 
 /**
@@ -64,8 +73,13 @@ function stepOf({ i, token, prefix, salt, candidates, exact, zk, path }: OpenedS
     token,
     leaf: toHex(leaf),
     path: path.map(toHex),
+    /** What the leaf is the hash of, for the page to hash by itself. */
+    prefix: toHex(prefix),
+    salt: toHex(salt),
+    exact: toHex(exact),
+    zk: toHex(zk),
     /** Where in 0 … 1 the seed's draw falls. */
     draw: Number(drawAt(offer.seed, i)) / 2 ** 64,
-    candidates: candidates.map(([id], at) => ({ id, share: sum === 0 ? 0 : (weights[at] ?? 0) / sum })),
+    candidates: candidates.map(([id, q], at) => ({ id, q, share: sum === 0 ? 0 : (weights[at] ?? 0) / sum })),
   };
 }

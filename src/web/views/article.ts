@@ -109,7 +109,7 @@ export class Article {
     const { words, next, view } = troubleOf(code, message);
     const detail = detailOf(code, message);
     const go = view === null ? null : h('button', { type: 'button', class: 'quiet', click: () => this.#init.go(view) }, `Open ${view.charAt(0).toUpperCase()}${view.slice(1)}`);
-    return h('div', { class: 'trouble' }, h('p', { class: 'error' }, words), h('p', {}, next), detail === null ? null : h('p', { class: 'hint' }, detail), go);
+    return h('div', { class: 'trouble' }, h('p', { class: 'error' }, words), this.turn.content === '' ? null : h('p', {}, 'What came until then is above. It was not checked.'), h('p', {}, next), detail === null ? null : h('p', { class: 'hint' }, detail), go);
   }
 
   #copyButton(): HTMLElement | null {

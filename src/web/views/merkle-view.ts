@@ -1,34 +1,35 @@
 import type { OpenedStep } from '../api.ts';
 import { h, svg, uniqueId } from '../dom.ts';
-import { climb, type Level } from '../merkle.ts';
-import { shortId } from '../words.ts';
+import { climb, type Climbed } from '../merkle.ts';
+import { plural, shortId } from '../words.ts';
 
 const rowHeight = 62;
 const width = 460;
 
 /** An opened step's way to the root, hashed here: drawn, and in words for who does not see the drawing. */
-export async function merkleView(step: OpenedStep, n: number, root: string): Promise<HTMLElement> {
-  const { levels, root: reached } = await climb(step, n);
+export function merkleView(jobId: string, step: OpenedStep, n: number, root: string): HTMLElement {
+  const climbed = climb(jobId, step, n);
+  const { leaf, levels, root: reached } = climbed;
   const same = reached === root;
   const words = same
-    ? `Your browser hashed step ${step.i} and its ${levels.length} neighbours up to ${shortId(reached)}, the root that the provider had signed.`
+    ? `Your browser hashed step ${step.i} from its token and ${plural(step.candidates.length, 'candidate')}, and with ${plural(levels.length, 'neighbour')} up to ${shortId(reached)}, the root that the provider had signed.`
     : `Your browser reached ${shortId(reached)}, but the provider signed ${shortId(root)}.`;
   return h(
     'div',
     { class: `merkle ${same ? 'good' : 'bad'}` },
     h('p', {}, same ? '✓ ' : '✗ ', words),
-    drawing(step, levels, reached, words),
+    drawing(step, climbed, words),
     h(
       'details',
       {},
       h('summary', {}, 'Every hash of it'),
-      h('ol', { class: 'hashes' }, h('li', {}, 'leaf ', h('code', {}, step.leaf)), ...levels.map(({ left, right, node, own }) => h('li', {}, `with its ${own === 'left' ? 'right' : 'left'} neighbour `, h('code', {}, own === 'left' ? right : left), ' gives ', h('code', {}, node))), h('li', {}, 'signed root ', h('code', {}, root))),
+      h('ol', { class: 'hashes' }, h('li', {}, 'leaf ', h('code', {}, leaf)), ...levels.map(({ left, right, node, own }) => h('li', {}, `with its ${own === 'left' ? 'right' : 'left'} neighbour `, h('code', {}, own === 'left' ? right : left), ' gives ', h('code', {}, node))), h('li', {}, 'signed root ', h('code', {}, root))),
     ),
     draws(step),
   );
 }
 
-function drawing(step: OpenedStep, levels: readonly Level[], reached: string, words: string): SVGElement {
+function drawing(step: OpenedStep, { levels, root: reached }: Climbed, words: string): SVGElement {
   const height = (levels.length + 1) * rowHeight;
   const title = uniqueId();
   const node = (x: number, y: number, hash: string, kind: string, label = ''): SVGElement =>

@@ -1,7 +1,7 @@
-import { getReport, type Report } from '../api.ts';
+import { getReceiptFile, getReport, type Report } from '../api.ts';
 import { h } from '../dom.ts';
 import { merkleView } from './merkle-view.ts';
-import { checkWords, faultOf, plural, shortPeer, sol, verifiedWords, when } from '../words.ts';
+import { checkWords, faultOf, moneyWords, plural, shortPeer, verifiedWords, when } from '../words.ts';
 
 type Outcome = Report['checks'][number]['result'];
 
@@ -20,13 +20,17 @@ export async function openReceipt(id: string): Promise<void> {
   document.body.append(dialog);
   dialog.showModal();
   try {
-    body.replaceChildren(...(await reportParts(await getReport(id))));
+    body.replaceChildren(...reportParts(await getReport(id)));
   } catch (error) {
-    body.replaceChildren(h('p', { class: 'bad' }, error instanceof Error ? error.message : String(error)));
+    body.replaceChildren(h('p', { class: 'bad' }, notFound(error) ? 'There is no receipt of it: it is written once the answer is over. Close this, and open it again then.' : error instanceof Error ? error.message : String(error)));
   }
 }
 
-async function reportParts(report: Report): Promise<readonly Node[]> {
+function notFound(error: unknown): boolean {
+  return error instanceof Error && 'status' in error && error.status === 404;
+}
+
+function reportParts(report: Report): readonly Node[] {
   const words = verifiedWords[report.verified];
   return [
     h('p', { class: `verdict ${words.tone}` }, h('strong', {}, `${words.mark} ${words.short}`), ` · ${words.long}`),
@@ -34,8 +38,8 @@ async function reportParts(report: Report): Promise<readonly Node[]> {
     facts(report),
     h('h3', {}, 'What was checked'),
     h('ul', { class: 'checks' }, ...checksOf(report).map(checkItem)),
-    ...(await openedSteps(report)),
-    h('p', {}, h('a', { href: `data:application/json,${encodeURIComponent(JSON.stringify(report))}`, download: `report-${report.id.slice(0, 12)}.json` }, 'Save this report'), ' · check it again anywhere: ', h('code', {}, `qvac verify ${report.id.slice(0, 12)}`)),
+    ...openedSteps(report),
+    ...keeping(report),
   ];
 }
 
@@ -50,10 +54,11 @@ function faults({ verdicts }: Report): readonly Node[] {
 function facts(report: Report): HTMLElement {
   const rows: readonly (readonly [string, string])[] = [
     ['Answered by', report.provider],
+    ...routersOf(report).map((router) => ['Checked by', router] as const),
     ['Asked', when(report.askedAt)],
     ['Model file (SHA-256)', report.model],
     ['Tokens', `${plural(report.promptTokens, 'token')} asked, ${plural(report.tokens, 'token')} answered`],
-    ['Paid', report.paid === 0 ? 'nothing' : sol(report.paid)],
+    ['Paid', moneyWords(report)],
     ['Temperature', String(report.sampler.temperature / 100)],
     ['Receipt', report.id],
   ];
@@ -88,15 +93,20 @@ function checkItem({ name, result, detail }: CheckRow): HTMLElement {
   return h('li', { class: tone }, h('span', { class: 'mark', 'aria-hidden': true }, mark), h('div', {}, h('strong', {}, title), ` · ${word}`, h('p', {}, asks), h('p', { class: 'hint' }, detail)));
 }
 
-async function openedSteps({ steps, tokens, root }: Report): Promise<readonly Node[]> {
+/** Who signed a verdict besides the person's own node. */
+function routersOf({ verdicts, client }: Report): readonly string[] {
+  return [...new Set(verdicts.map(({ verifier }) => verifier))].filter((verifier) => verifier !== client);
+}
+
+function openedSteps({ id, steps, tokens, root }: Report): readonly Node[] {
   const [first] = steps;
   if (first === undefined) return [];
-  const shown = h('div', {}, await merkleView(first, tokens, root));
+  const shown = h('div', {}, merkleView(id, first, tokens, root));
   const select = h('select', {
     id: 'opened-step',
     change: () => {
       const step = steps[select.selectedIndex];
-      if (step !== undefined) void merkleView(step, tokens, root).then((view) => shown.replaceChildren(view));
+      if (step !== undefined) shown.replaceChildren(merkleView(id, step, tokens, root));
     },
   }, ...steps.map(({ i }) => h('option', {}, `step ${i} of ${tokens}`)));
   return [
@@ -105,4 +115,17 @@ async function openedSteps({ steps, tokens, root }: Report): Promise<readonly No
     h('div', { class: 'field' }, h('label', { for: 'opened-step' }, 'Step'), select),
     shown,
   ];
+}
+
+/** The receipt as a file, which anyone can check without this gateway. */
+function keeping({ id }: Report): readonly Node[] {
+  const name = `receipt-${id.slice(0, 12)}.json`;
+  const problem = h('p', { class: 'error', role: 'alert' });
+  const save = async (): Promise<void> => {
+    const url = URL.createObjectURL(await getReceiptFile(id));
+    h('a', { href: url, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  };
+  const button = h('button', { type: 'button', click: () => void save().catch((error: unknown) => (problem.textContent = error instanceof Error ? error.message : String(error))) }, 'Save the receipt');
+  return [h('h3', {}, 'Keep it'), h('p', {}, 'Anyone can check the file again, on any machine, without you or this gateway: ', h('code', {}, `qvac verify ${name}`)), h('p', {}, button), problem];
 }

@@ -1,7 +1,7 @@
 import { getReceipts } from '../api.ts';
 import { h } from '../dom.ts';
 import { openReceipt } from './receipt-view.ts';
-import { plural, shortId, shortPeer, sol, verifiedWords, when } from '../words.ts';
+import { moneyWords, plural, shortId, shortPeer, verifiedWords, when } from '../words.ts';
 
 /** Every answer of which this home keeps a receipt, the newest first. */
 export function receiptsView(): { readonly element: HTMLElement; show(): void } {
@@ -10,10 +10,10 @@ export function receiptsView(): { readonly element: HTMLElement; show(): void } 
   async function fill(): Promise<void> {
     try {
       const receipts = await getReceipts();
-      status.textContent = receipts.length === 0 ? 'No receipts yet: the first answer makes one.' : `${plural(receipts.length, 'receipt')}, also of what was asked from the terminal.`;
-      const rows = receipts.map(({ id, askedAt, provider, model, tokens, paid, verified }) => {
+      status.textContent = receipts.length === 0 ? 'No receipts yet. Ask something: each answer leaves one here.' : `${plural(receipts.length, 'receipt')}, also of what was asked from the terminal.`;
+      const rows = receipts.map(({ id, askedAt, provider, model, tokens, verified, payment }) => {
         const words = verifiedWords[verified];
-        return h('tr', {}, h('th', { scope: 'row' }, h('button', { type: 'button', class: 'link', 'aria-haspopup': 'dialog', click: () => void openReceipt(id) }, shortId(id))), h('td', {}, when(askedAt)), h('td', {}, shortPeer(provider)), h('td', {}, h('code', { title: model }, shortId(model))), h('td', {}, String(tokens)), h('td', {}, paid === 0 ? 'nothing' : sol(paid)), h('td', { class: words.tone }, `${words.mark} ${words.short}`));
+        return h('tr', {}, h('th', { scope: 'row' }, h('button', { type: 'button', class: 'link', 'aria-haspopup': 'dialog', click: () => void openReceipt(id) }, shortId(id))), h('td', {}, when(askedAt)), h('td', {}, shortPeer(provider)), h('td', {}, h('code', { title: model }, shortId(model))), h('td', {}, String(tokens)), h('td', { class: 'wrap' }, moneyWords({ payment })), h('td', { class: words.tone }, `${words.mark} ${words.short}`));
       });
       list.replaceChildren(h('table', {}, h('thead', {}, h('tr', {}, ...['Receipt', 'Asked', 'Answered by', 'Model', 'Tokens', 'Paid', 'Checked'].map((name) => h('th', { scope: 'col' }, name)))), h('tbody', {}, ...rows)));
     } catch (error) {
