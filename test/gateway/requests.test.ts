@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import type { Asker, Question, Verified } from '../../src/gateway/asker.ts';
+import { createGate } from '../support/gate.ts';
+import { startGateway } from '../support/gateway.ts';
+
+const messages = [{ role: 'user', content: 'why?' }];
+
+/** The least that each API takes, and where it keeps a seed and the length of an answer. */
+const apis = [
+  { path: '/v1/chat/completions', body: { messages }, seed: (digits: string) => `"seed":${digits}`, most: 'max_tokens' },
+  { path: '/v1/completions', body: { prompt: 'why?' }, seed: (digits: string) => `"seed":${digits}`, most: 'max_tokens' },
+  { path: '/v1/responses', body: { input: 'why?' }, seed: (digits: string) => `"seed":${digits}`, most: 'max_output_tokens' },
+  { path: '/v1/messages', body: { messages, max_tokens: 5 }, seed: (digits: string) => `"seed":${digits}`, most: 'max_tokens' },
+  { path: '/api/chat', body: { messages, stream: false }, seed: (digits: string) => `"options":{"seed":${digits}}`, most: 'options.num_predict' },
+  { path: '/api/generate', body: { prompt: 'why?', stream: false }, seed: (digits: string) => `"options":{"seed":${digits}}`, most: 'options.num_predict' },
+] as const;
+
+/** A gateway that answers each question with one word, and what it was asked. */
+async function startListening(context: TestContext, verified: Verified = 'sampling'): Promise<{ readonly url: string; readonly asked: Question[] }> {
+  const asked: Question[] = [];
+  const asker: Asker = {
+    holds: async () => false,
+    async ask(question, hooks) {
+      asked.push(question);
+      hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
+      await hooks.text('some');
+      hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 7n, receipt: 'ab'.repeat(32) as never });
+      return { verified, faults: [], steps: null };
+    },
+  };
+  return { url: (await startGateway(context, { asker, providers: [] })).url, asked };
+}
+
+const post = (url: string, path: string, body: string): Promise<Response> => fetch(`${url}${path}`, { method: 'POST', body });
+const withText = (body: object, more: string): string => JSON.stringify(body).replace(/\}$/, `,${more}}`);
+
+test('a seed keeps all its digits in every API, and what is none is refused by name', async (context) => {
+  const { url, asked } = await startListening(context);
+  for (const { path, body, seed } of apis) {
+    for (const digits of ['0', '1', '9007199254740993', '18446744073709551615']) {
+      assert.equal((await post(url, path, withText(body, seed(digits)))).status, 200, `${path} ${digits}`);
+      assert.equal(asked.at(-1)?.seed, BigInt(digits), path);
+    }
+    assert.equal((await post(url, path, JSON.stringify(body))).status, 200);
+    assert.equal(asked.at(-1)?.seed, null);
+    for (const digits of ['18446744073709551616', '-1', '1.5', '1e3', '"7"', 'true', '[1]']) {
+      const refused = await post(url, path, withText(body, seed(digits)));
+      assert.equal(refused.status, 400, `${path} ${digits}`);
+      assert.match(await refused.text(), /seed: expected a whole number from 0 to 18446744073709551615/);
+    }
+  }
+});
+
+test('what clients send unasked is accepted, in every API', async (context) => {
+  const { url } = await startListening(context);
+  const neutral: Readonly<Record<string, object>> = {
+    '/v1/chat/completions': { n: 1, top_p: 1, frequency_penalty: 0, presence_penalty: 0, repetition_penalty: 1, logit_bias: {}, logprobs: false, top_logprobs: 0, tools: [], tool_choice: 'auto', parallel_tool_calls: true, response_format: { type: 'text' }, modalities: ['text'], service_tier: 'auto', store: false, verbosity: 'medium', stop: null, stream_options: null, user: 'me', metadata: { a: 'b' }, safety_identifier: 'x', prompt_cache_key: 'y', seed: null },
+    '/v1/completions': { n: 1, best_of: 1, top_p: 1, frequency_penalty: 0, presence_penalty: 0, logit_bias: {}, echo: false, suffix: '', logprobs: null, stop: null, user: 'me' },
+    '/v1/responses': { top_p: 1, tools: [], tool_choice: 'auto', parallel_tool_calls: true, text: { format: { type: 'text' } }, truncation: 'disabled', background: false, store: false, include: [], reasoning: {}, service_tier: 'auto', metadata: {}, previous_response_id: null },
+    '/v1/messages': { top_p: 1, tools: [], tool_choice: { type: 'auto' }, thinking: { type: 'disabled' }, service_tier: 'auto', metadata: { user_id: 'me' }, stop_sequences: [] },
+    '/api/chat': { keep_alive: '5m', format: '', tools: [], think: false, truncate: true, options: { top_p: 1, repeat_penalty: 1, mirostat: 0, num_predict: -1, presence_penalty: 0 } },
+    '/api/generate': { keep_alive: -1, format: '', system: '', template: '', suffix: '', images: [], context: [], think: false, raw: false },
+  };
+  for (const { path, body } of apis) {
+    const answer = await post(url, path, JSON.stringify({ ...body, ...neutral[path] }));
+    assert.equal(answer.status, 200, `${path}: ${await answer.text()}`);
+  }
+});
+
+test('what would change the answer and cannot be honoured is refused by name, in every API', async (context) => {
+  const { url, asked } = await startListening(context);
+  const refused: Readonly<Record<string, readonly (readonly [object, string])[]>> = {
+    '/v1/chat/completions': [[{ n: 2 }, 'n'], [{ n: 0 }, 'n'], [{ top_p: 0.9 }, 'top_p'], [{ frequency_penalty: 0.1 }, 'frequency_penalty'], [{ presence_penalty: -1 }, 'presence_penalty'], [{ logit_bias: { 5: 1 } }, 'logit_bias'], [{ response_format: { type: 'json_object' } }, 'response_format'], [{ tools: [{ type: 'function' }] }, 'tools'], [{ tool_choice: 'required' }, 'tool_choice'], [{ functions: [{}] }, 'functions'], [{ audio: {} }, 'audio'], [{ modalities: ['text', 'audio'] }, 'modalities'], [{ prediction: {} }, 'prediction'], [{ web_search_options: {} }, 'web_search_options'], [{ store: true }, 'store'], [{ reasoning_effort: 'high' }, 'reasoning_effort'], [{ verbosity: 'low' }, 'verbosity'], [{ service_tier: 'flex' }, 'service_tier'], [{ top_k: 40 }, 'top_k'], [{ repetition_penalty: 1.1 }, 'repetition_penalty'], [{ logprobs: true }, 'logprobs'], [{ max_completion_tokens: 0 }, 'max_completion_tokens'], [{ stream_options: { include_everything: true } }, 'stream_options.include_everything'], [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages[0].role'], [{ messages: [{ role: 'user', content: 'x', name: 'me' }] }, 'messages[0].name']],
+    '/v1/completions': [[{ n: 2 }, 'n'], [{ best_of: 2 }, 'best_of'], [{ echo: true }, 'echo'], [{ suffix: 'x' }, 'suffix'], [{ prompt: ['a', 'b'] }, 'prompt'], [{ prompt: [1, 2] }, 'prompt'], [{ logprobs: 2 }, 'logprobs'], [{ top_p: 0.5 }, 'top_p']],
+    '/v1/responses': [[{ tools: [{ type: 'web_search' }] }, 'tools'], [{ previous_response_id: 'resp_1' }, 'previous_response_id'], [{ store: true }, 'store'], [{ background: true }, 'background'], [{ text: { format: { type: 'json_schema' } } }, 'text'], [{ truncation: 'auto' }, 'truncation'], [{ conversation: 'x' }, 'conversation'], [{ include: ['message.output_text.logprobs'] }, 'include'], [{ reasoning: { effort: 'high' } }, 'reasoning'], [{ input: [{ type: 'item_reference', id: 'x' }] }, 'input[0].type'], [{ input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'x' }] }] }, 'input[0].content[0].type'], [{ top_logprobs: 3 }, 'top_logprobs']],
+    '/v1/messages': [[{ top_p: 0.9 }, 'top_p'], [{ top_k: 40 }, 'top_k'], [{ tools: [{ name: 'f' }] }, 'tools'], [{ thinking: { type: 'enabled', budget_tokens: 1024 } }, 'thinking'], [{ container: 'x' }, 'container'], [{ mcp_servers: [{}] }, 'mcp_servers'], [{ messages: [{ role: 'user', content: [{ type: 'document' }] }] }, 'messages[0].content[0].type'], [{ system: [{ type: 'image' }] }, 'system[0].type'], [{ max_tokens: 0 }, 'max_tokens']],
+    '/api/chat': [[{ format: 'json' }, 'format'], [{ tools: [{}] }, 'tools'], [{ think: true }, 'think'], [{ options: { mirostat: 1 } }, 'options.mirostat'], [{ options: { num_ctx: 4096 } }, 'options.num_ctx'], [{ options: { top_p: 0.9 } }, 'options.top_p'], [{ messages: [{ role: 'user', content: 'x', images: ['aGk='] }] }, 'messages[0].images'], [{ logprobs: true }, 'logprobs']],
+    '/api/generate': [[{ suffix: 'x' }, 'suffix'], [{ images: ['aGk='] }, 'images'], [{ template: '{{ .Prompt }}' }, 'template'], [{ context: [1] }, 'context'], [{ raw: true, system: 'x' }, 'system'], [{ format: { type: 'object' } }, 'format'], [{ options: { num_predict: 0 } }, 'options.num_predict']],
+  };
+  for (const { path, body } of apis) {
+    for (const [change, name] of refused[path] ?? []) {
+      const answer = await post(url, path, JSON.stringify({ ...body, ...change }));
+      assert.equal(answer.status, 400, `${path} ${name}`);
+      const { error } = (await answer.json()) as { error: string | { message: string; param: string } };
+      assert.ok((typeof error === 'string' ? error : error.message).includes(name), `${path} ${name}`);
+      if (typeof error !== 'string') assert.equal(error.param, name);
+    }
+  }
+  assert.deepEqual(asked, []);
+});
+
+test('the length of an answer is what each API calls it', async (context) => {
+  const { url, asked } = await startListening(context);
+  for (const { path, body, most } of apis) {
+    const [outer, inner] = most.split('.');
+    await post(url, path, JSON.stringify({ ...body, [outer ?? '']: inner === undefined ? 9 : { [inner]: 9 } }));
+    assert.equal(asked.at(-1)?.sampler.maxTokens, 9, path);
+  }
+  await post(url, '/v1/chat/completions', JSON.stringify({ messages, max_tokens: 5, max_completion_tokens: 9 }));
+  assert.equal(asked.at(-1)?.sampler.maxTokens, 9);
+});
+
+test('every answer says how far it was checked, what it cost and where its receipt is', async (context) => {
+  for (const verified of ['exact', 'statistical', 'text', 'sampling', 'none', 'inconclusive', 'failed'] as const) {
+    const { url } = await startListening(context, verified);
+    const fields = { 'x-qvac-provider': '12D3KooWx', 'x-qvac-model-id': '00', 'x-qvac-verified': verified, 'x-qvac-cost-lamports': '7', 'x-qvac-receipt': 'ab'.repeat(32) };
+    for (const { path, body } of apis) {
+      const whole = await post(url, path, JSON.stringify({ ...body, stream: false }));
+      for (const [name, value] of Object.entries(fields)) assert.equal(whole.headers.get(name), value, `${path} ${name}`);
+      const streamed = await post(url, path, JSON.stringify({ ...body, stream: true }));
+      assert.equal(streamed.headers.get('x-qvac-verified'), 'pending');
+      assert.equal(streamed.headers.get('x-qvac-provider'), '12D3KooWx');
+      const events = (await streamed.text()).split('\n').filter((line) => line.includes('{'));
+      const last = JSON.parse((events.at(-1) ?? '').replace(/^data: /, '')) as Record<string, unknown>;
+      for (const [name, value] of Object.entries(fields)) assert.equal(last[name], value, `${path} ${name}`);
+    }
+  }
+});
+
+test('a comment keeps every kind of event stream open, and its client takes no notice', async (context) => {
+  for (const { path, body } of apis.slice(0, 4)) {
+    const gate = createGate(0);
+    const { url } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }], gateway: { keepAliveMs: 20 } });
+    const response = await post(url, path, JSON.stringify({ ...body, stream: true }));
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    assert.equal((await reader?.read())?.value, ': waiting\n\n', path);
+    gate.open();
+    let text = '';
+    for (let part = await reader?.read(); part !== undefined && !part.done; part = await reader?.read()) text += part.value;
+    assert.match(text, /x-qvac-receipt/);
+  }
+});
