@@ -14,7 +14,7 @@ export interface CatalogFile {
   readonly quant: string;
   /** Places of the file, the first that has it is used. */
   readonly sources: readonly ModelSource[];
-  /** SHA-256 of the file, only where it was computed by us or can be cited; null is recorded at the first download. */
+  /** SHA-256 of the file, only where it was computed from it or can be cited; null is recorded at the first download. */
   readonly sha256: string | null;
 }
 
@@ -28,9 +28,28 @@ const hubHost = 'https://huggingface.co';
 /** Quantisations of the models that come from the hub alone, as hub file names spell them. */
 const hubQuants: Readonly<Record<string, string>> = { q4_k_m: 'Q4_K_M', q5_k_m: 'Q5_K_M', q6_k: 'Q6_K', q8_0: 'Q8_0' };
 
+/**
+ * Revision and SHA-256 of the `q4_k_m` file of each model, as the hub lists them and as projects that fetch and check the
+ * same file publish them: everybody who serves or verifies a name means the same bytes.
+ */
+const pins: Readonly<Record<string, { readonly revision: string; readonly sha256: string }>> = {
+  'smollm2-135m': { revision: '476854d00ede130660aba430d15f9347ad2e7d0e', sha256: '8030f04528538d47bda434f6f0bdf3952c40a58123e4d5e755332f23731a8684' },
+  'qwen3-0.6b': { revision: '50968a4468ef4233ed78cd7c3de230dd1d61a56b', sha256: 'ac2d97712095a558e31573f62f466a3f9d93990898b0ec79d7c974c1780d524a' },
+  'qwen3-1.7b': { revision: 'd7f544eead698dbd1f15126ef60b45a1e1933222', sha256: 'b139949c5bd74937ad8ed8c8cf3d9ffb1e99c866c823204dc42c0d91fa181897' },
+  'qwen3-4b': { revision: '22c9fc8a8c7700b76a1789366280a6a5a1ad1120', sha256: 'f6f851777709861056efcdad3af01da38b31223a3ba26e61a4f8bf3a2195813a' },
+  'qwen3-8b': { revision: '14d6a0c6f786c9914abcc33c4c95c81439574020', sha256: '120307ba529eb2439d6c430d94104dabd578497bc7bfe7e322b5d9933b449bd4' },
+  'llama-3.2-1b': { revision: '067b946cf014b7c697f3654f621d577a3e3afd1c', sha256: '6f85a640a97cf2bf5b8e764087b1e83da0fdb51d7c9fab7d0fece9385611df83' },
+  'llama-3.2-3b': { revision: '5ab33fa94d1d04e903623ae72c95d1696f09f9e8', sha256: '6c1a2b41161032677be168d354123594c0e6e67d2b9227c84f296ad037c728ff' },
+};
+const pinnedQuant = 'q4_k_m';
+
 function fromHub(name: string, title: string, license: string, repository: string, file: (quant: string) => string): CatalogModel {
-  const files = Object.entries(hubQuants).map(([quant, spelt]): CatalogFile => ({ quant, sources: [{ kind: 'hub', url: `${hubHost}/${repository}/resolve/main/${file(spelt)}` }], sha256: null }));
-  return { name, title, license, defaultQuant: 'q4_k_m', files };
+  const at = (revision: string, quant: string): ModelSource => ({ kind: 'hub', url: `${hubHost}/${repository}/resolve/${revision}/${file(quant)}` });
+  const files = Object.entries(hubQuants).map(([quant, spelt]): CatalogFile => {
+    const pin = quant === pinnedQuant ? pins[name] : undefined;
+    return { quant, sources: [...(pin === undefined ? [] : [at(pin.revision, spelt)]), at('main', spelt)], sha256: pin?.sha256 ?? null };
+  });
+  return { name, title, license, defaultQuant: pinnedQuant, files };
 }
 
 function qwen3(size: string): CatalogModel {

@@ -27,9 +27,13 @@ describe('the catalogue', () => {
     for (const name of ['qwen3-4b/q9', 'qwen', 'qwen3-4b/q8_0/x', '', '/']) assert.equal(findInCatalog(name), null);
   });
 
-  it('pins only what was computed, and fetches over TLS', () => {
-    const pinned = catalog.flatMap(({ name, files }) => files.filter(({ sha256 }) => sha256 !== null).map(({ quant }) => `${name}/${quant}`));
-    assert.deepEqual(pinned, ['smollm2-135m/q4_1']);
+  it('pins the file that each name means by default, at its revision first, and fetches over TLS', () => {
+    for (const { name, defaultQuant, files } of catalog) assert.match(files.find(({ quant }) => quant === defaultQuant)?.sha256 ?? '', /^[0-9a-f]{64}$/, name);
+    const digests = catalog.flatMap(({ files }) => files.flatMap(({ sha256 }) => sha256 ?? []));
+    assert.equal(new Set(digests).size, digests.length);
+    const [first, second] = findInCatalog('qwen3-4b')?.file.sources ?? [];
+    assert.match(first?.kind === 'hub' ? first.url : '', /\/resolve\/[0-9a-f]{40}\//);
+    assert.match(second?.kind === 'hub' ? second.url : '', /\/resolve\/main\//);
     for (const { files } of catalog) for (const { sources } of files) for (const source of sources) if (source.kind === 'hub') assert.match(source.url, /^https:\/\/\S+\.gguf$/);
   });
 });
