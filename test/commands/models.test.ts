@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { isRunning } from '../../src/lib/lock.ts';
+import { program, startProgram } from '../support/binary.ts';
 import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 import { tinyModel } from '../support/models.ts';
+import { noNamespaces } from '../support/netns.ts';
 
 describe('qvac models', () => {
   it('has a list, empty at first, and tells what can be fetched', async (context) => {
@@ -46,6 +52,28 @@ describe('qvac models', () => {
     }
     assert.equal((await runInProcess(['models', 'rm', 'smollm2-135m', '--home', home])).code, 2);
     assert.equal((await runInProcess(['models', 'pull', '--home', home])).code, 2);
+  });
+
+  it('say in one line that nothing can be fetched offline', { skip: noNamespaces ?? false }, async (context) => {
+    const home = await temporaryHome(context);
+    const child = spawnSync('unshare', ['-rn', process.execPath, program, 'models', 'pull', 'smollm2-135m', '--home', home], { encoding: 'utf8' });
+    assert.equal(child.status, 4, child.stderr);
+    // Whoever waits sees that it waits; then there is the one line, and one of what to do.
+    assert.match(child.stderr, /^(fetching [^\n]*\n)*qvac: smollm2-135m\/q4_1 could not be fetched: pip [^\n]+; cannot download https:[^\n]+\n {2}[^\n]+\n$/);
+  });
+
+  it('end at Ctrl-C, and pip with them', async (context) => {
+    const home = await temporaryHome(context);
+    const told = join(home, 'told');
+    assert.equal(spawnSync('mkfifo', [told]).status, 0);
+    await writeFile(join(home, 'pip'), `#!/bin/sh\necho $$ > '${told}'\nexec sleep 600\n`, { mode: 0o755 });
+    const child = startProgram(['models', 'pull', 'smollm2-135m'], { home, environment: { PATH: `${home}:${process.env['PATH'] ?? ''}` } });
+    const closed = once(child, 'close');
+    const pip = Number(await readFile(told, 'utf8'));
+    child.kill('SIGINT');
+    assert.equal((await closed)[0], 130);
+    while (await isRunning(pip, null)) await setImmediate();
+    assert.deepEqual(await readdir(join(home, 'models', 'smollm2-135m')), []);
   });
 
   it('removes what was fetched, and never a file of yours', async (context) => {

