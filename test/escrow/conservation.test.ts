@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { SystemProgram, TransactionInstruction } from '@solana/web3.js';
 import type { Keypair } from '@solana/web3.js';
 import { verifySignatures } from '../../src/escrow/program/ed25519.ts';
-import { Model } from './model.ts';
+import { Model, edgeOf } from './model.ts';
 import type { End, ModelJob, ModelSeller } from './model.ts';
 import { leafOf } from './tree.ts';
 import { MIN_STAKE, Refused, SIGNATURE_FEE, SOL, World, consent, delivered, digest, headOf, incinerator, newNode, signedCancel, signedHead } from './world.ts';
@@ -30,7 +30,8 @@ const action = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant('create' as const), buyer: fc.nat(1), seller: fc.nat(1), again: fc.constantFrom(false, false, true), amount: fc.constantFrom(...amounts), price: fc.constantFrom(0n, 1n, 1_500n, 4_001n, 4_001n, 2n ** 64n - 1n) }) },
   { weight: 8, arbitrary: fc.record({ do: fc.constant('submit' as const), job: latest, delivery: fc.constantFrom(...deliveries), before: fc.constantFrom(0n, 0n, 0n, 0n, 0n, 0n, 1n) }) },
   { weight: 9, arbitrary: fc.record({ do: fc.constant('end' as const), job: latest, how: fc.constantFrom(...ends), by: fc.constantFrom(...evidence) }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('wait' as const), seconds: fc.constantFrom(1n, 1n, 299n, 300n, 300n, 599n, 600n, 3_600n) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), seconds: fc.constantFrom(1n, 300n, 600n, 3_600n) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('edge' as const), job: latest, seconds: fc.constantFrom(-1n, 0n) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('unstake' as const, 'stake' as const, 'stake' as const), seller: fc.nat(1), amount: fc.constantFrom(0n, 1n, 1n, MIN_STAKE, SOL) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('withdraw' as const, 'rotate' as const, 'empty' as const), seller: fc.nat(1) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('steal' as const), job: latest, what: fc.constantFrom(...thefts) }) },
@@ -72,12 +73,13 @@ class Market {
   async run(step: Action): Promise<void> {
     if (step.do === 'wait') this.world.now += step.seconds;
     else if (step.do === 'create') await this.create(step);
-    else if (step.do === 'submit' || step.do === 'end' || step.do === 'steal') {
+    else if (step.do === 'submit' || step.do === 'end' || step.do === 'steal' || step.do === 'edge') {
       const entry = this.model.jobs.at(-1 - step.job);
       if (entry === undefined) return;
       if (step.do === 'submit') await this.submit(entry, step);
       else if (step.do === 'end') await this.end(entry, step.how, step.by);
-      else await this.steal(entry, step.what);
+      else if (step.do === 'steal') await this.steal(entry, step.what);
+      else this.world.now = [this.world.now, edgeOf(entry) + step.seconds].reduce((a, b) => (a > b ? a : b));
     } else await this.provide(step, this.model.sellers[step.seller] as ModelSeller);
     this.model.check();
   }

@@ -38,6 +38,9 @@ export function priceOf({ amount, priceIn, priceOut }: Terms, { promptCount, tok
   return smaller(amount, (BigInt(promptCount) * priceIn + BigInt(paid) * priceOut + 999n) / 1_000n);
 }
 
+/** The second from which anyone may end the job. */
+export const edgeOf = ({ state, createdAt, submittedAt }: ModelJob): bigint => (state === 'submitted' ? submittedAt + window : createdAt + timeout);
+
 /** Every lamport, and where it has to be. */
 export class Model {
   readonly #world: World;
