@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ReceiptStore } from '../../src/node/home/receipt-store.ts';
+import type { Receipt } from '../../src/proofs/receipt.ts';
+import { createGate } from '../support/gate.ts';
+import { startGateway, testDefaults, testToken } from '../support/gateway.ts';
+import { startPaidMarket } from '../support/paid-page.ts';
+import { startRouter } from '../support/router.ts';
+
+const question = { model: 'scripted', messages: [{ role: 'user', content: 'worth it?' }], max_tokens: 40 };
+const defaults = { ...testDefaults, maxPrice: 500_000_000 };
+const post = (url: string, body: object, init: RequestInit = {}): Promise<Response> =>
+  fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ ...question, ...body }), headers: { authorization: `Bearer ${testToken}` }, ...init });
+
+/** The one receipt, once it is there and fits. */
+async function untilKept(receipts: ReceiptStore, fits: (receipt: Receipt) => boolean = () => true): Promise<Receipt> {
+  for (;;) {
+    const [kept] = await receipts.list();
+    const receipt = kept === undefined ? null : (await receipts.get(kept.id)).receipt;
+    if (receipt !== null && fits(receipt)) return receipt;
+  }
+}
+
+test('a paid answer says what it cost, which is what its provider is paid; without the token nothing is spent', async (context) => {
+  const { url, paid } = await startPaidMarket(context, {}, { own: true, gateway: { defaults } });
+  const refused = await post(url, {}, { headers: {} });
+  assert.equal(refused.status, 402);
+  assert.match(await refused.text(), /E_TOO_DEAR/);
+  const answer = await post(url, {});
+  assert.equal(answer.status, 200);
+  const { usage } = (await answer.json()) as { usage: { prompt_tokens: number; completion_tokens: number } };
+  const cost = Math.ceil((usage.prompt_tokens * 100_000 + usage.completion_tokens * 2_000_000) / 1_000);
+  assert.equal(answer.headers.get('x-qvac-cost-lamports'), String(cost));
+  assert.equal((await paid.news.until('paid')).news.lamports, BigInt(cost));
+  assert.match(await (await fetch(`${url}/metrics`)).text(), new RegExp(`^qvac_cost_lamports_total ${cost}$`, 'm'));
+});
+
+test('a client that goes away pays for what was delivered and no more', async (context) => {
+  const gate = createGate(5);
+  const { url, paid, receipts, providers } = await startPaidMarket(context, { beforeStep: gate.beforeStep }, { own: true, gateway: { defaults } });
+  const controller = new AbortController();
+  const response = await post(url, { stream: true }, { signal: controller.signal });
+  await response.body?.getReader().read();
+  await gate.reached;
+  controller.abort();
+  const finished = await providers[0]?.events.until('job-finished');
+  gate.open();
+  assert.equal(finished?.finish, 2);
+  const { news } = await paid.news.until('paid');
+  const receipt = await untilKept(receipts, ({ settlement }) => settlement !== undefined);
+  assert.deepEqual([receipt.settlement?.['state'], receipt.settlement?.['paid']], ['confirmed', news.lamports.toString()]);
+  assert.equal(news.lamports, BigInt(Math.ceil((receipt.promptTokens.length * 100_000 + receipt.tokens.length * 2_000_000) / 1_000)));
+  assert.ok(receipt.tokens.length <= 6);
+});
+
+test('a client that goes away cancels the job behind a router as well', async (context) => {
+  const gate = createGate(5);
+  const { providers } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }] });
+  const router = await startRouter(context, { providers: providers.map(({ address }) => ({ address })) });
+  const { url, receipts } = await startGateway(context, { providers: [], router: router.address });
+  const controller = new AbortController();
+  const response = await post(url, { stream: true }, { signal: controller.signal });
+  await response.body?.getReader().read();
+  await gate.reached;
+  controller.abort();
+  const finished = await providers[0]?.events.until('job-finished');
+  gate.open();
+  assert.equal(finished?.finish, 2);
+  await router.events.until('answered');
+  assert.equal((await untilKept(receipts)).tokens.length, finished.tokens);
+});
