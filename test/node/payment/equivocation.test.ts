@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { QvacError } from '../../../src/errors.ts';
+import type { Escrow } from '../../../src/escrow/escrow.ts';
+import { systemClock } from '../../../src/lib/clock.ts';
+import { silentLogger } from '../../../src/lib/log.ts';
+import type { Peer } from '../../../src/node/peer.ts';
+import { openPurses } from '../../../src/node/router/payment/purses.ts';
+import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
+import { signBody } from '../../../src/proofs/signing.ts';
+import { jobIdHex, sha256 } from '../../../src/protocol/digests.ts';
+import { kinds } from '../../../src/protocol/messages.ts';
+import { startAsker } from '../../support/asking.ts';
+import { startProvider, testSampler } from '../../support/market.ts';
+import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
+import type { PaidProvider } from '../../support/payments.ts';
+import { askRouter, code, receiveAnswer, startRouter, withTamperedAnswers } from '../../support/router.ts';
+
+// Two heads in the middle of an answer that contradict each other: there is no receipt of it, and the heads are the evidence.
+
+const prices = { priceIn: 100_000, priceOut: 2_000_000 };
+const maxPrice = 10_000_000;
+/** Long enough for a head that is not final. */
+const sampler = { ...testSampler, maxTokens: 80 };
+type Paid = Escrow & { readonly wallet: Uint8Array };
+
+/** Signs another tree beside each head that is not final. */
+function twoTongued(peer: Peer): Peer {
+  return withTamperedAnswers(peer, (frame) => {
+    if (frame.t !== 'head') return [frame];
+    const head = decodeHead(frame.body);
+    if (head.finish !== 255) return [frame];
+    return [frame, { t: 'head', ...signBody(peer.key, kinds.head, jobIdHex(head.jobId), encodeHead({ ...head, root: sha256(head.root) })) }];
+  });
+}
+
+/** Submits, as soon as it may, what it should decline. */
+function greedy(escrow: Paid, may: Promise<void>): Paid {
+  return {
+    ...escrow,
+    claimJob: async () => {
+      throw new QvacError('E_CHAIN', 'the chain does not answer');
+    },
+    async declineJob({ address }, options) {
+      await may;
+      const job = await escrow.job(address, options);
+      if (job === null) return assert.fail('it is settled already');
+      return escrow.submitJob(job, { root: sha256(address), textDigest: sha256(address), promptCount: 1, tokenCount: 32, finish: 0, cancel: null }, options);
+    },
+  };
+}
+
+async function start(context: TestContext, may: Promise<void> = Promise.resolve()) {
+  const chain = await startChain(context);
+  let paid: PaidProvider | undefined;
+  const provider = await startProvider(context, {
+    offering: prices,
+    wrapPeer: twoTongued,
+    async payments(peer) {
+      paid = await providerPayments(context, chain, peer, { escrow: greedy(await chain.wallet(), may) });
+      return paid.payments;
+    },
+  });
+  return { chain, provider, client: await clientPayments(context, chain, { stopMs: 0 }), paid: paid ?? assert.fail('it is not paid') };
+}
+
+const slashedOf = async ({ escrow }: PaidProvider): Promise<number | undefined> => (await escrow.provider(escrow.wallet))?.jobsSlashed;
+
+test('a provider that contradicts itself in the middle of an answer is slashed with both heads when it submits', async (context) => {
+  const { provider, paid, client } = await start(context);
+  const asker = await startAsker(context, { providers: [provider], payments: client.payments });
+  const before = await client.escrow.balance();
+  const { finish, verification, receipt, payment, costLamports } = await asker.ask({ maxPrice, sampler });
+  assert.deepEqual([finish, verification.faults, receipt, costLamports], [null, ['equivocation'], null, 0n]);
+  await client.escrow.waitForJob(payment?.account ?? assert.fail(), (seen) => seen === null);
+  assert.equal(await slashedOf(paid), 1);
+  assert.ok(payment !== null && (await client.escrow.balance()) === before + payment.locked - 20_000n);
+});
+
+test('the heads outlive the process, readable by their owner alone, and the next one slashes with them', async (context) => {
+  const submits = Promise.withResolvers<void>();
+  const { chain, provider, paid, client } = await start(context, submits.promise);
+  const asker = await startAsker(context, { providers: [provider], payments: client.payments });
+  const { payment } = await asker.ask({ maxPrice, sampler });
+  assert.equal(payment?.state, 'open');
+  await client.payments.stop();
+  const [name] = await readdir(client.dir);
+  const path = join(client.dir, name ?? assert.fail('no note was kept'));
+  assert.equal((await stat(path)).mode & 0o777, 0o600);
+  assert.equal((JSON.parse(await readFile(path, 'utf8')) as { readonly conflict: readonly unknown[] }).conflict.length, 2);
+  submits.resolve();
+  const [job] = await client.escrow.jobs({ client: client.escrow.wallet });
+  await client.escrow.waitForJob(job?.address ?? assert.fail(), (seen) => seen?.submitted != null);
+
+  const later = await clientPayments(context, chain, { dir: client.dir, escrow: client.escrow });
+  const left = await (await later.payments.open()).resume();
+  assert.deepEqual(left.map(({ settlement: { state, compensation, locked } }) => [state, compensation === locked]), [['slashed', true]]);
+  assert.equal(await slashedOf(paid), 1);
+  assert.deepEqual(await readdir(client.dir), []);
+});
+
+test('evidence is good after the time for a rejection, too', async (context) => {
+  const { chain, provider, paid, client } = await start(context);
+  const stuck = await clientPayments(context, chain, { stopMs: 0, escrow: { ...client.escrow, waitForJob: (_address, _ready, options) => new Promise((_resolve, reject) => options?.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error))) } });
+  const asker = await startAsker(context, { providers: [provider], payments: stuck.payments });
+  await asker.ask({ maxPrice, sampler });
+  const [job] = await client.escrow.jobs({ client: client.escrow.wallet });
+  await client.escrow.waitForJob(job?.address ?? assert.fail(), (seen) => seen?.submitted != null);
+  await chain.warp(301);
+  await stuck.payments.stop();
+  const later = await clientPayments(context, chain, { dir: stuck.dir, escrow: client.escrow });
+  const left = await (await later.payments.open()).resume();
+  assert.deepEqual(left.map(({ settlement: { state } }) => state), ['slashed']);
+  assert.equal(await slashedOf(paid), 1);
+});
+
+test('a router that pays slashes with them, too', async (context) => {
+  const { provider, paid, client } = await start(context);
+  const purses = await openPurses({ payments: client.payments, clock: systemClock, logger: silentLogger }, { path: null, limitOf: () => 1n << 62n });
+  const router = await startRouter(context, { providers: [provider], purses });
+  await assert.rejects(receiveAnswer(await askRouter(context, router, { maxPrice, sampler })), (error) => code('E_FAILED')(error) || (error instanceof Error && /equivocation|two heads/.test(error.message)));
+  for (const { address } of await client.escrow.jobs({ client: client.escrow.wallet })) await client.escrow.waitForJob(address, (seen) => seen === null);
+  assert.equal(await slashedOf(paid), 1);
+});
