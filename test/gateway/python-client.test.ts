@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
-import { startGateway } from '../support/gateway.ts';
+import { breakingAsker, startGateway } from '../support/gateway.ts';
 import { noPythonClient, runPython } from '../support/python-clients.ts';
 
 const skip = (await noPythonClient()) ?? false;
 
 test('OpenAI’s Python client, streamed or not, errors included', { skip }, async (context) => {
   const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine('It scatters.\u2028\r\ndata: "x"') }] });
+  const broken = await startGateway(context, { asker: breakingAsker, providers: [] });
   const stdout = await runPython(`
 import json, openai
 client = openai.OpenAI(base_url=${JSON.stringify(`${url}/v1`)}, api_key="none", max_retries=0)
@@ -27,10 +28,25 @@ try:
     client.chat.completions.create(model="absent", messages=ask["messages"])
 except openai.NotFoundError as error:
     missing = error.code
-print(json.dumps(dict(whole=whole.choices[0].message.content, tokens=whole.usage.completion_tokens, verified=raw.headers["x-qvac-verified"], streamed=streamed, response=response.output_text, events=[events[0], events[-1]], text=text, models=models, refused=refused, missing=missing)))
+breaking = openai.OpenAI(base_url=${JSON.stringify(`${broken.url}/v1`)}, api_key="none", max_retries=0)
+part = ""
+try:
+    for chunk in breaking.chat.completions.create(**ask, stream=True):
+        part += chunk.choices[0].delta.content or ""
+except openai.APIError as error:
+    part += " " + error.code
+try:
+    breaking.chat.completions.create(**ask)
+except openai.InternalServerError as error:
+    part += " " + str(error.status_code)
+with client.chat.completions.create(**ask, stream=True) as stream:
+    first = next(iter(stream)).choices[0].delta.role
+print(json.dumps(dict(part=part, first=first, whole=whole.choices[0].message.content, tokens=whole.usage.completion_tokens, verified=raw.headers["x-qvac-verified"], streamed=streamed, response=response.output_text, events=[events[0], events[-1]], text=text, models=models, refused=refused, missing=missing)))
 `);
   const said = 'It scatters.\u2028\r\ndata: "x"';
   assert.deepEqual(JSON.parse(stdout), {
+    part: 'some E_TRUNCATED 502',
+    first: 'assistant',
     whole: said,
     tokens: Buffer.byteLength(said) + 1,
     verified: 'sampling',

@@ -24,7 +24,7 @@ async function install(): Promise<void> {
   const aside = `${folder}.${process.pid}`;
   await mkdir(aside, { recursive: true });
   try {
-    const { status, stderr, error } = spawnSync('pip', ['install', '--quiet', '--no-cache-dir', '--disable-pip-version-check', '--target', aside, `openai==${openaiVersion}`], { encoding: 'utf8' });
+    const { status, stderr, error } = spawnSync('python3', ['-m', 'pip', 'install', '--quiet', '--retries', '1', '--no-cache-dir', '--disable-pip-version-check', '--target', aside, `openai==${openaiVersion}`], { encoding: 'utf8' });
     if (status !== 0) throw new Error(error?.message ?? stderr.trim().split('\n').at(-1) ?? 'pip failed');
     // Somebody else may have been faster.
     if (!existsSync(folder)) await rename(aside, folder);
