@@ -4,7 +4,7 @@ import { PublicKey } from '@solana/web3.js';
 import idl from '../../programs/escrow/artifacts/escrow.json' with { type: 'json' };
 import type { Escrow as EscrowIdl } from '../../programs/escrow/artifacts/escrow.ts';
 import { QvacError } from '../errors.ts';
-import { delay } from '../lib/abort.ts';
+import { delay, raceSignal } from '../lib/abort.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import { addressText, chainOfGenesis, defaultProgramText, jobAddress, parseAddress } from './addresses.ts';
 import type { Escrow, Executed, WalletKey } from './escrow.ts';
@@ -73,15 +73,25 @@ function createEscrow(rpc: Rpc, program: Uint8Array, chain: string, init: Resolv
     balance,
     async airdrop(lamports, options) {
       const address = signer().publicKey;
+      if (lamports <= 0n || lamports > BigInt(Number.MAX_SAFE_INTEGER)) throw new QvacError('E_USAGE', `no such amount can be given away: ${lamports} lamports`);
       const before = await balance(address, options);
+      const hint = 'ask for less, or later; mainnet never does, and for devnet there is also https://faucet.solana.com';
       try {
-        await rpc.connection.requestAirdrop(new PublicKey(address), Number(lamports));
+        // Once: whoever asks again after a lost answer may be given twice.
+        await raceSignal(rpc.connection.requestAirdrop(new PublicKey(address), Number(lamports)), options?.signal);
       } catch (error) {
-        throw new QvacError('E_CHAIN', 'this chain did not give lamports away', { hint: 'ask for less, or later; mainnet never does', cause: error });
+        options?.signal?.throwIfAborted();
+        throw new QvacError('E_CHAIN', 'this chain did not give lamports away', { hint, cause: error });
       }
       const limit = AbortSignal.timeout(init.timeoutMs);
       const signal = options?.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
-      while ((await balance(address, { signal })) <= before) await delay(init.pollMs, signal);
+      try {
+        while ((await balance(address, { signal })) <= before) await delay(init.pollMs, signal);
+      } catch (error) {
+        options?.signal?.throwIfAborted();
+        if (!limit.aborted) throw error;
+        throw new QvacError('E_CHAIN', `the lamports did not come within ${init.timeoutMs / 1_000} s`, { hint, cause: error });
+      }
     },
     register: ({ node, stake }, options) => run(options, (does) => does.register(node, stake)),
     rotatePeer: ({ node }, options) => run(options, (does) => does.rotatePeer(node)),

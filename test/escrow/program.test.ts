@@ -18,7 +18,7 @@ import { jobIdHex } from '../../src/protocol/digests.ts';
 import { kinds } from '../../src/protocol/messages.ts';
 import type { Signed } from '../../src/protocol/messages.ts';
 import { encodeCancel } from '../../src/protocol/validate.ts';
-import { openFlakyLine } from './flaky.ts';
+import { openRpcLine } from '../support/rpc-line.ts';
 import { leafOf, rootOf } from './tree.ts';
 import { SOL, delivered, digest, headOf } from './world.ts';
 
@@ -296,10 +296,10 @@ describe('fees', () => {
 
 describe('over a bad line every call is executed once', () => {
   // What was staked tells how often: one lamport for each execution.
-  async function stakes(fate: Parameters<typeof openFlakyLine>[1], times = 1) {
+  async function stakes(fate: Parameters<typeof openRpcLine>[1], times = 1) {
     const seller = await openFunded();
     await seller.register({ node: newKey(), stake: SOL });
-    const line = await openFlakyLine(chain.rpcUrl, fate);
+    const line = await openRpcLine(chain.rpcUrl, fate);
     const wallet = newKey();
     const payer = await open(wallet);
     await payer.airdrop(SOL);
@@ -337,7 +337,7 @@ describe('over a bad line every call is executed once', () => {
   test('where it never arrives before it is too old', async () => {
     const { executed } = await stakes((method, time) => {
       if (method === 'sendTransaction' && time === 1) return 'lose-request';
-      if (method === 'getBlockHeight' && time === 1) now += 61_000;
+      if (method === 'getEpochInfo' && time === 1) now += 61_000;
       return 'pass';
     });
     assert.equal(executed, 1n);
@@ -357,7 +357,7 @@ describe('over a bad line every call is executed once', () => {
   test('a chain that says nothing is given up on, with the transaction to look for', async () => {
     const wallet = newKey();
     await (await open(wallet)).airdrop(SOL);
-    const line = await openFlakyLine(chain.rpcUrl, (method) => (method === 'sendTransaction' ? 'lose-request' : 'pass'));
+    const line = await openRpcLine(chain.rpcUrl, (method) => (method === 'sendTransaction' ? 'lose-request' : 'pass'));
     const flaky = await open(wallet, { rpcUrl: line.url, timeoutMs: 4_000 });
     await assert.rejects(flaky.register({ node: newKey(), stake: SOL / 2n }), { code: 'E_CHAIN', message: /transaction \w{80,90} may still be executed/ });
     await line.close();

@@ -23,9 +23,17 @@ export function createReader(rpc: Rpc, client: Program<EscrowIdl>, pollMs: numbe
     const found = await rpc.call(() => client.account.provider.all(filters), options);
     return found.map(({ publicKey, account }) => providerOf(publicKey.toBytes(), account));
   };
+  /** The account's data, no older than anything that was read before. */
+  const read = async (address: Uint8Array, options?: AbortOptions): Promise<Buffer | null> => {
+    const config = () => ({ commitment: 'confirmed', ...(rpc.newestSlot > 0 ? { minContextSlot: rpc.newestSlot } : {}) }) as const;
+    const { context, value } = await rpc.call((connection) => connection.getAccountInfoAndContext(new PublicKey(address), config()), options);
+    if (value !== null) rpc.saw(context.slot);
+    // A stranger can put lamports there.
+    return value !== null && value.owner.equals(client.programId) ? value.data : null;
+  };
   const job = async (address: Uint8Array, options?: AbortOptions): Promise<JobAccount | null> => {
-    const raw = await rpc.call(() => client.account.job.fetchNullable(new PublicKey(address)), options);
-    return raw === null ? null : jobOf(address, raw);
+    const data = await read(address, options);
+    return data === null ? null : jobOf(address, client.coder.accounts.decode('job', data));
   };
   return {
     job,
@@ -34,8 +42,8 @@ export function createReader(rpc: Rpc, client: Program<EscrowIdl>, pollMs: numbe
     providersOfPeer: (peer, options) => providers([bytesAt(offsets.providerPeer, peer)], options),
     async provider(authority, options) {
       const address = providerAddress(program, authority);
-      const raw = await rpc.call(() => client.account.provider.fetchNullable(new PublicKey(address)), options);
-      return raw === null ? null : providerOf(address, raw);
+      const data = await read(address, options);
+      return data === null ? null : providerOf(address, client.coder.accounts.decode('provider', data));
     },
     async jobs(filter, options) {
       const owner = 'client' in filter ? bytesAt(offsets.jobClient, filter.client) : bytesAt(offsets.jobProvider, filter.provider);

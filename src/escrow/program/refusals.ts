@@ -1,4 +1,5 @@
 import { SendTransactionError } from '@solana/web3.js';
+import idl from '../../../programs/escrow/artifacts/escrow.json' with { type: 'json' };
 import { QvacError } from '../../errors.ts';
 import { RefusedError } from '../escrow.ts';
 import type { Refusal } from '../escrow.ts';
@@ -49,6 +50,18 @@ const anchorNames: Readonly<Record<string, Refusal>> = {
   ConstraintAddress: 'Unauthorized',
 };
 
+/** The same by number, for endpoints that leave the log out. Lower ones are those of whichever program was called. */
+const refusalsByNumber: ReadonlyMap<number, Refusal> = new Map([
+  ...idl.errors.map(({ code, name }) => [code, name as Refusal] as const),
+  [2001, 'Unauthorized'], [2006, 'Unauthorized'], [2012, 'Unauthorized'], [3002, 'NoAccount'], [3007, 'NoAccount'], [3012, 'NoAccount'],
+]);
+
+/** Of `custom program error: 0x1774` or `{"Custom":6004}`. */
+function refusalNumbered(text: string): Refusal | null {
+  const [, hex, decimal] = /custom program error: 0x([0-9a-f]{1,8})|"Custom":\s*(\d{1,10})/i.exec(text) ?? [];
+  return refusalsByNumber.get(hex === undefined ? Number(decimal) : Number.parseInt(hex, 16)) ?? null;
+}
+
 export function refused(refusal: Refusal, cause?: unknown): RefusedError {
   const [message, hint] = words[refusal];
   return new RefusedError(refusal, message, { hint, cause });
@@ -71,6 +84,8 @@ export function refusalOf(text: string, logs: readonly string[], cause?: unknown
   }
   const all = `${text}\n${logs.join('\n')}`;
   if (/already in use/.test(all)) return refused('AccountExists', cause);
+  const numbered = refusalNumbered(text);
+  if (numbered !== null) return refused(numbered, cause ?? new Error(all));
   if (/insufficient lamports|InsufficientFunds|insufficient funds|AccountNotFound|no record of a prior credit/i.test(all)) return outOfFunds(cause);
   return refused('Other', cause ?? new Error(all));
 }

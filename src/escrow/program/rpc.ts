@@ -6,6 +6,9 @@ import type { AbortOptions } from '../../lib/types.ts';
 const requestTimeoutMs = 15_000;
 /** Between attempts of one request. */
 const pausesMs = [100, 500, 2_000] as const;
+/** Where an endpoint asks for patience (429) and does not say how much of it. */
+const patienceMs = [500, 1_000, 2_000] as const;
+const mostPatienceMs = 10_000;
 
 /** A chain's JSON-RPC endpoint. */
 export interface Rpc {
@@ -14,6 +17,12 @@ export interface Rpc {
   call<Value>(request: (connection: Connection) => Promise<Value>, options?: AbortOptions): Promise<Value>;
   /** `error` as it is where it says something about the request, else as E_CHAIN. */
   failure(error: unknown): unknown;
+  /**
+   * The newest slot that this process has seen. Behind one URL there are often several nodes, some of them late: what is
+   * read later must not be older, or a job that was there would be taken for one that is settled.
+   */
+  readonly newestSlot: number;
+  saw(slot: number): void;
 }
 
 export function openRpc(url: string): Rpc {
@@ -22,8 +31,9 @@ export function openRpc(url: string): Rpc {
     commitment: 'confirmed',
     // It would write to the terminal and wait on its own.
     disableRetryOnRateLimit: true,
-    fetch: (input, init) => fetch(input as string, { ...(init as RequestInit), signal: AbortSignal.timeout(requestTimeoutMs) }) as never,
+    fetch: (input, init) => patientFetch(input as string, init as RequestInit) as never,
   });
+  let newestSlot = 0;
   const failure = (error: unknown): unknown => {
     if (error instanceof QvacError) return error;
     const why = reasonOf(error);
@@ -32,6 +42,12 @@ export function openRpc(url: string): Rpc {
   return {
     connection,
     failure,
+    get newestSlot() {
+      return newestSlot;
+    },
+    saw(slot) {
+      newestSlot = Math.max(newestSlot, slot);
+    },
     async call(request, { signal } = {}) {
       for (const pauseMs of pausesMs) {
         try {
@@ -52,6 +68,18 @@ export function openRpc(url: string): Rpc {
   };
 }
 
+/** Again, after a while, where there were too many requests: such a one was not looked at. */
+async function patientFetch(url: string, init: RequestInit): Promise<Response> {
+  for (const pauseMs of patienceMs) {
+    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(requestTimeoutMs) });
+    if (response.status !== 429) return response;
+    await response.body?.cancel();
+    const asked = Number(response.headers.get('retry-after') ?? Number.NaN) * 1_000;
+    await delay(asked >= 0 ? Math.min(asked, mostPatienceMs) : pauseMs);
+  }
+  return fetch(url, { ...init, signal: AbortSignal.timeout(requestTimeoutMs) });
+}
+
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause } = error;
@@ -59,9 +87,13 @@ function reasonOf(error: unknown): string {
   return (code ?? error.message).split('\n')[0]?.slice(0, 200) ?? '';
 }
 
-/** Failures of the way there, not of what was asked. */
+/** JSON-RPC errors of a node that is late or overloaded, by their codes. */
+const lateCodes: ReadonlySet<unknown> = new Set([-32004, -32005, -32014, -32016, -32603, 429]);
+
+/** Failures of the way there, or of a node that is not ready, not of what was asked. */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  if (error.name === 'TimeoutError' || error.message.includes('fetch failed')) return true;
-  return /^(429|5\d\d) /.test(error.message);
+  if (error.name === 'TimeoutError' || ('code' in error && lateCodes.has(error.code))) return true;
+  // Some of the library's methods keep no more of an error than its text.
+  return /fetch failed|TimeoutError|(^|: )(429|5\d\d) |node is (behind|unhealthy)|minimum context slot|too many requests|internal error/i.test(error.message);
 }

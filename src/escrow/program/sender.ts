@@ -92,15 +92,20 @@ async function deliver(rpc: Rpc, prepared: Prepared, signal: AbortSignal): Promi
     const { value } = await rpc.call((connection) => connection.getSignatureStatuses([signature]), { signal });
     const status = value[0];
     if (status?.err) throw await refusalOfExecuted(rpc, signature, status.err, signal);
-    if (status?.confirmationStatus === 'confirmed' || status?.confirmationStatus === 'finalized') return true;
+    if (status?.confirmationStatus === 'confirmed' || status?.confirmationStatus === 'finalized') {
+      rpc.saw(status.slot);
+      return true;
+    }
     await delay(pauseMs, signal);
     sinceBroadcastMs += pauseMs;
     pauseMs = Math.min(lastPollMs, pauseMs * 1.5);
     if (status || sinceBroadcastMs < rebroadcastMs) continue;
     sinceBroadcastMs = 0;
-    if ((await rpc.call((connection) => connection.getBlockHeight(), { signal })) > lastValidBlockHeight) {
+    const { absoluteSlot, blockHeight = 0 } = await rpc.call((connection) => connection.getEpochInfo(), { signal });
+    if (blockHeight > lastValidBlockHeight) {
       const late = await rpc.call((connection) => connection.getSignatureStatuses([signature], { searchTransactionHistory: true }), { signal });
-      if (!late.value[0]) return false;
+      // A node that is behind cannot say that it was not executed.
+      if (!late.value[0] && late.context.slot >= absoluteSlot) return false;
     } else {
       // What this says is no news: its refusal may come from the first one having been executed meanwhile.
       await rpc.connection.sendRawTransaction(prepared.raw, { skipPreflight: true, maxRetries: 0 }).catch(() => undefined);

@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { RefusedError } from '../../src/escrow/escrow.ts';
+import type { Escrow } from '../../src/escrow/escrow.ts';
+import { startLocalnet } from '../../src/escrow/localnet.ts';
+import { openEscrow } from '../../src/escrow/program.ts';
+import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
+import { temporaryHome } from '../support/home.ts';
+import { openRpcLine } from '../support/rpc-line.ts';
+import type { RpcAnswer } from '../support/rpc-line.ts';
+import { SOL, delivered, digest } from './world.ts';
+
+// What public endpoints of a cluster do besides answering: several nodes behind one address, some of them late, that
+// count requests, lose them, leave logs out, and give no lamports away.
+
+const newKey = () => signingKeyFromSeed(randomBytes(32));
+const { cancelN: _none, ...fields } = delivered;
+type Fate = Parameters<typeof openRpcLine>[1];
+type Paid = Escrow & { readonly wallet: Uint8Array };
+
+/** A provider and a client on one chain, the client behind a line whose `fate` can change. */
+async function start(context: TestContext, { timeoutMs = 20_000 }: { readonly timeoutMs?: number } = {}) {
+  const chain = await startLocalnet({ dir: await temporaryHome(context) });
+  context.after(() => chain.stop());
+  let fate: Fate = () => 'pass';
+  const line = await openRpcLine(chain.rpcUrl, (...call) => fate(...call));
+  context.after(() => line.close());
+  const open = async (rpcUrl: string) => {
+    const escrow = await openEscrow({ rpcUrl, wallet: newKey(), pollMs: 20, timeoutMs });
+    await escrow.airdrop(20n * SOL);
+    return escrow as Paid;
+  };
+  const [seller, buyer] = [await open(chain.rpcUrl), await open(line.url)];
+  const [node, clientNode] = [newKey(), newKey()];
+  await seller.register({ node, stake: SOL });
+  const terms = {
+    jobId: new Uint8Array(randomBytes(32)), peer: node.publicKey, clientPeer: clientNode.publicKey, priceIn: 1_500n, priceOut: 4_001n, amount: 1_000_000n,
+    seed: digest('seed'), sampler: { temperature: 70, minP: 0, topK: 20, vocab: 300 }, maxTokens: 64,
+  };
+  const address = buyer.jobAddress(buyer.wallet, terms.jobId);
+  return {
+    line, seller, buyer, terms, address,
+    create: () => buyer.createJob({ authority: seller.wallet, terms }),
+    meet(next: Fate) {
+      fate = next;
+    },
+  };
+}
+
+const staked = async ({ seller }: { readonly seller: Paid }) => (await seller.provider(seller.wallet))?.stake ?? 0n;
+const resultOf = <Value>({ result }: RpcAnswer): Value => result as Value;
+
+describe('an endpoint that counts requests', () => {
+  test('is waited for as it asks, whatever the request', async (context) => {
+    const market = await start(context);
+    market.meet((_method, time) => (time === 1 ? { status: 429, headers: { 'retry-after': '0' }, body: '{"jsonrpc":"2.0","error":{"code":429,"message":"Too many requests"}}' } : 'pass'));
+    await market.create();
+    assert.ok(await market.buyer.job(market.address));
+    await market.buyer.addStake(1n, market.seller.wallet);
+    assert.equal(await staked(market), SOL + 1n);
+  });
+
+  test('and never lets one through, is given up on', async (context) => {
+    const market = await start(context, { timeoutMs: 1_500 });
+    market.meet((method) => (method === 'sendTransaction' ? { status: 429, headers: { 'retry-after': '0' } } : 'pass'));
+    await assert.rejects(market.create(), { code: 'E_CHAIN' });
+    assert.equal(await market.seller.job(market.address), null);
+  });
+});
+
+describe('an endpoint with bad moments', () => {
+  for (const [name, fate] of [
+    ['a page of a proxy instead of an answer', { status: 502, headers: { 'content-type': 'text/html' }, body: '<html>Bad Gateway</html>' }],
+    ['a node that is behind', { error: { code: -32005, message: 'Node is behind by 42 slots', data: { numSlotsBehind: 42 } } }],
+    ['a node that fails', { error: { code: -32603, message: 'Internal error' } }],
+  ] as const) {
+    test(name, async (context) => {
+      const market = await start(context);
+      market.meet((_method, time) => (time <= 2 ? fate : 'pass'));
+      await market.create();
+      assert.equal((await market.buyer.job(market.address))?.amount, 1_000_000n);
+    });
+  }
+});
+
+describe('several nodes behind one address', () => {
+  test('a job that was seen is not taken for one that is settled by a node that does not know it yet', async (context) => {
+    const market = await start(context);
+    await market.create();
+    assert.ok(await market.buyer.job(market.address));
+    let late = 0;
+    market.meet((method, _time, params) => {
+      if (method !== 'getAccountInfo') return 'pass';
+      const { minContextSlot } = (params[1] ?? {}) as { readonly minContextSlot?: number };
+      if (minContextSlot === undefined) return { edit: ({ result: _result, ...answer }) => ({ ...answer, result: { context: { slot: 1 }, value: null } }) };
+      return late++ < 2 ? { error: { code: -32016, message: 'Minimum context slot has not been reached' } } : 'pass';
+    });
+    assert.ok(await market.buyer.job(market.address));
+    assert.equal(late, 3);
+  });
+
+  test('a transaction that a late node does not know of is not signed anew', async (context) => {
+    const market = await start(context);
+    let hidden = 0;
+    market.meet((method) => {
+      if (method === 'getEpochInfo') return { edit: (answer) => ({ ...answer, result: { ...resultOf<object>(answer), blockHeight: 10_000_000_000 } }) };
+      if (method !== 'getSignatureStatuses' || hidden++ > 8) return 'pass';
+      return { edit: (answer) => ({ ...answer, result: { context: { slot: 1 }, value: [null] } }) };
+    });
+    await market.buyer.addStake(1n, market.seller.wallet);
+    assert.equal(await staked(market), SOL + 1n);
+    assert.ok(market.line.asked('getEpochInfo') > 0, 'it was looked whether it is too old');
+  });
+
+  test('one that no node knows of once it is too old is signed anew', async (context) => {
+    const market = await start(context);
+    let sent = 0;
+    market.meet((method) => {
+      if (method === 'sendTransaction' && sent++ < 1) return 'lose-request';
+      if (method === 'getEpochInfo') return { edit: (answer) => ({ ...answer, result: { ...resultOf<object>(answer), blockHeight: 10_000_000_000 } }) };
+      return 'pass';
+    });
+    await market.buyer.addStake(1n, market.seller.wallet);
+    assert.equal(await staked(market), SOL + 1n);
+    assert.ok(market.line.asked('getLatestBlockhash') >= 2);
+  });
+
+  test('a node that does not know the blockhash yet', async (context) => {
+    const market = await start(context);
+    const error = { code: -32002, message: 'Transaction simulation failed: Blockhash not found', data: { err: 'BlockhashNotFound', logs: [], accounts: null, unitsConsumed: 0 } };
+    let sent = 0;
+    market.meet((method) => (method === 'sendTransaction' && sent++ < 3 ? { error } : 'pass'));
+    await market.buyer.addStake(1n, market.seller.wallet);
+    assert.equal(await staked(market), SOL + 1n);
+  });
+});
+
+describe('an endpoint that leaves the log out', () => {
+  const isRefusal = (refusal: string) => (error: unknown) => error instanceof RefusedError && error.refusal === refusal && error.hint !== undefined;
+
+  test('of what it refuses to send', async (context) => {
+    const market = await start(context);
+    await market.create();
+    market.meet((method) => (method !== 'sendTransaction' ? 'pass' : {
+      edit({ error, ...answer }) {
+        assert.ok(error !== undefined);
+        return { ...answer, error: { code: error.code, message: 'Transaction simulation failed: Error processing Instruction 0: custom program error: 0x1775' } };
+      },
+    }));
+    const job = await market.buyer.job(market.address);
+    assert.ok(job !== null);
+    await assert.rejects(market.buyer.refundJob(job), isRefusal('TimeoutNotReached'));
+  });
+
+  test('of what failed on the chain', async (context) => {
+    const market = await start(context);
+    await market.create();
+    await market.seller.submitJob({ ...(await market.buyer.job(market.address)) } as never, { ...fields, cancel: null });
+    const job = await market.buyer.job(market.address);
+    assert.ok(job !== null);
+    market.meet((method) => {
+      if (method === 'sendTransaction') return { edit: (answer) => answer };
+      if (method === 'getTransaction') return { edit: ({ result: _result, ...answer }) => ({ ...answer, result: null }) };
+      if (method !== 'getSignatureStatuses') return 'pass';
+      return { edit: (answer) => ({ ...answer, result: { context: { slot: 1 }, value: [{ slot: 1, confirmations: 0, confirmationStatus: 'confirmed', err: { InstructionError: [0, { Custom: 6004 }] }, status: { Err: 1 } }] } }) };
+    });
+    await assert.rejects(market.buyer.confirmJob(job), isRefusal('InvalidStatus'));
+  });
+});
+
+describe('a network that gives no lamports away', () => {
+  test('says so, and where else to get some', async (context) => {
+    const { buyer, meet } = await start(context);
+    for (const fate of [{ error: { code: -32601, message: 'Method not found' } }, { status: 429, headers: { 'retry-after': '0' } }, { error: { code: -32603, message: 'Internal error' } }]) {
+      meet((method) => (method === 'requestAirdrop' ? fate : 'pass'));
+      await assert.rejects(buyer.airdrop(SOL), (error: { readonly code?: string; readonly hint?: string }) => error.code === 'E_CHAIN' && /faucet/.test(error.hint ?? ''));
+    }
+    for (const none of [0n, -1n, 2n ** 64n]) await assert.rejects(buyer.airdrop(none), { code: 'E_USAGE' });
+  });
+
+  test('although it promised some', async (context) => {
+    const { buyer, meet } = await start(context, { timeoutMs: 500 });
+    meet((method) => (method === 'getBalance' ? { edit: (answer) => ({ ...answer, result: { context: { slot: 1 }, value: 5 } }) } : 'pass'));
+    await assert.rejects(buyer.airdrop(SOL), { code: 'E_CHAIN', message: /did not come within/ });
+  });
+});
+
+test('a wallet that signs something else is found out before anything is sent', async (context) => {
+  const { line } = await start(context);
+  const wallet = newKey();
+  const escrow = await openEscrow({ rpcUrl: line.url, wallet: { publicKey: wallet.publicKey, sign: () => wallet.sign(digest('something else')) } });
+  const before = line.asked('sendTransaction');
+  await assert.rejects(escrow.addStake(1n, wallet.publicKey), { code: 'E_KEY' });
+  assert.equal(line.asked('sendTransaction'), before);
+});
