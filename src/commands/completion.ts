@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import type { Config } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import { globalSettings, settings } from '../settings.ts';
@@ -25,18 +26,45 @@ async function complete(words: readonly string[], commands: readonly CommandEntr
   if (entry === undefined) return [];
   let { command }: { command: CommandDefinition } = await entry.load();
   let rest = words.slice(1);
+  let path = first;
   for (let next = command.subcommands?.[rest[0] ?? '']; next !== undefined && rest.length > 1; next = command.subcommands?.[rest[0] ?? '']) {
     command = next;
+    path = `${path} ${rest[0] ?? ''}`;
     rest = rest.slice(1);
   }
   const subcommands = Object.entries(command.subcommands ?? {}).map(([name, { summary }]) => ({ value: name, description: summary }));
-  return candidatesFor({ words: rest, subcommands, flags: flagsOf(command), names, arguments: (command.arguments ?? []).map(({ name }) => name) });
+  return candidatesFor({ command: path, words: rest, subcommands, flags: flagsOf(command), names, arguments: (command.arguments ?? []).map(({ name }) => name) });
 }
 
 /** Names of this moment: of a gateway that runs here, else of the peers that were seen last; model files, receipts. */
-async function namesOf(config: Config): Promise<Names> {
-  const [{ readNames }] = await Promise.all([import('../gateway/names.ts')]);
-  return readNames(config);
+async function namesOf(config: Config, words: readonly string[]): Promise<Names> {
+  const [{ readNames }, { catalog }] = await Promise.all([import('../gateway/names.ts'), import('../model/catalog.ts')]);
+  const asked = await configFor(config, words);
+  const fetchable = catalog.flatMap(({ name, title, files }) => [name, ...new Set(files.map(({ quant }) => `${name}/${quant}`))].map((value) => ({ value, description: title })));
+  return { ...(await readNames(asked)), files: await filesIn(asked.home.models), catalog: fetchable };
+}
+
+/** The configuration with what the line itself says of home and network. */
+async function configFor(config: Config, words: readonly string[]): Promise<Config> {
+  const after = (flag: string): string | undefined => {
+    const at = words.lastIndexOf(flag);
+    return at < 0 || at + 2 > words.length - 1 ? undefined : words[at + 1];
+  };
+  const [home, network, ownNetwork] = [after('--home'), after('--network'), after('--private')];
+  if (home === undefined && network === undefined && ownNetwork === undefined) return config;
+  const { resolveConfig } = await import('../config.ts');
+  return resolveConfig({ home: home ?? config.home.root, flags: { ...(network === undefined ? {} : { network }), ...(ownNetwork === undefined ? {} : { private: ownNetwork }) } });
+}
+
+/** Model files by the names that they have there; none is opened. */
+async function filesIn(dir: string): Promise<readonly Candidate[]> {
+  const paths = await readdir(dir, { recursive: true }).catch(() => []);
+  const found = paths.flatMap((path) => {
+    const [, name, quant] = /^([^/\\]+)[/\\]([^/\\]+)\.gguf$/.exec(path) ?? [];
+    return name === undefined || quant === undefined ? [] : [{ value: `${name}/${quant}`, description: 'here' }];
+  });
+  const names = [...new Set(found.map(({ value }) => value.split('/')[0] ?? ''))];
+  return [...names.map((value) => ({ value, description: 'here' })), ...found];
 }
 
 export const command = defineCommand({
@@ -56,7 +84,7 @@ export const command = defineCommand({
       return;
     }
     // Whoever presses a key for help is not to be told of an error.
-    const found = await complete(args, commands, () => namesOf(config)).catch(() => []);
+    const found = await complete(args, commands, () => namesOf(config, args)).catch(() => []);
     const describe = options.complete === 'bash' ? ({ value }: Candidate) => value : ({ value, description }: Candidate) => `${value}\t${description}`;
     output.print(found.map((candidate) => `${describe(candidate)}\n`).join(''));
   },

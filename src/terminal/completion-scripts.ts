@@ -21,7 +21,15 @@ _qvac() {
 if [[ $funcstack[1] == _qvac ]]; then _qvac "$@"; else compdef _qvac qvac; fi
 `,
   fish: `# fish completion for qvac
+function __qvac_complete
+  set -l found (qvac completion --complete fish -- (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)
+  if test (count $found) -gt 0
+    string join -- \\n $found
+  else
+    __fish_complete_path (commandline -ct)
+  end
+end
 complete -c qvac -e
-complete -c qvac -a '(qvac completion --complete fish -- (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
+complete -c qvac -f -a '(__qvac_complete)'
 `,
 } as const;

@@ -6,12 +6,19 @@ export interface Candidate {
 
 /** Names that change from moment to moment. */
 export interface Names {
+  /** What others offer. */
   readonly models: readonly Candidate[];
+  /** What lies here. */
+  readonly files: readonly Candidate[];
+  /** What can be fetched. */
+  readonly catalog: readonly Candidate[];
   readonly peers: readonly Candidate[];
   readonly receipts: readonly Candidate[];
 }
 
 export interface CompletionInit {
+  /** What was typed of the command: `models pull`. */
+  readonly command?: string | undefined;
   /** Those after the command; the last is still being typed. */
   readonly words: readonly string[];
   readonly subcommands: readonly Candidate[];
@@ -52,19 +59,28 @@ function namesOf(flags: string): readonly string[] {
   return flags.split(', ').map((part) => part.split(' ')[0] ?? '');
 }
 
-async function valuesOf(flag: string, { names }: CompletionInit): Promise<readonly Candidate[]> {
+/** A command that asks wants what others offer, one that offers or checks what lies here or can be fetched. */
+async function modelsFor({ command = '', names }: CompletionInit): Promise<readonly Candidate[]> {
+  const { models, files, catalog } = await names();
+  if (command === 'models pull') return catalog;
+  if (command.startsWith('models')) return files;
+  const all = ['serve', 'route', 'verify', 'doctor'].includes(command) ? [...files, ...catalog] : [...models, ...files];
+  return all.filter(({ value }, at) => all.findIndex((each) => each.value === value) === at);
+}
+
+async function valuesOf(flag: string, init: CompletionInit): Promise<readonly Candidate[]> {
   const name = namesOf(flag).at(-1) ?? '';
   const values = fixed[name];
   if (values !== undefined) return values.map((value) => ({ value, description: '' }));
-  if (name === '--model') return (await names()).models;
-  if (['--provider', '--router', '--allow', '--auditor'].includes(name)) return (await names()).peers;
+  if (name === '--model') return modelsFor(init);
+  if (['--provider', '--router', '--allow', '--auditor'].includes(name)) return (await init.names()).peers;
   return [];
 }
 
-async function operandsOf({ arguments: operands = [], names }: CompletionInit): Promise<readonly Candidate[]> {
-  const [operand = ''] = operands;
-  if (operand.includes('receipt')) return (await names()).receipts;
-  if (operand.includes('model')) return (await names()).models;
+async function operandsOf(init: CompletionInit): Promise<readonly Candidate[]> {
+  const [operand = ''] = init.arguments ?? [];
+  if (operand.includes('receipt')) return (await init.names()).receipts;
+  if (operand.includes('model')) return modelsFor(init);
   if (operand.includes('words')) return ['bash', 'zsh', 'fish'].map((value) => ({ value, description: '' }));
   return [];
 }
