@@ -1,37 +1,29 @@
-import { QvacError } from '../../../errors.ts';
 import { raceSignal } from '../../../lib/abort.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
 import { maxRouteProviders } from '../../../protocol/constants.ts';
-import { requestDigestOf, sha256 } from '../../../protocol/digests.ts';
-import type { FrameOf, RouteFrame } from '../../../protocol/frames.ts';
-import { priceLamports } from '../../../protocol/price.ts';
-import type { VerifiedCard } from '../../cards.ts';
-import { openJob } from '../../client/job/open-job.ts';
-import type { Job, SignedQuote } from '../../client/job/job.ts';
-import { fetchQuote } from '../../client/job/quote.ts';
+import { sha256 } from '../../../protocol/digests.ts';
+import type { RouteFrame } from '../../../protocol/frames.ts';
+import type { Job } from '../../client/job/job.ts';
 import type { CheckedAnswer, Settlement } from '../../client/payment/payments.ts';
 import { settlementJson } from '../../client/payment/settlement-json.ts';
-import type { Choice } from '../../client/choice/select.ts';
-import type { Peer } from '../../peer.ts';
 import { Attempt } from './attempt.ts';
 import type { AttemptEnd } from './attempt.ts';
 import { Candidates } from './candidates.ts';
 import type { CandidatesComponents, Reserved } from './candidates.ts';
 import type { Considered } from '../../client/choice/considered.ts';
 import { mayBeTooLong } from '../../client/refused.ts';
-import { maxProbes, maxRouteTimeoutMs, paidAcceptMs } from '../constants.ts';
+import { maxProbes, maxRouteTimeoutMs } from '../constants.ts';
 import { lastFailure, RouteFailure } from '../failure.ts';
-import { PaidOffer } from '../payment/paid-offer.ts';
+import type { PaidOffer } from '../payment/paid-offer.ts';
 import type { Person } from '../person/person.ts';
-import type { Probes } from '../probes.ts';
-import type { Purse, Purses } from '../payment/purses.ts';
+import type { Purses } from '../payment/purses.ts';
+import type { Offered, OfferingComponents } from './offering.ts';
+import { Offering } from './offering.ts';
 import { settle } from './settle.ts';
 import type { SettleComponents } from './settle.ts';
 
-export interface QuestionComponents extends SettleComponents, CandidatesComponents {
-  readonly peer: Peer;
-  readonly probes: Probes;
+export interface QuestionComponents extends SettleComponents, CandidatesComponents, OfferingComponents {
   /** Null: nobody is paid. */
   readonly purses: Purses | null;
 }
@@ -40,13 +32,6 @@ export interface QuestionComponents extends SettleComponents, CandidatesComponen
 export type QuestionEnd =
   | { readonly kind: 'answered'; readonly job: Job; readonly assessment: Assessment; readonly finish: number; readonly tries: number; readonly totalMs: number; readonly considered: readonly Considered[]; readonly payment: Settlement | null }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
-
-/** A provider that holds the offer, and why it was chosen. */
-interface Offered {
-  readonly choice: Choice;
-  readonly job: Job;
-  readonly paid: PaidOffer | null;
-}
 
 /** One question of one person's client, from its `route` frame to the receipt. */
 export class Question {
@@ -59,8 +44,7 @@ export class Question {
   readonly #deadline: AbortSignal;
   readonly #deadlineAt: number;
   readonly #client: PeerIdString;
-  #purse: Purse | null = null;
-  #tries = 0;
+  readonly #offering: Offering;
 
   /** @param client whose question it is */
   constructor(components: QuestionComponents, route: RouteFrame, person: Person, client: PeerIdString, signal: AbortSignal) {
@@ -70,6 +54,7 @@ export class Question {
     this.#person = person;
     this.#client = client;
     this.#candidates = new Candidates(components, route, components.verifier.models);
+    this.#offering = new Offering(components, route, person, this.#candidates);
     this.#signal = signal;
     this.#deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     this.#deadlineAt = components.clock.now() + timeoutMs;
@@ -101,7 +86,7 @@ export class Question {
     const over = AbortSignal.any([this.#deadline, this.#person.stopped]);
     await this.#takePurse(over);
     let failure = new RouteFailure('no-provider', `nobody offers ${this.#route.model} here`);
-    for (let probes = 0; probes < maxProbes && this.#tries < maxRouteProviders; probes++) {
+    for (let probes = 0; probes < maxProbes && this.#offering.tries < maxRouteProviders; probes++) {
       const next = await this.#candidates.next(over);
       if (next === null) break;
       try {
@@ -118,13 +103,15 @@ export class Question {
   async #takePurse(signal: AbortSignal): Promise<void> {
     const { purses } = this.#components;
     if (purses === null || this.#route.maxPrice === 0) return;
-    this.#purse = await raceSignal(purses.of(this.#client, { signal }), signal);
-    if (this.#purse !== null) this.#candidates.payWith(this.#purse);
+    const purse = await raceSignal(purses.of(this.#client, { signal }), signal);
+    if (purse === null) return;
+    this.#candidates.payWith(purse);
+    this.#offering.payWith(purse);
   }
 
   /** @returns the answer, or why another provider may be asked */
   async #turnTo({ choice, release }: Reserved, over: AbortSignal): Promise<QuestionEnd | Error> {
-    const offered = await this.#offer(choice, over);
+    const offered = await this.#offering.offer(choice, over);
     if (offered instanceof Error) return offered;
     const { job } = offered;
     const { clock } = this.#components;
@@ -134,60 +121,10 @@ export class Question {
     return this.#conclude(end, offered);
   }
 
-  /**
-   * Sends the offer, on the provider's card of this moment: one that is dead or frozen is found out before the input goes
-   * to it, and no offer names a class or a price of yesterday.
-   * @returns why there is no job with it
-   */
-  async #offer({ card: { peer }, model }: Choice, over: AbortSignal): Promise<Offered | Error> {
-    const { probes, reputation } = this.#components;
-    let card: VerifiedCard | null = null;
-    let paid: PaidOffer | null = null;
-    try {
-      card = await raceSignal(probes.card(peer), over);
-      const choice = this.#candidates.renew(card);
-      const quote = choice.priceLamports === 0n ? null : await this.#quote(choice, over);
-      paid = quote?.quote.pay == null || this.#purse === null ? null : new PaidOffer(this.#purse, quote.quote);
-      const job = await this.#open(choice, quote, paid, over);
-      await this.#person.send(pickedFrame(job, choice.card, quote));
-      return { choice, job, paid };
-    } catch (error) {
-      paid?.abandon();
-      over.throwIfAborted();
-      if (error instanceof RouteFailure) return error;
-      if (!(error instanceof QvacError)) throw error;
-      if (card !== null && !mayBeTooLong(error, model, this.#route.input, this.#route.sampler.maxTokens)) reputation.record(peer, { kind: error.code === 'E_BUSY' ? 'busy' : 'aborted' });
-      return error;
-    }
-  }
-
-  /** The provider's word on the price, within what the person allows. */
-  async #quote({ card, model }: Choice, signal: AbortSignal): Promise<SignedQuote> {
-    const { input, sampler, maxPrice } = this.#route;
-    // What does not fit beside the answer is refused anyway, and is not to be paid for.
-    const promptTokens = Math.min(this.#candidates.promptTokens, model.context - sampler.maxTokens);
-    const signed = await fetchQuote(this.#components, { card, model, requestDigest: requestDigestOf(input), promptTokens, maxTokens: sampler.maxTokens }, { signal });
-    const { quote } = signed;
-    const price = priceLamports({ promptCount: quote.promptTokens, n: sampler.maxTokens, priceIn: quote.priceIn, priceOut: quote.priceOut });
-    if (price > BigInt(maxPrice)) throw new RouteFailure('too-dear', `the best offer may cost more than ${maxPrice} lamports`);
-    if (quote.pay !== null && this.#purse === null) throw new RouteFailure('limit', 'the best offer wants to be paid, and this router pays nobody');
-    return signed;
-  }
-
-  async #open({ card, model }: Choice, quote: SignedQuote | null, paid: PaidOffer | null, signal: AbortSignal): Promise<Job> {
-    const { input, sampler, seed, commit, count, mode, maxPrice } = this.#route;
-    const payment = await paid?.plan({ maxTokens: sampler.maxTokens, maxPrice }, { signal });
-    this.#components.commits.add(commit, card.peer);
-    this.#tries += 1;
-    // The attempt watches the time to the first token, and the deadline the whole.
-    const timeouts = { firstTokenMs: maxRouteTimeoutMs, totalMs: maxRouteTimeoutMs, ...(paid === null ? {} : { acceptMs: paidAcceptMs }) };
-    return openJob(this.#components, { card, model, input, sampler, seed, commit, count, mode, quote, ...payment, timeouts }, { signal });
-  }
-
   /** While others may be asked, one that gives no token has half of the time that is left. */
   #firstTokenMs(): number {
     const leftMs = Math.max(1, this.#deadlineAt - this.#components.clock.now());
-    return this.#tries < maxRouteProviders && this.#candidates.othersLeft ? Math.ceil(leftMs / 2) : leftMs;
+    return this.#offering.tries < maxRouteProviders && this.#candidates.othersLeft ? Math.ceil(leftMs / 2) : leftMs;
   }
 
   async #conclude(end: AttemptEnd, { job, choice, paid }: Offered): Promise<QuestionEnd | Error> {
@@ -223,7 +160,7 @@ export class Question {
       const settled = await settle(this.#components, { job, person: this.#person, commit, challenged: mode === 'merkle', depth: verify, learn, until: window?.until, signal: this.#signal });
       await this.#person.end();
       const payment = paid === null ? null : await this.#pay(paid, { ...settled, verdictDigest: sha256(settled.verdict.body) });
-      return { kind: 'answered', job, assessment: settled.assessment, finish, tries: this.#tries, totalMs, considered: this.#candidates.considered, payment };
+      return { kind: 'answered', job, assessment: settled.assessment, finish, tries: this.#offering.tries, totalMs, considered: this.#candidates.considered, payment };
     } finally {
       window?.close();
     }
@@ -242,16 +179,4 @@ export class Question {
     if (result === 'fail' && fault !== undefined) reputation.record(peer, { kind: 'fault', fault });
     else if (result === 'pass' && (tier === 'exact' || tier === 'statistical')) reputation.record(peer, { kind: 'verified' });
   }
-}
-
-function pickedFrame({ offerSigned }: Job, card: VerifiedCard, quote: SignedQuote | null): FrameOf<'picked'> {
-  return {
-    t: 'picked',
-    offer: offerSigned.body,
-    offerSig: offerSigned.sig,
-    quote: quote?.signed.body ?? null,
-    quoteSig: quote?.signed.sig ?? null,
-    card: card.body,
-    cardSig: card.sig,
-  };
 }
