@@ -15,7 +15,7 @@ function lines({ job, at, model, provider, considered, turned, failure }: Choice
     `${job === null ? 'no answer' : `answer ${shortId(job)}`} · ${dateTime(at)} · ${model ?? 'any model'} · ${provider === null ? '' : `answered by ${shortPeer(provider)}, chosen `}among ${plural(ranked.length, 'provider')}`,
     ...(failure === undefined ? [] : [printable(failure)]),
     '',
-    ...table(['', 'SCORE', 'PRICE', 'SPEED', 'RELIABILITY', 'LOAD', 'PROVIDER'], rows),
+    ...(rows.length === 0 ? ['Nobody could be asked.'] : table(['', 'SCORE', 'PRICE', 'SPEED', 'RELIABILITY', 'LOAD', 'PROVIDER'], rows)),
     ...(ranked.length > 1 ? ['0 is best; a score is the sum of its terms.'] : []),
     ...(turned.length === 0 ? [] : ['', ...table(['TURNED TO BEFORE', 'DID NOT ANSWER BECAUSE'], turned.map(({ peer, reason }) => [peer, reason]))]),
     ...(excluded.length === 0 ? [] : ['', ...table(['NOT ASKED', 'BECAUSE', ''], excluded.map(({ peer, why, detail }) => [peer, why, detail]))]),

@@ -64,7 +64,7 @@ export function createChoiceLog(dir: string): ChoiceLog {
     const wanted = prefix.toLowerCase();
     const found = /^[0-9a-f]{1,64}$/.test(wanted) ? (await namesIn(dir)).filter((name) => jobFile.test(name) && name.startsWith(wanted)) : [];
     const [name] = found;
-    if (name === undefined) throw new QvacError('E_NOT_FOUND', `no choice of this home begins with "${prefix}"`, { hint: 'qvac receipts ls lists the answers; only those asked from here have an account, the newest 1,000' });
+    if (name === undefined) throw new QvacError('E_NOT_FOUND', `no choice of this home begins with "${prefix}"`, { hint: 'qvac receipts ls lists the answers; only the newest that were asked from here have an account' });
     if (found.length > 1) throw new QvacError('E_USAGE', `${found.length} answers begin with ${prefix}`, { hint: 'type more of it' });
     return (await readJson(join(dir, name))) as ChoiceAccount;
   };
