@@ -25,6 +25,16 @@ export async function withModelProgress<Value>(output: Output, name: string, wor
   }
 }
 
+/** Runs `work` with a progress line for weights that are read into memory, which it takes away at the end. */
+export async function withLoadProgress<Value>(output: Output, { name, bytes }: Pick<StoredModel, 'name' | 'bytes'>, work: (onLoad: (share: number) => void) => Promise<Value>): Promise<Value> {
+  const progress = startProgress(output);
+  try {
+    return await work((share) => progress.bytes(`loading ${name}`, { doneBytes: Math.round(share * bytes), totalBytes: bytes, bytesPerSecond: null, secondsLeft: null }));
+  } finally {
+    progress.end();
+  }
+}
+
 function pinnedWord({ pinned }: StoredModel): string {
   return pinned ? 'pinned' : 'not pinned';
 }

@@ -19,7 +19,7 @@ import { anyText, defineCommand, manyOf } from './parts/definition.ts';
 import type { CommandContext } from './parts/definition.ts';
 import { networkFlags, reachableAs } from './parts/elsewhere.ts';
 import { httpSweepMs, openGateway } from './gateway.ts';
-import { openModelStore, withModelProgress } from './models.ts';
+import { openModelStore, withLoadProgress, withModelProgress } from './models.ts';
 import { chainSettings } from './parts/paying.ts';
 import { openRouterPayments } from './parts/route-paying.ts';
 
@@ -86,11 +86,12 @@ async function openEngines(context: Context, asked: readonly string[]): Promise<
   const models = await findModels(context, asked);
   const { threads, batch, context: length, gpu, keepAlive } = config.settings;
   const engines: Engine[] = [];
-  for (const { id, name, path } of models) {
+  for (const model of models) {
+    const { id, name, path } = model;
     const { openEngine } = await import('../model/llama.ts');
     output.say(printable(`loading ${name} (${path})`, 400));
     const init = { modelPath: path, modelId: id, name, slots: 1, threads: threads ?? undefined, batch, context: length ?? undefined, gpu, idleUnloadMs: keepAlive, cacheDir: config.home.cache };
-    const engine = await openEngine(init, { signal, logger });
+    const engine = await withLoadProgress(output, model, (onLoad) => openEngine(init, { signal, logger, onLoad }));
     stops.push(() => engine.dispose());
     engines.push(engine);
   }

@@ -14,7 +14,7 @@ import { printable } from '../terminal/printable.ts';
 import { defineCommand } from './parts/definition.ts';
 import type { CommandContext } from './parts/definition.ts';
 import { networkFlags, reachableAs } from './parts/elsewhere.ts';
-import { openModelStore, withModelProgress } from './models.ts';
+import { openModelStore, withLoadProgress, withModelProgress } from './models.ts';
 import { chainSettings } from './parts/paying.ts';
 import { openProviderPayments } from './parts/serve-paid.ts';
 
@@ -56,12 +56,13 @@ async function findModel({ config, output, logger, signal }: Context): Promise<S
   throw new QvacError('E_USAGE', only === undefined ? 'no model is named, and none is here' : 'no model is named, and several are here', { hint: `qvac serve --model ${only?.name ?? 'smollm2-135m'}` });
 }
 
-async function loadEngine({ config, output, logger, signal, stops }: Context, { id, name, path }: StoredModel): Promise<Engine> {
+async function loadEngine({ config, output, logger, signal, stops }: Context, model: StoredModel): Promise<Engine> {
+  const { id, name, path } = model;
   const { openEngine } = await import('../model/llama.ts');
   const { threads, batch, context, gpu, keepAlive, slots, queue } = config.settings;
   output.say(printable(`loading ${name} (${path})`, 400));
   const init = { modelPath: path, modelId: id, name: config.settings.name ?? name, context: context ?? undefined, slots, queue, threads: threads ?? undefined, batch, gpu, idleUnloadMs: keepAlive, cacheDir: config.home.cache };
-  const engine = await openEngine(init, { signal, logger });
+  const engine = await withLoadProgress(output, model, (onLoad) => openEngine(init, { signal, logger, onLoad }));
   stops.push(() => engine.dispose());
   return engine;
 }

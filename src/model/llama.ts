@@ -15,6 +15,8 @@ import { createTokenizer } from './text/tokenizer.ts';
 export interface EngineOptions extends AbortOptions {
   /** Gets what llama.cpp says, at debug. @default says nothing */
   readonly logger?: Logger | undefined;
+  /** Told while the weights are read, from 0 to 1, also when they are read again after a rest. */
+  readonly onLoad?: ((share: number) => void) | undefined;
 }
 
 /** Tokens of prompt and answer together where none are named; the next is tried where memory lacks. */
@@ -46,7 +48,7 @@ export async function openEngine(init: EngineInit, options: EngineOptions = {}):
   for (const [at, context] of contexts.entries()) {
     const tokenizer = await openTokenizer({ ...init, context }, options);
     try {
-      return await createEngine({ init, platform, tokenizer, loadWeights: ({ signal }) => loadWeights(library, header, signal) }, options);
+      return await createEngine({ init, platform, tokenizer, loadWeights: ({ signal }) => loadWeights(library, header, { ...options, signal }) }, options);
     } catch (error) {
       await tokenizer.dispose();
       const isLast = at === contexts.length - 1;
@@ -149,9 +151,9 @@ async function loadModel(llama: Llama, header: GgufHeader, options: Omit<LlamaMo
   }
 }
 
-async function loadWeights(library: Library, header: GgufHeader, signal: AbortSignal | undefined): Promise<Weights> {
+async function loadWeights(library: Library, header: GgufHeader, { signal, onLoad }: EngineOptions): Promise<Weights> {
   const { llama } = library;
-  const model = await loadModel(llama, header, { gpuLayers: library.backend === 'cpu' ? 0 : 'auto', loadSignal: signal });
+  const model = await loadModel(llama, header, { gpuLayers: library.backend === 'cpu' ? 0 : 'auto', loadSignal: signal, ...(onLoad === undefined ? {} : { onLoadProgress: onLoad }) });
   return {
     gpuLayers: library.backend === 'cpu' ? 0 : model.gpuLayers,
     flash: model.flashAttentionSupported,
