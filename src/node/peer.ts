@@ -1,4 +1,3 @@
-import type { Connection } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../lib/clock.ts';
@@ -7,11 +6,13 @@ import type { Logger } from '../lib/log.ts';
 import { silentLogger } from '../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../lib/types.ts';
 import type { SigningKey } from '../proofs/signing.ts';
-import { mostAddrs, parseAddress, usableAddress, withoutPeer } from './peer/addresses.ts';
+import { AddressBook } from './peer/address-book.ts';
+import { parseAddress } from './peer/addresses.ts';
 import type { BanLimits } from './peer/bans.ts';
 import { Bans } from './peer/bans.ts';
 import { Dialler } from './peer/dialler.ts';
 import type { Identity } from './home/identity.ts';
+import { introduce } from './peer/introduce.ts';
 import type { PeerRole, QvacNode } from './peer/libp2p.ts';
 import { createNode, maxStreams, muxerInit } from './peer/libp2p.ts';
 import type { LinkLimits } from './peer/link-guard.ts';
@@ -105,8 +106,6 @@ export interface PeerInit {
 const closeTimeoutMs = 1_000;
 /** How long `stop` may take, in ms. */
 const stopTimeoutMs = 3_000;
-/** How long the first stream of a connection has for itself before both sides ask each other who they are, in ms. */
-const introduceMs = 100;
 
 /** A node that is not started yet. Nothing leaves the machine before `start`. */
 export function createPeer(components: PeerComponents, init: PeerInit): Peer {
@@ -133,6 +132,7 @@ class LibP2PPeer implements Peer {
   readonly #reach = new ReachLog();
   readonly #handlers = new Map<string, Handler>();
   readonly #dialler = new Dialler(() => this.#node);
+  readonly #addresses: AddressBook;
   #node: QvacNode | null = null;
   #starting: Promise<void> | null = null;
 
@@ -146,6 +146,7 @@ class LibP2PPeer implements Peer {
     this.mdns = init.mdns ?? false;
     this.#bans = new Bans(components.clock ?? systemClock, init.limits);
     this.#guard = new LinkGuard(this.#bans, init.limits, (peer) => this.#logger.warn('cut off a peer that opens streams too fast', { peer }));
+    this.#addresses = new AddressBook(() => this.#node, this.#logger);
     this.routing = createRouting(() => this.#node);
     this.events.setMaxListeners(0);
   }
@@ -193,7 +194,7 @@ class LibP2PPeer implements Peer {
     node.addEventListener('peer:identify', (event) => this.events.emit('identify', event.detail.peerId.toString() as PeerIdString, event.detail.protocols));
     node.addEventListener('peer:identify', (event) => this.#reach.identified(event.detail));
     node.addEventListener('connection:open', (event) => this.#reach.opened(event.detail));
-    node.addEventListener('connection:open', (event) => this.#introduce(node, event.detail));
+    node.addEventListener('connection:open', ({ detail: connection }) => introduce(node, connection, { beside: this.#dialler.isOpening(connection.remotePeer), logger: this.#logger }));
     this.#node = node;
     for (const [protocol, handler] of this.#handlers) await this.#register(node, protocol, handler);
     this.#guard.start();
@@ -225,17 +226,6 @@ class LibP2PPeer implements Peer {
     if (this.#node !== null) await this.#register(this.#node, protocol, entry);
   }
 
-  /** Learns which protocols the other side speaks. Beside a question it would double the time to its answer. */
-  #introduce(node: QvacNode, connection: Connection): void {
-    const hasTime = connection.direction === 'outbound' && !this.#dialler.isOpening(connection.remotePeer);
-    const identify = (): void => {
-      if (connection.status !== 'open') return;
-      node.services.identify.identify(connection).catch((error: unknown) => this.#logger.debug('not identified', { peer: connection.remotePeer.toString(), error: String(error) }));
-    };
-    if (hasTime) identify();
-    else setTimeout(identify, introduceMs).unref();
-  }
-
   #register(node: QvacNode, protocol: string, handler: Handler): Promise<void> {
     const { maxInboundStreams = 32 } = handler.options;
     const hooks = { logger: this.#logger, onBadFrame: (peer: PeerIdString) => this.#blame(peer) };
@@ -264,17 +254,11 @@ class LibP2PPeer implements Peer {
     );
   }
 
-  async learn(peer: PeerIdString, addrs: readonly string[]): Promise<void> {
-    const usable = addrs.map(usableAddress).filter((address) => address !== null);
-    if (usable.length === 0 || this.#node === null || peer === this.id) return;
-    await this.#node.peerStore.merge(peerIdFromString(peer), { multiaddrs: usable.slice(0, mostAddrs) }).catch((error: unknown) => {
-      this.#logger.debug('addresses not kept', { peer, error: String(error) });
-    });
+  learn(peer: PeerIdString, addrs: readonly string[]): Promise<void> {
+    return this.#addresses.learn(peer, addrs);
   }
 
-  async addrsOf(peer: PeerIdString): Promise<readonly string[]> {
-    const known = await this.#node?.peerStore.get(peerIdFromString(peer)).catch(() => null);
-    const open = this.#node?.getConnections(peerIdFromString(peer)).filter((connection) => connection.direction === 'outbound').map((connection) => withoutPeer(connection.remoteAddr)) ?? [];
-    return [...new Set([...open, ...(known?.addresses ?? []).map((address) => withoutPeer(address.multiaddr))])].slice(0, mostAddrs);
+  addrsOf(peer: PeerIdString): Promise<readonly string[]> {
+    return this.#addresses.of(peer);
   }
 }
