@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import Anthropic from '@anthropic-ai/sdk';
+import OpenAI from 'openai';
 import type { Asker, Question, Verified } from '../../src/gateway/asker.ts';
+import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
 import { startGateway } from '../support/gateway.ts';
 
@@ -118,16 +121,34 @@ test('every answer says how far it was checked, what it cost and where its recei
   }
 });
 
-test('a comment keeps every kind of event stream open, and its client takes no notice', async (context) => {
-  for (const { path, body } of apis.slice(0, 4)) {
-    const gate = createGate(0);
-    const { url } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }], gateway: { keepAliveMs: 20 } });
-    const response = await post(url, path, JSON.stringify({ ...body, stream: true }));
-    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-    assert.equal((await reader?.read())?.value, ': waiting\n\n', path);
-    gate.open();
+/** `fetch` that calls `seen` once a comment has gone past on its way to the client. */
+function fetchUntilComment(seen: () => void): typeof fetch {
+  return async (input, init) => {
+    const response = await fetch(input, init);
+    const [mine, theirs] = (response.body ?? assert.fail()).tee();
+    void (async () => {
+      let text = '';
+      for await (const part of mine.pipeThrough(new TextDecoderStream())) {
+        text += part;
+        if (text.includes(': waiting\n\n')) seen();
+      }
+    })().catch(() => undefined);
+    return new Response(theirs, response);
+  };
+}
+
+test('a comment keeps every kind of event stream open while the prompt is slow, and the clients take no notice', async (context) => {
+  const gates = Array.from({ length: 4 }, () => createGate(0));
+  const asked = gates.map(async (gate, at) => {
+    const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine('It scatters.', { beforeStep: gate.beforeStep }) }], gateway: { keepAliveMs: 20 } });
+    const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0, fetch: fetchUntilComment(gate.open) });
+    const anthropic = new Anthropic({ baseURL: url, apiKey: 'none', maxRetries: 0, fetch: fetchUntilComment(gate.open) });
     let text = '';
-    for (let part = await reader?.read(); part !== undefined && !part.done; part = await reader?.read()) text += part.value;
-    assert.match(text, /x-qvac-receipt/);
-  }
+    if (at === 0) for await (const chunk of await openai.chat.completions.create({ model: 'scripted', messages: [{ role: 'user', content: 'x' }], stream: true })) text += chunk.choices[0]?.delta.content ?? '';
+    if (at === 1) for await (const chunk of await openai.completions.create({ model: 'scripted', prompt: 'x', stream: true })) text += chunk.choices[0]?.text ?? '';
+    if (at === 2) for await (const event of await openai.responses.create({ model: 'scripted', input: 'x', stream: true })) if (event.type === 'response.output_text.delta') text += event.delta;
+    if (at === 3) for await (const event of await anthropic.messages.create({ model: 'scripted', max_tokens: 40, messages: [{ role: 'user', content: 'x' }], stream: true })) if (event.type === 'content_block_delta' && event.delta.type === 'text_delta') text += event.delta.text;
+    return text;
+  });
+  assert.deepEqual(await Promise.all(asked), Array.from({ length: 4 }, () => 'It scatters.'));
 });
