@@ -27,23 +27,32 @@ Wants=network-online.target
 After=network-online.target
 
 [Service]
+Type=exec
 ExecStart=${[...command, role, ...flags].map(quoted).join(' ')}
 Environment=QVAC_HOME=/var/lib/qvac
 Restart=on-failure
 RestartSec=5
+# Stopped by a signal it ends with 128 and the signal; a mistake in its flags does not mend itself.
+SuccessExitStatus=130 143
+RestartPreventExitStatus=2
 TimeoutStopSec=20
 LimitNOFILE=65536
 
-# A user that exists only while it runs, with /var/lib/qvac for its own.
+# A user that exists only while it runs, the same for all services of qvac, with /var/lib/qvac for its own.
 DynamicUser=yes
+User=qvac
 StateDirectory=qvac
 StateDirectoryMode=0700
 UMask=0077
 
 NoNewPrivileges=yes
 ProtectSystem=strict
-ProtectHome=${command.some((path) => /^\/(home|root)\//.test(path)) ? 'read-only' : 'yes'}
+ProtectHome=${[...command, ...flags].some((path) => /^\/(home|root)\//.test(path)) ? 'read-only' : 'yes'}
 PrivateTmp=yes
+# Graphics cards and nothing else; some drivers want SupplementaryGroups=render as well.
+DevicePolicy=closed
+DeviceAllow=char-drm rw
+DeviceAllow=char-nvidia* rw
 ProtectKernelTunables=yes
 ProtectKernelModules=yes
 ProtectKernelLogs=yes
@@ -60,6 +69,8 @@ CapabilityBoundingSet=
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged
+SystemCallErrorNumber=EPERM
+# Not MemoryDenyWriteExecute: JavaScript is compiled as it runs.
 
 [Install]
 WantedBy=multi-user.target
