@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { appendFile, cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { appendFile, cp, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -63,8 +63,33 @@ describe('the committed interface', () => {
     assert.deepEqual(idl.errors.map(({ code, name }) => [code, name]), names.map((name, index) => [6000 + index, name]));
   });
 
-  test('describes every instruction and every field of an account', () => {
+  test('describes every instruction, and every field of accounts and arguments', () => {
     for (const instruction of idl.instructions) assert.ok(instruction.docs.length > 0, instruction.name);
-    assert.equal(idl.accounts.length, 2);
+    const events = new Set(idl.events.map(({ name }) => name));
+    const types = idl.types as readonly { readonly name: string; readonly docs?: readonly string[]; readonly type: { readonly kind: string; readonly fields?: readonly { readonly name: string; readonly docs?: readonly string[] }[] } }[];
+    const fields = types.filter(({ name }) => !events.has(name)).flatMap(({ name, type }) => (type.fields ?? []).map((field) => [`${name}.${field.name}`, field.docs?.length ?? 0] as const));
+    assert.deepEqual(fields.filter(([, docs]) => docs === 0), []);
+    assert.ok(fields.length >= 15 + 27, `${fields.length} fields`);
+    assert.deepEqual(types.filter(({ name, docs = [] }) => events.has(name) && docs.length === 0).map(({ name }) => name), []);
   });
+});
+
+test('sums and windows of the program are what the rules need', async () => {
+  const constant = (name: string): number => Number(idl.constants.find((entry) => entry.name === name)?.value);
+  assert.ok(constant('UNSTAKE_COOLDOWN') > constant('CONFIRM_WINDOW') + constant('JOB_TIMEOUT'), 'stake that is asked back can still be slashed for every job that was open then');
+  assert.match(await readFile(join(root, 'Cargo.toml'), 'utf8'), /^overflow-checks = true$/m);
+});
+
+test('every account that the program takes without a type says why, and none is made twice', async () => {
+  const folder = join(root, 'programs/escrow/src/instructions');
+  let unchecked = 0;
+  for (const name of await readdir(folder)) {
+    const source = await readFile(join(folder, name), 'utf8');
+    assert.ok(!/init_if_needed|pub \w+: AccountInfo<|remaining_accounts/.test(source), name);
+    for (const [, before = ''] of source.matchAll(/((?:^ +(?:\/\/\/|#).*\n)*)^ +pub \w+: UncheckedAccount<'info>/gm)) {
+      unchecked++;
+      assert.match(before, /\/\/\/ CHECK: \w/, name);
+    }
+  }
+  assert.ok(unchecked >= 10, `${unchecked} of them`);
 });

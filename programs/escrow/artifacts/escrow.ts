@@ -981,6 +981,9 @@ export type Escrow = {
   ],
   types: [
     {
+      docs: [
+        "The client said nothing in time: the provider was paid, the rest went back."
+      ],
       name: "jobClaimed",
       type: {
         fields: [
@@ -1018,6 +1021,9 @@ export type Escrow = {
       }
     },
     {
+      docs: [
+        "The client was content: the provider was paid, the rest went back."
+      ],
       name: "jobConfirmed",
       type: {
         fields: [
@@ -1055,6 +1061,9 @@ export type Escrow = {
       }
     },
     {
+      docs: [
+        "`amount` was locked."
+      ],
       name: "jobCreated",
       type: {
         fields: [
@@ -1092,6 +1101,9 @@ export type Escrow = {
       }
     },
     {
+      docs: [
+        "The provider gave everything back."
+      ],
       name: "jobDeclined",
       type: {
         fields: [
@@ -1125,6 +1137,9 @@ export type Escrow = {
       }
     },
     {
+      docs: [
+        "Nothing was submitted in time: everything went back."
+      ],
       name: "jobRefunded",
       type: {
         fields: [
@@ -1158,6 +1173,9 @@ export type Escrow = {
       }
     },
     {
+      docs: [
+        "The client was not: the price was burnt, the rest went back."
+      ],
       name: "jobRejected",
       type: {
         fields: [
@@ -1207,6 +1225,9 @@ export type Escrow = {
       }
     },
     {
+      docs: [
+        "A fault was proved: everything went back, and `compensation` from the stake."
+      ],
       name: "jobSlashed",
       type: {
         fields: [
@@ -1256,6 +1277,9 @@ export type Escrow = {
       }
     },
     {
+      docs: [
+        "The provider's head is stored, and its stake locked."
+      ],
       name: "jobSubmitted",
       type: {
         fields: [
@@ -1326,6 +1350,9 @@ export type Escrow = {
       }
     },
     {
+      docs: [
+        "Another node works for `authority`. Jobs that exist keep the old key."
+      ],
       name: "peerRotated",
       type: {
         fields: [
@@ -1360,6 +1387,9 @@ export type Escrow = {
       }
     },
     {
+      docs: [
+        "A node works for `authority` from now on."
+      ],
       name: "providerRegistered",
       type: {
         fields: [
@@ -1406,6 +1436,9 @@ export type Escrow = {
       }
     },
     {
+      docs: [
+        "`stake` is what it comes to."
+      ],
       name: "stakeAdded",
       type: {
         fields: [
@@ -1430,6 +1463,9 @@ export type Escrow = {
       }
     },
     {
+      docs: [
+        "`stake` is what is left."
+      ],
       name: "stakeWithdrawn",
       type: {
         fields: [
@@ -1450,6 +1486,9 @@ export type Escrow = {
       }
     },
     {
+      docs: [
+        "This much stake was asked back."
+      ],
       name: "unstakeRequested",
       type: {
         fields: [
@@ -1507,6 +1546,9 @@ export type Escrow = {
           },
           {
             name: "delivery",
+            docs: [
+              "The fields of the final head."
+            ],
             type: {
               defined: {
                 name: "delivery"
@@ -1601,7 +1643,7 @@ export type Escrow = {
           {
             name: "first",
             docs: [
-              "Bodies of two heads, signed in this order in the instruction before."
+              "Body of one head. Both are signed in the instruction before, in this order."
             ],
             type: {
               array: [
@@ -1612,6 +1654,9 @@ export type Escrow = {
           },
           {
             name: "second",
+            docs: [
+              "Body of the other."
+            ],
             type: {
               array: [
                 "u8",
@@ -1692,10 +1737,16 @@ export type Escrow = {
         fields: [
           {
             name: "id",
+            docs: [
+              "Token."
+            ],
             type: "u32"
           },
           {
             name: "q",
+            docs: [
+              "Logit × 1024, rounded."
+            ],
             type: "i32"
           }
         ]
@@ -1831,6 +1882,9 @@ export type Escrow = {
         fields: [
           {
             name: "root",
+            docs: [
+              "Root of the tree over all steps."
+            ],
             type: {
               array: [
                 "u8",
@@ -1840,6 +1894,9 @@ export type Escrow = {
           },
           {
             name: "textDigest",
+            docs: [
+              "Digest of the answer's text."
+            ],
             type: {
               array: [
                 "u8",
@@ -1849,14 +1906,23 @@ export type Escrow = {
           },
           {
             name: "promptCount",
+            docs: [
+              "Tokens of the prompt."
+            ],
             type: "u32"
           },
           {
             name: "tokenCount",
+            docs: [
+              "Tokens of the answer."
+            ],
             type: "u32"
           },
           {
             name: "finish",
+            docs: [
+              "How the answer ended: 0 stop token, 1 most tokens, 2 cancelled."
+            ],
             type: "u8"
           },
           {
@@ -1895,6 +1961,9 @@ export type Escrow = {
           },
           {
             name: "status",
+            docs: [
+              "What may happen next."
+            ],
             type: {
               defined: {
                 name: "jobStatus"
@@ -2112,6 +2181,9 @@ export type Escrow = {
         fields: [
           {
             name: "jobId",
+            docs: [
+              "The protocol's job id: a digest of the offer."
+            ],
             type: {
               array: [
                 "u8",
@@ -2133,6 +2205,9 @@ export type Escrow = {
           },
           {
             name: "clientPeer",
+            docs: [
+              "Key of the client's node, which signs a cancel."
+            ],
             type: {
               array: [
                 "u8",
@@ -2163,6 +2238,9 @@ export type Escrow = {
           },
           {
             name: "seed",
+            docs: [
+              "Seed of the draws."
+            ],
             type: {
               array: [
                 "u8",
@@ -2172,6 +2250,9 @@ export type Escrow = {
           },
           {
             name: "sampler",
+            docs: [
+              "How tokens are drawn."
+            ],
             type: {
               defined: {
                 name: "sampler"
@@ -2180,6 +2261,9 @@ export type Escrow = {
           },
           {
             name: "maxTokens",
+            docs: [
+              "Most tokens of the answer."
+            ],
             type: "u32"
           }
         ]

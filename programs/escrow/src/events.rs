@@ -1,7 +1,9 @@
-//! One event for every instruction. Amounts are lamports.
+//! One event for every instruction. Amounts are lamports. In events of a job `client` and `provider` are the two wallets;
+//! in those of a stake `provider` is the account's address.
 
 use anchor_lang::prelude::*;
 
+/// A node works for `authority` from now on.
 #[event]
 pub struct ProviderRegistered {
     pub provider: Pubkey,
@@ -10,6 +12,7 @@ pub struct ProviderRegistered {
     pub stake: u64,
 }
 
+/// Another node works for `authority`. Jobs that exist keep the old key.
 #[event]
 pub struct PeerRotated {
     pub provider: Pubkey,
@@ -18,6 +21,7 @@ pub struct PeerRotated {
     pub new_peer: [u8; 32],
 }
 
+/// `stake` is what it comes to.
 #[event]
 pub struct StakeAdded {
     pub provider: Pubkey,
@@ -26,6 +30,7 @@ pub struct StakeAdded {
     pub stake: u64,
 }
 
+/// This much stake was asked back.
 #[event]
 pub struct UnstakeRequested {
     pub provider: Pubkey,
@@ -34,6 +39,7 @@ pub struct UnstakeRequested {
     pub unstake_at: i64,
 }
 
+/// `stake` is what is left.
 #[event]
 pub struct StakeWithdrawn {
     pub provider: Pubkey,
@@ -41,6 +47,7 @@ pub struct StakeWithdrawn {
     pub stake: u64,
 }
 
+/// `amount` was locked.
 #[event]
 pub struct JobCreated {
     pub job: Pubkey,
@@ -51,6 +58,7 @@ pub struct JobCreated {
     pub amount: u64,
 }
 
+/// The provider gave everything back.
 #[event]
 pub struct JobDeclined {
     pub job: Pubkey,
@@ -60,6 +68,7 @@ pub struct JobDeclined {
     pub refunded: u64,
 }
 
+/// The provider's head is stored, and its stake locked.
 #[event]
 pub struct JobSubmitted {
     pub job: Pubkey,
@@ -76,6 +85,7 @@ pub struct JobSubmitted {
     pub submitted_at: i64,
 }
 
+/// The client was content: the provider was paid, the rest went back.
 #[event]
 pub struct JobConfirmed {
     pub job: Pubkey,
@@ -86,6 +96,7 @@ pub struct JobConfirmed {
     pub refunded: u64,
 }
 
+/// The client was not: the price was burnt, the rest went back.
 #[event]
 pub struct JobRejected {
     pub job: Pubkey,
@@ -98,6 +109,7 @@ pub struct JobRejected {
     pub refunded: u64,
 }
 
+/// The client said nothing in time: the provider was paid, the rest went back.
 #[event]
 pub struct JobClaimed {
     pub job: Pubkey,
@@ -108,6 +120,7 @@ pub struct JobClaimed {
     pub refunded: u64,
 }
 
+/// Nothing was submitted in time: everything went back.
 #[event]
 pub struct JobRefunded {
     pub job: Pubkey,
@@ -119,11 +132,15 @@ pub struct JobRefunded {
 
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlashReason {
+    /// Two signed heads that contradict each other.
     Equivocation,
+    /// A signed final head that is not the submitted one.
     HeadMismatch,
+    /// A committed step whose token was not drawn.
     Sampler,
 }
 
+/// A fault was proved: everything went back, and `compensation` from the stake.
 #[event]
 pub struct JobSlashed {
     pub job: Pubkey,

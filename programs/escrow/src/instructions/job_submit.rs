@@ -14,6 +14,7 @@ pub struct JobSubmitArgs {
     /// Number of the job that was served. A client that has its money back could create another job under the same id,
     /// with another seed, and have a submit that is still under way land on that.
     pub number: u64,
+    /// The fields of the final head.
     pub delivery: Delivery,
 }
 

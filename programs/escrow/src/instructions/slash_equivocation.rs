@@ -13,8 +13,9 @@ use crate::state::{Job, JobStatus, Provider};
 
 #[derive(AnchorSerialize, AnchorDeserialize)]
 pub struct SlashEquivocationArgs {
-    /// Bodies of two heads, signed in this order in the instruction before.
+    /// Body of one head. Both are signed in the instruction before, in this order.
     pub first: [u8; HEAD_SIZE],
+    /// Body of the other.
     pub second: [u8; HEAD_SIZE],
 }
 

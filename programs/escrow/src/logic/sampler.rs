@@ -33,7 +33,9 @@ const POWERS: [u64; 16] = [
 /// A token that could have been next, with its logit × 1024, rounded.
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
+    /// Token.
     pub id: u32,
+    /// Logit × 1024, rounded.
     pub q: i32,
 }
 

@@ -25,6 +25,7 @@ pub struct Job {
     pub version: u8,
     /// Canonical bump of its address.
     pub bump: u8,
+    /// What may happen next.
     pub status: JobStatus,
     /// The protocol's job id: a digest of the offer.
     pub job_id: [u8; 32],
@@ -73,9 +74,11 @@ pub struct Job {
 /// What the client asks for and pays.
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Debug)]
 pub struct JobTerms {
+    /// The protocol's job id: a digest of the offer.
     pub job_id: [u8; 32],
     /// Key of the node that the client's quote is from.
     pub peer: [u8; 32],
+    /// Key of the client's node, which signs a cancel.
     pub client_peer: [u8; 32],
     /// Lamports per 1,000 prompt tokens.
     pub price_in: u64,
@@ -83,18 +86,26 @@ pub struct JobTerms {
     pub price_out: u64,
     /// Lamports to lock.
     pub amount: u64,
+    /// Seed of the draws.
     pub seed: [u8; 32],
+    /// How tokens are drawn.
     pub sampler: Sampler,
+    /// Most tokens of the answer.
     pub max_tokens: u32,
 }
 
 /// What the provider says it delivered: the fields of its final head.
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Debug)]
 pub struct Delivery {
+    /// Root of the tree over all steps.
     pub root: [u8; 32],
+    /// Digest of the answer's text.
     pub text_digest: [u8; 32],
+    /// Tokens of the prompt.
     pub prompt_count: u32,
+    /// Tokens of the answer.
     pub token_count: u32,
+    /// How the answer ended: 0 stop token, 1 most tokens, 2 cancelled.
     pub finish: u8,
     /// Tokens that the client's cancel names, where `finish` is 2 and only there.
     pub cancel_n: Option<u32>,
