@@ -36,9 +36,10 @@ export const saveIntervalMs = secondMs;
 
 /** Paid jobs that a newcomer on the chain counts as having served. */
 export const chainPriorJobs = 5;
-/** A rejected job counts as so many that were not served, a slashed one as more: it was proved. */
+/** A rejected job counts as so many that were not served. */
 export const rejectedWeight = 3;
-export const slashedWeight = 20;
+/** Each slashed job divides what is left by so much and one. */
+export const slashedWeight = 4;
 
 // Choice: what one doubling is worth, in points
 
