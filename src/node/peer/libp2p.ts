@@ -9,10 +9,10 @@ import { tcp } from '@libp2p/tcp';
 import type { YamuxMuxerInit } from '@libp2p/yamux';
 import { createLibp2p } from 'libp2p';
 import { kadProtocol, mdnsTag } from '../../protocol/discovery-keys.ts';
-import { BoundedStore } from './bounded-store.ts';
-import { noteProtocolsOnce } from './noted-protocols.ts';
-import { boundedPing } from './ping.ts';
-import { wholeWrites } from './whole-writes.ts';
+import { BoundedStore } from './libp2p/bounded-store.ts';
+import { noteProtocolsOnce } from './libp2p/noted-protocols.ts';
+import { boundedPing } from './libp2p/ping.ts';
+import { wholeWrites } from './libp2p/whole-writes.ts';
 
 export type PeerRole = 'provider' | 'router' | 'client';
 

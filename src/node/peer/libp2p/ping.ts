@@ -3,7 +3,7 @@ import { serviceCapabilities } from '@libp2p/interface';
 import type { KadDHTComponents } from '@libp2p/kad-dht';
 import type { Ping } from '@libp2p/ping';
 import { randomBytes } from 'node:crypto';
-import { concat, equalBytes } from '../../lib/bytes.ts';
+import { concat, equalBytes } from '../../../lib/bytes.ts';
 
 const protocol = '/ipfs/ping/1.0.0';
 const pingBytes = 32;

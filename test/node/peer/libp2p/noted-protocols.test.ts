@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { Libp2p } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
-import { noteProtocolsOnce } from '../../../src/node/peer/noted-protocols.ts';
-import { startStranger } from '../../support/hostile.ts';
+import { noteProtocolsOnce } from '../../../../src/node/peer/libp2p/noted-protocols.ts';
+import { startStranger } from '../../../support/hostile.ts';
 
 /** What `node` writes into its record of peers, as the protocols of each writing. */
 function watch(node: Libp2p, now?: () => number): string[] {

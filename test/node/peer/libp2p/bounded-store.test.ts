@@ -4,9 +4,9 @@ import { test } from 'node:test';
 import type { PeerId } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { CID } from 'multiformats/cid';
-import type { StoreLimits } from '../../../src/node/peer/bounded-store.ts';
-import { BoundedStore } from '../../../src/node/peer/bounded-store.ts';
-import { identityFromSeed } from '../../../src/node/home/identity.ts';
+import type { StoreLimits } from '../../../../src/node/peer/libp2p/bounded-store.ts';
+import { BoundedStore } from '../../../../src/node/peer/libp2p/bounded-store.ts';
+import { identityFromSeed } from '../../../../src/node/home/identity.ts';
 
 type Key = Parameters<BoundedStore['get']>[0];
 
