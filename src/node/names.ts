@@ -4,3 +4,8 @@ import type { PeerIdString } from '../lib/types.ts';
 export function shortPeer(peer: PeerIdString): string {
   return `${peer.slice(0, 7)}…${peer.slice(-3)}`;
 }
+
+/** A span as people read it: `2 s`, `0.5 s`. */
+export function seconds(ms: number): string {
+  return `${Math.round(ms / 100) / 10} s`;
+}

@@ -2,19 +2,23 @@ import { randomBytes } from 'node:crypto';
 import { QvacError } from '../../errors.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
-import type { Input, SamplerSettings } from '../../protocol/messages.ts';
+import { modelIdHex } from '../../protocol/digests.ts';
+import type { CardModel, Input, SamplerSettings } from '../../protocol/messages.ts';
 import { promptTokenBound } from '../../protocol/prompt-bound.ts';
-import type { Discovery } from '../discovery.ts';
+import type { Discovery, LivePeer } from '../discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
+import { seconds } from '../names.ts';
 import { faultyVerification } from './answer.ts';
 import type { Answer, AskObserver, VerifyLevel } from './answer.ts';
+import { Accounting } from './choice/accounting.ts';
 import { chooseProviders } from './choice/choose.ts';
+import { pricedRefusal } from './choice/too-dear.ts';
+import { overlong } from './refused.ts';
 import { askProvider } from './direct.ts';
-import type { DirectComponents } from './direct.ts';
+import type { Attempt, DirectComponents } from './direct.ts';
 import { askRouter } from './routed/routed.ts';
 import type { ChoiceLog } from './choice/choice-log.ts';
 import { consideredOf } from './choice/considered.ts';
-import type { Considered } from './choice/considered.ts';
 import type { Choice, Selection, Wish } from './choice/select.ts';
 import { startStopwatch } from './stopwatch.ts';
 import type { Stopwatch } from './stopwatch.ts';
@@ -73,43 +77,43 @@ class Asking {
   readonly #options: AbortOptions;
   readonly #stopwatch: Stopwatch = startStopwatch();
   readonly #deadline: number;
-  #considered: readonly Considered[] = [];
-  readonly #turned: { readonly peer: PeerIdString; readonly reason: string }[] = [];
+  readonly #accounting: Accounting;
 
   constructor(components: AskComponents, init: AskInit, observer: AskObserver, options: AbortOptions) {
     this.#components = components;
     this.#init = init;
     this.#observer = observer;
     this.#options = options;
+    this.#accounting = new Accounting({ choices: components.choices ?? null, clock: components.clock }, { model: init.model, request: init.request ?? null });
     this.#deadline = performance.now() + init.timeoutMs;
   }
 
   async run(): Promise<Answer> {
     try {
       const router = await this.#reachRouter();
-      const answer = router === null ? await this.#direct() : await this.#routed(router.peer, router.listed);
-      await this.#account(answer);
+      const answer = router === null ? await this.#direct() : await this.#routed(router);
+      await this.#accounting.end(answer.receipt === null ? `${answer.provider} failed a check: ${answer.why ?? answer.verification.faults.join(', ')}` : null);
       return answer;
     } catch (error) {
-      await this.#accountOfFailure(error instanceof Error ? error.message : String(error));
+      await this.#accounting.end(error instanceof Error ? error.message : String(error));
       throw error;
     }
   }
 
   get #timeLeftMs(): number {
     const left = Math.ceil(this.#deadline - performance.now());
-    if (left <= 0) throw new QvacError('E_TIMEOUT', `no whole answer within ${this.#init.timeoutMs / 1000} s`, { hint: 'raise --timeout' });
+    if (left <= 0) throw new QvacError('E_TIMEOUT', `no whole answer within ${seconds(this.#init.timeoutMs)}`, { hint: 'raise --timeout' });
     return left;
   }
 
-  /** The router and what it can re-execute; null where none is wanted, or an optional one is not there. */
-  async #reachRouter(): Promise<{ readonly peer: PeerIdString; readonly listed: (model: string) => boolean } | null> {
+  /** Null where none is wanted, or an optional one is not there. */
+  async #reachRouter(): Promise<LivePeer | null> {
     const { router = null } = this.#init;
     if (router === null) return null;
     try {
-      const { peer, card } = await this.#components.discovery.get(router.target, this.#options);
-      if (card.role !== 'router') throw new QvacError('E_NOT_SERVED', `${peer} is a provider, not a router`, { hint: `qvac ask --provider ${peer}` });
-      return { peer, listed: (model) => modelsNamed(card, model).length > 0 };
+      const live = await this.#components.discovery.get(router.target, this.#options);
+      if (live.card.role !== 'router') throw new QvacError('E_NOT_SERVED', `${live.peer} is a provider, not a router`, { hint: `qvac ask --provider ${live.peer}` });
+      return live;
     } catch (error) {
       this.#options.signal?.throwIfAborted();
       if (!router.optional || !(error instanceof QvacError)) throw error;
@@ -118,21 +122,31 @@ class Asking {
     }
   }
 
-  async #routed(router: PeerIdString, listed: (model: string) => boolean): Promise<Answer> {
-    const { input, sampler, maxPrice, verify } = this.#init;
+  async #routed({ peer: router, card }: LivePeer): Promise<Answer> {
+    const { input, sampler, maxPrice, verify, timeoutMs: allowedMs } = this.#init;
     const { model, label, held } = await this.#modelForRouter();
-    const level = verify ?? (listed(model) || held ? 'full' : 'sampling');
-    const question = { router, input, model, label, sampler, seed: this.#seed(), maxPrice, stopwatch: this.#stopwatch, thorough: this.#init.thorough ?? false };
+    const listed = modelsNamed(card, model);
+    const level = verify ?? (listed.length > 0 || held ? 'full' : 'sampling');
+    const question = { router, input, model, label, sampler, seed: this.#seed(), maxPrice, stopwatch: this.#stopwatch, allowedMs, thorough: this.#init.thorough ?? false };
     // Its own file is the person's better witness only where the router has none.
-    const by = listed(model) || !held ? 'router' : 'here';
+    const by = listed.length > 0 || !held ? 'router' : 'here';
+    const observer = this.#accounting.observing(this.#observer, { router });
     try {
-      return await askRouter(this.#components, { ...question, level, by, timeoutMs: this.#timeLeftMs }, this.#observer, this.#options);
+      return await askRouter(this.#components, { ...question, level, by, timeoutMs: this.#timeLeftMs }, observer, this.#options);
     } catch (error) {
+      if (error instanceof QvacError && error.code === 'E_TOO_DEAR') throw await this.#priced(error, label, level === 'full' && by === 'router' ? listed : null);
       const withoutModel = error instanceof QvacError && error.code === 'E_NO_MODEL' && verify === null && level === 'full' && by === 'router';
       if (!withoutModel) throw error;
       this.#observer.note('the router cannot re-execute what is offered; checking by sampling');
-      return askRouter(this.#components, { ...question, level: 'sampling', by, timeoutMs: this.#timeLeftMs }, this.#observer, this.#options);
+      return askRouter(this.#components, { ...question, level: 'sampling', by, timeoutMs: this.#timeLeftMs }, observer, this.#options);
     }
+  }
+
+  /** @param only the models that the router re-executes, where it has to */
+  #priced(error: QvacError, label: string, only: readonly CardModel[] | null): Promise<QvacError> {
+    const { discovery, reputation, peer: { network } } = this.#components;
+    const wish = { ...this.#wish, only: only === null ? null : new Set(only.map(({ id }) => modelIdHex(id))) };
+    return pricedRefusal({ discovery, reputation, network }, wish, label, error, this.#options);
   }
 
   /** A router has to be told which model; without a wish it is that of the best live offer. */
@@ -161,7 +175,7 @@ class Asking {
       renewed.add(choice.card.peer);
       if (fresh !== null) queue.unshift(fresh);
       else {
-        this.#turned.push({ peer: choice.card.peer, reason: failure.message });
+        this.#accounting.turned(choice.card.peer, failure.message);
         if (queue.length > 0) this.#observer.turned(choice.card.peer, failure.message);
       }
     }
@@ -170,12 +184,14 @@ class Asking {
     throw failure ?? nobody();
   }
 
-  async #turnTo(choice: Choice) {
+  async #turnTo(choice: Choice): Promise<Attempt> {
     const { input, sampler, maxPrice, thorough = false } = this.#init;
+    const tooLong = await overlong(this.#components.verifier, choice, input, sampler.maxTokens);
+    if (tooLong !== null) return { answer: null, error: tooLong };
     const level = await this.#levelFor(choice);
     if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
-    const timeouts = { totalMs: this.#timeLeftMs };
-    return askProvider(this.#components, { choice, input, sampler, maxPrice, seed: this.#seed(), level, timeouts, stopwatch: this.#stopwatch, thorough }, this.#observer, this.#options);
+    const timeouts = { totalMs: this.#timeLeftMs, allowedMs: this.#init.timeoutMs };
+    return askProvider(this.#components, { choice, input, sampler, maxPrice, seed: this.#seed(), level, timeouts, stopwatch: this.#stopwatch, thorough }, this.#accounting.observing(this.#observer, { provider: choice.card.peer }), this.#options);
   }
 
   async #levelFor({ modelId }: Choice): Promise<VerifyLevel> {
@@ -185,27 +201,9 @@ class Asking {
   #choose(): Promise<readonly Choice[]> {
     const { discovery, reputation, payments = null, inFlight, peer } = this.#components;
     const fell = (selection: Selection): void => {
-      this.#considered = consideredOf(selection);
+      this.#accounting.considered = consideredOf(selection);
     };
     return chooseProviders({ discovery, reputation, payments, network: peer.network, inFlight, fell }, this.#wish, this.#init.provider ?? null, this.#options);
-  }
-
-  async #account({ receipt, provider, router, verification, why }: Answer): Promise<void> {
-    const { choices } = this.#components;
-    const { request = null } = this.#init;
-    if (receipt === null) await this.#accountOfFailure(`${provider} failed a check: ${why ?? verification.faults.join(', ')}`);
-    else if (router === null) await choices?.save({ ...this.#choice, job: receipt, provider }, request);
-    // The router keeps the account of its choice.
-    else if (request !== null) await choices?.link(request, receipt, router);
-  }
-
-  async #accountOfFailure(failure: string): Promise<void> {
-    const { request = null } = this.#init;
-    if (request !== null) await this.#components.choices?.save({ ...this.#choice, job: null, provider: null, failure }, request);
-  }
-
-  get #choice() {
-    return { at: this.#components.clock.now(), model: this.#init.model, considered: this.#considered, turned: this.#turned };
   }
 
   get #wish(): Wish {

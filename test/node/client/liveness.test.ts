@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
+import { QvacError } from '../../../src/errors.ts';
 import { openJob } from '../../../src/node/client/job/open-job.ts';
 import type { Job, JobTimeouts } from '../../../src/node/client/job/job.ts';
 import type { Peer } from '../../../src/node/peer.ts';
@@ -63,8 +64,9 @@ test('no accept, no first token, no whole answer in time: each is TIMEOUT', asyn
   const slow = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
   const tokenless = await openTestJob(context, slow, { timeouts: { firstTokenMs: 200 } });
   await assert.rejects(receiveAll(tokenless.job), { code: 'E_TIMEOUT' });
-  const endless = await openTestJob(context, slow, { timeouts: { totalMs: 300 } });
-  await assert.rejects(receiveAll(endless.job), { code: 'E_TIMEOUT' });
+  // What is named is what the person allowed, not what was left of it.
+  const endless = await openTestJob(context, slow, { timeouts: { totalMs: 300, allowedMs: 2_000 } });
+  await assert.rejects(receiveAll(endless.job), (error) => error instanceof QvacError && error.code === 'E_TIMEOUT' && / within 2 s$/.test(error.message));
   gate.open();
 });
 

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import { startAsker } from '../../support/asking.ts';
-import { startProvider, testInput } from '../../support/market.ts';
+import { startProvider, testInput, testSampler } from '../../support/market.ts';
 import { startBadProvider } from '../../support/router.ts';
+import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 const longInput = { ...testInput, messages: [{ role: 'user', content: 'a'.repeat(1_000_000) }] };
 
@@ -15,6 +16,23 @@ test('a prompt of 1 MB is refused in one line, and costs an honest provider noth
   }
   assert.equal(asker.reputation.standing(provider.peer.id).aborted, 0);
   assert.equal((await asker.ask()).provider, provider.peer.id);
+});
+
+test('a prompt that does not fit is not sent by a client that holds the model and can count', async (context) => {
+  const provider = await startProvider(context);
+  const asker = await startAsker(context, { providers: [provider], engines: [createScriptedEngine()] });
+  await assert.rejects(asker.ask({ input: longInput }), (error) => error instanceof QvacError && error.code === 'E_CONTEXT' && /nothing was sent/.test(error.hint ?? ''));
+  assert.deepEqual([asker.told, provider.events.all, asker.reputation.standing(provider.peer.id).aborted], [[], [], 0]);
+  // As long as the bound forbids it, but short enough when it is counted.
+  const input = { ...testInput, messages: [{ role: 'user', content: 'a'.repeat(1_800) }] };
+  assert.equal((await asker.ask({ input })).verification.result, 'pass');
+});
+
+test('a named provider whose context is too short for the answer is told as such', async (context) => {
+  const provider = await startProvider(context);
+  const asker = await startAsker(context, { providers: [provider] });
+  const asking = asker.ask({ provider: provider.peer.id, sampler: { ...testSampler, maxTokens: 5_000 } });
+  await assert.rejects(asking, (error) => error instanceof QvacError && /context of 2048 tokens has no room for an answer of 5000/.test(error.message) && /--max-tokens/.test(error.hint ?? '') && !/--provider/.test(error.hint ?? ''));
 });
 
 test('a provider that refuses what surely fits breaks off, whatever it says', async (context) => {

@@ -74,8 +74,12 @@ function noChoice({ excluded }: Selection, { model, maxPrice }: Wish, network: s
   const lowest = prices.toSorted((a, b) => (a < b ? -1 : 1))[0];
   if (lowest !== undefined) return new QvacError('E_TOO_DEAR', `${only} of ${what} may cost more than ${maxPrice} lamports: up to ${lowest} lamports`, { hint: 'raise --max-price, or --yes', details: { priceLamports: lowest.toString() } });
   if (first('pay') !== undefined) return new QvacError('E_LIMIT', `${only} of ${what} wants to be paid, and cannot be: ${first('pay')}`, { hint: 'qvac peers shows who is free' });
-  const reason = first('standing') ?? first('context') ?? first('mode');
-  if (reason !== undefined) return new QvacError('E_NO_PROVIDER', `${only} of ${what} is not used: ${reason}`, { hint: 'qvac peers; --provider takes one all the same' });
+  const standing = first('standing');
+  if (standing !== undefined) return new QvacError('E_NO_PROVIDER', `${only} of ${what} is not used: ${standing}`, { hint: 'qvac peers; --provider takes one all the same' });
+  const short = first('context');
+  if (short !== undefined) return new QvacError('E_NO_PROVIDER', `${only} of ${what} is not used: ${short}`, { hint: 'a smaller --max-tokens; qvac peers shows who else is there' });
+  const mode = first('mode');
+  if (mode !== undefined) return new QvacError('E_NO_PROVIDER', `${only} of ${what} is not used: ${mode}`, { hint: 'another --verify; qvac peers shows who else is there' });
   if (excluded.length === 1 && model !== undefined) return new QvacError('E_NO_MODEL', `${model} is not offered there`, { hint: 'qvac peers shows who offers what' });
   return noProvider({ model, role: 'provider' }, network);
 }

@@ -91,7 +91,7 @@ function examine({ reputation, refusal = () => 'wants to be paid', records }: Se
   const serving = held.filter((model) => model.modes.includes(wish.mode));
   if (serving.length === 0) return { why: 'mode', detail: `does not serve mode ${wish.mode}` };
   const roomy = serving.filter((model) => model.context > wish.maxTokens);
-  if (roomy.length === 0) return { why: 'context', detail: `context shorter than ${wish.maxTokens} tokens` };
+  if (roomy.length === 0) return { why: 'context', detail: `its context of ${Math.max(...serving.map(({ context }) => context))} tokens has no room for an answer of ${wish.maxTokens}` };
   const standing = reputation.standing(card.peer);
   if (!standing.usable) return { why: 'standing', detail: standing.reason ?? 'not usable' };
 

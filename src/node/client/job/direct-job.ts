@@ -11,7 +11,7 @@ import { openingTimeoutMs } from '../../../protocol/constants.ts';
 import { kinds } from '../../../protocol/messages.ts';
 import type { Offer, Signed } from '../../../protocol/messages.ts';
 import { encodeCancel } from '../../../protocol/validate.ts';
-import { shortPeer } from '../../names.ts';
+import { seconds, shortPeer } from '../../names.ts';
 import type { FrameStream } from '../../streams.ts';
 import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts } from './job.ts';
 import { remoteError } from './remote-error.ts';
@@ -67,9 +67,9 @@ export class DirectJob implements Job {
   }
 
   async *frames(): AsyncGenerator<AnswerFrame> {
-    const { acceptMs, firstTokenMs, gapMs, totalMs } = this.#timeouts;
+    const { acceptMs, firstTokenMs, gapMs, totalMs, allowedMs = totalMs } = this.#timeouts;
     const who = shortPeer(this.provider);
-    this.#deadline(totalMs, `${who} gave no whole answer within ${seconds(totalMs)}`);
+    this.#deadline(totalMs, `${who} gave no whole answer within ${seconds(allowedMs)}`);
     let step = this.#deadline(acceptMs, `${who} did not answer the offer within ${seconds(acceptMs)}`);
     try {
       while (this.received.final === null) {
@@ -184,8 +184,4 @@ export class DirectJob implements Job {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
   }
-}
-
-function seconds(ms: number): string {
-  return `${Math.round(ms / 100) / 10} s`;
 }

@@ -20,6 +20,8 @@ export interface JobTimeouts {
   readonly gapMs: number;
   /** From the offer to the final head. @default 600_000 */
   readonly totalMs: number;
+  /** What the person allowed for all that is tried, named where the time is over. @default totalMs */
+  readonly allowedMs?: number | undefined;
 }
 
 export interface JobInit {

@@ -12,7 +12,7 @@ import { sha256 } from '../../../protocol/digests.ts';
 import type { FrameOf, FrameType } from '../../../protocol/frames.ts';
 import { kinds } from '../../../protocol/messages.ts';
 import type { Signed } from '../../../protocol/messages.ts';
-import { shortPeer } from '../../names.ts';
+import { seconds, shortPeer } from '../../names.ts';
 import type { Peer } from '../../peer.ts';
 import type { FrameStream } from '../../streams.ts';
 import type { AnswerFrame } from '../job/job.ts';
@@ -33,6 +33,8 @@ export interface RouteTimeouts {
   readonly gapMs: number;
   /** From the question to the final head; the router is told. @default 600_000 */
   readonly totalMs: number;
+  /** What the person allowed for all that is tried, named where the time is over. @default totalMs */
+  readonly allowedMs?: number | undefined;
   /** From the final head to the receipt, while the router re-executes. @default 1_800_000 */
   readonly settleMs: number;
 }
@@ -139,8 +141,8 @@ class StreamedRoute implements RoutedJob {
   }
 
   async *frames(): AsyncGenerator<RouteNews> {
-    const { totalMs } = this.#init.timeouts;
-    const total = this.#deadline(totalMs + marginMs, `no whole answer within ${totalMs} ms`);
+    const { totalMs, allowedMs = totalMs } = this.#init.timeouts;
+    const total = this.#deadline(totalMs + marginMs, `no whole answer within ${seconds(allowedMs)}`);
     try {
       while ((this.#received?.final ?? null) === null) {
         const frame = await this.#read(['picked', 'accept', 'tokens', 'head', 'cancel', 'beat', 'busy', 'error']);
@@ -170,7 +172,7 @@ class StreamedRoute implements RoutedJob {
     if (this.#concluded || this.received.final === null) throw new Error('a question is concluded once, after its final head');
     this.#concluded = true;
     const { settleMs } = this.#init.timeouts;
-    const total = this.#deadline(settleMs, `no verdict within ${settleMs} ms`);
+    const total = this.#deadline(settleMs, `no verdict within ${seconds(settleMs)}`);
     const onAbort = (): void => this.abort(options.signal?.reason instanceof Error ? options.signal.reason : new Error('aborted'));
     options.signal?.addEventListener('abort', onAbort, { once: true });
     try {
@@ -263,7 +265,7 @@ class StreamedRoute implements RoutedJob {
 
   async #read<T extends FrameType>(allowed: readonly T[]): Promise<FrameOf<T>> {
     const { gapMs } = this.#init.timeouts;
-    const gap = this.#deadline(gapMs, `it fell silent for ${gapMs} ms`);
+    const gap = this.#deadline(gapMs, `it fell silent for ${seconds(gapMs)}`);
     try {
       const frame = await this.#stream.read(allowed);
       if (frame === null) throw new QvacError('E_TRUNCATED', `the router ${shortPeer(this.router)} ended in the middle`);

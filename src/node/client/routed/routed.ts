@@ -37,7 +37,9 @@ export interface RoutedInit {
   /** Who re-executes where `level` is full: the router, or this machine. */
   readonly by: 'router' | 'here';
   readonly maxPrice: number;
+  /** From now to the final head, and what the person allowed for all of it. */
   readonly timeoutMs: number;
+  readonly allowedMs: number;
   readonly stopwatch: Stopwatch;
   /** An answer that was stopped is checked like any other. */
   readonly thorough: boolean;
@@ -85,11 +87,11 @@ class RoutedQuestion {
   }
 
   #open(): Promise<RoutedJob> {
-    const { router, input, model, sampler, seed, level, by, maxPrice, timeoutMs } = this.#init;
+    const { router, input, model, sampler, seed, level, by, maxPrice, timeoutMs, allowedMs } = this.#init;
     const verify = level === 'full' && by === 'router' ? 'full' : 'sampling';
     const mode = level === 'none' ? 'none' : 'merkle';
     const secret = Uint8Array.from(randomBytes(32));
-    const route = { router, input, model, sampler, seed, secret, count: defaultChallenges, mode, verify, maxPrice, timeouts: { totalMs: timeoutMs } } as const;
+    const route = { router, input, model, sampler, seed, secret, count: defaultChallenges, mode, verify, maxPrice, timeouts: { totalMs: timeoutMs, allowedMs } } as const;
     return openRoute(this.#components, route, { signal: this.#signal });
   }
 
