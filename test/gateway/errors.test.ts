@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QvacError } from '../../src/errors.ts';
 import type { Asker, AskHooks } from '../../src/gateway/asker.ts';
+import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
 import { startGateway } from '../support/gateway.ts';
 
@@ -89,6 +90,30 @@ test('whoever asks too often is told so in each API’s shape', async (context) 
     const response = await fetch(`${url}${path}`, { method: 'POST', body: '{}' });
     assert.deepEqual([response.status, response.headers.get('retry-after')], [429, '1']);
     assert.equal(told(shape, await response.text()).code, 'E_RATE');
+  }
+});
+
+test('of more questions than it takes itself those beyond are told to come again', async (context) => {
+  const gate = createGate(0);
+  const { url } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }], gateway: { limits: { questions: 1 } } });
+  const ask = (): Promise<Response> => fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages, max_tokens: 2 }) });
+  const first = ask();
+  await gate.reached;
+  const second = await ask();
+  assert.deepEqual([second.status, second.headers.get('retry-after'), told('openai', await second.text()).code], [503, '2', 'E_BUSY']);
+  gate.open();
+  assert.equal((await first).status, 200);
+});
+
+test('an answer without a word is one all the same, never an empty body', async (context) => {
+  const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine('') }] });
+  for (const { path, body } of apis) {
+    for (const stream of [false, true]) {
+      const response = await fetch(`${url}${path}`, { method: 'POST', body: JSON.stringify({ ...body, stream }) });
+      const text = await response.text();
+      assert.equal(response.status, 200);
+      assert.match(text, stream ? /"x-qvac-receipt":"[0-9a-f]{64}"/ : /"(completion_tokens|output_tokens|eval_count)":1\b/, path);
+    }
   }
 });
 
