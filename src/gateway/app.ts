@@ -48,7 +48,8 @@ export function createApp(components: AppComponents, init: GatewayInit, port: ()
   app.use(async (c, next) => {
     const { outgoing } = c.env;
     c.set('id', randomBytes(12).toString('hex'));
-    outgoing.setHeader('x-request-id', `req_${c.get('id')}`);
+    // As OpenAI's clients look for it, and as Anthropic's do.
+    for (const name of ['x-request-id', 'request-id']) outgoing.setHeader(name, `req_${c.get('id')}`);
     outgoing.once('close', () => metrics.answered(c.req.path in asking ? c.req.path : 'other', outgoing.headersSent ? outgoing.statusCode : leftEarly));
     const early = guard(c);
     if (early !== null) return early;

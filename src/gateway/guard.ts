@@ -10,7 +10,7 @@ import { rateCheck } from './guard/rate.ts';
 import { tokenCheck } from './guard/token.ts';
 
 const loopbackHosts = ['127.0.0.1', 'localhost', '[::1]'];
-const exposed = 'x-qvac-provider, x-qvac-model-id, x-qvac-router, x-qvac-verified, x-qvac-cost-lamports, x-qvac-receipt, x-request-id';
+const exposed = 'x-qvac-provider, x-qvac-model-id, x-qvac-router, x-qvac-verified, x-qvac-cost-lamports, x-qvac-receipt, x-request-id, request-id';
 
 /** Whether only this machine reaches an address. */
 export function isLoopback(host: string): boolean {

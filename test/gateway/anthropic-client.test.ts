@@ -10,13 +10,14 @@ const clientOf = (baseURL: string): Anthropic => new Anthropic({ baseURL, apiKey
 
 test('a message in one piece', async (context) => {
   const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine('It scatters.') }] });
-  const { data, response } = await clientOf(url).messages.create({ ...question, system: [{ type: 'text', text: 'be brief' }] }).withResponse();
+  const { data, response, request_id: request } = await clientOf(url).messages.create({ ...question, system: [{ type: 'text', text: 'be brief' }] }).withResponse();
   assert.equal(data.role, 'assistant');
   assert.deepEqual(data.content, [{ type: 'text', text: 'It scatters.' }]);
   assert.equal(data.stop_reason, 'end_turn');
   assert.equal(data.usage.output_tokens, 'It scatters.'.length + 1);
   assert.ok(data.usage.input_tokens > 0);
   assert.equal(response.headers.get('x-qvac-verified'), 'sampling');
+  assert.equal(request, `req_${data.id.slice('msg_'.length)}`);
 });
 
 test('a streamed message, by events and as the client puts it together', async (context) => {

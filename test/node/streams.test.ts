@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Peer } from '../../src/node/peer.ts';
+import type { QvacError } from '../../src/errors.ts';
 import type { FrameStream } from '../../src/node/streams.ts';
 import { encodeFrame } from '../../src/protocol/frame-codec.ts';
 import type { Frame, FrameType } from '../../src/protocol/frames.ts';
@@ -267,6 +268,24 @@ test('200 streams at once are all answered', async (t) => {
     }),
   );
   assert.equal(answers.filter((frame) => frame?.t === 'beat').length, 200);
+});
+
+test('a stream more than a connection has is busy, and so is one more than a peer may have', async (t) => {
+  const provider = await startPeer(t);
+  const free = Promise.withResolvers<void>();
+  await provider.handle(protocol, async (stream) => {
+    await free.promise;
+    await stream.write(beat);
+  }, { maxInboundStreams: 4 });
+  const client = await startPeer(t, { role: 'client' });
+  await client.connect(addressOf(provider));
+  const streams = await Promise.all(Array.from({ length: 5 }, () => client.open(provider.id, protocol)));
+  assert.deepEqual(await Promise.race(streams.map((stream) => stream.read(['beat', 'busy']))), { t: 'busy' });
+  const more = await Promise.allSettled(Array.from({ length: 300 }, () => client.open(provider.id, protocol)));
+  const refused = more.flatMap((each) => (each.status === 'rejected' ? [each.reason as QvacError] : []));
+  assert.ok(refused.length >= 300 - 256 && refused.every(({ code }) => code === 'E_BUSY'), refused.map(String).join());
+  assert.deepEqual(client.connected(), [provider.id]);
+  free.resolve();
 });
 
 test('a peer that opens thousands of streams is cut off, and others are served', async (t) => {
