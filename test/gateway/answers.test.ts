@@ -153,10 +153,15 @@ test('questions at the same time do not spend a key’s limit twice', async (con
   const ring = parseKeys('key-of-the-laptop-0001 laptop 500', 'keys');
   const budgets = await createBudgets({ clock: { now: () => 0 }, logger: silentLogger }, null);
   const asked: number[] = [];
-  const all = Promise.withResolvers<void>();
+  const [all, met] = [Promise.withResolvers<void>(), Promise.withResolvers<boolean>()];
+  let waiting = 0;
   const { url } = await startGateway(context, {
     asker: {
-      holds: () => new Promise((resolve) => setImmediate().then(() => resolve(true))),
+      // Each has seen what is left before any of them goes on.
+      holds() {
+        if (++waiting === 4) met.resolve(true);
+        return met.promise;
+      },
       async ask({ maxPrice }) {
         if (asked.push(maxPrice) === 4) all.resolve();
         await all.promise;
@@ -166,7 +171,7 @@ test('questions at the same time do not spend a key’s limit twice', async (con
     gateway: { keys: { ring, budgets }, defaults: { model: null, provider: null, system: null, temperature: 0, topK: 1, minP: 0, maxTokens: 5, verify: null, maxPrice: 400, timeoutMs: 1_000 } },
   });
   const headers = { authorization: 'Bearer key-of-the-laptop-0001' };
-  await Promise.all([{}, { logprobs: true }, { logprobs: true }, {}].map((body) => post(url, body, headers)));
+  await Promise.all(Array.from({ length: 4 }, () => post(url, { logprobs: true }, headers)));
   assert.equal(asked.reduce((sum, most) => sum + most, 0), 500);
   // None of them cost anything, so all of it is there again.
   await post(url, {}, headers);
