@@ -1,7 +1,7 @@
 import { QvacError } from '../errors.ts';
 import { sol } from '../terminal/format.ts';
 import { amount, anyText, defineCommand, defineSubcommand, option } from './parts/definition.ts';
-import { chainName, chainSettings, findWallet, needWallet, openEscrowOf, playLamports } from './parts/paying.ts';
+import { chainName, chainSettings, findWallet, isPlay, needWallet, openEscrowOf, playLamports } from './parts/paying.ts';
 
 const create = defineSubcommand({
   summary: 'make a wallet',
@@ -47,7 +47,7 @@ const take = defineSubcommand({
     if (secret === null) throw new QvacError('E_KEY', source === null ? 'there is no wallet of the Solana command line here' : `there is no key file ${source}`, { hint: 'qvac wallet import --from <file>' });
     const { address, path } = await importWallet(home.wallet, secret);
     output.result({ address, file: path }, [address]);
-    output.say(`a copy is kept in ${path}`);
+    output.say(`a copy${source === null ? '' : ` of ${source}`} is kept in ${path}`);
   },
 });
 
@@ -61,10 +61,18 @@ const fund = defineSubcommand({
     { line: 'qvac wallet fund 1sol --network devnet', what: 'one SOL of devnet' },
   ],
   async action({ args, config, output, signal }) {
-    const wallet = await needWallet(config);
-    const escrow = await openEscrowOf(config, wallet, { signal });
     const asked = args[0] === undefined ? (config.settings.network === 'local' ? playLamports : 1_000_000_000n) : amount(args[0]);
-    await escrow.airdrop(asked, { signal });
+    const wallet = await needWallet(config);
+    const { network, rpc, private: ownNetwork } = config.settings;
+    const nothing = new QvacError('E_CHAIN', 'mainnet gives no lamports away', { hint: `send SOL to ${wallet.address}` });
+    if (network === 'mainnet' && rpc === null && ownNetwork === null) throw nothing;
+    const escrow = await openEscrowOf(config, wallet, { signal });
+    const name = await chainName(escrow.chain);
+    if (name === 'Solana mainnet') throw nothing;
+    await escrow.airdrop(asked, { signal }).catch((error: unknown) => {
+      if (!(error instanceof QvacError) || error.code !== 'E_CHAIN' || isPlay(config)) throw error;
+      throw new QvacError('E_CHAIN', error.message, { hint: `ask for less, or later; https://faucet.solana.com gives devnet SOL to ${wallet.address}`, cause: error });
+    });
     const balance = await escrow.balance(wallet.publicKey, { signal });
     output.result({ address: wallet.address, balance: balance.toString() }, [sol(balance)]);
   },

@@ -75,7 +75,7 @@ function createEscrow(rpc: Rpc, program: Uint8Array, chain: string, init: Resolv
       const address = signer().publicKey;
       if (lamports <= 0n || lamports > BigInt(Number.MAX_SAFE_INTEGER)) throw new QvacError('E_USAGE', `no such amount can be given away: ${lamports} lamports`);
       const before = await balance(address, options);
-      const hint = 'ask for less, or later; mainnet never does, and for devnet there is also https://faucet.solana.com';
+      const hint = 'ask for less, or later; https://faucet.solana.com gives devnet SOL, mainnet none';
       try {
         // Once: whoever asks again after a lost answer may be given twice.
         await raceSignal(rpc.connection.requestAirdrop(new PublicKey(address), Number(lamports)), options?.signal);

@@ -112,8 +112,8 @@ function parseNumbers(text: string): Uint8Array | null {
 
 /** @param what names the source in the error line; the secret itself is never shown */
 function seedOf(key: Uint8Array | null, what: string): Uint8Array {
-  const broken = (why: string): QvacError => new QvacError('E_KEY', `${what} is no Solana key (${why})`, { hint: 'it has to be a key file of the Solana command line: a list of 64 numbers' });
-  if (key === null) throw broken('not a list of bytes');
+  const broken = (why: string): QvacError => new QvacError('E_KEY', `${what} is no Solana key (${why})`, { hint: 'it has to be a key file of the Solana command line, a list of 64 numbers, or the same key in base58' });
+  if (key === null) throw broken('neither a list of bytes nor base58');
   if (key.length !== keyBytes) throw broken(`${key.length} bytes instead of ${keyBytes}`);
   const seed = key.slice(0, seedBytes);
   if (!equalBytes(signingKeyFromSeed(seed).publicKey, key.subarray(seedBytes))) throw broken('its public half does not belong to its private half');
