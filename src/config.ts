@@ -49,6 +49,7 @@ const schemas = {
   provider: v.nullable(text),
   router: v.nullable(text),
   verify: v.nullable(v.picklist(['none', 'sampling', 'full'], 'none, sampling or full')),
+  auditor: v.nullable(text),
   maxPrice: lamports,
   timeout: duration,
   listen: v.pipe(texts, v.minLength(1, 'at least one address')),

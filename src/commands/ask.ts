@@ -1,5 +1,6 @@
 import { QvacError } from '../errors.ts';
-import { askSettings, observe, openAsking, parseSeed, payOption, report } from './parts/asking.ts';
+import { observe, report } from './parts/answer-report.ts';
+import { askSettings, openAsking, parseSeed, payOption } from './parts/asking.ts';
 import { defineCommand, option } from './parts/definition.ts';
 
 export const command = defineCommand({

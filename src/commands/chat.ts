@@ -1,7 +1,8 @@
 import { asQvacError, exitCodes } from '../errors.ts';
 import type { ChatMessage } from '../protocol/messages.ts';
 import type { LineReader } from '../terminal/prompt.ts';
-import { askSettings, observe, openAsking, parseSeed, payOption, report } from './parts/asking.ts';
+import { observe, report } from './parts/answer-report.ts';
+import { askSettings, openAsking, parseSeed, payOption } from './parts/asking.ts';
 import type { Asking } from './parts/asking.ts';
 import { defineCommand, option } from './parts/definition.ts';
 import type { CommandContext } from './parts/definition.ts';

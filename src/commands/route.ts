@@ -26,7 +26,7 @@ import { openRouterPayments } from './parts/route-paying.ts';
 export const command = defineCommand({
   description:
     'Chooses providers for your questions, checks what they answer, remembers how they did, and turns to another where one fails before its first token. Serves this home’s own qvac ask, which finds it by itself, and the peers of --allow; nobody else. Pays whoever wants to be paid: for your own questions up to what each may cost, for a peer of --allow up to its limit of a day. With a model it re-executes answers, signs what it found, and audits receipts. With --json one line per event: {event: "ready", peer, addrs, network, models}, {event: "answered", client, provider, jobId, n, finish, result, tier, faults, tries, totalMs, considered: [{peer, score, terms} or {peer, why, detail}], payment}, {event: "failed", client, code, message}; with --http also {event: "http", url, link, network}.',
-  settings: ['allow', ...chainSettings, 'listen', 'threads', 'batch', 'context', 'gpu', 'keepAlive', 'modelsDir', 'http', 'allowOrigin', 'allowHost', 'apiKeyFile'],
+  settings: ['allow', 'auditor', ...chainSettings, 'listen', 'threads', 'batch', 'context', 'gpu', 'keepAlive', 'modelsDir', 'http', 'allowOrigin', 'allowHost', 'apiKeyFile'],
   options: { models: manyOf('-m, --model <name>', 'model to check answers with: name, name/quant or a GGUF file; may be repeated', anyText) },
   keepsLog: true,
   examples: [
@@ -113,7 +113,7 @@ async function findModels({ config, output, logger, signal }: Context, asked: re
 }
 
 async function run({ config, output, logger, signal, stops }: Context, key: Identity, engines: readonly Engine[], allowed: Allowed): Promise<void> {
-  const [{ join }, { createCardIssuer }, { createReputation }, { createVerifier }, { createReceiptStore }, { createRouter }, { routerContent }, { createRunFiles }, { keysOfCard }, { loadCalibration }, { createChoiceLog }, { startActivity }] = await Promise.all([
+  const [{ join }, { createCardIssuer }, { createReputation }, { createVerifier }, { createReceiptStore }, { createRouter }, { routerContent }, { createRunFiles }, { keysOfCard }, { loadCalibration }, { createChoiceLog }, { startActivity }, { createSecondOpinion }] = await Promise.all([
     import('../node/join.ts'),
     import('../node/card-issuer.ts'),
     import('../node/client/choice/reputation.ts'),
@@ -126,6 +126,7 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
     import('../model/calibrations.ts'),
     import('../node/client/choice/choice-log.ts'),
     import('../node/home/activity.ts'),
+    import('../node/client/checking/second-opinion.ts'),
   ]);
   const clock = systemClock;
   const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'router', key });
@@ -147,9 +148,11 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
     else activity.failed();
     if (event.event === 'answered') void choices.save({ job: event.jobId, at: clock.now(), model: null, provider: event.provider, considered: event.considered, turned: [] });
   };
-  const { payments, purses } = await openRouterPayments({ config, output, logger }, (client) => allowed.get(client) ?? 0n);
+  const { payments, purses } = await openRouterPayments({ config, output, logger, receipts }, (client) => allowed.get(client) ?? 0n);
   stops.push(() => payments.stop());
-  const router = createRouter({ peer, discovery, reputation, verifier, receipts, purses, clock, logger }, { serves: (id) => allowed.has(id), onRouted });
+  const { auditor } = config.settings;
+  const second = createSecondOpinion({ peer, discovery, logger }, async () => (auditor === null ? [] : [auditor]));
+  const router = createRouter({ peer, discovery, reputation, verifier, second, receipts, purses, clock, logger }, { serves: (id) => allowed.has(id), onRouted });
   await router.start();
   stops.push(() => router.stop());
   const cards = createCardIssuer({ peer, clock, logger }, { path: `${config.home.cache}/card-router.json`, role: 'router', content: () => routerContent(engines) });

@@ -2,7 +2,7 @@ import type { FaultCode, Result, Tier } from '../protocol/messages.ts';
 import { faultWords } from '../protocol/fault-words.ts';
 import { plural, rate, shortId, shortPeer, sol } from './format.ts';
 import type { Style } from './output.ts';
-import { paymentWords } from './payment-words.ts';
+import { moneySentence, paymentWords } from './payment-words.ts';
 import type { PaymentFacts } from './payment-words.ts';
 import { printable } from './printable.ts';
 
@@ -17,6 +17,10 @@ export interface TrustFacts {
   readonly cost: number | bigint;
   /** What became of the money that was locked; null where none was. @default null */
   readonly payment?: PaymentFacts | null | undefined;
+  /** The money went to the provider because the checks came too late to hold it back. @default false */
+  readonly tooLate?: boolean | undefined;
+  /** The router in between, which pays; null where none was. @default null */
+  readonly router?: string | null | undefined;
   readonly verification: {
     readonly result: Result;
     readonly tier: Tier;
@@ -35,7 +39,8 @@ const marks = { pass: ['✓', 'green'], fail: ['✗', 'red'], inconclusive: ['?'
 /**
  * The lines that end an answer; the last one is the trust line:
  * `✓ 182 tokens · 41 tok/s · 12D3Koo…gxB · smollm2-135m q4_1 · verified exact 182/182 · receipt 9f3a…c1`.
- * *verified* is written only where the model was re-executed and agreed. A failed check is explained before the line.
+ * *verified* is written only where the model was re-executed and agreed. A failed check, and what becomes of the money
+ * then, is explained before the line.
  */
 export function trustLines(facts: TrustFacts, style: (style: Style, text: string) => string): readonly string[] {
   const { verification } = facts;
@@ -45,11 +50,24 @@ export function trustLines(facts: TrustFacts, style: (style: Style, text: string
     ...(facts.tokensPerSecond === null ? [] : [`${rate(facts.tokensPerSecond)} tok/s`]),
     shortPeer(facts.provider),
     printable(`${facts.model.name} ${facts.model.quant}`),
-    ...(facts.payment != null ? [paymentWords(facts.payment)] : BigInt(facts.cost) === 0n ? [] : [sol(facts.cost)]),
+    ...costWords(facts),
     style(colour, checkedWords(facts)),
     facts.receipt === null ? 'no receipt' : `receipt ${shortId(facts.receipt)}`,
   ].join(' · ');
-  return verification.result === 'fail' ? [...explainFaults(verification.faults, facts.provider), line] : [line];
+  const faults = verification.result === 'fail' ? explainFaults(verification.faults, facts.provider) : [];
+  return [...faults, ...moneyLines(facts), line];
+}
+
+/** What was paid; where nobody knows that it was, the price only of an answer that somebody may have earned it with. */
+function costWords({ payment = null, cost, verification: { result } }: TrustFacts): readonly string[] {
+  if (payment !== null) return [paymentWords(payment)];
+  return BigInt(cost) === 0n || result === 'fail' ? [] : [sol(cost)];
+}
+
+function moneyLines({ payment = null, tooLate = false, router = null, cost, verification: { result } }: TrustFacts): readonly string[] {
+  const failed = result === 'fail';
+  if (payment !== null) return [moneySentence(payment, { failed, tooLate }) ?? []].flat();
+  return failed && router !== null && BigInt(cost) > 0n ? [`${sol(cost)} was your router’s to pay: nobody gets it where the router’s own checks failed, too`] : [];
 }
 
 function checkedWords({ tokens, verification: { result, tier, count, faults }, why }: TrustFacts): string {

@@ -57,6 +57,34 @@ describe('trust line', () => {
     assert.match(lastLine({ tokens: 1, tokensPerSecond: null }), /^✓ 1 token · 12D3Koo…gxB · /);
   });
 
+  it('says in one sentence that nobody gets the money of an answer that failed, and what comes back', () => {
+    const fail = { result: 'fail', tier: 'exact', count: 16, faults: ['exact-mismatch'] } as const;
+    const rejected = { state: 'rejected', locked: 100_000n, paid: 0n, refunded: 20_000n, burnt: 80_000n, compensation: 0n, dueAt: null } as const;
+    const linesOf = (part: Partial<TrustFacts>): readonly string[] => trustLines({ ...facts, cost: 80_000, verification: fail, ...part }, plain).slice(3);
+    const [sentence, line, ...more] = linesOf({ payment: rejected });
+    assert.equal(sentence, 'nobody gets this money: 0.00008 SOL is burnt, 0.00002 SOL came back to you');
+    assert.match(line ?? '', / · rejected: 0\.00008 SOL to nobody, 0\.00002 SOL back · failed exact/);
+    assert.deepEqual(more, []);
+    const sentenceOf = (part: Partial<typeof rejected> | object): string | undefined => linesOf({ payment: { ...rejected, ...part } })[0];
+    assert.match(sentenceOf({ state: 'slashed', refunded: 100_000n, compensation: 100_000n, burnt: 0n }) ?? '', /your 0\.0001 SOL came back, and 0\.0001 SOL of the provider’s stake/);
+    assert.match(sentenceOf({ state: 'declined', refunded: 100_000n, burnt: 0n }) ?? '', /^nobody gets this money: 0\.0001 SOL came back/);
+    assert.match(sentenceOf({ state: 'open', refunded: 0n, burnt: 0n }) ?? '', /^nobody gets this money: .*qvac jobs ls/);
+    // Behind a router, which pays: no price as if somebody had earned it.
+    const [routed, routedLine] = linesOf({ router: facts.provider });
+    assert.match(routed ?? '', /^0\.00008 SOL was your router’s to pay: nobody gets it/);
+    assert.ok(!routedLine?.includes('SOL'));
+    assert.deepEqual(linesOf({ cost: 0, router: facts.provider }).length, 1);
+  });
+
+  it('says where a check came too late to hold the money back', () => {
+    const confirmed = { state: 'confirmed', locked: 100_000n, paid: 80_000n, refunded: 20_000n, burnt: 0n, compensation: 0n, dueAt: null } as const;
+    const cut = trustLines({ ...facts, payment: confirmed, tooLate: true, verification: { result: 'inconclusive', tier: 'text', count: 16, faults: [] }, why: 'the re-execution did not end in time' }, plain);
+    assert.match(cut[0] ?? '', /0\.00008 SOL went to the provider for an answer that was not re-executed/);
+    assert.match(cut[1] ?? '', /^\? .* checked: text 16\/182, inconclusive \(the re-execution did not end in time\)/);
+    const late = trustLines({ ...facts, payment: { ...confirmed, state: 'claimed' }, tooLate: true, verification: { result: 'fail', tier: 'exact', count: 16, faults: ['exact-mismatch'] } }, plain);
+    assert.match(late.at(-2) ?? '', /too late to hold the money back: the provider is paid/);
+  });
+
   it('cannot be broken by the words of a card', () => {
     assert.equal(trustLines({ ...facts, model: { name: 'x\n✓ verified exact\u001b[2K', quant: '\r' } }, plain).length, 1);
     assert.doesNotMatch(lastLine({ model: { name: 'x\n\u001b[2K', quant: '\r' } }), /[\n\r\u001b]/);

@@ -1,23 +1,21 @@
 import { join as joinPath } from 'node:path';
 import type { Config } from '../../config.ts';
-import { exitCodes, QvacError } from '../../errors.ts';
+import { QvacError } from '../../errors.ts';
 import type { ChatMessage } from '../../protocol/messages.ts';
 import { systemClock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Escrow } from '../../escrow/escrow.ts';
-import type { AbortOptions, ModelId } from '../../lib/types.ts';
+import type { AbortOptions, JobId, ModelId } from '../../lib/types.ts';
 import type { StoredModel } from '../../model/store.ts';
 import type { Answer, AskObserver } from '../../node/client/answer.ts';
 import type { AskComponents, AskInit } from '../../node/client/ask.ts';
 import type { LocalVerifierComponents } from '../../node/client/checking/local-verifier.ts';
+import type { LeftPayment } from '../../node/client/payment/payments.ts';
 import type { Discovery } from '../../node/discovery.ts';
 import type { JoinInit } from '../../node/join.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
-import { shortPeer, sol } from '../../terminal/format.ts';
-import type { Output } from '../../terminal/output.ts';
-import { printable } from '../../terminal/printable.ts';
-import { startProgress } from '../../terminal/progress.ts';
-import { trustLines } from '../../terminal/trust-line.ts';
+import type { Receipt } from '../../proofs/receipt.ts';
+import { sol } from '../../terminal/format.ts';
 import { flag } from './definition.ts';
 import type { CommandContext } from './definition.ts';
 import type { SettingKey } from '../../settings.ts';
@@ -25,7 +23,7 @@ import { openModelStore } from '../models.ts';
 import { agreeToMainnet, chainSettings, needWallet, openEscrowOf } from './paying.ts';
 
 /** The settings of whatever asks. */
-export const askSettings: readonly SettingKey[] = ['model', 'system', 'temperature', 'topK', 'minP', 'maxTokens', 'provider', 'router', 'verify', 'maxPrice', 'timeout', 'threads', 'gpu', 'modelsDir', ...chainSettings];
+export const askSettings: readonly SettingKey[] = ['model', 'system', 'temperature', 'topK', 'minP', 'maxTokens', 'provider', 'router', 'verify', 'auditor', 'maxPrice', 'timeout', 'threads', 'gpu', 'modelsDir', ...chainSettings];
 
 /** For `ask` and `chat`. */
 export const payOption = flag('-y, --yes', 'pay what it costs, without asking');
@@ -102,7 +100,7 @@ export interface Client {
 export async function openClient({ config, output, logger }: ClientContext, { consent = { yes: false, ask: false }, ...init }: Pick<JoinInit, 'sweepMs'> & { readonly consent?: Consent } = {}): Promise<Client> {
   const { settings, home } = config;
   if (settings.provider !== null && settings.router !== null) throw new QvacError('E_USAGE', 'a question goes to a provider or through a router, not both', { hint: 'leave out --provider or --router' });
-  const [{ join }, { createEscrowPayments }, { loadIdentity }, { createReputation }, { createLocalVerifier }, { createReceiptStore }, { createRunFiles }, { createChoiceLog }] = await Promise.all([
+  const [{ join }, { createEscrowPayments }, { loadIdentity }, { createReputation }, { createLocalVerifier }, { createReceiptStore }, { createRunFiles }, { createChoiceLog }, { createSecondOpinion }] = await Promise.all([
     import('../../node/join.ts'),
     import('../../node/client/payment/escrow-payments.ts'),
     import('../../node/home/identity.ts'),
@@ -111,6 +109,7 @@ export async function openClient({ config, output, logger }: ClientContext, { co
     import('../../node/home/receipt-store.ts'),
     import('../../node/home/run-files.ts'),
     import('../../node/client/choice/choice-log.ts'),
+    import('../../node/client/checking/second-opinion.ts'),
   ]);
   const clock = systemClock;
   const key = await loadIdentity(home.keys.client, logger);
@@ -125,23 +124,38 @@ export async function openClient({ config, output, logger }: ClientContext, { co
     await agreeToMainnet({ config, output, ...consent, signal: options.signal }, escrow);
     return escrow;
   };
+  const receipts = createReceiptStore(home.receipts);
+  const receiptOf = (id: JobId): Promise<Receipt | null> => receipts.get(id).then(({ receipt }) => receipt, () => null);
   // Whoever lives long sees to payments as they fall due.
-  const payments = createEscrowPayments({ openEscrow, logger }, { dir: home.payments.client, sweepMs: init.sweepMs === undefined ? null : paymentSweepMs });
+  const payments = createEscrowPayments({ openEscrow, receiptOf, logger }, { dir: home.payments.client, sweepMs: init.sweepMs === undefined ? null : paymentSweepMs, onSettled: (left) => tellLeft(left, logger) });
   await payments.start();
+  const ownRouter = async (): Promise<string | null> => {
+    const own = (await runFiles.list()).find(({ role, network }) => role === 'router' && network === config.networkName);
+    return own === undefined ? null : (own.addrs[0] ?? own.peer);
+  };
+  // Both are this person's choice: a stranger is sent no prompt for a second opinion.
+  const second = createSecondOpinion({ peer, discovery, logger }, async () => [settings.auditor, await ownRouter()].filter((auditor) => auditor !== null));
   return {
-    components: { peer, discovery, reputation, payments, verifier, receipts: createReceiptStore(home.receipts), choices: createChoiceLog(joinPath(home.cache, choicesFolder)), key: peer.key, clock, logger },
+    components: { peer, discovery, reputation, payments, verifier, second, receipts, choices: createChoiceLog(joinPath(home.cache, choicesFolder)), key: peer.key, clock, logger },
     asked: here.asked,
     async router() {
       if (settings.router !== null) return { target: settings.router, optional: false };
       if (settings.provider !== null) return null;
-      const own = (await runFiles.list()).find(({ role, network }) => role === 'router' && network === config.networkName);
-      return own === undefined ? null : { target: own.addrs[0] ?? own.peer, optional: true };
+      const own = await ownRouter();
+      return own === null ? null : { target: own, optional: true };
     },
     async stop() {
       await Promise.all([verifier.dispose(), reputation.stop(), payments.stop()]);
       await stop();
     },
   };
+}
+
+/** What became of the payment of an earlier answer. */
+function tellLeft({ jobId, settlement: { state, paid }, rejected }: LeftPayment, logger: Logger): void {
+  const job = jobId.slice(0, 8);
+  if (rejected && paid > 0n) logger.warn('an answer that failed its checks was paid, since it was rejected too late', { job, paid: paid.toString() });
+  else logger.info('the payment of an earlier answer is settled', { job, state });
 }
 
 function initOf({ settings }: Config, messages: readonly ChatMessage[]): Omit<AskInit, 'model' | 'router' | 'seed'> {
@@ -181,73 +195,5 @@ async function modelsHere(config: Config, logger: Logger): Promise<LocalVerifier
       return openTokenizer(await facts(id), { ...options, logger });
     },
     calibration: async (id) => (await import('../../model/calibrations.ts')).loadCalibration(id, logger),
-  };
-}
-
-/** Tells on stderr how a question goes, and prints the answer as it comes. */
-export function observe(output: Output): AskObserver & { end(): void } {
-  const progress = startProgress(output);
-  let slow: NodeJS.Timeout | undefined;
-  /** Says what is going on where it takes longer than a moment. */
-  const working = (what: string): void => {
-    clearTimeout(slow);
-    slow = setTimeout(() => progress.step(what), 1_000);
-  };
-  const end = (): void => {
-    clearTimeout(slow);
-    progress.end();
-  };
-  return {
-    sending({ kind, peer, model, priceLamports }) {
-      const price = priceLamports === null ? '' : priceLamports === 0n ? ' · free' : ` · at most ${sol(priceLamports)}`;
-      output.say(printable(`→ ${kind} ${peer} · ${model}${price} · sees your prompt`));
-      working('waiting for the first token');
-    },
-    picked: (provider, model) => output.say(printable(`· the router turned to ${shortPeer(provider)} · ${model.name} ${model.quant}`)),
-    async text(piece) {
-      if (piece !== '') end();
-      if (!output.json) await output.answer(piece);
-    },
-    turned: (from, reason) => output.say(printable(`· ${shortPeer(from)} did not answer (${reason}); asking another`)),
-    note: (line) => output.say(printable(`· ${line}`)),
-    locking: (lamports) => working(`locking ${sol(lamports)}`),
-    checking: (level) => working(level === 'full' ? 'checking: running the model again' : 'checking'),
-    end,
-  };
-}
-
-/** Prints what is known of the answer, the trust line last. @returns the exit code */
-export async function report(output: Output, answer: Answer, explicitFull: boolean): Promise<number> {
-  const { verification, timing, storeError, payment } = answer;
-  if (!output.json) output.endAnswer();
-  const { settlementJson } = await import('../../node/client/payment/settlement-json.ts');
-  // The shape is fixed; what was paid for says more.
-  output.result({ ...jsonOf(answer), ...(payment === null ? {} : { payment: settlementJson(payment) }) }, []);
-  if (storeError !== null) output.warn(`the receipt was not stored: ${storeError.message}`);
-  const facts = { ...answer, tokensPerSecond: timing.tokensPerSecond, cost: answer.costLamports };
-  if (payment?.state === 'rejected') output.warn('the answer failed its checks: nobody gets what it cost, and what it did not cost came back');
-  if (payment?.state === 'slashed') output.warn('the chain saw the fraud: your money came back, and as much again of the provider’s stake');
-  const lines = trustLines(facts, (style, text) => output.style(style, text));
-  for (const line of lines) (verification.result === 'pass' ? output.say : output.warn)(line);
-  if (verification.result === 'fail') return exitCodes.verification;
-  const recomputed = verification.tier === 'exact' || verification.tier === 'statistical';
-  if (explicitFull && (!recomputed || verification.result !== 'pass')) return exitCodes.verification;
-  return storeError instanceof QvacError ? storeError.exitCode : storeError === null ? exitCodes.ok : exitCodes.bug;
-}
-
-/** The fixed shape of `ask --json`. */
-function jsonOf({ text, finish, tokens, provider, router, model, verification, receipt, timing, costLamports }: Answer) {
-  const { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults } = verification;
-  return {
-    answer: text,
-    finish,
-    tokens,
-    provider,
-    router,
-    model,
-    verification: { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults },
-    receipt,
-    timing,
-    cost: costLamports,
   };
 }

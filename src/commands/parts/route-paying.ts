@@ -3,6 +3,7 @@ import { systemClock } from '../../lib/clock.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { Escrow } from '../../escrow/escrow.ts';
 import type { ClientPayments } from '../../node/client/payment/payments.ts';
+import type { ReceiptStore } from '../../node/home/receipt-store.ts';
 import type { Purses } from '../../node/router/payment/purses.ts';
 import type { CommandContext } from './definition.ts';
 import { agreeToMainnet, needWallet, openEscrowOf } from './paying.ts';
@@ -13,7 +14,7 @@ const sweepMs = 60_000;
 const marginMs = 60_000;
 
 /** How a router pays. The chain is opened when there is first something to pay. */
-export async function openRouterPayments({ config, output, logger }: Pick<CommandContext, 'config' | 'output' | 'logger'>, limitOf: (client: PeerIdString) => bigint): Promise<{ readonly payments: ClientPayments; readonly purses: Purses }> {
+export async function openRouterPayments({ config, output, logger, receipts }: Pick<CommandContext, 'config' | 'output' | 'logger'> & { readonly receipts: ReceiptStore }, limitOf: (client: PeerIdString) => bigint): Promise<{ readonly payments: ClientPayments; readonly purses: Purses }> {
   const [{ createEscrowPayments }, { openPurses }] = await Promise.all([import('../../node/client/payment/escrow-payments.ts'), import('../../node/router/payment/purses.ts')]);
   const openEscrow = async (options: AbortOptions): Promise<Escrow> => {
     const escrow = await openEscrowOf(config, await needWallet(config), options);
@@ -21,7 +22,7 @@ export async function openRouterPayments({ config, output, logger }: Pick<Comman
     return escrow;
   };
   const dir = config.home.payments.router;
-  const payments = createEscrowPayments({ openEscrow, logger }, { dir, sweepMs, marginMs });
+  const payments = createEscrowPayments({ openEscrow, receiptOf: (id) => receipts.get(id).then(({ receipt }) => receipt, () => null), logger }, { dir, sweepMs, marginMs });
   await payments.start();
   return { payments, purses: await openPurses({ payments, clock: systemClock, logger }, { path: join(config.home.root, 'payments', 'router-spent.json'), limitOf }) };
 }

@@ -80,8 +80,8 @@ export interface Delivered {
 export interface AskObserver {
   /** The prompt is about to leave for this one peer. */
   sending(to: Destination): void;
-  /** A router turned to this provider. */
-  picked(provider: PeerIdString, model: AnswerModel): void;
+  /** A router turned to this provider, whose answer may cost so much. */
+  picked(provider: PeerIdString, model: AnswerModel, priceLamports?: bigint): void;
   /** The provider took the question, which is so many tokens long, for this model. */
   accepted?(promptTokens: number, model: AnswerModel): void;
   /** A piece of the answer; a slow reader holds up the provider. */

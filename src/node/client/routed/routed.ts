@@ -104,7 +104,7 @@ class RoutedQuestion {
     try {
       if (this.#signal.aborted) stop();
       for await (const news of job.frames()) {
-        if (news.t === 'picked') this.#observer.picked(news.picked.card.peer, modelOf(news.picked));
+        if (news.t === 'picked') this.#observer.picked(news.picked.card.peer, modelOf(news.picked), mostOf(news.picked));
         if (news.t === 'accept' && job.picked !== null) this.#observer.accepted?.(job.received.promptTokens.length, modelOf(job.picked));
         if (news.t !== 'tokens') continue;
         this.#init.stopwatch.tokens(job.received.n);
@@ -186,6 +186,13 @@ class RoutedQuestion {
 function isItsWord(theirs: Verdict, own: Verification): boolean {
   const beyond = isRecomputed(theirs) || (theirs.tier === 'text' && theirs.result === 'fail');
   return beyond && (theirs.result !== 'pass' || own.result === 'pass');
+}
+
+/** The most that the answer can cost, lamports. */
+function mostOf({ quote, offer: { sampler } }: Picked): bigint {
+  if (quote === null) return 0n;
+  const { promptTokens, priceIn, priceOut } = quote.quote;
+  return priceLamports({ promptCount: promptTokens, n: sampler.maxTokens, priceIn, priceOut });
 }
 
 function modelOf({ model }: Picked): AnswerModel {

@@ -1,0 +1,74 @@
+import { exitCodes, QvacError } from '../../errors.ts';
+import type { Answer, AskObserver } from '../../node/client/answer.ts';
+import { shortPeer, sol } from '../../terminal/format.ts';
+import type { Output } from '../../terminal/output.ts';
+import { printable } from '../../terminal/printable.ts';
+import { startProgress } from '../../terminal/progress.ts';
+import { trustLines } from '../../terminal/trust-line.ts';
+
+/** Tells on stderr how a question goes, and prints the answer as it comes. */
+export function observe(output: Output): AskObserver & { end(): void } {
+  const progress = startProgress(output);
+  let slow: NodeJS.Timeout | undefined;
+  /** Says what is going on where it takes longer than a moment. */
+  const working = (what: string): void => {
+    clearTimeout(slow);
+    slow = setTimeout(() => progress.step(what), 1_000);
+  };
+  const end = (): void => {
+    clearTimeout(slow);
+    progress.end();
+  };
+  return {
+    sending({ kind, peer, model, priceLamports }) {
+      const price = priceLamports === null ? '' : priceLamports === 0n ? ' · free' : ` · at most ${sol(priceLamports)}`;
+      output.say(printable(`→ ${kind} ${peer} · ${model}${price} · sees your prompt`));
+      working('waiting for the first token');
+    },
+    picked: (provider, model, price = 0n) => output.say(printable(`· the router turned to ${shortPeer(provider)} · ${model.name} ${model.quant}${price === 0n ? '' : ` · at most ${sol(price)}`}`)),
+    async text(piece) {
+      if (piece !== '') end();
+      if (!output.json) await output.answer(piece);
+    },
+    turned: (from, reason) => output.say(printable(`· ${shortPeer(from)} did not answer (${reason}); asking another`)),
+    note: (line) => output.say(printable(`· ${line}`)),
+    locking: (lamports) => working(`locking ${sol(lamports)}`),
+    checking: (level) => working(level === 'full' ? 'checking: running the model again' : 'checking'),
+    end,
+  };
+}
+
+/** Prints what is known of the answer, the trust line last. @returns the exit code */
+export async function report(output: Output, answer: Answer, explicitFull: boolean): Promise<number> {
+  const { verification, timing, storeError, payment, receipt, tooLate } = answer;
+  if (!output.json) output.endAnswer();
+  const { settlementJson } = await import('../../node/client/payment/settlement-json.ts');
+  // The shape is fixed; what was paid for says more.
+  output.result({ ...jsonOf(answer), ...(payment === null ? {} : { payment: settlementJson(payment) }) }, []);
+  if (storeError !== null) output.warn(`the receipt was not stored: ${storeError.message}`);
+  const facts = { ...answer, tokensPerSecond: timing.tokensPerSecond, cost: answer.costLamports };
+  const lines = trustLines(facts, (style, text) => output.style(style, text));
+  if (tooLate && verification.result !== 'fail' && receipt !== null) output.warn(`to check the answer all the same: qvac verify ${receipt.slice(0, 8)}`);
+  for (const line of lines) (verification.result === 'pass' ? output.say : output.warn)(line);
+  if (verification.result === 'fail') return exitCodes.verification;
+  const recomputed = verification.tier === 'exact' || verification.tier === 'statistical';
+  if (explicitFull && (!recomputed || verification.result !== 'pass')) return exitCodes.verification;
+  return storeError instanceof QvacError ? storeError.exitCode : storeError === null ? exitCodes.ok : exitCodes.bug;
+}
+
+/** The fixed shape of `ask --json`. */
+function jsonOf({ text, finish, tokens, provider, router, model, verification, receipt, timing, costLamports }: Answer) {
+  const { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults } = verification;
+  return {
+    answer: text,
+    finish,
+    tokens,
+    provider,
+    router,
+    model,
+    verification: { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults },
+    receipt,
+    timing,
+    cost: costLamports,
+  };
+}
