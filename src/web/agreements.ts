@@ -1,6 +1,9 @@
-import { request } from './api.ts';
+import { GatewayError, request } from './api.ts';
+import { limitLamports } from './limit.ts';
+import type { Purpose } from './purpose.ts';
 import { randomHex } from './random.ts';
-import { wallets, type Purpose } from './wallet.ts';
+import { objection } from './transaction.ts';
+import { wallets } from './wallet.ts';
 
 /** One payment that waits for this person's word. */
 export interface Agreement {
@@ -63,17 +66,35 @@ class Agreements {
   }
 
   /** Agrees: has the wallet sign, where one is to, and tells the gateway. @throws Error in plain words */
-  async agree({ id, key, transaction }: Agreement): Promise<void> {
+  async agree(seen: Agreement): Promise<void> {
+    const { id, key, transaction } = await this.#renewed(seen);
     const answer = transaction === null ? { agreed: true } : { signed: base64Of(await wallets.sign(transaction)) };
     await this.#answer(id, key, answer);
   }
 
-  async refuse({ id, key }: Agreement): Promise<void> {
+  async refuse(seen: Agreement): Promise<void> {
+    await this.#lookOnce();
+    const { id, key } = this.pending.get(seen.key) ?? seen;
     await this.#answer(id, key, { refused: true });
   }
 
+  /** As it is now: the transaction that was looked at may have been too old a moment later. @throws Error in plain words */
+  async #renewed({ key }: Agreement): Promise<Agreement> {
+    await this.#lookOnce();
+    const now = this.pending.get(key);
+    if (now === undefined || now.expiresAt < Date.now()) throw new Error(now === undefined ? answered : 'It is being made anew: press again in a moment.');
+    const wrong = objectionTo(now);
+    if (wrong !== null) throw new Error(wrong);
+    return now;
+  }
+
   async #answer(id: string, key: string, answer: object): Promise<void> {
-    await request(`/qvac/signatures/${id}`, { method: 'POST', body: JSON.stringify(answer) });
+    try {
+      await request(`/qvac/signatures/${id}`, { method: 'POST', body: JSON.stringify(answer) });
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.status !== 404) throw error;
+      throw new Error('Your word came too late for this transaction. If another is asked for, it is made anew: press again.');
+    }
     this.pending.delete(key);
     this.#tell();
   }
@@ -90,12 +111,16 @@ class Agreements {
 
   async #look(): Promise<void> {
     while (this.#names().length > 0) {
-      const asked = await Promise.all(this.#names().map((name) => waitingFor(name).catch(() => null)));
-      this.#take(asked.flatMap((each) => each ?? []), asked.includes(null));
+      await this.#lookOnce();
       await new Promise((resolve) => setTimeout(resolve, everyMs));
     }
     this.#running = false;
     this.#take([], false);
+  }
+
+  async #lookOnce(): Promise<void> {
+    const asked = await Promise.all(this.#names().map((name) => waitingFor(name).catch(() => null)));
+    this.#take(asked.flatMap((each) => each ?? []), asked.includes(null));
   }
 
   #take(waiting: readonly Agreement[], partly: boolean): void {
@@ -116,6 +141,16 @@ class Agreements {
   #tell(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+const answered = 'This was answered already, or is not asked any more.';
+
+/** Why this transaction must not be signed, in a sentence for the person; null where nothing is wrong with it. */
+export function objectionTo({ purpose, transaction }: Agreement): string | null {
+  if (transaction === null) return null;
+  if (wallets.unfit !== null) return wallets.unfit;
+  const found = objection(transaction, purpose, { wallet: wallets.account?.address ?? '', program: wallets.overview?.program ?? '', limit: BigInt(limitLamports()) });
+  return found === null ? null : `Do not sign this: ${found}. The gateway did not build what it says.`;
 }
 
 async function waitingFor(name: string): Promise<readonly Agreement[]> {

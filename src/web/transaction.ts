@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { addressBytes, toBase58 } from './base58.ts';
-import type { Purpose } from './wallet.ts';
+import type { Purpose } from './purpose.ts';
 
 /** What a transaction that a wallet is to sign really does, read from its bytes. */
 export interface Decoded {

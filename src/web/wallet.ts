@@ -42,14 +42,6 @@ export interface WalletOverview {
   readonly jobs: readonly WalletJob[];
 }
 
-/** As of the gateway: src/gateway/page/signatures.ts. */
-export type Purpose =
-  | { readonly kind: 'job_create'; readonly job: string; readonly amount: string; readonly payee: string; readonly provider: string }
-  | { readonly kind: 'job_reject'; readonly job: string; readonly burnt: string; readonly refunded: string; readonly payee: string }
-  | { readonly kind: 'job_slash'; readonly job: string; readonly refunded: string; readonly payee: string }
-  | { readonly kind: 'job_refund'; readonly job: string; readonly refunded: string; readonly payee: string }
-  | { readonly kind: 'job_confirm' | 'job_claim'; readonly job: string; readonly paid: string; readonly refunded: string; readonly payee: string };
-
 export type JobAction = 'refund' | 'confirm' | 'claim' | 'reject';
 
 /** The gateway's own wallet, in the place of an address. */

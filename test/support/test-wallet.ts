@@ -4,24 +4,45 @@ import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 /** What an Ed25519 seed needs in front of it to be a PKCS #8 key (RFC 8410). */
 const pkcs8Prefix = '302e020100300506032b657004220420';
 
+export interface TestWalletInit {
+  /** @default 'Test Wallet' */
+  readonly name?: string | undefined;
+  /** @default the chains of tests and development */
+  readonly chains?: readonly string[] | undefined;
+}
+
 /**
  * A wallet as the Wallet Standard describes them, for a page to find: it signs whatever it is given, keeps what it signed
- * in `signedByTestWallet`, and its key stays in it.
+ * in `signedByTestWallet`, and its key stays in it. It connects silently to a page that it was connected to before.
+ * `testWallet.mood` makes it refuse ('refuse') or be locked ('locked'); `testWallet.leave()` has its owner disconnect it.
  */
-export function testWalletScript(seed: Uint8Array): string {
+export function testWalletScript(seed: Uint8Array, { name = 'Test Wallet', chains = ['solana:localnet', 'solana:devnet'] }: TestWalletInit = {}): string {
   const key = pkcs8Prefix + Buffer.from(seed).toString('hex');
   const address = addressText(signingKeyFromSeed(seed).publicKey);
   return `(() => {
     const fromHex = (hex) => Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16));
     const key = crypto.subtle.importKey('pkcs8', fromHex(${JSON.stringify(key)}), 'Ed25519', false, ['sign']);
-    const account = { address: ${JSON.stringify(address)}, publicKey: new Uint8Array(32), chains: ['solana:localnet', 'solana:devnet'], features: ['solana:signTransaction'] };
+    const account = { address: ${JSON.stringify(address)}, publicKey: new Uint8Array(32), chains: ${JSON.stringify(chains)}, features: ['solana:signTransaction'] };
+    const trusted = 'trusted by ' + ${JSON.stringify(name)};
+    const listeners = new Set();
     globalThis.signedByTestWallet = [];
+    globalThis.testWallet = { mood: 'willing', leave: () => { for (const listener of listeners) listener({ accounts: [] }); } };
     const wallet = {
-      version: '1.0.0', name: 'Test Wallet', icon: 'data:image/svg+xml;base64,PHN2Zy8+', chains: account.chains, accounts: [account],
+      version: '1.0.0', name: ${JSON.stringify(name)}, icon: 'data:image/svg+xml;base64,PHN2Zy8+', chains: account.chains, accounts: [account],
       features: {
-        'standard:connect': { version: '1.0.0', connect: async () => ({ accounts: [account] }) },
-        'standard:disconnect': { version: '1.0.0', disconnect: async () => undefined },
+        'standard:connect': { version: '1.0.0', async connect(input) {
+          if (testWallet.mood === 'locked') throw new Error('the wallet is locked');
+          if (input?.silent && localStorage.getItem(trusted) === null) return { accounts: [] };
+          localStorage.setItem(trusted, 'yes');
+          return { accounts: [account] };
+        } },
+        'standard:disconnect': { version: '1.0.0', disconnect: async () => localStorage.removeItem(trusted) },
+        'standard:events': { version: '1.0.0', on(event, listener) {
+          listeners.add(listener);
+          return () => listeners.delete(listener);
+        } },
         'solana:signTransaction': { version: '1.0.0', supportedTransactionVersions: ['legacy'], async signTransaction({ transaction, chain }) {
+          if (testWallet.mood === 'refuse') throw new Error('User rejected the request');
           const message = transaction.slice(1 + 64 * transaction[0]);
           const signature = new Uint8Array(await crypto.subtle.sign('Ed25519', await key, message));
           const signedTransaction = transaction.slice();

@@ -1,51 +1,21 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
 import { addressText } from '../../src/escrow/addresses.ts';
-import { openEscrow } from '../../src/escrow/program.ts';
-import { createPageWallets } from '../../src/gateway/page/page-wallets.ts';
-import { createReceiptStore } from '../../src/node/home/receipt-store.ts';
-import { silentLogger } from '../../src/lib/log.ts';
-import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { violations } from '../support/axe.ts';
-import { noBrowser, openPage } from '../support/browser.ts';
-import { startGateway, testToken, type TestGatewayInit } from '../support/gateway.ts';
-import { temporaryHome } from '../support/home.ts';
-import { providerPayments, SOL, startChain, type PaidProvider } from '../support/payments.ts';
+import { noBrowser } from '../support/browser.ts';
+import { askOnPage, connectWallet, openWalletPage, startPaidMarket, type PaidMarketInit } from '../support/paid-page.ts';
+import { SOL } from '../support/payments.ts';
 import { createScriptedEngine, type ScriptedInit } from '../support/scripted-engine.ts';
-import { testWalletScript } from '../support/test-wallet.ts';
 
 const skip = (await noBrowser()) ?? false;
-const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 
-/** The page over a provider that wants to be paid, and a wallet in the browser with 5 SOL. */
-async function openPaid(context: TestContext, script: ScriptedInit, init: TestGatewayInit & { readonly patienceMs?: number } = {}) {
-  const chain = await startChain(context);
-  const seed = Uint8Array.from(randomBytes(32));
-  const wallet = signingKeyFromSeed(seed);
-  const escrow = await openEscrow({ rpcUrl: chain.rpcUrl, wallet, pollMs: 20 });
-  await escrow.airdrop(5n * SOL);
-  const receipts = createReceiptStore(await temporaryHome(context));
-  const wallets = createPageWallets({ openEscrow: (signer) => openEscrow({ rpcUrl: chain.rpcUrl, wallet: signer, pollMs: 20 }), receipts, logger: silentLogger }, { dir: await temporaryHome(context), patienceMs: init.patienceMs });
-  let paid: PaidProvider | undefined;
-  const payments = async (peer: Parameters<typeof providerPayments>[2]) => {
-    paid = await providerPayments(context, chain, peer);
-    return paid.payments;
-  };
-  const started = await startGateway(context, { providers: [{ script, offering: prices, payments }], wallets, receipts, ...init });
-  const { page, complaints, strayed } = await openPage(context, started.url);
-  await page.addInitScript(testWalletScript(seed));
-  await page.goto(`${started.url}/#token=${testToken}`);
-  await page.getByRole('button', { name: 'Money', exact: true }).click();
-  await page.getByRole('button', { name: 'Connect Test Wallet' }).click();
-  await page.getByText('5 SOL').waitFor();
-  await page.getByLabel('The most that one answer may cost you, in SOL').fill('0.5');
-  await page.keyboard.press('Tab');
-  await page.getByRole('button', { name: 'Chat', exact: true }).click();
-  await page.getByLabel('Your question').fill('worth it?');
-  await page.keyboard.press('Enter');
-  if (paid === undefined) throw new Error('it is not paid');
-  return { ...started, page, complaints, strayed, escrow, address: addressText(wallet.publicKey), paid, chain };
+/** The page over a provider that wants to be paid, a wallet that is connected, a question that was asked. */
+async function openPaid(context: TestContext, script: ScriptedInit, init: PaidMarketInit = {}) {
+  const market = await startPaidMarket(context, script, init);
+  const opened = await openWalletPage(context, market);
+  await connectWallet(opened.page);
+  await askOnPage(opened.page, 'worth it?');
+  return { ...market, ...opened };
 }
 
 test('the wallet signs once for a question, sees amount and payee before, and the provider is paid', { skip }, async (context) => {
@@ -63,7 +33,7 @@ test('the wallet signs once for a question, sees amount and payee before, and th
   await page.getByRole('button', { name: 'Money', exact: true }).click();
   await page.getByText(/The provider is paid 0\.\d+ SOL in \d+ s/).waitFor();
   assert.deepEqual(await violations(page), []);
-  const [job] = await escrow.jobs({ client: escrow.wallet ?? new Uint8Array() });
+  const [job] = await escrow.jobs({ client: escrow.wallet });
   assert.ok(job?.submitted != null);
   const before = await paid.escrow.balance();
   await chain.warp(301);
@@ -94,7 +64,7 @@ test('after a failed check a second signature keeps the provider from being paid
   await dialog.getByRole('button', { name: 'Reject in the wallet' }).click();
   await page.locator('.trust', { hasText: 'failed a check' }).waitFor();
   assert.equal((await paid.news.until('rejected')).news.lamports, 0n);
-  assert.deepEqual(await escrow.jobs({ client: escrow.wallet ?? new Uint8Array() }), []);
+  assert.deepEqual(await escrow.jobs({ client: escrow.wallet }), []);
   assert.deepEqual(await page.evaluate('signedByTestWallet.length'), 2);
 });
 

@@ -122,7 +122,9 @@ class Wallets implements PageWallets {
   }
 
   async stop(): Promise<void> {
-    this.#end.abort(new QvacError('E_TERMINATED', 'the gateway is stopping'));
+    const reason = new QvacError('E_TERMINATED', 'the gateway is stopping');
+    this.signatures.stop(reason);
+    this.#end.abort(reason);
     await Promise.all([...this.#held.values()].map(({ payments }) => payments.stop()));
   }
 

@@ -40,6 +40,7 @@ const signatureBytes = 64;
 export class Signatures {
   readonly #waiting = new Map<string, Waiting>();
   readonly #patienceMs: number;
+  readonly #end = new AbortController();
 
   constructor({ patience = patienceMs }: { readonly patience?: number | undefined } = {}) {
     this.#patienceMs = patience;
@@ -81,22 +82,28 @@ export class Signatures {
     }));
   }
 
-  #ask<Answer>(request: Pick<SignatureRequest, 'wallet' | 'purpose' | 'transaction'>, { signal }: AbortOptions, answers: (end: (answer: Answer) => void) => { settle(signed: Uint8Array): void; agree(): void }): Promise<Answer> {
+  /** Nobody is asked any more. */
+  stop(reason: Error): void {
+    this.#end.abort(reason);
+  }
+
+  #ask<Answer>(request: Pick<SignatureRequest, 'wallet' | 'purpose' | 'transaction'>, options: AbortOptions, answers: (end: (answer: Answer) => void) => { settle(signed: Uint8Array): void; agree(): void }): Promise<Answer> {
     const id = randomBytes(16).toString('hex');
+    const signal = AbortSignal.any([this.#end.signal, ...(options.signal === undefined ? [] : [options.signal])]);
     return new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       const over = (): void => {
         clearTimeout(timer);
-        signal?.removeEventListener('abort', leave);
+        signal.removeEventListener('abort', leave);
         this.#waiting.delete(id);
       };
       const fail = (error: unknown): void => {
         over();
         reject(error instanceof Error ? error : new Error(String(error)));
       };
-      const leave = (): void => fail(signal?.reason);
+      const leave = (): void => fail(signal.reason);
       const timer = setTimeout(() => fail(new QvacError('E_TIMEOUT', 'nobody agreed to the payment in time', { hint: 'nothing was paid' })), this.#patienceMs);
-      signal?.addEventListener('abort', leave, { once: true });
+      signal.addEventListener('abort', leave, { once: true });
       const { settle, agree } = answers((answer) => {
         over();
         resolve(answer);

@@ -1,9 +1,8 @@
-import { agreements, type Agreement } from '../agreements.ts';
+import { agreements, objectionTo, type Agreement } from '../agreements.ts';
 import { h } from '../dom.ts';
-import { limitLamports } from '../limit.ts';
-import { objection } from '../transaction.ts';
+import type { Purpose } from '../purpose.ts';
 import { shortId, sol } from '../words.ts';
-import { wallets, type Purpose } from '../wallet.ts';
+import { wallets } from '../wallet.ts';
 import { openReceipt } from './receipt-view.ts';
 
 interface Words {
@@ -58,6 +57,7 @@ export class SigningView {
 
   constructor() {
     agreements.onChange(() => this.#follow());
+    wallets.onChange(() => this.#follow());
     setInterval(() => this.#tick(), 500);
   }
 
@@ -70,7 +70,8 @@ export class SigningView {
       if (now === undefined) this.#open.dialog.close();
       else this.#open.agreement = now;
     }
-    const next = waiting.find(({ key }) => !this.#later.has(key));
+    // What a transaction should be is not known before the wallet was looked at.
+    const next = waiting.find(({ key, transaction }) => !this.#later.has(key) && (transaction === null || wallets.overview !== null));
     if (this.#open === null && next !== undefined) this.#show(next);
     const put = waiting.filter(({ key }) => this.#later.has(key)).map((each) => this.#reminder(each));
     if (put.length !== this.element.childElementCount) this.element.replaceChildren(...put);
@@ -88,7 +89,7 @@ export class SigningView {
     const { purpose, transaction, deadline } = agreement;
     const { title, line, facts, yes, no } = wordsOf(purpose, transaction === null);
     const problem = h('p', { class: 'error', role: 'alert' });
-    const wrong = this.#wrong(agreement);
+    const wrong = objectionTo(agreement);
     const sign = h('button', { type: 'button', class: 'primary', disabled: wrong !== null, click: () => void this.#answer(problem, dialog, (now) => agreements.agree(now)) }, yes);
     const refuse = h('button', { type: 'button', click: () => void this.#answer(problem, dialog, (now) => agreements.refuse(now)) }, no);
     const receipt = deadline === null ? null : h('button', { type: 'button', class: 'quiet', click: () => void openReceipt(purpose.job) }, 'What failed?');
@@ -106,13 +107,6 @@ export class SigningView {
     // The title first: whoever presses Enter without reading must not have paid.
     dialog.querySelector('h2')?.focus();
     this.#tick();
-  }
-
-  #wrong({ purpose, transaction }: Agreement): string | null {
-    if (transaction === null) return null;
-    if (wallets.unfit !== null) return wallets.unfit;
-    const found = objection(transaction, purpose, { wallet: wallets.account?.address ?? '', program: wallets.overview?.program ?? '', limit: BigInt(limitLamports()) });
-    return found === null ? null : `Do not sign this: ${found}. The gateway did not build what it says.`;
   }
 
   async #answer(problem: HTMLElement, dialog: HTMLDialogElement, run: (agreement: Agreement) => Promise<void>): Promise<void> {

@@ -1,0 +1,86 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { Page } from 'playwright-core';
+import { addressText } from '../../src/escrow/addresses.ts';
+import type { Escrow } from '../../src/escrow/escrow.ts';
+import { openEscrow } from '../../src/escrow/program.ts';
+import { createPageWallets, type PageWallets } from '../../src/gateway/page/page-wallets.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import { createReceiptStore, type ReceiptStore } from '../../src/node/home/receipt-store.ts';
+import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
+import { openPage } from './browser.ts';
+import { startGateway, testToken, type TestGateway, type TestGatewayInit } from './gateway.ts';
+import { temporaryHome } from './home.ts';
+import { clientPayments, providerPayments, SOL, startChain, type PaidProvider, type TestChain } from './payments.ts';
+import type { ScriptedInit } from './scripted-engine.ts';
+import { testWalletScript } from './test-wallet.ts';
+
+export const paidPrices = { priceIn: 100_000, priceOut: 2_000_000 };
+
+export interface PaidMarketInit extends TestGatewayInit {
+  /** How long a transaction waits for the person, ms. */
+  readonly patienceMs?: number | undefined;
+  /** Whether the gateway has a wallet of its own, which pays up to 0.5 SOL. @default false */
+  readonly own?: boolean | undefined;
+}
+
+export interface PaidMarket extends TestGateway {
+  readonly chain: TestChain;
+  readonly paid: PaidProvider;
+  /** Of the wallet in the browser. */
+  readonly seed: Uint8Array;
+  readonly escrow: Escrow & { readonly wallet: Uint8Array };
+  readonly address: string;
+  readonly receipts: ReceiptStore;
+  /** The gateway's wallets, as another run of it would have them. */
+  openWallets(): PageWallets;
+}
+
+/** A gateway over a provider that wants to be paid, on an embedded chain, and a wallet with 5 SOL. */
+export async function startPaidMarket(context: TestContext, script: ScriptedInit, { patienceMs, own = false, ...init }: PaidMarketInit = {}): Promise<PaidMarket> {
+  const chain = await startChain(context);
+  const seed = Uint8Array.from(randomBytes(32));
+  const wallet = signingKeyFromSeed(seed);
+  const escrow = (await openEscrow({ rpcUrl: chain.rpcUrl, wallet, pollMs: 20 })) as PaidMarket['escrow'];
+  await escrow.airdrop(5n * SOL);
+  const home = await temporaryHome(context);
+  const receipts = createReceiptStore(join(home, 'receipts'));
+  const ownPays = own ? await clientPayments(context, chain) : null;
+  const openWallets = (): PageWallets =>
+    createPageWallets(
+      { openEscrow: (signer) => openEscrow({ rpcUrl: chain.rpcUrl, wallet: signer, pollMs: 20 }), openOwn: async () => ownPays?.escrow ?? null, receipts, logger: silentLogger },
+      { dir: join(home, 'locked'), patienceMs },
+    );
+  let paid: PaidProvider | undefined;
+  const payments = async (peer: Parameters<typeof providerPayments>[2]) => {
+    paid = await providerPayments(context, chain, peer);
+    return paid.payments;
+  };
+  const started = await startGateway(context, { providers: [{ script, offering: paidPrices, payments }], wallets: openWallets(), receipts, payments: ownPays?.payments, ...init });
+  if (paid === undefined) throw new Error('it is not paid');
+  return { ...started, chain, paid, seed, escrow, address: addressText(wallet.publicKey), receipts, openWallets };
+}
+
+/** The page over `market`, with a wallet in the browser. */
+export async function openWalletPage(context: TestContext, { url, seed }: Pick<PaidMarket, 'url' | 'seed'>): Promise<Awaited<ReturnType<typeof openPage>>> {
+  const opened = await openPage(context, url);
+  await opened.page.addInitScript(testWalletScript(seed));
+  await opened.page.goto(`${url}/#token=${testToken}`);
+  return opened;
+}
+
+/** Connects the wallet under Money, and lets an answer cost half a SOL. */
+export async function connectWallet(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Money', exact: true }).click();
+  await page.getByRole('button', { name: 'Connect Test Wallet' }).click();
+  await page.getByText('5 SOL').waitFor();
+  await page.getByLabel('The most that one answer may cost you, in SOL').fill('0.5');
+  await page.keyboard.press('Tab');
+  await page.getByRole('button', { name: 'Chat', exact: true }).click();
+}
+
+export async function askOnPage(page: Page, question: string): Promise<void> {
+  await page.getByLabel('Your question').fill(question);
+  await page.keyboard.press('Enter');
+}

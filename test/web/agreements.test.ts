@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test, type TestContext } from 'node:test';
+import type { Page } from 'playwright-core';
+import { addressText } from '../../src/escrow/addresses.ts';
+import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
+import { violations } from '../support/axe.ts';
+import { noBrowser, openPage } from '../support/browser.ts';
+import { startGateway, testDefaults, testToken } from '../support/gateway.ts';
+import { askOnPage, connectWallet, openWalletPage, startPaidMarket, type PaidMarket } from '../support/paid-page.ts';
+import { SOL } from '../support/payments.ts';
+import { createScriptedEngine } from '../support/scripted-engine.ts';
+import { testWalletScript } from '../support/test-wallet.ts';
+
+const skip = (await noBrowser()) ?? false;
+const rejecting = { name: 'A check failed: sign to reject' } as const;
+
+/** A page whose answer failed a check, at the dialog that asks for the second signature. */
+async function openAtRejection(context: TestContext, patienceMs?: number) {
+  const market = await startPaidMarket(context, { damage: 3 }, { here: [createScriptedEngine()], patienceMs });
+  const opened = await openWalletPage(context, market);
+  await connectWallet(opened.page);
+  await askOnPage(opened.page, 'worth it?');
+  await opened.page.getByRole('button', { name: 'Sign in the wallet' }).click();
+  await opened.page.getByRole('dialog', rejecting).waitFor();
+  return { ...market, ...opened };
+}
+
+async function requestIds({ fetchAsPage, address }: Pick<PaidMarket, 'fetchAsPage' | 'address'>): Promise<readonly string[]> {
+  const { requests } = (await (await fetchAsPage(`/qvac/wallets/${address}/requests`)).json()) as { readonly requests: readonly { readonly id: string }[] };
+  return requests.map(({ id }) => id);
+}
+
+async function reject(page: Page, { paid, escrow }: PaidMarket): Promise<void> {
+  await page.getByRole('dialog', rejecting).getByRole('button', { name: 'Reject in the wallet' }).click();
+  await page.getByRole('dialog', rejecting).waitFor({ state: 'detached' });
+  assert.equal((await paid.news.until('rejected')).news.lamports, 0n);
+  assert.deepEqual(await escrow.jobs({ client: escrow.wallet }), []);
+}
+
+test('a rejection can be signed as long as it makes a difference, not only while its first transaction lives', { skip }, async (context) => {
+  const market = await openAtRejection(context, 5_000);
+  const { page } = market;
+  const [first] = await requestIds(market);
+  for (;;) {
+    const [now] = await requestIds(market);
+    if (now !== undefined && now !== first) break;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.equal(await page.getByRole('dialog', rejecting).count(), 1);
+  assert.match((await page.getByRole('timer').textContent()) ?? '', /^2\d\d seconds left until the provider can be paid/);
+  await reject(page, market);
+});
+
+test('a rejection that is put off stands above the page, and comes back after a reload', { skip }, async (context) => {
+  const market = await openAtRejection(context);
+  const { page } = market;
+  assert.deepEqual(await violations(page), []);
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog', rejecting).waitFor({ state: 'detached' });
+  const reminder = page.locator('.waiting-payments p', { hasText: 'Without your signature the provider is paid' });
+  await reminder.getByText(/\d+ seconds left/).waitFor();
+  assert.deepEqual(await violations(page), []);
+  await reminder.getByRole('button', { name: 'Decide' }).click();
+  await page.getByRole('dialog', rejecting).waitFor();
+  await page.reload();
+  await page.getByRole('dialog', rejecting).getByText('Comes back to you').waitFor();
+  await reject(page, market);
+});
+
+test('a rejection is asked for again by the gateway’s next run', { skip }, async (context) => {
+  const market = await openAtRejection(context);
+  const { page, gateway, receipts, openWallets } = market;
+  const { port } = gateway;
+  await gateway.stop();
+  await startGateway(context, { providers: [], receipts, wallets: openWallets(), gateway: { port, token: 'another-token-of-the-next-run-0123', formerToken: testToken } });
+  await page.reload();
+  await page.getByRole('dialog', rejecting).waitFor();
+  await reject(page, market);
+});
+
+test('a dialog that was answered in another tab closes', { skip }, async (context) => {
+  const market = await openAtRejection(context);
+  const { page, seed, url } = market;
+  const other = await page.context().newPage();
+  await other.addInitScript(testWalletScript(seed));
+  await other.goto(url);
+  await other.getByRole('dialog', rejecting).waitFor();
+  await reject(other, market);
+  await page.getByRole('dialog', rejecting).waitFor({ state: 'detached' });
+});
+
+test('a transaction that is not what the gateway says is not to be signed', { skip }, async (context) => {
+  const market = await startPaidMarket(context, {});
+  const { page } = await openWalletPage(context, market);
+  await page.route('**/requests', async (route) => {
+    const response = await route.fetch();
+    const body = (await response.json()) as { requests: { purpose: { amount: string } }[] };
+    await route.fulfill({ json: { requests: body.requests.map((each) => ({ ...each, purpose: { ...each.purpose, amount: '1' } })) } });
+  });
+  await connectWallet(page);
+  await askOnPage(page, 'worth it?');
+  const dialog = page.getByRole('dialog', { name: 'Sign to pay' });
+  await dialog.getByText('Do not sign this: it locks another amount').waitFor();
+  assert.equal(await dialog.getByRole('button', { name: 'Sign in the wallet' }).isDisabled(), true);
+  assert.deepEqual(await page.evaluate('signedByTestWallet'), []);
+  await page.unrouteAll({ behavior: 'ignoreErrors' });
+});
+
+test('a wallet that refuses, is locked, leaves or knows another chain is told of in plain words', { skip }, async (context) => {
+  const market = await startPaidMarket(context, {});
+  const { page } = await openWalletPage(context, market);
+  await page.getByRole('button', { name: 'Money', exact: true }).click();
+  await page.evaluate('testWallet.mood = "locked"');
+  await page.getByRole('button', { name: 'Connect Test Wallet' }).click();
+  await page.getByRole('alert').getByText('Test Wallet did not connect: the wallet is locked. Unlock it and try again.').waitFor();
+  await page.evaluate('testWallet.mood = "willing"');
+  await connectWallet(page);
+  await page.evaluate('testWallet.mood = "refuse"');
+  await askOnPage(page, 'worth it?');
+  const dialog = page.getByRole('dialog', { name: 'Sign to pay' });
+  await dialog.getByRole('button', { name: 'Sign in the wallet' }).click();
+  await dialog.getByText('Test Wallet did not sign: User rejected the request. Nothing was sent.').waitFor();
+  await page.evaluate('testWallet.mood = "willing"');
+  await dialog.getByRole('button', { name: 'Sign in the wallet' }).click();
+  await page.locator('.trust').waitFor();
+  await page.evaluate('testWallet.leave()');
+  await page.getByRole('button', { name: 'Money', exact: true }).click();
+  await page.getByRole('button', { name: 'Connect Test Wallet' }).waitFor();
+});
+
+test('of several wallets one is chosen; one for another chain is not asked to sign', { skip }, async (context) => {
+  const market = await startPaidMarket(context, {});
+  const { page } = await openPage(context, market.url);
+  await page.addInitScript(testWalletScript(market.seed, { name: 'Far Wallet', chains: ['solana:mainnet'] }));
+  await page.addInitScript(testWalletScript(market.seed));
+  await page.goto(`${market.url}/#token=${testToken}`);
+  await page.getByRole('button', { name: 'Money', exact: true }).click();
+  assert.equal(await page.getByRole('button', { name: /^Connect / }).count(), 2);
+  await page.getByRole('button', { name: 'Connect Far Wallet' }).click();
+  await page.getByText('Far Wallet does not sign for this gateway’s chain (solana:localnet).').waitFor();
+  assert.deepEqual(await violations(page), []);
+});
+
+test('the gateway’s own wallet pays for what the person agrees to, and for nothing else', { skip }, async (context) => {
+  const market = await startPaidMarket(context, {}, { own: true, here: [createScriptedEngine()], gateway: { defaults: { ...testDefaults, maxPrice: 500_000_000 } } });
+  const { page, complaints } = await openPage(context, market.url);
+  await page.goto(`${market.url}/#token=${testToken}`);
+  await page.locator('#model option').nth(1).waitFor({ state: 'attached' });
+  await askOnPage(page, 'worth it?');
+  const dialog = page.getByRole('dialog', { name: 'Pay for this answer?' });
+  await dialog.getByText(addressText(market.paid.escrow.wallet)).waitFor();
+  assert.match((await dialog.textContent()) ?? '', /at most 0\.\d+ SOL/);
+  assert.deepEqual(await violations(page), []);
+  await dialog.getByRole('button', { name: 'Do not pay' }).click();
+  await page.locator('.trouble', { hasText: 'Nothing was paid' }).waitFor();
+  assert.deepEqual(await market.paid.escrow.jobs({ provider: market.paid.escrow.wallet }), []);
+  await page.getByRole('button', { name: 'Ask again' }).click();
+  // Enter alone has not agreed: the focus is on the title.
+  await dialog.waitFor();
+  await page.keyboard.press('Enter');
+  assert.deepEqual(await market.paid.escrow.jobs({ provider: market.paid.escrow.wallet }), []);
+  await dialog.getByRole('button', { name: 'Pay', exact: true }).click();
+  await page.locator('.trust', { hasText: 'verified exact' }).waitFor();
+  await market.paid.news.until('paid');
+  await page.getByRole('button', { name: 'Money', exact: true }).click();
+  await page.getByText('pays up to 0.5 SOL an answer, and asks you before each').waitFor();
+  await page.getByText('Nothing is locked').waitFor();
+  assert.deepEqual(await violations(page), []);
+  assert.deepEqual(complaints.filter((line) => !line.includes('402')), []);
+});
+
+test('a page that stops its question is not asked for money any more', { skip }, async (context) => {
+  const market = await startPaidMarket(context, {});
+  const { page } = await openWalletPage(context, market);
+  await connectWallet(page);
+  await askOnPage(page, 'worth it?');
+  await page.getByRole('dialog', { name: 'Sign to pay' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByText('A payment waits for your word.').waitFor();
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await page.locator('.trouble').waitFor();
+  await page.getByText('A payment waits for your word.').waitFor({ state: 'detached' });
+  assert.equal(await market.escrow.balance(), 5n * SOL);
+});
+
+test('what is locked says what happens next, and has the button that does it', { skip }, async (context) => {
+  const market = await startPaidMarket(context, {}, { here: [createScriptedEngine()] });
+  const { page, strayed } = await openWalletPage(context, market);
+  await connectWallet(page);
+  await askOnPage(page, 'worth it?');
+  await page.getByRole('button', { name: 'Sign in the wallet' }).click();
+  await page.locator('.trust', { hasText: 'verified exact' }).waitFor();
+  await page.getByRole('button', { name: 'Money', exact: true }).click();
+  await page.getByRole('cell', { name: /The provider is paid 0\.\d+ SOL in \d+ s; the rest comes back/ }).getByRole('button', { name: 'Settle now' }).click();
+  await page.getByRole('dialog', { name: 'Settle now' }).getByRole('button', { name: 'Sign in the wallet' }).click();
+  await page.getByText('Nothing is locked').waitFor();
+  await market.paid.news.until('paid');
+  await lockWithoutAnswer(market);
+  await page.getByRole('button', { name: 'Look again' }).click();
+  await page.getByRole('cell', { name: /No answer is submitted yet. You can take it back in \d+ s/ }).waitFor();
+  await market.chain.warp(601);
+  await page.getByRole('button', { name: 'Look again' }).click();
+  await page.getByRole('cell', { name: 'No answer was submitted in time' }).getByRole('button', { name: 'Take it back' }).click();
+  assert.deepEqual(await violations(page), []);
+  await page.getByRole('dialog', { name: 'Take your money back' }).getByRole('button', { name: 'Sign in the wallet' }).click();
+  await page.getByText('Nothing is locked').waitFor();
+  assert.deepEqual(await market.escrow.jobs({ client: market.escrow.wallet }), []);
+  assert.deepEqual(strayed, []);
+});
+
+/** A job whose provider is away for good. */
+async function lockWithoutAnswer({ escrow, chain }: PaidMarket): Promise<void> {
+  const away = await chain.wallet();
+  const node = signingKeyFromSeed(randomBytes(32));
+  await away.register({ node, stake: 2n * SOL });
+  const any = Uint8Array.from(randomBytes(32));
+  const sampler = { temperature: 70, minP: 5, topK: 20, vocab: 258 };
+  await escrow.createJob({ authority: away.wallet, terms: { jobId: any, peer: node.publicKey, clientPeer: any, priceIn: 1_000n, priceOut: 1_000n, amount: 1_000_000n, seed: any, sampler, maxTokens: 40 } });
+}
