@@ -228,6 +228,8 @@ class MergedDiscovery implements Discovery {
     const cached = (await this.#cache?.load()) ?? [];
     for (const peer of cached) this.#list.recall(peer);
     for (const { peer, addrs } of cached.slice(0, mostRecalled)) {
+      // Of one without addresses the hash table is asked, for seconds: whoever names an address for it would wait as long.
+      if (addrs.length === 0) continue;
       await this.#components.peer.learn(peer, addrs);
       this.#consider(peer, 'cache');
     }

@@ -164,6 +164,20 @@ test('a node that is not ready to give its card when it is found is asked again'
   assert.deepEqual(ids(discovery.live()), [peer.id]);
 });
 
+test('a peer of an earlier run whose addresses are forgotten is met at once where it is named now', async (t) => {
+  const cachePath = join(await temporaryHome(t), 'peers.json');
+  const { peer } = await startOfferer(t, [testModel('alpha')], { kademlia: false });
+  const first = await startDiscovery(t, await startPeer(t, { role: 'client' }), { cachePath });
+  await first.get(addressOf(peer));
+  await first.stop();
+  const kept = JSON.parse(await readFile(cachePath, 'utf8')) as { peers: { addrs: string[] }[] };
+  for (const each of kept.peers) each.addrs = [];
+  await writeFile(cachePath, JSON.stringify(kept));
+  // With nobody there its hash table waits for somebody to ask.
+  const again = await startDiscovery(t, await startPeer(t, { role: 'client', kademlia: true }), { cachePath });
+  assert.equal((await again.get(addressOf(peer))).peer, peer.id);
+});
+
 test('the next run finds the peers of this one, and still knows their newest cards', async (t) => {
   const cachePath = join(await temporaryHome(t), 'peers.json');
   const { peer, issuer } = await startOfferer(t, [testModel('alpha')], { kademlia: false });

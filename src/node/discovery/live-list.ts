@@ -152,11 +152,14 @@ export class LiveList {
   }
 
   async #reach(known: Known): Promise<void> {
-    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(reachMs)]);
+    const limit = AbortSignal.timeout(reachMs);
+    const signal = AbortSignal.any([this.#stopping.signal, limit]);
     try {
       await this.#connect(known, signal);
       if (this.#collect && !known.up) await this.#ask(known, signal);
-    } catch (error) {
+    } catch (thrown) {
+      // What is thrown at the end of the time is the signal's own reason.
+      const error = thrown === limit.reason ? new QvacError('E_TIMEOUT', `${shortPeer(known.peer)} does not answer`, { cause: thrown }) : thrown;
       known.failures++;
       if (error instanceof QvacError) this.#lastError = error.message;
       throw error;
