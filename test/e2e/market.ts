@@ -60,14 +60,20 @@ export class RunningNode {
     this.#changed = Promise.withResolvers();
   }
 
-  /** The first event of that name, past or to come. @throws Error where the process ends before */
-  async event(name: string): Promise<Record<string, unknown>> {
+  /** The first event of that name that fits, past or to come. @throws Error where the process ends before */
+  async event(name: string, fits: (event: Record<string, unknown>) => boolean = () => true): Promise<Record<string, unknown>> {
     for (;;) {
-      const found = this.events.find(({ event }) => event === name);
+      const found = this.events.find((each) => each['event'] === name && fits(each));
       if (found !== undefined) return found;
       if (this.child.exitCode !== null || this.child.signalCode !== null) throw new Error(`ended before "${name}": ${this.stderr}`);
       await this.#changed.promise;
     }
+  }
+
+  /** Ends it as a crash does. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await this.exited;
   }
 
   async ready(): Promise<{ readonly peer: string; readonly address: string }> {

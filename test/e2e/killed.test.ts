@@ -1,0 +1,323 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { addressText } from '../../src/escrow/addresses.ts';
+import type { Escrow, JobAccount } from '../../src/escrow/escrow.ts';
+import { loadWallet } from '../../src/escrow/wallet.ts';
+import { delay } from '../../src/lib/abort.ts';
+import { runProgram, startProgram } from '../support/binary.ts';
+import { withOpening } from '../support/cheats/transcripts.ts';
+import { openChainLine, transaction } from '../support/chain-line.ts';
+import type { Call, ChainLine } from '../support/chain-line.ts';
+import { temporaryHome } from '../support/home.ts';
+import { startProvider } from '../support/market.ts';
+import { providerPayments, startChain } from '../support/payments.ts';
+import type { TestChain } from '../support/payments.ts';
+import { RunningNode, withModel } from './market.ts';
+
+// The real program, killed at each step of a paid answer: the money ends where it belongs.
+
+const flags = ['--private', 'test', '--no-mdns'];
+const createFee = 5_000n;
+const bothFees = 10_000n;
+const chainClock = 'SysvarC1ock11111111111111111111111111111111';
+
+/** Looks again until it is so. */
+async function eventually<Value>(look: () => Promise<Value | null>): Promise<Value> {
+  const limit = AbortSignal.timeout(60_000);
+  for (;;) {
+    const found = await look();
+    if (found !== null) return found;
+    await delay(20, limit);
+  }
+}
+
+/** A `qvac ask`. */
+class Asking {
+  stdout = '';
+  stderr = '';
+  readonly #child;
+  readonly #text = Promise.withResolvers<void>();
+  /** Its exit code; null where it was killed. */
+  readonly exited: Promise<number | null>;
+
+  constructor(context: TestContext, home: string, args: readonly string[]) {
+    this.#child = startProgram(['ask', ...flags, '--yes', '--verify', 'sampling', '--temperature', '0', ...args], { home });
+    this.#child.stdin.end();
+    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
+      this.#text.resolve();
+    });
+    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
+    this.exited = once(this.#child, 'close').then(([code]) => {
+      this.#text.reject(new Error(`it ended without a text: ${this.stderr}`));
+      return code as number | null;
+    });
+    this.#text.promise.catch(() => undefined);
+    context.after(() => this.kill());
+  }
+
+  /** Resolves with the first text. */
+  streams(): Promise<void> {
+    return this.#text.promise;
+  }
+
+  /** Waits for what happens while it runs. @throws Error where it ends before */
+  async until(happens: Promise<void>): Promise<void> {
+    const ended = this.exited.then((code) => {
+      throw new Error(`it ended with ${code}: ${this.stderr}`);
+    });
+    await Promise.race([happens, ended]);
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.exited;
+  }
+}
+
+/** A provider and a client, each with a home and a line to the chain of its own. */
+class Market {
+  readonly #context: TestContext;
+  readonly chain: TestChain;
+  /** Only looks. */
+  readonly escrow: Escrow;
+  readonly providerLine: ChainLine;
+  readonly clientLine: ChainLine;
+  readonly #providerHome: string;
+  readonly clientHome: string;
+  #node: RunningNode | null = null;
+
+  constructor(context: TestContext, parts: { readonly chain: TestChain; readonly escrow: Escrow; readonly lines: readonly [ChainLine, ChainLine]; readonly homes: readonly [string, string] }) {
+    this.#context = context;
+    this.chain = parts.chain;
+    this.escrow = parts.escrow;
+    [this.providerLine, this.clientLine] = parts.lines;
+    [this.#providerHome, this.clientHome] = parts.homes;
+  }
+
+  get node(): RunningNode {
+    if (this.#node === null) throw new Error('nobody serves');
+    return this.#node;
+  }
+
+  /** Starts the provider, for the first time or after it was killed. */
+  async serve(): Promise<void> {
+    const args = ['serve', ...flags, '--listen', '/ip4/127.0.0.1/tcp/0', '--model', 'smollm2-135m', '--threads', '1', '--price-in', '1000', '--price-out', '0.00002sol', '--rpc', this.providerLine.url];
+    this.#node = new RunningNode(args, this.#providerHome, this.#context);
+    await this.#node.ready();
+  }
+
+  async ask(maxTokens: number, ...args: readonly string[]): Promise<Asking> {
+    const { address } = await this.node.ready();
+    return new Asking(this.#context, this.clientHome, ['--rpc', this.clientLine.url, '--provider', address, '--max-tokens', String(maxTokens), ...args, 'Count from one to one hundred in words.']);
+  }
+
+  payment(state: string, job: JobAccount): Promise<Record<string, unknown>> {
+    const id = Buffer.from(job.jobId).toString('hex');
+    return this.node.event('payment', (event) => event['state'] === state && event['job'] === id);
+  }
+
+  /** The one that is not settled. */
+  job(): Promise<JobAccount> {
+    return eventually(async () => (await this.#jobs())[0] ?? null);
+  }
+
+  async #jobs(): Promise<readonly JobAccount[]> {
+    const providers = await this.escrow.providers();
+    return (await Promise.all(providers.map(({ authority }) => this.escrow.jobs({ provider: authority })))).flat();
+  }
+
+  async balance(): Promise<bigint> {
+    const wallet = await loadWallet(join(this.clientHome, 'keys', 'wallet.json'));
+    return wallet === null ? 0n : this.escrow.balance(wallet.publicKey);
+  }
+
+  /** What a later command of the client finds open, after it settled what it could. */
+  async leftOpen(): Promise<readonly unknown[]> {
+    const { code, stdout, stderr } = await runProgram(['jobs', 'ls', ...flags, '--rpc', this.clientLine.url, '--json'], { home: this.clientHome });
+    assert.equal(code, 0, stderr);
+    return (JSON.parse(stdout) as { readonly jobs: readonly unknown[] }).jobs;
+  }
+
+  /** Nothing is locked any more. */
+  async settled(): Promise<void> {
+    await eventually(async () => ((await this.#jobs()).length === 0 ? true : null));
+  }
+
+  async outcome({ address }: JobAccount) {
+    const outcome = await this.escrow.outcome(address);
+    if (outcome === null) throw new Error('it is not settled');
+    return outcome;
+  }
+}
+
+async function openMarket(context: TestContext): Promise<Market> {
+  const chain = await startChain(context);
+  const [providerLine, clientLine, providerHome, clientHome] = await Promise.all([openChainLine(context, chain.rpcUrl), openChainLine(context, chain.rpcUrl), temporaryHome(context), temporaryHome(context)]);
+  await withModel(providerHome);
+  return new Market(context, { chain, escrow: await chain.wallet(0n), lines: [providerLine, clientLine], homes: [providerHome, clientHome] });
+}
+
+test('processes that are killed at each step of a paid answer', { timeout: 300_000 }, async (context) => {
+  const market = await openMarket(context);
+  await market.serve();
+  const made = await runProgram(['wallet', 'balance', ...flags, '--rpc', market.clientLine.url, '--json'], { home: market.clientHome });
+  assert.equal(made.code, 0, made.stderr);
+
+  await context.test('a client between the lock and its offer: given back once nobody can come any more', async () => {
+    const before = await market.balance();
+    const held = market.clientLine.hold('answer', transaction());
+    const asking = await market.ask(8);
+    await asking.until(held.reached);
+    await asking.kill();
+    held.release();
+    const job = await market.job();
+    assert.equal(job.submitted, null);
+    await market.chain.warp(151);
+    await market.payment('declined', job);
+    await market.settled();
+    assert.equal(await market.balance(), before - createFee);
+    assert.deepEqual(await market.leftOpen(), []);
+  });
+
+  await context.test('a client in the middle of an answer: the provider gives back, or goes on to an end that is near', async () => {
+    const before = await market.balance();
+    const asking = await market.ask(400);
+    await asking.streams();
+    const job = await market.job();
+    await asking.kill();
+    await market.node.event('payment', (event) => event['job'] === Buffer.from(job.jobId).toString('hex'));
+    // What was submitted without it is paid when it stays away.
+    await market.chain.warp(301);
+    await market.settled();
+    const { how, paid, refunded, burnt } = await market.outcome(job);
+    assert.deepEqual([paid + refunded, burnt], [job.amount, 0n]);
+    assert.ok(how === 'declined' ? paid === 0n : how === 'claimed' && paid > 0n);
+    assert.equal(await market.balance(), before - createFee - paid);
+    assert.deepEqual(await market.leftOpen(), []);
+  });
+
+  await context.test('a client between submit and confirm: its next command confirms', async () => {
+    const before = await market.balance();
+    const held = market.clientLine.hold('request', transaction(2));
+    const asking = await market.ask(8);
+    await asking.until(held.reached);
+    const job = await market.job();
+    assert.ok(job.submitted !== null);
+    await asking.kill();
+    held.release();
+    assert.deepEqual(await market.leftOpen(), []);
+    const { how, paid } = await market.outcome(job);
+    assert.deepEqual([how, paid], ['confirmed', job.submitted.payout]);
+    await market.payment('paid', job);
+    assert.equal(await market.balance(), before - bothFees - paid);
+  });
+
+  await context.test('a provider that waits for the account: gives back when it starts again', async () => {
+    const before = await market.balance();
+    const others = [chainClock, ...(await market.escrow.providers()).map(({ address }) => addressText(address))];
+    const held = market.providerLine.hold('request', ({ method, params }: Call) => method === 'getAccountInfo' && !others.includes(String(params[0])));
+    const asking = await market.ask(8);
+    await asking.until(held.reached);
+    const job = await market.job();
+    await market.node.kill();
+    held.release();
+    assert.equal(await asking.exited, 4, asking.stderr);
+    await market.chain.warp(2);
+    await market.serve();
+    await market.payment('declined', job);
+    await market.settled();
+    assert.equal(await market.balance(), before - createFee);
+    assert.deepEqual(await market.leftOpen(), []);
+  });
+
+  await context.test('a provider in the middle of an answer: gives back when it starts again', async () => {
+    const before = await market.balance();
+    const asking = await market.ask(400);
+    await asking.streams();
+    const job = await market.job();
+    await market.node.kill();
+    assert.equal(await asking.exited, 4, asking.stderr);
+    await market.chain.warp(2);
+    await market.serve();
+    await market.payment('declined', job);
+    assert.equal(await market.balance(), before - createFee);
+    assert.deepEqual(await market.leftOpen(), []);
+  });
+
+  await context.test('a provider between the final head and its submit: submits when it starts again', async () => {
+    const before = await market.balance();
+    const held = market.providerLine.hold('request', transaction());
+    const asking = await market.ask(8);
+    await asking.until(held.reached);
+    const job = await market.job();
+    assert.equal(job.submitted, null);
+    await market.node.kill();
+    held.release();
+    await market.serve();
+    await market.payment('submitted', job);
+    assert.equal(await asking.exited, 0, asking.stderr);
+    // A client that did not wait so long confirms with its next command.
+    assert.deepEqual(await market.leftOpen(), []);
+    await market.payment('paid', job);
+    const { how, paid } = await market.outcome(job);
+    assert.deepEqual([how, await market.balance()], ['confirmed', before - bothFees - paid]);
+    assert.ok(paid > 0n);
+  });
+
+  await context.test('a provider between submit and confirm: is paid all the same', async () => {
+    const before = await market.balance();
+    const held = market.clientLine.hold('request', transaction(2));
+    const asking = await market.ask(8);
+    await asking.until(held.reached);
+    const job = await market.job();
+    assert.ok(job.submitted !== null);
+    await market.node.kill();
+    held.release();
+    assert.equal(await asking.exited, 0, asking.stderr);
+    await market.settled();
+    await market.serve();
+    assert.equal((await market.payment('paid', job))['lamports'], job.submitted.payout.toString());
+    assert.equal(await market.balance(), before - bothFees - job.submitted.payout);
+  });
+
+  await context.test('a provider and a client that never come back: anyone refunds after the time-out', async () => {
+    const before = await market.balance();
+    const held = market.clientLine.hold('answer', transaction());
+    const asking = await market.ask(8);
+    await asking.until(held.reached);
+    await Promise.all([asking.kill(), market.node.kill()]);
+    held.release();
+    const job = await market.job();
+    assert.equal((await market.leftOpen()).length, 1);
+    await market.chain.warp(600);
+    const stranger = await market.chain.wallet();
+    await stranger.refundJob(job);
+    assert.equal(await market.balance(), before - createFee);
+    assert.deepEqual(await market.leftOpen(), []);
+  });
+});
+
+test('a client that is killed while it rejects: its next command rejects', { timeout: 120_000 }, async (context) => {
+  const market = await openMarket(context);
+  const cheat = await startProvider(context, {
+    offering: { priceIn: 1_000, priceOut: 20_000 },
+    createTranscript: withOpening((opening) => ({ ...opening, steps: opening.steps.slice(1) })),
+    payments: async (peer) => (await providerPayments(context, market.chain, peer)).payments,
+  });
+  const held = market.clientLine.hold('request', transaction(2));
+  const asking = new Asking(context, market.clientHome, ['--rpc', market.clientLine.url, '--provider', cheat.address, '--max-tokens', '8', 'hello']);
+  await asking.until(held.reached);
+  const job = await market.job();
+  assert.ok(job.submitted !== null);
+  const before = await market.balance();
+  await asking.kill();
+  held.release();
+  assert.deepEqual(await market.leftOpen(), []);
+  const { how, paid, burnt } = await market.outcome(job);
+  assert.deepEqual([how, paid, burnt], ['rejected', 0n, job.submitted.payout]);
+  assert.ok((await market.balance()) > before);
+});

@@ -1,0 +1,104 @@
+import { once } from 'node:events';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { TestContext } from 'node:test';
+
+/** One JSON-RPC request. */
+export interface Call {
+  readonly method: string;
+  readonly params: readonly unknown[];
+}
+
+/** Where a call is held up: before the chain has it, or once it was executed, with its answer. */
+export type HoldPoint = 'request' | 'answer';
+
+export interface Held {
+  /** Resolves when a call that fits is held up. */
+  readonly reached: Promise<void>;
+  /** Lets those that are held up go on, but for what a process that is gone would have sent; and holds no more. */
+  release(): void;
+}
+
+/** The way of one process to a chain, on which a test can hold calls up. */
+export interface ChainLine {
+  /** For `--rpc`. */
+  readonly url: string;
+  /** From now on holds up what fits. */
+  hold(at: HoldPoint, fits: (call: Call) => boolean): Held;
+  /** How often a method was asked for. */
+  asked(method: string): number;
+}
+
+interface Hold {
+  readonly at: HoldPoint;
+  readonly fits: (call: Call) => boolean;
+  readonly released: Promise<void>;
+  reach(): void;
+}
+
+/** Transactions of this process, the `nth` from now on (from 1). */
+export function transaction(nth = 1): (call: Call) => boolean {
+  let seen = 0;
+  return ({ method }) => method === 'sendTransaction' && ++seen >= nth;
+}
+
+/**
+ * @param delayMs how much later every call arrives. @default 0
+ */
+export async function openChainLine(context: TestContext, target: string, { delayMs = 0 }: { readonly delayMs?: number } = {}): Promise<ChainLine> {
+  const holds = new Set<Hold>();
+  const asked = new Map<string, number>();
+  const pass = async (at: HoldPoint, matching: readonly Hold[]): Promise<void> => {
+    for (const hold of matching) {
+      if (hold.at !== at) continue;
+      hold.reach();
+      await hold.released;
+    }
+  };
+  const server = createServer((incoming, response) => {
+    const parts: Buffer[] = [];
+    incoming.on('data', (part: Buffer) => parts.push(part)).on('end', () => {
+      void (async () => {
+        const body = Buffer.concat(parts);
+        const call = JSON.parse(body.toString()) as Call;
+        asked.set(call.method, (asked.get(call.method) ?? 0) + 1);
+        const matching = [...holds].filter(({ fits }) => fits(call));
+        if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+        await pass('request', matching);
+        // Whoever was killed meanwhile never sent it.
+        if (incoming.socket.destroyed) return;
+        const forwarded = request(target, { method: 'POST', headers: { 'content-type': 'application/json' } }, (answer) => {
+          void pass('answer', matching).then(() => {
+            response.writeHead(answer.statusCode ?? 502, { 'content-type': 'application/json' });
+            answer.pipe(response);
+          });
+        });
+        forwarded.on('error', () => response.destroy());
+        forwarded.end(body);
+      })();
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  context.after(async () => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    asked: (method) => asked.get(method) ?? 0,
+    hold(at, fits) {
+      const [reached, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const hold: Hold = { at, fits, released: released.promise, reach: reached.resolve };
+      holds.add(hold);
+      return {
+        reached: reached.promise,
+        release() {
+          holds.delete(hold);
+          released.resolve();
+        },
+      };
+    },
+  };
+}
