@@ -101,6 +101,8 @@ export interface Home {
   readonly wallet: string;
   /** Of the embedded chain. */
   readonly chain: string;
+  /** What the provider was paid, by day. */
+  readonly earnings: string;
   /** Of what is locked, or delivered, and not settled. */
   readonly payments: Readonly<Record<Role, string>>;
 }
@@ -150,6 +152,7 @@ export function homeAt(root: string): Home {
     reputation: join(root, 'reputation.json'),
     wallet: join(root, 'keys', 'wallet.json'),
     chain: join(root, 'chain'),
+    earnings: join(root, 'earnings.json'),
     payments: { client: join(root, 'payments', 'client'), provider: join(root, 'payments', 'provider'), router: join(root, 'payments', 'router') },
   };
 }

@@ -132,7 +132,7 @@ function sayReady(output: Output, peer: Peer, { facts, slots, device, exec }: En
 
 function count(activity: ActivityLog, event: ProviderEvent): void {
   if (event.event === 'job-accepted') activity.taken();
-  if (event.event === 'job-finished') activity.finished();
+  if (event.event === 'job-finished') activity.finished(event.tokens, event.ms);
   if (event.event === 'job-failed') activity.failed();
   if (event.event === 'refused') activity.refused(event.code);
 }

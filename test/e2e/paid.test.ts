@@ -42,6 +42,10 @@ test('a paid answer on the home’s own chain, with nothing set up before', { ti
   assert.equal(BigInt(payment.paid) + BigInt(payment.refunded), BigInt(payment.locked));
   assert.match(paid.stderr, /paid 0\.\d+ SOL, 0\.\d+ SOL back/);
   await node.event('payment');
+  const paidOut = await node.until(({ event, state }) => event === 'payment' && state === 'paid');
+  assert.equal(paidOut['lamports'], payment.paid);
+  const { nodes } = JSON.parse((await runProgram(['status', '--json'], { home })).stdout) as { readonly nodes: readonly { readonly today: { readonly earned: string } }[] };
+  assert.equal(nodes[0]?.today.earned, payment.paid);
 
   // Another home pays on the same chain when it is told where it is, and is told where it is not.
   const other = await homeWithChain(context);

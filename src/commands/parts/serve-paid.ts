@@ -23,13 +23,19 @@ const sweepMs = { play: 5_000, cluster: 30_000 } as const;
  */
 export async function openProviderPayments(context: Context, key: Identity): Promise<ProviderPayments> {
   const { config, output, logger, signal } = context;
-  const { createEscrowPayments } = await import('../../node/provider/payment/escrow-payments.ts');
+  const [{ createEscrowPayments }, { createEarnings }] = await Promise.all([import('../../node/provider/payment/escrow-payments.ts'), import('../../node/home/earnings.ts')]);
   const wallet = await needWallet(config);
   const escrow = await openEscrowOf(config, wallet, { signal });
   await register(context, escrow, wallet, key);
   output.say(`paid to ${wallet.address} on ${escrow.chain}`);
   const init = { peer: key.signingKey.publicKey, dir: config.home.payments.provider, sweepMs: isPlay(config) ? sweepMs.play : sweepMs.cluster };
-  return createEscrowPayments({ escrow, clock: systemClock, logger }, { ...init, onNews: (news) => report(output, news) });
+  const earnings = createEarnings({ clock: systemClock, logger }, config.home.earnings);
+  const onNews = (news: PaymentNews): void => {
+    // Told once it is written down, so that whoever hears of it finds it.
+    if (news.state === 'paid') void earnings.add(news.lamports).then(() => report(output, news));
+    else report(output, news);
+  };
+  return createEscrowPayments({ escrow, clock: systemClock, logger }, { ...init, onNews });
 }
 
 /** Makes sure that the chain knows this node as the wallet's. */

@@ -25,6 +25,9 @@ export interface Activity {
   readonly taken: number;
   readonly finished: number;
   readonly failed: number;
+  /** Of the answers that were finished, and the time that they took, ms. */
+  readonly tokens: number;
+  readonly busyMs: number;
   readonly refused: Readonly<Record<string, number>>;
   /** Unix milliseconds of the newest question, also of one that was refused. */
   readonly lastAskedAt: number | null;
@@ -33,7 +36,8 @@ export interface Activity {
 /** Counts what happens and writes it down, at most once a second. */
 export interface ActivityLog {
   taken(): void;
-  finished(): void;
+  /** @param tokens of the answer, and `ms` that it took, where known */
+  finished(tokens?: number, ms?: number): void;
   failed(): void;
   refused(code: string): void;
   /** Never throws. */
@@ -55,7 +59,7 @@ const quietTicks = 10;
 const pathOf = (dir: string, role: string): string => join(dir, `${role}-activity.json`);
 
 export function startActivity({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }, { dir, role, now }: ActivityInit): ActivityLog {
-  const counts = { taken: 0, finished: 0, failed: 0 };
+  const counts = { taken: 0, finished: 0, failed: 0, tokens: 0, busyMs: 0 };
   const refused: Record<string, number> = {};
   let lastAskedAt: number | null = null;
   let changed = true;
@@ -88,8 +92,10 @@ export function startActivity({ clock, logger }: { readonly clock: Clock; readon
       counts.taken += 1;
       asked();
     },
-    finished() {
+    finished(tokens = 0, ms = 0) {
       counts.finished += 1;
+      counts.tokens += tokens;
+      counts.busyMs += ms;
       changed = true;
     },
     failed() {
@@ -111,7 +117,7 @@ export function startActivity({ clock, logger }: { readonly clock: Clock; readon
 export async function readActivity(dir: string, role: RunEntry['role']): Promise<Activity | null> {
   const value = await readJson(pathOf(dir, role)).catch(() => undefined);
   if (typeof value !== 'object' || value === null) return null;
-  const { at, peers, reach, models, taken } = value as Readonly<Record<string, unknown>>;
+  const { at, peers, reach, models, taken, tokens } = value as Readonly<Record<string, unknown>>;
   // Written by this program into a folder of this person's own: a glance tells whether it is whole.
-  return typeof at === 'number' && typeof peers === 'number' && typeof reach === 'object' && reach !== null && Array.isArray(models) && typeof taken === 'number' ? (value as Activity) : null;
+  return typeof at === 'number' && typeof peers === 'number' && typeof reach === 'object' && reach !== null && Array.isArray(models) && typeof taken === 'number' && typeof tokens === 'number' ? (value as Activity) : null;
 }
