@@ -117,7 +117,7 @@ class Market {
 
   payment(state: string, job: JobAccount): Promise<Record<string, unknown>> {
     const id = Buffer.from(job.jobId).toString('hex');
-    return this.node.event('payment', (event) => event['state'] === state && event['job'] === id);
+    return this.node.until((event) => event['event'] === 'payment' && event['state'] === state && event['job'] === id, `payment ${state}`);
   }
 
   /** The one that is not settled. */
@@ -189,7 +189,7 @@ test('processes that are killed at each step of a paid answer', { timeout: 300_0
     await asking.streams();
     const job = await market.job();
     await asking.kill();
-    await market.node.event('payment', (event) => event['job'] === Buffer.from(job.jobId).toString('hex'));
+    await market.node.until(({ event, job: id }) => event === 'payment' && id === Buffer.from(job.jobId).toString('hex'));
     // What was submitted without it is paid when it stays away.
     await market.chain.warp(301);
     await market.settled();

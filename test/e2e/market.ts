@@ -60,14 +60,19 @@ export class RunningNode {
     this.#changed = Promise.withResolvers();
   }
 
-  /** The first event of that name that fits, past or to come. @throws Error where the process ends before */
-  async event(name: string, fits: (event: Record<string, unknown>) => boolean = () => true): Promise<Record<string, unknown>> {
+  /** The first event that fits, past or to come. @throws Error where the process ends before */
+  async until(fits: (event: Record<string, unknown>) => boolean, what = 'what is waited for'): Promise<Record<string, unknown>> {
     for (;;) {
-      const found = this.events.find((each) => each['event'] === name && fits(each));
+      const found = this.events.find(fits);
       if (found !== undefined) return found;
-      if (this.child.exitCode !== null || this.child.signalCode !== null) throw new Error(`ended before "${name}": ${this.stderr}`);
+      if (this.child.exitCode !== null || this.child.signalCode !== null) throw new Error(`ended before ${what}: ${this.stderr}`);
       await this.#changed.promise;
     }
+  }
+
+  /** The first event of that name, past or to come. @throws Error where the process ends before */
+  event(name: string): Promise<Record<string, unknown>> {
+    return this.until(({ event }) => event === name, `"${name}"`);
   }
 
   /** Ends it as a crash does. Resolves when it is gone. */
