@@ -3,8 +3,11 @@ import type { JobId, PeerIdString } from '../lib/types.ts';
 import type { Answer, AskObserver, Delivered as AnswerDelivered } from '../node/client/answer.ts';
 import { ask, type AskComponents, type AskInit } from '../node/client/ask.ts';
 import type { ClientPayments } from '../node/client/payment/payments.ts';
+import type { LivePeer } from '../node/discovery.ts';
+import { modelsNamed } from '../node/discovery/query.ts';
 import type { ReceiptStore } from '../node/home/receipt-store.ts';
 import { seedOfNumber } from '../protocol/digests.ts';
+import { promptTokenBound } from '../protocol/prompt-bound.ts';
 import type { Asked, Asker, AskHooks, AskOptions, Delivered, Question, RecomputedStep, Verified } from './asker.ts';
 
 export interface NetworkAskerComponents extends AskComponents {
@@ -49,11 +52,12 @@ function asTold(error: unknown): unknown {
   return new QvacError('E_CONTEXT', error.message, { hint: error.hint, cause: error });
 }
 
-async function initOf({ input, model, provider, sampler, seed, verify, maxPrice, wallet, timeoutMs }: Question, components: NetworkAskerComponents): Promise<AskInit> {
+async function initOf(question: Question, components: NetworkAskerComponents): Promise<AskInit> {
+  const { input, model, provider, seed, verify, maxPrice, wallet, timeoutMs } = question;
   return {
     input,
     model,
-    sampler,
+    sampler: { ...question.sampler, maxTokens: fittingLength(question, components.discovery.live()) },
     seed: seed === null ? null : seedOfNumber(seed),
     verify,
     provider,
@@ -63,6 +67,16 @@ async function initOf({ input, model, provider, sampler, seed, verify, maxPrice,
     timeoutMs,
     thorough: true,
   };
+}
+
+/**
+ * Clients allow answers of any length to say that they want a whole one. What is longer than the longest context on offer is
+ * cut to what is left of that beside the prompt, or to half of it where the prompt may be long.
+ */
+function fittingLength({ input, model, provider, sampler: { maxTokens } }: Question, live: readonly LivePeer[]): number {
+  const asked = live.filter(({ peer, card }) => card.role === 'provider' && (provider === null || provider === peer));
+  const longest = Math.max(0, ...asked.flatMap(({ card }) => modelsNamed(card, model ?? undefined).map(({ context }) => context)));
+  return longest === 0 || maxTokens < longest ? maxTokens : Math.max(longest - promptTokenBound(input), Math.floor(longest / 2));
 }
 
 /** A question that a page's wallet pays for, or that a person in a page lets the program's own wallet pay for. */

@@ -8,6 +8,8 @@ import { createGateway } from '../../src/gateway/gateway.ts';
 import { parseKeys } from '../../src/gateway/keys.ts';
 import { QvacError } from '../../src/errors.ts';
 import { silentLogger } from '../../src/lib/log.ts';
+import { decodeReceipt } from '../../src/proofs/receipt.ts';
+import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
 import { breakingAsker, startGateway, testToken } from '../support/gateway.ts';
 import { startRouter } from '../support/router.ts';
@@ -23,6 +25,19 @@ test('a prompt that does not fit is told as the question’s own fault', async (
   const { error } = (await response.json()) as { error: { code: string; message: string } };
   assert.equal(error.code, 'E_CONTEXT');
   assert.match(error.message, /do not fit into the context of 2048 .*shorten/);
+});
+
+test('an answer may be as long as there is room for, where its client allows more', async (context) => {
+  const { url, receipts } = await startGateway(context, { providers: [{ engine: createDictatedEngine('yes') }] });
+  for (const [content, most] of [['why?', 2048 - 'userwhy?'.length - 256], ['why? '.repeat(200), 1024]] as const) {
+    const answer = await post(url, { max_tokens: 100_000, messages: [{ role: 'user', content }] });
+    assert.equal(answer.status, 200);
+    const { receipt } = await receipts.get(answer.headers.get('x-qvac-receipt') ?? '');
+    assert.equal(decodeReceipt(receipt).offer.sampler.maxTokens, most);
+  }
+  // What may fit is left to its provider to say.
+  const refused = await post(url, { max_tokens: 2_040 });
+  assert.match(await refused.text(), /E_CONTEXT/);
 });
 
 test('a client that goes away cancels the job, which is settled for what was delivered', async (context) => {
