@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { startAsker } from '../support/asking.ts';
+import { otherSeed } from '../support/cheats/transcripts.ts';
 import { runInProcess, startCli } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 import { startProvider } from '../support/market.ts';
+import { clientPayments, providerPayments, startChain } from '../support/payments.ts';
+import type { PaidProvider } from '../support/payments.ts';
 
 interface Shown {
   readonly network: string;
-  readonly peers: readonly { readonly peer: string; readonly role: string; readonly models: readonly Record<string, unknown>[]; readonly health: Record<string, unknown> }[];
+  readonly peers: readonly { readonly peer: string; readonly role: string; readonly record: Record<string, unknown> | null; readonly models: readonly Record<string, unknown>[]; readonly health: Record<string, unknown> }[];
 }
 
 describe('qvac peers', () => {
@@ -30,6 +34,43 @@ describe('qvac peers', () => {
     const nobody = await runInProcess([...args, '--model', 'another', '--json']);
     assert.deepEqual([nobody.code, (JSON.parse(nobody.stdout) as Shown).peers], [0, []]);
     assert.match(nobody.stderr, /^nobody offers another on network/m);
+  });
+
+  it('shows how the paid jobs of each ended and its stake, and nothing where the chain says nothing', async (context) => {
+    const home = await temporaryHome(context);
+    const chain = await startChain(context);
+    let escrow: PaidProvider['escrow'] | undefined;
+    const paid = await startProvider(context, {
+      offering: { priceIn: 100_000, priceOut: 2_000_000 },
+      createTranscript: otherSeed,
+      async payments(peer) {
+        const provider = await providerPayments(context, chain, peer);
+        escrow = provider.escrow;
+        return provider.payments;
+      },
+    });
+    const free = await startProvider(context);
+    const asker = await startAsker(context, { providers: [paid], payments: (await clientPayments(context, chain)).payments });
+    assert.equal((await asker.ask({ maxPrice: 10_000_000 })).payment?.state, 'slashed');
+    const args = ['peers', '--home', home, '--private', paid.peer.network, '--no-mdns', '--bootstrap', paid.address, '--bootstrap', free.address];
+    const recordsIn = (stdout: string) => new Map((JSON.parse(stdout) as Shown).peers.map(({ peer, record }) => [peer, record]));
+    const known = recordsIn((await runInProcess([...args, '--rpc', chain.rpcUrl, '--json'])).stdout);
+    const account = await escrow?.provider(escrow.wallet);
+    const stake = String(account?.stake);
+    assert.deepEqual([known.get(free.peer.id), known.get(paid.peer.id)], [null, { stake, freeStake: stake, active: true, completed: 0, refunded: 0, rejected: 0, slashed: 1 }]);
+    const { stdout } = await runInProcess([...args, '--rpc', chain.rpcUrl]);
+    assert.match(stdout, /^PEER .* ON THE CHAIN +MACHINE/);
+    assert.match(stdout, /0 paid, 1 slashed, stake 9\.\d+ SOL/);
+    assert.match(stdout, new RegExp(`${free.peer.id} .* - +`));
+
+    // Another chain, one that is not there, and the home's own, which is not started for this.
+    const elsewhere = await startChain(context);
+    for (const more of [['--rpc', elsewhere.rpcUrl], ['--rpc', 'http://127.0.0.1:1'], []]) {
+      const shown = await runInProcess([...args, ...more, '--json']);
+      assert.equal(shown.code, 0, shown.stderr);
+      assert.deepEqual([...recordsIn(shown.stdout).values()], [null, null]);
+    }
+    assert.equal((await runInProcess(['chain', 'status', '--home', home, '--json'])).stdout, 'null\n');
   });
 
   it('tells who comes and goes, and ends at Ctrl-C', async (context) => {

@@ -123,6 +123,24 @@ describe('job_create', () => {
   });
 });
 
+test('an address that a stranger has put less lamports on than its rent', async () => {
+  // The least that an account without data may hold.
+  const little = world.rent(0);
+  for (const gift of [little, world.rent(jobBytes) - 1n, world.rent(jobBytes), world.rent(jobBytes) + 1n]) {
+    const [buyer, seller, stranger] = [world.newBuyer(), await world.newSeller(), world.wallet()];
+    const terms = world.terms(buyer, seller);
+    const address = world.jobAddress(buyer.wallet.publicKey, terms.jobId);
+    world.send([SystemProgram.transfer({ fromPubkey: stranger.publicKey, toPubkey: address, lamports: gift })], [stranger]);
+    const job = await world.openJob(terms, { buyer, seller });
+    const least = gift > world.rent(jobBytes) ? gift : world.rent(jobBytes);
+    assert.equal(world.balance(address), least + terms.amount);
+    await submit(job);
+    const [client, payee] = [clientBalance(job), payeeBalance(job)];
+    await confirm(job);
+    assert.deepEqual([clientBalance(job) - client, payeeBalance(job) - payee], [least + terms.amount - price, price], 'the gift is the client’s, never the provider’s');
+  }
+});
+
 describe('job_decline', () => {
   test('gives everything back at once', async () => {
     const buyer = world.newBuyer();
@@ -188,6 +206,19 @@ describe('job_submit', () => {
     await refused(() => submit(second), 'StakeTooLow');
     await confirm(first);
     await submit(second);
+  });
+
+  test('without the stake that was there when the job was created', async () => {
+    const seller = await world.newSeller(MIN_STAKE + SOL);
+    const { authority } = seller;
+    world.send([await world.requestUnstake(authority.publicKey, SOL)], [authority]);
+    world.now += 3_300n;
+    const job = await world.openJob({ amount: SOL / 10n }, { seller });
+    world.now += 300n;
+    world.send([await world.withdraw(authority.publicKey)], [authority]);
+    await refused(() => submit(job), 'StakeTooLow');
+    world.send([await world.addStake(authority.publicKey, authority.publicKey, SOL)], [authority]);
+    await submit(job);
   });
 
   test('a submit for a job that was settled does not land on another under the same id', async () => {

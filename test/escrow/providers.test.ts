@@ -58,12 +58,14 @@ describe('provider_register', () => {
   });
 
   test('an address that a stranger has put lamports on', async () => {
-    const [authority, node, stranger] = [world.wallet(), newNode(), world.wallet()];
-    const gift = SystemProgram.transfer({ fromPubkey: stranger.publicKey, toPubkey: world.provider(authority.publicKey), lamports: 5n * SOL });
-    world.send([gift], [stranger]);
-    world.send([verifySignatures([consent(node, authority.publicKey)]), await world.register(authority.publicKey, node.publicKey, MIN_STAKE)], [authority]);
-    assert.equal(world.readProvider(authority.publicKey).stake.toString(), MIN_STAKE.toString());
-    assert.equal(world.balance(world.provider(authority.publicKey)), 5n * SOL + MIN_STAKE);
+    const rent = world.rent(providerBytes);
+    for (const gift of [world.rent(0), rent - 1n, rent, 5n * SOL]) {
+      const [authority, node, stranger] = [world.wallet(), newNode(), world.wallet()];
+      world.send([SystemProgram.transfer({ fromPubkey: stranger.publicKey, toPubkey: world.provider(authority.publicKey), lamports: gift })], [stranger]);
+      world.send([verifySignatures([consent(node, authority.publicKey)]), await world.register(authority.publicKey, node.publicKey, MIN_STAKE)], [authority]);
+      assert.equal(world.readProvider(authority.publicKey).stake.toString(), MIN_STAKE.toString());
+      assert.equal(world.balance(world.provider(authority.publicKey)), (gift > rent ? gift : rent) + MIN_STAKE);
+    }
   });
 
   test('twice', async () => {
