@@ -10,6 +10,8 @@ let complain = (kind: string, error: unknown): void => {
 
 // What a peer does to a socket, or to a promise that a library forgot, must not end a node that serves others.
 process.on('unhandledRejection', (error) => complain('unexpected, going on', error));
+// Node's own way to tell would break the lines of a log.
+process.removeAllListeners('warning').on('warning', (warning) => complain('warning', warning));
 process.on('uncaughtException', (error: NodeJS.ErrnoException) => {
   if (error.code !== undefined && socketErrors.has(error.code)) return;
   complain('unexpected', error);

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join as joinPath } from 'node:path';
 import type { Config } from '../config.ts';
 import type { Escrow } from '../escrow/escrow.ts';
+import { QvacError } from '../errors.ts';
 import { delay } from '../lib/abort.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { AbortOptions } from '../lib/types.ts';
@@ -10,7 +11,7 @@ import type { Gateway } from '../gateway/gateway.ts';
 import type { Output } from '../terminal/output.ts';
 import { askSettings, openClient } from './parts/asking.ts';
 import type { Client } from './parts/asking.ts';
-import { defineCommand } from './parts/definition.ts';
+import { defineCommand, flag } from './parts/definition.ts';
 import type { CommandContext } from './parts/definition.ts';
 import { findWallet, openEscrowOf } from './parts/paying.ts';
 
@@ -24,13 +25,16 @@ export const command = defineCommand({
     'Serves the HTTP interfaces that programs already speak (OpenAI, Anthropic, Ollama) and a page to chat with, on this machine only unless told otherwise. Every answer says who gave it, what it cost and how far it was checked: x-qvac-provider, x-qvac-model-id, x-qvac-verified, x-qvac-cost-lamports, x-qvac-receipt. An OpenAI client needs only its base URL changed to http://127.0.0.1:3000/v1, an Anthropic or Ollama client to http://127.0.0.1:3000. The page needs the token of this run, which is in the link that is printed. With --json: {event: "ready", url, link, network}.',
   settings: [...askSettings, 'http', 'allowOrigin', 'allowHost', 'apiKeyFile'],
   keepsLog: true,
+  options: { link: flag('--link', 'print the link to the page of the gateway of this home that runs, and end') },
   examples: [
     { line: 'qvac gateway', what: 'the page and the interfaces at http://127.0.0.1:3000' },
     { line: 'qvac gateway --http 127.0.0.1:8080 --model smollm2-135m --verify full', what: 'another port, one model, every answer recomputed' },
+    { line: 'qvac gateway --link', what: 'the link to the page of the one that runs' },
     { line: 'qvac gateway --http 0.0.0.0:3000 --allow-host box.lan --api-key-file keys.txt', what: 'for a network of your own, with keys' },
   ],
   async action(context) {
-    const { config, output, logger, signal } = context;
+    const { config, options, output, logger, signal } = context;
+    if (options.link) return printLink(config, output);
     const client = await openClient(context, { sweepMs: httpSweepMs });
     try {
       const gateway = await openGateway(context, client);
@@ -47,6 +51,19 @@ export const command = defineCommand({
     }
   },
 });
+
+/** What the page needs besides its address, which no log has. @throws QvacError E_NOT_FOUND where none runs */
+async function printLink({ home }: Config, output: Output): Promise<void> {
+  const { readGatewayRun } = await import('../gateway/run-file.ts');
+  const run = await readGatewayRun(home.run);
+  if (run === null || !run.running) throw new QvacError('E_NOT_FOUND', 'no gateway of this home runs', { hint: 'qvac gateway' });
+  const link = linkOf(run.url, run.token);
+  output.result({ url: run.url, link }, [link]);
+}
+
+function linkOf(url: string, token: string): string {
+  return `${url}/#token=${token}`;
+}
 
 /** Meets the provider and the router of this home whenever they start, until the signal. Never throws. */
 async function followOwnNodes({ config, logger, signal }: Pick<CommandContext, 'config' | 'logger' | 'signal'>, { components }: Client): Promise<void> {
@@ -131,6 +148,8 @@ function sayReady(output: Output, url: string, { event, token, network, open, ke
     output.warn(output.style('red', `! not only this machine reaches ${url}: whoever does ${keyed ? 'and has a key asks and spends here, over plain HTTP' : 'asks here, for what costs nothing, in your name (--api-key-file lets in whoever has a key)'}`));
   }
   output.say(`gateway · network ${network} · OpenAI and Anthropic clients: ${url}/v1 (Anthropic: ${url}) · Ollama clients: ${url}`);
-  const link = `${url}/#token=${token}`;
-  output.event({ event, url, link, network }, `ready · open in a browser: ${link}`);
+  const link = linkOf(url, token);
+  // A log is kept and shown around; who has the link may spend.
+  if (output.logsJson && !output.json) output.event({ event, url, network }, `ready at ${url} · qvac gateway --link prints the link to its page`);
+  else output.event({ event, url, link, network }, `ready · open in a browser: ${link}`);
 }

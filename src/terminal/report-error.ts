@@ -27,7 +27,8 @@ export function reportStray(output: Output, kind: string, error: unknown): void 
   const { message, cause } = asQvacError(error);
   const line = printable(`${kind}: ${message.split('\n')[0] ?? ''}`, 500);
   const stack = stackOf(output, cause);
-  if (output.logsJson) return output.record('error', line, stack === null ? {} : { stack });
+  const level = cause instanceof Error && cause.name.endsWith('Warning') ? 'warn' : 'error';
+  if (output.logsJson) return output.record(level, line, stack === null ? {} : { stack });
   output.warn(`qvac: ${line}`);
   sayStack(output, stack);
 }

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { it, type TestContext } from 'node:test';
-import { startProgram } from '../support/binary.ts';
+import { runProgram, startProgram } from '../support/binary.ts';
 import { temporaryHome } from '../support/home.ts';
 import { tinyModel } from '../support/models.ts';
 import { ask, loopbackMarket } from './market.ts';
@@ -84,7 +86,7 @@ function contentOf({ status, text }: { readonly status: number; readonly text: s
   return (JSON.parse(text) as { readonly choices: readonly [{ readonly message: { readonly content: string } }] }).choices[0].message.content;
 }
 
-it('serve, route and gateway log JSON lines off-terminal, and with -v no word of a prompt, a system prompt or an answer', async (context) => {
+it('serve, route and gateway log JSON lines off-terminal, and with -v no word of a prompt, a system prompt or an answer, and no token', async (context) => {
   const [providerHome, home, aloneHome] = [await temporaryHome(context), await temporaryHome(context), await temporaryHome(context)];
   const { path } = await tinyModel();
   const serve = new Logged(['serve', ...common, ...market.listen, '--model', path, '--name', 'tiny'], providerHome, context);
@@ -124,6 +126,11 @@ it('serve, route and gateway log JSON lines off-terminal, and with -v no word of
   assert.notEqual(tooLong.code, 0);
   said.push(tooLong.stderr);
 
+  // What lets one spend is in none of it, either; who owns the home can ask for it.
+  const tokens = await Promise.all([home, aloneHome].map(async (root) => (JSON.parse(await readFile(join(root, 'run', 'gateway.json'), 'utf8')) as { readonly token: string }).token));
+  const linked = await runProgram(['gateway', '--link'], { home });
+  assert.match(linked.stdout, new RegExp(`^http://127\\.0\\.0\\.1:\\d+/#token=${tokens[0]}\\n$`));
+
   const processes = { serve, route, through, direct };
   for (const [name, process] of Object.entries(processes)) {
     await process.stop();
@@ -137,5 +144,5 @@ it('serve, route and gateway log JSON lines off-terminal, and with -v no word of
   assert.ok(answers.every((answer) => answer.length > 20), 'there is something to be found');
   const logged = [...Object.values(processes).flatMap(({ records }) => textsOf(records)), ...said].join('\n');
   assert.ok(logged.includes('tiny'));
-  for (const forbidden of [prompt, system, ...answers.flatMap(piecesOf)]) assert.ok(!logged.includes(forbidden), `logged: ${forbidden}`);
+  for (const forbidden of [prompt, system, ...tokens, ...answers.flatMap(piecesOf)]) assert.ok(!logged.includes(forbidden), `logged: ${forbidden}`);
 });

@@ -113,5 +113,7 @@ describe('the log of a process that runs for long', () => {
     const { output, records } = create();
     reportStray(output, 'unexpected, going on', new TypeError('x is not a function'));
     assert.deepEqual([records()[0]?.['level'], records()[0]?.['message']], ['error', 'unexpected, going on: x is not a function']);
+    reportStray(output, 'warning', Object.assign(new Error('too many listeners'), { name: 'MaxListenersExceededWarning' }));
+    assert.deepEqual([records()[1]?.['level'], records()[1]?.['message']], ['warn', 'warning: too many listeners']);
   });
 });
