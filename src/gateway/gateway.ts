@@ -21,6 +21,8 @@ export interface Gateway {
 
 /** How long answers in progress may take to say that they are over, ms. */
 const farewellMs = 2_000;
+/** How often connections that have nothing more to say are closed meanwhile, ms. */
+const sweepMs = 20;
 
 export function createGateway(components: GatewayComponents, init: GatewayInit): Gateway {
   return new HttpGateway(components, init);
@@ -72,8 +74,11 @@ class HttpGateway implements Gateway {
     this.#stopping.abort(new QvacError('E_TERMINATED', 'the gateway is stopping'));
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
+    // Those that were answering become idle one by one.
+    const sweep = setInterval(() => server.closeIdleConnections(), sweepMs);
     const timer = setTimeout(() => server.closeAllConnections(), farewellMs);
     await closed;
+    clearInterval(sweep);
     clearTimeout(timer);
     await this.#components.wallets?.stop();
   }

@@ -247,3 +247,24 @@ test('a reader that does not read holds its own answer up, and nothing is piled 
     await setImmediate();
   }
 });
+
+test('a gateway that stops ends what is being answered, and settles it', async (context) => {
+  const gate = createGate(5);
+  const { gateway, url, providers, receipts } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }] });
+  const streamed = await post(url, { stream: true });
+  const waiting = post(url, {});
+  const reader = streamed.body?.pipeThrough(new TextDecoderStream()).getReader();
+  await reader?.read();
+  await gate.reached;
+  const stopped = gateway.stop();
+  gate.open();
+  let text = '';
+  for (let part = await reader?.read(); part !== undefined && !part.done; part = await reader?.read()) text += part.value;
+  assert.match(text, /"x-qvac-receipt":"[0-9a-f]{64}"|E_TERMINATED|E_INTERRUPTED/);
+  const { status } = await waiting;
+  assert.ok(status === 200 || status === 503, `${status}`);
+  await stopped;
+  assert.equal((await providers[0]?.events.until('job-finished'))?.finish, 2);
+  assert.ok((await receipts.list()).length >= 1);
+  await assert.rejects(fetch(`${url}/health`));
+});
