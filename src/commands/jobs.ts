@@ -1,6 +1,8 @@
 import { QvacError } from '../errors.ts';
 import type { Escrow, Executed, JobAccount, JobOutcome } from '../escrow/escrow.ts';
 import { toHex } from '../lib/bytes.ts';
+import type { AbortOptions, JobId } from '../lib/types.ts';
+import type { Receipt } from '../proofs/receipt.ts';
 import { dateTime, shortPeer, sol, table, timeSpan } from '../terminal/format.ts';
 import { defineCommand, defineSubcommand } from './parts/definition.ts';
 import type { CommandContext } from './parts/definition.ts';
@@ -39,6 +41,16 @@ function choose({ jobs }: Ledger, prefix: string): OpenJob {
   // The same job from both sides, where one wallet asks itself.
   if (others.some(({ job }) => toHex(job.jobId) !== toHex(found.job.jobId))) throw new QvacError('E_USAGE', `several jobs begin with ${prefix}`, { hint: 'give more of the id' });
   return found;
+}
+
+/** The job that `text` means: one of the wallet's own by its id, anybody's by its account's address. @throws QvacError E_NOT_FOUND, E_USAGE */
+async function find(ledger: Ledger, text: string, options: AbortOptions): Promise<OpenJob> {
+  const { fromBase58 } = await import('../escrow/addresses.ts');
+  const address = /^[0-9a-f]+$/i.test(text) ? null : fromBase58(text);
+  if (address?.length !== 32) return choose(ledger, text);
+  const job = await ledger.escrow.job(address, options);
+  if (job === null) throw new QvacError('E_NOT_FOUND', `there is no open job at ${text}`, { hint: 'it is settled, or on another chain' });
+  return { side: 'asked', job };
 }
 
 /** Where the money is, what happens next and when, and what one can do. */
@@ -97,26 +109,37 @@ const ls = defineSubcommand({
 
 /** What processes that crashed or went away meant to do. */
 async function settleLeft({ config, output, signal, logger }: Context & Pick<CommandContext, 'logger'>): Promise<void> {
-  const [{ createEscrowPayments }] = await Promise.all([import('../node/client/payment/escrow-payments.ts')]);
+  const [{ createEscrowPayments }, { isSettled }, { paymentWords }] = await Promise.all([import('../node/client/payment/escrow-payments.ts'), import('../node/client/payment/payments.ts'), import('../terminal/payment-words.ts')]);
   const wallet = await needWallet(config);
-  const payments = createEscrowPayments({ openEscrow: (options) => openEscrowOf(config, wallet, options), logger }, { dir: config.home.payments.client });
-  const { paymentWords } = await import('../terminal/payment-words.ts');
+  const receiptOf = (id: JobId): Promise<Receipt | null> => receiptIfAny(config, id);
+  const payments = createEscrowPayments({ openEscrow: (options) => openEscrowOf(config, wallet, options), receiptOf, logger }, { dir: config.home.payments.client });
   const left = await (await payments.open({ signal })).resume({ signal });
-  for (const { jobId, settlement } of left) if (settlement.dueAt === null) output.say(`job ${jobId.slice(0, 8)} is settled: ${paymentWords(settlement)}`);
+  for (const { jobId, settlement, rejected } of left) {
+    if (!isSettled(settlement)) continue;
+    const late = rejected && settlement.paid > 0n ? '; its answer had failed, but was rejected too late' : '';
+    output.say(`job ${jobId.slice(0, 8)} is settled: ${paymentWords(settlement)}${late}`);
+  }
   await payments.stop();
+}
+
+/** What any role of this home kept of an answer. */
+async function receiptIfAny({ home }: CommandContext['config'], id: string): Promise<Receipt | null> {
+  const { findReceipt } = await import('./receipts.ts');
+  return findReceipt(home, id).then(({ receipt }) => receipt, () => null);
 }
 
 const show = defineSubcommand({
   summary: 'one job: where its money is, or went',
   description: 'Shows where the money of one job is, or how it was settled. With --json: as of qvac jobs ls, or {id, account, outcome} of one that is settled.',
-  arguments: [{ name: '<job>', description: 'its id, or the beginning of it; of one that is settled the id of its receipt' }],
+  arguments: [{ name: '<job>', description: 'its id, or the beginning of it; of one that is settled the id of its receipt, of anybody’s open one the address of its account' }],
   settings: chainSettings,
   examples: [{ line: 'qvac jobs show 9f3a', what: 'the job whose id begins with 9f3a' }],
   async action(context) {
     const { args, config, output, signal } = context;
     const ledger = await openLedger(context);
     const prefix = args[0] ?? '';
-    const open = ledger.jobs.some(({ job }) => toHex(job.jobId).startsWith(prefix.toLowerCase())) ? choose(ledger, prefix) : null;
+    const isOpen = !/^[0-9a-f]+$/i.test(prefix) || ledger.jobs.some(({ job }) => toHex(job.jobId).startsWith(prefix.toLowerCase()));
+    const open = isOpen ? await find(ledger, prefix, { signal }) : null;
     if (open !== null) {
       const value = await valueOf(open, ledger.now);
       output.result(value, [`job       ${value.id}`, `${open.side === 'asked' ? 'asked' : 'served by'}  ${value.peer}`, `locked    ${sol(open.job.amount)} since ${dateTime(value.createdAt)}`, `state     ${value.words}`, `next      ${value.next}`, ...(value.command === null ? [] : [`          ${value.command}`])]);
@@ -148,7 +171,7 @@ async function actOn(context: Context & Pick<CommandContext, 'args'>, yes: boole
   const { args, config, output, signal } = context;
   const ledger = await openLedger(context);
   await agreeToMainnet({ config, output, yes, signal }, ledger.escrow);
-  const open = choose(ledger, args[0] ?? '');
+  const open = await find(ledger, args[0] ?? '', { signal });
   const { signature, fee } = await act(ledger, open);
   const outcome = await ledger.escrow.outcome(open.job.address, { signal });
   output.result({ id: toHex(open.job.jobId), signature, fee: fee.toString(), outcome: outcome === null ? null : valueOfOutcome(outcome) }, []);
@@ -156,11 +179,12 @@ async function actOn(context: Context & Pick<CommandContext, 'args'>, yes: boole
 }
 
 const jobArgument = [{ name: '<job>', description: 'its id, or the beginning of it' }] as const;
+const anyJobArgument = [{ name: '<job>', description: 'its id, or the beginning of it; of anybody’s job the address of its account' }] as const;
 
 const refund = defineSubcommand({
   summary: 'take the money back, once its time is over',
   description: 'Takes back the money of a job for which nothing was submitted within ten minutes. Anyone may do it, for anyone: the money goes to whoever locked it. With --json: {id, signature, fee, outcome}.',
-  arguments: jobArgument,
+  arguments: anyJobArgument,
   settings: chainSettings,
   examples: [{ line: 'qvac jobs refund 9f3a', what: 'take it back' }],
   action: (context) => actOn(context, true, ({ escrow }, { job }) => escrow.refundJob(job, { signal: context.signal })),
@@ -169,7 +193,7 @@ const refund = defineSubcommand({
 const claim = defineSubcommand({
   summary: 'have a job paid out, once its time is over',
   description: 'Has a job paid out that was submitted more than five minutes ago and not objected to. Anyone may do it; qvac serve does it by itself. With --json: {id, signature, fee, outcome}.',
-  arguments: jobArgument,
+  arguments: anyJobArgument,
   settings: chainSettings,
   examples: [{ line: 'qvac jobs claim 9f3a', what: 'have it paid out' }],
   action: (context) => actOn(context, true, ({ escrow }, { job }) => escrow.claimJob(job, { signal: context.signal })),
@@ -177,19 +201,17 @@ const claim = defineSubcommand({
 
 const dispute = defineSubcommand({
   summary: 'show the chain what was wrong with an answer',
-  description: 'Objects to a job with what its receipt holds. Where a program can see the fraud (another answer submitted than sent, two heads that contradict each other, a token that was not drawn) the provider loses its stake and you get your money and as much again. Where the checks of this machine only say that it failed, it is rejected: nobody gets what it cost. An answer that passes the checks cannot be disputed. With --json: {id, signature, fee, outcome}.',
+  description: 'Objects to a job with what was kept of it, its receipt or the heads that its provider signed. Where a program can see the fraud (another answer submitted than sent, two heads that contradict each other, a token that was not drawn) the provider loses its stake and you get your money and as much again. Where the checks of this machine only say that it failed, it is rejected: nobody gets what it cost. An answer that passes the checks cannot be disputed. With --json: {id, signature, fee, outcome}.',
   arguments: jobArgument,
   settings: chainSettings,
   examples: [{ line: 'qvac jobs dispute 9f3a', what: 'object to it' }],
   action: (context) =>
     actOn(context, true, async ({ escrow }, { job }) => {
-      const [{ findReceipt }, { slash }, { assess }, { decodeVerdict }, { sha256 }] = await Promise.all([import('./receipts.ts'), import('../node/client/payment/slash.ts'), import('../proofs/checks.ts'), import('../protocol/validate.ts'), import('../protocol/digests.ts')]);
-      const { receipt } = await findReceipt(context.config.home, toHex(job.jobId));
-      const slashed = await slash(escrow, job, { head: receipt.heads[0] ?? null, receipt }, { signal: context.signal });
-      if (slashed !== null) return slashed;
-      const verdict = receipt.verdicts.find(({ body }) => decodeVerdict(body).result === 'fail');
-      if (verdict === undefined && assess(receipt, {}).result !== 'fail') throw new QvacError('E_ESCROW', 'nothing in its receipt is wrong', { hint: `qvac verify ${toHex(job.jobId).slice(0, 8)} checks it again` });
-      return escrow.rejectJob(job, sha256(verdict?.body ?? receipt.offer.body), { signal: context.signal });
+      const { config, logger, signal } = context;
+      const id = toHex(job.jobId) as JobId;
+      const { dispute: objectTo, findLockedNote } = await import('../node/client/payment/dispute.ts');
+      const { client, router } = config.home.payments;
+      return objectTo(escrow, job, { note: await findLockedNote([client, router], id, logger), receipt: await receiptIfAny(config, id) }, { signal });
     }),
 });
 

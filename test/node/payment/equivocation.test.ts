@@ -8,6 +8,7 @@ import type { Escrow } from '../../../src/escrow/escrow.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { Peer } from '../../../src/node/peer.ts';
+import { dispute, findLockedNote } from '../../../src/node/client/payment/dispute.ts';
 import { openPurses } from '../../../src/node/router/payment/purses.ts';
 import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
@@ -114,6 +115,23 @@ test('evidence is good after the time for a rejection, too', async (context) => 
   const later = await clientPayments(context, chain, { dir: stuck.dir, escrow: client.escrow });
   const left = await (await later.payments.open()).resume();
   assert.deepEqual(left.map(({ settlement: { state } }) => state), ['slashed']);
+  assert.equal(await slashedOf(paid), 1);
+});
+
+test('by hand, too, from what was kept: not before the provider submits, and then it is slashed', async (context) => {
+  const submits = Promise.withResolvers<void>();
+  const { provider, paid, client } = await start(context, submits.promise);
+  const asker = await startAsker(context, { providers: [provider], payments: client.payments });
+  await asker.ask({ maxPrice, sampler });
+  await client.payments.stop();
+  const [open] = await client.escrow.jobs({ client: client.escrow.wallet });
+  const job = open ?? assert.fail();
+  const note = await findLockedNote([`${client.dir}-none`, client.dir], jobIdHex(job.jobId), silentLogger);
+  await assert.rejects(dispute(client.escrow, job, { note, receipt: null }), (error) => code('E_ESCROW')(error) && /the evidence is kept/.test(String(error)));
+  submits.resolve();
+  const submitted = await client.escrow.waitForJob(job.address, (seen) => seen?.submitted != null);
+  await assert.rejects(dispute(client.escrow, submitted ?? assert.fail(), { note: null, receipt: null }), code('E_ESCROW'));
+  await dispute(client.escrow, submitted ?? assert.fail(), { note, receipt: null });
   assert.equal(await slashedOf(paid), 1);
 });
 
