@@ -22,7 +22,7 @@ const ownNodesMs = 2_000;
 
 export const command = defineCommand({
   description:
-    'Serves the HTTP interfaces that programs already speak (OpenAI, Anthropic, Ollama) and a page to chat with, on this machine only unless told otherwise. Every answer says who gave it, what it cost and how far it was checked: x-qvac-provider, x-qvac-model-id, x-qvac-verified, x-qvac-cost-lamports, x-qvac-receipt. An OpenAI client needs only its base URL changed to http://127.0.0.1:3000/v1, an Anthropic or Ollama client to http://127.0.0.1:3000. The page needs the token of this run, which is in the link that is printed. With --json: {event: "ready", url, link, network}.',
+    'Serves the HTTP interfaces that programs already speak (OpenAI, Anthropic, Ollama) and a page to chat with, on this machine only unless told otherwise. Every answer says who gave it, what it cost and how far it was checked: x-qvac-provider, x-qvac-model-id, x-qvac-verified, x-qvac-cost-lamports, x-qvac-receipt, and x-request-id, with which qvac why explains the choice. A request of any of them may add "qvac": {"provider": peer, "verify": "none", "sampling" or "full", "max_price": lamports}. An OpenAI client needs only its base URL changed to http://127.0.0.1:3000/v1, an Anthropic or Ollama client to http://127.0.0.1:3000. The page needs the token of this run, which is in the link that is printed. With --json: {event: "ready", url, link, network}.',
   settings: [...askSettings, 'http', 'allowOrigin', 'allowHost', 'apiKeyFile'],
   keepsLog: true,
   options: { link: flag('--link', 'print the link to the page of the gateway of this home that runs, and end') },

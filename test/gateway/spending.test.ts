@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createBudgets } from '../../src/gateway/budgets.ts';
+import { parseKeys } from '../../src/gateway/keys.ts';
+import { QvacError } from '../../src/errors.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import { startGateway, testToken } from '../support/gateway.ts';
+
+const question = { model: 'scripted/q8_0', messages: [{ role: 'user', content: 'why?' }], max_tokens: 40 };
+const post = (url: string, body: object, headers: Readonly<Record<string, string>> = {}): Promise<Response> => fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ ...question, ...body }), headers });
+
+test('where keys are in use, one is needed, and none spends above its limit', async (context) => {
+  const ring = parseKeys('# mine\nkey-of-the-laptop-0001 laptop 500\nkey-of-the-desktop-002 desktop', 'keys');
+  let day = 20_000 * 86_400_000;
+  const budgets = await createBudgets({ clock: { now: () => day }, logger: silentLogger }, null);
+  const asked: number[] = [];
+  const priced = await startGateway(context, {
+    asker: {
+      holds: async () => false,
+      async ask({ maxPrice }, hooks) {
+        asked.push(maxPrice);
+        hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
+        hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: BigInt(Math.min(300, maxPrice)), receipt: 'ab'.repeat(32) as never });
+        return { verified: 'sampling', faults: [], steps: null };
+      },
+    },
+    gateway: { keys: { ring, budgets }, defaults: { model: null, provider: null, system: null, temperature: 0, topK: 1, minP: 0, maxTokens: 5, verify: null, maxPrice: 400, timeoutMs: 1_000 } },
+  });
+  assert.equal((await post(priced.url, {})).status, 401);
+  const keyed = { authorization: 'Bearer key-of-the-laptop-0001' };
+  for (const cost of ['300', '200', '0']) assert.equal((await post(priced.url, {}, keyed)).headers.get('x-qvac-cost-lamports'), cost);
+  assert.equal((await post(priced.url, { qvac: { max_price: 10 } }, { 'x-api-key': 'key-of-the-desktop-002' })).headers.get('x-qvac-cost-lamports'), '10');
+  assert.deepEqual(asked, [400, 200, 0, 10]);
+  day += 86_400_000;
+  assert.equal((await post(priced.url, {}, keyed)).headers.get('x-qvac-cost-lamports'), '300');
+  assert.throws(() => parseKeys('short laptop', 'keys'), /keys:1: a key needs at least 16/);
+  assert.throws(() => parseKeys('', 'keys'), /no key/);
+});
+
+test('questions at the same time do not spend a key’s limit twice', async (context) => {
+  const ring = parseKeys('key-of-the-laptop-0001 laptop 500', 'keys');
+  const budgets = await createBudgets({ clock: { now: () => 0 }, logger: silentLogger }, null);
+  const asked: number[] = [];
+  const [all, met] = [Promise.withResolvers<void>(), Promise.withResolvers<boolean>()];
+  let waiting = 0;
+  const { url } = await startGateway(context, {
+    asker: {
+      // Each has seen what is left before any of them goes on.
+      holds() {
+        if (++waiting === 4) met.resolve(true);
+        return met.promise;
+      },
+      async ask({ maxPrice }) {
+        if (asked.push(maxPrice) === 4) all.resolve();
+        await all.promise;
+        throw new QvacError('E_TOO_DEAR', 'too dear');
+      },
+    },
+    gateway: { keys: { ring, budgets }, defaults: { model: null, provider: null, system: null, temperature: 0, topK: 1, minP: 0, maxTokens: 5, verify: null, maxPrice: 400, timeoutMs: 1_000 } },
+  });
+  const headers = { authorization: 'Bearer key-of-the-laptop-0001' };
+  await Promise.all(Array.from({ length: 4 }, () => post(url, { logprobs: true }, headers)));
+  assert.equal(asked.reduce((sum, most) => sum + most, 0), 500);
+  // None of them cost anything, so all of it is there again.
+  await post(url, {}, headers);
+  assert.equal(asked[4], 400);
+});
+
+test('without a key in use nothing is spent by whoever does not show the token', async (context) => {
+  const asked: number[] = [];
+  const { url } = await startGateway(context, {
+    asker: {
+      holds: async () => false,
+      async ask({ maxPrice }) {
+        asked.push(maxPrice);
+        throw new QvacError('E_TOO_DEAR', 'too dear');
+      },
+    },
+    gateway: { defaults: { model: null, provider: null, system: null, temperature: 0, topK: 1, minP: 0, maxTokens: 5, verify: null, maxPrice: 400, timeoutMs: 1_000 } },
+  });
+  assert.equal((await post(url, {}, { authorization: 'Bearer none' })).status, 402);
+  assert.equal((await post(url, { qvac: { max_price: 1_000 } }, { authorization: `Bearer ${testToken}` })).status, 402);
+  assert.deepEqual(asked, [0, 400]);
+});
