@@ -34,7 +34,7 @@ test('status says what a node does, and why it is idle', async (context) => {
   assert.match(stdout, /1 question taken, 1 answered, 0 failed, 60 tokens at 15 tok\/s/);
   assert.match(stdout, /0 answers, 0 tokens, 0\.0015 SOL earned/);
   assert.match(stdout, /it was asked 2 times in this run, last /);
-  assert.match(stdout, /it has met no other node/);
+  assert.match(stdout, /no other node is connected to it now/);
   assert.match(stdout, /its local network only/);
   assert.match(stdout, /it refused 1 busy/);
   const { nodes, gateway, chain } = JSON.parse((await runInProcess(['status', '--home', home, '--json'])).stdout) as { nodes: readonly { readonly peer: string; readonly today: { readonly answers: number; readonly earned: string } }[]; gateway: unknown; chain: unknown };
@@ -49,12 +49,13 @@ test('status ranks the price among those of whoever offered the same model today
   assert.equal((await runInProcess(['peers', ...flags, '--bootstrap', dear.address, '--bootstrap', cheap.address])).code, 0);
   const run = join(home, 'run');
   await createRunFiles(run).write({ role: 'provider', peer, addrs: [`/ip4/127.0.0.1/tcp/4001/p2p/${peer}`], network: 'test', models: [modelIdHex(cheap.model().id)], startedAt: Date.now() });
-  const activity = startActivity({ clock: systemClock, logger: silentLogger }, { dir: run, role: 'provider', now: () => ({ peers: 2, reach: { observed: [], dialledIn: { loopback: 0, private: 0, public: 0 } }, models: ['m q4'], slots: null, tokensPerSecond: null, price: { in: 0, out: 7 } }) });
+  const activity = startActivity({ clock: systemClock, logger: silentLogger }, { dir: run, role: 'provider', now: () => ({ peers: 0, reach: { observed: [], dialledIn: { loopback: 0, private: 0, public: 0 } }, models: ['m q4'], slots: null, tokensPerSecond: null, price: { in: 0, out: 7 } }) });
   await activity.stop();
   const { stdout } = await runInProcess(['status', ...flags]);
   assert.match(stdout, /price rank 2 of 3/);
   assert.match(stdout, /1 provider of 2 others seen today is cheaper for the same model/);
   assert.match(stdout, /only this machine reaches it/);
+  assert.match(stdout, /it has met no other node/);
 });
 
 test('status of a home where nothing runs', async (context) => {

@@ -20,8 +20,9 @@ export function ownAddresses(): readonly string[] {
 }
 
 /** From where each node that runs, or else one that would, can be reached. */
-export function checkReach({ settings, networkName }: Config, running: readonly RunningNode[], own: readonly string[] = ownAddresses()): readonly Finding[] {
-  const wide = networkName !== 'local';
+export function checkReach({ settings }: Config, running: readonly RunningNode[], own: readonly string[] = ownAddresses()): readonly Finding[] {
+  // A network of one's own is as wide as whoever made it wants it to be.
+  const wide = settings.private === null && settings.network !== 'local';
   if (running.length > 0) return running.map((node) => reachOf(node, own, wide));
   // 0.0.0.0 and :: stand for all addresses of the machine.
   const hosts = settings.listen.flatMap((address) => {

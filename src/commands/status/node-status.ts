@@ -75,7 +75,7 @@ function whyIdle(config: Config, entry: RunEntry, activity: Activity, rank: Rank
   const { peers, slots, taken, lastAskedAt, refused, reach } = activity;
   if (slots !== null && slots.used > 0) return [];
   const reasons: string[] = [];
-  if (peers === 0) reasons.push('it has met no other node: nobody can find it (--bootstrap names one)');
+  if (peers === 0) reasons.push(lastAskedAt === null ? 'it has met no other node: nobody can find it (--bootstrap names one)' : 'no other node is connected to it now');
   const found = checkReach(config, [{ entry, reach }]).find(({ result }) => result === 'warn');
   if (found !== undefined) reasons.push(found.detail);
   else if (reach.dialledIn.public === 0 && !entry.addrs.some((address) => kindOfIp(ipOfMultiaddr(address) ?? '') === 'public')) reasons.push('it can be reached from this machine and its local network only');

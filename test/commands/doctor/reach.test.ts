@@ -23,7 +23,7 @@ describe('reachability', () => {
   });
 
   it('of one that runs is what its connections tell', async () => {
-    const [near, wide] = [await config(), await config(['network', 'devnet'])];
+    const [near, wide] = [await config(['private', 'ours']), await config(['network', 'devnet'])];
     const own = ['127.0.0.1', '192.168.1.5'];
     const home = ['/ip4/192.168.1.5/tcp/4001'];
     for (const [settings, node, result, detail, fix] of [
