@@ -34,6 +34,27 @@ function append(element: Element, children: readonly Child[]): void {
   }
 }
 
+export interface Row {
+  readonly heading: Node;
+  /** One for each further column; with a class of its own where it has one. */
+  readonly cells: readonly (string | Node | readonly [content: string | Node, kind: string])[];
+}
+
+/**
+ * A table in a frame of its own, which scrolls where it is wide. On a phone each row becomes a block of lines; the roles
+ * are written out, since a browser forgets them where rows are no rows any more.
+ */
+export function dataTable(name: string, columns: readonly string[], rows: readonly Row[]): HTMLElement {
+  const body = rows.map(({ heading, cells }) =>
+    h('tr', { role: 'row' }, h('th', { scope: 'row', role: 'rowheader' }, heading), ...cells.map((cell, at) => {
+      const [content, kind] = Array.isArray(cell) ? (cell as readonly [string | Node, string]) : [cell as string | Node, null];
+      return h('td', { role: 'cell', class: kind, 'data-column': columns[at + 1] ?? '' }, content);
+    })),
+  );
+  const head = h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, ...columns.map((column) => h('th', { scope: 'col', role: 'columnheader' }, column))));
+  return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': name }, h('table', { role: 'table' }, head, h('tbody', { role: 'rowgroup' }, ...body)));
+}
+
 /** New content for `element`; the focus stays on the control that it was on, found by its id. */
 export function replace(element: Element, ...children: readonly (Node | string | null)[]): void {
   const focused = element.contains(document.activeElement) ? document.activeElement?.id : undefined;

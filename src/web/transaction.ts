@@ -112,12 +112,25 @@ function termsIn(data: Uint8Array): NonNullable<Decoded['terms']> {
 
 /** Whether the program keeps what it knows of `authority` at `account`: the address is a hash of both. */
 export function isAccountOf(account: string, authority: string, program: string): boolean {
-  const [owner, programId] = [addressBytes(authority), addressBytes(program)];
-  if (owner === null || programId === null) return false;
-  const text = new TextEncoder();
+  const owner = addressBytes(authority);
+  return owner !== null && isDerived(account, program, [...new TextEncoder().encode('provider'), ...owner]);
+}
+
+/** Whether the program keeps the job (hex) of `wallet` at `account`. */
+export function isJobOf(account: string, wallet: string, job: string, program: string): boolean {
+  const client = addressBytes(wallet);
+  const id = (job.match(/../g) ?? []).map((pair) => Number.parseInt(pair, 16));
+  return client !== null && isDerived(account, program, [...new TextEncoder().encode('job'), ...client, ...id]);
+}
+
+/** An address that a program derives from `seeds` is their hash, with a byte that keeps it off the curve. */
+function isDerived(account: string, program: string, seeds: readonly number[]): boolean {
+  const [address, programId] = [addressBytes(account), addressBytes(program)];
+  if (address === null || programId === null) return false;
+  const end = [...programId, ...new TextEncoder().encode('ProgramDerivedAddress')];
   for (let bump = 255; bump >= 0; bump--) {
-    const hash = sha256(Uint8Array.from([...text.encode('provider'), ...owner, bump, ...programId, ...text.encode('ProgramDerivedAddress')]));
-    if (toBase58(hash) === account) return true;
+    const hash = sha256(Uint8Array.from([...seeds, bump, ...end]));
+    if (hash.every((byte, at) => byte === address[at])) return true;
   }
   return false;
 }
@@ -144,6 +157,8 @@ export function objection(transaction: Uint8Array, purpose: Purpose, { wallet, p
   // A claim names the wallet that is paid first, and then the provider's account.
   const account = purpose.kind === 'job_confirm' || purpose.kind === 'job_claim' ? decoded.accounts[2] : decoded.accounts[1];
   if (!isAccountOf(account ?? '', purpose.payee, program)) return 'it names another payee';
+  const jobAt = purpose.kind === 'job_create' || purpose.kind === 'job_refund' ? 2 : 3;
+  if (!isJobOf(decoded.accounts[jobAt] ?? '', wallet, purpose.job, program)) return 'it is for another job';
   if (purpose.kind !== 'job_create' || decoded.terms === null) return null;
   const { job, amount, provider } = decoded.terms;
   if (job !== purpose.job || provider !== purpose.provider) return 'it is for another job';

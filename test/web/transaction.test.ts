@@ -95,6 +95,7 @@ test('the calls are those of the program', () => {
   for (const name of known) {
     assert.equal(account(name, 0), 'client');
     assert.equal(account(name, name === 'job_confirm' || name === 'job_claim' ? 2 : 1), 'provider', name);
+    assert.equal(account(name, name === 'job_create' || name === 'job_refund' ? 2 : 3), 'job', name);
   }
 });
 

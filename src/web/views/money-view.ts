@@ -1,5 +1,5 @@
 import { GatewayError } from '../api.ts';
-import { field, h, replace } from '../dom.ts';
+import { dataTable, field, h, replace } from '../dom.ts';
 import { market } from '../market.ts';
 import { store } from '../store.ts';
 import { actOnJob, getWallet, ownWallet, wallets, type JobAction, type StandardWallet, type WalletJob, type WalletOverview } from '../wallet.ts';
@@ -113,9 +113,10 @@ export class MoneyView {
       const { words, actions } = nextOf(job, now);
       const buttons = actions.map(([action, text]) => h('button', { type: 'button', id: `${action}-${job.job.slice(0, 12)}`, disabled: this.#acting.has(job.job), click: () => this.#act(address, job.job, action) }, text));
       const id = h('button', { type: 'button', class: 'link', id: `receipt-${job.job.slice(0, 12)}`, 'aria-haspopup': 'dialog', 'aria-label': `Receipt ${shortId(job.job)}`, click: () => void openReceipt(job.job) }, shortId(job.job));
-      return h('tr', {}, h('th', { scope: 'row' }, id), h('td', {}, sol(BigInt(job.amount))), h('td', {}, shortPeer(job.provider)), h('td', {}, when(job.createdAt)), h('td', { class: 'wrap' }, words, buttons.length === 0 ? null : h('div', { class: 'row' }, ...buttons)));
+      const next = h('div', {}, words, buttons.length === 0 ? null : h('div', { class: 'row' }, ...buttons));
+      return { heading: id, cells: [sol(BigInt(job.amount)), shortPeer(job.provider), when(job.createdAt), [next, 'wrap']] as const };
     });
-    return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': name }, h('table', {}, h('thead', {}, h('tr', {}, ...['Job', 'Locked', 'For', 'Since', 'What happens next'].map((title) => h('th', { scope: 'col' }, title)))), h('tbody', {}, ...rows)));
+    return dataTable(name, ['Job', 'Locked', 'For', 'Since', 'What happens next'], rows);
   }
 
   #act(address: string, job: string, action: JobAction): void {

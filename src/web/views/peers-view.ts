@@ -1,5 +1,5 @@
 import type { Peer } from '../api.ts';
-import { h, replace, svg } from '../dom.ts';
+import { dataTable, h, replace, svg } from '../dom.ts';
 import { market } from '../market.ts';
 import { plural, price, safeName, shortPeer } from '../words.ts';
 import { recordWords } from './picker.ts';
@@ -16,7 +16,7 @@ const turn = Math.PI * (3 - Math.sqrt(5));
 /** Who is there: a map by distance, and a table that says the same. */
 export function peersView(): HTMLElement {
   const map = h('div', { class: 'map' });
-  const list = h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Table of peers' });
+  const list = h('div', {});
   const heading = h('p', { role: 'status' });
   const legend = h('p', { class: 'hint legend' }, svg('svg', { viewBox: '0 0 20 20', 'aria-hidden': true, class: 'peer provider' }, svg('circle', { cx: 10, cy: 10, r: 8 })), 'provider', svg('svg', { viewBox: '0 0 20 20', 'aria-hidden': true, class: 'peer router' }, svg('rect', { x: 3, y: 3, width: 14, height: 14, rx: 3 })), 'router', svg('svg', { viewBox: '0 0 20 20', 'aria-hidden': true, class: 'peer bad' }, svg('circle', { cx: 10, cy: 10, r: 8 })), 'not used, for what was seen of it');
   const places = new Map<string, number>();
@@ -66,7 +66,10 @@ function drawing(peers: readonly Peer[], places: ReadonlyMap<string, number>, fr
 function table(peers: readonly Peer[]): HTMLElement {
   const rows = peers.map((peer) => {
     const models = peer.models.map(({ name, quant, priceIn, priceOut }) => h('div', {}, h('bdi', { title: name }, safeName(`${name} ${quant}`)), peer.role === 'router' ? '' : ` · ${price(priceIn, priceOut)}`));
-    return h('tr', {}, h('th', { scope: 'row' }, h('code', { title: peer.peer }, shortPeer(peer.peer))), h('td', {}, peer.role), h('td', {}, models), h('td', {}, peer.role === 'router' ? '–' : String(peer.tokensPerSecond)), h('td', {}, peer.rttMs === null ? '–' : `${Math.round(peer.rttMs)} ms`), h('td', {}, h('bdi', {}, safeName(peer.device))), h('td', {}, recordWords(peer)));
+    return {
+      heading: h('code', { title: peer.peer }, shortPeer(peer.peer)),
+      cells: [peer.role, h('div', {}, ...models), peer.role === 'router' ? '–' : String(peer.tokensPerSecond), peer.rttMs === null ? '–' : `${Math.round(peer.rttMs)} ms`, h('bdi', {}, safeName(peer.device)), [recordWords(peer), 'wrap']] as const,
+    };
   });
-  return h('table', {}, h('thead', {}, h('tr', {}, ...['Peer', 'Role', 'Models', 'Tok/s', 'Round trip', 'Machine', 'Seen by you'].map((name) => h('th', { scope: 'col' }, name)))), h('tbody', {}, ...rows));
+  return dataTable('Table of peers', ['Peer', 'Role', 'Models', 'Tok/s', 'Round trip', 'Machine', 'Seen by you'], rows);
 }

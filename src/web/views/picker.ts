@@ -45,6 +45,7 @@ function factsOf(offers: Offers, from: string): string {
   }
   if (offers.length === 0) return 'Nobody offers this now. Choose another model, or wait until somebody does.';
   const usable = offers.filter(({ peer }) => peer.record.usable).length;
+  if (usable === 0) return 'Whoever offers this is not used for now, for what was seen of them: see Peers. Choosing one here asks it all the same.';
   return `${plural(usable, 'provider')}, ${cheapest(offers)}: the best is chosen by price, speed, distance and what was seen of it.`;
 }
 

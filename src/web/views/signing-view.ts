@@ -79,7 +79,7 @@ export class SigningView {
 
   #reminder(agreement: Agreement): HTMLElement {
     const words = agreement.deadline === null ? 'A payment waits for your word.' : 'A check failed. Without your signature the provider is paid.';
-    return h('p', {}, `${words} `, h('span', { 'data-until': agreement.key }), ' ', h('button', { type: 'button', class: 'primary', click: () => {
+    return h('p', {}, h('span', {}, `${words} `, h('span', { 'data-until': agreement.key })), h('button', { type: 'button', class: 'primary', click: () => {
       this.#later.delete(agreement.key);
       this.#follow();
     } }, 'Decide'));
@@ -93,7 +93,7 @@ export class SigningView {
     const sign = h('button', { type: 'button', class: 'primary', disabled: wrong !== null, click: () => void this.#answer(problem, dialog, (now) => agreements.agree(now)) }, yes);
     const refuse = h('button', { type: 'button', click: () => void this.#answer(problem, dialog, (now) => agreements.refuse(now)) }, no);
     const receipt = deadline === null ? null : h('button', { type: 'button', class: 'quiet', click: () => void openReceipt(purpose.job) }, 'What failed?');
-    const source = transaction === null ? null : h('p', { class: 'hint' }, wrong === null ? 'Amount, payee and job were read from the transaction that your wallet gets, in this browser.' : '');
+    const source = transaction === null ? null : h('p', { class: 'hint' }, wrong === null ? `${purpose.kind === 'job_create' ? 'Amount, payee and job were' : 'What it does, payee and job were'} read from the transaction that your wallet gets, in this browser.` : '');
     const dialog = h(
       'dialog',
       { class: 'signing', 'aria-labelledby': 'signing-title', 'aria-describedby': 'signing-line', close: () => this.#closed(dialog), cancel: () => void this.#later.add(agreement.key) },
