@@ -89,7 +89,7 @@ describe('qvac doctor', () => {
   it('reads model files whole: a byte may be lost where the file looks the same', async (context) => {
     const home = await temporaryHome(context);
     const dir = join(home, 'models', 'qwen3-4b');
-    const path = join(dir, 'q4_k_m.gguf');
+    const path = join(dir, 'q8_0.gguf');
     await mkdir(dir, { recursive: true });
     await writeFile(path, 'a model');
     await utimes(path, 1_700_000_000, 1_700_000_000);
@@ -100,7 +100,7 @@ describe('qvac doctor', () => {
     await utimes(path, 1_700_000_000, 1_700_000_000);
     const damaged = await doctor(home, '--offline');
     assert.deepEqual([damaged.code, damaged.find('model').result], [7, 'fail']);
-    assert.match(damaged.find('model').fix ?? '', /^qvac models rm qwen3-4b\/q4_k_m/);
+    assert.match(damaged.find('model').fix ?? '', /^qvac models rm qwen3-4b\/q8_0/);
   });
 
   it('knows a port that is taken from one that is its own', async (context) => {
