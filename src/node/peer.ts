@@ -18,10 +18,10 @@ import { createNode, maxStreams, muxerInit } from './peer/libp2p.ts';
 import type { LinkLimits } from './peer/link-guard.ts';
 import { LinkGuard } from './peer/link-guard.ts';
 import { listenError } from './peer/peer-errors.ts';
-import { ReachLog, type Reach } from './peer/reach.ts';
 import type { Routing } from './peer/routing.ts';
 import { createRouting } from './peer/routing.ts';
 import { withPlaces } from './peer/stream-places.ts';
+import { ReachLog, type Reach } from './reach.ts';
 import { frameStream, serveStream } from './streams/serve-stream.ts';
 import type { FrameStream } from './streams.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { multiaddr } from '@multiformats/multiaddr';
-import { ReachLog } from '../../../src/node/peer/reach.ts';
-import { addressOf, startPeer } from '../../support/peers.ts';
+import { ReachLog } from '../../src/node/reach.ts';
+import { addressOf, startPeer } from '../support/peers.ts';
 
 describe('how a node is reached', () => {
   it('is told by who dials in, and by what peers observe', async (context) => {
