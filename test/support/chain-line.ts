@@ -19,12 +19,20 @@ export interface Held {
   release(): void;
 }
 
+export interface Losing {
+  /** How many were lost. */
+  readonly count: number;
+  end(): void;
+}
+
 /** The way of one process to a chain, on which a test can hold calls up. */
 export interface ChainLine {
   /** For `--rpc`. */
   readonly url: string;
   /** From now on holds up what fits. */
   hold(at: HoldPoint, fits: (call: Call) => boolean): Held;
+  /** From now on loses what fits: before the chain has it, or the answer of one that was executed. */
+  lose(at: HoldPoint, fits: (call: Call) => boolean): Losing;
   /** How often a method was asked for. */
   asked(method: string): number;
 }
@@ -47,6 +55,7 @@ export function transaction(nth = 1): (call: Call) => boolean {
  */
 export async function openChainLine(context: TestContext, target: string, { delayMs = 0 }: { readonly delayMs?: number } = {}): Promise<ChainLine> {
   const holds = new Set<Hold>();
+  const losses = new Set<{ readonly at: HoldPoint; readonly fits: (call: Call) => boolean; count: number }>();
   const asked = new Map<string, number>();
   const pass = async (at: HoldPoint, matching: readonly Hold[]): Promise<void> => {
     for (const hold of matching) {
@@ -63,11 +72,15 @@ export async function openChainLine(context: TestContext, target: string, { dela
         const call = JSON.parse(body.toString()) as Call;
         asked.set(call.method, (asked.get(call.method) ?? 0) + 1);
         const matching = [...holds].filter(({ fits }) => fits(call));
+        const loss = [...losses].find(({ fits }) => fits(call));
+        if (loss !== undefined) loss.count++;
+        if (loss?.at === 'request') return void response.destroy();
         if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
         await pass('request', matching);
         // Whoever was killed meanwhile never sent it.
         if (incoming.socket.destroyed) return;
         const forwarded = request(target, { method: 'POST', headers: { 'content-type': 'application/json' } }, (answer) => {
+          if (loss !== undefined) return void answer.resume().on('end', () => response.destroy());
           void pass('answer', matching).then(() => {
             response.writeHead(answer.statusCode ?? 502, { 'content-type': 'application/json' });
             answer.pipe(response);
@@ -88,6 +101,16 @@ export async function openChainLine(context: TestContext, target: string, { dela
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     asked: (method) => asked.get(method) ?? 0,
+    lose(at, fits) {
+      const loss = { at, fits, count: 0 };
+      losses.add(loss);
+      return {
+        get count() {
+          return loss.count;
+        },
+        end: () => void losses.delete(loss),
+      };
+    },
     hold(at, fits) {
       const [reached, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
       const hold: Hold = { at, fits, released: released.promise, reach: reached.resolve };

@@ -165,7 +165,11 @@ class EscrowPayments implements ProviderPayments {
   async #declineWhenThere(jobId: JobId, address: Uint8Array, until: number): Promise<void> {
     const expiry = AbortSignal.timeout(Math.max(1, until - this.#clock.now()));
     const account = await this.#escrow.waitForJob(address, (job) => job !== null, { signal: AbortSignal.any([expiry, this.#end.signal]) }).catch(() => null);
-    if (account === null) return void this.#unserved.delete(jobId);
+    if (account === null) {
+      // Where the chain did not answer, the sweep looks again.
+      if (expiry.aborted) this.#unserved.delete(jobId);
+      return;
+    }
     if (equalBytes(account.provider, this.pay.payee) && account.submitted === null) await this.#declineAccount(jobId, account);
   }
 

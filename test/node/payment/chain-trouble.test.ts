@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { QvacError } from '../../../src/errors.ts';
+import type { Escrow } from '../../../src/escrow/escrow.ts';
+import { startLocalnet } from '../../../src/escrow/localnet.ts';
+import { openEscrow } from '../../../src/escrow/program.ts';
+import { signingKeyFromSeed } from '../../../src/proofs/signing.ts';
+import { startAsker } from '../../support/asking.ts';
+import { openChainLine, transaction } from '../../support/chain-line.ts';
+import { startProvider } from '../../support/market.ts';
+import { SOL, clientPayments, providerPayments, startChain } from '../../support/payments.ts';
+import type { PaidProvider, TestChain } from '../../support/payments.ts';
+
+// A chain that is slow, loses answers, or goes away and comes back: nobody is charged twice, and nothing stays locked.
+
+const prices = { priceIn: 100_000, priceOut: 2_000_000 };
+const maxPrice = 10_000_000;
+type Paid = Escrow & { readonly wallet: Uint8Array };
+type Wrap = (escrow: Paid) => Paid;
+const asItIs: Wrap = (escrow) => escrow;
+
+interface MarketInit {
+  readonly provider?: Wrap;
+  readonly client?: Wrap;
+  /** By which way each reaches the chain. @default directly */
+  readonly rpcUrl?: string;
+}
+
+/** A wallet with lamports whose way to the chain is `rpcUrl`. */
+async function walletOn(chain: TestChain, rpcUrl: string, seed: number): Promise<Paid> {
+  const wallet = signingKeyFromSeed(new Uint8Array(32).fill(seed));
+  await ((await openEscrow({ rpcUrl: chain.rpcUrl, wallet, pollMs: 20 })).airdrop(20n * SOL));
+  return (await openEscrow({ rpcUrl, wallet, pollMs: 20 })) as Paid;
+}
+
+async function startMarket(context: TestContext, chain: TestChain, { provider: wrapProvider = asItIs, client: wrapClient = asItIs, rpcUrl = chain.rpcUrl }: MarketInit = {}) {
+  const [seller, buyer] = [await walletOn(chain, rpcUrl, 1), await walletOn(chain, rpcUrl, 2)];
+  const paid = Promise.withResolvers<PaidProvider>();
+  const provider = await startProvider(context, {
+    offering: prices,
+    async payments(peer) {
+      paid.resolve(await providerPayments(context, chain, peer, { escrow: wrapProvider(seller) }));
+      return (await paid.promise).payments;
+    },
+  });
+  const client = await clientPayments(context, chain, { escrow: wrapClient(buyer), submitMs: 60_000 });
+  return { paid: await paid.promise, client, buyer, asker: await startAsker(context, { providers: [provider], payments: client.payments }) };
+}
+
+/** Starts the chain of `chain` again, where it was. */
+async function startAgain(context: TestContext, chain: TestChain): Promise<void> {
+  const back = await startLocalnet({ dir: chain.dir, port: Number(new URL(chain.rpcUrl).port) });
+  context.after(() => back.stop());
+}
+
+test('a chain that takes its time is waited for: locked once, submitted, confirmed once', async (context) => {
+  const chain = await startChain(context);
+  const line = await openChainLine(context, chain.rpcUrl, { delayMs: 60 });
+  const { asker, paid, buyer } = await startMarket(context, chain, { rpcUrl: line.url });
+  const before = await buyer.balance();
+  const { payment } = await asker.ask({ maxPrice });
+  assert.equal(payment?.state, 'confirmed');
+  assert.equal((await paid.news.until('paid')).news.lamports, payment.paid);
+  assert.equal(await buyer.balance(), before - payment.paid - 10_000n);
+});
+
+test('where the answers to lock, submit and confirm get lost, each happens once all the same', async (context) => {
+  const chain = await startChain(context);
+  const line = await openChainLine(context, chain.rpcUrl);
+  const { asker, paid, buyer } = await startMarket(context, chain, { rpcUrl: line.url });
+  const before = await buyer.balance();
+  const lost = line.lose('answer', transaction());
+  const { payment } = await asker.ask({ maxPrice });
+  lost.end();
+  assert.ok(lost.count >= 3);
+  assert.equal(payment?.state, 'confirmed');
+  assert.equal((await paid.news.until('paid')).news.lamports, payment.paid);
+  assert.equal(await buyer.balance(), before - payment.paid - 10_000n);
+  assert.deepEqual([(await paid.escrow.provider(paid.escrow.wallet))?.jobsCreated, await buyer.jobs({ client: buyer.wallet })], [1n, []]);
+});
+
+test('a chain that goes away after the lock: the provider gives back what it could not look at, once it can', async (context) => {
+  const chain = await startChain(context);
+  let away = false;
+  const { asker, client, paid, buyer } = await startMarket(context, chain, {
+    // Has lost patience with the chain already.
+    provider: (whole) => ({ ...whole, waitForJob: (...args) => (away ? Promise.reject(new QvacError('E_CHAIN', 'the chain does not answer')) : whole.waitForJob(...args)) }),
+    client: (whole) => ({
+      ...whole,
+      async createJob(...args) {
+        const executed = await whole.createJob(...args);
+        away = true;
+        await chain.localnet.stop();
+        return executed;
+      },
+    }),
+  });
+  const before = await buyer.balance();
+  await assert.rejects(asker.ask({ maxPrice }), /cannot see the chain/);
+  await startAgain(context, chain);
+  away = false;
+  await paid.news.until('declined');
+  const left = await (await client.payments.open()).resume();
+  assert.ok(left.every(({ settlement: { state } }) => state === 'declined'));
+  assert.equal(await buyer.balance(), before - 5_000n);
+  assert.deepEqual([await readdir(client.dir), await buyer.jobs({ client: buyer.wallet })], [[], []]);
+});
+
+test('a chain that restarts between the final head and the submit gets it afterwards', async (context) => {
+  const chain = await startChain(context);
+  const { asker, paid } = await startMarket(context, chain, {
+    provider: (whole) => ({
+      ...whole,
+      async submitJob(...args) {
+        await chain.localnet.stop();
+        const submitting = whole.submitJob(...args);
+        await startAgain(context, chain);
+        return submitting;
+      },
+    }),
+  });
+  const { payment } = await asker.ask({ maxPrice });
+  const { news } = await paid.news.until('submitted');
+  // The client may have asked the chain just while it was away.
+  if (payment?.state === 'confirmed') assert.equal(payment.paid, news.lamports);
+  else await chain.warp(301);
+  await paid.news.until('paid');
+});
+
+test('a chain that stays away until the time for the submit is over: the client has its money back, and the provider knows', async (context) => {
+  const chain = await startChain(context);
+  let away: Promise<void> | null = null;
+  const { asker, client, paid, buyer } = await startMarket(context, chain, {
+    provider: (whole) => ({
+      ...whole,
+      async submitJob(...args) {
+        // Whoever tries it again meets the chain of then.
+        away ??= chain.localnet.stop();
+        await away;
+        return whole.submitJob(...args);
+      },
+    }),
+    client: (whole) => ({ ...whole, waitForJob: async () => Promise.reject(new Error('the chain does not answer')) }),
+  });
+  const before = await buyer.balance();
+  const { payment } = await asker.ask({ maxPrice });
+  assert.equal(payment?.state, 'open');
+  await paid.payments.stop();
+  await startAgain(context, chain);
+  await chain.warp(600);
+  const again = await providerPayments(context, chain, asker.peer, { dir: paid.dir, escrow: paid.escrow });
+  await again.payments.start();
+  context.after(() => again.payments.stop());
+  const [left] = await (await client.payments.open()).resume();
+  assert.deepEqual([left?.settlement.state, left?.settlement.refunded], ['refunded', left?.settlement.locked]);
+  await again.news.until('refunded');
+  assert.ok((await buyer.balance()) > before - 20_000n);
+  assert.deepEqual([await readdir(client.dir), await readdir(paid.dir)], [[], []]);
+});
+
+test('nothing is locked where the chain is away before', async (context) => {
+  const chain = await startChain(context);
+  const { asker, client } = await startMarket(context, chain);
+  await chain.localnet.stop();
+  await assert.rejects(asker.ask({ maxPrice }), (error) => error instanceof Error && 'exitCode' in error && error.exitCode === 5);
+  assert.deepEqual(await readdir(client.dir).catch(() => []), []);
+});
