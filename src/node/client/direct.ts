@@ -131,6 +131,7 @@ class DirectQuestion {
       }
     };
     this.#signal.addEventListener('abort', stop);
+    const unwatch = this.#payment.watch((error) => job.abort(error));
     try {
       if (this.#signal.aborted) stop();
       for await (const frame of job.frames()) {
@@ -144,6 +145,7 @@ class DirectQuestion {
         await this.#observer.text(frame.text);
       }
     } finally {
+      unwatch();
       this.#signal.removeEventListener('abort', stop);
     }
   }

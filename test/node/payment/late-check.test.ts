@@ -4,9 +4,13 @@ import type { TestContext } from 'node:test';
 import { aborted } from '../../../src/lib/abort.ts';
 import type { Engine, OpenOptions } from '../../../src/model/engine.ts';
 import { createVerifier } from '../../../src/node/client/checking/verifier.ts';
+import { sha256 } from '../../../src/protocol/digests.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
+import type { AbortOptions } from '../../../src/lib/types.ts';
 import { startAsker } from '../../support/asking.ts';
+import type { TestAsker } from '../../support/asking.ts';
 import { disguised } from '../../support/cheats/engines.ts';
+import { createGate } from '../../support/gate.ts';
 import { openTestJob, receiveAll, startProvider } from '../../support/market.ts';
 import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
 import type { PaidProvider, TestChain } from '../../support/payments.ts';
@@ -66,6 +70,7 @@ test('a provider that submits long before it sends the final head leaves as much
   const client = await clientPayments(context, chain, { marginMs: 20_000 });
   const paying = await client.payments.open();
   let left = Infinity;
+  let asker: TestAsker | null = null;
   const spying = {
     ...client.payments,
     open: async () => ({
@@ -77,18 +82,40 @@ test('a provider that submits long before it sends the final head leaves as much
         const locked = await paying.lock(...args);
         return {
           ...locked,
-          async checkWithinMs() {
+          async window(options?: AbortOptions) {
+            // The watch while the answer comes is not what is tested.
+            if (!(asker?.told.includes('checking full') ?? false)) return locked.window(options);
             await paid.news.until('submitted');
             await chain.warp(290);
-            return (left = await locked.checkWithinMs());
+            const found = await locked.window(options);
+            left = found.leftMs;
+            return found;
           },
         };
       },
     }),
   };
-  const asker = await startAsker(context, { providers: [provider], engines: [holding((_nth, options) => neverEnding(options))], payments: spying });
+  asker = await startAsker(context, { providers: [provider], engines: [holding((_nth, options) => neverEnding(options))], payments: spying });
   const { verification, tooLate } = await asker.ask({ maxPrice });
   assert.deepEqual([verification.result, left, tooLate], ['inconclusive', 0, true]);
+});
+
+test('a provider that submits and then holds the end of the answer back is rejected while that can be done', async (context) => {
+  const chain = await startChain(context);
+  const gate = createGate(3);
+  const { provider, paid } = await startPaid(context, chain, createScriptedEngine({ beforeStep: gate.beforeStep }));
+  const client = await clientPayments(context, chain, { marginMs: 300_000 });
+  const asker = await startAsker(context, { providers: [provider], payments: client.payments });
+  const asking = asker.ask({ maxPrice });
+  asking.catch(() => undefined);
+  await gate.reached;
+  const [job] = await paid.escrow.jobs({ provider: paid.escrow.wallet });
+  const digest = sha256(job?.address ?? assert.fail('nothing was locked'));
+  await paid.escrow.submitJob(job ?? assert.fail(), { root: digest, textDigest: digest, promptCount: 1, tokenCount: 32, finish: 0, cancel: null });
+  await assert.rejects(asking, /did not send the end of the answer in time/);
+  await client.escrow.waitForJob(job?.address ?? assert.fail(), (seen) => seen === null);
+  assert.equal((await paid.escrow.provider(paid.escrow.wallet))?.jobsRejected, 1);
+  gate.open();
 });
 
 test('a rejection that comes too late is told as such: the provider is paid', async (context) => {

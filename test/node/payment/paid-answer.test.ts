@@ -141,7 +141,7 @@ test('a client that never locks what it offered is refused, and keeps nobody fro
   const { asker, client } = await startMarket(context);
   const paying = await client.payments.open();
   const standing: Settlement = { state: 'open', chain: '', account: new Uint8Array(32), locked: 0n, paid: 0n, refunded: 0n, burnt: 0n, compensation: 0n, signature: null, dueAt: null };
-  const lock = async () => ({ standing, checkWithinMs: async () => 0, settle: async () => assert.fail('served'), abandon: async () => null });
+  const lock = async () => ({ standing, window: async () => ({ submitted: false, leftMs: 0 }), settle: async () => assert.fail('served'), abandon: async () => null });
   const forgetful: ClientPayments = { start: async () => undefined, open: async () => ({ refusal: () => null, plan: (...args) => paying.plan(...args), records: () => paying.records(), resume: () => paying.resume(), lock }), stop: async () => undefined };
   const [provider] = asker.discovery.live();
   assert.ok(provider !== undefined);

@@ -4,7 +4,7 @@ import type { AbortOptions } from '../../../lib/types.ts';
 import type { Quote, Signed } from '../../../protocol/messages.ts';
 import type { JobInit } from '../job/job.ts';
 import type { CheckedAnswer, ClientPayments, LockedPayment, Settlement } from './payments.ts';
-import { openRejectWindow } from './reject-window.ts';
+import { openRejectWindow, watchDelivery } from './reject-window.ts';
 import type { RejectWindow } from './reject-window.ts';
 
 export interface DirectPaymentInit {
@@ -51,6 +51,11 @@ export class DirectPayment {
         this.#locked = await paying.lock({ ...order, quote }, options);
       },
     };
+  }
+
+  /** Calls `late` where the provider submitted and the answer is not whole shortly before it would be paid. @returns ends the watch */
+  watch(late: (error: QvacError) => void): () => void {
+    return watchDelivery(this.#locked, late);
   }
 
   /** In which the answer has to be checked. */

@@ -91,7 +91,7 @@ export class EscrowPaying implements Paying {
     }
     return {
       standing: this.#settling.waiting(note, null),
-      checkWithinMs: (asking = {}) => this.#settling.checkWithinMs(address, asking),
+      window: (asking = {}) => this.#settling.window(address, asking),
       settle: (result, settling = {}) => this.#settling.settle(jobId, note, result, settling),
       abandon: (conflict = null) => this.#abandon(jobId, note, conflict),
     };

@@ -57,17 +57,21 @@ export interface LockedPayment {
   readonly standing: Settlement;
   /** What it comes to after the checks. Never throws: what cannot be settled now is looked after later. */
   settle(result: CheckedAnswer, options?: AbortOptions): Promise<Settlement>;
-  /**
-   * How long the answer may be checked, ms: later a rejection may come too late, and the provider is paid. 0 where it
-   * does already. Asks the chain; never throws.
-   */
-  checkWithinMs(options?: AbortOptions): Promise<number>;
+  /** How long the provider can still be refused the money. Asks the chain; never throws. */
+  window(options?: AbortOptions): Promise<WindowLeft>;
   /**
    * No final head came: the money comes back, at once where the provider declines.
    * @param conflict two heads that contradict each other, kept until the provider submits and is slashed with them
    * @returns how it was settled, as soon as it is; null where this process ends before. Never rejects
    */
   abandon(conflict?: readonly [Signed, Signed] | null): Promise<Settlement | null>;
+}
+
+export interface WindowLeft {
+  /** Whether the provider submitted; else the whole window lies ahead. */
+  readonly submitted: boolean;
+  /** Until a rejection may come too late, ms. */
+  readonly leftMs: number;
 }
 
 export interface CheckedAnswer {

@@ -15,8 +15,8 @@ export function openRejectWindow(locked: LockedPayment | null): RejectWindow {
   const late = new AbortController();
   const end = new AbortController();
   let timer: NodeJS.Timeout | undefined;
-  void locked.checkWithinMs({ signal: end.signal }).then((ms) => {
-    if (!end.signal.aborted) timer = setTimeout(() => late.abort(new QvacError('E_TIMEOUT', 'the check did not end in time')), ms);
+  void locked.window({ signal: end.signal }).then(({ leftMs }) => {
+    if (!end.signal.aborted) timer = setTimeout(() => late.abort(new QvacError('E_TIMEOUT', 'the check did not end in time')), leftMs);
   });
   return {
     until: late.signal,
@@ -24,5 +24,32 @@ export function openRejectWindow(locked: LockedPayment | null): RejectWindow {
       end.abort(new Error('the check has ended'));
       clearTimeout(timer);
     },
+  };
+}
+
+/** So much of the window is kept to give up an answer that is not whole, in ms. */
+const spareMs = 30_000;
+/** Between two looks at the chain at least, in ms. */
+const leastMs = 1_000;
+
+/**
+ * While an answer comes: whoever submits before it has sent the final head is paid when the window is over, whether the rest
+ * came or not. Calls `late` once, while there is still time to reject.
+ * @returns ends the watch
+ */
+export function watchDelivery(locked: LockedPayment | null, late: (error: QvacError) => void): () => void {
+  if (locked === null) return () => undefined;
+  const end = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const look = async (): Promise<void> => {
+    const { submitted, leftMs } = await locked.window({ signal: end.signal });
+    if (end.signal.aborted) return;
+    if (submitted && leftMs <= spareMs) late(new QvacError('E_TIMEOUT', 'the provider asked for its money and did not send the end of the answer in time'));
+    else timer = setTimeout(() => void look(), Math.max(leastMs, leftMs - spareMs));
+  };
+  void look();
+  return () => {
+    end.abort(new Error('the answer has ended'));
+    clearTimeout(timer);
   };
 }

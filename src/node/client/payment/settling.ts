@@ -5,7 +5,7 @@ import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import type { Journal } from '../../home/journal.ts';
 import type { LockedNote } from './locked-note.ts';
-import type { CheckedAnswer, Settlement } from './payments.ts';
+import type { CheckedAnswer, Settlement, WindowLeft } from './payments.ts';
 import { conflictOf, slash } from './slash.ts';
 
 export interface SettlingComponents {
@@ -46,15 +46,15 @@ export class Settling {
   }
 
   /** Never throws. A chain that does not answer leaves the whole window: the provider has just sent its final head. */
-  async checkWithinMs(address: Uint8Array, options: AbortOptions): Promise<number> {
+  async window(address: Uint8Array, options: AbortOptions): Promise<WindowLeft> {
     const { marginMs } = this.#init;
-    const whole = escrowRules.confirmWindowMs - marginMs;
+    const whole = { submitted: false, leftMs: Math.max(0, escrowRules.confirmWindowMs - marginMs) };
     try {
       const [job, now] = await Promise.all([this.#escrow.job(address, options), this.#escrow.now(options)]);
       // A provider may submit before it sends its final head.
-      return job?.submitted == null ? whole : Math.max(0, job.submitted.claimAt - now - marginMs);
+      return job?.submitted == null ? whole : { submitted: true, leftMs: Math.max(0, job.submitted.claimAt - now - marginMs) };
     } catch (error) {
-      this.#logger.warn('how long the check may take is taken from the answer', { reason: error instanceof Error ? error.message : String(error) });
+      if (options.signal?.aborted !== true) this.#logger.warn('the chain does not say how long a payment can be rejected', { reason: error instanceof Error ? error.message : String(error) });
       return whole;
     }
   }

@@ -4,7 +4,7 @@ import type { Quote, Signed } from '../../../protocol/messages.ts';
 import type { JobInit } from '../../client/job/job.ts';
 import { isSettled } from '../../client/payment/payments.ts';
 import type { CheckedAnswer, LockedPayment, Settlement } from '../../client/payment/payments.ts';
-import { openRejectWindow } from '../../client/payment/reject-window.ts';
+import { openRejectWindow, watchDelivery } from '../../client/payment/reject-window.ts';
 import type { RejectWindow } from '../../client/payment/reject-window.ts';
 import { RouteFailure } from '../failure.ts';
 import type { Purse, Reservation } from './purses.ts';
@@ -42,6 +42,11 @@ export class PaidOffer {
         }
       },
     };
+  }
+
+  /** Calls `late` where the provider submitted and the answer is not whole shortly before it would be paid. @returns ends the watch */
+  watch(late: (error: QvacError) => void): () => void {
+    return watchDelivery(this.#locked, late);
   }
 
   /** In which the answer has to be checked. */

@@ -113,9 +113,11 @@ export class Question {
   async #turnTo({ choice, release }: Reserved, over: AbortSignal): Promise<QuestionEnd | Error> {
     const offered = await this.#offering.offer(choice, over);
     if (offered instanceof Error) return offered;
-    const { job } = offered;
+    const { job, paid } = offered;
     const { clock } = this.#components;
+    const unwatch = paid?.watch((error) => job.abort(error));
     const end = await new Attempt({ job, person: this.#person, clock, deadline: this.#deadline, firstTokenMs: this.#firstTokenMs() }).run();
+    unwatch?.();
     // Its slot is free; what follows takes none.
     release();
     return this.#conclude(end, offered);
