@@ -6,7 +6,7 @@ import type { ModelDetails } from '../../model/store.ts';
 import type { Assessment, Evidence } from '../../proofs/checks.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { shortId } from '../../terminal/format.ts';
-import { startProgress } from '../../terminal/progress.ts';
+import { startProgress, type Progress } from '../../terminal/progress.ts';
 import { withAudit } from './auditing.ts';
 import type { CommandContext } from './definition.ts';
 import { openModelStore, withModelProgress } from '../models.ts';
@@ -43,7 +43,7 @@ async function findModel({ config, logger, output, signal }: Context, modelId: s
 }
 
 /** What the model shows about the receipt. A numeric fault is recomputed before it is told (protocol section 5). */
-async function checkWithModel({ config, logger, signal }: Context, receipt: Receipt, model: ModelDetails, depth: 'sampling' | 'full'): Promise<Assessment> {
+async function checkWithModel({ config, logger, signal }: Context, receipt: Receipt, model: ModelDetails, depth: 'sampling' | 'full', progress: Progress): Promise<Assessment> {
   const [{ openEngine, openTokenizer }, { gatherEvidence }, { loadCalibration }, { assess }, { doubted, isNumericFail }] = await Promise.all([
     import('../../model/llama.ts'),
     import('../../model/verify.ts'),
@@ -51,6 +51,9 @@ async function checkWithModel({ config, logger, signal }: Context, receipt: Rece
     import('../../proofs/checks.ts'),
     import('../../node/client/checking/doubt.ts'),
   ]);
+  const checking = `checking with ${model.name} ${model.quant} …`;
+  progress.step(checking);
+  const onLoad = (share: number): void => progress.bytes(`loading ${model.name}`, { doneBytes: Math.round(share * model.bytes), totalBytes: model.bytes, bytesPerSecond: null, secondsLeft: null });
   const needed = Math.max(leastContext, receipt.promptTokens.length + receipt.tokens.length);
   const init = { modelPath: model.path, modelId: model.id, name: model.name, context: Math.min(needed, model.context ?? needed) };
   if (depth === 'sampling') {
@@ -62,8 +65,9 @@ async function checkWithModel({ config, logger, signal }: Context, receipt: Rece
     }
   }
   const { threads, gpu, batch } = config.settings;
-  const engine = await openEngine({ ...init, threads: threads ?? undefined, gpu, batch: Math.max(batch, Math.min(receipt.exec?.batch ?? batch, mostBatch)), cacheDir: config.home.cache }, { signal, logger });
+  const engine = await openEngine({ ...init, threads: threads ?? undefined, gpu, batch: Math.max(batch, Math.min(receipt.exec?.batch ?? batch, mostBatch)), cacheDir: config.home.cache }, { signal, logger, onLoad });
   try {
+    progress.step(checking);
     const calibration = await loadCalibration(model.id, logger);
     const gather = (): Promise<Evidence> => gatherEvidence({ engine, calibration }, receipt, { signal });
     const first = assess(receipt, await gather());
@@ -98,8 +102,7 @@ export async function checkReceipt(context: Context, receipt: Receipt, modelId: 
     const here = options.auditor === undefined || options.model !== undefined;
     const model = here ? await findModel(context, modelId, options.model ?? null) : null;
     if (model !== null && assessment.result !== 'fail') {
-      progress.step(`checking with ${model.name} ${model.quant} …`);
-      assessment = await checkWithModel(context, receipt, model, options.verify ?? 'full');
+      assessment = await checkWithModel(context, receipt, model, options.verify ?? 'full', progress);
     }
     if (options.auditor !== undefined && assessment.result !== 'fail') {
       progress.step('waiting for the auditor …');
