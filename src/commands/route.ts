@@ -144,7 +144,7 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
   const onRouted = (event: Routed): void => {
     void report(output, event);
     activity.taken();
-    if (event.event === 'answered') activity.finished();
+    if (event.event === 'answered') activity.finished(event.n, event.totalMs);
     else activity.failed();
     if (event.event === 'answered') void choices.save({ job: event.jobId, at: clock.now(), model: null, provider: event.provider, considered: event.considered, turned: [] });
   };
