@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { systemClock } from '../../lib/clock.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { Escrow } from '../../escrow/escrow.ts';
-import type { ClientPayments } from '../../node/client/payment/payments.ts';
+import type { ClientPayments, LeftPayment } from '../../node/client/payment/payments.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
 import type { Purses } from '../../node/router/payment/purses.ts';
 import type { CommandContext } from './definition.ts';
@@ -22,7 +22,11 @@ export async function openRouterPayments({ config, output, logger, receipts }: P
     return escrow;
   };
   const dir = config.home.payments.router;
-  const payments = createEscrowPayments({ openEscrow, receiptOf: (id) => receipts.get(id).then(({ receipt }) => receipt, () => null), logger }, { dir, sweepMs, marginMs });
+  let purses: Purses | null = null;
+  // What is settled only later still counts as what it came to.
+  const onSettled = ({ jobId, settlement: { paid, burnt } }: LeftPayment): void => purses?.settle(jobId, paid + burnt);
+  const payments = createEscrowPayments({ openEscrow, receiptOf: (id) => receipts.get(id).then(({ receipt }) => receipt, () => null), logger }, { dir, sweepMs, marginMs, onSettled });
+  purses = await openPurses({ payments, clock: systemClock, logger }, { path: join(config.home.root, 'payments', 'router-spent.json'), limitOf });
   await payments.start();
-  return { payments, purses: await openPurses({ payments, clock: systemClock, logger }, { path: join(config.home.root, 'payments', 'router-spent.json'), limitOf }) };
+  return { payments, purses };
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { silentLogger } from '../../../src/lib/log.ts';
-import type { PeerIdString } from '../../../src/lib/types.ts';
+import type { JobId, PeerIdString } from '../../../src/lib/types.ts';
 import type { Engine } from '../../../src/model/engine.ts';
 import { openPurses } from '../../../src/node/router/payment/purses.ts';
 import { disguised } from '../../support/cheats/engines.ts';
@@ -79,6 +79,22 @@ test('nothing is paid for others, and for a friend no more than the limit of a d
   assert.equal((await (await open()).of(friend.id))?.left, limit - spent);
   clock.move(86_400_001);
   assert.equal((await (await open()).of(friend.id))?.left, limit);
+});
+
+test('questions at once do not go beyond the limit of a day, and what is settled late counts as what it came to', async (context) => {
+  const chain = await startChain(context);
+  const friend = await startPeer(context, { role: 'client' });
+  const { open } = await startPayer(context, chain, [], () => 150n);
+  const [purses, first, second] = [await open(), `${'1'.repeat(64)}` as JobId, `${'2'.repeat(64)}` as JobId];
+  const purse = await purses.of(friend.id);
+  assert.deepEqual(await Promise.all([purse?.reserve(first, 100n), purse?.reserve(second, 100n)]), [true, false]);
+  // Another process of the same home, which finds the payment again.
+  const later = await open();
+  later.settle(first, 30n);
+  later.settle(second, 100n);
+  const left = await later.of(friend.id);
+  assert.equal(left?.left, 120n);
+  assert.equal(await left?.reserve(second, 120n), true);
 });
 
 test('a cheat behind a router earns nothing, and one that fails gives back what was locked before another is paid', async (context) => {

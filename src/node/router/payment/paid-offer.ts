@@ -1,4 +1,4 @@
-import type { AbortOptions } from '../../../lib/types.ts';
+import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import { QvacError } from '../../../errors.ts';
 import type { Quote, Signed } from '../../../protocol/messages.ts';
 import type { JobInit } from '../../client/job/job.ts';
@@ -7,14 +7,14 @@ import type { CheckedAnswer, LockedPayment, Settlement } from '../../client/paym
 import { openRejectWindow, watchDelivery } from '../../client/payment/reject-window.ts';
 import type { RejectWindow } from '../../client/payment/reject-window.ts';
 import { RouteFailure } from '../failure.ts';
-import type { Purse, Reservation } from './purses.ts';
+import type { Purse } from './purses.ts';
 
 /** The payment of one offer: from the plan to what it came to, within the person's limit. */
 export class PaidOffer {
   readonly #purse: Purse;
   readonly #quote: Quote;
   #locked: LockedPayment | null = null;
-  #reservation: Reservation | null = null;
+  #job: JobId | null = null;
 
   constructor(purse: Purse, quote: Quote) {
     this.#purse = purse;
@@ -28,16 +28,18 @@ export class PaidOffer {
   async plan(limits: { readonly maxTokens: number; readonly maxPrice: number }, options: AbortOptions): Promise<Pick<JobInit, 'payment' | 'lock'>> {
     const payment = await ours(() => this.#purse.paying.plan(this.#quote, limits, options));
     const amount = BigInt(payment.amount);
-    if (amount > this.#purse.left) throw new RouteFailure('limit', 'what is left of your limit for today does not cover this answer');
+    const beyond = (): RouteFailure => new RouteFailure('limit', 'what is left of your limit for today does not cover this answer');
+    if (amount > this.#purse.left) throw beyond();
     return {
       payment,
       lock: async (order) => {
-        this.#reservation = await ours(() => this.#purse.reserve(amount));
+        if (!(await ours(() => this.#purse.reserve(order.jobId, amount)))) throw beyond();
+        this.#job = order.jobId;
         try {
           this.#locked = await ours(() => this.#purse.paying.lock({ ...order, quote: this.#quote }, options));
         } catch (error) {
           // Where the chain refused it, nothing is locked; else it may be.
-          if (error instanceof QvacError && error.code === 'E_ESCROW') this.#reservation.settle(0n);
+          if (error instanceof QvacError && error.code === 'E_ESCROW') this.#purse.settle(order.jobId, 0n);
           throw error;
         }
       },
@@ -72,7 +74,7 @@ export class PaidOffer {
   }
 
   #count(settlement: Settlement): void {
-    if (isSettled(settlement)) this.#reservation?.settle(settlement.paid + settlement.burnt);
+    if (this.#job !== null && isSettled(settlement)) this.#purse.settle(this.#job, settlement.paid + settlement.burnt);
   }
 }
 

@@ -1,14 +1,15 @@
-import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../../lib/clock.ts';
 import { readJson, writeFileAtomic } from '../../../lib/files.ts';
 import type { Logger } from '../../../lib/log.ts';
-import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
+import type { AbortOptions, JobId, PeerIdString } from '../../../lib/types.ts';
 import type { ChainRecord, ClientPayments, Paying } from '../../client/payment/payments.ts';
 
 /** What a router spends for the people whom it serves. */
 export interface Purses {
   /** Null where nothing is paid for this one, or the chain cannot be opened now. */
   of(client: PeerIdString, options?: AbortOptions): Promise<Purse | null>;
+  /** So much was spent for a job, of what was reserved for it; of a job that is not known nothing changes. */
+  settle(job: JobId, spent: bigint): void;
 }
 
 /** One person's share. */
@@ -18,13 +19,13 @@ export interface Purse {
   readonly records: ReadonlyMap<string, ChainRecord>;
   /** What is left of the limit of the last 24 h, lamports. What is locked counts as spent. */
   readonly left: bigint;
-  /** On disk when it resolves. */
-  reserve(lamports: bigint): Promise<Reservation>;
-}
-
-/** Money that counts as spent until it is known what was. */
-export interface Reservation {
-  settle(spent: bigint): void;
+  /**
+   * Counts as spent until `settle` says what was; on disk when it resolves.
+   * @returns false where it is more than is left, and nothing is reserved
+   */
+  reserve(job: JobId, lamports: bigint): Promise<boolean>;
+  /** As of `Purses`. */
+  settle(job: JobId, spent: bigint): void;
 }
 
 export interface PursesComponents {
@@ -80,7 +81,20 @@ export async function openPurses({ payments, clock, logger }: PursesComponents, 
     }
   }
 
+  function settle(job: JobId, spent: bigint): void {
+    const spending = spendings.get(job);
+    if (spending === undefined) return;
+    if (spent === 0n) spendings.delete(job);
+    else spendings.set(job, { ...spending, lamports: spent });
+    save().catch((error: unknown) => logger.warn('what was spent was not noted', { reason: String(error) }));
+  }
+  function leftFor(client: PeerIdString): bigint {
+    const left = limitOf(client) - spentFor(client);
+    return left > 0n ? left : 0n;
+  }
+
   return {
+    settle,
     async of(client, options) {
       if (limitOf(client) === 0n) return null;
       const opened = await openPaying(options);
@@ -88,22 +102,16 @@ export async function openPurses({ payments, clock, logger }: PursesComponents, 
       return {
         ...opened,
         get left() {
-          const left = limitOf(client) - spentFor(client);
-          return left > 0n ? left : 0n;
+          return leftFor(client);
         },
-        async reserve(lamports) {
-          const id = randomUUID();
-          const spending = { client, at: clock.now(), lamports };
-          spendings.set(id, spending);
+        // Looked at again: other questions of this client may have come between.
+        async reserve(job, lamports) {
+          if (lamports > leftFor(client)) return false;
+          spendings.set(job, { client, at: clock.now(), lamports });
           await save();
-          return {
-            settle(spent) {
-              if (spent === 0n) spendings.delete(id);
-              else spendings.set(id, { ...spending, lamports: spent });
-              save().catch((error: unknown) => logger.warn('what was spent was not noted', { reason: String(error) }));
-            },
-          };
+          return true;
         },
+        settle,
       };
     },
   };
