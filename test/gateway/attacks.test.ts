@@ -157,6 +157,17 @@ test('names on a card that are made to be misread stay text', async (context) =>
   assert.doesNotMatch((await send(started, '/metrics', {})).text, /^qvac_jobs_total 1e9/m);
 });
 
+test('however a path is written, what guards it and what answers it read the same one', async (context) => {
+  const started = await startGateway(context);
+  const ways = ['/%71vac/receipts', '/%2571vac/receipts', '/assets/../qvac/receipts', '/assets/%2e%2e/qvac/receipts', '/assets/..%2fqvac/receipts', '//qvac/receipts', '/./qvac/receipts', '/QVAC/receipts', '/qvac/receipts/', '/qvac%2freceipts', '/qvac/receipts%00', '/v1/models/../../qvac/receipts', '/health/../qvac/receipts', '/assets\\..\\qvac/receipts', '/%E0%A4%A/../qvac/receipts'];
+  for (const path of ways) {
+    const { status, text } = await send(started, path, {});
+    assert.ok(status === 401 || status === 404 || status === 400, `${path}: ${status}`);
+    assert.ok(!text.includes('"receipts"'), path);
+  }
+  assert.equal((await send(started, '/qvac/receipts', { authorization: `Bearer ${testToken}` })).status, 200);
+});
+
 test('paths that climb find nothing', async (context) => {
   const started = await startGateway(context);
   const climbing = ['/assets/../../package.json', '/assets/..%2f..%2fpackage.json', '/assets/%2e%2e/%2e%2e/package.json', '/assets/..\\..\\package.json', '/assets//etc/passwd', '/receipts/..%2f..%2fkeys%2fclient.key', '/receipts/../keys/client.key', '/receipts/%00', '/qvac/receipts/..%2fx', `/receipts/${'0'.repeat(63)}`];

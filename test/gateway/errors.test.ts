@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QvacError } from '../../src/errors.ts';
 import type { Asker, AskHooks } from '../../src/gateway/asker.ts';
+import { createBudgets } from '../../src/gateway/budgets.ts';
+import { parseKeys } from '../../src/gateway/keys.ts';
+import { silentLogger } from '../../src/lib/log.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
 import { startGateway } from '../support/gateway.ts';
@@ -82,6 +85,22 @@ test('a path that asks takes POST alone, one that is not there says so, each in 
   }
   const missing = await fetch(`${url}/v1/models/absent`, { headers: { 'anthropic-version': '2023-06-01' } });
   assert.deepEqual([missing.status, told('anthropic', await missing.text()).type], [404, 'not_found_error']);
+});
+
+test('whoever may not ask is told so in each API’s shape', async (context) => {
+  const keys = { ring: parseKeys('key-of-the-laptop-0001 laptop', 'keys'), budgets: await createBudgets({ clock: { now: () => 0 }, logger: silentLogger }, null) };
+  const { url } = await startGateway(context, { providers: [], gateway: { keys } });
+  for (const { path, body, shape } of apis) {
+    for (const [headers, status, code, type] of [
+      [{}, 401, 'E_TOKEN', 'authentication_error'],
+      [{ origin: 'https://evil.example' }, 403, 'E_ORIGIN', 'permission_error'],
+    ] as const) {
+      const response = await fetch(`${url}${path}`, { method: 'POST', body: JSON.stringify(body), headers });
+      assert.equal(response.status, status);
+      const said = told(shape, await response.text());
+      assert.deepEqual([said.code, said.type], [code, shape === 'ollama' ? null : type]);
+    }
+  }
 });
 
 test('whoever asks too often is told so in each API’s shape', async (context) => {
