@@ -81,11 +81,11 @@ async function followOwnNodes({ config, logger, signal }: Pick<CommandContext, '
 export async function openGateway({ config, output, logger }: Pick<CommandContext, 'config' | 'output' | 'logger'>, client: Client, readyEvent = 'ready'): Promise<Gateway> {
   const [{ createGateway }, { createNetworkAsker }, { loadAssets }, { createPageWallets }, { loadKeys }, { createBudgets }, { readGatewayRun, writeGatewayRun }, { isLoopback }, { default: about }] = await Promise.all([
     import('../gateway/gateway.ts'),
-    import('../gateway/network-asker.ts'),
+    import('../gateway/answer/network-asker.ts'),
     import('../gateway/page/assets.ts'),
     import('../gateway/page/page-wallets.ts'),
-    import('../gateway/keys.ts'),
-    import('../gateway/budgets.ts'),
+    import('../gateway/guard/keys.ts'),
+    import('../gateway/guard/budgets.ts'),
     import('../gateway/run-file.ts'),
     import('../gateway/guard.ts'),
     import('../../package.json', { with: { type: 'json' } }),

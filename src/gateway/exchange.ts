@@ -1,6 +1,6 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
-import type { Answering } from './answering.ts';
+import type { Answering } from './answer/answering.ts';
 import type { GatewayComponents } from './components.ts';
 import type { GatewayMetrics } from './metrics.ts';
 

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Checked, Delivered } from './asker.ts';
+import type { Checked, Delivered } from './answer/asker.ts';
 
 /** How far a question is: nothing of its answer has come, some of it has, all of it has and is being checked. */
 const states = ['waiting', 'answering', 'checking'] as const;

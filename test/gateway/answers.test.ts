@@ -79,7 +79,7 @@ test('an error after the first event is an event of its own', async (context) =>
 test('an answer whose checks take long is given as pending; one that fails them says so', async (context) => {
   const asker = (verdict: Promise<'failed'>) => ({
     holds: async () => false,
-    async ask(_question: unknown, hooks: Parameters<import('../../src/gateway/asker.ts').Asker['ask']>[1]) {
+    async ask(_question: unknown, hooks: Parameters<import('../../src/gateway/answer/asker.ts').Asker['ask']>[1]) {
       hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
       await hooks.text('some');
       hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 0n, receipt: 'ab'.repeat(32) as never });

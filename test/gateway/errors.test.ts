@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QvacError } from '../../src/errors.ts';
-import type { Asker, AskHooks } from '../../src/gateway/asker.ts';
-import { createBudgets } from '../../src/gateway/budgets.ts';
-import { parseKeys } from '../../src/gateway/keys.ts';
+import type { Asker, AskHooks } from '../../src/gateway/answer/asker.ts';
+import { createBudgets } from '../../src/gateway/guard/budgets.ts';
+import { parseKeys } from '../../src/gateway/guard/keys.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
-import type { Asker, Question, Verified } from '../../src/gateway/asker.ts';
+import type { Asker, Question, Verified } from '../../src/gateway/answer/asker.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
 import { startGateway } from '../support/gateway.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createBudgets } from '../../src/gateway/budgets.ts';
-import { parseKeys } from '../../src/gateway/keys.ts';
+import { createBudgets } from '../../src/gateway/guard/budgets.ts';
+import { parseKeys } from '../../src/gateway/guard/keys.ts';
 import { QvacError } from '../../src/errors.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { startGateway, testToken } from '../support/gateway.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { StopFilter } from '../../src/gateway/stop-filter.ts';
+import { StopFilter } from '../../src/gateway/answer/stop-filter.ts';
 
 /** The pieces that pass, and the stop that was found. */
 function run(stops: readonly string[], pieces: readonly string[]): { readonly passed: readonly string[]; readonly found: string | null } {

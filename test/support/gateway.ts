@@ -1,9 +1,9 @@
 import type { TestContext } from 'node:test';
-import type { Asker } from '../../src/gateway/asker.ts';
+import type { Asker } from '../../src/gateway/answer/asker.ts';
 import type { Defaults } from '../../src/gateway/api/wanted.ts';
 import type { GatewayInit } from '../../src/gateway/components.ts';
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
-import { createNetworkAsker } from '../../src/gateway/network-asker.ts';
+import { createNetworkAsker } from '../../src/gateway/answer/network-asker.ts';
 import { loadAssets } from '../../src/gateway/page/assets.ts';
 import type { PageWallets } from '../../src/gateway/page/page-wallets.ts';
 import { QvacError } from '../../src/errors.ts';

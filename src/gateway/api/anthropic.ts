@@ -1,6 +1,6 @@
 import type { ChatMessage } from '../../protocol/messages.ts';
 import { badField, type Problem } from '../problem.ts';
-import { event, modelName, sse, trustFields, type Begun, type Ended, type Shape } from '../shape.ts';
+import { event, modelName, sse, trustFields, type Begun, type Ended, type Shape } from '../answer/shape.ts';
 import { readContent } from './content.ts';
 import { Fields } from './fields.ts';
 import { chatInput, maxTokensRange, readExtension, readModel, readSampler, readSeed, readStops, type Defaults, type Wanted } from './wanted.ts';

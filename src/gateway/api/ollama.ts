@@ -1,6 +1,6 @@
 import type { ChatMessage, Input } from '../../protocol/messages.ts';
 import { badField, unsupported, type Problem } from '../problem.ts';
-import { line, modelName, ndjson, trustFields, type Begun, type Ended, type Shape } from '../shape.ts';
+import { line, modelName, ndjson, trustFields, type Begun, type Ended, type Shape } from '../answer/shape.ts';
 import { Fields } from './fields.ts';
 import { chatInput, maxTokensRange, rawInput, readExtension, readModel, readSampler, readSeed, readStops, type Defaults, type Wanted } from './wanted.ts';
 

@@ -1,5 +1,5 @@
 import type { ChatMessage, Input, SamplerSettings } from '../../protocol/messages.ts';
-import type { Question } from '../asker.ts';
+import type { Question } from '../answer/asker.ts';
 import { badField } from '../problem.ts';
 import type { Fields } from './fields.ts';
 

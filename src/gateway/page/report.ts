@@ -6,7 +6,7 @@ import { peerIdOf } from '../../proofs/signing.ts';
 import { candDigest, leafOf } from '../../proofs/step.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import type { OpenedStep, Verdict } from '../../protocol/messages.ts';
-import type { Verified } from '../asker.ts';
+import type { Verified } from '../answer/asker.ts';
 
 /** How far the last verdict in a receipt says that the answer was checked. */
 export function verifiedOf(verdicts: readonly Pick<Verdict, 'result' | 'tier'>[], mode: string): Verified {

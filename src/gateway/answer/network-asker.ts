@@ -1,13 +1,13 @@
-import { QvacError } from '../errors.ts';
-import type { JobId, PeerIdString } from '../lib/types.ts';
-import type { Answer, AskObserver, Delivered as AnswerDelivered } from '../node/client/answer.ts';
-import { ask, type AskComponents, type AskInit } from '../node/client/ask.ts';
-import type { ClientPayments } from '../node/client/payment/payments.ts';
-import type { LivePeer } from '../node/discovery.ts';
-import { modelsNamed } from '../node/discovery/query.ts';
-import type { ReceiptStore } from '../node/home/receipt-store.ts';
-import { seedOfNumber } from '../protocol/digests.ts';
-import { promptTokenBound } from '../protocol/prompt-bound.ts';
+import { QvacError } from '../../errors.ts';
+import type { JobId, PeerIdString } from '../../lib/types.ts';
+import type { Answer, AskObserver, Delivered as AnswerDelivered } from '../../node/client/answer.ts';
+import { ask, type AskComponents, type AskInit } from '../../node/client/ask.ts';
+import type { ClientPayments } from '../../node/client/payment/payments.ts';
+import type { LivePeer } from '../../node/discovery.ts';
+import { modelsNamed } from '../../node/discovery/query.ts';
+import type { ReceiptStore } from '../../node/home/receipt-store.ts';
+import { seedOfNumber } from '../../protocol/digests.ts';
+import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 import type { Asked, Asker, AskHooks, AskOptions, Delivered, Question, RecomputedStep, Verified } from './asker.ts';
 
 export interface NetworkAskerComponents extends AskComponents {

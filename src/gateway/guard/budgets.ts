@@ -1,6 +1,6 @@
-import { readJson, writeFileAtomic } from '../lib/files.ts';
-import type { Clock } from '../lib/clock.ts';
-import type { Logger } from '../lib/log.ts';
+import { readJson, writeFileAtomic } from '../../lib/files.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
 import type { ApiKey } from './keys.ts';
 
 /** What each key may still spend today (UTC). What an answer may cost at most is set aside until it is known. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { QvacError } from '../errors.ts';
-import { fromUtf8 } from '../lib/bytes.ts';
-import { readFileIfAny } from '../lib/files.ts';
+import { QvacError } from '../../errors.ts';
+import { fromUtf8 } from '../../lib/bytes.ts';
+import { readFileIfAny } from '../../lib/files.ts';
 
 /** A key that the operator gave to somebody. */
 export interface ApiKey {

@@ -1,4 +1,4 @@
-import type { RecomputedStep } from '../asker.ts';
+import type { RecomputedStep } from '../../answer/asker.ts';
 
 /** Said with every list of log-probabilities. */
 export const logprobsNote = 'recomputed by this gateway and normalised over the 20 likeliest tokens';

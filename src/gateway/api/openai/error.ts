@@ -1,4 +1,4 @@
-import type { Problem } from '../problem.ts';
+import type { Problem } from '../../problem.ts';
 
 /** OpenAI's error body; `code` is ours. */
 export function openaiError({ status, code, message, param }: Problem): object {

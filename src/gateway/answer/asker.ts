@@ -1,6 +1,6 @@
-import type { AbortOptions, JobId, ModelId, PeerIdString } from '../lib/types.ts';
-import type { TopLogits } from '../proofs/logits.ts';
-import type { FaultCode, Input, SamplerSettings } from '../protocol/messages.ts';
+import type { AbortOptions, JobId, ModelId, PeerIdString } from '../../lib/types.ts';
+import type { TopLogits } from '../../proofs/logits.ts';
+import type { FaultCode, Input, SamplerSettings } from '../../protocol/messages.ts';
 
 /** One question, as whichever API's request says. */
 export interface Question {
