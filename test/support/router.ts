@@ -9,7 +9,7 @@ import type { AbortOptions, JobId, PeerIdString } from '../../src/lib/types.ts';
 import type { Engine } from '../../src/model/engine.ts';
 import { createCardIssuer } from '../../src/node/card-issuer.ts';
 import type { CardContent, CardIssuer } from '../../src/node/card-issuer.ts';
-import { openRoute } from '../../src/node/client/routed/route.ts';
+import { openRoute } from '../../src/node/client/routed/open-route.ts';
 import type { RouteConclusion, RoutedJob, RouteInit } from '../../src/node/client/routed/route.ts';
 import type { Discovery } from '../../src/node/discovery.ts';
 import type { Peer } from '../../src/node/peer.ts';

@@ -13,8 +13,9 @@ import { faultyVerification, isRecomputed } from '../answer.ts';
 import type { Answer, AnswerModel, AskObserver, Verification, VerifyLevel } from '../answer.ts';
 import type { LocalVerifier } from '../checking/local-verifier.ts';
 import type { Picked } from './picked.ts';
-import { openRoute } from './route.ts';
-import type { RouteComponents, RouteConclusion, RoutedJob } from './route.ts';
+import { openRoute } from './open-route.ts';
+import type { RouteComponents } from './open-route.ts';
+import type { RouteConclusion, RoutedJob } from './route.ts';
 import type { Stopwatch } from '../stopwatch.ts';
 import { reasonFor } from '../why.ts';
 
