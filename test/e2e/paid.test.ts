@@ -64,3 +64,20 @@ test('a paid answer on the home’s own chain, with nothing set up before', { ti
   const open = JSON.parse((await runProgram(['jobs', 'ls', '--json'], { home })).stdout) as { readonly jobs: readonly unknown[] };
   assert.deepEqual(open.jobs, []);
 });
+
+test('through a router: the price first, and --yes agrees to it', { timeout: 240_000 }, async (context) => {
+  const market = loopbackMarket();
+  const home = await homeWithChain(context);
+  const { address } = await startPaidServe(context, market, home);
+  const router = new RunningNode(['route', ...market.flags, ...market.listen, '--bootstrap', address], home, context);
+  const through = ['--router', (await router.ready()).address, '--bootstrap', address, '--model', 'smollm2-135m'];
+
+  const refused = await ask(market, home, [...through, ...question]);
+  assert.deepEqual([refused.code, refused.stdout], [5, ''], refused.stderr);
+  assert.match(refused.stderr, /through your router, .* may cost more than 0 lamports: up to \d+ lamports/);
+  const answered = await ask(market, home, [...through, '--yes', ...question]);
+  assert.equal(answered.code, 0, answered.stderr);
+  assert.match(answered.stderr, /the router turned to .* · at most 0\.\d+ SOL/);
+  const { payment } = (await router.event('answered')) as { readonly payment?: { readonly state: string } };
+  assert.equal(payment?.state, 'confirmed');
+});
