@@ -17,6 +17,9 @@ const atOnce = 8;
 const warmUp = 10;
 const rounds = 40;
 const processes = 9;
+const clusterRounds = 15;
+/** About what a cluster takes. */
+const confirmMs = 600;
 
 const newKey = () => signingKeyFromSeed(randomBytes(32));
 const { cancelN: _none, ...fields } = delivered;
@@ -100,7 +103,7 @@ async function charges({ rpcUrl, wallets }: PaidMarket, answers: number, before:
 
 /** Paid and free answers in turns, real nodes and the chain in processes of their own. */
 async function endToEnd(): Promise<readonly Figure[]> {
-  return withPaidMarket(async (market) => {
+  return withPaidMarket({}, async (market) => {
     for (let i = 0; i < warmUp; i++) for (const who of ['free', 'paid'] as const) await market.ask(who);
     const before = new Set((await chargedTo(market.rpcUrl, market.wallets)).map(({ signature }) => signature));
     const [added, free, settled]: [number[], number[], number[]] = [[], [], []];
@@ -127,4 +130,17 @@ async function endToEnd(): Promise<readonly Figure[]> {
   });
 }
 
-export const scenario: Scenario = async () => [...(await costs()), ...(await endToEnd()), await throughput()];
+/** As on a cluster, where a transaction is confirmed after a while: how much more than that one confirmation is added. */
+async function onCluster(): Promise<Figure> {
+  return withPaidMarket({ confirmMs }, async (market) => {
+    const beyond: number[] = [];
+    for (let round = -2; round < clusterRounds; round++) {
+      const own = await market.ask('free');
+      const paid = await market.ask('paid');
+      if (round >= 0) beyond.push(paid.firstTokenMs - own.firstTokenMs - confirmMs);
+    }
+    return { name: 'escrow: … beyond the one confirmation, on a cluster', value: rounded(median(beyond)), unit: 'ms', goal: { atMost: 250 }, details: { rounds: clusterRounds, confirmMs, ...spread('beyondMs', beyond) } };
+  });
+}
+
+export const scenario: Scenario = async () => [...(await costs()), ...(await endToEnd()), await onCluster(), await throughput()];

@@ -16,6 +16,7 @@ import { createDiscovery } from '../../src/node/discovery.ts';
 import { createReceiptStore } from '../../src/node/home/receipt-store.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { startProgram } from '../../test/support/binary.ts';
+import { openRpcLine } from '../../test/support/rpc-line.ts';
 import { silentObserver } from './asking.ts';
 import { benchInput, benchSampler, startClient } from './nodes.ts';
 import { spawnPart } from './processes.ts';
@@ -42,19 +43,35 @@ export interface PaidMarket {
 
 const lamports = 1_000_000_000_000n;
 
-export async function withPaidMarket<Value>(work: (market: PaidMarket) => Promise<Value>): Promise<Value> {
+export interface PaidMarketInit {
+  /** How long the client's endpoint takes to confirm a transaction, as one of a cluster does, ms. @default at once */
+  readonly confirmMs?: number | undefined;
+}
+
+export async function withPaidMarket<Value>({ confirmMs = 0 }: PaidMarketInit, work: (market: PaidMarket) => Promise<Value>): Promise<Value> {
   const home = await mkdtemp(join(tmpdir(), 'qvac-bench-paid-'));
   const chain = await spawnPart<{ readonly rpcUrl: string }>('embedded-chain.ts', [join(home, 'chain')]);
   const { rpcUrl } = chain.told;
   const [paid, free] = await Promise.all([spawnPart<{ readonly address: string; readonly wallet: string }>('paid-provider.ts', [rpcUrl]), spawnPart<{ readonly address: string }>('scripted-provider.ts')]);
+  const line = confirmMs === 0 ? null : await slowLine(rpcUrl, confirmMs);
   try {
     const addresses = { paid: paid.told.address, free: free.told.address };
-    return await withClient(home, rpcUrl, addresses, (client) => work({ rpcUrl, wallets: [client.wallet, paid.told.wallet], ask: client.ask, addresses, home }));
+    return await withClient(home, line?.url ?? rpcUrl, addresses, (client) => work({ rpcUrl, wallets: [client.wallet, paid.told.wallet], ask: client.ask, addresses, home }));
   } finally {
-    await Promise.all([paid.stop(), free.stop()]);
+    await Promise.all([paid.stop(), free.stop(), line?.close()]);
     await chain.stop();
     await rm(home, { recursive: true, force: true });
   }
+}
+
+/** An endpoint that knows of no transaction before it is confirmed. */
+function slowLine(rpcUrl: string, confirmMs: number): ReturnType<typeof openRpcLine> {
+  let sentAt = Number.NEGATIVE_INFINITY;
+  return openRpcLine(rpcUrl, (method) => {
+    if (method === 'sendTransaction') sentAt = performance.now();
+    if (method !== 'getSignatureStatuses' || performance.now() - sentAt >= confirmMs) return 'pass';
+    return { edit: (answer) => ({ ...answer, result: { context: { slot: 1 }, value: [null] } }) };
+  });
 }
 
 /** From the start of a `qvac ask` of its own to the first text that it prints. */

@@ -17,7 +17,8 @@ export const signatureFee = 5_000n;
 const computeUnitLimit = 60_000;
 const maxTransactionBytes = 1_232;
 const firstPollMs = 25;
-const lastPollMs = 1_000;
+/** A slot of a cluster: nothing changes more often. */
+const lastPollMs = 400;
 /** Before a transaction is signed anew. */
 const anewMs = 100;
 /** How often a transaction that is not executed yet is sent again, for leaders that dropped it. */
@@ -98,7 +99,7 @@ async function deliver(rpc: Rpc, prepared: Prepared, signal: AbortSignal): Promi
     }
     await delay(pauseMs, signal);
     sinceBroadcastMs += pauseMs;
-    pauseMs = Math.min(lastPollMs, pauseMs * 1.5);
+    pauseMs = Math.min(lastPollMs, pauseMs * 1.2);
     if (status || sinceBroadcastMs < rebroadcastMs) continue;
     sinceBroadcastMs = 0;
     const { absoluteSlot, blockHeight = 0 } = await rpc.call((connection) => connection.getEpochInfo(), { signal });
