@@ -38,16 +38,21 @@ const words: Readonly<Record<string, readonly [words: string, next: string, view
 
 /** What is said of an error. Of a code that has no words here the gateway's own. */
 export function troubleOf(code: string, message: string): Trouble {
-  const [said, next, view = null] = words[code] ?? [sentence(message), 'Ask again; if it stays, qvac doctor says what is wrong on this machine.'];
+  const [said, next, view = null] = words[code] ?? [sentence(withoutHint(message)), 'Ask again; if it stays, qvac doctor says what is wrong on this machine.'];
   return { words: code === 'E_TOO_DEAR' ? `${said}${priceIn(message)}` : said, next, view };
 }
 
 /** What the gateway said beside the page's words, without what is to be typed in a terminal. */
 export function detailOf(code: string, message: string): string | null {
-  return !Object.hasOwn(words, code) || message === '' || code in own ? null : sentence(message.replace(/ \([^()]*(?:\([^()]*\)[^()]*)*\)$/, ''));
+  return !Object.hasOwn(words, code) || message === '' || code in own ? null : sentence(withoutHint(message));
 }
 
 const own: Readonly<Record<PageCode, true>> = { STOPPED: true, GONE: true, LEFT: true };
+
+/** A hint in brackets at the end is for who types commands. */
+function withoutHint(message: string): string {
+  return message.replace(/ \([^()]*(?:\([^()]*\)[^()]*)*\)$/, '');
+}
 
 function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;

@@ -1,29 +1,16 @@
 import assert from 'node:assert/strict';
 import { readFile, readdir } from 'node:fs/promises';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import type { Page } from 'playwright-core';
 import { noBrowser, openPage } from '../support/browser.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
-import { startGateway, testToken, type TestGatewayInit } from '../support/gateway.ts';
+import { startGateway, testToken } from '../support/gateway.ts';
+import { ask, openSaying } from '../support/page.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 
 const skip = (await noBrowser()) ?? false;
 const web = new URL('../../dist/web/', import.meta.url);
-
-/** The page, let in, over a market whose provider says `text`. */
-async function openSaying(context: TestContext, text: string, init: TestGatewayInit = {}, options: Parameters<typeof openPage>[2] = {}) {
-  const started = await startGateway(context, { providers: [{ engine: createDictatedEngine(text) }], ...init, gateway: { defaults: { model: null, provider: null, system: null, temperature: 0.7, topK: 20, minP: 0.05, maxTokens: 1_000, verify: null, maxPrice: 0, timeoutMs: 60_000 }, ...init.gateway } });
-  const opened = await openPage(context, started.url, options);
-  await opened.page.goto(`${started.url}/#token=${testToken}`);
-  return { ...started, ...opened };
-}
-
-async function ask(page: Page, question: string): Promise<void> {
-  await page.getByLabel('Your question').fill(question);
-  await page.keyboard.press('Enter');
-}
 
 test('the built page is under 100 KB gzipped', async () => {
   const sizes = await Promise.all((await readdir(web)).map(async (name) => gzipSync(await readFile(new URL(name, web))).length));

@@ -30,6 +30,8 @@ export class ChatView {
   readonly #running = new Map<string, { readonly running: Running; readonly conversation: Conversation; readonly turn: Turn }>();
   #conversation: Conversation = store.create();
   #articles: Article[] = [];
+  /** What fails now fails because the page goes. */
+  #leaving = false;
 
   constructor(init: ChatInit) {
     this.#init = init;
@@ -41,7 +43,9 @@ export class ChatView {
     // What was asked is not lost with the page.
     addEventListener('pagehide', () => {
       for (const { conversation } of this.#running.values()) store.save(conversation);
+      this.#leaving = true;
     });
+    addEventListener('pageshow', () => (this.#leaving = false));
     const last = sessionStorage.getItem(openKey);
     this.#take(store.conversations.find(({ id }) => id === last) ?? store.create());
   }
@@ -167,6 +171,7 @@ export class ChatView {
   }
 
   #save(conversation: Conversation): void {
+    if (this.#leaving) return;
     store.save(conversation);
     this.#init.saved();
   }
