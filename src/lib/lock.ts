@@ -14,11 +14,13 @@ interface Holder {
   readonly started: string | null;
 }
 
-async function startOf(pid: number): Promise<string | null> {
+/** What the system says of a process; null where it does not say. */
+async function statusOf(pid: number): Promise<{ /** One letter (proc(5), field 3). */ readonly state: string; readonly started: string | null } | null> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
     // The command name in parentheses may itself hold blanks and parentheses; field 3 follows the last one.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0] ?? '', started: fields[19] ?? null };
   } catch {
     return null;
   }
@@ -36,13 +38,16 @@ export async function isRunning(pid: number, started: string | null): Promise<bo
   } catch (error) {
     if (systemCode(error) !== 'EPERM') return false;
   }
-  const now = await startOf(pid);
-  return started === null || now === null || started === now;
+  const now = await statusOf(pid);
+  if (now === null) return true;
+  // One that has ended keeps its id until its parent looks, which may be never.
+  if (now.state === 'Z' || now.state === 'X') return false;
+  return started === null || now.started === null || started === now.started;
 }
 
 /** This process as `isRunning` takes it. */
 export async function thisProcess(): Promise<{ readonly pid: number; readonly started: string | null }> {
-  return { pid: process.pid, started: await startOf(process.pid) };
+  return { pid: process.pid, started: (await statusOf(process.pid))?.started ?? null };
 }
 
 /**

@@ -5,6 +5,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { acquireLock, isRunning, thisProcess } from '../../src/lib/lock.ts';
 
 let dir = '';
@@ -59,6 +60,19 @@ describe('lock', () => {
     await writeFile(path, '1 -\n');
     await release();
     assert.deepEqual((await readdir(dir)).filter((name) => name.startsWith('lost')), ['lost.lock']);
+  });
+
+  it('does not take a process for running that has ended and whose parent has not looked', { skip: process.platform !== 'linux' }, async (context) => {
+    // The shell becomes a program that never looks after the child that it inherits.
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 600']);
+    context.after(() => parent.kill('SIGKILL'));
+    const [line] = (await once(parent.stdout.setEncoding('utf8'), 'data')) as [string];
+    const limit = AbortSignal.timeout(30_000);
+    while (await isRunning(Number(line), null)) {
+      limit.throwIfAborted();
+      await setImmediate();
+    }
+    assert.doesNotThrow(() => process.kill(Number(line), 0), 'it is still in the table of processes');
   });
 
   it('knows this process', async () => {
