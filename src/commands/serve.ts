@@ -11,7 +11,7 @@ import type { ProviderEvent } from '../node/provider/events.ts';
 import { plural, rate, shortId, shortPeer, timeSpan } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { printable } from '../terminal/printable.ts';
-import { defineCommand } from './parts/definition.ts';
+import { defineCommand, flag } from './parts/definition.ts';
 import type { CommandContext } from './parts/definition.ts';
 import { networkFlags, reachableAs } from './parts/elsewhere.ts';
 import { openModelStore, withLoadProgress, withModelProgress } from './models.ts';
@@ -23,16 +23,17 @@ export const command = defineCommand({
     'Offers one model to whoever is on the network. Every answer is committed to step by step, signed, and opened where its client challenges it. Finds out in the background whether this machine computes bit for bit what others of its kind do, and then says so in its card. With --json one line per event: {event: "ready", peer, addrs, network, model, exec, tokensPerSecond}, self-test, job-accepted, job-finished, job-failed, job-opened, job-verdict, payment, refused.',
   settings: ['model', 'name', 'listen', 'priceIn', 'priceOut', 'free', ...chainSettings, 'slots', 'queue', 'threads', 'batch', 'context', 'gpu', 'keepAlive', 'modelsDir'],
   keepsLog: true,
+  options: { yes: flag('-y, --yes', 'register to be paid, and spend real money on it, without being asked') },
   examples: [
     { line: 'qvac serve --model smollm2-135m', what: 'offer a small model; it is fetched where it is not here' },
     { line: 'qvac serve --model ./my-model.gguf --name my-model', what: 'any GGUF file, under a name of your own' },
     { line: 'qvac serve --model smollm2-135m --price-out 20000', what: 'be paid: 20,000 lamports for 1,000 tokens' },
     { line: 'qvac serve --model qwen3-4b --slots 4 --keep-alive 10m', what: 'four jobs at a time; unloaded when nobody asks' },
   ],
-  async action({ config, output, logger, signal }) {
+  async action({ options, config, output, logger, signal }) {
     const { loadIdentity, lockIdentity } = await import('../node/home/identity.ts');
     const stops: Stops = [await lockIdentity(config.home.keys.provider, 'the provider of this home')];
-    const context = { config, output, logger, signal, stops };
+    const context = { config, output, logger, signal, stops, yes: options.yes };
     try {
       const key = await loadIdentity(config.home.keys.provider, logger);
       await run(context, key, await loadEngine(context, await findModel(context)));
@@ -44,7 +45,7 @@ export const command = defineCommand({
 
 /** What ends each part, in the order in which they began. */
 type Stops = (() => unknown)[];
-type Context = Pick<CommandContext, 'config' | 'output' | 'logger' | 'signal'> & { readonly stops: Stops };
+type Context = Pick<CommandContext, 'config' | 'output' | 'logger' | 'signal'> & { readonly stops: Stops; readonly yes: boolean };
 
 /** The model that is named, fetched where it is not here; without a name the only one that is here. */
 async function findModel({ config, output, logger, signal }: Context): Promise<StoredModel> {
@@ -67,7 +68,7 @@ async function loadEngine({ config, output, logger, signal, stops }: Context, mo
   return engine;
 }
 
-async function run({ config, output, logger, signal, stops }: Context, key: Identity, engine: Engine): Promise<void> {
+async function run({ config, output, logger, signal, stops, yes }: Context, key: Identity, engine: Engine): Promise<void> {
   const [{ join }, { createCardIssuer }, { createProvider }, { cardContentOf }, { createReceiptStore }, { createRunFiles }, { keysOfCard }, { startActivity }] = await Promise.all([
     import('../node/join.ts'),
     import('../node/card-issuer.ts'),
@@ -84,7 +85,7 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
   const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'provider', key });
   stops.push(stop);
   const prices = settings.free ? { priceIn: 0, priceOut: 0 } : { priceIn: settings.priceIn, priceOut: settings.priceOut };
-  const payments = prices.priceIn === 0 && prices.priceOut === 0 ? null : await openProviderPayments({ config, output, logger, signal }, key);
+  const payments = prices.priceIn === 0 && prices.priceOut === 0 ? null : await openProviderPayments({ config, output, logger, signal, yes }, key);
   const content = () => cardContentOf(engine, { ...prices, tokensPerSecond, pay: payments?.pay });
   const cards = createCardIssuer({ peer, clock, logger }, { path: joinPath(home.cache, 'card-provider.json'), role: 'provider', content });
   const receipts = createReceiptStore(home.receiptsOf.provider);

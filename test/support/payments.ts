@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { addressText } from '../../src/escrow/addresses.ts';
 import type { Escrow } from '../../src/escrow/escrow.ts';
 import { startLocalnet } from '../../src/escrow/localnet.ts';
 import type { Localnet } from '../../src/escrow/localnet.ts';
@@ -28,6 +29,8 @@ export interface TestChain {
   readonly dir: string;
   /** A wallet of its own, with lamports. */
   wallet(lamports?: bigint): Promise<Escrow & { readonly wallet: Uint8Array }>;
+  /** Gives a wallet lamports. */
+  fund(address: Uint8Array, lamports: bigint): Promise<void>;
   /** Puts the chain's clock ahead, in seconds. */
   warp(seconds: number): Promise<void>;
 }
@@ -36,6 +39,9 @@ export async function startChain(context: TestContext): Promise<TestChain> {
   const dir = await temporaryHome(context);
   const localnet = await startLocalnet({ dir });
   context.after(() => localnet.stop());
+  async function call(method: string, params: readonly unknown[]): Promise<void> {
+    await fetch(localnet.rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }) });
+  }
   return {
     rpcUrl: localnet.rpcUrl,
     localnet,
@@ -45,9 +51,8 @@ export async function startChain(context: TestContext): Promise<TestChain> {
       if (lamports > 0n) await escrow.airdrop(lamports);
       return escrow as Escrow & { readonly wallet: Uint8Array };
     },
-    async warp(seconds) {
-      await fetch(localnet.rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'qvac_warp', params: [seconds] }) });
-    },
+    fund: (address, lamports) => call('requestAirdrop', [addressText(address), Number(lamports)]),
+    warp: (seconds) => call('qvac_warp', [seconds]),
   };
 }
 

@@ -10,7 +10,8 @@ import type { Output } from '../../terminal/output.ts';
 import type { CommandContext } from './definition.ts';
 import { agreeToMainnet, isPlay, needWallet, openEscrowOf } from './paying.ts';
 
-type Context = Pick<CommandContext, 'config' | 'output' | 'logger' | 'signal'>;
+/** `yes`: the person has agreed to whatever would be asked. */
+type Context = Pick<CommandContext, 'config' | 'output' | 'logger' | 'signal'> & { readonly yes?: boolean | undefined };
 
 /** What is staked by itself where lamports are play money. */
 const playStake = 10_000_000_000n;
@@ -22,10 +23,12 @@ const sweepMs = { play: 5_000, cluster: 30_000 } as const;
  * @throws QvacError E_KEY, E_CONFIG, E_CHAIN, E_FUNDS
  */
 export async function openProviderPayments(context: Context, key: Identity): Promise<ProviderPayments> {
-  const { config, output, logger, signal } = context;
+  const { config, output, logger, signal, yes = false } = context;
   const [{ createEscrowPayments }, { createEarnings }] = await Promise.all([import('../../node/provider/payment/escrow-payments.ts'), import('../../node/home/earnings.ts')]);
   const wallet = await needWallet(config);
   const escrow = await openEscrowOf(config, wallet, { signal });
+  // Every answer costs the fee of its submit.
+  await agreeToMainnet({ config, output, yes, signal }, escrow);
   await register(context, escrow, wallet, key);
   output.say(`paid to ${wallet.address} on ${escrow.chain}`);
   const init = { peer: key.signingKey.publicKey, dir: config.home.payments.provider, sweepMs: isPlay(config) ? sweepMs.play : sweepMs.cluster };
@@ -47,16 +50,15 @@ async function register(context: Context, escrow: Escrow, wallet: Wallet, { sign
   const play = isPlay(context.config);
   const stake = play ? playStake : escrowRules.minStakeLamports;
   const question = account === null ? `This node is not registered to be paid. Register it, with a stake of ${sol(stake)}?` : 'Another node is registered for this wallet. Register this one in its place?';
-  if (!play) await agree(context, escrow, question, account === null ? 'qvac provider register' : 'qvac provider rotate-peer');
+  if (!play && context.yes !== true) await agree(context, question, account === null ? 'qvac provider register' : 'qvac provider rotate-peer');
   if (account === null) await escrow.register({ node: signingKey, stake }, { signal });
   else await escrow.rotatePeer({ node: signingKey }, { signal });
   context.output.say(account === null ? `registered, with a stake of ${sol(stake)}` : 'registered in the place of another node');
 }
 
-async function agree({ config, output, signal }: Context, escrow: Escrow, question: string, command: string): Promise<void> {
+async function agree({ signal }: Context, question: string, command: string): Promise<void> {
   const { confirm } = await import('../../terminal/confirm.ts');
-  if ((await confirm(question, { signal })) !== true) throw new QvacError('E_CONFIG', 'this node is not registered to be paid', { hint: `${command}, or serve for nothing: --free` });
-  await agreeToMainnet({ config, output, yes: false, signal }, escrow);
+  if ((await confirm(question, { signal })) !== true) throw new QvacError('E_CONFIG', 'this node is not registered to be paid', { hint: `${command}; --yes says it at the start, --free serves for nothing` });
 }
 
 function warnOf(output: Output, { active }: ProviderAccount): void {

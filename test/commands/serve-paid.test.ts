@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { agreeToMainnet } from '../../src/commands/parts/paying.ts';
+import { resolveConfig } from '../../src/config.ts';
+import { chainNames } from '../../src/escrow/addresses.ts';
+import type { Escrow } from '../../src/escrow/escrow.ts';
+import { createWallet } from '../../src/escrow/wallet.ts';
+import { createOutput } from '../../src/terminal/output.ts';
+import { runProgram } from '../support/binary.ts';
+import { runInProcess } from '../support/cli.ts';
+import { temporaryHome } from '../support/home.ts';
+import { MemorySink } from '../support/memory-sink.ts';
+import { tinyModel } from '../support/models.ts';
+import { SOL, startChain } from '../support/payments.ts';
+import type { TestChain } from '../support/payments.ts';
+import { TerminalProgram, noTerminals } from '../support/terminal.ts';
+
+/** A home whose wallet has lamports on a chain that says it is no play, and the flags to serve there. */
+async function onCluster(context: TestContext): Promise<{ readonly chain: TestChain; readonly home: string; readonly flags: readonly string[] }> {
+  const chain = await startChain(context);
+  const home = await temporaryHome(context);
+  const { publicKey } = await createWallet(join(home, 'keys', 'wallet.json'));
+  await chain.fund(publicKey, 2n * SOL);
+  const { path } = await tinyModel();
+  const network = ['--network', 'devnet', '--rpc', chain.rpcUrl, '--no-mdns', '--listen', '/ip4/127.0.0.1/tcp/0'];
+  return { chain, home, flags: ['--model', path, '--threads', '1', '--gpu', 'off', ...network, '--price-out', '1000'] };
+}
+
+const providers = async (chain: TestChain) => (await chain.wallet(0n)).providers();
+
+describe('qvac serve for money, where lamports are none to play with', () => {
+  it('does not register without being told, and says how', async (context) => {
+    const { chain, home, flags } = await onCluster(context);
+    const { code, stdout, stderr } = await runProgram(['serve', ...flags], { home });
+    assert.deepEqual([code, stdout], [3, ''], stderr);
+    assert.match(stderr, /not registered to be paid/);
+    assert.match(stderr, /qvac provider register; --yes says it at the start, --free serves for nothing/);
+    assert.deepEqual(await providers(chain), []);
+  });
+
+  it('asks on a terminal: without a yes nothing happens, with it the node is registered', { skip: noTerminals ?? false }, async (context) => {
+    const { chain, home, flags } = await onCluster(context);
+    const question = /Register it, with a stake of 0\.1 SOL\? \[y\/N\]/;
+    const refused = new TerminalProgram(context, ['serve', ...flags], { QVAC_HOME: home });
+    await refused.until(question);
+    refused.type('\n');
+    assert.equal(await refused.ended(), 3);
+    assert.deepEqual(await providers(chain), []);
+
+    const agreed = new TerminalProgram(context, ['serve', ...flags], { QVAC_HOME: home });
+    await agreed.until(question);
+    agreed.type('y\n');
+    await agreed.until(/registered, with a stake of 0\.1 SOL[^]*ready · /);
+    agreed.type('\x03');
+    assert.equal(await agreed.ended(), 130);
+    assert.deepEqual((await providers(chain)).map(({ stake }) => stake), [SOL / 10n]);
+  });
+
+  it('with --yes it registers by itself, with --free it needs neither', { skip: noTerminals ?? false }, async (context) => {
+    const { chain, home, flags } = await onCluster(context);
+    const free = new TerminalProgram(context, ['serve', ...flags, '--free'], { QVAC_HOME: home });
+    await free.until(/ready · /);
+    free.type('\x03');
+    await free.ended();
+    assert.doesNotMatch(free.text, /paid to|Register/);
+    assert.deepEqual(await providers(chain), []);
+
+    const paid = new TerminalProgram(context, ['serve', ...flags, '--yes'], { QVAC_HOME: home });
+    await paid.until(/paid to [^]*ready · /);
+    paid.type('\x03');
+    await paid.ended();
+    assert.doesNotMatch(paid.text, /\[y\/N\]/);
+    assert.equal((await providers(chain)).length, 1);
+  });
+});
+
+describe('real money', () => {
+  const mainnet = Object.entries(chainNames).find(([, name]) => name === 'Solana mainnet')?.[0];
+  const on = (chain: string): Escrow => ({ chain }) as Escrow;
+
+  it('is spent only after somebody said so once', async (context) => {
+    assert.ok(mainnet !== undefined);
+    const home = await temporaryHome(context);
+    const config = await resolveConfig({ home });
+    const stderr = new MemorySink();
+    const output = createOutput({ stdout: new MemorySink(), stderr });
+    const consent = { config, output };
+    await assert.rejects(agreeToMainnet({ ...consent, yes: false }, on(mainnet)), { code: 'E_LIMIT', exitCode: 5 });
+    assert.match(stderr.text, /real money/);
+    // A refusal is no consent.
+    await assert.rejects(agreeToMainnet({ ...consent, yes: false }, on(mainnet)), { code: 'E_LIMIT' });
+    await agreeToMainnet({ ...consent, yes: true }, on(mainnet));
+    await agreeToMainnet({ ...consent, yes: false }, on(mainnet));
+    // Another home was not asked; other chains are not asked about.
+    const other = { ...consent, config: await resolveConfig({ home: await temporaryHome(context) }) };
+    await assert.rejects(agreeToMainnet({ ...other, yes: false }, on(mainnet)), { code: 'E_LIMIT' });
+    await agreeToMainnet({ ...other, yes: false }, on('solana:another'));
+  });
+});
+
+describe('the chain of a home', () => {
+  it('is one for all who need it at the same time, told to its owner alone, and goes on after a kill', async (context) => {
+    const home = await temporaryHome(context, (root) => runInProcess(['chain', 'stop', '--home', root]));
+    const run = async <Value>(...args: readonly string[]): Promise<Value> => {
+      const { code, stdout, stderr } = await runProgram([...args, '--json'], { home });
+      assert.equal(code, 0, `${args.join(' ')}: ${stderr}`);
+      return JSON.parse(stdout) as Value;
+    };
+    interface Status {
+      readonly rpcUrl: string;
+      readonly chain: string;
+      readonly pid: number;
+    }
+    assert.equal(await run<Status | null>('chain', 'status'), null);
+    const balances = await Promise.all([run<{ readonly balance: string }>('wallet', 'balance'), run<{ readonly balance: string }>('wallet', 'balance')]);
+    for (const { balance } of balances) assert.ok(BigInt(balance) > 0n);
+    const before = await run<Status>('chain', 'status');
+    assert.equal((await stat(join(home, 'run', 'chain.json'))).mode & 0o777, 0o600);
+    const second = await runProgram(['chain'], { home });
+    assert.equal(second.code, 3, second.stderr);
+    const { balance } = await run<{ readonly balance: string }>('wallet', 'fund', '1sol');
+
+    process.kill(before.pid, 'SIGKILL');
+    assert.deepEqual(await run<{ readonly balance: string }>('wallet', 'balance').then((value) => value.balance), balance);
+    const after = await run<Status>('chain', 'status');
+    assert.deepEqual([after.chain, after.pid === before.pid], [before.chain, false]);
+    assert.deepEqual([await run('chain', 'stop'), await run('chain', 'stop'), await run('chain', 'status')], [{ stopped: true }, { stopped: false }, null]);
+  });
+});
