@@ -47,7 +47,7 @@ test('a client that goes away pays for what was delivered and no more', async (c
   gate.open();
   assert.equal(finished?.finish, 2);
   const { news } = await paid.news.until('paid');
-  const receipt = await untilKept(receipts, ({ settlement }) => settlement !== undefined);
+  const receipt = await untilKept(receipts, ({ settlement }) => settlement != null);
   assert.deepEqual([receipt.settlement?.['state'], receipt.settlement?.['paid']], ['confirmed', news.lamports.toString()]);
   assert.equal(news.lamports, BigInt(Math.ceil((receipt.promptTokens.length * 100_000 + receipt.tokens.length * 2_000_000) / 1_000)));
   assert.ok(receipt.tokens.length <= 6);
