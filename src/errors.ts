@@ -55,6 +55,8 @@ export interface QvacErrorInit {
   readonly cause?: unknown;
   /** Facts for `--json` (ids and numbers, never content or keys). */
   readonly details?: Readonly<Record<string, unknown>> | undefined;
+  /** What in `message` was said by somebody else, a peer or a model's template: it may hold a prompt, so no log gets it. */
+  readonly quoted?: string | undefined;
 }
 
 /**
@@ -69,6 +71,7 @@ export class QvacError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
   readonly details: Readonly<Record<string, unknown>> | undefined;
+  readonly quoted: string | undefined;
 
   constructor(code: ErrorCode, message: string, init: QvacErrorInit = {}) {
     super(message, init.cause === undefined ? undefined : { cause: init.cause });
@@ -76,11 +79,18 @@ export class QvacError extends Error {
     this.code = code;
     this.hint = init.hint;
     this.details = init.details;
+    this.quoted = init.quoted;
   }
 
   get exitCode(): number {
     return exitCodeOf[this.code];
   }
+}
+
+/** The message of `error` for a log: without what others said. */
+export function ownWordsOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return error instanceof QvacError && error.quoted !== undefined && error.quoted !== '' ? message.replaceAll(error.quoted, '…') : message;
 }
 
 /** The `QvacError` in `error`, or `error` wrapped as a bug. */

@@ -57,7 +57,8 @@ export function renderPrompt(facts: TemplateFacts, input: Input): string {
     const reason = error instanceof Error ? error.message : String(error);
     // Out of stack or string length: the engine's own bounds came first.
     if (error instanceof BeyondBounds || error instanceof RangeError) throw new QvacError('E_CONTEXT', `the model's chat template goes beyond all measure on this input (${reason})`, { cause: error });
-    throw new QvacError('E_BAD_INPUT', `the model's chat template refuses this input (${reason.split('\n', 1)[0]?.slice(0, 200) ?? ''})`, { cause: error });
+    const said = reason.split('\n', 1)[0]?.slice(0, 200) ?? '';
+    throw new QvacError('E_BAD_INPUT', `the model's chat template refuses this input (${said})`, { cause: error, quoted: said });
   }
 }
 

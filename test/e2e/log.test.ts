@@ -7,7 +7,7 @@ import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { it, type TestContext } from 'node:test';
 import { runProgram, startProgram } from '../support/binary.ts';
 import { temporaryHome } from '../support/home.ts';
-import { tinyModel } from '../support/models.ts';
+import { tinyModel, writeTestModel } from '../support/models.ts';
 import { ask, loopbackMarket } from './market.ts';
 
 interface LogRecord {
@@ -131,7 +131,16 @@ it('serve, route and gateway log JSON lines off-terminal, and with -v no word of
   const linked = await runProgram(['gateway', '--link'], { home });
   assert.match(linked.stdout, new RegExp(`^http://127\\.0\\.0\\.1:\\d+/#token=${tokens[0]}\\n$`));
 
-  const processes = { serve, route, through, direct };
+  // A model's template may say whatever it likes of a prompt that it refuses.
+  const picky = await writeTestModel('picky-template', { template: '{{ raise_exception("cannot take " + messages[0].content) }}' });
+  const strict = new Logged(['serve', ...common, ...market.listen, '--model', picky.path, '--name', 'picky'], await temporaryHome(context), context);
+  const { addrs: strictAddrs } = (await strict.event('ready')) as unknown as { readonly addrs: readonly [string] };
+  const refused = await ask(market, home, ['--provider', strictAddrs[0], prompt]);
+  assert.equal(refused.code, 2, refused.stderr);
+  assert.match(refused.stderr, new RegExp(`cannot take ${prompt}`), 'who asked is told');
+  await strict.event('refused');
+
+  const processes = { serve, route, through, direct, strict };
   for (const [name, process] of Object.entries(processes)) {
     await process.stop();
     assert.equal(process.stdout, '', name);

@@ -1,3 +1,4 @@
+import { ownWordsOf } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
@@ -54,7 +55,7 @@ export async function settle(components: SettleComponents, job: Job, secret: Uin
   const checked = level === 'none' ? assess(unsigned, {}) : await verifier.check(unsigned, level === 'full' ? 'full' : 'sampling', { ...options, until, second: askSecond });
   const assessment = missing === null ? checked : withFault(checked, missing);
   const verdict = signBody(key, kinds.verdict, job.jobId, encodeVerdict(verdictOf(assessment, unsigned, key.publicKey, clock.now())));
-  await tell(job, verdict).catch((error: unknown) => logger.debug('the provider did not take the verdict', { job: job.jobId, reason: String(error) }));
+  await tell(job, verdict).catch((error: unknown) => logger.debug('the provider did not take the verdict', { job: job.jobId, reason: ownWordsOf(error) }));
   return { assessment, receipt: job.received.receipt([verdict, ...opinions]), verdict };
 }
 

@@ -1,4 +1,4 @@
-import { QvacError } from '../../errors.ts';
+import { ownWordsOf, QvacError } from '../../errors.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -104,7 +104,7 @@ export class JobHandler {
       this.#init.onEvent({ event: 'job-finished', ...told, tokens: finished.final.n, finish: finished.final.finish, ms: clock.now() - began });
       await this.#settle(stream, finished, listening, end);
     } catch (error) {
-      if (run.accepted && !run.finished) this.#init.onEvent({ event: 'job-failed', ...told, reason: error instanceof Error ? error.message : String(error) });
+      if (run.accepted && !run.finished) this.#init.onEvent({ event: 'job-failed', ...told, reason: ownWordsOf(error) });
       throw error;
     } finally {
       end.abort();

@@ -107,7 +107,7 @@ class EngineProvider implements Provider {
         // It broke the protocol or is gone: the peer knows what to do with its stream.
         if (refusal === null) throw error;
         if (refusal.code === 'internal') logger.error('a job failed', { client, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-        onEvent({ event: 'refused', client, code: refusal.code, reason: refusal.message });
+        onEvent({ event: 'refused', client, code: refusal.code, reason: refusal.ownWords });
         await stream.write(frameOf(refusal));
       }
     };

@@ -1,17 +1,20 @@
-import { QvacError } from '../../errors.ts';
+import { ownWordsOf, QvacError } from '../../errors.ts';
 import type { Frame } from '../../protocol/frames.ts';
 
 /** The codes with which a provider answers instead of serving (section 4). `bad-frame` is an E_BAD_PEER that the peer answers itself. */
 export type RefusalCode = 'busy' | 'bad-offer' | 'bad-input' | 'no-model' | 'gone' | 'internal';
 
-/** Why a request is not served; what the other side is told. Never holds a prompt or an answer. */
+/** Why a request is not served; what the other side is told. */
 export class Refusal extends Error {
   readonly code: RefusalCode;
+  /** The message for a log: without what a model's template said, which may hold a prompt. */
+  readonly ownWords: string;
 
-  constructor(code: RefusalCode, message: string) {
+  constructor(code: RefusalCode, message: string, ownWords = message) {
     super(message);
     this.name = 'Refusal';
     this.code = code;
+    this.ownWords = ownWords;
   }
 }
 
@@ -28,9 +31,9 @@ export function refusalOf(error: unknown): Refusal | null {
     case 'E_BUSY':
       return new Refusal('busy', 'all slots are in use');
     case 'E_BAD_INPUT':
-      return new Refusal('bad-input', error.message);
+      return new Refusal('bad-input', error.message, ownWordsOf(error));
     case 'E_CONTEXT':
-      return new Refusal('bad-offer', error.message);
+      return new Refusal('bad-offer', error.message, ownWordsOf(error));
     default:
       return new Refusal('internal', 'this provider failed');
   }

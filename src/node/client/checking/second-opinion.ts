@@ -1,4 +1,4 @@
-import { QvacError } from '../../../errors.ts';
+import { ownWordsOf, QvacError } from '../../../errors.ts';
 import { equalBytes } from '../../../lib/bytes.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions } from '../../../lib/types.ts';
@@ -46,7 +46,7 @@ export function createSecondOpinion({ peer, discovery, logger }: SecondOpinionCo
         return await ask(auditor, receipt, { signal });
       } catch (error) {
         options.signal?.throwIfAborted();
-        logger.warn('an auditor gave no second opinion', { auditor, reason: error instanceof Error ? error.message : String(error) });
+        logger.warn('an auditor gave no second opinion', { auditor, reason: ownWordsOf(error) });
       }
     }
     return null;

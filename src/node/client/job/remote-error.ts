@@ -29,5 +29,5 @@ export function remoteError(frame: FrameOf<'error' | 'busy'>, peer: PeerIdString
   const remote = peerErrorCode(frame.code);
   const [code, what, hint] = codes[remote];
   const words = frame.message.replaceAll(/\p{C}+/gu, ' ').trim().slice(0, 200);
-  return new QvacError(code, `${who} ${what}${words === '' ? '' : `: ${words}`}`, { hint, details: { peer, remote } });
+  return new QvacError(code, `${who} ${what}${words === '' ? '' : `: ${words}`}`, { hint, details: { peer, remote }, quoted: words });
 }

@@ -1,3 +1,4 @@
+import { ownWordsOf, QvacError } from '../../../errors.ts';
 import { raceSignal } from '../../../lib/abort.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
@@ -31,6 +32,7 @@ export interface QuestionComponents extends SettleComponents, CandidatesComponen
 /** How a question ended: answered and checked, or an error that the person's client was told. */
 export type QuestionEnd =
   | { readonly kind: 'answered'; readonly job: Job; readonly assessment: Assessment; readonly finish: number; readonly tries: number; readonly totalMs: number; readonly considered: readonly Considered[]; readonly payment: Settlement | null }
+  /** `message` is for a log; the client got all of it. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
 
 /** One question of one person's client, from its `route` frame to the receipt. */
@@ -65,10 +67,10 @@ export class Question {
     try {
       return await this.#answer();
     } catch (error) {
-      const { code, message } = this.#failureOf(error);
+      const { code, message, ownWords } = this.#failureOf(error);
       if (code === 'busy') await this.#person.turnAway();
       else await this.#person.fail(code, message);
-      return { kind: 'failed', code, message };
+      return { kind: 'failed', code, message: ownWords };
     }
   }
 
@@ -77,7 +79,7 @@ export class Question {
     if (this.#signal.aborted) return new RouteFailure('failed', 'the router is stopping');
     if (this.#deadline.aborted) return new RouteFailure('timeout', 'no whole answer in time');
     if (this.#person.stopped.aborted) return new RouteFailure('stopped', 'stopped before a provider accepted');
-    this.#components.logger.error('a question failed', { reason: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    this.#components.logger.error('a question failed', { reason: error instanceof Error && !(error instanceof QvacError) ? (error.stack ?? error.message) : ownWordsOf(error) });
     return new RouteFailure('internal', 'the router failed');
   }
 
@@ -141,9 +143,9 @@ export class Question {
         return end.error;
       case 'broken':
         reputation.record(peer, end.experience);
-        throw new RouteFailure('failed', end.error.message);
+        throw new RouteFailure('failed', end.error.message, ownWordsOf(end.error));
       case 'bad-input':
-        throw new RouteFailure('bad-input', end.error.message);
+        throw new RouteFailure('bad-input', end.error.message, ownWordsOf(end.error));
       case 'stopped':
         throw new RouteFailure('stopped', 'stopped before the provider accepted');
       case 'timeout':

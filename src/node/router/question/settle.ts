@@ -1,4 +1,4 @@
-import { QvacError } from '../../../errors.ts';
+import { ownWordsOf, QvacError } from '../../../errors.ts';
 import { raceSignal } from '../../../lib/abort.ts';
 import { equalBytes, utf8 } from '../../../lib/bytes.ts';
 import type { AbortOptions } from '../../../lib/types.ts';
@@ -126,7 +126,7 @@ async function tellProvider({ logger }: SettleComponents, job: Job, verdict: Sig
     await job.verdict(verdict, { signal });
     await job.close();
   } catch (error) {
-    logger.debug('verdict not taken by the provider', { jobId: job.jobId, reason: error instanceof Error ? error.message : String(error) });
+    logger.debug('verdict not taken by the provider', { jobId: job.jobId, reason: ownWordsOf(error) });
     job.abort(error instanceof Error ? error : new Error(String(error)));
   }
 }
