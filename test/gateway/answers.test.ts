@@ -53,6 +53,19 @@ test('a client that goes away cancels the job, which is settled for what was del
   assert.ok((finished?.tokens ?? 40) <= 6);
 });
 
+test('a client that left before there was an answer is not counted as served', async (context) => {
+  const gate = createGate(0);
+  const { url } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }] });
+  const controller = new AbortController();
+  const asked = fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify(question), signal: controller.signal });
+  await gate.reached;
+  controller.abort();
+  await assert.rejects(asked);
+  gate.open();
+  const counted = async (): Promise<boolean> => (await (await fetch(`${url}/metrics`)).text()).includes('qvac_http_requests_total{route="/v1/chat/completions",status="499"} 1');
+  while (!(await counted()));
+});
+
 test('a comment keeps a stream open while the prompt is slow, and the answer follows', async (context) => {
   const gate = createGate(0);
   const { url } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }], gateway: { keepAliveMs: 50 } });

@@ -45,6 +45,11 @@ test('models and version are told', async (context) => {
   const { models } = await client.list();
   assert.deepEqual(models.map(({ name, digest, details }) => [name, digest, details.quantization_level]), [[model, providers[0]?.engine.facts.id, 'q8_0']]);
   assert.equal((await client.version()).version, '0.0.0');
+  // With which Ollama's own program looks whether anybody is there.
+  for (const path of ['/', '/api/tags', '/api/version']) {
+    const seen = await fetch(`${url}${path}`, { method: 'HEAD' });
+    assert.deepEqual([seen.status, await seen.text()], [200, ''], path);
+  }
 });
 
 test('one model is shown, and those that can be asked count as running', async (context) => {
