@@ -1,3 +1,4 @@
+import { Connection, Keypair, PublicKey, SystemProgram, Transaction } from '@solana/web3.js';
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -186,6 +187,24 @@ describe('a job', () => {
     assert.deepEqual(await how(refunded), ['refunded', 0n, 1_000_000n, 0n, 0n, null]);
     const record = await buyer.provider(seller.wallet);
     assert.deepEqual([record?.jobsCompleted, record?.jobsRefunded, record?.jobsRejected, record?.jobsCreated], [1n, 1, 1, 4n]);
+  });
+
+  test('is known to have ended, however often a stranger names its address after that', async () => {
+    const market = await newMarket();
+    const job = await submittedJob(market);
+    await market.buyer.confirmJob(job);
+    const connection = new Connection(chain.rpcUrl, 'confirmed');
+    const stranger = Keypair.generate();
+    await connection.requestAirdrop(stranger.publicKey, 1_000_000_000);
+    for (let time = 0; time < 40; time++) {
+      // In one slot equal transactions would be the same one.
+      now += 400;
+      const { blockhash, lastValidBlockHeight } = await connection.getLatestBlockhash();
+      const named = new Transaction({ feePayer: stranger.publicKey, blockhash, lastValidBlockHeight }).add(SystemProgram.transfer({ fromPubkey: stranger.publicKey, toPubkey: new PublicKey(job.address), lamports: 0 }));
+      named.sign(stranger);
+      await connection.sendRawTransaction(named.serialize());
+    }
+    assert.equal((await market.seller.outcome(job.address))?.how, 'confirmed');
   });
 
   test('is slashed for each reason', async () => {

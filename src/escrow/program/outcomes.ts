@@ -11,8 +11,8 @@ import type { Rpc } from './rpc.ts';
 type Events = IdlEvents<EscrowIdl>;
 type Settlement = Omit<JobOutcome, 'signature' | 'at'>;
 
-/** How many of an account's latest transactions are looked at: a job has three. */
-const historyLimit = 25;
+/** How many of an account's latest transactions are looked at: a job has three, and anyone can name its address in more. */
+const historyLimit = 100;
 
 const slashReasons: Readonly<Record<string, SlashReason>> = { equivocation: 'equivocation', headMismatch: 'head-mismatch', sampler: 'sampler' };
 
