@@ -34,7 +34,8 @@ function modernNode() {
 }
 
 const exactLock = process.platform === 'linux' && process.arch === 'x64';
-const stamp = createHash('sha256').update(readFileSync(`${root}package.json`)).update(readFileSync(`${root}package-lock.json`)).update(process.versions.node).digest('hex');
+// Without the version of Node: from the second time on npm runs this under the installed one, which needs nothing new.
+const stamp = createHash('sha256').update(readFileSync(`${root}package.json`)).update(readFileSync(`${root}package-lock.json`)).digest('hex');
 if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp) {
   process.stderr.write('setup: installing dependencies\n');
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
