@@ -9,7 +9,7 @@ import { openEscrow } from '../../src/escrow/program.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { createEscrowPayments as createClientPayments } from '../../src/node/client/payment/escrow-payments.ts';
-import type { EscrowPaymentsInit as ClientPaymentsInit } from '../../src/node/client/payment/escrow-payments.ts';
+import type { EscrowPaymentsComponents as ClientPaymentsComponents, EscrowPaymentsInit as ClientPaymentsInit } from '../../src/node/client/payment/escrow-payments.ts';
 import type { ClientPayments } from '../../src/node/client/payment/payments.ts';
 import type { Peer } from '../../src/node/peer.ts';
 import { createEscrowPayments as createProviderPayments } from '../../src/node/provider/payment/escrow-payments.ts';
@@ -85,10 +85,10 @@ export interface PaidClient {
   readonly dir: string;
 }
 
-export async function clientPayments(context: TestContext, chain: TestChain, init: Partial<ClientPaymentsInit> & { readonly escrow?: Escrow & { readonly wallet: Uint8Array } } = {}): Promise<PaidClient> {
+export async function clientPayments(context: TestContext, chain: TestChain, init: Partial<ClientPaymentsInit> & Pick<ClientPaymentsComponents, 'receiptOf'> & { readonly escrow?: Escrow & { readonly wallet: Uint8Array } } = {}): Promise<PaidClient> {
   const escrow = init.escrow ?? (await chain.wallet());
   const dir = init.dir ?? join(await temporaryHome(context), 'locked');
-  const payments = createClientPayments({ openEscrow: async () => escrow, logger: silentLogger }, { ...init, dir });
+  const payments = createClientPayments({ openEscrow: async () => escrow, receiptOf: init.receiptOf, logger: silentLogger }, { ...init, dir });
   context.after(() => payments.stop());
   return { payments, escrow, dir };
 }

@@ -8,11 +8,13 @@ import { startLocalnet } from '../../../src/escrow/localnet.ts';
 import { delay } from '../../../src/lib/abort.ts';
 import type { ClientPayments } from '../../../src/node/client/payment/payments.ts';
 import { startAsker } from '../../support/asking.ts';
+import { disguised } from '../../support/cheats/engines.ts';
 import { createGate } from '../../support/gate.ts';
 import { startProvider, testSampler } from '../../support/market.ts';
 import type { TestProvider, TestProviderInit } from '../../support/market.ts';
 import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
 import type { PaidProvider, TestChain } from '../../support/payments.ts';
+import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const maxPrice = 10_000_000;
@@ -76,6 +78,21 @@ test('a client that falls silent after the answer still pays: the provider claim
   const left = await (await client.payments.open()).resume();
   assert.deepEqual(left.map(({ settlement: { state, paid: lamports } }) => [state, lamports]), [['claimed', news.lamports]]);
   assert.deepEqual([await readdir(client.dir), await readdir(paid.dir)], [[], []]);
+});
+
+test('a client that dies between its verdict and the chain does what the verdict says when it starts again', async (context) => {
+  const chain = await startChain(context);
+  for (const [engine, state] of [[createScriptedEngine(), 'confirmed'], [disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()), 'rejected']] as const) {
+    const { provider, paid } = await startPaid(context, chain, { engine });
+    const client = await clientPayments(context, chain);
+    const asker = await startAsker(context, { providers: [provider], engines: [createScriptedEngine()], payments: silentAfterTheAnswer(client.payments) });
+    await assert.rejects(asker.ask({ maxPrice }), /gone/);
+    await paid.news.until('submitted');
+    const later = await clientPayments(context, chain, { dir: client.dir, escrow: client.escrow, receiptOf: async (id) => asker.receipts.get(id) ?? null });
+    const left = await (await later.payments.open()).resume();
+    assert.deepEqual(left.map(({ settlement }) => settlement.state), [state]);
+    assert.deepEqual(await readdir(client.dir), []);
+  }
 });
 
 test('a provider that dies between head and submit finds the job again and submits it', async (context) => {

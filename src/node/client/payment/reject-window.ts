@@ -47,7 +47,8 @@ export function watchDelivery(locked: LockedPayment | null, late: (error: QvacEr
     if (submitted && leftMs <= spareMs) late(new QvacError('E_TIMEOUT', 'the provider asked for its money and did not send the end of the answer in time'));
     else timer = setTimeout(() => void look(), Math.max(leastMs, leftMs - spareMs));
   };
-  void look();
+  // Not while the provider looks for the payment: a short answer is over before.
+  timer = setTimeout(() => void look(), leastMs);
   return () => {
     end.abort(new Error('the answer has ended'));
     clearTimeout(timer);

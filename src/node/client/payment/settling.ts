@@ -3,6 +3,8 @@ import type { Escrow, JobAccount, JobOutcome } from '../../../escrow/escrow.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
+import { sha256 } from '../../../protocol/digests.ts';
+import { decodeVerdict } from '../../../protocol/validate.ts';
 import type { Journal } from '../../home/journal.ts';
 import type { LockedNote } from './locked-note.ts';
 import type { CheckedAnswer, Settlement, WindowLeft } from './payments.ts';
@@ -95,7 +97,9 @@ export class Settling {
       if (now < job.refundAt) return this.waiting(note, job);
       return this.#act(jobId, note, async () => ({ state: 'refunded', ...nothing, refunded: job.amount, ...(await this.#escrow.refundJob(job, options)) }));
     }
-    if (note.intent !== 'wait') return this.#close(jobId, note, job, note.intent === 'reject' ? await this.#receiptOf(jobId) : null, options);
+    const receipt = note.intent === 'confirm' ? null : await this.#receiptOf(jobId);
+    const decided = note.intent === 'wait' && receipt !== null ? checkedNote(note, receipt) : note;
+    if (decided.intent !== 'wait') return this.#close(jobId, decided, job, receipt, options);
     if (now < job.submitted.claimAt || !this.#init.confirms) return this.waiting(note, job);
     // Nobody objects any more, and what the answer did not cost comes back only when the account is closed.
     const { payout } = job.submitted;
@@ -151,6 +155,14 @@ export class Settling {
     await this.#journal.remove(jobId);
     return { ...base(note), ...amountsOf(outcome), state: outcome?.how ?? 'gone', signature: outcome?.signature ?? null, dueAt: null };
   }
+}
+
+/** What the verdict of a receipt means, where the process that signed it did not come to note it; `locked` itself without one. */
+function checkedNote(locked: LockedNote, receipt: Receipt): LockedNote {
+  const [verdict] = receipt.verdicts;
+  if (verdict === undefined) return locked;
+  const intent = decodeVerdict(verdict.body).result === 'fail' ? 'reject' : 'confirm';
+  return { ...locked, intent, head: receipt.heads[0] ?? null, conflict: conflictOf(receipt), verdictDigest: sha256(verdict.body) };
 }
 
 function base({ chain, address, amount }: LockedNote): Pick<Settlement, 'chain' | 'account' | 'locked'> {

@@ -159,7 +159,8 @@ export class Question {
     this.#components.reputation.record(peer, { kind: 'served', model: choice.modelId, n, firstTokenMs, totalMs });
     const { commit, mode, verify } = this.#route;
     const learn = (found: Assessment): void => this.#learn(peer, found);
-    const window = paid?.openWindow() ?? null;
+    // Nothing but a re-execution takes long.
+    const window = verify === 'full' ? (paid?.openWindow() ?? null) : null;
     try {
       const settled = await settle(this.#components, { job, person: this.#person, commit, challenged: mode === 'merkle', depth: verify, learn, until: window?.until, signal: this.#signal });
       await this.#person.end();
