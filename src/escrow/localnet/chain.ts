@@ -1,27 +1,22 @@
-import { address as toAddress, getCompiledTransactionMessageDecoder, getTransactionDecoder, lamports as toLamports } from '@solana/kit';
-import type { Address, EncodedAccount, Transaction } from '@solana/kit';
+import { address as toAddress } from '@solana/kit';
+import type { Address } from '@solana/kit';
 import { Clock as LedgerClock, FailedTransactionMetadata, LiteSVM } from 'litesvm';
 import type { TransactionMetadata } from 'litesvm';
 import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '../../lib/clock.ts';
 import { utf8 } from '../../lib/bytes.ts';
 import { addressText } from '../addresses.ts';
+import { accountOf, encodedOf, storedOf } from './chain-account.ts';
+import type { ChainAccount } from './chain-account.ts';
 import { blockhashSlots, createChainClock } from './clock.ts';
 import type { ChainClock } from './clock.ts';
 import type { Ledger, LedgerEntry, StoredAccount, StoredTransaction } from './ledger.ts';
+import { decodeTransaction } from './signed-transaction.ts';
+import type { SignedTransaction } from './signed-transaction.ts';
 import { transactionError } from './transaction-error.ts';
 
 const systemProgram = '11111111111111111111111111111111';
 const slotsPerEpoch = 432_000;
-
-/** An account that exists. */
-export interface ChainAccount {
-  readonly address: string;
-  readonly lamports: bigint;
-  readonly owner: string;
-  readonly executable: boolean;
-  readonly data: Uint8Array;
-}
 
 /** A transaction that was not executed; nothing was charged for it. `err` is as the JSON-RPC shows it. */
 export class RejectedTransaction extends Error {
@@ -77,13 +72,6 @@ export interface ChainInit {
 
 export function openChain({ ledger, clock, programs }: ChainInit): Chain {
   return new LiteChain(ledger, createChainClock(clock, { ...ledger.state, startedAt: ledger.state.header.startedAt }), programs);
-}
-
-interface Decoded {
-  readonly transaction: Transaction;
-  readonly signature: string;
-  readonly blockhash: string;
-  readonly keys: readonly string[];
 }
 
 class LiteChain implements Chain {
@@ -153,7 +141,7 @@ class LiteChain implements Chain {
   }
 
   execute(raw: Uint8Array): StoredTransaction {
-    const decoded = decode(raw);
+    const decoded = decodeTransaction(raw);
     this.#check(decoded);
     this.#tick();
     const balances = (): string[] => decoded.keys.map((key) => String(this.#svm.getBalance(key as Address) ?? 0n));
@@ -179,7 +167,7 @@ class LiteChain implements Chain {
   }
 
   simulate(raw: Uint8Array, options: { readonly anyBlockhash?: boolean; readonly anySignature?: boolean } = {}) {
-    const decoded = decode(raw);
+    const decoded = decodeTransaction(raw);
     if (options.anyBlockhash !== true) this.#check(decoded);
     this.#tick();
     this.#svm.withSigverify(options.anySignature !== true);
@@ -193,7 +181,7 @@ class LiteChain implements Chain {
     }
   }
 
-  #check({ signature, blockhash }: Decoded): void {
+  #check({ signature, blockhash }: SignedTransaction): void {
     if (this.#lost !== null) throw this.#lost;
     if (this.#ledger.state.transactions.has(signature)) throw new RejectedTransaction('AlreadyProcessed');
     if (!this.isBlockhashValid(blockhash)) throw new RejectedTransaction('BlockhashNotFound');
@@ -251,37 +239,4 @@ class LiteChain implements Chain {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
-}
-
-function decode(raw: Uint8Array): Decoded {
-  try {
-    const transaction = getTransactionDecoder().decode(raw);
-    const message = getCompiledTransactionMessageDecoder().decode(transaction.messageBytes);
-    if ('addressTableLookups' in message && (message.addressTableLookups?.length ?? 0) > 0) throw new RangeError('address lookup tables are not known here');
-    const [signature] = Object.values(transaction.signatures);
-    if (signature == null) throw new RangeError('it is not signed');
-    return { transaction, signature: addressText(signature), blockhash: message.lifetimeToken, keys: message.staticAccounts };
-  } catch (error) {
-    throw new RangeError(`"transaction" expected a signed transaction (${error instanceof Error ? error.message.split('\n')[0] : String(error)})`);
-  }
-}
-
-function accountOf(account: EncodedAccount): ChainAccount {
-  return { address: account.address, lamports: account.lamports, owner: account.programAddress, executable: account.executable, data: new Uint8Array(account.data) };
-}
-
-function storedOf({ lamports, owner, executable, data }: ChainAccount): StoredAccount {
-  return { lamports: String(lamports), owner, executable, data: Buffer.from(data).toString('base64') };
-}
-
-function encodedOf(address: string, account: StoredAccount): EncodedAccount {
-  const data = new Uint8Array(Buffer.from(account.data, 'base64'));
-  return {
-    address: toAddress(address),
-    lamports: toLamports(BigInt(account.lamports)),
-    programAddress: toAddress(account.owner),
-    executable: account.executable,
-    space: BigInt(data.length),
-    data,
-  };
 }

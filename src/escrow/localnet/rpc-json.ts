@@ -1,6 +1,6 @@
 import { getCompiledTransactionMessageDecoder, getTransactionDecoder } from '@solana/kit';
 import { addressText, fromBase58 } from '../addresses.ts';
-import type { ChainAccount } from './chain.ts';
+import type { ChainAccount } from './chain-account.ts';
 import type { StoredTransaction } from './ledger.ts';
 import { RpcError, rpcCodes } from './rpc-params.ts';
 
