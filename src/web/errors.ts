@@ -28,7 +28,7 @@ const words: Readonly<Record<string, readonly [words: string, next: string, view
   E_VERIFICATION_FAILED: ['The answer failed a check and was broken off.', 'The provider is remembered for it; ask again, and another one is asked.', 'peers'],
   E_FAILED: ['The provider could not answer.', 'Ask again; another provider may take it.'],
   E_BAD_PEER: ['The other side broke the protocol.', 'Ask again; it is remembered for it, and another one is asked.', 'peers'],
-  E_NETWORK: ['The provider cannot be reached.', 'Ask again, or choose another provider above.', 'peers'],
+  E_NETWORK: ['Nobody who could answer can be reached.', 'Ask again in a moment, or choose another model or provider above.', 'peers'],
   E_NOT_SERVED: ['The router does not answer for you.', 'Its owner can allow it, or choose a provider above yourself.', 'peers'],
   E_CONTEXT: ['The conversation is longer than this model can take.', 'Start a new chat, or choose a model with a longer context.'],
   E_TOO_LARGE: ['The question is longer than the gateway takes.', 'Shorten it, or start a new chat.'],

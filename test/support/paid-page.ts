@@ -74,7 +74,7 @@ export async function openWalletPage(context: TestContext, { url, seed }: Pick<P
 export async function connectWallet(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Money', exact: true }).click();
   await page.getByRole('button', { name: 'Connect Test Wallet' }).click();
-  await page.getByText('5 SOL').waitFor();
+  await page.getByText('5 SOL', { exact: true }).waitFor();
   await page.getByLabel('The most that one answer may cost you, in SOL').fill('0.5');
   await page.keyboard.press('Tab');
   await page.getByRole('button', { name: 'Chat', exact: true }).click();

@@ -3,8 +3,11 @@ import { test, type TestContext } from 'node:test';
 import type { Page } from 'playwright-core';
 import { violations } from '../support/axe.ts';
 import { noBrowser, openPage } from '../support/browser.ts';
+import { connectWallet, startPaidMarket } from '../support/paid-page.ts';
+import { createScriptedEngine } from '../support/scripted-engine.ts';
+import { testWalletScript } from '../support/test-wallet.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
-import { startGateway, testToken } from '../support/gateway.ts';
+import { startGateway, testDefaults, testToken } from '../support/gateway.ts';
 
 const skip = (await noBrowser()) ?? false;
 
@@ -59,5 +62,50 @@ for (const look of looks) {
       await page.getByRole('button', { name: view, exact: true }).click();
       assert.ok((await overflow()) <= 0, view);
     }
+  });
+}
+
+for (const look of [looks[1], looks[2], looks[3]]) {
+  test(`axe-core finds nothing wrong where money is asked for, or something is missing: ${look.name}`, { skip }, async (context) => {
+    const market = await startPaidMarket(context, { damage: 3 }, { here: [createScriptedEngine()], own: true, gateway: { defaults: { ...testDefaults, maxPrice: 500_000_000 } } });
+    const { page } = await openPage(context, market.url, { ...look.options, reducedMotion: 'reduce' });
+    await page.addInitScript(testWalletScript(market.seed));
+    await page.goto(market.url);
+    const states: Record<string, readonly string[]> = {};
+    const note = async (state: string): Promise<void> => {
+      states[state] = await violations(page);
+      assert.ok((await page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth')) <= 0, state);
+    };
+    await page.locator('#token').waitFor();
+    await note('locked');
+    await page.goto(`${market.url}/#token=${testToken}`);
+    await page.locator('#token').waitFor({ state: 'detached' });
+    await connectWallet(page);
+    await page.getByLabel('Your question').fill('worth it?');
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog', { name: 'Sign to pay' }).waitFor();
+    await note('to pay');
+    await page.getByRole('button', { name: 'Sign in the wallet' }).click();
+    await page.getByRole('dialog', { name: 'A check failed: sign to reject' }).waitFor();
+    await note('to reject');
+    await page.getByRole('button', { name: 'What failed?' }).click();
+    await page.locator('.fault').waitFor();
+    await note('a receipt over it');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Escape');
+    await page.locator('.waiting-payments p').waitFor();
+    await page.getByRole('button', { name: 'Money', exact: true }).click();
+    await page.getByText('The gateway’s own wallet').waitFor();
+    await page.getByRole('button', { name: 'Reject', exact: true }).waitFor();
+    await note('money');
+    await market.gateway.stop();
+    await page.locator('.banner', { hasText: 'The gateway does not answer' }).waitFor();
+    await page.getByRole('button', { name: 'Chat', exact: true }).click();
+    await page.getByRole('button', { name: 'New chat' }).click();
+    await page.getByLabel('Your question').fill('gone?');
+    await page.keyboard.press('Enter');
+    await page.locator('.trouble').last().waitFor();
+    await note('gone');
+    for (const [state, found] of Object.entries(states)) assert.deepEqual(found, [], state);
   });
 }
