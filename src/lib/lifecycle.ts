@@ -9,7 +9,12 @@ export interface LifecycleInit {
   exit(code: number): void;
   /** How long the program may take to end after the first signal. @default 10_000 */
   readonly graceMs?: number;
+  /** Milliseconds on a clock that never goes back. @default performance.now */
+  now?(): number;
 }
+
+/** One Ctrl-C reaches the program twice, from the terminal and from the process that started it and passes it on. */
+const sameKeyMs = 200;
 
 /** How a process ends on request: politely once, at once the second time. */
 export interface Lifecycle {
@@ -22,17 +27,20 @@ export interface Lifecycle {
   done(): void;
 }
 
-export function createLifecycle({ say, exit, graceMs = 10_000 }: LifecycleInit): Lifecycle {
+export function createLifecycle({ say, exit, graceMs = 10_000, now = () => performance.now() }: LifecycleInit): Lifecycle {
   const controller = new AbortController();
   let stopping: QvacError | null = null;
+  let first: { readonly signal: StopSignal; readonly at: number } | null = null;
   let timer: NodeJS.Timeout | undefined;
   return {
     signal: controller.signal,
     receive(signal) {
       if (stopping !== null) {
+        if (first?.signal === signal && now() - first.at < sameKeyMs) return;
         exit(stopping.exitCode);
         return;
       }
+      first = { signal, at: now() };
       stopping = signal === 'SIGINT' ? new QvacError('E_INTERRUPTED', 'interrupted') : new QvacError('E_TERMINATED', 'terminated');
       const code = stopping.exitCode;
       say(signal === 'SIGINT' ? 'stopping … (Ctrl-C again leaves at once)' : 'stopping …');

@@ -6,13 +6,14 @@ import { createLifecycle } from '../../src/lib/lifecycle.ts';
 function create() {
   const said: string[] = [];
   const exits: number[] = [];
-  const lifecycle = createLifecycle({ say: (line) => said.push(line), exit: (code) => exits.push(code), graceMs: 1_000 });
-  return { said, exits, lifecycle };
+  const clock = { now: 0 };
+  const lifecycle = createLifecycle({ say: (line) => said.push(line), exit: (code) => exits.push(code), graceMs: 1_000, now: () => clock.now });
+  return { said, exits, lifecycle, clock };
 }
 
 describe('lifecycle', () => {
   it('speaks at once at the first Ctrl-C and leaves at the second', async () => {
-    const { said, exits, lifecycle } = create();
+    const { said, exits, lifecycle, clock } = create();
     assert.equal(lifecycle.exitCode, null);
     lifecycle.receive('SIGINT');
     assert.equal(said.length, 1);
@@ -20,8 +21,18 @@ describe('lifecycle', () => {
     assert.equal((lifecycle.signal.reason as { code: string }).code, 'E_INTERRUPTED');
     await aborted(lifecycle.signal);
     assert.deepEqual([lifecycle.exitCode, exits], [130, []]);
+    clock.now = 1_000;
     lifecycle.receive('SIGINT');
     assert.deepEqual(exits, [130]);
+    lifecycle.done();
+  });
+
+  it('counts one Ctrl-C once that comes from the terminal and from the process that started it', () => {
+    const { exits, lifecycle, clock } = create();
+    lifecycle.receive('SIGINT');
+    clock.now = 20;
+    lifecycle.receive('SIGINT');
+    assert.deepEqual(exits, []);
     lifecycle.done();
   });
 
