@@ -148,7 +148,8 @@ export interface WalletKey {
  * One escrow program on one chain, used by one wallet.
  *
  * Every call may throw QvacError E_CHAIN (the chain does not answer, or not in time), E_FUNDS (the wallet holds too
- * little) or a `RefusedError`. A transaction that is sent again after a break is executed at most once.
+ * little), E_KEY (the wallet signed something else) or a `RefusedError`. A transaction that is sent again after a break
+ * is executed at most once. What is read of an account is never older than what was read of any before.
  */
 export interface Escrow {
   /** CAIP-2 id of the chain. */
@@ -163,7 +164,7 @@ export interface Escrow {
   rent(bytes: number, options?: AbortOptions): Promise<bigint>;
   /** The chain's time. */
   now(options?: AbortOptions): Promise<number>;
-  /** Lamports from a network that gives them away. @throws QvacError E_CHAIN where this one does not */
+  /** Lamports from a network that gives them away. @throws QvacError E_CHAIN where this one does not, E_USAGE for no amount that can be given */
   airdrop(lamports: bigint, options?: AbortOptions): Promise<void>;
 
   provider(authority: Uint8Array, options?: AbortOptions): Promise<ProviderAccount | null>;
