@@ -182,7 +182,7 @@ class EscrowPayments implements ProviderPayments {
   /** Submits, and looks for the end for a while; the sweep does what is left. */
   async #settle(jobId: JobId, delivered: Delivered): Promise<void> {
     const account = await this.#escrow.job(delivered.address);
-    if (account === null) return this.#conclude(jobId, delivered);
+    if (account?.number !== delivered.number) return this.#conclude(jobId, delivered);
     await this.#submit(jobId, account, delivered);
     const limit = AbortSignal.any([AbortSignal.timeout(followMs), this.#end.signal]);
     const settled = await this.#escrow.waitForJob(delivered.address, (job) => job === null, { signal: limit }).then(() => true, () => false);
@@ -239,7 +239,10 @@ class EscrowPayments implements ProviderPayments {
 
   async #attend(job: JobAccount, now: number): Promise<void> {
     const jobId = jobIdHex(job.jobId);
-    const delivered = this.#delivered.get(jobId);
+    const noted = this.#delivered.get(jobId);
+    const delivered = noted?.number === job.number ? noted : undefined;
+    // The job that was served is settled, and this is another one.
+    if (noted !== undefined && delivered === undefined) await this.#conclude(jobId, noted);
     if (job.submitted !== null) {
       if (now < job.submitted.claimAt) return;
       await this.#escrow.claimJob(job);
@@ -269,8 +272,8 @@ class EscrowPayments implements ProviderPayments {
   }
 }
 
-function deliveredOf({ address, client }: JobAccount, final: Head, cancel: Signed | null): Delivered {
-  return { address, client, delivery: deliveryOf(final, cancel === null ? null : { body: decodeCancel(cancel.body), signed: cancel }) };
+function deliveredOf({ address, client, number }: JobAccount, final: Head, cancel: Signed | null): Delivered {
+  return { address, client, number, delivery: deliveryOf(final, cancel === null ? null : { body: decodeCancel(cancel.body), signed: cancel }) };
 }
 
 function stateOf(outcome: JobOutcome | null): PaymentNews['state'] {
