@@ -21,7 +21,7 @@ type Fate = Parameters<typeof openRpcLine>[1];
 type Paid = Escrow & { readonly wallet: Uint8Array };
 
 /** A provider and a client on one chain, the client behind a line whose `fate` can change. */
-async function start(context: TestContext, { timeoutMs = 20_000 }: { readonly timeoutMs?: number } = {}) {
+async function start(context: TestContext, { timeoutMs = 60_000 }: { readonly timeoutMs?: number } = {}) {
   const chain = await startLocalnet({ dir: await temporaryHome(context) });
   context.after(() => chain.stop());
   let fate: Fate = () => 'pass';

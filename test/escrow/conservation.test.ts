@@ -184,7 +184,7 @@ test('any sequence of instructions', async () => {
       for (const [name, count] of market.done) done.set(name, (done.get(name) ?? 0) + count);
     }),
     // Shorter sequences would take minutes to find, and the failing step says what is wrong.
-    { numRuns: 60, endOnFailure: true },
+    { numRuns: 45, endOnFailure: true },
   );
   for (const name of ['create', 'create again', 'submit', 'confirm', 'claim', 'refund', 'decline', 'reject', 'mismatch', 'equivocation', 'stake', 'unstake', 'rotate', 'empty']) {
     assert.ok((done.get(name) ?? 0) >= 2, `the sequences do something: ${name} of ${JSON.stringify([...done])}`);
