@@ -1,19 +1,17 @@
 import { QvacError } from '../../../errors.ts';
 import { RefusedError, escrowRules } from '../../../escrow/escrow.ts';
-import type { Escrow, JobAccount, JobKey, JobOutcome } from '../../../escrow/escrow.ts';
-import { deliveryOf, differingTerms, termsOf } from '../../../escrow/terms.ts';
+import type { Escrow, JobAccount, JobKey } from '../../../escrow/escrow.ts';
+import { differingTerms, termsOf } from '../../../escrow/terms.ts';
 import { delay } from '../../../lib/abort.ts';
-import { equalBytes, fromHex, toHex } from '../../../lib/bytes.ts';
+import { equalBytes, fromHex } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import { jobIdHex } from '../../../protocol/digests.ts';
-import type { Head, Pay, Signed } from '../../../protocol/messages.ts';
-import { decodeCancel } from '../../../protocol/validate.ts';
+import type { Pay } from '../../../protocol/messages.ts';
 import { createJournal } from '../../home/journal.ts';
-import type { Journal } from '../../home/journal.ts';
 import { deliveredForm } from './delivered.ts';
-import type { Delivered } from './delivered.ts';
+import { Deliveries } from './deliveries.ts';
 import type { PaidJob, PaidOrder, PaymentNews, ProviderPayments } from './payments.ts';
 import { Refusal } from '../refusal.ts';
 
@@ -36,8 +34,6 @@ export interface EscrowPaymentsInit {
 
 /** An account that nobody's offer named within this time is one whose client is gone, ms. */
 const orphanMs = 150_000;
-/** How long the end of a submitted job is looked for often, ms: most clients confirm within seconds. */
-const followMs = 60_000;
 /** How long `stop` waits for transactions that run, ms. */
 const stopMs = 5_000;
 /** Offers that may wait for their accounts at the same time. */
@@ -54,13 +50,11 @@ class EscrowPayments implements ProviderPayments {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #init: EscrowPaymentsInit;
-  readonly #journal: Journal<Delivered>;
+  readonly #deliveries: Deliveries;
   /** Jobs that are being served, and the stake that each will lock. */
   readonly #serving = new Map<JobId, bigint>();
   /** Jobs that were refused, until their offers expire. */
   readonly #unserved = new Map<JobId, number>();
-  #delivered = new Map<JobId, Delivered>();
-  readonly #submitting = new Set<JobId>();
   readonly #tasks = new Set<Promise<void>>();
   readonly #end = new AbortController();
   #startedAt = 0;
@@ -74,11 +68,12 @@ class EscrowPayments implements ProviderPayments {
     this.#clock = clock;
     this.#logger = logger;
     this.#init = init;
-    this.#journal = createJournal(init.dir, deliveredForm, logger);
+    const journal = createJournal(init.dir, deliveredForm, logger);
+    this.#deliveries = new Deliveries({ escrow, journal, tell: (news) => this.#tell(news), settled: (jobId) => void this.#serving.delete(jobId), end: this.#end.signal });
   }
 
   async start(): Promise<void> {
-    this.#delivered = new Map(await this.#journal.read());
+    await this.#deliveries.recall();
     this.#startedAt = await this.#escrow.now();
     await this.#sweep();
     this.#schedule();
@@ -112,7 +107,7 @@ class EscrowPayments implements ProviderPayments {
     const { payment } = offer;
     // One that is being served, or was, is not another offer's to decline.
     if (payment === null || payment.chain !== this.pay.chain || !equalBytes(payment.program, this.pay.program)) return;
-    if (this.#serving.has(jobId) || this.#delivered.has(jobId) || this.#unserved.size >= 4_096) return;
+    if (this.#serving.has(jobId) || this.#deliveries.has(jobId) || this.#unserved.size >= 4_096) return;
     this.#unserved.set(jobId, offer.expiresAt);
     this.#task(() => this.#declineWhenThere(jobId, this.#escrow.jobAddress(payment.payer, fromHex(jobId)), offer.expiresAt));
   }
@@ -149,10 +144,8 @@ class EscrowPayments implements ProviderPayments {
   #paidJob(jobId: JobId, account: JobAccount): PaidJob {
     return {
       deliver: async (final, cancel) => {
-        const delivered = deliveredOf(account, final, cancel);
-        await this.#journal.write(jobId, delivered);
-        this.#delivered.set(jobId, delivered);
-        this.#task(() => this.#settle(jobId, delivered));
+        await this.#deliveries.add(account, final, cancel);
+        this.#task(() => this.#deliveries.settle(jobId));
       },
       decline: () => {
         this.#serving.delete(jobId);
@@ -179,38 +172,6 @@ class EscrowPayments implements ProviderPayments {
     this.#tell({ job: jobId, state: 'declined', lamports: 0n });
   }
 
-  /** Submits, and looks for the end for a while; the sweep does what is left. */
-  async #settle(jobId: JobId, delivered: Delivered): Promise<void> {
-    const account = await this.#escrow.job(delivered.address);
-    if (account?.number !== delivered.number) return this.#conclude(jobId, delivered);
-    await this.#submit(jobId, account, delivered);
-    const limit = AbortSignal.any([AbortSignal.timeout(followMs), this.#end.signal]);
-    const settled = await this.#escrow.waitForJob(delivered.address, (job) => job === null, { signal: limit }).then(() => true, () => false);
-    if (settled) await this.#conclude(jobId, delivered);
-  }
-
-  async #submit(jobId: JobId, account: JobAccount, delivered: Delivered): Promise<void> {
-    if (account.submitted !== null || this.#submitting.has(jobId)) return;
-    this.#submitting.add(jobId);
-    try {
-      await this.#escrow.submitJob(account, delivered.delivery);
-      // From now on the program itself counts the stake as locked.
-      this.#serving.delete(jobId);
-    } finally {
-      this.#submitting.delete(jobId);
-    }
-    const submitted = (await this.#escrow.job(delivered.address))?.submitted;
-    this.#tell({ job: jobId, state: 'submitted', lamports: submitted?.payout ?? 0n });
-  }
-
-  async #conclude(jobId: JobId, delivered: Delivered): Promise<void> {
-    if (!this.#delivered.delete(jobId)) return;
-    this.#serving.delete(jobId);
-    const outcome = await this.#escrow.outcome(delivered.address).catch(() => null);
-    await this.#journal.remove(jobId);
-    this.#tell({ job: jobId, state: stateOf(outcome), lamports: outcome?.paid ?? 0n });
-  }
-
   #schedule(): void {
     if (this.#end.signal.aborted) return;
     this.#timer = setTimeout(() => {
@@ -227,11 +188,7 @@ class EscrowPayments implements ProviderPayments {
         if (this.#end.signal.aborted) return;
         await this.#attend(job, now).catch((error: unknown) => this.#failed(error));
       }
-      const open = new Set(jobs.map(({ jobId }) => toHex(jobId)));
-      for (const [jobId, delivered] of this.#delivered) {
-        // It may have been created since.
-        if (!open.has(jobId) && (await this.#escrow.job(delivered.address)) === null) await this.#conclude(jobId, delivered);
-      }
+      await this.#deliveries.concludeOthers(jobs);
     } catch (error) {
       this.#failed(error);
     }
@@ -239,16 +196,13 @@ class EscrowPayments implements ProviderPayments {
 
   async #attend(job: JobAccount, now: number): Promise<void> {
     const jobId = jobIdHex(job.jobId);
-    const noted = this.#delivered.get(jobId);
-    const delivered = noted?.number === job.number ? noted : undefined;
-    // The job that was served is settled, and this is another one.
-    if (noted !== undefined && delivered === undefined) await this.#conclude(jobId, noted);
+    await this.#deliveries.concludeReplaced(job);
     if (job.submitted !== null) {
       if (now < job.submitted.claimAt) return;
       await this.#escrow.claimJob(job);
-      if (delivered !== undefined) await this.#conclude(jobId, delivered);
-    } else if (delivered !== undefined) {
-      if (now < job.refundAt) await this.#submit(jobId, job, delivered);
+      await this.#deliveries.conclude(jobId);
+    } else if (this.#deliveries.has(jobId)) {
+      if (now < job.refundAt) await this.#deliveries.submit(job);
     } else if (!this.#serving.has(jobId) && (this.#unserved.has(jobId) || job.createdAt < this.#startedAt || now - job.createdAt > orphanMs)) {
       await this.#declineAccount(jobId, job);
     }
@@ -269,21 +223,5 @@ class EscrowPayments implements ProviderPayments {
 
   #tell(news: PaymentNews): void {
     this.#init.onNews?.(news);
-  }
-}
-
-function deliveredOf({ address, client, number }: JobAccount, final: Head, cancel: Signed | null): Delivered {
-  return { address, client, number, delivery: deliveryOf(final, cancel === null ? null : { body: decodeCancel(cancel.body), signed: cancel }) };
-}
-
-function stateOf(outcome: JobOutcome | null): PaymentNews['state'] {
-  switch (outcome?.how) {
-    case undefined:
-      return 'gone';
-    case 'confirmed':
-    case 'claimed':
-      return 'paid';
-    default:
-      return outcome?.how ?? 'gone';
   }
 }
