@@ -154,7 +154,7 @@ describe('architecture', () => {
     assert.deepEqual(uses(/\bimport\(\s*[^'\s]|\beval\(|new Function\(|node:(vm|module|worker_threads)/, (path) => path === 'src/main.ts'), []);
     assert.equal(byPath.get('src/main.ts')?.code.match(/\bimport\(/g)?.length, 1);
     // A behaviour that a flag of serve could switch on would have to stand in this list first.
-    assert.deepEqual(Object.keys(serve.options ?? {}), []);
+    assert.deepEqual(Object.keys(serve.options ?? {}), ['yes']);
     const flags = [...globalSettings, ...(serve.settings ?? [])].sort();
     assert.deepEqual(flags, ['batch', 'bootstrap', 'context', 'escrow', 'free', 'gpu', 'keepAlive', 'listen', 'mdns', 'model', 'modelsDir', 'name', 'network', 'priceIn', 'priceOut', 'priorityFee', 'private', 'queue', 'rpc', 'slots', 'threads', 'wallet']);
     const variables = files.flatMap(({ code }) => [...code.matchAll(/\benv(?:ironment)?\[?\.?\s*'?([A-Z][A-Z0-9_]{2,})\b/g)].map(([, name]) => name));
