@@ -1,7 +1,7 @@
 import { QvacError } from '../../../errors.ts';
 import { equalBytes } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
-import type { AbortOptions } from '../../../lib/types.ts';
+import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
 import { verifyBody } from '../../../proofs/signing.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
 import { quoteProtocol } from '../../../protocol/constants.ts';
@@ -29,8 +29,8 @@ export interface QuoteRequest {
 const quoteTimeoutMs = 10_000;
 
 /**
- * Asks the card's provider for a price (section 3). A quote that is dearer than the card, or not for this very request,
- * is refused.
+ * Asks the card's provider for a price (section 3). A quote that is dearer than the card, or not for this very request
+ * and length, is refused.
  * @throws QvacError E_BUSY, E_NO_MODEL, E_FAILED as the provider answered; E_BAD_PEER, E_TIMEOUT, E_NETWORK, E_TRUNCATED
  */
 export async function fetchQuote({ peer, clock }: { readonly peer: Peer; readonly clock: Clock }, request: QuoteRequest, options: AbortOptions = {}): Promise<SignedQuote> {
@@ -62,10 +62,18 @@ function checkedQuote(signed: Signed, { card, model, requestDigest, promptTokens
   const quote = decode(signed.body, bad);
   if (!equalBytes(quote.peer, card.card.peer) || !equalBytes(quote.client, client)) throw bad('it is between others');
   if (!equalBytes(quote.modelId, model.id) || !equalBytes(quote.requestDigest, requestDigest)) throw bad('it is for something else');
-  if (quote.promptTokens < promptTokens || quote.maxTokens < maxTokens) throw bad('it covers less than was asked');
+  // Less would not do; by more the price would pass what the person was told.
+  if (quote.promptTokens !== promptTokens || quote.maxTokens !== maxTokens) throw bad('it covers another length than was asked');
   if (quote.priceIn > model.priceIn || quote.priceOut > model.priceOut) throw bad('it is dearer than the card');
   if (quote.expiresAt <= now) throw bad('it has expired');
+  // The card, whose `exec` goes into the receipt, is of yesterday: asked again with the one of today, nobody is to blame.
+  if (card.card.execClass === null || !equalBytes(quote.execClass, card.card.execClass)) throw staleCard(card.peer);
   return quote;
+}
+
+/** As where the provider itself refuses an offer by an old card. */
+function staleCard(peer: PeerIdString): QvacError {
+  return new QvacError('E_FAILED', `${shortPeer(peer)} computes in another way than its card says`, { hint: 'ask again', details: { peer, remote: 'bad-offer' } });
 }
 
 function decode(body: Uint8Array, bad: (why: string, cause?: unknown) => QvacError): Quote {
