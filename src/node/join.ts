@@ -10,6 +10,7 @@ import { keepPorts, readKeptPorts, withKeptPorts } from './peer/kept-ports.ts';
 import { createPeer, type Peer } from './peer.ts';
 import type { PeerRole } from './peer/libp2p.ts';
 import { createRunFiles, type RunEntry } from './home/run-files.ts';
+import type { SettingKey } from '../settings.ts';
 
 export interface JoinComponents {
   readonly config: Config;
@@ -63,9 +64,12 @@ export async function join(components: JoinComponents, init: JoinInit): Promise<
   }
 }
 
+/** The settings that name a peer to each role. */
+const targetsOf = { client: ['provider', 'router', 'auditor'], router: ['auditor'], provider: [] } as const satisfies Record<PeerRole, readonly SettingKey[]>;
+
 /** An address or peer id that is none is a mistake of where it was written. */
 function checkAddresses({ settings, origins }: Config, role: PeerRole): void {
-  const check = (key: 'bootstrap' | 'listen' | 'provider' | 'router', parse: () => unknown): void => {
+  const check = (key: 'bootstrap' | 'listen' | 'provider' | 'router' | 'auditor', parse: () => unknown): void => {
     try {
       parse();
     } catch (error) {
@@ -75,12 +79,11 @@ function checkAddresses({ settings, origins }: Config, role: PeerRole): void {
     }
   };
   for (const target of settings.bootstrap) check('bootstrap', () => targetPeer(target, 'E_CONFIG'));
-  if (role === 'client') {
-    for (const key of ['provider', 'router'] as const) {
-      const target = settings[key];
-      if (target !== null) check(key, () => targetPeer(target, 'E_CONFIG'));
-    }
-  } else for (const address of settings.listen) check('listen', () => parseAddress(address, 'E_CONFIG'));
+  for (const key of targetsOf[role]) {
+    const target = settings[key];
+    if (target !== null) check(key, () => targetPeer(target, 'E_CONFIG'));
+  }
+  if (role !== 'client') for (const address of settings.listen) check('listen', () => parseAddress(address, 'E_CONFIG'));
 }
 
 async function startPeer({ config, clock, logger }: JoinComponents, { role, key }: JoinInit): Promise<Peer> {

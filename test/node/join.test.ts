@@ -49,6 +49,14 @@ describe('join', () => {
     squatter.close();
   });
 
+  it('rejects at once the name of an auditor that is none', async () => {
+    const config = await resolveConfig({ environment: {}, home, flags: { private: network, mdns: false, auditor: 'bob' } });
+    for (const role of ['client', 'router'] as const) {
+      const joining = join({ config, clock: systemClock, logger: silentLogger }, { role, key: await identityFromSeed(randomBytes(32)) });
+      await assert.rejects(joining, { code: 'E_USAGE', message: '--auditor: "bob" is not a peer id' });
+    }
+  });
+
   it("finds the home's own router without being told", async () => {
     const router = await joinAs('router');
     const runs = createRunFiles(joinPath(home, 'run'));

@@ -33,7 +33,7 @@ function parsePeer(text: string, code: BadTargetCode): PeerId {
   try {
     return peerIdFromString(text);
   } catch (error) {
-    throw new QvacError(code, `"${text.slice(0, 100)}" is not a peer id`, { hint: 'a peer id looks like 12D3Koo…', cause: error });
+    throw new QvacError(code, `"${text.slice(0, 100)}" is not a peer id`, { hint: 'a peer id looks like 12D3Koo…, an address like /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo…', cause: error });
   }
 }
 

@@ -69,7 +69,7 @@ export class DirectJob implements Job {
   async *frames(): AsyncGenerator<AnswerFrame> {
     const { acceptMs, firstTokenMs, gapMs, totalMs, allowedMs = totalMs } = this.#timeouts;
     const who = shortPeer(this.provider);
-    this.#deadline(totalMs, `${who} gave no whole answer within ${seconds(allowedMs)}`);
+    this.#deadline(totalMs, `${who} gave no whole answer within ${seconds(allowedMs)}`, 'allow more time (--timeout), or ask for fewer tokens');
     let step = this.#deadline(acceptMs, `${who} did not answer the offer within ${seconds(acceptMs)}`);
     try {
       while (this.received.final === null) {
@@ -169,8 +169,8 @@ export class DirectJob implements Job {
     }
   }
 
-  #deadline(ms: number, message: string): NodeJS.Timeout {
-    const timer = setTimeout(() => this.#stream.abort(new QvacError('E_TIMEOUT', message, { details: { peer: this.provider } })), ms);
+  #deadline(ms: number, message: string, hint?: string): NodeJS.Timeout {
+    const timer = setTimeout(() => this.#stream.abort(new QvacError('E_TIMEOUT', message, { details: { peer: this.provider }, hint })), ms);
     this.#timers.add(timer);
     return timer;
   }
