@@ -66,6 +66,11 @@ export async function runCli(argv: readonly string[], host: Host): Promise<numbe
     code = asQvacError(error).exitCode;
   }
   lifecycle.done();
-  await output.flush();
+  try {
+    await output.flush();
+  } catch (error) {
+    reportError(output, error);
+    if (code === 0) code = asQvacError(error).exitCode;
+  }
   return lifecycle.exitCode ?? code;
 }

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { QvacError } from '../errors.ts';
 import type { LogFields } from '../lib/log.ts';
 import { humanLogLine, jsonLogLine, type Level } from './log-lines.ts';
 import { escapeActing, printableText } from './printable.ts';
@@ -59,7 +60,7 @@ export interface Output {
   live(line: string | null): void;
   /** Styled for stderr (or stdout), plain where colours are not wanted (NO_COLOR) or not possible. */
   style(style: Style, text: string, stream?: 'stdout' | 'stderr'): string;
-  /** Resolves when all that was written has left the process, or never will. */
+  /** Resolves when all that was written has left the process, or never will. @throws QvacError E_HOME where stdout is a file that could not take it */
   flush(): Promise<void>;
 }
 
@@ -80,7 +81,13 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
   let lineOpen = false;
   let logsJson = false;
 
-  stdout.on('error', () => gone.abort());
+  let lost: QvacError | null = null;
+
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    const { code = error.message } = error;
+    if (!leavings.has(code)) lost ??= new QvacError('E_HOME', `cannot write to standard output (${code === 'ENOSPC' ? 'the disk is full' : code})`, { cause: error });
+    gone.abort();
+  });
   stderr.on('error', () => undefined);
 
   const clearLive = (): void => {
@@ -175,9 +182,13 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
       clearLive();
       liveLine = null;
       await Promise.all([flushed(stdout), flushed(stderr)]);
+      if (lost !== null) throw lost;
     },
   };
 }
+
+/** What stdout says where its reader has left. */
+const leavings = new Set(['EPIPE', 'ECONNRESET', 'EIO', 'ERR_STREAM_DESTROYED']);
 
 /** Resolves when the reader has caught up or is gone. */
 function drained(stream: Writable, gone: AbortSignal): Promise<void> {

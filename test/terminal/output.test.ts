@@ -88,6 +88,17 @@ describe('output', () => {
     await output.flush();
   });
 
+  it('says at the end that a full disk did not take all of it', async () => {
+    const stdout = new Writable({
+      write(_chunk, _encoding, done) {
+        done(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+      },
+    });
+    const output = createOutput({ stdout, stderr: new MemorySink() });
+    output.result({}, ['one']);
+    await assert.rejects(output.flush(), { code: 'E_HOME', message: 'cannot write to standard output (the disk is full)' });
+  });
+
   it('waits for a slow reader', async () => {
     const stdout = new PassThrough({ highWaterMark: 8 });
     const output = createOutput({ stdout, stderr: new MemorySink() });
