@@ -159,14 +159,15 @@ class DirectQuestion {
     const { choice: { card: { peer }, model }, input, sampler } = this.#init;
     job?.abort(error);
     const givenUp = this.#payment.giveUp(job?.received.conflict ?? null);
+    const caught = error instanceof FaultError && job !== null && job.received.n > 0 && !this.#signal.aborted;
+    if (this.#payment.isLocked && !caught) this.#observer.note('nobody gets what was locked for this: it comes back as soon as the provider gives it up, else after ten minutes (qvac jobs ls)');
     if (this.#signal.aborted) throw this.#interrupted();
     // Of these the provider knows nothing.
     if (error instanceof QvacError && ownFailures.has(error.code)) throw error;
     if (error instanceof FaultError) reputation.record(peer, { kind: 'fault', fault: error.fault });
     else if (!(error instanceof QvacError)) throw error;
     else if (!mayBeTooLong(error, model, input, sampler.maxTokens)) reputation.record(peer, { kind: error.code === 'E_BUSY' ? 'busy' : 'aborted' });
-    if (job !== null && job.received.n > 0 && error instanceof FaultError) return { answer: this.#faulty(job, error, await givenUp) };
-    if (this.#payment.isLocked) this.#observer.note('nobody gets what was locked for this: it comes back as soon as the provider gives it up, else after ten minutes (qvac jobs ls)');
+    if (caught) return { answer: this.#faulty(job, error, await givenUp) };
     if (job === null || job.received.n === 0) return { answer: null, error: mayBeTooLong(error, model, input, sampler.maxTokens) ? asTooLong(error) : error };
     throw error;
   }

@@ -56,7 +56,8 @@ export async function settle(components: SettleComponents, job: Job, secret: Uin
   const assessment = missing === null ? checked : withFault(checked, missing);
   const verdict = signBody(key, kinds.verdict, job.jobId, encodeVerdict(verdictOf(assessment, unsigned, key.publicKey, clock.now())));
   await tell(job, verdict).catch((error: unknown) => logger.debug('the provider did not take the verdict', { job: job.jobId, reason: ownWordsOf(error) }));
-  return { assessment, receipt: job.received.receipt([verdict, ...opinions]), verdict };
+  // The last word is this client's.
+  return { assessment, receipt: job.received.receipt([...opinions, verdict]), verdict };
 }
 
 /** @returns the fault where there is no opening that could be checked */

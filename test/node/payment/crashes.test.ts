@@ -119,8 +119,8 @@ test('a provider that dies between head and submit finds the job again and submi
 
 test('a client that dies after locking gets its money back after the time-out', async (context) => {
   const chain = await startChain(context);
-  // Nobody is there to decline.
-  const { provider } = await startPaid(context, chain, {}, (whole) => ({ ...whole, waitForJob: (_address, _ready, options) => new Promise((_resolve, reject) => options?.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error))), jobs: async () => [] }));
+  // Nobody is there to decline, nor to submit what it could serve before the client was gone.
+  const { provider } = await startPaid(context, chain, {}, (whole) => ({ ...whole, declineJob: chainDown, submitJob: chainDown, waitForJob: (_address, _ready, options) => new Promise((_resolve, reject) => options?.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error))), jobs: async () => [] }));
   const client = await clientPayments(context, chain, { stopMs: 0 });
   const asker = await startAsker(context, { providers: [provider], payments: client.payments });
   const stop = new AbortController();

@@ -49,7 +49,7 @@ test('a fault that only this machine finds is inconclusive, and the provider is 
   const { verification, why, payment, receipt } = await asker.ask({ maxPrice });
   assert.deepEqual([verification.result, verification.faults, payment?.state, payment?.burnt], ['inconclusive', [], 'confirmed', 0n]);
   assert.match(why ?? '', /exact-mismatch in one re-execution, not in a second one/);
-  assert.deepEqual(verdictsOf(asker.receipts.get(receipt ?? assert.fail())), [[asker.peer.id, 'inconclusive'], [auditor.peer.id, 'pass']]);
+  assert.deepEqual(verdictsOf(asker.receipts.get(receipt ?? assert.fail())), [[auditor.peer.id, 'pass'], [asker.peer.id, 'inconclusive']]);
 });
 
 test('a fault that an auditor finds, too, is rejected, and both verdicts are kept', async (context) => {
@@ -58,7 +58,7 @@ test('a fault that an auditor finds, too, is rejected, and both verdicts are kep
   const asker = await startAsker(context, { providers: [provider], engines: [honest()], payments: client.payments, auditors: [auditor] });
   const { verification, payment, receipt } = await asker.ask({ maxPrice });
   assert.deepEqual([verification.faults, payment?.state, payment?.paid], [['exact-mismatch'], 'rejected', 0n]);
-  assert.deepEqual(verdictsOf(asker.receipts.get(receipt ?? assert.fail())), [[asker.peer.id, 'fail'], [auditor.peer.id, 'fail']]);
+  assert.deepEqual(verdictsOf(asker.receipts.get(receipt ?? assert.fail())), [[auditor.peer.id, 'fail'], [asker.peer.id, 'fail']]);
   await paid.news.until('rejected');
 });
 
@@ -81,5 +81,5 @@ test('a router that pays asks its auditor, too', async (context) => {
   const { verdict } = await receiveAnswer(await askRouter(context, router, { maxPrice, verify: 'full' }));
   assert.equal(verdict?.verdict.result, 'inconclusive');
   assert.equal((await router.events.until('answered')).payment?.state, 'confirmed');
-  assert.deepEqual(verdictsOf([...router.receipts.values()][0]), [[router.peer.id, 'inconclusive'], [auditor.peer.id, 'pass']]);
+  assert.deepEqual(verdictsOf([...router.receipts.values()][0]), [[auditor.peer.id, 'pass'], [router.peer.id, 'inconclusive']]);
 });

@@ -159,7 +159,8 @@ export class Settling {
 
 /** What the verdict of a receipt means, where the process that signed it did not come to note it; `locked` itself without one. */
 function checkedNote(locked: LockedNote, receipt: Receipt): LockedNote {
-  const [verdict] = receipt.verdicts;
+  // Those of auditors come before it.
+  const verdict = receipt.verdicts.at(-1);
   if (verdict === undefined) return locked;
   const intent = decodeVerdict(verdict.body).result === 'fail' ? 'reject' : 'confirm';
   return { ...locked, intent, head: receipt.heads[0] ?? null, conflict: conflictOf(receipt), verdictDigest: sha256(verdict.body) };

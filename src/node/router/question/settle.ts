@@ -73,7 +73,7 @@ export async function settle(components: SettleComponents, init: SettleInit): Pr
   // A provider that does not read keeps nobody waiting.
   const told = tellProvider(components, job, verdict, delivered.signal);
   await person.send({ t: 'verdict', ...verdict }, delivered);
-  const receipt = job.received.receipt([verdict, ...opinions]);
+  const receipt = job.received.receipt([...opinions, verdict]);
   // Before the person's client has it: where both keep theirs in one home, the client's is the last word.
   await keep(components, receipt, job);
   await person.send({ t: 'receipt', receipt: utf8(serialiseReceipt(receipt)) }, delivered);
