@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
+import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import type { Asker } from '../../src/gateway/answer/asker.ts';
+import { startGateway } from '../support/gateway.ts';
+
+const messages = [{ role: 'user', content: 'why?' }];
+
+/** A question without a timer of its own. */
+function ask(port: number, body: object): Promise<readonly [IncomingMessage]> {
+  const sent = request({ host: '127.0.0.1', port, path: '/v1/chat/completions', method: 'POST', headers: { host: '127.0.0.1' } });
+  sent.end(JSON.stringify({ messages, ...body }));
+  return once(sent, 'response') as Promise<[IncomingMessage]>;
+}
+
+/** Long enough for whatever is due to have come over loopback. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 2_000; turn++) await setImmediate();
+}
+
+test('after 15 s of silence a comment goes out, and another after 15 more', async (context) => {
+  // First of all: what is stopped after it needs its timers.
+  context.after(() => context.mock.timers.reset());
+  const asked = Promise.withResolvers<void>();
+  const never: Asker = {
+    holds: async () => false,
+    ask: (_question, _hooks, { stop }) =>
+      new Promise((_resolve, reject) => {
+        stop.addEventListener('abort', () => reject(new Error('stopped')));
+        asked.resolve();
+      }),
+  };
+  const { gateway } = await startGateway(context, { asker: never, providers: [] });
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  let begun = false;
+  let text = '';
+  void ask(gateway.port, { stream: true }).then(([answer]) => {
+    begun = true;
+    answer.setEncoding('utf8').on('data', (part: string) => (text += part));
+  });
+  await asked.promise;
+  context.mock.timers.tick(14_999);
+  await turns();
+  assert.equal(begun, false);
+  context.mock.timers.tick(1);
+  while (text === '') await setImmediate();
+  assert.equal(text, ': waiting\n\n');
+  context.mock.timers.tick(15_000);
+  while (text === ': waiting\n\n') await setImmediate();
+  assert.equal(text, ': waiting\n\n: waiting\n\n');
+});
+
+test('an answer that is not streamed waits 5 s for its verdict, and then goes out as pending', async (context) => {
+  // First of all: what is stopped after it needs its timers.
+  context.after(() => context.mock.timers.reset());
+  const delivered = Promise.withResolvers<void>();
+  const unchecked: Asker = {
+    holds: async () => false,
+    ask: (_question, hooks, { stop }) =>
+      new Promise((_resolve, reject) => {
+        stop.addEventListener('abort', () => reject(new Error('stopped')));
+        hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
+        hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 0n, receipt: 'ab'.repeat(32) as never });
+        delivered.resolve();
+      }),
+  };
+  const { gateway } = await startGateway(context, { asker: unchecked, providers: [] });
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  let verified: unknown = null;
+  const answered = ask(gateway.port, {}).then(([answer]) => (verified = answer.resume().headers['x-qvac-verified']));
+  await delivered.promise;
+  await turns();
+  context.mock.timers.tick(4_999);
+  await turns();
+  assert.equal(verified, null);
+  context.mock.timers.tick(1);
+  await answered;
+  assert.equal(verified, 'pending');
+});
