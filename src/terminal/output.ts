@@ -182,6 +182,8 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
       clearLive();
       liveLine = null;
       await Promise.all([flushed(stdout), flushed(stderr)]);
+      // A file tells of what it could not take after the write has returned.
+      await new Promise((resolve) => setImmediate(resolve));
       if (lost !== null) throw lost;
     },
   };
