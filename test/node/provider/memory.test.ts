@@ -57,7 +57,7 @@ test('the memory of offers is bounded on disk and refuses rather than forgets', 
 test('finished jobs are kept within bounds: when there is no room, no more are taken until some are over', () => {
   const clock = movedClock();
   const kept = createKeptJobs({ clock }, { maxBytes: 1 << 20 });
-  const receipt = { promptTokens: new Array<number>(8_000).fill(1), tokens: [] } as unknown as Receipt;
+  const receipt = { input: null, promptTokens: new Array<number>(8_000).fill(1), tokens: [] } as unknown as Receipt;
   const job = (number: number): KeptJob => ({ jobId: id(number), client: new Uint8Array(32), commit: fromHex(id(number)), root: new Uint8Array(32), keepUntil: clock.now() + 600_000, transcript: null, opening: null, receipt, saved: Promise.resolve() });
   let number = 0;
   while (!kept.full) kept.add(job(number++));
@@ -66,6 +66,16 @@ test('finished jobs are kept within bounds: when there is no room, no more are t
   clock.move(600_000);
   assert.equal(kept.full, false);
   assert.equal(kept.find(new Uint8Array(32), fromHex(id(0))), null);
+});
+
+test('what a template leaves out of a prompt takes room, too', () => {
+  const clock = movedClock();
+  const kept = createKeptJobs({ clock }, { maxBytes: 8 << 20 });
+  const options = { unused: 'x'.repeat(1 << 20) };
+  const receipt = { input: { messages: [{ role: 'user', content: 'hi' }], template: 'gguf', options }, promptTokens: [1], tokens: [2] } as unknown as Receipt;
+  let number = 0;
+  for (; !kept.full && number < 100; number++) kept.add({ jobId: id(number), client: new Uint8Array(32), commit: fromHex(id(number)), root: new Uint8Array(32), keepUntil: clock.now() + 600_000, transcript: null, opening: null, receipt, saved: Promise.resolve() });
+  assert.ok(number <= 8, `${number} jobs`);
 });
 
 test('each peer has a burst and a rate of its own, and many peers cost bounded memory', () => {

@@ -4,6 +4,7 @@ import type { JobId } from '../../../lib/types.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import type { Transcript } from '../../../proofs/transcript.ts';
 import type { Signed } from '../../../protocol/messages.ts';
+import { promptTokenBound } from '../../../protocol/prompt-bound.ts';
 
 /** A finished job that may still be challenged. */
 export interface KeptJob {
@@ -38,27 +39,28 @@ export interface KeptJobsInit {
 }
 
 export function createKeptJobs({ clock }: { readonly clock: Clock }, { maxBytes = 256 << 20 }: KeptJobsInit = {}): KeptJobs {
-  const jobs = new Map<string, KeptJob>();
+  const jobs = new Map<string, { readonly job: KeptJob; readonly inputBytes: number }>();
 
   function forgetExpired(): void {
     const now = clock.now();
-    for (const [key, job] of jobs) if (job.keepUntil <= now) jobs.delete(key);
+    for (const [key, { job }] of jobs) if (job.keepUntil <= now) jobs.delete(key);
   }
 
   return {
     get full() {
       forgetExpired();
       let bytes = 0;
-      for (const job of jobs.values()) bytes += weightOf(job);
+      for (const { job, inputBytes } of jobs.values()) bytes += inputBytes + weightOf(job);
       return bytes >= maxBytes;
     },
     add(job) {
       forgetExpired();
-      jobs.set(keyOf(job.client, job.commit), job);
+      const { input } = job.receipt;
+      jobs.set(keyOf(job.client, job.commit), { job, inputBytes: input === null ? 0 : promptTokenBound(input) });
     },
     find(client, commit) {
       forgetExpired();
-      return jobs.get(keyOf(client, commit)) ?? null;
+      return jobs.get(keyOf(client, commit))?.job ?? null;
     },
   };
 }
@@ -68,7 +70,7 @@ const stepBytes = 512;
 const tokenBytes = 24;
 const jobBytes = 32 * 1024;
 
-/** About what a job takes: once it is opened, little more than its tokens. */
+/** About what a job takes besides its input: once it is opened, little more than its tokens. */
 function weightOf({ transcript, receipt }: KeptJob): number {
   return jobBytes + tokenBytes * (receipt.promptTokens.length + receipt.tokens.length) + stepBytes * (transcript?.n ?? 0);
 }
