@@ -7,8 +7,10 @@ import { agreeToMainnet } from '../../src/commands/parts/paying.ts';
 import { resolveConfig } from '../../src/config.ts';
 import { chainNames } from '../../src/escrow/addresses.ts';
 import type { Escrow } from '../../src/escrow/escrow.ts';
+import { hasCrashed } from '../../src/escrow/home-chain.ts';
 import { createWallet } from '../../src/escrow/wallet.ts';
 import { createOutput } from '../../src/terminal/output.ts';
+import { RunningNode } from '../e2e/market.ts';
 import { runProgram } from '../support/binary.ts';
 import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
@@ -101,6 +103,13 @@ describe('real money', () => {
   });
 });
 
+/** What `qvac chain status --json` says. */
+interface Status {
+  readonly rpcUrl: string;
+  readonly chain: string;
+  readonly pid: number;
+}
+
 describe('the chain of a home', () => {
   it('is one for all who need it at the same time, told to its owner alone, and goes on after a kill', async (context) => {
     const home = await temporaryHome(context, (root) => runInProcess(['chain', 'stop', '--home', root]));
@@ -109,11 +118,6 @@ describe('the chain of a home', () => {
       assert.equal(code, 0, `${args.join(' ')}: ${stderr}`);
       return JSON.parse(stdout) as Value;
     };
-    interface Status {
-      readonly rpcUrl: string;
-      readonly chain: string;
-      readonly pid: number;
-    }
     assert.equal(await run<Status | null>('chain', 'status'), null);
     const balances = await Promise.all([run<{ readonly balance: string }>('wallet', 'balance'), run<{ readonly balance: string }>('wallet', 'balance')]);
     for (const { balance } of balances) assert.ok(BigInt(balance) > 0n);
@@ -128,5 +132,29 @@ describe('the chain of a home', () => {
     const after = await run<Status>('chain', 'status');
     assert.deepEqual([after.chain, after.pid === before.pid], [before.chain, false]);
     assert.deepEqual([await run('chain', 'stop'), await run('chain', 'stop'), await run('chain', 'status')], [{ stopped: true }, { stopped: false }, null]);
+  });
+
+  it('is started again by a provider that is paid on it, where it crashed', async (context) => {
+    const home = await temporaryHome(context, (root) => runInProcess(['chain', 'stop', '--home', root]));
+    const { path } = await tinyModel();
+    const node = new RunningNode(['serve', '--private', 'test-chain', '--no-mdns', '--listen', '/ip4/127.0.0.1/tcp/0', '--model', path, '--threads', '1', '--gpu', 'off', '--price-out', '1000'], home, context);
+    await node.ready();
+    const status = async () => JSON.parse((await runProgram(['chain', 'status', '--json'], { home })).stdout) as Status | null;
+    const before = await status();
+    assert.ok(before !== null);
+    process.kill(before.pid, 'SIGKILL');
+    const limit = AbortSignal.timeout(60_000);
+    let after: Status | null = null;
+    while (after === null || after.pid === before.pid) {
+      limit.throwIfAborted();
+      after = await status();
+    }
+    assert.deepEqual([after.chain, after.rpcUrl], [before.chain, before.rpcUrl]);
+    const found = await runProgram(['provider', 'status', '--json'], { home });
+    assert.equal(found.code, 0, found.stderr);
+    // One that is ended is not wanted any more.
+    const ended = await runProgram(['chain', 'stop'], { home });
+    assert.equal(ended.code, 0, ended.stderr);
+    assert.equal(await hasCrashed({ chain: join(home, 'chain'), run: join(home, 'run') }), false);
   });
 });

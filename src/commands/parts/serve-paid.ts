@@ -8,13 +8,15 @@ import type { PaymentNews, ProviderPayments } from '../../node/provider/payment/
 import { shortId, sol } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
 import type { CommandContext } from './definition.ts';
-import { agreeToMainnet, isPlay, needWallet, openEscrowOf } from './paying.ts';
+import { agreeToMainnet, endpointOf, isEmbedded, isPlay, needWallet, openEscrowOf } from './paying.ts';
 
 /** `yes`: the person has agreed to whatever would be asked. */
 type Context = Pick<CommandContext, 'config' | 'output' | 'logger' | 'signal'> & { readonly yes?: boolean | undefined };
 
 /** What is staked by itself where lamports are play money. */
 const playStake = 10_000_000_000n;
+/** Between two looks whether the home's chain runs, ms. */
+const chainLookMs = 2_000;
 /** Between two looks at all jobs: on this machine, and where others bear the load, ms. */
 const sweepMs = { play: 5_000, cluster: 30_000 } as const;
 
@@ -31,6 +33,7 @@ export async function openProviderPayments(context: Context, key: Identity): Pro
   await agreeToMainnet({ config, output, yes, signal }, escrow);
   await register(context, escrow, wallet, key);
   output.say(`paid to ${wallet.address} on ${escrow.chain}`);
+  if (isEmbedded(config)) await keepChain(context);
   const init = { peer: key.signingKey.publicKey, dir: config.home.payments.provider, sweepMs: isPlay(config) ? sweepMs.play : sweepMs.cluster };
   const earnings = createEarnings({ clock: systemClock, logger }, config.home.earnings);
   const onNews = (news: PaymentNews): void => {
@@ -39,6 +42,28 @@ export async function openProviderPayments(context: Context, key: Identity): Pro
     else report(output, news);
   };
   return createEscrowPayments({ escrow, clock: systemClock, logger }, { ...init, onNews });
+}
+
+/**
+ * Starts the home's chain again where it crashed while answers are paid on it, at the same address unless another took
+ * that. One that somebody ended stays ended.
+ */
+async function keepChain({ config, logger, signal }: Context): Promise<void> {
+  const { hasCrashed } = await import('../../escrow/home-chain.ts');
+  let looking = false;
+  const look = async (): Promise<void> => {
+    if (looking) return;
+    looking = true;
+    try {
+      if (await hasCrashed(config.home)) await endpointOf(config, { signal });
+    } catch (error) {
+      if (!signal.aborted) logger.warn('the chain of this home does not run', { reason: error instanceof Error ? error.message : String(error) });
+    } finally {
+      looking = false;
+    }
+  };
+  const timer = setInterval(() => void look(), chainLookMs).unref();
+  signal.addEventListener('abort', () => clearInterval(timer), { once: true });
 }
 
 /** Makes sure that the chain knows this node as the wallet's. */
