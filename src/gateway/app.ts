@@ -1,26 +1,27 @@
 import { randomBytes } from 'node:crypto';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
+import { Answering } from './answer/answering.ts';
+import type { Question } from './answer/asker.ts';
+import type { Shape } from './answer/shape.ts';
 import { anthropicError, anthropicMessages } from './api/anthropic.ts';
 import { parseJson } from './api/json.ts';
+import { isNamed, offeredModels } from './api/models.ts';
 import { ollamaChat, ollamaError, ollamaGenerate } from './api/ollama.ts';
 import { openaiChat } from './api/openai/chat.ts';
 import { openaiCompletions } from './api/openai/completions.ts';
 import { openaiError } from './api/openai/error.ts';
 import { openaiResponses } from './api/openai/responses.ts';
 import type { Defaults, Wanted } from './api/wanted.ts';
-import { Answering } from './answer/answering.ts';
-import type { Question } from './answer/asker.ts';
 import type { GatewayInit } from './components.ts';
 import { unreadiness, type AppComponents, type Bindings, type Exchange } from './exchange.ts';
 import { callerOf, createGuard } from './guard.ts';
 import { readBody } from './guard/body.ts';
-import { sameText, secretOf } from './guard/token.ts';
 import type { ApiKey } from './guard/keys.ts';
+import { sameText, secretOf } from './guard/token.ts';
 import { addModelRoutes, isAnthropic } from './model-routes.ts';
 import { addPageRoutes } from './page/routes.ts';
 import { Problem, problemOf, unsupported } from './problem.ts';
-import type { Shape } from './answer/shape.ts';
 
 type ReadRequest = (body: unknown, defaults: Defaults) => { readonly wanted: Wanted; readonly shape: Shape };
 
@@ -79,10 +80,19 @@ async function answer(c: Exchange, components: AppComponents, init: GatewayInit,
   if (components.metrics.active() >= (init.limits?.questions ?? mostQuestions)) throw new Problem(503, 'E_BUSY', 'too many questions at once', { headers: { 'retry-after': '2' } });
   // Nobody else is to open the wallet of whoever has the page.
   if (wanted.question.wallet !== null && !sameText(secretOf(callerOf(c)) ?? '', init.token)) throw new Problem(401, 'E_TOKEN', 'a wallet pays for its own page only', { param: 'qvac.wallet' });
+  requireContext(wanted, components);
   if (wanted.topLogprobs !== null && !(await components.asker.holds(wanted.question.model))) throw unsupported('logprobs', 'of a model that this gateway does not hold');
   const { question, settle } = reserve(keyOf(c, init), wanted.question, init);
   await new Answering(components, { id: c.get('id'), wanted: { ...wanted, question }, shape, keepAliveMs: init.keepAliveMs, verdictMs: init.verdictMs, spent: (lamports) => settle?.(Number(lamports)) }, outgoing).run();
   return RESPONSE_ALREADY_SENT;
+}
+
+/** A context as long as is asked for is had where somebody offers one; nobody makes one longer than the model's. */
+function requireContext({ leastContext, question: { model } }: Wanted, { market }: AppComponents): void {
+  if (leastContext === undefined) return;
+  const offered = offeredModels(market.live()).filter((each) => model === null || isNamed(each, model));
+  const longest = Math.max(0, ...offered.map((each) => each.model.context));
+  if (offered.length > 0 && leastContext > longest) throw unsupported('options.num_ctx', `above ${longest}`);
 }
 
 /** Sets aside what the answer may cost of what the key may still spend: another request may have come since it was looked at. */

@@ -79,7 +79,7 @@ test('a model is found under the names that Ollama’s clients write', async (co
 test('what a client sends unasked changes nothing', async (context) => {
   const { url } = await startGateway(context, said);
   const client = new Ollama({ host: url });
-  const answer = await client.chat({ model, messages: [{ ...messages[0], images: [] } as never], keep_alive: '5m', tools: [], think: false, format: '', options: { top_p: 1, repeat_penalty: 1, num_predict: -1, presence_penalty: 0, mirostat: 0, seed: 0 } });
+  const answer = await client.chat({ model, messages: [{ ...messages[0], images: [] } as never], keep_alive: '5m', tools: [], think: false, format: '', options: { num_ctx: 2048, top_p: 1, repeat_penalty: 1, num_predict: -1, presence_penalty: 0, mirostat: 0, seed: 0 } });
   assert.equal(answer.message.content, 'It scatters.');
 });
 
@@ -99,7 +99,7 @@ test('what is not supported is refused by name', async (context) => {
   const client = new Ollama({ host: url });
   await assert.rejects(client.chat({ model, messages, format: 'json' }), /format/);
   await assert.rejects(client.chat({ model, messages, options: { mirostat: 2 } }), /options\.mirostat/);
-  await assert.rejects(client.chat({ model, messages, options: { num_ctx: 4096 } }), /options\.num_ctx/);
+  await assert.rejects(client.chat({ model, messages, options: { num_ctx: 4096 } }), /options\.num_ctx above 2048/);
   await assert.rejects(client.chat({ model, messages: [{ role: 'user', content: 'x', images: ['aGk='] }] }), /images/);
   await assert.rejects(client.generate({ model, prompt: 'x', suffix: 'y' }), /suffix/);
   await assert.rejects(client.chat({ model: 'no-such-model', messages }), /no-such-model/);

@@ -38,7 +38,12 @@ export function offeredModels(live: readonly LivePeer[]): readonly Offered[] {
 
 /** The offer that `asked` (name, name/quant or hex id) means. */
 export function findOffered(offered: readonly Offered[], asked: string): Offered | undefined {
-  return offered.find(({ name, id, model }) => asked === name || asked === model.name || asked.toLowerCase() === id);
+  return offered.find((each) => isNamed(each, asked));
+}
+
+/** Whether `asked` means this model. */
+export function isNamed({ name, id, model }: Offered, asked: string): boolean {
+  return asked === name || asked === model.name || asked.toLowerCase() === id;
 }
 
 export function openaiModel({ name, id, model, since, providers, priceIn, priceOut }: Offered) {

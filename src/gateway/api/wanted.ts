@@ -26,6 +26,8 @@ export interface Wanted {
   readonly stops: readonly string[];
   /** How many likeliest tokens are to be told per token; null: no log-probabilities. */
   readonly topLogprobs: number | null;
+  /** Tokens of prompt and answer for which the model must have room. @default none are asked for */
+  readonly leastContext?: number | undefined;
 }
 
 const maxSeed = (1n << 64n) - 1n;
