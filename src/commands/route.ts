@@ -151,7 +151,9 @@ async function run({ config, output, logger, signal, stops }: Context, key: Iden
   const { payments, purses } = await openRouterPayments({ config, output, logger, receipts }, (client) => allowed.get(client) ?? 0n);
   stops.push(() => payments.stop());
   const { auditor } = config.settings;
-  const second = createSecondOpinion({ peer, discovery, logger }, async () => (auditor === null ? [] : [auditor]));
+  const opinion = createSecondOpinion({ peer, discovery, logger }, async () => (auditor === null ? [] : [auditor]));
+  // Others did not choose this auditor, who would see what they asked.
+  const second = (client: PeerIdString) => (allowed.get(client) === noLimit ? opinion : null);
   const router = createRouter({ peer, discovery, reputation, verifier, second, receipts, purses, clock, logger }, { serves: (id) => allowed.has(id), onRouted });
   await router.start();
   stops.push(() => router.stop());

@@ -48,6 +48,8 @@ export interface TestRouterInit {
   readonly purses?: Purses | undefined;
   /** Routers that it may ask for a second opinion. @default nobody */
   readonly auditors?: readonly { readonly address: string }[] | undefined;
+  /** On whose answers it may. @default everybody's */
+  readonly audits?: ((client: PeerIdString) => boolean) | undefined;
   /** What goes out to the person's client instead of each frame of an honest router: a lie. */
   readonly tamper?: ((frame: Frame, peer: Peer) => readonly Frame[]) | undefined;
   /** What it takes a question for. */
@@ -81,7 +83,7 @@ export async function startRouter(context: TestContext, init: TestRouterInit = {
       reputation,
       verifier,
       receipts: { save: async (receipt) => void receipts.set(jobIdOf(receipt.offer.body), receipt) },
-      second: createSecondOpinion({ peer, discovery, logger: silentLogger }, async () => (init.auditors ?? []).map((each) => each.address)),
+      second: (client) => (init.audits?.(client) === false ? null : createSecondOpinion({ peer, discovery, logger: silentLogger }, async () => (init.auditors ?? []).map((each) => each.address))),
       purses: init.purses,
       clock,
       logger: silentLogger,

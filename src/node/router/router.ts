@@ -23,8 +23,11 @@ export interface RouterComponents {
   readonly discovery: Pick<Discovery, 'live' | 'find' | 'refresh'>;
   readonly reputation: Reputation;
   readonly verifier: Verifier;
-  /** Asked before a provider is blamed for numbers. @default this router alone re-executes, twice */
-  readonly second?: SecondOpinion | undefined;
+  /**
+   * Who is asked before a provider is blamed for numbers, by whose question it was: that node sees the prompt.
+   * @default this router alone re-executes, twice
+   */
+  readonly second?: ((client: PeerIdString) => SecondOpinion | null) | undefined;
   /** Keeps the receipts of routed jobs. */
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
   /** What it may spend for whom. @default null: nobody is paid */

@@ -12,6 +12,7 @@ import type { PaidProvider } from '../../support/payments.ts';
 import { openPurses } from '../../../src/node/router/payment/purses.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
+import { startPeer } from '../../support/peers.ts';
 import { askRouter, receiveAnswer, startRouter } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 import type { Engine } from '../../../src/model/engine.ts';
@@ -73,13 +74,18 @@ test('where no auditor can, this machine re-executes once more; a node without t
   assert.deepEqual(verdictsOf(asker.receipts.get(receipt ?? assert.fail())), [[asker.peer.id, 'fail']]);
 });
 
-test('a router that pays asks its auditor, too', async (context) => {
+test('a router that pays asks its auditor, too, but not about the questions of others', async (context) => {
   const { provider, client } = await startMarket(context, honest());
   const auditor = await startRouter(context, { engines: [honest()] });
+  const friend = await startPeer(context, { role: 'client' });
   const purses = await openPurses({ payments: client.payments, clock: systemClock, logger: silentLogger }, { path: null, limitOf: () => 1n << 62n });
-  const router = await startRouter(context, { providers: [provider], engines: [wrong()], purses, auditors: [auditor] });
+  const router = await startRouter(context, { providers: [provider], engines: [wrong()], purses, auditors: [auditor], audits: (id) => id !== friend.id });
   const { verdict } = await receiveAnswer(await askRouter(context, router, { maxPrice, verify: 'full' }));
   assert.equal(verdict?.verdict.result, 'inconclusive');
   assert.equal((await router.events.until('answered')).payment?.state, 'confirmed');
   assert.deepEqual(verdictsOf([...router.receipts.values()][0]), [[auditor.peer.id, 'pass'], [router.peer.id, 'inconclusive']]);
+
+  const others = await receiveAnswer(await askRouter(context, router, { maxPrice, verify: 'full' }, friend));
+  assert.equal(others.verdict?.verdict.result, 'fail');
+  assert.deepEqual(verdictsOf([...router.receipts.values()][1]), [[router.peer.id, 'fail']]);
 });

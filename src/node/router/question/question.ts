@@ -6,6 +6,7 @@ import { maxRouteProviders } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
 import type { Job } from '../../client/job/job.ts';
+import type { SecondOpinion } from '../../client/checking/second-opinion.ts';
 import type { CheckedAnswer, Settlement } from '../../client/payment/payments.ts';
 import { settlementJson } from '../../client/payment/settlement-json.ts';
 import { Attempt } from './attempt.ts';
@@ -27,6 +28,8 @@ import type { SettleComponents } from './settle.ts';
 export interface QuestionComponents extends SettleComponents, CandidatesComponents, OfferingComponents {
   /** Null: nobody is paid. */
   readonly purses: Purses | null;
+  /** Another node that re-executes this person's answers: it sees the prompt. @default nobody */
+  readonly second?: ((client: PeerIdString) => SecondOpinion | null) | undefined;
 }
 
 /** How a question ended: answered and checked, or an error that the person's client was told. */
@@ -162,7 +165,7 @@ export class Question {
     // Nothing but a re-execution takes long.
     const window = verify === 'full' ? (paid?.openWindow() ?? null) : null;
     try {
-      const settled = await settle(this.#components, { job, person: this.#person, commit, challenged: mode === 'merkle', depth: verify, learn, until: window?.until, signal: this.#signal });
+      const settled = await settle(this.#components, { job, person: this.#person, commit, challenged: mode === 'merkle', depth: verify, second: this.#components.second?.(this.#client), learn, until: window?.until, signal: this.#signal });
       await this.#person.end();
       const payment = paid === null ? null : await this.#pay(paid, { ...settled, verdictDigest: sha256(settled.verdict.body) });
       return { kind: 'answered', job, assessment: settled.assessment, finish, tries: this.#offering.tries, totalMs, considered: this.#candidates.considered, payment };

@@ -25,8 +25,6 @@ import type { Depth, Verifier } from '../../client/checking/verifier.ts';
 export interface SettleComponents {
   readonly key: SigningKey;
   readonly verifier: Verifier;
-  /** Asked before a provider is blamed for numbers. @default this router alone re-executes, twice */
-  readonly second?: SecondOpinion | undefined;
   /** Keeps a finished job's receipt. */
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
   readonly clock: Clock;
@@ -40,6 +38,8 @@ export interface SettleInit {
   /** With mode `none` there is neither challenge nor opening. */
   readonly challenged: boolean;
   readonly depth: Depth;
+  /** Asked before a provider is blamed for numbers. @default this router alone re-executes, twice */
+  readonly second?: SecondOpinion | null | undefined;
   /** Ends a re-execution: later the answer cannot be rejected any more. @default never */
   readonly until?: AbortSignal | undefined;
   /** Hears what was found before anybody else does, so that whoever asks next profits from it. */
@@ -62,7 +62,7 @@ export async function settle(components: SettleComponents, init: SettleInit): Pr
   const unsigned = job.received.receipt([]);
   const opinions: Signed[] = [];
   const second = async (receipt: Receipt, asking: AbortOptions): Promise<Verdict | null> => {
-    const opinion = (await components.second?.(receipt, asking)) ?? null;
+    const opinion = (await init.second?.(receipt, asking)) ?? null;
     if (opinion !== null) opinions.push(opinion.signed);
     return opinion?.verdict ?? null;
   };
