@@ -4,12 +4,12 @@ import type { PeerIdString } from '../lib/types.ts';
 import type { Standing } from '../node/client/choice/reputation.ts';
 import type { LivePeer } from '../node/discovery.ts';
 import type { ReceiptStore } from '../node/home/receipt-store.ts';
-import type { Defaults } from './api/wanted.ts';
 import type { Asker } from './answer/asker.ts';
+import type { Defaults } from './api/wanted.ts';
 import type { Budgets } from './guard/budgets.ts';
 import type { ConnectionLimits } from './guard/connections.ts';
-import type { RateInit } from './guard/rate.ts';
 import type { KeyRing } from './guard/keys.ts';
+import type { RateInit } from './guard/rate.ts';
 import type { PageWallets } from './page/page-wallets.ts';
 
 export interface GatewayComponents {

@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Asked, Asker, Delivered, Picked } from './asker.ts';
 import type { Wanted } from '../api/wanted.ts';
 import type { GatewayMetrics } from '../metrics.ts';
-import { Outlet } from './outlet.ts';
 import { Problem, problemOf } from '../problem.ts';
+import type { Asked, Asker, Delivered, Picked } from './asker.ts';
+import { Outlet } from './outlet.ts';
 import { sse, trustFields, type Begun, type Ended, type Shape } from './shape.ts';
 import { StopFilter } from './stop-filter.ts';
 

@@ -1,5 +1,5 @@
-import type { Delivered, Picked, RecomputedStep, Verified } from './asker.ts';
 import type { Problem } from '../problem.ts';
+import type { Delivered, Picked, RecomputedStep, Verified } from './asker.ts';
 
 /** What is known when an answer begins. */
 export interface Begun {

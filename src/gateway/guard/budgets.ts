@@ -1,5 +1,5 @@
-import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { ApiKey } from './keys.ts';
 

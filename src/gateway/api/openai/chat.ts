@@ -1,11 +1,11 @@
 import type { ChatMessage } from '../../../protocol/messages.ts';
-import { badField, unsupported, type Problem } from '../../problem.ts';
 import { event, modelName, sse, trustFields, type Begun, type Ended, type Shape } from '../../answer/shape.ts';
+import { badField, unsupported, type Problem } from '../../problem.ts';
 import { readContent } from '../content.ts';
 import { Fields } from '../fields.ts';
-import { chatLogprobs } from './logprobs.ts';
-import { openaiError } from './error.ts';
 import { chatInput, maxTokensRange, readExtension, readModel, readSampler, readSeed, readStops, type Defaults, type Wanted } from '../wanted.ts';
+import { openaiError } from './error.ts';
+import { chatLogprobs } from './logprobs.ts';
 
 /** What clients send unasked. */
 const neutrals = {

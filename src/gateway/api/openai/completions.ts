@@ -1,10 +1,10 @@
-import { badField, unsupported } from '../../problem.ts';
 import { event, modelName, sse, trustFields, type Begun, type Ended, type Shape } from '../../answer/shape.ts';
+import { badField, unsupported } from '../../problem.ts';
 import { Fields } from '../fields.ts';
-import { completionLogprobs } from './logprobs.ts';
+import { maxTokensRange, rawInput, readExtension, readModel, readSampler, readSeed, readStops, type Defaults, type Wanted } from '../wanted.ts';
 import { openaiFinish, openaiUsage, readIncludeUsage } from './chat.ts';
 import { openaiError } from './error.ts';
-import { maxTokensRange, rawInput, readExtension, readModel, readSampler, readSeed, readStops, type Defaults, type Wanted } from '../wanted.ts';
+import { completionLogprobs } from './logprobs.ts';
 
 const neutrals = { n: [1], best_of: [1], top_p: [1], frequency_penalty: [0], presence_penalty: [0], logit_bias: [{}], echo: [false], suffix: [''] } as const;
 

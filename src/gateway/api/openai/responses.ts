@@ -1,10 +1,10 @@
 import type { ChatMessage } from '../../../protocol/messages.ts';
-import { badField, unsupported } from '../../problem.ts';
 import { event, modelName, sse, trustFields, type Begun, type Ended, type Shape } from '../../answer/shape.ts';
+import { badField, unsupported } from '../../problem.ts';
 import { readContent } from '../content.ts';
 import { Fields } from '../fields.ts';
-import { openaiError } from './error.ts';
 import { chatInput, maxTokensRange, readExtension, readModel, readSampler, readSeed, type Defaults, type Wanted } from '../wanted.ts';
+import { openaiError } from './error.ts';
 
 const neutrals = {
   top_p: [1],
