@@ -29,7 +29,7 @@ export const settings = {
   provider: { kind: 'text', flags: '--provider <peer>', description: 'ask this provider: peer id or address', default: null, otherwise: 'the best one' },
   router: { kind: 'text', flags: '--router <peer>', description: 'ask through this router: peer id or address', default: null, otherwise: 'your own, where one runs' },
   verify: { kind: 'text', flags: '--verify <how>', description: 'none, sampling or full', default: null, otherwise: 'full where the model is at hand, else sampling' },
-  auditor: { kind: 'text', flags: '--auditor <peer>', description: 'router that re-executes what failed here, before its provider is refused the money: peer id or address; it sees the prompt', default: null, otherwise: 'your own router, where one runs' },
+  auditor: { kind: 'text', flags: '--auditor <peer>', description: 'router that re-executes what failed here, before its provider is refused the money: peer id or address; it sees the prompt', default: null, otherwise: 'your own router, where one runs; for route nobody' },
   maxPrice: { kind: 'lamports', flags: '--max-price <amount>', description: 'most that one answer may cost: lamports, or as 0.01sol', default: 0 },
   timeout: { kind: 'text', flags: '--timeout <time>', description: 'longest wait for a whole answer, as 90s or 10m', default: '10m' },
 
