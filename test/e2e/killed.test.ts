@@ -185,7 +185,7 @@ test('processes that are killed at each step of a paid answer', { timeout: 300_0
 
   await context.test('a client in the middle of an answer: the provider gives back, or goes on to an end that is near', async () => {
     const before = await market.balance();
-    const asking = await market.ask(400);
+    const asking = await market.ask(2_000);
     await asking.streams();
     const job = await market.job();
     await asking.kill();
@@ -236,7 +236,7 @@ test('processes that are killed at each step of a paid answer', { timeout: 300_0
 
   await context.test('a provider in the middle of an answer: gives back when it starts again', async () => {
     const before = await market.balance();
-    const asking = await market.ask(400);
+    const asking = await market.ask(2_000);
     await asking.streams();
     const job = await market.job();
     await market.node.kill();
