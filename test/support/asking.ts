@@ -27,7 +27,7 @@ export interface TestAsker {
   readonly receipts: Map<JobId, Receipt>;
   /** What it told, in order: `sending 12D3…`, `text …`, `turned …`, `note …`, `checking …`. */
   readonly told: string[];
-  ask(init?: Partial<AskInit>, options?: { readonly signal?: AbortSignal; readonly onText?: (piece: string) => Promise<void> | void }): Promise<Answer>;
+  ask(init?: Partial<AskInit>, options?: { readonly signal?: AbortSignal; readonly onAccepted?: () => void; readonly onText?: (piece: string) => Promise<void> | void }): Promise<Answer>;
 }
 
 export interface TestAskerInit {
@@ -71,10 +71,11 @@ export async function startAsker(context: TestContext, { providers = [], engines
     reputation,
     receipts,
     told,
-    ask: (init = {}, { signal, onText } = {}) => {
+    ask: (init = {}, { signal, onAccepted, onText } = {}) => {
       const observer: AskObserver = {
         sending: ({ kind, peer: to }) => void told.push(`sending ${kind} ${to}`),
         picked: (provider) => void told.push(`picked ${provider}`),
+        accepted: () => onAccepted?.(),
         async text(piece) {
           told.push(`text ${piece}`);
           await onText?.(piece);

@@ -131,7 +131,7 @@ class DirectQuestion {
       }
     };
     this.#signal.addEventListener('abort', stop);
-    const unwatch = this.#payment.watch((error) => job.abort(error));
+    const unwatch = this.#payment.watch((error) => job.abortWaiting(error));
     try {
       if (this.#signal.aborted) stop();
       for await (const frame of job.frames()) {
@@ -158,7 +158,7 @@ class DirectQuestion {
     const { reputation } = this.#components;
     const { choice: { card: { peer }, model }, input, sampler } = this.#init;
     job?.abort(error);
-    const givenUp = this.#payment.giveUp(job?.received.conflict ?? null);
+    const givenUp = this.#payment.giveUp(job?.received ?? null);
     const caught = error instanceof FaultError && job !== null && job.received.n > 0 && !this.#signal.aborted;
     if (this.#payment.isLocked && !caught) this.#observer.note('nobody gets what was locked for this: it comes back as soon as the provider gives it up, else after ten minutes (qvac jobs ls)');
     if (this.#signal.aborted) throw this.#interrupted();

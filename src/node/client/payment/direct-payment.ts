@@ -1,9 +1,9 @@
 import { QvacError } from '../../../errors.ts';
 import { raceSignal } from '../../../lib/abort.ts';
 import type { AbortOptions } from '../../../lib/types.ts';
-import type { Quote, Signed } from '../../../protocol/messages.ts';
+import type { Quote } from '../../../protocol/messages.ts';
 import type { JobInit } from '../job/job.ts';
-import type { CheckedAnswer, ClientPayments, LockedPayment, Settlement } from './payments.ts';
+import type { BrokenOff, CheckedAnswer, ClientPayments, LockedPayment, Settlement } from './payments.ts';
 import { openRejectWindow, watchDelivery } from './reject-window.ts';
 import type { RejectWindow } from './reject-window.ts';
 
@@ -70,12 +70,12 @@ export class DirectPayment {
 
   /**
    * There is no whole answer.
-   * @param conflict heads with which the provider is slashed once it submits
+   * @param received what came of it, null where nothing did
    * @returns after a moment what became of the money, or where it is; null where nothing was locked
    */
-  async giveUp(conflict: readonly [Signed, Signed] | null): Promise<Settlement | null> {
+  async giveUp(received: BrokenOff | null): Promise<Settlement | null> {
     if (this.#locked === null) return null;
-    const settled = await raceSignal(this.#locked.abandon(conflict), AbortSignal.timeout(giveUpMs)).catch(() => null);
+    const settled = await raceSignal(this.#locked.abandon(received ?? undefined), AbortSignal.timeout(giveUpMs)).catch(() => null);
     return settled ?? this.#locked.standing;
   }
 }

@@ -10,7 +10,7 @@ import { priceLamports } from '../../../protocol/price.ts';
 import { shortPeer } from '../../names.ts';
 import { recordsOf } from './chain-record.ts';
 import type { LockedNote } from './locked-note.ts';
-import type { ChainRecord, LeftPayment, LockOrder, LockedPayment, Paying, Settlement } from './payments.ts';
+import type { BrokenOff, ChainRecord, LeftPayment, LockOrder, LockedPayment, Paying, Settlement } from './payments.ts';
 import { Settling } from './settling.ts';
 import type { SettlingComponents, SettlingInit } from './settling.ts';
 
@@ -27,6 +27,7 @@ const feeReserve = 50_000n;
 const recordsLifeMs = 2_000;
 
 const noDigest = new Uint8Array(32);
+const nothingReceived: BrokenOff = { conflict: null, promptTokens: [] };
 
 /** One wallet's payments into one escrow program. */
 export class EscrowPaying implements Paying {
@@ -80,7 +81,7 @@ export class EscrowPaying implements Paying {
     const terms = termsOf(offer, offerSigned.body, quote);
     const authority = quote.pay.payee;
     const address = this.#escrow.jobAddress(this.#wallet, terms.jobId);
-    const note: LockedNote = { address, client: this.#wallet, provider: authority, chain: this.#escrow.chain, amount: terms.amount, intent: 'wait', head: null, conflict: null, verdictDigest: noDigest };
+    const note: LockedNote = { address, client: this.#wallet, provider: authority, chain: this.#escrow.chain, amount: terms.amount, intent: 'wait', head: null, conflict: null, promptCount: 0, verdictDigest: noDigest };
     await journal.write(jobId, note);
     try {
       await this.#escrow.createJob({ authority, terms }, options);
@@ -93,7 +94,7 @@ export class EscrowPaying implements Paying {
       standing: this.#settling.waiting(note, null),
       window: (asking = {}) => this.#settling.window(address, asking),
       settle: (result, settling = {}) => this.#settling.settle(jobId, note, result, settling),
-      abandon: (conflict = null) => this.#abandon(jobId, note, conflict),
+      abandon: (received = nothingReceived) => this.#abandon(jobId, note, received),
     };
   }
 
@@ -114,9 +115,9 @@ export class EscrowPaying implements Paying {
     return left;
   }
 
-  #abandon(jobId: JobId, note: LockedNote, conflict: LockedNote['conflict']): Promise<Settlement | null> {
+  #abandon(jobId: JobId, note: LockedNote, received: BrokenOff): Promise<Settlement | null> {
     const { end, logger, run } = this.#components;
-    const work = this.#settling.giveUp(jobId, note, conflict, { signal: end }).catch((error: unknown) => {
+    const work = this.#settling.giveUp(jobId, note, received, { signal: end }).catch((error: unknown) => {
       if (!end.aborted) logger.warn('a payment is looked after later', { job: jobId, reason: error instanceof Error ? error.message : String(error) });
       return null;
     });

@@ -21,12 +21,14 @@ export interface LockedNote {
   readonly head: Signed | null;
   /** Two heads of the provider that contradict each other, with which it is slashed once it submitted. */
   readonly conflict: readonly [Signed, Signed] | null;
+  /** Tokens of the prompt as the provider accepted it, of an answer that broke off; else 0. */
+  readonly promptCount: number;
   /** What a rejection names, 32 bytes. */
   readonly verdictDigest: Uint8Array;
 }
 
 export const lockedNoteForm: JournalForm<LockedNote> = {
-  toJson({ address, client, provider, chain, amount, intent, head, conflict, verdictDigest }) {
+  toJson({ address, client, provider, chain, amount, intent, head, conflict, promptCount, verdictDigest }) {
     return {
       version: 1,
       address: toHex(address),
@@ -37,19 +39,21 @@ export const lockedNoteForm: JournalForm<LockedNote> = {
       intent,
       head: head === null ? null : headJson(head),
       conflict: conflict === null ? null : conflict.map(headJson),
+      promptCount,
       verdictDigest: toHex(verdictDigest),
     };
   },
   parse(value) {
     if (typeof value !== 'object' || value === null) return null;
-    const { version, chain, amount, intent, head, conflict = null, ...keys } = value as Readonly<Record<string, unknown>>;
+    const { version, chain, amount, intent, head, conflict = null, promptCount = 0, ...keys } = value as Readonly<Record<string, unknown>>;
     const [address, client, provider, verdictDigest] = ['address', 'client', 'provider', 'verdictDigest'].map((key) => bytesIn(keys[key], 32));
     if (version !== 1 || address == null || client == null || provider == null || verdictDigest == null) return null;
     if (typeof chain !== 'string' || typeof amount !== 'string' || !/^\d{1,20}$/.test(amount)) return null;
     if (intent !== 'wait' && intent !== 'confirm' && intent !== 'reject') return null;
+    if (typeof promptCount !== 'number' || !Number.isSafeInteger(promptCount) || promptCount < 0) return null;
     const signed = headIn(head);
     const pair = conflictIn(conflict);
-    return signed === undefined || pair === undefined ? null : { address, client, provider, chain, amount: BigInt(amount), intent, head: signed, conflict: pair, verdictDigest };
+    return signed === undefined || pair === undefined ? null : { address, client, provider, chain, amount: BigInt(amount), intent, head: signed, conflict: pair, promptCount, verdictDigest };
   },
 };
 

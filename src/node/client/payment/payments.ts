@@ -61,10 +61,18 @@ export interface LockedPayment {
   window(options?: AbortOptions): Promise<WindowLeft>;
   /**
    * No final head came: the money comes back, at once where the provider declines.
-   * @param conflict two heads that contradict each other, kept until the provider submits and is slashed with them
+   * @param received what came of it
    * @returns how it was settled, as soon as it is; null where this process ends before. Never rejects
    */
-  abandon(conflict?: readonly [Signed, Signed] | null): Promise<Settlement | null>;
+  abandon(received?: BrokenOff): Promise<Settlement | null>;
+}
+
+/** What came of an answer that broke off. */
+export interface BrokenOff {
+  /** Two heads that contradict each other, kept until the provider submits and is slashed with them. */
+  readonly conflict: readonly [Signed, Signed] | null;
+  /** Of the prompt, as the provider accepted it; none before that. A longer one is not paid for. */
+  readonly promptTokens: readonly number[];
 }
 
 export interface WindowLeft {

@@ -7,7 +7,7 @@ import { sha256 } from '../../../protocol/digests.ts';
 import { decodeVerdict } from '../../../protocol/validate.ts';
 import type { Journal } from '../../home/journal.ts';
 import type { LockedNote } from './locked-note.ts';
-import type { CheckedAnswer, Settlement, WindowLeft } from './payments.ts';
+import type { BrokenOff, CheckedAnswer, Settlement, WindowLeft } from './payments.ts';
 import { conflictOf, slash } from './slash.ts';
 
 export interface SettlingComponents {
@@ -82,8 +82,8 @@ export class Settling {
   }
 
   /** There is no answer: waits for the provider to decline, or to submit what was never received. */
-  async giveUp(jobId: JobId, locked: LockedNote, conflict: LockedNote['conflict'], options: AbortOptions): Promise<Settlement> {
-    const note: LockedNote = { ...locked, intent: 'reject', conflict };
+  async giveUp(jobId: JobId, locked: LockedNote, { conflict, promptTokens }: BrokenOff, options: AbortOptions): Promise<Settlement> {
+    const note: LockedNote = { ...locked, intent: 'reject', conflict, promptCount: promptTokens.length };
     await this.#journal.write(jobId, note);
     const job = await this.#escrow.waitForJob(note.address, (seen) => seen === null || seen.submitted !== null, options);
     return job === null ? this.#concluded(jobId, note, {}) : this.#close(jobId, note, job, null, {});
@@ -120,8 +120,8 @@ export class Settling {
     const proof = await slash(this.#escrow, job, { head, conflict, receipt: note.intent === 'reject' ? receipt : null }, options);
     if (proof !== null) return this.#act(jobId, note, async () => ({ state: 'slashed', ...nothing, refunded: job.amount, compensation: job.amount, ...proof }));
     const split = { payout: submitted.payout, refunded: job.amount - submitted.payout };
-    // What has no token was not worth more than the prompt's price, and that was served.
-    const unread = head === null && submitted.tokenCount > 0;
+    // What has no token was not worth more than the prompt's price, and that was served, as far as it was accepted.
+    const unread = head === null && (submitted.tokenCount > 0 || submitted.promptCount > note.promptCount);
     const good = note.intent === 'confirm' || (head === null && conflict === null && !unread);
     if (good && !this.#init.confirms) {
       // The provider sees to it itself.

@@ -1,9 +1,9 @@
 import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import { QvacError } from '../../../errors.ts';
-import type { Quote, Signed } from '../../../protocol/messages.ts';
+import type { Quote } from '../../../protocol/messages.ts';
 import type { JobInit } from '../../client/job/job.ts';
 import { isSettled } from '../../client/payment/payments.ts';
-import type { CheckedAnswer, LockedPayment, Settlement } from '../../client/payment/payments.ts';
+import type { BrokenOff, CheckedAnswer, LockedPayment, Settlement } from '../../client/payment/payments.ts';
 import { openRejectWindow, watchDelivery } from '../../client/payment/reject-window.ts';
 import type { RejectWindow } from '../../client/payment/reject-window.ts';
 import { RouteFailure } from '../failure.ts';
@@ -65,10 +65,10 @@ export class PaidOffer {
 
   /**
    * There is no answer; what was locked counts against the limit until its account is closed.
-   * @param conflict heads with which the provider is slashed once it submits
+   * @param received what came of it
    */
-  abandon(conflict: readonly [Signed, Signed] | null = null): void {
-    void this.#locked?.abandon(conflict).then((settlement) => {
+  abandon(received?: BrokenOff): void {
+    void this.#locked?.abandon(received).then((settlement) => {
       if (settlement !== null) this.#count(settlement);
     });
   }

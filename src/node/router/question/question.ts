@@ -120,7 +120,7 @@ export class Question {
     if (offered instanceof Error) return offered;
     const { job, paid } = offered;
     const { clock } = this.#components;
-    const unwatch = paid?.watch((error) => job.abort(error));
+    const unwatch = paid?.watch((error) => job.abortWaiting(error));
     const end = await new Attempt({ job, person: this.#person, clock, deadline: this.#deadline, firstTokenMs: this.#firstTokenMs() }).run();
     unwatch?.();
     // Its slot is free; what follows takes none.
@@ -137,7 +137,7 @@ export class Question {
   async #conclude(end: AttemptEnd, { job, choice, paid }: Offered): Promise<QuestionEnd | Error> {
     const { reputation } = this.#components;
     const { peer } = choice.card;
-    if (end.kind !== 'final') paid?.abandon(job.received.conflict);
+    if (end.kind !== 'final') paid?.abandon(job.received);
     switch (end.kind) {
       case 'final':
         return this.#settle(end, { job, choice, paid });
