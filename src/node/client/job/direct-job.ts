@@ -49,6 +49,8 @@ export class DirectJob implements Job {
   #faulty: AnswerFrame | null = null;
   #accepted = false;
   #cancelled = false;
+  /** For the provider's next frame. */
+  #waiting = false;
   readonly #timers = new Set<NodeJS.Timeout>();
 
   constructor(components: DirectJobComponents, init: DirectJobInit) {
@@ -75,7 +77,9 @@ export class DirectJob implements Job {
       while (this.received.final === null) {
         // Runs while we wait for the provider, not while the consumer of a frame takes its time.
         const gap = this.#deadline(this.#accepted ? gapMs : acceptMs, `${who} fell silent for ${seconds(gapMs)}`);
+        this.#waiting = true;
         const frame = await this.#stream.read(['accept', 'tokens', 'head', 'beat', 'busy', 'error']);
+        this.#waiting = false;
         this.#clear(gap);
         if (frame === null) throw new QvacError('E_TRUNCATED', `${who} ended without a final head`);
         if (frame.t === 'busy' || frame.t === 'error') throw remoteError(frame, this.provider);
@@ -129,6 +133,10 @@ export class DirectJob implements Job {
   abort(reason: Error): void {
     this.#disarm();
     this.#stream.abort(reason);
+  }
+
+  abortWaiting(reason: Error): void {
+    if (this.#waiting) this.abort(reason);
   }
 
   /** One that broke off after its final head must still answer on a new stream (section 4.3). */

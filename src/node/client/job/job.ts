@@ -92,6 +92,8 @@ export interface Job {
   close(): Promise<void>;
   /** Resets the stream at once. */
   abort(reason: Error): void;
+  /** The same where it waits for the provider's next frame; not where its reader is behind. */
+  abortWaiting(reason: Error): void;
 }
 
 export const defaultTimeouts: JobTimeouts = { acceptMs: 10_000, firstTokenMs: 120_000, gapMs: 10_000, totalMs: 600_000 };
