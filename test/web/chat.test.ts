@@ -100,6 +100,8 @@ test('a question outlives the page: after a reload in its midst it is there, and
   await page.reload();
   await page.locator('.user', { hasText: 'will you last?' }).waitFor();
   await page.locator('.trouble', { hasText: 'The page was left while this was being answered.' }).waitFor();
+  // As far as it had come, not only the question.
+  await page.locator('.assistant .content', { hasText: 'half of it' }).waitFor();
   gate.open();
   await page.getByRole('button', { name: 'Ask again' }).click();
   await page.locator('.trust').waitFor();

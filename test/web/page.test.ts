@@ -43,6 +43,20 @@ test('a person asks, reads the answer and opens its receipt', { skip }, async (c
   assert.deepEqual([strayed, complaints], [[], []]);
 });
 
+test('an opened step that was changed on its way does not lead to the signed root', { skip }, async (context) => {
+  const { page } = await openSaying(context, 'It scatters.');
+  await page.route(/\/qvac\/receipts\/[0-9a-f]{64}$/, async (route) => {
+    const report = (await (await route.fetch()).json()) as { steps: { candidates: { q: number }[] }[] };
+    // One logit of one candidate, by a quarter of a thousandth.
+    report.steps = report.steps.map((step) => ({ ...step, candidates: step.candidates.map((each, at) => (at === 3 ? { ...each, q: each.q + 1 } : each)) }));
+    await route.fulfill({ json: report });
+  });
+  await ask(page, 'why?');
+  await page.locator('.trust').click();
+  await page.locator('.merkle.bad', { hasText: 'but the provider signed' }).waitFor();
+  await page.unrouteAll({ behavior: 'ignoreErrors' });
+});
+
 test('the word verified stands under an answer that was recomputed', { skip }, async (context) => {
   const { page } = await openSaying(context, '', { providers: [{}], here: [createScriptedEngine()] });
   await ask(page, 'why?');
