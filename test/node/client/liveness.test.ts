@@ -70,6 +70,31 @@ test('no accept, no first token, no whole answer in time: each is TIMEOUT', asyn
   gate.open();
 });
 
+test('who gives up a late provider spares one whose reader is behind', async (context) => {
+  const gate = createGate(3);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+  const late = new QvacError('E_TIMEOUT', 'too late');
+  const { job } = await openTestJob(context, provider);
+  for await (const frame of job.frames()) {
+    if (frame.t !== 'accept') continue;
+    // The reader holds it up, not the provider.
+    job.abortWaiting(late);
+    gate.open();
+  }
+  assert.ok(job.received.final !== null);
+  const closed = createGate(3);
+  const slow = await startProvider(context, { script: { beforeStep: closed.beforeStep } });
+  const waiting = await openTestJob(context, slow);
+  const receiving = receiveAll(waiting.job);
+  let ended = false;
+  receiving.catch(() => (ended = true));
+  await closed.reached;
+  // What came before is taken first.
+  for (; !ended; await new Promise(setImmediate)) waiting.job.abortWaiting(late);
+  await assert.rejects(receiving, late);
+  closed.open();
+});
+
 test('beats keep a slow answer alive past the gap', async (context) => {
   const gate = createGate(3);
   const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });

@@ -118,29 +118,6 @@ test('a provider that submits and then holds the end of the answer back is rejec
   gate.open();
 });
 
-test('a provider whose client reads slowly is not taken for one that holds the end back', async (context) => {
-  const chain = await startChain(context);
-  const { provider, paid } = await startPaid(context, chain);
-  const client = await clientPayments(context, chain, { marginMs: 300_000 });
-  const paying = await client.payments.open();
-  const looked = Promise.withResolvers<void>();
-  const lock = async (...args: Parameters<typeof paying.lock>) => {
-    const locked = await paying.lock(...args);
-    const window = async (options?: AbortOptions) => {
-      const found = await locked.window(options);
-      // After whoever asked has drawn its conclusion.
-      if (found.submitted) setImmediate(looked.resolve);
-      return found;
-    };
-    return { ...locked, window };
-  };
-  const spying = { ...client.payments, open: async () => ({ refusal: paying.refusal.bind(paying), plan: paying.plan.bind(paying), records: paying.records.bind(paying), resume: paying.resume.bind(paying), lock }) };
-  const asker = await startAsker(context, { providers: [provider], payments: spying });
-  const { verification, payment } = await asker.ask({ maxPrice }, { onText: () => looked.promise });
-  assert.deepEqual([verification.result, payment?.state], ['pass', 'confirmed']);
-  await paid.news.until('paid');
-});
-
 test('a rejection that comes too late is told as such: the provider is paid', async (context) => {
   const chain = await startChain(context);
   const { provider, paid } = await startPaid(context, chain, disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()));

@@ -34,7 +34,7 @@ const leastMs = 1_000;
 
 /**
  * While an answer comes: whoever submits before it has sent the final head is paid when the window is over, whether the rest
- * came or not. Calls `late` once, while there is still time to reject.
+ * came or not. Calls `late` again and again while there is only just time to reject.
  * @returns ends the watch
  */
 export function watchDelivery(locked: LockedPayment | null, late: (error: QvacError) => void): () => void {
@@ -45,7 +45,7 @@ export function watchDelivery(locked: LockedPayment | null, late: (error: QvacEr
     const { submitted, leftMs } = await locked.window({ signal: end.signal });
     if (end.signal.aborted) return;
     if (submitted && leftMs <= spareMs) late(new QvacError('E_TIMEOUT', 'the provider asked for its money and did not send the end of the answer in time'));
-    else timer = setTimeout(() => void look(), Math.max(leastMs, leftMs - spareMs));
+    timer = setTimeout(() => void look(), Math.max(leastMs, leftMs - spareMs));
   };
   // Not while the provider looks for the payment: a short answer is over before.
   timer = setTimeout(() => void look(), leastMs);
