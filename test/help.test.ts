@@ -86,6 +86,7 @@ describe('help', () => {
     assert.equal((await runInProcess(['verify', 'x', '--modle', 'y'])).stderr, "qvac: unknown option '--modle'\n  Did you mean --model?\n");
     assert.match((await runInProcess(['models'])).stderr, /^qvac: models needs a command: pull, ls, rm, show\n {2}qvac models --help\n$/);
     assert.match((await runInProcess(['models', 'list'])).stderr, /^qvac: unknown command 'models list', expected pull, ls, rm, show\n/);
+    assert.match((await runInProcess(['config', 'show', 'more'])).stderr, /\n {2}qvac config show --help\n$/);
     assert.deepEqual(JSON.parse((await runInProcess(['verfy', '--json'])).stdout), { error: { code: 'E_USAGE', message: "unknown command 'verfy'", hint: 'Did you mean verify?' } });
   });
 

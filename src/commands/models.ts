@@ -103,7 +103,8 @@ const show = defineSubcommand({
     const name = args[0] ?? '';
     const store = await openModelStore(config, logger);
     const model = await withModelProgress(output, name, (onProgress) => store.show(name, { onProgress, signal }));
-    if (model === null) throw new QvacError('E_NO_MODEL', `${name} is not here`, { hint: `qvac models pull ${name}` });
+    const { findInCatalog } = await import('../model/catalog.ts');
+    if (model === null) throw new QvacError('E_NO_MODEL', `${name} is not here`, { hint: findInCatalog(name) === null ? 'qvac models ls --all' : `qvac models pull ${name}` });
     const rows: readonly (readonly string[])[] = [
       ['model', `${model.name} ${model.quant}`],
       ['arch', model.arch],

@@ -8,9 +8,17 @@ import { agreeToMainnet, chainSettings, needWallet, openEscrowOf } from './parts
 
 type Context = Pick<CommandContext, 'config' | 'output' | 'logger' | 'signal'>;
 
-async function open({ config, output, signal }: Context, yes: boolean): Promise<{ readonly wallet: Wallet; readonly escrow: Escrow }> {
+interface Opened {
+  readonly wallet: Wallet;
+  readonly escrow: Escrow;
+}
+
+/** To change how this wallet is registered, or, `anew`, to register it. */
+async function open({ config, output, signal }: Context, yes: boolean, anew = false): Promise<Opened> {
   const wallet = await needWallet(config);
   const escrow = await openEscrowOf(config, wallet, { signal });
+  const account = anew ? await escrow.provider(wallet.publicKey, { signal }) : await registered(escrow, wallet);
+  if (anew && account !== null) throw new QvacError('E_ESCROW', `${wallet.address} is registered already`, { hint: 'qvac provider status; qvac provider stake adds to the stake' });
   await agreeToMainnet({ config, output, yes, signal }, escrow);
   return { wallet, escrow };
 }
@@ -64,9 +72,10 @@ const register = defineSubcommand({
   options: { stake: option('--stake <amount>', 'lamports, or as 0.5sol; otherwise 0.1 SOL, the least', amount), yes },
   examples: [{ line: 'qvac provider register --stake 0.5sol', what: 'register, with half a SOL at stake' }],
   async action(context) {
-    const { wallet, escrow } = await open(context, context.options.yes);
     const { escrowRules } = await import('../escrow/escrow.ts');
     const stake = context.options.stake ?? escrowRules.minStakeLamports;
+    if (stake < escrowRules.minStakeLamports) throw new QvacError('E_USAGE', `--stake: the least is ${sol(escrowRules.minStakeLamports)}, got ${sol(stake)}`, { hint: 'qvac provider register --stake 0.1sol' });
+    const { wallet, escrow } = await open(context, context.options.yes, true);
     const { signingKey, peer } = await nodeKey(context);
     const done = await escrow.register({ node: signingKey, stake }, { signal: context.signal });
     await told(context, escrow, wallet, done, `${peer} is registered: ${wallet.address} is paid, ${sol(stake)} are staked`);

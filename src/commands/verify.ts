@@ -46,7 +46,11 @@ export const command = defineCommand({
       const { result, tier, faults } = assessment;
       const checks = assessment.checks.map(({ name: check, result: outcome, detail }) => ({ name: check, result: outcome, detail: outcome === 'fail' ? `${faults.join(', ')}: ${detail}` : detail }));
       output.result({ result, tier, checks }, lines({ ...assessment, checks }, resultWords(assessment), summary, output));
-      return exitCodeOf(assessment, options);
+      const code = exitCodeOf(assessment, options);
+      if (code !== exitCodes.ok && result !== 'fail' && tier !== 'exact' && tier !== 'statistical') {
+        output.warn(`the full check could not be made: it needs the model file with SHA-256 ${summary.model}; qvac models ls --all lists what can be fetched`);
+      }
+      return code;
     } catch (error) {
       if (error instanceof MalformedError) throw new QvacError('E_MALFORMED_RECEIPT', `${name} is no receipt (${error.message})`, { cause: error });
       throw error;

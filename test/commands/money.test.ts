@@ -51,9 +51,18 @@ describe('qvac wallet', () => {
 describe('qvac provider', () => {
   it('registers, stakes, asks back and waits for its hour', async (context) => {
     const { run, json } = await newHome(context);
-    assert.equal((await run('provider', 'status')).code, 2);
+    for (const args of [['status'], ['stake', '1sol'], ['unstake', '1sol'], ['withdraw'], ['rotate-peer']]) {
+      const early = await run('provider', ...args);
+      assert.equal(early.code, 2, args[0]);
+      assert.match(early.stderr, /is not registered\n {2}qvac provider register\n$/);
+    }
+    const little = await run('provider', 'register', '--stake', '0.01sol');
+    assert.equal(little.code, 2);
+    assert.match(little.stderr, /the least is 0\.1 SOL/);
     await json('provider', 'register', '--stake', '0.5sol');
-    assert.equal((await run('provider', 'register')).code, 5);
+    const again = await run('provider', 'register');
+    assert.equal(again.code, 5);
+    assert.match(again.stderr, /is registered already/);
     await json('provider', 'stake', '500000000');
     await json('provider', 'rotate-peer');
     await json('provider', 'unstake', '0.95sol');

@@ -45,6 +45,13 @@ describe('qvac verify', () => {
     assert.doesNotMatch(stdout, /verified/);
   });
 
+  it('says what the full check that was asked for lacks', async () => {
+    const { code, stderr } = await verify(await receiptFile('receipt-pass.json'), '--verify', 'full');
+    assert.equal(code, 6);
+    assert.match(stderr, /full check could not be made: it needs the model file with SHA-256 [0-9a-f]{64}; qvac models ls --all/);
+    assert.equal((await verify(await receiptFile('receipt-pass.json'), '--auditor', 'bob')).code, 2);
+  });
+
   it('prints the documented JSON', async () => {
     const { code, stdout } = await verify(await receiptFile('receipt-pass.json'), '--json');
     assert.equal(code, 0);

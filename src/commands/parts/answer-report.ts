@@ -49,9 +49,10 @@ export async function report(output: Output, answer: Answer, explicitFull: boole
   const facts = { ...answer, tokensPerSecond: timing.tokensPerSecond, cost: answer.costLamports };
   const lines = trustLines(facts, (style, text) => output.style(style, text));
   if (tooLate && verification.result !== 'fail' && receipt !== null) output.warn(`to check the answer all the same: qvac verify ${receipt.slice(0, 8)}`);
+  const recomputed = verification.tier === 'exact' || verification.tier === 'statistical';
+  if (explicitFull && !recomputed && verification.result !== 'fail' && receipt !== null && !tooLate) output.warn(`the full check that was asked for could not be made; with the model file at hand: qvac verify ${receipt.slice(0, 8)} --model FILE`);
   for (const line of lines) (verification.result === 'pass' ? output.say : output.warn)(line);
   if (verification.result === 'fail') return exitCodes.verification;
-  const recomputed = verification.tier === 'exact' || verification.tier === 'statistical';
   if (explicitFull && (!recomputed || verification.result !== 'pass')) return exitCodes.verification;
   return storeError instanceof QvacError ? storeError.exitCode : storeError === null ? exitCodes.ok : exitCodes.bug;
 }

@@ -8,10 +8,11 @@ import type { CommandContext } from './definition.ts';
  * What `assessment` becomes with the word of an auditor, who sees the receipt's prompt. A fault that was found here
  * stands; the auditor's word counts for what it re-executed.
  * @param auditor peer id or multiaddr
- * @throws QvacError as of `auditReceipt`
+ * @throws QvacError E_USAGE where `auditor` is neither, else as of `auditReceipt`
  */
 export async function withAudit({ config, logger, signal }: Pick<CommandContext, 'config' | 'logger' | 'signal'>, receipt: Receipt, assessment: Assessment, auditor: string): Promise<Assessment> {
-  const [{ join }, { loadIdentity }, { auditReceipt }] = await Promise.all([import('../../node/join.ts'), import('../../node/home/identity.ts'), import('../../node/client/checking/audit.ts')]);
+  const [{ join }, { loadIdentity }, { auditReceipt }, { targetPeer }] = await Promise.all([import('../../node/join.ts'), import('../../node/home/identity.ts'), import('../../node/client/checking/audit.ts'), import('../../node/peer/addresses.ts')]);
+  targetPeer(auditor, 'E_USAGE');
   const { peer, discovery, stop } = await join({ config, clock: systemClock, logger }, { role: 'client', key: await loadIdentity(config.home.keys.client, logger) });
   try {
     const target = auditor.startsWith('/') ? auditor : (await discovery.get(auditor, { signal })).peer;

@@ -18,20 +18,24 @@ export async function parseCommandLine(argv: readonly string[], entries: readonl
   const take = (chosen: Run): void => {
     run = chosen;
   };
-  let name: string | undefined;
+  let path: string | undefined;
   try {
     // A program of its own: reading the options leaves them in it.
     const { operands } = createProgram(entries, output).parseOptions([...argv]);
-    name = operands[0] === 'help' ? operands[1] : operands[0];
+    const [name, child = ''] = operands[0] === 'help' ? operands.slice(1) : operands;
     const entry = entries.find((command) => command.name === name);
     const program = createProgram(entries, output);
-    if (entry !== undefined) describe(program, entry.name, entry.name, (await entry.load()).command, { output, commands: entries }, take);
+    if (entry !== undefined) {
+      const definition = (await entry.load()).command;
+      path = Object.hasOwn(definition.subcommands ?? {}, child) ? `${entry.name} ${child}` : entry.name;
+      describe(program, entry.name, entry.name, definition, { output, commands: entries }, take);
+    }
     if (argv.length === 0) program.outputHelp();
     else await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === versionCode) output.print(`${await versionLine()}\n`);
-    if (error.exitCode !== 0) throw usageError(error, entries.some((entry) => entry.name === name) ? name : undefined);
+    if (error.exitCode !== 0) throw usageError(error, path);
   }
   return run;
 }
@@ -43,9 +47,9 @@ async function versionLine(): Promise<string> {
   return `qvac ${about.version}`;
 }
 
-function usageError(error: CommanderError, command: string | undefined): QvacError {
+function usageError(error: CommanderError, path: string | undefined): QvacError {
   const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n');
-  const help = `qvac ${command === undefined ? '' : `${command} `}--help`;
+  const help = `qvac ${path === undefined ? '' : `${path} `}--help`;
   return new QvacError('E_USAGE', message, { hint: suggestion === undefined ? help : suggestion.replace(/^\((.*)\)$/, '$1'), cause: error });
 }
 

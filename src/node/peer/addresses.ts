@@ -17,8 +17,8 @@ export interface Target {
   readonly address: Multiaddr | null;
 }
 
-/** Bad input is a matter of the network where it was typed or received, of the configuration where it is kept. */
-export type BadTargetCode = 'E_NETWORK' | 'E_CONFIG';
+/** Bad input is a matter of the network where it was received, of the configuration where it is kept, of usage where it was typed. */
+export type BadTargetCode = 'E_NETWORK' | 'E_CONFIG' | 'E_USAGE';
 
 /** @throws QvacError of `code` */
 export function parseAddress(text: string, code: BadTargetCode): Multiaddr {
