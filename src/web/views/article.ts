@@ -96,8 +96,8 @@ export class Article {
     if (trust !== undefined) parts.push(trustLine(trust));
     else if (by !== undefined) parts.push(waitingLine(by, over));
     const copy = over && trust !== undefined ? this.#copyButton() : null;
-    if (copy !== null) parts.push(copy);
-    if (over && this.#last) parts.push(h('button', { type: 'button', class: 'quiet', click: () => this.#init.again() }, 'Ask again'));
+    const again = over && this.#last ? h('button', { type: 'button', class: 'quiet', click: () => this.#init.again() }, 'Ask again') : null;
+    if (copy !== null || again !== null) parts.push(h('div', { class: 'actions' }, copy, again));
     const had = this.#foot.contains(document.activeElement) ? document.activeElement?.className : undefined;
     this.#foot.replaceChildren(...parts);
     // A line that is renewed while it has the focus keeps it.

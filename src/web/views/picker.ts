@@ -44,9 +44,11 @@ function factsOf(offers: Offers, from: string): string {
     return found === undefined ? `${shortPeer(from)} does not offer this now. Choose another, or the best provider.` : describe(found.peer, found.offer);
   }
   if (offers.length === 0) return 'Nobody offers this now. Choose another model, or wait until somebody does.';
-  const usable = offers.filter(({ peer }) => peer.record.usable).length;
-  if (usable === 0) return 'Whoever offers this is not used for now, for what was seen of them: see Peers. Choosing one here asks it all the same.';
-  return `${plural(usable, 'provider')}, ${cheapest(offers)}: the best is chosen by price, speed, distance and what was seen of it.`;
+  const used = offers.filter(({ peer }) => peer.record.usable);
+  const [only] = used;
+  if (only === undefined) return 'Whoever offers this is not used for now, for what was seen of them: see Peers. Choosing one here asks it all the same.';
+  if (used.length === 1) return describe(only.peer, only.offer);
+  return `${plural(used.length, 'provider')}, ${cheapest(used)}: the best is chosen by price, speed, distance and what was seen of it.`;
 }
 
 function modelWords(name: string): string {
