@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -63,15 +63,21 @@ describe('lock', () => {
   });
 
   it('does not take a process for running that has ended and whose parent has not looked', { skip: process.platform !== 'linux' }, async (context) => {
-    // The shell becomes a program that never looks after the child that it inherits.
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 600']);
+    const parent = spawn('sh', ['-c', 'sleep 600 & echo $!; exec sleep 600']);
     context.after(() => parent.kill('SIGKILL'));
     const [line] = (await once(parent.stdout.setEncoding('utf8'), 'data')) as [string];
     const limit = AbortSignal.timeout(30_000);
-    while (await isRunning(Number(line), null)) {
-      limit.throwIfAborted();
-      await setImmediate();
-    }
+    const until = async (holds: () => Promise<boolean>): Promise<void> => {
+      while (!(await holds())) {
+        limit.throwIfAborted();
+        await setImmediate();
+      }
+    };
+    // The shell becomes a program that never looks after the child that it inherits.
+    await until(async () => (await readFile(`/proc/${parent.pid}/comm`, 'utf8')) === 'sleep\n');
+    assert.equal(await isRunning(Number(line), null), true);
+    process.kill(Number(line), 'SIGKILL');
+    await until(async () => !(await isRunning(Number(line), null)));
     assert.doesNotThrow(() => process.kill(Number(line), 0), 'it is still in the table of processes');
   });
 
