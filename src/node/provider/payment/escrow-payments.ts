@@ -36,8 +36,12 @@ export interface EscrowPaymentsInit {
 const orphanMs = 150_000;
 /** How long `stop` waits for transactions that run, ms. */
 const stopMs = 5_000;
-/** Offers that may wait for their accounts at the same time. */
-const maxWaiting = 64;
+/**
+ * Offers whose accounts are waited for at the same time, and refused ones among which that is so: they cost nothing to make,
+ * and each asks the chain again and again. Whoever locks before it offers needs no wait, and the sweep sees the rest.
+ */
+const maxWaiting = 16;
+const maxDeclining = 8;
 
 /** @throws RangeError where the escrow has no wallet */
 export function createEscrowPayments(components: EscrowPaymentsComponents, init: EscrowPaymentsInit): ProviderPayments {
@@ -53,6 +57,8 @@ class EscrowPayments implements ProviderPayments {
   readonly #deliveries: Deliveries;
   /** Jobs that are being served, and the stake that each will lock. */
   readonly #serving = new Map<JobId, bigint>();
+  #waiting = 0;
+  #declining = 0;
   /** Jobs that were refused, until their offers expire. */
   readonly #unserved = new Map<JobId, number>();
   readonly #tasks = new Set<Promise<void>>();
@@ -87,7 +93,6 @@ class EscrowPayments implements ProviderPayments {
 
   async secure(order: PaidOrder, options: AbortOptions = {}): Promise<PaidJob> {
     const { jobId, offer } = order;
-    if (this.#serving.size >= maxWaiting) throw this.#refused(order, new Refusal('busy', 'too many jobs wait to be paid'));
     this.#serving.set(jobId, 0n);
     try {
       const account = await this.#awaitAccount(order, options);
@@ -109,6 +114,7 @@ class EscrowPayments implements ProviderPayments {
     if (payment === null || payment.chain !== this.pay.chain || !equalBytes(payment.program, this.pay.program)) return;
     if (this.#serving.has(jobId) || this.#deliveries.has(jobId) || this.#unserved.size >= 4_096) return;
     this.#unserved.set(jobId, offer.expiresAt);
+    if (this.#declining >= maxDeclining) return;
     this.#task(() => this.#declineWhenThere(jobId, this.#escrow.jobAddress(payment.payer, fromHex(jobId)), offer.expiresAt));
   }
 
@@ -123,13 +129,19 @@ class EscrowPayments implements ProviderPayments {
 
   async #awaitAccount({ offer, jobId }: PaidOrder, { signal }: AbortOptions): Promise<JobAccount> {
     const address = this.#escrow.jobAddress(offer.payment?.payer ?? this.pay.payee, fromHex(jobId));
+    const locked = await this.#escrow.job(address, { signal });
+    if (locked !== null) return locked;
+    if (this.#waiting >= maxWaiting) throw new Refusal('busy', 'too many jobs wait to be paid');
     const expiry = AbortSignal.timeout(Math.max(1, offer.expiresAt - this.#clock.now()));
+    this.#waiting++;
     try {
       const found = await this.#escrow.waitForJob(address, (job) => job !== null, { signal: AbortSignal.any([expiry, this.#end.signal, ...(signal === undefined ? [] : [signal])]) });
       if (found !== null) return found;
     } catch (error) {
       signal?.throwIfAborted();
       if (!expiry.aborted) throw error;
+    } finally {
+      this.#waiting--;
     }
     throw new Refusal('bad-offer', 'the payment is not on the chain');
   }
@@ -157,7 +169,9 @@ class EscrowPayments implements ProviderPayments {
 
   async #declineWhenThere(jobId: JobId, address: Uint8Array, until: number): Promise<void> {
     const expiry = AbortSignal.timeout(Math.max(1, until - this.#clock.now()));
+    this.#declining++;
     const account = await this.#escrow.waitForJob(address, (job) => job !== null, { signal: AbortSignal.any([expiry, this.#end.signal]) }).catch(() => null);
+    this.#declining--;
     if (account === null) {
       // Where the chain did not answer, the sweep looks again.
       if (expiry.aborted) this.#unserved.delete(jobId);
