@@ -64,7 +64,7 @@ const schemas = {
   wallet: v.nullable(text),
   escrow: v.nullable(v.pipe(v.string('an address'), v.regex(/^[1-9A-HJ-NP-Za-km-z]{32,44}$/, 'an address in base58'))),
   priorityFee: number(0, 1_000_000_000, true),
-  http: v.nullable(v.pipe(v.string('an address'), v.regex(/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$|^\d{1,5}$/, 'an address as 127.0.0.1:3000'))),
+  http: v.nullable(v.pipe(v.string('an address'), v.regex(/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$|^\d{1,5}$/, 'an address as 127.0.0.1:3000'), v.check((value) => Number(/\d+$/.exec(value)?.[0]) <= 65_535, 'a port from 0 to 65535, as in 127.0.0.1:3000'))),
   allowOrigin: v.array(v.pipe(v.string('an origin'), v.regex(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/, 'origins as https://chat.example')), 'a list of origins'),
   allowHost: texts,
   apiKeyFile: v.nullable(text),

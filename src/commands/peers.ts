@@ -5,7 +5,7 @@ import type { PeerIdString } from '../lib/types.ts';
 import type { LivePeer } from '../node/discovery.ts';
 import type { Joined } from '../node/join.ts';
 import type { Query } from '../node/discovery/query.ts';
-import { byteSize, sol, table, timeSpan } from '../terminal/format.ts';
+import { byteSize, sol, table } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { printable } from '../terminal/printable.ts';
 import { readRecords, recordWords } from './parts/chain-records.ts';
@@ -30,7 +30,7 @@ function valueOf(live: LivePeer, recordOf: RecordOf) {
   };
 }
 
-function linesOf(peers: readonly LivePeer[], recordOf: RecordOf, now: number): readonly string[] {
+function linesOf(peers: readonly LivePeer[], recordOf: RecordOf): readonly string[] {
   const paid = peers.some((live) => recordOf(live) !== null);
   const rows = peers.flatMap((live) => {
     const { peer, card, health } = live;
@@ -38,15 +38,14 @@ function linesOf(peers: readonly LivePeer[], recordOf: RecordOf, now: number): r
     const onChain = !paid ? [] : [record === null ? '-' : `${recordWords(record)}, stake ${sol(record.stake)}`];
     const { device, memory, tokensPerSecond } = card.compute;
     const machine = memory === 0 ? device : `${device}, ${byteSize(memory)}`;
-    const since = timeSpan(Math.max(0, now - health.since));
     const rtt = health.rttMs === null ? '-' : `${Math.round(health.rttMs)} ms`;
     const models = card.models.length === 0 ? [null] : card.models;
     return models.map((model, at) => {
       const offered = model === null ? ['-', '-', '-'] : [`${model.name} ${model.quant}`, model.priceIn === 0 && model.priceOut === 0 ? 'free' : `${model.priceIn}/${model.priceOut}`, card.role === 'router' ? '-' : String(model.slots)];
-      return at === 0 ? [peer, card.role, ...offered, tokensPerSecond === 0 ? '-' : String(tokensPerSecond), rtt, since, ...onChain, machine] : ['', '', ...offered, '', '', '', ...onChain.map(() => ''), ''];
+      return at === 0 ? [peer, card.role, ...offered, tokensPerSecond === 0 ? '-' : String(tokensPerSecond), rtt, ...onChain, machine] : ['', '', ...offered, '', '', ...onChain.map(() => ''), ''];
     });
   });
-  return table(['PEER', 'ROLE', 'MODEL', 'PRICE', 'SLOTS', 'TOK/S', 'RTT', 'UP', ...(paid ? ['ON THE CHAIN'] : []), 'MACHINE'], rows);
+  return table(['PEER', 'ROLE', 'MODEL', 'PRICE', 'SLOTS', 'TOK/S', 'RTT', ...(paid ? ['ON THE CHAIN'] : []), 'MACHINE'], rows);
 }
 
 export const command = defineCommand({
@@ -74,7 +73,7 @@ export const command = defineCommand({
       }
       const peers = await everyone(joined, query, config.settings.bootstrap.length > 0, signal);
       const recordOf = await readRecords(config, peers, logger, { signal });
-      output.result({ network: config.networkName, peers: peers.map((live) => valueOf(live, recordOf)) }, peers.length === 0 ? [] : linesOf(peers, recordOf, Date.now()));
+      output.result({ network: config.networkName, peers: peers.map((live) => valueOf(live, recordOf)) }, peers.length === 0 ? [] : linesOf(peers, recordOf));
       if (peers.length > 0) return;
       const nobody = options.model !== undefined ? `nobody offers ${options.model}` : options.role !== undefined ? `no ${options.role} is there` : 'nobody is there';
       output.say(printable(`${nobody} on network "${config.networkName}"; qvac serve offers a model`));

@@ -37,7 +37,8 @@ export const command = defineCommand({
     { line: 'qvac route --model smollm2-135m --http 127.0.0.1:3000', what: 'and programs over HTTP, as qvac gateway does' },
   ],
   async action({ config, options, output, logger, signal }) {
-    const { loadIdentity, lockIdentity } = await import('../node/home/identity.ts');
+    const [{ loadIdentity, lockIdentity }, { checkAddresses }] = await Promise.all([import('../node/home/identity.ts'), import('../node/join.ts')]);
+    checkAddresses(config, 'router');
     const allowed = await peersAllowed(config);
     const stops: Stops = [await lockIdentity(config.home.keys.router, 'the router of this home')];
     try {

@@ -31,7 +31,8 @@ export const command = defineCommand({
     { line: 'qvac serve --model qwen3-4b --slots 4 --keep-alive 10m', what: 'four jobs at a time; unloaded when nobody asks' },
   ],
   async action({ options, config, output, logger, signal }) {
-    const { loadIdentity, lockIdentity } = await import('../node/home/identity.ts');
+    const [{ loadIdentity, lockIdentity }, { checkAddresses }] = await Promise.all([import('../node/home/identity.ts'), import('../node/join.ts')]);
+    checkAddresses(config, 'provider');
     const stops: Stops = [await lockIdentity(config.home.keys.provider, 'the provider of this home')];
     const context = { config, output, logger, signal, stops, yes: options.yes };
     try {

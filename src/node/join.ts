@@ -67,8 +67,11 @@ export async function join(components: JoinComponents, init: JoinInit): Promise<
 /** The settings that name a peer to each role. */
 const targetsOf = { client: ['provider', 'router', 'auditor'], router: ['auditor'], provider: [] } as const satisfies Record<PeerRole, readonly SettingKey[]>;
 
-/** An address or peer id that is none is a mistake of where it was written. */
-function checkAddresses({ settings, origins }: Config, role: PeerRole): void {
+/**
+ * An address or peer id that is none is a mistake of where it was written. For whoever has much to do before it joins.
+ * @throws QvacError E_USAGE, E_CONFIG
+ */
+export function checkAddresses({ settings, origins }: Config, role: PeerRole): void {
   const check = (key: 'bootstrap' | 'listen' | 'provider' | 'router' | 'auditor', parse: () => unknown): void => {
     try {
       parse();

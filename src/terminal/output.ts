@@ -94,7 +94,8 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
     if (liveLine !== null) stderr.write('\r\u001b[2K');
   };
   const drawLive = (): void => {
-    if (liveLine !== null) stderr.write(liveLine);
+    // A line that wraps could not be taken away whole.
+    if (liveLine !== null) stderr.write(stderr.columns === undefined ? liveLine : liveLine.slice(0, stderr.columns - 1));
   };
   const toStdout = (text: string): boolean => {
     if (gone.signal.aborted || text === '') return true;

@@ -118,7 +118,8 @@ describe('qvac route', () => {
       [['--allow', 'bob'], 2, /\\"bob\\" is not a peer id/],
       [['--model', 'no-such-model'], 7, /no-such-model/],
       [['--model', join(home, 'nothing.gguf')], 7, /nothing\.gguf/],
-      [['--listen', 'localhost'], 2, /localhost/],
+      [['--listen', 'localhost', '--model', 'no-such-model'], 2, /localhost/],
+      [['--http', '65536'], 2, /a port from 0 to 65535/],
     ] as const) {
       const { code: found, stderr } = await runInProcess(['route', ...quiet(home), ...args]);
       assert.equal(found, exitCode, stderr);

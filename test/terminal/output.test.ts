@@ -73,6 +73,13 @@ describe('output', () => {
     assert.ok(!stderr.text.endsWith('50 %'));
   });
 
+  it('cuts the moving line where a narrow terminal would wrap it', () => {
+    const { stderr, output } = create({ terminal: true });
+    Object.defineProperty(stderr, 'columns', { value: 10 });
+    output.live('fetching x 50 %');
+    assert.equal(stderr.text, 'fetching ');
+  });
+
   it('goes on when nobody reads stdout any more, and says so', async () => {
     const stdout = new Writable({
       write(_chunk, _encoding, done) {
