@@ -132,7 +132,7 @@ test('where there is a price, an offer needs a quote that covers it, and each qu
 test('where a payment is asked for, an offer without one, below the price or elsewhere is refused', async (context) => {
   const pay = { chain: 'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1', program: new Uint8Array(32).fill(1), payee: new Uint8Array(32).fill(2) };
   // One that finds every payment on the chain.
-  const payments = async () => ({ pay, secure: async () => ({ deliver: async () => undefined, decline: () => undefined }), decline: () => undefined, start: async () => undefined, stop: async () => undefined });
+  const payments = async () => ({ pay, secure: async () => ({ late: new AbortController().signal, deliver: async () => undefined, decline: () => undefined }), decline: () => undefined, start: async () => undefined, stop: async () => undefined });
   const provider = await startProvider(context, { offering: { priceIn: 100, priceOut: 2_000 }, payments });
   const client = await startPeer(context, { role: 'client' });
   const answer = async (payment: Offer['payment']): Promise<string> => {

@@ -19,6 +19,7 @@ import { createAnswerWriter } from './answer-writer.ts';
 import type { AnswerWriter } from './answer-writer.ts';
 import { generate } from './generation.ts';
 import type { PaidJob } from '../payment/payments.ts';
+import { Refusal } from '../refusal.ts';
 
 /** A job whose final head was sent. */
 export interface FinishedJob {
@@ -83,9 +84,11 @@ export class JobRun {
    */
   async run(onAccept: () => void, secure: ((signal: AbortSignal) => Promise<PaidJob>) | null = null): Promise<FinishedJob> {
     const { promptTokens, inputDigest } = this.#admission;
+    const onLate = (): void => this.abort(tooLate());
     try {
       // Before it has a slot: whoever does not pay keeps nobody else from one.
       this.#paid = secure === null ? null : await secure(this.#stop.signal);
+      this.#paid?.late.addEventListener('abort', onLate);
       // The class that the offer names, also where a self-test ends while this job waits in line.
       const slot = this.#components.engine.open({ signal: this.#stop.signal, exec: this.#admission.exec });
       await refusedAtOnce(slot);
@@ -93,6 +96,7 @@ export class JobRun {
       this.#writer.frame({ t: 'accept', promptTokens, inputDigest });
       onAccept();
       const finish = await this.#generate(slot);
+      if (this.#paid?.late.aborted === true) throw tooLate();
       const { head: final, signed: finalSigned } = this.#signHead(finish);
       this.#final = final;
       await this.#paid?.deliver(final, this.#cancel);
@@ -104,6 +108,7 @@ export class JobRun {
       this.#paid?.decline();
       throw error;
     } finally {
+      this.#paid?.late.removeEventListener('abort', onLate);
       this.#writer.stop();
     }
   }
@@ -161,6 +166,10 @@ export class JobRun {
     const head = this.#transcript.head({ text: this.#writer.sentText, finish });
     return { head, signed: signBody(this.#components.key, kinds.head, this.#admission.jobId, encodeHead(head)) };
   }
+}
+
+function tooLate(): Refusal {
+  return new Refusal('internal', 'the answer takes longer than it can be paid for');
 }
 
 /** Rejects where `slot` is refused without waiting; else settles at once. */

@@ -29,6 +29,8 @@ export interface EscrowPaymentsInit {
   readonly dir: string;
   /** Between two looks at all of this provider's jobs, in ms. @default 15_000 */
   readonly sweepMs?: number | undefined;
+  /** How long before its client can have the money back a job has to be delivered, ms: the submit takes its time, too. @default 20_000 */
+  readonly marginMs?: number | undefined;
   readonly onNews?: ((news: PaymentNews) => void) | undefined;
 }
 
@@ -100,8 +102,10 @@ class EscrowPayments implements ProviderPayments {
       if (differing.length > 0) throw new Refusal('bad-offer', `the payment on the chain has another ${differing.join(', ')}`);
       if (account.submitted !== null || !equalBytes(account.provider, this.pay.payee) || !equalBytes(account.peer, this.#init.peer)) throw new Refusal('bad-offer', 'the payment on the chain is not for this node');
       this.#serving.set(jobId, account.stakeAtRisk);
+      const leftMs = account.refundAt - (this.#init.marginMs ?? 20_000) - (await this.#escrow.now());
+      if (leftMs <= 0) throw new Refusal('bad-offer', 'the payment on the chain is too old to be served');
       await this.#checkStake();
-      return this.#paidJob(jobId, account);
+      return this.#paidJob(jobId, account, AbortSignal.timeout(leftMs));
     } catch (error) {
       this.#serving.delete(jobId);
       throw this.#refused(order, error);
@@ -153,8 +157,9 @@ class EscrowPayments implements ProviderPayments {
     if (account === null || account.freeStake < needed) throw new Refusal('busy', 'the stake does not cover one more job now');
   }
 
-  #paidJob(jobId: JobId, account: JobAccount): PaidJob {
+  #paidJob(jobId: JobId, account: JobAccount, late: AbortSignal): PaidJob {
     return {
+      late,
       deliver: async (final, cancel) => {
         await this.#deliveries.add(account, final, cancel);
         this.#task(() => this.#deliveries.settle(jobId));

@@ -29,6 +29,8 @@ export interface PaidOrder {
 
 /** A job whose payment is locked. Ends with one of the two. */
 export interface PaidJob {
+  /** Aborts when it is too late to submit anything: from then on the client's money is its own again. */
+  readonly late: AbortSignal;
   /**
    * Before the final head is sent: it will be submitted from now on, whatever happens to this process. Resolves when
    * that is sure, not when it is submitted.
