@@ -37,7 +37,7 @@ function choose({ jobs }: Ledger, prefix: string): OpenJob {
   const id = prefix.toLowerCase();
   if (!/^[0-9a-f]{1,64}$/.test(id)) throw new QvacError('E_USAGE', `"${prefix.slice(0, 70)}" is not the id of a job`, { hint: 'qvac jobs ls' });
   const [found, ...others] = jobs.filter(({ job }) => toHex(job.jobId).startsWith(id));
-  if (found === undefined) throw new QvacError('E_NOT_FOUND', `no job that is not settled begins with ${prefix}`, { hint: 'qvac jobs ls' });
+  if (found === undefined) throw new QvacError('E_NOT_FOUND', `no open job begins with ${prefix}`, { hint: `qvac jobs ls; where it is settled: qvac jobs show ${prefix}` });
   // The same job from both sides, where one wallet asks itself.
   if (others.some(({ job }) => toHex(job.jobId) !== toHex(found.job.jobId))) throw new QvacError('E_USAGE', `several jobs begin with ${prefix}`, { hint: 'give more of the id' });
   return found;

@@ -1,7 +1,7 @@
 import type { Home, Role } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import type { ReceiptEntry, StoredReceipt } from '../node/home/receipt-store.ts';
-import { byteSize, dateTime, plural, shortPeer, table } from '../terminal/format.ts';
+import { byteSize, dateTime, plural, shortPeer, table, sol } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { printable, printableText } from '../terminal/printable.ts';
 import { defineCommand, defineSubcommand, option, wholeNumber } from './parts/definition.ts';
@@ -94,6 +94,7 @@ function lines(summary: Summary, path: string, role: Role, output: Output): read
     `client    ${summary.client}`,
     `model     ${summary.model}`,
     `tokens    ${plural(summary.promptTokens, 'token')} asked, ${plural(summary.tokens, 'token')} answered, finish ${summary.finish}, mode ${summary.mode}`,
+    ...(summary.paid === null ? [] : [`price     at most ${sol(BigInt(summary.paid))}; what was paid: qvac jobs show ${summary.id.slice(0, 8)}`]),
     `opened    ${plural(summary.opened, 'step')}`,
     ...summary.verdicts.map(({ verifier, result, tier, faults }) => `verdict   ${result} (${tier}${faults.length === 0 ? '' : `: ${faults.join(', ')}`}) by ${verifier}`),
     '',

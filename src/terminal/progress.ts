@@ -30,6 +30,7 @@ export interface ProgressOptions {
 }
 
 const barWidth = 24;
+const leastBarWidth = 4;
 
 /** A line that moves on a terminal, a line now and then elsewhere, nothing with `-q`. */
 export function startProgress(output: Output, options: ProgressOptions = {}): Progress {
@@ -58,7 +59,7 @@ export function startProgress(output: Output, options: ProgressOptions = {}): Pr
 
   return {
     bytes(title, progress) {
-      show(() => `${title} ${bytesLine(progress, output.animated)}`);
+      show(() => bytesLine(title, progress, output.animated ? output.width - 1 : null));
     },
     step(text) {
       show(() => text);
@@ -71,15 +72,18 @@ export function startProgress(output: Output, options: ProgressOptions = {}): Pr
   };
 }
 
-function bytesLine({ doneBytes, totalBytes, bytesPerSecond, secondsLeft }: ByteProgress, bar: boolean): string {
+/** @param width columns that the line may take; null: no bar */
+function bytesLine(title: string, { doneBytes, totalBytes, bytesPerSecond, secondsLeft }: ByteProgress, width: number | null): string {
   const share = totalBytes === null || totalBytes === 0 ? null : Math.min(1, doneBytes / totalBytes);
-  const how = share === null ? byteSize(doneBytes) : `${bar ? `${drawBar(share)} ` : ''}${Math.floor(share * 100)} % · ${byteSize(doneBytes)} of ${byteSize(totalBytes ?? 0)}`;
+  const how = share === null ? byteSize(doneBytes) : `${Math.floor(share * 100)} % · ${byteSize(doneBytes)} of ${byteSize(totalBytes ?? 0)}`;
   const rate = bytesPerSecond === null ? [] : [`${byteSize(bytesPerSecond)}/s`];
   const left = secondsLeft === null || share === 1 ? [] : [`${timeSpan(secondsLeft * 1_000)} left`];
-  return [how, ...rate, ...left].join(' · ');
+  const figures = [how, ...rate, ...left].join(' · ');
+  const room = width === null || share === null ? 0 : Math.min(barWidth, width - title.length - figures.length - 2);
+  return `${title} ${room < leastBarWidth || share === null ? '' : `${drawBar(share, room)} `}${figures}`;
 }
 
-function drawBar(share: number): string {
-  const full = Math.round(share * barWidth);
-  return '█'.repeat(full) + '░'.repeat(barWidth - full);
+function drawBar(share: number, width: number): string {
+  const full = Math.round(share * width);
+  return '█'.repeat(full) + '░'.repeat(width - full);
 }

@@ -28,7 +28,7 @@ describe('progress', () => {
     progress.bytes('fetching x', { ...state, doneBytes: 30_000_000, secondsLeft: 9 });
     progress.bytes('fetching x', { ...state, doneBytes: 40_000_000, secondsLeft: 8 });
     pass(100);
-    assert.match(stderr.text, /fetching x █{8}░{16} 33 % · 40 MB of 120 MB · 10 MB\/s · 8\.0 s left$/);
+    assert.match(stderr.text, /fetching x █{7}░{15} 33 % · 40 MB of 120 MB · 10 MB\/s · 8\.0 s left$/);
     assert.equal(stderr.text.split('\r').length, 2);
     progress.step('late');
     progress.end();

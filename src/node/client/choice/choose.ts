@@ -72,8 +72,8 @@ function noChoice({ excluded }: Selection, { model, maxPrice }: Wish, network: s
   const only = excluded.length === 1 ? 'the only offer' : 'every offer';
   const prices = excluded.flatMap(({ priceLamports = null }) => (priceLamports === null ? [] : [priceLamports]));
   const lowest = prices.toSorted((a, b) => (a < b ? -1 : 1))[0];
-  if (lowest !== undefined) return new QvacError('E_TOO_DEAR', `${only} of ${what} may cost more than ${maxPrice} lamports: up to ${lowest} lamports`, { hint: 'raise --max-price, or --yes', details: { priceLamports: lowest.toString() } });
-  if (first('pay') !== undefined) return new QvacError('E_LIMIT', `${only} of ${what} wants to be paid, and cannot be: ${first('pay')}`, { hint: 'qvac peers shows who is free' });
+  if (lowest !== undefined) return new QvacError('E_TOO_DEAR', `${only} of ${what} may cost more than ${maxPrice} lamports: up to ${lowest} lamports`, { hint: `allow it with --max-price ${lowest}, or with --yes`, details: { priceLamports: lowest.toString() } });
+  if (first('pay') !== undefined) return new QvacError('E_LIMIT', `${only} of ${what} wants to be paid, and cannot be: ${first('pay')}`, { hint: 'qvac peers shows who is free; --rpc names another chain' });
   const standing = first('standing');
   if (standing !== undefined) return new QvacError('E_NO_PROVIDER', `${only} of ${what} is not used: ${standing}`, { hint: 'qvac peers; --provider takes one all the same' });
   const short = first('context');

@@ -23,7 +23,7 @@ export async function pricedRefusal(components: Pick<ChooseComponents, 'discover
   const [lowest] = prices.toSorted((a, b) => (a < b ? -1 : 1));
   if (lowest === undefined) return refusal;
   return new QvacError('E_TOO_DEAR', `through your router, an answer of ${label} may cost more than ${wish.maxPrice} lamports: up to ${lowest} lamports`, {
-    hint: 'raise --max-price, or --yes',
+    hint: `allow it with --max-price ${lowest}, or with --yes`,
     cause: refusal,
     details: { ...refusal.details, priceLamports: lowest.toString() },
   });
