@@ -107,7 +107,10 @@ export interface MainnetConsent extends AbortOptions {
  */
 export async function agreeToMainnet({ config, output, yes, ask = true, signal }: MainnetConsent, escrow: Escrow): Promise<void> {
   const { chainNames } = await import('../../escrow/addresses.ts');
-  if (chainNames[escrow.chain] !== 'Solana mainnet') return;
+  // Which chain it is only the endpoint says; on a network of that name it is not believed that it is another.
+  const { network, private: ownNetwork } = config.settings;
+  const meant = ownNetwork === null && network === 'mainnet';
+  if (!meant && chainNames[escrow.chain] !== 'Solana mainnet') return;
   const note = join(config.home.root, 'payments', 'mainnet-agreed');
   if ((await readFileIfAny(note)) !== null) return;
   const { confirm } = await import('../../terminal/confirm.ts');
