@@ -142,12 +142,15 @@ const show = defineSubcommand({
     const open = isOpen ? await find(ledger, prefix, { signal }) : null;
     if (open !== null) {
       const value = await valueOf(open, ledger.now);
-      output.result(value, [`job       ${value.id}`, `${open.side === 'asked' ? 'asked' : 'served by'}  ${value.peer}`, `locked    ${sol(open.job.amount)} since ${dateTime(value.createdAt)}`, `state     ${value.words}`, `next      ${value.next}`, ...(value.command === null ? [] : [`          ${value.command}`])]);
+      output.result(value, [`job       ${value.id}`, `${open.side === 'asked' ? 'asked    ' : 'served by'} ${value.peer}`, `locked    ${sol(open.job.amount)} since ${dateTime(value.createdAt)}`, `state     ${value.words}`, `next      ${value.next}`, ...(value.command === null ? [] : [`          ${value.command}`])]);
       return;
     }
     const { findReceipt } = await import('./receipts.ts');
     const [{ decodeOffer }, { addressText }, { fromHex }] = await Promise.all([import('../protocol/validate.ts'), import('../escrow/addresses.ts'), import('../lib/bytes.ts')]);
-    const { id, receipt } = await findReceipt(config.home, prefix);
+    const { id, receipt } = await findReceipt(config.home, prefix).catch((error: unknown) => {
+      if (!(error instanceof QvacError) || error.code !== 'E_NOT_FOUND') throw error;
+      throw new QvacError('E_NOT_FOUND', `neither an open job nor a receipt here begins with ${prefix}`, { hint: 'qvac jobs ls, qvac receipts ls', cause: error });
+    });
     const { payment } = decodeOffer(receipt.offer.body);
     if (payment === null) throw new QvacError('E_NOT_FOUND', `job ${id.slice(0, 8)} was not paid for`);
     const address = ledger.escrow.jobAddress(payment.payer, fromHex(id));
