@@ -62,7 +62,7 @@ function createEscrow(rpc: Rpc, program: Uint8Array, chain: string, init: Resolv
     return execute(rpc, { ...init, wallet }, await call(createInstructions(client, wallet.publicKey)), options);
   }
   async function balance(address = signer().publicKey, options?: AbortOptions): Promise<bigint> {
-    return BigInt(await rpc.call((connection) => connection.getBalance(new PublicKey(address)), options));
+    return rpc.call(async (connection) => BigInt(await connection.getBalance(new PublicKey(address))), options);
   }
 
   return {

@@ -31,9 +31,17 @@ export function createReader(rpc: Rpc, client: Program<EscrowIdl>, pollMs: numbe
     // A stranger can put lamports there.
     return value !== null && value.owner.equals(client.programId) ? value.data : null;
   };
+  /** An account of the program that is none of its kind is the endpoint's doing. */
+  const decoded = <Value>(decode: () => Value): Value => {
+    try {
+      return decode();
+    } catch (error) {
+      throw rpc.failure(error);
+    }
+  };
   const job = async (address: Uint8Array, options?: AbortOptions): Promise<JobAccount | null> => {
     const data = await read(address, options);
-    return data === null ? null : jobOf(address, client.coder.accounts.decode('job', data));
+    return data === null ? null : decoded(() => jobOf(address, client.coder.accounts.decode('job', data)));
   };
   return {
     job,
@@ -43,7 +51,7 @@ export function createReader(rpc: Rpc, client: Program<EscrowIdl>, pollMs: numbe
     async provider(authority, options) {
       const address = providerAddress(program, authority);
       const data = await read(address, options);
-      return data === null ? null : providerOf(address, client.coder.accounts.decode('provider', data));
+      return data === null ? null : decoded(() => providerOf(address, client.coder.accounts.decode('provider', data)));
     },
     async jobs(filter, options) {
       const owner = 'client' in filter ? bytesAt(offsets.jobClient, filter.client) : bytesAt(offsets.jobProvider, filter.provider);
@@ -59,7 +67,7 @@ export function createReader(rpc: Rpc, client: Program<EscrowIdl>, pollMs: numbe
     },
     outcome: (address, options = {}) => findOutcome(rpc, client, address, options),
     async rent(bytes, options) {
-      return BigInt(await rpc.call((connection) => connection.getMinimumBalanceForRentExemption(bytes), options));
+      return rpc.call(async (connection) => BigInt(await connection.getMinimumBalanceForRentExemption(bytes)), options);
     },
     async now(options) {
       const clock = await rpc.call((connection) => connection.getAccountInfo(SYSVAR_CLOCK_PUBKEY), options);
