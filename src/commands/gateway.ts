@@ -78,7 +78,7 @@ async function followOwnNodes({ config, logger, signal }: Pick<CommandContext, '
 }
 
 /** Starts the gateway on `client` and says where it is, with `--json` as an event of that name. @throws QvacError E_PORT_IN_USE, E_CONFIG */
-export async function openGateway({ config, output, logger }: Pick<CommandContext, 'config' | 'output' | 'logger'>, client: Client, readyEvent = 'ready'): Promise<Gateway> {
+export async function openGateway({ config, output, logger }: Pick<CommandContext, 'config' | 'output' | 'logger'>, client: Client, readyEvent = 'ready'): Promise<Pick<Gateway, 'url' | 'stop'>> {
   const [{ createGateway }, { createNetworkAsker }, { loadAssets }, { createPageWallets }, { loadKeys }, { createBudgets }, { readGatewayRun, writeGatewayRun }, { isLoopback }, { default: about }] = await Promise.all([
     import('../gateway/gateway.ts'),
     import('../gateway/answer/network-asker.ts'),
@@ -127,9 +127,14 @@ export async function openGateway({ config, output, logger }: Pick<CommandContex
     },
   );
   await gateway.start();
-  await writeGatewayRun(home.run, { url: gateway.url, token, startedAt: clock.now(), network: networkName });
-  sayReady(output, gateway.url, { event: readyEvent, token, network: networkName, open: !isLoopback(host), keyed: keys !== undefined });
-  return gateway;
+  const { url } = gateway;
+  const giveBack = await writeGatewayRun(home.run, { url, token, startedAt: clock.now(), network: networkName });
+  sayReady(output, url, { event: readyEvent, token, network: networkName, open: !isLoopback(host), keyed: keys !== undefined });
+  const stop = async (): Promise<void> => {
+    await gateway.stop();
+    await giveBack();
+  };
+  return { url, stop };
 }
 
 /** `host:port`, `[::1]:port` or a port alone. */

@@ -75,5 +75,7 @@ export function problemOf(error: unknown): Problem {
   const { code, message, hint } = asQvacError(error);
   const status = statusOf[code];
   if (code === 'E_BUG') return new Problem(500, code, 'the gateway failed', { cause: error });
-  return new Problem(status, code, message, { hint, cause: error, headers: status === 503 ? { 'retry-after': '2' } : {} });
+  // Its own words are for who asks on the command line.
+  const advice = code === 'E_TOO_DEAR' && hint !== undefined ? 'its operator allows more with --max-price, to programs that show its token or a key' : hint;
+  return new Problem(status, code, message, { hint: advice, cause: error, headers: status === 503 ? { 'retry-after': '2' } : {} });
 }

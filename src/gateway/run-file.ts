@@ -17,14 +17,27 @@ export interface GatewayRun {
 
 const fileName = 'gateway.json';
 
-export async function writeGatewayRun(dir: string, run: Pick<GatewayRun, 'url' | 'token' | 'startedAt' | 'network'>): Promise<void> {
+/**
+ * Tells of the newest gateway of this home.
+ * @returns what to call when that one has ended: gives the file back to the one before, where it runs on another port still
+ */
+export async function writeGatewayRun(dir: string, run: Pick<GatewayRun, 'url' | 'token' | 'startedAt' | 'network'>): Promise<() => Promise<void>> {
+  const path = join(dir, fileName);
+  const former = await readJson(path).catch(() => undefined);
   const { pid, started } = await thisProcess();
-  await writeFileAtomic(join(dir, fileName), `${JSON.stringify({ ...run, pid, started })}\n`);
+  await writeFileAtomic(path, `${JSON.stringify({ ...run, pid, started })}\n`);
+  return async () => {
+    const [before, now] = [await runOf(former), await readGatewayRun(dir)];
+    if (before?.running === true && now?.token === run.token) await writeFileAtomic(path, `${JSON.stringify(former)}\n`);
+  };
 }
 
 /** The gateway of this home that runs, or the last that did; null where there was none. */
 export async function readGatewayRun(dir: string): Promise<GatewayRun | null> {
-  const value = await readJson(join(dir, fileName)).catch(() => undefined);
+  return runOf(await readJson(join(dir, fileName)).catch(() => undefined));
+}
+
+async function runOf(value: unknown): Promise<GatewayRun | null> {
   if (typeof value !== 'object' || value === null) return null;
   const { url, token, pid, started, startedAt, network } = value as Readonly<Record<string, unknown>>;
   if (typeof url !== 'string' || typeof token !== 'string' || typeof network !== 'string' || typeof startedAt !== 'number') return null;
