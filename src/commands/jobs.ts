@@ -1,95 +1,14 @@
 import { QvacError } from '../errors.ts';
 import type { Escrow, Executed, JobAccount, JobOutcome } from '../escrow/escrow.ts';
 import { toHex } from '../lib/bytes.ts';
-import type { AbortOptions, JobId } from '../lib/types.ts';
+import type { JobId } from '../lib/types.ts';
 import type { Receipt } from '../proofs/receipt.ts';
-import { dateTime, shortPeer, sol, table, timeSpan } from '../terminal/format.ts';
+import { dateTime, shortPeer, sol, table } from '../terminal/format.ts';
+import { find, openLedger, valueOf } from './jobs/ledger.ts';
+import type { Ledger, LedgerContext, OpenJob } from './jobs/ledger.ts';
 import { defineCommand, defineSubcommand } from './parts/definition.ts';
 import type { CommandContext } from './parts/definition.ts';
 import { agreeToMainnet, chainSettings, needWallet, openEscrowOf } from './parts/paying.ts';
-
-type Context = Pick<CommandContext, 'config' | 'output' | 'signal'>;
-type Side = 'asked' | 'served';
-
-interface OpenJob {
-  readonly side: Side;
-  readonly job: JobAccount;
-}
-
-interface Ledger {
-  readonly escrow: Escrow;
-  readonly wallet: Uint8Array;
-  readonly now: number;
-  readonly jobs: readonly OpenJob[];
-}
-
-async function openLedger({ config, signal }: Context): Promise<Ledger> {
-  const wallet = await needWallet(config);
-  const escrow = await openEscrowOf(config, wallet, { signal });
-  const { publicKey } = wallet;
-  const [asked, served, now] = await Promise.all([escrow.jobs({ client: publicKey }, { signal }), escrow.jobs({ provider: publicKey }, { signal }), escrow.now({ signal })]);
-  const jobs = [...asked.map((job) => ({ side: 'asked', job }) as const), ...served.map((job) => ({ side: 'served', job }) as const)];
-  return { escrow, wallet: publicKey, now, jobs: jobs.toSorted((a, b) => b.job.createdAt - a.job.createdAt) };
-}
-
-/** The open job whose id begins with `prefix`. @throws QvacError E_NOT_FOUND, E_USAGE where there are several */
-function choose({ jobs }: Ledger, prefix: string): OpenJob {
-  const id = prefix.toLowerCase();
-  if (!/^[0-9a-f]{1,64}$/.test(id)) throw new QvacError('E_USAGE', `"${prefix.slice(0, 70)}" is not the id of a job`, { hint: 'qvac jobs ls' });
-  const [found, ...others] = jobs.filter(({ job }) => toHex(job.jobId).startsWith(id));
-  if (found === undefined) throw new QvacError('E_NOT_FOUND', `no open job begins with ${prefix}`, { hint: `qvac jobs ls; where it is settled: qvac jobs show ${prefix}` });
-  // The same job from both sides, where one wallet asks itself.
-  if (others.some(({ job }) => toHex(job.jobId) !== toHex(found.job.jobId))) throw new QvacError('E_USAGE', `several jobs begin with ${prefix}`, { hint: 'give more of the id' });
-  return found;
-}
-
-/** The job that `text` means: one of the wallet's own by its id, anybody's by its account's address. @throws QvacError E_NOT_FOUND, E_USAGE */
-async function find(ledger: Ledger, text: string, options: AbortOptions): Promise<OpenJob> {
-  const { fromBase58 } = await import('../escrow/addresses.ts');
-  const address = /^[0-9a-f]+$/i.test(text) ? null : fromBase58(text);
-  if (address?.length !== 32) return choose(ledger, text);
-  const job = await ledger.escrow.job(address, options);
-  if (job === null) throw new QvacError('E_NOT_FOUND', `there is no open job at ${text}`, { hint: 'it is settled, or on another chain' });
-  return { side: 'asked', job };
-}
-
-/** Where the money is, what happens next and when, and what one can do. */
-function words({ side, job }: OpenJob, now: number): { readonly state: string; readonly next: string; readonly at: number; readonly command: string | null } {
-  const id = toHex(job.jobId).slice(0, 8);
-  const span = (until: number): string => (until <= now ? 'now' : `in ${timeSpan(until - now)}`);
-  if (job.submitted === null) {
-    const due = job.refundAt <= now;
-    const next = due ? 'the money can be taken back' : `refundable ${span(job.refundAt)} where nothing is submitted`;
-    return { state: side === 'asked' ? 'locked, no answer submitted' : 'locked for you, not submitted', next, at: job.refundAt, command: due ? `qvac jobs refund ${id}` : null };
-  }
-  const { payout, claimAt } = job.submitted;
-  const due = claimAt <= now;
-  const who = side === 'asked' ? 'the provider gets' : 'you get';
-  return { state: `submitted: ${who} ${sol(payout)}`, next: due ? 'it can be paid out' : `paid out ${span(claimAt)} unless it is rejected`, at: claimAt, command: due ? `qvac jobs claim ${id}` : side === 'asked' ? `qvac jobs dispute ${id}` : null };
-}
-
-async function valueOf(open: OpenJob, now: number) {
-  const [{ addressText }, { peerIdOf }] = await Promise.all([import('../escrow/addresses.ts'), import('../proofs/signing.ts')]);
-  const { side, job } = open;
-  const { state, next, at, command } = words(open, now);
-  return {
-    id: toHex(job.jobId),
-    side,
-    state: job.submitted === null ? 'open' : 'submitted',
-    words: state,
-    next,
-    nextAt: at,
-    command,
-    account: addressText(job.address),
-    client: addressText(job.client),
-    provider: addressText(job.provider),
-    peer: peerIdOf(job.peer),
-    amount: job.amount.toString(),
-    payout: job.submitted?.payout.toString() ?? null,
-    createdAt: job.createdAt,
-    submittedAt: job.submitted?.at ?? null,
-  };
-}
 
 const ls = defineSubcommand({
   summary: 'jobs whose money is not settled',
@@ -108,11 +27,11 @@ const ls = defineSubcommand({
 });
 
 /** What processes that crashed or went away meant to do. */
-async function settleLeft({ config, output, signal, logger }: Context & Pick<CommandContext, 'logger'>): Promise<void> {
-  const [{ createEscrowPayments }, { isSettled }, { paymentWords }] = await Promise.all([import('../node/client/payment/escrow-payments.ts'), import('../node/client/payment/payments.ts'), import('../terminal/payment-words.ts')]);
+async function settleLeft({ config, output, signal, logger }: LedgerContext & Pick<CommandContext, 'logger'>): Promise<void> {
+  const [{ createReceiptStore }, { createEscrowPayments }, { isSettled }, { paymentWords }] = await Promise.all([import('../node/home/receipt-store.ts'), import('../node/client/payment/escrow-payments.ts'), import('../node/client/payment/payments.ts'), import('../terminal/payment-words.ts')]);
   const wallet = await needWallet(config);
-  const receiptOf = (id: JobId): Promise<Receipt | null> => receiptIfAny(config, id);
-  const payments = createEscrowPayments({ openEscrow: (options) => openEscrowOf(config, wallet, options), receiptOf, logger }, { dir: config.home.payments.client });
+  const receipts = createReceiptStore(config.home.receipts);
+  const payments = createEscrowPayments({ openEscrow: (options) => openEscrowOf(config, wallet, options), receipts, logger }, { dir: config.home.payments.client });
   const left = await (await payments.open({ signal })).resume({ signal });
   for (const { jobId, settlement, rejected } of left) {
     if (!isSettled(settlement)) continue;
@@ -120,6 +39,12 @@ async function settleLeft({ config, output, signal, logger }: Context & Pick<Com
     output.say(`job ${jobId.slice(0, 8)} is settled: ${paymentWords(settlement)}${late}`);
   }
   await payments.stop();
+}
+
+/** How a settled job was settled, which whatever this home kept of it is told, too; null where the chain does not say. */
+async function outcomeOf({ config, logger, signal }: Pick<CommandContext, 'config' | 'logger' | 'signal'>, escrow: Escrow, job: Pick<JobAccount, 'address' | 'jobId' | 'amount'>): Promise<JobOutcome | null> {
+  const [{ keepOutcome }, { createReceiptStore }] = await Promise.all([import('../node/client/payment/outcome.ts'), import('../node/home/receipt-store.ts')]);
+  return keepOutcome(escrow, job, { stores: Object.values(config.home.receiptsOf).map(createReceiptStore), logger }, { signal });
 }
 
 /** What any role of this home kept of an answer. */
@@ -154,7 +79,7 @@ const show = defineSubcommand({
     const { payment } = decodeOffer(receipt.offer.body);
     if (payment === null) throw new QvacError('E_NOT_FOUND', `job ${id.slice(0, 8)} was not paid for`);
     const address = ledger.escrow.jobAddress(payment.payer, fromHex(id));
-    const outcome = await ledger.escrow.outcome(address, { signal });
+    const outcome = await outcomeOf(context, ledger.escrow, { address, jobId: fromHex(id), amount: BigInt(payment.amount) });
     if (outcome === null) throw new QvacError('E_NOT_FOUND', `the chain knows nothing of job ${id.slice(0, 8)}`);
     output.result({ id, account: addressText(address), outcome: valueOfOutcome(outcome) }, [`job       ${id}`, `settled   ${outcomeWords(outcome)}${outcome.at === null ? '' : `, ${dateTime(outcome.at)}`}`, `          ${outcome.signature}`]);
   },
@@ -170,13 +95,13 @@ function outcomeWords({ how, paid, refunded, burnt, compensation }: JobOutcome):
 }
 
 /** Does `act` to the job named first, and says what came of it. */
-async function actOn(context: Context & Pick<CommandContext, 'args'>, yes: boolean, act: (ledger: Ledger, open: OpenJob) => Promise<Executed>): Promise<void> {
+async function actOn(context: LedgerContext & Pick<CommandContext, 'args' | 'logger'>, yes: boolean, act: (ledger: Ledger, open: OpenJob) => Promise<Executed>): Promise<void> {
   const { args, config, output, signal } = context;
   const ledger = await openLedger(context);
   await agreeToMainnet({ config, output, yes, signal }, ledger.escrow);
   const open = await find(ledger, args[0] ?? '', { signal });
   const { signature, fee } = await act(ledger, open);
-  const outcome = await ledger.escrow.outcome(open.job.address, { signal });
+  const outcome = await outcomeOf(context, ledger.escrow, open.job);
   output.result({ id: toHex(open.job.jobId), signature, fee: fee.toString(), outcome: outcome === null ? null : valueOfOutcome(outcome) }, []);
   output.say(outcome === null ? 'done' : outcomeWords(outcome));
 }

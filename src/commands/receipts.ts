@@ -1,7 +1,7 @@
 import type { Home, Role } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import type { ReceiptEntry, StoredReceipt } from '../node/home/receipt-store.ts';
-import { byteSize, dateTime, plural, shortPeer, table, sol } from '../terminal/format.ts';
+import { byteSize, dateTime, plural, shortPeer, table } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { printable, printableText } from '../terminal/printable.ts';
 import { defineCommand, defineSubcommand, option, wholeNumber } from './parts/definition.ts';
@@ -71,20 +71,20 @@ const ls = defineSubcommand({
 
 const show = defineSubcommand({
   summary: 'one receipt: question, answer, who, and how it was checked',
-  description: 'Shows what a receipt says: question, answer, who answered, and the verdicts in it. It checks nothing; qvac verify does. With --json: {id, role, path, provider, client, model, askedAt, mode, promptTokens, tokens, finish, opened, paid, verdicts, input, text}.',
+  description: 'Shows what a receipt says: question, answer, who answered, the verdicts in it, and what became of the money as far as this home knows. It checks nothing; qvac verify does. With --json: {id, role, path, provider, client, model, askedAt, mode, promptTokens, tokens, finish, opened, payment: {locked, settlement: {state, paid, refunded, burnt, compensation, dueAt} or null} or null, verdicts, input, text}, lamports as text.',
   arguments: [{ name: '<receipt>', description: 'its id, or the beginning of it' }],
   examples: [{ line: 'qvac receipts show 9f3a', what: 'the receipt whose id begins with 9f3a' }],
   async action({ args, config, output }) {
     const { receipt, path, role } = await findReceipt(config.home, args[0] ?? '');
-    const { summarise } = await import('../terminal/receipt-summary.ts');
+    const { summarise, moneyWords } = await import('../terminal/receipt-summary.ts');
     const summary = summarise(receipt);
-    output.result({ ...summary, role, path }, lines(summary, path, role, output));
+    output.result({ ...summary, role, path }, lines(summary, { path, role, money: moneyWords(summary) }, output));
   },
 });
 
 type Summary = ReturnType<typeof import('../terminal/receipt-summary.ts').summarise>;
 
-function lines(summary: Summary, path: string, role: Role, output: Output): readonly string[] {
+function lines(summary: Summary, { path, role, money }: { readonly path: string; readonly role: Role; readonly money: string | null }, output: Output): readonly string[] {
   const heading = (text: string): string => output.style('bold', text, 'stdout');
   return [
     `receipt   ${summary.id}`,
@@ -94,7 +94,7 @@ function lines(summary: Summary, path: string, role: Role, output: Output): read
     `client    ${summary.client}`,
     `model     ${summary.model}`,
     `tokens    ${plural(summary.promptTokens, 'token')} asked, ${plural(summary.tokens, 'token')} answered, finish ${summary.finish}, mode ${summary.mode}`,
-    ...(summary.paid === null ? [] : [`price     at most ${sol(BigInt(summary.paid))}; what was paid: qvac jobs show ${summary.id.slice(0, 8)}`]),
+    ...(money === null ? [] : [`money     ${money}`]),
     `opened    ${plural(summary.opened, 'step')}`,
     ...summary.verdicts.map(({ verifier, result, tier, faults }) => `verdict   ${result} (${tier}${faults.length === 0 ? '' : `: ${faults.join(', ')}`}) by ${verifier}`),
     '',

@@ -1,9 +1,13 @@
+import { readSettlement } from '../node/client/payment/settlement-json.ts';
 import { peerIdOf } from '../proofs/signing.ts';
 import { decodeHead } from '../proofs/head.ts';
 import type { Receipt } from '../proofs/receipt.ts';
 import { jobIdOf, modelIdHex } from '../protocol/digests.ts';
 import type { FaultCode, Finish, Input, Mode, Result, Tier } from '../protocol/messages.ts';
 import { decodeOffer, decodeOpening, decodeVerdict } from '../protocol/validate.ts';
+import { sol } from './format.ts';
+import { paymentWords } from './payment-words.ts';
+import type { PaymentFacts } from './payment-words.ts';
 
 /** What a person wants to know of a receipt, as it claims it: nothing here has been checked. */
 export interface ReceiptSummary {
@@ -21,12 +25,19 @@ export interface ReceiptSummary {
   readonly finish: 'stop' | 'length' | 'cancel' | 'none';
   /** Steps opened. */
   readonly opened: number;
-  /** Lamports, null where nothing was paid. */
-  readonly paid: number | null;
+  /** Null where nothing was to be paid. */
+  readonly payment: PaymentSummary | null;
   readonly verdicts: readonly VerdictSummary[];
   /** Null where the prompt is private. */
   readonly input: Input | null;
   readonly text: string;
+}
+
+/** Lamports in decimal. What was locked is signed; what became of it is what whoever keeps the receipt has noted. */
+export interface PaymentSummary {
+  readonly locked: string;
+  /** Null where nothing is noted. */
+  readonly settlement: { readonly state: PaymentFacts['state']; readonly paid: string; readonly refunded: string; readonly burnt: string; readonly compensation: string; readonly dueAt: number | null } | null;
 }
 
 export interface VerdictSummary {
@@ -54,7 +65,7 @@ export function summarise(receipt: Receipt): ReceiptSummary {
     tokens: receipt.tokens.length,
     finish: finishWords[head.finish],
     opened: receipt.opening === null ? 0 : decodeOpening(receipt.opening.body).steps.length,
-    paid: offer.payment?.amount ?? null,
+    payment: offer.payment === null ? null : paymentOf(BigInt(offer.payment.amount), receipt.settlement),
     verdicts: receipt.verdicts.map(({ body }) => {
       const { verifier, result, tier, count, faults } = decodeVerdict(body);
       return { verifier: peerIdOf(verifier), result, tier, count, faults };
@@ -62,6 +73,25 @@ export function summarise(receipt: Receipt): ReceiptSummary {
     input: receipt.input,
     text: receipt.text,
   };
+}
+
+function paymentOf(locked: bigint, noted: Receipt['settlement']): PaymentSummary {
+  const found = readSettlement(noted);
+  if (found === null) return { locked: locked.toString(), settlement: null };
+  const { state, paid, refunded, burnt, compensation, dueAt } = found;
+  return { locked: locked.toString(), settlement: { state, paid: paid.toString(), refunded: refunded.toString(), burnt: burnt.toString(), compensation: compensation.toString(), dueAt } };
+}
+
+/** What became of the money, and where to learn what is not noted. */
+export function moneyWords({ id, payment }: Pick<ReceiptSummary, 'id' | 'payment'>): string | null {
+  if (payment === null) return null;
+  const { settlement } = payment;
+  const locked = BigInt(payment.locked);
+  const more = `where it is now: qvac jobs show ${id.slice(0, 8)}`;
+  if (settlement === null) return `${sol(locked)} locked; ${more}`;
+  const { state, paid, refunded, burnt, compensation, dueAt } = settlement;
+  const words = paymentWords({ state, locked, paid: BigInt(paid), refunded: BigInt(refunded), burnt: BigInt(burnt), compensation: BigInt(compensation), dueAt });
+  return state === 'open' || state === 'submitted' ? `${words}; ${more}` : words;
 }
 
 /** `verified exact`, `checked: sampling`, `failed exact: exact-mismatch`. */

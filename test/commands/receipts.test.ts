@@ -5,6 +5,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { homeAt } from '../../src/config.ts';
 import { createReceiptStore } from '../../src/node/home/receipt-store.ts';
 import { parseReceipt, type Receipt } from '../../src/proofs/receipt.ts';
+import { decodeOffer, encodeOffer } from '../../src/protocol/validate.ts';
 import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 
@@ -60,13 +61,35 @@ describe('qvac receipts', () => {
     assert.ok(stdout.includes(`receipt   ${client}\n`));
     assert.ok(stdout.includes('Name three primes. Größe: 漢字 🦙'));
     const value = JSON.parse((await runInProcess(['receipts', 'show', router, '--home', root, '--json'])).stdout) as Record<string, unknown>;
-    assert.deepEqual(Object.keys(value), ['id', 'provider', 'client', 'model', 'askedAt', 'mode', 'promptTokens', 'tokens', 'finish', 'opened', 'paid', 'verdicts', 'input', 'text', 'role', 'path']);
+    assert.deepEqual(Object.keys(value), ['id', 'provider', 'client', 'model', 'askedAt', 'mode', 'promptTokens', 'tokens', 'finish', 'opened', 'payment', 'verdicts', 'input', 'text', 'role', 'path']);
     assert.deepEqual([value['id'], value['role']], [router, 'router']);
     assert.match((await runInProcess(['receipts', 'show', provider, '--home', root])).stdout, /The question is not in the receipt/);
     const broken = await runInProcess(['receipts', 'show', damaged, '--home', root]);
     assert.equal(broken.code, 2);
     assert.match(broken.stderr, /^qvac: .* is no receipt \(/);
     for (const missing of ['ffff', '../x', '', 'zz']) assert.equal((await runInProcess(['receipts', 'show', missing, '--home', root])).code, 2);
+  });
+
+  it('says what was paid, came back, was burnt or is locked still', async (context) => {
+    const root = await temporaryHome(context);
+    const receipt = await vectorReceipt('receipt-pass.json');
+    const offer = decodeOffer(receipt.offer.body);
+    const store = createReceiptStore(homeAt(root).receipts);
+    const payment = { chain: 'solana:test', program: new Uint8Array(32), payer: new Uint8Array(32).fill(7), amount: 100_000 };
+    const paid: Receipt = { ...receipt, offer: { ...receipt.offer, body: encodeOffer({ ...offer, payment }) } };
+    const amounts = { chain: 'solana:test', job: '1', locked: '100000', paid: '0', refunded: '0', burnt: '0', compensation: '0', signature: null, dueAt: null };
+    const money = async (settlement: Receipt['settlement']): Promise<string> => {
+      const id = await store.save({ ...paid, settlement });
+      return /^money {5}(.*)$/m.exec((await runInProcess(['receipts', 'show', id, '--home', root])).stdout)?.[1] ?? '';
+    };
+    assert.match(await money(null), /^0\.0001 SOL locked; where it is now: qvac jobs show [0-9a-f]{8}$/);
+    assert.match(await money({ ...amounts, state: 'open' }), /^0\.0001 SOL locked, refundable later; where it is now: qvac jobs show [0-9a-f]{8}$/);
+    assert.equal(await money({ ...amounts, state: 'confirmed', paid: '60000', refunded: '40000' }), 'paid 0.00006 SOL, 0.00004 SOL back');
+    assert.equal(await money({ ...amounts, state: 'rejected', burnt: '60000', refunded: '40000' }), 'rejected: 0.00006 SOL to nobody, 0.00004 SOL back');
+    assert.equal(await money({ ...amounts, state: 'refunded', refunded: '100000' }), '0.0001 SOL back');
+    assert.equal(await money({ ...amounts, state: 'slashed', refunded: '100000', compensation: '100000' }), "0.0001 SOL back and 0.0001 SOL of the provider's stake");
+    // Nobody signed it: what is in another form counts for nothing.
+    for (const odd of [{ state: 'confirmed' }, { ...amounts, state: 'stolen' }, { ...amounts, state: 'confirmed', paid: -1 }, { ...amounts, state: 'confirmed', paid: '1e9' }]) assert.match(await money(odd), /^0\.0001 SOL locked; where /);
   });
 
   it('wants more of an id that begins like another', async (context) => {

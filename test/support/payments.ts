@@ -85,10 +85,10 @@ export interface PaidClient {
   readonly dir: string;
 }
 
-export async function clientPayments(context: TestContext, chain: TestChain, init: Partial<ClientPaymentsInit> & Pick<ClientPaymentsComponents, 'receiptOf'> & { readonly escrow?: Escrow & { readonly wallet: Uint8Array } } = {}): Promise<PaidClient> {
+export async function clientPayments(context: TestContext, chain: TestChain, init: Partial<ClientPaymentsInit> & Pick<ClientPaymentsComponents, 'receipts'> & { readonly escrow?: Escrow & { readonly wallet: Uint8Array } } = {}): Promise<PaidClient> {
   const escrow = init.escrow ?? (await chain.wallet());
   const dir = init.dir ?? join(await temporaryHome(context), 'locked');
-  const payments = createClientPayments({ openEscrow: async () => escrow, receiptOf: init.receiptOf, logger: silentLogger }, { ...init, dir });
+  const payments = createClientPayments({ openEscrow: async () => escrow, receipts: init.receipts, logger: silentLogger }, { ...init, dir });
   context.after(() => payments.stop());
   return { payments, escrow, dir };
 }

@@ -5,7 +5,7 @@ import type { ChatMessage } from '../../protocol/messages.ts';
 import { systemClock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Escrow } from '../../escrow/escrow.ts';
-import type { AbortOptions, JobId, ModelId } from '../../lib/types.ts';
+import type { AbortOptions, ModelId } from '../../lib/types.ts';
 import type { StoredModel } from '../../model/store.ts';
 import type { Answer, AskObserver } from '../../node/client/answer.ts';
 import type { AskComponents, AskInit } from '../../node/client/ask.ts';
@@ -14,7 +14,6 @@ import type { LeftPayment } from '../../node/client/payment/payments.ts';
 import type { Discovery } from '../../node/discovery.ts';
 import type { JoinInit } from '../../node/join.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
-import type { Receipt } from '../../proofs/receipt.ts';
 import { sol } from '../../terminal/format.ts';
 import { flag } from './definition.ts';
 import type { CommandContext } from './definition.ts';
@@ -125,9 +124,8 @@ export async function openClient({ config, output, logger }: ClientContext, { co
     return escrow;
   };
   const receipts = createReceiptStore(home.receipts);
-  const receiptOf = (id: JobId): Promise<Receipt | null> => receipts.get(id).then(({ receipt }) => receipt, () => null);
   // Whoever lives long sees to payments as they fall due.
-  const payments = createEscrowPayments({ openEscrow, receiptOf, logger }, { dir: home.payments.client, sweepMs: init.sweepMs === undefined ? null : paymentSweepMs, onSettled: (left) => tellLeft(left, logger) });
+  const payments = createEscrowPayments({ openEscrow, receipts, logger }, { dir: home.payments.client, sweepMs: init.sweepMs === undefined ? null : paymentSweepMs, onSettled: (left) => tellLeft(left, logger) });
   await payments.start();
   const ownRouter = async (): Promise<string | null> => {
     const own = (await runFiles.list()).find(({ role, network }) => role === 'router' && network === config.networkName);

@@ -25,7 +25,7 @@ export async function openRouterPayments({ config, output, logger, receipts }: P
   let purses: Purses | null = null;
   // What is settled only later still counts as what it came to.
   const onSettled = ({ jobId, settlement: { paid, burnt } }: LeftPayment): void => purses?.settle(jobId, paid + burnt);
-  const payments = createEscrowPayments({ openEscrow, receiptOf: (id) => receipts.get(id).then(({ receipt }) => receipt, () => null), logger }, { dir, sweepMs, marginMs, onSettled });
+  const payments = createEscrowPayments({ openEscrow, receipts, logger }, { dir, sweepMs, marginMs, onSettled });
   purses = await openPurses({ payments, clock: systemClock, logger }, { path: join(config.home.root, 'payments', 'router-spent.json'), limitOf });
   await payments.start();
   return { payments, purses };

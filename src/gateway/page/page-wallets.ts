@@ -6,6 +6,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
 import { createEscrowPayments } from '../../node/client/payment/escrow-payments.ts';
 import type { ClientPayments } from '../../node/client/payment/payments.ts';
+import { keepOutcome } from '../../node/client/payment/outcome.ts';
 import { slash } from '../../node/client/payment/slash.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
 import { assess } from '../../proofs/checks.ts';
@@ -21,8 +22,8 @@ export interface PageWalletsComponents {
   readonly openEscrow: (wallet: WalletKey | null, options: AbortOptions) => Promise<Escrow>;
   /** The same with the gateway's own wallet; null where it has none. @default there is none */
   readonly openOwn?: ((options: AbortOptions) => Promise<Escrow | null>) | undefined;
-  /** To object to an answer with what its receipt holds. */
-  readonly receipts: Pick<ReceiptStore, 'get'>;
+  /** To object to an answer with what its receipt holds, and to keep there how it was settled. */
+  readonly receipts: Pick<ReceiptStore, 'get' | 'settle'>;
   readonly logger: Logger;
 }
 
@@ -119,6 +120,8 @@ class Wallets implements PageWallets {
     else if (action === 'confirm') await escrow.confirmJob(job, { signal });
     else if (action === 'claim') await escrow.claimJob(job, { signal });
     else await this.#object(escrow, job, { signal });
+    const { receipts, logger } = this.#components;
+    await keepOutcome(escrow, job, { stores: [receipts], logger }, { signal }).catch((error: unknown) => logger.warn('the chain does not say how a job was settled', { job: jobId, reason: error instanceof Error ? error.message : String(error) }));
   }
 
   async stop(): Promise<void> {
@@ -150,7 +153,7 @@ class Wallets implements PageWallets {
   #holding(address: string) {
     const known = this.#held.get(address);
     if (known !== undefined) return known;
-    const { openEscrow, logger } = this.#components;
+    const { openEscrow, receipts, logger } = this.#components;
     const publicKey = parseAddress(address, 'wallet');
     let opening: Promise<Escrow> | null = null;
     const open = (options: AbortOptions): Promise<Escrow> => {
@@ -159,7 +162,7 @@ class Wallets implements PageWallets {
       return opening;
     };
     // An answer that passed needs no signature: its provider is paid when the time for a rejection is over.
-    const made = { open, payments: createEscrowPayments({ openEscrow: open, logger }, { dir: this.#dir, confirms: false }) };
+    const made = { open, payments: createEscrowPayments({ openEscrow: open, receipts, logger }, { dir: this.#dir, confirms: false }) };
     this.#held.set(address, made);
     const [oldest] = this.#held.keys();
     if (this.#held.size > mostWallets && oldest !== undefined) this.#held.delete(oldest);

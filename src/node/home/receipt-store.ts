@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QvacError } from '../../errors.ts';
 import { fileError, isMissing, readFileIfAny, writeFileAtomic } from '../../lib/files.ts';
@@ -11,7 +11,7 @@ import { jobIdOf } from '../../protocol/digests.ts';
 export interface ReceiptEntry {
   readonly id: JobId;
   readonly path: string;
-  /** Unix milliseconds of the last writing. */
+  /** Unix milliseconds of the last writing, but for that of `settle`. */
   readonly savedAt: number;
   readonly bytes: number;
 }
@@ -24,6 +24,11 @@ export interface StoredReceipt extends ReceiptEntry {
 export interface ReceiptStore {
   /** Writes the receipt under its job's id, over an earlier state of it. @throws QvacError E_HOME */
   save(receipt: Receipt): Promise<JobId>;
+  /**
+   * Brings what the receipt of that job says of its money up to date, and nothing else of it. Where there is none, nothing is written.
+   * @throws QvacError E_HOME, E_MALFORMED_RECEIPT where its file is damaged
+   */
+  settle(id: JobId, settlement: NonNullable<Receipt['settlement']>): Promise<void>;
   /** Newest first. */
   list(): Promise<readonly ReceiptEntry[]>;
   /**
@@ -39,6 +44,16 @@ export function createReceiptStore(dir: string): ReceiptStore {
       const id = jobIdOf(receipt.offer.body);
       await writeFileAtomic(join(dir, `${id}.json`), serialiseReceipt(receipt));
       return id;
+    },
+    async settle(id, settlement) {
+      const path = join(dir, `${id}.json`);
+      const [entry, bytes] = await Promise.all([entryOf(dir, id), readFileIfAny(path)]);
+      if (entry === null || bytes === null) return;
+      const receipt = readReceipt(bytes, path);
+      if (JSON.stringify(receipt.settlement) === JSON.stringify(settlement)) return;
+      await writeFileAtomic(path, serialiseReceipt({ ...receipt, settlement }));
+      // The answer is as old as it was, whatever became of its money.
+      await utimes(path, entry.savedAt / 1_000, entry.savedAt / 1_000).catch(() => undefined);
     },
     async list() {
       const entries = await Promise.all((await idsIn(dir)).map((id) => entryOf(dir, id)));

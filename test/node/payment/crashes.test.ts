@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
@@ -7,9 +7,12 @@ import type { Escrow } from '../../../src/escrow/escrow.ts';
 import { startLocalnet } from '../../../src/escrow/localnet.ts';
 import { delay } from '../../../src/lib/abort.ts';
 import type { ClientPayments } from '../../../src/node/client/payment/payments.ts';
+import { settlementJson } from '../../../src/node/client/payment/settlement-json.ts';
+import { createReceiptStore } from '../../../src/node/home/receipt-store.ts';
 import { startAsker } from '../../support/asking.ts';
 import { disguised } from '../../support/cheats/engines.ts';
 import { createGate } from '../../support/gate.ts';
+import { temporaryHome } from '../../support/home.ts';
 import { startProvider, testSampler } from '../../support/market.ts';
 import type { TestProvider, TestProviderInit } from '../../support/market.ts';
 import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
@@ -85,13 +88,23 @@ test('a client that dies between its verdict and the chain does what the verdict
   for (const [engine, state] of [[createScriptedEngine(), 'confirmed'], [disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()), 'rejected']] as const) {
     const { provider, paid } = await startPaid(context, chain, { engine });
     const client = await clientPayments(context, chain);
-    const asker = await startAsker(context, { providers: [provider], engines: [createScriptedEngine()], payments: silentAfterTheAnswer(client.payments) });
+    const receipts = createReceiptStore(await temporaryHome(context));
+    const asker = await startAsker(context, { providers: [provider], engines: [createScriptedEngine()], payments: silentAfterTheAnswer(client.payments), save: async (receipt) => void (await receipts.save(receipt)) });
     await assert.rejects(asker.ask({ maxPrice }), /gone/);
     await paid.news.until('submitted');
-    const later = await clientPayments(context, chain, { dir: client.dir, escrow: client.escrow, receiptOf: async (id) => asker.receipts.get(id) ?? null });
+    const [entry] = await receipts.list();
+    const before = await receipts.get(entry?.id ?? assert.fail('no receipt is kept'));
+    assert.equal(before.receipt.settlement, null);
+    const later = await clientPayments(context, chain, { dir: client.dir, escrow: client.escrow, receipts });
     const left = await (await later.payments.open()).resume();
     assert.deepEqual(left.map(({ settlement }) => settlement.state), [state]);
     assert.deepEqual(await readdir(client.dir), []);
+    // The receipt says so, too, and is the same otherwise.
+    const after = await receipts.get(before.id);
+    const settled = left[0]?.settlement ?? assert.fail('nothing is settled');
+    assert.deepEqual(after.receipt, { ...before.receipt, settlement: settlementJson(settled) });
+    assert.deepEqual([settled.paid > 0n, settled.burnt > 0n], [state === 'confirmed', state === 'rejected']);
+    assert.deepEqual([(await stat(after.path)).mode & 0o777, after.savedAt], [0o600, before.savedAt]);
   }
 });
 
@@ -119,8 +132,8 @@ test('a provider that dies between head and submit finds the job again and submi
 
 test('a client that dies after locking gets its money back after the time-out', async (context) => {
   const chain = await startChain(context);
-  // Nobody is there to decline, nor to submit what it could serve before the client was gone.
-  const { provider } = await startPaid(context, chain, {}, (whole) => ({ ...whole, declineJob: chainDown, submitJob: chainDown, waitForJob: (_address, _ready, options) => new Promise((_resolve, reject) => options?.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error))), jobs: async () => [] }));
+  // Nobody sees the money: there is no answer that could be quicker than the end of the client, and none who declines.
+  const { provider } = await startPaid(context, chain, {}, (whole) => ({ ...whole, job: async () => null, waitForJob: (_address, _ready, options) => new Promise((_resolve, reject) => options?.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error))), jobs: async () => [] }));
   const client = await clientPayments(context, chain, { stopMs: 0 });
   const asker = await startAsker(context, { providers: [provider], payments: client.payments });
   const stop = new AbortController();

@@ -4,16 +4,18 @@ import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import { createJournal } from '../../home/journal.ts';
+import type { ReceiptStore } from '../../home/receipt-store.ts';
 import { EscrowPaying } from './escrow-paying.ts';
 import { lockedNoteForm } from './locked-note.ts';
 import { isSettled } from './payments.ts';
-import type { ClientPayments, LeftPayment, Paying } from './payments.ts';
+import type { ClientPayments, LeftPayment, Paying, Settlement } from './payments.ts';
+import { settlementJson } from './settlement-json.ts';
 
 export interface EscrowPaymentsComponents {
   /** Opens the escrow with the wallet that pays; called once, when a payment is first thought of. */
   readonly openEscrow: (options: AbortOptions) => Promise<Escrow>;
-  /** What was kept of an answer: the evidence of a payment that an earlier process left. @default nothing */
-  readonly receiptOf?: ((jobId: JobId) => Promise<Receipt | null>) | undefined;
+  /** What is kept of answers: the evidence of a payment that an earlier process left, and where it is written how it was settled. @default nothing */
+  readonly receipts?: Pick<ReceiptStore, 'get' | 'settle'> | undefined;
   readonly logger: Logger;
 }
 
@@ -41,7 +43,11 @@ export interface EscrowPaymentsInit {
 const defaultMarginMs = 20_000;
 
 export function createEscrowPayments(components: EscrowPaymentsComponents, init: EscrowPaymentsInit): ClientPayments {
-  const { openEscrow, receiptOf = async () => null, logger } = components;
+  const { openEscrow, receipts = null, logger } = components;
+  const receiptOf = async (jobId: JobId): Promise<Receipt | null> => (await receipts?.get(jobId).catch(() => null))?.receipt ?? null;
+  const keep = async (jobId: JobId, settlement: Settlement): Promise<void> => {
+    await receipts?.settle(jobId, settlementJson(settlement)).catch((error: unknown) => logger.warn('a receipt does not say how it was settled', { job: jobId, reason: error instanceof Error ? error.message : String(error) }));
+  };
   const journal = createJournal(init.dir, lockedNoteForm, logger);
   const end = new AbortController();
   const tasks = new Set<Promise<void>>();
@@ -52,7 +58,7 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
     void work.finally(() => tasks.delete(work));
   };
   function open(options: AbortOptions = {}): Promise<Paying> {
-    opening ??= openEscrow(options).then((escrow) => new EscrowPaying({ escrow, journal, receiptOf, logger, run, end: end.signal }, { submitMs: init.submitMs ?? 30_000, marginMs: init.marginMs ?? defaultMarginMs, confirms: init.confirms ?? true }));
+    opening ??= openEscrow(options).then((escrow) => new EscrowPaying({ escrow, journal, receiptOf, keep, logger, run, end: end.signal }, { submitMs: init.submitMs ?? 30_000, marginMs: init.marginMs ?? defaultMarginMs, confirms: init.confirms ?? true }));
     // Whoever waits for it learns of a failure; the next one tries again.
     opening.catch(() => (opening = null));
     return opening;

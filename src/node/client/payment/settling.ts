@@ -1,5 +1,5 @@
 import { RefusedError, escrowRules } from '../../../escrow/escrow.ts';
-import type { Escrow, JobAccount, JobOutcome } from '../../../escrow/escrow.ts';
+import type { Escrow, JobAccount } from '../../../escrow/escrow.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
@@ -8,6 +8,7 @@ import { decodeVerdict } from '../../../protocol/validate.ts';
 import type { Journal } from '../../home/journal.ts';
 import type { LockedNote } from './locked-note.ts';
 import type { BrokenOff, CheckedAnswer, Settlement, WindowLeft } from './payments.ts';
+import { settlementOf } from './settlement-json.ts';
 import { conflictOf, slash } from './slash.ts';
 
 export interface SettlingComponents {
@@ -15,6 +16,8 @@ export interface SettlingComponents {
   readonly journal: Journal<LockedNote>;
   /** What an earlier process kept of an answer, or null. */
   readonly receiptOf: (jobId: JobId) => Promise<Receipt | null>;
+  /** Keeps with an answer how it was settled. Never rejects. */
+  readonly keep: (jobId: JobId, settlement: Settlement) => Promise<void>;
   readonly logger: Logger;
 }
 
@@ -36,13 +39,15 @@ export class Settling {
   readonly #escrow: Escrow;
   readonly #journal: Journal<LockedNote>;
   readonly #receiptOf: SettlingComponents['receiptOf'];
+  readonly #keep: SettlingComponents['keep'];
   readonly #logger: Logger;
   readonly #init: SettlingInit;
 
-  constructor({ escrow, journal, receiptOf, logger }: SettlingComponents, init: SettlingInit) {
+  constructor({ escrow, journal, receiptOf, keep, logger }: SettlingComponents, init: SettlingInit) {
     this.#escrow = escrow;
     this.#journal = journal;
     this.#receiptOf = receiptOf;
+    this.#keep = keep;
     this.#logger = logger;
     this.#init = init;
   }
@@ -142,8 +147,7 @@ export class Settling {
   async #act(jobId: JobId, note: LockedNote, run: () => Promise<Acted>): Promise<Settlement> {
     try {
       const { state, paid, refunded, burnt, compensation, signature } = await run();
-      await this.#journal.remove(jobId);
-      return { ...base(note), state, paid, refunded, burnt, compensation, signature, dueAt: null };
+      return await this.#ended(jobId, { ...base(note), state, paid, refunded, burnt, compensation, signature, dueAt: null });
     } catch (error) {
       if (error instanceof RefusedError && error.refusal === 'NoAccount') return this.#concluded(jobId, note, {});
       throw error;
@@ -152,8 +156,14 @@ export class Settling {
 
   async #concluded(jobId: JobId, note: LockedNote, options: AbortOptions): Promise<Settlement> {
     const outcome = await this.#escrow.outcome(note.address, options);
+    return this.#ended(jobId, settlementOf(outcome, base(note)));
+  }
+
+  /** The note goes last: whoever dies before that looks again. */
+  async #ended(jobId: JobId, settlement: Settlement): Promise<Settlement> {
+    await this.#keep(jobId, settlement);
     await this.#journal.remove(jobId);
-    return { ...base(note), ...amountsOf(outcome), state: outcome?.how ?? 'gone', signature: outcome?.signature ?? null, dueAt: null };
+    return settlement;
   }
 }
 
@@ -168,10 +178,4 @@ function checkedNote(locked: LockedNote, receipt: Receipt): LockedNote {
 
 function base({ chain, address, amount }: LockedNote): Pick<Settlement, 'chain' | 'account' | 'locked'> {
   return { chain, account: address, locked: amount };
-}
-
-function amountsOf(outcome: JobOutcome | null): Pick<Settlement, 'paid' | 'refunded' | 'burnt' | 'compensation'> {
-  if (outcome === null) return nothing;
-  const { paid, refunded, burnt, compensation } = outcome;
-  return { paid, refunded, burnt, compensation };
 }
