@@ -60,6 +60,7 @@ async function answer(components: AuditHandlerComponents, init: AuditHandlerInit
   const receipt = parse(bytes);
   if (receipt === null) return outlet.fail('bad-frame', 'not a receipt');
   if (!verifier.models.has(modelIdHex(decodeOffer(receipt.offer.body).modelId))) return outlet.fail('no-model', 'this auditor does not hold the model');
+  if (!verifier.takes(receipt)) return outlet.fail('no-model', 'the answer is longer than the model takes here');
   try {
     const assessment = await verifier.check(receipt, 'full', { signal: AbortSignal.any([init.signal, outlet.gone]) });
     const verdict = verdictOf(assessment, receipt, key.publicKey, clock.now());

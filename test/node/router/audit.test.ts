@@ -65,6 +65,12 @@ describe('an auditor', () => {
     assert.deepEqual([result, tier], ['pass', 'sampling']);
   });
 
+  it('does not begin with a receipt that is longer than the model can take: to hash millions of tokens holds everybody up', async (context) => {
+    const { client, receipt } = await startWithReceipt(context);
+    const tokens = new Array<number>(createScriptedEngine().facts.context).fill(1);
+    await assert.rejects(audit(context, client, { ...receipt, tokens }), code('E_NO_MODEL'));
+  });
+
   it('beats while it re-executes', async (context) => {
     const { client, receipt } = await startWithReceipt(context);
     const gate = Promise.withResolvers<void>();

@@ -30,6 +30,8 @@ export interface CheckOptions extends AbortOptions {
 export interface Verifier {
   /** The models that can be re-executed. */
   readonly models: ReadonlySet<ModelId>;
+  /** Whether a model here takes so long an answer. Without it every check has to hash all tokens first, and a stranger's may be millions. */
+  takes(receipt: Receipt): boolean;
   /**
    * Every check of section 4.4 that `depth` and the models allow. What could not be run is left out of the result,
    * never guessed.
@@ -62,6 +64,11 @@ class EngineVerifier implements Verifier {
     this.#models = new Map(components.models.map((model) => [model.engine.facts.id, model]));
     this.models = new Set(this.#models.keys());
     this.#logger = components.logger;
+  }
+
+  takes({ offer, promptTokens, tokens }: Receipt): boolean {
+    const model = this.#models.get(modelIdHex(decodeOffer(offer.body).modelId));
+    return model !== undefined && promptTokens.length + tokens.length <= model.engine.facts.context;
   }
 
   async check(receipt: Receipt, depth: Depth, options: CheckOptions = {}): Promise<Assessment> {
