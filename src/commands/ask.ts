@@ -5,7 +5,7 @@ import { defineCommand, option } from './parts/definition.ts';
 
 export const command = defineCommand({
   description:
-    'Asks one question and checks the answer. The answer alone goes to stdout. Before the prompt leaves, one line on stderr names the one provider or router that will see it; the last line says what is known of the answer. Standard input, if any, is put before the prompt. With nothing configured it goes through your own router where one runs, else to the best provider that is there. With --json: {answer, finish, tokens, provider, router, model, verification, receipt, timing, cost}, for a paid answer also payment, its amounts as text in lamports.',
+    'Asks one question and checks the answer. The answer alone goes to stdout. Before the prompt leaves, one line on stderr names the one provider or router that will see it; the last line says what is known of the answer. Standard input, if any, is put before the prompt. With nothing configured it goes through your own router where one runs, else to the best provider that is there. With --json: {answer, finish, tokens, provider, router, model, verification, receipt, timing, cost}, for a paid answer also payment, its amounts as text in lamports, and tooLate: the money went to the provider because the check came too late to hold it back.',
   arguments: [{ name: '[prompt...]', description: 'the question' }],
   settings: askSettings,
   options: { seed: option('--seed <n>', 'a number from 0 to 2^64 − 1: the same question to the same model in the same class gives the same answer again', parseSeed), yes: payOption },

@@ -44,7 +44,7 @@ export async function report(output: Output, answer: Answer, explicitFull: boole
   if (!output.json) output.endAnswer();
   const { settlementJson } = await import('../../node/client/payment/settlement-json.ts');
   // The shape is fixed; what was paid for says more.
-  output.result({ ...jsonOf(answer), ...(payment === null ? {} : { payment: settlementJson(payment) }) }, []);
+  output.result({ ...jsonOf(answer), ...(payment === null ? {} : { payment: settlementJson(payment), tooLate }) }, []);
   if (storeError !== null) output.warn(`the receipt was not stored: ${storeError.message}`);
   const facts = { ...answer, tokensPerSecond: timing.tokensPerSecond, cost: answer.costLamports };
   const lines = trustLines(facts, (style, text) => output.style(style, text));
