@@ -2,6 +2,7 @@
 // Plain JavaScript that any Node >= 18 can read: finds a Node new enough for the program and hands over to it.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const main = new URL('../dist/main.js', import.meta.url);
@@ -22,7 +23,7 @@ if (!existsSync(main)) {
     // A terminal sends Ctrl-C to both of us; the program knows one that comes twice at once.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
     child.on('exit', (code, signal) => {
-      process.exitCode = code ?? (signal === 'SIGINT' ? 130 : signal === 'SIGTERM' ? 143 : 1);
+      process.exitCode = code ?? 128 + constants.signals[signal];
     });
   }
 }

@@ -44,7 +44,7 @@ async function parseFile(path: string, required: boolean): Promise<ConfigFile> {
 
 function checkKeys(file: ConfigFile): void {
   const refuse = (name: string, line: number): never => {
-    throw new QvacError('E_CONFIG', `${file.path}:${line}: no setting is called "${name}"`, { hint: 'qvac config show lists them' });
+    throw new QvacError('E_CONFIG', `${file.path}:${line}: no setting is called "${name}"`, { hint: 'settings are named like their flags, without the dashes: qvac serve --help, qvac ask --help' });
   };
   for (const [name, value] of Object.entries(file.values)) {
     const table = tables.find((command) => command === name);

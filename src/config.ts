@@ -229,5 +229,6 @@ function checkValue(key: SettingKey, { raw, origin }: Found): unknown {
   const problem = `expected ${result.issues[0].message}, got ${JSON.stringify(raw) ?? String(raw)}`;
   if (origin.from === 'flag') throw new QvacError('E_USAGE', `${origin.name}: ${problem}`);
   const where = origin.from === 'default' ? key : origin.name;
-  throw new QvacError('E_CONFIG', origin.from === 'file' ? `${where}: ${fileKeyOf(key)}: ${problem}` : `${where}: ${problem}`, { hint: 'qvac config show' });
+  if (origin.from === 'file') throw new QvacError('E_CONFIG', `${where}: ${fileKeyOf(key)}: ${problem}`, { hint: 'mend that line, or move the file away' });
+  throw new QvacError('E_CONFIG', `${where}: ${problem}`, { hint: `mend it, or take it away: unset ${where}` });
 }

@@ -29,6 +29,7 @@ export function checkReach({ settings }: Config, running: readonly RunningNode[]
     const ip = ipOfMultiaddr(address);
     return ip === '0.0.0.0' || ip === '::' ? own : ip === null ? [] : [ip];
   });
+  if (hosts.length === 0) return [warn('reach', 'this machine has no address of a network, not even of its own', 'connect it; ip link set lo up gives it its own')];
   const told = `a node would listen at ${words(hosts)}`;
   if (farthest(hosts) === 'public') return [ok('reach', `${told}; whether a firewall lets others in shows once one runs`)];
   return [wide ? warn('reach', `${told}: others reach it from outside only through a port that a router forwards`, forward(settings.listen[0] ?? '', null, null)) : ok('reach', `${told}; that is enough on this machine and its local network`)];

@@ -19,6 +19,7 @@ describe('reachability', () => {
     assert.equal(outside?.result, 'warn');
     assert.match(outside?.fix ?? '', /^forward TCP port 4005 .*\/ip4\/<outside address>\/tcp\/4005\/p2p\/<peer id>/);
     assert.equal(checkReach(wide, [], ['8.8.8.8'])[0]?.result, 'ok');
+    assert.deepEqual(checkReach(near, [], []).map(({ result }) => result), ['warn']);
     assert.match(checkReach(await config(['listen', ['/ip4/127.0.0.1/tcp/0']]), [], ['8.8.8.8'])[0]?.detail ?? '', /127\.0\.0\.1 \(loopback\)/);
   });
 
