@@ -9,7 +9,9 @@ import { withEngines } from '../support/engines.ts';
 import { answerWith, type LocalJob, verifyWith } from '../support/local-job.ts';
 import { questions } from '../support/questions.ts';
 
-const honestJobs = 40;
+/** As many say how rare an error is as somebody has the patience for: `QVAC_BENCH_JOBS=300 npm run bench -- honest`. */
+const honestJobs = Number(process.env['QVAC_BENCH_JOBS'] ?? 40);
+const cheatJobs = honestJobs / 2;
 const answerTokens = 64;
 /** Of the one class; the other verifier's blocks are longer than what gives the same bits. */
 const otherBatch = 512;
@@ -69,7 +71,7 @@ export const scenario: Scenario = () =>
       exact?.push(await verifyWith(provider, receipt));
       statistical?.push(await verifyWith(ofOtherClass, receipt));
     }
-    for (let at = 0; at < questions.length; at++) {
+    for (let at = 0; at < cheatJobs; at++) {
       const job = jobAt(at, provider);
       coarse?.push(await verifyWith(ofOtherClass, await answerOf(disguised(cheap, provider), job, at)));
       nudged?.push(await verifyWith(ofOtherClass, await answerOf(sideBySide(provider, cheap), { ...job, createTranscript: nudging }, at)));
