@@ -81,7 +81,7 @@ export class EscrowPaying implements Paying {
     const terms = termsOf(offer, offerSigned.body, quote);
     const authority = quote.pay.payee;
     const address = this.#escrow.jobAddress(this.#wallet, terms.jobId);
-    const note: LockedNote = { address, client: this.#wallet, provider: authority, chain: this.#escrow.chain, amount: terms.amount, intent: 'wait', head: null, conflict: null, promptCount: 0, verdictDigest: noDigest };
+    const note: LockedNote = { address, client: this.#wallet, provider: authority, chain: this.#escrow.chain, amount: terms.amount, at: Date.now(), intent: 'wait', head: null, conflict: null, promptCount: 0, verdictDigest: noDigest };
     await journal.write(jobId, note);
     try {
       await this.#escrow.createJob({ authority, terms }, options);

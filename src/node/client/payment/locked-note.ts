@@ -12,6 +12,8 @@ export interface LockedNote {
   /** CAIP-2 */
   readonly chain: string;
   readonly amount: bigint;
+  /** When it was written first, before anything was sent to the chain, unix ms. */
+  readonly at: number;
   /**
    * `wait`: no final head came yet. `confirm` and `reject` once the answer was checked; `reject` also where the answer
    * broke off, for a provider that submits what was never received.
@@ -28,7 +30,7 @@ export interface LockedNote {
 }
 
 export const lockedNoteForm: JournalForm<LockedNote> = {
-  toJson({ address, client, provider, chain, amount, intent, head, conflict, promptCount, verdictDigest }) {
+  toJson({ address, client, provider, chain, amount, at, intent, head, conflict, promptCount, verdictDigest }) {
     return {
       version: 1,
       address: toHex(address),
@@ -36,6 +38,7 @@ export const lockedNoteForm: JournalForm<LockedNote> = {
       provider: toHex(provider),
       chain,
       amount: amount.toString(),
+      at,
       intent,
       head: head === null ? null : headJson(head),
       conflict: conflict === null ? null : conflict.map(headJson),
@@ -45,17 +48,21 @@ export const lockedNoteForm: JournalForm<LockedNote> = {
   },
   parse(value) {
     if (typeof value !== 'object' || value === null) return null;
-    const { version, chain, amount, intent, head, conflict = null, promptCount = 0, ...keys } = value as Readonly<Record<string, unknown>>;
+    const { version, chain, amount, at = 0, intent, head, conflict = null, promptCount = 0, ...keys } = value as Readonly<Record<string, unknown>>;
     const [address, client, provider, verdictDigest] = ['address', 'client', 'provider', 'verdictDigest'].map((key) => bytesIn(keys[key], 32));
     if (version !== 1 || address == null || client == null || provider == null || verdictDigest == null) return null;
     if (typeof chain !== 'string' || typeof amount !== 'string' || !/^\d{1,20}$/.test(amount)) return null;
     if (intent !== 'wait' && intent !== 'confirm' && intent !== 'reject') return null;
-    if (typeof promptCount !== 'number' || !Number.isSafeInteger(promptCount) || promptCount < 0) return null;
+    if (!isNatural(at) || !isNatural(promptCount)) return null;
     const signed = headIn(head);
     const pair = conflictIn(conflict);
-    return signed === undefined || pair === undefined ? null : { address, client, provider, chain, amount: BigInt(amount), intent, head: signed, conflict: pair, promptCount, verdictDigest };
+    return signed === undefined || pair === undefined ? null : { address, client, provider, chain, amount: BigInt(amount), at, intent, head: signed, conflict: pair, promptCount, verdictDigest };
   },
 };
+
+function isNatural(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
 
 function headJson({ body, sig }: Signed) {
   return { body: toHex(body), sig: toHex(sig) };

@@ -32,6 +32,9 @@ export interface SettlingInit {
 
 type Acted = Pick<Settlement, 'state' | 'paid' | 'refunded' | 'burnt' | 'compensation' | 'signature'>;
 
+/** How long after its note a lock may still come to the chain, in ms: another process may be at it, or its transaction be under way. */
+const lockMs = 300_000;
+
 const nothing = { paid: 0n, refunded: 0n, burnt: 0n, compensation: 0n } as const;
 
 /** Brings the money of one job to where it belongs, as its note says. */
@@ -97,7 +100,11 @@ export class Settling {
   /** What can be done now about a note that was left. */
   async attend(jobId: JobId, note: LockedNote, now: number, options: AbortOptions): Promise<Settlement> {
     const job = await this.#escrow.job(note.address, options);
-    if (job === null) return this.#concluded(jobId, note, options);
+    if (job === null) {
+      const outcome = await this.#escrow.outcome(note.address, options);
+      const mayCome = outcome === null && note.intent === 'wait' && Date.now() - note.at < lockMs;
+      return mayCome ? this.waiting(note, null) : this.#ended(jobId, settlementOf(outcome, base(note)));
+    }
     if (job.submitted === null) {
       if (now < job.refundAt) return this.waiting(note, job);
       return this.#act(jobId, note, async () => ({ state: 'refunded', ...nothing, refunded: job.amount, ...(await this.#escrow.refundJob(job, options)) }));
