@@ -79,7 +79,7 @@ async function followOwnNodes({ config, logger, signal }: Pick<CommandContext, '
 
 /** Starts the gateway on `client` and says where it is, with `--json` as an event of that name. @throws QvacError E_PORT_IN_USE, E_CONFIG */
 export async function openGateway({ config, output, logger }: Pick<CommandContext, 'config' | 'output' | 'logger'>, client: Client, readyEvent = 'ready'): Promise<Pick<Gateway, 'url' | 'stop'>> {
-  const [{ createGateway }, { createNetworkAsker }, { loadAssets }, { createPageWallets }, { loadKeys }, { createBudgets }, { readGatewayRun, writeGatewayRun }, { isLoopback }, { default: about }] = await Promise.all([
+  const [{ createGateway }, { createNetworkAsker }, { loadAssets }, { createPageWallets }, { loadKeys }, { createBudgets }, { readGatewayRun, writeGatewayRun }, { isLoopback }, { createGatewayActivity }, { default: about }] = await Promise.all([
     import('../gateway/gateway.ts'),
     import('../gateway/answer/network-asker.ts'),
     import('../gateway/page/assets.ts'),
@@ -88,6 +88,7 @@ export async function openGateway({ config, output, logger }: Pick<CommandContex
     import('../gateway/guard/budgets.ts'),
     import('../gateway/run-file.ts'),
     import('../gateway/guard.ts'),
+    import('../gateway/activity.ts'),
     import('../../package.json', { with: { type: 'json' } }),
   ]);
   const { settings, home, networkName } = config;
@@ -110,6 +111,7 @@ export async function openGateway({ config, output, logger }: Pick<CommandContex
       experience: components.reputation,
       receipts: components.receipts,
       assets: await loadAssets(),
+      activity: await createGatewayActivity({ clock, logger }, home.run),
       clock,
       logger,
     },

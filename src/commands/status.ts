@@ -1,5 +1,6 @@
 import { plural, rate, shortPeer, sol, timeSpan } from '../terminal/format.ts';
 import { defineCommand } from './parts/definition.ts';
+import type { GatewayStatus } from './status/gateway-status.ts';
 import type { NodeStatus, Rank, Today } from './status/node-status.ts';
 import type { Activity } from '../node/home/activity.ts';
 
@@ -34,29 +35,40 @@ function linesOf({ role, peer, network, activity, today, rank, idle, startedAt }
   ];
 }
 
+function gatewayLines({ url, network, startedAt, questions, today }: GatewayStatus, now: number): readonly string[] {
+  const head = `gateway ${url} · network ${network} · up ${timeSpan(now - startedAt)}`;
+  if (questions === null || today === null) return [head, '  it has said nothing of itself yet'];
+  const { waiting, answering, checking } = questions;
+  const shares = Object.entries(today.verified).map(([verified, count]) => `${count} ${verified}`);
+  return [
+    head,
+    `  now       ${plural(waiting + answering + checking, 'question')} under way: ${waiting} waiting, ${answering} answering, ${checking} checking`,
+    `  today     ${plural(today.answered, 'answer')}, ${today.failed} failed${shares.length === 0 ? '' : ` · checked: ${shares.join(', ')}`}`,
+  ];
+}
+
 export const command = defineCommand({
   description:
-    'Shows what the nodes of this home do now: models, prices and how they rank, slots and queue, speed, what was earned today, and why a node that is idle may be: price, reachability, demand. With --json: {nodes: [{role, peer, addrs, network, models, pid, startedAt, activity, today, rank, idle}], gateway: {url, pid, startedAt, network} or null, chain: {rpcUrl, chain, pid} or null}, lamports as text.',
+    'Shows what the nodes of this home do now: models, prices and how they rank, slots and queue, speed, what was earned today, and why a node that is idle may be: price, reachability, demand. Of a gateway: where it listens, the questions under way, and how today’s answers were checked. With --json: {nodes: [{role, peer, addrs, network, models, pid, startedAt, activity, today, rank, idle}], gateway: {url, pid, startedAt, network, questions: {waiting, answering, checking}, today: {answered, failed, verified}} or null, chain: {rpcUrl, chain, pid} or null}, lamports as text.',
   examples: [
     { line: 'qvac status', what: 'everything of this home that runs' },
     { line: 'qvac status --json', what: 'for programs' },
   ],
   async action({ config, output, logger }) {
-    const [{ createRunFiles }, { readGatewayRun }, { findHomeChain }, { systemClock }, { statusOf }] = await Promise.all([
+    const [{ createRunFiles }, { findHomeChain }, { systemClock }, { statusOf }, { gatewayStatusOf }] = await Promise.all([
       import('../node/home/run-files.ts'),
-      import('../gateway/run-file.ts'),
       import('../escrow/home-chain.ts'),
       import('../lib/clock.ts'),
       import('./status/node-status.ts'),
+      import('./status/gateway-status.ts'),
     ]);
     const now = systemClock.now();
     const nodes = await Promise.all((await createRunFiles(config.home.run).list()).map((entry) => statusOf(config, entry, logger, now)));
-    const run = await readGatewayRun(config.home.run);
-    const gateway = run !== null && run.running ? { url: run.url, pid: run.pid, startedAt: run.startedAt, network: run.network } : null;
+    const gateway = await gatewayStatusOf(config.home.run, now);
     const chain = await findHomeChain(config.home);
     const lines = [
       ...nodes.flatMap((node) => linesOf(node, now)),
-      ...(gateway === null ? [] : [`gateway ${gateway.url} · network ${gateway.network} · up ${timeSpan(now - gateway.startedAt)}`]),
+      ...(gateway === null ? [] : gatewayLines(gateway, now)),
       ...(chain === null ? [] : [`chain ${chain.chain} · ${chain.rpcUrl}`]),
     ];
     const told = nodes.map(({ today, ...node }) => ({ ...node, today: today === null ? null : { ...today, earned: today.earned.toString() } }));

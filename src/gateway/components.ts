@@ -4,6 +4,7 @@ import type { PeerIdString } from '../lib/types.ts';
 import type { Standing } from '../node/client/choice/reputation.ts';
 import type { LivePeer } from '../node/discovery.ts';
 import type { ReceiptStore } from '../node/home/receipt-store.ts';
+import type { GatewayActivityLog } from './activity.ts';
 import type { Asker } from './answer/asker.ts';
 import type { Defaults } from './api/wanted.ts';
 import type { Budgets } from './guard/budgets.ts';
@@ -23,6 +24,8 @@ export interface GatewayComponents {
   readonly wallets: PageWallets | null;
   /** Files of the page by path, as `/assets/page.js`; null where there is none. */
   readonly assets: { get(path: string): Asset | null };
+  /** What `qvac status` is told. @default nothing */
+  readonly activity?: GatewayActivityLog | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }

@@ -53,19 +53,19 @@ class HttpGateway implements Gateway {
   async start(): Promise<void> {
     if (this.#server !== null) return;
     const { host = '127.0.0.1', port, limits } = this.#init;
-    const { market } = this.#components;
-    const metrics = createMetrics({
-      peers: () => {
-        const live = market.live();
-        const providers = live.filter(({ card }) => card.role === 'provider').length;
-        return { provider: providers, router: live.length - providers };
-      },
-    });
+    const { market, activity = null } = this.#components;
+    const peers = () => {
+      const live = market.live();
+      const providers = live.filter(({ card }) => card.role === 'provider').length;
+      return { provider: providers, router: live.length - providers };
+    };
+    const metrics = createMetrics({ peers }, activity);
     const app = createApp({ ...this.#components, metrics, running: new Map(), signal: this.#stopping.signal }, this.#init, () => this.port);
     const server = createServer(serverOptions, getRequestListener(app.fetch, { overrideGlobalObjects: false }));
     limitConnections(server, limits?.connections);
     await listening(server, host, port);
     this.#server = server;
+    activity?.start(() => metrics.questions());
   }
 
   async stop(): Promise<void> {
@@ -80,7 +80,7 @@ class HttpGateway implements Gateway {
     await closed;
     clearInterval(sweep);
     clearTimeout(timer);
-    await this.#components.wallets?.stop();
+    await Promise.all([this.#components.wallets?.stop(), this.#components.activity?.stop()]);
   }
 }
 

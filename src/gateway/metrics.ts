@@ -1,15 +1,16 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { GatewayActivityLog, QuestionState } from './activity.ts';
 import type { Checked, Delivered } from './answer/asker.ts';
 
-/** How far a question is: nothing of its answer has come, some of it has, all of it has and is being checked. */
-const states = ['waiting', 'answering', 'checking'] as const;
-export type QuestionState = (typeof states)[number];
+const states = ['waiting', 'answering', 'checking'] as const satisfies readonly QuestionState[];
 
 export interface GatewayMetrics {
   /** A question came. @returns to be called with how far it is, and with null when it is done with */
   begin(): (state: QuestionState | null) => void;
   /** Questions that are not done with. */
   active(): number;
+  /** They, by how far they are. */
+  questions(): Readonly<Record<QuestionState, number>>;
   delivered(delivered: Delivered, firstTokenMs: number | null): void;
   checked(checked: Checked): void;
   failed(code: string): void;
@@ -28,7 +29,8 @@ export interface GatewayGauges {
 /** Seconds; from a warm loopback to a prompt that takes minutes. */
 const firstTokenBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
-export function createMetrics(gauges: GatewayGauges): GatewayMetrics {
+/** @param activity hears of it, too. @default null: nobody */
+export function createMetrics(gauges: GatewayGauges, activity: GatewayActivityLog | null = null): GatewayMetrics {
   const registry = new Registry();
   const registers = [registry];
   const questions: Record<QuestionState, number> = { waiting: 0, answering: 0, checking: 0 };
@@ -63,15 +65,19 @@ export function createMetrics(gauges: GatewayGauges): GatewayMetrics {
     begin() {
       let now: QuestionState | null = 'waiting';
       questions.waiting += 1;
+      activity?.moved();
       return (state) => {
         if (now !== null) questions[now] -= 1;
         if (state !== null) questions[state] += 1;
         now = state;
+        activity?.moved();
       };
     },
+    questions: () => ({ ...questions }),
     active: () => states.reduce((sum, state) => sum + questions[state], 0),
     delivered({ promptTokens, tokens: answered, cost }, firstTokenMs) {
       jobs.inc({ outcome: 'delivered' });
+      activity?.answered();
       tokens.inc({ kind: 'prompt' }, promptTokens);
       tokens.inc({ kind: 'answer' }, answered);
       spent.inc(Number(cost));
@@ -79,10 +85,12 @@ export function createMetrics(gauges: GatewayGauges): GatewayMetrics {
     },
     checked({ verified, faults: found }) {
       verifications.inc({ result: verified });
+      activity?.checked(verified);
       for (const fault of found) faults.inc({ fault });
     },
     failed(code) {
       jobs.inc({ outcome: code });
+      activity?.failed();
     },
     answered(route, status) {
       requests.inc({ route, status: String(status) });

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { createGatewayActivity, readGatewayActivity } from '../../src/gateway/activity.ts';
+import { writeGatewayRun } from '../../src/gateway/run-file.ts';
 import { systemClock } from '../../src/lib/clock.ts';
+import type { Clock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { PeerIdString } from '../../src/lib/types.ts';
 import { readActivity, startActivity } from '../../src/node/home/activity.ts';
@@ -9,8 +13,11 @@ import { createEarnings } from '../../src/node/home/earnings.ts';
 import { createRunFiles } from '../../src/node/home/run-files.ts';
 import { modelIdHex } from '../../src/protocol/digests.ts';
 import { runInProcess } from '../support/cli.ts';
+import { createGate } from '../support/gate.ts';
+import { startGateway } from '../support/gateway.ts';
 import { temporaryHome } from '../support/home.ts';
 import { startProvider } from '../support/market.ts';
+import type { ScriptedInit } from '../support/scripted-engine.ts';
 
 const peer = '12D3KooWLbTqVBYXwEdHqCwAvSGyzAmDUKRYVZmUwk3RNEWjbVEk' as PeerIdString;
 
@@ -56,6 +63,53 @@ test('status ranks the price among those of whoever offered the same model today
   assert.match(stdout, /1 provider of 2 others seen today is cheaper for the same model/);
   assert.match(stdout, /only this machine reaches it/);
   assert.match(stdout, /it has met no other node/);
+});
+
+test('status says where a gateway listens, what it does, and how today’s answers were checked', async (context) => {
+  const home = await temporaryHome(context);
+  const run = join(home, 'run');
+  let now = Date.UTC(2026, 0, 2, 12);
+  const clock: Clock = { ...systemClock, now: () => now };
+  const startRun = async (script: ScriptedInit = {}) => {
+    const activity = await createGatewayActivity({ clock, logger: silentLogger }, run);
+    const { gateway, url } = await startGateway(context, { providers: [{ script }], activity, gateway: { verdictMs: 60_000 } });
+    const ask = (): Promise<Response> => fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages: [{ role: 'user', content: 'hello' }], max_tokens: 4 }) });
+    return { gateway, url, ask };
+  };
+  const told = async () => (await readGatewayActivity(run, now)) ?? assert.fail('it says nothing');
+
+  const gate = createGate(2);
+  const first = await startRun({ beforeStep: gate.beforeStep });
+  await writeGatewayRun(run, { url: first.url, token: 'x', startedAt: Date.now(), network: 'test' });
+  const asked = first.ask();
+  while ((await readGatewayActivity(run, now))?.questions.answering !== 1) await new Promise((resolve) => setImmediate(resolve));
+  const { stdout } = await runInProcess(['status', '--home', home]);
+  assert.match(stdout, new RegExp(`^gateway ${first.url} · network test · up `, 'm'));
+  assert.match(stdout, /^ {2}now {7}1 question under way: 0 waiting, 1 answering, 0 checking$/m);
+  gate.open();
+  assert.equal((await asked).status, 200);
+  await first.gateway.stop();
+
+  // Another run of the same day counts on; of the day after it begins anew.
+  const second = await startRun();
+  assert.equal((await second.ask()).status, 200);
+  await second.gateway.stop();
+  const { questions, today } = await told();
+  assert.deepEqual([questions, today], [{ waiting: 0, answering: 0, checking: 0 }, { answered: 2, failed: 0, verified: { sampling: 2 } }]);
+  now += 86_400_000;
+  assert.deepEqual((await told()).today, { answered: 0, failed: 0, verified: {} });
+  now = Date.now();
+  const third = await startRun();
+  assert.equal((await third.ask()).status, 200);
+  await third.gateway.stop();
+  const { gateway } = JSON.parse((await runInProcess(['status', '--home', home, '--json'])).stdout) as { gateway: Record<string, unknown> };
+  assert.deepEqual(Object.keys(gateway), ['url', 'pid', 'startedAt', 'network', 'questions', 'today']);
+  assert.deepEqual([gateway['url'], gateway['questions'], gateway['today']], [first.url, questions, { answered: 1, failed: 0, verified: { sampling: 1 } }]);
+  assert.match((await runInProcess(['status', '--home', home])).stdout, /^ {2}today {5}1 answer, 0 failed · checked: 1 sampling$/m);
+
+  // What another process wrote says nothing of the one that runs.
+  await writeFile(join(run, 'gateway-activity.json'), JSON.stringify({ ...(await told()), pid: 1 }));
+  assert.match((await runInProcess(['status', '--home', home])).stdout, /it has said nothing of itself yet/);
 });
 
 test('status of a home where nothing runs', async (context) => {

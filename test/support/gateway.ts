@@ -1,6 +1,7 @@
 import type { TestContext } from 'node:test';
 import type { Asker } from '../../src/gateway/answer/asker.ts';
 import type { Defaults } from '../../src/gateway/api/wanted.ts';
+import type { GatewayActivityLog } from '../../src/gateway/activity.ts';
 import type { GatewayInit } from '../../src/gateway/components.ts';
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
 import { createNetworkAsker } from '../../src/gateway/answer/network-asker.ts';
@@ -38,6 +39,8 @@ export interface TestGatewayInit {
   readonly payments?: ClientPayments | undefined;
   /** @default an empty folder */
   readonly receipts?: ReceiptStore | undefined;
+  /** @default tells nobody */
+  readonly activity?: GatewayActivityLog | undefined;
   /** Address of the person's own router. @default none */
   readonly router?: string | undefined;
   readonly gateway?: Partial<GatewayInit> | undefined;
@@ -73,7 +76,7 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
   const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
   const asker = init.asker ?? networkAsker(context, { peer, discovery, receipts, reputation }, init);
   const gateway = createGateway(
-    { asker, market: discovery, experience: reputation, receipts, wallets: init.wallets ?? null, assets: await loadAssets(), clock: systemClock, logger: silentLogger },
+    { asker, market: discovery, experience: reputation, receipts, wallets: init.wallets ?? null, activity: init.activity, assets: await loadAssets(), clock: systemClock, logger: silentLogger },
     { port: 0, token: testToken, defaults: testDefaults, version: '0.0.0', network: 'test', ...init.gateway },
   );
   await gateway.start();

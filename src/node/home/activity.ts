@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
-import { readJson, writeFileAtomic } from '../../lib/files.ts';
+import { readJson } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Reach } from '../reach.ts';
+import { startAccountFile } from './account-file.ts';
 import type { RunEntry } from './run-files.ts';
 
 /** What a running `serve` or `route` does now, for `qvac status`. */
@@ -52,41 +53,17 @@ export interface ActivityInit {
   now(): Pick<Activity, 'peers' | 'reach' | 'models' | 'slots' | 'tokensPerSecond' | 'price'>;
 }
 
-const everyMs = 1_000;
-/** Without anything new it is written this often, so that one can see that it is alive, in ticks. */
-const quietTicks = 10;
-
 const pathOf = (dir: string, role: string): string => join(dir, `${role}-activity.json`);
 
 export function startActivity({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }, { dir, role, now }: ActivityInit): ActivityLog {
   const counts = { taken: 0, finished: 0, failed: 0, tokens: 0, busyMs: 0 };
   const refused: Record<string, number> = {};
   let lastAskedAt: number | null = null;
-  let changed = true;
-  let ticks = 0;
-  let writing: Promise<void> = Promise.resolve();
-  let complained = false;
-
-  const write = (): void => {
-    const activity: Activity = { at: clock.now(), ...now(), ...counts, refused, lastAskedAt };
-    const text = `${JSON.stringify(activity)}\n`;
-    writing = writing.then(() => writeFileAtomic(pathOf(dir, role), text)).catch((error: unknown) => {
-      if (!complained) logger.warn('qvac status will not know what this node does', { reason: error instanceof Error ? error.message : String(error) });
-      complained = true;
-    });
-  };
-  const timer = setInterval(() => {
-    ticks += 1;
-    if (!changed && ticks % quietTicks !== 0) return;
-    changed = false;
-    write();
-  }, everyMs);
-  timer.unref();
+  const file = startAccountFile(pathOf(dir, role), () => ({ at: clock.now(), ...now(), ...counts, refused, lastAskedAt }) satisfies Activity, logger);
   const asked = (): void => {
     lastAskedAt = clock.now();
-    changed = true;
+    file.changed();
   };
-  write();
   return {
     taken() {
       counts.taken += 1;
@@ -96,20 +73,17 @@ export function startActivity({ clock, logger }: { readonly clock: Clock; readon
       counts.finished += 1;
       counts.tokens += tokens;
       counts.busyMs += ms;
-      changed = true;
+      file.changed();
     },
     failed() {
       counts.failed += 1;
-      changed = true;
+      file.changed();
     },
     refused(code) {
       refused[code] = (refused[code] ?? 0) + 1;
       asked();
     },
-    async stop() {
-      clearInterval(timer);
-      await writing;
-    },
+    stop: () => file.stop(),
   };
 }
 
