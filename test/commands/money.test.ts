@@ -3,7 +3,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
-import { runInProcess } from '../support/cli.ts';
+import { runInProcess, startCli } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 
 async function newHome(context: TestContext) {
@@ -71,6 +71,57 @@ describe('qvac provider', () => {
     const early = await run('provider', 'withdraw');
     assert.equal(early.code, 5);
     assert.match(early.stderr, /still cooling down/);
+  });
+});
+
+/** Amounts by the names that they have in JSON. */
+const amountNames = new Set(['amount', 'balance', 'burnt', 'compensation', 'fee', 'freeStake', 'lamports', 'locked', 'lockedStake', 'paid', 'refunded', 'stake']);
+
+/** Every amount anywhere in `value`, with its name. */
+function amountsIn(value: unknown): readonly (readonly [name: string, amount: unknown])[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, each]): readonly (readonly [string, unknown])[] => (amountNames.has(name) ? [[name, each]] : amountsIn(each)));
+}
+
+describe('qvac provider and qvac chain, for programs', () => {
+  it('print one JSON object on one line, amounts as decimal texts of lamports', { timeout: 120_000 }, async (context) => {
+    const { home, run } = await newHome(context);
+    const object = async (...args: readonly string[]): Promise<Record<string, unknown>> => {
+      const { code, stdout, stderr } = await run(...args, '--json');
+      assert.equal(code, 0, `${args.join(' ')}: ${stderr}`);
+      assert.match(stdout, /^\{[^\n]*\}\n$/, args.join(' '));
+      const value = JSON.parse(stdout) as Record<string, unknown>;
+      for (const [name, amount] of amountsIn(value)) assert.match(typeof amount === 'string' ? amount : `a ${typeof amount}`, /^\d+$/, `${args.join(' ')}: ${name}`);
+      return value;
+    };
+    const acted = ['signature', 'fee', 'provider'];
+    const much = 2_000_000_001n;
+    const registered = await object('provider', 'register', '--stake', '0.5sol');
+    assert.deepEqual([Object.keys(registered), amountsIn(registered).map(([name]) => name)], [acted, ['fee', 'stake', 'lockedStake', 'freeStake']]);
+    const staked = (await object('provider', 'stake', String(much)))['provider'] as { readonly stake: string };
+    assert.equal(staked.stake, String(much + 500_000_000n));
+    assert.deepEqual(Object.keys(await object('provider', 'rotate-peer')), acted);
+    const leaving = await object('provider', 'unstake', '0.2sol');
+    assert.deepEqual(amountsIn(leaving).map(([name]) => name), ['fee', 'stake', 'lockedStake', 'freeStake', 'amount']);
+    const status = await object('provider', 'status');
+    assert.deepEqual(status, leaving['provider']);
+    const chain = await object('chain', 'status');
+    assert.deepEqual(Object.keys(chain), ['rpcUrl', 'chain', 'pid']);
+    await fetch(String(chain['rpcUrl']), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'qvac_warp', params: [7 * 86_400] }) });
+    const left = await object('provider', 'withdraw');
+    assert.deepEqual([Object.keys(left), (left['provider'] as { readonly stake: string }).stake], [acted, String(much + 300_000_000n)]);
+    assert.deepEqual(await object('chain', 'stop'), { stopped: true });
+
+    // In the foreground it is an event of the same form.
+    const foreground = startCli(['chain', '--home', home, '--json']);
+    await foreground.stdout.until((text) => text.includes('\n'));
+    foreground.send('SIGINT');
+    const { stdout } = await foreground.done;
+    assert.deepEqual(Object.keys(JSON.parse(stdout) as object), ['event', 'rpcUrl', 'chain']);
+
+    // What is refused is one object, too.
+    const refused = await run('provider', 'withdraw', '--json');
+    assert.deepEqual([refused.code, Object.keys(JSON.parse(refused.stdout) as object)], [5, ['error']]);
   });
 });
 
