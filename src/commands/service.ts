@@ -1,4 +1,5 @@
 import { join as joinPath } from 'node:path';
+import { QvacError } from '../errors.ts';
 import { defineCommand, defineSubcommand, oneOf, option } from './parts/definition.ts';
 
 const roles = ['serve', 'route', 'gateway'] as const;
@@ -88,6 +89,8 @@ const print = defineSubcommand({
   ],
   async action({ args, options, output }) {
     const role = options.role ?? 'serve';
+    const [first = '-'] = args;
+    if (!first.startsWith('-')) throw new QvacError('E_USAGE', `"${first}" is no flag of qvac ${role}`, { hint: 'qvac service print --role serve -- --model smollm2-135m' });
     const launcher = process.argv[1] ?? joinPath('/usr', 'local', 'bin', 'qvac');
     const text = unit({ role, flags: args, command: [process.execPath, launcher] });
     const name = `qvac-${role}.service`;

@@ -81,7 +81,7 @@ export async function findSolanaKeypair(configDir = join(homedir(), '.config', '
 /** The wallet that someone else's key file holds; the file's rights are left as they are. @throws QvacError E_KEY */
 export async function readWallet(path: string): Promise<Wallet> {
   const bytes = await readFileIfAny(path);
-  if (bytes === null) throw new QvacError('E_KEY', `there is no key file ${path}`, { hint: 'qvac wallet new makes one' });
+  if (bytes === null) throw new QvacError('E_KEY', `there is no key file ${path}`, { hint: `qvac wallet new --wallet ${path} makes one` });
   return walletOf(path, parseKeyFile(path, bytes));
 }
 

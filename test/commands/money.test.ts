@@ -50,7 +50,10 @@ describe('qvac wallet', () => {
 
 describe('qvac provider', () => {
   it('registers, stakes, asks back and waits for its hour', async (context) => {
-    const { run, json } = await newHome(context);
+    const { home, run, json } = await newHome(context);
+    const mistyped = await run('provider', 'status', '--wallet', join(home, 'no-such-wallet.json'));
+    assert.equal(mistyped.code, 3);
+    assert.match(mistyped.stderr, /there is no key file .*no-such-wallet\.json\n {2}qvac wallet new --wallet .* makes one\n$/);
     for (const args of [['status'], ['stake', '1sol'], ['unstake', '1sol'], ['withdraw'], ['rotate-peer']]) {
       const early = await run('provider', ...args);
       assert.equal(early.code, 2, args[0]);

@@ -24,6 +24,12 @@ describe('qvac service', () => {
     assert.match((await print('--', '--model', '/home/me/model.gguf')).unit, /^ProtectHome=read-only$/m);
   });
 
+  it('takes a word for the role that it would be put behind for a mistake', async () => {
+    const { code, stderr } = await runInProcess(['service', 'print', 'route']);
+    assert.equal(code, 2);
+    assert.match(stderr, /"route" is no flag of qvac serve\n {2}qvac service print --role/);
+  });
+
   it('is understood by systemd, and lets little through', { skip: noSystemd }, async (context) => {
     const folder = await temporaryHome(context);
     // Named as the unit names them, whether they can be run by everybody or not.

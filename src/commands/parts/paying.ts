@@ -58,15 +58,16 @@ function startChainProcess({ home }: Config): void {
 }
 
 /**
- * The wallet that the configuration names: the home's, else the Solana command line's. Where lamports are play money one is
- * made where there is none.
+ * The wallet that the configuration names: the home's, else the Solana command line's. Where lamports are play money and no
+ * file is named, one is made where there is none.
  * @throws QvacError E_KEY
  */
 export async function findWallet(config: Config): Promise<Wallet | null> {
   const { findSolanaKeypair, loadOrCreateWallet, loadWallet, readWallet } = await import('../../escrow/wallet.ts');
   const { home, settings } = config;
-  if (isPlay(config)) return loadOrCreateWallet(home.wallet);
+  // A name that was mistyped is no wish for another wallet.
   if (settings.wallet !== null) return readWallet(home.wallet);
+  if (isPlay(config)) return loadOrCreateWallet(home.wallet);
   const own = await loadWallet(home.wallet);
   if (own !== null) return own;
   const found = await findSolanaKeypair();
