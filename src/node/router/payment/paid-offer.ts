@@ -35,13 +35,15 @@ export class PaidOffer {
       lock: async (order) => {
         if (!(await ours(() => this.#purse.reserve(order.jobId, amount)))) throw beyond();
         this.#job = order.jobId;
-        try {
-          this.#locked = await ours(() => this.#purse.paying.lock({ ...order, quote: this.#quote }, options));
-        } catch (error) {
-          // Where the chain refused it, nothing is locked; else it may be.
-          if (error instanceof QvacError && error.code === 'E_ESCROW') this.#purse.settle(order.jobId, 0n);
-          throw error;
-        }
+        this.#locked = await ours(async () => {
+          try {
+            return await this.#purse.paying.lock({ ...order, quote: this.#quote }, options);
+          } catch (error) {
+            // Where the chain refused it, nothing is locked; else it may be.
+            if (error instanceof QvacError && (error.code === 'E_ESCROW' || error.code === 'E_FUNDS')) this.#purse.settle(order.jobId, 0n);
+            throw error;
+          }
+        });
       },
     };
   }
