@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { startProgram } from '../support/binary.ts';
 import { temporaryHome } from '../support/home.ts';
 import { ask, loopbackMarket, RunningNode, withModel } from './market.ts';
+import type { LoopbackMarket } from './market.ts';
 
 const question = 'Name three colours.';
 
@@ -21,6 +22,39 @@ async function startServe(context: Parameters<typeof temporaryHome>[0], market =
   await withModel(home);
   const node = new RunningNode(['serve', '--model', 'smollm2-135m', '--threads', '1', ...market.flags, ...market.listen, ...args], home, context);
   return { market, home, node, ...(await node.ready()) };
+}
+
+/** A client in the middle of a long answer. */
+interface LongAnswer {
+  readonly child: ReturnType<typeof startProgram>;
+  /** The first text is there. Rejects where the process ends before. */
+  readonly streaming: Promise<void>;
+  /** The exit code, null after a signal. */
+  readonly closed: Promise<number | null>;
+  stderr(): string;
+}
+
+function startLongAnswer(context: Parameters<typeof temporaryHome>[0], market: LoopbackMarket, home: string, address: string): LongAnswer {
+  const child = startProgram(['ask', ...market.flags, '--provider', address, '--max-tokens', '2000', '--temperature', '1', 'Tell me a very long story.'], { home });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
+  const streaming = Promise.race([
+    new Promise<void>((resolve) => child.stdout.once('data', () => resolve())),
+    closed.then((code) => {
+      throw new Error(`the client ended with ${code} before its first text: ${stderr}`);
+    }),
+  ]);
+  // Told to whoever waits for it.
+  streaming.catch(() => undefined);
+  context.after(async () => {
+    child.kill('SIGKILL');
+    await closed;
+  });
+  child.stdin.end();
+  return { child, streaming, closed, stderr: () => stderr };
 }
 
 describe('qvac ask, between real processes', () => {
@@ -87,38 +121,29 @@ describe('qvac ask, between real processes', () => {
 
   it('ends with 4 and TRUNCATED where the provider is killed mid-answer', async (context) => {
     const { market, node, address } = await startServe(context);
-    const child = startProgram(['ask', ...market.flags, '--provider', address, '--max-tokens', '2000', '--temperature', '1', 'Tell me a very long story.'], { home: await temporaryHome(context) });
-    let stderr = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
-    child.stdin.end();
-    child.stdout.once('data', () => node.child.kill('SIGKILL'));
-    assert.equal(await closed, 4, stderr);
-    assert.match(stderr, /E_TRUNCATED|broke off|truncated|connection/i);
-    assert.doesNotMatch(stderr, /✓/);
+    const client = startLongAnswer(context, market, await temporaryHome(context), address);
+    await client.streaming;
+    node.child.kill('SIGKILL');
+    assert.equal(await client.closed, 4, client.stderr());
+    assert.match(client.stderr(), /E_TRUNCATED|broke off|truncated|connection/i);
+    assert.doesNotMatch(client.stderr(), /✓/);
   });
 
   it('ends with 4 within its deadline where the provider freezes mid-answer', async (context) => {
     const { market, node, address } = await startServe(context);
-    const child = startProgram(['ask', ...market.flags, '--provider', address, '--max-tokens', '2000', '--temperature', '1', 'Tell me a very long story.'], { home: await temporaryHome(context) });
-    let stderr = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
-    child.stdin.end();
-    child.stdout.once('data', () => node.child.kill('SIGSTOP'));
-    assert.equal(await closed, 4, stderr);
-    assert.doesNotMatch(stderr, /✓/);
+    const client = startLongAnswer(context, market, await temporaryHome(context), address);
+    await client.streaming;
+    node.child.kill('SIGSTOP');
+    assert.equal(await client.closed, 4, client.stderr());
+    assert.doesNotMatch(client.stderr(), /✓/);
   });
 
   it('frees the slot where the client is killed mid-answer', async (context) => {
     const { market, node, address } = await startServe(context);
-    const child = startProgram(['ask', ...market.flags, '--provider', address, '--max-tokens', '2000', '--temperature', '1', 'Tell me a very long story.'], { home: await temporaryHome(context) });
-    child.stdin.end();
-    child.stdout.once('data', () => child.kill('SIGKILL'));
+    const client = startLongAnswer(context, market, await temporaryHome(context), address);
+    await client.streaming;
+    client.child.kill('SIGKILL');
+    await client.closed;
     await node.event('job-failed');
     const { code, stderr } = await ask(market, await temporaryHome(context), ['--provider', address, '--max-tokens', '4', question]);
     assert.equal(code, 0, stderr);
@@ -126,17 +151,11 @@ describe('qvac ask, between real processes', () => {
 
   it('settles what was delivered at Ctrl-C, and exits 130', async (context) => {
     const { market, address } = await startServe(context);
-    const home = await temporaryHome(context);
-    const child = startProgram(['ask', ...market.flags, '--provider', address, '--max-tokens', '2000', '--temperature', '1', 'Tell me a very long story.'], { home });
-    let stderr = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
-    child.stdin.end();
-    child.stdout.once('data', () => child.kill('SIGINT'));
-    assert.equal(await closed, 130, stderr);
-    assert.match(stderr, /receipt [0-9a-f]{4}…/);
+    const client = startLongAnswer(context, market, await temporaryHome(context), address);
+    await client.streaming;
+    client.child.kill('SIGINT');
+    assert.equal(await client.closed, 130, client.stderr());
+    assert.match(client.stderr(), /receipt [0-9a-f]{4}…/);
   });
 
   it('names nobody and exits 4 where nobody offers the model', async (context) => {
