@@ -66,6 +66,30 @@ test('questions at the same time do not spend a key’s limit twice', async (con
   assert.equal(asked[4], 400);
 });
 
+test('what answers that broke off cost counts, once that is known; until then what was set aside stays so', async (context) => {
+  const ring = parseKeys('key-of-the-laptop-0001 laptop 500', 'keys');
+  const budgets = await createBudgets({ clock: { now: () => 0 }, logger: silentLogger }, null);
+  const asked: number[] = [];
+  const known = Promise.withResolvers<bigint>();
+  const { url } = await startGateway(context, {
+    asker: {
+      holds: async () => false,
+      async ask({ maxPrice }, hooks) {
+        if (asked.push(maxPrice) === 1) hooks.lost?.(known.promise);
+        throw new QvacError('E_FAILED', 'broke off');
+      },
+    },
+    gateway: { keys: { ring, budgets }, defaults: { model: null, provider: null, system: null, temperature: 0, topK: 1, minP: 0, maxTokens: 5, verify: null, maxPrice: 400, timeoutMs: 1_000 } },
+  });
+  const headers = { authorization: 'Bearer key-of-the-laptop-0001' };
+  await post(url, {}, headers);
+  await post(url, {}, headers);
+  known.resolve(350n);
+  await known.promise;
+  await post(url, {}, headers);
+  assert.deepEqual(asked, [400, 100, 150]);
+});
+
 test('without a key in use nothing is spent by whoever does not show the token', async (context) => {
   const asked: number[] = [];
   const { url } = await startGateway(context, {

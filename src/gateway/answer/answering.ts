@@ -27,7 +27,7 @@ export interface AnsweringInit {
   readonly shape: Shape;
   /** Silence on a stream after which a comment goes out, ms. @default 15_000 */
   readonly keepAliveMs?: number | undefined;
-  /** Hears once what the answer cost, 0 where there is none. */
+  /** Hears once what the question cost: its answer, and those that broke off. */
   readonly spent?: ((lamports: bigint) => void) | undefined;
   /** How long an answer may wait for its verdict, ms. @default 5_000 */
   readonly verdictMs?: number | undefined;
@@ -48,6 +48,7 @@ export class Answering {
   readonly #askedAt: number;
   readonly #began = performance.now();
   readonly #text: string[] = [];
+  readonly #lost: Promise<bigint>[] = [];
   #picked: Picked | null = null;
   #promptTokens = 0;
   #delivered: Delivered | null = null;
@@ -107,7 +108,8 @@ export class Answering {
     // What comes of it later is the metrics' alone.
     asking.then((asked) => metrics.checked(asked), (error: unknown) => (this.#delivered === null ? metrics.failed(problemOf(error).code) : metrics.checked(unchecked))).finally(() => {
       this.#turnTo(null);
-      this.#spent(this.#delivered?.cost ?? 0n);
+      // Until it is known what a provider makes of an answer that broke off, what was set aside for it stays so.
+      void Promise.all(this.#lost).then((lost) => this.#spent(lost.reduce((sum, lamports) => sum + lamports, this.#delivered?.cost ?? 0n)));
     });
     await Promise.race([delivered, asking]);
     await this.#emit(this.#filter.end());
@@ -133,6 +135,7 @@ export class Answering {
           this.#promptTokens = promptTokens;
         },
         text: (piece) => this.#take(piece),
+        lost: (lamports) => void this.#lost.push(lamports),
         delivered: (delivered) => {
           this.#delivered = delivered;
           this.#deliveredMs = performance.now() - this.#began;

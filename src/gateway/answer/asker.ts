@@ -75,6 +75,8 @@ export interface AskHooks {
   text(text: string): void | Promise<void>;
   /** The last token is there; checking begins. */
   delivered(delivered: Delivered): void;
+  /** Money was locked for an answer that broke off; `lamports` resolves to what that cost in the end. */
+  lost?(lamports: Promise<bigint>): void;
 }
 
 export interface AskOptions extends AbortOptions {

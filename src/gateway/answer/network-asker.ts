@@ -9,6 +9,7 @@ import type { ReceiptStore } from '../../node/home/receipt-store.ts';
 import { seedOfNumber } from '../../protocol/digests.ts';
 import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 import type { Asked, Asker, AskHooks, AskOptions, Delivered, Question, RecomputedStep, Verified } from './asker.ts';
+import { withLosses } from './losses.ts';
 
 export interface NetworkAskerComponents extends AskComponents {
   readonly receipts: Pick<ReceiptStore, 'save' | 'get'>;
@@ -38,7 +39,7 @@ export function createNetworkAsker(components: NetworkAskerComponents): Asker {
         busy = peer;
       };
       const stop = AbortSignal.any([options.stop, ...(options.signal === undefined ? [] : [options.signal])]);
-      const answer = await ask(payingWith(counting, question), { ...(await initOf(question, components)), request: options.request }, observerOf(hooks, turnTo), { signal: stop }).catch((error: unknown) => Promise.reject(asTold(error))).finally(() => turnTo(null));
+      const answer = await ask(payingWith(counting, question, hooks), { ...(await initOf(question, components)), request: options.request }, observerOf(hooks, turnTo), { signal: stop }).catch((error: unknown) => Promise.reject(asTold(error))).finally(() => turnTo(null));
       // A fault in the midst of an answer: there is no head that anyone signed for the whole of it.
       if (answer.finish === null) throw new QvacError('E_VERIFICATION_FAILED', `the answer of ${answer.provider} broke off: it failed a check (${answer.verification.faults.join(', ')})`, { details: { provider: answer.provider, faults: answer.verification.faults } });
       return { verified: verifiedOf(answer), faults: answer.verification.faults, steps: question.logits ? await stepsOf(components, answer.receipt, options) : null };
@@ -79,12 +80,17 @@ function fittingLength({ input, model, provider, sampler: { maxTokens } }: Quest
   return longest === 0 || maxTokens < longest ? maxTokens : Math.max(longest - promptTokenBound(input), Math.floor(longest / 2));
 }
 
-/** A question that a page's wallet pays for, or that a person in a page lets the program's own wallet pay for. */
-function payingWith<Parts extends NetworkAskerComponents>(components: Parts, { wallet, consent }: Question): Parts {
-  const { payments = null, agreedBy } = components;
-  if (wallet === null) return consent === null || payments === null || agreedBy === undefined ? components : { ...components, payments: agreedBy(consent, payments) };
-  if (components.paymentsOf === undefined) throw new QvacError('E_USAGE', 'this gateway takes no wallets');
-  return { ...components, payments: components.paymentsOf(wallet) };
+/** Pays as the question says, and tells of what answers cost that broke off. */
+function payingWith<Parts extends NetworkAskerComponents>(components: Parts, question: Question, { lost }: AskHooks): Parts {
+  const payments = paymentsFor(components, question);
+  return { ...components, payments: payments === null || lost === undefined ? payments : withLosses(payments, lost) };
+}
+
+/** A page's wallet pays, or the program's own, to which a person in a page agrees where one asks. */
+function paymentsFor({ payments = null, agreedBy, paymentsOf }: NetworkAskerComponents, { wallet, consent }: Question): ClientPayments | null {
+  if (wallet === null) return consent === null || payments === null || agreedBy === undefined ? payments : agreedBy(consent, payments);
+  if (paymentsOf === undefined) throw new QvacError('E_USAGE', 'this gateway takes no wallets');
+  return paymentsOf(wallet);
 }
 
 function observerOf(hooks: AskHooks, turnTo: (peer: PeerIdString | null) => void): AskObserver {
