@@ -128,7 +128,11 @@ export async function openGateway({ config, output, logger }: Pick<CommandContex
       network: networkName,
     },
   );
-  await gateway.start();
+  await gateway.start().catch((error: unknown) => {
+    // Not another program's: a person who starts it twice wants its page.
+    if (!(error instanceof QvacError) || error.code !== 'E_PORT_IN_USE' || former?.running !== true || new URL(former.url).port !== String(port)) throw error;
+    throw new QvacError('E_PORT_IN_USE', `the gateway of this home runs at ${former.url} already`, { hint: `qvac gateway --link prints the link to its page; ${error.hint ?? ''}`, cause: error });
+  });
   const { url } = gateway;
   const giveBack = await writeGatewayRun(home.run, { url, token, startedAt: clock.now(), network: networkName });
   sayReady(output, url, { event: readyEvent, token, network: networkName, open: !isLoopback(host), keyed: keys !== undefined });

@@ -47,6 +47,8 @@ test('the program itself: ready, asked, stopped; and nothing of a question or an
     const explained = startProgram(['why', headers.get('x-request-id') ?? ''], { home });
     assert.match((await explained.stdout.setEncoding('utf8').toArray()).join(''), told);
   }
+  const twice = startProgram(['gateway', '--private', provider.peer.network, '--no-mdns', '--http', new URL(ready.url).host], { home });
+  assert.match((await twice.stderr.setEncoding('utf8').toArray()).join(''), new RegExp(`the gateway of this home runs at ${ready.url} already.*qvac gateway --link`));
   program.kill('SIGTERM');
   const [code] = (await once(program, 'close')) as [number];
   assert.equal(code, 143);
