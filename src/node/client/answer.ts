@@ -1,5 +1,6 @@
 import type { JobId, ModelId, PeerIdString } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
+import type { FaultError } from '../../proofs/fault.ts';
 import type { FaultCode, Finish } from '../../protocol/messages.ts';
 import type { Settlement } from './payment/payments.ts';
 
@@ -106,4 +107,13 @@ export function isRecomputed({ tier }: Pick<Verification, 'tier'>): boolean {
 /** What a fault in the middle of an answer says: no final head, so no receipt and nothing opened. */
 export function faultyVerification(fault: FaultCode): Verification {
   return { result: 'fail', tier: 'sampling', count: 0, meanTv: null, maxTv: null, rmsDq: null, meanMiss: null, faults: [fault] };
+}
+
+/** An answer that broke a rule before its final head: there is no receipt, and nothing to pay. */
+export function faultyAnswer(
+  base: Pick<Answer, 'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'level' | 'timing'>,
+  { fault, detail }: FaultError,
+  payment: Settlement | null = null,
+): Answer {
+  return { ...base, verification: faultyVerification(fault), why: detail, receipt: null, storeError: null, costLamports: 0n, payment, tooLate: false, interrupted: false };
 }

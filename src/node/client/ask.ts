@@ -8,7 +8,7 @@ import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 import type { Discovery, LivePeer } from '../discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
 import { seconds } from '../names.ts';
-import { faultyVerification } from './answer.ts';
+import { faultyAnswer } from './answer.ts';
 import type { Answer, AskObserver, VerifyLevel } from './answer.ts';
 import { Accounting } from './choice/accounting.ts';
 import { chooseProviders } from './choice/choose.ts';
@@ -16,6 +16,8 @@ import { pricedRefusal } from './choice/too-dear.ts';
 import { overlong } from './refused.ts';
 import { askProvider } from './direct.ts';
 import type { Attempt, DirectComponents } from './direct.ts';
+import { reachRouter } from './routed/reach-router.ts';
+import type { WantedRouter } from './routed/reach-router.ts';
 import { askRouter } from './routed/routed.ts';
 import type { ChoiceLog } from './choice/choice-log.ts';
 import { consideredOf } from './choice/considered.ts';
@@ -42,8 +44,8 @@ export interface AskInit {
   readonly verify: VerifyLevel | null;
   /** Peer id or multiaddr of the one provider to ask. @default null: the best */
   readonly provider?: string | null | undefined;
-  /** Peer id or multiaddr of the router to ask through. @default null: none */
-  readonly router?: { readonly target: string; /** One that does not answer is done without. */ readonly optional: boolean } | null | undefined;
+  /** The router to ask through. @default null: none */
+  readonly router?: WantedRouter | null | undefined;
   /** Lamports. */
   readonly maxPrice: number;
   /** From the question to the final head, in ms. */
@@ -90,7 +92,7 @@ class Asking {
 
   async run(): Promise<Answer> {
     try {
-      const router = await this.#reachRouter();
+      const router = await reachRouter(this.#components.discovery, this.#init.router ?? null, (line) => this.#observer.note(line), this.#options);
       const answer = router === null ? await this.#direct() : await this.#routed(router);
       await this.#accounting.end(answer.receipt === null ? `${answer.provider} failed a check: ${answer.why ?? answer.verification.faults.join(', ')}` : null);
       return answer;
@@ -104,22 +106,6 @@ class Asking {
     const left = Math.ceil(this.#deadline - performance.now());
     if (left <= 0) throw new QvacError('E_TIMEOUT', `no whole answer within ${seconds(this.#init.timeoutMs)}`, { hint: 'raise --timeout' });
     return left;
-  }
-
-  /** Null where none is wanted, or an optional one is not there. */
-  async #reachRouter(): Promise<LivePeer | null> {
-    const { router = null } = this.#init;
-    if (router === null) return null;
-    try {
-      const live = await this.#components.discovery.get(router.target, this.#options);
-      if (live.card.role !== 'router') throw new QvacError('E_NOT_SERVED', `${live.peer} is a provider, not a router`, { hint: `qvac ask --provider ${live.peer}` });
-      return live;
-    } catch (error) {
-      this.#options.signal?.throwIfAborted();
-      if (!router.optional || !(error instanceof QvacError)) throw error;
-      this.#observer.note(`your router does not answer (${error.message}); asking without it`);
-      return null;
-    }
   }
 
   async #routed({ peer: router, card }: LivePeer): Promise<Answer> {
@@ -231,24 +217,8 @@ class Asking {
   }
 
   #caught(error: FaultError, { card, model, modelId }: Choice): Answer {
-    return {
-      text: '',
-      tokens: 0,
-      finish: null,
-      provider: card.peer,
-      router: null,
-      model: { name: model.name, quant: model.quant, id: modelId },
-      level: this.#init.verify ?? 'sampling',
-      verification: faultyVerification(error.fault),
-      why: error.detail,
-      receipt: null,
-      storeError: null,
-      timing: this.#stopwatch.read(),
-      costLamports: 0n,
-      payment: null,
-      tooLate: false,
-      interrupted: false,
-    };
+    const base = { text: '', tokens: 0, finish: null, provider: card.peer, router: null, model: { name: model.name, quant: model.quant, id: modelId } };
+    return faultyAnswer({ ...base, level: this.#init.verify ?? 'sampling', timing: this.#stopwatch.read() }, error);
   }
 }
 

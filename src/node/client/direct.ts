@@ -11,7 +11,7 @@ import type { Input, SamplerSettings } from '../../protocol/messages.ts';
 import { payableTokens, priceLamports } from '../../protocol/price.ts';
 import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 import type { Peer } from '../peer.ts';
-import { faultyVerification, isRecomputed } from './answer.ts';
+import { faultyAnswer, isRecomputed } from './answer.ts';
 import type { Answer, AskObserver, VerifyLevel } from './answer.ts';
 import { openJob } from './job/open-job.ts';
 import type { Job, JobTimeouts, SignedQuote } from './job/job.ts';
@@ -230,8 +230,8 @@ class DirectQuestion {
 
   /** A rule was broken in the middle of the answer: there is no final head, so no receipt, and nothing to pay. */
   #faulty(job: Job, error: FaultError, payment: Settlement | null): Answer {
-    const base = this.#answerOf(job);
-    return { ...base, level: this.#init.level, verification: faultyVerification(error.fault), why: error.detail, receipt: null, storeError: null, timing: this.#init.stopwatch.read(), costLamports: 0n, payment, tooLate: false, interrupted: false };
+    const { level, stopwatch } = this.#init;
+    return faultyAnswer({ ...this.#answerOf(job), level, timing: stopwatch.read() }, error, payment);
   }
 
   #learnServed(job: Job, timing: Answer['timing']): void {

@@ -9,7 +9,7 @@ import type { Input, SamplerSettings, Verdict } from '../../../protocol/messages
 import { payableTokens, priceLamports } from '../../../protocol/price.ts';
 import { shortPeer } from '../../names.ts';
 import type { Peer } from '../../peer.ts';
-import { faultyVerification, isRecomputed } from '../answer.ts';
+import { faultyAnswer, faultyVerification, isRecomputed } from '../answer.ts';
 import type { Answer, AnswerModel, AskObserver, Verification, VerifyLevel } from '../answer.ts';
 import type { LocalVerifier } from '../checking/local-verifier.ts';
 import type { Picked } from './picked.ts';
@@ -163,8 +163,8 @@ class RoutedQuestion {
   }
 
   #faulty(job: RoutedJob, picked: Picked, error: FaultError): Answer {
-    const base = this.#answerOf(job, picked);
-    return { ...base, level: this.#init.level, verification: faultyVerification(error.fault), why: error.detail, receipt: null, storeError: null, timing: this.#init.stopwatch.read(), costLamports: 0n, payment: null, tooLate: false, interrupted: false };
+    const { level, stopwatch } = this.#init;
+    return faultyAnswer({ ...this.#answerOf(job, picked), level, timing: stopwatch.read() }, error);
   }
 
   #payable({ received: { n, final } }: RoutedJob): number {
