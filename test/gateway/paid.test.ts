@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ReceiptStore } from '../../src/node/home/receipt-store.ts';
+import { createPageWallets } from '../../src/gateway/page/page-wallets.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import { createReceiptStore, type ReceiptStore } from '../../src/node/home/receipt-store.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
+import { startAsker } from '../support/asking.ts';
 import { createGate } from '../support/gate.ts';
 import { startGateway, testDefaults, testToken } from '../support/gateway.ts';
+import { temporaryHome } from '../support/home.ts';
+import { startProvider } from '../support/market.ts';
 import { startPaidMarket } from '../support/paid-page.ts';
+import { clientPayments, providerPayments, startChain } from '../support/payments.ts';
 import { startRouter } from '../support/router.ts';
 
 const question = { model: 'scripted', messages: [{ role: 'user', content: 'worth it?' }], max_tokens: 40 };
@@ -68,4 +74,21 @@ test('a client that goes away cancels the job behind a router as well', async (c
   assert.equal(finished?.finish, 2);
   await router.events.until('answered');
   assert.equal((await untilKept(receipts)).tokens.length, finished.tokens);
+});
+
+test('what a person does about a job in the page is in its receipt, too', async (context) => {
+  const chain = await startChain(context);
+  const provider = await startProvider(context, { offering: { priceIn: 100_000, priceOut: 2_000_000 }, payments: async (peer) => (await providerPayments(context, chain, peer)).payments });
+  const receipts = createReceiptStore(await temporaryHome(context));
+  // A wallet whose owner signs for everything.
+  const { payments, escrow } = await clientPayments(context, chain, { confirms: false, receipts });
+  const asker = await startAsker(context, { providers: [provider], payments, save: async (receipt) => void (await receipts.save(receipt)) });
+  const { receipt } = await asker.ask({ maxPrice: 10_000_000 });
+  const id = receipt ?? assert.fail('it has no receipt');
+  const wallets = createPageWallets({ openEscrow: () => chain.wallet(), openOwn: async () => escrow, receipts, logger: silentLogger }, { dir: await temporaryHome(context) });
+  context.after(() => wallets.stop());
+  const state = async (): Promise<unknown> => (await receipts.get(id)).receipt.settlement?.['state'];
+  assert.equal(await state(), 'submitted');
+  await wallets.act('own', id, 'confirm');
+  assert.equal(await state(), 'confirmed');
 });
