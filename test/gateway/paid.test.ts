@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPageWallets } from '../../src/gateway/page/page-wallets.ts';
-import { silentLogger } from '../../src/lib/log.ts';
+import { aborted } from '../../src/lib/abort.ts';
+import { silentLogger, type LogFields } from '../../src/lib/log.ts';
+import type { Engine } from '../../src/model/engine.ts';
 import { createReceiptStore, type ReceiptStore } from '../../src/node/home/receipt-store.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
 import { startAsker } from '../support/asking.ts';
@@ -12,6 +14,7 @@ import { startProvider } from '../support/market.ts';
 import { startPaidMarket } from '../support/paid-page.ts';
 import { clientPayments, providerPayments, startChain } from '../support/payments.ts';
 import { startRouter } from '../support/router.ts';
+import { createScriptedEngine } from '../support/scripted-engine.ts';
 
 const question = { model: 'scripted', messages: [{ role: 'user', content: 'worth it?' }], max_tokens: 40 };
 const defaults = { ...testDefaults, maxPrice: 500_000_000 };
@@ -91,4 +94,21 @@ test('what a person does about a job in the page is in its receipt, too', async 
   assert.equal(await state(), 'submitted');
   await wallets.act('own', id, 'confirm');
   assert.equal(await state(), 'confirmed');
+});
+
+test('a check that comes too late to hold the money back is told to whoever runs the gateway', async (context) => {
+  const chain = await startChain(context);
+  // No time is left for a rejection.
+  const { payments } = await clientPayments(context, chain, { marginMs: 300_000 });
+  const engine = createScriptedEngine();
+  const endless: Engine = { ...engine, open: async (options) => aborted(options?.signal ?? assert.fail('nobody would end it')).then(() => assert.fail('ended')) };
+  const warned: LogFields[] = [];
+  const logger = { ...silentLogger, warn: (_message: string, fields: LogFields = {}) => void warned.push(fields) };
+  const paid = { offering: { priceIn: 100_000, priceOut: 2_000_000 }, payments: async (peer: Parameters<typeof providerPayments>[2]) => (await providerPayments(context, chain, peer)).payments };
+  const { url } = await startGateway(context, { providers: [paid], here: [endless], payments, logger, gateway: { defaults, verdictMs: 60_000 } });
+  const response = await post(url, {});
+  assert.deepEqual([response.status, response.headers.get('x-qvac-verified')], [200, 'inconclusive']);
+  const [late, ...others] = warned.filter(({ result }) => result !== undefined);
+  assert.deepEqual([late?.['receipt'], late?.['result'], others], [response.headers.get('x-qvac-receipt'), 'inconclusive', []]);
+  assert.ok(BigInt(String(late?.['paid'])) > 0n);
 });

@@ -9,7 +9,7 @@ import { loadAssets } from '../../src/gateway/page/assets.ts';
 import type { PageWallets } from '../../src/gateway/page/page-wallets.ts';
 import { QvacError } from '../../src/errors.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import { silentLogger } from '../../src/lib/log.ts';
+import { silentLogger, type Logger } from '../../src/lib/log.ts';
 import type { ModelId, PeerIdString } from '../../src/lib/types.ts';
 import { createLocalVerifier } from '../../src/node/client/checking/local-verifier.ts';
 import type { ClientPayments } from '../../src/node/client/payment/payments.ts';
@@ -41,6 +41,8 @@ export interface TestGatewayInit {
   readonly receipts?: ReceiptStore | undefined;
   /** @default tells nobody */
   readonly activity?: GatewayActivityLog | undefined;
+  /** What the asker says. @default nobody hears it */
+  readonly logger?: Logger | undefined;
   /** Address of the person's own router. @default none */
   readonly router?: string | undefined;
   readonly gateway?: Partial<GatewayInit> | undefined;
@@ -92,7 +94,7 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
   };
 }
 
-function networkAsker(context: TestContext, parts: Pick<Parameters<typeof createNetworkAsker>[0], 'peer' | 'discovery' | 'receipts' | 'reputation'>, { here = [], router, wallets, payments }: TestGatewayInit): Asker {
+function networkAsker(context: TestContext, parts: Pick<Parameters<typeof createNetworkAsker>[0], 'peer' | 'discovery' | 'receipts' | 'reputation'>, { here = [], router, wallets, payments, logger = silentLogger }: TestGatewayInit): Asker {
   const engineOf = async (id: string): Promise<Engine> => {
     const engine = here.find(({ facts }) => facts.id === id);
     if (engine === undefined) throw new Error('not here');
@@ -111,7 +113,7 @@ function networkAsker(context: TestContext, parts: Pick<Parameters<typeof create
     verifier,
     key: parts.peer.key,
     clock: systemClock,
-    logger: silentLogger,
+    logger,
     payments,
     agreedBy: wallets === undefined ? undefined : (page, own) => wallets.agreedBy(page, own),
     paymentsOf: wallets === undefined ? undefined : (wallet) => wallets.paymentsOf(wallet),

@@ -42,6 +42,8 @@ export function createNetworkAsker(components: NetworkAskerComponents): Asker {
       const answer = await ask(payingWith(counting, question, hooks), { ...(await initOf(question, components)), request: options.request }, observerOf(hooks, turnTo), { signal: stop }).catch((error: unknown) => Promise.reject(asTold(error))).finally(() => turnTo(null));
       // A fault in the midst of an answer: there is no head that anyone signed for the whole of it.
       if (answer.finish === null) throw new QvacError('E_VERIFICATION_FAILED', `the answer of ${answer.provider} broke off: it failed a check (${answer.verification.faults.join(', ')})`, { details: { provider: answer.provider, faults: answer.verification.faults } });
+      // Its client may have had the answer long ago: only whoever runs the gateway can still be told.
+      if (answer.tooLate) components.logger.warn('a check came too late to hold the money back', { receipt: answer.receipt, provider: answer.provider, result: answer.verification.result, paid: answer.payment?.paid.toString() });
       return { verified: verifiedOf(answer), faults: answer.verification.faults, steps: question.logits ? await stepsOf(components, answer.receipt, options) : null };
     },
   };
