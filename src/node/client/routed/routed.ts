@@ -1,12 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { QvacError } from '../../../errors.ts';
 import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
+import type { Assessment } from '../../../proofs/checks.ts';
 import { FaultError } from '../../../proofs/fault.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
+import { signBody } from '../../../proofs/signing.ts';
+import { verdictOf } from '../../../proofs/verdict.ts';
 import { defaultChallenges } from '../../../protocol/constants.ts';
 import { modelIdHex } from '../../../protocol/digests.ts';
+import { kinds } from '../../../protocol/messages.ts';
 import type { Input, SamplerSettings, Verdict } from '../../../protocol/messages.ts';
 import { payableTokens, priceLamports } from '../../../protocol/price.ts';
+import { encodeVerdict } from '../../../protocol/validate.ts';
 import { shortPeer } from '../../names.ts';
 import type { Peer } from '../../peer.ts';
 import { faultyAnswer, faultyVerification, isRecomputed } from '../answer.ts';
@@ -44,6 +49,13 @@ export interface RoutedInit {
   readonly stopwatch: Stopwatch;
   /** An answer that was stopped is checked like any other. */
   readonly thorough: boolean;
+}
+
+/** What is told of an answer, and the assessment of this client where that is it; null where the router's word counts. */
+interface Judged {
+  readonly own: Assessment | null;
+  readonly verification: Verification;
+  readonly why: string | null;
 }
 
 /** How long an answer that was stopped may take to be settled, in ms. */
@@ -125,8 +137,9 @@ class RoutedQuestion {
     this.#tellDelivered(job, picked);
     if (level !== 'none') this.#observer.checking(level);
     const conclusion = await this.#conclude(job, interrupted);
-    const { verification, why } = await this.#judge(conclusion, interrupted);
-    const storeError = await this.#components.receipts.save(conclusion.receipt).then(() => null, (error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+    const { own, verification, why } = await this.#judge(conclusion, interrupted);
+    const receipt = own === null ? conclusion.receipt : this.#signed(own, conclusion.receipt, job);
+    const storeError = await this.#components.receipts.save(receipt).then(() => null, (error: unknown) => (error instanceof Error ? error : new Error(String(error))));
     return { ...this.#answerOf(job, picked), level, verification, why, receipt: job.received.jobId, storeError, timing, payment: null, tooLate: false, interrupted: this.#signal.aborted };
   }
 
@@ -152,14 +165,21 @@ class RoutedQuestion {
    * Checks 1 to 4 (and 5, or all, where the files are here) are made by this client; the router's word counts for what it
    * re-executed, and for faults, as long as this client found none itself.
    */
-  async #judge({ receipt, verdict, refused, fault }: RouteConclusion & { readonly fault: FaultError | null }, interrupted: boolean): Promise<{ readonly verification: Verification; readonly why: string | null }> {
+  async #judge({ receipt, verdict, refused, fault }: RouteConclusion & { readonly fault: FaultError | null }, interrupted: boolean): Promise<Judged> {
     const { level, by, router } = this.#init;
     const own = await this.#components.verifier.check(receipt, level === 'full' && by === 'here' && !interrupted ? 'full' : 'sampling');
-    if (own.result === 'fail') return { verification: own, why: reasonFor(own, { level, interrupted }) };
-    if (fault !== null) return { verification: faultyVerification(fault.fault), why: fault.detail };
+    if (own.result === 'fail') return { own, verification: own, why: reasonFor(own, { level, interrupted }) };
+    if (fault !== null) return { own: { ...own, ...faultyVerification(fault.fault) }, verification: faultyVerification(fault.fault), why: fault.detail };
     const theirs = verdict?.verdict ?? null;
-    if (theirs !== null && isItsWord(theirs, own) && !isRecomputed(own)) return { verification: theirs, why: `by router ${shortPeer(router)}` };
-    return { verification: own, why: reasonFor(own, { level, interrupted }) ?? refused };
+    if (theirs !== null && isItsWord(theirs, own) && !isRecomputed(own)) return { own: null, verification: theirs, why: `by router ${shortPeer(router)}` };
+    return { own, verification: own, why: reasonFor(own, { level, interrupted }) ?? refused };
+  }
+
+  /** `receipt` with this client's verdict as the last word: whoever reads it later is told what this person was. */
+  #signed(own: Assessment, receipt: Receipt, { received: { jobId } }: RoutedJob): Receipt {
+    const { peer: { key }, clock } = this.#components;
+    const verdict = signBody(key, kinds.verdict, jobId, encodeVerdict(verdictOf(own, receipt, key.publicKey, clock.now())));
+    return { ...receipt, verdicts: [...receipt.verdicts, verdict] };
   }
 
   #faulty(job: RoutedJob, picked: Picked, error: FaultError): Answer {

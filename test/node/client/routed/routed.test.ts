@@ -45,6 +45,21 @@ describe('a person’s client, through a router', () => {
     assert.notEqual(verification.tier, 'exact');
   });
 
+  it('keeps with an answer what it was told of it: the router’s word where that counts, else its own as the last', async (context) => {
+    const hidden: Tamper = (frame) => (frame.t === 'opening' ? [] : [frame]);
+    for (const [tamper, last] of [[undefined, 'router'], [hidden, 'own'], [claims((verdict) => ({ ...verdict, result: 'fail', tier: 'sampling', faults: ['silence'] })), 'own']] as const) {
+      const provider = await startProvider(context);
+      const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()], tamper });
+      const asker = await startAsker(context);
+      const { receipt, verification } = await asker.ask({ model: 'scripted', verify: 'full', router: { target: router.address, optional: false } });
+      const verdicts = (asker.receipts.get(receipt ?? assert.fail('no receipt'))?.verdicts ?? []).map(({ body }) => decodeVerdict(body));
+      const { result, tier, verifier } = verdicts.at(-1) ?? assert.fail('no verdict');
+      assert.deepEqual([result, tier], [verification.result, verification.tier]);
+      assert.deepEqual(verifier, (last === 'own' ? asker : router).peer.key.publicKey);
+      assert.equal(verdicts.length, last === 'own' ? 2 : 1);
+    }
+  });
+
   it('is its own judge of what it can check itself', async (context) => {
     for (const fault of ['bad-opening', 'sampler-mismatch', 'silence', 'bad-signature'] as const) {
       const { verification } = await askThrough(context, { tamper: claims((verdict) => ({ ...verdict, result: 'fail', tier: 'sampling', faults: [fault] })) });
