@@ -33,11 +33,11 @@ describe('qvac config show', () => {
   it('stops every command with 3 and the line of the mistake', async (context) => {
     const home = await temporaryHome(context);
     await writeFile(join(home, 'config.toml'), 'max-tokens = 64\ntop-k = \n');
-    for (const args of [['config', 'show'], ['models', 'ls'], ['receipts', 'ls'], ['peers'], ['doctor'], ['verify', 'x'], ['serve'], ['route'], ['ask', 'x'], ['chat'], ['demo']] as const) {
+    for (const args of [['config', 'show'], ['models', 'ls'], ['receipts', 'ls'], ['peers'], ['doctor'], ['verify', 'x'], ['serve'], ['route'], ['ask', 'x'], ['chat'], ['demo'], ['gateway'], ['status'], ['ps'], ['why', 'x'], ['wallet', 'show'], ['provider', 'status'], ['jobs', 'ls'], ['chain'], ['chain', 'status'], ['service', 'print']] as const) {
       const { code, stdout, stderr } = await runInProcess([...args, '--home', home]);
       assert.deepEqual([code, stdout], [3, ''], args.join(' '));
       // What runs for long writes a log, here as elsewhere.
-      const logged = ['serve', 'route'].includes(args[0]);
+      const logged = ['serve', 'route', 'gateway'].includes(args[0]) || (args[0] === 'chain' && args.length === 1);
       assert.match(stderr, new RegExp(logged ? `^{[^\\n]*"level":"error","message":"${home}/config\\.toml:2:\\d+: [^\\n]+","hint":"[^\\n]+\\n$` : `^qvac: ${home}/config\\.toml:2:\\d+: [^\\n]+\\n {2}[^\\n]+\\n$`));
       const { error } = JSON.parse((await runInProcess([...args, '--home', home, '--json'])).stdout) as { error: { code: string; message: string; hint: string } };
       assert.deepEqual([error.code, Object.keys(error)], ['E_CONFIG', ['code', 'message', 'hint']]);
