@@ -52,10 +52,13 @@ export function describe(query: Query): string {
   return query.model === undefined ? `a ${who}` : `a ${who} of ${query.model}`;
 }
 
+/** What is typed to look at the network of that name. */
+const flagsOf: ReadonlyMap<string, string> = new Map([['local', ''], ['dev', ' --network devnet'], ['main', ' --network mainnet']]);
+
 /** Nobody fits, although this node is connected. */
 export function noProvider(query: Query, network: string): QvacError {
   const what = query.model === undefined ? (query.role === 'router' ? 'a router' : 'a model') : query.model;
-  return new QvacError('E_NO_PROVIDER', `nobody on network "${network}" offers ${what} now`, { hint: 'see who is there: qvac peers' });
+  return new QvacError('E_NO_PROVIDER', `nobody on network "${network}" offers ${what} now`, { hint: `see who is there: qvac peers${flagsOf.get(network) ?? ` --private ${network}`}` });
 }
 
 /** Nobody was reached at all. `why` is the last reason. */

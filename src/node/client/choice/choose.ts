@@ -70,16 +70,17 @@ function noChoice({ excluded }: Selection, { model, maxPrice }: Wish, network: s
   const what = model ?? 'a model';
   const first = (why: (typeof excluded)[number]['why']): string | undefined => excluded.find((each) => each.why === why)?.detail;
   const only = excluded.length === 1 ? 'the only offer' : 'every offer';
+  const unused = `${excluded.length === 1 ? `${only} of ${what} is not` : `no offer of ${what} is`} used`;
   const prices = excluded.flatMap(({ priceLamports = null }) => (priceLamports === null ? [] : [priceLamports]));
   const lowest = prices.toSorted((a, b) => (a < b ? -1 : 1))[0];
   if (lowest !== undefined) return new QvacError('E_TOO_DEAR', `${only} of ${what} may cost more than ${maxPrice} lamports: up to ${lowest} lamports`, { hint: `allow it with --max-price ${lowest}, or with --yes`, details: { priceLamports: lowest.toString() } });
   if (first('pay') !== undefined) return new QvacError('E_LIMIT', `${only} of ${what} wants to be paid, and cannot be: ${first('pay')}`, { hint: 'qvac peers shows who is free; --rpc names another chain' });
   const standing = first('standing');
-  if (standing !== undefined) return new QvacError('E_NO_PROVIDER', `${only} of ${what} is not used: ${standing}`, { hint: 'qvac peers; --provider takes one all the same' });
+  if (standing !== undefined) return new QvacError('E_NO_PROVIDER', `${unused}: ${standing}`, { hint: 'qvac peers; --provider takes one all the same' });
   const short = first('context');
-  if (short !== undefined) return new QvacError('E_NO_PROVIDER', `${only} of ${what} is not used: ${short}`, { hint: 'a smaller --max-tokens; qvac peers shows who else is there' });
+  if (short !== undefined) return new QvacError('E_NO_PROVIDER', `${unused}: ${short}`, { hint: 'a smaller --max-tokens; qvac peers shows who else is there' });
   const mode = first('mode');
-  if (mode !== undefined) return new QvacError('E_NO_PROVIDER', `${only} of ${what} is not used: ${mode}`, { hint: 'another --verify; qvac peers shows who else is there' });
+  if (mode !== undefined) return new QvacError('E_NO_PROVIDER', `${unused}: ${mode}`, { hint: 'another --verify; qvac peers shows who else is there' });
   if (excluded.length === 1 && model !== undefined) return new QvacError('E_NO_MODEL', `${model} is not offered there`, { hint: 'qvac peers shows who offers what' });
   return noProvider({ model, role: 'provider' }, network);
 }
