@@ -7,6 +7,7 @@ import { addressText } from '../../src/escrow/addresses.ts';
 import type { Escrow, JobAccount } from '../../src/escrow/escrow.ts';
 import { loadWallet } from '../../src/escrow/wallet.ts';
 import { delay } from '../../src/lib/abort.ts';
+import { toHex } from '../../src/lib/bytes.ts';
 import { runProgram, startProgram } from '../support/binary.ts';
 import { withOpening } from '../support/cheats/transcripts.ts';
 import { openChainLine, transaction } from '../support/chain-line.ts';
@@ -76,6 +77,14 @@ class Asking {
     this.#child.kill('SIGKILL');
     await this.exited;
   }
+}
+
+/** What `qvac receipts show` says of the money. */
+async function settledInReceipt(home: string, { jobId }: JobAccount): Promise<readonly unknown[]> {
+  const { code, stdout, stderr } = await runProgram(['receipts', 'show', toHex(jobId), '--json'], { home });
+  assert.equal(code, 0, stderr);
+  const { payment } = JSON.parse(stdout) as { readonly payment: { readonly settlement: { readonly state: string; readonly paid: string } | null } | null };
+  return [payment?.settlement?.state, payment?.settlement?.paid];
 }
 
 /** A provider and a client, each with a home and a line to the chain of its own. */
@@ -212,6 +221,7 @@ test('processes that are killed at each step of a paid answer', { timeout: 300_0
     assert.deepEqual(await market.leftOpen(), []);
     const { how, paid } = await market.outcome(job);
     assert.deepEqual([how, paid], ['confirmed', job.submitted.payout]);
+    assert.deepEqual(await settledInReceipt(market.clientHome, job), ['confirmed', String(paid)]);
     await market.payment('paid', job);
     assert.equal(await market.balance(), before - bothFees - paid);
   });
@@ -319,5 +329,6 @@ test('a client that is killed while it rejects: its next command rejects', { tim
   assert.deepEqual(await market.leftOpen(), []);
   const { how, paid, burnt } = await market.outcome(job);
   assert.deepEqual([how, paid, burnt], ['rejected', 0n, job.submitted.payout]);
+  assert.deepEqual(await settledInReceipt(market.clientHome, job), ['rejected', '0']);
   assert.ok((await market.balance()) > before);
 });
