@@ -10,6 +10,9 @@ import type { Exec, Offer } from '../protocol/messages.ts';
 import { decodeOffer } from '../protocol/validate.ts';
 import type { Engine, Schedule, Tokenizer } from './engine.ts';
 
+/** Logits beyond the candidates that the statistics look at: among them is a token that other rounding made a candidate. */
+const runnersUp = 20;
+
 /** What whoever checks a receipt has of its model: the engine, or the tokenizer alone. */
 export interface EvidenceSource {
   readonly engine?: Engine | undefined;
@@ -69,8 +72,9 @@ async function replay(engine: Engine, receipt: Receipt, offer: Offer, calibratio
   const session = await engine.open({ signal, exec: schedule === null ? undefined : (exec ?? undefined) });
   try {
     const { topK } = offer.sampler;
+    if (schedule === null) return { tier: 'statistical', execClass: execClassOf(engine.exec), steps: await session.replay(promptTokens, tokens, Math.min(topK + runnersUp, engine.facts.vocab), { signal }) };
     const steps = schedule === 'alone' ? await decodeAlone(session, promptTokens, tokens, topK, signal) : await session.replay(promptTokens, tokens, topK, { signal });
-    return schedule === null ? { tier: 'statistical', execClass: execClassOf(engine.exec), steps } : { tier: 'exact', execClass: offer.execClass, steps };
+    return { tier: 'exact', execClass: offer.execClass, steps };
   } finally {
     await session.release();
   }

@@ -91,7 +91,7 @@ function checkExecution(run: CheckRun, subject: Subject, execution: Execution | 
     run.check('execution', 'exact', () => checkExact(subject, execution.recomputed));
     return null;
   }
-  const statistics = measure(subject, execution.recomputed);
+  const statistics = measure(subject, execution.recomputed, execution.steps);
   run.check('distribution', 'statistical', () => (opening === null ? skipped('no step was opened') : checkDistribution(opening, statistics, limits)));
   run.check('draws', 'statistical', () => checkDraws(subject, statistics, limits));
   return statistics;

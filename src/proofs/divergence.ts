@@ -1,10 +1,14 @@
 import type { Candidate, Sampler } from '../protocol/messages.ts';
-import { weightsOf } from './sampler.ts';
+import type { TopLogits } from './logits.ts';
+import { quantise, weightsOf } from './sampler.ts';
 
 /** How far a recomputed step lies from a committed one (section 4.4, checks 6b and 6c). */
 
 /** `q` per nat. */
 const perNat = 1024;
+
+/** Half a nat. Between two classes that give other bits, no honest token was seen to fall out of the candidates by more than 0.22 nats. */
+const nearMiss = perNat / 2;
 
 /** The square that a step with too few common ids counts as: 2 nats. */
 const farSquare = 4;
@@ -61,6 +65,22 @@ export function missOf(recomputed: readonly Candidate[], token: number, { temper
   const above = drawn - (upTo << 64n);
   const miss = below > above ? below : above;
   return miss <= 0n ? 0 : Number(miss) / Number(whole << 64n);
+}
+
+/**
+ * The candidates with `token` in the place of the last of them, where it came within half a nat of that one's logit: which
+ * of several near equals are the best `topK` another machine's rounding decides. Else the candidates as they are.
+ * @param top what they were selected from, and some more
+ */
+export function withNearMiss(candidates: readonly Candidate[], token: number, top: TopLogits): readonly Candidate[] {
+  if (candidates.some(([id]) => id === token)) return candidates;
+  const at = top.ids.indexOf(token);
+  const [first] = candidates;
+  if (at < 0 || first === undefined) return candidates;
+  const last = candidates.reduce((least, candidate) => (candidate[1] < least[1] ? candidate : least), first);
+  const q = quantise(top.logits[at] ?? Number.NaN);
+  if (!(last[1] - q <= nearMiss)) return candidates;
+  return [...candidates.filter((candidate) => candidate !== last), [token, q] as const].sort(([a], [b]) => a - b);
 }
 
 export function mean(values: readonly number[]): number {

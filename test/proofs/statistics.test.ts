@@ -6,7 +6,7 @@ import { defaultLimits } from '../../src/proofs/calibration.ts';
 import type { Limits } from '../../src/proofs/calibration.ts';
 import { assess } from '../../src/proofs/checks.ts';
 import type { Assessment } from '../../src/proofs/checks.ts';
-import { missOf, squareDq, totalVariation } from '../../src/proofs/divergence.ts';
+import { missOf, squareDq, totalVariation, withNearMiss } from '../../src/proofs/divergence.ts';
 import type { TopLogits } from '../../src/proofs/logits.ts';
 import { decodeReceipt, parseReceipt } from '../../src/proofs/receipt.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
@@ -81,6 +81,30 @@ describe('section 4.4: single steps', () => {
         assert.equal(missOf(list, 1_000, sampler, draw), 1);
       }),
     );
+  });
+});
+
+describe('a token that other rounding made a candidate', () => {
+  const candidates: readonly Candidate[] = [[3, 2_000], [5, 1_000], [8, 1_500]];
+  const top = (token: number, logit: number): TopLogits => ({ ids: Uint32Array.of(3, 8, 5, 1, token), logits: Float32Array.of(2_000 / 1024, 1_500 / 1024, 1_000 / 1024, 999 / 1024, logit) });
+
+  it('takes the place of the last one, by id, where it came within half a nat', () => {
+    assert.deepEqual(withNearMiss(candidates, 6, top(6, 990 / 1024)), [[3, 2_000], [6, 990], [8, 1_500]]);
+    assert.deepEqual(withNearMiss(candidates, 6, top(6, 488 / 1024)), [[3, 2_000], [6, 488], [8, 1_500]]);
+    assert.deepEqual(withNearMiss(candidates, 1, top(6, 990 / 1024)), [[1, 999], [3, 2_000], [8, 1_500]]);
+    // Then only the draw tells; before, one such step cost an honest answer of 64 tokens its verdict.
+    const sampler = { temperature: 100, minP: 5 };
+    const near = withNearMiss(candidates, 6, top(6, 990 / 1024));
+    assert.equal(missOf(near, 6, sampler, (2n ** 64n * 6n) / 10n), 0);
+    assert.equal(missOf(candidates, 6, sampler, (2n ** 64n * 6n) / 10n), 1);
+    assert.ok(missOf(near, 6, sampler, 2n ** 64n - 1n) > 0.1);
+  });
+
+  it('stays outside where it was never near, was not looked at, or is one already', () => {
+    assert.equal(withNearMiss(candidates, 6, top(6, 487 / 1024)), candidates);
+    assert.equal(withNearMiss(candidates, 6, top(6, Number.NaN)), candidates);
+    assert.equal(withNearMiss(candidates, 7, top(6, 990 / 1024)), candidates);
+    assert.equal(withNearMiss(candidates, 8, top(6, 990 / 1024)), candidates);
   });
 });
 

@@ -1,7 +1,7 @@
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Opening, OpenedStep, Sampler } from '../../protocol/messages.ts';
 import type { Limits } from '../calibration.ts';
-import { missOf, squareDq, totalVariation } from '../divergence.ts';
+import { missOf, squareDq, totalVariation, withNearMiss } from '../divergence.ts';
 import { FaultError } from '../fault.ts';
 import type { TopLogits } from '../logits.ts';
 import { pickToken, selectCandidates } from '../sampler.ts';
@@ -63,13 +63,17 @@ export interface Statistics extends Distances {
   readonly drawn: number;
 }
 
-export function measure(subject: Subject, recomputed: Recomputed): Statistics {
+/** @param steps what was recomputed; logits beyond the candidates tell a token that fell out of them by a hair from one that never was near */
+export function measure(subject: Subject, recomputed: Recomputed, steps: readonly (TopLogits | null)[]): Statistics {
   const { receipt, offer, draw } = subject;
   const { sampler } = offer;
   const compared = comparedSteps(subject, recomputed);
   const tvs = compared.map(({ step, selection }) => totalVariation(step.candidates, selection.candidates));
   const squares = compared.map(({ step, selection }) => squareDq(step.candidates, selection.candidates, sampler));
-  const misses = recomputed.flatMap((selection, i) => (selection === null ? [] : [missOf(selection.candidates, receipt.tokens[i] ?? -1, sampler, draw(i))]));
+  const misses = recomputed.flatMap((selection, i) => {
+    const [top, token] = [steps[i] ?? null, receipt.tokens[i] ?? -1];
+    return selection === null || top === null ? [] : [missOf(withNearMiss(selection.candidates, token, top), token, sampler, draw(i))];
+  });
   return { ...distancesOf(tvs, squares), meanMiss: meanMissOf(misses), drawn: misses.length };
 }
 
