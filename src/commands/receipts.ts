@@ -82,6 +82,37 @@ const show = defineSubcommand({
   },
 });
 
+const dayMs = 24 * 3_600_000;
+
+/** The receipts named one by one, or those of others that were last written before `olderThanDays` days ago. */
+async function chosenForRemoval(home: Home, prefixes: readonly string[], olderThanDays: number | undefined): Promise<readonly RoleEntry[]> {
+  if (olderThanDays === undefined) return Promise.all(prefixes.map((prefix) => findReceipt(home, prefix)));
+  const limit = Date.now() - olderThanDays * dayMs;
+  const ofOthers = (await storesOf(home)).filter(({ role }) => role !== 'client');
+  const lists = await Promise.all(ofOthers.map(async ({ role, store }) => (await store.list()).map((entry) => ({ ...entry, role }))));
+  return lists.flat().filter(({ savedAt }) => savedAt < limit);
+}
+
+const rm = defineSubcommand({
+  summary: 'remove receipts: some, or all old ones of what was done for others',
+  description: 'Removes the receipts named. With --older-than instead those of answers that this home served or routed for others, which hold their questions; your own stay. What is gone cannot be checked again, and nobody can be shown by it what a provider did. With --json: {removed: [id]}.',
+  arguments: [{ name: '[receipt...]', description: 'its id, or the beginning of it' }],
+  options: { olderThan: option('--older-than <days>', 'all that was served or routed for others, and is older', wholeNumber(1, 36_500)) },
+  examples: [
+    { line: 'qvac receipts rm 9f3a', what: 'the one whose id begins with 9f3a' },
+    { line: 'qvac receipts rm --older-than 30', what: "other people's questions, after a month" },
+  ],
+  async action({ args, config, options, output }) {
+    const { olderThan } = options;
+    if ((args.length === 0) === (olderThan === undefined)) throw new QvacError('E_USAGE', 'name receipts, or an age: one of the two', { hint: 'qvac receipts ls; qvac receipts rm --older-than 30' });
+    const chosen = await chosenForRemoval(config.home, args, olderThan);
+    const stores = new Map((await storesOf(config.home)).map(({ role, store }) => [role, store]));
+    for (const { role, id } of chosen) await stores.get(role)?.remove(id);
+    output.result({ removed: chosen.map(({ id }) => id) }, []);
+    output.say(`removed ${plural(chosen.length, 'receipt')}`);
+  },
+});
+
 type Summary = ReturnType<typeof import('../terminal/receipt-summary.ts').summarise>;
 
 function lines(summary: Summary, { path, role, money }: { readonly path: string; readonly role: Role; readonly money: string | null }, output: Output): readonly string[] {
@@ -109,6 +140,7 @@ export const command = defineCommand({
   examples: [
     { line: 'qvac receipts ls', what: 'list them' },
     { line: 'qvac receipts show 9f3a', what: 'show one' },
+    { line: 'qvac receipts rm --older-than 30', what: "let go of other people's questions" },
   ],
-  subcommands: { ls, show },
+  subcommands: { ls, show, rm },
 });

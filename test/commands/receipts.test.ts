@@ -54,6 +54,24 @@ describe('qvac receipts', () => {
     assert.deepEqual(last.receipts.map(({ id }) => id), [client]);
   });
 
+  it('removes those named, or the old ones of others, and never what it was not told to', async (context) => {
+    const { root, client, router, provider, damaged } = await homeWithReceipts(context);
+    const { receiptsOf } = homeAt(root);
+    const run = (...args: readonly string[]) => runInProcess(['receipts', 'rm', ...args, '--home', root]);
+    const left = async (): Promise<readonly string[]> => (JSON.parse((await runInProcess(['receipts', 'ls', '--home', root, '--json'])).stdout) as { receipts: readonly Entry[] }).receipts.map(({ id }) => id);
+
+    assert.deepEqual([(await run()).code, (await run(client, '--older-than', '3')).code, (await run('--older-than', '0')).code, (await run('ffff')).code], [2, 2, 2, 2]);
+    assert.deepEqual(await left(), [client, router, provider, damaged]);
+    const now = Date.now() / 1_000;
+    await utimes(join(receiptsOf.provider, `${provider}.json`), now, now - 29 * 86_400);
+    const { code, stdout } = await run('--older-than', '30', '--json');
+    assert.deepEqual([code, JSON.parse(stdout)], [0, { removed: [router] }]);
+    assert.deepEqual(await left(), [provider, client, damaged]);
+    const named = await run(client.slice(0, 10), provider.slice(0, 10));
+    assert.deepEqual([named.code, named.stderr], [0, 'removed 2 receipts\n']);
+    assert.deepEqual(await left(), [damaged]);
+  });
+
   it('shows one of any role, by the beginning of its id', async (context) => {
     const { root, client, router, provider, damaged } = await homeWithReceipts(context);
     const { code, stdout } = await runInProcess(['receipts', 'show', client.slice(0, 10), '--home', root]);

@@ -1,4 +1,4 @@
-import { readdir, stat, utimes } from 'node:fs/promises';
+import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QvacError } from '../../errors.ts';
 import { fileError, isMissing, readFileIfAny, writeFileAtomic } from '../../lib/files.ts';
@@ -31,6 +31,8 @@ export interface ReceiptStore {
   settle(id: JobId, settlement: NonNullable<Receipt['settlement']>): Promise<void>;
   /** Newest first. */
   list(): Promise<readonly ReceiptEntry[]>;
+  /** Removes the receipt of that job; where there is none, nothing happens. @throws QvacError E_HOME */
+  remove(id: JobId): Promise<void>;
   /**
    * The receipt whose id begins with `prefix`.
    * @throws QvacError E_NOT_FOUND where there is none, E_USAGE where there are several, E_MALFORMED_RECEIPT where its file is damaged
@@ -58,6 +60,12 @@ export function createReceiptStore(dir: string): ReceiptStore {
     async list() {
       const entries = await Promise.all((await idsIn(dir)).map((id) => entryOf(dir, id)));
       return entries.filter((entry) => entry !== null).sort((a, b) => b.savedAt - a.savedAt || (a.id < b.id ? -1 : 1));
+    },
+    async remove(id) {
+      const path = join(dir, `${id}.json`);
+      await rm(path, { force: true }).catch((error: unknown) => {
+        throw fileError(error, `remove ${path}`);
+      });
     },
     async get(prefix) {
       const id = choose(prefix, await idsIn(dir));
