@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { Config } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -19,7 +20,8 @@ const phaseWords = { download: 'fetching', unpack: 'unpacking', hash: 'checking'
 export async function withModelProgress<Value>(output: Output, name: string, work: (onProgress: OnProgress) => Promise<Value>): Promise<Value> {
   const progress = startProgress(output);
   try {
-    return await work((state) => progress.bytes(`${phaseWords[state.phase]} ${name}`, state));
+    // Of a file its name alone: the bar has to fit beside it.
+    return await work((state) => progress.bytes(`${phaseWords[state.phase]} ${name.endsWith('.gguf') ? basename(name) : name}`, state));
   } finally {
     progress.end();
   }

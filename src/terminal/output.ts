@@ -10,6 +10,11 @@ export interface Sink extends Writable {
   readonly columns?: number;
 }
 
+/** Null where it is not known, as on a terminal that says 0. */
+function columnsOf({ columns }: Sink): number | null {
+  return columns === undefined || columns === 0 ? null : columns;
+}
+
 export interface OutputInit {
   readonly stdout: Sink;
   readonly stderr: Sink;
@@ -94,8 +99,9 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
     if (liveLine !== null) stderr.write('\r\u001b[2K');
   };
   const drawLive = (): void => {
+    const columns = columnsOf(stderr);
     // A line that wraps could not be taken away whole.
-    if (liveLine !== null) stderr.write(stderr.columns === undefined ? liveLine : liveLine.slice(0, stderr.columns - 1));
+    if (liveLine !== null) stderr.write(columns === null ? liveLine : liveLine.slice(0, columns - 1));
   };
   const toStdout = (text: string): boolean => {
     if (gone.signal.aborted || text === '') return true;
@@ -133,7 +139,7 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
       return logsJson;
     },
     animated,
-    width: stderr.columns ?? 80,
+    width: columnsOf(stderr) ?? 80,
     readerGone: gone.signal,
     async answer(text) {
       if (text === '') return;

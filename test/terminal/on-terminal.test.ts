@@ -7,7 +7,7 @@ import { temporaryHome } from '../support/home.ts';
 import { tinyModel } from '../support/models.ts';
 import { noTerminals, TerminalProgram } from '../support/terminal.ts';
 
-const barOf = (title: string): RegExp => new RegExp(`${title} [█░]{24} \\d+ % · `);
+const barOf = (title: string): RegExp => new RegExp(`${title} [█░]{4,24} \\d+ % · `);
 const controls = /\u001b|\r(?!\n)/;
 
 /** A home with the pip of a network that has brought half of the file. */

@@ -78,6 +78,11 @@ describe('output', () => {
     Object.defineProperty(stderr, 'columns', { value: 10 });
     output.live('fetching x 50 %');
     assert.equal(stderr.text, 'fetching ');
+    // What a terminal without a size says.
+    const unknown = create({ terminal: true });
+    Object.defineProperty(unknown.stderr, 'columns', { value: 0 });
+    unknown.output.live('fetching x 50 %');
+    assert.deepEqual([unknown.stderr.text, unknown.output.width], ['fetching x 50 %', 80]);
   });
 
   it('goes on when nobody reads stdout any more, and says so', async () => {
