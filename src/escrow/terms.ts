@@ -1,7 +1,7 @@
 import { equalBytes, fromHex } from '../lib/bytes.ts';
 import { jobIdOf } from '../protocol/digests.ts';
 import type { Cancel, Head, Offer, Quote, Signed } from '../protocol/messages.ts';
-import type { Delivery, JobAccount, JobTerms } from './escrow.ts';
+import type { Delivery, JobAccount, JobTerms, SubmittedHead } from './escrow.ts';
 
 /** What the program has to keep of a job: from the offer (its signed body gives the id) and the quote that it names. */
 export function termsOf(offer: Offer, offerBody: Uint8Array, quote: Quote): JobTerms {
@@ -49,6 +49,12 @@ export function deliveryOf(head: Head, cancel: { readonly body: Cancel; readonly
     finish: head.finish,
     cancel: head.finish === 2 && cancel !== null ? { n: cancel.body.n, sig: cancel.signed.sig } : null,
   };
+}
+
+/** What a provider gets: the price of what was delivered, at most what was locked. Lamports. */
+export function payoutOf({ priceIn, priceOut, amount }: Pick<JobTerms, 'priceIn' | 'priceOut' | 'amount'>, { promptCount, paidCount }: Pick<SubmittedHead, 'promptCount' | 'paidCount'>): bigint {
+  const price = (BigInt(promptCount) * priceIn + BigInt(paidCount) * priceOut + 999n) / 1000n;
+  return price < amount ? price : amount;
 }
 
 /** Whether the chain holds what `head` says: what a client compares before it confirms. */

@@ -3,6 +3,7 @@ import type BN from 'bn.js';
 import type { Escrow as EscrowIdl } from '../../../programs/escrow/artifacts/escrow.ts';
 import { escrowRules } from '../escrow.ts';
 import type { JobAccount, ProviderAccount, SubmittedHead } from '../escrow.ts';
+import { payoutOf } from '../terms.ts';
 
 // From what Anchor decodes to what the rest of qvac sees: bigint instead of BN, bytes instead of number arrays.
 
@@ -66,8 +67,6 @@ export function jobOf(address: Uint8Array, raw: RawJob): JobAccount {
 
 function submittedOf(raw: RawJob): SubmittedHead {
   const at = timeOf(raw.submittedAt);
-  const price = (BigInt(raw.promptCount) * bigintOf(raw.priceIn) + BigInt(raw.paidCount) * bigintOf(raw.priceOut) + 999n) / 1000n;
-  const amount = bigintOf(raw.amount);
   return {
     at,
     claimAt: at + escrowRules.confirmWindowMs,
@@ -77,6 +76,6 @@ function submittedOf(raw: RawJob): SubmittedHead {
     tokenCount: raw.tokenCount,
     paidCount: raw.paidCount,
     finish: raw.finish,
-    payout: price < amount ? price : amount,
+    payout: payoutOf({ priceIn: bigintOf(raw.priceIn), priceOut: bigintOf(raw.priceOut), amount: bigintOf(raw.amount) }, raw),
   };
 }

@@ -1,8 +1,9 @@
 import type { Escrow, JobAccount, JobOutcome } from '../../../escrow/escrow.ts';
-import { deliveryOf } from '../../../escrow/terms.ts';
+import { deliveryOf, payoutOf } from '../../../escrow/terms.ts';
 import type { JobId } from '../../../lib/types.ts';
 import { jobIdHex } from '../../../protocol/digests.ts';
-import type { Head, Signed } from '../../../protocol/messages.ts';
+import type { Finish, Head, Signed } from '../../../protocol/messages.ts';
+import { payableTokens } from '../../../protocol/price.ts';
 import { decodeCancel } from '../../../protocol/validate.ts';
 import type { Journal } from '../../home/journal.ts';
 import type { Delivered } from './delivered.ts';
@@ -82,8 +83,10 @@ export class Deliveries {
     } finally {
       this.#submitting.delete(jobId);
     }
-    const submitted = (await escrow.job(delivered.address))?.submitted;
-    tell({ job: jobId, state: 'submitted', lamports: submitted?.payout ?? 0n });
+    // From what was submitted: the client may have confirmed already, and then there is no account any more.
+    const { promptCount, tokenCount, finish, cancel } = delivered.delivery;
+    const paidCount = payableTokens({ n: tokenCount, finish: finish as Finish, cancelN: cancel?.n ?? null });
+    tell({ job: jobId, state: 'submitted', lamports: payoutOf(account, { promptCount, paidCount }) });
   }
 
   /** Its account is closed: says how, and forgets it. */
