@@ -72,7 +72,9 @@ test('a reader who has scrolled up, or is at another line, is left there', { ski
   const { page } = await openSaying(context, text, { providers }, { viewport: { width: 800, height: 500 } });
   await ask(page, 'long?');
   await page.locator('.assistant', { hasText: 'A line.' }).waitFor();
-  await page.evaluate('document.querySelector(".log").scrollTop = 0');
+  // All that the gate lets through is drawn: who sees the end of a growing answer follows it, wherever the bar stands.
+  await page.waitForFunction('document.querySelector(".log").textContent.split("A line.").length > 20');
+  await page.evaluate('document.querySelector(".log").scrollTo({ top: 0, behavior: "instant" })');
   gate.open();
   await page.locator('.trust').waitFor();
   assert.equal(await page.evaluate('document.querySelector(".log").scrollTop'), 0);
