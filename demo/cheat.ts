@@ -12,7 +12,7 @@ import type { ModelId } from '../src/lib/types.ts';
 import type { Engine, ModelFacts } from '../src/model/engine.ts';
 import { openProviderPayments } from '../src/commands/parts/serve-paid.ts';
 import { openEngine, openTokenizer } from '../src/model/llama.ts';
-import { createCardIssuer } from '../src/node/card-issuer.ts';
+import { createCardIssuer } from '../src/node/cards/card-issuer.ts';
 import { loadIdentity } from '../src/node/home/identity.ts';
 import { join } from '../src/node/join.ts';
 import { cardContentOf } from '../src/node/provider/card-content.ts';

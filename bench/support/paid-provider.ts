@@ -7,7 +7,7 @@ import { addressText } from '../../src/escrow/addresses.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { createEscrowPayments } from '../../src/node/provider/payment/escrow-payments.ts';
+import { createEscrowPayments } from '../../src/node/provider/payment/escrow-payouts.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { createScriptedEngine } from '../../test/support/scripted-engine.ts';
 import { startProvider } from './nodes.ts';

@@ -28,7 +28,7 @@ const ls = defineSubcommand({
 
 /** What processes that crashed or went away meant to do. */
 async function settleLeft({ config, output, signal, logger }: LedgerContext & Pick<CommandContext, 'logger'>): Promise<void> {
-  const [{ createReceiptStore }, { createEscrowPayments }, { isSettled }, { paymentWords }] = await Promise.all([import('../node/home/receipt-store.ts'), import('../node/client/payment/escrow-payments.ts'), import('../node/client/payment/payments.ts'), import('../terminal/payment-words.ts')]);
+  const [{ createReceiptStore }, { createEscrowPayments }, { isSettled }, { paymentWords }] = await Promise.all([import('../node/home/receipt-store.ts'), import('../node/payment/escrow-payments.ts'), import('../node/payment/payments.ts'), import('../terminal/payment-words.ts')]);
   const wallet = await needWallet(config);
   const receipts = createReceiptStore(config.home.receipts);
   const payments = createEscrowPayments({ openEscrow: (options) => openEscrowOf(config, wallet, options), receipts, logger }, { dir: config.home.payments.client });
@@ -43,7 +43,7 @@ async function settleLeft({ config, output, signal, logger }: LedgerContext & Pi
 
 /** How a settled job was settled, which whatever this home kept of it is told, too; null where the chain does not say. */
 async function outcomeOf({ config, logger, signal }: Pick<CommandContext, 'config' | 'logger' | 'signal'>, escrow: Escrow, job: Pick<JobAccount, 'address' | 'jobId' | 'amount'>): Promise<JobOutcome | null> {
-  const [{ keepOutcome }, { createReceiptStore }] = await Promise.all([import('../node/client/payment/outcome.ts'), import('../node/home/receipt-store.ts')]);
+  const [{ keepOutcome }, { createReceiptStore }] = await Promise.all([import('../node/payment/outcome.ts'), import('../node/home/receipt-store.ts')]);
   return keepOutcome(escrow, job, { stores: Object.values(config.home.receiptsOf).map(createReceiptStore), logger }, { signal });
 }
 
@@ -137,7 +137,7 @@ const dispute = defineSubcommand({
     actOn(context, true, async ({ escrow }, { job }) => {
       const { config, logger, signal } = context;
       const id = toHex(job.jobId) as JobId;
-      const { dispute: objectTo, findLockedNote } = await import('../node/client/payment/dispute.ts');
+      const { dispute: objectTo, findLockedNote } = await import('../node/payment/dispute.ts');
       const { client, router } = config.home.payments;
       return objectTo(escrow, job, { note: await findLockedNote([client, router], id, logger), receipt: await receiptIfAny(config, id) }, { signal });
     }),

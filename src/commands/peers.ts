@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { QvacError } from '../errors.ts';
 import { delay } from '../lib/abort.ts';
 import type { PeerIdString } from '../lib/types.ts';
-import type { LivePeer } from '../node/discovery.ts';
+import type { LivePeer } from '../node/discovery/discovery.ts';
 import type { Joined } from '../node/join.ts';
 import type { Query } from '../node/discovery/query.ts';
 import { byteSize, sol, table } from '../terminal/format.ts';

@@ -7,7 +7,7 @@ import type { PeerIdString } from '../lib/types.ts';
 import type { Engine } from '../model/engine.ts';
 import type { StoredModel } from '../model/store.ts';
 import type { Identity } from '../node/home/identity.ts';
-import type { Peer } from '../node/peer.ts';
+import type { Peer } from '../node/peer/peer.ts';
 import type { Routed } from '../node/router/route-handler.ts';
 import { plural, shortId, shortPeer } from '../terminal/format.ts';
 import { parseLamports } from '../settings.ts';
@@ -116,18 +116,18 @@ async function findModels({ config, output, logger, signal }: Context, asked: re
 async function run({ config, output, logger, signal, stops }: Context, key: Identity, engines: readonly Engine[], allowed: Allowed): Promise<void> {
   const [{ join }, { createCardIssuer }, { createReputation }, { createVerifier }, { createReceiptStore }, { createRouter }, { routerContent }, { createRunFiles }, { keysOfCard }, { loadCalibration }, { createChoiceLog }, { startActivity }, { createSecondOpinion }] = await Promise.all([
     import('../node/join.ts'),
-    import('../node/card-issuer.ts'),
-    import('../node/client/choice/reputation.ts'),
-    import('../node/client/checking/verifier.ts'),
+    import('../node/cards/card-issuer.ts'),
+    import('../node/selection/reputation.ts'),
+    import('../node/verification/verifier.ts'),
     import('../node/home/receipt-store.ts'),
     import('../node/router/router.ts'),
     import('../node/router/card-content.ts'),
     import('../node/home/run-files.ts'),
     import('../node/discovery/query.ts'),
     import('../model/calibrations.ts'),
-    import('../node/client/choice/choice-log.ts'),
+    import('../node/selection/selection-store.ts'),
     import('../node/home/activity.ts'),
-    import('../node/client/checking/second-opinion.ts'),
+    import('../node/verification/second-opinion.ts'),
   ]);
   const clock = systemClock;
   const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'router', key });
@@ -204,7 +204,7 @@ function sayReady(output: Output, peer: Peer, engines: readonly Engine[]): void 
 async function report(output: Output, event: Routed): Promise<void> {
   if (event.event === 'failed') return output.event(event, printable(`· no answer for ${shortPeer(event.client)}: ${event.message}`));
   const { provider, n, result, tier, faults, jobId, payment } = event;
-  const { settlementJson } = await import('../node/client/payment/settlement-json.ts');
+  const { settlementJson } = await import('../node/payment/settlement-json.ts');
   const found = result === 'fail' ? `failed: ${faults.join(', ')}` : `${result} ${tier}`;
   const cost = payment === null ? '' : ` · ${paymentWords(payment)}`;
   output.event({ ...event, payment: payment === null ? null : settlementJson(payment) }, `· ${plural(n, 'token')} · ${shortPeer(provider)} · ${found}${cost} · receipt ${shortId(jobId)}`);

@@ -6,7 +6,7 @@ import type { Engine } from '../model/engine.ts';
 import type { StoredModel } from '../model/store.ts';
 import type { ActivityLog } from '../node/home/activity.ts';
 import type { Identity } from '../node/home/identity.ts';
-import type { Peer } from '../node/peer.ts';
+import type { Peer } from '../node/peer/peer.ts';
 import type { ProviderEvent } from '../node/provider/events.ts';
 import { plural, rate, shortId, shortPeer, timeSpan } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
@@ -72,7 +72,7 @@ async function loadEngine({ config, output, logger, signal, stops }: Context, mo
 async function run({ config, output, logger, signal, stops, yes }: Context, key: Identity, engine: Engine): Promise<void> {
   const [{ join }, { createCardIssuer }, { createProvider }, { cardContentOf }, { createReceiptStore }, { createRunFiles }, { keysOfCard }, { startActivity }] = await Promise.all([
     import('../node/join.ts'),
-    import('../node/card-issuer.ts'),
+    import('../node/cards/card-issuer.ts'),
     import('../node/provider/provider.ts'),
     import('../node/provider/card-content.ts'),
     import('../node/home/receipt-store.ts'),

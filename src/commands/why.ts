@@ -1,5 +1,5 @@
 import { join as joinPath } from 'node:path';
-import type { ChoiceAccount } from '../node/client/choice/choice-log.ts';
+import type { ChoiceAccount } from '../node/selection/selection-store.ts';
 import { dateTime, plural, shortId, shortPeer, table } from '../terminal/format.ts';
 import { choicesFolder } from './parts/asking.ts';
 import { printable } from '../terminal/printable.ts';
@@ -31,7 +31,7 @@ export const command = defineCommand({
     { line: 'qvac why 9f3a --json', what: 'the same for programs' },
   ],
   async action({ args, config, output }) {
-    const { createChoiceLog } = await import('../node/client/choice/choice-log.ts');
+    const { createChoiceLog } = await import('../node/selection/selection-store.ts');
     const account = await createChoiceLog(joinPath(config.home.cache, choicesFolder)).get(args[0] ?? '');
     output.result(account, lines(account));
   },

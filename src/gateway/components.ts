@@ -1,8 +1,8 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { PeerIdString } from '../lib/types.ts';
-import type { Standing } from '../node/client/choice/reputation.ts';
-import type { LivePeer } from '../node/discovery.ts';
+import type { Standing } from '../node/selection/reputation.ts';
+import type { LivePeer } from '../node/discovery/discovery.ts';
 import type { ReceiptStore } from '../node/home/receipt-store.ts';
 import type { GatewayActivityLog } from './activity.ts';
 import type { Asker } from './answer/asker.ts';

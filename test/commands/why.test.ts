@@ -3,7 +3,7 @@ import { copyFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { JobId, PeerIdString } from '../../src/lib/types.ts';
-import { createChoiceLog } from '../../src/node/client/choice/choice-log.ts';
+import { createChoiceLog } from '../../src/node/selection/selection-store.ts';
 import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 

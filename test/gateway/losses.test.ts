@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QvacError } from '../../src/errors.ts';
 import { withLosses } from '../../src/gateway/answer/losses.ts';
-import type { ClientPayments, LockOrder, LockedPayment, Paying, Settlement } from '../../src/node/client/payment/payments.ts';
+import type { ClientPayments, LockOrder, LockedPayment, Paying, Settlement } from '../../src/node/payment/payments.ts';
 
 const order = { offer: { payment: { amount: 100 } } } as unknown as LockOrder;
 

@@ -1,5 +1,5 @@
 import type { AbortOptions, PeerIdString } from '../../src/lib/types.ts';
-import type { FrameStream } from '../../src/node/streams.ts';
+import type { FrameStream } from '../../src/node/streams/streams.ts';
 import type { Frame } from '../../src/protocol/frames.ts';
 
 /** One end of a stream without a network: what is written is kept, and taken only as fast as `read` says. */

@@ -2,10 +2,10 @@
 // the events of its list of live peers.
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { createCardIssuer } from '../../src/node/card-issuer.ts';
-import { createDiscovery } from '../../src/node/discovery.ts';
+import { createCardIssuer } from '../../src/node/cards/card-issuer.ts';
+import { createDiscovery } from '../../src/node/discovery/discovery.ts';
 import { loadIdentity } from '../../src/node/home/identity.ts';
-import { createPeer } from '../../src/node/peer.ts';
+import { createPeer } from '../../src/node/peer/peer.ts';
 import { keysOfCard } from '../../src/node/discovery/query.ts';
 import { testContent, testModel } from './offers.ts';
 import type { PeerScript } from './peer-process.ts';

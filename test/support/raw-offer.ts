@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { JobId } from '../../src/lib/types.ts';
-import type { Peer } from '../../src/node/peer.ts';
-import type { FrameStream } from '../../src/node/streams.ts';
+import type { Peer } from '../../src/node/peer/peer.ts';
+import type { FrameStream } from '../../src/node/streams/streams.ts';
 import { decodeHead, isFinal } from '../../src/proofs/head.ts';
 import { signBody } from '../../src/proofs/signing.ts';
 import type { SigningKey } from '../../src/proofs/signing.ts';

@@ -7,7 +7,7 @@ import { systemClock } from '../../lib/clock.ts';
 import { systemCode } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
-import type { LivePeer } from '../../node/discovery.ts';
+import type { LivePeer } from '../../node/discovery/discovery.ts';
 import type { Joined } from '../../node/join.ts';
 import type { RunEntry } from '../../node/home/run-files.ts';
 import { plural } from '../../terminal/format.ts';

@@ -9,9 +9,9 @@ import type { AbortOptions, ModelId } from '../../lib/types.ts';
 import type { StoredModel } from '../../model/store.ts';
 import type { Answer, AskObserver } from '../../node/client/answer.ts';
 import type { AskComponents, AskInit } from '../../node/client/ask.ts';
-import type { LocalVerifierComponents } from '../../node/client/checking/local-verifier.ts';
-import type { LeftPayment } from '../../node/client/payment/payments.ts';
-import type { Discovery } from '../../node/discovery.ts';
+import type { LocalVerifierComponents } from '../../node/verification/local-verifier.ts';
+import type { LeftPayment } from '../../node/payment/payments.ts';
+import type { Discovery } from '../../node/discovery/discovery.ts';
 import type { JoinInit } from '../../node/join.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
 import { sol } from '../../terminal/format.ts';
@@ -101,14 +101,14 @@ export async function openClient({ config, output, logger }: ClientContext, { co
   if (settings.provider !== null && settings.router !== null) throw new QvacError('E_USAGE', 'a question goes to a provider or through a router, not both', { hint: 'leave out --provider or --router' });
   const [{ join }, { createEscrowPayments }, { loadIdentity }, { createReputation }, { createLocalVerifier }, { createReceiptStore }, { createRunFiles }, { createChoiceLog }, { createSecondOpinion }] = await Promise.all([
     import('../../node/join.ts'),
-    import('../../node/client/payment/escrow-payments.ts'),
+    import('../../node/payment/escrow-payments.ts'),
     import('../../node/home/identity.ts'),
-    import('../../node/client/choice/reputation.ts'),
-    import('../../node/client/checking/local-verifier.ts'),
+    import('../../node/selection/reputation.ts'),
+    import('../../node/verification/local-verifier.ts'),
     import('../../node/home/receipt-store.ts'),
     import('../../node/home/run-files.ts'),
-    import('../../node/client/choice/choice-log.ts'),
-    import('../../node/client/checking/second-opinion.ts'),
+    import('../../node/selection/selection-store.ts'),
+    import('../../node/verification/second-opinion.ts'),
   ]);
   const clock = systemClock;
   const key = await loadIdentity(home.keys.client, logger);

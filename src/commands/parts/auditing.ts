@@ -11,7 +11,7 @@ import type { CommandContext } from './definition.ts';
  * @throws QvacError E_USAGE where `auditor` is neither, else as of `auditReceipt`
  */
 export async function withAudit({ config, logger, signal }: Pick<CommandContext, 'config' | 'logger' | 'signal'>, receipt: Receipt, assessment: Assessment, auditor: string): Promise<Assessment> {
-  const [{ join }, { loadIdentity }, { auditReceipt }, { targetPeer }] = await Promise.all([import('../../node/join.ts'), import('../../node/home/identity.ts'), import('../../node/client/checking/audit.ts'), import('../../node/peer/addresses.ts')]);
+  const [{ join }, { loadIdentity }, { auditReceipt }, { targetPeer }] = await Promise.all([import('../../node/join.ts'), import('../../node/home/identity.ts'), import('../../node/verification/audit.ts'), import('../../node/peer/addresses.ts')]);
   targetPeer(auditor, 'E_USAGE');
   const { peer, discovery, stop } = await join({ config, clock: systemClock, logger }, { role: 'client', key: await loadIdentity(config.home.keys.client, logger) });
   try {

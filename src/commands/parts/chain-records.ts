@@ -2,8 +2,8 @@ import type { Config } from '../../config.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
-import type { ChainRecord } from '../../node/client/payment/payments.ts';
-import type { LivePeer } from '../../node/discovery.ts';
+import type { ChainRecord } from '../../node/payment/payments.ts';
+import type { LivePeer } from '../../node/discovery/discovery.ts';
 import { isEmbedded, openEscrowOf } from './paying.ts';
 
 /** What the chain says of one peer, null where it says nothing. */
@@ -21,7 +21,7 @@ export async function readRecords(config: Config, peers: readonly LivePeer[], lo
     if ((await findHomeChain(config.home)) === null) return none;
   }
   try {
-    const { recordsOf } = await import('../../node/client/payment/chain-record.ts');
+    const { recordsOf } = await import('../../node/payment/chain-record.ts');
     const escrow = await openEscrowOf(config, null, options);
     const records = recordsOf(await escrow.providers(options));
     return ({ card }) => (card.pay?.chain === escrow.chain ? (records.get(toHex(card.peer)) ?? null) : null);

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { systemClock } from '../../lib/clock.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { Escrow } from '../../escrow/escrow.ts';
-import type { ClientPayments, LeftPayment } from '../../node/client/payment/payments.ts';
+import type { ClientPayments, LeftPayment } from '../../node/payment/payments.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
-import type { Purses } from '../../node/router/payment/purses.ts';
+import type { Purses } from '../../node/payment/spending-limits.ts';
 import type { CommandContext } from './definition.ts';
 import { agreeToMainnet, needWallet, openEscrowOf } from './paying.ts';
 
@@ -15,7 +15,7 @@ const marginMs = 60_000;
 
 /** How a router pays. The chain is opened when there is first something to pay. */
 export async function openRouterPayments({ config, output, logger, receipts }: Pick<CommandContext, 'config' | 'output' | 'logger'> & { readonly receipts: ReceiptStore }, limitOf: (client: PeerIdString) => bigint): Promise<{ readonly payments: ClientPayments; readonly purses: Purses }> {
-  const [{ createEscrowPayments }, { openPurses }] = await Promise.all([import('../../node/client/payment/escrow-payments.ts'), import('../../node/router/payment/purses.ts')]);
+  const [{ createEscrowPayments }, { openPurses }] = await Promise.all([import('../../node/payment/escrow-payments.ts'), import('../../node/payment/spending-limits.ts')]);
   const openEscrow = async (options: AbortOptions): Promise<Escrow> => {
     const escrow = await openEscrowOf(config, await needWallet(config), options);
     await agreeToMainnet({ config, output, yes: false, ask: false, signal: options.signal }, escrow);

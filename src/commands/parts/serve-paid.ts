@@ -4,7 +4,7 @@ import type { Wallet } from '../../escrow/wallet.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import { systemClock } from '../../lib/clock.ts';
 import type { Identity } from '../../node/home/identity.ts';
-import type { PaymentNews, ProviderPayments } from '../../node/provider/payment/payments.ts';
+import type { PaymentNews, ProviderPayments } from '../../node/provider/payment/payouts.ts';
 import { shortId, sol } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
 import type { CommandContext } from './definition.ts';
@@ -26,7 +26,7 @@ const sweepMs = { play: 5_000, cluster: 30_000 } as const;
  */
 export async function openProviderPayments(context: Context, key: Identity): Promise<ProviderPayments> {
   const { config, output, logger, signal, yes = false } = context;
-  const [{ createEscrowPayments }, { createEarnings }] = await Promise.all([import('../../node/provider/payment/escrow-payments.ts'), import('../../node/home/earnings.ts')]);
+  const [{ createEscrowPayments }, { createEarnings }] = await Promise.all([import('../../node/provider/payment/escrow-payouts.ts'), import('../../node/home/earnings.ts')]);
   const wallet = await needWallet(config);
   const escrow = await openEscrowOf(config, wallet, { signal });
   // Every answer costs the fee of its submit.

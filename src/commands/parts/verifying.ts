@@ -49,7 +49,7 @@ async function checkWithModel({ config, logger, signal }: Context, receipt: Rece
     import('../../model/verify.ts'),
     import('../../model/calibrations.ts'),
     import('../../proofs/checks.ts'),
-    import('../../node/client/checking/doubt.ts'),
+    import('../../node/verification/doubt.ts'),
   ]);
   const checking = `checking with ${model.name} ${model.quant} …`;
   progress.step(checking);

@@ -1,5 +1,5 @@
 import { QvacError } from '../../errors.ts';
-import type { ClientPayments, Paying } from '../../node/client/payment/payments.ts';
+import type { ClientPayments, Paying } from '../../node/payment/payments.ts';
 
 /**
  * The same payments, but `lost` hears of what was locked for answers that never came whole: their providers can still make

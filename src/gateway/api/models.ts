@@ -1,5 +1,5 @@
 import type { ModelId } from '../../lib/types.ts';
-import type { LivePeer } from '../../node/discovery.ts';
+import type { LivePeer } from '../../node/discovery/discovery.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import type { CardModel } from '../../protocol/messages.ts';
 

@@ -1,5 +1,5 @@
 import { addressText } from '../../escrow/addresses.ts';
-import type { ClientPayments, Paying } from '../../node/client/payment/payments.ts';
+import type { ClientPayments, Paying } from '../../node/payment/payments.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
 import type { Signatures } from './signatures.ts';
 

@@ -2,7 +2,7 @@ import type { Hono } from 'hono';
 import { QvacError } from '../../errors.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { JobId, PeerIdString } from '../../lib/types.ts';
-import type { LivePeer } from '../../node/discovery.ts';
+import type { LivePeer } from '../../node/discovery/discovery.ts';
 import { serialiseReceipt, type Receipt } from '../../proofs/receipt.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { Fields } from '../api/fields.ts';

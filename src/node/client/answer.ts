@@ -2,7 +2,7 @@ import type { JobId, ModelId, PeerIdString } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import type { FaultError } from '../../proofs/fault.ts';
 import type { FaultCode, Finish } from '../../protocol/messages.ts';
-import type { Settlement } from './payment/payments.ts';
+import type { Settlement } from '../payment/payments.ts';
 
 /** How far an answer is to be checked: nothing opened; what needs no weights; re-execution. */
 export type VerifyLevel = 'none' | 'sampling' | 'full';

@@ -1,5 +1,5 @@
 import type { PeerIdString } from '../../lib/types.ts';
-import type { VerifiedCard } from '../cards.ts';
+import type { VerifiedCard } from '../cards/cards.ts';
 import type { LivePeer, Source } from './live-peer.ts';
 
 /** A peer that was heard of, live or not. */

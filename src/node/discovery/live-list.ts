@@ -4,14 +4,14 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { CachedPeer } from './peer-cache.ts';
-import type { VerifiedCard } from '../cards.ts';
-import { fetchCard } from '../cards.ts';
+import type { VerifiedCard } from '../cards/cards.ts';
+import { fetchCard } from '../cards/cards.ts';
 import type { Known } from './known-peer.ts';
 import { livePeerOf, newKnown } from './known-peer.ts';
 import type { DiscoveryEvents, LivePeer, Source } from './live-peer.ts';
-import { shortPeer } from '../names.ts';
+import { shortPeer } from '../../lib/names.ts';
 import { NewestCards } from './newest-cards.ts';
-import type { Peer } from '../peer.ts';
+import type { Peer } from '../peer/peer.ts';
 import { isUnsupported } from '../peer/peer-errors.ts';
 
 export interface LiveListComponents {

@@ -1,5 +1,5 @@
 import type { PeerIdString } from '../../lib/types.ts';
-import type { VerifiedCard } from '../cards.ts';
+import type { VerifiedCard } from '../cards/cards.ts';
 
 /** How a peer came to be known: the local network, the distributed hash table, … */
 export type Source = 'local' | 'dht' | 'bootstrap' | 'cache' | 'named' | 'connected';

@@ -1,5 +1,5 @@
 import type { PeerIdString } from '../../lib/types.ts';
-import type { VerifiedCard } from '../cards.ts';
+import type { VerifiedCard } from '../cards/cards.ts';
 import type { CachedPeer } from './peer-cache.ts';
 
 /** Peers remembered at most. */

@@ -4,8 +4,8 @@ import { fromBase64Url, toBase64Url } from '../../lib/bytes.ts';
 import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
-import type { VerifiedCard } from '../cards.ts';
-import { verifyCard } from '../cards.ts';
+import type { VerifiedCard } from '../cards/cards.ts';
+import { verifyCard } from '../cards/cards.ts';
 
 /** A peer of an earlier run. */
 export interface CachedPeer {

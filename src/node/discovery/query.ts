@@ -4,7 +4,7 @@ import { toHex } from '../../lib/bytes.ts';
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
 import { modelKey, nameKey, nameQuantKey, routerKey } from '../../protocol/discovery-keys.ts';
 import type { Card, CardModel } from '../../protocol/messages.ts';
-import type { VerifiedCard } from '../cards.ts';
+import type { VerifiedCard } from '../cards/cards.ts';
 
 /** What is looked for. All parts have to fit; without any, whoever has a card. */
 export interface Query {

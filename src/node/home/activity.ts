@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import { readJson } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Reach } from '../reach.ts';
+import type { Reach } from '../peer/reach-log.ts';
 import { startAccountFile } from './account-file.ts';
 import type { RunEntry } from './run-files.ts';
 

@@ -1,7 +1,7 @@
 import { fromHex } from '../../lib/bytes.ts';
 import type { Engine } from '../../model/engine.ts';
 import type { Mode, Pay } from '../../protocol/messages.ts';
-import type { CardContent } from '../card-issuer.ts';
+import type { CardContent } from '../cards/card-issuer.ts';
 
 /** What the operator asks, besides what the engine is. */
 export interface Offering {

@@ -1,6 +1,6 @@
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Card } from '../../protocol/messages.ts';
-import type { FrameStream } from '../streams.ts';
+import type { FrameStream } from '../streams/streams.ts';
 import type { Quotes } from './admission/quotes.ts';
 import { readWithin } from '../streams/read-within.ts';
 import { Refusal } from './refusal.ts';

@@ -13,11 +13,11 @@ import { jobIdOf, modelIdHex } from '../../protocol/digests.ts';
 import { kinds } from '../../protocol/messages.ts';
 import { decodeOffer, encodeVerdict } from '../../protocol/validate.ts';
 import { readWithin } from '../streams/read-within.ts';
-import type { FrameStream } from '../streams.ts';
+import type { FrameStream } from '../streams/streams.ts';
 import { maxAudits, maxAuditsPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
-import { Outlet } from './person/outlet.ts';
-import type { Verifier } from '../client/checking/verifier.ts';
+import { Outlet } from '../streams/outlet.ts';
+import type { Verifier } from '../verification/verifier.ts';
 
 export interface AuditHandlerComponents {
   readonly key: SigningKey;

@@ -1,7 +1,7 @@
 import { cpus, totalmem } from 'node:os';
 import { fromHex } from '../../lib/bytes.ts';
 import type { Engine } from '../../model/engine.ts';
-import type { CardContent } from '../card-issuer.ts';
+import type { CardContent } from '../cards/card-issuer.ts';
 
 /**
  * What a router's card says: the models that it can re-execute, which it does not serve (section 4.0), and the class of

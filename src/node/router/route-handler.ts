@@ -2,12 +2,12 @@ import { QvacError } from '../../errors.ts';
 import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { FaultCode, Result, Tier } from '../../protocol/messages.ts';
 import { readWithin } from '../streams/read-within.ts';
-import type { FrameStream } from '../streams.ts';
-import type { Considered } from '../client/choice/considered.ts';
-import type { Settlement } from '../client/payment/payments.ts';
+import type { FrameStream } from '../streams/streams.ts';
+import type { Considered } from '../selection/considered.ts';
+import type { Settlement } from '../payment/payments.ts';
 import { maxRoutes, maxRoutesPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
-import { Person } from './person/person.ts';
+import { Person } from './client-stream.ts';
 import { Question } from './question/question.ts';
 import type { QuestionComponents, QuestionEnd } from './question/question.ts';
 

@@ -4,19 +4,19 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
-import type { Discovery } from '../discovery.ts';
-import type { Peer } from '../peer.ts';
+import type { Discovery } from '../discovery/discovery.ts';
+import type { Peer } from '../peer/peer.ts';
 import { handleAudit } from './audit-handler.ts';
 import { Commits } from './commits.ts';
 import { maxAuditsPerPeer, maxRoutesPerPeer } from './constants.ts';
 import { InFlight } from './in-flight.ts';
 import { Probes } from './probes.ts';
-import type { Purses } from './payment/purses.ts';
-import type { Reputation } from '../client/choice/reputation.ts';
+import type { Purses } from '../payment/spending-limits.ts';
+import type { Reputation } from '../selection/reputation.ts';
 import { handleRoute } from './route-handler.ts';
 import type { Routed } from './route-handler.ts';
-import type { SecondOpinion } from '../client/checking/second-opinion.ts';
-import type { Verifier } from '../client/checking/verifier.ts';
+import type { SecondOpinion } from '../verification/second-opinion.ts';
+import type { Verifier } from '../verification/verifier.ts';
 
 export interface RouterComponents {
   readonly peer: Peer;

@@ -1,7 +1,7 @@
 import { QvacError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { FrameOf, FrameType } from '../../protocol/frames.ts';
-import type { FrameStream } from '../streams.ts';
+import type { FrameStream } from './streams.ts';
 
 /**
  * The next frame.

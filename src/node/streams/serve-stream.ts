@@ -3,8 +3,8 @@ import { QvacError } from '../../errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { Frame } from '../../protocol/frames.ts';
-import type { FrameStream } from '../streams.ts';
-import { LibP2PFrameStream } from '../streams.ts';
+import type { FrameStream } from './streams.ts';
+import { LibP2PFrameStream } from './streams.ts';
 
 /** How long the other side may take to end a stream that our handler is done with, in ms. */
 const lingerMs = 5_000;

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
-import type { Peer } from '../../../src/node/peer.ts';
+import type { Peer } from '../../../src/node/peer/peer.ts';
 import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
 import { jobIdHex, sha256 } from '../../../src/protocol/digests.ts';

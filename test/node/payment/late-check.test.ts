@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { aborted } from '../../../src/lib/abort.ts';
 import type { Engine, OpenOptions } from '../../../src/model/engine.ts';
-import { createVerifier } from '../../../src/node/client/checking/verifier.ts';
+import { createVerifier } from '../../../src/node/verification/verifier.ts';
 import { sha256 } from '../../../src/protocol/digests.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { AbortOptions } from '../../../src/lib/types.ts';

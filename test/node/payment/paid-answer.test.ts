@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
-import type { ClientPayments, Settlement } from '../../../src/node/client/payment/payments.ts';
+import type { ClientPayments, Settlement } from '../../../src/node/payment/payments.ts';
 import { startAsker } from '../../support/asking.ts';
 import type { TestAskerInit } from '../../support/asking.ts';
 import { startProvider, testSampler } from '../../support/market.ts';

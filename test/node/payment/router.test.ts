@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { JobId, PeerIdString } from '../../../src/lib/types.ts';
 import type { Engine } from '../../../src/model/engine.ts';
-import { openPurses } from '../../../src/node/router/payment/purses.ts';
+import { openPurses } from '../../../src/node/payment/spending-limits.ts';
 import { disguised } from '../../support/cheats/engines.ts';
 import { movedClock } from '../../support/clock.ts';
 import { temporaryHome } from '../../support/home.ts';

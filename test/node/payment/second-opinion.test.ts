@@ -9,7 +9,7 @@ import { disguised } from '../../support/cheats/engines.ts';
 import { startProvider } from '../../support/market.ts';
 import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
 import type { PaidProvider } from '../../support/payments.ts';
-import { openPurses } from '../../../src/node/router/payment/purses.ts';
+import { openPurses } from '../../../src/node/payment/spending-limits.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { startPeer } from '../../support/peers.ts';

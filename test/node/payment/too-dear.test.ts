@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
-import { openPurses } from '../../../src/node/router/payment/purses.ts';
+import { openPurses } from '../../../src/node/payment/spending-limits.ts';
 import { promptTokenBound } from '../../../src/protocol/prompt-bound.ts';
 import { priceLamports } from '../../../src/protocol/price.ts';
 import { startAsker } from '../../support/asking.ts';

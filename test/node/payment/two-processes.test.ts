@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
-import { fetchQuote } from '../../../src/node/client/job/quote.ts';
+import { fetchQuote } from '../../../src/node/job/quote.ts';
 import { requestDigestOf } from '../../../src/protocol/digests.ts';
 import { openTestJob, startProvider, testInput, testSampler } from '../../support/market.ts';
 import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
 import { termsOf } from '../../../src/escrow/terms.ts';
-import type { PaidOrder } from '../../../src/node/provider/payment/payments.ts';
+import type { PaidOrder } from '../../../src/node/provider/payment/payouts.ts';
 import { Refusal } from '../../../src/node/provider/refusal.ts';
 import type { Quote } from '../../../src/protocol/messages.ts';
 import { startProvider } from '../../support/market.ts';

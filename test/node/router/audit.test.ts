@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { utf8 } from '../../../src/lib/bytes.ts';
-import { auditReceipt } from '../../../src/node/client/checking/audit.ts';
-import type { Peer } from '../../../src/node/peer.ts';
+import { auditReceipt } from '../../../src/node/verification/audit.ts';
+import type { Peer } from '../../../src/node/peer/peer.ts';
 import type { Receipt } from '../../../src/proofs/receipt.ts';
 import { assess } from '../../../src/proofs/checks.ts';
 import { serialiseReceipt } from '../../../src/proofs/receipt.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
-import type { Peer } from '../../../src/node/peer.ts';
+import type { Peer } from '../../../src/node/peer/peer.ts';
 import { assess } from '../../../src/proofs/checks.ts';
 import { FaultError } from '../../../src/proofs/fault.ts';
 import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { FrameStream } from '../../../src/node/streams.ts';
+import type { FrameStream } from '../../../src/node/streams/streams.ts';
 import { inputDigestOf } from '../../../src/protocol/digests.ts';
 import type { FrameOf } from '../../../src/protocol/frames.ts';
 import { decodeCancel, decodeOffer } from '../../../src/protocol/validate.ts';

@@ -2,7 +2,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { AbortOptions } from '../../../lib/types.ts';
 import { routeProtocol } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
-import type { Peer } from '../../peer.ts';
+import type { Peer } from '../../peer/peer.ts';
 import type { Asked } from './picked.ts';
 import type { RoutedJob, RouteInit, RouteTimeouts } from './route.ts';
 import { StreamedRoute } from './streamed-route.ts';

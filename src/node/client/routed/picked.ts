@@ -9,9 +9,9 @@ import { kinds } from '../../../protocol/messages.ts';
 import type { CardModel, Input, Offer, Quote, SamplerSettings, Signed } from '../../../protocol/messages.ts';
 import { priceLamports } from '../../../protocol/price.ts';
 import { decodeOffer, decodeQuote } from '../../../protocol/validate.ts';
-import { verifyCard } from '../../cards.ts';
-import type { VerifiedCard } from '../../cards.ts';
-import { shortPeer } from '../../names.ts';
+import { verifyCard } from '../../cards/cards.ts';
+import type { VerifiedCard } from '../../cards/cards.ts';
+import { shortPeer } from '../../../lib/names.ts';
 import { modelsNamed } from '../../discovery/query.ts';
 
 /** What the person asked of the router, against which its word is held. */

@@ -1,6 +1,6 @@
 import { QvacError } from '../../../errors.ts';
 import type { AbortOptions } from '../../../lib/types.ts';
-import type { Discovery, LivePeer } from '../../discovery.ts';
+import type { Discovery, LivePeer } from '../../discovery/discovery.ts';
 
 /** The router that a question is to go through. */
 export interface WantedRouter {

@@ -2,7 +2,7 @@ import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import type { Received } from '../../../proofs/received.ts';
 import type { Signed } from '../../../protocol/messages.ts';
-import type { AnswerFrame } from '../job/job.ts';
+import type { AnswerFrame } from '../../job/job.ts';
 import type { Asked, Picked } from './picked.ts';
 import type { SignedVerdict } from './router-word.ts';
 

@@ -8,7 +8,7 @@ import { jobIdHex } from '../../../protocol/digests.ts';
 import { kinds } from '../../../protocol/messages.ts';
 import type { Signed, Verdict } from '../../../protocol/messages.ts';
 import { decodeVerdict } from '../../../protocol/validate.ts';
-import type { FrameStream } from '../../streams.ts';
+import type { FrameStream } from '../../streams/streams.ts';
 
 export interface SignedVerdict {
   readonly verdict: Verdict;

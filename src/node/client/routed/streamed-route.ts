@@ -9,12 +9,12 @@ import { MalformedError } from '../../../protocol/codec.ts';
 import type { FrameOf, FrameType } from '../../../protocol/frames.ts';
 import { kinds } from '../../../protocol/messages.ts';
 import type { Signed } from '../../../protocol/messages.ts';
-import { seconds, shortPeer } from '../../names.ts';
-import type { FrameStream } from '../../streams.ts';
-import type { AnswerFrame } from '../job/job.ts';
+import { seconds, shortPeer } from '../../../lib/names.ts';
+import type { FrameStream } from '../../streams/streams.ts';
+import type { AnswerFrame } from '../../job/job.ts';
 import { checkPicked, routerFault } from './picked.ts';
 import type { Asked, Picked } from './picked.ts';
-import { remoteError } from '../job/remote-error.ts';
+import { remoteError } from '../../job/remote-error.ts';
 import { isSameReceipt, ownVerdict } from './router-word.ts';
 import type { RouteConclusion, RoutedJob, RouteNews, RouteTimeouts } from './route.ts';
 

@@ -10,7 +10,7 @@ import { kinds } from '../../../protocol/messages.ts';
 import type { Card, Exec, Input, Offer, Signed } from '../../../protocol/messages.ts';
 import { promptTokenBound } from '../../../protocol/prompt-bound.ts';
 import { decodeOffer } from '../../../protocol/validate.ts';
-import type { FrameStream } from '../../streams.ts';
+import type { FrameStream } from '../../streams/streams.ts';
 import { checkOffer, checkPrompt, checkQuote } from './offer-rules.ts';
 import type { IssuedQuote, Quotes } from './quotes.ts';
 import { Refusal } from '../refusal.ts';

@@ -2,7 +2,7 @@ import { QvacError } from '../../../errors.ts';
 import * as protocol from '../../../protocol/constants.ts';
 import type { Frame } from '../../../protocol/frames.ts';
 import type { Signed } from '../../../protocol/messages.ts';
-import type { FrameStream } from '../../streams.ts';
+import type { FrameStream } from '../../streams/streams.ts';
 
 export interface AnswerWriterInit {
   /** Longest that a token waits for company. @default 20 (section 4) */

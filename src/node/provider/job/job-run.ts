@@ -13,12 +13,12 @@ import { jobIdHex } from '../../../protocol/digests.ts';
 import { kinds } from '../../../protocol/messages.ts';
 import type { Finish, Head, Signed } from '../../../protocol/messages.ts';
 import { decodeCancel } from '../../../protocol/validate.ts';
-import type { FrameStream } from '../../streams.ts';
+import type { FrameStream } from '../../streams/streams.ts';
 import type { Admission } from '../admission/admission.ts';
 import { createAnswerWriter } from './answer-writer.ts';
 import type { AnswerWriter } from './answer-writer.ts';
 import { generate } from './generation.ts';
-import type { PaidJob } from '../payment/payments.ts';
+import type { PaidJob } from '../payment/payouts.ts';
 import { Refusal } from '../refusal.ts';
 
 /** A job whose final head was sent. */

@@ -7,7 +7,7 @@ import { payableTokens } from '../../../protocol/price.ts';
 import { decodeCancel } from '../../../protocol/validate.ts';
 import type { Journal } from '../../home/journal.ts';
 import type { Delivered } from './delivered.ts';
-import type { PaymentNews } from './payments.ts';
+import type { PaymentNews } from './payouts.ts';
 
 export interface DeliveriesParts {
   readonly escrow: Escrow;

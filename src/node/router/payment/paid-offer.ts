@@ -1,13 +1,13 @@
 import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import { QvacError } from '../../../errors.ts';
 import type { Quote } from '../../../protocol/messages.ts';
-import type { JobInit } from '../../client/job/job.ts';
-import { isSettled } from '../../client/payment/payments.ts';
-import type { BrokenOff, CheckedAnswer, LockedPayment, Settlement } from '../../client/payment/payments.ts';
-import { openRejectWindow, watchDelivery } from '../../client/payment/reject-window.ts';
-import type { RejectWindow } from '../../client/payment/reject-window.ts';
+import type { JobInit } from '../../job/job.ts';
+import { isSettled } from '../../payment/payments.ts';
+import type { BrokenOff, CheckedAnswer, LockedPayment, Settlement } from '../../payment/payments.ts';
+import { openRejectWindow, watchDelivery } from '../../payment/reject-window.ts';
+import type { RejectWindow } from '../../payment/reject-window.ts';
 import { RouteFailure } from '../failure.ts';
-import type { Purse } from './purses.ts';
+import type { Purse } from '../../payment/spending-limits.ts';
 
 /** The payment of one offer: from the plan to what it came to, within the person's limit. */
 export class PaidOffer {

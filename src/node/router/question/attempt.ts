@@ -2,10 +2,10 @@ import { FaultError } from '../../../proofs/fault.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { QvacError } from '../../../errors.ts';
 import type { Head } from '../../../protocol/messages.ts';
-import type { AnswerFrame, Job } from '../../client/job/job.ts';
+import type { AnswerFrame, Job } from '../../job/job.ts';
 import { patienceMs } from '../constants.ts';
-import type { Person } from '../person/person.ts';
-import type { Experience } from '../../client/choice/reputation.ts';
+import type { Person } from '../client-stream.ts';
+import type { Experience } from '../../selection/reputation.ts';
 
 /** How one provider's part in a question ended. */
 export type AttemptEnd =

@@ -3,18 +3,18 @@ import { raceSignal } from '../../../lib/abort.ts';
 import type { ModelId, PeerIdString } from '../../../lib/types.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
 import { promptTokenBound } from '../../../protocol/prompt-bound.ts';
-import type { VerifiedCard } from '../../cards.ts';
-import { consideredOf } from '../../client/choice/considered.ts';
-import type { Considered } from '../../client/choice/considered.ts';
-import type { Reputation } from '../../client/choice/reputation.ts';
-import { select } from '../../client/choice/select.ts';
-import type { Choice, Exclusion, Selection, Wish } from '../../client/choice/select.ts';
-import type { Discovery } from '../../discovery.ts';
+import type { VerifiedCard } from '../../cards/cards.ts';
+import { consideredOf } from '../../selection/considered.ts';
+import type { Considered } from '../../selection/considered.ts';
+import type { Reputation } from '../../selection/reputation.ts';
+import { select } from '../../selection/select.ts';
+import type { Choice, Exclusion, Selection, Wish } from '../../selection/select.ts';
+import type { Discovery } from '../../discovery/discovery.ts';
 import type { Commits } from '../commits.ts';
 import { findTimeoutMs } from '../constants.ts';
 import { RouteFailure } from '../failure.ts';
 import type { InFlight } from '../in-flight.ts';
-import type { Purse } from '../payment/purses.ts';
+import type { Purse } from '../../payment/spending-limits.ts';
 
 export interface CandidatesComponents {
   readonly discovery: Pick<Discovery, 'live' | 'find'>;

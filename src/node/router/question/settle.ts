@@ -16,11 +16,11 @@ import { sha256 } from '../../../protocol/digests.ts';
 import { kinds } from '../../../protocol/messages.ts';
 import type { FaultCode, Signed, Verdict } from '../../../protocol/messages.ts';
 import { encodeVerdict } from '../../../protocol/validate.ts';
-import type { Job } from '../../client/job/job.ts';
+import type { Job } from '../../job/job.ts';
 import { deliveryTimeoutMs } from '../constants.ts';
-import type { Person } from '../person/person.ts';
-import type { SecondOpinion } from '../../client/checking/second-opinion.ts';
-import type { Depth, Verifier } from '../../client/checking/verifier.ts';
+import type { Person } from '../client-stream.ts';
+import type { SecondOpinion } from '../../verification/second-opinion.ts';
+import type { Depth, Verifier } from '../../verification/verifier.ts';
 
 export interface SettleComponents {
   readonly key: SigningKey;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { QvacError } from '../../../../src/errors.ts';
-import type { Peer } from '../../../../src/node/peer.ts';
+import type { Peer } from '../../../../src/node/peer/peer.ts';
 import { signBody } from '../../../../src/proofs/signing.ts';
 import { encodeCbor } from '../../../../src/protocol/codec.ts';
 import { cardProtocol } from '../../../../src/protocol/constants.ts';

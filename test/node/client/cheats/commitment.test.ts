@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { fromHex } from '../../../../src/lib/bytes.ts';
 import type { Answer } from '../../../../src/node/client/answer.ts';
-import type { Peer } from '../../../../src/node/peer.ts';
+import type { Peer } from '../../../../src/node/peer/peer.ts';
 import { decodeHead, encodeHead } from '../../../../src/proofs/head.ts';
 import { signBody } from '../../../../src/proofs/signing.ts';
 import type { SigningKey } from '../../../../src/proofs/signing.ts';

@@ -1,0 +1,143 @@
+import { EventEmitter } from 'node:events';
+import { QvacError } from '../../errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { readJson, writeFileAtomic } from '../../lib/files.ts';
+import type { Logger } from '../../lib/log.ts';
+import { signBody } from '../../proofs/signing.ts';
+import { cardLifeMs, cardProtocol, cardRenewalMs } from '../../protocol/constants.ts';
+import { execClassOf } from '../../protocol/exec-class.ts';
+import type { Card } from '../../protocol/messages.ts';
+import { kinds } from '../../protocol/messages.ts';
+import { encodeCard } from '../../protocol/validate.ts';
+import type { VerifiedCard } from './cards.ts';
+import type { Peer } from '../peer/peer.ts';
+
+/** What a node says about itself; the issuer adds who, when and where. */
+export type CardContent = Pick<Card, 'models' | 'compute' | 'exec' | 'pay'>;
+
+export interface CardIssuerComponents {
+  readonly peer: Peer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface CardIssuerInit {
+  /** A file that keeps the number of the last card, so that numbers grow across restarts. Null: not kept. */
+  readonly path: string | null;
+  readonly role: Card['role'];
+  /** Asked for each new card. */
+  readonly content: () => CardContent;
+  /** @default the protocol's 10 and 5 minutes */
+  readonly lifeMs?: number | undefined;
+  readonly renewMs?: number | undefined;
+}
+
+/** Issues this node's signed card and hands it to whoever asks. `start` and `stop` are idempotent. */
+export interface CardIssuer {
+  readonly events: EventEmitter<{ /** A new card is current. */ issued: [card: VerifiedCard] }>;
+  /** The card of this moment. @throws Error before `start` */
+  current(): VerifiedCard;
+  /** Issues a new card at once: what it says has changed. */
+  renew(): Promise<void>;
+  start(): Promise<void>;
+  stop(): void;
+}
+
+export function createCardIssuer(components: CardIssuerComponents, init: CardIssuerInit): CardIssuer {
+  return new SignedCards(components, init);
+}
+
+class SignedCards implements CardIssuer {
+  readonly events: CardIssuer['events'] = new EventEmitter();
+  readonly #components: CardIssuerComponents;
+  readonly #init: CardIssuerInit;
+  #current: VerifiedCard | null = null;
+  #seq = 0;
+  #timer: NodeJS.Timeout | null = null;
+  /** Cards are issued one after another. */
+  #queue: Promise<void> = Promise.resolve();
+
+  constructor(components: CardIssuerComponents, init: CardIssuerInit) {
+    this.#components = components;
+    this.#init = init;
+  }
+
+  current(): VerifiedCard {
+    if (this.#current === null) throw new Error('no card is issued before start');
+    return this.#current;
+  }
+
+  async start(): Promise<void> {
+    if (this.#timer !== null) return;
+    this.#timer = setInterval(() => this.#renewOnTime(), this.#init.renewMs ?? cardRenewalMs);
+    this.#timer.unref();
+    this.#seq = await this.#lastSeq();
+    await this.renew();
+    await this.#components.peer.handle(
+      cardProtocol,
+      async (stream) => {
+        const { body, sig } = this.current();
+        await stream.write({ t: 'card', body, sig });
+      },
+      { maxInboundStreams: 8 },
+    );
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  renew(): Promise<void> {
+    const turn = this.#queue.then(() => this.#issue());
+    this.#queue = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #renewOnTime(): void {
+    // A disk that is full for a while must not end a node that works: the card stays valid for as long again.
+    this.renew().catch((error: unknown) => this.#components.logger.warn('the card was not renewed', { error: error instanceof Error ? error.message : String(error) }));
+  }
+
+  async #issue(): Promise<void> {
+    const { peer, clock } = this.#components;
+    const { path, role, content, lifeMs = cardLifeMs } = this.#init;
+    const now = clock.now();
+    // Following the clock keeps the numbers growing even where the file was lost.
+    const seq = Math.max(this.#seq + 1, now);
+    const { models, compute, exec, pay } = content();
+    const card: Card = {
+      v: 1,
+      peer: peer.key.publicKey,
+      role,
+      seq,
+      issuedAt: now,
+      expiresAt: now + lifeMs,
+      addrs: [...peer.addrs()],
+      models,
+      compute,
+      execClass: exec === null ? null : execClassOf(exec),
+      exec,
+      pay,
+      network: peer.network,
+    };
+    const signed = signBody(peer.key, kinds.card, null, encodeCard(card));
+    // Kept before anyone can see it: a number must never be used twice.
+    if (path !== null) await writeFileAtomic(path, `${JSON.stringify({ seq })}\n`);
+    this.#seq = seq;
+    this.#current = { peer: peer.id, card, body: signed.body, sig: signed.sig };
+    this.events.emit('issued', this.#current);
+  }
+
+  async #lastSeq(): Promise<number> {
+    if (this.#init.path === null) return 0;
+    try {
+      const kept = await readJson(this.#init.path);
+      if (typeof kept === 'object' && kept !== null && 'seq' in kept && Number.isSafeInteger(kept.seq)) return kept.seq as number;
+    } catch (error) {
+      if (!(error instanceof QvacError)) throw error;
+      this.#components.logger.warn('the number of the last card was lost; the clock gives the next', { path: this.#init.path });
+    }
+    return 0;
+  }
+}

@@ -1,0 +1,254 @@
+import type { CID } from 'multiformats/cid';
+import type { EventEmitter } from 'node:events';
+import { QvacError } from '../../errors.ts';
+import { raceSignal } from '../../lib/abort.ts';
+import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
+import { cardProtocol } from '../../protocol/constants.ts';
+import { targetPeer } from '../peer/addresses.ts';
+import { Announcer } from './announcer.ts';
+import type { LiveListComponents } from './live-list.ts';
+import { LiveList } from './live-list.ts';
+import type { DiscoveryEvents, LivePeer, Source } from './live-peer.ts';
+import type { Field, FindOptions } from './lookup.ts';
+import { lookUp, searchRouting } from './lookup.ts';
+import { shortPeer } from '../../lib/names.ts';
+import { PeerCache } from './peer-cache.ts';
+import type { Query } from './query.ts';
+import { fits, noProvider } from './query.ts';
+import type { SupervisorTimings } from './supervisor.ts';
+import { Supervisor } from './supervisor.ts';
+
+export type { LivePeer } from './live-peer.ts';
+
+/** The peer was started before. */
+export type DiscoveryComponents = LiveListComponents;
+
+export interface DiscoveryInit {
+  /** Multiaddrs with `/p2p/<id>` that are never given up. @default none */
+  readonly bootstrap?: readonly string[] | undefined;
+  /** File of the peers seen in earlier runs. @default null: none is kept */
+  readonly cachePath?: string | null | undefined;
+  /** Asks peers for their cards. A provider needs connections only. @default true unless the peer is a provider */
+  readonly collect?: boolean | undefined;
+  /** How often a node that lives long looks for more, in ms. @default 30_000 for a router, else null: only when asked */
+  readonly sweepMs?: number | null | undefined;
+  /** What it looks for then. @default whoever has a card */
+  readonly watch?: readonly Query[] | undefined;
+  readonly timings?: Partial<SupervisorTimings> | undefined;
+}
+
+/** Announces and finds. `start` and `stop` are idempotent. */
+export interface Discovery {
+  readonly events: EventEmitter<DiscoveryEvents>;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** From now on this node is found under these keys and no others. See `keysOfCard`. */
+  announce(keys: readonly CID[]): void;
+  /** Who is there now. */
+  live(): readonly LivePeer[];
+  /**
+   * Whoever fits among those that can be reached now.
+   * @throws QvacError E_NO_PROVIDER where nobody fits, E_NETWORK where this node is not connected to anyone
+   */
+  find(query: Query, options?: FindOptions): Promise<readonly LivePeer[]>;
+  /**
+   * One peer by id or multiaddr, dialled where needed.
+   * @throws QvacError E_NETWORK, E_BAD_PEER, E_NO_PROVIDER where it has no card
+   */
+  get(target: PeerIdString | string, options?: AbortOptions): Promise<LivePeer>;
+  /** Asks a peer for its card of this moment: prices and class change. @throws as `get` */
+  refresh(peer: PeerIdString, options?: AbortOptions): Promise<LivePeer>;
+}
+
+export function createDiscovery(components: DiscoveryComponents, init: DiscoveryInit = {}): Discovery {
+  return new MergedDiscovery(components, init);
+}
+
+/** How long the local network has to answer, in ms. */
+const localWaitMs = 600;
+/** How often expired cards, sweeps and the cache are looked at, in ms. */
+const tickMs = 1_000;
+/** How often the cache is written, in ms. */
+const saveEveryMs = 30_000;
+/** Peers of earlier runs that are tried at the start. */
+const mostRecalled = 32;
+
+class MergedDiscovery implements Discovery {
+  readonly events: EventEmitter<DiscoveryEvents>;
+  readonly #components: DiscoveryComponents;
+  readonly #init: DiscoveryInit;
+  readonly #list: LiveList;
+  readonly #supervisor: Supervisor;
+  readonly #announcer: Announcer;
+  readonly #cache: PeerCache | null;
+  readonly #field: Field;
+  readonly #collect: boolean;
+  readonly #stopping = new AbortController();
+  #startedAt: number | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #savedAt = 0;
+  #sweptAt = 0;
+
+  constructor(components: DiscoveryComponents, init: DiscoveryInit) {
+    const { peer, logger } = components;
+    this.#components = components;
+    this.#init = init;
+    this.#collect = init.collect ?? peer.role !== 'provider';
+    this.#list = new LiveList(components, this.#collect);
+    this.events = this.#list.events;
+    this.#supervisor = new Supervisor(
+      {
+        reach: (id) => this.#list.reach(id),
+        alone: () => peer.connected().length === 0,
+        forgotten: (id) => this.#list.forget(id),
+      },
+      init.timings,
+    );
+    // Also where only its card is gone.
+    this.events.on('peer:down', (id) => this.#supervisor.lost(id));
+    this.#announcer = new Announcer(peer.routing, logger);
+    this.#cache = init.cachePath == null ? null : new PeerCache(init.cachePath, peer.network, logger);
+    this.#field = this.#makeField();
+    for (const target of init.bootstrap ?? []) targetPeer(target, 'E_CONFIG');
+  }
+
+  async start(): Promise<void> {
+    if (this.#startedAt !== null) return;
+    this.#startedAt = performance.now();
+    const { events } = this.#components.peer;
+    events.on('connect', this.#onConnect);
+    events.on('disconnect', this.#onDisconnect);
+    events.on('local', this.#onLocal);
+    events.on('identify', this.#onIdentify);
+    for (const target of this.#init.bootstrap ?? []) this.#consider(targetPeer(target), 'bootstrap', target);
+    this.#supervisor.start();
+    this.#announcer.start();
+    this.#timer = setInterval(() => this.#tick(), tickMs);
+    this.#timer.unref();
+    this.#savedAt = this.#startedAt;
+    await this.#recall();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#startedAt === null || this.#stopping.signal.aborted) return;
+    this.#stopping.abort();
+    const { events } = this.#components.peer;
+    events.off('connect', this.#onConnect);
+    events.off('disconnect', this.#onDisconnect);
+    events.off('local', this.#onLocal);
+    events.off('identify', this.#onIdentify);
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#supervisor.stop();
+    this.#announcer.stop();
+    await this.#save();
+    this.#list.stop();
+  }
+
+  announce(keys: readonly CID[]): void {
+    this.#announcer.set(keys);
+  }
+
+  live(): readonly LivePeer[] {
+    return this.#list.live();
+  }
+
+  async find(query: Query, options: FindOptions = {}): Promise<readonly LivePeer[]> {
+    if (query.peer === undefined) return lookUp(this.#field, query, options);
+    const live = await this.get(query.peer, options);
+    if (!fits(live, query)) throw noProvider(query, this.#components.peer.network);
+    return [live];
+  }
+
+  async get(target: PeerIdString | string, options: AbortOptions = {}): Promise<LivePeer> {
+    const { peer } = this.#components;
+    const id = targetPeer(target);
+    if (id === peer.id) throw new QvacError('E_NETWORK', `${shortPeer(id)} is this node itself`);
+    if (!this.#list.isUp(id)) {
+      this.#list.add(id, 'named', target === id ? undefined : target);
+      await raceSignal(this.#list.reach(id), options.signal);
+      this.#supervisor.add(id, { hurry: true });
+    }
+    return this.#found(id);
+  }
+
+  async refresh(peer: PeerIdString, options: AbortOptions = {}): Promise<LivePeer> {
+    if (!this.#list.isUp(peer)) await this.get(peer, options);
+    await this.#list.refresh(peer, options.signal);
+    return this.#found(peer);
+  }
+
+  #found(peer: PeerIdString): LivePeer {
+    const live = this.#list.get(peer);
+    if (live === null) throw new QvacError('E_NO_PROVIDER', `${shortPeer(peer)} has no card: it is neither a provider nor a router`);
+    return live;
+  }
+
+  #makeField(): Field {
+    const { peer } = this.#components;
+    const list = this.#list;
+    return {
+      network: peer.network,
+      routing: peer.routing,
+      live: () => list.live(),
+      consider: (id) => this.#consider(id, 'dht'),
+      settled: () => this.#supervisor.busy() === 0 && this.#startedAt !== null && (!peer.mdns || performance.now() - this.#startedAt > localWaitMs),
+      alone: () => peer.connected().length === 0,
+      hopeful: () => this.#supervisor.size() > 0,
+      lastError: () => list.lastError(),
+      onChange: (listener) => {
+        list.changes.on('change', listener);
+        return () => list.changes.off('change', listener);
+      },
+    };
+  }
+
+  #consider(peer: PeerIdString, source: Source, target?: string): void {
+    if (this.#stopping.signal.aborted || !this.#list.add(peer, source, target)) return;
+    // Heard of just now, it may be back.
+    this.#supervisor.add(peer, { keep: source === 'bootstrap', hurry: source !== 'cache' });
+  }
+
+  readonly #onConnect = (peer: PeerIdString): void => {
+    this.#announcer.nudge();
+    if (this.#list.isKnown(peer)) this.#supervisor.add(peer, { hurry: true });
+  };
+
+  readonly #onDisconnect = (peer: PeerIdString): void => {
+    this.#list.lost(peer);
+    this.#supervisor.lost(peer);
+  };
+
+  readonly #onLocal = (peer: PeerIdString): void => this.#consider(peer, 'local');
+
+  readonly #onIdentify = (peer: PeerIdString, protocols: readonly string[]): void => {
+    if (this.#collect && protocols.includes(cardProtocol)) this.#consider(peer, 'connected');
+  };
+
+  async #recall(): Promise<void> {
+    const cached = (await this.#cache?.load()) ?? [];
+    for (const peer of cached) this.#list.recall(peer);
+    for (const { peer, addrs } of cached.slice(0, mostRecalled)) {
+      // Of one without addresses the hash table is asked, for seconds: whoever names an address for it would wait as long.
+      if (addrs.length === 0) continue;
+      await this.#components.peer.learn(peer, addrs);
+      this.#consider(peer, 'cache');
+    }
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    this.#list.tick();
+    const { sweepMs = this.#components.peer.role === 'router' ? 30_000 : null, watch = [{}] } = this.#init;
+    if (this.#collect && sweepMs !== null && now - this.#sweptAt >= sweepMs) {
+      this.#sweptAt = now;
+      for (const query of watch) void searchRouting(this.#field, query, AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(sweepMs)]));
+    }
+    if (now - this.#savedAt >= saveEveryMs) void this.#save();
+  }
+
+  async #save(): Promise<void> {
+    if (this.#cache === null || !this.#collect) return;
+    this.#savedAt = performance.now();
+    await this.#cache.save(await this.#list.cached(), this.#components.clock.now());
+  }
+}

@@ -1,0 +1,195 @@
+import { QvacError } from '../../errors.ts';
+import { fromHex } from '../../lib/bytes.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
+import { FaultError } from '../../proofs/received.ts';
+import type { Received } from '../../proofs/received.ts';
+import { signBody } from '../../proofs/signing.ts';
+import type { SigningKey } from '../../proofs/signing.ts';
+import { MalformedError } from '../../protocol/codec.ts';
+import { openingTimeoutMs } from '../../protocol/constants.ts';
+import { kinds } from '../../protocol/messages.ts';
+import type { Offer, Signed } from '../../protocol/messages.ts';
+import { encodeCancel } from '../../protocol/validate.ts';
+import { seconds, shortPeer } from '../../lib/names.ts';
+import type { FrameStream } from '../streams/streams.ts';
+import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts } from './job.ts';
+import { remoteError } from './remote-error.ts';
+
+export interface DirectJobComponents {
+  /** The offer was sent on it. */
+  readonly stream: FrameStream;
+  /** Another stream to the same provider, for a challenge where the first one broke. */
+  readonly reopen: (signal: AbortSignal) => Promise<FrameStream>;
+  readonly key: SigningKey;
+  readonly logger: Logger;
+}
+
+export interface DirectJobInit {
+  readonly jobId: JobId;
+  readonly offer: Offer;
+  readonly offerSigned: Signed;
+  readonly received: Received;
+  readonly timeouts: JobTimeouts;
+}
+
+/** How long a provider may take to answer a cancel with its final head, in ms. */
+const cancelTimeoutMs = 5_000;
+
+/** The client's side of one job's stream; what it receives is checked and recorded by `received`. */
+export class DirectJob implements Job {
+  readonly jobId: JobId;
+  readonly provider: PeerIdString;
+  readonly offer: Offer;
+  readonly offerSigned: Signed;
+  readonly received: Received;
+  readonly #components: DirectJobComponents;
+  readonly #timeouts: JobTimeouts;
+  #stream: FrameStream;
+  #faulty: AnswerFrame | null = null;
+  #accepted = false;
+  #cancelled = false;
+  /** For the provider's next frame. */
+  #waiting = false;
+  readonly #timers = new Set<NodeJS.Timeout>();
+
+  constructor(components: DirectJobComponents, init: DirectJobInit) {
+    this.#components = components;
+    this.#stream = components.stream;
+    this.#timeouts = init.timeouts;
+    this.jobId = init.jobId;
+    this.provider = components.stream.remote.peer;
+    this.offer = init.offer;
+    this.offerSigned = init.offerSigned;
+    this.received = init.received;
+  }
+
+  get faulty(): AnswerFrame | null {
+    return this.#faulty;
+  }
+
+  async *frames(): AsyncGenerator<AnswerFrame> {
+    const { acceptMs, firstTokenMs, gapMs, totalMs, allowedMs = totalMs } = this.#timeouts;
+    const who = shortPeer(this.provider);
+    this.#deadline(totalMs, `${who} gave no whole answer within ${seconds(allowedMs)}`, 'allow more time (--timeout), or ask for fewer tokens');
+    let step = this.#deadline(acceptMs, `${who} did not answer the offer within ${seconds(acceptMs)}`);
+    try {
+      while (this.received.final === null) {
+        // Runs while we wait for the provider, not while the consumer of a frame takes its time.
+        const gap = this.#deadline(this.#accepted ? gapMs : acceptMs, `${who} fell silent for ${seconds(gapMs)}`);
+        this.#waiting = true;
+        const frame = await this.#stream.read(['accept', 'tokens', 'head', 'beat', 'busy', 'error']);
+        this.#waiting = false;
+        this.#clear(gap);
+        if (frame === null) throw new QvacError('E_TRUNCATED', `${who} ended without a final head`);
+        if (frame.t === 'busy' || frame.t === 'error') throw remoteError(frame, this.provider);
+        this.#take(frame);
+        if (frame.t === 'accept') {
+          this.#clear(step);
+          step = this.#deadline(firstTokenMs, `${who} gave no token within ${seconds(firstTokenMs)}`);
+        }
+        if (this.received.n > 0) this.#clear(step);
+        yield frame;
+      }
+    } finally {
+      this.#disarm();
+    }
+  }
+
+  async cancel(): Promise<Signed | null> {
+    if (!this.#accepted || this.#cancelled || this.received.final !== null) return null;
+    this.#cancelled = true;
+    const body = encodeCancel({ v: 1, jobId: fromHex(this.jobId), n: this.received.n });
+    const signed = signBody(this.#components.key, kinds.cancel, this.jobId, body);
+    this.received.setCancel(signed);
+    this.#deadline(cancelTimeoutMs, `${shortPeer(this.provider)} did not answer the cancel within ${seconds(cancelTimeoutMs)}`);
+    await this.#stream.write({ t: 'cancel', ...signed });
+    return signed;
+  }
+
+  async challenge(secret: Uint8Array, options: ChallengeOptions = {}): Promise<Signed> {
+    const late = AbortSignal.timeout(openingTimeoutMs);
+    const signal = options.signal === undefined ? late : AbortSignal.any([late, options.signal]);
+    try {
+      const opening = await this.#ask(secret, signal, options.anew ?? false);
+      this.received.setOpening(opening, secret);
+      return opening;
+    } catch (error) {
+      if (options.signal?.aborted === true) throw options.signal.reason;
+      if (error instanceof MalformedError) throw new FaultError('bad-opening', error.message);
+      if (error instanceof FaultError) throw error;
+      throw new FaultError('silence', error instanceof Error && !late.aborted ? error.message : `no opening within ${seconds(openingTimeoutMs)}`);
+    }
+  }
+
+  async verdict(signed: Signed, options: AbortOptions = {}): Promise<void> {
+    await this.#stream.write({ t: 'verdict', body: signed.body, sig: signed.sig }, options);
+  }
+
+  async close(): Promise<void> {
+    await this.#stream.close();
+  }
+
+  abort(reason: Error): void {
+    this.#disarm();
+    this.#stream.abort(reason);
+  }
+
+  abortWaiting(reason: Error): void {
+    if (this.#waiting) this.abort(reason);
+  }
+
+  /** One that broke off after its final head must still answer on a new stream (section 4.3). */
+  async #ask(secret: Uint8Array, signal: AbortSignal, anew: boolean): Promise<Signed> {
+    try {
+      if (!anew) return await this.#askOn(this.#stream, secret, signal);
+      this.#stream.abort(new Error('asked anew'));
+    } catch (error) {
+      if (!(error instanceof QvacError) || error.code !== 'E_TRUNCATED') throw error;
+    }
+    this.#components.logger.debug('asking for the opening on a new stream', { job: this.jobId, provider: this.provider });
+    this.#stream = await this.#components.reopen(signal);
+    return this.#askOn(this.#stream, secret, signal);
+  }
+
+  async #askOn(stream: FrameStream, secret: Uint8Array, signal: AbortSignal): Promise<Signed> {
+    await stream.write({ t: 'challenge', secret }, { signal });
+    for (;;) {
+      const frame = await stream.read(['opening', 'head', 'beat', 'error', 'busy'], { signal });
+      if (frame === null) throw new QvacError('E_TRUNCATED', `${shortPeer(this.provider)} ended without an opening`);
+      if (frame.t === 'opening') return { body: frame.body, sig: frame.sig };
+      // One that contradicts the final head is evidence.
+      if (frame.t === 'head') this.#take(frame);
+      else if (frame.t !== 'beat') throw remoteError(frame, this.provider);
+    }
+  }
+
+  #take(frame: AnswerFrame): void {
+    try {
+      if (frame.t === 'accept') this.received.accept(frame);
+      else if (frame.t === 'tokens') this.received.addTokens(frame);
+      else if (frame.t === 'head') this.received.addHead({ body: frame.body, sig: frame.sig });
+      this.#accepted ||= frame.t === 'accept';
+    } catch (error) {
+      if (error instanceof FaultError) this.#faulty = frame;
+      if (error instanceof MalformedError) throw new QvacError('E_BAD_PEER', `${shortPeer(this.provider)} broke the protocol: ${error.message}`, { cause: error });
+      throw error;
+    }
+  }
+
+  #deadline(ms: number, message: string, hint?: string): NodeJS.Timeout {
+    const timer = setTimeout(() => this.#stream.abort(new QvacError('E_TIMEOUT', message, { details: { peer: this.provider }, hint })), ms);
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  #clear(timer: NodeJS.Timeout): void {
+    clearTimeout(timer);
+    this.#timers.delete(timer);
+  }
+
+  #disarm(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+  }
+}

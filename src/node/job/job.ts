@@ -1,0 +1,99 @@
+import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
+import type { Received } from '../../proofs/received.ts';
+import type { FrameOf } from '../../protocol/frames.ts';
+import type { CardModel, Input, Mode, Offer, Payment, Quote, SamplerSettings, Signed } from '../../protocol/messages.ts';
+import type { VerifiedCard } from '../cards/cards.ts';
+
+/** A provider's signed price, as fetched by `fetchQuote`. */
+export interface SignedQuote {
+  readonly quote: Quote;
+  readonly signed: Signed;
+}
+
+/** How long each part of a job may take, in ms. */
+export interface JobTimeouts {
+  /** From the offer to the accept. @default 10_000 */
+  readonly acceptMs: number;
+  /** From the accept to the first token: the provider's line and prompt. @default 120_000 */
+  readonly firstTokenMs: number;
+  /** Between two frames, heartbeats included. @default 10_000 */
+  readonly gapMs: number;
+  /** From the offer to the final head. @default 600_000 */
+  readonly totalMs: number;
+  /** What the person allowed for all that is tried, named where the time is over. @default totalMs */
+  readonly allowedMs?: number | undefined;
+}
+
+export interface JobInit {
+  readonly card: VerifiedCard;
+  /** The one of the card's models that is asked. */
+  readonly model: CardModel;
+  readonly input: Input;
+  readonly sampler: SamplerSettings;
+  /** 32 bytes. */
+  readonly seed: Uint8Array;
+  /** SHA-256 of the secret that `challenge` reveals. */
+  readonly commit: Uint8Array;
+  /** Steps to be opened, 2 … 256. */
+  readonly count: number;
+  readonly mode: Mode;
+  /** @default null */
+  readonly quote?: SignedQuote | null | undefined;
+  /** @default null */
+  readonly payment?: Payment | null | undefined;
+  /** Locks the payment, once the offer that names it is written and before it is sent. @default null */
+  readonly lock?: ((order: { readonly jobId: JobId; readonly offer: Offer; readonly offerSigned: Signed }) => Promise<void>) | null | undefined;
+  readonly timeouts?: Partial<JobTimeouts> | undefined;
+  /** Multiaddr to dial. @default the card's peer id */
+  readonly target?: string | undefined;
+}
+
+export interface ChallengeOptions extends AbortOptions {
+  /** On a new stream, for a provider that was silent on the first. @default false */
+  readonly anew?: boolean | undefined;
+}
+
+/** The frames that `Job.frames` passes on. */
+export type AnswerFrame = FrameOf<'accept' | 'tokens' | 'head' | 'beat'>;
+
+/** One direct job with one provider (protocol section 4). */
+export interface Job {
+  readonly jobId: JobId;
+  readonly provider: PeerIdString;
+  readonly offer: Offer;
+  readonly offerSigned: Signed;
+  /** Everything received so far, checked as it came. */
+  readonly received: Received;
+  /**
+   * Each frame after it was checked; ends after the final head. To be iterated once.
+   * @throws FaultError where the provider broke a rule that can be shown
+   * @throws QvacError E_BUSY, E_BAD_INPUT, E_NO_MODEL or E_FAILED as the provider answered; E_TRUNCATED where the
+   * connection broke, E_TIMEOUT past a deadline, E_BAD_PEER for a frame out of order
+   */
+  frames(): AsyncIterable<AnswerFrame>;
+  /**
+   * The frame over which `frames` threw a FaultError, so that a router can pass the evidence on; else null.
+   */
+  readonly faulty: AnswerFrame | null;
+  /**
+   * Signs and sends a cancel over what was received so far. Once, between the accept and the final head; else does
+   * nothing.
+   * @returns the cancel as it is sent, or null where nothing was
+   */
+  cancel(): Promise<Signed | null>;
+  /**
+   * Reveals the secret and takes the opening, after the final head.
+   * @throws FaultError `silence` where none came within 30 s
+   */
+  challenge(secret: Uint8Array, options?: ChallengeOptions): Promise<Signed>;
+  /** Sends a signed verdict. */
+  verdict(signed: Signed, options?: AbortOptions): Promise<void>;
+  /** Ends the stream after what was written. Idempotent. */
+  close(): Promise<void>;
+  /** Resets the stream at once. */
+  abort(reason: Error): void;
+  /** The same where it waits for the provider's next frame; not where its reader is behind. */
+  abortWaiting(reason: Error): void;
+}
+
+export const defaultTimeouts: JobTimeouts = { acceptMs: 10_000, firstTokenMs: 120_000, gapMs: 10_000, totalMs: 600_000 };

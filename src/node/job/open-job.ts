@@ -1,0 +1,77 @@
+import { randomBytes } from 'node:crypto';
+import { QvacError } from '../../errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { AbortOptions } from '../../lib/types.ts';
+import { createReceived } from '../../proofs/received.ts';
+import { signBody } from '../../proofs/signing.ts';
+import { jobProtocol } from '../../protocol/constants.ts';
+import { jobIdOf, requestDigestOf, sha256 } from '../../protocol/digests.ts';
+import { kinds } from '../../protocol/messages.ts';
+import type { Offer } from '../../protocol/messages.ts';
+import { encodeOffer } from '../../protocol/validate.ts';
+import { shortPeer } from '../../lib/names.ts';
+import type { Peer } from '../peer/peer.ts';
+import type { FrameStream } from '../streams/streams.ts';
+import { DirectJob } from './direct-job.ts';
+import { defaultTimeouts } from './job.ts';
+import type { Job, JobInit } from './job.ts';
+
+export interface JobComponents {
+  readonly peer: Peer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** How long an offer may wait for its accept, in ms: clocks differ, and it means nothing later. */
+const offerLifeMs = 120_000;
+
+/**
+ * Sends a signed offer to the card's provider.
+ *
+ * ```ts
+ * const job = await openJob({ peer, clock, logger }, { card, model, input, sampler, seed, commit: sha256(secret), count: 16, mode: 'merkle' });
+ * for await (const frame of job.frames()) if (frame.t === 'tokens') process.stdout.write(frame.text);
+ * const opening = await job.challenge(secret);
+ * ```
+ * @param options `signal` stops the dial and the sending only; a running job ends by `cancel` or `abort`
+ * @throws QvacError E_NETWORK where the provider cannot be reached; whatever `lock` throws
+ */
+export async function openJob({ peer, clock, logger }: JobComponents, init: JobInit, options: AbortOptions = {}): Promise<Job> {
+  const { card, model, sampler, quote = null } = init;
+  const { execClass, exec } = card.card;
+  if (execClass === null) throw new QvacError('E_BAD_PEER', `${shortPeer(card.peer)} is no provider`);
+  const issuedAt = clock.now();
+  const offer: Offer = {
+    v: 1,
+    client: peer.key.publicKey,
+    provider: card.card.peer,
+    modelId: model.id,
+    execClass: quote?.quote.execClass ?? execClass,
+    requestDigest: requestDigestOf(init.input),
+    quote: quote === null ? null : sha256(quote.signed.body),
+    seed: init.seed,
+    sampler: { ...sampler, vocab: model.vocab, stops: model.stops },
+    challenge: { commit: init.commit, count: init.count },
+    mode: init.mode,
+    payment: init.payment ?? null,
+    issuedAt,
+    expiresAt: issuedAt + offerLifeMs,
+    nonce: randomBytes(16),
+  };
+  const body = encodeOffer(offer);
+  const jobId = jobIdOf(body);
+  const offerSigned = signBody(peer.key, kinds.offer, jobId, body);
+  const received = createReceived({ offer, offerSigned, quote, exec, input: init.input });
+  await init.lock?.({ jobId, offer, offerSigned });
+  const target = init.target ?? card.peer;
+  const stream = await peer.open(target, jobProtocol, options);
+  try {
+    await stream.write({ t: 'offer', body, sig: offerSigned.sig, input: init.input }, options);
+  } catch (error) {
+    stream.abort(error instanceof Error ? error : new Error(String(error)));
+    throw error;
+  }
+  const reopen = (signal: AbortSignal): Promise<FrameStream> => peer.open(target, jobProtocol, { signal });
+  return new DirectJob({ stream, reopen, key: peer.key, logger }, { jobId, offer, offerSigned, received, timeouts: { ...defaultTimeouts, ...init.timeouts } });
+}

@@ -1,0 +1,127 @@
+import { RefusedError, escrowRules } from '../../escrow/escrow.ts';
+import type { Escrow } from '../../escrow/escrow.ts';
+import { termsOf } from '../../escrow/terms.ts';
+import { QvacError } from '../../errors.ts';
+import { equalBytes } from '../../lib/bytes.ts';
+import type { AbortOptions, JobId } from '../../lib/types.ts';
+import { peerIdOf } from '../../proofs/signing.ts';
+import type { Pay, Payment, Quote } from '../../protocol/messages.ts';
+import { priceLamports } from '../../protocol/price.ts';
+import { shortPeer } from '../../lib/names.ts';
+import { recordsOf } from './chain-record.ts';
+import type { LockedNote } from './pending-payment.ts';
+import type { BrokenOff, ChainRecord, LeftPayment, LockOrder, LockedPayment, Paying, Settlement } from './payments.ts';
+import { Settling } from './settlement-service.ts';
+import type { SettlingComponents, SettlingInit } from './settlement-service.ts';
+
+export interface EscrowPayingComponents extends SettlingComponents {
+  /** Lets work go on that nobody waits for, until the end. */
+  readonly run: (work: Promise<void>) => void;
+  readonly end: AbortSignal;
+}
+
+/** Fees of the transactions of one job, and something to spare, lamports. */
+const feeReserve = 50_000n;
+
+/** How long what the chain says of all providers is taken from memory, in ms: short, since who has just registered is not in it. */
+const recordsLifeMs = 2_000;
+
+const noDigest = new Uint8Array(32);
+const nothingReceived: BrokenOff = { conflict: null, promptTokens: [] };
+
+/** One wallet's payments into one escrow program. */
+export class EscrowPaying implements Paying {
+  readonly #components: EscrowPayingComponents;
+  readonly #escrow: Escrow;
+  readonly #wallet: Uint8Array;
+  readonly #settling: Settling;
+  #records: { readonly at: number; readonly byPeer: ReadonlyMap<string, ChainRecord> } | null = null;
+
+  constructor(components: EscrowPayingComponents, init: SettlingInit) {
+    const { escrow } = components;
+    if (escrow.wallet === null) throw new RangeError('"escrow" expected one with a wallet');
+    this.#components = components;
+    this.#escrow = escrow;
+    this.#wallet = escrow.wallet;
+    this.#settling = new Settling(components, init);
+  }
+
+  async records(options: AbortOptions = {}): Promise<ReadonlyMap<string, ChainRecord>> {
+    const now = performance.now();
+    if (this.#records !== null && now - this.#records.at < recordsLifeMs) return this.#records.byPeer;
+    const byPeer = recordsOf(await this.#escrow.providers(options));
+    this.#records = { at: now, byPeer };
+    return byPeer;
+  }
+
+  refusal(pay: Pay): string | null {
+    if (pay.chain !== this.#escrow.chain) return `it is paid on another chain (${pay.chain}) than yours (${this.#escrow.chain})`;
+    return equalBytes(pay.program, this.#escrow.program) ? null : 'it is paid into another program than yours';
+  }
+
+  async plan(quote: Quote, { maxTokens, maxPrice }: { readonly maxTokens: number; readonly maxPrice: number }, options: AbortOptions = {}): Promise<Payment> {
+    const who = shortPeer(peerIdOf(quote.peer));
+    const cannot = (why: string): QvacError => new QvacError('E_ESCROW', `${who} cannot be paid: ${why}`, { hint: 'nothing was locked; qvac peers shows who else is there' });
+    if (quote.pay === null) throw cannot('its quote does not say where');
+    const refusal = this.refusal(quote.pay);
+    if (refusal !== null) throw cannot(refusal);
+    const amount = priceLamports({ promptCount: quote.promptTokens, n: maxTokens, priceIn: quote.priceIn, priceOut: quote.priceOut });
+    if (amount > BigInt(maxPrice)) throw new QvacError('E_TOO_DEAR', `${who} asks for up to ${amount} lamports, above ${maxPrice}`, { hint: 'raise --max-price', details: { priceLamports: amount.toString() } });
+    const [account, balance, rent] = await Promise.all([this.#escrow.provider(quote.pay.payee, options), this.#escrow.balance(this.#wallet, options), this.#escrow.rent(escrowRules.jobAccountBytes, options)]);
+    if (account === null || !equalBytes(account.peer, quote.peer)) throw cannot('whom it names is not registered for this node');
+    if (!account.active || account.freeStake < escrowRules.slashMultiple * amount) throw cannot('its stake does not cover this job');
+    const needed = amount + rent + feeReserve;
+    if (balance < needed) throw new QvacError('E_FUNDS', `the wallet holds ${balance} lamports, ${needed} are needed for this answer`, { hint: 'qvac wallet fund, or a smaller --max-tokens' });
+    return { chain: quote.pay.chain, program: quote.pay.program, payer: this.#wallet, amount: Number(amount) };
+  }
+
+  async lock({ jobId, offer, offerSigned, quote }: LockOrder, options: AbortOptions = {}): Promise<LockedPayment> {
+    if (quote.pay === null) throw new RangeError('"quote" expected one that says where it is paid');
+    const { journal } = this.#components;
+    const terms = termsOf(offer, offerSigned.body, quote);
+    const authority = quote.pay.payee;
+    const address = this.#escrow.jobAddress(this.#wallet, terms.jobId);
+    const note: LockedNote = { address, client: this.#wallet, provider: authority, chain: this.#escrow.chain, amount: terms.amount, at: Date.now(), intent: 'wait', head: null, conflict: null, promptCount: 0, verdictDigest: noDigest };
+    await journal.write(jobId, note);
+    try {
+      await this.#escrow.createJob({ authority, terms }, options);
+    } catch (error) {
+      // Where the chain did not answer, it may have taken it.
+      if (error instanceof QvacError && (error.code === 'E_ESCROW' || error.code === 'E_FUNDS')) await journal.remove(jobId);
+      throw error;
+    }
+    return {
+      standing: this.#settling.waiting(note, null),
+      window: (asking = {}) => this.#settling.window(address, asking),
+      settle: (result, settling = {}) => this.#settling.settle(jobId, note, result, settling),
+      abandon: (received = nothingReceived) => this.#abandon(jobId, note, received),
+    };
+  }
+
+  async resume(options: AbortOptions = {}): Promise<readonly LeftPayment[]> {
+    const { journal } = this.#components;
+    const left: LeftPayment[] = [];
+    const now = await this.#escrow.now(options);
+    for (const [jobId, note] of await journal.read()) {
+      if (note.chain !== this.#escrow.chain || !equalBytes(note.client, this.#wallet)) continue;
+      const settlement = await this.#settling.attend(jobId, note, now, options).catch((error: unknown) => {
+        options.signal?.throwIfAborted();
+        // One that the program refuses must not keep the others.
+        if (!(error instanceof RefusedError)) throw error;
+        return this.#settling.waiting(note, null);
+      });
+      left.push({ jobId, settlement, rejected: note.intent === 'reject' });
+    }
+    return left;
+  }
+
+  #abandon(jobId: JobId, note: LockedNote, received: BrokenOff): Promise<Settlement | null> {
+    const { end, logger, run } = this.#components;
+    const work = this.#settling.giveUp(jobId, note, received, { signal: end }).catch((error: unknown) => {
+      if (!end.aborted) logger.warn('a payment is looked after later', { job: jobId, reason: error instanceof Error ? error.message : String(error) });
+      return null;
+    });
+    run(work.then(() => undefined));
+    return work;
+  }
+}

@@ -1,0 +1,36 @@
+import type { Connection, IdentifyResult } from '@libp2p/interface';
+import { ipOfMultiaddr, kindOfIp, type IpKind } from '../../lib/ip-kind.ts';
+
+/** What the connections of this run tell of how this node can be reached. */
+export interface Reach {
+  /** IP addresses under which peers say that they see this node, the newest last. What a peer says may be wrong. */
+  readonly observed: readonly string[];
+  /** Connections that others opened, by where they came from. */
+  readonly dialledIn: Readonly<Record<IpKind, number>>;
+}
+
+/** As many as a machine has, on its networks and behind its routers; peers may say what they like. */
+const mostObserved = 4;
+
+export class ReachLog {
+  readonly #observed = new Set<string>();
+  readonly #dialledIn: Record<IpKind, number> = { loopback: 0, private: 0, public: 0 };
+
+  get value(): Reach {
+    return { observed: [...this.#observed], dialledIn: { ...this.#dialledIn } };
+  }
+
+  opened({ direction, remoteAddr }: Pick<Connection, 'direction' | 'remoteAddr'>): void {
+    const kind = kindOfIp(ipOfMultiaddr(remoteAddr.toString()) ?? '');
+    if (direction === 'inbound' && kind !== null) this.#dialledIn[kind] += 1;
+  }
+
+  identified({ observedAddr }: Pick<IdentifyResult, 'observedAddr'>): void {
+    const ip = ipOfMultiaddr(observedAddr?.toString() ?? '');
+    if (ip === null || kindOfIp(ip) === null) return;
+    this.#observed.delete(ip);
+    this.#observed.add(ip);
+    const [oldest] = this.#observed;
+    if (this.#observed.size > mostObserved && oldest !== undefined) this.#observed.delete(oldest);
+  }
+}

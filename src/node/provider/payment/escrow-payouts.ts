@@ -1,0 +1,246 @@
+import { QvacError } from '../../../errors.ts';
+import { RefusedError, escrowRules } from '../../../escrow/escrow.ts';
+import type { Escrow, JobAccount, JobKey } from '../../../escrow/escrow.ts';
+import { differingTerms, termsOf } from '../../../escrow/terms.ts';
+import { delay } from '../../../lib/abort.ts';
+import { equalBytes, fromHex } from '../../../lib/bytes.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { AbortOptions, JobId } from '../../../lib/types.ts';
+import { jobIdHex } from '../../../protocol/digests.ts';
+import type { Pay } from '../../../protocol/messages.ts';
+import { createJournal } from '../../home/journal.ts';
+import { deliveredForm } from './delivered.ts';
+import { Deliveries } from './deliveries.ts';
+import type { PaidJob, PaidOrder, PaymentNews, ProviderPayments } from './payouts.ts';
+import { Refusal } from '../refusal.ts';
+
+export interface EscrowPaymentsComponents {
+  /** With the wallet that is registered as this provider's authority. */
+  readonly escrow: Escrow;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface EscrowPaymentsInit {
+  /** The node's key, for which the wallet is registered. */
+  readonly peer: Uint8Array;
+  /** Folder of what was delivered and is not settled. */
+  readonly dir: string;
+  /** Between two looks at all of this provider's jobs, in ms. @default 15_000 */
+  readonly sweepMs?: number | undefined;
+  /** How long before its client can have the money back a job has to be delivered, ms: the submit takes its time, too. @default 20_000 */
+  readonly marginMs?: number | undefined;
+  readonly onNews?: ((news: PaymentNews) => void) | undefined;
+}
+
+/** An account that nobody's offer named within this time is one whose client is gone, ms. */
+const orphanMs = 150_000;
+/** How long `stop` waits for transactions that run, ms. */
+const stopMs = 5_000;
+/**
+ * Offers whose accounts are waited for at the same time, and refused ones among which that is so: they cost nothing to make,
+ * and each asks the chain again and again. Whoever locks before it offers needs no wait, and the sweep sees the rest.
+ */
+const maxWaiting = 16;
+const maxDeclining = 8;
+
+/** @throws RangeError where the escrow has no wallet */
+export function createEscrowPayments(components: EscrowPaymentsComponents, init: EscrowPaymentsInit): ProviderPayments {
+  return new EscrowPayments(components, init);
+}
+
+class EscrowPayments implements ProviderPayments {
+  readonly pay: Pay;
+  readonly #escrow: Escrow;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #init: EscrowPaymentsInit;
+  readonly #deliveries: Deliveries;
+  /** Jobs that are being served, and the stake that each will lock. */
+  readonly #serving = new Map<JobId, bigint>();
+  #waiting = 0;
+  #declining = 0;
+  /** Jobs that were refused, until their offers expire. */
+  readonly #unserved = new Map<JobId, number>();
+  readonly #tasks = new Set<Promise<void>>();
+  readonly #end = new AbortController();
+  #startedAt = 0;
+  #sweeping: Promise<void> = Promise.resolve();
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor({ escrow, clock, logger }: EscrowPaymentsComponents, init: EscrowPaymentsInit) {
+    if (escrow.wallet === null) throw new RangeError('"escrow" expected one with a wallet');
+    this.pay = { chain: escrow.chain, program: escrow.program, payee: escrow.wallet };
+    this.#escrow = escrow;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#init = init;
+    const journal = createJournal(init.dir, deliveredForm, logger);
+    this.#deliveries = new Deliveries({ escrow, journal, tell: (news) => this.#tell(news), settled: (jobId) => void this.#serving.delete(jobId), end: this.#end.signal });
+  }
+
+  async start(): Promise<void> {
+    await this.#deliveries.recall();
+    this.#startedAt = await this.#escrow.now();
+    await this.#sweep();
+    this.#schedule();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#end.abort(new Error('stopping'));
+    await Promise.race([Promise.allSettled([...this.#tasks, this.#sweeping]), delay(stopMs)]);
+  }
+
+  async secure(order: PaidOrder, options: AbortOptions = {}): Promise<PaidJob> {
+    const { jobId, offer } = order;
+    this.#serving.set(jobId, 0n);
+    try {
+      const account = await this.#awaitAccount(order, options);
+      const differing = differingTerms(account, termsOf(offer, order.offerSigned.body, order.quote));
+      if (differing.length > 0) throw new Refusal('bad-offer', `the payment on the chain has another ${differing.join(', ')}`);
+      if (account.submitted !== null || !equalBytes(account.provider, this.pay.payee) || !equalBytes(account.peer, this.#init.peer)) throw new Refusal('bad-offer', 'the payment on the chain is not for this node');
+      this.#serving.set(jobId, account.stakeAtRisk);
+      const leftMs = account.refundAt - (this.#init.marginMs ?? 20_000) - (await this.#escrow.now());
+      if (leftMs <= 0) throw new Refusal('bad-offer', 'the payment on the chain is too old to be served');
+      await this.#checkStake();
+      return this.#paidJob(jobId, account, AbortSignal.timeout(leftMs));
+    } catch (error) {
+      this.#serving.delete(jobId);
+      throw this.#refused(order, error);
+    }
+  }
+
+  decline({ jobId, offer }: Pick<PaidOrder, 'jobId' | 'offer'>): void {
+    const { payment } = offer;
+    // One that is being served, or was, is not another offer's to decline.
+    if (payment === null || payment.chain !== this.pay.chain || !equalBytes(payment.program, this.pay.program)) return;
+    if (this.#serving.has(jobId) || this.#deliveries.has(jobId) || this.#unserved.size >= 4_096) return;
+    this.#unserved.set(jobId, offer.expiresAt);
+    if (this.#declining >= maxDeclining) return;
+    this.#task(() => this.#declineWhenThere(jobId, this.#escrow.jobAddress(payment.payer, fromHex(jobId)), offer.expiresAt));
+  }
+
+  #refused(order: PaidOrder, error: unknown): unknown {
+    this.decline(order);
+    if (error instanceof QvacError && (error.code === 'E_CHAIN' || error.code === 'E_ESCROW')) {
+      this.#logger.warn('the payment of a job could not be looked at', { job: order.jobId, reason: error.message });
+      return new Refusal('internal', 'this provider cannot see the chain now');
+    }
+    return error;
+  }
+
+  async #awaitAccount({ offer, jobId }: PaidOrder, { signal }: AbortOptions): Promise<JobAccount> {
+    const address = this.#escrow.jobAddress(offer.payment?.payer ?? this.pay.payee, fromHex(jobId));
+    const locked = await this.#escrow.job(address, { signal });
+    if (locked !== null) return locked;
+    if (this.#waiting >= maxWaiting) throw new Refusal('busy', 'too many jobs wait to be paid');
+    const expiry = AbortSignal.timeout(Math.max(1, offer.expiresAt - this.#clock.now()));
+    this.#waiting++;
+    try {
+      const found = await this.#escrow.waitForJob(address, (job) => job !== null, { signal: AbortSignal.any([expiry, this.#end.signal, ...(signal === undefined ? [] : [signal])]) });
+      if (found !== null) return found;
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!expiry.aborted) throw error;
+    } finally {
+      this.#waiting--;
+    }
+    throw new Refusal('bad-offer', 'the payment is not on the chain');
+  }
+
+  /** @throws Refusal where the stake does not cover all jobs that run */
+  async #checkStake(): Promise<void> {
+    const account = await this.#escrow.provider(this.pay.payee);
+    const needed = [...this.#serving.values()].reduce((sum, stake) => sum + stake, 0n);
+    if (account === null || account.freeStake < needed) throw new Refusal('busy', 'the stake does not cover one more job now');
+  }
+
+  #paidJob(jobId: JobId, account: JobAccount, late: AbortSignal): PaidJob {
+    return {
+      late,
+      deliver: async (final, cancel) => {
+        await this.#deliveries.add(account, final, cancel);
+        this.#task(() => this.#deliveries.settle(jobId));
+      },
+      decline: () => {
+        this.#serving.delete(jobId);
+        this.#unserved.set(jobId, this.#clock.now() + escrowRules.jobTimeoutMs);
+        this.#task(() => this.#declineAccount(jobId, account));
+      },
+    };
+  }
+
+  async #declineWhenThere(jobId: JobId, address: Uint8Array, until: number): Promise<void> {
+    const expiry = AbortSignal.timeout(Math.max(1, until - this.#clock.now()));
+    this.#declining++;
+    const account = await this.#escrow.waitForJob(address, (job) => job !== null, { signal: AbortSignal.any([expiry, this.#end.signal]) }).catch(() => null);
+    this.#declining--;
+    if (account === null) {
+      // Where the chain did not answer, the sweep looks again.
+      if (expiry.aborted) this.#unserved.delete(jobId);
+      return;
+    }
+    if (equalBytes(account.provider, this.pay.payee) && account.submitted === null) await this.#declineAccount(jobId, account);
+  }
+
+  async #declineAccount(jobId: JobId, account: JobKey): Promise<void> {
+    await this.#escrow.declineJob(account);
+    this.#unserved.delete(jobId);
+    this.#tell({ job: jobId, state: 'declined', lamports: 0n });
+  }
+
+  #schedule(): void {
+    if (this.#end.signal.aborted) return;
+    this.#timer = setTimeout(() => {
+      this.#sweeping = this.#sweep().then(() => this.#schedule());
+    }, this.#init.sweepMs ?? 15_000).unref();
+  }
+
+  /** Looks at every job that is open with this provider, whoever left it. Never throws. */
+  async #sweep(): Promise<void> {
+    try {
+      const [jobs, now] = await Promise.all([this.#escrow.jobs({ provider: this.pay.payee }), this.#escrow.now()]);
+      for (const [jobId, expiresAt] of this.#unserved) if (expiresAt < this.#clock.now()) this.#unserved.delete(jobId);
+      for (const job of jobs) {
+        if (this.#end.signal.aborted) return;
+        await this.#attend(job, now).catch((error: unknown) => this.#failed(error));
+      }
+      await this.#deliveries.concludeOthers(jobs);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  async #attend(job: JobAccount, now: number): Promise<void> {
+    const jobId = jobIdHex(job.jobId);
+    await this.#deliveries.concludeReplaced(job);
+    if (job.submitted !== null) {
+      if (now < job.submitted.claimAt) return;
+      await this.#escrow.claimJob(job);
+      await this.#deliveries.conclude(jobId);
+    } else if (this.#deliveries.has(jobId)) {
+      if (now < job.refundAt) await this.#deliveries.submit(job);
+    } else if (!this.#serving.has(jobId) && (this.#unserved.has(jobId) || job.createdAt < this.#startedAt || now - job.createdAt > orphanMs)) {
+      await this.#declineAccount(jobId, job);
+    }
+  }
+
+  #task(run: () => Promise<void>): void {
+    const task = run().catch((error: unknown) => this.#failed(error));
+    this.#tasks.add(task);
+    void task.finally(() => this.#tasks.delete(task));
+  }
+
+  #failed(error: unknown): void {
+    if (this.#end.signal.aborted) return;
+    // Somebody else was quicker: the next look shows it.
+    const expected = error instanceof RefusedError && (error.refusal === 'NoAccount' || error.refusal === 'InvalidStatus');
+    this.#logger[expected ? 'debug' : 'warn']('a payment was not settled yet', { reason: error instanceof Error ? error.message : String(error) });
+  }
+
+  #tell(news: PaymentNews): void {
+    this.#init.onNews?.(news);
+  }
+}

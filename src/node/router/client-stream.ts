@@ -1,0 +1,79 @@
+import { QvacError } from '../../errors.ts';
+import type { FrameStream } from '../streams/streams.ts';
+import { Outlet } from '../streams/outlet.ts';
+import type { OutletInit } from '../streams/outlet.ts';
+
+/** The router's end of a person's stream once the `route` frame is read: an outlet that listens for `stop` and `challenge`. */
+export class Person extends Outlet {
+  readonly #stream: FrameStream;
+  readonly #stop = new AbortController();
+  readonly #challenged = Promise.withResolvers<Uint8Array | null>();
+  #answered = false;
+  #broke: QvacError | null = null;
+
+  constructor(stream: FrameStream, init: OutletInit) {
+    super(stream, init);
+    this.#stream = stream;
+    this.gone.addEventListener('abort', () => this.#endListening('the client is gone'));
+    void this.#listen();
+  }
+
+  /** Aborts at `stop`, and where the client closed its stream or broke the rules before the final head. */
+  get stopped(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** How the client broke the protocol, or null. */
+  get broke(): QvacError | null {
+    return this.#broke;
+  }
+
+  /** The answer is complete: from now on a `stop` is ignored and a challenge may come. */
+  expectChallenge(): void {
+    this.#answered = true;
+  }
+
+  /** The secret, or null where the client is gone or none comes within `timeoutMs`. */
+  async challenge(timeoutMs: number): Promise<Uint8Array | null> {
+    const timeout = Promise.withResolvers<null>();
+    const timer = setTimeout(() => timeout.resolve(null), timeoutMs);
+    try {
+      return await Promise.race([this.#challenged.promise, timeout.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Ends the stream with a client that broke the protocol. */
+  async refuse(error: QvacError): Promise<void> {
+    this.#broke ??= error;
+    await this.fail('bad-frame', error.message);
+    this.leave();
+  }
+
+  /** Reads until the client ends its side. */
+  async #listen(): Promise<void> {
+    try {
+      for (;;) {
+        const frame = await this.#stream.read(['stop', 'challenge']);
+        if (frame === null) break;
+        if (frame.t === 'challenge') {
+          if (!this.#answered) throw new QvacError('E_BAD_PEER', 'a challenge before the final head');
+          this.#challenged.resolve(frame.secret);
+        } else if (!this.#answered) {
+          this.#stop.abort(new QvacError('E_INTERRUPTED', 'stopped by the client'));
+        }
+      }
+      this.#endListening('the client closed the stream');
+    } catch (error) {
+      if (error instanceof QvacError && error.code === 'E_BAD_PEER' && !this.ended) await this.refuse(error);
+      else this.leave();
+    }
+  }
+
+  /** The end of the client's side is a stop before the final head; after it, no challenge comes any more. */
+  #endListening(why: string): void {
+    if (!this.#answered) this.#stop.abort(new QvacError('E_INTERRUPTED', why));
+    this.#challenged.resolve(null);
+  }
+}

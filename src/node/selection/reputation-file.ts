@@ -1,0 +1,42 @@
+import * as v from 'valibot';
+import type { PeerIdString } from '../../lib/types.ts';
+import { faultCodes } from '../../protocol/messages.ts';
+import { maxProviders, maxSpeeds } from './constants.ts';
+
+const count = v.pipe(v.number(), v.finite(), v.minValue(0));
+
+const speed = v.strictObject({ tokensPerSecond: count, firstTokenMs: count });
+
+const record = v.strictObject({
+  /** Unix milliseconds at which the counts were right; they decay from there. */
+  at: count,
+  served: count,
+  aborted: count,
+  busy: count,
+  verified: count,
+  faults: count,
+  lastFault: v.nullable(v.picklist(faultCodes)),
+  /** Jobs broken off since the last one that was served. */
+  streak: count,
+  /** Unix milliseconds until which it is left alone, 0 if it is not. */
+  restUntil: count,
+  /** By model id. */
+  speeds: v.pipe(v.record(v.string(), speed), v.check((speeds) => Object.keys(speeds).length <= maxSpeeds)),
+});
+
+const file = v.strictObject({
+  version: v.literal(1),
+  providers: v.pipe(v.record(v.string(), record), v.check((providers) => Object.keys(providers).length <= maxProviders)),
+});
+
+export type Speed = Readonly<v.InferOutput<typeof speed>>;
+export type ProviderRecord = Readonly<v.InferOutput<typeof record>>;
+
+/** @throws ValiError where `stored` is of another form */
+export function parseReputation(stored: unknown): Map<PeerIdString, ProviderRecord> {
+  return new Map(Object.entries(v.parse(file, stored).providers).map(([peer, known]) => [peer as PeerIdString, known]));
+}
+
+export function serialiseReputation(records: ReadonlyMap<PeerIdString, ProviderRecord>): string {
+  return JSON.stringify({ version: 1, providers: Object.fromEntries(records) } satisfies v.InferInput<typeof file>);
+}

@@ -1,0 +1,235 @@
+import { readJson, writeFileAtomic } from '../../lib/files.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { ModelId, PeerIdString } from '../../lib/types.ts';
+import type { FaultCode } from '../../protocol/messages.ts';
+import {
+  busyWeight,
+  cooldownMs,
+  experienceHalfLifeMs,
+  faultHalfLifeMs,
+  faultLimit,
+  maxCooldownMs,
+  maxProviders,
+  maxSpeeds,
+  minSpeedTokens,
+  priorJobs,
+  priorServed,
+  saveIntervalMs,
+  silenceWeight,
+  speedWeight,
+  streakLimit,
+} from './constants.ts';
+import { parseReputation, serialiseReputation } from './reputation-file.ts';
+import type { ProviderRecord, Speed } from './reputation-file.ts';
+
+/** What one job taught about its provider. */
+export type Experience =
+  /** The final head came. `n` tokens; times from the offer. */
+  | { readonly kind: 'served'; readonly model: ModelId; readonly n: number; readonly firstTokenMs: number; readonly totalMs: number }
+  | { readonly kind: 'busy' }
+  /** Broke off, froze, answered an error or could not be reached. */
+  | { readonly kind: 'aborted' }
+  /** Passed a re-execution. */
+  | { readonly kind: 'verified' }
+  | { readonly kind: 'fault'; readonly fault: FaultCode };
+
+/** What is known of a provider now, each term by itself so that a choice can be explained. */
+export interface Standing {
+  /** Whether it may be offered a job; if not, why. */
+  readonly usable: boolean;
+  readonly reason: string | null;
+  /** Share of jobs that it is expected to serve, 0 … 1. */
+  readonly reliability: number;
+  /** Jobs, decayed to now. */
+  readonly served: number;
+  readonly aborted: number;
+  readonly busy: number;
+  readonly verified: number;
+  readonly faults: number;
+  readonly lastFault: FaultCode | null;
+}
+
+/** A long memory of providers: decaying counts, bounded, on disk. `start` reads the file, `stop` writes what is open. */
+export interface Reputation {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  record(peer: PeerIdString, experience: Experience): void;
+  standing(peer: PeerIdString): Standing;
+  /** Measured speed of `peer` with `model`, or null. */
+  speed(peer: PeerIdString, model: ModelId): Speed | null;
+  peers(): readonly PeerIdString[];
+}
+
+export interface ReputationComponents {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface ReputationInit {
+  /** The file it is kept in; null keeps it in memory. */
+  readonly path: string | null;
+}
+
+/**
+ * ```ts
+ * const reputation = createReputation({ clock: systemClock, logger }, { path: `${home}/reputation.json` });
+ * await reputation.start();
+ * reputation.record(peer, { kind: 'fault', fault: 'draws-far' });
+ * reputation.standing(peer).usable; // false, for a week
+ * ```
+ */
+export function createReputation(components: ReputationComponents, init: ReputationInit): Reputation {
+  return new FileReputation(components, init);
+}
+
+const halved = (count: number, elapsedMs: number, halfLifeMs: number): number => count * 2 ** (-Math.max(0, elapsedMs) / halfLifeMs);
+
+/** `record` with its counts decayed from the time it was written to `now`. */
+function decay(record: ProviderRecord, now: number): ProviderRecord {
+  const elapsed = now - record.at;
+  return {
+    ...record,
+    at: Math.max(record.at, now),
+    served: halved(record.served, elapsed, experienceHalfLifeMs),
+    aborted: halved(record.aborted, elapsed, experienceHalfLifeMs),
+    busy: halved(record.busy, elapsed, experienceHalfLifeMs),
+    verified: halved(record.verified, elapsed, experienceHalfLifeMs),
+    faults: halved(record.faults, elapsed, faultHalfLifeMs),
+  };
+}
+
+const newcomer = (now: number): ProviderRecord => ({ at: now, served: 0, aborted: 0, busy: 0, verified: 0, faults: 0, lastFault: null, streak: 0, restUntil: 0, speeds: {} });
+
+function learn(record: ProviderRecord, experience: Experience, now: number): ProviderRecord {
+  switch (experience.kind) {
+    case 'served':
+      return { ...record, served: record.served + 1, streak: 0, restUntil: 0, speeds: learnSpeed(record.speeds, experience) };
+    case 'busy':
+      return { ...record, busy: record.busy + 1 };
+    case 'aborted': {
+      // Jobs that were under way together break off together: one outage, however many there were.
+      if (record.restUntil > now) return { ...record, aborted: record.aborted + 1 };
+      const streak = record.streak + 1;
+      const rest = streak < streakLimit ? 0 : Math.min(maxCooldownMs, cooldownMs * 4 ** (streak - streakLimit));
+      return { ...record, aborted: record.aborted + 1, streak, restUntil: now + rest };
+    }
+    case 'verified':
+      return { ...record, verified: record.verified + 1 };
+    case 'fault':
+      return { ...record, faults: record.faults + (experience.fault === 'silence' ? silenceWeight : 1), lastFault: experience.fault };
+  }
+}
+
+function learnSpeed(speeds: ProviderRecord['speeds'], job: Extract<Experience, { kind: 'served' }>): ProviderRecord['speeds'] {
+  const streamingMs = job.totalMs - job.firstTokenMs;
+  if (job.n < minSpeedTokens || streamingMs <= 0) return speeds;
+  const measured = { tokensPerSecond: ((job.n - 1) * 1_000) / streamingMs, firstTokenMs: job.firstTokenMs };
+  const { [job.model]: known, ...others } = speeds;
+  const mean = (was: number | undefined, is: number): number => (was === undefined ? is : was + speedWeight * (is - was));
+  const updated = { tokensPerSecond: mean(known?.tokensPerSecond, measured.tokensPerSecond), firstTokenMs: mean(known?.firstTokenMs, measured.firstTokenMs) };
+  // The newest come last; the oldest are forgotten.
+  return Object.fromEntries([...Object.entries(others), [job.model, updated] as const].slice(-maxSpeeds));
+}
+
+class FileReputation implements Reputation {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #path: string | null;
+  #records = new Map<PeerIdString, ProviderRecord>();
+  #timer: NodeJS.Timeout | null = null;
+  #saving: Promise<void> = Promise.resolve();
+
+  constructor(components: ReputationComponents, init: ReputationInit) {
+    this.#clock = components.clock;
+    this.#logger = components.logger;
+    this.#path = init.path;
+  }
+
+  async start(): Promise<void> {
+    if (this.#path === null) return;
+    try {
+      const stored = await readJson(this.#path);
+      if (stored !== undefined) this.#records = parseReputation(stored);
+    } catch (error) {
+      // What was learnt is a help, not a need: a damaged file must not keep the router from starting.
+      this.#logger.warn('reputation file not used, starting anew', { reason: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#timer !== null) {
+      clearTimeout(this.#timer);
+      this.#timer = null;
+      this.#save();
+    }
+    await this.#saving;
+  }
+
+  record(peer: PeerIdString, experience: Experience): void {
+    const now = this.#clock.now();
+    const known = this.#records.get(peer);
+    this.#records.set(peer, learn(known === undefined ? newcomer(now) : decay(known, now), experience, now));
+    if (this.#records.size > maxProviders) this.#forgetOne(now);
+    if (this.#path !== null) this.#timer ??= this.#schedule();
+  }
+
+  standing(peer: PeerIdString): Standing {
+    const now = this.#clock.now();
+    const record = decay(this.#records.get(peer) ?? newcomer(now), now);
+    const good = record.served + record.verified;
+    const bad = record.aborted + record.busy * busyWeight;
+    const reason =
+      record.faults > faultLimit ? `failed verification (${record.lastFault ?? 'unknown fault'})` : record.restUntil > now ? `broke off ${record.streak} jobs in a row` : null;
+    return {
+      usable: reason === null,
+      reason,
+      reliability: (good + priorServed) / (good + bad + priorJobs),
+      served: record.served,
+      aborted: record.aborted,
+      busy: record.busy,
+      verified: record.verified,
+      faults: record.faults,
+      lastFault: record.lastFault,
+    };
+  }
+
+  speed(peer: PeerIdString, model: ModelId): Speed | null {
+    return this.#records.get(peer)?.speeds[model] ?? null;
+  }
+
+  peers(): readonly PeerIdString[] {
+    return [...this.#records.keys()];
+  }
+
+  /** Forgets the one heard of longest ago; a cheat only when all are cheats, so that newcomers cannot wash one clean. */
+  #forgetOne(now: number): void {
+    let oldest: readonly [PeerIdString, ProviderRecord] | null = null;
+    for (const entry of this.#records) {
+      if (oldest === null || forgettable(entry[1], now) < forgettable(oldest[1], now)) oldest = entry;
+    }
+    if (oldest !== null) this.#records.delete(oldest[0]);
+  }
+
+  #schedule(): NodeJS.Timeout {
+    const timer = setTimeout(() => {
+      this.#timer = null;
+      this.#save();
+    }, saveIntervalMs);
+    return timer.unref();
+  }
+
+  /** One write at a time, each of all that is known when it begins. */
+  #save(): void {
+    const path = this.#path;
+    if (path === null) return;
+    this.#saving = this.#saving
+      .then(() => writeFileAtomic(path, serialiseReputation(this.#records)))
+      .catch((error: unknown) => this.#logger.warn('reputation not saved', { reason: error instanceof Error ? error.message : String(error) }));
+  }
+}
+
+/** The lower, the sooner forgotten. */
+function forgettable(record: ProviderRecord, now: number): number {
+  return record.at + (decay(record, now).faults > faultLimit ? now : 0);
+}

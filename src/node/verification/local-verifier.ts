@@ -1,0 +1,128 @@
+import { QvacError } from '../../errors.ts';
+import { raceSignal } from '../../lib/abort.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { AbortOptions, ModelId } from '../../lib/types.ts';
+import type { Engine, Tokenizer } from '../../model/engine.ts';
+import { gatherEvidence } from '../../model/verify.ts';
+import type { Calibration } from '../../proofs/calibration.ts';
+import { assess } from '../../proofs/checks.ts';
+import type { Assessment } from '../../proofs/checks.ts';
+import type { TopLogits } from '../../proofs/logits.ts';
+import type { Receipt } from '../../proofs/receipt.ts';
+import { modelIdHex } from '../../protocol/digests.ts';
+import type { Input } from '../../protocol/messages.ts';
+import { decodeOffer } from '../../protocol/validate.ts';
+import { cutShort } from './doubt.ts';
+import { createVerifier } from './verifier.ts';
+import type { CheckOptions, Depth } from './verifier.ts';
+
+export interface LocalVerifierComponents {
+  /** The model of this machine that a hex id, `name` or `name/quant` means; null where it is not here. */
+  readonly find: (model: string) => Promise<ModelId | null>;
+  /** Loads what is held: the weights, or the vocabulary alone. */
+  readonly openEngine: (model: ModelId, options: AbortOptions) => Promise<Engine>;
+  readonly openTokenizer: (model: ModelId, options: AbortOptions) => Promise<Tokenizer>;
+  readonly calibration: (model: ModelId) => Promise<Calibration | null>;
+  readonly logger: Logger;
+}
+
+/** Checks receipts with the model files of this machine, each loaded when it is first needed. */
+export interface LocalVerifier {
+  /** Whether this machine has a file of that hex id, `name` or `name/quant`. */
+  holds(model: string): Promise<boolean>;
+  /** Begins to load what a check of that depth will need, so that it is there when the answer is. Never throws. */
+  prepare(model: ModelId, depth: Depth): void;
+  /** Every check of section 4.4 that `depth` and the files allow; what could not be run is left out, never guessed. */
+  check(receipt: Receipt, depth: Depth, options?: CheckOptions): Promise<Assessment>;
+  /**
+   * How many tokens the prompt has; null where the model is not here.
+   * @throws QvacError E_BAD_INPUT for a prompt that no provider may take
+   */
+  countPrompt(model: ModelId, input: Input): Promise<number | null>;
+  /**
+   * What each token of the answer was drawn from, computed anew, with the `topK` likeliest candidates.
+   * @throws QvacError E_NO_MODEL where the model is not here
+   */
+  replay(receipt: Receipt, topK: number, options?: AbortOptions): Promise<Replay>;
+  /** Frees what was loaded. */
+  dispose(): Promise<void>;
+}
+
+export interface Replay {
+  /** One per token of the answer. */
+  readonly steps: readonly TopLogits[];
+  readonly tokenizer: Tokenizer;
+}
+
+export function createLocalVerifier(components: LocalVerifierComponents): LocalVerifier {
+  const { find, logger } = components;
+  const holds = async (model: string): Promise<boolean> => (await find(model)) !== null;
+  const engines = new Map<ModelId, Promise<Engine>>();
+  const tokenizers = new Map<ModelId, Promise<Tokenizer>>();
+  const end = new AbortController();
+
+  function loaded<Part>(parts: Map<ModelId, Promise<Part>>, model: ModelId, open: (model: ModelId, options: AbortOptions) => Promise<Part>): Promise<Part> {
+    const known = parts.get(model);
+    if (known !== undefined) return known;
+    const opening = open(model, { signal: end.signal });
+    parts.set(model, opening);
+    // Whoever waits for it learns of a failure; the next one tries again.
+    opening.catch(() => parts.delete(model));
+    return opening;
+  }
+  const engineOf = (model: ModelId): Promise<Engine> => loaded(engines, model, components.openEngine);
+  const tokenizerOf = (model: ModelId): Promise<Tokenizer> => loaded(tokenizers, model, components.openTokenizer);
+
+  async function checkWith(model: ModelId, receipt: Receipt, depth: Depth, options: CheckOptions): Promise<Assessment> {
+    const calibration = await components.calibration(model);
+    const withoutWeights = async (): Promise<Assessment> => assess(receipt, await gatherEvidence({ tokenizer: await tokenizerOf(model), calibration }, receipt, { signal: options.signal }));
+    if (depth === 'sampling') return withoutWeights();
+    try {
+      // Loading takes its time, too.
+      const engine = await raceSignal(engineOf(model), options.until);
+      return await createVerifier({ models: [{ engine, calibration }], logger }).check(receipt, depth, options);
+    } catch (error) {
+      if (options.until?.aborted !== true) throw error;
+      return cutShort(await withoutWeights());
+    }
+  }
+
+  return {
+    holds,
+    prepare(model, depth) {
+      void holds(model)
+        .then<unknown>((here) => (here ? (depth === 'full' ? engineOf(model) : tokenizerOf(model)) : null))
+        .catch(() => undefined);
+    },
+    async check(receipt, depth, options = {}) {
+      const model = modelIdHex(decodeOffer(receipt.offer.body).modelId);
+      if (!(await holds(model))) return assess(receipt, {});
+      try {
+        return await checkWith(model, receipt, depth, options);
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        logger.warn('the model could not be used to check the answer', { reason: error instanceof Error ? error.message : String(error) });
+        return assess(receipt, {});
+      }
+    },
+    async countPrompt(model, input) {
+      return (await holds(model)) ? (await tokenizerOf(model)).encodePrompt(input).length : null;
+    },
+    async replay(receipt, topK, options = {}) {
+      const model = modelIdHex(decodeOffer(receipt.offer.body).modelId);
+      if (!(await holds(model))) throw new QvacError('E_NO_MODEL', 'the model is not on this machine');
+      const engine = await engineOf(model);
+      const session = await engine.open(options);
+      try {
+        return { steps: await session.replay(receipt.promptTokens, receipt.tokens, topK, options), tokenizer: engine.tokenizer };
+      } finally {
+        await session.release();
+      }
+    },
+    async dispose() {
+      end.abort(new Error('no longer needed'));
+      const parts = await Promise.allSettled<{ dispose(): Promise<void> }>([...engines.values(), ...tokenizers.values()]);
+      await Promise.all(parts.map((part) => (part.status === 'fulfilled' ? part.value.dispose() : undefined)));
+    },
+  };
+}

@@ -1,0 +1,125 @@
+import { QvacError } from '../../errors.ts';
+import { raceSignal } from '../../lib/abort.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { AbortOptions, ModelId } from '../../lib/types.ts';
+import type { Engine } from '../../model/engine.ts';
+import { gatherEvidence } from '../../model/verify.ts';
+import type { Calibration } from '../../proofs/calibration.ts';
+import { assess } from '../../proofs/checks.ts';
+import type { Assessment, Evidence } from '../../proofs/checks.ts';
+import type { Receipt } from '../../proofs/receipt.ts';
+import { modelIdHex } from '../../protocol/digests.ts';
+import type { Verdict } from '../../protocol/messages.ts';
+import { decodeOffer } from '../../protocol/validate.ts';
+import { cutShort, doubted, isNumericFail } from './doubt.ts';
+
+/** `sampling`: what costs no re-execution (checks 1 to 5). `full`: all that the models here allow. */
+export type Depth = 'sampling' | 'full';
+
+export interface CheckOptions extends AbortOptions {
+  /** When it aborts, a re-execution that still runs is given up, and the answer is inconclusive. @default never */
+  readonly until?: AbortSignal | undefined;
+  /**
+   * Another node's re-execution, asked for before this one blames anybody for numbers; null where there is none.
+   * @default it is re-executed here once more, from a fresh context
+   */
+  readonly second?: ((receipt: Receipt, options: AbortOptions) => Promise<Pick<Verdict, 'result' | 'faults'> | null>) | undefined;
+}
+
+/** Checks receipts with the models at hand, one re-execution per model at a time. */
+export interface Verifier {
+  /** The models that can be re-executed. */
+  readonly models: ReadonlySet<ModelId>;
+  /** Whether a model here takes so long an answer. Without it every check has to hash all tokens first, and a stranger's may be millions. */
+  takes(receipt: Receipt): boolean;
+  /**
+   * Every check of section 4.4 that `depth` and the models allow. What could not be run is left out of the result,
+   * never guessed.
+   */
+  check(receipt: Receipt, depth: Depth, options?: CheckOptions): Promise<Assessment>;
+}
+
+export interface VerifiableModel {
+  readonly engine: Engine;
+  /** The limits of section 6 for this model, or null for the table's. */
+  readonly calibration: Calibration | null;
+}
+
+export interface VerifierComponents {
+  readonly models: readonly VerifiableModel[];
+  readonly logger: Logger;
+}
+
+export function createVerifier(components: VerifierComponents): Verifier {
+  return new EngineVerifier(components);
+}
+
+class EngineVerifier implements Verifier {
+  readonly models: ReadonlySet<ModelId>;
+  readonly #models: ReadonlyMap<ModelId, VerifiableModel>;
+  readonly #turns = new Map<ModelId, Promise<unknown>>();
+  readonly #logger: Logger;
+
+  constructor(components: VerifierComponents) {
+    this.#models = new Map(components.models.map((model) => [model.engine.facts.id, model]));
+    this.models = new Set(this.#models.keys());
+    this.#logger = components.logger;
+  }
+
+  takes({ offer, promptTokens, tokens }: Receipt): boolean {
+    const model = this.#models.get(modelIdHex(decodeOffer(offer.body).modelId));
+    return model !== undefined && promptTokens.length + tokens.length <= model.engine.facts.context;
+  }
+
+  async check(receipt: Receipt, depth: Depth, options: CheckOptions = {}): Promise<Assessment> {
+    const modelId = modelIdHex(decodeOffer(receipt.offer.body).modelId);
+    const model = this.#models.get(modelId);
+    if (model === undefined) return assess(receipt, {});
+    if (depth === 'sampling') return assess(receipt, await this.#evidence(receipt, { tokenizer: model.engine.tokenizer }, options));
+    // A receipt that fails without the model is not worth a re-execution.
+    const cheap = assess(receipt, {});
+    return cheap.result === 'fail' ? cheap : this.#inTurn(modelId, receipt, model, options);
+  }
+
+  async #inTurn(modelId: ModelId, receipt: Receipt, model: VerifiableModel, options: CheckOptions): Promise<Assessment> {
+    const { signal, until } = options;
+    const before = this.#turns.get(modelId) ?? Promise.resolve();
+    const turn = raceSignal(before, sooner(signal, until)).then(() => this.#replay(receipt, model, options));
+    // One that fails does not keep the next from its turn, nor does one that did not wait for its own.
+    this.#turns.set(modelId, Promise.allSettled([before, turn]));
+    try {
+      return await turn;
+    } catch (error) {
+      if (until?.aborted !== true || signal?.aborted === true) throw error;
+      return cutShort(assess(receipt, await this.#evidence(receipt, { tokenizer: model.engine.tokenizer }, { signal })));
+    }
+  }
+
+  async #replay(receipt: Receipt, model: VerifiableModel, { signal, until, second }: CheckOptions): Promise<Assessment> {
+    const within = { signal: sooner(signal, until) };
+    const first = assess(receipt, await this.#evidence(receipt, model, within));
+    if (!isNumericFail(first)) return first;
+    try {
+      const opinion = (await second?.(receipt, within)) ?? assess(receipt, await this.#evidence(receipt, model, within));
+      return isNumericFail(opinion) ? first : doubted(first, 'not in a second one');
+    } catch (error) {
+      if (until?.aborted !== true || signal?.aborted === true) throw error;
+      return doubted(first, 'and a second one did not end in time');
+    }
+  }
+
+  /** What the model shows; without what it could not, where the engine fails. */
+  async #evidence(receipt: Receipt, source: Parameters<typeof gatherEvidence>[0], options: AbortOptions): Promise<Evidence> {
+    try {
+      return await gatherEvidence(source, receipt, options);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      this.#logger.warn('re-execution failed', { code: error instanceof QvacError ? error.code : 'E_BUG', reason: error instanceof Error ? error.message : String(error) });
+      return source.engine === undefined ? {} : this.#evidence(receipt, { tokenizer: source.engine.tokenizer }, options);
+    }
+  }
+}
+
+function sooner(signal: AbortSignal | undefined, until: AbortSignal | undefined): AbortSignal | undefined {
+  return signal === undefined || until === undefined ? (signal ?? until) : AbortSignal.any([signal, until]);
+}
