@@ -11,7 +11,9 @@ import { type Figure, meetsGoal, type Scenario, table } from './report.ts';
 const folder = fileURLToPath(new URL('scenarios/', import.meta.url));
 
 async function runScenario(name: string): Promise<readonly Figure[]> {
-  const child = spawn(process.execPath, ['--expose-gc', fileURLToPath(import.meta.url), '--scenario', name], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--expose-gc', fileURLToPath(import.meta.url), '--scenario', name], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     output += chunk;
@@ -28,7 +30,10 @@ async function main(): Promise<void> {
     process.stdout.write(`${JSON.stringify(await module.scenario())}\n`, () => process.exit(0));
     return;
   }
-  const all = readdirSync(folder).filter((file) => file.endsWith('.ts')).map((file) => file.slice(0, -3)).sort();
+  const all = readdirSync(folder)
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => file.slice(0, -3))
+    .sort();
   const names = process.argv.length > 2 ? process.argv.slice(2) : all;
   const unknown = names.filter((name) => !all.includes(name));
   if (unknown.length > 0) {
@@ -41,9 +46,16 @@ async function main(): Promise<void> {
     process.stderr.write(`bench: ${name}\n`);
     figures.push(...(await runScenario(name)));
   }
-  const machine = { node: process.version, platform: `${process.platform}-${process.arch}`, cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length };
+  const machine = {
+    node: process.version,
+    platform: `${process.platform}-${process.arch}`,
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+  };
   process.stderr.write(`\n${table(figures)}\n`);
-  process.stdout.write(`${JSON.stringify({ machine, figures: figures.map((figure) => ({ ...figure, met: meetsGoal(figure) })) }, null, 2)}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ machine, figures: figures.map((figure) => ({ ...figure, met: meetsGoal(figure) })) }, null, 2)}\n`,
+  );
 }
 
 await main();

@@ -26,7 +26,9 @@ export function quantile(values: readonly number[], share: number): number {
 
 /** How `values` spread, as details of a figure: `<name>P10`, `<name>P50`, `<name>P90`. */
 export function spread(name: string, values: readonly number[]): Readonly<Record<string, number>> {
-  return Object.fromEntries([10, 50, 90].map((percent) => [`${name}P${percent}`, rounded(quantile(values, percent / 100))]));
+  return Object.fromEntries(
+    [10, 50, 90].map((percent) => [`${name}P${percent}`, rounded(quantile(values, percent / 100))]),
+  );
 }
 
 /** Four digits: what a measurement is good for. */
@@ -43,10 +45,25 @@ export function meetsGoal({ value, goal }: Figure): boolean | null {
 export function table(figures: readonly Figure[]): string {
   const rows = figures.map((figure) => {
     const met = meetsGoal(figure);
-    const goal = figure.goal === null ? '' : 'atMost' in figure.goal ? `≤ ${figure.goal.atMost}` : `≥ ${figure.goal.atLeast}`;
-    return [figure.name, `${rounded(figure.value)} ${figure.unit}`.trim(), goal, met === null ? '' : met ? 'met' : 'MISSED'];
+    const goal =
+      figure.goal === null ? '' : 'atMost' in figure.goal ? `≤ ${figure.goal.atMost}` : `≥ ${figure.goal.atLeast}`;
+    return [
+      figure.name,
+      `${rounded(figure.value)} ${figure.unit}`.trim(),
+      goal,
+      met === null ? '' : met ? 'met' : 'MISSED',
+    ];
   });
   const header = ['figure', 'value', 'goal', ''];
-  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
-  return [header, ...rows].map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()).join('\n');
+  const widths = header.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)),
+  );
+  return [header, ...rows]
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }

@@ -14,9 +14,13 @@ if (!existsSync(main)) {
 } else if (major > 22 || (major === 22 && minor >= 13)) {
   await import(main.href);
 } else {
-  const bundled = ['../node_modules/.bin/node', '../../.bin/node'].map((path) => fileURLToPath(new URL(path, import.meta.url))).find((path) => existsSync(path));
+  const bundled = ['../node_modules/.bin/node', '../../.bin/node']
+    .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+    .find((path) => existsSync(path));
   if (bundled === undefined) {
-    process.stderr.write(`qvac: needs Node 22.13 or newer, this is ${process.versions.node}\n  type: npm run setup (or install a newer Node)\n`);
+    process.stderr.write(
+      `qvac: needs Node 22.13 or newer, this is ${process.versions.node}\n  type: npm run setup (or install a newer Node)\n`,
+    );
     process.exitCode = 3;
   } else {
     const child = spawn(bundled, [fileURLToPath(main), ...process.argv.slice(2)], { stdio: 'inherit' });

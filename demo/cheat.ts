@@ -2,23 +2,24 @@
  * The demo's cheating provider, started by demo/main.ts as `cheat.js <settings as JSON>`. It answers with `secretModel`
  * under the card of `claimedModel`: same digest, name, quantisation, class and prices. Nothing of `qvac serve` leads here.
  */
-import { createReadStream } from 'node:fs';
+
 import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { join as joinPath } from 'node:path';
+import { openProviderPayments } from '../src/commands/parts/serve-paid.ts';
 import { resolveConfig } from '../src/config.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { silentLogger } from '../src/lib/log.ts';
 import type { ModelId } from '../src/lib/types.ts';
 import type { Engine, ModelFacts } from '../src/model/engine.ts';
-import { openProviderPayments } from '../src/commands/parts/serve-paid.ts';
 import { openEngine, openTokenizer } from '../src/model/llama.ts';
 import { createCardIssuer } from '../src/node/cards/card-issuer.ts';
+import { keysOfCard } from '../src/node/discovery/query.ts';
 import { loadIdentity } from '../src/node/home/identity.ts';
+import { createReceiptStore } from '../src/node/home/receipt-store.ts';
 import { join } from '../src/node/join.ts';
 import { cardContentOf } from '../src/node/provider/card-content.ts';
 import { createProvider } from '../src/node/provider/provider.ts';
-import { keysOfCard } from '../src/node/discovery/query.ts';
-import { createReceiptStore } from '../src/node/home/receipt-store.ts';
 import { createOutput } from '../src/terminal/output.ts';
 
 interface CheatSettings {
@@ -58,7 +59,15 @@ async function openLyingEngine(settings: CheatSettings, cacheDir: string): Promi
 }
 
 async function cheat(settings: CheatSettings): Promise<void> {
-  const flags = { private: settings.network, bootstrap: [settings.bootstrap], mdns: false, listen: ['/ip4/127.0.0.1/tcp/0'], rpc: settings.rpcUrl, priceIn: settings.prices.in, priceOut: settings.prices.out };
+  const flags = {
+    private: settings.network,
+    bootstrap: [settings.bootstrap],
+    mdns: false,
+    listen: ['/ip4/127.0.0.1/tcp/0'],
+    rpc: settings.rpcUrl,
+    priceIn: settings.prices.in,
+    priceOut: settings.prices.out,
+  };
   const config = await resolveConfig({ home: settings.home, environment: {}, flags });
   const logger = silentLogger;
   const clock = systemClock;
@@ -71,7 +80,10 @@ async function cheat(settings: CheatSettings): Promise<void> {
   const payments = await openProviderPayments({ config, output, logger, signal: new AbortController().signal }, key);
   const { priceIn, priceOut } = config.settings;
   const content = () => cardContentOf(engine, { priceIn, priceOut, tokensPerSecond, pay: payments.pay });
-  const cards = createCardIssuer({ peer, clock, logger }, { path: joinPath(config.home.cache, 'card-provider.json'), role: 'provider', content });
+  const cards = createCardIssuer(
+    { peer, clock, logger },
+    { path: joinPath(config.home.cache, 'card-provider.json'), role: 'provider', content },
+  );
   await cards.start();
   const receipts = createReceiptStore(config.home.receiptsOf.provider);
   const provider = createProvider({ peer, engine, cards, receipts, payments, clock, logger }, { seenFile: null });

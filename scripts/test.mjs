@@ -10,10 +10,16 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const temporary = mkdtempSync(join(tmpdir(), 'qvac-test-'));
 
 async function run(command, args) {
-  const child = spawn(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, TMPDIR: temporary, NODE_COMPILE_CACHE: undefined } });
+  const child = spawn(command, args, {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, TMPDIR: temporary, NODE_COMPILE_CACHE: undefined },
+  });
   const forward = (signal) => child.kill(signal);
   process.on('SIGINT', forward).on('SIGTERM', forward);
-  const code = await new Promise((resolve) => child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143))));
+  const code = await new Promise((resolve) =>
+    child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143))),
+  );
   process.off('SIGINT', forward).off('SIGTERM', forward);
   return code;
 }
@@ -23,10 +29,20 @@ try {
   const files = named.length > 0 ? named : globSync('test/**/*.test.ts', { cwd: root }).sort();
   if (files.length === 0) throw new Error('no test files');
   for (const project of ['tsconfig.json', 'src/web/tsconfig.json']) {
-    process.exitCode ||= await run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '--noEmit', '-p', project]);
+    process.exitCode ||= await run(process.execPath, [
+      `${root}node_modules/typescript/bin/tsc`,
+      '--noEmit',
+      '-p',
+      project,
+    ]);
   }
   if (process.exitCode === 0) {
-    process.exitCode = await run(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=600000', ...files]);
+    process.exitCode = await run(process.execPath, [
+      '--test',
+      '--test-concurrency=2',
+      '--test-timeout=600000',
+      ...files,
+    ]);
   }
 } finally {
   rmSync(temporary, { recursive: true, force: true });

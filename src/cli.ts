@@ -14,27 +14,117 @@ import { createOutput, type Sink } from './terminal/output.ts';
 import { reportError, reportStray } from './terminal/report-error.ts';
 
 export const commands: readonly CommandEntry[] = [
-  { name: 'ask', group: 'Ask', summary: 'ask one question, and check the answer', load: () => import('./commands/ask.ts') },
-  { name: 'chat', group: 'Ask', summary: 'talk with a model, each answer checked', load: () => import('./commands/chat.ts') },
-  { name: 'gateway', group: 'Ask', summary: 'serve OpenAI, Anthropic and Ollama clients, and a page to chat with', load: () => import('./commands/gateway.ts') },
-  { name: 'peers', group: 'Ask', summary: 'who is there, what they offer, how they are', load: () => import('./commands/peers.ts') },
+  {
+    name: 'ask',
+    group: 'Ask',
+    summary: 'ask one question, and check the answer',
+    load: () => import('./commands/ask.ts'),
+  },
+  {
+    name: 'chat',
+    group: 'Ask',
+    summary: 'talk with a model, each answer checked',
+    load: () => import('./commands/chat.ts'),
+  },
+  {
+    name: 'gateway',
+    group: 'Ask',
+    summary: 'serve OpenAI, Anthropic and Ollama clients, and a page to chat with',
+    load: () => import('./commands/gateway.ts'),
+  },
+  {
+    name: 'peers',
+    group: 'Ask',
+    summary: 'who is there, what they offer, how they are',
+    load: () => import('./commands/peers.ts'),
+  },
   { name: 'serve', group: 'Take part', summary: 'offer a model to others', load: () => import('./commands/serve.ts') },
-  { name: 'route', group: 'Take part', summary: 'choose, check and remember providers for your own questions', load: () => import('./commands/route.ts') },
-  { name: 'wallet', group: 'Money', summary: 'the key that pays and is paid: make, show, fund it', load: () => import('./commands/wallet.ts') },
-  { name: 'provider', group: 'Money', summary: 'register to be paid, and look after the stake', load: () => import('./commands/provider.ts') },
-  { name: 'jobs', group: 'Money', summary: 'where your money is, and how to get it back', load: () => import('./commands/jobs.ts') },
-  { name: 'chain', group: 'Money', summary: 'the chain of network local, inside the program', load: () => import('./commands/chain.ts') },
+  {
+    name: 'route',
+    group: 'Take part',
+    summary: 'choose, check and remember providers for your own questions',
+    load: () => import('./commands/route.ts'),
+  },
+  {
+    name: 'wallet',
+    group: 'Money',
+    summary: 'the key that pays and is paid: make, show, fund it',
+    load: () => import('./commands/wallet.ts'),
+  },
+  {
+    name: 'provider',
+    group: 'Money',
+    summary: 'register to be paid, and look after the stake',
+    load: () => import('./commands/provider.ts'),
+  },
+  {
+    name: 'jobs',
+    group: 'Money',
+    summary: 'where your money is, and how to get it back',
+    load: () => import('./commands/jobs.ts'),
+  },
+  {
+    name: 'chain',
+    group: 'Money',
+    summary: 'the chain of network local, inside the program',
+    load: () => import('./commands/chain.ts'),
+  },
   { name: 'verify', group: 'Check', summary: 'check a receipt, offline', load: () => import('./commands/verify.ts') },
-  { name: 'why', group: 'Check', summary: 'explain why a provider was chosen', load: () => import('./commands/why.ts') },
-  { name: 'receipts', group: 'Check', summary: 'list and show the receipts kept here', load: () => import('./commands/receipts.ts') },
-  { name: 'status', group: 'This machine', summary: 'what the nodes of this home do now, and why one is idle', load: () => import('./commands/status.ts') },
+  {
+    name: 'why',
+    group: 'Check',
+    summary: 'explain why a provider was chosen',
+    load: () => import('./commands/why.ts'),
+  },
+  {
+    name: 'receipts',
+    group: 'Check',
+    summary: 'list and show the receipts kept here',
+    load: () => import('./commands/receipts.ts'),
+  },
+  {
+    name: 'status',
+    group: 'This machine',
+    summary: 'what the nodes of this home do now, and why one is idle',
+    load: () => import('./commands/status.ts'),
+  },
   { name: 'ps', group: 'This machine', summary: 'the same as status', load: () => import('./commands/ps.ts') },
-  { name: 'models', group: 'This machine', summary: 'fetch, list and remove model files', load: () => import('./commands/models.ts') },
-  { name: 'config', group: 'This machine', summary: 'show every setting and where it comes from', load: () => import('./commands/config.ts') },
-  { name: 'doctor', group: 'This machine', summary: 'find what is wrong here, and how to mend it', load: () => import('./commands/doctor.ts') },
-  { name: 'completion', group: 'This machine', summary: 'let your shell complete commands, models and peers', load: () => import('./commands/completion.ts') },
-  { name: 'service', group: 'This machine', summary: 'print a systemd unit that runs qvac', load: () => import('./commands/service.ts') },
-  { name: 'demo', group: 'This machine', summary: 'an honest and a cheating provider on this machine', load: () => import('./commands/demo.ts') },
+  {
+    name: 'models',
+    group: 'This machine',
+    summary: 'fetch, list and remove model files',
+    load: () => import('./commands/models.ts'),
+  },
+  {
+    name: 'config',
+    group: 'This machine',
+    summary: 'show every setting and where it comes from',
+    load: () => import('./commands/config.ts'),
+  },
+  {
+    name: 'doctor',
+    group: 'This machine',
+    summary: 'find what is wrong here, and how to mend it',
+    load: () => import('./commands/doctor.ts'),
+  },
+  {
+    name: 'completion',
+    group: 'This machine',
+    summary: 'let your shell complete commands, models and peers',
+    load: () => import('./commands/completion.ts'),
+  },
+  {
+    name: 'service',
+    group: 'This machine',
+    summary: 'print a systemd unit that runs qvac',
+    load: () => import('./commands/service.ts'),
+  },
+  {
+    name: 'demo',
+    group: 'This machine',
+    summary: 'an honest and a cheating provider on this machine',
+    load: () => import('./commands/demo.ts'),
+  },
 ];
 
 /** The process as the commands see it. */
@@ -53,7 +143,13 @@ export interface Host {
 export async function runCli(argv: readonly string[], host: Host): Promise<number> {
   const ownArguments = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
   const has = (...flags: readonly string[]): boolean => flags.some((flag) => ownArguments.includes(flag));
-  const output = createOutput({ stdout: host.stdout, stderr: host.stderr, json: has('--json'), quiet: has('-q', '--quiet'), verbose: has('-v', '--verbose') });
+  const output = createOutput({
+    stdout: host.stdout,
+    stderr: host.stderr,
+    json: has('--json'),
+    quiet: has('-q', '--quiet'),
+    verbose: has('-v', '--verbose'),
+  });
   host.onStray((kind, error) => reportStray(output, kind, error));
   const lifecycle = createLifecycle({ say: (line) => output.say(line), exit: (code) => host.exitNow(code) });
   let code: number;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import { QvacError } from './errors.ts';
-import { fileKeyOf, settings, type SettingKey } from './settings.ts';
+import { fileKeyOf, type SettingKey, settings } from './settings.ts';
 
 /** A config.toml: settings at its top level, and tables of settings that count for one command only. */
 export interface ConfigFile {
@@ -11,7 +11,23 @@ export interface ConfigFile {
 }
 
 /** Commands that may have a table of their own. */
-const tables = ['serve', 'ask', 'chat', 'route', 'models', 'peers', 'verify', 'receipts', 'config', 'doctor', 'demo', 'gateway', 'wallet', 'jobs', 'chain'] as const;
+const tables = [
+  'serve',
+  'ask',
+  'chat',
+  'route',
+  'models',
+  'peers',
+  'verify',
+  'receipts',
+  'config',
+  'doctor',
+  'demo',
+  'gateway',
+  'wallet',
+  'jobs',
+  'chain',
+] as const;
 
 const fileKeys: ReadonlySet<string> = new Set((Object.keys(settings) as readonly SettingKey[]).map(fileKeyOf));
 
@@ -35,16 +51,33 @@ async function parseFile(path: string, required: boolean): Promise<ConfigFile> {
     if ((code === 'ENOENT' || code === 'ENOTDIR') && !required) return { path, source: '', values: {} };
     if (error instanceof TomlError) {
       const why = error.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '') ?? 'not TOML';
-      throw new QvacError('E_CONFIG', `${path}:${error.line}:${error.column}: ${why}`, { hint: 'mend that line, or move the file away', cause: error });
+      throw new QvacError('E_CONFIG', `${path}:${error.line}:${error.column}: ${why}`, {
+        hint: 'mend that line, or move the file away',
+        cause: error,
+      });
     }
-    const why = code === 'ENOENT' || code === 'ENOTDIR' ? 'no such file' : code === 'EACCES' ? 'permission denied' : code === 'EISDIR' ? 'it is a folder' : error instanceof TypeError ? 'not UTF-8 text' : String(code);
-    throw new QvacError('E_CONFIG', `cannot read ${path} (${why})`, { hint: 'mend it, or name another with --config', cause: error });
+    const why =
+      code === 'ENOENT' || code === 'ENOTDIR'
+        ? 'no such file'
+        : code === 'EACCES'
+          ? 'permission denied'
+          : code === 'EISDIR'
+            ? 'it is a folder'
+            : error instanceof TypeError
+              ? 'not UTF-8 text'
+              : String(code);
+    throw new QvacError('E_CONFIG', `cannot read ${path} (${why})`, {
+      hint: 'mend it, or name another with --config',
+      cause: error,
+    });
   }
 }
 
 function checkKeys(file: ConfigFile): void {
   const refuse = (name: string, line: number): never => {
-    throw new QvacError('E_CONFIG', `${file.path}:${line}: no setting is called "${name}"`, { hint: 'settings are named like their flags, without the dashes: qvac serve --help, qvac ask --help' });
+    throw new QvacError('E_CONFIG', `${file.path}:${line}: no setting is called "${name}"`, {
+      hint: 'settings are named like their flags, without the dashes: qvac serve --help, qvac ask --help',
+    });
   };
   for (const [name, value] of Object.entries(file.values)) {
     const table = tables.find((command) => command === name);
@@ -52,7 +85,8 @@ function checkKeys(file: ConfigFile): void {
       if (!fileKeys.has(name)) refuse(name, lineOf(file, name, undefined));
       continue;
     }
-    for (const inner of Object.keys(value)) if (!fileKeys.has(inner)) refuse(`${table}.${inner}`, lineOf(file, inner, table));
+    for (const inner of Object.keys(value))
+      if (!fileKeys.has(inner)) refuse(`${table}.${inner}`, lineOf(file, inner, table));
   }
 }
 

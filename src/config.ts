@@ -2,9 +2,9 @@ import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import envPaths from 'env-paths';
 import * as v from 'valibot';
-import { isTable, lineOf, readConfigFile, type ConfigFile } from './config-file.ts';
+import { type ConfigFile, isTable, lineOf, readConfigFile } from './config-file.ts';
 import { QvacError } from './errors.ts';
-import { fileKeyOf, parseLamports, settings as declarations, variableOf, type SettingKey } from './settings.ts';
+import { settings as declarations, fileKeyOf, parseLamports, type SettingKey, variableOf } from './settings.ts';
 
 function number(min: number, max: number, whole: boolean) {
   const expected = `${whole ? 'a whole number' : 'a number'} from ${min} to ${max}`;
@@ -16,7 +16,10 @@ function number(min: number, max: number, whole: boolean) {
 const lamports = v.pipe(
   v.union([v.number(), v.string()], 'lamports, or an amount as 0.01sol'),
   v.transform((value) => (typeof value === 'number' ? value : Number(parseLamports(value) ?? Number.NaN))),
-  v.custom<number>((value) => Number.isSafeInteger(value) && (value as number) >= 0, 'lamports, or an amount as 0.01sol'),
+  v.custom<number>(
+    (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+    'lamports, or an amount as 0.01sol',
+  ),
 );
 
 const text = v.pipe(v.string('text'), v.nonEmpty('text that is not empty'));
@@ -64,8 +67,17 @@ const schemas = {
   wallet: v.nullable(text),
   escrow: v.nullable(v.pipe(v.string('an address'), v.regex(/^[1-9A-HJ-NP-Za-km-z]{32,44}$/, 'an address in base58'))),
   priorityFee: number(0, 1_000_000_000, true),
-  http: v.nullable(v.pipe(v.string('an address'), v.regex(/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$|^\d{1,5}$/, 'an address as 127.0.0.1:3000'), v.check((value) => Number(/\d+$/.exec(value)?.[0]) <= 65_535, 'a port from 0 to 65535, as in 127.0.0.1:3000'))),
-  allowOrigin: v.array(v.pipe(v.string('an origin'), v.regex(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/, 'origins as https://chat.example')), 'a list of origins'),
+  http: v.nullable(
+    v.pipe(
+      v.string('an address'),
+      v.regex(/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$|^\d{1,5}$/, 'an address as 127.0.0.1:3000'),
+      v.check((value) => Number(/\d+$/.exec(value)?.[0]) <= 65_535, 'a port from 0 to 65535, as in 127.0.0.1:3000'),
+    ),
+  ),
+  allowOrigin: v.array(
+    v.pipe(v.string('an origin'), v.regex(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/, 'origins as https://chat.example')),
+    'a list of origins',
+  ),
   allowHost: texts,
   apiKeyFile: v.nullable(text),
   threads: v.nullable(number(1, 1_024, true)),
@@ -79,7 +91,9 @@ const schemas = {
 export type Settings = { readonly [Key in SettingKey]: v.InferOutput<(typeof schemas)[Key]> };
 
 /** Where a value comes from; `name` is the flag, the variable, or `<file>:<line>`. */
-export type Origin = { readonly from: 'flag' | 'variable' | 'file'; readonly name: string } | { readonly from: 'default' };
+export type Origin =
+  | { readonly from: 'flag' | 'variable' | 'file'; readonly name: string }
+  | { readonly from: 'default' };
 
 export type Role = 'provider' | 'router' | 'client';
 
@@ -128,7 +142,23 @@ export interface ConfigSources {
 }
 
 /** Commands that may have a table of their own in config.toml. */
-export const tables = ['serve', 'ask', 'chat', 'route', 'models', 'peers', 'verify', 'receipts', 'config', 'doctor', 'demo', 'gateway', 'wallet', 'jobs', 'chain'] as const;
+export const tables = [
+  'serve',
+  'ask',
+  'chat',
+  'route',
+  'models',
+  'peers',
+  'verify',
+  'receipts',
+  'config',
+  'doctor',
+  'demo',
+  'gateway',
+  'wallet',
+  'jobs',
+  'chain',
+] as const;
 
 const keys = Object.keys(declarations) as readonly SettingKey[];
 
@@ -142,10 +172,18 @@ export function homeAt(root: string): Home {
   return {
     root,
     configFile: join(root, 'config.toml'),
-    keys: { provider: join(root, 'keys', 'provider.key'), router: join(root, 'keys', 'router.key'), client: join(root, 'keys', 'client.key') },
+    keys: {
+      provider: join(root, 'keys', 'provider.key'),
+      router: join(root, 'keys', 'router.key'),
+      client: join(root, 'keys', 'client.key'),
+    },
     run: join(root, 'run'),
     receipts: join(root, 'receipts'),
-    receiptsOf: { client: join(root, 'receipts'), provider: join(root, 'receipts', 'provider'), router: join(root, 'receipts', 'router') },
+    receiptsOf: {
+      client: join(root, 'receipts'),
+      provider: join(root, 'receipts', 'provider'),
+      router: join(root, 'receipts', 'router'),
+    },
     models: join(root, 'models'),
     cache: join(root, 'cache'),
     peers: join(root, 'peers.json'),
@@ -153,7 +191,11 @@ export function homeAt(root: string): Home {
     wallet: join(root, 'keys', 'wallet.json'),
     chain: join(root, 'chain'),
     earnings: join(root, 'earnings.json'),
-    payments: { client: join(root, 'payments', 'client'), provider: join(root, 'payments', 'provider'), router: join(root, 'payments', 'router') },
+    payments: {
+      client: join(root, 'payments', 'client'),
+      provider: join(root, 'payments', 'provider'),
+      router: join(root, 'payments', 'router'),
+    },
   };
 }
 
@@ -176,7 +218,12 @@ export async function resolveConfig(sources: ConfigSources = {}): Promise<Config
   const settings = values as Settings;
   const models = settings.modelsDir === null ? home.models : expandHome(settings.modelsDir);
   const wallet = settings.wallet === null ? home.wallet : expandHome(settings.wallet);
-  return { home: { ...home, configFile: file.path, models, wallet }, settings, origins, networkName: networkNameOf(settings) };
+  return {
+    home: { ...home, configFile: file.path, models, wallet },
+    settings,
+    origins,
+    networkName: networkNameOf(settings),
+  };
 }
 
 /** The folders in which a shell looks for programs, in its order. */
@@ -193,16 +240,29 @@ function expandHome(path: string): string {
   return resolve(path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path);
 }
 
-function findValue(key: SettingKey, sources: ConfigSources, environment: Readonly<Record<string, string | undefined>>, file: ConfigFile): Found {
+function findValue(
+  key: SettingKey,
+  sources: ConfigSources,
+  environment: Readonly<Record<string, string | undefined>>,
+  file: ConfigFile,
+): Found {
   const flag = sources.flags?.[key];
   const [name = ''] = /--[a-z-]+/.exec(declarations[key].flags) ?? [];
   if (flag !== undefined) return { raw: fromText(key, flag), origin: { from: 'flag', name } };
   const variable = environment[variableOf(key)];
-  if (variable !== undefined && variable !== '') return { raw: fromText(key, variable), origin: { from: 'variable', name: variableOf(key) } };
+  if (variable !== undefined && variable !== '')
+    return { raw: fromText(key, variable), origin: { from: 'variable', name: variableOf(key) } };
   const table = sources.command === undefined ? undefined : file.values[sources.command];
   const own = isTable(table) ? table[fileKeyOf(key)] : undefined;
   const raw = own ?? file.values[fileKeyOf(key)];
-  if (raw !== undefined) return { raw, origin: { from: 'file', name: `${file.path}:${lineOf(file, fileKeyOf(key), own === undefined ? undefined : sources.command)}` } };
+  if (raw !== undefined)
+    return {
+      raw,
+      origin: {
+        from: 'file',
+        name: `${file.path}:${lineOf(file, fileKeyOf(key), own === undefined ? undefined : sources.command)}`,
+      },
+    };
   return { raw: declarations[key].default, origin: { from: 'default' } };
 }
 
@@ -213,9 +273,16 @@ function fromText(key: SettingKey, value: unknown): unknown {
     case 'number':
       return /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value;
     case 'boolean':
-      return ['1', 'true', 'yes', 'on'].includes(value) ? true : ['0', 'false', 'no', 'off'].includes(value) ? false : value;
+      return ['1', 'true', 'yes', 'on'].includes(value)
+        ? true
+        : ['0', 'false', 'no', 'off'].includes(value)
+          ? false
+          : value;
     case 'list':
-      return value.split(',').map((item) => item.trim()).filter((item) => item !== '');
+      return value
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== '');
     // Its own spellings are read with the value.
     case 'lamports':
     case 'text':
@@ -229,6 +296,9 @@ function checkValue(key: SettingKey, { raw, origin }: Found): unknown {
   const problem = `expected ${result.issues[0].message}, got ${JSON.stringify(raw) ?? String(raw)}`;
   if (origin.from === 'flag') throw new QvacError('E_USAGE', `${origin.name}: ${problem}`);
   const where = origin.from === 'default' ? key : origin.name;
-  if (origin.from === 'file') throw new QvacError('E_CONFIG', `${where}: ${fileKeyOf(key)}: ${problem}`, { hint: 'mend that line, or move the file away' });
+  if (origin.from === 'file')
+    throw new QvacError('E_CONFIG', `${where}: ${fileKeyOf(key)}: ${problem}`, {
+      hint: 'mend that line, or move the file away',
+    });
   throw new QvacError('E_CONFIG', `${where}: ${problem}`, { hint: `mend it, or take it away: unset ${where}` });
 }

@@ -90,7 +90,9 @@ export class QvacError extends Error {
 /** The message of `error` for a log: without what others said. */
 export function ownWordsOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return error instanceof QvacError && error.quoted !== undefined && error.quoted !== '' ? message.replaceAll(error.quoted, '…') : message;
+  return error instanceof QvacError && error.quoted !== undefined && error.quoted !== ''
+    ? message.replaceAll(error.quoted, '…')
+    : message;
 }
 
 /** The `QvacError` in `error`, or `error` wrapped as a bug. */

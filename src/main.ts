@@ -1,7 +1,17 @@
 import { runCli } from './cli.ts';
 import { asQvacError } from './errors.ts';
 
-const socketErrors = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNREFUSED', 'ECONNABORTED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTCONN', 'EADDRNOTAVAIL']);
+const socketErrors = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ECONNREFUSED',
+  'ECONNABORTED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTCONN',
+  'EADDRNOTAVAIL',
+]);
 
 /** Says what went wrong outside of any command's hands. */
 let complain = (kind: string, error: unknown): void => {
@@ -19,7 +29,10 @@ process.on('uncaughtException', (error: NodeJS.ErrnoException) => {
 });
 
 const helper = process.argv.at(-1) ?? '';
-if (process.env['TEST_BINDING_CP'] === 'true' && /[\\/]node-llama-cpp[\\/]dist[\\/]bindings[\\/]utils[\\/]testBindingBinary\.js$/.test(helper)) {
+if (
+  process.env['TEST_BINDING_CP'] === 'true' &&
+  /[\\/]node-llama-cpp[\\/]dist[\\/]bindings[\\/]utils[\\/]testBindingBinary\.js$/.test(helper)
+) {
   // The engine forks this process's executable with that script to try its binary out; in a single-file build that is us.
   await import(helper);
 } else {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { command as serve } from '../src/commands/serve.ts';
 import { globalSettings } from '../src/settings.ts';
-import { sourceFiles, type Import, type SourceFile } from './support/imports.ts';
+import { type Import, type SourceFile, sourceFiles } from './support/imports.ts';
 
 const files = sourceFiles('src');
 const byPath = new Map(files.map((file) => [file.path, file]));
@@ -11,7 +11,18 @@ const byPath = new Map(files.map((file) => [file.path, file]));
 const isArtifact = (target: string): boolean => target.startsWith('programs/escrow/artifacts/');
 
 /** A file imports from its own layer and from lower ones; layers of one height do not know each other. */
-const heights: Readonly<Record<string, number>> = { lib: 0, protocol: 1, proofs: 2, model: 3, escrow: 3, node: 4, web: 2, terminal: 5, gateway: 5, commands: 6 };
+const heights: Readonly<Record<string, number>> = {
+  lib: 0,
+  protocol: 1,
+  proofs: 2,
+  model: 3,
+  escrow: 3,
+  node: 4,
+  web: 2,
+  terminal: 5,
+  gateway: 5,
+  commands: 6,
+};
 /** Importable from everywhere; they import each other only. */
 const leaves = new Set(['src/errors.ts', 'src/config.ts', 'src/config-file.ts', 'src/settings.ts']);
 /** The process itself: may import everything. */
@@ -23,7 +34,11 @@ function layerOf(path: string): string {
 
 /** Every import of every file for which `allowed` is false, as one readable line. */
 function violations(allowed: (file: SourceFile, imported: Import) => boolean): readonly string[] {
-  return files.flatMap((file) => file.imports.filter((imported) => !allowed(file, imported)).map((imported) => `${file.path} imports ${imported.specifier}`));
+  return files.flatMap((file) =>
+    file.imports
+      .filter((imported) => !allowed(file, imported))
+      .map((imported) => `${file.path} imports ${imported.specifier}`),
+  );
 }
 
 /** A circle of files in which each imports the next, types alone included; null where there is none. */
@@ -48,15 +63,30 @@ function findCircle(): readonly string[] | null {
 
 /** The lines of code that match, except in the files allowed. */
 function uses(pattern: RegExp, allowed: (path: string) => boolean): readonly string[] {
-  return files.filter(({ path }) => !allowed(path)).flatMap(({ path, code }) => code.split('\n').filter((line) => pattern.test(line)).map((line) => `${path}: ${line.trim()}`));
+  return files
+    .filter(({ path }) => !allowed(path))
+    .flatMap(({ path, code }) =>
+      code
+        .split('\n')
+        .filter((line) => pattern.test(line))
+        .map((line) => `${path}: ${line.trim()}`),
+    );
 }
 
 describe('architecture', () => {
   it('reads this repository', () => {
     assert.ok(files.length > 50);
-    assert.ok(byPath.get('src/node/home/receipt-store.ts')?.imports.some(({ file }) => file === 'src/proofs/receipt.ts'));
-    assert.ok(byPath.get('src/commands/parts/parse.ts')?.imports.some(({ file, lazy }) => file === 'src/config.ts' && lazy));
-    assert.ok(byPath.get('src/commands/parts/definition.ts')?.imports.some(({ file, typeOnly }) => file === 'src/config.ts' && typeOnly));
+    assert.ok(
+      byPath.get('src/node/home/receipt-store.ts')?.imports.some(({ file }) => file === 'src/proofs/receipt.ts'),
+    );
+    assert.ok(
+      byPath.get('src/commands/parts/parse.ts')?.imports.some(({ file, lazy }) => file === 'src/config.ts' && lazy),
+    );
+    assert.ok(
+      byPath
+        .get('src/commands/parts/definition.ts')
+        ?.imports.some(({ file, typeOnly }) => file === 'src/config.ts' && typeOnly),
+    );
   });
 
   it('imports files that exist, downwards only', () => {
@@ -78,7 +108,12 @@ describe('architecture', () => {
   });
 
   it('keeps every file in a known layer', () => {
-    const stray = files.map(({ path }) => path).filter((path) => !tops.has(path) && !leaves.has(path) && heights[layerOf(path)] === undefined && layerOf(path) !== 'web');
+    const stray = files
+      .map(({ path }) => path)
+      .filter(
+        (path) =>
+          !tops.has(path) && !leaves.has(path) && heights[layerOf(path)] === undefined && layerOf(path) !== 'web',
+      );
     assert.deepEqual(stray, []);
   });
 
@@ -89,13 +124,20 @@ describe('architecture', () => {
       return from === null || to === null || from === to || (from === 'router' && to === 'client');
     });
     assert.deepEqual(wrong, []);
-    const shared = files.filter(({ path }) => path.startsWith('src/node/') && roleOf(path) === null).flatMap(({ path, imports }) => imports.filter(({ file }) => file !== null && roleOf(file) !== null).map(({ specifier }) => `${path} imports ${specifier}`));
+    const shared = files
+      .filter(({ path }) => path.startsWith('src/node/') && roleOf(path) === null)
+      .flatMap(({ path, imports }) =>
+        imports
+          .filter(({ file }) => file !== null && roleOf(file) !== null)
+          .map(({ specifier }) => `${path} imports ${specifier}`),
+      );
     assert.deepEqual(shared, []);
   });
 
   it('names the network library, the engine and the chain in their own layer only', () => {
     const wrong = violations((file, { specifier }) => {
-      if (/^(libp2p|@libp2p|@chainsafe\/libp2p|@multiformats\/multiaddr|@multiformats\/mafmt)/.test(specifier)) return layerOf(file.path) === 'node';
+      if (/^(libp2p|@libp2p|@chainsafe\/libp2p|@multiformats\/multiaddr|@multiformats\/mafmt)/.test(specifier))
+        return layerOf(file.path) === 'node';
       if (/^(node-llama-cpp|@node-llama-cpp)/.test(specifier)) return file.path === 'src/model/llama.ts';
       if (/^(@solana|@coral-xyz|@anchor-lang|litesvm)/.test(specifier)) return layerOf(file.path) === 'escrow';
       return true;
@@ -106,23 +148,49 @@ describe('architecture', () => {
   it('keeps proofs and protocol pure', () => {
     const pure = (path: string): boolean => ['proofs', 'protocol'].includes(layerOf(path));
     const builtIns = new Set(['node:crypto']);
-    const impure = violations((file, { specifier, file: target }) => !pure(file.path) || (target === null ? !specifier.startsWith('node:') || builtIns.has(specifier) : !/^src\/(config|settings|lib\/(files|lock|lifecycle|log|clock))\.ts$/.test(target)));
+    const impure = violations(
+      (file, { specifier, file: target }) =>
+        !pure(file.path) ||
+        (target === null
+          ? !specifier.startsWith('node:') || builtIns.has(specifier)
+          : !/^src\/(config|settings|lib\/(files|lock|lifecycle|log|clock))\.ts$/.test(target)),
+    );
     assert.deepEqual(impure, []);
-    const words = /\b(Date\.now|new Date\(|performance\.|Math\.random|randomBytes|getRandomValues|randomUUID|generateKeyPair|setTimeout|setInterval|setImmediate|fetch\(|process\.|console\.)/;
-    assert.deepEqual(uses(words, (path) => !pure(path)), []);
+    const words =
+      /\b(Date\.now|new Date\(|performance\.|Math\.random|randomBytes|getRandomValues|randomUUID|generateKeyPair|setTimeout|setInterval|setImmediate|fetch\(|process\.|console\.)/;
+    assert.deepEqual(
+      uses(words, (path) => !pure(path)),
+      [],
+    );
   });
 
   it('talks, reads variables and ends the process in few places', () => {
-    const allowed = (path: string): boolean => path === 'src/main.ts' || path === 'src/config.ts' || layerOf(path) === 'terminal';
-    assert.deepEqual(uses(/\bconsole\.|\bprocess\.env\b|\bprocess\.exit\b|\bprocess\.exitCode\b|\bprocess\.abort\b/, allowed), []);
-    assert.deepEqual(uses(/\bprocess\.exit\b/, (path) => path === 'src/main.ts'), []);
+    const allowed = (path: string): boolean =>
+      path === 'src/main.ts' || path === 'src/config.ts' || layerOf(path) === 'terminal';
+    assert.deepEqual(
+      uses(/\bconsole\.|\bprocess\.env\b|\bprocess\.exit\b|\bprocess\.exitCode\b|\bprocess\.abort\b/, allowed),
+      [],
+    );
+    assert.deepEqual(
+      uses(/\bprocess\.exit\b/, (path) => path === 'src/main.ts'),
+      [],
+    );
     assert.deepEqual(uses(/\bprocess\.std(out|err)\b/, allowed), []);
   });
 
   it('has no any, no silenced checks, no default exports, no enums', () => {
-    assert.deepEqual(uses(/@ts-(ignore|expect-error|nocheck)/, () => false), []);
-    assert.deepEqual(uses(/:\s*any\s*[,;)=\]|&>{]|\bas any\b|<any\b|\bany\[\]/, () => false), []);
-    assert.deepEqual(uses(/^export default\b|^\s*(export\s+)?(const\s+)?enum\s/, () => false), []);
+    assert.deepEqual(
+      uses(/@ts-(ignore|expect-error|nocheck)/, () => false),
+      [],
+    );
+    assert.deepEqual(
+      uses(/:\s*any\s*[,;)=\]|&>{]|\bas any\b|<any\b|\bany\[\]/, () => false),
+      [],
+    );
+    assert.deepEqual(
+      uses(/^export default\b|^\s*(export\s+)?(const\s+)?enum\s/, () => false),
+      [],
+    );
     for (const { path } of files) assert.match(path, /^src(\/[a-z0-9]+(-[a-z0-9]+)*)+\.ts$/);
   });
 
@@ -139,25 +207,64 @@ describe('architecture', () => {
       }
     };
     follow('src/main.ts');
-    assert.ok(![...reached].some((path) => byPath.get('src/cli.ts')?.imports.some(({ file, lazy }) => lazy && file === path)), 'a command is loaded with the program');
+    assert.ok(
+      ![...reached].some((path) => byPath.get('src/cli.ts')?.imports.some(({ file, lazy }) => lazy && file === path)),
+      'a command is loaded with the program',
+    );
     for (const { file, lazy } of byPath.get('src/cli.ts')?.imports ?? []) if (lazy && file !== null) follow(file);
     assert.deepEqual([...packages], ['commander']);
-    const heavy = [...reached].filter((path) => ['node', 'model', 'escrow', 'gateway'].includes(layerOf(path)) || path === 'src/config.ts');
+    const heavy = [...reached].filter(
+      (path) => ['node', 'model', 'escrow', 'gateway'].includes(layerOf(path)) || path === 'src/config.ts',
+    );
     assert.deepEqual(heavy, []);
   });
 
   it('has no way from the product to the cheats of demo and tests', () => {
-    const outside = violations((_file, { file: target }) => target === null || target === 'package.json' || target.startsWith('src/') || isArtifact(target));
+    const outside = violations(
+      (_file, { file: target }) =>
+        target === null || target === 'package.json' || target.startsWith('src/') || isArtifact(target),
+    );
     assert.deepEqual(outside, []);
     // What is imported is always written out: no setting, variable or peer can choose it. The one exception starts the
     // engine's own helper script.
-    assert.deepEqual(uses(/\bimport\(\s*[^'\s]|\beval\(|new Function\(|node:(vm|module|worker_threads)/, (path) => path === 'src/main.ts'), []);
+    assert.deepEqual(
+      uses(
+        /\bimport\(\s*[^'\s]|\beval\(|new Function\(|node:(vm|module|worker_threads)/,
+        (path) => path === 'src/main.ts',
+      ),
+      [],
+    );
     assert.equal(byPath.get('src/main.ts')?.code.match(/\bimport\(/g)?.length, 1);
     // A behaviour that a flag of serve could switch on would have to stand in this list first.
     assert.deepEqual(Object.keys(serve.options ?? {}), ['yes']);
     const flags = [...globalSettings, ...(serve.settings ?? [])].sort();
-    assert.deepEqual(flags, ['batch', 'bootstrap', 'context', 'escrow', 'free', 'gpu', 'keepAlive', 'listen', 'mdns', 'model', 'modelsDir', 'name', 'network', 'priceIn', 'priceOut', 'priorityFee', 'private', 'queue', 'rpc', 'slots', 'threads', 'wallet']);
-    const variables = files.flatMap(({ code }) => [...code.matchAll(/\benv(?:ironment)?\[?\.?\s*'?([A-Z][A-Z0-9_]{2,})\b/g)].map(([, name]) => name));
+    assert.deepEqual(flags, [
+      'batch',
+      'bootstrap',
+      'context',
+      'escrow',
+      'free',
+      'gpu',
+      'keepAlive',
+      'listen',
+      'mdns',
+      'model',
+      'modelsDir',
+      'name',
+      'network',
+      'priceIn',
+      'priceOut',
+      'priorityFee',
+      'private',
+      'queue',
+      'rpc',
+      'slots',
+      'threads',
+      'wallet',
+    ]);
+    const variables = files.flatMap(({ code }) =>
+      [...code.matchAll(/\benv(?:ironment)?\[?\.?\s*'?([A-Z][A-Z0-9_]{2,})\b/g)].map(([, name]) => name),
+    );
     assert.deepEqual([...new Set(variables)].sort(), ['PATH', 'QVAC_CONFIG', 'QVAC_HOME', 'TEST_BINDING_CP']);
   });
 });

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { describe, it } from 'node:test';
 import { QvacError } from '../src/errors.ts';
-import { createLineReader } from '../src/terminal/prompt.ts';
 import { readPipedInput, type StdinKind } from '../src/terminal/input.ts';
 import { createLogger } from '../src/terminal/logger.ts';
 import { createOutput } from '../src/terminal/output.ts';
+import { createLineReader } from '../src/terminal/prompt.ts';
 import { reportError } from '../src/terminal/report-error.ts';
 import { runProgram, startProgram } from './support/binary.ts';
 import { runInProcess } from './support/cli.ts';
@@ -24,7 +24,10 @@ function report(error: unknown, flags: { readonly json?: boolean; readonly verbo
 
 describe('errors', () => {
   it('are one line and one of what to do, without a stack', () => {
-    const error = new QvacError('E_NO_PROVIDER', 'nobody offers qwen3-4b\nhere', { hint: 'qvac peers', cause: new Error('inner') });
+    const error = new QvacError('E_NO_PROVIDER', 'nobody offers qwen3-4b\nhere', {
+      hint: 'qvac peers',
+      cause: new Error('inner'),
+    });
     assert.deepEqual(report(error), { stdout: '', stderr: 'qvac: nobody offers qwen3-4b here\n  qvac peers\n' });
     assert.deepEqual(report(new QvacError('E_BUSY', 'busy')), { stdout: '', stderr: 'qvac: busy\n' });
     assert.match(report(error, { verbose: true }).stderr, /cli\.test\.ts/);
@@ -32,39 +35,70 @@ describe('errors', () => {
 
   it('are JSON on stdout with --json', () => {
     const error = new QvacError('E_LOCKED', 'in use', { hint: 'stop it', details: { pid: 7 } });
-    assert.deepEqual(report(error, { json: true }), { stdout: '{"error":{"code":"E_LOCKED","message":"in use","hint":"stop it","details":{"pid":7}}}\n', stderr: '' });
+    assert.deepEqual(report(error, { json: true }), {
+      stdout: '{"error":{"code":"E_LOCKED","message":"in use","hint":"stop it","details":{"pid":7}}}\n',
+      stderr: '',
+    });
   });
 
   it('show where a bug is with -v only', () => {
     const bug = new TypeError('x is not a function');
-    assert.match(report(bug).stderr, /^qvac: unexpected: x is not a function\n {2}this is a bug in qvac; run it again with -v[^\n]*\n$/);
+    assert.match(
+      report(bug).stderr,
+      /^qvac: unexpected: x is not a function\n {2}this is a bug in qvac; run it again with -v[^\n]*\n$/,
+    );
     assert.match(report(bug, { verbose: true }).stderr, /cli\.test\.ts/);
     assert.equal((JSON.parse(report(bug, { json: true }).stdout) as { error: { code: string } }).error.code, 'E_BUG');
     assert.match(report('thrown text').stderr, /unexpected: thrown text/);
   });
 
   it('let no stranger write to the terminal', () => {
-    assert.equal(report(new QvacError('E_FAILED', 'it says \u001b[2J\u202ehello')).stderr, 'qvac: it says \ufffd[2J\ufffdhello\n');
+    assert.equal(
+      report(new QvacError('E_FAILED', 'it says \u001b[2J\u202ehello')).stderr,
+      'qvac: it says \ufffd[2J\ufffdhello\n',
+    );
   });
 });
 
 describe('logger', () => {
   it('says warnings always and the rest with -v', () => {
-    for (const [verbose, expected] of [[false, ['warn', 'error']], [true, ['debug', 'info', 'warn', 'error']]] as const) {
+    for (const [verbose, expected] of [
+      [false, ['warn', 'error']],
+      [true, ['debug', 'info', 'warn', 'error']],
+    ] as const) {
       const stderr = new MemorySink();
       const logger = createLogger(createOutput({ stdout: new MemorySink(), stderr, verbose }));
-      for (const level of ['debug', 'info', 'warn', 'error'] as const) logger[level]('it\nhappened', { peer: 'x\u001b', none: undefined, count: 2 });
-      assert.deepEqual(stderr.lines.map((line) => line.replace(/^\S+ /, '')), expected.map((level) => `${level} it\ufffdhappened peer=x\ufffd count=2`));
+      for (const level of ['debug', 'info', 'warn', 'error'] as const)
+        logger[level]('it\nhappened', { peer: 'x\u001b', none: undefined, count: 2 });
+      assert.deepEqual(
+        stderr.lines.map((line) => line.replace(/^\S+ /, '')),
+        expected.map((level) => `${level} it\ufffdhappened peer=x\ufffd count=2`),
+      );
     }
   });
 });
 
 describe('standard input', () => {
-  const read = (chunks: readonly (string | Uint8Array)[], kind: StdinKind, options: { readonly optional?: boolean; readonly limit?: number; readonly end?: boolean; readonly signal?: AbortSignal } = {}) => {
+  const read = (
+    chunks: readonly (string | Uint8Array)[],
+    kind: StdinKind,
+    options: {
+      readonly optional?: boolean;
+      readonly limit?: number;
+      readonly end?: boolean;
+      readonly signal?: AbortSignal;
+    } = {},
+  ) => {
     const stream = new PassThrough();
     for (const chunk of chunks) stream.write(chunk);
     if (options.end !== false) stream.end();
-    return readPipedInput({ stream, kind, optional: options.optional ?? true, ...(options.limit === undefined ? {} : { limit: options.limit }), ...(options.signal === undefined ? {} : { signal: options.signal }) });
+    return readPipedInput({
+      stream,
+      kind,
+      optional: options.optional ?? true,
+      ...(options.limit === undefined ? {} : { limit: options.limit }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
   };
 
   it('is read whole from a pipe or a file, and not from a terminal', async () => {
@@ -111,17 +145,33 @@ describe('line reader', () => {
 describe('the process', () => {
   it('ends with the documented codes', async (context) => {
     const home = await temporaryHome(context);
-    for (const [args, code] of [[['config', 'show'], 0], [['config', 'show', '--nope'], 2], [['receipts', 'show', 'ff'], 2], [['config', 'show', '--config', join(home, 'none.toml')], 3], [['models', 'show', 'none'], 7]] as const) {
+    for (const [args, code] of [
+      [['config', 'show'], 0],
+      [['config', 'show', '--nope'], 2],
+      [['receipts', 'show', 'ff'], 2],
+      [['config', 'show', '--config', join(home, 'none.toml')], 3],
+      [['models', 'show', 'none'], 7],
+    ] as const) {
       assert.equal((await runProgram(args, { home })).code, code, args.join(' '));
     }
   });
 
   it('reads QVAC_ variables, and writes nothing by looking', async (context) => {
     const home = join(await temporaryHome(context), 'not', 'made', 'yet');
-    const { code, stdout } = await runProgram(['config', 'show', '--json'], { home, environment: { QVAC_MAX_TOKENS: '7', QVAC_NETWORK: 'devnet' } });
+    const { code, stdout } = await runProgram(['config', 'show', '--json'], {
+      home,
+      environment: { QVAC_MAX_TOKENS: '7', QVAC_NETWORK: 'devnet' },
+    });
     assert.equal(code, 0);
-    const shown = JSON.parse(stdout) as { home: string; network: string; settings: Record<string, { value: unknown; from: string }> };
-    assert.deepEqual([shown.home, shown.network, shown.settings['max-tokens']?.value, shown.settings['max-tokens']?.from], [home, 'dev', 7, 'variable']);
+    const shown = JSON.parse(stdout) as {
+      home: string;
+      network: string;
+      settings: Record<string, { value: unknown; from: string }>;
+    };
+    assert.deepEqual(
+      [shown.home, shown.network, shown.settings['max-tokens']?.value, shown.settings['max-tokens']?.from],
+      [home, 'dev', 7, 'variable'],
+    );
     await assert.rejects(import('node:fs/promises').then(({ stat }) => stat(home)));
     assert.equal((await runProgram(['config', 'show'], { home, environment: { QVAC_MAX_TOKENS: 'x' } })).code, 3);
   });
@@ -141,13 +191,22 @@ describe('the process', () => {
   it('colours nothing in a pipe, and with FORCE_COLOR only what is not data', async (context) => {
     const home = await temporaryHome(context);
     assert.doesNotMatch((await runProgram(['--help'], { home })).stdout, /\u001b/);
-    assert.match((await runProgram(['--help'], { home, environment: { FORCE_COLOR: '1' } })).stdout, /\u001b\[1mUsage:/);
-    assert.doesNotMatch((await runProgram(['config', 'show', '--json'], { home, environment: { FORCE_COLOR: '1' } })).stdout, /\u001b/);
+    assert.match(
+      (await runProgram(['--help'], { home, environment: { FORCE_COLOR: '1' } })).stdout,
+      /\u001b\[1mUsage:/,
+    );
+    assert.doesNotMatch(
+      (await runProgram(['config', 'show', '--json'], { home, environment: { FORCE_COLOR: '1' } })).stdout,
+      /\u001b/,
+    );
   });
 
   it('speaks at the first Ctrl-C and ends with 130, at SIGTERM with 143', async (context) => {
     const home = await temporaryHome(context);
-    for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) {
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const) {
       const child = startProgram(['peers', '--watch', '--private', 'test-nobody-is-here', '--no-mdns'], { home });
       let stderr = '';
       child.stderr.setEncoding('utf8').on('data', (text: string) => {

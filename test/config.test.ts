@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { resolveConfig, type ConfigSources } from '../src/config.ts';
-import { fileKeyOf, settings, variableOf, type SettingKey } from '../src/settings.ts';
+import { type ConfigSources, resolveConfig } from '../src/config.ts';
+import { fileKeyOf, type SettingKey, settings, variableOf } from '../src/settings.ts';
 
 let home = '';
 before(async () => {
@@ -19,17 +19,27 @@ async function withFile(source: string | Uint8Array, sources: ConfigSources = {}
 
 describe('config', () => {
   it('has the documented defaults, and says that they are', async () => {
-    const { settings: values, origins, networkName } = await resolveConfig({ environment: {}, home: join(home, 'none') });
+    const {
+      settings: values,
+      origins,
+      networkName,
+    } = await resolveConfig({ environment: {}, home: join(home, 'none') });
     assert.equal(networkName, 'local');
     assert.deepEqual([values.temperature, values.topK, values.minP, values.maxTokens], [0.7, 20, 0.05, 512]);
-    assert.deepEqual([values.priceIn, values.priceOut, values.slots, values.batch, values.model, values.verify, values.mdns], [0, 0, 1, 63, null, null, true]);
+    assert.deepEqual(
+      [values.priceIn, values.priceOut, values.slots, values.batch, values.model, values.verify, values.mdns],
+      [0, 0, 1, 63, null, null, true],
+    );
     assert.deepEqual(values.listen, ['/ip4/0.0.0.0/tcp/0']);
     for (const key of Object.keys(settings)) assert.deepEqual(origins[key as SettingKey], { from: 'default' });
   });
 
   it('lets flags count before variables, variables before the file, the file before defaults', async () => {
     const file = 'max-tokens = 1\ntop-k = 1\nmin-p = 0.1\n';
-    const { settings: values, origins } = await withFile(file, { environment: { QVAC_MAX_TOKENS: '2', QVAC_TOP_K: '2' }, flags: { maxTokens: '3' } });
+    const { settings: values, origins } = await withFile(file, {
+      environment: { QVAC_MAX_TOKENS: '2', QVAC_TOP_K: '2' },
+      flags: { maxTokens: '3' },
+    });
     assert.deepEqual([values.maxTokens, values.topK, values.minP, values.temperature], [3, 2, 0.1, 0.7]);
     assert.deepEqual(origins.maxTokens, { from: 'flag', name: '--max-tokens' });
     assert.deepEqual(origins.topK, { from: 'variable', name: 'QVAC_TOP_K' });
@@ -48,54 +58,115 @@ describe('config', () => {
   });
 
   it('reads every kind of value from text', async () => {
-    const environment = { QVAC_MDNS: 'off', QVAC_BOOTSTRAP: '/a, /b ,', QVAC_TEMPERATURE: '0.25', QVAC_TIMEOUT: '1.5m', QVAC_KEEP_ALIVE: '250ms', QVAC_MODEL: '' };
+    const environment = {
+      QVAC_MDNS: 'off',
+      QVAC_BOOTSTRAP: '/a, /b ,',
+      QVAC_TEMPERATURE: '0.25',
+      QVAC_TIMEOUT: '1.5m',
+      QVAC_KEEP_ALIVE: '250ms',
+      QVAC_MODEL: '',
+    };
     const { settings: values } = await withFile('model = "from the file"', { environment });
-    assert.deepEqual([values.mdns, values.bootstrap, values.temperature, values.timeout, values.keepAlive, values.model], [false, ['/a', '/b'], 0.25, 90_000, 250, 'from the file']);
+    assert.deepEqual(
+      [values.mdns, values.bootstrap, values.temperature, values.timeout, values.keepAlive, values.model],
+      [false, ['/a', '/b'], 0.25, 90_000, 250, 'from the file'],
+    );
     const flags = await withFile('', { flags: { mdns: false, bootstrap: ['/a,b'] } });
     assert.deepEqual([flags.settings.mdns, flags.settings.bootstrap], [false, ['/a,b']]);
   });
 
   it('names networks as the protocol does', async () => {
-    for (const [flags, name] of [[{ network: 'devnet' }, 'dev'], [{ network: 'mainnet' }, 'main'], [{ network: 'devnet', private: 'team-7' }, 'team-7']] as const) {
+    for (const [flags, name] of [
+      [{ network: 'devnet' }, 'dev'],
+      [{ network: 'mainnet' }, 'main'],
+      [{ network: 'devnet', private: 'team-7' }, 'team-7'],
+    ] as const) {
       assert.equal((await withFile('', { flags })).networkName, name);
     }
-    for (const bad of ['', 'Team', 'a b', 'ä', 'x'.repeat(33), '../x']) await assert.rejects(withFile('', { flags: { private: bad } }), { code: 'E_USAGE', message: /^--private: expected a name of a-z, 0-9 and -, at most 32, got / });
+    for (const bad of ['', 'Team', 'a b', 'ä', 'x'.repeat(33), '../x'])
+      await assert.rejects(withFile('', { flags: { private: bad } }), {
+        code: 'E_USAGE',
+        message: /^--private: expected a name of a-z, 0-9 and -, at most 32, got /,
+      });
   });
 
   it('refuses bad values in one line that says where', async () => {
     const path = join(home, 'config.toml');
-    await assert.rejects(withFile('', { flags: { temperature: 'hot' } }), { code: 'E_USAGE', message: '--temperature: expected a number from 0 to 2, got "hot"' });
-    await assert.rejects(withFile('', { environment: { QVAC_SLOTS: '1.5' } }), { code: 'E_CONFIG', exitCode: 3, message: 'QVAC_SLOTS: expected a whole number from 1 to 64, got 1.5' });
-    await assert.rejects(withFile('# x\n\ntemperature = 3\n'), { code: 'E_CONFIG', message: `${path}:3: temperature: expected a number from 0 to 2, got 3` });
-    await assert.rejects(withFile('[ask]\nmax-tokens = "9"\n', { command: 'ask' }), { code: 'E_CONFIG', message: `${path}:2: max-tokens: expected a whole number from 1 to 1000000, got "9"` });
-    await assert.rejects(withFile('timeout = "soon"'), { code: 'E_CONFIG', message: /expected a time as 90s or 10m, got "soon"/ });
-    await assert.rejects(withFile('\nmax-token = 3'), { code: 'E_CONFIG', message: `${path}:2: no setting is called "max-token"` });
-    await assert.rejects(withFile('[serve]\nprices = 3'), { code: 'E_CONFIG', message: `${path}:2: no setting is called "serve.prices"` });
+    await assert.rejects(withFile('', { flags: { temperature: 'hot' } }), {
+      code: 'E_USAGE',
+      message: '--temperature: expected a number from 0 to 2, got "hot"',
+    });
+    await assert.rejects(withFile('', { environment: { QVAC_SLOTS: '1.5' } }), {
+      code: 'E_CONFIG',
+      exitCode: 3,
+      message: 'QVAC_SLOTS: expected a whole number from 1 to 64, got 1.5',
+    });
+    await assert.rejects(withFile('# x\n\ntemperature = 3\n'), {
+      code: 'E_CONFIG',
+      message: `${path}:3: temperature: expected a number from 0 to 2, got 3`,
+    });
+    await assert.rejects(withFile('[ask]\nmax-tokens = "9"\n', { command: 'ask' }), {
+      code: 'E_CONFIG',
+      message: `${path}:2: max-tokens: expected a whole number from 1 to 1000000, got "9"`,
+    });
+    await assert.rejects(withFile('timeout = "soon"'), {
+      code: 'E_CONFIG',
+      message: /expected a time as 90s or 10m, got "soon"/,
+    });
+    await assert.rejects(withFile('\nmax-token = 3'), {
+      code: 'E_CONFIG',
+      message: `${path}:2: no setting is called "max-token"`,
+    });
+    await assert.rejects(withFile('[serve]\nprices = 3'), {
+      code: 'E_CONFIG',
+      message: `${path}:2: no setting is called "serve.prices"`,
+    });
     await assert.rejects(withFile('model = 1979-05-27'), { code: 'E_CONFIG' });
   });
 
   it('says where a broken file is broken', async () => {
     const path = join(home, 'config.toml');
-    await assert.rejects(withFile('model = "a"\nslots = = 3\n'), (error: { code: string; message: string; hint: string }) => {
-      assert.equal(error.code, 'E_CONFIG');
-      assert.ok(error.message.startsWith(`${path}:2:`), error.message);
-      assert.ok(!error.message.includes('\n'));
-      assert.ok(error.hint);
-      return true;
-    });
+    await assert.rejects(
+      withFile('model = "a"\nslots = = 3\n'),
+      (error: { code: string; message: string; hint: string }) => {
+        assert.equal(error.code, 'E_CONFIG');
+        assert.ok(error.message.startsWith(`${path}:2:`), error.message);
+        assert.ok(!error.message.includes('\n'));
+        assert.ok(error.hint);
+        return true;
+      },
+    );
     await assert.rejects(withFile(Uint8Array.of(0xff, 0xfe, 0)), { code: 'E_CONFIG', message: /not UTF-8 text/ });
   });
 
   it('wants a file that was named, and that it is a file', async () => {
-    await assert.rejects(resolveConfig({ environment: {}, home, configFile: join(home, 'no.toml') }), { code: 'E_CONFIG', message: /no such file/ });
-    await assert.rejects(resolveConfig({ environment: { QVAC_CONFIG: join(home, 'no.toml') }, home }), { code: 'E_CONFIG', message: /no such file/ });
+    await assert.rejects(resolveConfig({ environment: {}, home, configFile: join(home, 'no.toml') }), {
+      code: 'E_CONFIG',
+      message: /no such file/,
+    });
+    await assert.rejects(resolveConfig({ environment: { QVAC_CONFIG: join(home, 'no.toml') }, home }), {
+      code: 'E_CONFIG',
+      message: /no such file/,
+    });
     await mkdir(join(home, 'folder'));
-    await assert.rejects(resolveConfig({ environment: {}, home, configFile: join(home, 'folder') }), { code: 'E_CONFIG', message: /it is a folder/ });
+    await assert.rejects(resolveConfig({ environment: {}, home, configFile: join(home, 'folder') }), {
+      code: 'E_CONFIG',
+      message: /it is a folder/,
+    });
   });
 
   it('keeps everything below QVAC_HOME', async () => {
     const { home: paths } = await resolveConfig({ environment: { QVAC_HOME: join(home, 'moved') } });
-    const all = [paths.configFile, ...Object.values(paths.keys), paths.run, ...Object.values(paths.receiptsOf), paths.models, paths.cache, paths.peers, paths.reputation];
+    const all = [
+      paths.configFile,
+      ...Object.values(paths.keys),
+      paths.run,
+      ...Object.values(paths.receiptsOf),
+      paths.models,
+      paths.cache,
+      paths.peers,
+      paths.reputation,
+    ];
     for (const path of all) assert.ok(path.startsWith(`${home}/moved/`), path);
     assert.equal(paths.root, join(home, 'moved'));
     assert.equal(paths.receipts, paths.receiptsOf.client);

@@ -31,7 +31,29 @@ async function allCommands(): Promise<readonly (readonly [path: string, definiti
 
 describe('help', () => {
   it('knows every command of the interface', () => {
-    assert.deepEqual(commands.map(({ name }) => name).sort(), ['ask', 'chain', 'chat', 'completion', 'config', 'demo', 'doctor', 'gateway', 'jobs', 'models', 'peers', 'provider', 'ps', 'receipts', 'route', 'serve', 'service', 'status', 'verify', 'wallet', 'why']);
+    assert.deepEqual(commands.map(({ name }) => name).sort(), [
+      'ask',
+      'chain',
+      'chat',
+      'completion',
+      'config',
+      'demo',
+      'doctor',
+      'gateway',
+      'jobs',
+      'models',
+      'peers',
+      'provider',
+      'ps',
+      'receipts',
+      'route',
+      'serve',
+      'service',
+      'status',
+      'verify',
+      'wallet',
+      'why',
+    ]);
   });
 
   it('describes every command and every option, with an example that can be typed', async () => {
@@ -43,17 +65,31 @@ describe('help', () => {
         assert.match(line, new RegExp(`(^|[ |])qvac ${path}( |$)`), `an example of ${path}`);
         assert.ok(what.length > 3, `${path}: ${line}`);
       }
-      for (const { description } of [...Object.values(definition.options ?? {}), ...(definition.arguments ?? [])]) assert.ok(description.length > 5, path);
-      assert.ok(definition.action !== undefined || Object.keys(definition.subcommands ?? {}).length > 0, `${path} does nothing`);
+      for (const { description } of [...Object.values(definition.options ?? {}), ...(definition.arguments ?? [])])
+        assert.ok(description.length > 5, path);
+      assert.ok(
+        definition.action !== undefined || Object.keys(definition.subcommands ?? {}).length > 0,
+        `${path} does nothing`,
+      );
     }
   });
 
   it('gives no two options of a command the same name', async () => {
     for (const [path, definition] of await allCommands()) {
       const own = Object.values(definition.options ?? {}).map((option) => option.flags);
-      const flags = [...[...globalSettings, ...(definition.settings ?? [])].map((key): string => settings[key].flags), ...own, ...globalSwitches.map((option): string => option.flags), '-h, --help', '-V, --version'];
+      const flags = [
+        ...[...globalSettings, ...(definition.settings ?? [])].map((key): string => settings[key].flags),
+        ...own,
+        ...globalSwitches.map((option): string => option.flags),
+        '-h, --help',
+        '-V, --version',
+      ];
       const names = flags.flatMap((each) => each.match(/--?[a-z-]+/gi) ?? []);
-      assert.deepEqual(names.filter((name, at) => names.indexOf(name) !== at), [], path);
+      assert.deepEqual(
+        names.filter((name, at) => names.indexOf(name) !== at),
+        [],
+        path,
+      );
     }
   });
 
@@ -72,9 +108,21 @@ describe('help', () => {
     for (const args of [['--help'], ['-h'], ['help'], []]) {
       const { code, stdout } = await runInProcess(args);
       assert.equal(code, 0);
-      for (const { name, summary } of commands) assert.match(stdout, new RegExp(`\n  ${name} +${summary.slice(0, 20)}`));
-      for (const group of ['Examples:', 'Ask:', 'Take part:', 'Money:', 'Check:', 'This machine:', 'Variables:', 'Exit codes:']) assert.ok(stdout.includes(`\n${group}\n`), group);
-      for (const code of ['0', '1', '2', '3', '4', '5', '6', '7', '130, 143']) assert.match(stdout, new RegExp(`\n  ${code} +\\w`));
+      for (const { name, summary } of commands)
+        assert.match(stdout, new RegExp(`\n  ${name} +${summary.slice(0, 20)}`));
+      for (const group of [
+        'Examples:',
+        'Ask:',
+        'Take part:',
+        'Money:',
+        'Check:',
+        'This machine:',
+        'Variables:',
+        'Exit codes:',
+      ])
+        assert.ok(stdout.includes(`\n${group}\n`), group);
+      for (const code of ['0', '1', '2', '3', '4', '5', '6', '7', '130, 143'])
+        assert.match(stdout, new RegExp(`\n  ${code} +\\w`));
     }
     assert.equal((await runInProcess(['help', 'verify'])).stdout, (await runInProcess(['verify', '--help'])).stdout);
   });
@@ -83,11 +131,22 @@ describe('help', () => {
     const { code, stdout, stderr } = await runInProcess(['verfy']);
     assert.deepEqual([code, stdout], [2, '']);
     assert.equal(stderr, "qvac: unknown command 'verfy'\n  Did you mean verify?\n");
-    assert.equal((await runInProcess(['verify', 'x', '--modle', 'y'])).stderr, "qvac: unknown option '--modle'\n  Did you mean --model?\n");
-    assert.match((await runInProcess(['models'])).stderr, /^qvac: models needs a command: pull, ls, rm, show\n {2}qvac models --help\n$/);
-    assert.match((await runInProcess(['models', 'list'])).stderr, /^qvac: unknown command 'models list', expected pull, ls, rm, show\n/);
+    assert.equal(
+      (await runInProcess(['verify', 'x', '--modle', 'y'])).stderr,
+      "qvac: unknown option '--modle'\n  Did you mean --model?\n",
+    );
+    assert.match(
+      (await runInProcess(['models'])).stderr,
+      /^qvac: models needs a command: pull, ls, rm, show\n {2}qvac models --help\n$/,
+    );
+    assert.match(
+      (await runInProcess(['models', 'list'])).stderr,
+      /^qvac: unknown command 'models list', expected pull, ls, rm, show\n/,
+    );
     assert.match((await runInProcess(['config', 'show', 'more'])).stderr, /\n {2}qvac config show --help\n$/);
-    assert.deepEqual(JSON.parse((await runInProcess(['verfy', '--json'])).stdout), { error: { code: 'E_USAGE', message: "unknown command 'verfy'", hint: 'Did you mean verify?' } });
+    assert.deepEqual(JSON.parse((await runInProcess(['verfy', '--json'])).stdout), {
+      error: { code: 'E_USAGE', message: "unknown command 'verfy'", hint: 'Did you mean verify?' },
+    });
   });
 
   it('loads neither network, engine nor chain', async () => {
@@ -103,13 +162,26 @@ describe('help', () => {
     );
     for (const args of [['--help'], ['--version'], ...commands.map(({ name }) => [name, '--help'])]) {
       await writeFile(log, '');
-      const { code, stdout, stderr } = await runProgram(args, { home, nodeFlags: ['--import', hook], environment: { HOOK_LOG: log } });
+      const { code, stdout, stderr } = await runProgram(args, {
+        home,
+        nodeFlags: ['--import', hook],
+        environment: { HOOK_LOG: log },
+      });
       assert.deepEqual([code, stderr], [0, ''], args.join(' '));
       assert.ok(stdout.length > 5);
       const loaded = (await readFile(log, 'utf8')).split('\n').filter((line) => line !== '');
-      assert.ok(loaded.some((line) => line.startsWith('source ')), 'the hook saw nothing');
+      assert.ok(
+        loaded.some((line) => line.startsWith('source ')),
+        'the hook saw nothing',
+      );
       const heavy = /libp2p|@solana|anchor|llama|valibot|toml/;
-      assert.deepEqual(loaded.filter((line) => (line.startsWith('source ') ? !line.endsWith(' null') : heavy.test(line) && !/^(node:|file:|\.|\/)/.test(line))), [], args.join(' '));
+      assert.deepEqual(
+        loaded.filter((line) =>
+          line.startsWith('source ') ? !line.endsWith(' null') : heavy.test(line) && !/^(node:|file:|\.|\/)/.test(line),
+        ),
+        [],
+        args.join(' '),
+      );
       const size = loaded.reduce((sum, line) => sum + Number(/^source (\d+)/.exec(line)?.[1] ?? 0), 0);
       assert.ok(size < 400_000, `${args.join(' ')} loads ${size} bytes`);
     }

@@ -7,7 +7,7 @@ import { startLocalnet } from '../../src/escrow/localnet.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { ready } from '../../test/escrow/ready.ts';
-import { SOL, World, delivered } from '../../test/escrow/world.ts';
+import { delivered, SOL, World } from '../../test/escrow/world.ts';
 import { type Figure, median, rounded, type Scenario, spread } from '../report.ts';
 import { chargedTo } from '../support/chain-history.ts';
 import { coldFirstTokenMs, type PaidMarket, withPaidMarket } from '../support/paid-market.ts';
@@ -31,7 +31,13 @@ async function costs(): Promise<readonly Figure[]> {
   for (const [name, prepare] of Object.entries(ready)) {
     const { world, instruction, first, signers } = await prepare(new World());
     const { units, bytes } = world.send([...first, instruction], [world.wallet(), ...signers]);
-    figures.push({ name: `escrow: compute units of ${name}`, value: units, unit: '', goal: { atMost: 60_000 }, details: { transactionBytes: bytes } });
+    figures.push({
+      name: `escrow: compute units of ${name}`,
+      value: units,
+      unit: '',
+      goal: { atMost: 60_000 },
+      details: { transactionBytes: bytes },
+    });
   }
   return figures;
 }
@@ -43,13 +49,22 @@ interface Market {
 }
 
 async function openMarket(rpcUrl: string): Promise<Market> {
-  const [seller, buyer] = await Promise.all([newKey(), newKey()].map((wallet) => openEscrow({ rpcUrl, wallet, pollMs: 20 }))) as [Escrow, Escrow];
+  const [seller, buyer] = (await Promise.all(
+    [newKey(), newKey()].map((wallet) => openEscrow({ rpcUrl, wallet, pollMs: 20 })),
+  )) as [Escrow, Escrow];
   await Promise.all([seller, buyer].map((escrow) => escrow.airdrop(1_000n * SOL)));
   const [node, clientNode] = [newKey(), newKey()];
   await seller.register({ node, stake: 100n * SOL });
   const newTerms = (): JobTerms => ({
-    jobId: new Uint8Array(randomBytes(32)), peer: node.publicKey, clientPeer: clientNode.publicKey, priceIn: 1_500n, priceOut: 4_001n, amount: 1_000_000n,
-    seed: new Uint8Array(randomBytes(32)), sampler: { temperature: 70, minP: 0, topK: 20, vocab: 300 }, maxTokens: 64,
+    jobId: new Uint8Array(randomBytes(32)),
+    peer: node.publicKey,
+    clientPeer: clientNode.publicKey,
+    priceIn: 1_500n,
+    priceOut: 4_001n,
+    amount: 1_000_000n,
+    seed: new Uint8Array(randomBytes(32)),
+    sampler: { temperature: 70, minP: 0, topK: 20, vocab: 300 },
+    maxTokens: 64,
   });
   return { seller, buyer, newTerms };
 }
@@ -72,10 +87,18 @@ async function throughput(): Promise<Figure> {
     await pay(market);
     const start = performance.now();
     let left = jobs;
-    await Promise.all(Array.from({ length: atOnce }, async () => {
-      while (left-- > 0) await pay(market);
-    }));
-    return { name: 'escrow: embedded chain, paid jobs per second', value: rounded((jobs * 1_000) / (performance.now() - start)), unit: '/s', goal: null, details: { jobs, atOnce } };
+    await Promise.all(
+      Array.from({ length: atOnce }, async () => {
+        while (left-- > 0) await pay(market);
+      }),
+    );
+    return {
+      name: 'escrow: embedded chain, paid jobs per second',
+      value: rounded((jobs * 1_000) / (performance.now() - start)),
+      unit: '/s',
+      goal: null,
+      details: { jobs, atOnce },
+    };
   } finally {
     await chain.stop();
     await rm(dir, { recursive: true, force: true });
@@ -83,7 +106,11 @@ async function throughput(): Promise<Figure> {
 }
 
 /** What the chain itself was sent, and took, for `answers` paid answers. */
-async function charges({ rpcUrl, wallets }: PaidMarket, answers: number, before: ReadonlySet<string>): Promise<readonly Figure[]> {
+async function charges(
+  { rpcUrl, wallets }: PaidMarket,
+  answers: number,
+  before: ReadonlySet<string>,
+): Promise<readonly Figure[]> {
   const [client, provider] = wallets;
   const charged = (await chargedTo(rpcUrl, wallets)).filter(({ signature }) => !before.has(signature));
   const perAnswer = (matches: (each: (typeof charged)[number]) => boolean, what: 'fee' | 'one'): number =>
@@ -91,12 +118,27 @@ async function charges({ rpcUrl, wallets }: PaidMarket, answers: number, before:
   const does = (name: string): number => perAnswer(({ does }) => does.includes(name), 'one');
   return [
     {
-      name: 'escrow: transactions of a paid answer', value: perAnswer(() => true, 'one'), unit: '', goal: { atMost: 3 },
-      details: { answers, createLocksTheMoney: does('JobCreate'), submitStoresTheHead: does('JobSubmit'), confirmPays: does('JobConfirm') },
+      name: 'escrow: transactions of a paid answer',
+      value: perAnswer(() => true, 'one'),
+      unit: '',
+      goal: { atMost: 3 },
+      details: {
+        answers,
+        createLocksTheMoney: does('JobCreate'),
+        submitStoresTheHead: does('JobSubmit'),
+        confirmPays: does('JobConfirm'),
+      },
     },
     {
-      name: 'escrow: fees of a paid answer', value: perAnswer(() => true, 'fee'), unit: 'lamports', goal: null,
-      details: { answers, byClient: perAnswer(({ payer }) => payer === client, 'fee'), byProvider: perAnswer(({ payer }) => payer === provider, 'fee') },
+      name: 'escrow: fees of a paid answer',
+      value: perAnswer(() => true, 'fee'),
+      unit: 'lamports',
+      goal: null,
+      details: {
+        answers,
+        byClient: perAnswer(({ payer }) => payer === client, 'fee'),
+        byProvider: perAnswer(({ payer }) => payer === provider, 'fee'),
+      },
     },
   ];
 }
@@ -110,7 +152,8 @@ async function endToEnd(): Promise<readonly Figure[]> {
     for (let round = 0; round < rounds; round++) {
       const own = await market.ask('free');
       const paid = await market.ask('paid');
-      if (paid.answer.payment?.state !== 'confirmed') throw new Error(`an answer was ${String(paid.answer.payment?.state)}, not paid`);
+      if (paid.answer.payment?.state !== 'confirmed')
+        throw new Error(`an answer was ${String(paid.answer.payment?.state)}, not paid`);
       added.push(paid.firstTokenMs - own.firstTokenMs);
       free.push(own.firstTokenMs);
       settled.push(paid.settledMs);
@@ -123,9 +166,27 @@ async function endToEnd(): Promise<readonly Figure[]> {
     }
     return [
       ...figures,
-      { name: 'escrow: added to the first token of a paid answer', value: rounded(median(added)), unit: 'ms', goal: { atMost: 250 }, details: { rounds, ...spread('addedMs', added), ...spread('freeMs', free) } },
-      { name: 'escrow: … with a process for each question', value: rounded(median(cold)), unit: 'ms', goal: { atMost: 250 }, details: { processes, ...spread('addedMs', cold) } },
-      { name: 'escrow: from final head to money', value: rounded(median(settled)), unit: 'ms', goal: { atMost: 1_000 }, details: { rounds, ...spread('ms', settled) } },
+      {
+        name: 'escrow: added to the first token of a paid answer',
+        value: rounded(median(added)),
+        unit: 'ms',
+        goal: { atMost: 250 },
+        details: { rounds, ...spread('addedMs', added), ...spread('freeMs', free) },
+      },
+      {
+        name: 'escrow: … with a process for each question',
+        value: rounded(median(cold)),
+        unit: 'ms',
+        goal: { atMost: 250 },
+        details: { processes, ...spread('addedMs', cold) },
+      },
+      {
+        name: 'escrow: from final head to money',
+        value: rounded(median(settled)),
+        unit: 'ms',
+        goal: { atMost: 1_000 },
+        details: { rounds, ...spread('ms', settled) },
+      },
     ];
   });
 }
@@ -139,8 +200,19 @@ async function onCluster(): Promise<Figure> {
       const paid = await market.ask('paid');
       if (round >= 0) beyond.push(paid.firstTokenMs - own.firstTokenMs - confirmMs);
     }
-    return { name: 'escrow: … beyond the one confirmation, on a cluster', value: rounded(median(beyond)), unit: 'ms', goal: { atMost: 250 }, details: { rounds: clusterRounds, confirmMs, ...spread('beyondMs', beyond) } };
+    return {
+      name: 'escrow: … beyond the one confirmation, on a cluster',
+      value: rounded(median(beyond)),
+      unit: 'ms',
+      goal: { atMost: 250 },
+      details: { rounds: clusterRounds, confirmMs, ...spread('beyondMs', beyond) },
+    };
   });
 }
 
-export const scenario: Scenario = async () => [...(await costs()), ...(await endToEnd()), await onCluster(), await throughput()];
+export const scenario: Scenario = async () => [
+  ...(await costs()),
+  ...(await endToEnd()),
+  await onCluster(),
+  await throughput(),
+];

@@ -23,10 +23,19 @@ const seed = new Uint8Array(32);
 
 /** A provider in a process of its own. */
 async function spawnProvider(): Promise<Offerer & { stop(): void }> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../support/scripted-provider.ts', import.meta.url))], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [fileURLToPath(new URL('../support/scripted-provider.ts', import.meta.url))], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-  const { address, body, sig } = JSON.parse(line) as { readonly address: string; readonly body: string; readonly sig: string };
-  const signed = { body: Uint8Array.from(Buffer.from(body, 'base64')), sig: Uint8Array.from(Buffer.from(sig, 'base64')) };
+  const { address, body, sig } = JSON.parse(line) as {
+    readonly address: string;
+    readonly body: string;
+    readonly sig: string;
+  };
+  const signed = {
+    body: Uint8Array.from(Buffer.from(body, 'base64')),
+    sig: Uint8Array.from(Buffer.from(sig, 'base64')),
+  };
   const card = verifyCard(signed, { peer: targetPeer(address), network: 'bench', now: Date.now() });
   return { address, card, stop: () => child.stdin.end() };
 }
@@ -36,7 +45,8 @@ async function askedMs(client: Peer, provider: Offerer): Promise<number> {
   const start = performance.now();
   let first: number | null = null;
   const { job } = await openBenchJob(client, provider, { seed, sampler: { ...benchSampler, maxTokens: 4 } });
-  for await (const frame of job.frames()) if (frame.t === 'tokens' && frame.tokens.length > 0) first ??= performance.now() - start;
+  for await (const frame of job.frames())
+    if (frame.t === 'tokens' && frame.tokens.length > 0) first ??= performance.now() - start;
   await job.close();
   if (first === null) throw new Error('no token came');
   return first;

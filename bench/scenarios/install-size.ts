@@ -14,7 +14,8 @@ async function diskBytes(path: string, seen: Set<number>, skip: ReadonlySet<stri
   if (stats === null || seen.has(stats.ino)) return 0;
   if (stats.nlink > 1 && !stats.isDirectory()) seen.add(stats.ino);
   let bytes = stats.blocks * 512;
-  if (stats.isDirectory()) for (const name of await readdir(path)) bytes += await diskBytes(join(path, name), seen, skip);
+  if (stats.isDirectory())
+    for (const name of await readdir(path)) bytes += await diskBytes(join(path, name), seen, skip);
   return bytes;
 }
 
@@ -22,11 +23,19 @@ async function diskBytes(path: string, seen: Set<number>, skip: ReadonlySet<stri
 export const scenario: Scenario = async () => {
   const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as Lock;
   const modules = join(root, 'node_modules');
-  const dev = new Set(Object.entries(lock.packages).filter(([, { dev: isDev }]) => isDev === true).map(([path]) => join(root, path)));
+  const dev = new Set(
+    Object.entries(lock.packages)
+      .filter(([, { dev: isDev }]) => isDev === true)
+      .map(([path]) => join(root, path)),
+  );
   const mebibytes = (bytes: number): number => Math.round((bytes / 2 ** 20) * 10) / 10;
   const dist = await diskBytes(join(root, 'dist'), new Set());
   const whole = (await diskBytes(modules, new Set())) + dist;
-  const packages = await Promise.all(Object.keys(lock.packages).filter((path) => path !== '' && !path.slice(1).includes('/node_modules/')).map(async (path) => ({ path, bytes: await diskBytes(join(root, path), new Set()) })));
+  const packages = await Promise.all(
+    Object.keys(lock.packages)
+      .filter((path) => path !== '' && !path.slice(1).includes('/node_modules/'))
+      .map(async (path) => ({ path, bytes: await diskBytes(join(root, path), new Set()) })),
+  );
   const largest = packages.sort((a, b) => b.bytes - a.bytes).slice(0, 6);
   return [
     {

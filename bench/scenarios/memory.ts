@@ -21,18 +21,43 @@ async function memoryOf({ pid }: Served): Promise<{ readonly all: number; readon
 
 export const scenario: Scenario = async () => {
   const { path } = await testModel('q4_1');
-  return await withMarket({ serve: ['--model', path, '--context', String(benchContext)], maxTokens: answerTokens }, async ({ served, asking }) => {
-    const ask = async (from: number, to: number): Promise<void> => {
-      for (let job = from; job < to; job++) {
-        const answer = await asking.ask([{ role: 'user', content: `Tell me something about the number ${job}.` }], BigInt(job), silentObserver, new AbortController().signal);
-        if (answer.verification.result === 'fail') throw new Error(`job ${job} failed: ${answer.verification.faults.join(' ')}`);
-      }
-    };
-    await ask(0, few);
-    const before = await memoryOf(served);
-    await ask(few, many);
-    const after = await memoryOf(served);
-    const details = { model: 'q4_1', answerTokens, afterFewMib: rounded(before.all), afterManyMib: rounded(after.all), anonymousAfterFewMib: rounded(before.anonymous), anonymousAfterManyMib: rounded(after.anonymous), kibPerJob: rounded(((after.all - before.all) * 1024) / (many - few)) };
-    return [{ name: `memory of serve, ${many} jobs ÷ ${few} jobs`, value: after.all / before.all, unit: '', goal: { atMost: 1.1 }, details }];
-  });
+  return await withMarket(
+    { serve: ['--model', path, '--context', String(benchContext)], maxTokens: answerTokens },
+    async ({ served, asking }) => {
+      const ask = async (from: number, to: number): Promise<void> => {
+        for (let job = from; job < to; job++) {
+          const answer = await asking.ask(
+            [{ role: 'user', content: `Tell me something about the number ${job}.` }],
+            BigInt(job),
+            silentObserver,
+            new AbortController().signal,
+          );
+          if (answer.verification.result === 'fail')
+            throw new Error(`job ${job} failed: ${answer.verification.faults.join(' ')}`);
+        }
+      };
+      await ask(0, few);
+      const before = await memoryOf(served);
+      await ask(few, many);
+      const after = await memoryOf(served);
+      const details = {
+        model: 'q4_1',
+        answerTokens,
+        afterFewMib: rounded(before.all),
+        afterManyMib: rounded(after.all),
+        anonymousAfterFewMib: rounded(before.anonymous),
+        anonymousAfterManyMib: rounded(after.anonymous),
+        kibPerJob: rounded(((after.all - before.all) * 1024) / (many - few)),
+      };
+      return [
+        {
+          name: `memory of serve, ${many} jobs ÷ ${few} jobs`,
+          value: after.all / before.all,
+          unit: '',
+          goal: { atMost: 1.1 },
+          details,
+        },
+      ];
+    },
+  );
 };

@@ -11,7 +11,9 @@ const heavy = /libp2p|solana|anchor|llama/i;
 
 /** Runs this Node with a probe loaded first. @returns what the probe wrote */
 async function run(probe: string, args: readonly string[]): Promise<string> {
-  const child = spawn(process.execPath, ['--require', probe, ...args], { stdio: ['ignore', 'ignore', 'inherit', 'pipe'] });
+  const child = spawn(process.execPath, ['--require', probe, ...args], {
+    stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+  });
   let told = '';
   child.stdio[3]?.on('data', (chunk: Buffer) => {
     told += chunk.toString();
@@ -25,7 +27,13 @@ async function run(probe: string, args: readonly string[]): Promise<string> {
 async function loadedBy(args: readonly string[]): Promise<readonly string[]> {
   const urls = JSON.parse(await run(moduleProbe, args)) as readonly string[];
   const files = urls.filter((url) => url.startsWith('file:'));
-  const bundled = await Promise.all(files.map(async (url) => [...(await readFile(fileURLToPath(url), 'utf8')).matchAll(/^\/\/ (node_modules\/\S+)$/gm)].map(([, path]) => path ?? '')));
+  const bundled = await Promise.all(
+    files.map(async (url) =>
+      [...(await readFile(fileURLToPath(url), 'utf8')).matchAll(/^\/\/ (node_modules\/\S+)$/gm)].map(
+        ([, path]) => path ?? '',
+      ),
+    ),
+  );
   return [...urls, ...bundled.flat()];
 }
 
@@ -48,7 +56,12 @@ export const scenario: Scenario = async () => {
     value: median(ratios),
     unit: '×',
     goal: { atMost: 2 },
-    details: { rounds, ...spread('ratio', ratios), ...spread('bareMs', milliseconds.bare), ...spread('helpMs', milliseconds.help) },
+    details: {
+      rounds,
+      ...spread('ratio', ratios),
+      ...spread('bareMs', milliseconds.bare),
+      ...spread('helpMs', milliseconds.help),
+    },
   };
   const modules: Figure = {
     name: 'modules of libp2p, Solana or llama loaded by --help',

@@ -1,6 +1,6 @@
 import type { Engine } from '../../src/model/engine.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
-import { testModel, type TestModelKind } from '../../test/support/models.ts';
+import { type TestModelKind, testModel } from '../../test/support/models.ts';
 import { type Figure, median, type Scenario, spread } from '../report.ts';
 import { type BareLoop, openBareLoop } from '../support/bare.ts';
 import { withEngines } from '../support/engines.ts';
@@ -8,7 +8,8 @@ import { answerWith, verifyWith } from '../support/local-job.ts';
 
 const answerTokens = 128;
 const rounds = 8;
-const question = 'Write a long story about a lighthouse keeper who finds a map. Describe the sea, the people in the village and every day of the journey.';
+const question =
+  'Write a long story about a lighthouse keeper who finds a map. Describe the sea, the people in the village and every day of the journey.';
 const sampler = { temperature: 70, minP: 5, topK: 20, maxTokens: answerTokens };
 
 /** CPU milliseconds of this process for `work`, all threads. */
@@ -20,7 +21,10 @@ async function cpuMs<Value>(work: () => Promise<Value>): Promise<{ readonly ms: 
 }
 
 /** Answers of the full length only: their number decides the ratio. */
-async function nextAnswer(engine: Engine, from: number): Promise<{ readonly ms: number; readonly receipt: Receipt; readonly number: number }> {
+async function nextAnswer(
+  engine: Engine,
+  from: number,
+): Promise<{ readonly ms: number; readonly receipt: Receipt; readonly number: number }> {
   for (let number = from; ; number++) {
     const { ms, value } = await cpuMs(() => answerWith(engine, { claimed: engine, question, sampler, number }));
     if (value.tokens.length === answerTokens) return { ms, receipt: value, number };
@@ -35,14 +39,24 @@ interface Times {
   readonly bareVerification: number;
 }
 
-async function timesOf(engine: Engine, bare: BareLoop, { ms, receipt }: { readonly ms: number; readonly receipt: Receipt }): Promise<Times & { readonly tier: string }> {
+async function timesOf(
+  engine: Engine,
+  bare: BareLoop,
+  { ms, receipt }: { readonly ms: number; readonly receipt: Receipt },
+): Promise<Times & { readonly tier: string }> {
   const verification = await cpuMs(() => verifyWith(engine, receipt));
   const { result, tier } = verification.value;
   if (result !== 'pass') throw new Error('an honest answer did not pass');
   const { promptTokens, tokens } = receipt;
   const bareGeneration = await cpuMs(() => bare.run(promptTokens, tokens));
   const bareVerification = await cpuMs(() => bare.replay(promptTokens, tokens));
-  return { tier, generation: ms, verification: verification.ms, bareGeneration: bareGeneration.ms, bareVerification: bareVerification.ms };
+  return {
+    tier,
+    generation: ms,
+    verification: verification.ms,
+    bareGeneration: bareGeneration.ms,
+    bareVerification: bareVerification.ms,
+  };
 }
 
 async function measure(engine: Engine, kind: TestModelKind, atMost: number): Promise<Figure> {
@@ -67,14 +81,38 @@ async function measure(engine: Engine, kind: TestModelKind, atMost: number): Pro
     tier,
     sameBits: sameBits.join(' '),
     ...spread('ratio', ratios),
-    ...spread('bareRatio', times.map(({ bareGeneration, bareVerification }) => bareVerification / bareGeneration)),
-    ...spread('generationCpuMs', times.map(({ generation }) => generation)),
-    ...spread('bareGenerationCpuMs', times.map(({ bareGeneration }) => bareGeneration)),
-    ...spread('verificationCpuMs', times.map(({ verification }) => verification)),
-    ...spread('bareVerificationCpuMs', times.map(({ bareVerification }) => bareVerification)),
+    ...spread(
+      'bareRatio',
+      times.map(({ bareGeneration, bareVerification }) => bareVerification / bareGeneration),
+    ),
+    ...spread(
+      'generationCpuMs',
+      times.map(({ generation }) => generation),
+    ),
+    ...spread(
+      'bareGenerationCpuMs',
+      times.map(({ bareGeneration }) => bareGeneration),
+    ),
+    ...spread(
+      'verificationCpuMs',
+      times.map(({ verification }) => verification),
+    ),
+    ...spread(
+      'bareVerificationCpuMs',
+      times.map(({ bareVerification }) => bareVerification),
+    ),
   };
-  return { name: `verification CPU ÷ generation CPU, ${kind}`, value: median(ratios), unit: '', goal: { atMost }, details };
+  return {
+    name: `verification CPU ÷ generation CPU, ${kind}`,
+    value: median(ratios),
+    unit: '',
+    goal: { atMost },
+    details,
+  };
 }
 
 export const scenario: Scenario = () =>
-  withEngines(async (open) => [await measure(await open('q8_0'), 'q8_0', 0.3), await measure(await open('q4_1'), 'q4_1', 0.35)]);
+  withEngines(async (open) => [
+    await measure(await open('q8_0'), 'q8_0', 0.3),
+    await measure(await open('q4_1'), 'q4_1', 0.35),
+  ]);

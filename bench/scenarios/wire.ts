@@ -50,7 +50,13 @@ async function runJob(mode: 'none' | 'merkle', script: ScriptedInit = {}): Promi
     if (mode === 'merkle') count({ t: 'opening', ...(await job.challenge(secret)) });
     await job.close();
     const { n, text, tokens } = job.received;
-    return { bytes, tokens: n, tokenIdBytes: tokens.reduce((sum, id) => sum + cborBytes(id), 0), text: Buffer.byteLength(text), perFrame: sizes };
+    return {
+      bytes,
+      tokens: n,
+      tokenIdBytes: tokens.reduce((sum, id) => sum + cborBytes(id), 0),
+      text: Buffer.byteLength(text),
+      perFrame: sizes,
+    };
   } finally {
     await client.stop();
     await provider.stop();

@@ -9,7 +9,14 @@ import { createReceiptStore, type ReceiptStore } from '../../src/node/home/recei
 import { createOutput } from '../../src/terminal/output.ts';
 import { type Served, startServe } from './serve.ts';
 
-export const silentObserver: AskObserver = { sending() {}, picked() {}, text() {}, turned() {}, note() {}, checking() {} };
+export const silentObserver: AskObserver = {
+  sending() {},
+  picked() {},
+  text() {},
+  turned() {},
+  note() {},
+  checking() {},
+};
 
 export interface MarketInit {
   /** Flags of `serve`. */
@@ -25,11 +32,29 @@ export interface Market {
 }
 
 /** A real `serve` process, and in this process what `qvac ask --provider` is made of, connected to it. */
-export async function withMarket<Value>({ serve, maxTokens }: MarketInit, work: (market: Market) => Promise<Value>): Promise<Value> {
+export async function withMarket<Value>(
+  { serve, maxTokens }: MarketInit,
+  work: (market: Market) => Promise<Value>,
+): Promise<Value> {
   const home = await mkdtemp(join(tmpdir(), 'qvac-bench-'));
   const served = await startServe(join(home, 'provider'), serve);
-  const config = await resolveConfig({ home: join(home, 'client'), environment: {}, flags: { private: 'bench', mdns: false, bootstrap: [served.address], provider: served.address, verify: 'sampling', maxTokens } });
-  const asking = await openAsking({ config, output: createOutput({ stdout: process.stdout, stderr: process.stderr, quiet: true }), logger: silentLogger });
+  const config = await resolveConfig({
+    home: join(home, 'client'),
+    environment: {},
+    flags: {
+      private: 'bench',
+      mdns: false,
+      bootstrap: [served.address],
+      provider: served.address,
+      verify: 'sampling',
+      maxTokens,
+    },
+  });
+  const asking = await openAsking({
+    config,
+    output: createOutput({ stdout: process.stdout, stderr: process.stderr, quiet: true }),
+    logger: silentLogger,
+  });
   try {
     return await work({ served, asking, receipts: createReceiptStore(config.home.receipts) });
   } finally {

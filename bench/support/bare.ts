@@ -1,7 +1,9 @@
 import { getLlama, LlamaLogLevel, type Token } from 'node-llama-cpp';
 import { benchContext } from './engines.ts';
 
-const top20 = { generateNext: { logits: true, options: { temperature: 1, topK: 20, topP: 1, minP: 0, seed: 1 } } } as const;
+const top20 = {
+  generateNext: { logits: true, options: { temperature: 1, topK: 20, topP: 1, minP: 0, seed: 1 } },
+} as const;
 const batch = 63;
 
 /** The engine with nothing of ours around it: the same prompt, tokens and settings, the same 20 logits after each step. */
@@ -14,15 +16,30 @@ export interface BareLoop {
 }
 
 export async function openBareLoop(modelPath: string): Promise<BareLoop> {
-  const llama = await getLlama({ gpu: false, build: 'never', skipDownload: true, progressLogs: false, maxThreads: 0, logLevel: LlamaLogLevel.error });
+  const llama = await getLlama({
+    gpu: false,
+    build: 'never',
+    skipDownload: true,
+    progressLogs: false,
+    maxThreads: 0,
+    logLevel: LlamaLogLevel.error,
+  });
   const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
-  const context = await model.createContext({ contextSize: benchContext, batchSize: batch, sequences: 1, threads: 1, flashAttention: true });
+  const context = await model.createContext({
+    contextSize: benchContext,
+    batchSize: batch,
+    sequences: 1,
+    threads: 1,
+    flashAttention: true,
+  });
   const sequence = context.getSequence();
   const prefill = async (tokens: readonly number[], logitsFrom: number): Promise<void> => {
     await sequence.clearHistory();
     for (let at = 0; at < tokens.length; at += batch) {
       const block = tokens.slice(at, at + batch) as Token[];
-      await sequence.controlledEvaluate(block.map((token, index) => (at + index >= logitsFrom ? [token, top20] : token)));
+      await sequence.controlledEvaluate(
+        block.map((token, index) => (at + index >= logitsFrom ? [token, top20] : token)),
+      );
     }
   };
   return {

@@ -1,17 +1,31 @@
+import { fromHex, utf8 } from '../../src/lib/bytes.ts';
 import type { Engine } from '../../src/model/engine.ts';
 import { createTextStream } from '../../src/model/text/text-stream.ts';
 import { gatherEvidence } from '../../src/model/verify.ts';
-import { assess, type Assessment } from '../../src/proofs/checks.ts';
+import { type Assessment, assess } from '../../src/proofs/checks.ts';
 import { encodeHead } from '../../src/proofs/head.ts';
 import type { TopLogits } from '../../src/proofs/logits.ts';
-import { createReceived } from '../../src/proofs/received.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
+import { createReceived } from '../../src/proofs/received.ts';
 import { signBody, signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { createTranscript, type Transcript, type TranscriptInit } from '../../src/proofs/transcript.ts';
-import { fromHex, utf8 } from '../../src/lib/bytes.ts';
 import { headInterval } from '../../src/protocol/constants.ts';
-import { execClassOf, inputDigestOf, jobIdOf, requestDigestOf, seedOfNumber, sha256 } from '../../src/protocol/digests.ts';
-import { type Finish, type Input, kinds, type Offer, type SamplerSettings, type Signed } from '../../src/protocol/messages.ts';
+import {
+  execClassOf,
+  inputDigestOf,
+  jobIdOf,
+  requestDigestOf,
+  seedOfNumber,
+  sha256,
+} from '../../src/protocol/digests.ts';
+import {
+  type Finish,
+  type Input,
+  kinds,
+  type Offer,
+  type SamplerSettings,
+  type Signed,
+} from '../../src/protocol/messages.ts';
 import { encodeOffer, encodeOpening } from '../../src/protocol/validate.ts';
 
 /** A whole job without the network, both sides in one process: the same one each time for the same number. */
@@ -50,15 +64,33 @@ export async function runLocalJob(job: LocalJob, source: LogitSource): Promise<R
   const body = encodeOffer(offer);
   const jobId = jobIdOf(body);
   const inputDigest = inputDigestOf(offer.modelId, promptTokens);
-  const transcript = (job.createTranscript ?? createTranscript)({ jobId, offer, inputDigest, promptCount: promptTokens.length, execClass: offer.execClass, jobSecret: random('salts') });
-  const received = createReceived({ offer, offerSigned: signBody(client, kinds.offer, jobId, body), quote: null, exec: claimed.exec, input });
+  const transcript = (job.createTranscript ?? createTranscript)({
+    jobId,
+    offer,
+    inputDigest,
+    promptCount: promptTokens.length,
+    execClass: offer.execClass,
+    jobSecret: random('salts'),
+  });
+  const received = createReceived({
+    offer,
+    offerSigned: signBody(client, kinds.offer, jobId, body),
+    quote: null,
+    exec: claimed.exec,
+    input,
+  });
   received.accept({ promptTokens, inputDigest });
   const text = createTextStream(claimed.tokenizer);
-  const sendHead = (finish: Finish): Signed => signBody(provider, kinds.head, jobId, encodeHead(transcript.head({ text: received.text, finish })));
+  const sendHead = (finish: Finish): Signed =>
+    signBody(provider, kinds.head, jobId, encodeHead(transcript.head({ text: received.text, finish })));
   let top = await source.first(promptTokens);
   for (;;) {
     const { token, finish } = transcript.next(top);
-    received.addTokens({ i: received.n, tokens: [token], text: text.push(token) + (finish === null ? '' : text.end()) });
+    received.addTokens({
+      i: received.n,
+      tokens: [token],
+      text: text.push(token) + (finish === null ? '' : text.end()),
+    });
     if (finish !== null || received.n % headInterval === 0) received.addHead(sendHead(finish ?? 255));
     if (finish !== null) break;
     top = await source.after(token);
@@ -67,7 +99,11 @@ export async function runLocalJob(job: LocalJob, source: LogitSource): Promise<R
   return received.receipt([]);
 }
 
-function offerOf({ claimed: { facts, exec }, question, sampler, number }: LocalJob, commit: Uint8Array, nonce: Uint8Array): Offer {
+function offerOf(
+  { claimed: { facts, exec }, question, sampler, number }: LocalJob,
+  commit: Uint8Array,
+  nonce: Uint8Array,
+): Offer {
   return {
     v: 1,
     client: client.publicKey,
@@ -92,7 +128,10 @@ export async function answerWith(engine: Engine, job: LocalJob): Promise<Receipt
   const session = await engine.open();
   const { topK } = job.sampler;
   try {
-    return await runLocalJob(job, { first: (prompt) => session.prefill(prompt, topK), after: (token) => session.decode(token, topK) });
+    return await runLocalJob(job, {
+      first: (prompt) => session.prefill(prompt, topK),
+      after: (token) => session.decode(token, topK),
+    });
   } finally {
     await session.release();
   }

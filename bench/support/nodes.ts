@@ -4,9 +4,9 @@ import { silentLogger } from '../../src/lib/log.ts';
 import type { Engine } from '../../src/model/engine.ts';
 import { createCardIssuer } from '../../src/node/cards/card-issuer.ts';
 import type { VerifiedCard } from '../../src/node/cards/cards.ts';
+import { identityFromSeed } from '../../src/node/home/identity.ts';
 import type { Job, JobInit } from '../../src/node/job/job.ts';
 import { openJob } from '../../src/node/job/open-job.ts';
-import { identityFromSeed } from '../../src/node/home/identity.ts';
 import { createPeer, type Peer } from '../../src/node/peer/peer.ts';
 import { cardContentOf } from '../../src/node/provider/card-content.ts';
 import type { ProviderPayments } from '../../src/node/provider/payment/payouts.ts';
@@ -22,7 +22,11 @@ export interface Offerer {
   readonly address: string;
 }
 
-export const benchInput: Input = { messages: [{ role: 'user', content: 'Why is the sky blue?' }], template: 'gguf', options: {} };
+export const benchInput: Input = {
+  messages: [{ role: 'user', content: 'Why is the sky blue?' }],
+  template: 'gguf',
+  options: {},
+};
 export const benchSampler: SamplerSettings = { temperature: 70, minP: 5, topK: 20, maxTokens: 128 };
 
 export interface BenchProviderInit {
@@ -33,16 +37,32 @@ export interface BenchProviderInit {
 }
 
 /** A provider of `engine` on loopback that takes as many jobs a second as one client can ask for. */
-export async function startProvider(engine: Engine, init: BenchProviderInit = {}): Promise<Offerer & { stop(): Promise<void> }> {
+export async function startProvider(
+  engine: Engine,
+  init: BenchProviderInit = {},
+): Promise<Offerer & { stop(): Promise<void> }> {
   const clock = systemClock;
   const logger = silentLogger;
-  const peer = createPeer({}, { role: 'provider', key: await identityFromSeed(randomBytes(32)), network, listen: ['/ip4/127.0.0.1/tcp/0'], kademlia: false });
+  const peer = createPeer(
+    {},
+    {
+      role: 'provider',
+      key: await identityFromSeed(randomBytes(32)),
+      network,
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+      kademlia: false,
+    },
+  );
   await peer.start();
   const payments = (await init.payments?.(peer)) ?? null;
-  const content = () => cardContentOf(engine, { priceIn: 0, priceOut: 0, ...init.prices, tokensPerSecond: 1000, pay: payments?.pay });
+  const content = () =>
+    cardContentOf(engine, { priceIn: 0, priceOut: 0, ...init.prices, tokensPerSecond: 1000, pay: payments?.pay });
   const cards = createCardIssuer({ peer, clock, logger }, { path: null, role: 'provider', content });
   await cards.start();
-  const provider = createProvider({ peer, engine, cards, receipts: { save: async () => undefined }, payments, clock, logger }, { seenFile: null, graceMs: 0, perSecond: 1e6, burst: 1e6 });
+  const provider = createProvider(
+    { peer, engine, cards, receipts: { save: async () => undefined }, payments, clock, logger },
+    { seenFile: null, graceMs: 0, perSecond: 1e6, burst: 1e6 },
+  );
   await provider.start();
   return {
     card: cards.current(),
@@ -56,16 +76,34 @@ export async function startProvider(engine: Engine, init: BenchProviderInit = {}
 }
 
 export async function startClient(): Promise<Peer> {
-  const peer = createPeer({}, { role: 'client', key: await identityFromSeed(randomBytes(32)), network, kademlia: false });
+  const peer = createPeer(
+    {},
+    { role: 'client', key: await identityFromSeed(randomBytes(32)), network, kademlia: false },
+  );
   await peer.start();
   return peer;
 }
 
 /** A job as `qvac ask` opens it, with the secret that its challenge reveals. */
-export async function openBenchJob(peer: Peer, { card, address }: Offerer, change: Partial<JobInit> = {}): Promise<{ readonly job: Job; readonly secret: Uint8Array }> {
+export async function openBenchJob(
+  peer: Peer,
+  { card, address }: Offerer,
+  change: Partial<JobInit> = {},
+): Promise<{ readonly job: Job; readonly secret: Uint8Array }> {
   const [model] = card.card.models;
   if (model === undefined) throw new Error('the card offers no model');
   const secret = Uint8Array.from(randomBytes(32));
-  const init: JobInit = { card, model, input: benchInput, sampler: benchSampler, seed: Uint8Array.from(randomBytes(32)), commit: sha256(secret), count: 16, mode: 'none', target: address, ...change };
+  const init: JobInit = {
+    card,
+    model,
+    input: benchInput,
+    sampler: benchSampler,
+    seed: Uint8Array.from(randomBytes(32)),
+    commit: sha256(secret),
+    count: 16,
+    mode: 'none',
+    target: address,
+    ...change,
+  };
   return { job: await openJob({ peer, clock: systemClock, logger: silentLogger }, init), secret };
 }

@@ -9,11 +9,11 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { Answer } from '../../src/node/client/answer.ts';
 import { ask } from '../../src/node/client/ask.ts';
-import { createLocalVerifier } from '../../src/node/verification/local-verifier.ts';
-import { createReputation } from '../../src/node/selection/reputation.ts';
-import { createEscrowPayments } from '../../src/node/payment/escrow-payments.ts';
 import { createDiscovery } from '../../src/node/discovery/discovery.ts';
 import { createReceiptStore } from '../../src/node/home/receipt-store.ts';
+import { createEscrowPayments } from '../../src/node/payment/escrow-payments.ts';
+import { createReputation } from '../../src/node/selection/reputation.ts';
+import { createLocalVerifier } from '../../src/node/verification/local-verifier.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { startProgram } from '../../test/support/binary.ts';
 import { openRpcLine } from '../../test/support/rpc-line.ts';
@@ -48,15 +48,23 @@ export interface PaidMarketInit {
   readonly confirmMs?: number | undefined;
 }
 
-export async function withPaidMarket<Value>({ confirmMs = 0 }: PaidMarketInit, work: (market: PaidMarket) => Promise<Value>): Promise<Value> {
+export async function withPaidMarket<Value>(
+  { confirmMs = 0 }: PaidMarketInit,
+  work: (market: PaidMarket) => Promise<Value>,
+): Promise<Value> {
   const home = await mkdtemp(join(tmpdir(), 'qvac-bench-paid-'));
   const chain = await spawnPart<{ readonly rpcUrl: string }>('embedded-chain.ts', [join(home, 'chain')]);
   const { rpcUrl } = chain.told;
-  const [paid, free] = await Promise.all([spawnPart<{ readonly address: string; readonly wallet: string }>('paid-provider.ts', [rpcUrl]), spawnPart<{ readonly address: string }>('scripted-provider.ts')]);
+  const [paid, free] = await Promise.all([
+    spawnPart<{ readonly address: string; readonly wallet: string }>('paid-provider.ts', [rpcUrl]),
+    spawnPart<{ readonly address: string }>('scripted-provider.ts'),
+  ]);
   const line = confirmMs === 0 ? null : await slowLine(rpcUrl, confirmMs);
   try {
     const addresses = { paid: paid.told.address, free: free.told.address };
-    return await withClient(home, line?.url ?? rpcUrl, addresses, (client) => work({ rpcUrl, wallets: [client.wallet, paid.told.wallet], ask: client.ask, addresses, home }));
+    return await withClient(home, line?.url ?? rpcUrl, addresses, (client) =>
+      work({ rpcUrl, wallets: [client.wallet, paid.told.wallet], ask: client.ask, addresses, home }),
+    );
   } finally {
     await Promise.all([paid.stop(), free.stop(), line?.close()]);
     await chain.stop();
@@ -77,7 +85,24 @@ function slowLine(rpcUrl: string, confirmMs: number): ReturnType<typeof openRpcL
 /** From the start of a `qvac ask` of its own to the first text that it prints. */
 export async function coldFirstTokenMs({ home, rpcUrl, addresses }: PaidMarket, who: 'paid' | 'free'): Promise<number> {
   const start = performance.now();
-  const child = startProgram(['ask', ...benchNetwork, '--rpc', rpcUrl, '--provider', addresses[who], '--max-price', '0.01sol', '--max-tokens', '8', '--verify', 'sampling', 'Why is the sky blue?'], { home: join(home, 'asking') });
+  const child = startProgram(
+    [
+      'ask',
+      ...benchNetwork,
+      '--rpc',
+      rpcUrl,
+      '--provider',
+      addresses[who],
+      '--max-price',
+      '0.01sol',
+      '--max-tokens',
+      '8',
+      '--verify',
+      'sampling',
+      'Why is the sky blue?',
+    ],
+    { home: join(home, 'asking') },
+  );
   child.stdin.end();
   let first = Number.NaN;
   child.stdout.once('data', () => (first = performance.now() - start));
@@ -90,25 +115,59 @@ export async function coldFirstTokenMs({ home, rpcUrl, addresses }: PaidMarket, 
 type Client = { readonly wallet: string; readonly ask: PaidMarket['ask'] };
 
 /** What `qvac ask` is made of, with a wallet. */
-async function withClient<Value>(home: string, rpcUrl: string, addresses: Readonly<Record<'paid' | 'free', string>>, work: (client: Client) => Promise<Value>): Promise<Value> {
+async function withClient<Value>(
+  home: string,
+  rpcUrl: string,
+  addresses: Readonly<Record<'paid' | 'free', string>>,
+  work: (client: Client) => Promise<Value>,
+): Promise<Value> {
   const peer = await startClient();
   const parts = { peer, clock: systemClock, logger: silentLogger };
   const discovery = createDiscovery(parts);
   await discovery.start();
   const escrow = await openEscrow({ rpcUrl, wallet: signingKeyFromSeed(randomBytes(32)), pollMs: 50 });
   await escrow.airdrop(lamports);
-  const payments = createEscrowPayments({ openEscrow: async () => escrow, logger: silentLogger }, { dir: join(home, 'locked') });
+  const payments = createEscrowPayments(
+    { openEscrow: async () => escrow, logger: silentLogger },
+    { dir: join(home, 'locked') },
+  );
   const none = (): Promise<never> => Promise.reject(new Error('no model is here'));
-  const verifier = createLocalVerifier({ find: async () => null, openEngine: none, openTokenizer: none, calibration: async () => null, logger: silentLogger });
-  const components = { ...parts, discovery, payments, verifier, reputation: createReputation(parts, { path: null }), receipts: createReceiptStore(join(home, 'receipts')), key: peer.key };
-  const init = { input: benchInput, model: 'scripted', sampler: { ...benchSampler, maxTokens: 8 }, seed: new Uint8Array(32), verify: 'sampling', maxPrice: 10_000_000, timeoutMs: 60_000 } as const;
+  const verifier = createLocalVerifier({
+    find: async () => null,
+    openEngine: none,
+    openTokenizer: none,
+    calibration: async () => null,
+    logger: silentLogger,
+  });
+  const components = {
+    ...parts,
+    discovery,
+    payments,
+    verifier,
+    reputation: createReputation(parts, { path: null }),
+    receipts: createReceiptStore(join(home, 'receipts')),
+    key: peer.key,
+  };
+  const init = {
+    input: benchInput,
+    model: 'scripted',
+    sampler: { ...benchSampler, maxTokens: 8 },
+    seed: new Uint8Array(32),
+    verify: 'sampling',
+    maxPrice: 10_000_000,
+    timeoutMs: 60_000,
+  } as const;
   try {
     return await work({
       wallet: addressText(escrow.wallet ?? new Uint8Array()),
       async ask(who) {
         const start = performance.now();
         let [first, delivered] = [Number.NaN, Number.NaN];
-        const observer = { ...silentObserver, text: () => void (Number.isNaN(first) && (first = performance.now())), delivered: () => void (delivered = performance.now()) };
+        const observer = {
+          ...silentObserver,
+          text: () => void (Number.isNaN(first) && (first = performance.now())),
+          delivered: () => void (delivered = performance.now()),
+        };
         const answer = await ask(components, { ...init, provider: addresses[who] }, observer);
         return { answer, firstTokenMs: first - start, settledMs: performance.now() - delivered };
       },

@@ -21,7 +21,10 @@ const { address } = await startProvider(createScriptedEngine(), {
   prices: { priceIn: 100_000, priceOut: 2_000_000 },
   async payments({ key }) {
     await escrow.register({ node: key, stake: 100_000_000_000n });
-    return createEscrowPayments({ escrow, clock: systemClock, logger: silentLogger }, { peer: key.publicKey, dir, sweepMs: 5_000 });
+    return createEscrowPayments(
+      { escrow, clock: systemClock, logger: silentLogger },
+      { peer: key.publicKey, dir, sweepMs: 5_000 },
+    );
   },
 });
 process.stdout.write(`${JSON.stringify({ address, wallet: addressText(escrow.wallet ?? new Uint8Array()) })}\n`);

@@ -20,7 +20,10 @@ export const benchNetwork = ['--private', 'bench', '--no-mdns'];
 
 /** The real `qvac serve` in a process of its own, its self-test behind it. */
 export async function startServe(home: string, args: readonly string[]): Promise<Served> {
-  const child = startProgram(['serve', '--json', ...benchNetwork, '--listen', '/ip4/127.0.0.1/tcp/0', '--threads', '1', '--gpu', 'off', ...args], { home });
+  const child = startProgram(
+    ['serve', '--json', ...benchNetwork, '--listen', '/ip4/127.0.0.1/tcp/0', '--threads', '1', '--gpu', 'off', ...args],
+    { home },
+  );
   let lastWords = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     lastWords = (lastWords + text).slice(-1_000);
@@ -34,7 +37,10 @@ export async function startServe(home: string, args: readonly string[]): Promise
       if (event.event === 'self-test') resolve();
     });
   });
-  await Promise.race([tested, ended.then((code) => Promise.reject(new Error(`serve ended with exit code ${code}: ${lastWords.trim()}`)))]);
+  await Promise.race([
+    tested,
+    ended.then((code) => Promise.reject(new Error(`serve ended with exit code ${code}: ${lastWords.trim()}`))),
+  ]);
   const { peer, addrs } = ready as unknown as ServeEvent;
   return {
     pid: child.pid ?? 0,
@@ -50,7 +56,8 @@ export async function startServe(home: string, args: readonly string[]): Promise
 /** Resident memory of a process in MiB: all of it, and what is not a mapped file. Linux only. */
 export async function residentMemory(pid: number): Promise<{ readonly all: number; readonly anonymous: number }> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  const mebibytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? Number.NaN) / 1024;
+  const mebibytes = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? Number.NaN) / 1024;
   return { all: mebibytes('VmRSS'), anonymous: mebibytes('RssAnon') };
 }
 

@@ -2,10 +2,8 @@ import { asQvacError, exitCodes } from '../errors.ts';
 import type { ChatMessage } from '../protocol/messages.ts';
 import type { LineReader } from '../terminal/prompt.ts';
 import { observe, report } from './parts/answer-report.ts';
-import { askSettings, openAsking, parseSeed, payOption } from './parts/asking.ts';
-import type { Asking } from './parts/asking.ts';
-import { defineCommand, option } from './parts/definition.ts';
-import type { CommandContext } from './parts/definition.ts';
+import { type Asking, askSettings, openAsking, parseSeed, payOption } from './parts/asking.ts';
+import { type CommandContext, defineCommand, option } from './parts/definition.ts';
 
 export const command = defineCommand({
   description:
@@ -43,7 +41,13 @@ export const command = defineCommand({
 type OnAnswer = (stop: (() => void) | null) => void;
 
 /** Turn by turn until the input ends. @returns the exit code of the worst answer */
-async function talk({ config, output, signal }: Pick<CommandContext, 'config' | 'output' | 'signal'>, asking: Asking, reader: LineReader, seed: bigint | null, onAnswer: OnAnswer): Promise<number> {
+async function talk(
+  { config, output, signal }: Pick<CommandContext, 'config' | 'output' | 'signal'>,
+  asking: Asking,
+  reader: LineReader,
+  seed: bigint | null,
+  onAnswer: OnAnswer,
+): Promise<number> {
   const messages: ChatMessage[] = [];
   let worst: number = exitCodes.ok;
   for (;;) {
@@ -54,7 +58,12 @@ async function talk({ config, output, signal }: Pick<CommandContext, 'config' | 
     onAnswer(() => stop.abort());
     const observer = observe(output);
     try {
-      const answer = await asking.ask([...messages, { role: 'user', content: line }], seed, observer, AbortSignal.any([stop.signal, signal, output.readerGone]));
+      const answer = await asking.ask(
+        [...messages, { role: 'user', content: line }],
+        seed,
+        observer,
+        AbortSignal.any([stop.signal, signal, output.readerGone]),
+      );
       observer.end();
       worst = Math.max(worst, await report(output, answer, config.settings.verify === 'full'));
       messages.push({ role: 'user', content: line }, { role: 'assistant', content: answer.text });

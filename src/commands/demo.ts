@@ -13,7 +13,11 @@ export const command = defineCommand({
   async action({ args, config, signal }) {
     // Bundled, this file is a chunk in dist/chunks/; the demo is a program of its own beside it.
     const script = fileURLToPath(new URL('../demo/main.js', import.meta.url));
-    const child = spawn(process.execPath, [script, '--home', config.home.root, '--', ...args], { stdio: 'inherit', signal, killSignal: 'SIGTERM' });
+    const child = spawn(process.execPath, [script, '--home', config.home.root, '--', ...args], {
+      stdio: 'inherit',
+      signal,
+      killSignal: 'SIGTERM',
+    });
     return new Promise<number>((resolve, reject) => {
       child.on('error', (error) => {
         if (error.name !== 'AbortError') reject(error);

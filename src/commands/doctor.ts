@@ -1,17 +1,22 @@
-import type { CommandContext } from './parts/definition.ts';
-import { defineCommand, flag } from './parts/definition.ts';
-import { chainSettings } from './parts/paying.ts';
-import type { Finding } from './doctor/finding.ts';
 import { exitCodes, QvacError } from '../errors.ts';
 import { silentLogger } from '../lib/log.ts';
-import { startProgress, type Progress } from '../terminal/progress.ts';
 import type { Output, Style } from '../terminal/output.ts';
 import { printable } from '../terminal/printable.ts';
+import { type Progress, startProgress } from '../terminal/progress.ts';
+import type { Finding } from './doctor/finding.ts';
+import { type CommandContext, defineCommand, flag } from './parts/definition.ts';
+import { chainSettings } from './parts/paying.ts';
 
-const marks = { ok: ['✓', 'green'], warn: ['!', 'yellow'], fail: ['✗', 'red'] } as const satisfies Record<Finding['result'], readonly [string, Style]>;
+const marks = { ok: ['✓', 'green'], warn: ['!', 'yellow'], fail: ['✗', 'red'] } as const satisfies Record<
+  Finding['result'],
+  readonly [string, Style]
+>;
 
 /** One look after another, told as it goes. */
-async function* look({ config, options, output, logger, signal }: CommandContext<{ readonly offline: boolean }>, progress: Progress): AsyncGenerator<readonly Finding[]> {
+async function* look(
+  { config, options, output, logger, signal }: CommandContext<{ readonly offline: boolean }>,
+  progress: Progress,
+): AsyncGenerator<readonly Finding[]> {
   const [program, home, engine, network, { checkReach }, { checkClock }, { checkChain }] = await Promise.all([
     import('./doctor/program.ts'),
     import('./doctor/home.ts'),
@@ -25,24 +30,40 @@ async function* look({ config, options, output, logger, signal }: CommandContext
   yield [program.checkNode(), await program.checkPath()];
   yield [await home.checkHome(config), await home.checkDisk(config), ...(await home.checkKeys(config))];
   yield [await engine.checkEngine(config)];
-  yield await engine.checkModels(config, { signal, onProgress: (state) => progress.bytes('checking model files', state) });
+  yield await engine.checkModels(config, {
+    signal,
+    onProgress: (state) => progress.bytes('checking model files', state),
+  });
   const own = await network.ownProcesses(config);
-  yield [network.checkProcesses(own), ...(await network.checkPorts(config, own)), ...checkReach(config, await network.runningNodes(config, own))];
+  yield [
+    network.checkProcesses(own),
+    ...(await network.checkPorts(config, own)),
+    ...checkReach(config, await network.runningNodes(config, own)),
+  ];
   const chain = await checkChain(config, { offline, signal });
   yield chain.findings;
-  const peers = offline ? { findings: [], issued: [], expired: false } : await network.checkPeers(config, output.verbose ? logger : silentLogger, { signal });
-  yield [...peers.findings, checkClock({ now: Date.now(), issued: peers.issued, expired: peers.expired, endpoint: chain.clock })];
+  const peers = offline
+    ? { findings: [], issued: [], expired: false }
+    : await network.checkPeers(config, output.verbose ? logger : silentLogger, { signal });
+  yield [
+    ...peers.findings,
+    checkClock({ now: Date.now(), issued: peers.issued, expired: peers.expired, endpoint: chain.clock }),
+  ];
 }
 
 function line({ name, result, detail, fix }: Finding, output: Output): readonly string[] {
   const [mark, style] = marks[result];
-  return [`${output.style(style, mark, 'stdout')} ${name.padEnd(12)}  ${printable(detail, 400)}`, ...(fix === null ? [] : [`  ${' '.repeat(12)}  → ${printable(fix, 400)}`])];
+  return [
+    `${output.style(style, mark, 'stdout')} ${name.padEnd(12)}  ${printable(detail, 400)}`,
+    ...(fix === null ? [] : [`  ${' '.repeat(12)}  → ${printable(fix, 400)}`]),
+  ];
 }
 
 /** The worst result, and the exit code of the first failure. */
 function verdictOf(findings: readonly Finding[]): { readonly result: Finding['result']; readonly exitCode: number } {
   const failed = findings.find(({ result }) => result === 'fail');
-  if (failed !== undefined) return { result: 'fail', exitCode: new QvacError(failed.code ?? 'E_BUG', failed.detail).exitCode };
+  if (failed !== undefined)
+    return { result: 'fail', exitCode: new QvacError(failed.code ?? 'E_BUG', failed.detail).exitCode };
   return { result: findings.some(({ result }) => result === 'warn') ? 'warn' : 'ok', exitCode: exitCodes.ok };
 }
 
@@ -67,7 +88,11 @@ export const command = defineCommand({
     }
     progress.end();
     const { result, exitCode } = verdictOf(findings);
-    if (output.json) output.result({ result, checks: findings.map(({ name, result: one, detail, fix }) => ({ name, result: one, detail, fix })) }, []);
+    if (output.json)
+      output.result(
+        { result, checks: findings.map(({ name, result: one, detail, fix }) => ({ name, result: one, detail, fix })) },
+        [],
+      );
     return exitCode;
   },
 });

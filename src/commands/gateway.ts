@@ -1,18 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { join as joinPath } from 'node:path';
 import type { Config } from '../config.ts';
-import type { Escrow } from '../escrow/escrow.ts';
 import { QvacError } from '../errors.ts';
+import type { Escrow } from '../escrow/escrow.ts';
+import type { Defaults } from '../gateway/api/wanted.ts';
+import type { Gateway } from '../gateway/gateway.ts';
 import { delay } from '../lib/abort.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { AbortOptions } from '../lib/types.ts';
-import type { Defaults } from '../gateway/api/wanted.ts';
-import type { Gateway } from '../gateway/gateway.ts';
 import type { Output } from '../terminal/output.ts';
-import { askSettings, openClient } from './parts/asking.ts';
-import type { Client } from './parts/asking.ts';
-import { defineCommand, flag } from './parts/definition.ts';
-import type { CommandContext } from './parts/definition.ts';
+import { askSettings, type Client, openClient } from './parts/asking.ts';
+import { type CommandContext, defineCommand, flag } from './parts/definition.ts';
 import { findWallet, openEscrowOf } from './parts/paying.ts';
 
 /** How often it looks for more providers, ms. */
@@ -28,9 +26,15 @@ export const command = defineCommand({
   options: { link: flag('--link', 'print the link to the page of the gateway of this home that runs, and end') },
   examples: [
     { line: 'qvac gateway', what: 'the page and the interfaces at http://127.0.0.1:3000' },
-    { line: 'qvac gateway --http 127.0.0.1:8080 --model smollm2-135m --verify full', what: 'another port, one model, every answer recomputed' },
+    {
+      line: 'qvac gateway --http 127.0.0.1:8080 --model smollm2-135m --verify full',
+      what: 'another port, one model, every answer recomputed',
+    },
     { line: 'qvac gateway --link', what: 'the link to the page of the one that runs' },
-    { line: 'qvac gateway --http 0.0.0.0:3000 --allow-host box.lan --api-key-file keys.txt', what: 'for a network of your own, with keys' },
+    {
+      line: 'qvac gateway --http 0.0.0.0:3000 --allow-host box.lan --api-key-file keys.txt',
+      what: 'for a network of your own, with keys',
+    },
   ],
   async action(context) {
     const { config, options, output, logger, signal } = context;
@@ -40,7 +44,9 @@ export const command = defineCommand({
       const gateway = await openGateway(context, client);
       try {
         // The first providers are looked for at once, not when the first question comes.
-        client.components.discovery.find({ role: 'provider' }, { signal }).catch((error: unknown) => logger.debug('nobody was found yet', { reason: String(error) }));
+        client.components.discovery
+          .find({ role: 'provider' }, { signal })
+          .catch((error: unknown) => logger.debug('nobody was found yet', { reason: String(error) }));
         await followOwnNodes(context, client);
       } finally {
         await gateway.stop();
@@ -56,7 +62,8 @@ export const command = defineCommand({
 async function printLink({ home }: Config, output: Output): Promise<void> {
   const { readGatewayRun } = await import('../gateway/run-file.ts');
   const run = await readGatewayRun(home.run);
-  if (run === null || !run.running) throw new QvacError('E_NOT_FOUND', 'no gateway of this home runs', { hint: 'qvac gateway' });
+  if (run === null || !run.running)
+    throw new QvacError('E_NOT_FOUND', 'no gateway of this home runs', { hint: 'qvac gateway' });
   const link = linkOf(run.url, run.token);
   output.result({ url: run.url, link }, [link]);
 }
@@ -66,20 +73,43 @@ function linkOf(url: string, token: string): string {
 }
 
 /** Meets the provider and the router of this home whenever they start, until the signal. Never throws. */
-async function followOwnNodes({ config, logger, signal }: Pick<CommandContext, 'config' | 'logger' | 'signal'>, { components }: Client): Promise<void> {
+async function followOwnNodes(
+  { config, logger, signal }: Pick<CommandContext, 'config' | 'logger' | 'signal'>,
+  { components }: Client,
+): Promise<void> {
   const { createRunFiles } = await import('../node/home/run-files.ts');
   const runFiles = createRunFiles(config.home.run);
   while (!signal.aborted) {
     const live = new Set<string>(components.discovery.live().map(({ peer }) => peer));
-    const own = (await runFiles.list().catch(() => [])).filter(({ peer, network }) => network === config.networkName && !live.has(peer));
-    for (const { addrs, peer } of own) await components.discovery.get(addrs[0] ?? peer, { signal }).catch((error: unknown) => logger.debug('a node of this home cannot be met', { peer, reason: String(error) }));
+    const own = (await runFiles.list().catch(() => [])).filter(
+      ({ peer, network }) => network === config.networkName && !live.has(peer),
+    );
+    for (const { addrs, peer } of own)
+      await components.discovery
+        .get(addrs[0] ?? peer, { signal })
+        .catch((error: unknown) => logger.debug('a node of this home cannot be met', { peer, reason: String(error) }));
     await delay(ownNodesMs, signal).catch(() => undefined);
   }
 }
 
 /** Starts the gateway on `client` and says where it is, with `--json` as an event of that name. @throws QvacError E_PORT_IN_USE, E_CONFIG */
-export async function openGateway({ config, output, logger }: Pick<CommandContext, 'config' | 'output' | 'logger'>, client: Client, readyEvent = 'ready'): Promise<Pick<Gateway, 'url' | 'stop'>> {
-  const [{ createGateway }, { createNetworkAsker }, { loadAssets }, { createPageWallets }, { loadKeys }, { createBudgets }, { readGatewayRun, writeGatewayRun }, { isLoopback }, { createGatewayActivity }, { default: about }] = await Promise.all([
+export async function openGateway(
+  { config, output, logger }: Pick<CommandContext, 'config' | 'output' | 'logger'>,
+  client: Client,
+  readyEvent = 'ready',
+): Promise<Pick<Gateway, 'url' | 'stop'>> {
+  const [
+    { createGateway },
+    { createNetworkAsker },
+    { loadAssets },
+    { createPageWallets },
+    { loadKeys },
+    { createBudgets },
+    { readGatewayRun, writeGatewayRun },
+    { isLoopback },
+    { createGatewayActivity },
+    { default: about },
+  ] = await Promise.all([
     import('../gateway/gateway.ts'),
     import('../gateway/answer/network-asker.ts'),
     import('../gateway/page/assets.ts'),
@@ -94,7 +124,13 @@ export async function openGateway({ config, output, logger }: Pick<CommandContex
   const { settings, home, networkName } = config;
   const { host, port } = addressOf(settings.http);
   const clock = systemClock;
-  const keys = settings.apiKeyFile === null ? undefined : { ring: await loadKeys(settings.apiKeyFile), budgets: await createBudgets({ clock, logger }, joinPath(home.cache, 'gateway-spending.json')) };
+  const keys =
+    settings.apiKeyFile === null
+      ? undefined
+      : {
+          ring: await loadKeys(settings.apiKeyFile),
+          budgets: await createBudgets({ clock, logger }, joinPath(home.cache, 'gateway-spending.json')),
+        };
   const former = await readGatewayRun(home.run);
   const token = randomBytes(32).toString('base64url');
   const { components } = client;
@@ -102,10 +138,23 @@ export async function openGateway({ config, output, logger }: Pick<CommandContex
     const wallet = await findWallet(config);
     return wallet === null ? null : openEscrowOf(config, wallet, options);
   };
-  const wallets = createPageWallets({ openEscrow: (wallet, options) => openEscrowOf(config, wallet, options), openOwn, receipts: components.receipts, logger }, { dir: home.payments.client });
+  const wallets = createPageWallets(
+    {
+      openEscrow: (wallet, options) => openEscrowOf(config, wallet, options),
+      openOwn,
+      receipts: components.receipts,
+      logger,
+    },
+    { dir: home.payments.client },
+  );
   const gateway = createGateway(
     {
-      asker: createNetworkAsker({ ...components, router: () => client.router(), paymentsOf: (wallet) => wallets.paymentsOf(wallet), agreedBy: (page, payments) => wallets.agreedBy(page, payments) }),
+      asker: createNetworkAsker({
+        ...components,
+        router: () => client.router(),
+        paymentsOf: (wallet) => wallets.paymentsOf(wallet),
+        agreedBy: (page, payments) => wallets.agreedBy(page, payments),
+      }),
       wallets,
       market: components.discovery,
       experience: components.reputation,
@@ -130,12 +179,27 @@ export async function openGateway({ config, output, logger }: Pick<CommandContex
   );
   await gateway.start().catch((error: unknown) => {
     // Not another program's: a person who starts it twice wants its page.
-    if (!(error instanceof QvacError) || error.code !== 'E_PORT_IN_USE' || former?.running !== true || new URL(former.url).port !== String(port)) throw error;
-    throw new QvacError('E_PORT_IN_USE', `the gateway of this home runs at ${former.url} already`, { hint: `qvac gateway --link prints the link to its page; ${error.hint ?? ''}`, cause: error });
+    if (
+      !(error instanceof QvacError) ||
+      error.code !== 'E_PORT_IN_USE' ||
+      former?.running !== true ||
+      new URL(former.url).port !== String(port)
+    )
+      throw error;
+    throw new QvacError('E_PORT_IN_USE', `the gateway of this home runs at ${former.url} already`, {
+      hint: `qvac gateway --link prints the link to its page; ${error.hint ?? ''}`,
+      cause: error,
+    });
   });
   const { url } = gateway;
   const giveBack = await writeGatewayRun(home.run, { url, token, startedAt: clock.now(), network: networkName });
-  sayReady(output, url, { event: readyEvent, token, network: networkName, open: !isLoopback(host), keyed: keys !== undefined });
+  sayReady(output, url, {
+    event: readyEvent,
+    token,
+    network: networkName,
+    open: !isLoopback(host),
+    keyed: keys !== undefined,
+  });
   const stop = async (): Promise<void> => {
     await gateway.stop();
     await giveBack();
@@ -154,13 +218,37 @@ function defaultsOf({ settings }: Config, model: string | null): Defaults {
   return { model, provider, system, temperature, topK, minP, maxTokens, verify, maxPrice, timeoutMs: timeout };
 }
 
-function sayReady(output: Output, url: string, { event, token, network, open, keyed }: { readonly event: string; readonly token: string; readonly network: string; readonly open: boolean; readonly keyed: boolean }): void {
+function sayReady(
+  output: Output,
+  url: string,
+  {
+    event,
+    token,
+    network,
+    open,
+    keyed,
+  }: {
+    readonly event: string;
+    readonly token: string;
+    readonly network: string;
+    readonly open: boolean;
+    readonly keyed: boolean;
+  },
+): void {
   if (open) {
-    output.warn(output.style('red', `! not only this machine reaches ${url}: whoever does ${keyed ? 'and has a key asks and spends here, over plain HTTP' : 'asks here, for what costs nothing, in your name (--api-key-file lets in whoever has a key)'}`));
+    output.warn(
+      output.style(
+        'red',
+        `! not only this machine reaches ${url}: whoever does ${keyed ? 'and has a key asks and spends here, over plain HTTP' : 'asks here, for what costs nothing, in your name (--api-key-file lets in whoever has a key)'}`,
+      ),
+    );
   }
-  output.say(`gateway · network ${network} · OpenAI and Anthropic clients: ${url}/v1 (Anthropic: ${url}) · Ollama clients: ${url}`);
+  output.say(
+    `gateway · network ${network} · OpenAI and Anthropic clients: ${url}/v1 (Anthropic: ${url}) · Ollama clients: ${url}`,
+  );
   const link = linkOf(url, token);
   // A log is kept and shown around; who has the link may spend.
-  if (output.logsJson && !output.json) output.event({ event, url, network }, `ready at ${url} · qvac gateway --link prints the link to its page`);
+  if (output.logsJson && !output.json)
+    output.event({ event, url, network }, `ready at ${url} · qvac gateway --link prints the link to its page`);
   else output.event({ event, url, link, network }, `ready · open in a browser: ${link}`);
 }

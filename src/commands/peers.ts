@@ -3,13 +3,12 @@ import { QvacError } from '../errors.ts';
 import { delay } from '../lib/abort.ts';
 import type { PeerIdString } from '../lib/types.ts';
 import type { LivePeer } from '../node/discovery/discovery.ts';
-import type { Joined } from '../node/join.ts';
 import type { Query } from '../node/discovery/query.ts';
+import type { Joined } from '../node/join.ts';
 import { byteSize, sol, table } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { printable } from '../terminal/printable.ts';
-import { readRecords, recordWords } from './parts/chain-records.ts';
-import type { RecordOf } from './parts/chain-records.ts';
+import { type RecordOf, readRecords, recordWords } from './parts/chain-records.ts';
 import { anyText, defineCommand, flag, oneOf, option } from './parts/definition.ts';
 import { chainSettings } from './parts/paying.ts';
 
@@ -21,12 +20,22 @@ function valueOf(live: LivePeer, recordOf: RecordOf) {
     peer,
     role: card.role,
     addrs: card.addrs,
-    models: card.models.map(({ id, name, quant, context, modes, priceIn, priceOut, slots }) => ({ name, quant, id, context, modes, priceIn, priceOut, slots })),
+    models: card.models.map(({ id, name, quant, context, modes, priceIn, priceOut, slots }) => ({
+      name,
+      quant,
+      id,
+      context,
+      modes,
+      priceIn,
+      priceOut,
+      slots,
+    })),
     compute: card.compute,
     expiresAt: card.expiresAt,
     health,
     chain: card.pay?.chain ?? null,
-    record: record === null ? null : { ...record, stake: record.stake.toString(), freeStake: record.freeStake.toString() },
+    record:
+      record === null ? null : { ...record, stake: record.stake.toString(), freeStake: record.freeStake.toString() },
   };
 }
 
@@ -41,15 +50,28 @@ function linesOf(peers: readonly LivePeer[], recordOf: RecordOf): readonly strin
     const rtt = health.rttMs === null ? '-' : `${Math.round(health.rttMs)} ms`;
     const models = card.models.length === 0 ? [null] : card.models;
     return models.map((model, at) => {
-      const offered = model === null ? ['-', '-', '-'] : [`${model.name} ${model.quant}`, model.priceIn === 0 && model.priceOut === 0 ? 'free' : `${model.priceIn}/${model.priceOut}`, card.role === 'router' ? '-' : String(model.slots)];
-      return at === 0 ? [peer, card.role, ...offered, tokensPerSecond === 0 ? '-' : String(tokensPerSecond), rtt, ...onChain, machine] : ['', '', ...offered, '', '', ...onChain.map(() => ''), ''];
+      const offered =
+        model === null
+          ? ['-', '-', '-']
+          : [
+              `${model.name} ${model.quant}`,
+              model.priceIn === 0 && model.priceOut === 0 ? 'free' : `${model.priceIn}/${model.priceOut}`,
+              card.role === 'router' ? '-' : String(model.slots),
+            ];
+      return at === 0
+        ? [peer, card.role, ...offered, tokensPerSecond === 0 ? '-' : String(tokensPerSecond), rtt, ...onChain, machine]
+        : ['', '', ...offered, '', '', ...onChain.map(() => ''), ''];
     });
   });
-  return table(['PEER', 'ROLE', 'MODEL', 'PRICE', 'SLOTS', 'TOK/S', 'RTT', ...(paid ? ['ON THE CHAIN'] : []), 'MACHINE'], rows);
+  return table(
+    ['PEER', 'ROLE', 'MODEL', 'PRICE', 'SLOTS', 'TOK/S', 'RTT', ...(paid ? ['ON THE CHAIN'] : []), 'MACHINE'],
+    rows,
+  );
 }
 
 export const command = defineCommand({
-  description: 'Lists the providers and routers that can be reached now: what they offer, at what price (lamports per 1,000 prompt/answer tokens), how fast they say they are, how they answer, and how their paid jobs ended. With --json: {network, peers: [{peer, role, addrs, models, compute, expiresAt, health, chain, record}]}; with --watch also JSON lines {"event": "up"|"card"|"down", …}.',
+  description:
+    'Lists the providers and routers that can be reached now: what they offer, at what price (lamports per 1,000 prompt/answer tokens), how fast they say they are, how they answer, and how their paid jobs ended. With --json: {network, peers: [{peer, role, addrs, models, compute, expiresAt, health, chain, record}]}; with --watch also JSON lines {"event": "up"|"card"|"down", …}.',
   settings: chainSettings,
   options: {
     model: option('-m, --model <name>', 'only who offers this name, name/quant or hex id', anyText),
@@ -62,10 +84,17 @@ export const command = defineCommand({
     { line: 'qvac peers --watch', what: 'stay, and tell who comes and goes' },
   ],
   async action({ config, options, output, logger, signal }) {
-    const [{ join }, { identityFromSeed }, { systemClock }] = await Promise.all([import('../node/join.ts'), import('../node/home/identity.ts'), import('../lib/clock.ts')]);
+    const [{ join }, { identityFromSeed }, { systemClock }] = await Promise.all([
+      import('../node/join.ts'),
+      import('../node/home/identity.ts'),
+      import('../lib/clock.ts'),
+    ]);
     const query = { model: options.model, role: options.role };
     // Looking around needs no name, and must not cut off an `ask` that runs under this home's.
-    const joined = await join({ config, clock: systemClock, logger }, { role: 'client', key: await identityFromSeed(randomBytes(32)) });
+    const joined = await join(
+      { config, clock: systemClock, logger },
+      { role: 'client', key: await identityFromSeed(randomBytes(32)) },
+    );
     try {
       if (options.watch) {
         await watch(joined, query, output, signal);
@@ -73,9 +102,17 @@ export const command = defineCommand({
       }
       const peers = await everyone(joined, query, config.settings.bootstrap.length > 0, signal);
       const recordOf = await readRecords(config, peers, logger, { signal });
-      output.result({ network: config.networkName, peers: peers.map((live) => valueOf(live, recordOf)) }, peers.length === 0 ? [] : linesOf(peers, recordOf));
+      output.result(
+        { network: config.networkName, peers: peers.map((live) => valueOf(live, recordOf)) },
+        peers.length === 0 ? [] : linesOf(peers, recordOf),
+      );
       if (peers.length > 0) return;
-      const nobody = options.model !== undefined ? `nobody offers ${options.model}` : options.role !== undefined ? `no ${options.role} is there` : 'nobody is there';
+      const nobody =
+        options.model !== undefined
+          ? `nobody offers ${options.model}`
+          : options.role !== undefined
+            ? `no ${options.role} is there`
+            : 'nobody is there';
       output.say(printable(`${nobody} on network "${config.networkName}"; qvac serve offers a model`));
     } finally {
       await joined.stop();
@@ -84,12 +121,18 @@ export const command = defineCommand({
 });
 
 /** Whoever can be reached now; nobody is an answer, too, unless an address was named that cannot be reached. */
-async function everyone({ discovery }: Joined, query: Query, named: boolean, signal: AbortSignal): Promise<readonly LivePeer[]> {
+async function everyone(
+  { discovery }: Joined,
+  query: Query,
+  named: boolean,
+  signal: AbortSignal,
+): Promise<readonly LivePeer[]> {
   try {
     const found = await discovery.find(query, { signal, enough: () => false });
     return [...found].sort((a, b) => a.card.role.localeCompare(b.card.role) || (a.peer < b.peer ? -1 : 1));
   } catch (error) {
-    if (error instanceof QvacError && (error.code === 'E_NO_PROVIDER' || (error.code === 'E_NETWORK' && !named))) return [];
+    if (error instanceof QvacError && (error.code === 'E_NO_PROVIDER' || (error.code === 'E_NETWORK' && !named)))
+      return [];
     throw error;
   }
 }
@@ -100,7 +143,12 @@ async function watch({ peer, discovery }: Joined, query: Query, output: Output, 
   const tell = (event: 'up' | 'card', mark: string) => (live: LivePeer) => {
     if (!fits(live, query)) return;
     shown.add(live.peer);
-    output.event({ event, ...valueOf(live, () => null) }, printable(`${mark} ${live.peer} ${live.card.role} ${live.card.models.map(({ name, quant }) => `${name} ${quant}`).join(', ')}`));
+    output.event(
+      { event, ...valueOf(live, () => null) },
+      printable(
+        `${mark} ${live.peer} ${live.card.role} ${live.card.models.map(({ name, quant }) => `${name} ${quant}`).join(', ')}`,
+      ),
+    );
   };
   discovery.events.on('peer:up', tell('up', '+')).on('peer:card', tell('card', '~'));
   discovery.events.on('peer:down', (gone) => {

@@ -5,7 +5,10 @@ import { defineCommand, defineSubcommand, oneOf, option } from './parts/definiti
 const roles = ['serve', 'route', 'gateway'] as const;
 type ServiceRole = (typeof roles)[number];
 
-const what = { serve: 'qvac provider', route: 'qvac router', gateway: 'qvac gateway' } as const satisfies Record<ServiceRole, string>;
+const what = { serve: 'qvac provider', route: 'qvac router', gateway: 'qvac gateway' } as const satisfies Record<
+  ServiceRole,
+  string
+>;
 
 interface UnitInit {
   readonly role: ServiceRole;
@@ -17,7 +20,9 @@ interface UnitInit {
 
 /** A word as systemd reads it. */
 function quoted(word: string): string {
-  return /^[A-Za-z0-9_@./:=,+-]+$/.test(word) ? word : `"${word.replaceAll(/[\\"%$]/g, (character) => (character === '%' ? '%%' : character === '$' ? '$$' : `\\${character}`))}"`;
+  return /^[A-Za-z0-9_@./:=,+-]+$/.test(word)
+    ? word
+    : `"${word.replaceAll(/[\\"%$]/g, (character) => (character === '%' ? '%%' : character === '$' ? '$$' : `\\${character}`))}"`;
 }
 
 /** A systemd unit that gives the program a home of its own and nothing else to write to. */
@@ -80,17 +85,24 @@ WantedBy=multi-user.target
 
 const print = defineSubcommand({
   summary: 'a hardened systemd unit on stdout',
-  description: 'Prints a systemd unit that runs qvac as a user of its own with nothing to write to but its home. What is given after -- goes to the command. With --json: {name, unit}.',
+  description:
+    'Prints a systemd unit that runs qvac as a user of its own with nothing to write to but its home. What is given after -- goes to the command. With --json: {name, unit}.',
   arguments: [{ name: '[flags...]', description: 'flags of the command, after --' }],
   options: { role: option('--role <role>', 'serve, route or gateway (default: serve)', oneOf(...roles)) },
   examples: [
-    { line: 'qvac service print -- --model smollm2-135m | sudo tee /etc/systemd/system/qvac-serve.service', what: 'a provider that starts with the machine' },
+    {
+      line: 'qvac service print -- --model smollm2-135m | sudo tee /etc/systemd/system/qvac-serve.service',
+      what: 'a provider that starts with the machine',
+    },
     { line: 'qvac service print --role gateway', what: 'a gateway' },
   ],
   async action({ args, options, output }) {
     const role = options.role ?? 'serve';
     const [first = '-'] = args;
-    if (!first.startsWith('-')) throw new QvacError('E_USAGE', `"${first}" is no flag of qvac ${role}`, { hint: 'qvac service print --role serve -- --model smollm2-135m' });
+    if (!first.startsWith('-'))
+      throw new QvacError('E_USAGE', `"${first}" is no flag of qvac ${role}`, {
+        hint: 'qvac service print --role serve -- --model smollm2-135m',
+      });
     const launcher = process.argv[1] ?? joinPath('/usr', 'local', 'bin', 'qvac');
     const text = unit({ role, flags: args, command: [process.execPath, launcher] });
     const name = `qvac-${role}.service`;
@@ -100,7 +112,8 @@ const print = defineSubcommand({
 });
 
 export const command = defineCommand({
-  description: 'Makes qvac start with the machine. Nothing is installed: the unit is printed, for you to read and to put where it belongs.',
+  description:
+    'Makes qvac start with the machine. Nothing is installed: the unit is printed, for you to read and to put where it belongs.',
   examples: [{ line: 'qvac service print', what: 'a systemd unit for qvac serve' }],
   subcommands: { print },
 });

@@ -1,19 +1,25 @@
+import type { Activity } from '../node/home/activity.ts';
 import { plural, rate, shortPeer, sol, timeSpan } from '../terminal/format.ts';
 import { defineCommand } from './parts/definition.ts';
 import type { GatewayStatus } from './status/gateway-status.ts';
 import type { NodeStatus, Rank, Today } from './status/node-status.ts';
-import type { Activity } from '../node/home/activity.ts';
 
 function modelLine({ models, price, tokensPerSecond }: Activity, rank: Rank | null): readonly string[] {
   if (models.length === 0) return [];
-  const cost = price === null ? '' : price.in === 0 && price.out === 0 ? ' · free' : ` · ${price.in}/${price.out} lamports per 1,000 tokens`;
+  const cost =
+    price === null
+      ? ''
+      : price.in === 0 && price.out === 0
+        ? ' · free'
+        : ` · ${price.in}/${price.out} lamports per 1,000 tokens`;
   const place = rank === null ? '' : ` · price rank ${rank.place} of ${rank.of}`;
   const speed = tokensPerSecond === null ? '' : ` · ${rate(tokensPerSecond)} tok/s`;
   return [`  models    ${models.join(', ')}${cost}${place}${speed}`];
 }
 
 function runLine({ taken, finished, failed, tokens, busyMs }: Activity): string {
-  const speed = busyMs > 0 && tokens > 0 ? `, ${plural(tokens, 'token')} at ${rate((tokens * 1_000) / busyMs)} tok/s` : '';
+  const speed =
+    busyMs > 0 && tokens > 0 ? `, ${plural(tokens, 'token')} at ${rate((tokens * 1_000) / busyMs)} tok/s` : '';
   return `  this run  ${plural(taken, 'question')} taken, ${finished} answered, ${failed} failed${speed}`;
 }
 
@@ -21,7 +27,10 @@ function todayLine({ answers, tokens, earned }: Today): string {
   return `  today     ${plural(answers, 'answer')}, ${plural(tokens, 'token')}, ${earned === 0n ? 'nothing earned' : `${sol(earned)} earned`}`;
 }
 
-function linesOf({ role, peer, network, activity, today, rank, idle, startedAt }: NodeStatus, now: number): readonly string[] {
+function linesOf(
+  { role, peer, network, activity, today, rank, idle, startedAt }: NodeStatus,
+  now: number,
+): readonly string[] {
   const head = `${role} ${shortPeer(peer)} · network ${network} · up ${timeSpan(now - startedAt)}`;
   if (activity === null) return [head, '  it has said nothing of itself yet'];
   const { slots, peers } = activity;
@@ -55,15 +64,18 @@ export const command = defineCommand({
     { line: 'qvac status --json', what: 'for programs' },
   ],
   async action({ config, output, logger }) {
-    const [{ createRunFiles }, { findHomeChain }, { systemClock }, { statusOf }, { gatewayStatusOf }] = await Promise.all([
-      import('../node/home/run-files.ts'),
-      import('../escrow/home-chain.ts'),
-      import('../lib/clock.ts'),
-      import('./status/node-status.ts'),
-      import('./status/gateway-status.ts'),
-    ]);
+    const [{ createRunFiles }, { findHomeChain }, { systemClock }, { statusOf }, { gatewayStatusOf }] =
+      await Promise.all([
+        import('../node/home/run-files.ts'),
+        import('../escrow/home-chain.ts'),
+        import('../lib/clock.ts'),
+        import('./status/node-status.ts'),
+        import('./status/gateway-status.ts'),
+      ]);
     const now = systemClock.now();
-    const nodes = await Promise.all((await createRunFiles(config.home.run).list()).map((entry) => statusOf(config, entry, logger, now)));
+    const nodes = await Promise.all(
+      (await createRunFiles(config.home.run).list()).map((entry) => statusOf(config, entry, logger, now)),
+    );
     const gateway = await gatewayStatusOf(config.home.run, now);
     const chain = await findHomeChain(config.home);
     const lines = [
@@ -71,7 +83,10 @@ export const command = defineCommand({
       ...(gateway === null ? [] : gatewayLines(gateway, now)),
       ...(chain === null ? [] : [`chain ${chain.chain} · ${chain.rpcUrl}`]),
     ];
-    const told = nodes.map(({ today, ...node }) => ({ ...node, today: today === null ? null : { ...today, earned: today.earned.toString() } }));
+    const told = nodes.map(({ today, ...node }) => ({
+      ...node,
+      today: today === null ? null : { ...today, earned: today.earned.toString() },
+    }));
     output.result({ nodes: told, gateway, chain }, lines);
     if (lines.length === 0) output.say('nothing of this home runs; qvac serve, qvac route or qvac gateway begins');
   },

@@ -7,14 +7,22 @@ import { explainFaults } from '../terminal/trust-line.ts';
 import { anyText, defineCommand, oneOf, option } from './parts/definition.ts';
 import { checkReceipt, loadReceipt, type VerifyOptions } from './parts/verifying.ts';
 
-const marks = { pass: ['✓', 'green'], fail: ['✗', 'red'], skipped: ['-', 'dim'], inconclusive: ['?', 'yellow'] } as const satisfies Record<string, readonly [string, Style]>;
+const marks = {
+  pass: ['✓', 'green'],
+  fail: ['✗', 'red'],
+  skipped: ['-', 'dim'],
+  inconclusive: ['?', 'yellow'],
+} as const satisfies Record<string, readonly [string, Style]>;
 
 function lines(assessment: Assessment, words: string, summary: ReceiptSummary, output: Output): readonly string[] {
   const { checks, result, faults } = assessment;
   const width = Math.max(...checks.map(({ name }) => name.length));
   const [mark, style] = marks[result];
   return [
-    ...checks.map((check) => `${output.style(marks[check.result][1], marks[check.result][0], 'stdout')} ${check.name.padEnd(width)}  ${check.detail}`),
+    ...checks.map(
+      (check) =>
+        `${output.style(marks[check.result][1], marks[check.result][0], 'stdout')} ${check.name.padEnd(width)}  ${check.detail}`,
+    ),
     ...explainFaults(faults, summary.provider),
     `${output.style(style, mark, 'stdout')} ${plural(summary.tokens, 'token')} · ${shortPeer(summary.provider)} · model ${shortId(summary.model)} · ${output.style(style, words, 'stdout')} · receipt ${shortId(summary.id)}`,
   ];
@@ -26,9 +34,21 @@ export const command = defineCommand({
   arguments: [{ name: '<receipt>', description: 'a file, or an id of "qvac receipts ls" or the beginning of it' }],
   settings: ['threads', 'gpu', 'batch', 'modelsDir'],
   options: {
-    model: option('-m, --model <file>', 'recompute with this model: a GGUF file or a name of "qvac models ls"', anyText),
-    auditor: option('--auditor <peer>', 'ask this router to recompute it: peer id or address; it sees the prompt', anyText),
-    verify: option('--verify <how>', 'sampling: without recomputing; full: recompute or fail (default: full where the model is here)', oneOf('sampling', 'full')),
+    model: option(
+      '-m, --model <file>',
+      'recompute with this model: a GGUF file or a name of "qvac models ls"',
+      anyText,
+    ),
+    auditor: option(
+      '--auditor <peer>',
+      'ask this router to recompute it: peer id or address; it sees the prompt',
+      anyText,
+    ),
+    verify: option(
+      '--verify <how>',
+      'sampling: without recomputing; full: recompute or fail (default: full where the model is here)',
+      oneOf('sampling', 'full'),
+    ),
   },
   examples: [
     { line: 'qvac verify 9f3a', what: 'the receipt here whose id begins with 9f3a' },
@@ -39,20 +59,33 @@ export const command = defineCommand({
   async action({ args, options, config, output, logger, signal }) {
     const name = args[0] ?? '';
     const receipt = await loadReceipt(config, name);
-    const [{ summarise, resultWords }, { MalformedError }] = await Promise.all([import('../terminal/receipt-summary.ts'), import('../protocol/codec.ts')]);
+    const [{ summarise, resultWords }, { MalformedError }] = await Promise.all([
+      import('../terminal/receipt-summary.ts'),
+      import('../protocol/codec.ts'),
+    ]);
     try {
       const summary = summarise(receipt);
       const assessment = await checkReceipt({ config, output, logger, signal }, receipt, summary.model, options);
       const { result, tier, faults } = assessment;
-      const checks = assessment.checks.map(({ name: check, result: outcome, detail }) => ({ name: check, result: outcome, detail: outcome === 'fail' ? `${faults.join(', ')}: ${detail}` : detail }));
-      output.result({ result, tier, checks }, lines({ ...assessment, checks }, resultWords(assessment), summary, output));
+      const checks = assessment.checks.map(({ name: check, result: outcome, detail }) => ({
+        name: check,
+        result: outcome,
+        detail: outcome === 'fail' ? `${faults.join(', ')}: ${detail}` : detail,
+      }));
+      output.result(
+        { result, tier, checks },
+        lines({ ...assessment, checks }, resultWords(assessment), summary, output),
+      );
       const code = exitCodeOf(assessment, options);
       if (code !== exitCodes.ok && result !== 'fail' && tier !== 'exact' && tier !== 'statistical') {
-        output.warn(`the full check could not be made: it needs the model file with SHA-256 ${summary.model}; qvac models ls --all lists what can be fetched`);
+        output.warn(
+          `the full check could not be made: it needs the model file with SHA-256 ${summary.model}; qvac models ls --all lists what can be fetched`,
+        );
       }
       return code;
     } catch (error) {
-      if (error instanceof MalformedError) throw new QvacError('E_MALFORMED_RECEIPT', `${name} is no receipt (${error.message})`, { cause: error });
+      if (error instanceof MalformedError)
+        throw new QvacError('E_MALFORMED_RECEIPT', `${name} is no receipt (${error.message})`, { cause: error });
       throw error;
     }
   },

@@ -24,7 +24,8 @@ export function fromBase58(text: string): Uint8Array | null {
  */
 export function parseAddress(text: string, what = 'address'): Uint8Array {
   const bytes = fromBase58(text);
-  if (bytes?.length !== 32) throw new QvacError('E_USAGE', `${what}: expected a Solana address (base58), got "${text.slice(0, 60)}"`);
+  if (bytes?.length !== 32)
+    throw new QvacError('E_USAGE', `${what}: expected a Solana address (base58), got "${text.slice(0, 60)}"`);
   return bytes;
 }
 

@@ -57,7 +57,12 @@ export interface JobTerms {
   /** The most that the answer can cost. */
   readonly amount: bigint;
   readonly seed: Uint8Array;
-  readonly sampler: { readonly temperature: number; readonly minP: number; readonly topK: number; readonly vocab: number };
+  readonly sampler: {
+    readonly temperature: number;
+    readonly minP: number;
+    readonly topK: number;
+    readonly vocab: number;
+  };
   readonly maxTokens: number;
 }
 
@@ -183,21 +188,39 @@ export interface Escrow {
   /** The job at this address, or null where it is settled, or not created yet. */
   job(address: Uint8Array, options?: AbortOptions): Promise<JobAccount | null>;
   /** Jobs that are not settled, of a paying wallet or of a provider's authority. */
-  jobs(filter: { readonly client: Uint8Array } | { readonly provider: Uint8Array }, options?: AbortOptions): Promise<readonly JobAccount[]>;
+  jobs(
+    filter: { readonly client: Uint8Array } | { readonly provider: Uint8Array },
+    options?: AbortOptions,
+  ): Promise<readonly JobAccount[]>;
   /** Waits until `ready` holds for the job. @throws the signal's reason */
-  waitForJob(address: Uint8Array, ready: (job: JobAccount | null) => boolean, options?: AbortOptions): Promise<JobAccount | null>;
+  waitForJob(
+    address: Uint8Array,
+    ready: (job: JobAccount | null) => boolean,
+    options?: AbortOptions,
+  ): Promise<JobAccount | null>;
   /** How the last job at this address ended, or null where none did. */
   outcome(address: Uint8Array, options?: AbortOptions): Promise<JobOutcome | null>;
 
-  createJob(init: { readonly authority: Uint8Array; readonly terms: JobTerms }, options?: AbortOptions): Promise<Executed>;
+  createJob(
+    init: { readonly authority: Uint8Array; readonly terms: JobTerms },
+    options?: AbortOptions,
+  ): Promise<Executed>;
   declineJob(job: JobKey, options?: AbortOptions): Promise<Executed>;
-  submitJob(job: JobKey & Pick<JobAccount, 'number' | 'clientPeer'>, delivery: Delivery, options?: AbortOptions): Promise<Executed>;
+  submitJob(
+    job: JobKey & Pick<JobAccount, 'number' | 'clientPeer'>,
+    delivery: Delivery,
+    options?: AbortOptions,
+  ): Promise<Executed>;
   confirmJob(job: JobKey, options?: AbortOptions): Promise<Executed>;
   rejectJob(job: JobKey, verdictDigest: Uint8Array, options?: AbortOptions): Promise<Executed>;
   claimJob(job: JobKey, options?: AbortOptions): Promise<Executed>;
   refundJob(job: JobKey, options?: AbortOptions): Promise<Executed>;
   /** With two heads of this job that contradict each other. */
-  slashEquivocation(job: JobKey & Pick<JobAccount, 'peer'>, heads: readonly [Signed, Signed], options?: AbortOptions): Promise<Executed>;
+  slashEquivocation(
+    job: JobKey & Pick<JobAccount, 'peer'>,
+    heads: readonly [Signed, Signed],
+    options?: AbortOptions,
+  ): Promise<Executed>;
   /** With a final head of this job that is not the submitted one. */
   slashHeadMismatch(job: JobKey & Pick<JobAccount, 'peer'>, head: Signed, options?: AbortOptions): Promise<Executed>;
   /** With an opened step whose token was not drawn. */
@@ -206,11 +229,35 @@ export interface Escrow {
 
 /** Why the program refused, by its own name. */
 export type Refusal =
-  | 'StakeTooLow' | 'StakeLocked' | 'ProviderInactive' | 'AmountZero' | 'InvalidStatus' | 'TimeoutNotReached' | 'DeadlinePassed'
-  | 'ConfirmWindowOpen' | 'ConfirmWindowClosed' | 'Unauthorized' | 'MathOverflow' | 'MissingEd25519Instruction'
-  | 'MalformedEd25519Instruction' | 'SignerMismatch' | 'MessageMismatch' | 'SameHead' | 'PathTooLong' | 'RootMismatch'
-  | 'TokenFollows' | 'TooManyTokens' | 'CooldownActive' | 'CancelMismatch' | 'PeerMismatch' | 'InvalidSampler' | 'InvalidFinish'
-  | 'MalformedHead' | 'HeadNotFinal' | 'HeadsAgree' | 'JobReplaced'
+  | 'StakeTooLow'
+  | 'StakeLocked'
+  | 'ProviderInactive'
+  | 'AmountZero'
+  | 'InvalidStatus'
+  | 'TimeoutNotReached'
+  | 'DeadlinePassed'
+  | 'ConfirmWindowOpen'
+  | 'ConfirmWindowClosed'
+  | 'Unauthorized'
+  | 'MathOverflow'
+  | 'MissingEd25519Instruction'
+  | 'MalformedEd25519Instruction'
+  | 'SignerMismatch'
+  | 'MessageMismatch'
+  | 'SameHead'
+  | 'PathTooLong'
+  | 'RootMismatch'
+  | 'TokenFollows'
+  | 'TooManyTokens'
+  | 'CooldownActive'
+  | 'CancelMismatch'
+  | 'PeerMismatch'
+  | 'InvalidSampler'
+  | 'InvalidFinish'
+  | 'MalformedHead'
+  | 'HeadNotFinal'
+  | 'HeadsAgree'
+  | 'JobReplaced'
   /** There is no such account: the job is settled already, the provider not registered. */
   | 'NoAccount'
   /** There is such an account already. */
@@ -222,7 +269,11 @@ export type Refusal =
 export class RefusedError extends QvacError {
   readonly refusal: Refusal;
 
-  constructor(refusal: Refusal, message: string, init: { readonly hint?: string | undefined; readonly cause?: unknown } = {}) {
+  constructor(
+    refusal: Refusal,
+    message: string,
+    init: { readonly hint?: string | undefined; readonly cause?: unknown } = {},
+  ) {
     super('E_ESCROW', message, { ...init, details: { refusal } });
     this.name = 'RefusedError';
     this.refusal = refusal;

@@ -37,7 +37,13 @@ export async function findHomeChain(dirs: HomeChainDirs): Promise<HomeChain | nu
   const value = await readJson(entryPath(dirs)).catch(() => undefined);
   if (typeof value !== 'object' || value === null) return null;
   const { rpcUrl, chain, pid, started } = value as Readonly<Record<string, unknown>>;
-  if (typeof rpcUrl !== 'string' || !/^http:\/\/127\.0\.0\.1:\d+$/.test(rpcUrl) || typeof chain !== 'string' || typeof pid !== 'number') return null;
+  if (
+    typeof rpcUrl !== 'string' ||
+    !/^http:\/\/127\.0\.0\.1:\d+$/.test(rpcUrl) ||
+    typeof chain !== 'string' ||
+    typeof pid !== 'number'
+  )
+    return null;
   return (await isRunning(pid, typeof started === 'string' ? started : null)) ? { rpcUrl, chain, pid } : null;
 }
 
@@ -52,7 +58,11 @@ export async function hasCrashed(dirs: HomeChainDirs): Promise<boolean> {
  * @param init `idleMs` as of `startLocalnet`
  * @throws QvacError E_LOCKED where another process runs it, E_HOME
  */
-export async function runHomeChain(dirs: HomeChainDirs, { idleMs }: { readonly idleMs: number | null }, logger: Logger): Promise<Localnet> {
+export async function runHomeChain(
+  dirs: HomeChainDirs,
+  { idleMs }: { readonly idleMs: number | null },
+  logger: Logger,
+): Promise<Localnet> {
   const { startLocalnet } = await import('./localnet.ts');
   const kept = Number(Buffer.from((await readFileIfAny(portPath(dirs)).catch(() => null)) ?? []).toString('utf8'));
   const start = (port: number): Promise<Localnet> => startLocalnet({ dir: dirs.chain, port, idleMs }, { logger });
@@ -62,7 +72,10 @@ export async function runHomeChain(dirs: HomeChainDirs, { idleMs }: { readonly i
   });
   const { pid, started } = await thisProcess();
   await writeFileAtomic(portPath(dirs), new URL(chain.rpcUrl).port);
-  await writeFileAtomic(entryPath(dirs), `${JSON.stringify({ rpcUrl: chain.rpcUrl, chain: chain.chain, pid, started })}\n`);
+  await writeFileAtomic(
+    entryPath(dirs),
+    `${JSON.stringify({ rpcUrl: chain.rpcUrl, chain: chain.chain, pid, started })}\n`,
+  );
   const ended = chain.ended.then(async () => {
     if ((await findHomeChain(dirs))?.pid === pid) await rm(entryPath(dirs), { force: true });
   });
@@ -81,7 +94,11 @@ export async function runHomeChain(dirs: HomeChainDirs, { idleMs }: { readonly i
  * @param start makes another process run it
  * @throws QvacError E_CHAIN where it does not come up
  */
-export async function ensureHomeChain(dirs: HomeChainDirs, start: () => void, { signal }: AbortOptions = {}): Promise<HomeChain> {
+export async function ensureHomeChain(
+  dirs: HomeChainDirs,
+  start: () => void,
+  { signal }: AbortOptions = {},
+): Promise<HomeChain> {
   const running = await findHomeChain(dirs);
   if (running !== null) return running;
   start();
@@ -90,7 +107,10 @@ export async function ensureHomeChain(dirs: HomeChainDirs, start: () => void, { 
     await delay(pollMs, signal);
     const chain = await findHomeChain(dirs);
     if (chain !== null) return chain;
-    if (performance.now() > deadline) throw new QvacError('E_CHAIN', `the embedded chain did not start within ${startMs / 1_000} s`, { hint: 'qvac chain says why' });
+    if (performance.now() > deadline)
+      throw new QvacError('E_CHAIN', `the embedded chain did not start within ${startMs / 1_000} s`, {
+        hint: 'qvac chain says why',
+      });
   }
 }
 

@@ -4,11 +4,9 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { QvacError } from '../errors.ts';
-import { systemClock } from '../lib/clock.ts';
-import type { Clock } from '../lib/clock.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
 import { acquireLock } from '../lib/lock.ts';
-import { silentLogger } from '../lib/log.ts';
-import type { Logger } from '../lib/log.ts';
+import { type Logger, silentLogger } from '../lib/log.ts';
 import { addressText, chainOfGenesis, defaultProgramText } from './addresses.ts';
 import { openChain } from './localnet/chain.ts';
 import { openLedger } from './localnet/ledger.ts';
@@ -44,11 +42,18 @@ export interface Localnet {
  * Starts the chain that is kept in `dir`; a new one, with a genesis of its own, where there is none.
  * @throws QvacError E_LOCKED where another process runs it, E_PORT_IN_USE, E_HOME
  */
-export async function startLocalnet({ dir, port = 0, idleMs = null }: LocalnetInit, { clock = systemClock, logger = silentLogger }: LocalnetComponents = {}): Promise<Localnet> {
+export async function startLocalnet(
+  { dir, port = 0, idleMs = null }: LocalnetInit,
+  { clock = systemClock, logger = silentLogger }: LocalnetComponents = {},
+): Promise<Localnet> {
   const release = await acquireLock(join(dir, 'lock'), 'the embedded chain of this home');
   try {
     const program = await readProgram();
-    const ledger = await openLedger(join(dir, 'ledger.jsonl'), { version: 1, genesis: addressText(randomBytes(32)), startedAt: clock.now() });
+    const ledger = await openLedger(join(dir, 'ledger.jsonl'), {
+      version: 1,
+      genesis: addressText(randomBytes(32)),
+      startedAt: clock.now(),
+    });
     const chain = openChain({ ledger, clock, programs: { [defaultProgramText]: program } });
     const server = await serveRpc(chain, port, logger);
     const { promise: ended, resolve } = Promise.withResolvers<void>();
@@ -63,9 +68,15 @@ export async function startLocalnet({ dir, port = 0, idleMs = null }: LocalnetIn
       })();
       return stopping;
     };
-    const idling = idleMs === null ? undefined : setInterval(() => {
-      if (server.watchers === 0 && performance.now() - server.lastUsed >= idleMs) void stop();
-    }, Math.min(idleMs, 1_000));
+    const idling =
+      idleMs === null
+        ? undefined
+        : setInterval(
+            () => {
+              if (server.watchers === 0 && performance.now() - server.lastUsed >= idleMs) void stop();
+            },
+            Math.min(idleMs, 1_000),
+          );
     return { rpcUrl: `http://127.0.0.1:${server.port}`, chain: chainOfGenesis(chain.genesisHash), ended, stop };
   } catch (error) {
     await release();

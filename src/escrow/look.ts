@@ -31,17 +31,28 @@ const mostBytes = 100_000;
  * Asks an endpoint twice. Unlike `openEscrow` it waits for seconds only, and does not mind where the program is missing.
  * @throws QvacError E_CHAIN where it does not answer, or not as a Solana endpoint does; the signal's reason
  */
-export async function lookAtChain({ rpcUrl, program, now = Date.now }: ChainLookInit, { signal }: AbortOptions = {}): Promise<ChainLook> {
+export async function lookAtChain(
+  { rpcUrl, program, now = Date.now }: ChainLookInit,
+  { signal }: AbortOptions = {},
+): Promise<ChainLook> {
   const limit = AbortSignal.timeout(answerMs);
-  const ask = (method: string, params: readonly unknown[]): Promise<Told> => askEndpoint(rpcUrl, method, params, now, signal === undefined ? limit : AbortSignal.any([limit, signal]));
+  const ask = (method: string, params: readonly unknown[]): Promise<Told> =>
+    askEndpoint(rpcUrl, method, params, now, signal === undefined ? limit : AbortSignal.any([limit, signal]));
   try {
     const genesis = await ask('getGenesisHash', []);
     if (typeof genesis.result !== 'string' || genesis.result === '') throw new Error('it states no genesis hash');
-    const account = await ask('getAccountInfo', [program === undefined ? defaultProgramText : addressText(program), { encoding: 'base64', dataSlice: { offset: 0, length: 0 }, commitment: 'confirmed' }]);
+    const account = await ask('getAccountInfo', [
+      program === undefined ? defaultProgramText : addressText(program),
+      { encoding: 'base64', dataSlice: { offset: 0, length: 0 }, commitment: 'confirmed' },
+    ]);
     return { chain: chainOfGenesis(genesis.result), program: isExecutable(account.result), clock: account.clock };
   } catch (error) {
     signal?.throwIfAborted();
-    throw new QvacError('E_CHAIN', `the chain at ${new URL(rpcUrl).host} does not answer as it should (${reasonOf(error)})`, { hint: 'is it the endpoint of a Solana chain? --rpc names another', cause: error });
+    throw new QvacError(
+      'E_CHAIN',
+      `the chain at ${new URL(rpcUrl).host} does not answer as it should (${reasonOf(error)})`,
+      { hint: 'is it the endpoint of a Solana chain? --rpc names another', cause: error },
+    );
   }
 }
 
@@ -50,9 +61,21 @@ interface Told {
   readonly clock: ChainLook['clock'];
 }
 
-async function askEndpoint(rpcUrl: string, method: string, params: readonly unknown[], now: () => number, signal: AbortSignal): Promise<Told> {
+async function askEndpoint(
+  rpcUrl: string,
+  method: string,
+  params: readonly unknown[],
+  now: () => number,
+  signal: AbortSignal,
+): Promise<Told> {
   const before = now();
-  const response = await fetch(rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }), signal, redirect: 'error' });
+  const response = await fetch(rpcUrl, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+    signal,
+    redirect: 'error',
+  });
   const after = now();
   if (!response.ok) throw new Error(`HTTP ${response.status}`);
   const value = JSON.parse(await readShort(response)) as unknown;
@@ -88,5 +111,16 @@ function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error).slice(0, 200);
   if (error.name === 'TimeoutError') return `nothing for ${answerMs / 1_000} s`;
   const { cause } = error;
-  return (cause instanceof Error ? ('code' in cause ? String(cause.code) : cause.message) : error instanceof SyntaxError ? 'no JSON' : error.message).split('\n')[0]?.slice(0, 200) ?? '';
+  return (
+    (cause instanceof Error
+      ? 'code' in cause
+        ? String(cause.code)
+        : cause.message
+      : error instanceof SyntaxError
+        ? 'no JSON'
+        : error.message
+    )
+      .split('\n')[0]
+      ?.slice(0, 200) ?? ''
+  );
 }

@@ -52,7 +52,10 @@ export function deliveryOf(head: Head, cancel: { readonly body: Cancel; readonly
 }
 
 /** What a provider gets: the price of what was delivered, at most what was locked. Lamports. */
-export function payoutOf({ priceIn, priceOut, amount }: Pick<JobTerms, 'priceIn' | 'priceOut' | 'amount'>, { promptCount, paidCount }: Pick<SubmittedHead, 'promptCount' | 'paidCount'>): bigint {
+export function payoutOf(
+  { priceIn, priceOut, amount }: Pick<JobTerms, 'priceIn' | 'priceOut' | 'amount'>,
+  { promptCount, paidCount }: Pick<SubmittedHead, 'promptCount' | 'paidCount'>,
+): bigint {
   const price = (BigInt(promptCount) * priceIn + BigInt(paidCount) * priceOut + 999n) / 1000n;
   return price < amount ? price : amount;
 }

@@ -68,9 +68,15 @@ export async function importWallet(path: string, secret: string): Promise<Wallet
  */
 export async function findSolanaKeypair(configDir = join(homedir(), '.config', 'solana')): Promise<string | null> {
   const config = await readFileIfAny(join(configDir, 'cli', 'config.yml')).catch(() => null);
-  const named = config === null ? undefined : /^keypair_path:\s*(?:"([^"\n]+)"|'([^'\n]+)'|([^\s#]+))/m.exec(Buffer.from(config).toString('utf8'));
+  const named =
+    config === null
+      ? undefined
+      : /^keypair_path:\s*(?:"([^"\n]+)"|'([^'\n]+)'|([^\s#]+))/m.exec(Buffer.from(config).toString('utf8'));
   const path = named?.slice(1).find((part) => part !== undefined);
-  const candidates = [...(path === undefined ? [] : [resolve(path.replace(/^~(?=\/)/, homedir()))]), join(configDir, 'id.json')];
+  const candidates = [
+    ...(path === undefined ? [] : [resolve(path.replace(/^~(?=\/)/, homedir()))]),
+    join(configDir, 'id.json'),
+  ];
   for (const candidate of candidates) {
     const bytes = await readFileIfAny(candidate).catch(() => null);
     if (bytes !== null) return candidate;
@@ -81,7 +87,10 @@ export async function findSolanaKeypair(configDir = join(homedir(), '.config', '
 /** The wallet that someone else's key file holds; the file's rights are left as they are. @throws QvacError E_KEY */
 export async function readWallet(path: string): Promise<Wallet> {
   const bytes = await readFileIfAny(path);
-  if (bytes === null) throw new QvacError('E_KEY', `there is no key file ${path}`, { hint: `qvac wallet new --wallet ${path} makes one` });
+  if (bytes === null)
+    throw new QvacError('E_KEY', `there is no key file ${path}`, {
+      hint: `qvac wallet new --wallet ${path} makes one`,
+    });
   return walletOf(path, parseKeyFile(path, bytes));
 }
 
@@ -103,7 +112,9 @@ function parseKeyFile(path: string, bytes: Uint8Array): Uint8Array {
 function parseNumbers(text: string): Uint8Array | null {
   try {
     const value: unknown = JSON.parse(text);
-    const isBytes = Array.isArray(value) && value.every((byte) => Number.isInteger(byte) && (byte as number) >= 0 && (byte as number) <= 255);
+    const isBytes =
+      Array.isArray(value) &&
+      value.every((byte) => Number.isInteger(byte) && (byte as number) >= 0 && (byte as number) <= 255);
     return isBytes ? Uint8Array.from(value as readonly number[]) : null;
   } catch {
     return null;
@@ -112,11 +123,15 @@ function parseNumbers(text: string): Uint8Array | null {
 
 /** @param what names the source in the error line; the secret itself is never shown */
 function seedOf(key: Uint8Array | null, what: string): Uint8Array {
-  const broken = (why: string): QvacError => new QvacError('E_KEY', `${what} is no Solana key (${why})`, { hint: 'it has to be a key file of the Solana command line, a list of 64 numbers, or the same key in base58' });
+  const broken = (why: string): QvacError =>
+    new QvacError('E_KEY', `${what} is no Solana key (${why})`, {
+      hint: 'it has to be a key file of the Solana command line, a list of 64 numbers, or the same key in base58',
+    });
   if (key === null) throw broken('neither a list of bytes nor base58');
   if (key.length !== keyBytes) throw broken(`${key.length} bytes instead of ${keyBytes}`);
   const seed = key.slice(0, seedBytes);
-  if (!equalBytes(signingKeyFromSeed(seed).publicKey, key.subarray(seedBytes))) throw broken('its public half does not belong to its private half');
+  if (!equalBytes(signingKeyFromSeed(seed).publicKey, key.subarray(seedBytes)))
+    throw broken('its public half does not belong to its private half');
   return seed;
 }
 
@@ -126,11 +141,18 @@ async function keep(path: string, seed: Uint8Array): Promise<Wallet> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   await ensureDir(dirname(path));
   try {
-    await writeFile(temporary, `${JSON.stringify([...concat(seed, wallet.publicKey)])}\n`, { mode: privateFileMode, flag: 'wx' });
+    await writeFile(temporary, `${JSON.stringify([...concat(seed, wallet.publicKey)])}\n`, {
+      mode: privateFileMode,
+      flag: 'wx',
+    });
     await link(temporary, path);
     return wallet;
   } catch (error) {
-    if (systemCode(error) === 'EEXIST') throw new QvacError('E_KEY', `there is a wallet already: ${path}`, { hint: 'move it away first, and keep it: whoever has the file has the money', cause: error });
+    if (systemCode(error) === 'EEXIST')
+      throw new QvacError('E_KEY', `there is a wallet already: ${path}`, {
+        hint: 'move it away first, and keep it: whoever has the file has the money',
+        cause: error,
+      });
     throw fileError(error, `write ${path}`);
   } finally {
     await rm(temporary, { force: true }).catch(() => undefined);
@@ -142,6 +164,9 @@ async function keepPrivate(path: string): Promise<void> {
   try {
     await chmod(path, privateFileMode);
   } catch (error) {
-    throw new QvacError('E_KEY', `${path} can be read by other users of this machine`, { hint: `chmod 600 ${path}`, cause: error });
+    throw new QvacError('E_KEY', `${path} can be read by other users of this machine`, {
+      hint: `chmod 600 ${path}`,
+      cause: error,
+    });
   }
 }

@@ -47,7 +47,10 @@ const dayOf = (at: number): number => Math.floor(at / dayMs);
 const pathOf = (dir: string): string => join(dir, 'gateway-activity.json');
 
 /** @param dir the home's `run` folder */
-export async function createGatewayActivity({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }, dir: string): Promise<GatewayActivityLog> {
+export async function createGatewayActivity(
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  dir: string,
+): Promise<GatewayActivityLog> {
   // What earlier runs did today counts, too.
   let today = (await readGatewayActivity(dir, clock.now()))?.today ?? nothing;
   let day = dayOf(clock.now());
@@ -62,12 +65,20 @@ export async function createGatewayActivity({ clock, logger }: { readonly clock:
   };
   return {
     start(now) {
-      file ??= startAccountFile(pathOf(dir), () => ({ at: clock.now(), pid: process.pid, questions: now(), today: turn() }) satisfies GatewayActivity, logger);
+      file ??= startAccountFile(
+        pathOf(dir),
+        () => ({ at: clock.now(), pid: process.pid, questions: now(), today: turn() }) satisfies GatewayActivity,
+        logger,
+      );
     },
     moved: () => file?.changed(),
     answered: () => count((before) => ({ ...before, answered: before.answered + 1 })),
     failed: () => count((before) => ({ ...before, failed: before.failed + 1 })),
-    checked: (verified) => count((before) => ({ ...before, verified: { ...before.verified, [verified]: (before.verified[verified] ?? 0) + 1 } })),
+    checked: (verified) =>
+      count((before) => ({
+        ...before,
+        verified: { ...before.verified, [verified]: (before.verified[verified] ?? 0) + 1 },
+      })),
     stop: async () => file?.stop(),
   };
 }
@@ -81,7 +92,17 @@ export async function readGatewayActivity(dir: string, now: number): Promise<Gat
   if (typeof value !== 'object' || value === null) return null;
   const { at, pid, questions, today } = value as Readonly<Record<string, unknown>>;
   // Written by this program into a folder of this person's own: a glance tells whether it is whole.
-  if (typeof at !== 'number' || typeof pid !== 'number' || typeof questions !== 'object' || questions === null || typeof today !== 'object' || today === null || !('answered' in today) || !('verified' in today)) return null;
+  if (
+    typeof at !== 'number' ||
+    typeof pid !== 'number' ||
+    typeof questions !== 'object' ||
+    questions === null ||
+    typeof today !== 'object' ||
+    today === null ||
+    !('answered' in today) ||
+    !('verified' in today)
+  )
+    return null;
   const activity = value as GatewayActivity;
   return dayOf(at) === dayOf(now) ? activity : { ...activity, today: nothing };
 }

@@ -14,11 +14,11 @@ import { openaiError } from './api/openai/error.ts';
 import { openaiResponses } from './api/openai/responses.ts';
 import type { Defaults, Wanted } from './api/wanted.ts';
 import type { GatewayInit } from './components.ts';
-import { unreadiness, type AppComponents, type Bindings, type Exchange } from './exchange.ts';
-import { callerOf, createGuard } from './guard.ts';
+import { type AppComponents, type Bindings, type Exchange, unreadiness } from './exchange.ts';
 import { readBody } from './guard/body.ts';
 import type { ApiKey } from './guard/keys.ts';
 import { sameText, secretOf } from './guard/token.ts';
+import { callerOf, createGuard } from './guard.ts';
 import { addModelRoutes, isAnthropic } from './model-routes.ts';
 import { addPageRoutes } from './page/routes.ts';
 import { Problem, problemOf, unsupported } from './problem.ts';
@@ -51,7 +51,12 @@ export function createApp(components: AppComponents, init: GatewayInit, port: ()
     c.set('id', randomBytes(12).toString('hex'));
     // As OpenAI's clients look for it, and as Anthropic's do.
     for (const name of ['x-request-id', 'request-id']) outgoing.setHeader(name, `req_${c.get('id')}`);
-    outgoing.once('close', () => metrics.answered(c.req.path in asking ? c.req.path : 'other', outgoing.headersSent ? outgoing.statusCode : leftEarly));
+    outgoing.once('close', () =>
+      metrics.answered(
+        c.req.path in asking ? c.req.path : 'other',
+        outgoing.headersSent ? outgoing.statusCode : leftEarly,
+      ),
+    );
     const early = guard(c);
     if (early !== null) return early;
     await next();
@@ -64,11 +69,15 @@ export function createApp(components: AppComponents, init: GatewayInit, port: ()
   });
   app.get('/metrics', async (c) => c.body(await metrics.render(), 200, { 'content-type': metrics.contentType }));
   addPageRoutes(app, components, init);
-  for (const path of Object.keys(asking)) app.all(path, (c) => failure(c, new Problem(405, 'E_USAGE', `${path} takes POST`, { headers: { allow: 'POST' } })));
-  app.notFound((c) => failure(c, new Problem(404, 'E_NOT_FOUND', `there is nothing at ${c.req.method} ${c.req.path.slice(0, 200)}`)));
+  for (const path of Object.keys(asking))
+    app.all(path, (c) => failure(c, new Problem(405, 'E_USAGE', `${path} takes POST`, { headers: { allow: 'POST' } })));
+  app.notFound((c) =>
+    failure(c, new Problem(404, 'E_NOT_FOUND', `there is nothing at ${c.req.method} ${c.req.path.slice(0, 200)}`)),
+  );
   app.onError((error, c) => {
     const problem = problemOf(error);
-    if (problem.status >= 500 && problem.code === 'E_BUG') components.logger.error('a request failed', { path: c.req.path.slice(0, 200), reason: error.message });
+    if (problem.status >= 500 && problem.code === 'E_BUG')
+      components.logger.error('a request failed', { path: c.req.path.slice(0, 200), reason: error.message });
     return failure(c, problem);
   });
   return app;
@@ -76,14 +85,31 @@ export function createApp(components: AppComponents, init: GatewayInit, port: ()
 
 async function answer(c: Exchange, components: AppComponents, init: GatewayInit, read: ReadRequest): Promise<Response> {
   const { incoming, outgoing } = c.env;
-  const { wanted, shape } = read(parseJson(await readBody(incoming)), { ...init.defaults, maxPrice: allowance(c, init) });
-  if (components.metrics.active() >= (init.limits?.questions ?? mostQuestions)) throw new Problem(503, 'E_BUSY', 'too many questions at once', { headers: { 'retry-after': '2' } });
+  const { wanted, shape } = read(parseJson(await readBody(incoming)), {
+    ...init.defaults,
+    maxPrice: allowance(c, init),
+  });
+  if (components.metrics.active() >= (init.limits?.questions ?? mostQuestions))
+    throw new Problem(503, 'E_BUSY', 'too many questions at once', { headers: { 'retry-after': '2' } });
   // Nobody else is to open the wallet of whoever has the page.
-  if (wanted.question.wallet !== null && !sameText(secretOf(callerOf(c)) ?? '', init.token)) throw new Problem(401, 'E_TOKEN', 'a wallet pays for its own page only', { param: 'qvac.wallet' });
+  if (wanted.question.wallet !== null && !sameText(secretOf(callerOf(c)) ?? '', init.token))
+    throw new Problem(401, 'E_TOKEN', 'a wallet pays for its own page only', { param: 'qvac.wallet' });
   requireContext(wanted, components);
-  if (wanted.topLogprobs !== null && !(await components.asker.holds(wanted.question.model))) throw unsupported('logprobs', 'of a model that this gateway does not hold');
+  if (wanted.topLogprobs !== null && !(await components.asker.holds(wanted.question.model)))
+    throw unsupported('logprobs', 'of a model that this gateway does not hold');
   const { question, settle } = reserve(keyOf(c, init), wanted.question, init);
-  await new Answering(components, { id: c.get('id'), wanted: { ...wanted, question }, shape, keepAliveMs: init.keepAliveMs, verdictMs: init.verdictMs, spent: (lamports) => settle?.(Number(lamports)) }, outgoing).run();
+  await new Answering(
+    components,
+    {
+      id: c.get('id'),
+      wanted: { ...wanted, question },
+      shape,
+      keepAliveMs: init.keepAliveMs,
+      verdictMs: init.verdictMs,
+      spent: (lamports) => settle?.(Number(lamports)),
+    },
+    outgoing,
+  ).run();
   return RESPONSE_ALREADY_SENT;
 }
 
@@ -96,7 +122,11 @@ function requireContext({ leastContext, question: { model } }: Wanted, { market 
 }
 
 /** Sets aside what the answer may cost of what the key may still spend: another request may have come since it was looked at. */
-function reserve(key: ApiKey | null, question: Question, { keys }: GatewayInit): { readonly question: Question; readonly settle?: (spent: number) => void } {
+function reserve(
+  key: ApiKey | null,
+  question: Question,
+  { keys }: GatewayInit,
+): { readonly question: Question; readonly settle?: (spent: number) => void } {
   if (key === null || keys === undefined) return { question };
   const maxPrice = Math.min(question.maxPrice, keys.budgets.left(key));
   return { question: { ...question, maxPrice }, settle: keys.budgets.reserve(key, maxPrice) };
@@ -119,10 +149,17 @@ function allowance(c: Exchange, init: GatewayInit): number {
 /** An error in the shape of the API that was asked. */
 function failure(c: Exchange, problem: Problem): Response {
   const { path } = c.req;
-  const body = path.startsWith('/api/') ? ollamaError(problem) : path.startsWith('/v1/messages') || (path.startsWith('/v1/models') && isAnthropic(c)) ? anthropicError(problem) : openaiError(problem);
+  const body = path.startsWith('/api/')
+    ? ollamaError(problem)
+    : path.startsWith('/v1/messages') || (path.startsWith('/v1/models') && isAnthropic(c))
+      ? anthropicError(problem)
+      : openaiError(problem);
   // A body that was not read to its end stands in the way of the next request.
   const { complete, headers } = c.env.incoming;
   const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
   if (hasBody && !complete) c.env.outgoing.setHeader('connection', 'close');
-  return new Response(JSON.stringify(body), { status: problem.status, headers: { 'content-type': 'application/json', ...problem.headers } });
+  return new Response(JSON.stringify(body), {
+    status: problem.status,
+    headers: { 'content-type': 'application/json', ...problem.headers },
+  });
 }

@@ -1,9 +1,9 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { PeerIdString } from '../lib/types.ts';
-import type { Standing } from '../node/selection/reputation.ts';
 import type { LivePeer } from '../node/discovery/discovery.ts';
 import type { ReceiptStore } from '../node/home/receipt-store.ts';
+import type { Standing } from '../node/selection/reputation.ts';
 import type { GatewayActivityLog } from './activity.ts';
 import type { Asker } from './answer/asker.ts';
 import type { Defaults } from './api/wanted.ts';
@@ -53,7 +53,13 @@ export interface GatewayInit {
   readonly version: string;
   /** Name of the network, for people. */
   readonly network: string;
-  readonly limits?: { readonly connections?: Partial<ConnectionLimits> | undefined; readonly rate?: RateInit | undefined; readonly questions?: number | undefined } | undefined;
+  readonly limits?:
+    | {
+        readonly connections?: Partial<ConnectionLimits> | undefined;
+        readonly rate?: RateInit | undefined;
+        readonly questions?: number | undefined;
+      }
+    | undefined;
   /** Silence on a stream after which a comment goes out, ms. @default 15_000 */
   readonly keepAliveMs?: number | undefined;
   /** How long an answer may wait for its verdict, ms. @default 5_000 */

@@ -1,5 +1,5 @@
-import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { QvacError } from '../errors.ts';
 import { systemCode } from '../lib/files.ts';
@@ -60,7 +60,11 @@ class HttpGateway implements Gateway {
       return { provider: providers, router: live.length - providers };
     };
     const metrics = createMetrics({ peers }, activity);
-    const app = createApp({ ...this.#components, metrics, running: new Map(), signal: this.#stopping.signal }, this.#init, () => this.port);
+    const app = createApp(
+      { ...this.#components, metrics, running: new Map(), signal: this.#stopping.signal },
+      this.#init,
+      () => this.port,
+    );
     const server = createServer(serverOptions, getRequestListener(app.fetch, { overrideGlobalObjects: false }));
     limitConnections(server, limits?.connections);
     await listening(server, host, port);
@@ -96,9 +100,15 @@ async function listening(server: Server, host: string, port: number): Promise<vo
 function listenError(error: Error, host: string, port: number): Error {
   switch (systemCode(error)) {
     case 'EADDRINUSE':
-      return new QvacError('E_PORT_IN_USE', `port ${port} of ${host} is taken by another program`, { hint: `choose another: --http ${host}:${port === 65_535 ? 3_001 : port + 1}`, cause: error });
+      return new QvacError('E_PORT_IN_USE', `port ${port} of ${host} is taken by another program`, {
+        hint: `choose another: --http ${host}:${port === 65_535 ? 3_001 : port + 1}`,
+        cause: error,
+      });
     case 'EACCES':
-      return new QvacError('E_CONFIG', `this user may not use port ${port}`, { hint: 'choose one above 1023: --http 127.0.0.1:3000', cause: error });
+      return new QvacError('E_CONFIG', `this user may not use port ${port}`, {
+        hint: 'choose one above 1023: --http 127.0.0.1:3000',
+        cause: error,
+      });
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return new QvacError('E_CONFIG', `${host} is not an address of this machine`, { cause: error });

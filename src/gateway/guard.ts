@@ -10,7 +10,8 @@ import { rateCheck } from './guard/rate.ts';
 import { tokenCheck } from './guard/token.ts';
 
 const loopbackHosts = ['127.0.0.1', 'localhost', '[::1]'];
-const exposed = 'x-qvac-provider, x-qvac-model-id, x-qvac-router, x-qvac-verified, x-qvac-cost-lamports, x-qvac-receipt, x-request-id, request-id';
+const exposed =
+  'x-qvac-provider, x-qvac-model-id, x-qvac-router, x-qvac-verified, x-qvac-cost-lamports, x-qvac-receipt, x-request-id, request-id';
 
 /** Whether only this machine reaches an address. */
 export function isLoopback(host: string): boolean {
@@ -26,9 +27,16 @@ export function createGuard(clock: Clock, init: GatewayInit, port: () => number)
   const hosts = hostsOf(init);
   // The port is known once it listens, so not before the first request.
   let origins: Check | null = null;
-  const identity: readonly Check[] = [hostCheck(hosts), (caller) => (origins ??= originCheck(new Set([...named, ...ownOrigins(hosts, port())])))(caller)];
+  const identity: readonly Check[] = [
+    hostCheck(hosts),
+    (caller) => (origins ??= originCheck(new Set([...named, ...ownOrigins(hosts, port())])))(caller),
+  ];
   const { token, keys, limits } = init;
-  const conduct: readonly Check[] = [rateCheck(clock, limits?.rate), jsonOnlyCheck, tokenCheck({ token, isKey: (secret) => keys?.ring.find(secret) != null, programs: keys !== undefined })];
+  const conduct: readonly Check[] = [
+    rateCheck(clock, limits?.rate),
+    jsonOnlyCheck,
+    tokenCheck({ token, isKey: (secret) => keys?.ring.find(secret) != null, programs: keys !== undefined }),
+  ];
   return (c) => {
     const caller = callerOf(c);
     protect(c);
@@ -50,12 +58,22 @@ function pass(checks: readonly Check[], caller: Caller): void {
 /** The names under which this gateway is asked rightly. */
 function hostsOf({ host = '127.0.0.1', hosts = [] }: GatewayInit): ReadonlySet<string> {
   const everywhere = host === '0.0.0.0' || host === '::';
-  const addresses = everywhere ? Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address)) : [host];
-  return new Set([...loopbackHosts, ...addresses.map((address) => (address.includes(':') ? `[${address.toLowerCase()}]` : address.toLowerCase())), ...hosts.map((name) => name.toLowerCase())]);
+  const addresses = everywhere
+    ? Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address))
+    : [host];
+  return new Set([
+    ...loopbackHosts,
+    ...addresses.map((address) => (address.includes(':') ? `[${address.toLowerCase()}]` : address.toLowerCase())),
+    ...hosts.map((name) => name.toLowerCase()),
+  ]);
 }
 
 function ownOrigins(hosts: ReadonlySet<string>, port: number): readonly string[] {
-  return [...hosts].flatMap((host) => [`http://${host}:${port}`, ...(port === 80 ? [`http://${host}`] : []), ...(loopbackHosts.includes(host) ? [] : [`https://${host}`])]);
+  return [...hosts].flatMap((host) => [
+    `http://${host}:${port}`,
+    ...(port === 80 ? [`http://${host}`] : []),
+    ...(loopbackHosts.includes(host) ? [] : [`https://${host}`]),
+  ]);
 }
 
 /** The request as the checks see it. */
@@ -87,7 +105,12 @@ function allow({ env: { outgoing } }: Exchange, caller: Caller, origins: Readonl
   outgoing.setHeader('cross-origin-resource-policy', 'cross-origin');
   if (caller.method !== 'OPTIONS') return;
   outgoing.setHeader('access-control-allow-methods', 'GET, POST');
-  outgoing.setHeader('access-control-allow-headers', caller.header('access-control-request-headers')?.replaceAll(/[^a-zA-Z0-9,\s_-]/g, '') ?? 'authorization, content-type');
+  outgoing.setHeader(
+    'access-control-allow-headers',
+    caller.header('access-control-request-headers')?.replaceAll(/[^a-zA-Z0-9,\s_-]/g, '') ??
+      'authorization, content-type',
+  );
   outgoing.setHeader('access-control-max-age', '600');
-  if (caller.header('access-control-request-private-network') === 'true') outgoing.setHeader('access-control-allow-private-network', 'true');
+  if (caller.header('access-control-request-private-network') === 'true')
+    outgoing.setHeader('access-control-allow-private-network', 'true');
 }

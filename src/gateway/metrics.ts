@@ -34,13 +34,43 @@ export function createMetrics(gauges: GatewayGauges, activity: GatewayActivityLo
   const registry = new Registry();
   const registers = [registry];
   const questions: Record<QuestionState, number> = { waiting: 0, answering: 0, checking: 0 };
-  const jobs = new Counter({ name: 'qvac_jobs_total', help: 'Questions, by how they ended: delivered, or the code of what went wrong', labelNames: ['outcome'], registers });
-  const tokens = new Counter({ name: 'qvac_tokens_total', help: 'Tokens, by kind: prompt or answer', labelNames: ['kind'], registers });
-  const verifications = new Counter({ name: 'qvac_verifications_total', help: 'Answers by how far they were checked', labelNames: ['result'], registers });
-  const faults = new Counter({ name: 'qvac_faults_total', help: 'Failed checks, by fault', labelNames: ['fault'], registers });
-  const firstToken = new Histogram({ name: 'qvac_first_token_seconds', help: 'From the question to the first token', buckets: firstTokenBuckets, registers });
+  const jobs = new Counter({
+    name: 'qvac_jobs_total',
+    help: 'Questions, by how they ended: delivered, or the code of what went wrong',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const tokens = new Counter({
+    name: 'qvac_tokens_total',
+    help: 'Tokens, by kind: prompt or answer',
+    labelNames: ['kind'],
+    registers,
+  });
+  const verifications = new Counter({
+    name: 'qvac_verifications_total',
+    help: 'Answers by how far they were checked',
+    labelNames: ['result'],
+    registers,
+  });
+  const faults = new Counter({
+    name: 'qvac_faults_total',
+    help: 'Failed checks, by fault',
+    labelNames: ['fault'],
+    registers,
+  });
+  const firstToken = new Histogram({
+    name: 'qvac_first_token_seconds',
+    help: 'From the question to the first token',
+    buckets: firstTokenBuckets,
+    registers,
+  });
   const spent = new Counter({ name: 'qvac_cost_lamports_total', help: 'What answers cost, in lamports', registers });
-  const requests = new Counter({ name: 'qvac_http_requests_total', help: 'Requests, by route and status', labelNames: ['route', 'status'], registers });
+  const requests = new Counter({
+    name: 'qvac_http_requests_total',
+    help: 'Requests, by route and status',
+    labelNames: ['route', 'status'],
+    registers,
+  });
   new Gauge({
     name: 'qvac_questions_active',
     help: 'Questions now, by how far they are: waiting for a provider or its first token, answering, checking',

@@ -1,7 +1,16 @@
 import type { Hono } from 'hono';
 import { Fields } from './api/fields.ts';
 import { parseJson } from './api/json.ts';
-import { anthropicModel, findOffered, offeredModels, ollamaModel, ollamaRunning, ollamaShown, openaiModel, type Offered } from './api/models.ts';
+import {
+  anthropicModel,
+  findOffered,
+  type Offered,
+  offeredModels,
+  ollamaModel,
+  ollamaRunning,
+  ollamaShown,
+  openaiModel,
+} from './api/models.ts';
 import { nameOf } from './api/ollama.ts';
 import type { AppComponents, Bindings, Exchange } from './exchange.ts';
 import { readBody } from './guard/body.ts';
@@ -14,13 +23,19 @@ export function addModelRoutes(app: Hono<Bindings>, { market }: Pick<AppComponen
   const offers = (): readonly Offered[] => offeredModels(market.live());
   const find = (asked: string): Offered => {
     const offered = findOffered(offers(), asked);
-    if (offered === undefined) throw new Problem(404, 'E_NO_PROVIDER', `nobody offers ${asked.slice(0, 100)} now`, { param: 'model' });
+    if (offered === undefined)
+      throw new Problem(404, 'E_NO_PROVIDER', `nobody offers ${asked.slice(0, 100)} now`, { param: 'model' });
     return offered;
   };
   app.get('/v1/models', (c) => {
     const offered = offers();
     if (!isAnthropic(c)) return c.json({ object: 'list', data: offered.map(openaiModel) });
-    return c.json({ data: offered.map(anthropicModel), has_more: false, first_id: offered[0]?.name ?? null, last_id: offered.at(-1)?.name ?? null });
+    return c.json({
+      data: offered.map(anthropicModel),
+      has_more: false,
+      first_id: offered[0]?.name ?? null,
+      last_id: offered.at(-1)?.name ?? null,
+    });
   });
   // A name may hold slashes, and a stranger's anything at all.
   app.get('/v1/models/:name{[\\s\\S]+}', (c) => {

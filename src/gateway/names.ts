@@ -29,19 +29,40 @@ const mostReceipts = 50;
 
 /** Of who is there now where a gateway of this home runs, else of who was there last. */
 export async function readNames(config: Config): Promise<Names> {
-  const [seen, receipts] = await Promise.all([livePeers(config).catch(() => cachedPeers(config)), createReceiptStore(config.home.receipts).list()]);
-  const models = new Map(seen.flatMap((each) => (each.role === 'provider' ? each.models : [])).flatMap(({ name, quant }) => [[name, 'model'], [`${name}/${quant}`, 'model file']] as const));
+  const [seen, receipts] = await Promise.all([
+    livePeers(config).catch(() => cachedPeers(config)),
+    createReceiptStore(config.home.receipts).list(),
+  ]);
+  const models = new Map(
+    seen
+      .flatMap((each) => (each.role === 'provider' ? each.models : []))
+      .flatMap(
+        ({ name, quant }) =>
+          [
+            [name, 'model'],
+            [`${name}/${quant}`, 'model file'],
+          ] as const,
+      ),
+  );
   return {
     models: [...models].map(([value, description]) => ({ value, description })),
-    peers: seen.map(({ peer, role, models: offered }) => ({ value: peer, description: `${role} ${offered.map(({ name }) => name).join(' ')}`.trim() })),
-    receipts: receipts.slice(0, mostReceipts).map(({ id, savedAt }) => ({ value: id.slice(0, 12), description: new Date(savedAt).toISOString() })),
+    peers: seen.map(({ peer, role, models: offered }) => ({
+      value: peer,
+      description: `${role} ${offered.map(({ name }) => name).join(' ')}`.trim(),
+    })),
+    receipts: receipts
+      .slice(0, mostReceipts)
+      .map(({ id, savedAt }) => ({ value: id.slice(0, 12), description: new Date(savedAt).toISOString() })),
   };
 }
 
 async function livePeers({ home }: Config): Promise<readonly Seen[]> {
   const run = await readGatewayRun(home.run);
   if (run === null || !run.running) throw new Error('no gateway runs here');
-  const response = await fetch(`${run.url}/qvac/peers`, { headers: { authorization: `Bearer ${run.token}` }, signal: AbortSignal.timeout(answerMs) });
+  const response = await fetch(`${run.url}/qvac/peers`, {
+    headers: { authorization: `Bearer ${run.token}` },
+    signal: AbortSignal.timeout(answerMs),
+  });
   if (!response.ok) throw new Error('refused');
   return ((await response.json()) as { readonly peers: readonly Seen[] }).peers;
 }

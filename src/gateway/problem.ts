@@ -32,7 +32,9 @@ export function badField(param: string, message: string): Problem {
 
 /** A field, or a value of it, that this gateway cannot honour. */
 export function unsupported(param: string, detail?: string): Problem {
-  return new Problem(400, 'E_UNSUPPORTED', `${param}${detail === undefined ? '' : ` ${detail}`} is not supported`, { param });
+  return new Problem(400, 'E_UNSUPPORTED', `${param}${detail === undefined ? '' : ` ${detail}`} is not supported`, {
+    param,
+  });
 }
 
 const statusOf: Readonly<Record<ErrorCode, number>> = {
@@ -76,6 +78,13 @@ export function problemOf(error: unknown): Problem {
   const status = statusOf[code];
   if (code === 'E_BUG') return new Problem(500, code, 'the gateway failed', { cause: error });
   // Its own words are for who asks on the command line.
-  const advice = code === 'E_TOO_DEAR' && hint !== undefined ? 'its operator allows more with --max-price, to programs that show its token or a key' : hint;
-  return new Problem(status, code, message, { hint: advice, cause: error, headers: status === 503 ? { 'retry-after': '2' } : {} });
+  const advice =
+    code === 'E_TOO_DEAR' && hint !== undefined
+      ? 'its operator allows more with --max-price, to programs that show its token or a key'
+      : hint;
+  return new Problem(status, code, message, {
+    hint: advice,
+    cause: error,
+    headers: status === 503 ? { 'retry-after': '2' } : {},
+  });
 }

@@ -21,14 +21,18 @@ const fileName = 'gateway.json';
  * Tells of the newest gateway of this home.
  * @returns what to call when that one has ended: gives the file back to the one before, where it runs on another port still
  */
-export async function writeGatewayRun(dir: string, run: Pick<GatewayRun, 'url' | 'token' | 'startedAt' | 'network'>): Promise<() => Promise<void>> {
+export async function writeGatewayRun(
+  dir: string,
+  run: Pick<GatewayRun, 'url' | 'token' | 'startedAt' | 'network'>,
+): Promise<() => Promise<void>> {
   const path = join(dir, fileName);
   const former = await readJson(path).catch(() => undefined);
   const { pid, started } = await thisProcess();
   await writeFileAtomic(path, `${JSON.stringify({ ...run, pid, started })}\n`);
   return async () => {
     const [before, now] = [await runOf(former), await readGatewayRun(dir)];
-    if (before?.running === true && now?.token === run.token) await writeFileAtomic(path, `${JSON.stringify(former)}\n`);
+    if (before?.running === true && now?.token === run.token)
+      await writeFileAtomic(path, `${JSON.stringify(former)}\n`);
   };
 }
 
@@ -40,7 +44,13 @@ export async function readGatewayRun(dir: string): Promise<GatewayRun | null> {
 async function runOf(value: unknown): Promise<GatewayRun | null> {
   if (typeof value !== 'object' || value === null) return null;
   const { url, token, pid, started, startedAt, network } = value as Readonly<Record<string, unknown>>;
-  if (typeof url !== 'string' || typeof token !== 'string' || typeof network !== 'string' || typeof startedAt !== 'number') return null;
+  if (
+    typeof url !== 'string' ||
+    typeof token !== 'string' ||
+    typeof network !== 'string' ||
+    typeof startedAt !== 'number'
+  )
+    return null;
   if (!Number.isSafeInteger(pid) || (started !== null && typeof started !== 'string')) return null;
   return { url, token, pid: pid as number, startedAt, network, running: await isRunning(pid as number, started) };
 }

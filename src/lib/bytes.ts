@@ -46,7 +46,8 @@ export function toHex(bytes: Uint8Array): string {
 
 /** Bytes of lower- or upper-case hex. @throws RangeError for anything else */
 export function fromHex(hex: string): Uint8Array {
-  if (hex.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(hex)) throw new RangeError(`expected hex, got "${hex.slice(0, 80)}"`);
+  if (hex.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(hex))
+    throw new RangeError(`expected hex, got "${hex.slice(0, 80)}"`);
   return Uint8Array.from(Buffer.from(hex, 'hex'));
 }
 

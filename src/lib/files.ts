@@ -61,11 +61,16 @@ async function makeDir(path: string): Promise<void> {
       // There already, whoever may write to its parent; or a file where the folder should be.
       const facts = await stat(path).catch(() => null);
       if (facts?.isDirectory() === true) return;
-      if (facts !== null) throw new QvacError('E_HOME', `cannot create ${path} (a file of that name is in the way)`, { hint: 'move it away, or set QVAC_HOME to a folder', cause: error });
+      if (facts !== null)
+        throw new QvacError('E_HOME', `cannot create ${path} (a file of that name is in the way)`, {
+          hint: 'move it away, or set QVAC_HOME to a folder',
+          cause: error,
+        });
       throw error;
     }
     const parent = dirname(path);
-    if (code !== 'ENOENT' || parent === path || (await stat(parent).catch(() => null))?.isDirectory() === true) throw error;
+    if (code !== 'ENOENT' || parent === path || (await stat(parent).catch(() => null))?.isDirectory() === true)
+      throw error;
     await makeDir(parent);
     await mkdir(path, { mode: privateDirMode }).catch((second: unknown) => {
       // Another process made it meanwhile.
@@ -79,7 +84,11 @@ async function makeDir(path: string): Promise<void> {
  * folder where needed.
  * @throws QvacError E_HOME where the disk is full, read-only or not ours
  */
-export async function writeFileAtomic(path: string, data: Uint8Array | string, options: { readonly mode?: number | undefined } = {}): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  data: Uint8Array | string,
+  options: { readonly mode?: number | undefined } = {},
+): Promise<void> {
   const mode = options.mode ?? privateFileMode;
   await ensureDir(dirname(path));
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
@@ -120,6 +129,9 @@ export async function readJson(path: string): Promise<unknown> {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown;
   } catch (error) {
-    throw new QvacError('E_HOME', `${path} is damaged (not JSON)`, { hint: 'move it away; it is made anew', cause: error });
+    throw new QvacError('E_HOME', `${path} is damaged (not JSON)`, {
+      hint: 'move it away; it is made anew',
+      cause: error,
+    });
   }
 }

@@ -9,8 +9,25 @@ loopback.addAddress('::1', 'ipv6');
 
 /** Those of RFC 1918, link-local and carriers' own, and those that stand for others in examples and tests: nobody routes them. */
 const ownNetworks = new BlockList();
-for (const [net, bits] of [['10.0.0.0', 8], ['172.16.0.0', 12], ['192.168.0.0', 16], ['169.254.0.0', 16], ['100.64.0.0', 10], ['0.0.0.0', 8], ['192.0.2.0', 24], ['198.51.100.0', 24], ['203.0.113.0', 24], ['198.18.0.0', 15]] as const) ownNetworks.addSubnet(net, bits, 'ipv4');
-for (const [net, bits] of [['fc00::', 7], ['fe80::', 10], ['2001:db8::', 32]] as const) ownNetworks.addSubnet(net, bits, 'ipv6');
+for (const [net, bits] of [
+  ['10.0.0.0', 8],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+  ['169.254.0.0', 16],
+  ['100.64.0.0', 10],
+  ['0.0.0.0', 8],
+  ['192.0.2.0', 24],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
+  ['198.18.0.0', 15],
+] as const)
+  ownNetworks.addSubnet(net, bits, 'ipv4');
+for (const [net, bits] of [
+  ['fc00::', 7],
+  ['fe80::', 10],
+  ['2001:db8::', 32],
+] as const)
+  ownNetworks.addSubnet(net, bits, 'ipv6');
 ownNetworks.addAddress('::', 'ipv6');
 
 /** The kind of an IP address; null for what is none. */

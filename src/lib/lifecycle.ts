@@ -27,7 +27,12 @@ export interface Lifecycle {
   done(): void;
 }
 
-export function createLifecycle({ say, exit, graceMs = 10_000, now = () => performance.now() }: LifecycleInit): Lifecycle {
+export function createLifecycle({
+  say,
+  exit,
+  graceMs = 10_000,
+  now = () => performance.now(),
+}: LifecycleInit): Lifecycle {
   const controller = new AbortController();
   let stopping: QvacError | null = null;
   let first: { readonly signal: StopSignal; readonly at: number } | null = null;
@@ -41,7 +46,10 @@ export function createLifecycle({ say, exit, graceMs = 10_000, now = () => perfo
         return;
       }
       first = { signal, at: now() };
-      stopping = signal === 'SIGINT' ? new QvacError('E_INTERRUPTED', 'interrupted') : new QvacError('E_TERMINATED', 'terminated');
+      stopping =
+        signal === 'SIGINT'
+          ? new QvacError('E_INTERRUPTED', 'interrupted')
+          : new QvacError('E_TERMINATED', 'terminated');
       const code = stopping.exitCode;
       say(signal === 'SIGINT' ? 'stopping … (Ctrl-C again leaves at once)' : 'stopping …');
       timer = setTimeout(() => exit(code), graceMs);

@@ -15,7 +15,9 @@ interface Holder {
 }
 
 /** What the system says of a process; null where it does not say. */
-async function statusOf(pid: number): Promise<{ /** One letter (proc(5), field 3). */ readonly state: string; readonly started: string | null } | null> {
+async function statusOf(
+  pid: number,
+): Promise<{ /** One letter (proc(5), field 3). */ readonly state: string; readonly started: string | null } | null> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
     // The command name in parentheses may itself hold blanks and parentheses; field 3 follows the last one.
@@ -107,7 +109,9 @@ export async function acquireLock(path: string, what: string): Promise<Release> 
       }
       await removeStale(path, text, temporary);
     }
-    throw new QvacError('E_LOCKED', `${what} is in use by another qvac that starts at the same moment`, { hint: 'try again' });
+    throw new QvacError('E_LOCKED', `${what} is in use by another qvac that starts at the same moment`, {
+      hint: 'try again',
+    });
   } catch (error) {
     throw fileError(error, `lock ${path}`);
   } finally {

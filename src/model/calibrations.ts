@@ -10,7 +10,11 @@ import { MalformedError } from '../protocol/codec.ts';
  * The measured limits of a model that came with this program (`calibration/<modelId>.json`, protocol section 6), or null.
  * A file of any other form is not used.
  */
-export async function loadCalibration(modelId: ModelId, logger: Logger = silentLogger, from: string = dirname(fileURLToPath(import.meta.url))): Promise<Calibration | null> {
+export async function loadCalibration(
+  modelId: ModelId,
+  logger: Logger = silentLogger,
+  from: string = dirname(fileURLToPath(import.meta.url)),
+): Promise<Calibration | null> {
   // Two folders up from here, as source and as bundled.
   for (const root of [join(from, '..', '..'), join(from, '..')]) {
     const path = join(root, 'calibration', `${modelId}.json`);

@@ -73,7 +73,7 @@ export interface OpenOptions extends AbortOptions {
 export interface Engine {
   readonly facts: ModelFacts;
   readonly tokenizer: Tokenizer;
-  readonly device: { readonly backend: Exec['backend']; readonly device: string; /** bytes */ readonly memory: number };
+  readonly device: { readonly backend: Exec['backend']; readonly device: string /** bytes */; readonly memory: number };
   /** The class of the jobs that start now: the true threads until the self-test is done, then its result. */
   readonly exec: Exec;
   /** Null until the self-test is done; there from the start where an earlier run left its result on disk. */
@@ -107,7 +107,12 @@ export interface EngineSession {
    * A verifier's `prefill` schedule: prompt and answer as one run in blocks of `batch`; logits before each answer token,
    * so `result[i]` is what token `i` was drawn from.
    */
-  replay(prompt: readonly number[], answer: readonly number[], topK: number, options?: AbortOptions): Promise<readonly TopLogits[]>;
+  replay(
+    prompt: readonly number[],
+    answer: readonly number[],
+    topK: number,
+    options?: AbortOptions,
+  ): Promise<readonly TopLogits[]>;
   /** Gives the slot back. Idempotent. */
   release(): Promise<void>;
 }

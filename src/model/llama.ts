@@ -48,7 +48,15 @@ export async function openEngine(init: EngineInit, options: EngineOptions = {}):
   for (const [at, context] of contexts.entries()) {
     const tokenizer = await openTokenizer({ ...init, context }, options);
     try {
-      return await createEngine({ init, platform, tokenizer, loadWeights: ({ signal }) => loadWeights(library, header, { ...options, signal }) }, options);
+      return await createEngine(
+        {
+          init,
+          platform,
+          tokenizer,
+          loadWeights: ({ signal }) => loadWeights(library, header, { ...options, signal }),
+        },
+        options,
+      );
     } catch (error) {
       await tokenizer.dispose();
       const isLast = at === contexts.length - 1;
@@ -66,14 +74,24 @@ export async function describePlatform(gpu: 'auto' | 'off' = 'auto'): Promise<Pl
 
 async function platformOf({ llama, backend, kernels, device }: Library): Promise<Platform> {
   const memory = backend === 'cpu' ? await llama.getRamState() : await llama.getVramState();
-  return { engine: `llama.cpp ${llama.llamaCppRelease.release}`, backend, kernels, device, memory: memory.total, cores: availableParallelism() };
+  return {
+    engine: `llama.cpp ${llama.llamaCppRelease.release}`,
+    backend,
+    kernels,
+    device,
+    memory: memory.total,
+    cores: availableParallelism(),
+  };
 }
 
 /**
  * The tokenizer alone: no weights are read. Its context is the model's trained one where none is named.
  * @throws QvacError as `openEngine`
  */
-export async function openTokenizer(init: Pick<EngineInit, 'modelPath' | 'modelId' | 'name' | 'context'>, options: EngineOptions = {}): Promise<Tokenizer> {
+export async function openTokenizer(
+  init: Pick<EngineInit, 'modelPath' | 'modelId' | 'name' | 'context'>,
+  options: EngineOptions = {},
+): Promise<Tokenizer> {
   logger = options.logger ?? logger;
   const header = await readGguf(init.modelPath);
   const { llama } = await loadLibrary('any');
@@ -125,7 +143,10 @@ async function importLibrary(gpu: 'auto' | 'off'): Promise<Library> {
       device: devices.length > 0 ? devices.join(', ') : processor,
     };
   } catch (error) {
-    throw new QvacError('E_ENGINE', `the inference engine cannot be loaded (${lineOf(error)})`, { hint: 'qvac doctor', cause: error });
+    throw new QvacError('E_ENGINE', `the inference engine cannot be loaded (${lineOf(error)})`, {
+      hint: 'qvac doctor',
+      cause: error,
+    });
   }
 }
 
@@ -137,7 +158,11 @@ function loadedBuilds(): readonly string[] {
   return sharedObjects.flatMap((path) => /ggml-(cpu-\w+)\./.exec(basename(path))?.[1] ?? []).sort();
 }
 
-async function loadModel(llama: Llama, header: GgufHeader, options: Omit<LlamaModelOptions, 'modelPath'>): Promise<LlamaModel> {
+async function loadModel(
+  llama: Llama,
+  header: GgufHeader,
+  options: Omit<LlamaModelOptions, 'modelPath'>,
+): Promise<LlamaModel> {
   lastErrors.length = 0;
   try {
     return await llama.loadModel({ modelPath: header.path, ...options });
@@ -145,15 +170,26 @@ async function loadModel(llama: Llama, header: GgufHeader, options: Omit<LlamaMo
     if (options.loadSignal?.aborted === true) throw error;
     // The log arrives one turn of the event loop after the failure.
     await new Promise((resume) => setImmediate(resume));
-    if (isMemoryError(error)) throw new QvacError('E_ENGINE', `not enough memory for ${basename(header.path)} (${lineOf(error)})`, { hint: 'use a smaller model or quantisation', cause: error });
+    if (isMemoryError(error))
+      throw new QvacError('E_ENGINE', `not enough memory for ${basename(header.path)} (${lineOf(error)})`, {
+        hint: 'use a smaller model or quantisation',
+        cause: error,
+      });
     const reason = lastErrors[0]?.replace(/^.*error loading model: /, '') ?? lineOf(error);
-    throw new QvacError('E_MODEL', `the engine cannot load ${basename(header.path)} (${reason})`, { hint: 'the file may be damaged, or its architecture unknown to this engine', cause: error });
+    throw new QvacError('E_MODEL', `the engine cannot load ${basename(header.path)} (${reason})`, {
+      hint: 'the file may be damaged, or its architecture unknown to this engine',
+      cause: error,
+    });
   }
 }
 
 async function loadWeights(library: Library, header: GgufHeader, { signal, onLoad }: EngineOptions): Promise<Weights> {
   const { llama } = library;
-  const model = await loadModel(llama, header, { gpuLayers: library.backend === 'cpu' ? 0 : 'auto', loadSignal: signal, ...(onLoad === undefined ? {} : { onLoadProgress: onLoad }) });
+  const model = await loadModel(llama, header, {
+    gpuLayers: library.backend === 'cpu' ? 0 : 'auto',
+    loadSignal: signal,
+    ...(onLoad === undefined ? {} : { onLoadProgress: onLoad }),
+  });
   return {
     gpuLayers: library.backend === 'cpu' ? 0 : model.gpuLayers,
     flash: model.flashAttentionSupported,
@@ -172,10 +208,22 @@ function vocabularyOf(model: LlamaModel): Vocabulary {
 
 async function openLanes(model: LlamaModel, init: LanesInit, { signal }: AbortOptions): Promise<Lanes> {
   const context = await model
-    .createContext({ contextSize: init.context, batchSize: init.batch, sequences: init.lanes, threads: init.threads, flashAttention: model.flashAttentionSupported, createSignal: signal, failedCreationRemedy: false })
+    .createContext({
+      contextSize: init.context,
+      batchSize: init.batch,
+      sequences: init.lanes,
+      threads: init.threads,
+      flashAttention: model.flashAttentionSupported,
+      createSignal: signal,
+      failedCreationRemedy: false,
+    })
     .catch((error: unknown) => {
       if (signal?.aborted === true) throw error;
-      throw new QvacError('E_ENGINE', `no memory for a context of ${init.context} tokens (${lineOf(error)})`, { hint: 'use a smaller context or fewer slots', cause: error, details: { lacks: 'context', context: init.context } });
+      throw new QvacError('E_ENGINE', `no memory for a context of ${init.context} tokens (${lineOf(error)})`, {
+        hint: 'use a smaller context or fewer slots',
+        cause: error,
+        details: { lacks: 'context', context: init.context },
+      });
     });
   const sequences = Array.from({ length: init.lanes }, () => context.getSequence());
   const vocab = model.fileInfo.metadata.tokenizer.ggml.tokens.length;
@@ -185,12 +233,14 @@ async function openLanes(model: LlamaModel, init: LanesInit, { signal }: AbortOp
     return sequence;
   };
   return {
-    evaluate: (calls, topK) => inTurn(() => Promise.all(calls.map((call) => evaluateCall(laneOf(call.lane), call, topK, vocab)))),
+    evaluate: (calls, topK) =>
+      inTurn(() => Promise.all(calls.map((call) => evaluateCall(laneOf(call.lane), call, topK, vocab)))),
     length: (lane) => laneOf(lane).nextTokenIndex,
     async erase(lane, from) {
       const sequence = laneOf(lane);
       if (from === 0) await sequence.clearHistory();
-      else if (from < sequence.nextTokenIndex) await sequence.eraseContextTokenRanges([{ start: from, end: sequence.nextTokenIndex }]);
+      else if (from < sequence.nextTokenIndex)
+        await sequence.eraseContextTokenRanges([{ start: from, end: sequence.nextTokenIndex }]);
     },
     async dispose() {
       await context.dispose();
@@ -211,13 +261,25 @@ function inTurn<T>(work: () => Promise<T>): Promise<T> {
 const spareLogits = 4;
 
 /** Asks for some more than `topK`, so that a tie with the last one shows; where the tie goes on, again for all. */
-async function evaluateCall(sequence: LlamaContextSequence, call: LaneCall, topK: number, vocab: number): Promise<readonly TopLogits[]> {
+async function evaluateCall(
+  sequence: LlamaContextSequence,
+  call: LaneCall,
+  topK: number,
+  vocab: number,
+): Promise<readonly TopLogits[]> {
   const start = sequence.nextTokenIndex;
-  if (start + call.tokens.length >= sequence.contextSize) throw new QvacError('E_CONTEXT', `the context of ${sequence.contextSize} tokens is full`);
+  if (start + call.tokens.length >= sequence.contextSize)
+    throw new QvacError('E_CONTEXT', `the context of ${sequence.contextSize} tokens is full`);
   for (let asked = Math.min(vocab, topK + spareLogits); ; asked = vocab) {
-    const options = { generateNext: { logits: true, options: { temperature: 1, topK: asked, topP: 1, minP: 0, seed: 1 } } } as const;
-    const output = await sequence.controlledEvaluate(call.tokens.map((token, at) => (at >= call.logitsFrom ? [token as Token, options] : (token as Token))));
-    const tops = output.slice(call.logitsFrom).map((item) => topOf(item?.next.logits ?? new Map<number, number>(), topK, asked >= vocab));
+    const options = {
+      generateNext: { logits: true, options: { temperature: 1, topK: asked, topP: 1, minP: 0, seed: 1 } },
+    } as const;
+    const output = await sequence.controlledEvaluate(
+      call.tokens.map((token, at) => (at >= call.logitsFrom ? [token as Token, options] : (token as Token))),
+    );
+    const tops = output
+      .slice(call.logitsFrom)
+      .map((item) => topOf(item?.next.logits ?? new Map<number, number>(), topK, asked >= vocab));
     if (tops.every((top) => top !== null)) return tops;
     await sequence.eraseContextTokenRanges([{ start, end: sequence.nextTokenIndex }]);
   }

@@ -22,7 +22,13 @@ const maxDepth = 400;
 const charactersPerStep = 64;
 
 /** Names that `options` may not take: they are the rendering's own. */
-const reserved: ReadonlySet<string> = new Set(['messages', 'add_generation_prompt', 'bos_token', 'eos_token', 'raise_exception']);
+const reserved: ReadonlySet<string> = new Set([
+  'messages',
+  'add_generation_prompt',
+  'bos_token',
+  'eos_token',
+  'raise_exception',
+]);
 
 const parsed = new Map<string, object>();
 
@@ -41,9 +47,19 @@ export function renderPrompt(facts: TemplateFacts, input: Input): string {
     ...(facts.eosToken === undefined ? {} : { eos_token: facts.eosToken }),
   };
   for (const name of Object.keys(input.options)) {
-    if (reserved.has(name)) throw new QvacError('E_BAD_INPUT', `the option "${name}" is not allowed: the rendering uses that name itself`);
+    if (reserved.has(name))
+      throw new QvacError('E_BAD_INPUT', `the option "${name}" is not allowed: the rendering uses that name itself`);
   }
-  const language = { true: true, false: false, none: null, True: true, False: false, None: null, range: boundedRange, raise_exception: raise };
+  const language = {
+    true: true,
+    false: false,
+    none: null,
+    True: true,
+    False: false,
+    None: null,
+    range: boundedRange,
+    raise_exception: raise,
+  };
   try {
     // The language's own names come last: an option of such a name hides it, as in any Jinja.
     for (const [name, value] of Object.entries({ ...language, ...given, ...input.options })) {
@@ -56,9 +72,15 @@ export function renderPrompt(facts: TemplateFacts, input: Input): string {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     // Out of stack or string length: the engine's own bounds came first.
-    if (error instanceof BeyondBounds || error instanceof RangeError) throw new QvacError('E_CONTEXT', `the model's chat template goes beyond all measure on this input (${reason})`, { cause: error });
+    if (error instanceof BeyondBounds || error instanceof RangeError)
+      throw new QvacError('E_CONTEXT', `the model's chat template goes beyond all measure on this input (${reason})`, {
+        cause: error,
+      });
     const said = reason.split('\n', 1)[0]?.slice(0, 200) ?? '';
-    throw new QvacError('E_BAD_INPUT', `the model's chat template refuses this input (${said})`, { cause: error, quoted: said });
+    throw new QvacError('E_BAD_INPUT', `the model's chat template refuses this input (${said})`, {
+      cause: error,
+      quoted: said,
+    });
   }
 }
 

@@ -5,11 +5,11 @@ import { ensureDir, fileError } from '../lib/files.ts';
 import { acquireLock } from '../lib/lock.ts';
 import { type Logger, silentLogger } from '../lib/log.ts';
 import type { AbortOptions, ModelId } from '../lib/types.ts';
-import { catalog, type CatalogFile, type CatalogModel, findInCatalog } from './catalog.ts';
+import { type CatalogFile, type CatalogModel, catalog, findInCatalog } from './catalog.ts';
 import { createFileDigests, type DigestOptions } from './fetch/file-digest.ts';
-import { fetchFromSources, originOf } from './fetch/sources.ts';
 import type { OnProgress } from './fetch/progress.ts';
 import { modelIdOf, shardPaths } from './fetch/shards.ts';
+import { fetchFromSources, originOf } from './fetch/sources.ts';
 import { describeGguf, numberOf, readGguf, textOf } from './text/gguf.ts';
 
 export type { OnProgress, PullProgress } from './fetch/progress.ts';
@@ -89,14 +89,19 @@ class FolderStore implements ModelStore {
   async resolve(nameOrPath: string, options: PullOptions = {}): Promise<StoredModel | null> {
     const known = findInCatalog(nameOrPath, this.#models);
     if (known !== null) return await this.#here(known.model, known.file, options);
-    if (/^[0-9a-f]{64}$/i.test(nameOrPath)) return (await this.list()).find(({ id }) => id === nameOrPath.toLowerCase()) ?? null;
-    if (/\.gguf$/i.test(nameOrPath) || nameOrPath.includes('/') || (await sizeOfFile(nameOrPath)) !== null) return await this.#file(resolvePath(nameOrPath), options);
+    if (/^[0-9a-f]{64}$/i.test(nameOrPath))
+      return (await this.list()).find(({ id }) => id === nameOrPath.toLowerCase()) ?? null;
+    if (/\.gguf$/i.test(nameOrPath) || nameOrPath.includes('/') || (await sizeOfFile(nameOrPath)) !== null)
+      return await this.#file(resolvePath(nameOrPath), options);
     return null;
   }
 
   async pull(name: string, options: PullOptions = {}): Promise<StoredModel> {
     const known = findInCatalog(name, this.#models);
-    if (known === null) throw new QvacError('E_NO_MODEL', `"${name}" is in no catalogue here`, { hint: `known: ${this.#models.map((model) => model.name).join(', ')}; any other GGUF file goes by its path` });
+    if (known === null)
+      throw new QvacError('E_NO_MODEL', `"${name}" is in no catalogue here`, {
+        hint: `known: ${this.#models.map((model) => model.name).join(', ')}; any other GGUF file goes by its path`,
+      });
     const { model, file } = known;
     const path = this.#pathOf(model, file);
     const here = await this.resolve(name, options);
@@ -114,7 +119,11 @@ class FolderStore implements ModelStore {
     const found = this.#models.flatMap((model) =>
       model.files.map((file) =>
         this.#here(model, file, {}).catch((error: unknown) => {
-          this.#logger.warn('a stored model cannot be used', { model: model.name, quant: file.quant, reason: error instanceof Error ? error.message : String(error) });
+          this.#logger.warn('a stored model cannot be used', {
+            model: model.name,
+            quant: file.quant,
+            reason: error instanceof Error ? error.message : String(error),
+          });
           return null;
         }),
       ),
@@ -124,7 +133,8 @@ class FolderStore implements ModelStore {
 
   async remove(name: string): Promise<boolean> {
     const known = findInCatalog(name, this.#models);
-    if (known === null) throw new QvacError('E_NO_MODEL', `"${name}" is in no catalogue here`, { hint: 'qvac models ls' });
+    if (known === null)
+      throw new QvacError('E_NO_MODEL', `"${name}" is in no catalogue here`, { hint: 'qvac models ls' });
     const path = this.#pathOf(known.model, known.file);
     const was = (await sizeOfFile(path)) !== null || (await sizeOfFile(`${path}.part`)) !== null;
     for (const suffix of ['', '.part', '.part.etag', '.json']) {
@@ -145,7 +155,8 @@ class FolderStore implements ModelStore {
       arch,
       context: numberOf(header, `${arch}.context_length`) ?? null,
       template: textOf(header, 'tokenizer.chat_template') !== undefined,
-      license: this.#models.find(({ name }) => name === model.name)?.license ?? textOf(header, 'general.license') ?? null,
+      license:
+        this.#models.find(({ name }) => name === model.name)?.license ?? textOf(header, 'general.license') ?? null,
       source: (await originOf(model.path))?.source ?? null,
     };
   }
@@ -166,7 +177,10 @@ class FolderStore implements ModelStore {
     const expected = file.sha256 ?? (await originOf(path))?.sha256;
     if (expected === undefined) return null;
     const sha256 = await this.#digests.of(path, options);
-    if (sha256 !== expected) throw new QvacError('E_MODEL', `${path} has changed: its SHA-256 is ${sha256}, not ${expected}`, { hint: `qvac models rm ${model.name}/${file.quant}, then pull it again` });
+    if (sha256 !== expected)
+      throw new QvacError('E_MODEL', `${path} has changed: its SHA-256 is ${sha256}, not ${expected}`, {
+        hint: `qvac models rm ${model.name}/${file.quant}, then pull it again`,
+      });
     return { id: sha256 as ModelId, name: model.name, quant: file.quant, path, bytes, pinned: file.sha256 !== null };
   }
 
@@ -174,7 +188,15 @@ class FolderStore implements ModelStore {
     if (file.sha256 === null) return null;
     for (const path of this.#given) {
       const bytes = await sizeOfFile(path);
-      if (bytes !== null && (await this.#digests.of(path, options)) === file.sha256) return { id: file.sha256 as ModelId, name: model.name, quant: file.quant, path: resolvePath(path), bytes, pinned: true };
+      if (bytes !== null && (await this.#digests.of(path, options)) === file.sha256)
+        return {
+          id: file.sha256 as ModelId,
+          name: model.name,
+          quant: file.quant,
+          path: resolvePath(path),
+          bytes,
+          pinned: true,
+        };
     }
     return null;
   }
@@ -184,13 +206,19 @@ class FolderStore implements ModelStore {
     const header = await readGguf(path);
     const shards = await shardPaths(header);
     const { id, bytes } = await this.#identify(shards, options);
-    const pinned = this.#models.flatMap((model) => model.files.map((file) => ({ model, file }))).find(({ file }) => file.sha256 === id);
-    if (pinned !== undefined) return { id, name: pinned.model.name, quant: pinned.file.quant, path, bytes, pinned: true };
+    const pinned = this.#models
+      .flatMap((model) => model.files.map((file) => ({ model, file })))
+      .find(({ file }) => file.sha256 === id);
+    if (pinned !== undefined)
+      return { id, name: pinned.model.name, quant: pinned.file.quant, path, bytes, pinned: true };
     const { name, quant } = describeGguf(header);
     return { id, name, quant, path: shards[0] ?? path, bytes, pinned: false };
   }
 
-  async #identify(paths: readonly string[], options: DigestOptions): Promise<{ readonly id: ModelId; readonly bytes: number }> {
+  async #identify(
+    paths: readonly string[],
+    options: DigestOptions,
+  ): Promise<{ readonly id: ModelId; readonly bytes: number }> {
     const digests: string[] = [];
     let bytes = 0;
     for (const path of paths) {
@@ -201,8 +229,18 @@ class FolderStore implements ModelStore {
   }
 
   async #bring(model: CatalogModel, file: CatalogFile, path: string, options: PullOptions): Promise<StoredModel> {
-    const sha256 = await fetchFromSources({ model, file, path, digestOf: (fetched) => this.#digests.of(fetched, options), logger: this.#logger }, options);
-    return { id: sha256 as ModelId, name: model.name, quant: file.quant, path, bytes: (await sizeOfFile(path)) ?? 0, pinned: file.sha256 !== null };
+    const sha256 = await fetchFromSources(
+      { model, file, path, digestOf: (fetched) => this.#digests.of(fetched, options), logger: this.#logger },
+      options,
+    );
+    return {
+      id: sha256 as ModelId,
+      name: model.name,
+      quant: file.quant,
+      path,
+      bytes: (await sizeOfFile(path)) ?? 0,
+      pinned: file.sha256 !== null,
+    };
   }
 }
 

@@ -28,16 +28,28 @@ export interface EvidenceSource {
  * @throws QvacError E_NO_MODEL where the receipt is about another model, E_CONTEXT where the job does not fit into the
  * engine's context; MalformedError for a malformed offer
  */
-export async function gatherEvidence(source: EvidenceSource, receipt: Receipt, options: AbortOptions = {}): Promise<Evidence> {
+export async function gatherEvidence(
+  source: EvidenceSource,
+  receipt: Receipt,
+  options: AbortOptions = {},
+): Promise<Evidence> {
   const { engine, calibration } = source;
   const tokenizer = source.tokenizer ?? engine?.tokenizer;
-  const limits = calibration === null || calibration === undefined ? null : { digest: sha256(utf8(serialiseCalibration(calibration))), limits: calibration.limits };
+  const limits =
+    calibration === null || calibration === undefined
+      ? null
+      : { digest: sha256(utf8(serialiseCalibration(calibration))), limits: calibration.limits };
   if (tokenizer === undefined) return { calibration: limits };
   const offer = decodeOffer(receipt.offer.body);
   const modelId = modelIdHex(offer.modelId);
-  if (tokenizer.facts.id !== modelId) throw new QvacError('E_NO_MODEL', `the receipt is about the model ${modelId.slice(0, 12)}…, not about ${tokenizer.facts.name} (${tokenizer.facts.id.slice(0, 12)}…)`);
+  if (tokenizer.facts.id !== modelId)
+    throw new QvacError(
+      'E_NO_MODEL',
+      `the receipt is about the model ${modelId.slice(0, 12)}…, not about ${tokenizer.facts.name} (${tokenizer.facts.id.slice(0, 12)}…)`,
+    );
   const prompt = promptEvidence(tokenizer, receipt);
-  if (engine === undefined || prompt === undefined || !isWorthReplaying(prompt, receipt, engine, offer)) return { prompt, calibration: limits };
+  if (engine === undefined || prompt === undefined || !isWorthReplaying(prompt, receipt, engine, offer))
+    return { prompt, calibration: limits };
   return { prompt, replay: await replay(engine, receipt, offer, calibration ?? null, options), calibration: limits };
 }
 
@@ -56,24 +68,54 @@ function encodeOrNull(tokenizer: Tokenizer, input: NonNullable<Receipt['input']>
   }
 }
 
-function isWorthReplaying(prompt: NonNullable<Evidence['prompt']>, receipt: Receipt, engine: Engine, offer: Offer): boolean {
+function isWorthReplaying(
+  prompt: NonNullable<Evidence['prompt']>,
+  receipt: Receipt,
+  engine: Engine,
+  offer: Offer,
+): boolean {
   const { vocab } = engine.facts;
   const { promptTokens } = prompt;
-  const isSamePrompt = promptTokens !== null && promptTokens.length === receipt.promptTokens.length && promptTokens.every((token, at) => token === receipt.promptTokens[at]);
-  return isSamePrompt && prompt.text === receipt.text && offer.sampler.vocab === vocab && receipt.tokens.every((token) => token < vocab);
+  const isSamePrompt =
+    promptTokens !== null &&
+    promptTokens.length === receipt.promptTokens.length &&
+    promptTokens.every((token, at) => token === receipt.promptTokens[at]);
+  return (
+    isSamePrompt &&
+    prompt.text === receipt.text &&
+    offer.sampler.vocab === vocab &&
+    receipt.tokens.every((token) => token < vocab)
+  );
 }
 
-async function replay(engine: Engine, receipt: Receipt, offer: Offer, calibration: Calibration | null, { signal }: AbortOptions): Promise<NonNullable<Evidence['replay']>> {
+async function replay(
+  engine: Engine,
+  receipt: Receipt,
+  offer: Offer,
+  calibration: Calibration | null,
+  { signal }: AbortOptions,
+): Promise<NonNullable<Evidence['replay']>> {
   const { promptTokens, tokens } = receipt;
   const length = promptTokens.length + tokens.length;
-  if (length > engine.facts.context) throw new QvacError('E_CONTEXT', `the job has ${length} tokens, more than the context of ${engine.facts.context}`, { hint: 'use a larger context' });
+  if (length > engine.facts.context)
+    throw new QvacError('E_CONTEXT', `the job has ${length} tokens, more than the context of ${engine.facts.context}`, {
+      hint: 'use a larger context',
+    });
   const exec = classMapOf(engine, receipt, offer);
   const schedule = exec === null ? null : await exactSchedule(engine, exec, calibration, signal);
   const session = await engine.open({ signal, exec: schedule === null ? undefined : (exec ?? undefined) });
   try {
     const { topK } = offer.sampler;
-    if (schedule === null) return { tier: 'statistical', execClass: execClassOf(engine.exec), steps: await session.replay(promptTokens, tokens, Math.min(topK + runnersUp, engine.facts.vocab), { signal }) };
-    const steps = schedule === 'alone' ? await decodeAlone(session, promptTokens, tokens, topK, signal) : await session.replay(promptTokens, tokens, topK, { signal });
+    if (schedule === null)
+      return {
+        tier: 'statistical',
+        execClass: execClassOf(engine.exec),
+        steps: await session.replay(promptTokens, tokens, Math.min(topK + runnersUp, engine.facts.vocab), { signal }),
+      };
+    const steps =
+      schedule === 'alone'
+        ? await decodeAlone(session, promptTokens, tokens, topK, signal)
+        : await session.replay(promptTokens, tokens, topK, { signal });
     return { tier: 'exact', execClass: offer.execClass, steps };
   } finally {
     await session.release();
@@ -87,11 +129,21 @@ function classMapOf(engine: Engine, receipt: Receipt, offer: Offer): Exec | null
 }
 
 /** The cheapest schedule by which this engine gives the class's bits, or null. */
-async function exactSchedule(engine: Engine, exec: Exec, calibration: Calibration | null, signal: AbortSignal | undefined): Promise<Schedule | null> {
+async function exactSchedule(
+  engine: Engine,
+  exec: Exec,
+  calibration: Calibration | null,
+  signal: AbortSignal | undefined,
+): Promise<Schedule | null> {
   const execClass = execClassOf(exec);
   const isOwn = equalBytes(execClass, execClassOf(engine.exec));
   const known = calibration?.sameBits[Buffer.from(execClass).toString('hex')];
-  const schedules = isOwn && known !== undefined ? known : isOwn && engine.reproduces === undefined ? ownSchedules(engine) : ((await engine.reproduces?.(exec, { signal })) ?? []);
+  const schedules =
+    isOwn && known !== undefined
+      ? known
+      : isOwn && engine.reproduces === undefined
+        ? ownSchedules(engine)
+        : ((await engine.reproduces?.(exec, { signal })) ?? []);
   return schedules.includes('prefill') ? 'prefill' : schedules.includes('alone') ? 'alone' : null;
 }
 
@@ -100,7 +152,13 @@ function ownSchedules(engine: Engine): readonly Schedule[] {
   return engine.selfTest?.sameBits ?? (engine.exec.sequences === 1 ? ['alone'] : []);
 }
 
-async function decodeAlone(session: Awaited<ReturnType<Engine['open']>>, prompt: readonly number[], answer: readonly number[], topK: number, signal: AbortSignal | undefined): Promise<readonly TopLogits[]> {
+async function decodeAlone(
+  session: Awaited<ReturnType<Engine['open']>>,
+  prompt: readonly number[],
+  answer: readonly number[],
+  topK: number,
+  signal: AbortSignal | undefined,
+): Promise<readonly TopLogits[]> {
   if (answer.length === 0) return [];
   const steps = [await session.prefill(prompt, topK, { signal })];
   for (const token of answer.slice(0, -1)) steps.push(await session.decode(token, topK, { signal }));

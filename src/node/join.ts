@@ -3,14 +3,14 @@ import type { Config } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
-import { parseAddress, targetPeer } from './peer/addresses.ts';
+import type { SettingKey } from '../settings.ts';
 import { createDiscovery, type Discovery } from './discovery/discovery.ts';
 import type { Identity } from './home/identity.ts';
-import { keepPorts, readKeptPorts, withKeptPorts } from './peer/kept-ports.ts';
-import { createPeer, type Peer } from './peer/peer.ts';
-import type { PeerRole } from './peer/libp2p.ts';
 import { createRunFiles, type RunEntry } from './home/run-files.ts';
-import type { SettingKey } from '../settings.ts';
+import { parseAddress, targetPeer } from './peer/addresses.ts';
+import { keepPorts, readKeptPorts, withKeptPorts } from './peer/kept-ports.ts';
+import type { PeerRole } from './peer/libp2p.ts';
+import { createPeer, type Peer } from './peer/peer.ts';
 
 export interface JoinComponents {
   readonly config: Config;
@@ -42,12 +42,17 @@ export interface Joined {
  */
 export async function join(components: JoinComponents, init: JoinInit): Promise<Joined> {
   const { config, clock, logger } = components;
-  const own = (await createRunFiles(config.home.run).list()).filter(({ network, role }) => network === config.networkName && role !== init.role);
+  const own = (await createRunFiles(config.home.run).list()).filter(
+    ({ network, role }) => network === config.networkName && role !== init.role,
+  );
   checkAddresses(config, init.role);
   const peer = await startPeer(components, init);
   try {
     const bootstrap = [...config.settings.bootstrap, ...own.flatMap(({ addrs }) => addrs.slice(0, 1))];
-    const discovery = createDiscovery({ peer, clock, logger }, { bootstrap, cachePath: config.home.peers, sweepMs: init.sweepMs });
+    const discovery = createDiscovery(
+      { peer, clock, logger },
+      { bootstrap, cachePath: config.home.peers, sweepMs: init.sweepMs },
+    );
     await discovery.start();
     return {
       peer,
@@ -65,7 +70,11 @@ export async function join(components: JoinComponents, init: JoinInit): Promise<
 }
 
 /** The settings that name a peer to each role. */
-const targetsOf = { client: ['provider', 'router', 'auditor'], router: ['auditor'], provider: [] } as const satisfies Record<PeerRole, readonly SettingKey[]>;
+const targetsOf = {
+  client: ['provider', 'router', 'auditor'],
+  router: ['auditor'],
+  provider: [],
+} as const satisfies Record<PeerRole, readonly SettingKey[]>;
 
 /**
  * An address or peer id that is none is a mistake of where it was written. For whoever has much to do before it joins.
@@ -78,7 +87,10 @@ export function checkAddresses({ settings, origins }: Config, role: PeerRole): v
     } catch (error) {
       const origin = origins[key];
       if (!(error instanceof QvacError) || origin.from === 'default') throw error;
-      throw new QvacError(origin.from === 'flag' ? 'E_USAGE' : 'E_CONFIG', `${origin.name}: ${error.message}`, { hint: error.hint, cause: error });
+      throw new QvacError(origin.from === 'flag' ? 'E_USAGE' : 'E_CONFIG', `${origin.name}: ${error.message}`, {
+        hint: error.hint,
+        cause: error,
+      });
     }
   };
   for (const target of settings.bootstrap) check('bootstrap', () => targetPeer(target, 'E_CONFIG'));
@@ -86,12 +98,14 @@ export function checkAddresses({ settings, origins }: Config, role: PeerRole): v
     const target = settings[key];
     if (target !== null) check(key, () => targetPeer(target, 'E_CONFIG'));
   }
-  if (role !== 'client') for (const address of settings.listen) check('listen', () => parseAddress(address, 'E_CONFIG'));
+  if (role !== 'client')
+    for (const address of settings.listen) check('listen', () => parseAddress(address, 'E_CONFIG'));
 }
 
 async function startPeer({ config, clock, logger }: JoinComponents, { role, key }: JoinInit): Promise<Peer> {
   const { networkName, settings, home } = config;
-  const create = (listen: readonly string[]): Peer => createPeer({ clock, logger }, { role, key, listen, network: networkName, mdns: settings.mdns });
+  const create = (listen: readonly string[]): Peer =>
+    createPeer({ clock, logger }, { role, key, listen, network: networkName, mdns: settings.mdns });
   if (role === 'client') {
     const peer = create([]);
     await peer.start();

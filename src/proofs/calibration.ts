@@ -31,7 +31,14 @@ export interface Calibration {
 }
 
 /** The table of section 6. */
-export const defaultLimits: Limits = { rmsDq: 300_000, rmsDqFew: 500_000, meanMiss32: 12_000, meanMiss128: 8_000, meanMissGreedy: 50_000, meanTv: 100_000 };
+export const defaultLimits: Limits = {
+  rmsDq: 300_000,
+  rmsDqFew: 500_000,
+  meanMiss32: 12_000,
+  meanMiss128: 8_000,
+  meanMissGreedy: 50_000,
+  meanTv: 100_000,
+};
 
 const digestHex = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 
@@ -40,14 +47,32 @@ function isAscending(texts: readonly string[]): boolean {
   return texts.every((text, at) => at === 0 || text > (texts[at - 1] ?? text));
 }
 
-const schedules = v.pipe(v.array(v.picklist(['alone', 'prefill'])), v.minLength(1), v.check((names) => isAscending(names), 'expected ascending schedules'));
+const schedules = v.pipe(
+  v.array(v.picklist(['alone', 'prefill'])),
+  v.minLength(1),
+  v.check((names) => isAscending(names), 'expected ascending schedules'),
+);
 
 const calibration = v.strictObject({
   version: v.literal(1),
   modelId: digestHex,
-  limits: v.strictObject({ rmsDq: natural, rmsDqFew: natural, meanMiss32: natural, meanMiss128: natural, meanMissGreedy: natural, meanTv: natural }),
+  limits: v.strictObject({
+    rmsDq: natural,
+    rmsDqFew: natural,
+    meanMiss32: natural,
+    meanMiss128: natural,
+    meanMissGreedy: natural,
+    meanTv: natural,
+  }),
   sameBits: v.record(digestHex, schedules),
-  evidence: v.strictObject({ jobs: natural, steps: natural, classes: v.pipe(v.array(digestHex), v.check((classes) => isAscending(classes), 'expected ascending classes')) }),
+  evidence: v.strictObject({
+    jobs: natural,
+    steps: natural,
+    classes: v.pipe(
+      v.array(digestHex),
+      v.check((classes) => isAscending(classes), 'expected ascending classes'),
+    ),
+  }),
 });
 
 /**
@@ -62,7 +87,8 @@ export function parseCalibration(file: Uint8Array): Calibration {
     throw new MalformedError('calibration: no JSON', { cause: error });
   }
   const parsed = validated(calibration, value, 'calibration');
-  if (!equalBytes(utf8(serialiseCalibration(parsed)), file)) throw new MalformedError('calibration: not in its one form');
+  if (!equalBytes(utf8(serialiseCalibration(parsed)), file))
+    throw new MalformedError('calibration: not in its one form');
   return parsed;
 }
 

@@ -1,18 +1,23 @@
 import type { FaultCode, Result, Tier } from '../protocol/messages.ts';
-import { defaultLimits } from './calibration.ts';
-import type { Limits } from './calibration.ts';
-import { CheckRun, skipped } from './checks/check-run.ts';
-import type { CheckReport, Finding } from './checks/check-run.ts';
+import { defaultLimits, type Limits } from './calibration.ts';
+import { type CheckReport, CheckRun, type Finding, skipped } from './checks/check-run.ts';
 import { checkDelivery } from './checks/delivery.ts';
-import { checkDistribution, checkDraws, checkExact, comparedSteps, measure, recompute } from './checks/execution.ts';
-import type { Recomputed, Statistics } from './checks/execution.ts';
 import type { Evidence } from './checks/evidence.ts';
+import {
+  checkDistribution,
+  checkDraws,
+  checkExact,
+  comparedSteps,
+  measure,
+  type Recomputed,
+  recompute,
+  type Statistics,
+} from './checks/execution.ts';
 import { checkLength } from './checks/length.ts';
 import { checkOpening } from './checks/opening.ts';
 import { checkPrompt } from './checks/prompt.ts';
 import { checkSampling } from './checks/sampling.ts';
-import { subjectOf } from './checks/subject.ts';
-import type { Subject } from './checks/subject.ts';
+import { type Subject, subjectOf } from './checks/subject.ts';
 import type { Receipt } from './receipt.ts';
 
 export type { CheckReport } from './checks/check-run.ts';
@@ -43,7 +48,13 @@ export function assess(receipt: Receipt, evidence: Evidence): Assessment {
   const run = new CheckRun();
   checkWithoutModel(run, subject);
   run.check('prompt', 'text', () => promptFinding(subject, evidence));
-  const execution = run.failure === null && evidence.replay ? { ...evidence.replay, recomputed: recompute(evidence.replay.steps, receipt.tokens.length, subject.offer.sampler) } : null;
+  const execution =
+    run.failure === null && evidence.replay
+      ? {
+          ...evidence.replay,
+          recomputed: recompute(evidence.replay.steps, receipt.tokens.length, subject.offer.sampler),
+        }
+      : null;
   const statistics = checkExecution(run, subject, execution, evidence.calibration?.limits ?? defaultLimits);
   const count = subject.opening?.steps.length ?? 0;
   const isDoubtful = count === 0 || run.reports.some(({ result }) => result === 'inconclusive');
@@ -81,7 +92,12 @@ function promptFinding(subject: Subject, { prompt }: Evidence): Finding {
 }
 
 /** Check 6. Returns what was measured, null where nothing was. */
-function checkExecution(run: CheckRun, subject: Subject, execution: Execution | null, limits: Limits): Statistics | null {
+function checkExecution(
+  run: CheckRun,
+  subject: Subject,
+  execution: Execution | null,
+  limits: Limits,
+): Statistics | null {
   const { opening } = subject;
   if (execution === null) {
     run.check('execution', 'exact', () => skipped('the model was not run'));
@@ -92,7 +108,9 @@ function checkExecution(run: CheckRun, subject: Subject, execution: Execution | 
     return null;
   }
   const statistics = measure(subject, execution.recomputed, execution.steps);
-  run.check('distribution', 'statistical', () => (opening === null ? skipped('no step was opened') : checkDistribution(opening, statistics, limits)));
+  run.check('distribution', 'statistical', () =>
+    opening === null ? skipped('no step was opened') : checkDistribution(opening, statistics, limits),
+  );
   run.check('draws', 'statistical', () => checkDraws(subject, statistics, limits));
   return statistics;
 }

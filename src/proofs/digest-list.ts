@@ -21,7 +21,8 @@ export class DigestList {
   }
 
   at(index: number): Uint8Array {
-    if (index < 0 || index >= this.#length) throw new RangeError(`"index" expected below ${this.#length}, got ${index}`);
+    if (index < 0 || index >= this.#length)
+      throw new RangeError(`"index" expected below ${this.#length}, got ${index}`);
     return this.#bytes.slice(index * digestBytes, (index + 1) * digestBytes);
   }
 }

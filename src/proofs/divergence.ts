@@ -33,7 +33,11 @@ function softmax(candidates: readonly Candidate[]): ReadonlyMap<number, number> 
  * The mean square of the logits' differences, in nats squared, over the ids on both sides, the differences' mean taken
  * off. 4 where fewer than `ceil(0.6 × min(topK, vocab))` ids are common.
  */
-export function squareDq(committed: readonly Candidate[], recomputed: readonly Candidate[], { topK, vocab }: Pick<Sampler, 'topK' | 'vocab'>): number {
+export function squareDq(
+  committed: readonly Candidate[],
+  recomputed: readonly Candidate[],
+  { topK, vocab }: Pick<Sampler, 'topK' | 'vocab'>,
+): number {
   const other = new Map(recomputed);
   const differences = committed.flatMap(([id, q]) => {
     const theirs = other.get(id);
@@ -48,7 +52,12 @@ export function squareDq(committed: readonly Candidate[], recomputed: readonly C
  * How far outside its token's share the draw lies, 0 … 1, as a fraction of the whole; at temperature 0 how far the token
  * lies below the best, in nats, at most 1. A token that is no candidate has 1.
  */
-export function missOf(recomputed: readonly Candidate[], token: number, { temperature, minP }: Pick<Sampler, 'temperature' | 'minP'>, draw: bigint): number {
+export function missOf(
+  recomputed: readonly Candidate[],
+  token: number,
+  { temperature, minP }: Pick<Sampler, 'temperature' | 'minP'>,
+  draw: bigint,
+): number {
   const at = recomputed.findIndex(([id]) => id === token);
   const chosen = recomputed[at];
   if (chosen === undefined) return 1;

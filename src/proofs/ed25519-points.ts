@@ -15,7 +15,8 @@ const smallOrderYs = new Set([0n, 1n, prime - 1n, orderEightY, prime - orderEigh
  */
 export function isStrictPoint(bytes: Uint8Array): boolean {
   let y = 0n;
-  for (let at = 24; at >= 0; at -= 8) y = (y << 64n) | new DataView(bytes.buffer, bytes.byteOffset + at, 8).getBigUint64(0, true);
+  for (let at = 24; at >= 0; at -= 8)
+    y = (y << 64n) | new DataView(bytes.buffer, bytes.byteOffset + at, 8).getBigUint64(0, true);
   y &= (1n << 255n) - 1n;
   return y < prime && !smallOrderYs.has(y);
 }

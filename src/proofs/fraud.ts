@@ -1,6 +1,5 @@
 import type { OpenedStep } from '../protocol/messages.ts';
-import { decodeReceipt } from './receipt.ts';
-import type { Receipt } from './receipt.ts';
+import { decodeReceipt, type Receipt } from './receipt.ts';
 import { drawsOf, pickToken } from './sampler.ts';
 
 /**
@@ -11,5 +10,9 @@ import { drawsOf, pickToken } from './sampler.ts';
 export function fraudulentStep(receipt: Receipt): OpenedStep | null {
   const { offer, opening } = decodeReceipt(receipt);
   const draw = drawsOf(offer.seed);
-  return opening?.steps.find(({ i, token, candidates }) => candidates.length === 0 || pickToken(candidates, offer.sampler, draw(i)) !== token) ?? null;
+  return (
+    opening?.steps.find(
+      ({ i, token, candidates }) => candidates.length === 0 || pickToken(candidates, offer.sampler, draw(i)) !== token,
+    ) ?? null
+  );
 }

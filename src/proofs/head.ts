@@ -22,7 +22,8 @@ export function encodeHead(head: Head): Uint8Array {
     u32(head.promptCount),
     Uint8Array.of(head.finish),
   );
-  if (body.length !== headBytes) throw new RangeError(`"head" expected digests of 32 bytes, got ${body.length} bytes in all`);
+  if (body.length !== headBytes)
+    throw new RangeError(`"head" expected digests of 32 bytes, got ${body.length} bytes in all`);
   return body;
 }
 
@@ -47,7 +48,8 @@ export function decodeHead(body: Uint8Array): Head {
 }
 
 function asFinish(value: number): Finish {
-  if (value !== 0 && value !== 1 && value !== 2 && value !== notFinal) throw new MalformedError(`head: expected finish 0, 1, 2 or 255, got ${value}`);
+  if (value !== 0 && value !== 1 && value !== 2 && value !== notFinal)
+    throw new MalformedError(`head: expected finish 0, 1, 2 or 255, got ${value}`);
   return value;
 }
 
@@ -60,7 +62,12 @@ export function isFinal(head: Head): boolean {
  * earlier prefix is not on the final tokens' chain needs the tokens and is not seen here.
  */
 export function isEquivocation(a: Head, b: Head): boolean {
-  if (!equalBytes(a.inputDigest, b.inputDigest) || !equalBytes(a.execClass, b.execClass) || a.promptCount !== b.promptCount) return true;
+  if (
+    !equalBytes(a.inputDigest, b.inputDigest) ||
+    !equalBytes(a.execClass, b.execClass) ||
+    a.promptCount !== b.promptCount
+  )
+    return true;
   if (isFinal(a) && isFinal(b)) return !isSameHead(a, b);
   if (a.n === b.n) {
     if (!equalBytes(a.root, b.root) || !equalBytes(a.prefix, b.prefix)) return true;

@@ -5,7 +5,14 @@ import { MalformedError } from '../protocol/codec.ts';
 import { jobIdOf } from '../protocol/digests.ts';
 import type { Cancel, Exec, Head, Input, Offer, Opening, Quote, Signed, Verdict } from '../protocol/messages.ts';
 import * as schemas from '../protocol/schemas.ts';
-import { decodeCancel, decodeOffer, decodeOpening, decodeQuote, decodeVerdict, validated } from '../protocol/validate.ts';
+import {
+  decodeCancel,
+  decodeOffer,
+  decodeOpening,
+  decodeQuote,
+  decodeVerdict,
+  validated,
+} from '../protocol/validate.ts';
 import { decodeHead, isFinal } from './head.ts';
 import { parseStrictJson } from './strict-json.ts';
 
@@ -63,7 +70,10 @@ function base64(length?: number) {
 const body = base64();
 const signature = base64(64);
 const signed = v.strictObject({ body, sig: signature });
-const settlement = v.custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'expected an object');
+const settlement = v.custom<Record<string, unknown>>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'expected an object',
+);
 
 const receiptFile = v.pipe(
   v.strictObject({
@@ -135,8 +145,25 @@ export function decodeReceipt(receipt: Receipt): ReceiptContents {
 
 /** One line of JSON in the order of section 4.5. */
 export function serialiseReceipt(receipt: Receipt): string {
-  const { input, offer, quote, exec, promptTokens, tokens, text, cancel, heads, secret, opening, verdicts, settlement } = receipt;
-  const asFile = (signed: Signed): { body: string; sig: string } => ({ body: toBase64Url(signed.body), sig: toBase64Url(signed.sig) });
+  const {
+    input,
+    offer,
+    quote,
+    exec,
+    promptTokens,
+    tokens,
+    text,
+    cancel,
+    heads,
+    secret,
+    opening,
+    verdicts,
+    settlement,
+  } = receipt;
+  const asFile = (signed: Signed): { body: string; sig: string } => ({
+    body: toBase64Url(signed.body),
+    sig: toBase64Url(signed.sig),
+  });
   return JSON.stringify({
     version: 1,
     input,

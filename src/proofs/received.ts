@@ -5,8 +5,16 @@ import { MalformedError } from '../protocol/codec.ts';
 import { headInterval } from '../protocol/constants.ts';
 import { inputDigestOf, jobIdHex, jobIdOf } from '../protocol/digests.ts';
 import type { FrameOf } from '../protocol/frames.ts';
-import { kinds } from '../protocol/messages.ts';
-import type { Exec, Head, Input, Kind, Offer, Quote, Signed } from '../protocol/messages.ts';
+import {
+  type Exec,
+  type Head,
+  type Input,
+  type Kind,
+  kinds,
+  type Offer,
+  type Quote,
+  type Signed,
+} from '../protocol/messages.ts';
 import { decodeOpening } from '../protocol/validate.ts';
 import { FaultError } from './fault.ts';
 import { decodeHead, isEquivocation, isFinal } from './head.ts';
@@ -118,9 +126,13 @@ class JobReceived implements Received {
   accept({ promptTokens, inputDigest }: Pick<FrameOf<'accept'>, 'promptTokens' | 'inputDigest'>): void {
     if (this.#accepted !== null) throw new MalformedError('a second accept');
     const { offer, quote } = this.#init;
-    if (!equalBytes(inputDigest, inputDigestOf(offer.modelId, promptTokens))) throw new FaultError('bad-receipt', 'the input digest is not that of the prompt tokens');
+    if (!equalBytes(inputDigest, inputDigestOf(offer.modelId, promptTokens)))
+      throw new FaultError('bad-receipt', 'the input digest is not that of the prompt tokens');
     if (quote !== null && promptTokens.length > quote.quote.promptTokens) {
-      throw new FaultError('bad-receipt', `${promptTokens.length} prompt tokens, ${quote.quote.promptTokens} were quoted`);
+      throw new FaultError(
+        'bad-receipt',
+        `${promptTokens.length} prompt tokens, ${quote.quote.promptTokens} were quoted`,
+      );
     }
     this.#accepted = { promptTokens, inputDigest };
     this.#prefix = inputDigest;
@@ -132,7 +144,8 @@ class JobReceived implements Received {
     if (i !== this.n) throw new MalformedError(`tokens from ${i}, expected from ${this.n}`);
     const { maxTokens } = this.#init.offer.sampler;
     // One head more than asked for is enough to prove it.
-    if (this.n + tokens.length > maxTokens + headInterval) throw new FaultError('bad-length', `more than ${maxTokens} tokens`);
+    if (this.n + tokens.length > maxTokens + headInterval)
+      throw new FaultError('bad-length', `more than ${maxTokens} tokens`);
     const bytes = utf8(text);
     this.#textBytes += bytes.length;
     if (this.#textBytes > maxTextBytes) throw new MalformedError(`more than ${maxTextBytes} bytes of text`);
@@ -191,17 +204,23 @@ class JobReceived implements Received {
 
   #checkSigned(kind: Kind, signed: Signed, jobId: Uint8Array): void {
     const name = kind === kinds.head ? 'head' : 'opening';
-    if (!verifyBody(this.#init.offer.provider, kind, jobIdHex(jobId), signed)) throw new FaultError('bad-signature', `the ${name} is not signed by the provider`);
+    if (!verifyBody(this.#init.offer.provider, kind, jobIdHex(jobId), signed))
+      throw new FaultError('bad-signature', `the ${name} is not signed by the provider`);
     if (!equalBytes(jobId, fromHex(this.jobId))) throw new FaultError('bad-receipt', `the ${name} is of another job`);
   }
 
   /** Section 4.2: what the client checks in every head. */
-  #checkCovered(head: Head, accepted: { readonly promptTokens: readonly number[]; readonly inputDigest: Uint8Array }): void {
+  #checkCovered(
+    head: Head,
+    accepted: { readonly promptTokens: readonly number[]; readonly inputDigest: Uint8Array },
+  ): void {
     const wrong = (what: string): FaultError => new FaultError('bad-receipt', `the head's ${what}`);
     if (head.n !== this.n) throw wrong(`n is ${head.n}, ${this.n} tokens came`);
     if (!equalBytes(head.prefix, this.#prefix)) throw wrong('prefix is not that of the tokens that came');
-    if (!equalBytes(head.textDigest, this.#textHash.clone().digest())) throw wrong('text digest is not that of the text that came');
-    if (!equalBytes(head.inputDigest, accepted.inputDigest) || head.promptCount !== accepted.promptTokens.length) throw wrong('prompt is not the accepted one');
+    if (!equalBytes(head.textDigest, this.#textHash.clone().digest()))
+      throw wrong('text digest is not that of the text that came');
+    if (!equalBytes(head.inputDigest, accepted.inputDigest) || head.promptCount !== accepted.promptTokens.length)
+      throw wrong('prompt is not the accepted one');
     if (!equalBytes(head.execClass, this.#init.offer.execClass)) throw wrong('execution class is not the offered one');
   }
 }

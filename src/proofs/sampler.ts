@@ -7,8 +7,8 @@ import type { TopLogits } from './logits.ts';
 
 /** `C_b = floor(2^32 × 2^(−2^(−b)))` for b = 1 … 16. */
 const powers = [
-  0xb504f333, 0xd744fcca, 0xeac0c6e7, 0xf5257d15, 0xfa83b2db, 0xfd3e0c0c, 0xfe9e115c, 0xff4ecb59, 0xffa75652, 0xffd3a751, 0xffe9d2b2, 0xfff4e91b, 0xfffa747e,
-  0xfffd3a3b, 0xfffe9d1c, 0xffff4e8e,
+  0xb504f333, 0xd744fcca, 0xeac0c6e7, 0xf5257d15, 0xfa83b2db, 0xfd3e0c0c, 0xfe9e115c, 0xff4ecb59, 0xffa75652,
+  0xffd3a751, 0xffe9d2b2, 0xfff4e91b, 0xfffa747e, 0xfffd3a3b, 0xfffe9d1c, 0xffff4e8e,
 ];
 
 /** round(log2(e) × 2^24) × 100: turns hundredths of a temperature and 1024ths of a nat into 2^-16ths of an octave. */
@@ -117,7 +117,11 @@ export function drawAt(seed: Uint8Array, i: number): bigint {
  * Step 4: the first candidate in id order with `(cumulative weight) × 2^64 > draw × (sum of weights)`.
  * @param candidates ascending by id, at least one
  */
-export function pickToken(candidates: readonly Candidate[], sampler: Pick<Sampler, 'temperature' | 'minP'>, draw: bigint): number {
+export function pickToken(
+  candidates: readonly Candidate[],
+  sampler: Pick<Sampler, 'temperature' | 'minP'>,
+  draw: bigint,
+): number {
   return pickWeighted(candidates, weightsOf(candidates, sampler.temperature, sampler.minP), draw);
 }
 

@@ -1,5 +1,4 @@
-import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { base58btc } from 'multiformats/bases/base58';
 import { concat, equalBytes, fromHex } from '../lib/bytes.ts';
 import type { JobId, PeerIdString } from '../lib/types.ts';
@@ -89,6 +88,7 @@ export function publicKeyOf(peerId: string): Uint8Array {
     throw new MalformedError('not a peer id', { cause: error });
   }
   const prefix = bytes.subarray(0, peerIdPrefix.length);
-  if (bytes.length !== peerIdPrefix.length + 32 || !equalBytes(prefix, peerIdPrefix)) throw new MalformedError('not the peer id of an Ed25519 key');
+  if (bytes.length !== peerIdPrefix.length + 32 || !equalBytes(prefix, peerIdPrefix))
+    throw new MalformedError('not the peer id of an Ed25519 key');
   return bytes.slice(peerIdPrefix.length);
 }

@@ -24,7 +24,11 @@ export function prefixAfter(prefix: Uint8Array, token: number): Uint8Array {
  * `prefix_i` of an answer for every `i` of `positions`, 0 … n; other positions are left out. Kept are these alone: a
  * stranger's receipt may have millions of tokens.
  */
-export function prefixesAt(inputDigest: Uint8Array, tokens: readonly number[], positions: Iterable<number>): ReadonlyMap<number, Uint8Array> {
+export function prefixesAt(
+  inputDigest: Uint8Array,
+  tokens: readonly number[],
+  positions: Iterable<number>,
+): ReadonlyMap<number, Uint8Array> {
   const wanted = new Set(positions);
   const prefixes = new Map<number, Uint8Array>();
   let prefix = inputDigest;
@@ -43,7 +47,12 @@ export function saltsOf(jobSecret: Uint8Array): (i: number) => Uint8Array {
 }
 
 /** `cand_i`: what was drawn from, hidden by the salt until it is opened. At most 255 candidates. */
-export function candDigest(jobId: Uint8Array, i: number, salt: Uint8Array, candidates: readonly Candidate[]): Uint8Array {
+export function candDigest(
+  jobId: Uint8Array,
+  i: number,
+  salt: Uint8Array,
+  candidates: readonly Candidate[],
+): Uint8Array {
   const pairs = pairBytes(candidates.length, (view, at, offset) => {
     const [id, q] = candidates[at] ?? [0, 0];
     view.setUint32(offset, id);

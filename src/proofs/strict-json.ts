@@ -45,7 +45,8 @@ function checkKeysAndNumbers(text: string, unchecked: string): void {
       at = end;
     } else if (character === '-' || (character >= '0' && character <= '9')) {
       const number = numberAt(text, at);
-      if (topKey !== unchecked && !integerPattern.test(number)) throw new MalformedError('a number that is not a plain integer');
+      if (topKey !== unchecked && !integerPattern.test(number))
+        throw new MalformedError('a number that is not a plain integer');
       at += number.length;
     } else {
       step(levels, character);

@@ -28,7 +28,12 @@ export function distancesOf(tvs: readonly number[], squares: readonly number[]):
   const count = tvs.length;
   if (count === 0) return { count, meanTv: null, maxTv: null, rmsDq: null };
   const maxTv = tvs.reduce((max, tv) => Math.max(max, tv), 0);
-  return { count, meanTv: inMillionths(mean(tvs)), maxTv: inMillionths(maxTv), rmsDq: inMillionths(Math.sqrt(mean(squares))) };
+  return {
+    count,
+    meanTv: inMillionths(mean(tvs)),
+    maxTv: inMillionths(maxTv),
+    rmsDq: inMillionths(Math.sqrt(mean(squares))),
+  };
 }
 
 /** The mean of misses 0 … 1; null where there is none. */

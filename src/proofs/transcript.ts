@@ -4,8 +4,7 @@ import { textDigestOf } from '../protocol/digests.ts';
 import type { Finish, Head, Offer, OpenedStep, Opening } from '../protocol/messages.ts';
 import { challengePositions } from './challenge.ts';
 import type { TopLogits } from './logits.ts';
-import { drawsOf, pickToken, quantise, selectCandidates } from './sampler.ts';
-import type { Selection } from './sampler.ts';
+import { drawsOf, pickToken, quantise, type Selection, selectCandidates } from './sampler.ts';
 import { candDigest, exactDigest, leafOf, noZk, prefixAfter, prefixesAt, saltsOf } from './step.ts';
 import { MerkleTree } from './tree.ts';
 
@@ -96,7 +95,9 @@ class JobTranscript implements Transcript {
       const token = this.#tokens[i] ?? 0;
       const { candidates, logits } = this.#selections.at(i);
       const cand = candDigest(jobId, i, this.#salt(i), candidates);
-      this.#tree.append(leafOf({ jobId, i, token, prefix: this.#prefix, cand, exact: exactDigest(candidates, logits), zk: noZk }));
+      this.#tree.append(
+        leafOf({ jobId, i, token, prefix: this.#prefix, cand, exact: exactDigest(candidates, logits), zk: noZk }),
+      );
       this.#prefix = prefixAfter(this.#prefix, token);
     }
   }
@@ -105,7 +106,18 @@ class JobTranscript implements Transcript {
     this.commit();
     const { inputDigest, execClass, promptCount } = this.#init;
     const textDigest = textDigestOf(text);
-    return { version: 1, jobId: this.#jobId, n: this.n, root: this.#tree.root(), prefix: this.#prefix, textDigest, inputDigest, execClass, promptCount, finish };
+    return {
+      version: 1,
+      jobId: this.#jobId,
+      n: this.n,
+      root: this.#tree.root(),
+      prefix: this.#prefix,
+      textDigest,
+      inputDigest,
+      execClass,
+      promptCount,
+      finish,
+    };
   }
 
   open(secret: Uint8Array): Opening {
@@ -114,12 +126,26 @@ class JobTranscript implements Transcript {
     const root = this.#tree.root();
     const positions = challengePositions(root, secret, this.n, offer.challenge.count);
     const prefixes = prefixesAt(inputDigest, this.#tokens, positions);
-    return { v: 1, jobId: this.#jobId, root, steps: positions.map((i) => this.#openStep(i, prefixes.get(i) ?? inputDigest)) };
+    return {
+      v: 1,
+      jobId: this.#jobId,
+      root,
+      steps: positions.map((i) => this.#openStep(i, prefixes.get(i) ?? inputDigest)),
+    };
   }
 
   #openStep(i: number, prefix: Uint8Array): OpenedStep {
     const { candidates, logits } = this.#selections.at(i);
-    return { i, token: this.#tokens[i] ?? 0, prefix, salt: this.#salt(i), candidates, exact: exactDigest(candidates, logits), zk: noZk, path: this.#tree.path(i) };
+    return {
+      i,
+      token: this.#tokens[i] ?? 0,
+      prefix,
+      salt: this.#salt(i),
+      candidates,
+      exact: exactDigest(candidates, logits),
+      zk: noZk,
+      path: this.#tree.path(i),
+    };
   }
 }
 

@@ -92,12 +92,19 @@ export class MerkleTree {
   }
 
   #checkSize(n: number): void {
-    if (!Number.isInteger(n) || n < 0 || n > this.size) throw new RangeError(`"n" expected 0 to ${this.size}, got ${n}`);
+    if (!Number.isInteger(n) || n < 0 || n > this.size)
+      throw new RangeError(`"n" expected 0 to ${this.size}, got ${n}`);
   }
 }
 
 /** Whether `path` leads from `leaf`, number `i` of `n`, to `root`. Never throws. */
-export function verifyPath(leaf: Uint8Array, i: number, n: number, path: readonly Uint8Array[], root: Uint8Array): boolean {
+export function verifyPath(
+  leaf: Uint8Array,
+  i: number,
+  n: number,
+  path: readonly Uint8Array[],
+  root: Uint8Array,
+): boolean {
   if (!Number.isInteger(i) || i < 0 || i >= n) return false;
   let node = leaf;
   let [index, last] = [i, n - 1];

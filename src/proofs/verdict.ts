@@ -12,5 +12,21 @@ import type { Receipt } from './receipt.ts';
 export function verdictOf(assessment: Assessment, receipt: Receipt, verifier: Uint8Array, at: number): Verdict {
   const final = decodeHead(receipt.heads[0]?.body ?? new Uint8Array());
   const { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults, execClass, calibration } = assessment;
-  return { v: 1, jobId: final.jobId, root: final.root, verifier, result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults, execClass, calibration, at };
+  return {
+    v: 1,
+    jobId: final.jobId,
+    root: final.root,
+    verifier,
+    result,
+    tier,
+    count,
+    meanTv,
+    maxTv,
+    rmsDq,
+    meanMiss,
+    faults,
+    execClass,
+    calibration,
+    at,
+  };
 }

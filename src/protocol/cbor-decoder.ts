@@ -103,10 +103,16 @@ export class CborDecoder {
       const keyLength = this.#argument(first);
       const key = this.#text(keyLength);
       const bytes = this.#bytes.subarray(this.#at - keyLength, this.#at);
-      if (before !== null && !isSortedBefore(before, bytes)) throw new MalformedError(`map keys not in order at byte ${start}`);
+      if (before !== null && !isSortedBefore(before, bytes))
+        throw new MalformedError(`map keys not in order at byte ${start}`);
       before = bytes;
       // Never an assignment: `__proto__` would set the prototype.
-      Object.defineProperty(map, key, { value: this.#value(depth + 1), enumerable: true, configurable: true, writable: true });
+      Object.defineProperty(map, key, {
+        value: this.#value(depth + 1),
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
     }
     return map;
   }

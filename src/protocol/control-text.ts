@@ -7,7 +7,10 @@ import type { Input } from './messages.ts';
  */
 export function forgesTurn(input: Input, controlTexts: Iterable<string>): boolean {
   if (input.template === 'raw') return false;
-  const texts = [...input.messages.flatMap(({ role, content }) => [role, content]), ...Object.values(input.options).filter((option) => typeof option === 'string')];
+  const texts = [
+    ...input.messages.flatMap(({ role, content }) => [role, content]),
+    ...Object.values(input.options).filter((option) => typeof option === 'string'),
+  ];
   for (const control of controlTexts) {
     if (control !== '' && texts.some((text) => text.includes(control))) return true;
   }

@@ -22,7 +22,8 @@ export function keyedHmac(key: Uint8Array): (message: Uint8Array) => Uint8Array 
  * ```
  */
 export function tag(name: string): Uint8Array {
-  if (!/^[\x21-\x7e]{1,16}$/.test(name)) throw new RangeError(`"name" expected 1 to 16 ASCII characters, got "${name}"`);
+  if (!/^[\x21-\x7e]{1,16}$/.test(name))
+    throw new RangeError(`"name" expected 1 to 16 ASCII characters, got "${name}"`);
   const padded = new Uint8Array(16);
   padded.set(utf8(name));
   return padded;

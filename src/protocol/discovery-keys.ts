@@ -1,6 +1,6 @@
+import { sha256 } from '@noble/hashes/sha2.js';
 import { CID } from 'multiformats/cid';
 import { create } from 'multiformats/hashes/digest';
-import { sha256 } from '@noble/hashes/sha2.js';
 import { utf8 } from '../lib/bytes.ts';
 import type { ModelId } from '../lib/types.ts';
 

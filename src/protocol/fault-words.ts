@@ -6,7 +6,8 @@ export interface FaultWords {
   readonly notShown: string;
 }
 
-const whichModel = 'which model was run instead, or why; a broken machine looks the same. It is to be recomputed a second time before anyone is penalised';
+const whichModel =
+  'which model was run instead, or why; a broken machine looks the same. It is to be recomputed a second time before anyone is penalised';
 
 export const faultWords: Readonly<Record<FaultCode, FaultWords>> = {
   equivocation: {
@@ -14,7 +15,8 @@ export const faultWords: Readonly<Record<FaultCode, FaultWords>> = {
     notShown: 'which of the two it worked with, and whether the answer comes from the model',
   },
   'bad-opening': {
-    shown: 'the provider opened other steps than the challenge chose, or steps that do not lead to the root it signed; anyone can check that',
+    shown:
+      'the provider opened other steps than the challenge chose, or steps that do not lead to the root it signed; anyone can check that',
     notShown: 'whether the answer comes from the model',
   },
   'sampler-mismatch': {
@@ -54,11 +56,13 @@ export const faultWords: Readonly<Record<FaultCode, FaultWords>> = {
     notShown: whichModel,
   },
   'distribution-far': {
-    shown: 'the distributions that the provider committed are farther from the recomputed ones than any honest difference measured',
+    shown:
+      'the distributions that the provider committed are farther from the recomputed ones than any honest difference measured',
     notShown: whichModel,
   },
   'draws-far': {
-    shown: 'the tokens are not those that your seed draws from the recomputed distributions, more often than any honest difference measured',
+    shown:
+      'the tokens are not those that your seed draws from the recomputed distributions, more often than any honest difference measured',
     notShown: whichModel,
   },
 };

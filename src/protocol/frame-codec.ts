@@ -24,7 +24,13 @@ const schemas = {
   head: signed('head'),
   verdict: signed('verdict'),
   cancel: signed('cancel'),
-  ask: v.strictObject({ t: v.literal('ask'), modelId: digest, requestDigest: digest, promptTokens: natural, maxTokens: natural }),
+  ask: v.strictObject({
+    t: v.literal('ask'),
+    modelId: digest,
+    requestDigest: digest,
+    promptTokens: natural,
+    maxTokens: natural,
+  }),
   route: v.strictObject({
     t: v.literal('route'),
     input,
@@ -96,5 +102,6 @@ function isOfType(value: unknown, type: FrameType): boolean {
 }
 
 function checkLimit(type: FrameType, cbor: Uint8Array): void {
-  if (cbor.length > frameLimit(type)) throw new MalformedError(`${type}: ${cbor.length} bytes where ${frameLimit(type)} are the most`);
+  if (cbor.length > frameLimit(type))
+    throw new MalformedError(`${type}: ${cbor.length} bytes where ${frameLimit(type)} are the most`);
 }

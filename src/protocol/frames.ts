@@ -11,7 +11,13 @@ export type Frame =
   | SignedFrame<'opening'>
   | SignedFrame<'verdict'>
   | SignedFrame<'cancel'>
-  | { readonly t: 'ask'; readonly modelId: Uint8Array; readonly requestDigest: Uint8Array; readonly promptTokens: number; readonly maxTokens: number }
+  | {
+      readonly t: 'ask';
+      readonly modelId: Uint8Array;
+      readonly requestDigest: Uint8Array;
+      readonly promptTokens: number;
+      readonly maxTokens: number;
+    }
   | RouteFrame
   | PickedFrame
   | { readonly t: 'receipt'; readonly receipt: Uint8Array }

@@ -17,6 +17,14 @@ export function priceLamports({ promptCount, n, priceIn, priceOut }: PriceTerms)
 }
 
 /** Section 3: the output tokens that count; after a cancel (finish 2) at most 32 beyond those its client had. */
-export function payableTokens({ n, finish, cancelN }: { readonly n: number; readonly finish: Finish; readonly cancelN: number | null }): number {
+export function payableTokens({
+  n,
+  finish,
+  cancelN,
+}: {
+  readonly n: number;
+  readonly finish: Finish;
+  readonly cancelN: number | null;
+}): number {
   return finish === 2 && cancelN !== null ? Math.min(n, cancelN + cancelGraceTokens) : n;
 }

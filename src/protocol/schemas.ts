@@ -1,8 +1,16 @@
 import * as v from 'valibot';
-import { maxChallenges, maxMinP, maxOfferLifeMs, maxStops, maxTemperature, maxTopK, minChallenges } from './constants.ts';
+import { equalBytes } from '../lib/bytes.ts';
+import {
+  maxChallenges,
+  maxMinP,
+  maxOfferLifeMs,
+  maxStops,
+  maxTemperature,
+  maxTopK,
+  minChallenges,
+} from './constants.ts';
 import { execClassOf } from './exec-class.ts';
 import { faultCodes } from './messages.ts';
-import { equalBytes } from '../lib/bytes.ts';
 
 /** The fields of every message and their ranges (sections 1 to 4), to be used with `validated`. */
 
@@ -15,14 +23,22 @@ function integer(least: number, most: number = Number.MAX_SAFE_INTEGER) {
 
 /** Byte string of that length. */
 export function bytes(length: number) {
-  return v.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === length, `expected ${length} bytes`);
+  return v.custom<Uint8Array>(
+    (value) => value instanceof Uint8Array && value.length === length,
+    `expected ${length} bytes`,
+  );
 }
 
 export const anyBytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expected bytes');
-export const text = v.custom<string>((value) => typeof value === 'string' && value.isWellFormed(), 'expected text without lone surrogates');
+export const text = v.custom<string>(
+  (value) => typeof value === 'string' && value.isWellFormed(),
+  'expected text without lone surrogates',
+);
 export const u32 = integer(0, u32Max);
 export const u32s = v.custom<number[]>(
-  (value) => Array.isArray(value) && value.every((item) => Number.isInteger(item) && item >= 0 && item <= u32Max && !Object.is(item, -0)),
+  (value) =>
+    Array.isArray(value) &&
+    value.every((item) => Number.isInteger(item) && item >= 0 && item <= u32Max && !Object.is(item, -0)),
   'expected an array of u32',
 );
 const i32 = integer(-(2 ** 31), 2 ** 31 - 1);
@@ -38,7 +54,10 @@ export const modes = v.picklist(['merkle', 'fraud', 'zk', 'none']);
 
 const stops = v.pipe(
   u32s,
-  v.check((ids) => ids.length <= maxStops && ids.every((id, at) => at === 0 || id > (ids[at - 1] ?? 0)), `expected at most ${maxStops} ascending ids`),
+  v.check(
+    (ids) => ids.length <= maxStops && ids.every((id, at) => at === 0 || id > (ids[at - 1] ?? 0)),
+    `expected at most ${maxStops} ascending ids`,
+  ),
 );
 
 /** `stops` are ids of the same model's vocabulary. */
@@ -68,7 +87,11 @@ function isOptions(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   return Object.entries(value).every(([name, option]) => {
     if (!name.isWellFormed() || reservedOptions.has(name)) return false;
-    return typeof option === 'boolean' || Number.isSafeInteger(option) || (typeof option === 'string' && option.isWellFormed());
+    return (
+      typeof option === 'boolean' ||
+      Number.isSafeInteger(option) ||
+      (typeof option === 'string' && option.isWellFormed())
+    );
   });
 }
 
@@ -76,9 +99,16 @@ export const input = v.pipe(
   v.strictObject({
     messages: v.pipe(v.array(v.strictObject({ role: text, content: text })), v.minLength(1)),
     template: v.picklist(['gguf', 'raw']),
-    options: v.custom<Record<string, string | number | boolean>>(isOptions, 'expected options of text, integer or boolean'),
+    options: v.custom<Record<string, string | number | boolean>>(
+      isOptions,
+      'expected options of text, integer or boolean',
+    ),
   }),
-  v.check(({ messages, template, options }) => template === 'gguf' || (messages.length === 1 && Object.keys(options).length === 0), 'a raw input has one message and no options'),
+  v.check(
+    ({ messages, template, options }) =>
+      template === 'gguf' || (messages.length === 1 && Object.keys(options).length === 0),
+    'a raw input has one message and no options',
+  ),
 );
 
 const pay = v.strictObject({ chain: text, program: digest, payee: digest });
@@ -116,9 +146,15 @@ export const card = v.pipe(
     pay: v.nullable(pay),
     network: text,
   }),
-  v.check(({ role, models, execClass }) => (execClass === null) === (role === 'router' && models.length === 0), 'execClass is null for a router without a model, and only there'),
   v.check(
-    (message) => (message.exec === null ? message.execClass === null : message.execClass !== null && equalBytes(execClassOf(message.exec), message.execClass)),
+    ({ role, models, execClass }) => (execClass === null) === (role === 'router' && models.length === 0),
+    'execClass is null for a router without a model, and only there',
+  ),
+  v.check(
+    (message) =>
+      message.exec === null
+        ? message.execClass === null
+        : message.execClass !== null && equalBytes(execClassOf(message.exec), message.execClass),
     'execClass is not the digest of exec',
   ),
 );
@@ -159,7 +195,10 @@ export const offer = v.pipe(
     requestDigest: digest,
     quote: v.nullable(digest),
     seed: digest,
-    sampler: v.pipe(v.strictObject({ ...samplerSettings, vocab: integer(1), stops }), v.check((model) => stopsBelowVocab(model), 'a stop outside the vocabulary')),
+    sampler: v.pipe(
+      v.strictObject({ ...samplerSettings, vocab: integer(1), stops }),
+      v.check((model) => stopsBelowVocab(model), 'a stop outside the vocabulary'),
+    ),
     challenge: v.strictObject({ commit: digest, count: challengeCount }),
     mode: modes,
     payment: v.nullable(v.strictObject({ chain: text, program: digest, payer: digest, amount: natural })),
@@ -167,7 +206,10 @@ export const offer = v.pipe(
     expiresAt: natural,
     nonce,
   }),
-  v.check(({ issuedAt, expiresAt }) => expiresAt > issuedAt && expiresAt - issuedAt <= maxOfferLifeMs, `expected a life of 1 to ${maxOfferLifeMs} ms`),
+  v.check(
+    ({ issuedAt, expiresAt }) => expiresAt > issuedAt && expiresAt - issuedAt <= maxOfferLifeMs,
+    `expected a life of 1 to ${maxOfferLifeMs} ms`,
+  ),
 );
 
 export const cancel = v.strictObject({ v: version, jobId: digest, n: natural });
@@ -192,7 +234,11 @@ export const opening = v.strictObject({
 
 const faults = v.pipe(
   v.array(v.picklist(faultCodes)),
-  v.check((codes) => codes.every((code, at) => at === 0 || faultCodes.indexOf(code) > faultCodes.indexOf(codes[at - 1] ?? code)), 'expected faults in order, each once'),
+  v.check(
+    (codes) =>
+      codes.every((code, at) => at === 0 || faultCodes.indexOf(code) > faultCodes.indexOf(codes[at - 1] ?? code)),
+    'expected faults in order, each once',
+  ),
 );
 
 export const verdict = v.strictObject({

@@ -7,12 +7,17 @@ import * as schemas from './schemas.ts';
  * `value` where it is what `schema` says; the message names the field and never its content.
  * @throws MalformedError
  */
-export function validated<Schema extends v.GenericSchema>(schema: Schema, value: unknown, what: string): v.InferOutput<Schema> {
+export function validated<Schema extends v.GenericSchema>(
+  schema: Schema,
+  value: unknown,
+  what: string,
+): v.InferOutput<Schema> {
   const result = v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true });
   if (result.success) return result.output;
   const [issue] = result.issues;
   const path = v.getDotPath(issue);
-  const reason = issue.kind === 'validation' || issue.type === 'custom' ? issue.message : `expected ${issue.expected ?? issue.type}`;
+  const reason =
+    issue.kind === 'validation' || issue.type === 'custom' ? issue.message : `expected ${issue.expected ?? issue.type}`;
   throw new MalformedError(`${what}${path === null ? '' : ` at ${path}`}: ${reason.slice(0, 120)}`);
 }
 

@@ -43,16 +43,27 @@ export async function candidatesFor(init: CompletionInit): Promise<readonly Cand
   const { words, subcommands, flags } = init;
   const typed = words.at(-1) ?? '';
   const before = words.at(-2) ?? '';
-  const matching = (all: readonly Candidate[]): readonly Candidate[] => all.filter(({ value }) => value.startsWith(typed)).map(clean);
+  const matching = (all: readonly Candidate[]): readonly Candidate[] =>
+    all.filter(({ value }) => value.startsWith(typed)).map(clean);
   const flag = before.startsWith('-') ? flags.find(({ value }) => namesOf(value).includes(before)) : undefined;
   if (flag !== undefined && flag.value.includes('<')) return matching(await valuesOf(flag.value, init));
-  if (typed.startsWith('-')) return matching(flags.flatMap(({ value, description }) => namesOf(value).filter((name) => name.startsWith('--')).map((name) => ({ value: name, description }))));
+  if (typed.startsWith('-'))
+    return matching(
+      flags.flatMap(({ value, description }) =>
+        namesOf(value)
+          .filter((name) => name.startsWith('--'))
+          .map((name) => ({ value: name, description })),
+      ),
+    );
   return matching(subcommands.length > 0 ? subcommands : await operandsOf(init));
 }
 
 /** A name from elsewhere that would break the line, or the shell, is shown without what would. */
 function clean({ value, description }: Candidate): Candidate {
-  return { value: value.replaceAll(/[^\x20-\x7e]|[\\"'`$;&|<>(){}*?!#]/g, ''), description: description.replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ') };
+  return {
+    value: value.replaceAll(/[^\x20-\x7e]|[\\"'`$;&|<>(){}*?!#]/g, ''),
+    description: description.replaceAll(/[\p{Cc}\p{Cf}]/gu, ' '),
+  };
 }
 
 function namesOf(flags: string): readonly string[] {

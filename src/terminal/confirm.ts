@@ -1,8 +1,10 @@
-import { createLineReader } from './prompt.ts';
-import type { PromptStreams } from './prompt.ts';
+import { createLineReader, type PromptStreams } from './prompt.ts';
 
 /** Asks a question that is answered by `y`. Null where there is nobody to ask: no terminal, or Ctrl-C. */
-export async function confirm(question: string, { signal, ...streams }: PromptStreams & { readonly signal?: AbortSignal } = {}): Promise<boolean | null> {
+export async function confirm(
+  question: string,
+  { signal, ...streams }: PromptStreams & { readonly signal?: AbortSignal } = {},
+): Promise<boolean | null> {
   const { input = process.stdin } = streams;
   if (input.isTTY !== true) return null;
   let interrupted = false;

@@ -44,7 +44,12 @@ export async function readPipedInput(options: PipedInputOptions): Promise<string
   }
 }
 
-function collect(stream: Readable, limit: number, patienceMs: number | null, signal: AbortSignal | undefined): Promise<Buffer | null> {
+function collect(
+  stream: Readable,
+  limit: number,
+  patienceMs: number | null,
+  signal: AbortSignal | undefined,
+): Promise<Buffer | null> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -58,11 +63,13 @@ function collect(stream: Readable, limit: number, patienceMs: number | null, sig
     const onData = (chunk: Buffer): void => {
       clearTimeout(timer);
       size += chunk.length;
-      if (size > limit) finish(() => reject(new QvacError('E_BAD_INPUT', `standard input is longer than ${limit} bytes`)));
+      if (size > limit)
+        finish(() => reject(new QvacError('E_BAD_INPUT', `standard input is longer than ${limit} bytes`)));
       else chunks.push(chunk);
     };
     const onEnd = (): void => finish(() => resolve(Buffer.concat(chunks)));
-    const onError = (error: Error): void => finish(() => reject(new QvacError('E_BAD_INPUT', 'cannot read standard input', { cause: error })));
+    const onError = (error: Error): void =>
+      finish(() => reject(new QvacError('E_BAD_INPUT', 'cannot read standard input', { cause: error })));
     const onAbort = (): void => finish(() => reject(signal?.reason as Error));
     const timer = patienceMs === null ? undefined : setTimeout(() => finish(() => resolve(null)), patienceMs);
     stream.on('data', onData).on('end', onEnd).on('error', onError);

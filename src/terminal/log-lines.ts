@@ -5,7 +5,9 @@ export type Level = 'debug' | 'info' | 'warn' | 'error';
 
 /** For a person: `warn message name=value`. */
 export function humanLogLine(level: string, message: string, fields: LogFields = {}): string {
-  const pairs = Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${printable(String(value))}`]));
+  const pairs = Object.entries(fields).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${printable(String(value))}`],
+  );
   return `${level} ${[printable(message), ...pairs].join(' ')}`;
 }
 
@@ -13,7 +15,13 @@ export function humanLogLine(level: string, message: string, fields: LogFields =
  * For a program: `{"time", "level", "message", …fields}`. A field cannot take the place of the first three.
  * @param toJson what writes a value on one line
  */
-export function jsonLogLine(time: Date, level: Level, message: string, fields: Readonly<Record<string, unknown>>, toJson: (value: unknown) => string): string {
+export function jsonLogLine(
+  time: Date,
+  level: Level,
+  message: string,
+  fields: Readonly<Record<string, unknown>>,
+  toJson: (value: unknown) => string,
+): string {
   const head = { time: time.toISOString(), level, message };
   return toJson({ ...head, ...fields, ...head });
 }

@@ -72,7 +72,10 @@ export interface Output {
 /** JSON on one line, safe to show. Bytes become hex; integers beyond 2^53 become text. */
 export function toJson(value: unknown): string {
   const json = JSON.stringify(value, (_key, item: unknown) => {
-    if (typeof item === 'bigint') return item >= BigInt(Number.MIN_SAFE_INTEGER) && item <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(item) : item.toString();
+    if (typeof item === 'bigint')
+      return item >= BigInt(Number.MIN_SAFE_INTEGER) && item <= BigInt(Number.MAX_SAFE_INTEGER)
+        ? Number(item)
+        : item.toString();
     if (item instanceof Uint8Array) return Buffer.from(item).toString('hex');
     return item;
   });
@@ -90,7 +93,12 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
 
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     const { code = error.message } = error;
-    if (!leavings.has(code)) lost ??= new QvacError('E_HOME', `cannot write to standard output (${code === 'ENOSPC' ? 'the disk is full' : code})`, { cause: error });
+    if (!leavings.has(code))
+      lost ??= new QvacError(
+        'E_HOME',
+        `cannot write to standard output (${code === 'ENOSPC' ? 'the disk is full' : code})`,
+        { cause: error },
+      );
     gone.abort();
   });
   stderr.on('error', () => undefined);
@@ -127,7 +135,9 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
   const style: Output['style'] = (name, text, stream = 'stderr') => {
     if (logsJson && stream === 'stderr') return text;
     // An import would load everything that node:util can do, at each start.
-    return process.getBuiltinModule('node:util').styleText(name, text, { stream: stream === 'stdout' ? stdout : stderr });
+    return process
+      .getBuiltinModule('node:util')
+      .styleText(name, text, { stream: stream === 'stdout' ? stdout : stderr });
   };
   const levelStyles = { debug: null, info: null, warn: 'yellow', error: 'red' } as const;
 
@@ -173,7 +183,9 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
     record(level, message, fields) {
       if (logsJson) return toStderr(message, level, fields);
       const color = levelStyles[level];
-      toStderr(`${style('dim', new Date().toISOString().slice(11, 23))} ${humanLogLine(color === null ? level : style(color, level), message, fields)}`);
+      toStderr(
+        `${style('dim', new Date().toISOString().slice(11, 23))} ${humanLogLine(color === null ? level : style(color, level), message, fields)}`,
+      );
     },
     keepLog() {
       logsJson = stderr.isTTY !== true;

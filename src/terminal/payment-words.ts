@@ -2,7 +2,16 @@ import { dateTime, sol } from './format.ts';
 
 /** How the payment of an answer stands. Amounts are lamports. */
 export interface PaymentFacts {
-  readonly state: 'confirmed' | 'rejected' | 'slashed' | 'declined' | 'refunded' | 'claimed' | 'open' | 'submitted' | 'gone';
+  readonly state:
+    | 'confirmed'
+    | 'rejected'
+    | 'slashed'
+    | 'declined'
+    | 'refunded'
+    | 'claimed'
+    | 'open'
+    | 'submitted'
+    | 'gone';
   readonly locked: bigint;
   readonly paid: bigint;
   readonly refunded: bigint;
@@ -20,9 +29,14 @@ export interface Checked {
 }
 
 /** Where the money of an answer goes that did not pass its checks in time; null where there is nothing to explain. */
-export function moneySentence({ state, locked, paid, refunded, burnt, compensation }: PaymentFacts, { failed, tooLate }: Checked): string | null {
-  if (failed && tooLate) return 'the answer failed its checks, but too late to hold the money back: the provider is paid';
-  if (tooLate) return `the check would have lasted longer than the money can be held back: ${sol(paid)} went to the provider for an answer that was not re-executed`;
+export function moneySentence(
+  { state, locked, paid, refunded, burnt, compensation }: PaymentFacts,
+  { failed, tooLate }: Checked,
+): string | null {
+  if (failed && tooLate)
+    return 'the answer failed its checks, but too late to hold the money back: the provider is paid';
+  if (tooLate)
+    return `the check would have lasted longer than the money can be held back: ${sol(paid)} went to the provider for an answer that was not re-executed`;
   if (!failed) return null;
   switch (state) {
     case 'rejected':

@@ -20,5 +20,10 @@ export function printableText(text: string): string {
 
 /** Writes characters that act on a terminal as escapes, so that JSON keeps its value and shows no tricks. */
 export function escapeActing(json: string): string {
-  return json.replaceAll(acting, (character) => character.split('').map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join(''));
+  return json.replaceAll(acting, (character) =>
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  );
 }

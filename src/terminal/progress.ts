@@ -73,9 +73,16 @@ export function startProgress(output: Output, options: ProgressOptions = {}): Pr
 }
 
 /** @param width columns that the line may take; null: no bar */
-function bytesLine(title: string, { doneBytes, totalBytes, bytesPerSecond, secondsLeft }: ByteProgress, width: number | null): string {
+function bytesLine(
+  title: string,
+  { doneBytes, totalBytes, bytesPerSecond, secondsLeft }: ByteProgress,
+  width: number | null,
+): string {
   const share = totalBytes === null || totalBytes === 0 ? null : Math.min(1, doneBytes / totalBytes);
-  const how = share === null ? byteSize(doneBytes) : `${Math.floor(share * 100)} % · ${byteSize(doneBytes)} of ${byteSize(totalBytes ?? 0)}`;
+  const how =
+    share === null
+      ? byteSize(doneBytes)
+      : `${Math.floor(share * 100)} % · ${byteSize(doneBytes)} of ${byteSize(totalBytes ?? 0)}`;
   const rate = bytesPerSecond === null ? [] : [`${byteSize(bytesPerSecond)}/s`];
   const left = secondsLeft === null || share === 1 ? [] : [`${timeSpan(secondsLeft * 1_000)} left`];
   const figures = [how, ...rate, ...left].join(' · ');

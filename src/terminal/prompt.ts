@@ -19,7 +19,12 @@ export interface LineReader {
 export function createLineReader(onInterrupt: () => void, streams: PromptStreams = {}): LineReader {
   const { input = process.stdin, output = process.stderr } = streams;
   const terminal = input.isTTY === true;
-  const reader = createInterface({ input, output: terminal ? output : undefined, terminal, crlfDelay: Number.POSITIVE_INFINITY });
+  const reader = createInterface({
+    input,
+    output: terminal ? output : undefined,
+    terminal,
+    crlfDelay: Number.POSITIVE_INFINITY,
+  });
   const waiting: ((line: string | null) => void)[] = [];
   const ready: string[] = [];
   let closed = false;

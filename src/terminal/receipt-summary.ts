@@ -1,13 +1,12 @@
 import { readSettlement } from '../node/payment/settlement-json.ts';
-import { peerIdOf } from '../proofs/signing.ts';
 import { decodeHead } from '../proofs/head.ts';
 import type { Receipt } from '../proofs/receipt.ts';
+import { peerIdOf } from '../proofs/signing.ts';
 import { jobIdOf, modelIdHex } from '../protocol/digests.ts';
 import type { FaultCode, Finish, Input, Mode, Result, Tier } from '../protocol/messages.ts';
 import { decodeOffer, decodeOpening, decodeVerdict } from '../protocol/validate.ts';
 import { sol } from './format.ts';
-import { paymentWords } from './payment-words.ts';
-import type { PaymentFacts } from './payment-words.ts';
+import { type PaymentFacts, paymentWords } from './payment-words.ts';
 
 /** What a person wants to know of a receipt, as it claims it: nothing here has been checked. */
 export interface ReceiptSummary {
@@ -37,7 +36,14 @@ export interface ReceiptSummary {
 export interface PaymentSummary {
   readonly locked: string;
   /** Null where nothing is noted. */
-  readonly settlement: { readonly state: PaymentFacts['state']; readonly paid: string; readonly refunded: string; readonly burnt: string; readonly compensation: string; readonly dueAt: number | null } | null;
+  readonly settlement: {
+    readonly state: PaymentFacts['state'];
+    readonly paid: string;
+    readonly refunded: string;
+    readonly burnt: string;
+    readonly compensation: string;
+    readonly dueAt: number | null;
+  } | null;
 }
 
 export interface VerdictSummary {
@@ -79,7 +85,17 @@ function paymentOf(locked: bigint, noted: Receipt['settlement']): PaymentSummary
   const found = readSettlement(noted);
   if (found === null) return { locked: locked.toString(), settlement: null };
   const { state, paid, refunded, burnt, compensation, dueAt } = found;
-  return { locked: locked.toString(), settlement: { state, paid: paid.toString(), refunded: refunded.toString(), burnt: burnt.toString(), compensation: compensation.toString(), dueAt } };
+  return {
+    locked: locked.toString(),
+    settlement: {
+      state,
+      paid: paid.toString(),
+      refunded: refunded.toString(),
+      burnt: burnt.toString(),
+      compensation: compensation.toString(),
+      dueAt,
+    },
+  };
 }
 
 /** What became of the money, and where to learn what is not noted. */
@@ -90,7 +106,15 @@ export function moneyWords({ id, payment }: Pick<ReceiptSummary, 'id' | 'payment
   const more = `where it is now: qvac jobs show ${id.slice(0, 8)}`;
   if (settlement === null) return `${sol(locked)} locked; ${more}`;
   const { state, paid, refunded, burnt, compensation, dueAt } = settlement;
-  const words = paymentWords({ state, locked, paid: BigInt(paid), refunded: BigInt(refunded), burnt: BigInt(burnt), compensation: BigInt(compensation), dueAt });
+  const words = paymentWords({
+    state,
+    locked,
+    paid: BigInt(paid),
+    refunded: BigInt(refunded),
+    burnt: BigInt(burnt),
+    compensation: BigInt(compensation),
+    dueAt,
+  });
   return state === 'open' || state === 'submitted' ? `${words}; ${more}` : words;
 }
 

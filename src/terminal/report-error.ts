@@ -14,7 +14,12 @@ export function reportError(output: Output, error: unknown): void {
   const stack = stackOf(output, bug ? cause : error);
   const facts = { ...(advice === undefined ? {} : { hint: advice }), ...(details === undefined ? {} : { details }) };
   if (output.json) output.result({ error: { code, message: line, ...facts } }, []);
-  else if (output.logsJson) return output.record('error', line, { code, ...(advice === undefined ? {} : { hint: advice }), ...(stack === null ? {} : { stack }) });
+  else if (output.logsJson)
+    return output.record('error', line, {
+      code,
+      ...(advice === undefined ? {} : { hint: advice }),
+      ...(stack === null ? {} : { stack }),
+    });
   else {
     output.warn(`${output.style('red', 'qvac:')} ${bug ? 'unexpected: ' : ''}${line}`);
     if (advice !== undefined) output.warn(`  ${printable(advice, 500)}`);

@@ -1,9 +1,8 @@
-import type { FaultCode, Result, Tier } from '../protocol/messages.ts';
 import { faultWords } from '../protocol/fault-words.ts';
+import type { FaultCode, Result, Tier } from '../protocol/messages.ts';
 import { plural, rate, shortId, shortPeer, sol } from './format.ts';
 import type { Style } from './output.ts';
-import { moneySentence, paymentWords } from './payment-words.ts';
-import type { PaymentFacts } from './payment-words.ts';
+import { moneySentence, type PaymentFacts, paymentWords } from './payment-words.ts';
 import { printable } from './printable.ts';
 
 /** What one answer comes with. */
@@ -34,7 +33,10 @@ export interface TrustFacts {
   readonly receipt: string | null;
 }
 
-const marks = { pass: ['✓', 'green'], fail: ['✗', 'red'], inconclusive: ['?', 'yellow'] } as const satisfies Record<Result, readonly [string, Style]>;
+const marks = { pass: ['✓', 'green'], fail: ['✗', 'red'], inconclusive: ['?', 'yellow'] } as const satisfies Record<
+  Result,
+  readonly [string, Style]
+>;
 
 /**
  * The lines that end an answer; the last one is the trust line:
@@ -64,10 +66,18 @@ function costWords({ payment = null, cost, verification: { result } }: TrustFact
   return BigInt(cost) === 0n || result === 'fail' ? [] : [sol(cost)];
 }
 
-function moneyLines({ payment = null, tooLate = false, router = null, cost, verification: { result } }: TrustFacts): readonly string[] {
+function moneyLines({
+  payment = null,
+  tooLate = false,
+  router = null,
+  cost,
+  verification: { result },
+}: TrustFacts): readonly string[] {
   const failed = result === 'fail';
   if (payment !== null) return [moneySentence(payment, { failed, tooLate }) ?? []].flat();
-  return failed && router !== null && BigInt(cost) > 0n ? [`${sol(cost)} was your router’s to pay: nobody gets it where the router’s own checks failed, too`] : [];
+  return failed && router !== null && BigInt(cost) > 0n
+    ? [`${sol(cost)} was your router’s to pay: nobody gets it where the router’s own checks failed, too`]
+    : [];
 }
 
 function checkedWords({ tokens, verification: { result, tier, count, faults }, why }: TrustFacts): string {

@@ -82,7 +82,8 @@ class Agreements {
   async #renewed({ key }: Agreement): Promise<Agreement> {
     await this.#lookOnce();
     const now = this.pending.get(key);
-    if (now === undefined || now.expiresAt < Date.now()) throw new Error(now === undefined ? answered : 'It is being made anew: press again in a moment.');
+    if (now === undefined || now.expiresAt < Date.now())
+      throw new Error(now === undefined ? answered : 'It is being made anew: press again in a moment.');
     const wrong = objectionTo(now);
     if (wrong !== null) throw new Error(wrong);
     return now;
@@ -93,7 +94,9 @@ class Agreements {
       await request(`/qvac/signatures/${id}`, { method: 'POST', body: JSON.stringify(answer) });
     } catch (error) {
       if (!(error instanceof GatewayError) || error.status !== 404) throw error;
-      throw new Error('Your word came too late for this transaction. If another is asked for, it is made anew: press again.');
+      throw new Error(
+        'Your word came too late for this transaction. If another is asked for, it is made anew: press again.',
+      );
     }
     this.pending.delete(key);
     this.#tell();
@@ -120,7 +123,10 @@ class Agreements {
 
   async #lookOnce(): Promise<void> {
     const asked = await Promise.all(this.#names().map((name) => waitingFor(name).catch(() => null)));
-    this.#take(asked.flatMap((each) => each ?? []), asked.includes(null));
+    this.#take(
+      asked.flatMap((each) => each ?? []),
+      asked.includes(null),
+    );
   }
 
   #take(waiting: readonly Agreement[], partly: boolean): void {
@@ -149,7 +155,11 @@ const answered = 'This was answered already, or is not asked any more.';
 export function objectionTo({ purpose, transaction }: Agreement): string | null {
   if (transaction === null) return null;
   if (wallets.unfit !== null) return wallets.unfit;
-  const found = objection(transaction, purpose, { wallet: wallets.account?.address ?? '', program: wallets.overview?.program ?? '', limit: BigInt(limitLamports()) });
+  const found = objection(transaction, purpose, {
+    wallet: wallets.account?.address ?? '',
+    program: wallets.overview?.program ?? '',
+    limit: BigInt(limitLamports()),
+  });
   return found === null ? null : `Do not sign this: ${found}. The gateway did not build what it says.`;
 }
 

@@ -1,5 +1,5 @@
-import { events, GatewayError, getReport, request, stopAnswer } from './api.ts';
 import { agreements } from './agreements.ts';
+import { events, GatewayError, getReport, request, stopAnswer } from './api.ts';
 import { limitLamports } from './limit.ts';
 import { market } from './market.ts';
 import type { Settings, Trust, Turn } from './store.ts';
@@ -36,7 +36,9 @@ export function ask(turns: readonly Turn[], settings: Settings, into: Turn, chan
   const done = receive(turns, settings, into, controller.signal, changed, (found) => (id = found))
     .catch((error: unknown) => {
       if (controller.signal.aborted) into.error = { code: 'STOPPED', message: '' };
-      else into.error = error instanceof GatewayError ? { code: error.code, message: error.message } : { code: 'GONE', message: '' };
+      else
+        into.error =
+          error instanceof GatewayError ? { code: error.code, message: error.message } : { code: 'GONE', message: '' };
     })
     .finally(() => clearTimeout(timer));
   return {
@@ -53,17 +55,41 @@ export function ask(turns: readonly Turn[], settings: Settings, into: Turn, chan
   };
 }
 
-async function receive(turns: readonly Turn[], settings: Settings, into: Turn, signal: AbortSignal, changed: () => void, known: (id: string) => void): Promise<void> {
+async function receive(
+  turns: readonly Turn[],
+  settings: Settings,
+  into: Turn,
+  signal: AbortSignal,
+  changed: () => void,
+  known: (id: string) => void,
+): Promise<void> {
   // The gateway's own wallet pays only for what this person agrees to; without a limit of its operator it pays for nothing.
-  const consent = wallets.account === null && (market.view.state?.defaults.maxPrice ?? 0) > 0 ? agreements.forQuestion() : null;
+  const consent =
+    wallets.account === null && (market.view.state?.defaults.maxPrice ?? 0) > 0 ? agreements.forQuestion() : null;
   try {
-    await receiveAnswer(await request('/v1/chat/completions', { method: 'POST', body: bodyOf(turns, settings, consent?.name ?? null), signal }), into, signal, changed, known);
+    await receiveAnswer(
+      await request('/v1/chat/completions', {
+        method: 'POST',
+        body: bodyOf(turns, settings, consent?.name ?? null),
+        signal,
+      }),
+      into,
+      signal,
+      changed,
+      known,
+    );
   } finally {
     consent?.end();
   }
 }
 
-async function receiveAnswer(response: Response, into: Turn, signal: AbortSignal, changed: () => void, known: (id: string) => void): Promise<void> {
+async function receiveAnswer(
+  response: Response,
+  into: Turn,
+  signal: AbortSignal,
+  changed: () => void,
+  known: (id: string) => void,
+): Promise<void> {
   let firstAt: number | null = null;
   let lastAt = 0;
   for await (const event of events(response, signal)) {
@@ -89,8 +115,15 @@ async function receiveAnswer(response: Response, into: Turn, signal: AbortSignal
   if (into.trust === undefined) throw new TypeError('the answer broke off');
 }
 
-function bodyOf(turns: readonly Turn[], { model, provider, verify, system, temperature, maxTokens, seed, maxPrice }: Settings, consent: string | null): string {
-  const messages = [...(system.trim() === '' ? [] : [{ role: 'system', content: system }]), ...turns.filter(({ content }) => content !== '').map(({ role, content }) => ({ role, content }))];
+function bodyOf(
+  turns: readonly Turn[],
+  { model, provider, verify, system, temperature, maxTokens, seed, maxPrice }: Settings,
+  consent: string | null,
+): string {
+  const messages = [
+    ...(system.trim() === '' ? [] : [{ role: 'system', content: system }]),
+    ...turns.filter(({ content }) => content !== '').map(({ role, content }) => ({ role, content })),
+  ];
   const body = {
     messages,
     stream: true,
@@ -98,7 +131,11 @@ function bodyOf(turns: readonly Turn[], { model, provider, verify, system, tempe
     ...(model === '' ? {} : { model }),
     ...(temperature === '' ? {} : { temperature: Number(temperature) }),
     ...(maxTokens === '' ? {} : { max_tokens: Number(maxTokens) }),
-    qvac: { ...(provider === '' ? {} : { provider }), ...(verify === '' ? {} : { verify }), ...payerOf(consent, maxPrice !== '') },
+    qvac: {
+      ...(provider === '' ? {} : { provider }),
+      ...(verify === '' ? {} : { verify }),
+      ...payerOf(consent, maxPrice !== ''),
+    },
   };
   const json = JSON.stringify(body);
   // Its digits go out as they were typed: a double does not keep them all.

@@ -33,14 +33,27 @@ export interface Peer {
   readonly sources: readonly string[];
   readonly models: readonly Offer[];
   /** What this person's own node has seen of it. */
-  readonly record: { readonly served: number; readonly verified: number; readonly faults: number; readonly aborted: number; readonly usable: boolean; readonly reason: string | null };
+  readonly record: {
+    readonly served: number;
+    readonly verified: number;
+    readonly faults: number;
+    readonly aborted: number;
+    readonly usable: boolean;
+    readonly reason: string | null;
+  };
 }
 
 export interface State {
   readonly version: string;
   readonly network: string;
   readonly notReady: string | null;
-  readonly defaults: { readonly model: string | null; readonly temperature: number; readonly maxTokens: number; readonly verify: string | null; readonly maxPrice: number };
+  readonly defaults: {
+    readonly model: string | null;
+    readonly temperature: number;
+    readonly maxTokens: number;
+    readonly verify: string | null;
+    readonly maxPrice: number;
+  };
 }
 
 export interface ReceiptSummary {
@@ -49,7 +62,16 @@ export interface ReceiptSummary {
   readonly provider: string;
   readonly model: string;
   readonly tokens: number;
-  readonly payment: { readonly locked: string; readonly settlement: { readonly state: string; readonly paid: string; readonly refunded: string; readonly burnt: string; readonly compensation: string } | null } | null;
+  readonly payment: {
+    readonly locked: string;
+    readonly settlement: {
+      readonly state: string;
+      readonly paid: string;
+      readonly refunded: string;
+      readonly burnt: string;
+      readonly compensation: string;
+    } | null;
+  } | null;
   readonly verified: Verified;
 }
 
@@ -70,15 +92,31 @@ export interface OpenedStep {
 export interface Report extends ReceiptSummary {
   readonly client: string;
   readonly mode: string;
-  readonly sampler: { readonly temperature: number; readonly minP: number; readonly topK: number; readonly maxTokens: number };
+  readonly sampler: {
+    readonly temperature: number;
+    readonly minP: number;
+    readonly topK: number;
+    readonly maxTokens: number;
+  };
   readonly promptTokens: number;
   readonly finish: number;
   readonly root: string;
   readonly exec: Readonly<Record<string, unknown>> | null;
   readonly messages: readonly { readonly role: string; readonly content: string }[] | null;
   readonly text: string;
-  readonly checks: readonly { readonly name: string; readonly result: 'pass' | 'fail' | 'skipped' | 'inconclusive'; readonly detail: string }[];
-  readonly verdicts: readonly { readonly verifier: string; readonly result: string; readonly tier: string; readonly count: number; readonly faults: readonly string[]; readonly at: number }[];
+  readonly checks: readonly {
+    readonly name: string;
+    readonly result: 'pass' | 'fail' | 'skipped' | 'inconclusive';
+    readonly detail: string;
+  }[];
+  readonly verdicts: readonly {
+    readonly verifier: string;
+    readonly result: string;
+    readonly tier: string;
+    readonly count: number;
+    readonly faults: readonly string[];
+    readonly at: number;
+  }[];
   readonly steps: readonly OpenedStep[];
 }
 
@@ -96,7 +134,13 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
 
 function send(path: string, init: RequestInit): Promise<Response> {
   const token = session.token();
-  return fetch(path, { ...init, headers: { ...(init.body === undefined ? {} : { 'content-type': 'application/json' }), ...(token === null ? {} : { authorization: `Bearer ${token}` }) } });
+  return fetch(path, {
+    ...init,
+    headers: {
+      ...(init.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+    },
+  });
 }
 
 async function errorOf(response: Response): Promise<GatewayError> {
@@ -113,15 +157,22 @@ async function get<Value>(path: string): Promise<Value> {
 }
 
 export const getState = (): Promise<State> => get<State>('/qvac/state');
-export const getPeers = async (): Promise<readonly Peer[]> => (await get<{ peers: readonly Peer[] }>('/qvac/peers')).peers;
-export const getReceipts = async (): Promise<readonly ReceiptSummary[]> => (await get<{ receipts: readonly ReceiptSummary[] }>('/qvac/receipts')).receipts;
+export const getPeers = async (): Promise<readonly Peer[]> =>
+  (await get<{ peers: readonly Peer[] }>('/qvac/peers')).peers;
+export const getReceipts = async (): Promise<readonly ReceiptSummary[]> =>
+  (await get<{ receipts: readonly ReceiptSummary[] }>('/qvac/receipts')).receipts;
 export const getReport = (id: string): Promise<Report> => get<Report>(`/qvac/receipts/${encodeURIComponent(id)}`);
 /** The receipt itself, as it can be checked anywhere. */
-export const getReceiptFile = async (id: string): Promise<Blob> => (await request(`/receipts/${encodeURIComponent(id)}`)).blob();
-export const stopAnswer = (id: string): Promise<Response> => request(`/qvac/answers/${encodeURIComponent(id)}/stop`, { method: 'POST', body: '{}' });
+export const getReceiptFile = async (id: string): Promise<Blob> =>
+  (await request(`/receipts/${encodeURIComponent(id)}`)).blob();
+export const stopAnswer = (id: string): Promise<Response> =>
+  request(`/qvac/answers/${encodeURIComponent(id)}/stop`, { method: 'POST', body: '{}' });
 
 /** The JSON of each event of a server-sent stream, up to its end. @throws TypeError where it breaks off */
-export async function* events(response: Response, signal: AbortSignal): AsyncGenerator<Readonly<Record<string, unknown>>> {
+export async function* events(
+  response: Response,
+  signal: AbortSignal,
+): AsyncGenerator<Readonly<Record<string, unknown>>> {
   if (response.body === null) return;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';

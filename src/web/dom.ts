@@ -8,12 +8,20 @@ type Attributes = Readonly<Record<string, string | number | boolean | null | und
  * h('button', { class: 'quiet', click: () => save() }, 'Save');
  * ```
  */
-export function h<Name extends keyof HTMLElementTagNameMap>(name: Name, attributes: Attributes = {}, ...children: readonly Child[]): HTMLElementTagNameMap[Name] {
+export function h<Name extends keyof HTMLElementTagNameMap>(
+  name: Name,
+  attributes: Attributes = {},
+  ...children: readonly Child[]
+): HTMLElementTagNameMap[Name] {
   return fill(document.createElement(name), attributes, children);
 }
 
 /** The same for SVG. */
-export function svg<Name extends keyof SVGElementTagNameMap>(name: Name, attributes: Attributes = {}, ...children: readonly Child[]): SVGElementTagNameMap[Name] {
+export function svg<Name extends keyof SVGElementTagNameMap>(
+  name: Name,
+  attributes: Attributes = {},
+  ...children: readonly Child[]
+): SVGElementTagNameMap[Name] {
   return fill(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, children);
 }
 
@@ -46,13 +54,28 @@ export interface Row {
  */
 export function dataTable(name: string, columns: readonly string[], rows: readonly Row[]): HTMLElement {
   const body = rows.map(({ heading, cells }) =>
-    h('tr', { role: 'row' }, h('th', { scope: 'row', role: 'rowheader' }, heading), ...cells.map((cell, at) => {
-      const [content, kind] = Array.isArray(cell) ? (cell as readonly [string | Node, string]) : [cell as string | Node, null];
-      return h('td', { role: 'cell', class: kind, 'data-column': columns[at + 1] ?? '' }, content);
-    })),
+    h(
+      'tr',
+      { role: 'row' },
+      h('th', { scope: 'row', role: 'rowheader' }, heading),
+      ...cells.map((cell, at) => {
+        const [content, kind] = Array.isArray(cell)
+          ? (cell as readonly [string | Node, string])
+          : [cell as string | Node, null];
+        return h('td', { role: 'cell', class: kind, 'data-column': columns[at + 1] ?? '' }, content);
+      }),
+    ),
   );
-  const head = h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, ...columns.map((column) => h('th', { scope: 'col', role: 'columnheader' }, column))));
-  return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': name }, h('table', { role: 'table' }, head, h('tbody', { role: 'rowgroup' }, ...body)));
+  const head = h(
+    'thead',
+    { role: 'rowgroup' },
+    h('tr', { role: 'row' }, ...columns.map((column) => h('th', { scope: 'col', role: 'columnheader' }, column))),
+  );
+  return h(
+    'div',
+    { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': name },
+    h('table', { role: 'table' }, head, h('tbody', { role: 'rowgroup' }, ...body)),
+  );
 }
 
 /** New content for `element`; the focus stays on the control that it was on, found by its id. */
@@ -76,5 +99,11 @@ export function field(label: string, control: HTMLElement, hint?: string): HTMLE
   if (hint === undefined) return h('div', { class: 'field' }, h('label', { for: control.id }, label), control);
   const described = uniqueId();
   control.setAttribute('aria-describedby', described);
-  return h('div', { class: 'field' }, h('label', { for: control.id }, label), control, h('p', { class: 'hint', id: described }, hint));
+  return h(
+    'div',
+    { class: 'field' },
+    h('label', { for: control.id }, label),
+    control,
+    h('p', { class: 'hint', id: described }, hint),
+  );
 }

@@ -3,6 +3,7 @@ import { store } from './store.ts';
 /** The most that one answer may cost this person, in lamports, as they set it; 0 where they set none. */
 export function limitLamports(): number {
   const [whole = '0', fraction = ''] = store.settings.maxPrice.split('.');
-  const lamports = BigInt(whole === '' ? '0' : whole) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0').slice(0, 9) || '0');
+  const lamports =
+    BigInt(whole === '' ? '0' : whole) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0').slice(0, 9) || '0');
   return Number(lamports < BigInt(Number.MAX_SAFE_INTEGER) ? lamports : BigInt(Number.MAX_SAFE_INTEGER));
 }

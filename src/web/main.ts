@@ -1,15 +1,15 @@
 import { agreements } from './agreements.ts';
-import { banner } from './views/banner.ts';
-import { ChatView } from './views/chat-view.ts';
 import { h, replace } from './dom.ts';
 import { market } from './market.ts';
+import { session } from './session.ts';
+import { store } from './store.ts';
+import { banner } from './views/banner.ts';
+import { ChatView } from './views/chat-view.ts';
 import { MoneyView } from './views/money-view.ts';
 import { peersView } from './views/peers-view.ts';
 import { receiptsView } from './views/receipts-view.ts';
-import { session } from './session.ts';
 import { applyTheme, settingsView } from './views/settings-view.ts';
 import { SigningView } from './views/signing-view.ts';
-import { store } from './store.ts';
 import { wallets } from './wallet.ts';
 
 session.begin();
@@ -25,22 +25,36 @@ const views = {
   peers: { title: 'Peers', element: peersView(), show: () => void market.refresh() },
   receipts: { title: 'Receipts', element: receipts.element, show: () => receipts.show() },
   money: { title: 'Money', element: money.element, show: () => money.show() },
-  settings: { title: 'Settings', element: settingsView(() => {
-    chat.dropAll();
-    drawHistory();
-  }), show: () => undefined },
+  settings: {
+    title: 'Settings',
+    element: settingsView(() => {
+      chat.dropAll();
+      drawHistory();
+    }),
+    show: () => undefined,
+  },
 };
 type Name = keyof typeof views;
 const names = Object.keys(views) as readonly Name[];
 
 const history = h('ul', {});
-const newChat = h('button', { type: 'button', class: 'primary', click: () => {
-  chat.startNew();
-  go('chat');
-  drawHistory();
-} }, 'New chat');
+const newChat = h(
+  'button',
+  {
+    type: 'button',
+    class: 'primary',
+    click: () => {
+      chat.startNew();
+      go('chat');
+      drawHistory();
+    },
+  },
+  'New chat',
+);
 const aside = h('nav', { class: 'history', 'aria-label': 'Conversations' }, newChat, history);
-const tabs = names.map((name) => h('button', { type: 'button', class: 'tab', 'data-view': name, click: () => go(name) }, views[name].title));
+const tabs = names.map((name) =>
+  h('button', { type: 'button', class: 'tab', 'data-view': name, click: () => go(name) }, views[name].title),
+);
 const main = h('main', { id: 'main', tabindex: -1 }, ...names.map((name) => views[name].element));
 
 /** Shows a view under an address of its own, so that back and forward lead through them. */
@@ -73,28 +87,62 @@ function drawHistory(): void {
       h(
         'li',
         {},
-        h('button', { type: 'button', id: `open-${conversation.id}`, class: 'open', title: conversation.title, 'aria-current': conversation.id === chat.current ? 'true' : null, click: () => {
-          chat.open(conversation);
-          go('chat');
-          drawHistory();
-        } }, conversation.title),
-        h('button', { type: 'button', id: `forget-${conversation.id}`, class: 'quiet', 'aria-label': `Forget “${conversation.title}”`, click: () => {
-          chat.drop(conversation.id);
-          store.remove(conversation.id);
-          drawHistory();
-          newChat.focus();
-        } }, '×'),
+        h(
+          'button',
+          {
+            type: 'button',
+            id: `open-${conversation.id}`,
+            class: 'open',
+            title: conversation.title,
+            'aria-current': conversation.id === chat.current ? 'true' : null,
+            click: () => {
+              chat.open(conversation);
+              go('chat');
+              drawHistory();
+            },
+          },
+          conversation.title,
+        ),
+        h(
+          'button',
+          {
+            type: 'button',
+            id: `forget-${conversation.id}`,
+            class: 'quiet',
+            'aria-label': `Forget “${conversation.title}”`,
+            click: () => {
+              chat.drop(conversation.id);
+              store.remove(conversation.id);
+              drawHistory();
+              newChat.focus();
+            },
+          },
+          '×',
+        ),
       ),
     ),
   );
 }
 
 document.body.replaceChildren(
-  h('a', { class: 'skip', href: '#main', click: (event) => {
-    event.preventDefault();
-    main.focus();
-  } }, 'Skip to the content'),
-  h('header', { class: 'top' }, h('h1', {}, h('img', { src: '/assets/icon.svg', alt: '', width: 24, height: 24 }), h('span', {}, 'qvac')), h('nav', { class: 'tabs', 'aria-label': 'Views' }, ...tabs)),
+  h(
+    'a',
+    {
+      class: 'skip',
+      href: '#main',
+      click: (event) => {
+        event.preventDefault();
+        main.focus();
+      },
+    },
+    'Skip to the content',
+  ),
+  h(
+    'header',
+    { class: 'top' },
+    h('h1', {}, h('img', { src: '/assets/icon.svg', alt: '', width: 24, height: 24 }), h('span', {}, 'qvac')),
+    h('nav', { class: 'tabs', 'aria-label': 'Views' }, ...tabs),
+  ),
   h('div', { class: 'banners' }, banner(), signing.element),
   aside,
   main,

@@ -36,7 +36,8 @@ class Market {
       this.view = { ...this.view, peers: [], trouble: locked ? 'locked' : 'gone' };
     }
     for (const listener of this.#listeners) listener();
-    if (!document.hidden) this.#timer = setTimeout(() => void this.refresh(), this.view.trouble === 'gone' ? 1_000 : everyMs);
+    if (!document.hidden)
+      this.#timer = setTimeout(() => void this.refresh(), this.view.trouble === 'gone' ? 1_000 : everyMs);
   }
 }
 

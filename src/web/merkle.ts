@@ -47,8 +47,24 @@ export function climb(jobId: string, step: OpenedStep, n: number): Climbed {
 /** The leaf of a step (protocol section 4.1, steps 5 to 8), written again here: what the page shows it has computed itself. */
 function leafHash(job: string, { i, token, prefix, salt, exact, zk, candidates }: OpenedStep): string {
   const pairs = candidates.flatMap(({ id, q }) => [...u32(id), ...u32(q)]);
-  const cand = sha256(Uint8Array.from([...tag('qvac/cand/1'), ...fromHex(job), ...u32(i), ...fromHex(salt), candidates.length, ...pairs]));
-  return toHex(sha256(Uint8Array.from([0, ...tag('qvac/step/1'), ...fromHex(job), ...u32(i), ...u32(token), ...fromHex(prefix), ...cand, ...fromHex(exact), ...fromHex(zk)])));
+  const cand = sha256(
+    Uint8Array.from([...tag('qvac/cand/1'), ...fromHex(job), ...u32(i), ...fromHex(salt), candidates.length, ...pairs]),
+  );
+  return toHex(
+    sha256(
+      Uint8Array.from([
+        0,
+        ...tag('qvac/step/1'),
+        ...fromHex(job),
+        ...u32(i),
+        ...u32(token),
+        ...fromHex(prefix),
+        ...cand,
+        ...fromHex(exact),
+        ...fromHex(zk),
+      ]),
+    ),
+  );
 }
 
 /** A name in 16 bytes. */

@@ -1,7 +1,25 @@
 /** What a transaction does, in the gateway's words: src/gateway/page/signatures.ts. Amounts in lamports as decimal text. */
 export type Purpose =
-  | { readonly kind: 'job_create'; readonly job: string; readonly amount: string; readonly payee: string; readonly provider: string }
-  | { readonly kind: 'job_reject'; readonly job: string; readonly burnt: string; readonly refunded: string; readonly payee: string }
+  | {
+      readonly kind: 'job_create';
+      readonly job: string;
+      readonly amount: string;
+      readonly payee: string;
+      readonly provider: string;
+    }
+  | {
+      readonly kind: 'job_reject';
+      readonly job: string;
+      readonly burnt: string;
+      readonly refunded: string;
+      readonly payee: string;
+    }
   | { readonly kind: 'job_slash'; readonly job: string; readonly refunded: string; readonly payee: string }
   | { readonly kind: 'job_refund'; readonly job: string; readonly refunded: string; readonly payee: string }
-  | { readonly kind: 'job_confirm' | 'job_claim'; readonly job: string; readonly paid: string; readonly refunded: string; readonly payee: string };
+  | {
+      readonly kind: 'job_confirm' | 'job_claim';
+      readonly job: string;
+      readonly paid: string;
+      readonly refunded: string;
+      readonly payee: string;
+    };

@@ -23,7 +23,11 @@ export const session = {
   async renew(): Promise<boolean> {
     const token = localStorage.getItem(key);
     if (token === null) return false;
-    const response = await fetch('/qvac/session', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ token }) });
+    const response = await fetch('/qvac/session', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ token }),
+    });
     if (!response.ok) return false;
     localStorage.setItem(key, ((await response.json()) as { token: string }).token);
     return true;

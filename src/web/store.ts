@@ -49,7 +49,17 @@ const conversationsKey = 'qvac.conversations';
 const settingsKey = 'qvac.settings';
 const mostConversations = 100;
 
-const fresh: Settings = { model: '', provider: '', verify: '', system: '', temperature: '', maxTokens: '', seed: '', maxPrice: '', theme: 'auto' };
+const fresh: Settings = {
+  model: '',
+  provider: '',
+  verify: '',
+  system: '',
+  temperature: '',
+  maxTokens: '',
+  seed: '',
+  maxPrice: '',
+  theme: 'auto',
+};
 
 function read<Value>(key: string, otherwise: Value): Value {
   try {
@@ -95,7 +105,9 @@ class Store {
   /** Keeps it, as the newest. The oldest are forgotten where the browser has no more room. */
   save(conversation: Conversation): void {
     conversation.at = Date.now();
-    this.#keep([conversation, ...readConversations().filter(({ id }) => id !== conversation.id)].slice(0, mostConversations));
+    this.#keep(
+      [conversation, ...readConversations().filter(({ id }) => id !== conversation.id)].slice(0, mostConversations),
+    );
   }
 
   remove(id: string): void {
@@ -120,13 +132,21 @@ function readConversations(): readonly Conversation[] {
 }
 
 function isConversation(value: unknown): value is Conversation {
-  const { id, title, turns } = (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<keyof Conversation, unknown>>;
+  const { id, title, turns } = (typeof value === 'object' && value !== null ? value : {}) as Partial<
+    Record<keyof Conversation, unknown>
+  >;
   return typeof id === 'string' && typeof title === 'string' && Array.isArray(turns) && turns.every(isTurn);
 }
 
 function isTurn(value: unknown): value is Turn {
-  const { role, content, error } = (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<keyof Turn, unknown>>;
-  return (role === 'user' || role === 'assistant') && typeof content === 'string' && (error === undefined || typeof error === 'object');
+  const { role, content, error } = (typeof value === 'object' && value !== null ? value : {}) as Partial<
+    Record<keyof Turn, unknown>
+  >;
+  return (
+    (role === 'user' || role === 'assistant') &&
+    typeof content === 'string' &&
+    (error === undefined || typeof error === 'object')
+  );
 }
 
 function write(conversations: readonly Conversation[]): boolean {

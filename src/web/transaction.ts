@@ -27,7 +27,10 @@ const calls: readonly (readonly [name: string, kind: Purpose['kind']])[] = [
 ];
 
 /** Programs whose instructions move nothing: a priority fee is set, a node's signature verified. */
-const harmless: ReadonlySet<string> = new Set(['ComputeBudget111111111111111111111111111111', 'Ed25519SigVerify111111111111111111111111111']);
+const harmless: ReadonlySet<string> = new Set([
+  'ComputeBudget111111111111111111111111111111',
+  'Ed25519SigVerify111111111111111111111111111',
+]);
 
 /** Reads forwards; what is too short is an error, not a zero. */
 class Reader {
@@ -90,7 +93,9 @@ export function decodeTransaction(transaction: Uint8Array): Decoded {
   const [instruction, ...others] = instructions.filter(({ program }) => !harmless.has(program));
   if (instruction === undefined || others.length > 0) throw new Error('it does something besides what you were asked');
   const { program, accounts, data } = instruction;
-  const call = calls.find(([name]) => startsWith(data, sha256(new TextEncoder().encode(`global:${name}`)).subarray(0, 8)))?.[1];
+  const call = calls.find(([name]) =>
+    startsWith(data, sha256(new TextEncoder().encode(`global:${name}`)).subarray(0, 8)),
+  )?.[1];
   if (call === undefined) throw new Error('it is no transaction of the escrow program');
   return { feePayer: keyAt(0), program, call, accounts, terms: call === 'job_create' ? termsIn(data) : null };
 }
@@ -144,7 +149,11 @@ export interface Expected {
 }
 
 /** Why `transaction` is not what `purpose` says, or null. Never throws. */
-export function objection(transaction: Uint8Array, purpose: Purpose, { wallet, program, limit }: Expected): string | null {
+export function objection(
+  transaction: Uint8Array,
+  purpose: Purpose,
+  { wallet, program, limit }: Expected,
+): string | null {
   let decoded: Decoded;
   try {
     decoded = decodeTransaction(transaction);
@@ -155,7 +164,8 @@ export function objection(transaction: Uint8Array, purpose: Purpose, { wallet, p
   if (decoded.feePayer !== wallet || decoded.accounts[0] !== wallet) return 'it is about another wallet’s money';
   if (decoded.program !== program) return 'it goes to another program';
   // A claim names the wallet that is paid first, and then the provider's account.
-  const account = purpose.kind === 'job_confirm' || purpose.kind === 'job_claim' ? decoded.accounts[2] : decoded.accounts[1];
+  const account =
+    purpose.kind === 'job_confirm' || purpose.kind === 'job_claim' ? decoded.accounts[2] : decoded.accounts[1];
   if (!isAccountOf(account ?? '', purpose.payee, program)) return 'it names another payee';
   const jobAt = purpose.kind === 'job_create' || purpose.kind === 'job_refund' ? 2 : 3;
   if (!isJobOf(decoded.accounts[jobAt] ?? '', wallet, purpose.job, program)) return 'it is for another job';

@@ -8,10 +8,20 @@ interface Account {
 }
 
 interface Features {
-  readonly 'standard:connect'?: { connect(input?: { readonly silent?: boolean }): Promise<{ readonly accounts: readonly Account[] }> };
+  readonly 'standard:connect'?: {
+    connect(input?: { readonly silent?: boolean }): Promise<{ readonly accounts: readonly Account[] }>;
+  };
   readonly 'standard:disconnect'?: { disconnect(): Promise<void> };
-  readonly 'standard:events'?: { on(event: 'change', listener: (change: { readonly accounts?: readonly Account[] }) => void): () => void };
-  readonly 'solana:signTransaction'?: { signTransaction(input: { readonly account: Account; readonly transaction: Uint8Array; readonly chain: string }): Promise<readonly { readonly signedTransaction: Uint8Array }[]> };
+  readonly 'standard:events'?: {
+    on(event: 'change', listener: (change: { readonly accounts?: readonly Account[] }) => void): () => void;
+  };
+  readonly 'solana:signTransaction'?: {
+    signTransaction(input: {
+      readonly account: Account;
+      readonly transaction: Uint8Array;
+      readonly chain: string;
+    }): Promise<readonly { readonly signedTransaction: Uint8Array }[]>;
+  };
 }
 
 export interface StandardWallet {
@@ -53,7 +63,10 @@ export async function getWallet(address: string): Promise<WalletOverview> {
 
 /** Moves a job's money on. With a wallet of this browser it resolves once that has signed. */
 export async function actOnJob(address: string, job: string, action: JobAction): Promise<void> {
-  await request(`/qvac/wallets/${encodeURIComponent(address)}/jobs/${job}`, { method: 'POST', body: JSON.stringify({ action }) });
+  await request(`/qvac/wallets/${encodeURIComponent(address)}/jobs/${job}`, {
+    method: 'POST',
+    body: JSON.stringify({ action }),
+  });
 }
 
 const rememberedKey = 'qvac.wallet';
@@ -80,17 +93,21 @@ class Wallets {
         return () => undefined;
       },
     });
-    addEventListener('wallet-standard:register-wallet', (event) => (event as CustomEvent<(given: typeof api) => void>).detail(api));
+    addEventListener('wallet-standard:register-wallet', (event) =>
+      (event as CustomEvent<(given: typeof api) => void>).detail(api),
+    );
     dispatchEvent(new CustomEvent('wallet-standard:app-ready', { detail: api }));
   }
 
   #meet(wallet: StandardWallet): void {
-    const usable = wallet.features['standard:connect'] !== undefined && wallet.features['solana:signTransaction'] !== undefined;
+    const usable =
+      wallet.features['standard:connect'] !== undefined && wallet.features['solana:signTransaction'] !== undefined;
     if (!usable || this.found.includes(wallet)) return;
     this.found.push(wallet);
     this.#changed();
     // Asks nobody: a wallet that does not know this page stays unconnected.
-    if (this.account === null && localStorage.getItem(rememberedKey) === wallet.name) this.connect(wallet, true).catch(() => undefined);
+    if (this.account === null && localStorage.getItem(rememberedKey) === wallet.name)
+      this.connect(wallet, true).catch(() => undefined);
   }
 
   /** @throws Error in plain words where the wallet is locked, or will not */
@@ -113,7 +130,8 @@ class Wallets {
 
   #take(wallet: StandardWallet, accounts: readonly Account[]): void {
     const account = accounts.find(({ chains }) => chains.some((chain) => chain.startsWith('solana:')));
-    if (account === undefined) throw new Error(`${wallet.name} showed no Solana account. Open it, choose one, and connect again.`);
+    if (account === undefined)
+      throw new Error(`${wallet.name} showed no Solana account. Open it, choose one, and connect again.`);
     this.wallet = wallet;
     this.account = account;
     this.overview = null;
@@ -150,7 +168,8 @@ class Wallets {
   /** Why the connected wallet cannot sign here, or null. */
   get unfit(): string | null {
     const { wallet, account, overview } = this;
-    if (wallet === null || account === null || overview === null || account.chains.includes(overview.walletChain)) return null;
+    if (wallet === null || account === null || overview === null || account.chains.includes(overview.walletChain))
+      return null;
     return `${wallet.name} does not sign for this gateway’s chain (${overview.walletChain}). Switch its network, or use the gateway’s own wallet.`;
   }
 
@@ -158,13 +177,20 @@ class Wallets {
   async sign(transaction: Uint8Array): Promise<Uint8Array> {
     const { wallet, account, overview } = this;
     const signing = wallet?.features['solana:signTransaction'];
-    if (wallet === null || signing === undefined || account === null) throw new Error('No wallet is connected any more. Connect it again under Money.');
+    if (wallet === null || signing === undefined || account === null)
+      throw new Error('No wallet is connected any more. Connect it again under Money.');
     try {
-      const [signed] = await signing.signTransaction({ account, transaction, chain: overview?.walletChain ?? 'solana:mainnet' });
+      const [signed] = await signing.signTransaction({
+        account,
+        transaction,
+        chain: overview?.walletChain ?? 'solana:mainnet',
+      });
       if (signed === undefined) throw new Error('it returned nothing');
       return signed.signedTransaction;
     } catch (error) {
-      throw new Error(`${wallet.name} did not sign: ${error instanceof Error ? error.message : String(error)}. Nothing was sent.`);
+      throw new Error(
+        `${wallet.name} did not sign: ${error instanceof Error ? error.message : String(error)}. Nothing was sent.`,
+      );
     }
   }
 
@@ -184,7 +210,9 @@ async function accountsOf(wallet: StandardWallet, silent: boolean): Promise<read
   try {
     return (await wallet.features['standard:connect']?.connect(silent ? { silent } : undefined))?.accounts ?? [];
   } catch (error) {
-    throw new Error(`${wallet.name} did not connect: ${error instanceof Error ? error.message : String(error)}. Unlock it and try again.`);
+    throw new Error(
+      `${wallet.name} did not connect: ${error instanceof Error ? error.message : String(error)}. Unlock it and try again.`,
+    );
   }
 }
 

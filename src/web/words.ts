@@ -14,12 +14,42 @@ interface VerifiedWords {
 
 /** The word *verified* stands only where the model was run again and agreed. */
 export const verifiedWords: Readonly<Record<Verified, VerifiedWords>> = {
-  exact: { mark: '✓', tone: 'good', short: 'verified exact', long: 'The model was run again, and every token came out the same, bit for bit.' },
-  statistical: { mark: '✓', tone: 'good', short: 'verified statistical', long: 'The model was run again on another kind of machine, and the answer is as near to it as honest ones are.' },
-  text: { mark: '✓', tone: 'fair', short: 'checked: text', long: 'Signatures, opened steps, draws, prompt and text fit together. The model itself was not run again.' },
-  sampling: { mark: '✓', tone: 'fair', short: 'checked: sampling', long: 'Signatures, opened steps and draws fit together. The model is not here, so it was not run again.' },
-  none: { mark: '–', tone: 'open', short: 'not checked', long: 'Nothing was opened, as asked. The provider signed the answer; that is all.' },
-  inconclusive: { mark: '?', tone: 'open', short: 'inconclusive', long: 'There was not enough to compare. That says nothing for or against the provider.' },
+  exact: {
+    mark: '✓',
+    tone: 'good',
+    short: 'verified exact',
+    long: 'The model was run again, and every token came out the same, bit for bit.',
+  },
+  statistical: {
+    mark: '✓',
+    tone: 'good',
+    short: 'verified statistical',
+    long: 'The model was run again on another kind of machine, and the answer is as near to it as honest ones are.',
+  },
+  text: {
+    mark: '✓',
+    tone: 'fair',
+    short: 'checked: text',
+    long: 'Signatures, opened steps, draws, prompt and text fit together. The model itself was not run again.',
+  },
+  sampling: {
+    mark: '✓',
+    tone: 'fair',
+    short: 'checked: sampling',
+    long: 'Signatures, opened steps and draws fit together. The model is not here, so it was not run again.',
+  },
+  none: {
+    mark: '–',
+    tone: 'open',
+    short: 'not checked',
+    long: 'Nothing was opened, as asked. The provider signed the answer; that is all.',
+  },
+  inconclusive: {
+    mark: '?',
+    tone: 'open',
+    short: 'inconclusive',
+    long: 'There was not enough to compare. That says nothing for or against the provider.',
+  },
   pending: { mark: '…', tone: 'open', short: 'being checked', long: 'The checks are still running.' },
   failed: { mark: '✗', tone: 'bad', short: 'failed a check', long: 'A check failed. Do not rely on this answer.' },
 };
@@ -30,14 +60,38 @@ export function isVerified(value: unknown): value is Verified {
 
 /** Each check in plain words: what it asks. */
 export const checkWords: Readonly<Record<string, { readonly title: string; readonly asks: string }>> = {
-  signatures: { title: 'Signed and unchanged', asks: 'Is everything signed by who it should be, and is what arrived what was signed?' },
-  opening: { title: 'Opened as challenged', asks: 'Did the provider open exactly the steps that your secret chose, and do they lead to the root it had signed before?' },
-  sampling: { title: 'Drawn by your seed', asks: 'Is each opened token the one that your own seed draws from the committed candidates?' },
-  length: { title: 'Honest length', asks: 'Does the answer end where it should: at a stop token, at the limit, or where it was stopped?' },
-  prompt: { title: 'Your prompt, this text', asks: 'Was your own prompt run, unaltered, and does the text spell the committed tokens?' },
-  execution: { title: 'Run again: exact', asks: 'Does the model, run again on the same kind of machine, give every token bit for bit?' },
-  distribution: { title: 'Run again: near enough', asks: 'Are the committed probabilities as near to the recomputed ones as honest ones are?' },
-  draws: { title: 'Run again: drawn alike', asks: 'Does your seed draw these tokens from the recomputed probabilities?' },
+  signatures: {
+    title: 'Signed and unchanged',
+    asks: 'Is everything signed by who it should be, and is what arrived what was signed?',
+  },
+  opening: {
+    title: 'Opened as challenged',
+    asks: 'Did the provider open exactly the steps that your secret chose, and do they lead to the root it had signed before?',
+  },
+  sampling: {
+    title: 'Drawn by your seed',
+    asks: 'Is each opened token the one that your own seed draws from the committed candidates?',
+  },
+  length: {
+    title: 'Honest length',
+    asks: 'Does the answer end where it should: at a stop token, at the limit, or where it was stopped?',
+  },
+  prompt: {
+    title: 'Your prompt, this text',
+    asks: 'Was your own prompt run, unaltered, and does the text spell the committed tokens?',
+  },
+  execution: {
+    title: 'Run again: exact',
+    asks: 'Does the model, run again on the same kind of machine, give every token bit for bit?',
+  },
+  distribution: {
+    title: 'Run again: near enough',
+    asks: 'Are the committed probabilities as near to the recomputed ones as honest ones are?',
+  },
+  draws: {
+    title: 'Run again: drawn alike',
+    asks: 'Does your seed draw these tokens from the recomputed probabilities?',
+  },
 };
 
 /** What a fault shows and what it does not. */
@@ -72,7 +126,9 @@ export function sol(lamports: bigint | number): string {
 
 /** Prices in lamports per 1,000 tokens, of the question and of the answer, as people compare them. */
 export function price(priceIn: number, priceOut: number): string {
-  return priceIn === 0 && priceOut === 0 ? 'free' : `${sol(priceIn).replace(' SOL', '')} + ${sol(priceOut)} per 1k tokens`;
+  return priceIn === 0 && priceOut === 0
+    ? 'free'
+    : `${sol(priceIn).replace(' SOL', '')} + ${sol(priceOut)} per 1k tokens`;
 }
 
 export function when(unixMs: number): string {
@@ -80,7 +136,19 @@ export function when(unixMs: number): string {
 }
 
 /** What became of the money that was locked for an answer, in a line. */
-export function moneyWords({ payment }: { readonly payment: { readonly locked: string; readonly settlement: { readonly state: string; readonly paid: string; readonly burnt: string; readonly compensation: string } | null } | null }): string {
+export function moneyWords({
+  payment,
+}: {
+  readonly payment: {
+    readonly locked: string;
+    readonly settlement: {
+      readonly state: string;
+      readonly paid: string;
+      readonly burnt: string;
+      readonly compensation: string;
+    } | null;
+  } | null;
+}): string {
   if (payment === null) return 'nothing';
   const { settlement, locked } = payment;
   if (settlement === null || settlement.state === 'open') return `${sol(BigInt(locked))} is locked`;

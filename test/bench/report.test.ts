@@ -4,7 +4,13 @@ import fc from 'fast-check';
 import { type Figure, median, meetsGoal, quantile, spread, table } from '../../bench/report.ts';
 import { rateBounds } from '../../bench/support/bounds.ts';
 
-const figure = (value: number, goal: Figure['goal']): Figure => ({ name: 'speed', value, unit: '×', goal, details: {} });
+const figure = (value: number, goal: Figure['goal']): Figure => ({
+  name: 'speed',
+  value,
+  unit: '×',
+  goal,
+  details: {},
+});
 
 describe('bench report', () => {
   it('takes quantiles between the values', () => {
@@ -43,7 +49,9 @@ describe('bounds of a rate', () => {
   });
 
   it('hold what was seen between them, and mirror each other', () => {
-    const seen = fc.integer({ min: 1, max: 200 }).chain((tries) => fc.record({ tries: fc.constant(tries), hits: fc.integer({ min: 0, max: tries }) }));
+    const seen = fc
+      .integer({ min: 1, max: 200 })
+      .chain((tries) => fc.record({ tries: fc.constant(tries), hits: fc.integer({ min: 0, max: tries }) }));
     fc.assert(
       fc.property(seen, ({ hits, tries }) => {
         const { lower, upper } = rateBounds(hits, tries);

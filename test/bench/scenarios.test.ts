@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { meetsGoal, type Scenario } from '../../bench/report.ts';
 import { scenario as wire } from '../../bench/scenarios/wire.ts';
-import { root } from '../support/imports.ts';
 import { runProgram } from '../support/binary.ts';
+import { root } from '../support/imports.ts';
 
 test('every file of bench/scenarios is a scenario, and the README tells of it', async () => {
   const { readFile } = await import('node:fs/promises');
@@ -27,5 +27,6 @@ test('an unknown scenario is a mistake of whoever typed it', async () => {
 
 test('frames and opened steps are as small as they have to be', async () => {
   // Bytes depend on no clock: this one can be held to its goals here.
-  for (const figure of await wire()) assert.equal(meetsGoal(figure), true, `${figure.name}: ${figure.value} ${figure.unit}`);
+  for (const figure of await wire())
+    assert.equal(meetsGoal(figure), true, `${figure.name}: ${figure.value} ${figure.unit}`);
 });

@@ -24,19 +24,28 @@ interface AskJson {
 test('the answer alone is on stdout; who sees the prompt comes first and the trust line last on stderr', async (context) => {
   const provider = await startProvider(context);
   const home = await temporaryHome(context);
-  const { code, stdout, stderr } = await runProgram(['ask', ...network, '--provider', provider.address, '--max-tokens', '20', 'hello'], { home, script });
+  const { code, stdout, stderr } = await runProgram(
+    ['ask', ...network, '--provider', provider.address, '--max-tokens', '20', 'hello'],
+    { home, script },
+  );
   assert.equal(code, 0, stderr);
   const text = stdout.replace(/\n$/, '');
   assert.equal(text.length > 0 && !/12D3KooW|receipt/.test(text), true);
   const lines = stderr.trimEnd().split('\n');
   assert.equal(lines[0], `→ provider ${provider.peer.id} · scripted q8_0 · free · sees your prompt`);
-  assert.match(lines.at(-1) ?? '', /^✓ 20 tokens · .*scripted q8_0 · checked: sampling 16\/20 \(.*\) · receipt [0-9a-f]{4}…[0-9a-f]{2}$/);
+  assert.match(
+    lines.at(-1) ?? '',
+    /^✓ 20 tokens · .*scripted q8_0 · checked: sampling 16\/20 \(.*\) · receipt [0-9a-f]{4}…[0-9a-f]{2}$/,
+  );
   assert.equal((await readdir(join(home, 'receipts'))).filter((name) => name.endsWith('.json')).length, 1);
 });
 
 test('standard input is put before the prompt', async (context) => {
   const provider = await startProvider(context);
-  const { code } = await runProgram(['ask', ...network, '--provider', provider.address, '--max-tokens', '4', 'what is this?'], { home: await temporaryHome(context), script, input: 'some text\n' });
+  const { code } = await runProgram(
+    ['ask', ...network, '--provider', provider.address, '--max-tokens', '4', 'what is this?'],
+    { home: await temporaryHome(context), script, input: 'some text\n' },
+  );
   assert.equal(code, 0);
   const [receipt] = provider.receipts.values();
   assert.deepEqual(receipt?.input?.messages, [{ role: 'user', content: 'some text\n\nwhat is this?' }]);
@@ -45,7 +54,26 @@ test('standard input is put before the prompt', async (context) => {
 test('--system, --temperature, --max-tokens and --seed reach the offer', async (context) => {
   const provider = await startProvider(context);
   const home = await temporaryHome(context);
-  const args = ['ask', ...network, '--provider', provider.address, '--system', 'be brief', '--temperature', '0.35', '--top-k', '5', '--min-p', '0.1', '--max-tokens', '7', '--seed', '7', '--json', 'hello'];
+  const args = [
+    'ask',
+    ...network,
+    '--provider',
+    provider.address,
+    '--system',
+    'be brief',
+    '--temperature',
+    '0.35',
+    '--top-k',
+    '5',
+    '--min-p',
+    '0.1',
+    '--max-tokens',
+    '7',
+    '--seed',
+    '7',
+    '--json',
+    'hello',
+  ];
   const [first, second] = [await runProgram(args, { home, script }), await runProgram(args, { home, script })];
   assert.equal(first.code, 0, first.stderr);
   assert.equal((JSON.parse(first.stdout) as AskJson).answer, (JSON.parse(second.stdout) as AskJson).answer);
@@ -56,18 +84,44 @@ test('--system, --temperature, --max-tokens and --seed reach the offer', async (
 
 test('--json prints one object of a fixed shape', async (context) => {
   const provider = await startProvider(context);
-  const { code, stdout, stderr } = await runProgram(['ask', ...network, '--provider', provider.address, '--max-tokens', '5', '--json', 'hello'], { home: await temporaryHome(context), script });
+  const { code, stdout, stderr } = await runProgram(
+    ['ask', ...network, '--provider', provider.address, '--max-tokens', '5', '--json', 'hello'],
+    { home: await temporaryHome(context), script },
+  );
   assert.equal(code, 0, stderr);
   const value = JSON.parse(stdout) as AskJson;
-  assert.deepEqual(Object.keys(value), ['answer', 'finish', 'tokens', 'provider', 'router', 'model', 'verification', 'receipt', 'timing', 'cost']);
-  assert.deepEqual(Object.keys(value.verification), ['result', 'tier', 'count', 'meanTv', 'maxTv', 'rmsDq', 'meanMiss', 'faults']);
+  assert.deepEqual(Object.keys(value), [
+    'answer',
+    'finish',
+    'tokens',
+    'provider',
+    'router',
+    'model',
+    'verification',
+    'receipt',
+    'timing',
+    'cost',
+  ]);
+  assert.deepEqual(Object.keys(value.verification), [
+    'result',
+    'tier',
+    'count',
+    'meanTv',
+    'maxTv',
+    'rmsDq',
+    'meanMiss',
+    'faults',
+  ]);
   assert.deepEqual(Object.keys(value.timing), ['firstTokenMs', 'totalMs', 'tokensPerSecond']);
   assert.equal(value.cost, 0);
 });
 
 test('a cheat is named with its fault, what was and what was not shown, and the exit code is 6', async (context) => {
   const provider = await startProvider(context, { createTranscript: cutAt(5) });
-  const { code, stderr } = await runProgram(['ask', ...network, '--provider', provider.address, 'hello'], { home: await temporaryHome(context), script });
+  const { code, stderr } = await runProgram(['ask', ...network, '--provider', provider.address, 'hello'], {
+    home: await temporaryHome(context),
+    script,
+  });
   assert.equal(code, 6, stderr);
   assert.match(stderr, /check failed: bad-length · provider 12D3KooW/);
   assert.match(stderr, /shown: /);
@@ -78,7 +132,10 @@ test('a cheat is named with its fault, what was and what was not shown, and the 
 
 test('a fault in the middle of an answer ends with 6 and no receipt, also in --json', async (context) => {
   const provider = await startProvider(context, { createTranscript: cutAt(200) });
-  const { code, stdout, stderr } = await runProgram(['ask', ...network, '--provider', provider.address, '--max-tokens', '40', '--json', 'hello'], { home: await temporaryHome(context), script });
+  const { code, stdout, stderr } = await runProgram(
+    ['ask', ...network, '--provider', provider.address, '--max-tokens', '40', '--json', 'hello'],
+    { home: await temporaryHome(context), script },
+  );
   assert.equal(code, 6, stderr);
   const value = JSON.parse(stdout) as AskJson;
   assert.deepEqual([value.finish, value.receipt, value.verification.faults], [null, null, ['bad-length']]);
@@ -135,9 +192,15 @@ test('mistakes are one line with the right exit code', async (context) => {
 
 test('chat keeps the conversation and answers every line', async (context) => {
   const provider = await startProvider(context);
-  const { code, stdout, stderr } = await runProgram(['chat', ...network, '--provider', provider.address, '--max-tokens', '5', '--seed', '1', '--json'], { home: await temporaryHome(context), script, input: 'first\n\nsecond\n' });
+  const { code, stdout, stderr } = await runProgram(
+    ['chat', ...network, '--provider', provider.address, '--max-tokens', '5', '--seed', '1', '--json'],
+    { home: await temporaryHome(context), script, input: 'first\n\nsecond\n' },
+  );
   assert.equal(code, 0, stderr);
-  const answers = stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as AskJson);
+  const answers = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as AskJson);
   assert.equal(answers.length, 2);
   const receipts = [...provider.receipts.values()];
   assert.deepEqual(

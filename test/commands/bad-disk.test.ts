@@ -28,10 +28,23 @@ function canMount(context: TestContext): boolean {
 }
 
 /** Runs shell lines in a mount namespace in which `home` is a disk of 512 KiB with the content that it had. `$QVAC` is the program. */
-async function onSmallDisk(home: string, lines: readonly string[]): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
-  const script = ['set -e', `cp -a ${home} ${home}.was`, `mount -t tmpfs -o size=512k,mode=700 none ${home}`, `cp -a ${home}.was/. ${home}`, ...lines].join('\n');
+async function onSmallDisk(
+  home: string,
+  lines: readonly string[],
+): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  const script = [
+    'set -e',
+    `cp -a ${home} ${home}.was`,
+    `mount -t tmpfs -o size=512k,mode=700 none ${home}`,
+    `cp -a ${home}.was/. ${home}`,
+    ...lines,
+  ].join('\n');
   const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('QVAC_')));
-  const child = spawn('unshare', ['-rm', 'sh', '-c', script], { cwd: root, env: { ...environment, QVAC_HOME: home, QVAC: `${process.execPath} ${program}` }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('unshare', ['-rm', 'sh', '-c', script], {
+    cwd: root,
+    env: { ...environment, QVAC_HOME: home, QVAC: `${process.execPath} ${program}` },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const output = { stdout: '', stderr: '' };
   child.stdout.on('data', (data: Buffer) => {
     output.stdout += data.toString();
@@ -48,7 +61,10 @@ const readOnly = 'mount -o remount,ro "$QVAC_HOME"';
 const route = '$QVAC route --private test-disk --no-mdns --listen /ip4/127.0.0.1/tcp/0';
 
 /** The one line with which `route` ends. */
-const logged = (reason: string, hint: string): RegExp => new RegExp(`^\\{"time":"[^"]+","level":"error","message":"cannot [^"]+ \\(${reason}\\)","code":"E_HOME","hint":"${hint}[^"]*"\\}\n$`);
+const logged = (reason: string, hint: string): RegExp =>
+  new RegExp(
+    `^\\{"time":"[^"]+","level":"error","message":"cannot [^"]+ \\(${reason}\\)","code":"E_HOME","hint":"${hint}[^"]*"\\}\n$`,
+  );
 
 describe('a bad disk', () => {
   it('that is full is named in one line with exit code 3, and what was there stays whole', async (context) => {
@@ -56,23 +72,42 @@ describe('a bad disk', () => {
     const home = await temporaryHome(context);
     await writeFile(join(home, 'kept'), 'old');
     const atomic = `import { writeFileAtomic } from '${root}src/lib/files.ts'; await writeFileAtomic('${home}/kept', 'x'.repeat(9000)).catch((error) => console.log(error.code, error.message));`;
-    const { code, stdout, stderr } = await onSmallDisk(home, [fill, `${process.execPath} --input-type=module -e "${atomic}"`, 'cat "$QVAC_HOME/kept"; echo; ls "$QVAC_HOME"', route]);
+    const { code, stdout, stderr } = await onSmallDisk(home, [
+      fill,
+      `${process.execPath} --input-type=module -e "${atomic}"`,
+      'cat "$QVAC_HOME/kept"; echo; ls "$QVAC_HOME"',
+      route,
+    ]);
     assert.equal(code, 3, stderr);
-    assert.match(stdout, new RegExp(`^E_HOME cannot write ${home}/kept \\(the disk is full\\)\\nold\\nfiller\\nkept\\n`));
+    assert.match(
+      stdout,
+      new RegExp(`^E_HOME cannot write ${home}/kept \\(the disk is full\\)\\nold\\nfiller\\nkept\\n`),
+    );
     assert.match(stderr, logged('the disk is full', 'free some space'));
   });
 
   it('that is read-only stops what has to write, and nothing else', async (context) => {
     if (!canMount(context)) return;
     const home = await temporaryHome(context);
-    const { receipt } = JSON.parse(await readFile(join(root, 'test/vectors/receipt-pass.json'), 'utf8')) as { receipt: unknown };
+    const { receipt } = JSON.parse(await readFile(join(root, 'test/vectors/receipt-pass.json'), 'utf8')) as {
+      receipt: unknown;
+    };
     const id = await createReceiptStore(join(home, 'receipts')).save(parseReceipt(JSON.stringify(receipt)));
-    const looking = [`$QVAC verify ${id.slice(0, 12)} --json`, '$QVAC receipts ls -q', '$QVAC models ls -q', '$QVAC config show -q', '$QVAC peers --private test-disk --no-mdns -q'];
+    const looking = [
+      `$QVAC verify ${id.slice(0, 12)} --json`,
+      '$QVAC receipts ls -q',
+      '$QVAC models ls -q',
+      '$QVAC config show -q',
+      '$QVAC peers --private test-disk --no-mdns -q',
+    ];
     const { code, stdout, stderr } = await onSmallDisk(home, [readOnly, ...looking, route]);
     assert.equal(code, 3, stderr);
     assert.match(stdout, /"result":"pass"/);
     // Whoever only looks goes on without what it would have kept.
-    assert.match(stderr.replace(/^\S+ warn the list of peers was not kept [^\n]*\n/, ''), logged('the file system is read-only', 'set QVAC_HOME '));
+    assert.match(
+      stderr.replace(/^\S+ warn the list of peers was not kept [^\n]*\n/, ''),
+      logged('the file system is read-only', 'set QVAC_HOME '),
+    );
   });
 
   it('is reported by doctor', async (context) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { suite, test, type TestContext } from 'node:test';
+import { suite, type TestContext, test } from 'node:test';
 import { scripts } from '../../src/terminal/completion-scripts.ts';
 import { launcher } from '../support/binary.ts';
 import { runInProcess } from '../support/cli.ts';
@@ -34,19 +34,41 @@ async function prepare(context: TestContext, shell: Shell) {
 }
 
 /** What the shell would offer after `line`, a candidate a line. */
-async function offers(shell: 'bash' | 'fish', { script, run }: Awaited<ReturnType<typeof prepare>>, line: string): Promise<readonly string[]> {
+async function offers(
+  shell: 'bash' | 'fish',
+  { script, run }: Awaited<ReturnType<typeof prepare>>,
+  line: string,
+): Promise<readonly string[]> {
   const words = line.split(' ').map((word) => `'${word}'`);
-  const asked = shell === 'bash' ? `. '${script}'; COMP_WORDS=(${words.join(' ')}); COMP_CWORD=${words.length - 1}; _qvac; printf '%s\\n' "\${COMPREPLY[@]}"` : `source '${script}'; complete -C '${line}'`;
+  const asked =
+    shell === 'bash'
+      ? `. '${script}'; COMP_WORDS=(${words.join(' ')}); COMP_CWORD=${words.length - 1}; _qvac; printf '%s\\n' "\${COMPREPLY[@]}"`
+      : `source '${script}'; complete -C '${line}'`;
   const text = await run(shell === 'bash' ? ['--norc', '-c', asked] : ['--no-config', '-c', asked]);
-  return text.split('\n').filter((each) => each !== '').map((each) => each.split('\t')[0] ?? '').toSorted();
+  return text
+    .split('\n')
+    .filter((each) => each !== '')
+    .map((each) => each.split('\t')[0] ?? '')
+    .toSorted();
 }
 
 suite('completion, in real shells', () => {
   for (const shell of ['bash', 'fish'] as const) {
-    test(`${shell} offers commands, flags, values and names of this moment`, { skip: isHere(shell) ? false : `there is no ${shell} here` }, async (context) => {
+    test(`${shell} offers commands, flags, values and names of this moment`, {
+      skip: isHere(shell) ? false : `there is no ${shell} here`,
+    }, async (context) => {
       const prepared = await prepare(context, shell);
       const provider = await startProvider(context);
-      const seen = await runInProcess(['peers', '--private', 'test', '--no-mdns', '--bootstrap', provider.address, '--home', prepared.home]);
+      const seen = await runInProcess([
+        'peers',
+        '--private',
+        'test',
+        '--no-mdns',
+        '--bootstrap',
+        provider.address,
+        '--home',
+        prepared.home,
+      ]);
       assert.equal(seen.code, 0, seen.stderr);
       await mkdir(join(prepared.home, 'models', 'qwen3-4b'), { recursive: true });
       await writeFile(join(prepared.home, 'models', 'qwen3-4b', 'q8_0.gguf'), '');
@@ -55,19 +77,29 @@ suite('completion, in real shells', () => {
       assert.deepEqual(await offered('qvac models pu'), ['pull']);
       assert.deepEqual(await offered('qvac ask --ver'), ['--verbose', '--verify']);
       assert.deepEqual(await offered('qvac ask --verify '), ['full', 'none', 'sampling']);
-      assert.deepEqual(await offered('qvac ask --private test --model scr'), ['scripted', `scripted/${provider.model().quant}`]);
+      assert.deepEqual(await offered('qvac ask --private test --model scr'), [
+        'scripted',
+        `scripted/${provider.model().quant}`,
+      ]);
       assert.deepEqual(await offered('qvac ask --private test --provider 12D'), [provider.peer.id]);
       assert.deepEqual(await offered('qvac models rm '), ['qwen3-4b', 'qwen3-4b/q8_0']);
       assert.ok((await offered('qvac models pull ll')).includes('llama-3.2-1b'));
     });
   }
 
-  test('fish offers files where there is nothing better', { skip: isHere('fish') ? false : 'there is no fish here' }, async (context) => {
+  test('fish offers files where there is nothing better', {
+    skip: isHere('fish') ? false : 'there is no fish here',
+  }, async (context) => {
     const prepared = await prepare(context, 'fish');
-    assert.deepEqual(await offers('fish', prepared, `qvac verify --model ${prepared.folder}/qvac.f`), [`${prepared.folder}/qvac.fish`]);
+    assert.deepEqual(await offers('fish', prepared, `qvac verify --model ${prepared.folder}/qvac.f`), [
+      `${prepared.folder}/qvac.fish`,
+    ]);
   });
 
-  test('zsh completes what is typed, through its own machinery', { skip: isHere('zsh') ? false : 'there is no zsh here', timeout: 120_000 }, async (context) => {
+  test('zsh completes what is typed, through its own machinery', {
+    skip: isHere('zsh') ? false : 'there is no zsh here',
+    timeout: 120_000,
+  }, async (context) => {
     const { folder, run } = await prepare(context, 'zsh');
     const lines = [
       'zmodload zsh/zpty',

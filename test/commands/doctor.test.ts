@@ -10,8 +10,8 @@ import { checkNode, checkPath } from '../../src/commands/doctor/program.ts';
 import { resolveConfig } from '../../src/config.ts';
 import { writeGatewayRun } from '../../src/gateway/run-file.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import { createRunFiles } from '../../src/node/home/run-files.ts';
 import { loadIdentity } from '../../src/node/home/identity.ts';
+import { createRunFiles } from '../../src/node/home/run-files.ts';
 import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 import { root } from '../support/imports.ts';
@@ -44,8 +44,39 @@ describe('qvac doctor', () => {
       assert.deepEqual(Object.keys(check), ['name', 'result', 'detail', 'fix']);
       assert.equal(check.fix === null, check.result === 'ok');
     }
-    assert.deepEqual(checks.map(({ name }) => name), ['node', 'path', 'home', 'disk', 'keys', 'engine', 'model', 'running', 'port', 'http port', 'reach', 'chain', 'wallet', 'clock']);
-    for (const name of ['node', 'home', 'keys', 'model', 'running', 'port', 'http port', 'reach', 'chain', 'wallet', 'clock']) assert.equal(find(name).result, 'ok', name);
+    assert.deepEqual(
+      checks.map(({ name }) => name),
+      [
+        'node',
+        'path',
+        'home',
+        'disk',
+        'keys',
+        'engine',
+        'model',
+        'running',
+        'port',
+        'http port',
+        'reach',
+        'chain',
+        'wallet',
+        'clock',
+      ],
+    );
+    for (const name of [
+      'node',
+      'home',
+      'keys',
+      'model',
+      'running',
+      'port',
+      'http port',
+      'reach',
+      'chain',
+      'wallet',
+      'clock',
+    ])
+      assert.equal(find(name).result, 'ok', name);
     assert.match(find('engine').detail, /^llama\.cpp \S+ on (the CPU|cuda|vulkan|metal): /);
     assert.match(find('clock').detail, /^not compared/);
     await assert.rejects(readdir(home), { code: 'ENOENT' });
@@ -59,7 +90,12 @@ describe('qvac doctor', () => {
     const { code, stdout } = await runInProcess(['doctor', '--offline', '--home', home]);
     assert.equal(code, 0);
     assert.match(stdout, /^✓ node {10}Node \d/);
-    assert.match(stdout, new RegExp(`\\n! client key {4}${home}/keys/client\\.key can be read by other users \\(mode 644\\)\\n {16}→ chmod 600 ${home}/keys/client\\.key\\n`));
+    assert.match(
+      stdout,
+      new RegExp(
+        `\\n! client key {4}${home}/keys/client\\.key can be read by other users \\(mode 644\\)\\n {16}→ chmod 600 ${home}/keys/client\\.key\\n`,
+      ),
+    );
   });
 
   it('fails with 3 for a broken key, and does not mend it by itself', async (context) => {
@@ -83,7 +119,10 @@ describe('qvac doctor', () => {
     await writeFile(join(dir, 'q4_1.gguf'), 'not what it was');
     await writeFile(join(dir, 'q4_1.gguf.json'), JSON.stringify({ sha256: '0'.repeat(64), source: 'test' }));
     const damaged = await doctor(home, '--offline');
-    assert.deepEqual([damaged.code, damaged.find('model').result, damaged.find('model').fix], [7, 'fail', 'qvac models rm smollm2-135m/q4_1']);
+    assert.deepEqual(
+      [damaged.code, damaged.find('model').result, damaged.find('model').fix],
+      [7, 'fail', 'qvac models rm smollm2-135m/q4_1'],
+    );
   });
 
   it('reads model files whole: a byte may be lost where the file looks the same', async (context) => {
@@ -93,7 +132,10 @@ describe('qvac doctor', () => {
     await mkdir(dir, { recursive: true });
     await writeFile(path, 'a model');
     await utimes(path, 1_700_000_000, 1_700_000_000);
-    await writeFile(`${path}.json`, JSON.stringify({ sha256: createHash('sha256').update('a model').digest('hex'), source: 'test' }));
+    await writeFile(
+      `${path}.json`,
+      JSON.stringify({ sha256: createHash('sha256').update('a model').digest('hex'), source: 'test' }),
+    );
     const whole = await doctor(home, '--offline');
     assert.deepEqual([whole.code, whole.find('model').result], [0, 'ok']);
     await writeFile(path, 'a modem', { flag: 'r+' });
@@ -112,7 +154,14 @@ describe('qvac doctor', () => {
     const taken = await doctor(home, '--offline', '--listen', address);
     assert.deepEqual([taken.code, taken.find('port').result], [3, 'fail']);
     const { peer } = await loadIdentity(join(home, 'keys', 'provider.key'));
-    await createRunFiles(join(home, 'run')).write({ role: 'provider', peer, addrs: [`${address}/p2p/${peer}`], network: 'local', models: [], startedAt: Date.now() });
+    await createRunFiles(join(home, 'run')).write({
+      role: 'provider',
+      peer,
+      addrs: [`${address}/p2p/${peer}`],
+      network: 'local',
+      models: [],
+      startedAt: Date.now(),
+    });
     const own = await doctor(home, '--offline', '--listen', address);
     assert.deepEqual([own.code, own.find('port').result], [0, 'ok']);
     assert.match(own.find('running').detail, new RegExp(`^serve \\(pid ${process.pid}, network local\\)$`));
@@ -126,8 +175,16 @@ describe('qvac doctor', () => {
     context.after(() => server.close());
     const { port } = server.address() as AddressInfo;
     const http = ['--http', `127.0.0.1:${port}`];
-    assert.deepEqual([(await doctor(home, '--offline', ...http)).find('http port')].map(({ result, detail }) => [result, detail]), [['warn', `another program listens at 127.0.0.1:${port}, where the gateway would`]]);
-    await writeGatewayRun(join(home, 'run'), { url: `http://127.0.0.1:${port}`, token: 't', startedAt: 1, network: 'local' });
+    assert.deepEqual(
+      [(await doctor(home, '--offline', ...http)).find('http port')].map(({ result, detail }) => [result, detail]),
+      [['warn', `another program listens at 127.0.0.1:${port}, where the gateway would`]],
+    );
+    await writeGatewayRun(join(home, 'run'), {
+      url: `http://127.0.0.1:${port}`,
+      token: 't',
+      startedAt: 1,
+      network: 'local',
+    });
     assert.equal((await doctor(home, '--offline', ...http)).find('http port').result, 'ok');
   });
 
@@ -136,7 +193,10 @@ describe('qvac doctor', () => {
     const slow = await startProvider(context, { clock: { ...systemClock, now: () => Date.now() + 300_000 } });
     const flags = ['--private', 'test', '--no-mdns', '--bootstrap'];
     const agreed = await doctor(await temporaryHome(context), ...flags, provider.address);
-    assert.deepEqual([agreed.find('peers').detail, agreed.find('clock').result], ['network test: 1 provider, 0 routers, 1 model', 'ok']);
+    assert.deepEqual(
+      [agreed.find('peers').detail, agreed.find('clock').result],
+      ['network test: 1 provider, 0 routers, 1 model', 'ok'],
+    );
     assert.match(agreed.find('clock').detail, /^not behind that of 1 peer;/);
     const behind = await doctor(await temporaryHome(context), ...flags, slow.address);
     assert.equal(behind.find('clock').result, 'warn');
@@ -156,27 +216,45 @@ describe('qvac doctor', () => {
 
 describe('doctor, the program', () => {
   it('names the engine’s own version where a GPU lies idle', async () => {
-    const { version } = JSON.parse(await readFile(join(root, 'node_modules', 'node-llama-cpp', 'package.json'), 'utf8')) as { readonly version: string };
-    assert.equal(await installLine('cuda', 'cuda-ext'), `npm install --no-save @node-llama-cpp/linux-x64-cuda@${version} @node-llama-cpp/linux-x64-cuda-ext@${version}`);
+    const { version } = JSON.parse(
+      await readFile(join(root, 'node_modules', 'node-llama-cpp', 'package.json'), 'utf8'),
+    ) as { readonly version: string };
+    assert.equal(
+      await installLine('cuda', 'cuda-ext'),
+      `npm install --no-save @node-llama-cpp/linux-x64-cuda@${version} @node-llama-cpp/linux-x64-cuda-ext@${version}`,
+    );
   });
 
   it('wants Node 22.13', () => {
-    assert.deepEqual(['20.19.0', '22.12.9', '22.13.0', '24.1.0'].map((version) => checkNode(version).result), ['fail', 'fail', 'ok', 'ok']);
+    assert.deepEqual(
+      ['20.19.0', '22.12.9', '22.13.0', '24.1.0'].map((version) => checkNode(version).result),
+      ['fail', 'fail', 'ok', 'ok'],
+    );
   });
 
   it('warns of another qvac that a shell finds first', async (context) => {
     const dir = await temporaryHome(context);
-    for (const name of ['ours/bin', 'ours/dist', 'other', 'empty', 'folder/qvac', 'plain']) await mkdir(join(dir, name), { recursive: true });
+    for (const name of ['ours/bin', 'ours/dist', 'other', 'empty', 'folder/qvac', 'plain'])
+      await mkdir(join(dir, name), { recursive: true });
     await writeFile(join(dir, 'ours', 'bin', 'qvac'), '', { mode: 0o755 });
     await writeFile(join(dir, 'ours', 'dist', 'main.js'), '');
     await writeFile(join(dir, 'other', 'qvac'), '', { mode: 0o755 });
     await writeFile(join(dir, 'plain', 'qvac'), '', { mode: 0o644 });
     const script = join(dir, 'ours', 'dist', 'main.js');
-    const resultOf = async (...folders: readonly string[]) => (await checkPath(script, folders.map((folder) => join(dir, folder)))).result;
+    const resultOf = async (...folders: readonly string[]) =>
+      (
+        await checkPath(
+          script,
+          folders.map((folder) => join(dir, folder)),
+        )
+      ).result;
     assert.equal(await resultOf('empty', 'folder', 'plain', 'ours/bin', 'other'), 'ok');
     assert.equal(await resultOf('other', 'ours/bin'), 'warn');
     assert.equal(await resultOf('empty'), 'ok');
-    assert.match((await checkPath(script, [join(dir, 'other')])).detail, /another qvac comes first on the PATH: .*\/other\/qvac$/);
+    assert.match(
+      (await checkPath(script, [join(dir, 'other')])).detail,
+      /another qvac comes first on the PATH: .*\/other\/qvac$/,
+    );
   });
 });
 
@@ -187,12 +265,31 @@ describe('run files', () => {
     const runs = createRunFiles(paths.run);
     assert.deepEqual(await runs.list(), []);
     const { peer } = await loadIdentity(paths.keys.router);
-    const entry = { role: 'router', peer, addrs: ['/ip4/127.0.0.1/tcp/1'], network: 'local', models: ['ab'], startedAt: 1 } as const;
+    const entry = {
+      role: 'router',
+      peer,
+      addrs: ['/ip4/127.0.0.1/tcp/1'],
+      network: 'local',
+      models: ['ab'],
+      startedAt: 1,
+    } as const;
     await runs.write(entry);
     assert.deepEqual(await runs.list(), [{ ...entry, pid: process.pid }]);
-    for (const damaged of ['', '{', 'null', '{"role":"router"}', JSON.stringify({ ...entry, pid: 2 ** 30, started: null }), JSON.stringify({ ...entry, pid: -1, started: null }), JSON.stringify({ ...entry, pid: process.pid, started: '1' })]) {
+    for (const damaged of [
+      '',
+      '{',
+      'null',
+      '{"role":"router"}',
+      JSON.stringify({ ...entry, pid: 2 ** 30, started: null }),
+      JSON.stringify({ ...entry, pid: -1, started: null }),
+      JSON.stringify({ ...entry, pid: process.pid, started: '1' }),
+    ]) {
       await writeFile(join(paths.run, 'provider.json'), damaged);
-      assert.deepEqual((await runs.list()).map(({ role }) => role), ['router'], damaged);
+      assert.deepEqual(
+        (await runs.list()).map(({ role }) => role),
+        ['router'],
+        damaged,
+      );
     }
     await runs.remove('provider');
     assert.deepEqual((await readdir(paths.run)).sort(), ['provider.json', 'router.json']);

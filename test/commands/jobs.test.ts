@@ -11,10 +11,11 @@ import { runInProcess } from '../support/cli.ts';
 import { createGate } from '../support/gate.ts';
 import { temporaryHome } from '../support/home.ts';
 import { startProvider } from '../support/market.ts';
-import { clientPayments, providerPayments, startChain } from '../support/payments.ts';
-import type { PaidProvider } from '../support/payments.ts';
+import { clientPayments, type PaidProvider, providerPayments, startChain } from '../support/payments.ts';
 
-test('qvac jobs refund gives anybody’s money back, by the address of the account, once its time is over', { timeout: 120_000 }, async (context) => {
+test('qvac jobs refund gives anybody’s money back, by the address of the account, once its time is over', {
+  timeout: 120_000,
+}, async (context) => {
   const chain = await startChain(context);
   const gate = createGate(3);
   const provider = await startProvider(context, {
@@ -70,22 +71,45 @@ test('qvac jobs show tells the receipt, too, how its job was settled since', { t
   const receipts = createReceiptStore(homeAt(home).receipts);
   // A wallet that confirms nothing: the provider claims what it is due later.
   const client = await clientPayments(context, chain, { confirms: false, receipts });
-  const asker = await startAsker(context, { providers: [provider], payments: client.payments, save: async (receipt) => void (await receipts.save(receipt)) });
+  const asker = await startAsker(context, {
+    providers: [provider],
+    payments: client.payments,
+    save: async (receipt) => void (await receipts.save(receipt)),
+  });
   const { receipt: id, payment } = await asker.ask({ maxPrice: 10_000_000 });
   assert.equal(payment?.state, 'submitted');
   const run = (...args: readonly string[]) => runInProcess([...args, '--home', home]);
-  const shown = async () => (JSON.parse((await run('receipts', 'show', id ?? '', '--json')).stdout) as { readonly payment: PaymentSummary | null }).payment;
+  const shown = async () =>
+    (
+      JSON.parse((await run('receipts', 'show', id ?? '', '--json')).stdout) as {
+        readonly payment: PaymentSummary | null;
+      }
+    ).payment;
   assert.equal((await shown())?.settlement?.state, 'submitted');
-  assert.match((await run('receipts', 'show', id ?? '')).stdout, /money {5}[0-9.]+ SOL locked, paid out from .*; where it is now: qvac jobs show /);
+  assert.match(
+    (await run('receipts', 'show', id ?? '')).stdout,
+    /money {5}[0-9.]+ SOL locked, paid out from .*; where it is now: qvac jobs show /,
+  );
   const before = await receipts.get(id ?? '');
 
   await chain.warp(301);
   await news?.until('paid');
   const job = await run('jobs', 'show', id ?? '', '--rpc', chain.rpcUrl, '--json');
   assert.equal(job.code, 0, job.stderr);
-  const { outcome } = JSON.parse(job.stdout) as { readonly outcome: { readonly how: string; readonly paid: string; readonly refunded: string; readonly burnt: string; readonly compensation: string } };
+  const { outcome } = JSON.parse(job.stdout) as {
+    readonly outcome: {
+      readonly how: string;
+      readonly paid: string;
+      readonly refunded: string;
+      readonly burnt: string;
+      readonly compensation: string;
+    };
+  };
   const { how, paid, refunded, burnt, compensation } = outcome;
-  assert.deepEqual(await shown(), { locked: String(payment?.locked), settlement: { state: how, paid, refunded, burnt, compensation, dueAt: null } });
+  assert.deepEqual(await shown(), {
+    locked: String(payment?.locked),
+    settlement: { state: how, paid, refunded, burnt, compensation, dueAt: null },
+  });
   assert.deepEqual([how, BigInt(paid) > 0n, BigInt(paid) + BigInt(refunded)], ['claimed', true, payment?.locked]);
   assert.match((await run('receipts', 'show', id ?? '')).stdout, /money {5}paid 0\.[0-9]+ SOL, 0\.[0-9]+ SOL back\n/);
   const after = await receipts.get(id ?? '');

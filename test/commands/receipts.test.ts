@@ -10,7 +10,9 @@ import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 
 async function vectorReceipt(path: string): Promise<Receipt> {
-  const { receipt } = JSON.parse(await readFile(new URL(`../vectors/${path}`, import.meta.url), 'utf8')) as { receipt: unknown };
+  const { receipt } = JSON.parse(await readFile(new URL(`../vectors/${path}`, import.meta.url), 'utf8')) as {
+    receipt: unknown;
+  };
   return parseReceipt(JSON.stringify(receipt));
 }
 
@@ -27,10 +29,17 @@ async function homeWithReceipts(context: TestContext) {
   const { receiptsOf } = homeAt(root);
   const client = await createReceiptStore(receiptsOf.client).save(await vectorReceipt('receipt-pass.json'));
   const router = await createReceiptStore(receiptsOf.router).save(await vectorReceipt('receipts-pass/greedy.json'));
-  const provider = await createReceiptStore(receiptsOf.provider).save(await vectorReceipt('receipts-pass/private.json'));
+  const provider = await createReceiptStore(receiptsOf.provider).save(
+    await vectorReceipt('receipts-pass/private.json'),
+  );
   const damaged = 'ab'.repeat(32);
   await writeFile(join(receiptsOf.client, `${damaged}.json`), '{');
-  for (const [at, [role, id]] of [['client', damaged], ['provider', provider], ['router', router], ['client', client]].entries()) {
+  for (const [at, [role, id]] of [
+    ['client', damaged],
+    ['provider', provider],
+    ['router', router],
+    ['client', client],
+  ].entries()) {
     const path = join(receiptsOf[role as 'client'], `${id}.json`);
     await utimes(path, 1_700_000_000 + at, 1_700_000_000 + at);
   }
@@ -43,24 +52,63 @@ describe('qvac receipts', () => {
     const { code, stdout } = await runInProcess(['receipts', 'ls', '--home', root, '--json']);
     assert.equal(code, 0);
     const { receipts } = JSON.parse(stdout) as { receipts: readonly Entry[] };
-    assert.deepEqual(receipts.map(({ id, role }) => [id, role]), [[client, 'client'], [router, 'router'], [provider, 'provider'], [damaged, 'client']]);
-    assert.deepEqual(Object.keys(receipts[0] ?? {}), ['id', 'role', 'path', 'savedAt', 'askedAt', 'provider', 'model', 'tokens', 'verdict']);
+    assert.deepEqual(
+      receipts.map(({ id, role }) => [id, role]),
+      [
+        [client, 'client'],
+        [router, 'router'],
+        [provider, 'provider'],
+        [damaged, 'client'],
+      ],
+    );
+    assert.deepEqual(Object.keys(receipts[0] ?? {}), [
+      'id',
+      'role',
+      'path',
+      'savedAt',
+      'askedAt',
+      'provider',
+      'model',
+      'tokens',
+      'verdict',
+    ]);
     assert.match(receipts[3]?.error ?? '', /is no receipt/);
 
     const table = await runInProcess(['receipts', 'ls', '--home', root]);
-    assert.deepEqual(table.stdout.split('\n').map((line) => line.split(/ {2,}/)[0]), ['ID', client.slice(0, 8), router.slice(0, 8), provider.slice(0, 8), damaged.slice(0, 8), '']);
+    assert.deepEqual(
+      table.stdout.split('\n').map((line) => line.split(/ {2,}/)[0]),
+      ['ID', client.slice(0, 8), router.slice(0, 8), provider.slice(0, 8), damaged.slice(0, 8), ''],
+    );
     assert.match(table.stdout, /damaged/);
-    const last = JSON.parse((await runInProcess(['receipts', 'ls', '--home', root, '--last', '1', '--json'])).stdout) as { receipts: readonly Entry[] };
-    assert.deepEqual(last.receipts.map(({ id }) => id), [client]);
+    const last = JSON.parse(
+      (await runInProcess(['receipts', 'ls', '--home', root, '--last', '1', '--json'])).stdout,
+    ) as { receipts: readonly Entry[] };
+    assert.deepEqual(
+      last.receipts.map(({ id }) => id),
+      [client],
+    );
   });
 
   it('removes those named, or the old ones of others, and never what it was not told to', async (context) => {
     const { root, client, router, provider, damaged } = await homeWithReceipts(context);
     const { receiptsOf } = homeAt(root);
     const run = (...args: readonly string[]) => runInProcess(['receipts', 'rm', ...args, '--home', root]);
-    const left = async (): Promise<readonly string[]> => (JSON.parse((await runInProcess(['receipts', 'ls', '--home', root, '--json'])).stdout) as { receipts: readonly Entry[] }).receipts.map(({ id }) => id);
+    const left = async (): Promise<readonly string[]> =>
+      (
+        JSON.parse((await runInProcess(['receipts', 'ls', '--home', root, '--json'])).stdout) as {
+          receipts: readonly Entry[];
+        }
+      ).receipts.map(({ id }) => id);
 
-    assert.deepEqual([(await run()).code, (await run(client, '--older-than', '3')).code, (await run('--older-than', '0')).code, (await run('ffff')).code], [2, 2, 2, 2]);
+    assert.deepEqual(
+      [
+        (await run()).code,
+        (await run(client, '--older-than', '3')).code,
+        (await run('--older-than', '0')).code,
+        (await run('ffff')).code,
+      ],
+      [2, 2, 2, 2],
+    );
     assert.deepEqual(await left(), [client, router, provider, damaged]);
     const now = Date.now() / 1_000;
     await utimes(join(receiptsOf.provider, `${provider}.json`), now, now - 29 * 86_400);
@@ -78,14 +126,37 @@ describe('qvac receipts', () => {
     assert.equal(code, 0);
     assert.ok(stdout.includes(`receipt   ${client}\n`));
     assert.ok(stdout.includes('Name three primes. Größe: 漢字 🦙'));
-    const value = JSON.parse((await runInProcess(['receipts', 'show', router, '--home', root, '--json'])).stdout) as Record<string, unknown>;
-    assert.deepEqual(Object.keys(value), ['id', 'provider', 'client', 'model', 'askedAt', 'mode', 'promptTokens', 'tokens', 'finish', 'opened', 'payment', 'verdicts', 'input', 'text', 'role', 'path']);
+    const value = JSON.parse(
+      (await runInProcess(['receipts', 'show', router, '--home', root, '--json'])).stdout,
+    ) as Record<string, unknown>;
+    assert.deepEqual(Object.keys(value), [
+      'id',
+      'provider',
+      'client',
+      'model',
+      'askedAt',
+      'mode',
+      'promptTokens',
+      'tokens',
+      'finish',
+      'opened',
+      'payment',
+      'verdicts',
+      'input',
+      'text',
+      'role',
+      'path',
+    ]);
     assert.deepEqual([value['id'], value['role']], [router, 'router']);
-    assert.match((await runInProcess(['receipts', 'show', provider, '--home', root])).stdout, /The question is not in the receipt/);
+    assert.match(
+      (await runInProcess(['receipts', 'show', provider, '--home', root])).stdout,
+      /The question is not in the receipt/,
+    );
     const broken = await runInProcess(['receipts', 'show', damaged, '--home', root]);
     assert.equal(broken.code, 2);
     assert.match(broken.stderr, /^qvac: .* is no receipt \(/);
-    for (const missing of ['ffff', '../x', '', 'zz']) assert.equal((await runInProcess(['receipts', 'show', missing, '--home', root])).code, 2);
+    for (const missing of ['ffff', '../x', '', 'zz'])
+      assert.equal((await runInProcess(['receipts', 'show', missing, '--home', root])).code, 2);
   });
 
   it('says what was paid, came back, was burnt or is locked still', async (context) => {
@@ -93,21 +164,54 @@ describe('qvac receipts', () => {
     const receipt = await vectorReceipt('receipt-pass.json');
     const offer = decodeOffer(receipt.offer.body);
     const store = createReceiptStore(homeAt(root).receipts);
-    const payment = { chain: 'solana:test', program: new Uint8Array(32), payer: new Uint8Array(32).fill(7), amount: 100_000 };
+    const payment = {
+      chain: 'solana:test',
+      program: new Uint8Array(32),
+      payer: new Uint8Array(32).fill(7),
+      amount: 100_000,
+    };
     const paid: Receipt = { ...receipt, offer: { ...receipt.offer, body: encodeOffer({ ...offer, payment }) } };
-    const amounts = { chain: 'solana:test', job: '1', locked: '100000', paid: '0', refunded: '0', burnt: '0', compensation: '0', signature: null, dueAt: null };
+    const amounts = {
+      chain: 'solana:test',
+      job: '1',
+      locked: '100000',
+      paid: '0',
+      refunded: '0',
+      burnt: '0',
+      compensation: '0',
+      signature: null,
+      dueAt: null,
+    };
     const money = async (settlement: Receipt['settlement']): Promise<string> => {
       const id = await store.save({ ...paid, settlement });
       return /^money {5}(.*)$/m.exec((await runInProcess(['receipts', 'show', id, '--home', root])).stdout)?.[1] ?? '';
     };
     assert.match(await money(null), /^0\.0001 SOL locked; where it is now: qvac jobs show [0-9a-f]{8}$/);
-    assert.match(await money({ ...amounts, state: 'open' }), /^0\.0001 SOL locked, refundable later; where it is now: qvac jobs show [0-9a-f]{8}$/);
-    assert.equal(await money({ ...amounts, state: 'confirmed', paid: '60000', refunded: '40000' }), 'paid 0.00006 SOL, 0.00004 SOL back');
-    assert.equal(await money({ ...amounts, state: 'rejected', burnt: '60000', refunded: '40000' }), 'rejected: 0.00006 SOL to nobody, 0.00004 SOL back');
+    assert.match(
+      await money({ ...amounts, state: 'open' }),
+      /^0\.0001 SOL locked, refundable later; where it is now: qvac jobs show [0-9a-f]{8}$/,
+    );
+    assert.equal(
+      await money({ ...amounts, state: 'confirmed', paid: '60000', refunded: '40000' }),
+      'paid 0.00006 SOL, 0.00004 SOL back',
+    );
+    assert.equal(
+      await money({ ...amounts, state: 'rejected', burnt: '60000', refunded: '40000' }),
+      'rejected: 0.00006 SOL to nobody, 0.00004 SOL back',
+    );
     assert.equal(await money({ ...amounts, state: 'refunded', refunded: '100000' }), '0.0001 SOL back');
-    assert.equal(await money({ ...amounts, state: 'slashed', refunded: '100000', compensation: '100000' }), "0.0001 SOL back and 0.0001 SOL of the provider's stake");
+    assert.equal(
+      await money({ ...amounts, state: 'slashed', refunded: '100000', compensation: '100000' }),
+      "0.0001 SOL back and 0.0001 SOL of the provider's stake",
+    );
     // Nobody signed it: what is in another form counts for nothing.
-    for (const odd of [{ state: 'confirmed' }, { ...amounts, state: 'stolen' }, { ...amounts, state: 'confirmed', paid: -1 }, { ...amounts, state: 'confirmed', paid: '1e9' }]) assert.match(await money(odd), /^0\.0001 SOL locked; where /);
+    for (const odd of [
+      { state: 'confirmed' },
+      { ...amounts, state: 'stolen' },
+      { ...amounts, state: 'confirmed', paid: -1 },
+      { ...amounts, state: 'confirmed', paid: '1e9' },
+    ])
+      assert.match(await money(odd), /^0\.0001 SOL locked; where /);
   });
 
   it('wants more of an id that begins like another', async (context) => {
@@ -121,7 +225,11 @@ describe('qvac receipts', () => {
 
   it('has nothing to show in an empty home', async (context) => {
     const root = await temporaryHome(context);
-    assert.deepEqual(await runInProcess(['receipts', 'ls', '--home', root, '--json']), { code: 0, stdout: '{"receipts":[]}\n', stderr: 'no receipts yet; qvac ask makes the first\n' });
+    assert.deepEqual(await runInProcess(['receipts', 'ls', '--home', root, '--json']), {
+      code: 0,
+      stdout: '{"receipts":[]}\n',
+      stderr: 'no receipts yet; qvac ask makes the first\n',
+    });
     assert.deepEqual(await runInProcess(['receipts', 'ls', '--home', root, '-q']), { code: 0, stdout: '', stderr: '' });
   });
 });

@@ -2,11 +2,9 @@ import assert from 'node:assert/strict';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { runInProcess, startCli } from '../support/cli.ts';
-import type { RunningCli } from '../support/cli.ts';
+import { type RunningCli, runInProcess, startCli } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
-import { startProvider } from '../support/market.ts';
-import type { TestProvider } from '../support/market.ts';
+import { startProvider, type TestProvider } from '../support/market.ts';
 import { startPeer } from '../support/peers.ts';
 import { askRouter, code, receiveAnswer } from '../support/router.ts';
 
@@ -23,7 +21,12 @@ interface Ready {
 const quiet = (home: string): readonly string[] => ['--home', home, '--private', 'test', '--no-mdns'];
 
 /** `qvac route` on loopback, ready; it ends with the test. */
-async function startRoute(context: Context, home: string, provider: TestProvider | null, ...more: readonly string[]): Promise<{ readonly cli: RunningCli; readonly ready: Ready }> {
+async function startRoute(
+  context: Context,
+  home: string,
+  provider: TestProvider | null,
+  ...more: readonly string[]
+): Promise<{ readonly cli: RunningCli; readonly ready: Ready }> {
   const bootstrap = provider === null ? [] : ['--bootstrap', provider.address];
   const cli = startCli(['route', '--json', ...quiet(home), '--listen', '/ip4/127.0.0.1/tcp/0', ...bootstrap, ...more]);
   context.after(async () => {
@@ -42,14 +45,44 @@ describe('qvac route', () => {
     assert.deepEqual(Object.keys(ready), ['event', 'peer', 'addrs', 'network', 'models']);
     assert.equal((await stat(join(home, 'run', 'router.json'))).mode & 0o777, 0o600);
 
-    const asked = await runInProcess(['ask', 'why?', '--json', '--model', 'scripted', '--max-tokens', '20', ...quiet(home)]);
+    const asked = await runInProcess([
+      'ask',
+      'why?',
+      '--json',
+      '--model',
+      'scripted',
+      '--max-tokens',
+      '20',
+      ...quiet(home),
+    ]);
     assert.equal(asked.code, 0, asked.stderr);
-    const answer = JSON.parse(asked.stdout) as { readonly router: string; readonly provider: string; readonly verification: { readonly result: string } };
-    assert.deepEqual([answer.router, answer.provider, answer.verification.result], [ready.peer, provider.peer.id, 'pass']);
+    const answer = JSON.parse(asked.stdout) as {
+      readonly router: string;
+      readonly provider: string;
+      readonly verification: { readonly result: string };
+    };
+    assert.deepEqual(
+      [answer.router, answer.provider, answer.verification.result],
+      [ready.peer, provider.peer.id, 'pass'],
+    );
 
     await cli.stdout.until((text) => text.includes('"answered"'));
     const event = JSON.parse(cli.stdout.lines[1] ?? '') as Record<string, unknown>;
-    assert.deepEqual(Object.keys(event), ['event', 'client', 'provider', 'jobId', 'n', 'finish', 'result', 'tier', 'faults', 'tries', 'totalMs', 'considered', 'payment']);
+    assert.deepEqual(Object.keys(event), [
+      'event',
+      'client',
+      'provider',
+      'jobId',
+      'n',
+      'finish',
+      'result',
+      'tier',
+      'faults',
+      'tries',
+      'totalMs',
+      'considered',
+      'payment',
+    ]);
     assert.deepEqual(Object.keys((event['considered'] as readonly object[])[0] ?? {}), ['peer', 'score', 'terms']);
     cli.send('SIGINT');
     assert.equal((await cli.done).code, 130);
@@ -61,7 +94,16 @@ describe('qvac route', () => {
     const home = await temporaryHome(context);
     const provider = await startProvider(context);
     const { ready } = await startRoute(context, home, provider);
-    const asked = await runInProcess(['ask', 'why?', '--json', '--model', 'scripted', '--max-tokens', '20', ...quiet(home)]);
+    const asked = await runInProcess([
+      'ask',
+      'why?',
+      '--json',
+      '--model',
+      'scripted',
+      '--max-tokens',
+      '20',
+      ...quiet(home),
+    ]);
     const { receipt } = JSON.parse(asked.stdout) as { readonly receipt: string };
     const audited = await runInProcess(['verify', receipt, '--auditor', ready.addrs[0], ...quiet(home)]);
     assert.equal(audited.code, 7, audited.stderr);
@@ -96,7 +138,8 @@ describe('qvac route', () => {
 
   it('ends with what to type elsewhere', async (context) => {
     const home = await temporaryHome(context);
-    const what = /qvac ask --private test --router \/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3Koo\w+ "why is the sky blue\?"$/m;
+    const what =
+      /qvac ask --private test --router \/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3Koo\w+ "why is the sky blue\?"$/m;
     for (const terminal of [true, false]) {
       const cli = startCli(['route', ...quiet(home), '--listen', '/ip4/127.0.0.1/tcp/0'], { terminal });
       await cli.stderr.until((text) => text.includes('ready'));
@@ -105,7 +148,11 @@ describe('qvac route', () => {
       assert.equal(stdout, '');
       if (terminal) assert.match(stderr, what);
       else {
-        const ready = stderr.trim().split('\n').map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>).find(({ event }) => event === 'ready');
+        const ready = stderr
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
+          .find(({ event }) => event === 'ready');
         assert.match(String(ready?.['message']), what);
         assert.ok(Array.isArray(ready?.['addrs']));
       }

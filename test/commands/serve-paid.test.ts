@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
-import type { TestContext } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { agreeToMainnet } from '../../src/commands/parts/paying.ts';
 import { resolveConfig } from '../../src/config.ts';
 import { chainNames } from '../../src/escrow/addresses.ts';
@@ -16,12 +15,13 @@ import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 import { MemorySink } from '../support/memory-sink.ts';
 import { tinyModel } from '../support/models.ts';
-import { SOL, startChain } from '../support/payments.ts';
-import type { TestChain } from '../support/payments.ts';
-import { TerminalProgram, noTerminals } from '../support/terminal.ts';
+import { SOL, startChain, type TestChain } from '../support/payments.ts';
+import { noTerminals, TerminalProgram } from '../support/terminal.ts';
 
 /** A home whose wallet has lamports on a chain that says it is no play, and the flags to serve there. */
-async function onCluster(context: TestContext): Promise<{ readonly chain: TestChain; readonly home: string; readonly flags: readonly string[] }> {
+async function onCluster(
+  context: TestContext,
+): Promise<{ readonly chain: TestChain; readonly home: string; readonly flags: readonly string[] }> {
   const chain = await startChain(context);
   const home = await temporaryHome(context);
   const { publicKey } = await createWallet(join(home, 'keys', 'wallet.json'));
@@ -43,7 +43,9 @@ describe('qvac serve for money, where lamports are none to play with', () => {
     assert.deepEqual(await providers(chain), []);
   });
 
-  it('asks on a terminal: without a yes nothing happens, with it the node is registered', { skip: noTerminals ?? false }, async (context) => {
+  it('asks on a terminal: without a yes nothing happens, with it the node is registered', {
+    skip: noTerminals ?? false,
+  }, async (context) => {
     const { chain, home, flags } = await onCluster(context);
     const question = /Register it, with a stake of 0\.1 SOL\? \[y\/N\]/;
     const refused = new TerminalProgram(context, ['serve', ...flags], { QVAC_HOME: home });
@@ -58,10 +60,15 @@ describe('qvac serve for money, where lamports are none to play with', () => {
     await agreed.until(/registered, with a stake of 0\.1 SOL[^]*ready · /);
     agreed.type('\x03');
     assert.equal(await agreed.ended(), 130);
-    assert.deepEqual((await providers(chain)).map(({ stake }) => stake), [SOL / 10n]);
+    assert.deepEqual(
+      (await providers(chain)).map(({ stake }) => stake),
+      [SOL / 10n],
+    );
   });
 
-  it('with --yes it registers by itself, with --free it needs neither', { skip: noTerminals ?? false }, async (context) => {
+  it('with --yes it registers by itself, with --free it needs neither', {
+    skip: noTerminals ?? false,
+  }, async (context) => {
     const { chain, home, flags } = await onCluster(context);
     const free = new TerminalProgram(context, ['serve', ...flags, '--free'], { QVAC_HOME: home });
     await free.until(/ready · /);
@@ -119,7 +126,10 @@ describe('the chain of a home', () => {
       return JSON.parse(stdout) as Value;
     };
     assert.equal(await run<Status | null>('chain', 'status'), null);
-    const balances = await Promise.all([run<{ readonly balance: string }>('wallet', 'balance'), run<{ readonly balance: string }>('wallet', 'balance')]);
+    const balances = await Promise.all([
+      run<{ readonly balance: string }>('wallet', 'balance'),
+      run<{ readonly balance: string }>('wallet', 'balance'),
+    ]);
     for (const { balance } of balances) assert.ok(BigInt(balance) > 0n);
     const before = await run<Status>('chain', 'status');
     assert.equal((await stat(join(home, 'run', 'chain.json'))).mode & 0o777, 0o600);
@@ -128,18 +138,44 @@ describe('the chain of a home', () => {
     const { balance } = await run<{ readonly balance: string }>('wallet', 'fund', '1sol');
 
     process.kill(before.pid, 'SIGKILL');
-    assert.deepEqual(await run<{ readonly balance: string }>('wallet', 'balance').then((value) => value.balance), balance);
+    assert.deepEqual(
+      await run<{ readonly balance: string }>('wallet', 'balance').then((value) => value.balance),
+      balance,
+    );
     const after = await run<Status>('chain', 'status');
     assert.deepEqual([after.chain, after.pid === before.pid], [before.chain, false]);
-    assert.deepEqual([await run('chain', 'stop'), await run('chain', 'stop'), await run('chain', 'status')], [{ stopped: true }, { stopped: false }, null]);
+    assert.deepEqual(
+      [await run('chain', 'stop'), await run('chain', 'stop'), await run('chain', 'status')],
+      [{ stopped: true }, { stopped: false }, null],
+    );
   });
 
   it('is started again by a provider that is paid on it, where it crashed', async (context) => {
     const home = await temporaryHome(context, (root) => runInProcess(['chain', 'stop', '--home', root]));
     const { path } = await tinyModel();
-    const node = new RunningNode(['serve', '--private', 'test-chain', '--no-mdns', '--listen', '/ip4/127.0.0.1/tcp/0', '--model', path, '--threads', '1', '--gpu', 'off', '--price-out', '1000'], home, context);
+    const node = new RunningNode(
+      [
+        'serve',
+        '--private',
+        'test-chain',
+        '--no-mdns',
+        '--listen',
+        '/ip4/127.0.0.1/tcp/0',
+        '--model',
+        path,
+        '--threads',
+        '1',
+        '--gpu',
+        'off',
+        '--price-out',
+        '1000',
+      ],
+      home,
+      context,
+    );
     await node.ready();
-    const status = async () => JSON.parse((await runProgram(['chain', 'status', '--json'], { home })).stdout) as Status | null;
+    const status = async () =>
+      JSON.parse((await runProgram(['chain', 'status', '--json'], { home })).stdout) as Status | null;
     const before = await status();
     assert.ok(before !== null);
     process.kill(before.pid, 'SIGKILL');

@@ -20,7 +20,15 @@ describe('qvac service', () => {
     assert.equal(name, 'qvac-serve.service');
     assert.match(unit, /^ExecStart=\S+ \S+ serve --model smollm2-135m --name "a \\"b\\" 100%%"$/m);
     // Services of several roles share the folder, so they have to share its owner.
-    for (const line of ['DynamicUser=yes', 'User=qvac', 'StateDirectory=qvac', 'Environment=QVAC_HOME=/var/lib/qvac', 'SuccessExitStatus=130 143', 'RestartPreventExitStatus=2']) assert.ok(unit.split('\n').includes(line), line);
+    for (const line of [
+      'DynamicUser=yes',
+      'User=qvac',
+      'StateDirectory=qvac',
+      'Environment=QVAC_HOME=/var/lib/qvac',
+      'SuccessExitStatus=130 143',
+      'RestartPreventExitStatus=2',
+    ])
+      assert.ok(unit.split('\n').includes(line), line);
     assert.match((await print('--', '--model', '/home/me/model.gguf')).unit, /^ProtectHome=read-only$/m);
   });
 
@@ -40,7 +48,9 @@ describe('qvac service', () => {
       await writeFile(path, unit);
       const verified = spawnSync('systemd-analyze', ['verify', path], { encoding: 'utf8' });
       assert.deepEqual([verified.status, verified.stdout, verified.stderr], [0, '', ''], role);
-      const security = spawnSync('systemd-analyze', ['security', '--offline=true', '--threshold=20', path], { encoding: 'utf8' });
+      const security = spawnSync('systemd-analyze', ['security', '--offline=true', '--threshold=20', path], {
+        encoding: 'utf8',
+      });
       assert.equal(security.status, 0, security.stdout);
     }
   });

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { createGatewayActivity, readGatewayActivity } from '../../src/gateway/activity.ts';
 import { writeGatewayRun } from '../../src/gateway/run-file.ts';
-import { systemClock } from '../../src/lib/clock.ts';
-import type { Clock } from '../../src/lib/clock.ts';
+import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { PeerIdString } from '../../src/lib/types.ts';
 import { readActivity, startActivity } from '../../src/node/home/activity.ts';
@@ -25,8 +24,29 @@ test('status says what a node does, and why it is idle', async (context) => {
   const home = await temporaryHome(context);
   const run = join(home, 'run');
   const startedAt = Date.now() - 60_000;
-  await createRunFiles(run).write({ role: 'provider', peer, addrs: [`/ip4/192.168.1.5/tcp/4001/p2p/${peer}`], network: 'local', models: ['ab'.repeat(32)], startedAt });
-  const activity = startActivity({ clock: systemClock, logger: silentLogger }, { dir: run, role: 'provider', now: () => ({ peers: 0, reach: { observed: [], dialledIn: { loopback: 0, private: 0, public: 0 } }, models: ['m q4'], slots: { total: 2, used: 0, waiting: 0 }, tokensPerSecond: 12.5, price: { in: 0, out: 7 } }) });
+  await createRunFiles(run).write({
+    role: 'provider',
+    peer,
+    addrs: [`/ip4/192.168.1.5/tcp/4001/p2p/${peer}`],
+    network: 'local',
+    models: ['ab'.repeat(32)],
+    startedAt,
+  });
+  const activity = startActivity(
+    { clock: systemClock, logger: silentLogger },
+    {
+      dir: run,
+      role: 'provider',
+      now: () => ({
+        peers: 0,
+        reach: { observed: [], dialledIn: { loopback: 0, private: 0, public: 0 } },
+        models: ['m q4'],
+        slots: { total: 2, used: 0, waiting: 0 },
+        tokensPerSecond: 12.5,
+        price: { in: 0, out: 7 },
+      }),
+    },
+  );
   activity.taken();
   activity.finished(60, 4_000);
   await createEarnings({ clock: systemClock, logger: silentLogger }, join(home, 'earnings.json')).add(1_500_000n);
@@ -44,8 +64,15 @@ test('status says what a node does, and why it is idle', async (context) => {
   assert.match(stdout, /no other node is connected to it now/);
   assert.match(stdout, /its local network only/);
   assert.match(stdout, /it refused 1 busy/);
-  const { nodes, gateway, chain } = JSON.parse((await runInProcess(['status', '--home', home, '--json'])).stdout) as { nodes: readonly { readonly peer: string; readonly today: { readonly answers: number; readonly earned: string } }[]; gateway: unknown; chain: unknown };
-  assert.deepEqual([nodes.map((node) => [node.peer, node.today.answers, node.today.earned]), gateway, chain], [[[peer, 0, '1500000']], null, null]);
+  const { nodes, gateway, chain } = JSON.parse((await runInProcess(['status', '--home', home, '--json'])).stdout) as {
+    nodes: readonly { readonly peer: string; readonly today: { readonly answers: number; readonly earned: string } }[];
+    gateway: unknown;
+    chain: unknown;
+  };
+  assert.deepEqual(
+    [nodes.map((node) => [node.peer, node.today.answers, node.today.earned]), gateway, chain],
+    [[[peer, 0, '1500000']], null, null],
+  );
 });
 
 test('status ranks the price among those of whoever offered the same model today', async (context) => {
@@ -53,10 +80,34 @@ test('status ranks the price among those of whoever offered the same model today
   const dear = await startProvider(context, { offering: { priceOut: 9 } });
   const cheap = await startProvider(context, { offering: { priceOut: 3 } });
   const flags = ['--home', home, '--private', 'test', '--no-mdns'];
-  assert.equal((await runInProcess(['peers', ...flags, '--bootstrap', dear.address, '--bootstrap', cheap.address])).code, 0);
+  assert.equal(
+    (await runInProcess(['peers', ...flags, '--bootstrap', dear.address, '--bootstrap', cheap.address])).code,
+    0,
+  );
   const run = join(home, 'run');
-  await createRunFiles(run).write({ role: 'provider', peer, addrs: [`/ip4/127.0.0.1/tcp/4001/p2p/${peer}`], network: 'test', models: [modelIdHex(cheap.model().id)], startedAt: Date.now() });
-  const activity = startActivity({ clock: systemClock, logger: silentLogger }, { dir: run, role: 'provider', now: () => ({ peers: 0, reach: { observed: [], dialledIn: { loopback: 0, private: 0, public: 0 } }, models: ['m q4'], slots: null, tokensPerSecond: null, price: { in: 0, out: 7 } }) });
+  await createRunFiles(run).write({
+    role: 'provider',
+    peer,
+    addrs: [`/ip4/127.0.0.1/tcp/4001/p2p/${peer}`],
+    network: 'test',
+    models: [modelIdHex(cheap.model().id)],
+    startedAt: Date.now(),
+  });
+  const activity = startActivity(
+    { clock: systemClock, logger: silentLogger },
+    {
+      dir: run,
+      role: 'provider',
+      now: () => ({
+        peers: 0,
+        reach: { observed: [], dialledIn: { loopback: 0, private: 0, public: 0 } },
+        models: ['m q4'],
+        slots: null,
+        tokensPerSecond: null,
+        price: { in: 0, out: 7 },
+      }),
+    },
+  );
   await activity.stop();
   const { stdout } = await runInProcess(['status', ...flags]);
   assert.match(stdout, /price rank 2 of 3/);
@@ -72,8 +123,16 @@ test('status says where a gateway listens, what it does, and how today’s answe
   const clock: Clock = { ...systemClock, now: () => now };
   const startRun = async (script: ScriptedInit = {}) => {
     const activity = await createGatewayActivity({ clock, logger: silentLogger }, run);
-    const { gateway, url } = await startGateway(context, { providers: [{ script }], activity, gateway: { verdictMs: 60_000 } });
-    const ask = (): Promise<Response> => fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages: [{ role: 'user', content: 'hello' }], max_tokens: 4 }) });
+    const { gateway, url } = await startGateway(context, {
+      providers: [{ script }],
+      activity,
+      gateway: { verdictMs: 60_000 },
+    });
+    const ask = (): Promise<Response> =>
+      fetch(`${url}/v1/chat/completions`, {
+        method: 'POST',
+        body: JSON.stringify({ messages: [{ role: 'user', content: 'hello' }], max_tokens: 4 }),
+      });
     return { gateway, url, ask };
   };
   const told = async () => (await readGatewayActivity(run, now)) ?? assert.fail('it says nothing');
@@ -82,7 +141,8 @@ test('status says where a gateway listens, what it does, and how today’s answe
   const first = await startRun({ beforeStep: gate.beforeStep });
   await writeGatewayRun(run, { url: first.url, token: 'x', startedAt: Date.now(), network: 'test' });
   const asked = first.ask();
-  while ((await readGatewayActivity(run, now))?.questions.answering !== 1) await new Promise((resolve) => setImmediate(resolve));
+  while ((await readGatewayActivity(run, now))?.questions.answering !== 1)
+    await new Promise((resolve) => setImmediate(resolve));
   const { stdout } = await runInProcess(['status', '--home', home]);
   assert.match(stdout, new RegExp(`^gateway ${first.url} · network test · up `, 'm'));
   assert.match(stdout, /^ {2}now {7}1 question under way: 0 waiting, 1 answering, 0 checking$/m);
@@ -95,17 +155,31 @@ test('status says where a gateway listens, what it does, and how today’s answe
   assert.equal((await second.ask()).status, 200);
   await second.gateway.stop();
   const { questions, today } = await told();
-  assert.deepEqual([questions, today], [{ waiting: 0, answering: 0, checking: 0 }, { answered: 2, failed: 0, verified: { sampling: 2 } }]);
+  assert.deepEqual(
+    [questions, today],
+    [
+      { waiting: 0, answering: 0, checking: 0 },
+      { answered: 2, failed: 0, verified: { sampling: 2 } },
+    ],
+  );
   now += 86_400_000;
   assert.deepEqual((await told()).today, { answered: 0, failed: 0, verified: {} });
   now = Date.now();
   const third = await startRun();
   assert.equal((await third.ask()).status, 200);
   await third.gateway.stop();
-  const { gateway } = JSON.parse((await runInProcess(['status', '--home', home, '--json'])).stdout) as { gateway: Record<string, unknown> };
+  const { gateway } = JSON.parse((await runInProcess(['status', '--home', home, '--json'])).stdout) as {
+    gateway: Record<string, unknown>;
+  };
   assert.deepEqual(Object.keys(gateway), ['url', 'pid', 'startedAt', 'network', 'questions', 'today']);
-  assert.deepEqual([gateway['url'], gateway['questions'], gateway['today']], [first.url, questions, { answered: 1, failed: 0, verified: { sampling: 1 } }]);
-  assert.match((await runInProcess(['status', '--home', home])).stdout, /^ {2}today {5}1 answer, 0 failed · checked: 1 sampling$/m);
+  assert.deepEqual(
+    [gateway['url'], gateway['questions'], gateway['today']],
+    [first.url, questions, { answered: 1, failed: 0, verified: { sampling: 1 } }],
+  );
+  assert.match(
+    (await runInProcess(['status', '--home', home])).stdout,
+    /^ {2}today {5}1 answer, 0 failed · checked: 1 sampling$/m,
+  );
 
   // What another process wrote says nothing of the one that runs.
   await writeFile(join(run, 'gateway-activity.json'), JSON.stringify({ ...(await told()), pid: 1 }));

@@ -7,11 +7,19 @@ import { serialiseReceipt } from '../../src/proofs/receipt.ts';
 import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 import { openTestJob, receiveAll, startProvider, testSampler } from '../support/market.ts';
-import { testModel, type TestModel } from '../support/models.ts';
+import { type TestModel, testModel } from '../support/models.ts';
 
 /** A real answer of `claimed`, computed with `run`, as a receipt file. */
 async function answer(context: TestContext, home: string, claimed: TestModel, run: TestModel): Promise<string> {
-  const engine = await openEngine({ modelPath: run.path, modelId: claimed.id, name: claimed.name, context: 512, threads: 1, gpu: 'off', cacheDir: join(home, 'cache') });
+  const engine = await openEngine({
+    modelPath: run.path,
+    modelId: claimed.id,
+    name: claimed.name,
+    context: 512,
+    threads: 1,
+    gpu: 'off',
+    cacheDir: join(home, 'cache'),
+  });
   context.after(() => engine.dispose());
   const provider = await startProvider(context, { engine });
   const { job, secret } = await openTestJob(context, provider, { sampler: { ...testSampler, maxTokens: 16 } });
@@ -38,11 +46,19 @@ describe('qvac verify, with the model', () => {
     assert.equal(named.code, 0, named.stderr);
     const { result, tier, checks } = JSON.parse(named.stdout) as Verified;
     assert.deepEqual([result, tier], ['pass', 'exact']);
-    assert.deepEqual(checks.map((check) => check.result), checks.map(() => 'pass'));
+    assert.deepEqual(
+      checks.map((check) => check.result),
+      checks.map(() => 'pass'),
+    );
     const { stdout } = await runInProcess(['verify', file, ...flags, '--model', model.path]);
-    assert.match(stdout, /✓ execution +all 16 tokens computed and drawn again.*\n✓ 16 tokens · 12D3Koo….* · verified exact · receipt /);
+    assert.match(
+      stdout,
+      /✓ execution +all 16 tokens computed and drawn again.*\n✓ 16 tokens · 12D3Koo….* · verified exact · receipt /,
+    );
 
-    const tokenizer = JSON.parse((await runInProcess(['verify', file, ...flags, '--model', model.path, '--verify', 'sampling', '--json'])).stdout) as Verified;
+    const tokenizer = JSON.parse(
+      (await runInProcess(['verify', file, ...flags, '--model', model.path, '--verify', 'sampling', '--json'])).stdout,
+    ) as Verified;
     assert.deepEqual([tokenizer.result, tokenizer.tier], ['pass', 'text']);
     const other = await runInProcess(['verify', file, ...flags, '--model', (await testModel('q4_1')).path]);
     assert.equal(other.code, 7);
@@ -57,7 +73,17 @@ describe('qvac verify, with the model', () => {
     await mkdir(dir, { recursive: true });
     await link(model.path, join(dir, 'q4_1.gguf')).catch(() => copyFile(model.path, join(dir, 'q4_1.gguf')));
     await writeFile(join(dir, 'q4_1.gguf.json'), JSON.stringify({ sha256: model.id, source: 'test' }));
-    const { code, stdout, stderr } = await runInProcess(['verify', file, '--home', home, '--threads', '1', '--gpu', 'off', '--json']);
+    const { code, stdout, stderr } = await runInProcess([
+      'verify',
+      file,
+      '--home',
+      home,
+      '--threads',
+      '1',
+      '--gpu',
+      'off',
+      '--json',
+    ]);
     assert.deepEqual([code, (JSON.parse(stdout) as Verified).tier], [0, 'exact'], stderr);
   });
 
@@ -65,10 +91,24 @@ describe('qvac verify, with the model', () => {
     const home = await temporaryHome(context);
     const [claimed, run] = await Promise.all([testModel('q8_0'), testModel('q4_0')]);
     const file = await answer(context, home, claimed, run);
-    const { code, stdout } = await runInProcess(['verify', file, '--home', home, '--threads', '1', '--gpu', 'off', '--model', claimed.path]);
+    const { code, stdout } = await runInProcess([
+      'verify',
+      file,
+      '--home',
+      home,
+      '--threads',
+      '1',
+      '--gpu',
+      'off',
+      '--model',
+      claimed.path,
+    ]);
     assert.equal(code, 6, stdout);
     assert.match(stdout, /✗ execution +exact-mismatch: /);
-    assert.match(stdout, /\ncheck failed: exact-mismatch · provider 12D3Koo\w+\n {2}shown: .*\n {2}not shown: which model was run instead/);
+    assert.match(
+      stdout,
+      /\ncheck failed: exact-mismatch · provider 12D3Koo\w+\n {2}shown: .*\n {2}not shown: which model was run instead/,
+    );
     assert.match(stdout, /\n✗ .* · failed exact: exact-mismatch · receipt /);
     assert.doesNotMatch(stdout, /verified/);
   });

@@ -48,21 +48,31 @@ describe('qvac verify', () => {
   it('says what the full check that was asked for lacks', async () => {
     const { code, stderr } = await verify(await receiptFile('receipt-pass.json'), '--verify', 'full');
     assert.equal(code, 6);
-    assert.match(stderr, /full check could not be made: it needs the model file with SHA-256 [0-9a-f]{64}; qvac models ls --all/);
+    assert.match(
+      stderr,
+      /full check could not be made: it needs the model file with SHA-256 [0-9a-f]{64}; qvac models ls --all/,
+    );
     assert.equal((await verify(await receiptFile('receipt-pass.json'), '--auditor', 'bob')).code, 2);
   });
 
   it('prints the documented JSON', async () => {
     const { code, stdout } = await verify(await receiptFile('receipt-pass.json'), '--json');
     assert.equal(code, 0);
-    const value = JSON.parse(stdout) as { result: string; tier: string; checks: readonly { name: string; result: string; detail: string }[] };
+    const value = JSON.parse(stdout) as {
+      result: string;
+      tier: string;
+      checks: readonly { name: string; result: string; detail: string }[];
+    };
     assert.deepEqual(Object.keys(value), ['result', 'tier', 'checks']);
     assert.deepEqual([value.result, value.tier], ['pass', 'sampling']);
     for (const check of value.checks) {
       assert.deepEqual(Object.keys(check), ['name', 'result', 'detail']);
       assert.ok(['pass', 'fail', 'skipped', 'inconclusive'].includes(check.result));
     }
-    assert.deepEqual(value.checks.map(({ name }) => name), ['signatures', 'opening', 'sampling', 'length', 'prompt', 'execution']);
+    assert.deepEqual(
+      value.checks.map(({ name }) => name),
+      ['signatures', 'opening', 'sampling', 'length', 'prompt', 'execution'],
+    );
   });
 
   it('finds every fault of the vectors, with exit code 6, and refuses what is malformed with 2', async () => {
@@ -72,7 +82,11 @@ describe('qvac verify', () => {
       const path = `receipts-bad/${name}`;
       const { expect } = await readVector(path);
       const { code, stdout } = await verify(await receiptFile(path), '--json');
-      const value = JSON.parse(stdout) as { result?: string; checks?: readonly { result: string; detail: string }[]; error?: { code: string } };
+      const value = JSON.parse(stdout) as {
+        result?: string;
+        checks?: readonly { result: string; detail: string }[];
+        error?: { code: string };
+      };
       if (expect.result === 'malformed') {
         assert.deepEqual([code, value.error?.code], [2, 'E_MALFORMED_RECEIPT'], name);
         continue;
@@ -80,7 +94,11 @@ describe('qvac verify', () => {
       assert.equal(value.result, expect.result, name);
       assert.equal(code, expect.result === 'fail' ? 6 : 0, name);
       const failed = value.checks?.filter(({ result }) => result === 'fail') ?? [];
-      assert.deepEqual(failed.map(({ detail }) => detail.split(':')[0]), expect.fault === null ? [] : [expect.fault], name);
+      assert.deepEqual(
+        failed.map(({ detail }) => detail.split(':')[0]),
+        expect.fault === null ? [] : [expect.fault],
+        name,
+      );
     }
   });
 

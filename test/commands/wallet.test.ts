@@ -1,16 +1,14 @@
+import assert from 'node:assert/strict';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
 import anchor from '@coral-xyz/anchor';
 import { Keypair } from '@solana/web3.js';
-import assert from 'node:assert/strict';
-import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'node:test';
-import type { TestContext } from 'node:test';
 import { startLocalnet } from '../../src/escrow/localnet.ts';
 import { runProgram } from '../support/binary.ts';
 import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
-import { openRpcLine } from '../support/rpc-line.ts';
-import type { Fate } from '../support/rpc-line.ts';
+import { type Fate, openRpcLine } from '../support/rpc-line.ts';
 
 // Where people keep other wallets, and what they type wrong.
 
@@ -77,7 +75,10 @@ describe('qvac wallet with the Solana command line’s key', () => {
 describe('qvac wallet import', () => {
   for (const [form, textOf] of [
     ['a list of 64 numbers', keyFile],
-    ['a list over several lines, with a byte order mark', (keypair: Keypair) => `\u{feff}[\r\n${[...keypair.secretKey].join(',\r\n')}\r\n]\r\n`],
+    [
+      'a list over several lines, with a byte order mark',
+      (keypair: Keypair) => `\u{feff}[\r\n${[...keypair.secretKey].join(',\r\n')}\r\n]\r\n`,
+    ],
     ['base58', base58],
     ['base58 and a line feed', (keypair: Keypair) => `  ${base58(keypair)}\n`],
   ] as const) {
@@ -86,9 +87,13 @@ describe('qvac wallet import', () => {
       const [fromFile, fromInput] = [await newHome(context), await newHome(context)];
       const path = join(userHome, 'key');
       await writeFile(path, textOf(keypair));
-      for (const { code, stdout, stderr } of [await fromFile.run(['wallet', 'import', '--from', path]), await fromInput.pipe(['wallet', 'import'], textOf(keypair))]) {
+      for (const { code, stdout, stderr } of [
+        await fromFile.run(['wallet', 'import', '--from', path]),
+        await fromInput.pipe(['wallet', 'import'], textOf(keypair)),
+      ]) {
         assert.deepEqual([code, stdout], [0, `${keypair.publicKey.toBase58()}\n`], stderr);
-        for (const secret of [base58(keypair), [...keypair.secretKey].slice(0, 4).join(',')]) assert.ok(!stderr.includes(secret));
+        for (const secret of [base58(keypair), [...keypair.secretKey].slice(0, 4).join(',')])
+          assert.ok(!stderr.includes(secret));
       }
     });
   }
@@ -106,7 +111,8 @@ describe('qvac wallet import', () => {
       [[], '[]'],
       [[], ''],
     ] as const) {
-      const { code, stdout, stderr } = input === undefined ? await run(['wallet', 'import', ...args]) : await pipe(['wallet', 'import'], input);
+      const { code, stdout, stderr } =
+        input === undefined ? await run(['wallet', 'import', ...args]) : await pipe(['wallet', 'import'], input);
       assert.deepEqual([code, stdout], [3, ''], stderr);
       assert.match(stderr, oneLine);
       if (input !== undefined && input.length > 20) assert.ok(!stderr.includes(input.slice(5, 20)), stderr);
@@ -116,7 +122,18 @@ describe('qvac wallet import', () => {
 
   it('and what is typed wrong ends with the usage code', async (context) => {
     const { run } = await newHome(context);
-    for (const args of [['import', 'file'], ['import', '--from'], ['fund', '0'], ['fund', '-1'], ['fund', '1.5'], ['fund', '1', '2'], ['fund', 'much'], ['new', 'one'], ['empty'], []]) {
+    for (const args of [
+      ['import', 'file'],
+      ['import', '--from'],
+      ['fund', '0'],
+      ['fund', '-1'],
+      ['fund', '1.5'],
+      ['fund', '1', '2'],
+      ['fund', 'much'],
+      ['new', 'one'],
+      ['empty'],
+      [],
+    ]) {
       const { code, stdout, stderr } = await run(['wallet', ...args]);
       assert.deepEqual([code, stdout], [2, ''], args.join(' '));
       assert.match(stderr, oneLine);
@@ -128,7 +145,13 @@ describe('qvac wallet fund', () => {
   it('says where lamports come from where the network gives none away', async (context) => {
     const chain = await startLocalnet({ dir: await temporaryHome(context) });
     context.after(() => chain.stop());
-    const line = await openRpcLine(chain.rpcUrl, (method): Fate => (method === 'requestAirdrop' ? { status: 429, headers: { 'retry-after': '0' }, body: 'airdrop limit reached' } : 'pass'));
+    const line = await openRpcLine(
+      chain.rpcUrl,
+      (method): Fate =>
+        method === 'requestAirdrop'
+          ? { status: 429, headers: { 'retry-after': '0' }, body: 'airdrop limit reached' }
+          : 'pass',
+    );
     context.after(() => line.close());
     const { run } = await newHome(context);
     const { keypair } = await solanaWallet();
@@ -137,7 +160,10 @@ describe('qvac wallet fund', () => {
     assert.match(refused.stderr, oneLine);
     assert.match(refused.stderr, new RegExp(`faucet.solana.com gives devnet SOL to ${keypair.publicKey.toBase58()}`));
     const given = await run(['wallet', 'fund', '2sol', '--network', 'devnet', '--rpc', chain.rpcUrl, '--json']);
-    assert.deepEqual([given.code, given.stdout], [0, `${JSON.stringify({ address: keypair.publicKey.toBase58(), balance: '2000000000' })}\n`]);
+    assert.deepEqual(
+      [given.code, given.stdout],
+      [0, `${JSON.stringify({ address: keypair.publicKey.toBase58(), balance: '2000000000' })}\n`],
+    );
   });
 
   it('asks mainnet for nothing', async (context) => {

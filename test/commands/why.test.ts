@@ -38,7 +38,14 @@ test('why finds a gateway’s request by its id, answered or not', async (contex
   const [answered, refused] = ['5b0c66f2d4a9d1b86a0e7c31', 'c0ffee00c0ffee00c0ffee00'];
   await log.save(account, answered);
   await log.save({ ...account, job: null, provider: null, failure: 'everybody is busy' }, refused);
-  for (const name of [answered, `req_${answered}`, `chatcmpl-${answered}`, `cmpl-${answered}`, `msg_${answered}`, `resp_${answered}`]) {
+  for (const name of [
+    answered,
+    `req_${answered}`,
+    `chatcmpl-${answered}`,
+    `cmpl-${answered}`,
+    `msg_${answered}`,
+    `resp_${answered}`,
+  ]) {
     const json = await runInProcess(['why', name, '--home', home, '--json']);
     assert.deepEqual(JSON.parse(json.stdout), account, name);
   }
@@ -59,7 +66,10 @@ test('why of a request through a router is the router’s account, or says where
   assert.equal(elsewhere.code, 2);
   assert.match(elsewhere.stderr, /12D3KooWrouter[^]*qvac why abababababab/);
   await log.save(account);
-  assert.deepEqual(JSON.parse((await runInProcess(['why', `req_${request}`, '--home', home, '--json'])).stdout), account);
+  assert.deepEqual(
+    JSON.parse((await runInProcess(['why', `req_${request}`, '--home', home, '--json'])).stdout),
+    account,
+  );
 });
 
 test('accounts are kept of the newest only', async (context) => {

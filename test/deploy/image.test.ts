@@ -7,7 +7,10 @@ import { describe, it } from 'node:test';
 import { temporaryHome } from '../support/home.ts';
 import { root } from '../support/imports.ts';
 
-const lines = (path: string): readonly string[] => readFileSync(join(root, path), 'utf8').split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+const lines = (path: string): readonly string[] =>
+  readFileSync(join(root, path), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'));
 
 describe('the container image', () => {
   it('is built from what is named, and from nothing else that lies around', () => {
@@ -20,18 +23,29 @@ describe('the container image', () => {
   it('has all that its build needs and its program reads', async (context) => {
     const folder = await temporaryHome(context);
     // A clone has no empty folders, and nothing that was not committed.
-    const isCloned = (path: string): boolean => (existsSync(join(root, '.git')) ? spawnSync('git', ['ls-files', '--error-unmatch', path], { cwd: root }).status === 0 : existsSync(join(root, path)));
-    for (const path of lines('.dockerignore').slice(1).map((line) => line.slice(1))) {
+    const isCloned = (path: string): boolean =>
+      existsSync(join(root, '.git'))
+        ? spawnSync('git', ['ls-files', '--error-unmatch', path], { cwd: root }).status === 0
+        : existsSync(join(root, path));
+    for (const path of lines('.dockerignore')
+      .slice(1)
+      .map((line) => line.slice(1))) {
       if (isCloned(path)) cpSync(join(root, path), join(folder, path), { recursive: true });
     }
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
     const dockerfile = readFileSync(join(root, 'deploy', 'Dockerfile'), 'utf8');
-    const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \.\/$/gm)].flatMap(([, paths = '']) => paths.split(' '));
+    const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \.\/$/gm)].flatMap(([, paths = '']) =>
+      paths.split(' '),
+    );
     for (const path of copied) assert.ok(existsSync(join(folder, path)), `COPY ${path}`);
     const built = spawnSync(process.execPath, ['scripts/build.mjs'], { cwd: folder, encoding: 'utf8' });
     assert.equal(built.status, 0, built.stderr);
-    for (const removed of /rm -rf (src .+)$/m.exec(dockerfile)?.[1]?.split(' ') ?? []) if (!removed.startsWith('node_modules')) assert.ok(existsSync(join(folder, removed)), `rm ${removed}`);
-    assert.match(spawnSync(process.execPath, ['bin/qvac.mjs', '--version'], { cwd: folder, encoding: 'utf8' }).stdout, /^qvac \d/);
+    for (const removed of /rm -rf (src .+)$/m.exec(dockerfile)?.[1]?.split(' ') ?? [])
+      if (!removed.startsWith('node_modules')) assert.ok(existsSync(join(folder, removed)), `rm ${removed}`);
+    assert.match(
+      spawnSync(process.execPath, ['bin/qvac.mjs', '--version'], { cwd: folder, encoding: 'utf8' }).stdout,
+      /^qvac \d/,
+    );
     assert.ok((await readdir(join(folder, 'programs', 'escrow', 'artifacts'))).includes('escrow.so'));
     assert.doesNotMatch(dockerfile, /rm -rf [^\n]*programs/);
   });

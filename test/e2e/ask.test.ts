@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { startProgram } from '../support/binary.ts';
 import { temporaryHome } from '../support/home.ts';
-import { ask, loopbackMarket, RunningNode, withModel } from './market.ts';
-import type { LoopbackMarket } from './market.ts';
+import { ask, type LoopbackMarket, loopbackMarket, RunningNode, withModel } from './market.ts';
 
 const question = 'Name three colours.';
 
@@ -17,10 +16,18 @@ interface AskJson {
 }
 
 /** A provider of SmolLM2 as a process of its own. */
-async function startServe(context: Parameters<typeof temporaryHome>[0], market = loopbackMarket(), args: readonly string[] = []) {
+async function startServe(
+  context: Parameters<typeof temporaryHome>[0],
+  market = loopbackMarket(),
+  args: readonly string[] = [],
+) {
   const home = await temporaryHome(context);
   await withModel(home);
-  const node = new RunningNode(['serve', '--model', 'smollm2-135m', '--threads', '1', ...market.flags, ...market.listen, ...args], home, context);
+  const node = new RunningNode(
+    ['serve', '--model', 'smollm2-135m', '--threads', '1', ...market.flags, ...market.listen, ...args],
+    home,
+    context,
+  );
   return { market, home, node, ...(await node.ready()) };
 }
 
@@ -34,8 +41,26 @@ interface LongAnswer {
   stderr(): string;
 }
 
-function startLongAnswer(context: Parameters<typeof temporaryHome>[0], market: LoopbackMarket, home: string, address: string): LongAnswer {
-  const child = startProgram(['ask', ...market.flags, '--provider', address, '--max-tokens', '2000', '--temperature', '1', 'Tell me a very long story.'], { home });
+function startLongAnswer(
+  context: Parameters<typeof temporaryHome>[0],
+  market: LoopbackMarket,
+  home: string,
+  address: string,
+): LongAnswer {
+  const child = startProgram(
+    [
+      'ask',
+      ...market.flags,
+      '--provider',
+      address,
+      '--max-tokens',
+      '2000',
+      '--temperature',
+      '1',
+      'Tell me a very long story.',
+    ],
+    { home },
+  );
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
@@ -62,18 +87,38 @@ describe('qvac ask, between real processes', () => {
     const { market, peer, address } = await startServe(context);
     const home = await temporaryHome(context);
     await withModel(home);
-    const { code, stdout, stderr } = await ask(market, home, ['--provider', address, '--threads', '1', '--max-tokens', '24', question]);
+    const { code, stdout, stderr } = await ask(market, home, [
+      '--provider',
+      address,
+      '--threads',
+      '1',
+      '--max-tokens',
+      '24',
+      question,
+    ]);
     assert.equal(code, 0, stderr);
     assert.ok(stdout.trim().length > 0);
     assert.doesNotMatch(stdout, /12D3KooW|receipt|→|✓/);
     const lines = stderr.trim().split('\n');
-    assert.ok(lines.some((line) => line.startsWith(`→ provider ${peer}`)), stderr);
-    assert.match(lines.at(-1) ?? '', /^✓ \d+ tokens · .* · verified (exact|statistical) (\d+)\/\2 · receipt [0-9a-f]{4}…[0-9a-f]{2}$/);
+    assert.ok(
+      lines.some((line) => line.startsWith(`→ provider ${peer}`)),
+      stderr,
+    );
+    assert.match(
+      lines.at(-1) ?? '',
+      /^✓ \d+ tokens · .* · verified (exact|statistical) (\d+)\/\2 · receipt [0-9a-f]{4}…[0-9a-f]{2}$/,
+    );
   });
 
   it('never says verified where the model is not at hand', async (context) => {
     const { market, address } = await startServe(context);
-    const { code, stderr } = await ask(market, await temporaryHome(context), ['--provider', address, '--max-tokens', '16', question]);
+    const { code, stderr } = await ask(market, await temporaryHome(context), [
+      '--provider',
+      address,
+      '--max-tokens',
+      '16',
+      question,
+    ]);
     assert.equal(code, 0, stderr);
     assert.match(stderr.trim().split('\n').at(-1) ?? '', /checked: sampling/);
     assert.doesNotMatch(stderr, /verified/);
@@ -89,7 +134,18 @@ describe('qvac ask, between real processes', () => {
     const [one, two] = [first, second].map(({ stdout }) => JSON.parse(stdout) as AskJson);
     assert.equal(one?.answer, two?.answer);
     assert.notEqual(one?.receipt, two?.receipt);
-    assert.deepEqual(Object.keys(one ?? {}), ['answer', 'finish', 'tokens', 'provider', 'router', 'model', 'verification', 'receipt', 'timing', 'cost']);
+    assert.deepEqual(Object.keys(one ?? {}), [
+      'answer',
+      'finish',
+      'tokens',
+      'provider',
+      'router',
+      'model',
+      'verification',
+      'receipt',
+      'timing',
+      'cost',
+    ]);
     const full = await ask(market, home, ['--provider', address, '--max-tokens', '8', '--verify', 'full', question]);
     assert.equal(full.code, 6, full.stderr);
     assert.doesNotMatch(full.stderr, /verified/);
@@ -99,10 +155,21 @@ describe('qvac ask, between real processes', () => {
     const market = loopbackMarket();
     const home = await temporaryHome(context);
     const model = await withModel(await temporaryHome(context));
-    const router = new RunningNode(['route', '--model', model, '--threads', '1', ...market.flags, ...market.listen], home, context);
+    const router = new RunningNode(
+      ['route', '--model', model, '--threads', '1', ...market.flags, ...market.listen],
+      home,
+      context,
+    );
     const { peer: routerPeer, address } = await router.ready();
     const { peer } = await startServe(context, market, ['--bootstrap', address]);
-    const { code, stdout, stderr } = await ask(market, home, ['--model', 'smollm2-135m', '--max-tokens', '24', '--json', question]);
+    const { code, stdout, stderr } = await ask(market, home, [
+      '--model',
+      'smollm2-135m',
+      '--max-tokens',
+      '24',
+      '--json',
+      question,
+    ]);
     assert.equal(code, 0, stderr);
     const value = JSON.parse(stdout) as AskJson;
     assert.deepEqual([value.provider, value.router, value.verification.result], [peer, routerPeer, 'pass']);
@@ -112,9 +179,22 @@ describe('qvac ask, between real processes', () => {
   it('finds a provider by Kademlia from one bootstrap address that is not the provider', async (context) => {
     const market = loopbackMarket();
     const bootstrapHome = await temporaryHome(context);
-    const { address } = await new RunningNode(['route', ...market.flags, ...market.listen], bootstrapHome, context).ready();
+    const { address } = await new RunningNode(
+      ['route', ...market.flags, ...market.listen],
+      bootstrapHome,
+      context,
+    ).ready();
     const { peer } = await startServe(context, market, ['--bootstrap', address]);
-    const { code, stdout, stderr } = await ask(market, await temporaryHome(context), ['--bootstrap', address, '--model', 'smollm2-135m', '--max-tokens', '8', '--json', question]);
+    const { code, stdout, stderr } = await ask(market, await temporaryHome(context), [
+      '--bootstrap',
+      address,
+      '--model',
+      'smollm2-135m',
+      '--max-tokens',
+      '8',
+      '--json',
+      question,
+    ]);
     assert.equal(code, 0, stderr);
     assert.equal((JSON.parse(stdout) as AskJson).provider, peer);
   });
@@ -145,7 +225,13 @@ describe('qvac ask, between real processes', () => {
     client.child.kill('SIGKILL');
     await client.closed;
     await node.event('job-failed');
-    const { code, stderr } = await ask(market, await temporaryHome(context), ['--provider', address, '--max-tokens', '4', question]);
+    const { code, stderr } = await ask(market, await temporaryHome(context), [
+      '--provider',
+      address,
+      '--max-tokens',
+      '4',
+      question,
+    ]);
     assert.equal(code, 0, stderr);
   });
 
@@ -160,7 +246,11 @@ describe('qvac ask, between real processes', () => {
 
   it('names nobody and exits 4 where nobody offers the model', async (context) => {
     const market = loopbackMarket();
-    const { code, stdout, stderr } = await ask(market, await temporaryHome(context), ['--model', 'smollm2-135m', question]);
+    const { code, stdout, stderr } = await ask(market, await temporaryHome(context), [
+      '--model',
+      'smollm2-135m',
+      question,
+    ]);
     assert.equal(code, 4, stderr);
     assert.equal(stdout, '');
     assert.equal(stderr.split('\n').filter((line) => line.startsWith('qvac:')).length, 1);

@@ -15,25 +15,44 @@ describe('the demo', () => {
     const home = await temporaryHome(context);
     const model = await withModel(home);
     // With loopback alone, where the system allows it: nothing of the demo needs a network once the model is here.
-    const alone = noNamespaces === null ? { node: 'unshare', nodeFlags: ['-rn', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', process.execPath] } : {};
-    const { code, stdout, stderr } = await runProgram(['What', 'is', 'a', 'prime', 'number?'], { home, script: join(root, 'dist', 'demo', 'main.js'), ...alone });
+    const alone =
+      noNamespaces === null
+        ? { node: 'unshare', nodeFlags: ['-rn', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', process.execPath] }
+        : {};
+    const { code, stdout, stderr } = await runProgram(['What', 'is', 'a', 'prime', 'number?'], {
+      home,
+      script: join(root, 'dist', 'demo', 'main.js'),
+      ...alone,
+    });
     assert.equal(code, 0, stderr);
     assert.notEqual(stdout.trim(), '');
     assert.match(stderr, /"What is a prime number\?"/);
-    assert.match(stderr, /✓ \d+ tokens? · .* · smollm2-135m q4_1 · (?:[\d.]+ SOL · )?verified (exact|statistical) (\d+)\/\2 .*· receipt [0-9a-f]{4}…/);
+    assert.match(
+      stderr,
+      /✓ \d+ tokens? · .* · smollm2-135m q4_1 · (?:[\d.]+ SOL · )?verified (exact|statistical) (\d+)\/\2 .*· receipt [0-9a-f]{4}…/,
+    );
     assert.match(stderr, /✓ .* · [^·]*0\.\d+ SOL[^·]* · verified/);
     assert.match(stderr, /the chain says of this provider: 0 jobs paid, 1 rejected/);
-    assert.match(stderr, /check failed: (exact-mismatch|sampler-mismatch|draws-far|distribution-far) · provider 12D3KooW/);
+    assert.match(
+      stderr,
+      /check failed: (exact-mismatch|sampler-mismatch|draws-far|distribution-far) · provider 12D3KooW/,
+    );
 
     const receipts = await createReceiptStore(join(home, 'receipts')).list();
     assert.equal(receipts.length, 2);
     const codes = [];
-    for (const { path } of receipts.toReversed()) codes.push((await runProgram(['verify', path, '--model', model, '--threads', '1'], { home })).code);
+    for (const { path } of receipts.toReversed())
+      codes.push((await runProgram(['verify', path, '--model', model, '--threads', '1'], { home })).code);
     assert.deepEqual(codes, [0, 6], 'offline the honest receipt passes and the other fails');
 
     // What is wrong with the second one takes the model to see, unless its draws are wrong.
-    const strangers = await Promise.all(receipts.toReversed().map(async ({ path }) => checkIndependently(await readFile(path, 'utf8'))));
+    const strangers = await Promise.all(
+      receipts.toReversed().map(async ({ path }) => checkIndependently(await readFile(path, 'utf8'))),
+    );
     assert.deepEqual(strangers[0], { result: 'pass', fault: null });
-    assert.ok(strangers[1]?.result === 'pass' || strangers[1]?.fault === 'sampler-mismatch', JSON.stringify(strangers[1]));
+    assert.ok(
+      strangers[1]?.result === 'pass' || strangers[1]?.fault === 'sampler-mismatch',
+      JSON.stringify(strangers[1]),
+    );
   });
 });

@@ -1,21 +1,18 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { addressText } from '../../src/escrow/addresses.ts';
 import type { Escrow, JobAccount } from '../../src/escrow/escrow.ts';
 import { loadWallet } from '../../src/escrow/wallet.ts';
 import { delay } from '../../src/lib/abort.ts';
 import { toHex } from '../../src/lib/bytes.ts';
 import { runProgram, startProgram } from '../support/binary.ts';
+import { type Call, type ChainLine, openChainLine, transaction } from '../support/chain-line.ts';
 import { withOpening } from '../support/cheats/transcripts.ts';
-import { openChainLine, transaction } from '../support/chain-line.ts';
-import type { Call, ChainLine } from '../support/chain-line.ts';
 import { temporaryHome } from '../support/home.ts';
 import { startProvider } from '../support/market.ts';
-import { providerPayments, startChain } from '../support/payments.ts';
-import type { TestChain } from '../support/payments.ts';
+import { providerPayments, startChain, type TestChain } from '../support/payments.ts';
 import { RunningNode, withModel } from './market.ts';
 
 // The real program, killed at each step of a paid answer: the money ends where it belongs.
@@ -45,7 +42,9 @@ class Asking {
   readonly exited: Promise<number | null>;
 
   constructor(context: TestContext, home: string, args: readonly string[]) {
-    this.#child = startProgram(['ask', ...flags, '--yes', '--verify', 'sampling', '--temperature', '0', ...args], { home });
+    this.#child = startProgram(['ask', ...flags, '--yes', '--verify', 'sampling', '--temperature', '0', ...args], {
+      home,
+    });
     this.#child.stdin.end();
     this.#child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text;
@@ -83,7 +82,9 @@ class Asking {
 async function settledInReceipt(home: string, { jobId }: JobAccount): Promise<readonly unknown[]> {
   const { code, stdout, stderr } = await runProgram(['receipts', 'show', toHex(jobId), '--json'], { home });
   assert.equal(code, 0, stderr);
-  const { payment } = JSON.parse(stdout) as { readonly payment: { readonly settlement: { readonly state: string; readonly paid: string } | null } | null };
+  const { payment } = JSON.parse(stdout) as {
+    readonly payment: { readonly settlement: { readonly state: string; readonly paid: string } | null } | null;
+  };
   return [payment?.settlement?.state, payment?.settlement?.paid];
 }
 
@@ -99,7 +100,15 @@ class Market {
   readonly clientHome: string;
   #node: RunningNode | null = null;
 
-  constructor(context: TestContext, parts: { readonly chain: TestChain; readonly escrow: Escrow; readonly lines: readonly [ChainLine, ChainLine]; readonly homes: readonly [string, string] }) {
+  constructor(
+    context: TestContext,
+    parts: {
+      readonly chain: TestChain;
+      readonly escrow: Escrow;
+      readonly lines: readonly [ChainLine, ChainLine];
+      readonly homes: readonly [string, string];
+    },
+  ) {
     this.#context = context;
     this.chain = parts.chain;
     this.escrow = parts.escrow;
@@ -114,19 +123,46 @@ class Market {
 
   /** Starts the provider, for the first time or after it was killed. */
   async serve(): Promise<void> {
-    const args = ['serve', ...flags, '--listen', '/ip4/127.0.0.1/tcp/0', '--model', 'smollm2-135m', '--threads', '1', '--price-in', '1000', '--price-out', '0.00002sol', '--rpc', this.providerLine.url];
+    const args = [
+      'serve',
+      ...flags,
+      '--listen',
+      '/ip4/127.0.0.1/tcp/0',
+      '--model',
+      'smollm2-135m',
+      '--threads',
+      '1',
+      '--price-in',
+      '1000',
+      '--price-out',
+      '0.00002sol',
+      '--rpc',
+      this.providerLine.url,
+    ];
     this.#node = new RunningNode(args, this.#providerHome, this.#context);
     await this.#node.ready();
   }
 
   async ask(maxTokens: number, ...args: readonly string[]): Promise<Asking> {
     const { address } = await this.node.ready();
-    return new Asking(this.#context, this.clientHome, ['--rpc', this.clientLine.url, '--provider', address, '--max-tokens', String(maxTokens), ...args, 'Count from one to one hundred in words.']);
+    return new Asking(this.#context, this.clientHome, [
+      '--rpc',
+      this.clientLine.url,
+      '--provider',
+      address,
+      '--max-tokens',
+      String(maxTokens),
+      ...args,
+      'Count from one to one hundred in words.',
+    ]);
   }
 
   payment(state: string, job: JobAccount): Promise<Record<string, unknown>> {
     const id = Buffer.from(job.jobId).toString('hex');
-    return this.node.until((event) => event['event'] === 'payment' && event['state'] === state && event['job'] === id, `payment ${state}`);
+    return this.node.until(
+      (event) => event['event'] === 'payment' && event['state'] === state && event['job'] === id,
+      `payment ${state}`,
+    );
   }
 
   /** The one that is not settled. */
@@ -146,7 +182,10 @@ class Market {
 
   /** What a later command of the client finds open, after it settled what it could. */
   async leftOpen(): Promise<readonly unknown[]> {
-    const { code, stdout, stderr } = await runProgram(['jobs', 'ls', ...flags, '--rpc', this.clientLine.url, '--json'], { home: this.clientHome });
+    const { code, stdout, stderr } = await runProgram(
+      ['jobs', 'ls', ...flags, '--rpc', this.clientLine.url, '--json'],
+      { home: this.clientHome },
+    );
     assert.equal(code, 0, stderr);
     return (JSON.parse(stdout) as { readonly jobs: readonly unknown[] }).jobs;
   }
@@ -165,15 +204,27 @@ class Market {
 
 async function openMarket(context: TestContext): Promise<Market> {
   const chain = await startChain(context);
-  const [providerLine, clientLine, providerHome, clientHome] = await Promise.all([openChainLine(context, chain.rpcUrl), openChainLine(context, chain.rpcUrl), temporaryHome(context), temporaryHome(context)]);
+  const [providerLine, clientLine, providerHome, clientHome] = await Promise.all([
+    openChainLine(context, chain.rpcUrl),
+    openChainLine(context, chain.rpcUrl),
+    temporaryHome(context),
+    temporaryHome(context),
+  ]);
   await withModel(providerHome);
-  return new Market(context, { chain, escrow: await chain.wallet(0n), lines: [providerLine, clientLine], homes: [providerHome, clientHome] });
+  return new Market(context, {
+    chain,
+    escrow: await chain.wallet(0n),
+    lines: [providerLine, clientLine],
+    homes: [providerHome, clientHome],
+  });
 }
 
 test('processes that are killed at each step of a paid answer', { timeout: 300_000 }, async (context) => {
   const market = await openMarket(context);
   await market.serve();
-  const made = await runProgram(['wallet', 'balance', ...flags, '--rpc', market.clientLine.url, '--json'], { home: market.clientHome });
+  const made = await runProgram(['wallet', 'balance', ...flags, '--rpc', market.clientLine.url, '--json'], {
+    home: market.clientHome,
+  });
   assert.equal(made.code, 0, made.stderr);
 
   await context.test('a client between the lock and its offer: given back once nobody can come any more', async () => {
@@ -192,22 +243,27 @@ test('processes that are killed at each step of a paid answer', { timeout: 300_0
     assert.deepEqual(await market.leftOpen(), []);
   });
 
-  await context.test('a client in the middle of an answer: the provider gives back, or goes on to an end that is near', async () => {
-    const before = await market.balance();
-    const asking = await market.ask(2_000);
-    await asking.streams();
-    const job = await market.job();
-    await asking.kill();
-    await market.node.until(({ event, job: id }) => event === 'payment' && id === Buffer.from(job.jobId).toString('hex'));
-    // What was submitted without it is paid when it stays away.
-    await market.chain.warp(301);
-    await market.settled();
-    const { how, paid, refunded, burnt } = await market.outcome(job);
-    assert.deepEqual([paid + refunded, burnt], [job.amount, 0n]);
-    assert.ok(how === 'declined' ? paid === 0n : how === 'claimed' && paid > 0n);
-    assert.equal(await market.balance(), before - createFee - paid);
-    assert.deepEqual(await market.leftOpen(), []);
-  });
+  await context.test(
+    'a client in the middle of an answer: the provider gives back, or goes on to an end that is near',
+    async () => {
+      const before = await market.balance();
+      const asking = await market.ask(2_000);
+      await asking.streams();
+      const job = await market.job();
+      await asking.kill();
+      await market.node.until(
+        ({ event, job: id }) => event === 'payment' && id === Buffer.from(job.jobId).toString('hex'),
+      );
+      // What was submitted without it is paid when it stays away.
+      await market.chain.warp(301);
+      await market.settled();
+      const { how, paid, refunded, burnt } = await market.outcome(job);
+      assert.deepEqual([paid + refunded, burnt], [job.amount, 0n]);
+      assert.ok(how === 'declined' ? paid === 0n : how === 'claimed' && paid > 0n);
+      assert.equal(await market.balance(), before - createFee - paid);
+      assert.deepEqual(await market.leftOpen(), []);
+    },
+  );
 
   await context.test('a client between submit and confirm: its next command confirms', async () => {
     const before = await market.balance();
@@ -229,7 +285,10 @@ test('processes that are killed at each step of a paid answer', { timeout: 300_0
   await context.test('a provider that waits for the account: gives back when it starts again', async () => {
     const before = await market.balance();
     const others = [chainClock, ...(await market.escrow.providers()).map(({ address }) => addressText(address))];
-    const held = market.providerLine.hold('request', ({ method, params }: Call) => method === 'getAccountInfo' && !others.includes(String(params[0])));
+    const held = market.providerLine.hold(
+      'request',
+      ({ method, params }: Call) => method === 'getAccountInfo' && !others.includes(String(params[0])),
+    );
     const asking = await market.ask(8);
     await asking.until(held.reached);
     const job = await market.job();
@@ -319,7 +378,15 @@ test('a client that is killed while it rejects: its next command rejects', { tim
     payments: async (peer) => (await providerPayments(context, market.chain, peer)).payments,
   });
   const held = market.clientLine.hold('request', transaction(2));
-  const asking = new Asking(context, market.clientHome, ['--rpc', market.clientLine.url, '--provider', cheat.address, '--max-tokens', '8', 'hello']);
+  const asking = new Asking(context, market.clientHome, [
+    '--rpc',
+    market.clientLine.url,
+    '--provider',
+    cheat.address,
+    '--max-tokens',
+    '8',
+    'hello',
+  ]);
   await asking.until(held.reached);
   const job = await market.job();
   assert.ok(job.submitted !== null);

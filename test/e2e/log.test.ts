@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { it, type TestContext } from 'node:test';
 import { runProgram, startProgram } from '../support/binary.ts';
 import { temporaryHome } from '../support/home.ts';
@@ -42,7 +42,8 @@ class Logged {
     for (;;) {
       const found = this.records.find(({ event }) => event === name);
       if (found !== undefined) return found;
-      if (this.child.exitCode !== null) throw new Error(`ended before "${name}": ${JSON.stringify(this.records.at(-1))}`);
+      if (this.child.exitCode !== null)
+        throw new Error(`ended before "${name}": ${JSON.stringify(this.records.at(-1))}`);
       await this.#changed.promise;
     }
   }
@@ -58,7 +59,8 @@ class Logged {
 function textsOf(records: readonly LogRecord[]): readonly string[] {
   const texts = new Map<string, string>();
   const add = (name: string, value: unknown): void => {
-    if (typeof value === 'object' && value !== null) for (const [key, each] of Object.entries(value)) add(`${name} ${key}`, each);
+    if (typeof value === 'object' && value !== null)
+      for (const [key, each] of Object.entries(value)) add(`${name} ${key}`, each);
     else texts.set(name, `${texts.get(name) ?? ''}${String(value)}`);
   };
   for (const record of records) add(record.message, record);
@@ -77,37 +79,81 @@ const system = 'the-system-prompt-nobody-may-log';
 const common = [...market.flags, '--threads', '1', '--gpu', 'off'];
 
 async function post(url: string, body: string): Promise<{ readonly status: number; readonly text: string }> {
-  const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+  });
   return { status: response.status, text: await response.text() };
 }
 
 function contentOf({ status, text }: { readonly status: number; readonly text: string }): string {
   assert.equal(status, 200, text);
-  return (JSON.parse(text) as { readonly choices: readonly [{ readonly message: { readonly content: string } }] }).choices[0].message.content;
+  return (JSON.parse(text) as { readonly choices: readonly [{ readonly message: { readonly content: string } }] })
+    .choices[0].message.content;
 }
 
 it('serve, route and gateway log JSON lines off-terminal, and with -v no word of a prompt, a system prompt or an answer, and no token', async (context) => {
-  const [providerHome, home, aloneHome] = [await temporaryHome(context), await temporaryHome(context), await temporaryHome(context)];
+  const [providerHome, home, aloneHome] = [
+    await temporaryHome(context),
+    await temporaryHome(context),
+    await temporaryHome(context),
+  ];
   const { path } = await tinyModel();
-  const serve = new Logged(['serve', ...common, ...market.listen, '--model', path, '--name', 'tiny'], providerHome, context);
+  const serve = new Logged(
+    ['serve', ...common, ...market.listen, '--model', path, '--name', 'tiny'],
+    providerHome,
+    context,
+  );
   const { addrs } = (await serve.event('ready')) as unknown as { readonly addrs: readonly [string] };
   const known = ['--bootstrap', addrs[0]];
   const route = new Logged(['route', ...common, ...market.listen, ...known, '--model', path], home, context);
   await route.event('ready');
-  const through = new Logged(['gateway', ...common, ...known, '--http', '127.0.0.1:0', '--verify', 'full'], home, context);
-  const direct = new Logged(['gateway', ...common, ...known, '--http', '127.0.0.1:0', '--verify', 'sampling'], aloneHome, context);
+  const through = new Logged(
+    ['gateway', ...common, ...known, '--http', '127.0.0.1:0', '--verify', 'full'],
+    home,
+    context,
+  );
+  const direct = new Logged(
+    ['gateway', ...common, ...known, '--http', '127.0.0.1:0', '--verify', 'sampling'],
+    aloneHome,
+    context,
+  );
 
   const answers: string[] = [];
   const said: string[] = [];
-  for (const [where, verify] of [[['--provider', addrs[0]], 'none'], [[], 'full']] as const) {
-    const asked = await ask(market, home, [...where, '--verify', verify, '-v', '--json', '--model', 'tiny', '--system', system, '--max-tokens', '40', prompt]);
+  for (const [where, verify] of [
+    [['--provider', addrs[0]], 'none'],
+    [[], 'full'],
+  ] as const) {
+    const asked = await ask(market, home, [
+      ...where,
+      '--verify',
+      verify,
+      '-v',
+      '--json',
+      '--model',
+      'tiny',
+      '--system',
+      system,
+      '--max-tokens',
+      '40',
+      prompt,
+    ]);
     assert.equal(asked.code, 0, asked.stderr);
     answers.push((JSON.parse(asked.stdout) as { readonly answer: string }).answer);
     said.push(asked.stderr);
   }
   for (const gateway of [through, direct]) {
     const { url } = (await gateway.event('ready')) as unknown as { readonly url: string };
-    const question = { model: 'tiny', max_tokens: 40, messages: [{ role: 'system', content: system }, { role: 'user', content: prompt }] };
+    const question = {
+      model: 'tiny',
+      max_tokens: 40,
+      messages: [
+        { role: 'system', content: system },
+        { role: 'user', content: prompt },
+      ],
+    };
     answers.push(contentOf(await post(url, JSON.stringify(question))));
     // What goes wrong must not be told with what it was about.
     for (const body of [
@@ -127,13 +173,24 @@ it('serve, route and gateway log JSON lines off-terminal, and with -v no word of
   said.push(tooLong.stderr);
 
   // What lets one spend is in none of it, either; who owns the home can ask for it.
-  const tokens = await Promise.all([home, aloneHome].map(async (root) => (JSON.parse(await readFile(join(root, 'run', 'gateway.json'), 'utf8')) as { readonly token: string }).token));
+  const tokens = await Promise.all(
+    [home, aloneHome].map(
+      async (root) =>
+        (JSON.parse(await readFile(join(root, 'run', 'gateway.json'), 'utf8')) as { readonly token: string }).token,
+    ),
+  );
   const linked = await runProgram(['gateway', '--link'], { home });
   assert.match(linked.stdout, new RegExp(`^http://127\\.0\\.0\\.1:\\d+/#token=${tokens[0]}\\n$`));
 
   // A model's template may say whatever it likes of a prompt that it refuses.
-  const picky = await writeTestModel('picky-template', { template: '{{ raise_exception("cannot take " + messages[0].content) }}' });
-  const strict = new Logged(['serve', ...common, ...market.listen, '--model', picky.path, '--name', 'picky'], await temporaryHome(context), context);
+  const picky = await writeTestModel('picky-template', {
+    template: '{{ raise_exception("cannot take " + messages[0].content) }}',
+  });
+  const strict = new Logged(
+    ['serve', ...common, ...market.listen, '--model', picky.path, '--name', 'picky'],
+    await temporaryHome(context),
+    context,
+  );
   const { addrs: strictAddrs } = (await strict.event('ready')) as unknown as { readonly addrs: readonly [string] };
   const refused = await ask(market, home, ['--provider', strictAddrs[0], prompt]);
   assert.equal(refused.code, 2, refused.stderr);
@@ -144,16 +201,23 @@ it('serve, route and gateway log JSON lines off-terminal, and with -v no word of
   for (const [name, process] of Object.entries(processes)) {
     await process.stop();
     assert.equal(process.stdout, '', name);
-    assert.ok(process.records.some(({ level }) => level === 'debug'), `${name} says what it can`);
+    assert.ok(
+      process.records.some(({ level }) => level === 'debug'),
+      `${name} says what it can`,
+    );
     for (const { time, level, message } of process.records) {
       assert.equal(new Date(time).toISOString(), time);
       assert.ok(['debug', 'info', 'warn', 'error'].includes(level) && message !== '');
     }
   }
-  assert.ok(answers.every((answer) => answer.length > 20), 'there is something to be found');
+  assert.ok(
+    answers.every((answer) => answer.length > 20),
+    'there is something to be found',
+  );
   const logged = [...Object.values(processes).flatMap(({ records }) => textsOf(records)), ...said].join('\n');
   assert.ok(logged.includes('tiny'));
-  for (const forbidden of [prompt, system, ...tokens, ...answers.flatMap(piecesOf)]) assert.ok(!logged.includes(forbidden), `logged: ${forbidden}`);
+  for (const forbidden of [prompt, system, ...tokens, ...answers.flatMap(piecesOf)])
+    assert.ok(!logged.includes(forbidden), `logged: ${forbidden}`);
 });
 
 it('the chain logs so, too, and an error that ends a process is the last of its log', async (context) => {
@@ -163,7 +227,10 @@ it('the chain logs so, too, and an error that ends a process is the last of its 
   assert.match(String(ready['rpcUrl']), /^http:\/\/127\.0\.0\.1:\d+$/);
   const second = await runProgram(['chain'], { home });
   assert.equal(second.code, 3);
-  const records = second.stderr.trim().split('\n').map((line) => JSON.parse(line) as LogRecord);
+  const records = second.stderr
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as LogRecord);
   assert.deepEqual([records.at(-1)?.level, records.at(-1)?.['code'], second.stdout], ['error', 'E_LOCKED', '']);
   await chain.stop();
   assert.equal(chain.records.at(-1)?.message, 'stopping …');

@@ -1,11 +1,11 @@
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFile, link, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
-import { runProgram, startProgram, type ProcessResult } from '../support/binary.ts';
+import { type ProcessResult, runProgram, startProgram } from '../support/binary.ts';
 import { testModel } from '../support/models.ts';
 
 /** Flags that keep a process on loopback and in a network of its own. */
@@ -61,11 +61,15 @@ export class RunningNode {
   }
 
   /** The first event that fits, past or to come. @throws Error where the process ends before */
-  async until(fits: (event: Record<string, unknown>) => boolean, what = 'what is waited for'): Promise<Record<string, unknown>> {
+  async until(
+    fits: (event: Record<string, unknown>) => boolean,
+    what = 'what is waited for',
+  ): Promise<Record<string, unknown>> {
     for (;;) {
       const found = this.events.find(fits);
       if (found !== undefined) return found;
-      if (this.child.exitCode !== null || this.child.signalCode !== null) throw new Error(`ended before ${what}: ${this.stderr}`);
+      if (this.child.exitCode !== null || this.child.signalCode !== null)
+        throw new Error(`ended before ${what}: ${this.stderr}`);
       await this.#changed.promise;
     }
   }
@@ -88,6 +92,11 @@ export class RunningNode {
 }
 
 /** Runs `qvac ask` with `args` in `home`. */
-export function ask(market: LoopbackMarket, home: string, args: readonly string[], input?: string): Promise<ProcessResult> {
+export function ask(
+  market: LoopbackMarket,
+  home: string,
+  args: readonly string[],
+  input?: string,
+): Promise<ProcessResult> {
   return runProgram(['ask', ...market.flags, ...args], { home, input });
 }

@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { runProgram } from '../support/binary.ts';
 import { temporaryHome } from '../support/home.ts';
-import { RunningNode, ask, loopbackMarket, withModel } from './market.ts';
-import type { LoopbackMarket } from './market.ts';
+import { ask, type LoopbackMarket, loopbackMarket, RunningNode, withModel } from './market.ts';
 
 interface PaidAnswer {
   readonly cost: number;
   readonly verification: { readonly result: string; readonly tier: string };
-  readonly payment: { readonly state: string; readonly locked: string; readonly paid: string; readonly refunded: string };
+  readonly payment: {
+    readonly state: string;
+    readonly locked: string;
+    readonly paid: string;
+    readonly refunded: string;
+  };
 }
 
 /** A home whose chain ends with the test. */
@@ -17,9 +20,29 @@ function homeWithChain(context: TestContext): Promise<string> {
   return temporaryHome(context, (home) => runProgram(['chain', 'stop'], { home }));
 }
 
-async function startPaidServe(context: TestContext, market: LoopbackMarket, home: string): Promise<{ readonly node: RunningNode; readonly address: string }> {
+async function startPaidServe(
+  context: TestContext,
+  market: LoopbackMarket,
+  home: string,
+): Promise<{ readonly node: RunningNode; readonly address: string }> {
   await withModel(home);
-  const node = new RunningNode(['serve', ...market.flags, ...market.listen, '--model', 'smollm2-135m', '--threads', '1', '--price-in', '1000', '--price-out', '0.00002sol'], home, context);
+  const node = new RunningNode(
+    [
+      'serve',
+      ...market.flags,
+      ...market.listen,
+      '--model',
+      'smollm2-135m',
+      '--threads',
+      '1',
+      '--price-in',
+      '1000',
+      '--price-out',
+      '0.00002sol',
+    ],
+    home,
+    context,
+  );
   return { node, address: (await node.ready()).address };
 }
 
@@ -44,7 +67,9 @@ test('a paid answer on the home’s own chain, with nothing set up before', { ti
   await node.event('payment');
   const paidOut = await node.until(({ event, state }) => event === 'payment' && state === 'paid');
   assert.equal(paidOut['lamports'], payment.paid);
-  const { nodes } = JSON.parse((await runProgram(['status', '--json'], { home })).stdout) as { readonly nodes: readonly { readonly today: { readonly earned: string } }[] };
+  const { nodes } = JSON.parse((await runProgram(['status', '--json'], { home })).stdout) as {
+    readonly nodes: readonly { readonly today: { readonly earned: string } }[];
+  };
   assert.equal(nodes[0]?.today.earned, payment.paid);
 
   // Another home pays on the same chain when it is told where it is, and is told where it is not.
@@ -52,16 +77,24 @@ test('a paid answer on the home’s own chain, with nothing set up before', { ti
   const elsewhere = await ask(market, other, ['--provider', address, '--yes', ...question]);
   assert.equal(elsewhere.code, 5, elsewhere.stderr);
   assert.match(elsewhere.stderr, /paid on another chain/);
-  const { rpcUrl } = JSON.parse((await runProgram(['chain', 'status', '--json'], { home })).stdout) as { readonly rpcUrl: string };
+  const { rpcUrl } = JSON.parse((await runProgram(['chain', 'status', '--json'], { home })).stdout) as {
+    readonly rpcUrl: string;
+  };
   const shared = await ask(market, other, ['--provider', address, '--yes', '--rpc', rpcUrl, '--json', ...question]);
   assert.equal(shared.code, 0, shared.stderr);
   assert.equal((JSON.parse(shared.stdout) as PaidAnswer).payment.state, 'confirmed');
 
-  const status = JSON.parse((await runProgram(['provider', 'status', '--json'], { home })).stdout) as { readonly jobsCompleted: string };
+  const status = JSON.parse((await runProgram(['provider', 'status', '--json'], { home })).stdout) as {
+    readonly jobsCompleted: string;
+  };
   assert.equal(status.jobsCompleted, '2');
-  const peers = JSON.parse((await runProgram(['peers', ...market.flags, '--bootstrap', address, '--json'], { home })).stdout) as { readonly peers: readonly { readonly record: { readonly completed: number } | null }[] };
+  const peers = JSON.parse(
+    (await runProgram(['peers', ...market.flags, '--bootstrap', address, '--json'], { home })).stdout,
+  ) as { readonly peers: readonly { readonly record: { readonly completed: number } | null }[] };
   assert.equal(peers.peers[0]?.record?.completed, 2);
-  const open = JSON.parse((await runProgram(['jobs', 'ls', '--json'], { home })).stdout) as { readonly jobs: readonly unknown[] };
+  const open = JSON.parse((await runProgram(['jobs', 'ls', '--json'], { home })).stdout) as {
+    readonly jobs: readonly unknown[];
+  };
   assert.deepEqual(open.jobs, []);
 });
 

@@ -51,7 +51,10 @@ describe('qvac serve, as a process', () => {
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
     context.after(() => taken.close());
     const { port } = taken.address() as { readonly port: number };
-    const { code, stderr } = await runProgram(['serve', ...market.flags, '--threads', '1', '--model', 'smollm2-135m', '--listen', `/ip4/127.0.0.1/tcp/${port}`], { home });
+    const { code, stderr } = await runProgram(
+      ['serve', ...market.flags, '--threads', '1', '--model', 'smollm2-135m', '--listen', `/ip4/127.0.0.1/tcp/${port}`],
+      { home },
+    );
     assert.equal(code, 3, stderr);
     assertOneLine(stderr);
     assert.match(stderr, new RegExp(String(port)));
@@ -60,7 +63,11 @@ describe('qvac serve, as a process', () => {
   it('refuses model files that are none with 7 and a broken configuration or key with 3, and leaves them as they are', async (context) => {
     const home = await temporaryHome(context);
     const real = await readFile(await withModel(home));
-    const files = { 'cut.gguf': real.subarray(0, 1_000_000), 'random.gguf': Buffer.from(Array.from({ length: 4096 }, (_, at) => (at * 7919) & 255)), 'text.gguf': Buffer.from('not a model\n'.repeat(100)) };
+    const files = {
+      'cut.gguf': real.subarray(0, 1_000_000),
+      'random.gguf': Buffer.from(Array.from({ length: 4096 }, (_, at) => (at * 7919) & 255)),
+      'text.gguf': Buffer.from('not a model\n'.repeat(100)),
+    };
     for (const [name, bytes] of Object.entries(files)) {
       await writeFile(join(home, name), bytes);
       const { code, stderr } = await runProgram([...serve, '--model', join(home, name)], { home });
@@ -94,7 +101,14 @@ describe('qvac serve, as a process', () => {
 
   it('refuses flags that are wrong with 2', async (context) => {
     const home = await temporaryHome(context);
-    for (const args of [['serve', '--modle', 'x'], ['serve', '--slots', 'many'], ['ask', '--verify', 'maybe', 'x'], ['ask'], ['frobnicate'], ['ask', '--private', 'No Good', 'x']]) {
+    for (const args of [
+      ['serve', '--modle', 'x'],
+      ['serve', '--slots', 'many'],
+      ['ask', '--verify', 'maybe', 'x'],
+      ['ask'],
+      ['frobnicate'],
+      ['ask', '--private', 'No Good', 'x'],
+    ]) {
       const { code, stderr } = await runProgram(args, { home });
       assert.equal(code, 2, `${args.join(' ')}: ${stderr}`);
       assertOneLine(stderr);

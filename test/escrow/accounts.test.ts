@@ -2,26 +2,38 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { PublicKey, SYSVAR_CLOCK_PUBKEY, SystemProgram, TransactionInstruction } from '@solana/web3.js';
 import idl from '../../programs/escrow/artifacts/escrow.json' with { type: 'json' };
-import { ready } from './ready.ts';
-import type { Ready } from './ready.ts';
-import { World, delivered, programId, refused } from './world.ts';
+import { type Ready, ready } from './ready.ts';
+import { delivered, programId, refused, World } from './world.ts';
 
 // What every instruction has to refuse, whatever it does: the accounts are the attacker's choice.
 
 const accountsOf = (name: string) => {
   const described = idl.instructions.find((instruction) => instruction.name === name);
   assert.ok(described, name);
-  return described.accounts as readonly { readonly name: string; readonly signer?: boolean; readonly writable?: boolean; readonly address?: string }[];
+  return described.accounts as readonly {
+    readonly name: string;
+    readonly signer?: boolean;
+    readonly writable?: boolean;
+    readonly address?: string;
+  }[];
 };
 
 /** The same instruction with one account changed. */
-function withAccount(instruction: TransactionInstruction, at: number, change: { readonly pubkey?: PublicKey; readonly isSigner?: boolean; readonly isWritable?: boolean }): TransactionInstruction {
+function withAccount(
+  instruction: TransactionInstruction,
+  at: number,
+  change: { readonly pubkey?: PublicKey; readonly isSigner?: boolean; readonly isWritable?: boolean },
+): TransactionInstruction {
   const keys = instruction.keys.map((meta, index) => (index === at ? { ...meta, ...change } : meta));
   return new TransactionInstruction({ programId: instruction.programId, keys, data: instruction.data });
 }
 
 /** Executes it, paid by a stranger and signed by all but those `without`. */
-function send({ world, first, signers }: Ready, instruction: TransactionInstruction, without: readonly PublicKey[] = []) {
+function send(
+  { world, first, signers }: Ready,
+  instruction: TransactionInstruction,
+  without: readonly PublicKey[] = [],
+) {
   const signing = signers.filter(({ publicKey }) => !without.some((key) => key.equals(publicKey)));
   return world.send([...first, instruction], [world.wallet(), ...signing]);
 }
@@ -42,20 +54,27 @@ for (const [name, prepare] of Object.entries(ready)) {
         test(`${account.name} that has not signed`, async () => {
           const state = await each();
           const key = state.instruction.keys[index]?.pubkey as PublicKey;
-          await refused(async () => send(state, withAccount(state.instruction, index, { isSigner: false }), [key]), 'AccountNotSigner');
+          await refused(
+            async () => send(state, withAccount(state.instruction, index, { isSigner: false }), [key]),
+            'AccountNotSigner',
+          );
         });
         // Who pays for themselves may be anyone.
-        if (!['provider_register', 'provider_add_stake', 'job_create'].includes(name)) test(`another's signature instead of ${account.name}'s`, async () => {
-          const state = await each();
-          const thief = state.world.wallet();
-          const signed = withAccount(state.instruction, index, { pubkey: thief.publicKey });
-          await refused(async () => send({ ...state, signers: [thief] }, signed), /Unauthorized|ConstraintSeeds/);
-        });
+        if (!['provider_register', 'provider_add_stake', 'job_create'].includes(name))
+          test(`another's signature instead of ${account.name}'s`, async () => {
+            const state = await each();
+            const thief = state.world.wallet();
+            const signed = withAccount(state.instruction, index, { pubkey: thief.publicKey });
+            await refused(async () => send({ ...state, signers: [thief] }, signed), /Unauthorized|ConstraintSeeds/);
+          });
       }
       if (account.writable === true) {
         test(`${account.name} that is not writable`, async () => {
           const state = await each();
-          await refused(async () => send(state, withAccount(state.instruction, index, { isWritable: false })), /^(ConstraintMut|PrivilegeEscalation)/);
+          await refused(
+            async () => send(state, withAccount(state.instruction, index, { isWritable: false })),
+            /^(ConstraintMut|PrivilegeEscalation)/,
+          );
         });
       }
       if (account.address !== undefined) {
@@ -64,7 +83,10 @@ for (const [name, prepare] of Object.entries(ready)) {
           // The runtime itself keeps sysvars from being written.
           const wrong = [state.world.wallet().publicKey, ...(account.writable === true ? [] : [SYSVAR_CLOCK_PUBKEY])];
           for (const pubkey of wrong) {
-            await refused(async () => send(state, withAccount(state.instruction, index, { pubkey })), /^(ConstraintAddress|InvalidProgramId)/);
+            await refused(
+              async () => send(state, withAccount(state.instruction, index, { pubkey })),
+              /^(ConstraintAddress|InvalidProgramId)/,
+            );
           }
         });
       }
@@ -75,26 +97,48 @@ for (const [name, prepare] of Object.entries(ready)) {
         const state = await each();
         const { job } = state;
         assert.ok(job !== undefined);
-        const other = name === 'job_decline' || name === 'job_submit' || name === 'job_refund' ? await state.world.openJob() : await state.world.submittedJob();
+        const other =
+          name === 'job_decline' || name === 'job_submit' || name === 'job_refund'
+            ? await state.world.openJob()
+            : await state.world.submittedJob();
         if (name === 'job_refund') state.world.now += 600n;
         if (name === 'job_claim') state.world.now += 300n;
-        await refused(async () => send(state, withAccount(state.instruction, at('job'), { pubkey: other.address })), /Unauthorized|ConstraintSeeds|ConstraintAddress/);
+        await refused(
+          async () => send(state, withAccount(state.instruction, at('job'), { pubkey: other.address })),
+          /Unauthorized|ConstraintSeeds|ConstraintAddress/,
+        );
       });
 
       test('a provider passed as the job, a wallet, and an account of another program', async () => {
         const state = await each();
         const provider = state.world.provider(state.job?.seller.authority.publicKey as PublicKey);
-        await refused(async () => send(state, withAccount(state.instruction, at('job'), { pubkey: provider })), 'AccountDiscriminatorMismatch');
-        await refused(async () => send(state, withAccount(state.instruction, at('job'), { pubkey: state.world.wallet().publicKey })), 'AccountOwnedByWrongProgram');
-        await refused(async () => send(state, withAccount(state.instruction, at('job'), { pubkey: PublicKey.unique() })), 'AccountNotInitialized');
+        await refused(
+          async () => send(state, withAccount(state.instruction, at('job'), { pubkey: provider })),
+          'AccountDiscriminatorMismatch',
+        );
+        await refused(
+          async () =>
+            send(state, withAccount(state.instruction, at('job'), { pubkey: state.world.wallet().publicKey })),
+          'AccountOwnedByWrongProgram',
+        );
+        await refused(
+          async () => send(state, withAccount(state.instruction, at('job'), { pubkey: PublicKey.unique() })),
+          'AccountNotInitialized',
+        );
         const foreign = copyOf(state.world, state.job?.address as PublicKey, SYSVAR_CLOCK_PUBKEY);
-        await refused(async () => send(state, withAccount(state.instruction, at('job'), { pubkey: foreign })), 'AccountOwnedByWrongProgram');
+        await refused(
+          async () => send(state, withAccount(state.instruction, at('job'), { pubkey: foreign })),
+          'AccountOwnedByWrongProgram',
+        );
       });
 
       test('a copy of the job at another address', async () => {
         const state = await each();
         const copy = copyOf(state.world, state.job?.address as PublicKey, programId);
-        await refused(async () => send(state, withAccount(state.instruction, at('job'), { pubkey: copy })), 'ConstraintSeeds');
+        await refused(
+          async () => send(state, withAccount(state.instruction, at('job'), { pubkey: copy })),
+          'ConstraintSeeds',
+        );
       });
     }
 
@@ -106,10 +150,29 @@ for (const [name, prepare] of Object.entries(ready)) {
         const job = await state.world.openJob();
         // Anyone may add to anyone's stake, and a job may be created for any provider: with their own keys.
         if (name !== 'provider_add_stake') {
-          await refused(async () => send(state, withAccount(state.instruction, at('provider'), { pubkey: state.world.provider(other.authority.publicKey) })), /ConstraintSeeds|Unauthorized|PeerMismatch/);
+          await refused(
+            async () =>
+              send(
+                state,
+                withAccount(state.instruction, at('provider'), {
+                  pubkey: state.world.provider(other.authority.publicKey),
+                }),
+              ),
+            /ConstraintSeeds|Unauthorized|PeerMismatch/,
+          );
         }
-        await refused(async () => send(state, withAccount(state.instruction, at('provider'), { pubkey: job.address })), 'AccountDiscriminatorMismatch');
-        await refused(async () => send(state, withAccount(state.instruction, at('provider'), { pubkey: copyOf(state.world, own, programId) })), 'ConstraintSeeds');
+        await refused(
+          async () => send(state, withAccount(state.instruction, at('provider'), { pubkey: job.address })),
+          'AccountDiscriminatorMismatch',
+        );
+        await refused(
+          async () =>
+            send(
+              state,
+              withAccount(state.instruction, at('provider'), { pubkey: copyOf(state.world, own, programId) }),
+            ),
+          'ConstraintSeeds',
+        );
       });
     }
 
@@ -118,7 +181,10 @@ for (const [name, prepare] of Object.entries(ready)) {
       if (index < 0 || accounts[index]?.signer === true) continue;
       test(`another ${receiver} to receive the money`, async () => {
         const state = await each();
-        await refused(async () => send(state, withAccount(state.instruction, index, { pubkey: state.world.wallet().publicKey })), 'Unauthorized');
+        await refused(
+          async () => send(state, withAccount(state.instruction, index, { pubkey: state.world.wallet().publicKey })),
+          'Unauthorized',
+        );
       });
       test(`the job or the provider account in the place of the ${receiver}`, async () => {
         const state = await each();
@@ -148,8 +214,15 @@ describe('closed jobs', () => {
 
   test('lamports put back in the same transaction do not revive one', async () => {
     const job = await world.submittedJob();
-    const keep = SystemProgram.transfer({ fromPubkey: job.buyer.wallet.publicKey, toPubkey: job.address, lamports: 10_000_000n });
-    await refused(async () => world.send([await world.confirm(job), keep, await world.confirm(job)], [job.buyer.wallet]), 'AccountOwnedByWrongProgram');
+    const keep = SystemProgram.transfer({
+      fromPubkey: job.buyer.wallet.publicKey,
+      toPubkey: job.address,
+      lamports: 10_000_000n,
+    });
+    await refused(
+      async () => world.send([await world.confirm(job), keep, await world.confirm(job)], [job.buyer.wallet]),
+      'AccountOwnedByWrongProgram',
+    );
     world.send([await world.confirm(job), keep], [job.buyer.wallet]);
     assert.equal(world.readJob(job.address), null, 'owned by nobody');
     await refused(async () => world.send([await world.confirm(job)], [job.buyer.wallet]), 'AccountOwnedByWrongProgram');
@@ -158,7 +231,10 @@ describe('closed jobs', () => {
   test('created again in the same transaction, it is a new job with nothing of the old one', async () => {
     const job = await world.submittedJob();
     const { buyer, seller, terms } = job;
-    world.send([await world.confirm(job), await world.create(buyer.wallet.publicKey, seller.authority.publicKey, terms)], [buyer.wallet]);
+    world.send(
+      [await world.confirm(job), await world.create(buyer.wallet.publicKey, seller.authority.publicKey, terms)],
+      [buyer.wallet],
+    );
     const again = world.readJob(job.address);
     assert.deepEqual(again?.status, { open: {} });
     assert.deepEqual([again?.tokenCount, again?.finish, again?.number.toString()], [0, 255, '1']);
@@ -205,6 +281,9 @@ test("instructions that the program does not have, Anchor's own for interfaces i
   const world = new World();
   const idlInstruction = Buffer.from([0x40, 0xf4, 0xbc, 0x78, 0xa7, 0xe9, 0x69, 0x0a, 0]);
   for (const data of [Buffer.alloc(0), Buffer.alloc(8), idlInstruction]) {
-    await refused(async () => world.send([new TransactionInstruction({ programId, keys: [], data })], [world.wallet()]), /InstructionFallbackNotFound|InstructionMissing|IdlInstructionStub/);
+    await refused(
+      async () => world.send([new TransactionInstruction({ programId, keys: [], data })], [world.wallet()]),
+      /InstructionFallbackNotFound|InstructionMissing|IdlInstructionStub/,
+    );
   }
 });

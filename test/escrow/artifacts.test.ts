@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { appendFile, cp, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { appendFile, cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -14,7 +14,9 @@ const discriminator = (name: string): number[] => [...createHash('sha256').updat
 /** What `build-program --check` says about the repository at `at`. */
 function check(at: string): Promise<{ readonly code: number; readonly stderr: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [join(at, 'scripts/build-program.mjs'), '--check'], (error, _stdout, stderr) => resolve({ code: typeof error?.code === 'number' ? error.code : 0, stderr }));
+    execFile(process.execPath, [join(at, 'scripts/build-program.mjs'), '--check'], (error, _stdout, stderr) =>
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stderr }),
+    );
   });
 }
 
@@ -22,7 +24,14 @@ describe('the committed program', () => {
   let copy: string;
   before(async () => {
     copy = await mkdtemp(join(tmpdir(), 'qvac-artifacts-'));
-    for (const name of ['Cargo.toml', 'Cargo.lock', 'scripts/build-program.mjs', 'programs/escrow/Cargo.toml', 'programs/escrow/src', 'programs/escrow/artifacts']) {
+    for (const name of [
+      'Cargo.toml',
+      'Cargo.lock',
+      'scripts/build-program.mjs',
+      'programs/escrow/Cargo.toml',
+      'programs/escrow/src',
+      'programs/escrow/artifacts',
+    ]) {
       await cp(join(root, name), join(copy, name), { recursive: true });
     }
   });
@@ -43,40 +52,101 @@ describe('the committed program', () => {
 
   test('says where to report a weakness', async () => {
     const program = await readFile(join(root, 'programs/escrow/artifacts/escrow.so'), 'latin1');
-    const text = /=======BEGIN SECURITY\.TXT V1=======\0([\s\S]*?)=======END SECURITY\.TXT V1=======\0/.exec(program)?.[1];
+    const text = /=======BEGIN SECURITY\.TXT V1=======\0([\s\S]*?)=======END SECURITY\.TXT V1=======\0/.exec(
+      program,
+    )?.[1];
     assert.ok(text !== undefined);
     const fields = text.split('\0');
-    assert.ok(['name', 'project_url', 'contacts', 'policy'].every((field) => fields.includes(field)), text);
+    assert.ok(
+      ['name', 'project_url', 'contacts', 'policy'].every((field) => fields.includes(field)),
+      text,
+    );
   });
 });
 
 describe('the committed interface', () => {
   test('has the discriminators that names give', () => {
-    for (const { name, discriminator: bytes } of idl.instructions) assert.deepEqual(bytes, discriminator(`global:${name}`), name);
-    for (const { name, discriminator: bytes } of idl.accounts) assert.deepEqual(bytes, discriminator(`account:${name}`), name);
-    for (const { name, discriminator: bytes } of idl.events) assert.deepEqual(bytes, discriminator(`event:${name}`), name);
+    for (const { name, discriminator: bytes } of idl.instructions)
+      assert.deepEqual(bytes, discriminator(`global:${name}`), name);
+    for (const { name, discriminator: bytes } of idl.accounts)
+      assert.deepEqual(bytes, discriminator(`account:${name}`), name);
+    for (const { name, discriminator: bytes } of idl.events)
+      assert.deepEqual(bytes, discriminator(`event:${name}`), name);
     assert.ok(idl.instructions.length > 0 && idl.accounts.length > 0 && idl.events.length > 0);
   });
 
   test('keeps the numbers of the errors', () => {
-    const names = ['StakeTooLow', 'StakeLocked', 'ProviderInactive', 'AmountZero', 'InvalidStatus', 'TimeoutNotReached', 'DeadlinePassed', 'ConfirmWindowOpen', 'ConfirmWindowClosed', 'Unauthorized', 'MathOverflow', 'MissingEd25519Instruction', 'MalformedEd25519Instruction', 'SignerMismatch', 'MessageMismatch', 'SameHead', 'PathTooLong', 'RootMismatch', 'TokenFollows', 'TooManyTokens', 'CooldownActive', 'CancelMismatch', 'PeerMismatch', 'InvalidSampler', 'InvalidFinish', 'MalformedHead', 'HeadNotFinal', 'HeadsAgree', 'JobReplaced'];
-    assert.deepEqual(idl.errors.map(({ code, name }) => [code, name]), names.map((name, index) => [6000 + index, name]));
+    const names = [
+      'StakeTooLow',
+      'StakeLocked',
+      'ProviderInactive',
+      'AmountZero',
+      'InvalidStatus',
+      'TimeoutNotReached',
+      'DeadlinePassed',
+      'ConfirmWindowOpen',
+      'ConfirmWindowClosed',
+      'Unauthorized',
+      'MathOverflow',
+      'MissingEd25519Instruction',
+      'MalformedEd25519Instruction',
+      'SignerMismatch',
+      'MessageMismatch',
+      'SameHead',
+      'PathTooLong',
+      'RootMismatch',
+      'TokenFollows',
+      'TooManyTokens',
+      'CooldownActive',
+      'CancelMismatch',
+      'PeerMismatch',
+      'InvalidSampler',
+      'InvalidFinish',
+      'MalformedHead',
+      'HeadNotFinal',
+      'HeadsAgree',
+      'JobReplaced',
+    ];
+    assert.deepEqual(
+      idl.errors.map(({ code, name }) => [code, name]),
+      names.map((name, index) => [6000 + index, name]),
+    );
   });
 
   test('describes every instruction, and every field of accounts and arguments', () => {
     for (const instruction of idl.instructions) assert.ok(instruction.docs.length > 0, instruction.name);
     const events = new Set(idl.events.map(({ name }) => name));
-    const types = idl.types as readonly { readonly name: string; readonly docs?: readonly string[]; readonly type: { readonly kind: string; readonly fields?: readonly { readonly name: string; readonly docs?: readonly string[] }[] } }[];
-    const fields = types.filter(({ name }) => !events.has(name)).flatMap(({ name, type }) => (type.fields ?? []).map((field) => [`${name}.${field.name}`, field.docs?.length ?? 0] as const));
-    assert.deepEqual(fields.filter(([, docs]) => docs === 0), []);
+    const types = idl.types as readonly {
+      readonly name: string;
+      readonly docs?: readonly string[];
+      readonly type: {
+        readonly kind: string;
+        readonly fields?: readonly { readonly name: string; readonly docs?: readonly string[] }[];
+      };
+    }[];
+    const fields = types
+      .filter(({ name }) => !events.has(name))
+      .flatMap(({ name, type }) =>
+        (type.fields ?? []).map((field) => [`${name}.${field.name}`, field.docs?.length ?? 0] as const),
+      );
+    assert.deepEqual(
+      fields.filter(([, docs]) => docs === 0),
+      [],
+    );
     assert.ok(fields.length >= 15 + 27, `${fields.length} fields`);
-    assert.deepEqual(types.filter(({ name, docs = [] }) => events.has(name) && docs.length === 0).map(({ name }) => name), []);
+    assert.deepEqual(
+      types.filter(({ name, docs = [] }) => events.has(name) && docs.length === 0).map(({ name }) => name),
+      [],
+    );
   });
 });
 
 test('sums and windows of the program are what the rules need', async () => {
   const constant = (name: string): number => Number(idl.constants.find((entry) => entry.name === name)?.value);
-  assert.ok(constant('UNSTAKE_COOLDOWN') > constant('CONFIRM_WINDOW') + constant('JOB_TIMEOUT'), 'stake that is asked back can still be slashed for every job that was open then');
+  assert.ok(
+    constant('UNSTAKE_COOLDOWN') > constant('CONFIRM_WINDOW') + constant('JOB_TIMEOUT'),
+    'stake that is asked back can still be slashed for every job that was open then',
+  );
   assert.match(await readFile(join(root, 'Cargo.toml'), 'utf8'), /^overflow-checks = true$/m);
 });
 

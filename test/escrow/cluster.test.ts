@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { RefusedError } from '../../src/escrow/escrow.ts';
-import type { Escrow } from '../../src/escrow/escrow.ts';
+import { describe, type TestContext, test } from 'node:test';
+import { type Escrow, RefusedError } from '../../src/escrow/escrow.ts';
 import { startLocalnet } from '../../src/escrow/localnet.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { temporaryHome } from '../support/home.ts';
-import { openRpcLine } from '../support/rpc-line.ts';
-import type { RpcAnswer } from '../support/rpc-line.ts';
-import { SOL, delivered, digest } from './world.ts';
+import { openRpcLine, type RpcAnswer } from '../support/rpc-line.ts';
+import { delivered, digest, SOL } from './world.ts';
 
 // What public endpoints of a cluster do besides answering: several nodes behind one address, some of them late, that
 // count requests, lose them, leave logs out, and give no lamports away.
@@ -36,12 +33,23 @@ async function start(context: TestContext, { timeoutMs = 60_000 }: { readonly ti
   const [node, clientNode] = [newKey(), newKey()];
   await seller.register({ node, stake: SOL });
   const terms = {
-    jobId: new Uint8Array(randomBytes(32)), peer: node.publicKey, clientPeer: clientNode.publicKey, priceIn: 1_500n, priceOut: 4_001n, amount: 1_000_000n,
-    seed: digest('seed'), sampler: { temperature: 70, minP: 0, topK: 20, vocab: 300 }, maxTokens: 64,
+    jobId: new Uint8Array(randomBytes(32)),
+    peer: node.publicKey,
+    clientPeer: clientNode.publicKey,
+    priceIn: 1_500n,
+    priceOut: 4_001n,
+    amount: 1_000_000n,
+    seed: digest('seed'),
+    sampler: { temperature: 70, minP: 0, topK: 20, vocab: 300 },
+    maxTokens: 64,
   };
   const address = buyer.jobAddress(buyer.wallet, terms.jobId);
   return {
-    line, seller, buyer, terms, address,
+    line,
+    seller,
+    buyer,
+    terms,
+    address,
     create: () => buyer.createJob({ authority: seller.wallet, terms }),
     meet(next: Fate) {
       fate = next;
@@ -55,7 +63,15 @@ const resultOf = <Value>({ result }: RpcAnswer): Value => result as Value;
 describe('an endpoint that counts requests', () => {
   test('is waited for as it asks, whatever the request', async (context) => {
     const market = await start(context);
-    market.meet((_method, time) => (time === 1 ? { status: 429, headers: { 'retry-after': '0' }, body: '{"jsonrpc":"2.0","error":{"code":429,"message":"Too many requests"}}' } : 'pass'));
+    market.meet((_method, time) =>
+      time === 1
+        ? {
+            status: 429,
+            headers: { 'retry-after': '0' },
+            body: '{"jsonrpc":"2.0","error":{"code":429,"message":"Too many requests"}}',
+          }
+        : 'pass',
+    );
     await market.create();
     assert.ok(await market.buyer.job(market.address));
     await market.buyer.addStake(1n, market.seller.wallet);
@@ -72,8 +88,14 @@ describe('an endpoint that counts requests', () => {
 
 describe('an endpoint with bad moments', () => {
   for (const [name, fate] of [
-    ['a page of a proxy instead of an answer', { status: 502, headers: { 'content-type': 'text/html' }, body: '<html>Bad Gateway</html>' }],
-    ['a node that is behind', { error: { code: -32005, message: 'Node is behind by 42 slots', data: { numSlotsBehind: 42 } } }],
+    [
+      'a page of a proxy instead of an answer',
+      { status: 502, headers: { 'content-type': 'text/html' }, body: '<html>Bad Gateway</html>' },
+    ],
+    [
+      'a node that is behind',
+      { error: { code: -32005, message: 'Node is behind by 42 slots', data: { numSlotsBehind: 42 } } },
+    ],
     ['a node that fails', { error: { code: -32603, message: 'Internal error' } }],
   ] as const) {
     test(name, async (context) => {
@@ -94,7 +116,10 @@ describe('several nodes behind one address', () => {
     market.meet((method, _time, params) => {
       if (method !== 'getAccountInfo') return 'pass';
       const { minContextSlot } = (params[1] ?? {}) as { readonly minContextSlot?: number };
-      if (minContextSlot === undefined) return { edit: ({ result: _result, ...answer }) => ({ ...answer, result: { context: { slot: 1 }, value: null } }) };
+      if (minContextSlot === undefined)
+        return {
+          edit: ({ result: _result, ...answer }) => ({ ...answer, result: { context: { slot: 1 }, value: null } }),
+        };
       return late++ < 2 ? { error: { code: -32016, message: 'Minimum context slot has not been reached' } } : 'pass';
     });
     assert.ok(await market.buyer.job(market.address));
@@ -106,9 +131,16 @@ describe('several nodes behind one address', () => {
     const unknownUntilLookedAt = 3;
     let looked = 0;
     market.meet((method) => {
-      if (method === 'getEpochInfo') return { edit: (answer) => ({ ...answer, result: { ...resultOf<object>(answer), blockHeight: 10_000_000_000 } }) };
+      if (method === 'getEpochInfo')
+        return {
+          edit: (answer) => ({ ...answer, result: { ...resultOf<object>(answer), blockHeight: 10_000_000_000 } }),
+        };
       // Once after it was found too old, and a few times more.
-      if (method !== 'getSignatureStatuses' || (market.line.asked('getEpochInfo') > 0 && looked++ >= unknownUntilLookedAt)) return 'pass';
+      if (
+        method !== 'getSignatureStatuses' ||
+        (market.line.asked('getEpochInfo') > 0 && looked++ >= unknownUntilLookedAt)
+      )
+        return 'pass';
       return { edit: (answer) => ({ ...answer, result: { context: { slot: 1 }, value: [null] } }) };
     });
     await market.buyer.addStake(1n, market.seller.wallet);
@@ -121,7 +153,10 @@ describe('several nodes behind one address', () => {
     let sent = 0;
     market.meet((method) => {
       if (method === 'sendTransaction' && sent++ < 1) return 'lose-request';
-      if (method === 'getEpochInfo') return { edit: (answer) => ({ ...answer, result: { ...resultOf<object>(answer), blockHeight: 10_000_000_000 } }) };
+      if (method === 'getEpochInfo')
+        return {
+          edit: (answer) => ({ ...answer, result: { ...resultOf<object>(answer), blockHeight: 10_000_000_000 } }),
+        };
       return 'pass';
     });
     await market.buyer.addStake(1n, market.seller.wallet);
@@ -131,7 +166,11 @@ describe('several nodes behind one address', () => {
 
   test('a node that does not know the blockhash yet', async (context) => {
     const market = await start(context);
-    const error = { code: -32002, message: 'Transaction simulation failed: Blockhash not found', data: { err: 'BlockhashNotFound', logs: [], accounts: null, unitsConsumed: 0 } };
+    const error = {
+      code: -32002,
+      message: 'Transaction simulation failed: Blockhash not found',
+      data: { err: 'BlockhashNotFound', logs: [], accounts: null, unitsConsumed: 0 },
+    };
     let sent = 0;
     market.meet((method) => (method === 'sendTransaction' && sent++ < 3 ? { error } : 'pass'));
     await market.buyer.addStake(1n, market.seller.wallet);
@@ -140,17 +179,29 @@ describe('several nodes behind one address', () => {
 });
 
 describe('an endpoint that leaves the log out', () => {
-  const isRefusal = (refusal: string) => (error: unknown) => error instanceof RefusedError && error.refusal === refusal && error.hint !== undefined;
+  const isRefusal = (refusal: string) => (error: unknown) =>
+    error instanceof RefusedError && error.refusal === refusal && error.hint !== undefined;
 
   test('of what it refuses to send', async (context) => {
     const market = await start(context);
     await market.create();
-    market.meet((method) => (method !== 'sendTransaction' ? 'pass' : {
-      edit({ error, ...answer }) {
-        assert.ok(error !== undefined);
-        return { ...answer, error: { code: error.code, message: 'Transaction simulation failed: Error processing Instruction 0: custom program error: 0x1775' } };
-      },
-    }));
+    market.meet((method) =>
+      method !== 'sendTransaction'
+        ? 'pass'
+        : {
+            edit({ error, ...answer }) {
+              assert.ok(error !== undefined);
+              return {
+                ...answer,
+                error: {
+                  code: error.code,
+                  message:
+                    'Transaction simulation failed: Error processing Instruction 0: custom program error: 0x1775',
+                },
+              };
+            },
+          },
+    );
     const job = await market.buyer.job(market.address);
     assert.ok(job !== null);
     await assert.rejects(market.buyer.refundJob(job), isRefusal('TimeoutNotReached'));
@@ -159,14 +210,34 @@ describe('an endpoint that leaves the log out', () => {
   test('of what failed on the chain', async (context) => {
     const market = await start(context);
     await market.create();
-    await market.seller.submitJob({ ...(await market.buyer.job(market.address)) } as never, { ...fields, cancel: null });
+    await market.seller.submitJob({ ...(await market.buyer.job(market.address)) } as never, {
+      ...fields,
+      cancel: null,
+    });
     const job = await market.buyer.job(market.address);
     assert.ok(job !== null);
     market.meet((method) => {
       if (method === 'sendTransaction') return { edit: (answer) => answer };
-      if (method === 'getTransaction') return { edit: ({ result: _result, ...answer }) => ({ ...answer, result: null }) };
+      if (method === 'getTransaction')
+        return { edit: ({ result: _result, ...answer }) => ({ ...answer, result: null }) };
       if (method !== 'getSignatureStatuses') return 'pass';
-      return { edit: (answer) => ({ ...answer, result: { context: { slot: 1 }, value: [{ slot: 1, confirmations: 0, confirmationStatus: 'confirmed', err: { InstructionError: [0, { Custom: 6004 }] }, status: { Err: 1 } }] } }) };
+      return {
+        edit: (answer) => ({
+          ...answer,
+          result: {
+            context: { slot: 1 },
+            value: [
+              {
+                slot: 1,
+                confirmations: 0,
+                confirmationStatus: 'confirmed',
+                err: { InstructionError: [0, { Custom: 6004 }] },
+                status: { Err: 1 },
+              },
+            ],
+          },
+        }),
+      };
     });
     await assert.rejects(market.buyer.confirmJob(job), isRefusal('InvalidStatus'));
   });
@@ -175,16 +246,28 @@ describe('an endpoint that leaves the log out', () => {
 describe('a network that gives no lamports away', () => {
   test('says so, and where else to get some', async (context) => {
     const { buyer, meet } = await start(context);
-    for (const fate of [{ error: { code: -32601, message: 'Method not found' } }, { status: 429, headers: { 'retry-after': '0' } }, { error: { code: -32603, message: 'Internal error' } }]) {
+    for (const fate of [
+      { error: { code: -32601, message: 'Method not found' } },
+      { status: 429, headers: { 'retry-after': '0' } },
+      { error: { code: -32603, message: 'Internal error' } },
+    ]) {
       meet((method) => (method === 'requestAirdrop' ? fate : 'pass'));
-      await assert.rejects(buyer.airdrop(SOL), (error: { readonly code?: string; readonly hint?: string }) => error.code === 'E_CHAIN' && /faucet/.test(error.hint ?? ''));
+      await assert.rejects(
+        buyer.airdrop(SOL),
+        (error: { readonly code?: string; readonly hint?: string }) =>
+          error.code === 'E_CHAIN' && /faucet/.test(error.hint ?? ''),
+      );
     }
     for (const none of [0n, -1n, 2n ** 64n]) await assert.rejects(buyer.airdrop(none), { code: 'E_USAGE' });
   });
 
   test('although it promised some', async (context) => {
     const { buyer, meet } = await start(context, { timeoutMs: 500 });
-    meet((method) => (method === 'getBalance' ? { edit: (answer) => ({ ...answer, result: { context: { slot: 1 }, value: 5 } }) } : 'pass'));
+    meet((method) =>
+      method === 'getBalance'
+        ? { edit: (answer) => ({ ...answer, result: { context: { slot: 1 }, value: 5 } }) }
+        : 'pass',
+    );
     await assert.rejects(buyer.airdrop(SOL), { code: 'E_CHAIN', message: /did not come within/ });
   });
 });
@@ -192,7 +275,10 @@ describe('a network that gives no lamports away', () => {
 test('a wallet that signs something else is found out before anything is sent', async (context) => {
   const { line } = await start(context);
   const wallet = newKey();
-  const escrow = await openEscrow({ rpcUrl: line.url, wallet: { publicKey: wallet.publicKey, sign: () => wallet.sign(digest('something else')) } });
+  const escrow = await openEscrow({
+    rpcUrl: line.url,
+    wallet: { publicKey: wallet.publicKey, sign: () => wallet.sign(digest('something else')) },
+  });
   const before = line.asked('sendTransaction');
   await assert.rejects(escrow.addStake(1n, wallet.publicKey), { code: 'E_KEY' });
   assert.equal(line.asked('sendTransaction'), before);

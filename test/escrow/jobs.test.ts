@@ -2,8 +2,19 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { SystemProgram } from '@solana/web3.js';
 import { verifySignatures } from '../../src/escrow/program/ed25519.ts';
-import { MIN_STAKE, SIGNATURE_FEE, SOL, World, delivered, incinerator, newNode, refused, signedCancel } from './world.ts';
-import type { Delivery, TestJob } from './world.ts';
+import {
+  type Delivery,
+  delivered,
+  incinerator,
+  MIN_STAKE,
+  newNode,
+  refused,
+  SIGNATURE_FEE,
+  SOL,
+  signedCancel,
+  type TestJob,
+  World,
+} from './world.ts';
 
 const jobBytes = 347;
 /** ceil((23 × 1500 + 38 × 4001) / 1000) */
@@ -29,7 +40,8 @@ const record = (job: TestJob) => {
 };
 
 // Each runs with a stranger as fee payer where anyone may call, so that balances of the parties show the effect alone.
-const submit = async (job: TestJob, delivery?: Delivery) => world.send([await world.submit(job, delivery)], [job.seller.authority]);
+const submit = async (job: TestJob, delivery?: Delivery) =>
+  world.send([await world.submit(job, delivery)], [job.seller.authority]);
 const confirm = async (job: TestJob) => world.send([await world.confirm(job)], [world.wallet(), job.buyer.wallet]);
 const reject = async (job: TestJob) => world.send([await world.reject(job)], [world.wallet(), job.buyer.wallet]);
 const claim = async (job: TestJob) => world.send([await world.claim(job)], [world.wallet()]);
@@ -41,7 +53,10 @@ describe('job_create', () => {
     const [buyer, seller] = [world.newBuyer(), await world.newSeller()];
     const before = world.balance(buyer.wallet.publicKey);
     const terms = world.terms(buyer, seller);
-    const sent = world.send([await world.create(buyer.wallet.publicKey, seller.authority.publicKey, terms)], [buyer.wallet]);
+    const sent = world.send(
+      [await world.create(buyer.wallet.publicKey, seller.authority.publicKey, terms)],
+      [buyer.wallet],
+    );
     const address = world.jobAddress(buyer.wallet.publicKey, terms.jobId);
     const job = world.readJob(address);
     assert.ok(job !== null);
@@ -51,14 +66,25 @@ describe('job_create', () => {
       [terms.jobId, terms.peer, terms.clientPeer, terms.seed].map((bytes) => Buffer.from(bytes).toString('hex')),
     );
     assert.ok(job.client.equals(buyer.wallet.publicKey) && job.provider.equals(seller.authority.publicKey));
-    assert.deepEqual([job.priceIn, job.priceOut, job.amount, job.stakeAtRisk].map(String), ['1500', '4001', '1000000', '10000000']);
+    assert.deepEqual([job.priceIn, job.priceOut, job.amount, job.stakeAtRisk].map(String), [
+      '1500',
+      '4001',
+      '1000000',
+      '10000000',
+    ]);
     assert.deepEqual(job.sampler, terms.sampler);
     assert.equal(job.maxTokens, 64);
     assert.equal(job.createdAt.toString(), world.now.toString());
-    assert.deepEqual([job.submittedAt.toString(), job.promptCount, job.tokenCount, job.paidCount, job.finish], ['0', 0, 0, 0, 255]);
+    assert.deepEqual(
+      [job.submittedAt.toString(), job.promptCount, job.tokenCount, job.paidCount, job.finish],
+      ['0', 0, 0, 0, 255],
+    );
     assert.equal(world.balance(address), world.rent(jobBytes) + terms.amount);
     assert.equal(world.balance(buyer.wallet.publicKey), before - world.rent(jobBytes) - terms.amount - SIGNATURE_FEE);
-    assert.deepEqual(sent.events.map(({ name }) => name), ['jobCreated']);
+    assert.deepEqual(
+      sent.events.map(({ name }) => name),
+      ['jobCreated'],
+    );
   });
 
   test('amounts 0, 1 and 2^64 − 1', async () => {
@@ -70,7 +96,10 @@ describe('job_create', () => {
   });
 
   test('prices of 2^64 − 1 pay the amount and no more', async () => {
-    const job = await world.submittedJob({ ...delivered, promptCount: 2 ** 32 - 1 }, { priceIn: 2n ** 64n - 1n, priceOut: 2n ** 64n - 1n });
+    const job = await world.submittedJob(
+      { ...delivered, promptCount: 2 ** 32 - 1 },
+      { priceIn: 2n ** 64n - 1n, priceOut: 2n ** 64n - 1n },
+    );
     const before = payeeBalance(job);
     await confirm(job);
     assert.equal(payeeBalance(job), before + job.terms.amount);
@@ -114,7 +143,10 @@ describe('job_create', () => {
     const [buyer, seller, stranger] = [world.newBuyer(), await world.newSeller(), world.wallet()];
     const terms = world.terms(buyer, seller);
     const address = world.jobAddress(buyer.wallet.publicKey, terms.jobId);
-    world.send([SystemProgram.transfer({ fromPubkey: stranger.publicKey, toPubkey: address, lamports: SOL })], [stranger]);
+    world.send(
+      [SystemProgram.transfer({ fromPubkey: stranger.publicKey, toPubkey: address, lamports: SOL })],
+      [stranger],
+    );
     const before = world.balance(buyer.wallet.publicKey);
     const job = await world.openJob(terms, { buyer, seller });
     world.now += 600n;
@@ -130,14 +162,21 @@ test('an address that a stranger has put less lamports on than its rent', async 
     const [buyer, seller, stranger] = [world.newBuyer(), await world.newSeller(), world.wallet()];
     const terms = world.terms(buyer, seller);
     const address = world.jobAddress(buyer.wallet.publicKey, terms.jobId);
-    world.send([SystemProgram.transfer({ fromPubkey: stranger.publicKey, toPubkey: address, lamports: gift })], [stranger]);
+    world.send(
+      [SystemProgram.transfer({ fromPubkey: stranger.publicKey, toPubkey: address, lamports: gift })],
+      [stranger],
+    );
     const job = await world.openJob(terms, { buyer, seller });
     const least = gift > world.rent(jobBytes) ? gift : world.rent(jobBytes);
     assert.equal(world.balance(address), least + terms.amount);
     await submit(job);
     const [client, payee] = [clientBalance(job), payeeBalance(job)];
     await confirm(job);
-    assert.deepEqual([clientBalance(job) - client, payeeBalance(job) - payee], [least + terms.amount - price, price], 'the gift is the client’s, never the provider’s');
+    assert.deepEqual(
+      [clientBalance(job) - client, payeeBalance(job) - payee],
+      [least + terms.amount - price, price],
+      'the gift is the client’s, never the provider’s',
+    );
   }
 });
 
@@ -149,7 +188,10 @@ describe('job_decline', () => {
     const sent = await decline(job);
     assert.equal(clientBalance(job), before - SIGNATURE_FEE);
     assert.equal(world.readJob(job.address), null);
-    assert.deepEqual(sent.events.map(({ name }) => name), ['jobDeclined']);
+    assert.deepEqual(
+      sent.events.map(({ name }) => name),
+      ['jobDeclined'],
+    );
   });
 
   test('a submitted job', async () => {
@@ -168,7 +210,10 @@ describe('job_submit', () => {
     assert.deepEqual([account?.promptCount, account?.tokenCount, account?.paidCount, account?.finish], [23, 38, 38, 0]);
     assert.equal(account?.submittedAt.toString(), world.now.toString());
     assert.equal(record(job).locked, 10n * job.terms.amount);
-    assert.deepEqual(sent.events.map(({ name }) => name), ['jobSubmitted']);
+    assert.deepEqual(
+      sent.events.map(({ name }) => name),
+      ['jobSubmitted'],
+    );
   });
 
   test('at 599 s, not at 600 s', async () => {
@@ -192,7 +237,12 @@ describe('job_submit', () => {
 
   test('an ending that does not fit the number of tokens', async () => {
     const job = await world.openJob();
-    for (const [finish, tokenCount] of [[255, 38], [3, 38], [1, 63], [0, 0]] as const) {
+    for (const [finish, tokenCount] of [
+      [255, 38],
+      [3, 38],
+      [1, 63],
+      [0, 0],
+    ] as const) {
       await refused(() => submit(job, { ...delivered, finish, tokenCount }), 'InvalidFinish');
     }
     await submit(job, { ...delivered, finish: 1, tokenCount: 64 });
@@ -235,7 +285,10 @@ describe('job_submit', () => {
 describe('a cancelled answer', () => {
   const cancelled: Delivery = { ...delivered, tokenCount: 60, finish: 2, cancelN: 10 };
   const submitCancelled = async (job: TestJob, n = 10, delivery = cancelled) =>
-    world.send([verifySignatures([signedCancel(job.buyer.node, job.terms.jobId, n)]), await world.submit(job, delivery)], [job.seller.authority]);
+    world.send(
+      [verifySignatures([signedCancel(job.buyer.node, job.terms.jobId, n)]), await world.submit(job, delivery)],
+      [job.seller.authority],
+    );
 
   test('pays what the client had and at most 32 tokens more', async () => {
     const job = await world.openJob();
@@ -250,7 +303,10 @@ describe('a cancelled answer', () => {
     const [nothing, few] = [await world.openJob(), await world.openJob()];
     await submitCancelled(nothing, 0, { ...cancelled, tokenCount: 0, cancelN: 0 });
     await submitCancelled(few, 10, { ...cancelled, tokenCount: 12 });
-    assert.deepEqual([nothing, few].map((job) => world.readJob(job.address)?.paidCount), [0, 12]);
+    assert.deepEqual(
+      [nothing, few].map((job) => world.readJob(job.address)?.paidCount),
+      [0, 12],
+    );
   });
 
   test('without a cancel, or with one and another ending', async () => {
@@ -268,7 +324,8 @@ describe('a cancelled answer', () => {
 
   test("a cancel of another job, or signed by another than the offer's client", async () => {
     const [job, other] = [await world.openJob(), await world.openJob()];
-    const send = async (signature: ReturnType<typeof signedCancel>) => world.send([verifySignatures([signature]), await world.submit(job, cancelled)], [job.seller.authority]);
+    const send = async (signature: ReturnType<typeof signedCancel>) =>
+      world.send([verifySignatures([signature]), await world.submit(job, cancelled)], [job.seller.authority]);
     await refused(() => send(signedCancel(job.buyer.node, other.terms.jobId, 10)), 'MessageMismatch');
     await refused(() => send(signedCancel(job.seller.node, job.terms.jobId, 10)), 'SignerMismatch');
   });
@@ -283,7 +340,10 @@ describe('job_confirm', () => {
     assert.equal(clientBalance(job), client + job.terms.amount - price + world.rent(jobBytes));
     assert.deepEqual(record(job), { stake: 10n * SOL, locked: 0n, completed: 1, refunded: 0, rejected: 0, slashed: 0 });
     assert.equal(world.readJob(job.address), null);
-    assert.deepEqual(sent.events.map(({ name, data }) => [name, String(data['paid']), String(data['refunded'])]), [['jobConfirmed', '187', '999813']]);
+    assert.deepEqual(
+      sent.events.map(({ name, data }) => [name, String(data['paid']), String(data['refunded'])]),
+      [['jobConfirmed', '187', '999813']],
+    );
   });
 
   test('before the submit, and twice', async () => {
@@ -304,7 +364,10 @@ describe('job_confirm', () => {
     const job = await world.submittedJob();
     const { authority } = job.seller;
     const everything = payeeBalance(job) - SIGNATURE_FEE;
-    world.send([SystemProgram.transfer({ fromPubkey: authority.publicKey, toPubkey: incinerator, lamports: everything })], [authority]);
+    world.send(
+      [SystemProgram.transfer({ fromPubkey: authority.publicKey, toPubkey: incinerator, lamports: everything })],
+      [authority],
+    );
     assert.equal(payeeBalance(job), 0n);
     const client = clientBalance(job);
     await confirm(job);
@@ -316,7 +379,10 @@ describe('job_confirm', () => {
   test('an answer of nothing pays nothing', async () => {
     const job = await world.openJob();
     world.send(
-      [verifySignatures([signedCancel(job.buyer.node, job.terms.jobId, 0)]), await world.submit(job, { ...delivered, promptCount: 0, tokenCount: 0, finish: 2, cancelN: 0 })],
+      [
+        verifySignatures([signedCancel(job.buyer.node, job.terms.jobId, 0)]),
+        await world.submit(job, { ...delivered, promptCount: 0, tokenCount: 0, finish: 2, cancelN: 0 }),
+      ],
       [job.seller.authority],
     );
     const payee = payeeBalance(job);
@@ -344,7 +410,10 @@ describe('job_reject', () => {
     const [inTime, late] = [await world.submittedJob(), await world.submittedJob()];
     world.now += 299n;
     const sent = await reject(inTime);
-    assert.deepEqual(sent.events.map(({ name }) => name), ['jobRejected']);
+    assert.deepEqual(
+      sent.events.map(({ name }) => name),
+      ['jobRejected'],
+    );
     world.now += 1n;
     await refused(() => reject(late), 'ConfirmWindowClosed');
   });
@@ -369,7 +438,10 @@ describe('job_claim', () => {
     assert.equal(payeeBalance(job), payee + price);
     assert.equal(clientBalance(job), client + job.terms.amount - price + world.rent(jobBytes));
     assert.equal(record(job).completed, 1);
-    assert.deepEqual(sent.events.map(({ name }) => name), ['jobClaimed']);
+    assert.deepEqual(
+      sent.events.map(({ name }) => name),
+      ['jobClaimed'],
+    );
   });
 
   test('before the submit, and twice', async () => {
@@ -385,7 +457,10 @@ describe('job_claim', () => {
   test('pays although the client gave its wallet to a program', async () => {
     const job = await world.submittedJob();
     const wallet = job.buyer.wallet;
-    world.send([SystemProgram.assign({ accountPubkey: wallet.publicKey, programId: incinerator })], [world.wallet(), wallet]);
+    world.send(
+      [SystemProgram.assign({ accountPubkey: wallet.publicKey, programId: incinerator })],
+      [world.wallet(), wallet],
+    );
     world.now += 300n;
     const payee = payeeBalance(job);
     await claim(job);
@@ -395,7 +470,10 @@ describe('job_claim', () => {
   test('pays although the client emptied its wallet', async () => {
     const job = await world.submittedJob();
     const wallet = job.buyer.wallet;
-    world.send([SystemProgram.transfer({ fromPubkey: wallet.publicKey, toPubkey: incinerator, lamports: clientBalance(job) })], [world.wallet(), wallet]);
+    world.send(
+      [SystemProgram.transfer({ fromPubkey: wallet.publicKey, toPubkey: incinerator, lamports: clientBalance(job) })],
+      [world.wallet(), wallet],
+    );
     world.now += 300n;
     await claim(job);
     assert.equal(clientBalance(job), job.terms.amount - price + world.rent(jobBytes));
@@ -433,7 +511,10 @@ describe('job_refund', () => {
     const sent = await refund(job);
     assert.equal(clientBalance(job), before - SIGNATURE_FEE);
     assert.deepEqual(record(job), { stake: 10n * SOL, locked: 0n, completed: 0, refunded: 1, rejected: 0, slashed: 0 });
-    assert.deepEqual(sent.events.map(({ name }) => name), ['jobRefunded']);
+    assert.deepEqual(
+      sent.events.map(({ name }) => name),
+      ['jobRefunded'],
+    );
   });
 
   test('after a submit, however late, and twice', async () => {

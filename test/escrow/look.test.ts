@@ -2,15 +2,22 @@ import assert from 'node:assert/strict';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
-import { lookAtChain } from '../../src/escrow/look.ts';
 import { startLocalnet } from '../../src/escrow/localnet.ts';
+import { lookAtChain } from '../../src/escrow/look.ts';
 import { temporaryHome } from '../support/home.ts';
 
 const genesis = 'EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG';
 
-async function endpoint(context: TestContext, answer: (method: string, response: ServerResponse) => void): Promise<string> {
+async function endpoint(
+  context: TestContext,
+  answer: (method: string, response: ServerResponse) => void,
+): Promise<string> {
   const server = createServer((request, response) => {
-    void request.toArray().then((chunks: readonly Buffer[]) => answer((JSON.parse(Buffer.concat(chunks).toString('utf8')) as { readonly method: string }).method, response));
+    void request
+      .toArray()
+      .then((chunks: readonly Buffer[]) =>
+        answer((JSON.parse(Buffer.concat(chunks).toString('utf8')) as { readonly method: string }).method, response),
+      );
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   context.after(() => {
@@ -20,8 +27,10 @@ async function endpoint(context: TestContext, answer: (method: string, response:
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/secret?key=hidden`;
 }
 
-const tell = (response: ServerResponse, result: unknown): unknown => response.end(JSON.stringify({ jsonrpc: '2.0', id: 1, result }));
-const honest = (method: string, response: ServerResponse): unknown => tell(response, method === 'getGenesisHash' ? genesis : { context: { slot: 1 }, value: { executable: true } });
+const tell = (response: ServerResponse, result: unknown): unknown =>
+  response.end(JSON.stringify({ jsonrpc: '2.0', id: 1, result }));
+const honest = (method: string, response: ServerResponse): unknown =>
+  tell(response, method === 'getGenesisHash' ? genesis : { context: { slot: 1 }, value: { executable: true } });
 
 describe('a look at a chain', () => {
   it('tells which it is, and whether the program is there', async (context) => {
@@ -58,7 +67,11 @@ describe('a look at a chain', () => {
       [(_method, response) => response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(), /./],
       [(_method, response) => response.destroy(), /./],
     ] as const satisfies readonly (readonly [(method: string, response: ServerResponse) => unknown, RegExp])[]) {
-      await assert.rejects(lookAtChain({ rpcUrl: await endpoint(context, answer) }), (error: Error & { readonly code?: string }) => error.code === 'E_CHAIN' && why.test(error.message) && !/secret|hidden/.test(error.message));
+      await assert.rejects(
+        lookAtChain({ rpcUrl: await endpoint(context, answer) }),
+        (error: Error & { readonly code?: string }) =>
+          error.code === 'E_CHAIN' && why.test(error.message) && !/secret|hidden/.test(error.message),
+      );
     }
     const hanging = await endpoint(context, () => undefined);
     const stop = new AbortController();

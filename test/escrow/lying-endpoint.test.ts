@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { startLocalnet } from '../../src/escrow/localnet.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { temporaryHome } from '../support/home.ts';
-import { openRpcLine } from '../support/rpc-line.ts';
-import type { RpcAnswer } from '../support/rpc-line.ts';
+import { openRpcLine, type RpcAnswer } from '../support/rpc-line.ts';
 import { SOL } from './world.ts';
 
 /** What an endpoint that means harm may put into its answers: it must end as its own fault, never as a crash. */
@@ -31,11 +29,22 @@ async function start(context: TestContext) {
   };
 }
 
-const accountWith = (data: Uint8Array) => (method: string, answer: RpcAnswer): RpcAnswer => {
-  if (method !== 'getAccountInfo') return answer;
-  const { context, value } = answer.result as { readonly context: unknown; readonly value: Readonly<Record<string, unknown>> | null };
-  return { ...answer, result: { context, value: value === null ? null : { ...value, data: [Buffer.from(data).toString('base64'), 'base64'] } } };
-};
+const accountWith =
+  (data: Uint8Array) =>
+  (method: string, answer: RpcAnswer): RpcAnswer => {
+    if (method !== 'getAccountInfo') return answer;
+    const { context, value } = answer.result as {
+      readonly context: unknown;
+      readonly value: Readonly<Record<string, unknown>> | null;
+    };
+    return {
+      ...answer,
+      result: {
+        context,
+        value: value === null ? null : { ...value, data: [Buffer.from(data).toString('base64'), 'base64'] },
+      },
+    };
+  };
 
 test('an account that holds something else, less, or nothing', async (context) => {
   const { escrow, wallet, lie } = await start(context);
@@ -49,7 +58,13 @@ test('a balance, a rent or a time that is none', async (context) => {
   const { escrow, lie } = await start(context);
   lie(accountWith(new Uint8Array(7)));
   await assert.rejects(escrow.now(), { code: 'E_CHAIN' });
-  lie((method, answer) => (method === 'getBalance' ? { ...answer, result: { context: { slot: 1 }, value: 1.5 } } : method === 'getMinimumBalanceForRentExemption' ? { ...answer, result: 1.5 } : answer));
+  lie((method, answer) =>
+    method === 'getBalance'
+      ? { ...answer, result: { context: { slot: 1 }, value: 1.5 } }
+      : method === 'getMinimumBalanceForRentExemption'
+        ? { ...answer, result: 1.5 }
+        : answer,
+  );
   await assert.rejects(escrow.balance(), { code: 'E_CHAIN' });
   await assert.rejects(escrow.rent(347), { code: 'E_CHAIN' });
 });

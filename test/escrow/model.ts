@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
 import type { Keypair, PublicKey } from '@solana/web3.js';
 import type { SigningKey } from '../../src/proofs/signing.ts';
-import { MIN_STAKE, incinerator } from './world.ts';
-import type { Buyer, Delivery, Seller, TestJob, Terms, World } from './world.ts';
+import {
+  type Buyer,
+  type Delivery,
+  incinerator,
+  MIN_STAKE,
+  type Seller,
+  type Terms,
+  type TestJob,
+  type World,
+} from './world.ts';
 
 // What the program has to do, written apart from it: who holds how much, and what each call may do now.
 
@@ -39,7 +47,8 @@ export function priceOf({ amount, priceIn, priceOut }: Terms, { promptCount, tok
 }
 
 /** The second from which anyone may end the job. */
-export const edgeOf = ({ state, createdAt, submittedAt }: ModelJob): bigint => (state === 'submitted' ? submittedAt + window : createdAt + timeout);
+export const edgeOf = ({ state, createdAt, submittedAt }: ModelJob): bigint =>
+  state === 'submitted' ? submittedAt + window : createdAt + timeout;
 
 /** Every lamport, and where it has to be. */
 export class Model {
@@ -88,11 +97,28 @@ export class Model {
   mayCreate(buyer: Buyer, seller: ModelSeller, { amount }: Terms, address: PublicKey): boolean {
     const left = this.held(buyer.wallet.publicKey) - this.rent.job - amount;
     const isFree = !this.jobs.some(({ job, state }) => state !== 'settled' && job.address.equals(address));
-    return isFree && amount > 0n && (left === 0n || left >= this.rent.wallet) && seller.stake - seller.asked >= MIN_STAKE && this.free(seller) >= multiple * amount;
+    return (
+      isFree &&
+      amount > 0n &&
+      (left === 0n || left >= this.rent.wallet) &&
+      seller.stake - seller.asked >= MIN_STAKE &&
+      this.free(seller) >= multiple * amount
+    );
   }
 
   create(job: TestJob, seller: ModelSeller, now: bigint): void {
-    this.jobs.push({ job, seller, createdAt: now, number: seller.created, state: 'open', submittedAt: 0n, delivery: null, submits: 0, payments: 0, refunds: 0 });
+    this.jobs.push({
+      job,
+      seller,
+      createdAt: now,
+      number: seller.created,
+      state: 'open',
+      submittedAt: 0n,
+      delivery: null,
+      submits: 0,
+      payments: 0,
+      refunds: 0,
+    });
     seller.created++;
     this.#entry(job.address).lamports = 0n;
     this.move(job.buyer.wallet.publicKey, job.address, this.rent.job + job.terms.amount);
@@ -100,9 +126,18 @@ export class Model {
 
   maySubmit(entry: ModelJob, { tokenCount, finish, cancelN }: Delivery, number: bigint, now: bigint): boolean {
     const { terms } = entry.job;
-    const ends = finish === 0 ? tokenCount >= 1 : finish === 1 ? tokenCount === terms.maxTokens : tokenCount < terms.maxTokens;
+    const ends =
+      finish === 0 ? tokenCount >= 1 : finish === 1 ? tokenCount === terms.maxTokens : tokenCount < terms.maxTokens;
     const cancel = finish === 2 ? cancelN !== null && cancelN <= tokenCount : cancelN === null;
-    return entry.state === 'open' && number === entry.number && now < entry.createdAt + timeout && tokenCount <= terms.maxTokens && ends && cancel && this.free(entry.seller) >= multiple * terms.amount;
+    return (
+      entry.state === 'open' &&
+      number === entry.number &&
+      now < entry.createdAt + timeout &&
+      tokenCount <= terms.maxTokens &&
+      ends &&
+      cancel &&
+      this.free(entry.seller) >= multiple * terms.amount
+    );
   }
 
   submit(entry: ModelJob, delivery: Delivery, now: bigint): void {
@@ -129,8 +164,15 @@ export class Model {
   }
 
   end(entry: ModelJob, how: End): void {
-    const { seller, job: { address, buyer, terms } } = entry;
-    const [client, authority, provider] = [buyer.wallet.publicKey, seller.authority.publicKey, this.providerKey(seller)];
+    const {
+      seller,
+      job: { address, buyer, terms },
+    } = entry;
+    const [client, authority, provider] = [
+      buyer.wallet.publicKey,
+      seller.authority.publicKey,
+      this.providerKey(seller),
+    ];
     const risk = multiple * terms.amount;
     const price = entry.delivery === null ? 0n : priceOf(terms, entry.delivery);
     if (entry.state === 'submitted') seller.locked -= risk;
@@ -152,18 +194,36 @@ export class Model {
   }
 
   mayWithdraw(seller: ModelSeller, now: bigint): boolean {
-    return seller.asked > 0n && now >= seller.askedAt + cooldown && seller.asked <= this.free(seller) && this.held(seller.authority.publicKey) + seller.asked >= this.rent.wallet;
+    return (
+      seller.asked > 0n &&
+      now >= seller.askedAt + cooldown &&
+      seller.asked <= this.free(seller) &&
+      this.held(seller.authority.publicKey) + seller.asked >= this.rent.wallet
+    );
   }
 
   /** That everything is where the model has it. */
   check(): void {
-    for (const { key, lamports } of this.#book.values()) assert.equal(this.#world.balance(key), lamports, `lamports of ${key.toBase58()}`);
+    for (const { key, lamports } of this.#book.values())
+      assert.equal(this.#world.balance(key), lamports, `lamports of ${key.toBase58()}`);
     for (const seller of this.sellers) {
       const account = this.#world.readProvider(seller.authority.publicKey);
-      assert.deepEqual([account.stake, account.lockedStake, account.unstakeAmount, account.jobsCreated].map(String), [seller.stake, seller.locked, seller.asked, seller.created].map(String));
-      assert.equal(this.held(this.providerKey(seller)), this.rent.provider + seller.stake, 'rent and stake, no more and no less');
-      const risks = this.jobs.filter((entry) => entry.seller === seller && entry.state === 'submitted').map(({ job }) => multiple * job.terms.amount);
-      assert.equal(seller.locked, risks.reduce((sum, risk) => sum + risk, 0n));
+      assert.deepEqual(
+        [account.stake, account.lockedStake, account.unstakeAmount, account.jobsCreated].map(String),
+        [seller.stake, seller.locked, seller.asked, seller.created].map(String),
+      );
+      assert.equal(
+        this.held(this.providerKey(seller)),
+        this.rent.provider + seller.stake,
+        'rent and stake, no more and no less',
+      );
+      const risks = this.jobs
+        .filter((entry) => entry.seller === seller && entry.state === 'submitted')
+        .map(({ job }) => multiple * job.terms.amount);
+      assert.equal(
+        seller.locked,
+        risks.reduce((sum, risk) => sum + risk, 0n),
+      );
       const own = this.jobs.filter((entry) => entry.seller === seller);
       assert.equal(account.jobsCompleted.toString(), String(own.filter(({ payments }) => payments > 0).length));
     }

@@ -1,30 +1,35 @@
-import { Connection, Keypair, PublicKey, SystemProgram, Transaction } from '@solana/web3.js';
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { Connection, Keypair, PublicKey, SystemProgram, Transaction } from '@solana/web3.js';
 import idl from '../../programs/escrow/artifacts/escrow.json' with { type: 'json' };
 import { addressText, parseAddress } from '../../src/escrow/addresses.ts';
-import { RefusedError, escrowRules } from '../../src/escrow/escrow.ts';
-import type { Delivery, Escrow, JobAccount, JobTerms, Refusal } from '../../src/escrow/escrow.ts';
-import { startLocalnet } from '../../src/escrow/localnet.ts';
-import type { Localnet } from '../../src/escrow/localnet.ts';
-import { openEscrow } from '../../src/escrow/program.ts';
+import {
+  type Delivery,
+  type Escrow,
+  escrowRules,
+  type JobAccount,
+  type JobTerms,
+  type Refusal,
+  RefusedError,
+} from '../../src/escrow/escrow.ts';
+import { type Localnet, startLocalnet } from '../../src/escrow/localnet.ts';
 import { refused as refusedAs } from '../../src/escrow/program/refusals.ts';
-import { signBody, signingKeyFromSeed } from '../../src/proofs/signing.ts';
-import type { SigningKey } from '../../src/proofs/signing.ts';
+import { openEscrow } from '../../src/escrow/program.ts';
+import { type SigningKey, signBody, signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { jobIdHex } from '../../src/protocol/digests.ts';
-import { kinds } from '../../src/protocol/messages.ts';
-import type { Signed } from '../../src/protocol/messages.ts';
+import { kinds, type Signed } from '../../src/protocol/messages.ts';
 import { encodeCancel } from '../../src/protocol/validate.ts';
 import { openRpcLine } from '../support/rpc-line.ts';
 import { leafOf, rootOf } from './tree.ts';
-import { SOL, delivered, digest, headOf } from './world.ts';
+import { delivered, digest, headOf, SOL } from './world.ts';
 
 const newKey = (): SigningKey => signingKeyFromSeed(randomBytes(32));
-const isRefusal = (refusal: Refusal) => (error: unknown) => error instanceof RefusedError && error.refusal === refusal && error.code === 'E_ESCROW';
+const isRefusal = (refusal: Refusal) => (error: unknown) =>
+  error instanceof RefusedError && error.refusal === refusal && error.code === 'E_ESCROW';
 
 let dir: string;
 let chain: Localnet;
@@ -40,10 +45,15 @@ after(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-const open = (wallet: SigningKey | null = newKey(), more: { readonly priorityFee?: number; readonly rpcUrl?: string; readonly timeoutMs?: number } = {}) =>
-  openEscrow({ rpcUrl: chain.rpcUrl, wallet, pollMs: 20, ...more });
+const open = (
+  wallet: SigningKey | null = newKey(),
+  more: { readonly priorityFee?: number; readonly rpcUrl?: string; readonly timeoutMs?: number } = {},
+) => openEscrow({ rpcUrl: chain.rpcUrl, wallet, pollMs: 20, ...more });
 
-async function openFunded(lamports = 20n * SOL, more?: Parameters<typeof open>[1]): Promise<Escrow & { readonly wallet: Uint8Array }> {
+async function openFunded(
+  lamports = 20n * SOL,
+  more?: Parameters<typeof open>[1],
+): Promise<Escrow & { readonly wallet: Uint8Array }> {
   const escrow = await open(newKey(), more);
   await escrow.airdrop(lamports);
   assert.ok(escrow.wallet !== null);
@@ -87,7 +97,11 @@ async function openJob(market: Market, changes: Partial<JobTerms> = {}): Promise
   return job;
 }
 
-async function submittedJob(market: Market, what: Delivery = delivery, changes: Partial<JobTerms> = {}): Promise<JobAccount> {
+async function submittedJob(
+  market: Market,
+  what: Delivery = delivery,
+  changes: Partial<JobTerms> = {},
+): Promise<JobAccount> {
   const job = await openJob(market, changes);
   await market.seller.submitJob(job, what);
   const submitted = await market.buyer.job(job.address);
@@ -96,14 +110,31 @@ async function submittedJob(market: Market, what: Delivery = delivery, changes: 
 }
 
 const headIn = (market: Market, job: JobAccount, changes: Parameters<typeof headOf>[1]): Signed =>
-  signBody(market.sellerNode, kinds.head, jobIdHex(job.jobId), headOf({ terms: { jobId: job.jobId } } as Parameters<typeof headOf>[0], changes));
+  signBody(
+    market.sellerNode,
+    kinds.head,
+    jobIdHex(job.jobId),
+    headOf({ terms: { jobId: job.jobId } } as Parameters<typeof headOf>[0], changes),
+  );
 
 describe('rules', () => {
   test('are those of the program', () => {
     const constant = (name: string) => Number(idl.constants.find((entry) => entry.name === name)?.value);
     assert.deepEqual(
-      [escrowRules.minStakeLamports, escrowRules.jobTimeoutMs, escrowRules.confirmWindowMs, escrowRules.unstakeCooldownMs, escrowRules.slashMultiple].map(Number),
-      [constant('MIN_STAKE'), constant('JOB_TIMEOUT') * 1_000, constant('CONFIRM_WINDOW') * 1_000, constant('UNSTAKE_COOLDOWN') * 1_000, constant('SLASH_MULTIPLE')],
+      [
+        escrowRules.minStakeLamports,
+        escrowRules.jobTimeoutMs,
+        escrowRules.confirmWindowMs,
+        escrowRules.unstakeCooldownMs,
+        escrowRules.slashMultiple,
+      ].map(Number),
+      [
+        constant('MIN_STAKE'),
+        constant('JOB_TIMEOUT') * 1_000,
+        constant('CONFIRM_WINDOW') * 1_000,
+        constant('UNSTAKE_COOLDOWN') * 1_000,
+        constant('SLASH_MULTIPLE'),
+      ],
     );
   });
 
@@ -125,10 +156,30 @@ describe('a provider', () => {
     const registered = await seller.provider(seller.wallet);
     assert.deepEqual(
       { ...registered, address: null },
-      { address: null, authority: seller.wallet, peer: node.publicKey, stake: SOL, lockedStake: 0n, freeStake: SOL, active: true, jobsCreated: 0n, jobsCompleted: 0n, jobsRefunded: 0, jobsRejected: 0, jobsSlashed: 0, registeredAt: now, unstake: null },
+      {
+        address: null,
+        authority: seller.wallet,
+        peer: node.publicKey,
+        stake: SOL,
+        lockedStake: 0n,
+        freeStake: SOL,
+        active: true,
+        jobsCreated: 0n,
+        jobsCompleted: 0n,
+        jobsRefunded: 0,
+        jobsRejected: 0,
+        jobsSlashed: 0,
+        registeredAt: now,
+        unstake: null,
+      },
     );
-    assert.deepEqual((await seller.providersOfPeer(node.publicKey)).map(({ authority }) => authority), [seller.wallet]);
-    assert.ok((await seller.providers()).some(({ authority }) => addressText(authority) === addressText(seller.wallet)));
+    assert.deepEqual(
+      (await seller.providersOfPeer(node.publicKey)).map(({ authority }) => authority),
+      [seller.wallet],
+    );
+    assert.ok(
+      (await seller.providers()).some(({ authority }) => addressText(authority) === addressText(seller.wallet)),
+    );
     await seller.rotatePeer({ node: next });
     assert.deepEqual(await seller.providersOfPeer(node.publicKey), []);
     await seller.addStake(SOL);
@@ -147,21 +198,51 @@ describe('a job', () => {
   test('is created, submitted, confirmed: what was agreed, what was delivered, who was paid', async () => {
     const market = await newMarket();
     const job = await openJob(market);
-    assert.deepEqual([job.client, job.provider, job.createdAt, job.refundAt, job.stakeAtRisk, job.number, job.submitted], [market.buyer.wallet, market.seller.wallet, now, now + 600_000, 10_000_000n, 0n, null]);
-    assert.deepEqual((await market.buyer.jobs({ client: market.buyer.wallet })).map(({ address }) => address), [job.address]);
-    assert.deepEqual((await market.seller.jobs({ provider: market.seller.wallet })).map(({ address }) => address), [job.address]);
-    const waiting = market.buyer.waitForJob(job.address, (seen) => seen?.submitted != null, { signal: AbortSignal.timeout(60_000) });
+    assert.deepEqual(
+      [job.client, job.provider, job.createdAt, job.refundAt, job.stakeAtRisk, job.number, job.submitted],
+      [market.buyer.wallet, market.seller.wallet, now, now + 600_000, 10_000_000n, 0n, null],
+    );
+    assert.deepEqual(
+      (await market.buyer.jobs({ client: market.buyer.wallet })).map(({ address }) => address),
+      [job.address],
+    );
+    assert.deepEqual(
+      (await market.seller.jobs({ provider: market.seller.wallet })).map(({ address }) => address),
+      [job.address],
+    );
+    const waiting = market.buyer.waitForJob(job.address, (seen) => seen?.submitted != null, {
+      signal: AbortSignal.timeout(60_000),
+    });
     await market.seller.submitJob(job, delivery);
     const { submitted } = (await waiting) as JobAccount;
-    assert.deepEqual(submitted, { at: now, claimAt: now + 300_000, root: delivered.root, textDigest: delivered.textDigest, promptCount: 23, tokenCount: 38, paidCount: 38, finish: 0, payout: 187n });
+    assert.deepEqual(submitted, {
+      at: now,
+      claimAt: now + 300_000,
+      root: delivered.root,
+      textDigest: delivered.textDigest,
+      promptCount: 23,
+      tokenCount: 38,
+      paidCount: 38,
+      finish: 0,
+      payout: 187n,
+    });
     assert.equal(await market.buyer.outcome(job.address), null);
     const before = await market.seller.balance();
     const { signature } = await market.buyer.confirmJob(job);
     assert.equal(await market.seller.balance(), before + 187n);
     assert.equal(await market.buyer.job(job.address), null);
     assert.deepEqual(await market.seller.outcome(job.address), {
-      how: 'confirmed', jobId: job.jobId, client: market.buyer.wallet, provider: market.seller.wallet,
-      paid: 187n, refunded: 999_813n, burnt: 0n, compensation: 0n, reason: null, signature, at: Math.floor(now / 1000) * 1000,
+      how: 'confirmed',
+      jobId: job.jobId,
+      client: market.buyer.wallet,
+      provider: market.seller.wallet,
+      paid: 187n,
+      refunded: 999_813n,
+      burnt: 0n,
+      compensation: 0n,
+      reason: null,
+      signature,
+      at: Math.floor(now / 1000) * 1000,
     });
   });
 
@@ -170,7 +251,9 @@ describe('a job', () => {
     const { buyer, seller } = market;
     const how = async (job: JobAccount) => {
       const outcome = await buyer.outcome(job.address);
-      return outcome && [outcome.how, outcome.paid, outcome.refunded, outcome.burnt, outcome.compensation, outcome.reason];
+      return (
+        outcome && [outcome.how, outcome.paid, outcome.refunded, outcome.burnt, outcome.compensation, outcome.reason]
+      );
     };
     const declined = await openJob(market);
     await seller.declineJob(declined);
@@ -186,7 +269,10 @@ describe('a job', () => {
     await (await openFunded()).refundJob(refunded);
     assert.deepEqual(await how(refunded), ['refunded', 0n, 1_000_000n, 0n, 0n, null]);
     const record = await buyer.provider(seller.wallet);
-    assert.deepEqual([record?.jobsCompleted, record?.jobsRefunded, record?.jobsRejected, record?.jobsCreated], [1n, 1, 1, 4n]);
+    assert.deepEqual(
+      [record?.jobsCompleted, record?.jobsRefunded, record?.jobsRejected, record?.jobsCreated],
+      [1n, 1, 1, 4n],
+    );
   });
 
   test('is known to have ended, however often a stranger names its address after that', async () => {
@@ -200,7 +286,9 @@ describe('a job', () => {
       // In one slot equal transactions would be the same one.
       now += 400;
       const { blockhash, lastValidBlockHeight } = await connection.getLatestBlockhash();
-      const named = new Transaction({ feePayer: stranger.publicKey, blockhash, lastValidBlockHeight }).add(SystemProgram.transfer({ fromPubkey: stranger.publicKey, toPubkey: new PublicKey(job.address), lamports: 0 }));
+      const named = new Transaction({ feePayer: stranger.publicKey, blockhash, lastValidBlockHeight }).add(
+        SystemProgram.transfer({ fromPubkey: stranger.publicKey, toPubkey: new PublicKey(job.address), lamports: 0 }),
+      );
       named.sign(stranger);
       await connection.sendRawTransaction(named.serialize());
     }
@@ -216,14 +304,28 @@ describe('a job', () => {
     };
     const equivocated = await submittedJob(market);
     await assert.rejects(buyer.slashHeadMismatch(equivocated, headIn(market, equivocated, {})), isRefusal('SameHead'));
-    await buyer.slashEquivocation(equivocated, [headIn(market, equivocated, {}), headIn(market, equivocated, { n: 37 })]);
+    await buyer.slashEquivocation(equivocated, [
+      headIn(market, equivocated, {}),
+      headIn(market, equivocated, { n: 37 }),
+    ]);
     assert.deepEqual(await reason(equivocated), ['slashed', 'equivocation', 1_000_000n, 1_000_000n, 9_000_000n]);
     const mismatched = await submittedJob(market);
     await buyer.slashHeadMismatch(mismatched, headIn(market, mismatched, { n: 37 }));
     assert.deepEqual((await reason(mismatched))?.[1], 'head-mismatch');
     const jobId = digest('a job with a fraud');
-    const step = { token: 299, prefix: digest('prefix'), salt: new Uint8Array(16), candidates: [], exact: digest('exact'), zk: null };
-    const fraud = await submittedJob(market, { ...delivery, root: rootOf([leafOf(jobId, 0, step)]), tokenCount: 1 }, { jobId });
+    const step = {
+      token: 299,
+      prefix: digest('prefix'),
+      salt: new Uint8Array(16),
+      candidates: [],
+      exact: digest('exact'),
+      zk: null,
+    };
+    const fraud = await submittedJob(
+      market,
+      { ...delivery, root: rootOf([leafOf(jobId, 0, step)]), tokenCount: 1 },
+      { jobId },
+    );
     await buyer.slashSampler(fraud, { ...step, i: 0, zk: new Uint8Array(32), path: [] });
     assert.deepEqual((await reason(fraud))?.[1], 'sampler');
   });
@@ -231,9 +333,20 @@ describe('a job', () => {
   test('that was cancelled pays what the client had and a grace', async () => {
     const market = await newMarket();
     const job = await openJob(market);
-    const { sig } = signBody(market.buyerNode, kinds.cancel, jobIdHex(job.jobId), encodeCancel({ v: 1, jobId: job.jobId, n: 3 }));
-    await assert.rejects(market.seller.submitJob(job, { ...delivery, finish: 2, cancel: null }), isRefusal('CancelMismatch'));
-    await assert.rejects(market.seller.submitJob(job, { ...delivery, finish: 2, cancel: { n: 4, sig } }), isRefusal('Other'));
+    const { sig } = signBody(
+      market.buyerNode,
+      kinds.cancel,
+      jobIdHex(job.jobId),
+      encodeCancel({ v: 1, jobId: job.jobId, n: 3 }),
+    );
+    await assert.rejects(
+      market.seller.submitJob(job, { ...delivery, finish: 2, cancel: null }),
+      isRefusal('CancelMismatch'),
+    );
+    await assert.rejects(
+      market.seller.submitJob(job, { ...delivery, finish: 2, cancel: { n: 4, sig } }),
+      isRefusal('Other'),
+    );
     await market.seller.submitJob(job, { ...delivery, finish: 2, cancel: { n: 3, sig } });
     assert.equal((await market.buyer.job(job.address))?.submitted?.paidCount, 35);
   });
@@ -250,9 +363,15 @@ describe('what the chain refuses', () => {
     // In the same slot it would be the same transaction.
     now += 1_000;
     await assert.rejects(buyer.createJob({ authority: seller.wallet, terms: job }), isRefusal('AccountExists'));
-    await assert.rejects(buyer.createJob({ authority: seller.wallet, terms: termsIn(market, { peer: newKey().publicKey }) }), isRefusal('PeerMismatch'));
+    await assert.rejects(
+      buyer.createJob({ authority: seller.wallet, terms: termsIn(market, { peer: newKey().publicKey }) }),
+      isRefusal('PeerMismatch'),
+    );
     await assert.rejects(buyer.createJob({ authority: buyer.wallet, terms: termsIn(market) }), isRefusal('NoAccount'));
-    await assert.rejects(buyer.createJob({ authority: seller.wallet, terms: termsIn(market, { amount: SOL }) }), isRefusal('StakeTooLow'));
+    await assert.rejects(
+      buyer.createJob({ authority: seller.wallet, terms: termsIn(market, { amount: SOL }) }),
+      isRefusal('StakeTooLow'),
+    );
     await assert.rejects(seller.register({ node: market.sellerNode, stake: SOL }), isRefusal('AccountExists'));
     await seller.submitJob(job, delivery);
     now += 1_000;
@@ -266,7 +385,10 @@ describe('what the chain refuses', () => {
     const market = await newMarket();
     const [empty, poor] = [await open(), await openFunded(3_000_000n)];
     for (const buyer of [empty, poor]) {
-      await assert.rejects(buyer.createJob({ authority: market.seller.wallet, terms: termsIn(market) }), { code: 'E_FUNDS', exitCode: 5 });
+      await assert.rejects(buyer.createJob({ authority: market.seller.wallet, terms: termsIn(market) }), {
+        code: 'E_FUNDS',
+        exitCode: 5,
+      });
     }
   });
 
@@ -308,7 +430,10 @@ describe('fees', () => {
       const before = await escrow.balance();
       const { fee } = await escrow.register({ node: newKey(), stake: SOL });
       assert.equal(fee, 10_000n + (priorityFee === 0 ? 0n : 3_000n));
-      assert.equal(before - (await escrow.balance()), fee + SOL + (await escrow.rent(escrowRules.providerAccountBytes)));
+      assert.equal(
+        before - (await escrow.balance()),
+        fee + SOL + (await escrow.rent(escrowRules.providerAccountBytes)),
+      );
     }
   });
 });
@@ -330,16 +455,25 @@ describe('over a bad line every call is executed once', () => {
   }
 
   test('where the answer is lost', async () => {
-    assert.equal((await stakes((method, time) => (method === 'sendTransaction' && time === 1 ? 'lose-answer' : 'pass'))).executed, 1n);
+    assert.equal(
+      (await stakes((method, time) => (method === 'sendTransaction' && time === 1 ? 'lose-answer' : 'pass'))).executed,
+      1n,
+    );
   });
 
   test('where the request is lost', async () => {
-    const { executed, asked } = await stakes((method, time) => (method === 'sendTransaction' && time <= 2 ? 'lose-request' : 'pass'));
+    const { executed, asked } = await stakes((method, time) =>
+      method === 'sendTransaction' && time <= 2 ? 'lose-request' : 'pass',
+    );
     assert.deepEqual([executed, asked], [1n, 3]);
   });
 
   test('where the questions for its state are lost', async () => {
-    assert.equal((await stakes((method, time) => (method === 'getSignatureStatuses' && time <= 3 ? 'lose-answer' : 'pass'))).executed, 1n);
+    assert.equal(
+      (await stakes((method, time) => (method === 'getSignatureStatuses' && time <= 3 ? 'lose-answer' : 'pass')))
+        .executed,
+      1n,
+    );
   });
 
   test('where the transaction gets too old on the way: it is signed anew', async () => {
@@ -378,7 +512,10 @@ describe('over a bad line every call is executed once', () => {
     await (await open(wallet)).airdrop(SOL);
     const line = await openRpcLine(chain.rpcUrl, (method) => (method === 'sendTransaction' ? 'lose-request' : 'pass'));
     const flaky = await open(wallet, { rpcUrl: line.url, timeoutMs: 4_000 });
-    await assert.rejects(flaky.register({ node: newKey(), stake: SOL / 2n }), { code: 'E_CHAIN', message: /transaction \w{80,90} may still be executed/ });
+    await assert.rejects(flaky.register({ node: newKey(), stake: SOL / 2n }), {
+      code: 'E_CHAIN',
+      message: /transaction \w{80,90} may still be executed/,
+    });
     await line.close();
   });
 
@@ -400,5 +537,6 @@ describe('over a bad line every call is executed once', () => {
 test('addresses are read as they are written, and nothing else is', () => {
   const address = newKey().publicKey;
   assert.deepEqual(parseAddress(addressText(address)), address);
-  for (const text of ['', '0OIl', '1111', `${addressText(address)}1`, '1'.repeat(3_000)]) assert.throws(() => parseAddress(text), { code: 'E_USAGE' });
+  for (const text of ['', '0OIl', '1111', `${addressText(address)}1`, '1'.repeat(3_000)])
+    assert.throws(() => parseAddress(text), { code: 'E_USAGE' });
 });

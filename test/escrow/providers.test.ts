@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { SystemProgram } from '@solana/web3.js';
 import { verifySignatures } from '../../src/escrow/program/ed25519.ts';
-import { MIN_STAKE, SIGNATURE_FEE, SOL, World, consent, newNode, refused, signedBy } from './world.ts';
-import type { Seller } from './world.ts';
+import { consent, MIN_STAKE, newNode, refused, type Seller, SIGNATURE_FEE, SOL, signedBy, World } from './world.ts';
 
 const cooldown = 3_600n;
 const providerBytes = 174;
@@ -13,14 +12,22 @@ beforeEach(() => {
   world = new World();
 });
 
-const requestUnstake = async (seller: Seller, amount: bigint) => world.send([await world.requestUnstake(seller.authority.publicKey, amount)], [seller.authority]);
-const withdraw = async (seller: Seller) => world.send([await world.withdraw(seller.authority.publicKey)], [seller.authority]);
+const requestUnstake = async (seller: Seller, amount: bigint) =>
+  world.send([await world.requestUnstake(seller.authority.publicKey, amount)], [seller.authority]);
+const withdraw = async (seller: Seller) =>
+  world.send([await world.withdraw(seller.authority.publicKey)], [seller.authority]);
 
 describe('provider_register', () => {
   async function register(stake: bigint, options: { readonly balance?: bigint } = {}) {
     const authority = world.wallet(options.balance ?? 10n * SOL);
     const node = newNode();
-    const sent = world.send([verifySignatures([consent(node, authority.publicKey)]), await world.register(authority.publicKey, node.publicKey, stake)], [authority]);
+    const sent = world.send(
+      [
+        verifySignatures([consent(node, authority.publicKey)]),
+        await world.register(authority.publicKey, node.publicKey, stake),
+      ],
+      [authority],
+    );
     return { authority, node, sent };
   }
 
@@ -32,13 +39,28 @@ describe('provider_register', () => {
     assert.deepEqual(provider.peer, [...node.publicKey]);
     assert.equal(provider.stake.toString(), MIN_STAKE.toString());
     assert.equal(provider.registeredAt.toString(), world.now.toString());
-    for (const counter of [provider.lockedStake, provider.jobsCompleted, provider.jobsRefunded, provider.jobsRejected, provider.jobsSlashed, provider.unstakeAmount, provider.unstakeAt, provider.jobsCreated]) {
+    for (const counter of [
+      provider.lockedStake,
+      provider.jobsCompleted,
+      provider.jobsRefunded,
+      provider.jobsRejected,
+      provider.jobsSlashed,
+      provider.unstakeAmount,
+      provider.unstakeAt,
+      provider.jobsCreated,
+    ]) {
       assert.equal(counter.toString(), '0');
     }
     assert.deepEqual(provider.reserved, new Array(32).fill(0));
     assert.equal(world.balance(world.provider(authority.publicKey)), world.rent(providerBytes) + MIN_STAKE);
-    assert.equal(world.balance(authority.publicKey), 10n * SOL - MIN_STAKE - world.rent(providerBytes) - 2n * SIGNATURE_FEE);
-    assert.deepEqual(sent.events.map(({ name }) => name), ['providerRegistered']);
+    assert.equal(
+      world.balance(authority.publicKey),
+      10n * SOL - MIN_STAKE - world.rent(providerBytes) - 2n * SIGNATURE_FEE,
+    );
+    assert.deepEqual(
+      sent.events.map(({ name }) => name),
+      ['providerRegistered'],
+    );
   });
 
   test('a stake below the minimum, of nothing, or of more than there is', async () => {
@@ -51,18 +73,43 @@ describe('provider_register', () => {
     const [thief, owner, node] = [world.wallet(), world.wallet(), newNode()];
     const register = await world.register(thief.publicKey, node.publicKey, MIN_STAKE);
     await refused(async () => world.send([register], [thief]), 'MissingEd25519Instruction');
-    await refused(async () => world.send([verifySignatures([consent(node, owner.publicKey)]), register], [thief]), 'MessageMismatch');
+    await refused(
+      async () => world.send([verifySignatures([consent(node, owner.publicKey)]), register], [thief]),
+      'MessageMismatch',
+    );
     const own = newNode();
-    await refused(async () => world.send([verifySignatures([{ ...consent(own, thief.publicKey) }]), register], [thief]), 'SignerMismatch');
-    await refused(async () => world.send([verifySignatures([signedBy(own, consent(node, thief.publicKey).message)]), register], [thief]), 'SignerMismatch');
+    await refused(
+      async () => world.send([verifySignatures([{ ...consent(own, thief.publicKey) }]), register], [thief]),
+      'SignerMismatch',
+    );
+    await refused(
+      async () =>
+        world.send([verifySignatures([signedBy(own, consent(node, thief.publicKey).message)]), register], [thief]),
+      'SignerMismatch',
+    );
   });
 
   test('an address that a stranger has put lamports on', async () => {
     const rent = world.rent(providerBytes);
     for (const gift of [world.rent(0), rent - 1n, rent, 5n * SOL]) {
       const [authority, node, stranger] = [world.wallet(), newNode(), world.wallet()];
-      world.send([SystemProgram.transfer({ fromPubkey: stranger.publicKey, toPubkey: world.provider(authority.publicKey), lamports: gift })], [stranger]);
-      world.send([verifySignatures([consent(node, authority.publicKey)]), await world.register(authority.publicKey, node.publicKey, MIN_STAKE)], [authority]);
+      world.send(
+        [
+          SystemProgram.transfer({
+            fromPubkey: stranger.publicKey,
+            toPubkey: world.provider(authority.publicKey),
+            lamports: gift,
+          }),
+        ],
+        [stranger],
+      );
+      world.send(
+        [
+          verifySignatures([consent(node, authority.publicKey)]),
+          await world.register(authority.publicKey, node.publicKey, MIN_STAKE),
+        ],
+        [authority],
+      );
       assert.equal(world.readProvider(authority.publicKey).stake.toString(), MIN_STAKE.toString());
       assert.equal(world.balance(world.provider(authority.publicKey)), (gift > rent ? gift : rent) + MIN_STAKE);
     }
@@ -71,7 +118,11 @@ describe('provider_register', () => {
   test('twice', async () => {
     const seller = await world.newSeller();
     const again = await world.register(seller.authority.publicKey, seller.node.publicKey, MIN_STAKE);
-    await refused(async () => world.send([verifySignatures([consent(seller.node, seller.authority.publicKey)]), again], [seller.authority]), /already in use/);
+    await refused(
+      async () =>
+        world.send([verifySignatures([consent(seller.node, seller.authority.publicKey)]), again], [seller.authority]),
+      /already in use/,
+    );
   });
 });
 
@@ -80,10 +131,16 @@ describe('provider_rotate_peer', () => {
     const job = await world.openJob();
     const { authority, node } = job.seller;
     const next = newNode();
-    const sent = world.send([verifySignatures([consent(next, authority.publicKey)]), await world.rotate(authority.publicKey, next.publicKey)], [authority]);
+    const sent = world.send(
+      [verifySignatures([consent(next, authority.publicKey)]), await world.rotate(authority.publicKey, next.publicKey)],
+      [authority],
+    );
     assert.deepEqual(world.readProvider(authority.publicKey).peer, [...next.publicKey]);
     assert.deepEqual(world.readJob(job.address)?.peer, [...node.publicKey]);
-    assert.deepEqual(sent.events.map(({ name }) => name), ['peerRotated']);
+    assert.deepEqual(
+      sent.events.map(({ name }) => name),
+      ['peerRotated'],
+    );
     await refused(() => world.openJob({}, { seller: job.seller }), 'PeerMismatch');
   });
 
@@ -92,7 +149,10 @@ describe('provider_rotate_peer', () => {
     const next = newNode();
     const rotate = await world.rotate(authority.publicKey, next.publicKey);
     await refused(async () => world.send([rotate], [authority]), 'MissingEd25519Instruction');
-    await refused(async () => world.send([verifySignatures([consent(next, other.publicKey)]), rotate], [authority]), 'MessageMismatch');
+    await refused(
+      async () => world.send([verifySignatures([consent(next, other.publicKey)]), rotate], [authority]),
+      'MessageMismatch',
+    );
   });
 });
 
@@ -103,23 +163,42 @@ describe('stake', () => {
     const sent = world.send([await world.addStake(stranger.publicKey, authority.publicKey, 1n)], [stranger]);
     assert.equal(world.readProvider(authority.publicKey).stake.toString(), (MIN_STAKE + 1n).toString());
     assert.equal(world.balance(world.provider(authority.publicKey)), world.rent(providerBytes) + MIN_STAKE + 1n);
-    assert.deepEqual(sent.events.map(({ name }) => name), ['stakeAdded']);
-    await refused(async () => world.send([await world.addStake(stranger.publicKey, authority.publicKey, 0n)], [stranger]), 'AmountZero');
-    await refused(async () => world.send([await world.addStake(stranger.publicKey, authority.publicKey, 2n ** 64n - 1n)], [stranger]), 'MathOverflow');
+    assert.deepEqual(
+      sent.events.map(({ name }) => name),
+      ['stakeAdded'],
+    );
+    await refused(
+      async () => world.send([await world.addStake(stranger.publicKey, authority.publicKey, 0n)], [stranger]),
+      'AmountZero',
+    );
+    await refused(
+      async () =>
+        world.send([await world.addStake(stranger.publicKey, authority.publicKey, 2n ** 64n - 1n)], [stranger]),
+      'MathOverflow',
+    );
   });
 
   test('comes back after the cooldown, not a second before, and once', async () => {
     const seller = await world.newSeller(SOL);
     const asked = await requestUnstake(seller, SOL / 4n);
-    assert.deepEqual(asked.events.map(({ name }) => name), ['unstakeRequested']);
+    assert.deepEqual(
+      asked.events.map(({ name }) => name),
+      ['unstakeRequested'],
+    );
     world.now += cooldown - 1n;
     await refused(() => withdraw(seller), 'CooldownActive');
     world.now += 1n;
     const before = world.balance(seller.authority.publicKey);
     const sent = await withdraw(seller);
     assert.equal(world.balance(seller.authority.publicKey), before + SOL / 4n - SIGNATURE_FEE);
-    assert.equal(world.balance(world.provider(seller.authority.publicKey)), world.rent(providerBytes) + (3n * SOL) / 4n);
-    assert.deepEqual(sent.events.map(({ name }) => name), ['stakeWithdrawn']);
+    assert.equal(
+      world.balance(world.provider(seller.authority.publicKey)),
+      world.rent(providerBytes) + (3n * SOL) / 4n,
+    );
+    assert.deepEqual(
+      sent.events.map(({ name }) => name),
+      ['stakeWithdrawn'],
+    );
     await refused(() => withdraw(seller), 'AmountZero');
   });
 
@@ -144,7 +223,11 @@ describe('stake', () => {
     await requestUnstake(seller, SOL);
     world.now += cooldown;
     await withdraw(seller);
-    assert.equal(world.balance(world.provider(seller.authority.publicKey)), world.rent(providerBytes), 'the rent stays');
+    assert.equal(
+      world.balance(world.provider(seller.authority.publicKey)),
+      world.rent(providerBytes),
+      'the rent stays',
+    );
   });
 
   test('what a submitted job has locked does not leave, before or after the cooldown', async () => {

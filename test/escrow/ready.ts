@@ -1,8 +1,18 @@
-import { verifySignatures } from '../../src/escrow/program/ed25519.ts';
 import type { Keypair, TransactionInstruction } from '@solana/web3.js';
+import { verifySignatures } from '../../src/escrow/program/ed25519.ts';
 import { leafOf } from './tree.ts';
-import { MIN_STAKE, consent, delivered, digest, headOf, newNode, signedHead } from './world.ts';
-import type { SamplerProof, TestJob, World } from './world.ts';
+import {
+  consent,
+  delivered,
+  digest,
+  headOf,
+  MIN_STAKE,
+  newNode,
+  type SamplerProof,
+  signedHead,
+  type TestJob,
+  type World,
+} from './world.ts';
 
 /** An instruction in a state in which it succeeds, with whoever must sign. */
 export interface Ready {
@@ -15,21 +25,43 @@ export interface Ready {
   readonly job?: TestJob;
 }
 
-const seededStep: SamplerProof['step'] = { token: 299, prefix: digest('prefix'), salt: new Uint8Array(16), candidates: [], exact: digest('exact'), zk: null };
+const seededStep: SamplerProof['step'] = {
+  token: 299,
+  prefix: digest('prefix'),
+  salt: new Uint8Array(16),
+  candidates: [],
+  exact: digest('exact'),
+  zk: null,
+};
 
 /** Every instruction of the program. */
 export const ready: Readonly<Record<string, (world: World) => Promise<Ready>>> = {
   async provider_register(world) {
     const [authority, node] = [world.wallet(), newNode()];
-    return { world, instruction: await world.register(authority.publicKey, node.publicKey, MIN_STAKE), first: [verifySignatures([consent(node, authority.publicKey)])], signers: [authority] };
+    return {
+      world,
+      instruction: await world.register(authority.publicKey, node.publicKey, MIN_STAKE),
+      first: [verifySignatures([consent(node, authority.publicKey)])],
+      signers: [authority],
+    };
   },
   async provider_rotate_peer(world) {
     const [{ authority }, node] = [await world.newSeller(), newNode()];
-    return { world, instruction: await world.rotate(authority.publicKey, node.publicKey), first: [verifySignatures([consent(node, authority.publicKey)])], signers: [authority] };
+    return {
+      world,
+      instruction: await world.rotate(authority.publicKey, node.publicKey),
+      first: [verifySignatures([consent(node, authority.publicKey)])],
+      signers: [authority],
+    };
   },
   async provider_add_stake(world) {
     const [{ authority }, payer] = [await world.newSeller(), world.wallet()];
-    return { world, instruction: await world.addStake(payer.publicKey, authority.publicKey, 1n), first: [], signers: [payer] };
+    return {
+      world,
+      instruction: await world.addStake(payer.publicKey, authority.publicKey, 1n),
+      first: [],
+      signers: [payer],
+    };
   },
   async provider_request_unstake(world) {
     const { authority } = await world.newSeller();
@@ -43,7 +75,11 @@ export const ready: Readonly<Record<string, (world: World) => Promise<Ready>>> =
   },
   async job_create(world) {
     const [buyer, seller] = [world.newBuyer(), await world.newSeller()];
-    const instruction = await world.create(buyer.wallet.publicKey, seller.authority.publicKey, world.terms(buyer, seller));
+    const instruction = await world.create(
+      buyer.wallet.publicKey,
+      seller.authority.publicKey,
+      world.terms(buyer, seller),
+    );
     return { world, instruction, first: [], signers: [buyer.wallet] };
   },
   async job_decline(world) {
@@ -81,11 +117,26 @@ export const ready: Readonly<Record<string, (world: World) => Promise<Ready>>> =
   async slash_head_mismatch(world) {
     const job = await world.submittedJob();
     const head = headOf(job, { n: 37 });
-    return { world, job, instruction: await world.slashHeadMismatch(job, head), first: [verifySignatures([signedHead(job.seller.node, job.terms.jobId, head)])], signers: [] };
+    return {
+      world,
+      job,
+      instruction: await world.slashHeadMismatch(job, head),
+      first: [verifySignatures([signedHead(job.seller.node, job.terms.jobId, head)])],
+      signers: [],
+    };
   },
   async slash_sampler(world) {
     const jobId = digest('a job with a fraud');
-    const job = await world.submittedJob({ ...delivered, root: leafOf(jobId, 0, seededStep), tokenCount: 1 }, { jobId });
-    return { world, job, instruction: await world.slashSampler(job, { index: 0, step: seededStep, path: [] }), first: [], signers: [] };
+    const job = await world.submittedJob(
+      { ...delivered, root: leafOf(jobId, 0, seededStep), tokenCount: 1 },
+      { jobId },
+    );
+    return {
+      world,
+      job,
+      instruction: await world.slashSampler(job, { index: 0, step: seededStep, path: [] }),
+      first: [],
+      signers: [],
+    };
   },
 };

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { SystemProgram, TransactionInstruction } from '@solana/web3.js';
 import { verifySignatures } from '../../src/escrow/program/ed25519.ts';
-import { World, consent, headOf, newNode, refused, signedHead } from './world.ts';
-import type { TestJob } from './world.ts';
+import { consent, headOf, newNode, refused, signedHead, type TestJob, World } from './world.ts';
 
 // Every way to have the runtime verify something else than what the program asks for.
 
@@ -24,7 +23,12 @@ before(async () => {
 });
 
 const send = async (...instructions: TransactionInstruction[]) => world.send(instructions, [world.wallet()]);
-const nothing = () => SystemProgram.transfer({ fromPubkey: job.buyer.wallet.publicKey, toPubkey: job.buyer.wallet.publicKey, lamports: 0n });
+const nothing = () =>
+  SystemProgram.transfer({
+    fromPubkey: job.buyer.wallet.publicKey,
+    toPubkey: job.buyer.wallet.publicKey,
+    lamports: 0n,
+  });
 
 /** `instruction` with the u16 field `index` (signature offset 0, …, message index 6) of its first entry changed. */
 function withField(instruction: TransactionInstruction, index: number, value: number): TransactionInstruction {
@@ -34,16 +38,23 @@ function withField(instruction: TransactionInstruction, index: number, value: nu
 }
 
 /** The data of `a` with the 14-byte entry replaced so that its parts are taken from instruction 0. */
-const pointingAway = (instruction: TransactionInstruction, fields: readonly number[]) => fields.reduce((changed, field) => withField(changed, field, 0), instruction);
+const pointingAway = (instruction: TransactionInstruction, fields: readonly number[]) =>
+  fields.reduce((changed, field) => withField(changed, field, 0), instruction);
 
 describe('where the signature is verified', () => {
   test('nowhere, or by an instruction of another program', async () => {
     await refused(() => send(slash), 'MissingEd25519Instruction');
-    await refused(async () => world.send([nothing(), slash], [world.wallet(), job.buyer.wallet]), 'MissingEd25519Instruction');
+    await refused(
+      async () => world.send([nothing(), slash], [world.wallet(), job.buyer.wallet]),
+      'MissingEd25519Instruction',
+    );
   });
 
   test('not directly before', async () => {
-    await refused(async () => world.send([honest, nothing(), slash], [world.wallet(), job.buyer.wallet]), 'MissingEd25519Instruction');
+    await refused(
+      async () => world.send([honest, nothing(), slash], [world.wallet(), job.buyer.wallet]),
+      'MissingEd25519Instruction',
+    );
   });
 
   test('after', async () => {
@@ -95,7 +106,10 @@ describe('what is verified', () => {
 
   test('another message by the right key', async () => {
     const other = headOf(job, { n: 36 });
-    await refused(() => send(verifySignatures([signedHead(job.seller.node, job.terms.jobId, other)]), slash), 'MessageMismatch');
+    await refused(
+      () => send(verifySignatures([signedHead(job.seller.node, job.terms.jobId, other)]), slash),
+      'MessageMismatch',
+    );
   });
 
   test('the message with more behind it, or only the beginning of it', async () => {
@@ -133,12 +147,18 @@ describe('two heads', () => {
 
   test("one of them signed by another provider's node", async () => {
     const [first, second] = pair;
-    await refused(() => send(verifySignatures([signed(first), signedHead(newNode(), job.terms.jobId, second)]), both), 'SignerMismatch');
+    await refused(
+      () => send(verifySignatures([signed(first), signedHead(newNode(), job.terms.jobId, second)]), both),
+      'SignerMismatch',
+    );
   });
 
   test('signed in two instructions', async () => {
     const [first, second] = pair;
-    await refused(() => send(verifySignatures([signed(first)]), verifySignatures([signed(second)]), both), 'MalformedEd25519Instruction');
+    await refused(
+      () => send(verifySignatures([signed(first)]), verifySignatures([signed(second)]), both),
+      'MalformedEd25519Instruction',
+    );
   });
 });
 
@@ -146,7 +166,10 @@ test('one signature serves one instruction', async () => {
   const [authority, node] = [world.wallet(), newNode()];
   const register = await world.register(authority.publicKey, node.publicKey, 100_000_000n);
   const rotate = await world.rotate(authority.publicKey, node.publicKey);
-  await refused(async () => world.send([verifySignatures([consent(node, authority.publicKey)]), register, rotate], [authority]), 'MissingEd25519Instruction');
+  await refused(
+    async () => world.send([verifySignatures([consent(node, authority.publicKey)]), register, rotate], [authority]),
+    'MissingEd25519Instruction',
+  );
 });
 
 test('the right signature, after all of that', async () => {

@@ -4,8 +4,21 @@ import { verifySignatures } from '../../src/escrow/program/ed25519.ts';
 import { fromHex } from '../../src/lib/bytes.ts';
 import job from '../vectors/job.json' with { type: 'json' };
 import { leafOf, pathOf, rootOf } from './tree.ts';
-import { SOL, World, delivered, digest, headOf, incinerator, newNode, refused, sha256, signedCancel, signedHead } from './world.ts';
-import type { SamplerProof, TestJob } from './world.ts';
+import {
+  delivered,
+  digest,
+  headOf,
+  incinerator,
+  newNode,
+  refused,
+  type SamplerProof,
+  SOL,
+  sha256,
+  signedCancel,
+  signedHead,
+  type TestJob,
+  World,
+} from './world.ts';
 
 let world: World;
 beforeEach(() => {
@@ -13,10 +26,21 @@ beforeEach(() => {
 });
 
 /** Whatever the reason: the amount and as much again to the client, the rest of the stake at risk destroyed. */
-async function assertSlashes(job: TestJob, slash: () => Promise<{ readonly events: readonly { readonly name: string; readonly data: Record<string, unknown> }[] }>, reason: string) {
+async function assertSlashes(
+  job: TestJob,
+  slash: () => Promise<{
+    readonly events: readonly { readonly name: string; readonly data: Record<string, unknown> }[];
+  }>,
+  reason: string,
+) {
   const { amount } = job.terms;
-  const [client, payee, burnt] = [job.buyer.wallet.publicKey, job.seller.authority.publicKey, incinerator].map((key) => world.balance(key));
-  const [account, provider] = [world.balance(job.address), world.balance(world.provider(job.seller.authority.publicKey))];
+  const [client, payee, burnt] = [job.buyer.wallet.publicKey, job.seller.authority.publicKey, incinerator].map((key) =>
+    world.balance(key),
+  );
+  const [account, provider] = [
+    world.balance(job.address),
+    world.balance(world.provider(job.seller.authority.publicKey)),
+  ];
   const { events } = await slash();
   assert.equal(world.balance(job.buyer.wallet.publicKey), (client ?? 0n) + account + amount);
   assert.equal(world.balance(job.seller.authority.publicKey), payee);
@@ -26,16 +50,27 @@ async function assertSlashes(job: TestJob, slash: () => Promise<{ readonly event
   assert.deepEqual([record.stake, record.lockedStake].map(String), [String(10n * SOL - 10n * amount), '0']);
   assert.equal(record.jobsSlashed, 1);
   assert.equal(world.readJob(job.address), null);
-  assert.deepEqual(events.map(({ name, data }) => [name, Object.keys(data['reason'] as object)]), [['jobSlashed', [reason]]]);
+  assert.deepEqual(
+    events.map(({ name, data }) => [name, Object.keys(data['reason'] as object)]),
+    [['jobSlashed', [reason]]],
+  );
 }
 
 describe('slash_equivocation', () => {
   const open = { n: 32, finish: 255 } as const;
 
-  const slash = async (job: TestJob, first: Uint8Array, second: Uint8Array, options: { readonly node?: typeof job.seller.node } = {}) => {
+  const slash = async (
+    job: TestJob,
+    first: Uint8Array,
+    second: Uint8Array,
+    options: { readonly node?: typeof job.seller.node } = {},
+  ) => {
     const node = options.node ?? job.seller.node;
     const signatures = [first, second].map((body) => signedHead(node, job.terms.jobId, body));
-    return world.send([verifySignatures(signatures), await world.slashEquivocation(job, first, second)], [world.wallet()]);
+    return world.send(
+      [verifySignatures(signatures), await world.slashEquivocation(job, first, second)],
+      [world.wallet()],
+    );
   };
 
   for (const [name, first, second] of [
@@ -61,8 +96,14 @@ describe('slash_equivocation', () => {
     const final = headOf(job);
     await refused(() => slash(job, final, final), 'SameHead');
     await refused(() => slash(job, headOf(job, { ...open, textDigest: digest('part') }), final), 'HeadsAgree');
-    await refused(() => slash(job, headOf(job, { finish: 255, textDigest: digest('without the last character') }), final), 'HeadsAgree');
-    await refused(() => slash(job, headOf(job, { ...open, n: 16 }), headOf(job, { ...open, textDigest: digest('part') })), 'HeadsAgree');
+    await refused(
+      () => slash(job, headOf(job, { finish: 255, textDigest: digest('without the last character') }), final),
+      'HeadsAgree',
+    );
+    await refused(
+      () => slash(job, headOf(job, { ...open, n: 16 }), headOf(job, { ...open, textDigest: digest('part') })),
+      'HeadsAgree',
+    );
   });
 
   test('a head of another job of the same provider', async () => {
@@ -70,8 +111,15 @@ describe('slash_equivocation', () => {
     const other = await world.submittedJob(undefined, {}, { seller: job.seller });
     const [own, foreign] = [headOf(job), headOf(other, { n: 39 })];
     await refused(() => slash(job, own, foreign), 'MessageMismatch');
-    const signatures = [signedHead(job.seller.node, job.terms.jobId, own), signedHead(job.seller.node, other.terms.jobId, foreign)];
-    await refused(async () => world.send([verifySignatures(signatures), await world.slashEquivocation(job, own, foreign)], [world.wallet()]), 'MessageMismatch');
+    const signatures = [
+      signedHead(job.seller.node, job.terms.jobId, own),
+      signedHead(job.seller.node, other.terms.jobId, foreign),
+    ];
+    await refused(
+      async () =>
+        world.send([verifySignatures(signatures), await world.slashEquivocation(job, own, foreign)], [world.wallet()]),
+      'MessageMismatch',
+    );
   });
 
   test('heads by another key, also one that the provider rotated to', async () => {
@@ -112,7 +160,13 @@ describe('slash_equivocation', () => {
 
 describe('slash_head_mismatch', () => {
   const slash = async (job: TestJob, head: Uint8Array) =>
-    world.send([verifySignatures([signedHead(job.seller.node, job.terms.jobId, head)]), await world.slashHeadMismatch(job, head)], [world.wallet()]);
+    world.send(
+      [
+        verifySignatures([signedHead(job.seller.node, job.terms.jobId, head)]),
+        await world.slashHeadMismatch(job, head),
+      ],
+      [world.wallet()],
+    );
 
   for (const [name, signed] of [
     ['another number of tokens', { n: 37 }],
@@ -130,7 +184,10 @@ describe('slash_head_mismatch', () => {
   test('the head that was submitted', async () => {
     const job = await world.submittedJob();
     await refused(() => slash(job, headOf(job)), 'SameHead');
-    await refused(() => slash(job, headOf(job, { prefix: digest('not submitted'), execClass: digest('neither') })), 'SameHead');
+    await refused(
+      () => slash(job, headOf(job, { prefix: digest('not submitted'), execClass: digest('neither') })),
+      'SameHead',
+    );
   });
 
   test('a head that is not final', async () => {
@@ -144,7 +201,14 @@ describe('slash_head_mismatch', () => {
     const head = headOf(other, { n: 37 });
     await refused(() => slash(job, head), 'MessageMismatch');
     await refused(
-      async () => world.send([verifySignatures([signedHead(job.seller.node, other.terms.jobId, head)]), await world.slashHeadMismatch(job, head)], [world.wallet()]),
+      async () =>
+        world.send(
+          [
+            verifySignatures([signedHead(job.seller.node, other.terms.jobId, head)]),
+            await world.slashHeadMismatch(job, head),
+          ],
+          [world.wallet()],
+        ),
       'MessageMismatch',
     );
   });
@@ -156,7 +220,11 @@ describe('slash_head_mismatch', () => {
     const message = Uint8Array.from(asCancel.message);
     message.set(Buffer.from('qvac/open/1\0'), 0);
     const signature = { key: job.seller.node.publicKey, message, signature: job.seller.node.sign(message) };
-    await refused(async () => world.send([verifySignatures([signature]), await world.slashHeadMismatch(job, head)], [world.wallet()]), 'MessageMismatch');
+    await refused(
+      async () =>
+        world.send([verifySignatures([signature]), await world.slashHeadMismatch(job, head)], [world.wallet()]),
+      'MessageMismatch',
+    );
   });
 
   test('a job that is open', async () => {
@@ -167,7 +235,12 @@ describe('slash_head_mismatch', () => {
 
 describe('slash_sampler', () => {
   const jobId = fromHex(job.jobId);
-  const sampler = { temperature: job.params.temperature, minP: job.params.minP, topK: job.params.topK, vocab: job.params.vocab };
+  const sampler = {
+    temperature: job.params.temperature,
+    minP: job.params.minP,
+    topK: job.params.topK,
+    vocab: job.params.vocab,
+  };
   const honest: readonly SamplerProof['step'][] = job.steps.map((step) => ({
     token: step.token,
     prefix: fromHex(step.prefix),
@@ -182,16 +255,28 @@ describe('slash_sampler', () => {
   /** A job whose tree has `steps`, and the proof of each of them. */
   async function answer(steps: readonly SamplerProof['step'][], changes: Partial<TestJob['terms']> = {}) {
     const own = steps.map((step, index) => leafOf(changes.jobId ?? jobId, index, step));
-    const submitted = await world.submittedJob({ ...delivered, root: rootOf(own), tokenCount: own.length }, { ...terms, ...changes });
-    const prove = (index: number): SamplerProof => ({ index, step: steps[index] as SamplerProof['step'], path: pathOf(index, own) });
+    const submitted = await world.submittedJob(
+      { ...delivered, root: rootOf(own), tokenCount: own.length },
+      { ...terms, ...changes },
+    );
+    const prove = (index: number): SamplerProof => ({
+      index,
+      step: steps[index] as SamplerProof['step'],
+      path: pathOf(index, own),
+    });
     return { job: submitted, prove };
   }
 
-  const slash = async (submitted: TestJob, proof: SamplerProof) => world.send([await world.slashSampler(submitted, proof)], [world.wallet()]);
-  const altered = (index: number, change: Partial<SamplerProof['step']>) => honest.map((step, at) => (at === index ? { ...step, ...change } : step));
+  const slash = async (submitted: TestJob, proof: SamplerProof) =>
+    world.send([await world.slashSampler(submitted, proof)], [world.wallet()]);
+  const altered = (index: number, change: Partial<SamplerProof['step']>) =>
+    honest.map((step, at) => (at === index ? { ...step, ...change } : step));
 
   test('the tree here is the one of the vectors', () => {
-    assert.deepEqual(honest.map((step, index) => leafOf(jobId, index, step)), leaves);
+    assert.deepEqual(
+      honest.map((step, index) => leafOf(jobId, index, step)),
+      leaves,
+    );
   });
 
   test('an honest step, at every place', async () => {
@@ -209,12 +294,26 @@ describe('slash_sampler', () => {
 
   test('honest steps drawn with another seed', async () => {
     const { job: submitted, prove } = await answer(honest, { seed: digest('other') });
-    const outcomes = await Promise.all([...honest.keys()].map((index) => slash(submitted, prove(index)).then(() => 'slashed', (error: { code: string }) => error.code)));
+    const outcomes = await Promise.all(
+      [...honest.keys()].map((index) =>
+        slash(submitted, prove(index)).then(
+          () => 'slashed',
+          (error: { code: string }) => error.code,
+        ),
+      ),
+    );
     assert.equal(outcomes.filter((outcome) => outcome === 'slashed').length, 1, 'once');
   });
 
   test('greedy: not the best candidate', async () => {
-    const step = { ...(honest[0] as SamplerProof['step']), candidates: [[1, 10], [2, 20], [3, 20]] as const };
+    const step = {
+      ...(honest[0] as SamplerProof['step']),
+      candidates: [
+        [1, 10],
+        [2, 20],
+        [3, 20],
+      ] as const,
+    };
     const greedy = { sampler: { temperature: 0, minP: 0, topK: 3, vocab: 300 } };
     const cheat = await answer([{ ...step, token: 3 }], greedy);
     await assertSlashes(cheat.job, () => slash(cheat.job, cheat.prove(0)), 'sampler');
@@ -247,7 +346,10 @@ describe('slash_sampler', () => {
     await refused(() => slash(submitted, { ...proof, path: proof.path.slice(1) }), 'RootMismatch');
     await refused(() => slash(submitted, { ...proof, path: [...proof.path, digest('more')] }), 'RootMismatch');
     await refused(() => slash(submitted, { ...proof, path: [...proof.path].reverse() }), 'RootMismatch');
-    await refused(() => slash(submitted, { ...proof, step: { ...proof.step, salt: new Uint8Array(16) } }), 'RootMismatch');
+    await refused(
+      () => slash(submitted, { ...proof, step: { ...proof.step, salt: new Uint8Array(16) } }),
+      'RootMismatch',
+    );
     await refused(() => slash(submitted, { ...proof, step: { ...proof.step, token: 298 } }), 'RootMismatch');
     const foreign = await answer(cheat, { jobId: digest('another job') });
     await refused(() => slash(foreign.job, proof), 'RootMismatch');
@@ -258,14 +360,20 @@ describe('slash_sampler', () => {
 
   test('an over-long path', async () => {
     const { job: submitted, prove } = await answer(altered(5, { token: 299, candidates: [] }));
-    await refused(() => slash(submitted, { ...prove(5), path: new Array<Uint8Array>(21).fill(digest('node')) }), 'PathTooLong');
+    await refused(
+      () => slash(submitted, { ...prove(5), path: new Array<Uint8Array>(21).fill(digest('node')) }),
+      'PathTooLong',
+    );
   });
 
   test('an answer of no tokens has no step', async () => {
     const [step] = honest as [SamplerProof['step']];
     const submitted = await world.openJob(terms);
     const empty = { ...delivered, root: leafOf(jobId, 0, step), tokenCount: 0, finish: 2, cancelN: 0 };
-    world.send([verifySignatures([signedCancel(submitted.buyer.node, jobId, 0)]), await world.submit(submitted, empty)], [submitted.seller.authority]);
+    world.send(
+      [verifySignatures([signedCancel(submitted.buyer.node, jobId, 0)]), await world.submit(submitted, empty)],
+      [submitted.seller.authority],
+    );
     await refused(() => slash(submitted, { index: 0, step, path: [] }), 'RootMismatch');
   });
 
@@ -275,7 +383,10 @@ describe('slash_sampler', () => {
     const index = 2 ** 20 - 1;
     const path = Array.from({ length: 20 }, (_, level) => digest(`level ${level}`));
     const root = path.reduce((right, left) => sha256(Uint8Array.of(1), left, right), leafOf(jobId, index, step));
-    const submitted = await world.submittedJob({ ...delivered, root, tokenCount: 2 ** 20, finish: 1 }, { ...terms, maxTokens: 2 ** 20 });
+    const submitted = await world.submittedJob(
+      { ...delivered, root, tokenCount: 2 ** 20, finish: 1 },
+      { ...terms, maxTokens: 2 ** 20 },
+    );
     const { bytes, units } = world.send([await world.slashSampler(submitted, { index, step, path })], [world.wallet()]);
     assert.ok(bytes <= 1232, `${bytes} bytes`);
     assert.ok(units <= 60_000, `${units} compute units: a priority fee is paid for 60,000`);
@@ -283,14 +394,21 @@ describe('slash_sampler', () => {
 
   test('a job that is open', async () => {
     const submitted = await world.openJob(terms);
-    await refused(() => slash(submitted, { index: 0, step: honest[0] as SamplerProof['step'], path: [] }), 'InvalidStatus');
+    await refused(
+      () => slash(submitted, { index: 0, step: honest[0] as SamplerProof['step'], path: [] }),
+      'InvalidStatus',
+    );
   });
 });
 
 test('slashing oneself through a second wallet loses nine tenths of what was at risk', async () => {
   const seller = await world.newSeller();
   const buyer = { wallet: world.wallet(), node: newNode() };
-  const everything = () => [seller.authority.publicKey, buyer.wallet.publicKey, world.provider(seller.authority.publicKey)].reduce((sum, key) => sum + world.balance(key), 0n);
+  const everything = () =>
+    [seller.authority.publicKey, buyer.wallet.publicKey, world.provider(seller.authority.publicKey)].reduce(
+      (sum, key) => sum + world.balance(key),
+      0n,
+    );
   const before = everything();
   const job = await world.submittedJob(undefined, { amount: SOL }, { seller, buyer });
   const [first, second] = [headOf(job), headOf(job, { n: 37 })];
@@ -302,8 +420,14 @@ test('slashing oneself through a second wallet loses nine tenths of what was at 
 test('only one slash for one job, whatever the reasons', async () => {
   const job = await world.submittedJob();
   const [first, second] = [headOf(job), headOf(job, { n: 37 })];
-  const equivocation = [verifySignatures([first, second].map((body) => signedHead(job.seller.node, job.terms.jobId, body))), await world.slashEquivocation(job, first, second)];
-  const mismatch = [verifySignatures([signedHead(job.seller.node, job.terms.jobId, second)]), await world.slashHeadMismatch(job, second)];
+  const equivocation = [
+    verifySignatures([first, second].map((body) => signedHead(job.seller.node, job.terms.jobId, body))),
+    await world.slashEquivocation(job, first, second),
+  ];
+  const mismatch = [
+    verifySignatures([signedHead(job.seller.node, job.terms.jobId, second)]),
+    await world.slashHeadMismatch(job, second),
+  ];
   world.send(mismatch, [world.wallet()]);
   await refused(async () => world.send(equivocation, [world.wallet()]), 'AccountNotInitialized');
   assert.equal(world.readProvider(job.seller.authority.publicKey).jobsSlashed, 1);
@@ -315,8 +439,14 @@ test('stake that was asked back is slashed all the same, and no more can be with
   world.send([await world.requestUnstake(seller.authority.publicKey, SOL)], [seller.authority]);
   world.send([await world.submit(job)], [seller.authority]);
   const head = headOf(job, { n: 37 });
-  world.send([verifySignatures([signedHead(seller.node, job.terms.jobId, head)]), await world.slashHeadMismatch(job, head)], [world.wallet()]);
+  world.send(
+    [verifySignatures([signedHead(seller.node, job.terms.jobId, head)]), await world.slashHeadMismatch(job, head)],
+    [world.wallet()],
+  );
   assert.equal(world.readProvider(seller.authority.publicKey).unstakeAmount.toString(), '0');
   world.now += 3_600n;
-  await refused(async () => world.send([await world.withdraw(seller.authority.publicKey)], [seller.authority]), 'AmountZero');
+  await refused(
+    async () => world.send([await world.withdraw(seller.authority.publicKey)], [seller.authority]),
+    'AmountZero',
+  );
 });

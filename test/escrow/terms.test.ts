@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { deliveryOf, differingTerms, isSubmitted, termsOf } from '../../src/escrow/terms.ts';
 import type { JobAccount, JobTerms } from '../../src/escrow/escrow.ts';
+import { deliveryOf, differingTerms, isSubmitted, termsOf } from '../../src/escrow/terms.ts';
 import { fromHex, toHex } from '../../src/lib/bytes.ts';
 import { decodeHead } from '../../src/proofs/head.ts';
 import { decodeOffer, decodeQuote } from '../../src/protocol/validate.ts';
@@ -15,8 +15,14 @@ const head = decodeHead(fromHex(vector.heads[1]?.body ?? ''));
 describe('the terms of a job', () => {
   test('are those of the offer and the quote', () => {
     assert.equal(toHex(agreed.jobId), vector.jobId);
-    assert.deepEqual([toHex(agreed.peer), toHex(agreed.clientPeer)], [vector.keys.provider.publicKey, vector.keys.client.publicKey]);
-    assert.deepEqual([agreed.priceIn, agreed.priceOut, agreed.amount], [BigInt(quote.priceIn), BigInt(quote.priceOut), 291n]);
+    assert.deepEqual(
+      [toHex(agreed.peer), toHex(agreed.clientPeer)],
+      [vector.keys.provider.publicKey, vector.keys.client.publicKey],
+    );
+    assert.deepEqual(
+      [agreed.priceIn, agreed.priceOut, agreed.amount],
+      [BigInt(quote.priceIn), BigInt(quote.priceOut), 291n],
+    );
     assert.equal(toHex(agreed.seed), vector.offer.seed.hex);
     assert.deepEqual([agreed.sampler, agreed.maxTokens], [{ temperature: 70, minP: 0, topK: 20, vocab: 300 }, 64]);
   });
@@ -37,18 +43,36 @@ describe('the terms of a job', () => {
       vocabulary: { sampler: { ...agreed.sampler, vocab: 301 } },
       'most tokens': { maxTokens: 65 },
     };
-    for (const [name, change] of Object.entries(changes)) assert.deepEqual(differingTerms({ ...agreed, ...change }, agreed), [name]);
+    for (const [name, change] of Object.entries(changes))
+      assert.deepEqual(differingTerms({ ...agreed, ...change }, agreed), [name]);
     assert.deepEqual(differingTerms(agreed, agreed), []);
   });
 });
 
 describe('what is submitted', () => {
   const submitted = (change: object) =>
-    ({ ...agreed, submitted: { root: head.root, textDigest: head.textDigest, promptCount: head.promptCount, tokenCount: head.n, finish: head.finish, ...change } }) as JobAccount;
+    ({
+      ...agreed,
+      submitted: {
+        root: head.root,
+        textDigest: head.textDigest,
+        promptCount: head.promptCount,
+        tokenCount: head.n,
+        finish: head.finish,
+        ...change,
+      },
+    }) as JobAccount;
 
   test('is compared with the head that was received', () => {
     assert.equal(isSubmitted(submitted({}), head), true);
-    for (const change of [{ root: new Uint8Array(32) }, { textDigest: new Uint8Array(32) }, { promptCount: 24 }, { tokenCount: 37 }, { finish: 1 }]) assert.equal(isSubmitted(submitted(change), head), false);
+    for (const change of [
+      { root: new Uint8Array(32) },
+      { textDigest: new Uint8Array(32) },
+      { promptCount: 24 },
+      { tokenCount: 37 },
+      { finish: 1 },
+    ])
+      assert.equal(isSubmitted(submitted(change), head), false);
     assert.equal(isSubmitted({ ...submitted({}), submitted: null }, head), false);
   });
 

@@ -1,12 +1,19 @@
-import { Keypair } from '@solana/web3.js';
-import anchor from '@coral-xyz/anchor';
 import assert from 'node:assert/strict';
-import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { inspect } from 'node:util';
-import { createWallet, findSolanaKeypair, importWallet, loadOrCreateWallet, loadWallet, readWallet } from '../../src/escrow/wallet.ts';
+import anchor from '@coral-xyz/anchor';
+import { Keypair } from '@solana/web3.js';
+import {
+  createWallet,
+  findSolanaKeypair,
+  importWallet,
+  loadOrCreateWallet,
+  loadWallet,
+  readWallet,
+} from '../../src/escrow/wallet.ts';
 
 let dir: string;
 let count = 0;
@@ -56,18 +63,36 @@ describe('a new wallet', () => {
 describe('an imported wallet', () => {
   test('from a key file, and from base58 as other wallets show it', async () => {
     const keypair = Keypair.generate();
-    const [fromFile, fromText] = [await importWallet(newPath(), ` ${keyFile(keypair)}\n`), await importWallet(newPath(), anchor.utils.bytes.bs58.encode(keypair.secretKey))];
-    assert.deepEqual([fromFile.address, fromText.address], [keypair.publicKey.toBase58(), keypair.publicKey.toBase58()]);
+    const [fromFile, fromText] = [
+      await importWallet(newPath(), ` ${keyFile(keypair)}\n`),
+      await importWallet(newPath(), anchor.utils.bytes.bs58.encode(keypair.secretKey)),
+    ];
+    assert.deepEqual(
+      [fromFile.address, fromText.address],
+      [keypair.publicKey.toBase58(), keypair.publicKey.toBase58()],
+    );
     assert.equal(await mode(fromText.path), 0o600);
   });
 
   test('what is none is refused without being shown', async () => {
     const { secretKey } = Keypair.generate();
     const mixed = Uint8Array.from([...secretKey.slice(0, 32), ...Keypair.generate().publicKey.toBytes()]);
-    for (const text of ['', 'correct horse battery staple', '[1,2,3]', '[256]', '{}', JSON.stringify([...secretKey.slice(0, 32)]), JSON.stringify([...mixed])]) {
-      const error = await importWallet(newPath(), text).then(() => assert.fail(text), (reason: Error) => reason);
+    for (const text of [
+      '',
+      'correct horse battery staple',
+      '[1,2,3]',
+      '[256]',
+      '{}',
+      JSON.stringify([...secretKey.slice(0, 32)]),
+      JSON.stringify([...mixed]),
+    ]) {
+      const error = await importWallet(newPath(), text).then(
+        () => assert.fail(text),
+        (reason: Error) => reason,
+      );
       assert.equal((error as { code?: string }).code, 'E_KEY');
-      if (text.length > 20) assert.ok(!inspect(error, { depth: 5 }).includes(text.slice(1, 20)), 'the secret is not in the error');
+      if (text.length > 20)
+        assert.ok(!inspect(error, { depth: 5 }).includes(text.slice(1, 20)), 'the secret is not in the error');
     }
   });
 });
@@ -110,7 +135,10 @@ describe("the Solana command line's key", () => {
     await writeFile(usual, keyFile(Keypair.generate()));
     assert.equal(await findSolanaKeypair(config), usual);
     for (const line of [`keypair_path: ${other}`, `keypair_path: "${other}"`, `keypair_path: '${other}'  `]) {
-      await writeFile(join(config, 'cli', 'config.yml'), `---\njson_rpc_url: "https://api.devnet.solana.com"\n${line}\ncommitment: confirmed\n`);
+      await writeFile(
+        join(config, 'cli', 'config.yml'),
+        `---\njson_rpc_url: "https://api.devnet.solana.com"\n${line}\ncommitment: confirmed\n`,
+      );
       assert.equal(await findSolanaKeypair(config), usual, 'not where the file is missing');
       await writeFile(other, keyFile(Keypair.generate()));
       assert.equal(await findSolanaKeypair(config), other);

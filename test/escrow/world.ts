@@ -1,22 +1,25 @@
-import anchor from '@coral-xyz/anchor';
-import type { Program } from '@coral-xyz/anchor';
-import { lamports, getTransactionDecoder } from '@solana/kit';
-import type { Address } from '@solana/kit';
-import { Keypair, PublicKey, SYSVAR_INSTRUCTIONS_PUBKEY, SystemProgram, Transaction } from '@solana/web3.js';
-import type { TransactionInstruction } from '@solana/web3.js';
-import BN from 'bn.js';
-import { FailedTransactionMetadata, LiteSVM } from 'litesvm';
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { Program } from '@coral-xyz/anchor';
+import anchor from '@coral-xyz/anchor';
+import { type Address, getTransactionDecoder, lamports } from '@solana/kit';
+import {
+  Keypair,
+  PublicKey,
+  SYSVAR_INSTRUCTIONS_PUBKEY,
+  SystemProgram,
+  Transaction,
+  type TransactionInstruction,
+} from '@solana/web3.js';
+import BN from 'bn.js';
+import { FailedTransactionMetadata, LiteSVM } from 'litesvm';
 import idl from '../../programs/escrow/artifacts/escrow.json' with { type: 'json' };
 import type { Escrow } from '../../programs/escrow/artifacts/escrow.ts';
 import { jobAddress, providerAddress } from '../../src/escrow/addresses.ts';
-import { verifySignatures } from '../../src/escrow/program/ed25519.ts';
-import type { NodeSignature } from '../../src/escrow/program/ed25519.ts';
+import { type NodeSignature, verifySignatures } from '../../src/escrow/program/ed25519.ts';
 import { concat } from '../../src/lib/bytes.ts';
 import { encodeHead } from '../../src/proofs/head.ts';
-import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
-import type { SigningKey } from '../../src/proofs/signing.ts';
+import { type SigningKey, signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { tag } from '../../src/protocol/digests.ts';
 import type { Finish, Head } from '../../src/protocol/messages.ts';
 import { encodeCancel } from '../../src/protocol/validate.ts';
@@ -27,9 +30,16 @@ export const SIGNATURE_FEE = 5_000n;
 export const incinerator = new PublicKey('1nc1nerator11111111111111111111111111111111');
 export const programId = new PublicKey(idl.address);
 
-const programBytes = new Uint8Array(readFileSync(new URL('../../programs/escrow/artifacts/escrow.so', import.meta.url)));
+const programBytes = new Uint8Array(
+  readFileSync(new URL('../../programs/escrow/artifacts/escrow.so', import.meta.url)),
+);
 
-export const sha256 = (...parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(createHash('sha256').update(concat(...parts)).digest());
+export const sha256 = (...parts: readonly Uint8Array[]): Uint8Array =>
+  new Uint8Array(
+    createHash('sha256')
+      .update(concat(...parts))
+      .digest(),
+  );
 export const bn = (value: bigint | number): BN => new BN(value.toString());
 export const digest = (text: string): Uint8Array => sha256(Buffer.from(text));
 const numbers = (bytes: Uint8Array): number[] => [...bytes];
@@ -71,7 +81,12 @@ export interface Terms {
   readonly priceOut: bigint;
   readonly amount: bigint;
   readonly seed: Uint8Array;
-  readonly sampler: { readonly temperature: number; readonly minP: number; readonly topK: number; readonly vocab: number };
+  readonly sampler: {
+    readonly temperature: number;
+    readonly minP: number;
+    readonly topK: number;
+    readonly vocab: number;
+  };
   readonly maxTokens: number;
 }
 
@@ -91,7 +106,14 @@ export interface TestJob {
   readonly terms: Terms;
 }
 
-export const delivered: Delivery = { root: digest('root'), textDigest: digest('text'), promptCount: 23, tokenCount: 38, finish: 0, cancelN: null };
+export const delivered: Delivery = {
+  root: digest('root'),
+  textDigest: digest('text'),
+  promptCount: 23,
+  tokenCount: 38,
+  finish: 0,
+  cancelN: null,
+};
 
 export const newNode = (): SigningKey => signingKeyFromSeed(randomBytes(32));
 
@@ -131,7 +153,10 @@ export class World {
 
   /** Executes the instructions in one transaction. The first signer pays the fee. @throws Refused */
   send(instructions: readonly TransactionInstruction[], signers: readonly Keypair[]): Sent {
-    const transaction = new Transaction({ feePayer: signers[0]?.publicKey, recentBlockhash: this.svm.latestBlockhash() } as never);
+    const transaction = new Transaction({
+      feePayer: signers[0]?.publicKey,
+      recentBlockhash: this.svm.latestBlockhash(),
+    } as never);
     transaction.add(...instructions);
     transaction.sign(...signers);
     const bytes = new Uint8Array(transaction.serialize({ verifySignatures: false }));
@@ -139,7 +164,12 @@ export class World {
     this.svm.expireBlockhash();
     if (result instanceof FailedTransactionMetadata) throw new Refused(reasonOf(result), result.meta().logs());
     const parser = new anchor.EventParser(programId, this.program.coder);
-    return { units: Number(result.computeUnitsConsumed()), bytes: bytes.length, logs: result.logs(), events: [...parser.parseLogs(result.logs())] };
+    return {
+      units: Number(result.computeUnitsConsumed()),
+      bytes: bytes.length,
+      logs: result.logs(),
+      events: [...parser.parseLogs(result.logs())],
+    };
   }
 
   provider(authority: PublicKey): PublicKey {
@@ -153,14 +183,20 @@ export class World {
   readProvider(authority: PublicKey) {
     const account = this.svm.getAccount(this.provider(authority).toBase58() as Address);
     if (!account.exists) throw new Error('no such provider');
-    return this.program.coder.accounts.decode<Awaited<ReturnType<typeof this.program.account.provider.fetch>>>('provider', Buffer.from(account.data));
+    return this.program.coder.accounts.decode<Awaited<ReturnType<typeof this.program.account.provider.fetch>>>(
+      'provider',
+      Buffer.from(account.data),
+    );
   }
 
   /** The job's account, or null where it is closed or never was. */
   readJob(address: PublicKey) {
     const account = this.svm.getAccount(address.toBase58() as Address);
     if (!account.exists || account.programAddress !== programId.toBase58()) return null;
-    return this.program.coder.accounts.decode<Awaited<ReturnType<typeof this.program.account.job.fetch>>>('job', Buffer.from(account.data));
+    return this.program.coder.accounts.decode<Awaited<ReturnType<typeof this.program.account.job.fetch>>>(
+      'job',
+      Buffer.from(account.data),
+    );
   }
 
   // Instructions, complete and correct. Attacks take them apart.
@@ -168,7 +204,12 @@ export class World {
   async register(authority: PublicKey, peer: Uint8Array, stake: bigint): Promise<TransactionInstruction> {
     return this.program.methods
       .providerRegister({ peer: numbers(peer), stake: bn(stake) })
-      .accountsStrict({ authority, provider: this.provider(authority), instructions: SYSVAR_INSTRUCTIONS_PUBKEY, systemProgram: SystemProgram.programId })
+      .accountsStrict({
+        authority,
+        provider: this.provider(authority),
+        instructions: SYSVAR_INSTRUCTIONS_PUBKEY,
+        systemProgram: SystemProgram.programId,
+      })
       .instruction();
   }
 
@@ -187,11 +228,17 @@ export class World {
   }
 
   async requestUnstake(authority: PublicKey, amount: bigint): Promise<TransactionInstruction> {
-    return this.program.methods.providerRequestUnstake({ amount: bn(amount) }).accountsStrict({ authority, provider: this.provider(authority) }).instruction();
+    return this.program.methods
+      .providerRequestUnstake({ amount: bn(amount) })
+      .accountsStrict({ authority, provider: this.provider(authority) })
+      .instruction();
   }
 
   async withdraw(authority: PublicKey): Promise<TransactionInstruction> {
-    return this.program.methods.providerWithdraw().accountsStrict({ authority, provider: this.provider(authority) }).instruction();
+    return this.program.methods
+      .providerWithdraw()
+      .accountsStrict({ authority, provider: this.provider(authority) })
+      .instruction();
   }
 
   async create(client: PublicKey, authority: PublicKey, terms: Terms): Promise<TransactionInstruction> {
@@ -207,7 +254,12 @@ export class World {
     };
     return this.program.methods
       .jobCreate(args)
-      .accountsStrict({ client, provider: this.provider(authority), job: this.jobAddress(client, terms.jobId), systemProgram: SystemProgram.programId })
+      .accountsStrict({
+        client,
+        provider: this.provider(authority),
+        job: this.jobAddress(client, terms.jobId),
+        systemProgram: SystemProgram.programId,
+      })
       .instruction();
   }
 
@@ -218,7 +270,11 @@ export class World {
       .instruction();
   }
 
-  async submit({ address, seller }: TestJob, delivery: Delivery = delivered, number?: bigint): Promise<TransactionInstruction> {
+  async submit(
+    { address, seller }: TestJob,
+    delivery: Delivery = delivered,
+    number?: bigint,
+  ): Promise<TransactionInstruction> {
     const args = {
       number: bn(number ?? BigInt(this.readJob(address)?.number.toString() ?? 0)),
       delivery: { ...delivery, root: numbers(delivery.root), textDigest: numbers(delivery.textDigest) },
@@ -239,11 +295,17 @@ export class World {
   }
 
   async confirm(job: TestJob): Promise<TransactionInstruction> {
-    return this.program.methods.jobConfirm().accountsStrict({ ...this.parties(job), authority: job.seller.authority.publicKey }).instruction();
+    return this.program.methods
+      .jobConfirm()
+      .accountsStrict({ ...this.parties(job), authority: job.seller.authority.publicKey })
+      .instruction();
   }
 
   async claim(job: TestJob): Promise<TransactionInstruction> {
-    return this.program.methods.jobClaim().accountsStrict({ ...this.parties(job), authority: job.seller.authority.publicKey }).instruction();
+    return this.program.methods
+      .jobClaim()
+      .accountsStrict({ ...this.parties(job), authority: job.seller.authority.publicKey })
+      .instruction();
   }
 
   async reject(job: TestJob): Promise<TransactionInstruction> {
@@ -285,7 +347,10 @@ export class World {
       },
       path: proof.path.map(numbers),
     };
-    return this.program.methods.slashSampler(args).accountsStrict({ ...this.parties(job), incinerator }).instruction();
+    return this.program.methods
+      .slashSampler(args)
+      .accountsStrict({ ...this.parties(job), incinerator })
+      .instruction();
   }
 
   // States to begin from.
@@ -293,7 +358,13 @@ export class World {
   async newSeller(stake: bigint = 10n * SOL): Promise<Seller> {
     const seller = { authority: this.wallet(stake + 10n * SOL), node: newNode() };
     const authority = seller.authority.publicKey;
-    this.send([verifySignatures([consent(seller.node, authority)]), await this.register(authority, seller.node.publicKey, stake)], [seller.authority]);
+    this.send(
+      [
+        verifySignatures([consent(seller.node, authority)]),
+        await this.register(authority, seller.node.publicKey, stake),
+      ],
+      [seller.authority],
+    );
     return seller;
   }
 
@@ -316,7 +387,10 @@ export class World {
     };
   }
 
-  async openJob(changes: Partial<Terms> = {}, people: { readonly buyer?: Buyer; readonly seller?: Seller } = {}): Promise<TestJob> {
+  async openJob(
+    changes: Partial<Terms> = {},
+    people: { readonly buyer?: Buyer; readonly seller?: Seller } = {},
+  ): Promise<TestJob> {
     const buyer = people.buyer ?? this.newBuyer();
     const seller = people.seller ?? (await this.newSeller());
     const terms = this.terms(buyer, seller, changes);
@@ -324,7 +398,11 @@ export class World {
     return { address: this.jobAddress(buyer.wallet.publicKey, terms.jobId), buyer, seller, terms };
   }
 
-  async submittedJob(delivery: Delivery = delivered, changes: Partial<Terms> = {}, people: { readonly buyer?: Buyer; readonly seller?: Seller } = {}): Promise<TestJob> {
+  async submittedJob(
+    delivery: Delivery = delivered,
+    changes: Partial<Terms> = {},
+    people: { readonly buyer?: Buyer; readonly seller?: Seller } = {},
+  ): Promise<TestJob> {
     const job = await this.openJob(changes, people);
     this.send([await this.submit(job, delivery)], [job.seller.authority]);
     return job;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { request, type IncomingMessage } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { createGateway } from '../../src/gateway/gateway.ts';
 import { QvacError } from '../../src/errors.ts';
+import { createGateway } from '../../src/gateway/gateway.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { decodeReceipt } from '../../src/proofs/receipt.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
@@ -14,7 +14,8 @@ import { startRouter } from '../support/router.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 
 const question = { model: 'scripted/q8_0', messages: [{ role: 'user', content: 'why?' }], max_tokens: 40 };
-const post = (url: string, body: object, headers: Readonly<Record<string, string>> = {}): Promise<Response> => fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ ...question, ...body }), headers });
+const post = (url: string, body: object, headers: Readonly<Record<string, string>> = {}): Promise<Response> =>
+  fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ ...question, ...body }), headers });
 
 test('a prompt that does not fit is told as the question’s own fault', async (context) => {
   const { url } = await startGateway(context);
@@ -27,7 +28,10 @@ test('a prompt that does not fit is told as the question’s own fault', async (
 
 test('an answer may be as long as there is room for, where its client allows more', async (context) => {
   const { url, receipts } = await startGateway(context, { providers: [{ engine: createDictatedEngine('yes') }] });
-  for (const [content, most] of [['why?', 2048 - 'userwhy?'.length - 256], ['why? '.repeat(200), 1024]] as const) {
+  for (const [content, most] of [
+    ['why?', 2048 - 'userwhy?'.length - 256],
+    ['why? '.repeat(200), 1024],
+  ] as const) {
     const answer = await post(url, { max_tokens: 100_000, messages: [{ role: 'user', content }] });
     assert.equal(answer.status, 200);
     const { receipt } = await receipts.get(answer.headers.get('x-qvac-receipt') ?? '');
@@ -42,7 +46,11 @@ test('a client that goes away cancels the job, which is settled for what was del
   const gate = createGate(5);
   const { url, providers } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }] });
   const controller = new AbortController();
-  const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ ...question, stream: true }), signal: controller.signal });
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    body: JSON.stringify({ ...question, stream: true }),
+    signal: controller.signal,
+  });
   await response.body?.getReader().read();
   await gate.reached;
   controller.abort();
@@ -57,25 +65,36 @@ test('a client that left before there was an answer is not counted as served', a
   const gate = createGate(0);
   const { url } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }] });
   const controller = new AbortController();
-  const asked = fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify(question), signal: controller.signal });
+  const asked = fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    body: JSON.stringify(question),
+    signal: controller.signal,
+  });
   await gate.reached;
   controller.abort();
   await assert.rejects(asked);
   gate.open();
-  const counted = async (): Promise<boolean> => (await (await fetch(`${url}/metrics`)).text()).includes('qvac_http_requests_total{route="/v1/chat/completions",status="499"} 1');
+  const counted = async (): Promise<boolean> =>
+    (await (await fetch(`${url}/metrics`)).text()).includes(
+      'qvac_http_requests_total{route="/v1/chat/completions",status="499"} 1',
+    );
   while (!(await counted()));
 });
 
 test('a comment keeps a stream open while the prompt is slow, and the answer follows', async (context) => {
   const gate = createGate(0);
-  const { url } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }], gateway: { keepAliveMs: 50 } });
+  const { url } = await startGateway(context, {
+    providers: [{ script: { beforeStep: gate.beforeStep } }],
+    gateway: { keepAliveMs: 50 },
+  });
   const response = await post(url, { stream: true });
   assert.equal(response.status, 200);
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   assert.equal((await reader?.read())?.value, ': waiting\n\n');
   gate.open();
   let text = '';
-  for (let part = await reader?.read(); part !== undefined && !part.done; part = await reader?.read()) text += part.value;
+  for (let part = await reader?.read(); part !== undefined && !part.done; part = await reader?.read())
+    text += part.value;
   assert.match(text, /data: \[DONE\]\n\n$/);
 });
 
@@ -83,7 +102,10 @@ test('an error after the first event is an event of its own', async (context) =>
   const { url } = await startGateway(context, { asker: breakingAsker });
   const broken = await (await post(url, { stream: true })).text();
   assert.match(broken, /"content":"some"/);
-  assert.match(broken, /data: \{"error":\{"message":"the provider broke off","type":"api_error","param":null,"code":"E_TRUNCATED"\}\}\n\n$/);
+  assert.match(
+    broken,
+    /data: \{"error":\{"message":"the provider broke off","type":"api_error","param":null,"code":"E_TRUNCATED"\}\}\n\n$/,
+  );
   assert.ok(!broken.includes('[DONE]'));
   const whole = await post(url, {});
   assert.equal(whole.status, 502);
@@ -93,21 +115,33 @@ test('an answer whose checks take long is given as pending; one that fails them 
   const asker = (verdict: Promise<'failed'>) => ({
     holds: async () => false,
     async ask(_question: unknown, hooks: Parameters<import('../../src/gateway/answer/asker.ts').Asker['ask']>[1]) {
-      hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
+      hooks.accepted(
+        { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
+        3,
+      );
       await hooks.text('some');
       hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 0n, receipt: 'ab'.repeat(32) as never });
       return { verified: await verdict, faults: ['draws-far' as const], steps: null };
     },
   });
-  const { url } = await startGateway(context, { asker: asker(new Promise(() => undefined)), gateway: { verdictMs: 30 } });
+  const { url } = await startGateway(context, {
+    asker: asker(new Promise(() => undefined)),
+    gateway: { verdictMs: 30 },
+  });
   const pending = await post(url, {});
-  assert.deepEqual([pending.status, pending.headers.get('x-qvac-verified'), pending.headers.get('x-qvac-receipt')], [200, 'pending', 'ab'.repeat(32)]);
+  assert.deepEqual(
+    [pending.status, pending.headers.get('x-qvac-verified'), pending.headers.get('x-qvac-receipt')],
+    [200, 'pending', 'ab'.repeat(32)],
+  );
   const failing = await startGateway(context, { asker: asker(Promise.resolve('failed')) });
   assert.equal((await post(failing.url, {})).headers.get('x-qvac-verified'), 'failed');
 });
 
 test('a provider that runs a damaged model fails, and the metrics count it', async (context) => {
-  const { url, providers } = await startGateway(context, { providers: [{ script: { damage: 3 } }], here: [createScriptedEngine()] });
+  const { url, providers } = await startGateway(context, {
+    providers: [{ script: { damage: 3 } }],
+    here: [createScriptedEngine()],
+  });
   const answer = await post(url, { max_tokens: 64 });
   assert.equal(answer.headers.get('x-qvac-verified'), 'failed');
   const metrics = await (await fetch(`${url}/metrics`)).text();
@@ -132,7 +166,10 @@ test('health says why it is not ready, and when it is', async (context) => {
 test('through the person’s own router, which is named', async (context) => {
   const { url, providers } = await startGateway(context, { providers: [{}] });
   assert.equal((await post(url, {})).headers.get('x-qvac-router'), null);
-  const router = await startRouter(context, { providers: providers.map(({ address }) => ({ address })), engines: [createScriptedEngine()] });
+  const router = await startRouter(context, {
+    providers: providers.map(({ address }) => ({ address })),
+    engines: [createScriptedEngine()],
+  });
   const routed = await startGateway(context, { providers: [], router: router.address });
   const answer = await post(routed.url, { model: 'scripted' });
   assert.equal(answer.status, 200);
@@ -143,8 +180,26 @@ test('through the person’s own router, which is named', async (context) => {
 
 test('a taken port is named, with what to type', async (context) => {
   const { gateway } = await startGateway(context);
-  const second = createGateway({ asker: null as never, market: { live: () => [] }, experience: null as never, receipts: null as never, wallets: null, assets: { get: () => null }, clock: { now: () => 0 }, logger: silentLogger }, { port: gateway.port, token: 'x', defaults: null as never, version: '0', network: 'test' });
-  await assert.rejects(second.start(), (error: unknown) => error instanceof QvacError && error.code === 'E_PORT_IN_USE' && new RegExp(`--http 127.0.0.1:${gateway.port + 1}`).test(error.hint ?? ''));
+  const second = createGateway(
+    {
+      asker: null as never,
+      market: { live: () => [] },
+      experience: null as never,
+      receipts: null as never,
+      wallets: null,
+      assets: { get: () => null },
+      clock: { now: () => 0 },
+      logger: silentLogger,
+    },
+    { port: gateway.port, token: 'x', defaults: null as never, version: '0', network: 'test' },
+  );
+  await assert.rejects(
+    second.start(),
+    (error: unknown) =>
+      error instanceof QvacError &&
+      error.code === 'E_PORT_IN_USE' &&
+      new RegExp(`--http 127.0.0.1:${gateway.port + 1}`).test(error.hint ?? ''),
+  );
 });
 
 test('a reader that does not read holds its own answer up, and nothing is piled up for it', async (context) => {
@@ -155,7 +210,10 @@ test('a reader that does not read holds its own answer up, and nothing is piled 
     asker: {
       holds: async () => false,
       async ask(_question, hooks, { stop }) {
-        hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
+        hooks.accepted(
+          { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
+          3,
+        );
         for (let sent = 0; sent < 4_096 && !stop.aborted; sent++) {
           let taken = false;
           const taking = Promise.resolve(hooks.text(piece)).then(() => (taken = true));
@@ -169,7 +227,13 @@ test('a reader that does not read holds its own answer up, and nothing is piled 
       },
     },
   });
-  const slow = request({ host: '127.0.0.1', port: gateway.port, path: '/v1/chat/completions', method: 'POST', headers: { host: '127.0.0.1' } });
+  const slow = request({
+    host: '127.0.0.1',
+    port: gateway.port,
+    path: '/v1/chat/completions',
+    method: 'POST',
+    headers: { host: '127.0.0.1' },
+  });
   slow.end(JSON.stringify({ ...question, stream: true }));
   const [response] = (await once(slow, 'response')) as [IncomingMessage];
   response.pause();
@@ -187,7 +251,9 @@ test('a reader that does not read holds its own answer up, and nothing is piled 
 
 test('a gateway that stops ends what is being answered, and settles it', async (context) => {
   const gate = createGate(5);
-  const { gateway, url, providers, receipts } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }] });
+  const { gateway, url, providers, receipts } = await startGateway(context, {
+    providers: [{ script: { beforeStep: gate.beforeStep } }],
+  });
   const streamed = await post(url, { stream: true });
   const waiting = post(url, {});
   const reader = streamed.body?.pipeThrough(new TextDecoderStream()).getReader();
@@ -196,7 +262,8 @@ test('a gateway that stops ends what is being answered, and settles it', async (
   const stopped = gateway.stop();
   gate.open();
   let text = '';
-  for (let part = await reader?.read(); part !== undefined && !part.done; part = await reader?.read()) text += part.value;
+  for (let part = await reader?.read(); part !== undefined && !part.done; part = await reader?.read())
+    text += part.value;
   assert.match(text, /"x-qvac-receipt":"[0-9a-f]{64}"|E_TERMINATED|E_INTERRUPTED/);
   const { status } = await waiting;
   assert.ok(status === 200 || status === 503, `${status}`);

@@ -10,7 +10,13 @@ const clientOf = (baseURL: string): Anthropic => new Anthropic({ baseURL, apiKey
 
 test('a message in one piece', async (context) => {
   const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine('It scatters.') }] });
-  const { data, response, request_id: request } = await clientOf(url).messages.create({ ...question, system: [{ type: 'text', text: 'be brief' }] }).withResponse();
+  const {
+    data,
+    response,
+    request_id: request,
+  } = await clientOf(url)
+    .messages.create({ ...question, system: [{ type: 'text', text: 'be brief' }] })
+    .withResponse();
   assert.equal(data.role, 'assistant');
   assert.deepEqual(data.content, [{ type: 'text', text: 'It scatters.' }]);
   assert.equal(data.stop_reason, 'end_turn');
@@ -29,7 +35,17 @@ test('a streamed message, by events and as the client puts it together', async (
     types.push(event.type);
     last = event;
   }
-  assert.deepEqual([...new Set(types)], ['message_start', 'content_block_start', 'content_block_delta', 'content_block_stop', 'message_delta', 'message_stop']);
+  assert.deepEqual(
+    [...new Set(types)],
+    [
+      'message_start',
+      'content_block_start',
+      'content_block_delta',
+      'content_block_stop',
+      'message_delta',
+      'message_stop',
+    ],
+  );
   assert.match((last as Record<string, string>)['x-qvac-receipt'] ?? '', /^[0-9a-f]{64}$/);
   const message = await client.messages.stream(question).finalMessage();
   assert.deepEqual(message.content, [{ type: 'text', text: 'It scatters.' }]);
@@ -38,10 +54,15 @@ test('a streamed message, by events and as the client puts it together', async (
 });
 
 test('stop sequences and the length limit are named as the reason', async (context) => {
-  const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine(`one two three ${'x'.repeat(300)}`) }] });
+  const { url } = await startGateway(context, {
+    providers: [{ engine: createDictatedEngine(`one two three ${'x'.repeat(300)}`) }],
+  });
   const client = clientOf(url);
   const stopped = await client.messages.create({ ...question, stop_sequences: ['three'] });
-  assert.deepEqual([stopped.stop_reason, stopped.stop_sequence, stopped.content], ['stop_sequence', 'three', [{ type: 'text', text: 'one two ' }]]);
+  assert.deepEqual(
+    [stopped.stop_reason, stopped.stop_sequence, stopped.content],
+    ['stop_sequence', 'three', [{ type: 'text', text: 'one two ' }]],
+  );
   const short = await client.messages.create({ ...question, max_tokens: 3 });
   assert.deepEqual([short.stop_reason, short.content], ['max_tokens', [{ type: 'text', text: 'one' }]]);
 });
@@ -57,7 +78,10 @@ test('errors come in Anthropic’s shape, with our code', async (context) => {
     assert.match(body.error.message, /top_k/);
     return true;
   });
-  await assert.rejects(client.messages.create({ ...question, tools: [{ name: 'f', input_schema: { type: 'object' as const } }] }), /tools/);
+  await assert.rejects(
+    client.messages.create({ ...question, tools: [{ name: 'f', input_schema: { type: 'object' as const } }] }),
+    /tools/,
+  );
   await assert.rejects(client.messages.create({ ...question, model: 'no-such-model' }), Anthropic.NotFoundError);
 });
 
@@ -65,18 +89,66 @@ test('content and system in parts, with what caches are told', async (context) =
   const { url, receipts } = await startGateway(context);
   const cached = { cache_control: { type: 'ephemeral' as const } };
   const { response } = await clientOf(url)
-    .messages.create({ ...question, max_tokens: 2, system: [{ type: 'text', text: 'be ', ...cached }, { type: 'text', text: 'brief' }], messages: [{ role: 'user', content: [{ type: 'text', text: 'a', ...cached }, { type: 'text', text: 'b' }] }, { role: 'assistant', content: 'c' }, { role: 'user', content: 'd' }] })
+    .messages.create({
+      ...question,
+      max_tokens: 2,
+      system: [
+        { type: 'text', text: 'be ', ...cached },
+        { type: 'text', text: 'brief' },
+      ],
+      messages: [
+        {
+          role: 'user',
+          content: [
+            { type: 'text', text: 'a', ...cached },
+            { type: 'text', text: 'b' },
+          ],
+        },
+        { role: 'assistant', content: 'c' },
+        { role: 'user', content: 'd' },
+      ],
+    })
     .withResponse();
   const { receipt } = await receipts.get(response.headers.get('x-qvac-receipt') ?? '');
-  assert.deepEqual(receipt.input?.messages, [['system', 'be brief'], ['user', 'ab'], ['assistant', 'c'], ['user', 'd']].map(([role, content]) => ({ role, content })));
+  assert.deepEqual(
+    receipt.input?.messages,
+    [
+      ['system', 'be brief'],
+      ['user', 'ab'],
+      ['assistant', 'c'],
+      ['user', 'd'],
+    ].map(([role, content]) => ({ role, content })),
+  );
 });
 
 test('what a part of a message asks for beside its text is refused by name', async (context) => {
   const { url } = await startGateway(context);
   const client = clientOf(url);
-  const ask = (content: Anthropic.MessageParam['content']): Promise<unknown> => client.messages.create({ ...question, messages: [{ role: 'user', content }] });
-  await assert.rejects(ask([{ type: 'text', text: 'x', citations: [{ type: 'char_location', cited_text: 'x', document_index: 0, document_title: null, start_char_index: 0, end_char_index: 1 }] }]), /citations/);
-  await assert.rejects(ask([{ type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'aGk=' } }]), /messages\[0\]\.content\[0\]\.type/);
+  const ask = (content: Anthropic.MessageParam['content']): Promise<unknown> =>
+    client.messages.create({ ...question, messages: [{ role: 'user', content }] });
+  await assert.rejects(
+    ask([
+      {
+        type: 'text',
+        text: 'x',
+        citations: [
+          {
+            type: 'char_location',
+            cited_text: 'x',
+            document_index: 0,
+            document_title: null,
+            start_char_index: 0,
+            end_char_index: 1,
+          },
+        ],
+      },
+    ]),
+    /citations/,
+  );
+  await assert.rejects(
+    ask([{ type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'aGk=' } }]),
+    /messages\[0\]\.content\[0\]\.type/,
+  );
   await assert.rejects(ask([{ type: 'tool_result', tool_use_id: 'x' }]), /messages\[0\]\.content\[0\]\.type/);
 });
 
@@ -84,11 +156,18 @@ test('an answer that breaks off in the midst is an error of the client', async (
   const { url } = await startGateway(context, { asker: breakingAsker });
   const client = clientOf(url);
   let text = '';
-  await assert.rejects(async () => {
-    for await (const event of await client.messages.create({ ...question, stream: true })) if (event.type === 'content_block_delta' && event.delta.type === 'text_delta') text += event.delta.text;
-  }, (error: unknown) => error instanceof Anthropic.APIError && /broke off/.test(error.message));
+  await assert.rejects(
+    async () => {
+      for await (const event of await client.messages.create({ ...question, stream: true }))
+        if (event.type === 'content_block_delta' && event.delta.type === 'text_delta') text += event.delta.text;
+    },
+    (error: unknown) => error instanceof Anthropic.APIError && /broke off/.test(error.message),
+  );
   assert.equal(text, 'some');
-  await assert.rejects(client.messages.create(question), (error: unknown) => error instanceof Anthropic.APIError && error.status === 502 && error.type === 'api_error');
+  await assert.rejects(
+    client.messages.create(question),
+    (error: unknown) => error instanceof Anthropic.APIError && error.status === 502 && error.type === 'api_error',
+  );
   await assert.rejects(client.models.retrieve('absent'), Anthropic.NotFoundError);
 });
 

@@ -6,7 +6,11 @@ import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { startGateway, testToken } from '../support/gateway.ts';
 import { openSocket, send } from '../support/http.ts';
 
-const question = JSON.stringify({ model: 'scripted/q8_0', messages: [{ role: 'user', content: 'why?' }], max_tokens: 2 });
+const question = JSON.stringify({
+  model: 'scripted/q8_0',
+  messages: [{ role: 'user', content: 'why?' }],
+  max_tokens: 2,
+});
 
 function codeOf(text: string): string {
   const { error } = JSON.parse(text) as { error: { code: string } };
@@ -25,11 +29,22 @@ test('a foreign Host is refused on every path (DNS rebinding)', async (context) 
 test('a foreign Origin is refused, also with the token, also when it asks first', async (context) => {
   const started = await startGateway(context);
   // A sandboxed frame calls itself null; whoever adds its own to ours is still another.
-  for (const origin of ['https://evil.example', 'null', `${started.url}.evil.example`, `${started.url}, https://evil.example`]) {
+  for (const origin of [
+    'https://evil.example',
+    'null',
+    `${started.url}.evil.example`,
+    `${started.url}, https://evil.example`,
+  ]) {
     const foreign = { origin, 'content-type': 'application/json', authorization: `Bearer ${testToken}` };
     assert.equal(codeOf((await send(started, '/v1/chat/completions', foreign, question)).text), 'E_ORIGIN', origin);
   }
-  const asked = await send(started, '/v1/chat/completions', { origin: 'https://evil.example', 'access-control-request-method': 'POST' }, null, 'OPTIONS');
+  const asked = await send(
+    started,
+    '/v1/chat/completions',
+    { origin: 'https://evil.example', 'access-control-request-method': 'POST' },
+    null,
+    'OPTIONS',
+  );
   assert.equal(asked.status, 403);
   assert.equal(asked.headers['access-control-allow-origin'], undefined);
   assert.equal(started.providers[0]?.receipts.size, 0);
@@ -44,32 +59,77 @@ test('a page that tries to spend without the token, or with a wrong one, is refu
       assert.equal(status, 401);
     }
   }
-  for (const path of ['/qvac/receipts', '/qvac/peers', '/qvac/state', `/receipts/${'0'.repeat(64)}`]) assert.equal((await send(started, path, { origin: started.url })).status, 401, path);
+  for (const path of ['/qvac/receipts', '/qvac/peers', '/qvac/state', `/receipts/${'0'.repeat(64)}`])
+    assert.equal((await send(started, path, { origin: started.url })).status, 401, path);
   // What a form or an image of another site can send without being asked.
-  assert.equal((await send(started, '/v1/chat/completions', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'content-type': 'text/plain' }, question)).status, 403);
+  assert.equal(
+    (
+      await send(
+        started,
+        '/v1/chat/completions',
+        { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'content-type': 'text/plain' },
+        question,
+      )
+    ).status,
+    403,
+  );
   assert.equal(started.providers[0]?.receipts.size, 0);
-  const allowed = await send(started, '/v1/chat/completions', { ...own, authorization: `Bearer ${testToken}` }, question);
+  const allowed = await send(
+    started,
+    '/v1/chat/completions',
+    { ...own, authorization: `Bearer ${testToken}` },
+    question,
+  );
   assert.equal(allowed.status, 200);
 });
 
 test('an allowed origin is told so, with the token only', async (context) => {
   const started = await startGateway(context, { gateway: { origins: ['https://chat.example'] } });
   const origin = { origin: 'https://chat.example' };
-  const asked = await send(started, '/v1/chat/completions', { ...origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization, content-type' }, null, 'OPTIONS');
+  const asked = await send(
+    started,
+    '/v1/chat/completions',
+    {
+      ...origin,
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'authorization, content-type',
+    },
+    null,
+    'OPTIONS',
+  );
   assert.equal(asked.status, 204);
   assert.equal(asked.headers['access-control-allow-origin'], 'https://chat.example');
-  assert.equal((await send(started, '/v1/chat/completions', { ...origin, 'content-type': 'application/json' }, question)).status, 401);
-  const answered = await send(started, '/v1/chat/completions', { ...origin, 'content-type': 'application/json', authorization: `Bearer ${testToken}` }, question);
+  assert.equal(
+    (await send(started, '/v1/chat/completions', { ...origin, 'content-type': 'application/json' }, question)).status,
+    401,
+  );
+  const answered = await send(
+    started,
+    '/v1/chat/completions',
+    { ...origin, 'content-type': 'application/json', authorization: `Bearer ${testToken}` },
+    question,
+  );
   assert.equal(answered.status, 200);
   assert.match(String(answered.headers['access-control-expose-headers']), /x-qvac-receipt/);
 });
 
 test('a body of 10 MB is refused without being kept, announced or not', async (context) => {
   const started = await startGateway(context);
-  const announced = await send(started, '/v1/chat/completions', { 'content-length': String(10 * 1024 * 1024) }, ' '.repeat(64 * 1024));
+  const announced = await send(
+    started,
+    '/v1/chat/completions',
+    { 'content-length': String(10 * 1024 * 1024) },
+    ' '.repeat(64 * 1024),
+  );
   assert.equal(announced.status, 413);
   const { status } = await new Promise<{ status: number }>((resolve, reject) => {
-    const sent = request({ host: '127.0.0.1', port: started.gateway.port, path: '/v1/chat/completions', method: 'POST', headers: { host: '127.0.0.1' } });
+    const sent = request({
+      host: '127.0.0.1',
+      port: started.gateway.port,
+      path: '/v1/chat/completions',
+      method: 'POST',
+      headers: { host: '127.0.0.1' },
+    });
     sent.on('response', (response) => {
       response.resume();
       resolve({ status: response.statusCode ?? 0 });
@@ -97,19 +157,30 @@ test('of 1,000 connections it holds some and still answers', async (context) => 
   const started = await startGateway(context, { gateway: { limits: { connections: { most: 64 } } } });
   const sockets = await Promise.all(Array.from({ length: 1_000 }, () => openSocket(context, started)));
   const held = (): number => sockets.filter((socket) => !socket.destroyed && !socket.closed).length;
-  await Promise.all(sockets.filter((socket) => !socket.destroyed).slice(64).map((socket) => (socket.resume(), socket.closed ? null : once(socket, 'close'))).slice(0, 900));
+  await Promise.all(
+    sockets
+      .filter((socket) => !socket.destroyed)
+      .slice(64)
+      .map((socket) => (socket.resume(), socket.closed ? null : once(socket, 'close')))
+      .slice(0, 900),
+  );
   assert.ok(held() <= 100, `${held()} held`);
   for (const socket of sockets) socket.destroy();
   // The places of those that left are free again.
   for (let tries = 0; ; tries++) {
-    const status = await send(started, '/v1/models', {}).then((answered) => answered.status, () => null);
+    const status = await send(started, '/v1/models', {}).then(
+      (answered) => answered.status,
+      () => null,
+    );
     if (status === 200) break;
     assert.ok(tries < 1_000);
   }
 });
 
 test('slow headers, slow bodies and connections that say nothing are ended', async (context) => {
-  const started = await startGateway(context, { gateway: { limits: { connections: { headersMs: 300, requestMs: 600 } } } });
+  const started = await startGateway(context, {
+    gateway: { limits: { connections: { headersMs: 300, requestMs: 600 } } },
+  });
   const silent = await openSocket(context, started);
   const slowHeaders = await openSocket(context, started);
   slowHeaders.write('POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nx-one: ');
@@ -120,7 +191,8 @@ test('slow headers, slow bodies and connections that say nothing are ended', asy
 });
 
 test('an answer cannot end an event, begin another or become a header', async (context) => {
-  const hostile = 'x\n\ndata: [DONE]\n\nevent: error\ndata: {"error":{}}\r\n\r\nHTTP/1.1 200 OK\r\nset-cookie: a=b\u2028\u0000\u001b[2J';
+  const hostile =
+    'x\n\ndata: [DONE]\n\nevent: error\ndata: {"error":{}}\r\n\r\nHTTP/1.1 200 OK\r\nset-cookie: a=b\u2028\u0000\u001b[2J';
   const started = await startGateway(context, { providers: [{ engine: createDictatedEngine(hostile) }] });
   for (const [path, body] of [
     ['/v1/chat/completions', { messages: [{ role: 'user', content: 'x' }], stream: true }],
@@ -128,7 +200,12 @@ test('an answer cannot end an event, begin another or become a header', async (c
     ['/v1/responses', { input: 'x', stream: true }],
     ['/api/chat', { messages: [{ role: 'user', content: 'x' }] }],
   ] as const) {
-    const { headers, text } = await send(started, path, {}, JSON.stringify({ max_tokens: undefined, ...body, model: 'scripted' }));
+    const { headers, text } = await send(
+      started,
+      path,
+      {},
+      JSON.stringify({ max_tokens: undefined, ...body, model: 'scripted' }),
+    );
     assert.equal(headers['set-cookie'], undefined);
     const lines = text.split(/\r\n|\r|\n/).filter((line) => line !== '');
     for (const line of lines) {
@@ -148,9 +225,15 @@ test('names on a card that are made to be misread stay text', async (context) =>
   const { id } = listed;
   const found = await send(started, `/v1/models/${encodeURIComponent(id)}`, {});
   assert.equal((JSON.parse(found.text) as { id: string }).id, id);
-  const { headers, text } = await send(started, '/v1/chat/completions', {}, JSON.stringify({ messages: [{ role: 'user', content: 'x' }], model: id, stream: true, max_tokens: 2 }));
+  const { headers, text } = await send(
+    started,
+    '/v1/chat/completions',
+    {},
+    JSON.stringify({ messages: [{ role: 'user', content: 'x' }], model: id, stream: true, max_tokens: 2 }),
+  );
   assert.equal(headers['set-cookie'], undefined);
-  for (const line of text.split(/\r\n|[\r\n\u0085\u2028\u2029]/).filter((each) => each !== '')) assert.match(line, /^data: (\{.*\}|\[DONE\])$/);
+  for (const line of text.split(/\r\n|[\r\n\u0085\u2028\u2029]/).filter((each) => each !== ''))
+    assert.match(line, /^data: (\{.*\}|\[DONE\])$/);
   assert.equal(text.split('\n').filter((line) => line === 'data: [DONE]').length, 1);
   const shown = await send(started, '/api/show', {}, JSON.stringify({ model: id }));
   assert.equal(shown.status, 200);
@@ -159,7 +242,23 @@ test('names on a card that are made to be misread stay text', async (context) =>
 
 test('however a path is written, what guards it and what answers it read the same one', async (context) => {
   const started = await startGateway(context);
-  const ways = ['/%71vac/receipts', '/%2571vac/receipts', '/assets/../qvac/receipts', '/assets/%2e%2e/qvac/receipts', '/assets/..%2fqvac/receipts', '//qvac/receipts', '/./qvac/receipts', '/QVAC/receipts', '/qvac/receipts/', '/qvac%2freceipts', '/qvac/receipts%00', '/v1/models/../../qvac/receipts', '/health/../qvac/receipts', '/assets\\..\\qvac/receipts', '/%E0%A4%A/../qvac/receipts'];
+  const ways = [
+    '/%71vac/receipts',
+    '/%2571vac/receipts',
+    '/assets/../qvac/receipts',
+    '/assets/%2e%2e/qvac/receipts',
+    '/assets/..%2fqvac/receipts',
+    '//qvac/receipts',
+    '/./qvac/receipts',
+    '/QVAC/receipts',
+    '/qvac/receipts/',
+    '/qvac%2freceipts',
+    '/qvac/receipts%00',
+    '/v1/models/../../qvac/receipts',
+    '/health/../qvac/receipts',
+    '/assets\\..\\qvac/receipts',
+    '/%E0%A4%A/../qvac/receipts',
+  ];
   for (const path of ways) {
     const { status, text } = await send(started, path, {});
     assert.ok(status === 401 || status === 404 || status === 400, `${path}: ${status}`);
@@ -170,7 +269,18 @@ test('however a path is written, what guards it and what answers it read the sam
 
 test('paths that climb find nothing', async (context) => {
   const started = await startGateway(context);
-  const climbing = ['/assets/../../package.json', '/assets/..%2f..%2fpackage.json', '/assets/%2e%2e/%2e%2e/package.json', '/assets/..\\..\\package.json', '/assets//etc/passwd', '/receipts/..%2f..%2fkeys%2fclient.key', '/receipts/../keys/client.key', '/receipts/%00', '/qvac/receipts/..%2fx', `/receipts/${'0'.repeat(63)}`];
+  const climbing = [
+    '/assets/../../package.json',
+    '/assets/..%2f..%2fpackage.json',
+    '/assets/%2e%2e/%2e%2e/package.json',
+    '/assets/..\\..\\package.json',
+    '/assets//etc/passwd',
+    '/receipts/..%2f..%2fkeys%2fclient.key',
+    '/receipts/../keys/client.key',
+    '/receipts/%00',
+    '/qvac/receipts/..%2fx',
+    `/receipts/${'0'.repeat(63)}`,
+  ];
   for (const path of climbing) {
     const { status, text } = await send(started, path, { authorization: `Bearer ${testToken}` });
     assert.ok(status === 404 || status === 400, path);

@@ -13,13 +13,17 @@ test('the dashboard asks for metrics and labels that the gateway has', async () 
   metrics.checked({ verified: 'failed', faults: ['draws-far'] });
   metrics.answered('/v1/chat/completions', 200);
   const text = await metrics.render();
-  const { panels } = JSON.parse(await readFile(new URL('../../deploy/grafana-gateway.json', import.meta.url), 'utf8')) as Dashboard;
+  const { panels } = JSON.parse(
+    await readFile(new URL('../../deploy/grafana-gateway.json', import.meta.url), 'utf8'),
+  ) as Dashboard;
   assert.ok(panels.length > 5);
   for (const { title, targets } of panels) {
     for (const { expr } of targets) {
       const [name] = /qvac_\w+/.exec(expr) ?? [];
       assert.ok(name !== undefined && new RegExp(`^${name}[{ ]`, 'm').test(text), `${title}: ${expr}`);
-      for (const [, labels = ''] of expr.matchAll(/by \(([^)]*)\)/g)) for (const label of labels.split(', ')) assert.match(text, new RegExp(`^${name}\\{[^}]*${label}="`, 'm'), `${title}: ${label}`);
+      for (const [, labels = ''] of expr.matchAll(/by \(([^)]*)\)/g))
+        for (const label of labels.split(', '))
+          assert.match(text, new RegExp(`^${name}\\{[^}]*${label}="`, 'm'), `${title}: ${label}`);
     }
   }
 });

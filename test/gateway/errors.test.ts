@@ -63,10 +63,18 @@ test('why there is no answer is told in each API’s own shape, with the status 
 });
 
 test('a bug says nothing of itself', async (context) => {
-  const { url } = await startGateway(context, { asker: { holds: async () => false, ask: () => Promise.reject(new TypeError('/home/somebody: x is undefined')) }, providers: [] });
+  const { url } = await startGateway(context, {
+    asker: { holds: async () => false, ask: () => Promise.reject(new TypeError('/home/somebody: x is undefined')) },
+    providers: [],
+  });
   const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages }) });
   assert.equal(response.status, 500);
-  assert.deepEqual(told('openai', await response.text()), { message: 'the gateway failed', type: 'api_error', param: null, code: 'E_BUG' });
+  assert.deepEqual(told('openai', await response.text()), {
+    message: 'the gateway failed',
+    type: 'api_error',
+    param: null,
+    code: 'E_BUG',
+  });
 });
 
 test('a path that asks takes POST alone, one that is not there says so, each in its API’s shape', async (context) => {
@@ -78,7 +86,11 @@ test('a path that asks takes POST alone, one that is not there says so, each in 
       assert.match(told(shape, await response.text()).message, /takes POST/);
     }
   }
-  for (const [path, shape] of [['/v1/embeddings', 'openai'], ['/v1/messages/count_tokens', 'anthropic'], ['/api/embed', 'ollama']] as const) {
+  for (const [path, shape] of [
+    ['/v1/embeddings', 'openai'],
+    ['/v1/messages/count_tokens', 'anthropic'],
+    ['/api/embed', 'ollama'],
+  ] as const) {
     const response = await fetch(`${url}${path}`, { method: 'POST', body: '{}' });
     assert.equal(response.status, 404);
     assert.equal(told(shape, await response.text()).code, 'E_NOT_FOUND');
@@ -88,7 +100,10 @@ test('a path that asks takes POST alone, one that is not there says so, each in 
 });
 
 test('whoever may not ask is told so in each API’s shape', async (context) => {
-  const keys = { ring: parseKeys('key-of-the-laptop-0001 laptop', 'keys'), budgets: await createBudgets({ clock: { now: () => 0 }, logger: silentLogger }, null) };
+  const keys = {
+    ring: parseKeys('key-of-the-laptop-0001 laptop', 'keys'),
+    budgets: await createBudgets({ clock: { now: () => 0 }, logger: silentLogger }, null),
+  };
   const { url } = await startGateway(context, { providers: [], gateway: { keys } });
   for (const { path, body, shape } of apis) {
     for (const [headers, status, code, type] of [
@@ -104,7 +119,10 @@ test('whoever may not ask is told so in each API’s shape', async (context) => 
 });
 
 test('whoever asks too often is told so in each API’s shape', async (context) => {
-  const { url } = await startGateway(context, { providers: [], gateway: { limits: { rate: { burst: 0, perSecond: 1 } } } });
+  const { url } = await startGateway(context, {
+    providers: [],
+    gateway: { limits: { rate: { burst: 0, perSecond: 1 } } },
+  });
   for (const { path, shape } of apis) {
     const response = await fetch(`${url}${path}`, { method: 'POST', body: '{}' });
     assert.deepEqual([response.status, response.headers.get('retry-after')], [429, '1']);
@@ -114,12 +132,19 @@ test('whoever asks too often is told so in each API’s shape', async (context) 
 
 test('of more questions than it takes itself those beyond are told to come again', async (context) => {
   const gate = createGate(0);
-  const { url } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }], gateway: { limits: { questions: 1 } } });
-  const ask = (): Promise<Response> => fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages, max_tokens: 2 }) });
+  const { url } = await startGateway(context, {
+    providers: [{ script: { beforeStep: gate.beforeStep } }],
+    gateway: { limits: { questions: 1 } },
+  });
+  const ask = (): Promise<Response> =>
+    fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages, max_tokens: 2 }) });
   const first = ask();
   await gate.reached;
   const second = await ask();
-  assert.deepEqual([second.status, second.headers.get('retry-after'), told('openai', await second.text()).code], [503, '2', 'E_BUSY']);
+  assert.deepEqual(
+    [second.status, second.headers.get('retry-after'), told('openai', await second.text()).code],
+    [503, '2', 'E_BUSY'],
+  );
   gate.open();
   assert.equal((await first).status, 200);
 });
@@ -131,18 +156,29 @@ test('an answer without a word is one all the same, never an empty body', async 
       const response = await fetch(`${url}${path}`, { method: 'POST', body: JSON.stringify({ ...body, stream }) });
       const text = await response.text();
       assert.equal(response.status, 200);
-      assert.match(text, stream ? /"x-qvac-receipt":"[0-9a-f]{64}"/ : /"(completion_tokens|output_tokens|eval_count)":1\b/, path);
+      assert.match(
+        text,
+        stream ? /"x-qvac-receipt":"[0-9a-f]{64}"/ : /"(completion_tokens|output_tokens|eval_count)":1\b/,
+        path,
+      );
     }
   }
 });
 
 test('of more questions than a provider takes, those beyond are told busy, and none is cut off', async (context) => {
   const gate = createGate(0);
-  const { url } = await startGateway(context, { providers: [{ provider: { burst: 1_000 }, script: { beforeStep: gate.beforeStep, slots: 100 } }] });
+  const { url } = await startGateway(context, {
+    providers: [{ provider: { burst: 1_000 }, script: { beforeStep: gate.beforeStep, slots: 100 } }],
+  });
   const ask = async (): Promise<string> => {
-    const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages, max_tokens: 2 }) });
+    const response = await fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      body: JSON.stringify({ messages, max_tokens: 2 }),
+    });
     const text = await response.text();
-    return response.ok ? '200' : `${response.status} ${told('openai', text).code} ${response.headers.get('retry-after')}`;
+    return response.ok
+      ? '200'
+      : `${response.status} ${told('openai', text).code} ${response.headers.get('retry-after')}`;
   };
   let refused = 0;
   const asked = Array.from({ length: 80 }, async () => {
@@ -159,14 +195,22 @@ test('where one provider is full, another one answers', async (context) => {
   const gate = createGate(0);
   const crowded = { provider: { burst: 1_000 }, script: { beforeStep: gate.beforeStep, slots: 100 } };
   const { url } = await startGateway(context, { providers: [crowded, crowded] });
-  const asked = Array.from({ length: 80 }, async () => (await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages, max_tokens: 2 }) })).status);
+  const asked = Array.from(
+    { length: 80 },
+    async () =>
+      (await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages, max_tokens: 2 }) }))
+        .status,
+  );
   gate.open();
   assert.deepEqual(new Set(await Promise.all(asked)), new Set([200]));
 });
 
 /** An answer that comes, and then `end`. */
 function answering(hooks: AskHooks): void {
-  hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
+  hooks.accepted(
+    { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
+    3,
+  );
   void hooks.text('some');
   hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 7n, receipt: 'ab'.repeat(32) as never });
 }
@@ -181,11 +225,17 @@ test('an answer is not lost because its checks break off', async (context) => {
   };
   const { url } = await startGateway(context, { asker, providers: [] });
   for (const stream of [false, true]) {
-    const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages, stream }) });
+    const response = await fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      body: JSON.stringify({ messages, stream }),
+    });
     const text = await response.text();
     assert.equal(response.status, 200);
     assert.match(text, /"content":"some"/);
-    assert.equal(stream ? /"x-qvac-verified":"([a-z]+)"/.exec(text)?.[1] : response.headers.get('x-qvac-verified'), 'inconclusive');
+    assert.equal(
+      stream ? /"x-qvac-verified":"([a-z]+)"/.exec(text)?.[1] : response.headers.get('x-qvac-verified'),
+      'inconclusive',
+    );
   }
   const metrics = await (await fetch(`${url}/metrics`)).text();
   assert.match(metrics, /qvac_jobs_total\{outcome="delivered"\} 2/);
@@ -202,13 +252,20 @@ test('log-probabilities that cannot be had are an error, not left out', async (c
     },
   };
   const { url } = await startGateway(context, { asker, providers: [] });
-  const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages, logprobs: true }) });
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    body: JSON.stringify({ messages, logprobs: true }),
+  });
   assert.equal(response.status, 500);
   assert.equal(told('openai', await response.text()).code, 'E_ENGINE');
 });
 
 test('the metrics say how far questions are', async (context) => {
-  const [asked, answered, checked] = [Promise.withResolvers<AskHooks>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const [asked, answered, checked] = [
+    Promise.withResolvers<AskHooks>(),
+    Promise.withResolvers<void>(),
+    Promise.withResolvers<void>(),
+  ];
   const asker: Asker = {
     holds: async () => false,
     async ask(_question, hooks) {
@@ -220,11 +277,17 @@ test('the metrics say how far questions are', async (context) => {
     },
   };
   const { url } = await startGateway(context, { asker, providers: [] });
-  const states = async (): Promise<readonly string[]> => [...(await (await fetch(`${url}/metrics`)).text()).matchAll(/qvac_questions_active\{state="(\w+)"\} 1/g)].map(([, state]) => state ?? '');
+  const states = async (): Promise<readonly string[]> =>
+    [...(await (await fetch(`${url}/metrics`)).text()).matchAll(/qvac_questions_active\{state="(\w+)"\} 1/g)].map(
+      ([, state]) => state ?? '',
+    );
   const response = fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages }) });
   const hooks = await asked.promise;
   assert.deepEqual(await states(), ['waiting']);
-  hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
+  hooks.accepted(
+    { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
+    3,
+  );
   await hooks.text('a');
   assert.deepEqual(await states(), ['answering']);
   answered.resolve();

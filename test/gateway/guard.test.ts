@@ -8,24 +8,44 @@ import { rateCheck } from '../../src/gateway/guard/rate.ts';
 import { tokenCheck } from '../../src/gateway/guard/token.ts';
 
 function caller(headers: Readonly<Record<string, string>> = {}, over: Partial<Caller> = {}): Caller {
-  return { method: 'POST', path: '/v1/chat/completions', target: '/v1/chat/completions', remoteAddress: '127.0.0.1', header: (name) => headers[name], ...over };
+  return {
+    method: 'POST',
+    path: '/v1/chat/completions',
+    target: '/v1/chat/completions',
+    remoteAddress: '127.0.0.1',
+    header: (name) => headers[name],
+    ...over,
+  };
 }
 const statusOf = (check: Check, of: Caller): number | null => check(of)?.status ?? null;
 
 suite('host', () => {
   const check = hostCheck(new Set(['127.0.0.1', 'localhost', '[::1]']));
   test('its own names pass, with or without a port', () => {
-    for (const host of ['127.0.0.1', '127.0.0.1:3000', 'localhost:3000', 'LOCALHOST', '[::1]:3000']) assert.equal(statusOf(check, caller({ host })), null, host);
+    for (const host of ['127.0.0.1', '127.0.0.1:3000', 'localhost:3000', 'LOCALHOST', '[::1]:3000'])
+      assert.equal(statusOf(check, caller({ host })), null, host);
   });
   test('any other does not', () => {
-    for (const host of ['evil.example', 'evil.example:3000', '127.0.0.1.evil.example', 'localhost@evil.example', '127.0.0.1:3000:80', '', '127.0.0.1:', '0.0.0.0']) assert.equal(statusOf(check, caller({ host })), 403, host);
+    for (const host of [
+      'evil.example',
+      'evil.example:3000',
+      '127.0.0.1.evil.example',
+      'localhost@evil.example',
+      '127.0.0.1:3000:80',
+      '',
+      '127.0.0.1:',
+      '0.0.0.0',
+    ])
+      assert.equal(statusOf(check, caller({ host })), 403, host);
     assert.equal(statusOf(check, caller()), 403);
   });
   test('nor what names a host in the request line', () => {
-    for (const target of ['http://evil.example/v1/models', 'evil.example:443', '*', '']) assert.equal(statusOf(check, caller({ host: '127.0.0.1' }, { target })), 400, target);
+    for (const target of ['http://evil.example/v1/models', 'evil.example:443', '*', ''])
+      assert.equal(statusOf(check, caller({ host: '127.0.0.1' }, { target })), 400, target);
   });
   test('nor two of them', () => assert.equal(statusOf(check, caller({ host: '127.0.0.1, evil.example' })), 403));
-  test('the name is read as browsers write it', () => assert.deepEqual(['A.example:1', '[FE80::1]', 'a b'].map(hostName), ['a.example', '[fe80::1]', null]));
+  test('the name is read as browsers write it', () =>
+    assert.deepEqual(['A.example:1', '[FE80::1]', 'a b'].map(hostName), ['a.example', '[fe80::1]', null]));
 });
 
 suite('origin', () => {
@@ -36,12 +56,22 @@ suite('origin', () => {
     assert.equal(statusOf(check, caller({ 'sec-fetch-site': 'same-origin' }, { method: 'GET' })), null);
   });
   test('pages of another origin do not', () => {
-    for (const origin of ['https://evil.example', 'null', 'http://127.0.0.1:3001', 'https://127.0.0.1:3000', 'http://127.0.0.1:3000.evil.example']) assert.equal(statusOf(check, caller({ origin })), 403, origin);
+    for (const origin of [
+      'https://evil.example',
+      'null',
+      'http://127.0.0.1:3001',
+      'https://127.0.0.1:3000',
+      'http://127.0.0.1:3000.evil.example',
+    ])
+      assert.equal(statusOf(check, caller({ origin })), 403, origin);
   });
   test('what another site’s page makes the browser fetch without an Origin does not', () => {
     const image = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' };
     assert.equal(statusOf(check, caller(image, { method: 'GET', path: '/receipts/00' })), 403);
-    assert.equal(statusOf(check, caller({ ...image, 'sec-fetch-site': 'same-site' }, { method: 'GET', path: '/' })), 403);
+    assert.equal(
+      statusOf(check, caller({ ...image, 'sec-fetch-site': 'same-site' }, { method: 'GET', path: '/' })),
+      403,
+    );
   });
   test('following a link to the page does, to anything else does not', () => {
     const link = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
@@ -60,10 +90,14 @@ suite('token', () => {
     assert.equal(statusOf(check, caller({ ...page, authorization: 'secret' })), 401);
     assert.equal(statusOf(check, caller({ ...page, authorization: 'Bearer secret' })), null);
     assert.equal(statusOf(check, caller({ ...page, 'x-api-key': 'secret' })), null);
-    assert.equal(statusOf(check, caller({ 'sec-fetch-site': 'same-origin' }, { method: 'GET', path: '/qvac/receipts' })), 401);
+    assert.equal(
+      statusOf(check, caller({ 'sec-fetch-site': 'same-origin' }, { method: 'GET', path: '/qvac/receipts' })),
+      401,
+    );
   });
   test('its files and the state of the gateway need none', () => {
-    for (const path of ['/', '/assets/page.js', '/health', '/favicon.ico']) assert.equal(statusOf(check, caller(page, { method: 'GET', path })), null, path);
+    for (const path of ['/', '/assets/page.js', '/health', '/favicon.ico'])
+      assert.equal(statusOf(check, caller(page, { method: 'GET', path })), null, path);
     assert.equal(statusOf(check, caller(page, { path: '/' })), 401);
   });
   test('programs need none on this machine', () => assert.equal(statusOf(check, caller()), null));
@@ -79,7 +113,8 @@ suite('token', () => {
     const keyed = tokenCheck({ token: 'secret', programs: true, isKey: (secret) => secret === 'key-1' });
     assert.equal(statusOf(keyed, caller()), 401);
     assert.equal(statusOf(keyed, caller({ authorization: 'Bearer key-2' })), 401);
-    for (const secret of ['key-1', 'secret']) assert.equal(statusOf(keyed, caller({ authorization: `Bearer ${secret}` })), null);
+    for (const secret of ['key-1', 'secret'])
+      assert.equal(statusOf(keyed, caller({ authorization: `Bearer ${secret}` })), null);
     assert.equal(statusOf(keyed, caller({ 'x-api-key': 'key-1' })), null);
   });
 });
@@ -88,10 +123,16 @@ suite('rate', () => {
   test('a burst passes, then as much as the time gives back, for each address by itself', () => {
     let now = 1_000;
     const check = rateCheck({ now: () => now }, { perSecond: 10, burst: 3 });
-    assert.deepEqual([1, 2, 3, 4].map(() => statusOf(check, caller())), [null, null, null, 429]);
+    assert.deepEqual(
+      [1, 2, 3, 4].map(() => statusOf(check, caller())),
+      [null, null, null, 429],
+    );
     assert.equal(statusOf(check, caller({}, { remoteAddress: '127.0.0.2' })), null);
     now += 200;
-    assert.deepEqual([1, 2, 3].map(() => statusOf(check, caller())), [null, null, 429]);
+    assert.deepEqual(
+      [1, 2, 3].map(() => statusOf(check, caller())),
+      [null, null, 429],
+    );
   });
   test('it keeps few addresses in mind', () => {
     const check = rateCheck({ now: () => 0 }, { perSecond: 1, burst: 1 });

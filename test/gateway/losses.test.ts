@@ -2,22 +2,36 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QvacError } from '../../src/errors.ts';
 import { withLosses } from '../../src/gateway/answer/losses.ts';
-import type { ClientPayments, LockOrder, LockedPayment, Paying, Settlement } from '../../src/node/payment/payments.ts';
+import type { ClientPayments, LockedPayment, LockOrder, Paying, Settlement } from '../../src/node/payment/payments.ts';
 
 const order = { offer: { payment: { amount: 100 } } } as unknown as LockOrder;
 
 /** Locks what ends as `end` says, and hears what was lost. */
-async function start(lock: () => Promise<Partial<LockedPayment>>): Promise<{ readonly paying: Paying; readonly lost: Promise<bigint>[] }> {
+async function start(
+  lock: () => Promise<Partial<LockedPayment>>,
+): Promise<{ readonly paying: Paying; readonly lost: Promise<bigint>[] }> {
   const lost: Promise<bigint>[] = [];
   const paying = { lock } as unknown as Paying;
-  const payments: ClientPayments = { start: async () => undefined, stop: async () => undefined, open: async () => paying };
+  const payments: ClientPayments = {
+    start: async () => undefined,
+    stop: async () => undefined,
+    open: async () => paying,
+  };
   return { paying: await withLosses(payments, (lamports) => lost.push(lamports)).open(), lost };
 }
 
-const ended = (end: Partial<Settlement> | null) => async (): Promise<Partial<LockedPayment>> => ({ abandon: async () => (end === null ? null : ({ paid: 0n, burnt: 0n, ...end } as Settlement)), settle: async () => ({}) as Settlement });
+const ended = (end: Partial<Settlement> | null) => async (): Promise<Partial<LockedPayment>> => ({
+  abandon: async () => (end === null ? null : ({ paid: 0n, burnt: 0n, ...end } as Settlement)),
+  settle: async () => ({}) as Settlement,
+});
 
 test('an answer that broke off cost what was burnt or paid for it, and where nobody knows, all that was locked', async () => {
-  for (const [end, cost] of [[{ state: 'declined' }, 0n], [{ state: 'rejected', burnt: 40n }, 40n], [{ state: 'confirmed', paid: 30n }, 30n], [null, 100n]] as const) {
+  for (const [end, cost] of [
+    [{ state: 'declined' }, 0n],
+    [{ state: 'rejected', burnt: 40n }, 40n],
+    [{ state: 'confirmed', paid: 30n }, 30n],
+    [null, 100n],
+  ] as const) {
     const { paying, lost } = await start(ended(end));
     await (await paying.lock(order)).abandon();
     assert.deepEqual(await Promise.all(lost), [cost]);

@@ -3,7 +3,11 @@ import { test } from 'node:test';
 import { startGateway } from '../support/gateway.ts';
 import { send, sendRaw, statusesIn } from '../support/http.ts';
 
-const question = JSON.stringify({ model: 'scripted/q8_0', messages: [{ role: 'user', content: 'why?' }], max_tokens: 2 });
+const question = JSON.stringify({
+  model: 'scripted/q8_0',
+  messages: [{ role: 'user', content: 'why?' }],
+  max_tokens: 2,
+});
 
 test('a request that two readers could read differently is refused, and what follows it is not read', async (context) => {
   const started = await startGateway(context);
@@ -41,11 +45,24 @@ test('a request that two readers could read differently is refused, and what fol
 test('requests sent without waiting are answered in their order, and the rest of a refused one is not taken for the next', async (context) => {
   const started = await startGateway(context);
   const host = 'host: 127.0.0.1\r\n';
-  const both = await sendRaw(context, started, `POST /v1/chat/completions HTTP/1.1\r\n${host}content-length: ${question.length}\r\n\r\n${question}GET /api/version HTTP/1.1\r\n${host}connection: close\r\n\r\n`);
+  const both = await sendRaw(
+    context,
+    started,
+    `POST /v1/chat/completions HTTP/1.1\r\n${host}content-length: ${question.length}\r\n\r\n${question}GET /api/version HTTP/1.1\r\n${host}connection: close\r\n\r\n`,
+  );
   assert.deepEqual(statusesIn(both), ['200', '200']);
   assert.ok(both.indexOf('chat.completion') < both.indexOf('"version"'));
   const hidden = `GET /metrics HTTP/1.1\r\n${host}\r\n`;
-  assert.deepEqual(statusesIn(await sendRaw(context, started, `POST /v1/nothing HTTP/1.1\r\n${host}content-length: ${hidden.length}\r\n\r\n${hidden}`)), ['404']);
+  assert.deepEqual(
+    statusesIn(
+      await sendRaw(
+        context,
+        started,
+        `POST /v1/nothing HTTP/1.1\r\n${host}content-length: ${hidden.length}\r\n\r\n${hidden}`,
+      ),
+    ),
+    ['404'],
+  );
 });
 
 test('no connection is turned into another protocol or a tunnel', async (context) => {
@@ -53,12 +70,18 @@ test('no connection is turned into another protocol or a tunnel', async (context
   const host = 'host: 127.0.0.1\r\nconnection: Upgrade, close\r\n';
   const upgrade = (path: string, more: string): string => `GET ${path} HTTP/1.1\r\n${host}${more}\r\n\r\n`;
   for (const path of ['/', '/v1/chat/completions', '/qvac/state']) {
-    for (const more of ['upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==', 'upgrade: h2c\r\nhttp2-settings: AAMAAABk']) {
+    for (const more of [
+      'upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==',
+      'upgrade: h2c\r\nhttp2-settings: AAMAAABk',
+    ]) {
       const [status] = statusesIn(await sendRaw(context, started, upgrade(path, more)));
       assert.ok(status !== undefined && status !== '101', `${path}: ${status}`);
     }
   }
-  assert.equal(await sendRaw(context, started, 'CONNECT evil.example:443 HTTP/1.1\r\nhost: evil.example:443\r\n\r\n'), '');
+  assert.equal(
+    await sendRaw(context, started, 'CONNECT evil.example:443 HTTP/1.1\r\nhost: evil.example:443\r\n\r\n'),
+    '',
+  );
 });
 
 test('a compressed body is refused by name, so that none unfolds here', async (context) => {
@@ -77,9 +100,17 @@ test('fields that have a meaning to JavaScript have none here', async (context) 
   for (const [path, body, named] of [
     ['/v1/chat/completions', `{"messages":[${message}],"__proto__":{"stream":true}}`, '__proto__'],
     ['/v1/chat/completions', `{"messages":[${message}],"constructor":{"prototype":{"stream":true}}}`, 'constructor'],
-    ['/v1/chat/completions', `{"messages":[{"role":"user","content":"x","__proto__":{"tool_calls":[1]}}]}`, 'messages[0].__proto__'],
+    [
+      '/v1/chat/completions',
+      `{"messages":[{"role":"user","content":"x","__proto__":{"tool_calls":[1]}}]}`,
+      'messages[0].__proto__',
+    ],
     ['/v1/chat/completions', `{"__proto__":{"messages":[${message}]}}`, 'messages'],
-    ['/v1/messages', `{"max_tokens":2,"messages":[{"role":"user","content":[{"type":"text","text":"x","__proto__":{"a":1}}]}]}`, 'messages[0].content[0].__proto__'],
+    [
+      '/v1/messages',
+      `{"max_tokens":2,"messages":[{"role":"user","content":[{"type":"text","text":"x","__proto__":{"a":1}}]}]}`,
+      'messages[0].content[0].__proto__',
+    ],
     ['/v1/responses', `{"input":"x","hasOwnProperty":1}`, 'hasOwnProperty'],
     ['/api/chat', `{"messages":[${message}],"options":{"__proto__":{"num_predict":1}}}`, 'options.__proto__'],
     ['/v1/chat/completions', `{"messages":[${message}],"qvac":{"__proto__":{"max_price":1}}}`, 'qvac.__proto__'],
@@ -95,9 +126,18 @@ test('what is nested deeply, wherever it is, gets one clear line', async (contex
   const started = await startGateway(context);
   const message = '"messages":[{"role":"user","content":"x"}]';
   for (const depth of [500, 5_000, 100_000]) {
-    const [list, object] = [`${'['.repeat(depth)}${']'.repeat(depth)}`, `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`];
+    const [list, object] = [
+      `${'['.repeat(depth)}${']'.repeat(depth)}`,
+      `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`,
+    ];
     for (const value of [list, object]) {
-      for (const body of [`{${message},"tools":${value}}`, `{${message},"a_new_field":${value}}`, `{"messages":${value}}`, `{"messages":[{"role":"user","content":${value}}]}`, `{${message},"stop":${value}}`]) {
+      for (const body of [
+        `{${message},"tools":${value}}`,
+        `{${message},"a_new_field":${value}}`,
+        `{"messages":${value}}`,
+        `{"messages":[{"role":"user","content":${value}}]}`,
+        `{${message},"stop":${value}}`,
+      ]) {
         const { status, text } = await send(started, '/v1/chat/completions', {}, body);
         assert.equal(status, 400, body.slice(0, 80));
         assert.ok(text.length < 500, text);
@@ -109,7 +149,18 @@ test('what is nested deeply, wherever it is, gets one clear line', async (contex
 
 test('a request that is no JSON, no object, or breaks JSON’s depth gets one clear line', async (context) => {
   const started = await startGateway(context);
-  for (const body of ['', 'null', '[]', '{"model":', '"x"', '['.repeat(200_000), '{"messages":[{"role":"user","content":"\\ud800"}]}', '{"__proto__":{"stream":true},"messages":[{"role":"user","content":"x"}]}', '{"messages":[{"role":"user","content":"x"}],"seed":18446744073709551616}', '{"messages":[{"role":"user","content":"x"}],"seed":1e3}']) {
+  for (const body of [
+    '',
+    'null',
+    '[]',
+    '{"model":',
+    '"x"',
+    '['.repeat(200_000),
+    '{"messages":[{"role":"user","content":"\\ud800"}]}',
+    '{"__proto__":{"stream":true},"messages":[{"role":"user","content":"x"}]}',
+    '{"messages":[{"role":"user","content":"x"}],"seed":18446744073709551616}',
+    '{"messages":[{"role":"user","content":"x"}],"seed":1e3}',
+  ]) {
     const { status, text } = await send(started, '/v1/chat/completions', {}, body);
     assert.equal(status, 400, body.slice(0, 60));
     assert.ok((JSON.parse(text) as { error: { message: string } }).error.message.length > 5);

@@ -30,7 +30,12 @@ test('a chat, streamed or not', async (context) => {
 test('a generation, with options', async (context) => {
   const { url } = await startGateway(context, said);
   const client = new Ollama({ host: url });
-  const stopped = await client.generate({ model, prompt: 'why?', system: 'be brief', options: { stop: ['ters'], temperature: 0, seed: 3 } });
+  const stopped = await client.generate({
+    model,
+    prompt: 'why?',
+    system: 'be brief',
+    options: { stop: ['ters'], temperature: 0, seed: 3 },
+  });
   assert.equal(stopped.response, 'It scat');
   const short = await client.generate({ model, prompt: 'why?', raw: true, options: { num_predict: 2 } });
   assert.deepEqual([short.response, short.done_reason, short.prompt_eval_count], ['It', 'length', 4]);
@@ -43,7 +48,10 @@ test('models and version are told', async (context) => {
   const { url, providers } = await startGateway(context, said);
   const client = new Ollama({ host: url });
   const { models } = await client.list();
-  assert.deepEqual(models.map(({ name, digest, details }) => [name, digest, details.quantization_level]), [[model, providers[0]?.engine.facts.id, 'q8_0']]);
+  assert.deepEqual(
+    models.map(({ name, digest, details }) => [name, digest, details.quantization_level]),
+    [[model, providers[0]?.engine.facts.id, 'q8_0']],
+  );
   assert.equal((await client.version()).version, '0.0.0');
   // With which Ollama's own program looks whether anybody is there.
   for (const path of ['/', '/api/tags', '/api/version']) {
@@ -62,8 +70,14 @@ test('one model is shown, and those that can be asked count as running', async (
   const info = shown.model_info as unknown as Record<string, unknown>;
   assert.equal(info[`${facts.arch}.context_length`], facts.context);
   const { models } = await client.ps();
-  assert.deepEqual(models.map(({ name, digest }) => [name, digest]), [[model, facts.id]]);
-  await assert.rejects(client.show({ model: 'absent' }), (error: Error & { status_code?: number }) => error.status_code === 404 && /absent/.test(error.message));
+  assert.deepEqual(
+    models.map(({ name, digest }) => [name, digest]),
+    [[model, facts.id]],
+  );
+  await assert.rejects(
+    client.show({ model: 'absent' }),
+    (error: Error & { status_code?: number }) => error.status_code === 404 && /absent/.test(error.message),
+  );
 });
 
 test('a model is found under the names that Ollama’s clients write', async (context) => {
@@ -79,7 +93,15 @@ test('a model is found under the names that Ollama’s clients write', async (co
 test('what a client sends unasked changes nothing', async (context) => {
   const { url } = await startGateway(context, said);
   const client = new Ollama({ host: url });
-  const answer = await client.chat({ model, messages: [{ ...messages[0], images: [] } as never], keep_alive: '5m', tools: [], think: false, format: '', options: { num_ctx: 2048, top_p: 1, repeat_penalty: 1, num_predict: -1, presence_penalty: 0, mirostat: 0, seed: 0 } });
+  const answer = await client.chat({
+    model,
+    messages: [{ ...messages[0], images: [] } as never],
+    keep_alive: '5m',
+    tools: [],
+    think: false,
+    format: '',
+    options: { num_ctx: 2048, top_p: 1, repeat_penalty: 1, num_predict: -1, presence_penalty: 0, mirostat: 0, seed: 0 },
+  });
   assert.equal(answer.message.content, 'It scatters.');
 });
 
@@ -91,7 +113,10 @@ test('an answer that breaks off in the midst is an error of the client', async (
     for await (const part of await client.chat({ model, messages, stream: true })) text += part.message.content;
   }, /broke off/);
   assert.equal(text, 'some');
-  await assert.rejects(client.chat({ model, messages }), (error: Error & { status_code?: number }) => error.status_code === 502 && /broke off/.test(error.message));
+  await assert.rejects(
+    client.chat({ model, messages }),
+    (error: Error & { status_code?: number }) => error.status_code === 502 && /broke off/.test(error.message),
+  );
 });
 
 test('what is not supported is refused by name', async (context) => {

@@ -12,7 +12,9 @@ const clientOf = (url: string): OpenAI => new OpenAI({ baseURL: `${url}/v1`, api
 
 test('a chat completion in one piece', async (context) => {
   const { url, providers } = await startGateway(context, { here: [createScriptedEngine()] });
-  const { data, response } = await clientOf(url).chat.completions.create({ ...question, max_tokens: 12, seed: 7 }).withResponse();
+  const { data, response } = await clientOf(url)
+    .chat.completions.create({ ...question, max_tokens: 12, seed: 7 })
+    .withResponse();
   assert.equal(data.object, 'chat.completion');
   assert.equal(data.model, model);
   assert.equal(data.choices[0]?.finish_reason, 'length');
@@ -32,8 +34,14 @@ test('a chat completion in one piece', async (context) => {
 });
 
 test('a streamed chat completion, with usage', async (context) => {
-  const { url, providers } = await startGateway(context, { providers: [{ engine: createDictatedEngine('a line\r\n\ndata: [DONE]\n\nand “more”') }] });
-  const stream = await clientOf(url).chat.completions.create({ ...question, stream: true, stream_options: { include_usage: true } });
+  const { url, providers } = await startGateway(context, {
+    providers: [{ engine: createDictatedEngine('a line\r\n\ndata: [DONE]\n\nand “more”') }],
+  });
+  const stream = await clientOf(url).chat.completions.create({
+    ...question,
+    stream: true,
+    stream_options: { include_usage: true },
+  });
   let text = '';
   let finish: string | null = null;
   let last: OpenAI.ChatCompletionChunk | null = null;
@@ -60,14 +68,24 @@ test('the same seed, with all its 20 digits, gives the same answer; its neighbou
     const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body });
     return ((await response.json()) as OpenAI.ChatCompletion).choices[0]?.message.content ?? '';
   };
-  const [first, again, other] = [await ask('18446744073709551615'), await ask('18446744073709551615'), await ask('18446744073709551614')];
+  const [first, again, other] = [
+    await ask('18446744073709551615'),
+    await ask('18446744073709551615'),
+    await ask('18446744073709551614'),
+  ];
   assert.equal(first, again);
   assert.notEqual(first, other);
 });
 
 test('stop texts end the answer before them, and the job is cancelled', async (context) => {
-  const { url, providers } = await startGateway(context, { providers: [{ engine: createDictatedEngine(`one two three ${'x'.repeat(500)}`) }] });
-  const answer = await clientOf(url).chat.completions.create({ ...question, max_tokens: 600, stop: ['never', 'three'] });
+  const { url, providers } = await startGateway(context, {
+    providers: [{ engine: createDictatedEngine(`one two three ${'x'.repeat(500)}`) }],
+  });
+  const answer = await clientOf(url).chat.completions.create({
+    ...question,
+    max_tokens: 600,
+    stop: ['never', 'three'],
+  });
   assert.equal(answer.choices[0]?.message.content, 'one two ');
   assert.equal(answer.choices[0]?.finish_reason, 'stop');
   const [receipt] = providers[0]?.receipts.values() ?? [];
@@ -85,13 +103,26 @@ test('a completion goes on with a text, streamed or not', async (context) => {
   assert.equal(whole.object, 'text_completion');
   assert.equal(whole.usage?.prompt_tokens, 'once upon'.length);
   let text = '';
-  for await (const chunk of await client.completions.create({ model, prompt: 'once upon', max_tokens: 9, seed: 1, temperature: 0, stream: true })) text += chunk.choices[0]?.text ?? '';
+  for await (const chunk of await client.completions.create({
+    model,
+    prompt: 'once upon',
+    max_tokens: 9,
+    seed: 1,
+    temperature: 0,
+    stream: true,
+  }))
+    text += chunk.choices[0]?.text ?? '';
   assert.equal(text, whole.choices[0]?.text);
 });
 
 test('log-probabilities are recomputed where the model is here, else refused', async (context) => {
   const held = await startGateway(context, { here: [createScriptedEngine()] });
-  const answer = await clientOf(held.url).chat.completions.create({ ...question, max_tokens: 5, logprobs: true, top_logprobs: 3 });
+  const answer = await clientOf(held.url).chat.completions.create({
+    ...question,
+    max_tokens: 5,
+    logprobs: true,
+    top_logprobs: 3,
+  });
   const content = answer.choices[0]?.logprobs?.content ?? [];
   assert.equal(content.length, 5);
   for (const { bytes, logprob, top_logprobs: top } of content) {
@@ -102,7 +133,10 @@ test('log-probabilities are recomputed where the model is here, else refused', a
   }
   assert.match((answer.choices[0]?.logprobs as unknown as { note: string }).note, /recomputed/);
   const elsewhere = await startGateway(context);
-  await assert.rejects(clientOf(elsewhere.url).chat.completions.create({ ...question, logprobs: true }), (error: InstanceType<typeof OpenAI.APIError>) => error.status === 400 && error.param === 'logprobs');
+  await assert.rejects(
+    clientOf(elsewhere.url).chat.completions.create({ ...question, logprobs: true }),
+    (error: InstanceType<typeof OpenAI.APIError>) => error.status === 400 && error.param === 'logprobs',
+  );
 });
 
 test('a response, streamed or not', async (context) => {
@@ -115,7 +149,11 @@ test('a response, streamed or not', async (context) => {
   const types: string[] = [];
   let text = '';
   let final: OpenAI.Responses.Response | null = null;
-  for await (const event of await client.responses.create({ model, input: [{ role: 'user', content: [{ type: 'input_text', text: 'why?' }] }], stream: true })) {
+  for await (const event of await client.responses.create({
+    model,
+    input: [{ role: 'user', content: [{ type: 'input_text', text: 'why?' }] }],
+    stream: true,
+  })) {
     types.push(event.type);
     if (event.type === 'response.output_text.delta') text += event.delta;
     if (event.type === 'response.completed') final = event.response;
@@ -123,7 +161,12 @@ test('a response, streamed or not', async (context) => {
   assert.equal(text, 'blue, mostly');
   assert.equal(types[0], 'response.created');
   assert.equal(types.at(-1), 'response.completed');
-  assert.deepEqual(final?.output[0]?.type === 'message' && final.output[0].content[0]?.type === 'output_text' && final.output[0].content[0].text, 'blue, mostly');
+  assert.deepEqual(
+    final?.output[0]?.type === 'message' &&
+      final.output[0].content[0]?.type === 'output_text' &&
+      final.output[0].content[0].text,
+    'blue, mostly',
+  );
   const short = await client.responses.create({ model, input: 'why?', max_output_tokens: 3 });
   assert.equal(short.status, 'incomplete');
   assert.equal(short.incomplete_details?.reason, 'max_output_tokens');
@@ -135,28 +178,62 @@ test('an answer that breaks off in the midst is an error of the client', async (
   const isBroken = (error: unknown): boolean => error instanceof OpenAI.APIError && error.code === 'E_TRUNCATED';
   let text = '';
   await assert.rejects(async () => {
-    for await (const chunk of await client.chat.completions.create({ ...question, stream: true })) text += chunk.choices[0]?.delta.content ?? '';
+    for await (const chunk of await client.chat.completions.create({ ...question, stream: true }))
+      text += chunk.choices[0]?.delta.content ?? '';
   }, isBroken);
   await assert.rejects(async () => {
-    for await (const chunk of await client.completions.create({ model, prompt: 'x', stream: true })) text += chunk.choices[0]?.text ?? '';
+    for await (const chunk of await client.completions.create({ model, prompt: 'x', stream: true }))
+      text += chunk.choices[0]?.text ?? '';
   }, isBroken);
   await assert.rejects(async () => {
-    for await (const event of await client.responses.create({ model, input: 'x', stream: true })) if (event.type === 'response.output_text.delta') text += event.delta;
+    for await (const event of await client.responses.create({ model, input: 'x', stream: true }))
+      if (event.type === 'response.output_text.delta') text += event.delta;
   }, isBroken);
   assert.equal(text, 'somesomesome');
-  await assert.rejects(client.chat.completions.create(question), (error: unknown) => isBroken(error) && (error as { status?: number }).status === 502);
+  await assert.rejects(
+    client.chat.completions.create(question),
+    (error: unknown) => isBroken(error) && (error as { status?: number }).status === 502,
+  );
 });
 
 test('content in parts is one text, and what a part asks for beside it is refused by name', async (context) => {
   const { url, receipts } = await startGateway(context);
   const client = clientOf(url);
-  const { response } = await client.chat.completions.create({ ...question, max_tokens: 2, messages: [{ role: 'user', content: [{ type: 'text', text: 'a' }, { type: 'text', text: 'b' }] }] }).withResponse();
+  const { response } = await client.chat.completions
+    .create({
+      ...question,
+      max_tokens: 2,
+      messages: [
+        {
+          role: 'user',
+          content: [
+            { type: 'text', text: 'a' },
+            { type: 'text', text: 'b' },
+          ],
+        },
+      ],
+    })
+    .withResponse();
   const { receipt } = await receipts.get(response.headers.get('x-qvac-receipt') ?? '');
   assert.deepEqual(receipt.input?.messages, [{ role: 'user', content: 'ab' }]);
   const answer = { type: 'output_text', text: 'c', annotations: [], logprobs: [] };
-  const again = await client.responses.create({ model, input: [{ role: 'user', content: 'a' }, { id: 'msg_1', type: 'message', role: 'assistant', status: 'completed', content: [answer as never] }, { role: 'user', content: 'd' }], max_output_tokens: 16 });
+  const again = await client.responses.create({
+    model,
+    input: [
+      { role: 'user', content: 'a' },
+      { id: 'msg_1', type: 'message', role: 'assistant', status: 'completed', content: [answer as never] },
+      { role: 'user', content: 'd' },
+    ],
+    max_output_tokens: 16,
+  });
   assert.equal(again.usage?.output_tokens, 16);
-  await assert.rejects(client.chat.completions.create({ ...question, messages: [{ role: 'user', content: [{ type: 'text', text: 'a', detail: 'high' } as never] }] }), (error: unknown) => error instanceof OpenAI.APIError && error.param === 'messages[0].content[0].detail');
+  await assert.rejects(
+    client.chat.completions.create({
+      ...question,
+      messages: [{ role: 'user', content: [{ type: 'text', text: 'a', detail: 'high' } as never] }],
+    }),
+    (error: unknown) => error instanceof OpenAI.APIError && error.param === 'messages[0].content[0].detail',
+  );
 });
 
 test('models are listed and looked up', async (context) => {
@@ -187,7 +264,10 @@ test('an error says what is wrong in the API’s own shape', async (context) => 
     [{ top_p: 0.5 }, 'top_p'],
     [{ tools: [{ type: 'function', function: { name: 'f' } }] }, 'tools'],
     [{ response_format: { type: 'json_object' } }, 'response_format'],
-    [{ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }] }, 'messages[0].content[0].type'],
+    [
+      { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }] },
+      'messages[0].content[0].type',
+    ],
     [{ a_new_field: 1 }, 'a_new_field'],
     [{ seed: -1 }, 'seed'],
     [{ seed: 1.5 }, 'seed'],
@@ -203,6 +283,17 @@ test('an error says what is wrong in the API’s own shape', async (context) => 
   const nobody = await errorOf({ model: 'no-such-model' });
   assert.equal(nobody.status, 404);
   assert.equal(nobody.code, 'E_NO_PROVIDER');
-  const neutral = await client.chat.completions.create({ ...question, n: 1, top_p: 1, frequency_penalty: 0, presence_penalty: 0, tools: [], user: 'someone', max_tokens: 2, stop: null, logit_bias: null });
+  const neutral = await client.chat.completions.create({
+    ...question,
+    n: 1,
+    top_p: 1,
+    frequency_penalty: 0,
+    presence_penalty: 0,
+    tools: [],
+    user: 'someone',
+    max_tokens: 2,
+    stop: null,
+    logit_bias: null,
+  });
   assert.equal(neutral.usage?.completion_tokens, 2);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPageWallets } from '../../src/gateway/page/page-wallets.ts';
 import { aborted } from '../../src/lib/abort.ts';
-import { silentLogger, type LogFields } from '../../src/lib/log.ts';
+import { type LogFields, silentLogger } from '../../src/lib/log.ts';
 import type { Engine } from '../../src/model/engine.ts';
 import { createReceiptStore, type ReceiptStore } from '../../src/node/home/receipt-store.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
@@ -19,7 +19,12 @@ import { createScriptedEngine } from '../support/scripted-engine.ts';
 const question = { model: 'scripted', messages: [{ role: 'user', content: 'worth it?' }], max_tokens: 40 };
 const defaults = { ...testDefaults, maxPrice: 500_000_000 };
 const post = (url: string, body: object, init: RequestInit = {}): Promise<Response> =>
-  fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ ...question, ...body }), headers: { authorization: `Bearer ${testToken}` }, ...init });
+  fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    body: JSON.stringify({ ...question, ...body }),
+    headers: { authorization: `Bearer ${testToken}` },
+    ...init,
+  });
 
 /** The one receipt, once it is there and fits. */
 async function untilKept(receipts: ReceiptStore, fits: (receipt: Receipt) => boolean = () => true): Promise<Receipt> {
@@ -46,7 +51,11 @@ test('a paid answer says what it cost, which is what its provider is paid; witho
 
 test('a client that goes away pays for what was delivered and no more', async (context) => {
   const gate = createGate(5);
-  const { url, paid, receipts, providers } = await startPaidMarket(context, { beforeStep: gate.beforeStep }, { own: true, gateway: { defaults } });
+  const { url, paid, receipts, providers } = await startPaidMarket(
+    context,
+    { beforeStep: gate.beforeStep },
+    { own: true, gateway: { defaults } },
+  );
   const controller = new AbortController();
   const response = await post(url, { stream: true }, { signal: controller.signal });
   await response.body?.getReader().read();
@@ -57,8 +66,14 @@ test('a client that goes away pays for what was delivered and no more', async (c
   assert.equal(finished?.finish, 2);
   const { news } = await paid.news.until('paid');
   const receipt = await untilKept(receipts, ({ settlement }) => settlement != null);
-  assert.deepEqual([receipt.settlement?.['state'], receipt.settlement?.['paid']], ['confirmed', news.lamports.toString()]);
-  assert.equal(news.lamports, BigInt(Math.ceil((receipt.promptTokens.length * 100_000 + receipt.tokens.length * 2_000_000) / 1_000)));
+  assert.deepEqual(
+    [receipt.settlement?.['state'], receipt.settlement?.['paid']],
+    ['confirmed', news.lamports.toString()],
+  );
+  assert.equal(
+    news.lamports,
+    BigInt(Math.ceil((receipt.promptTokens.length * 100_000 + receipt.tokens.length * 2_000_000) / 1_000)),
+  );
   assert.ok(receipt.tokens.length <= 6);
 });
 
@@ -81,14 +96,24 @@ test('a client that goes away cancels the job behind a router as well', async (c
 
 test('what a person does about a job in the page is in its receipt, too', async (context) => {
   const chain = await startChain(context);
-  const provider = await startProvider(context, { offering: { priceIn: 100_000, priceOut: 2_000_000 }, payments: async (peer) => (await providerPayments(context, chain, peer)).payments });
+  const provider = await startProvider(context, {
+    offering: { priceIn: 100_000, priceOut: 2_000_000 },
+    payments: async (peer) => (await providerPayments(context, chain, peer)).payments,
+  });
   const receipts = createReceiptStore(await temporaryHome(context));
   // A wallet whose owner signs for everything.
   const { payments, escrow } = await clientPayments(context, chain, { confirms: false, receipts });
-  const asker = await startAsker(context, { providers: [provider], payments, save: async (receipt) => void (await receipts.save(receipt)) });
+  const asker = await startAsker(context, {
+    providers: [provider],
+    payments,
+    save: async (receipt) => void (await receipts.save(receipt)),
+  });
   const { receipt } = await asker.ask({ maxPrice: 10_000_000 });
   const id = receipt ?? assert.fail('it has no receipt');
-  const wallets = createPageWallets({ openEscrow: () => chain.wallet(), openOwn: async () => escrow, receipts, logger: silentLogger }, { dir: await temporaryHome(context) });
+  const wallets = createPageWallets(
+    { openEscrow: () => chain.wallet(), openOwn: async () => escrow, receipts, logger: silentLogger },
+    { dir: await temporaryHome(context) },
+  );
   context.after(() => wallets.stop());
   const state = async (): Promise<unknown> => (await receipts.get(id)).receipt.settlement?.['state'];
   assert.equal(await state(), 'submitted');
@@ -101,14 +126,31 @@ test('a check that comes too late to hold the money back is told to whoever runs
   // No time is left for a rejection.
   const { payments } = await clientPayments(context, chain, { marginMs: 300_000 });
   const engine = createScriptedEngine();
-  const endless: Engine = { ...engine, open: async (options) => aborted(options?.signal ?? assert.fail('nobody would end it')).then(() => assert.fail('ended')) };
+  const endless: Engine = {
+    ...engine,
+    open: async (options) =>
+      aborted(options?.signal ?? assert.fail('nobody would end it')).then(() => assert.fail('ended')),
+  };
   const warned: LogFields[] = [];
   const logger = { ...silentLogger, warn: (_message: string, fields: LogFields = {}) => void warned.push(fields) };
-  const paid = { offering: { priceIn: 100_000, priceOut: 2_000_000 }, payments: async (peer: Parameters<typeof providerPayments>[2]) => (await providerPayments(context, chain, peer)).payments };
-  const { url } = await startGateway(context, { providers: [paid], here: [endless], payments, logger, gateway: { defaults, verdictMs: 60_000 } });
+  const paid = {
+    offering: { priceIn: 100_000, priceOut: 2_000_000 },
+    payments: async (peer: Parameters<typeof providerPayments>[2]) =>
+      (await providerPayments(context, chain, peer)).payments,
+  };
+  const { url } = await startGateway(context, {
+    providers: [paid],
+    here: [endless],
+    payments,
+    logger,
+    gateway: { defaults, verdictMs: 60_000 },
+  });
   const response = await post(url, {});
   assert.deepEqual([response.status, response.headers.get('x-qvac-verified')], [200, 'inconclusive']);
   const [late, ...others] = warned.filter(({ result }) => result !== undefined);
-  assert.deepEqual([late?.['receipt'], late?.['result'], others], [response.headers.get('x-qvac-receipt'), 'inconclusive', []]);
+  assert.deepEqual(
+    [late?.['receipt'], late?.['result'], others],
+    [response.headers.get('x-qvac-receipt'), 'inconclusive', []],
+  );
   assert.ok(BigInt(String(late?.['paid'])) > 0n);
 });

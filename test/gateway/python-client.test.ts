@@ -7,7 +7,9 @@ import { noPythonClient, runPython } from '../support/python-clients.ts';
 const skip = (await noPythonClient()) ?? false;
 
 test('OpenAI’s Python client, streamed or not, errors included', { skip }, async (context) => {
-  const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine('It scatters.\u2028\r\ndata: "x"') }] });
+  const { url } = await startGateway(context, {
+    providers: [{ engine: createDictatedEngine('It scatters.\u2028\r\ndata: "x"') }],
+  });
   const broken = await startGateway(context, { asker: breakingAsker, providers: [] });
   const stdout = await runPython(`
 import json, openai

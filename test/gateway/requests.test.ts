@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import type { Asker, Question, Verified } from '../../src/gateway/answer/asker.ts';
@@ -11,22 +11,58 @@ const messages = [{ role: 'user', content: 'why?' }];
 
 /** The least that each API takes, and where it keeps a seed and the length of an answer. */
 const apis = [
-  { path: '/v1/chat/completions', body: { messages }, seed: (digits: string) => `"seed":${digits}`, most: 'max_tokens' },
-  { path: '/v1/completions', body: { prompt: 'why?' }, seed: (digits: string) => `"seed":${digits}`, most: 'max_tokens' },
-  { path: '/v1/responses', body: { input: 'why?' }, seed: (digits: string) => `"seed":${digits}`, most: 'max_output_tokens' },
-  { path: '/v1/messages', body: { messages, max_tokens: 5 }, seed: (digits: string) => `"seed":${digits}`, most: 'max_tokens' },
-  { path: '/api/chat', body: { messages, stream: false }, seed: (digits: string) => `"options":{"seed":${digits}}`, most: 'options.num_predict' },
-  { path: '/api/generate', body: { prompt: 'why?', stream: false }, seed: (digits: string) => `"options":{"seed":${digits}}`, most: 'options.num_predict' },
+  {
+    path: '/v1/chat/completions',
+    body: { messages },
+    seed: (digits: string) => `"seed":${digits}`,
+    most: 'max_tokens',
+  },
+  {
+    path: '/v1/completions',
+    body: { prompt: 'why?' },
+    seed: (digits: string) => `"seed":${digits}`,
+    most: 'max_tokens',
+  },
+  {
+    path: '/v1/responses',
+    body: { input: 'why?' },
+    seed: (digits: string) => `"seed":${digits}`,
+    most: 'max_output_tokens',
+  },
+  {
+    path: '/v1/messages',
+    body: { messages, max_tokens: 5 },
+    seed: (digits: string) => `"seed":${digits}`,
+    most: 'max_tokens',
+  },
+  {
+    path: '/api/chat',
+    body: { messages, stream: false },
+    seed: (digits: string) => `"options":{"seed":${digits}}`,
+    most: 'options.num_predict',
+  },
+  {
+    path: '/api/generate',
+    body: { prompt: 'why?', stream: false },
+    seed: (digits: string) => `"options":{"seed":${digits}}`,
+    most: 'options.num_predict',
+  },
 ] as const;
 
 /** A gateway that answers each question with one word, and what it was asked. */
-async function startListening(context: TestContext, verified: Verified = 'sampling'): Promise<{ readonly url: string; readonly asked: Question[] }> {
+async function startListening(
+  context: TestContext,
+  verified: Verified = 'sampling',
+): Promise<{ readonly url: string; readonly asked: Question[] }> {
   const asked: Question[] = [];
   const asker: Asker = {
     holds: async () => false,
     async ask(question, hooks) {
       asked.push(question);
-      hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
+      hooks.accepted(
+        { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
+        3,
+      );
       await hooks.text('some');
       hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 7n, receipt: 'ab'.repeat(32) as never });
       return { verified, faults: [], steps: null };
@@ -35,7 +71,8 @@ async function startListening(context: TestContext, verified: Verified = 'sampli
   return { url: (await startGateway(context, { asker, providers: [] })).url, asked };
 }
 
-const post = (url: string, path: string, body: string): Promise<Response> => fetch(`${url}${path}`, { method: 'POST', body });
+const post = (url: string, path: string, body: string): Promise<Response> =>
+  fetch(`${url}${path}`, { method: 'POST', body });
 const withText = (body: object, more: string): string => JSON.stringify(body).replace(/\}$/, `,${more}}`);
 
 test('a seed keeps all its digits in every API, and what is none is refused by name', async (context) => {
@@ -58,12 +95,87 @@ test('a seed keeps all its digits in every API, and what is none is refused by n
 test('what clients send unasked is accepted, in every API', async (context) => {
   const { url } = await startListening(context);
   const neutral: Readonly<Record<string, object>> = {
-    '/v1/chat/completions': { n: 1, top_p: 1, frequency_penalty: 0, presence_penalty: 0, repetition_penalty: 1, logit_bias: {}, logprobs: false, top_logprobs: 0, tools: [], tool_choice: 'auto', parallel_tool_calls: true, response_format: { type: 'text' }, modalities: ['text'], service_tier: 'auto', store: false, verbosity: 'medium', stop: null, stream_options: null, user: 'me', metadata: { a: 'b' }, safety_identifier: 'x', prompt_cache_key: 'y', seed: null },
-    '/v1/completions': { n: 1, best_of: 1, top_p: 1, frequency_penalty: 0, presence_penalty: 0, logit_bias: {}, echo: false, suffix: '', logprobs: null, stop: null, user: 'me' },
-    '/v1/responses': { top_p: 1, tools: [], tool_choice: 'auto', parallel_tool_calls: true, text: { format: { type: 'text' } }, truncation: 'disabled', background: false, store: false, include: [], reasoning: {}, service_tier: 'auto', metadata: {}, previous_response_id: null },
-    '/v1/messages': { top_p: 1, tools: [], tool_choice: { type: 'auto' }, thinking: { type: 'disabled' }, service_tier: 'auto', metadata: { user_id: 'me' }, stop_sequences: [] },
-    '/api/chat': { keep_alive: '5m', format: '', tools: [], think: false, truncate: true, options: { top_p: 1, repeat_penalty: 1, mirostat: 0, num_predict: -1, presence_penalty: 0 } },
-    '/api/generate': { keep_alive: -1, format: '', system: '', template: '', suffix: '', images: [], context: [], think: false, raw: false },
+    '/v1/chat/completions': {
+      n: 1,
+      top_p: 1,
+      frequency_penalty: 0,
+      presence_penalty: 0,
+      repetition_penalty: 1,
+      logit_bias: {},
+      logprobs: false,
+      top_logprobs: 0,
+      tools: [],
+      tool_choice: 'auto',
+      parallel_tool_calls: true,
+      response_format: { type: 'text' },
+      modalities: ['text'],
+      service_tier: 'auto',
+      store: false,
+      verbosity: 'medium',
+      stop: null,
+      stream_options: null,
+      user: 'me',
+      metadata: { a: 'b' },
+      safety_identifier: 'x',
+      prompt_cache_key: 'y',
+      seed: null,
+    },
+    '/v1/completions': {
+      n: 1,
+      best_of: 1,
+      top_p: 1,
+      frequency_penalty: 0,
+      presence_penalty: 0,
+      logit_bias: {},
+      echo: false,
+      suffix: '',
+      logprobs: null,
+      stop: null,
+      user: 'me',
+    },
+    '/v1/responses': {
+      top_p: 1,
+      tools: [],
+      tool_choice: 'auto',
+      parallel_tool_calls: true,
+      text: { format: { type: 'text' } },
+      truncation: 'disabled',
+      background: false,
+      store: false,
+      include: [],
+      reasoning: {},
+      service_tier: 'auto',
+      metadata: {},
+      previous_response_id: null,
+    },
+    '/v1/messages': {
+      top_p: 1,
+      tools: [],
+      tool_choice: { type: 'auto' },
+      thinking: { type: 'disabled' },
+      service_tier: 'auto',
+      metadata: { user_id: 'me' },
+      stop_sequences: [],
+    },
+    '/api/chat': {
+      keep_alive: '5m',
+      format: '',
+      tools: [],
+      think: false,
+      truncate: true,
+      options: { top_p: 1, repeat_penalty: 1, mirostat: 0, num_predict: -1, presence_penalty: 0 },
+    },
+    '/api/generate': {
+      keep_alive: -1,
+      format: '',
+      system: '',
+      template: '',
+      suffix: '',
+      images: [],
+      context: [],
+      think: false,
+      raw: false,
+    },
   };
   for (const { path, body } of apis) {
     const answer = await post(url, path, JSON.stringify({ ...body, ...neutral[path] }));
@@ -74,12 +186,87 @@ test('what clients send unasked is accepted, in every API', async (context) => {
 test('what would change the answer and cannot be honoured is refused by name, in every API', async (context) => {
   const { url, asked } = await startListening(context);
   const refused: Readonly<Record<string, readonly (readonly [object, string])[]>> = {
-    '/v1/chat/completions': [[{ n: 2 }, 'n'], [{ n: 0 }, 'n'], [{ top_p: 0.9 }, 'top_p'], [{ frequency_penalty: 0.1 }, 'frequency_penalty'], [{ presence_penalty: -1 }, 'presence_penalty'], [{ logit_bias: { 5: 1 } }, 'logit_bias'], [{ response_format: { type: 'json_object' } }, 'response_format'], [{ tools: [{ type: 'function' }] }, 'tools'], [{ tool_choice: 'required' }, 'tool_choice'], [{ functions: [{}] }, 'functions'], [{ audio: {} }, 'audio'], [{ modalities: ['text', 'audio'] }, 'modalities'], [{ prediction: {} }, 'prediction'], [{ web_search_options: {} }, 'web_search_options'], [{ store: true }, 'store'], [{ reasoning_effort: 'high' }, 'reasoning_effort'], [{ verbosity: 'low' }, 'verbosity'], [{ service_tier: 'flex' }, 'service_tier'], [{ top_k: 40 }, 'top_k'], [{ repetition_penalty: 1.1 }, 'repetition_penalty'], [{ logprobs: true }, 'logprobs'], [{ max_completion_tokens: 0 }, 'max_completion_tokens'], [{ stream_options: { include_everything: true } }, 'stream_options.include_everything'], [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages[0].role'], [{ messages: [{ role: 'user', content: 'x', name: 'me' }] }, 'messages[0].name']],
-    '/v1/completions': [[{ n: 2 }, 'n'], [{ best_of: 2 }, 'best_of'], [{ echo: true }, 'echo'], [{ suffix: 'x' }, 'suffix'], [{ prompt: ['a', 'b'] }, 'prompt'], [{ prompt: [1, 2] }, 'prompt'], [{ logprobs: 2 }, 'logprobs'], [{ top_p: 0.5 }, 'top_p']],
-    '/v1/responses': [[{ tools: [{ type: 'web_search' }] }, 'tools'], [{ previous_response_id: 'resp_1' }, 'previous_response_id'], [{ store: true }, 'store'], [{ background: true }, 'background'], [{ text: { format: { type: 'json_schema' } } }, 'text'], [{ truncation: 'auto' }, 'truncation'], [{ conversation: 'x' }, 'conversation'], [{ include: ['message.output_text.logprobs'] }, 'include'], [{ reasoning: { effort: 'high' } }, 'reasoning'], [{ input: [{ type: 'item_reference', id: 'x' }] }, 'input[0].type'], [{ input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'x' }] }] }, 'input[0].content[0].type'], [{ top_logprobs: 3 }, 'top_logprobs']],
-    '/v1/messages': [[{ top_p: 0.9 }, 'top_p'], [{ top_k: 40 }, 'top_k'], [{ tools: [{ name: 'f' }] }, 'tools'], [{ thinking: { type: 'enabled', budget_tokens: 1024 } }, 'thinking'], [{ container: 'x' }, 'container'], [{ mcp_servers: [{}] }, 'mcp_servers'], [{ messages: [{ role: 'user', content: [{ type: 'document' }] }] }, 'messages[0].content[0].type'], [{ system: [{ type: 'image' }] }, 'system[0].type'], [{ max_tokens: 0 }, 'max_tokens']],
-    '/api/chat': [[{ format: 'json' }, 'format'], [{ tools: [{}] }, 'tools'], [{ think: true }, 'think'], [{ options: { mirostat: 1 } }, 'options.mirostat'], [{ options: { num_ctx: 0 } }, 'options.num_ctx'], [{ options: { top_p: 0.9 } }, 'options.top_p'], [{ messages: [{ role: 'user', content: 'x', images: ['aGk='] }] }, 'messages[0].images'], [{ logprobs: true }, 'logprobs']],
-    '/api/generate': [[{ suffix: 'x' }, 'suffix'], [{ images: ['aGk='] }, 'images'], [{ template: '{{ .Prompt }}' }, 'template'], [{ context: [1] }, 'context'], [{ raw: true, system: 'x' }, 'system'], [{ format: { type: 'object' } }, 'format'], [{ options: { num_predict: 0 } }, 'options.num_predict']],
+    '/v1/chat/completions': [
+      [{ n: 2 }, 'n'],
+      [{ n: 0 }, 'n'],
+      [{ top_p: 0.9 }, 'top_p'],
+      [{ frequency_penalty: 0.1 }, 'frequency_penalty'],
+      [{ presence_penalty: -1 }, 'presence_penalty'],
+      [{ logit_bias: { 5: 1 } }, 'logit_bias'],
+      [{ response_format: { type: 'json_object' } }, 'response_format'],
+      [{ tools: [{ type: 'function' }] }, 'tools'],
+      [{ tool_choice: 'required' }, 'tool_choice'],
+      [{ functions: [{}] }, 'functions'],
+      [{ audio: {} }, 'audio'],
+      [{ modalities: ['text', 'audio'] }, 'modalities'],
+      [{ prediction: {} }, 'prediction'],
+      [{ web_search_options: {} }, 'web_search_options'],
+      [{ store: true }, 'store'],
+      [{ reasoning_effort: 'high' }, 'reasoning_effort'],
+      [{ verbosity: 'low' }, 'verbosity'],
+      [{ service_tier: 'flex' }, 'service_tier'],
+      [{ top_k: 40 }, 'top_k'],
+      [{ repetition_penalty: 1.1 }, 'repetition_penalty'],
+      [{ logprobs: true }, 'logprobs'],
+      [{ max_completion_tokens: 0 }, 'max_completion_tokens'],
+      [{ stream_options: { include_everything: true } }, 'stream_options.include_everything'],
+      [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages[0].role'],
+      [{ messages: [{ role: 'user', content: 'x', name: 'me' }] }, 'messages[0].name'],
+    ],
+    '/v1/completions': [
+      [{ n: 2 }, 'n'],
+      [{ best_of: 2 }, 'best_of'],
+      [{ echo: true }, 'echo'],
+      [{ suffix: 'x' }, 'suffix'],
+      [{ prompt: ['a', 'b'] }, 'prompt'],
+      [{ prompt: [1, 2] }, 'prompt'],
+      [{ logprobs: 2 }, 'logprobs'],
+      [{ top_p: 0.5 }, 'top_p'],
+    ],
+    '/v1/responses': [
+      [{ tools: [{ type: 'web_search' }] }, 'tools'],
+      [{ previous_response_id: 'resp_1' }, 'previous_response_id'],
+      [{ store: true }, 'store'],
+      [{ background: true }, 'background'],
+      [{ text: { format: { type: 'json_schema' } } }, 'text'],
+      [{ truncation: 'auto' }, 'truncation'],
+      [{ conversation: 'x' }, 'conversation'],
+      [{ include: ['message.output_text.logprobs'] }, 'include'],
+      [{ reasoning: { effort: 'high' } }, 'reasoning'],
+      [{ input: [{ type: 'item_reference', id: 'x' }] }, 'input[0].type'],
+      [{ input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'x' }] }] }, 'input[0].content[0].type'],
+      [{ top_logprobs: 3 }, 'top_logprobs'],
+    ],
+    '/v1/messages': [
+      [{ top_p: 0.9 }, 'top_p'],
+      [{ top_k: 40 }, 'top_k'],
+      [{ tools: [{ name: 'f' }] }, 'tools'],
+      [{ thinking: { type: 'enabled', budget_tokens: 1024 } }, 'thinking'],
+      [{ container: 'x' }, 'container'],
+      [{ mcp_servers: [{}] }, 'mcp_servers'],
+      [{ messages: [{ role: 'user', content: [{ type: 'document' }] }] }, 'messages[0].content[0].type'],
+      [{ system: [{ type: 'image' }] }, 'system[0].type'],
+      [{ max_tokens: 0 }, 'max_tokens'],
+    ],
+    '/api/chat': [
+      [{ format: 'json' }, 'format'],
+      [{ tools: [{}] }, 'tools'],
+      [{ think: true }, 'think'],
+      [{ options: { mirostat: 1 } }, 'options.mirostat'],
+      [{ options: { num_ctx: 0 } }, 'options.num_ctx'],
+      [{ options: { top_p: 0.9 } }, 'options.top_p'],
+      [{ messages: [{ role: 'user', content: 'x', images: ['aGk='] }] }, 'messages[0].images'],
+      [{ logprobs: true }, 'logprobs'],
+    ],
+    '/api/generate': [
+      [{ suffix: 'x' }, 'suffix'],
+      [{ images: ['aGk='] }, 'images'],
+      [{ template: '{{ .Prompt }}' }, 'template'],
+      [{ context: [1] }, 'context'],
+      [{ raw: true, system: 'x' }, 'system'],
+      [{ format: { type: 'object' } }, 'format'],
+      [{ options: { num_predict: 0 } }, 'options.num_predict'],
+    ],
   };
   for (const { path, body } of apis) {
     for (const [change, name] of refused[path] ?? []) {
@@ -107,10 +294,17 @@ test('the length of an answer is what each API calls it', async (context) => {
 test('every answer says how far it was checked, what it cost and where its receipt is', async (context) => {
   for (const verified of ['exact', 'statistical', 'text', 'sampling', 'none', 'inconclusive', 'failed'] as const) {
     const { url } = await startListening(context, verified);
-    const fields = { 'x-qvac-provider': '12D3KooWx', 'x-qvac-model-id': '00', 'x-qvac-verified': verified, 'x-qvac-cost-lamports': '7', 'x-qvac-receipt': 'ab'.repeat(32) };
+    const fields = {
+      'x-qvac-provider': '12D3KooWx',
+      'x-qvac-model-id': '00',
+      'x-qvac-verified': verified,
+      'x-qvac-cost-lamports': '7',
+      'x-qvac-receipt': 'ab'.repeat(32),
+    };
     for (const { path, body } of apis) {
       const whole = await post(url, path, JSON.stringify({ ...body, stream: false }));
-      for (const [name, value] of Object.entries(fields)) assert.equal(whole.headers.get(name), value, `${path} ${name}`);
+      for (const [name, value] of Object.entries(fields))
+        assert.equal(whole.headers.get(name), value, `${path} ${name}`);
       const streamed = await post(url, path, JSON.stringify({ ...body, stream: true }));
       assert.equal(streamed.headers.get('x-qvac-verified'), 'pending');
       assert.equal(streamed.headers.get('x-qvac-provider'), '12D3KooWx');
@@ -140,15 +334,48 @@ function fetchUntilComment(seen: () => void): typeof fetch {
 test('a comment keeps every kind of event stream open while the prompt is slow, and the clients take no notice', async (context) => {
   const gates = Array.from({ length: 4 }, () => createGate(0));
   const asked = gates.map(async (gate, at) => {
-    const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine('It scatters.', { beforeStep: gate.beforeStep }) }], gateway: { keepAliveMs: 20 } });
-    const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0, fetch: fetchUntilComment(gate.open) });
-    const anthropic = new Anthropic({ baseURL: url, apiKey: 'none', maxRetries: 0, fetch: fetchUntilComment(gate.open) });
+    const { url } = await startGateway(context, {
+      providers: [{ engine: createDictatedEngine('It scatters.', { beforeStep: gate.beforeStep }) }],
+      gateway: { keepAliveMs: 20 },
+    });
+    const openai = new OpenAI({
+      baseURL: `${url}/v1`,
+      apiKey: 'none',
+      maxRetries: 0,
+      fetch: fetchUntilComment(gate.open),
+    });
+    const anthropic = new Anthropic({
+      baseURL: url,
+      apiKey: 'none',
+      maxRetries: 0,
+      fetch: fetchUntilComment(gate.open),
+    });
     let text = '';
-    if (at === 0) for await (const chunk of await openai.chat.completions.create({ model: 'scripted', messages: [{ role: 'user', content: 'x' }], stream: true })) text += chunk.choices[0]?.delta.content ?? '';
-    if (at === 1) for await (const chunk of await openai.completions.create({ model: 'scripted', prompt: 'x', stream: true })) text += chunk.choices[0]?.text ?? '';
-    if (at === 2) for await (const event of await openai.responses.create({ model: 'scripted', input: 'x', stream: true })) if (event.type === 'response.output_text.delta') text += event.delta;
-    if (at === 3) for await (const event of await anthropic.messages.create({ model: 'scripted', max_tokens: 40, messages: [{ role: 'user', content: 'x' }], stream: true })) if (event.type === 'content_block_delta' && event.delta.type === 'text_delta') text += event.delta.text;
+    if (at === 0)
+      for await (const chunk of await openai.chat.completions.create({
+        model: 'scripted',
+        messages: [{ role: 'user', content: 'x' }],
+        stream: true,
+      }))
+        text += chunk.choices[0]?.delta.content ?? '';
+    if (at === 1)
+      for await (const chunk of await openai.completions.create({ model: 'scripted', prompt: 'x', stream: true }))
+        text += chunk.choices[0]?.text ?? '';
+    if (at === 2)
+      for await (const event of await openai.responses.create({ model: 'scripted', input: 'x', stream: true }))
+        if (event.type === 'response.output_text.delta') text += event.delta;
+    if (at === 3)
+      for await (const event of await anthropic.messages.create({
+        model: 'scripted',
+        max_tokens: 40,
+        messages: [{ role: 'user', content: 'x' }],
+        stream: true,
+      }))
+        if (event.type === 'content_block_delta' && event.delta.type === 'text_delta') text += event.delta.text;
     return text;
   });
-  assert.deepEqual(await Promise.all(asked), Array.from({ length: 4 }, () => 'It scatters.'));
+  assert.deepEqual(
+    await Promise.all(asked),
+    Array.from({ length: 4 }, () => 'It scatters.'),
+  );
 });

@@ -5,7 +5,12 @@ import { it } from 'node:test';
 import { readGatewayRun, writeGatewayRun } from '../../src/gateway/run-file.ts';
 import { temporaryHome } from '../support/home.ts';
 
-const run = (port: number) => ({ url: `http://127.0.0.1:${port}`, token: `token-${port}`, startedAt: 1, network: 'local' });
+const run = (port: number) => ({
+  url: `http://127.0.0.1:${port}`,
+  token: `token-${port}`,
+  startedAt: 1,
+  network: 'local',
+});
 
 it('tells of the gateway before again, where that one outlives a later one of the same home', async (context) => {
   const home = await temporaryHome(context);

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { QvacError } from '../../src/errors.ts';
 import { createBudgets } from '../../src/gateway/guard/budgets.ts';
 import { parseKeys } from '../../src/gateway/guard/keys.ts';
-import { QvacError } from '../../src/errors.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { startGateway, testToken } from '../support/gateway.ts';
 
 const question = { model: 'scripted/q8_0', messages: [{ role: 'user', content: 'why?' }], max_tokens: 40 };
-const post = (url: string, body: object, headers: Readonly<Record<string, string>> = {}): Promise<Response> => fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ ...question, ...body }), headers });
+const post = (url: string, body: object, headers: Readonly<Record<string, string>> = {}): Promise<Response> =>
+  fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ ...question, ...body }), headers });
 
 test('where keys are in use, one is needed, and none spends above its limit', async (context) => {
   const ring = parseKeys('# mine\nkey-of-the-laptop-0001 laptop 500\nkey-of-the-desktop-002 desktop', 'keys');
@@ -19,17 +20,46 @@ test('where keys are in use, one is needed, and none spends above its limit', as
       holds: async () => false,
       async ask({ maxPrice }, hooks) {
         asked.push(maxPrice);
-        hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
-        hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: BigInt(Math.min(300, maxPrice)), receipt: 'ab'.repeat(32) as never });
+        hooks.accepted(
+          { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
+          3,
+        );
+        hooks.delivered({
+          finish: 'stop',
+          promptTokens: 3,
+          tokens: 2,
+          cost: BigInt(Math.min(300, maxPrice)),
+          receipt: 'ab'.repeat(32) as never,
+        });
         return { verified: 'sampling', faults: [], steps: null };
       },
     },
-    gateway: { keys: { ring, budgets }, defaults: { model: null, provider: null, system: null, temperature: 0, topK: 1, minP: 0, maxTokens: 5, verify: null, maxPrice: 400, timeoutMs: 1_000 } },
+    gateway: {
+      keys: { ring, budgets },
+      defaults: {
+        model: null,
+        provider: null,
+        system: null,
+        temperature: 0,
+        topK: 1,
+        minP: 0,
+        maxTokens: 5,
+        verify: null,
+        maxPrice: 400,
+        timeoutMs: 1_000,
+      },
+    },
   });
   assert.equal((await post(priced.url, {})).status, 401);
   const keyed = { authorization: 'Bearer key-of-the-laptop-0001' };
-  for (const cost of ['300', '200', '0']) assert.equal((await post(priced.url, {}, keyed)).headers.get('x-qvac-cost-lamports'), cost);
-  assert.equal((await post(priced.url, { qvac: { max_price: 10 } }, { 'x-api-key': 'key-of-the-desktop-002' })).headers.get('x-qvac-cost-lamports'), '10');
+  for (const cost of ['300', '200', '0'])
+    assert.equal((await post(priced.url, {}, keyed)).headers.get('x-qvac-cost-lamports'), cost);
+  assert.equal(
+    (await post(priced.url, { qvac: { max_price: 10 } }, { 'x-api-key': 'key-of-the-desktop-002' })).headers.get(
+      'x-qvac-cost-lamports',
+    ),
+    '10',
+  );
   assert.deepEqual(asked, [400, 200, 0, 10]);
   day += 86_400_000;
   assert.equal((await post(priced.url, {}, keyed)).headers.get('x-qvac-cost-lamports'), '300');
@@ -56,11 +86,28 @@ test('questions at the same time do not spend a key’s limit twice', async (con
         throw new QvacError('E_TOO_DEAR', 'too dear');
       },
     },
-    gateway: { keys: { ring, budgets }, defaults: { model: null, provider: null, system: null, temperature: 0, topK: 1, minP: 0, maxTokens: 5, verify: null, maxPrice: 400, timeoutMs: 1_000 } },
+    gateway: {
+      keys: { ring, budgets },
+      defaults: {
+        model: null,
+        provider: null,
+        system: null,
+        temperature: 0,
+        topK: 1,
+        minP: 0,
+        maxTokens: 5,
+        verify: null,
+        maxPrice: 400,
+        timeoutMs: 1_000,
+      },
+    },
   });
   const headers = { authorization: 'Bearer key-of-the-laptop-0001' };
   await Promise.all(Array.from({ length: 4 }, () => post(url, { logprobs: true }, headers)));
-  assert.equal(asked.reduce((sum, most) => sum + most, 0), 500);
+  assert.equal(
+    asked.reduce((sum, most) => sum + most, 0),
+    500,
+  );
   // None of them cost anything, so all of it is there again.
   await post(url, {}, headers);
   assert.equal(asked[4], 400);
@@ -79,7 +126,21 @@ test('what answers that broke off cost counts, once that is known; until then wh
         throw new QvacError('E_FAILED', 'broke off');
       },
     },
-    gateway: { keys: { ring, budgets }, defaults: { model: null, provider: null, system: null, temperature: 0, topK: 1, minP: 0, maxTokens: 5, verify: null, maxPrice: 400, timeoutMs: 1_000 } },
+    gateway: {
+      keys: { ring, budgets },
+      defaults: {
+        model: null,
+        provider: null,
+        system: null,
+        temperature: 0,
+        topK: 1,
+        minP: 0,
+        maxTokens: 5,
+        verify: null,
+        maxPrice: 400,
+        timeoutMs: 1_000,
+      },
+    },
   });
   const headers = { authorization: 'Bearer key-of-the-laptop-0001' };
   await post(url, {}, headers);
@@ -100,7 +161,20 @@ test('without a key in use nothing is spent by whoever does not show the token',
         throw new QvacError('E_TOO_DEAR', 'too dear');
       },
     },
-    gateway: { defaults: { model: null, provider: null, system: null, temperature: 0, topK: 1, minP: 0, maxTokens: 5, verify: null, maxPrice: 400, timeoutMs: 1_000 } },
+    gateway: {
+      defaults: {
+        model: null,
+        provider: null,
+        system: null,
+        temperature: 0,
+        topK: 1,
+        minP: 0,
+        maxTokens: 5,
+        verify: null,
+        maxPrice: 400,
+        timeoutMs: 1_000,
+      },
+    },
   });
   assert.equal((await post(url, {}, { authorization: 'Bearer none' })).status, 402);
   assert.equal((await post(url, { qvac: { max_price: 1_000 } }, { authorization: `Bearer ${testToken}` })).status, 402);

@@ -4,14 +4,18 @@ import fc from 'fast-check';
 import { StopFilter } from '../../src/gateway/answer/stop-filter.ts';
 
 /** The pieces that pass, and the stop that was found. */
-function run(stops: readonly string[], pieces: readonly string[]): { readonly passed: readonly string[]; readonly found: string | null } {
+function run(
+  stops: readonly string[],
+  pieces: readonly string[],
+): { readonly passed: readonly string[]; readonly found: string | null } {
   const filter = new StopFilter(stops);
   const passed = pieces.map((piece) => filter.push(piece));
   return { passed: [...passed, filter.end()], found: filter.found };
 }
 
 /** Few letters, so that stops and what only begins like one are common. */
-const text = (longest: number): fc.Arbitrary<string> => fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: longest });
+const text = (longest: number): fc.Arbitrary<string> =>
+  fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: longest });
 const stop = fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 1, maxLength: 4 });
 
 test('however an answer is cut into pieces, what passes is the text before the first stop', () => {
@@ -19,7 +23,9 @@ test('however an answer is cut into pieces, what passes is the text before the f
     fc.property(fc.array(stop, { maxLength: 3 }), fc.array(text(6), { maxLength: 10 }), (stops, pieces) => {
       const whole = pieces.join('');
       const { passed, found } = run(stops, pieces);
-      const hits = stops.map((each) => ({ each, end: whole.indexOf(each) + each.length })).filter(({ each }) => whole.includes(each));
+      const hits = stops
+        .map((each) => ({ each, end: whole.indexOf(each) + each.length }))
+        .filter(({ each }) => whole.includes(each));
       if (hits.length === 0) {
         assert.equal(passed.join(''), whole);
         assert.equal(found, null);
@@ -39,6 +45,9 @@ test('however an answer is cut into pieces, what passes is the text before the f
 
 test('what cannot become a stop any more passes at once', () => {
   const filter = new StopFilter(['END']);
-  assert.deepEqual(['a E', 'N', 'x', 'EN'].map((piece) => filter.push(piece)), ['a ', '', 'ENx', '']);
+  assert.deepEqual(
+    ['a E', 'N', 'x', 'EN'].map((piece) => filter.push(piece)),
+    ['a ', '', 'ENx', ''],
+  );
   assert.equal(filter.end(), 'EN');
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { request, type IncomingMessage } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import type { Asker } from '../../src/gateway/answer/asker.ts';
@@ -10,7 +10,13 @@ const messages = [{ role: 'user', content: 'why?' }];
 
 /** A question without a timer of its own. */
 function ask(port: number, body: object): Promise<readonly [IncomingMessage]> {
-  const sent = request({ host: '127.0.0.1', port, path: '/v1/chat/completions', method: 'POST', headers: { host: '127.0.0.1' } });
+  const sent = request({
+    host: '127.0.0.1',
+    port,
+    path: '/v1/chat/completions',
+    method: 'POST',
+    headers: { host: '127.0.0.1' },
+  });
   sent.end(JSON.stringify({ messages, ...body }));
   return once(sent, 'response') as Promise<[IncomingMessage]>;
 }
@@ -61,7 +67,10 @@ test('an answer that is not streamed waits 5 s for its verdict, and then goes ou
     ask: (_question, hooks, { stop }) =>
       new Promise((_resolve, reject) => {
         stop.addEventListener('abort', () => reject(new Error('stopped')));
-        hooks.accepted({ provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } }, 3);
+        hooks.accepted(
+          { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
+          3,
+        );
         hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 0n, receipt: 'ab'.repeat(32) as never });
         delivered.resolve();
       }),

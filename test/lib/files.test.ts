@@ -31,14 +31,23 @@ describe('files', () => {
 
   it('leaves the old file and no rubbish where the new one cannot be put in place', async () => {
     await ensureDir(join(dir, 'folder', 'in', 'the-way'));
-    await assert.rejects(writeFileAtomic(join(dir, 'folder', 'in'), 'x'), (error) => error instanceof QvacError && error.code === 'E_HOME');
+    await assert.rejects(
+      writeFileAtomic(join(dir, 'folder', 'in'), 'x'),
+      (error) => error instanceof QvacError && error.code === 'E_HOME',
+    );
     assert.deepEqual(await readdir(join(dir, 'folder')), ['in']);
   });
 
   it('says in one line why a folder cannot be made', async () => {
     await writeFile(join(dir, 'plain'), '');
-    await assert.rejects(ensureDir(join(dir, 'plain')), { code: 'E_HOME', message: /a file of that name is in the way/ });
-    await assert.rejects(ensureDir(join(dir, 'plain', 'below')), { code: 'E_HOME', message: /a part of the path is a file/ });
+    await assert.rejects(ensureDir(join(dir, 'plain')), {
+      code: 'E_HOME',
+      message: /a file of that name is in the way/,
+    });
+    await assert.rejects(ensureDir(join(dir, 'plain', 'below')), {
+      code: 'E_HOME',
+      message: /a part of the path is a file/,
+    });
   });
 
   it('makes a folder once, however many ask, and gives up where none can be', async () => {
@@ -46,11 +55,19 @@ describe('files', () => {
     await Promise.all(Array.from({ length: 8 }, () => ensureDir(deep)));
     assert.ok((await stat(deep)).isDirectory());
     await ensureDir('/');
-    if (process.platform === 'linux') await assert.rejects(ensureDir('/proc/qvac/home'), { code: 'E_HOME', message: /^cannot create \/proc\/qvac\/home \(no such place\)$/ });
+    if (process.platform === 'linux')
+      await assert.rejects(ensureDir('/proc/qvac/home'), {
+        code: 'E_HOME',
+        message: /^cannot create \/proc\/qvac\/home \(no such place\)$/,
+      });
   });
 
   it('names full and read-only disks', () => {
-    for (const [code, words] of [['ENOSPC', /disk is full/], ['EROFS', /read-only/], ['EACCES', /permission denied/]] as const) {
+    for (const [code, words] of [
+      ['ENOSPC', /disk is full/],
+      ['EROFS', /read-only/],
+      ['EACCES', /permission denied/],
+    ] as const) {
       const error = fileError(Object.assign(new Error(code), { code }), 'write x');
       assert.ok(error instanceof QvacError);
       assert.equal(error.exitCode, 3);

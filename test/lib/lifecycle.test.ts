@@ -7,7 +7,12 @@ function create() {
   const said: string[] = [];
   const exits: number[] = [];
   const clock = { now: 0 };
-  const lifecycle = createLifecycle({ say: (line) => said.push(line), exit: (code) => exits.push(code), graceMs: 1_000, now: () => clock.now });
+  const lifecycle = createLifecycle({
+    say: (line) => said.push(line),
+    exit: (code) => exits.push(code),
+    graceMs: 1_000,
+    now: () => clock.now,
+  });
   return { said, exits, lifecycle, clock };
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -18,7 +18,11 @@ describe('lock', () => {
   it('is held once, names who holds it, and can be had again after release', async () => {
     const path = join(dir, 'sub', 'a.lock');
     const release = await acquireLock(path, 'the thing');
-    await assert.rejects(acquireLock(path, 'the thing'), { code: 'E_LOCKED', exitCode: 3, message: `the thing is in use by another qvac (pid ${process.pid})` });
+    await assert.rejects(acquireLock(path, 'the thing'), {
+      code: 'E_LOCKED',
+      exitCode: 3,
+      message: `the thing is in use by another qvac (pid ${process.pid})`,
+    });
     await release();
     await release();
     assert.deepEqual(await readdir(join(dir, 'sub')), []);
@@ -31,14 +35,17 @@ describe('lock', () => {
     const results = await Promise.allSettled(Array.from({ length: 20 }, () => acquireLock(path, 'it')));
     const taken = results.filter((result) => result.status === 'fulfilled');
     assert.equal(taken.length, 1);
-    for (const result of results) if (result.status === 'rejected') assert.equal((result.reason as { code?: string }).code, 'E_LOCKED');
+    for (const result of results)
+      if (result.status === 'rejected') assert.equal((result.reason as { code?: string }).code, 'E_LOCKED');
   });
 
   it('is taken over from a process that was killed', async () => {
     const path = join(dir, 'killed.lock');
     const source = `import { acquireLock } from ${JSON.stringify(new URL('../../src/lib/lock.ts', import.meta.url).href)};
       await acquireLock(${JSON.stringify(path)}, 'it'); console.log('held'); setInterval(() => {}, 1000);`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     await once(child.stdout, 'data');
     await assert.rejects(acquireLock(path, 'it'), { code: 'E_LOCKED', message: new RegExp(`pid ${child.pid}`) });
     child.kill('SIGKILL');
@@ -59,10 +66,15 @@ describe('lock', () => {
     const release = await acquireLock(path, 'it');
     await writeFile(path, '1 -\n');
     await release();
-    assert.deepEqual((await readdir(dir)).filter((name) => name.startsWith('lost')), ['lost.lock']);
+    assert.deepEqual(
+      (await readdir(dir)).filter((name) => name.startsWith('lost')),
+      ['lost.lock'],
+    );
   });
 
-  it('does not take a process for running that has ended and whose parent has not looked', { skip: process.platform !== 'linux' }, async (context) => {
+  it('does not take a process for running that has ended and whose parent has not looked', {
+    skip: process.platform !== 'linux',
+  }, async (context) => {
     const parent = spawn('sh', ['-c', 'sleep 600 & echo $!; exec sleep 600']);
     context.after(() => parent.kill('SIGKILL'));
     const [line] = (await once(parent.stdout.setEncoding('utf8'), 'data')) as [string];

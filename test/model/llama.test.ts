@@ -9,7 +9,7 @@ import { QvacError } from '../../src/errors.ts';
 import type { Engine, EngineInit } from '../../src/model/engine.ts';
 import { openEngine } from '../../src/model/llama.ts';
 import type { TopLogits } from '../../src/proofs/logits.ts';
-import { testModel, type TestModel, tinyModel, writeTestModel } from '../support/models.ts';
+import { type TestModel, testModel, tinyModel, writeTestModel } from '../support/models.ts';
 
 let cacheDir = '';
 before(async () => {
@@ -21,7 +21,11 @@ function open(model: Pick<TestModel, 'path' | 'id'>, init: Partial<EngineInit> =
   return openEngine({ modelPath: model.path, modelId: model.id, cacheDir, threads: 1, context: 512, ...init });
 }
 
-async function withEngine(model: TestModel, init: Partial<EngineInit>, work: (engine: Engine) => Promise<void>): Promise<void> {
+async function withEngine(
+  model: TestModel,
+  init: Partial<EngineInit>,
+  work: (engine: Engine) => Promise<void>,
+): Promise<void> {
   const engine = await open(model, init);
   try {
     await work(engine);
@@ -35,11 +39,17 @@ const prompt = Array.from({ length: 126 }, (_, at) => (at * 31 + 5) % 500);
 
 /** Logits by id, comparable bit by bit. */
 function bitsOf({ ids, logits }: TopLogits): string {
-  return [...ids.keys()].map((at) => `${ids[at]}:${Buffer.from(Float32Array.of(logits[at] ?? 0).buffer).toString('hex')}`).sort().join(' ');
+  return [...ids.keys()]
+    .map((at) => `${ids[at]}:${Buffer.from(Float32Array.of(logits[at] ?? 0).buffer).toString('hex')}`)
+    .sort()
+    .join(' ');
 }
 
 /** The best token at each of `count` steps. */
-async function answerOf(engine: Engine, count: number): Promise<{ readonly tokens: number[]; readonly tops: TopLogits[] }> {
+async function answerOf(
+  engine: Engine,
+  count: number,
+): Promise<{ readonly tokens: number[]; readonly tops: TopLogits[] }> {
   const session = await engine.open();
   try {
     const tops = [await session.prefill(prompt, 20)];
@@ -62,7 +72,14 @@ describe('the engine', () => {
       assert.match(release, /^llama\.cpp \S+$/);
       assert.ok(kernels.length > 10 && !kernels.includes('\n'));
       assert.equal(backend, engine.device.backend);
-      assert.deepEqual(rest, { threads: 1, batch: 32, flash: true, kv: 'f16', gpuLayers: backend === 'cpu' ? 0 : rest.gpuLayers, sequences: 2 });
+      assert.deepEqual(rest, {
+        threads: 1,
+        batch: 32,
+        flash: true,
+        kv: 'f16',
+        gpuLayers: backend === 'cpu' ? 0 : rest.gpuLayers,
+        sequences: 2,
+      });
       assert.ok(engine.device.memory > 0 && engine.device.device !== '');
     });
   });
@@ -71,7 +88,8 @@ describe('the engine', () => {
     await withEngine(await tinyModel(), {}, async (engine) => {
       const [first, again] = [await answerOf(engine, 12), await answerOf(engine, 12)];
       assert.deepEqual(first.tops.map(bitsOf), again.tops.map(bitsOf));
-      for (const { ids, logits } of first.tops) assert.ok(ids.length >= 20 && new Set(ids).size === ids.length && logits.length === ids.length);
+      for (const { ids, logits } of first.tops)
+        assert.ok(ids.length >= 20 && new Set(ids).size === ids.length && logits.length === ids.length);
     });
   });
 
@@ -132,7 +150,11 @@ describe('the engine', () => {
     await withEngine(await testModel('q4_1'), { context: 2048 }, async (engine) => {
       const session = await engine.open();
       const stop = new AbortController();
-      const long = session.prefill(Array.from({ length: 1900 }, (_, at) => at), 20, { signal: stop.signal });
+      const long = session.prefill(
+        Array.from({ length: 1900 }, (_, at) => at),
+        20,
+        { signal: stop.signal },
+      );
       setImmediate(() => stop.abort(new Error('no longer wanted')));
       await assert.rejects(long, /no longer wanted/);
       await assert.rejects(session.decode(5, 20, { signal: stop.signal }), /no longer wanted/);
@@ -160,7 +182,9 @@ describe('the engine', () => {
   });
 
   it('gives every id that ties with the last of the best', async () => {
-    const flat = await writeTestModel('tiny-flat', { change: (name, weights) => (name === 'output.weight' ? weights.fill(0) : weights) });
+    const flat = await writeTestModel('tiny-flat', {
+      change: (name, weights) => (name === 'output.weight' ? weights.fill(0) : weights),
+    });
     await withEngine(flat, {}, async (engine) => {
       const session = await engine.open();
       const top = await session.prefill([1, 2, 3], 20);
@@ -168,14 +192,19 @@ describe('the engine', () => {
       const rows = await session.replay([1, 2], [3, 4, 5], 20);
       await session.release();
       for (const { ids, logits } of [top, next, ...rows]) {
-        assert.deepEqual([...ids].sort((a, b) => a - b), Array.from({ length: 512 }, (_, id) => id));
+        assert.deepEqual(
+          [...ids].sort((a, b) => a - b),
+          Array.from({ length: 512 }, (_, id) => id),
+        );
         assert.ok(logits.every((logit) => logit === 0));
       }
     });
   });
 
   it('ends a job whose logits are no numbers', async () => {
-    const broken = await writeTestModel('tiny-nan', { change: (name, weights) => (name === 'output_norm.weight' ? weights.fill(Number.NaN) : weights) });
+    const broken = await writeTestModel('tiny-nan', {
+      change: (name, weights) => (name === 'output_norm.weight' ? weights.fill(Number.NaN) : weights),
+    });
     await withEngine(broken, {}, async (engine) => {
       const session = await engine.open();
       await assert.rejects(session.prefill([1, 2, 3], 20), { code: 'E_ENGINE', message: /no number/ });
@@ -198,7 +227,10 @@ describe('the engine', () => {
     const engine = await open(await tinyModel());
     const session = await engine.open();
     const waiting = assert.rejects(engine.open(), { code: 'E_ENGINE' });
-    const running = session.prefill(prompt, 20).then(() => session.decode(1, 20)).catch((error: unknown) => error);
+    const running = session
+      .prefill(prompt, 20)
+      .then(() => session.decode(1, 20))
+      .catch((error: unknown) => error);
     const disposing = engine.dispose();
     await waiting;
     assert.ok((await running) instanceof QvacError);
@@ -236,7 +268,11 @@ describe('a model file that cannot be used', () => {
       'another architecture': unknown,
     };
     for (const [name, bytes] of Object.entries(files)) {
-      await assert.rejects(openBytes(bytes), (error) => error instanceof QvacError && error.code === 'E_MODEL' && !error.message.includes('\n'), name);
+      await assert.rejects(
+        openBytes(bytes),
+        (error) => error instanceof QvacError && error.code === 'E_MODEL' && !error.message.includes('\n'),
+        name,
+      );
     }
   });
 });

@@ -5,17 +5,31 @@ import { renderPrompt } from '../../src/model/prompt.ts';
 import type { Input } from '../../src/protocol/messages.ts';
 
 function render(template: string, input: Partial<Input> = {}): string {
-  return renderPrompt({ template, bosToken: '<s>', eosToken: '</s>' }, { messages: [{ role: 'user', content: 'Hi' }], template: 'gguf', options: {}, ...input });
+  return renderPrompt(
+    { template, bosToken: '<s>', eosToken: '</s>' },
+    { messages: [{ role: 'user', content: 'Hi' }], template: 'gguf', options: {}, ...input },
+  );
 }
 
 function refusal(code: string, message: RegExp): (error: unknown) => boolean {
-  return (error) => error instanceof QvacError && error.code === code && message.test(error.message) && !error.message.includes('\n');
+  return (error) =>
+    error instanceof QvacError && error.code === code && message.test(error.message) && !error.message.includes('\n');
 }
 
 describe('rendering a chat template, section 2', () => {
   it('gives the template messages, the generation prompt, BOS, EOS and the options', () => {
-    const template = '{{ bos_token }}{% for m in messages %}[{{ m.role }}:{{ m["content"] }}]{% endfor %}{{ eos_token }}{% if add_generation_prompt %}>{% endif %}{{ thinking }}{{ level + 1 }}';
-    assert.equal(render(template, { messages: [{ role: 'system', content: 'a' }, { role: 'user', content: 'b' }], options: { thinking: false, level: 41 } }), '<s>[system:a][user:b]</s>>false42');
+    const template =
+      '{{ bos_token }}{% for m in messages %}[{{ m.role }}:{{ m["content"] }}]{% endfor %}{{ eos_token }}{% if add_generation_prompt %}>{% endif %}{{ thinking }}{{ level + 1 }}';
+    assert.equal(
+      render(template, {
+        messages: [
+          { role: 'system', content: 'a' },
+          { role: 'user', content: 'b' },
+        ],
+        options: { thinking: false, level: 41 },
+      }),
+      '<s>[system:a][user:b]</s>>false42',
+    );
   });
 
   it('trims the line after a block and the blanks before one', () => {
@@ -23,21 +37,47 @@ describe('rendering a chat template, section 2', () => {
   });
 
   it('shows no clock and no other name', () => {
-    assert.equal(render('{{ strftime_now is defined }}{{ now is defined }}{{ process is defined }}{{ tools is defined }}{{ enable_thinking is defined }}'), 'falsefalsefalsefalsefalse');
-    assert.equal(render('{% if not date_string is defined %}{% if strftime_now is defined %}{{ strftime_now("%d") }}{% else %}26 Jul 2024{% endif %}{% endif %}'), '26 Jul 2024');
+    assert.equal(
+      render(
+        '{{ strftime_now is defined }}{{ now is defined }}{{ process is defined }}{{ tools is defined }}{{ enable_thinking is defined }}',
+      ),
+      'falsefalsefalsefalsefalse',
+    );
+    assert.equal(
+      render(
+        '{% if not date_string is defined %}{% if strftime_now is defined %}{{ strftime_now("%d") }}{% else %}26 Jul 2024{% endif %}{% endif %}',
+      ),
+      '26 Jul 2024',
+    );
   });
 
   it('leaves BOS and EOS undefined where the file has none', () => {
     const input: Input = { messages: [{ role: 'user', content: 'x' }], template: 'gguf', options: {} };
-    assert.equal(renderPrompt({ template: '{{ bos_token is defined }}{{ eos_token is defined }}', bosToken: undefined, eosToken: undefined }, input), 'falsefalse');
+    assert.equal(
+      renderPrompt(
+        { template: '{{ bos_token is defined }}{{ eos_token is defined }}', bosToken: undefined, eosToken: undefined },
+        input,
+      ),
+      'falsefalse',
+    );
   });
 
   it('has what the language itself has', () => {
-    assert.equal(render('{% set ns = namespace(x=0) %}{% for i in range(4) %}{% set ns.x = ns.x + i %}{% endfor %}{{ ns.x }}{{ range(5, 1, -2) | list | length }}'), '62');
+    assert.equal(
+      render(
+        '{% set ns = namespace(x=0) %}{% for i in range(4) %}{% set ns.x = ns.x + i %}{% endfor %}{{ ns.x }}{{ range(5, 1, -2) | list | length }}',
+      ),
+      '62',
+    );
   });
 
   it('takes an option of such a name as the language would', () => {
-    assert.equal(render('{{ namespace }}{{ range }}{{ strftime_now }}', { options: { namespace: 'n', range: 'r', strftime_now: 's' } }), 'nrs');
+    assert.equal(
+      render('{{ namespace }}{{ range }}{{ strftime_now }}', {
+        options: { namespace: 'n', range: 'r', strftime_now: 's' },
+      }),
+      'nrs',
+    );
   });
 
   it('refuses options under names of the rendering itself', () => {
@@ -51,7 +91,8 @@ describe('rendering a chat template, section 2', () => {
   });
 
   it('refuses a broken template', () => {
-    for (const template of ['{% if', '{{ 1 + }}', '{{ nothing() }}', '{% for m in 5 %}{% endfor %}']) assert.throws(() => render(template), refusal('E_BAD_INPUT', /chat template/));
+    for (const template of ['{% if', '{{ 1 + }}', '{{ nothing() }}', '{% for m in 5 %}{% endfor %}'])
+      assert.throws(() => render(template), refusal('E_BAD_INPUT', /chat template/));
   });
 
   it('stops templates that loop, grow or nest beyond all measure', () => {

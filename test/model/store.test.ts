@@ -4,7 +4,7 @@ import { copyFile, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { catalog, type CatalogModel, findInCatalog } from '../../src/model/catalog.ts';
+import { type CatalogModel, catalog, findInCatalog } from '../../src/model/catalog.ts';
 import { createFileDigests, sha256OfFile } from '../../src/model/fetch/file-digest.ts';
 import { modelIdOf, shardPaths } from '../../src/model/fetch/shards.ts';
 import { createModelStore, type ModelStore } from '../../src/model/store.ts';
@@ -21,20 +21,26 @@ before(async () => {
 
 describe('the catalogue', () => {
   it('knows models by name and quantisation', () => {
-    assert.deepEqual(catalog.map(({ name }) => name), ['smollm2-135m', 'qwen3-0.6b', 'qwen3-1.7b', 'qwen3-4b', 'qwen3-8b', 'llama-3.2-1b', 'llama-3.2-3b']);
+    assert.deepEqual(
+      catalog.map(({ name }) => name),
+      ['smollm2-135m', 'qwen3-0.6b', 'qwen3-1.7b', 'qwen3-4b', 'qwen3-8b', 'llama-3.2-1b', 'llama-3.2-3b'],
+    );
     assert.equal(findInCatalog('Qwen3-4B')?.file.quant, 'q4_k_m');
     assert.equal(findInCatalog('qwen3-4b/q8_0')?.file.quant, 'q8_0');
     for (const name of ['qwen3-4b/q9', 'qwen', 'qwen3-4b/q8_0/x', '', '/']) assert.equal(findInCatalog(name), null);
   });
 
   it('pins the file that each name means by default, at its revision first, and fetches over TLS', () => {
-    for (const { name, defaultQuant, files } of catalog) assert.match(files.find(({ quant }) => quant === defaultQuant)?.sha256 ?? '', /^[0-9a-f]{64}$/, name);
+    for (const { name, defaultQuant, files } of catalog)
+      assert.match(files.find(({ quant }) => quant === defaultQuant)?.sha256 ?? '', /^[0-9a-f]{64}$/, name);
     const digests = catalog.flatMap(({ files }) => files.flatMap(({ sha256 }) => sha256 ?? []));
     assert.equal(new Set(digests).size, digests.length);
     const [first, second] = findInCatalog('qwen3-4b')?.file.sources ?? [];
     assert.match(first?.kind === 'hub' ? first.url : '', /\/resolve\/[0-9a-f]{40}\//);
     assert.match(second?.kind === 'hub' ? second.url : '', /\/resolve\/main\//);
-    for (const { files } of catalog) for (const { sources } of files) for (const source of sources) if (source.kind === 'hub') assert.match(source.url, /^https:\/\/\S+\.gguf$/);
+    for (const { files } of catalog)
+      for (const { sources } of files)
+        for (const source of sources) if (source.kind === 'hub') assert.match(source.url, /^https:\/\/\S+\.gguf$/);
   });
 });
 
@@ -66,12 +72,23 @@ describe('the model store', () => {
     const store = storeOf([server.url], tiny.id);
     assert.equal(await store.resolve('tiny'), null);
     const pulled = await store.pull('tiny');
-    assert.deepEqual({ ...pulled, path: '' }, { id: tiny.id, name: 'tiny', quant: 'f16', path: '', bytes: bytes.length, pinned: true });
+    assert.deepEqual(
+      { ...pulled, path: '' },
+      { id: tiny.id, name: 'tiny', quant: 'f16', path: '', bytes: bytes.length, pinned: true },
+    );
     assert.deepEqual(await store.pull('tiny/f16'), pulled);
     assert.equal(server.ranges.length, 1);
-    for (const name of ['tiny', 'TINY/F16', tiny.id, tiny.id.toUpperCase(), pulled.path]) assert.deepEqual(await store.resolve(name), pulled);
+    for (const name of ['tiny', 'TINY/F16', tiny.id, tiny.id.toUpperCase(), pulled.path])
+      assert.deepEqual(await store.resolve(name), pulled);
     assert.deepEqual(await store.list(), [pulled]);
-    assert.deepEqual(await store.show('tiny'), { ...pulled, arch: 'qwen3', context: 4096, template: true, license: 'none', source: server.url });
+    assert.deepEqual(await store.show('tiny'), {
+      ...pulled,
+      arch: 'qwen3',
+      context: 4096,
+      template: true,
+      license: 'none',
+      source: server.url,
+    });
     assert.equal(await store.remove('tiny'), true);
     assert.equal(await store.remove('tiny'), false);
     assert.deepEqual(await store.list(), []);
@@ -100,8 +117,14 @@ describe('the model store', () => {
   });
 
   it('takes no file that is no model', async () => {
-    await assert.rejects(storeOf([(await serve(Buffer.from('<html>not found</html>'))).url], null).pull('tiny'), { code: 'E_MODEL', message: /no GGUF/ });
-    await assert.rejects(storeOf([(await serve(bytes.subarray(0, 100_000))).url], null).pull('tiny'), { code: 'E_MODEL', message: /cut short/ });
+    await assert.rejects(storeOf([(await serve(Buffer.from('<html>not found</html>'))).url], null).pull('tiny'), {
+      code: 'E_MODEL',
+      message: /no GGUF/,
+    });
+    await assert.rejects(storeOf([(await serve(bytes.subarray(0, 100_000))).url], null).pull('tiny'), {
+      code: 'E_MODEL',
+      message: /cut short/,
+    });
     assert.deepEqual(await storeOf([], null).list(), []);
   });
 
@@ -116,7 +139,14 @@ describe('the model store', () => {
 
   it('takes any GGUF file by path, named by itself', async () => {
     const store = storeOf([], null);
-    assert.deepEqual(await store.resolve(tiny.path), { id: tiny.id, name: 'tiny-random', quant: 'f16', path: tiny.path, bytes: bytes.length, pinned: false });
+    assert.deepEqual(await store.resolve(tiny.path), {
+      id: tiny.id,
+      name: 'tiny-random',
+      quant: 'f16',
+      path: tiny.path,
+      bytes: bytes.length,
+      pinned: false,
+    });
     await assert.rejects(store.resolve(join(dir, 'missing.gguf')), { code: 'E_MODEL', message: /no such file/ });
     await assert.rejects(store.resolve(`${dir}/`), { code: 'E_MODEL' });
     const text = join(dir, 'text');
@@ -134,9 +164,13 @@ describe('the model store', () => {
 
   it('is brought by one at a time', async () => {
     const server = await serve(bytes);
-    const [first, second] = await Promise.allSettled([storeOf([server.url], tiny.id).pull('tiny'), storeOf([server.url], tiny.id).pull('tiny')]);
+    const [first, second] = await Promise.allSettled([
+      storeOf([server.url], tiny.id).pull('tiny'),
+      storeOf([server.url], tiny.id).pull('tiny'),
+    ]);
     assert.ok([first, second].some(({ status }) => status === 'fulfilled'));
-    for (const result of [first, second]) if (result.status === 'rejected') assert.equal(result.reason.code, 'E_LOCKED');
+    for (const result of [first, second])
+      if (result.status === 'rejected') assert.equal(result.reason.code, 'E_LOCKED');
   });
 });
 
@@ -195,7 +229,13 @@ describe('a model in several files', () => {
     const digests = ['11'.repeat(32), '22'.repeat(32)];
     const tag = Buffer.alloc(16);
     tag.write('qvac/shards/1');
-    assert.equal(modelIdOf(digests), createHash('sha256').update(tag).update(Buffer.from(digests.join(''), 'hex')).digest('hex'));
+    assert.equal(
+      modelIdOf(digests),
+      createHash('sha256')
+        .update(tag)
+        .update(Buffer.from(digests.join(''), 'hex'))
+        .digest('hex'),
+    );
     assert.equal(modelIdOf(digests.slice(0, 1)), digests[0]);
   });
 });

@@ -22,7 +22,11 @@ import { type TestModel, tinyModel } from '../support/models.ts';
 const client = signingKeyFromSeed(sha256(utf8('client')));
 const provider = signingKeyFromSeed(sha256(utf8('provider')));
 const secret = sha256(utf8('secret'));
-const input: Input = { messages: [{ role: 'user', content: 'the time of which we can see '.repeat(12) }], template: 'gguf', options: {} };
+const input: Input = {
+  messages: [{ role: 'user', content: 'the time of which we can see '.repeat(12) }],
+  template: 'gguf',
+  options: {},
+};
 
 /** One honest job on a real engine, without a network. */
 async function receiptOf(engine: Engine, maxTokens = 40): Promise<Receipt> {
@@ -50,7 +54,14 @@ async function receiptOf(engine: Engine, maxTokens = 40): Promise<Receipt> {
   const jobId = jobIdOf(body);
   const offerSigned = signBody(client, kinds.offer, jobId, body);
   const inputDigest = inputDigestOf(modelId, promptTokens);
-  const transcript = createTranscript({ jobId, offer, inputDigest, promptCount: promptTokens.length, execClass: offer.execClass, jobSecret: sha256(utf8('salts')) });
+  const transcript = createTranscript({
+    jobId,
+    offer,
+    inputDigest,
+    promptCount: promptTokens.length,
+    execClass: offer.execClass,
+    jobSecret: sha256(utf8('salts')),
+  });
   const received = createReceived({ offer, offerSigned, quote: null, exec, input });
   received.accept({ promptTokens, inputDigest });
   const session = await engine.open();
@@ -95,7 +106,8 @@ describe('what a model shows about a receipt', () => {
   let model: TestModel;
   let engine: Engine;
   let receipt: Receipt;
-  const open = (init: Partial<EngineInit> = {}): Promise<Engine> => openEngine({ modelPath: model.path, modelId: model.id, cacheDir, threads: 1, context: 512, ...init });
+  const open = (init: Partial<EngineInit> = {}): Promise<Engine> =>
+    openEngine({ modelPath: model.path, modelId: model.id, cacheDir, threads: 1, context: 512, ...init });
   before(async () => {
     cacheDir = await mkdtemp(join(tmpdir(), 'qvac-verify-'));
     model = await tinyModel({ kind: 'q8_0' });
@@ -115,7 +127,7 @@ describe('what a model shows about a receipt', () => {
     assert.deepEqual([assess(receipt, evidence).result, assess(receipt, evidence).tier], ['pass', 'text']);
   });
 
-  it('is exact on the provider\'s own schedule before the self-test, and by one prefill after it', async () => {
+  it("is exact on the provider's own schedule before the self-test, and by one prefill after it", async () => {
     const alone = watched(engine);
     const before = assess(receipt, await gatherEvidence({ engine: alone }, receipt));
     assert.deepEqual([before.result, before.tier], ['pass', 'exact']);
@@ -166,20 +178,36 @@ describe('what a model shows about a receipt', () => {
 
   it('uses the schedules of a calibration for its own class, and its limits', async () => {
     const hex = Buffer.from(execClassOf(engine.exec)).toString('hex');
-    const calibration: Calibration = { version: 1, modelId: engine.facts.id, limits: { ...defaultLimits, rmsDq: 1 }, sameBits: { [hex]: ['alone'] }, evidence: { jobs: 1, steps: 1, classes: [hex] } };
+    const calibration: Calibration = {
+      version: 1,
+      modelId: engine.facts.id,
+      limits: { ...defaultLimits, rmsDq: 1 },
+      sameBits: { [hex]: ['alone'] },
+      evidence: { jobs: 1, steps: 1, classes: [hex] },
+    };
     const alone = watched(engine);
     const evidence = await gatherEvidence({ engine: alone, calibration }, receipt);
     assert.ok(alone.calls.includes('decode') && !alone.calls.includes('replay'));
-    assert.deepEqual(evidence.calibration, { digest: sha256(utf8(serialiseCalibration(calibration))), limits: calibration.limits });
+    assert.deepEqual(evidence.calibration, {
+      digest: sha256(utf8(serialiseCalibration(calibration))),
+      limits: calibration.limits,
+    });
   });
 
   it('takes the word of an engine without a test of classes only for its own', async () => {
-    for (const [selfTest, calls] of [[null, 'decode'], [{ exec: engine.exec, sameBits: ['prefill'] as const }, 'replay']] as const) {
+    for (const [selfTest, calls] of [
+      [null, 'decode'],
+      [{ exec: engine.exec, sameBits: ['prefill'] as const }, 'replay'],
+    ] as const) {
       const plain = watched(engine, { selfTest, reproduces: undefined as never });
       assert.equal((await gatherEvidence({ engine: plain }, receipt)).replay?.tier, 'exact');
       assert.ok(plain.calls.includes(calls));
     }
-    const shared = watched(engine, { selfTest: null, exec: { ...engine.exec, sequences: 2 }, reproduces: undefined as never });
+    const shared = watched(engine, {
+      selfTest: null,
+      exec: { ...engine.exec, sequences: 2 },
+      reproduces: undefined as never,
+    });
     assert.equal((await gatherEvidence({ engine: shared }, receipt)).replay?.tier, 'statistical');
   });
 
@@ -188,7 +216,15 @@ describe('what a model shows about a receipt', () => {
     const otherPrompt: Input = { ...input, messages: [{ role: 'user', content: 'which?' }] };
     assert.equal((await gatherEvidence({ engine: idle }, { ...receipt, input: otherPrompt })).replay, undefined);
     assert.equal((await gatherEvidence({ engine: idle }, { ...receipt, text: `${receipt.text}!` })).replay, undefined);
-    assert.equal((await gatherEvidence({ engine: idle }, { ...receipt, tokens: [...receipt.tokens, 1_000_000], text: receipt.text })).replay, undefined);
+    assert.equal(
+      (
+        await gatherEvidence(
+          { engine: idle },
+          { ...receipt, tokens: [...receipt.tokens, 1_000_000], text: receipt.text },
+        )
+      ).replay,
+      undefined,
+    );
     const hidden = await gatherEvidence({ engine: idle }, { ...receipt, input: null });
     assert.deepEqual([hidden.prompt, hidden.replay], [undefined, undefined]);
     assert.deepEqual(idle.calls, []);
@@ -200,13 +236,22 @@ describe('what a model shows about a receipt', () => {
   });
 
   it('refuses another model, a job beyond the context, and stops where it should', async () => {
-    const other = await openEngine({ modelPath: (await tinyModel()).path, modelId: (await tinyModel()).id, cacheDir, threads: 1, context: 512 });
+    const other = await openEngine({
+      modelPath: (await tinyModel()).path,
+      modelId: (await tinyModel()).id,
+      cacheDir,
+      threads: 1,
+      context: 512,
+    });
     await assert.rejects(gatherEvidence({ engine: other }, receipt), { code: 'E_NO_MODEL' });
     await other.dispose();
     const small = await open({ context: 256 });
     await assert.rejects(gatherEvidence({ engine: small }, receipt), { code: 'E_CONTEXT' });
     await small.dispose();
-    await assert.rejects(gatherEvidence({ engine }, receipt, { signal: AbortSignal.abort(new Error('enough')) }), /enough/);
+    await assert.rejects(
+      gatherEvidence({ engine }, receipt, { signal: AbortSignal.abort(new Error('enough')) }),
+      /enough/,
+    );
     assert.equal(engine.slots.used, 0);
   });
 

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { toHex, utf8 } from '../../src/lib/bytes.ts';
-import { defaultLimits, parseCalibration, serialiseCalibration } from '../../src/proofs/calibration.ts';
-import type { Calibration } from '../../src/proofs/calibration.ts';
+import {
+  type Calibration,
+  defaultLimits,
+  parseCalibration,
+  serialiseCalibration,
+} from '../../src/proofs/calibration.ts';
 import { MalformedError } from '../../src/protocol/codec.ts';
 import { sha256 } from '../../src/protocol/digests.ts';
 import { readVectors } from '../support/vectors.ts';

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { assess } from '../../src/proofs/checks.ts';
-import type { Assessment } from '../../src/proofs/checks.ts';
+import { type Assessment, assess } from '../../src/proofs/checks.ts';
 import { parseReceipt, serialiseReceipt } from '../../src/proofs/receipt.ts';
 import { MalformedError } from '../../src/protocol/codec.ts';
 import { readVectors } from '../support/vectors.ts';
@@ -14,7 +13,9 @@ interface ReceiptVector {
 }
 
 const folders = ['receipts-pass', 'receipts-bad'];
-const files = folders.flatMap((folder) => readdirSync(new URL(`../vectors/${folder}`, import.meta.url)).map((name) => `${folder}/${name}`));
+const files = folders.flatMap((folder) =>
+  readdirSync(new URL(`../vectors/${folder}`, import.meta.url)).map((name) => `${folder}/${name}`),
+);
 
 /** The number of the check that failed (section 4.4), null where none did. */
 function failedCheck({ checks }: Assessment): string | null {
@@ -74,7 +75,13 @@ describe('section 4.5: the one form of a receipt', () => {
     ['an opening without the secret', JSON.stringify({ ...receipt, secret: null })],
     ['a signature without its message', JSON.stringify({ ...receipt, quote: null })],
     ['a settlement that is no object', JSON.stringify({ ...receipt, settlement: [] })],
-    ['deep nesting', JSON.stringify({ ...receipt, settlement: 0 }).replace('"settlement":0', `"settlement":{"a":${'['.repeat(100)}${']'.repeat(100)}}`)],
+    [
+      'deep nesting',
+      JSON.stringify({ ...receipt, settlement: 0 }).replace(
+        '"settlement":0',
+        `"settlement":{"a":${'['.repeat(100)}${']'.repeat(100)}}`,
+      ),
+    ],
     ['a byte order mark', `\ufeff${json}`],
     ['nothing', ''],
     ['no object', '[]'],

@@ -21,7 +21,14 @@ const vectors = readVectors('head.json') as Vectors;
 
 function headOf(hex: HexHead): Head {
   const { version, n, promptCount, finish } = hex;
-  const [jobId, root, prefix, textDigest, inputDigest, execClass] = [hex.jobId, hex.root, hex.prefix, hex.textDigest, hex.inputDigest, hex.execClass].map(fromHex) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+  const [jobId, root, prefix, textDigest, inputDigest, execClass] = [
+    hex.jobId,
+    hex.root,
+    hex.prefix,
+    hex.textDigest,
+    hex.inputDigest,
+    hex.execClass,
+  ].map(fromHex) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array];
   return { version, jobId, n, root, prefix, textDigest, inputDigest, execClass, promptCount, finish };
 }
 

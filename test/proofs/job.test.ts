@@ -13,8 +13,15 @@ import { createTranscript } from '../../src/proofs/transcript.ts';
 import { execClassOf, inputDigestOf, jobIdOf, requestDigestOf, sha256 } from '../../src/protocol/digests.ts';
 import { decodeFrame, encodeFrame } from '../../src/protocol/frame-codec.ts';
 import type { Frame, FrameType } from '../../src/protocol/frames.ts';
-import { kinds } from '../../src/protocol/messages.ts';
-import type { Candidate, Exec, Finish, Input, Offer, Quote } from '../../src/protocol/messages.ts';
+import {
+  type Candidate,
+  type Exec,
+  type Finish,
+  type Input,
+  kinds,
+  type Offer,
+  type Quote,
+} from '../../src/protocol/messages.ts';
 import { encodeOffer, encodeOpening, encodeQuote } from '../../src/protocol/validate.ts';
 import { float32, readVectors, withBytes } from '../support/vectors.ts';
 
@@ -51,7 +58,14 @@ interface Vector {
   readonly pieces: Readonly<Record<string, string>>;
   readonly text: string;
   readonly frames: readonly { readonly from: 'client' | 'provider'; readonly frame: string }[];
-  readonly heads: readonly { readonly n: number; readonly finish: Finish; readonly root: string; readonly textDigest: string; readonly body: string; readonly sig: string }[];
+  readonly heads: readonly {
+    readonly n: number;
+    readonly finish: Finish;
+    readonly root: string;
+    readonly textDigest: string;
+    readonly body: string;
+    readonly sig: string;
+  }[];
   readonly positions: readonly number[];
   readonly openingBody: string;
   readonly openingSig: string;
@@ -69,7 +83,11 @@ const jobId = jobIdOf(offerBody);
 const offerSigned = signBody(client, kinds.offer, jobId, offerBody);
 const quoteSigned = signBody(provider, kinds.quote, null, encodeQuote(quote));
 const allTypes: readonly FrameType[] = ['offer', 'accept', 'tokens', 'head', 'challenge', 'opening', 'beat'];
-const received = vector.frames.map(({ from, frame }) => ({ from, sent: frame, frame: decodeFrame(fromHex(frame).subarray(4), allTypes) }));
+const received = vector.frames.map(({ from, frame }) => ({
+  from,
+  sent: frame,
+  frame: decodeFrame(fromHex(frame).subarray(4), allTypes),
+}));
 
 /** The logits of a step, in another order than the candidates'. */
 function topOf({ candidates, logits }: Vector['steps'][number]): TopLogits {
@@ -106,13 +124,33 @@ describe('section 4: a whole job, made again from its secrets', () => {
       assert.equal(toHex(salts(i)), salt);
       assert.equal(toHex(candDigest(fromHex(jobId), i, fromHex(salt), candidates)), cand);
       assert.equal(toHex(exactDigest(candidates, Float32Array.from(logits, float32))), exact);
-      assert.equal(toHex(leafOf({ jobId: fromHex(jobId), i, token, prefix: fromHex(prefix), cand: fromHex(cand), exact: fromHex(exact), zk: noZk })), leaf);
+      assert.equal(
+        toHex(
+          leafOf({
+            jobId: fromHex(jobId),
+            i,
+            token,
+            prefix: fromHex(prefix),
+            cand: fromHex(cand),
+            exact: fromHex(exact),
+            zk: noZk,
+          }),
+        ),
+        leaf,
+      );
     }
   });
 
   it('is sent in these frames, byte for byte', () => {
     const inputDigest = inputDigestOf(offer.modelId, vector.promptTokens);
-    const transcript = createTranscript({ jobId, offer, inputDigest, promptCount: vector.promptTokens.length, execClass: offer.execClass, jobSecret: fromHex(vector.providerSecret) });
+    const transcript = createTranscript({
+      jobId,
+      offer,
+      inputDigest,
+      promptCount: vector.promptTokens.length,
+      execClass: offer.execClass,
+      jobSecret: fromHex(vector.providerSecret),
+    });
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
     const sizes = received.flatMap(({ frame }) => (frame.t === 'tokens' ? [frame.tokens.length] : []));
     const frames: Frame[] = [
@@ -128,27 +166,48 @@ describe('section 4: a whole job, made again from its secrets', () => {
       text += added;
       frames.push({ t: 'tokens', i, tokens: transcript.tokens.slice(i), text: added });
       if (transcript.n % 32 === 0 || finish !== null) {
-        frames.push({ t: 'head', ...signBody(provider, kinds.head, jobId, encodeHead(transcript.head({ text, finish: finish ?? 255 }))) });
+        frames.push({
+          t: 'head',
+          ...signBody(provider, kinds.head, jobId, encodeHead(transcript.head({ text, finish: finish ?? 255 }))),
+        });
       }
     }
     const opening = transcript.open(secret);
-    frames.push({ t: 'challenge', secret }, { t: 'opening', ...signBody(provider, kinds.opening, jobId, encodeOpening(opening)) });
+    frames.push(
+      { t: 'challenge', secret },
+      { t: 'opening', ...signBody(provider, kinds.opening, jobId, encodeOpening(opening)) },
+    );
     assert.deepEqual(transcript.tokens, vector.tokens);
     assert.equal(text, vector.text);
-    assert.deepEqual(opening.steps.map(({ i }) => i), vector.positions);
+    assert.deepEqual(
+      opening.steps.map(({ i }) => i),
+      vector.positions,
+    );
     assert.equal(toHex(encodeOpening(opening)), vector.openingBody);
-    assert.deepEqual(frames.map((frame) => toHex(encodeFrame(frame))), vector.frames.map(({ frame }) => frame));
+    assert.deepEqual(
+      frames.map((frame) => toHex(encodeFrame(frame))),
+      vector.frames.map(({ frame }) => frame),
+    );
   });
 
   it('makes this receipt of the frames that came, which passes', () => {
-    const record = createReceived({ offer, offerSigned, quote: { quote, signed: quoteSigned }, exec: vector.params.exec, input: vector.input });
+    const record = createReceived({
+      offer,
+      offerSigned,
+      quote: { quote, signed: quoteSigned },
+      exec: vector.params.exec,
+      input: vector.input,
+    });
     for (const { frame } of received) {
       if (frame.t === 'accept') record.accept(frame);
       else if (frame.t === 'tokens') record.addTokens(frame);
       else if (frame.t === 'head') record.addHead({ body: frame.body, sig: frame.sig });
       else if (frame.t === 'opening') record.setOpening({ body: frame.body, sig: frame.sig }, secret);
     }
-    assert.deepEqual(received.flatMap(({ frame }) => (frame.t === 'head' ? [toHex(frame.body)] : [])), vector.heads.map(({ body }) => body));
+    assert.deepEqual(
+      received.flatMap(({ frame }) => (frame.t === 'head' ? [toHex(frame.body)] : [])),
+      vector.heads.map(({ body }) => body),
+    );
     const receipt = record.receipt([]);
     assert.equal(serialiseReceipt(receipt), JSON.stringify(vector.receipt));
     assert.deepEqual(parseReceipt(serialiseReceipt(receipt)), receipt);

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { assess } from '../../src/proofs/checks.ts';
-import { parseReceipt, serialiseReceipt } from '../../src/proofs/receipt.ts';
-import type { Receipt } from '../../src/proofs/receipt.ts';
+import { parseReceipt, type Receipt, serialiseReceipt } from '../../src/proofs/receipt.ts';
 import { signBody, verifyBody } from '../../src/proofs/signing.ts';
 import { verdictOf } from '../../src/proofs/verdict.ts';
 import { MalformedError } from '../../src/protocol/codec.ts';
@@ -53,14 +52,25 @@ describe('section 4.5: receipts', () => {
       (change) => ({ ...receipt, quote: receipt.quote && { ...receipt.quote, body: change(receipt.quote.body) } }),
       (change) => ({ ...receipt, heads: receipt.heads.map((head) => ({ ...head, body: change(head.body) })) }),
       (change) => ({ ...receipt, heads: receipt.heads.map((head) => ({ ...head, sig: change(head.sig) })) }),
-      (change) => ({ ...receipt, opening: receipt.opening && { ...receipt.opening, body: change(receipt.opening.body) } }),
-      (change) => ({ ...receipt, opening: receipt.opening && { ...receipt.opening, sig: change(receipt.opening.sig) } }),
-      (change) => ({ ...receipt, verdicts: receipt.verdicts.map((verdict) => ({ ...verdict, body: change(verdict.body) })) }),
+      (change) => ({
+        ...receipt,
+        opening: receipt.opening && { ...receipt.opening, body: change(receipt.opening.body) },
+      }),
+      (change) => ({
+        ...receipt,
+        opening: receipt.opening && { ...receipt.opening, sig: change(receipt.opening.sig) },
+      }),
+      (change) => ({
+        ...receipt,
+        verdicts: receipt.verdicts.map((verdict) => ({ ...verdict, body: change(verdict.body) })),
+      }),
       (change) => ({ ...receipt, secret: receipt.secret && change(receipt.secret) }),
     ];
     fc.assert(
       fc.property(fc.constantFrom(...parts), fc.nat(), (part, bit) => {
-        const altered = part((whole) => whole.map((byte, at) => (at === (bit >> 3) % whole.length ? byte ^ (1 << (bit & 7)) : byte)));
+        const altered = part((whole) =>
+          whole.map((byte, at) => (at === (bit >> 3) % whole.length ? byte ^ (1 << (bit & 7)) : byte)),
+        );
         try {
           assert.equal(assess(altered, {}).result, 'fail');
         } catch (error) {
@@ -92,7 +102,10 @@ describe('section 4.4: verdicts', () => {
     assert.ok(signed !== undefined);
     assert.ok(verifyBody(client.publicKey, kinds.verdict, job.jobId, signed));
     const verdict = decodeVerdict(signed.body);
-    assert.deepEqual([verdict.result, verdict.tier, verdict.count, verdict.faults], ['pass', 'sampling', assessment.count, []]);
+    assert.deepEqual(
+      [verdict.result, verdict.tier, verdict.count, verdict.faults],
+      ['pass', 'sampling', assessment.count, []],
+    );
     assert.deepEqual(verdict.verifier, client.publicKey);
     assert.equal(verdict.at, 1_790_000_000_500);
     assert.deepEqual([verdict.execClass, verdict.calibration, verdict.meanMiss], [null, null, null]);

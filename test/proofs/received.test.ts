@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { encodeHead } from '../../src/proofs/head.ts';
 import { assess } from '../../src/proofs/checks.ts';
+import { encodeHead } from '../../src/proofs/head.ts';
 import { FaultError } from '../../src/proofs/received.ts';
 import { signBody, signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { MalformedError } from '../../src/protocol/codec.ts';
 import { inputDigestOf } from '../../src/protocol/digests.ts';
-import { kinds } from '../../src/protocol/messages.ts';
-import type { FaultCode, Head } from '../../src/protocol/messages.ts';
+import { type FaultCode, type Head, kinds } from '../../src/protocol/messages.ts';
 import { encodeOpening } from '../../src/protocol/validate.ts';
-import { client, createScriptedJob, promptTokens, provider } from '../support/scripted-job.ts';
-import type { ScriptedJob } from '../support/scripted-job.ts';
+import { client, createScriptedJob, promptTokens, provider, type ScriptedJob } from '../support/scripted-job.ts';
 
 /** No stop token comes, so that the answer has its full length. */
 const endless = { stops: [] } as const;
@@ -43,32 +41,46 @@ describe('section 4: what the receiver checks as it comes', () => {
       stops: fc.constantFrom([], [0]),
     });
     fc.assert(
-      fc.property(fc.nat(), sampler, fc.integer({ min: 2, max: 32 }), fc.boolean(), (number, settings, count, quoted) => {
-        const job = createScriptedJob({ number, sampler: settings, count, quote: quoted ? {} : null });
-        const receipt = job.finish().receipt([]);
-        const { vocab, stops } = job.offer.sampler;
-        const steps = receipt.tokens.map((_, i) => job.top(i));
-        const prompt = { promptTokens, vocab, stops, text: receipt.text };
-        for (const tier of ['exact', 'statistical'] as const) {
-          const assessment = assess(receipt, { prompt, replay: { tier, execClass: job.offer.execClass, steps } });
-          // One opened step is too few for statistics.
-          assert.equal(assessment.result, tier === 'statistical' && assessment.count < 2 ? 'inconclusive' : 'pass', JSON.stringify(assessment.checks));
-          assert.equal(assessment.tier, tier);
-        }
-      }),
+      fc.property(
+        fc.nat(),
+        sampler,
+        fc.integer({ min: 2, max: 32 }),
+        fc.boolean(),
+        (number, settings, count, quoted) => {
+          const job = createScriptedJob({ number, sampler: settings, count, quote: quoted ? {} : null });
+          const receipt = job.finish().receipt([]);
+          const { vocab, stops } = job.offer.sampler;
+          const steps = receipt.tokens.map((_, i) => job.top(i));
+          const prompt = { promptTokens, vocab, stops, text: receipt.text };
+          for (const tier of ['exact', 'statistical'] as const) {
+            const assessment = assess(receipt, { prompt, replay: { tier, execClass: job.offer.execClass, steps } });
+            // One opened step is too few for statistics.
+            assert.equal(
+              assessment.result,
+              tier === 'statistical' && assessment.count < 2 ? 'inconclusive' : 'pass',
+              JSON.stringify(assessment.checks),
+            );
+            assert.equal(assessment.tier, tier);
+          }
+        },
+      ),
       { numRuns: 40 },
     );
   });
 
   it('refuses an input digest that is not that of the prompt tokens', () => {
     const job = createScriptedJob({ number: 1 });
-    assertFault('bad-receipt', () => job.received.accept({ promptTokens: [...promptTokens, 9], inputDigest: job.inputDigest }));
+    assertFault('bad-receipt', () =>
+      job.received.accept({ promptTokens: [...promptTokens, 9], inputDigest: job.inputDigest }),
+    );
   });
 
   it('refuses more prompt tokens than were quoted', () => {
     const job = createScriptedJob({ number: 1, quote: {} });
     const inflated = [...promptTokens, 9];
-    assertFault('bad-receipt', () => job.received.accept({ promptTokens: inflated, inputDigest: inputDigestOf(job.offer.modelId, inflated) }));
+    assertFault('bad-receipt', () =>
+      job.received.accept({ promptTokens: inflated, inputDigest: inputDigestOf(job.offer.modelId, inflated) }),
+    );
   });
 
   for (const [what, act] of [
@@ -82,10 +94,16 @@ describe('section 4: what the receiver checks as it comes', () => {
     ['a second accept', (job) => job.received.accept({ promptTokens, inputDigest: job.inputDigest })],
     ['tokens that leave one out', ({ received, n }) => received.addTokens({ i: n + 1, tokens: [1], text: '' })],
     ['tokens that come twice', ({ received }) => received.addTokens({ i: 0, tokens: [1], text: '' })],
-    ['a head of another length', ({ received }) => received.addHead({ body: new Uint8Array(201), sig: new Uint8Array(64) })],
-    ['more text than a receipt holds', ({ received, n }) => {
-      for (let at = 0; at < 100; at++) received.addTokens({ i: n, tokens: [], text: 'x'.repeat(60_000) });
-    }],
+    [
+      'a head of another length',
+      ({ received }) => received.addHead({ body: new Uint8Array(201), sig: new Uint8Array(64) }),
+    ],
+    [
+      'more text than a receipt holds',
+      ({ received, n }) => {
+        for (let at = 0; at < 100; at++) received.addTokens({ i: n, tokens: [], text: 'x'.repeat(60_000) });
+      },
+    ],
   ] as const satisfies readonly (readonly [string, (job: ScriptedJob & { n: number }) => void])[]) {
     it(`refuses ${what}`, () => {
       const job = acceptedJob();
@@ -95,8 +113,16 @@ describe('section 4: what the receiver checks as it comes', () => {
   }
 
   for (const [what, fault, headOf] of [
-    ['signed by another key', 'bad-signature', (job) => signBody(client, kinds.head, job.jobId, job.signHead(255).body)],
-    ['signed as another kind', 'bad-signature', (job) => signBody(provider, kinds.opening, job.jobId, job.signHead(255).body)],
+    [
+      'signed by another key',
+      'bad-signature',
+      (job) => signBody(client, kinds.head, job.jobId, job.signHead(255).body),
+    ],
+    [
+      'signed as another kind',
+      'bad-signature',
+      (job) => signBody(provider, kinds.opening, job.jobId, job.signHead(255).body),
+    ],
     ['of another job', 'bad-receipt', () => finishedOther().signHead(255)],
     ['over one token more', 'bad-receipt', (job) => changedHead(job, { n: 33 })],
     ['over other tokens', 'bad-receipt', (job) => changedHead(job, { prefix: new Uint8Array(32) })],
@@ -104,7 +130,11 @@ describe('section 4: what the receiver checks as it comes', () => {
     ['over another prompt', 'bad-receipt', (job) => changedHead(job, { inputDigest: new Uint8Array(32) })],
     ['over a longer prompt', 'bad-receipt', (job) => changedHead(job, { promptCount: 6 })],
     ['of another execution class', 'bad-receipt', (job) => changedHead(job, { execClass: new Uint8Array(32) })],
-  ] as const satisfies readonly (readonly [string, FaultCode, (job: ScriptedJob) => ReturnType<ScriptedJob['signHead']>])[]) {
+  ] as const satisfies readonly (readonly [
+    string,
+    FaultCode,
+    (job: ScriptedJob) => ReturnType<ScriptedJob['signHead']>,
+  ])[]) {
     it(`refuses a head ${what}: ${fault}`, () => {
       const job = acceptedJob();
       job.generate(32);
@@ -113,7 +143,12 @@ describe('section 4: what the receiver checks as it comes', () => {
   }
 
   it('names equivocation where an earlier head says otherwise', () => {
-    for (const changes of [{ root: new Uint8Array(32) }, { execClass: new Uint8Array(32) }, { promptCount: 6 }, { textDigest: new Uint8Array(32) }]) {
+    for (const changes of [
+      { root: new Uint8Array(32) },
+      { execClass: new Uint8Array(32) },
+      { promptCount: 6 },
+      { textDigest: new Uint8Array(32) },
+    ]) {
       const job = acceptedJob();
       job.generate(32);
       job.received.addHead(job.signHead(255));
@@ -124,7 +159,9 @@ describe('section 4: what the receiver checks as it comes', () => {
   it('keeps a second final head as proof', () => {
     const job = createScriptedJob({ number: 4, sampler: endless });
     job.finish();
-    assertFault('equivocation', () => job.received.addHead(changedHead(job, { finish: 1, textDigest: new Uint8Array(32) })));
+    assertFault('equivocation', () =>
+      job.received.addHead(changedHead(job, { finish: 1, textDigest: new Uint8Array(32) })),
+    );
     const assessment = assess(job.received.receipt([]), {});
     assert.deepEqual([assessment.result, assessment.faults], ['fail', ['equivocation']]);
   });
@@ -140,7 +177,10 @@ describe('section 4: what the receiver checks as it comes', () => {
   });
 
   it('keeps what comes after a stop token, so that the head over it proves the fault', () => {
-    const job = createScriptedJob({ number: 1, sampler: { stops: Array.from({ length: 60 }, (_, id) => 5 * id), maxTokens: 200 } });
+    const job = createScriptedJob({
+      number: 1,
+      sampler: { stops: Array.from({ length: 60 }, (_, id) => 5 * id), maxTokens: 200 },
+    });
     job.received.accept({ promptTokens, inputDigest: job.inputDigest });
     while (job.transcript.n < 100) job.transcript.next(job.top(job.transcript.n));
     job.received.addTokens({ i: 0, tokens: [...job.transcript.tokens], text: '' });
@@ -159,10 +199,17 @@ describe('section 4: what the receiver checks as it comes', () => {
     const job = createScriptedJob({ number: 2 });
     job.finish();
     const body = encodeOpening(job.transcript.open(job.secret));
-    assertFault('bad-signature', () => job.received.setOpening(signBody(client, kinds.opening, job.jobId, body), job.secret));
+    assertFault('bad-signature', () =>
+      job.received.setOpening(signBody(client, kinds.opening, job.jobId, body), job.secret),
+    );
     const other = finishedOther();
-    assertFault('bad-receipt', () => job.received.setOpening(other.received.openingSigned ?? assert.fail(), job.secret));
-    assert.throws(() => job.received.setOpening({ body: new Uint8Array(3), sig: new Uint8Array(64) }, job.secret), MalformedError);
+    assertFault('bad-receipt', () =>
+      job.received.setOpening(other.received.openingSigned ?? assert.fail(), job.secret),
+    );
+    assert.throws(
+      () => job.received.setOpening({ body: new Uint8Array(3), sig: new Uint8Array(64) }, job.secret),
+      MalformedError,
+    );
   });
 
   it('has no receipt before the final head', () => {

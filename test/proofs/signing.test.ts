@@ -4,13 +4,29 @@ import fc from 'fast-check';
 import { fromHex, toHex } from '../../src/lib/bytes.ts';
 import type { JobId } from '../../src/lib/types.ts';
 import { isStrictPoint } from '../../src/proofs/ed25519-points.ts';
-import { peerIdOf, publicKeyOf, signBody, signedMessage, signingKeyFromSeed, verifyBody } from '../../src/proofs/signing.ts';
+import {
+  peerIdOf,
+  publicKeyOf,
+  signBody,
+  signedMessage,
+  signingKeyFromSeed,
+  verifyBody,
+} from '../../src/proofs/signing.ts';
 import { MalformedError } from '../../src/protocol/codec.ts';
 import type { Kind } from '../../src/protocol/messages.ts';
 import { readVectors } from '../support/vectors.ts';
 
 interface Vectors {
-  readonly good: readonly { kind: Kind; secretKey: string; publicKey: string; peerId: string; jobId: string; body: string; message: string; sig: string }[];
+  readonly good: readonly {
+    kind: Kind;
+    secretKey: string;
+    publicKey: string;
+    peerId: string;
+    jobId: string;
+    body: string;
+    message: string;
+    sig: string;
+  }[];
   readonly bad: readonly { what: string; kind: Kind; publicKey: string; jobId: string; body: string; sig: string }[];
 }
 
@@ -36,7 +52,10 @@ describe('section 1: signing', () => {
 
   for (const { what, kind, publicKey, jobId, body, sig } of vectors.bad) {
     it(`refuses ${what}`, () => {
-      assert.equal(verifyBody(fromHex(publicKey), kind, jobIdOrNull(jobId), { body: fromHex(body), sig: fromHex(sig) }), false);
+      assert.equal(
+        verifyBody(fromHex(publicKey), kind, jobIdOrNull(jobId), { body: fromHex(body), sig: fromHex(sig) }),
+        false,
+      );
     });
   }
 
@@ -53,9 +72,20 @@ describe('section 1: signing', () => {
   });
 
   it('refuses every encoding of a point of small order', () => {
-    const hexes = ['01', '00', 'ec', 'ed', 'ee', '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05', 'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a'];
+    const hexes = [
+      '01',
+      '00',
+      'ec',
+      'ed',
+      'ee',
+      '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+      'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+    ];
     for (const hex of hexes) {
-      const point = hex.length === 64 ? fromHex(hex) : fromHex(hex.padEnd(62, hex.startsWith('e') ? 'f' : '0') + (hex.startsWith('e') ? '7f' : '00'));
+      const point =
+        hex.length === 64
+          ? fromHex(hex)
+          : fromHex(hex.padEnd(62, hex.startsWith('e') ? 'f' : '0') + (hex.startsWith('e') ? '7f' : '00'));
       assert.equal(isStrictPoint(point), false, hex);
       point[31] = (point[31] ?? 0) | 0x80;
       assert.equal(isStrictPoint(point), false, `${hex}, negative`);
@@ -63,7 +93,13 @@ describe('section 1: signing', () => {
   });
 
   it('refuses what is no Ed25519 peer id', () => {
-    for (const text of ['', '12D3KooW', 'QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N', '0OIl', 'a'.repeat(1_000_000)]) {
+    for (const text of [
+      '',
+      '12D3KooW',
+      'QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N',
+      '0OIl',
+      'a'.repeat(1_000_000),
+    ]) {
       assert.throws(() => publicKeyOf(text), MalformedError);
     }
   });

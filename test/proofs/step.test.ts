@@ -6,9 +6,25 @@ import { float32, readVectors } from '../support/vectors.ts';
 
 interface Vectors {
   readonly chains: readonly { inputDigest: string; tokens: number[]; prefixes: string[] }[];
-  readonly cand: readonly { jobId: string; i: number; providerSecret: string; salt: string; candidates: [number, number][]; cand: string }[];
+  readonly cand: readonly {
+    jobId: string;
+    i: number;
+    providerSecret: string;
+    salt: string;
+    candidates: [number, number][];
+    cand: string;
+  }[];
   readonly exact: readonly { logits: [number, string][]; exact: string }[];
-  readonly leaf: readonly { jobId: string; i: number; token: number; prefix: string; cand: string; exact: string; zk: string; leaf: string }[];
+  readonly leaf: readonly {
+    jobId: string;
+    i: number;
+    token: number;
+    prefix: string;
+    cand: string;
+    exact: string;
+    zk: string;
+    leaf: string;
+  }[];
 }
 
 const vectors = readVectors('hashes.json') as Vectors;
@@ -32,13 +48,34 @@ describe('section 4.1, steps 5 to 8', () => {
   for (const { logits, exact } of vectors.exact) {
     it(`exact of ${logits.length} logits`, () => {
       const candidates = logits.map(([id]) => [id, 0] as const);
-      assert.equal(toHex(exactDigest(candidates, Float32Array.from(logits, ([, hex]) => float32(hex)))), exact);
+      assert.equal(
+        toHex(
+          exactDigest(
+            candidates,
+            Float32Array.from(logits, ([, hex]) => float32(hex)),
+          ),
+        ),
+        exact,
+      );
     });
   }
 
   for (const { jobId, i, token, prefix, cand, exact, zk, leaf } of vectors.leaf) {
     it(`leaf ${i}`, () => {
-      assert.equal(toHex(leafOf({ jobId: fromHex(jobId), i, token, prefix: fromHex(prefix), cand: fromHex(cand), exact: fromHex(exact), zk: fromHex(zk) })), leaf);
+      assert.equal(
+        toHex(
+          leafOf({
+            jobId: fromHex(jobId),
+            i,
+            token,
+            prefix: fromHex(prefix),
+            cand: fromHex(cand),
+            exact: fromHex(exact),
+            zk: fromHex(zk),
+          }),
+        ),
+        leaf,
+      );
     });
   }
 });

@@ -45,7 +45,8 @@ describe('section 4.2: the tree', () => {
   });
 
   it('refuses paths of another length, order or index', () => {
-    for (const { n, i, path } of vectors.badPaths) assert.equal(verifyPath(leafAt(i), i, n, path.map(fromHex), rootOf(n)), false, `${i} of ${n}`);
+    for (const { n, i, path } of vectors.badPaths)
+      assert.equal(verifyPath(leafAt(i), i, n, path.map(fromHex), rootOf(n)), false, `${i} of ${n}`);
   });
 
   it('gives consistency proofs, which verify', () => {

@@ -52,7 +52,10 @@ describe('section 1: the one encoding', () => {
   }
 
   it('decodes only what encodes to the same bytes again', () => {
-    const almostCbor = fc.oneof(fc.uint8Array({ maxLength: 12 }), fc.jsonValue({ maxDepth: 3 }).map((value) => mutated(encodeCbor(value))));
+    const almostCbor = fc.oneof(
+      fc.uint8Array({ maxLength: 12 }),
+      fc.jsonValue({ maxDepth: 3 }).map((value) => mutated(encodeCbor(value))),
+    );
     fc.assert(
       fc.property(almostCbor, (bytes) => {
         let value: unknown;
@@ -69,9 +72,20 @@ describe('section 1: the one encoding', () => {
   });
 
   it('brings every value back', () => {
-    const leaf = fc.oneof(fc.maxSafeInteger().map((value) => value + 0), fc.string({ unit: 'binary' }), fc.boolean(), fc.constant(null), fc.uint8Array());
+    const leaf = fc.oneof(
+      fc.maxSafeInteger().map((value) => value + 0),
+      fc.string({ unit: 'binary' }),
+      fc.boolean(),
+      fc.constant(null),
+      fc.uint8Array(),
+    );
     const { value: anyValue } = fc.letrec<{ value: unknown }>((tie) => ({
-      value: fc.oneof({ maxDepth: 3 }, leaf, fc.array(tie('value'), { maxLength: 4 }), fc.dictionary(fc.string({ unit: 'binary', maxLength: 6 }), tie('value'), { maxKeys: 4, noNullPrototype: true })),
+      value: fc.oneof(
+        { maxDepth: 3 },
+        leaf,
+        fc.array(tie('value'), { maxLength: 4 }),
+        fc.dictionary(fc.string({ unit: 'binary', maxLength: 6 }), tie('value'), { maxKeys: 4, noNullPrototype: true }),
+      ),
     }));
     fc.assert(fc.property(anyValue, (value) => assert.deepEqual(decodeCbor(encodeCbor(value)), value)));
   });
@@ -94,7 +108,7 @@ describe('section 1: the one encoding', () => {
 
 function mutated(bytes: Uint8Array): Uint8Array {
   const copy = bytes.slice();
-  copy[bytes.length >> 1] = (copy[bytes.length >> 1] ?? 0) ^ (1 << bytes.length % 8);
+  copy[bytes.length >> 1] = (copy[bytes.length >> 1] ?? 0) ^ (1 << (bytes.length % 8));
   return copy;
 }
 
@@ -117,7 +131,8 @@ describe('sections 3 and 4: messages', () => {
     });
   }
 
-  const messageOf = (kind: string): unknown => withBytes(vectors.messages.find((message) => message.kind === kind)?.value);
+  const messageOf = (kind: string): unknown =>
+    withBytes(vectors.messages.find((message) => message.kind === kind)?.value);
 
   it('refuses a field whose name every object inherits', () => {
     const bytes = encodeCbor({ ...(messageOf('qvac/cancel/1') as object), toString: 1 });
@@ -134,7 +149,10 @@ describe('sections 3 and 4: messages', () => {
 
   it('refuses more than 64 stops', () => {
     const offer = messageOf('qvac/offer/1') as Offer;
-    const withStops = (count: number): Offer => ({ ...offer, sampler: { ...offer.sampler, stops: Array.from({ length: count }, (_, id) => id) } });
+    const withStops = (count: number): Offer => ({
+      ...offer,
+      sampler: { ...offer.sampler, stops: Array.from({ length: count }, (_, id) => id) },
+    });
     assert.ok(validate.encodeOffer(withStops(64)).length > 0);
     assert.throws(() => validate.encodeOffer(withStops(65)), MalformedError);
   });
@@ -147,12 +165,20 @@ describe('sections 3 and 4: messages', () => {
   it('names the field that is wrong, not what it holds', () => {
     const offer = messageOf('qvac/offer/1') as Offer;
     const wrong = encodeCbor({ ...offer, sampler: { ...offer.sampler, topK: 777 } });
-    assert.throws(() => validate.decodeOffer(wrong), (error: Error) => /sampler\.topK/.test(error.message));
+    assert.throws(
+      () => validate.decodeOffer(wrong),
+      (error: Error) => /sampler\.topK/.test(error.message),
+    );
   });
 });
 
 describe('section 2: inputs', () => {
-  const input = (changes: object): unknown => ({ messages: [{ role: 'user', content: 'a' }], template: 'gguf', options: {}, ...changes });
+  const input = (changes: object): unknown => ({
+    messages: [{ role: 'user', content: 'a' }],
+    template: 'gguf',
+    options: {},
+    ...changes,
+  });
 
   for (const [what, changes] of [
     ['no message', { messages: [] }],
@@ -165,7 +191,16 @@ describe('section 2: inputs', () => {
     ['an option that the template gets otherwise', { options: { messages: 'a' } }],
     ['an option in place of a token', { options: { bos_token: 'a' } }],
     ['a prototype as option', { options: JSON.parse('{"__proto__":"a"}') as unknown }],
-    ['a raw input of two messages', { template: 'raw', messages: [{ role: 'a', content: 'a' }, { role: 'a', content: 'b' }] }],
+    [
+      'a raw input of two messages',
+      {
+        template: 'raw',
+        messages: [
+          { role: 'a', content: 'a' },
+          { role: 'a', content: 'b' },
+        ],
+      },
+    ],
     ['a raw input with options', { template: 'raw', options: { a: true } }],
     ['a lone surrogate', { messages: [{ role: 'user', content: '\udc00' }] }],
   ] as const) {

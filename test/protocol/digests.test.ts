@@ -4,7 +4,15 @@ import { fromHex, toHex } from '../../src/lib/bytes.ts';
 import type { ModelId } from '../../src/lib/types.ts';
 import { encodeCbor } from '../../src/protocol/codec.ts';
 import { forgesTurn } from '../../src/protocol/control-text.ts';
-import { execClassOf, inputDigestOf, modelIdHex, requestDigestOf, seedOfNumber, shardsModelId, tag } from '../../src/protocol/digests.ts';
+import {
+  execClassOf,
+  inputDigestOf,
+  modelIdHex,
+  requestDigestOf,
+  seedOfNumber,
+  shardsModelId,
+  tag,
+} from '../../src/protocol/digests.ts';
 import { kadProtocol, mdnsTag, modelKey, nameKey, nameQuantKey, routerKey } from '../../src/protocol/discovery-keys.ts';
 import type { Exec, Input } from '../../src/protocol/messages.ts';
 import { payableTokens, priceLamports } from '../../src/protocol/price.ts';
@@ -44,7 +52,8 @@ describe('section 2: names of things', () => {
   }
 
   for (const { modelId, promptTokens, inputDigest } of vectors.input) {
-    it(`inputDigest of ${promptTokens.length} tokens`, () => assert.equal(toHex(inputDigestOf(fromHex(modelId), promptTokens)), inputDigest));
+    it(`inputDigest of ${promptTokens.length} tokens`, () =>
+      assert.equal(toHex(inputDigestOf(fromHex(modelId), promptTokens)), inputDigest));
   }
 
   for (const { exec, cbor, execClass } of vectors.exec) {
@@ -59,7 +68,8 @@ describe('section 2: names of things', () => {
   }
 
   for (const { input, refused } of vectors.control.cases) {
-    it(`${refused ? 'refuses' : 'takes'} ${JSON.stringify(input.messages)}`, () => assert.equal(forgesTurn(input, vectors.control.tokens), refused));
+    it(`${refused ? 'refuses' : 'takes'} ${JSON.stringify(input.messages)}`, () =>
+      assert.equal(forgesTurn(input, vectors.control.tokens), refused));
   }
 
   it('has a digest of 32 bytes behind every name', () => {
@@ -71,7 +81,10 @@ describe('section 2: names of things', () => {
 describe('section 3: prices', () => {
   for (const { promptCount, n, priceIn, priceOut, price } of vectors.price) {
     it(`${promptCount} × ${priceIn} + ${n} × ${priceOut}`, () => {
-      assert.equal(priceLamports({ promptCount, n, priceIn: Number(priceIn), priceOut: Number(priceOut) }), BigInt(price));
+      assert.equal(
+        priceLamports({ promptCount, n, priceIn: Number(priceIn), priceOut: Number(priceOut) }),
+        BigInt(price),
+      );
     });
   }
 

@@ -12,12 +12,30 @@ const someBytes = fc.uint8Array({ maxLength: 64 });
 const text = fc.string({ unit: 'binary', maxLength: 20 });
 const natural = fc.maxSafeNat();
 const u32s = fc.array(fc.nat(2 ** 32 - 1), { maxLength: 20 });
-const input: fc.Arbitrary<Input> = fc.record({
-  messages: fc.array(fc.record({ role: text, content: text }, { noNullPrototype: true }), { minLength: 1, maxLength: 3 }),
-  template: fc.constant('gguf' as const),
-  options: fc.dictionary(text.filter((name) => name !== '__proto__' && name !== 'messages'), fc.oneof(text, fc.boolean(), fc.integer()), { maxKeys: 3, noNullPrototype: true }),
-}, { noNullPrototype: true });
-const sampler = fc.record({ temperature: fc.nat(200), minP: fc.nat(100), topK: fc.integer({ min: 1, max: 20 }), maxTokens: fc.integer({ min: 1 }) }, { noNullPrototype: true });
+const input: fc.Arbitrary<Input> = fc.record(
+  {
+    messages: fc.array(fc.record({ role: text, content: text }, { noNullPrototype: true }), {
+      minLength: 1,
+      maxLength: 3,
+    }),
+    template: fc.constant('gguf' as const),
+    options: fc.dictionary(
+      text.filter((name) => name !== '__proto__' && name !== 'messages'),
+      fc.oneof(text, fc.boolean(), fc.integer()),
+      { maxKeys: 3, noNullPrototype: true },
+    ),
+  },
+  { noNullPrototype: true },
+);
+const sampler = fc.record(
+  {
+    temperature: fc.nat(200),
+    minP: fc.nat(100),
+    topK: fc.integer({ min: 1, max: 20 }),
+    maxTokens: fc.integer({ min: 1 }),
+  },
+  { noNullPrototype: true },
+);
 
 const of = <T extends FrameType>(t: T, fields: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<Frame> =>
   fc.record({ t: fc.constant(t), ...fields }, { noNullPrototype: true }) as fc.Arbitrary<Frame>;
@@ -46,7 +64,14 @@ const arbitraries: Readonly<Record<FrameType, fc.Arbitrary<Frame>>> = {
     maxPrice: natural,
     timeout: natural,
   }),
-  picked: of('picked', { offer: someBytes, offerSig: bytes(64), quote: someBytes, quoteSig: bytes(64), card: someBytes, cardSig: bytes(64) }),
+  picked: of('picked', {
+    offer: someBytes,
+    offerSig: bytes(64),
+    quote: someBytes,
+    quoteSig: bytes(64),
+    card: someBytes,
+    cardSig: bytes(64),
+  }),
   receipt: of('receipt', { receipt: someBytes }),
   audit: of('audit', { receipt: someBytes }),
   challenge: of('challenge', { secret: bytes(32) }),
@@ -91,7 +116,12 @@ describe('section 4: frames', () => {
   });
 
   it('throws nothing else for any bytes', () => {
-    const junk = fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.tuple(anyFrame, fc.nat(), fc.nat(255)).map(([frame, at, byte]) => withByte(cborOf(encodeFrame(frame)), at, byte)));
+    const junk = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }),
+      fc
+        .tuple(anyFrame, fc.nat(), fc.nat(255))
+        .map(([frame, at, byte]) => withByte(cborOf(encodeFrame(frame)), at, byte)),
+    );
     fc.assert(
       fc.property(junk, (cbor) => {
         try {

@@ -4,15 +4,13 @@ import { silentLogger } from '../../src/lib/log.ts';
 import type { JobId } from '../../src/lib/types.ts';
 import type { Engine } from '../../src/model/engine.ts';
 import type { Answer, AskObserver } from '../../src/node/client/answer.ts';
-import { ask } from '../../src/node/client/ask.ts';
-import type { AskInit } from '../../src/node/client/ask.ts';
+import { type AskInit, ask } from '../../src/node/client/ask.ts';
+import type { Discovery } from '../../src/node/discovery/discovery.ts';
+import type { ClientPayments } from '../../src/node/payment/payments.ts';
+import type { Peer } from '../../src/node/peer/peer.ts';
+import { createReputation, type Reputation } from '../../src/node/selection/reputation.ts';
 import { createLocalVerifier } from '../../src/node/verification/local-verifier.ts';
 import { createSecondOpinion } from '../../src/node/verification/second-opinion.ts';
-import type { ClientPayments } from '../../src/node/payment/payments.ts';
-import { createReputation } from '../../src/node/selection/reputation.ts';
-import type { Reputation } from '../../src/node/selection/reputation.ts';
-import type { Discovery } from '../../src/node/discovery/discovery.ts';
-import type { Peer } from '../../src/node/peer/peer.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
 import { jobIdOf } from '../../src/protocol/digests.ts';
 import { testInput, testSampler } from './market.ts';
@@ -27,7 +25,14 @@ export interface TestAsker {
   readonly receipts: Map<JobId, Receipt>;
   /** What it told, in order: `sending 12D3…`, `text …`, `turned …`, `note …`, `checking …`. */
   readonly told: string[];
-  ask(init?: Partial<AskInit>, options?: { readonly signal?: AbortSignal; readonly onAccepted?: () => void; readonly onText?: (piece: string) => Promise<void> | void }): Promise<Answer>;
+  ask(
+    init?: Partial<AskInit>,
+    options?: {
+      readonly signal?: AbortSignal;
+      readonly onAccepted?: () => void;
+      readonly onText?: (piece: string) => Promise<void> | void;
+    },
+  ): Promise<Answer>;
 }
 
 export interface TestAskerInit {
@@ -43,7 +48,10 @@ export interface TestAskerInit {
 }
 
 /** A person's client on a real node, as `qvac ask` builds it. */
-export async function startAsker(context: TestContext, { providers = [], engines = [], payments, auditors = [], save }: TestAskerInit = {}): Promise<TestAsker> {
+export async function startAsker(
+  context: TestContext,
+  { providers = [], engines = [], payments, auditors = [], save }: TestAskerInit = {},
+): Promise<TestAsker> {
   const peer = await startPeer(context, { role: 'client' });
   const discovery = await startDiscovery(context, peer);
   for (const { address } of providers) await discovery.get(address);
@@ -54,7 +62,9 @@ export async function startAsker(context: TestContext, { providers = [], engines
     return found;
   };
   const verifier = createLocalVerifier({
-    find: async (model) => engines.find(({ facts }) => [facts.id, facts.name, `${facts.name}/${facts.quant}`].includes(model))?.facts.id ?? null,
+    find: async (model) =>
+      engines.find(({ facts }) => [facts.id, facts.name, `${facts.name}/${facts.quant}`].includes(model))?.facts.id ??
+      null,
     openEngine: engineOf,
     openTokenizer: async (id) => (await engineOf(id)).tokenizer,
     calibration: async () => null,
@@ -63,8 +73,21 @@ export async function startAsker(context: TestContext, { providers = [], engines
   const receipts = new Map<JobId, Receipt>();
   const told: string[] = [];
   const store = { save: save ?? (async (receipt: Receipt) => void receipts.set(jobIdOf(receipt.offer.body), receipt)) };
-  const second = createSecondOpinion({ peer, discovery, logger: silentLogger }, async () => auditors.map(({ address }) => address));
-  const components = { peer, second, discovery, reputation, verifier, receipts: store, payments, key: peer.key, clock: systemClock, logger: silentLogger };
+  const second = createSecondOpinion({ peer, discovery, logger: silentLogger }, async () =>
+    auditors.map(({ address }) => address),
+  );
+  const components = {
+    peer,
+    second,
+    discovery,
+    reputation,
+    verifier,
+    receipts: store,
+    payments,
+    key: peer.key,
+    clock: systemClock,
+    logger: silentLogger,
+  };
   return {
     peer,
     discovery,
@@ -84,7 +107,21 @@ export async function startAsker(context: TestContext, { providers = [], engines
         note: (line) => void told.push(`note ${line}`),
         checking: (level) => void told.push(`checking ${level}`),
       };
-      return ask(components, { input: testInput, model: null, sampler: testSampler, seed: null, verify: null, maxPrice: 0, timeoutMs: 60_000, ...init }, observer, { signal });
+      return ask(
+        components,
+        {
+          input: testInput,
+          model: null,
+          sampler: testSampler,
+          seed: null,
+          verify: null,
+          maxPrice: 0,
+          timeoutMs: 60_000,
+          ...init,
+        },
+        observer,
+        { signal },
+      );
     },
   };
 }

@@ -13,6 +13,10 @@ interface Violation {
 export async function violations(page: Page): Promise<readonly string[]> {
   // From outside of the page: its own policy lets no such script in.
   await page.evaluate(axe);
-  const found = await page.evaluate<{ readonly violations: readonly Violation[] }>('axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })');
-  return found.violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 200)} ${failureSummary}`));
+  const found = await page.evaluate<{ readonly violations: readonly Violation[] }>(
+    'axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })',
+  );
+  return found.violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 200)} ${failureSummary}`),
+  );
 }

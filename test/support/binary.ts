@@ -31,13 +31,18 @@ export interface ProcessResult {
 
 /** This process's variables without those that would change what qvac does. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(QVAC_|NODE_|FORCE_COLOR|NO_COLOR|DEBUG|npm_)/.test(name)));
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(QVAC_|NODE_|FORCE_COLOR|NO_COLOR|DEBUG|npm_)/.test(name)),
+  );
 }
 
 /** Starts the real program. */
 export function startProgram(args: readonly string[], options: ProcessOptions): ChildProcessWithoutNullStreams {
   const { home, environment = {}, script = program, node = process.execPath, nodeFlags = [] } = options;
-  return spawn(node, [...nodeFlags, script, ...args], { env: { ...cleanEnvironment(), QVAC_HOME: home, ...environment }, signal: options.signal });
+  return spawn(node, [...nodeFlags, script, ...args], {
+    env: { ...cleanEnvironment(), QVAC_HOME: home, ...environment },
+    signal: options.signal,
+  });
 }
 
 /** Runs the real program to its end. */

@@ -11,9 +11,16 @@ async function openBrowser(): Promise<Browser> {
   const folder = await mkdtemp(join(tmpdir(), 'qvac-chromium-'));
   // It unpacks itself to where temporary files go.
   process.env['TMPDIR'] = folder;
-  const [{ default: chromium }, { chromium: playwright }] = await Promise.all([import('@sparticuz/chromium'), import('playwright-core')]);
+  const [{ default: chromium }, { chromium: playwright }] = await Promise.all([
+    import('@sparticuz/chromium'),
+    import('playwright-core'),
+  ]);
   // Not the arguments that the package recommends: they turn off what the page relies on, the separation of origins.
-  const browser = await playwright.launch({ executablePath: await chromium.executablePath(), args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-zygote'], headless: true });
+  const browser = await playwright.launch({
+    executablePath: await chromium.executablePath(),
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-zygote'],
+    headless: true,
+  });
   after(async () => {
     await browser.close();
     await rm(folder, { recursive: true, force: true });
@@ -33,7 +40,11 @@ export async function noBrowser(): Promise<string | null> {
 }
 
 /** A page in a browser without a history. What it asks of anyone but `origin` fails the test. */
-export async function openPage(context: TestContext, origin: string, options: BrowserContextOptions = {}): Promise<{ readonly page: Page; readonly strayed: readonly string[]; readonly complaints: readonly string[] }> {
+export async function openPage(
+  context: TestContext,
+  origin: string,
+  options: BrowserContextOptions = {},
+): Promise<{ readonly page: Page; readonly strayed: readonly string[]; readonly complaints: readonly string[] }> {
   const browser = await (opening ??= openBrowser());
   const profile = await browser.newContext(options);
   context.after(() => profile.close());
@@ -41,7 +52,8 @@ export async function openPage(context: TestContext, origin: string, options: Br
   const strayed: string[] = [];
   const complaints: string[] = [];
   page.on('request', (request) => {
-    if (!request.url().startsWith(origin) && !request.url().startsWith('data:') && !request.url().startsWith('about:')) strayed.push(request.url());
+    if (!request.url().startsWith(origin) && !request.url().startsWith('data:') && !request.url().startsWith('about:'))
+      strayed.push(request.url());
   });
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('console', (message) => {

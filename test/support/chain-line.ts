@@ -53,7 +53,11 @@ export function transaction(nth = 1): (call: Call) => boolean {
 /**
  * @param delayMs how much later every call arrives. @default 0
  */
-export async function openChainLine(context: TestContext, target: string, { delayMs = 0 }: { readonly delayMs?: number } = {}): Promise<ChainLine> {
+export async function openChainLine(
+  context: TestContext,
+  target: string,
+  { delayMs = 0 }: { readonly delayMs?: number } = {},
+): Promise<ChainLine> {
   const holds = new Set<Hold>();
   const losses = new Set<{ readonly at: HoldPoint; readonly fits: (call: Call) => boolean; count: number }>();
   const asked = new Map<string, number>();
@@ -66,30 +70,36 @@ export async function openChainLine(context: TestContext, target: string, { dela
   };
   const server = createServer((incoming, response) => {
     const parts: Buffer[] = [];
-    incoming.on('data', (part: Buffer) => parts.push(part)).on('end', () => {
-      void (async () => {
-        const body = Buffer.concat(parts);
-        const call = JSON.parse(body.toString()) as Call;
-        asked.set(call.method, (asked.get(call.method) ?? 0) + 1);
-        const matching = [...holds].filter(({ fits }) => fits(call));
-        const loss = [...losses].find(({ fits }) => fits(call));
-        if (loss !== undefined) loss.count++;
-        if (loss?.at === 'request') return void response.destroy();
-        if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
-        await pass('request', matching);
-        // Whoever was killed meanwhile never sent it.
-        if (incoming.socket.destroyed) return;
-        const forwarded = request(target, { method: 'POST', headers: { 'content-type': 'application/json' } }, (answer) => {
-          if (loss !== undefined) return void answer.resume().on('end', () => response.destroy());
-          void pass('answer', matching).then(() => {
-            response.writeHead(answer.statusCode ?? 502, { 'content-type': 'application/json' });
-            answer.pipe(response);
-          });
-        });
-        forwarded.on('error', () => response.destroy());
-        forwarded.end(body);
-      })();
-    });
+    incoming
+      .on('data', (part: Buffer) => parts.push(part))
+      .on('end', () => {
+        void (async () => {
+          const body = Buffer.concat(parts);
+          const call = JSON.parse(body.toString()) as Call;
+          asked.set(call.method, (asked.get(call.method) ?? 0) + 1);
+          const matching = [...holds].filter(({ fits }) => fits(call));
+          const loss = [...losses].find(({ fits }) => fits(call));
+          if (loss !== undefined) loss.count++;
+          if (loss?.at === 'request') return void response.destroy();
+          if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+          await pass('request', matching);
+          // Whoever was killed meanwhile never sent it.
+          if (incoming.socket.destroyed) return;
+          const forwarded = request(
+            target,
+            { method: 'POST', headers: { 'content-type': 'application/json' } },
+            (answer) => {
+              if (loss !== undefined) return void answer.resume().on('end', () => response.destroy());
+              void pass('answer', matching).then(() => {
+                response.writeHead(answer.statusCode ?? 502, { 'content-type': 'application/json' });
+                answer.pipe(response);
+              });
+            },
+          );
+          forwarded.on('error', () => response.destroy());
+          forwarded.end(body);
+        })();
+      });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

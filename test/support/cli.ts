@@ -39,6 +39,9 @@ export function startCli(args: readonly string[], options: { readonly terminal?:
   };
 }
 
-export function runInProcess(args: readonly string[], options: { readonly terminal?: boolean } = {}): Promise<CliResult> {
+export function runInProcess(
+  args: readonly string[],
+  options: { readonly terminal?: boolean } = {},
+): Promise<CliResult> {
   return startCli(args, options).done;
 }

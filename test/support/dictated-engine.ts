@@ -1,6 +1,6 @@
 import type { Engine, EngineSession } from '../../src/model/engine.ts';
 import type { TopLogits } from '../../src/proofs/logits.ts';
-import { createScriptedEngine, scriptedStop, scriptedVocab, type ScriptedInit } from './scripted-engine.ts';
+import { createScriptedEngine, type ScriptedInit, scriptedStop, scriptedVocab } from './scripted-engine.ts';
 
 /** A scripted engine that always answers `text`, byte by byte, and then stops: for answers that have to hold certain words. */
 export function createDictatedEngine(text: string, init: ScriptedInit = {}): Engine {
@@ -8,7 +8,9 @@ export function createDictatedEngine(text: string, init: ScriptedInit = {}): Eng
   const tokens = [...new TextEncoder().encode(text), scriptedStop];
   const top = (i: number): TopLogits => {
     const ids = Uint32Array.from({ length: scriptedVocab }, (_, id) => id);
-    const logits = Float32Array.from({ length: scriptedVocab }, (_, id) => (id === (tokens[i] ?? scriptedStop) ? 60 : -(id % 7)));
+    const logits = Float32Array.from({ length: scriptedVocab }, (_, id) =>
+      id === (tokens[i] ?? scriptedStop) ? 60 : -(id % 7),
+    );
     return { ids, logits };
   };
   const dictate = (session: EngineSession): EngineSession => {

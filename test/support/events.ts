@@ -9,10 +9,24 @@ export class Events<Item extends { readonly event: string }> {
   }
 
   /** The first one of that name that fits. @throws Error where none comes within `timeoutMs` */
-  until<Name extends Item['event']>(name: Name, timeoutMs = 60_000, fits: (item: Extract<Item, { readonly event: Name }>) => boolean = () => true): Promise<Extract<Item, { readonly event: Name }>> {
+  until<Name extends Item['event']>(
+    name: Name,
+    timeoutMs = 60_000,
+    fits: (item: Extract<Item, { readonly event: Name }>) => boolean = () => true,
+  ): Promise<Extract<Item, { readonly event: Name }>> {
     type Named = Extract<Item, { readonly event: Name }>;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => finish(() => reject(new Error(`no ${name} within ${timeoutMs} ms; there were: ${this.all.map(({ event }) => event).join(', ')}`))), timeoutMs);
+      const timer = setTimeout(
+        () =>
+          finish(() =>
+            reject(
+              new Error(
+                `no ${name} within ${timeoutMs} ms; there were: ${this.all.map(({ event }) => event).join(', ')}`,
+              ),
+            ),
+          ),
+        timeoutMs,
+      );
       const finish = (end: () => void): void => {
         clearTimeout(timer);
         this.#waiting.delete(look);

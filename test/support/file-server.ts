@@ -9,7 +9,9 @@ export interface FileServer {
 }
 
 /** A web server on loopback whose every answer `respond` makes; `count` numbers the requests from 0. */
-export async function createFileServer(respond: (request: IncomingMessage, response: ServerResponse, count: number) => void): Promise<FileServer> {
+export async function createFileServer(
+  respond: (request: IncomingMessage, response: ServerResponse, count: number) => void,
+): Promise<FileServer> {
   const ranges: string[] = [];
   const server = createServer((request, response) => {
     ranges.push(request.headers.range ?? '');
@@ -35,7 +37,14 @@ export function sendFile(content: Buffer, request: IncomingMessage, response: Se
   }
   const start = Number(range[1]);
   if (start >= content.length) response.writeHead(416, { 'content-range': `bytes */${content.length}` }).end();
-  else response.writeHead(206, { 'content-length': content.length - start, 'content-range': `bytes ${start}-${content.length - 1}/${content.length}`, etag }).end(content.subarray(start));
+  else
+    response
+      .writeHead(206, {
+        'content-length': content.length - start,
+        'content-range': `bytes ${start}-${content.length - 1}/${content.length}`,
+        etag,
+      })
+      .end(content.subarray(start));
 }
 
 /** Sends the first part of an answer of `content.length` bytes, then breaks the connection. */

@@ -1,22 +1,22 @@
 import type { TestContext } from 'node:test';
-import type { Asker } from '../../src/gateway/answer/asker.ts';
-import type { Defaults } from '../../src/gateway/api/wanted.ts';
+import { QvacError } from '../../src/errors.ts';
 import type { GatewayActivityLog } from '../../src/gateway/activity.ts';
+import type { Asker } from '../../src/gateway/answer/asker.ts';
+import { createNetworkAsker } from '../../src/gateway/answer/network-asker.ts';
+import type { Defaults } from '../../src/gateway/api/wanted.ts';
 import type { GatewayInit } from '../../src/gateway/components.ts';
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
-import { createNetworkAsker } from '../../src/gateway/answer/network-asker.ts';
 import { loadAssets } from '../../src/gateway/page/assets.ts';
 import type { PageWallets } from '../../src/gateway/page/page-wallets.ts';
-import { QvacError } from '../../src/errors.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import { silentLogger, type Logger } from '../../src/lib/log.ts';
+import { type Logger, silentLogger } from '../../src/lib/log.ts';
 import type { ModelId, PeerIdString } from '../../src/lib/types.ts';
-import { createLocalVerifier } from '../../src/node/verification/local-verifier.ts';
-import type { ClientPayments } from '../../src/node/payment/payments.ts';
-import { createReputation } from '../../src/node/selection/reputation.ts';
+import type { Engine } from '../../src/model/engine.ts';
 import type { Discovery } from '../../src/node/discovery/discovery.ts';
 import { createReceiptStore, type ReceiptStore } from '../../src/node/home/receipt-store.ts';
-import type { Engine } from '../../src/model/engine.ts';
+import type { ClientPayments } from '../../src/node/payment/payments.ts';
+import { createReputation } from '../../src/node/selection/reputation.ts';
+import { createLocalVerifier } from '../../src/node/verification/local-verifier.ts';
 import { temporaryHome } from './home.ts';
 import { startProvider, type TestProvider, type TestProviderInit } from './market.ts';
 import { startDiscovery } from './offers.ts';
@@ -24,7 +24,18 @@ import { startPeer } from './peers.ts';
 
 export const testToken = 'token-of-this-run-0123456789abcdef';
 
-export const testDefaults: Defaults = { model: null, provider: null, system: null, temperature: 0.7, topK: 20, minP: 0.05, maxTokens: 40, verify: null, maxPrice: 0, timeoutMs: 60_000 };
+export const testDefaults: Defaults = {
+  model: null,
+  provider: null,
+  system: null,
+  temperature: 0.7,
+  topK: 20,
+  minP: 0.05,
+  maxTokens: 40,
+  verify: null,
+  maxPrice: 0,
+  timeoutMs: 60_000,
+};
 
 export interface TestGatewayInit {
   /** Who answers. @default one honest provider with a scripted engine */
@@ -62,7 +73,10 @@ export interface TestGateway {
 export const breakingAsker: Asker = {
   holds: async () => false,
   async ask(_question, hooks) {
-    hooks.accepted({ provider: '12D3KooWx' as PeerIdString, router: null, model: { id: '00' as ModelId, name: 'm', quant: 'q' } }, 3);
+    hooks.accepted(
+      { provider: '12D3KooWx' as PeerIdString, router: null, model: { id: '00' as ModelId, name: 'm', quant: 'q' } },
+      3,
+    );
     await hooks.text('some');
     throw new QvacError('E_TRUNCATED', 'the provider broke off');
   },
@@ -78,7 +92,17 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
   const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
   const asker = init.asker ?? networkAsker(context, { peer, discovery, receipts, reputation }, init);
   const gateway = createGateway(
-    { asker, market: discovery, experience: reputation, receipts, wallets: init.wallets ?? null, activity: init.activity, assets: await loadAssets(), clock: systemClock, logger: silentLogger },
+    {
+      asker,
+      market: discovery,
+      experience: reputation,
+      receipts,
+      wallets: init.wallets ?? null,
+      activity: init.activity,
+      assets: await loadAssets(),
+      clock: systemClock,
+      logger: silentLogger,
+    },
     { port: 0, token: testToken, defaults: testDefaults, version: '0.0.0', network: 'test', ...init.gateway },
   );
   await gateway.start();
@@ -90,18 +114,33 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
     providers,
     discovery,
     receipts,
-    fetchAsPage: (path, request = {}) => fetch(`${url}${path}`, { ...request, headers: { origin: url, authorization: `Bearer ${testToken}`, 'content-type': 'application/json', ...request.headers } }),
+    fetchAsPage: (path, request = {}) =>
+      fetch(`${url}${path}`, {
+        ...request,
+        headers: {
+          origin: url,
+          authorization: `Bearer ${testToken}`,
+          'content-type': 'application/json',
+          ...request.headers,
+        },
+      }),
   };
 }
 
-function networkAsker(context: TestContext, parts: Pick<Parameters<typeof createNetworkAsker>[0], 'peer' | 'discovery' | 'receipts' | 'reputation'>, { here = [], router, wallets, payments, logger = silentLogger }: TestGatewayInit): Asker {
+function networkAsker(
+  context: TestContext,
+  parts: Pick<Parameters<typeof createNetworkAsker>[0], 'peer' | 'discovery' | 'receipts' | 'reputation'>,
+  { here = [], router, wallets, payments, logger = silentLogger }: TestGatewayInit,
+): Asker {
   const engineOf = async (id: string): Promise<Engine> => {
     const engine = here.find(({ facts }) => facts.id === id);
     if (engine === undefined) throw new Error('not here');
     return engine;
   };
   const verifier = createLocalVerifier({
-    find: async (model) => here.find(({ facts: { id, name, quant } }) => model === id || model === name || model === `${name}/${quant}`)?.facts.id ?? null,
+    find: async (model) =>
+      here.find(({ facts: { id, name, quant } }) => model === id || model === name || model === `${name}/${quant}`)
+        ?.facts.id ?? null,
     openEngine: engineOf,
     openTokenizer: async (id) => (await engineOf(id)).tokenizer,
     calibration: async () => null,

@@ -7,7 +7,10 @@ import type { TestContext } from 'node:test';
  * An empty folder that goes with the test.
  * @param before what has to be ended there first
  */
-export async function temporaryHome(context: TestContext, before: (home: string) => Promise<unknown> = async () => undefined): Promise<string> {
+export async function temporaryHome(
+  context: TestContext,
+  before: (home: string) => Promise<unknown> = async () => undefined,
+): Promise<string> {
   const home = await mkdtemp(join(tmpdir(), 'qvac-test-'));
   context.after(async () => {
     await before(home);

@@ -1,12 +1,12 @@
+import type { TestContext } from 'node:test';
 import type { Libp2p, Stream } from '@libp2p/interface';
 import { noise } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
-import type { TestContext } from 'node:test';
-import { encodeFrame } from '../../src/protocol/frame-codec.ts';
 import { concat, u32 } from '../../src/lib/bytes.ts';
+import { encodeFrame } from '../../src/protocol/frame-codec.ts';
 
 /** A node without any of our manners, for whatever a stranger may send. */
 export async function startStranger(context: TestContext): Promise<Libp2p> {

@@ -1,12 +1,24 @@
 import { once } from 'node:events';
-import { request, type IncomingMessage } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { TestGateway } from './gateway.ts';
 
 /** A request with exactly these headers: `fetch` sets some of its own. */
-export async function send({ gateway }: TestGateway, path: string, headers: Readonly<Record<string, string>>, body: string | null = null, method = body === null ? 'GET' : 'POST'): Promise<{ readonly status: number; readonly headers: IncomingMessage['headers']; readonly text: string }> {
-  const sent = request({ host: '127.0.0.1', port: gateway.port, path, method, headers: { host: `127.0.0.1:${gateway.port}`, ...headers } });
+export async function send(
+  { gateway }: TestGateway,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+  body: string | null = null,
+  method = body === null ? 'GET' : 'POST',
+): Promise<{ readonly status: number; readonly headers: IncomingMessage['headers']; readonly text: string }> {
+  const sent = request({
+    host: '127.0.0.1',
+    port: gateway.port,
+    path,
+    method,
+    headers: { host: `127.0.0.1:${gateway.port}`, ...headers },
+  });
   sent.end(body ?? undefined);
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
   const parts = await response.setEncoding('utf8').toArray();
@@ -30,4 +42,5 @@ export async function sendRaw(context: TestContext, started: TestGateway, text: 
 }
 
 /** The status of each answer in what came back. */
-export const statusesIn = (text: string): readonly string[] => [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => status ?? '');
+export const statusesIn = (text: string): readonly string[] =>
+  [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => status ?? '');

@@ -48,11 +48,15 @@ function importsOf(path: string, code: string): readonly Import[] {
     const file = specifier.startsWith('.') ? relative(root, resolve(join(root, dirname(path)), specifier)) : null;
     found.push({ specifier, file, typeOnly, lazy });
   };
-  for (const [, type, names = '', specifier = ''] of code.matchAll(/^(?:import|export)\s+(type\s+)?(?:(\{[^}]*\}|\*(?:\s+as\s+\w+)?|\w+(?:\s*,\s*\{[^}]*\})?)\s+from\s+)?'([^']+)'/gm)) {
+  for (const [, type, names = '', specifier = ''] of code.matchAll(
+    /^(?:import|export)\s+(type\s+)?(?:(\{[^}]*\}|\*(?:\s+as\s+\w+)?|\w+(?:\s*,\s*\{[^}]*\})?)\s+from\s+)?'([^']+)'/gm,
+  )) {
     const listed = /^\{([\s\S]*)\}$/.exec(names)?.[1];
-    const allTypes = listed !== undefined && listed.split(',').every((name) => name.trim() === '' || name.trim().startsWith('type '));
+    const allTypes =
+      listed !== undefined && listed.split(',').every((name) => name.trim() === '' || name.trim().startsWith('type '));
     add(specifier, type !== undefined || allTypes, false);
   }
-  for (const [, before = '', specifier = ''] of code.matchAll(/(typeof\s+)?import\(\s*'([^']+)'\s*[,)]/g)) add(specifier, before !== '', true);
+  for (const [, before = '', specifier = ''] of code.matchAll(/(typeof\s+)?import\(\s*'([^']+)'\s*[,)]/g))
+    add(specifier, before !== '', true);
   return found;
 }

@@ -3,8 +3,8 @@
 import type { TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { startAsker } from './asking.ts';
-import type { MarketScript } from './market-process.ts';
 import { startProvider, testSampler } from './market.ts';
+import type { MarketScript } from './market-process.ts';
 
 const what = JSON.parse(process.argv[2] ?? '{}') as MarketScript;
 // Nothing is put away: the process is killed.
@@ -15,7 +15,9 @@ function say(value: unknown): void {
 }
 
 if (what.role === 'provider') {
-  const { address } = await startProvider(context, { script: { beforeStep: (_i, signal) => setTimeout(what.stepMs, undefined, { signal }) } });
+  const { address } = await startProvider(context, {
+    script: { beforeStep: (_i, signal) => setTimeout(what.stepMs, undefined, { signal }) },
+  });
   say({ address });
 } else {
   const asker = await startAsker(context, { providers: [{ address: what.address }] });

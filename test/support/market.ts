@@ -1,30 +1,25 @@
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
-import { systemClock } from '../../src/lib/clock.ts';
-import type { Clock } from '../../src/lib/clock.ts';
+import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { JobId } from '../../src/lib/types.ts';
 import type { Engine } from '../../src/model/engine.ts';
-import { createCardIssuer } from '../../src/node/cards/card-issuer.ts';
-import type { CardIssuer } from '../../src/node/cards/card-issuer.ts';
+import { type CardIssuer, createCardIssuer } from '../../src/node/cards/card-issuer.ts';
 import type { VerifiedCard } from '../../src/node/cards/cards.ts';
-import { openJob } from '../../src/node/job/open-job.ts';
 import type { Job, JobInit } from '../../src/node/job/job.ts';
+import { openJob } from '../../src/node/job/open-job.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
-import { cardContentOf } from '../../src/node/provider/card-content.ts';
-import type { Offering } from '../../src/node/provider/card-content.ts';
+import { cardContentOf, type Offering } from '../../src/node/provider/card-content.ts';
 import type { ProviderEvent } from '../../src/node/provider/events.ts';
-import { createProvider } from '../../src/node/provider/provider.ts';
 import type { ProviderPayments } from '../../src/node/provider/payment/payouts.ts';
-import type { Provider, ProviderInit } from '../../src/node/provider/provider.ts';
+import { createProvider, type Provider, type ProviderInit } from '../../src/node/provider/provider.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
 import type { Transcript, TranscriptInit } from '../../src/proofs/transcript.ts';
 import { jobIdOf, sha256 } from '../../src/protocol/digests.ts';
 import type { CardModel, Input, SamplerSettings } from '../../src/protocol/messages.ts';
 import { Events } from './events.ts';
 import { addressOf, startPeer } from './peers.ts';
-import { createScriptedEngine } from './scripted-engine.ts';
-import type { ScriptedInit } from './scripted-engine.ts';
+import { createScriptedEngine, type ScriptedInit } from './scripted-engine.ts';
 
 export interface TestProviderInit {
   /** @default a scripted engine of `script` */
@@ -63,7 +58,15 @@ export async function startProvider(context: TestContext, init: TestProviderInit
   const engine = init.engine ?? createScriptedEngine(init.script);
   const clock = init.clock ?? systemClock;
   const payments = (await init.payments?.(peer)) ?? null;
-  const issuer = createCardIssuer({ peer, clock, logger: silentLogger }, { path: null, role: 'provider', content: () => cardContentOf(engine, { priceIn: 0, priceOut: 0, tokensPerSecond: 1000, pay: payments?.pay, ...init.offering }) });
+  const issuer = createCardIssuer(
+    { peer, clock, logger: silentLogger },
+    {
+      path: null,
+      role: 'provider',
+      content: () =>
+        cardContentOf(engine, { priceIn: 0, priceOut: 0, tokensPerSecond: 1000, pay: payments?.pay, ...init.offering }),
+    },
+  );
   const cards = init.wrapCards?.(issuer, peer) ?? issuer;
   await cards.start();
   const receipts = new Map<JobId, Receipt>();
@@ -74,7 +77,19 @@ export async function startProvider(context: TestContext, init: TestProviderInit
       receipts.set(jobIdOf(receipt.offer.body), receipt);
     },
   };
-  const provider = createProvider({ peer: seen, engine, cards, receipts: sink, payments, createTranscript: init.createTranscript, clock, logger: silentLogger }, { seenFile: null, graceMs: 0, onEvent: (event) => events.push(event), ...init.provider });
+  const provider = createProvider(
+    {
+      peer: seen,
+      engine,
+      cards,
+      receipts: sink,
+      payments,
+      createTranscript: init.createTranscript,
+      clock,
+      logger: silentLogger,
+    },
+    { seenFile: null, graceMs: 0, onEvent: (event) => events.push(event), ...init.provider },
+  );
   await provider.start();
   context.after(async () => {
     cards.stop();
@@ -100,11 +115,20 @@ export async function startProvider(context: TestContext, init: TestProviderInit
   };
 }
 
-export const testInput: Input = { messages: [{ role: 'user', content: 'why is the sky blue?' }], template: 'gguf', options: {} };
+export const testInput: Input = {
+  messages: [{ role: 'user', content: 'why is the sky blue?' }],
+  template: 'gguf',
+  options: {},
+};
 export const testSampler: SamplerSettings = { temperature: 70, minP: 5, topK: 20, maxTokens: 40 };
 
 /** A client's node and a job with `provider`, as an honest client opens it, apart from `change`. */
-export async function openTestJob(context: TestContext, provider: TestProvider, change: Partial<JobInit> = {}, client?: Peer): Promise<{ readonly job: Job; readonly secret: Uint8Array; readonly client: Peer }> {
+export async function openTestJob(
+  context: TestContext,
+  provider: TestProvider,
+  change: Partial<JobInit> = {},
+  client?: Peer,
+): Promise<{ readonly job: Job; readonly secret: Uint8Array; readonly client: Peer }> {
   const peer = client ?? (await startPeer(context, { role: 'client' }));
   const secret = Uint8Array.from(randomBytes(32));
   const init: JobInit = {

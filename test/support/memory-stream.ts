@@ -25,7 +25,10 @@ export function createMemoryStream(): MemoryStream {
       if (blocked) free = Promise.withResolvers();
       else free.resolve();
     },
-    read: (_allowed, options: AbortOptions = {}) => new Promise((_resolve, reject) => options.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error), { once: true })),
+    read: (_allowed, options: AbortOptions = {}) =>
+      new Promise((_resolve, reject) =>
+        options.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error), { once: true }),
+      ),
     async write(frame) {
       await free.promise;
       if (aborted !== null) throw aborted;

@@ -21,9 +21,21 @@ export type TestModelKind = keyof typeof made | 'q4_1';
 const sourceFile = 'SmolLM2-135M-Instruct.Q4_1.gguf';
 
 const made = {
-  q8_0: { file: 'smollm2-135m-q8_0.gguf', kind: 'q8_0', sha256: '7886df1b79b30679f40a826d84f7428190d401167191396e38b4a857949a201d' },
-  q4_0: { file: 'smollm2-135m-q4_0.gguf', kind: 'q4_0', sha256: 'c624c2bea4349b36453448197f53b3935a96da7934904c124a612716c348a8ff' },
-  f16: { file: 'smollm2-135m-f16.gguf', kind: 'f16', sha256: 'fea43f3ffef83a020894679eb91b2ab0127287d657a7313b47ba9c411dd4d47f' },
+  q8_0: {
+    file: 'smollm2-135m-q8_0.gguf',
+    kind: 'q8_0',
+    sha256: '7886df1b79b30679f40a826d84f7428190d401167191396e38b4a857949a201d',
+  },
+  q4_0: {
+    file: 'smollm2-135m-q4_0.gguf',
+    kind: 'q4_0',
+    sha256: 'c624c2bea4349b36453448197f53b3935a96da7934904c124a612716c348a8ff',
+  },
+  f16: {
+    file: 'smollm2-135m-f16.gguf',
+    kind: 'f16',
+    sha256: 'fea43f3ffef83a020894679eb91b2ab0127287d657a7313b47ba9c411dd4d47f',
+  },
   damaged: { file: 'smollm2-135m-damaged-q8_0.gguf', kind: 'q8_0', sha256: null },
 } as const;
 
@@ -49,8 +61,17 @@ export async function testModel(kind: TestModelKind): Promise<TestModel> {
 }
 
 /** A model of 3 MB with random weights, for tests that need the machinery and not the text. */
-export async function tinyModel(init: Pick<TinyInit, 'arch' | 'kind' | 'vocab' | 'context' | 'tied' | 'seed'> = {}): Promise<TestModel> {
-  const label = [init.arch ?? 'qwen3', init.kind ?? 'f16', init.vocab ?? 512, init.context ?? 4096, init.tied === true ? 'tied' : 'untied', init.seed ?? 1].join('-');
+export async function tinyModel(
+  init: Pick<TinyInit, 'arch' | 'kind' | 'vocab' | 'context' | 'tied' | 'seed'> = {},
+): Promise<TestModel> {
+  const label = [
+    init.arch ?? 'qwen3',
+    init.kind ?? 'f16',
+    init.vocab ?? 512,
+    init.context ?? 4096,
+    init.tied === true ? 'tied' : 'untied',
+    init.seed ?? 1,
+  ].join('-');
   const path = join(testModelDir, `tiny-${label}.gguf`);
   return (await isThere(path)) ? await describe(path, init) : await writeTestModel(`tiny-${label}`, init);
 }

@@ -1,5 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
@@ -7,9 +6,18 @@ import type { TestContext } from 'node:test';
 /** Why this machine has no network namespaces for tests, or null where it has. */
 export const noNamespaces: string | null = (() => {
   try {
-    execFileSync('unshare', ['-rnm', 'sh', '-c', 'ip link set lo up && mount -t tmpfs none /run && ip netns add probe && ip link add probe0 type veth peer name probe1'], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    execFileSync(
+      'unshare',
+      [
+        '-rnm',
+        'sh',
+        '-c',
+        'ip link set lo up && mount -t tmpfs none /run && ip netns add probe && ip link add probe0 type veth peer name probe1',
+      ],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
+    );
     return null;
   } catch (error) {
     const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim().split('\n', 1)[0] : '';
@@ -52,7 +60,9 @@ export async function startLan(context: TestContext, hosts: readonly string[]): 
     );
   }
   // The shell holds the namespaces until its input ends.
-  const holder = spawn('unshare', ['-rnm', 'sh', '-c', [...setUp, 'echo ready', 'exec cat'].join('\n')], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const holder = spawn('unshare', ['-rnm', 'sh', '-c', [...setUp, 'echo ready', 'exec cat'].join('\n')], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const exited = once(holder, 'exit');
   context.after(async () => {
     holder.stdin.end();
@@ -63,7 +73,9 @@ export async function startLan(context: TestContext, hosts: readonly string[]): 
   const inside = ['-t', String(holder.pid), '--user', '--net', '--mount', '--preserve-credentials'];
   return {
     spawn(host, command, args) {
-      const child = spawn('nsenter', [...inside, 'ip', 'netns', 'exec', host, command, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const child = spawn('nsenter', [...inside, 'ip', 'netns', 'exec', host, command, ...args], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
       context.after(async () => {
         if (child.exitCode !== null || child.signalCode !== null) return;
         const gone = once(child, 'exit');

@@ -2,16 +2,24 @@ import { createHash } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import type { CardContent, CardIssuer } from '../../src/node/cards/card-issuer.ts';
-import { createCardIssuer } from '../../src/node/cards/card-issuer.ts';
-import type { Discovery, DiscoveryInit } from '../../src/node/discovery/discovery.ts';
-import { createDiscovery } from '../../src/node/discovery/discovery.ts';
-import type { Peer, PeerInit } from '../../src/node/peer/peer.ts';
+import { type CardContent, type CardIssuer, createCardIssuer } from '../../src/node/cards/card-issuer.ts';
+import { createDiscovery, type Discovery, type DiscoveryInit } from '../../src/node/discovery/discovery.ts';
 import { keysOfCard } from '../../src/node/discovery/query.ts';
+import type { Peer, PeerInit } from '../../src/node/peer/peer.ts';
 import type { CardModel } from '../../src/protocol/messages.ts';
 import { startPeer } from './peers.ts';
 
-export const testExec = { engine: 'test 1', backend: 'cpu', kernels: 'none', threads: 1, batch: 63, flash: false, kv: 'f16', gpuLayers: 0, sequences: 1 } as const;
+export const testExec = {
+  engine: 'test 1',
+  backend: 'cpu',
+  kernels: 'none',
+  threads: 1,
+  batch: 63,
+  flash: false,
+  kv: 'f16',
+  gpuLayers: 0,
+  sequences: 1,
+} as const;
 
 /** A model of that name whose file has the digest of `name/quant`. */
 export function testModel(name: string, quant = 'q8_0', over: Partial<CardModel> = {}): CardModel {
@@ -32,7 +40,12 @@ export function testModel(name: string, quant = 'q8_0', over: Partial<CardModel>
 }
 
 export function testContent(models: readonly CardModel[]): CardContent {
-  return { models, compute: { backend: 'cpu', device: 'test', memory: 1 << 30, tokensPerSecond: 10 }, exec: models.length === 0 ? null : testExec, pay: null };
+  return {
+    models,
+    compute: { backend: 'cpu', device: 'test', memory: 1 << 30, tokensPerSecond: 10 },
+    exec: models.length === 0 ? null : testExec,
+    pay: null,
+  };
 }
 
 export interface Offerer {
@@ -42,10 +55,18 @@ export interface Offerer {
 }
 
 /** A node with a card that is found by it, without the rest of a provider. */
-export async function startOfferer(context: TestContext, models: readonly CardModel[], init: Partial<PeerInit> & DiscoveryInit = {}): Promise<Offerer> {
+export async function startOfferer(
+  context: TestContext,
+  models: readonly CardModel[],
+  init: Partial<PeerInit> & DiscoveryInit = {},
+): Promise<Offerer> {
   const peer = await startPeer(context, { kademlia: true, ...init, role: init.role ?? 'provider' });
   const components = { peer, clock: systemClock, logger: silentLogger };
-  const issuer = createCardIssuer(components, { path: null, role: peer.role === 'router' ? 'router' : 'provider', content: () => testContent(models) });
+  const issuer = createCardIssuer(components, {
+    path: null,
+    role: peer.role === 'router' ? 'router' : 'provider',
+    content: () => testContent(models),
+  });
   await issuer.start();
   context.after(() => issuer.stop());
   const discovery = await startDiscovery(context, peer, init);

@@ -2,11 +2,20 @@ import type { TestContext } from 'node:test';
 import type { Page } from 'playwright-core';
 import { openPage } from './browser.ts';
 import { createDictatedEngine } from './dictated-engine.ts';
-import { startGateway, testDefaults, testToken, type TestGateway, type TestGatewayInit } from './gateway.ts';
+import { startGateway, type TestGateway, type TestGatewayInit, testDefaults, testToken } from './gateway.ts';
 
 /** The page, let in, over a market whose provider says `text`. */
-export async function openSaying(context: TestContext, text: string, init: TestGatewayInit = {}, options: Parameters<typeof openPage>[2] = {}): Promise<TestGateway & Awaited<ReturnType<typeof openPage>>> {
-  const started = await startGateway(context, { providers: [{ engine: createDictatedEngine(text) }], ...init, gateway: { defaults: { ...testDefaults, maxTokens: 1_000 }, ...init.gateway } });
+export async function openSaying(
+  context: TestContext,
+  text: string,
+  init: TestGatewayInit = {},
+  options: Parameters<typeof openPage>[2] = {},
+): Promise<TestGateway & Awaited<ReturnType<typeof openPage>>> {
+  const started = await startGateway(context, {
+    providers: [{ engine: createDictatedEngine(text) }],
+    ...init,
+    gateway: { defaults: { ...testDefaults, maxTokens: 1_000 }, ...init.gateway },
+  });
   const opened = await openPage(context, started.url, options);
   await opened.page.goto(`${started.url}/#token=${testToken}`);
   return { ...started, ...opened };

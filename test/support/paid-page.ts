@@ -10,9 +10,9 @@ import { silentLogger } from '../../src/lib/log.ts';
 import { createReceiptStore, type ReceiptStore } from '../../src/node/home/receipt-store.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { openPage } from './browser.ts';
-import { startGateway, testToken, type TestGateway, type TestGatewayInit } from './gateway.ts';
+import { startGateway, type TestGateway, type TestGatewayInit, testToken } from './gateway.ts';
 import { temporaryHome } from './home.ts';
-import { clientPayments, providerPayments, SOL, startChain, type PaidProvider, type TestChain } from './payments.ts';
+import { clientPayments, type PaidProvider, providerPayments, SOL, startChain, type TestChain } from './payments.ts';
 import type { ScriptedInit } from './scripted-engine.ts';
 import { testWalletScript } from './test-wallet.ts';
 
@@ -38,7 +38,11 @@ export interface PaidMarket extends TestGateway {
 }
 
 /** A gateway over a provider that wants to be paid, on an embedded chain, and a wallet with 5 SOL. */
-export async function startPaidMarket(context: TestContext, script: ScriptedInit, { patienceMs, own = false, ...init }: PaidMarketInit = {}): Promise<PaidMarket> {
+export async function startPaidMarket(
+  context: TestContext,
+  script: ScriptedInit,
+  { patienceMs, own = false, ...init }: PaidMarketInit = {},
+): Promise<PaidMarket> {
   const chain = await startChain(context);
   const seed = Uint8Array.from(randomBytes(32));
   const wallet = signingKeyFromSeed(seed);
@@ -49,7 +53,12 @@ export async function startPaidMarket(context: TestContext, script: ScriptedInit
   const ownPays = own ? await clientPayments(context, chain) : null;
   const openWallets = (): PageWallets =>
     createPageWallets(
-      { openEscrow: (signer) => openEscrow({ rpcUrl: chain.rpcUrl, wallet: signer, pollMs: 20 }), openOwn: async () => ownPays?.escrow ?? null, receipts, logger: silentLogger },
+      {
+        openEscrow: (signer) => openEscrow({ rpcUrl: chain.rpcUrl, wallet: signer, pollMs: 20 }),
+        openOwn: async () => ownPays?.escrow ?? null,
+        receipts,
+        logger: silentLogger,
+      },
       { dir: join(home, 'locked'), patienceMs },
     );
   let paid: PaidProvider | undefined;
@@ -57,13 +66,22 @@ export async function startPaidMarket(context: TestContext, script: ScriptedInit
     paid = await providerPayments(context, chain, peer);
     return paid.payments;
   };
-  const started = await startGateway(context, { providers: [{ script, offering: paidPrices, payments }], wallets: openWallets(), receipts, payments: ownPays?.payments, ...init });
+  const started = await startGateway(context, {
+    providers: [{ script, offering: paidPrices, payments }],
+    wallets: openWallets(),
+    receipts,
+    payments: ownPays?.payments,
+    ...init,
+  });
   if (paid === undefined) throw new Error('it is not paid');
   return { ...started, chain, paid, seed, escrow, address: addressText(wallet.publicKey), receipts, openWallets };
 }
 
 /** The page over `market`, with a wallet in the browser. */
-export async function openWalletPage(context: TestContext, { url, seed }: Pick<PaidMarket, 'url' | 'seed'>): Promise<Awaited<ReturnType<typeof openPage>>> {
+export async function openWalletPage(
+  context: TestContext,
+  { url, seed }: Pick<PaidMarket, 'url' | 'seed'>,
+): Promise<Awaited<ReturnType<typeof openPage>>> {
   const opened = await openPage(context, url);
   await opened.page.addInitScript(testWalletScript(seed));
   await opened.page.goto(`${url}/#token=${testToken}`);

@@ -3,17 +3,21 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { addressText } from '../../src/escrow/addresses.ts';
 import type { Escrow } from '../../src/escrow/escrow.ts';
-import { startLocalnet } from '../../src/escrow/localnet.ts';
-import type { Localnet } from '../../src/escrow/localnet.ts';
+import { type Localnet, startLocalnet } from '../../src/escrow/localnet.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { createEscrowPayments as createClientPayments } from '../../src/node/payment/escrow-payments.ts';
-import type { EscrowPaymentsComponents as ClientPaymentsComponents, EscrowPaymentsInit as ClientPaymentsInit } from '../../src/node/payment/escrow-payments.ts';
+import {
+  type EscrowPaymentsComponents as ClientPaymentsComponents,
+  type EscrowPaymentsInit as ClientPaymentsInit,
+  createEscrowPayments as createClientPayments,
+} from '../../src/node/payment/escrow-payments.ts';
 import type { ClientPayments } from '../../src/node/payment/payments.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
-import { createEscrowPayments as createProviderPayments } from '../../src/node/provider/payment/escrow-payouts.ts';
-import type { EscrowPaymentsInit as ProviderPaymentsInit } from '../../src/node/provider/payment/escrow-payouts.ts';
+import {
+  createEscrowPayments as createProviderPayments,
+  type EscrowPaymentsInit as ProviderPaymentsInit,
+} from '../../src/node/provider/payment/escrow-payouts.ts';
 import type { PaymentNews, ProviderPayments } from '../../src/node/provider/payment/payouts.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { Events } from './events.ts';
@@ -40,14 +44,22 @@ export async function startChain(context: TestContext): Promise<TestChain> {
   const localnet = await startLocalnet({ dir });
   context.after(() => localnet.stop());
   async function call(method: string, params: readonly unknown[]): Promise<void> {
-    await fetch(localnet.rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }) });
+    await fetch(localnet.rpcUrl, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+    });
   }
   return {
     rpcUrl: localnet.rpcUrl,
     localnet,
     dir,
     async wallet(lamports = 20n * SOL) {
-      const escrow = await openEscrow({ rpcUrl: localnet.rpcUrl, wallet: signingKeyFromSeed(randomBytes(32)), pollMs: 20 });
+      const escrow = await openEscrow({
+        rpcUrl: localnet.rpcUrl,
+        wallet: signingKeyFromSeed(randomBytes(32)),
+        pollMs: 20,
+      });
       if (lamports > 0n) await escrow.airdrop(lamports);
       return escrow as Escrow & { readonly wallet: Uint8Array };
     },
@@ -57,7 +69,9 @@ export async function startChain(context: TestContext): Promise<TestChain> {
 }
 
 /** News under the name that `Events` looks for. */
-export type PaymentEvent = { readonly [State in PaymentNews['state']]: { readonly event: State; readonly news: PaymentNews } }[PaymentNews['state']];
+export type PaymentEvent = {
+  readonly [State in PaymentNews['state']]: { readonly event: State; readonly news: PaymentNews };
+}[PaymentNews['state']];
 
 export interface PaidProvider {
   readonly payments: ProviderPayments;
@@ -67,14 +81,25 @@ export interface PaidProvider {
 }
 
 /** A registered provider's payments for the node `peer`. */
-export async function providerPayments(context: TestContext, chain: TestChain, peer: Peer, init: Partial<ProviderPaymentsInit> & { readonly escrow?: Escrow & { readonly wallet: Uint8Array } } = {}): Promise<PaidProvider> {
+export async function providerPayments(
+  context: TestContext,
+  chain: TestChain,
+  peer: Peer,
+  init: Partial<ProviderPaymentsInit> & { readonly escrow?: Escrow & { readonly wallet: Uint8Array } } = {},
+): Promise<PaidProvider> {
   const escrow = init.escrow ?? (await chain.wallet());
   if ((await escrow.provider(escrow.wallet)) === null) await escrow.register({ node: peer.key, stake: 10n * SOL });
   const dir = init.dir ?? join(await temporaryHome(context), 'paid');
   const news = new Events<PaymentEvent>();
   const payments = createProviderPayments(
     { escrow, clock: systemClock, logger: silentLogger },
-    { sweepMs: 200, ...init, peer: peer.key.publicKey, dir, onNews: (each) => news.push({ event: each.state, news: each }) },
+    {
+      sweepMs: 200,
+      ...init,
+      peer: peer.key.publicKey,
+      dir,
+      onNews: (each) => news.push({ event: each.state, news: each }),
+    },
   );
   return { payments, escrow, news, dir };
 }
@@ -85,10 +110,18 @@ export interface PaidClient {
   readonly dir: string;
 }
 
-export async function clientPayments(context: TestContext, chain: TestChain, init: Partial<ClientPaymentsInit> & Pick<ClientPaymentsComponents, 'receipts'> & { readonly escrow?: Escrow & { readonly wallet: Uint8Array } } = {}): Promise<PaidClient> {
+export async function clientPayments(
+  context: TestContext,
+  chain: TestChain,
+  init: Partial<ClientPaymentsInit> &
+    Pick<ClientPaymentsComponents, 'receipts'> & { readonly escrow?: Escrow & { readonly wallet: Uint8Array } } = {},
+): Promise<PaidClient> {
   const escrow = init.escrow ?? (await chain.wallet());
   const dir = init.dir ?? join(await temporaryHome(context), 'locked');
-  const payments = createClientPayments({ openEscrow: async () => escrow, receipts: init.receipts, logger: silentLogger }, { ...init, dir });
+  const payments = createClientPayments(
+    { openEscrow: async () => escrow, receipts: init.receipts, logger: silentLogger },
+    { ...init, dir },
+  );
   context.after(() => payments.stop());
   return { payments, escrow, dir };
 }

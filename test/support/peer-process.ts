@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
@@ -39,9 +38,15 @@ export interface PeerScript {
  * Starts `peer-script.ts` and waits until it runs. Killed with the test.
  * @param on runs it on a host of a network of its own. @default this machine
  */
-export async function startPeerProcess(context: TestContext, options: PeerScript, on?: { readonly lan: Lan; readonly host: string }): Promise<PeerProcess> {
+export async function startPeerProcess(
+  context: TestContext,
+  options: PeerScript,
+  on?: { readonly lan: Lan; readonly host: string },
+): Promise<PeerProcess> {
   const args = [script, JSON.stringify(options)];
-  const child = on?.lan.spawn(on.host, process.execPath, args) ?? spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child =
+    on?.lan.spawn(on.host, process.execPath, args) ??
+    spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   context.after(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');

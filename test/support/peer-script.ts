@@ -4,9 +4,9 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { createCardIssuer } from '../../src/node/cards/card-issuer.ts';
 import { createDiscovery } from '../../src/node/discovery/discovery.ts';
+import { keysOfCard } from '../../src/node/discovery/query.ts';
 import { loadIdentity } from '../../src/node/home/identity.ts';
 import { createPeer } from '../../src/node/peer/peer.ts';
-import { keysOfCard } from '../../src/node/discovery/query.ts';
 import { testContent, testModel } from './offers.ts';
 import type { PeerScript } from './peer-process.ts';
 
@@ -32,7 +32,11 @@ await peer.handle('/test/beats/1.0.0', async (stream) => {
   }
 });
 const components = { peer, clock: systemClock, logger: silentLogger };
-const issuer = createCardIssuer(components, { path: null, role: 'provider', content: () => testContent((options.models ?? []).map((name) => testModel(name))) });
+const issuer = createCardIssuer(components, {
+  path: null,
+  role: 'provider',
+  content: () => testContent((options.models ?? []).map((name) => testModel(name))),
+});
 if (options.models !== undefined) await issuer.start();
 const discovery = createDiscovery(components, { bootstrap: options.bootstrap });
 if (options.models !== undefined) discovery.announce(keysOfCard(issuer.current().card));

@@ -1,9 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
-import { identityFromSeed } from '../../src/node/home/identity.ts';
-import type { Identity } from '../../src/node/home/identity.ts';
-import type { Peer, PeerInit } from '../../src/node/peer/peer.ts';
-import { createPeer } from '../../src/node/peer/peer.ts';
+import { type Identity, identityFromSeed } from '../../src/node/home/identity.ts';
+import { createPeer, type Peer, type PeerInit } from '../../src/node/peer/peer.ts';
 
 /** An identity of its own for each call. */
 export function testIdentity(): Promise<Identity> {

@@ -7,7 +7,10 @@ import { join } from 'node:path';
 
 /** The newest when this was written. */
 const openaiVersion = '3.54.0';
-const folder = join(process.env['QVAC_TEST_PYTHON'] ?? join(homedir(), '.cache', 'qvac-test-python'), `openai-${openaiVersion}`);
+const folder = join(
+  process.env['QVAC_TEST_PYTHON'] ?? join(homedir(), '.cache', 'qvac-test-python'),
+  `openai-${openaiVersion}`,
+);
 
 /** Installs OpenAI's own Python client beside everything else, once. @returns why it cannot be had, or null. In CI that is a failure. */
 export async function noPythonClient(): Promise<string | null> {
@@ -24,7 +27,23 @@ async function install(): Promise<void> {
   const aside = `${folder}.${process.pid}`;
   await mkdir(aside, { recursive: true });
   try {
-    const { status, stderr, error } = spawnSync('python3', ['-m', 'pip', 'install', '--quiet', '--retries', '1', '--no-cache-dir', '--disable-pip-version-check', '--target', aside, `openai==${openaiVersion}`], { encoding: 'utf8' });
+    const { status, stderr, error } = spawnSync(
+      'python3',
+      [
+        '-m',
+        'pip',
+        'install',
+        '--quiet',
+        '--retries',
+        '1',
+        '--no-cache-dir',
+        '--disable-pip-version-check',
+        '--target',
+        aside,
+        `openai==${openaiVersion}`,
+      ],
+      { encoding: 'utf8' },
+    );
     if (status !== 0) throw new Error(error?.message ?? stderr.trim().split('\n').at(-1) ?? 'pip failed');
     // Somebody else may have been faster.
     if (!existsSync(folder)) await rename(aside, folder);
@@ -35,7 +54,9 @@ async function install(): Promise<void> {
 
 /** Runs a script with the client in reach. @throws Error with what it complained about */
 export async function runPython(script: string): Promise<string> {
-  const child = spawn('python3', ['-c', script], { env: { ...process.env, PYTHONPATH: folder, PYTHONDONTWRITEBYTECODE: '1' } });
+  const child = spawn('python3', ['-c', script], {
+    env: { ...process.env, PYTHONPATH: folder, PYTHONDONTWRITEBYTECODE: '1' },
+  });
   const [stdout, stderr] = [child.stdout.setEncoding('utf8').toArray(), child.stderr.setEncoding('utf8').toArray()];
   const [code] = (await once(child, 'close')) as [number];
   if (code !== 0) throw new Error((await stderr).join(''));

@@ -3,16 +3,13 @@ import type { JobId } from '../../src/lib/types.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
 import type { FrameStream } from '../../src/node/streams/streams.ts';
 import { decodeHead, isFinal } from '../../src/proofs/head.ts';
-import { signBody } from '../../src/proofs/signing.ts';
-import type { SigningKey } from '../../src/proofs/signing.ts';
+import { type SigningKey, signBody } from '../../src/proofs/signing.ts';
 import { jobProtocol } from '../../src/protocol/constants.ts';
 import { jobIdOf, requestDigestOf, sha256 } from '../../src/protocol/digests.ts';
 import type { Frame, FrameOf, FrameType } from '../../src/protocol/frames.ts';
-import { kinds } from '../../src/protocol/messages.ts';
-import type { Head, Input, Offer, Signed } from '../../src/protocol/messages.ts';
+import { type Head, type Input, kinds, type Offer, type Signed } from '../../src/protocol/messages.ts';
 import { encodeOffer } from '../../src/protocol/validate.ts';
-import { testInput, testSampler } from './market.ts';
-import type { TestProvider } from './market.ts';
+import { type TestProvider, testInput, testSampler } from './market.ts';
 
 export interface RawOffer {
   readonly offer: Offer;
@@ -23,7 +20,12 @@ export interface RawOffer {
 }
 
 /** A valid offer of `client` to `provider`, apart from `change`; signed by `key`. */
-export function makeOffer(provider: TestProvider, client: Peer, change: Partial<Offer> = {}, { input = testInput, key = client.key as SigningKey } = {}): RawOffer {
+export function makeOffer(
+  provider: TestProvider,
+  client: Peer,
+  change: Partial<Offer> = {},
+  { input = testInput, key = client.key as SigningKey } = {},
+): RawOffer {
   const model = provider.model();
   const { card } = provider.card();
   const secret = Uint8Array.from(randomBytes(32));
@@ -52,18 +54,35 @@ export function makeOffer(provider: TestProvider, client: Peer, change: Partial<
 }
 
 /** Sends the offer on a new stream. */
-export async function sendOffer(provider: TestProvider, client: Peer, { signed, input }: RawOffer): Promise<FrameStream> {
+export async function sendOffer(
+  provider: TestProvider,
+  client: Peer,
+  { signed, input }: RawOffer,
+): Promise<FrameStream> {
   const stream = await client.open(provider.address, jobProtocol);
   await stream.write({ t: 'offer', ...signed, input });
   return stream;
 }
 
 /** The next frame of type `t`, and what came before it. @throws Error where the stream ends before */
-export async function readUntil<T extends FrameType>(stream: FrameStream, t: T): Promise<{ readonly found: FrameOf<T>; readonly before: readonly Frame[] }> {
+export async function readUntil<T extends FrameType>(
+  stream: FrameStream,
+  t: T,
+): Promise<{ readonly found: FrameOf<T>; readonly before: readonly Frame[] }> {
   const before: Frame[] = [];
   for (;;) {
-    const frame: Frame | null = await stream.read(['accept', 'tokens', 'head', 'beat', 'busy', 'error', 'opening', 'quote']);
-    if (frame === null) throw new Error(`the stream ended without ${t}; there were: ${before.map((each) => each.t).join(', ')}`);
+    const frame: Frame | null = await stream.read([
+      'accept',
+      'tokens',
+      'head',
+      'beat',
+      'busy',
+      'error',
+      'opening',
+      'quote',
+    ]);
+    if (frame === null)
+      throw new Error(`the stream ended without ${t}; there were: ${before.map((each) => each.t).join(', ')}`);
     if (frame.t === t) return { found: frame as FrameOf<T>, before };
     before.push(frame);
   }

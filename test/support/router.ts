@@ -1,29 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
-import { QvacError } from '../../src/errors.ts';
-import type { ErrorCode } from '../../src/errors.ts';
-import { systemClock } from '../../src/lib/clock.ts';
-import type { Clock } from '../../src/lib/clock.ts';
+import { type ErrorCode, QvacError } from '../../src/errors.ts';
+import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { AbortOptions, JobId, PeerIdString } from '../../src/lib/types.ts';
 import type { Engine } from '../../src/model/engine.ts';
-import { createCardIssuer } from '../../src/node/cards/card-issuer.ts';
-import type { CardContent, CardIssuer } from '../../src/node/cards/card-issuer.ts';
+import { type CardContent, type CardIssuer, createCardIssuer } from '../../src/node/cards/card-issuer.ts';
 import { openRoute } from '../../src/node/client/routed/open-route.ts';
 import type { RouteConclusion, RoutedJob, RouteInit } from '../../src/node/client/routed/route.ts';
 import type { Discovery } from '../../src/node/discovery/discovery.ts';
+import type { Purses } from '../../src/node/payment/spending-limits.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
 import { cardContentOf } from '../../src/node/provider/card-content.ts';
-import { createReputation } from '../../src/node/selection/reputation.ts';
-import type { Reputation } from '../../src/node/selection/reputation.ts';
 import { routerContent } from '../../src/node/router/card-content.ts';
 import type { Routed } from '../../src/node/router/route-handler.ts';
-import type { Purses } from '../../src/node/payment/spending-limits.ts';
-import { createRouter } from '../../src/node/router/router.ts';
-import type { Router } from '../../src/node/router/router.ts';
+import { createRouter, type Router } from '../../src/node/router/router.ts';
+import { createReputation, type Reputation } from '../../src/node/selection/reputation.ts';
+import type { FrameStream } from '../../src/node/streams/streams.ts';
 import { createSecondOpinion } from '../../src/node/verification/second-opinion.ts';
 import { createVerifier } from '../../src/node/verification/verifier.ts';
-import type { FrameStream } from '../../src/node/streams/streams.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
 import { jobProtocol } from '../../src/protocol/constants.ts';
 import { jobIdOf } from '../../src/protocol/digests.ts';
@@ -73,17 +68,28 @@ export async function startRouter(context: TestContext, init: TestRouterInit = {
   const discovery = await startDiscovery(context, peer);
   for (const { address } of init.providers ?? []) await discovery.get(address);
   const reputation = init.reputation ?? createReputation({ clock, logger: silentLogger }, { path: null });
-  const verifier = createVerifier({ models: engines.map((engine) => ({ engine, calibration: null })), logger: silentLogger });
+  const verifier = createVerifier({
+    models: engines.map((engine) => ({ engine, calibration: null })),
+    logger: silentLogger,
+  });
   const receipts = new Map<JobId, Receipt>();
   const events = new Events<Routed>();
   const router = createRouter(
     {
-      peer: tamper === undefined && mishear === undefined ? peer : withTamperedAnswers(peer, (frame) => tamper?.(frame, peer) ?? [frame], mishear),
+      peer:
+        tamper === undefined && mishear === undefined
+          ? peer
+          : withTamperedAnswers(peer, (frame) => tamper?.(frame, peer) ?? [frame], mishear),
       discovery,
       reputation,
       verifier,
       receipts: { save: async (receipt) => void receipts.set(jobIdOf(receipt.offer.body), receipt) },
-      second: (client) => (init.audits?.(client) === false ? null : createSecondOpinion({ peer, discovery, logger: silentLogger }, async () => (init.auditors ?? []).map((each) => each.address))),
+      second: (client) =>
+        init.audits?.(client) === false
+          ? null
+          : createSecondOpinion({ peer, discovery, logger: silentLogger }, async () =>
+              (init.auditors ?? []).map((each) => each.address),
+            ),
       purses: init.purses,
       clock,
       logger: silentLogger,
@@ -92,14 +98,21 @@ export async function startRouter(context: TestContext, init: TestRouterInit = {
   );
   await router.start();
   context.after(() => router.stop());
-  const cards = createCardIssuer({ peer, clock, logger: silentLogger }, { path: null, role: 'router', content: () => routerContent(engines) });
+  const cards = createCardIssuer(
+    { peer, clock, logger: silentLogger },
+    { path: null, role: 'router', content: () => routerContent(engines) },
+  );
   await cards.start();
   context.after(() => cards.stop());
   return { peer, discovery, router, reputation, receipts, events, address: addressOf(peer) };
 }
 
 /** `peer`, but what its handlers write goes through `tamper`: a cheat on the wire. */
-export function withTamperedAnswers(peer: Peer, tamper: Tamper, mishear: (question: RouteFrame) => RouteFrame = (question) => question): Peer {
+export function withTamperedAnswers(
+  peer: Peer,
+  tamper: Tamper,
+  mishear: (question: RouteFrame) => RouteFrame = (question) => question,
+): Peer {
   const wrapped = (stream: FrameStream): FrameStream => ({
     remote: stream.remote,
     async read<T extends FrameType>(allowed: readonly T[], options?: AbortOptions) {
@@ -114,7 +127,12 @@ export function withTamperedAnswers(peer: Peer, tamper: Tamper, mishear: (questi
   });
   return new Proxy(peer, {
     get(target, key) {
-      if (key === 'handle') return (protocol: string, handler: (stream: FrameStream) => Promise<void>, options: Parameters<Peer['handle']>[2]) => target.handle(protocol, (stream) => handler(wrapped(stream)), options);
+      if (key === 'handle')
+        return (
+          protocol: string,
+          handler: (stream: FrameStream) => Promise<void>,
+          options: Parameters<Peer['handle']>[2],
+        ) => target.handle(protocol, (stream) => handler(wrapped(stream)), options);
       const value: unknown = Reflect.get(target, key, target);
       return typeof value === 'function' ? value.bind(target) : value;
     },
@@ -125,10 +143,17 @@ export function withTamperedAnswers(peer: Peer, tamper: Tamper, mishear: (questi
  * A node whose card is the best of all and who answers offers as `answer` says: the router turns to it first.
  * Null: it does not even know the protocol.
  */
-export async function startBadProvider(context: TestContext, answer: ((stream: FrameStream) => Promise<void>) | null): Promise<{ readonly peer: Peer; readonly address: string; readonly cards: CardIssuer }> {
+export async function startBadProvider(
+  context: TestContext,
+  answer: ((stream: FrameStream) => Promise<void>) | null,
+): Promise<{ readonly peer: Peer; readonly address: string; readonly cards: CardIssuer }> {
   const peer = await startPeer(context, { role: 'provider' });
-  const content = (): CardContent => cardContentOf(createScriptedEngine({ slots: 4 }), { priceIn: 0, priceOut: 0, tokensPerSecond: 1_000_000 });
-  const cards = createCardIssuer({ peer, clock: systemClock, logger: silentLogger }, { path: null, role: 'provider', content });
+  const content = (): CardContent =>
+    cardContentOf(createScriptedEngine({ slots: 4 }), { priceIn: 0, priceOut: 0, tokensPerSecond: 1_000_000 });
+  const cards = createCardIssuer(
+    { peer, clock: systemClock, logger: silentLogger },
+    { path: null, role: 'provider', content },
+  );
   await cards.start();
   context.after(() => cards.stop());
   if (answer !== null) await peer.handle(jobProtocol, answer);
@@ -144,7 +169,12 @@ export interface TestQuestion {
 }
 
 /** A client's node and a question through `router`, as an honest client asks it, apart from `change`. */
-export async function askRouter(context: TestContext, router: { readonly address: string }, change: Partial<RouteInit> = {}, client?: Peer): Promise<TestQuestion> {
+export async function askRouter(
+  context: TestContext,
+  router: { readonly address: string },
+  change: Partial<RouteInit> = {},
+  client?: Peer,
+): Promise<TestQuestion> {
   const peer = client ?? (await startPeer(context, { role: 'client' }));
   const secret = Uint8Array.from(randomBytes(32));
   const init: RouteInit = {

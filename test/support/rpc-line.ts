@@ -27,28 +27,41 @@ export type Fate =
   | { readonly edit: (answer: RpcAnswer) => RpcAnswer };
 
 /** A bad line to a chain. `fate` decides by the JSON-RPC method and how often it was asked for, from 1. */
-export async function openRpcLine(target: string, fate: (method: string, time: number, params: readonly unknown[]) => Fate) {
+export async function openRpcLine(
+  target: string,
+  fate: (method: string, time: number, params: readonly unknown[]) => Fate,
+) {
   const seen = new Map<string, number>();
   const server = createServer((incoming, response) => {
     const parts: Buffer[] = [];
-    const answer = (status: number, body: string, headers: Readonly<Record<string, string>> = { 'content-type': 'application/json' }): void => {
+    const answer = (
+      status: number,
+      body: string,
+      headers: Readonly<Record<string, string>> = { 'content-type': 'application/json' },
+    ): void => {
       response.writeHead(status, headers);
       response.end(body);
     };
-    incoming.on('data', (part: Buffer) => parts.push(part)).on('end', () => {
-      const body = Buffer.concat(parts);
-      const { id, method, params = [] } = JSON.parse(body.toString()) as Call;
-      const time = (seen.get(method) ?? 0) + 1;
-      seen.set(method, time);
-      const what = fate(method, time, params);
-      if (what === 'lose-request') return void response.destroy();
-      if (typeof what === 'object' && 'status' in what) return answer(what.status, what.body ?? '', what.headers);
-      if (typeof what === 'object' && 'error' in what) return answer(200, JSON.stringify({ jsonrpc: '2.0', id, error: what.error }));
-      forward(target, body).then((text) => {
-        if (what === 'lose-answer') response.destroy();
-        else answer(200, what === 'pass' ? text : JSON.stringify(what.edit(JSON.parse(text) as RpcAnswer)));
-      }, () => response.destroy());
-    });
+    incoming
+      .on('data', (part: Buffer) => parts.push(part))
+      .on('end', () => {
+        const body = Buffer.concat(parts);
+        const { id, method, params = [] } = JSON.parse(body.toString()) as Call;
+        const time = (seen.get(method) ?? 0) + 1;
+        seen.set(method, time);
+        const what = fate(method, time, params);
+        if (what === 'lose-request') return void response.destroy();
+        if (typeof what === 'object' && 'status' in what) return answer(what.status, what.body ?? '', what.headers);
+        if (typeof what === 'object' && 'error' in what)
+          return answer(200, JSON.stringify({ jsonrpc: '2.0', id, error: what.error }));
+        forward(target, body).then(
+          (text) => {
+            if (what === 'lose-answer') response.destroy();
+            else answer(200, what === 'pass' ? text : JSON.stringify(what.edit(JSON.parse(text) as RpcAnswer)));
+          },
+          () => response.destroy(),
+        );
+      });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -67,9 +80,13 @@ function forward(target: string, body: Buffer): Promise<string> {
   return new Promise((resolve, reject) => {
     const forwarded = request(target, { method: 'POST', headers: { 'content-type': 'application/json' } }, (answer) => {
       let text = '';
-      answer.setEncoding('utf8').on('data', (part: string) => {
-        text += part;
-      }).on('end', () => resolve(text)).on('error', reject);
+      answer
+        .setEncoding('utf8')
+        .on('data', (part: string) => {
+          text += part;
+        })
+        .on('end', () => resolve(text))
+        .on('error', reject);
     });
     forwarded.on('error', reject);
     forwarded.end(body);

@@ -32,7 +32,17 @@ export interface ScriptedInit {
   readonly beforeStep?: ((i: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
 }
 
-export const scriptedExec: Exec = { engine: 'scripted 1', backend: 'cpu', kernels: 'none', threads: 0, batch: 63, flash: true, kv: 'f16', gpuLayers: 0, sequences: 1 };
+export const scriptedExec: Exec = {
+  engine: 'scripted 1',
+  backend: 'cpu',
+  kernels: 'none',
+  threads: 0,
+  batch: 63,
+  flash: true,
+  kv: 'f16',
+  gpuLayers: 0,
+  sequences: 1,
+};
 
 export interface ScriptedEngine extends Engine {
   /** Changes what a job that starts now declares, as a self-test does. */
@@ -72,7 +82,8 @@ export function createScriptedEngine(init: ScriptedInit = {}): ScriptedEngine {
       exec = { ...exec, ...change };
     },
     runSelfTest: async () => ({ exec, sameBits: ['alone', 'prefill'] }),
-    reproduces: async (other): Promise<readonly Schedule[]> => (model.classOf(other) === model.classOf(exec) ? ['alone', 'prefill'] : []),
+    reproduces: async (other): Promise<readonly Schedule[]> =>
+      model.classOf(other) === model.classOf(exec) ? ['alone', 'prefill'] : [],
     measureSpeed: async () => 1000,
     get slots() {
       return line.state();
@@ -92,7 +103,10 @@ interface ScriptedLogits {
   top(state: number, i: number): TopLogits;
 }
 
-function createScriptedLogits({ weights = 'model', damage = 0, classNoise = 0.12, stopAfter = null }: ScriptedInit, exec: () => Exec): ScriptedLogits {
+function createScriptedLogits(
+  { weights = 'model', damage = 0, classNoise = 0.12, stopAfter = null }: ScriptedInit,
+  exec: () => Exec,
+): ScriptedLogits {
   const seed = seedOf(weights);
   const damageSeed = seedOf(`${weights} damaged`);
   const classOf = (of: Exec): string => JSON.stringify({ ...of, threads: 0, sequences: 0 });
@@ -125,7 +139,11 @@ function readability(id: number): number {
   return id >= 0xc3 && id <= 0xc5 ? 1.5 : id >= 0xa0 && id <= 0xbf ? 1 : 0;
 }
 
-function createSession(model: ScriptedLogits, beforeStep: ScriptedInit['beforeStep'], release: () => void): EngineSession {
+function createSession(
+  model: ScriptedLogits,
+  beforeStep: ScriptedInit['beforeStep'],
+  release: () => void,
+): EngineSession {
   let state = model.start();
   let i = 0;
   async function step(options: AbortOptions): Promise<TopLogits> {
@@ -170,9 +188,14 @@ export function createByteTokenizer(facts: ModelFacts): Tokenizer {
   return {
     facts,
     encodePrompt(input: Input) {
-      if (forgesTurn(input, ['<|turn|>', '<|stop|>'])) throw new QvacError('E_BAD_INPUT', 'a message holds the text of a control token, which would forge a turn');
+      if (forgesTurn(input, ['<|turn|>', '<|stop|>']))
+        throw new QvacError('E_BAD_INPUT', 'a message holds the text of a control token, which would forge a turn');
       if (input.template === 'raw') return [...encoder.encode(input.messages[0]?.content ?? '')];
-      return [...input.messages.flatMap(({ role, content }) => [scriptedTurn, ...encoder.encode(`${role}\n${content}`)]), scriptedTurn, ...encoder.encode('assistant\n')];
+      return [
+        ...input.messages.flatMap(({ role, content }) => [scriptedTurn, ...encoder.encode(`${role}\n${content}`)]),
+        scriptedTurn,
+        ...encoder.encode('assistant\n'),
+      ];
     },
     bytesOf,
     decode(tokens) {

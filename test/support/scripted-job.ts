@@ -2,14 +2,20 @@ import { utf8 } from '../../src/lib/bytes.ts';
 import type { JobId } from '../../src/lib/types.ts';
 import { encodeHead } from '../../src/proofs/head.ts';
 import type { TopLogits } from '../../src/proofs/logits.ts';
-import { createReceived } from '../../src/proofs/received.ts';
-import type { Received } from '../../src/proofs/received.ts';
+import { createReceived, type Received } from '../../src/proofs/received.ts';
 import { signBody, signingKeyFromSeed } from '../../src/proofs/signing.ts';
-import { createTranscript } from '../../src/proofs/transcript.ts';
-import type { Transcript } from '../../src/proofs/transcript.ts';
+import { createTranscript, type Transcript } from '../../src/proofs/transcript.ts';
 import { execClassOf, inputDigestOf, jobIdOf, requestDigestOf, sha256 } from '../../src/protocol/digests.ts';
-import { kinds } from '../../src/protocol/messages.ts';
-import type { Exec, Finish, Input, Offer, Quote, Sampler, Signed } from '../../src/protocol/messages.ts';
+import {
+  type Exec,
+  type Finish,
+  type Input,
+  kinds,
+  type Offer,
+  type Quote,
+  type Sampler,
+  type Signed,
+} from '../../src/protocol/messages.ts';
 import { encodeCancel, encodeOffer, encodeOpening, encodeQuote } from '../../src/protocol/validate.ts';
 
 /** Both sides of a job without a network or a model, its logits made from a number. */
@@ -17,8 +23,22 @@ import { encodeCancel, encodeOffer, encodeOpening, encodeQuote } from '../../src
 export const client = signingKeyFromSeed(sha256(utf8('client')));
 export const provider = signingKeyFromSeed(sha256(utf8('provider')));
 
-export const exec: Exec = { engine: 'llama.cpp b4000', backend: 'cpu', kernels: 'AVX2', threads: 0, batch: 63, flash: true, kv: 'f16', gpuLayers: 0, sequences: 1 };
-export const input: Input = { messages: [{ role: 'user', content: 'Zażółć 🦙' }], template: 'gguf', options: { thinking: false } };
+export const exec: Exec = {
+  engine: 'llama.cpp b4000',
+  backend: 'cpu',
+  kernels: 'AVX2',
+  threads: 0,
+  batch: 63,
+  flash: true,
+  kv: 'f16',
+  gpuLayers: 0,
+  sequences: 1,
+};
+export const input: Input = {
+  messages: [{ role: 'user', content: 'Zażółć 🦙' }],
+  template: 'gguf',
+  options: { thinking: false },
+};
 const modelId = sha256(utf8('model'));
 export const promptTokens: readonly number[] = [3, 1, 4, 1, 5];
 
@@ -80,8 +100,21 @@ export function createScriptedJob(init: ScriptedJobInit): ScriptedJob {
   const jobId = jobIdOf(body);
   const offerSigned = signBody(client, kinds.offer, jobId, body);
   const inputDigest = inputDigestOf(modelId, promptTokens);
-  const transcript = createTranscript({ jobId, offer, inputDigest, promptCount: promptTokens.length, execClass: offer.execClass, jobSecret: random('salts') });
-  const received = createReceived({ offer, offerSigned, quote: quote && quoteSigned && { quote, signed: quoteSigned }, exec, input });
+  const transcript = createTranscript({
+    jobId,
+    offer,
+    inputDigest,
+    promptCount: promptTokens.length,
+    execClass: offer.execClass,
+    jobSecret: random('salts'),
+  });
+  const received = createReceived({
+    offer,
+    offerSigned,
+    quote: quote && quoteSigned && { quote, signed: quoteSigned },
+    exec,
+    input,
+  });
   const top = (i: number): TopLogits => topLogits(random(`logits ${i}`), sampler);
   let finish: Finish | null = null;
 
@@ -101,7 +134,8 @@ export function createScriptedJob(init: ScriptedJobInit): ScriptedJob {
       received.addTokens({ i, tokens, text: tokens.map((token) => ` ${token}`).join('') });
       return finish;
     },
-    signHead: (headFinish, text = received.text) => signBody(provider, kinds.head, jobId, encodeHead(transcript.head({ text, finish: headFinish }))),
+    signHead: (headFinish, text = received.text) =>
+      signBody(provider, kinds.head, jobId, encodeHead(transcript.head({ text, finish: headFinish }))),
     cancel: (n) => signBody(client, kinds.cancel, jobId, encodeCancel({ v: 1, jobId: Buffer.from(jobId, 'hex'), n })),
     finish() {
       received.accept({ promptTokens, inputDigest });
@@ -140,6 +174,9 @@ function topLogits(random: Uint8Array, { topK, vocab }: Sampler): TopLogits {
   const first = ((random[0] ?? 0) * 256 + (random[1] ?? 0)) % vocab;
   const stride = Math.max(1, Math.floor(vocab / count));
   const ids = Uint32Array.from({ length: count }, (_, at) => (first + at * stride) % vocab);
-  const logits = Float32Array.from(ids, (_, at) => ((random[at % 32] ?? 0) * 256 + (random[(at + 7) % 32] ?? 0)) / 8192);
+  const logits = Float32Array.from(
+    ids,
+    (_, at) => ((random[at % 32] ?? 0) * 256 + (random[(at + 7) % 32] ?? 0)) / 8192,
+  );
   return { ids, logits };
 }

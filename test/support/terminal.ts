@@ -1,10 +1,13 @@
-import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import type { TestContext } from 'node:test';
 import { launcher } from './binary.ts';
 
 /** Why there is no terminal for tests here, or null where there is one. */
-export const noTerminals: string | null = spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0 ? null : 'there is no script(1) here that makes a terminal';
+export const noTerminals: string | null =
+  spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0
+    ? null
+    : 'there is no script(1) here that makes a terminal';
 
 /** The real program on a pseudo-terminal: its standard input, output and errors. */
 export class TerminalProgram {
@@ -14,8 +17,13 @@ export class TerminalProgram {
   #changed = Promise.withResolvers<void>();
 
   constructor(context: TestContext, args: readonly string[], environment: Readonly<Record<string, string>>) {
-    const command = ['exec', process.execPath, launcher, ...args].map((word) => `'${word}'`).join(' ').replace("'exec'", 'exec');
-    this.#child = spawn('script', ['-qefc', command, '/dev/null'], { env: { PATH: process.env['PATH'] ?? '', TERM: 'xterm', SHELL: '/bin/sh', ...environment } });
+    const command = ['exec', process.execPath, launcher, ...args]
+      .map((word) => `'${word}'`)
+      .join(' ')
+      .replace("'exec'", 'exec');
+    this.#child = spawn('script', ['-qefc', command, '/dev/null'], {
+      env: { PATH: process.env['PATH'] ?? '', TERM: 'xterm', SHELL: '/bin/sh', ...environment },
+    });
     this.#child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.text += text;
       this.#changed.resolve();
@@ -29,7 +37,8 @@ export class TerminalProgram {
   /** Resolves as soon as the terminal has shown it. @throws Error where the program ends before */
   async until(pattern: RegExp): Promise<void> {
     while (!pattern.test(this.text)) {
-      if (this.#child.exitCode !== null) throw new Error(`ended without ${String(pattern)}: ${JSON.stringify(this.text)}`);
+      if (this.#child.exitCode !== null)
+        throw new Error(`ended without ${String(pattern)}: ${JSON.stringify(this.text)}`);
       await this.#changed.promise;
     }
   }

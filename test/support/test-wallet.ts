@@ -16,7 +16,10 @@ export interface TestWalletInit {
  * in `signedByTestWallet`, and its key stays in it. It connects silently to a page that it was connected to before.
  * `testWallet.mood` makes it refuse ('refuse') or be locked ('locked'); `testWallet.leave()` has its owner disconnect it.
  */
-export function testWalletScript(seed: Uint8Array, { name = 'Test Wallet', chains = ['solana:localnet', 'solana:devnet'] }: TestWalletInit = {}): string {
+export function testWalletScript(
+  seed: Uint8Array,
+  { name = 'Test Wallet', chains = ['solana:localnet', 'solana:devnet'] }: TestWalletInit = {},
+): string {
   const key = pkcs8Prefix + Buffer.from(seed).toString('hex');
   const address = addressText(signingKeyFromSeed(seed).publicKey);
   return `(() => {

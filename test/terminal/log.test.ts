@@ -29,7 +29,8 @@ function sayAll({ output, logger }: ReturnType<typeof create>): void {
   output.detail('in detail');
   output.live('50 %');
   output.event({ event: 'ready', peer: 'p' }, 'ready');
-  for (const level of ['debug', 'info', 'warn', 'error'] as const) logger[level](`logged ${level}`, { count: 2, gone: undefined });
+  for (const level of ['debug', 'info', 'warn', 'error'] as const)
+    logger[level](`logged ${level}`, { count: 2, gone: undefined });
 }
 
 describe('the log of a process that runs for long', () => {
@@ -44,7 +45,11 @@ describe('the log of a process that runs for long', () => {
         { level: 'warn', message: 'warned' },
         { level: 'debug', message: 'in detail' },
         { level: 'info', message: 'ready', event: 'ready', peer: 'p' },
-        ...(['debug', 'info', 'warn', 'error'] as const).map((level) => ({ level, message: `logged ${level}`, count: 2 })),
+        ...(['debug', 'info', 'warn', 'error'] as const).map((level) => ({
+          level,
+          message: `logged ${level}`,
+          count: 2,
+        })),
       ],
     );
     assert.equal(made.stdout.text, '');
@@ -78,7 +83,13 @@ describe('the log of a process that runs for long', () => {
     const { output, logger, stderr, records } = create();
     output.event({ event: 'failed', level: 'debug', message: 'theirs', time: 'never' }, 'ours');
     logger.warn('a line\nbreak', { reason: '"}\n{"level":"error"\u001b[2J\u202e' });
-    assert.deepEqual(records().map(({ level, message }) => [level, message]), [['info', 'ours'], ['warn', 'a line\nbreak']]);
+    assert.deepEqual(
+      records().map(({ level, message }) => [level, message]),
+      [
+        ['info', 'ours'],
+        ['warn', 'a line\nbreak'],
+      ],
+    );
     assert.match(stderr.text, /^[\x20-\x7e\n]*$/);
     assert.equal(stderr.lines.length, 2);
   });
@@ -112,8 +123,15 @@ describe('the log of a process that runs for long', () => {
   it('has in it what nobody caught', () => {
     const { output, records } = create();
     reportStray(output, 'unexpected, going on', new TypeError('x is not a function'));
-    assert.deepEqual([records()[0]?.['level'], records()[0]?.['message']], ['error', 'unexpected, going on: x is not a function']);
-    reportStray(output, 'warning', Object.assign(new Error('too many listeners'), { name: 'MaxListenersExceededWarning' }));
+    assert.deepEqual(
+      [records()[0]?.['level'], records()[0]?.['message']],
+      ['error', 'unexpected, going on: x is not a function'],
+    );
+    reportStray(
+      output,
+      'warning',
+      Object.assign(new Error('too many listeners'), { name: 'MaxListenersExceededWarning' }),
+    );
     assert.deepEqual([records()[1]?.['level'], records()[1]?.['message']], ['warn', 'warning: too many listeners']);
   });
 });

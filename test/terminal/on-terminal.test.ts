@@ -11,7 +11,9 @@ const barOf = (title: string): RegExp => new RegExp(`${title} [█░]{4,24} \\d
 const controls = /\u001b|\r(?!\n)/;
 
 /** A home with the pip of a network that has brought half of the file. */
-async function withSlowPip(context: TestContext): Promise<{ readonly home: string; readonly environment: Readonly<Record<string, string>> }> {
+async function withSlowPip(
+  context: TestContext,
+): Promise<{ readonly home: string; readonly environment: Readonly<Record<string, string>> }> {
   const home = await temporaryHome(context);
   await mkdir(join(home, 'bin'));
   await writeFile(join(home, 'bin', 'pip'), "#!/bin/sh\necho 'Progress 50 of 100'\nexec sleep 600\n", { mode: 0o755 });
@@ -44,9 +46,23 @@ describe('on a terminal', { skip: noTerminals ?? false }, () => {
 
   it('loading has a bar, and serve talks to a person; with -v it says more', async (context) => {
     const { path } = await tinyModel();
-    const flags = ['--model', path, '--private', 'test-terminal', '--no-mdns', '--listen', '/ip4/127.0.0.1/tcp/0', '--threads', '1', '--gpu', 'off'];
+    const flags = [
+      '--model',
+      path,
+      '--private',
+      'test-terminal',
+      '--no-mdns',
+      '--listen',
+      '/ip4/127.0.0.1/tcp/0',
+      '--threads',
+      '1',
+      '--gpu',
+      'off',
+    ];
     for (const more of [[], ['-v']]) {
-      const program = new TerminalProgram(context, ['serve', ...flags, ...more], { QVAC_HOME: await temporaryHome(context) });
+      const program = new TerminalProgram(context, ['serve', ...flags, ...more], {
+        QVAC_HOME: await temporaryHome(context),
+      });
       await program.until(/ready · elsewhere: qvac ask /);
       program.type('\x03');
       assert.equal(await program.ended(), 130);
@@ -58,14 +74,18 @@ describe('on a terminal', { skip: noTerminals ?? false }, () => {
 
   it('NO_COLOR takes the colours away, and -q the talk', async (context) => {
     const home = await temporaryHome(context);
-    const shown = async (args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<string> => {
+    const shown = async (
+      args: readonly string[],
+      environment: Readonly<Record<string, string>> = {},
+    ): Promise<string> => {
       const program = new TerminalProgram(context, args, { QVAC_HOME: home, ...environment });
       await program.ended();
       return program.text;
     };
     assert.match(await shown(['--help']), /\u001b\[1mUsage:/);
     assert.match(await shown(['frobnicate']), /\u001b\[31mqvac:/);
-    for (const args of [['--help'], ['frobnicate'], ['models', 'ls']]) assert.doesNotMatch(await shown(args, { NO_COLOR: '1' }), /\u001b\[\d+m/, args.join(' '));
+    for (const args of [['--help'], ['frobnicate'], ['models', 'ls']])
+      assert.doesNotMatch(await shown(args, { NO_COLOR: '1' }), /\u001b\[\d+m/, args.join(' '));
     assert.match(await shown(['models', 'ls']), /no model files here yet/);
     assert.equal(await shown(['models', 'ls', '-q']), '');
   });
@@ -78,7 +98,11 @@ describe('off a terminal', () => {
     const { code, stdout, stderr } = await runProgram(['models', 'show', path], { home });
     assert.deepEqual([code, stderr], [0, '']);
     assert.doesNotMatch(stdout, controls);
-    await writeFile(join(home, 'bin', 'pip'), "#!/bin/sh\necho 'Progress 50 of 100'\nkill -INT $PPID\nexec sleep 600\n", { mode: 0o755 });
+    await writeFile(
+      join(home, 'bin', 'pip'),
+      "#!/bin/sh\necho 'Progress 50 of 100'\nkill -INT $PPID\nexec sleep 600\n",
+      { mode: 0o755 },
+    );
     const pulled = await runProgram(['models', 'pull', 'smollm2-135m'], { home, environment });
     assert.equal(pulled.code, 130);
     assert.doesNotMatch(pulled.stderr, /█|\u001b|\r/);

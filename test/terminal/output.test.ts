@@ -4,7 +4,14 @@ import { describe, it } from 'node:test';
 import { createOutput, toJson } from '../../src/terminal/output.ts';
 import { MemorySink } from '../support/memory-sink.ts';
 
-function create(options: { readonly json?: boolean; readonly quiet?: boolean; readonly verbose?: boolean; readonly terminal?: boolean } = {}) {
+function create(
+  options: {
+    readonly json?: boolean;
+    readonly quiet?: boolean;
+    readonly verbose?: boolean;
+    readonly terminal?: boolean;
+  } = {},
+) {
   const stdout = new MemorySink(options.terminal);
   const stderr = new MemorySink(options.terminal);
   return { stdout, stderr, output: createOutput({ stdout, stderr, ...options }) };
@@ -47,7 +54,12 @@ describe('output', () => {
   });
 
   it('ends the answer with a line break, once', async () => {
-    for (const [pieces, expected] of [[['a'], 'a\n'], [['a\n'], 'a\n'], [['a\n', ''], 'a\n'], [[], '']] as const) {
+    for (const [pieces, expected] of [
+      [['a'], 'a\n'],
+      [['a\n'], 'a\n'],
+      [['a\n', ''], 'a\n'],
+      [[], ''],
+    ] as const) {
       const { stdout, output } = create();
       for (const piece of pieces) await output.answer(piece);
       output.endAnswer();
@@ -108,7 +120,10 @@ describe('output', () => {
     });
     const output = createOutput({ stdout, stderr: new MemorySink() });
     output.result({}, ['one']);
-    await assert.rejects(output.flush(), { code: 'E_HOME', message: 'cannot write to standard output (the disk is full)' });
+    await assert.rejects(output.flush(), {
+      code: 'E_HOME',
+      message: 'cannot write to standard output (the disk is full)',
+    });
   });
 
   it('waits for a slow reader', async () => {

@@ -42,7 +42,12 @@ describe('progress', () => {
   it('says a line now and then off-terminal, without control characters', () => {
     const { stderr, progress, pass } = create(false);
     for (let second = 0; second <= 25; second++) {
-      progress.bytes('fetching x', { doneBytes: second * 1_000_000, totalBytes: null, bytesPerSecond: null, secondsLeft: null });
+      progress.bytes('fetching x', {
+        doneBytes: second * 1_000_000,
+        totalBytes: null,
+        bytesPerSecond: null,
+        secondsLeft: null,
+      });
       pass(1_000);
     }
     progress.end();

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { faultCodes } from '../../src/protocol/messages.ts';
 import { faultWords } from '../../src/protocol/fault-words.ts';
-import { trustLines, type TrustFacts } from '../../src/terminal/trust-line.ts';
+import { faultCodes } from '../../src/protocol/messages.ts';
+import { type TrustFacts, trustLines } from '../../src/terminal/trust-line.ts';
 
 const facts: TrustFacts = {
   tokens: 182,
@@ -19,14 +19,19 @@ const lastLine = (part: Partial<TrustFacts>): string => trustLines({ ...facts, .
 
 describe('trust line', () => {
   it('is as the contract has it', () => {
-    assert.deepEqual(trustLines(facts, plain), ['✓ 182 tokens · 41 tok/s · 12D3Koo…gxB · smollm2-135m q4_1 · verified exact 182/182 · receipt 9f3a…c1']);
+    assert.deepEqual(trustLines(facts, plain), [
+      '✓ 182 tokens · 41 tok/s · 12D3Koo…gxB · smollm2-135m q4_1 · verified exact 182/182 · receipt 9f3a…c1',
+    ]);
   });
 
   it('says verified only where the model was re-executed and agreed', () => {
     for (const result of ['pass', 'fail', 'inconclusive'] as const) {
       for (const tier of ['sampling', 'text', 'exact', 'statistical'] as const) {
         const faults = result === 'fail' ? (['silence'] as const) : [];
-        const all = trustLines({ ...facts, verification: { result, tier, count: 16, faults }, why: 'the model is not here' }, plain).join('\n');
+        const all = trustLines(
+          { ...facts, verification: { result, tier, count: 16, faults }, why: 'the model is not here' },
+          plain,
+        ).join('\n');
         assert.equal(all.includes('verified'), result === 'pass' && (tier === 'exact' || tier === 'statistical'), all);
       }
     }
@@ -34,13 +39,28 @@ describe('trust line', () => {
 
   it('says how far and why no further', () => {
     const why = 'the model is not here';
-    assert.match(lastLine({ verification: { result: 'pass', tier: 'sampling', count: 16, faults: [] }, why }), /^✓ .* · checked: sampling 16\/182 \(the model is not here\) · receipt 9f3a…c1$/);
-    assert.match(lastLine({ verification: { result: 'pass', tier: 'text', count: 16, faults: [] }, why }), / · checked: text 16\/182 \(the model is not here\) · /);
-    assert.match(lastLine({ verification: { result: 'inconclusive', tier: 'text', count: 0, faults: [] }, why: 'nothing was opened' }), /^\? .* · checked: text 0\/182, inconclusive \(nothing was opened\) · /);
+    assert.match(
+      lastLine({ verification: { result: 'pass', tier: 'sampling', count: 16, faults: [] }, why }),
+      /^✓ .* · checked: sampling 16\/182 \(the model is not here\) · receipt 9f3a…c1$/,
+    );
+    assert.match(
+      lastLine({ verification: { result: 'pass', tier: 'text', count: 16, faults: [] }, why }),
+      / · checked: text 16\/182 \(the model is not here\) · /,
+    );
+    assert.match(
+      lastLine({
+        verification: { result: 'inconclusive', tier: 'text', count: 0, faults: [] },
+        why: 'nothing was opened',
+      }),
+      /^\? .* · checked: text 0\/182, inconclusive \(nothing was opened\) · /,
+    );
   });
 
   it('names the fault, the provider, and what was and was not shown, before it', () => {
-    const lines = trustLines({ ...facts, verification: { result: 'fail', tier: 'exact', count: 16, faults: ['exact-mismatch'] } }, plain);
+    const lines = trustLines(
+      { ...facts, verification: { result: 'fail', tier: 'exact', count: 16, faults: ['exact-mismatch'] } },
+      plain,
+    );
     assert.equal(lines.length, 4);
     assert.equal(lines[0], `check failed: exact-mismatch · provider ${facts.provider}`);
     assert.match(lines[1] ?? '', /^ {2}shown: /);
@@ -49,7 +69,8 @@ describe('trust line', () => {
   });
 
   it('has words for every fault', () => {
-    for (const fault of faultCodes) assert.ok(faultWords[fault].shown.length > 20 && faultWords[fault].notShown.length > 20, fault);
+    for (const fault of faultCodes)
+      assert.ok(faultWords[fault].shown.length > 20 && faultWords[fault].notShown.length > 20, fault);
   });
 
   it('shows a price only where there is one, and one token as one', () => {
@@ -59,16 +80,35 @@ describe('trust line', () => {
 
   it('says in one sentence that nobody gets the money of an answer that failed, and what comes back', () => {
     const fail = { result: 'fail', tier: 'exact', count: 16, faults: ['exact-mismatch'] } as const;
-    const rejected = { state: 'rejected', locked: 100_000n, paid: 0n, refunded: 20_000n, burnt: 80_000n, compensation: 0n, dueAt: null } as const;
-    const linesOf = (part: Partial<TrustFacts>): readonly string[] => trustLines({ ...facts, cost: 80_000, verification: fail, ...part }, plain).slice(3);
+    const rejected = {
+      state: 'rejected',
+      locked: 100_000n,
+      paid: 0n,
+      refunded: 20_000n,
+      burnt: 80_000n,
+      compensation: 0n,
+      dueAt: null,
+    } as const;
+    const linesOf = (part: Partial<TrustFacts>): readonly string[] =>
+      trustLines({ ...facts, cost: 80_000, verification: fail, ...part }, plain).slice(3);
     const [sentence, line, ...more] = linesOf({ payment: rejected });
     assert.equal(sentence, 'nobody gets this money: 0.00008 SOL is burnt, 0.00002 SOL came back to you');
     assert.match(line ?? '', / · rejected: 0\.00008 SOL to nobody, 0\.00002 SOL back · failed exact/);
     assert.deepEqual(more, []);
-    const sentenceOf = (part: Partial<typeof rejected> | object): string | undefined => linesOf({ payment: { ...rejected, ...part } })[0];
-    assert.match(sentenceOf({ state: 'slashed', refunded: 100_000n, compensation: 100_000n, burnt: 0n }) ?? '', /your 0\.0001 SOL came back, and 0\.0001 SOL of the provider’s stake/);
-    assert.match(sentenceOf({ state: 'declined', refunded: 100_000n, burnt: 0n }) ?? '', /^nobody gets this money: 0\.0001 SOL came back/);
-    assert.match(sentenceOf({ state: 'open', refunded: 0n, burnt: 0n }) ?? '', /^nobody gets this money: .*qvac jobs ls/);
+    const sentenceOf = (part: Partial<typeof rejected> | object): string | undefined =>
+      linesOf({ payment: { ...rejected, ...part } })[0];
+    assert.match(
+      sentenceOf({ state: 'slashed', refunded: 100_000n, compensation: 100_000n, burnt: 0n }) ?? '',
+      /your 0\.0001 SOL came back, and 0\.0001 SOL of the provider’s stake/,
+    );
+    assert.match(
+      sentenceOf({ state: 'declined', refunded: 100_000n, burnt: 0n }) ?? '',
+      /^nobody gets this money: 0\.0001 SOL came back/,
+    );
+    assert.match(
+      sentenceOf({ state: 'open', refunded: 0n, burnt: 0n }) ?? '',
+      /^nobody gets this money: .*qvac jobs ls/,
+    );
     // Behind a router, which pays: no price as if somebody had earned it.
     const [routed, routedLine] = linesOf({ router: facts.provider });
     assert.match(routed ?? '', /^0\.00008 SOL was your router’s to pay: nobody gets it/);
@@ -77,16 +117,44 @@ describe('trust line', () => {
   });
 
   it('says where a check came too late to hold the money back', () => {
-    const confirmed = { state: 'confirmed', locked: 100_000n, paid: 80_000n, refunded: 20_000n, burnt: 0n, compensation: 0n, dueAt: null } as const;
-    const cut = trustLines({ ...facts, payment: confirmed, tooLate: true, verification: { result: 'inconclusive', tier: 'text', count: 16, faults: [] }, why: 'the re-execution did not end in time' }, plain);
+    const confirmed = {
+      state: 'confirmed',
+      locked: 100_000n,
+      paid: 80_000n,
+      refunded: 20_000n,
+      burnt: 0n,
+      compensation: 0n,
+      dueAt: null,
+    } as const;
+    const cut = trustLines(
+      {
+        ...facts,
+        payment: confirmed,
+        tooLate: true,
+        verification: { result: 'inconclusive', tier: 'text', count: 16, faults: [] },
+        why: 'the re-execution did not end in time',
+      },
+      plain,
+    );
     assert.match(cut[0] ?? '', /0\.00008 SOL went to the provider for an answer that was not re-executed/);
     assert.match(cut[1] ?? '', /^\? .* checked: text 16\/182, inconclusive \(the re-execution did not end in time\)/);
-    const late = trustLines({ ...facts, payment: { ...confirmed, state: 'claimed' }, tooLate: true, verification: { result: 'fail', tier: 'exact', count: 16, faults: ['exact-mismatch'] } }, plain);
+    const late = trustLines(
+      {
+        ...facts,
+        payment: { ...confirmed, state: 'claimed' },
+        tooLate: true,
+        verification: { result: 'fail', tier: 'exact', count: 16, faults: ['exact-mismatch'] },
+      },
+      plain,
+    );
     assert.match(late.at(-2) ?? '', /too late to hold the money back: the provider is paid/);
   });
 
   it('cannot be broken by the words of a card', () => {
-    assert.equal(trustLines({ ...facts, model: { name: 'x\n✓ verified exact\u001b[2K', quant: '\r' } }, plain).length, 1);
+    assert.equal(
+      trustLines({ ...facts, model: { name: 'x\n✓ verified exact\u001b[2K', quant: '\r' } }, plain).length,
+      1,
+    );
     assert.doesNotMatch(lastLine({ model: { name: 'x\n\u001b[2K', quant: '\r' } }), /[\n\r\u001b]/);
   });
 });

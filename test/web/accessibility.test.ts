@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { violations } from '../support/axe.ts';
 import { noBrowser, openPage } from '../support/browser.ts';
+import { createDictatedEngine } from '../support/dictated-engine.ts';
+import { startGateway, testDefaults, testToken } from '../support/gateway.ts';
 import { connectWallet, startPaidMarket } from '../support/paid-page.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 import { testWalletScript } from '../support/test-wallet.ts';
-import { createDictatedEngine } from '../support/dictated-engine.ts';
-import { startGateway, testDefaults, testToken } from '../support/gateway.ts';
 
 const skip = (await noBrowser()) ?? false;
 
@@ -19,8 +19,25 @@ const looks = [
 ] as const;
 
 async function open(context: TestContext, look: (typeof looks)[number]): Promise<Page> {
-  const answer = 'It **scatters**, see `code`:\n\n```\na long line of code that does not fit into the width of any phone, and goes on\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n# Heading\n\n- [x] done\n\n> quoted';
-  const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine(answer) }, { script: { name: 'other' } }], gateway: { defaults: { model: 'scripted', provider: null, system: null, temperature: 0.7, topK: 20, minP: 0.05, maxTokens: 1_000, verify: null, maxPrice: 0, timeoutMs: 60_000 } } });
+  const answer =
+    'It **scatters**, see `code`:\n\n```\na long line of code that does not fit into the width of any phone, and goes on\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n# Heading\n\n- [x] done\n\n> quoted';
+  const { url } = await startGateway(context, {
+    providers: [{ engine: createDictatedEngine(answer) }, { script: { name: 'other' } }],
+    gateway: {
+      defaults: {
+        model: 'scripted',
+        provider: null,
+        system: null,
+        temperature: 0.7,
+        topK: 20,
+        minP: 0.05,
+        maxTokens: 1_000,
+        verify: null,
+        maxPrice: 0,
+        timeoutMs: 60_000,
+      },
+    },
+  });
   const { page } = await openPage(context, url, { ...look.options, reducedMotion: 'reduce' });
   await page.goto(`${url}/#token=${testToken}`);
   await page.locator('#model option').nth(1).waitFor({ state: 'attached' });
@@ -52,11 +69,17 @@ for (const look of looks) {
     await page.getByLabel('Your question').fill(`${'long'.repeat(100)} why is the sky blue?`);
     await page.keyboard.press('Enter');
     await page.locator('.trust').waitFor({ timeout: 20_000 });
-    const overflow = (): Promise<number> => page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth');
+    const overflow = (): Promise<number> =>
+      page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth');
     assert.ok((await overflow()) <= 0, 'chat');
     await page.locator('.trust').click();
     await page.locator('.merkle').waitFor();
-    assert.ok((await page.evaluate<number>('(() => { const body = document.querySelector(".receipt-body"); return body.scrollWidth - body.clientWidth; })()')) <= 0, 'receipt');
+    assert.ok(
+      (await page.evaluate<number>(
+        '(() => { const body = document.querySelector(".receipt-body"); return body.scrollWidth - body.clientWidth; })()',
+      )) <= 0,
+      'receipt',
+    );
     await page.keyboard.press('Escape');
     for (const view of ['Peers', 'Receipts', 'Money', 'Settings']) {
       await page.getByRole('button', { name: view, exact: true }).click();
@@ -66,8 +89,14 @@ for (const look of looks) {
 }
 
 for (const look of [looks[1], looks[2], looks[3]]) {
-  test(`axe-core finds nothing wrong where money is asked for, or something is missing: ${look.name}`, { skip }, async (context) => {
-    const market = await startPaidMarket(context, { damage: 3 }, { here: [createScriptedEngine()], own: true, gateway: { defaults: { ...testDefaults, maxPrice: 500_000_000 } } });
+  test(`axe-core finds nothing wrong where money is asked for, or something is missing: ${look.name}`, {
+    skip,
+  }, async (context) => {
+    const market = await startPaidMarket(
+      context,
+      { damage: 3 },
+      { here: [createScriptedEngine()], own: true, gateway: { defaults: { ...testDefaults, maxPrice: 500_000_000 } } },
+    );
     const { page } = await openPage(context, market.url, { ...look.options, reducedMotion: 'reduce' });
     await page.addInitScript(testWalletScript(market.seed));
     await page.goto(market.url);

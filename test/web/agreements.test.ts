@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { test, type TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { addressText } from '../../src/escrow/addresses.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { violations } from '../support/axe.ts';
 import { noBrowser, openPage } from '../support/browser.ts';
 import { startGateway, testDefaults, testToken } from '../support/gateway.ts';
-import { askOnPage, connectWallet, openWalletPage, startPaidMarket, type PaidMarket } from '../support/paid-page.ts';
+import { askOnPage, connectWallet, openWalletPage, type PaidMarket, startPaidMarket } from '../support/paid-page.ts';
 import { SOL } from '../support/payments.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 import { testWalletScript } from '../support/test-wallet.ts';
@@ -26,8 +26,13 @@ async function openAtRejection(context: TestContext, patienceMs?: number) {
   return { ...market, ...opened };
 }
 
-async function requestIds({ fetchAsPage, address }: Pick<PaidMarket, 'fetchAsPage' | 'address'>): Promise<readonly string[]> {
-  const { requests } = (await (await fetchAsPage(`/qvac/wallets/${address}/requests`)).json()) as { readonly requests: readonly { readonly id: string }[] };
+async function requestIds({
+  fetchAsPage,
+  address,
+}: Pick<PaidMarket, 'fetchAsPage' | 'address'>): Promise<readonly string[]> {
+  const { requests } = (await (await fetchAsPage(`/qvac/wallets/${address}/requests`)).json()) as {
+    readonly requests: readonly { readonly id: string }[];
+  };
   return requests.map(({ id }) => id);
 }
 
@@ -38,7 +43,9 @@ async function reject(page: Page, { paid, escrow }: PaidMarket): Promise<void> {
   assert.deepEqual(await escrow.jobs({ client: escrow.wallet }), []);
 }
 
-test('a rejection can be signed as long as it makes a difference, not only while its first transaction lives', { skip }, async (context) => {
+test('a rejection can be signed as long as it makes a difference, not only while its first transaction lives', {
+  skip,
+}, async (context) => {
   const market = await openAtRejection(context, 5_000);
   const { page } = market;
   const [first] = await requestIds(market);
@@ -48,7 +55,10 @@ test('a rejection can be signed as long as it makes a difference, not only while
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   assert.equal(await page.getByRole('dialog', rejecting).count(), 1);
-  assert.match((await page.getByRole('timer').textContent()) ?? '', /^2\d\d seconds left until the provider can be paid/);
+  assert.match(
+    (await page.getByRole('timer').textContent()) ?? '',
+    /^2\d\d seconds left until the provider can be paid/,
+  );
   await reject(page, market);
 });
 
@@ -73,7 +83,12 @@ test('a rejection is asked for again by the gateway’s next run', { skip }, asy
   const { page, gateway, receipts, openWallets } = market;
   const { port } = gateway;
   await gateway.stop();
-  await startGateway(context, { providers: [], receipts, wallets: openWallets(), gateway: { port, token: 'another-token-of-the-next-run-0123', formerToken: testToken } });
+  await startGateway(context, {
+    providers: [],
+    receipts,
+    wallets: openWallets(),
+    gateway: { port, token: 'another-token-of-the-next-run-0123', formerToken: testToken },
+  });
   await page.reload();
   await page.getByRole('dialog', rejecting).waitFor();
   await reject(page, market);
@@ -96,7 +111,9 @@ test('a transaction that is not what the gateway says is not to be signed', { sk
   await page.route('**/requests', async (route) => {
     const response = await route.fetch();
     const body = (await response.json()) as { requests: { purpose: { amount: string } }[] };
-    await route.fulfill({ json: { requests: body.requests.map((each) => ({ ...each, purpose: { ...each.purpose, amount: '1' } })) } });
+    await route.fulfill({
+      json: { requests: body.requests.map((each) => ({ ...each, purpose: { ...each.purpose, amount: '1' } })) },
+    });
   });
   await connectWallet(page);
   await askOnPage(page, 'worth it?');
@@ -107,13 +124,18 @@ test('a transaction that is not what the gateway says is not to be signed', { sk
   await page.unrouteAll({ behavior: 'ignoreErrors' });
 });
 
-test('a wallet that refuses, is locked, leaves or knows another chain is told of in plain words', { skip }, async (context) => {
+test('a wallet that refuses, is locked, leaves or knows another chain is told of in plain words', {
+  skip,
+}, async (context) => {
   const market = await startPaidMarket(context, {});
   const { page } = await openWalletPage(context, market);
   await page.getByRole('button', { name: 'Money', exact: true }).click();
   await page.evaluate('testWallet.mood = "locked"');
   await page.getByRole('button', { name: 'Connect Test Wallet' }).click();
-  await page.getByRole('alert').getByText('Test Wallet did not connect: the wallet is locked. Unlock it and try again.').waitFor();
+  await page
+    .getByRole('alert')
+    .getByText('Test Wallet did not connect: the wallet is locked. Unlock it and try again.')
+    .waitFor();
   await page.evaluate('testWallet.mood = "willing"');
   await connectWallet(page);
   await page.evaluate('testWallet.mood = "refuse"');
@@ -143,7 +165,11 @@ test('of several wallets one is chosen; one for another chain is not asked to si
 });
 
 test('the gateway’s own wallet pays for what the person agrees to, and for nothing else', { skip }, async (context) => {
-  const market = await startPaidMarket(context, {}, { own: true, here: [createScriptedEngine()], gateway: { defaults: { ...testDefaults, maxPrice: 500_000_000 } } });
+  const market = await startPaidMarket(
+    context,
+    {},
+    { own: true, here: [createScriptedEngine()], gateway: { defaults: { ...testDefaults, maxPrice: 500_000_000 } } },
+  );
   const { page, complaints } = await openPage(context, market.url);
   await page.goto(`${market.url}/#token=${testToken}`);
   await page.locator('#model option').nth(1).waitFor({ state: 'attached' });
@@ -167,7 +193,10 @@ test('the gateway’s own wallet pays for what the person agrees to, and for not
   await page.getByText('pays up to 0.5 SOL an answer, and asks you before each').waitFor();
   await page.getByText('Nothing is locked').waitFor();
   assert.deepEqual(await violations(page), []);
-  assert.deepEqual(complaints.filter((line) => !line.includes('402')), []);
+  assert.deepEqual(
+    complaints.filter((line) => !line.includes('402')),
+    [],
+  );
 });
 
 test('a page that stops its question is not asked for money any more', { skip }, async (context) => {
@@ -192,7 +221,10 @@ test('what is locked says what happens next, and has the button that does it', {
   await page.getByRole('button', { name: 'Sign in the wallet' }).click();
   await page.locator('.trust', { hasText: 'verified exact' }).waitFor();
   await page.getByRole('button', { name: 'Money', exact: true }).click();
-  await page.getByRole('cell', { name: /The provider is paid 0\.\d+ SOL in \d+ s; the rest comes back/ }).getByRole('button', { name: 'Settle now' }).click();
+  await page
+    .getByRole('cell', { name: /The provider is paid 0\.\d+ SOL in \d+ s; the rest comes back/ })
+    .getByRole('button', { name: 'Settle now' })
+    .click();
   await page.getByRole('dialog', { name: 'Settle now' }).getByRole('button', { name: 'Sign in the wallet' }).click();
   await page.getByText('Nothing is locked').waitFor();
   await market.paid.news.until('paid');
@@ -201,9 +233,15 @@ test('what is locked says what happens next, and has the button that does it', {
   await page.getByRole('cell', { name: /No answer is submitted yet. You can take it back in \d+ s/ }).waitFor();
   await market.chain.warp(601);
   await page.getByRole('button', { name: 'Look again' }).click();
-  await page.getByRole('cell', { name: 'No answer was submitted in time' }).getByRole('button', { name: 'Take it back' }).click();
+  await page
+    .getByRole('cell', { name: 'No answer was submitted in time' })
+    .getByRole('button', { name: 'Take it back' })
+    .click();
   assert.deepEqual(await violations(page), []);
-  await page.getByRole('dialog', { name: 'Take your money back' }).getByRole('button', { name: 'Sign in the wallet' }).click();
+  await page
+    .getByRole('dialog', { name: 'Take your money back' })
+    .getByRole('button', { name: 'Sign in the wallet' })
+    .click();
   await page.getByText('Nothing is locked').waitFor();
   assert.deepEqual(await market.escrow.jobs({ client: market.escrow.wallet }), []);
   assert.deepEqual(strayed, []);
@@ -216,5 +254,18 @@ async function lockWithoutAnswer({ escrow, chain }: PaidMarket): Promise<void> {
   await away.register({ node, stake: 2n * SOL });
   const any = Uint8Array.from(randomBytes(32));
   const sampler = { temperature: 70, minP: 5, topK: 20, vocab: 258 };
-  await escrow.createJob({ authority: away.wallet, terms: { jobId: any, peer: node.publicKey, clientPeer: any, priceIn: 1_000n, priceOut: 1_000n, amount: 1_000_000n, seed: any, sampler, maxTokens: 40 } });
+  await escrow.createJob({
+    authority: away.wallet,
+    terms: {
+      jobId: any,
+      peer: node.publicKey,
+      clientPeer: any,
+      priceIn: 1_000n,
+      priceOut: 1_000n,
+      amount: 1_000_000n,
+      seed: any,
+      sampler,
+      maxTokens: 40,
+    },
+  });
 }

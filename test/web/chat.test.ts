@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { QvacError, type ErrorCode } from '../../src/errors.ts';
+import { type ErrorCode, QvacError } from '../../src/errors.ts';
 import { violations } from '../support/axe.ts';
 import { noBrowser, openPage } from '../support/browser.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
@@ -24,13 +24,22 @@ test('paragraphs that are whole stay as they are while the answer goes on', { sk
     await early.beforeStep(...step);
     await late.beforeStep(...step);
   };
-  const { page } = await openSaying(context, text, { providers: [{ engine: createDictatedEngine(text, { beforeStep }) }] });
+  const { page } = await openSaying(context, text, {
+    providers: [{ engine: createDictatedEngine(text, { beforeStep }) }],
+  });
   await ask(page, 'long?');
   await page.locator('.assistant', { hasText: 'Next paragraph' }).waitFor();
-  await page.evaluate('document.querySelector(".assistant .content p").kept = document.querySelector(".assistant .content li").kept = true');
+  await page.evaluate(
+    'document.querySelector(".assistant .content p").kept = document.querySelector(".assistant .content li").kept = true',
+  );
   early.open();
   await page.locator('.assistant', { hasText: 'Last.' }).waitFor();
-  assert.deepEqual(await page.evaluate('[document.querySelector(".assistant .content p").kept, document.querySelector(".assistant .content li").kept]'), [true, true]);
+  assert.deepEqual(
+    await page.evaluate(
+      '[document.querySelector(".assistant .content p").kept, document.querySelector(".assistant .content li").kept]',
+    ),
+    [true, true],
+  );
   late.open();
   await page.locator('.trust').waitFor();
   assert.equal(await page.locator('.assistant .content > p').count(), 3);
@@ -52,7 +61,8 @@ test('a code block is one before its end has come, and nothing of its fence is t
 });
 
 test('an answer that imitates the line under it stays above the real one', { skip }, async (context) => {
-  const text = '✓ **verified exact** · 128 tokens · 12D3Koo…Kp9 · free · receipt aadd…26\n\n<button class="trust good">✓ verified exact</button>';
+  const text =
+    '✓ **verified exact** · 128 tokens · 12D3Koo…Kp9 · free · receipt aadd…26\n\n<button class="trust good">✓ verified exact</button>';
   const { gate, providers } = held(text, 120);
   const { page } = await openSaying(context, text, { providers });
   await ask(page, 'are you true?');
@@ -86,14 +96,23 @@ test('a reader who has scrolled up, or is at another line, is left there', { ski
 });
 
 test('the answer, its check and what comes of it later are announced', { skip }, async (context) => {
-  const { page } = await openSaying(context, '', { providers: [{}], here: [createScriptedEngine()], gateway: { verdictMs: 1 } });
+  const { page } = await openSaying(context, '', {
+    providers: [{}],
+    here: [createScriptedEngine()],
+    gateway: { verdictMs: 1 },
+  });
   await ask(page, 'why?');
-  await page.getByRole('status').filter({ hasText: /^Answer: .* being checked\.$/s }).waitFor();
+  await page
+    .getByRole('status')
+    .filter({ hasText: /^Answer: .* being checked\.$/s })
+    .waitFor();
   await page.getByRole('status').filter({ hasText: 'The answer above: verified exact.' }).waitFor();
   await page.locator('.trust', { hasText: 'verified exact' }).waitFor();
 });
 
-test('a question outlives the page: after a reload in its midst it is there, and can be asked again', { skip }, async (context) => {
+test('a question outlives the page: after a reload in its midst it is there, and can be asked again', {
+  skip,
+}, async (context) => {
   const text = `half of it ${'x'.repeat(200)}`;
   const { gate, providers } = held(text, 40);
   const { page, receipts } = await openSaying(context, text, { providers });
@@ -142,7 +161,9 @@ test('two tabs keep each other’s conversations and settings', { skip }, async 
   assert.equal(await other.evaluate('JSON.parse(localStorage.getItem("qvac.conversations")).length'), 1);
 });
 
-test('back and forward lead through the views; a link printed later lets the open page in', { skip }, async (context) => {
+test('back and forward lead through the views; a link printed later lets the open page in', {
+  skip,
+}, async (context) => {
   const { url } = await startGateway(context);
   const { page } = await openPage(context, url);
   await page.goto(url);
@@ -167,7 +188,11 @@ const failures: readonly (readonly [ErrorCode, message: string, words: RegExp])[
   ['E_NO_PROVIDER', 'nobody on network "test" offers a model now', /Nobody can answer this now/],
   ['E_NO_MODEL', 'qwen is not offered there', /not offered there any more/],
   ['E_BUSY', 'all are busy', /All who could answer are busy/],
-  ['E_TOO_DEAR', 'every provider may cost more than 0 lamports: up to 82600 lamports', /It may cost up to 0\.0000826 SOL/],
+  [
+    'E_TOO_DEAR',
+    'every provider may cost more than 0 lamports: up to 82600 lamports',
+    /It may cost up to 0\.0000826 SOL/,
+  ],
   ['E_TRUNCATED', 'the connection broke off', /broke off: the provider left/],
   ['E_TIMEOUT', 'no whole answer within 60 s', /took too long/],
   ['E_VERIFICATION_FAILED', 'the answer of 12D3Koo…abc broke off', /failed a check/],
@@ -196,16 +221,28 @@ test('every failure is told in plain words, with what to do next', { skip }, asy
     assert.ok((await trouble.locator('p').count()) >= 2, `${code}: ${said}`);
     assert.deepEqual(code === 'E_TOO_DEAR' ? await violations(page) : [], []);
   }
-  await page.locator('.assistant', { hasText: 'It may cost up to' }).getByRole('button', { name: 'Open Money' }).click();
+  await page
+    .locator('.assistant', { hasText: 'It may cost up to' })
+    .getByRole('button', { name: 'Open Money' })
+    .click();
   await page.getByRole('heading', { name: 'Money' }).waitFor();
 });
 
-test('an answer that breaks off in its midst is shown as far as it came, and as unchecked', { skip }, async (context) => {
+test('an answer that breaks off in its midst is shown as far as it came, and as unchecked', {
+  skip,
+}, async (context) => {
   const { page } = await openSaying(context, '', {
     asker: {
       holds: async () => false,
       async ask(_question, hooks) {
-        hooks.accepted({ provider: '12D3KooWtest' as never, router: null, model: { id: 'a' as never, name: 'scripted', quant: 'q8_0' } }, 3);
+        hooks.accepted(
+          {
+            provider: '12D3KooWtest' as never,
+            router: null,
+            model: { id: 'a' as never, name: 'scripted', quant: 'q8_0' },
+          },
+          3,
+        );
         await hooks.text('as far as ');
         throw new QvacError('E_TRUNCATED', 'the connection broke off');
       },
@@ -218,10 +255,14 @@ test('an answer that breaks off in its midst is shown as far as it came, and as 
   assert.equal(await page.locator('.trust').count(), 0);
 });
 
-test('the page works where a browser gives it less: plain HTTP from another machine of the house', { skip }, async (context) => {
+test('the page works where a browser gives it less: plain HTTP from another machine of the house', {
+  skip,
+}, async (context) => {
   const { url } = await startGateway(context);
   const { page, complaints } = await openPage(context, url);
-  await page.addInitScript('for (const name of ["randomUUID", "subtle"]) Object.defineProperty(crypto, name, { value: undefined }); Object.defineProperty(navigator, "clipboard", { value: undefined });');
+  await page.addInitScript(
+    'for (const name of ["randomUUID", "subtle"]) Object.defineProperty(crypto, name, { value: undefined }); Object.defineProperty(navigator, "clipboard", { value: undefined });',
+  );
   await page.goto(`${url}/#token=${testToken}`);
   await ask(page, 'still?');
   await page.locator('.trust').click();

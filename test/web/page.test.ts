@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { noBrowser, openPage } from '../support/browser.ts';
@@ -13,7 +13,9 @@ const skip = (await noBrowser()) ?? false;
 const web = new URL('../../dist/web/', import.meta.url);
 
 test('the built page is under 100 KB gzipped', async () => {
-  const sizes = await Promise.all((await readdir(web)).map(async (name) => gzipSync(await readFile(new URL(name, web))).length));
+  const sizes = await Promise.all(
+    (await readdir(web)).map(async (name) => gzipSync(await readFile(new URL(name, web))).length),
+  );
   const total = sizes.reduce((sum, size) => sum + size, 0);
   assert.ok(total > 10_000 && total < 100_000, `${total} bytes`);
 });
@@ -48,7 +50,10 @@ test('an opened step that was changed on its way does not lead to the signed roo
   await page.route(/\/qvac\/receipts\/[0-9a-f]{64}$/, async (route) => {
     const report = (await (await route.fetch()).json()) as { steps: { candidates: { q: number }[] }[] };
     // One logit of one candidate, by a quarter of a thousandth.
-    report.steps = report.steps.map((step) => ({ ...step, candidates: step.candidates.map((each, at) => (at === 3 ? { ...each, q: each.q + 1 } : each)) }));
+    report.steps = report.steps.map((step) => ({
+      ...step,
+      candidates: step.candidates.map((each, at) => (at === 3 ? { ...each, q: each.q + 1 } : each)),
+    }));
     await route.fulfill({ json: report });
   });
   await ask(page, 'why?');
@@ -65,7 +70,9 @@ test('the word verified stands under an answer that was recomputed', { skip }, a
 
 test('an answer is stopped where it is, and has its receipt; asking again gives another', { skip }, async (context) => {
   const gate = createGate(20);
-  const { page, providers } = await openSaying(context, `some words ${'x'.repeat(400)}`, { providers: [{ engine: createDictatedEngine(`some words ${'x'.repeat(400)}`, { beforeStep: gate.beforeStep }) }] });
+  const { page, providers } = await openSaying(context, `some words ${'x'.repeat(400)}`, {
+    providers: [{ engine: createDictatedEngine(`some words ${'x'.repeat(400)}`, { beforeStep: gate.beforeStep }) }],
+  });
   await ask(page, 'talk');
   await page.locator('.assistant', { hasText: 'some words' }).waitFor();
   await page.getByRole('button', { name: 'Stop' }).click();
@@ -94,9 +101,21 @@ test('nothing in an answer runs, loads or leads astray', { skip }, async (contex
   await page.locator('.trust').waitFor();
   const body = page.locator('.assistant .content');
   assert.match((await body.textContent()) ?? '', /end\s*$/);
-  assert.equal(await body.locator('script, img, iframe, svg, style, form, object, embed, link, meta, [style], [onerror], [onload], [onfocus], input:not([type=checkbox])').count(), 0);
-  const links = await body.locator('a').evaluateAll((all) => all.map((link) => [link.getAttribute('href'), link.getAttribute('rel')]));
-  assert.deepEqual(links.filter(([href]) => href !== null && !/^https?:/.test(href)), []);
+  assert.equal(
+    await body
+      .locator(
+        'script, img, iframe, svg, style, form, object, embed, link, meta, [style], [onerror], [onload], [onfocus], input:not([type=checkbox])',
+      )
+      .count(),
+    0,
+  );
+  const links = await body
+    .locator('a')
+    .evaluateAll((all) => all.map((link) => [link.getAttribute('href'), link.getAttribute('rel')]));
+  assert.deepEqual(
+    links.filter(([href]) => href !== null && !/^https?:/.test(href)),
+    [],
+  );
   assert.ok(links.some(([href, rel]) => href === 'https://example.org/' && rel?.includes('noopener')));
   assert.equal(await page.title(), 'qvac');
   assert.deepEqual(strayed, []);
@@ -104,7 +123,11 @@ test('nothing in an answer runs, loads or leads astray', { skip }, async (contex
 
 test('strings in a provider’s card are shown, not used', { skip }, async (context) => {
   const name = '<img src=x onerror=document.title=1>"\u202e\'';
-  const { page, strayed, complaints } = await openSaying(context, '', { providers: [{ engine: createDictatedEngine('fine', { name, quant: '</select><script>document.title=2</script>' }) }] });
+  const { page, strayed, complaints } = await openSaying(context, '', {
+    providers: [
+      { engine: createDictatedEngine('fine', { name, quant: '</select><script>document.title=2</script>' }) },
+    ],
+  });
   await page.locator('#model option').nth(1).waitFor({ state: 'attached' });
   await page.getByRole('button', { name: 'Peers' }).click();
   await page.locator('table td', { hasText: '<img src=x' }).waitFor();
@@ -153,7 +176,10 @@ test('the page goes on by itself after the gateway was restarted with another to
   const { port } = gateway;
   await gateway.stop();
   await page.getByText('The gateway does not answer').waitFor();
-  await startGateway(context, { providers: [{ engine: createDictatedEngine('before and after') }], gateway: { port, token: 'another-token-of-the-next-run-0123', formerToken: testToken } });
+  await startGateway(context, {
+    providers: [{ engine: createDictatedEngine('before and after') }],
+    gateway: { port, token: 'another-token-of-the-next-run-0123', formerToken: testToken },
+  });
   await page.getByText('The gateway does not answer').waitFor({ state: 'detached' });
   await ask(page, 'two');
   await page.locator('.trust').nth(1).waitFor();
@@ -164,7 +190,10 @@ test('conversations stay in the browser, over a reload, until they are forgotten
   await ask(page, 'what is kept?');
   await page.locator('.trust').waitFor();
   await page.reload();
-  await page.getByRole('navigation', { name: 'Conversations' }).getByRole('button', { name: 'what is kept?', exact: true }).click();
+  await page
+    .getByRole('navigation', { name: 'Conversations' })
+    .getByRole('button', { name: 'what is kept?', exact: true })
+    .click();
   await page.locator('.assistant', { hasText: 'remembered' }).waitFor();
   await page.getByRole('button', { name: 'Forget “what is kept?”' }).click();
   assert.equal(await page.locator('.assistant').count(), 0);
@@ -174,7 +203,10 @@ test('conversations stay in the browser, over a reload, until they are forgotten
 test('everything can be reached and done by keyboard', { skip }, async (context) => {
   const { page } = await openSaying(context, 'by keys alone');
   await page.locator('#model option').nth(1).waitFor({ state: 'attached' });
-  const focus = async (): Promise<string> => String(await page.evaluate('(document.activeElement.textContent || document.activeElement.id).trim().slice(0, 20)'));
+  const focus = async (): Promise<string> =>
+    String(
+      await page.evaluate('(document.activeElement.textContent || document.activeElement.id).trim().slice(0, 20)'),
+    );
   const tabTo = async (name: RegExp): Promise<void> => {
     for (let tries = 0; tries < 40; tries++) {
       if (name.test(await focus())) return;

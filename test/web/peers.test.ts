@@ -8,7 +8,8 @@ import { ask, openSaying } from '../support/page.ts';
 
 const skip = (await noBrowser()) ?? false;
 
-const overflow = (page: Page): Promise<number> => page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth');
+const overflow = (page: Page): Promise<number> =>
+  page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth');
 
 test('the map and the table follow who comes and goes', { skip }, async (context) => {
   const { page, discovery, providers } = await openSaying(context, 'here');
@@ -19,7 +20,10 @@ test('the map and the table follow who comes and goes', { skip }, async (context
   await page.getByRole('img', { name: 'Map of 2 peers;' }).waitFor();
   assert.equal(await page.locator('.map .peer circle').count(), 2);
   await page.getByRole('row', { name: /other q8_0/ }).waitFor();
-  await page.getByRole('status').filter({ hasText: /^2 peers on the network/ }).waitFor();
+  await page
+    .getByRole('status')
+    .filter({ hasText: /^2 peers on the network/ })
+    .waitFor();
   // Where the first one was it stays, and no two lie in one direction.
   const lines = await page.locator('.map .link').evaluateAll((all) => all.map((each) => each.getAttribute('d')));
   assert.equal(new Set(lines).size, 2);
@@ -50,11 +54,45 @@ test('a model that goes away is named as such, and asking for it says what to do
   await page.locator('.trouble', { hasText: 'choose another model' }).waitFor();
 });
 
-test('names of ten thousand characters, turned around, or written as HTML are lines like others', { skip }, async (context) => {
-  const { page, strayed, complaints } = await openSaying(context, 'fine', {}, { viewport: { width: 390, height: 800 } });
-  const record = { served: 0, verified: 0, faults: 0, aborted: 0, usable: false, reason: '<img src=https://beacon.example/a onerror=document.title=1>' };
+test('names of ten thousand characters, turned around, or written as HTML are lines like others', {
+  skip,
+}, async (context) => {
+  const { page, strayed, complaints } = await openSaying(
+    context,
+    'fine',
+    {},
+    { viewport: { width: 390, height: 800 } },
+  );
+  const record = {
+    served: 0,
+    verified: 0,
+    faults: 0,
+    aborted: 0,
+    usable: false,
+    reason: '<img src=https://beacon.example/a onerror=document.title=1>',
+  };
   const name = `\u202Eemos\u202C\u0000\u200B${'W'.repeat(10_000)}<script>document.title=1</script>`;
-  const peers = Array.from({ length: 200 }, (_, at) => ({ peer: `12D3KooW${String(at).padStart(44, 'x')}`, role: at % 7 === 0 ? 'router' : 'provider', device: name, tokensPerSecond: 1e9, rttMs: at * 20, since: 0, sources: [], record, models: [{ id: 'ab', name, quant: '"><svg onload=document.title=1>', context: 1, priceIn: Number.MAX_SAFE_INTEGER, priceOut: Number.MAX_SAFE_INTEGER, slots: 1 }] }));
+  const peers = Array.from({ length: 200 }, (_, at) => ({
+    peer: `12D3KooW${String(at).padStart(44, 'x')}`,
+    role: at % 7 === 0 ? 'router' : 'provider',
+    device: name,
+    tokensPerSecond: 1e9,
+    rttMs: at * 20,
+    since: 0,
+    sources: [],
+    record,
+    models: [
+      {
+        id: 'ab',
+        name,
+        quant: '"><svg onload=document.title=1>',
+        context: 1,
+        priceIn: Number.MAX_SAFE_INTEGER,
+        priceOut: Number.MAX_SAFE_INTEGER,
+        slots: 1,
+      },
+    ],
+  }));
   await page.route('**/qvac/peers', (route) => route.fulfill({ json: { peers } }));
   await page.getByRole('button', { name: 'Peers', exact: true }).click();
   await page.getByRole('img', { name: 'Map of 200 peers;' }).waitFor();
@@ -72,7 +110,9 @@ test('names of ten thousand characters, turned around, or written as HTML are li
 test('the policy lets in nothing that the gateway does not serve', { skip }, async (context) => {
   const { page, url, strayed } = await openSaying(context, 'fine');
   const policy = (await fetch(url)).headers.get('content-security-policy') ?? '';
-  const rules = new Map(policy.split('; ').map((rule) => [rule.split(' ')[0] ?? '', rule.slice(rule.indexOf(' ') + 1)]));
+  const rules = new Map(
+    policy.split('; ').map((rule) => [rule.split(' ')[0] ?? '', rule.slice(rule.indexOf(' ') + 1)]),
+  );
   assert.deepEqual(Object.fromEntries(rules), {
     'default-src': "'none'",
     'script-src': "'self'",
@@ -98,7 +138,10 @@ test('the policy lets in nothing that the gateway does not serve', { skip }, asy
     return [await refused(() => fetch('https://beacon.example/')), await blocked, sink(), code(), await refused(async () => new WebSocket('wss://beacon.example/'))];
   })()`);
   assert.deepEqual((tried as readonly boolean[]).slice(0, 4), [true, true, true, true]);
-  assert.deepEqual(strayed.filter((each) => !each.includes('beacon.example')), []);
+  assert.deepEqual(
+    strayed.filter((each) => !each.includes('beacon.example')),
+    [],
+  );
 });
 
 test('dialogs take the focus, keep it, and give it back', { skip }, async (context) => {
@@ -109,7 +152,9 @@ test('dialogs take the focus, keep it, and give it back', { skip }, async (conte
   await page.locator('.merkle').waitFor();
   for (let at = 0; at < 12; at++) {
     await page.keyboard.press('Tab');
-    const inside = await page.evaluate('document.activeElement === document.body || document.activeElement.closest("dialog") !== null');
+    const inside = await page.evaluate(
+      'document.activeElement === document.body || document.activeElement.closest("dialog") !== null',
+    );
     assert.equal(inside, true, `tab ${at}`);
   }
   await page.keyboard.press('Escape');

@@ -1,15 +1,21 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { test, type TestContext } from 'node:test';
-import { ComputeBudgetProgram, PublicKey, SystemProgram, Transaction, type TransactionInstruction } from '@solana/web3.js';
+import { type TestContext, test } from 'node:test';
+import {
+  ComputeBudgetProgram,
+  PublicKey,
+  SystemProgram,
+  Transaction,
+  type TransactionInstruction,
+} from '@solana/web3.js';
 import idl from '../../programs/escrow/artifacts/escrow.json' with { type: 'json' };
 import { addressText, providerAddress } from '../../src/escrow/addresses.ts';
 import type { JobTerms, WalletKey } from '../../src/escrow/escrow.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
+import { toHex } from '../../src/lib/bytes.ts';
 import { peerIdOf, signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { addressBytes, toBase58 } from '../../src/web/base58.ts';
 import { decodeTransaction, isAccountOf, objection } from '../../src/web/transaction.ts';
-import { toHex } from '../../src/lib/bytes.ts';
 import { startChain } from '../support/payments.ts';
 
 const random = (): Uint8Array => Uint8Array.from(randomBytes(32));
@@ -30,12 +36,35 @@ async function jobCreation(context: TestContext, change: Partial<JobTerms> = {},
     },
   };
   const escrow = await openEscrow({ rpcUrl: chain.rpcUrl, wallet, priorityFee, pollMs: 20 });
-  const terms: JobTerms = { jobId: random(), peer: node.publicKey, clientPeer: random(), priceIn: 100n, priceOut: 200n, amount: 123_456_789_012n, seed: random(), sampler: { temperature: 70, minP: 5, topK: 20, vocab: 258 }, maxTokens: 40, ...change };
+  const terms: JobTerms = {
+    jobId: random(),
+    peer: node.publicKey,
+    clientPeer: random(),
+    priceIn: 100n,
+    priceOut: 200n,
+    amount: 123_456_789_012n,
+    seed: random(),
+    sampler: { temperature: 70, minP: 5, topK: 20, vocab: 258 },
+    maxTokens: 40,
+    ...change,
+  };
   await assert.rejects(escrow.createJob({ authority, terms }), /seen enough/);
   assert.ok(message !== undefined);
   const transaction = asWalletsTakeIt(message);
-  const purpose = { kind: 'job_create', job: toHex(terms.jobId), amount: terms.amount.toString(), payee: text(authority), provider: peerIdOf(node.publicKey) } as const;
-  return { transaction, purpose, expected: { wallet: text(key.publicKey), program: text(escrow.program), limit: terms.amount }, program: escrow.program, key };
+  const purpose = {
+    kind: 'job_create',
+    job: toHex(terms.jobId),
+    amount: terms.amount.toString(),
+    payee: text(authority),
+    provider: peerIdOf(node.publicKey),
+  } as const;
+  return {
+    transaction,
+    purpose,
+    expected: { wallet: text(key.publicKey), program: text(escrow.program), limit: terms.amount },
+    program: escrow.program,
+    key,
+  };
 }
 
 function asWalletsTakeIt(message: Uint8Array): Uint8Array {
@@ -55,7 +84,8 @@ test('amount, node, payee and payer are read from the transaction itself', async
 test('whatever differs from what the person is told is objected to', async (context) => {
   const { transaction, purpose, expected } = await jobCreation(context);
   const other = text(random());
-  const says = (change: object, about: object = {}): string | null => objection(transaction, { ...purpose, ...change } as typeof purpose, { ...expected, ...about });
+  const says = (change: object, about: object = {}): string | null =>
+    objection(transaction, { ...purpose, ...change } as typeof purpose, { ...expected, ...about });
   assert.equal(says({ amount: '1' }), 'it locks another amount');
   assert.equal(says({ payee: other }), 'it names another payee');
   assert.equal(says({ provider: peerIdOf(random()) }), 'it is for another job');
@@ -69,29 +99,57 @@ test('whatever differs from what the person is told is objected to', async (cont
 test('a second instruction, a second signer, other programs and broken bytes are not signed', async (context) => {
   const { transaction, purpose, expected, key } = await jobCreation(context);
   const whole = Transaction.from(transaction);
-  const with_ = (...instructions: readonly TransactionInstruction[]): Uint8Array => asWalletsTakeIt(new Transaction({ feePayer: new PublicKey(key.publicKey), blockhash: text(random()), lastValidBlockHeight: 1 }).add(...instructions).serializeMessage());
-  const transfer = SystemProgram.transfer({ fromPubkey: new PublicKey(key.publicKey), toPubkey: new PublicKey(random()), lamports: 1 });
+  const with_ = (...instructions: readonly TransactionInstruction[]): Uint8Array =>
+    asWalletsTakeIt(
+      new Transaction({ feePayer: new PublicKey(key.publicKey), blockhash: text(random()), lastValidBlockHeight: 1 })
+        .add(...instructions)
+        .serializeMessage(),
+    );
+  const transfer = SystemProgram.transfer({
+    fromPubkey: new PublicKey(key.publicKey),
+    toPubkey: new PublicKey(random()),
+    lamports: 1,
+  });
   const [create] = whole.instructions;
   assert.ok(create !== undefined);
   assert.equal(objection(with_(create), purpose, expected), null);
-  assert.equal(objection(with_(ComputeBudgetProgram.setComputeUnitPrice({ microLamports: 5 }), create), purpose, expected), null);
+  assert.equal(
+    objection(with_(ComputeBudgetProgram.setComputeUnitPrice({ microLamports: 5 }), create), purpose, expected),
+    null,
+  );
   assert.equal(objection(with_(create, transfer), purpose, expected), 'it does something besides what you were asked');
   assert.equal(objection(with_(transfer), purpose, expected), 'it is no transaction of the escrow program');
   const signers = transaction.slice();
   signers[65] = 2;
   assert.equal(objection(signers, purpose, expected), 'it wants more than your signature');
-  for (let length = 0; length < transaction.length; length++) assert.notEqual(objection(transaction.subarray(0, length), purpose, expected), null, `cut at ${length}`);
+  for (let length = 0; length < transaction.length; length++)
+    assert.notEqual(objection(transaction.subarray(0, length), purpose, expected), null, `cut at ${length}`);
   assert.notEqual(objection(Uint8Array.from([...transaction, 0]), purpose, expected), null);
-  for (let round = 0; round < 500; round++) assert.notEqual(objection(Uint8Array.from(randomBytes(300)), purpose, expected), null);
+  for (let round = 0; round < 500; round++)
+    assert.notEqual(objection(Uint8Array.from(randomBytes(300)), purpose, expected), null);
 });
 
 test('the calls are those of the program', () => {
-  const known = ['job_create', 'job_reject', 'job_refund', 'job_confirm', 'job_claim', 'slash_equivocation', 'slash_head_mismatch', 'slash_sampler'];
+  const known = [
+    'job_create',
+    'job_reject',
+    'job_refund',
+    'job_confirm',
+    'job_claim',
+    'slash_equivocation',
+    'slash_head_mismatch',
+    'slash_sampler',
+  ];
   for (const name of known) {
     const instruction = idl.instructions.find((each) => each.name === name);
-    assert.deepEqual(instruction?.discriminator, [...createHash('sha256').update(`global:${name}`).digest().subarray(0, 8)], name);
+    assert.deepEqual(
+      instruction?.discriminator,
+      [...createHash('sha256').update(`global:${name}`).digest().subarray(0, 8)],
+      name,
+    );
   }
-  const account = (name: string, at: number): string | undefined => idl.instructions.find((each) => each.name === name)?.accounts[at]?.name;
+  const account = (name: string, at: number): string | undefined =>
+    idl.instructions.find((each) => each.name === name)?.accounts[at]?.name;
   for (const name of known) {
     assert.equal(account(name, 0), 'client');
     assert.equal(account(name, name === 'job_confirm' || name === 'job_claim' ? 2 : 1), 'provider', name);
@@ -106,7 +164,8 @@ test('base58 and the payee’s account are as the chain has them', () => {
     assert.equal(toBase58(key), text(key));
     assert.deepEqual(addressBytes(text(key)), key);
   }
-  for (const wrong of ['', '0OIl', 'z'.repeat(44), '1'.repeat(45)]) assert.equal(wrong === '' ? null : addressBytes(wrong), null, wrong);
+  for (const wrong of ['', '0OIl', 'z'.repeat(44), '1'.repeat(45)])
+    assert.equal(wrong === '' ? null : addressBytes(wrong), null, wrong);
   const [program, authority] = [random(), random()];
   assert.equal(isAccountOf(text(providerAddress(program, authority)), text(authority), text(program)), true);
   assert.equal(isAccountOf(text(providerAddress(program, random())), text(authority), text(program)), false);

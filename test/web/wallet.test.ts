@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { addressText } from '../../src/escrow/addresses.ts';
 import { violations } from '../support/axe.ts';
 import { noBrowser } from '../support/browser.ts';
-import { askOnPage, connectWallet, openWalletPage, startPaidMarket, type PaidMarketInit } from '../support/paid-page.ts';
+import {
+  askOnPage,
+  connectWallet,
+  openWalletPage,
+  type PaidMarketInit,
+  startPaidMarket,
+} from '../support/paid-page.ts';
 import { SOL } from '../support/payments.ts';
 import { createScriptedEngine, type ScriptedInit } from '../support/scripted-engine.ts';
 
@@ -18,8 +24,14 @@ async function openPaid(context: TestContext, script: ScriptedInit, init: PaidMa
   return { ...market, ...opened };
 }
 
-test('the wallet signs once for a question, sees amount and payee before, and the provider is paid', { skip }, async (context) => {
-  const { page, escrow, paid, chain, complaints, strayed } = await openPaid(context, {}, { here: [createScriptedEngine()] });
+test('the wallet signs once for a question, sees amount and payee before, and the provider is paid', {
+  skip,
+}, async (context) => {
+  const { page, escrow, paid, chain, complaints, strayed } = await openPaid(
+    context,
+    {},
+    { here: [createScriptedEngine()] },
+  );
   const dialog = page.getByRole('dialog', { name: 'Sign to pay' });
   await dialog.waitFor();
   assert.equal(await dialog.getByText(addressText(paid.escrow.wallet)).count(), 1);
@@ -57,7 +69,10 @@ test('after a failed check a second signature keeps the provider from being paid
   await page.getByRole('button', { name: 'Sign in the wallet' }).click();
   const dialog = page.getByRole('dialog', { name: 'A check failed: sign to reject' });
   await dialog.waitFor();
-  assert.match((await dialog.textContent()) ?? '', /Without your signature the provider is paid 0\.\d+ SOL.* seconds left/s);
+  assert.match(
+    (await dialog.textContent()) ?? '',
+    /Without your signature the provider is paid 0\.\d+ SOL.* seconds left/s,
+  );
   // Its own element: the address before it may end in a digit.
   const seconds = Number(/^(\d+) seconds left/.exec((await dialog.getByRole('timer').textContent()) ?? '')?.[1]);
   assert.ok(seconds > 200 && seconds <= 300, `${seconds}`);
@@ -71,18 +86,45 @@ test('after a failed check a second signature keeps the provider from being paid
 test('nothing but this wallet’s signature of this very transaction is taken', { skip }, async (context) => {
   const { page, fetchAsPage, address, url } = await openPaid(context, {});
   await page.getByRole('dialog', { name: 'Sign to pay' }).waitFor();
-  const { requests } = (await (await fetchAsPage(`/qvac/wallets/${address}/requests`)).json()) as { requests: readonly { readonly id: string; readonly transaction: string }[] };
+  const { requests } = (await (await fetchAsPage(`/qvac/wallets/${address}/requests`)).json()) as {
+    requests: readonly { readonly id: string; readonly transaction: string }[];
+  };
   const [request] = requests;
   assert.ok(request !== undefined);
-  const send = async (body: object): Promise<number> => (await fetchAsPage(`/qvac/signatures/${request.id}`, { method: 'POST', body: JSON.stringify(body) })).status;
+  const send = async (body: object): Promise<number> =>
+    (await fetchAsPage(`/qvac/signatures/${request.id}`, { method: 'POST', body: JSON.stringify(body) })).status;
   assert.equal(await send({ signed: request.transaction }), 400);
   assert.equal(await send({ signed: 'AAAA' }), 400);
   assert.equal(await send({}), 400);
   assert.equal(await send({ signed: request.transaction, refused: true }), 400);
   assert.equal((await fetchAsPage('/qvac/signatures/00', { method: 'POST', body: '{"refused":true}' })).status, 404);
-  assert.equal((await fetch(`${url}/qvac/signatures/${request.id}`, { method: 'POST', headers: { origin: 'https://evil.example', 'content-type': 'application/json' }, body: '{"refused":true}' })).status, 403);
-  assert.equal((await fetch(`${url}/qvac/signatures/${request.id}`, { method: 'POST', headers: { origin: url, 'content-type': 'application/json' }, body: '{"refused":true}' })).status, 401);
-  const asked = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages: [{ role: 'user', content: 'on your bill' }], qvac: { wallet: address, max_price: 1_000_000_000 } }) });
+  assert.equal(
+    (
+      await fetch(`${url}/qvac/signatures/${request.id}`, {
+        method: 'POST',
+        headers: { origin: 'https://evil.example', 'content-type': 'application/json' },
+        body: '{"refused":true}',
+      })
+    ).status,
+    403,
+  );
+  assert.equal(
+    (
+      await fetch(`${url}/qvac/signatures/${request.id}`, {
+        method: 'POST',
+        headers: { origin: url, 'content-type': 'application/json' },
+        body: '{"refused":true}',
+      })
+    ).status,
+    401,
+  );
+  const asked = await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    body: JSON.stringify({
+      messages: [{ role: 'user', content: 'on your bill' }],
+      qvac: { wallet: address, max_price: 1_000_000_000 },
+    }),
+  });
   assert.equal(asked.status, 401);
   assert.equal(await send({ refused: true }), 200);
 });

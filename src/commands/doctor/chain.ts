@@ -8,7 +8,7 @@ import type { AbortOptions } from '../../lib/types.ts';
 import { shortPeer, sol } from '../../terminal/format.ts';
 import { isPlay, namedEndpoint } from '../parts/paying.ts';
 import type { ClockSources } from './clock.ts';
-import { fail, failure, ok, warn, type Finding } from './finding.ts';
+import { type Finding, fail, failure, ok, warn } from './finding.ts';
 
 export interface ChainFindings {
   readonly findings: readonly Finding[];
@@ -36,12 +36,18 @@ export async function checkChain(config: Config, init: Init): Promise<ChainFindi
     const look = await lookAtChain({ rpcUrl, program }, init);
     const chain = await describeChain(config, rpcUrl, look);
     const money = look.program && wallet !== null ? await checkMoney(config, rpcUrl, program, wallet, init) : [];
-    return { findings: [chain, kept, ...money], clock: look.clock === null || isLoopback(rpcUrl) ? null : { where: new URL(rpcUrl).host, ...look.clock } };
+    return {
+      findings: [chain, kept, ...money],
+      clock: look.clock === null || isLoopback(rpcUrl) ? null : { where: new URL(rpcUrl).host, ...look.clock },
+    };
   } catch (error) {
     init.signal?.throwIfAborted();
     const { code, message, hint } = asQvacError(error);
     // Answers that cost nothing need no chain.
-    const finding = wantsMoney(config) || code !== 'E_CHAIN' ? failure('chain', error) : warn('chain', message, hint ?? 'qvac doctor again, later');
+    const finding =
+      wantsMoney(config) || code !== 'E_CHAIN'
+        ? failure('chain', error)
+        : warn('chain', message, hint ?? 'qvac doctor again, later');
     return { findings: [finding, kept], clock: null };
   }
 }
@@ -51,12 +57,20 @@ function wantsMoney({ settings }: Config): boolean {
   return settings.maxPrice > 0 || (!settings.free && (settings.priceIn > 0 || settings.priceOut > 0));
 }
 
-async function findEndpoint(config: Config, offline: boolean): Promise<{ readonly rpcUrl: string } | { readonly finding: Finding }> {
+async function findEndpoint(
+  config: Config,
+  offline: boolean,
+): Promise<{ readonly rpcUrl: string } | { readonly finding: Finding }> {
   const named = namedEndpoint(config);
-  if (named !== null) return offline && !isLoopback(named) ? { finding: ok('chain', `${new URL(named).host}: not asked (--offline)`) } : { rpcUrl: named };
+  if (named !== null)
+    return offline && !isLoopback(named)
+      ? { finding: ok('chain', `${new URL(named).host}: not asked (--offline)`) }
+      : { rpcUrl: named };
   const { findHomeChain } = await import('../../escrow/home-chain.ts');
   const running = await findHomeChain(config.home);
-  return running === null ? { finding: ok('chain', 'the embedded chain of this home; it does not run, and starts when it is first needed') } : running;
+  return running === null
+    ? { finding: ok('chain', 'the embedded chain of this home; it does not run, and starts when it is first needed') }
+    : running;
 }
 
 function isLoopback(rpcUrl: string): boolean {
@@ -74,7 +88,15 @@ async function describeChain(config: Config, rpcUrl: string, { chain, program }:
   const name = chainNames[chain];
   const what = `${name ?? (namedEndpoint(config) === null ? 'the embedded chain of this home' : 'a chain of its own')} (${chain}) at ${new URL(rpcUrl).host}`;
   const expected = ownNetwork === null && network !== 'local' ? expectedNames[network] : null;
-  if (expected !== null && name !== expected) return name === expectedNames.mainnet ? fail('chain', 'E_CONFIG', `${what} is not ${expected}: what is spent there is real money`, 'name another endpoint with --rpc, or say --network mainnet') : warn('chain', `${what} is not ${expected}`, 'name another endpoint with --rpc');
+  if (expected !== null && name !== expected)
+    return name === expectedNames.mainnet
+      ? fail(
+          'chain',
+          'E_CONFIG',
+          `${what} is not ${expected}: what is spent there is real money`,
+          'name another endpoint with --rpc, or say --network mainnet',
+        )
+      : warn('chain', `${what} is not ${expected}`, 'name another endpoint with --rpc');
   if (program) return ok('chain', `${what}, with the escrow program`);
   const detail = `${what} has no escrow program ${addressText(await programOf(config))}: nobody can be paid there`;
   const fix = 'name where it lies with --escrow, or deploy it (programs/escrow/README.md)';
@@ -88,13 +110,29 @@ async function checkWallet(config: Config): Promise<{ readonly wallet: Wallet | 
   const exists = (await stat(config.home.wallet).catch(() => null)) !== null;
   const path = exists || config.settings.wallet !== null ? config.home.wallet : play ? null : await findSolanaKeypair();
   if (path === null) {
-    const finding = play ? ok('wallet', 'none yet; it is made when it is first needed') : wantsMoney(config) ? warn('wallet', 'there is none, so nothing can be paid', 'qvac wallet new makes one, qvac wallet import takes yours') : ok('wallet', 'none; what costs nothing needs none');
+    const finding = play
+      ? ok('wallet', 'none yet; it is made when it is first needed')
+      : wantsMoney(config)
+        ? warn(
+            'wallet',
+            'there is none, so nothing can be paid',
+            'qvac wallet new makes one, qvac wallet import takes yours',
+          )
+        : ok('wallet', 'none; what costs nothing needs none');
     return { wallet: null, finding };
   }
   try {
     const wallet = await readWallet(path);
     const { mode } = await stat(path);
-    if (process.platform !== 'win32' && (mode & 0o077) !== 0) return { wallet, finding: warn('wallet', `${path} can be read by other users (mode ${(mode & 0o777).toString(8)})`, `chmod 600 ${path}`) };
+    if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+      return {
+        wallet,
+        finding: warn(
+          'wallet',
+          `${path} can be read by other users (mode ${(mode & 0o777).toString(8)})`,
+          `chmod 600 ${path}`,
+        ),
+      };
     return { wallet, finding: ok('wallet', `${wallet.address}, kept in ${path}`) };
   } catch (error) {
     return { wallet: null, finding: failure('wallet', error) };
@@ -102,33 +140,68 @@ async function checkWallet(config: Config): Promise<{ readonly wallet: Wallet | 
 }
 
 /** What the wallet holds, and how it is registered. */
-async function checkMoney(config: Config, rpcUrl: string, program: Uint8Array, wallet: Wallet, options: AbortOptions): Promise<readonly Finding[]> {
+async function checkMoney(
+  config: Config,
+  rpcUrl: string,
+  program: Uint8Array,
+  wallet: Wallet,
+  options: AbortOptions,
+): Promise<readonly Finding[]> {
   const { openEscrow } = await import('../../escrow/program.ts');
   const escrow = await openEscrow({ rpcUrl, program, wallet: null }, options);
   const balance = await escrow.balance(wallet.publicKey, options);
   const empty = balance === 0n && !isPlay(config) && wantsMoney(config);
-  const held = balance === 0n ? (isPlay(config) ? 'nothing; it is filled when it is first needed' : 'nothing') : sol(balance);
-  return [empty ? warn('balance', held, `send lamports to ${wallet.address} (on devnet: qvac wallet fund)`) : ok('balance', held), ...(await checkStake(config, escrow, wallet, options))];
+  const held =
+    balance === 0n ? (isPlay(config) ? 'nothing; it is filled when it is first needed' : 'nothing') : sol(balance);
+  return [
+    empty
+      ? warn('balance', held, `send lamports to ${wallet.address} (on devnet: qvac wallet fund)`)
+      : ok('balance', held),
+    ...(await checkStake(config, escrow, wallet, options)),
+  ];
 }
 
-async function checkStake(config: Config, escrow: Escrow, wallet: Wallet, options: AbortOptions): Promise<readonly Finding[]> {
+async function checkStake(
+  config: Config,
+  escrow: Escrow,
+  wallet: Wallet,
+  options: AbortOptions,
+): Promise<readonly Finding[]> {
   const account = await escrow.provider(wallet.publicKey, options);
   const { settings, home } = config;
   if (account === null) {
     if (settings.free || (settings.priceIn === 0 && settings.priceOut === 0)) return [];
-    return [isPlay(config) ? ok('stake', 'not registered yet; qvac serve does it') : warn('stake', 'prices are set, but this wallet is not registered: nobody can pay', 'qvac provider register')];
+    return [
+      isPlay(config)
+        ? ok('stake', 'not registered yet; qvac serve does it')
+        : warn('stake', 'prices are set, but this wallet is not registered: nobody can pay', 'qvac provider register'),
+    ];
   }
   const { peerIdOf } = await import('../../proofs/signing.ts');
   const registered = peerIdOf(account.peer);
   const own = await ownPeer(home.keys.provider);
-  if (own !== null && own !== registered) return [warn('stake', `${shortPeer(registered)} is registered for this wallet, not this home's ${shortPeer(own)}`, 'qvac provider rotate-peer')];
+  if (own !== null && own !== registered)
+    return [
+      warn(
+        'stake',
+        `${shortPeer(registered)} is registered for this wallet, not this home's ${shortPeer(own)}`,
+        'qvac provider rotate-peer',
+      ),
+    ];
   const held = `${sol(account.stake)}, ${sol(account.freeStake)} of it free for jobs, for ${shortPeer(registered)}`;
-  return [account.active ? ok('stake', held) : warn('stake', `${held}: below the least, so no jobs are offered`, 'qvac provider stake 0.1sol')];
+  return [
+    account.active
+      ? ok('stake', held)
+      : warn('stake', `${held}: below the least, so no jobs are offered`, 'qvac provider stake 0.1sol'),
+  ];
 }
 
 async function ownPeer(path: string): Promise<string | null> {
   if ((await stat(path).catch(() => null)) === null) return null;
   const { loadIdentity } = await import('../../node/home/identity.ts');
   // A key that is none has its own line.
-  return loadIdentity(path).then(({ peer }) => peer, () => null);
+  return loadIdentity(path).then(
+    ({ peer }) => peer,
+    () => null,
+  );
 }

@@ -5,7 +5,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { OnProgress } from '../../model/store.ts';
 import { byteSize, plural, shortId } from '../../terminal/format.ts';
-import { fail, failure, ok, warn, type Finding } from './finding.ts';
+import { type Finding, fail, failure, ok, warn } from './finding.ts';
 
 /** What the engine really computes with. */
 export async function checkEngine({ settings }: Config): Promise<Finding> {
@@ -22,7 +22,11 @@ export async function checkEngine({ settings }: Config): Promise<Finding> {
 
 /** A GPU that is there, while the engine computes on the CPU. */
 async function unusedGpu(): Promise<{ readonly what: string; readonly fix: string } | null> {
-  const exists = (path: string): Promise<boolean> => access(path).then(() => true, () => false);
+  const exists = (path: string): Promise<boolean> =>
+    access(path).then(
+      () => true,
+      () => false,
+    );
   if (await exists('/dev/nvidia0')) return { what: 'the NVIDIA GPU', fix: await installLine('cuda', 'cuda-ext') };
   if (await exists('/dev/dri/renderD128')) return { what: 'the GPU', fix: await installLine('vulkan') };
   return null;
@@ -41,18 +45,44 @@ export interface ModelChecks extends AbortOptions {
 /** Whether the model files here are what they were, byte for byte, and fit into memory. */
 export async function checkModels(config: Config, options: ModelChecks): Promise<readonly Finding[]> {
   const damaged: Finding[] = [];
-  const [{ createModelStore }, { sha256OfFile }] = await Promise.all([import('../../model/store.ts'), import('../../model/fetch/file-digest.ts')]);
+  const [{ createModelStore }, { sha256OfFile }] = await Promise.all([
+    import('../../model/store.ts'),
+    import('../../model/fetch/file-digest.ts'),
+  ]);
   const note = (message: string, fields: Parameters<Logger['warn']>[1]): void => {
-    damaged.push(fail('model', 'E_MODEL', `${message}: ${String(fields?.['model'])}/${String(fields?.['quant'])} (${String(fields?.['reason'])})`, `qvac models rm ${String(fields?.['model'])}/${String(fields?.['quant'])}`));
+    damaged.push(
+      fail(
+        'model',
+        'E_MODEL',
+        `${message}: ${String(fields?.['model'])}/${String(fields?.['quant'])} (${String(fields?.['reason'])})`,
+        `qvac models rm ${String(fields?.['model'])}/${String(fields?.['quant'])}`,
+      ),
+    );
   };
-  const store = createModelStore({ dir: config.home.models, logger: { debug() {}, info() {}, warn: note, error: note } });
+  const store = createModelStore({
+    dir: config.home.models,
+    logger: { debug() {}, info() {}, warn: note, error: note },
+  });
   const models: Finding[] = [];
   for (const model of await store.list()) {
     const detail = `${model.name} ${model.quant}, ${byteSize(model.bytes)}, SHA-256 ${shortId(model.id)} ${model.pinned ? 'as the catalogue says' : 'as at its first download'}`;
     // The store remembers digests as long as a file looks the same; a disk that loses bits leaves it looking so.
     const found = await sha256OfFile(model.path, options);
-    if (found !== model.id) models.push(fail('model', 'E_MODEL', `${model.name} ${model.quant}: the file has SHA-256 ${shortId(found)}, not ${shortId(model.id)}`, `qvac models rm ${model.name}/${model.quant}, then pull it again`));
-    else models.push(model.bytes > totalmem() ? warn('model', `${detail}, bigger than this machine's memory`, 'use a smaller quantisation') : ok('model', detail));
+    if (found !== model.id)
+      models.push(
+        fail(
+          'model',
+          'E_MODEL',
+          `${model.name} ${model.quant}: the file has SHA-256 ${shortId(found)}, not ${shortId(model.id)}`,
+          `qvac models rm ${model.name}/${model.quant}, then pull it again`,
+        ),
+      );
+    else
+      models.push(
+        model.bytes > totalmem()
+          ? warn('model', `${detail}, bigger than this machine's memory`, 'use a smaller quantisation')
+          : ok('model', detail),
+      );
   }
   const named = await checkNamedModel(config, store, options);
   const all = [...models, ...damaged, ...(named === null ? [] : [named])];
@@ -60,7 +90,11 @@ export async function checkModels(config: Config, options: ModelChecks): Promise
 }
 
 /** The configured model, where it is a file of its own. */
-async function checkNamedModel({ settings }: Config, store: ReturnType<typeof import('../../model/store.ts').createModelStore>, options: ModelChecks): Promise<Finding | null> {
+async function checkNamedModel(
+  { settings }: Config,
+  store: ReturnType<typeof import('../../model/store.ts').createModelStore>,
+  options: ModelChecks,
+): Promise<Finding | null> {
   const { model } = settings;
   if (model === null || !/[/\\]|\.gguf$/i.test(model)) return null;
   try {

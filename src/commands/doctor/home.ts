@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Config, Role } from '../../config.ts';
 import { fileError } from '../../lib/files.ts';
 import { byteSize } from '../../terminal/format.ts';
-import { fail, failure, ok, warn, type Finding } from './finding.ts';
+import { type Finding, fail, failure, ok, warn } from './finding.ts';
 
 /** Below this nothing works, below that no model fits. */
 const leastBytes = 100e6;
@@ -17,7 +17,8 @@ export async function checkHome({ home }: Config): Promise<Finding> {
     if ((await stat(home.root).catch(() => null)) === null) return await checkNoHome(home.root);
     await writeFile(probe, 'x', { mode: 0o600 });
     const { mode } = await stat(home.root);
-    if ((mode & 0o022) !== 0) return warn('home', `${home.root} can be changed by other users`, `chmod 700 ${home.root}`);
+    if ((mode & 0o022) !== 0)
+      return warn('home', `${home.root} can be changed by other users`, `chmod 700 ${home.root}`);
     return ok('home', home.root);
   } catch (error) {
     return failure('home', fileError(error, `write to ${home.root}`));
@@ -41,8 +42,20 @@ export async function checkDisk({ home }: Config): Promise<Finding> {
     try {
       const { bavail, bsize } = await statfs(folder);
       const free = bavail * bsize;
-      if (free < leastBytes) return fail('disk', 'E_HOME', `${byteSize(free)} free in ${folder}`, 'free some space, or set QVAC_HOME to a folder on another disk');
-      return free < goodBytes ? warn('disk', `${byteSize(free)} free in ${folder}`, 'free some space, or choose --models-dir on another disk: models take 0.1 to 5 GB each') : ok('disk', `${byteSize(free)} free in ${folder}`);
+      if (free < leastBytes)
+        return fail(
+          'disk',
+          'E_HOME',
+          `${byteSize(free)} free in ${folder}`,
+          'free some space, or set QVAC_HOME to a folder on another disk',
+        );
+      return free < goodBytes
+        ? warn(
+            'disk',
+            `${byteSize(free)} free in ${folder}`,
+            'free some space, or choose --models-dir on another disk: models take 0.1 to 5 GB each',
+          )
+        : ok('disk', `${byteSize(free)} free in ${folder}`);
     } catch (error) {
       // Not made yet: what counts is the disk on which it will be.
       if (folder === dirname(folder)) return failure('disk', fileError(error, `look at ${folder}`));
@@ -63,7 +76,8 @@ export async function checkKeys({ home }: Config): Promise<readonly Finding[]> {
 }
 
 async function checkKey(name: string, path: string, mode: number): Promise<Finding> {
-  if (process.platform !== 'win32' && (mode & 0o077) !== 0) return warn(name, `${path} can be read by other users (mode ${(mode & 0o777).toString(8)})`, `chmod 600 ${path}`);
+  if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+    return warn(name, `${path} can be read by other users (mode ${(mode & 0o777).toString(8)})`, `chmod 600 ${path}`);
   try {
     const { loadIdentity } = await import('../../node/home/identity.ts');
     return ok(name, (await loadIdentity(path)).peer);

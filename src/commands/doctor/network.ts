@@ -8,10 +8,10 @@ import { systemCode } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { LivePeer } from '../../node/discovery/discovery.ts';
-import type { Joined } from '../../node/join.ts';
 import type { RunEntry } from '../../node/home/run-files.ts';
+import type { Joined } from '../../node/join.ts';
 import { plural } from '../../terminal/format.ts';
-import { fail, failure, ok, warn, type Finding } from './finding.ts';
+import { type Finding, fail, failure, ok, warn } from './finding.ts';
 import type { RunningNode } from './reach.ts';
 
 export async function ownProcesses({ home }: Config): Promise<readonly RunEntry[]> {
@@ -33,23 +33,36 @@ export async function runningNodes({ home }: Config, own: readonly RunEntry[]): 
 
 /** What of this home runs now. */
 export function checkProcesses(own: readonly RunEntry[]): Finding {
-  const words = own.map(({ role, pid, network }) => `${role === 'provider' ? 'serve' : 'route'} (pid ${pid}, network ${network})`);
+  const words = own.map(
+    ({ role, pid, network }) => `${role === 'provider' ? 'serve' : 'route'} (pid ${pid}, network ${network})`,
+  );
   return ok('running', words.length === 0 ? 'neither serve nor route of this home' : words.join(', '));
 }
 
 /** Whether serve and route could listen where the configuration says, and the gateway at its port. */
 export async function checkPorts({ settings, home }: Config, own: readonly RunEntry[]): Promise<readonly Finding[]> {
-  return Promise.all([...settings.listen.map((address) => checkPort(address, own)), checkGatewayPort(settings.http ?? '127.0.0.1:3000', home.run)]);
+  return Promise.all([
+    ...settings.listen.map((address) => checkPort(address, own)),
+    checkGatewayPort(settings.http ?? '127.0.0.1:3000', home.run),
+  ]);
 }
 
 async function checkGatewayPort(http: string, run: string): Promise<Finding> {
   const [, host = '127.0.0.1', port = ''] = /^(?:\[?([^\]]*?)\]?:)?(\d+)$/.exec(http) ?? [];
   const { readGatewayRun } = await import('../../gateway/run-file.ts');
   const gateway = await readGatewayRun(run);
-  if (gateway?.running === true && new URL(gateway.url).port === port) return ok('http port', `${http} is used by this home's own gateway`);
+  if (gateway?.running === true && new URL(gateway.url).port === port)
+    return ok('http port', `${http} is used by this home's own gateway`);
   const code = await tryPort(host, Number(port));
-  if (code === null) return ok('http port', port === '0' ? `${http}: any free port` : `${http} is free for the gateway`);
-  return warn('http port', code === 'EADDRINUSE' ? `another program listens at ${http}, where the gateway would` : `the gateway cannot listen at ${http} (${code})`, 'choose another for it: --http 127.0.0.1:3001');
+  if (code === null)
+    return ok('http port', port === '0' ? `${http}: any free port` : `${http} is free for the gateway`);
+  return warn(
+    'http port',
+    code === 'EADDRINUSE'
+      ? `another program listens at ${http}, where the gateway would`
+      : `the gateway cannot listen at ${http} (${code})`,
+    'choose another for it: --http 127.0.0.1:3001',
+  );
 }
 
 /** The system's reason why a program cannot listen there, or null. */
@@ -68,14 +81,28 @@ async function tryPort(host: string, port: number): Promise<string | null> {
 
 async function checkPort(address: string, own: readonly RunEntry[]): Promise<Finding> {
   const match = /^\/ip[46]\/([^/]+)\/tcp\/(\d+)$/.exec(address);
-  if (match === null) return warn('port', `${address} is no address that this check knows`, 'use /ip4/<address>/tcp/<port>');
+  if (match === null)
+    return warn('port', `${address} is no address that this check knows`, 'use /ip4/<address>/tcp/<port>');
   const [, host = '', port = ''] = match;
-  if (port !== '0' && own.some(({ addrs }) => addrs.some((each) => each.includes(`/tcp/${port}/`)))) return ok('port', `${address} is used by this home's own process`);
+  if (port !== '0' && own.some(({ addrs }) => addrs.some((each) => each.includes(`/tcp/${port}/`))))
+    return ok('port', `${address} is used by this home's own process`);
   const code = await tryPort(host, Number(port));
   if (code === null) return ok('port', port === '0' ? `${address}: any free port` : `${address} is free`);
-  if (code === 'EADDRINUSE') return fail('port', 'E_PORT_IN_USE', `another program listens at ${address}`, 'stop it, or choose another port: --listen /ip4/0.0.0.0/tcp/0');
-  if (code === 'EACCES') return fail('port', 'E_CONFIG', `${address} needs more rights than you have`, 'choose a port above 1023');
-  return fail('port', 'E_CONFIG', `cannot listen at ${address} (${code})`, 'choose an address of this machine: --listen /ip4/0.0.0.0/tcp/0');
+  if (code === 'EADDRINUSE')
+    return fail(
+      'port',
+      'E_PORT_IN_USE',
+      `another program listens at ${address}`,
+      'stop it, or choose another port: --listen /ip4/0.0.0.0/tcp/0',
+    );
+  if (code === 'EACCES')
+    return fail('port', 'E_CONFIG', `${address} needs more rights than you have`, 'choose a port above 1023');
+  return fail(
+    'port',
+    'E_CONFIG',
+    `cannot listen at ${address} (${code})`,
+    'choose an address of this machine: --listen /ip4/0.0.0.0/tcp/0',
+  );
 }
 
 export interface PeerFindings {
@@ -88,10 +115,16 @@ export interface PeerFindings {
 
 /** Who can be reached. */
 export async function checkPeers(config: Config, logger: Logger, { signal }: AbortOptions): Promise<PeerFindings> {
-  const [{ join }, { identityFromSeed }] = await Promise.all([import('../../node/join.ts'), import('../../node/home/identity.ts')]);
+  const [{ join }, { identityFromSeed }] = await Promise.all([
+    import('../../node/join.ts'),
+    import('../../node/home/identity.ts'),
+  ]);
   let expired = false;
   try {
-    const joined = await join({ config, clock: systemClock, logger }, { role: 'client', key: await identityFromSeed(randomBytes(32)) });
+    const joined = await join(
+      { config, clock: systemClock, logger },
+      { role: 'client', key: await identityFromSeed(randomBytes(32)) },
+    );
     try {
       const peers = await joined.discovery.find({}, { signal, enough: () => false });
       return { findings: [describePeers(config, peers)], issued: peers.map(({ card }) => card.issuedAt), expired };
@@ -109,7 +142,15 @@ export async function checkPeers(config: Config, logger: Logger, { signal }: Abo
 
 /** Whether somebody is there whose card is of no use here because it has expired, by this machine's clock. */
 async function hasExpiredCards({ peer, discovery }: Joined, signal: AbortSignal | undefined): Promise<boolean> {
-  const reasons = peer.connected().slice(0, 4).map((each) => discovery.get(each, { signal }).then(() => '', (error: unknown) => asQvacError(error).message));
+  const reasons = peer
+    .connected()
+    .slice(0, 4)
+    .map((each) =>
+      discovery.get(each, { signal }).then(
+        () => '',
+        (error: unknown) => asQvacError(error).message,
+      ),
+    );
   return (await Promise.all(reasons)).some((reason) => reason.includes('has expired'));
 }
 
@@ -117,13 +158,21 @@ function whyNobody({ settings }: Config, error: unknown): Finding {
   const { code, message } = asQvacError(error);
   if (code !== 'E_NO_PROVIDER' && code !== 'E_NETWORK') return failure('peers', error);
   if (code === 'E_NETWORK' && settings.bootstrap.length > 0) return failure('peers', error);
-  const ways = settings.mdns ? 'start one (qvac serve), or name one elsewhere (--bootstrap /ip4/…/tcp/…/p2p/…)' : 'multicast is off: name a peer with --bootstrap /ip4/…/tcp/…/p2p/…';
+  const ways = settings.mdns
+    ? 'start one (qvac serve), or name one elsewhere (--bootstrap /ip4/…/tcp/…/p2p/…)'
+    : 'multicast is off: name a peer with --bootstrap /ip4/…/tcp/…/p2p/…';
   return warn('peers', message, ways);
 }
 
 function describePeers({ networkName }: Config, peers: readonly LivePeer[]): Finding {
   const count = (role: 'provider' | 'router'): number => peers.filter(({ card }) => card.role === role).length;
-  const models = new Set(peers.flatMap(({ card }) => (card.role === 'provider' ? card.models.map(({ name, quant }) => `${name}/${quant}`) : [])));
+  const models = new Set(
+    peers.flatMap(({ card }) =>
+      card.role === 'provider' ? card.models.map(({ name, quant }) => `${name}/${quant}`) : [],
+    ),
+  );
   const found = `network ${networkName}: ${plural(count('provider'), 'provider')}, ${plural(count('router'), 'router')}, ${plural(models.size, 'model')}`;
-  return count('provider') === 0 ? warn('peers', found, 'nobody offers a model: start one with qvac serve') : ok('peers', found);
+  return count('provider') === 0
+    ? warn('peers', found, 'nobody offers a model: start one with qvac serve')
+    : ok('peers', found);
 }

@@ -1,7 +1,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { searchPath } from '../../config.ts';
-import { fail, ok, warn, type Finding } from './finding.ts';
+import { type Finding, fail, ok, warn } from './finding.ts';
 
 const leastNode = [22, 13] as const;
 
@@ -9,14 +9,22 @@ export function checkNode(version: string = process.versions.node): Finding {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   const enough = major > leastNode[0] || (major === leastNode[0] && minor >= leastNode[1]);
   if (enough) return ok('node', `Node ${version}`);
-  return fail('node', 'E_CONFIG', `Node ${version} is too old`, `install Node ${leastNode.join('.')} or newer, or start qvac by its launcher`);
+  return fail(
+    'node',
+    'E_CONFIG',
+    `Node ${version} is too old`,
+    `install Node ${leastNode.join('.')} or newer, or start qvac by its launcher`,
+  );
 }
 
 /**
  * Which `qvac` a shell finds first.
  * @param script what runs now, `process.argv[1]`
  */
-export async function checkPath(script: string | undefined = process.argv[1], folders: readonly string[] = searchPath()): Promise<Finding> {
+export async function checkPath(
+  script: string | undefined = process.argv[1],
+  folders: readonly string[] = searchPath(),
+): Promise<Finding> {
   const own = script === undefined ? null : await realpath(script).catch(() => null);
   for (const folder of folders) {
     const candidate = join(folder, 'qvac');
@@ -25,7 +33,11 @@ export async function checkPath(script: string | undefined = process.argv[1], fo
     const found = await realpath(candidate);
     // bin/qvac.mjs and dist/main.js lie two below the same folder.
     if (own !== null && dirname(dirname(found)) === dirname(dirname(own))) return ok('path', `qvac is ${candidate}`);
-    return warn('path', `another qvac comes first on the PATH: ${candidate}`, `remove it, or put this one before it: npm link (this is ${own ?? 'unknown'})`);
+    return warn(
+      'path',
+      `another qvac comes first on the PATH: ${candidate}`,
+      `remove it, or put this one before it: npm link (this is ${own ?? 'unknown'})`,
+    );
   }
   return ok('path', 'qvac is not on the PATH; npm link puts it there');
 }

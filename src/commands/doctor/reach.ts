@@ -1,10 +1,10 @@
 import { networkInterfaces } from 'node:os';
 import type { Config } from '../../config.ts';
-import { ipOfMultiaddr, kindOfIp, type IpKind } from '../../lib/ip-kind.ts';
+import { type IpKind, ipOfMultiaddr, kindOfIp } from '../../lib/ip-kind.ts';
 import type { Activity } from '../../node/home/activity.ts';
 import type { RunEntry } from '../../node/home/run-files.ts';
 import { plural } from '../../terminal/format.ts';
-import { ok, warn, type Finding } from './finding.ts';
+import { type Finding, ok, warn } from './finding.ts';
 
 /** A node of this home that runs, with what it last told of itself. */
 export interface RunningNode {
@@ -20,7 +20,11 @@ export function ownAddresses(): readonly string[] {
 }
 
 /** From where each node that runs, or else one that would, can be reached. */
-export function checkReach({ settings }: Config, running: readonly RunningNode[], own: readonly string[] = ownAddresses()): readonly Finding[] {
+export function checkReach(
+  { settings }: Config,
+  running: readonly RunningNode[],
+  own: readonly string[] = ownAddresses(),
+): readonly Finding[] {
   // A network of one's own is as wide as whoever made it wants it to be.
   const wide = settings.private === null && settings.network !== 'local';
   if (running.length > 0) return running.map((node) => reachOf(node, own, wide));
@@ -29,10 +33,26 @@ export function checkReach({ settings }: Config, running: readonly RunningNode[]
     const ip = ipOfMultiaddr(address);
     return ip === '0.0.0.0' || ip === '::' ? own : ip === null ? [] : [ip];
   });
-  if (hosts.length === 0) return [warn('reach', 'this machine has no address of a network, not even of its own', 'connect it; ip link set lo up gives it its own')];
+  if (hosts.length === 0)
+    return [
+      warn(
+        'reach',
+        'this machine has no address of a network, not even of its own',
+        'connect it; ip link set lo up gives it its own',
+      ),
+    ];
   const told = `a node would listen at ${words(hosts)}`;
-  if (farthest(hosts) === 'public') return [ok('reach', `${told}; whether a firewall lets others in shows once one runs`)];
-  return [wide ? warn('reach', `${told}: others reach it from outside only through a port that a router forwards`, forward(settings.listen[0] ?? '', null, null)) : ok('reach', `${told}; that is enough on this machine and its local network`)];
+  if (farthest(hosts) === 'public')
+    return [ok('reach', `${told}; whether a firewall lets others in shows once one runs`)];
+  return [
+    wide
+      ? warn(
+          'reach',
+          `${told}: others reach it from outside only through a port that a router forwards`,
+          forward(settings.listen[0] ?? '', null, null),
+        )
+      : ok('reach', `${told}; that is enough on this machine and its local network`),
+  ];
 }
 
 /** Of one node: what it listens at, who came in, and how peers see it. */
@@ -43,11 +63,32 @@ function reachOf({ entry, reach }: RunningNode, own: readonly string[], wide: bo
   const { loopback, private: near, public: far } = reach?.dialledIn ?? { loopback: 0, private: 0, public: 0 };
   if (far > 0) return ok('reach', `${told}; ${plural(far, 'connection')} came in from outside`);
   const outside = reach?.observed.find((ip) => kindOfIp(ip) === 'public' && !own.includes(ip)) ?? null;
-  if (outside !== null) return warn('reach', `${told}; peers see this machine at ${outside}, which is none of its own addresses: it is behind a NAT, and nobody has come in from outside yet`, forward(addrs[0] ?? '', outside, peer));
+  if (outside !== null)
+    return warn(
+      'reach',
+      `${told}; peers see this machine at ${outside}, which is none of its own addresses: it is behind a NAT, and nobody has come in from outside yet`,
+      forward(addrs[0] ?? '', outside, peer),
+    );
   if (farthest(ips) === 'public') return ok('reach', `${told}; nobody has come in from outside yet`);
-  const came = near > 0 ? `; ${plural(near, 'connection')} came in from the local network` : loopback > 0 ? `; ${plural(loopback, 'connection')} came in from this machine` : '; nobody has come in yet';
-  if (farthest(ips) === 'loopback') return warn('reach', `${told}${came}: only this machine reaches it`, 'serve others with --listen /ip4/0.0.0.0/tcp/0');
-  return wide ? warn('reach', `${told}${came}: from outside it is reached only through a port that a router forwards`, forward(addrs[0] ?? '', null, peer)) : ok('reach', `${told}${came}`);
+  const came =
+    near > 0
+      ? `; ${plural(near, 'connection')} came in from the local network`
+      : loopback > 0
+        ? `; ${plural(loopback, 'connection')} came in from this machine`
+        : '; nobody has come in yet';
+  if (farthest(ips) === 'loopback')
+    return warn(
+      'reach',
+      `${told}${came}: only this machine reaches it`,
+      'serve others with --listen /ip4/0.0.0.0/tcp/0',
+    );
+  return wide
+    ? warn(
+        'reach',
+        `${told}${came}: from outside it is reached only through a port that a router forwards`,
+        forward(addrs[0] ?? '', null, peer),
+      )
+    : ok('reach', `${told}${came}`);
 }
 
 function farthest(ips: readonly string[]): IpKind {

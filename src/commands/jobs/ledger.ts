@@ -27,19 +27,31 @@ export async function openLedger({ config, signal }: LedgerContext): Promise<Led
   const wallet = await needWallet(config);
   const escrow = await openEscrowOf(config, wallet, { signal });
   const { publicKey } = wallet;
-  const [asked, served, now] = await Promise.all([escrow.jobs({ client: publicKey }, { signal }), escrow.jobs({ provider: publicKey }, { signal }), escrow.now({ signal })]);
-  const jobs = [...asked.map((job) => ({ side: 'asked', job }) as const), ...served.map((job) => ({ side: 'served', job }) as const)];
+  const [asked, served, now] = await Promise.all([
+    escrow.jobs({ client: publicKey }, { signal }),
+    escrow.jobs({ provider: publicKey }, { signal }),
+    escrow.now({ signal }),
+  ]);
+  const jobs = [
+    ...asked.map((job) => ({ side: 'asked', job }) as const),
+    ...served.map((job) => ({ side: 'served', job }) as const),
+  ];
   return { escrow, wallet: publicKey, now, jobs: jobs.toSorted((a, b) => b.job.createdAt - a.job.createdAt) };
 }
 
 /** The open job whose id begins with `prefix`. @throws QvacError E_NOT_FOUND, E_USAGE where there are several */
 function choose({ jobs }: Ledger, prefix: string): OpenJob {
   const id = prefix.toLowerCase();
-  if (!/^[0-9a-f]{1,64}$/.test(id)) throw new QvacError('E_USAGE', `"${prefix.slice(0, 70)}" is not the id of a job`, { hint: 'qvac jobs ls' });
+  if (!/^[0-9a-f]{1,64}$/.test(id))
+    throw new QvacError('E_USAGE', `"${prefix.slice(0, 70)}" is not the id of a job`, { hint: 'qvac jobs ls' });
   const [found, ...others] = jobs.filter(({ job }) => toHex(job.jobId).startsWith(id));
-  if (found === undefined) throw new QvacError('E_NOT_FOUND', `no open job begins with ${prefix}`, { hint: `qvac jobs ls; where it is settled: qvac jobs show ${prefix}` });
+  if (found === undefined)
+    throw new QvacError('E_NOT_FOUND', `no open job begins with ${prefix}`, {
+      hint: `qvac jobs ls; where it is settled: qvac jobs show ${prefix}`,
+    });
   // The same job from both sides, where one wallet asks itself.
-  if (others.some(({ job }) => toHex(job.jobId) !== toHex(found.job.jobId))) throw new QvacError('E_USAGE', `several jobs begin with ${prefix}`, { hint: 'give more of the id' });
+  if (others.some(({ job }) => toHex(job.jobId) !== toHex(found.job.jobId)))
+    throw new QvacError('E_USAGE', `several jobs begin with ${prefix}`, { hint: 'give more of the id' });
   return found;
 }
 
@@ -49,28 +61,47 @@ export async function find(ledger: Ledger, text: string, options: AbortOptions):
   const address = /^[0-9a-f]+$/i.test(text) ? null : fromBase58(text);
   if (address?.length !== 32) return choose(ledger, text);
   const job = await ledger.escrow.job(address, options);
-  if (job === null) throw new QvacError('E_NOT_FOUND', `there is no open job at ${text}`, { hint: 'it is settled, or on another chain' });
+  if (job === null)
+    throw new QvacError('E_NOT_FOUND', `there is no open job at ${text}`, {
+      hint: 'it is settled, or on another chain',
+    });
   return { side: 'asked', job };
 }
 
 /** Where the money is, what happens next and when, and what one can do. */
-function words({ side, job }: OpenJob, now: number): { readonly state: string; readonly next: string; readonly at: number; readonly command: string | null } {
+function words(
+  { side, job }: OpenJob,
+  now: number,
+): { readonly state: string; readonly next: string; readonly at: number; readonly command: string | null } {
   const id = toHex(job.jobId).slice(0, 8);
   const span = (until: number): string => (until <= now ? 'now' : `in ${timeSpan(until - now)}`);
   if (job.submitted === null) {
     const due = job.refundAt <= now;
     const next = due ? 'the money can be taken back' : `refundable ${span(job.refundAt)} where nothing is submitted`;
-    return { state: side === 'asked' ? 'locked, no answer submitted' : 'locked for you, not submitted', next, at: job.refundAt, command: due ? `qvac jobs refund ${id}` : null };
+    return {
+      state: side === 'asked' ? 'locked, no answer submitted' : 'locked for you, not submitted',
+      next,
+      at: job.refundAt,
+      command: due ? `qvac jobs refund ${id}` : null,
+    };
   }
   const { payout, claimAt } = job.submitted;
   const due = claimAt <= now;
   const who = side === 'asked' ? 'the provider gets' : 'you get';
-  return { state: `submitted: ${who} ${sol(payout)}`, next: due ? 'it can be paid out' : `paid out ${span(claimAt)} unless it is rejected`, at: claimAt, command: due ? `qvac jobs claim ${id}` : side === 'asked' ? `qvac jobs dispute ${id}` : null };
+  return {
+    state: `submitted: ${who} ${sol(payout)}`,
+    next: due ? 'it can be paid out' : `paid out ${span(claimAt)} unless it is rejected`,
+    at: claimAt,
+    command: due ? `qvac jobs claim ${id}` : side === 'asked' ? `qvac jobs dispute ${id}` : null,
+  };
 }
 
 /** One job as `--json` has it. */
 export async function valueOf(open: OpenJob, now: number) {
-  const [{ addressText }, { peerIdOf }] = await Promise.all([import('../../escrow/addresses.ts'), import('../../proofs/signing.ts')]);
+  const [{ addressText }, { peerIdOf }] = await Promise.all([
+    import('../../escrow/addresses.ts'),
+    import('../../proofs/signing.ts'),
+  ]);
   const { side, job } = open;
   const { state, next, at, command } = words(open, now);
   return {

@@ -25,7 +25,12 @@ export function observe(output: Output): AskObserver & { end(): void } {
       output.say(printable(`→ ${kind} ${peer} · ${model}${price} · sees your prompt`));
       working('waiting for the first token');
     },
-    picked: (provider, model, price = 0n) => output.say(printable(`· the router turned to ${shortPeer(provider)} · ${model.name} ${model.quant}${price === 0n ? '' : ` · at most ${sol(price)}`}`)),
+    picked: (provider, model, price = 0n) =>
+      output.say(
+        printable(
+          `· the router turned to ${shortPeer(provider)} · ${model.name} ${model.quant}${price === 0n ? '' : ` · at most ${sol(price)}`}`,
+        ),
+      ),
     async text(piece) {
       if (piece !== '') end();
       if (!output.json) await output.answer(piece);
@@ -48,9 +53,13 @@ export async function report(output: Output, answer: Answer, explicitFull: boole
   if (storeError !== null) output.warn(`the receipt was not stored: ${storeError.message}`);
   const facts = { ...answer, tokensPerSecond: timing.tokensPerSecond, cost: answer.costLamports };
   const lines = trustLines(facts, (style, text) => output.style(style, text));
-  if (tooLate && verification.result !== 'fail' && receipt !== null) output.warn(`to check the answer all the same: qvac verify ${receipt.slice(0, 8)}`);
+  if (tooLate && verification.result !== 'fail' && receipt !== null)
+    output.warn(`to check the answer all the same: qvac verify ${receipt.slice(0, 8)}`);
   const recomputed = verification.tier === 'exact' || verification.tier === 'statistical';
-  if (explicitFull && !recomputed && verification.result !== 'fail' && receipt !== null && !tooLate) output.warn(`the full check that was asked for could not be made; with the model file at hand: qvac verify ${receipt.slice(0, 8)} --model FILE`);
+  if (explicitFull && !recomputed && verification.result !== 'fail' && receipt !== null && !tooLate)
+    output.warn(
+      `the full check that was asked for could not be made; with the model file at hand: qvac verify ${receipt.slice(0, 8)} --model FILE`,
+    );
   for (const line of lines) (verification.result === 'pass' ? output.say : output.warn)(line);
   if (verification.result === 'fail') return exitCodes.verification;
   if (explicitFull && (!recomputed || verification.result !== 'pass')) return exitCodes.verification;
@@ -58,7 +67,18 @@ export async function report(output: Output, answer: Answer, explicitFull: boole
 }
 
 /** The fixed shape of `ask --json`. */
-function jsonOf({ text, finish, tokens, provider, router, model, verification, receipt, timing, costLamports }: Answer) {
+function jsonOf({
+  text,
+  finish,
+  tokens,
+  provider,
+  router,
+  model,
+  verification,
+  receipt,
+  timing,
+  costLamports,
+}: Answer) {
   const { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults } = verification;
   return {
     answer: text,

@@ -46,13 +46,18 @@ export interface CommandOption<Value> {
 }
 
 type Options = Readonly<Record<string, CommandOption<unknown>>>;
-type ValuesOf<O extends Options> = { readonly [Key in keyof O]: O[Key] extends CommandOption<infer Value> ? Value : never };
+type ValuesOf<O extends Options> = {
+  readonly [Key in keyof O]: O[Key] extends CommandOption<infer Value> ? Value : never;
+};
 
 /** A command as its file in `commands/` describes it. Its name and one-line summary stand in cli.ts. */
 export interface CommandDefinition {
   /** A few sentences for `qvac <command> --help`: what it does, what it prints. */
   readonly description: string;
-  readonly arguments?: readonly { /** `<receipt>`, `[prompt...]` */ readonly name: string; readonly description: string }[];
+  readonly arguments?: readonly {
+    /** `<receipt>`, `[prompt...]` */ readonly name: string;
+    readonly description: string;
+  }[];
   /** Which settings are flags of this command, besides the global ones. */
   readonly settings?: readonly SettingKey[];
   readonly options?: Options;
@@ -94,11 +99,15 @@ interface Typed<O extends Options> {
  * });
  * ```
  */
-export function defineCommand<const O extends Options = Readonly<Record<never, never>>>(definition: Omit<CommandDefinition, 'options' | 'action'> & Typed<O>): CommandDefinition {
+export function defineCommand<const O extends Options = Readonly<Record<never, never>>>(
+  definition: Omit<CommandDefinition, 'options' | 'action'> & Typed<O>,
+): CommandDefinition {
   return definition;
 }
 
-export function defineSubcommand<const O extends Options = Readonly<Record<never, never>>>(definition: Omit<Subcommand, 'options' | 'action'> & Typed<O>): Subcommand {
+export function defineSubcommand<const O extends Options = Readonly<Record<never, never>>>(
+  definition: Omit<Subcommand, 'options' | 'action'> & Typed<O>,
+): Subcommand {
   return definition;
 }
 
@@ -108,12 +117,20 @@ export function flag(flags: string, description: string): CommandOption<boolean>
 }
 
 /** An option with a value; undefined where not given. */
-export function option<Value>(flags: string, description: string, parse: (text: string) => Value): CommandOption<Value | undefined> {
+export function option<Value>(
+  flags: string,
+  description: string,
+  parse: (text: string) => Value,
+): CommandOption<Value | undefined> {
   return { flags, description, parse };
 }
 
 /** An option that may be repeated. */
-export function manyOf<Value>(flags: string, description: string, parse: (text: string) => Value): CommandOption<readonly Value[]> {
+export function manyOf<Value>(
+  flags: string,
+  description: string,
+  parse: (text: string) => Value,
+): CommandOption<readonly Value[]> {
   return { flags, description, parse, many: true };
 }
 
@@ -126,7 +143,8 @@ export function anyText(text: string): string {
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!/^-?\d+$/.test(text) || value < min || value > max) throw new QvacError('E_USAGE', `expected a whole number from ${min} to ${max}, got "${text}"`);
+    if (!/^-?\d+$/.test(text) || value < min || value > max)
+      throw new QvacError('E_USAGE', `expected a whole number from ${min} to ${max}, got "${text}"`);
     return value;
   };
 }
@@ -134,7 +152,8 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
 /** For `option` and arguments: lamports, above zero. */
 export function amount(text: string): bigint {
   const lamports = parseLamports(text);
-  if (lamports === null || lamports <= 0n || lamports >= 1n << 63n) throw new QvacError('E_USAGE', `expected lamports or an amount as 0.01sol, got "${text}"`);
+  if (lamports === null || lamports <= 0n || lamports >= 1n << 63n)
+    throw new QvacError('E_USAGE', `expected lamports or an amount as 0.01sol, got "${text}"`);
   return lamports;
 }
 

@@ -1,6 +1,6 @@
-import { globalSettings, settings, variableOf, type SettingKey } from '../../settings.ts';
+import { globalSettings, type SettingKey, settings, variableOf } from '../../settings.ts';
 import type { HelpPage, HelpSection } from '../../terminal/help.ts';
-import { groups, type CommandDefinition, type CommandEntry } from './definition.ts';
+import { type CommandDefinition, type CommandEntry, groups } from './definition.ts';
 
 type Items = HelpSection['items'];
 
@@ -50,14 +50,26 @@ const everyCommand: HelpSection = {
 /** Of a command that runs until it is stopped. */
 const logWords: Items = [
   ['on a terminal', 'lines for people'],
-  ['elsewhere', 'on stderr one JSON object a line: {time, level, message, …}, level debug, info, warn or error; the error that ends it is the last, with its code'],
+  [
+    'elsewhere',
+    'on stderr one JSON object a line: {time, level, message, …}, level debug, info, warn or error; the error that ends it is the last, with its code',
+  ],
   ['-q, -v', 'warnings and errors only; debug as well. No level has a word of a prompt or of an answer'],
 ];
 
 /** A setting's flag with its default and its variable. */
 function settingItem(key: SettingKey): readonly [string, string] {
   const { flags, description, kind, default: value, ...rest } = settings[key];
-  const words = value === null ? ('otherwise' in rest ? rest.otherwise : '') : kind === 'boolean' ? '' : kind === 'list' ? value.join(' ') : String(value);
+  const words =
+    value === null
+      ? 'otherwise' in rest
+        ? rest.otherwise
+        : ''
+      : kind === 'boolean'
+        ? ''
+        : kind === 'list'
+          ? value.join(' ')
+          : String(value);
   return [flags, `${description}${words === '' ? '' : ` (default: ${words})`} [${variableOf(key)}]`];
 }
 
@@ -68,7 +80,10 @@ export function programPage(entries: readonly CommandEntry[]): HelpPage {
     usage: 'qvac <command> [options]',
     sections: [
       { title: 'Examples', items: examples },
-      ...groups.map((group) => ({ title: group, items: entries.filter((entry) => entry.group === group).map(({ name, summary }) => [name, summary] as const) })),
+      ...groups.map((group) => ({
+        title: group,
+        items: entries.filter((entry) => entry.group === group).map(({ name, summary }) => [name, summary] as const),
+      })),
       everyCommand,
       { title: 'Variables', items: variables },
       { title: 'Exit codes', items: exitCodes },
@@ -82,13 +97,25 @@ export function commandPage(path: string, definition: CommandDefinition): HelpPa
   const operands = definition.arguments ?? [];
   return {
     description: definition.description,
-    usage: ['qvac', path, ...(subcommands.length > 0 ? ['<command>'] : []), ...operands.map(({ name }) => name), '[options]'].join(' '),
+    usage: [
+      'qvac',
+      path,
+      ...(subcommands.length > 0 ? ['<command>'] : []),
+      ...operands.map(({ name }) => name),
+      '[options]',
+    ].join(' '),
     sections: [
       { title: 'Examples', items: definition.examples.map(({ line, what }) => [line, what] as const) },
       { title: 'Commands', items: subcommands.map(([name, { summary }]) => [name, summary] as const) },
       { title: 'Arguments', items: operands.map(({ name, description }) => [name, description] as const) },
       { title: 'Log', items: definition.keepsLog === true ? logWords : [] },
-      { title: 'Options', items: [...(definition.settings ?? []).map(settingItem), ...Object.values(definition.options ?? {}).map(({ flags, description }) => [flags, description] as const)] },
+      {
+        title: 'Options',
+        items: [
+          ...(definition.settings ?? []).map(settingItem),
+          ...Object.values(definition.options ?? {}).map(({ flags, description }) => [flags, description] as const),
+        ],
+      },
       everyCommand,
     ],
   };

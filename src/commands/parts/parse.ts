@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { exitCodes, QvacError } from '../../errors.ts';
-import { globalSettings, settings, type SettingKey } from '../../settings.ts';
-import { renderHelp, type HelpPage } from '../../terminal/help.ts';
+import { globalSettings, type SettingKey, settings } from '../../settings.ts';
+import { type HelpPage, renderHelp } from '../../terminal/help.ts';
 import type { Output } from '../../terminal/output.ts';
 import type { CommandContext, CommandDefinition, CommandEntry, CommandOption } from './definition.ts';
 import { commandPage, globalSwitches, programPage } from './help-pages.ts';
@@ -13,7 +13,11 @@ export type Run = (signal: AbortSignal) => Promise<number>;
  * Finds what is to be run, loading only the definition of the command that is named. Help and version are printed here.
  * @throws QvacError E_USAGE
  */
-export async function parseCommandLine(argv: readonly string[], entries: readonly CommandEntry[], output: Output): Promise<Run> {
+export async function parseCommandLine(
+  argv: readonly string[],
+  entries: readonly CommandEntry[],
+  output: Output,
+): Promise<Run> {
   let run: Run = () => Promise.resolve(exitCodes.ok);
   const take = (chosen: Run): void => {
     run = chosen;
@@ -50,7 +54,10 @@ async function versionLine(): Promise<string> {
 function usageError(error: CommanderError, path: string | undefined): QvacError {
   const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n');
   const help = `qvac ${path === undefined ? '' : `${path} `}--help`;
-  return new QvacError('E_USAGE', message, { hint: suggestion === undefined ? help : suggestion.replace(/^\((.*)\)$/, '$1'), cause: error });
+  return new QvacError('E_USAGE', message, {
+    hint: suggestion === undefined ? help : suggestion.replace(/^\((.*)\)$/, '$1'),
+    cause: error,
+  });
 }
 
 function createProgram(entries: readonly CommandEntry[], output: Output): Command {
@@ -63,7 +70,10 @@ function createProgram(entries: readonly CommandEntry[], output: Output): Comman
   program.helpCommand('help [command]', 'help for a command');
   for (const key of globalSettings) program.addOption(settingOption(key));
   for (const { flags, description } of globalSwitches) program.addOption(new Option(flags, description));
-  for (const { name, summary } of entries) program.addCommand(prepare(new Command(name), output, { description: summary, usage: `qvac ${name}`, sections: [] }));
+  for (const { name, summary } of entries)
+    program.addCommand(
+      prepare(new Command(name), output, { description: summary, usage: `qvac ${name}`, sections: [] }),
+    );
   return program;
 }
 
@@ -71,7 +81,8 @@ function prepare(command: Command, output: Output, page: HelpPage): Command {
   command.exitOverride();
   command.helpOption('-h, --help', 'show this help');
   command.configureOutput({ writeOut: (text) => output.print(text), writeErr: () => undefined });
-  command.helpInformation = () => renderHelp(page, Math.min(output.width, 100), (text) => output.style('bold', text, 'stdout'));
+  command.helpInformation = () =>
+    renderHelp(page, Math.min(output.width, 100), (text) => output.style('bold', text, 'stdout'));
   return command;
 }
 
@@ -88,7 +99,12 @@ function ownOption({ flags, description, parse, many }: CommandOption<unknown>):
     try {
       return parse(text);
     } catch (error) {
-      throw error instanceof QvacError ? new QvacError(error.code, `${option.long ?? option.flags}: ${error.message}`, { hint: error.hint, cause: error }) : error;
+      throw error instanceof QvacError
+        ? new QvacError(error.code, `${option.long ?? option.flags}: ${error.message}`, {
+            hint: error.hint,
+            cause: error,
+          })
+        : error;
     }
   };
   return option.argParser(many === true ? collect(named) : named);
@@ -102,7 +118,14 @@ function collect(parse: (text: string) => unknown): (text: string, before: unkno
 type Shared = Pick<CommandContext, 'output' | 'commands'>;
 
 /** Gives the child `name` of `parent` what `definition` says, down to its subcommands. `path` is what is typed after `qvac`. */
-function describe(parent: Command, name: string, path: string, definition: CommandDefinition, shared: Shared, take: (run: Run) => void): void {
+function describe(
+  parent: Command,
+  name: string,
+  path: string,
+  definition: CommandDefinition,
+  shared: Shared,
+  take: (run: Run) => void,
+): void {
   const command = parent.commands.find((child) => child.name() === name) ?? parent.command(name);
   prepare(command, shared.output, commandPage(path, definition));
   for (const { name: argument, description } of definition.arguments ?? []) command.argument(argument, description);
@@ -118,16 +141,32 @@ function describe(parent: Command, name: string, path: string, definition: Comma
     }
     const names = subcommands.map(([child]) => child).join(', ');
     const given = command.args[0];
-    throw new QvacError('E_USAGE', given === undefined ? `${path} needs a command: ${names}` : `unknown command '${path} ${given}', expected ${names}`, { hint: `qvac ${path} --help` });
+    throw new QvacError(
+      'E_USAGE',
+      given === undefined
+        ? `${path} needs a command: ${names}`
+        : `unknown command '${path} ${given}', expected ${names}`,
+      { hint: `qvac ${path} --help` },
+    );
   });
 }
 
 /** Runs the action with its context. All that only an action needs is loaded here. */
-async function act(command: Command, path: string, definition: CommandDefinition, { output, commands }: Shared, signal: AbortSignal): Promise<number> {
+async function act(
+  command: Command,
+  path: string,
+  definition: CommandDefinition,
+  { output, commands }: Shared,
+  signal: AbortSignal,
+): Promise<number> {
   if (definition.keepsLog === true) output.keepLog();
-  const [{ resolveConfig }, { createLogger }] = await Promise.all([import('../../config.ts'), import('../../terminal/logger.ts')]);
+  const [{ resolveConfig }, { createLogger }] = await Promise.all([
+    import('../../config.ts'),
+    import('../../terminal/logger.ts'),
+  ]);
   const values = command.optsWithGlobals<Readonly<Record<string, unknown>>>();
-  const typed = (key: string): unknown => (command.getOptionValueSourceWithGlobals(key) === 'cli' ? values[key] : undefined);
+  const typed = (key: string): unknown =>
+    command.getOptionValueSourceWithGlobals(key) === 'cli' ? values[key] : undefined;
   const typedText = (key: string): string | undefined => {
     const value = typed(key);
     return typeof value === 'string' ? value : undefined;
@@ -138,8 +177,21 @@ async function act(command: Command, path: string, definition: CommandDefinition
     configFile: typedText('config'),
     command: path.split(' ')[0],
   });
-  const options = Object.fromEntries(Object.entries(definition.options ?? {}).map(([key, option]) => [key, typed(new Option(option.flags).attributeName()) ?? absent(option)]));
-  const code = await definition.action?.({ args: command.args, options, config, output, logger: createLogger(output), signal, commands });
+  const options = Object.fromEntries(
+    Object.entries(definition.options ?? {}).map(([key, option]) => [
+      key,
+      typed(new Option(option.flags).attributeName()) ?? absent(option),
+    ]),
+  );
+  const code = await definition.action?.({
+    args: command.args,
+    options,
+    config,
+    output,
+    logger: createLogger(output),
+    signal,
+    commands,
+  });
   return code ?? exitCodes.ok;
 }
 

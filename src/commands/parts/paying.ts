@@ -50,8 +50,14 @@ export async function endpointOf(config: Config, options: AbortOptions = {}): Pr
 /** A process of its own, so that the chain outlives whichever command needed it first. */
 function startChainProcess({ home }: Config): void {
   // Bundled, this file is a chunk in dist/chunks/.
-  const main = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../main.ts' : '../main.js', import.meta.url));
-  const child = spawn(process.execPath, [main, 'chain', '--home', home.root, '--idle', String(chainIdleSeconds), '--quiet'], { detached: true, stdio: 'ignore' });
+  const main = fileURLToPath(
+    new URL(import.meta.url.endsWith('.ts') ? '../../main.ts' : '../main.js', import.meta.url),
+  );
+  const child = spawn(
+    process.execPath,
+    [main, 'chain', '--home', home.root, '--idle', String(chainIdleSeconds), '--quiet'],
+    { detached: true, stdio: 'ignore' },
+  );
   // What keeps it from starting is seen by nobody; whoever waits for it says so.
   child.on('error', () => undefined);
   child.unref();
@@ -77,7 +83,10 @@ export async function findWallet(config: Config): Promise<Wallet | null> {
 /** @throws QvacError E_KEY where there is no wallet */
 export async function needWallet(config: Config): Promise<Wallet> {
   const wallet = await findWallet(config);
-  if (wallet === null) throw new QvacError('E_KEY', 'there is no wallet yet', { hint: 'qvac wallet new makes one, qvac wallet import takes yours' });
+  if (wallet === null)
+    throw new QvacError('E_KEY', 'there is no wallet yet', {
+      hint: 'qvac wallet new makes one, qvac wallet import takes yours',
+    });
   return wallet;
 }
 
@@ -85,12 +94,29 @@ export async function needWallet(config: Config): Promise<Wallet> {
  * The escrow of the configuration. Where lamports are play money, a wallet that is empty is filled first.
  * @throws QvacError E_CHAIN, E_CONFIG where the chain or the program is not there
  */
-export async function openEscrowOf(config: Config, wallet: WalletKey | null, options: AbortOptions = {}): Promise<Escrow> {
-  const [{ openEscrow }, { parseAddress }] = await Promise.all([import('../../escrow/program.ts'), import('../../escrow/addresses.ts')]);
+export async function openEscrowOf(
+  config: Config,
+  wallet: WalletKey | null,
+  options: AbortOptions = {},
+): Promise<Escrow> {
+  const [{ openEscrow }, { parseAddress }] = await Promise.all([
+    import('../../escrow/program.ts'),
+    import('../../escrow/addresses.ts'),
+  ]);
   const { escrow: program, priorityFee } = config.settings;
   const play = isPlay(config);
-  const escrow = await openEscrow({ rpcUrl: await endpointOf(config, options), wallet, priorityFee, ...(program === null ? {} : { program: parseAddress(program, '--escrow') }), ...(play ? { pollMs: 50 } : {}) }, options);
-  if (play && wallet !== null && (await escrow.balance(wallet.publicKey, options)) === 0n) await escrow.airdrop(playLamports, options);
+  const escrow = await openEscrow(
+    {
+      rpcUrl: await endpointOf(config, options),
+      wallet,
+      priorityFee,
+      ...(program === null ? {} : { program: parseAddress(program, '--escrow') }),
+      ...(play ? { pollMs: 50 } : {}),
+    },
+    options,
+  );
+  if (play && wallet !== null && (await escrow.balance(wallet.publicKey, options)) === 0n)
+    await escrow.airdrop(playLamports, options);
   return escrow;
 }
 
@@ -106,7 +132,10 @@ export interface MainnetConsent extends AbortOptions {
  * Makes sure, once per home, that real money is meant to be spent.
  * @throws QvacError E_LIMIT where nobody said so
  */
-export async function agreeToMainnet({ config, output, yes, ask = true, signal }: MainnetConsent, escrow: Escrow): Promise<void> {
+export async function agreeToMainnet(
+  { config, output, yes, ask = true, signal }: MainnetConsent,
+  escrow: Escrow,
+): Promise<void> {
   const { chainNames } = await import('../../escrow/addresses.ts');
   // Which chain it is only the endpoint says; on a network of that name it is not believed that it is another.
   const { network, private: ownNetwork } = config.settings;
@@ -116,8 +145,15 @@ export async function agreeToMainnet({ config, output, yes, ask = true, signal }
   if ((await readFileIfAny(note)) !== null) return;
   const { confirm } = await import('../../terminal/confirm.ts');
   output.warn('this is Solana mainnet: what is spent here is real money');
-  if (!yes && (!ask || (await confirm('Spend real SOL from this home from now on?', { ...(signal === undefined ? {} : { signal }) })) !== true)) {
-    throw new QvacError('E_LIMIT', 'nothing is spent on mainnet before you said so once', { hint: 'on a terminal you are asked; elsewhere --yes says it' });
+  if (
+    !yes &&
+    (!ask ||
+      (await confirm('Spend real SOL from this home from now on?', { ...(signal === undefined ? {} : { signal }) })) !==
+        true)
+  ) {
+    throw new QvacError('E_LIMIT', 'nothing is spent on mainnet before you said so once', {
+      hint: 'on a terminal you are asked; elsewhere --yes says it',
+    });
   }
   await writeFileAtomic(note, `${new Date().toISOString()}\n`);
 }

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
+import type { Escrow } from '../../escrow/escrow.ts';
 import { systemClock } from '../../lib/clock.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
-import type { Escrow } from '../../escrow/escrow.ts';
-import type { ClientPayments, LeftPayment } from '../../node/payment/payments.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
+import type { ClientPayments, LeftPayment } from '../../node/payment/payments.ts';
 import type { Purses } from '../../node/payment/spending-limits.ts';
 import type { CommandContext } from './definition.ts';
 import { agreeToMainnet, needWallet, openEscrowOf } from './paying.ts';
@@ -14,8 +14,19 @@ const sweepMs = 60_000;
 const marginMs = 60_000;
 
 /** How a router pays. The chain is opened when there is first something to pay. */
-export async function openRouterPayments({ config, output, logger, receipts }: Pick<CommandContext, 'config' | 'output' | 'logger'> & { readonly receipts: ReceiptStore }, limitOf: (client: PeerIdString) => bigint): Promise<{ readonly payments: ClientPayments; readonly purses: Purses }> {
-  const [{ createEscrowPayments }, { openPurses }] = await Promise.all([import('../../node/payment/escrow-payments.ts'), import('../../node/payment/spending-limits.ts')]);
+export async function openRouterPayments(
+  {
+    config,
+    output,
+    logger,
+    receipts,
+  }: Pick<CommandContext, 'config' | 'output' | 'logger'> & { readonly receipts: ReceiptStore },
+  limitOf: (client: PeerIdString) => bigint,
+): Promise<{ readonly payments: ClientPayments; readonly purses: Purses }> {
+  const [{ createEscrowPayments }, { openPurses }] = await Promise.all([
+    import('../../node/payment/escrow-payments.ts'),
+    import('../../node/payment/spending-limits.ts'),
+  ]);
   const openEscrow = async (options: AbortOptions): Promise<Escrow> => {
     const escrow = await openEscrowOf(config, await needWallet(config), options);
     await agreeToMainnet({ config, output, yes: false, ask: false, signal: options.signal }, escrow);
@@ -26,7 +37,10 @@ export async function openRouterPayments({ config, output, logger, receipts }: P
   // What is settled only later still counts as what it came to.
   const onSettled = ({ jobId, settlement: { paid, burnt } }: LeftPayment): void => purses?.settle(jobId, paid + burnt);
   const payments = createEscrowPayments({ openEscrow, receipts, logger }, { dir, sweepMs, marginMs, onSettled });
-  purses = await openPurses({ payments, clock: systemClock, logger }, { path: join(config.home.root, 'payments', 'router-spent.json'), limitOf });
+  purses = await openPurses(
+    { payments, clock: systemClock, logger },
+    { path: join(config.home.root, 'payments', 'router-spent.json'), limitOf },
+  );
   await payments.start();
   return { payments, purses };
 }

@@ -26,7 +26,10 @@ const sweepMs = { play: 5_000, cluster: 30_000 } as const;
  */
 export async function openProviderPayments(context: Context, key: Identity): Promise<ProviderPayments> {
   const { config, output, logger, signal, yes = false } = context;
-  const [{ createEscrowPayments }, { createEarnings }] = await Promise.all([import('../../node/provider/payment/escrow-payouts.ts'), import('../../node/home/earnings.ts')]);
+  const [{ createEscrowPayments }, { createEarnings }] = await Promise.all([
+    import('../../node/provider/payment/escrow-payouts.ts'),
+    import('../../node/home/earnings.ts'),
+  ]);
   const wallet = await needWallet(config);
   const escrow = await openEscrowOf(config, wallet, { signal });
   // Every answer costs the fee of its submit.
@@ -34,7 +37,11 @@ export async function openProviderPayments(context: Context, key: Identity): Pro
   await register(context, escrow, wallet, key);
   output.say(`paid to ${wallet.address} on ${escrow.chain}`);
   if (isEmbedded(config)) await keepChain(context);
-  const init = { peer: key.signingKey.publicKey, dir: config.home.payments.provider, sweepMs: isPlay(config) ? sweepMs.play : sweepMs.cluster };
+  const init = {
+    peer: key.signingKey.publicKey,
+    dir: config.home.payments.provider,
+    sweepMs: isPlay(config) ? sweepMs.play : sweepMs.cluster,
+  };
   const earnings = createEarnings({ clock: systemClock, logger }, config.home.earnings);
   const onNews = (news: PaymentNews): void => {
     // Told once it is written down, so that whoever hears of it finds it.
@@ -57,7 +64,10 @@ async function keepChain({ config, logger, signal }: Context): Promise<void> {
     try {
       if (await hasCrashed(config.home)) await endpointOf(config, { signal });
     } catch (error) {
-      if (!signal.aborted) logger.warn('the chain of this home does not run', { reason: error instanceof Error ? error.message : String(error) });
+      if (!signal.aborted)
+        logger.warn('the chain of this home does not run', {
+          reason: error instanceof Error ? error.message : String(error),
+        });
     } finally {
       looking = false;
     }
@@ -74,16 +84,25 @@ async function register(context: Context, escrow: Escrow, wallet: Wallet, { sign
   const { escrowRules } = await import('../../escrow/escrow.ts');
   const play = isPlay(context.config);
   const stake = play ? playStake : escrowRules.minStakeLamports;
-  const question = account === null ? `This node is not registered to be paid. Register it, with a stake of ${sol(stake)}?` : 'Another node is registered for this wallet. Register this one in its place?';
-  if (!play && context.yes !== true) await agree(context, question, account === null ? 'qvac provider register' : 'qvac provider rotate-peer');
+  const question =
+    account === null
+      ? `This node is not registered to be paid. Register it, with a stake of ${sol(stake)}?`
+      : 'Another node is registered for this wallet. Register this one in its place?';
+  if (!play && context.yes !== true)
+    await agree(context, question, account === null ? 'qvac provider register' : 'qvac provider rotate-peer');
   if (account === null) await escrow.register({ node: signingKey, stake }, { signal });
   else await escrow.rotatePeer({ node: signingKey }, { signal });
-  context.output.say(account === null ? `registered, with a stake of ${sol(stake)}` : 'registered in the place of another node');
+  context.output.say(
+    account === null ? `registered, with a stake of ${sol(stake)}` : 'registered in the place of another node',
+  );
 }
 
 async function agree({ signal }: Context, question: string, command: string): Promise<void> {
   const { confirm } = await import('../../terminal/confirm.ts');
-  if ((await confirm(question, { signal })) !== true) throw new QvacError('E_CONFIG', 'this node is not registered to be paid', { hint: `${command}; --yes says it at the start, --free serves for nothing` });
+  if ((await confirm(question, { signal })) !== true)
+    throw new QvacError('E_CONFIG', 'this node is not registered to be paid', {
+      hint: `${command}; --yes says it at the start, --free serves for nothing`,
+    });
 }
 
 function warnOf(output: Output, { active }: ProviderAccount): void {
@@ -100,5 +119,8 @@ function report(output: Output, { job, state, lamports }: PaymentNews): void {
     slashed: 'slashed',
     gone: 'settled',
   };
-  output.event({ event: 'payment', job, state, lamports: lamports.toString() }, `· job ${shortId(job)}: ${words[state]}`);
+  output.event(
+    { event: 'payment', job, state, lamports: lamports.toString() },
+    `· job ${shortId(job)}: ${words[state]}`,
+  );
 }

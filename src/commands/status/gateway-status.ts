@@ -9,7 +9,10 @@ export interface GatewayStatus extends Pick<GatewayRun, 'url' | 'pid' | 'started
 
 /** What the gateway of this home does, as far as it has told; null where none runs. */
 export async function gatewayStatusOf(dir: string, now: number): Promise<GatewayStatus | null> {
-  const [{ readGatewayRun }, { readGatewayActivity }] = await Promise.all([import('../../gateway/run-file.ts'), import('../../gateway/activity.ts')]);
+  const [{ readGatewayRun }, { readGatewayActivity }] = await Promise.all([
+    import('../../gateway/run-file.ts'),
+    import('../../gateway/activity.ts'),
+  ]);
   const run = await readGatewayRun(dir);
   if (run === null || !run.running) return null;
   const { url, pid, startedAt, network } = run;

@@ -39,13 +39,25 @@ export async function statusOf(config: Config, entry: RunEntry, logger: Logger, 
   // Of an earlier run, it says nothing about this one.
   const activity = found !== null && found.at >= entry.startedAt ? found : null;
   const today = entry.role === 'provider' ? await todayOf(config, now) : null;
-  const rank = activity === null || activity.price === null ? null : await rankOf(config, entry, activity.price.out, logger, now);
-  return { ...entry, activity, today, rank, idle: activity === null ? [] : whyIdle(config, entry, activity, rank, now) };
+  const rank =
+    activity === null || activity.price === null ? null : await rankOf(config, entry, activity.price.out, logger, now);
+  return {
+    ...entry,
+    activity,
+    today,
+    rank,
+    idle: activity === null ? [] : whyIdle(config, entry, activity, rank, now),
+  };
 }
 
 /** The receipts of what was served for others since midnight, and what was paid since then. */
 async function todayOf(config: Config, now: number): Promise<Today> {
-  const [{ createReceiptStore }, { MalformedError }, { QvacError }, { earnedOn }] = await Promise.all([import('../../node/home/receipt-store.ts'), import('../../protocol/codec.ts'), import('../../errors.ts'), import('../../node/home/earnings.ts')]);
+  const [{ createReceiptStore }, { MalformedError }, { QvacError }, { earnedOn }] = await Promise.all([
+    import('../../node/home/receipt-store.ts'),
+    import('../../protocol/codec.ts'),
+    import('../../errors.ts'),
+    import('../../node/home/earnings.ts'),
+  ]);
   const store = createReceiptStore(config.home.receiptsOf.provider);
   const midnight = now - (now % dayMs);
   let [answers, tokens] = [0, 0];
@@ -63,26 +75,55 @@ async function todayOf(config: Config, now: number): Promise<Today> {
 
 /** Among the prices at which others offered the same models when they were last seen today; null where nobody did. */
 async function rankOf(config: Config, own: RunEntry, price: number, logger: Logger, now: number): Promise<Rank | null> {
-  const [{ PeerCache }, { modelIdHex }] = await Promise.all([import('../../node/discovery/peer-cache.ts'), import('../../protocol/digests.ts')]);
+  const [{ PeerCache }, { modelIdHex }] = await Promise.all([
+    import('../../node/discovery/peer-cache.ts'),
+    import('../../protocol/digests.ts'),
+  ]);
   const seen = await new PeerCache(config.home.peers, config.networkName, logger).load();
   const others = seen
     .filter(({ peer, seenAt }) => peer !== own.peer && seenAt > now - dayMs)
-    .flatMap(({ card: { card } }) => card.models.filter(({ id }) => own.models.includes(modelIdHex(id))).map(({ priceOut }) => priceOut));
-  return others.length === 0 ? null : { place: 1 + others.filter((other) => other < price).length, of: 1 + others.length };
+    .flatMap(({ card: { card } }) =>
+      card.models.filter(({ id }) => own.models.includes(modelIdHex(id))).map(({ priceOut }) => priceOut),
+    );
+  return others.length === 0
+    ? null
+    : { place: 1 + others.filter((other) => other < price).length, of: 1 + others.length };
 }
 
-function whyIdle(config: Config, entry: RunEntry, activity: Activity, rank: Rank | null, now: number): readonly string[] {
+function whyIdle(
+  config: Config,
+  entry: RunEntry,
+  activity: Activity,
+  rank: Rank | null,
+  now: number,
+): readonly string[] {
   const { peers, slots, taken, lastAskedAt, refused, reach } = activity;
   if (slots !== null && slots.used > 0) return [];
   const reasons: string[] = [];
-  if (peers === 0) reasons.push(lastAskedAt === null ? 'it has met no other node: nobody can find it (--bootstrap names one)' : 'no other node is connected to it now');
+  if (peers === 0)
+    reasons.push(
+      lastAskedAt === null
+        ? 'it has met no other node: nobody can find it (--bootstrap names one)'
+        : 'no other node is connected to it now',
+    );
   const found = checkReach(config, [{ entry, reach }]).find(({ result }) => result === 'warn');
   if (found !== undefined) reasons.push(found.detail);
-  else if (reach.dialledIn.public === 0 && !entry.addrs.some((address) => kindOfIp(ipOfMultiaddr(address) ?? '') === 'public')) reasons.push('it can be reached from this machine and its local network only');
-  if (rank !== null && rank.place > 1) reasons.push(`${plural(rank.place - 1, 'provider')} of ${rank.of - 1} others seen today ${rank.place === 2 ? 'is' : 'are'} cheaper for the same model`);
+  else if (
+    reach.dialledIn.public === 0 &&
+    !entry.addrs.some((address) => kindOfIp(ipOfMultiaddr(address) ?? '') === 'public')
+  )
+    reasons.push('it can be reached from this machine and its local network only');
+  if (rank !== null && rank.place > 1)
+    reasons.push(
+      `${plural(rank.place - 1, 'provider')} of ${rank.of - 1} others seen today ${rank.place === 2 ? 'is' : 'are'} cheaper for the same model`,
+    );
   const refusals = Object.entries(refused).map(([code, count]) => `${count} ${code}`);
   if (refusals.length > 0) reasons.push(`it refused ${refusals.join(', ')}`);
   const asked = taken + Object.values(refused).reduce((sum, count) => sum + count, 0);
-  reasons.push(lastAskedAt === null ? `nobody has asked since it started ${timeSpan(now - entry.startedAt)} ago` : `it was asked ${asked === 1 ? 'once' : `${asked} times`} in this run, last ${timeSpan(now - lastAskedAt)} ago`);
+  reasons.push(
+    lastAskedAt === null
+      ? `nobody has asked since it started ${timeSpan(now - entry.startedAt)} ago`
+      : `it was asked ${asked === 1 ? 'once' : `${asked} times`} in this run, last ${timeSpan(now - lastAskedAt)} ago`,
+  );
   return reasons;
 }

@@ -1,5 +1,4 @@
-import { address as toAddress, lamports as toLamports } from '@solana/kit';
-import type { EncodedAccount } from '@solana/kit';
+import { type EncodedAccount, address as toAddress, lamports as toLamports } from '@solana/kit';
 import type { StoredAccount } from './ledger.ts';
 
 /** An account that exists. */
@@ -13,7 +12,13 @@ export interface ChainAccount {
 
 /** As the runtime has it. */
 export function accountOf(account: EncodedAccount): ChainAccount {
-  return { address: account.address, lamports: account.lamports, owner: account.programAddress, executable: account.executable, data: new Uint8Array(account.data) };
+  return {
+    address: account.address,
+    lamports: account.lamports,
+    owner: account.programAddress,
+    executable: account.executable,
+    data: new Uint8Array(account.data),
+  };
 }
 
 /** For the ledger. */

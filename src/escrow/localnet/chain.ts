@@ -1,18 +1,13 @@
-import { address as toAddress } from '@solana/kit';
-import type { Address } from '@solana/kit';
-import { Clock as LedgerClock, FailedTransactionMetadata, LiteSVM } from 'litesvm';
-import type { TransactionMetadata } from 'litesvm';
 import { createHash, randomBytes } from 'node:crypto';
-import type { Clock } from '../../lib/clock.ts';
+import { type Address, address as toAddress } from '@solana/kit';
+import { FailedTransactionMetadata, Clock as LedgerClock, LiteSVM, type TransactionMetadata } from 'litesvm';
 import { utf8 } from '../../lib/bytes.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { addressText } from '../addresses.ts';
-import { accountOf, encodedOf, storedOf } from './chain-account.ts';
-import type { ChainAccount } from './chain-account.ts';
-import { blockhashSlots, createChainClock } from './clock.ts';
-import type { ChainClock } from './clock.ts';
+import { accountOf, type ChainAccount, encodedOf, storedOf } from './chain-account.ts';
+import { blockhashSlots, type ChainClock, createChainClock } from './clock.ts';
 import type { Ledger, LedgerEntry, StoredAccount, StoredTransaction } from './ledger.ts';
-import { decodeTransaction } from './signed-transaction.ts';
-import type { SignedTransaction } from './signed-transaction.ts';
+import { decodeTransaction, type SignedTransaction } from './signed-transaction.ts';
 import { transactionError } from './transaction-error.ts';
 
 const systemProgram = '11111111111111111111111111111111';
@@ -52,7 +47,10 @@ export interface Chain {
    */
   execute(raw: Uint8Array): StoredTransaction;
   /** What `execute` would do. Takes no fee. @throws as `execute`, and RejectedTransaction where it would fail */
-  simulate(raw: Uint8Array, options?: { readonly anyBlockhash?: boolean; readonly anySignature?: boolean }): { readonly logs: readonly string[]; readonly units: number };
+  simulate(
+    raw: Uint8Array,
+    options?: { readonly anyBlockhash?: boolean; readonly anySignature?: boolean },
+  ): { readonly logs: readonly string[]; readonly units: number };
   transaction(signature: string): StoredTransaction | null;
   /** Of the transactions that name the account, newest first. */
   transactionsOf(address: string): readonly StoredTransaction[];
@@ -71,7 +69,11 @@ export interface ChainInit {
 }
 
 export function openChain({ ledger, clock, programs }: ChainInit): Chain {
-  return new LiteChain(ledger, createChainClock(clock, { ...ledger.state, startedAt: ledger.state.header.startedAt }), programs);
+  return new LiteChain(
+    ledger,
+    createChainClock(clock, { ...ledger.state, startedAt: ledger.state.header.startedAt }),
+    programs,
+  );
 }
 
 class LiteChain implements Chain {
@@ -104,7 +106,11 @@ class LiteChain implements Chain {
   }
 
   #blockhashAt(slot: number): string {
-    return addressText(createHash('sha256').update(utf8(`qvac/blockhash/${this.genesisHash}/${slot}`)).digest());
+    return addressText(
+      createHash('sha256')
+        .update(utf8(`qvac/blockhash/${this.genesisHash}/${slot}`))
+        .digest(),
+    );
   }
 
   blockhash(): string {
@@ -128,15 +134,31 @@ class LiteChain implements Chain {
   }
 
   accountsOf(program: string): readonly ChainAccount[] {
-    return this.#svm.getProgramAccounts(program as Address).filter(({ lamports }) => lamports > 0n).map(accountOf);
+    return this.#svm
+      .getProgramAccounts(program as Address)
+      .filter(({ lamports }) => lamports > 0n)
+      .map(accountOf);
   }
 
   airdrop(address: string, amount: bigint): string {
     const before = this.account(address);
-    const after = { ...(before ?? { address, owner: systemProgram, executable: false, data: new Uint8Array() }), lamports: (before?.lamports ?? 0n) + amount };
+    const after = {
+      ...(before ?? { address, owner: systemProgram, executable: false, data: new Uint8Array() }),
+      lamports: (before?.lamports ?? 0n) + amount,
+    };
     this.#svm.setAccount(encodedOf(address, storedOf(after)));
     const signature = addressText(randomBytes(64));
-    this.#record({ signature, err: null, logs: [], fee: 0, units: 0, raw: null, keys: [address], pre: [String(before?.lamports ?? 0n)], post: [String(after.lamports)] });
+    this.#record({
+      signature,
+      err: null,
+      logs: [],
+      fee: 0,
+      units: 0,
+      raw: null,
+      keys: [address],
+      pre: [String(before?.lamports ?? 0n)],
+      post: [String(after.lamports)],
+    });
     return signature;
   }
 
@@ -174,7 +196,12 @@ class LiteChain implements Chain {
     try {
       const result = this.#svm.simulateTransaction(decoded.transaction);
       const meta = result.meta();
-      if (result instanceof FailedTransactionMetadata) throw new RejectedTransaction(transactionError(result.toString()), meta.logs(), Number(meta.computeUnitsConsumed()));
+      if (result instanceof FailedTransactionMetadata)
+        throw new RejectedTransaction(
+          transactionError(result.toString()),
+          meta.logs(),
+          Number(meta.computeUnitsConsumed()),
+        );
       return { logs: meta.logs(), units: Number(meta.computeUnitsConsumed()) };
     } finally {
       this.#svm.withSigverify(true);
@@ -190,7 +217,9 @@ class LiteChain implements Chain {
   #record(transaction: Omit<StoredTransaction, 'slot' | 'time'>): StoredTransaction {
     const time = this.clock.now();
     const whole = { ...transaction, slot: this.clock.slot(), time: Math.floor(time / 1_000) };
-    const accounts = Object.fromEntries(whole.keys.map((key) => [key, this.#changed(key)]).filter(([, account]) => account !== undefined));
+    const accounts = Object.fromEntries(
+      whole.keys.map((key) => [key, this.#changed(key)]).filter(([, account]) => account !== undefined),
+    );
     this.#keep({ time, ahead: this.clock.ahead, accounts, transaction: whole });
     for (const listener of this.#listeners) listener(whole);
     return whole;
@@ -214,7 +243,10 @@ class LiteChain implements Chain {
   #changed(address: string): StoredAccount | null | undefined {
     const account = this.#svm.getAccount(address as Address);
     if (!account.exists || account.lamports === 0n) return null;
-    const isOwn = account.executable || account.programAddress.startsWith('Sysvar') || account.programAddress.startsWith('NativeLoader');
+    const isOwn =
+      account.executable ||
+      account.programAddress.startsWith('Sysvar') ||
+      account.programAddress.startsWith('NativeLoader');
     return isOwn ? undefined : storedOf(accountOf(account));
   }
 

@@ -18,7 +18,10 @@ export interface ChainClock {
   putAhead(ms: number): void;
 }
 
-export function createChainClock(clock: Clock, init: { readonly startedAt: number; readonly time: number; readonly ahead: number }): ChainClock {
+export function createChainClock(
+  clock: Clock,
+  init: { readonly startedAt: number; readonly time: number; readonly ahead: number },
+): ChainClock {
   let { ahead } = init;
   let latest = init.time - ahead;
   const machine = (): number => {

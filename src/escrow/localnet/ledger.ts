@@ -9,7 +9,12 @@ import { ensureDir, fileError, privateFileMode, systemCode } from '../../lib/fil
 
 const amount = v.pipe(v.string(), v.regex(/^\d{1,20}$/));
 
-const accountSchema = v.object({ lamports: amount, owner: v.string(), executable: v.boolean(), /** base64 */ data: v.string() });
+const accountSchema = v.object({
+  lamports: amount,
+  owner: v.string(),
+  executable: v.boolean(),
+  /** base64 */ data: v.string(),
+});
 const transactionSchema = v.object({
   /** base58 */
   signature: v.string(),
@@ -36,7 +41,11 @@ const entrySchema = v.object({
   accounts: v.record(v.string(), v.nullable(accountSchema)),
   transaction: v.nullable(transactionSchema),
 });
-const headerSchema = v.object({ version: v.literal(1), /** base58 */ genesis: v.string(), /** Unix milliseconds. */ startedAt: v.number() });
+const headerSchema = v.object({
+  version: v.literal(1),
+  /** base58 */ genesis: v.string(),
+  /** Unix milliseconds. */ startedAt: v.number(),
+});
 
 export type StoredAccount = v.InferOutput<typeof accountSchema>;
 export type StoredTransaction = v.InferOutput<typeof transactionSchema>;
@@ -71,7 +80,11 @@ export interface LedgerLimits {
  * Opens the ledger at `path`, or begins it with `header`. Only one process may have it open.
  * @throws QvacError E_HOME where it cannot be read or written, or is no ledger
  */
-export async function openLedger(path: string, header: LedgerHeader, { compactAfterBytes = 16 * 1024 * 1024, keptTransactions = 5_000 }: LedgerLimits = {}): Promise<Ledger> {
+export async function openLedger(
+  path: string,
+  header: LedgerHeader,
+  { compactAfterBytes = 16 * 1024 * 1024, keptTransactions = 5_000 }: LedgerLimits = {},
+): Promise<Ledger> {
   await ensureDir(dirname(path));
   try {
     return new FileLedger(path, header, compactAfterBytes, keptTransactions);
@@ -106,7 +119,13 @@ class FileLedger implements Ledger {
   }
 
   get state(): LedgerState {
-    return { header: this.#header, accounts: this.#accounts, transactions: this.#transactions, time: this.#time, ahead: this.#ahead };
+    return {
+      header: this.#header,
+      accounts: this.#accounts,
+      transactions: this.#transactions,
+      time: this.#time,
+      ahead: this.#ahead,
+    };
   }
 
   append(entry: LedgerEntry): void {
@@ -149,7 +168,9 @@ class FileLedger implements Ledger {
   #rewrite(): void {
     const [time, ahead] = [this.#time, this.#ahead];
     const now: LedgerEntry = { time, ahead, accounts: Object.fromEntries(this.#accounts), transaction: null };
-    const past = [...this.#transactions.values()].map((transaction): LedgerEntry => ({ time, ahead, accounts: {}, transaction }));
+    const past = [...this.#transactions.values()].map(
+      (transaction): LedgerEntry => ({ time, ahead, accounts: {}, transaction }),
+    );
     const temporary = `${this.#path}.new`;
     const file = openSync(temporary, 'w', privateFileMode);
     try {
@@ -175,11 +196,19 @@ function readLines(path: string): readonly string[] | null {
   }
 }
 
-function parseLine<Schema extends v.GenericSchema>(schema: Schema, path: string, lines: readonly string[], at: number): v.InferOutput<Schema> {
+function parseLine<Schema extends v.GenericSchema>(
+  schema: Schema,
+  path: string,
+  lines: readonly string[],
+  at: number,
+): v.InferOutput<Schema> {
   try {
     return v.parse(schema, JSON.parse(lines[at] ?? ''));
   } catch (error) {
-    throw new QvacError('E_HOME', `${path}:${at + 1} is damaged`, { hint: 'move the file away; a new chain begins then, without the money on this one', cause: error });
+    throw new QvacError('E_HOME', `${path}:${at + 1} is damaged`, {
+      hint: 'move the file away; a new chain begins then, without the money on this one',
+      cause: error,
+    });
   }
 }
 

@@ -9,7 +9,15 @@ interface AccountOptions {
   readonly dataSlice?: { readonly offset: number; readonly length: number } | null | undefined;
 }
 
-type AccountFilter = { readonly memcmp: { readonly offset: number; readonly bytes: string; readonly encoding?: 'base58' | 'base64' | undefined } } | { readonly dataSize: number };
+type AccountFilter =
+  | {
+      readonly memcmp: {
+        readonly offset: number;
+        readonly bytes: string;
+        readonly encoding?: 'base58' | 'base64' | undefined;
+      };
+    }
+  | { readonly dataSize: number };
 
 /** Longest data that is shown in base58, as on a cluster. */
 const maxBase58Bytes = 128;
@@ -35,7 +43,11 @@ function encoded(data: Uint8Array, encoding: string | undefined): unknown {
       return [Buffer.from(data).toString('base64'), 'base64'];
     case 'base58':
     case undefined:
-      if (data.length > maxBase58Bytes) throw new RpcError(rpcCodes.request, 'Encoded binary (base 58) data should be less than 128 bytes, please use Base64 encoding.');
+      if (data.length > maxBase58Bytes)
+        throw new RpcError(
+          rpcCodes.request,
+          'Encoded binary (base 58) data should be less than 128 bytes, please use Base64 encoding.',
+        );
       return encoding === undefined ? addressText(data) : [addressText(data), 'base58'];
     default:
       throw new RpcError(rpcCodes.params, `Invalid params: the encoding ${encoding} is not known here`);
@@ -75,7 +87,11 @@ function messageJson({ raw, keys, signature }: StoredTransaction) {
   // Lamports that the chain gave away came without a transaction.
   if (raw === null) {
     const header = { numRequiredSignatures: 0, numReadonlySignedAccounts: 0, numReadonlyUnsignedAccounts: 0 };
-    return { version: 'legacy', signatures: [signature], message: { header, accountKeys: keys, recentBlockhash: '1'.repeat(32), instructions: [] } };
+    return {
+      version: 'legacy',
+      signatures: [signature],
+      message: { header, accountKeys: keys, recentBlockhash: '1'.repeat(32), instructions: [] },
+    };
   }
   const transaction = getTransactionDecoder().decode(Buffer.from(raw, 'base64'));
   const message = getCompiledTransactionMessageDecoder().decode(transaction.messageBytes);
@@ -85,7 +101,11 @@ function messageJson({ raw, keys, signature }: StoredTransaction) {
     version: message.version,
     signatures: Object.values(transaction.signatures).map((bytes) => addressText(bytes ?? new Uint8Array(64))),
     message: {
-      header: { numRequiredSignatures: numSignerAccounts, numReadonlySignedAccounts: numReadonlySignerAccounts, numReadonlyUnsignedAccounts: numReadonlyNonSignerAccounts },
+      header: {
+        numRequiredSignatures: numSignerAccounts,
+        numReadonlySignedAccounts: numReadonlySignerAccounts,
+        numReadonlyUnsignedAccounts: numReadonlyNonSignerAccounts,
+      },
       accountKeys: message.staticAccounts,
       recentBlockhash: message.lifetimeToken,
       instructions: instructions.map(({ programAddressIndex, accountIndices = [], data = new Uint8Array() }) => ({

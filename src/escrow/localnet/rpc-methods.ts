@@ -1,10 +1,9 @@
 import * as v from 'valibot';
-import { slotMs, blockhashSlots } from './clock.ts';
-import { RejectedTransaction } from './chain.ts';
-import type { Chain } from './chain.ts';
+import { type Chain, RejectedTransaction } from './chain.ts';
+import { blockhashSlots, slotMs } from './clock.ts';
 import { accountJson, matches, transactionJson } from './rpc-json.ts';
 import * as p from './rpc-params.ts';
-import { RpcError, bytesOf, paramsOf, rpcCodes } from './rpc-params.ts';
+import { bytesOf, paramsOf, RpcError, rpcCodes } from './rpc-params.ts';
 import { errorText } from './transaction-error.ts';
 
 /** What a client may be given at once: enough for any test, too little to overflow a balance. */
@@ -27,9 +26,17 @@ export function createMethods(chain: Chain): Readonly<Record<string, Method>> {
       const [asked] = paramsOf(params, p.countParam);
       return Math.floor((chain.clock.now() - (slot() - asked) * slotMs) / 1_000);
     },
-    getEpochInfo: () => ({ absoluteSlot: slot(), blockHeight: slot(), epoch: Math.floor(slot() / slotsPerEpoch), slotIndex: slot() % slotsPerEpoch, slotsInEpoch: slotsPerEpoch, transactionCount: chain.transactionCount }),
+    getEpochInfo: () => ({
+      absoluteSlot: slot(),
+      blockHeight: slot(),
+      epoch: Math.floor(slot() / slotsPerEpoch),
+      slotIndex: slot() % slotsPerEpoch,
+      slotsInEpoch: slotsPerEpoch,
+      transactionCount: chain.transactionCount,
+    }),
     getTransactionCount: () => chain.transactionCount,
-    getLatestBlockhash: () => inContext({ blockhash: chain.blockhash(), lastValidBlockHeight: slot() + blockhashSlots }),
+    getLatestBlockhash: () =>
+      inContext({ blockhash: chain.blockhash(), lastValidBlockHeight: slot() + blockhashSlots }),
     isBlockhashValid: (params) => {
       const [blockhash] = paramsOf(params, p.blockhashParam);
       return inContext(chain.isBlockhashValid(blockhash));
@@ -47,7 +54,8 @@ export function createMethods(chain: Chain): Readonly<Record<string, Method>> {
     ...transactionMethods(chain, inContext),
     requestAirdrop: (params) => {
       const [address, lamports] = paramsOf(params, p.addressParam, p.lamportsParam);
-      if (lamports > maxAirdrop) throw new RpcError(rpcCodes.params, `Invalid params: at most ${maxAirdrop} lamports at once`);
+      if (lamports > maxAirdrop)
+        throw new RpcError(rpcCodes.params, `Invalid params: at most ${maxAirdrop} lamports at once`);
       return chain.airdrop(address, BigInt(lamports));
     },
     /** Not a cluster's: moves the clock forward by so many seconds. */
@@ -60,7 +68,10 @@ export function createMethods(chain: Chain): Readonly<Record<string, Method>> {
   };
 }
 
-type InContext = <Value>(value: Value) => { readonly context: { readonly apiVersion: string; readonly slot: number }; readonly value: Value };
+type InContext = <Value>(value: Value) => {
+  readonly context: { readonly apiVersion: string; readonly slot: number };
+  readonly value: Value;
+};
 
 function accountMethods(chain: Chain, inContext: InContext): Readonly<Record<string, Method>> {
   return {
@@ -74,13 +85,19 @@ function accountMethods(chain: Chain, inContext: InContext): Readonly<Record<str
       return inContext(account === null ? null : accountJson(account, config));
     },
     getMultipleAccounts: (params) => {
-      const [addresses, config] = paramsOf(params, v.pipe(v.array(p.addressParam, 'addresses'), v.maxLength(p.maxAccounts, `at most ${p.maxAccounts} addresses`)), p.accountConfig);
+      const [addresses, config] = paramsOf(
+        params,
+        v.pipe(v.array(p.addressParam, 'addresses'), v.maxLength(p.maxAccounts, `at most ${p.maxAccounts} addresses`)),
+        p.accountConfig,
+      );
       const accounts = addresses.map((address) => chain.account(address));
       return inContext(accounts.map((account) => (account === null ? null : accountJson(account, config))));
     },
     getProgramAccounts: (params) => {
       const [program, config] = paramsOf(params, p.addressParam, p.programAccountsConfig);
-      const accounts = chain.accountsOf(program).filter((account) => (config?.filters ?? []).every((filter) => matches(account, filter)));
+      const accounts = chain
+        .accountsOf(program)
+        .filter((account) => (config?.filters ?? []).every((filter) => matches(account, filter)));
       const list = accounts.map((account) => ({ pubkey: account.address, account: accountJson(account, config) }));
       return config?.withContext === true ? inContext(list) : list;
     },
@@ -100,23 +117,55 @@ function transactionMethods(chain: Chain, inContext: InContext): Readonly<Record
     simulateTransaction: (params) => {
       const [text, config] = paramsOf(params, v.string('a transaction'), p.simulateConfig);
       const raw = bytesOf(text, config?.encoding);
-      const options = { anyBlockhash: config?.replaceRecentBlockhash === true, anySignature: config?.sigVerify !== true };
-      const replacement = config?.replaceRecentBlockhash === true ? { replacementBlockhash: { blockhash: chain.blockhash(), lastValidBlockHeight: chain.clock.slot() + blockhashSlots } } : {};
+      const options = {
+        anyBlockhash: config?.replaceRecentBlockhash === true,
+        anySignature: config?.sigVerify !== true,
+      };
+      const replacement =
+        config?.replaceRecentBlockhash === true
+          ? {
+              replacementBlockhash: {
+                blockhash: chain.blockhash(),
+                lastValidBlockHeight: chain.clock.slot() + blockhashSlots,
+              },
+            }
+          : {};
       try {
         const { logs, units } = chain.simulate(raw, options);
         return inContext({ err: null, logs, accounts: null, unitsConsumed: units, returnData: null, ...replacement });
       } catch (error) {
         if (!(error instanceof RejectedTransaction)) throw badTransaction(error);
-        return inContext({ err: error.err, logs: error.logs, accounts: null, unitsConsumed: error.units, returnData: null, ...replacement });
+        return inContext({
+          err: error.err,
+          logs: error.logs,
+          accounts: null,
+          unitsConsumed: error.units,
+          returnData: null,
+          ...replacement,
+        });
       }
     },
     getSignatureStatuses: (params) => {
-      const [signatures] = paramsOf(params, v.pipe(v.array(p.signatureParam, 'signatures'), v.maxLength(p.maxSignatures, `at most ${p.maxSignatures} signatures`)));
-      return inContext(signatures.map((signature) => {
-        const found = chain.transaction(signature);
-        if (found === null) return null;
-        return { slot: found.slot, confirmations: null, err: found.err, status: found.err === null ? { Ok: null } : { Err: found.err }, confirmationStatus: 'finalized' };
-      }));
+      const [signatures] = paramsOf(
+        params,
+        v.pipe(
+          v.array(p.signatureParam, 'signatures'),
+          v.maxLength(p.maxSignatures, `at most ${p.maxSignatures} signatures`),
+        ),
+      );
+      return inContext(
+        signatures.map((signature) => {
+          const found = chain.transaction(signature);
+          if (found === null) return null;
+          return {
+            slot: found.slot,
+            confirmations: null,
+            err: found.err,
+            status: found.err === null ? { Ok: null } : { Err: found.err },
+            confirmationStatus: 'finalized',
+          };
+        }),
+      );
     },
     getTransaction: (params) => {
       const [signature, config] = paramsOf(params, p.signatureParam, p.transactionConfig);
@@ -129,8 +178,17 @@ function transactionMethods(chain: Chain, inContext: InContext): Readonly<Record
       const all = chain.transactionsOf(address);
       const from = config?.before == null ? 0 : all.findIndex(({ signature }) => signature === config.before) + 1;
       const until = config?.until == null ? -1 : all.findIndex(({ signature }) => signature === config.until);
-      return all.slice(from, until < 0 ? undefined : until).slice(0, config?.limit ?? 1_000)
-        .map(({ signature, slot, err, time }) => ({ signature, slot, err, memo: null, blockTime: time, confirmationStatus: 'finalized' }));
+      return all
+        .slice(from, until < 0 ? undefined : until)
+        .slice(0, config?.limit ?? 1_000)
+        .map(({ signature, slot, err, time }) => ({
+          signature,
+          slot,
+          err,
+          memo: null,
+          blockTime: time,
+          confirmationStatus: 'finalized',
+        }));
     },
   };
 }
@@ -141,7 +199,8 @@ function refusing<Value>(send: () => Value): Value {
     return send();
   } catch (error) {
     if (!(error instanceof RejectedTransaction)) throw badTransaction(error);
-    if (error.err === 'SignatureFailure') throw new RpcError(rpcCodes.signature, 'Transaction signature verification failure');
+    if (error.err === 'SignatureFailure')
+      throw new RpcError(rpcCodes.signature, 'Transaction signature verification failure');
     const data = { err: error.err, logs: error.logs, accounts: null, unitsConsumed: error.units, returnData: null };
     throw new RpcError(rpcCodes.refused, `Transaction simulation failed: ${errorText(error.err)}`, data);
   }

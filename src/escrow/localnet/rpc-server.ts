@@ -1,5 +1,4 @@
-import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import WebSocket from 'ws';
@@ -49,7 +48,8 @@ export async function serveRpc(chain: Chain, port: number, logger: Logger): Prom
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on('error', () => undefined);
       if (refusalOf(request) !== null) socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
-      else sockets.handleUpgrade(request, socket as Socket, head, (opened) => sockets.emit('connection', opened, request));
+      else
+        sockets.handleUpgrade(request, socket as Socket, head, (opened) => sockets.emit('connection', opened, request));
     });
     return server;
   };
@@ -104,7 +104,13 @@ function serve(request: IncomingMessage, response: ServerResponse, reply: (text:
   });
 }
 
-function watch(socket: WebSocket, chain: Chain, methods: ReturnType<typeof createMethods>, logger: Logger, used: () => void): void {
+function watch(
+  socket: WebSocket,
+  chain: Chain,
+  methods: ReturnType<typeof createMethods>,
+  logger: Logger,
+  used: () => void,
+): void {
   const subscriptions = createSubscriptions(chain, (text) => {
     if (socket.bufferedAmount > maxBufferedBytes) socket.terminate();
     else socket.send(text);
@@ -146,7 +152,11 @@ async function listenOnTwo(first: Server, second: Server, port: number): Promise
       const taken = systemCode(error) === 'EADDRINUSE' || systemCode(error) === 'ERR_SOCKET_BAD_PORT';
       // Where the system chooses, it may choose one whose neighbour is taken.
       if (taken && port === 0 && attempt < portAttempts) continue;
-      if (taken) throw new QvacError('E_PORT_IN_USE', `port ${port} or ${port + 1} of ${host} is taken`, { hint: 'choose another --port', cause: error });
+      if (taken)
+        throw new QvacError('E_PORT_IN_USE', `port ${port} or ${port + 1} of ${host} is taken`, {
+          hint: 'choose another --port',
+          cause: error,
+        });
       throw error;
     }
   }

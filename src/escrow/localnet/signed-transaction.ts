@@ -1,5 +1,4 @@
-import { getCompiledTransactionMessageDecoder, getTransactionDecoder } from '@solana/kit';
-import type { Transaction } from '@solana/kit';
+import { getCompiledTransactionMessageDecoder, getTransactionDecoder, type Transaction } from '@solana/kit';
 import { addressText } from '../addresses.ts';
 
 /** A transaction as it was sent. */
@@ -18,11 +17,19 @@ export function decodeTransaction(raw: Uint8Array): SignedTransaction {
   try {
     const transaction = getTransactionDecoder().decode(raw);
     const message = getCompiledTransactionMessageDecoder().decode(transaction.messageBytes);
-    if ('addressTableLookups' in message && (message.addressTableLookups?.length ?? 0) > 0) throw new RangeError('address lookup tables are not known here');
+    if ('addressTableLookups' in message && (message.addressTableLookups?.length ?? 0) > 0)
+      throw new RangeError('address lookup tables are not known here');
     const [signature] = Object.values(transaction.signatures);
     if (signature == null) throw new RangeError('it is not signed');
-    return { transaction, signature: addressText(signature), blockhash: message.lifetimeToken, keys: message.staticAccounts };
+    return {
+      transaction,
+      signature: addressText(signature),
+      blockhash: message.lifetimeToken,
+      keys: message.staticAccounts,
+    };
   } catch (error) {
-    throw new RangeError(`"transaction" expected a signed transaction (${error instanceof Error ? error.message.split('\n')[0] : String(error)})`);
+    throw new RangeError(
+      `"transaction" expected a signed transaction (${error instanceof Error ? error.message.split('\n')[0] : String(error)})`,
+    );
   }
 }

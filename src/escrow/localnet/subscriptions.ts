@@ -3,7 +3,7 @@ import type { StoredTransaction } from './ledger.ts';
 import type { Methods } from './rpc-calls.ts';
 import { accountJson, matches } from './rpc-json.ts';
 import * as p from './rpc-params.ts';
-import { RpcError, paramsOf, rpcCodes } from './rpc-params.ts';
+import { paramsOf, RpcError, rpcCodes } from './rpc-params.ts';
 
 /** What one connection may watch at once. */
 const maxSubscriptions = 1_000;
@@ -39,7 +39,8 @@ export function createSubscriptions(chain: Chain, send: (text: string) => void):
     for (const [id, subscription] of active) notify(id, subscription, transaction);
   });
   const add = (subscription: Subscription): number => {
-    if (active.size >= maxSubscriptions) throw new RpcError(rpcCodes.request, `at most ${maxSubscriptions} subscriptions`);
+    if (active.size >= maxSubscriptions)
+      throw new RpcError(rpcCodes.request, `at most ${maxSubscriptions} subscriptions`);
     lastId++;
     active.set(lastId, subscription);
     return lastId;
@@ -49,7 +50,13 @@ export function createSubscriptions(chain: Chain, send: (text: string) => void):
     return active.delete(id);
   };
   return {
-    methods: { ...subscribeMethods(chain, add, notify), signatureUnsubscribe: remove, accountUnsubscribe: remove, programUnsubscribe: remove, logsUnsubscribe: remove },
+    methods: {
+      ...subscribeMethods(chain, add, notify),
+      signatureUnsubscribe: remove,
+      accountUnsubscribe: remove,
+      programUnsubscribe: remove,
+      logsUnsubscribe: remove,
+    },
     close() {
       stop();
       active.clear();
@@ -57,11 +64,19 @@ export function createSubscriptions(chain: Chain, send: (text: string) => void):
   };
 }
 
-function subscribeMethods(chain: Chain, add: (subscription: Subscription) => number, notify: (id: number, subscription: Subscription, transaction: StoredTransaction) => void): Methods {
+function subscribeMethods(
+  chain: Chain,
+  add: (subscription: Subscription) => number,
+  notify: (id: number, subscription: Subscription, transaction: StoredTransaction) => void,
+): Methods {
   return {
     signatureSubscribe: (params) => {
       const [signature] = paramsOf(params, p.signatureParam);
-      const subscription: Subscription = { kind: 'signature', once: true, about: (transaction) => (transaction.signature === signature ? [{ err: transaction.err }] : []) };
+      const subscription: Subscription = {
+        kind: 'signature',
+        once: true,
+        about: (transaction) => (transaction.signature === signature ? [{ err: transaction.err }] : []),
+      };
       const id = add(subscription);
       const known = chain.transaction(signature);
       // The answer with the id has to come first.
@@ -71,13 +86,18 @@ function subscribeMethods(chain: Chain, add: (subscription: Subscription) => num
     accountSubscribe: (params) => {
       const [address, config] = paramsOf(params, p.addressParam, p.accountConfig);
       const gone = { address, lamports: 0n, owner: systemProgram, executable: false, data: new Uint8Array() };
-      return add({ kind: 'account', once: false, about: ({ keys }) => (keys.includes(address) ? [accountJson(chain.account(address) ?? gone, config)] : []) });
+      return add({
+        kind: 'account',
+        once: false,
+        about: ({ keys }) => (keys.includes(address) ? [accountJson(chain.account(address) ?? gone, config)] : []),
+      });
     },
     programSubscribe: (params) => {
       const [program, config] = paramsOf(params, p.addressParam, p.programAccountsConfig);
       const wanted = (key: string): unknown[] => {
         const account = chain.account(key);
-        if (account?.owner !== program || !(config?.filters ?? []).every((filter) => matches(account, filter))) return [];
+        if (account?.owner !== program || !(config?.filters ?? []).every((filter) => matches(account, filter)))
+          return [];
         return [{ pubkey: key, account: accountJson(account, config) }];
       };
       return add({ kind: 'program', once: false, about: ({ keys }) => keys.flatMap(wanted) });
@@ -85,7 +105,12 @@ function subscribeMethods(chain: Chain, add: (subscription: Subscription) => num
     logsSubscribe: (params) => {
       const [filter] = paramsOf(params, p.logsFilter);
       const mentioned = typeof filter === 'string' ? null : (filter.mentions[0] ?? '');
-      return add({ kind: 'logs', once: false, about: ({ keys, signature, err, logs }) => (mentioned === null || keys.includes(mentioned) ? [{ signature, err, logs }] : []) });
+      return add({
+        kind: 'logs',
+        once: false,
+        about: ({ keys, signature, err, logs }) =>
+          mentioned === null || keys.includes(mentioned) ? [{ signature, err, logs }] : [],
+      });
     },
   };
 }

@@ -1,8 +1,7 @@
 import type { IdlAccounts } from '@coral-xyz/anchor';
 import type BN from 'bn.js';
 import type { Escrow as EscrowIdl } from '../../../programs/escrow/artifacts/escrow.ts';
-import { escrowRules } from '../escrow.ts';
-import type { JobAccount, ProviderAccount, SubmittedHead } from '../escrow.ts';
+import { escrowRules, type JobAccount, type ProviderAccount, type SubmittedHead } from '../escrow.ts';
 import { payoutOf } from '../terms.ts';
 
 // From what Anchor decodes to what the rest of qvac sees: bigint instead of BN, bytes instead of number arrays.
@@ -23,7 +22,11 @@ export const timeOf = (seconds: BN): number => Number(bigintOf(seconds)) * 1_000
 const bytesOf = (numbers: readonly number[]): Uint8Array => Uint8Array.from(numbers);
 
 export function providerOf(address: Uint8Array, raw: RawProvider): ProviderAccount {
-  const [stake, lockedStake, asked] = [raw.stake, raw.lockedStake, raw.unstakeAmount].map(bigintOf) as [bigint, bigint, bigint];
+  const [stake, lockedStake, asked] = [raw.stake, raw.lockedStake, raw.unstakeAmount].map(bigintOf) as [
+    bigint,
+    bigint,
+    bigint,
+  ];
   return {
     address,
     authority: raw.authority.toBytes(),
@@ -76,6 +79,9 @@ function submittedOf(raw: RawJob): SubmittedHead {
     tokenCount: raw.tokenCount,
     paidCount: raw.paidCount,
     finish: raw.finish,
-    payout: payoutOf({ priceIn: bigintOf(raw.priceIn), priceOut: bigintOf(raw.priceOut), amount: bigintOf(raw.amount) }, raw),
+    payout: payoutOf(
+      { priceIn: bigintOf(raw.priceIn), priceOut: bigintOf(raw.priceOut), amount: bigintOf(raw.amount) },
+      raw,
+    ),
   };
 }

@@ -30,7 +30,15 @@ export function verifySignatures(signatures: readonly NodeSignature[]): Transact
     return end - bytes.length;
   };
   const entries = signatures.map(({ key, message, signature }) => {
-    const fields = [place(signature), thisInstruction, place(key), thisInstruction, place(message), message.length, thisInstruction];
+    const fields = [
+      place(signature),
+      thisInstruction,
+      place(key),
+      thisInstruction,
+      place(message),
+      message.length,
+      thisInstruction,
+    ];
     const entry = new DataView(new ArrayBuffer(entryBytes));
     fields.forEach((field, index) => entry.setUint16(2 * index, field, true));
     return new Uint8Array(entry.buffer);

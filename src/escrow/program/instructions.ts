@@ -1,13 +1,11 @@
 import type { Program } from '@coral-xyz/anchor';
-import { PublicKey, SYSVAR_INSTRUCTIONS_PUBKEY, SystemProgram } from '@solana/web3.js';
-import type { TransactionInstruction } from '@solana/web3.js';
+import { PublicKey, SYSVAR_INSTRUCTIONS_PUBKEY, SystemProgram, type TransactionInstruction } from '@solana/web3.js';
 import BN from 'bn.js';
 import type { Escrow as EscrowIdl } from '../../../programs/escrow/artifacts/escrow.ts';
 import { concat } from '../../lib/bytes.ts';
 import type { SigningKey } from '../../proofs/signing.ts';
 import { sha256, tag } from '../../protocol/digests.ts';
-import { kinds } from '../../protocol/messages.ts';
-import type { OpenedStep, Signed } from '../../protocol/messages.ts';
+import { kinds, type OpenedStep, type Signed } from '../../protocol/messages.ts';
 import { encodeCancel } from '../../protocol/validate.ts';
 import { providerAddress } from '../addresses.ts';
 import type { Delivery, JobKey, JobTerms } from '../escrow.ts';
@@ -32,11 +30,21 @@ export function createInstructions(program: Program<EscrowIdl>, wallet: Uint8Arr
   const { methods } = program;
   const self = key(wallet);
   const providerOf = (authority: Uint8Array): PublicKey => key(providerAddress(program.programId.toBytes(), authority));
-  const parties = (job: JobKey) => ({ client: key(job.client), provider: providerOf(job.provider), job: key(job.address) });
+  const parties = (job: JobKey) => ({
+    client: key(job.client),
+    provider: providerOf(job.provider),
+    job: key(job.address),
+  });
   const fault = (job: JobKey) => ({ ...parties(job), incinerator });
   const own = () => ({ authority: self, provider: providerOf(wallet) });
-  const only = async (instruction: Promise<TransactionInstruction>): Promise<Call> => ({ instructions: [await instruction], nodeSignatures: 0 });
-  const after = async (signatures: Parameters<typeof verifySignatures>[0], instruction: Promise<TransactionInstruction>): Promise<Call> => ({
+  const only = async (instruction: Promise<TransactionInstruction>): Promise<Call> => ({
+    instructions: [await instruction],
+    nodeSignatures: 0,
+  });
+  const after = async (
+    signatures: Parameters<typeof verifySignatures>[0],
+    instruction: Promise<TransactionInstruction>,
+  ): Promise<Call> => ({
     instructions: [verifySignatures(signatures), await instruction],
     nodeSignatures: signatures.length,
   });
@@ -44,18 +52,40 @@ export function createInstructions(program: Program<EscrowIdl>, wallet: Uint8Arr
   return {
     register(node: SigningKey, stake: bigint): Promise<Call> {
       const accounts = { ...own(), instructions: SYSVAR_INSTRUCTIONS_PUBKEY, systemProgram: SystemProgram.programId };
-      return after([consent(node, wallet)], methods.providerRegister({ peer: numbers(node.publicKey), stake: bn(stake) }).accountsStrict(accounts).instruction());
+      return after(
+        [consent(node, wallet)],
+        methods
+          .providerRegister({ peer: numbers(node.publicKey), stake: bn(stake) })
+          .accountsStrict(accounts)
+          .instruction(),
+      );
     },
     rotatePeer(node: SigningKey): Promise<Call> {
       const accounts = { ...own(), instructions: SYSVAR_INSTRUCTIONS_PUBKEY };
-      return after([consent(node, wallet)], methods.providerRotatePeer({ peer: numbers(node.publicKey) }).accountsStrict(accounts).instruction());
+      return after(
+        [consent(node, wallet)],
+        methods
+          .providerRotatePeer({ peer: numbers(node.publicKey) })
+          .accountsStrict(accounts)
+          .instruction(),
+      );
     },
     addStake(amount: bigint, authority: Uint8Array): Promise<Call> {
       const accounts = { payer: self, provider: providerOf(authority), systemProgram: SystemProgram.programId };
-      return only(methods.providerAddStake({ amount: bn(amount) }).accountsStrict(accounts).instruction());
+      return only(
+        methods
+          .providerAddStake({ amount: bn(amount) })
+          .accountsStrict(accounts)
+          .instruction(),
+      );
     },
     requestUnstake(amount: bigint): Promise<Call> {
-      return only(methods.providerRequestUnstake({ amount: bn(amount) }).accountsStrict(own()).instruction());
+      return only(
+        methods
+          .providerRequestUnstake({ amount: bn(amount) })
+          .accountsStrict(own())
+          .instruction(),
+      );
     },
     withdraw(): Promise<Call> {
       return only(methods.providerWithdraw().accountsStrict(own()).instruction());
@@ -72,43 +102,98 @@ export function createInstructions(program: Program<EscrowIdl>, wallet: Uint8Arr
         sampler: terms.sampler,
         maxTokens: terms.maxTokens,
       };
-      const accounts = { client: self, provider: providerOf(authority), job: key(job), systemProgram: SystemProgram.programId };
+      const accounts = {
+        client: self,
+        provider: providerOf(authority),
+        job: key(job),
+        systemProgram: SystemProgram.programId,
+      };
       return only(methods.jobCreate(args).accountsStrict(accounts).instruction());
     },
     declineJob(job: JobKey): Promise<Call> {
-      return only(methods.jobDecline().accountsStrict({ authority: self, client: key(job.client), job: key(job.address) }).instruction());
+      return only(
+        methods
+          .jobDecline()
+          .accountsStrict({ authority: self, client: key(job.client), job: key(job.address) })
+          .instruction(),
+      );
     },
-    submitJob(job: JobKey & { readonly number: bigint; readonly clientPeer: Uint8Array }, delivery: Delivery): Promise<Call> {
+    submitJob(
+      job: JobKey & { readonly number: bigint; readonly clientPeer: Uint8Array },
+      delivery: Delivery,
+    ): Promise<Call> {
       const { cancel, root, textDigest, promptCount, tokenCount, finish } = delivery;
       const args = {
         number: bn(job.number),
-        delivery: { root: numbers(root), textDigest: numbers(textDigest), promptCount, tokenCount, finish, cancelN: cancel?.n ?? null },
+        delivery: {
+          root: numbers(root),
+          textDigest: numbers(textDigest),
+          promptCount,
+          tokenCount,
+          finish,
+          cancelN: cancel?.n ?? null,
+        },
       };
-      const accounts = { authority: self, provider: providerOf(job.provider), job: key(job.address), instructions: SYSVAR_INSTRUCTIONS_PUBKEY };
+      const accounts = {
+        authority: self,
+        provider: providerOf(job.provider),
+        job: key(job.address),
+        instructions: SYSVAR_INSTRUCTIONS_PUBKEY,
+      };
       const submit = methods.jobSubmit(args).accountsStrict(accounts).instruction();
       if (cancel === null) return only(submit);
       const body = encodeCancel({ v: 1, jobId: job.jobId, n: cancel.n });
-      return after([{ key: job.clientPeer, message: message(kinds.cancel, job.jobId, body), signature: cancel.sig }], submit);
+      return after(
+        [{ key: job.clientPeer, message: message(kinds.cancel, job.jobId, body), signature: cancel.sig }],
+        submit,
+      );
     },
     confirmJob(job: JobKey): Promise<Call> {
-      return only(methods.jobConfirm().accountsStrict({ ...parties(job), authority: key(job.provider) }).instruction());
+      return only(
+        methods
+          .jobConfirm()
+          .accountsStrict({ ...parties(job), authority: key(job.provider) })
+          .instruction(),
+      );
     },
     claimJob(job: JobKey): Promise<Call> {
-      return only(methods.jobClaim().accountsStrict({ ...parties(job), authority: key(job.provider) }).instruction());
+      return only(
+        methods
+          .jobClaim()
+          .accountsStrict({ ...parties(job), authority: key(job.provider) })
+          .instruction(),
+      );
     },
     rejectJob(job: JobKey, verdictDigest: Uint8Array): Promise<Call> {
-      return only(methods.jobReject({ verdictDigest: numbers(verdictDigest) }).accountsStrict(fault(job)).instruction());
+      return only(
+        methods
+          .jobReject({ verdictDigest: numbers(verdictDigest) })
+          .accountsStrict(fault(job))
+          .instruction(),
+      );
     },
     refundJob(job: JobKey): Promise<Call> {
       return only(methods.jobRefund().accountsStrict(parties(job)).instruction());
     },
-    slashEquivocation(job: JobKey & { readonly peer: Uint8Array }, [first, second]: readonly [Signed, Signed]): Promise<Call> {
+    slashEquivocation(
+      job: JobKey & { readonly peer: Uint8Array },
+      [first, second]: readonly [Signed, Signed],
+    ): Promise<Call> {
       const args = { first: numbers(first.body), second: numbers(second.body) };
-      const slash = methods.slashEquivocation(args).accountsStrict({ ...fault(job), instructions: SYSVAR_INSTRUCTIONS_PUBKEY }).instruction();
-      return after([first, second].map((head) => headSignature(job, head)), slash);
+      const slash = methods
+        .slashEquivocation(args)
+        .accountsStrict({ ...fault(job), instructions: SYSVAR_INSTRUCTIONS_PUBKEY })
+        .instruction();
+      return after(
+        [first, second].map((head) => headSignature(job, head)),
+        slash,
+      );
     },
     slashHeadMismatch(job: JobKey & { readonly peer: Uint8Array }, head: Signed): Promise<Call> {
-      const slash = methods.slashHeadMismatch({ head: numbers(head.body) }).accountsStrict({ ...fault(job), instructions: SYSVAR_INSTRUCTIONS_PUBKEY }).instruction();
+      const slash = methods
+        .slashHeadMismatch({ head: numbers(head.body) })
+        .accountsStrict({ ...fault(job), instructions: SYSVAR_INSTRUCTIONS_PUBKEY })
+        .instruction();
       return after([headSignature(job, head)], slash);
     },
     slashSampler(job: JobKey, { i, token, prefix, salt, candidates, exact, zk, path }: OpenedStep): Promise<Call> {
@@ -121,7 +206,12 @@ export function createInstructions(program: Program<EscrowIdl>, wallet: Uint8Arr
         // Left out where it is zero: the deepest proof just fits into a transaction.
         zk: zk.some((byte) => byte !== 0) ? numbers(zk) : null,
       };
-      return only(methods.slashSampler({ index: i, step, path: path.map(numbers) }).accountsStrict(fault(job)).instruction());
+      return only(
+        methods
+          .slashSampler({ index: i, step, path: path.map(numbers) })
+          .accountsStrict(fault(job))
+          .instruction(),
+      );
     },
   };
 }

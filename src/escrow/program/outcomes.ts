@@ -1,5 +1,5 @@
-import anchor from '@coral-xyz/anchor';
 import type { IdlEvents, Program } from '@coral-xyz/anchor';
+import anchor from '@coral-xyz/anchor';
 import { PublicKey } from '@solana/web3.js';
 import type { Escrow as EscrowIdl } from '../../../programs/escrow/artifacts/escrow.ts';
 import { equalBytes } from '../../lib/bytes.ts';
@@ -14,16 +14,31 @@ type Settlement = Omit<JobOutcome, 'signature' | 'at'>;
 /** How many of an account's latest transactions are looked at: a job has three, and anyone can name its address in more. */
 const historyLimit = 100;
 
-const slashReasons: Readonly<Record<string, SlashReason>> = { equivocation: 'equivocation', headMismatch: 'head-mismatch', sampler: 'sampler' };
+const slashReasons: Readonly<Record<string, SlashReason>> = {
+  equivocation: 'equivocation',
+  headMismatch: 'head-mismatch',
+  sampler: 'sampler',
+};
 
 /** How the last job at `address` ended, from the event of the transaction that closed it. */
-export async function findOutcome(rpc: Rpc, program: Program<EscrowIdl>, address: Uint8Array, options: AbortOptions): Promise<JobOutcome | null> {
+export async function findOutcome(
+  rpc: Rpc,
+  program: Program<EscrowIdl>,
+  address: Uint8Array,
+  options: AbortOptions,
+): Promise<JobOutcome | null> {
   const key = new PublicKey(address);
-  const history = await rpc.call((connection) => connection.getSignaturesForAddress(key, { limit: historyLimit }), options);
+  const history = await rpc.call(
+    (connection) => connection.getSignaturesForAddress(key, { limit: historyLimit }),
+    options,
+  );
   const parser = new anchor.EventParser(program.programId, program.coder);
   for (const { signature, err } of history) {
     if (err !== null) continue;
-    const transaction = await rpc.call((connection) => connection.getTransaction(signature, { maxSupportedTransactionVersion: 0 }), options);
+    const transaction = await rpc.call(
+      (connection) => connection.getTransaction(signature, { maxSupportedTransactionVersion: 0 }),
+      options,
+    );
     // Of several in one transaction the last one counts.
     for (const event of [...parser.parseLogs(transaction?.meta?.logMessages ?? [])].reverse()) {
       if (!isAbout(event.data, address)) continue;
@@ -37,7 +52,13 @@ export async function findOutcome(rpc: Rpc, program: Program<EscrowIdl>, address
 }
 
 function isAbout(data: unknown, address: Uint8Array): boolean {
-  return typeof data === 'object' && data !== null && 'job' in data && data.job instanceof PublicKey && equalBytes(data.job.toBytes(), address);
+  return (
+    typeof data === 'object' &&
+    data !== null &&
+    'job' in data &&
+    data.job instanceof PublicKey &&
+    equalBytes(data.job.toBytes(), address)
+  );
 }
 
 function settlementOf(name: string, data: unknown): Settlement | null {
@@ -83,5 +104,12 @@ function settlement(
   amounts: Partial<Settlement>,
 ): Settlement {
   const nothing = { paid: 0n, refunded: 0n, burnt: 0n, compensation: 0n, reason: null };
-  return { how, jobId: Uint8Array.from(event.jobId), client: event.client.toBytes(), provider: event.provider.toBytes(), ...nothing, ...amounts };
+  return {
+    how,
+    jobId: Uint8Array.from(event.jobId),
+    client: event.client.toBytes(),
+    provider: event.provider.toBytes(),
+    ...nothing,
+    ...amounts,
+  };
 }

@@ -1,6 +1,5 @@
 import type { Program } from '@coral-xyz/anchor';
-import { PublicKey, SYSVAR_CLOCK_PUBKEY } from '@solana/web3.js';
-import type { GetProgramAccountsFilter } from '@solana/web3.js';
+import { type GetProgramAccountsFilter, PublicKey, SYSVAR_CLOCK_PUBKEY } from '@solana/web3.js';
 import type { Escrow as EscrowIdl } from '../../../programs/escrow/artifacts/escrow.ts';
 import { delay } from '../../lib/abort.ts';
 import type { AbortOptions } from '../../lib/types.ts';
@@ -11,9 +10,23 @@ import { findOutcome } from './outcomes.ts';
 import type { Rpc } from './rpc.ts';
 
 /** What needs no wallet. */
-export type Reader = Pick<Escrow, 'rent' | 'now' | 'provider' | 'providersOfPeer' | 'providers' | 'jobAddress' | 'job' | 'jobs' | 'waitForJob' | 'outcome'>;
+export type Reader = Pick<
+  Escrow,
+  | 'rent'
+  | 'now'
+  | 'provider'
+  | 'providersOfPeer'
+  | 'providers'
+  | 'jobAddress'
+  | 'job'
+  | 'jobs'
+  | 'waitForJob'
+  | 'outcome'
+>;
 
-const bytesAt = (offset: number, bytes: Uint8Array): GetProgramAccountsFilter => ({ memcmp: { offset, bytes: addressText(bytes) } });
+const bytesAt = (offset: number, bytes: Uint8Array): GetProgramAccountsFilter => ({
+  memcmp: { offset, bytes: addressText(bytes) },
+});
 /** In the chain's clock sysvar: the unix time in seconds, i64. */
 const unixTimeOffset = 32;
 
@@ -25,8 +38,12 @@ export function createReader(rpc: Rpc, client: Program<EscrowIdl>, pollMs: numbe
   };
   /** The account's data, no older than anything that was read before. */
   const read = async (address: Uint8Array, options?: AbortOptions): Promise<Buffer | null> => {
-    const config = () => ({ commitment: 'confirmed', ...(rpc.newestSlot > 0 ? { minContextSlot: rpc.newestSlot } : {}) }) as const;
-    const { context, value } = await rpc.call((connection) => connection.getAccountInfoAndContext(new PublicKey(address), config()), options);
+    const config = () =>
+      ({ commitment: 'confirmed', ...(rpc.newestSlot > 0 ? { minContextSlot: rpc.newestSlot } : {}) }) as const;
+    const { context, value } = await rpc.call(
+      (connection) => connection.getAccountInfoAndContext(new PublicKey(address), config()),
+      options,
+    );
     if (value !== null) rpc.saw(context.slot);
     // A stranger can put lamports there.
     return value !== null && value.owner.equals(client.programId) ? value.data : null;
@@ -54,7 +71,8 @@ export function createReader(rpc: Rpc, client: Program<EscrowIdl>, pollMs: numbe
       return data === null ? null : decoded(() => providerOf(address, client.coder.accounts.decode('provider', data)));
     },
     async jobs(filter, options) {
-      const owner = 'client' in filter ? bytesAt(offsets.jobClient, filter.client) : bytesAt(offsets.jobProvider, filter.provider);
+      const owner =
+        'client' in filter ? bytesAt(offsets.jobClient, filter.client) : bytesAt(offsets.jobProvider, filter.provider);
       const found = await rpc.call(() => client.account.job.all([owner]), options);
       return found.map(({ publicKey, account }) => jobOf(publicKey.toBytes(), account));
     },

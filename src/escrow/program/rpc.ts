@@ -37,7 +37,10 @@ export function openRpc(url: string): Rpc {
   const failure = (error: unknown): unknown => {
     if (error instanceof QvacError) return error;
     const why = reasonOf(error);
-    return new QvacError('E_CHAIN', `the chain at ${where} does not answer as it should (${why})`, { hint: 'qvac doctor; --rpc names another endpoint', cause: error });
+    return new QvacError('E_CHAIN', `the chain at ${where} does not answer as it should (${why})`, {
+      hint: 'qvac doctor; --rpc names another endpoint',
+      cause: error,
+    });
   };
   return {
     connection,
@@ -95,5 +98,7 @@ export function isTransient(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error.name === 'TimeoutError' || ('code' in error && lateCodes.has(error.code))) return true;
   // Some of the library's methods keep no more of an error than its text.
-  return /fetch failed|TimeoutError|(^|: )(429|5\d\d) |node is (behind|unhealthy)|minimum context slot|too many requests|internal error/i.test(error.message);
+  return /fetch failed|TimeoutError|(^|: )(429|5\d\d) |node is (behind|unhealthy)|minimum context slot|too many requests|internal error/i.test(
+    error.message,
+  );
 }

@@ -1,5 +1,4 @@
-import { ComputeBudgetProgram, PublicKey, Transaction } from '@solana/web3.js';
-import type { TransactionInstruction } from '@solana/web3.js';
+import { ComputeBudgetProgram, PublicKey, Transaction, type TransactionInstruction } from '@solana/web3.js';
 import { QvacError } from '../../errors.ts';
 import { delay, raceSignal } from '../../lib/abort.ts';
 import type { AbortOptions } from '../../lib/types.ts';
@@ -8,8 +7,7 @@ import { addressText } from '../addresses.ts';
 import type { Executed, WalletKey } from '../escrow.ts';
 import type { Call } from './instructions.ts';
 import { isDuplicate, isStaleBlockhash, refusalInAnswer, refusalOf } from './refusals.ts';
-import { isTransient } from './rpc.ts';
-import type { Rpc } from './rpc.ts';
+import { isTransient, type Rpc } from './rpc.ts';
 
 /** Lamports that the network takes for each signature that it verifies. */
 export const signatureFee = 5_000n;
@@ -47,7 +45,12 @@ interface Prepared {
  * executed at most once, whatever gets lost on the way.
  * @throws RefusedError, QvacError E_FUNDS, E_CHAIN; the signal's reason
  */
-export async function execute(rpc: Rpc, init: SenderInit, call: Call, { signal }: AbortOptions = {}): Promise<Executed> {
+export async function execute(
+  rpc: Rpc,
+  init: SenderInit,
+  call: Call,
+  { signal }: AbortOptions = {},
+): Promise<Executed> {
   const limit = AbortSignal.timeout(init.timeoutMs);
   const either = signal === undefined ? limit : AbortSignal.any([signal, limit]);
   let last: Prepared | null = null;
@@ -61,15 +64,29 @@ export async function execute(rpc: Rpc, init: SenderInit, call: Call, { signal }
     signal?.throwIfAborted();
     if (!limit.aborted) throw error;
     const known = last === null ? '' : `; transaction ${last.signature} may still be executed`;
-    throw new QvacError('E_CHAIN', `the chain did not confirm within ${init.timeoutMs / 1_000} s${known}`, { hint: 'qvac jobs ls shows what became of it', cause: error });
+    throw new QvacError('E_CHAIN', `the chain did not confirm within ${init.timeoutMs / 1_000} s${known}`, {
+      hint: 'qvac jobs ls shows what became of it',
+      cause: error,
+    });
   }
 }
 
-async function prepare(rpc: Rpc, { wallet, priorityFee }: SenderInit, call: Call, signal: AbortSignal): Promise<Prepared> {
-  const { blockhash, lastValidBlockHeight } = await rpc.call((connection) => connection.getLatestBlockhash(), { signal });
+async function prepare(
+  rpc: Rpc,
+  { wallet, priorityFee }: SenderInit,
+  call: Call,
+  signal: AbortSignal,
+): Promise<Prepared> {
+  const { blockhash, lastValidBlockHeight } = await rpc.call((connection) => connection.getLatestBlockhash(), {
+    signal,
+  });
   const feePayer = new PublicKey(wallet.publicKey);
-  const unsigned = (instructions: readonly TransactionInstruction[]): Transaction => new Transaction({ feePayer, blockhash, lastValidBlockHeight }).add(...instructions);
-  const budget = [ComputeBudgetProgram.setComputeUnitLimit({ units: computeUnitLimit }), ComputeBudgetProgram.setComputeUnitPrice({ microLamports: priorityFee })];
+  const unsigned = (instructions: readonly TransactionInstruction[]): Transaction =>
+    new Transaction({ feePayer, blockhash, lastValidBlockHeight }).add(...instructions);
+  const budget = [
+    ComputeBudgetProgram.setComputeUnitLimit({ units: computeUnitLimit }),
+    ComputeBudgetProgram.setComputeUnitPrice({ microLamports: priorityFee }),
+  ];
   const baseFee = signatureFee * BigInt(1 + call.nodeSignatures);
   // The largest proofs have no room for a priority.
   const withPriority = priorityFee > 0 ? unsigned([...budget, ...call.instructions]) : null;
@@ -77,11 +94,17 @@ async function prepare(rpc: Rpc, { wallet, priorityFee }: SenderInit, call: Call
   const transaction = fits ? withPriority : unsigned(call.instructions);
   const message = transaction.serializeMessage();
   const signature = await raceSignal(Promise.resolve(wallet.sign(message)), signal);
-  if (!isSignedBy(wallet.publicKey, message, signature)) throw new QvacError('E_KEY', 'the wallet signed something else than this transaction');
+  if (!isSignedBy(wallet.publicKey, message, signature))
+    throw new QvacError('E_KEY', 'the wallet signed something else than this transaction');
   transaction.addSignature(feePayer, Buffer.from(signature));
   const extra = fits ? BigInt(Math.ceil((priorityFee * computeUnitLimit) / 1_000_000)) : 0n;
   // The library's own check of the signature takes longer than all the rest together.
-  return { raw: transaction.serialize({ verifySignatures: false }), signature: addressText(signature), fee: baseFee + extra, lastValidBlockHeight };
+  return {
+    raw: transaction.serialize({ verifySignatures: false }),
+    signature: addressText(signature),
+    fee: baseFee + extra,
+    lastValidBlockHeight,
+  };
 }
 
 /** True once it is executed, false where it never will be. @throws where it was refused */
@@ -104,12 +127,17 @@ async function deliver(rpc: Rpc, prepared: Prepared, signal: AbortSignal): Promi
     sinceBroadcastMs = 0;
     const { absoluteSlot, blockHeight = 0 } = await rpc.call((connection) => connection.getEpochInfo(), { signal });
     if (blockHeight > lastValidBlockHeight) {
-      const late = await rpc.call((connection) => connection.getSignatureStatuses([signature], { searchTransactionHistory: true }), { signal });
+      const late = await rpc.call(
+        (connection) => connection.getSignatureStatuses([signature], { searchTransactionHistory: true }),
+        { signal },
+      );
       // A node that is behind cannot say that it was not executed.
       if (!late.value[0] && late.context.slot >= absoluteSlot) return false;
     } else {
       // What this says is no news: its refusal may come from the first one having been executed meanwhile.
-      await rpc.connection.sendRawTransaction(prepared.raw, { skipPreflight: true, maxRetries: 0 }).catch(() => undefined);
+      await rpc.connection
+        .sendRawTransaction(prepared.raw, { skipPreflight: true, maxRetries: 0 })
+        .catch(() => undefined);
       signal.throwIfAborted();
     }
   }
@@ -132,6 +160,8 @@ async function submit(rpc: Rpc, { raw }: Prepared, signal: AbortSignal): Promise
 }
 
 async function refusalOfExecuted(rpc: Rpc, signature: string, cause: unknown, signal: AbortSignal): Promise<Error> {
-  const transaction = await rpc.call((connection) => connection.getTransaction(signature, { maxSupportedTransactionVersion: 0 }), { signal }).catch(() => null);
+  const transaction = await rpc
+    .call((connection) => connection.getTransaction(signature, { maxSupportedTransactionVersion: 0 }), { signal })
+    .catch(() => null);
   return refusalOf(JSON.stringify(cause), transaction?.meta?.logMessages ?? []);
 }

@@ -6,7 +6,7 @@ import type { GatewayMetrics } from '../metrics.ts';
 import { Problem, problemOf } from '../problem.ts';
 import type { Asked, Asker, Delivered, Picked } from './asker.ts';
 import { Outlet } from './outlet.ts';
-import { sse, trustFields, type Begun, type Ended, type Shape } from './shape.ts';
+import { type Begun, type Ended, type Shape, sse, trustFields } from './shape.ts';
 import { StopFilter } from './stop-filter.ts';
 
 export interface AnsweringComponents {
@@ -106,11 +106,19 @@ export class Answering {
     const delivered = new Promise<void>((resolve) => (whole = resolve));
     const asking = this.#ask(() => whole());
     // What comes of it later is the metrics' alone.
-    asking.then((asked) => metrics.checked(asked), (error: unknown) => (this.#delivered === null ? metrics.failed(problemOf(error).code) : metrics.checked(unchecked))).finally(() => {
-      this.#turnTo(null);
-      // Until it is known what a provider makes of an answer that broke off, what was set aside for it stays so.
-      void Promise.all(this.#lost).then((lost) => this.#spent(lost.reduce((sum, lamports) => sum + lamports, this.#delivered?.cost ?? 0n)));
-    });
+    asking
+      .then(
+        (asked) => metrics.checked(asked),
+        (error: unknown) =>
+          this.#delivered === null ? metrics.failed(problemOf(error).code) : metrics.checked(unchecked),
+      )
+      .finally(() => {
+        this.#turnTo(null);
+        // Until it is known what a provider makes of an answer that broke off, what was set aside for it stays so.
+        void Promise.all(this.#lost).then((lost) =>
+          this.#spent(lost.reduce((sum, lamports) => sum + lamports, this.#delivered?.cost ?? 0n)),
+        );
+      });
     await Promise.race([delivered, asking]);
     await this.#emit(this.#filter.end());
     const asked = await this.#verdict(asking);
@@ -120,7 +128,11 @@ export class Answering {
       this.#outlet.end(this.#shape.end(ended));
     } else {
       const body = JSON.stringify(this.#shape.whole(ended));
-      this.#outlet.head(200, { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)), ...trustFields(ended) });
+      this.#outlet.head(200, {
+        'content-type': 'application/json',
+        'content-length': String(Buffer.byteLength(body)),
+        ...trustFields(ended),
+      });
       this.#outlet.end(body);
     }
   }
@@ -176,7 +188,10 @@ export class Answering {
       return await Promise.race([asking, late]);
     } catch (error) {
       if (this.#delivered === null) throw error;
-      this.#components.logger.warn('an answer was not checked to the end', { receipt: this.#delivered.receipt, code: problemOf(error).code });
+      this.#components.logger.warn('an answer was not checked to the end', {
+        receipt: this.#delivered.receipt,
+        code: problemOf(error).code,
+      });
       return unchecked;
     } finally {
       clearTimeout(timer);
@@ -235,6 +250,7 @@ const unchecked: Asked = { verified: 'inconclusive', faults: [], steps: null };
 
 /** @throws Problem where the log-probabilities that were asked for could not be had: an answer without them is another one */
 function withSteps(asked: Asked): Asked {
-  if (asked.steps === null) throw new Problem(500, 'E_ENGINE', 'the log-probabilities could not be recomputed', { param: 'logprobs' });
+  if (asked.steps === null)
+    throw new Problem(500, 'E_ENGINE', 'the log-probabilities could not be recomputed', { param: 'logprobs' });
   return asked;
 }

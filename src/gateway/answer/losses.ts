@@ -20,7 +20,12 @@ export function withLosses(payments: ClientPayments, lost: (lamports: Promise<bi
           ...locked,
           abandon(received) {
             const ending = locked.abandon(received);
-            lost(ending.then((ended) => (ended === null ? most : ended.paid + ended.burnt), () => most));
+            lost(
+              ending.then(
+                (ended) => (ended === null ? most : ended.paid + ended.burnt),
+                () => most,
+              ),
+            );
             return ending;
           },
         };

@@ -1,11 +1,11 @@
 import { QvacError } from '../../errors.ts';
 import type { JobId, PeerIdString } from '../../lib/types.ts';
-import type { Answer, AskObserver, Delivered as AnswerDelivered } from '../../node/client/answer.ts';
-import { ask, type AskComponents, type AskInit } from '../../node/client/ask.ts';
-import type { ClientPayments } from '../../node/payment/payments.ts';
+import type { Answer, Delivered as AnswerDelivered, AskObserver } from '../../node/client/answer.ts';
+import { type AskComponents, type AskInit, ask } from '../../node/client/ask.ts';
 import type { LivePeer } from '../../node/discovery/discovery.ts';
 import { modelsNamed } from '../../node/discovery/query.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
+import type { ClientPayments } from '../../node/payment/payments.ts';
 import { seedOfNumber } from '../../protocol/digests.ts';
 import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 import type { Asked, Asker, AskHooks, AskOptions, Delivered, Question, RecomputedStep, Verified } from './asker.ts';
@@ -27,7 +27,8 @@ const recomputedCandidates = 20;
 /** Asks over the person's own node: directly, or through their router. */
 export function createNetworkAsker(components: NetworkAskerComponents): Asker {
   const inFlight = new Map<PeerIdString, number>();
-  const count = (peer: PeerIdString, change: number): void => void inFlight.set(peer, (inFlight.get(peer) ?? 0) + change);
+  const count = (peer: PeerIdString, change: number): void =>
+    void inFlight.set(peer, (inFlight.get(peer) ?? 0) + change);
   const counting = { ...components, inFlight: (peer: PeerIdString) => inFlight.get(peer) ?? 0 };
   return {
     holds: async (model) => model !== null && components.verifier.holds(model),
@@ -39,12 +40,34 @@ export function createNetworkAsker(components: NetworkAskerComponents): Asker {
         busy = peer;
       };
       const stop = AbortSignal.any([options.stop, ...(options.signal === undefined ? [] : [options.signal])]);
-      const answer = await ask(payingWith(counting, question, hooks), { ...(await initOf(question, components)), request: options.request }, observerOf(hooks, turnTo), { signal: stop }).catch((error: unknown) => Promise.reject(asTold(error))).finally(() => turnTo(null));
+      const answer = await ask(
+        payingWith(counting, question, hooks),
+        { ...(await initOf(question, components)), request: options.request },
+        observerOf(hooks, turnTo),
+        { signal: stop },
+      )
+        .catch((error: unknown) => Promise.reject(asTold(error)))
+        .finally(() => turnTo(null));
       // A fault in the midst of an answer: there is no head that anyone signed for the whole of it.
-      if (answer.finish === null) throw new QvacError('E_VERIFICATION_FAILED', `the answer of ${answer.provider} broke off: it failed a check (${answer.verification.faults.join(', ')})`, { details: { provider: answer.provider, faults: answer.verification.faults } });
+      if (answer.finish === null)
+        throw new QvacError(
+          'E_VERIFICATION_FAILED',
+          `the answer of ${answer.provider} broke off: it failed a check (${answer.verification.faults.join(', ')})`,
+          { details: { provider: answer.provider, faults: answer.verification.faults } },
+        );
       // Its client may have had the answer long ago: only whoever runs the gateway can still be told.
-      if (answer.tooLate) components.logger.warn('a check came too late to hold the money back', { receipt: answer.receipt, provider: answer.provider, result: answer.verification.result, paid: answer.payment?.paid.toString() });
-      return { verified: verifiedOf(answer), faults: answer.verification.faults, steps: question.logits ? await stepsOf(components, answer.receipt, options) : null };
+      if (answer.tooLate)
+        components.logger.warn('a check came too late to hold the money back', {
+          receipt: answer.receipt,
+          provider: answer.provider,
+          result: answer.verification.result,
+          paid: answer.payment?.paid.toString(),
+        });
+      return {
+        verified: verifiedOf(answer),
+        faults: answer.verification.faults,
+        steps: question.logits ? await stepsOf(components, answer.receipt, options) : null,
+      };
     },
   };
 }
@@ -76,21 +99,37 @@ async function initOf(question: Question, components: NetworkAskerComponents): P
  * Clients allow answers of any length to say that they want a whole one. What is longer than the longest context on offer is
  * cut to what is left of that beside the prompt, or to half of it where the prompt may be long.
  */
-function fittingLength({ input, model, provider, sampler: { maxTokens } }: Question, live: readonly LivePeer[]): number {
+function fittingLength(
+  { input, model, provider, sampler: { maxTokens } }: Question,
+  live: readonly LivePeer[],
+): number {
   const asked = live.filter(({ peer, card }) => card.role === 'provider' && (provider === null || provider === peer));
-  const longest = Math.max(0, ...asked.flatMap(({ card }) => modelsNamed(card, model ?? undefined).map(({ context }) => context)));
-  return longest === 0 || maxTokens < longest ? maxTokens : Math.max(longest - promptTokenBound(input), Math.floor(longest / 2));
+  const longest = Math.max(
+    0,
+    ...asked.flatMap(({ card }) => modelsNamed(card, model ?? undefined).map(({ context }) => context)),
+  );
+  return longest === 0 || maxTokens < longest
+    ? maxTokens
+    : Math.max(longest - promptTokenBound(input), Math.floor(longest / 2));
 }
 
 /** Pays as the question says, and tells of what answers cost that broke off. */
-function payingWith<Parts extends NetworkAskerComponents>(components: Parts, question: Question, { lost }: AskHooks): Parts {
+function payingWith<Parts extends NetworkAskerComponents>(
+  components: Parts,
+  question: Question,
+  { lost }: AskHooks,
+): Parts {
   const payments = paymentsFor(components, question);
   return { ...components, payments: payments === null || lost === undefined ? payments : withLosses(payments, lost) };
 }
 
 /** A page's wallet pays, or the program's own, to which a person in a page agrees where one asks. */
-function paymentsFor({ payments = null, agreedBy, paymentsOf }: NetworkAskerComponents, { wallet, consent }: Question): ClientPayments | null {
-  if (wallet === null) return consent === null || payments === null || agreedBy === undefined ? payments : agreedBy(consent, payments);
+function paymentsFor(
+  { payments = null, agreedBy, paymentsOf }: NetworkAskerComponents,
+  { wallet, consent }: Question,
+): ClientPayments | null {
+  if (wallet === null)
+    return consent === null || payments === null || agreedBy === undefined ? payments : agreedBy(consent, payments);
   if (paymentsOf === undefined) throw new QvacError('E_USAGE', 'this gateway takes no wallets');
   return paymentsOf(wallet);
 }
@@ -119,7 +158,10 @@ function observerOf(hooks: AskHooks, turnTo: (peer: PeerIdString | null) => void
   };
 }
 
-const finishes = { 0: 'stop', 1: 'length', 2: 'cancel', 255: 'cancel' } as const satisfies Record<AnswerDelivered['finish'], Delivered['finish']>;
+const finishes = { 0: 'stop', 1: 'length', 2: 'cancel', 255: 'cancel' } as const satisfies Record<
+  AnswerDelivered['finish'],
+  Delivered['finish']
+>;
 
 function deliveredOf({ finish, promptTokens, payableTokens, costLamports, receipt }: AnswerDelivered): Delivered {
   return { finish: finishes[finish], promptTokens, tokens: payableTokens, cost: costLamports, receipt };
@@ -132,17 +174,28 @@ function verifiedOf({ verification: { result, tier }, level }: Answer): Verified
 }
 
 /** The answer's tokens with what they were drawn from; null where they could not be computed anew. */
-async function stepsOf({ receipts, verifier, logger }: NetworkAskerComponents, id: JobId | null, { signal }: AskOptions): Promise<Asked['steps']> {
+async function stepsOf(
+  { receipts, verifier, logger }: NetworkAskerComponents,
+  id: JobId | null,
+  { signal }: AskOptions,
+): Promise<Asked['steps']> {
   if (id === null) return null;
   try {
     const { receipt } = await receipts.get(id);
     const { steps, tokenizer } = await verifier.replay(receipt, recomputedCandidates, { signal });
     return steps.map((top, at): RecomputedStep => {
       const token = receipt.tokens[at] ?? 0;
-      return { token, bytes: tokenizer.bytesOf(token), top, topBytes: Array.from(top.ids, (candidate) => tokenizer.bytesOf(candidate)) };
+      return {
+        token,
+        bytes: tokenizer.bytesOf(token),
+        top,
+        topBytes: Array.from(top.ids, (candidate) => tokenizer.bytesOf(candidate)),
+      };
     });
   } catch (error) {
-    logger.warn('log-probabilities were not computed', { reason: error instanceof Error ? error.message : String(error) });
+    logger.warn('log-probabilities were not computed', {
+      reason: error instanceof Error ? error.message : String(error),
+    });
     return null;
   }
 }

@@ -51,17 +51,26 @@ export function line(data: unknown): string {
 
 /** JSON without what some readers of lines take for the end of one, besides those that JSON escapes anyway. */
 function oneLine(data: unknown): string {
-  return JSON.stringify(data).replaceAll(/[\u0085\u2028\u2029]/g, (end) => `\\u${end.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return JSON.stringify(data).replaceAll(
+    /[\u0085\u2028\u2029]/g,
+    (end) => `\\u${end.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** The headers of an answer, as far as they are known; the same names in the last event of a stream. */
-export function trustFields(known: { readonly picked: Picked | null; readonly delivered: Delivered | null; readonly verified: Verified | 'pending' }): Record<string, string> {
+export function trustFields(known: {
+  readonly picked: Picked | null;
+  readonly delivered: Delivered | null;
+  readonly verified: Verified | 'pending';
+}): Record<string, string> {
   const { picked, delivered, verified } = known;
   return {
     ...(picked === null ? {} : { 'x-qvac-provider': picked.provider, 'x-qvac-model-id': picked.model.id }),
     ...(picked === null || picked.router === null ? {} : { 'x-qvac-router': picked.router }),
     'x-qvac-verified': verified,
-    ...(delivered === null ? {} : { 'x-qvac-cost-lamports': delivered.cost.toString(), 'x-qvac-receipt': delivered.receipt }),
+    ...(delivered === null
+      ? {}
+      : { 'x-qvac-cost-lamports': delivered.cost.toString(), 'x-qvac-receipt': delivered.receipt }),
   };
 }
 

@@ -1,11 +1,27 @@
 import type { ChatMessage } from '../../protocol/messages.ts';
+import { type Begun, type Ended, event, modelName, type Shape, sse, trustFields } from '../answer/shape.ts';
 import { badField, type Problem } from '../problem.ts';
-import { event, modelName, sse, trustFields, type Begun, type Ended, type Shape } from '../answer/shape.ts';
 import { readContent } from './content.ts';
 import { Fields } from './fields.ts';
-import { chatInput, maxTokensRange, readExtension, readModel, readSampler, readSeed, readStops, type Defaults, type Wanted } from './wanted.ts';
+import {
+  chatInput,
+  type Defaults,
+  maxTokensRange,
+  readExtension,
+  readModel,
+  readSampler,
+  readSeed,
+  readStops,
+  type Wanted,
+} from './wanted.ts';
 
-const neutrals = { top_p: [1], tools: [[]], tool_choice: [{ type: 'auto' }, { type: 'none' }], thinking: [{ type: 'disabled' }], service_tier: ['auto', 'standard_only'] } as const;
+const neutrals = {
+  top_p: [1],
+  tools: [[]],
+  tool_choice: [{ type: 'auto' }, { type: 'none' }],
+  thinking: [{ type: 'disabled' }],
+  service_tier: ['auto', 'standard_only'],
+} as const;
 
 /** Anthropic's error body. `type` is theirs, `code` ours. */
 export function anthropicError({ status, code, message, param }: Problem): object {
@@ -37,7 +53,8 @@ function typeOf(status: number): string {
 
 function readMessages(fields: Fields): readonly ChatMessage[] {
   const messages = fields.list('messages');
-  if (messages === undefined || messages.length === 0) throw badField('messages', 'messages: expected a list of at least one message');
+  if (messages === undefined || messages.length === 0)
+    throw badField('messages', 'messages: expected a list of at least one message');
   return messages.map((value, at) => {
     const message = new Fields(value, `messages[${at}].`);
     const role = message.oneOf('role', ['user', 'assistant']);
@@ -49,10 +66,14 @@ function readMessages(fields: Fields): readonly ChatMessage[] {
 }
 
 /** Anthropic `POST /v1/messages`. @throws Problem */
-export function anthropicMessages(body: unknown, defaults: Defaults): { readonly wanted: Wanted; readonly shape: Shape } {
+export function anthropicMessages(
+  body: unknown,
+  defaults: Defaults,
+): { readonly wanted: Wanted; readonly shape: Shape } {
   const fields = new Fields(body);
   const model = readModel(fields, defaults);
-  const system = fields.raw('system') === undefined ? [] : [{ role: 'system', content: readContent(fields, 'system', ['text']) }];
+  const system =
+    fields.raw('system') === undefined ? [] : [{ role: 'system', content: readContent(fields, 'system', ['text']) }];
   const maxTokens = fields.whole('max_tokens', ...maxTokensRange);
   if (maxTokens === undefined) throw badField('max_tokens', 'max_tokens: expected a whole number');
   const wanted: Wanted = {
@@ -79,18 +100,45 @@ const messagesShape: Shape = {
   streamType: sse,
   begin: (begun) =>
     [
-      event({ type: 'message_start', message: { ...messageOf(begun, []), stop_reason: null, stop_sequence: null, usage: { input_tokens: begun.promptTokens, output_tokens: 0 } } }, 'message_start'),
-      event({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }, 'content_block_start'),
+      event(
+        {
+          type: 'message_start',
+          message: {
+            ...messageOf(begun, []),
+            stop_reason: null,
+            stop_sequence: null,
+            usage: { input_tokens: begun.promptTokens, output_tokens: 0 },
+          },
+        },
+        'message_start',
+      ),
+      event(
+        { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } },
+        'content_block_start',
+      ),
     ].join(''),
-  piece: (_begun, text) => event({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } }, 'content_block_delta'),
+  piece: (_begun, text) =>
+    event({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } }, 'content_block_delta'),
   end: (ended) =>
     [
       event({ type: 'content_block_stop', index: 0 }, 'content_block_stop'),
-      event({ type: 'message_delta', delta: { stop_reason: reasonOf(ended), stop_sequence: ended.stop }, usage: usageOf(ended) }, 'message_delta'),
+      event(
+        {
+          type: 'message_delta',
+          delta: { stop_reason: reasonOf(ended), stop_sequence: ended.stop },
+          usage: usageOf(ended),
+        },
+        'message_delta',
+      ),
       event({ type: 'message_stop', ...trustFields(ended) }, 'message_stop'),
     ].join(''),
   failed: (problem) => event(anthropicError(problem), 'error'),
-  whole: (ended) => ({ ...messageOf(ended, [{ type: 'text', text: ended.text }]), stop_reason: reasonOf(ended), stop_sequence: ended.stop, usage: usageOf(ended) }),
+  whole: (ended) => ({
+    ...messageOf(ended, [{ type: 'text', text: ended.text }]),
+    stop_reason: reasonOf(ended),
+    stop_sequence: ended.stop,
+    usage: usageOf(ended),
+  }),
 };
 
 function messageOf(begun: Begun, content: readonly unknown[]) {

@@ -17,7 +17,8 @@ export function readContent(fields: Fields, name: string, types: readonly string
 
 function readPart(part: Fields, types: readonly string[]): string {
   const type = part.raw('type');
-  if (typeof type !== 'string' || !types.includes(type)) throw unsupported(part.pathOf('type'), `"${String(type).slice(0, 50)}"`);
+  if (typeof type !== 'string' || !types.includes(type))
+    throw unsupported(part.pathOf('type'), `"${String(type).slice(0, 50)}"`);
   const text = part.text('text');
   if (text === undefined) throw part.bad('text', 'text');
   part.neutral(neutrals);

@@ -12,7 +12,11 @@ export class Fields {
 
   /** `path` is what stands before the names in messages: `messages[0].`. @throws Problem where `value` is no object */
   constructor(value: unknown, path = '') {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badField(path.replace(/\.$/, ''), `${path === '' ? 'the request' : path.replace(/\.$/, '')}: expected a JSON object`);
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw badField(
+        path.replace(/\.$/, ''),
+        `${path === '' ? 'the request' : path.replace(/\.$/, '')}: expected a JSON object`,
+      );
     this.#fields = value as Readonly<Record<string, unknown>>;
     this.#path = path;
   }
@@ -43,7 +47,8 @@ export class Fields {
   number(name: string, min: number, max: number): number | undefined {
     const value = this.raw(name);
     if (value === undefined) return undefined;
-    if (typeof value !== 'number' || !(value >= min && value <= max)) throw this.bad(name, `a number from ${min} to ${max}`);
+    if (typeof value !== 'number' || !(value >= min && value <= max))
+      throw this.bad(name, `a number from ${min} to ${max}`);
     return value;
   }
 
@@ -76,7 +81,10 @@ export class Fields {
     for (const [name, values] of Object.entries(neutrals)) {
       const value = this.raw(name);
       if (value === undefined || values.some((neutral) => isDeepStrictEqual(neutral, value))) continue;
-      throw unsupported(this.pathOf(name), values.length === 0 ? undefined : `other than ${values.map((neutral) => JSON.stringify(neutral)).join(' or ')}`);
+      throw unsupported(
+        this.pathOf(name),
+        values.length === 0 ? undefined : `other than ${values.map((neutral) => JSON.stringify(neutral)).join(' or ')}`,
+      );
     }
   }
 
@@ -87,7 +95,8 @@ export class Fields {
 
   /** @throws Problem naming a field that nobody read */
   done(): void {
-    for (const [name, value] of Object.entries(this.#fields)) if (!this.#seen.has(name) && value !== null) throw unsupported(this.pathOf(name.slice(0, 100)));
+    for (const [name, value] of Object.entries(this.#fields))
+      if (!this.#seen.has(name) && value !== null) throw unsupported(this.pathOf(name.slice(0, 100)));
   }
 
   bad(name: string, expected: string): Error {

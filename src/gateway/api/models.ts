@@ -29,8 +29,16 @@ export function offeredModels(live: readonly LivePeer[]): readonly Offered[] {
       const key = `${id} ${name}`;
       const known = found.get(key);
       const since = Math.floor(card.issuedAt / 1_000);
-      if (known === undefined) found.set(key, { name, id, model, since, providers: 1, priceIn: model.priceIn, priceOut: model.priceOut });
-      else found.set(key, { ...known, since: Math.min(known.since, since), providers: known.providers + 1, priceIn: Math.min(known.priceIn, model.priceIn), priceOut: Math.min(known.priceOut, model.priceOut) });
+      if (known === undefined)
+        found.set(key, { name, id, model, since, providers: 1, priceIn: model.priceIn, priceOut: model.priceOut });
+      else
+        found.set(key, {
+          ...known,
+          since: Math.min(known.since, since),
+          providers: known.providers + 1,
+          priceIn: Math.min(known.priceIn, model.priceIn),
+          priceOut: Math.min(known.priceOut, model.priceOut),
+        });
     }
   }
   return [...found.values()].toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
@@ -47,7 +55,20 @@ export function isNamed({ name, id, model }: Offered, asked: string): boolean {
 }
 
 export function openaiModel({ name, id, model, since, providers, priceIn, priceOut }: Offered) {
-  return { id: name, object: 'model', created: since, owned_by: 'qvac', qvac: { model_id: id, architecture: model.arch, context: model.context, providers, price_in: priceIn, price_out: priceOut } };
+  return {
+    id: name,
+    object: 'model',
+    created: since,
+    owned_by: 'qvac',
+    qvac: {
+      model_id: id,
+      architecture: model.arch,
+      context: model.context,
+      providers,
+      price_in: priceIn,
+      price_out: priceOut,
+    },
+  };
 }
 
 export function anthropicModel({ name, since }: Offered) {
@@ -57,7 +78,14 @@ export function anthropicModel({ name, since }: Offered) {
 /** As in Ollama's list; sizes are not known of files that are elsewhere. */
 export function ollamaModel(offered: Offered) {
   const { name, id, since } = offered;
-  return { name, model: name, modified_at: new Date(since * 1_000).toISOString(), size: 0, digest: id, details: ollamaDetails(offered) };
+  return {
+    name,
+    model: name,
+    modified_at: new Date(since * 1_000).toISOString(),
+    size: 0,
+    digest: id,
+    details: ollamaDetails(offered),
+  };
 }
 
 /** As in Ollama's list of models that are loaded: here those that somebody offers now. */
@@ -75,12 +103,26 @@ export function ollamaShown(offered: Offered) {
     parameters: '',
     template: '',
     details: ollamaDetails(offered),
-    model_info: { 'general.architecture': model.arch, [`${model.arch}.context_length`]: model.context, 'qvac.model_id': id, 'qvac.providers': providers, 'qvac.price_in': priceIn, 'qvac.price_out': priceOut },
+    model_info: {
+      'general.architecture': model.arch,
+      [`${model.arch}.context_length`]: model.context,
+      'qvac.model_id': id,
+      'qvac.providers': providers,
+      'qvac.price_in': priceIn,
+      'qvac.price_out': priceOut,
+    },
     capabilities: ['completion'],
     modified_at: new Date(since * 1_000).toISOString(),
   };
 }
 
 function ollamaDetails({ model: { arch, quant } }: Offered) {
-  return { parent_model: '', format: 'gguf', family: arch, families: [arch], parameter_size: '', quantization_level: quant };
+  return {
+    parent_model: '',
+    format: 'gguf',
+    family: arch,
+    families: [arch],
+    parameter_size: '',
+    quantization_level: quant,
+  };
 }

@@ -1,15 +1,34 @@
 import type { ChatMessage, Input } from '../../protocol/messages.ts';
-import { badField, unsupported, type Problem } from '../problem.ts';
-import { line, modelName, ndjson, trustFields, type Begun, type Ended, type Shape } from '../answer/shape.ts';
+import { type Begun, type Ended, line, modelName, ndjson, type Shape, trustFields } from '../answer/shape.ts';
+import { badField, type Problem, unsupported } from '../problem.ts';
 import { Fields } from './fields.ts';
-import { chatInput, maxTokensRange, rawInput, readExtension, readModel, readSampler, readSeed, readStops, type Defaults, type Wanted } from './wanted.ts';
+import {
+  chatInput,
+  type Defaults,
+  maxTokensRange,
+  rawInput,
+  readExtension,
+  readModel,
+  readSampler,
+  readSeed,
+  readStops,
+  type Wanted,
+} from './wanted.ts';
 
 /** Ollama's error body, with our code beside it. */
 export function ollamaError({ message, code }: Problem): object {
   return { error: message, code };
 }
 
-const neutrals = { format: ['', {}], tools: [[]], think: [false], logprobs: [false], top_logprobs: [0], truncate: [true, false], shift: [true, false] } as const;
+const neutrals = {
+  format: ['', {}],
+  tools: [[]],
+  think: [false],
+  logprobs: [false],
+  top_logprobs: [0],
+  truncate: [true, false],
+  shift: [true, false],
+} as const;
 const optionNeutrals = {
   top_p: [1],
   typical_p: [1],
@@ -58,7 +77,8 @@ export function nameOf<Model extends string | null>(model: Model): Model | strin
 
 function readMessages(fields: Fields): readonly ChatMessage[] {
   const messages = fields.list('messages');
-  if (messages === undefined || messages.length === 0) throw badField('messages', 'messages: expected a list of at least one message');
+  if (messages === undefined || messages.length === 0)
+    throw badField('messages', 'messages: expected a list of at least one message');
   return messages.map((value, at) => {
     const message = new Fields(value, `messages[${at}].`);
     const role = message.oneOf('role', ['system', 'user', 'assistant', 'tool']);
@@ -76,7 +96,10 @@ function readMessages(fields: Fields): readonly ChatMessage[] {
 export function ollamaChat(body: unknown, defaults: Defaults): { readonly wanted: Wanted; readonly shape: Shape } {
   const fields = new Fields(body);
   const input = chatInput(readMessages(fields), defaults);
-  return { wanted: readWanted(fields, input, defaults), shape: ollamaShape((text) => ({ message: { role: 'assistant', content: text } })) };
+  return {
+    wanted: readWanted(fields, input, defaults),
+    shape: ollamaShape((text) => ({ message: { role: 'assistant', content: text } })),
+  };
 }
 
 /** Ollama `POST /api/generate`. @throws Problem */
@@ -85,17 +108,34 @@ export function ollamaGenerate(body: unknown, defaults: Defaults): { readonly wa
   const prompt = fields.text('prompt');
   const system = fields.text('system');
   const raw = fields.flag('raw') ?? false;
-  if (prompt === undefined || prompt === '') throw badField('prompt', 'prompt: expected text; models are loaded by their providers, there is nothing to load here');
+  if (prompt === undefined || prompt === '')
+    throw badField(
+      'prompt',
+      'prompt: expected text; models are loaded by their providers, there is nothing to load here',
+    );
   fields.neutral({ suffix: [''], template: [''], images: [[]], context: [[]] });
   if (raw && system !== undefined && system !== '') throw unsupported('system', 'with raw');
-  const messages = [...(system === undefined || system === '' ? [] : [{ role: 'system', content: system }]), { role: 'user', content: prompt }];
+  const messages = [
+    ...(system === undefined || system === '' ? [] : [{ role: 'system', content: system }]),
+    { role: 'user', content: prompt },
+  ];
   const input = raw ? rawInput(prompt) : chatInput(messages, defaults);
   return { wanted: readWanted(fields, input, defaults), shape: ollamaShape((text) => ({ response: text })) };
 }
 
 function ollamaShape(content: (text: string) => object): Shape {
-  const head = (begun: Begun) => ({ model: modelName(begun.picked), created_at: new Date(begun.askedAt).toISOString() });
-  const last = (ended: Ended, text: string) => ({ ...head(ended), ...content(text), done: true, done_reason: ended.stop === null && ended.delivered.finish === 'length' ? 'length' : 'stop', ...counts(ended), ...trustFields(ended) });
+  const head = (begun: Begun) => ({
+    model: modelName(begun.picked),
+    created_at: new Date(begun.askedAt).toISOString(),
+  });
+  const last = (ended: Ended, text: string) => ({
+    ...head(ended),
+    ...content(text),
+    done: true,
+    done_reason: ended.stop === null && ended.delivered.finish === 'length' ? 'length' : 'stop',
+    ...counts(ended),
+    ...trustFields(ended),
+  });
   return {
     streamType: ndjson,
     begin: () => '',

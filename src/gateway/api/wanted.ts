@@ -46,7 +46,8 @@ export function readModel(fields: Fields, defaults: Defaults): string | null {
 export function readSeed(fields: Fields): bigint | null {
   const seed = fields.raw('seed');
   if (seed === undefined) return null;
-  if (typeof seed !== 'bigint' || seed < 0n || seed > maxSeed) throw fields.bad('seed', 'a whole number from 0 to 18446744073709551615');
+  if (typeof seed !== 'bigint' || seed < 0n || seed > maxSeed)
+    throw fields.bad('seed', 'a whole number from 0 to 18446744073709551615');
   return seed;
 }
 
@@ -55,7 +56,11 @@ export function readStops(fields: Fields, name: string): readonly string[] {
   const raw = fields.raw(name);
   if (raw === undefined) return [];
   const stops: readonly unknown[] = Array.isArray(raw) ? raw : [raw];
-  if (stops.length > mostStops || !stops.every((stop) => typeof stop === 'string' && stop !== '' && stop.length <= 1_000)) throw fields.bad(name, `a text or up to ${mostStops}, none of them empty`);
+  if (
+    stops.length > mostStops ||
+    !stops.every((stop) => typeof stop === 'string' && stop !== '' && stop.length <= 1_000)
+  )
+    throw fields.bad(name, `a text or up to ${mostStops}, none of them empty`);
   return stops as readonly string[];
 }
 
@@ -72,9 +77,19 @@ export function readSampler(fields: Fields, defaults: Defaults, maxTokens: numbe
 export const maxTokensRange = [1, 1_000_000] as const;
 
 /** The field `qvac` of every API: `{provider, verify, max_price, wallet, consent}`. */
-export function readExtension(fields: Fields, defaults: Defaults): Pick<Question, 'provider' | 'verify' | 'maxPrice' | 'wallet' | 'consent'> {
+export function readExtension(
+  fields: Fields,
+  defaults: Defaults,
+): Pick<Question, 'provider' | 'verify' | 'maxPrice' | 'wallet' | 'consent'> {
   const own = fields.object('qvac');
-  if (own === undefined) return { provider: defaults.provider, verify: defaults.verify, maxPrice: defaults.maxPrice, wallet: null, consent: null };
+  if (own === undefined)
+    return {
+      provider: defaults.provider,
+      verify: defaults.verify,
+      maxPrice: defaults.maxPrice,
+      wallet: null,
+      consent: null,
+    };
   const provider = own.text('provider') ?? defaults.provider;
   const verify = own.oneOf('verify', ['none', 'sampling', 'full']) ?? defaults.verify;
   const wallet = own.text('wallet') ?? null;
@@ -88,8 +103,12 @@ export function readExtension(fields: Fields, defaults: Defaults): Pick<Question
 
 /** A conversation as an input; the operator's system message in front where the request has none. */
 export function chatInput(messages: readonly ChatMessage[], defaults: Defaults): Input {
-  if (!messages.some(({ role }) => role !== 'system')) throw badField('messages', 'messages: expected at least one message of the user');
-  const withSystem = defaults.system === null || messages.some(({ role }) => role === 'system') ? messages : [{ role: 'system', content: defaults.system }, ...messages];
+  if (!messages.some(({ role }) => role !== 'system'))
+    throw badField('messages', 'messages: expected at least one message of the user');
+  const withSystem =
+    defaults.system === null || messages.some(({ role }) => role === 'system')
+      ? messages
+      : [{ role: 'system', content: defaults.system }, ...messages];
   return { messages: withSystem, template: 'gguf', options: {} };
 }
 

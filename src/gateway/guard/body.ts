@@ -10,8 +10,11 @@ export const maxBodyBytes = 4 * 1024 * 1024;
  */
 export async function readBody(incoming: IncomingMessage, limit: number = maxBodyBytes): Promise<string> {
   const encoding = incoming.headers['content-encoding']?.toLowerCase() ?? 'identity';
-  if (encoding !== 'identity') throw new Problem(415, 'E_UNSUPPORTED', 'content-encoding is not supported', { param: 'content-encoding' });
-  const tooLarge = new Problem(413, 'E_TOO_LARGE', `the request is longer than ${limit} bytes`, { headers: { connection: 'close' } });
+  if (encoding !== 'identity')
+    throw new Problem(415, 'E_UNSUPPORTED', 'content-encoding is not supported', { param: 'content-encoding' });
+  const tooLarge = new Problem(413, 'E_TOO_LARGE', `the request is longer than ${limit} bytes`, {
+    headers: { connection: 'close' },
+  });
   if (Number(incoming.headers['content-length'] ?? 0) > limit) throw tooLarge;
   const parts: Buffer[] = [];
   let length = 0;
@@ -26,6 +29,11 @@ export async function readBody(incoming: IncomingMessage, limit: number = maxBod
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts));
   } catch (error) {
     if (error instanceof Problem) throw error;
-    throw new Problem(400, 'E_USAGE', error instanceof TypeError ? 'the request is not UTF-8' : 'the request broke off', { cause: error });
+    throw new Problem(
+      400,
+      'E_USAGE',
+      error instanceof TypeError ? 'the request is not UTF-8' : 'the request broke off',
+      { cause: error },
+    );
   }
 }

@@ -35,12 +35,16 @@ export async function createBudgets({ clock, logger }: BudgetsComponents, path: 
   const save = (): void => {
     if (path === null) return;
     const text = `${JSON.stringify({ day, spent: Object.fromEntries(spent) })}\n`;
-    saving = saving.then(() => writeFileAtomic(path, text)).catch((error: unknown) => logger.warn('what keys spent was not written down', { reason: String(error) }));
+    saving = saving
+      .then(() => writeFileAtomic(path, text))
+      .catch((error: unknown) => logger.warn('what keys spent was not written down', { reason: String(error) }));
   };
   return {
     left({ name, dailyLimit }) {
       turnDay();
-      return dailyLimit === null ? Infinity : Math.max(0, dailyLimit - (spent.get(name) ?? 0) - (reserved.get(name) ?? 0));
+      return dailyLimit === null
+        ? Infinity
+        : Math.max(0, dailyLimit - (spent.get(name) ?? 0) - (reserved.get(name) ?? 0));
     },
     reserve({ name }, most) {
       reserved.set(name, (reserved.get(name) ?? 0) + most);
@@ -58,10 +62,14 @@ export async function createBudgets({ clock, logger }: BudgetsComponents, path: 
   };
 }
 
-function parseSpending(value: unknown): { readonly day: number; readonly spent: Readonly<Record<string, number>> } | null {
+function parseSpending(
+  value: unknown,
+): { readonly day: number; readonly spent: Readonly<Record<string, number>> } | null {
   if (typeof value !== 'object' || value === null) return null;
   const { day, spent } = value as Readonly<Record<string, unknown>>;
   if (typeof day !== 'number' || typeof spent !== 'object' || spent === null) return null;
-  const amounts = Object.entries(spent as Readonly<Record<string, unknown>>).filter((entry): entry is [string, number] => typeof entry[1] === 'number' && entry[1] >= 0);
+  const amounts = Object.entries(spent as Readonly<Record<string, unknown>>).filter(
+    (entry): entry is [string, number] => typeof entry[1] === 'number' && entry[1] >= 0,
+  );
   return { day, spent: Object.fromEntries(amounts) };
 }

@@ -26,5 +26,8 @@ export const sessionPath = '/qvac/session';
 /** The paths that give away nothing and spend nothing: the page's own files, the state of the gateway, the swap of a token. */
 export function isPublic({ method, path }: Caller): boolean {
   if (method === 'POST') return path === sessionPath;
-  return (method === 'GET' || method === 'HEAD') && (path === '/' || path === '/health' || path === '/favicon.ico' || path.startsWith('/assets/'));
+  return (
+    (method === 'GET' || method === 'HEAD') &&
+    (path === '/' || path === '/health' || path === '/favicon.ico' || path.startsWith('/assets/'))
+  );
 }

@@ -12,7 +12,12 @@ export interface ConnectionLimits {
   readonly idleMs: number;
 }
 
-export const defaultConnectionLimits: ConnectionLimits = { most: 512, headersMs: 10_000, requestMs: 60_000, idleMs: 15_000 };
+export const defaultConnectionLimits: ConnectionLimits = {
+  most: 512,
+  headersMs: 10_000,
+  requestMs: 60_000,
+  idleMs: 15_000,
+};
 
 export function limitConnections(server: Server, limits: Partial<ConnectionLimits> = {}): void {
   const { most, headersMs, requestMs, idleMs } = { ...defaultConnectionLimits, ...limits };

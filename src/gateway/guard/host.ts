@@ -11,7 +11,9 @@ export function hostCheck(hosts: ReadonlySet<string>): Check {
     if (!caller.target.startsWith('/')) return new Problem(400, 'E_USAGE', 'expected a path in the request line');
     const host = hostName(caller.header('host') ?? '');
     if (host !== null && hosts.has(host)) return null;
-    return new Problem(403, 'E_HOST', 'this gateway does not answer under that name', { hint: 'its operator can add one: --allow-host NAME' });
+    return new Problem(403, 'E_HOST', 'this gateway does not answer under that name', {
+      hint: 'its operator can add one: --allow-host NAME',
+    });
   };
 }
 

@@ -1,5 +1,5 @@
 import { Problem } from '../problem.ts';
-import { isBrowser, type Check } from './check.ts';
+import { type Check, isBrowser } from './check.ts';
 
 /** A page's request must say that it is JSON, which no form can and which a foreign page cannot without being asked first. */
 export const jsonOnlyCheck: Check = (caller) => {

@@ -27,9 +27,13 @@ const leastLength = 16;
  */
 export async function loadKeys(path: string): Promise<KeyRing> {
   const bytes = await readFileIfAny(path);
-  if (bytes === null) throw new QvacError('E_CONFIG', `there is no file of keys at ${path}`, { hint: '--api-key-file names one' });
+  if (bytes === null)
+    throw new QvacError('E_CONFIG', `there is no file of keys at ${path}`, { hint: '--api-key-file names one' });
   const { mode } = await stat(path);
-  if (process.platform !== 'win32' && (mode & 0o077) !== 0) throw new QvacError('E_CONFIG', `${path} can be read by other users of this machine`, { hint: `chmod 600 ${path}` });
+  if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+    throw new QvacError('E_CONFIG', `${path} can be read by other users of this machine`, {
+      hint: `chmod 600 ${path}`,
+    });
   return parseKeys(fromUtf8(bytes), path);
 }
 
@@ -38,13 +42,16 @@ export function parseKeys(text: string, path: string): KeyRing {
   for (const [at, line] of text.split('\n').entries()) {
     const [secret, name = `key ${keys.size + 1}`, limit, ...rest] = line.replace(/#.*/, '').trim().split(/\s+/);
     if (secret === undefined || secret === '') continue;
-    const refuse = (why: string): QvacError => new QvacError('E_CONFIG', `${path}:${at + 1}: ${why}`, { hint: 'a line holds: key, name, lamports a day' });
+    const refuse = (why: string): QvacError =>
+      new QvacError('E_CONFIG', `${path}:${at + 1}: ${why}`, { hint: 'a line holds: key, name, lamports a day' });
     if (secret.length < leastLength) throw refuse(`a key needs at least ${leastLength} characters`);
-    if (rest.length > 0 || (limit !== undefined && !/^\d{1,15}$/.test(limit))) throw refuse('expected a key, a name and a whole number of lamports');
+    if (rest.length > 0 || (limit !== undefined && !/^\d{1,15}$/.test(limit)))
+      throw refuse('expected a key, a name and a whole number of lamports');
     if (keys.has(digest(secret))) throw refuse('the key is there twice');
     keys.set(digest(secret), { name, dailyLimit: limit === undefined ? null : Number(limit) });
   }
-  if (keys.size === 0) throw new QvacError('E_CONFIG', `there is no key in ${path}`, { hint: 'a line holds: key, name, lamports a day' });
+  if (keys.size === 0)
+    throw new QvacError('E_CONFIG', `there is no key in ${path}`, { hint: 'a line holds: key, name, lamports a day' });
   return { find: (secret) => keys.get(digest(secret)) ?? null, size: keys.size };
 }
 

@@ -1,5 +1,5 @@
 import { Problem } from '../problem.ts';
-import { isPublic, type Check } from './check.ts';
+import { type Check, isPublic } from './check.ts';
 
 /**
  * Pages of `origins` only. A request without an Origin that a browser marks as another site's (an image, a form, a
@@ -7,12 +7,15 @@ import { isPublic, type Check } from './check.ts';
  */
 export function originCheck(origins: ReadonlySet<string>): Check {
   return (caller) => {
-    const refusal = new Problem(403, 'E_ORIGIN', 'pages of that origin may not use this gateway', { hint: 'its operator can allow one: --allow-origin URL' });
+    const refusal = new Problem(403, 'E_ORIGIN', 'pages of that origin may not use this gateway', {
+      hint: 'its operator can allow one: --allow-origin URL',
+    });
     const origin = caller.header('origin');
     if (origin !== undefined) return origins.has(origin) ? null : refusal;
     const site = caller.header('sec-fetch-site');
     if (site === undefined || site === 'same-origin' || site === 'none') return null;
-    const followsLink = caller.header('sec-fetch-mode') === 'navigate' && caller.header('sec-fetch-dest') === 'document';
+    const followsLink =
+      caller.header('sec-fetch-mode') === 'navigate' && caller.header('sec-fetch-dest') === 'document';
     return followsLink && isPublic(caller) ? null : refusal;
   };
 }

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { Problem } from '../problem.ts';
-import { isBrowser, isPublic, type Caller, type Check } from './check.ts';
+import { type Caller, type Check, isBrowser, isPublic } from './check.ts';
 
 export interface TokenInit {
   /** The secret of this run. */
@@ -22,8 +22,16 @@ export function tokenCheck({ token, programs, isKey = () => false }: TokenInit):
     const personal = caller.path.startsWith('/qvac/');
     if (!personal && !programs && !isBrowser(caller)) return null;
     const secret = secretOf(caller);
-    if (secret === null) return new Problem(401, 'E_TOKEN', personal || isBrowser(caller) ? 'open the link that qvac gateway printed' : 'an API key is needed', { headers: challenge });
-    return sameText(secret, token) || (!personal && isKey(secret)) ? null : new Problem(401, 'E_TOKEN', 'that is not a key of this gateway', { headers: challenge });
+    if (secret === null)
+      return new Problem(
+        401,
+        'E_TOKEN',
+        personal || isBrowser(caller) ? 'open the link that qvac gateway printed' : 'an API key is needed',
+        { headers: challenge },
+      );
+    return sameText(secret, token) || (!personal && isKey(secret))
+      ? null
+      : new Problem(401, 'E_TOKEN', 'that is not a key of this gateway', { headers: challenge });
   };
 }
 

@@ -15,13 +15,16 @@ const types: Readonly<Record<string, string>> = {
  * The page's files as they were built to `dist/web`, held in memory: a request names one of them or nothing. Empty where
  * the page was not built.
  */
-export async function loadAssets(from: string = dirname(fileURLToPath(import.meta.url))): Promise<GatewayComponents['assets']> {
+export async function loadAssets(
+  from: string = dirname(fileURLToPath(import.meta.url)),
+): Promise<GatewayComponents['assets']> {
   const files = new Map<string, Asset>();
   // As source, in a chunk, in the one file.
   for (const folder of [join(from, '..', '..', '..', 'dist', 'web'), join(from, '..', 'web'), join(from, 'web')]) {
     for (const name of await namesIn(folder)) {
       const type = types[extname(name)];
-      if (type !== undefined) files.set(name === 'index.html' ? '/' : `/assets/${name}`, { body: await readFile(join(folder, name)), type });
+      if (type !== undefined)
+        files.set(name === 'index.html' ? '/' : `/assets/${name}`, { body: await readFile(join(folder, name)), type });
     }
     if (files.size > 0) break;
   }

@@ -13,7 +13,17 @@ export function withConsent(payments: ClientPayments, signatures: Signatures, pa
     async lock(order, options = {}) {
       const { jobId, offer, quote } = order;
       const payee = quote.pay === null ? '' : addressText(quote.pay.payee);
-      await signatures.consent(page, { kind: 'job_create', job: jobId, amount: String(offer.payment?.amount ?? 0), payee, provider: peerIdOf(quote.peer) }, options);
+      await signatures.consent(
+        page,
+        {
+          kind: 'job_create',
+          job: jobId,
+          amount: String(offer.payment?.amount ?? 0),
+          payee,
+          provider: peerIdOf(quote.peer),
+        },
+        options,
+      );
       return paying.lock(order, options);
     },
   });

@@ -1,14 +1,14 @@
+import { QvacError } from '../../errors.ts';
 import { addressText, parseAddress } from '../../escrow/addresses.ts';
 import type { Escrow, JobAccount, WalletKey } from '../../escrow/escrow.ts';
-import { QvacError } from '../../errors.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
-import { createEscrowPayments } from '../../node/payment/escrow-payments.ts';
-import type { ClientPayments } from '../../node/payment/payments.ts';
-import { keepOutcome } from '../../node/payment/outcome.ts';
-import { slash } from '../../node/payment/slash.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
+import { createEscrowPayments } from '../../node/payment/escrow-payments.ts';
+import { keepOutcome } from '../../node/payment/outcome.ts';
+import type { ClientPayments } from '../../node/payment/payments.ts';
+import { slash } from '../../node/payment/slash.ts';
 import { assess } from '../../proofs/checks.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { sha256 } from '../../protocol/digests.ts';
@@ -83,7 +83,10 @@ class Wallets implements PageWallets {
   readonly signatures: Signatures;
   readonly #components: PageWalletsComponents;
   readonly #dir: string;
-  readonly #held = new Map<string, { readonly payments: ClientPayments; readonly open: (options: AbortOptions) => Promise<Escrow> }>();
+  readonly #held = new Map<
+    string,
+    { readonly payments: ClientPayments; readonly open: (options: AbortOptions) => Promise<Escrow> }
+  >();
   readonly #end = new AbortController();
   #reading: Promise<Escrow> | null = null;
 
@@ -104,10 +107,21 @@ class Wallets implements PageWallets {
   async overviewOf(address: string, options: AbortOptions = {}): Promise<WalletOverview> {
     const escrow = address === ownWallet ? await this.#own(options) : await this.#reader(options);
     const publicKey = (address === ownWallet ? escrow.wallet : null) ?? parseAddress(address, 'wallet');
-    const [balance, jobs, now] = await Promise.all([escrow.balance(publicKey, options), escrow.jobs({ client: publicKey }, options), escrow.now(options)]);
+    const [balance, jobs, now] = await Promise.all([
+      escrow.balance(publicKey, options),
+      escrow.jobs({ client: publicKey }, options),
+      escrow.now(options),
+    ]);
     const newest = jobs.toSorted((a, b) => b.createdAt - a.createdAt);
     const failed = await Promise.all(newest.map(async ({ jobId }) => (await this.#objection(toHex(jobId))) !== null));
-    return { address: addressText(publicKey), chain: escrow.chain, program: addressText(escrow.program), balance, now, jobs: newest.map((job, at) => ({ job, failed: failed[at] ?? false })) };
+    return {
+      address: addressText(publicKey),
+      chain: escrow.chain,
+      program: addressText(escrow.program),
+      balance,
+      now,
+      jobs: newest.map((job, at) => ({ job, failed: failed[at] ?? false })),
+    };
   }
 
   async act(address: string, jobId: string, action: JobAction, options: AbortOptions = {}): Promise<void> {
@@ -121,7 +135,12 @@ class Wallets implements PageWallets {
     else if (action === 'claim') await escrow.claimJob(job, { signal });
     else await this.#object(escrow, job, { signal });
     const { receipts, logger } = this.#components;
-    await keepOutcome(escrow, job, { stores: [receipts], logger }, { signal }).catch((error: unknown) => logger.warn('the chain does not say how a job was settled', { job: jobId, reason: error instanceof Error ? error.message : String(error) }));
+    await keepOutcome(escrow, job, { stores: [receipts], logger }, { signal }).catch((error: unknown) =>
+      logger.warn('the chain does not say how a job was settled', {
+        job: jobId,
+        reason: error instanceof Error ? error.message : String(error),
+      }),
+    );
   }
 
   async stop(): Promise<void> {
@@ -133,17 +152,23 @@ class Wallets implements PageWallets {
 
   async #object(escrow: Escrow, job: JobAccount, options: AbortOptions): Promise<void> {
     // It may be waiting for the wallet already.
-    const asked = this.signatures.pendingOf(addressText(job.client)).some(({ purpose }) => purpose.job === toHex(job.jobId) && 'deadline' in purpose);
+    const asked = this.signatures
+      .pendingOf(addressText(job.client))
+      .some(({ purpose }) => purpose.job === toHex(job.jobId) && 'deadline' in purpose);
     if (asked) return;
     const objection = await this.#objection(toHex(job.jobId));
     if (objection === null) throw new QvacError('E_ESCROW', 'nothing in the receipt of that answer is wrong');
     const { receipt, digest } = objection;
-    if ((await slash(escrow, job, { head: receipt.heads[0] ?? null, receipt }, options)) === null) await escrow.rejectJob(job, digest, options);
+    if ((await slash(escrow, job, { head: receipt.heads[0] ?? null, receipt }, options)) === null)
+      await escrow.rejectJob(job, digest, options);
   }
 
   /** What speaks against an answer; null where nothing does, or nothing of it is kept. */
   async #objection(jobId: string): Promise<{ readonly receipt: Receipt; readonly digest: Uint8Array } | null> {
-    const receipt = await this.#components.receipts.get(jobId as JobId).then((found) => found.receipt, () => null);
+    const receipt = await this.#components.receipts.get(jobId as JobId).then(
+      (found) => found.receipt,
+      () => null,
+    );
     if (receipt === null) return null;
     const verdict = receipt.verdicts.find(({ body }) => decodeVerdict(body).result === 'fail');
     if (verdict === undefined && assess(receipt, {}).result !== 'fail') return null;
@@ -162,7 +187,10 @@ class Wallets implements PageWallets {
       return opening;
     };
     // An answer that passed needs no signature: its provider is paid when the time for a rejection is over.
-    const made = { open, payments: createEscrowPayments({ openEscrow: open, receipts, logger }, { dir: this.#dir, confirms: false }) };
+    const made = {
+      open,
+      payments: createEscrowPayments({ openEscrow: open, receipts, logger }, { dir: this.#dir, confirms: false }),
+    };
     this.#held.set(address, made);
     const [oldest] = this.#held.keys();
     if (this.#held.size > mostWallets && oldest !== undefined) this.#held.delete(oldest);
@@ -177,7 +205,10 @@ class Wallets implements PageWallets {
 
   async #own(options: AbortOptions): Promise<Escrow> {
     const escrow = (await this.#components.openOwn?.(options)) ?? null;
-    if (escrow === null) throw new QvacError('E_NOT_FOUND', 'this gateway has no wallet of its own', { hint: 'qvac wallet new makes one' });
+    if (escrow === null)
+      throw new QvacError('E_NOT_FOUND', 'this gateway has no wallet of its own', {
+        hint: 'qvac wallet new makes one',
+      });
     return escrow;
   }
 }

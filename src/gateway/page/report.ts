@@ -27,7 +27,10 @@ export function summaryOf(receipt: Receipt) {
     model: modelIdHex(offer.modelId),
     tokens: receipt.tokens.length,
     /** Null where nothing was to be paid. Lamports as text; where it is not settled yet, `settlement` is null. */
-    payment: offer.payment === null ? null : { locked: String(offer.payment.amount), settlement: settlement === null ? null : settlementOf(settlement) },
+    payment:
+      offer.payment === null
+        ? null
+        : { locked: String(offer.payment.amount), settlement: settlement === null ? null : settlementOf(settlement) },
     verified: verifiedOf(verdicts, offer.mode),
   };
 }
@@ -36,7 +39,13 @@ export function summaryOf(receipt: Receipt) {
 function settlementOf(settlement: Readonly<Record<string, unknown>>) {
   const text = (key: string): string => (typeof settlement[key] === 'string' ? settlement[key].slice(0, 100) : '');
   const lamports = (key: string): string => (/^\d{1,20}$/.test(text(key)) ? text(key) : '0');
-  return { state: text('state'), paid: lamports('paid'), refunded: lamports('refunded'), burnt: lamports('burnt'), compensation: lamports('compensation') };
+  return {
+    state: text('state'),
+    paid: lamports('paid'),
+    refunded: lamports('refunded'),
+    burnt: lamports('burnt'),
+    compensation: lamports('compensation'),
+  };
 }
 
 /**
@@ -59,13 +68,31 @@ export function reportOf(receipt: Receipt) {
     messages: receipt.input?.messages ?? null,
     text: receipt.text,
     checks: assess(receipt, {}).checks,
-    verdicts: verdicts.map((verdict) => ({ verifier: peerIdOf(verdict.verifier), result: verdict.result, tier: verdict.tier, count: verdict.count, faults: verdict.faults, at: verdict.at })),
+    verdicts: verdicts.map((verdict) => ({
+      verifier: peerIdOf(verdict.verifier),
+      result: verdict.result,
+      tier: verdict.tier,
+      count: verdict.count,
+      faults: verdict.faults,
+      at: verdict.at,
+    })),
     steps: (opening?.steps ?? []).map((step) => stepOf(step, contents)),
   };
 }
 
-function stepOf({ i, token, prefix, salt, candidates, exact, zk, path }: OpenedStep, { offer, final }: ReceiptContents) {
-  const leaf = leafOf({ jobId: final.jobId, i, token, prefix, cand: candDigest(final.jobId, i, salt, candidates), exact, zk });
+function stepOf(
+  { i, token, prefix, salt, candidates, exact, zk, path }: OpenedStep,
+  { offer, final }: ReceiptContents,
+) {
+  const leaf = leafOf({
+    jobId: final.jobId,
+    i,
+    token,
+    prefix,
+    cand: candDigest(final.jobId, i, salt, candidates),
+    exact,
+    zk,
+  });
   const weights = weightsOf(candidates, offer.sampler.temperature, offer.sampler.minP);
   const sum = weights.reduce((total, weight) => total + weight, 0);
   return {

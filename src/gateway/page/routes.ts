@@ -3,12 +3,12 @@ import { QvacError } from '../../errors.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { LivePeer } from '../../node/discovery/discovery.ts';
-import { serialiseReceipt, type Receipt } from '../../proofs/receipt.ts';
+import { type Receipt, serialiseReceipt } from '../../proofs/receipt.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { Fields } from '../api/fields.ts';
 import { parseJson } from '../api/json.ts';
 import type { GatewayInit } from '../components.ts';
-import { unreadiness, type AppComponents, type Bindings } from '../exchange.ts';
+import { type AppComponents, type Bindings, unreadiness } from '../exchange.ts';
 import { readBody } from '../guard/body.ts';
 import { sessionPath } from '../guard/check.ts';
 import { sameText } from '../guard/token.ts';
@@ -40,7 +40,9 @@ export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, in
   addWalletRoutes(app, components);
   app.get('/', () => asset(components, '/'));
   app.get('/assets/:name', (c) => asset(components, c.req.path));
-  app.get('/favicon.ico', (c) => (assets.get('/assets/icon.svg') === null ? c.body(null, 204) : asset(components, '/assets/icon.svg')));
+  app.get('/favicon.ico', (c) =>
+    assets.get('/assets/icon.svg') === null ? c.body(null, 204) : asset(components, '/assets/icon.svg'),
+  );
   app.post(sessionPath, async (c) => {
     const fields = new Fields(parseJson(await readBody(c.env.incoming, 4_096)));
     const token = fields.text('token') ?? '';
@@ -53,9 +55,16 @@ export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, in
   app.get('/qvac/state', (c) => {
     const { defaults, version, network } = init;
     const { temperature, maxTokens, verify, maxPrice } = defaults;
-    return c.json({ version, network, notReady: unreadiness(components), defaults: { model: defaults.model, temperature, maxTokens, verify, maxPrice } });
+    return c.json({
+      version,
+      network,
+      notReady: unreadiness(components),
+      defaults: { model: defaults.model, temperature, maxTokens, verify, maxPrice },
+    });
   });
-  app.get('/qvac/peers', (c) => c.json({ peers: market.live().map((live) => ({ ...peerOf(live), record: recordOf(components, live.peer) })) }));
+  app.get('/qvac/peers', (c) =>
+    c.json({ peers: market.live().map((live) => ({ ...peerOf(live), record: recordOf(components, live.peer) })) }),
+  );
   app.post('/qvac/answers/:id/stop', (c) => {
     const answering = components.running.get(c.req.param('id'));
     if (answering === undefined) throw new Problem(404, 'E_NOT_FOUND', 'that answer is over');
@@ -70,14 +79,25 @@ export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, in
   app.get('/qvac/receipts/:id', async (c) => c.json(reportOf(await receiptOf(components, c.req.param('id')))));
   app.get('/receipts/:id', async (c) => {
     const receipt = await receiptOf(components, c.req.param('id'));
-    return c.body(serialiseReceipt(receipt), 200, { 'content-type': receiptType, 'x-qvac-verified': summaryOf(receipt).verified });
+    return c.body(serialiseReceipt(receipt), 200, {
+      'content-type': receiptType,
+      'x-qvac-verified': summaryOf(receipt).verified,
+    });
   });
 }
 
 function asset({ assets }: AppComponents, path: string): Response {
   const found = assets.get(path);
-  if (found === null) throw new Problem(404, 'E_NOT_FOUND', path === '/' ? 'the page was not built' : 'there is no such file');
-  return new Response(Uint8Array.from(found.body), { headers: { 'content-type': found.type, 'cache-control': 'no-cache', 'content-security-policy': policy, 'permissions-policy': 'camera=(), microphone=(), geolocation=()' } });
+  if (found === null)
+    throw new Problem(404, 'E_NOT_FOUND', path === '/' ? 'the page was not built' : 'there is no such file');
+  return new Response(Uint8Array.from(found.body), {
+    headers: {
+      'content-type': found.type,
+      'cache-control': 'no-cache',
+      'content-security-policy': policy,
+      'permissions-policy': 'camera=(), microphone=(), geolocation=()',
+    },
+  });
 }
 
 /** The receipt of exactly that id: what is asked for is never made into a path. */
@@ -106,7 +126,15 @@ function peerOf({ peer, card, health }: LivePeer) {
     rttMs: health.rttMs,
     since: health.since,
     sources: health.sources,
-    models: models.map(({ id, name, quant, context, priceIn, priceOut, slots }) => ({ id: toHex(id), name, quant, context, priceIn, priceOut, slots })),
+    models: models.map(({ id, name, quant, context, priceIn, priceOut, slots }) => ({
+      id: toHex(id),
+      name,
+      quant,
+      context,
+      priceIn,
+      priceOut,
+      slots,
+    })),
   };
 }
 

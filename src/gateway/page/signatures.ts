@@ -6,15 +6,40 @@ import type { AbortOptions } from '../../lib/types.ts';
 /** What a transaction does, for the person who is to agree to it. Amounts in lamports as decimal text, `job` in hex. */
 export type Purpose =
   /** Locks the most that an answer can cost; what is not used comes back. */
-  | { readonly kind: 'job_create'; readonly job: string; readonly amount: string; readonly payee: string; readonly provider: string }
+  | {
+      readonly kind: 'job_create';
+      readonly job: string;
+      readonly amount: string;
+      readonly payee: string;
+      readonly provider: string;
+    }
   /** After a failed check: the provider does not get `burnt`, nobody does; the rest comes back. */
-  | { readonly kind: 'job_reject'; readonly job: string; readonly burnt: string; readonly refunded: string; readonly payee: string; readonly deadline: number }
+  | {
+      readonly kind: 'job_reject';
+      readonly job: string;
+      readonly burnt: string;
+      readonly refunded: string;
+      readonly payee: string;
+      readonly deadline: number;
+    }
   /** After a fault that the chain can check: all comes back, and as much again from the provider's stake. */
-  | { readonly kind: 'job_slash'; readonly job: string; readonly refunded: string; readonly payee: string; readonly deadline: number }
+  | {
+      readonly kind: 'job_slash';
+      readonly job: string;
+      readonly refunded: string;
+      readonly payee: string;
+      readonly deadline: number;
+    }
   /** Of a job whose provider submitted nothing in time: all comes back. */
   | { readonly kind: 'job_refund'; readonly job: string; readonly refunded: string; readonly payee: string }
   /** Pays the provider now, at the client's word or because its time for an objection is over; the rest comes back. */
-  | { readonly kind: 'job_confirm' | 'job_claim'; readonly job: string; readonly paid: string; readonly refunded: string; readonly payee: string };
+  | {
+      readonly kind: 'job_confirm' | 'job_claim';
+      readonly job: string;
+      readonly paid: string;
+      readonly refunded: string;
+      readonly payee: string;
+    };
 
 export interface SignatureRequest {
   readonly id: string;
@@ -47,19 +72,28 @@ export class Signatures {
   }
 
   pendingOf(wallet: string): readonly SignatureRequest[] {
-    return [...this.#waiting.values()].filter((request) => request.wallet === wallet).map(({ id, purpose, transaction, expiresAt }) => ({ id, wallet, purpose, transaction, expiresAt }));
+    return [...this.#waiting.values()]
+      .filter((request) => request.wallet === wallet)
+      .map(({ id, purpose, transaction, expiresAt }) => ({ id, wallet, purpose, transaction, expiresAt }));
   }
 
   /**
    * The signature of `publicKey`'s owner over a transaction's message.
    * @throws QvacError E_LIMIT where it is refused, E_TIMEOUT where nobody signs; the signal's reason
    */
-  request(wallet: string, publicKey: Uint8Array, message: Uint8Array, purpose: Purpose, options: AbortOptions = {}): Promise<Uint8Array> {
+  request(
+    wallet: string,
+    publicKey: Uint8Array,
+    message: Uint8Array,
+    purpose: Purpose,
+    options: AbortOptions = {},
+  ): Promise<Uint8Array> {
     return this.#ask<Uint8Array>({ wallet, purpose, transaction: unsigned(message) }, options, (end) => ({
       settle(signed) {
         const signature = signatureIn(signed, publicKey, message);
         // One that is wrong may be sent again, rightly.
-        if (signature === null) throw new QvacError('E_BAD_INPUT', 'that is not this wallet’s signature of this transaction');
+        if (signature === null)
+          throw new QvacError('E_BAD_INPUT', 'that is not this wallet’s signature of this transaction');
         end(signature);
       },
       agree: () => {
@@ -87,7 +121,11 @@ export class Signatures {
     this.#end.abort(reason);
   }
 
-  #ask<Answer>(request: Pick<SignatureRequest, 'wallet' | 'purpose' | 'transaction'>, options: AbortOptions, answers: (end: (answer: Answer) => void) => { settle(signed: Uint8Array): void; agree(): void }): Promise<Answer> {
+  #ask<Answer>(
+    request: Pick<SignatureRequest, 'wallet' | 'purpose' | 'transaction'>,
+    options: AbortOptions,
+    answers: (end: (answer: Answer) => void) => { settle(signed: Uint8Array): void; agree(): void },
+  ): Promise<Answer> {
     const id = randomBytes(16).toString('hex');
     const signal = AbortSignal.any([this.#end.signal, ...(options.signal === undefined ? [] : [options.signal])]);
     return new Promise((resolve, reject) => {
@@ -102,14 +140,24 @@ export class Signatures {
         reject(error instanceof Error ? error : new Error(String(error)));
       };
       const leave = (): void => fail(signal.reason);
-      const timer = setTimeout(() => fail(new QvacError('E_TIMEOUT', 'nobody agreed to the payment in time', { hint: 'nothing was paid' })), this.#patienceMs);
+      const timer = setTimeout(
+        () => fail(new QvacError('E_TIMEOUT', 'nobody agreed to the payment in time', { hint: 'nothing was paid' })),
+        this.#patienceMs,
+      );
       signal.addEventListener('abort', leave, { once: true });
       const { settle, agree } = answers((answer) => {
         over();
         resolve(answer);
       });
-      const refused = (): void => fail(new QvacError('E_LIMIT', 'you did not agree to the payment', { hint: 'nothing was paid' }));
-      this.#waiting.set(id, { ...request, id, expiresAt: Date.now() + this.#patienceMs, settle: (signed) => (signed === null ? refused() : settle(signed)), agree });
+      const refused = (): void =>
+        fail(new QvacError('E_LIMIT', 'you did not agree to the payment', { hint: 'nothing was paid' }));
+      this.#waiting.set(id, {
+        ...request,
+        id,
+        expiresAt: Date.now() + this.#patienceMs,
+        settle: (signed) => (signed === null ? refused() : settle(signed)),
+        agree,
+      });
     });
   }
 
@@ -141,6 +189,9 @@ function unsigned(message: Uint8Array): Uint8Array {
 function signatureIn(signed: Uint8Array, publicKey: Uint8Array, message: Uint8Array): Uint8Array | null {
   if (signed[0] !== 1 || !equalBytes(signed.subarray(1 + signatureBytes), message)) return null;
   const signature = signed.slice(1, 1 + signatureBytes);
-  const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(publicKey).toString('base64url') }, format: 'jwk' });
+  const key = createPublicKey({
+    key: { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(publicKey).toString('base64url') },
+    format: 'jwk',
+  });
   return verify(null, message, key, signature) ? signature : null;
 }

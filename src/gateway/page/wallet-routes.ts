@@ -12,7 +12,10 @@ import { badField, Problem } from '../problem.ts';
 const mostBodyBytes = 8_192;
 
 /** What wallets call the chains. */
-const walletChains: Readonly<Record<string, string>> = { 'Solana mainnet': 'solana:mainnet', 'Solana devnet': 'solana:devnet' };
+const walletChains: Readonly<Record<string, string>> = {
+  'Solana mainnet': 'solana:mainnet',
+  'Solana devnet': 'solana:devnet',
+};
 
 /** What the page needs for money: what a wallet holds, what it is to sign, what can be done about a job. */
 export function addWalletRoutes(app: Hono<Bindings>, { wallets, signal }: AppComponents): void {
@@ -21,12 +24,30 @@ export function addWalletRoutes(app: Hono<Bindings>, { wallets, signal }: AppCom
     return wallets;
   };
   app.get('/qvac/wallets/:address', async (c) => {
-    const { address, chain, program, balance, now, jobs } = await needed().overviewOf(c.req.param('address'), { signal });
-    return c.json({ address, chain, program, walletChain: walletChains[chainNames[chain] ?? ''] ?? 'solana:localnet', balance: balance.toString(), now, jobs: jobs.map(({ job, failed }) => ({ ...jobOf(job), failed })) });
+    const { address, chain, program, balance, now, jobs } = await needed().overviewOf(c.req.param('address'), {
+      signal,
+    });
+    return c.json({
+      address,
+      chain,
+      program,
+      walletChain: walletChains[chainNames[chain] ?? ''] ?? 'solana:localnet',
+      balance: balance.toString(),
+      now,
+      jobs: jobs.map(({ job, failed }) => ({ ...jobOf(job), failed })),
+    });
   });
   app.get('/qvac/wallets/:address/requests', (c) => {
     const requests = needed().signatures.pendingOf(c.req.param('address'));
-    return c.json({ requests: requests.map(({ id, purpose, transaction, expiresAt }) => ({ id, purpose, transaction: transaction === null ? null : Buffer.from(transaction).toString('base64'), expiresInMs: expiresAt - Date.now(), deadlineInMs: 'deadline' in purpose ? purpose.deadline - Date.now() : null })) });
+    return c.json({
+      requests: requests.map(({ id, purpose, transaction, expiresAt }) => ({
+        id,
+        purpose,
+        transaction: transaction === null ? null : Buffer.from(transaction).toString('base64'),
+        expiresInMs: expiresAt - Date.now(),
+        deadlineInMs: 'deadline' in purpose ? purpose.deadline - Date.now() : null,
+      })),
+    });
   });
   app.post('/qvac/wallets/:address/jobs/:job', async (c) => {
     const fields = new Fields(parseJson(await readBody(c.env.incoming, mostBodyBytes)));
@@ -42,10 +63,15 @@ export function addWalletRoutes(app: Hono<Bindings>, { wallets, signal }: AppCom
     const agreed = fields.flag('agreed') ?? false;
     const signed = fields.text('signed');
     fields.done();
-    if ([refused, agreed, signed !== undefined].filter(Boolean).length !== 1) throw badField('signed', 'expected either the signed transaction in base64, agreed: true or refused: true');
+    if ([refused, agreed, signed !== undefined].filter(Boolean).length !== 1)
+      throw badField('signed', 'expected either the signed transaction in base64, agreed: true or refused: true');
     const { signatures } = needed();
     if (agreed) signatures.agree(c.req.param('id'));
-    else signatures.answer(c.req.param('id'), signed === undefined ? null : Uint8Array.from(Buffer.from(signed, 'base64')));
+    else
+      signatures.answer(
+        c.req.param('id'),
+        signed === undefined ? null : Uint8Array.from(Buffer.from(signed, 'base64')),
+      );
     return c.json({ taken: true });
   });
 }
@@ -58,6 +84,7 @@ function jobOf({ jobId, amount, provider, peer, createdAt, refundAt, submitted }
     provider: peerIdOf(peer),
     createdAt,
     refundAt,
-    submitted: submitted === null ? null : { at: submitted.at, claimAt: submitted.claimAt, payout: submitted.payout.toString() },
+    submitted:
+      submitted === null ? null : { at: submitted.at, claimAt: submitted.claimAt, payout: submitted.payout.toString() },
   };
 }

@@ -48,7 +48,11 @@ export async function downloadFile(init: DownloadInit): Promise<void> {
       // A try that brought something further does not count against the line.
       failures = size > reached ? 1 : failures + 1;
       reached = Math.max(reached, size);
-      if (failures >= (reached > 0 ? mostAttempts : mostAttemptsAtNothing)) throw new QvacError('E_NETWORK', `cannot download ${init.url} (${error.message})`, { hint: 'run it again: what has arrived is kept', cause: error });
+      if (failures >= (reached > 0 ? mostAttempts : mostAttemptsAtNothing))
+        throw new QvacError('E_NETWORK', `cannot download ${init.url} (${error.message})`, {
+          hint: 'run it again: what has arrived is kept',
+          cause: error,
+        });
       await pause((init.retryMs ?? firstRetryMs) * 2 ** (failures - 1), init.signal);
     }
   }
@@ -67,7 +71,10 @@ async function attempt(init: DownloadInit): Promise<void> {
   const watch = setTimeout(() => stall.abort(new Interrupted('the server sends nothing')), init.stallMs ?? stallMs);
   const signal = init.signal === undefined ? stall.signal : AbortSignal.any([init.signal, stall.signal]);
   try {
-    const response = await fetch(init.url, { signal, headers: { 'accept-encoding': 'identity', ...(resume ? { range: `bytes=${have}-`, 'if-range': etag } : {}) } }).catch((error: unknown) => {
+    const response = await fetch(init.url, {
+      signal,
+      headers: { 'accept-encoding': 'identity', ...(resume ? { range: `bytes=${have}-`, 'if-range': etag } : {}) },
+    }).catch((error: unknown) => {
       throw interruption(error);
     });
     const plan = readPlan(response, resume ? have : 0, init.url);
@@ -107,13 +114,23 @@ function readPlan(response: Response, have: number, url: string): Plan | 'comple
     const total = /^bytes \*\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
     return Number(total) === have ? 'complete' : 'useless';
   }
-  if (response.status === 404 || response.status === 410) throw new QvacError('E_NO_MODEL', `there is no model file at ${url}`);
-  if (response.status === 401 || response.status === 403) throw new QvacError('E_NO_MODEL', `${url} is not open to everyone (HTTP ${response.status})`, { hint: 'download the file yourself and name it by its path' });
+  if (response.status === 404 || response.status === 410)
+    throw new QvacError('E_NO_MODEL', `there is no model file at ${url}`);
+  if (response.status === 401 || response.status === 403)
+    throw new QvacError('E_NO_MODEL', `${url} is not open to everyone (HTTP ${response.status})`, {
+      hint: 'download the file yourself and name it by its path',
+    });
   if (response.status === 429 || response.status >= 500) throw new Interrupted(`HTTP ${response.status}`);
   throw new QvacError('E_NETWORK', `${url} answers with HTTP ${response.status}`);
 }
 
-async function store(response: Response, part: string, plan: Plan, init: DownloadInit, onChunk: () => void): Promise<void> {
+async function store(
+  response: Response,
+  part: string,
+  plan: Plan,
+  init: DownloadInit,
+  onChunk: () => void,
+): Promise<void> {
   const meter = createProgressMeter('download', new URL(init.url).host, plan.start, plan.total, init.onProgress);
   const file = await open(part, plan.start === 0 ? 'w' : 'r+').catch((error: unknown) => {
     throw fileError(error, `write ${part}`);
@@ -127,7 +144,8 @@ async function store(response: Response, part: string, plan: Plan, init: Downloa
       });
       if (chunk === undefined || chunk.done) break;
       onChunk();
-      if (plan.total !== null && at + chunk.value.length > plan.total) throw new QvacError('E_NETWORK', `${init.url} sends more than the ${plan.total} bytes it announced`);
+      if (plan.total !== null && at + chunk.value.length > plan.total)
+        throw new QvacError('E_NETWORK', `${init.url} sends more than the ${plan.total} bytes it announced`);
       await writeAll(file, chunk.value, at).catch((error: unknown) => {
         throw fileError(error, `write ${part}`);
       });
@@ -143,7 +161,8 @@ async function store(response: Response, part: string, plan: Plan, init: Downloa
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at, bytes.length - at, position + at)).bytesWritten;
+  for (let at = 0; at < bytes.length; )
+    at += (await file.write(bytes, at, bytes.length - at, position + at)).bytesWritten;
 }
 
 /** @throws QvacError E_HOME before a download that cannot fit */
@@ -151,7 +170,12 @@ async function checkSpace(path: string, bytes: number): Promise<void> {
   const disk = await statfs(dirname(path)).catch(() => null);
   if (disk === null) return;
   const free = disk.bavail * disk.bsize;
-  if (free < bytes) throw new QvacError('E_HOME', `not enough room for ${path}: ${gigabytes(bytes)} GB more are needed, ${gigabytes(free)} GB are free`, { hint: 'free some space, or set QVAC_HOME to a folder on another disk' });
+  if (free < bytes)
+    throw new QvacError(
+      'E_HOME',
+      `not enough room for ${path}: ${gigabytes(bytes)} GB more are needed, ${gigabytes(free)} GB are free`,
+      { hint: 'free some space, or set QVAC_HOME to a folder on another disk' },
+    );
 }
 
 function gigabytes(bytes: number): string {

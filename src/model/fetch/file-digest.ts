@@ -79,5 +79,13 @@ async function readMemory(path: string): Promise<Map<string, Remembered>> {
 }
 
 function isRemembered(entry: unknown): entry is Remembered {
-  return typeof entry === 'object' && entry !== null && 'mark' in entry && typeof entry.mark === 'string' && 'sha256' in entry && typeof entry.sha256 === 'string' && /^[0-9a-f]{64}$/.test(entry.sha256);
+  return (
+    typeof entry === 'object' &&
+    entry !== null &&
+    'mark' in entry &&
+    typeof entry.mark === 'string' &&
+    'sha256' in entry &&
+    typeof entry.sha256 === 'string' &&
+    /^[0-9a-f]{64}$/.test(entry.sha256)
+  );
 }

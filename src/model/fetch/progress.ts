@@ -25,7 +25,13 @@ export interface ProgressMeter {
   finish(): void;
 }
 
-export function createProgressMeter(phase: PullProgress['phase'], source: string, startBytes: number, totalBytes: number | null, onProgress: OnProgress | undefined): ProgressMeter {
+export function createProgressMeter(
+  phase: PullProgress['phase'],
+  source: string,
+  startBytes: number,
+  totalBytes: number | null,
+  onProgress: OnProgress | undefined,
+): ProgressMeter {
   const samples: { readonly at: number; readonly bytes: number }[] = [{ at: performance.now(), bytes: startBytes }];
   let reportedAt = -Infinity;
   let done = startBytes;

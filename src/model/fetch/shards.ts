@@ -16,9 +16,13 @@ export async function shardPaths(header: GgufHeader): Promise<readonly string[]>
   if (count <= 1) return [header.path];
   const name = /^(.*)-00001-of-(\d{5})\.gguf$/i.exec(basename(header.path));
   if (name === null || Number(name[2]) !== count || count > mostShards) {
-    throw new QvacError('E_MODEL', `${basename(header.path)} is a part of a model in ${count} files`, { hint: 'name the first one, …-00001-of-….gguf, with the others beside it' });
+    throw new QvacError('E_MODEL', `${basename(header.path)} is a part of a model in ${count} files`, {
+      hint: 'name the first one, …-00001-of-….gguf, with the others beside it',
+    });
   }
-  const paths = Array.from({ length: count }, (_, at) => join(dirname(header.path), `${name[1] ?? ''}-${String(at + 1).padStart(5, '0')}-of-${name[2] ?? ''}.gguf`));
+  const paths = Array.from({ length: count }, (_, at) =>
+    join(dirname(header.path), `${name[1] ?? ''}-${String(at + 1).padStart(5, '0')}-of-${name[2] ?? ''}.gguf`),
+  );
   for (const path of paths) await readGguf(path);
   return paths;
 }
@@ -26,5 +30,7 @@ export async function shardPaths(header: GgufHeader): Promise<readonly string[]>
 /** Protocol section 2. `digests` in lower-case hex, in file order. */
 export function modelIdOf(digests: readonly string[]): ModelId {
   const [only, ...others] = digests;
-  return others.length === 0 && only !== undefined ? modelIdHex(fromHex(only)) : modelIdHex(shardsModelId(digests.map(fromHex)));
+  return others.length === 0 && only !== undefined
+    ? modelIdHex(fromHex(only))
+    : modelIdHex(shardsModelId(digests.map(fromHex)));
 }

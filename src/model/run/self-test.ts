@@ -29,7 +29,12 @@ export interface SelfTestComponents {
  * companion makes the bits independent of their number; where `exec.batch` is not exact and `batchIsFree`, a smaller one.
  * @param exec the class with the true number of threads
  */
-export async function testOwnClass(components: SelfTestComponents, exec: Exec, batchIsFree: boolean, options: AbortOptions = {}): Promise<SelfTestResult> {
+export async function testOwnClass(
+  components: SelfTestComponents,
+  exec: Exec,
+  batchIsFree: boolean,
+  options: AbortOptions = {},
+): Promise<SelfTestResult> {
   const asked = components.threads > 1 ? [{ ...exec, threads: 0 }, exec] : [exec];
   for (const candidate of asked) {
     const first = await testClass(components, candidate, options);
@@ -50,7 +55,11 @@ export async function testOwnClass(components: SelfTestComponents, exec: Exec, b
  * The schedules by which this engine gives the bits of class `exec`, or null where the class itself does not hold here:
  * its own schedule gives different bits with other threads or neighbours.
  */
-export async function testClass(components: SelfTestComponents, exec: Exec, { signal }: AbortOptions = {}): Promise<readonly Schedule[] | null> {
+export async function testClass(
+  components: SelfTestComponents,
+  exec: Exec,
+  { signal }: AbortOptions = {},
+): Promise<readonly Schedule[] | null> {
   const { threads, companions, cores } = components;
   const ofClass: Mode = { companion: exec.threads === 0, neighbours: 0 };
   const ofEngine: Mode = { companion: ofClass.companion && companions, neighbours: 0 };
@@ -59,7 +68,10 @@ export async function testClass(components: SelfTestComponents, exec: Exec, { si
   const expected: Bits[] = [];
   let own: Recorded | null = null;
   for (const count of new Set([threads, ...references])) {
-    const modes = [...(count === threads ? [ofEngine] : []), ...(references.has(count) ? (exec.sequences > 1 ? [ofClass, busy] : [ofClass]) : [])];
+    const modes = [
+      ...(count === threads ? [ofEngine] : []),
+      ...(references.has(count) ? (exec.sequences > 1 ? [ofClass, busy] : [ofClass]) : []),
+    ];
     const recorded = await recordAt(components, exec, count, modes, count === threads, signal);
     if (references.has(count)) expected.push(...recorded.alone.slice(count === threads ? 1 : 0));
     if (count === threads) own = recorded;
@@ -85,17 +97,30 @@ interface Recorded {
   readonly prefill: Bits | null;
 }
 
-async function recordAt({ weights, vocab }: SelfTestComponents, exec: Exec, threads: number, modes: readonly Mode[], withPrefill: boolean, signal: AbortSignal | undefined): Promise<Recorded> {
+async function recordAt(
+  { weights, vocab }: SelfTestComponents,
+  exec: Exec,
+  threads: number,
+  modes: readonly Mode[],
+  withPrefill: boolean,
+  signal: AbortSignal | undefined,
+): Promise<Recorded> {
   const history = historyFor(exec.batch);
   const count = Math.max(2, Math.min(exec.sequences, mostLanes));
-  const lanes = await weights.openLanes({ lanes: count, threads, batch: Math.max(exec.batch, count), context: history.whole + 64 }, { signal });
+  const lanes = await weights.openLanes(
+    { lanes: count, threads, batch: Math.max(exec.batch, count), context: history.whole + 64 },
+    { signal },
+  );
   try {
     const { batch } = exec;
     const tokens = testTokens(vocab, history.whole);
     const alone = modes.map(() => new Bits());
     const prefill = withPrefill ? new Bits() : null;
     // A short history first, then one beyond the length where numbers of threads begin to differ.
-    for (const { from, to } of [{ from: 0, to: shortTokens }, { from: history.prompt, to: history.whole }]) {
+    for (const { from, to } of [
+      { from: 0, to: shortTokens },
+      { from: history.prompt, to: history.whole },
+    ]) {
       await lanes.erase(0, 0);
       await runBlocks(lanes, 0, tokens.slice(0, from), batch, null, signal);
       for (const [at, mode] of modes.entries()) {
@@ -115,7 +140,14 @@ async function recordAt({ weights, vocab }: SelfTestComponents, exec: Exec, thre
 }
 
 /** The tokens one per call in lane 0, logits after each; with a companion's or neighbours' tokens beside them. */
-async function runSteps(lanes: Lanes, tokens: readonly number[], { companion, neighbours }: Mode, count: number, bits: Bits | undefined, signal: AbortSignal | undefined): Promise<void> {
+async function runSteps(
+  lanes: Lanes,
+  tokens: readonly number[],
+  { companion, neighbours }: Mode,
+  count: number,
+  bits: Bits | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const others = Array.from({ length: companion ? 1 : Math.min(neighbours, count - 1) }, (_, at) => at + 1);
   // Neighbours of different lengths, as in life; a companion starts empty.
   for (const other of others) {
@@ -124,13 +156,23 @@ async function runSteps(lanes: Lanes, tokens: readonly number[], { companion, ne
   }
   for (const token of tokens) {
     signal?.throwIfAborted();
-    const [logits] = await lanes.evaluate([{ lane: 0, tokens: [token], logitsFrom: 0 }, ...others.map((lane) => ({ lane, tokens: [1], logitsFrom: 1 }))], topK);
+    const [logits] = await lanes.evaluate(
+      [{ lane: 0, tokens: [token], logitsFrom: 0 }, ...others.map((lane) => ({ lane, tokens: [1], logitsFrom: 1 }))],
+      topK,
+    );
     bits?.add(logits ?? []);
   }
 }
 
 /** The tokens in blocks; where `wanted` is given, logits after each token from its index on. */
-async function runBlocks(lanes: Lanes, lane: number, tokens: readonly number[], batch: number, wanted: { readonly bits: Bits; readonly from: number } | null, signal: AbortSignal | undefined): Promise<void> {
+async function runBlocks(
+  lanes: Lanes,
+  lane: number,
+  tokens: readonly number[],
+  batch: number,
+  wanted: { readonly bits: Bits; readonly from: number } | null,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   for (let at = 0; at < tokens.length; at += batch) {
     signal?.throwIfAborted();
     const block = tokens.slice(at, at + batch);
@@ -163,7 +205,10 @@ class Bits {
     for (const { ids, logits: values } of logits) {
       // Ids that tie come in any order.
       const order = [...ids.keys()].sort((a, b) => (ids[a] ?? 0) - (ids[b] ?? 0));
-      this.#parts.push(Buffer.from(Uint32Array.from(order, (at) => ids[at] ?? 0).buffer), Buffer.from(Float32Array.from(order, (at) => values[at] ?? 0).buffer));
+      this.#parts.push(
+        Buffer.from(Uint32Array.from(order, (at) => ids[at] ?? 0).buffer),
+        Buffer.from(Float32Array.from(order, (at) => values[at] ?? 0).buffer),
+      );
     }
   }
 

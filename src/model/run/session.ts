@@ -20,7 +20,15 @@ export interface SessionComponents {
 }
 
 /** One job's way through the engine: who may share its calls and when it needs a companion follow from its class. */
-export function createSession({ lanes, rounds, lane, exec, context, shutdown, onRelease }: SessionComponents): EngineSession {
+export function createSession({
+  lanes,
+  rounds,
+  lane,
+  exec,
+  context,
+  shutdown,
+  onRelease,
+}: SessionComponents): EngineSession {
   const shared = exec.sequences > 1;
   const companion = exec.threads === 0;
   // The last token of an answer is never evaluated.
@@ -28,7 +36,12 @@ export function createSession({ lanes, rounds, lane, exec, context, shutdown, on
   let busy: Promise<unknown> = Promise.resolve();
   let released: Promise<void> | null = null;
 
-  async function runCall(tokens: readonly number[], logitsFrom: number, topK: number, signal: AbortSignal | undefined): Promise<readonly TopLogits[]> {
+  async function runCall(
+    tokens: readonly number[],
+    logitsFrom: number,
+    topK: number,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly TopLogits[]> {
     signal?.throwIfAborted();
     shutdown.throwIfAborted();
     const logits = await rounds.run({ call: { lane, tokens, logitsFrom }, topK, shared, companion });
@@ -37,8 +50,14 @@ export function createSession({ lanes, rounds, lane, exec, context, shutdown, on
   }
 
   /** All of `tokens` from an empty history in blocks of the class's batch; logits after each token from `logitsFrom` on. */
-  async function runBlocks(tokens: readonly number[], logitsFrom: number, topK: number, signal: AbortSignal | undefined): Promise<TopLogits[]> {
-    if (tokens.length > capacity) throw new QvacError('E_CONTEXT', `${tokens.length} tokens exceed the context of ${context}`);
+  async function runBlocks(
+    tokens: readonly number[],
+    logitsFrom: number,
+    topK: number,
+    signal: AbortSignal | undefined,
+  ): Promise<TopLogits[]> {
+    if (tokens.length > capacity)
+      throw new QvacError('E_CONTEXT', `${tokens.length} tokens exceed the context of ${context}`);
     if (lanes.length(lane) > 0) await lanes.erase(lane, 0);
     const logits: TopLogits[] = [];
     for (let at = 0; at < tokens.length; at += exec.batch) {
@@ -74,7 +93,8 @@ export function createSession({ lanes, rounds, lane, exec, context, shutdown, on
     },
     decode(token, topK, { signal } = {}) {
       return inTurn(async () => {
-        if (lanes.length(lane) >= capacity) throw new QvacError('E_CONTEXT', `the context of ${context} tokens is full`);
+        if (lanes.length(lane) >= capacity)
+          throw new QvacError('E_CONTEXT', `the context of ${context} tokens is full`);
         const [logits] = await runCall([token], 0, topK, signal);
         if (logits === undefined) throw new QvacError('E_ENGINE', 'the engine gave no logits');
         return logits;

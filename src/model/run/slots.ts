@@ -36,7 +36,10 @@ export function createSlots(total: number, most: number): Slots {
       signal?.throwIfAborted();
       const slot = free.shift();
       if (slot !== undefined) return slot;
-      if (line.length >= most) throw new QvacError('E_BUSY', `all ${total} slots are taken and ${line.length} wait`, { hint: 'try again soon' });
+      if (line.length >= most)
+        throw new QvacError('E_BUSY', `all ${total} slots are taken and ${line.length} wait`, {
+          hint: 'try again soon',
+        });
       return await new Promise<number>((accept, reject) => {
         const leave = (): void => {
           line.splice(line.indexOf(waiter), 1);

@@ -8,7 +8,10 @@ import type { TopLogits } from '../../proofs/logits.ts';
  */
 export function topOf(logits: ReadonlyMap<number, number>, topK: number, complete: boolean): TopLogits | null {
   const entries = [...logits];
-  if (entries.length === 0 || entries.some(([, logit]) => Number.isNaN(logit))) throw new QvacError('E_ENGINE', 'the model gave a logit that is no number', { hint: 'the model file may be damaged' });
+  if (entries.length === 0 || entries.some(([, logit]) => Number.isNaN(logit)))
+    throw new QvacError('E_ENGINE', 'the model gave a logit that is no number', {
+      hint: 'the model file may be damaged',
+    });
   entries.sort(([, a], [, b]) => b - a);
   const last = entries[Math.min(topK, entries.length) - 1]?.[1] ?? 0;
   const kept = entries.filter(([, logit]) => logit >= last);

@@ -17,17 +17,33 @@ export function createBounds(table: TokenTable, context: number): Bounds {
   for (let token = 0; token < table.size; token++) {
     const text = table.textOf(token) ?? '';
     longest = Math.max(longest, Buffer.byteLength(text));
-    if (text !== '' && (table.typeOf(token) === tokenTypes.control || table.typeOf(token) === tokenTypes.userDefined)) special.push(text);
+    if (text !== '' && (table.typeOf(token) === tokenTypes.control || table.typeOf(token) === tokenTypes.userDefined))
+      special.push(text);
   }
   // No token stands for more than `longest` bytes, so a longer text has more tokens than the context holds.
   const mostBytes = context * longest;
-  const pattern = special.length === 0 ? null : new RegExp(special.sort((a, b) => b.length - a.length).map(escape).join('|'), 'gu');
+  const pattern =
+    special.length === 0
+      ? null
+      : new RegExp(
+          special
+            .sort((a, b) => b.length - a.length)
+            .map(escape)
+            .join('|'),
+          'gu',
+        );
   const refuse = (): never => {
-    throw new QvacError('E_CONTEXT', `the prompt cannot fit into the context of ${context} tokens`, { hint: 'shorten it, or use a model with a larger context' });
+    throw new QvacError('E_CONTEXT', `the prompt cannot fit into the context of ${context} tokens`, {
+      hint: 'shorten it, or use a model with a larger context',
+    });
   };
   return {
     checkInput({ messages }) {
-      if (messages.length > context || messages.reduce((bytes, { content }) => bytes + Buffer.byteLength(content), 0) > mostBytes) refuse();
+      if (
+        messages.length > context ||
+        messages.reduce((bytes, { content }) => bytes + Buffer.byteLength(content), 0) > mostBytes
+      )
+        refuse();
     },
     checkText(text) {
       if (Buffer.byteLength(text) > mostBytes) refuse();

@@ -1,5 +1,8 @@
 /** Tensor types of ggml by number: weights per block and bytes per block (ggml.h, `ggml_type`). */
-export const tensorTypes: ReadonlyMap<number, { readonly name: string; readonly block: number; readonly bytes: number }> = new Map([
+export const tensorTypes: ReadonlyMap<
+  number,
+  { readonly name: string; readonly block: number; readonly bytes: number }
+> = new Map([
   [0, { name: 'f32', block: 1, bytes: 4 }],
   [1, { name: 'f16', block: 1, bytes: 2 }],
   [2, { name: 'q4_0', block: 32, bytes: 18 }],

@@ -28,7 +28,11 @@ class Corrupt extends Error {}
 export async function readGguf(path: string): Promise<GgufHeader> {
   const file = await open(path, 'r').catch((error: unknown) => {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    throw new QvacError('E_MODEL', `cannot read the model file ${path} (${code === 'ENOENT' ? 'no such file' : String(code ?? error)})`, { cause: error });
+    throw new QvacError(
+      'E_MODEL',
+      `cannot read the model file ${path} (${code === 'ENOENT' ? 'no such file' : String(code ?? error)})`,
+      { cause: error },
+    );
   });
   try {
     const stat = await file.stat();
@@ -45,7 +49,11 @@ export async function readGguf(path: string): Promise<GgufHeader> {
       }
     }
   } catch (error) {
-    if (error instanceof Corrupt) throw new QvacError('E_MODEL', `${basename(path)} ${error.message}`, { hint: 'use a complete GGUF file (qvac models pull NAME brings one)', cause: error });
+    if (error instanceof Corrupt)
+      throw new QvacError('E_MODEL', `${basename(path)} ${error.message}`, {
+        hint: 'use a complete GGUF file (qvac models pull NAME brings one)',
+        cause: error,
+      });
     throw error;
   } finally {
     await file.close();
@@ -67,9 +75,13 @@ function parse(path: string, bytes: Buffer, fileSize: number): GgufHeader {
     metadata.set(key, reader.value(reader.u32()));
   }
   const tensors = Array.from({ length: tensorCount }, () => readTensor(reader));
-  checkShape(metadata, tensors.some(({ name }) => name.includes('.attn_')));
+  checkShape(
+    metadata,
+    tensors.some(({ name }) => name.includes('.attn_')),
+  );
   const alignment = metadata.get('general.alignment') ?? 32;
-  if (typeof alignment !== 'number' || alignment < 1 || (alignment & (alignment - 1)) !== 0) throw new Corrupt('is corrupt (alignment)');
+  if (typeof alignment !== 'number' || alignment < 1 || (alignment & (alignment - 1)) !== 0)
+    throw new Corrupt('is corrupt (alignment)');
   const base = Math.ceil(reader.at / alignment) * alignment;
   const needed = tensors.reduce((most, { end }) => Math.max(most, base + end), 0);
   if (needed > fileSize) throw new Corrupt(`is cut short: ${fileSize} of at least ${needed} bytes`);
@@ -98,7 +110,14 @@ function readTensor(reader: Reader): Tensor {
 /** LLAMA_MAX_LAYERS of the native loader. */
 const mostBlocks = 512;
 const required = ['block_count', 'embedding_length'];
-const positive = ['context_length', 'feed_forward_length', 'attention.head_count', 'attention.head_count_kv', 'attention.key_length', 'attention.value_length'];
+const positive = [
+  'context_length',
+  'feed_forward_length',
+  'attention.head_count',
+  'attention.head_count_kv',
+  'attention.key_length',
+  'attention.value_length',
+];
 
 /** Sizes that the native loader takes for granted: it would end the process where one is missing, zero or beyond its own bound. */
 function checkShape(metadata: ReadonlyMap<string, GgufValue>, hasAttention: boolean): void {
@@ -111,13 +130,15 @@ function checkShape(metadata: ReadonlyMap<string, GgufValue>, hasAttention: bool
     if (value === undefined && !needed.has(name)) continue;
     // Layer by layer some may well be zero.
     const values: readonly unknown[] = Array.isArray(value) ? value : [value];
-    if (!values.some((each) => typeof each === 'number' && each >= 1)) throw new Corrupt(`is corrupt or no language model (${arch}.${name})`);
+    if (!values.some((each) => typeof each === 'number' && each >= 1))
+      throw new Corrupt(`is corrupt or no language model (${arch}.${name})`);
   }
   const blocks = metadata.get(`${arch}.block_count`);
   if (typeof blocks !== 'number' || blocks > mostBlocks) throw new Corrupt(`is corrupt (${arch}.block_count)`);
   for (const name of ['layer_norm_rms_epsilon', 'layer_norm_epsilon']) {
     const epsilon = metadata.get(`${arch}.attention.${name}`);
-    if (epsilon !== undefined && !(typeof epsilon === 'number' && epsilon >= 0)) throw new Corrupt(`is corrupt (${arch}.attention.${name})`);
+    if (epsilon !== undefined && !(typeof epsilon === 'number' && epsilon >= 0))
+      throw new Corrupt(`is corrupt (${arch}.attention.${name})`);
   }
 }
 
@@ -175,18 +196,30 @@ class Reader {
 
   private scalar(kind: number): number | boolean {
     switch (kind) {
-      case 0: return this.bytes.readUInt8(this.skip(1));
-      case 1: return this.bytes.readInt8(this.skip(1));
-      case 2: return this.bytes.readUInt16LE(this.skip(2));
-      case 3: return this.bytes.readInt16LE(this.skip(2));
-      case 4: return this.u32();
-      case 5: return this.bytes.readInt32LE(this.skip(4));
-      case 6: return this.bytes.readFloatLE(this.skip(4));
-      case 7: return this.bytes.readUInt8(this.skip(1)) !== 0;
-      case 10: return this.u64();
-      case 11: return Number(this.bytes.readBigInt64LE(this.skip(8)));
-      case 12: return this.bytes.readDoubleLE(this.skip(8));
-      default: throw new Corrupt(`is corrupt (value of type ${kind})`);
+      case 0:
+        return this.bytes.readUInt8(this.skip(1));
+      case 1:
+        return this.bytes.readInt8(this.skip(1));
+      case 2:
+        return this.bytes.readUInt16LE(this.skip(2));
+      case 3:
+        return this.bytes.readInt16LE(this.skip(2));
+      case 4:
+        return this.u32();
+      case 5:
+        return this.bytes.readInt32LE(this.skip(4));
+      case 6:
+        return this.bytes.readFloatLE(this.skip(4));
+      case 7:
+        return this.bytes.readUInt8(this.skip(1)) !== 0;
+      case 10:
+        return this.u64();
+      case 11:
+        return Number(this.bytes.readBigInt64LE(this.skip(8)));
+      case 12:
+        return this.bytes.readDoubleLE(this.skip(8));
+      default:
+        throw new Corrupt(`is corrupt (value of type ${kind})`);
     }
   }
 }
@@ -209,16 +242,24 @@ export function flagOf(header: GgufHeader, key: string): boolean | undefined {
 
 export function textsOf(header: GgufHeader, key: string): readonly string[] | undefined {
   const value = header.metadata.get(key);
-  return Array.isArray(value) && (value.length === 0 || typeof value[0] === 'string') ? (value as readonly string[]) : undefined;
+  return Array.isArray(value) && (value.length === 0 || typeof value[0] === 'string')
+    ? (value as readonly string[])
+    : undefined;
 }
 
 export function numbersOf(header: GgufHeader, key: string): readonly number[] | undefined {
   const value = header.metadata.get(key);
-  return Array.isArray(value) && (value.length === 0 || typeof value[0] === 'number') ? (value as readonly number[]) : undefined;
+  return Array.isArray(value) && (value.length === 0 || typeof value[0] === 'number')
+    ? (value as readonly number[])
+    : undefined;
 }
 
 /** What the file calls itself: `arch` "llama", `quant` "q4_k_m", `name` in lower case, words joined by `-`. */
-export function describeGguf(header: GgufHeader): { readonly arch: string; readonly quant: string; readonly name: string } {
+export function describeGguf(header: GgufHeader): {
+  readonly arch: string;
+  readonly quant: string;
+  readonly name: string;
+} {
   const arch = textOf(header, 'general.architecture');
   if (arch === undefined) throw new QvacError('E_MODEL', `${basename(header.path)} does not say its architecture`);
   const quant = fileTypeNames.get(numberOf(header, 'general.file_type') ?? -1) ?? 'unknown';
@@ -227,5 +268,9 @@ export function describeGguf(header: GgufHeader): { readonly arch: string; reado
 }
 
 function slug(text: string): string {
-  return text.toLowerCase().replace(/[^a-z0-9.]+/g, '-').replace(/^[-.]+|[-.]+$/g, '').slice(0, 64);
+  return text
+    .toLowerCase()
+    .replace(/[^a-z0-9.]+/g, '-')
+    .replace(/^[-.]+|[-.]+$/g, '')
+    .slice(0, 64);
 }

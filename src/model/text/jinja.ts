@@ -20,7 +20,10 @@ export interface JinjaInterpreter {
 interface Jinja {
   readonly Environment: new () => JinjaEnvironment;
   readonly Interpreter: new (environment: JinjaEnvironment) => JinjaInterpreter;
-  tokenize(source: string, options: { readonly lstrip_blocks: boolean; readonly trim_blocks: boolean }): readonly object[];
+  tokenize(
+    source: string,
+    options: { readonly lstrip_blocks: boolean; readonly trim_blocks: boolean },
+  ): readonly object[];
   parse(tokens: readonly object[]): object;
 }
 

@@ -25,13 +25,22 @@ const none = new Uint8Array(0);
 export function readTokenTable(header: GgufHeader): TokenTable {
   const family = textOf(header, 'tokenizer.ggml.model');
   const texts = textsOf(header, 'tokenizer.ggml.tokens');
-  if (texts === undefined || texts.length === 0) throw new QvacError('E_MODEL', `${basename(header.path)} holds no vocabulary`);
+  if (texts === undefined || texts.length === 0)
+    throw new QvacError('E_MODEL', `${basename(header.path)} holds no vocabulary`);
   const decode = family === 'gpt2' ? bytesOfByteLevel : family === 'llama' ? bytesOfSentencePiece : null;
   if (decode === null) {
-    throw new QvacError('E_MODEL', `${basename(header.path)} has a tokenizer of the family "${family ?? 'none'}", which is not supported`, { hint: 'byte-level BPE ("gpt2") and SentencePiece ("llama") are' });
+    throw new QvacError(
+      'E_MODEL',
+      `${basename(header.path)} has a tokenizer of the family "${family ?? 'none'}", which is not supported`,
+      { hint: 'byte-level BPE ("gpt2") and SentencePiece ("llama") are' },
+    );
   }
   const types = numbersOf(header, 'tokenizer.ggml.token_type') ?? [];
-  if (types.length !== 0 && types.length !== texts.length) throw new QvacError('E_MODEL', `${basename(header.path)} is corrupt (${types.length} token types for ${texts.length} tokens)`);
+  if (types.length !== 0 && types.length !== texts.length)
+    throw new QvacError(
+      'E_MODEL',
+      `${basename(header.path)} is corrupt (${types.length} token types for ${texts.length} tokens)`,
+    );
   const typeOf = (token: number): number => types[token] ?? tokenTypes.normal;
   return {
     size: texts.length,

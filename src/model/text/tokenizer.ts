@@ -35,9 +35,20 @@ export function createTokenizer({ header, init, vocabulary, dispose }: Tokenizer
 
   function textOfInput(input: Input): string {
     if (input.template === 'raw') return input.messages[0]?.content ?? '';
-    if (forgesTurn(input, controlTexts)) throw new QvacError('E_BAD_INPUT', 'a message holds the text of a control token, which would forge a turn');
-    if (template === undefined) throw new QvacError('E_BAD_INPUT', `${facts.name} has no chat template`, { hint: 'it can only continue raw text' });
-    return renderPrompt({ template, bosToken: bos === undefined ? undefined : table.textOf(bos), eosToken: eos === undefined ? undefined : table.textOf(eos) }, input);
+    if (forgesTurn(input, controlTexts))
+      throw new QvacError('E_BAD_INPUT', 'a message holds the text of a control token, which would forge a turn');
+    if (template === undefined)
+      throw new QvacError('E_BAD_INPUT', `${facts.name} has no chat template`, {
+        hint: 'it can only continue raw text',
+      });
+    return renderPrompt(
+      {
+        template,
+        bosToken: bos === undefined ? undefined : table.textOf(bos),
+        eosToken: eos === undefined ? undefined : table.textOf(eos),
+      },
+      input,
+    );
   }
 
   // What the engine stops at is special to it, whatever the file says.
@@ -49,7 +60,8 @@ export function createTokenizer({ header, init, vocabulary, dispose }: Tokenizer
       const text = textOfInput(input);
       bounds.checkText(text);
       const tokens = vocabulary.tokenize(text);
-      if (flagOf(header, 'tokenizer.ggml.add_bos_token') === true && bos !== undefined && tokens[0] !== bos) tokens.unshift(bos);
+      if (flagOf(header, 'tokenizer.ggml.add_bos_token') === true && bos !== undefined && tokens[0] !== bos)
+        tokens.unshift(bos);
       return tokens;
     },
     bytesOf,
@@ -61,12 +73,21 @@ export function createTokenizer({ header, init, vocabulary, dispose }: Tokenizer
   };
 }
 
-function factsOf(header: GgufHeader, init: TokenizerComponents['init'], vocabulary: Vocabulary, table: TokenTable): ModelFacts {
+function factsOf(
+  header: GgufHeader,
+  init: TokenizerComponents['init'],
+  vocabulary: Vocabulary,
+  table: TokenTable,
+): ModelFacts {
   const described = describeGguf(header);
   const trained = numberOf(header, `${described.arch}.context_length`) ?? assumedContext;
   const stops: number[] = [];
   for (let token = 0; token < table.size; token++) if (vocabulary.isStop(token)) stops.push(token);
-  if (stops.length > maxStops) throw new QvacError('E_MODEL', `${basename(header.path)} has ${stops.length} end-of-generation tokens, more than ${maxStops}`);
+  if (stops.length > maxStops)
+    throw new QvacError(
+      'E_MODEL',
+      `${basename(header.path)} has ${stops.length} end-of-generation tokens, more than ${maxStops}`,
+    );
   return {
     id: init.modelId,
     path: init.modelPath,

@@ -6,11 +6,10 @@ import type { Logger } from '../../lib/log.ts';
 import { signBody } from '../../proofs/signing.ts';
 import { cardLifeMs, cardProtocol, cardRenewalMs } from '../../protocol/constants.ts';
 import { execClassOf } from '../../protocol/exec-class.ts';
-import type { Card } from '../../protocol/messages.ts';
-import { kinds } from '../../protocol/messages.ts';
+import { type Card, kinds } from '../../protocol/messages.ts';
 import { encodeCard } from '../../protocol/validate.ts';
-import type { VerifiedCard } from './cards.ts';
 import type { Peer } from '../peer/peer.ts';
+import type { VerifiedCard } from './cards.ts';
 
 /** What a node says about itself; the issuer adds who, when and where. */
 export type CardContent = Pick<Card, 'models' | 'compute' | 'exec' | 'pay'>;
@@ -96,7 +95,11 @@ class SignedCards implements CardIssuer {
 
   #renewOnTime(): void {
     // A disk that is full for a while must not end a node that works: the card stays valid for as long again.
-    this.renew().catch((error: unknown) => this.#components.logger.warn('the card was not renewed', { error: error instanceof Error ? error.message : String(error) }));
+    this.renew().catch((error: unknown) =>
+      this.#components.logger.warn('the card was not renewed', {
+        error: error instanceof Error ? error.message : String(error),
+      }),
+    );
   }
 
   async #issue(): Promise<void> {
@@ -133,10 +136,13 @@ class SignedCards implements CardIssuer {
     if (this.#init.path === null) return 0;
     try {
       const kept = await readJson(this.#init.path);
-      if (typeof kept === 'object' && kept !== null && 'seq' in kept && Number.isSafeInteger(kept.seq)) return kept.seq as number;
+      if (typeof kept === 'object' && kept !== null && 'seq' in kept && Number.isSafeInteger(kept.seq))
+        return kept.seq as number;
     } catch (error) {
       if (!(error instanceof QvacError)) throw error;
-      this.#components.logger.warn('the number of the last card was lost; the clock gives the next', { path: this.#init.path });
+      this.#components.logger.warn('the number of the last card was lost; the clock gives the next', {
+        path: this.#init.path,
+      });
     }
     return 0;
   }

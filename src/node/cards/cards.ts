@@ -1,14 +1,13 @@
 import { QvacError } from '../../errors.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { publicKeyOf, verifyBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { cardProtocol } from '../../protocol/constants.ts';
-import type { Card, Signed } from '../../protocol/messages.ts';
-import { kinds } from '../../protocol/messages.ts';
+import { type Card, kinds, type Signed } from '../../protocol/messages.ts';
 import { decodeCard } from '../../protocol/validate.ts';
-import { shortPeer } from '../../lib/names.ts';
 import type { Peer } from '../peer/peer.ts';
 
 /** A card whose signature, peer, network, class and date were checked. Its texts are the peer's own words, unchecked. */
@@ -40,7 +39,8 @@ const most = { models: 64, modes: 8, addrs: 32, textLength: 256 } as const;
  */
 export function verifyCard(signed: Signed, checks: CardChecks): VerifiedCard {
   const { peer, network, now, newest } = checks;
-  const bad = (why: string, cause?: unknown): QvacError => new QvacError('E_BAD_PEER', `the card of ${shortPeer(peer)} is refused: ${why}`, { cause });
+  const bad = (why: string, cause?: unknown): QvacError =>
+    new QvacError('E_BAD_PEER', `the card of ${shortPeer(peer)} is refused: ${why}`, { cause });
   const publicKey = publicKeyOf(peer);
   if (!verifyBody(publicKey, kinds.card, null, signed)) throw bad('its signature is not the peer’s');
   const card = decode(signed.body, bad);
@@ -50,7 +50,8 @@ export function verifyCard(signed: Signed, checks: CardChecks): VerifiedCard {
   if (!isModest(card)) throw bad('it is too big');
   if (newest !== null && newest !== undefined && newest.peer === peer) {
     if (card.seq < newest.card.seq) throw bad('a newer one was seen before');
-    if (card.seq === newest.card.seq && !equalBytes(signed.body, newest.body)) throw bad('another one with the same number was seen before');
+    if (card.seq === newest.card.seq && !equalBytes(signed.body, newest.body))
+      throw bad('another one with the same number was seen before');
   }
   return { peer, card, body: signed.body, sig: signed.sig };
 }
@@ -65,7 +66,12 @@ function decode(body: Uint8Array, bad: (why: string, cause?: unknown) => QvacErr
 }
 
 function isModest(card: Card): boolean {
-  const texts = [card.compute.backend, card.compute.device, ...card.addrs, ...card.models.flatMap((model) => [model.name, model.arch, model.quant, ...model.modes])];
+  const texts = [
+    card.compute.backend,
+    card.compute.device,
+    ...card.addrs,
+    ...card.models.flatMap((model) => [model.name, model.arch, model.quant, ...model.modes]),
+  ];
   return (
     card.models.length <= most.models &&
     card.addrs.length <= most.addrs &&
@@ -78,7 +84,11 @@ function isModest(card: Card): boolean {
  * Asks `target` (peer id or multiaddr) for its card.
  * @throws QvacError E_NETWORK, E_TRUNCATED or E_TIMEOUT where it cannot be had, E_BAD_PEER where it is refused
  */
-export async function fetchCard(components: { readonly peer: Peer; readonly clock: Clock }, target: PeerIdString | string, options: AbortOptions & { readonly newest?: VerifiedCard | null | undefined } = {}): Promise<VerifiedCard> {
+export async function fetchCard(
+  components: { readonly peer: Peer; readonly clock: Clock },
+  target: PeerIdString | string,
+  options: AbortOptions & { readonly newest?: VerifiedCard | null | undefined } = {},
+): Promise<VerifiedCard> {
   const { peer, clock } = components;
   const deadline = AbortSignal.timeout(fetchTimeoutMs);
   const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
@@ -87,8 +97,17 @@ export async function fetchCard(components: { readonly peer: Peer; readonly cloc
     try {
       const frame = await stream.read(['card', 'busy', 'error'], { signal });
       if (frame === null) throw new QvacError('E_TRUNCATED', `${shortPeer(stream.remote.peer)} ended without its card`);
-      if (frame.t !== 'card') throw new QvacError('E_NETWORK', `${shortPeer(stream.remote.peer)} does not give its card (${frame.t === 'busy' ? 'busy' : frame.code})`);
-      return verifyCard(frame, { peer: stream.remote.peer, network: peer.network, now: clock.now(), newest: options.newest });
+      if (frame.t !== 'card')
+        throw new QvacError(
+          'E_NETWORK',
+          `${shortPeer(stream.remote.peer)} does not give its card (${frame.t === 'busy' ? 'busy' : frame.code})`,
+        );
+      return verifyCard(frame, {
+        peer: stream.remote.peer,
+        network: peer.network,
+        now: clock.now(),
+        newest: options.newest,
+      });
     } finally {
       await stream.close();
     }

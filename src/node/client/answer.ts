@@ -7,7 +7,10 @@ import type { Settlement } from '../payment/payments.ts';
 /** How far an answer is to be checked: nothing opened; what needs no weights; re-execution. */
 export type VerifyLevel = 'none' | 'sampling' | 'full';
 
-export type Verification = Pick<Assessment, 'result' | 'tier' | 'count' | 'meanTv' | 'maxTv' | 'rmsDq' | 'meanMiss' | 'faults'>;
+export type Verification = Pick<
+  Assessment,
+  'result' | 'tier' | 'count' | 'meanTv' | 'maxTv' | 'rmsDq' | 'meanMiss' | 'faults'
+>;
 
 export interface AnswerModel {
   readonly name: string;
@@ -106,7 +109,16 @@ export function isRecomputed({ tier }: Pick<Verification, 'tier'>): boolean {
 
 /** What a fault in the middle of an answer says: no final head, so no receipt and nothing opened. */
 export function faultyVerification(fault: FaultCode): Verification {
-  return { result: 'fail', tier: 'sampling', count: 0, meanTv: null, maxTv: null, rmsDq: null, meanMiss: null, faults: [fault] };
+  return {
+    result: 'fail',
+    tier: 'sampling',
+    count: 0,
+    meanTv: null,
+    maxTv: null,
+    rmsDq: null,
+    meanMiss: null,
+    faults: [fault],
+  };
 }
 
 /** An answer that broke a rule before its final head: there is no receipt, and nothing to pay. */
@@ -115,5 +127,15 @@ export function faultyAnswer(
   { fault, detail }: FaultError,
   payment: Settlement | null = null,
 ): Answer {
-  return { ...base, verification: faultyVerification(fault), why: detail, receipt: null, storeError: null, costLamports: 0n, payment, tooLate: false, interrupted: false };
+  return {
+    ...base,
+    verification: faultyVerification(fault),
+    why: detail,
+    receipt: null,
+    storeError: null,
+    costLamports: 0n,
+    payment,
+    tooLate: false,
+    interrupted: false,
+  };
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { QvacError } from '../../errors.ts';
+import { seconds } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
@@ -7,23 +8,18 @@ import type { CardModel, Input, SamplerSettings } from '../../protocol/messages.
 import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 import type { Discovery, LivePeer } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
-import { seconds } from '../../lib/names.ts';
-import { faultyAnswer } from './answer.ts';
-import type { Answer, AskObserver, VerifyLevel } from './answer.ts';
-import { Accounting } from './selection-log.ts';
-import { chooseProviders } from '../selection/choose.ts';
-import { pricedRefusal } from '../selection/too-dear.ts';
 import { overlong } from '../job/too-long.ts';
-import { askProvider } from './direct.ts';
-import type { Attempt, DirectComponents } from './direct.ts';
-import { reachRouter } from './routed/reach-router.ts';
-import type { WantedRouter } from './routed/reach-router.ts';
-import { askRouter } from './routed/routed.ts';
-import type { ChoiceLog } from '../selection/selection-store.ts';
+import { chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
 import type { Choice, Selection, Wish } from '../selection/select.ts';
-import { startStopwatch } from './stopwatch.ts';
-import type { Stopwatch } from './stopwatch.ts';
+import type { ChoiceLog } from '../selection/selection-store.ts';
+import { pricedRefusal } from '../selection/too-dear.ts';
+import { type Answer, type AskObserver, faultyAnswer, type VerifyLevel } from './answer.ts';
+import { type Attempt, askProvider, type DirectComponents } from './direct.ts';
+import { reachRouter, type WantedRouter } from './routed/reach-router.ts';
+import { askRouter } from './routed/routed.ts';
+import { Accounting } from './selection-log.ts';
+import { type Stopwatch, startStopwatch } from './stopwatch.ts';
 
 export interface AskComponents extends DirectComponents {
   /** Keeps the account of each choice of a provider. @default none is kept */
@@ -68,7 +64,12 @@ const maxProviders = 3;
  * @param options `signal` stops it: what was delivered until then is settled, stored and returned as interrupted
  * @throws QvacError with the reason nobody answered, or what broke an answer in the middle (E_TRUNCATED, E_TIMEOUT, E_FAILED)
  */
-export async function ask(components: AskComponents, init: AskInit, observer: AskObserver, options: AbortOptions = {}): Promise<Answer> {
+export async function ask(
+  components: AskComponents,
+  init: AskInit,
+  observer: AskObserver,
+  options: AbortOptions = {},
+): Promise<Answer> {
   return new Asking(components, init, observer, options).run();
 }
 
@@ -86,15 +87,27 @@ class Asking {
     this.#init = init;
     this.#observer = observer;
     this.#options = options;
-    this.#accounting = new Accounting({ choices: components.choices ?? null, clock: components.clock }, { model: init.model, request: init.request ?? null });
+    this.#accounting = new Accounting(
+      { choices: components.choices ?? null, clock: components.clock },
+      { model: init.model, request: init.request ?? null },
+    );
     this.#deadline = performance.now() + init.timeoutMs;
   }
 
   async run(): Promise<Answer> {
     try {
-      const router = await reachRouter(this.#components.discovery, this.#init.router ?? null, (line) => this.#observer.note(line), this.#options);
+      const router = await reachRouter(
+        this.#components.discovery,
+        this.#init.router ?? null,
+        (line) => this.#observer.note(line),
+        this.#options,
+      );
       const answer = router === null ? await this.#direct() : await this.#routed(router);
-      await this.#accounting.end(answer.receipt === null ? `${answer.provider} failed a check: ${answer.why ?? answer.verification.faults.join(', ')}` : null);
+      await this.#accounting.end(
+        answer.receipt === null
+          ? `${answer.provider} failed a check: ${answer.why ?? answer.verification.faults.join(', ')}`
+          : null,
+      );
       return answer;
     } catch (error) {
       await this.#accounting.end(error instanceof Error ? error.message : String(error));
@@ -104,7 +117,10 @@ class Asking {
 
   get #timeLeftMs(): number {
     const left = Math.ceil(this.#deadline - performance.now());
-    if (left <= 0) throw new QvacError('E_TIMEOUT', `no whole answer within ${seconds(this.#init.timeoutMs)}`, { hint: 'raise --timeout' });
+    if (left <= 0)
+      throw new QvacError('E_TIMEOUT', `no whole answer within ${seconds(this.#init.timeoutMs)}`, {
+        hint: 'raise --timeout',
+      });
     return left;
   }
 
@@ -113,24 +129,55 @@ class Asking {
     const { model, label, held } = await this.#modelForRouter();
     const listed = modelsNamed(card, model);
     const level = verify ?? (listed.length > 0 || held ? 'full' : 'sampling');
-    const question = { router, input, model, label, sampler, seed: this.#seed(), maxPrice, stopwatch: this.#stopwatch, allowedMs, thorough: this.#init.thorough ?? false };
+    const question = {
+      router,
+      input,
+      model,
+      label,
+      sampler,
+      seed: this.#seed(),
+      maxPrice,
+      stopwatch: this.#stopwatch,
+      allowedMs,
+      thorough: this.#init.thorough ?? false,
+    };
     // Its own file is the person's better witness only where the router has none.
     const by = listed.length > 0 || !held ? 'router' : 'here';
     const observer = this.#accounting.observing(this.#observer, { router });
     try {
-      return await askRouter(this.#components, { ...question, level, by, timeoutMs: this.#timeLeftMs }, observer, this.#options);
+      return await askRouter(
+        this.#components,
+        { ...question, level, by, timeoutMs: this.#timeLeftMs },
+        observer,
+        this.#options,
+      );
     } catch (error) {
-      if (error instanceof QvacError && error.code === 'E_TOO_DEAR') throw await this.#priced(error, label, level === 'full' && by === 'router' ? listed : null);
-      const withoutModel = error instanceof QvacError && error.code === 'E_NO_MODEL' && verify === null && level === 'full' && by === 'router';
+      if (error instanceof QvacError && error.code === 'E_TOO_DEAR')
+        throw await this.#priced(error, label, level === 'full' && by === 'router' ? listed : null);
+      const withoutModel =
+        error instanceof QvacError &&
+        error.code === 'E_NO_MODEL' &&
+        verify === null &&
+        level === 'full' &&
+        by === 'router';
       if (!withoutModel) throw error;
       this.#observer.note('the router cannot re-execute what is offered; checking by sampling');
-      return askRouter(this.#components, { ...question, level: 'sampling', by, timeoutMs: this.#timeLeftMs }, observer, this.#options);
+      return askRouter(
+        this.#components,
+        { ...question, level: 'sampling', by, timeoutMs: this.#timeLeftMs },
+        observer,
+        this.#options,
+      );
     }
   }
 
   /** @param only the models that the router re-executes, where it has to */
   #priced(error: QvacError, label: string, only: readonly CardModel[] | null): Promise<QvacError> {
-    const { discovery, reputation, peer: { network } } = this.#components;
+    const {
+      discovery,
+      reputation,
+      peer: { network },
+    } = this.#components;
     const wish = { ...this.#wish, only: only === null ? null : new Set(only.map(({ id }) => modelIdHex(id))) };
     return pricedRefusal({ discovery, reputation, network }, wish, label, error, this.#options);
   }
@@ -142,7 +189,11 @@ class Asking {
     if (model !== null) return { model, label: model, held: await verifier.holds(model) };
     const [best] = await this.#choose();
     if (best === undefined) throw nobody();
-    return { model: best.modelId, label: `${best.model.name} ${best.model.quant}`, held: await verifier.holds(best.modelId) };
+    return {
+      model: best.modelId,
+      label: `${best.model.name} ${best.model.quant}`,
+      held: await verifier.holds(best.modelId),
+    };
   }
 
   async #direct(): Promise<Answer> {
@@ -177,7 +228,12 @@ class Asking {
     const level = await this.#levelFor(choice);
     if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
     const timeouts = { totalMs: this.#timeLeftMs, allowedMs: this.#init.timeoutMs };
-    return askProvider(this.#components, { choice, input, sampler, maxPrice, seed: this.#seed(), level, timeouts, stopwatch: this.#stopwatch, thorough }, this.#accounting.observing(this.#observer, { provider: choice.card.peer }), this.#options);
+    return askProvider(
+      this.#components,
+      { choice, input, sampler, maxPrice, seed: this.#seed(), level, timeouts, stopwatch: this.#stopwatch, thorough },
+      this.#accounting.observing(this.#observer, { provider: choice.card.peer }),
+      this.#options,
+    );
   }
 
   async #levelFor({ modelId }: Choice): Promise<VerifyLevel> {
@@ -189,12 +245,24 @@ class Asking {
     const fell = (selection: Selection): void => {
       this.#accounting.considered = consideredOf(selection);
     };
-    return chooseProviders({ discovery, reputation, payments, network: peer.network, inFlight, fell }, this.#wish, this.#init.provider ?? null, this.#options);
+    return chooseProviders(
+      { discovery, reputation, payments, network: peer.network, inFlight, fell },
+      this.#wish,
+      this.#init.provider ?? null,
+      this.#options,
+    );
   }
 
   get #wish(): Wish {
     const { model, input, sampler, maxPrice, verify } = this.#init;
-    return { model: model ?? undefined, mode: verify === 'none' ? 'none' : 'merkle', promptTokens: promptTokenBound(input), maxTokens: sampler.maxTokens, maxPrice, only: null };
+    return {
+      model: model ?? undefined,
+      mode: verify === 'none' ? 'none' : 'merkle',
+      promptTokens: promptTokenBound(input),
+      maxTokens: sampler.maxTokens,
+      maxPrice,
+      only: null,
+    };
   }
 
   /** The same provider by its card of this moment, if that says something else: class and prices change. */
@@ -203,7 +271,12 @@ class Asking {
     try {
       const live = await discovery.refresh(card.peer, this.#options);
       if (live.card.seq <= card.card.seq) return null;
-      const [choice] = await chooseProviders({ discovery, reputation, payments, network: peer.network }, this.#wish, card.peer, this.#options);
+      const [choice] = await chooseProviders(
+        { discovery, reputation, payments, network: peer.network },
+        this.#wish,
+        card.peer,
+        this.#options,
+      );
       return choice ?? null;
     } catch (error) {
       this.#options.signal?.throwIfAborted();
@@ -217,7 +290,14 @@ class Asking {
   }
 
   #caught(error: FaultError, { card, model, modelId }: Choice): Answer {
-    const base = { text: '', tokens: 0, finish: null, provider: card.peer, router: null, model: { name: model.name, quant: model.quant, id: modelId } };
+    const base = {
+      text: '',
+      tokens: 0,
+      finish: null,
+      provider: card.peer,
+      router: null,
+      model: { name: model.name, quant: model.quant, id: modelId },
+    };
     return faultyAnswer({ ...base, level: this.#init.verify ?? 'sampling', timing: this.#stopwatch.read() }, error);
   }
 }

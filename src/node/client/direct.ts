@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { QvacError } from '../../errors.ts';
-import type { ErrorCode } from '../../errors.ts';
+import { type ErrorCode, QvacError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import { FaultError } from '../../proofs/fault.ts';
@@ -10,20 +9,18 @@ import { requestDigestOf, sha256 } from '../../protocol/digests.ts';
 import type { Input, SamplerSettings } from '../../protocol/messages.ts';
 import { payableTokens, priceLamports } from '../../protocol/price.ts';
 import { promptTokenBound } from '../../protocol/prompt-bound.ts';
-import type { Peer } from '../peer/peer.ts';
-import { faultyAnswer, isRecomputed } from './answer.ts';
-import type { Answer, AskObserver, VerifyLevel } from './answer.ts';
-import { openJob } from '../job/open-job.ts';
+import { type SettleComponents, type Settled, settle } from '../job/conclude.ts';
 import type { Job, JobTimeouts, SignedQuote } from '../job/job.ts';
-import { DirectPayment } from '../payment/job-payment.ts';
-import type { ClientPayments, Settlement } from '../payment/payments.ts';
+import { openJob } from '../job/open-job.ts';
 import { fetchQuote } from '../job/quote.ts';
 import { asTooLong, mayBeTooLong } from '../job/too-long.ts';
+import { DirectPayment } from '../payment/job-payment.ts';
+import type { ClientPayments, Settlement } from '../payment/payments.ts';
+import { settlementJson } from '../payment/settlement-json.ts';
+import type { Peer } from '../peer/peer.ts';
 import type { Reputation } from '../selection/reputation.ts';
 import type { Choice } from '../selection/select.ts';
-import { settle } from '../job/conclude.ts';
-import type { SettleComponents, Settled } from '../job/conclude.ts';
-import { settlementJson } from '../payment/settlement-json.ts';
+import { type Answer, type AskObserver, faultyAnswer, isRecomputed, type VerifyLevel } from './answer.ts';
 import type { Stopwatch } from './stopwatch.ts';
 import { reasonFor } from './why.ts';
 
@@ -58,7 +55,12 @@ export type Attempt = { readonly answer: Answer } | { readonly answer: null; rea
  * @param options `signal` stops it: what was delivered until then is settled and returned, nothing delivered is an E_INTERRUPTED
  * @throws QvacError E_BAD_INPUT, E_INTERRUPTED, or whatever broke an answer after its first token
  */
-export async function askProvider(components: DirectComponents, init: DirectInit, observer: AskObserver, options: AbortOptions = {}): Promise<Attempt> {
+export async function askProvider(
+  components: DirectComponents,
+  init: DirectInit,
+  observer: AskObserver,
+  options: AbortOptions = {},
+): Promise<Attempt> {
   const question = new DirectQuestion(components, init, observer, options.signal ?? new AbortController().signal);
   return question.run();
 }
@@ -80,7 +82,11 @@ class DirectQuestion {
     this.#observer = observer;
     this.#signal = signal;
     const { sampler, maxPrice } = init;
-    this.#payment = new DirectPayment(components.payments ?? null, { maxTokens: sampler.maxTokens, maxPrice, locking: (lamports) => observer.locking?.(lamports) });
+    this.#payment = new DirectPayment(components.payments ?? null, {
+      maxTokens: sampler.maxTokens,
+      maxPrice,
+      locking: (lamports) => observer.locking?.(lamports),
+    });
   }
 
   async run(): Promise<Attempt> {
@@ -89,7 +95,13 @@ class DirectQuestion {
     let job: Job | null = null;
     try {
       this.#quote = choice.priceLamports === 0n ? null : await this.#fetchQuote();
-      this.#observer.sending({ kind: 'provider', peer: provider, model: `${choice.model.name} ${choice.model.quant}`, priceLamports: choice.priceLamports, level });
+      this.#observer.sending({
+        kind: 'provider',
+        peer: provider,
+        model: `${choice.model.name} ${choice.model.quant}`,
+        priceLamports: choice.priceLamports,
+        level,
+      });
       job = await this.#open();
       await this.#receive(job);
     } catch (error) {
@@ -108,7 +120,13 @@ class DirectQuestion {
     const { peer, clock } = this.#components;
     // A prompt that does not fit beside the answer is refused, so nothing has to be locked for it.
     const promptTokens = Math.min(promptTokenBound(input), choice.model.context - sampler.maxTokens);
-    const request = { card: choice.card, model: choice.model, requestDigest: requestDigestOf(input), promptTokens, maxTokens: sampler.maxTokens };
+    const request = {
+      card: choice.card,
+      model: choice.model,
+      requestDigest: requestDigestOf(input),
+      promptTokens,
+      maxTokens: sampler.maxTokens,
+    };
     return fetchQuote({ peer, clock }, request, { signal: this.#signal });
   }
 
@@ -116,8 +134,23 @@ class DirectQuestion {
     const { choice, input, sampler, seed, level, timeouts } = this.#init;
     const { peer, clock, logger } = this.#components;
     const commit = sha256(this.#secret);
-    const job = { card: choice.card, model: choice.model, input, sampler, seed, commit, count: defaultChallenges, mode: level === 'none' ? 'none' : 'merkle', quote: this.#quote, timeouts } as const;
-    return openJob({ peer, clock, logger }, { ...job, ...(await this.#payment.plan(this.#quote?.quote ?? null, timeouts, { signal: this.#signal })) }, { signal: this.#signal });
+    const job = {
+      card: choice.card,
+      model: choice.model,
+      input,
+      sampler,
+      seed,
+      commit,
+      count: defaultChallenges,
+      mode: level === 'none' ? 'none' : 'merkle',
+      quote: this.#quote,
+      timeouts,
+    } as const;
+    return openJob(
+      { peer, clock, logger },
+      { ...job, ...(await this.#payment.plan(this.#quote?.quote ?? null, timeouts, { signal: this.#signal })) },
+      { signal: this.#signal },
+    );
   }
 
   async #receive(job: Job): Promise<void> {
@@ -156,19 +189,31 @@ class DirectQuestion {
 
   async #failed(error: Error, job: Job | null): Promise<Attempt> {
     const { reputation } = this.#components;
-    const { choice: { card: { peer }, model }, input, sampler } = this.#init;
+    const {
+      choice: {
+        card: { peer },
+        model,
+      },
+      input,
+      sampler,
+    } = this.#init;
     job?.abort(error);
     const givenUp = this.#payment.giveUp(job?.received ?? null);
     const caught = error instanceof FaultError && job !== null && job.received.n > 0 && !this.#signal.aborted;
-    if (this.#payment.isLocked && !caught) this.#observer.note('nobody gets what was locked for this: it comes back as soon as the provider gives it up, else after ten minutes (qvac jobs ls)');
+    if (this.#payment.isLocked && !caught)
+      this.#observer.note(
+        'nobody gets what was locked for this: it comes back as soon as the provider gives it up, else after ten minutes (qvac jobs ls)',
+      );
     if (this.#signal.aborted) throw this.#interrupted();
     // Of these the provider knows nothing.
     if (error instanceof QvacError && ownFailures.has(error.code)) throw error;
     if (error instanceof FaultError) reputation.record(peer, { kind: 'fault', fault: error.fault });
     else if (!(error instanceof QvacError)) throw error;
-    else if (!mayBeTooLong(error, model, input, sampler.maxTokens)) reputation.record(peer, { kind: error.code === 'E_BUSY' ? 'busy' : 'aborted' });
+    else if (!mayBeTooLong(error, model, input, sampler.maxTokens))
+      reputation.record(peer, { kind: error.code === 'E_BUSY' ? 'busy' : 'aborted' });
     if (caught) return { answer: this.#faulty(job, error, await givenUp) };
-    if (job === null || job.received.n === 0) return { answer: null, error: mayBeTooLong(error, model, input, sampler.maxTokens) ? asTooLong(error) : error };
+    if (job === null || job.received.n === 0)
+      return { answer: null, error: mayBeTooLong(error, model, input, sampler.maxTokens) ? asTooLong(error) : error };
     throw error;
   }
 
@@ -188,12 +233,29 @@ class DirectQuestion {
     let storeError = await this.#save(settled.receipt);
     const payment = await this.#payment.settle({ ...settled, verdictDigest: sha256(settled.verdict.body) }, options);
     if (payment !== null) storeError = await this.#save({ ...settled.receipt, settlement: settlementJson(payment) });
-    const tooLate = payment !== null && (cutShort || (assessment.result === 'fail' && (payment.state === 'submitted' || payment.paid > 0n)));
-    return { ...this.#answerOf(job), level, verification: assessment, why: reasonFor(assessment, { level, interrupted }), receipt: job.jobId, storeError, timing, payment, tooLate, interrupted: this.#signal.aborted };
+    const tooLate =
+      payment !== null &&
+      (cutShort || (assessment.result === 'fail' && (payment.state === 'submitted' || payment.paid > 0n)));
+    return {
+      ...this.#answerOf(job),
+      level,
+      verification: assessment,
+      why: reasonFor(assessment, { level, interrupted }),
+      receipt: job.jobId,
+      storeError,
+      timing,
+      payment,
+      tooLate,
+      interrupted: this.#signal.aborted,
+    };
   }
 
   /** As far as the time allows in which the answer can be rejected. */
-  async #check(job: Job, depth: VerifyLevel, options: AbortOptions): Promise<{ readonly settled: Settled; readonly cutShort: boolean }> {
+  async #check(
+    job: Job,
+    depth: VerifyLevel,
+    options: AbortOptions,
+  ): Promise<{ readonly settled: Settled; readonly cutShort: boolean }> {
     // Nothing else takes long.
     const window = depth === 'full' ? this.#payment.openWindow() : null;
     try {
@@ -205,17 +267,36 @@ class DirectQuestion {
   }
 
   #save(receipt: Receipt): Promise<Error | null> {
-    return this.#components.receipts.save(receipt).then(() => null, (error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+    return this.#components.receipts.save(receipt).then(
+      () => null,
+      (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+    );
   }
 
   #tellDelivered(job: Job): void {
     const { final, n, promptTokens } = job.received;
-    if (final !== null) this.#observer.delivered?.({ finish: final.finish, promptTokens: promptTokens.length, tokens: n, payableTokens: this.#payable(job), costLamports: this.#cost(job), receipt: job.jobId });
+    if (final !== null)
+      this.#observer.delivered?.({
+        finish: final.finish,
+        promptTokens: promptTokens.length,
+        tokens: n,
+        payableTokens: this.#payable(job),
+        costLamports: this.#cost(job),
+        receipt: job.jobId,
+      });
   }
 
   #answerOf(job: Job): Pick<Answer, 'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'costLamports'> {
     const { text, n, final } = job.received;
-    return { text, tokens: n, finish: final?.finish ?? null, provider: job.provider, router: null, model: this.#model, costLamports: this.#cost(job) };
+    return {
+      text,
+      tokens: n,
+      finish: final?.finish ?? null,
+      provider: job.provider,
+      router: null,
+      model: this.#model,
+      costLamports: this.#cost(job),
+    };
   }
 
   #payable({ received: { final, n } }: Job): number {
@@ -237,7 +318,13 @@ class DirectQuestion {
   #learnServed(job: Job, timing: Answer['timing']): void {
     const { choice } = this.#init;
     const { n } = job.received;
-    const served = { kind: 'served', model: choice.modelId, n, firstTokenMs: timing.firstTokenMs ?? timing.totalMs, totalMs: timing.totalMs } as const;
+    const served = {
+      kind: 'served',
+      model: choice.modelId,
+      n,
+      firstTokenMs: timing.firstTokenMs ?? timing.totalMs,
+      totalMs: timing.totalMs,
+    } as const;
     this.#components.reputation.record(choice.card.peer, served);
   }
 
@@ -245,7 +332,8 @@ class DirectQuestion {
     const { peer } = this.#init.choice.card;
     const [fault] = assessment.faults;
     if (fault !== undefined) this.#components.reputation.record(peer, { kind: 'fault', fault });
-    else if (assessment.result === 'pass' && isRecomputed(assessment)) this.#components.reputation.record(peer, { kind: 'verified' });
+    else if (assessment.result === 'pass' && isRecomputed(assessment))
+      this.#components.reputation.record(peer, { kind: 'verified' });
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { PeerIdString } from '../../lib/types.ts';
-import type { AskObserver, Delivered } from './answer.ts';
-import type { ChoiceAccount, ChoiceLog } from '../selection/selection-store.ts';
 import type { Considered } from '../selection/considered.ts';
+import type { ChoiceAccount, ChoiceLog } from '../selection/selection-store.ts';
+import type { AskObserver, Delivered } from './answer.ts';
 
 export interface AccountingComponents {
   /** Null: no account is kept. */
@@ -35,11 +35,15 @@ export class Accounting {
   }
 
   /** `observer`, for one attempt: the account is kept as soon as the answer is there, since its checks may take long. */
-  observing(observer: AskObserver, by: { readonly provider: PeerIdString } | { readonly router: PeerIdString }): AskObserver {
+  observing(
+    observer: AskObserver,
+    by: { readonly provider: PeerIdString } | { readonly router: PeerIdString },
+  ): AskObserver {
     const { choices } = this.#components;
     const { request } = this.#init;
     const delivered = (answer: Delivered): void => {
-      if ('provider' in by) this.#saving = choices?.save({ ...this.#soFar(), job: answer.receipt, provider: by.provider }, request) ?? null;
+      if ('provider' in by)
+        this.#saving = choices?.save({ ...this.#soFar(), job: answer.receipt, provider: by.provider }, request) ?? null;
       // The router keeps the account of its choice.
       else if (request !== null) this.#saving = choices?.link(request, answer.receipt, by.router) ?? null;
       observer.delivered?.(answer);
@@ -50,11 +54,18 @@ export class Accounting {
   /** Resolves when the account is kept. @param failure why there is no answer; null where there is one. Never throws. */
   async end(failure: string | null): Promise<void> {
     const { request } = this.#init;
-    if (failure !== null && request !== null && this.#saving === null) this.#saving = this.#components.choices?.save({ ...this.#soFar(), job: null, provider: null, failure }, request) ?? null;
+    if (failure !== null && request !== null && this.#saving === null)
+      this.#saving =
+        this.#components.choices?.save({ ...this.#soFar(), job: null, provider: null, failure }, request) ?? null;
     await this.#saving;
   }
 
   #soFar(): Omit<ChoiceAccount, 'job' | 'provider'> {
-    return { at: this.#components.clock.now(), model: this.#init.model, considered: this.considered, turned: this.#turned };
+    return {
+      at: this.#components.clock.now(),
+      model: this.#init.model,
+      considered: this.considered,
+      turned: this.#turned,
+    };
   }
 }

@@ -27,7 +27,10 @@ export function startStopwatch(): Stopwatch {
       return {
         firstTokenMs: first === null ? null : Math.round(first.at - began),
         totalMs: Math.round(performance.now() - began),
-        tokensPerSecond: first === null || streamingMs < shortestMs ? null : Math.round(((last.n - first.n) * 10_000) / streamingMs) / 10,
+        tokensPerSecond:
+          first === null || streamingMs < shortestMs
+            ? null
+            : Math.round(((last.n - first.n) * 10_000) / streamingMs) / 10,
       };
     },
   };

@@ -37,7 +37,9 @@ export class Announcer {
     const wanted = new Map(keys.map((key) => [key.toString(), key]));
     for (const [name, key] of this.#keys) {
       if (wanted.has(name)) continue;
-      this.#routing.withdraw(key).catch((error: unknown) => this.#logger.debug('a key was not withdrawn', { error: String(error) }));
+      this.#routing
+        .withdraw(key)
+        .catch((error: unknown) => this.#logger.debug('a key was not withdrawn', { error: String(error) }));
     }
     for (const name of wanted.keys()) if (!this.#keys.has(name)) this.#pending.add(name);
     this.#fresh = true;

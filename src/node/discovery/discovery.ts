@@ -1,22 +1,18 @@
-import type { CID } from 'multiformats/cid';
 import type { EventEmitter } from 'node:events';
+import type { CID } from 'multiformats/cid';
 import { QvacError } from '../../errors.ts';
 import { raceSignal } from '../../lib/abort.ts';
+import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { cardProtocol } from '../../protocol/constants.ts';
 import { targetPeer } from '../peer/addresses.ts';
 import { Announcer } from './announcer.ts';
-import type { LiveListComponents } from './live-list.ts';
-import { LiveList } from './live-list.ts';
+import { LiveList, type LiveListComponents } from './live-list.ts';
 import type { DiscoveryEvents, LivePeer, Source } from './live-peer.ts';
-import type { Field, FindOptions } from './lookup.ts';
-import { lookUp, searchRouting } from './lookup.ts';
-import { shortPeer } from '../../lib/names.ts';
+import { type Field, type FindOptions, lookUp, searchRouting } from './lookup.ts';
 import { PeerCache } from './peer-cache.ts';
-import type { Query } from './query.ts';
-import { fits, noProvider } from './query.ts';
-import type { SupervisorTimings } from './supervisor.ts';
-import { Supervisor } from './supervisor.ts';
+import { fits, noProvider, type Query } from './query.ts';
+import { Supervisor, type SupervisorTimings } from './supervisor.ts';
 
 export type { LivePeer } from './live-peer.ts';
 
@@ -179,7 +175,8 @@ class MergedDiscovery implements Discovery {
 
   #found(peer: PeerIdString): LivePeer {
     const live = this.#list.get(peer);
-    if (live === null) throw new QvacError('E_NO_PROVIDER', `${shortPeer(peer)} has no card: it is neither a provider nor a router`);
+    if (live === null)
+      throw new QvacError('E_NO_PROVIDER', `${shortPeer(peer)} has no card: it is neither a provider nor a router`);
     return live;
   }
 
@@ -191,7 +188,10 @@ class MergedDiscovery implements Discovery {
       routing: peer.routing,
       live: () => list.live(),
       consider: (id) => this.#consider(id, 'dht'),
-      settled: () => this.#supervisor.busy() === 0 && this.#startedAt !== null && (!peer.mdns || performance.now() - this.#startedAt > localWaitMs),
+      settled: () =>
+        this.#supervisor.busy() === 0 &&
+        this.#startedAt !== null &&
+        (!peer.mdns || performance.now() - this.#startedAt > localWaitMs),
       alone: () => peer.connected().length === 0,
       hopeful: () => this.#supervisor.size() > 0,
       lastError: () => list.lastError(),
@@ -241,7 +241,8 @@ class MergedDiscovery implements Discovery {
     const { sweepMs = this.#components.peer.role === 'router' ? 30_000 : null, watch = [{}] } = this.#init;
     if (this.#collect && sweepMs !== null && now - this.#sweptAt >= sweepMs) {
       this.#sweptAt = now;
-      for (const query of watch) void searchRouting(this.#field, query, AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(sweepMs)]));
+      for (const query of watch)
+        void searchRouting(this.#field, query, AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(sweepMs)]));
     }
     if (now - this.#savedAt >= saveEveryMs) void this.#save();
   }

@@ -22,10 +22,27 @@ export interface Known {
 }
 
 export function newKnown(peer: PeerIdString): Known {
-  return { peer, sources: new Set(), targets: new Set(), up: false, card: null, since: 0, cardAt: 0, renewAt: 0, failures: 0, cardless: 0, reaching: null, renewing: false };
+  return {
+    peer,
+    sources: new Set(),
+    targets: new Set(),
+    up: false,
+    card: null,
+    since: 0,
+    cardAt: 0,
+    renewAt: 0,
+    failures: 0,
+    cardless: 0,
+    reaching: null,
+    renewing: false,
+  };
 }
 
 /** @param rttMs round trip as last measured */
-export function livePeerOf({ sources, since, cardAt, failures }: Known, card: VerifiedCard, rttMs: number | null): LivePeer {
+export function livePeerOf(
+  { sources, since, cardAt, failures }: Known,
+  card: VerifiedCard,
+  rttMs: number | null,
+): LivePeer {
   return { ...card, health: { sources: [...sources], since, cardAt, rttMs, failures } };
 }

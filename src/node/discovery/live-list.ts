@@ -2,17 +2,15 @@ import { EventEmitter } from 'node:events';
 import { QvacError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { PeerIdString } from '../../lib/types.ts';
-import type { CachedPeer } from './peer-cache.ts';
-import type { VerifiedCard } from '../cards/cards.ts';
-import { fetchCard } from '../cards/cards.ts';
-import type { Known } from './known-peer.ts';
-import { livePeerOf, newKnown } from './known-peer.ts';
-import type { DiscoveryEvents, LivePeer, Source } from './live-peer.ts';
 import { shortPeer } from '../../lib/names.ts';
-import { NewestCards } from './newest-cards.ts';
+import type { PeerIdString } from '../../lib/types.ts';
+import { fetchCard, type VerifiedCard } from '../cards/cards.ts';
 import type { Peer } from '../peer/peer.ts';
 import { isUnsupported } from '../peer/peer-errors.ts';
+import { type Known, livePeerOf, newKnown } from './known-peer.ts';
+import type { DiscoveryEvents, LivePeer, Source } from './live-peer.ts';
+import { NewestCards } from './newest-cards.ts';
+import type { CachedPeer } from './peer-cache.ts';
 
 export interface LiveListComponents {
   readonly peer: Peer;
@@ -63,7 +61,9 @@ export class LiveList {
 
   live(): readonly LivePeer[] {
     const now = this.#components.clock.now();
-    return [...this.#known.values()].flatMap((known) => (known.up && known.card !== null && known.card.card.expiresAt > now ? [this.#livePeer(known, known.card)] : []));
+    return [...this.#known.values()].flatMap((known) =>
+      known.up && known.card !== null && known.card.card.expiresAt > now ? [this.#livePeer(known, known.card)] : [],
+    );
   }
 
   /** A peer of an earlier run. */
@@ -76,7 +76,8 @@ export class LiveList {
     const seenAt = this.#components.clock.now();
     for (const { peer } of this.live()) {
       const card = this.#newest.of(peer);
-      if (card !== undefined) this.#newest.remember({ peer, card, seenAt, addrs: await this.#components.peer.addrsOf(peer) });
+      if (card !== undefined)
+        this.#newest.remember({ peer, card, seenAt, addrs: await this.#components.peer.addrsOf(peer) });
     }
     return this.#newest.all();
   }
@@ -127,7 +128,10 @@ export class LiveList {
     const known = this.#known.get(peer);
     if (known === undefined) return;
     try {
-      this.#up(known, await this.#fetch(known, AbortSignal.any([this.#stopping.signal, ...(signal === undefined ? [] : [signal])])));
+      this.#up(
+        known,
+        await this.#fetch(known, AbortSignal.any([this.#stopping.signal, ...(signal === undefined ? [] : [signal])])),
+      );
     } catch (error) {
       if (isBad(error)) this.#down(known);
       throw error;
@@ -159,7 +163,10 @@ export class LiveList {
       if (this.#collect && !known.up) await this.#ask(known, signal);
     } catch (thrown) {
       // What is thrown at the end of the time is the signal's own reason.
-      const error = thrown === limit.reason ? new QvacError('E_TIMEOUT', `${shortPeer(known.peer)} does not answer`, { cause: thrown }) : thrown;
+      const error =
+        thrown === limit.reason
+          ? new QvacError('E_TIMEOUT', `${shortPeer(known.peer)} does not answer`, { cause: thrown })
+          : thrown;
       known.failures++;
       if (error instanceof QvacError) this.#lastError = error.message;
       throw error;
@@ -214,7 +221,10 @@ export class LiveList {
       this.#up(known, await this.#fetch(known, this.#stopping.signal));
     } catch (error) {
       const bad = isBad(error) || isUnsupported(error);
-      this.#components.logger[bad ? 'warn' : 'debug']('a card was not renewed', { peer: known.peer, error: error instanceof Error ? error.message : String(error) });
+      this.#components.logger[bad ? 'warn' : 'debug']('a card was not renewed', {
+        peer: known.peer,
+        error: error instanceof Error ? error.message : String(error),
+      });
       if (bad) this.#down(known);
     } finally {
       known.renewing = false;
@@ -224,7 +234,8 @@ export class LiveList {
   #up(known: Known, card: VerifiedCard): void {
     const { peer, clock } = this.#components;
     // The connection may have gone while its card came.
-    if (this.#known.get(known.peer) !== known || !peer.connected().includes(known.peer)) throw new QvacError('E_TRUNCATED', `the connection to ${shortPeer(known.peer)} broke off`);
+    if (this.#known.get(known.peer) !== known || !peer.connected().includes(known.peer))
+      throw new QvacError('E_TRUNCATED', `the connection to ${shortPeer(known.peer)} broke off`);
     const now = clock.now();
     const before = known.card;
     known.card = card;

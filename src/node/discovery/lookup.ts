@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { delay } from '../../lib/abort.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
-import type { LivePeer } from './live-peer.ts';
-import type { Query } from './query.ts';
-import { fits, keysOf, noProvider, notConnected } from './query.ts';
 import type { Routing } from '../peer/routing.ts';
+import type { LivePeer } from './live-peer.ts';
+import { fits, keysOf, noProvider, notConnected, type Query } from './query.ts';
 
 export interface FindOptions extends AbortOptions {
   /** Ends the search as soon as it says so. @default one is enough */
@@ -52,7 +51,11 @@ export async function lookUp(field: Field, query: Query, options: FindOptions = 
   const deadline = performance.now() + timeoutMs;
   const found = (): readonly LivePeer[] => field.live().filter((peer) => fits(peer, query));
   let searching = true;
-  const ended = AbortSignal.any([stop.signal, AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]);
+  const ended = AbortSignal.any([
+    stop.signal,
+    AbortSignal.timeout(timeoutMs),
+    ...(signal === undefined ? [] : [signal]),
+  ]);
   const search = (async () => {
     for (let round = 1; !ended.aborted; round++) {
       await searchRouting(field, query, ended);
@@ -95,7 +98,10 @@ export async function searchRouting(field: Field, query: Query, signal: AbortSig
       await change(field, signal);
     }
     const keys = keysOf(query);
-    const sources = keys.length > 0 ? keys.map((key) => routing.providers(key, { signal })) : [routing.closest(randomBytes(32), { signal })];
+    const sources =
+      keys.length > 0
+        ? keys.map((key) => routing.providers(key, { signal }))
+        : [routing.closest(randomBytes(32), { signal })];
     await Promise.all(sources.map((source) => considerAll(field, source)));
   } catch {
     // Aborted, or a query that failed: what was found counts.

@@ -4,8 +4,7 @@ import { fromBase64Url, toBase64Url } from '../../lib/bytes.ts';
 import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
-import type { VerifiedCard } from '../cards/cards.ts';
-import { verifyCard } from '../cards/cards.ts';
+import { type VerifiedCard, verifyCard } from '../cards/cards.ts';
 
 /** A peer of an earlier run. */
 export interface CachedPeer {
@@ -51,17 +50,27 @@ export class PeerCache {
   /** Adds `peers` to what other processes have written meanwhile. Never throws. */
   async save(peers: readonly CachedPeer[], now: number): Promise<void> {
     const merged = new Map<string, Entry>();
-    const ours = peers.map(({ peer, seenAt, addrs, card }) => ({ network: this.#network, peer, seenAt, addrs, body: toBase64Url(card.body), sig: toBase64Url(card.sig) }));
+    const ours = peers.map(({ peer, seenAt, addrs, card }) => ({
+      network: this.#network,
+      peer,
+      seenAt,
+      addrs,
+      body: toBase64Url(card.body),
+      sig: toBase64Url(card.sig),
+    }));
     for (const entry of [...(await this.#entries()), ...ours]) {
       const key = `${entry.network} ${entry.peer}`;
       const known = merged.get(key);
-      if (entry.seenAt > now - forgetAfterMs && (known === undefined || known.seenAt <= entry.seenAt)) merged.set(key, entry);
+      if (entry.seenAt > now - forgetAfterMs && (known === undefined || known.seenAt <= entry.seenAt))
+        merged.set(key, entry);
     }
     const kept = [...merged.values()].sort((a, b) => b.seenAt - a.seenAt).slice(0, mostPeers);
     try {
       await writeFileAtomic(this.#path, `${JSON.stringify({ version: 1, peers: kept })}\n`);
     } catch (error) {
-      this.#logger.warn('the list of peers was not kept', { error: error instanceof Error ? error.message : String(error) });
+      this.#logger.warn('the list of peers was not kept', {
+        error: error instanceof Error ? error.message : String(error),
+      });
     }
   }
 

@@ -41,7 +41,11 @@ export function keysOf(query: Query): readonly CID[] {
 
 /** The keys under which a node with this card is to be found. */
 export function keysOfCard(card: Card): readonly CID[] {
-  const keys = card.models.flatMap((model) => [modelKey(toHex(model.id) as ModelId), nameKey(model.name), nameQuantKey(model.name, model.quant)]);
+  const keys = card.models.flatMap((model) => [
+    modelKey(toHex(model.id) as ModelId),
+    nameKey(model.name),
+    nameQuantKey(model.name, model.quant),
+  ]);
   return card.role === 'router' ? [...keys, routerKey()] : keys;
 }
 
@@ -53,17 +57,27 @@ export function describe(query: Query): string {
 }
 
 /** What is typed to look at the network of that name. */
-const flagsOf: ReadonlyMap<string, string> = new Map([['local', ''], ['dev', ' --network devnet'], ['main', ' --network mainnet']]);
+const flagsOf: ReadonlyMap<string, string> = new Map([
+  ['local', ''],
+  ['dev', ' --network devnet'],
+  ['main', ' --network mainnet'],
+]);
 
 /** Nobody fits, although this node is connected. */
 export function noProvider(query: Query, network: string): QvacError {
   const what = query.model === undefined ? (query.role === 'router' ? 'a router' : 'a model') : query.model;
-  return new QvacError('E_NO_PROVIDER', `nobody on network "${network}" offers ${what} now`, { hint: `see who is there: qvac peers${flagsOf.get(network) ?? ` --private ${network}`}` });
+  return new QvacError('E_NO_PROVIDER', `nobody on network "${network}" offers ${what} now`, {
+    hint: `see who is there: qvac peers${flagsOf.get(network) ?? ` --private ${network}`}`,
+  });
 }
 
 /** Nobody was reached at all. `why` is the last reason. */
 export function notConnected(network: string, why: string | null): QvacError {
-  return new QvacError('E_NETWORK', `not connected to network "${network}"${why === null ? ': no node was found' : `: ${why}`}`, {
-    hint: 'name a node that runs: --bootstrap /ip4/…/tcp/…/p2p/12D3Koo…, or start one: qvac serve',
-  });
+  return new QvacError(
+    'E_NETWORK',
+    `not connected to network "${network}"${why === null ? ': no node was found' : `: ${why}`}`,
+    {
+      hint: 'name a node that runs: --bootstrap /ip4/…/tcp/…/p2p/12D3Koo…, or start one: qvac serve',
+    },
+  );
 }

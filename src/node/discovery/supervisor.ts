@@ -86,7 +86,10 @@ export class Supervisor {
   }
 
   /** Takes care of `peer`: at once where it is new, where it waits as soon as `hurry` says so. */
-  add(peer: PeerIdString, options: { readonly keep?: boolean | undefined; readonly hurry?: boolean | undefined } = {}): void {
+  add(
+    peer: PeerIdString,
+    options: { readonly keep?: boolean | undefined; readonly hurry?: boolean | undefined } = {},
+  ): void {
     let ward = this.#wards.get(peer);
     if (ward === undefined) {
       ward = { peer, keep: false, state: 'queued', failures: 0, upAt: 0, dropped: false, timer: null };

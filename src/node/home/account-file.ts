@@ -25,10 +25,15 @@ export function startAccountFile(path: string, account: () => unknown, logger: L
   const write = (): void => {
     changed = false;
     const text = `${JSON.stringify(account())}\n`;
-    writing = writing.then(() => writeFileAtomic(path, text)).catch((error: unknown) => {
-      if (!complained) logger.warn('qvac status will not know what this node does', { reason: error instanceof Error ? error.message : String(error) });
-      complained = true;
-    });
+    writing = writing
+      .then(() => writeFileAtomic(path, text))
+      .catch((error: unknown) => {
+        if (!complained)
+          logger.warn('qvac status will not know what this node does', {
+            reason: error instanceof Error ? error.message : String(error),
+          });
+        complained = true;
+      });
   };
   const timer = setInterval(() => {
     ticks += 1;

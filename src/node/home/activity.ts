@@ -55,11 +55,18 @@ export interface ActivityInit {
 
 const pathOf = (dir: string, role: string): string => join(dir, `${role}-activity.json`);
 
-export function startActivity({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }, { dir, role, now }: ActivityInit): ActivityLog {
+export function startActivity(
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  { dir, role, now }: ActivityInit,
+): ActivityLog {
   const counts = { taken: 0, finished: 0, failed: 0, tokens: 0, busyMs: 0 };
   const refused: Record<string, number> = {};
   let lastAskedAt: number | null = null;
-  const file = startAccountFile(pathOf(dir, role), () => ({ at: clock.now(), ...now(), ...counts, refused, lastAskedAt }) satisfies Activity, logger);
+  const file = startAccountFile(
+    pathOf(dir, role),
+    () => ({ at: clock.now(), ...now(), ...counts, refused, lastAskedAt }) satisfies Activity,
+    logger,
+  );
   const asked = (): void => {
     lastAskedAt = clock.now();
     file.changed();
@@ -93,5 +100,13 @@ export async function readActivity(dir: string, role: RunEntry['role']): Promise
   if (typeof value !== 'object' || value === null) return null;
   const { at, peers, reach, models, taken, tokens } = value as Readonly<Record<string, unknown>>;
   // Written by this program into a folder of this person's own: a glance tells whether it is whole.
-  return typeof at === 'number' && typeof peers === 'number' && typeof reach === 'object' && reach !== null && Array.isArray(models) && typeof taken === 'number' && typeof tokens === 'number' ? (value as Activity) : null;
+  return typeof at === 'number' &&
+    typeof peers === 'number' &&
+    typeof reach === 'object' &&
+    reach !== null &&
+    Array.isArray(models) &&
+    typeof taken === 'number' &&
+    typeof tokens === 'number'
+    ? (value as Activity)
+    : null;
 }

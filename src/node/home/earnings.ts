@@ -1,5 +1,5 @@
-import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 
 /** What came in on one day (UTC). */
@@ -22,7 +22,10 @@ const nothing: Earned = { payments: 0, lamports: 0n };
 const dayOf = (unixMs: number): string => new Date(unixMs - (unixMs % dayMs)).toISOString().slice(0, 10);
 
 /** @param path the file that keeps them; one process writes it */
-export function createEarnings({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }, path: string): Earnings {
+export function createEarnings(
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  path: string,
+): Earnings {
   let last: Promise<void> = Promise.resolve();
   const write = async (lamports: bigint): Promise<void> => {
     const days = await read(path);
@@ -30,11 +33,20 @@ export function createEarnings({ clock, logger }: { readonly clock: Clock; reado
     const { payments, lamports: before } = days.get(day) ?? nothing;
     days.set(day, { payments: payments + 1, lamports: before + lamports });
     const kept = [...days].toSorted(([a], [b]) => (a < b ? -1 : 1)).slice(-mostDays);
-    await writeFileAtomic(path, `${JSON.stringify(Object.fromEntries(kept.map(([each, earned]) => [each, { payments: earned.payments, lamports: earned.lamports.toString() }])))}\n`);
+    await writeFileAtomic(
+      path,
+      `${JSON.stringify(Object.fromEntries(kept.map(([each, earned]) => [each, { payments: earned.payments, lamports: earned.lamports.toString() }])))}\n`,
+    );
   };
   return {
     add(lamports) {
-      last = last.then(() => write(lamports)).catch((error: unknown) => logger.warn('what was earned was not written down', { reason: error instanceof Error ? error.message : String(error) }));
+      last = last
+        .then(() => write(lamports))
+        .catch((error: unknown) =>
+          logger.warn('what was earned was not written down', {
+            reason: error instanceof Error ? error.message : String(error),
+          }),
+        );
       return last;
     },
   };
@@ -52,7 +64,8 @@ async function read(path: string): Promise<Map<string, Earned>> {
   for (const [day, each] of Object.entries(value) as readonly (readonly [string, unknown])[]) {
     if (typeof each !== 'object' || each === null || !/^\d{4}-\d\d-\d\d$/.test(day)) continue;
     const { payments, lamports } = each as Readonly<Record<string, unknown>>;
-    if (Number.isSafeInteger(payments) && typeof lamports === 'string' && /^\d{1,20}$/.test(lamports)) days.set(day, { payments: payments as number, lamports: BigInt(lamports) });
+    if (Number.isSafeInteger(payments) && typeof lamports === 'string' && /^\d{1,20}$/.test(lamports))
+      days.set(day, { payments: payments as number, lamports: BigInt(lamports) });
   }
   return days;
 }

@@ -1,19 +1,21 @@
-import { generateKeyPair, generateKeyPairFromSeed, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys';
-import type { Ed25519PrivateKey } from '@libp2p/interface';
-import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { randomBytes } from 'node:crypto';
 import { chmod, link, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import {
+  generateKeyPair,
+  generateKeyPairFromSeed,
+  privateKeyFromProtobuf,
+  privateKeyToProtobuf,
+} from '@libp2p/crypto/keys';
+import type { Ed25519PrivateKey } from '@libp2p/interface';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { QvacError } from '../../errors.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import { ensureDir, fileError, privateFileMode, readFileIfAny, systemCode } from '../../lib/files.ts';
-import { acquireLock } from '../../lib/lock.ts';
-import type { Release } from '../../lib/lock.ts';
-import type { Logger } from '../../lib/log.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { acquireLock, type Release } from '../../lib/lock.ts';
+import { type Logger, silentLogger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
-import type { SigningKey } from '../../proofs/signing.ts';
-import { signingKeyFromSeed } from '../../proofs/signing.ts';
+import { type SigningKey, signingKeyFromSeed } from '../../proofs/signing.ts';
 
 /** Who a node is: one Ed25519 key for its connections and its signatures. */
 export interface Identity {
@@ -78,7 +80,10 @@ async function createKey(path: string): Promise<Uint8Array> {
 
 async function parseKey(path: string, bytes: Uint8Array): Promise<Ed25519PrivateKey> {
   const broken = (why: string, cause?: unknown): QvacError =>
-    new QvacError('E_KEY', `${path} is not a key file (${why})`, { hint: 'restore it from a copy, or move it away: a new identity is made then', cause });
+    new QvacError('E_KEY', `${path} is not a key file (${why})`, {
+      hint: 'restore it from a copy, or move it away: a new identity is made then',
+      cause,
+    });
   if (bytes.length !== keyFileBytes) throw broken(`${bytes.length} bytes instead of ${keyFileBytes}`);
   let key;
   try {
@@ -88,7 +93,8 @@ async function parseKey(path: string, bytes: Uint8Array): Promise<Ed25519Private
   }
   if (key.type !== 'Ed25519') throw broken(`a key of type ${key.type}`);
   const derived = await generateKeyPairFromSeed('Ed25519', key.raw.subarray(0, 32));
-  if (!equalBytes(derived.publicKey.raw, key.publicKey.raw)) throw broken('its public half does not belong to its private half');
+  if (!equalBytes(derived.publicKey.raw, key.publicKey.raw))
+    throw broken('its public half does not belong to its private half');
   return key;
 }
 
@@ -100,7 +106,10 @@ async function keepPrivate(path: string, logger: Logger): Promise<void> {
   try {
     await chmod(path, privateFileMode);
   } catch (error) {
-    throw new QvacError('E_KEY', `${path} can be read by other users of this machine`, { hint: `chmod 600 ${path}`, cause: error });
+    throw new QvacError('E_KEY', `${path} can be read by other users of this machine`, {
+      hint: `chmod 600 ${path}`,
+      cause: error,
+    });
   }
   logger.warn('a key file could be read by others; it is private again', { path });
 }

@@ -21,23 +21,33 @@ export interface JournalForm<Entry> {
   parse(value: unknown): Entry | null;
 }
 
-export function createJournal<Entry>(dir: string, { toJson, parse }: JournalForm<Entry>, logger: Logger): Journal<Entry> {
+export function createJournal<Entry>(
+  dir: string,
+  { toJson, parse }: JournalForm<Entry>,
+  logger: Logger,
+): Journal<Entry> {
   const pathOf = (id: string): string => join(dir, `${id}.json`);
   async function entryAt(id: string): Promise<Entry | null> {
     try {
       const value = await readJson(pathOf(id));
       const entry = value === undefined ? null : parse(value);
-      if (entry === null && value !== undefined) logger.warn('a file that is no note of a job is left alone', { path: pathOf(id) });
+      if (entry === null && value !== undefined)
+        logger.warn('a file that is no note of a job is left alone', { path: pathOf(id) });
       return entry;
     } catch (error) {
-      logger.warn('the note of a job cannot be read', { path: pathOf(id), reason: error instanceof Error ? error.message : String(error) });
+      logger.warn('the note of a job cannot be read', {
+        path: pathOf(id),
+        reason: error instanceof Error ? error.message : String(error),
+      });
       return null;
     }
   }
   return {
     write: (id, entry) => writeFileAtomic(pathOf(id), `${JSON.stringify(toJson(entry))}\n`),
     async remove(id) {
-      await rm(pathOf(id), { force: true }).catch((error: unknown) => logger.warn('the note of a settled job stays', { path: pathOf(id), reason: String(error) }));
+      await rm(pathOf(id), { force: true }).catch((error: unknown) =>
+        logger.warn('the note of a settled job stays', { path: pathOf(id), reason: String(error) }),
+      );
     },
     async read() {
       const entries = new Map<JobId, Entry>();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { QvacError } from '../../errors.ts';
 import { fileError, isMissing, readFileIfAny, writeFileAtomic } from '../../lib/files.ts';
 import type { JobId } from '../../lib/types.ts';
-import { parseReceipt, serialiseReceipt, type Receipt } from '../../proofs/receipt.ts';
+import { parseReceipt, type Receipt, serialiseReceipt } from '../../proofs/receipt.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { jobIdOf } from '../../protocol/digests.ts';
 
@@ -92,7 +92,10 @@ function choose(prefix: string, ids: readonly JobId[]): JobId {
   const found = /^[0-9a-f]{1,64}$/.test(wanted) ? ids.filter((id) => id.startsWith(wanted)) : [];
   const [first, second] = found;
   if (first === undefined) throw notFound(prefix);
-  if (second !== undefined) throw new QvacError('E_USAGE', `${found.length} receipts begin with ${prefix}`, { hint: `type more of it: ${first.slice(0, prefix.length + 4)}…, ${second.slice(0, prefix.length + 4)}…` });
+  if (second !== undefined)
+    throw new QvacError('E_USAGE', `${found.length} receipts begin with ${prefix}`, {
+      hint: `type more of it: ${first.slice(0, prefix.length + 4)}…, ${second.slice(0, prefix.length + 4)}…`,
+    });
   return first;
 }
 

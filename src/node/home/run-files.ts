@@ -40,7 +40,8 @@ export function createRunFiles(dir: string): RunFiles {
       const value = await readJson(pathOf(role)).catch(() => undefined);
       const { pid, started } = await thisProcess();
       const run = parseRun(value);
-      if (run !== null && run.entry.pid === pid && run.started === started) await rm(pathOf(role), { force: true }).catch(() => undefined);
+      if (run !== null && run.entry.pid === pid && run.started === started)
+        await rm(pathOf(role), { force: true }).catch(() => undefined);
     },
     async list() {
       const entries: RunEntry[] = [];
@@ -69,7 +70,18 @@ function parseRun(value: unknown): { readonly entry: RunEntry; readonly started:
   if (typeof peer !== 'string' || typeof network !== 'string' || !areTexts(addrs) || !areTexts(models)) return null;
   if (!Number.isSafeInteger(pid) || (pid as number) < 1 || !Number.isSafeInteger(startedAt)) return null;
   if (started !== null && typeof started !== 'string') return null;
-  return { entry: { role, peer: peer as PeerIdString, addrs, network, models, pid: pid as number, startedAt: startedAt as number }, started };
+  return {
+    entry: {
+      role,
+      peer: peer as PeerIdString,
+      addrs,
+      network,
+      models,
+      pid: pid as number,
+      startedAt: startedAt as number,
+    },
+    started,
+  };
 }
 
 function areTexts(value: unknown): value is readonly string[] {

@@ -2,21 +2,18 @@ import { ownWordsOf } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
-import { assess } from '../../proofs/checks.ts';
-import type { Assessment } from '../../proofs/checks.ts';
+import { type Assessment, assess } from '../../proofs/checks.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
-import { signBody } from '../../proofs/signing.ts';
-import type { SigningKey } from '../../proofs/signing.ts';
+import { type SigningKey, signBody } from '../../proofs/signing.ts';
 import { verdictOf } from '../../proofs/verdict.ts';
-import { kinds } from '../../protocol/messages.ts';
-import type { FaultCode, Signed } from '../../protocol/messages.ts';
+import { type FaultCode, kinds, type Signed } from '../../protocol/messages.ts';
 import { encodeVerdict } from '../../protocol/validate.ts';
 import type { VerifyLevel } from '../client/answer.ts';
-import type { Job } from './job.ts';
 import type { LocalVerifier } from '../verification/local-verifier.ts';
 import type { SecondOpinion } from '../verification/second-opinion.ts';
 import type { CheckOptions } from '../verification/verifier.ts';
+import type { Job } from './job.ts';
 
 export interface SettleComponents {
   readonly key: SigningKey;
@@ -42,7 +39,13 @@ const verdictTimeoutMs = 2_000;
  * signs a verdict and tells the provider.
  * @param options `until` ends a re-execution, not the rest
  */
-export async function settle(components: SettleComponents, job: Job, secret: Uint8Array, level: VerifyLevel, { until, ...options }: Pick<CheckOptions, 'signal' | 'until'> = {}): Promise<Settled> {
+export async function settle(
+  components: SettleComponents,
+  job: Job,
+  secret: Uint8Array,
+  level: VerifyLevel,
+  { until, ...options }: Pick<CheckOptions, 'signal' | 'until'> = {},
+): Promise<Settled> {
   const { key, verifier, second, clock, logger } = components;
   const opinions: Signed[] = [];
   const askSecond: CheckOptions['second'] = async (receipt, asking) => {
@@ -52,10 +55,24 @@ export async function settle(components: SettleComponents, job: Job, secret: Uin
   };
   const missing = level === 'none' ? null : await challenge(job, secret, options);
   const unsigned = job.received.receipt([]);
-  const checked = level === 'none' ? assess(unsigned, {}) : await verifier.check(unsigned, level === 'full' ? 'full' : 'sampling', { ...options, until, second: askSecond });
+  const checked =
+    level === 'none'
+      ? assess(unsigned, {})
+      : await verifier.check(unsigned, level === 'full' ? 'full' : 'sampling', {
+          ...options,
+          until,
+          second: askSecond,
+        });
   const assessment = missing === null ? checked : withFault(checked, missing);
-  const verdict = signBody(key, kinds.verdict, job.jobId, encodeVerdict(verdictOf(assessment, unsigned, key.publicKey, clock.now())));
-  await tell(job, verdict).catch((error: unknown) => logger.debug('the provider did not take the verdict', { job: job.jobId, reason: ownWordsOf(error) }));
+  const verdict = signBody(
+    key,
+    kinds.verdict,
+    job.jobId,
+    encodeVerdict(verdictOf(assessment, unsigned, key.publicKey, clock.now())),
+  );
+  await tell(job, verdict).catch((error: unknown) =>
+    logger.debug('the provider did not take the verdict', { job: job.jobId, reason: ownWordsOf(error) }),
+  );
   // The last word is this client's.
   return { assessment, receipt: job.received.receipt([...opinions, verdict]), verdict };
 }
@@ -83,4 +100,3 @@ async function tell(job: Job, verdict: Signed): Promise<void> {
   await job.verdict(verdict, { signal: AbortSignal.timeout(verdictTimeoutMs) });
   await job.close();
 }
-

@@ -1,17 +1,14 @@
 import { QvacError } from '../../errors.ts';
 import { fromHex } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
+import { seconds, shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
-import { FaultError } from '../../proofs/received.ts';
-import type { Received } from '../../proofs/received.ts';
-import { signBody } from '../../proofs/signing.ts';
-import type { SigningKey } from '../../proofs/signing.ts';
+import { FaultError, type Received } from '../../proofs/received.ts';
+import { type SigningKey, signBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { openingTimeoutMs } from '../../protocol/constants.ts';
-import { kinds } from '../../protocol/messages.ts';
-import type { Offer, Signed } from '../../protocol/messages.ts';
+import { kinds, type Offer, type Signed } from '../../protocol/messages.ts';
 import { encodeCancel } from '../../protocol/validate.ts';
-import { seconds, shortPeer } from '../../lib/names.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts } from './job.ts';
 import { remoteError } from './remote-error.ts';
@@ -71,7 +68,11 @@ export class DirectJob implements Job {
   async *frames(): AsyncGenerator<AnswerFrame> {
     const { acceptMs, firstTokenMs, gapMs, totalMs, allowedMs = totalMs } = this.#timeouts;
     const who = shortPeer(this.provider);
-    this.#deadline(totalMs, `${who} gave no whole answer within ${seconds(allowedMs)}`, 'allow more time (--timeout), or ask for fewer tokens');
+    this.#deadline(
+      totalMs,
+      `${who} gave no whole answer within ${seconds(allowedMs)}`,
+      'allow more time (--timeout), or ask for fewer tokens',
+    );
     let step = this.#deadline(acceptMs, `${who} did not answer the offer within ${seconds(acceptMs)}`);
     try {
       while (this.received.final === null) {
@@ -102,7 +103,10 @@ export class DirectJob implements Job {
     const body = encodeCancel({ v: 1, jobId: fromHex(this.jobId), n: this.received.n });
     const signed = signBody(this.#components.key, kinds.cancel, this.jobId, body);
     this.received.setCancel(signed);
-    this.#deadline(cancelTimeoutMs, `${shortPeer(this.provider)} did not answer the cancel within ${seconds(cancelTimeoutMs)}`);
+    this.#deadline(
+      cancelTimeoutMs,
+      `${shortPeer(this.provider)} did not answer the cancel within ${seconds(cancelTimeoutMs)}`,
+    );
     await this.#stream.write({ t: 'cancel', ...signed });
     return signed;
   }
@@ -118,7 +122,10 @@ export class DirectJob implements Job {
       if (options.signal?.aborted === true) throw options.signal.reason;
       if (error instanceof MalformedError) throw new FaultError('bad-opening', error.message);
       if (error instanceof FaultError) throw error;
-      throw new FaultError('silence', error instanceof Error && !late.aborted ? error.message : `no opening within ${seconds(openingTimeoutMs)}`);
+      throw new FaultError(
+        'silence',
+        error instanceof Error && !late.aborted ? error.message : `no opening within ${seconds(openingTimeoutMs)}`,
+      );
     }
   }
 
@@ -147,7 +154,10 @@ export class DirectJob implements Job {
     } catch (error) {
       if (!(error instanceof QvacError) || error.code !== 'E_TRUNCATED') throw error;
     }
-    this.#components.logger.debug('asking for the opening on a new stream', { job: this.jobId, provider: this.provider });
+    this.#components.logger.debug('asking for the opening on a new stream', {
+      job: this.jobId,
+      provider: this.provider,
+    });
     this.#stream = await this.#components.reopen(signal);
     return this.#askOn(this.#stream, secret, signal);
   }
@@ -172,13 +182,19 @@ export class DirectJob implements Job {
       this.#accepted ||= frame.t === 'accept';
     } catch (error) {
       if (error instanceof FaultError) this.#faulty = frame;
-      if (error instanceof MalformedError) throw new QvacError('E_BAD_PEER', `${shortPeer(this.provider)} broke the protocol: ${error.message}`, { cause: error });
+      if (error instanceof MalformedError)
+        throw new QvacError('E_BAD_PEER', `${shortPeer(this.provider)} broke the protocol: ${error.message}`, {
+          cause: error,
+        });
       throw error;
     }
   }
 
   #deadline(ms: number, message: string, hint?: string): NodeJS.Timeout {
-    const timer = setTimeout(() => this.#stream.abort(new QvacError('E_TIMEOUT', message, { details: { peer: this.provider }, hint })), ms);
+    const timer = setTimeout(
+      () => this.#stream.abort(new QvacError('E_TIMEOUT', message, { details: { peer: this.provider }, hint })),
+      ms,
+    );
     this.#timers.add(timer);
     return timer;
   }

@@ -1,7 +1,16 @@
 import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
 import type { Received } from '../../proofs/received.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
-import type { CardModel, Input, Mode, Offer, Payment, Quote, SamplerSettings, Signed } from '../../protocol/messages.ts';
+import type {
+  CardModel,
+  Input,
+  Mode,
+  Offer,
+  Payment,
+  Quote,
+  SamplerSettings,
+  Signed,
+} from '../../protocol/messages.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
 
 /** A provider's signed price, as fetched by `fetchQuote`. */
@@ -42,7 +51,10 @@ export interface JobInit {
   /** @default null */
   readonly payment?: Payment | null | undefined;
   /** Locks the payment, once the offer that names it is written and before it is sent. @default null */
-  readonly lock?: ((order: { readonly jobId: JobId; readonly offer: Offer; readonly offerSigned: Signed }) => Promise<void>) | null | undefined;
+  readonly lock?:
+    | ((order: { readonly jobId: JobId; readonly offer: Offer; readonly offerSigned: Signed }) => Promise<void>)
+    | null
+    | undefined;
   readonly timeouts?: Partial<JobTimeouts> | undefined;
   /** Multiaddr to dial. @default the card's peer id */
   readonly target?: string | undefined;
@@ -96,4 +108,9 @@ export interface Job {
   abortWaiting(reason: Error): void;
 }
 
-export const defaultTimeouts: JobTimeouts = { acceptMs: 10_000, firstTokenMs: 120_000, gapMs: 10_000, totalMs: 600_000 };
+export const defaultTimeouts: JobTimeouts = {
+  acceptMs: 10_000,
+  firstTokenMs: 120_000,
+  gapMs: 10_000,
+  totalMs: 600_000,
+};

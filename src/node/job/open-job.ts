@@ -2,20 +2,18 @@ import { randomBytes } from 'node:crypto';
 import { QvacError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
+import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { createReceived } from '../../proofs/received.ts';
 import { signBody } from '../../proofs/signing.ts';
 import { jobProtocol } from '../../protocol/constants.ts';
 import { jobIdOf, requestDigestOf, sha256 } from '../../protocol/digests.ts';
-import { kinds } from '../../protocol/messages.ts';
-import type { Offer } from '../../protocol/messages.ts';
+import { kinds, type Offer } from '../../protocol/messages.ts';
 import { encodeOffer } from '../../protocol/validate.ts';
-import { shortPeer } from '../../lib/names.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import { DirectJob } from './direct-job.ts';
-import { defaultTimeouts } from './job.ts';
-import type { Job, JobInit } from './job.ts';
+import { defaultTimeouts, type Job, type JobInit } from './job.ts';
 
 export interface JobComponents {
   readonly peer: Peer;
@@ -37,7 +35,11 @@ const offerLifeMs = 120_000;
  * @param options `signal` stops the dial and the sending only; a running job ends by `cancel` or `abort`
  * @throws QvacError E_NETWORK where the provider cannot be reached; whatever `lock` throws
  */
-export async function openJob({ peer, clock, logger }: JobComponents, init: JobInit, options: AbortOptions = {}): Promise<Job> {
+export async function openJob(
+  { peer, clock, logger }: JobComponents,
+  init: JobInit,
+  options: AbortOptions = {},
+): Promise<Job> {
   const { card, model, sampler, quote = null } = init;
   const { execClass, exec } = card.card;
   if (execClass === null) throw new QvacError('E_BAD_PEER', `${shortPeer(card.peer)} is no provider`);
@@ -73,5 +75,8 @@ export async function openJob({ peer, clock, logger }: JobComponents, init: JobI
     throw error;
   }
   const reopen = (signal: AbortSignal): Promise<FrameStream> => peer.open(target, jobProtocol, { signal });
-  return new DirectJob({ stream, reopen, key: peer.key, logger }, { jobId, offer, offerSigned, received, timeouts: { ...defaultTimeouts, ...init.timeouts } });
+  return new DirectJob(
+    { stream, reopen, key: peer.key, logger },
+    { jobId, offer, offerSigned, received, timeouts: { ...defaultTimeouts, ...init.timeouts } },
+  );
 }

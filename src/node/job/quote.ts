@@ -1,15 +1,14 @@
 import { QvacError } from '../../errors.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { verifyBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { quoteProtocol } from '../../protocol/constants.ts';
-import { kinds } from '../../protocol/messages.ts';
-import type { CardModel, Quote, Signed } from '../../protocol/messages.ts';
+import { type CardModel, kinds, type Quote, type Signed } from '../../protocol/messages.ts';
 import { decodeQuote } from '../../protocol/validate.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
-import { shortPeer } from '../../lib/names.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { SignedQuote } from './job.ts';
 import { remoteError } from './remote-error.ts';
@@ -33,7 +32,11 @@ const quoteTimeoutMs = 10_000;
  * and length, is refused.
  * @throws QvacError E_BUSY, E_NO_MODEL, E_FAILED as the provider answered; E_BAD_PEER, E_TIMEOUT, E_NETWORK, E_TRUNCATED
  */
-export async function fetchQuote({ peer, clock }: { readonly peer: Peer; readonly clock: Clock }, request: QuoteRequest, options: AbortOptions = {}): Promise<SignedQuote> {
+export async function fetchQuote(
+  { peer, clock }: { readonly peer: Peer; readonly clock: Clock },
+  request: QuoteRequest,
+  options: AbortOptions = {},
+): Promise<SignedQuote> {
   const { card, model, requestDigest, promptTokens, maxTokens } = request;
   const deadline = AbortSignal.timeout(quoteTimeoutMs);
   const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
@@ -51,19 +54,28 @@ export async function fetchQuote({ peer, clock }: { readonly peer: Peer; readonl
     }
   } catch (error) {
     if (options.signal?.aborted === true) throw options.signal.reason;
-    if (deadline.aborted) throw new QvacError('E_TIMEOUT', `${shortPeer(card.peer)} gave no price in time`, { cause: error });
+    if (deadline.aborted)
+      throw new QvacError('E_TIMEOUT', `${shortPeer(card.peer)} gave no price in time`, { cause: error });
     throw error;
   }
 }
 
-function checkedQuote(signed: Signed, { card, model, requestDigest, promptTokens, maxTokens }: QuoteRequest, client: Uint8Array, now: number): Quote {
-  const bad = (why: string, cause?: unknown): QvacError => new QvacError('E_BAD_PEER', `the quote of ${shortPeer(card.peer)} is refused: ${why}`, { cause });
+function checkedQuote(
+  signed: Signed,
+  { card, model, requestDigest, promptTokens, maxTokens }: QuoteRequest,
+  client: Uint8Array,
+  now: number,
+): Quote {
+  const bad = (why: string, cause?: unknown): QvacError =>
+    new QvacError('E_BAD_PEER', `the quote of ${shortPeer(card.peer)} is refused: ${why}`, { cause });
   if (!verifyBody(card.card.peer, kinds.quote, null, signed)) throw bad('its signature is not the provider’s');
   const quote = decode(signed.body, bad);
   if (!equalBytes(quote.peer, card.card.peer) || !equalBytes(quote.client, client)) throw bad('it is between others');
-  if (!equalBytes(quote.modelId, model.id) || !equalBytes(quote.requestDigest, requestDigest)) throw bad('it is for something else');
+  if (!equalBytes(quote.modelId, model.id) || !equalBytes(quote.requestDigest, requestDigest))
+    throw bad('it is for something else');
   // Less would not do; by more the price would pass what the person was told.
-  if (quote.promptTokens !== promptTokens || quote.maxTokens !== maxTokens) throw bad('it covers another length than was asked');
+  if (quote.promptTokens !== promptTokens || quote.maxTokens !== maxTokens)
+    throw bad('it covers another length than was asked');
   if (quote.priceIn > model.priceIn || quote.priceOut > model.priceOut) throw bad('it is dearer than the card');
   if (quote.expiresAt <= now) throw bad('it has expired');
   // The card, whose `exec` goes into the receipt, is of yesterday: asked again with the one of today, nobody is to blame.
@@ -73,7 +85,10 @@ function checkedQuote(signed: Signed, { card, model, requestDigest, promptTokens
 
 /** As where the provider itself refuses an offer by an old card. */
 function staleCard(peer: PeerIdString): QvacError {
-  return new QvacError('E_FAILED', `${shortPeer(peer)} computes in another way than its card says`, { hint: 'ask again', details: { peer, remote: 'bad-offer' } });
+  return new QvacError('E_FAILED', `${shortPeer(peer)} computes in another way than its card says`, {
+    hint: 'ask again',
+    details: { peer, remote: 'bad-offer' },
+  });
 }
 
 function decode(body: Uint8Array, bad: (why: string, cause?: unknown) => QvacError): Quote {

@@ -1,10 +1,8 @@
-import { QvacError } from '../../errors.ts';
-import type { ErrorCode } from '../../errors.ts';
-import type { PeerIdString } from '../../lib/types.ts';
-import { peerErrorCode } from '../../protocol/constants.ts';
-import type { PeerErrorCode } from '../../protocol/constants.ts';
-import type { FrameOf } from '../../protocol/frames.ts';
+import { type ErrorCode, QvacError } from '../../errors.ts';
 import { shortPeer } from '../../lib/names.ts';
+import type { PeerIdString } from '../../lib/types.ts';
+import { type PeerErrorCode, peerErrorCode } from '../../protocol/constants.ts';
+import type { FrameOf } from '../../protocol/frames.ts';
 
 const codes: Readonly<Record<PeerErrorCode, readonly [code: ErrorCode, what: string, hint?: string]>> = {
   'bad-frame': ['E_FAILED', 'did not understand us'],
@@ -25,9 +23,17 @@ const codes: Readonly<Record<PeerErrorCode, readonly [code: ErrorCode, what: str
 /** What an `error` or `busy` frame of `peer` means here. Its words are a stranger's: shortened and without control characters. */
 export function remoteError(frame: FrameOf<'error' | 'busy'>, peer: PeerIdString): QvacError {
   const who = shortPeer(peer);
-  if (frame.t === 'busy') return new QvacError('E_BUSY', `${who} is busy`, { hint: 'try again, or another provider', details: { peer } });
+  if (frame.t === 'busy')
+    return new QvacError('E_BUSY', `${who} is busy`, { hint: 'try again, or another provider', details: { peer } });
   const remote = peerErrorCode(frame.code);
   const [code, what, hint] = codes[remote];
-  const words = frame.message.replaceAll(/\p{C}+/gu, ' ').trim().slice(0, 200);
-  return new QvacError(code, `${who} ${what}${words === '' ? '' : `: ${words}`}`, { hint, details: { peer, remote }, quoted: words });
+  const words = frame.message
+    .replaceAll(/\p{C}+/gu, ' ')
+    .trim()
+    .slice(0, 200);
+  return new QvacError(code, `${who} ${what}${words === '' ? '' : `: ${words}`}`, {
+    hint,
+    details: { peer, remote },
+    quoted: words,
+  });
 }

@@ -11,14 +11,28 @@ export function recordsOf(accounts: readonly ProviderAccount[]): ReadonlyMap<str
   const records = new Map<string, ChainRecord>();
   for (const { peer, stake, freeStake, active, jobsCompleted, jobsRefunded, jobsRejected, jobsSlashed } of accounts) {
     const key = toHex(peer);
-    const own: ChainRecord = { stake, freeStake, active, completed: Number(jobsCompleted), refunded: jobsRefunded, rejected: jobsRejected, slashed: jobsSlashed };
+    const own: ChainRecord = {
+      stake,
+      freeStake,
+      active,
+      completed: Number(jobsCompleted),
+      refunded: jobsRefunded,
+      rejected: jobsRejected,
+      slashed: jobsSlashed,
+    };
     const other = records.get(key);
     if (other === undefined) {
       records.set(key, own);
       continue;
     }
     const sum = (count: 'completed' | 'refunded' | 'rejected' | 'slashed'): number => own[count] + other[count];
-    records.set(key, { ...(other.stake >= stake ? other : own), completed: sum('completed'), refunded: sum('refunded'), rejected: sum('rejected'), slashed: sum('slashed') });
+    records.set(key, {
+      ...(other.stake >= stake ? other : own),
+      completed: sum('completed'),
+      refunded: sum('refunded'),
+      rejected: sum('rejected'),
+      slashed: sum('slashed'),
+    });
   }
   return records;
 }

@@ -1,5 +1,5 @@
-import type { Escrow, Executed, JobAccount } from '../../escrow/escrow.ts';
 import { QvacError } from '../../errors.ts';
+import type { Escrow, Executed, JobAccount } from '../../escrow/escrow.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
 import { assess } from '../../proofs/checks.ts';
@@ -7,8 +7,7 @@ import type { Receipt } from '../../proofs/receipt.ts';
 import { sha256 } from '../../protocol/digests.ts';
 import { decodeVerdict } from '../../protocol/validate.ts';
 import { createJournal } from '../home/journal.ts';
-import { lockedNoteForm } from './pending-payment.ts';
-import type { LockedNote } from './pending-payment.ts';
+import { type LockedNote, lockedNoteForm } from './pending-payment.ts';
 import { slash } from './slash.ts';
 
 /** What was kept of a job. */
@@ -18,7 +17,11 @@ export interface Kept {
 }
 
 /** The note of a payment that is not settled, in the first of `dirs` that has one. @throws QvacError E_HOME */
-export async function findLockedNote(dirs: readonly string[], jobId: JobId, logger: Logger): Promise<LockedNote | null> {
+export async function findLockedNote(
+  dirs: readonly string[],
+  jobId: JobId,
+  logger: Logger,
+): Promise<LockedNote | null> {
   for (const dir of dirs) {
     const note = (await createJournal(dir, lockedNoteForm, logger).read()).get(jobId);
     if (note !== undefined) return note;
@@ -31,12 +34,24 @@ export async function findLockedNote(dirs: readonly string[], jobId: JobId, logg
  * its checks or never came whole.
  * @throws QvacError E_ESCROW where there is nothing to object to, or not yet
  */
-export async function dispute(escrow: Escrow, job: JobAccount, { note, receipt }: Kept, options: AbortOptions = {}): Promise<Executed> {
+export async function dispute(
+  escrow: Escrow,
+  job: JobAccount,
+  { note, receipt }: Kept,
+  options: AbortOptions = {},
+): Promise<Executed> {
   if (job.submitted === null) {
     const kept = note?.conflict == null ? '' : '; the evidence is kept, and shown when it does';
-    throw new QvacError('E_ESCROW', `the provider has submitted nothing to object to${kept}`, { hint: 'without an answer the money comes back: qvac jobs ls' });
+    throw new QvacError('E_ESCROW', `the provider has submitted nothing to object to${kept}`, {
+      hint: 'without an answer the money comes back: qvac jobs ls',
+    });
   }
-  const slashed = await slash(escrow, job, { head: receipt?.heads[0] ?? note?.head ?? null, conflict: note?.conflict, receipt }, options);
+  const slashed = await slash(
+    escrow,
+    job,
+    { head: receipt?.heads[0] ?? note?.head ?? null, conflict: note?.conflict, receipt },
+    options,
+  );
   if (slashed !== null) return slashed;
   return escrow.rejectJob(job, rejectionOf({ note, receipt }), options);
 }
@@ -45,9 +60,12 @@ export async function dispute(escrow: Escrow, job: JobAccount, { note, receipt }
 function rejectionOf({ note, receipt }: Kept): Uint8Array {
   if (receipt === null) {
     if (note?.intent === 'reject') return note.verdictDigest;
-    throw new QvacError('E_ESCROW', 'nothing that was kept of this job is wrong', { hint: 'it has no receipt here: its answer never came, or another home asked for it' });
+    throw new QvacError('E_ESCROW', 'nothing that was kept of this job is wrong', {
+      hint: 'it has no receipt here: its answer never came, or another home asked for it',
+    });
   }
   const verdict = receipt.verdicts.find(({ body }) => decodeVerdict(body).result === 'fail');
-  if (verdict === undefined && assess(receipt, {}).result !== 'fail') throw new QvacError('E_ESCROW', 'nothing in its receipt is wrong', { hint: 'qvac verify checks it again' });
+  if (verdict === undefined && assess(receipt, {}).result !== 'fail')
+    throw new QvacError('E_ESCROW', 'nothing in its receipt is wrong', { hint: 'qvac verify checks it again' });
   return sha256(verdict?.body ?? receipt.offer.body);
 }

@@ -6,9 +6,8 @@ import type { Receipt } from '../../proofs/receipt.ts';
 import { createJournal } from '../home/journal.ts';
 import type { ReceiptStore } from '../home/receipt-store.ts';
 import { EscrowPaying } from './escrow-wallet.ts';
+import { type ClientPayments, isSettled, type LeftPayment, type Paying, type Settlement } from './payments.ts';
 import { lockedNoteForm } from './pending-payment.ts';
-import { isSettled } from './payments.ts';
-import type { ClientPayments, LeftPayment, Paying, Settlement } from './payments.ts';
 import { settlementJson } from './settlement-json.ts';
 
 export interface EscrowPaymentsComponents {
@@ -44,9 +43,15 @@ const defaultMarginMs = 20_000;
 
 export function createEscrowPayments(components: EscrowPaymentsComponents, init: EscrowPaymentsInit): ClientPayments {
   const { openEscrow, receipts = null, logger } = components;
-  const receiptOf = async (jobId: JobId): Promise<Receipt | null> => (await receipts?.get(jobId).catch(() => null))?.receipt ?? null;
+  const receiptOf = async (jobId: JobId): Promise<Receipt | null> =>
+    (await receipts?.get(jobId).catch(() => null))?.receipt ?? null;
   const keep = async (jobId: JobId, settlement: Settlement): Promise<void> => {
-    await receipts?.settle(jobId, settlementJson(settlement)).catch((error: unknown) => logger.warn('a receipt does not say how it was settled', { job: jobId, reason: error instanceof Error ? error.message : String(error) }));
+    await receipts?.settle(jobId, settlementJson(settlement)).catch((error: unknown) =>
+      logger.warn('a receipt does not say how it was settled', {
+        job: jobId,
+        reason: error instanceof Error ? error.message : String(error),
+      }),
+    );
   };
   const journal = createJournal(init.dir, lockedNoteForm, logger);
   const end = new AbortController();
@@ -58,7 +63,17 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
     void work.finally(() => tasks.delete(work));
   };
   function open(options: AbortOptions = {}): Promise<Paying> {
-    opening ??= openEscrow(options).then((escrow) => new EscrowPaying({ escrow, journal, receiptOf, keep, logger, run, end: end.signal }, { submitMs: init.submitMs ?? 30_000, marginMs: init.marginMs ?? defaultMarginMs, confirms: init.confirms ?? true }));
+    opening ??= openEscrow(options).then(
+      (escrow) =>
+        new EscrowPaying(
+          { escrow, journal, receiptOf, keep, logger, run, end: end.signal },
+          {
+            submitMs: init.submitMs ?? 30_000,
+            marginMs: init.marginMs ?? defaultMarginMs,
+            confirms: init.confirms ?? true,
+          },
+        ),
+    );
     // Whoever waits for it learns of a failure; the next one tries again.
     opening.catch(() => (opening = null));
     return opening;
@@ -68,9 +83,13 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
     try {
       if ((await journal.read()).size === 0) return;
       const paying = await open({ signal: end.signal });
-      for (const left of await paying.resume({ signal: end.signal })) if (isSettled(left.settlement)) init.onSettled?.(left);
+      for (const left of await paying.resume({ signal: end.signal }))
+        if (isSettled(left.settlement)) init.onSettled?.(left);
     } catch (error) {
-      if (!end.signal.aborted) logger.warn('payments of earlier answers are not settled yet', { reason: error instanceof Error ? error.message : String(error) });
+      if (!end.signal.aborted)
+        logger.warn('payments of earlier answers are not settled yet', {
+          reason: error instanceof Error ? error.message : String(error),
+        });
     }
   }
   return {

@@ -1,18 +1,16 @@
-import { RefusedError, escrowRules } from '../../escrow/escrow.ts';
-import type { Escrow } from '../../escrow/escrow.ts';
-import { termsOf } from '../../escrow/terms.ts';
 import { QvacError } from '../../errors.ts';
+import { type Escrow, escrowRules, RefusedError } from '../../escrow/escrow.ts';
+import { termsOf } from '../../escrow/terms.ts';
 import { equalBytes } from '../../lib/bytes.ts';
+import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
 import type { Pay, Payment, Quote } from '../../protocol/messages.ts';
 import { priceLamports } from '../../protocol/price.ts';
-import { shortPeer } from '../../lib/names.ts';
 import { recordsOf } from './chain-record.ts';
+import type { BrokenOff, ChainRecord, LeftPayment, LockedPayment, LockOrder, Paying, Settlement } from './payments.ts';
 import type { LockedNote } from './pending-payment.ts';
-import type { BrokenOff, ChainRecord, LeftPayment, LockOrder, LockedPayment, Paying, Settlement } from './payments.ts';
-import { Settling } from './settlement-service.ts';
-import type { SettlingComponents, SettlingInit } from './settlement-service.ts';
+import { Settling, type SettlingComponents, type SettlingInit } from './settlement-service.ts';
 
 export interface EscrowPayingComponents extends SettlingComponents {
   /** Lets work go on that nobody waits for, until the end. */
@@ -55,23 +53,49 @@ export class EscrowPaying implements Paying {
   }
 
   refusal(pay: Pay): string | null {
-    if (pay.chain !== this.#escrow.chain) return `it is paid on another chain (${pay.chain}) than yours (${this.#escrow.chain})`;
+    if (pay.chain !== this.#escrow.chain)
+      return `it is paid on another chain (${pay.chain}) than yours (${this.#escrow.chain})`;
     return equalBytes(pay.program, this.#escrow.program) ? null : 'it is paid into another program than yours';
   }
 
-  async plan(quote: Quote, { maxTokens, maxPrice }: { readonly maxTokens: number; readonly maxPrice: number }, options: AbortOptions = {}): Promise<Payment> {
+  async plan(
+    quote: Quote,
+    { maxTokens, maxPrice }: { readonly maxTokens: number; readonly maxPrice: number },
+    options: AbortOptions = {},
+  ): Promise<Payment> {
     const who = shortPeer(peerIdOf(quote.peer));
-    const cannot = (why: string): QvacError => new QvacError('E_ESCROW', `${who} cannot be paid: ${why}`, { hint: 'nothing was locked; qvac peers shows who else is there' });
+    const cannot = (why: string): QvacError =>
+      new QvacError('E_ESCROW', `${who} cannot be paid: ${why}`, {
+        hint: 'nothing was locked; qvac peers shows who else is there',
+      });
     if (quote.pay === null) throw cannot('its quote does not say where');
     const refusal = this.refusal(quote.pay);
     if (refusal !== null) throw cannot(refusal);
-    const amount = priceLamports({ promptCount: quote.promptTokens, n: maxTokens, priceIn: quote.priceIn, priceOut: quote.priceOut });
-    if (amount > BigInt(maxPrice)) throw new QvacError('E_TOO_DEAR', `${who} asks for up to ${amount} lamports, above ${maxPrice}`, { hint: 'raise --max-price', details: { priceLamports: amount.toString() } });
-    const [account, balance, rent] = await Promise.all([this.#escrow.provider(quote.pay.payee, options), this.#escrow.balance(this.#wallet, options), this.#escrow.rent(escrowRules.jobAccountBytes, options)]);
-    if (account === null || !equalBytes(account.peer, quote.peer)) throw cannot('whom it names is not registered for this node');
-    if (!account.active || account.freeStake < escrowRules.slashMultiple * amount) throw cannot('its stake does not cover this job');
+    const amount = priceLamports({
+      promptCount: quote.promptTokens,
+      n: maxTokens,
+      priceIn: quote.priceIn,
+      priceOut: quote.priceOut,
+    });
+    if (amount > BigInt(maxPrice))
+      throw new QvacError('E_TOO_DEAR', `${who} asks for up to ${amount} lamports, above ${maxPrice}`, {
+        hint: 'raise --max-price',
+        details: { priceLamports: amount.toString() },
+      });
+    const [account, balance, rent] = await Promise.all([
+      this.#escrow.provider(quote.pay.payee, options),
+      this.#escrow.balance(this.#wallet, options),
+      this.#escrow.rent(escrowRules.jobAccountBytes, options),
+    ]);
+    if (account === null || !equalBytes(account.peer, quote.peer))
+      throw cannot('whom it names is not registered for this node');
+    if (!account.active || account.freeStake < escrowRules.slashMultiple * amount)
+      throw cannot('its stake does not cover this job');
     const needed = amount + rent + feeReserve;
-    if (balance < needed) throw new QvacError('E_FUNDS', `the wallet holds ${balance} lamports, ${needed} are needed for this answer`, { hint: 'qvac wallet fund, or a smaller --max-tokens' });
+    if (balance < needed)
+      throw new QvacError('E_FUNDS', `the wallet holds ${balance} lamports, ${needed} are needed for this answer`, {
+        hint: 'qvac wallet fund, or a smaller --max-tokens',
+      });
     return { chain: quote.pay.chain, program: quote.pay.program, payer: this.#wallet, amount: Number(amount) };
   }
 
@@ -81,13 +105,26 @@ export class EscrowPaying implements Paying {
     const terms = termsOf(offer, offerSigned.body, quote);
     const authority = quote.pay.payee;
     const address = this.#escrow.jobAddress(this.#wallet, terms.jobId);
-    const note: LockedNote = { address, client: this.#wallet, provider: authority, chain: this.#escrow.chain, amount: terms.amount, at: Date.now(), intent: 'wait', head: null, conflict: null, promptCount: 0, verdictDigest: noDigest };
+    const note: LockedNote = {
+      address,
+      client: this.#wallet,
+      provider: authority,
+      chain: this.#escrow.chain,
+      amount: terms.amount,
+      at: Date.now(),
+      intent: 'wait',
+      head: null,
+      conflict: null,
+      promptCount: 0,
+      verdictDigest: noDigest,
+    };
     await journal.write(jobId, note);
     try {
       await this.#escrow.createJob({ authority, terms }, options);
     } catch (error) {
       // Where the chain did not answer, it may have taken it.
-      if (error instanceof QvacError && (error.code === 'E_ESCROW' || error.code === 'E_FUNDS')) await journal.remove(jobId);
+      if (error instanceof QvacError && (error.code === 'E_ESCROW' || error.code === 'E_FUNDS'))
+        await journal.remove(jobId);
       throw error;
     }
     return {
@@ -118,7 +155,11 @@ export class EscrowPaying implements Paying {
   #abandon(jobId: JobId, note: LockedNote, received: BrokenOff): Promise<Settlement | null> {
     const { end, logger, run } = this.#components;
     const work = this.#settling.giveUp(jobId, note, received, { signal: end }).catch((error: unknown) => {
-      if (!end.aborted) logger.warn('a payment is looked after later', { job: jobId, reason: error instanceof Error ? error.message : String(error) });
+      if (!end.aborted)
+        logger.warn('a payment is looked after later', {
+          job: jobId,
+          reason: error instanceof Error ? error.message : String(error),
+        });
       return null;
     });
     run(work.then(() => undefined));

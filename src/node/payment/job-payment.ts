@@ -4,8 +4,7 @@ import type { AbortOptions } from '../../lib/types.ts';
 import type { Quote } from '../../protocol/messages.ts';
 import type { JobInit } from '../job/job.ts';
 import type { BrokenOff, CheckedAnswer, ClientPayments, LockedPayment, Settlement } from './payments.ts';
-import { openRejectWindow, watchDelivery } from './reject-window.ts';
-import type { RejectWindow } from './reject-window.ts';
+import { openRejectWindow, type RejectWindow, watchDelivery } from './reject-window.ts';
 
 export interface DirectPaymentInit {
   readonly maxTokens: number;
@@ -36,7 +35,11 @@ export class DirectPayment {
   }
 
   /** What the offer says of money, and how it is locked; nothing where nothing is charged. */
-  async plan(quote: Quote | null, timeouts: JobInit['timeouts'], options: AbortOptions): Promise<Pick<JobInit, 'payment' | 'lock' | 'timeouts'>> {
+  async plan(
+    quote: Quote | null,
+    timeouts: JobInit['timeouts'],
+    options: AbortOptions,
+  ): Promise<Pick<JobInit, 'payment' | 'lock' | 'timeouts'>> {
     if (quote?.pay == null) return {};
     if (this.#payments === null) throw new QvacError('E_LIMIT', 'this provider wants to be paid');
     const { maxTokens, maxPrice, locking } = this.#init;
@@ -75,7 +78,9 @@ export class DirectPayment {
    */
   async giveUp(received: BrokenOff | null): Promise<Settlement | null> {
     if (this.#locked === null) return null;
-    const settled = await raceSignal(this.#locked.abandon(received ?? undefined), AbortSignal.timeout(giveUpMs)).catch(() => null);
+    const settled = await raceSignal(this.#locked.abandon(received ?? undefined), AbortSignal.timeout(giveUpMs)).catch(
+      () => null,
+    );
     return settled ?? this.#locked.standing;
   }
 }

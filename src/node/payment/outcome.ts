@@ -19,12 +19,22 @@ export interface SettledJob {
  * @returns null where the chain does not say
  * @throws QvacError E_CHAIN
  */
-export async function keepOutcome(escrow: Pick<Escrow, 'outcome' | 'chain'>, { address, jobId, amount }: SettledJob, { stores, logger }: { readonly stores: readonly Pick<ReceiptStore, 'settle'>[]; readonly logger: Logger }, options: AbortOptions = {}): Promise<JobOutcome | null> {
+export async function keepOutcome(
+  escrow: Pick<Escrow, 'outcome' | 'chain'>,
+  { address, jobId, amount }: SettledJob,
+  { stores, logger }: { readonly stores: readonly Pick<ReceiptStore, 'settle'>[]; readonly logger: Logger },
+  options: AbortOptions = {},
+): Promise<JobOutcome | null> {
   const outcome = await escrow.outcome(address, options);
   if (outcome === null) return null;
   const id = toHex(jobId) as JobId;
   const settlement = settlementJson(settlementOf(outcome, { chain: escrow.chain, account: address, locked: amount }));
   const told = await Promise.allSettled(stores.map((store) => store.settle(id, settlement)));
-  for (const each of told) if (each.status === 'rejected') logger.warn('a receipt does not say how it was settled', { job: id, reason: each.reason instanceof Error ? each.reason.message : String(each.reason) });
+  for (const each of told)
+    if (each.status === 'rejected')
+      logger.warn('a receipt does not say how it was settled', {
+        job: id,
+        reason: each.reason instanceof Error ? each.reason.message : String(each.reason),
+      });
   return outcome;
 }

@@ -22,7 +22,11 @@ export interface Paying {
    * locked: chain, program, that the payee's account holds the quote's node and enough stake, and the wallet's balance.
    * @throws QvacError E_TOO_DEAR, E_FUNDS, E_ESCROW, E_CHAIN
    */
-  plan(quote: Quote, limits: { readonly maxTokens: number; readonly maxPrice: number }, options?: AbortOptions): Promise<Payment>;
+  plan(
+    quote: Quote,
+    limits: { readonly maxTokens: number; readonly maxPrice: number },
+    options?: AbortOptions,
+  ): Promise<Payment>;
   /** Locks the money. @throws QvacError E_FUNDS, E_ESCROW; E_CHAIN, after which it may be locked all the same, and is looked after */
   lock(order: LockOrder, options?: AbortOptions): Promise<LockedPayment>;
   /** What the chain says of whoever is registered, by the node's key in hex; at most a minute old. */
@@ -91,7 +95,16 @@ export interface CheckedAnswer {
 
 export interface Settlement {
   /** `open`: nothing was submitted yet. `submitted`: the provider is paid by itself, later. `gone`: closed, and the chain does not say how. */
-  readonly state: 'confirmed' | 'rejected' | 'slashed' | 'declined' | 'refunded' | 'claimed' | 'open' | 'submitted' | 'gone';
+  readonly state:
+    | 'confirmed'
+    | 'rejected'
+    | 'slashed'
+    | 'declined'
+    | 'refunded'
+    | 'claimed'
+    | 'open'
+    | 'submitted'
+    | 'gone';
   readonly chain: string;
   /** Address of the job's account, 32 bytes. */
   readonly account: Uint8Array;

@@ -48,15 +48,41 @@ export const lockedNoteForm: JournalForm<LockedNote> = {
   },
   parse(value) {
     if (typeof value !== 'object' || value === null) return null;
-    const { version, chain, amount, at = 0, intent, head, conflict = null, promptCount = 0, ...keys } = value as Readonly<Record<string, unknown>>;
-    const [address, client, provider, verdictDigest] = ['address', 'client', 'provider', 'verdictDigest'].map((key) => bytesIn(keys[key], 32));
+    const {
+      version,
+      chain,
+      amount,
+      at = 0,
+      intent,
+      head,
+      conflict = null,
+      promptCount = 0,
+      ...keys
+    } = value as Readonly<Record<string, unknown>>;
+    const [address, client, provider, verdictDigest] = ['address', 'client', 'provider', 'verdictDigest'].map((key) =>
+      bytesIn(keys[key], 32),
+    );
     if (version !== 1 || address == null || client == null || provider == null || verdictDigest == null) return null;
     if (typeof chain !== 'string' || typeof amount !== 'string' || !/^\d{1,20}$/.test(amount)) return null;
     if (intent !== 'wait' && intent !== 'confirm' && intent !== 'reject') return null;
     if (!isNatural(at) || !isNatural(promptCount)) return null;
     const signed = headIn(head);
     const pair = conflictIn(conflict);
-    return signed === undefined || pair === undefined ? null : { address, client, provider, chain, amount: BigInt(amount), at, intent, head: signed, conflict: pair, promptCount, verdictDigest };
+    return signed === undefined || pair === undefined
+      ? null
+      : {
+          address,
+          client,
+          provider,
+          chain,
+          amount: BigInt(amount),
+          at,
+          intent,
+          head: signed,
+          conflict: pair,
+          promptCount,
+          verdictDigest,
+        };
   },
 };
 

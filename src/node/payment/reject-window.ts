@@ -16,7 +16,8 @@ export function openRejectWindow(locked: LockedPayment | null): RejectWindow {
   const end = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   void locked.window({ signal: end.signal }).then(({ leftMs }) => {
-    if (!end.signal.aborted) timer = setTimeout(() => late.abort(new QvacError('E_TIMEOUT', 'the check did not end in time')), leftMs);
+    if (!end.signal.aborted)
+      timer = setTimeout(() => late.abort(new QvacError('E_TIMEOUT', 'the check did not end in time')), leftMs);
   });
   return {
     until: late.signal,
@@ -44,7 +45,10 @@ export function watchDelivery(locked: LockedPayment | null, late: (error: QvacEr
   const look = async (): Promise<void> => {
     const { submitted, leftMs } = await locked.window({ signal: end.signal });
     if (end.signal.aborted) return;
-    if (submitted && leftMs <= spareMs) late(new QvacError('E_TIMEOUT', 'the provider asked for its money and did not send the end of the answer in time'));
+    if (submitted && leftMs <= spareMs)
+      late(
+        new QvacError('E_TIMEOUT', 'the provider asked for its money and did not send the end of the answer in time'),
+      );
     timer = setTimeout(() => void look(), Math.max(leastMs, leftMs - spareMs));
   };
   // Not while the provider looks for the payment: a short answer is over before.

@@ -1,13 +1,12 @@
-import { RefusedError, escrowRules } from '../../escrow/escrow.ts';
-import type { Escrow, JobAccount } from '../../escrow/escrow.ts';
+import { type Escrow, escrowRules, type JobAccount, RefusedError } from '../../escrow/escrow.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { sha256 } from '../../protocol/digests.ts';
 import { decodeVerdict } from '../../protocol/validate.ts';
 import type { Journal } from '../home/journal.ts';
-import type { LockedNote } from './pending-payment.ts';
 import type { BrokenOff, CheckedAnswer, Settlement, WindowLeft } from './payments.ts';
+import type { LockedNote } from './pending-payment.ts';
 import { settlementOf } from './settlement-json.ts';
 import { conflictOf, slash } from './slash.ts';
 
@@ -62,38 +61,68 @@ export class Settling {
     try {
       const [job, now] = await Promise.all([this.#escrow.job(address, options), this.#escrow.now(options)]);
       // A provider may submit before it sends its final head.
-      return job?.submitted == null ? whole : { submitted: true, leftMs: Math.max(0, job.submitted.claimAt - now - marginMs) };
+      return job?.submitted == null
+        ? whole
+        : { submitted: true, leftMs: Math.max(0, job.submitted.claimAt - now - marginMs) };
     } catch (error) {
-      if (options.signal?.aborted !== true) this.#logger.warn('the chain does not say how long a payment can be rejected', { reason: error instanceof Error ? error.message : String(error) });
+      if (options.signal?.aborted !== true)
+        this.#logger.warn('the chain does not say how long a payment can be rejected', {
+          reason: error instanceof Error ? error.message : String(error),
+        });
       return whole;
     }
   }
 
   /** After the checks. Never throws: what cannot be settled now stays noted. */
-  async settle(jobId: JobId, locked: LockedNote, { receipt, assessment, verdictDigest }: CheckedAnswer, options: AbortOptions): Promise<Settlement> {
-    const note: LockedNote = { ...locked, intent: assessment.result === 'fail' ? 'reject' : 'confirm', head: receipt.heads[0] ?? null, conflict: conflictOf(receipt), verdictDigest };
+  async settle(
+    jobId: JobId,
+    locked: LockedNote,
+    { receipt, assessment, verdictDigest }: CheckedAnswer,
+    options: AbortOptions,
+  ): Promise<Settlement> {
+    const note: LockedNote = {
+      ...locked,
+      intent: assessment.result === 'fail' ? 'reject' : 'confirm',
+      head: receipt.heads[0] ?? null,
+      conflict: conflictOf(receipt),
+      verdictDigest,
+    };
     try {
       await this.#journal.write(jobId, note);
       const limit = AbortSignal.timeout(this.#init.submitMs);
       const signal = AbortSignal.any([limit, ...(options.signal === undefined ? [] : [options.signal])]);
-      const job = await this.#escrow.waitForJob(note.address, (seen) => seen === null || seen.submitted !== null, { signal }).catch((error: unknown) => {
-        if (limit.aborted) return this.#escrow.job(note.address);
-        throw error;
-      });
+      const job = await this.#escrow
+        .waitForJob(note.address, (seen) => seen === null || seen.submitted !== null, { signal })
+        .catch((error: unknown) => {
+          if (limit.aborted) return this.#escrow.job(note.address);
+          throw error;
+        });
       if (job === null) return await this.#concluded(jobId, note, options);
       if (job.submitted === null) return this.waiting(note, job);
       return await this.#close(jobId, note, job, receipt, options);
     } catch (error) {
-      this.#logger.warn('a payment is settled later', { job: jobId, reason: error instanceof Error ? error.message : String(error) });
+      this.#logger.warn('a payment is settled later', {
+        job: jobId,
+        reason: error instanceof Error ? error.message : String(error),
+      });
       return this.waiting(note, null);
     }
   }
 
   /** There is no answer: waits for the provider to decline, or to submit what was never received. */
-  async giveUp(jobId: JobId, locked: LockedNote, { conflict, promptTokens }: BrokenOff, options: AbortOptions): Promise<Settlement> {
+  async giveUp(
+    jobId: JobId,
+    locked: LockedNote,
+    { conflict, promptTokens }: BrokenOff,
+    options: AbortOptions,
+  ): Promise<Settlement> {
     const note: LockedNote = { ...locked, intent: 'reject', conflict, promptCount: promptTokens.length };
     await this.#journal.write(jobId, note);
-    const job = await this.#escrow.waitForJob(note.address, (seen) => seen === null || seen.submitted !== null, options);
+    const job = await this.#escrow.waitForJob(
+      note.address,
+      (seen) => seen === null || seen.submitted !== null,
+      options,
+    );
     return job === null ? this.#concluded(jobId, note, {}) : this.#close(jobId, note, job, null, {});
   }
 
@@ -107,7 +136,12 @@ export class Settling {
     }
     if (job.submitted === null) {
       if (now < job.refundAt) return this.waiting(note, job);
-      return this.#act(jobId, note, async () => ({ state: 'refunded', ...nothing, refunded: job.amount, ...(await this.#escrow.refundJob(job, options)) }));
+      return this.#act(jobId, note, async () => ({
+        state: 'refunded',
+        ...nothing,
+        refunded: job.amount,
+        ...(await this.#escrow.refundJob(job, options)),
+      }));
     }
     const receipt = note.intent === 'confirm' ? null : await this.#receiptOf(jobId);
     const decided = note.intent === 'wait' && receipt !== null ? checkedNote(note, receipt) : note;
@@ -115,22 +149,52 @@ export class Settling {
     if (now < job.submitted.claimAt || !this.#init.confirms) return this.waiting(note, job);
     // Nobody objects any more, and what the answer did not cost comes back only when the account is closed.
     const { payout } = job.submitted;
-    return this.#act(jobId, note, async () => ({ state: 'claimed', ...nothing, paid: payout, refunded: job.amount - payout, ...(await this.#escrow.claimJob(job, options)) }));
+    return this.#act(jobId, note, async () => ({
+      state: 'claimed',
+      ...nothing,
+      paid: payout,
+      refunded: job.amount - payout,
+      ...(await this.#escrow.claimJob(job, options)),
+    }));
   }
 
   /** Where the money of an open or submitted job is. */
   waiting(note: LockedNote, job: JobAccount | null): Settlement {
     const submitted = job?.submitted ?? null;
-    return { ...base(note), ...nothing, state: submitted === null ? 'open' : 'submitted', signature: null, dueAt: submitted?.claimAt ?? job?.refundAt ?? null };
+    return {
+      ...base(note),
+      ...nothing,
+      state: submitted === null ? 'open' : 'submitted',
+      signature: null,
+      dueAt: submitted?.claimAt ?? job?.refundAt ?? null,
+    };
   }
 
   /** Of a submitted job: confirms or rejects as the note says, or slashes where the chain can be shown why. */
-  async #close(jobId: JobId, note: LockedNote, job: JobAccount, receipt: Receipt | null, options: AbortOptions): Promise<Settlement> {
+  async #close(
+    jobId: JobId,
+    note: LockedNote,
+    job: JobAccount,
+    receipt: Receipt | null,
+    options: AbortOptions,
+  ): Promise<Settlement> {
     const { submitted } = job;
     if (submitted === null) return this.waiting(note, job);
     const { head, conflict } = note;
-    const proof = await slash(this.#escrow, job, { head, conflict, receipt: note.intent === 'reject' ? receipt : null }, options);
-    if (proof !== null) return this.#act(jobId, note, async () => ({ state: 'slashed', ...nothing, refunded: job.amount, compensation: job.amount, ...proof }));
+    const proof = await slash(
+      this.#escrow,
+      job,
+      { head, conflict, receipt: note.intent === 'reject' ? receipt : null },
+      options,
+    );
+    if (proof !== null)
+      return this.#act(jobId, note, async () => ({
+        state: 'slashed',
+        ...nothing,
+        refunded: job.amount,
+        compensation: job.amount,
+        ...proof,
+      }));
     const split = { payout: submitted.payout, refunded: job.amount - submitted.payout };
     // What has no token was not worth more than the prompt's price, and that was served, as far as it was accepted.
     const unread = head === null && (submitted.tokenCount > 0 || submitted.promptCount > note.promptCount);
@@ -140,9 +204,22 @@ export class Settling {
       await this.#journal.remove(jobId);
       return { ...this.waiting(note, job), paid: split.payout, refunded: split.refunded };
     }
-    if (good) return this.#act(jobId, note, async () => ({ state: 'confirmed', ...nothing, paid: split.payout, refunded: split.refunded, ...(await this.#escrow.confirmJob(job, options)) }));
+    if (good)
+      return this.#act(jobId, note, async () => ({
+        state: 'confirmed',
+        ...nothing,
+        paid: split.payout,
+        refunded: split.refunded,
+        ...(await this.#escrow.confirmJob(job, options)),
+      }));
     try {
-      return await this.#act(jobId, note, async () => ({ state: 'rejected', ...nothing, burnt: split.payout, refunded: split.refunded, ...(await this.#escrow.rejectJob(job, note.verdictDigest, options)) }));
+      return await this.#act(jobId, note, async () => ({
+        state: 'rejected',
+        ...nothing,
+        burnt: split.payout,
+        refunded: split.refunded,
+        ...(await this.#escrow.rejectJob(job, note.verdictDigest, options)),
+      }));
     } catch (error) {
       // Too late: the provider will be paid.
       if (error instanceof RefusedError && error.refusal === 'ConfirmWindowClosed') return this.waiting(note, job);
@@ -154,7 +231,16 @@ export class Settling {
   async #act(jobId: JobId, note: LockedNote, run: () => Promise<Acted>): Promise<Settlement> {
     try {
       const { state, paid, refunded, burnt, compensation, signature } = await run();
-      return await this.#ended(jobId, { ...base(note), state, paid, refunded, burnt, compensation, signature, dueAt: null });
+      return await this.#ended(jobId, {
+        ...base(note),
+        state,
+        paid,
+        refunded,
+        burnt,
+        compensation,
+        signature,
+        dueAt: null,
+      });
     } catch (error) {
       if (error instanceof RefusedError && error.refusal === 'NoAccount') return this.#concluded(jobId, note, {});
       throw error;
@@ -180,7 +266,13 @@ function checkedNote(locked: LockedNote, receipt: Receipt): LockedNote {
   const verdict = receipt.verdicts.at(-1);
   if (verdict === undefined) return locked;
   const intent = decodeVerdict(verdict.body).result === 'fail' ? 'reject' : 'confirm';
-  return { ...locked, intent, head: receipt.heads[0] ?? null, conflict: conflictOf(receipt), verdictDigest: sha256(verdict.body) };
+  return {
+    ...locked,
+    intent,
+    head: receipt.heads[0] ?? null,
+    conflict: conflictOf(receipt),
+    verdictDigest: sha256(verdict.body),
+  };
 }
 
 function base({ chain, address, amount }: LockedNote): Pick<Settlement, 'chain' | 'account' | 'locked'> {

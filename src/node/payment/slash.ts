@@ -1,5 +1,4 @@
-import { RefusedError } from '../../escrow/escrow.ts';
-import type { Escrow, Executed, JobAccount } from '../../escrow/escrow.ts';
+import { type Escrow, type Executed, type JobAccount, RefusedError } from '../../escrow/escrow.ts';
 import { isSubmitted } from '../../escrow/terms.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { fraudulentStep } from '../../proofs/fraud.ts';
@@ -21,11 +20,18 @@ export interface Evidence {
  * sent, two heads that contradict each other, a token that the seed does not draw.
  * @returns null where there is no such evidence, or the program does not take it for one
  */
-export async function slash(escrow: Escrow, job: JobAccount, { head, conflict = null, receipt }: Evidence, options: AbortOptions = {}): Promise<Executed | null> {
+export async function slash(
+  escrow: Escrow,
+  job: JobAccount,
+  { head, conflict = null, receipt }: Evidence,
+  options: AbortOptions = {},
+): Promise<Executed | null> {
   const heads = conflict ?? conflictOf(receipt);
   const step = receipt === null ? null : fraudulentStep(receipt);
   const proofs = [
-    ...(head !== null && job.submitted !== null && !isSubmitted(job, decodeHead(head.body)) ? [() => escrow.slashHeadMismatch(job, head, options)] : []),
+    ...(head !== null && job.submitted !== null && !isSubmitted(job, decodeHead(head.body))
+      ? [() => escrow.slashHeadMismatch(job, head, options)]
+      : []),
     ...(heads === null ? [] : [() => escrow.slashEquivocation(job, heads, options)]),
     ...(step === null ? [] : [() => escrow.slashSampler(job, step, options)]),
   ];

@@ -50,13 +50,18 @@ interface Spending {
 const dayMs = 86_400_000;
 
 /** @throws QvacError E_HOME where the file of the last day cannot be read: whoever forgets it would spend twice */
-export async function openPurses({ payments, clock, logger }: PursesComponents, { path, limitOf }: PursesInit): Promise<Purses> {
+export async function openPurses(
+  { payments, clock, logger }: PursesComponents,
+  { path, limitOf }: PursesInit,
+): Promise<Purses> {
   const spendings = path === null ? new Map<string, Spending>() : parse(await readJson(path));
   let saving: Promise<void> = Promise.resolve();
 
   function save(): Promise<void> {
     if (path === null) return Promise.resolve();
-    const text = JSON.stringify([...spendings].map(([id, { client, at, lamports }]) => ({ id, client, at, lamports: lamports.toString() })));
+    const text = JSON.stringify(
+      [...spendings].map(([id, { client, at, lamports }]) => ({ id, client, at, lamports: lamports.toString() })),
+    );
     saving = saving.catch(() => undefined).then(() => writeFileAtomic(path, `${text}\n`));
     return saving;
   }
@@ -122,7 +127,14 @@ function parse(value: unknown): Map<string, Spending> {
   for (const entry of Array.isArray(value) ? (value as readonly unknown[]) : []) {
     if (typeof entry !== 'object' || entry === null) continue;
     const { id, client, at, lamports } = entry as Readonly<Record<string, unknown>>;
-    if (typeof id === 'string' && typeof client === 'string' && typeof at === 'number' && typeof lamports === 'string' && /^\d{1,20}$/.test(lamports)) spendings.set(id, { client, at, lamports: BigInt(lamports) });
+    if (
+      typeof id === 'string' &&
+      typeof client === 'string' &&
+      typeof at === 'number' &&
+      typeof lamports === 'string' &&
+      /^\d{1,20}$/.test(lamports)
+    )
+      spendings.set(id, { client, at, lamports: BigInt(lamports) });
   }
   return spendings;
 }

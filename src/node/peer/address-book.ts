@@ -33,7 +33,13 @@ export class AddressBook {
     if (node === null) return [];
     const id = peerIdFromString(peer);
     const known = await node.peerStore.get(id).catch(() => null);
-    const open = node.getConnections(id).filter(({ direction }) => direction === 'outbound').map(({ remoteAddr }) => withoutPeer(remoteAddr));
-    return [...new Set([...open, ...(known?.addresses ?? []).map(({ multiaddr }) => withoutPeer(multiaddr))])].slice(0, mostAddrs);
+    const open = node
+      .getConnections(id)
+      .filter(({ direction }) => direction === 'outbound')
+      .map(({ remoteAddr }) => withoutPeer(remoteAddr));
+    return [...new Set([...open, ...(known?.addresses ?? []).map(({ multiaddr }) => withoutPeer(multiaddr))])].slice(
+      0,
+      mostAddrs,
+    );
   }
 }

@@ -1,7 +1,6 @@
 import type { PeerId } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
-import type { Multiaddr } from '@multiformats/multiaddr';
-import { multiaddr } from '@multiformats/multiaddr';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { QvacError } from '../../errors.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 
@@ -25,7 +24,10 @@ export function parseAddress(text: string, code: BadTargetCode): Multiaddr {
   try {
     return multiaddr(text);
   } catch (error) {
-    throw new QvacError(code, `"${text.slice(0, 200)}" is not a multiaddr`, { hint: 'for example /ip4/192.0.2.7/tcp/4001', cause: error });
+    throw new QvacError(code, `"${text.slice(0, 200)}" is not a multiaddr`, {
+      hint: 'for example /ip4/192.0.2.7/tcp/4001',
+      cause: error,
+    });
   }
 }
 
@@ -33,7 +35,10 @@ function parsePeer(text: string, code: BadTargetCode): PeerId {
   try {
     return peerIdFromString(text);
   } catch (error) {
-    throw new QvacError(code, `"${text.slice(0, 100)}" is not a peer id`, { hint: 'a peer id looks like 12D3Koo…, an address like /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo…', cause: error });
+    throw new QvacError(code, `"${text.slice(0, 100)}" is not a peer id`, {
+      hint: 'a peer id looks like 12D3Koo…, an address like /ip4/192.0.2.7/tcp/4001/p2p/12D3Koo…',
+      cause: error,
+    });
   }
 }
 
@@ -42,7 +47,8 @@ export function parseTarget(target: string, code: BadTargetCode = 'E_NETWORK'): 
   if (!target.startsWith('/')) return { peer: parsePeer(target, code), address: null };
   const address = parseAddress(target, code);
   const peer = address.getComponents().findLast((component) => component.name === 'p2p')?.value;
-  if (peer === undefined) throw new QvacError(code, `"${target.slice(0, 200)}" does not name a peer`, { hint: 'append /p2p/<peer id>' });
+  if (peer === undefined)
+    throw new QvacError(code, `"${target.slice(0, 200)}" does not name a peer`, { hint: 'append /p2p/<peer id>' });
   return { peer: parsePeer(peer, code), address: address.getComponents().length > 1 ? address : null };
 }
 

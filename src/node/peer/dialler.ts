@@ -1,14 +1,12 @@
-import type { Connection, PeerId } from '@libp2p/interface';
 import { setMaxListeners } from 'node:events';
+import type { Connection, PeerId } from '@libp2p/interface';
 import { QvacError } from '../../errors.ts';
-import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { shortPeer } from '../../lib/names.ts';
+import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { frameStream } from '../streams/serve-stream.ts';
 import type { FrameStream } from '../streams/streams.ts';
-import type { Target } from './addresses.ts';
-import { parseTarget } from './addresses.ts';
-import type { QvacNode } from './libp2p.ts';
-import { maxStreams } from './libp2p.ts';
+import { parseTarget, type Target } from './addresses.ts';
+import { maxStreams, type QvacNode } from './libp2p.ts';
 import { dialError, isStaleConnection } from './peer-errors.ts';
 
 /** How long a dial and the opening of a stream may take, in ms. */
@@ -47,12 +45,17 @@ export class Dialler {
   /** Makes sure that a connection is open. @throws QvacError as `Peer.open` */
   async connect(target: PeerIdString | string, options: AbortOptions): Promise<PeerIdString> {
     const destination = parseTarget(target);
-    if (this.#openConnection(destination.peer) === null) await this.#bounded(destination, options, (signal) => this.#dial(destination, signal));
+    if (this.#openConnection(destination.peer) === null)
+      await this.#bounded(destination, options, (signal) => this.#dial(destination, signal));
     return destination.peer.toString() as PeerIdString;
   }
 
   #openConnection(peer: PeerId): Connection | null {
-    return this.#running()?.getConnections(peer).find((connection) => connection.status === 'open') ?? null;
+    return (
+      this.#running()
+        ?.getConnections(peer)
+        .find((connection) => connection.status === 'open') ?? null
+    );
   }
 
   async #dialForStream(destination: Target, signal: AbortSignal): Promise<Connection> {
@@ -72,7 +75,11 @@ export class Dialler {
   }
 
   /** Runs `attempt` within the time allowed and says in one line what it failed of. */
-  async #bounded<Value>(destination: Target, options: AbortOptions, attempt: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
+  async #bounded<Value>(
+    destination: Target,
+    options: AbortOptions,
+    attempt: (signal: AbortSignal) => Promise<Value>,
+  ): Promise<Value> {
     options.signal?.throwIfAborted();
     const deadline = AbortSignal.timeout(openTimeoutMs);
     const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
@@ -88,5 +95,8 @@ export class Dialler {
 }
 
 async function openStream(connection: Connection, protocol: string, signal: AbortSignal): Promise<FrameStream> {
-  return frameStream(await connection.newStream(protocol, { signal, maxOutboundStreams: maxStreams }), connection.remotePeer);
+  return frameStream(
+    await connection.newStream(protocol, { signal, maxOutboundStreams: maxStreams }),
+    connection.remotePeer,
+  );
 }

@@ -15,7 +15,11 @@ export interface IntroduceInit {
 export function introduce(node: QvacNode, connection: Connection, { beside, logger }: IntroduceInit): void {
   const identify = (): void => {
     if (connection.status !== 'open') return;
-    node.services.identify.identify(connection).catch((error: unknown) => logger.debug('not identified', { peer: connection.remotePeer.toString(), error: String(error) }));
+    node.services.identify
+      .identify(connection)
+      .catch((error: unknown) =>
+        logger.debug('not identified', { peer: connection.remotePeer.toString(), error: String(error) }),
+      );
   };
   if (connection.direction === 'outbound' && !beside) identify();
   else setTimeout(identify, introduceMs).unref();

@@ -9,7 +9,9 @@ const anyPort = /\/tcp\/0$/;
 export async function readKeptPorts(path: string): Promise<KeptPorts> {
   const value = await readJson(path).catch(() => undefined);
   if (typeof value !== 'object' || value === null) return {};
-  return Object.fromEntries(Object.entries(value).filter(([, port]) => Number.isInteger(port) && port > 0 && port < 65_536)) as KeptPorts;
+  return Object.fromEntries(
+    Object.entries(value).filter(([, port]) => Number.isInteger(port) && port > 0 && port < 65_536),
+  ) as KeptPorts;
 }
 
 /** `listen` with each `/tcp/0` as the port of the earlier run, where there was one. */
@@ -24,8 +26,11 @@ export function withKeptPorts(listen: readonly string[], kept: KeptPorts): reado
 export async function keepPorts(path: string, listen: readonly string[], addrs: readonly string[]): Promise<void> {
   const open = listen.filter((address) => anyPort.test(address));
   const fixed = new Set(listen.flatMap((address) => /\/tcp\/([1-9]\d*)$/.exec(address)?.[1] ?? []));
-  const ports = new Set(addrs.flatMap((address) => /\/tcp\/(\d+)/.exec(address)?.[1] ?? []).filter((port) => !fixed.has(port)));
+  const ports = new Set(
+    addrs.flatMap((address) => /\/tcp\/(\d+)/.exec(address)?.[1] ?? []).filter((port) => !fixed.has(port)),
+  );
   const [address] = open;
   const [port] = ports;
-  if (open.length === 1 && ports.size === 1 && address !== undefined && port !== undefined) await writeFileAtomic(path, `${JSON.stringify({ [address]: Number(port) })}\n`);
+  if (open.length === 1 && ports.size === 1 && address !== undefined && port !== undefined)
+    await writeFileAtomic(path, `${JSON.stringify({ [address]: Number(port) })}\n`);
 }

@@ -1,8 +1,6 @@
-import type { Identify } from '@libp2p/identify';
-import { identify } from '@libp2p/identify';
+import { type Identify, identify } from '@libp2p/identify';
 import type { ConnectionGater, Libp2p, PeerInfo, PrivateKey, StreamMuxerFactory } from '@libp2p/interface';
-import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
-import type { KadDHTComponents, SingleKadDHT } from '@libp2p/kad-dht';
+import { type KadDHTComponents, kadDHT, passthroughMapper, type SingleKadDHT } from '@libp2p/kad-dht';
 import { mdns } from '@libp2p/mdns';
 import { noise } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';

@@ -1,6 +1,5 @@
 import type { ConnectionGater, MultiaddrConnection, PeerId, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface';
-import type { YamuxMuxerInit } from '@libp2p/yamux';
-import { yamux } from '@libp2p/yamux';
+import { type YamuxMuxerInit, yamux } from '@libp2p/yamux';
 import type { PeerIdString } from '../../lib/types.ts';
 import { usableAddress } from './addresses.ts';
 import type { Bans } from './bans.ts';
@@ -19,7 +18,12 @@ export interface LinkLimits {
   readonly deadAfterMs: number;
 }
 
-export const defaultLinkLimits: LinkLimits = { streamBurst: 1000, streamsPerSecond: 200, probeEveryMs: 2_000, deadAfterMs: 5_000 };
+export const defaultLinkLimits: LinkLimits = {
+  streamBurst: 1000,
+  streamsPerSecond: 200,
+  probeEveryMs: 2_000,
+  deadAfterMs: 5_000,
+};
 
 /** Ticks between two looks at an outstanding probe, in ms. */
 const tickMs = 250;
@@ -59,7 +63,8 @@ export class LinkGuard {
   /** The muxer for `createLibp2p`. */
   muxer(init: YamuxMuxerInit): () => StreamMuxerFactory {
     const factory = yamux(init)();
-    const createStreamMuxer: StreamMuxerFactory['createStreamMuxer'] = (maConn) => (this.#made = factory.createStreamMuxer(maConn));
+    const createStreamMuxer: StreamMuxerFactory['createStreamMuxer'] = (maConn) =>
+      (this.#made = factory.createStreamMuxer(maConn));
     return () => ({ ...factory, protocol: factory.protocol, createStreamMuxer });
   }
 

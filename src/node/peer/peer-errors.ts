@@ -31,14 +31,16 @@ function textOf(error: unknown): string {
 
 function codeOf(error: Error): string {
   if ('code' in error && typeof error.code === 'string' && error.code in reasons) return error.code;
-  if (error.name === 'EncryptionFailedError' || error.name === 'UnexpectedPeerError') return handshakeCode(error.message);
+  if (error.name === 'EncryptionFailedError' || error.name === 'UnexpectedPeerError')
+    return handshakeCode(error.message);
   if (error.name in reasons) return error.name;
   return /\b(E[A-Z]{5,})\b/.exec(error.message)?.[1] ?? error.name;
 }
 
 /** Noise and the upgrader wrap whatever went wrong in one class; only the text tells them apart. */
 function handshakeCode(message: string): string {
-  if (/payload identity key|unexpected peer|does not match|different from expected/i.test(message)) return 'UnexpectedPeerError';
+  if (/payload identity key|unexpected peer|does not match|different from expected/i.test(message))
+    return 'UnexpectedPeerError';
   if (/timeout|timed out|abort/i.test(message)) return 'TimeoutError';
   return 'ECONNRESET';
 }
@@ -53,7 +55,16 @@ function asThrown(error: unknown): unknown {
 /** True where `error` says that a connection that was open is not any more, so that a fresh one may do better. */
 export function isStaleConnection(thrown: unknown): boolean {
   const error = asThrown(thrown);
-  return error instanceof Error && ['ConnectionClosedError', 'ConnectionClosingError', 'MuxerClosedError', 'StreamStateError', 'UnexpectedEOFError'].includes(error.name);
+  return (
+    error instanceof Error &&
+    [
+      'ConnectionClosedError',
+      'ConnectionClosingError',
+      'MuxerClosedError',
+      'StreamStateError',
+      'UnexpectedEOFError',
+    ].includes(error.name)
+  );
 }
 
 /** True where the other side answered, but does not speak the protocol that was asked for. */
@@ -69,13 +80,19 @@ export function dialError(thrown: unknown, who: string): QvacError {
   if (error instanceof AggregateError) {
     const errors = error.errors.filter((part) => part instanceof Error);
     // The address that answered, if only to refuse, tells more than those that did not.
-    const telling = errors.find((part) => reasons[codeOf(part)] !== undefined && codeOf(part) !== 'TimeoutError') ?? errors[0];
+    const telling =
+      errors.find((part) => reasons[codeOf(part)] !== undefined && codeOf(part) !== 'TimeoutError') ?? errors[0];
     return dialError(telling ?? new Error(textOf(error)), who);
   }
   const code = error instanceof Error ? codeOf(error) : '';
-  if (/dial self/i.test(textOf(error))) return new QvacError('E_NETWORK', `${who} is this node itself`, { cause: error });
+  if (/dial self/i.test(textOf(error)))
+    return new QvacError('E_NETWORK', `${who} is this node itself`, { cause: error });
   // Those that are open will end: whoever asks may wait, or turn to another.
-  if (code === 'TooManyOutboundProtocolStreamsError') return new QvacError('E_BUSY', `${reasons[code]}: ${who}`, { hint: 'try again, or another provider', cause: error });
+  if (code === 'TooManyOutboundProtocolStreamsError')
+    return new QvacError('E_BUSY', `${reasons[code]}: ${who}`, {
+      hint: 'try again, or another provider',
+      cause: error,
+    });
   const why = reasons[code] ?? textOf(error).split('\n', 1)[0] ?? 'unknown reason';
   return new QvacError('E_NETWORK', `cannot reach ${who}: ${why}`, { cause: error });
 }
@@ -83,12 +100,24 @@ export function dialError(thrown: unknown, who: string): QvacError {
 /** What libp2p threw while it began to listen at `listen`. */
 export function listenError(error: unknown, listen: readonly string[]): QvacError {
   if (error instanceof QvacError) return error;
-  const text = error instanceof AggregateError ? [error, ...(error.errors as unknown[])].map(textOf).join(' ') : textOf(error);
+  const text =
+    error instanceof AggregateError ? [error, ...(error.errors as unknown[])].map(textOf).join(' ') : textOf(error);
   const where = listen.join(', ');
   if (text.includes('EADDRINUSE')) {
-    return new QvacError('E_PORT_IN_USE', `another program listens at ${where} already`, { hint: 'choose another port: --listen /ip4/0.0.0.0/tcp/0', cause: error });
+    return new QvacError('E_PORT_IN_USE', `another program listens at ${where} already`, {
+      hint: 'choose another port: --listen /ip4/0.0.0.0/tcp/0',
+      cause: error,
+    });
   }
-  if (text.includes('EACCES')) return new QvacError('E_CONFIG', `not allowed to listen at ${where}`, { hint: 'choose a port above 1023', cause: error });
-  if (text.includes('EADDRNOTAVAIL')) return new QvacError('E_CONFIG', `${where} is not an address of this machine`, { hint: 'listen at /ip4/0.0.0.0/tcp/0', cause: error });
+  if (text.includes('EACCES'))
+    return new QvacError('E_CONFIG', `not allowed to listen at ${where}`, {
+      hint: 'choose a port above 1023',
+      cause: error,
+    });
+  if (text.includes('EADDRNOTAVAIL'))
+    return new QvacError('E_CONFIG', `${where} is not an address of this machine`, {
+      hint: 'listen at /ip4/0.0.0.0/tcp/0',
+      cause: error,
+    });
   return new QvacError('E_CONFIG', `cannot listen at ${where}: ${text.split('\n', 1)[0] ?? ''}`, { cause: error });
 }

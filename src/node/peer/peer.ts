@@ -1,29 +1,23 @@
-import { peerIdFromString } from '@libp2p/peer-id';
 import { EventEmitter } from 'node:events';
-import type { Clock } from '../../lib/clock.ts';
-import { systemClock } from '../../lib/clock.ts';
-import type { Logger } from '../../lib/log.ts';
-import { silentLogger } from '../../lib/log.ts';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import { type Logger, silentLogger } from '../../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { SigningKey } from '../../proofs/signing.ts';
-import { AddressBook } from './address-book.ts';
-import { parseAddress } from './addresses.ts';
-import type { BanLimits } from './bans.ts';
-import { Bans } from './bans.ts';
-import { Dialler } from './dialler.ts';
 import type { Identity } from '../home/identity.ts';
-import { introduce } from './introduce.ts';
-import type { PeerRole, QvacNode } from './libp2p.ts';
-import { createNode, maxStreams, muxerInit } from './libp2p.ts';
-import type { LinkLimits } from './link-guard.ts';
-import { LinkGuard } from './link-guard.ts';
-import { listenError } from './peer-errors.ts';
-import type { Routing } from './routing.ts';
-import { createRouting } from './routing.ts';
-import { withPlaces } from './stream-places.ts';
-import { ReachLog, type Reach } from './reach-log.ts';
 import { frameStream, serveStream } from '../streams/serve-stream.ts';
 import type { FrameStream } from '../streams/streams.ts';
+import { AddressBook } from './address-book.ts';
+import { parseAddress } from './addresses.ts';
+import { type BanLimits, Bans } from './bans.ts';
+import { Dialler } from './dialler.ts';
+import { introduce } from './introduce.ts';
+import { createNode, maxStreams, muxerInit, type PeerRole, type QvacNode } from './libp2p.ts';
+import { LinkGuard, type LinkLimits } from './link-guard.ts';
+import { listenError } from './peer-errors.ts';
+import { type Reach, ReachLog } from './reach-log.ts';
+import { createRouting, type Routing } from './routing.ts';
+import { withPlaces } from './stream-places.ts';
 
 /** What happens to a peer's connections, by peer id. */
 export interface PeerEvents {
@@ -145,7 +139,9 @@ class LibP2PPeer implements Peer {
     this.network = init.network;
     this.mdns = init.mdns ?? false;
     this.#bans = new Bans(components.clock ?? systemClock, init.limits);
-    this.#guard = new LinkGuard(this.#bans, init.limits, (peer) => this.#logger.warn('cut off a peer that opens streams too fast', { peer }));
+    this.#guard = new LinkGuard(this.#bans, init.limits, (peer) =>
+      this.#logger.warn('cut off a peer that opens streams too fast', { peer }),
+    );
     this.#addresses = new AddressBook(() => this.#node, this.#logger);
     this.routing = createRouting(() => this.#node);
     this.events.setMaxListeners(0);
@@ -189,12 +185,20 @@ class LibP2PPeer implements Peer {
         void this.learn(peer, found.multiaddrs.map(String)).then(() => this.events.emit('local', peer));
       },
     });
-    node.addEventListener('peer:connect', (event) => this.events.emit('connect', event.detail.toString() as PeerIdString));
-    node.addEventListener('peer:disconnect', (event) => this.events.emit('disconnect', event.detail.toString() as PeerIdString));
-    node.addEventListener('peer:identify', (event) => this.events.emit('identify', event.detail.peerId.toString() as PeerIdString, event.detail.protocols));
+    node.addEventListener('peer:connect', (event) =>
+      this.events.emit('connect', event.detail.toString() as PeerIdString),
+    );
+    node.addEventListener('peer:disconnect', (event) =>
+      this.events.emit('disconnect', event.detail.toString() as PeerIdString),
+    );
+    node.addEventListener('peer:identify', (event) =>
+      this.events.emit('identify', event.detail.peerId.toString() as PeerIdString, event.detail.protocols),
+    );
     node.addEventListener('peer:identify', (event) => this.#reach.identified(event.detail));
     node.addEventListener('connection:open', (event) => this.#reach.opened(event.detail));
-    node.addEventListener('connection:open', ({ detail: connection }) => introduce(node, connection, { beside: this.#dialler.isOpening(connection.remotePeer), logger: this.#logger }));
+    node.addEventListener('connection:open', ({ detail: connection }) =>
+      introduce(node, connection, { beside: this.#dialler.isOpening(connection.remotePeer), logger: this.#logger }),
+    );
     this.#node = node;
     for (const [protocol, handler] of this.#handlers) await this.#register(node, protocol, handler);
     this.#guard.start();
@@ -212,7 +216,9 @@ class LibP2PPeer implements Peer {
     this.#starting = null;
     this.#guard.stop();
     if (node === null) return;
-    const stopped = Promise.resolve(node.stop()).catch((error: unknown) => this.#logger.debug('stopping', { error: String(error) }));
+    const stopped = Promise.resolve(node.stop()).catch((error: unknown) =>
+      this.#logger.debug('stopping', { error: String(error) }),
+    );
     const late = setTimeout(() => {
       for (const connection of node.getConnections()) connection.abort(new Error('stopping'));
     }, stopTimeoutMs / 2);
@@ -220,7 +226,11 @@ class LibP2PPeer implements Peer {
     clearTimeout(late);
   }
 
-  async handle(protocol: string, handler: (stream: FrameStream) => Promise<void>, options: HandleOptions = {}): Promise<void> {
+  async handle(
+    protocol: string,
+    handler: (stream: FrameStream) => Promise<void>,
+    options: HandleOptions = {},
+  ): Promise<void> {
     const entry = { run: handler, options };
     this.#handlers.set(protocol, entry);
     if (this.#node !== null) await this.#register(this.#node, protocol, entry);
@@ -230,7 +240,11 @@ class LibP2PPeer implements Peer {
     const { maxInboundStreams = 32 } = handler.options;
     const hooks = { logger: this.#logger, onBadFrame: (peer: PeerIdString) => this.#blame(peer) };
     const run = withPlaces(handler.run, maxInboundStreams);
-    return node.handle(protocol, (stream, connection) => serveStream(frameStream(stream, connection.remotePeer), protocol, run, hooks), { maxInboundStreams: maxStreams, maxOutboundStreams: maxStreams, force: true });
+    return node.handle(
+      protocol,
+      (stream, connection) => serveStream(frameStream(stream, connection.remotePeer), protocol, run, hooks),
+      { maxInboundStreams: maxStreams, maxOutboundStreams: maxStreams, force: true },
+    );
   }
 
   #blame(peer: PeerIdString): void {
@@ -250,7 +264,11 @@ class LibP2PPeer implements Peer {
   async disconnect(peer: PeerIdString): Promise<void> {
     const connections = this.#node?.getConnections(peerIdFromString(peer)) ?? [];
     await Promise.all(
-      connections.map((connection) => connection.close({ signal: AbortSignal.timeout(closeTimeoutMs) }).catch((error: unknown) => connection.abort(error instanceof Error ? error : new Error('closing')))),
+      connections.map((connection) =>
+        connection
+          .close({ signal: AbortSignal.timeout(closeTimeoutMs) })
+          .catch((error: unknown) => connection.abort(error instanceof Error ? error : new Error('closing'))),
+      ),
     );
   }
 

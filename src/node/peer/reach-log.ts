@@ -1,5 +1,5 @@
 import type { Connection, IdentifyResult } from '@libp2p/interface';
-import { ipOfMultiaddr, kindOfIp, type IpKind } from '../../lib/ip-kind.ts';
+import { type IpKind, ipOfMultiaddr, kindOfIp } from '../../lib/ip-kind.ts';
 
 /** What the connections of this run tell of how this node can be reached. */
 export interface Reach {

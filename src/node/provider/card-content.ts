@@ -19,7 +19,10 @@ export interface Offering {
 const modes: readonly Mode[] = ['merkle', 'fraud', 'none'];
 
 /** What a provider's card says of its engine at this moment. */
-export function cardContentOf(engine: Engine, { name, priceIn, priceOut, tokensPerSecond, pay = null }: Offering): CardContent {
+export function cardContentOf(
+  engine: Engine,
+  { name, priceIn, priceOut, tokensPerSecond, pay = null }: Offering,
+): CardContent {
   const { facts, device, exec, slots } = engine;
   return {
     models: [

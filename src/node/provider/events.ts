@@ -4,10 +4,29 @@ import type { RefusalCode } from './refusal.ts';
 
 /** What a provider did, for whoever watches. Ids, counts and times only. */
 export type ProviderEvent =
-  | { readonly event: 'job-accepted'; readonly job: JobId; readonly client: PeerIdString; readonly promptTokens: number; readonly maxTokens: number }
-  | { readonly event: 'job-finished'; readonly job: JobId; readonly client: PeerIdString; readonly tokens: number; readonly finish: Finish; readonly ms: number }
+  | {
+      readonly event: 'job-accepted';
+      readonly job: JobId;
+      readonly client: PeerIdString;
+      readonly promptTokens: number;
+      readonly maxTokens: number;
+    }
+  | {
+      readonly event: 'job-finished';
+      readonly job: JobId;
+      readonly client: PeerIdString;
+      readonly tokens: number;
+      readonly finish: Finish;
+      readonly ms: number;
+    }
   /** No final head was sent: the client went, or something broke. */
   | { readonly event: 'job-failed'; readonly job: JobId; readonly client: PeerIdString; readonly reason: string }
   | { readonly event: 'job-opened'; readonly job: JobId; readonly client: PeerIdString; readonly steps: number }
-  | { readonly event: 'job-verdict'; readonly job: JobId; readonly client: PeerIdString; readonly result: Result; readonly faults: readonly string[] }
+  | {
+      readonly event: 'job-verdict';
+      readonly job: JobId;
+      readonly client: PeerIdString;
+      readonly result: Result;
+      readonly faults: readonly string[];
+    }
   | { readonly event: 'refused'; readonly client: PeerIdString; readonly code: RefusalCode; readonly reason: string };

@@ -8,19 +8,16 @@ import { signBody, verifyBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { jobIdHex, sha256 } from '../../protocol/digests.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
-import { kinds } from '../../protocol/messages.ts';
-import type { Signed, Verdict } from '../../protocol/messages.ts';
+import { kinds, type Signed, type Verdict } from '../../protocol/messages.ts';
 import { decodeVerdict, encodeOpening } from '../../protocol/validate.ts';
-import type { FrameStream } from '../streams/streams.ts';
-import { admit, payableOffer } from './admission/admission.ts';
-import type { Admission, AdmissionComponents } from './admission/admission.ts';
-import type { ProviderEvent } from './events.ts';
-import { JobRun } from './job/job-run.ts';
-import type { FinishedJob, JobRunComponents } from './job/job-run.ts';
-import type { KeptJob, KeptJobs } from './job/kept-jobs.ts';
-import type { PaidJob, ProviderPayments } from './payment/payouts.ts';
 import { readWithin } from '../streams/read-within.ts';
+import type { FrameStream } from '../streams/streams.ts';
+import { type Admission, type AdmissionComponents, admit, payableOffer } from './admission/admission.ts';
+import type { ProviderEvent } from './events.ts';
+import { type FinishedJob, JobRun, type JobRunComponents } from './job/job-run.ts';
+import type { KeptJob, KeptJobs } from './job/kept-jobs.ts';
 import { receiptOf } from './job/receipt-of.ts';
+import type { PaidJob, ProviderPayments } from './payment/payouts.ts';
 import { Refusal } from './refusal.ts';
 
 /** What a client may say after the final head. */
@@ -98,13 +95,26 @@ export class JobHandler {
       const listening = this.#listen(stream, run, end.signal);
       listening.catch((error: unknown) => run.leave(error instanceof Error ? error : new Error(String(error))));
       const { promptTokens, offer } = admission;
-      const onAccept = (): void => this.#init.onEvent({ event: 'job-accepted', ...told, promptTokens: promptTokens.length, maxTokens: offer.sampler.maxTokens });
+      const onAccept = (): void =>
+        this.#init.onEvent({
+          event: 'job-accepted',
+          ...told,
+          promptTokens: promptTokens.length,
+          maxTokens: offer.sampler.maxTokens,
+        });
       const finished = await run.run(onAccept, this.#securing(admission));
       this.#ended(run);
-      this.#init.onEvent({ event: 'job-finished', ...told, tokens: finished.final.n, finish: finished.final.finish, ms: clock.now() - began });
+      this.#init.onEvent({
+        event: 'job-finished',
+        ...told,
+        tokens: finished.final.n,
+        finish: finished.final.finish,
+        ms: clock.now() - began,
+      });
       await this.#settle(stream, finished, listening, end);
     } catch (error) {
-      if (run.accepted && !run.finished) this.#init.onEvent({ event: 'job-failed', ...told, reason: ownWordsOf(error) });
+      if (run.accepted && !run.finished)
+        this.#init.onEvent({ event: 'job-failed', ...told, reason: ownWordsOf(error) });
       throw error;
     } finally {
       end.abort();
@@ -149,7 +159,12 @@ export class JobHandler {
   }
 
   /** After the final head: keeps what an opening needs, stores the receipt, answers the challenge. */
-  async #settle(stream: FrameStream, finished: FinishedJob, listening: Promise<AfterFrame | null>, end: AbortController): Promise<void> {
+  async #settle(
+    stream: FrameStream,
+    finished: FinishedJob,
+    listening: Promise<AfterFrame | null>,
+    end: AbortController,
+  ): Promise<void> {
     const { offer } = finished.admission;
     const keepMs = offer.mode === 'none' ? verdictWaitMs : this.#init.keepMs;
     const job: KeptJob = {
@@ -196,11 +211,19 @@ export class JobHandler {
     } finally {
       await this.#save(job);
     }
-    if (verdict !== null) this.#init.onEvent({ event: 'job-verdict', job: job.jobId, client, result: verdict.result, faults: verdict.faults });
+    if (verdict !== null)
+      this.#init.onEvent({
+        event: 'job-verdict',
+        job: job.jobId,
+        client,
+        result: verdict.result,
+        faults: verdict.faults,
+      });
   }
 
   #open(job: KeptJob, secret: Uint8Array, client: PeerIdString): Signed {
-    if (!equalBytes(sha256(secret), job.commit)) throw new QvacError('E_BAD_PEER', 'the secret is not the one that was committed to');
+    if (!equalBytes(sha256(secret), job.commit))
+      throw new QvacError('E_BAD_PEER', 'the secret is not the one that was committed to');
     if (job.opening !== null) return job.opening;
     if (job.transcript === null) throw new Refusal('gone', 'this job is not opened');
     const opening = job.transcript.open(secret);
@@ -227,7 +250,14 @@ export class JobHandler {
     // One after another, so that the newest stays.
     job.saved = job.saved
       .then(() => receipts.save(receipt))
-      .then(() => undefined, (error: unknown) => logger.warn('receipt not saved', { job: job.jobId, reason: error instanceof Error ? error.message : String(error) }));
+      .then(
+        () => undefined,
+        (error: unknown) =>
+          logger.warn('receipt not saved', {
+            job: job.jobId,
+            reason: error instanceof Error ? error.message : String(error),
+          }),
+      );
     return job.saved;
   }
 }
@@ -235,7 +265,10 @@ export class JobHandler {
 function decodeVerdictOf(job: KeptJob, signed: Signed): Verdict {
   try {
     const verdict = decodeVerdict(signed.body);
-    const own = equalBytes(verdict.verifier, job.client) && equalBytes(verdict.root, job.root) && jobIdHex(verdict.jobId) === job.jobId;
+    const own =
+      equalBytes(verdict.verifier, job.client) &&
+      equalBytes(verdict.root, job.root) &&
+      jobIdHex(verdict.jobId) === job.jobId;
     if (own && verifyBody(job.client, kinds.verdict, job.jobId, signed)) return verdict;
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;

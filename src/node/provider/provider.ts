@@ -2,23 +2,24 @@ import { QvacError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Engine } from '../../model/engine.ts';
-import { createTranscript as protocolTranscript } from '../../proofs/transcript.ts';
-import type { Transcript, TranscriptInit } from '../../proofs/transcript.ts';
+import {
+  createTranscript as protocolTranscript,
+  type Transcript,
+  type TranscriptInit,
+} from '../../proofs/transcript.ts';
 import { jobProtocol, keepMs as protocolKeepMs, quoteProtocol } from '../../protocol/constants.ts';
 import type { CardIssuer } from '../cards/card-issuer.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { FrameStream } from '../streams/streams.ts';
-import type { ProviderEvent } from './events.ts';
-import type { ProviderPayments } from './payment/payouts.ts';
-import { JobHandler } from './job-handler.ts';
-import type { ReceiptSink } from './job-handler.ts';
-import { createKeptJobs } from './job/kept-jobs.ts';
-import { handleQuote } from './quote-handler.ts';
 import { createQuotes } from './admission/quotes.ts';
 import { createRateLimit } from './admission/rate-limit.ts';
+import { createSeenJobs, type SeenJobs } from './admission/seen-jobs.ts';
+import type { ProviderEvent } from './events.ts';
+import { createKeptJobs } from './job/kept-jobs.ts';
+import { JobHandler, type ReceiptSink } from './job-handler.ts';
+import type { ProviderPayments } from './payment/payouts.ts';
+import { handleQuote } from './quote-handler.ts';
 import { frameOf, refusalOf } from './refusal.ts';
-import { createSeenJobs } from './admission/seen-jobs.ts';
-import type { SeenJobs } from './admission/seen-jobs.ts';
 
 export interface ProviderComponents {
   readonly peer: Peer;
@@ -87,12 +88,44 @@ class EngineProvider implements Provider {
   async start(): Promise<void> {
     if (this.#jobs !== null) return;
     this.#stopping = false;
-    const { peer, engine, cards, receipts, payments = null, createTranscript = protocolTranscript, clock, logger } = this.#components;
-    const { seenFile, firstFrameMs = 10_000, stallMs = 15_000, keepMs = protocolKeepMs, perSecond = 10, burst = 60, onEvent = () => undefined } = this.#init;
+    const {
+      peer,
+      engine,
+      cards,
+      receipts,
+      payments = null,
+      createTranscript = protocolTranscript,
+      clock,
+      logger,
+    } = this.#components;
+    const {
+      seenFile,
+      firstFrameMs = 10_000,
+      stallMs = 15_000,
+      keepMs = protocolKeepMs,
+      perSecond = 10,
+      burst = 60,
+      onEvent = () => undefined,
+    } = this.#init;
     this.#seen = createSeenJobs({ clock, logger }, { file: seenFile });
     const quotes = createQuotes({ clock, key: peer.key });
     const card = () => cards.current().card;
-    const jobs = new JobHandler({ engine, card, quotes, seen: this.#seen, kept: createKeptJobs({ clock }), receipts, payments, key: peer.key, createTranscript, clock, logger }, { firstFrameMs, stallMs, keepMs, onEvent });
+    const jobs = new JobHandler(
+      {
+        engine,
+        card,
+        quotes,
+        seen: this.#seen,
+        kept: createKeptJobs({ clock }),
+        receipts,
+        payments,
+        key: peer.key,
+        createTranscript,
+        clock,
+        logger,
+      },
+      { firstFrameMs, stallMs, keepMs, onEvent },
+    );
     const limit = createRateLimit({ clock }, { perSecond, burst });
     this.#jobs = jobs;
     await payments?.start();
@@ -106,13 +139,25 @@ class EngineProvider implements Provider {
         const refusal = refusalOf(error);
         // It broke the protocol or is gone: the peer knows what to do with its stream.
         if (refusal === null) throw error;
-        if (refusal.code === 'internal') logger.error('a job failed', { client, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+        if (refusal.code === 'internal')
+          logger.error('a job failed', {
+            client,
+            error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+          });
         onEvent({ event: 'refused', client, code: refusal.code, reason: refusal.ownWords });
         await stream.write(frameOf(refusal));
       }
     };
-    await peer.handle(jobProtocol, guarded((stream) => jobs.handle(stream)), { maxInboundStreams });
-    await peer.handle(quoteProtocol, guarded((stream) => handleQuote({ card, quotes }, stream, firstFrameMs)), { maxInboundStreams });
+    await peer.handle(
+      jobProtocol,
+      guarded((stream) => jobs.handle(stream)),
+      { maxInboundStreams },
+    );
+    await peer.handle(
+      quoteProtocol,
+      guarded((stream) => handleQuote({ card, quotes }, stream, firstFrameMs)),
+      { maxInboundStreams },
+    );
   }
 
   async stop(): Promise<void> {

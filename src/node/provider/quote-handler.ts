@@ -1,8 +1,8 @@
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Card } from '../../protocol/messages.ts';
+import { readWithin } from '../streams/read-within.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import type { Quotes } from './admission/quotes.ts';
-import { readWithin } from '../streams/read-within.ts';
 import { Refusal } from './refusal.ts';
 
 export interface QuoteHandlerComponents {
@@ -12,14 +12,29 @@ export interface QuoteHandlerComponents {
 }
 
 /** The provider's side of `/qvac/quote/1.0.0`: prices as in the card, for one job. @throws Refusal */
-export async function handleQuote({ card: currentCard, quotes }: QuoteHandlerComponents, stream: FrameStream, firstFrameMs: number): Promise<void> {
+export async function handleQuote(
+  { card: currentCard, quotes }: QuoteHandlerComponents,
+  stream: FrameStream,
+  firstFrameMs: number,
+): Promise<void> {
   const ask = await readWithin(stream, ['ask'], firstFrameMs);
   if (ask === null) return;
   const card = currentCard();
   const model = card.models.find(({ id }) => equalBytes(id, ask.modelId));
   if (model === undefined || card.execClass === null) throw new Refusal('no-model', 'this model is not served here');
-  if (ask.maxTokens < 1 || ask.maxTokens >= model.context) throw new Refusal('bad-offer', `${ask.maxTokens} tokens do not fit into the context of ${model.context}`);
+  if (ask.maxTokens < 1 || ask.maxTokens >= model.context)
+    throw new Refusal('bad-offer', `${ask.maxTokens} tokens do not fit into the context of ${model.context}`);
   const { modelId, requestDigest, promptTokens, maxTokens } = ask;
-  const terms = { modelId, requestDigest, promptTokens, maxTokens, client: stream.remote.publicKey, priceIn: model.priceIn, priceOut: model.priceOut, execClass: card.execClass, pay: card.pay };
+  const terms = {
+    modelId,
+    requestDigest,
+    promptTokens,
+    maxTokens,
+    client: stream.remote.publicKey,
+    priceIn: model.priceIn,
+    priceOut: model.priceOut,
+    execClass: card.execClass,
+    pay: card.pay,
+  };
   await stream.write({ t: 'quote', ...quotes.issue(terms) });
 }

@@ -3,21 +3,19 @@ import { fromUtf8 } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
-import { parseReceipt } from '../../proofs/receipt.ts';
-import type { Receipt } from '../../proofs/receipt.ts';
-import { signBody } from '../../proofs/signing.ts';
-import type { SigningKey } from '../../proofs/signing.ts';
+import { parseReceipt, type Receipt } from '../../proofs/receipt.ts';
+import { type SigningKey, signBody } from '../../proofs/signing.ts';
 import { verdictOf } from '../../proofs/verdict.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { jobIdOf, modelIdHex } from '../../protocol/digests.ts';
 import { kinds } from '../../protocol/messages.ts';
 import { decodeOffer, encodeVerdict } from '../../protocol/validate.ts';
+import { Outlet } from '../streams/outlet.ts';
 import { readWithin } from '../streams/read-within.ts';
 import type { FrameStream } from '../streams/streams.ts';
+import type { Verifier } from '../verification/verifier.ts';
 import { maxAudits, maxAuditsPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
-import { Outlet } from '../streams/outlet.ts';
-import type { Verifier } from '../verification/verifier.ts';
 
 export interface AuditHandlerComponents {
   readonly key: SigningKey;
@@ -35,7 +33,11 @@ export interface AuditHandlerInit {
 }
 
 /** Answers `/qvac/audit/1.0.0` (section 4.0): a second opinion, signed, on someone's receipt. */
-export async function handleAudit(components: AuditHandlerComponents, init: AuditHandlerInit, stream: FrameStream): Promise<void> {
+export async function handleAudit(
+  components: AuditHandlerComponents,
+  init: AuditHandlerInit,
+  stream: FrameStream,
+): Promise<void> {
   const asker = stream.remote.peer;
   if (!init.serves(asker)) {
     await stream.write({ t: 'error', code: 'not-served', message: 'this auditor does not serve you' });
@@ -55,11 +57,17 @@ export async function handleAudit(components: AuditHandlerComponents, init: Audi
   }
 }
 
-async function answer(components: AuditHandlerComponents, init: AuditHandlerInit, outlet: Outlet, bytes: Uint8Array): Promise<void> {
+async function answer(
+  components: AuditHandlerComponents,
+  init: AuditHandlerInit,
+  outlet: Outlet,
+  bytes: Uint8Array,
+): Promise<void> {
   const { key, verifier, clock, logger } = components;
   const receipt = parse(bytes);
   if (receipt === null) return outlet.fail('bad-frame', 'not a receipt');
-  if (!verifier.models.has(modelIdHex(decodeOffer(receipt.offer.body).modelId))) return outlet.fail('no-model', 'this auditor does not hold the model');
+  if (!verifier.models.has(modelIdHex(decodeOffer(receipt.offer.body).modelId)))
+    return outlet.fail('no-model', 'this auditor does not hold the model');
   if (!verifier.takes(receipt)) return outlet.fail('no-model', 'the answer is longer than the model takes here');
   try {
     const assessment = await verifier.check(receipt, 'full', { signal: AbortSignal.any([init.signal, outlet.gone]) });

@@ -11,7 +11,19 @@ export function routerContent(engines: readonly Engine[]): CardContent {
   const [first] = engines;
   const idle = { backend: 'cpu', device: cpus()[0]?.model.trim() ?? 'CPU', memory: totalmem() };
   return {
-    models: engines.map(({ facts: { id, name, arch, quant, context, vocab, stops } }) => ({ id: fromHex(id), name, arch, quant, context, vocab, stops, modes: [], priceIn: 0, priceOut: 0, slots: 0 })),
+    models: engines.map(({ facts: { id, name, arch, quant, context, vocab, stops } }) => ({
+      id: fromHex(id),
+      name,
+      arch,
+      quant,
+      context,
+      vocab,
+      stops,
+      modes: [],
+      priceIn: 0,
+      priceOut: 0,
+      slots: 0,
+    })),
     compute: { ...(first?.device ?? idle), tokensPerSecond: 0 },
     exec: first?.exec ?? null,
     pay: null,

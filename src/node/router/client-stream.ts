@@ -1,7 +1,6 @@
 import { QvacError } from '../../errors.ts';
+import { Outlet, type OutletInit } from '../streams/outlet.ts';
 import type { FrameStream } from '../streams/streams.ts';
-import { Outlet } from '../streams/outlet.ts';
-import type { OutletInit } from '../streams/outlet.ts';
 
 /** The router's end of a person's stream once the `route` frame is read: an outlet that listens for `stop` and `challenge`. */
 export class Person extends Outlet {

@@ -1,9 +1,9 @@
 import { QvacError } from '../../errors.ts';
+import { shortPeer } from '../../lib/names.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
-import type { Reputation } from '../selection/reputation.ts';
 import type { Discovery } from '../discovery/discovery.ts';
-import { shortPeer } from '../../lib/names.ts';
+import type { Reputation } from '../selection/reputation.ts';
 import { probeTimeoutMs } from './constants.ts';
 
 export interface ProbesComponents {

@@ -1,15 +1,14 @@
 import { QvacError } from '../../errors.ts';
 import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { FaultCode, Result, Tier } from '../../protocol/messages.ts';
+import type { Settlement } from '../payment/payments.ts';
+import type { Considered } from '../selection/considered.ts';
 import { readWithin } from '../streams/read-within.ts';
 import type { FrameStream } from '../streams/streams.ts';
-import type { Considered } from '../selection/considered.ts';
-import type { Settlement } from '../payment/payments.ts';
+import { Person } from './client-stream.ts';
 import { maxRoutes, maxRoutesPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
-import { Person } from './client-stream.ts';
-import { Question } from './question/question.ts';
-import type { QuestionComponents, QuestionEnd } from './question/question.ts';
+import { Question, type QuestionComponents, type QuestionEnd } from './question/question.ts';
 
 /** How a question went, for whoever watches the router. Ids, counts and codes only. */
 export type Routed =
@@ -46,7 +45,11 @@ export interface RouteHandlerInit {
 }
 
 /** Answers `/qvac/route/1.0.0` (section 4.0). */
-export async function handleRoute(components: RouteHandlerComponents, init: RouteHandlerInit, stream: FrameStream): Promise<void> {
+export async function handleRoute(
+  components: RouteHandlerComponents,
+  init: RouteHandlerInit,
+  stream: FrameStream,
+): Promise<void> {
   const client = stream.remote.peer;
   if (!init.serves(client)) {
     await stream.write({ t: 'error', code: 'not-served', message: 'this router does not serve you' });
@@ -73,5 +76,19 @@ function summary(client: PeerIdString, end: QuestionEnd): Routed {
   if (end.kind === 'failed') return { event: 'failed', client, code: end.code, message: end.message };
   const { job, assessment, finish, tries, totalMs, considered, payment } = end;
   const { result, tier, faults } = assessment;
-  return { event: 'answered', client, provider: job.provider, jobId: job.jobId, n: job.received.n, finish, result, tier, faults, tries, totalMs, considered, payment };
+  return {
+    event: 'answered',
+    client,
+    provider: job.provider,
+    jobId: job.jobId,
+    n: job.received.n,
+    finish,
+    result,
+    tier,
+    faults,
+    tries,
+    totalMs,
+    considered,
+    payment,
+  };
 }

@@ -1,22 +1,21 @@
 import { QvacError } from '../../errors.ts';
-import { auditProtocol, heartbeatMs, routeProtocol } from '../../protocol/constants.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
+import { auditProtocol, heartbeatMs, routeProtocol } from '../../protocol/constants.ts';
 import type { Discovery } from '../discovery/discovery.ts';
+import type { Purses } from '../payment/spending-limits.ts';
 import type { Peer } from '../peer/peer.ts';
+import type { Reputation } from '../selection/reputation.ts';
+import type { SecondOpinion } from '../verification/second-opinion.ts';
+import type { Verifier } from '../verification/verifier.ts';
 import { handleAudit } from './audit-handler.ts';
 import { Commits } from './commits.ts';
 import { maxAuditsPerPeer, maxRoutesPerPeer } from './constants.ts';
 import { InFlight } from './in-flight.ts';
 import { Probes } from './probes.ts';
-import type { Purses } from '../payment/spending-limits.ts';
-import type { Reputation } from '../selection/reputation.ts';
-import { handleRoute } from './route-handler.ts';
-import type { Routed } from './route-handler.ts';
-import type { SecondOpinion } from '../verification/second-opinion.ts';
-import type { Verifier } from '../verification/verifier.ts';
+import { handleRoute, type Routed } from './route-handler.ts';
 
 export interface RouterComponents {
   readonly peer: Peer;
@@ -88,18 +87,41 @@ class VerifyingRouter implements Router {
     const stop = new AbortController();
     this.#stop = stop;
     const { peer, logger } = this.#components;
-    const components = { ...this.#components, purses: this.#components.purses ?? null, key: peer.key, questions: this.#questions, audits: this.#audits, jobs: this.#jobs, commits: this.#commits, probes: new Probes(this.#components) };
+    const components = {
+      ...this.#components,
+      purses: this.#components.purses ?? null,
+      key: peer.key,
+      questions: this.#questions,
+      audits: this.#audits,
+      jobs: this.#jobs,
+      commits: this.#commits,
+      probes: new Probes(this.#components),
+    };
     const init = {
       serves: (id: PeerIdString) => !stop.signal.aborted && this.#init.serves(id),
       beatMs: this.#init.beatMs ?? heartbeatMs,
       signal: stop.signal,
       routed: (event: Routed) => {
-        logger.info('a question ended', event.event === 'answered' ? { ...event, faults: event.faults.join(' '), considered: event.considered.length, payment: event.payment?.state ?? null } : { ...event });
+        logger.info(
+          'a question ended',
+          event.event === 'answered'
+            ? {
+                ...event,
+                faults: event.faults.join(' '),
+                considered: event.considered.length,
+                payment: event.payment?.state ?? null,
+              }
+            : { ...event },
+        );
         this.#init.onRouted?.(event);
       },
     };
-    await peer.handle(routeProtocol, (stream) => this.#track(handleRoute(components, init, stream)), { maxInboundStreams: maxRoutesPerPeer + 8 });
-    await peer.handle(auditProtocol, (stream) => this.#track(handleAudit(components, init, stream)), { maxInboundStreams: maxAuditsPerPeer + 4 });
+    await peer.handle(routeProtocol, (stream) => this.#track(handleRoute(components, init, stream)), {
+      maxInboundStreams: maxRoutesPerPeer + 8,
+    });
+    await peer.handle(auditProtocol, (stream) => this.#track(handleAudit(components, init, stream)), {
+      maxInboundStreams: maxAuditsPerPeer + 4,
+    });
   }
 
   async stop(): Promise<void> {

@@ -2,7 +2,9 @@ import type { PeerIdString } from '../../lib/types.ts';
 import type { Exclusion, Selection, Terms } from './select.ts';
 
 /** Why one provider was preferred, or could not be asked: what explains a choice. */
-export type Considered = { readonly peer: PeerIdString; readonly score: number; readonly terms: Terms } | { readonly peer: PeerIdString; readonly why: Exclusion; readonly detail: string };
+export type Considered =
+  | { readonly peer: PeerIdString; readonly score: number; readonly terms: Terms }
+  | { readonly peer: PeerIdString; readonly why: Exclusion; readonly detail: string };
 
 /** Providers that the account of a choice names. */
 const maxConsidered = 20;

@@ -21,12 +21,18 @@ const record = v.strictObject({
   /** Unix milliseconds until which it is left alone, 0 if it is not. */
   restUntil: count,
   /** By model id. */
-  speeds: v.pipe(v.record(v.string(), speed), v.check((speeds) => Object.keys(speeds).length <= maxSpeeds)),
+  speeds: v.pipe(
+    v.record(v.string(), speed),
+    v.check((speeds) => Object.keys(speeds).length <= maxSpeeds),
+  ),
 });
 
 const file = v.strictObject({
   version: v.literal(1),
-  providers: v.pipe(v.record(v.string(), record), v.check((providers) => Object.keys(providers).length <= maxProviders)),
+  providers: v.pipe(
+    v.record(v.string(), record),
+    v.check((providers) => Object.keys(providers).length <= maxProviders),
+  ),
 });
 
 export type Speed = Readonly<v.InferOutput<typeof speed>>;

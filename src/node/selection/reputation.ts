@@ -1,5 +1,5 @@
-import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
 import type { FaultCode } from '../../protocol/messages.ts';
@@ -20,13 +20,18 @@ import {
   speedWeight,
   streakLimit,
 } from './constants.ts';
-import { parseReputation, serialiseReputation } from './reputation-file.ts';
-import type { ProviderRecord, Speed } from './reputation-file.ts';
+import { type ProviderRecord, parseReputation, type Speed, serialiseReputation } from './reputation-file.ts';
 
 /** What one job taught about its provider. */
 export type Experience =
   /** The final head came. `n` tokens; times from the offer. */
-  | { readonly kind: 'served'; readonly model: ModelId; readonly n: number; readonly firstTokenMs: number; readonly totalMs: number }
+  | {
+      readonly kind: 'served';
+      readonly model: ModelId;
+      readonly n: number;
+      readonly firstTokenMs: number;
+      readonly totalMs: number;
+    }
   | { readonly kind: 'busy' }
   /** Broke off, froze, answered an error or could not be reached. */
   | { readonly kind: 'aborted' }
@@ -83,7 +88,8 @@ export function createReputation(components: ReputationComponents, init: Reputat
   return new FileReputation(components, init);
 }
 
-const halved = (count: number, elapsedMs: number, halfLifeMs: number): number => count * 2 ** (-Math.max(0, elapsedMs) / halfLifeMs);
+const halved = (count: number, elapsedMs: number, halfLifeMs: number): number =>
+  count * 2 ** (-Math.max(0, elapsedMs) / halfLifeMs);
 
 /** `record` with its counts decayed from the time it was written to `now`. */
 function decay(record: ProviderRecord, now: number): ProviderRecord {
@@ -99,12 +105,29 @@ function decay(record: ProviderRecord, now: number): ProviderRecord {
   };
 }
 
-const newcomer = (now: number): ProviderRecord => ({ at: now, served: 0, aborted: 0, busy: 0, verified: 0, faults: 0, lastFault: null, streak: 0, restUntil: 0, speeds: {} });
+const newcomer = (now: number): ProviderRecord => ({
+  at: now,
+  served: 0,
+  aborted: 0,
+  busy: 0,
+  verified: 0,
+  faults: 0,
+  lastFault: null,
+  streak: 0,
+  restUntil: 0,
+  speeds: {},
+});
 
 function learn(record: ProviderRecord, experience: Experience, now: number): ProviderRecord {
   switch (experience.kind) {
     case 'served':
-      return { ...record, served: record.served + 1, streak: 0, restUntil: 0, speeds: learnSpeed(record.speeds, experience) };
+      return {
+        ...record,
+        served: record.served + 1,
+        streak: 0,
+        restUntil: 0,
+        speeds: learnSpeed(record.speeds, experience),
+      };
     case 'busy':
       return { ...record, busy: record.busy + 1 };
     case 'aborted': {
@@ -117,17 +140,28 @@ function learn(record: ProviderRecord, experience: Experience, now: number): Pro
     case 'verified':
       return { ...record, verified: record.verified + 1 };
     case 'fault':
-      return { ...record, faults: record.faults + (experience.fault === 'silence' ? silenceWeight : 1), lastFault: experience.fault };
+      return {
+        ...record,
+        faults: record.faults + (experience.fault === 'silence' ? silenceWeight : 1),
+        lastFault: experience.fault,
+      };
   }
 }
 
-function learnSpeed(speeds: ProviderRecord['speeds'], job: Extract<Experience, { kind: 'served' }>): ProviderRecord['speeds'] {
+function learnSpeed(
+  speeds: ProviderRecord['speeds'],
+  job: Extract<Experience, { kind: 'served' }>,
+): ProviderRecord['speeds'] {
   const streamingMs = job.totalMs - job.firstTokenMs;
   if (job.n < minSpeedTokens || streamingMs <= 0) return speeds;
   const measured = { tokensPerSecond: ((job.n - 1) * 1_000) / streamingMs, firstTokenMs: job.firstTokenMs };
   const { [job.model]: known, ...others } = speeds;
-  const mean = (was: number | undefined, is: number): number => (was === undefined ? is : was + speedWeight * (is - was));
-  const updated = { tokensPerSecond: mean(known?.tokensPerSecond, measured.tokensPerSecond), firstTokenMs: mean(known?.firstTokenMs, measured.firstTokenMs) };
+  const mean = (was: number | undefined, is: number): number =>
+    was === undefined ? is : was + speedWeight * (is - was);
+  const updated = {
+    tokensPerSecond: mean(known?.tokensPerSecond, measured.tokensPerSecond),
+    firstTokenMs: mean(known?.firstTokenMs, measured.firstTokenMs),
+  };
   // The newest come last; the oldest are forgotten.
   return Object.fromEntries([...Object.entries(others), [job.model, updated] as const].slice(-maxSpeeds));
 }
@@ -153,7 +187,9 @@ class FileReputation implements Reputation {
       if (stored !== undefined) this.#records = parseReputation(stored);
     } catch (error) {
       // What was learnt is a help, not a need: a damaged file must not keep the router from starting.
-      this.#logger.warn('reputation file not used, starting anew', { reason: error instanceof Error ? error.message : String(error) });
+      this.#logger.warn('reputation file not used, starting anew', {
+        reason: error instanceof Error ? error.message : String(error),
+      });
     }
   }
 
@@ -180,7 +216,11 @@ class FileReputation implements Reputation {
     const good = record.served + record.verified;
     const bad = record.aborted + record.busy * busyWeight;
     const reason =
-      record.faults > faultLimit ? `failed verification (${record.lastFault ?? 'unknown fault'})` : record.restUntil > now ? `broke off ${record.streak} jobs in a row` : null;
+      record.faults > faultLimit
+        ? `failed verification (${record.lastFault ?? 'unknown fault'})`
+        : record.restUntil > now
+          ? `broke off ${record.streak} jobs in a row`
+          : null;
     return {
       usable: reason === null,
       reason,
@@ -225,7 +265,9 @@ class FileReputation implements Reputation {
     if (path === null) return;
     this.#saving = this.#saving
       .then(() => writeFileAtomic(path, serialiseReputation(this.#records)))
-      .catch((error: unknown) => this.#logger.warn('reputation not saved', { reason: error instanceof Error ? error.message : String(error) }));
+      .catch((error: unknown) =>
+        this.#logger.warn('reputation not saved', { reason: error instanceof Error ? error.message : String(error) }),
+      );
   }
 }
 

@@ -9,8 +9,8 @@ import { modelsNamed } from '../discovery/query.ts';
 import { chainReliability } from '../payment/chain-record.ts';
 import type { ChainRecord } from '../payment/payments.ts';
 import { assumedFirstTokenMs, loadWeight, priceWeight, reliabilityWeight, speedTermWeight } from './constants.ts';
-import type { Speed } from './reputation-file.ts';
 import type { Reputation, Standing } from './reputation.ts';
+import type { Speed } from './reputation-file.ts';
 
 /** What a person asks for, as far as it decides who may answer. */
 export interface Wish {
@@ -81,9 +81,17 @@ interface Eligible extends Omit<Choice, 'terms' | 'score'> {
   readonly speed: Speed | null;
 }
 
-type Refusal = { readonly why: Exclusion; readonly detail: string; /** Where it is too dear. */ readonly priceLamports?: bigint | undefined };
+type Refusal = {
+  readonly why: Exclusion;
+  readonly detail: string /** Where it is too dear. */;
+  readonly priceLamports?: bigint | undefined;
+};
 
-function examine({ reputation, refusal = () => 'wants to be paid', records }: SelectComponents, card: VerifiedCard, wish: Wish): Eligible | Refusal {
+function examine(
+  { reputation, refusal = () => 'wants to be paid', records }: SelectComponents,
+  card: VerifiedCard,
+  wish: Wish,
+): Eligible | Refusal {
   const named = modelsNamed(card.card, wish.model);
   if (named.length === 0) return { why: 'other-model', detail: `does not offer ${wish.model ?? 'a model'}` };
   const held = named.filter((model) => wish.only === null || wish.only.has(modelIdHex(model.id)));
@@ -91,17 +99,31 @@ function examine({ reputation, refusal = () => 'wants to be paid', records }: Se
   const serving = held.filter((model) => model.modes.includes(wish.mode));
   if (serving.length === 0) return { why: 'mode', detail: `does not serve mode ${wish.mode}` };
   const roomy = serving.filter((model) => model.context > wish.maxTokens);
-  if (roomy.length === 0) return { why: 'context', detail: `its context of ${Math.max(...serving.map(({ context }) => context))} tokens has no room for an answer of ${wish.maxTokens}` };
+  if (roomy.length === 0)
+    return {
+      why: 'context',
+      detail: `its context of ${Math.max(...serving.map(({ context }) => context))} tokens has no room for an answer of ${wish.maxTokens}`,
+    };
   const standing = reputation.standing(card.peer);
   if (!standing.usable) return { why: 'standing', detail: standing.reason ?? 'not usable' };
 
-  const priced = roomy.map((model) => ({ model, priceLamports: mostPrice(model, wish) })).toSorted((a, b) => Number(a.priceLamports - b.priceLamports));
+  const priced = roomy
+    .map((model) => ({ model, priceLamports: mostPrice(model, wish) }))
+    .toSorted((a, b) => Number(a.priceLamports - b.priceLamports));
   const cheapest = priced[0];
-  if (cheapest === undefined || cheapest.priceLamports > BigInt(wish.maxPrice)) return { why: 'too-dear', detail: `up to ${String(cheapest?.priceLamports)} lamports`, priceLamports: cheapest?.priceLamports };
+  if (cheapest === undefined || cheapest.priceLamports > BigInt(wish.maxPrice))
+    return {
+      why: 'too-dear',
+      detail: `up to ${String(cheapest?.priceLamports)} lamports`,
+      priceLamports: cheapest?.priceLamports,
+    };
   const unpayable = card.card.pay === null || cheapest.priceLamports === 0n ? null : refusal(card.card.pay);
   if (unpayable !== null) return { why: 'pay', detail: unpayable };
   const record = records?.get(toHex(card.card.peer)) ?? null;
-  const weak = card.card.pay === null || cheapest.priceLamports === 0n || records === undefined ? null : weakness(record, cheapest.priceLamports);
+  const weak =
+    card.card.pay === null || cheapest.priceLamports === 0n || records === undefined
+      ? null
+      : weakness(record, cheapest.priceLamports);
   if (weak !== null) return { why: 'pay', detail: weak };
   const modelId = modelIdHex(cheapest.model.id);
   return { card, ...cheapest, modelId, standing, record, speed: reputation.speed(card.peer, modelId) };
@@ -110,7 +132,9 @@ function examine({ reputation, refusal = () => 'wants to be paid', records }: Se
 /** Why its stake does not allow it to be paid so much, or null. */
 function weakness(record: ChainRecord | null, price: bigint): string | null {
   if (record === null) return 'is not registered where it wants to be paid';
-  return record.active && record.freeStake >= escrowRules.slashMultiple * price ? null : 'its stake does not cover this job';
+  return record.active && record.freeStake >= escrowRules.slashMultiple * price
+    ? null
+    : 'its stake does not cover this job';
 }
 
 function mostPrice(model: CardModel, wish: Wish): bigint {
@@ -120,23 +144,30 @@ function mostPrice(model: CardModel, wish: Wish): bigint {
 }
 
 function rank(eligible: readonly Eligible[], components: SelectComponents, wish: Wish): Choice[] {
-  const lowestPrice = eligible.reduce((low, { priceLamports: price }) => (price < low ? price : low), eligible[0]?.priceLamports ?? 0n);
+  const lowestPrice = eligible.reduce(
+    (low, { priceLamports: price }) => (price < low ? price : low),
+    eligible[0]?.priceLamports ?? 0n,
+  );
   const fastest = Math.max(0, ...eligible.map(({ speed }) => speed?.tokensPerSecond ?? 0));
   const times = new Map(eligible.map((each) => [each, expectedMs(each, wish.maxTokens, fastest)]));
   const shortest = Math.min(...times.values());
-  return eligible
-    .map((each) => {
-      const terms: Terms = {
-        price: -priceWeight * Math.log2((1 + Number(each.priceLamports)) / (1 + Number(lowestPrice))),
-        speed: -speedTermWeight * Math.log2((times.get(each) ?? shortest) / shortest),
-        reliability: reliabilityWeight * Math.log2(each.standing.reliability * (each.record === null ? 1 : chainReliability(each.record))),
-        load: -loadWeight * Math.min(4, components.inFlight(each.card.peer) / Math.max(1, each.model.slots)),
-      };
-      const { speed: _speed, record: _record, ...choice } = each;
-      return { ...choice, terms, score: terms.price + terms.speed + terms.reliability + terms.load };
-    })
-    // Equal scores fall by peer id, so that the same knowledge gives the same choice.
-    .toSorted((a, b) => b.score - a.score || (a.card.peer < b.card.peer ? -1 : 1));
+  return (
+    eligible
+      .map((each) => {
+        const terms: Terms = {
+          price: -priceWeight * Math.log2((1 + Number(each.priceLamports)) / (1 + Number(lowestPrice))),
+          speed: -speedTermWeight * Math.log2((times.get(each) ?? shortest) / shortest),
+          reliability:
+            reliabilityWeight *
+            Math.log2(each.standing.reliability * (each.record === null ? 1 : chainReliability(each.record))),
+          load: -loadWeight * Math.min(4, components.inFlight(each.card.peer) / Math.max(1, each.model.slots)),
+        };
+        const { speed: _speed, record: _record, ...choice } = each;
+        return { ...choice, terms, score: terms.price + terms.speed + terms.reliability + terms.load };
+      })
+      // Equal scores fall by peer id, so that the same knowledge gives the same choice.
+      .toSorted((a, b) => b.score - a.score || (a.card.peer < b.card.peer ? -1 : 1))
+  );
 }
 
 /** Time to a whole answer: as measured here, else as the card claims. A claim beats what was measured by no more than twice. */

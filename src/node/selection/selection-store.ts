@@ -53,7 +53,8 @@ export function createChoiceLog(dir: string): ChoiceLog {
   const pathOf = (name: string): string => join(dir, `${name}.json`);
   const write = async (files: Readonly<Record<string, ChoiceAccount | Link>>): Promise<void> => {
     try {
-      for (const [name, content] of Object.entries(files)) await writeFileAtomic(pathOf(name), `${JSON.stringify(content)}\n`);
+      for (const [name, content] of Object.entries(files))
+        await writeFileAtomic(pathOf(name), `${JSON.stringify(content)}\n`);
       const names = await namesIn(dir);
       if (names.length > mostKept + slack) await forgetOldest(dir, names);
     } catch {
@@ -62,24 +63,38 @@ export function createChoiceLog(dir: string): ChoiceLog {
   };
   const ofJob = async (prefix: string): Promise<ChoiceAccount> => {
     const wanted = prefix.toLowerCase();
-    const found = /^[0-9a-f]{1,64}$/.test(wanted) ? (await namesIn(dir)).filter((name) => jobFile.test(name) && name.startsWith(wanted)) : [];
+    const found = /^[0-9a-f]{1,64}$/.test(wanted)
+      ? (await namesIn(dir)).filter((name) => jobFile.test(name) && name.startsWith(wanted))
+      : [];
     const [name] = found;
-    if (name === undefined) throw new QvacError('E_NOT_FOUND', `no choice of this home begins with "${prefix}"`, { hint: 'qvac receipts ls lists the answers; only the newest that were asked from here have an account' });
-    if (found.length > 1) throw new QvacError('E_USAGE', `${found.length} answers begin with ${prefix}`, { hint: 'type more of it' });
+    if (name === undefined)
+      throw new QvacError('E_NOT_FOUND', `no choice of this home begins with "${prefix}"`, {
+        hint: 'qvac receipts ls lists the answers; only the newest that were asked from here have an account',
+      });
+    if (found.length > 1)
+      throw new QvacError('E_USAGE', `${found.length} answers begin with ${prefix}`, { hint: 'type more of it' });
     return (await readJson(join(dir, name))) as ChoiceAccount;
   };
   return {
     async save(account, request = null) {
       const { job } = account;
-      await write({ ...(job === null ? {} : { [job]: account }), ...(request === null ? {} : { [request]: job === null ? account : { job, router: null } }) });
+      await write({
+        ...(job === null ? {} : { [job]: account }),
+        ...(request === null ? {} : { [request]: job === null ? account : { job, router: null } }),
+      });
     },
     link: (request, job, router) => write({ [request]: { job, router } }),
     async get(name) {
       const request = requestId.exec(name)?.[1];
-      const kept = request === undefined ? undefined : ((await readJson(pathOf(request)).catch(() => undefined)) as ChoiceAccount | Link | undefined);
+      const kept =
+        request === undefined
+          ? undefined
+          : ((await readJson(pathOf(request)).catch(() => undefined)) as ChoiceAccount | Link | undefined);
       if (kept === undefined) return ofJob(name);
       if ('considered' in kept) return kept;
-      return ofJob(kept.job).catch((error: unknown) => Promise.reject(kept.router === null ? error : elsewhere(kept.job, kept.router)));
+      return ofJob(kept.job).catch((error: unknown) =>
+        Promise.reject(kept.router === null ? error : elsewhere(kept.job, kept.router)),
+      );
     },
   };
 }
@@ -89,7 +104,9 @@ const requestId = /^(?:(?:req|msg|resp)_|(?:chatcmpl|cmpl)-)?([0-9a-f]{24})$/;
 const jobFile = /^[0-9a-f]{64}\.json$/;
 
 function elsewhere(job: JobId, router: PeerIdString): QvacError {
-  return new QvacError('E_NOT_FOUND', `router ${router} chose who answered that, and no account of it is here`, { hint: `on its machine: qvac why ${job.slice(0, 12)}` });
+  return new QvacError('E_NOT_FOUND', `router ${router} chose who answered that, and no account of it is here`, {
+    hint: `on its machine: qvac why ${job.slice(0, 12)}`,
+  });
 }
 
 async function namesIn(dir: string): Promise<readonly string[]> {
@@ -98,7 +115,9 @@ async function namesIn(dir: string): Promise<readonly string[]> {
 }
 
 async function forgetOldest(dir: string, names: readonly string[]): Promise<void> {
-  const dated = await Promise.all(names.map(async (name) => ({ name, at: (await stat(join(dir, name)).catch(() => null))?.mtimeMs ?? 0 })));
+  const dated = await Promise.all(
+    names.map(async (name) => ({ name, at: (await stat(join(dir, name)).catch(() => null))?.mtimeMs ?? 0 })),
+  );
   const oldest = dated.toSorted((a, b) => a.at - b.at).slice(0, names.length - mostKept);
   await Promise.all(oldest.map(({ name }) => rm(join(dir, name), { force: true })));
 }

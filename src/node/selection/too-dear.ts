@@ -1,7 +1,6 @@
 import { QvacError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
-import { chooseProviders } from './choose.ts';
-import type { ChooseComponents } from './choose.ts';
+import { type ChooseComponents, chooseProviders } from './choose.ts';
 import type { Selection, Wish } from './select.ts';
 
 /**
@@ -10,7 +9,13 @@ import type { Selection, Wish } from './select.ts';
  * @param label the model, for people
  * @returns an E_TOO_DEAR with `priceLamports`, or `refusal` itself where this client sees no such offer
  */
-export async function pricedRefusal(components: Pick<ChooseComponents, 'discovery' | 'reputation' | 'network'>, wish: Wish, label: string, refusal: QvacError, options: AbortOptions): Promise<QvacError> {
+export async function pricedRefusal(
+  components: Pick<ChooseComponents, 'discovery' | 'reputation' | 'network'>,
+  wish: Wish,
+  label: string,
+  refusal: QvacError,
+  options: AbortOptions,
+): Promise<QvacError> {
   let prices: readonly bigint[] = [];
   const fell = ({ excluded }: Selection): void => {
     prices = excluded.flatMap(({ priceLamports }) => priceLamports ?? []);
@@ -22,9 +27,13 @@ export async function pricedRefusal(components: Pick<ChooseComponents, 'discover
   });
   const [lowest] = prices.toSorted((a, b) => (a < b ? -1 : 1));
   if (lowest === undefined) return refusal;
-  return new QvacError('E_TOO_DEAR', `through your router, an answer of ${label} may cost more than ${wish.maxPrice} lamports: up to ${lowest} lamports`, {
-    hint: `allow it with --max-price ${lowest}, or with --yes`,
-    cause: refusal,
-    details: { ...refusal.details, priceLamports: lowest.toString() },
-  });
+  return new QvacError(
+    'E_TOO_DEAR',
+    `through your router, an answer of ${label} may cost more than ${wish.maxPrice} lamports: up to ${lowest} lamports`,
+    {
+      hint: `allow it with --max-price ${lowest}, or with --yes`,
+      cause: refusal,
+      details: { ...refusal.details, priceLamports: lowest.toString() },
+    },
+  );
 }

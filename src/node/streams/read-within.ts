@@ -8,11 +8,18 @@ import type { FrameStream } from './streams.ts';
  * @throws QvacError E_TIMEOUT where it takes longer than `timeoutMs`, and as `stream.read`
  * @throws the signal's reason where it aborts
  */
-export async function readWithin<T extends FrameType>(stream: FrameStream, allowed: readonly T[], timeoutMs: number, options: AbortOptions = {}): Promise<FrameOf<T> | null> {
+export async function readWithin<T extends FrameType>(
+  stream: FrameStream,
+  allowed: readonly T[],
+  timeoutMs: number,
+  options: AbortOptions = {},
+): Promise<FrameOf<T> | null> {
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(new QvacError('E_TIMEOUT', `no frame within ${timeoutMs} ms`)), timeoutMs);
   try {
-    return await stream.read(allowed, { signal: options.signal === undefined ? late.signal : AbortSignal.any([late.signal, options.signal]) });
+    return await stream.read(allowed, {
+      signal: options.signal === undefined ? late.signal : AbortSignal.any([late.signal, options.signal]),
+    });
   } finally {
     clearTimeout(timer);
   }

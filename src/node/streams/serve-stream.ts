@@ -3,8 +3,7 @@ import { QvacError } from '../../errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { Frame } from '../../protocol/frames.ts';
-import type { FrameStream } from './streams.ts';
-import { LibP2PFrameStream } from './streams.ts';
+import { type FrameStream, LibP2PFrameStream } from './streams.ts';
 
 /** How long the other side may take to end a stream that our handler is done with, in ms. */
 const lingerMs = 5_000;
@@ -34,7 +33,12 @@ export function frameStream(stream: Stream, remote: PeerId): LibP2PFrameStream {
 }
 
 /** Runs a handler on a stream that the other side opened. Whatever goes wrong stays with that stream; never throws. */
-export async function serveStream(frames: LibP2PFrameStream, protocol: string, handler: (stream: FrameStream) => Promise<void>, hooks: ServeHooks): Promise<void> {
+export async function serveStream(
+  frames: LibP2PFrameStream,
+  protocol: string,
+  handler: (stream: FrameStream) => Promise<void>,
+  hooks: ServeHooks,
+): Promise<void> {
   const { peer } = frames.remote;
   try {
     await handler(frames);
@@ -42,7 +46,12 @@ export async function serveStream(frames: LibP2PFrameStream, protocol: string, h
     await frames.linger(lingerMs);
   } catch (error) {
     const code = error instanceof QvacError ? error.code : 'E_BUG';
-    if (code === 'E_BUG') hooks.logger.error('a handler failed', { protocol, peer, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    if (code === 'E_BUG')
+      hooks.logger.error('a handler failed', {
+        protocol,
+        peer,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
     else hooks.logger.debug('a stream failed', { protocol, peer, code });
     if (code === 'E_BAD_PEER') hooks.onBadFrame(peer);
     await refuse(frames, code, error);

@@ -1,13 +1,13 @@
 import type { Stream } from '@libp2p/interface';
 import { QvacError } from '../../errors.ts';
 import { raceSignal } from '../../lib/abort.ts';
+import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { decodeFrame, encodeFrame, maxFrameBytes } from '../../protocol/frame-codec.ts';
 import type { Frame, FrameOf, FrameType } from '../../protocol/frames.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { PieceWriter } from './piece-writer.ts';
-import { shortPeer } from '../../lib/names.ts';
 
 /**
  * Frames over one libp2p stream, with back-pressure both ways. A stream whose other side is killed never looks like a
@@ -15,7 +15,7 @@ import { shortPeer } from '../../lib/names.ts';
  */
 export interface FrameStream {
   /** Whose stream it is, as authenticated by Noise. */
-  readonly remote: { readonly peer: PeerIdString; /** raw 32-byte Ed25519 key */ readonly publicKey: Uint8Array };
+  readonly remote: { readonly peer: PeerIdString /** raw 32-byte Ed25519 key */; readonly publicKey: Uint8Array };
   /**
    * The next frame, or null at the other side's clean end. One read at a time; after an aborted one the next goes on
    * where it stopped.
@@ -200,7 +200,10 @@ export class LibP2PFrameStream implements FrameStream {
     // Inside `resume` a pause would be undone, so it is made up for below.
     if (this.#resuming) return;
     try {
-      if (this.#stream.readStatus === 'paused' && (this.#inbox.length <= highWater / 2 || this.#inbox.length < this.#needed)) {
+      if (
+        this.#stream.readStatus === 'paused' &&
+        (this.#inbox.length <= highWater / 2 || this.#inbox.length < this.#needed)
+      ) {
         this.#resuming = true;
         try {
           this.#stream.resume();
@@ -208,7 +211,8 @@ export class LibP2PFrameStream implements FrameStream {
           this.#resuming = false;
         }
       }
-      if (this.#stream.readStatus === 'readable' && this.#inbox.length > limit && !this.#discarding) this.#stream.pause();
+      if (this.#stream.readStatus === 'readable' && this.#inbox.length > limit && !this.#discarding)
+        this.#stream.pause();
     } catch (error) {
       this.#failure ??= error instanceof Error ? error : null;
     }
@@ -240,7 +244,9 @@ export class LibP2PFrameStream implements FrameStream {
   #truncated(): QvacError {
     return this.#failure instanceof QvacError
       ? this.#failure
-      : new QvacError('E_TRUNCATED', `the connection to ${shortPeer(this.remote.peer)} broke off`, { cause: this.#failure ?? undefined });
+      : new QvacError('E_TRUNCATED', `the connection to ${shortPeer(this.remote.peer)} broke off`, {
+          cause: this.#failure ?? undefined,
+        });
   }
 
   #bad(what: string, cause?: unknown): QvacError {

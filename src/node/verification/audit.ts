@@ -1,18 +1,16 @@
 import { QvacError } from '../../errors.ts';
 import { equalBytes, utf8 } from '../../lib/bytes.ts';
+import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { decodeHead } from '../../proofs/head.ts';
-import { serialiseReceipt } from '../../proofs/receipt.ts';
-import type { Receipt } from '../../proofs/receipt.ts';
+import { type Receipt, serialiseReceipt } from '../../proofs/receipt.ts';
 import { verifyBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { auditProtocol, peerErrorCode } from '../../protocol/constants.ts';
 import { jobIdHex, jobIdOf } from '../../protocol/digests.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
-import { kinds } from '../../protocol/messages.ts';
-import type { Signed, Verdict } from '../../protocol/messages.ts';
+import { kinds, type Signed, type Verdict } from '../../protocol/messages.ts';
 import { decodeVerdict } from '../../protocol/validate.ts';
-import { shortPeer } from '../../lib/names.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { FrameStream } from '../streams/streams.ts';
 
@@ -36,7 +34,11 @@ export interface AuditOpinion {
  * @throws QvacError E_BAD_PEER for a verdict that is not the auditor's own on this job and root, E_BUSY, E_NOT_SERVED,
  * E_NO_MODEL, E_MALFORMED_RECEIPT or E_FAILED as it answered, E_TRUNCATED, E_TIMEOUT, E_NETWORK
  */
-export async function auditReceipt(components: { readonly peer: Peer }, init: AuditInit, options: AbortOptions = {}): Promise<AuditOpinion> {
+export async function auditReceipt(
+  components: { readonly peer: Peer },
+  init: AuditInit,
+  options: AbortOptions = {},
+): Promise<AuditOpinion> {
   const { receipt, auditor } = init;
   const stream = await components.peer.open(auditor, auditProtocol, options);
   try {
@@ -60,10 +62,14 @@ async function answer(stream: FrameStream, gapMs: number, options: AbortOptions)
   const name = shortPeer(stream.remote.peer);
   for (;;) {
     const gap = AbortSignal.timeout(gapMs);
-    const frame = await stream.read(['beat', 'verdict', 'busy', 'error'], { signal: options.signal === undefined ? gap : AbortSignal.any([gap, options.signal]) }).catch((error: unknown) => {
-      options.signal?.throwIfAborted();
-      throw gap.aborted ? new QvacError('E_TIMEOUT', `the auditor ${name} fell silent`, { cause: error }) : error;
-    });
+    const frame = await stream
+      .read(['beat', 'verdict', 'busy', 'error'], {
+        signal: options.signal === undefined ? gap : AbortSignal.any([gap, options.signal]),
+      })
+      .catch((error: unknown) => {
+        options.signal?.throwIfAborted();
+        throw gap.aborted ? new QvacError('E_TIMEOUT', `the auditor ${name} fell silent`, { cause: error }) : error;
+      });
     if (frame === null) throw new QvacError('E_TRUNCATED', `the auditor ${name} gave no verdict`);
     if (frame.t === 'verdict') return { body: frame.body, sig: frame.sig };
     if (frame.t === 'busy') throw new QvacError('E_BUSY', `the auditor ${name} is busy`);
@@ -78,7 +84,9 @@ function refusal({ code, message }: FrameOf<'error'>, name: string): QvacError {
     case 'no-model':
       return new QvacError('E_NO_MODEL', `the auditor ${name} does not hold the model of this receipt`);
     case 'not-served':
-      return new QvacError('E_NOT_SERVED', `the auditor ${name} does not serve you`, { hint: 'its owner can add you: qvac route --allow <your peer id>' });
+      return new QvacError('E_NOT_SERVED', `the auditor ${name} does not serve you`, {
+        hint: 'its owner can add you: qvac route --allow <your peer id>',
+      });
     default:
       return new QvacError('E_FAILED', `the auditor ${name} failed: ${message.slice(0, 200)}`);
   }
@@ -86,14 +94,17 @@ function refusal({ code, message }: FrameOf<'error'>, name: string): QvacError {
 
 /** The verdict in `signed`, if it is the auditor's own and about this very answer. */
 function checked(receipt: Receipt, stream: FrameStream, signed: Signed): Verdict {
-  const refuse = (why: string, cause?: unknown): QvacError => new QvacError('E_BAD_PEER', `the verdict of ${shortPeer(stream.remote.peer)} is refused: ${why}`, { cause });
+  const refuse = (why: string, cause?: unknown): QvacError =>
+    new QvacError('E_BAD_PEER', `the verdict of ${shortPeer(stream.remote.peer)} is refused: ${why}`, { cause });
   const verdict = decode(signed, refuse);
   const jobId = jobIdOf(receipt.offer.body);
   if (!equalBytes(verdict.verifier, stream.remote.publicKey)) throw refuse('it names another verifier');
-  if (!verifyBody(stream.remote.publicKey, kinds.verdict, jobId, signed)) throw refuse('its signature is not the auditor’s');
+  if (!verifyBody(stream.remote.publicKey, kinds.verdict, jobId, signed))
+    throw refuse('its signature is not the auditor’s');
   if (jobIdHex(verdict.jobId) !== jobId) throw refuse('it is about another job');
   const [final] = receipt.heads;
-  if (final === undefined || !equalBytes(verdict.root, decodeHead(final.body).root)) throw refuse('it is about another answer');
+  if (final === undefined || !equalBytes(verdict.root, decodeHead(final.body).root))
+    throw refuse('it is about another answer');
   return verdict;
 }
 

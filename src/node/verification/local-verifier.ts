@@ -5,16 +5,14 @@ import type { AbortOptions, ModelId } from '../../lib/types.ts';
 import type { Engine, Tokenizer } from '../../model/engine.ts';
 import { gatherEvidence } from '../../model/verify.ts';
 import type { Calibration } from '../../proofs/calibration.ts';
-import { assess } from '../../proofs/checks.ts';
-import type { Assessment } from '../../proofs/checks.ts';
+import { type Assessment, assess } from '../../proofs/checks.ts';
 import type { TopLogits } from '../../proofs/logits.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import type { Input } from '../../protocol/messages.ts';
 import { decodeOffer } from '../../protocol/validate.ts';
 import { cutShort } from './doubt.ts';
-import { createVerifier } from './verifier.ts';
-import type { CheckOptions, Depth } from './verifier.ts';
+import { type CheckOptions, createVerifier, type Depth } from './verifier.ts';
 
 export interface LocalVerifierComponents {
   /** The model of this machine that a hex id, `name` or `name/quant` means; null where it is not here. */
@@ -61,7 +59,11 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
   const tokenizers = new Map<ModelId, Promise<Tokenizer>>();
   const end = new AbortController();
 
-  function loaded<Part>(parts: Map<ModelId, Promise<Part>>, model: ModelId, open: (model: ModelId, options: AbortOptions) => Promise<Part>): Promise<Part> {
+  function loaded<Part>(
+    parts: Map<ModelId, Promise<Part>>,
+    model: ModelId,
+    open: (model: ModelId, options: AbortOptions) => Promise<Part>,
+  ): Promise<Part> {
     const known = parts.get(model);
     if (known !== undefined) return known;
     const opening = open(model, { signal: end.signal });
@@ -75,7 +77,11 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
 
   async function checkWith(model: ModelId, receipt: Receipt, depth: Depth, options: CheckOptions): Promise<Assessment> {
     const calibration = await components.calibration(model);
-    const withoutWeights = async (): Promise<Assessment> => assess(receipt, await gatherEvidence({ tokenizer: await tokenizerOf(model), calibration }, receipt, { signal: options.signal }));
+    const withoutWeights = async (): Promise<Assessment> =>
+      assess(
+        receipt,
+        await gatherEvidence({ tokenizer: await tokenizerOf(model), calibration }, receipt, { signal: options.signal }),
+      );
     if (depth === 'sampling') return withoutWeights();
     try {
       // Loading takes its time, too.
@@ -101,7 +107,9 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
         return await checkWith(model, receipt, depth, options);
       } catch (error) {
         options.signal?.throwIfAborted();
-        logger.warn('the model could not be used to check the answer', { reason: error instanceof Error ? error.message : String(error) });
+        logger.warn('the model could not be used to check the answer', {
+          reason: error instanceof Error ? error.message : String(error),
+        });
         return assess(receipt, {});
       }
     },
@@ -114,14 +122,20 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
       const engine = await engineOf(model);
       const session = await engine.open(options);
       try {
-        return { steps: await session.replay(receipt.promptTokens, receipt.tokens, topK, options), tokenizer: engine.tokenizer };
+        return {
+          steps: await session.replay(receipt.promptTokens, receipt.tokens, topK, options),
+          tokenizer: engine.tokenizer,
+        };
       } finally {
         await session.release();
       }
     },
     async dispose() {
       end.abort(new Error('no longer needed'));
-      const parts = await Promise.allSettled<{ dispose(): Promise<void> }>([...engines.values(), ...tokenizers.values()]);
+      const parts = await Promise.allSettled<{ dispose(): Promise<void> }>([
+        ...engines.values(),
+        ...tokenizers.values(),
+      ]);
       await Promise.all(parts.map((part) => (part.status === 'fulfilled' ? part.value.dispose() : undefined)));
     },
   };

@@ -5,12 +5,11 @@ import type { AbortOptions } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import { decodeOffer } from '../../protocol/validate.ts';
+import { isRecomputed } from '../client/answer.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
 import type { Peer } from '../peer/peer.ts';
-import { isRecomputed } from '../client/answer.ts';
-import { auditReceipt } from './audit.ts';
-import type { AuditOpinion } from './audit.ts';
+import { type AuditOpinion, auditReceipt } from './audit.ts';
 
 /** Another node's re-execution of an answer; null where none is to be had. Rejects where the signal aborts, and then only. */
 export type SecondOpinion = (receipt: Receipt, options: AbortOptions) => Promise<AuditOpinion | null>;
@@ -28,12 +27,17 @@ const auditTimeoutMs = 600_000;
  * @param auditors peer ids or multiaddrs of routers, asked in this order: those that the person chose or runs, nobody else,
  * since an auditor sees the prompt (section 4.0). One whose card does not list the model is not sent anything.
  */
-export function createSecondOpinion({ peer, discovery, logger }: SecondOpinionComponents, auditors: () => Promise<readonly string[]>): SecondOpinion {
+export function createSecondOpinion(
+  { peer, discovery, logger }: SecondOpinionComponents,
+  auditors: () => Promise<readonly string[]>,
+): SecondOpinion {
   async function ask(auditor: string, receipt: Receipt, options: AbortOptions): Promise<AuditOpinion> {
     const offer = decodeOffer(receipt.offer.body);
     const { peer: id, card } = await discovery.get(auditor, options);
-    if (card.role !== 'router' || modelsNamed(card, modelIdHex(offer.modelId)).length === 0) throw new QvacError('E_NO_MODEL', 'it does not re-execute this model');
-    if (equalBytes(card.peer, offer.provider) || equalBytes(card.peer, peer.key.publicKey)) throw new QvacError('E_NOT_SERVED', 'it has a part in this answer');
+    if (card.role !== 'router' || modelsNamed(card, modelIdHex(offer.modelId)).length === 0)
+      throw new QvacError('E_NO_MODEL', 'it does not re-execute this model');
+    if (equalBytes(card.peer, offer.provider) || equalBytes(card.peer, peer.key.publicKey))
+      throw new QvacError('E_NOT_SERVED', 'it has a part in this answer');
     const opinion = await auditReceipt({ peer }, { receipt, auditor: auditor.startsWith('/') ? auditor : id }, options);
     if (!isRecomputed(opinion.verdict)) throw new QvacError('E_INCONCLUSIVE', 'it could not re-execute this answer');
     return opinion;

@@ -5,8 +5,7 @@ import type { AbortOptions, ModelId } from '../../lib/types.ts';
 import type { Engine } from '../../model/engine.ts';
 import { gatherEvidence } from '../../model/verify.ts';
 import type { Calibration } from '../../proofs/calibration.ts';
-import { assess } from '../../proofs/checks.ts';
-import type { Assessment, Evidence } from '../../proofs/checks.ts';
+import { type Assessment, assess, type Evidence } from '../../proofs/checks.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import type { Verdict } from '../../protocol/messages.ts';
@@ -23,7 +22,9 @@ export interface CheckOptions extends AbortOptions {
    * Another node's re-execution, asked for before this one blames anybody for numbers; null where there is none.
    * @default it is re-executed here once more, from a fresh context
    */
-  readonly second?: ((receipt: Receipt, options: AbortOptions) => Promise<Pick<Verdict, 'result' | 'faults'> | null>) | undefined;
+  readonly second?:
+    | ((receipt: Receipt, options: AbortOptions) => Promise<Pick<Verdict, 'result' | 'faults'> | null>)
+    | undefined;
 }
 
 /** Checks receipts with the models at hand, one re-execution per model at a time. */
@@ -75,13 +76,19 @@ class EngineVerifier implements Verifier {
     const modelId = modelIdHex(decodeOffer(receipt.offer.body).modelId);
     const model = this.#models.get(modelId);
     if (model === undefined) return assess(receipt, {});
-    if (depth === 'sampling') return assess(receipt, await this.#evidence(receipt, { tokenizer: model.engine.tokenizer }, options));
+    if (depth === 'sampling')
+      return assess(receipt, await this.#evidence(receipt, { tokenizer: model.engine.tokenizer }, options));
     // A receipt that fails without the model is not worth a re-execution.
     const cheap = assess(receipt, {});
     return cheap.result === 'fail' ? cheap : this.#inTurn(modelId, receipt, model, options);
   }
 
-  async #inTurn(modelId: ModelId, receipt: Receipt, model: VerifiableModel, options: CheckOptions): Promise<Assessment> {
+  async #inTurn(
+    modelId: ModelId,
+    receipt: Receipt,
+    model: VerifiableModel,
+    options: CheckOptions,
+  ): Promise<Assessment> {
     const { signal, until } = options;
     const before = this.#turns.get(modelId) ?? Promise.resolve();
     const turn = raceSignal(before, sooner(signal, until)).then(() => this.#replay(receipt, model, options));
@@ -91,16 +98,23 @@ class EngineVerifier implements Verifier {
       return await turn;
     } catch (error) {
       if (until?.aborted !== true || signal?.aborted === true) throw error;
-      return cutShort(assess(receipt, await this.#evidence(receipt, { tokenizer: model.engine.tokenizer }, { signal })));
+      return cutShort(
+        assess(receipt, await this.#evidence(receipt, { tokenizer: model.engine.tokenizer }, { signal })),
+      );
     }
   }
 
-  async #replay(receipt: Receipt, model: VerifiableModel, { signal, until, second }: CheckOptions): Promise<Assessment> {
+  async #replay(
+    receipt: Receipt,
+    model: VerifiableModel,
+    { signal, until, second }: CheckOptions,
+  ): Promise<Assessment> {
     const within = { signal: sooner(signal, until) };
     const first = assess(receipt, await this.#evidence(receipt, model, within));
     if (!isNumericFail(first)) return first;
     try {
-      const opinion = (await second?.(receipt, within)) ?? assess(receipt, await this.#evidence(receipt, model, within));
+      const opinion =
+        (await second?.(receipt, within)) ?? assess(receipt, await this.#evidence(receipt, model, within));
       return isNumericFail(opinion) ? first : doubted(first, 'not in a second one');
     } catch (error) {
       if (until?.aborted !== true || signal?.aborted === true) throw error;
@@ -109,13 +123,22 @@ class EngineVerifier implements Verifier {
   }
 
   /** What the model shows; without what it could not, where the engine fails. */
-  async #evidence(receipt: Receipt, source: Parameters<typeof gatherEvidence>[0], options: AbortOptions): Promise<Evidence> {
+  async #evidence(
+    receipt: Receipt,
+    source: Parameters<typeof gatherEvidence>[0],
+    options: AbortOptions,
+  ): Promise<Evidence> {
     try {
       return await gatherEvidence(source, receipt, options);
     } catch (error) {
       options.signal?.throwIfAborted();
-      this.#logger.warn('re-execution failed', { code: error instanceof QvacError ? error.code : 'E_BUG', reason: error instanceof Error ? error.message : String(error) });
-      return source.engine === undefined ? {} : this.#evidence(receipt, { tokenizer: source.engine.tokenizer }, options);
+      this.#logger.warn('re-execution failed', {
+        code: error instanceof QvacError ? error.code : 'E_BUG',
+        reason: error instanceof Error ? error.message : String(error),
+      });
+      return source.engine === undefined
+        ? {}
+        : this.#evidence(receipt, { tokenizer: source.engine.tokenizer }, options);
     }
   }
 }

@@ -1,17 +1,14 @@
 import { equalBytes } from '../../lib/bytes.ts';
-import type { Opening, OpenedStep, Sampler } from '../../protocol/messages.ts';
+import type { OpenedStep, Opening, Sampler } from '../../protocol/messages.ts';
 import type { Limits } from '../calibration.ts';
 import { missOf, squareDq, totalVariation, withNearMiss } from '../divergence.ts';
 import { FaultError } from '../fault.ts';
 import type { TopLogits } from '../logits.ts';
-import { pickToken, selectCandidates } from '../sampler.ts';
-import type { Selection } from '../sampler.ts';
+import { pickToken, type Selection, selectCandidates } from '../sampler.ts';
 import { exactDigest } from '../step.ts';
-import { distancesOf, judgeDistances, judgeDraws, meanMissOf } from '../thresholds.ts';
-import type { Distances } from '../thresholds.ts';
+import { type Distances, distancesOf, judgeDistances, judgeDraws, meanMissOf } from '../thresholds.ts';
 import type { Finding } from './check-run.ts';
-import { counted } from './subject.ts';
-import type { Subject } from './subject.ts';
+import { counted, type Subject } from './subject.ts';
 
 /** Steps computed again: one per token of the answer, null where there is none. */
 export type Recomputed = readonly (Selection | null)[];
@@ -26,7 +23,10 @@ export function recompute(steps: readonly (TopLogits | null)[], n: number, { top
 }
 
 /** Opened steps that were computed again. */
-export function comparedSteps({ opening }: Subject, recomputed: Recomputed): readonly { readonly step: OpenedStep; readonly selection: Selection }[] {
+export function comparedSteps(
+  { opening }: Subject,
+  recomputed: Recomputed,
+): readonly { readonly step: OpenedStep; readonly selection: Selection }[] {
   return (opening?.steps ?? []).flatMap((step) => {
     const selection = recomputed[step.i] ?? null;
     return selection === null ? [] : [{ step, selection }];
@@ -41,7 +41,10 @@ export function checkExact(subject: Subject, recomputed: Recomputed): Finding {
   const { receipt, offer, draw } = subject;
   for (const { step, selection } of comparedSteps(subject, recomputed)) {
     if (!equalBytes(step.exact, exactDigest(selection.candidates, selection.logits))) {
-      throw new FaultError('exact-mismatch', `the logits at step ${step.i} are not those of this model and execution class`);
+      throw new FaultError(
+        'exact-mismatch',
+        `the logits at step ${step.i} are not those of this model and execution class`,
+      );
     }
   }
   for (const [i, selection] of recomputed.entries()) {
@@ -52,7 +55,10 @@ export function checkExact(subject: Subject, recomputed: Recomputed): Finding {
   const n = recomputed.length;
   const missing = recomputed.filter((selection) => selection === null).length;
   if (missing > 0) return { result: 'inconclusive', detail: `${missing} of ${counted(n, 'step')} not recomputed` };
-  const opened = subject.opening === null ? '' : `, the logits of ${counted(subject.opening.steps.length, 'opened step')} equal bit for bit`;
+  const opened =
+    subject.opening === null
+      ? ''
+      : `, the logits of ${counted(subject.opening.steps.length, 'opened step')} equal bit for bit`;
   return { result: 'pass', detail: `all ${counted(n, 'token')} computed and drawn again${opened}` };
 }
 
@@ -72,7 +78,9 @@ export function measure(subject: Subject, recomputed: Recomputed, steps: readonl
   const squares = compared.map(({ step, selection }) => squareDq(step.candidates, selection.candidates, sampler));
   const misses = recomputed.flatMap((selection, i) => {
     const [top, token] = [steps[i] ?? null, receipt.tokens[i] ?? -1];
-    return selection === null || top === null ? [] : [missOf(withNearMiss(selection.candidates, token, top), token, sampler, draw(i))];
+    return selection === null || top === null
+      ? []
+      : [missOf(withNearMiss(selection.candidates, token, top), token, sampler, draw(i))];
   });
   return { ...distancesOf(tvs, squares), meanMiss: meanMissOf(misses), drawn: misses.length };
 }
@@ -85,8 +93,13 @@ export function checkDistribution(opening: Opening, statistics: Statistics, limi
   const { count, meanTv, rmsDq } = statistics;
   const measured = `mean total variation ${inParts(meanTv)}, rms logit difference ${inParts(rmsDq)} nats over ${counted(count, 'opened step')}`;
   const result = judgeDistances(statistics, limits);
-  if (result === 'fail') throw new FaultError('distribution-far', `the committed distributions are not this model's: ${measured}`);
-  if (count < opening.steps.length) return { result: 'inconclusive', detail: `only ${count} of ${counted(opening.steps.length, 'opened step')} recomputed` };
+  if (result === 'fail')
+    throw new FaultError('distribution-far', `the committed distributions are not this model's: ${measured}`);
+  if (count < opening.steps.length)
+    return {
+      result: 'inconclusive',
+      detail: `only ${count} of ${counted(opening.steps.length, 'opened step')} recomputed`,
+    };
   if (result === 'inconclusive') return { result, detail: `too few opened steps to tell: ${measured}` };
   return { result, detail: `the committed distributions are near this model's: ${measured}` };
 }
@@ -99,7 +112,8 @@ export function checkDraws({ receipt, offer }: Subject, { meanMiss, drawn }: Sta
   const n = receipt.tokens.length;
   const measured = `mean miss ${inParts(meanMiss)} over ${counted(drawn, 'step')}`;
   const result = judgeDraws(meanMiss, drawn, offer.sampler.temperature, limits);
-  if (result === 'fail') throw new FaultError('draws-far', `the tokens were not drawn from this model's distributions: ${measured}`);
+  if (result === 'fail')
+    throw new FaultError('draws-far', `the tokens were not drawn from this model's distributions: ${measured}`);
   if (drawn < n) return { result: 'inconclusive', detail: `only ${drawn} of ${counted(n, 'step')} drawn again` };
   if (result === 'inconclusive') return { result, detail: `too few steps to tell: ${measured}` };
   return { result, detail: `drawing again gives these tokens, or misses by a hair: ${measured}` };

@@ -1,7 +1,6 @@
 import { FaultError } from '../fault.ts';
 import type { Finding } from './check-run.ts';
-import { counted } from './subject.ts';
-import type { Subject } from './subject.ts';
+import { counted, type Subject } from './subject.ts';
 
 /**
  * Check 4 (section 4.4): the answer ends where section 4.1 says, for the reason that the final head gives.
@@ -13,7 +12,8 @@ export function checkLength({ receipt, offer, final, cancel }: Subject): Finding
   const n = tokens.length;
   const stopAt = tokens.findIndex((token) => stops.includes(token));
   if (n > maxTokens) throw new FaultError('bad-length', `${counted(n, 'token')}, ${maxTokens} were the most`);
-  if (stopAt !== -1 && stopAt < n - 1) throw new FaultError('bad-length', `the answer goes on after the stop token at ${stopAt}`);
+  if (stopAt !== -1 && stopAt < n - 1)
+    throw new FaultError('bad-length', `the answer goes on after the stop token at ${stopAt}`);
   const isStopped = stopAt !== -1;
   if (final.finish === 0) {
     if (!isStopped) throw new FaultError('bad-length', 'the final head says stop token, the last token is none');
@@ -24,8 +24,13 @@ export function checkLength({ receipt, offer, final, cancel }: Subject): Finding
     if (n !== maxTokens) throw new FaultError('bad-length', `the final head says ${maxTokens} tokens, there are ${n}`);
     return { result: 'pass', detail: `ends at the ${counted(maxTokens, 'token')} asked for` };
   }
-  if (n >= maxTokens) throw new FaultError('bad-length', `the final head says cancelled, all ${counted(n, 'token')} are there`);
+  if (n >= maxTokens)
+    throw new FaultError('bad-length', `the final head says cancelled, all ${counted(n, 'token')} are there`);
   if (cancel === null) throw new FaultError('bad-length', 'the final head says cancelled, the client did not cancel');
-  if (cancel.n > n) throw new FaultError('bad-length', `the client had ${counted(cancel.n, 'token')} when it cancelled, the final head covers ${n}`);
+  if (cancel.n > n)
+    throw new FaultError(
+      'bad-length',
+      `the client had ${counted(cancel.n, 'token')} when it cancelled, the final head covers ${n}`,
+    );
   return { result: 'pass', detail: `ends after ${counted(n, 'token')}, as the client cancelled` };
 }

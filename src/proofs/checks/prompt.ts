@@ -9,9 +9,12 @@ import type { Subject } from './subject.ts';
  */
 export function checkPrompt({ receipt, offer }: Subject, prompt: NonNullable<Evidence['prompt']>): Finding {
   const { vocab, stops } = offer.sampler;
-  if (prompt.promptTokens === null) throw new FaultError('prompt-mismatch', 'the input had to be refused: it forges a turn or does not render');
-  if (!isSameList(prompt.promptTokens, receipt.promptTokens)) throw new FaultError('prompt-mismatch', 'the model was given another prompt than the input renders to');
-  if (prompt.vocab !== vocab || !isSameList(prompt.stops, stops)) throw new FaultError('prompt-mismatch', 'the vocabulary or the stop tokens are not the model’s');
+  if (prompt.promptTokens === null)
+    throw new FaultError('prompt-mismatch', 'the input had to be refused: it forges a turn or does not render');
+  if (!isSameList(prompt.promptTokens, receipt.promptTokens))
+    throw new FaultError('prompt-mismatch', 'the model was given another prompt than the input renders to');
+  if (prompt.vocab !== vocab || !isSameList(prompt.stops, stops))
+    throw new FaultError('prompt-mismatch', 'the vocabulary or the stop tokens are not the model’s');
   if (prompt.text !== receipt.text) throw new FaultError('text-mismatch', 'the text is not what the tokens say');
   return { result: 'pass', detail: 'the prompt is what the input renders to; the text is what the tokens say' };
 }

@@ -1,5 +1,4 @@
-import { decodeReceipt } from '../receipt.ts';
-import type { Receipt, ReceiptContents } from '../receipt.ts';
+import { decodeReceipt, type Receipt, type ReceiptContents } from '../receipt.ts';
 import { drawsOf } from '../sampler.ts';
 
 /** What the checks look at: a receipt, its messages decoded, and the draws that its seed gives. */

@@ -1,5 +1,5 @@
 import { h } from '../dom.ts';
-import { detailOf, troubleOf, type Trouble } from '../errors.ts';
+import { detailOf, type Trouble, troubleOf } from '../errors.ts';
 import { GrowingMarkdown } from '../markdown.ts';
 import type { Turn } from '../store.ts';
 import { trustLine, waitingLine } from './trust-line.ts';
@@ -34,7 +34,13 @@ export class Article {
     this.turn = init.turn;
     this.#running = init.running;
     const { role, content } = init.turn;
-    this.element = h('article', { class: role }, h('h3', { class: 'visually-hidden' }, role === 'user' ? 'You asked' : 'Answer'), this.#body, this.#foot);
+    this.element = h(
+      'article',
+      { class: role },
+      h('h3', { class: 'visually-hidden' }, role === 'user' ? 'You asked' : 'Answer'),
+      this.#body,
+      this.#foot,
+    );
     if (role === 'user') this.#body.textContent = content;
     else if (init.running) {
       this.element.setAttribute('aria-busy', 'true');
@@ -53,14 +59,17 @@ export class Article {
   /** More of it has come: drawn soon, no more often than drawing is quick. `drawn` is told around it. */
   grown(drawn: (draw: () => void) => void): void {
     if (this.#timer !== undefined) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      if (!this.#running) return;
-      const began = performance.now();
-      drawn(() => this.#grow());
-      const now = performance.now();
-      this.#notBefore = now + (now - began) / drawingShare;
-    }, Math.max(16, this.#notBefore - performance.now()));
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        if (!this.#running) return;
+        const began = performance.now();
+        drawn(() => this.#grow());
+        const now = performance.now();
+        this.#notBefore = now + (now - began) / drawingShare;
+      },
+      Math.max(16, this.#notBefore - performance.now()),
+    );
   }
 
   /** The answer is over, or more is known of it. */
@@ -96,7 +105,10 @@ export class Article {
     if (trust !== undefined) parts.push(trustLine(trust));
     else if (by !== undefined) parts.push(waitingLine(by, over));
     const copy = over && trust !== undefined ? this.#copyButton() : null;
-    const again = over && this.#last ? h('button', { type: 'button', class: 'quiet', click: () => this.#init.again() }, 'Ask again') : null;
+    const again =
+      over && this.#last
+        ? h('button', { type: 'button', class: 'quiet', click: () => this.#init.again() }, 'Ask again')
+        : null;
     if (copy !== null || again !== null) parts.push(h('div', { class: 'actions' }, copy, again));
     const had = this.#foot.contains(document.activeElement) ? document.activeElement?.className : undefined;
     this.#foot.replaceChildren(...parts);
@@ -108,21 +120,47 @@ export class Article {
     const { code, message } = this.turn.error ?? { code: 'LEFT', message: '' };
     const { words, next, view } = troubleOf(code, message);
     const detail = detailOf(code, message);
-    const go = view === null ? null : h('button', { type: 'button', class: 'quiet', click: () => this.#init.go(view) }, `Open ${view.charAt(0).toUpperCase()}${view.slice(1)}`);
-    return h('div', { class: 'trouble' }, h('p', { class: 'error' }, words), this.turn.content === '' ? null : h('p', {}, 'What came until then is above. It was not checked.'), h('p', {}, next), detail === null ? null : h('p', { class: 'hint' }, detail), go);
+    const go =
+      view === null
+        ? null
+        : h(
+            'button',
+            { type: 'button', class: 'quiet', click: () => this.#init.go(view) },
+            `Open ${view.charAt(0).toUpperCase()}${view.slice(1)}`,
+          );
+    return h(
+      'div',
+      { class: 'trouble' },
+      h('p', { class: 'error' }, words),
+      this.turn.content === '' ? null : h('p', {}, 'What came until then is above. It was not checked.'),
+      h('p', {}, next),
+      detail === null ? null : h('p', { class: 'hint' }, detail),
+      go,
+    );
   }
 
   #copyButton(): HTMLElement | null {
     // Not there where the page comes over plain HTTP from another machine.
     const clipboard = navigator.clipboard as Clipboard | undefined;
     if (clipboard === undefined) return null;
-    const button = h('button', { type: 'button', class: 'quiet', click: () => {
-      void clipboard.writeText(this.turn.content).then(() => {
-        button.textContent = 'Copied';
-        this.#init.said('Copied.');
-        setTimeout(() => (button.textContent = 'Copy'), 2_000);
-      }, () => this.#init.said('The browser did not allow copying.'));
-    } }, 'Copy');
+    const button = h(
+      'button',
+      {
+        type: 'button',
+        class: 'quiet',
+        click: () => {
+          void clipboard.writeText(this.turn.content).then(
+            () => {
+              button.textContent = 'Copied';
+              this.#init.said('Copied.');
+              setTimeout(() => (button.textContent = 'Copy'), 2_000);
+            },
+            () => this.#init.said('The browser did not allow copying.'),
+          );
+        },
+      },
+      'Copy',
+    );
     return button;
   }
 }

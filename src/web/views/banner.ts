@@ -12,7 +12,15 @@ export function banner(): HTMLElement {
     // What is being typed into the field is not to be taken away.
     if (kind === shown) return;
     shown = kind;
-    element.replaceChildren(...(kind === null ? [] : kind === 'gone' ? [h('p', {}, 'The gateway does not answer. Trying again …')] : kind === 'locked' ? [locked()] : [h('p', {}, `Not ready: ${state?.notReady ?? ''}.`)]));
+    element.replaceChildren(
+      ...(kind === null
+        ? []
+        : kind === 'gone'
+          ? [h('p', {}, 'The gateway does not answer. Trying again …')]
+          : kind === 'locked'
+            ? [locked()]
+            : [h('p', {}, `Not ready: ${state?.notReady ?? ''}.`)]),
+    );
   };
   market.onChange(fill);
   return element;
@@ -25,5 +33,14 @@ function locked(): HTMLElement {
     session.set(input.value.trim().replace(/^.*#token=/, ''));
     void market.refresh();
   };
-  return h('form', { submit }, h('label', { for: 'token' }, 'Open the link that qvac gateway printed, or paste it here. It holds the token of this run, which keeps other pages from asking in your name.'), h('div', { class: 'row' }, input, h('button', { type: 'submit', class: 'primary' }, 'Unlock')));
+  return h(
+    'form',
+    { submit },
+    h(
+      'label',
+      { for: 'token' },
+      'Open the link that qvac gateway printed, or paste it here. It holds the token of this run, which keeps other pages from asking in your name.',
+    ),
+    h('div', { class: 'row' }, input, h('button', { type: 'submit', class: 'primary' }, 'Unlock')),
+  );
 }

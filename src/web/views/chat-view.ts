@@ -1,7 +1,7 @@
-import { ask, settled, type Running } from '../answer.ts';
+import { ask, type Running, settled } from '../answer.ts';
 import { h } from '../dom.ts';
-import { troubleOf, type Trouble } from '../errors.ts';
-import { store, type Conversation, type Turn } from '../store.ts';
+import { type Trouble, troubleOf } from '../errors.ts';
+import { type Conversation, store, type Turn } from '../store.ts';
 import { verifiedWords } from '../words.ts';
 import { Article } from './article.ts';
 import { picker } from './picker.ts';
@@ -20,14 +20,23 @@ export interface ChatInit {
 /** The conversation: what was asked and answered, and where the next question is typed. */
 export class ChatView {
   readonly element: HTMLElement;
-  readonly #log = h('div', { class: 'log', role: 'log', 'aria-label': 'Conversation', 'aria-live': 'off', tabindex: 0 });
+  readonly #log = h('div', {
+    class: 'log',
+    role: 'log',
+    'aria-label': 'Conversation',
+    'aria-live': 'off',
+    tabindex: 0,
+  });
   readonly #status = h('p', { class: 'visually-hidden', role: 'status' });
   readonly #prompt: HTMLTextAreaElement;
   readonly #send: HTMLButtonElement;
   readonly #stop: HTMLButtonElement;
   readonly #init: ChatInit;
   /** What is being answered, by conversation. */
-  readonly #running = new Map<string, { readonly running: Running; readonly conversation: Conversation; readonly turn: Turn }>();
+  readonly #running = new Map<
+    string,
+    { readonly running: Running; readonly conversation: Conversation; readonly turn: Turn }
+  >();
   #conversation: Conversation = store.create();
   #articles: Article[] = [];
   /** What fails now fails because the page goes. */
@@ -35,11 +44,42 @@ export class ChatView {
 
   constructor(init: ChatInit) {
     this.#init = init;
-    this.#prompt = h('textarea', { id: 'prompt', rows: 1, placeholder: 'Ask something', input: () => this.#fit(), keydown: (event) => this.#onKey(event as KeyboardEvent) });
+    this.#prompt = h('textarea', {
+      id: 'prompt',
+      rows: 1,
+      placeholder: 'Ask something',
+      input: () => this.#fit(),
+      keydown: (event) => this.#onKey(event as KeyboardEvent),
+    });
     this.#send = h('button', { type: 'submit', class: 'primary' }, 'Ask');
-    this.#stop = h('button', { type: 'button', class: 'danger', hidden: true, 'aria-keyshortcuts': 'Escape', click: () => this.#running.get(this.#conversation.id)?.running.stop() }, 'Stop');
-    const form = h('form', { class: 'composer', submit: (event) => this.#onSubmit(event) }, h('label', { for: 'prompt', class: 'visually-hidden' }, 'Your question'), this.#prompt, this.#send, this.#stop);
-    this.element = h('section', { class: 'chat', 'aria-labelledby': 'chat-title' }, h('h2', { id: 'chat-title', class: 'visually-hidden' }, 'Chat'), picker(), this.#log, this.#status, form);
+    this.#stop = h(
+      'button',
+      {
+        type: 'button',
+        class: 'danger',
+        hidden: true,
+        'aria-keyshortcuts': 'Escape',
+        click: () => this.#running.get(this.#conversation.id)?.running.stop(),
+      },
+      'Stop',
+    );
+    const form = h(
+      'form',
+      { class: 'composer', submit: (event) => this.#onSubmit(event) },
+      h('label', { for: 'prompt', class: 'visually-hidden' }, 'Your question'),
+      this.#prompt,
+      this.#send,
+      this.#stop,
+    );
+    this.element = h(
+      'section',
+      { class: 'chat', 'aria-labelledby': 'chat-title' },
+      h('h2', { id: 'chat-title', class: 'visually-hidden' }, 'Chat'),
+      picker(),
+      this.#log,
+      this.#status,
+      form,
+    );
     // What was asked is not lost with the page.
     addEventListener('pagehide', () => {
       for (const { conversation } of this.#running.values()) store.save(conversation);
@@ -81,13 +121,21 @@ export class ChatView {
     sessionStorage.setItem(openKey, conversation.id);
     const running = this.#running.get(conversation.id)?.turn;
     this.#articles = conversation.turns.map((turn) => this.#articleOf(turn, turn === running));
-    this.#log.replaceChildren(...(this.#articles.length === 0 ? [welcome()] : this.#articles.map(({ element }) => element)));
+    this.#log.replaceChildren(
+      ...(this.#articles.length === 0 ? [welcome()] : this.#articles.map(({ element }) => element)),
+    );
     this.#refresh();
     this.#log.scrollTop = this.#log.scrollHeight;
   }
 
   #articleOf(turn: Turn, running: boolean): Article {
-    return new Article({ turn, running, again: () => this.#regenerate(), go: (view) => this.#init.go(view), said: (words) => this.#say(words) });
+    return new Article({
+      turn,
+      running,
+      again: () => this.#regenerate(),
+      go: (view) => this.#init.go(view),
+      said: (words) => this.#say(words),
+    });
   }
 
   /** Which buttons are there. */
@@ -199,12 +247,26 @@ export class ChatView {
 
 /** An answer for who does not see it: its text, how far it was checked, or what went wrong. */
 function spoken({ content, trust, error }: Turn): string {
-  const text = content.length <= mostAnnounced ? content : `${content.slice(0, mostAnnounced)} … The rest is in the conversation.`;
+  const text =
+    content.length <= mostAnnounced ? content : `${content.slice(0, mostAnnounced)} … The rest is in the conversation.`;
   if (trust !== undefined) return `Answer: ${text} ${verifiedWords[trust.verified].short}.`;
   const { words, next } = troubleOf(error?.code ?? 'LEFT', error?.message ?? '');
   return `${text} ${words} ${next}`;
 }
 
 function welcome(): HTMLElement {
-  return h('div', { class: 'welcome' }, h('p', {}, h('strong', {}, 'Ask an open model on somebody else’s computer, and see whether the answer really came from it.')), h('p', {}, 'The line under each answer says who gave it, what it cost and how far it was checked. It opens the receipt.'));
+  return h(
+    'div',
+    { class: 'welcome' },
+    h(
+      'p',
+      {},
+      h('strong', {}, 'Ask an open model on somebody else’s computer, and see whether the answer really came from it.'),
+    ),
+    h(
+      'p',
+      {},
+      'The line under each answer says who gave it, what it cost and how far it was checked. It opens the receipt.',
+    ),
+  );
 }

@@ -1,7 +1,7 @@
 import { getReceiptFile, getReport, type Report } from '../api.ts';
 import { h } from '../dom.ts';
-import { merkleView } from './merkle-view.ts';
 import { checkWords, faultOf, moneyWords, plural, shortPeer, verifiedWords, when } from '../words.ts';
+import { merkleView } from './merkle-view.ts';
 
 type Outcome = Report['checks'][number]['result'];
 
@@ -15,14 +15,33 @@ const marks: Readonly<Record<Outcome, readonly [mark: string, tone: string, word
 /** Opens the receipt over the page. Escape and the button close it; the focus returns to where it was. */
 export async function openReceipt(id: string): Promise<void> {
   const close = h('button', { class: 'quiet', type: 'button', click: () => dialog.close() }, 'Close');
-  const body = h('div', { class: 'receipt-body', tabindex: 0, 'aria-live': 'polite' }, h('p', {}, 'Loading the receipt …'));
-  const dialog = h('dialog', { class: 'receipt', 'aria-labelledby': 'receipt-title', close: () => dialog.remove() }, h('header', {}, h('h2', { id: 'receipt-title' }, 'Receipt'), close), body);
+  const body = h(
+    'div',
+    { class: 'receipt-body', tabindex: 0, 'aria-live': 'polite' },
+    h('p', {}, 'Loading the receipt …'),
+  );
+  const dialog = h(
+    'dialog',
+    { class: 'receipt', 'aria-labelledby': 'receipt-title', close: () => dialog.remove() },
+    h('header', {}, h('h2', { id: 'receipt-title' }, 'Receipt'), close),
+    body,
+  );
   document.body.append(dialog);
   dialog.showModal();
   try {
     body.replaceChildren(...reportParts(await getReport(id)));
   } catch (error) {
-    body.replaceChildren(h('p', { class: 'bad' }, notFound(error) ? 'There is no receipt of it: it is written once the answer is over. Close this, and open it again then.' : error instanceof Error ? error.message : String(error)));
+    body.replaceChildren(
+      h(
+        'p',
+        { class: 'bad' },
+        notFound(error)
+          ? 'There is no receipt of it: it is written once the answer is over. Close this, and open it again then.'
+          : error instanceof Error
+            ? error.message
+            : String(error),
+      ),
+    );
   }
 }
 
@@ -47,7 +66,16 @@ function faults({ verdicts }: Report): readonly Node[] {
   const codes = [...new Set(verdicts.flatMap((verdict) => verdict.faults))];
   return codes.flatMap((code) => {
     const fault = faultOf(code);
-    return fault === null ? [] : [h('div', { class: 'fault' }, h('p', {}, h('strong', {}, 'Shown: '), `${fault.shown} (${code}).`), h('p', {}, h('strong', {}, 'Not shown: '), `${fault.notShown}.`))];
+    return fault === null
+      ? []
+      : [
+          h(
+            'div',
+            { class: 'fault' },
+            h('p', {}, h('strong', {}, 'Shown: '), `${fault.shown} (${code}).`),
+            h('p', {}, h('strong', {}, 'Not shown: '), `${fault.notShown}.`),
+          ),
+        ];
   });
 }
 
@@ -78,7 +106,8 @@ function checksOf({ checks, verdicts }: Report): readonly CheckRow[] {
   const by = `as ${shortPeer(verdict.verifier)} signed when the answer came`;
   const atLeastText = verdict.result !== 'fail' && ['text', 'exact', 'statistical'].includes(verdict.tier);
   return checks.flatMap((check): readonly CheckRow[] => {
-    if (check.name === 'prompt' && check.result === 'skipped' && atLeastText) return [{ ...check, result: 'pass', detail: by }];
+    if (check.name === 'prompt' && check.result === 'skipped' && atLeastText)
+      return [{ ...check, result: 'pass', detail: by }];
     if (check.name !== 'execution' || check.result !== 'skipped') return [check];
     const result: Outcome = verdict.result === 'pass' ? 'pass' : verdict.result === 'fail' ? 'fail' : 'inconclusive';
     if (verdict.tier === 'exact') return [{ ...check, result, detail: by }];
@@ -90,7 +119,12 @@ function checksOf({ checks, verdicts }: Report): readonly CheckRow[] {
 function checkItem({ name, result, detail }: CheckRow): HTMLElement {
   const [mark, tone, word] = marks[result];
   const { title, asks } = checkWords[name] ?? { title: name, asks: '' };
-  return h('li', { class: tone }, h('span', { class: 'mark', 'aria-hidden': true }, mark), h('div', {}, h('strong', {}, title), ` · ${word}`, h('p', {}, asks), h('p', { class: 'hint' }, detail)));
+  return h(
+    'li',
+    { class: tone },
+    h('span', { class: 'mark', 'aria-hidden': true }, mark),
+    h('div', {}, h('strong', {}, title), ` · ${word}`, h('p', {}, asks), h('p', { class: 'hint' }, detail)),
+  );
 }
 
 /** Who signed a verdict besides the person's own node. */
@@ -102,16 +136,24 @@ function openedSteps({ id, steps, tokens, root }: Report): readonly Node[] {
   const [first] = steps;
   if (first === undefined) return [];
   const shown = h('div', {}, merkleView(id, first, tokens, root));
-  const select = h('select', {
-    id: 'opened-step',
-    change: () => {
-      const step = steps[select.selectedIndex];
-      if (step !== undefined) shown.replaceChildren(merkleView(id, step, tokens, root));
+  const select = h(
+    'select',
+    {
+      id: 'opened-step',
+      change: () => {
+        const step = steps[select.selectedIndex];
+        if (step !== undefined) shown.replaceChildren(merkleView(id, step, tokens, root));
+      },
     },
-  }, ...steps.map(({ i }) => h('option', {}, `step ${i} of ${tokens}`)));
+    ...steps.map(({ i }) => h('option', {}, `step ${i} of ${tokens}`)),
+  );
   return [
     h('h3', {}, 'An opened step'),
-    h('p', {}, `The provider signed one hash over all ${plural(tokens, 'step')} before it knew which ${steps.length} your secret would choose. Here is the way from one of them to that hash.`),
+    h(
+      'p',
+      {},
+      `The provider signed one hash over all ${plural(tokens, 'step')} before it knew which ${steps.length} your secret would choose. Here is the way from one of them to that hash.`,
+    ),
     h('div', { class: 'field' }, h('label', { for: 'opened-step' }, 'Step'), select),
     shown,
   ];
@@ -126,6 +168,26 @@ function keeping({ id }: Report): readonly Node[] {
     h('a', { href: url, download: name }).click();
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
   };
-  const button = h('button', { type: 'button', click: () => void save().catch((error: unknown) => (problem.textContent = error instanceof Error ? error.message : String(error))) }, 'Save the receipt');
-  return [h('h3', {}, 'Keep it'), h('p', {}, 'Anyone can check the file again, on any machine, without you or this gateway: ', h('code', {}, `qvac verify ${name}`)), h('p', {}, button), problem];
+  const button = h(
+    'button',
+    {
+      type: 'button',
+      click: () =>
+        void save().catch(
+          (error: unknown) => (problem.textContent = error instanceof Error ? error.message : String(error)),
+        ),
+    },
+    'Save the receipt',
+  );
+  return [
+    h('h3', {}, 'Keep it'),
+    h(
+      'p',
+      {},
+      'Anyone can check the file again, on any machine, without you or this gateway: ',
+      h('code', {}, `qvac verify ${name}`),
+    ),
+    h('p', {}, button),
+    problem,
+  ];
 }

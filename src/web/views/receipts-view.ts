@@ -1,7 +1,7 @@
 import { getReceipts } from '../api.ts';
 import { dataTable, h, replace } from '../dom.ts';
-import { openReceipt } from './receipt-view.ts';
 import { moneyWords, plural, shortId, shortPeer, verifiedWords, when } from '../words.ts';
+import { openReceipt } from './receipt-view.ts';
 
 /** Every answer of which this home keeps a receipt, the newest first. */
 export function receiptsView(): { readonly element: HTMLElement; show(): void } {
@@ -10,17 +10,55 @@ export function receiptsView(): { readonly element: HTMLElement; show(): void } 
   async function fill(): Promise<void> {
     try {
       const receipts = await getReceipts();
-      status.textContent = receipts.length === 0 ? 'No receipts yet. Ask something: each answer leaves one here.' : `${plural(receipts.length, 'receipt')}, also of what was asked from the terminal.`;
+      status.textContent =
+        receipts.length === 0
+          ? 'No receipts yet. Ask something: each answer leaves one here.'
+          : `${plural(receipts.length, 'receipt')}, also of what was asked from the terminal.`;
       const rows = receipts.map(({ id, askedAt, provider, model, tokens, verified, payment }) => {
         const words = verifiedWords[verified];
-        const open = h('button', { type: 'button', class: 'link', 'aria-haspopup': 'dialog', 'aria-label': `Receipt ${shortId(id)}`, click: () => void openReceipt(id) }, shortId(id));
-        return { heading: open, cells: [when(askedAt), shortPeer(provider), h('code', { title: model }, shortId(model)), String(tokens), [moneyWords({ payment }), 'wrap'], [`${words.mark} ${words.short}`, words.tone]] as const };
+        const open = h(
+          'button',
+          {
+            type: 'button',
+            class: 'link',
+            'aria-haspopup': 'dialog',
+            'aria-label': `Receipt ${shortId(id)}`,
+            click: () => void openReceipt(id),
+          },
+          shortId(id),
+        );
+        return {
+          heading: open,
+          cells: [
+            when(askedAt),
+            shortPeer(provider),
+            h('code', { title: model }, shortId(model)),
+            String(tokens),
+            [moneyWords({ payment }), 'wrap'],
+            [`${words.mark} ${words.short}`, words.tone],
+          ] as const,
+        };
       });
-      replace(list, rows.length === 0 ? null : dataTable('Table of receipts', ['Receipt', 'Asked', 'Answered by', 'Model', 'Tokens', 'Paid', 'Checked'], rows));
+      replace(
+        list,
+        rows.length === 0
+          ? null
+          : dataTable(
+              'Table of receipts',
+              ['Receipt', 'Asked', 'Answered by', 'Model', 'Tokens', 'Paid', 'Checked'],
+              rows,
+            ),
+      );
     } catch (error) {
       status.textContent = error instanceof Error ? error.message : String(error);
     }
   }
-  const element = h('section', { 'aria-labelledby': 'receipts-title' }, h('h2', { id: 'receipts-title' }, 'Receipts'), status, list);
+  const element = h(
+    'section',
+    { 'aria-labelledby': 'receipts-title' },
+    h('h2', { id: 'receipts-title' }, 'Receipts'),
+    status,
+    list,
+  );
   return { element, show: () => void fill() };
 }

@@ -1,6 +1,6 @@
 import { field, h } from '../dom.ts';
 import { market } from '../market.ts';
-import { store, type Settings } from '../store.ts';
+import { type Settings, store } from '../store.ts';
 
 type Key = keyof Settings;
 
@@ -15,7 +15,10 @@ function set<K extends Key>(key: K, value: Settings[K]): void {
   applyTheme();
 }
 
-function number(key: 'temperature' | 'maxTokens', attributes: Readonly<Record<string, string | number>>): HTMLInputElement {
+function number(
+  key: 'temperature' | 'maxTokens',
+  attributes: Readonly<Record<string, string | number>>,
+): HTMLInputElement {
   const input = h('input', {
     type: 'number',
     inputmode: 'decimal',
@@ -29,8 +32,15 @@ function number(key: 'temperature' | 'maxTokens', attributes: Readonly<Record<st
   return input;
 }
 
-function choice<K extends 'verify' | 'theme'>(key: K, entries: readonly (readonly [Settings[K], string])[]): HTMLSelectElement {
-  const select = h('select', { change: () => set(key, select.value as Settings[K]) }, ...entries.map(([value, text]) => h('option', { value, selected: store.settings[key] === value }, text)));
+function choice<K extends 'verify' | 'theme'>(
+  key: K,
+  entries: readonly (readonly [Settings[K], string])[],
+): HTMLSelectElement {
+  const select = h(
+    'select',
+    { change: () => set(key, select.value as Settings[K]) },
+    ...entries.map(([value, text]) => h('option', { value, selected: store.settings[key] === value }, text)),
+  );
   return select;
 }
 
@@ -45,18 +55,38 @@ export function settingsView(cleared: () => void): HTMLElement {
     maxTokens.placeholder = String(state.defaults.maxTokens);
   });
   const system = h('textarea', { rows: 3, change: () => set('system', system.value) }, store.settings.system);
-  const seed = h('input', { type: 'text', inputmode: 'numeric', pattern: '[0-9]{0,20}', placeholder: 'random', value: store.settings.seed, change: () => (seed.validity.valid ? set('seed', seed.value) : seed.reportValidity()) });
-  const verify = choice('verify', [['', 'as far as possible here'], ['full', 'run the model again'], ['sampling', 'without running the model'], ['none', 'not at all']]);
-  const theme = choice('theme', [['auto', 'as the system'], ['light', 'light'], ['dark', 'dark']]);
-  const clear = h('button', {
-    type: 'button',
-    class: 'danger',
-    click: () => {
-      if (!confirm('Forget all conversations in this browser?')) return;
-      store.clear();
-      cleared();
+  const seed = h('input', {
+    type: 'text',
+    inputmode: 'numeric',
+    pattern: '[0-9]{0,20}',
+    placeholder: 'random',
+    value: store.settings.seed,
+    change: () => (seed.validity.valid ? set('seed', seed.value) : seed.reportValidity()),
+  });
+  const verify = choice('verify', [
+    ['', 'as far as possible here'],
+    ['full', 'run the model again'],
+    ['sampling', 'without running the model'],
+    ['none', 'not at all'],
+  ]);
+  const theme = choice('theme', [
+    ['auto', 'as the system'],
+    ['light', 'light'],
+    ['dark', 'dark'],
+  ]);
+  const clear = h(
+    'button',
+    {
+      type: 'button',
+      class: 'danger',
+      click: () => {
+        if (!confirm('Forget all conversations in this browser?')) return;
+        store.clear();
+        cleared();
+      },
     },
-  }, 'Forget all conversations');
+    'Forget all conversations',
+  );
   return h(
     'section',
     { class: 'settings', 'aria-labelledby': 'settings-title' },
@@ -72,6 +102,15 @@ export function settingsView(cleared: () => void): HTMLElement {
     clear,
     h('h3', {}, 'From your own programs'),
     h('p', {}, 'Change only the base URL:'),
-    h('dl', {}, h('dt', {}, 'OpenAI clients'), h('dd', {}, h('code', {}, `${location.origin}/v1`)), h('dt', {}, 'Anthropic clients'), h('dd', {}, h('code', {}, location.origin)), h('dt', {}, 'Ollama clients'), h('dd', {}, h('code', {}, location.origin))),
+    h(
+      'dl',
+      {},
+      h('dt', {}, 'OpenAI clients'),
+      h('dd', {}, h('code', {}, `${location.origin}/v1`)),
+      h('dt', {}, 'Anthropic clients'),
+      h('dd', {}, h('code', {}, location.origin)),
+      h('dt', {}, 'Ollama clients'),
+      h('dd', {}, h('code', {}, location.origin)),
+    ),
   );
 }

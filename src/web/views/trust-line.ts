@@ -1,25 +1,53 @@
 import { h } from '../dom.ts';
-import { openReceipt } from './receipt-view.ts';
 import type { Trust, Turn } from '../store.ts';
 import { plural, safeName, shortId, shortPeer, sol, verifiedWords } from '../words.ts';
+import { openReceipt } from './receipt-view.ts';
 
 /** The line under an answer: who, how much, how far checked. It opens the receipt. */
 export function trustLine(trust: Trust): HTMLElement {
   const words = verifiedWords[trust.verified];
   const parts = [
     plural(trust.tokens, 'token'),
-    ...(trust.tokensPerSecond === null ? [] : [`${trust.tokensPerSecond < 9.95 ? trust.tokensPerSecond.toFixed(1) : Math.round(trust.tokensPerSecond)} tok/s`]),
+    ...(trust.tokensPerSecond === null
+      ? []
+      : [
+          `${trust.tokensPerSecond < 9.95 ? trust.tokensPerSecond.toFixed(1) : Math.round(trust.tokensPerSecond)} tok/s`,
+        ]),
     `${shortPeer(trust.provider)}${trust.router == null ? '' : ` through ${shortPeer(trust.router)}`}`,
   ];
   return h(
     'button',
-    { class: `trust ${words.tone}`, type: 'button', 'aria-haspopup': 'dialog', click: () => void openReceipt(trust.receipt) },
+    {
+      class: `trust ${words.tone}`,
+      type: 'button',
+      'aria-haspopup': 'dialog',
+      click: () => void openReceipt(trust.receipt),
+    },
     h('span', { class: 'mark', 'aria-hidden': true }, words.mark),
-    h('span', {}, h('strong', {}, words.short), ` · ${parts.join(' · ')} · `, h('bdi', {}, safeName(trust.model)), ` · ${trust.cost === '0' ? 'free' : sol(BigInt(trust.cost))} · `, h('span', { class: 'link' }, `receipt ${shortId(trust.receipt)}`)),
+    h(
+      'span',
+      {},
+      h('strong', {}, words.short),
+      ` · ${parts.join(' · ')} · `,
+      h('bdi', {}, safeName(trust.model)),
+      ` · ${trust.cost === '0' ? 'free' : sol(BigInt(trust.cost))} · `,
+      h('span', { class: 'link' }, `receipt ${shortId(trust.receipt)}`),
+    ),
   );
 }
 
 /** In its place as long as there is no receipt: nothing in the answer itself can stand here. */
 export function waitingLine({ provider, model }: NonNullable<Turn['by']>, over: boolean): HTMLElement {
-  return h('p', { class: 'not-yet' }, h('span', { class: 'mark', 'aria-hidden': true }, over ? '–' : '…'), h('span', {}, h('strong', {}, over ? 'not checked' : 'answering, not checked yet'), ` · ${shortPeer(provider)} · `, h('bdi', {}, safeName(model))));
+  return h(
+    'p',
+    { class: 'not-yet' },
+    h('span', { class: 'mark', 'aria-hidden': true }, over ? '–' : '…'),
+    h(
+      'span',
+      {},
+      h('strong', {}, over ? 'not checked' : 'answering, not checked yet'),
+      ` · ${shortPeer(provider)} · `,
+      h('bdi', {}, safeName(model)),
+    ),
+  );
 }

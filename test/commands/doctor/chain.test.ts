@@ -32,7 +32,13 @@ async function endpointOf(context: TestContext, genesis: string): Promise<string
   const server = createServer((request, response) => {
     void request.toArray().then((chunks: readonly Buffer[]) => {
       const { method } = JSON.parse(Buffer.concat(chunks).toString('utf8')) as { readonly method: string };
-      response.end(JSON.stringify({ jsonrpc: '2.0', id: 1, result: method === 'getGenesisHash' ? genesis : { context: { slot: 1 }, value: null } }));
+      response.end(
+        JSON.stringify({
+          jsonrpc: '2.0',
+          id: 1,
+          result: method === 'getGenesisHash' ? genesis : { context: { slot: 1 }, value: null },
+        }),
+      );
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -47,7 +53,10 @@ describe('doctor, the chain', () => {
     assert.match(of('chain')?.detail ?? '', /it does not run, and starts when it is first needed/);
     assert.match(of('wallet')?.detail ?? '', /^none yet/);
     assert.deepEqual([of('balance'), of('stake')], [undefined, undefined]);
-    assert.deepEqual((await readdir(home)).filter((name) => name !== 'models'), []);
+    assert.deepEqual(
+      (await readdir(home)).filter((name) => name !== 'models'),
+      [],
+    );
   });
 
   it('says what is on the one of this home: program, wallet, balance, stake', async (context) => {
@@ -55,8 +64,14 @@ describe('doctor, the chain', () => {
     assert.equal((await run('provider', 'register', '--stake', '0.5sol')).code, 0);
     const { code, of } = await doctor('--price-out', '1000');
     assert.equal(code, 0);
-    assert.match(of('chain')?.detail ?? '', /^the embedded chain of this home \(solana:[1-9A-HJ-NP-Za-km-z]{32}\) at 127\.0\.0\.1:\d+, with the escrow program$/);
-    assert.match(of('wallet')?.detail ?? '', new RegExp(`^[1-9A-HJ-NP-Za-km-z]{32,44}, kept in ${home}/keys/wallet\\.json$`));
+    assert.match(
+      of('chain')?.detail ?? '',
+      /^the embedded chain of this home \(solana:[1-9A-HJ-NP-Za-km-z]{32}\) at 127\.0\.0\.1:\d+, with the escrow program$/,
+    );
+    assert.match(
+      of('wallet')?.detail ?? '',
+      new RegExp(`^[1-9A-HJ-NP-Za-km-z]{32,44}, kept in ${home}/keys/wallet\\.json$`),
+    );
     assert.match(of('balance')?.detail ?? '', /^99\.4\d* SOL$/);
     assert.match(of('stake')?.detail ?? '', /^0\.5 SOL, 0\.5 SOL of it free for jobs, for 12D3Koo…/);
 
@@ -93,7 +108,10 @@ describe('doctor, the chain', () => {
 
   it('asks none of another machine with --offline', async (context) => {
     const { doctor } = await newHome(context);
-    assert.equal((await doctor('--network', 'devnet')).of('chain')?.detail, 'api.devnet.solana.com: not asked (--offline)');
+    assert.equal(
+      (await doctor('--network', 'devnet')).of('chain')?.detail,
+      'api.devnet.solana.com: not asked (--offline)',
+    );
   });
 
   it('minds another chain than the network’s, and most of all mainnet', async (context) => {
@@ -102,7 +120,12 @@ describe('doctor, the chain', () => {
     const strange = await doctor('--network', 'devnet', '--rpc', await endpointOf(context, '9'.repeat(44)), ...wallet);
     assert.deepEqual([strange.of('chain')?.result, strange.of('wallet')?.result, strange.code], ['warn', 'fail', 3]);
     assert.match(strange.of('chain')?.detail ?? '', /is not Solana devnet$/);
-    const real = await doctor('--network', 'devnet', '--rpc', await endpointOf(context, '5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d'));
+    const real = await doctor(
+      '--network',
+      'devnet',
+      '--rpc',
+      await endpointOf(context, '5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d'),
+    );
     assert.deepEqual([real.of('chain')?.result, real.code], ['fail', 3]);
     assert.match(real.of('chain')?.detail ?? '', /real money/);
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { checkClock, type ClockSources } from '../../../src/commands/doctor/clock.ts';
+import { type ClockSources, checkClock } from '../../../src/commands/doctor/clock.ts';
 
 const now = 1_800_000_000_000;
 const sources = { now, issued: [], expired: false, endpoint: null } as const satisfies ClockSources;
@@ -12,7 +12,11 @@ it('the clock is compared with whoever tells the time', () => {
     [{ issued: [now - 200_000, now - 1_000] }, 'ok', /^not behind that of 2 peers; whether it is ahead/],
     // One peer that is wrong does not make this clock wrong.
     [{ issued: [now + 3_600_000, now - 1_000, now - 2_000] }, 'ok', /^not behind that of 3 peers/],
-    [{ issued: [now + 120_000, now + 119_000, now - 2_000] }, 'warn', /^this clock is about 1 min 59 s behind that of others; from 1 min on/],
+    [
+      { issued: [now + 120_000, now + 119_000, now - 2_000] },
+      'warn',
+      /^this clock is about 1 min 59 s behind that of others; from 1 min on/,
+    ],
     [{ expired: true }, 'warn', /^the cards of peers count as expired here: this clock may be ahead/],
     [{ endpoint: endpoint(400) }, 'ok', /^agrees with that of rpc\.example, within 1\.0 s$/],
     [{ endpoint: endpoint(-10_500) }, 'ok', /within 11 s$/],
@@ -21,7 +25,11 @@ it('the clock is compared with whoever tells the time', () => {
     [{ endpoint: endpoint(0), issued: [now + 120_000] }, 'ok', /^agrees with that of rpc\.example/],
   ] as const) {
     const found = checkClock({ ...sources, ...given });
-    assert.deepEqual([found.name, found.result, found.fix === null], ['clock', result, result === 'ok'], JSON.stringify(given));
+    assert.deepEqual(
+      [found.name, found.result, found.fix === null],
+      ['clock', result, result === 'ok'],
+      JSON.stringify(given),
+    );
     assert.match(found.detail, detail);
   }
 });

@@ -6,21 +6,38 @@ import type { PeerIdString } from '../../../src/lib/types.ts';
 
 const peer = '12D3KooWLbTqVBYXwEdHqCwAvSGyzAmDUKRYVZmUwk3RNEWjbVEk' as PeerIdString;
 const nobody = { loopback: 0, private: 0, public: 0 } as const;
-const config = (...args: readonly (readonly [string, unknown])[]) => resolveConfig({ environment: {}, home: '/nonexistent', flags: Object.fromEntries(args) });
-const running = (addrs: readonly string[], observed: readonly string[] = [], dialledIn: Partial<typeof nobody> | Readonly<Record<string, number>> = {}): RunningNode => ({ entry: { role: 'provider', peer, addrs: addrs.map((address) => `${address}/p2p/${peer}`) }, reach: { observed, dialledIn: { ...nobody, ...dialledIn } } });
+const config = (...args: readonly (readonly [string, unknown])[]) =>
+  resolveConfig({ environment: {}, home: '/nonexistent', flags: Object.fromEntries(args) });
+const running = (
+  addrs: readonly string[],
+  observed: readonly string[] = [],
+  dialledIn: Partial<typeof nobody> | Readonly<Record<string, number>> = {},
+): RunningNode => ({
+  entry: { role: 'provider', peer, addrs: addrs.map((address) => `${address}/p2p/${peer}`) },
+  reach: { observed, dialledIn: { ...nobody, ...dialledIn } },
+});
 
 describe('reachability', () => {
   it('of a node that does not run is that of where it would listen', async () => {
     const near = await config();
     const wide = await config(['network', 'devnet'], ['listen', ['/ip4/0.0.0.0/tcp/4005']]);
     const [found] = checkReach(near, [], ['127.0.0.1', '192.168.1.5']);
-    assert.deepEqual([found?.result, found?.detail], ['ok', 'a node would listen at 192.168.1.5 (private); that is enough on this machine and its local network']);
+    assert.deepEqual(
+      [found?.result, found?.detail],
+      ['ok', 'a node would listen at 192.168.1.5 (private); that is enough on this machine and its local network'],
+    );
     const [outside] = checkReach(wide, [], ['127.0.0.1', '192.168.1.5']);
     assert.equal(outside?.result, 'warn');
     assert.match(outside?.fix ?? '', /^forward TCP port 4005 .*\/ip4\/<outside address>\/tcp\/4005\/p2p\/<peer id>/);
     assert.equal(checkReach(wide, [], ['8.8.8.8'])[0]?.result, 'ok');
-    assert.deepEqual(checkReach(near, [], []).map(({ result }) => result), ['warn']);
-    assert.match(checkReach(await config(['listen', ['/ip4/127.0.0.1/tcp/0']]), [], ['8.8.8.8'])[0]?.detail ?? '', /127\.0\.0\.1 \(loopback\)/);
+    assert.deepEqual(
+      checkReach(near, [], []).map(({ result }) => result),
+      ['warn'],
+    );
+    assert.match(
+      checkReach(await config(['listen', ['/ip4/127.0.0.1/tcp/0']]), [], ['8.8.8.8'])[0]?.detail ?? '',
+      /127\.0\.0\.1 \(loopback\)/,
+    );
   });
 
   it('of one that runs is what its connections tell', async () => {
@@ -29,14 +46,42 @@ describe('reachability', () => {
     const home = ['/ip4/192.168.1.5/tcp/4001'];
     for (const [settings, node, result, detail, fix] of [
       [wide, running(home, ['198.41.0.4'], { public: 2 }), 'ok', /2 connections came in from outside/, null],
-      [wide, running(home, ['192.168.1.5', '198.41.0.4']), 'warn', /peers see this machine at 198\.41\.0\.4, which is none of its own addresses: it is behind a NAT/, new RegExp(`/ip4/198\\.41\\.0\\.4/tcp/4001/p2p/${peer}`)],
-      [wide, running(home, ['192.168.1.5'], { private: 1 }), 'warn', /1 connection came in from the local network: from outside/, /<outside address>/],
-      [near, running(home, ['192.168.1.5'], { private: 1 }), 'ok', /listens at 192\.168\.1\.5 \(private\); 1 connection came in from the local network$/, null],
-      [near, running(['/ip4/127.0.0.1/tcp/4001'], ['127.0.0.1'], { loopback: 1 }), 'warn', /only this machine reaches it/, /--listen/],
+      [
+        wide,
+        running(home, ['192.168.1.5', '198.41.0.4']),
+        'warn',
+        /peers see this machine at 198\.41\.0\.4, which is none of its own addresses: it is behind a NAT/,
+        new RegExp(`/ip4/198\\.41\\.0\\.4/tcp/4001/p2p/${peer}`),
+      ],
+      [
+        wide,
+        running(home, ['192.168.1.5'], { private: 1 }),
+        'warn',
+        /1 connection came in from the local network: from outside/,
+        /<outside address>/,
+      ],
+      [
+        near,
+        running(home, ['192.168.1.5'], { private: 1 }),
+        'ok',
+        /listens at 192\.168\.1\.5 \(private\); 1 connection came in from the local network$/,
+        null,
+      ],
+      [
+        near,
+        running(['/ip4/127.0.0.1/tcp/4001'], ['127.0.0.1'], { loopback: 1 }),
+        'warn',
+        /only this machine reaches it/,
+        /--listen/,
+      ],
       [wide, running(['/ip4/8.8.8.8/tcp/4001'], ['8.8.8.8']), 'ok', /nobody has come in from outside yet/, null],
       [near, { ...running(home), reach: null }, 'ok', /nobody has come in yet/, null],
     ] as const) {
-      const [found] = checkReach(settings, [node], node.entry.addrs[0]?.includes('8.8.8.8') === true ? ['8.8.8.8'] : own);
+      const [found] = checkReach(
+        settings,
+        [node],
+        node.entry.addrs[0]?.includes('8.8.8.8') === true ? ['8.8.8.8'] : own,
+      );
       assert.equal(found?.result, result, found?.detail);
       assert.match(found?.detail ?? '', detail);
       if (fix === null) assert.equal(found?.fix, null);

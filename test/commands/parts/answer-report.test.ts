@@ -14,7 +14,16 @@ const free: Answer = {
   router: null,
   model: { name: 'm', quant: 'q8_0', id: 'ab'.repeat(32) as ModelId },
   level: 'full',
-  verification: { result: 'inconclusive', tier: 'text', count: 2, meanTv: null, maxTv: null, rmsDq: null, meanMiss: null, faults: [] },
+  verification: {
+    result: 'inconclusive',
+    tier: 'text',
+    count: 2,
+    meanTv: null,
+    maxTv: null,
+    rmsDq: null,
+    meanMiss: null,
+    faults: [],
+  },
   why: null,
   receipt: 'cd'.repeat(32) as JobId,
   storeError: null,
@@ -24,7 +33,18 @@ const free: Answer = {
   tooLate: false,
   interrupted: false,
 };
-const payment: NonNullable<Answer['payment']> = { state: 'confirmed', chain: 'solana:test', account: new Uint8Array(32), locked: 1n << 60n, paid: 60_000n, refunded: 40_000n, burnt: 0n, compensation: 0n, signature: null, dueAt: null };
+const payment: NonNullable<Answer['payment']> = {
+  state: 'confirmed',
+  chain: 'solana:test',
+  account: new Uint8Array(32),
+  locked: 1n << 60n,
+  paid: 60_000n,
+  refunded: 40_000n,
+  burnt: 0n,
+  compensation: 0n,
+  signature: null,
+  dueAt: null,
+};
 
 async function told(answer: Answer): Promise<Record<string, unknown>> {
   const stdout = new MemorySink();
@@ -33,11 +53,33 @@ async function told(answer: Answer): Promise<Record<string, unknown>> {
 }
 
 test('a free answer has a fixed shape in JSON; a paid one says what was paid, and whether its check came too late', async () => {
-  const shape = ['answer', 'finish', 'tokens', 'provider', 'router', 'model', 'verification', 'receipt', 'timing', 'cost'];
+  const shape = [
+    'answer',
+    'finish',
+    'tokens',
+    'provider',
+    'router',
+    'model',
+    'verification',
+    'receipt',
+    'timing',
+    'cost',
+  ];
   assert.deepEqual(Object.keys(await told(free)), shape);
   const paid = { ...free, costLamports: 60_000n, payment };
   const [inTime, late] = [await told(paid), await told({ ...paid, tooLate: true })];
   assert.deepEqual(Object.keys(inTime), [...shape, 'payment', 'tooLate']);
   assert.deepEqual([inTime['tooLate'], late['tooLate']], [false, true]);
-  assert.deepEqual(inTime['payment'], { state: 'confirmed', chain: 'solana:test', job: '1'.repeat(32), locked: '1152921504606846976', paid: '60000', refunded: '40000', burnt: '0', compensation: '0', signature: null, dueAt: null });
+  assert.deepEqual(inTime['payment'], {
+    state: 'confirmed',
+    chain: 'solana:test',
+    job: '1'.repeat(32),
+    locked: '1152921504606846976',
+    paid: '60000',
+    refunded: '40000',
+    burnt: '0',
+    compensation: '0',
+    signature: null,
+    dueAt: null,
+  });
 });

@@ -2,14 +2,12 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import type { Receipt } from '../../../src/proofs/receipt.ts';
-import { serialiseReceipt } from '../../../src/proofs/receipt.ts';
+import { type Receipt, serialiseReceipt } from '../../../src/proofs/receipt.ts';
 import { runInProcess } from '../../support/cli.ts';
 import { temporaryHome } from '../../support/home.ts';
 import { openTestJob, receiveAll, startProvider } from '../../support/market.ts';
 import { startRouter } from '../../support/router.ts';
-import { createScriptedEngine } from '../../support/scripted-engine.ts';
-import type { ScriptedInit } from '../../support/scripted-engine.ts';
+import { createScriptedEngine, type ScriptedInit } from '../../support/scripted-engine.ts';
 
 type Context = Parameters<typeof startProvider>[0];
 
@@ -20,7 +18,11 @@ interface Printed {
 }
 
 /** `qvac verify --auditor` on the answer of a provider that runs `script`. */
-async function audit(context: Context, script: ScriptedInit, challenged = true): Promise<{ readonly code: number; readonly printed: Printed }> {
+async function audit(
+  context: Context,
+  script: ScriptedInit,
+  challenged = true,
+): Promise<{ readonly code: number; readonly printed: Printed }> {
   const home = await temporaryHome(context);
   const provider = await startProvider(context, { script });
   const { job, secret } = await openTestJob(context, provider);
@@ -30,7 +32,18 @@ async function audit(context: Context, script: ScriptedInit, challenged = true):
   const file = join(home, 'receipt.json');
   await writeFile(file, serialiseReceipt(receipt));
   const auditor = await startRouter(context, { engines: [createScriptedEngine()] });
-  const { code, stdout, stderr } = await runInProcess(['verify', file, '--json', '--auditor', auditor.address, '--home', home, '--private', 'test', '--no-mdns']);
+  const { code, stdout, stderr } = await runInProcess([
+    'verify',
+    file,
+    '--json',
+    '--auditor',
+    auditor.address,
+    '--home',
+    home,
+    '--private',
+    'test',
+    '--no-mdns',
+  ]);
   assert.notEqual(stdout, '', stderr);
   return { code, printed: JSON.parse(stdout) as Printed };
 }

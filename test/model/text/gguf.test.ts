@@ -40,8 +40,16 @@ describe('the header of a GGUF file', () => {
   });
 
   it('refuses what is no GGUF file in one line', async () => {
-    for (const bytes of [Buffer.alloc(0), Buffer.from('GGU'), Buffer.from('hello world\n'.repeat(1000)), Buffer.from('GGUF\x09\x00\x00\x00')]) {
-      await assert.rejects(readBytes(bytes), (error) => error instanceof QvacError && error.code === 'E_MODEL' && !error.message.includes('\n'));
+    for (const bytes of [
+      Buffer.alloc(0),
+      Buffer.from('GGU'),
+      Buffer.from('hello world\n'.repeat(1000)),
+      Buffer.from('GGUF\x09\x00\x00\x00'),
+    ]) {
+      await assert.rejects(
+        readBytes(bytes),
+        (error) => error instanceof QvacError && error.code === 'E_MODEL' && !error.message.includes('\n'),
+      );
     }
     await assert.rejects(readGguf(join(dir, 'missing.gguf')), { code: 'E_MODEL', message: /no such file/ });
     await assert.rejects(readGguf(dir), { code: 'E_MODEL' });
@@ -64,11 +72,17 @@ describe('the header of a GGUF file', () => {
 
   it('meets any damage of the header with its own error or none', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(fc.integer({ min: 0, max: headerBytes }), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 8 }), async (changes) => {
-        const damaged = Buffer.from(whole);
-        for (const [at, byte] of changes) damaged[at] = byte;
-        await readBytes(damaged).catch((error: unknown) => assert.ok(error instanceof QvacError, String(error)));
-      }),
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.integer({ min: 0, max: headerBytes }), fc.integer({ min: 0, max: 255 })), {
+          minLength: 1,
+          maxLength: 8,
+        }),
+        async (changes) => {
+          const damaged = Buffer.from(whole);
+          for (const [at, byte] of changes) damaged[at] = byte;
+          await readBytes(damaged).catch((error: unknown) => assert.ok(error instanceof QvacError, String(error)));
+        },
+      ),
       { numRuns: 150 },
     );
   });

@@ -11,7 +11,12 @@ function streamOf(pieces: readonly Uint8Array[]): string[] {
 
 describe('the text of an answer, section 4.2', () => {
   it('holds a character back until it is complete', () => {
-    assert.deepEqual(streamOf([Uint8Array.of(0x61, 0xf0, 0x9f), Uint8Array.of(0x98), Uint8Array.of(0x80, 0x62)]), ['a', '', '😀b', '']);
+    assert.deepEqual(streamOf([Uint8Array.of(0x61, 0xf0, 0x9f), Uint8Array.of(0x98), Uint8Array.of(0x80, 0x62)]), [
+      'a',
+      '',
+      '😀b',
+      '',
+    ]);
   });
 
   it('keeps a BOM, wherever it is', () => {
@@ -32,7 +37,16 @@ describe('the text of an answer, section 4.2', () => {
   });
 
   it('gives the WHATWG decoding however the bytes are cut', () => {
-    const bytes = fc.oneof(fc.uint8Array({ maxLength: 12 }), fc.string({ unit: 'binary', maxLength: 4 }).map((text) => new TextEncoder().encode(text)), fc.constantFrom(Uint8Array.of(0xf0), Uint8Array.of(0xed, 0xa0), Uint8Array.of(0xf4, 0x90), Uint8Array.of(0xe2, 0x82)));
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 12 }),
+      fc.string({ unit: 'binary', maxLength: 4 }).map((text) => new TextEncoder().encode(text)),
+      fc.constantFrom(
+        Uint8Array.of(0xf0),
+        Uint8Array.of(0xed, 0xa0),
+        Uint8Array.of(0xf4, 0x90),
+        Uint8Array.of(0xe2, 0x82),
+      ),
+    );
     fc.assert(
       fc.property(fc.array(bytes, { maxLength: 8 }), (pieces) => {
         assert.equal(streamOf(pieces).join(''), decodeByTheBook(Buffer.concat(pieces)));

@@ -14,8 +14,17 @@ const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
 
 describe('the bytes of a token', () => {
   it('undoes the stand-ins of byte-level BPE', () => {
-    const table = readTokenTable(headerOf({ 'tokenizer.ggml.model': 'gpt2', 'tokenizer.ggml.tokens': ['Ġhello', 'Ċ', 'Ã©', 'ðŁĺ', '<|end|>', '<think>', 'Ń'], 'tokenizer.ggml.token_type': [1, 1, 1, 1, 3, 4, 1] }));
-    assert.deepEqual([0, 1, 2].map((token) => text(table.bytesOf(token))), [' hello', '\n', 'é']);
+    const table = readTokenTable(
+      headerOf({
+        'tokenizer.ggml.model': 'gpt2',
+        'tokenizer.ggml.tokens': ['Ġhello', 'Ċ', 'Ã©', 'ðŁĺ', '<|end|>', '<think>', 'Ń'],
+        'tokenizer.ggml.token_type': [1, 1, 1, 1, 3, 4, 1],
+      }),
+    );
+    assert.deepEqual(
+      [0, 1, 2].map((token) => text(table.bytesOf(token))),
+      [' hello', '\n', 'é'],
+    );
     assert.deepEqual([...table.bytesOf(3)], [0xf0, 0x9f, 0x98]);
     assert.equal(table.bytesOf(4).length, 0);
     assert.equal(text(table.bytesOf(5)), '<think>');
@@ -24,14 +33,31 @@ describe('the bytes of a token', () => {
   });
 
   it('reads SentencePiece: ▁ is a space, <0xAB> a byte', () => {
-    const table = readTokenTable(headerOf({ 'tokenizer.ggml.model': 'llama', 'tokenizer.ggml.tokens': ['<unk>', '<s>', '<0x0A>', '▁the', 'é', '<0xE2>', 'unused', '<user>'], 'tokenizer.ggml.token_type': [2, 3, 6, 1, 1, 6, 5, 4] }));
-    assert.deepEqual([0, 1, 2, 3, 4, 6, 7].map((token) => text(table.bytesOf(token))), ['', '', '\n', ' the', 'é', '', '<user>']);
+    const table = readTokenTable(
+      headerOf({
+        'tokenizer.ggml.model': 'llama',
+        'tokenizer.ggml.tokens': ['<unk>', '<s>', '<0x0A>', '▁the', 'é', '<0xE2>', 'unused', '<user>'],
+        'tokenizer.ggml.token_type': [2, 3, 6, 1, 1, 6, 5, 4],
+      }),
+    );
+    assert.deepEqual(
+      [0, 1, 2, 3, 4, 6, 7].map((token) => text(table.bytesOf(token))),
+      ['', '', '\n', ' the', 'é', '', '<user>'],
+    );
     assert.deepEqual([...table.bytesOf(5)], [0xe2]);
   });
 
   it('refuses other families and broken vocabularies', () => {
-    for (const values of [{ 'tokenizer.ggml.model': 'bert', 'tokenizer.ggml.tokens': ['a'] }, { 'tokenizer.ggml.model': 'gpt2' }, { 'tokenizer.ggml.model': 'gpt2', 'tokenizer.ggml.tokens': ['a', 'b'], 'tokenizer.ggml.token_type': [1] }, { 'tokenizer.ggml.tokens': ['a'] }] as Record<string, GgufValue>[]) {
-      assert.throws(() => readTokenTable(headerOf(values)), (error) => error instanceof QvacError && error.code === 'E_MODEL');
+    for (const values of [
+      { 'tokenizer.ggml.model': 'bert', 'tokenizer.ggml.tokens': ['a'] },
+      { 'tokenizer.ggml.model': 'gpt2' },
+      { 'tokenizer.ggml.model': 'gpt2', 'tokenizer.ggml.tokens': ['a', 'b'], 'tokenizer.ggml.token_type': [1] },
+      { 'tokenizer.ggml.tokens': ['a'] },
+    ] as Record<string, GgufValue>[]) {
+      assert.throws(
+        () => readTokenTable(headerOf(values)),
+        (error) => error instanceof QvacError && error.code === 'E_MODEL',
+      );
     }
   });
 
@@ -42,7 +68,8 @@ describe('the bytes of a token', () => {
     const model = await llama.loadModel({ modelPath: path, vocabOnly: true });
     try {
       const differing: number[] = [];
-      for (let token = 0; token < table.size; token++) if (model.detokenize([token as Token]) !== text(table.bytesOf(token))) differing.push(token);
+      for (let token = 0; token < table.size; token++)
+        if (model.detokenize([token as Token]) !== text(table.bytesOf(token))) differing.push(token);
       assert.deepEqual(differing, []);
       assert.equal(table.size, 49_152);
     } finally {

@@ -6,16 +6,13 @@ import { QvacError } from '../../../src/errors.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { createCardIssuer } from '../../../src/node/cards/card-issuer.ts';
-import type { CardChecks } from '../../../src/node/cards/cards.ts';
-import { fetchCard, verifyCard } from '../../../src/node/cards/cards.ts';
-import { identityFromSeed } from '../../../src/node/home/identity.ts';
-import type { Identity } from '../../../src/node/home/identity.ts';
+import { type CardChecks, fetchCard, verifyCard } from '../../../src/node/cards/cards.ts';
+import { type Identity, identityFromSeed } from '../../../src/node/home/identity.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
 import { encodeCbor } from '../../../src/protocol/codec.ts';
 import { cardProtocol } from '../../../src/protocol/constants.ts';
 import { execClassOf } from '../../../src/protocol/exec-class.ts';
-import type { Card, Signed } from '../../../src/protocol/messages.ts';
-import { kinds } from '../../../src/protocol/messages.ts';
+import { type Card, kinds, type Signed } from '../../../src/protocol/messages.ts';
 import { temporaryHome } from '../../support/home.ts';
 import { startOfferer, testContent, testExec, testModel } from '../../support/offers.ts';
 import { addressOf, startPeer } from '../../support/peers.ts';
@@ -25,7 +22,15 @@ const now = 1_000_000;
 function cardOf(identity: Identity, over: Partial<Card> = {}): Card {
   const { models, compute, exec, pay } = testContent([testModel('alpha')]);
   return {
-    ...{ v: 1, peer: identity.signingKey.publicKey, role: 'provider', seq: 5, issuedAt: now, expiresAt: now + 600_000, addrs: [] },
+    ...{
+      v: 1,
+      peer: identity.signingKey.publicKey,
+      role: 'provider',
+      seq: 5,
+      issuedAt: now,
+      expiresAt: now + 600_000,
+      addrs: [],
+    },
     ...{ models, compute, exec, execClass: execClassOf(testExec), pay, network: 'test', ...over },
   };
 }
@@ -54,15 +59,36 @@ const refusals: readonly (readonly [string, Signed, RegExp, Partial<CardChecks>?
   ['of another peer', sign(identity, cardOf(identity, { peer: other.signingKey.publicKey })), /another peer/],
   ['signed by another', sign(other, cardOf(identity)), /signature/],
   ['signed as something else', sign(identity, cardOf(identity), kinds.quote), /signature/],
-  ['altered on the way', { ...newest, body: Uint8Array.from(newest.body, (byte, at) => (at === 40 ? byte ^ 1 : byte)) }, /signature/],
-  ['whose class is not its map', sign(identity, cardOf(identity, { execClass: execClassOf({ ...testExec, batch: 64 }) })), /malformed.*execClass/],
+  [
+    'altered on the way',
+    { ...newest, body: Uint8Array.from(newest.body, (byte, at) => (at === 40 ? byte ^ 1 : byte)) },
+    /signature/,
+  ],
+  [
+    'whose class is not its map',
+    sign(identity, cardOf(identity, { execClass: execClassOf({ ...testExec, batch: 64 }) })),
+    /malformed.*execClass/,
+  ],
   ['of a provider without a class', sign(identity, cardOf(identity, { execClass: null, exec: null })), /malformed/],
   ['with an unknown field', sign(identity, { ...cardOf(identity), discount: 1 }), /malformed/],
-  ['with a price below zero', sign(identity, cardOf(identity, { models: [testModel('alpha', 'q8_0', { priceOut: -1 })] })), /malformed/],
+  [
+    'with a price below zero',
+    sign(identity, cardOf(identity, { models: [testModel('alpha', 'q8_0', { priceOut: -1 })] })),
+    /malformed/,
+  ],
   ['rolled back', sign(identity, cardOf(identity, { seq: 4 })), /newer/, { newest }],
-  ['of the same number as another', sign(identity, cardOf(identity, { seq: 5, issuedAt: now - 1 })), /same number/, { newest }],
+  [
+    'of the same number as another',
+    sign(identity, cardOf(identity, { seq: 5, issuedAt: now - 1 })),
+    /same number/,
+    { newest },
+  ],
   ['with a name without end', sign(identity, cardOf(identity, { models: [testModel('a'.repeat(10_000))] })), /too big/],
-  ['with a thousand models', sign(identity, cardOf(identity, { models: Array.from({ length: 1000 }, () => testModel('a')) })), /too big/],
+  [
+    'with a thousand models',
+    sign(identity, cardOf(identity, { models: Array.from({ length: 1000 }, () => testModel('a')) })),
+    /too big/,
+  ],
 ];
 for (const [what, signed, why, over] of refusals) {
   test(`a card ${what} is refused`, () => {
@@ -129,10 +155,14 @@ test('numbers of cards grow, across restarts and with a clock that stands still'
 test('a card is renewed in time, and says then what is true then', async (t) => {
   const peer = await startPeer(t);
   let name = 'alpha';
-  const issuer = createCardIssuer({ peer, clock: systemClock, logger: silentLogger }, { path: null, role: 'provider', content: () => testContent([testModel(name)]), renewMs: 20 });
+  const issuer = createCardIssuer(
+    { peer, clock: systemClock, logger: silentLogger },
+    { path: null, role: 'provider', content: () => testContent([testModel(name)]), renewMs: 20 },
+  );
   await issuer.start();
   t.after(() => issuer.stop());
   assert.equal(issuer.current().card.models[0]?.name, 'alpha');
   name = 'beta';
-  while (issuer.current().card.models[0]?.name !== 'beta') await new Promise((resolve) => issuer.events.once('issued', resolve));
+  while (issuer.current().card.models[0]?.name !== 'beta')
+    await new Promise((resolve) => issuer.events.once('issued', resolve));
 });

@@ -17,7 +17,13 @@ test('with the model here the default is full, and an honest answer is exact at 
   assert.equal(answer.level, 'full');
   const { result, tier, count } = answer.verification;
   assert.deepEqual({ result, tier, count }, { result: 'pass', tier: 'exact', count: 16 });
-  assert.equal(answer.text, asker.told.filter((line) => line.startsWith('text ')).map((line) => line.slice(5)).join(''));
+  assert.equal(
+    answer.text,
+    asker.told
+      .filter((line) => line.startsWith('text '))
+      .map((line) => line.slice(5))
+      .join(''),
+  );
   assert.equal(answer.provider, provider.peer.id);
   assert.equal(answer.why, null);
   assert.equal((await provider.events.until('job-verdict')).result, 'pass');
@@ -27,7 +33,10 @@ test('without the model the default is sampling, with its tokenizer check 5 is m
   const provider = await startProvider(context);
   const without = await startAsker(context, { providers: [provider] });
   const sampled = await without.ask();
-  assert.deepEqual([sampled.level, sampled.verification.result, sampled.verification.tier], ['sampling', 'pass', 'sampling']);
+  assert.deepEqual(
+    [sampled.level, sampled.verification.result, sampled.verification.tier],
+    ['sampling', 'pass', 'sampling'],
+  );
   assert.notEqual(sampled.why, null);
   const withTokenizer = await startAsker(context, { providers: [provider], engines: [createScriptedEngine()] });
   const asText = await withTokenizer.ask({ verify: 'sampling' });
@@ -38,7 +47,10 @@ test('verify none opens nothing and is inconclusive; an explicit full without th
   const provider = await startProvider(context);
   const asker = await startAsker(context, { providers: [provider] });
   const none = await asker.ask({ verify: 'none' });
-  assert.deepEqual([none.verification.result, none.verification.tier, none.verification.count], ['inconclusive', 'sampling', 0]);
+  assert.deepEqual(
+    [none.verification.result, none.verification.tier, none.verification.count],
+    ['inconclusive', 'sampling', 0],
+  );
   assert.equal([...asker.receipts.values()][0]?.opening, null);
   const full = await asker.ask({ verify: 'full' });
   assert.deepEqual([full.verification.result, full.verification.tier], ['pass', 'sampling']);
@@ -76,7 +88,10 @@ test('the same seed gives the same answer again', async (context) => {
 
 test('a provider that is busy, dead, or fails before its first token is left for another one', async (context) => {
   const gate = createGate(0);
-  const busy = await startProvider(context, { script: { beforeStep: gate.beforeStep, slots: 1, queue: 0 }, offering: { tokensPerSecond: 9_000 } });
+  const busy = await startProvider(context, {
+    script: { beforeStep: gate.beforeStep, slots: 1, queue: 0 },
+    offering: { tokensPerSecond: 9_000 },
+  });
   const failing = await startProvider(context, {
     script: {
       beforeStep: async () => {
@@ -92,21 +107,29 @@ test('a provider that is busy, dead, or fails before its first token is left for
   const asker = await startAsker(context, { providers: [busy, failing, good] });
   const answer = await asker.ask();
   assert.equal(answer.provider, good.peer.id);
-  assert.deepEqual(asker.told.filter((line) => !line.startsWith('text ') && !line.startsWith('checking')), [
-    `sending provider ${busy.peer.id}`,
-    `turned ${busy.peer.id}`,
-    `sending provider ${failing.peer.id}`,
-    `turned ${failing.peer.id}`,
-    `sending provider ${good.peer.id}`,
-  ]);
-  assert.ok(asker.reputation.standing(failing.peer.id).reliability < asker.reputation.standing(good.peer.id).reliability);
+  assert.deepEqual(
+    asker.told.filter((line) => !line.startsWith('text ') && !line.startsWith('checking')),
+    [
+      `sending provider ${busy.peer.id}`,
+      `turned ${busy.peer.id}`,
+      `sending provider ${failing.peer.id}`,
+      `turned ${failing.peer.id}`,
+      `sending provider ${good.peer.id}`,
+    ],
+  );
+  assert.ok(
+    asker.reputation.standing(failing.peer.id).reliability < asker.reputation.standing(good.peer.id).reliability,
+  );
   gate.open();
   await blocking;
 });
 
 test('after the first token there is no turning: a provider that breaks off is an error, never a success', async (context) => {
   const gate = createGate(5);
-  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep }, offering: { tokensPerSecond: 9_000 } });
+  const provider = await startProvider(context, {
+    script: { beforeStep: gate.beforeStep },
+    offering: { tokensPerSecond: 9_000 },
+  });
   const spare = await startProvider(context, { offering: { tokensPerSecond: 1 } });
   const asker = await startAsker(context, { providers: [provider, spare] });
   const asking = asker.ask();
@@ -133,7 +156,10 @@ test('one that was caught is not asked again, unless it is named', async (contex
   const provider = await startProvider(context);
   const asker = await startAsker(context, { providers: [provider] });
   asker.reputation.record(provider.peer.id, { kind: 'fault', fault: 'draws-far' });
-  await assert.rejects(asker.ask(), (error) => error instanceof QvacError && error.code === 'E_NO_PROVIDER' && /draws-far/.test(error.message));
+  await assert.rejects(
+    asker.ask(),
+    (error) => error instanceof QvacError && error.code === 'E_NO_PROVIDER' && /draws-far/.test(error.message),
+  );
 });
 
 test('models are asked for by name, name and quantisation, or id; others are not offered', async (context) => {
@@ -149,9 +175,16 @@ test('models are asked for by name, name and quantisation, or id; others are not
 test('an offer above the price limit is not taken; within it a quote is asked for and the cost is told', async (context) => {
   const provider = await startProvider(context, { offering: { priceIn: 100, priceOut: 2_000 } });
   const asker = await startAsker(context, { providers: [provider] });
-  await assert.rejects(asker.ask(), (error) => error instanceof QvacError && error.code === 'E_TOO_DEAR' && error.exitCode === 5);
+  await assert.rejects(
+    asker.ask(),
+    (error) => error instanceof QvacError && error.code === 'E_TOO_DEAR' && error.exitCode === 5,
+  );
   const answer = await asker.ask({ maxPrice: 1_000 });
-  const promptCount = provider.engine.tokenizer.encodePrompt({ messages: [{ role: 'user', content: 'why is the sky blue?' }], template: 'gguf', options: {} }).length;
+  const promptCount = provider.engine.tokenizer.encodePrompt({
+    messages: [{ role: 'user', content: 'why is the sky blue?' }],
+    template: 'gguf',
+    options: {},
+  }).length;
   assert.equal(answer.costLamports, BigInt(Math.ceil((promptCount * 100 + 40 * 2_000) / 1_000)));
   assert.equal(answer.verification.result, 'pass');
 });
@@ -172,7 +205,10 @@ test('bad input is told at once and not carried to another provider', async (con
   const second = await startProvider(context);
   const asker = await startAsker(context, { providers: [first, second] });
   const input = { messages: [{ role: 'user', content: 'hi <|stop|>' }], template: 'gguf', options: {} } as const;
-  await assert.rejects(asker.ask({ input }), (error) => error instanceof QvacError && error.code === 'E_BAD_INPUT' && error.exitCode === 2);
+  await assert.rejects(
+    asker.ask({ input }),
+    (error) => error instanceof QvacError && error.code === 'E_BAD_INPUT' && error.exitCode === 2,
+  );
   assert.equal(asker.told.filter((line) => line.startsWith('sending')).length, 1);
 });
 
@@ -195,7 +231,10 @@ test('Ctrl-C cancels, settles what was delivered and stores the receipt', async 
 test('Ctrl-C before the accept leaves nothing behind', async (context) => {
   const provider = await startProvider(context);
   const asker = await startAsker(context, { providers: [provider] });
-  await assert.rejects(asker.ask({}, { signal: AbortSignal.abort(new Error('stop')) }), (error) => error instanceof Error);
+  await assert.rejects(
+    asker.ask({}, { signal: AbortSignal.abort(new Error('stop')) }),
+    (error) => error instanceof Error,
+  );
   assert.equal(asker.receipts.size, 0);
 });
 

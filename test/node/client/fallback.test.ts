@@ -7,13 +7,19 @@ import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 test('where the router holds another file of that name only the default is content with less', async (context) => {
   const provider = await startProvider(context);
-  const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine({ weights: 'another' })] });
+  const router = await startRouter(context, {
+    providers: [provider],
+    engines: [createScriptedEngine({ weights: 'another' })],
+  });
   const asker = await startAsker(context);
   const through = { model: 'scripted', router: { target: router.address, optional: false } };
 
   const { verification, level } = await asker.ask(through);
   assert.deepEqual([level, verification.result, verification.tier], ['sampling', 'pass', 'sampling']);
-  assert.ok(asker.told.includes('note the router cannot re-execute what is offered; checking by sampling'), asker.told.join('\n'));
+  assert.ok(
+    asker.told.includes('note the router cannot re-execute what is offered; checking by sampling'),
+    asker.told.join('\n'),
+  );
 
   const served = provider.events.all.length;
   await assert.rejects(asker.ask({ ...through, verify: 'full' }), { code: 'E_NO_MODEL' });
@@ -22,9 +28,15 @@ test('where the router holds another file of that name only the default is conte
 
 test('the default is full where the router lists the model, sampling where nobody holds it', async (context) => {
   const provider = await startProvider(context);
-  for (const [engines, level, tier] of [[[createScriptedEngine()], 'full', 'exact'], [[], 'sampling', 'sampling']] as const) {
+  for (const [engines, level, tier] of [
+    [[createScriptedEngine()], 'full', 'exact'],
+    [[], 'sampling', 'sampling'],
+  ] as const) {
     const router = await startRouter(context, { providers: [provider], engines });
-    const answer = await (await startAsker(context)).ask({ model: 'scripted', router: { target: router.address, optional: false } });
+    const answer = await (await startAsker(context)).ask({
+      model: 'scripted',
+      router: { target: router.address, optional: false },
+    });
     assert.deepEqual([answer.level, answer.verification.result, answer.verification.tier], [level, 'pass', tier]);
   }
 });

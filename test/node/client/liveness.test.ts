@@ -1,30 +1,48 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { QvacError } from '../../../src/errors.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
-import { QvacError } from '../../../src/errors.ts';
-import { openJob } from '../../../src/node/job/open-job.ts';
 import type { Job, JobTimeouts } from '../../../src/node/job/job.ts';
+import { openJob } from '../../../src/node/job/open-job.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import { sha256 } from '../../../src/protocol/digests.ts';
 import { startAsker } from '../../support/asking.ts';
-import { startMarketProcess } from '../../support/market-process.ts';
 import { createGate } from '../../support/gate.ts';
 import { openTestJob, receiveAll, startProvider, testInput, testSampler } from '../../support/market.ts';
+import { startMarketProcess } from '../../support/market-process.ts';
 import { startDiscovery } from '../../support/offers.ts';
 import { startPeer } from '../../support/peers.ts';
 import { withTamperedAnswers } from '../../support/router.ts';
 
-async function jobWith(client: Peer, discovery: Awaited<ReturnType<typeof startDiscovery>>, address: string, timeouts: Partial<JobTimeouts> = {}): Promise<Job> {
+async function jobWith(
+  client: Peer,
+  discovery: Awaited<ReturnType<typeof startDiscovery>>,
+  address: string,
+  timeouts: Partial<JobTimeouts> = {},
+): Promise<Job> {
   const card = await discovery.get(address);
   const [model] = card.card.models;
   assert.ok(model !== undefined);
-  const init = { card, model, input: testInput, sampler: { ...testSampler, maxTokens: 1_000 }, seed: new Uint8Array(32), commit: sha256(new Uint8Array(32)), count: 16, mode: 'merkle', timeouts } as const;
+  const init = {
+    card,
+    model,
+    input: testInput,
+    sampler: { ...testSampler, maxTokens: 1_000 },
+    seed: new Uint8Array(32),
+    commit: sha256(new Uint8Array(32)),
+    count: 16,
+    mode: 'merkle',
+    timeouts,
+  } as const;
   return openJob({ peer: client, clock: systemClock, logger: silentLogger }, init);
 }
 
-for (const [signal, code, what] of [['SIGKILL', 'E_TRUNCATED', 'killed'], ['SIGSTOP', 'E_TIMEOUT', 'frozen']] as const) {
+for (const [signal, code, what] of [
+  ['SIGKILL', 'E_TRUNCATED', 'killed'],
+  ['SIGSTOP', 'E_TIMEOUT', 'frozen'],
+] as const) {
   test(`a provider that is ${what} in the middle of its answer is ${code}, never a success`, async (context) => {
     const provider = await startMarketProcess(context, { role: 'provider', stepMs: 20 });
     const client = await startPeer(context, { role: 'client' });
@@ -44,8 +62,12 @@ for (const [signal, code, what] of [['SIGKILL', 'E_TRUNCATED', 'killed'], ['SIGS
 }
 
 for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
-  test(`a client that ends by ${signal} in the middle of an answer frees its slot within 5 s`, { timeout: 120_000 }, async (context) => {
-    const provider = await startProvider(context, { script: { beforeStep: (_i, stop) => setTimeout(20, undefined, { signal: stop }) } });
+  test(`a client that ends by ${signal} in the middle of an answer frees its slot within 5 s`, {
+    timeout: 120_000,
+  }, async (context) => {
+    const provider = await startProvider(context, {
+      script: { beforeStep: (_i, stop) => setTimeout(20, undefined, { signal: stop }) },
+    });
     const client = await startMarketProcess(context, { role: 'client', address: provider.address });
     await client.streaming;
     assert.equal(provider.engine.slots.used, 1);
@@ -66,7 +88,10 @@ test('no accept, no first token, no whole answer in time: each is TIMEOUT', asyn
   await assert.rejects(receiveAll(tokenless.job), { code: 'E_TIMEOUT' });
   // What is named is what the person allowed, not what was left of it.
   const endless = await openTestJob(context, slow, { timeouts: { totalMs: 300, allowedMs: 2_000 } });
-  await assert.rejects(receiveAll(endless.job), (error) => error instanceof QvacError && error.code === 'E_TIMEOUT' && / within 2 s$/.test(error.message));
+  await assert.rejects(
+    receiveAll(endless.job),
+    (error) => error instanceof QvacError && error.code === 'E_TIMEOUT' && / within 2 s$/.test(error.message),
+  );
   gate.open();
 });
 
@@ -119,15 +144,22 @@ test('a reader that takes its time is not the provider’s silence', async (cont
 });
 
 test('an answer that ends without a final head is TRUNCATED', async (context) => {
-  const provider = await startProvider(context, { wrapPeer: (peer) => withTamperedAnswers(peer, (frame) => (frame.t === 'head' ? [] : [frame])), provider: { keepMs: 50 } });
+  const provider = await startProvider(context, {
+    wrapPeer: (peer) => withTamperedAnswers(peer, (frame) => (frame.t === 'head' ? [] : [frame])),
+    provider: { keepMs: 50 },
+  });
   const { job } = await openTestJob(context, provider);
   await assert.rejects(receiveAll(job), { code: 'E_TRUNCATED' });
 });
 
 test('frames out of order end the job as the peer’s fault', async (context) => {
-  const twice = await startProvider(context, { wrapPeer: (peer) => withTamperedAnswers(peer, (frame) => (frame.t === 'accept' ? [frame, frame] : [frame])) });
+  const twice = await startProvider(context, {
+    wrapPeer: (peer) => withTamperedAnswers(peer, (frame) => (frame.t === 'accept' ? [frame, frame] : [frame])),
+  });
   await assert.rejects(receiveAll((await openTestJob(context, twice)).job), { code: 'E_BAD_PEER' });
-  const early = await startProvider(context, { wrapPeer: (peer) => withTamperedAnswers(peer, (frame) => (frame.t === 'accept' ? [] : [frame])) });
+  const early = await startProvider(context, {
+    wrapPeer: (peer) => withTamperedAnswers(peer, (frame) => (frame.t === 'accept' ? [] : [frame])),
+  });
   await assert.rejects(receiveAll((await openTestJob(context, early)).job), { code: 'E_BAD_PEER' });
   const asker = await startAsker(context, { providers: [twice] });
   await assert.rejects(asker.ask(), { code: 'E_BAD_PEER' });

@@ -6,8 +6,7 @@ import { test } from 'node:test';
 import { toHex } from '../../../src/lib/bytes.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { createCardIssuer } from '../../../src/node/cards/card-issuer.ts';
-import type { Discovery } from '../../../src/node/discovery/discovery.ts';
-import { createDiscovery } from '../../../src/node/discovery/discovery.ts';
+import { createDiscovery, type Discovery } from '../../../src/node/discovery/discovery.ts';
 import { temporaryHome } from '../../support/home.ts';
 import { startDiscovery, startOfferer, testContent, testModel } from '../../support/offers.ts';
 import { startPeerProcess } from '../../support/peer-process.ts';
@@ -45,20 +44,42 @@ test('who is not connected is told so, with the reason, and not that nobody offe
   const address = addressOf(gone);
   await gone.stop();
   const lonely = await startDiscovery(t, await startPeer(t, { role: 'client', kademlia: true }));
-  await assert.rejects(lonely.find({ model: 'alpha' }), { code: 'E_NETWORK', message: /not connected.*no node was found/ });
-  const failing = await startDiscovery(t, await startPeer(t, { role: 'client', kademlia: true }), { bootstrap: [address] });
-  await assert.rejects(failing.find({ model: 'alpha' }, { timeoutMs: 300 }), { code: 'E_NETWORK', message: /not connected.*refused/ });
+  await assert.rejects(lonely.find({ model: 'alpha' }), {
+    code: 'E_NETWORK',
+    message: /not connected.*no node was found/,
+  });
+  const failing = await startDiscovery(t, await startPeer(t, { role: 'client', kademlia: true }), {
+    bootstrap: [address],
+  });
+  await assert.rejects(failing.find({ model: 'alpha' }, { timeoutMs: 300 }), {
+    code: 'E_NETWORK',
+    message: /not connected.*refused/,
+  });
   const reason = new Error('enough');
   await assert.rejects(failing.find({ model: 'alpha' }, { signal: AbortSignal.abort(reason) }), reason);
-  assert.throws(() => createDiscovery({ peer: gone, clock: { now: () => 0 }, logger: silentLogger }, { bootstrap: ['/ip4/127.0.0.1/tcp/1'] }), { code: 'E_CONFIG' });
+  assert.throws(
+    () =>
+      createDiscovery(
+        { peer: gone, clock: { now: () => 0 }, logger: silentLogger },
+        { bootstrap: ['/ip4/127.0.0.1/tcp/1'] },
+      ),
+    { code: 'E_CONFIG' },
+  );
 });
 
 for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
   test(`a provider that gets ${signal} leaves the list and is not found any more`, async (t) => {
     const keyPath = join(await temporaryHome(t), 'key');
     const witness = await startOfferer(t, [testModel('beta')]);
-    const provider = await startPeerProcess(t, { keyPath, bootstrap: [addressOf(witness.peer)], kademlia: true, models: ['alpha'] });
-    const discovery = await startDiscovery(t, await startPeer(t, { role: 'client', kademlia: true }), { bootstrap: [addressOf(witness.peer)] });
+    const provider = await startPeerProcess(t, {
+      keyPath,
+      bootstrap: [addressOf(witness.peer)],
+      kademlia: true,
+      models: ['alpha'],
+    });
+    const discovery = await startDiscovery(t, await startPeer(t, { role: 'client', kademlia: true }), {
+      bootstrap: [addressOf(witness.peer)],
+    });
     const [found] = await discovery.find({ model: 'alpha' }, patient);
     assert.equal(found?.peer, provider.id);
     const down = once(discovery.events, 'peer:down');
@@ -74,7 +95,10 @@ test('a provider that comes back is found again without being asked for', async 
   const keyPath = join(await temporaryHome(t), 'key');
   const provider = await startPeerProcess(t, { keyPath, models: ['alpha'] });
   const client = await startPeer(t, { role: 'client' });
-  const discovery = await startDiscovery(t, client, { bootstrap: [provider.address], timings: { tiersMs: [50], jitter: 0 } });
+  const discovery = await startDiscovery(t, client, {
+    bootstrap: [provider.address],
+    timings: { tiersMs: [50], jitter: 0 },
+  });
   await discovery.find({ model: 'alpha' }, patient);
   const down = once(discovery.events, 'peer:down');
   provider.child.kill('SIGKILL');
@@ -96,7 +120,9 @@ test('a herd that dials one bootstrap at once all gets in', async (t) => {
       if (herd.every((peer) => bootstrap.connected().includes(peer.id))) resolve();
     });
   });
-  await Promise.all(herd.map((peer) => startDiscovery(t, peer, { bootstrap: [addressOf(bootstrap)], timings: { tiersMs: [300] } })));
+  await Promise.all(
+    herd.map((peer) => startDiscovery(t, peer, { bootstrap: [addressOf(bootstrap)], timings: { tiersMs: [300] } })),
+  );
   await full;
 });
 
@@ -104,7 +130,10 @@ test('a card that runs out takes its peer off the list', async (t) => {
   const { peer } = await startOfferer(t, [testModel('alpha')], { kademlia: false });
   let ahead = 0;
   const client = await startPeer(t, { role: 'client' });
-  const discovery = createDiscovery({ peer: client, clock: { now: () => Date.now() + ahead }, logger: silentLogger }, { bootstrap: [addressOf(peer)] });
+  const discovery = createDiscovery(
+    { peer: client, clock: { now: () => Date.now() + ahead }, logger: silentLogger },
+    { bootstrap: [addressOf(peer)] },
+  );
   await discovery.start();
   t.after(() => discovery.stop());
   await discovery.find({ model: 'alpha' }, patient);
@@ -135,7 +164,9 @@ test('a change of a card is seen on request, one rolled back is refused and take
 
 test('a peer of another network is never on the list', async (t) => {
   const stranger = await startOfferer(t, [testModel('alpha')], { network: 'elsewhere' });
-  const discovery = await startDiscovery(t, await startPeer(t, { role: 'client', kademlia: true }), { bootstrap: [addressOf(stranger.peer)] });
+  const discovery = await startDiscovery(t, await startPeer(t, { role: 'client', kademlia: true }), {
+    bootstrap: [addressOf(stranger.peer)],
+  });
   await assert.rejects(discovery.get(stranger.peer.id), { code: 'E_BAD_PEER', message: /another network/ });
   await assert.rejects(discovery.find({ model: 'alpha' }, { timeoutMs: 500 }), { code: 'E_NO_PROVIDER' });
 });
@@ -157,7 +188,10 @@ test('a node that is not ready to give its card when it is found is asked again'
   const discovery = await startDiscovery(t, await startPeer(t, { role: 'client' }));
   await assert.rejects(discovery.get(addressOf(peer)), { code: 'E_NO_PROVIDER' });
   const up = once(discovery.events, 'peer:up');
-  const issuer = createCardIssuer({ peer, clock: { now: () => Date.now() }, logger: silentLogger }, { path: null, role: 'provider', content: () => testContent([testModel('alpha')]) });
+  const issuer = createCardIssuer(
+    { peer, clock: { now: () => Date.now() }, logger: silentLogger },
+    { path: null, role: 'provider', content: () => testContent([testModel('alpha')]) },
+  );
   await issuer.start();
   t.after(() => issuer.stop());
   await up;
@@ -209,7 +243,10 @@ test('a damaged list of peers is made anew, and foreign or forged entries are le
     await discovery.get(addressOf(peer));
     await discovery.stop();
     const { peers } = JSON.parse(await readFile(cachePath, 'utf8')) as { peers: { peer: string }[] };
-    assert.deepEqual(peers.map((entry) => entry.peer), [peer.id]);
+    assert.deepEqual(
+      peers.map((entry) => entry.peer),
+      [peer.id],
+    );
   }
   const forged = (await readFile(cachePath, 'utf8')).replace(/"sig":"..../, '"sig":"AAAA');
   await writeFile(cachePath, forged);
@@ -223,7 +260,10 @@ test('a bootstrap that comes back without its memory is told again who offers wh
   const timings = { tiersMs: [100], jitter: 0 };
   const provider = await startOfferer(t, [testModel('alpha')], { bootstrap: [bootstrap.address], timings });
   const find = async (): Promise<string | undefined> => {
-    const discovery = await startDiscovery(t, await startPeer(t, { role: 'client', kademlia: true }), { bootstrap: [bootstrap.address], timings });
+    const discovery = await startDiscovery(t, await startPeer(t, { role: 'client', kademlia: true }), {
+      bootstrap: [bootstrap.address],
+      timings,
+    });
     const [found] = await discovery.find({ model: 'alpha' }, patient);
     await discovery.stop();
     return found?.peer;

@@ -3,7 +3,13 @@ import { it } from 'node:test';
 import { noProvider } from '../../../src/node/discovery/query.ts';
 
 it('names the command that looks at the same network', () => {
-  for (const [network, flags] of [['local', ''], ['dev', ' --network devnet'], ['main', ' --network mainnet'], ['ours', ' --private ours'], ['constructor', ' --private constructor']] as const) {
+  for (const [network, flags] of [
+    ['local', ''],
+    ['dev', ' --network devnet'],
+    ['main', ' --network mainnet'],
+    ['ours', ' --private ours'],
+    ['constructor', ' --private constructor'],
+  ] as const) {
     assert.equal(noProvider({ model: 'tiny' }, network).hint, `see who is there: qvac peers${flags}`);
   }
 });

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import type { TestContext } from 'node:test';
-import { mock, test } from 'node:test';
+import { mock, type TestContext, test } from 'node:test';
 import type { PeerIdString } from '../../../src/lib/types.ts';
-import type { SupervisorTimings } from '../../../src/node/discovery/supervisor.ts';
-import { Supervisor } from '../../../src/node/discovery/supervisor.ts';
+import { Supervisor, type SupervisorTimings } from '../../../src/node/discovery/supervisor.ts';
 
 const a = 'a' as PeerIdString;
 

@@ -23,19 +23,34 @@ it('what was earned is kept by day, across runs, for a month', async (context) =
   assert.deepEqual(await earnedOn(path, now), { payments: 0, lamports: 0n });
   for (let at = 0; at < 40; at++, now += day) await open().add(1n);
   assert.equal(Object.keys(JSON.parse(await readFile(path, 'utf8')) as object).length, 31);
-  assert.deepEqual([await earnedOn(path, start), await earnedOn(path, now - day)], [{ payments: 0, lamports: 0n }, { payments: 1, lamports: 1n }]);
+  assert.deepEqual(
+    [await earnedOn(path, start), await earnedOn(path, now - day)],
+    [
+      { payments: 0, lamports: 0n },
+      { payments: 1, lamports: 1n },
+    ],
+  );
 });
 
 it('a damaged file, and a disk that cannot be written, are no reason to stop', async (context) => {
   const folder = await temporaryHome(context);
   const path = join(folder, 'earnings.json');
-  for (const text of ['', 'null', '[1]', '{"2026-01-01":{"payments":1,"lamports":"-1"},"x":1}', '{"2026-01-01":null}']) {
+  for (const text of [
+    '',
+    'null',
+    '[1]',
+    '{"2026-01-01":{"payments":1,"lamports":"-1"},"x":1}',
+    '{"2026-01-01":null}',
+  ]) {
     await writeFile(path, text);
     assert.deepEqual(await earnedOn(path, start), { payments: 0, lamports: 0n }, text);
   }
   await createEarnings({ clock: { ...systemClock, now: () => start }, logger: silentLogger }, path).add(7n);
   assert.deepEqual(await earnedOn(path, start), { payments: 1, lamports: 7n });
   const warned: string[] = [];
-  await createEarnings({ clock: systemClock, logger: { ...silentLogger, warn: (message) => warned.push(message) } }, join(path, 'below-a-file')).add(1n);
+  await createEarnings(
+    { clock: systemClock, logger: { ...silentLogger, warn: (message) => warned.push(message) } },
+    join(path, 'below-a-file'),
+  ).add(1n);
   assert.deepEqual(warned, ['what was earned was not written down']);
 });

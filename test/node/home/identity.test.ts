@@ -18,7 +18,9 @@ test('a key is made once, privately, and names the same peer from then on', asyn
   assert.equal(second.peer, first.peer);
   assert.equal(peerIdOf(second.signingKey.publicKey), first.peer);
   const body = Uint8Array.of(1);
-  assert.ok(verifyBody(first.signingKey.publicKey, kinds.card, null, signBody(second.signingKey, kinds.card, null, body)));
+  assert.ok(
+    verifyBody(first.signingKey.publicKey, kinds.card, null, signBody(second.signingKey, kinds.card, null, body)),
+  );
 });
 
 test('whoever makes the same key file at the same moment gets the same identity', async (t) => {
@@ -33,7 +35,14 @@ test('a broken key file is E_KEY in one line and stays as it is', async (t) => {
   const otherHalf = Uint8Array.from(whole);
   otherHalf[67] = (otherHalf[67] ?? 0) ^ 1;
   const secp256k1 = privateKeyToProtobuf(await generateKeyPair('secp256k1'));
-  for (const bytes of [new Uint8Array(0), whole.subarray(0, 40), randomBytes(68), otherHalf, secp256k1, Buffer.from('-----BEGIN PRIVATE KEY-----\n')]) {
+  for (const bytes of [
+    new Uint8Array(0),
+    whole.subarray(0, 40),
+    randomBytes(68),
+    otherHalf,
+    secp256k1,
+    Buffer.from('-----BEGIN PRIVATE KEY-----\n'),
+  ]) {
     await writeFile(path, bytes, { mode: 0o600 });
     await assert.rejects(loadIdentity(path), (error: Error & { code: string; exitCode: number; hint?: string }) => {
       assert.equal(error.code, 'E_KEY');
@@ -59,7 +68,10 @@ test('a key that others may read is made private again', async (t) => {
 test('an identity in use is refused with its process named, and free again once released', async (t) => {
   const keyPath = join(await temporaryHome(t), 'provider.key');
   const release = await lockIdentity(keyPath, 'this provider');
-  await assert.rejects(lockIdentity(keyPath, 'this provider'), { code: 'E_LOCKED', message: new RegExp(`pid ${process.pid}`) });
+  await assert.rejects(lockIdentity(keyPath, 'this provider'), {
+    code: 'E_LOCKED',
+    message: new RegExp(`pid ${process.pid}`),
+  });
   await release();
   const again = await lockIdentity(keyPath, 'this provider');
   await again();

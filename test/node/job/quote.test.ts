@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
-import { fetchQuote } from '../../../src/node/job/quote.ts';
 import type { SignedQuote } from '../../../src/node/job/job.ts';
+import { fetchQuote } from '../../../src/node/job/quote.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
 import { quoteProtocol } from '../../../src/protocol/constants.ts';
 import { requestDigestOf } from '../../../src/protocol/digests.ts';
-import { kinds } from '../../../src/protocol/messages.ts';
-import type { Quote } from '../../../src/protocol/messages.ts';
+import { kinds, type Quote } from '../../../src/protocol/messages.ts';
 import { encodeQuote } from '../../../src/protocol/validate.ts';
 import { startProvider, testInput } from '../../support/market.ts';
 import { startPeer } from '../../support/peers.ts';
@@ -25,20 +23,52 @@ async function quoted(context: TestContext, change: Partial<Quote>): Promise<Sig
       get(target, key) {
         const value: unknown = Reflect.get(target, key);
         if (key !== 'handle') return typeof value === 'function' ? value.bind(target) : value;
-        const handle: Peer['handle'] = (protocol, handler, options) => target.handle(protocol, protocol === quoteProtocol ? async (stream) => {
-          const ask = await stream.read(['ask']);
-          if (ask === null) return;
-          const { modelId, requestDigest, promptTokens, maxTokens } = ask;
-          const now = Date.now();
-          const quote: Quote = { v: 1, peer: peer.key.publicKey, client: stream.remote.publicKey, modelId, requestDigest, promptTokens, maxTokens, ...prices, execClass: provider.card().card.execClass ?? new Uint8Array(32), pay: null, issuedAt: now, expiresAt: now + 60_000, nonce: randomBytes(16), ...change };
-          await stream.write({ t: 'quote', ...signBody(peer.key, kinds.quote, null, encodeQuote(quote)) });
-        } : handler, options);
+        const handle: Peer['handle'] = (protocol, handler, options) =>
+          target.handle(
+            protocol,
+            protocol === quoteProtocol
+              ? async (stream) => {
+                  const ask = await stream.read(['ask']);
+                  if (ask === null) return;
+                  const { modelId, requestDigest, promptTokens, maxTokens } = ask;
+                  const now = Date.now();
+                  const quote: Quote = {
+                    v: 1,
+                    peer: peer.key.publicKey,
+                    client: stream.remote.publicKey,
+                    modelId,
+                    requestDigest,
+                    promptTokens,
+                    maxTokens,
+                    ...prices,
+                    execClass: provider.card().card.execClass ?? new Uint8Array(32),
+                    pay: null,
+                    issuedAt: now,
+                    expiresAt: now + 60_000,
+                    nonce: randomBytes(16),
+                    ...change,
+                  };
+                  await stream.write({ t: 'quote', ...signBody(peer.key, kinds.quote, null, encodeQuote(quote)) });
+                }
+              : handler,
+            options,
+          );
         return handle;
       },
     });
   const provider = await startProvider(context, { offering: prices, wrapPeer: lying });
   const client = await startPeer(context, { role: 'client' });
-  return fetchQuote({ peer: client, clock: systemClock }, { card: provider.card(), model: provider.model(), requestDigest: requestDigestOf(testInput), promptTokens: 300, maxTokens: 40, target: provider.address });
+  return fetchQuote(
+    { peer: client, clock: systemClock },
+    {
+      card: provider.card(),
+      model: provider.model(),
+      requestDigest: requestDigestOf(testInput),
+      promptTokens: 300,
+      maxTokens: 40,
+      target: provider.address,
+    },
+  );
 }
 
 test('a quote for what was asked is taken', async (context) => {
@@ -51,5 +81,8 @@ test('a quote for more than was asked, by which more would be locked than the pe
 });
 
 test('a quote of another class than the card is no reason to blame anybody: the card is of yesterday', async (context) => {
-  await assert.rejects(quoted(context, { execClass: new Uint8Array(32).fill(7) }), (error) => error instanceof QvacError && error.code === 'E_FAILED' && error.details?.['remote'] === 'bad-offer');
+  await assert.rejects(
+    quoted(context, { execClass: new Uint8Array(32).fill(7) }),
+    (error) => error instanceof QvacError && error.code === 'E_FAILED' && error.details?.['remote'] === 'bad-offer',
+  );
 });

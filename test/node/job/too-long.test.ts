@@ -12,7 +12,15 @@ test('a prompt of 1 MB is refused in one line, and costs an honest provider noth
   const provider = await startProvider(context);
   const asker = await startAsker(context, { providers: [provider] });
   for (let time = 0; time < 3; time++) {
-    await assert.rejects(asker.ask({ input: longInput }), (error) => error instanceof QvacError && error.exitCode === 4 && /longer than the context/.test(error.message) && /shorten/.test(error.hint ?? '') && !error.message.includes('\n'));
+    await assert.rejects(
+      asker.ask({ input: longInput }),
+      (error) =>
+        error instanceof QvacError &&
+        error.exitCode === 4 &&
+        /longer than the context/.test(error.message) &&
+        /shorten/.test(error.hint ?? '') &&
+        !error.message.includes('\n'),
+    );
   }
   assert.equal(asker.reputation.standing(provider.peer.id).aborted, 0);
   assert.equal((await asker.ask()).provider, provider.peer.id);
@@ -21,7 +29,10 @@ test('a prompt of 1 MB is refused in one line, and costs an honest provider noth
 test('a prompt that does not fit is not sent by a client that holds the model and can count', async (context) => {
   const provider = await startProvider(context);
   const asker = await startAsker(context, { providers: [provider], engines: [createScriptedEngine()] });
-  await assert.rejects(asker.ask({ input: longInput }), (error) => error instanceof QvacError && error.code === 'E_CONTEXT' && /nothing was sent/.test(error.hint ?? ''));
+  await assert.rejects(
+    asker.ask({ input: longInput }),
+    (error) => error instanceof QvacError && error.code === 'E_CONTEXT' && /nothing was sent/.test(error.hint ?? ''),
+  );
   assert.deepEqual([asker.told, provider.events.all, asker.reputation.standing(provider.peer.id).aborted], [[], [], 0]);
   // As long as the bound forbids it, but short enough when it is counted.
   const input = { ...testInput, messages: [{ role: 'user', content: 'a'.repeat(1_800) }] };
@@ -32,7 +43,14 @@ test('a named provider whose context is too short for the answer is told as such
   const provider = await startProvider(context);
   const asker = await startAsker(context, { providers: [provider] });
   const asking = asker.ask({ provider: provider.peer.id, sampler: { ...testSampler, maxTokens: 5_000 } });
-  await assert.rejects(asking, (error) => error instanceof QvacError && /context of 2048 tokens has no room for an answer of 5000/.test(error.message) && /--max-tokens/.test(error.hint ?? '') && !/--provider/.test(error.hint ?? ''));
+  await assert.rejects(
+    asking,
+    (error) =>
+      error instanceof QvacError &&
+      /context of 2048 tokens has no room for an answer of 5000/.test(error.message) &&
+      /--max-tokens/.test(error.hint ?? '') &&
+      !/--provider/.test(error.hint ?? ''),
+  );
 });
 
 test('a provider that refuses what surely fits breaks off, whatever it says', async (context) => {

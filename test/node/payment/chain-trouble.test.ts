@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
 import { startLocalnet } from '../../../src/escrow/localnet.ts';
@@ -10,8 +9,14 @@ import { signingKeyFromSeed } from '../../../src/proofs/signing.ts';
 import { startAsker } from '../../support/asking.ts';
 import { openChainLine, transaction } from '../../support/chain-line.ts';
 import { startProvider } from '../../support/market.ts';
-import { SOL, clientPayments, providerPayments, startChain } from '../../support/payments.ts';
-import type { PaidProvider, TestChain } from '../../support/payments.ts';
+import {
+  clientPayments,
+  type PaidProvider,
+  providerPayments,
+  SOL,
+  startChain,
+  type TestChain,
+} from '../../support/payments.ts';
 
 // A chain that is slow, loses answers, or goes away and comes back: nobody is charged twice, and nothing stays locked.
 
@@ -31,11 +36,15 @@ interface MarketInit {
 /** A wallet with lamports whose way to the chain is `rpcUrl`. */
 async function walletOn(chain: TestChain, rpcUrl: string, seed: number): Promise<Paid> {
   const wallet = signingKeyFromSeed(new Uint8Array(32).fill(seed));
-  await ((await openEscrow({ rpcUrl: chain.rpcUrl, wallet, pollMs: 20 })).airdrop(20n * SOL));
+  await (await openEscrow({ rpcUrl: chain.rpcUrl, wallet, pollMs: 20 })).airdrop(20n * SOL);
   return (await openEscrow({ rpcUrl, wallet, pollMs: 20 })) as Paid;
 }
 
-async function startMarket(context: TestContext, chain: TestChain, { provider: wrapProvider = asItIs, client: wrapClient = asItIs, rpcUrl = chain.rpcUrl }: MarketInit = {}) {
+async function startMarket(
+  context: TestContext,
+  chain: TestChain,
+  { provider: wrapProvider = asItIs, client: wrapClient = asItIs, rpcUrl = chain.rpcUrl }: MarketInit = {},
+) {
   const [seller, buyer] = [await walletOn(chain, rpcUrl, 1), await walletOn(chain, rpcUrl, 2)];
   const paid = Promise.withResolvers<PaidProvider>();
   const provider = await startProvider(context, {
@@ -46,7 +55,12 @@ async function startMarket(context: TestContext, chain: TestChain, { provider: w
     },
   });
   const client = await clientPayments(context, chain, { escrow: wrapClient(buyer), submitMs: 60_000 });
-  return { paid: await paid.promise, client, buyer, asker: await startAsker(context, { providers: [provider], payments: client.payments }) };
+  return {
+    paid: await paid.promise,
+    client,
+    buyer,
+    asker: await startAsker(context, { providers: [provider], payments: client.payments }),
+  };
 }
 
 /** Starts the chain of `chain` again, where it was. */
@@ -78,7 +92,10 @@ test('where the answers to lock, submit and confirm get lost, each happens once 
   assert.equal(payment?.state, 'confirmed');
   assert.equal((await paid.news.until('paid')).news.lamports, payment.paid);
   assert.equal(await buyer.balance(), before - payment.paid - 10_000n);
-  assert.deepEqual([(await paid.escrow.provider(paid.escrow.wallet))?.jobsCreated, await buyer.jobs({ client: buyer.wallet })], [1n, []]);
+  assert.deepEqual(
+    [(await paid.escrow.provider(paid.escrow.wallet))?.jobsCreated, await buyer.jobs({ client: buyer.wallet })],
+    [1n, []],
+  );
 });
 
 test('a chain that goes away after the lock: the provider gives back what it could not look at, once it can', async (context) => {
@@ -86,7 +103,11 @@ test('a chain that goes away after the lock: the provider gives back what it cou
   let away = false;
   const { asker, client, paid, buyer } = await startMarket(context, chain, {
     // Has lost patience with the chain already.
-    provider: (whole) => ({ ...whole, waitForJob: (...args) => (away ? Promise.reject(new QvacError('E_CHAIN', 'the chain does not answer')) : whole.waitForJob(...args)) }),
+    provider: (whole) => ({
+      ...whole,
+      waitForJob: (...args) =>
+        away ? Promise.reject(new QvacError('E_CHAIN', 'the chain does not answer')) : whole.waitForJob(...args),
+    }),
     client: (whole) => ({
       ...whole,
       async createJob(...args) {
@@ -164,6 +185,9 @@ test('nothing is locked where the chain is away before', async (context) => {
   const chain = await startChain(context);
   const { asker, client } = await startMarket(context, chain);
   await chain.localnet.stop();
-  await assert.rejects(asker.ask({ maxPrice }), (error) => error instanceof Error && 'exitCode' in error && error.exitCode === 5);
+  await assert.rejects(
+    asker.ask({ maxPrice }),
+    (error) => error instanceof Error && 'exitCode' in error && error.exitCode === 5,
+  );
   assert.deepEqual(await readdir(client.dir).catch(() => []), []);
 });

@@ -1,29 +1,41 @@
 import assert from 'node:assert/strict';
 import { readdir, stat } from 'node:fs/promises';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
 import { startLocalnet } from '../../../src/escrow/localnet.ts';
 import { delay } from '../../../src/lib/abort.ts';
+import { createReceiptStore } from '../../../src/node/home/receipt-store.ts';
 import type { ClientPayments } from '../../../src/node/payment/payments.ts';
 import { settlementJson } from '../../../src/node/payment/settlement-json.ts';
-import { createReceiptStore } from '../../../src/node/home/receipt-store.ts';
 import { startAsker } from '../../support/asking.ts';
 import { disguised } from '../../support/cheats/engines.ts';
 import { createGate } from '../../support/gate.ts';
 import { temporaryHome } from '../../support/home.ts';
-import { startProvider, testSampler } from '../../support/market.ts';
-import type { TestProvider, TestProviderInit } from '../../support/market.ts';
-import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
-import type { PaidProvider, TestChain } from '../../support/payments.ts';
+import { startProvider, type TestProvider, type TestProviderInit, testSampler } from '../../support/market.ts';
+import {
+  clientPayments,
+  type PaidProvider,
+  providerPayments,
+  startChain,
+  type TestChain,
+} from '../../support/payments.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const maxPrice = 10_000_000;
 type Paid = Escrow & { readonly wallet: Uint8Array };
 
-async function startPaid(context: TestContext, chain: TestChain, init: TestProviderInit = {}, wrap: (escrow: Paid) => Paid = (escrow) => escrow): Promise<{ readonly provider: TestProvider; readonly paid: PaidProvider; /** Its wallet's, with nothing around it. */ readonly escrow: Paid }> {
+async function startPaid(
+  context: TestContext,
+  chain: TestChain,
+  init: TestProviderInit = {},
+  wrap: (escrow: Paid) => Paid = (escrow) => escrow,
+): Promise<{
+  readonly provider: TestProvider;
+  readonly paid: PaidProvider /** Its wallet's, with nothing around it. */;
+  readonly escrow: Paid;
+}> {
   const escrow = await chain.wallet();
   let paid: PaidProvider | undefined;
   const provider = await startProvider(context, {
@@ -54,7 +66,11 @@ function silentAfterTheAnswer(payments: ClientPayments): ClientPayments {
         records: () => paying.records(),
         resume: () => paying.resume(),
         async lock(order) {
-          return { ...(await paying.lock(order)), settle: () => Promise.reject(new Error('gone')), abandon: async () => null };
+          return {
+            ...(await paying.lock(order)),
+            settle: () => Promise.reject(new Error('gone')),
+            abandon: async () => null,
+          };
         },
       };
     },
@@ -79,17 +95,28 @@ test('a client that falls silent after the answer still pays: the provider claim
   assert.equal((await paid.news.until('paid')).news.lamports, news.lamports);
   // The client learns of it when it looks.
   const left = await (await client.payments.open()).resume();
-  assert.deepEqual(left.map(({ settlement: { state, paid: lamports } }) => [state, lamports]), [['claimed', news.lamports]]);
+  assert.deepEqual(
+    left.map(({ settlement: { state, paid: lamports } }) => [state, lamports]),
+    [['claimed', news.lamports]],
+  );
   assert.deepEqual([await readdir(client.dir), await readdir(paid.dir)], [[], []]);
 });
 
 test('a client that dies between its verdict and the chain does what the verdict says when it starts again', async (context) => {
   const chain = await startChain(context);
-  for (const [engine, state] of [[createScriptedEngine(), 'confirmed'], [disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()), 'rejected']] as const) {
+  for (const [engine, state] of [
+    [createScriptedEngine(), 'confirmed'],
+    [disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()), 'rejected'],
+  ] as const) {
     const { provider, paid } = await startPaid(context, chain, { engine });
     const client = await clientPayments(context, chain);
     const receipts = createReceiptStore(await temporaryHome(context));
-    const asker = await startAsker(context, { providers: [provider], engines: [createScriptedEngine()], payments: silentAfterTheAnswer(client.payments), save: async (receipt) => void (await receipts.save(receipt)) });
+    const asker = await startAsker(context, {
+      providers: [provider],
+      engines: [createScriptedEngine()],
+      payments: silentAfterTheAnswer(client.payments),
+      save: async (receipt) => void (await receipts.save(receipt)),
+    });
     await assert.rejects(asker.ask({ maxPrice }), /gone/);
     await paid.news.until('submitted');
     const [entry] = await receipts.list();
@@ -97,7 +124,10 @@ test('a client that dies between its verdict and the chain does what the verdict
     assert.equal(before.receipt.settlement, null);
     const later = await clientPayments(context, chain, { dir: client.dir, escrow: client.escrow, receipts });
     const left = await (await later.payments.open()).resume();
-    assert.deepEqual(left.map(({ settlement }) => settlement.state), [state]);
+    assert.deepEqual(
+      left.map(({ settlement }) => settlement.state),
+      [state],
+    );
     assert.deepEqual(await readdir(client.dir), []);
     // The receipt says so, too, and is the same otherwise.
     const after = await receipts.get(before.id);
@@ -110,7 +140,10 @@ test('a client that dies between its verdict and the chain does what the verdict
 
 test('a provider that dies between head and submit finds the job again and submits it', async (context) => {
   const chain = await startChain(context);
-  const { provider, paid, escrow } = await startPaid(context, chain, {}, (whole) => ({ ...whole, submitJob: chainDown }));
+  const { provider, paid, escrow } = await startPaid(context, chain, {}, (whole) => ({
+    ...whole,
+    submitJob: chainDown,
+  }));
   const client = await clientPayments(context, chain, { submitMs: 50 });
   const asker = await startAsker(context, { providers: [provider], payments: client.payments });
   const { payment } = await asker.ask({ maxPrice });
@@ -133,7 +166,15 @@ test('a provider that dies between head and submit finds the job again and submi
 test('a client that dies after locking gets its money back after the time-out', async (context) => {
   const chain = await startChain(context);
   // Nobody sees the money: there is no answer that could be quicker than the end of the client, and none who declines.
-  const { provider } = await startPaid(context, chain, {}, (whole) => ({ ...whole, job: async () => null, waitForJob: (_address, _ready, options) => new Promise((_resolve, reject) => options?.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error))), jobs: async () => [] }));
+  const { provider } = await startPaid(context, chain, {}, (whole) => ({
+    ...whole,
+    job: async () => null,
+    waitForJob: (_address, _ready, options) =>
+      new Promise((_resolve, reject) =>
+        options?.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error)),
+      ),
+    jobs: async () => [],
+  }));
   const client = await clientPayments(context, chain, { stopMs: 0 });
   const asker = await startAsker(context, { providers: [provider], payments: client.payments });
   const stop = new AbortController();
@@ -144,18 +185,29 @@ test('a client that dies after locking gets its money back after the time-out', 
   await client.payments.stop();
   const later = await clientPayments(context, chain, { dir: client.dir, escrow: client.escrow });
   const early = await (await later.payments.open()).resume();
-  assert.deepEqual(early.map(({ settlement: { state } }) => state), ['open']);
+  assert.deepEqual(
+    early.map(({ settlement: { state } }) => state),
+    ['open'],
+  );
   assert.ok((early[0]?.settlement.dueAt ?? 0) > Date.now());
   await chain.warp(600);
   const late = await (await later.payments.open()).resume();
-  assert.deepEqual(late.map(({ settlement: { state, refunded, locked } }) => [state, refunded === locked]), [['refunded', true]]);
+  assert.deepEqual(
+    late.map(({ settlement: { state, refunded, locked } }) => [state, refunded === locked]),
+    [['refunded', true]],
+  );
   assert.deepEqual(await readdir(client.dir), []);
 });
 
 test('a provider that starts gives back what nobody serves any more', async (context) => {
   const chain = await startChain(context);
   const gate = createGate(3);
-  const { provider, paid, escrow } = await startPaid(context, chain, { script: { beforeStep: gate.beforeStep } }, (whole) => ({ ...whole, declineJob: chainDown }));
+  const { provider, paid, escrow } = await startPaid(
+    context,
+    chain,
+    { script: { beforeStep: gate.beforeStep } },
+    (whole) => ({ ...whole, declineJob: chainDown }),
+  );
   const client = await clientPayments(context, chain, { stopMs: 0 });
   const asker = await startAsker(context, { providers: [provider], payments: client.payments });
   const asking = asker.ask({ maxPrice });

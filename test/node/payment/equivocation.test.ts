@@ -1,23 +1,21 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
-import type { Peer } from '../../../src/node/peer/peer.ts';
 import { dispute, findLockedNote } from '../../../src/node/payment/dispute.ts';
 import { openPurses } from '../../../src/node/payment/spending-limits.ts';
+import type { Peer } from '../../../src/node/peer/peer.ts';
 import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
 import { jobIdHex, sha256 } from '../../../src/protocol/digests.ts';
 import { kinds } from '../../../src/protocol/messages.ts';
 import { startAsker } from '../../support/asking.ts';
 import { startProvider, testSampler } from '../../support/market.ts';
-import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
-import type { PaidProvider } from '../../support/payments.ts';
+import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
 import { askRouter, code, receiveAnswer, startRouter, withTamperedAnswers } from '../../support/router.ts';
 
 // Two heads in the middle of an answer that contradict each other: there is no receipt of it, and the heads are the evidence.
@@ -34,7 +32,13 @@ function twoTongued(peer: Peer): Peer {
     if (frame.t !== 'head') return [frame];
     const head = decodeHead(frame.body);
     if (head.finish !== 255) return [frame];
-    return [frame, { t: 'head', ...signBody(peer.key, kinds.head, jobIdHex(head.jobId), encodeHead({ ...head, root: sha256(head.root) })) }];
+    return [
+      frame,
+      {
+        t: 'head',
+        ...signBody(peer.key, kinds.head, jobIdHex(head.jobId), encodeHead({ ...head, root: sha256(head.root) })),
+      },
+    ];
   });
 }
 
@@ -49,7 +53,11 @@ function greedy(escrow: Paid, may: Promise<void>): Paid {
       await may;
       const job = await escrow.job(address, options);
       if (job === null) return assert.fail('it is settled already');
-      return escrow.submitJob(job, { root: sha256(address), textDigest: sha256(address), promptCount: 1, tokenCount: 32, finish: 0, cancel: null }, options);
+      return escrow.submitJob(
+        job,
+        { root: sha256(address), textDigest: sha256(address), promptCount: 1, tokenCount: 32, finish: 0, cancel: null },
+        options,
+      );
     },
   };
 }
@@ -65,10 +73,16 @@ async function start(context: TestContext, may: Promise<void> = Promise.resolve(
       return paid.payments;
     },
   });
-  return { chain, provider, client: await clientPayments(context, chain, { stopMs: 0 }), paid: paid ?? assert.fail('it is not paid') };
+  return {
+    chain,
+    provider,
+    client: await clientPayments(context, chain, { stopMs: 0 }),
+    paid: paid ?? assert.fail('it is not paid'),
+  };
 }
 
-const slashedOf = async ({ escrow }: PaidProvider): Promise<number | undefined> => (await escrow.provider(escrow.wallet))?.jobsSlashed;
+const slashedOf = async ({ escrow }: PaidProvider): Promise<number | undefined> =>
+  (await escrow.provider(escrow.wallet))?.jobsSlashed;
 
 test('a provider that contradicts itself in the middle of an answer is slashed with both heads when it submits', async (context) => {
   const { provider, paid, client } = await start(context);
@@ -91,21 +105,36 @@ test('the heads outlive the process, readable by their owner alone, and the next
   const [name] = await readdir(client.dir);
   const path = join(client.dir, name ?? assert.fail('no note was kept'));
   assert.equal((await stat(path)).mode & 0o777, 0o600);
-  assert.equal((JSON.parse(await readFile(path, 'utf8')) as { readonly conflict: readonly unknown[] }).conflict.length, 2);
+  assert.equal(
+    (JSON.parse(await readFile(path, 'utf8')) as { readonly conflict: readonly unknown[] }).conflict.length,
+    2,
+  );
   submits.resolve();
   const [job] = await client.escrow.jobs({ client: client.escrow.wallet });
   await client.escrow.waitForJob(job?.address ?? assert.fail(), (seen) => seen?.submitted != null);
 
   const later = await clientPayments(context, chain, { dir: client.dir, escrow: client.escrow });
   const left = await (await later.payments.open()).resume();
-  assert.deepEqual(left.map(({ settlement: { state, compensation, locked } }) => [state, compensation === locked]), [['slashed', true]]);
+  assert.deepEqual(
+    left.map(({ settlement: { state, compensation, locked } }) => [state, compensation === locked]),
+    [['slashed', true]],
+  );
   assert.equal(await slashedOf(paid), 1);
   assert.deepEqual(await readdir(client.dir), []);
 });
 
 test('evidence is good after the time for a rejection, too', async (context) => {
   const { chain, provider, paid, client } = await start(context);
-  const stuck = await clientPayments(context, chain, { stopMs: 0, escrow: { ...client.escrow, waitForJob: (_address, _ready, options) => new Promise((_resolve, reject) => options?.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error))) } });
+  const stuck = await clientPayments(context, chain, {
+    stopMs: 0,
+    escrow: {
+      ...client.escrow,
+      waitForJob: (_address, _ready, options) =>
+        new Promise((_resolve, reject) =>
+          options?.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error)),
+        ),
+    },
+  });
   const asker = await startAsker(context, { providers: [provider], payments: stuck.payments });
   await asker.ask({ maxPrice, sampler });
   const [job] = await client.escrow.jobs({ client: client.escrow.wallet });
@@ -114,7 +143,10 @@ test('evidence is good after the time for a rejection, too', async (context) => 
   await stuck.payments.stop();
   const later = await clientPayments(context, chain, { dir: stuck.dir, escrow: client.escrow });
   const left = await (await later.payments.open()).resume();
-  assert.deepEqual(left.map(({ settlement: { state } }) => state), ['slashed']);
+  assert.deepEqual(
+    left.map(({ settlement: { state } }) => state),
+    ['slashed'],
+  );
   assert.equal(await slashedOf(paid), 1);
 });
 
@@ -127,19 +159,32 @@ test('by hand, too, from what was kept: not before the provider submits, and the
   const [open] = await client.escrow.jobs({ client: client.escrow.wallet });
   const job = open ?? assert.fail();
   const note = await findLockedNote([`${client.dir}-none`, client.dir], jobIdHex(job.jobId), silentLogger);
-  await assert.rejects(dispute(client.escrow, job, { note, receipt: null }), (error) => code('E_ESCROW')(error) && /the evidence is kept/.test(String(error)));
+  await assert.rejects(
+    dispute(client.escrow, job, { note, receipt: null }),
+    (error) => code('E_ESCROW')(error) && /the evidence is kept/.test(String(error)),
+  );
   submits.resolve();
   const submitted = await client.escrow.waitForJob(job.address, (seen) => seen?.submitted != null);
-  await assert.rejects(dispute(client.escrow, submitted ?? assert.fail(), { note: null, receipt: null }), code('E_ESCROW'));
+  await assert.rejects(
+    dispute(client.escrow, submitted ?? assert.fail(), { note: null, receipt: null }),
+    code('E_ESCROW'),
+  );
   await dispute(client.escrow, submitted ?? assert.fail(), { note, receipt: null });
   assert.equal(await slashedOf(paid), 1);
 });
 
 test('a router that pays slashes with them, too', async (context) => {
   const { provider, paid, client } = await start(context);
-  const purses = await openPurses({ payments: client.payments, clock: systemClock, logger: silentLogger }, { path: null, limitOf: () => 1n << 62n });
+  const purses = await openPurses(
+    { payments: client.payments, clock: systemClock, logger: silentLogger },
+    { path: null, limitOf: () => 1n << 62n },
+  );
   const router = await startRouter(context, { providers: [provider], purses });
-  await assert.rejects(receiveAnswer(await askRouter(context, router, { maxPrice, sampler })), (error) => code('E_FAILED')(error) || (error instanceof Error && /equivocation|two heads/.test(error.message)));
-  for (const { address } of await client.escrow.jobs({ client: client.escrow.wallet })) await client.escrow.waitForJob(address, (seen) => seen === null);
+  await assert.rejects(
+    receiveAnswer(await askRouter(context, router, { maxPrice, sampler })),
+    (error) => code('E_FAILED')(error) || (error instanceof Error && /equivocation|two heads/.test(error.message)),
+  );
+  for (const { address } of await client.escrow.jobs({ client: client.escrow.wallet }))
+    await client.escrow.waitForJob(address, (seen) => seen === null);
   assert.equal(await slashedOf(paid), 1);
 });

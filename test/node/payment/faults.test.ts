@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
@@ -11,10 +10,8 @@ import { kinds } from '../../../src/protocol/messages.ts';
 import { startAsker } from '../../support/asking.ts';
 import { disguised } from '../../support/cheats/engines.ts';
 import { lying, otherSeed } from '../../support/cheats/transcripts.ts';
-import { startProvider } from '../../support/market.ts';
-import type { TestProviderInit } from '../../support/market.ts';
-import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
-import type { PaidProvider } from '../../support/payments.ts';
+import { startProvider, type TestProviderInit } from '../../support/market.ts';
+import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
 import { withTamperedAnswers } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
@@ -36,12 +33,18 @@ async function start(context: TestContext, init: TestProviderInit, cheat: (escro
   });
   if (paid === undefined) throw new Error('it is not paid');
   const client = await clientPayments(context, chain);
-  const asker = await startAsker(context, { providers: [provider], engines: [createScriptedEngine()], payments: client.payments });
+  const asker = await startAsker(context, {
+    providers: [provider],
+    engines: [createScriptedEngine()],
+    payments: client.payments,
+  });
   return { asker, client, paid };
 }
 
 test('a provider that ran a cheaper model is rejected: nobody gets the money', async (context) => {
-  const { asker, client, paid } = await start(context, { engine: disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()) });
+  const { asker, client, paid } = await start(context, {
+    engine: disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()),
+  });
   const before = await paid.escrow.balance();
   const { verification, payment } = await asker.ask({ maxPrice });
   assert.equal(verification.result, 'fail');
@@ -61,7 +64,10 @@ test('a provider that draws by a seed of its own is slashed with the opened step
   const { verification, payment } = await asker.ask({ maxPrice });
   assert.deepEqual(verification.faults, ['sampler-mismatch']);
   assert.ok(payment !== null);
-  assert.deepEqual([payment.state, payment.refunded, payment.compensation], ['slashed', payment.locked, payment.locked]);
+  assert.deepEqual(
+    [payment.state, payment.refunded, payment.compensation],
+    ['slashed', payment.locked, payment.locked],
+  );
   assert.equal(await client.escrow.balance(), before + payment.locked - 10_000n);
   await paid.news.until('slashed');
   assert.equal((await paid.escrow.provider(paid.escrow.wallet))?.jobsSlashed, 1);
@@ -90,7 +96,12 @@ test('a provider that signs two final heads is slashed with both', async (contex
       if (frame.t !== 'head') return [frame];
       const head = decodeHead(frame.body);
       if (head.finish === 255) return [frame];
-      const other = signBody(peer.key, kinds.head, jobIdHex(head.jobId), encodeHead({ ...head, root: sha256(head.root) }));
+      const other = signBody(
+        peer.key,
+        kinds.head,
+        jobIdHex(head.jobId),
+        encodeHead({ ...head, root: sha256(head.root) }),
+      );
       return [frame, { t: 'head', ...other }];
     });
   const { asker, paid } = await start(context, { wrapPeer: twice });
@@ -117,5 +128,8 @@ test('a provider that is silent at the challenge is asked once more, on a new st
   assert.deepEqual([verification.result, payment?.state], ['pass', 'confirmed']);
   const silent = await start(context, silentTimes(9));
   const unopened = await silent.asker.ask({ maxPrice });
-  assert.deepEqual([unopened.verification.faults, unopened.payment?.state, unopened.payment?.paid], [['silence'], 'rejected', 0n]);
+  assert.deepEqual(
+    [unopened.verification.faults, unopened.payment?.state, unopened.payment?.paid],
+    [['silence'], 'rejected', 0n],
+  );
 });

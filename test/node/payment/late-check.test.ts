@@ -1,19 +1,22 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { aborted } from '../../../src/lib/abort.ts';
+import { silentLogger } from '../../../src/lib/log.ts';
+import type { AbortOptions } from '../../../src/lib/types.ts';
 import type { Engine, OpenOptions } from '../../../src/model/engine.ts';
 import { createVerifier } from '../../../src/node/verification/verifier.ts';
 import { sha256 } from '../../../src/protocol/digests.ts';
-import { silentLogger } from '../../../src/lib/log.ts';
-import type { AbortOptions } from '../../../src/lib/types.ts';
-import { startAsker } from '../../support/asking.ts';
-import type { TestAsker } from '../../support/asking.ts';
+import { startAsker, type TestAsker } from '../../support/asking.ts';
 import { disguised } from '../../support/cheats/engines.ts';
 import { createGate } from '../../support/gate.ts';
 import { openTestJob, receiveAll, startProvider } from '../../support/market.ts';
-import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
-import type { PaidProvider, TestChain } from '../../support/payments.ts';
+import {
+  clientPayments,
+  type PaidProvider,
+  providerPayments,
+  startChain,
+  type TestChain,
+} from '../../support/payments.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 // A paid answer can be rejected for five minutes after it was submitted. Checks that last longer decide nothing.
@@ -35,11 +38,15 @@ async function startPaid(context: TestContext, chain: TestChain, engine: Engine 
 }
 
 /** A scripted engine on which `before` runs before the `nth` re-execution. */
-function holding(before: (nth: number, options: OpenOptions | undefined) => Promise<void>, engine: Engine = createScriptedEngine()): Engine {
+function holding(
+  before: (nth: number, options: OpenOptions | undefined) => Promise<void>,
+  engine: Engine = createScriptedEngine(),
+): Engine {
   let opened = 0;
   return new Proxy(engine, {
     get(target, key) {
-      if (key === 'open') return async (options?: OpenOptions) => (await before(++opened, options), target.open(options));
+      if (key === 'open')
+        return async (options?: OpenOptions) => (await before(++opened, options), target.open(options));
       const value: unknown = Reflect.get(target, key, target);
       return typeof value === 'function' ? value.bind(target) : value;
     },
@@ -58,9 +65,16 @@ test('a re-execution that would outlast the time for a rejection is ended in it:
   const { provider } = await startPaid(context, chain);
   // Nothing is left of the window as soon as the provider submitted.
   const client = await clientPayments(context, chain, { marginMs: 300_000 });
-  const asker = await startAsker(context, { providers: [provider], engines: [holding((_nth, options) => neverEnding(options))], payments: client.payments });
+  const asker = await startAsker(context, {
+    providers: [provider],
+    engines: [holding((_nth, options) => neverEnding(options))],
+    payments: client.payments,
+  });
   const { verification, why, payment, tooLate } = await asker.ask({ maxPrice, verify: 'full' });
-  assert.deepEqual([verification.result, verification.tier, payment?.state, tooLate], ['inconclusive', 'text', 'confirmed', true]);
+  assert.deepEqual(
+    [verification.result, verification.tier, payment?.state, tooLate],
+    ['inconclusive', 'text', 'confirmed', true],
+  );
   assert.equal(why, 'the re-execution did not end in time');
 });
 
@@ -95,7 +109,11 @@ test('a provider that submits long before it sends the final head leaves as much
       },
     }),
   };
-  asker = await startAsker(context, { providers: [provider], engines: [holding((_nth, options) => neverEnding(options))], payments: spying });
+  asker = await startAsker(context, {
+    providers: [provider],
+    engines: [holding((_nth, options) => neverEnding(options))],
+    payments: spying,
+  });
   const { verification, tooLate } = await asker.ask({ maxPrice });
   assert.deepEqual([verification.result, left, tooLate], ['inconclusive', 0, true]);
 });
@@ -111,7 +129,14 @@ test('a provider that submits and then holds the end of the answer back is rejec
   await gate.reached;
   const [job] = await paid.escrow.jobs({ provider: paid.escrow.wallet });
   const digest = sha256(job?.address ?? assert.fail('nothing was locked'));
-  await paid.escrow.submitJob(job ?? assert.fail(), { root: digest, textDigest: digest, promptCount: 1, tokenCount: 32, finish: 0, cancel: null });
+  await paid.escrow.submitJob(job ?? assert.fail(), {
+    root: digest,
+    textDigest: digest,
+    promptCount: 1,
+    tokenCount: 32,
+    finish: 0,
+    cancel: null,
+  });
   await assert.rejects(asking, /did not send the end of the answer in time/);
   await client.escrow.waitForJob(job?.address ?? assert.fail(), (seen) => seen === null);
   assert.equal((await paid.escrow.provider(paid.escrow.wallet))?.jobsRejected, 1);
@@ -120,7 +145,11 @@ test('a provider that submits and then holds the end of the answer back is rejec
 
 test('a rejection that comes too late is told as such: the provider is paid', async (context) => {
   const chain = await startChain(context);
-  const { provider, paid } = await startPaid(context, chain, disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()));
+  const { provider, paid } = await startPaid(
+    context,
+    chain,
+    disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()),
+  );
   const client = await clientPayments(context, chain);
   // The machine slept.
   const slept = holding(async (nth) => {
@@ -136,7 +165,10 @@ test('a rejection that comes too late is told as such: the provider is paid', as
   const later = await clientPayments(context, chain, { dir: client.dir, escrow: client.escrow });
   const left = await (await later.payments.open()).resume();
   // Whether it was seen at once or later.
-  assert.deepEqual(left.map(({ settlement: { state }, rejected }) => [state, rejected]), payment.state === 'submitted' ? [['claimed', true]] : []);
+  assert.deepEqual(
+    left.map(({ settlement: { state }, rejected }) => [state, rejected]),
+    payment.state === 'submitted' ? [['claimed', true]] : [],
+  );
 });
 
 test('a fault that there was no time to find twice is inconclusive', async (context) => {
@@ -153,8 +185,14 @@ test('a fault that there was no time to find twice is inconclusive', async (cont
   const verifier = createVerifier({ models: [{ engine, calibration: null }], logger: silentLogger });
   const { result, faults, checks } = await verifier.check(job.received.receipt([]), 'full', { until: late.signal });
   assert.deepEqual([result, faults], ['inconclusive', []]);
-  assert.match(checks.find((check) => check.result === 'inconclusive')?.detail ?? '', /exact-mismatch in one re-execution, and a second one did not end in time/);
+  assert.match(
+    checks.find((check) => check.result === 'inconclusive')?.detail ?? '',
+    /exact-mismatch in one re-execution, and a second one did not end in time/,
+  );
   // Whoever comes next has its turn.
-  const again = createVerifier({ models: [{ engine: createScriptedEngine(), calibration: null }], logger: silentLogger });
+  const again = createVerifier({
+    models: [{ engine: createScriptedEngine(), calibration: null }],
+    logger: silentLogger,
+  });
   assert.equal((await again.check(job.received.receipt([]), 'full')).result, 'fail');
 });

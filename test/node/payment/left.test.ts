@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { systemClock } from '../../../src/lib/clock.ts';
 import type { Job } from '../../../src/node/job/job.ts';
 import { fetchQuote } from '../../../src/node/job/quote.ts';
@@ -10,10 +9,14 @@ import { cancelGraceTokens } from '../../../src/protocol/constants.ts';
 import { requestDigestOf } from '../../../src/protocol/digests.ts';
 import { priceLamports } from '../../../src/protocol/price.ts';
 import { createGate } from '../../support/gate.ts';
-import { openTestJob, startProvider, testInput, testSampler } from '../../support/market.ts';
-import type { TestProvider } from '../../support/market.ts';
-import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
-import type { PaidClient, PaidProvider } from '../../support/payments.ts';
+import { openTestJob, startProvider, type TestProvider, testInput, testSampler } from '../../support/market.ts';
+import {
+  clientPayments,
+  type PaidClient,
+  type PaidProvider,
+  providerPayments,
+  startChain,
+} from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
 
 // Clients that break a paid answer off without a cancel.
@@ -46,7 +49,9 @@ function noticing(peer: Peer, lost: () => void): Peer {
     close: (options) => stream.close(options),
     abort: (reason) => stream.abort(reason),
   });
-  return withMethods(peer, { handle: (protocol, handler, options) => peer.handle(protocol, (stream) => handler(wrapped(stream)), options) });
+  return withMethods(peer, {
+    handle: (protocol, handler, options) => peer.handle(protocol, (stream) => handler(wrapped(stream)), options),
+  });
 }
 
 interface HeldUp {
@@ -67,7 +72,10 @@ interface HeldUp {
 }
 
 /** A paid answer that is held up after `sent` tokens. */
-async function startHeldUp(context: TestContext, { sent, maxTokens }: { readonly sent: number; readonly maxTokens: number }): Promise<HeldUp> {
+async function startHeldUp(
+  context: TestContext,
+  { sent, maxTokens }: { readonly sent: number; readonly maxTokens: number },
+): Promise<HeldUp> {
   const chain = await startChain(context);
   const gate = createGate(sent);
   const lost = Promise.withResolvers<void>();
@@ -84,15 +92,40 @@ async function startHeldUp(context: TestContext, { sent, maxTokens }: { readonly
   const client = await clientPayments(context, chain);
   const sampler = { ...testSampler, maxTokens };
   const peer = await startPeer(context, { role: 'client' });
-  const quote = await fetchQuote({ peer, clock: systemClock }, { card: provider.card(), model: provider.model(), requestDigest: requestDigestOf(testInput), promptTokens: 500, maxTokens, target: provider.address });
+  const quote = await fetchQuote(
+    { peer, clock: systemClock },
+    {
+      card: provider.card(),
+      model: provider.model(),
+      requestDigest: requestDigestOf(testInput),
+      promptTokens: 500,
+      maxTokens,
+      target: provider.address,
+    },
+  );
   const paying = await client.payments.open();
   const payment = await paying.plan(quote.quote, { maxTokens, maxPrice: Number.MAX_SAFE_INTEGER });
   let stream: FrameStream | undefined;
   const open: Peer['open'] = async (...args) => (stream = await peer.open(...args));
-  const { job } = await openTestJob(context, provider, { sampler, quote, payment, lock: async (order) => void (await paying.lock({ ...order, quote: quote.quote })) }, withMethods(peer, { open }));
+  const { job } = await openTestJob(
+    context,
+    provider,
+    { sampler, quote, payment, lock: async (order) => void (await paying.lock({ ...order, quote: quote.quote })) },
+    withMethods(peer, { open }),
+  );
   await Promise.all([gate.reached, receive(job, sent)]);
   if (stream === undefined) throw new Error('it has no stream');
-  return { provider, paid: await paid.promise, client, job, stream, locked: BigInt(payment.amount), lost: lost.promise, goOn: () => gate.open(), warp: (seconds) => chain.warp(seconds) };
+  return {
+    provider,
+    paid: await paid.promise,
+    client,
+    job,
+    stream,
+    locked: BigInt(payment.amount),
+    lost: lost.promise,
+    goOn: () => gate.open(),
+    warp: (seconds) => chain.warp(seconds),
+  };
 }
 
 /** Takes `count` tokens. What breaks off later is of no interest. */
@@ -101,13 +134,19 @@ async function receive(job: Job, count: number): Promise<void> {
   const reading = (async () => {
     for await (const { t } of job.frames()) if (t !== 'beat' && job.received.n >= count) enough.resolve();
   })();
-  reading.then(() => enough.reject(new Error('it ended')), (error: unknown) => enough.reject(error as Error));
+  reading.then(
+    () => enough.reject(new Error('it ended')),
+    (error: unknown) => enough.reject(error as Error),
+  );
   await enough.promise;
 }
 
 test('a client that breaks off just before the end pays for the answer, which goes on to its end without it', async (context) => {
   const maxTokens = 40;
-  const { provider, paid, client, job, lost, goOn, warp } = await startHeldUp(context, { sent: maxTokens - 1, maxTokens });
+  const { provider, paid, client, job, lost, goOn, warp } = await startHeldUp(context, {
+    sent: maxTokens - 1,
+    maxTokens,
+  });
   job.abort(new Error('gone'));
   await lost;
   goOn();
@@ -120,12 +159,18 @@ test('a client that breaks off just before the end pays for the answer, which go
   // What it locked above the price is its own again.
   const [left] = await (await client.payments.open()).resume();
   assert.deepEqual([left?.settlement.state, left?.settlement.paid], ['claimed', price]);
-  assert.equal(left?.settlement.paid === undefined ? null : left.settlement.paid + left.settlement.refunded, left?.settlement.locked);
+  assert.equal(
+    left?.settlement.paid === undefined ? null : left.settlement.paid + left.settlement.refunded,
+    left?.settlement.locked,
+  );
 });
 
 test('nobody pays for more than what a cancel would have cost: an answer whose end is further away is given back', async (context) => {
   const sent = 8;
-  const { provider, paid, client, job, locked, lost, goOn } = await startHeldUp(context, { sent, maxTokens: sent + cancelGraceTokens + 1 });
+  const { provider, paid, client, job, locked, lost, goOn } = await startHeldUp(context, {
+    sent,
+    maxTokens: sent + cancelGraceTokens + 1,
+  });
   const before = await client.escrow.balance();
   job.abort(new Error('gone'));
   await lost;
@@ -136,7 +181,10 @@ test('nobody pays for more than what a cancel would have cost: an answer whose e
   const [left] = await (await client.payments.open()).resume();
   assert.deepEqual([left?.settlement.state, left?.settlement.refunded], ['declined', locked]);
   assert.ok((await client.escrow.balance()) >= before + locked);
-  assert.equal(paid.news.all.some(({ event }) => event === 'submitted'), false);
+  assert.equal(
+    paid.news.all.some(({ event }) => event === 'submitted'),
+    false,
+  );
 });
 
 test('an answer whose end is exactly as far away as a cancel would cost is submitted', async (context) => {

@@ -1,25 +1,37 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import type { ClientPayments, Settlement } from '../../../src/node/payment/payments.ts';
-import { startAsker } from '../../support/asking.ts';
-import type { TestAskerInit } from '../../support/asking.ts';
-import { startProvider, testSampler } from '../../support/market.ts';
-import type { TestProviderInit } from '../../support/market.ts';
-import { SOL, clientPayments, providerPayments, startChain } from '../../support/payments.ts';
-import type { PaidProvider, TestChain } from '../../support/payments.ts';
+import { startAsker, type TestAskerInit } from '../../support/asking.ts';
+import { startProvider, type TestProviderInit, testSampler } from '../../support/market.ts';
+import {
+  clientPayments,
+  type PaidProvider,
+  providerPayments,
+  SOL,
+  startChain,
+  type TestChain,
+} from '../../support/payments.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const maxPrice = 10_000_000;
 
-async function startMarket(context: TestContext, { provider: init = {}, asker = {} }: { readonly provider?: TestProviderInit; readonly asker?: TestAskerInit } = {}) {
+async function startMarket(
+  context: TestContext,
+  { provider: init = {}, asker = {} }: { readonly provider?: TestProviderInit; readonly asker?: TestAskerInit } = {},
+) {
   const chain = await startChain(context);
   const { provider, paid } = await startPaidProvider(context, chain, init);
   const client = await clientPayments(context, chain);
-  return { chain, provider, paid, client, asker: await startAsker(context, { providers: [provider], payments: client.payments, ...asker }) };
+  return {
+    chain,
+    provider,
+    paid,
+    client,
+    asker: await startAsker(context, { providers: [provider], payments: client.payments, ...asker }),
+  };
 }
 
 async function startPaidProvider(context: TestContext, chain: TestChain, init: TestProviderInit = {}) {
@@ -36,10 +48,13 @@ async function startPaidProvider(context: TestContext, chain: TestChain, init: T
   return { provider, paid };
 }
 
-const costOf = (promptCount: number, n: number): bigint => BigInt(Math.ceil((promptCount * prices.priceIn + n * prices.priceOut) / 1_000));
+const costOf = (promptCount: number, n: number): bigint =>
+  BigInt(Math.ceil((promptCount * prices.priceIn + n * prices.priceOut) / 1_000));
 
 test('an answer is paid: locked, submitted, compared, checked, confirmed', async (context) => {
-  const { provider, paid, client, asker } = await startMarket(context, { asker: { engines: [createScriptedEngine()] } });
+  const { provider, paid, client, asker } = await startMarket(context, {
+    asker: { engines: [createScriptedEngine()] },
+  });
   const before = { buyer: await client.escrow.balance(), seller: await paid.escrow.balance() };
   const answer = await asker.ask({ maxPrice });
   assert.deepEqual([answer.verification.result, answer.verification.tier], ['pass', 'exact']);
@@ -47,7 +62,10 @@ test('an answer is paid: locked, submitted, compared, checked, confirmed', async
   assert.ok(payment !== null);
   const promptCount = provider.receipts.get(answer.receipt ?? ('' as never))?.promptTokens.length ?? 0;
   const cost = costOf(promptCount, answer.tokens);
-  assert.deepEqual([payment.state, payment.paid, payment.refunded, payment.burnt], ['confirmed', cost, payment.locked - cost, 0n]);
+  assert.deepEqual(
+    [payment.state, payment.paid, payment.refunded, payment.burnt],
+    ['confirmed', cost, payment.locked - cost, 0n],
+  );
   assert.ok(payment.locked <= BigInt(maxPrice) && payment.locked >= cost);
   assert.equal(answer.costLamports, cost);
   assert.equal((await paid.news.until('paid')).news.lamports, cost);
@@ -64,7 +82,10 @@ test('a cancelled answer costs what was seen', async (context) => {
   const stop = new AbortController();
   const { client, asker } = await startMarket(context, { asker: { engines: [createScriptedEngine()] } });
   let pieces = 0;
-  const answer = await asker.ask({ maxPrice: 1_000_000_000, sampler: { ...testSampler, maxTokens: 400 } }, { signal: stop.signal, onText: () => void (++pieces === 2 && stop.abort()) });
+  const answer = await asker.ask(
+    { maxPrice: 1_000_000_000, sampler: { ...testSampler, maxTokens: 400 } },
+    { signal: stop.signal, onText: () => void (++pieces === 2 && stop.abort()) },
+  );
   assert.equal(answer.finish, 2);
   assert.equal(answer.payment?.state, 'confirmed');
   assert.equal(answer.payment?.paid, answer.costLamports);
@@ -74,14 +95,27 @@ test('a cancelled answer costs what was seen', async (context) => {
 
 test('nothing is locked for an offer above the limit, on another chain, without stake, or with an empty wallet', async (context) => {
   const { chain, provider, paid, asker } = await startMarket(context);
-  await assert.rejects(asker.ask({ maxPrice: 10 }), (error) => error instanceof QvacError && error.code === 'E_TOO_DEAR' && typeof error.details?.['priceLamports'] === 'string');
+  await assert.rejects(
+    asker.ask({ maxPrice: 10 }),
+    (error) =>
+      error instanceof QvacError && error.code === 'E_TOO_DEAR' && typeof error.details?.['priceLamports'] === 'string',
+  );
   const elsewhere = await clientPayments(context, await startChain(context));
   const stranger = await startAsker(context, { providers: [provider], payments: elsewhere.payments });
-  await assert.rejects(stranger.ask({ maxPrice }), (error) => error instanceof QvacError && error.exitCode === 5 && /another chain/.test(error.message));
-  const empty = await startAsker(context, { providers: [provider], payments: (await clientPayments(context, chain, { escrow: await chain.wallet(0n) })).payments });
+  await assert.rejects(
+    stranger.ask({ maxPrice }),
+    (error) => error instanceof QvacError && error.exitCode === 5 && /another chain/.test(error.message),
+  );
+  const empty = await startAsker(context, {
+    providers: [provider],
+    payments: (await clientPayments(context, chain, { escrow: await chain.wallet(0n) })).payments,
+  });
   await assert.rejects(empty.ask({ maxPrice }), { code: 'E_FUNDS' });
   await paid.escrow.requestUnstake(10n * SOL);
-  await assert.rejects(asker.ask({ maxPrice }), (error) => error instanceof QvacError && error.exitCode === 5 && /stake does not cover/.test(error.message));
+  await assert.rejects(
+    asker.ask({ maxPrice }),
+    (error) => error instanceof QvacError && error.exitCode === 5 && /stake does not cover/.test(error.message),
+  );
   assert.deepEqual(await paid.escrow.jobs({ provider: paid.escrow.wallet }), []);
 });
 
@@ -140,12 +174,41 @@ test('an answer that breaks off is not paid', async (context) => {
 test('a client that never locks what it offered is refused, and keeps nobody from a slot', async (context) => {
   const { asker, client } = await startMarket(context);
   const paying = await client.payments.open();
-  const standing: Settlement = { state: 'open', chain: '', account: new Uint8Array(32), locked: 0n, paid: 0n, refunded: 0n, burnt: 0n, compensation: 0n, signature: null, dueAt: null };
-  const lock = async () => ({ standing, window: async () => ({ submitted: false, leftMs: 0 }), settle: async () => assert.fail('served'), abandon: async () => null });
-  const forgetful: ClientPayments = { start: async () => undefined, open: async () => ({ refusal: () => null, plan: (...args) => paying.plan(...args), records: () => paying.records(), resume: () => paying.resume(), lock }), stop: async () => undefined };
+  const standing: Settlement = {
+    state: 'open',
+    chain: '',
+    account: new Uint8Array(32),
+    locked: 0n,
+    paid: 0n,
+    refunded: 0n,
+    burnt: 0n,
+    compensation: 0n,
+    signature: null,
+    dueAt: null,
+  };
+  const lock = async () => ({
+    standing,
+    window: async () => ({ submitted: false, leftMs: 0 }),
+    settle: async () => assert.fail('served'),
+    abandon: async () => null,
+  });
+  const forgetful: ClientPayments = {
+    start: async () => undefined,
+    open: async () => ({
+      refusal: () => null,
+      plan: (...args) => paying.plan(...args),
+      records: () => paying.records(),
+      resume: () => paying.resume(),
+      lock,
+    }),
+    stop: async () => undefined,
+  };
   const [provider] = asker.discovery.live();
   assert.ok(provider !== undefined);
-  const cheat = await startAsker(context, { providers: [{ address: provider.card.addrs[0] ?? '' }], payments: forgetful });
+  const cheat = await startAsker(context, {
+    providers: [{ address: provider.card.addrs[0] ?? '' }],
+    payments: forgetful,
+  });
   const stop = new AbortController();
   const waiting = cheat.ask({ maxPrice }, { signal: stop.signal });
   waiting.catch(() => undefined);

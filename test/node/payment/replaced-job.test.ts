@@ -5,8 +5,7 @@ import { test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import { startAsker } from '../../support/asking.ts';
 import { startProvider } from '../../support/market.ts';
-import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
-import type { PaidProvider } from '../../support/payments.ts';
+import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
 
 test('what was delivered is never submitted to another job under the same id, whose seed would make a fraud of it', async (context) => {
   const chain = await startChain(context);
@@ -33,13 +32,19 @@ test('what was delivered is never submitted to another job under the same id, wh
   const [served] = await client.escrow.jobs({ client: client.escrow.wallet });
   assert.ok(served !== undefined);
   await client.escrow.refundJob(served);
-  await client.escrow.createJob({ authority: escrow.wallet, terms: { ...served, seed: Uint8Array.from(randomBytes(32)) } });
+  await client.escrow.createJob({
+    authority: escrow.wallet,
+    terms: { ...served, seed: Uint8Array.from(randomBytes(32)) },
+  });
   await chain.warp(2);
 
   const again = await providerPayments(context, chain, provider.peer, { dir, escrow });
   await again.payments.start();
   context.after(() => again.payments.stop());
   await again.news.until('declined');
-  assert.deepEqual(again.news.all.map(({ event }) => event), ['refunded', 'declined']);
+  assert.deepEqual(
+    again.news.all.map(({ event }) => event),
+    ['refunded', 'declined'],
+  );
   assert.deepEqual([await client.escrow.jobs({ client: client.escrow.wallet }), await readdir(dir)], [[], []]);
 });

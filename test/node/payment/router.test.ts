@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { JobId, PeerIdString } from '../../../src/lib/types.ts';
 import type { Engine } from '../../../src/model/engine.ts';
@@ -10,10 +9,14 @@ import { openPurses } from '../../../src/node/payment/spending-limits.ts';
 import { disguised } from '../../support/cheats/engines.ts';
 import { movedClock } from '../../support/clock.ts';
 import { temporaryHome } from '../../support/home.ts';
-import { startProvider } from '../../support/market.ts';
-import type { TestProvider, TestProviderInit } from '../../support/market.ts';
-import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
-import type { PaidProvider, TestChain } from '../../support/payments.ts';
+import { startProvider, type TestProvider, type TestProviderInit } from '../../support/market.ts';
+import {
+  clientPayments,
+  type PaidProvider,
+  providerPayments,
+  startChain,
+  type TestChain,
+} from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
 import { askRouter, code, receiveAnswer, startRouter } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
@@ -21,7 +24,11 @@ import { createScriptedEngine } from '../../support/scripted-engine.ts';
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const maxPrice = 10_000_000;
 
-async function startPaid(context: TestContext, chain: TestChain, init: TestProviderInit = {}): Promise<{ readonly provider: TestProvider; readonly paid: PaidProvider }> {
+async function startPaid(
+  context: TestContext,
+  chain: TestChain,
+  init: TestProviderInit = {},
+): Promise<{ readonly provider: TestProvider; readonly paid: PaidProvider }> {
   let paid: PaidProvider | undefined;
   const provider = await startProvider(context, {
     offering: prices,
@@ -36,7 +43,13 @@ async function startPaid(context: TestContext, chain: TestChain, init: TestProvi
 }
 
 /** A router that pays for whoever `limitOf` says. */
-async function startPayer(context: TestContext, chain: TestChain, providers: readonly TestProvider[], limitOf: (client: PeerIdString) => bigint, engines: readonly Engine[] = []) {
+async function startPayer(
+  context: TestContext,
+  chain: TestChain,
+  providers: readonly TestProvider[],
+  limitOf: (client: PeerIdString) => bigint,
+  engines: readonly Engine[] = [],
+) {
   const wallet = await clientPayments(context, chain);
   const clock = movedClock();
   const path = join(await temporaryHome(context), 'spent.json');
@@ -62,18 +75,26 @@ test('a router pays for its own, and tells what each answer cost', async (contex
 test('nothing is paid for others, and for a friend no more than the limit of a day', async (context) => {
   const chain = await startChain(context);
   const { provider } = await startPaid(context, chain);
-  const [friend, stranger] = [await startPeer(context, { role: 'client' }), await startPeer(context, { role: 'client' })];
+  const [friend, stranger] = [
+    await startPeer(context, { role: 'client' }),
+    await startPeer(context, { role: 'client' }),
+  ];
   // Two answers are locked for at most 140,000 lamports each, and cost less.
   const limit = 260_000n;
-  const { router, clock, open } = await startPayer(context, chain, [provider], (client) => (client === friend.id ? limit : 0n));
-  const ask = async (peer: typeof friend): Promise<void> => void (await receiveAnswer(await askRouter(context, router, { maxPrice }, peer)));
+  const { router, clock, open } = await startPayer(context, chain, [provider], (client) =>
+    client === friend.id ? limit : 0n,
+  );
+  const ask = async (peer: typeof friend): Promise<void> =>
+    void (await receiveAnswer(await askRouter(context, router, { maxPrice }, peer)));
   await assert.rejects(ask(stranger), code('E_LIMIT'));
   let answered = 0;
   await assert.rejects(async () => {
     for (; answered < 10; answered++) await ask(friend);
   }, code('E_LIMIT'));
   assert.ok(answered >= 1 && answered < 10, `${answered} answers`);
-  const spent = router.events.all.flatMap((event) => (event.event === 'answered' ? [event.payment?.paid ?? 0n] : [])).reduce((sum, lamports) => sum + lamports, 0n);
+  const spent = router.events.all
+    .flatMap((event) => (event.event === 'answered' ? [event.payment?.paid ?? 0n] : []))
+    .reduce((sum, lamports) => sum + lamports, 0n);
   assert.ok(spent <= limit && spent > 0n);
   // Another process of the same home knows it, and a day later it is forgotten.
   assert.equal((await (await open()).of(friend.id))?.left, limit - spent);
@@ -99,7 +120,9 @@ test('questions at once do not go beyond the limit of a day, and what is settled
 
 test('a cheat behind a router earns nothing, and one that fails gives back what was locked before another is paid', async (context) => {
   const chain = await startChain(context);
-  const cheat = await startPaid(context, chain, { engine: disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()) });
+  const cheat = await startPaid(context, chain, {
+    engine: disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()),
+  });
   const first = await startPayer(context, chain, [cheat.provider], () => 1n << 62n, [createScriptedEngine()]);
   const caught = await receiveAnswer(await askRouter(context, first.router, { maxPrice, verify: 'full' }));
   assert.equal(caught.verdict?.verdict.result, 'fail');

@@ -1,21 +1,19 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import { systemClock } from '../../../src/lib/clock.ts';
+import { silentLogger } from '../../../src/lib/log.ts';
+import type { Engine } from '../../../src/model/engine.ts';
+import { openPurses } from '../../../src/node/payment/spending-limits.ts';
 import type { Receipt } from '../../../src/proofs/receipt.ts';
 import { peerIdOf } from '../../../src/proofs/signing.ts';
 import { decodeVerdict } from '../../../src/protocol/validate.ts';
 import { startAsker } from '../../support/asking.ts';
 import { disguised } from '../../support/cheats/engines.ts';
 import { startProvider } from '../../support/market.ts';
-import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
-import type { PaidProvider } from '../../support/payments.ts';
-import { openPurses } from '../../../src/node/payment/spending-limits.ts';
-import { systemClock } from '../../../src/lib/clock.ts';
-import { silentLogger } from '../../../src/lib/log.ts';
+import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
 import { askRouter, receiveAnswer, startRouter } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
-import type { Engine } from '../../../src/model/engine.ts';
 
 // A numeric fault has to be found by another node, too, before nobody is paid.
 
@@ -41,25 +39,47 @@ async function startMarket(context: TestContext, engine: Engine) {
   return { provider, client, paid: paid ?? assert.fail('it is not paid') };
 }
 
-const verdictsOf = (receipt: Receipt | undefined) => (receipt?.verdicts ?? []).map(({ body }) => decodeVerdict(body)).map(({ verifier, result }) => [peerIdOf(verifier), result]);
+const verdictsOf = (receipt: Receipt | undefined) =>
+  (receipt?.verdicts ?? [])
+    .map(({ body }) => decodeVerdict(body))
+    .map(({ verifier, result }) => [peerIdOf(verifier), result]);
 
 test('a fault that only this machine finds is inconclusive, and the provider is paid', async (context) => {
   const { provider, client } = await startMarket(context, honest());
   const auditor = await startRouter(context, { engines: [honest()] });
-  const asker = await startAsker(context, { providers: [provider], engines: [wrong()], payments: client.payments, auditors: [auditor] });
+  const asker = await startAsker(context, {
+    providers: [provider],
+    engines: [wrong()],
+    payments: client.payments,
+    auditors: [auditor],
+  });
   const { verification, why, payment, receipt } = await asker.ask({ maxPrice });
-  assert.deepEqual([verification.result, verification.faults, payment?.state, payment?.burnt], ['inconclusive', [], 'confirmed', 0n]);
+  assert.deepEqual(
+    [verification.result, verification.faults, payment?.state, payment?.burnt],
+    ['inconclusive', [], 'confirmed', 0n],
+  );
   assert.match(why ?? '', /exact-mismatch in one re-execution, not in a second one/);
-  assert.deepEqual(verdictsOf(asker.receipts.get(receipt ?? assert.fail())), [[auditor.peer.id, 'pass'], [asker.peer.id, 'inconclusive']]);
+  assert.deepEqual(verdictsOf(asker.receipts.get(receipt ?? assert.fail())), [
+    [auditor.peer.id, 'pass'],
+    [asker.peer.id, 'inconclusive'],
+  ]);
 });
 
 test('a fault that an auditor finds, too, is rejected, and both verdicts are kept', async (context) => {
   const { provider, client, paid } = await startMarket(context, wrong());
   const auditor = await startRouter(context, { engines: [honest()] });
-  const asker = await startAsker(context, { providers: [provider], engines: [honest()], payments: client.payments, auditors: [auditor] });
+  const asker = await startAsker(context, {
+    providers: [provider],
+    engines: [honest()],
+    payments: client.payments,
+    auditors: [auditor],
+  });
   const { verification, payment, receipt } = await asker.ask({ maxPrice });
   assert.deepEqual([verification.faults, payment?.state, payment?.paid], [['exact-mismatch'], 'rejected', 0n]);
-  assert.deepEqual(verdictsOf(asker.receipts.get(receipt ?? assert.fail())), [[auditor.peer.id, 'fail'], [asker.peer.id, 'fail']]);
+  assert.deepEqual(verdictsOf(asker.receipts.get(receipt ?? assert.fail())), [
+    [auditor.peer.id, 'fail'],
+    [asker.peer.id, 'fail'],
+  ]);
   await paid.news.until('rejected');
 });
 
@@ -68,7 +88,12 @@ test('where no auditor can, this machine re-executes once more; a node without t
   let asked = 0;
   const without = await startRouter(context, { engines: [], serves: () => ((asked += 1), true) });
   const refusing = await startRouter(context, { engines: [honest()], serves: () => false });
-  const asker = await startAsker(context, { providers: [provider], engines: [honest()], payments: client.payments, auditors: [without, refusing] });
+  const asker = await startAsker(context, {
+    providers: [provider],
+    engines: [honest()],
+    payments: client.payments,
+    auditors: [without, refusing],
+  });
   const { verification, payment, receipt } = await asker.ask({ maxPrice });
   assert.deepEqual([verification.faults, payment?.state, asked], [['exact-mismatch'], 'rejected', 0]);
   assert.deepEqual(verdictsOf(asker.receipts.get(receipt ?? assert.fail())), [[asker.peer.id, 'fail']]);
@@ -78,12 +103,24 @@ test('a router that pays asks its auditor, too, but not about the questions of o
   const { provider, client } = await startMarket(context, honest());
   const auditor = await startRouter(context, { engines: [honest()] });
   const friend = await startPeer(context, { role: 'client' });
-  const purses = await openPurses({ payments: client.payments, clock: systemClock, logger: silentLogger }, { path: null, limitOf: () => 1n << 62n });
-  const router = await startRouter(context, { providers: [provider], engines: [wrong()], purses, auditors: [auditor], audits: (id) => id !== friend.id });
+  const purses = await openPurses(
+    { payments: client.payments, clock: systemClock, logger: silentLogger },
+    { path: null, limitOf: () => 1n << 62n },
+  );
+  const router = await startRouter(context, {
+    providers: [provider],
+    engines: [wrong()],
+    purses,
+    auditors: [auditor],
+    audits: (id) => id !== friend.id,
+  });
   const { verdict } = await receiveAnswer(await askRouter(context, router, { maxPrice, verify: 'full' }));
   assert.equal(verdict?.verdict.result, 'inconclusive');
   assert.equal((await router.events.until('answered')).payment?.state, 'confirmed');
-  assert.deepEqual(verdictsOf([...router.receipts.values()][0]), [[auditor.peer.id, 'pass'], [router.peer.id, 'inconclusive']]);
+  assert.deepEqual(verdictsOf([...router.receipts.values()][0]), [
+    [auditor.peer.id, 'pass'],
+    [router.peer.id, 'inconclusive'],
+  ]);
 
   const others = await receiveAnswer(await askRouter(context, router, { maxPrice, verify: 'full' }, friend));
   assert.equal(others.verdict?.verdict.result, 'fail');

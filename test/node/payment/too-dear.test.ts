@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { openPurses } from '../../../src/node/payment/spending-limits.ts';
-import { promptTokenBound } from '../../../src/protocol/prompt-bound.ts';
 import { priceLamports } from '../../../src/protocol/price.ts';
+import { promptTokenBound } from '../../../src/protocol/prompt-bound.ts';
 import { startAsker } from '../../support/asking.ts';
 import { startProvider, testInput, testSampler } from '../../support/market.ts';
 import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
-import { startRouter } from '../../support/router.ts';
-import type { TestRouterInit } from '../../support/router.ts';
+import { startRouter, type TestRouterInit } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 // What an answer through a router may cost comes from the signed cards.
@@ -21,28 +19,44 @@ const most = priceLamports({ promptCount: promptTokenBound(testInput), n: testSa
 
 async function start(context: TestContext, init: Partial<TestRouterInit> = {}) {
   const chain = await startChain(context);
-  const provider = await startProvider(context, { offering: prices, payments: async (peer) => (await providerPayments(context, chain, peer)).payments });
+  const provider = await startProvider(context, {
+    offering: prices,
+    payments: async (peer) => (await providerPayments(context, chain, peer)).payments,
+  });
   const { payments } = await clientPayments(context, chain);
-  const purses = await openPurses({ payments, clock: systemClock, logger: silentLogger }, { path: null, limitOf: () => 1n << 62n });
+  const purses = await openPurses(
+    { payments, clock: systemClock, logger: silentLogger },
+    { path: null, limitOf: () => 1n << 62n },
+  );
   const router = await startRouter(context, { providers: [provider], purses, ...init });
   const asker = await startAsker(context, { providers: [provider] });
-  return { router, provider, asker, through: { model: 'scripted', router: { target: router.address, optional: false } } };
+  return {
+    router,
+    provider,
+    asker,
+    through: { model: 'scripted', router: { target: router.address, optional: false } },
+  };
 }
 
-const priceIn = (error: unknown): unknown => (error instanceof QvacError && error.code === 'E_TOO_DEAR' ? error.details?.['priceLamports'] : error);
+const priceIn = (error: unknown): unknown =>
+  error instanceof QvacError && error.code === 'E_TOO_DEAR' ? error.details?.['priceLamports'] : error;
 
 test('a router that finds every offer too dear is asked again with the price that the person agrees to', async (context) => {
   const { router, asker, through } = await start(context);
   const refusal: unknown = await asker.ask({ ...through, maxPrice: 10 }).catch((error: unknown) => error);
   assert.equal(priceIn(refusal), most.toString());
-  assert.ok(refusal instanceof QvacError && refusal.exitCode === 5 && /--max-price \d+, or with --yes/.test(refusal.hint ?? ''));
+  assert.ok(
+    refusal instanceof QvacError && refusal.exitCode === 5 && /--max-price \d+, or with --yes/.test(refusal.hint ?? ''),
+  );
   const { verification, router: by } = await asker.ask({ ...through, maxPrice: Number(most) });
   assert.deepEqual([verification.result, by], ['pass', router.peer.id]);
   assert.equal((await router.events.until('answered')).payment?.state, 'confirmed');
 });
 
 test('nothing that a router says of the price is believed', async (context) => {
-  const { asker, through } = await start(context, { tamper: (frame) => [frame.t === 'error' ? { ...frame, message: 'up to 1 lamports, priceLamports 1' } : frame] });
+  const { asker, through } = await start(context, {
+    tamper: (frame) => [frame.t === 'error' ? { ...frame, message: 'up to 1 lamports, priceLamports 1' } : frame],
+  });
   const refusal: unknown = await asker.ask({ ...through, maxPrice: 10 }).catch((error: unknown) => error);
   assert.equal(priceIn(refusal), most.toString());
   assert.ok(refusal instanceof Error && !refusal.message.includes('up to 1 '));
@@ -50,8 +64,13 @@ test('nothing that a router says of the price is believed', async (context) => {
 
 test('where the router has to re-execute, what others cost does not count', async (context) => {
   const { asker, router, through } = await start(context, { engines: [createScriptedEngine()] });
-  const cheaper = await startProvider(context, { script: { weights: 'another', quant: 'q4_0' }, offering: { priceIn: 1_000, priceOut: 1_000 } });
+  const cheaper = await startProvider(context, {
+    script: { weights: 'another', quant: 'q4_0' },
+    offering: { priceIn: 1_000, priceOut: 1_000 },
+  });
   for (const { discovery } of [asker, router]) await discovery.get(cheaper.address);
-  const refusal: unknown = await asker.ask({ ...through, maxPrice: 10, verify: 'full' }).catch((error: unknown) => error);
+  const refusal: unknown = await asker
+    .ask({ ...through, maxPrice: 10, verify: 'full' })
+    .catch((error: unknown) => error);
   assert.equal(priceIn(refusal), most.toString());
 });

@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { startAsker } from '../../support/asking.ts';
 import { createGate } from '../../support/gate.ts';
-import { startProvider } from '../../support/market.ts';
-import type { TestProviderInit } from '../../support/market.ts';
-import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
-import type { PaidProvider } from '../../support/payments.ts';
+import { startProvider, type TestProviderInit } from '../../support/market.ts';
+import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
 
 // Ten minutes after a job was created its client has the money back, whatever it was sent.
 

@@ -1,33 +1,49 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { fetchQuote } from '../../../src/node/job/quote.ts';
 import { requestDigestOf } from '../../../src/protocol/digests.ts';
 import { openTestJob, startProvider, testInput, testSampler } from '../../support/market.ts';
-import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
-import type { PaidClient } from '../../support/payments.ts';
+import { clientPayments, type PaidClient, providerPayments, startChain } from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
 
 // Two processes of one home, one of which looks after what is left while the other is about to lock.
 
 /** What one process locks with `createJob` in the place of the escrow's own, and the payments of another one. */
-async function start(context: TestContext, createJob: (whole: Escrow) => Escrow['createJob']): Promise<{ readonly locking: Promise<unknown>; readonly other: PaidClient }> {
+async function start(
+  context: TestContext,
+  createJob: (whole: Escrow) => Escrow['createJob'],
+): Promise<{ readonly locking: Promise<unknown>; readonly other: PaidClient }> {
   const chain = await startChain(context);
-  const provider = await startProvider(context, { offering: { priceIn: 100_000, priceOut: 2_000_000 }, payments: async (peer) => (await providerPayments(context, chain, peer)).payments });
+  const provider = await startProvider(context, {
+    offering: { priceIn: 100_000, priceOut: 2_000_000 },
+    payments: async (peer) => (await providerPayments(context, chain, peer)).payments,
+  });
   const escrow = await chain.wallet();
   const first = await clientPayments(context, chain, { escrow: { ...escrow, createJob: createJob(escrow) } });
   const peer = await startPeer(context, { role: 'client' });
   const { maxTokens } = testSampler;
-  const quote = await fetchQuote({ peer, clock: systemClock }, { card: provider.card(), model: provider.model(), requestDigest: requestDigestOf(testInput), promptTokens: 500, maxTokens, target: provider.address });
+  const quote = await fetchQuote(
+    { peer, clock: systemClock },
+    {
+      card: provider.card(),
+      model: provider.model(),
+      requestDigest: requestDigestOf(testInput),
+      promptTokens: 500,
+      maxTokens,
+      target: provider.address,
+    },
+  );
   const paying = await first.payments.open();
   const payment = await paying.plan(quote.quote, { maxTokens, maxPrice: Number.MAX_SAFE_INTEGER });
   // The process ends right after it has locked.
-  const lock = async (order: Parameters<NonNullable<Parameters<typeof openTestJob>[2]>['lock'] & object>[0]): Promise<void> => {
+  const lock = async (
+    order: Parameters<NonNullable<Parameters<typeof openTestJob>[2]>['lock'] & object>[0],
+  ): Promise<void> => {
     await paying.lock({ ...order, quote: quote.quote });
     throw new Error('gone');
   };
@@ -36,7 +52,8 @@ async function start(context: TestContext, createJob: (whole: Escrow) => Escrow[
   return { locking, other: await clientPayments(context, chain, { dir: first.dir, escrow }) };
 }
 
-const statesOf = async ({ payments }: PaidClient): Promise<readonly string[]> => (await (await payments.open()).resume()).map(({ settlement: { state } }) => state);
+const statesOf = async ({ payments }: PaidClient): Promise<readonly string[]> =>
+  (await (await payments.open()).resume()).map(({ settlement: { state } }) => state);
 
 test('a lock that is under way is not taken for one that is over', async (context) => {
   const [reached, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];

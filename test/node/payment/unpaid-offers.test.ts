@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
 import { termsOf } from '../../../src/escrow/terms.ts';
 import type { PaidOrder } from '../../../src/node/provider/payment/payouts.ts';
 import { Refusal } from '../../../src/node/provider/refusal.ts';
 import type { Quote } from '../../../src/protocol/messages.ts';
 import { startProvider } from '../../support/market.ts';
-import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
-import type { PaidProvider } from '../../support/payments.ts';
+import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
 import { makeOffer } from '../../support/raw-offer.ts';
 
@@ -37,10 +35,13 @@ async function start(context: TestContext) {
   const { payments, news } = await paid.promise;
   const peer = await startPeer(context, { role: 'client' });
   const order = (payer: Uint8Array): PaidOrder => {
-    const { jobId, offer, signed } = makeOffer(provider, peer, { payment: { chain: payments.pay.chain, program: payments.pay.program, payer, amount: 1_000 } });
+    const { jobId, offer, signed } = makeOffer(provider, peer, {
+      payment: { chain: payments.pay.chain, program: payments.pay.program, payer, amount: 1_000 },
+    });
     return { jobId, offer, offerSigned: signed, quote: { priceIn: 100, priceOut: 2_000 } as Quote };
   };
-  const lock = (buyer: Escrow, { offer, offerSigned, quote }: PaidOrder) => buyer.createJob({ authority: whole.wallet, terms: termsOf(offer, offerSigned.body, quote) });
+  const lock = (buyer: Escrow, { offer, offerSigned, quote }: PaidOrder) =>
+    buyer.createJob({ authority: whole.wallet, terms: termsOf(offer, offerSigned.body, quote) });
   const { escrow: buyer } = await clientPayments(context, chain);
   return { payments, news, order, lock, buyer, waits };
 }
@@ -48,7 +49,9 @@ async function start(context: TestContext) {
 test('those who never lock keep nobody who did from being served, and the chain is asked for few of them at a time', async (context) => {
   const { payments, order, lock, buyer, waits } = await start(context);
   const refused: unknown[] = [];
-  const unpaid = Array.from({ length: 200 }, () => payments.secure(order(randomBytes(32))).catch((error: unknown) => refused.push(error)));
+  const unpaid = Array.from({ length: 200 }, () =>
+    payments.secure(order(randomBytes(32))).catch((error: unknown) => refused.push(error)),
+  );
   const own = order(buyer.wallet);
   await lock(buyer, own);
   await payments.secure(own);

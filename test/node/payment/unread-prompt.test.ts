@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { Delivery } from '../../../src/escrow/escrow.ts';
 import { startAsker } from '../../support/asking.ts';
 import { createGate } from '../../support/gate.ts';
 import { startProvider } from '../../support/market.ts';
-import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
-import type { PaidProvider } from '../../support/payments.ts';
+import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
 import { withTamperedAnswers } from '../../support/router.ts';
 
 // An answer that is stopped before its first token, by a provider that then keeps its final head back: what it submits is
@@ -24,14 +22,24 @@ async function stopped(context: TestContext, change: (delivery: Delivery) => Del
     script: { beforeStep: createGate(0).beforeStep },
     wrapPeer: (peer) => withTamperedAnswers(peer, (frame) => (frame.t === 'head' ? [] : [frame])),
     async payments(peer) {
-      paid.resolve(await providerPayments(context, chain, peer, { escrow: { ...escrow, submitJob: (job, delivery, options) => escrow.submitJob(job, change(delivery), options) } }));
+      paid.resolve(
+        await providerPayments(context, chain, peer, {
+          escrow: {
+            ...escrow,
+            submitJob: (job, delivery, options) => escrow.submitJob(job, change(delivery), options),
+          },
+        }),
+      );
       return (await paid.promise).payments;
     },
   });
   const client = await clientPayments(context, chain);
   const asker = await startAsker(context, { providers: [provider], payments: client.payments });
   const stop = new AbortController();
-  await assert.rejects(asker.ask({ maxPrice: 1_000_000_000 }, { signal: stop.signal, onAccepted: () => stop.abort() }), { code: 'E_INTERRUPTED' });
+  await assert.rejects(
+    asker.ask({ maxPrice: 1_000_000_000 }, { signal: stop.signal, onAccepted: () => stop.abort() }),
+    { code: 'E_INTERRUPTED' },
+  );
   return paid.promise;
 }
 

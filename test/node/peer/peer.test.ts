@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo, Server } from 'node:net';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { loadIdentity } from '../../../src/node/home/identity.ts';
 import { createPeer } from '../../../src/node/peer/peer.ts';
 import { jobProtocol } from '../../../src/protocol/constants.ts';
 import { temporaryHome } from '../../support/home.ts';
 import { framed, openRaw, startStranger } from '../../support/hostile.ts';
-import { addressOf, startPeer, testIdentity } from '../../support/peers.ts';
 import { startPeerProcess } from '../../support/peer-process.ts';
+import { addressOf, startPeer, testIdentity } from '../../support/peers.ts';
 
 const beats = '/test/beats/1.0.0';
 
@@ -102,7 +100,10 @@ test('a dial ends when its signal says so, with the signal’s reason', async (t
 test('a taken port is E_PORT_IN_USE, a foreign address and nonsense are E_CONFIG', async (t) => {
   const port = await listenSilently(t);
   const start = async (listen: string): Promise<void> => {
-    const peer = createPeer({}, { role: 'provider', key: await testIdentity(), network: 'test', listen: [listen], kademlia: false });
+    const peer = createPeer(
+      {},
+      { role: 'provider', key: await testIdentity(), network: 'test', listen: [listen], kademlia: false },
+    );
     await peer.start();
   };
   await assert.rejects(start(`/ip4/127.0.0.1/tcp/${port}`), { code: 'E_PORT_IN_USE' });
@@ -133,7 +134,10 @@ test('the same key file is the same peer id in every run', async (t) => {
   assert.equal((await loadIdentity(keyPath)).peer, first.id);
 });
 
-for (const [signal, what] of [['SIGKILL', 'killed'], ['SIGSTOP', 'frozen']] as const) {
+for (const [signal, what] of [
+  ['SIGKILL', 'killed'],
+  ['SIGSTOP', 'frozen'],
+] as const) {
   test(`a peer that is ${what} in the middle of a stream is noticed, and its stream is truncated`, async (t) => {
     const other = await startPeerProcess(t, { keyPath: join(await temporaryHome(t), 'key') });
     const client = await startPeer(t, { role: 'client' });
@@ -166,7 +170,14 @@ test('a peer that breaks the protocol again and again is banned, and may return 
   let now = 0;
   const provider = createPeer(
     { clock: { now: () => now } },
-    { role: 'provider', key: await testIdentity(), network: 'test', listen: ['/ip4/127.0.0.1/tcp/0'], kademlia: false, limits: { badFrames: 3, banMs: 1000 } },
+    {
+      role: 'provider',
+      key: await testIdentity(),
+      network: 'test',
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+      kademlia: false,
+      limits: { badFrames: 3, banMs: 1000 },
+    },
   );
   await provider.start();
   t.after(() => provider.stop());
@@ -185,9 +196,20 @@ test('of what is said of a peer’s addresses only those are kept that can be di
   const client = await startPeer(t, { role: 'client' });
   const { peer } = await testIdentity();
   const useful = ['/ip4/10.1.2.3/tcp/4001', '/ip6/::1/tcp/4001', '/dns4/node.example/tcp/4001'];
-  const useless = ['/ip4/10.1.2.3/udp/4001/quic-v1', '/ip4/10.1.2.3/tcp/0', '/dnsaddr/node.example', `/ip4/10.1.2.3/tcp/1/p2p/${peer}/p2p-circuit`, '/ip4/10.1.2.300/tcp/1', 'nonsense', `/dns4/${'a'.repeat(300)}/tcp/1`];
+  const useless = [
+    '/ip4/10.1.2.3/udp/4001/quic-v1',
+    '/ip4/10.1.2.3/tcp/0',
+    '/dnsaddr/node.example',
+    `/ip4/10.1.2.3/tcp/1/p2p/${peer}/p2p-circuit`,
+    '/ip4/10.1.2.300/tcp/1',
+    'nonsense',
+    `/dns4/${'a'.repeat(300)}/tcp/1`,
+  ];
   await client.learn(peer, [...useless, ...useful.map((address) => `${address}/p2p/${peer}`)]);
   assert.deepEqual([...(await client.addrsOf(peer))].sort(), [...useful].sort());
-  await client.learn(peer, Array.from({ length: 100 }, (_, port) => `/ip4/10.0.0.1/tcp/${port + 1}`));
+  await client.learn(
+    peer,
+    Array.from({ length: 100 }, (_, port) => `/ip4/10.0.0.1/tcp/${port + 1}`),
+  );
   assert.ok((await client.addrsOf(peer)).length <= 16);
 });

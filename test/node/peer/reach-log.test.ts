@@ -7,7 +7,10 @@ import { addressOf, startPeer } from '../../support/peers.ts';
 
 describe('how a node is reached', () => {
   it('is told by who dials in, and by what peers observe', async (context) => {
-    const [listening, dialling] = [await startPeer(context, { role: 'provider' }), await startPeer(context, { role: 'client' })];
+    const [listening, dialling] = [
+      await startPeer(context, { role: 'provider' }),
+      await startPeer(context, { role: 'client' }),
+    ];
     assert.deepEqual(listening.reach(), { observed: [], dialledIn: { loopback: 0, private: 0, public: 0 } });
     const known = Promise.all([once(listening.events, 'identify'), once(dialling.events, 'identify')]);
     await dialling.connect(addressOf(listening));
@@ -23,7 +26,12 @@ describe('how a node is reached', () => {
     log.identified({});
     log.identified({ observedAddr: multiaddr('/ip4/8.8.8.6/tcp/2') });
     assert.deepEqual(log.value.observed, ['8.8.8.5', '8.8.8.7', '8.8.8.8', '8.8.8.6']);
-    for (const [direction, address] of [['inbound', '/ip4/8.8.8.8/tcp/1'], ['inbound', '/ip4/192.168.1.2/tcp/1'], ['outbound', '/ip4/8.8.8.8/tcp/1']] as const) log.opened({ direction, remoteAddr: multiaddr(address) });
+    for (const [direction, address] of [
+      ['inbound', '/ip4/8.8.8.8/tcp/1'],
+      ['inbound', '/ip4/192.168.1.2/tcp/1'],
+      ['outbound', '/ip4/8.8.8.8/tcp/1'],
+    ] as const)
+      log.opened({ direction, remoteAddr: multiaddr(address) });
     assert.deepEqual(log.value.dialledIn, { loopback: 0, private: 1, public: 1 });
   });
 });

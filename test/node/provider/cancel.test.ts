@@ -3,8 +3,7 @@ import { test } from 'node:test';
 import { fromHex } from '../../../src/lib/bytes.ts';
 import type { JobId } from '../../../src/lib/types.ts';
 import { assess } from '../../../src/proofs/checks.ts';
-import { signBody } from '../../../src/proofs/signing.ts';
-import type { SigningKey } from '../../../src/proofs/signing.ts';
+import { type SigningKey, signBody } from '../../../src/proofs/signing.ts';
 import { kinds } from '../../../src/protocol/messages.ts';
 import { encodeCancel } from '../../../src/protocol/validate.ts';
 import { createGate } from '../../support/gate.ts';
@@ -13,7 +12,10 @@ import { startPeer, testIdentity } from '../../support/peers.ts';
 import { makeOffer, readFinal, readUntil, sendOffer } from '../../support/raw-offer.ts';
 
 function signCancel(key: SigningKey, jobId: JobId, n: number) {
-  return { t: 'cancel', ...signBody(key, kinds.cancel, jobId, encodeCancel({ v: 1, jobId: fromHex(jobId), n })) } as const;
+  return {
+    t: 'cancel',
+    ...signBody(key, kinds.cancel, jobId, encodeCancel({ v: 1, jobId: fromHex(jobId), n })),
+  } as const;
 }
 
 test('a cancel ends the answer with finish 2 over what was sent, and the receipt passes', async (context) => {
@@ -74,7 +76,11 @@ test('a cancel that names more tokens than were sent, is not the client’s, or 
     ['more tokens', (key: SigningKey, jobId: JobId) => signCancel(key, jobId, 11)],
     ['another key', (_key: SigningKey, jobId: JobId) => signCancel(stranger.signingKey, jobId, 1)],
     ['another job', (key: SigningKey) => signCancel(key, 'ab'.repeat(32) as JobId, 1)],
-    ['no cancel at all', (key: SigningKey, jobId: JobId) => ({ t: 'cancel', ...signBody(key, kinds.cancel, jobId, new Uint8Array(3)) }) as const],
+    [
+      'no cancel at all',
+      (key: SigningKey, jobId: JobId) =>
+        ({ t: 'cancel', ...signBody(key, kinds.cancel, jobId, new Uint8Array(3)) }) as const,
+    ],
   ] as const;
   for (const [name, make] of cases) {
     const gate = createGate(10);

@@ -32,7 +32,10 @@ test('section 4.2: a head every 32 tokens and at the end, over exactly the token
   const provider = await startProvider(context);
   const client = await startPeer(context, { role: 'client' });
   const offer = makeOffer(provider, client);
-  const stream = await sendOffer(provider, client, { ...offer, ...makeOffer(provider, client, { sampler: { ...offer.offer.sampler, maxTokens: 70 } }) });
+  const stream = await sendOffer(provider, client, {
+    ...offer,
+    ...makeOffer(provider, client, { sampler: { ...offer.offer.sampler, maxTokens: 70 } }),
+  });
   const frames: Frame[] = [];
   for (let final = false; !final; ) {
     const frame = await firstFrame(stream);
@@ -87,7 +90,11 @@ test('a character that stays incomplete at the end is U+FFFD, in a text that the
   /** A greedy answer of the scripted model whose last byte begins a character. */
   async function findCutAnswer(decode: (tokens: readonly number[]) => string) {
     for (let number = 0; number < 200; number++) {
-      const input = { messages: [{ role: 'user', content: `question ${number}` }], template: 'gguf', options: {} } as const;
+      const input = {
+        messages: [{ role: 'user', content: `question ${number}` }],
+        template: 'gguf',
+        options: {},
+      } as const;
       const session = await provider.engine.open();
       const tokens: number[] = [];
       let top = await session.prefill(provider.engine.tokenizer.encodePrompt(input), 20);
@@ -171,7 +178,12 @@ test('the provider keeps a receipt with opening and verdict, equal to the client
   await receiveAll(job);
   await job.challenge(secret);
   const unsigned = job.received.receipt([]);
-  const verdict = signBody(client.key, kinds.verdict, job.jobId, encodeVerdict(verdictOf(assess(unsigned, {}), unsigned, client.key.publicKey, Date.now())));
+  const verdict = signBody(
+    client.key,
+    kinds.verdict,
+    job.jobId,
+    encodeVerdict(verdictOf(assess(unsigned, {}), unsigned, client.key.publicKey, Date.now())),
+  );
   await job.verdict(verdict);
   assert.equal((await provider.events.until('job-verdict')).result, 'pass');
   await job.close();
@@ -203,7 +215,10 @@ test('a verdict of somebody else, or on another job, is a bad frame and not kept
   await receiveAll(job);
   await job.challenge(secret);
   const unsigned = job.received.receipt([]);
-  const verdict = { ...verdictOf(assess(unsigned, {}), unsigned, client.key.publicKey, Date.now()), verifier: stranger.key.publicKey };
+  const verdict = {
+    ...verdictOf(assess(unsigned, {}), unsigned, client.key.publicKey, Date.now()),
+    verifier: stranger.key.publicKey,
+  };
   await job.verdict(signBody(stranger.key, kinds.verdict, job.jobId, encodeVerdict(verdict)));
   await job.close();
   await provider.provider.stop();
@@ -217,7 +232,9 @@ test('a job keeps the class it was accepted in when a new card is issued meanwhi
   const receiving = receiveAll(job);
   await gate.reached;
   const before = provider.card().card;
-  (provider.engine as ReturnType<typeof import('../../support/scripted-engine.ts').createScriptedEngine>).setExec({ threads: 0 });
+  (provider.engine as ReturnType<typeof import('../../support/scripted-engine.ts').createScriptedEngine>).setExec({
+    threads: 0,
+  });
   await provider.cards.renew();
   assert.ok(!equalBytes(provider.card().card.execClass ?? fromHex(''), before.execClass ?? fromHex('')));
   gate.open();

@@ -6,10 +6,9 @@ import { test } from 'node:test';
 import { fromHex } from '../../../src/lib/bytes.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { JobId, PeerIdString } from '../../../src/lib/types.ts';
-import { createKeptJobs } from '../../../src/node/provider/job/kept-jobs.ts';
-import type { KeptJob } from '../../../src/node/provider/job/kept-jobs.ts';
 import { createRateLimit } from '../../../src/node/provider/admission/rate-limit.ts';
 import { createSeenJobs } from '../../../src/node/provider/admission/seen-jobs.ts';
+import { createKeptJobs, type KeptJob } from '../../../src/node/provider/job/kept-jobs.ts';
 import type { Receipt } from '../../../src/proofs/receipt.ts';
 import { movedClock } from '../../support/clock.ts';
 
@@ -58,7 +57,17 @@ test('finished jobs are kept within bounds: when there is no room, no more are t
   const clock = movedClock();
   const kept = createKeptJobs({ clock }, { maxBytes: 1 << 20 });
   const receipt = { input: null, promptTokens: new Array<number>(8_000).fill(1), tokens: [] } as unknown as Receipt;
-  const job = (number: number): KeptJob => ({ jobId: id(number), client: new Uint8Array(32), commit: fromHex(id(number)), root: new Uint8Array(32), keepUntil: clock.now() + 600_000, transcript: null, opening: null, receipt, saved: Promise.resolve() });
+  const job = (number: number): KeptJob => ({
+    jobId: id(number),
+    client: new Uint8Array(32),
+    commit: fromHex(id(number)),
+    root: new Uint8Array(32),
+    keepUntil: clock.now() + 600_000,
+    transcript: null,
+    opening: null,
+    receipt,
+    saved: Promise.resolve(),
+  });
   let number = 0;
   while (!kept.full) kept.add(job(number++));
   assert.ok(number > 1 && number < 100, `${number} jobs`);
@@ -72,9 +81,24 @@ test('what a template leaves out of a prompt takes room, too', () => {
   const clock = movedClock();
   const kept = createKeptJobs({ clock }, { maxBytes: 8 << 20 });
   const options = { unused: 'x'.repeat(1 << 20) };
-  const receipt = { input: { messages: [{ role: 'user', content: 'hi' }], template: 'gguf', options }, promptTokens: [1], tokens: [2] } as unknown as Receipt;
+  const receipt = {
+    input: { messages: [{ role: 'user', content: 'hi' }], template: 'gguf', options },
+    promptTokens: [1],
+    tokens: [2],
+  } as unknown as Receipt;
   let number = 0;
-  for (; !kept.full && number < 100; number++) kept.add({ jobId: id(number), client: new Uint8Array(32), commit: fromHex(id(number)), root: new Uint8Array(32), keepUntil: clock.now() + 600_000, transcript: null, opening: null, receipt, saved: Promise.resolve() });
+  for (; !kept.full && number < 100; number++)
+    kept.add({
+      jobId: id(number),
+      client: new Uint8Array(32),
+      commit: fromHex(id(number)),
+      root: new Uint8Array(32),
+      keepUntil: clock.now() + 600_000,
+      transcript: null,
+      opening: null,
+      receipt,
+      saved: Promise.resolve(),
+    });
   assert.ok(number <= 8, `${number} jobs`);
 });
 

@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { fetchQuote } from '../../../src/node/job/quote.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import { requestDigestOf, sha256 } from '../../../src/protocol/digests.ts';
 import type { Input, Offer } from '../../../src/protocol/messages.ts';
 import { movedClock } from '../../support/clock.ts';
-import { startProvider, testInput, testSampler } from '../../support/market.ts';
-import type { TestProvider } from '../../support/market.ts';
+import { startProvider, type TestProvider, testInput, testSampler } from '../../support/market.ts';
 import { startPeer, testIdentity } from '../../support/peers.ts';
-import { firstFrame, makeOffer, sendOffer } from '../../support/raw-offer.ts';
-import type { RawOffer } from '../../support/raw-offer.ts';
+import { firstFrame, makeOffer, type RawOffer, sendOffer } from '../../support/raw-offer.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 /** One market for all offers that are to be refused. */
@@ -37,16 +34,28 @@ test('section 4: a provider refuses an offer that breaks a rule, each by its cod
     ['not addressed to it', { provider: other }, /^bad-offer: .*another provider/],
     ['by another than the remote peer', { client: stranger.signingKey.publicKey }, /^bad-offer: /],
     ['expired', { issuedAt: now - 20_000, expiresAt: now - 10_000 }, /^bad-offer: .*expired/],
-    ['issued more than 60 s in the future', { issuedAt: now + 120_000, expiresAt: now + 180_000 }, /^bad-offer: .*future/],
+    [
+      'issued more than 60 s in the future',
+      { issuedAt: now + 120_000, expiresAt: now + 180_000 },
+      /^bad-offer: .*future/,
+    ],
     ['for a model that is not served', { modelId: other }, /^no-model: /],
     ['of another execution class', { execClass: other }, /^bad-offer: .*class/],
     ['in a mode that is not on the card', { mode: 'zk' }, /^bad-offer: .*mode zk/],
     ['with another vocab', { sampler: { ...sampler, vocab: model.vocab + 1 } }, /^bad-offer: .*vocab/],
     ['with other stops', { sampler: { ...sampler, stops: [] } }, /^bad-offer: .*stops/],
     ['with a quote that is not ours', { quote: other }, /^bad-offer: .*quote/],
-    ['with a payment but no quote', { payment: { chain: 'solana:x', program: other, payer: other, amount: 1 } }, /^bad-offer: .*payment/],
+    [
+      'with a payment but no quote',
+      { payment: { chain: 'solana:x', program: other, payer: other, amount: 1 } },
+      /^bad-offer: .*payment/,
+    ],
     ['whose input is another', { requestDigest: other }, /^bad-offer: .*input/],
-    ['that does not fit into the context', { sampler: { ...sampler, maxTokens: model.context } }, /^bad-offer: .*context/],
+    [
+      'that does not fit into the context',
+      { sampler: { ...sampler, maxTokens: model.context } },
+      /^bad-offer: .*context/,
+    ],
   ];
   for (const [name, change, expected] of rules) {
     const key = name.startsWith('by another') ? stranger.signingKey : client.key;
@@ -59,17 +68,26 @@ test('section 4: a provider refuses an offer that breaks a rule, each by its cod
 test('an offer signed by another key, or altered after it was signed, is refused', async (context) => {
   const { provider, client } = await start(context);
   const stranger = await testIdentity();
-  assert.match(await answerTo(provider, client, makeOffer(provider, client, {}, { key: stranger.signingKey })), /^bad-offer: .*signature/);
+  assert.match(
+    await answerTo(provider, client, makeOffer(provider, client, {}, { key: stranger.signingKey })),
+    /^bad-offer: .*signature/,
+  );
   const offer = makeOffer(provider, client);
   const altered = makeOffer(provider, client, { ...offer.offer, sampler: { ...offer.offer.sampler, temperature: 0 } });
-  assert.match(await answerTo(provider, client, { ...altered, signed: { ...altered.signed, sig: offer.signed.sig } }), /^bad-offer: .*signature/);
+  assert.match(
+    await answerTo(provider, client, { ...altered, signed: { ...altered.signed, sig: offer.signed.sig } }),
+    /^bad-offer: .*signature/,
+  );
 });
 
 test('an offer whose body is no offer is refused', async (context) => {
   const { provider, client } = await start(context);
   const offer = makeOffer(provider, client);
   const body = offer.signed.body.slice(0, -1);
-  assert.match(await answerTo(provider, client, { ...offer, signed: { ...offer.signed, body } }), /^bad-offer: .*malformed/);
+  assert.match(
+    await answerTo(provider, client, { ...offer, signed: { ...offer.signed, body } }),
+    /^bad-offer: .*malformed/,
+  );
 });
 
 test('a replayed offer is refused, also when it was never served', async (context) => {
@@ -97,7 +115,10 @@ test('a forged turn and a template that raises are bad input', async (context) =
 test('a prompt of 1 MB is refused in one line before it is tokenised', async (context) => {
   const { provider, client } = await start(context);
   const input: Input = { ...testInput, messages: [{ role: 'user', content: 'x'.repeat(1_000_000) }] };
-  assert.match(await answerTo(provider, client, makeOffer(provider, client, {}, { input })), /^bad-offer: .*longer than the context/);
+  assert.match(
+    await answerTo(provider, client, makeOffer(provider, client, {}, { input })),
+    /^bad-offer: .*longer than the context/,
+  );
 });
 
 test('where there is a price, an offer needs a quote that covers it, and each quote is good for one job', async (context) => {
@@ -107,36 +128,103 @@ test('where there is a price, an offer needs a quote that covers it, and each qu
   const client = await startPeer(context, { role: 'client' });
   const other = await startPeer(context, { role: 'client' });
   const quoteFor = async (peer: Peer, promptTokens = 300, maxTokens = 40, input: Input = testInput) => {
-    const { signed } = await fetchQuote({ peer, clock }, { card: provider.card(), model: provider.model(), requestDigest: requestDigestOf(input), promptTokens, maxTokens, target: provider.address });
+    const { signed } = await fetchQuote(
+      { peer, clock },
+      {
+        card: provider.card(),
+        model: provider.model(),
+        requestDigest: requestDigestOf(input),
+        promptTokens,
+        maxTokens,
+        target: provider.address,
+      },
+    );
     return sha256(signed.body);
   };
   assert.match(await answerTo(provider, client, makeOffer(provider, client)), /^bad-offer: .*price/);
-  assert.match(await answerTo(provider, client, makeOffer(provider, client, { quote: await quoteFor(other) })), /another client/);
-  assert.match(await answerTo(provider, client, makeOffer(provider, client, { quote: await quoteFor(client, 300, 40, { ...testInput, messages: [{ role: 'user', content: 'else' }] }) })), /another request/);
-  assert.match(await answerTo(provider, client, makeOffer(provider, client, { quote: await quoteFor(client, 5) })), /5 were quoted/);
-  assert.match(await answerTo(provider, client, makeOffer(provider, client, { quote: await quoteFor(client, 300, 39) })), /fewer tokens/);
+  assert.match(
+    await answerTo(provider, client, makeOffer(provider, client, { quote: await quoteFor(other) })),
+    /another client/,
+  );
+  assert.match(
+    await answerTo(
+      provider,
+      client,
+      makeOffer(provider, client, {
+        quote: await quoteFor(client, 300, 40, { ...testInput, messages: [{ role: 'user', content: 'else' }] }),
+      }),
+    ),
+    /another request/,
+  );
+  assert.match(
+    await answerTo(provider, client, makeOffer(provider, client, { quote: await quoteFor(client, 5) })),
+    /5 were quoted/,
+  );
+  assert.match(
+    await answerTo(provider, client, makeOffer(provider, client, { quote: await quoteFor(client, 300, 39) })),
+    /fewer tokens/,
+  );
   const payment = { chain: 'solana:x', program: new Uint8Array(32), payer: new Uint8Array(32), amount: 1 };
-  assert.match(await answerTo(provider, client, makeOffer(provider, client, { quote: await quoteFor(client), payment })), /no payment/);
+  assert.match(
+    await answerTo(provider, client, makeOffer(provider, client, { quote: await quoteFor(client), payment })),
+    /no payment/,
+  );
   const late = await quoteFor(client);
   clock.move(60_001);
-  assert.match(await answerTo(provider, client, makeOffer(provider, client, { quote: late, expiresAt: Date.now() + 300_000 })), /quote has expired/);
+  assert.match(
+    await answerTo(provider, client, makeOffer(provider, client, { quote: late, expiresAt: Date.now() + 300_000 })),
+    /quote has expired/,
+  );
   const before = await quoteFor(client);
   engine.setExec({ threads: 1 });
   await provider.cards.renew();
-  assert.match(await answerTo(provider, client, makeOffer(provider, client, { quote: before, expiresAt: Date.now() + 300_000 })), /another execution class/);
+  assert.match(
+    await answerTo(provider, client, makeOffer(provider, client, { quote: before, expiresAt: Date.now() + 300_000 })),
+    /another execution class/,
+  );
   const quote = await quoteFor(client);
-  assert.equal(await answerTo(provider, client, makeOffer(provider, client, { quote, expiresAt: Date.now() + 300_000 })), 'accept');
-  assert.match(await answerTo(provider, client, makeOffer(provider, client, { quote, expiresAt: Date.now() + 300_000 })), /not ours or was used/);
+  assert.equal(
+    await answerTo(provider, client, makeOffer(provider, client, { quote, expiresAt: Date.now() + 300_000 })),
+    'accept',
+  );
+  assert.match(
+    await answerTo(provider, client, makeOffer(provider, client, { quote, expiresAt: Date.now() + 300_000 })),
+    /not ours or was used/,
+  );
 });
 
 test('where a payment is asked for, an offer without one, below the price or elsewhere is refused', async (context) => {
-  const pay = { chain: 'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1', program: new Uint8Array(32).fill(1), payee: new Uint8Array(32).fill(2) };
+  const pay = {
+    chain: 'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1',
+    program: new Uint8Array(32).fill(1),
+    payee: new Uint8Array(32).fill(2),
+  };
   // One that finds every payment on the chain.
-  const payments = async () => ({ pay, secure: async () => ({ late: new AbortController().signal, deliver: async () => undefined, decline: () => undefined }), decline: () => undefined, start: async () => undefined, stop: async () => undefined });
+  const payments = async () => ({
+    pay,
+    secure: async () => ({
+      late: new AbortController().signal,
+      deliver: async () => undefined,
+      decline: () => undefined,
+    }),
+    decline: () => undefined,
+    start: async () => undefined,
+    stop: async () => undefined,
+  });
   const provider = await startProvider(context, { offering: { priceIn: 100, priceOut: 2_000 }, payments });
   const client = await startPeer(context, { role: 'client' });
   const answer = async (payment: Offer['payment']): Promise<string> => {
-    const { signed } = await fetchQuote({ peer: client, clock: systemClock }, { card: provider.card(), model: provider.model(), requestDigest: requestDigestOf(testInput), promptTokens: 300, maxTokens: 40, target: provider.address });
+    const { signed } = await fetchQuote(
+      { peer: client, clock: systemClock },
+      {
+        card: provider.card(),
+        model: provider.model(),
+        requestDigest: requestDigestOf(testInput),
+        promptTokens: 300,
+        maxTokens: 40,
+        target: provider.address,
+      },
+    );
     return answerTo(provider, client, makeOffer(provider, client, { quote: sha256(signed.body), payment }));
   };
   const payment = { chain: pay.chain, program: pay.program, payer: new Uint8Array(32).fill(3), amount: 110 };

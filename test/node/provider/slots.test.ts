@@ -76,9 +76,14 @@ test('a peer that asks too often is told busy, others are served', async (contex
 
 test('of more jobs than one peer may have open those beyond are told busy, not cut off', async (context) => {
   const gate = createGate(0);
-  const provider = await startProvider(context, { provider: { burst: 1_000 }, script: { beforeStep: gate.beforeStep, queue: 1_000 } });
+  const provider = await startProvider(context, {
+    provider: { burst: 1_000 },
+    script: { beforeStep: gate.beforeStep, queue: 1_000 },
+  });
   const client = await startPeer(context, { role: 'client' });
-  const jobs = await Promise.all(Array.from({ length: 80 }, async () => (await openTestJob(context, provider, {}, client)).job));
+  const jobs = await Promise.all(
+    Array.from({ length: 80 }, async () => (await openTestJob(context, provider, {}, client)).job),
+  );
   const ended = Promise.allSettled(jobs.map((job) => receiveAll(job)));
   while (provider.engine.slots.waiting < 63) await new Promise((resume) => setImmediate(resume));
   gate.open();
@@ -87,7 +92,12 @@ test('of more jobs than one peer may have open those beyond are told busy, not c
   for (const reason of reasons) assert.ok(reason instanceof QvacError && reason.code === 'E_BUSY', String(reason));
   for (const job of jobs) job.abort(new Error('done'));
   // Their places are free again.
-  while (!(await receiveAll((await openTestJob(context, provider, {}, client)).job).then(() => true, (error: unknown) => error instanceof QvacError && error.code !== 'E_BUSY' && Promise.reject(error))));
+  while (
+    !(await receiveAll((await openTestJob(context, provider, {}, client)).job).then(
+      () => true,
+      (error: unknown) => error instanceof QvacError && error.code !== 'E_BUSY' && Promise.reject(error),
+    ))
+  );
 });
 
 test('an engine that fails is told as internal, without its words', async (context) => {

@@ -1,29 +1,35 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { utf8 } from '../../../src/lib/bytes.ts';
-import { auditReceipt } from '../../../src/node/verification/audit.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
-import type { Receipt } from '../../../src/proofs/receipt.ts';
+import { auditReceipt } from '../../../src/node/verification/audit.ts';
 import { assess } from '../../../src/proofs/checks.ts';
-import { serialiseReceipt } from '../../../src/proofs/receipt.ts';
+import { type Receipt, serialiseReceipt } from '../../../src/proofs/receipt.ts';
 import { signBody, signingKeyFromSeed } from '../../../src/proofs/signing.ts';
 import { auditProtocol } from '../../../src/protocol/constants.ts';
 import { jobIdHex } from '../../../src/protocol/digests.ts';
 import type { Frame } from '../../../src/protocol/frames.ts';
-import { kinds } from '../../../src/protocol/messages.ts';
-import type { Verdict } from '../../../src/protocol/messages.ts';
+import { kinds, type Verdict } from '../../../src/protocol/messages.ts';
 import { decodeVerdict, encodeVerdict } from '../../../src/protocol/validate.ts';
-import { openTestJob, receiveAll, startProvider } from '../../support/market.ts';
-import type { TestProvider, TestProviderInit } from '../../support/market.ts';
+import {
+  openTestJob,
+  receiveAll,
+  startProvider,
+  type TestProvider,
+  type TestProviderInit,
+} from '../../support/market.ts';
 import { startPeer } from '../../support/peers.ts';
-import { code, startRouter } from '../../support/router.ts';
-import type { TestRouterInit } from '../../support/router.ts';
+import { code, startRouter, type TestRouterInit } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 type Context = Parameters<typeof startProvider>[0];
 
 /** A client's node with the receipt of a direct answer of its own. */
-async function startWithReceipt(context: Context, init: TestProviderInit = {}, challenged = true): Promise<{ readonly client: Peer; readonly receipt: Receipt; readonly provider: TestProvider }> {
+async function startWithReceipt(
+  context: Context,
+  init: TestProviderInit = {},
+  challenged = true,
+): Promise<{ readonly client: Peer; readonly receipt: Receipt; readonly provider: TestProvider }> {
   const provider = await startProvider(context, init);
   const { job, secret, client } = await openTestJob(context, provider);
   await receiveAll(job);
@@ -35,7 +41,11 @@ async function audit(context: Context, peer: Peer, receipt: Receipt, init: TestR
   const auditor = await startRouter(context, { engines: [createScriptedEngine()], ...init });
   const opinion = await auditReceipt({ peer }, { receipt, auditor: auditor.address });
   assert.equal(opinion.auditor, auditor.peer.id);
-  assert.equal(assess({ ...receipt, verdicts: [opinion.signed] }, {}).faults.includes('bad-signature'), false, 'its verdict belongs into the receipt');
+  assert.equal(
+    assess({ ...receipt, verdicts: [opinion.signed] }, {}).faults.includes('bad-signature'),
+    false,
+    'its verdict belongs into the receipt',
+  );
   return opinion.verdict;
 }
 
@@ -55,7 +65,9 @@ describe('an auditor', () => {
 
   it('finds an answer without an opening inconclusive where its class differs', async (context) => {
     const { client, receipt } = await startWithReceipt(context, {}, false);
-    const { result } = await audit(context, client, receipt, { engines: [createScriptedEngine({ exec: { batch: 31 } })] });
+    const { result } = await audit(context, client, receipt, {
+      engines: [createScriptedEngine({ exec: { batch: 31 } })],
+    });
     assert.equal(result, 'inconclusive');
   });
 
@@ -77,7 +89,15 @@ describe('an auditor', () => {
     const engine = createScriptedEngine();
     let beats = 0;
     const { result } = await audit(context, client, receipt, {
-      engines: [{ ...engine, exec: engine.exec, slots: engine.slots, selfTest: engine.selfTest, open: async (options) => (await gate.promise, engine.open(options)) }],
+      engines: [
+        {
+          ...engine,
+          exec: engine.exec,
+          slots: engine.slots,
+          selfTest: engine.selfTest,
+          open: async (options) => (await gate.promise, engine.open(options)),
+        },
+      ],
       beatMs: 10,
       tamper: (frame) => {
         if (frame.t === 'beat' && ++beats === 3) gate.resolve();
@@ -104,12 +124,30 @@ describe('an auditor', () => {
     const { client, receipt } = await startWithReceipt(context);
     const gate = Promise.withResolvers<void>();
     const engine = createScriptedEngine();
-    const auditor = await startRouter(context, { engines: [{ ...engine, exec: engine.exec, slots: engine.slots, selfTest: engine.selfTest, open: async (options) => (await gate.promise, engine.open(options)) }] });
-    const asked = Array.from({ length: 6 }, () => auditReceipt({ peer: client }, { receipt, auditor: auditor.address }));
+    const auditor = await startRouter(context, {
+      engines: [
+        {
+          ...engine,
+          exec: engine.exec,
+          slots: engine.slots,
+          selfTest: engine.selfTest,
+          open: async (options) => (await gate.promise, engine.open(options)),
+        },
+      ],
+    });
+    const asked = Array.from({ length: 6 }, () =>
+      auditReceipt({ peer: client }, { receipt, auditor: auditor.address }),
+    );
     const outcomes = Promise.allSettled(asked);
     await assert.rejects(Promise.all(asked), code('E_BUSY'));
     gate.resolve();
-    const ended = (await outcomes).map((outcome) => (outcome.status === 'fulfilled' ? outcome.value.verdict.result : code('E_BUSY')(outcome.reason) ? 'busy' : 'failed'));
+    const ended = (await outcomes).map((outcome) =>
+      outcome.status === 'fulfilled'
+        ? outcome.value.verdict.result
+        : code('E_BUSY')(outcome.reason)
+          ? 'busy'
+          : 'failed',
+    );
     assert.deepEqual(ended.toSorted(), ['busy', 'busy', 'pass', 'pass', 'pass', 'pass']);
   });
 });
@@ -117,7 +155,10 @@ describe('an auditor', () => {
 describe('an auditor that lies', () => {
   const other32 = new Uint8Array(32).fill(3);
   const stranger = signingKeyFromSeed(other32);
-  const signed = (verdict: Verdict, key: typeof stranger): Frame => ({ t: 'verdict', ...signBody(key, kinds.verdict, jobIdHex(verdict.jobId), encodeVerdict(verdict)) });
+  const signed = (verdict: Verdict, key: typeof stranger): Frame => ({
+    t: 'verdict',
+    ...signBody(key, kinds.verdict, jobIdHex(verdict.jobId), encodeVerdict(verdict)),
+  });
   const lies: readonly (readonly [lie: string, tell: (verdict: Verdict, peer: Peer) => Frame])[] = [
     ['in somebody else’s name', (verdict, peer) => signed({ ...verdict, verifier: stranger.publicKey }, peer.key)],
     ['as somebody else', (verdict) => signed({ ...verdict, verifier: stranger.publicKey }, stranger)],
@@ -129,7 +170,8 @@ describe('an auditor that lies', () => {
   for (const [lie, tell] of lies) {
     it(`${lie} is not believed`, async (context) => {
       const { client, receipt } = await startWithReceipt(context);
-      const tamper: TestRouterInit['tamper'] = (frame, peer) => (frame.t === 'verdict' ? [tell(decodeVerdict(frame.body), peer)] : [frame]);
+      const tamper: TestRouterInit['tamper'] = (frame, peer) =>
+        frame.t === 'verdict' ? [tell(decodeVerdict(frame.body), peer)] : [frame];
       await assert.rejects(audit(context, client, receipt, { tamper }), code('E_BAD_PEER'));
     });
   }
@@ -142,7 +184,13 @@ describe('an auditor that lies', () => {
   it('or falls silent is given up', async (context) => {
     const { client, receipt } = await startWithReceipt(context);
     const mute = await startPeer(context, { role: 'router' });
-    await mute.handle(auditProtocol, async (stream) => void (await stream.read(['audit']), await stream.read(['audit'])));
-    await assert.rejects(auditReceipt({ peer: client }, { receipt, auditor: mute.addrs()[0] ?? '', gapMs: 200 }), code('E_TIMEOUT'));
+    await mute.handle(
+      auditProtocol,
+      async (stream) => void (await stream.read(['audit']), await stream.read(['audit'])),
+    );
+    await assert.rejects(
+      auditReceipt({ peer: client }, { receipt, auditor: mute.addrs()[0] ?? '', gapMs: 200 }),
+      code('E_TIMEOUT'),
+    );
   });
 });

@@ -8,15 +8,19 @@ import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
 import { jobIdHex, jobIdOf } from '../../../src/protocol/digests.ts';
 import type { Frame, FrameOf } from '../../../src/protocol/frames.ts';
-import { kinds } from '../../../src/protocol/messages.ts';
-import type { FaultCode, Head, Opening } from '../../../src/protocol/messages.ts';
+import { type FaultCode, type Head, kinds, type Opening } from '../../../src/protocol/messages.ts';
 import { decodeOpening, encodeOpening } from '../../../src/protocol/validate.ts';
-import { startProvider } from '../../support/market.ts';
-import type { TestProvider, TestProviderInit } from '../../support/market.ts';
-import { askRouter, code, receiveAnswer, startRouter, withTamperedAnswers } from '../../support/router.ts';
-import type { TestAnswer, TestRouter } from '../../support/router.ts';
-import { createScriptedEngine } from '../../support/scripted-engine.ts';
-import type { ScriptedInit } from '../../support/scripted-engine.ts';
+import { startProvider, type TestProvider, type TestProviderInit } from '../../support/market.ts';
+import {
+  askRouter,
+  code,
+  receiveAnswer,
+  startRouter,
+  type TestAnswer,
+  type TestRouter,
+  withTamperedAnswers,
+} from '../../support/router.ts';
+import { createScriptedEngine, type ScriptedInit } from '../../support/scripted-engine.ts';
 
 type Context = Parameters<typeof startProvider>[0];
 
@@ -49,15 +53,27 @@ async function expectVerdict(answer: TestAnswer, fault: FaultCode): Promise<void
 }
 
 /** After its fault `cheat` is not used: another is where there is one, else nobody. */
-async function expectShunned(context: Context, router: TestRouter, cheat: TestProvider, other: TestProvider | null): Promise<void> {
+async function expectShunned(
+  context: Context,
+  router: TestRouter,
+  cheat: TestProvider,
+  other: TestProvider | null,
+): Promise<void> {
   const standing = router.reputation.standing(cheat.peer.id);
   assert.equal(standing.usable, false);
-  if (other === null) await assert.rejects(receiveAnswer(await askRouter(context, router)), (error) => code('E_NO_PROVIDER')(error) && /failed verification/.test((error as Error).message));
+  if (other === null)
+    await assert.rejects(
+      receiveAnswer(await askRouter(context, router)),
+      (error) => code('E_NO_PROVIDER')(error) && /failed verification/.test((error as Error).message),
+    );
   else {
     const { picked, receipt } = await receiveAnswer(await askRouter(context, router));
     assert.deepEqual(picked, [other.peer.id]);
     const told = await router.events.until('answered', 60_000, ({ jobId }) => jobId === jobIdOf(receipt.offer.body));
-    assert.deepEqual(told.considered.find(({ peer }) => peer === cheat.peer.id), { peer: cheat.peer.id, why: 'standing', detail: standing.reason });
+    assert.deepEqual(
+      told.considered.find(({ peer }) => peer === cheat.peer.id),
+      { peer: cheat.peer.id, why: 'standing', detail: standing.reason },
+    );
   }
 }
 
@@ -90,17 +106,47 @@ describe('a provider that cheats behind an honest router', () => {
 
   it('answers from another prompt than it was sent: prompt-mismatch', async (context) => {
     const engine = createScriptedEngine();
-    const tokenizer = { ...engine.tokenizer, encodePrompt: (input: Parameters<typeof engine.tokenizer.encodePrompt>[0]) => engine.tokenizer.encodePrompt({ ...input, messages: [{ role: 'system', content: 'be brief' }, ...input.messages] }) };
-    const provider = await startCheat(context, { engine: { ...engine, exec: engine.exec, slots: engine.slots, selfTest: engine.selfTest, tokenizer } });
+    const tokenizer = {
+      ...engine.tokenizer,
+      encodePrompt: (input: Parameters<typeof engine.tokenizer.encodePrompt>[0]) =>
+        engine.tokenizer.encodePrompt({
+          ...input,
+          messages: [{ role: 'system', content: 'be brief' }, ...input.messages],
+        }),
+    };
+    const provider = await startCheat(context, {
+      engine: { ...engine, exec: engine.exec, slots: engine.slots, selfTest: engine.selfTest, tokenizer },
+    });
     const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
     await expectVerdict(await receiveAnswer(await askRouter(context, router)), 'prompt-mismatch');
     await expectShunned(context, router, provider, null);
   });
 
   const openings: readonly (readonly [cheat: string, init: TestProviderInit, fault: FaultCode])[] = [
-    ['a path that leads elsewhere', onOpening((opening) => ({ ...opening, steps: opening.steps.map((step) => ({ ...step, path: step.path.map((node) => node.map((byte) => byte ^ 1)) })) })), 'bad-opening'],
-    ['other steps than were challenged', onOpening((opening) => ({ ...opening, steps: opening.steps.slice(1) })), 'bad-opening'],
-    ['other candidates', onOpening((opening) => ({ ...opening, steps: opening.steps.map((step) => ({ ...step, candidates: step.candidates.map(([id, q]) => [id, q + 1] as const) })) })), 'bad-opening'],
+    [
+      'a path that leads elsewhere',
+      onOpening((opening) => ({
+        ...opening,
+        steps: opening.steps.map((step) => ({ ...step, path: step.path.map((node) => node.map((byte) => byte ^ 1)) })),
+      })),
+      'bad-opening',
+    ],
+    [
+      'other steps than were challenged',
+      onOpening((opening) => ({ ...opening, steps: opening.steps.slice(1) })),
+      'bad-opening',
+    ],
+    [
+      'other candidates',
+      onOpening((opening) => ({
+        ...opening,
+        steps: opening.steps.map((step) => ({
+          ...step,
+          candidates: step.candidates.map(([id, q]) => [id, q + 1] as const),
+        })),
+      })),
+      'bad-opening',
+    ],
   ];
   for (const [cheat, init, fault] of openings) {
     it(`opens ${cheat}: the person’s client finds it itself`, async (context) => {
@@ -118,7 +164,11 @@ describe('a provider that breaks a rule in the middle of its answer', () => {
   const cheats: readonly (readonly [cheat: string, init: TestProviderInit, check: (error: unknown) => boolean])[] = [
     [
       'signs two heads that contradict each other: both reach the person’s client',
-      onTheWire((frame, peer) => (frame.t === 'head' && decodeHead(frame.body).finish === 255 ? [frame, signedHead(peer, { ...decodeHead(frame.body), root: new Uint8Array(32) })] : [frame])),
+      onTheWire((frame, peer) =>
+        frame.t === 'head' && decodeHead(frame.body).finish === 255
+          ? [frame, signedHead(peer, { ...decodeHead(frame.body), root: new Uint8Array(32) })]
+          : [frame],
+      ),
       (error) => error instanceof FaultError && error.fault === 'equivocation',
     ],
     [
@@ -128,12 +178,20 @@ describe('a provider that breaks a rule in the middle of its answer', () => {
     ],
     [
       'changes a token after the fact',
-      onTheWire((frame) => (frame.t === 'tokens' ? [{ ...frame, tokens: frame.tokens.map((token) => (token + 1) % 256) } satisfies FrameOf<'tokens'>] : [frame])),
+      onTheWire((frame) =>
+        frame.t === 'tokens'
+          ? [{ ...frame, tokens: frame.tokens.map((token) => (token + 1) % 256) } satisfies FrameOf<'tokens'>]
+          : [frame],
+      ),
       (error) => error instanceof FaultError,
     ],
     [
       'ends as if it had been cancelled',
-      onTheWire((frame, peer) => (frame.t === 'head' && decodeHead(frame.body).finish === 1 ? [signedHead(peer, { ...decodeHead(frame.body), finish: 2 })] : [frame])),
+      onTheWire((frame, peer) =>
+        frame.t === 'head' && decodeHead(frame.body).finish === 1
+          ? [signedHead(peer, { ...decodeHead(frame.body), finish: 2 })]
+          : [frame],
+      ),
       (error) => error instanceof QvacError && error.code === 'E_TRUNCATED',
     ],
   ];

@@ -34,16 +34,45 @@ async function untilLeft(stream: FrameStream): Promise<'ended' | 'reset'> {
 describe('a router turns to another provider', () => {
   const failures: readonly (readonly [what: string, answer: (stream: FrameStream) => Promise<void>])[] = [
     ['is busy', async (stream) => (await takeOffer(stream), await stream.write({ t: 'busy' }))],
-    ['answers an error', async (stream) => (await takeOffer(stream), await stream.write({ t: 'error', code: 'internal', message: 'broken' }))],
-    ['answers an unknown error', async (stream) => (await takeOffer(stream), await stream.write({ t: 'error', code: 'what', message: '' }))],
+    [
+      'answers an error',
+      async (stream) => (
+        await takeOffer(stream), await stream.write({ t: 'error', code: 'internal', message: 'broken' })
+      ),
+    ],
+    [
+      'answers an unknown error',
+      async (stream) => (await takeOffer(stream), await stream.write({ t: 'error', code: 'what', message: '' })),
+    ],
     ['ends without a word', async (stream) => void (await takeOffer(stream))],
     ['resets the stream', async (stream) => (await takeOffer(stream), stream.abort(new Error('no')))],
-    ['accepts another prompt than it says', async (stream) => stream.write({ ...acceptOf(await takeOffer(stream)), inputDigest: new Uint8Array(32) })],
-    ['accepts and breaks off', async (stream) => (await stream.write(acceptOf(await takeOffer(stream))), stream.abort(new Error('no')))],
-    ['accepts and then is busy', async (stream) => (await stream.write(acceptOf(await takeOffer(stream))), await stream.write({ t: 'busy' }))],
-    ['sends frames out of order', async (stream) => (await takeOffer(stream), await stream.write({ t: 'tokens', i: 0, tokens: [65], text: 'A' }))],
-    ['sends a frame of another protocol', async (stream) => (await takeOffer(stream), await stream.write({ t: 'stop' }))],
-    ['sends a head that is none', async (stream) => (await stream.write(acceptOf(await takeOffer(stream))), await stream.write({ t: 'head', body: new Uint8Array(202), sig: new Uint8Array(64) }))],
+    [
+      'accepts another prompt than it says',
+      async (stream) => stream.write({ ...acceptOf(await takeOffer(stream)), inputDigest: new Uint8Array(32) }),
+    ],
+    [
+      'accepts and breaks off',
+      async (stream) => (await stream.write(acceptOf(await takeOffer(stream))), stream.abort(new Error('no'))),
+    ],
+    [
+      'accepts and then is busy',
+      async (stream) => (await stream.write(acceptOf(await takeOffer(stream))), await stream.write({ t: 'busy' })),
+    ],
+    [
+      'sends frames out of order',
+      async (stream) => (await takeOffer(stream), await stream.write({ t: 'tokens', i: 0, tokens: [65], text: 'A' })),
+    ],
+    [
+      'sends a frame of another protocol',
+      async (stream) => (await takeOffer(stream), await stream.write({ t: 'stop' })),
+    ],
+    [
+      'sends a head that is none',
+      async (stream) => (
+        await stream.write(acceptOf(await takeOffer(stream))),
+        await stream.write({ t: 'head', body: new Uint8Array(202), sig: new Uint8Array(64) })
+      ),
+    ],
   ];
   for (const [what, answer] of failures) {
     it(`from one that ${what}`, async (context) => {
@@ -53,7 +82,9 @@ describe('a router turns to another provider', () => {
       const { picked, verdict, refused } = await receiveAnswer(await askRouter(context, router));
       assert.deepEqual(picked, [bad.peer.id, good.peer.id]);
       assert.deepEqual([verdict?.verdict.result, refused], ['pass', null]);
-      assert.ok(router.reputation.standing(bad.peer.id).reliability < router.reputation.standing(good.peer.id).reliability);
+      assert.ok(
+        router.reputation.standing(bad.peer.id).reliability < router.reputation.standing(good.peer.id).reliability,
+      );
     });
   }
 
@@ -96,7 +127,10 @@ describe('a router turns to another provider', () => {
     });
     const good = await startProvider(context);
     const router = await startRouter(context, { providers: [bad, good] });
-    assert.deepEqual((await receiveAnswer(await askRouter(context, router, { timeouts: { totalMs: 6_000 } }))).picked, [bad.peer.id, good.peer.id]);
+    assert.deepEqual((await receiveAnswer(await askRouter(context, router, { timeouts: { totalMs: 6_000 } }))).picked, [
+      bad.peer.id,
+      good.peer.id,
+    ]);
     assert.equal(await left.promise, 'reset');
   });
 });
@@ -119,21 +153,34 @@ describe('a router gives up', () => {
   });
 
   it('with busy where all are busy', async (context) => {
-    const bad = await startBadProvider(context, async (stream) => (await takeOffer(stream), await stream.write({ t: 'busy' })));
+    const bad = await startBadProvider(
+      context,
+      async (stream) => (await takeOffer(stream), await stream.write({ t: 'busy' })),
+    );
     const router = await startRouter(context, { providers: [bad] });
     await assert.rejects(receiveAnswer(await askRouter(context, router)), code('E_BUSY'));
   });
 
   it('on a provider that broke off twice in a row, and says so', async (context) => {
-    const bad = await startBadProvider(context, async (stream) => (await takeOffer(stream), await stream.write({ t: 'error', code: 'internal', message: '' })));
+    const bad = await startBadProvider(
+      context,
+      async (stream) => (await takeOffer(stream), await stream.write({ t: 'error', code: 'internal', message: '' })),
+    );
     const router = await startRouter(context, { providers: [bad] });
-    for (let time = 0; time < 2; time++) await assert.rejects(receiveAnswer(await askRouter(context, router)), code('E_FAILED'));
-    await assert.rejects(receiveAnswer(await askRouter(context, router)), (error) => code('E_NO_PROVIDER')(error) && /broke off 2 jobs in a row/.test((error as Error).message));
+    for (let time = 0; time < 2; time++)
+      await assert.rejects(receiveAnswer(await askRouter(context, router)), code('E_FAILED'));
+    await assert.rejects(
+      receiveAnswer(await askRouter(context, router)),
+      (error) => code('E_NO_PROVIDER')(error) && /broke off 2 jobs in a row/.test((error as Error).message),
+    );
   });
 
   it('once a token was passed on, with failed', async (context) => {
     const gate = Promise.withResolvers<void>();
-    const bad = await startProvider(context, { offering: { tokensPerSecond: 1_000_000 }, script: { beforeStep: (i) => (i < 4 ? Promise.resolve() : gate.promise) } });
+    const bad = await startProvider(context, {
+      offering: { tokensPerSecond: 1_000_000 },
+      script: { beforeStep: (i) => (i < 4 ? Promise.resolve() : gate.promise) },
+    });
     const good = await startProvider(context);
     const router = await startRouter(context, { providers: [bad, good] });
     const { job } = await askRouter(context, router);
@@ -153,11 +200,17 @@ describe('a router gives up', () => {
     assert.ok(router.reputation.standing(bad.peer.id).aborted > 0.9);
   });
 
-  for (const [signal, expected] of [['SIGKILL', 'E_FAILED'], ['SIGSTOP', 'E_TIMEOUT']] as const) {
+  for (const [signal, expected] of [
+    ['SIGKILL', 'E_FAILED'],
+    ['SIGSTOP', 'E_TIMEOUT'],
+  ] as const) {
     it(`on a process that gets ${signal} in the middle of its answer, with no answer and no success`, async (context) => {
       const provider = await startMarketProcess(context, { role: 'provider', stepMs: 20 });
       const router = await startRouter(context, { providers: [provider] });
-      const { job } = await askRouter(context, router, { sampler: { ...testSampler, maxTokens: 1_000 }, timeouts: { totalMs: 8_000 } });
+      const { job } = await askRouter(context, router, {
+        sampler: { ...testSampler, maxTokens: 1_000 },
+        timeouts: { totalMs: 8_000 },
+      });
       let tokens = 0;
       const receiving = (async () => {
         for await (const news of job.frames()) {
@@ -177,7 +230,10 @@ describe('a router gives up', () => {
     const router = await startRouter(context, { providers: [provider] });
     const input = { ...testInput, messages: [{ role: 'user', content: 'a'.repeat(1_000_000) }] };
     for (let time = 0; time < 3; time++) {
-      await assert.rejects(receiveAnswer(await askRouter(context, router, { input })), (error) => code('E_NO_PROVIDER')(error) && /longer than the context/.test((error as Error).message));
+      await assert.rejects(
+        receiveAnswer(await askRouter(context, router, { input })),
+        (error) => code('E_NO_PROVIDER')(error) && /longer than the context/.test((error as Error).message),
+      );
     }
     assert.equal(router.reputation.standing(provider.peer.id).aborted, 0);
     assert.equal((await receiveAnswer(await askRouter(context, router))).verdict?.verdict.result, 'pass');
@@ -185,9 +241,14 @@ describe('a router gives up', () => {
 
   it('in time, with timeout, on one that gives no whole answer', async (context) => {
     const gate = Promise.withResolvers<void>();
-    const slow = await startProvider(context, { script: { beforeStep: (i) => (i < 4 ? Promise.resolve() : gate.promise) } });
+    const slow = await startProvider(context, {
+      script: { beforeStep: (i) => (i < 4 ? Promise.resolve() : gate.promise) },
+    });
     const router = await startRouter(context, { providers: [slow] });
-    await assert.rejects(receiveAnswer(await askRouter(context, router, { timeouts: { totalMs: 1_500 } })), code('E_TIMEOUT'));
+    await assert.rejects(
+      receiveAnswer(await askRouter(context, router, { timeouts: { totalMs: 1_500 } })),
+      code('E_TIMEOUT'),
+    );
     gate.resolve();
     await slow.events.until('job-failed');
     const standing = router.reputation.standing(slow.peer.id);

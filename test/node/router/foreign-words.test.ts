@@ -38,5 +38,9 @@ it('the person is told directly, too', async (context) => {
     await stream.write({ t: 'error', code: 'bad-input', message: `I was asked: ${secret}` });
   });
   const asker = await startAsker(context, { providers: [echo] });
-  await assert.rejects(asker.ask({ model: 'scripted' }), (error: unknown) => error instanceof QvacError && error.message.includes(secret) && !ownWordsOf(error).includes(secret));
+  await assert.rejects(
+    asker.ask({ model: 'scripted' }),
+    (error: unknown) =>
+      error instanceof QvacError && error.message.includes(secret) && !ownWordsOf(error).includes(secret),
+  );
 });

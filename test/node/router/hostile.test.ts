@@ -9,7 +9,19 @@ import { startProvider, testInput, testSampler } from '../../support/market.ts';
 import { startPeer } from '../../support/peers.ts';
 import { askRouter, code, receiveAnswer, startRouter } from '../../support/router.ts';
 
-const question = { t: 'route', input: testInput, model: 'scripted', sampler: testSampler, seed: new Uint8Array(32), commit: new Uint8Array(32), count: 16, mode: 'merkle', verify: 'sampling', maxPrice: 0, timeout: 60_000 };
+const question = {
+  t: 'route',
+  input: testInput,
+  model: 'scripted',
+  sampler: testSampler,
+  seed: new Uint8Array(32),
+  commit: new Uint8Array(32),
+  count: 16,
+  mode: 'merkle',
+  verify: 'sampling',
+  maxPrice: 0,
+  timeout: 60_000,
+};
 
 function without<Key extends string>(map: Readonly<Record<Key, unknown>>, key: Key): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(map).filter(([name]) => name !== key));
@@ -22,11 +34,25 @@ describe('a router under junk', () => {
     ['a frame of 2^32 − 1 bytes', framed(new Uint8Array(0), 2 ** 32 - 1)],
     ['an empty frame', framed(new Uint8Array(0))],
     ['CBOR that is no map', framed(encodeCbor([1, 2, 3]))],
-    ['a frame of another protocol', framed(encodeCbor({ t: 'ask', modelId: new Uint8Array(32), requestDigest: new Uint8Array(32), promptTokens: 1, maxTokens: 1 }))],
+    [
+      'a frame of another protocol',
+      framed(
+        encodeCbor({
+          t: 'ask',
+          modelId: new Uint8Array(32),
+          requestDigest: new Uint8Array(32),
+          promptTokens: 1,
+          maxTokens: 1,
+        }),
+      ),
+    ],
     ['a question with an unknown field', framed(encodeCbor({ ...question, more: 1 }))],
     ['a question without a seed', framed(encodeCbor(without(question, 'seed')))],
     ['a question in mode fraud', framed(encodeCbor({ ...question, mode: 'fraud' }))],
-    ['a question with temperature 201', framed(encodeCbor({ ...question, sampler: { ...testSampler, temperature: 201 } }))],
+    [
+      'a question with temperature 201',
+      framed(encodeCbor({ ...question, sampler: { ...testSampler, temperature: 201 } })),
+    ],
     ['a question for no challenge', framed(encodeCbor({ ...question, count: 0 }))],
     ['a challenge before any question', framed(encodeCbor({ t: 'challenge', secret: new Uint8Array(32) }))],
   ];
@@ -49,7 +75,9 @@ describe('a router under junk', () => {
 
   it('stops at once, whatever it waits for', async (context) => {
     const gate = Promise.withResolvers<void>();
-    const provider = await startProvider(context, { script: { beforeStep: (i) => (i < 4 ? Promise.resolve() : gate.promise) } });
+    const provider = await startProvider(context, {
+      script: { beforeStep: (i) => (i < 4 ? Promise.resolve() : gate.promise) },
+    });
     const router = await startRouter(context, { providers: [provider] });
     const stranger = await startStranger(context);
     await openRaw(stranger, router.address, routeProtocol);
@@ -69,7 +97,8 @@ describe('a router under junk', () => {
     const provider = await startProvider(context);
     const router = await startRouter(context, { providers: [provider] });
     const stranger = await startStranger(context);
-    for (let opened = 0; opened < 200; opened++) await openRaw(stranger, router.address, routeProtocol).catch(() => undefined);
+    for (let opened = 0; opened < 200; opened++)
+      await openRaw(stranger, router.address, routeProtocol).catch(() => undefined);
     assert.deepEqual((await receiveAnswer(await askRouter(context, router))).picked, [provider.peer.id]);
   });
 
@@ -79,8 +108,11 @@ describe('a router under junk', () => {
     const stranger = await startStranger(context);
     const stream = await openRaw(stranger, router.address, routeProtocol);
     stream.pause();
-    stream.send(framed(encodeCbor({ ...question, commit: randomBytes(32), sampler: { ...testSampler, maxTokens: 8_000 } })));
+    stream.send(
+      framed(encodeCbor({ ...question, commit: randomBytes(32), sampler: { ...testSampler, maxTokens: 8_000 } })),
+    );
     const client = await startPeer(context, { role: 'client' });
-    for (let time = 0; time < 3; time++) assert.equal((await receiveAnswer(await askRouter(context, router, {}, client))).picked.length, 1);
+    for (let time = 0; time < 3; time++)
+      assert.equal((await receiveAnswer(await askRouter(context, router, {}, client))).picked.length, 1);
   });
 });

@@ -6,17 +6,22 @@ import type { Peer } from '../../../src/node/peer/peer.ts';
 import { assess } from '../../../src/proofs/checks.ts';
 import { FaultError } from '../../../src/proofs/fault.ts';
 import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
-import { parseReceipt, serialiseReceipt } from '../../../src/proofs/receipt.ts';
-import type { Receipt } from '../../../src/proofs/receipt.ts';
+import { parseReceipt, type Receipt, serialiseReceipt } from '../../../src/proofs/receipt.ts';
 import { signBody, signingKeyFromSeed } from '../../../src/proofs/signing.ts';
 import { jobIdHex, jobIdOf } from '../../../src/protocol/digests.ts';
 import type { Frame, FrameOf } from '../../../src/protocol/frames.ts';
-import { kinds } from '../../../src/protocol/messages.ts';
-import type { Card, Offer, Verdict } from '../../../src/protocol/messages.ts';
-import { decodeCard, decodeOffer, decodeVerdict, encodeCancel, encodeCard, encodeOffer, encodeVerdict } from '../../../src/protocol/validate.ts';
+import { type Card, kinds, type Offer, type Verdict } from '../../../src/protocol/messages.ts';
+import {
+  decodeCard,
+  decodeOffer,
+  decodeVerdict,
+  encodeCancel,
+  encodeCard,
+  encodeOffer,
+  encodeVerdict,
+} from '../../../src/protocol/validate.ts';
 import { startProvider } from '../../support/market.ts';
-import { askRouter, receiveAnswer, startRouter } from '../../support/router.ts';
-import type { TestAnswer, TestRouterInit } from '../../support/router.ts';
+import { askRouter, receiveAnswer, startRouter, type TestAnswer, type TestRouterInit } from '../../support/router.ts';
 
 type Tamper = NonNullable<TestRouterInit['tamper']>;
 type Context = Parameters<typeof startProvider>[0];
@@ -33,7 +38,11 @@ async function ask(context: Context, tamper: Tamper, price = 0): Promise<TestAns
 
 /** The router, by name and not the provider, is reported for `why`. */
 function reported(why: RegExp): (error: unknown) => boolean {
-  return (error) => error instanceof QvacError && error.code === 'E_BAD_PEER' && typeof error.details?.['router'] === 'string' && why.test(error.message);
+  return (error) =>
+    error instanceof QvacError &&
+    error.code === 'E_BAD_PEER' &&
+    typeof error.details?.['router'] === 'string' &&
+    why.test(error.message);
 }
 
 function onFrame<T extends Frame['t']>(type: T, change: (frame: FrameOf<T>, peer: Peer) => readonly Frame[]): Tamper {
@@ -57,11 +66,20 @@ function otherCard(change: (card: Card) => Card): Tamper {
 }
 
 describe('a router that lies about whom it picked and for what', () => {
-  const sampler = (change: Partial<Offer['sampler']>): Tamper => otherOffer((offer) => ({ ...offer, sampler: { ...offer.sampler, ...change } }));
+  const sampler = (change: Partial<Offer['sampler']>): Tamper =>
+    otherOffer((offer) => ({ ...offer, sampler: { ...offer.sampler, ...change } }));
   const lies: readonly (readonly [lie: string, tamper: Tamper, why: RegExp])[] = [
     ['another seed', otherOffer((offer) => ({ ...offer, seed: other32 })), /another seed/],
-    ['another commit', otherOffer((offer) => ({ ...offer, challenge: { ...offer.challenge, commit: other32 } })), /another commit/],
-    ['another number of challenges', otherOffer((offer) => ({ ...offer, challenge: { ...offer.challenge, count: 2 } })), /number of challenges/],
+    [
+      'another commit',
+      otherOffer((offer) => ({ ...offer, challenge: { ...offer.challenge, commit: other32 } })),
+      /another commit/,
+    ],
+    [
+      'another number of challenges',
+      otherOffer((offer) => ({ ...offer, challenge: { ...offer.challenge, count: 2 } })),
+      /number of challenges/,
+    ],
     ['another mode', otherOffer((offer) => ({ ...offer, mode: 'none' })), /another mode/],
     ['another temperature', sampler({ temperature: 0 }), /another temperature/],
     ['another minP', sampler({ minP: 0 }), /another minP/],
@@ -76,13 +94,19 @@ describe('a router that lies about whom it picked and for what', () => {
     ['somebody else’s offer', otherOffer((offer) => ({ ...offer, client: stranger.publicKey })), /another client/],
     [
       'an offer signed by somebody else',
-      onFrame('picked', (frame) => [{ ...frame, offerSig: signBody(stranger, kinds.offer, jobIdOf(frame.offer), frame.offer).sig }]),
+      onFrame('picked', (frame) => [
+        { ...frame, offerSig: signBody(stranger, kinds.offer, jobIdOf(frame.offer), frame.offer).sig },
+      ]),
       /not signed by it/,
     ],
     ['an offer that is none', onFrame('picked', (frame) => [{ ...frame, offer: other32 }]), /malformed/],
     ['a card of its own making', otherCard((card) => card), /signature is not/],
     ['a card with another price', otherCard((card) => ({ ...card, seq: card.seq + 1 })), /signature is not/],
-    ['a quote that the offer does not name', onFrame('picked', (frame) => [{ ...frame, quote: other32, quoteSig: new Uint8Array(64) }]), /another quote/],
+    [
+      'a quote that the offer does not name',
+      onFrame('picked', (frame) => [{ ...frame, quote: other32, quoteSig: new Uint8Array(64) }]),
+      /another quote/,
+    ],
   ];
   for (const [lie, tamper, why] of lies) {
     it(`${lie}: is reported, not the provider`, async (context) => {
@@ -91,42 +115,94 @@ describe('a router that lies about whom it picked and for what', () => {
   }
 
   it('a quote kept back, or a price above the limit: is reported', async (context) => {
-    await assert.rejects(ask(context, onFrame('picked', (frame) => [{ ...frame, quote: null, quoteSig: null }]), 1_000), reported(/keeps the quote/));
+    await assert.rejects(
+      ask(
+        context,
+        onFrame('picked', (frame) => [{ ...frame, quote: null, quoteSig: null }]),
+        1_000,
+      ),
+      reported(/keeps the quote/),
+    );
     const provider = await startProvider(context, { offering: { priceOut: 1_000 } });
-    const dear = await startRouter(context, { providers: [provider], mishear: (question) => ({ ...question, maxPrice: 1_000_000 }) });
+    const dear = await startRouter(context, {
+      providers: [provider],
+      mishear: (question) => ({ ...question, maxPrice: 1_000_000 }),
+    });
     assert.equal((await receiveAnswer(await askRouter(context, dear, { maxPrice: 40 }))).refused, null);
-    await assert.rejects(receiveAnswer(await askRouter(context, dear, { maxPrice: 39 })), reported(/above 39 lamports/));
-    const paying = await startRouter(context, { providers: [provider], tamper: onFrame('picked', (frame, peer) => [withPayment(frame, peer)]) });
-    await assert.rejects(receiveAnswer(await askRouter(context, paying, { maxPrice: 40 })), reported(/above 40 lamports/));
+    await assert.rejects(
+      receiveAnswer(await askRouter(context, dear, { maxPrice: 39 })),
+      reported(/above 39 lamports/),
+    );
+    const paying = await startRouter(context, {
+      providers: [provider],
+      tamper: onFrame('picked', (frame, peer) => [withPayment(frame, peer)]),
+    });
+    await assert.rejects(
+      receiveAnswer(await askRouter(context, paying, { maxPrice: 40 })),
+      reported(/above 40 lamports/),
+    );
   });
 
   it('a model that was not asked for, under a true card: is reported', async (context) => {
     const provider = await startProvider(context);
-    const router = await startRouter(context, { providers: [provider], mishear: (question) => ({ ...question, model: 'scripted' }) });
-    for (const model of ['another', 'scripted/q4_0', 'a'.repeat(64)]) await assert.rejects(receiveAnswer(await askRouter(context, router, { model })), reported(/not for the provider/));
+    const router = await startRouter(context, {
+      providers: [provider],
+      mishear: (question) => ({ ...question, model: 'scripted' }),
+    });
+    for (const model of ['another', 'scripted/q4_0', 'a'.repeat(64)])
+      await assert.rejects(
+        receiveAnswer(await askRouter(context, router, { model })),
+        reported(/not for the provider/),
+      );
   });
 });
 
 /** The offer with a payment above what was allowed. */
 function withPayment(frame: FrameOf<'picked'>, peer: Peer): Frame {
-  const body = encodeOffer({ ...decodeOffer(frame.offer), payment: { chain: 'solana:x', program: other32, payer: other32, amount: 41 } });
+  const body = encodeOffer({
+    ...decodeOffer(frame.offer),
+    payment: { chain: 'solana:x', program: other32, payer: other32, amount: 41 },
+  });
   return { ...frame, offer: body, offerSig: signBody(peer.key, kinds.offer, jobIdOf(body), body).sig };
 }
 
 describe('a router that alters what it passes on', () => {
-  const broken = (error: unknown): boolean => error instanceof FaultError || (error instanceof QvacError && ['E_BAD_PEER', 'E_TRUNCATED'].includes(error.code));
+  const broken = (error: unknown): boolean =>
+    error instanceof FaultError || (error instanceof QvacError && ['E_BAD_PEER', 'E_TRUNCATED'].includes(error.code));
   const alterations: readonly (readonly [what: string, tamper: Tamper])[] = [
     ['a token', onFrame('tokens', (frame) => [{ ...frame, tokens: frame.tokens.map((token) => (token + 1) % 256) }])],
     ['the text', onFrame('tokens', (frame) => [{ ...frame, text: frame.text.toUpperCase() }])],
     ['the prompt tokens', onFrame('accept', (frame) => [{ ...frame, promptTokens: [...frame.promptTokens, 1] }])],
     ['the input digest', onFrame('accept', (frame) => [{ ...frame, inputDigest: other32 }])],
-    ['a head', onFrame('head', ({ body, sig }) => [{ t: 'head', body: encodeHead({ ...decodeHead(body), n: 1 }), sig }])],
-    ['whose head it is', onFrame('head', ({ body }) => [{ t: 'head', body, sig: signBody(stranger, kinds.head, jobIdHex(decodeHead(body).jobId), body).sig }])],
+    [
+      'a head',
+      onFrame('head', ({ body, sig }) => [{ t: 'head', body: encodeHead({ ...decodeHead(body), n: 1 }), sig }]),
+    ],
+    [
+      'whose head it is',
+      onFrame('head', ({ body }) => [
+        { t: 'head', body, sig: signBody(stranger, kinds.head, jobIdHex(decodeHead(body).jobId), body).sig },
+      ]),
+    ],
     ['where frames begin', onFrame('tokens', (frame) => [{ ...frame, i: frame.i + 1 }])],
-    ['the opening', onFrame('opening', ({ body, sig }) => [{ t: 'opening', body: body.map((byte, at) => (at === body.length - 1 ? byte ^ 1 : byte)), sig }])],
+    [
+      'the opening',
+      onFrame('opening', ({ body, sig }) => [
+        { t: 'opening', body: body.map((byte, at) => (at === body.length - 1 ? byte ^ 1 : byte)), sig },
+      ]),
+    ],
     ['the order: no picked', onFrame('picked', () => [])],
     ['the order: no accept', onFrame('accept', () => [])],
-    ['the order: picked again in the middle', (() => { let first: Frame | null = null; return ((frame) => { if (frame.t === 'picked') first = frame; return frame.t === 'head' && first !== null ? [first, frame] : [frame]; }) satisfies Tamper; })()],
+    [
+      'the order: picked again in the middle',
+      (() => {
+        let first: Frame | null = null;
+        return ((frame) => {
+          if (frame.t === 'picked') first = frame;
+          return frame.t === 'head' && first !== null ? [first, frame] : [frame];
+        }) satisfies Tamper;
+      })(),
+    ],
     ['the order: no verdict', onFrame('verdict', () => [])],
     ['the order: no receipt', onFrame('receipt', () => [])],
   ];
@@ -138,7 +214,9 @@ describe('a router that alters what it passes on', () => {
 
   it('a dropped final head is a truncated answer', async (context) => {
     await assert.rejects(
-      ask(context, (frame) => (frame.t === 'head' && frame.body.at(-1) !== 255 ? [{ t: 'error', code: 'failed', message: '' }] : [frame])),
+      ask(context, (frame) =>
+        frame.t === 'head' && frame.body.at(-1) !== 255 ? [{ t: 'error', code: 'failed', message: '' }] : [frame],
+      ),
       (error) => error instanceof QvacError && error.code === 'E_FAILED',
     );
   });
@@ -149,7 +227,10 @@ describe('a router that alters what it passes on', () => {
   });
 
   it('a missing opening is inconclusive, not silence', async (context) => {
-    const answer = await ask(context, onFrame('opening', () => []));
+    const answer = await ask(
+      context,
+      onFrame('opening', () => []),
+    );
     assert.equal(answer.opening, null);
     assert.equal(assess(answer.receipt, {}).result, 'inconclusive');
     assert.match(answer.refused ?? '', /receipt/, 'the router shows an opening in its receipt that it kept back');
@@ -159,7 +240,10 @@ describe('a router that alters what it passes on', () => {
     const cut: Tamper = (frame, peer) => {
       if (frame.t !== 'head') return [frame];
       const { jobId } = decodeHead(frame.body);
-      return [{ t: 'cancel', ...signBody(peer.key, kinds.cancel, jobIdHex(jobId), encodeCancel({ v: 1, jobId, n: 0 })) }, frame];
+      return [
+        { t: 'cancel', ...signBody(peer.key, kinds.cancel, jobIdHex(jobId), encodeCancel({ v: 1, jobId, n: 0 })) },
+        frame,
+      ];
     };
     await assert.rejects(ask(context, cut), reported(/cancelled/));
   });
@@ -169,10 +253,15 @@ describe('a router that forges a verdict or a receipt', () => {
   const forgedVerdict = (change: (verdict: Verdict) => Verdict, key?: typeof stranger): Tamper =>
     onFrame('verdict', ({ body }, peer) => {
       const verdict = change(decodeVerdict(body));
-      return [{ t: 'verdict', ...signBody(key ?? peer.key, kinds.verdict, jobIdHex(verdict.jobId), encodeVerdict(verdict)) }];
+      return [
+        { t: 'verdict', ...signBody(key ?? peer.key, kinds.verdict, jobIdHex(verdict.jobId), encodeVerdict(verdict)) },
+      ];
     });
   const forgeries: readonly (readonly [what: string, tamper: Tamper])[] = [
-    ['a verdict of somebody else', forgedVerdict((verdict) => ({ ...verdict, verifier: stranger.publicKey }), stranger)],
+    [
+      'a verdict of somebody else',
+      forgedVerdict((verdict) => ({ ...verdict, verifier: stranger.publicKey }), stranger),
+    ],
     ['a verdict in somebody else’s name', forgedVerdict((verdict) => ({ ...verdict, verifier: stranger.publicKey }))],
     ['a verdict signed by somebody else', forgedVerdict((verdict) => verdict, stranger)],
     ['a verdict on another job', forgedVerdict((verdict) => ({ ...verdict, jobId: other32 }))],
@@ -189,7 +278,10 @@ describe('a router that forges a verdict or a receipt', () => {
     });
   }
 
-  const otherReceipt = (change: (receipt: Receipt) => Receipt): Tamper => onFrame('receipt', ({ receipt }) => [{ t: 'receipt', receipt: utf8(serialiseReceipt(change(parseReceipt(receipt)))) }]);
+  const otherReceipt = (change: (receipt: Receipt) => Receipt): Tamper =>
+    onFrame('receipt', ({ receipt }) => [
+      { t: 'receipt', receipt: utf8(serialiseReceipt(change(parseReceipt(receipt)))) },
+    ]);
   const receipts: readonly (readonly [what: string, tamper: Tamper])[] = [
     ['another text', otherReceipt((receipt) => ({ ...receipt, text: 'no' }))],
     ['other tokens', otherReceipt((receipt) => ({ ...receipt, tokens: receipt.tokens.slice(1) }))],
@@ -208,8 +300,13 @@ describe('a router that forges a verdict or a receipt', () => {
   }
 
   it('a receipt with other verdicts is the same receipt', async (context) => {
-    const answer = await ask(context, otherReceipt((receipt) => ({ ...receipt, verdicts: [] })));
+    const answer = await ask(
+      context,
+      otherReceipt((receipt) => ({ ...receipt, verdicts: [] })),
+    );
     assert.equal(answer.refused, null);
-    assert.ok(answer.verdict !== null && equalBytes(answer.receipt.verdicts[0]?.body ?? other32, answer.verdict.signed.body));
+    assert.ok(
+      answer.verdict !== null && equalBytes(answer.receipt.verdicts[0]?.body ?? other32, answer.verdict.signed.body),
+    );
   });
 });

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { QvacError } from '../../../src/errors.ts';
-import type { ErrorCode } from '../../../src/errors.ts';
+import { type ErrorCode, QvacError } from '../../../src/errors.ts';
 import type { LockOrder, Paying } from '../../../src/node/payment/payments.ts';
-import { PaidOffer } from '../../../src/node/router/payment/paid-offer.ts';
 import type { Purse } from '../../../src/node/payment/spending-limits.ts';
+import { PaidOffer } from '../../../src/node/router/payment/paid-offer.ts';
 import type { Quote } from '../../../src/protocol/messages.ts';
 
 /** What stays reserved of a person's limit where the lock fails with `code`. */

@@ -52,7 +52,10 @@ describe('an honest router', () => {
 
   it('re-executes statistically where its own class differs', async (context) => {
     const provider = await startProvider(context);
-    const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine({ exec: { batch: 31 } })] });
+    const router = await startRouter(context, {
+      providers: [provider],
+      engines: [createScriptedEngine({ exec: { batch: 31 } })],
+    });
     const { verdict } = await receiveAnswer(await askRouter(context, router, { verify: 'full' }));
     assert.equal(verdict?.verdict.result, 'pass');
     assert.equal(verdict.verdict.tier, 'statistical');
@@ -73,7 +76,9 @@ describe('an honest router', () => {
     const router = await startRouter(context, { providers: [provider] });
     const client = await startPeer(context, { role: 'client' });
     for (const model of [provider.engine.facts.id, 'scripted/q8_0']) {
-      assert.deepEqual((await receiveAnswer(await askRouter(context, router, { model }, client))).picked, [provider.peer.id]);
+      assert.deepEqual((await receiveAnswer(await askRouter(context, router, { model }, client))).picked, [
+        provider.peer.id,
+      ]);
     }
   });
 
@@ -87,7 +92,10 @@ describe('an honest router', () => {
   it('beats while it re-executes', async (context) => {
     const gate = Promise.withResolvers<void>();
     const engine = createScriptedEngine();
-    const held = { ...engine, open: async (...options: Parameters<typeof engine.open>) => (await gate.promise, engine.open(...options)) };
+    const held = {
+      ...engine,
+      open: async (...options: Parameters<typeof engine.open>) => (await gate.promise, engine.open(...options)),
+    };
     const provider = await startProvider(context);
     let beats = 0;
     const router = await startRouter(context, {
@@ -115,13 +123,26 @@ describe('an honest router', () => {
   });
 
   it('answers 50 questions at once, none twice and none lost', async (context) => {
-    const providers = [await startProvider(context, { script: { slots: 4 } }), await startProvider(context, { script: { slots: 4 } })];
+    const providers = [
+      await startProvider(context, { script: { slots: 4 } }),
+      await startProvider(context, { script: { slots: 4 } }),
+    ];
     const router = await startRouter(context, { providers, engines: [createScriptedEngine()] });
     const clients = await Promise.all(Array.from({ length: 5 }, () => startPeer(context, { role: 'client' })));
     const answers = await Promise.all(
-      Array.from({ length: 50 }, async (_, at) => receiveAnswer(await askRouter(context, router, { verify: 'full', sampler: { temperature: 70, minP: 5, topK: 20, maxTokens: 20 } }, clients[at % clients.length]))),
+      Array.from({ length: 50 }, async (_, at) =>
+        receiveAnswer(
+          await askRouter(
+            context,
+            router,
+            { verify: 'full', sampler: { temperature: 70, minP: 5, topK: 20, maxTokens: 20 } },
+            clients[at % clients.length],
+          ),
+        ),
+      ),
     );
-    for (const { verdict, refused } of answers) assert.deepEqual([verdict?.verdict.result, verdict?.verdict.tier, refused], ['pass', 'exact', null]);
+    for (const { verdict, refused } of answers)
+      assert.deepEqual([verdict?.verdict.result, verdict?.verdict.tier, refused], ['pass', 'exact', null]);
     assert.equal(new Set(answers.map(({ receipt }) => toHex(receipt.offer.sig))).size, 50);
     assert.equal(router.receipts.size, 50);
   });

@@ -1,27 +1,43 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
+import type { RouteNews } from '../../../src/node/client/routed/route.ts';
+import type { Peer } from '../../../src/node/peer/peer.ts';
+import type { FrameStream } from '../../../src/node/streams/streams.ts';
 import { assess } from '../../../src/proofs/checks.ts';
 import { routeProtocol } from '../../../src/protocol/constants.ts';
 import { sha256 } from '../../../src/protocol/digests.ts';
 import type { Frame } from '../../../src/protocol/frames.ts';
 import { decodeCancel } from '../../../src/protocol/validate.ts';
-import type { RouteNews } from '../../../src/node/client/routed/route.ts';
-import type { Peer } from '../../../src/node/peer/peer.ts';
-import type { FrameStream } from '../../../src/node/streams/streams.ts';
-import { startProvider, testInput, testSampler } from '../../support/market.ts';
-import type { TestProvider } from '../../support/market.ts';
+import { startProvider, type TestProvider, testInput, testSampler } from '../../support/market.ts';
 import { startPeer } from '../../support/peers.ts';
-import { askRouter, code, receiveAnswer, startRouter, withTamperedAnswers } from '../../support/router.ts';
-import type { TestQuestion } from '../../support/router.ts';
+import {
+  askRouter,
+  code,
+  receiveAnswer,
+  startRouter,
+  type TestQuestion,
+  withTamperedAnswers,
+} from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 /** A provider that holds its answer up before step `at` until told to go on. */
-async function startHeld(context: Parameters<typeof startProvider>[0], at: number): Promise<{ readonly provider: TestProvider; release(): void }> {
+async function startHeld(
+  context: Parameters<typeof startProvider>[0],
+  at: number,
+): Promise<{ readonly provider: TestProvider; release(): void }> {
   const gate = Promise.withResolvers<void>();
   const provider = await startProvider(context, {
     script: {
-      beforeStep: (i, signal) => (i < at ? Promise.resolve() : Promise.race([gate.promise, new Promise<never>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)))])),
+      beforeStep: (i, signal) =>
+        i < at
+          ? Promise.resolve()
+          : Promise.race([
+              gate.promise,
+              new Promise<never>((_, reject) =>
+                signal?.addEventListener('abort', () => reject(signal.reason as Error)),
+              ),
+            ]),
     },
   });
   return { provider, release: () => gate.resolve() };
@@ -97,7 +113,10 @@ describe('a person who stops', () => {
     assert.ok(seen.includes('accept'));
     await stream.write({ t: 'stop' });
     await stream.write({ t: 'challenge', secret });
-    assert.deepEqual((await readUntil(stream, (frame) => frame.t === 'receipt')).filter((t) => t !== 'beat'), ['opening', 'verdict', 'receipt']);
+    assert.deepEqual(
+      (await readUntil(stream, (frame) => frame.t === 'receipt')).filter((t) => t !== 'beat'),
+      ['opening', 'verdict', 'receipt'],
+    );
   });
 });
 
@@ -150,7 +169,10 @@ describe('a person whose client', () => {
 describe('silence', () => {
   it('of the provider after a challenge is its fault to the router and inconclusive to the person', async (context) => {
     const provider = await startProvider(context, {
-      wrapPeer: (peer) => withTamperedAnswers(peer, (frame) => (frame.t === 'opening' ? [{ t: 'error', code: 'gone', message: '' }] : [frame])),
+      wrapPeer: (peer) =>
+        withTamperedAnswers(peer, (frame) =>
+          frame.t === 'opening' ? [{ t: 'error', code: 'gone', message: '' }] : [frame],
+        ),
     });
     const router = await startRouter(context, { providers: [provider] });
     const answer = await receiveAnswer(await askRouter(context, router));
@@ -162,10 +184,25 @@ describe('silence', () => {
 });
 
 /** A question over a bare stream, for what no honest client does. */
-async function rawQuestion(client: Peer, address: string): Promise<{ readonly stream: FrameStream; readonly secret: Uint8Array }> {
+async function rawQuestion(
+  client: Peer,
+  address: string,
+): Promise<{ readonly stream: FrameStream; readonly secret: Uint8Array }> {
   const secret = Uint8Array.from(randomBytes(32));
   const stream = await client.open(address, routeProtocol);
-  await stream.write({ t: 'route', input: testInput, model: 'scripted', sampler: testSampler, seed: Uint8Array.from(randomBytes(32)), commit: sha256(secret), count: 16, mode: 'merkle', verify: 'sampling', maxPrice: 0, timeout: 60_000 });
+  await stream.write({
+    t: 'route',
+    input: testInput,
+    model: 'scripted',
+    sampler: testSampler,
+    seed: Uint8Array.from(randomBytes(32)),
+    commit: sha256(secret),
+    count: 16,
+    mode: 'merkle',
+    verify: 'sampling',
+    maxPrice: 0,
+    timeout: 60_000,
+  });
   return { stream, secret };
 }
 
@@ -173,7 +210,19 @@ async function rawQuestion(client: Peer, address: string): Promise<{ readonly st
 async function readUntil(stream: FrameStream, fits: (frame: Frame) => boolean): Promise<readonly string[]> {
   const seen: string[] = [];
   for (;;) {
-    const frame = await stream.read(['picked', 'accept', 'tokens', 'head', 'cancel', 'beat', 'opening', 'verdict', 'receipt', 'busy', 'error']);
+    const frame = await stream.read([
+      'picked',
+      'accept',
+      'tokens',
+      'head',
+      'cancel',
+      'beat',
+      'opening',
+      'verdict',
+      'receipt',
+      'busy',
+      'error',
+    ]);
     if (frame === null) throw new Error(`the stream ended after ${seen.join(' ')}`);
     seen.push(frame.t);
     if (fits(frame)) return seen;

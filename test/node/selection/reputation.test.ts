@@ -6,15 +6,23 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { ModelId, PeerIdString } from '../../../src/lib/types.ts';
-import { cooldownMs, experienceHalfLifeMs, faultHalfLifeMs, maxProviders, maxSpeeds } from '../../../src/node/selection/constants.ts';
-import { createReputation } from '../../../src/node/selection/reputation.ts';
-import type { Experience, Reputation } from '../../../src/node/selection/reputation.ts';
+import {
+  cooldownMs,
+  experienceHalfLifeMs,
+  faultHalfLifeMs,
+  maxProviders,
+  maxSpeeds,
+} from '../../../src/node/selection/constants.ts';
+import { createReputation, type Experience, type Reputation } from '../../../src/node/selection/reputation.ts';
 
 const alice = '12D3KooWAlice' as PeerIdString;
 const model = 'a'.repeat(64) as ModelId;
 const served: Experience = { kind: 'served', model, n: 101, firstTokenMs: 500, totalMs: 2_500 };
 
-function atTime(start = 1_000_000): { readonly reputation: Reputation; readonly clock: { now(): number; time: number } } {
+function atTime(start = 1_000_000): {
+  readonly reputation: Reputation;
+  readonly clock: { now(): number; time: number };
+} {
   const clock = { time: start, now: () => clock.time };
   return { clock, reputation: createReputation({ clock, logger: silentLogger }, { path: null }) };
 }
@@ -134,7 +142,8 @@ describe('reputation', () => {
     assert.equal(reputation.peers().length, maxProviders);
     assert.equal(reputation.standing(alice).usable, false);
 
-    for (let each = 0; each < maxSpeeds + 5; each++) reputation.record(alice, { ...served, model: each.toString(16).padStart(64, '0') as ModelId });
+    for (let each = 0; each < maxSpeeds + 5; each++)
+      reputation.record(alice, { ...served, model: each.toString(16).padStart(64, '0') as ModelId });
     assert.equal(reputation.speed(alice, '0'.padStart(64, '0') as ModelId), null);
     assert.notEqual(reputation.speed(alice, (maxSpeeds + 4).toString(16).padStart(64, '0') as ModelId), null);
   });
@@ -163,7 +172,10 @@ describe('reputation', () => {
       await withHome(async (path) => {
         await writeFile(path, damaged);
         const warnings: string[] = [];
-        const reputation = createReputation({ clock: { now: () => 1 }, logger: { ...silentLogger, warn: (message) => void warnings.push(message) } }, { path });
+        const reputation = createReputation(
+          { clock: { now: () => 1 }, logger: { ...silentLogger, warn: (message) => void warnings.push(message) } },
+          { path },
+        );
         await reputation.start();
         assert.equal(reputation.peers().length, 0);
         assert.equal(warnings.length, 1);
@@ -177,7 +189,10 @@ describe('reputation', () => {
   it('carries on where the file cannot be written', async () => {
     await withHome(async (path) => {
       const warnings: string[] = [];
-      const reputation = createReputation({ clock: { now: () => 1 }, logger: { ...silentLogger, warn: (message) => void warnings.push(message) } }, { path: join(path, 'under-a-file') });
+      const reputation = createReputation(
+        { clock: { now: () => 1 }, logger: { ...silentLogger, warn: (message) => void warnings.push(message) } },
+        { path: join(path, 'under-a-file') },
+      );
       await writeFile(path, 'a file');
       reputation.record(alice, served);
       await reputation.stop();

@@ -5,17 +5,27 @@ import { toHex } from '../../../src/lib/bytes.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { ModelId, PeerIdString } from '../../../src/lib/types.ts';
 import type { VerifiedCard } from '../../../src/node/cards/cards.ts';
-import { createReputation } from '../../../src/node/selection/reputation.ts';
-import type { Reputation } from '../../../src/node/selection/reputation.ts';
-import { select } from '../../../src/node/selection/select.ts';
-import type { Wish } from '../../../src/node/selection/select.ts';
+import { createReputation, type Reputation } from '../../../src/node/selection/reputation.ts';
+import { select, type Wish } from '../../../src/node/selection/select.ts';
 import type { CardModel } from '../../../src/protocol/messages.ts';
 
 const id = new Uint8Array(32).fill(7);
 const modelId = toHex(id) as ModelId;
 const peerOf = (name: string): PeerIdString => `12D3KooW${name}` as PeerIdString;
 
-const model: CardModel = { id, name: 'qwen3-4b', arch: 'qwen3', quant: 'q4_k_m', context: 4_096, vocab: 151_936, stops: [151_645], modes: ['merkle', 'none'], priceIn: 0, priceOut: 0, slots: 2 };
+const model: CardModel = {
+  id,
+  name: 'qwen3-4b',
+  arch: 'qwen3',
+  quant: 'q4_k_m',
+  context: 4_096,
+  vocab: 151_936,
+  stops: [151_645],
+  modes: ['merkle', 'none'],
+  priceIn: 0,
+  priceOut: 0,
+  slots: 2,
+};
 
 interface Offered extends Partial<CardModel> {
   readonly tokensPerSecond?: number;
@@ -23,7 +33,10 @@ interface Offered extends Partial<CardModel> {
   readonly pays?: boolean;
 }
 
-function card(name: string, { tokensPerSecond = 40, role = 'provider', pays = false, ...changes }: Offered = {}): VerifiedCard {
+function card(
+  name: string,
+  { tokensPerSecond = 40, role = 'provider', pays = false, ...changes }: Offered = {},
+): VerifiedCard {
   const key = new Uint8Array(32);
   return {
     peer: peerOf(name),
@@ -47,9 +60,21 @@ function card(name: string, { tokensPerSecond = 40, role = 'provider', pays = fa
   };
 }
 
-const wish: Wish = { model: 'qwen3-4b', mode: 'merkle', promptTokens: 300, maxTokens: 512, maxPrice: 1_000_000, only: null };
+const wish: Wish = {
+  model: 'qwen3-4b',
+  mode: 'merkle',
+  promptTokens: 300,
+  maxTokens: 512,
+  maxPrice: 1_000_000,
+  only: null,
+};
 
-function choose(cards: readonly VerifiedCard[], changes: Partial<Wish> = {}, reputation: Reputation = newReputation(), inFlight: (peer: PeerIdString) => number = () => 0) {
+function choose(
+  cards: readonly VerifiedCard[],
+  changes: Partial<Wish> = {},
+  reputation: Reputation = newReputation(),
+  inFlight: (peer: PeerIdString) => number = () => 0,
+) {
   return select({ reputation, inFlight }, cards, { ...wish, ...changes });
 }
 
@@ -62,14 +87,24 @@ const best = (selection: ReturnType<typeof choose>): string | undefined => selec
 describe('select', () => {
   it('finds a model by name, by name and quantisation, and by id, and nothing else', () => {
     const cards = [card('A')];
-    for (const asked of ['qwen3-4b', 'qwen3-4b/q4_k_m', modelId]) assert.equal(choose(cards, { model: asked }).choices.length, 1, asked);
-    for (const asked of ['qwen3', 'qwen3-4b/q8_0', modelId.slice(0, 63), 'QWEN3-4B', '']) assert.equal(choose(cards, { model: asked }).choices.length, 0, asked);
+    for (const asked of ['qwen3-4b', 'qwen3-4b/q4_k_m', modelId])
+      assert.equal(choose(cards, { model: asked }).choices.length, 1, asked);
+    for (const asked of ['qwen3', 'qwen3-4b/q8_0', modelId.slice(0, 63), 'QWEN3-4B', ''])
+      assert.equal(choose(cards, { model: asked }).choices.length, 0, asked);
   });
 
   it('says why each of the others may not answer', () => {
     const reputation = newReputation();
     reputation.record(peerOf('Cheat'), { kind: 'fault', fault: 'draws-far' });
-    const cards = [card('Other', { name: 'llama' }), card('Short', { context: 512 }), card('Dear', { priceOut: 10_000_000 }), card('Paid', { priceOut: 1, pays: true }), card('Mode', { modes: ['none'] }), card('Cheat'), card('Router', { role: 'router' })];
+    const cards = [
+      card('Other', { name: 'llama' }),
+      card('Short', { context: 512 }),
+      card('Dear', { priceOut: 10_000_000 }),
+      card('Paid', { priceOut: 1, pays: true }),
+      card('Mode', { modes: ['none'] }),
+      card('Cheat'),
+      card('Router', { role: 'router' }),
+    ];
     const { choices, excluded } = choose(cards, {}, reputation);
     assert.deepEqual(choices, []);
     assert.deepEqual(
@@ -98,7 +133,10 @@ describe('select', () => {
     broken.record(peerOf('A'), { kind: 'aborted' });
     assert.equal(best(choose([card('A'), card('B')], {}, broken)), peerOf('B'));
 
-    assert.equal(best(choose([card('A'), card('B')], {}, newReputation(), (peer) => (peer === peerOf('A') ? 1 : 0))), peerOf('B'));
+    assert.equal(
+      best(choose([card('A'), card('B')], {}, newReputation(), (peer) => (peer === peerOf('A') ? 1 : 0))),
+      peerOf('B'),
+    );
   });
 
   it('believes measurements, not claims', () => {
@@ -106,18 +144,33 @@ describe('select', () => {
     const job = { kind: 'served', model: modelId, n: 101, firstTokenMs: 100 } as const;
     reputation.record(peerOf('Boaster'), { ...job, totalMs: 100_100 });
     reputation.record(peerOf('Modest'), { ...job, totalMs: 2_100 });
-    const selection = choose([card('Boaster', { tokensPerSecond: 1_000_000 }), card('Modest', { tokensPerSecond: 1 })], {}, reputation);
+    const selection = choose(
+      [card('Boaster', { tokensPerSecond: 1_000_000 }), card('Modest', { tokensPerSecond: 1 })],
+      {},
+      reputation,
+    );
     assert.equal(best(selection), peerOf('Modest'));
   });
 
   it('caps the worst price at what fits the context', () => {
     const priced = card('A', { priceIn: 1_000, context: 1_000 });
-    assert.equal(choose([priced], { promptTokens: 1_000_000, maxTokens: 600, maxPrice: 400 }).choices[0]?.priceLamports, 400n);
-    assert.equal(choose([priced], { promptTokens: 1_000_000, maxTokens: 600, maxPrice: 399 }).excluded[0]?.why, 'too-dear');
+    assert.equal(
+      choose([priced], { promptTokens: 1_000_000, maxTokens: 600, maxPrice: 400 }).choices[0]?.priceLamports,
+      400n,
+    );
+    assert.equal(
+      choose([priced], { promptTokens: 1_000_000, maxTokens: 600, maxPrice: 399 }).excluded[0]?.why,
+      'too-dear',
+    );
   });
 
   it('explains a score by its terms, and gives the same order whatever the order of the cards', () => {
-    const offered = fc.record({ tokensPerSecond: fc.integer({ min: 0, max: 1_000_000 }), priceIn: fc.nat(1_000), priceOut: fc.nat(1_000), slots: fc.integer({ min: 0, max: 8 }) });
+    const offered = fc.record({
+      tokensPerSecond: fc.integer({ min: 0, max: 1_000_000 }),
+      priceIn: fc.nat(1_000),
+      priceOut: fc.nat(1_000),
+      slots: fc.integer({ min: 0, max: 8 }),
+    });
     fc.assert(
       fc.property(fc.array(offered, { minLength: 1, maxLength: 8 }), fc.integer({ min: 0, max: 7 }), (offers, turn) => {
         const cards = offers.map((offer, at) => card(String(at), offer));

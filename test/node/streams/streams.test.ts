@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import type { TestContext } from 'node:test';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
-import type { Peer } from '../../../src/node/peer/peer.ts';
 import type { QvacError } from '../../../src/errors.ts';
+import type { Peer } from '../../../src/node/peer/peer.ts';
 import type { FrameStream } from '../../../src/node/streams/streams.ts';
 import { encodeFrame } from '../../../src/protocol/frame-codec.ts';
 import type { Frame, FrameType } from '../../../src/protocol/frames.ts';
@@ -16,7 +15,10 @@ const protocol = '/test/frames/1.0.0';
 const beat: Frame = { t: 'beat' };
 
 /** A node that reads frames of these types until the end, and what it read. */
-async function startReader(t: TestContext, allowed: readonly FrameType[] = ['beat', 'tokens']): Promise<{ peer: Peer; frames: Frame[]; ends: unknown[]; next(): Promise<unknown> }> {
+async function startReader(
+  t: TestContext,
+  allowed: readonly FrameType[] = ['beat', 'tokens'],
+): Promise<{ peer: Peer; frames: Frame[]; ends: unknown[]; next(): Promise<unknown> }> {
   const peer = await startPeer(t);
   const frames: Frame[] = [];
   const ends: unknown[] = [];
@@ -27,7 +29,8 @@ async function startReader(t: TestContext, allowed: readonly FrameType[] = ['bea
   };
   await peer.handle(protocol, async (stream) => {
     try {
-      for (let frame = await stream.read(allowed); frame !== null; frame = await stream.read(allowed)) frames.push(frame);
+      for (let frame = await stream.read(allowed); frame !== null; frame = await stream.read(allowed))
+        frames.push(frame);
       end(null);
     } catch (error) {
       end(error);
@@ -52,22 +55,26 @@ test('frames cut anywhere arrive whole and in order', async (t) => {
   const reader = await startReader(t);
   const stranger = await startStranger(t);
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.nat({ max: 3000 }), { minLength: 1, maxLength: 8 }), fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1, maxLength: 20 }), async (sizes, cuts) => {
-      reader.frames.length = 0;
-      const sent = sizes.map((size, i) => ({ t: 'tokens', i, tokens: [i], text: 'x'.repeat(size) }) as const);
-      const bytes = Buffer.concat(sent.map(encodeFrame));
-      const ended = reader.next();
-      const stream = await openRaw(stranger, addressOf(reader.peer), protocol);
-      for (let at = 0, cut = 0; at < bytes.length; cut++) {
-        const size = cuts[cut % cuts.length] ?? 1;
-        stream.send(bytes.subarray(at, at + size));
-        at += size;
-        if (cut % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
-      }
-      await stream.close();
-      assert.equal(await ended, null);
-      assert.deepEqual(reader.frames, sent);
-    }),
+    fc.asyncProperty(
+      fc.array(fc.nat({ max: 3000 }), { minLength: 1, maxLength: 8 }),
+      fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1, maxLength: 20 }),
+      async (sizes, cuts) => {
+        reader.frames.length = 0;
+        const sent = sizes.map((size, i) => ({ t: 'tokens', i, tokens: [i], text: 'x'.repeat(size) }) as const);
+        const bytes = Buffer.concat(sent.map(encodeFrame));
+        const ended = reader.next();
+        const stream = await openRaw(stranger, addressOf(reader.peer), protocol);
+        for (let at = 0, cut = 0; at < bytes.length; cut++) {
+          const size = cuts[cut % cuts.length] ?? 1;
+          stream.send(bytes.subarray(at, at + size));
+          at += size;
+          if (cut % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+        }
+        await stream.close();
+        assert.equal(await ended, null);
+        assert.deepEqual(reader.frames, sent);
+      },
+    ),
     { numRuns: 15 },
   );
 });
@@ -92,7 +99,7 @@ for (const [what, bytes] of wrong) {
     bad.send(encodeFrame(beat));
     bad.send(bytes);
     assert.deepEqual(await answer, badFrame);
-    assert.equal((await failed as { code: string }).code, 'E_BAD_PEER');
+    assert.equal(((await failed) as { code: string }).code, 'E_BAD_PEER');
     const ended = reader.next();
     good.send(encodeFrame(beat));
     await good.close();
@@ -109,7 +116,7 @@ test('a stream that ends within a frame is truncated', async (t) => {
     const stream = await openRaw(stranger, addressOf(reader.peer), protocol);
     stream.send(bytes);
     await stream.close();
-    assert.equal((await ended as { code: string }).code, 'E_TRUNCATED');
+    assert.equal(((await ended) as { code: string }).code, 'E_TRUNCATED');
   }
 });
 
@@ -122,7 +129,7 @@ test('a reset stream and a connection that breaks are never a clean end', async 
     stream.send(encodeFrame(beat));
     if (cut === 'stream') stream.abort(new Error('away'));
     else stranger.getConnections()[0]?.abort(new Error('away'));
-    assert.equal((await ended as { code: string }).code, 'E_TRUNCATED');
+    assert.equal(((await ended) as { code: string }).code, 'E_TRUNCATED');
   }
 });
 
@@ -159,7 +166,8 @@ test('a writer waits for a reader that does not read; nothing piles up, and noth
   const done = new Promise<void>((resolve) => {
     void reader.handle(protocol, async (stream) => {
       await mayRead;
-      for (let frame = await stream.read(['tokens']); frame !== null; frame = await stream.read(['tokens'])) if (frame.t === 'tokens') received.push(frame.i);
+      for (let frame = await stream.read(['tokens']); frame !== null; frame = await stream.read(['tokens']))
+        if (frame.t === 'tokens') received.push(frame.i);
       resolve();
     });
   });
@@ -183,7 +191,10 @@ test('a writer waits for a reader that does not read; nothing piles up, and noth
   go();
   await writing;
   await done;
-  assert.deepEqual(received, Array.from({ length: total }, (_, i) => i));
+  assert.deepEqual(
+    received,
+    Array.from({ length: total }, (_, i) => i),
+  );
 });
 
 test('a frame of 8 MiB goes through', async (t) => {
@@ -208,7 +219,10 @@ test('writes keep their order, also while large ones wait', async (t) => {
   await Promise.all([stream.write(large), stream.write(beat), stream.write(large), stream.write({ t: 'stop' })]);
   await stream.close();
   assert.equal(await ended, null);
-  assert.deepEqual(reader.frames.map((frame) => frame.t), ['audit', 'beat', 'audit', 'stop']);
+  assert.deepEqual(
+    reader.frames.map((frame) => frame.t),
+    ['audit', 'beat', 'audit', 'stop'],
+  );
 });
 
 test('a throw in a handler is told as internal and ends that stream alone', async (t) => {
@@ -273,10 +287,14 @@ test('200 streams at once are all answered', async (t) => {
 test('a stream more than a connection has is busy, and so is one more than a peer may have', async (t) => {
   const provider = await startPeer(t);
   const free = Promise.withResolvers<void>();
-  await provider.handle(protocol, async (stream) => {
-    await free.promise;
-    await stream.write(beat);
-  }, { maxInboundStreams: 4 });
+  await provider.handle(
+    protocol,
+    async (stream) => {
+      await free.promise;
+      await stream.write(beat);
+    },
+    { maxInboundStreams: 4 },
+  );
   const client = await startPeer(t, { role: 'client' });
   await client.connect(addressOf(provider));
   const streams = await Promise.all(Array.from({ length: 5 }, () => client.open(provider.id, protocol)));
@@ -300,7 +318,14 @@ test('a peer that opens thousands of streams is cut off, and others are served',
   first.abort(new Error('done'));
   for (let opened = 0; opened < 5000 && connection?.status === 'open'; opened += 20) {
     // Protocols that this node does not even speak count as well.
-    await Promise.all(Array.from({ length: 20 }, (_, i) => connection.newStream(i % 2 === 0 ? protocol : '/unknown/1').then((stream) => stream.abort(new Error('next')), () => undefined)));
+    await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        connection.newStream(i % 2 === 0 ? protocol : '/unknown/1').then(
+          (stream) => stream.abort(new Error('next')),
+          () => undefined,
+        ),
+      ),
+    );
   }
   const [peer] = await gone;
   assert.equal(peer, stranger.peerId.toString());

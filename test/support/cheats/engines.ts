@@ -25,7 +25,10 @@ export function disguised(engine: Engine, claimed: Engine): Engine {
 
 /** Renders another prompt than asked, and says so in its accept: a system prompt added or dropped, a question cut. */
 export function withOtherPrompt(engine: Engine, change: (input: Input) => Input): Engine {
-  const tokenizer: Tokenizer = { ...tokenizerOf(engine), encodePrompt: (input) => engine.tokenizer.encodePrompt(change(input)) };
+  const tokenizer: Tokenizer = {
+    ...tokenizerOf(engine),
+    encodePrompt: (input) => engine.tokenizer.encodePrompt(change(input)),
+  };
   return altered(engine, { tokenizer });
 }
 
@@ -55,7 +58,10 @@ export function sideBySide(truth: Engine, cheap: Engine): Engine {
   return altered(truth, {
     async open(options?: OpenOptions) {
       const [a, b] = await Promise.all([truth.open(options), cheap.open({ signal: options?.signal })]);
-      const both = async (one: Promise<TopLogits>, other: Promise<TopLogits>): Promise<BothLogits> => ({ ...(await one), cheap: await other });
+      const both = async (one: Promise<TopLogits>, other: Promise<TopLogits>): Promise<BothLogits> => ({
+        ...(await one),
+        cheap: await other,
+      });
       return {
         prefill: (prompt, topK, rest) => both(a.prefill(prompt, topK, rest), b.prefill(prompt, topK, rest)),
         decode: (token, topK, rest) => both(a.decode(token, topK, rest), b.decode(token, topK, rest)),
@@ -72,7 +78,13 @@ export function sideBySide(truth: Engine, cheap: Engine): Engine {
 }
 
 function tokenizerOf({ tokenizer }: Engine): Tokenizer {
-  return { facts: tokenizer.facts, encodePrompt: (input) => tokenizer.encodePrompt(input), bytesOf: (token) => tokenizer.bytesOf(token), decode: (tokens) => tokenizer.decode(tokens), dispose: () => tokenizer.dispose() };
+  return {
+    facts: tokenizer.facts,
+    encodePrompt: (input) => tokenizer.encodePrompt(input),
+    bytesOf: (token) => tokenizer.bytesOf(token),
+    decode: (tokens) => tokenizer.decode(tokens),
+    dispose: () => tokenizer.dispose(),
+  };
 }
 
 function sessionOf(session: EngineSession): EngineSession {

@@ -9,7 +9,10 @@ const fileName = 'with-a-q8_0-cache.gguf';
 
 const createContext = LlamaModel.prototype.createContext;
 LlamaModel.prototype.createContext = function (options) {
-  const cheat = this.filename === fileName ? ({ experimentalKvCacheKeyType: 'Q8_0', experimentalKvCacheValueType: 'Q8_0' } as const) : {};
+  const cheat =
+    this.filename === fileName
+      ? ({ experimentalKvCacheKeyType: 'Q8_0', experimentalKvCacheValueType: 'Q8_0' } as const)
+      : {};
   return createContext.call(this, { ...options, ...cheat });
 };
 

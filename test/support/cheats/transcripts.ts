@@ -1,11 +1,14 @@
 import { fromHex } from '../../../src/lib/bytes.ts';
 import { challengePositions } from '../../../src/proofs/challenge.ts';
 import type { TopLogits } from '../../../src/proofs/logits.ts';
-import { drawAt, pickToken, selectCandidates } from '../../../src/proofs/sampler.ts';
-import type { Selection } from '../../../src/proofs/sampler.ts';
+import { drawAt, pickToken, type Selection, selectCandidates } from '../../../src/proofs/sampler.ts';
 import { candDigest, exactDigest, leafOf, noZk, prefixAfter, prefixesAt, saltsOf } from '../../../src/proofs/step.ts';
-import { createTranscript } from '../../../src/proofs/transcript.ts';
-import type { DrawnToken, Transcript, TranscriptInit } from '../../../src/proofs/transcript.ts';
+import {
+  createTranscript,
+  type DrawnToken,
+  type Transcript,
+  type TranscriptInit,
+} from '../../../src/proofs/transcript.ts';
 import { MerkleTree } from '../../../src/proofs/tree.ts';
 import { textDigestOf } from '../../../src/protocol/digests.ts';
 import type { Head, Opening } from '../../../src/protocol/messages.ts';
@@ -35,14 +38,17 @@ export function lying(change: (honest: Transcript, init: TranscriptInit) => Part
 }
 
 /** Draws by a seed of its own instead of the client's. */
-export const otherSeed: TranscriptMaker = (init) => createTranscript({ ...init, offer: { ...init.offer, seed: new Uint8Array(32).fill(9) } });
+export const otherSeed: TranscriptMaker = (init) =>
+  createTranscript({ ...init, offer: { ...init.offer, seed: new Uint8Array(32).fill(9) } });
 
 /** Goes on after a stop token. */
-export const pastTheStop: TranscriptMaker = (init) => createTranscript({ ...init, offer: { ...init.offer, sampler: { ...init.offer.sampler, stops: [] } } });
+export const pastTheStop: TranscriptMaker = (init) =>
+  createTranscript({ ...init, offer: { ...init.offer, sampler: { ...init.offer.sampler, stops: [] } } });
 
 /** Ends after `n` tokens as if that were all that was asked for. */
 export function cutAt(n: number): TranscriptMaker {
-  return (init) => createTranscript({ ...init, offer: { ...init.offer, sampler: { ...init.offer.sampler, maxTokens: n } } });
+  return (init) =>
+    createTranscript({ ...init, offer: { ...init.offer, sampler: { ...init.offer.sampler, maxTokens: n } } });
 }
 
 /** Lies in heads. */
@@ -59,7 +65,8 @@ export function withOpening(change: (opening: Opening, honest: Transcript) => Op
  * The prefill attack: the cheaper model chooses the tokens, the true model's distributions are committed to. Needs logits
  * of `sideBySide`.
  */
-export const prefillAttack: TranscriptMaker = (init) => new ForcedTranscript(init, (_truth, top, i) => drawFrom(init, (top as BothLogits).cheap, i));
+export const prefillAttack: TranscriptMaker = (init) =>
+  new ForcedTranscript(init, (_truth, top, i) => drawFrom(init, (top as BothLogits).cheap, i));
 
 /**
  * The adaptive attack: true distributions, each moved just enough that the client's draw picks the cheaper model's token.
@@ -78,7 +85,10 @@ function drawFrom({ offer: { sampler, seed } }: TranscriptInit, top: TopLogits, 
 
 /** `top` with the logit of `wanted` raised as little as makes the draw of step `i` pick it; raised in full where that never does. */
 function nudged(init: TranscriptInit, top: TopLogits, i: number, wanted: number): TopLogits {
-  const raised = (by: number): TopLogits => ({ ids: top.ids, logits: top.logits.map((logit, at) => (top.ids[at] === wanted ? logit + by : logit)) });
+  const raised = (by: number): TopLogits => ({
+    ids: top.ids,
+    logits: top.logits.map((logit, at) => (top.ids[at] === wanted ? logit + by : logit)),
+  });
   if (drawFrom(init, top, i) === wanted) return top;
   // Raised alone it may pass the draw by: then its rivals' order is what has to move, which no honest model does either.
   for (let by = 1 / 64; by < 16; by *= 1.15) if (drawFrom(init, raised(by), i) === wanted) return raised(by);
@@ -115,7 +125,17 @@ class ForcedTranscript implements Transcript {
     const token = this.#choose(selection, top, i);
     const { candidates, logits } = selection;
     const cand = candDigest(this.#jobId, i, this.#salt(i), candidates);
-    this.#tree.append(leafOf({ jobId: this.#jobId, i, token, prefix: this.#prefix, cand, exact: exactDigest(candidates, logits), zk: noZk }));
+    this.#tree.append(
+      leafOf({
+        jobId: this.#jobId,
+        i,
+        token,
+        prefix: this.#prefix,
+        cand,
+        exact: exactDigest(candidates, logits),
+        zk: noZk,
+      }),
+    );
     this.#selections.push(selection);
     this.tokens.push(token);
     this.#prefix = prefixAfter(this.#prefix, token);
@@ -129,7 +149,18 @@ class ForcedTranscript implements Transcript {
 
   head({ text, finish }: Parameters<Transcript['head']>[0]): Head {
     const { inputDigest, execClass, promptCount } = this.#init;
-    return { version: 1, jobId: this.#jobId, n: this.n, root: this.#tree.root(), prefix: this.#prefix, textDigest: textDigestOf(text), inputDigest, execClass, promptCount, finish };
+    return {
+      version: 1,
+      jobId: this.#jobId,
+      n: this.n,
+      root: this.#tree.root(),
+      prefix: this.#prefix,
+      textDigest: textDigestOf(text),
+      inputDigest,
+      execClass,
+      promptCount,
+      finish,
+    };
   }
 
   open(secret: Uint8Array): Opening {
@@ -139,7 +170,16 @@ class ForcedTranscript implements Transcript {
     const prefixes = prefixesAt(inputDigest, this.tokens, positions);
     const steps = positions.map((i) => {
       const { candidates, logits } = this.#selections[i] ?? { candidates: [], logits: new Float32Array() };
-      return { i, token: this.tokens[i] ?? 0, prefix: prefixes.get(i) ?? inputDigest, salt: this.#salt(i), candidates, exact: exactDigest(candidates, logits), zk: noZk, path: this.#tree.path(i) };
+      return {
+        i,
+        token: this.tokens[i] ?? 0,
+        prefix: prefixes.get(i) ?? inputDigest,
+        salt: this.#salt(i),
+        candidates,
+        exact: exactDigest(candidates, logits),
+        zk: noZk,
+        path: this.#tree.path(i),
+      };
     });
     return { v: 1, jobId: this.#jobId, root, steps };
   }

@@ -23,7 +23,11 @@ export interface RawTensor {
 }
 
 /** Writes a GGUF v3 file under its name only when whole, so that processes side by side do no harm. SHA-256 in hex. */
-export async function writeGguf(path: string, metadata: readonly RawValue[], tensors: readonly RawTensor[]): Promise<string> {
+export async function writeGguf(
+  path: string,
+  metadata: readonly RawValue[],
+  tensors: readonly RawTensor[],
+): Promise<string> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   const file = await open(temporary, 'wx');
   try {
@@ -58,7 +62,13 @@ function headOf(metadata: readonly RawValue[], tensors: readonly RawTensor[]): B
   for (const { key, type, bytes } of metadata) parts.push(text(key), u32(type), bytes);
   let offset = 0;
   for (const tensor of tensors) {
-    parts.push(text(tensor.name), u32(tensor.dimensions.length), ...tensor.dimensions.map(u64), u32(tensor.type), u64(offset));
+    parts.push(
+      text(tensor.name),
+      u32(tensor.dimensions.length),
+      ...tensor.dimensions.map(u64),
+      u32(tensor.type),
+      u64(offset),
+    );
     offset += tensor.bytes + padding(tensor.bytes);
   }
   const head = Buffer.concat(parts);

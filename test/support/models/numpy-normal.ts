@@ -83,7 +83,11 @@ const layerArea = 0.00492867323397465524494;
 const ziggurat = zigguratTables();
 
 /** Layer by layer from the tail inwards in double arithmetic, as the tables in use everywhere were made. */
-function zigguratTables(): { readonly width: Float64Array; readonly inside: Float64Array; readonly height: Float64Array } {
+function zigguratTables(): {
+  readonly width: Float64Array;
+  readonly inside: Float64Array;
+  readonly height: Float64Array;
+} {
   const [width, inside, height] = [new Float64Array(256), new Float64Array(256), new Float64Array(256)];
   const mantissa = 2 ** 52;
   let outer = lastEdge;

@@ -30,7 +30,8 @@ function encodeQ8(weights: Float32Array, from: number, out: Buffer, to: number):
   const scale = Math.fround(most / 127);
   const inverse = scale > 0 ? Math.fround(1 / scale) : 0;
   out.writeUInt16LE(toHalf(scale), to);
-  for (let at = 0; at < 32; at++) out.writeInt8(roundHalfEven(Math.fround((weights[from + at] ?? 0) * inverse)), to + 2 + at);
+  for (let at = 0; at < 32; at++)
+    out.writeInt8(roundHalfEven(Math.fround((weights[from + at] ?? 0) * inverse)), to + 2 + at);
 }
 
 function encodeQ4(weights: Float32Array, from: number, out: Buffer, to: number): void {

@@ -3,7 +3,19 @@ import { alignment, type RawTensor, type RawValue, u32, writeGguf } from './gguf
 import { decodeTensor, encodeTensor, type Kind, kinds } from './quantise.ts';
 
 /** Bytes of scalar metadata types; 8 is text, 9 a list. */
-const scalarBytes: Readonly<Record<number, number>> = { 0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8 };
+const scalarBytes: Readonly<Record<number, number>> = {
+  0: 1,
+  1: 1,
+  2: 2,
+  3: 2,
+  4: 4,
+  5: 4,
+  6: 4,
+  7: 1,
+  10: 8,
+  11: 8,
+  12: 8,
+};
 const mostHeaderBytes = 32 * 1024 * 1024;
 
 export interface Change {
@@ -19,10 +31,15 @@ export async function requantise(source: string, target: string, kind: Kind, cha
   const file = await open(source, 'r');
   try {
     const { metadata, tensors } = await readRaw(file);
-    const patched = metadata.map((value) => (value.key === 'general.file_type' ? { ...value, bytes: u32(kinds[kind].fileType) } : value));
+    const patched = metadata.map((value) =>
+      value.key === 'general.file_type' ? { ...value, bytes: u32(kinds[kind].fileType) } : value,
+    );
     const rewritten = tensors.map((tensor): RawTensor => {
       const from = kindOf(tensor.type);
-      const to = tensor.dimensions.length === 1 || (kind === 'q4_0' && /^(token_embd|output)\.weight$/.test(tensor.name)) ? from : kind;
+      const to =
+        tensor.dimensions.length === 1 || (kind === 'q4_0' && /^(token_embd|output)\.weight$/.test(tensor.name))
+          ? from
+          : kind;
       const count = tensor.dimensions.reduce((product, size) => product * size, 1);
       return {
         ...tensor,
@@ -47,7 +64,9 @@ function kindOf(type: number): Kind {
   throw new Error(`tensor type ${type} is not read here`);
 }
 
-async function readRaw(file: FileHandle): Promise<{ readonly metadata: readonly RawValue[]; readonly tensors: readonly RawTensor[] }> {
+async function readRaw(
+  file: FileHandle,
+): Promise<{ readonly metadata: readonly RawValue[]; readonly tensors: readonly RawTensor[] }> {
   const head = Buffer.alloc(mostHeaderBytes);
   await file.read(head, 0, mostHeaderBytes, 0);
   let at = 8;

@@ -1,4 +1,14 @@
-import { f32, integers, type RawTensor, type RawValue, text, texts, u32, valueTypes, writeGguf } from './gguf-writer.ts';
+import {
+  f32,
+  integers,
+  type RawTensor,
+  type RawValue,
+  text,
+  texts,
+  u32,
+  valueTypes,
+  writeGguf,
+} from './gguf-writer.ts';
 import { createNormal } from './numpy-normal.ts';
 import { encodeTensor, type Kind, kinds } from './quantise.ts';
 
@@ -47,14 +57,32 @@ export async function writeTiny(path: string, init: TinyInit = {}): Promise<stri
   return await writeGguf(path, metadataOf(arch, kind, vocab, init), tensors);
 }
 
-function shapes(arch: 'qwen3' | 'llama', vocab: number, tied: boolean): (readonly [name: string, size: readonly number[]])[] {
+function shapes(
+  arch: 'qwen3' | 'llama',
+  vocab: number,
+  tied: boolean,
+): (readonly [name: string, size: readonly number[]])[] {
   const { dim, layers, heads, kvHeads, headDim, ffn } = shape;
-  const list: (readonly [string, readonly number[]])[] = [['token_embd.weight', [vocab, dim]], ['output_norm.weight', [dim]]];
+  const list: (readonly [string, readonly number[]])[] = [
+    ['token_embd.weight', [vocab, dim]],
+    ['output_norm.weight', [dim]],
+  ];
   if (!tied) list.push(['output.weight', [vocab, dim]]);
   for (let layer = 0; layer < layers; layer++) {
     const of = (name: string): string => `blk.${layer}.${name}.weight`;
-    list.push([of('attn_norm'), [dim]], [of('attn_q'), [heads * headDim, dim]], [of('attn_k'), [kvHeads * headDim, dim]], [of('attn_v'), [kvHeads * headDim, dim]]);
-    list.push([of('attn_output'), [dim, heads * headDim]], [of('ffn_norm'), [dim]], [of('ffn_gate'), [ffn, dim]], [of('ffn_up'), [ffn, dim]], [of('ffn_down'), [dim, ffn]]);
+    list.push(
+      [of('attn_norm'), [dim]],
+      [of('attn_q'), [heads * headDim, dim]],
+      [of('attn_k'), [kvHeads * headDim, dim]],
+      [of('attn_v'), [kvHeads * headDim, dim]],
+    );
+    list.push(
+      [of('attn_output'), [dim, heads * headDim]],
+      [of('ffn_norm'), [dim]],
+      [of('ffn_gate'), [ffn, dim]],
+      [of('ffn_up'), [ffn, dim]],
+      [of('ffn_down'), [dim, ffn]],
+    );
     if (arch === 'qwen3') list.push([of('attn_q_norm'), [headDim]], [of('attn_k_norm'), [headDim]]);
   }
   return list;
@@ -77,7 +105,11 @@ function randomWeights(name: string, size: readonly number[], count: number, see
 
 function metadataOf(arch: string, kind: Kind, vocab: number, init: TinyInit): RawValue[] {
   const { tokens, types, merges } = vocabulary(vocab);
-  const of = (key: string, bytes: Buffer, type: keyof typeof valueTypes): RawValue => ({ key, type: valueTypes[type], bytes });
+  const of = (key: string, bytes: Buffer, type: keyof typeof valueTypes): RawValue => ({
+    key,
+    type: valueTypes[type],
+    bytes,
+  });
   const number = (key: string, value: number): RawValue => of(key, u32(value), 'u32');
   const words = (key: string, value: string): RawValue => of(key, text(value), 'text');
   const list = [
@@ -126,7 +158,9 @@ const chatTemplate =
 /** GPT-2's printable stand-ins for the 256 bytes. */
 function byteAlphabet(): string[] {
   let next = 256;
-  return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint((byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174 ? byte : next++));
+  return Array.from({ length: 256 }, (_, byte) =>
+    String.fromCodePoint((byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174 ? byte : next++),
+  );
 }
 
 /** Byte-level BPE: 256 bytes, merges that build common words, filler that only the model can say, five special tokens. */
@@ -153,7 +187,8 @@ function vocabulary(size: number): { readonly tokens: string[]; readonly types: 
   }
   for (let filler = 0; tokens.length < room; filler++) {
     let letters = '';
-    for (let rest = filler, at = 0; at < 6; at++, rest = Math.floor(rest / 26)) letters += String.fromCharCode(97 + (rest % 26));
+    for (let rest = filler, at = 0; at < 6; at++, rest = Math.floor(rest / 26))
+      letters += String.fromCharCode(97 + (rest % 26));
     const token = `\u0120${letters}_`;
     if (seen.has(token)) continue;
     seen.add(token);

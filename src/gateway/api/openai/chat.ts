@@ -1,9 +1,19 @@
 import type { ChatMessage } from '../../../protocol/messages.ts';
-import { event, modelName, sse, trustFields, type Begun, type Ended, type Shape } from '../../answer/shape.ts';
-import { badField, unsupported, type Problem } from '../../problem.ts';
+import { type Begun, type Ended, event, modelName, type Shape, sse, trustFields } from '../../answer/shape.ts';
+import { badField, type Problem, unsupported } from '../../problem.ts';
 import { readContent } from '../content.ts';
 import { Fields } from '../fields.ts';
-import { chatInput, maxTokensRange, readExtension, readModel, readSampler, readSeed, readStops, type Defaults, type Wanted } from '../wanted.ts';
+import {
+  chatInput,
+  type Defaults,
+  maxTokensRange,
+  readExtension,
+  readModel,
+  readSampler,
+  readSeed,
+  readStops,
+  type Wanted,
+} from '../wanted.ts';
 import { openaiError } from './error.ts';
 import { chatLogprobs } from './logprobs.ts';
 
@@ -49,7 +59,8 @@ export function readIncludeUsage(fields: Fields): boolean {
 
 function readMessages(fields: Fields): readonly ChatMessage[] {
   const messages = fields.list('messages');
-  if (messages === undefined || messages.length === 0) throw badField('messages', 'messages: expected a list of at least one message');
+  if (messages === undefined || messages.length === 0)
+    throw badField('messages', 'messages: expected a list of at least one message');
   return messages.map((value, at) => {
     const message = new Fields(value, `messages[${at}].`);
     const role = message.oneOf('role', ['system', 'developer', 'user', 'assistant', 'tool', 'function']);
@@ -57,7 +68,14 @@ function readMessages(fields: Fields): readonly ChatMessage[] {
     if (role === 'tool' || role === 'function') throw unsupported(message.pathOf('role'), `"${role}"`);
     const content = readContent(message, 'content', ['text', 'input_text', 'output_text']);
     // What an earlier answer carries when a client sends it back.
-    message.neutral({ refusal: [], audio: [], tool_calls: [[]], function_call: [], annotations: [[]], reasoning_content: [''] });
+    message.neutral({
+      refusal: [],
+      audio: [],
+      tool_calls: [[]],
+      function_call: [],
+      annotations: [[]],
+      reasoning_content: [''],
+    });
     message.done();
     return { role: role === 'developer' ? 'system' : role, content };
   });
@@ -68,15 +86,25 @@ export function openaiChat(body: unknown, defaults: Defaults): { readonly wanted
   const fields = new Fields(body);
   const model = readModel(fields, defaults);
   const input = chatInput(readMessages(fields), defaults);
-  const maxTokens = fields.whole('max_completion_tokens', ...maxTokensRange) ?? fields.whole('max_tokens', ...maxTokensRange);
+  const maxTokens =
+    fields.whole('max_completion_tokens', ...maxTokensRange) ?? fields.whole('max_tokens', ...maxTokensRange);
   const sampler = readSampler(fields, defaults, maxTokens);
   const logits = fields.flag('logprobs') ?? false;
   const topLogprobs = fields.whole('top_logprobs', 0, 20);
-  if (topLogprobs !== undefined && topLogprobs > 0 && !logits) throw badField('top_logprobs', 'top_logprobs: needs logprobs: true');
+  if (topLogprobs !== undefined && topLogprobs > 0 && !logits)
+    throw badField('top_logprobs', 'top_logprobs: needs logprobs: true');
   const stream = fields.flag('stream') ?? false;
   const includeUsage = readIncludeUsage(fields);
   const wanted: Wanted = {
-    question: { input, model, sampler, seed: readSeed(fields), timeoutMs: defaults.timeoutMs, logits, ...readExtension(fields, defaults) },
+    question: {
+      input,
+      model,
+      sampler,
+      seed: readSeed(fields),
+      timeoutMs: defaults.timeoutMs,
+      logits,
+      ...readExtension(fields, defaults),
+    },
     stream,
     stops: readStops(fields, 'stop'),
     topLogprobs: logits ? (topLogprobs ?? 0) : null,
@@ -90,8 +118,14 @@ export function openaiChat(body: unknown, defaults: Defaults): { readonly wanted
 function chatShape(includeUsage: boolean, topLogprobs: number | null): Shape {
   const chunk = (begun: Begun, choices: readonly unknown[], more: object = {}): string =>
     event({ ...head(begun, 'chat.completion.chunk'), choices, ...(includeUsage ? { usage: null } : {}), ...more });
-  const choice = (delta: object, finish: string | null, logprobs: unknown = null) => ({ index: 0, delta, logprobs, finish_reason: finish });
-  const logprobsOf = ({ steps }: Ended): unknown => (topLogprobs === null || steps === null ? null : chatLogprobs(steps, topLogprobs));
+  const choice = (delta: object, finish: string | null, logprobs: unknown = null) => ({
+    index: 0,
+    delta,
+    logprobs,
+    finish_reason: finish,
+  });
+  const logprobsOf = ({ steps }: Ended): unknown =>
+    topLogprobs === null || steps === null ? null : chatLogprobs(steps, topLogprobs);
   return {
     streamType: sse,
     begin: (begun) => chunk(begun, [choice({ role: 'assistant', content: '', refusal: null }, null)]),
@@ -104,12 +138,24 @@ function chatShape(includeUsage: boolean, topLogprobs: number | null): Shape {
     failed: (problem: Problem) => event(openaiError(problem)),
     whole: (ended) => ({
       ...head(ended, 'chat.completion'),
-      choices: [{ index: 0, message: { role: 'assistant', content: ended.text, refusal: null }, logprobs: logprobsOf(ended), finish_reason: openaiFinish(ended) }],
+      choices: [
+        {
+          index: 0,
+          message: { role: 'assistant', content: ended.text, refusal: null },
+          logprobs: logprobsOf(ended),
+          finish_reason: openaiFinish(ended),
+        },
+      ],
       usage: openaiUsage(ended),
     }),
   };
 }
 
 function head(begun: Begun, object: string) {
-  return { id: `chatcmpl-${begun.id}`, object, created: Math.floor(begun.askedAt / 1_000), model: modelName(begun.picked) };
+  return {
+    id: `chatcmpl-${begun.id}`,
+    object,
+    created: Math.floor(begun.askedAt / 1_000),
+    model: modelName(begun.picked),
+  };
 }

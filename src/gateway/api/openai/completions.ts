@@ -1,12 +1,31 @@
-import { event, modelName, sse, trustFields, type Begun, type Ended, type Shape } from '../../answer/shape.ts';
+import { type Begun, type Ended, event, modelName, type Shape, sse, trustFields } from '../../answer/shape.ts';
 import { badField, unsupported } from '../../problem.ts';
 import { Fields } from '../fields.ts';
-import { maxTokensRange, rawInput, readExtension, readModel, readSampler, readSeed, readStops, type Defaults, type Wanted } from '../wanted.ts';
+import {
+  type Defaults,
+  maxTokensRange,
+  rawInput,
+  readExtension,
+  readModel,
+  readSampler,
+  readSeed,
+  readStops,
+  type Wanted,
+} from '../wanted.ts';
 import { openaiFinish, openaiUsage, readIncludeUsage } from './chat.ts';
 import { openaiError } from './error.ts';
 import { completionLogprobs } from './logprobs.ts';
 
-const neutrals = { n: [1], best_of: [1], top_p: [1], frequency_penalty: [0], presence_penalty: [0], logit_bias: [{}], echo: [false], suffix: [''] } as const;
+const neutrals = {
+  n: [1],
+  best_of: [1],
+  top_p: [1],
+  frequency_penalty: [0],
+  presence_penalty: [0],
+  logit_bias: [{}],
+  echo: [false],
+  suffix: [''],
+} as const;
 
 function readPrompt(fields: Fields): string {
   const raw = fields.raw('prompt');
@@ -21,7 +40,10 @@ function readPrompt(fields: Fields): string {
 }
 
 /** `POST /v1/completions`: the model goes on with a text, without its chat template. @throws Problem */
-export function openaiCompletions(body: unknown, defaults: Defaults): { readonly wanted: Wanted; readonly shape: Shape } {
+export function openaiCompletions(
+  body: unknown,
+  defaults: Defaults,
+): { readonly wanted: Wanted; readonly shape: Shape } {
   const fields = new Fields(body);
   const model = readModel(fields, defaults);
   const input = rawInput(readPrompt(fields));
@@ -30,7 +52,15 @@ export function openaiCompletions(body: unknown, defaults: Defaults): { readonly
   const stream = fields.flag('stream') ?? false;
   const includeUsage = readIncludeUsage(fields);
   const wanted: Wanted = {
-    question: { input, model, sampler, seed: readSeed(fields), timeoutMs: defaults.timeoutMs, logits: topLogprobs !== null, ...readExtension(fields, defaults) },
+    question: {
+      input,
+      model,
+      sampler,
+      seed: readSeed(fields),
+      timeoutMs: defaults.timeoutMs,
+      logits: topLogprobs !== null,
+      ...readExtension(fields, defaults),
+    },
     stream,
     stops: readStops(fields, 'stop'),
     topLogprobs,
@@ -42,9 +72,16 @@ export function openaiCompletions(body: unknown, defaults: Defaults): { readonly
 }
 
 function completionShape(includeUsage: boolean, topLogprobs: number | null): Shape {
-  const chunk = (begun: Begun, choices: readonly unknown[], more: object = {}): string => event({ ...head(begun), choices, ...(includeUsage ? { usage: null } : {}), ...more });
-  const choice = (text: string, finish: string | null, logprobs: unknown = null) => ({ index: 0, text, logprobs, finish_reason: finish });
-  const logprobsOf = ({ steps }: Ended): unknown => (topLogprobs === null || steps === null ? null : completionLogprobs(steps, topLogprobs));
+  const chunk = (begun: Begun, choices: readonly unknown[], more: object = {}): string =>
+    event({ ...head(begun), choices, ...(includeUsage ? { usage: null } : {}), ...more });
+  const choice = (text: string, finish: string | null, logprobs: unknown = null) => ({
+    index: 0,
+    text,
+    logprobs,
+    finish_reason: finish,
+  });
+  const logprobsOf = ({ steps }: Ended): unknown =>
+    topLogprobs === null || steps === null ? null : completionLogprobs(steps, topLogprobs);
   return {
     streamType: sse,
     begin: () => '',
@@ -55,10 +92,19 @@ function completionShape(includeUsage: boolean, topLogprobs: number | null): Sha
       return `${chunk(ended, [last])}${chunk(ended, [], { usage: openaiUsage(ended), ...trustFields(ended) })}data: [DONE]\n\n`;
     },
     failed: (problem) => event(openaiError(problem)),
-    whole: (ended) => ({ ...head(ended), choices: [choice(ended.text, openaiFinish(ended), logprobsOf(ended))], usage: openaiUsage(ended) }),
+    whole: (ended) => ({
+      ...head(ended),
+      choices: [choice(ended.text, openaiFinish(ended), logprobsOf(ended))],
+      usage: openaiUsage(ended),
+    }),
   };
 }
 
 function head(begun: Begun) {
-  return { id: `cmpl-${begun.id}`, object: 'text_completion', created: Math.floor(begun.askedAt / 1_000), model: modelName(begun.picked) };
+  return {
+    id: `cmpl-${begun.id}`,
+    object: 'text_completion',
+    created: Math.floor(begun.askedAt / 1_000),
+    model: modelName(begun.picked),
+  };
 }

@@ -31,7 +31,10 @@ interface StepLogprobs extends TokenLogprob {
 
 function stepLogprobs({ token, bytes, top, topBytes }: RecomputedStep): StepLogprobs {
   const logprobs = logprobsOf(top.logits);
-  const all = logprobs.map((logprob, at) => ({ id: top.ids[at], ...described(topBytes[at] ?? new Uint8Array(), logprob) }));
+  const all = logprobs.map((logprob, at) => ({
+    id: top.ids[at],
+    ...described(topBytes[at] ?? new Uint8Array(), logprob),
+  }));
   const own = all.find(({ id }) => id === token);
   return {
     ...described(bytes, own?.logprob ?? least),
@@ -60,7 +63,9 @@ export function completionLogprobs(steps: readonly RecomputedStep[], count: numb
   return {
     tokens: all.map(({ token }) => token),
     token_logprobs: all.map(({ logprob }) => logprob),
-    top_logprobs: all.map(({ top }) => Object.fromEntries(top.slice(0, count).map(({ token, logprob }) => [token, logprob]))),
+    top_logprobs: all.map(({ top }) =>
+      Object.fromEntries(top.slice(0, count).map(({ token, logprob }) => [token, logprob])),
+    ),
     text_offset: offsets,
     note: logprobsNote,
   };

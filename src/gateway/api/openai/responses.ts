@@ -1,9 +1,18 @@
 import type { ChatMessage } from '../../../protocol/messages.ts';
-import { event, modelName, sse, trustFields, type Begun, type Ended, type Shape } from '../../answer/shape.ts';
+import { type Begun, type Ended, event, modelName, type Shape, sse, trustFields } from '../../answer/shape.ts';
 import { badField, unsupported } from '../../problem.ts';
 import { readContent } from '../content.ts';
 import { Fields } from '../fields.ts';
-import { chatInput, maxTokensRange, readExtension, readModel, readSampler, readSeed, type Defaults, type Wanted } from '../wanted.ts';
+import {
+  chatInput,
+  type Defaults,
+  maxTokensRange,
+  readExtension,
+  readModel,
+  readSampler,
+  readSeed,
+  type Wanted,
+} from '../wanted.ts';
 import { openaiError } from './error.ts';
 
 const neutrals = {
@@ -48,11 +57,22 @@ export function openaiResponses(body: unknown, defaults: Defaults): { readonly w
   const fields = new Fields(body);
   const model = readModel(fields, defaults);
   const instructions = fields.text('instructions');
-  const messages = [...(instructions === undefined ? [] : [{ role: 'system', content: instructions }]), ...readInput(fields)];
+  const messages = [
+    ...(instructions === undefined ? [] : [{ role: 'system', content: instructions }]),
+    ...readInput(fields),
+  ];
   const maxTokens = fields.whole('max_output_tokens', ...maxTokensRange);
   const sampler = readSampler(fields, defaults, maxTokens);
   const wanted: Wanted = {
-    question: { input: chatInput(messages, defaults), model, sampler, seed: readSeed(fields), timeoutMs: defaults.timeoutMs, logits: false, ...readExtension(fields, defaults) },
+    question: {
+      input: chatInput(messages, defaults),
+      model,
+      sampler,
+      seed: readSeed(fields),
+      timeoutMs: defaults.timeoutMs,
+      logits: false,
+      ...readExtension(fields, defaults),
+    },
     stream: fields.flag('stream') ?? false,
     stops: [],
     topLogprobs: null,
@@ -60,7 +80,14 @@ export function openaiResponses(body: unknown, defaults: Defaults): { readonly w
   fields.neutral(neutrals);
   fields.ignored('user', 'metadata', 'safety_identifier', 'prompt_cache_key');
   fields.done();
-  return { wanted, shape: responsesShape({ instructions: instructions ?? null, maxTokens: maxTokens ?? null, temperature: sampler.temperature / 100 }) };
+  return {
+    wanted,
+    shape: responsesShape({
+      instructions: instructions ?? null,
+      maxTokens: maxTokens ?? null,
+      temperature: sampler.temperature / 100,
+    }),
+  };
 }
 
 interface Echo {
@@ -83,7 +110,10 @@ function responsesShape(echo: Echo): Shape {
       return [
         send('response.created', { response }),
         send('response.in_progress', { response }),
-        send('response.output_item.added', { output_index: 0, item: { ...messageOf(begun, 'in_progress', ''), content: [] } }),
+        send('response.output_item.added', {
+          output_index: 0,
+          item: { ...messageOf(begun, 'in_progress', ''), content: [] },
+        }),
         send('response.content_part.added', { ...place(begun), ...content, part: partOf('') }),
       ].join('');
     },
@@ -101,7 +131,8 @@ function responsesShape(echo: Echo): Shape {
         send(`response.${status}`, { response, ...trustFields(ended) }),
       ].join('');
     },
-    failed: (problem) => send('error', { code: problem.code, message: problem.message, param: problem.param, ...openaiError(problem) }),
+    failed: (problem) =>
+      send('error', { code: problem.code, message: problem.message, param: problem.param, ...openaiError(problem) }),
     whole: (ended) => responseOf(ended, echo, statusOf(ended), [messageOf(ended, statusOf(ended), ended.text)], ended),
   };
 }
@@ -146,5 +177,11 @@ function responseOf(begun: Begun, echo: Echo, status: string, output: readonly u
 }
 
 function usageOf({ delivered: { promptTokens, tokens } }: Ended) {
-  return { input_tokens: promptTokens, input_tokens_details: { cached_tokens: 0 }, output_tokens: tokens, output_tokens_details: { reasoning_tokens: 0 }, total_tokens: promptTokens + tokens };
+  return {
+    input_tokens: promptTokens,
+    input_tokens_details: { cached_tokens: 0 },
+    output_tokens: tokens,
+    output_tokens_details: { reasoning_tokens: 0 },
+    total_tokens: promptTokens + tokens,
+  };
 }

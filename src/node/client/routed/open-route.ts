@@ -19,13 +19,19 @@ const defaults: RouteTimeouts = { gapMs: 10_000, totalMs: 600_000, settleMs: 1_8
  * @param options `signal` stops the dial and the sending only; a running question ends by `stop` or `abort`
  * @throws QvacError E_NETWORK where the router cannot be reached
  */
-export async function openRoute({ peer, clock }: RouteComponents, init: RouteInit, options: AbortOptions = {}): Promise<RoutedJob> {
+export async function openRoute(
+  { peer, clock }: RouteComponents,
+  init: RouteInit,
+  options: AbortOptions = {},
+): Promise<RoutedJob> {
   const { input, model, sampler, seed, count, mode, verify, maxPrice } = init;
   const timeouts = { ...defaults, ...init.timeouts };
   const asked: Asked = { input, model, sampler, seed, commit: sha256(init.secret), count, mode, maxPrice };
   const stream = await peer.open(init.router, routeProtocol, options);
   const job = new StreamedRoute(stream, { asked, secret: init.secret, timeouts, network: peer.network, clock });
   // Read at once: a router that refuses does so before it takes the question in.
-  stream.write({ t: 'route', ...asked, verify, timeout: timeouts.totalMs }, options).catch((error: unknown) => stream.abort(error instanceof Error ? error : new Error(String(error))));
+  stream
+    .write({ t: 'route', ...asked, verify, timeout: timeouts.totalMs }, options)
+    .catch((error: unknown) => stream.abort(error instanceof Error ? error : new Error(String(error))));
   return job;
 }

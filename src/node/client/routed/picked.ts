@@ -1,17 +1,23 @@
 import { QvacError } from '../../../errors.ts';
 import { equalBytes } from '../../../lib/bytes.ts';
+import { shortPeer } from '../../../lib/names.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import { peerIdOf, verifyBody } from '../../../proofs/signing.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
 import { jobIdOf, requestDigestOf, sha256 } from '../../../protocol/digests.ts';
 import type { FrameOf } from '../../../protocol/frames.ts';
-import { kinds } from '../../../protocol/messages.ts';
-import type { CardModel, Input, Offer, Quote, SamplerSettings, Signed } from '../../../protocol/messages.ts';
+import {
+  type CardModel,
+  type Input,
+  kinds,
+  type Offer,
+  type Quote,
+  type SamplerSettings,
+  type Signed,
+} from '../../../protocol/messages.ts';
 import { priceLamports } from '../../../protocol/price.ts';
 import { decodeOffer, decodeQuote } from '../../../protocol/validate.ts';
-import { verifyCard } from '../../cards/cards.ts';
-import type { VerifiedCard } from '../../cards/cards.ts';
-import { shortPeer } from '../../../lib/names.ts';
+import { type VerifiedCard, verifyCard } from '../../cards/cards.ts';
 import { modelsNamed } from '../../discovery/query.ts';
 
 /** What the person asked of the router, against which its word is held. */
@@ -49,7 +55,11 @@ export interface PickedChecks {
 
 /** A router that broke a rule of section 4.0. Nothing is said about the provider. */
 export function routerFault(router: PeerIdString, why: string, cause?: unknown): QvacError {
-  return new QvacError('E_BAD_PEER', `the router ${shortPeer(router)} is not to be trusted: ${why}`, { cause, details: { router, why }, hint: 'ask a provider yourself: qvac ask --provider <peer>' });
+  return new QvacError('E_BAD_PEER', `the router ${shortPeer(router)} is not to be trusted: ${why}`, {
+    cause,
+    details: { router, why },
+    hint: 'ask a provider yourself: qvac ask --provider <peer>',
+  });
 }
 
 /**
@@ -61,13 +71,18 @@ export function checkPicked(frame: FrameOf<'picked'>, { asked, router, network, 
   const offerSigned = { body: frame.offer, sig: frame.offerSig };
   const offer = decoded(() => decodeOffer(frame.offer), 'its offer is malformed', bad);
   if (!equalBytes(offer.client, router.publicKey)) throw bad('its offer names another client');
-  if (!verifyBody(router.publicKey, kinds.offer, jobIdOf(frame.offer), offerSigned)) throw bad('its offer is not signed by it');
+  if (!verifyBody(router.publicKey, kinds.offer, jobIdOf(frame.offer), offerSigned))
+    throw bad('its offer is not signed by it');
   const altered = alteredPart(offer, asked);
   if (altered !== null) throw bad(`it offered another ${altered} than was asked`);
   const provider = peerIdOf(offer.provider);
   const card = checkedCard({ body: frame.card, sig: frame.cardSig }, provider, network, now, bad);
-  if (card.card.execClass === null || !equalBytes(card.card.execClass, offer.execClass)) throw bad('its offer is for another class than the provider’s card');
-  const model = modelsNamed(card.card, asked.model).find(({ id, vocab, stops }) => equalBytes(id, offer.modelId) && vocab === offer.sampler.vocab && equalNumbers(stops, offer.sampler.stops));
+  if (card.card.execClass === null || !equalBytes(card.card.execClass, offer.execClass))
+    throw bad('its offer is for another class than the provider’s card');
+  const model = modelsNamed(card.card, asked.model).find(
+    ({ id, vocab, stops }) =>
+      equalBytes(id, offer.modelId) && vocab === offer.sampler.vocab && equalNumbers(stops, offer.sampler.stops),
+  );
   if (model === undefined) throw bad(`its offer is not for the provider’s ${asked.model}`);
   const quote = checkedQuote(frame, offer, bad);
   checkPrice(offer, quote?.quote ?? null, asked.maxPrice, bad);
@@ -105,7 +120,8 @@ function checkedQuote({ quote: body, quoteSig: sig }: FrameOf<'picked'>, offer: 
     if (offer.quote !== null) throw bad('it keeps the quote of its offer back');
     return null;
   }
-  if (offer.quote === null || !equalBytes(sha256(body), offer.quote)) throw bad('it shows another quote than that of its offer');
+  if (offer.quote === null || !equalBytes(sha256(body), offer.quote))
+    throw bad('it shows another quote than that of its offer');
   const signed = { body, sig };
   if (!verifyBody(offer.provider, kinds.quote, null, signed)) throw bad('the quote is not signed by the provider');
   return { quote: decoded(() => decodeQuote(body), 'the quote is malformed', bad), signed };
@@ -113,7 +129,15 @@ function checkedQuote({ quote: body, quoteSig: sig }: FrameOf<'picked'>, offer: 
 
 function checkPrice(offer: Offer, quote: Quote | null, maxPrice: number, bad: Refuse): void {
   const { payment, sampler } = offer;
-  const price = quote === null ? 0n : priceLamports({ promptCount: quote.promptTokens, n: sampler.maxTokens, priceIn: quote.priceIn, priceOut: quote.priceOut });
+  const price =
+    quote === null
+      ? 0n
+      : priceLamports({
+          promptCount: quote.promptTokens,
+          n: sampler.maxTokens,
+          priceIn: quote.priceIn,
+          priceOut: quote.priceOut,
+        });
   const most = BigInt(maxPrice);
   if (price > most || BigInt(payment?.amount ?? 0) > most) throw bad(`it agreed to a price above ${maxPrice} lamports`);
 }

@@ -14,11 +14,19 @@ export interface WantedRouter {
  * The router with its card of now; null where none is wanted, or an optional one is not there, which `note` is told of.
  * @throws QvacError E_NOT_SERVED where it is no router, else as of `Discovery.get`
  */
-export async function reachRouter(discovery: Pick<Discovery, 'get'>, wanted: WantedRouter | null, note: (line: string) => void, options: AbortOptions): Promise<LivePeer | null> {
+export async function reachRouter(
+  discovery: Pick<Discovery, 'get'>,
+  wanted: WantedRouter | null,
+  note: (line: string) => void,
+  options: AbortOptions,
+): Promise<LivePeer | null> {
   if (wanted === null) return null;
   try {
     const live = await discovery.get(wanted.target, options);
-    if (live.card.role !== 'router') throw new QvacError('E_NOT_SERVED', `${live.peer} is a provider, not a router`, { hint: `qvac ask --provider ${live.peer}` });
+    if (live.card.role !== 'router')
+      throw new QvacError('E_NOT_SERVED', `${live.peer} is a provider, not a router`, {
+        hint: `qvac ask --provider ${live.peer}`,
+      });
     return live;
   } catch (error) {
     options.signal?.throwIfAborted();

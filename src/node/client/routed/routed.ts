@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { QvacError } from '../../../errors.ts';
+import { shortPeer } from '../../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
 import { FaultError } from '../../../proofs/fault.ts';
@@ -8,21 +9,26 @@ import { signBody } from '../../../proofs/signing.ts';
 import { verdictOf } from '../../../proofs/verdict.ts';
 import { defaultChallenges } from '../../../protocol/constants.ts';
 import { modelIdHex } from '../../../protocol/digests.ts';
-import { kinds } from '../../../protocol/messages.ts';
-import type { Input, SamplerSettings, Verdict } from '../../../protocol/messages.ts';
+import { type Input, kinds, type SamplerSettings, type Verdict } from '../../../protocol/messages.ts';
 import { payableTokens, priceLamports } from '../../../protocol/price.ts';
 import { encodeVerdict } from '../../../protocol/validate.ts';
-import { shortPeer } from '../../../lib/names.ts';
 import type { Peer } from '../../peer/peer.ts';
-import { faultyAnswer, faultyVerification, isRecomputed } from '../answer.ts';
-import type { Answer, AnswerModel, AskObserver, Verification, VerifyLevel } from '../answer.ts';
 import type { LocalVerifier } from '../../verification/local-verifier.ts';
-import type { Picked } from './picked.ts';
-import { openRoute } from './open-route.ts';
-import type { RouteComponents } from './open-route.ts';
-import type { RouteConclusion, RoutedJob } from './route.ts';
+import {
+  type Answer,
+  type AnswerModel,
+  type AskObserver,
+  faultyAnswer,
+  faultyVerification,
+  isRecomputed,
+  type Verification,
+  type VerifyLevel,
+} from '../answer.ts';
 import type { Stopwatch } from '../stopwatch.ts';
 import { reasonFor } from '../why.ts';
+import { openRoute, type RouteComponents } from './open-route.ts';
+import type { Picked } from './picked.ts';
+import type { RouteConclusion, RoutedJob } from './route.ts';
 
 export interface RoutedComponents extends RouteComponents {
   readonly peer: Peer;
@@ -66,7 +72,12 @@ const interruptedSettleMs = 4_000;
  * @param options `signal` stops it: what was delivered until then is settled and returned
  * @throws QvacError as the router answered; E_BAD_PEER where it broke a rule, E_INTERRUPTED where nothing was delivered
  */
-export async function askRouter(components: RoutedComponents, init: RoutedInit, observer: AskObserver, options: AbortOptions = {}): Promise<Answer> {
+export async function askRouter(
+  components: RoutedComponents,
+  init: RoutedInit,
+  observer: AskObserver,
+  options: AbortOptions = {},
+): Promise<Answer> {
   return new RoutedQuestion(components, init, observer, options.signal ?? new AbortController().signal).run();
 }
 
@@ -104,7 +115,19 @@ class RoutedQuestion {
     const verify = level === 'full' && by === 'router' ? 'full' : 'sampling';
     const mode = level === 'none' ? 'none' : 'merkle';
     const secret = Uint8Array.from(randomBytes(32));
-    const route = { router, input, model, sampler, seed, secret, count: defaultChallenges, mode, verify, maxPrice, timeouts: { totalMs: timeoutMs, allowedMs } } as const;
+    const route = {
+      router,
+      input,
+      model,
+      sampler,
+      seed,
+      secret,
+      count: defaultChallenges,
+      mode,
+      verify,
+      maxPrice,
+      timeouts: { totalMs: timeoutMs, allowedMs },
+    } as const;
     return openRoute(this.#components, route, { signal: this.#signal });
   }
 
@@ -117,8 +140,10 @@ class RoutedQuestion {
     try {
       if (this.#signal.aborted) stop();
       for await (const news of job.frames()) {
-        if (news.t === 'picked') this.#observer.picked(news.picked.card.peer, modelOf(news.picked), mostOf(news.picked));
-        if (news.t === 'accept' && job.picked !== null) this.#observer.accepted?.(job.received.promptTokens.length, modelOf(job.picked));
+        if (news.t === 'picked')
+          this.#observer.picked(news.picked.card.peer, modelOf(news.picked), mostOf(news.picked));
+        if (news.t === 'accept' && job.picked !== null)
+          this.#observer.accepted?.(job.received.promptTokens.length, modelOf(job.picked));
         if (news.t !== 'tokens') continue;
         this.#init.stopwatch.tokens(job.received.n);
         await this.#observer.text(news.text);
@@ -139,25 +164,59 @@ class RoutedQuestion {
     const conclusion = await this.#conclude(job, interrupted);
     const { own, verification, why } = await this.#judge(conclusion, interrupted);
     const receipt = own === null ? conclusion.receipt : this.#signed(own, conclusion.receipt, job);
-    const storeError = await this.#components.receipts.save(receipt).then(() => null, (error: unknown) => (error instanceof Error ? error : new Error(String(error))));
-    return { ...this.#answerOf(job, picked), level, verification, why, receipt: job.received.jobId, storeError, timing, payment: null, tooLate: false, interrupted: this.#signal.aborted };
+    const storeError = await this.#components.receipts.save(receipt).then(
+      () => null,
+      (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+    );
+    return {
+      ...this.#answerOf(job, picked),
+      level,
+      verification,
+      why,
+      receipt: job.received.jobId,
+      storeError,
+      timing,
+      payment: null,
+      tooLate: false,
+      interrupted: this.#signal.aborted,
+    };
   }
 
   #tellDelivered(job: RoutedJob, picked: Picked): void {
     const { final, promptTokens, jobId } = job.received;
     const { tokens, costLamports } = this.#answerOf(job, picked);
-    if (final !== null) this.#observer.delivered?.({ finish: final.finish, promptTokens: promptTokens.length, tokens, payableTokens: this.#payable(job), costLamports, receipt: jobId });
+    if (final !== null)
+      this.#observer.delivered?.({
+        finish: final.finish,
+        promptTokens: promptTokens.length,
+        tokens,
+        payableTokens: this.#payable(job),
+        costLamports,
+        receipt: jobId,
+      });
   }
 
   /** What the router adds; where it breaks off, what was received stands alone. */
-  async #conclude(job: RoutedJob, interrupted: boolean): Promise<RouteConclusion & { readonly fault: FaultError | null }> {
+  async #conclude(
+    job: RoutedJob,
+    interrupted: boolean,
+  ): Promise<RouteConclusion & { readonly fault: FaultError | null }> {
     try {
-      return { ...(await job.conclude(interrupted ? { signal: AbortSignal.timeout(interruptedSettleMs) } : {})), fault: null };
+      return {
+        ...(await job.conclude(interrupted ? { signal: AbortSignal.timeout(interruptedSettleMs) } : {})),
+        fault: null,
+      };
     } catch (error) {
       if (!interrupted && !(error instanceof QvacError) && !(error instanceof FaultError)) throw error;
       const { received } = job;
       const refused = error instanceof Error && !interrupted ? error.message : 'stopped before its verdict';
-      return { opening: received.openingSigned, verdict: null, receipt: received.receipt([]), refused, fault: error instanceof FaultError ? error : null };
+      return {
+        opening: received.openingSigned,
+        verdict: null,
+        receipt: received.receipt([]),
+        refused,
+        fault: error instanceof FaultError ? error : null,
+      };
     }
   }
 
@@ -165,20 +224,40 @@ class RoutedQuestion {
    * Checks 1 to 4 (and 5, or all, where the files are here) are made by this client; the router's word counts for what it
    * re-executed, and for faults, as long as this client found none itself.
    */
-  async #judge({ receipt, verdict, refused, fault }: RouteConclusion & { readonly fault: FaultError | null }, interrupted: boolean): Promise<Judged> {
+  async #judge(
+    { receipt, verdict, refused, fault }: RouteConclusion & { readonly fault: FaultError | null },
+    interrupted: boolean,
+  ): Promise<Judged> {
     const { level, by, router } = this.#init;
-    const own = await this.#components.verifier.check(receipt, level === 'full' && by === 'here' && !interrupted ? 'full' : 'sampling');
+    const own = await this.#components.verifier.check(
+      receipt,
+      level === 'full' && by === 'here' && !interrupted ? 'full' : 'sampling',
+    );
     if (own.result === 'fail') return { own, verification: own, why: reasonFor(own, { level, interrupted }) };
-    if (fault !== null) return { own: { ...own, ...faultyVerification(fault.fault) }, verification: faultyVerification(fault.fault), why: fault.detail };
+    if (fault !== null)
+      return {
+        own: { ...own, ...faultyVerification(fault.fault) },
+        verification: faultyVerification(fault.fault),
+        why: fault.detail,
+      };
     const theirs = verdict?.verdict ?? null;
-    if (theirs !== null && isItsWord(theirs, own) && !isRecomputed(own)) return { own: null, verification: theirs, why: `by router ${shortPeer(router)}` };
+    if (theirs !== null && isItsWord(theirs, own) && !isRecomputed(own))
+      return { own: null, verification: theirs, why: `by router ${shortPeer(router)}` };
     return { own, verification: own, why: reasonFor(own, { level, interrupted }) ?? refused };
   }
 
   /** `receipt` with this client's verdict as the last word: whoever reads it later is told what this person was. */
   #signed(own: Assessment, receipt: Receipt, { received: { jobId } }: RoutedJob): Receipt {
-    const { peer: { key }, clock } = this.#components;
-    const verdict = signBody(key, kinds.verdict, jobId, encodeVerdict(verdictOf(own, receipt, key.publicKey, clock.now())));
+    const {
+      peer: { key },
+      clock,
+    } = this.#components;
+    const verdict = signBody(
+      key,
+      kinds.verdict,
+      jobId,
+      encodeVerdict(verdictOf(own, receipt, key.publicKey, clock.now())),
+    );
     return { ...receipt, verdicts: [...receipt.verdicts, verdict] };
   }
 
@@ -191,12 +270,31 @@ class RoutedQuestion {
     return payableTokens({ n, finish: final?.finish ?? 255, cancelN: this.#stoppedAt });
   }
 
-  #answerOf(job: RoutedJob, picked: Picked): Pick<Answer, 'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'costLamports'> {
+  #answerOf(
+    job: RoutedJob,
+    picked: Picked,
+  ): Pick<Answer, 'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'costLamports'> {
     const { text, n, final, promptTokens } = job.received;
     const finish = final?.finish ?? null;
     const prices = picked.quote?.quote ?? null;
-    const costLamports = prices === null ? 0n : priceLamports({ promptCount: promptTokens.length, n: this.#payable(job), priceIn: prices.priceIn, priceOut: prices.priceOut });
-    return { text, tokens: n, finish, provider: picked.card.peer, router: this.#init.router, model: modelOf(picked), costLamports };
+    const costLamports =
+      prices === null
+        ? 0n
+        : priceLamports({
+            promptCount: promptTokens.length,
+            n: this.#payable(job),
+            priceIn: prices.priceIn,
+            priceOut: prices.priceOut,
+          });
+    return {
+      text,
+      tokens: n,
+      finish,
+      provider: picked.card.peer,
+      router: this.#init.router,
+      model: modelOf(picked),
+      costLamports,
+    };
   }
 }
 

@@ -1,12 +1,10 @@
 import { equalBytes, fromUtf8 } from '../../../lib/bytes.ts';
-import { parseReceipt, serialiseReceipt } from '../../../proofs/receipt.ts';
-import type { Receipt } from '../../../proofs/receipt.ts';
+import { parseReceipt, type Receipt, serialiseReceipt } from '../../../proofs/receipt.ts';
 import type { Received } from '../../../proofs/received.ts';
 import { verifyBody } from '../../../proofs/signing.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
 import { jobIdHex } from '../../../protocol/digests.ts';
-import { kinds } from '../../../protocol/messages.ts';
-import type { Signed, Verdict } from '../../../protocol/messages.ts';
+import { kinds, type Signed, type Verdict } from '../../../protocol/messages.ts';
 import { decodeVerdict } from '../../../protocol/validate.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 
@@ -16,10 +14,18 @@ export interface SignedVerdict {
 }
 
 /** The verdict in `signed`, if it is the remote peer's own, on the answer that was received; else null (section 4.0). */
-export function ownVerdict(signed: Signed, { publicKey }: FrameStream['remote'], { jobId, final }: Received): SignedVerdict | null {
+export function ownVerdict(
+  signed: Signed,
+  { publicKey }: FrameStream['remote'],
+  { jobId, final }: Received,
+): SignedVerdict | null {
   try {
     const verdict = decodeVerdict(signed.body);
-    const isOwn = equalBytes(verdict.verifier, publicKey) && jobIdHex(verdict.jobId) === jobId && final !== null && equalBytes(verdict.root, final.root);
+    const isOwn =
+      equalBytes(verdict.verifier, publicKey) &&
+      jobIdHex(verdict.jobId) === jobId &&
+      final !== null &&
+      equalBytes(verdict.root, final.root);
     return isOwn && verifyBody(publicKey, kinds.verdict, jobId, signed) ? { verdict, signed } : null;
   } catch (error) {
     if (error instanceof MalformedError) return null;
@@ -40,5 +46,10 @@ export function isSameReceipt(bytes: Uint8Array, received: Received): boolean {
 function comparable(receipt: Receipt): string {
   const [final, ...others] = receipt.heads;
   const order = ({ body }: Signed): string => Buffer.from(body).toString('hex');
-  return serialiseReceipt({ ...receipt, verdicts: [], settlement: null, heads: [...(final === undefined ? [] : [final]), ...others.toSorted((a, b) => (order(a) < order(b) ? -1 : 1))] });
+  return serialiseReceipt({
+    ...receipt,
+    verdicts: [],
+    settlement: null,
+    heads: [...(final === undefined ? [] : [final]), ...others.toSorted((a, b) => (order(a) < order(b) ? -1 : 1))],
+  });
 }

@@ -1,22 +1,19 @@
 import { QvacError } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
+import { seconds, shortPeer } from '../../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
 import { FaultError } from '../../../proofs/fault.ts';
-import { createReceived } from '../../../proofs/received.ts';
-import type { Received } from '../../../proofs/received.ts';
+import { createReceived, type Received } from '../../../proofs/received.ts';
 import { verifyBody } from '../../../proofs/signing.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
 import type { FrameOf, FrameType } from '../../../protocol/frames.ts';
-import { kinds } from '../../../protocol/messages.ts';
-import type { Signed } from '../../../protocol/messages.ts';
-import { seconds, shortPeer } from '../../../lib/names.ts';
-import type { FrameStream } from '../../streams/streams.ts';
+import { kinds, type Signed } from '../../../protocol/messages.ts';
 import type { AnswerFrame } from '../../job/job.ts';
-import { checkPicked, routerFault } from './picked.ts';
-import type { Asked, Picked } from './picked.ts';
 import { remoteError } from '../../job/remote-error.ts';
-import { isSameReceipt, ownVerdict } from './router-word.ts';
+import type { FrameStream } from '../../streams/streams.ts';
+import { type Asked, checkPicked, type Picked, routerFault } from './picked.ts';
 import type { RouteConclusion, RoutedJob, RouteNews, RouteTimeouts } from './route.ts';
+import { isSameReceipt, ownVerdict } from './router-word.ts';
 
 /** How much longer than the router this client waits, in ms: the router's own time-out speaks first. */
 const marginMs = 5_000;
@@ -88,15 +85,18 @@ export class StreamedRoute implements RoutedJob {
   }
 
   async conclude(options: AbortOptions = {}): Promise<RouteConclusion> {
-    if (this.#concluded || this.received.final === null) throw new Error('a question is concluded once, after its final head');
+    if (this.#concluded || this.received.final === null)
+      throw new Error('a question is concluded once, after its final head');
     this.#concluded = true;
     const { settleMs } = this.#init.timeouts;
     const total = this.#deadline(settleMs, `no verdict within ${seconds(settleMs)}`);
-    const onAbort = (): void => this.abort(options.signal?.reason instanceof Error ? options.signal.reason : new Error('aborted'));
+    const onAbort = (): void =>
+      this.abort(options.signal?.reason instanceof Error ? options.signal.reason : new Error('aborted'));
     options.signal?.addEventListener('abort', onAbort, { once: true });
     try {
       options.signal?.throwIfAborted();
-      if (this.#init.asked.mode === 'merkle') await this.#stream.write({ t: 'challenge', secret: this.#init.secret }, options);
+      if (this.#init.asked.mode === 'merkle')
+        await this.#stream.write({ t: 'challenge', secret: this.#init.secret }, options);
       const conclusion = await this.#takeConclusion();
       await this.#stream.close();
       return conclusion;
@@ -116,7 +116,8 @@ export class StreamedRoute implements RoutedJob {
   }
 
   #take(frame: FrameOf<'picked'>): Picked {
-    if (this.#received !== null && this.#received.n > 0) throw routerFault(this.router, 'it turned to another provider in the middle of an answer');
+    if (this.#received !== null && this.#received.n > 0)
+      throw routerFault(this.router, 'it turned to another provider in the middle of an answer');
     const { asked, network, clock } = this.#init;
     const picked = checkPicked(frame, { asked, router: this.#stream.remote, network, now: clock.now() });
     const { offer, offerSigned, quote, card } = picked;
@@ -136,13 +137,16 @@ export class StreamedRoute implements RoutedJob {
       if (error instanceof MalformedError) throw routerFault(this.router, error.message, error);
       throw error;
     }
-    if (this.#received.final?.finish === 2 && !this.#stopped) throw new QvacError('E_TRUNCATED', `the answer through ${shortPeer(this.router)} was cut short, and not by you`);
+    if (this.#received.final?.finish === 2 && !this.#stopped)
+      throw new QvacError('E_TRUNCATED', `the answer through ${shortPeer(this.router)} was cut short, and not by you`);
   }
 
   #takeCancel(frame: FrameOf<'cancel'>): void {
-    if (!this.#stopped || this.#received === null) throw routerFault(this.router, 'it cancelled an answer that you wanted');
+    if (!this.#stopped || this.#received === null)
+      throw routerFault(this.router, 'it cancelled an answer that you wanted');
     const signed = { body: frame.body, sig: frame.sig };
-    if (!verifyBody(this.#stream.remote.publicKey, kinds.cancel, this.#received.jobId, signed)) throw routerFault(this.router, 'its cancel is not signed by it');
+    if (!verifyBody(this.#stream.remote.publicKey, kinds.cancel, this.#received.jobId, signed))
+      throw routerFault(this.router, 'its cancel is not signed by it');
     this.#received.setCancel(signed);
   }
 
@@ -150,9 +154,18 @@ export class StreamedRoute implements RoutedJob {
   async #takeConclusion(): Promise<RouteConclusion> {
     let opening: Signed | null = null;
     let verdict: RouteConclusion['verdict'] = null;
-    for (let frame = await this.#next(['opening', 'verdict']); ; frame = await this.#next(frame.t === 'opening' ? ['verdict'] : ['receipt'])) {
+    for (
+      let frame = await this.#next(['opening', 'verdict']);
+      ;
+      frame = await this.#next(frame.t === 'opening' ? ['verdict'] : ['receipt'])
+    ) {
       if (frame.t === 'receipt') {
-        const refused = verdict === null ? 'its verdict is not its own on this answer' : isSameReceipt(frame.receipt, this.received) ? null : 'its receipt is of another answer';
+        const refused =
+          verdict === null
+            ? 'its verdict is not its own on this answer'
+            : isSameReceipt(frame.receipt, this.received)
+              ? null
+              : 'its receipt is of another answer';
         return { opening, verdict, receipt: this.received.receipt(verdict === null ? [] : [verdict.signed]), refused };
       }
       const signed = { body: frame.body, sig: frame.sig };
@@ -187,7 +200,8 @@ export class StreamedRoute implements RoutedJob {
     const gap = this.#deadline(gapMs, `it fell silent for ${seconds(gapMs)}`);
     try {
       const frame = await this.#stream.read(allowed);
-      if (frame === null) throw new QvacError('E_TRUNCATED', `the router ${shortPeer(this.router)} ended in the middle`);
+      if (frame === null)
+        throw new QvacError('E_TRUNCATED', `the router ${shortPeer(this.router)} ended in the middle`);
       return frame;
     } finally {
       this.#clear(gap);
@@ -195,7 +209,15 @@ export class StreamedRoute implements RoutedJob {
   }
 
   #deadline(ms: number, what: string): NodeJS.Timeout {
-    const timer = setTimeout(() => this.abort(new QvacError('E_TIMEOUT', `the router ${shortPeer(this.router)}: ${what}`, { details: { router: this.router } })), ms);
+    const timer = setTimeout(
+      () =>
+        this.abort(
+          new QvacError('E_TIMEOUT', `the router ${shortPeer(this.router)}: ${what}`, {
+            details: { router: this.router },
+          }),
+        ),
+      ms,
+    );
     this.#timers.add(timer);
     return timer;
   }

@@ -55,7 +55,8 @@ export class BoundedStore implements Datastore {
     if (kind === this.#records && !this.#admit(name)) return key;
     kind.set(name, { key, value });
     const { peers, records, others } = this.#limits;
-    if (kind.size > (kind === this.#peers ? peers : kind === this.#records ? records : others)) this.#forgetOldest(kind);
+    if (kind.size > (kind === this.#peers ? peers : kind === this.#records ? records : others))
+      this.#forgetOldest(kind);
     return key;
   }
 
@@ -108,7 +109,9 @@ export class BoundedStore implements Datastore {
   }
 
   *queryKeys({ prefix = '', filters = [], orders = [], offset = 0, limit }: KeyQuery): Generator<Key> {
-    const found = this.#withPrefix(prefix).map(({ key }) => key).filter((key) => filters.every((fits) => fits(key)));
+    const found = this.#withPrefix(prefix)
+      .map(({ key }) => key)
+      .filter((key) => filters.every((fits) => fits(key)));
     for (const order of orders) found.sort(order);
     yield* found.slice(offset, limit === undefined ? undefined : offset + limit);
   }
@@ -118,7 +121,10 @@ export class BoundedStore implements Datastore {
   }
 
   #withPrefix(prefix: string): Pair[] {
-    const kinds = prefix.startsWith(peersPrefix) || prefix.startsWith(recordsPrefix) ? [this.#kindOf(prefix)] : [this.#peers, this.#records, this.#others];
+    const kinds =
+      prefix.startsWith(peersPrefix) || prefix.startsWith(recordsPrefix)
+        ? [this.#kindOf(prefix)]
+        : [this.#peers, this.#records, this.#others];
     return kinds.flatMap((kind) => [...kind].flatMap(([name, pair]) => (name.startsWith(prefix) ? [pair] : [])));
   }
 
@@ -136,7 +142,8 @@ export class BoundedStore implements Datastore {
       if (name === this.#ownKey) continue;
       this.#remove(name);
       // The hash table answers nothing at all on a key of which one provider has no addresses.
-      if (kind === this.#peers) for (const record of [...(this.#recordsOf.get(peerOfKey(name)) ?? [])]) this.#remove(record);
+      if (kind === this.#peers)
+        for (const record of [...(this.#recordsOf.get(peerOfKey(name)) ?? [])]) this.#remove(record);
       return;
     }
   }
@@ -157,5 +164,7 @@ function peerOfRecord(name: string): string {
 
 function peerOfKey(name: string): string {
   // Peer ids are CIDs of another codec than those whose types the function knows.
-  return peerIdFromCID(CID.parse(name.slice(peersPrefix.length)) as unknown as Parameters<typeof peerIdFromCID>[0]).toString();
+  return peerIdFromCID(
+    CID.parse(name.slice(peersPrefix.length)) as unknown as Parameters<typeof peerIdFromCID>[0],
+  ).toString();
 }

@@ -15,14 +15,18 @@ interface Note {
  * both sides, and reads the peer's whole record under a lock for it.
  * @param now monotonic, in ms
  */
-export function noteProtocolsOnce(node: Pick<Libp2p, 'peerId' | 'peerStore' | 'addEventListener'>, now: () => number = () => performance.now()): void {
+export function noteProtocolsOnce(
+  node: Pick<Libp2p, 'peerId' | 'peerStore' | 'addEventListener'>,
+  now: () => number = () => performance.now(),
+): void {
   const noted = new Map<string, Map<string, Note>>();
   const { peerStore } = node;
   const merge = peerStore.merge.bind(peerStore);
   peerStore.merge = async (id, data, options) => {
     const [protocol, ...others] = data.protocols ?? [];
     // What this node itself speaks comes and goes, and others are told of it.
-    if (protocol === undefined || others.length > 0 || Object.keys(data).length > 1 || node.peerId.equals(id)) return merge(id, data, options);
+    if (protocol === undefined || others.length > 0 || Object.keys(data).length > 1 || node.peerId.equals(id))
+      return merge(id, data, options);
     const name = id.toString();
     const known = noted.get(name) ?? new Map<string, Note>();
     const before = known.get(protocol);

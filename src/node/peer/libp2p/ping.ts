@@ -1,8 +1,7 @@
-import type { AbortOptions, DialTarget, Stream } from '@libp2p/interface';
-import { serviceCapabilities } from '@libp2p/interface';
+import { randomBytes } from 'node:crypto';
+import { type AbortOptions, type DialTarget, type Stream, serviceCapabilities } from '@libp2p/interface';
 import type { KadDHTComponents } from '@libp2p/kad-dht';
 import type { Ping } from '@libp2p/ping';
-import { randomBytes } from 'node:crypto';
 import { concat, equalBytes } from '../../../lib/bytes.ts';
 
 const protocol = '/ipfs/ping/1.0.0';
@@ -33,7 +32,10 @@ class BoundedPing implements Ping {
   }
 
   async start(): Promise<void> {
-    await this.#components.registrar.handle(protocol, echo, { maxInboundStreams: maxStreams, maxOutboundStreams: maxStreams });
+    await this.#components.registrar.handle(protocol, echo, {
+      maxInboundStreams: maxStreams,
+      maxOutboundStreams: maxStreams,
+    });
   }
 
   async stop(): Promise<void> {
@@ -79,7 +81,9 @@ function echo(stream: Stream): void {
   const timer = setTimeout(() => stream.abort(new Error('idle')), idleMs);
   stream.addEventListener('close', () => clearTimeout(timer));
   stream.addEventListener('remoteCloseWrite', () => {
-    stream.close().catch((error: unknown) => stream.abort(error instanceof Error ? error : new Error('the echo did not end')));
+    stream
+      .close()
+      .catch((error: unknown) => stream.abort(error instanceof Error ? error : new Error('the echo did not end')));
   });
   stream.addEventListener('message', (event) => {
     timer.refresh();

@@ -4,7 +4,9 @@ import type { ConnectionEncrypter, MessageStream } from '@libp2p/interface';
  * Has `encrypter` write each encrypted message at once. Noise hands its length and its bytes to the socket one after
  * the other, which costs a system call and a packet more for every message.
  */
-export function wholeWrites<Components>(encrypter: (components: Components) => ConnectionEncrypter): (components: Components) => ConnectionEncrypter {
+export function wholeWrites<Components>(
+  encrypter: (components: Components) => ConnectionEncrypter,
+): (components: Components) => ConnectionEncrypter {
   return (components) => {
     const inner = encrypter(components);
     return {

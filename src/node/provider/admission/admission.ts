@@ -3,17 +3,16 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { JobId } from '../../../lib/types.ts';
 import type { Engine } from '../../../model/engine.ts';
 import { verifyBody } from '../../../proofs/signing.ts';
-import { inputDigestOf, jobIdOf, requestDigestOf } from '../../../protocol/digests.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
+import { inputDigestOf, jobIdOf, requestDigestOf } from '../../../protocol/digests.ts';
 import type { FrameOf } from '../../../protocol/frames.ts';
-import { kinds } from '../../../protocol/messages.ts';
-import type { Card, Exec, Input, Offer, Signed } from '../../../protocol/messages.ts';
+import { type Card, type Exec, type Input, kinds, type Offer, type Signed } from '../../../protocol/messages.ts';
 import { promptTokenBound } from '../../../protocol/prompt-bound.ts';
 import { decodeOffer } from '../../../protocol/validate.ts';
 import type { FrameStream } from '../../streams/streams.ts';
+import { Refusal } from '../refusal.ts';
 import { checkOffer, checkPrompt, checkQuote } from './offer-rules.ts';
 import type { IssuedQuote, Quotes } from './quotes.ts';
-import { Refusal } from '../refusal.ts';
 import type { SeenJobs } from './seen-jobs.ts';
 
 /** An offer that passed every rule, with what was found out on the way. */
@@ -45,34 +44,53 @@ const maxBytesPerToken = 16;
  * Every reason of section 4 to refuse an offer, cheapest first. An admitted offer's quote is used up.
  * @throws Refusal
  */
-export function admit(components: AdmissionComponents, frame: FrameOf<'offer'>, remote: FrameStream['remote']): Admission {
+export function admit(
+  components: AdmissionComponents,
+  frame: FrameOf<'offer'>,
+  remote: FrameStream['remote'],
+): Admission {
   const { engine, quotes, seen, clock } = components;
   const card = components.card();
   const offerSigned = { body: frame.body, sig: frame.sig };
   const offer = decodeOffered(frame.body);
   const jobId = jobIdOf(frame.body);
-  if (!verifyBody(offer.client, kinds.offer, jobId, offerSigned)) throw new Refusal('bad-offer', 'the offer’s signature is not valid');
+  if (!verifyBody(offer.client, kinds.offer, jobId, offerSigned))
+    throw new Refusal('bad-offer', 'the offer’s signature is not valid');
   const now = clock.now();
   const model = checkOffer(offer, { now, remote: remote.publicKey, card });
   const remembered = seen.add(jobId, offer.expiresAt);
   if (remembered === 'seen') throw new Refusal('bad-offer', 'the offer was seen before');
   if (remembered === 'full') throw new Refusal('busy', 'no more offers can be remembered');
-  if (!equalBytes(requestDigestOf(frame.input), offer.requestDigest)) throw new Refusal('bad-offer', 'the input is not the one of the offer');
+  if (!equalBytes(requestDigestOf(frame.input), offer.requestDigest))
+    throw new Refusal('bad-offer', 'the input is not the one of the offer');
 
   const quote = offer.quote === null ? null : quotes.find(offer.quote);
   if (offer.quote !== null && quote === null) throw new Refusal('bad-offer', 'the quote is not ours or was used');
   if (quote !== null) checkQuote(offer, quote.quote, now);
 
-  if (promptTokenBound(frame.input) > model.context * maxBytesPerToken) throw new Refusal('bad-offer', `the prompt is far longer than the context of ${model.context} tokens`);
+  if (promptTokenBound(frame.input) > model.context * maxBytesPerToken)
+    throw new Refusal('bad-offer', `the prompt is far longer than the context of ${model.context} tokens`);
   const promptTokens = engine.tokenizer.encodePrompt(frame.input);
   checkPrompt(offer, quote?.quote ?? null, promptTokens.length, model.context);
   if (offer.quote !== null) quotes.use(offer.quote);
   if (card.exec === null) throw new Refusal('no-model', 'no model is served here');
-  return { jobId, offer, offerSigned, input: frame.input, quote, exec: card.exec, promptTokens, inputDigest: inputDigestOf(offer.modelId, promptTokens) };
+  return {
+    jobId,
+    offer,
+    offerSigned,
+    input: frame.input,
+    quote,
+    exec: card.exec,
+    promptTokens,
+    inputDigest: inputDigestOf(offer.modelId, promptTokens),
+  };
 }
 
 /** The offer in a frame, if it is the peer's own and names a payment: what is to be given back where it is refused. */
-export function payableOffer(frame: FrameOf<'offer'>, remote: FrameStream['remote']): { readonly jobId: JobId; readonly offer: Offer } | null {
+export function payableOffer(
+  frame: FrameOf<'offer'>,
+  remote: FrameStream['remote'],
+): { readonly jobId: JobId; readonly offer: Offer } | null {
   try {
     const offer = decodeOffer(frame.body);
     const jobId = jobIdOf(frame.body);

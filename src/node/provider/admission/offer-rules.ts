@@ -25,10 +25,13 @@ export function checkOffer(offer: Offer, { now, remote, card }: OfferFacts): Car
   require(offer.issuedAt <= now + maxClockSkewMs, 'the offer is from the future; check the clocks');
   const model = card.models.find(({ id }) => equalBytes(id, offer.modelId));
   if (model === undefined) throw new Refusal('no-model', 'this model is not served here');
-  require(card.execClass !== null && equalBytes(offer.execClass, card.execClass), 'the offer names another execution class; fetch the card again');
+  require(card.execClass !== null &&
+    equalBytes(offer.execClass, card.execClass), 'the offer names another execution class; fetch the card again');
   require(model.modes.includes(offer.mode), `mode ${offer.mode} is not served`);
-  require(offer.sampler.vocab === model.vocab && sameIds(offer.sampler.stops, model.stops), 'vocab or stops are not the model’s');
-  require(offer.quote !== null || (model.priceIn === 0 && model.priceOut === 0), 'this model has a price: ask for a quote first');
+  require(offer.sampler.vocab === model.vocab &&
+    sameIds(offer.sampler.stops, model.stops), 'vocab or stops are not the model’s');
+  require(offer.quote !== null ||
+    (model.priceIn === 0 && model.priceOut === 0), 'this model has a price: ask for a quote first');
   require(offer.payment === null || offer.quote !== null, 'a payment without a quote');
   return model;
 }
@@ -44,18 +47,22 @@ export function checkQuote(offer: Offer, quote: Quote, now: number): void {
   const { payment } = offer;
   if (quote.pay === null) return require(payment === null, 'the quote asks for no payment');
   if (payment === null) throw new Refusal('bad-offer', 'the quote asks for a payment');
-  require(payment.chain === quote.pay.chain && equalBytes(payment.program, quote.pay.program), 'the payment is on another chain or program than quoted');
+  require(payment.chain === quote.pay.chain &&
+    equalBytes(payment.program, quote.pay.program), 'the payment is on another chain or program than quoted');
 }
 
 /** What can only be said once the prompt is tokenised. @throws Refusal */
 export function checkPrompt(offer: Offer, quote: Quote | null, promptCount: number, context: number): void {
   const { maxTokens } = offer.sampler;
   if (quote !== null) {
-    require(quote.promptTokens >= promptCount, `the prompt has ${promptCount} tokens, ${quote.promptTokens} were quoted`);
+    require(quote.promptTokens >=
+      promptCount, `the prompt has ${promptCount} tokens, ${quote.promptTokens} were quoted`);
     const price = priceLamports({ promptCount, n: maxTokens, priceIn: quote.priceIn, priceOut: quote.priceOut });
-    require(offer.payment === null || BigInt(offer.payment.amount) >= price, `the payment is below the price, ${price} lamports`);
+    require(offer.payment === null ||
+      BigInt(offer.payment.amount) >= price, `the payment is below the price, ${price} lamports`);
   }
-  require(promptCount + maxTokens <= context, `${promptCount} prompt tokens and ${maxTokens} more do not fit into the context of ${context}`);
+  require(promptCount + maxTokens <=
+    context, `${promptCount} prompt tokens and ${maxTokens} more do not fit into the context of ${context}`);
 }
 
 function sameIds(a: readonly number[], b: readonly number[]): boolean {

@@ -17,7 +17,10 @@ export interface RateLimit {
 }
 
 /** The generic cell rate algorithm, one cell per peer. A peer that was quiet long enough costs no memory. */
-export function createRateLimit({ clock }: { readonly clock: Clock }, { perSecond, burst, maxPeers = 4096 }: RateLimitInit): RateLimit {
+export function createRateLimit(
+  { clock }: { readonly clock: Clock },
+  { perSecond, burst, maxPeers = 4096 }: RateLimitInit,
+): RateLimit {
   const intervalMs = 1000 / perSecond;
   const toleranceMs = intervalMs * (burst - 1);
   const theoreticalArrival = new Map<PeerIdString, number>();

@@ -28,7 +28,10 @@ export interface SeenJobsInit {
  * Keeps a journal of records `jobId(32) ‖ u64 expiresAt`; a torn last record, of a crash, is dropped.
  * @throws QvacError E_HOME where the journal cannot be opened
  */
-export function createSeenJobs({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }, { file, max = 100_000 }: SeenJobsInit): SeenJobs {
+export function createSeenJobs(
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  { file, max = 100_000 }: SeenJobsInit,
+): SeenJobs {
   const expiries = new Map<JobId, number>();
   let records = 0;
   const descriptor = file === null ? null : load(file);
@@ -54,7 +57,8 @@ export function createSeenJobs({ clock, logger }: { readonly clock: Clock; reado
 
   function rewrite(journal: number): void {
     ftruncateSync(journal, 0);
-    if (expiries.size > 0) writeSync(journal, concat(...[...expiries].map(([jobId, expiresAt]) => record(jobId, expiresAt))));
+    if (expiries.size > 0)
+      writeSync(journal, concat(...[...expiries].map(([jobId, expiresAt]) => record(jobId, expiresAt))));
     records = expiries.size;
   }
 

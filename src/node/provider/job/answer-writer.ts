@@ -43,7 +43,13 @@ export interface AnswerWriter {
 const tokenBytes = 5;
 
 export function createAnswerWriter(stream: FrameStream, init: AnswerWriterInit): AnswerWriter {
-  const { flushMs = protocol.flushMs, flushBytes = protocol.flushBytes, beatMs = protocol.heartbeatMs, stallMs = 10_000, onFailure } = init;
+  const {
+    flushMs = protocol.flushMs,
+    flushBytes = protocol.flushBytes,
+    beatMs = protocol.heartbeatMs,
+    stallMs = 10_000,
+    onFailure,
+  } = init;
   let batch: number[] = [];
   let batchText = '';
   let batchBytes = 0;

@@ -4,22 +4,19 @@ import { QvacError } from '../../../errors.ts';
 import type { JobId } from '../../../lib/types.ts';
 import type { Engine, EngineSession } from '../../../model/engine.ts';
 import { encodeHead } from '../../../proofs/head.ts';
-import { signBody, verifyBody } from '../../../proofs/signing.ts';
-import type { SigningKey } from '../../../proofs/signing.ts';
+import { type SigningKey, signBody, verifyBody } from '../../../proofs/signing.ts';
 import type { Transcript, TranscriptInit } from '../../../proofs/transcript.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
 import { cancelGraceTokens } from '../../../protocol/constants.ts';
 import { jobIdHex } from '../../../protocol/digests.ts';
-import { kinds } from '../../../protocol/messages.ts';
-import type { Finish, Head, Signed } from '../../../protocol/messages.ts';
+import { type Finish, type Head, kinds, type Signed } from '../../../protocol/messages.ts';
 import { decodeCancel } from '../../../protocol/validate.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import type { Admission } from '../admission/admission.ts';
-import { createAnswerWriter } from './answer-writer.ts';
-import type { AnswerWriter } from './answer-writer.ts';
-import { generate } from './generation.ts';
 import type { PaidJob } from '../payment/payouts.ts';
 import { Refusal } from '../refusal.ts';
+import { type AnswerWriter, createAnswerWriter } from './answer-writer.ts';
+import { generate } from './generation.ts';
 
 /** A job whose final head was sent. */
 export interface FinishedJob {
@@ -61,7 +58,14 @@ export class JobRun {
     const { offer, inputDigest, promptTokens } = admission;
     this.#components = components;
     this.#admission = admission;
-    this.#transcript = components.createTranscript({ jobId: admission.jobId, offer, inputDigest, promptCount: promptTokens.length, execClass: offer.execClass, jobSecret: randomBytes(32) });
+    this.#transcript = components.createTranscript({
+      jobId: admission.jobId,
+      offer,
+      inputDigest,
+      promptCount: promptTokens.length,
+      execClass: offer.execClass,
+      jobSecret: randomBytes(32),
+    });
     this.#writer = createAnswerWriter(stream, { stallMs, onFailure: (reason) => this.leave(reason) });
   }
 
@@ -82,7 +86,10 @@ export class JobRun {
    * @throws Refusal where the payment does not come
    * @throws the reason given to `abort` or `leave`, or what the engine threw; then there is no final head
    */
-  async run(onAccept: () => void, secure: ((signal: AbortSignal) => Promise<PaidJob>) | null = null): Promise<FinishedJob> {
+  async run(
+    onAccept: () => void,
+    secure: ((signal: AbortSignal) => Promise<PaidJob>) | null = null,
+  ): Promise<FinishedJob> {
     const { promptTokens, inputDigest } = this.#admission;
     const onLate = (): void => this.abort(tooLate());
     try {
@@ -103,7 +110,14 @@ export class JobRun {
       this.#writer.head(finalSigned);
       await this.#writer.drained();
       // A client that is gone by now still made the work; it may come back with its challenge.
-      return { admission: this.#admission, transcript: this.#transcript, text: this.#writer.sentText, final, finalSigned, cancel: this.#cancel };
+      return {
+        admission: this.#admission,
+        transcript: this.#transcript,
+        text: this.#writer.sentText,
+        final,
+        finalSigned,
+        cancel: this.#cancel,
+      };
     } catch (error) {
       this.#paid?.decline();
       throw error;
@@ -133,7 +147,8 @@ export class JobRun {
     if (this.finished) return;
     const { jobId, offer } = this.#admission;
     const n = cancelledAt(signed, jobId, offer.client);
-    if (this.#cancel !== null || !this.accepted || n > this.#writer.sentTokens) throw new QvacError('E_BAD_PEER', `a cancel at ${n} tokens out of place`);
+    if (this.#cancel !== null || !this.accepted || n > this.#writer.sentTokens)
+      throw new QvacError('E_BAD_PEER', `a cancel at ${n} tokens out of place`);
     this.#cancel = signed;
     this.#stop.abort(new Error('cancelled by the client'));
   }
@@ -144,7 +159,16 @@ export class JobRun {
     let session: EngineSession | null = null;
     try {
       session = await slot;
-      const parts = { session, tokenizer: engine.tokenizer, promptTokens, topK: offer.sampler.topK, transcript: this.#transcript, writer: this.#writer, sendHead: () => this.#writer.head(this.#signHead(255).signed), goOn: () => this.#goOn() };
+      const parts = {
+        session,
+        tokenizer: engine.tokenizer,
+        promptTokens,
+        topK: offer.sampler.topK,
+        transcript: this.#transcript,
+        writer: this.#writer,
+        sendHead: () => this.#writer.head(this.#signHead(255).signed),
+        goOn: () => this.#goOn(),
+      };
       return await generate(parts, { signal: this.#stop.signal });
     } catch (error) {
       if (this.#cancel !== null) return 2;

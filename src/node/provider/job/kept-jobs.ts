@@ -38,7 +38,10 @@ export interface KeptJobsInit {
   readonly maxBytes?: number | undefined;
 }
 
-export function createKeptJobs({ clock }: { readonly clock: Clock }, { maxBytes = 256 << 20 }: KeptJobsInit = {}): KeptJobs {
+export function createKeptJobs(
+  { clock }: { readonly clock: Clock },
+  { maxBytes = 256 << 20 }: KeptJobsInit = {},
+): KeptJobs {
   const jobs = new Map<string, { readonly job: KeptJob; readonly inputBytes: number }>();
 
   function forgetExpired(): void {
@@ -72,7 +75,9 @@ const jobBytes = 32 * 1024;
 
 /** About what a job takes besides its input: once it is opened, little more than its tokens. */
 function weightOf({ transcript, receipt }: KeptJob): number {
-  return jobBytes + tokenBytes * (receipt.promptTokens.length + receipt.tokens.length) + stepBytes * (transcript?.n ?? 0);
+  return (
+    jobBytes + tokenBytes * (receipt.promptTokens.length + receipt.tokens.length) + stepBytes * (transcript?.n ?? 0)
+  );
 }
 
 function keyOf(client: Uint8Array, commit: Uint8Array): string {

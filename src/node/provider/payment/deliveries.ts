@@ -66,7 +66,12 @@ export class Deliveries {
     if (account?.number !== delivered.number) return this.conclude(jobId);
     await this.submit(account);
     const limit = AbortSignal.any([AbortSignal.timeout(followMs), end]);
-    const settled = await escrow.waitForJob(delivered.address, (job) => job === null, { signal: limit }).then(() => true, () => false);
+    const settled = await escrow
+      .waitForJob(delivered.address, (job) => job === null, { signal: limit })
+      .then(
+        () => true,
+        () => false,
+      );
     if (settled) await this.conclude(jobId);
   }
 

@@ -1,6 +1,5 @@
 import { QvacError } from '../../../errors.ts';
-import { RefusedError, escrowRules } from '../../../escrow/escrow.ts';
-import type { Escrow, JobAccount, JobKey } from '../../../escrow/escrow.ts';
+import { type Escrow, escrowRules, type JobAccount, type JobKey, RefusedError } from '../../../escrow/escrow.ts';
 import { differingTerms, termsOf } from '../../../escrow/terms.ts';
 import { delay } from '../../../lib/abort.ts';
 import { equalBytes, fromHex } from '../../../lib/bytes.ts';
@@ -10,10 +9,10 @@ import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import { jobIdHex } from '../../../protocol/digests.ts';
 import type { Pay } from '../../../protocol/messages.ts';
 import { createJournal } from '../../home/journal.ts';
+import { Refusal } from '../refusal.ts';
 import { deliveredForm } from './delivered.ts';
 import { Deliveries } from './deliveries.ts';
 import type { PaidJob, PaidOrder, PaymentNews, ProviderPayments } from './payouts.ts';
-import { Refusal } from '../refusal.ts';
 
 export interface EscrowPaymentsComponents {
   /** With the wallet that is registered as this provider's authority. */
@@ -77,7 +76,13 @@ class EscrowPayments implements ProviderPayments {
     this.#logger = logger;
     this.#init = init;
     const journal = createJournal(init.dir, deliveredForm, logger);
-    this.#deliveries = new Deliveries({ escrow, journal, tell: (news) => this.#tell(news), settled: (jobId) => void this.#serving.delete(jobId), end: this.#end.signal });
+    this.#deliveries = new Deliveries({
+      escrow,
+      journal,
+      tell: (news) => this.#tell(news),
+      settled: (jobId) => void this.#serving.delete(jobId),
+      end: this.#end.signal,
+    });
   }
 
   async start(): Promise<void> {
@@ -99,8 +104,14 @@ class EscrowPayments implements ProviderPayments {
     try {
       const account = await this.#awaitAccount(order, options);
       const differing = differingTerms(account, termsOf(offer, order.offerSigned.body, order.quote));
-      if (differing.length > 0) throw new Refusal('bad-offer', `the payment on the chain has another ${differing.join(', ')}`);
-      if (account.submitted !== null || !equalBytes(account.provider, this.pay.payee) || !equalBytes(account.peer, this.#init.peer)) throw new Refusal('bad-offer', 'the payment on the chain is not for this node');
+      if (differing.length > 0)
+        throw new Refusal('bad-offer', `the payment on the chain has another ${differing.join(', ')}`);
+      if (
+        account.submitted !== null ||
+        !equalBytes(account.provider, this.pay.payee) ||
+        !equalBytes(account.peer, this.#init.peer)
+      )
+        throw new Refusal('bad-offer', 'the payment on the chain is not for this node');
       this.#serving.set(jobId, account.stakeAtRisk);
       const leftMs = account.refundAt - (this.#init.marginMs ?? 20_000) - (await this.#escrow.now());
       if (leftMs <= 0) throw new Refusal('bad-offer', 'the payment on the chain is too old to be served');
@@ -119,7 +130,9 @@ class EscrowPayments implements ProviderPayments {
     if (this.#serving.has(jobId) || this.#deliveries.has(jobId) || this.#unserved.size >= 4_096) return;
     this.#unserved.set(jobId, offer.expiresAt);
     if (this.#declining >= maxDeclining) return;
-    this.#task(() => this.#declineWhenThere(jobId, this.#escrow.jobAddress(payment.payer, fromHex(jobId)), offer.expiresAt));
+    this.#task(() =>
+      this.#declineWhenThere(jobId, this.#escrow.jobAddress(payment.payer, fromHex(jobId)), offer.expiresAt),
+    );
   }
 
   #refused(order: PaidOrder, error: unknown): unknown {
@@ -139,7 +152,9 @@ class EscrowPayments implements ProviderPayments {
     const expiry = AbortSignal.timeout(Math.max(1, offer.expiresAt - this.#clock.now()));
     this.#waiting++;
     try {
-      const found = await this.#escrow.waitForJob(address, (job) => job !== null, { signal: AbortSignal.any([expiry, this.#end.signal, ...(signal === undefined ? [] : [signal])]) });
+      const found = await this.#escrow.waitForJob(address, (job) => job !== null, {
+        signal: AbortSignal.any([expiry, this.#end.signal, ...(signal === undefined ? [] : [signal])]),
+      });
       if (found !== null) return found;
     } catch (error) {
       signal?.throwIfAborted();
@@ -154,7 +169,8 @@ class EscrowPayments implements ProviderPayments {
   async #checkStake(): Promise<void> {
     const account = await this.#escrow.provider(this.pay.payee);
     const needed = [...this.#serving.values()].reduce((sum, stake) => sum + stake, 0n);
-    if (account === null || account.freeStake < needed) throw new Refusal('busy', 'the stake does not cover one more job now');
+    if (account === null || account.freeStake < needed)
+      throw new Refusal('busy', 'the stake does not cover one more job now');
   }
 
   #paidJob(jobId: JobId, account: JobAccount, late: AbortSignal): PaidJob {
@@ -175,14 +191,17 @@ class EscrowPayments implements ProviderPayments {
   async #declineWhenThere(jobId: JobId, address: Uint8Array, until: number): Promise<void> {
     const expiry = AbortSignal.timeout(Math.max(1, until - this.#clock.now()));
     this.#declining++;
-    const account = await this.#escrow.waitForJob(address, (job) => job !== null, { signal: AbortSignal.any([expiry, this.#end.signal]) }).catch(() => null);
+    const account = await this.#escrow
+      .waitForJob(address, (job) => job !== null, { signal: AbortSignal.any([expiry, this.#end.signal]) })
+      .catch(() => null);
     this.#declining--;
     if (account === null) {
       // Where the chain did not answer, the sweep looks again.
       if (expiry.aborted) this.#unserved.delete(jobId);
       return;
     }
-    if (equalBytes(account.provider, this.pay.payee) && account.submitted === null) await this.#declineAccount(jobId, account);
+    if (equalBytes(account.provider, this.pay.payee) && account.submitted === null)
+      await this.#declineAccount(jobId, account);
   }
 
   async #declineAccount(jobId: JobId, account: JobKey): Promise<void> {
@@ -222,7 +241,10 @@ class EscrowPayments implements ProviderPayments {
       await this.#deliveries.conclude(jobId);
     } else if (this.#deliveries.has(jobId)) {
       if (now < job.refundAt) await this.#deliveries.submit(job);
-    } else if (!this.#serving.has(jobId) && (this.#unserved.has(jobId) || job.createdAt < this.#startedAt || now - job.createdAt > orphanMs)) {
+    } else if (
+      !this.#serving.has(jobId) &&
+      (this.#unserved.has(jobId) || job.createdAt < this.#startedAt || now - job.createdAt > orphanMs)
+    ) {
       await this.#declineAccount(jobId, job);
     }
   }
@@ -236,8 +258,11 @@ class EscrowPayments implements ProviderPayments {
   #failed(error: unknown): void {
     if (this.#end.signal.aborted) return;
     // Somebody else was quicker: the next look shows it.
-    const expected = error instanceof RefusedError && (error.refusal === 'NoAccount' || error.refusal === 'InvalidStatus');
-    this.#logger[expected ? 'debug' : 'warn']('a payment was not settled yet', { reason: error instanceof Error ? error.message : String(error) });
+    const expected =
+      error instanceof RefusedError && (error.refusal === 'NoAccount' || error.refusal === 'InvalidStatus');
+    this.#logger[expected ? 'debug' : 'warn']('a payment was not settled yet', {
+      reason: error instanceof Error ? error.message : String(error),
+    });
   }
 
   #tell(news: PaymentNews): void {

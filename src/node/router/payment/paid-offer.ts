@@ -1,13 +1,17 @@
-import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import { QvacError } from '../../../errors.ts';
+import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import type { Quote } from '../../../protocol/messages.ts';
 import type { JobInit } from '../../job/job.ts';
-import { isSettled } from '../../payment/payments.ts';
-import type { BrokenOff, CheckedAnswer, LockedPayment, Settlement } from '../../payment/payments.ts';
-import { openRejectWindow, watchDelivery } from '../../payment/reject-window.ts';
-import type { RejectWindow } from '../../payment/reject-window.ts';
-import { RouteFailure } from '../failure.ts';
+import {
+  type BrokenOff,
+  type CheckedAnswer,
+  isSettled,
+  type LockedPayment,
+  type Settlement,
+} from '../../payment/payments.ts';
+import { openRejectWindow, type RejectWindow, watchDelivery } from '../../payment/reject-window.ts';
 import type { Purse } from '../../payment/spending-limits.ts';
+import { RouteFailure } from '../failure.ts';
 
 /** The payment of one offer: from the plan to what it came to, within the person's limit. */
 export class PaidOffer {
@@ -25,10 +29,14 @@ export class PaidOffer {
    * What the offer says of it, and how it is locked.
    * @throws RouteFailure `limit` where it is above what is left of today, or this router cannot pay now; QvacError E_ESCROW
    */
-  async plan(limits: { readonly maxTokens: number; readonly maxPrice: number }, options: AbortOptions): Promise<Pick<JobInit, 'payment' | 'lock'>> {
+  async plan(
+    limits: { readonly maxTokens: number; readonly maxPrice: number },
+    options: AbortOptions,
+  ): Promise<Pick<JobInit, 'payment' | 'lock'>> {
     const payment = await ours(() => this.#purse.paying.plan(this.#quote, limits, options));
     const amount = BigInt(payment.amount);
-    const beyond = (): RouteFailure => new RouteFailure('limit', 'what is left of your limit for today does not cover this answer');
+    const beyond = (): RouteFailure =>
+      new RouteFailure('limit', 'what is left of your limit for today does not cover this answer');
     if (amount > this.#purse.left) throw beyond();
     return {
       payment,
@@ -40,7 +48,8 @@ export class PaidOffer {
             return await this.#purse.paying.lock({ ...order, quote: this.#quote }, options);
           } catch (error) {
             // Where the chain refused it, nothing is locked; else it may be.
-            if (error instanceof QvacError && (error.code === 'E_ESCROW' || error.code === 'E_FUNDS')) this.#purse.settle(order.jobId, 0n);
+            if (error instanceof QvacError && (error.code === 'E_ESCROW' || error.code === 'E_FUNDS'))
+              this.#purse.settle(order.jobId, 0n);
             throw error;
           }
         });
@@ -85,7 +94,8 @@ async function ours<Value>(run: () => Promise<Value>): Promise<Value> {
   try {
     return await run();
   } catch (error) {
-    if (error instanceof QvacError && (error.code === 'E_CHAIN' || error.code === 'E_FUNDS' || error.code === 'E_HOME')) throw new RouteFailure('limit', `this router cannot pay now: ${error.message}`);
+    if (error instanceof QvacError && (error.code === 'E_CHAIN' || error.code === 'E_FUNDS' || error.code === 'E_HOME'))
+      throw new RouteFailure('limit', `this router cannot pay now: ${error.message}`);
     throw error;
   }
 }

@@ -1,11 +1,11 @@
-import { FaultError } from '../../../proofs/fault.ts';
-import type { Clock } from '../../../lib/clock.ts';
 import { QvacError } from '../../../errors.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { FaultError } from '../../../proofs/fault.ts';
 import type { Head } from '../../../protocol/messages.ts';
 import type { AnswerFrame, Job } from '../../job/job.ts';
-import { patienceMs } from '../constants.ts';
-import type { Person } from '../client-stream.ts';
 import type { Experience } from '../../selection/reputation.ts';
+import type { Person } from '../client-stream.ts';
+import { patienceMs } from '../constants.ts';
 
 /** How one provider's part in a question ended. */
 export type AttemptEnd =
@@ -105,7 +105,12 @@ export class Attempt {
     const head = this.#job.received.final;
     if (head === null) throw new QvacError('E_TRUNCATED', 'the provider sent no final head');
     const now = this.#clock.now();
-    return { kind: 'final', head, firstTokenMs: (this.#firstTokenAt ?? now) - this.#startedAt, totalMs: now - this.#startedAt };
+    return {
+      kind: 'final',
+      head,
+      firstTokenMs: (this.#firstTokenAt ?? now) - this.#startedAt,
+      totalMs: now - this.#startedAt,
+    };
   }
 
   async #fail(error: Error): Promise<AttemptEnd> {
@@ -158,7 +163,8 @@ export class Attempt {
     if (this.#begun || this.#cancelling !== null || this.#person.stopped.aborted) return;
     const error = new QvacError('E_TIMEOUT', `the provider gave no token within ${this.#firstTokenMs} ms`);
     this.#abandoned = true;
-    if (this.#accepted) this.#job.cancel().catch((reason: unknown) => this.#job.abort(reason instanceof Error ? reason : error));
+    if (this.#accepted)
+      this.#job.cancel().catch((reason: unknown) => this.#job.abort(reason instanceof Error ? reason : error));
     else this.#job.abort(error);
     this.#left.resolve({ kind: 'left', experience: { kind: 'aborted' }, error });
   }

@@ -4,17 +4,15 @@ import type { ModelId, PeerIdString } from '../../../lib/types.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
 import { promptTokenBound } from '../../../protocol/prompt-bound.ts';
 import type { VerifiedCard } from '../../cards/cards.ts';
-import { consideredOf } from '../../selection/considered.ts';
-import type { Considered } from '../../selection/considered.ts';
-import type { Reputation } from '../../selection/reputation.ts';
-import { select } from '../../selection/select.ts';
-import type { Choice, Exclusion, Selection, Wish } from '../../selection/select.ts';
 import type { Discovery } from '../../discovery/discovery.ts';
+import type { Purse } from '../../payment/spending-limits.ts';
+import { type Considered, consideredOf } from '../../selection/considered.ts';
+import type { Reputation } from '../../selection/reputation.ts';
+import { type Choice, type Exclusion, type Selection, select, type Wish } from '../../selection/select.ts';
 import type { Commits } from '../commits.ts';
 import { findTimeoutMs } from '../constants.ts';
 import { RouteFailure } from '../failure.ts';
 import type { InFlight } from '../in-flight.ts';
-import type { Purse } from '../../payment/spending-limits.ts';
 
 export interface CandidatesComponents {
   readonly discovery: Pick<Discovery, 'live' | 'find'>;
@@ -119,7 +117,12 @@ export class Candidates {
     if (known.choices.length > 0 || this.#turnedTo.size > 0) return known;
     try {
       const enough = (found: readonly VerifiedCard[]): boolean => this.#select(found).choices.length > 0;
-      return this.#select(await discovery.find({ model: this.#route.model, role: 'provider' }, { signal, enough, timeoutMs: findTimeoutMs }));
+      return this.#select(
+        await discovery.find(
+          { model: this.#route.model, role: 'provider' },
+          { signal, enough, timeoutMs: findTimeoutMs },
+        ),
+      );
     } catch (error) {
       // Nobody was found: what is known says why those who are there may not answer.
       if (error instanceof QvacError && !signal.aborted) return known;
@@ -130,7 +133,15 @@ export class Candidates {
   #select(cards: readonly VerifiedCard[]): Selection {
     const { reputation, jobs } = this.#components;
     const purse = this.#purse;
-    return select({ reputation, inFlight: (peer) => jobs.of(peer), ...(purse === null ? {} : { refusal: (pay) => purse.paying.refusal(pay), records: purse.records }) }, cards, this.#wish);
+    return select(
+      {
+        reputation,
+        inFlight: (peer) => jobs.of(peer),
+        ...(purse === null ? {} : { refusal: (pay) => purse.paying.refusal(pay), records: purse.records }),
+      },
+      cards,
+      this.#wish,
+    );
   }
 
   /** Why nobody can be asked, from why each one cannot. */
@@ -138,12 +149,26 @@ export class Candidates {
     const why = new Set<Exclusion>(excluded.map((each) => each.why));
     const { model, verify, maxPrice } = this.#route;
     const standing = excluded.find((each) => each.why === 'standing');
-    if (why.has('too-dear') && this.#wish.maxPrice < maxPrice) return new RouteFailure('limit', `what is left of your limit for today does not cover any offer of ${model}`);
-    if (why.has('too-dear')) return new RouteFailure('too-dear', `every offer of ${model} may cost more than ${maxPrice} lamports`);
-    if (why.has('pay')) return new RouteFailure('limit', `every offer of ${model} wants to be paid, and ${this.#purse === null ? 'this router pays nobody' : (excluded.find((each) => each.why === 'pay')?.detail ?? 'cannot be')}`);
-    if (standing !== undefined) return new RouteFailure('no-provider', `the only offer of ${model} is not used: ${standing.detail}`);
+    if (why.has('too-dear') && this.#wish.maxPrice < maxPrice)
+      return new RouteFailure('limit', `what is left of your limit for today does not cover any offer of ${model}`);
+    if (why.has('too-dear'))
+      return new RouteFailure('too-dear', `every offer of ${model} may cost more than ${maxPrice} lamports`);
+    if (why.has('pay'))
+      return new RouteFailure(
+        'limit',
+        `every offer of ${model} wants to be paid, and ${this.#purse === null ? 'this router pays nobody' : (excluded.find((each) => each.why === 'pay')?.detail ?? 'cannot be')}`,
+      );
+    if (standing !== undefined)
+      return new RouteFailure('no-provider', `the only offer of ${model} is not used: ${standing.detail}`);
     const heldOffered = why.has('mode') || why.has('context');
-    if (verify === 'full' && !heldOffered) return new RouteFailure('no-model', `nobody offers a file of ${model} that this router holds and could re-execute`);
-    return new RouteFailure('no-provider', `nobody offers ${model} here${heldOffered ? ' in this mode and length' : ''}`);
+    if (verify === 'full' && !heldOffered)
+      return new RouteFailure(
+        'no-model',
+        `nobody offers a file of ${model} that this router holds and could re-execute`,
+      );
+    return new RouteFailure(
+      'no-provider',
+      `nobody offers ${model} here${heldOffered ? ' in this mode and length' : ''}`,
+    );
   }
 }

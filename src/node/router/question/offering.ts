@@ -4,18 +4,17 @@ import { requestDigestOf } from '../../../protocol/digests.ts';
 import type { FrameOf, RouteFrame } from '../../../protocol/frames.ts';
 import { priceLamports } from '../../../protocol/price.ts';
 import type { VerifiedCard } from '../../cards/cards.ts';
-import type { Choice } from '../../selection/select.ts';
 import type { Job, SignedQuote } from '../../job/job.ts';
-import type { JobComponents } from '../../job/open-job.ts';
-import { openJob } from '../../job/open-job.ts';
+import { type JobComponents, openJob } from '../../job/open-job.ts';
 import { fetchQuote } from '../../job/quote.ts';
 import { mayBeTooLong } from '../../job/too-long.ts';
+import type { Purse } from '../../payment/spending-limits.ts';
+import type { Choice } from '../../selection/select.ts';
+import type { Person } from '../client-stream.ts';
 import type { Commits } from '../commits.ts';
 import { maxRouteTimeoutMs, paidAcceptMs } from '../constants.ts';
 import { RouteFailure } from '../failure.ts';
 import { PaidOffer } from '../payment/paid-offer.ts';
-import type { Purse } from '../../payment/spending-limits.ts';
-import type { Person } from '../client-stream.ts';
 import type { Probes } from '../probes.ts';
 import type { Candidates, CandidatesComponents } from './candidates.ts';
 
@@ -79,7 +78,8 @@ export class Offering {
       over.throwIfAborted();
       if (error instanceof RouteFailure) return error;
       if (!(error instanceof QvacError)) throw error;
-      if (card !== null && !mayBeTooLong(error, model, this.#route.input, this.#route.sampler.maxTokens)) reputation.record(peer, { kind: error.code === 'E_BUSY' ? 'busy' : 'aborted' });
+      if (card !== null && !mayBeTooLong(error, model, this.#route.input, this.#route.sampler.maxTokens))
+        reputation.record(peer, { kind: error.code === 'E_BUSY' ? 'busy' : 'aborted' });
       return error;
     }
   }
@@ -89,22 +89,46 @@ export class Offering {
     const { input, sampler, maxPrice } = this.#route;
     // What does not fit beside the answer is refused anyway, and is not to be paid for.
     const promptTokens = Math.min(this.#candidates.promptTokens, model.context - sampler.maxTokens);
-    const signed = await fetchQuote(this.#components, { card, model, requestDigest: requestDigestOf(input), promptTokens, maxTokens: sampler.maxTokens }, { signal });
+    const signed = await fetchQuote(
+      this.#components,
+      { card, model, requestDigest: requestDigestOf(input), promptTokens, maxTokens: sampler.maxTokens },
+      { signal },
+    );
     const { quote } = signed;
-    const price = priceLamports({ promptCount: quote.promptTokens, n: sampler.maxTokens, priceIn: quote.priceIn, priceOut: quote.priceOut });
-    if (price > BigInt(maxPrice)) throw new RouteFailure('too-dear', `the best offer may cost more than ${maxPrice} lamports`);
-    if (quote.pay !== null && this.#purse === null) throw new RouteFailure('limit', 'the best offer wants to be paid, and this router pays nobody');
+    const price = priceLamports({
+      promptCount: quote.promptTokens,
+      n: sampler.maxTokens,
+      priceIn: quote.priceIn,
+      priceOut: quote.priceOut,
+    });
+    if (price > BigInt(maxPrice))
+      throw new RouteFailure('too-dear', `the best offer may cost more than ${maxPrice} lamports`);
+    if (quote.pay !== null && this.#purse === null)
+      throw new RouteFailure('limit', 'the best offer wants to be paid, and this router pays nobody');
     return signed;
   }
 
-  async #open({ card, model }: Choice, quote: SignedQuote | null, paid: PaidOffer | null, signal: AbortSignal): Promise<Job> {
+  async #open(
+    { card, model }: Choice,
+    quote: SignedQuote | null,
+    paid: PaidOffer | null,
+    signal: AbortSignal,
+  ): Promise<Job> {
     const { input, sampler, seed, commit, count, mode, maxPrice } = this.#route;
     const payment = await paid?.plan({ maxTokens: sampler.maxTokens, maxPrice }, { signal });
     this.#components.commits.add(commit, card.peer);
     this.#tries += 1;
     // The attempt watches the time to the first token, and the deadline the whole.
-    const timeouts = { firstTokenMs: maxRouteTimeoutMs, totalMs: maxRouteTimeoutMs, ...(paid === null ? {} : { acceptMs: paidAcceptMs }) };
-    return openJob(this.#components, { card, model, input, sampler, seed, commit, count, mode, quote, ...payment, timeouts }, { signal });
+    const timeouts = {
+      firstTokenMs: maxRouteTimeoutMs,
+      totalMs: maxRouteTimeoutMs,
+      ...(paid === null ? {} : { acceptMs: paidAcceptMs }),
+    };
+    return openJob(
+      this.#components,
+      { card, model, input, sampler, seed, commit, count, mode, quote, ...payment, timeouts },
+      { signal },
+    );
   }
 }
 

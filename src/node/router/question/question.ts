@@ -6,24 +6,20 @@ import { maxRouteProviders } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
 import type { Job } from '../../job/job.ts';
-import type { SecondOpinion } from '../../verification/second-opinion.ts';
+import { mayBeTooLong } from '../../job/too-long.ts';
 import type { CheckedAnswer, Settlement } from '../../payment/payments.ts';
 import { settlementJson } from '../../payment/settlement-json.ts';
-import { Attempt } from './attempt.ts';
-import type { AttemptEnd } from './attempt.ts';
-import { Candidates } from './candidates.ts';
-import type { CandidatesComponents, Reserved } from './candidates.ts';
+import type { Purses } from '../../payment/spending-limits.ts';
 import type { Considered } from '../../selection/considered.ts';
-import { mayBeTooLong } from '../../job/too-long.ts';
+import type { SecondOpinion } from '../../verification/second-opinion.ts';
+import type { Person } from '../client-stream.ts';
 import { maxProbes, maxRouteTimeoutMs } from '../constants.ts';
 import { lastFailure, RouteFailure } from '../failure.ts';
 import type { PaidOffer } from '../payment/paid-offer.ts';
-import type { Person } from '../client-stream.ts';
-import type { Purses } from '../../payment/spending-limits.ts';
-import type { Offered, OfferingComponents } from './offering.ts';
-import { Offering } from './offering.ts';
-import { settle } from './settle.ts';
-import type { SettleComponents } from './settle.ts';
+import { Attempt, type AttemptEnd } from './attempt.ts';
+import { Candidates, type CandidatesComponents, type Reserved } from './candidates.ts';
+import { type Offered, Offering, type OfferingComponents } from './offering.ts';
+import { type SettleComponents, settle } from './settle.ts';
 
 export interface QuestionComponents extends SettleComponents, CandidatesComponents, OfferingComponents {
   /** Null: nobody is paid. */
@@ -34,7 +30,16 @@ export interface QuestionComponents extends SettleComponents, CandidatesComponen
 
 /** How a question ended: answered and checked, or an error that the person's client was told. */
 export type QuestionEnd =
-  | { readonly kind: 'answered'; readonly job: Job; readonly assessment: Assessment; readonly finish: number; readonly tries: number; readonly totalMs: number; readonly considered: readonly Considered[]; readonly payment: Settlement | null }
+  | {
+      readonly kind: 'answered';
+      readonly job: Job;
+      readonly assessment: Assessment;
+      readonly finish: number;
+      readonly tries: number;
+      readonly totalMs: number;
+      readonly considered: readonly Considered[];
+      readonly payment: Settlement | null;
+    }
   /** `message` is for a log; the client got all of it. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
 
@@ -52,7 +57,13 @@ export class Question {
   readonly #offering: Offering;
 
   /** @param client whose question it is */
-  constructor(components: QuestionComponents, route: RouteFrame, person: Person, client: PeerIdString, signal: AbortSignal) {
+  constructor(
+    components: QuestionComponents,
+    route: RouteFrame,
+    person: Person,
+    client: PeerIdString,
+    signal: AbortSignal,
+  ) {
     const timeoutMs = Math.min(route.timeout, maxRouteTimeoutMs);
     this.#components = components;
     this.#route = route;
@@ -82,7 +93,10 @@ export class Question {
     if (this.#signal.aborted) return new RouteFailure('failed', 'the router is stopping');
     if (this.#deadline.aborted) return new RouteFailure('timeout', 'no whole answer in time');
     if (this.#person.stopped.aborted) return new RouteFailure('stopped', 'stopped before a provider accepted');
-    this.#components.logger.error('a question failed', { reason: error instanceof Error && !(error instanceof QvacError) ? (error.stack ?? error.message) : ownWordsOf(error) });
+    this.#components.logger.error('a question failed', {
+      reason:
+        error instanceof Error && !(error instanceof QvacError) ? (error.stack ?? error.message) : ownWordsOf(error),
+    });
     return new RouteFailure('internal', 'the router failed');
   }
 
@@ -121,7 +135,13 @@ export class Question {
     const { job, paid } = offered;
     const { clock } = this.#components;
     const unwatch = paid?.watch((error) => job.abortWaiting(error));
-    const end = await new Attempt({ job, person: this.#person, clock, deadline: this.#deadline, firstTokenMs: this.#firstTokenMs() }).run();
+    const end = await new Attempt({
+      job,
+      person: this.#person,
+      clock,
+      deadline: this.#deadline,
+      firstTokenMs: this.#firstTokenMs(),
+    }).run();
     unwatch?.();
     // Its slot is free; what follows takes none.
     release();
@@ -142,7 +162,8 @@ export class Question {
       case 'final':
         return this.#settle(end, { job, choice, paid });
       case 'left':
-        if (!mayBeTooLong(end.error, choice.model, this.#route.input, this.#route.sampler.maxTokens)) reputation.record(peer, end.experience);
+        if (!mayBeTooLong(end.error, choice.model, this.#route.input, this.#route.sampler.maxTokens))
+          reputation.record(peer, end.experience);
         return end.error;
       case 'broken':
         reputation.record(peer, end.experience);
@@ -157,7 +178,10 @@ export class Question {
     }
   }
 
-  async #settle({ head: { n, finish }, firstTokenMs, totalMs }: Extract<AttemptEnd, { readonly kind: 'final' }>, { job, choice, paid }: Offered): Promise<QuestionEnd> {
+  async #settle(
+    { head: { n, finish }, firstTokenMs, totalMs }: Extract<AttemptEnd, { readonly kind: 'final' }>,
+    { job, choice, paid }: Offered,
+  ): Promise<QuestionEnd> {
     const { peer } = choice.card;
     this.#components.reputation.record(peer, { kind: 'served', model: choice.modelId, n, firstTokenMs, totalMs });
     const { commit, mode, verify } = this.#route;
@@ -165,10 +189,30 @@ export class Question {
     // Nothing but a re-execution takes long.
     const window = verify === 'full' ? (paid?.openWindow() ?? null) : null;
     try {
-      const settled = await settle(this.#components, { job, person: this.#person, commit, challenged: mode === 'merkle', depth: verify, second: this.#components.second?.(this.#client), learn, until: window?.until, signal: this.#signal });
+      const settled = await settle(this.#components, {
+        job,
+        person: this.#person,
+        commit,
+        challenged: mode === 'merkle',
+        depth: verify,
+        second: this.#components.second?.(this.#client),
+        learn,
+        until: window?.until,
+        signal: this.#signal,
+      });
       await this.#person.end();
-      const payment = paid === null ? null : await this.#pay(paid, { ...settled, verdictDigest: sha256(settled.verdict.body) });
-      return { kind: 'answered', job, assessment: settled.assessment, finish, tries: this.#offering.tries, totalMs, considered: this.#candidates.considered, payment };
+      const payment =
+        paid === null ? null : await this.#pay(paid, { ...settled, verdictDigest: sha256(settled.verdict.body) });
+      return {
+        kind: 'answered',
+        job,
+        assessment: settled.assessment,
+        finish,
+        tries: this.#offering.tries,
+        totalMs,
+        considered: this.#candidates.considered,
+        payment,
+      };
     } finally {
       window?.close();
     }
@@ -178,13 +222,18 @@ export class Question {
     const { receipts, logger } = this.#components;
     const payment = await paid.settle(answer, { signal: this.#signal });
     if (payment === null) return null;
-    await receipts.save({ ...answer.receipt, settlement: settlementJson(payment) }).catch((error: unknown) => logger.warn('receipt not saved', { reason: error instanceof Error ? error.message : String(error) }));
+    await receipts
+      .save({ ...answer.receipt, settlement: settlementJson(payment) })
+      .catch((error: unknown) =>
+        logger.warn('receipt not saved', { reason: error instanceof Error ? error.message : String(error) }),
+      );
     return payment;
   }
 
   #learn(peer: PeerIdString, { result, tier, faults: [fault] }: Assessment): void {
     const { reputation } = this.#components;
     if (result === 'fail' && fault !== undefined) reputation.record(peer, { kind: 'fault', fault });
-    else if (result === 'pass' && (tier === 'exact' || tier === 'statistical')) reputation.record(peer, { kind: 'verified' });
+    else if (result === 'pass' && (tier === 'exact' || tier === 'statistical'))
+      reputation.record(peer, { kind: 'verified' });
   }
 }

@@ -1,26 +1,23 @@
 import { ownWordsOf, QvacError } from '../../../errors.ts';
 import { raceSignal } from '../../../lib/abort.ts';
 import { equalBytes, utf8 } from '../../../lib/bytes.ts';
-import type { AbortOptions } from '../../../lib/types.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
-import { serialiseReceipt } from '../../../proofs/receipt.ts';
-import type { Receipt } from '../../../proofs/receipt.ts';
+import type { AbortOptions } from '../../../lib/types.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
 import { FaultError } from '../../../proofs/fault.ts';
-import { signBody } from '../../../proofs/signing.ts';
-import type { SigningKey } from '../../../proofs/signing.ts';
+import { type Receipt, serialiseReceipt } from '../../../proofs/receipt.ts';
+import { type SigningKey, signBody } from '../../../proofs/signing.ts';
 import { verdictOf } from '../../../proofs/verdict.ts';
 import { openingTimeoutMs } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
-import { kinds } from '../../../protocol/messages.ts';
-import type { FaultCode, Signed, Verdict } from '../../../protocol/messages.ts';
+import { type FaultCode, kinds, type Signed, type Verdict } from '../../../protocol/messages.ts';
 import { encodeVerdict } from '../../../protocol/validate.ts';
 import type { Job } from '../../job/job.ts';
-import { deliveryTimeoutMs } from '../constants.ts';
-import type { Person } from '../client-stream.ts';
 import type { SecondOpinion } from '../../verification/second-opinion.ts';
 import type { Depth, Verifier } from '../../verification/verifier.ts';
+import type { Person } from '../client-stream.ts';
+import { deliveryTimeoutMs } from '../constants.ts';
 
 export interface SettleComponents {
   readonly key: SigningKey;
@@ -66,7 +63,10 @@ export async function settle(components: SettleComponents, init: SettleInit): Pr
     if (opinion !== null) opinions.push(opinion.signed);
     return opinion?.verdict ?? null;
   };
-  const assessment = withFault(await components.verifier.check(unsigned, init.depth, { signal: init.signal, until: init.until, second }), fault);
+  const assessment = withFault(
+    await components.verifier.check(unsigned, init.depth, { signal: init.signal, until: init.until, second }),
+    fault,
+  );
   init.learn(assessment);
   const verdict = signVerdict(components, assessment, unsigned, job);
   const delivered = { signal: AbortSignal.any([init.signal, AbortSignal.timeout(deliveryTimeoutMs)]) };
@@ -95,7 +95,11 @@ async function open(init: SettleInit): Promise<FaultCode | null> {
   return fault === 'silence' && job.offer.payment !== null ? reveal(init, secret, true) : fault;
 }
 
-async function reveal({ job, person, signal }: SettleInit, secret: Uint8Array, anew: boolean): Promise<FaultCode | null> {
+async function reveal(
+  { job, person, signal }: SettleInit,
+  secret: Uint8Array,
+  anew: boolean,
+): Promise<FaultCode | null> {
   try {
     const opening = await job.challenge(secret, { signal, anew });
     await person.send({ t: 'opening', ...opening }, { signal });
@@ -121,7 +125,12 @@ function signVerdict(components: SettleComponents, assessment: Assessment, recei
 }
 
 /** The provider stores it; one that is gone by now does without. Never throws. */
-async function tellProvider({ logger }: SettleComponents, job: Job, verdict: Signed, signal: AbortSignal): Promise<void> {
+async function tellProvider(
+  { logger }: SettleComponents,
+  job: Job,
+  verdict: Signed,
+  signal: AbortSignal,
+): Promise<void> {
   try {
     await job.verdict(verdict, { signal });
     await job.close();
@@ -135,6 +144,9 @@ async function keep({ receipts, logger }: SettleComponents, receipt: Receipt, jo
   try {
     await receipts.save(receipt);
   } catch (error) {
-    logger.warn('receipt not saved', { jobId: job.jobId, reason: error instanceof Error ? error.message : String(error) });
+    logger.warn('receipt not saved', {
+      jobId: job.jobId,
+      reason: error instanceof Error ? error.message : String(error),
+    });
   }
 }

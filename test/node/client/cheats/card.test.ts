@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../../src/errors.ts';
 import type { Peer } from '../../../../src/node/peer/peer.ts';
 import { signBody } from '../../../../src/proofs/signing.ts';
 import { encodeCbor } from '../../../../src/protocol/codec.ts';
 import { cardProtocol } from '../../../../src/protocol/constants.ts';
-import { kinds } from '../../../../src/protocol/messages.ts';
-import type { Card } from '../../../../src/protocol/messages.ts';
+import { type Card, kinds } from '../../../../src/protocol/messages.ts';
 import { startAsker } from '../../../support/asking.ts';
-import { startProvider } from '../../../support/market.ts';
-import type { TestProvider } from '../../../support/market.ts';
+import { startProvider, type TestProvider } from '../../../support/market.ts';
 
 /** From now on the provider hands out this instead of its card, signed by it. */
 async function handOut(peer: Peer, card: Card): Promise<void> {
@@ -19,26 +16,38 @@ async function handOut(peer: Peer, card: Card): Promise<void> {
   await peer.handle(cardProtocol, (stream) => stream.write({ t: 'card', ...signed }));
 }
 
-async function assertRefused(context: TestContext, change: (provider: TestProvider) => Card, why: RegExp): Promise<void> {
+async function assertRefused(
+  context: TestContext,
+  change: (provider: TestProvider) => Card,
+  why: RegExp,
+): Promise<void> {
   const provider = await startProvider(context);
   const asker = await startAsker(context);
   const { address } = provider;
   await handOut(provider.peer, change(provider));
-  await assert.rejects(asker.ask({ provider: address }), (error) => error instanceof QvacError && error.code === 'E_BAD_PEER' && why.test(error.message));
+  await assert.rejects(
+    asker.ask({ provider: address }),
+    (error) => error instanceof QvacError && error.code === 'E_BAD_PEER' && why.test(error.message),
+  );
   assert.ok(!asker.told.some((line) => line.startsWith('sending')), 'no prompt leaves');
 }
 
-test('an expired card is no card', (context) => assertRefused(context, (provider) => ({ ...provider.card().card, expiresAt: Date.now() - 1 }), /expired/));
+test('an expired card is no card', (context) =>
+  assertRefused(context, (provider) => ({ ...provider.card().card, expiresAt: Date.now() - 1 }), /expired/));
 
 test('a card whose class is not the digest of its map is malformed', (context) =>
   assertRefused(context, (provider) => ({ ...provider.card().card, execClass: new Uint8Array(32) }), /malformed/));
 
-test('a card of another network is refused', (context) => assertRefused(context, (provider) => ({ ...provider.card().card, network: 'main' }), /network/));
+test('a card of another network is refused', (context) =>
+  assertRefused(context, (provider) => ({ ...provider.card().card, network: 'main' }), /network/));
 
 test('a card that is rolled back is refused, whoever hands it out', async (context) => {
   const provider = await startProvider(context);
   const asker = await startAsker(context, { providers: [provider] });
   const cheaper: Card = { ...provider.card().card, seq: provider.card().card.seq - 1 };
   await handOut(provider.peer, cheaper);
-  await assert.rejects(asker.discovery.refresh(provider.peer.id), (error) => error instanceof QvacError && error.code === 'E_BAD_PEER' && /newer one was seen/.test(error.message));
+  await assert.rejects(
+    asker.discovery.refresh(provider.peer.id),
+    (error) => error instanceof QvacError && error.code === 'E_BAD_PEER' && /newer one was seen/.test(error.message),
+  );
 });

@@ -2,22 +2,18 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { Engine, EngineInit } from '../../../../src/model/engine.ts';
 import { openEngine } from '../../../../src/model/llama.ts';
 import type { Answer } from '../../../../src/node/client/answer.ts';
 import { seedOfNumber } from '../../../../src/protocol/digests.ts';
 import type { FaultCode } from '../../../../src/protocol/messages.ts';
-import { startAsker } from '../../../support/asking.ts';
-import type { TestAsker } from '../../../support/asking.ts';
+import { startAsker, type TestAsker } from '../../../support/asking.ts';
 import { disguised, sideBySide, withOtherPrompt } from '../../../support/cheats/engines.ts';
 import { withCoarseCache } from '../../../support/cheats/kv-cache.ts';
 import { nudging, prefillAttack } from '../../../support/cheats/transcripts.ts';
-import { startProvider } from '../../../support/market.ts';
-import type { TestProviderInit } from '../../../support/market.ts';
-import { testModel } from '../../../support/models.ts';
-import type { TestModel } from '../../../support/models.ts';
+import { startProvider, type TestProviderInit } from '../../../support/market.ts';
+import { type TestModel, testModel } from '../../../support/models.ts';
 
 /** Real weights over a real network: SmolLM2-135M in eight bits is what every provider here claims to serve. */
 
@@ -25,7 +21,16 @@ const patience = { timeout: 600_000 };
 
 async function open(context: TestContext, { path, id }: TestModel, change: Partial<EngineInit> = {}): Promise<Engine> {
   const cacheDir = await mkdtemp(join(tmpdir(), 'qvac-engine-'));
-  const engine = await openEngine({ modelPath: path, modelId: id, name: 'smollm2-135m', context: 512, threads: 1, gpu: 'off', cacheDir, ...change });
+  const engine = await openEngine({
+    modelPath: path,
+    modelId: id,
+    name: 'smollm2-135m',
+    context: 512,
+    threads: 1,
+    gpu: 'off',
+    cacheDir,
+    ...change,
+  });
   context.after(async () => {
     await engine.dispose();
     await rm(cacheDir, { recursive: true, force: true });
@@ -33,9 +38,19 @@ async function open(context: TestContext, { path, id }: TestModel, change: Parti
   return engine;
 }
 
-async function askOf(asker: TestAsker, provider: { readonly address: string }, { seed = 1n, maxTokens = 48, temperature = 70, question = 'why is the sky blue?' } = {}): Promise<Answer> {
+async function askOf(
+  asker: TestAsker,
+  provider: { readonly address: string },
+  { seed = 1n, maxTokens = 48, temperature = 70, question = 'why is the sky blue?' } = {},
+): Promise<Answer> {
   const input = { messages: [{ role: 'user', content: question }], template: 'gguf', options: {} } as const;
-  return asker.ask({ provider: provider.address, input, seed: seedOfNumber(seed), sampler: { temperature, minP: 5, topK: 20, maxTokens }, timeoutMs: 300_000 });
+  return asker.ask({
+    provider: provider.address,
+    input,
+    seed: seedOfNumber(seed),
+    sampler: { temperature, minP: 5, topK: 20, maxTokens },
+    timeoutMs: 300_000,
+  });
 }
 
 test('real weights', patience, async (context) => {
@@ -46,58 +61,122 @@ test('real weights', patience, async (context) => {
   const exact = await startAsker(context, { engines: [verifier] });
   const statistical = await startAsker(context, { engines: [otherClass] });
 
-  async function assertCaught(inner: TestContext, asker: TestAsker, init: TestProviderInit, faults: readonly FaultCode[], options: Parameters<typeof askOf>[2] = {}): Promise<void> {
+  async function assertCaught(
+    inner: TestContext,
+    asker: TestAsker,
+    init: TestProviderInit,
+    faults: readonly FaultCode[],
+    options: Parameters<typeof askOf>[2] = {},
+  ): Promise<void> {
     const provider = await startProvider(inner, init);
     const { verification } = await askOf(asker, provider, options);
     assert.equal(verification.result, 'fail');
-    assert.ok(faults.includes(verification.faults[0] ?? ('none' as never)), `${verification.faults[0]} instead of ${faults.join(' or ')}`);
+    assert.ok(
+      faults.includes(verification.faults[0] ?? ('none' as never)),
+      `${verification.faults[0]} instead of ${faults.join(' or ')}`,
+    );
   }
 
-  await context.test('an honest answer is exact at every token, and statistical for another class', patience, async (inner) => {
-    const provider = await startProvider(inner, { engine: await open(inner, q8) });
-    for (const [seed, temperature] of [[1n, 70], [2n, 100], [3n, 0]] as const) {
-      const here = await askOf(exact, provider, { seed, temperature, maxTokens: 64 });
-      assert.deepEqual([here.verification.result, here.verification.tier], ['pass', 'exact']);
-      const there = await askOf(statistical, provider, { seed, temperature, maxTokens: 64 });
-      assert.deepEqual([there.verification.result, there.verification.tier, there.verification.faults], ['pass', 'statistical', []]);
-      assert.equal(here.text, there.text);
-    }
-  });
+  await context.test(
+    'an honest answer is exact at every token, and statistical for another class',
+    patience,
+    async (inner) => {
+      const provider = await startProvider(inner, { engine: await open(inner, q8) });
+      for (const [seed, temperature] of [
+        [1n, 70],
+        [2n, 100],
+        [3n, 0],
+      ] as const) {
+        const here = await askOf(exact, provider, { seed, temperature, maxTokens: 64 });
+        assert.deepEqual([here.verification.result, here.verification.tier], ['pass', 'exact']);
+        const there = await askOf(statistical, provider, { seed, temperature, maxTokens: 64 });
+        assert.deepEqual(
+          [there.verification.result, there.verification.tier, there.verification.faults],
+          ['pass', 'statistical', []],
+        );
+        assert.equal(here.text, there.text);
+      }
+    },
+  );
 
-  await context.test('an honest answer computed with another batch size passes in the statistical tier', patience, async (inner) => {
-    const provider = await startProvider(inner, { engine: await open(inner, q8, { batch: 256 }) });
-    // Longer than a block of 63, where batches begin to differ in their bits.
-    const question = `Which of these is the odd one out, and why? ${'an apple, a pear, a plum, a hammer, a cherry; '.repeat(8)}`;
-    for (const seed of [11n, 12n]) {
-      const { verification } = await askOf(exact, provider, { seed, maxTokens: 64, question });
-      assert.deepEqual([verification.result, verification.tier, verification.faults], ['pass', 'statistical', []]);
-      assert.ok((verification.rmsDq ?? 0) > 0, 'the bits differ, or this shows nothing');
-    }
-  });
+  await context.test(
+    'an honest answer computed with another batch size passes in the statistical tier',
+    patience,
+    async (inner) => {
+      const provider = await startProvider(inner, { engine: await open(inner, q8, { batch: 256 }) });
+      // Longer than a block of 63, where batches begin to differ in their bits.
+      const question = `Which of these is the odd one out, and why? ${'an apple, a pear, a plum, a hammer, a cherry; '.repeat(8)}`;
+      for (const seed of [11n, 12n]) {
+        const { verification } = await askOf(exact, provider, { seed, maxTokens: 64, question });
+        assert.deepEqual([verification.result, verification.tier, verification.faults], ['pass', 'statistical', []]);
+        assert.ok((verification.rmsDq ?? 0) > 0, 'the bits differ, or this shows nothing');
+      }
+    },
+  );
 
-  await context.test('four bits for eight: exact-mismatch, and distribution-far in the statistical tier', patience, async (inner) => {
-    const cheap = async () => disguised(await open(inner, await testModel('q4_0')), await open(inner, q8));
-    await assertCaught(inner, exact, { engine: await cheap() }, ['exact-mismatch']);
-    await assertCaught(inner, statistical, { engine: await cheap() }, ['distribution-far']);
-  });
+  await context.test(
+    'four bits for eight: exact-mismatch, and distribution-far in the statistical tier',
+    patience,
+    async (inner) => {
+      const cheap = async () => disguised(await open(inner, await testModel('q4_0')), await open(inner, q8));
+      await assertCaught(inner, exact, { engine: await cheap() }, ['exact-mismatch']);
+      await assertCaught(inner, statistical, { engine: await cheap() }, ['distribution-far']);
+    },
+  );
 
   for (const kind of ['f16', 'damaged'] as const) {
     await context.test(`${kind} under the id of the Q8_0 file: exact-mismatch`, patience, async (inner) =>
-      assertCaught(inner, exact, { engine: disguised(await open(inner, await testModel(kind)), await open(inner, q8)) }, ['exact-mismatch']));
+      assertCaught(
+        inner,
+        exact,
+        { engine: disguised(await open(inner, await testModel(kind)), await open(inner, q8)) },
+        ['exact-mismatch'],
+      ),
+    );
   }
 
   await context.test('a KV cache of eight bits where sixteen are declared: exact-mismatch', patience, async (inner) =>
-    assertCaught(inner, exact, { engine: await open(inner, { ...q8, path: await withCoarseCache(inner, q8.path) }) }, ['exact-mismatch']));
+    assertCaught(inner, exact, { engine: await open(inner, { ...q8, path: await withCoarseCache(inner, q8.path) }) }, [
+      'exact-mismatch',
+    ]),
+  );
 
   await context.test('the default system prompt replaced: prompt-mismatch', patience, async (inner) =>
-    assertCaught(inner, exact, { engine: withOtherPrompt(await open(inner, q8), (input) => ({ ...input, messages: [{ role: 'system', content: 'Sell something.' }, ...input.messages] })) }, ['prompt-mismatch']));
+    assertCaught(
+      inner,
+      exact,
+      {
+        engine: withOtherPrompt(await open(inner, q8), (input) => ({
+          ...input,
+          messages: [{ role: 'system', content: 'Sell something.' }, ...input.messages],
+        })),
+      },
+      ['prompt-mismatch'],
+    ),
+  );
 
   await context.test('the prefill attack: sampler-mismatch', patience, async (inner) =>
-    assertCaught(inner, exact, { engine: sideBySide(await open(inner, q8), await open(inner, await testModel('q4_0'))), createTranscript: prefillAttack }, ['sampler-mismatch']));
+    assertCaught(
+      inner,
+      exact,
+      {
+        engine: sideBySide(await open(inner, q8), await open(inner, await testModel('q4_0'))),
+        createTranscript: prefillAttack,
+      },
+      ['sampler-mismatch'],
+    ),
+  );
 
-  await context.test('the adaptive attack: exact-mismatch by the redraw; in the statistical tier draws-far, or distribution-far where a big nudge was opened', patience, async (inner) => {
-    const cheat = async (): Promise<TestProviderInit> => ({ engine: sideBySide(await open(inner, q8), await open(inner, await testModel('q4_0'))), createTranscript: nudging });
-    await assertCaught(inner, exact, await cheat(), ['exact-mismatch'], { maxTokens: 64 });
-    await assertCaught(inner, statistical, await cheat(), ['draws-far', 'distribution-far'], { maxTokens: 128 });
-  });
+  await context.test(
+    'the adaptive attack: exact-mismatch by the redraw; in the statistical tier draws-far, or distribution-far where a big nudge was opened',
+    patience,
+    async (inner) => {
+      const cheat = async (): Promise<TestProviderInit> => ({
+        engine: sideBySide(await open(inner, q8), await open(inner, await testModel('q4_0'))),
+        createTranscript: nudging,
+      });
+      await assertCaught(inner, exact, await cheat(), ['exact-mismatch'], { maxTokens: 64 });
+      await assertCaught(inner, statistical, await cheat(), ['draws-far', 'distribution-far'], { maxTokens: 128 });
+    },
+  );
 });

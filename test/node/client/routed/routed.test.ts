@@ -1,21 +1,23 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Answer } from '../../../../src/node/client/answer.ts';
 import { signBody } from '../../../../src/proofs/signing.ts';
 import { jobIdHex } from '../../../../src/protocol/digests.ts';
-import { kinds } from '../../../../src/protocol/messages.ts';
-import type { Verdict } from '../../../../src/protocol/messages.ts';
+import { kinds, type Verdict } from '../../../../src/protocol/messages.ts';
 import { decodeVerdict, encodeVerdict } from '../../../../src/protocol/validate.ts';
-import type { Answer } from '../../../../src/node/client/answer.ts';
 import { startAsker } from '../../../support/asking.ts';
 import { startProvider } from '../../../support/market.ts';
-import { startRouter } from '../../../support/router.ts';
-import type { TestRouterInit } from '../../../support/router.ts';
+import { startRouter, type TestRouterInit } from '../../../support/router.ts';
 import { createScriptedEngine } from '../../../support/scripted-engine.ts';
 
 type Context = Parameters<typeof startProvider>[0];
 type Tamper = NonNullable<TestRouterInit['tamper']>;
 
-async function askThrough(context: Context, init: TestRouterInit, verify: 'none' | 'sampling' | 'full' = 'full'): Promise<Answer> {
+async function askThrough(
+  context: Context,
+  init: TestRouterInit,
+  verify: 'none' | 'sampling' | 'full' = 'full',
+): Promise<Answer> {
   const provider = await startProvider(context);
   const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()], ...init });
   const asker = await startAsker(context);
@@ -47,12 +49,22 @@ describe('a person’s client, through a router', () => {
 
   it('keeps with an answer what it was told of it: the router’s word where that counts, else its own as the last', async (context) => {
     const hidden: Tamper = (frame) => (frame.t === 'opening' ? [] : [frame]);
-    for (const [tamper, last] of [[undefined, 'router'], [hidden, 'own'], [claims((verdict) => ({ ...verdict, result: 'fail', tier: 'sampling', faults: ['silence'] })), 'own']] as const) {
+    for (const [tamper, last] of [
+      [undefined, 'router'],
+      [hidden, 'own'],
+      [claims((verdict) => ({ ...verdict, result: 'fail', tier: 'sampling', faults: ['silence'] })), 'own'],
+    ] as const) {
       const provider = await startProvider(context);
       const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()], tamper });
       const asker = await startAsker(context);
-      const { receipt, verification } = await asker.ask({ model: 'scripted', verify: 'full', router: { target: router.address, optional: false } });
-      const verdicts = (asker.receipts.get(receipt ?? assert.fail('no receipt'))?.verdicts ?? []).map(({ body }) => decodeVerdict(body));
+      const { receipt, verification } = await asker.ask({
+        model: 'scripted',
+        verify: 'full',
+        router: { target: router.address, optional: false },
+      });
+      const verdicts = (asker.receipts.get(receipt ?? assert.fail('no receipt'))?.verdicts ?? []).map(({ body }) =>
+        decodeVerdict(body),
+      );
       const { result, tier, verifier } = verdicts.at(-1) ?? assert.fail('no verdict');
       assert.deepEqual([result, tier], [verification.result, verification.tier]);
       assert.deepEqual(verifier, (last === 'own' ? asker : router).peer.key.publicKey);
@@ -62,7 +74,9 @@ describe('a person’s client, through a router', () => {
 
   it('is its own judge of what it can check itself', async (context) => {
     for (const fault of ['bad-opening', 'sampler-mismatch', 'silence', 'bad-signature'] as const) {
-      const { verification } = await askThrough(context, { tamper: claims((verdict) => ({ ...verdict, result: 'fail', tier: 'sampling', faults: [fault] })) });
+      const { verification } = await askThrough(context, {
+        tamper: claims((verdict) => ({ ...verdict, result: 'fail', tier: 'sampling', faults: [fault] })),
+      });
       assert.deepEqual([verification.result, verification.faults], ['pass', []], fault);
     }
   });
@@ -73,7 +87,9 @@ describe('a person’s client, through a router', () => {
       ['exact', 'exact-mismatch'],
       ['statistical', 'draws-far'],
     ] as const) {
-      const { verification } = await askThrough(context, { tamper: claims((verdict) => ({ ...verdict, result: 'fail', tier, faults: [fault] })) });
+      const { verification } = await askThrough(context, {
+        tamper: claims((verdict) => ({ ...verdict, result: 'fail', tier, faults: [fault] })),
+      });
       assert.deepEqual([verification.result, verification.faults], ['fail', [fault]]);
     }
   });

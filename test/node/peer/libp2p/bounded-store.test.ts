@@ -4,9 +4,8 @@ import { test } from 'node:test';
 import type { PeerId } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { CID } from 'multiformats/cid';
-import type { StoreLimits } from '../../../../src/node/peer/libp2p/bounded-store.ts';
-import { BoundedStore } from '../../../../src/node/peer/libp2p/bounded-store.ts';
 import { identityFromSeed } from '../../../../src/node/home/identity.ts';
+import { BoundedStore, type StoreLimits } from '../../../../src/node/peer/libp2p/bounded-store.ts';
 
 type Key = Parameters<BoundedStore['get']>[0];
 
@@ -20,14 +19,20 @@ async function peerId(): Promise<PeerId> {
 
 async function makeStore(limits: Partial<StoreLimits>): Promise<{ store: BoundedStore; own: Key }> {
   const own = await peerId();
-  return { store: new BoundedStore(CID.parse(own.toCID().toString()), limits), own: key(`/peers/${own.toCID().toString()}`) };
+  return {
+    store: new BoundedStore(CID.parse(own.toCID().toString()), limits),
+    own: key(`/peers/${own.toCID().toString()}`),
+  };
 }
 
 test('what was put is had again, listed by prefix, and gone when deleted', async () => {
   const { store } = await makeStore({});
   for (const name of ['/dht/record/a', '/dht/record/b', '/peers/x']) store.put(key(name), value);
   assert.deepEqual(store.get(key('/dht/record/a')), value);
-  assert.deepEqual([...store.query({ prefix: '/dht/record/' })].map((pair) => pair.key.toString()), ['/dht/record/a', '/dht/record/b']);
+  assert.deepEqual(
+    [...store.query({ prefix: '/dht/record/' })].map((pair) => pair.key.toString()),
+    ['/dht/record/a', '/dht/record/b'],
+  );
   assert.deepEqual([...store.queryKeys({ prefix: '/dht/', offset: 1, limit: 1 })].map(String), ['/dht/record/b']);
   store.delete(key('/dht/record/a'));
   assert.equal(store.has(key('/dht/record/a')), false);
@@ -46,8 +51,14 @@ test('of too many peers the one not heard of for longest goes, with what it prov
   }
   store.put(keyOf(first), value);
   store.put(keyOf(third), value);
-  assert.deepEqual([own, keyOf(first), keyOf(second), keyOf(third)].map((one) => store.has(one)), [true, true, false, true]);
-  assert.deepEqual([recordOf(first), recordOf(second)].map((one) => store.has(one)), [true, false]);
+  assert.deepEqual(
+    [own, keyOf(first), keyOf(second), keyOf(third)].map((one) => store.has(one)),
+    [true, true, false, true],
+  );
+  assert.deepEqual(
+    [recordOf(first), recordOf(second)].map((one) => store.has(one)),
+    [true, false],
+  );
 });
 
 test('one peer has so many records, all have so many, and a renewed one stays', async () => {

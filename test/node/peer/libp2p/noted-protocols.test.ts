@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { Libp2p } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import { noteProtocolsOnce } from '../../../../src/node/peer/libp2p/noted-protocols.ts';
@@ -24,7 +23,12 @@ async function connectedPair(context: TestContext, now?: () => number) {
   const written = watch(client, now);
   for (const protocol of ['/a', '/b']) await server.handle(protocol, (stream) => void stream.close());
   const address = multiaddr(String(server.getMultiaddrs()[0]));
-  return { client, server, written, open: async (protocol: string) => (await client.dial(address)).newStream(protocol) };
+  return {
+    client,
+    server,
+    written,
+    open: async (protocol: string) => (await client.dial(address)).newStream(protocol),
+  };
 }
 
 test('a protocol is noted once per connected peer, and still known afterwards', async (context) => {
@@ -59,7 +63,8 @@ test('a note is made again after a while, so that the record of a peer that stay
 
 test('a protocol that this node takes up again is told again', async (context) => {
   const { client } = await connectedPair(context);
-  const protocols = async () => (await client.peerStore.get(client.peerId)).protocols.filter((protocol) => protocol === '/own');
+  const protocols = async () =>
+    (await client.peerStore.get(client.peerId)).protocols.filter((protocol) => protocol === '/own');
   await client.handle('/own', () => {});
   await client.unhandle('/own');
   assert.deepEqual(await protocols(), []);
@@ -69,7 +74,8 @@ test('a protocol that this node takes up again is told again', async (context) =
 
 test('whatever else is said of a peer is written every time', async (context) => {
   const { client, server, written } = await connectedPair(context);
-  for (let round = 0; round < 2; round++) await client.peerStore.merge(server.peerId, { protocols: ['/c'], metadata: { round: Uint8Array.of(round) } });
+  for (let round = 0; round < 2; round++)
+    await client.peerStore.merge(server.peerId, { protocols: ['/c'], metadata: { round: Uint8Array.of(round) } });
   assert.deepEqual(written, ['/c', '/c']);
   assert.deepEqual((await client.peerStore.get(server.peerId)).metadata.get('round'), Uint8Array.of(1));
 });

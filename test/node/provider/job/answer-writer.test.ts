@@ -14,7 +14,12 @@ function shape(frame: Frame): unknown {
 test('the first token goes at once, the others in company, and no batch straddles a head', async () => {
   const stream = createMemoryStream();
   const writer = createAnswerWriter(stream, quiet);
-  for (const [id, text] of [[1, 'a'], [2, ''], [3, 'é']] as const) writer.token(id, text);
+  for (const [id, text] of [
+    [1, 'a'],
+    [2, ''],
+    [3, 'é'],
+  ] as const)
+    writer.token(id, text);
   writer.head(head);
   writer.token(4, 'd');
   writer.rest('\ufffd');
@@ -44,7 +49,10 @@ test('a token that stays alone is sent after the flush time', async () => {
   writer.token(2, 'b');
   while (stream.written.length < 2) await new Promise((resume) => setImmediate(resume));
   writer.stop();
-  assert.deepEqual(stream.written.map(shape), [[0, [1], 'a'], [1, [2], 'b']]);
+  assert.deepEqual(stream.written.map(shape), [
+    [0, [1], 'a'],
+    [1, [2], 'b'],
+  ]);
 });
 
 test('silence is filled with beats, a client that does not read gets none', async () => {
