@@ -1,5 +1,6 @@
 /**
- * `npm run bench [-- NAME …]`: runs every scenario of `bench/scenarios/` in a process of its own, one after another, and
+ * `npm run bench [-- NAME …]`: runs every scenario of `bench/scenarios/` in a process of its own, one after another,
+ * and
  * prints a table (stderr) and one JSON document (stdout).
  */
 import { spawn } from 'node:child_process';

@@ -1,6 +1,7 @@
 /**
  * The demo's cheating provider, started by demo/main.ts as `cheat.js <settings as JSON>`. It answers with `secretModel`
- * under the card of `claimedModel`: same digest, name, quantisation, class and prices. Nothing of `qvac serve` leads here.
+ * under the card of `claimedModel`: same digest, name, quantisation, class and prices. Nothing of `qvac serve` leads
+ * here.
  */
 
 import { createHash } from 'node:crypto';

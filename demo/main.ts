@@ -1,7 +1,10 @@
 /**
- * `npm run demo [-- [--model FILE] "question"]`: a whole market on this machine. A chain, a provider, a router and a client,
- * each a process of its own; the nodes find each other by Kademlia from one address on 127.0.0.1. The client asks, the router
- * pays and checks every token. Then the provider is replaced by one that secretly runs a worse model, and the same question is
+ * `npm run demo [-- [--model FILE] "question"]`: a whole market on this machine. A chain, a provider, a router and a
+ * client,
+ * each a process of its own; the nodes find each other by Kademlia from one address on 127.0.0.1. The client asks, the
+ * router
+ * pays and checks every token. Then the provider is replaced by one that secretly runs a worse model, and the same
+ * question is
  * asked again: it is caught, and earns nothing. Nothing of it reaches the network but the fetching of the model, once.
  */
 import { randomBytes } from 'node:crypto';
@@ -10,6 +13,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { resolveConfig } from '../src/config.ts';
+import { messageOf } from '../src/errors.ts';
 import { loadIdentity } from '../src/node/home/identity.ts';
 import { createReceiptStore } from '../src/node/home/receipt-store.ts';
 import { decodeVerdict } from '../src/protocol/validate.ts';
@@ -107,7 +111,10 @@ function startNode(
   return processes.start(qvac, flags, { home: join(home, 'demo', role), signal }, until);
 }
 
-/** A wallet with play money for the node of `home`, registered to be paid where it `serves`. Quietly: each may be there already. */
+/**
+ * A wallet with play money for the node of `home`, registered to be paid where it `serves`. Quietly: each may be there
+ * already.
+ */
 async function openAccount({ processes, signal, market, rpcUrl }: Stage, home: string, serves: boolean): Promise<void> {
   const chain = ['--rpc', rpcUrl, '--json'];
   const registered =
@@ -195,7 +202,8 @@ async function honestRound(stage: Stage, router: NodeReady, question: string): P
 async function cheatingRound(stage: Stage, router: NodeReady, question: string): Promise<string> {
   heading('a provider that secretly runs a worse model');
   const secretModel = await worseModel(stage.model.path, stage.model.id, join(stage.home, 'demo'));
-  // A new identity each time: the router remembers the one that it caught in the last demo and would not turn to it again.
+  // A new identity each time: the router remembers the one that it caught in the last demo and would not turn to it
+  // again.
   const home = await mkdtemp(join(stage.home, 'demo', 'cheat-'));
   stage.leftovers.push(home);
   await openAccount(stage, home, true);
@@ -287,9 +295,7 @@ function readArguments() {
   try {
     return parseArgs({ options: { home: { type: 'string' }, model: { type: 'string' } }, allowPositionals: true });
   } catch (error) {
-    say(
-      `demo: ${error instanceof Error ? error.message : String(error)}\n  type: npm run demo -- [--model FILE] "question"`,
-    );
+    say(`demo: ${messageOf(error)}\n  type: npm run demo -- [--model FILE] "question"`);
     return process.exit(2);
   }
 }
@@ -307,7 +313,7 @@ try {
   });
 } catch (error) {
   exitCode = 1;
-  if (interrupted === null) say(`demo: ${error instanceof Error ? error.message : String(error)}`);
+  if (interrupted === null) say(`demo: ${messageOf(error)}`);
 }
 await processes.stopAll();
 for (const folder of leftovers) await rm(folder, { recursive: true, force: true });

@@ -76,7 +76,8 @@ export function createProcesses() {
       collect(launch(script, args, init, ['ignore', 'pipe', 'pipe'])),
 
     /**
-     * Starts a long-lived `script` that prints JSON lines, and waits for its `ready` and, where named, for a later event.
+     * Starts a long-lived `script` that prints JSON lines, and waits for its `ready` and, where named, for a later
+     * event.
      * @throws Error with its last words where it ends before
      */
     async start<Ready = NodeReady>(

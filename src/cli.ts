@@ -1,9 +1,11 @@
 /**
  * The list of commands, and how one is run. Each lives in `commands/<name>.ts`, which exports
  *
- *   export const command: CommandDefinition = defineCommand({ description, arguments, settings, options, examples, action })
+ *   export const command: CommandDefinition = defineCommand({ description, arguments, settings, options, examples,
+ *   action })
  *
- * (commands/definition.ts). Such a file is light: of node/, model/, escrow/ and gateway/ it imports types only and takes the
+ * (commands/definition.ts). Such a file is light: of node/, model/, escrow/ and gateway/ it imports types only and
+ * takes the
  * rest by `await import(…)` inside `action`, so that `qvac <command> --help` loads no libp2p, no engine and no chain.
  */
 import type { CommandEntry } from './commands/parts/definition.ts';

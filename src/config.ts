@@ -37,7 +37,10 @@ const duration = v.pipe(
   v.minValue(1, 'a time above zero'),
 );
 
-/** What each setting may be. Times are milliseconds once read, prices lamports, `temperature` and `minP` plain fractions. */
+/**
+ * What each setting may be. Times are milliseconds once read, prices lamports, `temperature` and `minP` plain
+ * fractions.
+ */
 const schemas = {
   network: v.picklist(['local', 'devnet', 'mainnet'], 'local, devnet or mainnet'),
   private: v.nullable(v.pipe(v.string('a name'), v.regex(/^[a-z0-9-]{1,32}$/, 'a name of a-z, 0-9 and -, at most 32'))),
@@ -141,25 +144,6 @@ export interface ConfigSources {
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
 
-/** Commands that may have a table of their own in config.toml. */
-export const tables = [
-  'serve',
-  'ask',
-  'chat',
-  'route',
-  'models',
-  'peers',
-  'verify',
-  'receipts',
-  'config',
-  'doctor',
-  'demo',
-  'gateway',
-  'wallet',
-  'jobs',
-  'chain',
-] as const;
-
 const keys = Object.keys(declarations) as readonly SettingKey[];
 
 interface Found {
@@ -201,12 +185,13 @@ export function homeAt(root: string): Home {
 
 /**
  * Merges flags > `QVAC_*` > config file > defaults. Writes nothing.
- * @throws QvacError E_USAGE for a flag, E_CONFIG for a variable or the file, in one line that says where and what was expected
+ * @throws QvacError E_USAGE for a flag, E_CONFIG for a variable or the file, in one line that says where and what was
+ * expected
  */
 export async function resolveConfig(sources: ConfigSources = {}): Promise<Config> {
   const environment = sources.environment ?? process.env;
-  const home = homeAt(expandHome(sources.home ?? (environment['QVAC_HOME'] || envPaths('qvac', { suffix: '' }).data)));
-  const asked = sources.configFile ?? (environment['QVAC_CONFIG'] || undefined);
+  const home = homeAt(expandHome(sources.home ?? (environment.QVAC_HOME || envPaths('qvac', { suffix: '' }).data)));
+  const asked = sources.configFile ?? (environment.QVAC_CONFIG || undefined);
   const file = await readConfigFile(asked === undefined ? home.configFile : expandHome(asked), asked !== undefined);
   const origins = {} as Record<SettingKey, Origin>;
   const values: Partial<Record<SettingKey, unknown>> = {};
@@ -228,7 +213,7 @@ export async function resolveConfig(sources: ConfigSources = {}): Promise<Config
 
 /** The folders in which a shell looks for programs, in its order. */
 export function searchPath(environment: Readonly<Record<string, string | undefined>> = process.env): readonly string[] {
-  return (environment['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
+  return (environment.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
 }
 
 function networkNameOf(settings: Settings): string {

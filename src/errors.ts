@@ -55,7 +55,9 @@ export interface QvacErrorInit {
   readonly cause?: unknown;
   /** Facts for `--json` (ids and numbers, never content or keys). */
   readonly details?: Readonly<Record<string, unknown>> | undefined;
-  /** What in `message` was said by somebody else, a peer or a model's template: it may hold a prompt, so no log gets it. */
+  /**
+   * What in `message` was said by somebody else, a peer or a model's template: it may hold a prompt, so no log gets it.
+   */
   readonly quoted?: string | undefined;
 }
 
@@ -87,9 +89,19 @@ export class QvacError extends Error {
   }
 }
 
+/** `thrown` as an `Error`: anything can be thrown, and a stream or a signal can only be aborted with an `Error`. */
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
+/** The message of whatever was thrown. It may quote a peer; a log wants `ownWordsOf` instead. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
 /** The message of `error` for a log: without what others said. */
 export function ownWordsOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return error instanceof QvacError && error.quoted !== undefined && error.quoted !== ''
     ? message.replaceAll(error.quoted, '…')
     : message;
@@ -98,6 +110,6 @@ export function ownWordsOf(error: unknown): string {
 /** The `QvacError` in `error`, or `error` wrapped as a bug. */
 export function asQvacError(error: unknown): QvacError {
   if (error instanceof QvacError) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return new QvacError('E_BUG', message, { cause: error });
 }

@@ -30,10 +30,11 @@ process.on('uncaughtException', (error: NodeJS.ErrnoException) => {
 
 const helper = process.argv.at(-1) ?? '';
 if (
-  process.env['TEST_BINDING_CP'] === 'true' &&
+  process.env.TEST_BINDING_CP === 'true' &&
   /[\\/]node-llama-cpp[\\/]dist[\\/]bindings[\\/]utils[\\/]testBindingBinary\.js$/.test(helper)
 ) {
-  // The engine forks this process's executable with that script to try its binary out; in a single-file build that is us.
+  // The engine forks this process's executable with that script to try its binary out; in a single-file build that is
+  // us.
   await import(helper);
 } else {
   const code = await runCli(process.argv.slice(2), {

@@ -3,7 +3,10 @@
  * config.toml. Only words and defaults here, so that help loads nothing else; config.ts checks and merges values.
  */
 interface Setting {
-  /** How text from a flag or variable becomes a value. `list`: repeated flags, commas in a variable. `lamports`: 700, 0.01sol. */
+  /**
+   * How text from a flag or variable becomes a value. `list`: repeated flags, commas in a variable. `lamports`: 700,
+   * 0.01sol.
+   */
   readonly kind: 'text' | 'number' | 'boolean' | 'list' | 'lamports';
   /** As in help. `--no-…` for a boolean that is on by default. */
   readonly flags: string;

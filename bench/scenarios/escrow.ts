@@ -191,7 +191,9 @@ async function endToEnd(): Promise<readonly Figure[]> {
   });
 }
 
-/** As on a cluster, where a transaction is confirmed after a while: how much more than that one confirmation is added. */
+/**
+ * As on a cluster, where a transaction is confirmed after a while: how much more than that one confirmation is added.
+ */
 async function onCluster(): Promise<Figure> {
   return withPaidMarket({ confirmMs }, async (market) => {
     const beyond: number[] = [];

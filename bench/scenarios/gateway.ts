@@ -284,7 +284,7 @@ async function crowd(): Promise<readonly Figure[]> {
 /** From the click to something on the screen, in a real browser. */
 async function paint(): Promise<readonly Figure[]> {
   const folder = await mkdtemp(join(tmpdir(), 'qvac-chromium-'));
-  process.env['TMPDIR'] = folder;
+  process.env.TMPDIR = folder;
   const [{ default: chromium }, { chromium: playwright }] = await Promise.all([
     import('@sparticuz/chromium'),
     import('playwright-core'),

@@ -10,7 +10,7 @@ import { answerWith, type LocalJob, verifyWith } from '../support/local-job.ts';
 import { questions } from '../support/questions.ts';
 
 /** As many say how rare an error is as somebody has the patience for: `QVAC_BENCH_JOBS=300 npm run bench -- honest`. */
-const honestJobs = Number(process.env['QVAC_BENCH_JOBS'] ?? 40);
+const honestJobs = Number(process.env.QVAC_BENCH_JOBS ?? 40);
 const cheatJobs = honestJobs / 2;
 const answerTokens = 64;
 /** Of the one class; the other verifier's blocks are longer than what gives the same bits. */

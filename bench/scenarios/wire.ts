@@ -75,10 +75,10 @@ export const scenario: Scenario = async () => {
   const perToken = (sum(plain.bytes) - plain.text) / plain.tokens;
   const opening: Figure = {
     name: 'an opened step, as sent',
-    value: (audited.bytes['opening'] ?? 0) / 16,
+    value: (audited.bytes.opening ?? 0) / 16,
     unit: 'bytes',
     goal: { atMost: 700 },
-    details: { steps: 16, answerTokens: audited.tokens, openingBytes: audited.bytes['opening'] ?? 0 },
+    details: { steps: 16, answerTokens: audited.tokens, openingBytes: audited.bytes.opening ?? 0 },
   };
   return [
     {

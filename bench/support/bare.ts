@@ -6,7 +6,9 @@ const top20 = {
 } as const;
 const batch = 63;
 
-/** The engine with nothing of ours around it: the same prompt, tokens and settings, the same 20 logits after each step. */
+/**
+ * The engine with nothing of ours around it: the same prompt, tokens and settings, the same 20 logits after each step.
+ */
 export interface BareLoop {
   /** Feeds the prompt, then the answer token by token, each logits being read before the next token goes in. */
   run(prompt: readonly number[], answer: readonly number[]): Promise<void>;

@@ -1,4 +1,7 @@
-/** An embedded chain kept in the folder given, in a process of its own, as `qvac chain` runs it. Prints its URL as one line. */
+/**
+ * An embedded chain kept in the folder given, in a process of its own, as `qvac chain` runs it. Prints its URL as one
+ * line.
+ */
 import { startLocalnet } from '../../src/escrow/localnet.ts';
 
 const [, , dir = ''] = process.argv;

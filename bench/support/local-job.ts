@@ -49,12 +49,12 @@ export interface LogitSource {
 const [client, provider] = [signingKeyFromSeed(sha256(utf8('client'))), signingKeyFromSeed(sha256(utf8('provider')))];
 const issuedAt = 1_790_000_000_000;
 
-export function inputOf(question: string): Input {
+function inputOf(question: string): Input {
   return { messages: [{ role: 'user', content: question }], template: 'gguf', options: {} };
 }
 
 /** The job's receipt, its steps opened, no verdict in it. */
-export async function runLocalJob(job: LocalJob, source: LogitSource): Promise<Receipt> {
+async function runLocalJob(job: LocalJob, source: LogitSource): Promise<Receipt> {
   const { claimed, question, number } = job;
   const random = (name: string): Uint8Array => sha256(utf8(`${name} ${number}`));
   const input = inputOf(question);

@@ -1,4 +1,7 @@
-/** A provider with a scripted engine that is paid on the chain at the URL given, in a process of its own. Prints its address as one line. */
+/**
+ * A provider with a scripted engine that is paid on the chain at the URL given, in a process of its own. Prints its
+ * address as one line.
+ */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

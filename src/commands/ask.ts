@@ -1,4 +1,5 @@
 import { QvacError } from '../errors.ts';
+import { anySignal } from '../lib/abort.ts';
 import { observe, report } from './parts/answer-report.ts';
 import { askSettings, openAsking, parseSeed, payOption } from './parts/asking.ts';
 import { defineCommand, option } from './parts/definition.ts';
@@ -36,7 +37,7 @@ export const command = defineCommand({
     const observer = observe(output);
     try {
       // Where nobody reads the answer any more, it is stopped and settled like at Ctrl-C.
-      const stop = AbortSignal.any([signal, output.readerGone]);
+      const stop = anySignal(signal, output.readerGone);
       const answer = await asking.ask([{ role: 'user', content: prompt }], options.seed ?? null, observer, stop);
       observer.end();
       return await report(output, answer, config.settings.verify === 'full');

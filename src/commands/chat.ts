@@ -1,4 +1,5 @@
 import { asQvacError, exitCodes } from '../errors.ts';
+import { anySignal } from '../lib/abort.ts';
 import type { ChatMessage } from '../protocol/messages.ts';
 import type { LineReader } from '../terminal/prompt.ts';
 import { observe, report } from './parts/answer-report.ts';
@@ -62,7 +63,7 @@ async function talk(
         [...messages, { role: 'user', content: line }],
         seed,
         observer,
-        AbortSignal.any([stop.signal, signal, output.readerGone]),
+        anySignal(stop.signal, signal, output.readerGone),
       );
       observer.end();
       worst = Math.max(worst, await report(output, answer, config.settings.verify === 'full'));

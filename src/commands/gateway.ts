@@ -92,7 +92,10 @@ async function followOwnNodes(
   }
 }
 
-/** Starts the gateway on `client` and says where it is, with `--json` as an event of that name. @throws QvacError E_PORT_IN_USE, E_CONFIG */
+/**
+ * Starts the gateway on `client` and says where it is, with `--json` as an event of that name. @throws QvacError
+ * E_PORT_IN_USE, E_CONFIG
+ */
 export async function openGateway(
   { config, output, logger }: Pick<CommandContext, 'config' | 'output' | 'logger'>,
   client: Client,

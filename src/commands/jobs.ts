@@ -4,7 +4,7 @@ import { toHex } from '../lib/bytes.ts';
 import type { JobId } from '../lib/types.ts';
 import type { Receipt } from '../proofs/receipt.ts';
 import { dateTime, shortPeer, sol, table } from '../terminal/format.ts';
-import { find, type Ledger, type LedgerContext, type OpenJob, openLedger, valueOf } from './jobs/ledger.ts';
+import { find, jobJson, type Ledger, type LedgerContext, type OpenJob, openLedger } from './jobs/ledger.ts';
 import { type CommandContext, defineCommand, defineSubcommand } from './parts/definition.ts';
 import { agreeToMainnet, chainSettings, needWallet, openEscrowOf } from './parts/paying.ts';
 
@@ -18,7 +18,7 @@ const ls = defineSubcommand({
     const { output } = context;
     await settleLeft(context);
     const ledger = await openLedger(context);
-    const values = await Promise.all(ledger.jobs.map((job) => valueOf(job, ledger.now)));
+    const values = await Promise.all(ledger.jobs.map((job) => jobJson(job, ledger.now)));
     const rows = values.map(({ id, side, peer, amount, words: state, createdAt, next, command }) => [
       id.slice(0, 8),
       side,
@@ -64,7 +64,9 @@ async function settleLeft({
   await payments.stop();
 }
 
-/** How a settled job was settled, which whatever this home kept of it is told, too; null where the chain does not say. */
+/**
+ * How a settled job was settled, which whatever this home kept of it is told, too; null where the chain does not say.
+ */
 async function outcomeOf(
   { config, logger, signal }: Pick<CommandContext, 'config' | 'logger' | 'signal'>,
   escrow: Escrow,
@@ -112,7 +114,7 @@ const show = defineSubcommand({
       !/^[0-9a-f]+$/i.test(prefix) || ledger.jobs.some(({ job }) => toHex(job.jobId).startsWith(prefix.toLowerCase()));
     const open = isOpen ? await find(ledger, prefix, { signal }) : null;
     if (open !== null) {
-      const value = await valueOf(open, ledger.now);
+      const value = await jobJson(open, ledger.now);
       output.result(value, [
         `job       ${value.id}`,
         `${open.side === 'asked' ? 'asked    ' : 'served by'} ${value.peer}`,

@@ -12,8 +12,11 @@ import { type RecordOf, readRecords, recordWords } from './parts/chain-records.t
 import { anyText, defineCommand, flag, oneOf, option } from './parts/definition.ts';
 import { chainSettings } from './parts/paying.ts';
 
-/** A peer as `--json` shows it. Ids and prices are the card's; health is what this node measured; amounts are lamports as text. */
-function valueOf(live: LivePeer, recordOf: RecordOf) {
+/**
+ * A peer as `--json` shows it. Ids and prices are the card's; health is what this node measured; amounts are lamports
+ * as text.
+ */
+function peerJson(live: LivePeer, recordOf: RecordOf) {
   const { peer, card, health } = live;
   const record = recordOf(live);
   return {
@@ -103,7 +106,7 @@ export const command = defineCommand({
       const peers = await everyone(joined, query, config.settings.bootstrap.length > 0, signal);
       const recordOf = await readRecords(config, peers, logger, { signal });
       output.result(
-        { network: config.networkName, peers: peers.map((live) => valueOf(live, recordOf)) },
+        { network: config.networkName, peers: peers.map((live) => peerJson(live, recordOf)) },
         peers.length === 0 ? [] : linesOf(peers, recordOf),
       );
       if (peers.length > 0) return;
@@ -144,7 +147,7 @@ async function watch({ peer, discovery }: Joined, query: Query, output: Output, 
     if (!fits(live, query)) return;
     shown.add(live.peer);
     output.event(
-      { event, ...valueOf(live, () => null) },
+      { event, ...peerJson(live, () => null) },
       printable(
         `${mark} ${live.peer} ${live.card.role} ${live.card.models.map(({ name, quant }) => `${name} ${quant}`).join(', ')}`,
       ),

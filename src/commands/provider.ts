@@ -47,11 +47,14 @@ async function told(
   line: string,
 ): Promise<void> {
   const account = await escrow.provider(wallet.publicKey);
-  output.result({ signature, fee: fee.toString(), provider: account === null ? null : await valueOf(account) }, []);
+  output.result(
+    { signature, fee: fee.toString(), provider: account === null ? null : await providerJson(account) },
+    [],
+  );
   output.say(line);
 }
 
-async function valueOf(account: ProviderAccount) {
+async function providerJson(account: ProviderAccount) {
   const [{ addressText }, { peerIdOf }] = await Promise.all([
     import('../escrow/addresses.ts'),
     import('../proofs/signing.ts'),
@@ -128,7 +131,7 @@ const status = defineSubcommand({
     const { config, output, signal } = context;
     const wallet = await needWallet(config);
     const account = await registered(await openEscrowOf(config, wallet, { signal }), wallet);
-    const value = await valueOf(account);
+    const value = await providerJson(account);
     const { jobsCompleted, jobsRefunded, jobsRejected, jobsSlashed, unstake } = account;
     output.result(value, [
       `node      ${value.peer}`,

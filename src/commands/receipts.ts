@@ -1,5 +1,5 @@
 import type { Home, Role } from '../config.ts';
-import { QvacError } from '../errors.ts';
+import { messageOf, QvacError } from '../errors.ts';
 import type { ReceiptEntry, StoredReceipt } from '../node/home/receipt-store.ts';
 import { byteSize, dateTime, plural, shortPeer, table } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
@@ -58,7 +58,7 @@ async function describeEntry(entry: RoleEntry) {
     ];
     return { value: { ...base, askedAt, provider, model, tokens, verdict }, cells };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     return {
       value: { ...base, error: reason },
       cells: [dateTime(entry.savedAt), roleWords[entry.role], '-', '-', '-', `damaged, ${byteSize(entry.bytes)}`],

@@ -1,6 +1,6 @@
 import { join as joinPath } from 'node:path';
 import type { Config } from '../config.ts';
-import { QvacError } from '../errors.ts';
+import { messageOf, QvacError } from '../errors.ts';
 import { aborted } from '../lib/abort.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { PeerIdString } from '../lib/types.ts';
@@ -297,7 +297,7 @@ async function testThemselves(
       if (signal.aborted) return;
       logger.warn('the self-test of a model failed', {
         model: engine.facts.name,
-        reason: error instanceof Error ? error.message : String(error),
+        reason: messageOf(error),
       });
     }
   }

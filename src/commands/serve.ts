@@ -1,5 +1,5 @@
 import { join as joinPath } from 'node:path';
-import { QvacError } from '../errors.ts';
+import { messageOf, QvacError } from '../errors.ts';
 import { aborted } from '../lib/abort.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { Engine } from '../model/engine.ts';
@@ -204,7 +204,10 @@ async function run(
   await aborted(signal);
 }
 
-/** Finds out which class this machine can declare, and has a card with it issued. Jobs that run keep theirs. Never throws. */
+/**
+ * Finds out which class this machine can declare, and has a card with it issued. Jobs that run keep theirs. Never
+ * throws.
+ */
 async function testItself(
   { output, logger, signal }: Pick<Context, 'output' | 'logger' | 'signal'>,
   engine: Engine,
@@ -222,7 +225,7 @@ async function testItself(
   } catch (error) {
     if (!signal.aborted)
       logger.warn('the self-test failed; the card keeps the cautious class', {
-        reason: error instanceof Error ? error.message : String(error),
+        reason: messageOf(error),
       });
   }
 }

@@ -141,7 +141,9 @@ export interface Executed {
 /** A job as seen by whoever acts on it. */
 export type JobKey = Pick<JobAccount, 'address' | 'client' | 'provider' | 'jobId'>;
 
-/** A wallet: who pays and is paid. The secret never leaves it; one that a person holds elsewhere takes its time to sign. */
+/**
+ * A wallet: who pays and is paid. The secret never leaves it; one that a person holds elsewhere takes its time to sign.
+ */
 export interface WalletKey {
   /** 32 bytes. */
   readonly publicKey: Uint8Array;
@@ -169,7 +171,10 @@ export interface Escrow {
   rent(bytes: number, options?: AbortOptions): Promise<bigint>;
   /** The chain's time. */
   now(options?: AbortOptions): Promise<number>;
-  /** Lamports from a network that gives them away. @throws QvacError E_CHAIN where this one does not, E_USAGE for no amount that can be given */
+  /**
+   * Lamports from a network that gives them away. @throws QvacError E_CHAIN where this one does not, E_USAGE for no
+   * amount that can be given
+   */
   airdrop(lamports: bigint, options?: AbortOptions): Promise<void>;
 
   provider(authority: Uint8Array, options?: AbortOptions): Promise<ProviderAccount | null>;

@@ -47,7 +47,9 @@ export async function findHomeChain(dirs: HomeChainDirs): Promise<HomeChain | nu
   return (await isRunning(pid, typeof started === 'string' ? started : null)) ? { rpcUrl, chain, pid } : null;
 }
 
-/** Whether the chain's process is gone without having ended: killed, or crashed. One that ends takes its entry with it. */
+/**
+ * Whether the chain's process is gone without having ended: killed, or crashed. One that ends takes its entry with it.
+ */
 export async function hasCrashed(dirs: HomeChainDirs): Promise<boolean> {
   const entry = await readFileIfAny(entryPath(dirs)).catch(() => null);
   return entry !== null && (await findHomeChain(dirs)) === null;

@@ -1,4 +1,5 @@
 import { QvacError } from '../errors.ts';
+import { anySignal } from '../lib/abort.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import { addressText, chainOfGenesis, defaultProgramText } from './addresses.ts';
 
@@ -9,7 +10,8 @@ export interface ChainLook {
   /** Whether the escrow program is there. */
   readonly program: boolean;
   /**
-   * How far the endpoint's clock is ahead of this machine's, in ms, and by how much that may be off. Null where it does not
+   * How far the endpoint's clock is ahead of this machine's, in ms, and by how much that may be off. Null where it does
+   * not
    * state the time.
    */
   readonly clock: { readonly aheadMs: number; readonly offMs: number } | null;
@@ -25,10 +27,11 @@ export interface ChainLookInit {
 
 const answerMs = 8_000;
 /** More than the answers asked for take. */
-const mostBytes = 100_000;
+const maxBytes = 100_000;
 
 /**
- * Asks an endpoint twice. Unlike `openEscrow` it waits for seconds only, and does not mind where the program is missing.
+ * Asks an endpoint twice. Unlike `openEscrow` it waits for seconds only, and does not mind where the program is
+ * missing.
  * @throws QvacError E_CHAIN where it does not answer, or not as a Solana endpoint does; the signal's reason
  */
 export async function lookAtChain(
@@ -37,7 +40,7 @@ export async function lookAtChain(
 ): Promise<ChainLook> {
   const limit = AbortSignal.timeout(answerMs);
   const ask = (method: string, params: readonly unknown[]): Promise<Told> =>
-    askEndpoint(rpcUrl, method, params, now, signal === undefined ? limit : AbortSignal.any([limit, signal]));
+    askEndpoint(rpcUrl, method, params, now, anySignal(limit, signal));
   try {
     const genesis = await ask('getGenesisHash', []);
     if (typeof genesis.result !== 'string' || genesis.result === '') throw new Error('it states no genesis hash');
@@ -95,7 +98,7 @@ async function readShort(response: Response): Promise<string> {
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.length;
-    if (bytes > mostBytes) throw new Error('it answers too much');
+    if (bytes > maxBytes) throw new Error('it answers too much');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

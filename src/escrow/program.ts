@@ -4,7 +4,7 @@ import { PublicKey } from '@solana/web3.js';
 import idl from '../../programs/escrow/artifacts/escrow.json' with { type: 'json' };
 import type { Escrow as EscrowIdl } from '../../programs/escrow/artifacts/escrow.ts';
 import { QvacError } from '../errors.ts';
-import { delay, raceSignal } from '../lib/abort.ts';
+import { anySignal, delay, raceSignal } from '../lib/abort.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import { addressText, chainOfGenesis, defaultProgramText, jobAddress, parseAddress } from './addresses.ts';
 import type { Escrow, Executed, WalletKey } from './escrow.ts';
@@ -100,7 +100,7 @@ function createEscrow(rpc: Rpc, program: Uint8Array, chain: string, init: Resolv
         throw new QvacError('E_CHAIN', 'this chain did not give lamports away', { hint, cause: error });
       }
       const limit = AbortSignal.timeout(init.timeoutMs);
-      const signal = options?.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
+      const signal = anySignal(options?.signal, limit);
       try {
         while ((await balance(address, { signal })) <= before) await delay(init.pollMs, signal);
       } catch (error) {

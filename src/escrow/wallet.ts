@@ -52,7 +52,8 @@ export async function loadOrCreateWallet(path: string): Promise<Wallet> {
 
 /**
  * Keeps a copy of another wallet in `path`.
- * @param secret the text of a key file of the Solana command line, or the 64-byte key in base58, as other wallets show it
+ * @param secret the text of a key file of the Solana command line, or the 64-byte key in base58, as other wallets show
+ * it
  * @throws QvacError E_KEY where it is neither, or where there is a file already
  */
 export async function importWallet(path: string, secret: string): Promise<Wallet> {

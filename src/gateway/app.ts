@@ -39,7 +39,7 @@ const asking: Readonly<Record<string, ReadRequest>> = {
 const leftEarly = 499;
 
 /** Questions at the same time. */
-const mostQuestions = 256;
+const maxQuestions = 256;
 
 /** Everything that the gateway answers. `port` is asked once it listens. */
 export function createApp(components: AppComponents, init: GatewayInit, port: () => number): Hono<Bindings> {
@@ -89,7 +89,7 @@ async function answer(c: Exchange, components: AppComponents, init: GatewayInit,
     ...init.defaults,
     maxPrice: allowance(c, init),
   });
-  if (components.metrics.active() >= (init.limits?.questions ?? mostQuestions))
+  if (components.metrics.active() >= (init.limits?.questions ?? maxQuestions))
     throw new Problem(503, 'E_BUSY', 'too many questions at once', { headers: { 'retry-after': '2' } });
   // Nobody else is to open the wallet of whoever has the page.
   if (wanted.question.wallet !== null && !sameText(secretOf(callerOf(c)) ?? '', init.token))
@@ -114,14 +114,17 @@ async function answer(c: Exchange, components: AppComponents, init: GatewayInit,
 }
 
 /** A context as long as is asked for is had where somebody offers one; nobody makes one longer than the model's. */
-function requireContext({ leastContext, question: { model } }: Wanted, { market }: AppComponents): void {
-  if (leastContext === undefined) return;
+function requireContext({ minContext, question: { model } }: Wanted, { market }: AppComponents): void {
+  if (minContext === undefined) return;
   const offered = offeredModels(market.live()).filter((each) => model === null || isNamed(each, model));
   const longest = Math.max(0, ...offered.map((each) => each.model.context));
-  if (offered.length > 0 && leastContext > longest) throw unsupported('options.num_ctx', `above ${longest}`);
+  if (offered.length > 0 && minContext > longest) throw unsupported('options.num_ctx', `above ${longest}`);
 }
 
-/** Sets aside what the answer may cost of what the key may still spend: another request may have come since it was looked at. */
+/**
+ * Sets aside what the answer may cost of what the key may still spend: another request may have come since it was
+ * looked at.
+ */
 function reserve(
   key: ApiKey | null,
   question: Question,

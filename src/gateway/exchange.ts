@@ -4,7 +4,10 @@ import type { Answering } from './answer/answering.ts';
 import type { GatewayComponents } from './components.ts';
 import type { GatewayMetrics } from './metrics.ts';
 
-/** What every request carries: Node's own objects, and `id`, 24 hex digits, which names it in `x-request-id` and to `qvac why`. */
+/**
+ * What every request carries: Node's own objects, and `id`, 24 hex digits, which names it in `x-request-id` and to
+ * `qvac why`.
+ */
 export type Bindings = { Bindings: HttpBindings; Variables: { id: string } };
 
 /** One request and its answer. */

@@ -16,7 +16,7 @@ import type { AppComponents, Bindings, Exchange } from './exchange.ts';
 import { readBody } from './guard/body.ts';
 import { badField, Problem } from './problem.ts';
 
-const mostBodyBytes = 8_192;
+const maxBodyBytes = 8_192;
 
 /** Which models there are, as each API says it. */
 export function addModelRoutes(app: Hono<Bindings>, { market }: Pick<AppComponents, 'market'>, version: string): void {
@@ -45,7 +45,7 @@ export function addModelRoutes(app: Hono<Bindings>, { market }: Pick<AppComponen
   app.get('/api/tags', (c) => c.json({ models: offers().map(ollamaModel) }));
   app.get('/api/ps', (c) => c.json({ models: offers().map(ollamaRunning) }));
   app.post('/api/show', async (c) => {
-    const fields = new Fields(parseJson(await readBody(c.env.incoming, mostBodyBytes)));
+    const fields = new Fields(parseJson(await readBody(c.env.incoming, maxBodyBytes)));
     // Older clients call it so.
     const asked = fields.text('model') ?? fields.text('name');
     fields.ignored('name', 'verbose');

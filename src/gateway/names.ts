@@ -25,7 +25,7 @@ interface Seen {
 
 /** How long a gateway that runs here may take to answer, ms: somebody waits with a finger on a key. */
 const answerMs = 300;
-const mostReceipts = 50;
+const maxReceipts = 50;
 
 /** Of who is there now where a gateway of this home runs, else of who was there last. */
 export async function readNames(config: Config): Promise<Names> {
@@ -51,7 +51,7 @@ export async function readNames(config: Config): Promise<Names> {
       description: `${role} ${offered.map(({ name }) => name).join(' ')}`.trim(),
     })),
     receipts: receipts
-      .slice(0, mostReceipts)
+      .slice(0, maxReceipts)
       .map(({ id, savedAt }) => ({ value: id.slice(0, 12), description: new Date(savedAt).toISOString() })),
   };
 }

@@ -19,7 +19,8 @@ const fileName = 'gateway.json';
 
 /**
  * Tells of the newest gateway of this home.
- * @returns what to call when that one has ended: gives the file back to the one before, where it runs on another port still
+ * @returns what to call when that one has ended: gives the file back to the one before, where it runs on another port
+ * still
  */
 export async function writeGatewayRun(
   dir: string,

@@ -5,7 +5,8 @@ export function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /**
- * The outcome of `promise`, or a rejection with the signal's reason where that aborts first. What the promise does later
+ * The outcome of `promise`, or a rejection with the signal's reason where that aborts first. What the promise does
+ * later
  * is ignored: for work that has no signal of its own.
  */
 export async function raceSignal<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
@@ -38,4 +39,11 @@ export function delay(milliseconds: number, signal?: AbortSignal): Promise<void>
     }, milliseconds);
     signal?.addEventListener('abort', onAbort, { once: true });
   });
+}
+
+/** Aborts with the first of `signals` that does, never if there is none. */
+export function anySignal(...signals: readonly (AbortSignal | undefined)[]): AbortSignal {
+  const given = signals.filter((signal) => signal !== undefined);
+  const [only] = given;
+  return only !== undefined && given.length === 1 ? only : AbortSignal.any(given);
 }

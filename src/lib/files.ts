@@ -5,7 +5,7 @@ import { QvacError } from '../errors.ts';
 
 /** Owner only, for everything that qvac keeps. */
 export const privateFileMode = 0o600;
-export const privateDirMode = 0o700;
+const privateDirMode = 0o700;
 
 const reasons: Readonly<Record<string, readonly [why: string, hint: string]>> = {
   ENOSPC: ['the disk is full', 'free some space, or set QVAC_HOME to a folder on another disk'],
@@ -51,7 +51,10 @@ export async function ensureDir(path: string): Promise<void> {
   }
 }
 
-/** Not mkdir's own `recursive`: that never returns where a parent exists and refuses children with ENOENT, as /proc does. */
+/**
+ * Not mkdir's own `recursive`: that never returns where a parent exists and refuses children with ENOENT, as /proc
+ * does.
+ */
 async function makeDir(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: privateDirMode });

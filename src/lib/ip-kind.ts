@@ -1,13 +1,19 @@
 import { BlockList, isIP } from 'node:net';
 
-/** How far an address reaches: this machine, a network of its own (also a provider's behind which many share one), everywhere. */
+/**
+ * How far an address reaches: this machine, a network of its own (also a provider's behind which many share one),
+ * everywhere.
+ */
 export type IpKind = 'loopback' | 'private' | 'public';
 
 const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
-/** Those of RFC 1918, link-local and carriers' own, and those that stand for others in examples and tests: nobody routes them. */
+/**
+ * Those of RFC 1918, link-local and carriers' own, and those that stand for others in examples and tests: nobody routes
+ * them.
+ */
 const ownNetworks = new BlockList();
 for (const [net, bits] of [
   ['10.0.0.0', 8],

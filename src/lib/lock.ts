@@ -7,7 +7,10 @@ import { ensureDir, fileError, privateFileMode, systemCode } from './files.ts';
 /** Gives the lock back. Idempotent; never throws. */
 export type Release = () => Promise<void>;
 
-/** Who holds a lock: the process id, and when that process began, so that a later process of the same id is not taken for it. */
+/**
+ * Who holds a lock: the process id, and when that process began, so that a later process of the same id is not taken
+ * for it.
+ */
 interface Holder {
   readonly pid: number;
   /** Clock ticks since boot (proc(5), field 22), or null where the system does not say. */
@@ -53,7 +56,8 @@ export async function thisProcess(): Promise<{ readonly pid: number; readonly st
 }
 
 /**
- * Removes a lock whose holder is gone. Only who has the file `<path>.takeover` may, and looks again before: else one that
+ * Removes a lock whose holder is gone. Only who has the file `<path>.takeover` may, and looks again before: else one
+ * that
  * looked earlier could remove the lock that another has taken since. `mark` is a file that says who asks.
  */
 async function removeStale(path: string, stale: string, mark: string): Promise<void> {

@@ -7,7 +7,8 @@ import { type Calibration, parseCalibration } from '../proofs/calibration.ts';
 import { MalformedError } from '../protocol/codec.ts';
 
 /**
- * The measured limits of a model that came with this program (`calibration/<modelId>.json`, protocol section 6), or null.
+ * The measured limits of a model that came with this program (`calibration/<modelId>.json`, protocol section 6), or
+ * null.
  * A file of any other form is not used.
  */
 export async function loadCalibration(

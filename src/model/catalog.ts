@@ -14,7 +14,9 @@ export interface CatalogFile {
   readonly quant: string;
   /** Places of the file, the first that has it is used. */
   readonly sources: readonly ModelSource[];
-  /** SHA-256 of the file, only where it was computed from it or can be cited; null is recorded at the first download. */
+  /**
+   * SHA-256 of the file, only where it was computed from it or can be cited; null is recorded at the first download.
+   */
   readonly sha256: string | null;
 }
 
@@ -29,7 +31,8 @@ const hubHost = 'https://huggingface.co';
 const hubQuants: Readonly<Record<string, string>> = { q4_k_m: 'Q4_K_M', q5_k_m: 'Q5_K_M', q6_k: 'Q6_K', q8_0: 'Q8_0' };
 
 /**
- * Revision and SHA-256 of the `q4_k_m` file of each model, as the hub lists them and as projects that fetch and check the
+ * Revision and SHA-256 of the `q4_k_m` file of each model, as the hub lists them and as projects that fetch and check
+ * the
  * same file publish them: everybody who serves or verifies a name means the same bytes.
  */
 const pins: Readonly<Record<string, { readonly revision: string; readonly sha256: string }>> = {

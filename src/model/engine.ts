@@ -16,12 +16,15 @@ export interface ModelFacts {
   readonly stops: readonly number[];
 }
 
-/** Turns inputs into token ids and token ids into bytes, exactly as protocol sections 2 and 4.2 say. Needs no weights. */
+/**
+ * Turns inputs into token ids and token ids into bytes, exactly as protocol sections 2 and 4.2 say. Needs no weights.
+ */
 export interface Tokenizer {
   readonly facts: ModelFacts;
   /**
    * Prompt tokens of `input` (section 2): refuse forged turns, render the file's template, tokenise, BOS.
-   * @throws QvacError E_BAD_INPUT where the input had to be refused or the template raises; E_CONTEXT for one that cannot
+   * @throws QvacError E_BAD_INPUT where the input had to be refused or the template raises; E_CONTEXT for one that
+   * cannot
    * fit into the context, without the work of finding out by how much
    */
   encodePrompt(input: Input): readonly number[];
@@ -81,7 +84,8 @@ export interface Engine {
   /** Runs the self-test, or takes its result from disk. Idempotent. */
   runSelfTest(options?: AbortOptions): Promise<SelfTestResult>;
   /**
-   * Schedules by which this engine gives the bits of jobs of class `exec`, another machine's perhaps: of its own class what
+   * Schedules by which this engine gives the bits of jobs of class `exec`, another machine's perhaps: of its own class
+   * what
    * is known so far, of one that differs only in threads, sequences or a smaller batch what a test of that class shows
    * (seconds, once). Empty where it cannot.
    */
@@ -104,7 +108,8 @@ export interface EngineSession {
   /** One more token in a call of its own (with a companion where the class says so). Logits after it. */
   decode(token: number, topK: number, options?: AbortOptions): Promise<TopLogits>;
   /**
-   * A verifier's `prefill` schedule: prompt and answer as one run in blocks of `batch`; logits before each answer token,
+   * A verifier's `prefill` schedule: prompt and answer as one run in blocks of `batch`; logits before each answer
+   * token,
    * so `result[i]` is what token `i` was drawn from.
    */
   replay(

@@ -1,7 +1,7 @@
 import { availableParallelism, cpus } from 'node:os';
 import { basename } from 'node:path';
 import type { Llama, LlamaContextSequence, LlamaModel, LlamaModelOptions, Token } from 'node-llama-cpp';
-import { QvacError } from '../errors.ts';
+import { messageOf, QvacError } from '../errors.ts';
 import { type Logger, silentLogger } from '../lib/log.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import type { TopLogits } from '../proofs/logits.ts';
@@ -60,7 +60,7 @@ export async function openEngine(init: EngineInit, options: EngineOptions = {}):
     } catch (error) {
       await tokenizer.dispose();
       const isLast = at === contexts.length - 1;
-      if (isLast || !(error instanceof QvacError) || error.details?.['lacks'] !== 'context') throw error;
+      if (isLast || !(error instanceof QvacError) || error.details?.lacks !== 'context') throw error;
       logger.warn('less memory than the usual context takes', { model: tokenizer.facts.name, context });
     }
   }
@@ -95,12 +95,17 @@ export async function openTokenizer(
   logger = options.logger ?? logger;
   const header = await readGguf(init.modelPath);
   const { llama } = await loadLibrary('any');
-  const model = await loadModel(llama, header, { vocabOnly: true, gpuLayers: 0, loadSignal: options.signal });
+  const model = await loadModel(llama, header, {
+    vocabOnly: true,
+    gpuLayers: 0,
+    ...(options.signal === undefined ? {} : { loadSignal: options.signal }),
+  });
   return createTokenizer({ header, init, vocabulary: vocabularyOf(model), dispose: () => model.dispose() });
 }
 
 /**
- * One instance serves the whole process where it can: a second one would take the first one's log away. One that runs on
+ * One instance serves the whole process where it can: a second one would take the first one's log away. One that runs
+ * on
  * a GPU is no use for 'off', since it hands large products to the GPU even without layers there.
  */
 async function loadLibrary(gpu: 'auto' | 'off' | 'any'): Promise<Library> {
@@ -150,7 +155,10 @@ async function importLibrary(gpu: 'auto' | 'off'): Promise<Library> {
   }
 }
 
-/** The CPU builds of the library that this process has loaded, `cpu-zen4`. Its log tells them, too, but too late at times. */
+/**
+ * The CPU builds of the library that this process has loaded, `cpu-zen4`. Its log tells them, too, but too late at
+ * times.
+ */
 function loadedBuilds(): readonly string[] {
   // Else it would ask name servers about every open connection.
   Object.assign(process.report, { excludeNetwork: true });
@@ -187,7 +195,7 @@ async function loadWeights(library: Library, header: GgufHeader, { signal, onLoa
   const { llama } = library;
   const model = await loadModel(llama, header, {
     gpuLayers: library.backend === 'cpu' ? 0 : 'auto',
-    loadSignal: signal,
+    ...(signal === undefined ? {} : { loadSignal: signal }),
     ...(onLoad === undefined ? {} : { onLoadProgress: onLoad }),
   });
   return {
@@ -214,7 +222,7 @@ async function openLanes(model: LlamaModel, init: LanesInit, { signal }: AbortOp
       sequences: init.lanes,
       threads: init.threads,
       flashAttention: model.flashAttentionSupported,
-      createSignal: signal,
+      ...(signal === undefined ? {} : { createSignal: signal }),
       failedCreationRemedy: false,
     })
     .catch((error: unknown) => {
@@ -250,7 +258,10 @@ async function openLanes(model: LlamaModel, init: LanesInit, { signal }: AbortOp
 
 let lastCall: Promise<unknown> = Promise.resolve();
 
-/** One call at a time in the whole process: two at once would fight for the same cores, and spinning threads lose far more than half. */
+/**
+ * One call at a time in the whole process: two at once would fight for the same cores, and spinning threads lose far
+ * more than half.
+ */
 function inTurn<T>(work: () => Promise<T>): Promise<T> {
   const turn = lastCall.then(work);
   lastCall = turn.catch(() => undefined);
@@ -291,5 +302,5 @@ function isMemoryError(error: unknown): boolean {
 
 /** The first line of an error's message. */
 function lineOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]?.slice(0, 200) ?? '';
+  return messageOf(error).split('\n', 1)[0]?.slice(0, 200) ?? '';
 }

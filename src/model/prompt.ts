@@ -1,4 +1,4 @@
-import { QvacError } from '../errors.ts';
+import { messageOf, QvacError } from '../errors.ts';
 import type { Input } from '../protocol/messages.ts';
 import { Environment, Interpreter, type JinjaEnvironment, type JinjaValue, parse, tokenize } from './text/jinja.ts';
 
@@ -33,7 +33,8 @@ const reserved: ReadonlySet<string> = new Set([
 const parsed = new Map<string, object>();
 
 /**
- * Renders a file's own chat template: `messages`, `add_generation_prompt`, the file's BOS and EOS texts and `options`, and
+ * Renders a file's own chat template: `messages`, `add_generation_prompt`, the file's BOS and EOS texts and `options`,
+ * and
  * nothing else but `raise_exception` and what the Jinja language itself has (`range`, `namespace`): no clock.
  * @throws QvacError E_BAD_INPUT where the template raises or is broken, or an option has a name of the rendering's own;
  * E_CONTEXT where it loops or grows beyond all measure
@@ -70,7 +71,7 @@ export function renderPrompt(facts: TemplateFacts, input: Input): string {
     if (typeof result !== 'string') throw new TypeError('it gives no text');
     return result;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     // Out of stack or string length: the engine's own bounds came first.
     if (error instanceof BeyondBounds || error instanceof RangeError)
       throw new QvacError('E_CONTEXT', `the model's chat template goes beyond all measure on this input (${reason})`, {

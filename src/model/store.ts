@@ -1,6 +1,6 @@
 import { rm, stat } from 'node:fs/promises';
 import { join, resolve as resolvePath } from 'node:path';
-import { QvacError } from '../errors.ts';
+import { messageOf, QvacError } from '../errors.ts';
 import { ensureDir, fileError } from '../lib/files.ts';
 import { acquireLock } from '../lib/lock.ts';
 import { type Logger, silentLogger } from '../lib/log.ts';
@@ -12,7 +12,7 @@ import { modelIdOf, shardPaths } from './fetch/shards.ts';
 import { fetchFromSources, originOf } from './fetch/sources.ts';
 import { describeGguf, numberOf, readGguf, textOf } from './text/gguf.ts';
 
-export type { OnProgress, PullProgress } from './fetch/progress.ts';
+export type { OnProgress } from './fetch/progress.ts';
 
 /** A model file that is here. */
 export interface StoredModel {
@@ -48,7 +48,8 @@ export interface ModelStore {
   resolve(nameOrPath: string, options?: PullOptions): Promise<StoredModel | null>;
   /**
    * Brings a catalogue model unless it is here.
-   * @throws QvacError E_NO_MODEL for an unknown name, E_MODEL for a file that is not what it should be, E_NETWORK, E_HOME
+   * @throws QvacError E_NO_MODEL for an unknown name, E_MODEL for a file that is not what it should be, E_NETWORK,
+   * E_HOME
    */
   pull(name: string, options?: PullOptions): Promise<StoredModel>;
   list(): Promise<readonly StoredModel[]>;
@@ -122,7 +123,7 @@ class FolderStore implements ModelStore {
           this.#logger.warn('a stored model cannot be used', {
             model: model.name,
             quant: file.quant,
-            reason: error instanceof Error ? error.message : String(error),
+            reason: messageOf(error),
           });
           return null;
         }),

@@ -10,7 +10,9 @@ import type { Exec, Offer } from '../protocol/messages.ts';
 import { decodeOffer } from '../protocol/validate.ts';
 import type { Engine, Schedule, Tokenizer } from './engine.ts';
 
-/** Logits beyond the candidates that the statistics look at: among them is a token that other rounding made a candidate. */
+/**
+ * Logits beyond the candidates that the statistics look at: among them is a token that other rounding made a candidate.
+ */
 const runnersUp = 20;
 
 /** What whoever checks a receipt has of its model: the engine, or the tokenizer alone. */

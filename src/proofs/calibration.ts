@@ -18,7 +18,9 @@ export interface Limits {
   readonly meanTv: number;
 }
 
-/** A schedule that gives a class's bits: the provider's with no other job in the calls, or one run in blocks of `batch`. */
+/**
+ * A schedule that gives a class's bits: the provider's with no other job in the calls, or one run in blocks of `batch`.
+ */
 export type SameBits = 'alone' | 'prefill';
 
 /** Section 6: measured limits of one model. Digests in lower-case hex. */

@@ -7,13 +7,18 @@ import { quantise, weightsOf } from './sampler.ts';
 /** `q` per nat. */
 const perNat = 1024;
 
-/** Half a nat. Between two classes that give other bits, no honest token was seen to fall out of the candidates by more than 0.22 nats. */
+/**
+ * Half a nat. Between two classes that give other bits, no honest token was seen to fall out of the candidates by more
+ * than 0.22 nats.
+ */
 const nearMiss = perNat / 2;
 
 /** The square that a step with too few common ids counts as: 2 nats. */
 const farSquare = 4;
 
-/** Total variation, 0 … 1: each side's candidates through a softmax at temperature 1, half the sum of the differences. */
+/**
+ * Total variation, 0 … 1: each side's candidates through a softmax at temperature 1, half the sum of the differences.
+ */
 export function totalVariation(committed: readonly Candidate[], recomputed: readonly Candidate[]): number {
   const [a, b] = [softmax(committed), softmax(recomputed)];
   let sum = 0;
@@ -49,7 +54,8 @@ export function squareDq(
 }
 
 /**
- * How far outside its token's share the draw lies, 0 … 1, as a fraction of the whole; at temperature 0 how far the token
+ * How far outside its token's share the draw lies, 0 … 1, as a fraction of the whole; at temperature 0 how far the
+ * token
  * lies below the best, in nats, at most 1. A token that is no candidate has 1.
  */
 export function missOf(
@@ -77,7 +83,8 @@ export function missOf(
 }
 
 /**
- * The candidates with `token` in the place of the last of them, where it came within half a nat of that one's logit: which
+ * The candidates with `token` in the place of the last of them, where it came within half a nat of that one's logit:
+ * which
  * of several near equals are the best `topK` another machine's rounding decides. Else the candidates as they are.
  * @param top what they were selected from, and some more
  */

@@ -11,7 +11,8 @@ const smallOrderYs = new Set([0n, 1n, prime - 1n, orderEightY, prime - orderEigh
  * Whether 32 bytes are a point's one encoding and the point is not of small order. They need not be on the curve: that
  * is the verification's part.
  *
- * Only the points with y = 1 and y = −1 have x = 0, where the sign bit would be a second encoding; both are of small order.
+ * Only the points with y = 1 and y = −1 have x = 0, where the sign bit would be a second encoding; both are of small
+ * order.
  */
 export function isStrictPoint(bytes: Uint8Array): boolean {
   let y = 0n;

@@ -3,7 +3,8 @@ import { decodeReceipt, type Receipt } from './receipt.ts';
 import { drawsOf, pickToken } from './sampler.ts';
 
 /**
- * An opened step whose token the seed does not draw from the committed candidates (section 4.4, check 3): what a program
+ * An opened step whose token the seed does not draw from the committed candidates (section 4.4, check 3): what a
+ * program
  * on a chain can be shown. Null where there is none.
  * @throws MalformedError where the receipt is malformed
  */

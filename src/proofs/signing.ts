@@ -78,7 +78,9 @@ export function peerIdOf(publicKey: Uint8Array): PeerIdString {
   return base58btc.baseEncode(concat(peerIdPrefix, publicKey)) as PeerIdString;
 }
 
-/** The raw Ed25519 key in a peer id. @throws MalformedError for a text that is none, or the id of another kind of key */
+/**
+ * The raw Ed25519 key in a peer id. @throws MalformedError for a text that is none, or the id of another kind of key
+ */
 export function publicKeyOf(peerId: string): Uint8Array {
   let bytes: Uint8Array;
   try {

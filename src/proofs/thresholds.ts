@@ -23,7 +23,10 @@ export interface Distances {
   readonly rmsDq: number | null;
 }
 
-/** Means over the compared steps: `tvs` 0 … 1, `squares` in nats squared, one of each per step. Null where there is none. */
+/**
+ * Means over the compared steps: `tvs` 0 … 1, `squares` in nats squared, one of each per step. Null where there is
+ * none.
+ */
 export function distancesOf(tvs: readonly number[], squares: readonly number[]): Distances {
   const count = tvs.length;
   if (count === 0) return { count, meanTv: null, maxTv: null, rmsDq: null };

@@ -34,13 +34,17 @@ export interface Transcript {
   /** Draws the next token from the logits after the last one. @throws RangeError for a NaN */
   next(top: TopLogits): DrawnToken;
   /**
-   * Commits to what was drawn. `head` and `open` do it where it was not done: called while the next logits are computed,
+   * Commits to what was drawn. `head` and `open` do it where it was not done: called while the next logits are
+   * computed,
    * it costs no time.
    */
   commit(): void;
   /** The head over all steps so far. `text` is all text sent so far. */
   head(covered: { readonly text: string; readonly finish: Finish }): Head;
-  /** The opening of the steps that `secret` challenges (section 4.3). That the offer committed to it is not checked here. */
+  /**
+   * The opening of the steps that `secret` challenges (section 4.3). That the offer committed to it is not checked
+   * here.
+   */
   open(secret: Uint8Array): Opening;
 }
 

@@ -133,7 +133,10 @@ export interface TreeHeadPair {
   readonly rootN: Uint8Array;
 }
 
-/** Whether `proof` shows that the tree of `m` leaves is the beginning of that of `n` (RFC 9162 section 2.1.4.2). Never throws. */
+/**
+ * Whether `proof` shows that the tree of `m` leaves is the beginning of that of `n` (RFC 9162 section 2.1.4.2). Never
+ * throws.
+ */
 export function verifyConsistency({ m, n, rootM, rootN }: TreeHeadPair, proof: readonly Uint8Array[]): boolean {
   if (!Number.isInteger(m) || !Number.isInteger(n) || m < 1 || m > n) return false;
   if (m === n) return proof.length === 0 && equalBytes(rootM, rootN);

@@ -65,7 +65,7 @@ export function requestDigestOf(input: Input): Uint8Array {
 /** Section 2: `modelId` of 32 bytes, tokens of the rendered prompt, each a u32. */
 export function inputDigestOf(modelId: Uint8Array, promptTokens: readonly number[]): Uint8Array {
   const tokens = new DataView(new ArrayBuffer(4 * promptTokens.length));
-  promptTokens.forEach((token, at) => tokens.setUint32(4 * at, token));
+  for (const [at, token] of promptTokens.entries()) tokens.setUint32(4 * at, token);
   return sha256(concat(tags.input, modelId, u32(promptTokens.length), new Uint8Array(tokens.buffer)));
 }
 

@@ -2,7 +2,10 @@ import { utf8 } from '../lib/bytes.ts';
 import { promptBoundBytes } from './constants.ts';
 import type { Input } from './messages.ts';
 
-/** Section 3: the prompt tokens to ask a quote for, without the tokenizer: UTF-8 bytes of all that is rendered, plus 256. */
+/**
+ * Section 3: the prompt tokens to ask a quote for, without the tokenizer: UTF-8 bytes of all that is rendered, plus
+ * 256.
+ */
 export function promptTokenBound(input: Input): number {
   const texts = [
     ...input.messages.flatMap(({ role, content }) => [role, content]),

@@ -22,7 +22,7 @@ function integer(least: number, most: number = Number.MAX_SAFE_INTEGER) {
 }
 
 /** Byte string of that length. */
-export function bytes(length: number) {
+function bytes(length: number) {
   return v.custom<Uint8Array>(
     (value) => value instanceof Uint8Array && value.length === length,
     `expected ${length} bytes`,
@@ -34,7 +34,7 @@ export const text = v.custom<string>(
   (value) => typeof value === 'string' && value.isWellFormed(),
   'expected text without lone surrogates',
 );
-export const u32 = integer(0, u32Max);
+const u32 = integer(0, u32Max);
 export const u32s = v.custom<number[]>(
   (value) =>
     Array.isArray(value) &&
@@ -50,7 +50,7 @@ const version = v.literal(1);
 /** Parts of one, in millionths. */
 const millionths = integer(0, 1_000_000);
 
-export const modes = v.picklist(['merkle', 'fraud', 'zk', 'none']);
+const modes = v.picklist(['merkle', 'fraud', 'zk', 'none']);
 
 const stops = v.pipe(
   u32s,

@@ -30,7 +30,10 @@ function decoder<Message>(schema: v.GenericSchema<unknown, Message>, what: strin
   return (bytes) => validated(schema, decodeCbor(bytes), what);
 }
 
-/** Bodies of messages (sections 3 and 4). Encoders and decoders throw MalformedError for a field that is missing, unknown or out of range; decoders also for bytes that are not the one encoding. */
+/**
+ * Bodies of messages (sections 3 and 4). Encoders and decoders throw MalformedError for a field that is missing,
+ * unknown or out of range; decoders also for bytes that are not the one encoding.
+ */
 export const encodeCard = encoder<Card>(schemas.card, 'card');
 export const decodeCard = decoder<Card>(schemas.card, 'card');
 export const encodeQuote = encoder<Quote>(schemas.quote, 'quote');

@@ -46,7 +46,7 @@ export async function candidatesFor(init: CompletionInit): Promise<readonly Cand
   const matching = (all: readonly Candidate[]): readonly Candidate[] =>
     all.filter(({ value }) => value.startsWith(typed)).map(clean);
   const flag = before.startsWith('-') ? flags.find(({ value }) => namesOf(value).includes(before)) : undefined;
-  if (flag !== undefined && flag.value.includes('<')) return matching(await valuesOf(flag.value, init));
+  if (flag?.value.includes('<')) return matching(await valuesOf(flag.value, init));
   if (typed.startsWith('-'))
     return matching(
       flags.flatMap(({ value, description }) =>

@@ -16,7 +16,7 @@ export function plural(count: number, noun: string): string {
 }
 
 /** `1,234,567`, whatever the locale. */
-export function wholeNumber(value: number | bigint): string {
+function wholeNumber(value: number | bigint): string {
   return value.toString().replaceAll(/\B(?=(\d{3})+(?!\d))/g, ',');
 }
 

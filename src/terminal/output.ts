@@ -28,7 +28,10 @@ export interface OutputInit {
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
-/** How a command talks to people and programs: data on stdout, talk on stderr. Never throws; a reader that left is no error. */
+/**
+ * How a command talks to people and programs: data on stdout, talk on stderr. Never throws; a reader that left is no
+ * error.
+ */
 export interface Output {
   readonly json: boolean;
   readonly quiet: boolean;
@@ -41,7 +44,10 @@ export interface Output {
   readonly width: number;
   /** Aborts when nobody reads stdout any more (`| head`). What is written from then on is dropped. */
   readonly readerGone: AbortSignal;
-  /** A piece of the answer to stdout, as it is into a pipe, without control characters on a terminal. Waits for a slow reader. */
+  /**
+   * A piece of the answer to stdout, as it is into a pipe, without control characters on a terminal. Waits for a slow
+   * reader.
+   */
   answer(text: string): Promise<void>;
   /** Ends the answer's last line. */
   endAnswer(): void;
@@ -65,7 +71,10 @@ export interface Output {
   live(line: string | null): void;
   /** Styled for stderr (or stdout), plain where colours are not wanted (NO_COLOR) or not possible. */
   style(style: Style, text: string, stream?: 'stdout' | 'stderr'): string;
-  /** Resolves when all that was written has left the process, or never will. @throws QvacError E_HOME where stdout is a file that could not take it */
+  /**
+   * Resolves when all that was written has left the process, or never will. @throws QvacError E_HOME where stdout is a
+   * file that could not take it
+   */
   flush(): Promise<void>;
 }
 

@@ -30,7 +30,7 @@ export interface ProgressOptions {
 }
 
 const barWidth = 24;
-const leastBarWidth = 4;
+const minBarWidth = 4;
 
 /** A line that moves on a terminal, a line now and then elsewhere, nothing with `-q`. */
 export function startProgress(output: Output, options: ProgressOptions = {}): Progress {
@@ -87,7 +87,7 @@ function bytesLine(
   const left = secondsLeft === null || share === 1 ? [] : [`${timeSpan(secondsLeft * 1_000)} left`];
   const figures = [how, ...rate, ...left].join(' · ');
   const room = width === null || share === null ? 0 : Math.min(barWidth, width - title.length - figures.length - 2);
-  return `${title} ${room < leastBarWidth || share === null ? '' : `${drawBar(share, room)} `}${figures}`;
+  return `${title} ${room < minBarWidth || share === null ? '' : `${drawBar(share, room)} `}${figures}`;
 }
 
 function drawBar(share: number, width: number): string {

@@ -40,7 +40,10 @@ function base64Of(bytes: Uint8Array): string {
   return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
 }
 
-/** What waits for this person: signatures of their wallet, and consents to what the gateway's own wallet pays for their questions. */
+/**
+ * What waits for this person: signatures of their wallet, and consents to what the gateway's own wallet pays for their
+ * questions.
+ */
 class Agreements {
   /** By key. */
   readonly pending = new Map<string, Agreement>();
@@ -78,7 +81,9 @@ class Agreements {
     await this.#answer(id, key, { refused: true });
   }
 
-  /** As it is now: the transaction that was looked at may have been too old a moment later. @throws Error in plain words */
+  /**
+   * As it is now: the transaction that was looked at may have been too old a moment later. @throws Error in plain words
+   */
   async #renewed({ key }: Agreement): Promise<Agreement> {
     await this.#lookOnce();
     const now = this.pending.get(key);

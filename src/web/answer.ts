@@ -63,7 +63,8 @@ async function receive(
   changed: () => void,
   known: (id: string) => void,
 ): Promise<void> {
-  // The gateway's own wallet pays only for what this person agrees to; without a limit of its operator it pays for nothing.
+  // The gateway's own wallet pays only for what this person agrees to; without a limit of its operator it pays for
+  // nothing.
   const consent =
     wallets.account === null && (market.view.state?.defaults.maxPrice ?? 0) > 0 ? agreements.forQuestion() : null;
   try {

@@ -120,7 +120,10 @@ export interface Report extends ReceiptSummary {
   readonly steps: readonly OpenedStep[];
 }
 
-/** A request with this run's token. A token of the run before is swapped for the new one. @throws GatewayError, TypeError where the gateway is gone */
+/**
+ * A request with this run's token. A token of the run before is swapped for the new one. @throws GatewayError,
+ * TypeError where the gateway is gone
+ */
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   const response = await send(path, init);
   if (response.ok) return response;

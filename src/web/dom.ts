@@ -2,7 +2,8 @@ type Child = Node | string | null | readonly Child[];
 type Attributes = Readonly<Record<string, string | number | boolean | null | undefined | ((event: Event) => void)>>;
 
 /**
- * An element with attributes, listeners (functions, under the event's name) and children. Text becomes text, never HTML.
+ * An element with attributes, listeners (functions, under the event's name) and children. Text becomes text, never
+ * HTML.
  *
  * ```ts
  * h('button', { class: 'quiet', click: () => save() }, 'Save');
@@ -49,7 +50,8 @@ export interface Row {
 }
 
 /**
- * A table in a frame of its own, which scrolls where it is wide. On a phone each row becomes a block of lines; the roles
+ * A table in a frame of its own, which scrolls where it is wide. On a phone each row becomes a block of lines; the
+ * roles
  * are written out, since a browser forgets them where rows are no rows any more.
  */
 export function dataTable(name: string, columns: readonly string[], rows: readonly Row[]): HTMLElement {

@@ -72,10 +72,10 @@ function show(): void {
   const now = viewNow();
   for (const each of names) views[each].element.hidden = each !== now;
   for (const tab of tabs) {
-    if (tab.dataset['view'] === now) tab.setAttribute('aria-current', 'page');
+    if (tab.dataset.view === now) tab.setAttribute('aria-current', 'page');
     else tab.removeAttribute('aria-current');
   }
-  document.body.dataset['view'] = now;
+  document.body.dataset.view = now;
   document.title = now === 'chat' ? 'qvac' : `${views[now].title} · qvac`;
   views[now].show();
 }

@@ -8,16 +8,16 @@ const escaped: Readonly<Record<string, string>> = {
   '"': '&quot;',
   "'": '&#39;',
 };
-const escape = (text: string): string => text.replaceAll(/[&<>"']/g, (character) => escaped[character] ?? '');
+const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (character) => escaped[character] ?? '');
 
 const marked = new Marked({
   gfm: true,
   breaks: true,
   renderer: {
     // HTML in an answer is shown, not used.
-    html: ({ text }: Tokens.HTML | Tokens.Tag) => escape(text),
+    html: ({ text }: Tokens.HTML | Tokens.Tag) => escapeHtml(text),
     // An image would tell its server who reads what: its address is shown instead.
-    image: ({ text, href }: Tokens.Image) => escape(`[${text}](${href})`),
+    image: ({ text, href }: Tokens.Image) => escapeHtml(`[${text}](${href})`),
   },
 });
 
@@ -67,7 +67,7 @@ DOMPurify.addHook('afterSanitizeAttributes', (node) => {
 });
 
 /** An answer's markdown as nodes without anything that runs, loads or sends. Headings begin below those of the page. */
-export function rendered(text: string): DocumentFragment {
+function rendered(text: string): DocumentFragment {
   const html = marked.parse(text, { async: false });
   const fragment = DOMPurify.sanitize(html, allowed) as unknown as DocumentFragment;
   for (const heading of fragment.querySelectorAll('h1, h2, h3, h4, h5, h6')) {

@@ -18,7 +18,8 @@ export interface Climbed {
 }
 
 /**
- * Hashes an opened step and its path up to the root in this browser (RFC 9162 section 2.1.3.2; protocol sections 4.1 and
+ * Hashes an opened step and its path up to the root in this browser (RFC 9162 section 2.1.3.2; protocol sections 4.1
+ * and
  * 4.2): a node is the SHA-256 of a 1 byte and its two halves.
  * @param n leaves of the tree
  */
@@ -44,7 +45,10 @@ export function climb(jobId: string, step: OpenedStep, n: number): Climbed {
   return { leaf, levels, root: own };
 }
 
-/** The leaf of a step (protocol section 4.1, steps 5 to 8), written again here: what the page shows it has computed itself. */
+/**
+ * The leaf of a step (protocol section 4.1, steps 5 to 8), written again here: what the page shows it has computed
+ * itself.
+ */
 function leafHash(job: string, { i, token, prefix, salt, exact, zk, candidates }: OpenedStep): string {
   const pairs = candidates.flatMap(({ id, q }) => [...u32(id), ...u32(q)]);
   const cand = sha256(

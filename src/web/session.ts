@@ -1,7 +1,8 @@
 const key = 'qvac.token';
 
 /**
- * The token of the gateway's run. It comes after the `#` of the link that the gateway printed, which no server sees, and
+ * The token of the gateway's run. It comes after the `#` of the link that the gateway printed, which no server sees,
+ * and
  * is taken out of the address at once.
  */
 export const session = {
@@ -19,7 +20,9 @@ export const session = {
   set(token: string): void {
     localStorage.setItem(key, token);
   },
-  /** After a restart of the gateway: shows it that this page was let in before. False where it does not know the token. */
+  /**
+   * After a restart of the gateway: shows it that this page was let in before. False where it does not know the token.
+   */
   async renew(): Promise<boolean> {
     const token = localStorage.getItem(key);
     if (token === null) return false;

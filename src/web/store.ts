@@ -47,7 +47,7 @@ export interface Settings {
 
 const conversationsKey = 'qvac.conversations';
 const settingsKey = 'qvac.settings';
-const mostConversations = 100;
+const maxConversations = 100;
 
 const fresh: Settings = {
   model: '',
@@ -106,7 +106,7 @@ class Store {
   save(conversation: Conversation): void {
     conversation.at = Date.now();
     this.#keep(
-      [conversation, ...readConversations().filter(({ id }) => id !== conversation.id)].slice(0, mostConversations),
+      [conversation, ...readConversations().filter(({ id }) => id !== conversation.id)].slice(0, maxConversations),
     );
   }
 

@@ -1,4 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js';
+import { messageOf } from '../errors.ts';
 import { addressBytes, toBase58 } from './base58.ts';
 import type { Purpose } from './purpose.ts';
 
@@ -122,7 +123,7 @@ export function isAccountOf(account: string, authority: string, program: string)
 }
 
 /** Whether the program keeps the job (hex) of `wallet` at `account`. */
-export function isJobOf(account: string, wallet: string, job: string, program: string): boolean {
+function isJobOf(account: string, wallet: string, job: string, program: string): boolean {
   const client = addressBytes(wallet);
   const id = (job.match(/../g) ?? []).map((pair) => Number.parseInt(pair, 16));
   return client !== null && isDerived(account, program, [...new TextEncoder().encode('job'), ...client, ...id]);
@@ -158,7 +159,7 @@ export function objection(
   try {
     decoded = decodeTransaction(transaction);
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
   if (decoded.call !== purpose.kind) return 'it does something else than you were asked';
   if (decoded.feePayer !== wallet || decoded.accounts[0] !== wallet) return 'it is about another wallet’s money';

@@ -1,3 +1,4 @@
+import { messageOf } from '../errors.ts';
 import { request } from './api.ts';
 import { sol } from './words.ts';
 
@@ -85,7 +86,10 @@ class Wallets {
     this.#listeners.add(listener);
   }
 
-  /** Finds the wallets that are there, and those that come later (Wallet Standard). The one of the last visit is taken again. */
+  /**
+   * Finds the wallets that are there, and those that come later (Wallet Standard). The one of the last visit is taken
+   * again.
+   */
   start(): void {
     const api = Object.freeze({
       register: (...wallets: readonly StandardWallet[]): (() => void) => {
@@ -150,7 +154,9 @@ class Wallets {
     this.#changed();
   }
 
-  /** Looks again what the wallet holds. What was left of a failed check, by a restart of the gateway, is asked again. */
+  /**
+   * Looks again what the wallet holds. What was left of a failed check, by a restart of the gateway, is asked again.
+   */
   async refresh(): Promise<void> {
     const { account } = this;
     if (account === null) return;
@@ -188,9 +194,7 @@ class Wallets {
       if (signed === undefined) throw new Error('it returned nothing');
       return signed.signedTransaction;
     } catch (error) {
-      throw new Error(
-        `${wallet.name} did not sign: ${error instanceof Error ? error.message : String(error)}. Nothing was sent.`,
-      );
+      throw new Error(`${wallet.name} did not sign: ${messageOf(error)}. Nothing was sent.`);
     }
   }
 
@@ -210,9 +214,7 @@ async function accountsOf(wallet: StandardWallet, silent: boolean): Promise<read
   try {
     return (await wallet.features['standard:connect']?.connect(silent ? { silent } : undefined))?.accounts ?? [];
   } catch (error) {
-    throw new Error(
-      `${wallet.name} did not connect: ${error instanceof Error ? error.message : String(error)}. Unlock it and try again.`,
-    );
+    throw new Error(`${wallet.name} did not connect: ${messageOf(error)}. Unlock it and try again.`);
   }
 }
 

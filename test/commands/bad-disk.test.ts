@@ -22,12 +22,15 @@ const noMounts: string | null = (() => {
 
 function canMount(context: TestContext): boolean {
   if (noMounts === null) return true;
-  if (process.env['CI'] === 'true') throw new Error(noMounts);
+  if (process.env.CI === 'true') throw new Error(noMounts);
   context.skip(noMounts);
   return false;
 }
 
-/** Runs shell lines in a mount namespace in which `home` is a disk of 512 KiB with the content that it had. `$QVAC` is the program. */
+/**
+ * Runs shell lines in a mount namespace in which `home` is a disk of 512 KiB with the content that it had. `$QVAC` is
+ * the program.
+ */
 async function onSmallDisk(
   home: string,
   lines: readonly string[],

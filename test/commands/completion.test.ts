@@ -20,7 +20,7 @@ async function prepare(context: TestContext, shell: Shell) {
   await writeFile(join(folder, 'qvac'), `#!/bin/sh\nexec '${process.execPath}' '${launcher}' "$@"\n`, { mode: 0o755 });
   const script = join(folder, shell === 'zsh' ? '_qvac' : `qvac.${shell}`);
   await writeFile(script, scripts[shell]);
-  const environment = { PATH: `${folder}:${process.env['PATH'] ?? ''}`, HOME: folder, QVAC_HOME: home, TERM: 'dumb' };
+  const environment = { PATH: `${folder}:${process.env.PATH ?? ''}`, HOME: folder, QVAC_HOME: home, TERM: 'dumb' };
   const run = async (args: readonly string[]): Promise<string> => {
     const child = spawn(shell, [...args], { env: environment, signal: context.signal });
     child.on('error', () => undefined); // the test ran out of time

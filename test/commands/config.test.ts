@@ -45,7 +45,7 @@ describe('qvac config show', () => {
       name: `${join(home, 'config.toml')}:1`,
       variable: 'QVAC_MAX_TOKENS',
     });
-    assert.deepEqual(shown.settings['private'], {
+    assert.deepEqual(shown.settings.private, {
       value: 'mine',
       from: 'flag',
       name: '--private',

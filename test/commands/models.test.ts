@@ -53,7 +53,7 @@ describe('qvac models', () => {
       'source',
       'template',
     ]);
-    assert.deepEqual([value['id'], value['path'], value['pinned']], [id, path, false]);
+    assert.deepEqual([value.id, value.path, value.pinned], [id, path, false]);
     const { stdout: lines } = await runInProcess(['models', 'show', path, '--home', home]);
     assert.match(lines, new RegExp(`^sha256 +${id} \\(not pinned\\)$`, 'm'));
   });
@@ -104,7 +104,7 @@ describe('qvac models', () => {
     await writeFile(join(home, 'pip'), `#!/bin/sh\necho $$ > '${told}'\nexec sleep 600\n`, { mode: 0o755 });
     const child = startProgram(['models', 'pull', 'smollm2-135m'], {
       home,
-      environment: { PATH: `${home}:${process.env['PATH'] ?? ''}` },
+      environment: { PATH: `${home}:${process.env.PATH ?? ''}` },
     });
     const closed = once(child, 'close');
     const pip = Number(await readFile(told, 'utf8'));

@@ -77,12 +77,7 @@ describe('qvac provider', () => {
     await json('provider', 'unstake', '0.95sol');
     const status = await json<Record<string, unknown>>('provider', 'status');
     assert.deepEqual(
-      [
-        status['stake'],
-        status['lockedStake'],
-        status['active'],
-        (status['unstake'] as { readonly amount: string }).amount,
-      ],
+      [status.stake, status.lockedStake, status.active, (status.unstake as { readonly amount: string }).amount],
       ['1000000000', '0', false, '950000000'],
     );
     const early = await run('provider', 'withdraw');
@@ -136,7 +131,7 @@ describe('qvac provider and qvac chain, for programs', () => {
       [Object.keys(registered), amountsIn(registered).map(([name]) => name)],
       [acted, ['fee', 'stake', 'lockedStake', 'freeStake']],
     );
-    const staked = (await object('provider', 'stake', String(much)))['provider'] as { readonly stake: string };
+    const staked = (await object('provider', 'stake', String(much))).provider as { readonly stake: string };
     assert.equal(staked.stake, String(much + 500_000_000n));
     assert.deepEqual(Object.keys(await object('provider', 'rotate-peer')), acted);
     const leaving = await object('provider', 'unstake', '0.2sol');
@@ -145,17 +140,17 @@ describe('qvac provider and qvac chain, for programs', () => {
       ['fee', 'stake', 'lockedStake', 'freeStake', 'amount'],
     );
     const status = await object('provider', 'status');
-    assert.deepEqual(status, leaving['provider']);
+    assert.deepEqual(status, leaving.provider);
     const chain = await object('chain', 'status');
     assert.deepEqual(Object.keys(chain), ['rpcUrl', 'chain', 'pid']);
-    await fetch(String(chain['rpcUrl']), {
+    await fetch(String(chain.rpcUrl), {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'qvac_warp', params: [7 * 86_400] }),
     });
     const left = await object('provider', 'withdraw');
     assert.deepEqual(
-      [Object.keys(left), (left['provider'] as { readonly stake: string }).stake],
+      [Object.keys(left), (left.provider as { readonly stake: string }).stake],
       [acted, String(much + 300_000_000n)],
     );
     assert.deepEqual(await object('chain', 'stop'), { stopped: true });

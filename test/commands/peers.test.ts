@@ -61,7 +61,7 @@ describe('qvac peers', () => {
       'priceOut',
       'slots',
     ]);
-    assert.match(String(peers[0]?.models[0]?.['id']), /^[0-9a-f]{64}$/);
+    assert.match(String(peers[0]?.models[0]?.id), /^[0-9a-f]{64}$/);
     assert.deepEqual(Object.keys(peers[0]?.health ?? {}), ['sources', 'since', 'cardAt', 'rttMs', 'failures']);
 
     const model = provider.model();

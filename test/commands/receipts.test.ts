@@ -147,7 +147,7 @@ describe('qvac receipts', () => {
       'role',
       'path',
     ]);
-    assert.deepEqual([value['id'], value['role']], [router, 'router']);
+    assert.deepEqual([value.id, value.role], [router, 'router']);
     assert.match(
       (await runInProcess(['receipts', 'show', provider, '--home', root])).stdout,
       /The question is not in the receipt/,

@@ -83,7 +83,7 @@ describe('qvac route', () => {
       'considered',
       'payment',
     ]);
-    assert.deepEqual(Object.keys((event['considered'] as readonly object[])[0] ?? {}), ['peer', 'score', 'terms']);
+    assert.deepEqual(Object.keys((event.considered as readonly object[])[0] ?? {}), ['peer', 'score', 'terms']);
     cli.send('SIGINT');
     assert.equal((await cli.done).code, 130);
     assert.match(await readFile(join(home, 'reputation.json'), 'utf8'), new RegExp(provider.peer.id));
@@ -153,8 +153,8 @@ describe('qvac route', () => {
           .split('\n')
           .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
           .find(({ event }) => event === 'ready');
-        assert.match(String(ready?.['message']), what);
-        assert.ok(Array.isArray(ready?.['addrs']));
+        assert.match(String(ready?.message), what);
+        assert.ok(Array.isArray(ready?.addrs));
       }
     }
   });

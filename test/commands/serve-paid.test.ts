@@ -57,7 +57,7 @@ describe('qvac serve for money, where lamports are none to play with', () => {
     const agreed = new TerminalProgram(context, ['serve', ...flags], { QVAC_HOME: home });
     await agreed.until(question);
     agreed.type('y\n');
-    await agreed.until(/registered, with a stake of 0\.1 SOL[^]*ready · /);
+    await agreed.until(/registered, with a stake of 0\.1 SOL[\s\S]*ready · /);
     agreed.type('\x03');
     assert.equal(await agreed.ended(), 130);
     assert.deepEqual(
@@ -78,7 +78,7 @@ describe('qvac serve for money, where lamports are none to play with', () => {
     assert.deepEqual(await providers(chain), []);
 
     const paid = new TerminalProgram(context, ['serve', ...flags, '--yes'], { QVAC_HOME: home });
-    await paid.until(/paid to [^]*ready · /);
+    await paid.until(/paid to [\s\S]*ready · /);
     paid.type('\x03');
     await paid.ended();
     assert.doesNotMatch(paid.text, /\[y\/N\]/);

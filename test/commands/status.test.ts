@@ -173,7 +173,7 @@ test('status says where a gateway listens, what it does, and how today’s answe
   };
   assert.deepEqual(Object.keys(gateway), ['url', 'pid', 'startedAt', 'network', 'questions', 'today']);
   assert.deepEqual(
-    [gateway['url'], gateway['questions'], gateway['today']],
+    [gateway.url, gateway.questions, gateway.today],
     [first.url, questions, { answered: 1, failed: 0, verified: { sampling: 1 } }],
   );
   assert.match(

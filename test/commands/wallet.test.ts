@@ -16,14 +16,14 @@ const keyFile = (keypair: Keypair): string => `${JSON.stringify([...keypair.secr
 const base58 = (keypair: Keypair): string => anchor.utils.bytes.bs58.encode(keypair.secretKey);
 const oneLine = /^qvac: [^\n]+\n( {2}[^\n]+\n)?$/;
 
-const own = process.env['HOME'];
+const own = process.env.HOME;
 let userHome: string;
 beforeEach(async (context) => {
   userHome = await temporaryHome(context as TestContext);
-  process.env['HOME'] = userHome;
+  process.env.HOME = userHome;
 });
 afterEach(() => {
-  process.env['HOME'] = own;
+  process.env.HOME = own;
 });
 
 async function newHome(context: TestContext) {

@@ -160,7 +160,7 @@ class Market {
   payment(state: string, job: JobAccount): Promise<Record<string, unknown>> {
     const id = Buffer.from(job.jobId).toString('hex');
     return this.node.until(
-      (event) => event['event'] === 'payment' && event['state'] === state && event['job'] === id,
+      (event) => event.event === 'payment' && event.state === state && event.job === id,
       `payment ${state}`,
     );
   }
@@ -349,7 +349,7 @@ test('processes that are killed at each step of a paid answer', { timeout: 300_0
     assert.equal(await asking.exited, 0, asking.stderr);
     await market.settled();
     await market.serve();
-    assert.equal((await market.payment('paid', job))['lamports'], job.submitted.payout.toString());
+    assert.equal((await market.payment('paid', job)).lamports, job.submitted.payout.toString());
     assert.equal(await market.balance(), before - bothFees - job.submitted.payout);
   });
 

@@ -224,14 +224,14 @@ it('the chain logs so, too, and an error that ends a process is the last of its 
   const home = await temporaryHome(context);
   const chain = new Logged(['chain'], home, context);
   const ready = await chain.event('ready');
-  assert.match(String(ready['rpcUrl']), /^http:\/\/127\.0\.0\.1:\d+$/);
+  assert.match(String(ready.rpcUrl), /^http:\/\/127\.0\.0\.1:\d+$/);
   const second = await runProgram(['chain'], { home });
   assert.equal(second.code, 3);
   const records = second.stderr
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as LogRecord);
-  assert.deepEqual([records.at(-1)?.level, records.at(-1)?.['code'], second.stdout], ['error', 'E_LOCKED', '']);
+  assert.deepEqual([records.at(-1)?.level, records.at(-1)?.code, second.stdout], ['error', 'E_LOCKED', '']);
   await chain.stop();
   assert.equal(chain.records.at(-1)?.message, 'stopping …');
 });

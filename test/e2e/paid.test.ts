@@ -66,7 +66,7 @@ test('a paid answer on the home’s own chain, with nothing set up before', { ti
   assert.match(paid.stderr, /paid 0\.\d+ SOL, 0\.\d+ SOL back/);
   await node.event('payment');
   const paidOut = await node.until(({ event, state }) => event === 'payment' && state === 'paid');
-  assert.equal(paidOut['lamports'], payment.paid);
+  assert.equal(paidOut.lamports, payment.paid);
   const { nodes } = JSON.parse((await runProgram(['status', '--json'], { home })).stdout) as {
     readonly nodes: readonly { readonly today: { readonly earned: string } }[];
   };

@@ -25,7 +25,8 @@ import {
   World,
 } from './world.ts';
 
-// Any sequence of instructions, by honest people, greedy ones and thieves, against a model of what each may do. After each
+// Any sequence of instructions, by honest people, greedy ones and thieves, against a model of what each may do. After
+// each
 // one: the program did what the model says, and every lamport is where the model has it.
 
 const fraud: SamplerProof['step'] = {
@@ -151,7 +152,9 @@ class Market {
     this.model.buyers.push(this.world.newBuyer(), { wallet: self.authority, node: self.node });
   }
 
-  /** Sends it and says whether it was executed, which it has to be where it is `allowed`. The stranger pays all fees. */
+  /**
+   * Sends it and says whether it was executed, which it has to be where it is `allowed`. The stranger pays all fees.
+   */
   private send(
     name: string,
     allowed: boolean,

@@ -341,7 +341,7 @@ describe('job_confirm', () => {
     assert.deepEqual(record(job), { stake: 10n * SOL, locked: 0n, completed: 1, refunded: 0, rejected: 0, slashed: 0 });
     assert.equal(world.readJob(job.address), null);
     assert.deepEqual(
-      sent.events.map(({ name, data }) => [name, String(data['paid']), String(data['refunded'])]),
+      sent.events.map(({ name, data }) => [name, String(data.paid), String(data.refunded)]),
       [['jobConfirmed', '187', '999813']],
     );
   });

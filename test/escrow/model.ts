@@ -41,7 +41,7 @@ const [timeout, window, cooldown, multiple, grace] = [600n, 300n, 3_600n, 10n, 3
 const smaller = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 
 /** Lamports of what was delivered. */
-export function priceOf({ amount, priceIn, priceOut }: Terms, { promptCount, tokenCount, cancelN }: Delivery): bigint {
+function priceOf({ amount, priceIn, priceOut }: Terms, { promptCount, tokenCount, cancelN }: Delivery): bigint {
   const paid = cancelN === null ? tokenCount : Math.min(tokenCount, cancelN + grace);
   return smaller(amount, (BigInt(promptCount) * priceIn + BigInt(paid) * priceOut + 999n) / 1_000n);
 }

@@ -67,7 +67,8 @@ describe('where the signature is verified', () => {
 });
 
 describe('parts that are taken from another instruction', () => {
-  // The runtime verifies the attacker's own signature in instruction 0; the program would see the provider's key and the
+  // The runtime verifies the attacker's own signature in instruction 0; the program would see the provider's key and
+  // the
   // right message in the bytes of instruction 1.
   for (const [name, fields] of [
     ['signature, key and message', [1, 3, 6]],

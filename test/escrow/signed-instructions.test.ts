@@ -80,7 +80,10 @@ const instructions: Readonly<Record<string, (world: World) => Promise<Signed>>> 
 
 const nothing = ComputeBudgetProgram.setComputeUnitLimit({ units: 200_000 });
 
-/** With the u16 fields given (signature instruction 1, key instruction 3, message instruction 6, message size 5) of the last entry changed. */
+/**
+ * With the u16 fields given (signature instruction 1, key instruction 3, message instruction 6, message size 5) of the
+ * last entry changed.
+ */
 function withFields(
   instruction: TransactionInstruction,
   fields: readonly number[],

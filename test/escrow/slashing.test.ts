@@ -51,7 +51,7 @@ async function assertSlashes(
   assert.equal(record.jobsSlashed, 1);
   assert.equal(world.readJob(job.address), null);
   assert.deepEqual(
-    events.map(({ name, data }) => [name, Object.keys(data['reason'] as object)]),
+    events.map(({ name, data }) => [name, Object.keys(data.reason as object)]),
     [['jobSlashed', [reason]]],
   );
 }

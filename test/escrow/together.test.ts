@@ -17,7 +17,8 @@ import {
   World,
 } from './world.ts';
 
-// What may not go together: one account in two places of an instruction, and two ends of one job, whichever comes first.
+// What may not go together: one account in two places of an instruction, and two ends of one job, whichever comes
+// first.
 
 describe('one account in the place of another', () => {
   for (const [name, prepare] of Object.entries(ready)) {

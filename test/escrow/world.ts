@@ -40,7 +40,7 @@ export const sha256 = (...parts: readonly Uint8Array[]): Uint8Array =>
       .update(concat(...parts))
       .digest(),
   );
-export const bn = (value: bigint | number): BN => new BN(value.toString());
+const bn = (value: bigint | number): BN => new BN(value.toString());
 export const digest = (text: string): Uint8Array => sha256(Buffer.from(text));
 const numbers = (bytes: Uint8Array): number[] => [...bytes];
 

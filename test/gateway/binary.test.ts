@@ -70,7 +70,7 @@ test('the program itself: ready, asked, stopped; and nothing of a question or an
   assert.equal(missing.status, 404);
   for (const [{ headers }, told] of [
     [response, /answered by/],
-    [missing, /no answer[^]*absent/],
+    [missing, /no answer[\s\S]*absent/],
   ] as const) {
     const explained = startProgram(['why', headers.get('x-request-id') ?? ''], { home });
     assert.match((await explained.stdout.setEncoding('utf8').toArray()).join(''), told);

@@ -119,7 +119,7 @@ test('fields that have a meaning to JavaScript have none here', async (context) 
     assert.equal(status, 400, body);
     assert.ok(text.includes(named), `${body}: ${text}`);
   }
-  assert.equal(({} as Record<string, unknown>)['stream'], undefined);
+  assert.equal(({} as Record<string, unknown>).stream, undefined);
 });
 
 test('what is nested deeply, wherever it is, gets one clear line', async (context) => {

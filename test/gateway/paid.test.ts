@@ -66,10 +66,7 @@ test('a client that goes away pays for what was delivered and no more', async (c
   assert.equal(finished?.finish, 2);
   const { news } = await paid.news.until('paid');
   const receipt = await untilKept(receipts, ({ settlement }) => settlement != null);
-  assert.deepEqual(
-    [receipt.settlement?.['state'], receipt.settlement?.['paid']],
-    ['confirmed', news.lamports.toString()],
-  );
+  assert.deepEqual([receipt.settlement?.state, receipt.settlement?.paid], ['confirmed', news.lamports.toString()]);
   assert.equal(
     news.lamports,
     BigInt(Math.ceil((receipt.promptTokens.length * 100_000 + receipt.tokens.length * 2_000_000) / 1_000)),
@@ -115,7 +112,7 @@ test('what a person does about a job in the page is in its receipt, too', async 
     { dir: await temporaryHome(context) },
   );
   context.after(() => wallets.stop());
-  const state = async (): Promise<unknown> => (await receipts.get(id)).receipt.settlement?.['state'];
+  const state = async (): Promise<unknown> => (await receipts.get(id)).receipt.settlement?.state;
   assert.equal(await state(), 'submitted');
   await wallets.act('own', id, 'confirm');
   assert.equal(await state(), 'confirmed');
@@ -148,9 +145,6 @@ test('a check that comes too late to hold the money back is told to whoever runs
   const response = await post(url, {});
   assert.deepEqual([response.status, response.headers.get('x-qvac-verified')], [200, 'inconclusive']);
   const [late, ...others] = warned.filter(({ result }) => result !== undefined);
-  assert.deepEqual(
-    [late?.['receipt'], late?.['result'], others],
-    [response.headers.get('x-qvac-receipt'), 'inconclusive', []],
-  );
-  assert.ok(BigInt(String(late?.['paid'])) > 0n);
+  assert.deepEqual([late?.receipt, late?.result, others], [response.headers.get('x-qvac-receipt'), 'inconclusive', []]);
+  assert.ok(BigInt(String(late?.paid)) > 0n);
 });

@@ -13,7 +13,7 @@ export interface ProcessOptions {
   readonly home: string;
   readonly environment?: Readonly<Record<string, string>>;
   /** Given to stdin, which is then closed. @default nothing */
-  readonly input?: string;
+  readonly input?: string | undefined;
   /** What to run. @default the built program */
   readonly script?: string;
   /** @default this Node */

@@ -10,7 +10,7 @@ let opening: Promise<Browser> | null = null;
 async function openBrowser(): Promise<Browser> {
   const folder = await mkdtemp(join(tmpdir(), 'qvac-chromium-'));
   // It unpacks itself to where temporary files go.
-  process.env['TMPDIR'] = folder;
+  process.env.TMPDIR = folder;
   const [{ default: chromium }, { chromium: playwright }] = await Promise.all([
     import('@sparticuz/chromium'),
     import('playwright-core'),
@@ -34,7 +34,7 @@ export async function noBrowser(): Promise<string | null> {
     await (opening ??= openBrowser());
     return null;
   } catch (error) {
-    if (process.env['CI'] === 'true') throw error;
+    if (process.env.CI === 'true') throw error;
     return `no browser: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`;
   }
 }

@@ -2,7 +2,10 @@ import type { Engine, EngineSession } from '../../src/model/engine.ts';
 import type { TopLogits } from '../../src/proofs/logits.ts';
 import { createScriptedEngine, type ScriptedInit, scriptedStop, scriptedVocab } from './scripted-engine.ts';
 
-/** A scripted engine that always answers `text`, byte by byte, and then stops: for answers that have to hold certain words. */
+/**
+ * A scripted engine that always answers `text`, byte by byte, and then stops: for answers that have to hold certain
+ * words.
+ */
 export function createDictatedEngine(text: string, init: ScriptedInit = {}): Engine {
   const engine = createScriptedEngine(init);
   const tokens = [...new TextEncoder().encode(text), scriptedStop];

@@ -14,7 +14,8 @@ export async function temporaryHome(
   const home = await mkdtemp(join(tmpdir(), 'qvac-test-'));
   context.after(async () => {
     await before(home);
-    // Tried again where something is still written: the next hooks are not run after one that throws, and nothing would end.
+    // Tried again where something is still written: the next hooks are not run after one that throws, and nothing would
+    // end.
     await rm(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   });
   return home;

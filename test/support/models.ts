@@ -15,7 +15,10 @@ export interface TestModel {
   readonly quant: string;
 }
 
-/** SmolLM2-135M-Instruct: the file that the Python package carries, and what is made of it. `damaged` is Q8_0 with altered weights. */
+/**
+ * SmolLM2-135M-Instruct: the file that the Python package carries, and what is made of it. `damaged` is Q8_0 with
+ * altered weights.
+ */
 export type TestModelKind = keyof typeof made | 'q4_1';
 
 const sourceFile = 'SmolLM2-135M-Instruct.Q4_1.gguf';
@@ -40,7 +43,7 @@ const made = {
 } as const;
 
 /** Where models lie between runs: `$QVAC_TEST_MODELS`, else the user's cache. */
-export const testModelDir = process.env['QVAC_TEST_MODELS'] ?? join(homedir(), '.cache', 'qvac-test-models');
+const testModelDir = process.env.QVAC_TEST_MODELS ?? join(homedir(), '.cache', 'qvac-test-models');
 
 /** Results of self-tests between runs, for tests that need one and do not test it. */
 export const testCacheDir = join(testModelDir, 'cache');

@@ -31,7 +31,7 @@ export const noNamespaces: string | null = (() => {
  */
 export function hasNamespaces(context: TestContext): boolean {
   if (noNamespaces === null) return true;
-  if (process.env['CI'] === 'true') throw new Error(noNamespaces);
+  if (process.env.CI === 'true') throw new Error(noNamespaces);
   context.skip(noNamespaces);
   return false;
 }

@@ -16,7 +16,7 @@ import { clientPayments, type PaidProvider, providerPayments, SOL, startChain, t
 import type { ScriptedInit } from './scripted-engine.ts';
 import { testWalletScript } from './test-wallet.ts';
 
-export const paidPrices = { priceIn: 100_000, priceOut: 2_000_000 };
+const paidPrices = { priceIn: 100_000, priceOut: 2_000_000 };
 
 export interface PaidMarketInit extends TestGatewayInit {
   /** How long a transaction waits for the person, ms. */

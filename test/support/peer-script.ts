@@ -1,4 +1,5 @@
-// A node in a process of its own. Its one argument is a `PeerScript` in JSON; it prints {id, address} once it runs, then
+// A node in a process of its own. Its one argument is a `PeerScript` in JSON; it prints {id, address} once it runs,
+// then
 // the events of its list of live peers.
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';

@@ -8,7 +8,9 @@ export function testIdentity(): Promise<Identity> {
   return identityFromSeed(randomBytes(32));
 }
 
-/** A real node on loopback, stopped with the test. A provider that listens, without hash table, unless told otherwise. */
+/**
+ * A real node on loopback, stopped with the test. A provider that listens, without hash table, unless told otherwise.
+ */
 export async function startPeer(context: TestContext, init: Partial<PeerInit> = {}): Promise<Peer> {
   const role = init.role ?? 'provider';
   const peer = createPeer(

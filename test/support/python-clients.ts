@@ -4,22 +4,26 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { messageOf } from '../../src/errors.ts';
 
 /** The newest when this was written. */
 const openaiVersion = '3.54.0';
 const folder = join(
-  process.env['QVAC_TEST_PYTHON'] ?? join(homedir(), '.cache', 'qvac-test-python'),
+  process.env.QVAC_TEST_PYTHON ?? join(homedir(), '.cache', 'qvac-test-python'),
   `openai-${openaiVersion}`,
 );
 
-/** Installs OpenAI's own Python client beside everything else, once. @returns why it cannot be had, or null. In CI that is a failure. */
+/**
+ * Installs OpenAI's own Python client beside everything else, once. @returns why it cannot be had, or null. In CI that
+ * is a failure.
+ */
 export async function noPythonClient(): Promise<string | null> {
   try {
     if (!existsSync(folder)) await install();
     return null;
   } catch (error) {
-    if (process.env['CI'] === 'true') throw error;
-    return `no Python client: ${error instanceof Error ? error.message : String(error)}`;
+    if (process.env.CI === 'true') throw error;
+    return `no Python client: ${messageOf(error)}`;
   }
 }
 

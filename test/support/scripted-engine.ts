@@ -10,7 +10,7 @@ import type { Exec, Input } from '../../src/protocol/messages.ts';
 
 /** Ids below 256 are bytes; then the tokens that have no text. */
 export const scriptedStop = 256;
-export const scriptedTurn = 257;
+const scriptedTurn = 257;
 export const scriptedVocab = 258;
 
 export interface ScriptedInit {
@@ -32,7 +32,7 @@ export interface ScriptedInit {
   readonly beforeStep?: ((i: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
 }
 
-export const scriptedExec: Exec = {
+const scriptedExec: Exec = {
   engine: 'scripted 1',
   backend: 'cpu',
   kernels: 'none',
@@ -181,7 +181,7 @@ function createSession(
 }
 
 /** Bytes as tokens; a turn is the turn token, the role, a line feed and the content. */
-export function createByteTokenizer(facts: ModelFacts): Tokenizer {
+function createByteTokenizer(facts: ModelFacts): Tokenizer {
   const encoder = new TextEncoder();
   const nothing = new Uint8Array(0);
   const bytesOf = (token: number): Uint8Array => (token < 256 ? Uint8Array.of(token) : nothing);

@@ -23,7 +23,7 @@ import { encodeCancel, encodeOffer, encodeOpening, encodeQuote } from '../../src
 export const client = signingKeyFromSeed(sha256(utf8('client')));
 export const provider = signingKeyFromSeed(sha256(utf8('provider')));
 
-export const exec: Exec = {
+const exec: Exec = {
   engine: 'llama.cpp b4000',
   backend: 'cpu',
   kernels: 'AVX2',
@@ -34,7 +34,7 @@ export const exec: Exec = {
   gpuLayers: 0,
   sequences: 1,
 };
-export const input: Input = {
+const input: Input = {
   messages: [{ role: 'user', content: 'Zażółć 🦙' }],
   template: 'gguf',
   options: { thinking: false },
@@ -42,7 +42,7 @@ export const input: Input = {
 const modelId = sha256(utf8('model'));
 export const promptTokens: readonly number[] = [3, 1, 4, 1, 5];
 
-export const defaultSampler: Sampler = { temperature: 70, minP: 5, topK: 20, maxTokens: 64, vocab: 300, stops: [0] };
+const defaultSampler: Sampler = { temperature: 70, minP: 5, topK: 20, maxTokens: 64, vocab: 300, stops: [0] };
 
 export interface ScriptedJobInit {
   /** Everything random comes from it. */

@@ -22,7 +22,7 @@ export class TerminalProgram {
       .join(' ')
       .replace("'exec'", 'exec');
     this.#child = spawn('script', ['-qefc', command, '/dev/null'], {
-      env: { PATH: process.env['PATH'] ?? '', TERM: 'xterm', SHELL: '/bin/sh', ...environment },
+      env: { PATH: process.env.PATH ?? '', TERM: 'xterm', SHELL: '/bin/sh', ...environment },
     });
     this.#child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.text += text;

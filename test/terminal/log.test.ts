@@ -95,15 +95,15 @@ describe('the log of a process that runs for long', () => {
   });
 
   it('has no colours, whoever wants them', (context) => {
-    const before = process.env['FORCE_COLOR'];
+    const before = process.env.FORCE_COLOR;
     context.after(() => {
-      if (before === undefined) delete process.env['FORCE_COLOR'];
-      else process.env['FORCE_COLOR'] = before;
+      if (before === undefined) delete process.env.FORCE_COLOR;
+      else process.env.FORCE_COLOR = before;
     });
-    process.env['FORCE_COLOR'] = '1';
+    process.env.FORCE_COLOR = '1';
     const { output, records } = create();
     output.say(output.style('red', 'red'));
-    assert.equal(records()[0]?.['message'], 'red');
+    assert.equal(records()[0]?.message, 'red');
   });
 
   it('ends with the error that ended it, with a stack with -v only', () => {
@@ -114,7 +114,7 @@ describe('the log of a process that runs for long', () => {
     assert.deepEqual([record, more], [{ level: 'error', message: 'in use', code: 'E_LOCKED', hint: 'stop it' }, []]);
     const verbose = create({ verbose: true });
     reportError(verbose.output, error);
-    assert.match(String(verbose.records()[0]?.['stack']), /log\.test\.ts/);
+    assert.match(String(verbose.records()[0]?.stack), /log\.test\.ts/);
     const json = create({ json: true });
     reportError(json.output, error);
     assert.equal(json.stderr.text, '');
@@ -124,7 +124,7 @@ describe('the log of a process that runs for long', () => {
     const { output, records } = create();
     reportStray(output, 'unexpected, going on', new TypeError('x is not a function'));
     assert.deepEqual(
-      [records()[0]?.['level'], records()[0]?.['message']],
+      [records()[0]?.level, records()[0]?.message],
       ['error', 'unexpected, going on: x is not a function'],
     );
     reportStray(
@@ -132,6 +132,6 @@ describe('the log of a process that runs for long', () => {
       'warning',
       Object.assign(new Error('too many listeners'), { name: 'MaxListenersExceededWarning' }),
     );
-    assert.deepEqual([records()[1]?.['level'], records()[1]?.['message']], ['warn', 'warning: too many listeners']);
+    assert.deepEqual([records()[1]?.level, records()[1]?.message], ['warn', 'warning: too many listeners']);
   });
 });

@@ -17,7 +17,7 @@ async function withSlowPip(
   const home = await temporaryHome(context);
   await mkdir(join(home, 'bin'));
   await writeFile(join(home, 'bin', 'pip'), "#!/bin/sh\necho 'Progress 50 of 100'\nexec sleep 600\n", { mode: 0o755 });
-  return { home, environment: { QVAC_HOME: home, PATH: `${join(home, 'bin')}:${process.env['PATH'] ?? ''}` } };
+  return { home, environment: { QVAC_HOME: home, PATH: `${join(home, 'bin')}:${process.env.PATH ?? ''}` } };
 }
 
 describe('on a terminal', { skip: noTerminals ?? false }, () => {

@@ -51,10 +51,10 @@ for (const look of looks) {
     await page.getByLabel('Your question').fill('why is the sky blue?');
     await page.keyboard.press('Enter');
     await page.locator('.trust').waitFor({ timeout: 20_000 });
-    states['answered'] = await violations(page);
+    states.answered = await violations(page);
     await page.locator('.trust').click();
     await page.locator('.merkle').waitFor();
-    states['receipt'] = await violations(page);
+    states.receipt = await violations(page);
     await page.keyboard.press('Escape');
     for (const view of ['Peers', 'Receipts', 'Money', 'Settings']) {
       await page.getByRole('button', { name: view, exact: true }).click();

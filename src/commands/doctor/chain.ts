@@ -24,7 +24,10 @@ interface Init extends AbortOptions {
 /** What people call the chain of each network. */
 const expectedNames = { devnet: 'Solana devnet', mainnet: 'Solana mainnet' } as const;
 
-/** The chain, the wallet, what it holds, and how its owner is registered. Starts no chain, makes no wallet, spends nothing. */
+/**
+ * The chain, the wallet, what it holds, and how its owner is registered. Starts no chain, makes no wallet, spends
+ * nothing.
+ */
 export async function checkChain(config: Config, init: Init): Promise<ChainFindings> {
   const { wallet, finding: kept } = await checkWallet(config);
   const found = await findEndpoint(config, init.offline);

@@ -19,7 +19,8 @@ export interface ClockSources {
 const fix = 'set it, or let it be set (timedatectl set-ntp true)';
 
 /**
- * Whether this machine's clock agrees with those that can be compared with. A card tells only that a clock is behind: it may
+ * Whether this machine's clock agrees with those that can be compared with. A card tells only that a clock is behind:
+ * it may
  * be minutes old.
  */
 export function checkClock({ now, issued, expired, endpoint }: ClockSources): Finding {

@@ -54,8 +54,8 @@ export async function checkModels(config: Config, options: ModelChecks): Promise
       fail(
         'model',
         'E_MODEL',
-        `${message}: ${String(fields?.['model'])}/${String(fields?.['quant'])} (${String(fields?.['reason'])})`,
-        `qvac models rm ${String(fields?.['model'])}/${String(fields?.['quant'])}`,
+        `${message}: ${String(fields?.model)}/${String(fields?.quant)} (${String(fields?.reason)})`,
+        `qvac models rm ${String(fields?.model)}/${String(fields?.quant)}`,
       ),
     );
   };

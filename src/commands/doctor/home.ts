@@ -7,7 +7,7 @@ import { byteSize } from '../../terminal/format.ts';
 import { type Finding, fail, failure, ok, warn } from './finding.ts';
 
 /** Below this nothing works, below that no model fits. */
-const leastBytes = 100e6;
+const minBytes = 100e6;
 const goodBytes = 5e9;
 
 /** Whether the home can be written to, and by whom it can be read. */
@@ -42,7 +42,7 @@ export async function checkDisk({ home }: Config): Promise<Finding> {
     try {
       const { bavail, bsize } = await statfs(folder);
       const free = bavail * bsize;
-      if (free < leastBytes)
+      if (free < minBytes)
         return fail(
           'disk',
           'E_HOME',

@@ -3,17 +3,17 @@ import { dirname, join } from 'node:path';
 import { searchPath } from '../../config.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
-const leastNode = [22, 13] as const;
+const minNodeVersion = [22, 13] as const;
 
 export function checkNode(version: string = process.versions.node): Finding {
   const [major = 0, minor = 0] = version.split('.').map(Number);
-  const enough = major > leastNode[0] || (major === leastNode[0] && minor >= leastNode[1]);
+  const enough = major > minNodeVersion[0] || (major === minNodeVersion[0] && minor >= minNodeVersion[1]);
   if (enough) return ok('node', `Node ${version}`);
   return fail(
     'node',
     'E_CONFIG',
     `Node ${version} is too old`,
-    `install Node ${leastNode.join('.')} or newer, or start qvac by its launcher`,
+    `install Node ${minNodeVersion.join('.')} or newer, or start qvac by its launcher`,
   );
 }
 

@@ -15,7 +15,7 @@ export interface RunningNode {
 const names = { provider: 'serve', router: 'route' } as const satisfies Record<RunEntry['role'], string>;
 
 /** The IP addresses of this machine. */
-export function ownAddresses(): readonly string[] {
+function ownAddresses(): readonly string[] {
   return Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address));
 }
 

@@ -55,7 +55,10 @@ function choose({ jobs }: Ledger, prefix: string): OpenJob {
   return found;
 }
 
-/** The job that `text` means: one of the wallet's own by its id, anybody's by its account's address. @throws QvacError E_NOT_FOUND, E_USAGE */
+/**
+ * The job that `text` means: one of the wallet's own by its id, anybody's by its account's address. @throws QvacError
+ * E_NOT_FOUND, E_USAGE
+ */
 export async function find(ledger: Ledger, text: string, options: AbortOptions): Promise<OpenJob> {
   const { fromBase58 } = await import('../../escrow/addresses.ts');
   const address = /^[0-9a-f]+$/i.test(text) ? null : fromBase58(text);
@@ -97,7 +100,7 @@ function words(
 }
 
 /** One job as `--json` has it. */
-export async function valueOf(open: OpenJob, now: number) {
+export async function jobJson(open: OpenJob, now: number) {
   const [{ addressText }, { peerIdOf }] = await Promise.all([
     import('../../escrow/addresses.ts'),
     import('../../proofs/signing.ts'),

@@ -108,8 +108,7 @@ export async function openAsking(
 
 /** What a question may cost after all, where it was refused for its price alone and the person agrees; else null. */
 async function agreedPrice(error: unknown, { yes, ask }: Consent, signal: AbortSignal): Promise<number | null> {
-  const asked =
-    error instanceof QvacError && error.code === 'E_TOO_DEAR' ? error.details?.['priceLamports'] : undefined;
+  const asked = error instanceof QvacError && error.code === 'E_TOO_DEAR' ? error.details?.priceLamports : undefined;
   if (typeof asked !== 'string' || !Number.isSafeInteger(Number(asked))) return null;
   if (yes) return Number(asked);
   if (!ask) return null;
@@ -257,7 +256,7 @@ async function modelsHere(
 ): Promise<LocalVerifierComponents & { /** What to ask for. */ readonly asked: string | null }> {
   const store = await openModelStore(config, logger);
   const { threads, gpu, model } = config.settings;
-  const file = model !== null && model.endsWith('.gguf') ? await store.resolve(model) : null;
+  const file = model?.endsWith('.gguf') ? await store.resolve(model) : null;
   const resolve = async (wanted: string): Promise<StoredModel | null> =>
     file !== null && wanted === file.id ? file : store.resolve(wanted);
   const facts = async (id: ModelId) => {

@@ -1,4 +1,5 @@
 import type { Config } from '../../config.ts';
+import { messageOf } from '../../errors.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
@@ -33,7 +34,7 @@ export async function readRecords(
   } catch (error) {
     options.signal?.throwIfAborted();
     logger.warn('the chain says nothing of these peers', {
-      reason: error instanceof Error ? error.message : String(error),
+      reason: messageOf(error),
     });
     return none;
   }

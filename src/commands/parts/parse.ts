@@ -117,7 +117,10 @@ function collect(parse: (text: string) => unknown): (text: string, before: unkno
 /** What every command gets. */
 type Shared = Pick<CommandContext, 'output' | 'commands'>;
 
-/** Gives the child `name` of `parent` what `definition` says, down to its subcommands. `path` is what is typed after `qvac`. */
+/**
+ * Gives the child `name` of `parent` what `definition` says, down to its subcommands. `path` is what is typed after
+ * `qvac`.
+ */
 function describe(
   parent: Command,
   name: string,

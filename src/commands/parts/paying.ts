@@ -25,7 +25,10 @@ export function isEmbedded({ settings }: Config): boolean {
   return settings.rpc === null && (settings.private !== null || settings.network === 'local');
 }
 
-/** Whether lamports are play money there: the home's own chain, or one of this machine that a network of one's own names. */
+/**
+ * Whether lamports are play money there: the home's own chain, or one of this machine that a network of one's own
+ * names.
+ */
 export function isPlay(config: Config): boolean {
   const { rpc, network, private: ownNetwork } = config.settings;
   if (ownNetwork === null && network !== 'local') return false;
@@ -64,7 +67,8 @@ function startChainProcess({ home }: Config): void {
 }
 
 /**
- * The wallet that the configuration names: the home's, else the Solana command line's. Where lamports are play money and no
+ * The wallet that the configuration names: the home's, else the Solana command line's. Where lamports are play money
+ * and no
  * file is named, one is made where there is none.
  * @throws QvacError E_KEY
  */

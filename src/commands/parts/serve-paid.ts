@@ -1,4 +1,4 @@
-import { QvacError } from '../../errors.ts';
+import { messageOf, QvacError } from '../../errors.ts';
 import type { Escrow, ProviderAccount } from '../../escrow/escrow.ts';
 import type { Wallet } from '../../escrow/wallet.ts';
 import { equalBytes } from '../../lib/bytes.ts';
@@ -66,7 +66,7 @@ async function keepChain({ config, logger, signal }: Context): Promise<void> {
     } catch (error) {
       if (!signal.aborted)
         logger.warn('the chain of this home does not run', {
-          reason: error instanceof Error ? error.message : String(error),
+          reason: messageOf(error),
         });
     } finally {
       looking = false;

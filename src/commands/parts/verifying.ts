@@ -13,10 +13,10 @@ import { withAudit } from './auditing.ts';
 import type { CommandContext } from './definition.ts';
 
 /** A receipt cannot sensibly be bigger. */
-const mostReceiptBytes = 64 << 20;
+const maxReceiptBytes = 64 << 20;
 /** The biggest batch that is set up because a receipt says so. */
-const mostBatch = 512;
-const leastContext = 512;
+const maxBatch = 512;
+const minContext = 512;
 
 type Context = Pick<CommandContext, 'config' | 'output' | 'logger' | 'signal'>;
 
@@ -31,7 +31,7 @@ export async function loadReceipt(config: Config, name: string): Promise<Receipt
       throw new QvacError('E_NOT_FOUND', `there is no file ${name}`, { hint: 'qvac receipts ls' });
     return (await findReceipt(config.home, name)).receipt;
   }
-  if (size > mostReceiptBytes) throw new QvacError('E_MALFORMED_RECEIPT', `${name} is no receipt (${size} bytes)`);
+  if (size > maxReceiptBytes) throw new QvacError('E_MALFORMED_RECEIPT', `${name} is no receipt (${size} bytes)`);
   const { readReceipt } = await import('../../node/home/receipt-store.ts');
   return readReceipt((await readFileIfAny(name)) ?? new Uint8Array(), name);
 }
@@ -87,7 +87,7 @@ async function checkWithModel(
       bytesPerSecond: null,
       secondsLeft: null,
     });
-  const needed = Math.max(leastContext, receipt.promptTokens.length + receipt.tokens.length);
+  const needed = Math.max(minContext, receipt.promptTokens.length + receipt.tokens.length);
   const init = {
     modelPath: model.path,
     modelId: model.id,
@@ -108,7 +108,7 @@ async function checkWithModel(
       ...init,
       threads: threads ?? undefined,
       gpu,
-      batch: Math.max(batch, Math.min(receipt.exec?.batch ?? batch, mostBatch)),
+      batch: Math.max(batch, Math.min(receipt.exec?.batch ?? batch, maxBatch)),
       cacheDir: config.home.cache,
     },
     { signal, logger, onLoad },

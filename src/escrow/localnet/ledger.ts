@@ -4,7 +4,8 @@ import * as v from 'valibot';
 import { QvacError } from '../../errors.ts';
 import { ensureDir, fileError, privateFileMode, systemCode } from '../../lib/files.ts';
 
-// The chain on disk: one file to which every transaction is appended with the accounts that it changed, before anybody is
+// The chain on disk: one file to which every transaction is appended with the accounts that it changed, before anybody
+// is
 // told of it. A process that is killed leaves at most a half-written last line, which nobody was told of.
 
 const amount = v.pipe(v.string(), v.regex(/^\d{1,20}$/));
@@ -70,7 +71,10 @@ export interface Ledger {
 }
 
 export interface LedgerLimits {
-  /** The file is written anew, with the accounts and the latest transactions, when it has grown by so much. @default 16 MiB */
+  /**
+   * The file is written anew, with the accounts and the latest transactions, when it has grown by so much. @default 16
+   * MiB
+   */
   readonly compactAfterBytes?: number;
   /** Transactions that can be found again. @default 5,000 */
   readonly keptTransactions?: number;

@@ -107,8 +107,6 @@ export const logsFilter = v.union([
   v.picklist(['all', 'allWithVotes']),
   v.object({ mentions: v.pipe(v.array(addressParam), v.length(1)) }),
 ]);
-export const anyConfig = v.optional(v.unknown());
-
 /** The parameters in their types. @throws RpcError for others */
 export function paramsOf<Schemas extends readonly v.GenericSchema[]>(
   params: unknown,

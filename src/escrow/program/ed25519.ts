@@ -40,7 +40,7 @@ export function verifySignatures(signatures: readonly NodeSignature[]): Transact
       thisInstruction,
     ];
     const entry = new DataView(new ArrayBuffer(entryBytes));
-    fields.forEach((field, index) => entry.setUint16(2 * index, field, true));
+    for (const [index, field] of fields.entries()) entry.setUint16(2 * index, field, true);
     return new Uint8Array(entry.buffer);
   });
   const data = concat(Uint8Array.of(signatures.length, 0), ...entries, ...offsets.keys());

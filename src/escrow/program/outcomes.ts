@@ -11,7 +11,9 @@ import type { Rpc } from './rpc.ts';
 type Events = IdlEvents<EscrowIdl>;
 type Settlement = Omit<JobOutcome, 'signature' | 'at'>;
 
-/** How many of an account's latest transactions are looked at: a job has three, and anyone can name its address in more. */
+/**
+ * How many of an account's latest transactions are looked at: a job has three, and anyone can name its address in more.
+ */
 const historyLimit = 100;
 
 const slashReasons: Readonly<Record<string, SlashReason>> = {

@@ -46,7 +46,7 @@ export function createReader(rpc: Rpc, client: Program<EscrowIdl>, pollMs: numbe
     );
     if (value !== null) rpc.saw(context.slot);
     // A stranger can put lamports there.
-    return value !== null && value.owner.equals(client.programId) ? value.data : null;
+    return value?.owner.equals(client.programId) ? value.data : null;
   };
   /** An account of the program that is none of its kind is the endpoint's doing. */
   const decoded = <Value>(decode: () => Value): Value => {

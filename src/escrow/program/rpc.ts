@@ -8,7 +8,7 @@ const requestTimeoutMs = 15_000;
 const pausesMs = [100, 500, 2_000] as const;
 /** Where an endpoint asks for patience (429) and does not say how much of it. */
 const patienceMs = [500, 1_000, 2_000] as const;
-const mostPatienceMs = 10_000;
+const maxPatienceMs = 10_000;
 
 /** A chain's JSON-RPC endpoint. */
 export interface Rpc {
@@ -18,7 +18,8 @@ export interface Rpc {
   /** `error` as it is where it says something about the request, else as E_CHAIN. */
   failure(error: unknown): unknown;
   /**
-   * The newest slot that this process has seen. Behind one URL there are often several nodes, some of them late: what is
+   * The newest slot that this process has seen. Behind one URL there are often several nodes, some of them late: what
+   * is
    * read later must not be older, or a job that was there would be taken for one that is settled.
    */
   readonly newestSlot: number;
@@ -78,7 +79,7 @@ async function patientFetch(url: string, init: RequestInit): Promise<Response> {
     if (response.status !== 429) return response;
     await response.body?.cancel();
     const asked = Number(response.headers.get('retry-after') ?? Number.NaN) * 1_000;
-    await delay(asked >= 0 ? Math.min(asked, mostPatienceMs) : pauseMs);
+    await delay(asked >= 0 ? Math.min(asked, maxPatienceMs) : pauseMs);
   }
   return fetch(url, { ...init, signal: AbortSignal.timeout(requestTimeoutMs) });
 }

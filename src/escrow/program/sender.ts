@@ -1,6 +1,6 @@
 import { ComputeBudgetProgram, PublicKey, Transaction, type TransactionInstruction } from '@solana/web3.js';
 import { QvacError } from '../../errors.ts';
-import { delay, raceSignal } from '../../lib/abort.ts';
+import { anySignal, delay, raceSignal } from '../../lib/abort.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { isSignedBy } from '../../proofs/signing.ts';
 import { addressText } from '../addresses.ts';
@@ -10,7 +10,7 @@ import { isDuplicate, isStaleBlockhash, refusalInAnswer, refusalOf } from './ref
 import { isTransient, type Rpc } from './rpc.ts';
 
 /** Lamports that the network takes for each signature that it verifies. */
-export const signatureFee = 5_000n;
+const signatureFee = 5_000n;
 /** More than any instruction of the program uses: what a priority fee is paid for. */
 const computeUnitLimit = 60_000;
 const maxTransactionBytes = 1_232;
@@ -52,7 +52,7 @@ export async function execute(
   { signal }: AbortOptions = {},
 ): Promise<Executed> {
   const limit = AbortSignal.timeout(init.timeoutMs);
-  const either = signal === undefined ? limit : AbortSignal.any([signal, limit]);
+  const either = anySignal(signal, limit);
   let last: Prepared | null = null;
   try {
     for (;;) {

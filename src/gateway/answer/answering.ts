@@ -179,7 +179,9 @@ export class Answering {
     this.#keepAlive();
   }
 
-  /** The verdict, if it comes in time. An answer that is there is not lost because something broke while it was checked. */
+  /**
+   * The verdict, if it comes in time. An answer that is there is not lost because something broke while it was checked.
+   */
   async #verdict(asking: Promise<Asked>): Promise<Asked | null> {
     if (this.#wanted.question.logits) return withSteps(await asking);
     let timer: NodeJS.Timeout | undefined;
@@ -248,7 +250,10 @@ export class Answering {
 /** What is known of an answer whose checks broke off. */
 const unchecked: Asked = { verified: 'inconclusive', faults: [], steps: null };
 
-/** @throws Problem where the log-probabilities that were asked for could not be had: an answer without them is another one */
+/**
+ * @throws Problem where the log-probabilities that were asked for could not be had: an answer without them is another
+ * one
+ */
 function withSteps(asked: Asked): Asked {
   if (asked.steps === null)
     throw new Problem(500, 'E_ENGINE', 'the log-probabilities could not be recomputed', { param: 'logprobs' });

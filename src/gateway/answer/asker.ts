@@ -18,7 +18,10 @@ export interface Question {
   readonly maxPrice: number;
   /** The wallet in a page that pays (base58); null: the program's own. */
   readonly wallet: string | null;
-  /** The page in which a person agrees to what the program's own wallet pays, by the name it goes by; null: within the limit nobody is asked. */
+  /**
+   * The page in which a person agrees to what the program's own wallet pays, by the name it goes by; null: within the
+   * limit nobody is asked.
+   */
   readonly consent: string | null;
   /** From the question to the last token, ms. */
   readonly timeoutMs: number;
@@ -38,7 +41,10 @@ export interface Picked {
 export interface Delivered {
   readonly finish: 'stop' | 'length' | 'cancel';
   readonly promptTokens: number;
-  /** Those that count for the price: the stop token included, and after a cancel as many as had come and at most 32 more. */
+  /**
+   * Those that count for the price: the stop token included, and after a cancel as many as had come and at most 32
+   * more.
+   */
   readonly tokens: number;
   /** Lamports. */
   readonly cost: bigint;

@@ -2,7 +2,8 @@ import { QvacError } from '../../errors.ts';
 import type { ClientPayments, Paying } from '../../node/payment/payments.ts';
 
 /**
- * The same payments, but `lost` hears of what was locked for answers that never came whole: their providers can still make
+ * The same payments, but `lost` hears of what was locked for answers that never came whole: their providers can still
+ * make
  * it cost something, and whoever asks for nothing else would spend without end.
  * @param lost gets what it came to, once that is known; rejects never
  */

@@ -1,4 +1,5 @@
-import { QvacError } from '../../errors.ts';
+import { messageOf, QvacError } from '../../errors.ts';
+import { anySignal } from '../../lib/abort.ts';
 import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { Answer, Delivered as AnswerDelivered, AskObserver } from '../../node/client/answer.ts';
 import { type AskComponents, type AskInit, ask } from '../../node/client/ask.ts';
@@ -39,7 +40,7 @@ export function createNetworkAsker(components: NetworkAskerComponents): Asker {
         if (peer !== null) count(peer, 1);
         busy = peer;
       };
-      const stop = AbortSignal.any([options.stop, ...(options.signal === undefined ? [] : [options.signal])]);
+      const stop = anySignal(options.stop, options.signal);
       const answer = await ask(
         payingWith(counting, question, hooks),
         { ...(await initOf(question, components)), request: options.request },
@@ -72,9 +73,12 @@ export function createNetworkAsker(components: NetworkAskerComponents): Asker {
   };
 }
 
-/** A prompt that does not fit is this question's fault, and to be told as such: clients ask again where it is anybody else's. */
+/**
+ * A prompt that does not fit is this question's fault, and to be told as such: clients ask again where it is anybody
+ * else's.
+ */
 function asTold(error: unknown): unknown {
-  if (!(error instanceof QvacError) || error.details?.['tooLong'] !== true) return error;
+  if (!(error instanceof QvacError) || error.details?.tooLong !== true) return error;
   return new QvacError('E_CONTEXT', error.message, { hint: error.hint, cause: error });
 }
 
@@ -96,7 +100,8 @@ async function initOf(question: Question, components: NetworkAskerComponents): P
 }
 
 /**
- * Clients allow answers of any length to say that they want a whole one. What is longer than the longest context on offer is
+ * Clients allow answers of any length to say that they want a whole one. What is longer than the longest context on
+ * offer is
  * cut to what is left of that beside the prompt, or to half of it where the prompt may be long.
  */
 function fittingLength(
@@ -194,7 +199,7 @@ async function stepsOf(
     });
   } catch (error) {
     logger.warn('log-probabilities were not computed', {
-      reason: error instanceof Error ? error.message : String(error),
+      reason: messageOf(error),
     });
     return null;
   }

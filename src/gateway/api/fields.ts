@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { badField, unsupported } from '../problem.ts';
 
 /**
- * The fields of a JSON object in a request. Each is read, or named as neutral or ignored; `done` refuses the rest, so that
+ * The fields of a JSON object in a request. Each is read, or named as neutral or ignored; `done` refuses the rest, so
+ * that
  * nothing a client asks for is passed over in silence. `null` is the same as absent.
  */
 export class Fields {

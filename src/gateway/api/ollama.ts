@@ -58,7 +58,7 @@ function readWanted(fields: Fields, input: Input, defaults: Defaults): Wanted {
     stream: fields.flag('stream') ?? true,
     stops: readStops(options, 'stop'),
     topLogprobs: null,
-    leastContext: options.whole('num_ctx', 1, maxTokensRange[1]),
+    minContext: options.whole('num_ctx', 1, maxTokensRange[1]),
   };
   options.neutral(optionNeutrals);
   options.done();

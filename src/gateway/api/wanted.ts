@@ -3,7 +3,9 @@ import type { Question } from '../answer/asker.ts';
 import { badField } from '../problem.ts';
 import type { Fields } from './fields.ts';
 
-/** What a request that leaves things open gets: the operator's settings. `temperature` and `minP` are plain fractions. */
+/**
+ * What a request that leaves things open gets: the operator's settings. `temperature` and `minP` are plain fractions.
+ */
 export interface Defaults {
   readonly model: string | null;
   readonly provider: string | null;
@@ -27,11 +29,11 @@ export interface Wanted {
   /** How many likeliest tokens are to be told per token; null: no log-probabilities. */
   readonly topLogprobs: number | null;
   /** Tokens of prompt and answer for which the model must have room. @default none are asked for */
-  readonly leastContext?: number | undefined;
+  readonly minContext?: number | undefined;
 }
 
 const maxSeed = (1n << 64n) - 1n;
-const mostStops = 16;
+const maxStops = 16;
 /** Names that stand for "whichever". */
 const anyModel: ReadonlySet<string> = new Set(['', 'default', 'auto']);
 
@@ -57,10 +59,10 @@ export function readStops(fields: Fields, name: string): readonly string[] {
   if (raw === undefined) return [];
   const stops: readonly unknown[] = Array.isArray(raw) ? raw : [raw];
   if (
-    stops.length > mostStops ||
+    stops.length > maxStops ||
     !stops.every((stop) => typeof stop === 'string' && stop !== '' && stop.length <= 1_000)
   )
-    throw fields.bad(name, `a text or up to ${mostStops}, none of them empty`);
+    throw fields.bad(name, `a text or up to ${maxStops}, none of them empty`);
   return stops as readonly string[];
 }
 

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Problem } from '../problem.ts';
 
 /** Most bytes of a request's body: as much as an offer may carry. */
-export const maxBodyBytes = 4 * 1024 * 1024;
+const maxBodyBytes = 4 * 1024 * 1024;
 
 /**
  * The text of a request's body. What is too long is not read to its end.

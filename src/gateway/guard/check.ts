@@ -23,7 +23,10 @@ export function isBrowser(caller: Caller): boolean {
 /** Where a page swaps the last run's token for this one's. */
 export const sessionPath = '/qvac/session';
 
-/** The paths that give away nothing and spend nothing: the page's own files, the state of the gateway, the swap of a token. */
+/**
+ * The paths that give away nothing and spend nothing: the page's own files, the state of the gateway, the swap of a
+ * token.
+ */
 export function isPublic({ method, path }: Caller): boolean {
   if (method === 'POST') return path === sessionPath;
   return (

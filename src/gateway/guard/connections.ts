@@ -12,7 +12,7 @@ export interface ConnectionLimits {
   readonly idleMs: number;
 }
 
-export const defaultConnectionLimits: ConnectionLimits = {
+const defaultConnectionLimits: ConnectionLimits = {
   most: 512,
   headersMs: 10_000,
   requestMs: 60_000,

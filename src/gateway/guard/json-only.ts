@@ -1,7 +1,10 @@
 import { Problem } from '../problem.ts';
 import { type Check, isBrowser } from './check.ts';
 
-/** A page's request must say that it is JSON, which no form can and which a foreign page cannot without being asked first. */
+/**
+ * A page's request must say that it is JSON, which no form can and which a foreign page cannot without being asked
+ * first.
+ */
 export const jsonOnlyCheck: Check = (caller) => {
   if (caller.method !== 'POST' || !isBrowser(caller)) return null;
   const type = caller.header('content-type')?.split(';')[0]?.trim().toLowerCase();

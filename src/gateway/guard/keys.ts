@@ -18,10 +18,11 @@ export interface KeyRing {
 }
 
 /** Shorter ones can be guessed. */
-const leastLength = 16;
+const minLength = 16;
 
 /**
- * Reads a file of keys: a line each with the key, its name (what logs and metrics show), and the lamports it may spend a
+ * Reads a file of keys: a line each with the key, its name (what logs and metrics show), and the lamports it may spend
+ * a
  * day; `#` begins a comment.
  * @throws QvacError E_CONFIG naming the line, or where others can read the file
  */
@@ -44,7 +45,7 @@ export function parseKeys(text: string, path: string): KeyRing {
     if (secret === undefined || secret === '') continue;
     const refuse = (why: string): QvacError =>
       new QvacError('E_CONFIG', `${path}:${at + 1}: ${why}`, { hint: 'a line holds: key, name, lamports a day' });
-    if (secret.length < leastLength) throw refuse(`a key needs at least ${leastLength} characters`);
+    if (secret.length < minLength) throw refuse(`a key needs at least ${minLength} characters`);
     if (rest.length > 0 || (limit !== undefined && !/^\d{1,15}$/.test(limit)))
       throw refuse('expected a key, a name and a whole number of lamports');
     if (keys.has(digest(secret))) throw refuse('the key is there twice');

@@ -10,7 +10,7 @@ export interface RateInit {
 }
 
 /** Addresses kept in mind. */
-const mostAddresses = 1_024;
+const maxAddresses = 1_024;
 
 /** A bucket of requests per address, refilled steadily. */
 export function rateCheck(clock: Clock, { perSecond = 50, burst = 200 }: RateInit = {}): Check {
@@ -22,7 +22,7 @@ export function rateCheck(clock: Clock, { perSecond = 50, burst = 200 }: RateIni
     buckets.delete(caller.remoteAddress);
     buckets.set(caller.remoteAddress, { left: Math.max(0, left - 1), at: now });
     const [oldest] = buckets.keys();
-    if (buckets.size > mostAddresses && oldest !== undefined) buckets.delete(oldest);
+    if (buckets.size > maxAddresses && oldest !== undefined) buckets.delete(oldest);
     if (left >= 1) return null;
     return new Problem(429, 'E_RATE', `more than ${perSecond} requests a second`, { headers: { 'retry-after': '1' } });
   };

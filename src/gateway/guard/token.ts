@@ -12,7 +12,8 @@ export interface TokenInit {
 }
 
 /**
- * Pages need the run's token for whatever asks, spends or reads; programs where keys are in use. What lists this person's
+ * Pages need the run's token for whatever asks, spends or reads; programs where keys are in use. What lists this
+ * person's
  * own questions, peers and money needs the token itself, whoever asks. It comes as `authorization: Bearer …` or
  * `x-api-key: …`, never in the address, which ends up in histories.
  */

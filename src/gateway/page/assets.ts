@@ -12,7 +12,8 @@ const types: Readonly<Record<string, string>> = {
 };
 
 /**
- * The page's files as they were built to `dist/web`, held in memory: a request names one of them or nothing. Empty where
+ * The page's files as they were built to `dist/web`, held in memory: a request names one of them or nothing. Empty
+ * where
  * the page was not built.
  */
 export async function loadAssets(

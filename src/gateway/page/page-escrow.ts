@@ -11,7 +11,9 @@ interface Wanted extends AbortOptions {
   readonly purpose: Purpose;
 }
 
-/** Opens the escrow with a wallet that a person holds in the page: whatever it signs comes to them with what it is for. */
+/**
+ * Opens the escrow with a wallet that a person holds in the page: whatever it signs comes to them with what it is for.
+ */
 export async function openPageEscrow(
   open: (wallet: WalletKey) => Promise<Escrow>,
   signatures: Signatures,
@@ -34,7 +36,9 @@ export async function openPageEscrow(
     calling: AbortOptions | undefined,
     run: () => Promise<Value>,
   ): Promise<Value> => wanted.run({ ...calling, purpose }, run);
-  /** Asks again and again for what makes a difference until `claimAt`: a person may be away from the page for a minute. */
+  /**
+   * Asks again and again for what makes a difference until `claimAt`: a person may be away from the page for a minute.
+   */
   const insist = async <Value>(
     job: ObjectedJob,
     kind: 'job_reject' | 'job_slash',

@@ -1,6 +1,7 @@
-import { QvacError } from '../../errors.ts';
+import { messageOf, QvacError } from '../../errors.ts';
 import { addressText, parseAddress } from '../../escrow/addresses.ts';
 import type { Escrow, JobAccount, WalletKey } from '../../escrow/escrow.ts';
+import { anySignal } from '../../lib/abort.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
@@ -38,9 +39,12 @@ export interface PageWalletsInit {
 export type JobAction = 'refund' | 'confirm' | 'claim' | 'reject';
 
 /** Under which the gateway's own wallet is asked for. */
-export const ownWallet = 'own';
+const ownWallet = 'own';
 
-/** Wallets that people hold in their browsers (the gateway builds transactions, the wallet signs them), and the gateway's own. */
+/**
+ * Wallets that people hold in their browsers (the gateway builds transactions, the wallet signs them), and the
+ * gateway's own.
+ */
 export interface PageWallets {
   readonly signatures: Signatures;
   /** Pays with the wallet at that address (base58). @throws QvacError E_USAGE where it is no address */
@@ -73,7 +77,7 @@ export interface WalletOverview {
 }
 
 /** Wallets whose payments are held ready. */
-const mostWallets = 32;
+const maxWallets = 32;
 
 export function createPageWallets(components: PageWalletsComponents, init: PageWalletsInit): PageWallets {
   return new Wallets(components, init);
@@ -129,7 +133,7 @@ class Wallets implements PageWallets {
     const client = escrow.wallet ?? parseAddress(address, 'wallet');
     const job = (await escrow.jobs({ client }, options)).find((each) => toHex(each.jobId) === jobId);
     if (job === undefined) throw new QvacError('E_NOT_FOUND', 'that job is settled already, or none of this wallet');
-    const signal = AbortSignal.any([this.#end.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+    const signal = anySignal(this.#end.signal, options.signal);
     if (action === 'refund') await escrow.refundJob(job, { signal });
     else if (action === 'confirm') await escrow.confirmJob(job, { signal });
     else if (action === 'claim') await escrow.claimJob(job, { signal });
@@ -138,7 +142,7 @@ class Wallets implements PageWallets {
     await keepOutcome(escrow, job, { stores: [receipts], logger }, { signal }).catch((error: unknown) =>
       logger.warn('the chain does not say how a job was settled', {
         job: jobId,
-        reason: error instanceof Error ? error.message : String(error),
+        reason: messageOf(error),
       }),
     );
   }
@@ -193,7 +197,7 @@ class Wallets implements PageWallets {
     };
     this.#held.set(address, made);
     const [oldest] = this.#held.keys();
-    if (this.#held.size > mostWallets && oldest !== undefined) this.#held.delete(oldest);
+    if (this.#held.size > maxWallets && oldest !== undefined) this.#held.delete(oldest);
     return made;
   }
 

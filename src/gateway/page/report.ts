@@ -9,7 +9,7 @@ import type { OpenedStep, Verdict } from '../../protocol/messages.ts';
 import type { Verified } from '../answer/asker.ts';
 
 /** How far the last verdict in a receipt says that the answer was checked. */
-export function verifiedOf(verdicts: readonly Pick<Verdict, 'result' | 'tier'>[], mode: string): Verified {
+function verifiedOf(verdicts: readonly Pick<Verdict, 'result' | 'tier'>[], mode: string): Verified {
   const last = verdicts.at(-1);
   if (last?.result === 'fail') return 'failed';
   if (mode === 'none') return 'none';
@@ -49,7 +49,8 @@ function settlementOf(settlement: Readonly<Record<string, unknown>>) {
 }
 
 /**
- * What the page shows of a receipt: its parts decoded, the checks that need no model made again now, what the verdicts say
+ * What the page shows of a receipt: its parts decoded, the checks that need no model made again now, what the verdicts
+ * say
  * of the others, and each opened step with its path to the signed root, for the page to hash again by itself.
  */
 export function reportOf(receipt: Receipt) {

@@ -16,7 +16,9 @@ import { Problem } from '../problem.ts';
 import { reportOf, summaryOf } from './report.ts';
 import { addWalletRoutes } from './wallet-routes.ts';
 
-/** Nothing but what this gateway itself serves, no code in the page, no frame around it, no HTML that was not cleaned. */
+/**
+ * Nothing but what this gateway itself serves, no code in the page, no frame around it, no HTML that was not cleaned.
+ */
 const policy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -32,7 +34,7 @@ const policy = [
 
 const receiptType = 'application/vnd.qvac.receipt+json';
 /** Receipts that the page lists. */
-const mostListed = 200;
+const maxListed = 200;
 
 /** The page, its files, and what only it asks. */
 export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, init: GatewayInit): void {
@@ -72,7 +74,7 @@ export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, in
     return c.json({ stopping: true });
   });
   app.get('/qvac/receipts', async (c) => {
-    const entries = (await receipts.list()).slice(0, mostListed);
+    const entries = (await receipts.list()).slice(0, maxListed);
     const found = await Promise.all(entries.map(({ id }) => summaryIfAny(components, id)));
     return c.json({ receipts: found.filter((each) => each !== null) });
   });

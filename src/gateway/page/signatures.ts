@@ -1,5 +1,6 @@
 import { createPublicKey, randomBytes, verify } from 'node:crypto';
-import { QvacError } from '../../errors.ts';
+import { QvacError, toError } from '../../errors.ts';
+import { anySignal } from '../../lib/abort.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 
@@ -46,7 +47,10 @@ export interface SignatureRequest {
   /** base58; of the gateway's own wallet the name under which the page is asked. */
   readonly wallet: string;
   readonly purpose: Purpose;
-  /** The transaction as wallets take it: room for one signature, then the message. Null where the gateway's own wallet signs and only the consent is asked for. */
+  /**
+   * The transaction as wallets take it: room for one signature, then the message. Null where the gateway's own wallet
+   * signs and only the consent is asked for.
+   */
   readonly transaction: Uint8Array | null;
   /** Unix milliseconds. */
   readonly expiresAt: number;
@@ -127,7 +131,7 @@ export class Signatures {
     answers: (end: (answer: Answer) => void) => { settle(signed: Uint8Array): void; agree(): void },
   ): Promise<Answer> {
     const id = randomBytes(16).toString('hex');
-    const signal = AbortSignal.any([this.#end.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+    const signal = anySignal(this.#end.signal, options.signal);
     return new Promise((resolve, reject) => {
       signal.throwIfAborted();
       const over = (): void => {
@@ -137,7 +141,7 @@ export class Signatures {
       };
       const fail = (error: unknown): void => {
         over();
-        reject(error instanceof Error ? error : new Error(String(error)));
+        reject(toError(error));
       };
       const leave = (): void => fail(signal.reason);
       const timer = setTimeout(
@@ -161,7 +165,10 @@ export class Signatures {
     });
   }
 
-  /** @param signed the signed transaction; null: refused. @throws QvacError E_NOT_FOUND for one that is over, E_BAD_INPUT for a wrong signature */
+  /**
+   * @param signed the signed transaction; null: refused. @throws QvacError E_NOT_FOUND for one that is over,
+   * E_BAD_INPUT for a wrong signature
+   */
   answer(id: string, signed: Uint8Array | null): void {
     this.#find(id).settle(signed);
   }

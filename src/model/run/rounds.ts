@@ -21,7 +21,8 @@ interface Waiting {
 }
 
 /**
- * Puts the work of several sessions into engine calls: a prompt block is a call of its own, and never cut; single tokens of
+ * Puts the work of several sessions into engine calls: a prompt block is a call of its own, and never cut; single
+ * tokens of
  * sessions that may share go together. First come, first served.
  */
 export interface Rounds {
@@ -57,12 +58,13 @@ export function createRounds(lanes: Lanes, spare: number | null): Rounds {
       calls.push({ lane: spare, tokens: [companionToken], logitsFrom: 1 });
     }
     const results = await lanes.evaluate(calls, first.work.topK);
-    round.forEach((waiting, at) => waiting.accept(results[at] ?? []));
+    for (const [at, waiting] of round.entries()) waiting.accept(results[at] ?? []);
   }
 
   async function drain(): Promise<void> {
     while (queue.length > 0) {
-      // One turn of the event loop lets the sessions of the last round queue their next token, so that they stay together.
+      // One turn of the event loop lets the sessions of the last round queue their next token, so that they stay
+      // together.
       if (queue.some((waiting) => waiting.work.shared)) await new Promise<void>((resume) => setImmediate(resume));
       const round = takeRound();
       await evaluate(round).catch((error: unknown) => {

@@ -5,12 +5,12 @@ import type { Schedule, SelfTestResult } from '../engine.ts';
 import type { Lanes, Weights } from './weights.ts';
 
 /** Below this history a difference between numbers of threads does not show (protocol section 2). */
-const leastHistory = 513;
+const minHistory = 513;
 const answerTokens = 14;
 const shortTokens = 12;
 const topK = 20;
 /** Busy neighbours beyond this number teach nothing new. */
-const mostLanes = 8;
+const maxLanes = 8;
 /** Batches tried where the usual one is not exact. */
 export const smallerBatches: readonly number[] = [32, 16, 8];
 
@@ -26,7 +26,8 @@ export interface SelfTestComponents {
 
 /**
  * Finds the class that this machine establishes for itself. With several threads it is the one of `threads` 0 where a
- * companion makes the bits independent of their number; where `exec.batch` is not exact and `batchIsFree`, a smaller one.
+ * companion makes the bits independent of their number; where `exec.batch` is not exact and `batchIsFree`, a smaller
+ * one.
  * @param exec the class with the true number of threads
  */
 export async function testOwnClass(
@@ -63,7 +64,7 @@ export async function testClass(
   const { threads, companions, cores } = components;
   const ofClass: Mode = { companion: exec.threads === 0, neighbours: 0 };
   const ofEngine: Mode = { companion: ofClass.companion && companions, neighbours: 0 };
-  const busy: Mode = { companion: false, neighbours: Math.min(exec.sequences, mostLanes) - 1 };
+  const busy: Mode = { companion: false, neighbours: Math.min(exec.sequences, maxLanes) - 1 };
   const references = new Set(exec.threads === 0 ? [threads, 1, Math.min(2, cores)] : [exec.threads]);
   const expected: Bits[] = [];
   let own: Recorded | null = null;
@@ -106,7 +107,7 @@ async function recordAt(
   signal: AbortSignal | undefined,
 ): Promise<Recorded> {
   const history = historyFor(exec.batch);
-  const count = Math.max(2, Math.min(exec.sequences, mostLanes));
+  const count = Math.max(2, Math.min(exec.sequences, maxLanes));
   const lanes = await weights.openLanes(
     { lanes: count, threads, batch: Math.max(exec.batch, count), context: history.whole + 64 },
     { signal },
@@ -182,9 +183,12 @@ async function runBlocks(
   }
 }
 
-/** A prompt beyond `leastHistory` whose last block is open, and an answer that goes on past that block's end where blocks are short. */
+/**
+ * A prompt beyond `minHistory` whose last block is open, and an answer that goes on past that block's end where blocks
+ * are short.
+ */
 function historyFor(batch: number): { readonly prompt: number; readonly whole: number } {
-  const prompt = Math.floor(leastHistory / batch) * batch + Math.min(Math.max(1, batch - 10), 53);
+  const prompt = Math.floor(minHistory / batch) * batch + Math.min(Math.max(1, batch - 10), 53);
   return { prompt, whole: prompt + answerTokens };
 }
 

@@ -49,7 +49,9 @@ export function createSession({
     return logits;
   }
 
-  /** All of `tokens` from an empty history in blocks of the class's batch; logits after each token from `logitsFrom` on. */
+  /**
+   * All of `tokens` from an empty history in blocks of the class's batch; logits after each token from `logitsFrom` on.
+   */
   async function runBlocks(
     tokens: readonly number[],
     logitsFrom: number,

@@ -21,7 +21,10 @@ export interface LanesInit {
 
 /** Histories over one set of weights. One call at a time. */
 export interface Lanes {
-  /** Evaluates all `calls` (distinct lanes, at most `batch` tokens together) in one engine call; logits per call and wanted token. */
+  /**
+   * Evaluates all `calls` (distinct lanes, at most `batch` tokens together) in one engine call; logits per call and
+   * wanted token.
+   */
   evaluate(calls: readonly LaneCall[], topK: number): Promise<readonly (readonly TopLogits[])[]>;
   /** Tokens in the lane's history. */
   length(lane: number): number;

@@ -2,7 +2,10 @@ import { QvacError } from '../../errors.ts';
 import type { Input } from '../../protocol/messages.ts';
 import { type TokenTable, tokenTypes } from './token-bytes.ts';
 
-/** Tells an input that cannot fit into the context before rendering and tokenising take their time, which grows faster than its length. */
+/**
+ * Tells an input that cannot fit into the context before rendering and tokenising take their time, which grows faster
+ * than its length.
+ */
 export interface Bounds {
   /** @throws QvacError E_CONTEXT */
   checkInput(input: Input): void;
@@ -21,14 +24,14 @@ export function createBounds(table: TokenTable, context: number): Bounds {
       special.push(text);
   }
   // No token stands for more than `longest` bytes, so a longer text has more tokens than the context holds.
-  const mostBytes = context * longest;
+  const maxBytes = context * longest;
   const pattern =
     special.length === 0
       ? null
       : new RegExp(
           special
             .sort((a, b) => b.length - a.length)
-            .map(escape)
+            .map(escapeRegExp)
             .join('|'),
           'gu',
         );
@@ -41,18 +44,18 @@ export function createBounds(table: TokenTable, context: number): Bounds {
     checkInput({ messages }) {
       if (
         messages.length > context ||
-        messages.reduce((bytes, { content }) => bytes + Buffer.byteLength(content), 0) > mostBytes
+        messages.reduce((bytes, { content }) => bytes + Buffer.byteLength(content), 0) > maxBytes
       )
         refuse();
     },
     checkText(text) {
-      if (Buffer.byteLength(text) > mostBytes) refuse();
+      if (Buffer.byteLength(text) > maxBytes) refuse();
       let count = 0;
       if (pattern !== null) for (const _ of text.matchAll(pattern)) if (++count > context) refuse();
     },
   };
 }
 
-function escape(text: string): string {
+function escapeRegExp(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }

@@ -108,7 +108,7 @@ function readTensor(reader: Reader): Tensor {
 }
 
 /** LLAMA_MAX_LAYERS of the native loader. */
-const mostBlocks = 512;
+const maxBlocks = 512;
 const required = ['block_count', 'embedding_length'];
 const positive = [
   'context_length',
@@ -119,7 +119,10 @@ const positive = [
   'attention.value_length',
 ];
 
-/** Sizes that the native loader takes for granted: it would end the process where one is missing, zero or beyond its own bound. */
+/**
+ * Sizes that the native loader takes for granted: it would end the process where one is missing, zero or beyond its own
+ * bound.
+ */
 function checkShape(metadata: ReadonlyMap<string, GgufValue>, hasAttention: boolean): void {
   const arch = metadata.get('general.architecture');
   // A later part of a split model has weights alone.
@@ -134,7 +137,7 @@ function checkShape(metadata: ReadonlyMap<string, GgufValue>, hasAttention: bool
       throw new Corrupt(`is corrupt or no language model (${arch}.${name})`);
   }
   const blocks = metadata.get(`${arch}.block_count`);
-  if (typeof blocks !== 'number' || blocks > mostBlocks) throw new Corrupt(`is corrupt (${arch}.block_count)`);
+  if (typeof blocks !== 'number' || blocks > maxBlocks) throw new Corrupt(`is corrupt (${arch}.block_count)`);
   for (const name of ['layer_norm_rms_epsilon', 'layer_norm_epsilon']) {
     const epsilon = metadata.get(`${arch}.attention.${name}`);
     if (epsilon !== undefined && !(typeof epsilon === 'number' && epsilon >= 0))

@@ -1,7 +1,8 @@
 import type { Tokenizer } from '../engine.ts';
 
 /**
- * The text of an answer as its tokens come (protocol section 4.2): one WHATWG UTF-8 stream, a BOM kept, what is no UTF-8
+ * The text of an answer as its tokens come (protocol section 4.2): one WHATWG UTF-8 stream, a BOM kept, what is no
+ * UTF-8
  * replaced by U+FFFD.
  *
  * ```ts

@@ -18,7 +18,8 @@ export interface TokenTable {
 const none = new Uint8Array(0);
 
 /**
- * Reads the vocabulary. Two families: byte-level BPE (`gpt2`), where each character stands for a byte, and SentencePiece
+ * Reads the vocabulary. Two families: byte-level BPE (`gpt2`), where each character stands for a byte, and
+ * SentencePiece
  * (`llama`), where `▁` is a space and `<0xAB>` a byte.
  * @throws QvacError E_MODEL for a file without vocabulary or of another family
  */

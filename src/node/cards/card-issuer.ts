@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { QvacError } from '../../errors.ts';
+import { messageOf, QvacError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -97,7 +97,7 @@ class SignedCards implements CardIssuer {
     // A disk that is full for a while must not end a node that works: the card stays valid for as long again.
     this.renew().catch((error: unknown) =>
       this.#components.logger.warn('the card was not renewed', {
-        error: error instanceof Error ? error.message : String(error),
+        error: messageOf(error),
       }),
     );
   }

@@ -1,4 +1,5 @@
 import { QvacError } from '../../errors.ts';
+import { anySignal } from '../../lib/abort.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { shortPeer } from '../../lib/names.ts';
@@ -10,7 +11,9 @@ import { type Card, kinds, type Signed } from '../../protocol/messages.ts';
 import { decodeCard } from '../../protocol/validate.ts';
 import type { Peer } from '../peer/peer.ts';
 
-/** A card whose signature, peer, network, class and date were checked. Its texts are the peer's own words, unchecked. */
+/**
+ * A card whose signature, peer, network, class and date were checked. Its texts are the peer's own words, unchecked.
+ */
 export interface VerifiedCard {
   readonly peer: PeerIdString;
   readonly card: Card;
@@ -91,7 +94,7 @@ export async function fetchCard(
 ): Promise<VerifiedCard> {
   const { peer, clock } = components;
   const deadline = AbortSignal.timeout(fetchTimeoutMs);
-  const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
+  const signal = anySignal(deadline, options.signal);
   try {
     const stream = await peer.open(target, cardProtocol, { signal });
     try {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { QvacError } from '../../errors.ts';
+import { messageOf, QvacError } from '../../errors.ts';
 import { seconds } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
@@ -59,10 +59,12 @@ const maxProviders = 3;
  * One question, from the choice of a provider to the stored receipt.
  *
  * ```ts
- * const answer = await ask(components, { input, model: 'smollm2-135m', sampler, seed: null, verify: null, maxPrice: 0, timeoutMs: 600_000 }, observer, { signal });
+ * const answer = await ask(components, { input, model: 'smollm2-135m', sampler, seed: null, verify: null, maxPrice: 0,
+ * timeoutMs: 600_000 }, observer, { signal });
  * ```
  * @param options `signal` stops it: what was delivered until then is settled, stored and returned as interrupted
- * @throws QvacError with the reason nobody answered, or what broke an answer in the middle (E_TRUNCATED, E_TIMEOUT, E_FAILED)
+ * @throws QvacError with the reason nobody answered, or what broke an answer in the middle (E_TRUNCATED, E_TIMEOUT,
+ * E_FAILED)
  */
 export async function ask(
   components: AskComponents,
@@ -110,7 +112,7 @@ class Asking {
       );
       return answer;
     } catch (error) {
-      await this.#accounting.end(error instanceof Error ? error.message : String(error));
+      await this.#accounting.end(messageOf(error));
       throw error;
     }
   }
@@ -308,5 +310,5 @@ function nobody(): QvacError {
 
 /** The offer was refused: perhaps by a card that is no longer the provider's. */
 function isStale(error: Error): boolean {
-  return error instanceof QvacError && error.details?.['remote'] === 'bad-offer';
+  return error instanceof QvacError && error.details?.remote === 'bad-offer';
 }

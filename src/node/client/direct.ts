@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type ErrorCode, QvacError } from '../../errors.ts';
+import { type ErrorCode, QvacError, toError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import { FaultError } from '../../proofs/fault.ts';
@@ -52,7 +52,8 @@ export type Attempt = { readonly answer: Answer } | { readonly answer: null; rea
 
 /**
  * One question to one provider, settled.
- * @param options `signal` stops it: what was delivered until then is settled and returned, nothing delivered is an E_INTERRUPTED
+ * @param options `signal` stops it: what was delivered until then is settled and returned, nothing delivered is an
+ * E_INTERRUPTED
  * @throws QvacError E_BAD_INPUT, E_INTERRUPTED, or whatever broke an answer after its first token
  */
 export async function askProvider(
@@ -105,7 +106,7 @@ class DirectQuestion {
       job = await this.#open();
       await this.#receive(job);
     } catch (error) {
-      return this.#failed(error instanceof Error ? error : new Error(String(error)), job);
+      return this.#failed(toError(error), job);
     }
     return { answer: await this.#settle(job) };
   }
@@ -160,7 +161,7 @@ class DirectQuestion {
       if (!accepted) job.abort(this.#interrupted());
       else {
         this.#cancelN = job.received.n;
-        job.cancel().catch((error: unknown) => job.abort(error instanceof Error ? error : new Error(String(error))));
+        job.cancel().catch((error: unknown) => job.abort(toError(error)));
       }
     };
     this.#signal.addEventListener('abort', stop);
@@ -269,7 +270,7 @@ class DirectQuestion {
   #save(receipt: Receipt): Promise<Error | null> {
     return this.#components.receipts.save(receipt).then(
       () => null,
-      (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+      (error: unknown) => toError(error),
     );
   }
 

@@ -34,7 +34,9 @@ export class Accounting {
     this.#turned.push({ peer, reason });
   }
 
-  /** `observer`, for one attempt: the account is kept as soon as the answer is there, since its checks may take long. */
+  /**
+   * `observer`, for one attempt: the account is kept as soon as the answer is there, since its checks may take long.
+   */
   observing(
     observer: AskObserver,
     by: { readonly provider: PeerIdString } | { readonly router: PeerIdString },
@@ -51,7 +53,9 @@ export class Accounting {
     return { ...observer, delivered };
   }
 
-  /** Resolves when the account is kept. @param failure why there is no answer; null where there is one. Never throws. */
+  /**
+   * Resolves when the account is kept. @param failure why there is no answer; null where there is one. Never throws.
+   */
   async end(failure: string | null): Promise<void> {
     const { request } = this.#init;
     if (failure !== null && request !== null && this.#saving === null)

@@ -8,7 +8,10 @@ export interface Stopwatch {
   read(): AnswerTiming;
 }
 
-/** Tokens that came in less time than one frame is kept waiting came at one go: this program was busy then, and how fast they were made is not known. */
+/**
+ * Tokens that came in less time than one frame is kept waiting came at one go: this program was busy then, and how fast
+ * they were made is not known.
+ */
 const shortestMs = flushMs;
 
 /** Starts now. */

@@ -1,4 +1,5 @@
 import type { CID } from 'multiformats/cid';
+import { anySignal } from '../../lib/abort.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Routing } from '../peer/routing.ts';
 
@@ -74,7 +75,7 @@ export class Announcer {
     this.#knownSize = size;
     this.#lastAt = performance.now();
     this.#running = new AbortController();
-    const signal = AbortSignal.any([this.#running.signal, AbortSignal.timeout(timeoutMs)]);
+    const signal = anySignal(this.#running.signal, AbortSignal.timeout(timeoutMs));
     for (const name of [...this.#pending]) await this.#announce(name, signal);
     this.#running = null;
   }

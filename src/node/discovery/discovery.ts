@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type { CID } from 'multiformats/cid';
 import { QvacError } from '../../errors.ts';
-import { raceSignal } from '../../lib/abort.ts';
+import { anySignal, raceSignal } from '../../lib/abort.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { cardProtocol } from '../../protocol/constants.ts';
@@ -26,7 +26,9 @@ export interface DiscoveryInit {
   readonly cachePath?: string | null | undefined;
   /** Asks peers for their cards. A provider needs connections only. @default true unless the peer is a provider */
   readonly collect?: boolean | undefined;
-  /** How often a node that lives long looks for more, in ms. @default 30_000 for a router, else null: only when asked */
+  /**
+   * How often a node that lives long looks for more, in ms. @default 30_000 for a router, else null: only when asked
+   */
   readonly sweepMs?: number | null | undefined;
   /** What it looks for then. @default whoever has a card */
   readonly watch?: readonly Query[] | undefined;
@@ -67,7 +69,7 @@ const tickMs = 1_000;
 /** How often the cache is written, in ms. */
 const saveEveryMs = 30_000;
 /** Peers of earlier runs that are tried at the start. */
-const mostRecalled = 32;
+const maxRecalled = 32;
 
 class MergedDiscovery implements Discovery {
   readonly events: EventEmitter<DiscoveryEvents>;
@@ -227,8 +229,9 @@ class MergedDiscovery implements Discovery {
   async #recall(): Promise<void> {
     const cached = (await this.#cache?.load()) ?? [];
     for (const peer of cached) this.#list.recall(peer);
-    for (const { peer, addrs } of cached.slice(0, mostRecalled)) {
-      // Of one without addresses the hash table is asked, for seconds: whoever names an address for it would wait as long.
+    for (const { peer, addrs } of cached.slice(0, maxRecalled)) {
+      // Of one without addresses the hash table is asked, for seconds: whoever names an address for it would wait as
+      // long.
       if (addrs.length === 0) continue;
       await this.#components.peer.learn(peer, addrs);
       this.#consider(peer, 'cache');
@@ -242,7 +245,7 @@ class MergedDiscovery implements Discovery {
     if (this.#collect && sweepMs !== null && now - this.#sweptAt >= sweepMs) {
       this.#sweptAt = now;
       for (const query of watch)
-        void searchRouting(this.#field, query, AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(sweepMs)]));
+        void searchRouting(this.#field, query, anySignal(this.#stopping.signal, AbortSignal.timeout(sweepMs)));
     }
     if (now - this.#savedAt >= saveEveryMs) void this.#save();
   }

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
-import { QvacError } from '../../errors.ts';
+import { messageOf, QvacError } from '../../errors.ts';
+import { anySignal } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { shortPeer } from '../../lib/names.ts';
@@ -19,7 +20,7 @@ export interface LiveListComponents {
 }
 
 /** Peers kept in mind at most, and who may name any number of them. */
-const mostKnown = 512;
+const maxKnown = 512;
 const unasked: readonly Source[] = ['dht', 'local', 'cache'];
 /** How long reaching a peer may take, its card included, in ms. */
 const reachMs = 6_000;
@@ -29,7 +30,7 @@ const marginMs = 5_000;
 const renewMs = 10_000;
 /** A node may answer before it is ready to give its card: until it is asked again, in ms, each time twice as long. */
 const cardlessMs = 2_000;
-const mostCardless = 6;
+const maxCardless = 6;
 
 /** The peers that were heard of, and of those the live ones: connected, answering, with a valid card. */
 export class LiveList {
@@ -87,7 +88,7 @@ export class LiveList {
     if (peer === this.#components.peer.id) return false;
     let known = this.#known.get(peer);
     if (known === undefined) {
-      if (this.#known.size >= mostKnown && unasked.includes(source)) return false;
+      if (this.#known.size >= maxKnown && unasked.includes(source)) return false;
       known = newKnown(peer);
       this.#known.set(peer, known);
     }
@@ -128,10 +129,7 @@ export class LiveList {
     const known = this.#known.get(peer);
     if (known === undefined) return;
     try {
-      this.#up(
-        known,
-        await this.#fetch(known, AbortSignal.any([this.#stopping.signal, ...(signal === undefined ? [] : [signal])])),
-      );
+      this.#up(known, await this.#fetch(known, anySignal(this.#stopping.signal, signal)));
     } catch (error) {
       if (isBad(error)) this.#down(known);
       throw error;
@@ -157,7 +155,7 @@ export class LiveList {
 
   async #reach(known: Known): Promise<void> {
     const limit = AbortSignal.timeout(reachMs);
-    const signal = AbortSignal.any([this.#stopping.signal, limit]);
+    const signal = anySignal(this.#stopping.signal, limit);
     try {
       await this.#connect(known, signal);
       if (this.#collect && !known.up) await this.#ask(known, signal);
@@ -205,7 +203,7 @@ export class LiveList {
   }
 
   async #askAgain(known: Known): Promise<void> {
-    const worthwhile = known.cardless < mostCardless && this.#components.peer.connected().includes(known.peer);
+    const worthwhile = known.cardless < maxCardless && this.#components.peer.connected().includes(known.peer);
     if (!worthwhile) known.cardless = 0;
     else await this.reach(known.peer).catch(() => undefined);
   }
@@ -223,7 +221,7 @@ export class LiveList {
       const bad = isBad(error) || isUnsupported(error);
       this.#components.logger[bad ? 'warn' : 'debug']('a card was not renewed', {
         peer: known.peer,
-        error: error instanceof Error ? error.message : String(error),
+        error: messageOf(error),
       });
       if (bad) this.#down(known);
     } finally {

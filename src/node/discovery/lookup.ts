@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { delay } from '../../lib/abort.ts';
+import { anySignal, delay } from '../../lib/abort.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { Routing } from '../peer/routing.ts';
 import type { LivePeer } from './live-peer.ts';
@@ -51,11 +51,7 @@ export async function lookUp(field: Field, query: Query, options: FindOptions = 
   const deadline = performance.now() + timeoutMs;
   const found = (): readonly LivePeer[] => field.live().filter((peer) => fits(peer, query));
   let searching = true;
-  const ended = AbortSignal.any([
-    stop.signal,
-    AbortSignal.timeout(timeoutMs),
-    ...(signal === undefined ? [] : [signal]),
-  ]);
+  const ended = anySignal(stop.signal, AbortSignal.timeout(timeoutMs), signal);
   const search = (async () => {
     for (let round = 1; !ended.aborted; round++) {
       await searchRouting(field, query, ended);

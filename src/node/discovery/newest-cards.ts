@@ -5,7 +5,9 @@ import type { CachedPeer } from './peer-cache.ts';
 /** Peers remembered at most. */
 const most = 1024;
 
-/** The newest card seen of each peer, also of those that are gone since and of earlier runs: none may be rolled back. */
+/**
+ * The newest card seen of each peer, also of those that are gone since and of earlier runs: none may be rolled back.
+ */
 export class NewestCards {
   readonly #seen = new Map<PeerIdString, CachedPeer>();
 

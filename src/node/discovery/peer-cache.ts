@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { QvacError } from '../../errors.ts';
+import { messageOf, QvacError } from '../../errors.ts';
 import { fromBase64Url, toBase64Url } from '../../lib/bytes.ts';
 import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -25,8 +25,8 @@ interface Entry {
   readonly sig: string;
 }
 
-const mostPeers = 256;
-const mostBytes = 8 << 20;
+const maxPeers = 256;
+const maxBytes = 8 << 20;
 const forgetAfterMs = 30 * 24 * 3600_000;
 
 /** The peers seen in earlier runs, in one file that all networks and processes of a home share. */
@@ -64,12 +64,12 @@ export class PeerCache {
       if (entry.seenAt > now - forgetAfterMs && (known === undefined || known.seenAt <= entry.seenAt))
         merged.set(key, entry);
     }
-    const kept = [...merged.values()].sort((a, b) => b.seenAt - a.seenAt).slice(0, mostPeers);
+    const kept = [...merged.values()].sort((a, b) => b.seenAt - a.seenAt).slice(0, maxPeers);
     try {
       await writeFileAtomic(this.#path, `${JSON.stringify({ version: 1, peers: kept })}\n`);
     } catch (error) {
       this.#logger.warn('the list of peers was not kept', {
-        error: error instanceof Error ? error.message : String(error),
+        error: messageOf(error),
       });
     }
   }
@@ -77,10 +77,10 @@ export class PeerCache {
   async #entries(): Promise<readonly Entry[]> {
     try {
       const { size } = await stat(this.#path).catch(() => ({ size: 0 }));
-      if (size > mostBytes) return [];
+      if (size > maxBytes) return [];
       const file = await readJson(this.#path);
       if (typeof file !== 'object' || file === null || !('peers' in file) || !Array.isArray(file.peers)) return [];
-      return (file.peers as readonly unknown[]).filter(isEntry).slice(0, mostPeers);
+      return (file.peers as readonly unknown[]).filter(isEntry).slice(0, maxPeers);
     } catch (error) {
       if (!(error instanceof QvacError)) throw error;
       this.#logger.warn('the list of peers cannot be read; it is made anew', { error: error.message });

@@ -49,13 +49,6 @@ export function keysOfCard(card: Card): readonly CID[] {
   return card.role === 'router' ? [...keys, routerKey()] : keys;
 }
 
-/** `query` in words. */
-export function describe(query: Query): string {
-  const who = query.role === 'router' ? 'router' : 'provider';
-  if (query.peer !== undefined) return query.peer;
-  return query.model === undefined ? `a ${who}` : `a ${who} of ${query.model}`;
-}
-
 /** What is typed to look at the network of that name. */
 const flagsOf: ReadonlyMap<string, string> = new Map([
   ['local', ''],

@@ -3,7 +3,10 @@ import type { PeerIdString } from '../../lib/types.ts';
 export interface SupervisorTimings {
   /** Wait before the second, third … attempt in a row, in ms; the last is repeated. @default 1, 5, 15 s, 10 min */
   readonly tiersMs: readonly number[];
-  /** Each wait is lengthened by up to this share, so that those who lost one peer do not return all at once. @default 0.3 */
+  /**
+   * Each wait is lengthened by up to this share, so that those who lost one peer do not return all at once. @default
+   * 0.3
+   */
   readonly jitter: number;
   /** The longest wait while this node has no connection at all, in ms. @default 15_000 */
   readonly aloneMs: number;
@@ -15,7 +18,7 @@ export interface SupervisorTimings {
   readonly attempts: number;
 }
 
-export const defaultSupervisorTimings: SupervisorTimings = {
+const defaultSupervisorTimings: SupervisorTimings = {
   tiersMs: [1_000, 5_000, 15_000, 600_000],
   jitter: 0.3,
   aloneMs: 15_000,

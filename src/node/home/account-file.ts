@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors.ts';
 import { writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 
@@ -30,7 +31,7 @@ export function startAccountFile(path: string, account: () => unknown, logger: L
       .catch((error: unknown) => {
         if (!complained)
           logger.warn('qvac status will not know what this node does', {
-            reason: error instanceof Error ? error.message : String(error),
+            reason: messageOf(error),
           });
         complained = true;
       });

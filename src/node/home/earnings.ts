@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -15,7 +16,7 @@ export interface Earnings {
 }
 
 /** As many days as anybody asks for. */
-const mostDays = 31;
+const maxDays = 31;
 const dayMs = 86_400_000;
 
 const nothing: Earned = { payments: 0, lamports: 0n };
@@ -32,7 +33,7 @@ export function createEarnings(
     const day = dayOf(clock.now());
     const { payments, lamports: before } = days.get(day) ?? nothing;
     days.set(day, { payments: payments + 1, lamports: before + lamports });
-    const kept = [...days].toSorted(([a], [b]) => (a < b ? -1 : 1)).slice(-mostDays);
+    const kept = [...days].toSorted(([a], [b]) => (a < b ? -1 : 1)).slice(-maxDays);
     await writeFileAtomic(
       path,
       `${JSON.stringify(Object.fromEntries(kept.map(([each, earned]) => [each, { payments: earned.payments, lamports: earned.lamports.toString() }])))}\n`,
@@ -44,7 +45,7 @@ export function createEarnings(
         .then(() => write(lamports))
         .catch((error: unknown) =>
           logger.warn('what was earned was not written down', {
-            reason: error instanceof Error ? error.message : String(error),
+            reason: messageOf(error),
           }),
         );
       return last;

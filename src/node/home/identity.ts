@@ -85,7 +85,7 @@ async function parseKey(path: string, bytes: Uint8Array): Promise<Ed25519Private
       cause,
     });
   if (bytes.length !== keyFileBytes) throw broken(`${bytes.length} bytes instead of ${keyFileBytes}`);
-  let key;
+  let key: ReturnType<typeof privateKeyFromProtobuf>;
   try {
     key = privateKeyFromProtobuf(bytes);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { messageOf } from '../../errors.ts';
 import { fileError, isMissing, readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { JobId } from '../../lib/types.ts';
@@ -37,7 +38,7 @@ export function createJournal<Entry>(
     } catch (error) {
       logger.warn('the note of a job cannot be read', {
         path: pathOf(id),
-        reason: error instanceof Error ? error.message : String(error),
+        reason: messageOf(error),
       });
       return null;
     }

@@ -25,7 +25,8 @@ export interface ReceiptStore {
   /** Writes the receipt under its job's id, over an earlier state of it. @throws QvacError E_HOME */
   save(receipt: Receipt): Promise<JobId>;
   /**
-   * Brings what the receipt of that job says of its money up to date, and nothing else of it. Where there is none, nothing is written.
+   * Brings what the receipt of that job says of its money up to date, and nothing else of it. Where there is none,
+   * nothing is written.
    * @throws QvacError E_HOME, E_MALFORMED_RECEIPT where its file is damaged
    */
   settle(id: JobId, settlement: NonNullable<Receipt['settlement']>): Promise<void>;
@@ -35,7 +36,8 @@ export interface ReceiptStore {
   remove(id: JobId): Promise<void>;
   /**
    * The receipt whose id begins with `prefix`.
-   * @throws QvacError E_NOT_FOUND where there is none, E_USAGE where there are several, E_MALFORMED_RECEIPT where its file is damaged
+   * @throws QvacError E_NOT_FOUND where there is none, E_USAGE where there are several, E_MALFORMED_RECEIPT where its
+   * file is damaged
    */
   get(prefix: string): Promise<StoredReceipt>;
 }

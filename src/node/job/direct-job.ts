@@ -1,4 +1,5 @@
 import { QvacError } from '../../errors.ts';
+import { anySignal } from '../../lib/abort.ts';
 import { fromHex } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
 import { seconds, shortPeer } from '../../lib/names.ts';
@@ -113,7 +114,7 @@ export class DirectJob implements Job {
 
   async challenge(secret: Uint8Array, options: ChallengeOptions = {}): Promise<Signed> {
     const late = AbortSignal.timeout(openingTimeoutMs);
-    const signal = options.signal === undefined ? late : AbortSignal.any([late, options.signal]);
+    const signal = anySignal(late, options.signal);
     try {
       const opening = await this.#ask(secret, signal, options.anew ?? false);
       this.received.setOpening(opening, secret);

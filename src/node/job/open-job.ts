@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { QvacError } from '../../errors.ts';
+import { QvacError, toError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { shortPeer } from '../../lib/names.ts';
@@ -28,7 +28,8 @@ const offerLifeMs = 120_000;
  * Sends a signed offer to the card's provider.
  *
  * ```ts
- * const job = await openJob({ peer, clock, logger }, { card, model, input, sampler, seed, commit: sha256(secret), count: 16, mode: 'merkle' });
+ * const job = await openJob({ peer, clock, logger }, { card, model, input, sampler, seed, commit: sha256(secret),
+ * count: 16, mode: 'merkle' });
  * for await (const frame of job.frames()) if (frame.t === 'tokens') process.stdout.write(frame.text);
  * const opening = await job.challenge(secret);
  * ```
@@ -71,7 +72,7 @@ export async function openJob(
   try {
     await stream.write({ t: 'offer', body, sig: offerSigned.sig, input: init.input }, options);
   } catch (error) {
-    stream.abort(error instanceof Error ? error : new Error(String(error)));
+    stream.abort(toError(error));
     throw error;
   }
   const reopen = (signal: AbortSignal): Promise<FrameStream> => peer.open(target, jobProtocol, { signal });

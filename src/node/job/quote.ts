@@ -1,4 +1,5 @@
 import { QvacError } from '../../errors.ts';
+import { anySignal } from '../../lib/abort.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { shortPeer } from '../../lib/names.ts';
@@ -30,7 +31,8 @@ const quoteTimeoutMs = 10_000;
 /**
  * Asks the card's provider for a price (section 3). A quote that is dearer than the card, or not for this very request
  * and length, is refused.
- * @throws QvacError E_BUSY, E_NO_MODEL, E_FAILED as the provider answered; E_BAD_PEER, E_TIMEOUT, E_NETWORK, E_TRUNCATED
+ * @throws QvacError E_BUSY, E_NO_MODEL, E_FAILED as the provider answered; E_BAD_PEER, E_TIMEOUT, E_NETWORK,
+ * E_TRUNCATED
  */
 export async function fetchQuote(
   { peer, clock }: { readonly peer: Peer; readonly clock: Clock },
@@ -39,7 +41,7 @@ export async function fetchQuote(
 ): Promise<SignedQuote> {
   const { card, model, requestDigest, promptTokens, maxTokens } = request;
   const deadline = AbortSignal.timeout(quoteTimeoutMs);
-  const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
+  const signal = anySignal(deadline, options.signal);
   try {
     const stream = await peer.open(request.target ?? card.peer, quoteProtocol, { signal });
     try {
@@ -78,7 +80,8 @@ function checkedQuote(
     throw bad('it covers another length than was asked');
   if (quote.priceIn > model.priceIn || quote.priceOut > model.priceOut) throw bad('it is dearer than the card');
   if (quote.expiresAt <= now) throw bad('it has expired');
-  // The card, whose `exec` goes into the receipt, is of yesterday: asked again with the one of today, nobody is to blame.
+  // The card, whose `exec` goes into the receipt, is of yesterday: asked again with the one of today, nobody is to
+  // blame.
   if (card.card.execClass === null || !equalBytes(quote.execClass, card.card.execClass)) throw staleCard(card.peer);
   return quote;
 }

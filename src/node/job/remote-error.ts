@@ -20,7 +20,10 @@ const codes: Readonly<Record<PeerErrorCode, readonly [code: ErrorCode, what: str
   failed: ['E_FAILED', 'has no whole answer', 'ask again'],
 };
 
-/** What an `error` or `busy` frame of `peer` means here. Its words are a stranger's: shortened and without control characters. */
+/**
+ * What an `error` or `busy` frame of `peer` means here. Its words are a stranger's: shortened and without control
+ * characters.
+ */
 export function remoteError(frame: FrameOf<'error' | 'busy'>, peer: PeerIdString): QvacError {
   const who = shortPeer(peer);
   if (frame.t === 'busy')

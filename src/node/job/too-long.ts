@@ -6,14 +6,13 @@ import type { Choice } from '../selection/select.ts';
 import type { LocalVerifier } from '../verification/local-verifier.ts';
 
 /**
- * True where a provider refused an offer whose prompt may be too long for its context. Without the tokenizer nobody else can
+ * True where a provider refused an offer whose prompt may be too long for its context. Without the tokenizer nobody
+ * else can
  * count, so this says nothing of the provider: a person who pastes a long text twice must not lose an honest one.
  */
 export function mayBeTooLong(error: Error, { context }: CardModel, input: Input, maxTokens: number): boolean {
   return (
-    error instanceof QvacError &&
-    error.details?.['remote'] === 'bad-offer' &&
-    promptTokenBound(input) + maxTokens > context
+    error instanceof QvacError && error.details?.remote === 'bad-offer' && promptTokenBound(input) + maxTokens > context
   );
 }
 

@@ -4,7 +4,8 @@ import { chainPriorJobs, rejectedWeight, slashedWeight } from '../selection/cons
 import type { ChainRecord } from './payments.ts';
 
 /**
- * By the node's key in hex. Of several registrations of one node the one with the most stake counts, and what went wrong
+ * By the node's key in hex. Of several registrations of one node the one with the most stake counts, and what went
+ * wrong
  * under any of them: each was agreed to by the node itself.
  */
 export function recordsOf(accounts: readonly ProviderAccount[]): ReadonlyMap<string, ChainRecord> {
@@ -38,7 +39,8 @@ export function recordsOf(accounts: readonly ProviderAccount[]): ReadonlyMap<str
 }
 
 /**
- * The share of its paid jobs that a provider is expected to serve, 0 … 1: a newcomer 1, since good counts prove little. A
+ * The share of its paid jobs that a provider is expected to serve, 0 … 1: a newcomer 1, since good counts prove little.
+ * A
  * slash was proved, and no number of jobs with oneself makes it good.
  */
 export function chainReliability({ completed, refunded, rejected, slashed }: ChainRecord): number {

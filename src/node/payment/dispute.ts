@@ -30,7 +30,8 @@ export async function findLockedNote(
 }
 
 /**
- * Objects to a submitted job with what was kept of it: slashes where the program can see the fraud, else rejects what failed
+ * Objects to a submitted job with what was kept of it: slashes where the program can see the fraud, else rejects what
+ * failed
  * its checks or never came whole.
  * @throws QvacError E_ESCROW where there is nothing to object to, or not yet
  */

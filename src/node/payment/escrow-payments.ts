@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors.ts';
 import type { Escrow } from '../../escrow/escrow.ts';
 import { delay } from '../../lib/abort.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -13,7 +14,10 @@ import { settlementJson } from './settlement-json.ts';
 export interface EscrowPaymentsComponents {
   /** Opens the escrow with the wallet that pays; called once, when a payment is first thought of. */
   readonly openEscrow: (options: AbortOptions) => Promise<Escrow>;
-  /** What is kept of answers: the evidence of a payment that an earlier process left, and where it is written how it was settled. @default nothing */
+  /**
+   * What is kept of answers: the evidence of a payment that an earlier process left, and where it is written how it was
+   * settled. @default nothing
+   */
   readonly receipts?: Pick<ReceiptStore, 'get' | 'settle'> | undefined;
   readonly logger: Logger;
 }
@@ -30,7 +34,8 @@ export interface EscrowPaymentsInit {
   /** Between two looks at what is left, for a process that lives long, in ms. @default null: once */
   readonly sweepMs?: number | null | undefined;
   /**
-   * Whether an answer that passed is confirmed at once. Else its provider is paid when the time for a rejection is over:
+   * Whether an answer that passed is confirmed at once. Else its provider is paid when the time for a rejection is
+   * over:
    * for a wallet whose owner would have to sign for it. @default true
    */
   readonly confirms?: boolean | undefined;
@@ -49,7 +54,7 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
     await receipts?.settle(jobId, settlementJson(settlement)).catch((error: unknown) =>
       logger.warn('a receipt does not say how it was settled', {
         job: jobId,
-        reason: error instanceof Error ? error.message : String(error),
+        reason: messageOf(error),
       }),
     );
   };
@@ -88,7 +93,7 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
     } catch (error) {
       if (!end.signal.aborted)
         logger.warn('payments of earlier answers are not settled yet', {
-          reason: error instanceof Error ? error.message : String(error),
+          reason: messageOf(error),
         });
     }
   }

@@ -1,4 +1,4 @@
-import { QvacError } from '../../errors.ts';
+import { messageOf, QvacError } from '../../errors.ts';
 import { type Escrow, escrowRules, RefusedError } from '../../escrow/escrow.ts';
 import { termsOf } from '../../escrow/terms.ts';
 import { equalBytes } from '../../lib/bytes.ts';
@@ -21,7 +21,10 @@ export interface EscrowPayingComponents extends SettlingComponents {
 /** Fees of the transactions of one job, and something to spare, lamports. */
 const feeReserve = 50_000n;
 
-/** How long what the chain says of all providers is taken from memory, in ms: short, since who has just registered is not in it. */
+/**
+ * How long what the chain says of all providers is taken from memory, in ms: short, since who has just registered is
+ * not in it.
+ */
 const recordsLifeMs = 2_000;
 
 const noDigest = new Uint8Array(32);
@@ -158,7 +161,7 @@ export class EscrowPaying implements Paying {
       if (!end.aborted)
         logger.warn('a payment is looked after later', {
           job: jobId,
-          reason: error instanceof Error ? error.message : String(error),
+          reason: messageOf(error),
         });
       return null;
     });

@@ -56,7 +56,10 @@ export class DirectPayment {
     };
   }
 
-  /** Calls `late` where the provider submitted and the answer is not whole shortly before it would be paid. @returns ends the watch */
+  /**
+   * Calls `late` where the provider submitted and the answer is not whole shortly before it would be paid. @returns
+   * ends the watch
+   */
   watch(late: (error: QvacError) => void): () => void {
     return watchDelivery(this.#locked, late);
   }

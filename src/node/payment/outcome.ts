@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors.ts';
 import type { Escrow, JobOutcome } from '../../escrow/escrow.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -34,7 +35,7 @@ export async function keepOutcome(
     if (each.status === 'rejected')
       logger.warn('a receipt does not say how it was settled', {
         job: id,
-        reason: each.reason instanceof Error ? each.reason.message : String(each.reason),
+        reason: messageOf(each.reason),
       });
   return outcome;
 }

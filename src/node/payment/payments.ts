@@ -5,7 +5,10 @@ import type { Offer, Pay, Payment, Quote, Signed } from '../../protocol/messages
 
 /** How a client pays. Where there is none, whoever wants to be paid is not asked. */
 export interface ClientPayments {
-  /** Settles in the background what earlier processes left, as soon as it can be. The chain is opened only where there is something. */
+  /**
+   * Settles in the background what earlier processes left, as soon as it can be. The chain is opened only where there
+   * is something.
+   */
   start(): Promise<void>;
   /** Opens the wallet and the chain, when a payment is first thought of. @throws QvacError E_CHAIN, E_CONFIG, E_KEY */
   open(options?: AbortOptions): Promise<Paying>;
@@ -27,7 +30,10 @@ export interface Paying {
     limits: { readonly maxTokens: number; readonly maxPrice: number },
     options?: AbortOptions,
   ): Promise<Payment>;
-  /** Locks the money. @throws QvacError E_FUNDS, E_ESCROW; E_CHAIN, after which it may be locked all the same, and is looked after */
+  /**
+   * Locks the money. @throws QvacError E_FUNDS, E_ESCROW; E_CHAIN, after which it may be locked all the same, and is
+   * looked after
+   */
   lock(order: LockOrder, options?: AbortOptions): Promise<LockedPayment>;
   /** What the chain says of whoever is registered, by the node's key in hex; at most a minute old. */
   records(options?: AbortOptions): Promise<ReadonlyMap<string, ChainRecord>>;
@@ -35,7 +41,9 @@ export interface Paying {
   resume(options?: AbortOptions): Promise<readonly LeftPayment[]>;
 }
 
-/** What the chain says of one provider. Whoever is their own client can raise the good counts for the price of the fees. */
+/**
+ * What the chain says of one provider. Whoever is their own client can raise the good counts for the price of the fees.
+ */
 export interface ChainRecord {
   /** Lamports, and what of them a new job may put at risk. */
   readonly stake: bigint;
@@ -94,7 +102,10 @@ export interface CheckedAnswer {
 }
 
 export interface Settlement {
-  /** `open`: nothing was submitted yet. `submitted`: the provider is paid by itself, later. `gone`: closed, and the chain does not say how. */
+  /**
+   * `open`: nothing was submitted yet. `submitted`: the provider is paid by itself, later. `gone`: closed, and the
+   * chain does not say how.
+   */
   readonly state:
     | 'confirmed'
     | 'rejected'

@@ -31,10 +31,11 @@ export function openRejectWindow(locked: LockedPayment | null): RejectWindow {
 /** So much of the window is kept to give up an answer that is not whole, in ms. */
 const spareMs = 30_000;
 /** Between two looks at the chain at least, in ms. */
-const leastMs = 1_000;
+const minMs = 1_000;
 
 /**
- * While an answer comes: whoever submits before it has sent the final head is paid when the window is over, whether the rest
+ * While an answer comes: whoever submits before it has sent the final head is paid when the window is over, whether the
+ * rest
  * came or not. Calls `late` again and again while there is only just time to reject.
  * @returns ends the watch
  */
@@ -49,10 +50,10 @@ export function watchDelivery(locked: LockedPayment | null, late: (error: QvacEr
       late(
         new QvacError('E_TIMEOUT', 'the provider asked for its money and did not send the end of the answer in time'),
       );
-    timer = setTimeout(() => void look(), Math.max(leastMs, leftMs - spareMs));
+    timer = setTimeout(() => void look(), Math.max(minMs, leftMs - spareMs));
   };
   // Not while the provider looks for the payment: a short answer is over before.
-  timer = setTimeout(() => void look(), leastMs);
+  timer = setTimeout(() => void look(), minMs);
   return () => {
     end.abort(new Error('the answer has ended'));
     clearTimeout(timer);

@@ -57,7 +57,10 @@ const states: ReadonlySet<string> = new Set<Settlement['state']>([
   'gone',
 ]);
 
-/** What a receipt's file says of its money, which nobody signed; null where that is not in the form of `settlementJson`. Amounts in lamports. */
+/**
+ * What a receipt's file says of its money, which nobody signed; null where that is not in the form of `settlementJson`.
+ * Amounts in lamports.
+ */
 export function readSettlement(
   value: Readonly<Record<string, unknown>> | null,
 ): Pick<Settlement, 'state' | 'locked' | 'paid' | 'refunded' | 'burnt' | 'compensation' | 'dueAt'> | null {

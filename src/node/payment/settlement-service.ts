@@ -1,4 +1,6 @@
+import { messageOf } from '../../errors.ts';
 import { type Escrow, escrowRules, type JobAccount, RefusedError } from '../../escrow/escrow.ts';
+import { anySignal } from '../../lib/abort.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
@@ -31,7 +33,10 @@ export interface SettlingInit {
 
 type Acted = Pick<Settlement, 'state' | 'paid' | 'refunded' | 'burnt' | 'compensation' | 'signature'>;
 
-/** How long after its note a lock may still come to the chain, in ms: another process may be at it, or its transaction be under way. */
+/**
+ * How long after its note a lock may still come to the chain, in ms: another process may be at it, or its transaction
+ * be under way.
+ */
 const lockMs = 300_000;
 
 const nothing = { paid: 0n, refunded: 0n, burnt: 0n, compensation: 0n } as const;
@@ -67,7 +72,7 @@ export class Settling {
     } catch (error) {
       if (options.signal?.aborted !== true)
         this.#logger.warn('the chain does not say how long a payment can be rejected', {
-          reason: error instanceof Error ? error.message : String(error),
+          reason: messageOf(error),
         });
       return whole;
     }
@@ -90,7 +95,7 @@ export class Settling {
     try {
       await this.#journal.write(jobId, note);
       const limit = AbortSignal.timeout(this.#init.submitMs);
-      const signal = AbortSignal.any([limit, ...(options.signal === undefined ? [] : [options.signal])]);
+      const signal = anySignal(limit, options.signal);
       const job = await this.#escrow
         .waitForJob(note.address, (seen) => seen === null || seen.submitted !== null, { signal })
         .catch((error: unknown) => {
@@ -103,7 +108,7 @@ export class Settling {
     } catch (error) {
       this.#logger.warn('a payment is settled later', {
         job: jobId,
-        reason: error instanceof Error ? error.message : String(error),
+        reason: messageOf(error),
       });
       return this.waiting(note, null);
     }
@@ -260,7 +265,10 @@ export class Settling {
   }
 }
 
-/** What the verdict of a receipt means, where the process that signed it did not come to note it; `locked` itself without one. */
+/**
+ * What the verdict of a receipt means, where the process that signed it did not come to note it; `locked` itself
+ * without one.
+ */
 function checkedNote(locked: LockedNote, receipt: Receipt): LockedNote {
   // Those of auditors come before it.
   const verdict = receipt.verdicts.at(-1);

@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -81,7 +82,7 @@ export async function openPurses(
       return { paying, records: await paying.records(options) };
     } catch (error) {
       options?.signal?.throwIfAborted();
-      logger.warn('nobody can be paid now', { reason: error instanceof Error ? error.message : String(error) });
+      logger.warn('nobody can be paid now', { reason: messageOf(error) });
       return null;
     }
   }

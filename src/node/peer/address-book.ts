@@ -1,7 +1,7 @@
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
-import { mostAddrs, usableAddress, withoutPeer } from './addresses.ts';
+import { maxAddrs, usableAddress, withoutPeer } from './addresses.ts';
 import type { QvacNode } from './libp2p.ts';
 
 /** Where other peers may be dialled. */
@@ -22,7 +22,7 @@ export class AddressBook {
     if (usable.length === 0 || node === null) return;
     const id = peerIdFromString(peer);
     if (node.peerId.equals(id)) return;
-    await node.peerStore.merge(id, { multiaddrs: usable.slice(0, mostAddrs) }).catch((error: unknown) => {
+    await node.peerStore.merge(id, { multiaddrs: usable.slice(0, maxAddrs) }).catch((error: unknown) => {
       this.#logger.debug('addresses not kept', { peer, error: String(error) });
     });
   }
@@ -39,7 +39,7 @@ export class AddressBook {
       .map(({ remoteAddr }) => withoutPeer(remoteAddr));
     return [...new Set([...open, ...(known?.addresses ?? []).map(({ multiaddr }) => withoutPeer(multiaddr))])].slice(
       0,
-      mostAddrs,
+      maxAddrs,
     );
   }
 }

@@ -8,7 +8,7 @@ import type { PeerIdString } from '../../lib/types.ts';
 const p2pCode = 421;
 
 /** Addresses of one peer that are worth keeping. */
-export const mostAddrs = 16;
+export const maxAddrs = 16;
 
 export interface Target {
   readonly peer: PeerId;
@@ -16,7 +16,10 @@ export interface Target {
   readonly address: Multiaddr | null;
 }
 
-/** Bad input is a matter of the network where it was received, of the configuration where it is kept, of usage where it was typed. */
+/**
+ * Bad input is a matter of the network where it was received, of the configuration where it is kept, of usage where it
+ * was typed.
+ */
 export type BadTargetCode = 'E_NETWORK' | 'E_CONFIG' | 'E_USAGE';
 
 /** @throws QvacError of `code` */

@@ -10,10 +10,10 @@ export interface BanLimits {
   readonly banMs: number;
 }
 
-export const defaultBanLimits: BanLimits = { badFrames: 20, windowMs: 60_000, banMs: 60_000 };
+const defaultBanLimits: BanLimits = { badFrames: 20, windowMs: 60_000, banMs: 60_000 };
 
 /** Peers remembered at most. Keys cost nothing, so a list of them must not grow with whoever makes new ones. */
-const mostPeers = 2048;
+const maxPeers = 2048;
 
 /** Who broke the protocol how often, and who may not connect for a while. */
 export class Bans {
@@ -58,7 +58,7 @@ export class Bans {
 function remember<Value>(map: Map<PeerIdString, Value>, peer: PeerIdString, value: Value): void {
   map.delete(peer);
   map.set(peer, value);
-  if (map.size <= mostPeers) return;
+  if (map.size <= maxPeers) return;
   for (const oldest of map.keys()) {
     map.delete(oldest);
     return;

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Connection, PeerId } from '@libp2p/interface';
 import { QvacError } from '../../errors.ts';
+import { anySignal } from '../../lib/abort.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { frameStream } from '../streams/serve-stream.ts';
@@ -82,7 +83,7 @@ export class Dialler {
   ): Promise<Value> {
     options.signal?.throwIfAborted();
     const deadline = AbortSignal.timeout(openTimeoutMs);
-    const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
+    const signal = anySignal(deadline, options.signal);
     // libp2p listens to a signal once per address and queue.
     setMaxListeners(0, signal);
     try {

@@ -18,7 +18,7 @@ export interface LinkLimits {
   readonly deadAfterMs: number;
 }
 
-export const defaultLinkLimits: LinkLimits = {
+const defaultLinkLimits: LinkLimits = {
   streamBurst: 1000,
   streamsPerSecond: 200,
   probeEveryMs: 2_000,

@@ -1,4 +1,4 @@
-import { QvacError } from '../../errors.ts';
+import { messageOf, QvacError } from '../../errors.ts';
 
 /** Names of libp2p errors, and codes of system errors, → why nothing came of a dial. `{who}` is the peer or address. */
 const reasons: Readonly<Record<string, string>> = {
@@ -26,7 +26,7 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
 function codeOf(error: Error): string {

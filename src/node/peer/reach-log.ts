@@ -10,7 +10,7 @@ export interface Reach {
 }
 
 /** As many as a machine has, on its networks and behind its routers; peers may say what they like. */
-const mostObserved = 4;
+const maxObserved = 4;
 
 export class ReachLog {
   readonly #observed = new Set<string>();
@@ -31,6 +31,6 @@ export class ReachLog {
     this.#observed.delete(ip);
     this.#observed.add(ip);
     const [oldest] = this.#observed;
-    if (this.#observed.size > mostObserved && oldest !== undefined) this.#observed.delete(oldest);
+    if (this.#observed.size > maxObserved && oldest !== undefined) this.#observed.delete(oldest);
   }
 }

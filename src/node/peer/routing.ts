@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { CID } from 'multiformats/cid';
+import { anySignal } from '../../lib/abort.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { QvacNode } from './libp2p.ts';
 
@@ -54,7 +55,7 @@ export function createRouting(node: () => QvacNode | null): Routing {
 
 function bounded(options: AbortOptions = {}): AbortSignal {
   const deadline = AbortSignal.timeout(queryTimeoutMs);
-  const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
+  const signal = anySignal(deadline, options.signal);
   setMaxListeners(0, signal);
   return signal;
 }

@@ -4,7 +4,8 @@ import type { FrameStream } from '../streams/streams.ts';
 type Handler = (stream: FrameStream) => Promise<void>;
 
 /**
- * `handler` for at most `most` streams of each peer at a time; one more is told `busy`, which a client takes for what it is
+ * `handler` for at most `most` streams of each peer at a time; one more is told `busy`, which a client takes for what
+ * it is
  * and turns to another peer. A limit of libp2p's own would reset it, which looks like a connection that broke.
  */
 export function withPlaces(handler: Handler, most: number): Handler {

@@ -1,4 +1,4 @@
-import { ownWordsOf, QvacError } from '../../errors.ts';
+import { messageOf, ownWordsOf, QvacError, toError } from '../../errors.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -93,7 +93,7 @@ export class JobHandler {
     this.#running.add(run);
     try {
       const listening = this.#listen(stream, run, end.signal);
-      listening.catch((error: unknown) => run.leave(error instanceof Error ? error : new Error(String(error))));
+      listening.catch((error: unknown) => run.leave(toError(error)));
       const { promptTokens, offer } = admission;
       const onAccept = (): void =>
         this.#init.onEvent({
@@ -255,7 +255,7 @@ export class JobHandler {
         (error: unknown) =>
           logger.warn('receipt not saved', {
             job: job.jobId,
-            reason: error instanceof Error ? error.message : String(error),
+            reason: messageOf(error),
           }),
       );
     return job.saved;

@@ -1,7 +1,10 @@
 import { ownWordsOf, QvacError } from '../../errors.ts';
 import type { Frame } from '../../protocol/frames.ts';
 
-/** The codes with which a provider answers instead of serving (section 4). `bad-frame` is an E_BAD_PEER that the peer answers itself. */
+/**
+ * The codes with which a provider answers instead of serving (section 4). `bad-frame` is an E_BAD_PEER that the peer
+ * answers itself.
+ */
 export type RefusalCode = 'busy' | 'bad-offer' | 'bad-input' | 'no-model' | 'gone' | 'internal';
 
 /** Why a request is not served; what the other side is told. */

@@ -1,4 +1,5 @@
 import { QvacError } from '../../errors.ts';
+import { anySignal } from '../../lib/abort.ts';
 import { fromUtf8 } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -70,7 +71,7 @@ async function answer(
     return outlet.fail('no-model', 'this auditor does not hold the model');
   if (!verifier.takes(receipt)) return outlet.fail('no-model', 'the answer is longer than the model takes here');
   try {
-    const assessment = await verifier.check(receipt, 'full', { signal: AbortSignal.any([init.signal, outlet.gone]) });
+    const assessment = await verifier.check(receipt, 'full', { signal: anySignal(init.signal, outlet.gone) });
     const verdict = verdictOf(assessment, receipt, key.publicKey, clock.now());
     const signed = signBody(key, kinds.verdict, jobIdOf(receipt.offer.body), encodeVerdict(verdict));
     await outlet.send({ t: 'verdict', ...signed });

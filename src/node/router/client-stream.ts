@@ -2,7 +2,10 @@ import { QvacError } from '../../errors.ts';
 import { Outlet, type OutletInit } from '../streams/outlet.ts';
 import type { FrameStream } from '../streams/streams.ts';
 
-/** The router's end of a person's stream once the `route` frame is read: an outlet that listens for `stop` and `challenge`. */
+/**
+ * The router's end of a person's stream once the `route` frame is read: an outlet that listens for `stop` and
+ * `challenge`.
+ */
 export class Person extends Outlet {
   readonly #stream: FrameStream;
   readonly #stop = new AbortController();

@@ -3,7 +3,8 @@ import type { PeerIdString } from '../../lib/types.ts';
 import { maxCommits } from './constants.ts';
 
 /**
- * Which providers have seen which commit. None sees one twice (section 4.0): after the first job it may know the secret,
+ * Which providers have seen which commit. None sees one twice (section 4.0): after the first job it may know the
+ * secret,
  * and could choose its answer so that the positions fall well.
  */
 export class Commits {

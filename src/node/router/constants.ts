@@ -18,7 +18,9 @@ export const probeTimeoutMs = 3 * secondMs;
 export const findTimeoutMs = 5 * secondMs;
 /** A person's client that does not read is given up after this once the answer is complete, ms. */
 export const deliveryTimeoutMs = 30 * secondMs;
-/** A provider that gave no token in this long when a question timed out broke off; a shorter time-out says nothing, ms. */
+/**
+ * A provider that gave no token in this long when a question timed out broke off; a shorter time-out says nothing, ms.
+ */
 export const patienceMs = 30 * secondMs;
 
 // How much at once

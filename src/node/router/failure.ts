@@ -20,7 +20,7 @@ export function lastFailure(error: Error): RouteFailure {
   if (error instanceof RouteFailure) return error;
   if (!(error instanceof QvacError)) return new RouteFailure('failed', error.message);
   // Nobody broke off: whoever was asked does not take this question.
-  const refused = error.details?.['remote'] === 'bad-offer';
+  const refused = error.details?.remote === 'bad-offer';
   return new RouteFailure(
     error.code === 'E_BUSY' ? 'busy' : refused ? 'no-provider' : 'failed',
     error.message,

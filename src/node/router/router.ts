@@ -55,7 +55,8 @@ export interface Router {
 
 /**
  * ```ts
- * const router = createRouter({ peer, discovery, reputation, verifier, receipts, clock, logger }, { serves: (id) => allowed.has(id) });
+ * const router = createRouter({ peer, discovery, reputation, verifier, receipts, clock, logger }, { serves: (id) =>
+ * allowed.has(id) });
  * await router.start();
  * ```
  */

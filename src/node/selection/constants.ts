@@ -10,7 +10,9 @@ const dayMs = 24 * hourMs;
 export const experienceHalfLifeMs = 12 * hourMs;
 /** A failed verification is halved only after this, ms: a cheat is remembered longer than an outage. */
 export const faultHalfLifeMs = 7 * dayMs;
-/** A provider whose decayed faults are above this is not used: one fault rules it out for one half-life, two for two. */
+/**
+ * A provider whose decayed faults are above this is not used: one fault rules it out for one half-life, two for two.
+ */
 export const faultLimit = 0.5;
 /** A missing opening counts as this much of a fault: once, the provider may have crashed; twice, it hides something. */
 export const silenceWeight = 0.5;

@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -55,7 +56,9 @@ export interface Standing {
   readonly lastFault: FaultCode | null;
 }
 
-/** A long memory of providers: decaying counts, bounded, on disk. `start` reads the file, `stop` writes what is open. */
+/**
+ * A long memory of providers: decaying counts, bounded, on disk. `start` reads the file, `stop` writes what is open.
+ */
 export interface Reputation {
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -188,7 +191,7 @@ class FileReputation implements Reputation {
     } catch (error) {
       // What was learnt is a help, not a need: a damaged file must not keep the router from starting.
       this.#logger.warn('reputation file not used, starting anew', {
-        reason: error instanceof Error ? error.message : String(error),
+        reason: messageOf(error),
       });
     }
   }
@@ -242,7 +245,9 @@ class FileReputation implements Reputation {
     return [...this.#records.keys()];
   }
 
-  /** Forgets the one heard of longest ago; a cheat only when all are cheats, so that newcomers cannot wash one clean. */
+  /**
+   * Forgets the one heard of longest ago; a cheat only when all are cheats, so that newcomers cannot wash one clean.
+   */
   #forgetOne(now: number): void {
     let oldest: readonly [PeerIdString, ProviderRecord] | null = null;
     for (const entry of this.#records) {
@@ -265,9 +270,7 @@ class FileReputation implements Reputation {
     if (path === null) return;
     this.#saving = this.#saving
       .then(() => writeFileAtomic(path, serialiseReputation(this.#records)))
-      .catch((error: unknown) =>
-        this.#logger.warn('reputation not saved', { reason: error instanceof Error ? error.message : String(error) }),
-      );
+      .catch((error: unknown) => this.#logger.warn('reputation not saved', { reason: messageOf(error) }));
   }
 }
 

@@ -108,7 +108,7 @@ function examine(
   if (!standing.usable) return { why: 'standing', detail: standing.reason ?? 'not usable' };
 
   const priced = roomy
-    .map((model) => ({ model, priceLamports: mostPrice(model, wish) }))
+    .map((model) => ({ model, priceLamports: highestPrice(model, wish) }))
     .toSorted((a, b) => Number(a.priceLamports - b.priceLamports));
   const cheapest = priced[0];
   if (cheapest === undefined || cheapest.priceLamports > BigInt(wish.maxPrice))
@@ -137,7 +137,7 @@ function weakness(record: ChainRecord | null, price: bigint): string | null {
     : 'its stake does not cover this job';
 }
 
-function mostPrice(model: CardModel, wish: Wish): bigint {
+function highestPrice(model: CardModel, wish: Wish): bigint {
   // A prompt that does not fit beside the answer is refused, so it never costs more than what fits.
   const promptCount = Math.min(wish.promptTokens, model.context - wish.maxTokens);
   return priceLamports({ promptCount, n: wish.maxTokens, priceIn: model.priceIn, priceOut: model.priceOut });
@@ -170,7 +170,10 @@ function rank(eligible: readonly Eligible[], components: SelectComponents, wish:
   );
 }
 
-/** Time to a whole answer: as measured here, else as the card claims. A claim beats what was measured by no more than twice. */
+/**
+ * Time to a whole answer: as measured here, else as the card claims. A claim beats what was measured by no more than
+ * twice.
+ */
 function expectedMs({ speed, card }: Eligible, maxTokens: number, fastest: number): number {
   const claimed = Math.min(card.card.compute.tokensPerSecond, fastest > 0 ? 2 * fastest : Infinity);
   const perSecond = Math.max(0.01, speed?.tokensPerSecond ?? claimed);

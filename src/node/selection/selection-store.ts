@@ -23,7 +23,10 @@ export interface ChoiceAccount {
   readonly failure?: string | undefined;
 }
 
-/** Accounts of the newest choices, as files in one folder, 0600: `<jobId hex>.json`, and `<request hex>.json` for a gateway's requests. */
+/**
+ * Accounts of the newest choices, as files in one folder, 0600: `<jobId hex>.json`, and `<request hex>.json` for a
+ * gateway's requests.
+ */
 export interface ChoiceLog {
   /**
    * Never throws: without its account an answer is still one.
@@ -45,7 +48,7 @@ interface Link {
   readonly router: PeerIdString | null;
 }
 
-const mostKept = 2_000;
+const maxKept = 2_000;
 /** How many more there may be before the oldest are taken away. */
 const slack = 200;
 
@@ -56,7 +59,7 @@ export function createChoiceLog(dir: string): ChoiceLog {
       for (const [name, content] of Object.entries(files))
         await writeFileAtomic(pathOf(name), `${JSON.stringify(content)}\n`);
       const names = await namesIn(dir);
-      if (names.length > mostKept + slack) await forgetOldest(dir, names);
+      if (names.length > maxKept + slack) await forgetOldest(dir, names);
     } catch {
       // Said above.
     }
@@ -118,6 +121,6 @@ async function forgetOldest(dir: string, names: readonly string[]): Promise<void
   const dated = await Promise.all(
     names.map(async (name) => ({ name, at: (await stat(join(dir, name)).catch(() => null))?.mtimeMs ?? 0 })),
   );
-  const oldest = dated.toSorted((a, b) => a.at - b.at).slice(0, names.length - mostKept);
+  const oldest = dated.toSorted((a, b) => a.at - b.at).slice(0, names.length - maxKept);
   await Promise.all(oldest.map(({ name }) => rm(join(dir, name), { force: true })));
 }

@@ -1,4 +1,4 @@
-import { QvacError } from '../../errors.ts';
+import { QvacError, toError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { Frame } from '../../protocol/frames.ts';
 import type { FrameStream } from './streams.ts';
@@ -87,7 +87,7 @@ export class Outlet {
       await this.#stream.write(frame, options);
     } catch (error) {
       // A frame that may have gone out in part leaves nothing that could be said on this stream.
-      this.#stream.abort(error instanceof Error ? error : new Error(String(error)));
+      this.#stream.abort(toError(error));
       this.leave();
     }
   }

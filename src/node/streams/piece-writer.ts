@@ -1,4 +1,5 @@
 import type { Stream } from '@libp2p/interface';
+import { toError } from '../../errors.ts';
 
 /** What a writer needs to know of its stream as a whole. */
 export interface StreamState {
@@ -57,7 +58,7 @@ export class PieceWriter {
         while (this.#stream.writableNeedsDrain) await this.#drained(signal);
       } catch (error) {
         // Half a frame cannot be taken back.
-        if (at > 0) this.#state.abort(error instanceof Error ? error : new Error(String(error)));
+        if (at > 0) this.#state.abort(toError(error));
         throw error;
       }
       this.#send(bytes.subarray(at, at + pieceBytes));

@@ -1,4 +1,5 @@
 import { QvacError } from '../../errors.ts';
+import { anySignal } from '../../lib/abort.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { FrameOf, FrameType } from '../../protocol/frames.ts';
 import type { FrameStream } from './streams.ts';
@@ -18,7 +19,7 @@ export async function readWithin<T extends FrameType>(
   const timer = setTimeout(() => late.abort(new QvacError('E_TIMEOUT', `no frame within ${timeoutMs} ms`)), timeoutMs);
   try {
     return await stream.read(allowed, {
-      signal: options.signal === undefined ? late.signal : AbortSignal.any([late.signal, options.signal]),
+      signal: anySignal(late.signal, options.signal),
     });
   } finally {
     clearTimeout(timer);

@@ -1,5 +1,5 @@
 import type { PeerId, Stream } from '@libp2p/interface';
-import { QvacError } from '../../errors.ts';
+import { QvacError, toError } from '../../errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { Frame } from '../../protocol/frames.ts';
@@ -68,5 +68,5 @@ async function refuse(frames: LibP2PFrameStream, code: string, error: unknown): 
     await frames.close({ signal });
     await frames.linger(farewellMs);
   }
-  frames.abort(error instanceof Error ? error : new Error(String(error)));
+  frames.abort(toError(error));
 }

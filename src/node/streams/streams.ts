@@ -1,6 +1,6 @@
 import type { Stream } from '@libp2p/interface';
-import { QvacError } from '../../errors.ts';
-import { raceSignal } from '../../lib/abort.ts';
+import { QvacError, toError } from '../../errors.ts';
+import { anySignal, raceSignal } from '../../lib/abort.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { MalformedError } from '../../protocol/codec.ts';
@@ -19,7 +19,8 @@ export interface FrameStream {
   /**
    * The next frame, or null at the other side's clean end. One read at a time; after an aborted one the next goes on
    * where it stopped.
-   * @throws QvacError E_TRUNCATED where the connection broke, E_BAD_PEER for a frame that is oversized, malformed or not
+   * @throws QvacError E_TRUNCATED where the connection broke, E_BAD_PEER for a frame that is oversized, malformed or
+   * not
    * one of `allowed`
    * @throws the signal's reason where it aborts
    */
@@ -86,7 +87,7 @@ export class LibP2PFrameStream implements FrameStream {
       try {
         this.#receive(event.data);
       } catch (error) {
-        this.abort(error instanceof Error ? error : new Error(String(error)));
+        this.abort(toError(error));
       }
     });
     stream.addEventListener('remoteCloseWrite', () => {
@@ -129,7 +130,7 @@ export class LibP2PFrameStream implements FrameStream {
 
   async close(options: AbortOptions = {}): Promise<void> {
     const deadline = AbortSignal.timeout(closeTimeoutMs);
-    const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
+    const signal = anySignal(deadline, options.signal);
     try {
       await raceSignal(this.#writer.written(), signal);
       await this.#stream.close({ signal });

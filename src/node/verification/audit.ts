@@ -1,4 +1,5 @@
-import { QvacError } from '../../errors.ts';
+import { QvacError, toError } from '../../errors.ts';
+import { anySignal } from '../../lib/abort.ts';
 import { equalBytes, utf8 } from '../../lib/bytes.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
@@ -51,7 +52,7 @@ export async function auditReceipt(
     await stream.close();
     return { auditor: stream.remote.peer, verdict, signed };
   } catch (error) {
-    stream.abort(error instanceof Error ? error : new Error(String(error)));
+    stream.abort(toError(error));
     throw error;
   }
 }
@@ -64,7 +65,7 @@ async function answer(stream: FrameStream, gapMs: number, options: AbortOptions)
     const gap = AbortSignal.timeout(gapMs);
     const frame = await stream
       .read(['beat', 'verdict', 'busy', 'error'], {
-        signal: options.signal === undefined ? gap : AbortSignal.any([gap, options.signal]),
+        signal: anySignal(gap, options.signal),
       })
       .catch((error: unknown) => {
         options.signal?.throwIfAborted();

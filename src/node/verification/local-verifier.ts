@@ -1,4 +1,4 @@
-import { QvacError } from '../../errors.ts';
+import { messageOf, QvacError } from '../../errors.ts';
 import { raceSignal } from '../../lib/abort.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, ModelId } from '../../lib/types.ts';
@@ -108,7 +108,7 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
       } catch (error) {
         options.signal?.throwIfAborted();
         logger.warn('the model could not be used to check the answer', {
-          reason: error instanceof Error ? error.message : String(error),
+          reason: messageOf(error),
         });
         return assess(receipt, {});
       }

@@ -1,4 +1,5 @@
 import { ownWordsOf, QvacError } from '../../errors.ts';
+import { anySignal } from '../../lib/abort.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
@@ -11,7 +12,10 @@ import { modelsNamed } from '../discovery/query.ts';
 import type { Peer } from '../peer/peer.ts';
 import { type AuditOpinion, auditReceipt } from './audit.ts';
 
-/** Another node's re-execution of an answer; null where none is to be had. Rejects where the signal aborts, and then only. */
+/**
+ * Another node's re-execution of an answer; null where none is to be had. Rejects where the signal aborts, and then
+ * only.
+ */
 export type SecondOpinion = (receipt: Receipt, options: AbortOptions) => Promise<AuditOpinion | null>;
 
 export interface SecondOpinionComponents {
@@ -24,7 +28,8 @@ export interface SecondOpinionComponents {
 const auditTimeoutMs = 600_000;
 
 /**
- * @param auditors peer ids or multiaddrs of routers, asked in this order: those that the person chose or runs, nobody else,
+ * @param auditors peer ids or multiaddrs of routers, asked in this order: those that the person chose or runs, nobody
+ * else,
  * since an auditor sees the prompt (section 4.0). One whose card does not list the model is not sent anything.
  */
 export function createSecondOpinion(
@@ -44,7 +49,7 @@ export function createSecondOpinion(
   }
   return async (receipt, options) => {
     const limit = AbortSignal.timeout(auditTimeoutMs);
-    const signal = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]);
+    const signal = anySignal(limit, options.signal);
     for (const auditor of await auditors()) {
       try {
         return await ask(auditor, receipt, { signal });

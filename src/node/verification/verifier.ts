@@ -1,5 +1,5 @@
-import { QvacError } from '../../errors.ts';
-import { raceSignal } from '../../lib/abort.ts';
+import { messageOf, QvacError } from '../../errors.ts';
+import { anySignal, raceSignal } from '../../lib/abort.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, ModelId } from '../../lib/types.ts';
 import type { Engine } from '../../model/engine.ts';
@@ -31,7 +31,10 @@ export interface CheckOptions extends AbortOptions {
 export interface Verifier {
   /** The models that can be re-executed. */
   readonly models: ReadonlySet<ModelId>;
-  /** Whether a model here takes so long an answer. Without it every check has to hash all tokens first, and a stranger's may be millions. */
+  /**
+   * Whether a model here takes so long an answer. Without it every check has to hash all tokens first, and a stranger's
+   * may be millions.
+   */
   takes(receipt: Receipt): boolean;
   /**
    * Every check of section 4.4 that `depth` and the models allow. What could not be run is left out of the result,
@@ -91,7 +94,7 @@ class EngineVerifier implements Verifier {
   ): Promise<Assessment> {
     const { signal, until } = options;
     const before = this.#turns.get(modelId) ?? Promise.resolve();
-    const turn = raceSignal(before, sooner(signal, until)).then(() => this.#replay(receipt, model, options));
+    const turn = raceSignal(before, anySignal(signal, until)).then(() => this.#replay(receipt, model, options));
     // One that fails does not keep the next from its turn, nor does one that did not wait for its own.
     this.#turns.set(modelId, Promise.allSettled([before, turn]));
     try {
@@ -109,7 +112,7 @@ class EngineVerifier implements Verifier {
     model: VerifiableModel,
     { signal, until, second }: CheckOptions,
   ): Promise<Assessment> {
-    const within = { signal: sooner(signal, until) };
+    const within = { signal: anySignal(signal, until) };
     const first = assess(receipt, await this.#evidence(receipt, model, within));
     if (!isNumericFail(first)) return first;
     try {
@@ -134,15 +137,11 @@ class EngineVerifier implements Verifier {
       options.signal?.throwIfAborted();
       this.#logger.warn('re-execution failed', {
         code: error instanceof QvacError ? error.code : 'E_BUG',
-        reason: error instanceof Error ? error.message : String(error),
+        reason: messageOf(error),
       });
       return source.engine === undefined
         ? {}
         : this.#evidence(receipt, { tokenizer: source.engine.tokenizer }, options);
     }
   }
-}
-
-function sooner(signal: AbortSignal | undefined, until: AbortSignal | undefined): AbortSignal | undefined {
-  return signal === undefined || until === undefined ? (signal ?? until) : AbortSignal.any([signal, until]);
 }

@@ -20,7 +20,10 @@ export interface Evidence {
         readonly tier: 'exact' | 'statistical';
         /** The verifier's own class. */
         readonly execClass: Uint8Array;
-        /** One per answer token: what it was drawn from, in the statistical tier with some logits more; null where it was not recomputed. */
+        /**
+         * One per answer token: what it was drawn from, in the statistical tier with some logits more; null where it
+         * was not recomputed.
+         */
         readonly steps: readonly (TopLogits | null)[];
       }
     | undefined;

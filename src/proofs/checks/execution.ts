@@ -69,7 +69,10 @@ export interface Statistics extends Distances {
   readonly drawn: number;
 }
 
-/** @param steps what was recomputed; logits beyond the candidates tell a token that fell out of them by a hair from one that never was near */
+/**
+ * @param steps what was recomputed; logits beyond the candidates tell a token that fell out of them by a hair from one
+ * that never was near
+ */
 export function measure(subject: Subject, recomputed: Recomputed, steps: readonly (TopLogits | null)[]): Statistics {
   const { receipt, offer, draw } = subject;
   const { sampler } = offer;

@@ -8,7 +8,8 @@ import type { Finding } from './check-run.ts';
 import { counted, type Subject } from './subject.ts';
 
 /**
- * Check 2 (section 4.4): the opened steps are the challenged ones, are under the signed root, and stand on the chain over
+ * Check 2 (section 4.4): the opened steps are the challenged ones, are under the signed root, and stand on the chain
+ * over
  * all tokens.
  * @throws FaultError
  */

@@ -7,7 +7,7 @@ import { Article } from './article.ts';
 import { picker } from './picker.ts';
 
 /** What a screen reader is told of an answer at once; the rest is read in the conversation. */
-const mostAnnounced = 1_000;
+const maxAnnounced = 1_000;
 /** The conversation that this tab shows, for a reload. */
 const openKey = 'qvac.open';
 
@@ -248,7 +248,7 @@ export class ChatView {
 /** An answer for who does not see it: its text, how far it was checked, or what went wrong. */
 function spoken({ content, trust, error }: Turn): string {
   const text =
-    content.length <= mostAnnounced ? content : `${content.slice(0, mostAnnounced)} … The rest is in the conversation.`;
+    content.length <= maxAnnounced ? content : `${content.slice(0, maxAnnounced)} … The rest is in the conversation.`;
   if (trust !== undefined) return `Answer: ${text} ${verifiedWords[trust.verified].short}.`;
   const { words, next } = troubleOf(error?.code ?? 'LEFT', error?.message ?? '');
   return `${text} ${words} ${next}`;

@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors.ts';
 import { GatewayError } from '../api.ts';
 import { dataTable, field, h, replace } from '../dom.ts';
 import { market } from '../market.ts';
@@ -71,9 +72,7 @@ export class MoneyView {
 
   #guarded(work: Promise<unknown>): void {
     this.#problem.textContent = '';
-    work.catch(
-      (error: unknown) => (this.#problem.textContent = error instanceof Error ? error.message : String(error)),
-    );
+    work.catch((error: unknown) => (this.#problem.textContent = messageOf(error)));
   }
 
   async #refresh(): Promise<void> {

@@ -9,7 +9,7 @@ const middle = size / 2;
 const nearest = 52;
 const farthest = 186;
 /** More names than that would lie over each other; the table has them all. */
-const mostNamed = 24;
+const maxNamed = 24;
 /** Between two peers that came one after another: no two of them ever lie in one direction (the golden angle). */
 const turn = Math.PI * (3 - Math.sqrt(5));
 
@@ -95,7 +95,7 @@ function drawing(peers: readonly Peer[], places: ReadonlyMap<string, number>, fr
         ? svg('rect', { x: x - 8, y: y - 8, width: 16, height: 16, rx: 3 })
         : svg('circle', { cx: x, cy: y, r: 9 });
     const name =
-      peers.length > mostNamed
+      peers.length > maxNamed
         ? null
         : svg(
             'text',

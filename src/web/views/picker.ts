@@ -103,7 +103,7 @@ function cheapest(offers: Offers): string {
   return free ? 'free' : `from ${price(best.priceIn, best.priceOut)}`;
 }
 
-export function describe(peer: Peer, offer: Offer): string {
+function describe(peer: Peer, offer: Offer): string {
   const distance = peer.rttMs === null ? [] : [`${Math.round(peer.rttMs)} ms away`];
   return [
     shortPeer(peer.peer),

@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors.ts';
 import { getReceiptFile, getReport, type Report } from '../api.ts';
 import { h } from '../dom.ts';
 import { checkWords, faultOf, moneyWords, plural, shortPeer, verifiedWords, when } from '../words.ts';
@@ -37,9 +38,7 @@ export async function openReceipt(id: string): Promise<void> {
         { class: 'bad' },
         notFound(error)
           ? 'There is no receipt of it: it is written once the answer is over. Close this, and open it again then.'
-          : error instanceof Error
-            ? error.message
-            : String(error),
+          : messageOf(error),
       ),
     );
   }
@@ -172,10 +171,7 @@ function keeping({ id }: Report): readonly Node[] {
     'button',
     {
       type: 'button',
-      click: () =>
-        void save().catch(
-          (error: unknown) => (problem.textContent = error instanceof Error ? error.message : String(error)),
-        ),
+      click: () => void save().catch((error: unknown) => (problem.textContent = messageOf(error))),
     },
     'Save the receipt',
   );

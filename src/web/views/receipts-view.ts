@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors.ts';
 import { getReceipts } from '../api.ts';
 import { dataTable, h, replace } from '../dom.ts';
 import { moneyWords, plural, shortId, shortPeer, verifiedWords, when } from '../words.ts';
@@ -50,7 +51,7 @@ export function receiptsView(): { readonly element: HTMLElement; show(): void } 
             ),
       );
     } catch (error) {
-      status.textContent = error instanceof Error ? error.message : String(error);
+      status.textContent = messageOf(error);
     }
   }
   const element = h(

@@ -6,7 +6,7 @@ type Key = keyof Settings;
 
 /** Applies the theme that was chosen. */
 export function applyTheme(): void {
-  document.documentElement.dataset['theme'] = store.settings.theme;
+  document.documentElement.dataset.theme = store.settings.theme;
 }
 
 function set<K extends Key>(key: K, value: Settings[K]): void {

@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors.ts';
 import { type Agreement, agreements, objectionTo } from '../agreements.ts';
 import { h } from '../dom.ts';
 import type { Purpose } from '../purpose.ts';
@@ -75,7 +76,10 @@ function wordsOf(purpose: Purpose, own: boolean): Words {
   }
 }
 
-/** Asks for one word of the person at a time, the most urgent first: amount and payee in plain words, before the wallet is opened. */
+/**
+ * Asks for one word of the person at a time, the most urgent first: amount and payee in plain words, before the wallet
+ * is opened.
+ */
 export class SigningView {
   /** What waits and was put off. */
   readonly element = h('div', { class: 'waiting-payments', role: 'status' });
@@ -209,7 +213,7 @@ export class SigningView {
       await run(this.#open.agreement);
       dialog.close();
     } catch (error) {
-      problem.textContent = error instanceof Error ? error.message : String(error);
+      problem.textContent = messageOf(error);
     } finally {
       for (const button of buttons) button.disabled = false;
     }
@@ -226,7 +230,7 @@ export class SigningView {
   /** The seconds that are left, wherever they stand. */
   #tick(): void {
     for (const place of document.querySelectorAll<HTMLElement>('[data-until]')) {
-      const agreement = agreements.pending.get(place.dataset['until'] ?? '');
+      const agreement = agreements.pending.get(place.dataset.until ?? '');
       if (agreement === undefined) continue;
       const { deadline, expiresAt } = agreement;
       const seconds = Math.max(0, Math.ceil(((deadline ?? expiresAt) - Date.now()) / 1_000));

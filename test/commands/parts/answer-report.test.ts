@@ -69,8 +69,8 @@ test('a free answer has a fixed shape in JSON; a paid one says what was paid, an
   const paid = { ...free, costLamports: 60_000n, payment };
   const [inTime, late] = [await told(paid), await told({ ...paid, tooLate: true })];
   assert.deepEqual(Object.keys(inTime), [...shape, 'payment', 'tooLate']);
-  assert.deepEqual([inTime['tooLate'], late['tooLate']], [false, true]);
-  assert.deepEqual(inTime['payment'], {
+  assert.deepEqual([inTime.tooLate, late.tooLate], [false, true]);
+  assert.deepEqual(inTime.payment, {
     state: 'confirmed',
     chain: 'solana:test',
     job: '1'.repeat(32),

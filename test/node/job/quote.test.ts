@@ -83,6 +83,6 @@ test('a quote for more than was asked, by which more would be locked than the pe
 test('a quote of another class than the card is no reason to blame anybody: the card is of yesterday', async (context) => {
   await assert.rejects(
     quoted(context, { execClass: new Uint8Array(32).fill(7) }),
-    (error) => error instanceof QvacError && error.code === 'E_FAILED' && error.details?.['remote'] === 'bad-offer',
+    (error) => error instanceof QvacError && error.code === 'E_FAILED' && error.details?.remote === 'bad-offer',
   );
 });

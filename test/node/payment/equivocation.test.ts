@@ -18,7 +18,8 @@ import { startProvider, testSampler } from '../../support/market.ts';
 import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
 import { askRouter, code, receiveAnswer, startRouter, withTamperedAnswers } from '../../support/router.ts';
 
-// Two heads in the middle of an answer that contradict each other: there is no receipt of it, and the heads are the evidence.
+// Two heads in the middle of an answer that contradict each other: there is no receipt of it, and the heads are the
+// evidence.
 
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const maxPrice = 10_000_000;

@@ -75,7 +75,7 @@ test('an answer is paid: locked, submitted, compared, checked, confirmed', async
   assert.equal(fees, 5_000n);
   assert.deepEqual([await readdir(client.dir), await readdir(paid.dir)], [[], []]);
   const stored = asker.receipts.get(answer.receipt ?? ('' as never));
-  assert.deepEqual([stored?.settlement?.['state'], stored?.settlement?.['paid']], ['confirmed', cost.toString()]);
+  assert.deepEqual([stored?.settlement?.state, stored?.settlement?.paid], ['confirmed', cost.toString()]);
 });
 
 test('a cancelled answer costs what was seen', async (context) => {
@@ -98,7 +98,7 @@ test('nothing is locked for an offer above the limit, on another chain, without 
   await assert.rejects(
     asker.ask({ maxPrice: 10 }),
     (error) =>
-      error instanceof QvacError && error.code === 'E_TOO_DEAR' && typeof error.details?.['priceLamports'] === 'string',
+      error instanceof QvacError && error.code === 'E_TOO_DEAR' && typeof error.details?.priceLamports === 'string',
   );
   const elsewhere = await clientPayments(context, await startChain(context));
   const stranger = await startAsker(context, { providers: [provider], payments: elsewhere.payments });

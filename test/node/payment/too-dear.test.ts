@@ -39,7 +39,7 @@ async function start(context: TestContext, init: Partial<TestRouterInit> = {}) {
 }
 
 const priceIn = (error: unknown): unknown =>
-  error instanceof QvacError && error.code === 'E_TOO_DEAR' ? error.details?.['priceLamports'] : error;
+  error instanceof QvacError && error.code === 'E_TOO_DEAR' ? error.details?.priceLamports : error;
 
 test('a router that finds every offer too dear is asked again with the price that the person agrees to', async (context) => {
   const { router, asker, through } = await start(context);

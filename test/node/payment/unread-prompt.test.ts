@@ -7,7 +7,8 @@ import { startProvider } from '../../support/market.ts';
 import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
 import { withTamperedAnswers } from '../../support/router.ts';
 
-// An answer that is stopped before its first token, by a provider that then keeps its final head back: what it submits is
+// An answer that is stopped before its first token, by a provider that then keeps its final head back: what it submits
+// is
 // the first that its client sees of it.
 
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };

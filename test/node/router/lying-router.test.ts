@@ -41,7 +41,7 @@ function reported(why: RegExp): (error: unknown) => boolean {
   return (error) =>
     error instanceof QvacError &&
     error.code === 'E_BAD_PEER' &&
-    typeof error.details?.['router'] === 'string' &&
+    typeof error.details?.router === 'string' &&
     why.test(error.message);
 }
 

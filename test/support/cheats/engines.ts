@@ -13,7 +13,10 @@ function altered(engine: Engine, change: Partial<Engine>): Engine {
   });
 }
 
-/** Computes with `engine` and says that it is `claimed`: another file, quantisation or damage under a good name and class. */
+/**
+ * Computes with `engine` and says that it is `claimed`: another file, quantisation or damage under a good name and
+ * class.
+ */
 export function disguised(engine: Engine, claimed: Engine): Engine {
   return altered(claimed, {
     open: (options?: OpenOptions) => engine.open(options === undefined ? undefined : { signal: options.signal }),

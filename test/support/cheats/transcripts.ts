@@ -62,14 +62,16 @@ export function withOpening(change: (opening: Opening, honest: Transcript) => Op
 }
 
 /**
- * The prefill attack: the cheaper model chooses the tokens, the true model's distributions are committed to. Needs logits
+ * The prefill attack: the cheaper model chooses the tokens, the true model's distributions are committed to. Needs
+ * logits
  * of `sideBySide`.
  */
 export const prefillAttack: TranscriptMaker = (init) =>
   new ForcedTranscript(init, (_truth, top, i) => drawFrom(init, (top as BothLogits).cheap, i));
 
 /**
- * The adaptive attack: true distributions, each moved just enough that the client's draw picks the cheaper model's token.
+ * The adaptive attack: true distributions, each moved just enough that the client's draw picks the cheaper model's
+ * token.
  * Needs logits of `sideBySide`.
  */
 export const nudging: TranscriptMaker = lying((honest, init) => ({
@@ -83,14 +85,18 @@ function drawFrom({ offer: { sampler, seed } }: TranscriptInit, top: TopLogits, 
   return pickToken(selectCandidates(top, sampler.topK, sampler.vocab).candidates, sampler, drawAt(seed, i));
 }
 
-/** `top` with the logit of `wanted` raised as little as makes the draw of step `i` pick it; raised in full where that never does. */
+/**
+ * `top` with the logit of `wanted` raised as little as makes the draw of step `i` pick it; raised in full where that
+ * never does.
+ */
 function nudged(init: TranscriptInit, top: TopLogits, i: number, wanted: number): TopLogits {
   const raised = (by: number): TopLogits => ({
     ids: top.ids,
     logits: top.logits.map((logit, at) => (top.ids[at] === wanted ? logit + by : logit)),
   });
   if (drawFrom(init, top, i) === wanted) return top;
-  // Raised alone it may pass the draw by: then its rivals' order is what has to move, which no honest model does either.
+  // Raised alone it may pass the draw by: then its rivals' order is what has to move, which no honest model does
+  // either.
   for (let by = 1 / 64; by < 16; by *= 1.15) if (drawFrom(init, raised(by), i) === wanted) return raised(by);
   return raised(16);
 }

@@ -1,5 +1,6 @@
 /**
- * The normal deviates of numpy's default generator, bit for bit (SeedSequence, PCG64, ziggurat of Marsaglia and Tsang), so
+ * The normal deviates of numpy's default generator, bit for bit (SeedSequence, PCG64, ziggurat of Marsaglia and Tsang),
+ * so
  * that model files made here equal those made with numpy.
  */
 
@@ -78,7 +79,7 @@ function tail(uniform: () => number, negative: boolean): number {
 const lastEdge = 3.6541528853610088;
 
 /** The area of each of the 256 layers, the tail's counted. */
-const layerArea = 0.00492867323397465524494;
+const layerArea = 0.004928673233974655;
 
 const ziggurat = zigguratTables();
 

@@ -16,7 +16,7 @@ const scalarBytes: Readonly<Record<number, number>> = {
   11: 8,
   12: 8,
 };
-const mostHeaderBytes = 32 * 1024 * 1024;
+const maxHeaderBytes = 32 * 1024 * 1024;
 
 export interface Change {
   /** Edits a tensor's weights before they are written. */
@@ -24,7 +24,8 @@ export interface Change {
 }
 
 /**
- * Rewrites a GGUF file with its matrices in another quantisation; metadata is copied byte for byte but the file type, vectors
+ * Rewrites a GGUF file with its matrices in another quantisation; metadata is copied byte for byte but the file type,
+ * vectors
  * stay as they are, and token_embd keeps its type for q4_0. SHA-256 in hex.
  */
 export async function requantise(source: string, target: string, kind: Kind, change: Change = {}): Promise<string> {
@@ -67,8 +68,8 @@ function kindOf(type: number): Kind {
 async function readRaw(
   file: FileHandle,
 ): Promise<{ readonly metadata: readonly RawValue[]; readonly tensors: readonly RawTensor[] }> {
-  const head = Buffer.alloc(mostHeaderBytes);
-  await file.read(head, 0, mostHeaderBytes, 0);
+  const head = Buffer.alloc(maxHeaderBytes);
+  await file.read(head, 0, maxHeaderBytes, 0);
   let at = 8;
   const u32At = (): number => head.readUInt32LE((at += 4) - 4);
   const u64At = (): number => Number(head.readBigUInt64LE((at += 8) - 8));

@@ -163,7 +163,9 @@ function byteAlphabet(): string[] {
   );
 }
 
-/** Byte-level BPE: 256 bytes, merges that build common words, filler that only the model can say, five special tokens. */
+/**
+ * Byte-level BPE: 256 bytes, merges that build common words, filler that only the model can say, five special tokens.
+ */
 function vocabulary(size: number): { readonly tokens: string[]; readonly types: number[]; readonly merges: string[] } {
   const alphabet = byteAlphabet();
   const tokens = [...alphabet];

@@ -1,7 +1,7 @@
 import type { RecomputedStep } from '../../answer/asker.ts';
 
 /** Said with every list of log-probabilities. */
-export const logprobsNote = 'recomputed by this gateway and normalised over the 20 likeliest tokens';
+const logprobsNote = 'recomputed by this gateway and normalised over the 20 likeliest tokens';
 
 interface TokenLogprob {
   readonly token: string;

@@ -1,3 +1,4 @@
+import { toError } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { AbortOptions } from '../../../lib/types.ts';
 import { routeProtocol } from '../../../protocol/constants.ts';
@@ -32,6 +33,6 @@ export async function openRoute(
   // Read at once: a router that refuses does so before it takes the question in.
   stream
     .write({ t: 'route', ...asked, verify, timeout: timeouts.totalMs }, options)
-    .catch((error: unknown) => stream.abort(error instanceof Error ? error : new Error(String(error))));
+    .catch((error: unknown) => stream.abort(toError(error)));
   return job;
 }

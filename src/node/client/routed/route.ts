@@ -41,7 +41,10 @@ export interface RouteConclusion {
   readonly refused: string | null;
 }
 
-/** One question through a router (section 4.0). What a provider's frames say is checked here; the router is not believed. */
+/**
+ * One question through a router (section 4.0). What a provider's frames say is checked here; the router is not
+ * believed.
+ */
 export interface RoutedJob {
   readonly router: PeerIdString;
   /** The provider whose answer this is; null before the first. */
@@ -56,7 +59,9 @@ export interface RoutedJob {
   frames(): AsyncIterable<RouteNews>;
   /** Asks the router to stop, once, before the final head; else does nothing. */
   stop(): Promise<void>;
-  /** After the final head: challenges where the mode has one, and takes opening, verdict and receipt. Ends the stream. */
+  /**
+   * After the final head: challenges where the mode has one, and takes opening, verdict and receipt. Ends the stream.
+   */
   conclude(options?: AbortOptions): Promise<RouteConclusion>;
   /** Resets the stream at once. */
   abort(reason: Error): void;

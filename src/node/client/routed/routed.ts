@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { QvacError } from '../../../errors.ts';
+import { QvacError, toError } from '../../../errors.ts';
 import { shortPeer } from '../../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
@@ -57,7 +57,9 @@ export interface RoutedInit {
   readonly thorough: boolean;
 }
 
-/** What is told of an answer, and the assessment of this client where that is it; null where the router's word counts. */
+/**
+ * What is told of an answer, and the assessment of this client where that is it; null where the router's word counts.
+ */
 interface Judged {
   readonly own: Assessment | null;
   readonly verification: Verification;
@@ -102,7 +104,7 @@ class RoutedQuestion {
     try {
       await this.#receive(job);
     } catch (error) {
-      job.abort(error instanceof Error ? error : new Error(String(error)));
+      job.abort(toError(error));
       if (this.#signal.aborted) throw new QvacError('E_INTERRUPTED', 'stopped', { cause: error });
       if (error instanceof FaultError && job.picked !== null) return this.#faulty(job, job.picked, error);
       throw error;
@@ -134,14 +136,14 @@ class RoutedQuestion {
   async #receive(job: RoutedJob): Promise<void> {
     const stop = (): void => {
       this.#stoppedAt = job.picked === null ? 0 : job.received.n;
-      job.stop().catch((error: unknown) => job.abort(error instanceof Error ? error : new Error(String(error))));
+      job.stop().catch((error: unknown) => job.abort(toError(error)));
     };
     this.#signal.addEventListener('abort', stop);
     try {
       if (this.#signal.aborted) stop();
       for await (const news of job.frames()) {
         if (news.t === 'picked')
-          this.#observer.picked(news.picked.card.peer, modelOf(news.picked), mostOf(news.picked));
+          this.#observer.picked(news.picked.card.peer, modelOf(news.picked), highestPrice(news.picked));
         if (news.t === 'accept' && job.picked !== null)
           this.#observer.accepted?.(job.received.promptTokens.length, modelOf(job.picked));
         if (news.t !== 'tokens') continue;
@@ -166,7 +168,7 @@ class RoutedQuestion {
     const receipt = own === null ? conclusion.receipt : this.#signed(own, conclusion.receipt, job);
     const storeError = await this.#components.receipts.save(receipt).then(
       () => null,
-      (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+      (error: unknown) => toError(error),
     );
     return {
       ...this.#answerOf(job, picked),
@@ -221,7 +223,8 @@ class RoutedQuestion {
   }
 
   /**
-   * Checks 1 to 4 (and 5, or all, where the files are here) are made by this client; the router's word counts for what it
+   * Checks 1 to 4 (and 5, or all, where the files are here) are made by this client; the router's word counts for what
+   * it
    * re-executed, and for faults, as long as this client found none itself.
    */
   async #judge(
@@ -299,7 +302,8 @@ class RoutedQuestion {
 }
 
 /**
- * A verdict that says more than this client can find out without the model: checks 5 and 6. For the others it is its own
+ * A verdict that says more than this client can find out without the model: checks 5 and 6. For the others it is its
+ * own
  * judge, and without an opening, which may be the router's own doing, nobody's pass counts.
  */
 function isItsWord(theirs: Verdict, own: Verification): boolean {
@@ -308,7 +312,7 @@ function isItsWord(theirs: Verdict, own: Verification): boolean {
 }
 
 /** The most that the answer can cost, lamports. */
-function mostOf({ quote, offer: { sampler } }: Picked): bigint {
+function highestPrice({ quote, offer: { sampler } }: Picked): bigint {
   if (quote === null) return 0n;
   const { promptTokens, priceIn, priceOut } = quote.quote;
   return priceLamports({ promptCount: promptTokens, n: sampler.maxTokens, priceIn, priceOut });

@@ -13,7 +13,9 @@ export interface SignedVerdict {
   readonly signed: Signed;
 }
 
-/** The verdict in `signed`, if it is the remote peer's own, on the answer that was received; else null (section 4.0). */
+/**
+ * The verdict in `signed`, if it is the remote peer's own, on the answer that was received; else null (section 4.0).
+ */
 export function ownVerdict(
   signed: Signed,
   { publicKey }: FrameStream['remote'],
@@ -33,7 +35,10 @@ export function ownVerdict(
   }
 }
 
-/** Whether a receipt differs from what was received at most in verdicts, settlement and the order of heads (section 4.0). */
+/**
+ * Whether a receipt differs from what was received at most in verdicts, settlement and the order of heads (section
+ * 4.0).
+ */
 export function isSameReceipt(bytes: Uint8Array, received: Received): boolean {
   try {
     return comparable(parseReceipt(fromUtf8(bytes))) === comparable(received.receipt([]));

@@ -1,4 +1,4 @@
-import { QvacError } from '../../../errors.ts';
+import { QvacError, toError } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { seconds, shortPeer } from '../../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
@@ -71,7 +71,7 @@ export class StreamedRoute implements RoutedJob {
         }
       }
     } catch (error) {
-      this.abort(error instanceof Error ? error : new Error(String(error)));
+      this.abort(toError(error));
       throw error;
     } finally {
       this.#clear(total);
@@ -101,7 +101,7 @@ export class StreamedRoute implements RoutedJob {
       await this.#stream.close();
       return conclusion;
     } catch (error) {
-      this.abort(error instanceof Error ? error : new Error(String(error)));
+      this.abort(toError(error));
       options.signal?.throwIfAborted();
       throw error;
     } finally {

@@ -24,7 +24,7 @@ export interface StoreLimits {
   readonly others: number;
 }
 
-export const defaultStoreLimits: StoreLimits = { peers: 4096, records: 16_384, recordsPerPeer: 256, others: 256 };
+const defaultStoreLimits: StoreLimits = { peers: 4096, records: 16_384, recordsPerPeer: 256, others: 256 };
 
 const peersPrefix = '/peers/';
 const recordsPrefix = '/dht/provider/';

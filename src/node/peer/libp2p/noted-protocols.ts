@@ -1,8 +1,11 @@
 import type { Libp2p, Peer } from '@libp2p/interface';
 
 /** Beyond these all are forgotten, and noted again. */
-const mostPeers = 1024;
-/** How long a note holds, in ms: libp2p renews the age of a peer's record with it, and another writer may have taken it back. */
+const maxPeers = 1024;
+/**
+ * How long a note holds, in ms: libp2p renews the age of a peer's record with it, and another writer may have taken it
+ * back.
+ */
 const heldMs = 60_000;
 
 interface Note {
@@ -11,7 +14,8 @@ interface Note {
 }
 
 /**
- * Has `node` note once a minute per connected peer and protocol that the peer speaks it. libp2p does so at every stream, on
+ * Has `node` note once a minute per connected peer and protocol that the peer speaks it. libp2p does so at every
+ * stream, on
  * both sides, and reads the peer's whole record under a lock for it.
  * @param now monotonic, in ms
  */
@@ -33,7 +37,7 @@ export function noteProtocolsOnce(
     if (before !== undefined && now() < before.until) return before.peer;
     const peer = await merge(id, data, options);
     known.set(protocol, { peer, until: now() + heldMs });
-    if (noted.size >= mostPeers) noted.clear();
+    if (noted.size >= maxPeers) noted.clear();
     noted.set(name, known);
     return peer;
   };

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type AbortOptions, type DialTarget, type Stream, serviceCapabilities } from '@libp2p/interface';
 import type { KadDHTComponents } from '@libp2p/kad-dht';
 import type { Ping } from '@libp2p/ping';
+import { toError } from '../../../errors.ts';
 import { concat, equalBytes } from '../../../lib/bytes.ts';
 
 const protocol = '/ipfs/ping/1.0.0';
@@ -91,7 +92,7 @@ function echo(stream: Stream): void {
     try {
       if (!stream.send(event.data)) stream.abort(new Error('the other side does not read'));
     } catch (error) {
-      stream.abort(error instanceof Error ? error : new Error(String(error)));
+      stream.abort(toError(error));
     }
   });
 }

@@ -14,7 +14,8 @@ export interface OfferFacts {
 }
 
 /**
- * Section 4, "A provider refuses an offer …": everything that can be said before the quote and the prompt are looked at.
+ * Section 4, "A provider refuses an offer …": everything that can be said before the quote and the prompt are looked
+ * at.
  * @returns the card's model that is asked
  * @throws Refusal
  */

@@ -1,4 +1,4 @@
-import { QvacError } from '../../../errors.ts';
+import { QvacError, toError } from '../../../errors.ts';
 import * as protocol from '../../../protocol/constants.ts';
 import type { Frame } from '../../../protocol/frames.ts';
 import type { Signed } from '../../../protocol/messages.ts';
@@ -78,7 +78,7 @@ export function createAnswerWriter(stream: FrameStream, init: AnswerWriterInit):
     try {
       await stream.write(frame);
     } catch (error) {
-      fail(error instanceof Error ? error : new Error(String(error)));
+      fail(toError(error));
     } finally {
       clearTimeout(stall);
       pending--;

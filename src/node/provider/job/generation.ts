@@ -20,9 +20,11 @@ export interface GenerationParts {
 }
 
 /**
- * Draws and sends tokens until a stop token (0) or `maxTokens` (1), with a head every 32 tokens (section 4.2). The engine
+ * Draws and sends tokens until a stop token (0) or `maxTokens` (1), with a head every 32 tokens (section 4.2). The
+ * engine
  * is one token ahead of what the stream took. The text's incomplete end is flushed with the last token.
- * @throws whatever the engine or `goOn` throws, also where `signal` aborts; what was drawn until then is in the transcript and sent
+ * @throws whatever the engine or `goOn` throws, also where `signal` aborts; what was drawn until then is in the
+ * transcript and sent
  * with `writer.flush()`
  */
 export async function generate(parts: GenerationParts, options: AbortOptions = {}): Promise<0 | 1> {
@@ -57,7 +59,10 @@ export async function generate(parts: GenerationParts, options: AbortOptions = {
   }
 }
 
-/** Settles when the engine computes what it was just asked for, on another thread: it begins a turn of the event loop later. */
+/**
+ * Settles when the engine computes what it was just asked for, on another thread: it begins a turn of the event loop
+ * later.
+ */
 async function begun(): Promise<void> {
   await setImmediate();
   await setImmediate();

@@ -9,7 +9,8 @@ export interface Delivered {
   /** The wallet that pays. */
   readonly client: Uint8Array;
   /**
-   * Which of the provider's jobs was served. Once its client has the money back it can create another one under the same
+   * Which of the provider's jobs was served. Once its client has the money back it can create another one under the
+   * same
    * id, and so at the same address, with a seed that makes a fraud of this answer.
    */
   readonly number: bigint;
@@ -35,17 +36,14 @@ export const deliveredForm: JournalForm<Delivered> = {
   parse(value) {
     if (typeof value !== 'object' || value === null) return null;
     const fields = value as Readonly<Record<string, unknown>>;
-    const [address, client, root, textDigest] = [
-      fields['address'],
-      fields['client'],
-      fields['root'],
-      fields['textDigest'],
-    ].map(digestIn);
-    const counts = [fields['promptCount'], fields['tokenCount'], fields['finish']];
+    const [address, client, root, textDigest] = [fields.address, fields.client, fields.root, fields.textDigest].map(
+      digestIn,
+    );
+    const counts = [fields.promptCount, fields.tokenCount, fields.finish];
     const { number } = fields;
     if (typeof number !== 'string' || !/^\d{1,20}$/.test(number)) return null;
     if (
-      fields['version'] !== 1 ||
+      fields.version !== 1 ||
       address == null ||
       client == null ||
       root == null ||
@@ -54,7 +52,7 @@ export const deliveredForm: JournalForm<Delivered> = {
     )
       return null;
     const [promptCount = 0, tokenCount = 0, finish = 0] = counts as readonly number[];
-    const cancel = cancelIn(fields['cancel']);
+    const cancel = cancelIn(fields.cancel);
     return cancel === undefined
       ? null
       : {

@@ -1,5 +1,6 @@
 import type { Escrow, JobAccount, JobOutcome } from '../../../escrow/escrow.ts';
 import { deliveryOf, payoutOf } from '../../../escrow/terms.ts';
+import { anySignal } from '../../../lib/abort.ts';
 import type { JobId } from '../../../lib/types.ts';
 import { jobIdHex } from '../../../protocol/digests.ts';
 import type { Finish, Head, Signed } from '../../../protocol/messages.ts';
@@ -22,7 +23,10 @@ export interface DeliveriesParts {
 /** How long the end of a submitted job is looked for often, ms: most clients confirm within seconds. */
 const followMs = 60_000;
 
-/** Answers that were delivered and are not settled, also those of earlier processes: each is submitted, and followed to its end. */
+/**
+ * Answers that were delivered and are not settled, also those of earlier processes: each is submitted, and followed to
+ * its end.
+ */
 export class Deliveries {
   readonly #parts: DeliveriesParts;
   #delivered = new Map<JobId, Delivered>();
@@ -57,7 +61,10 @@ export class Deliveries {
     this.#delivered.set(jobId, delivered);
   }
 
-  /** Submits, and looks for the end for a while; later looks do what is left. @throws QvacError E_CHAIN, E_ESCROW, E_FUNDS */
+  /**
+   * Submits, and looks for the end for a while; later looks do what is left. @throws QvacError E_CHAIN, E_ESCROW,
+   * E_FUNDS
+   */
   async settle(jobId: JobId): Promise<void> {
     const delivered = this.#delivered.get(jobId);
     if (delivered === undefined) return;
@@ -65,7 +72,7 @@ export class Deliveries {
     const account = await escrow.job(delivered.address);
     if (account?.number !== delivered.number) return this.conclude(jobId);
     await this.submit(account);
-    const limit = AbortSignal.any([AbortSignal.timeout(followMs), end]);
+    const limit = anySignal(AbortSignal.timeout(followMs), end);
     const settled = await escrow
       .waitForJob(delivered.address, (job) => job === null, { signal: limit })
       .then(

@@ -1,7 +1,7 @@
-import { QvacError } from '../../../errors.ts';
+import { messageOf, QvacError } from '../../../errors.ts';
 import { type Escrow, escrowRules, type JobAccount, type JobKey, RefusedError } from '../../../escrow/escrow.ts';
 import { differingTerms, termsOf } from '../../../escrow/terms.ts';
-import { delay } from '../../../lib/abort.ts';
+import { anySignal, delay } from '../../../lib/abort.ts';
 import { equalBytes, fromHex } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
@@ -28,7 +28,10 @@ export interface EscrowPaymentsInit {
   readonly dir: string;
   /** Between two looks at all of this provider's jobs, in ms. @default 15_000 */
   readonly sweepMs?: number | undefined;
-  /** How long before its client can have the money back a job has to be delivered, ms: the submit takes its time, too. @default 20_000 */
+  /**
+   * How long before its client can have the money back a job has to be delivered, ms: the submit takes its time, too.
+   * @default 20_000
+   */
   readonly marginMs?: number | undefined;
   readonly onNews?: ((news: PaymentNews) => void) | undefined;
 }
@@ -38,7 +41,8 @@ const orphanMs = 150_000;
 /** How long `stop` waits for transactions that run, ms. */
 const stopMs = 5_000;
 /**
- * Offers whose accounts are waited for at the same time, and refused ones among which that is so: they cost nothing to make,
+ * Offers whose accounts are waited for at the same time, and refused ones among which that is so: they cost nothing to
+ * make,
  * and each asks the chain again and again. Whoever locks before it offers needs no wait, and the sweep sees the rest.
  */
 const maxWaiting = 16;
@@ -153,7 +157,7 @@ class EscrowPayments implements ProviderPayments {
     this.#waiting++;
     try {
       const found = await this.#escrow.waitForJob(address, (job) => job !== null, {
-        signal: AbortSignal.any([expiry, this.#end.signal, ...(signal === undefined ? [] : [signal])]),
+        signal: anySignal(expiry, this.#end.signal, signal),
       });
       if (found !== null) return found;
     } catch (error) {
@@ -192,7 +196,7 @@ class EscrowPayments implements ProviderPayments {
     const expiry = AbortSignal.timeout(Math.max(1, until - this.#clock.now()));
     this.#declining++;
     const account = await this.#escrow
-      .waitForJob(address, (job) => job !== null, { signal: AbortSignal.any([expiry, this.#end.signal]) })
+      .waitForJob(address, (job) => job !== null, { signal: anySignal(expiry, this.#end.signal) })
       .catch(() => null);
     this.#declining--;
     if (account === null) {
@@ -261,7 +265,7 @@ class EscrowPayments implements ProviderPayments {
     const expected =
       error instanceof RefusedError && (error.refusal === 'NoAccount' || error.refusal === 'InvalidStatus');
     this.#logger[expected ? 'debug' : 'warn']('a payment was not settled yet', {
-      reason: error instanceof Error ? error.message : String(error),
+      reason: messageOf(error),
     });
   }
 

@@ -27,7 +27,8 @@ export class PaidOffer {
 
   /**
    * What the offer says of it, and how it is locked.
-   * @throws RouteFailure `limit` where it is above what is left of today, or this router cannot pay now; QvacError E_ESCROW
+   * @throws RouteFailure `limit` where it is above what is left of today, or this router cannot pay now; QvacError
+   * E_ESCROW
    */
   async plan(
     limits: { readonly maxTokens: number; readonly maxPrice: number },
@@ -57,7 +58,10 @@ export class PaidOffer {
     };
   }
 
-  /** Calls `late` where the provider submitted and the answer is not whole shortly before it would be paid. @returns ends the watch */
+  /**
+   * Calls `late` where the provider submitted and the answer is not whole shortly before it would be paid. @returns
+   * ends the watch
+   */
   watch(late: (error: QvacError) => void): () => void {
     return watchDelivery(this.#locked, late);
   }

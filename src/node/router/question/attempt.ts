@@ -1,4 +1,4 @@
-import { QvacError } from '../../../errors.ts';
+import { QvacError, toError } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { FaultError } from '../../../proofs/fault.ts';
 import type { Head } from '../../../protocol/messages.ts';
@@ -75,7 +75,7 @@ export class Attempt {
       for await (const frame of this.#job.frames()) if (!this.#abandoned) await this.#pass(frame);
       return this.#finish();
     } catch (error) {
-      return await this.#fail(error instanceof Error ? error : new Error(String(error)));
+      return await this.#fail(toError(error));
     } finally {
       if (this.#abandoned) await this.#job.close();
     }
@@ -154,11 +154,14 @@ export class Attempt {
       const signed = await this.#job.cancel();
       if (signed !== null) await this.#person.send({ t: 'cancel', body: signed.body, sig: signed.sig });
     } catch (error) {
-      this.#job.abort(error instanceof Error ? error : new Error(String(error)));
+      this.#job.abort(toError(error));
     }
   }
 
-  /** Leaves a provider that lives but gives no token: cancels with n 0 where it had accepted (section 4.0), and waits no longer. */
+  /**
+   * Leaves a provider that lives but gives no token: cancels with n 0 where it had accepted (section 4.0), and waits no
+   * longer.
+   */
   #leave(): void {
     if (this.#begun || this.#cancelling !== null || this.#person.stopped.aborted) return;
     const error = new QvacError('E_TIMEOUT', `the provider gave no token within ${this.#firstTokenMs} ms`);

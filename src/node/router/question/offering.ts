@@ -57,7 +57,8 @@ export class Offering {
   }
 
   /**
-   * Sends the offer, on the provider's card of this moment: one that is dead or frozen is found out before the input goes
+   * Sends the offer, on the provider's card of this moment: one that is dead or frozen is found out before the input
+   * goes
    * to it, and no offer names a class or a price of yesterday.
    * @returns why there is no job with it
    */

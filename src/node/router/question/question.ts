@@ -1,5 +1,5 @@
-import { ownWordsOf, QvacError } from '../../../errors.ts';
-import { raceSignal } from '../../../lib/abort.ts';
+import { messageOf, ownWordsOf, QvacError } from '../../../errors.ts';
+import { anySignal, raceSignal } from '../../../lib/abort.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
 import { maxRouteProviders } from '../../../protocol/constants.ts';
@@ -72,7 +72,7 @@ export class Question {
     this.#candidates = new Candidates(components, route, components.verifier.models);
     this.#offering = new Offering(components, route, person, this.#candidates);
     this.#signal = signal;
-    this.#deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+    this.#deadline = anySignal(signal, AbortSignal.timeout(timeoutMs));
     this.#deadlineAt = components.clock.now() + timeoutMs;
   }
 
@@ -102,7 +102,7 @@ export class Question {
 
   async #answer(): Promise<QuestionEnd> {
     // Whatever ends the search for a provider.
-    const over = AbortSignal.any([this.#deadline, this.#person.stopped]);
+    const over = anySignal(this.#deadline, this.#person.stopped);
     await this.#takePurse(over);
     let failure = new RouteFailure('no-provider', `nobody offers ${this.#route.model} here`);
     for (let probes = 0; probes < maxProbes && this.#offering.tries < maxRouteProviders; probes++) {
@@ -224,9 +224,7 @@ export class Question {
     if (payment === null) return null;
     await receipts
       .save({ ...answer.receipt, settlement: settlementJson(payment) })
-      .catch((error: unknown) =>
-        logger.warn('receipt not saved', { reason: error instanceof Error ? error.message : String(error) }),
-      );
+      .catch((error: unknown) => logger.warn('receipt not saved', { reason: messageOf(error) }));
     return payment;
   }
 

@@ -1,5 +1,5 @@
-import { ownWordsOf, QvacError } from '../../../errors.ts';
-import { raceSignal } from '../../../lib/abort.ts';
+import { messageOf, ownWordsOf, QvacError, toError } from '../../../errors.ts';
+import { anySignal, raceSignal } from '../../../lib/abort.ts';
 import { equalBytes, utf8 } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
@@ -69,7 +69,7 @@ export async function settle(components: SettleComponents, init: SettleInit): Pr
   );
   init.learn(assessment);
   const verdict = signVerdict(components, assessment, unsigned, job);
-  const delivered = { signal: AbortSignal.any([init.signal, AbortSignal.timeout(deliveryTimeoutMs)]) };
+  const delivered = { signal: anySignal(init.signal, AbortSignal.timeout(deliveryTimeoutMs)) };
   // A provider that does not read keeps nobody waiting.
   const told = tellProvider(components, job, verdict, delivered.signal);
   await person.send({ t: 'verdict', ...verdict }, delivered);
@@ -136,7 +136,7 @@ async function tellProvider(
     await job.close();
   } catch (error) {
     logger.debug('verdict not taken by the provider', { jobId: job.jobId, reason: ownWordsOf(error) });
-    job.abort(error instanceof Error ? error : new Error(String(error)));
+    job.abort(toError(error));
   }
 }
 
@@ -146,7 +146,7 @@ async function keep({ receipts, logger }: SettleComponents, receipt: Receipt, jo
   } catch (error) {
     logger.warn('receipt not saved', {
       jobId: job.jobId,
-      reason: error instanceof Error ? error.message : String(error),
+      reason: messageOf(error),
     });
   }
 }
