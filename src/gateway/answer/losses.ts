@@ -1,5 +1,5 @@
 import { QvacError } from '../../errors.ts';
-import type { ClientPayments, Paying } from '../../node/payment/payments.ts';
+import type { ClientPayments, EscrowWallet } from '../../node/payment/payments.ts';
 
 /**
  * The same payments, but `lost` hears of what was locked for answers that never came whole: their providers can still
@@ -8,7 +8,7 @@ import type { ClientPayments, Paying } from '../../node/payment/payments.ts';
  * @param lost gets what it came to, once that is known; rejects never
  */
 export function withLosses(payments: ClientPayments, lost: (lamports: Promise<bigint>) => void): ClientPayments {
-  const counting = (paying: Paying): Paying => ({
+  const counting = (paying: EscrowWallet): EscrowWallet => ({
     refusal: (pay) => paying.refusal(pay),
     plan: (quote, limits, options) => paying.plan(quote, limits, options),
     records: (options) => paying.records(options),
