@@ -1,6 +1,5 @@
 import type { ProviderAccount } from '../../escrow/escrow.ts';
 import { toHex } from '../../lib/bytes.ts';
-import { chainPriorJobs, rejectedWeight, slashedWeight } from '../selection/constants.ts';
 import type { ChainRecord } from './payments.ts';
 
 /**
@@ -36,14 +35,4 @@ export function recordsOf(accounts: readonly ProviderAccount[]): ReadonlyMap<str
     });
   }
   return records;
-}
-
-/**
- * The share of its paid jobs that a provider is expected to serve, 0 … 1: a newcomer 1, since good counts prove little.
- * A
- * slash was proved, and no number of jobs with oneself makes it good.
- */
-export function chainReliability({ completed, refunded, rejected, slashed }: ChainRecord): number {
-  const good = completed + chainPriorJobs;
-  return good / (good + refunded + rejected * rejectedWeight) / (1 + slashed * slashedWeight);
 }

@@ -12,7 +12,7 @@ import type { Selection, SelectionCriteria } from './select.ts';
  */
 export async function pricedRefusal(
   components: Pick<ChooseComponents, 'discovery' | 'reputation' | 'network'>,
-  wish: SelectionCriteria,
+  criteria: SelectionCriteria,
   label: string,
   refusal: QvacError,
   options: AbortOptions,
@@ -22,7 +22,7 @@ export async function pricedRefusal(
     prices = excluded.flatMap(({ priceLamports }) => priceLamports ?? []);
   };
   // Without payments: the router pays, so nobody's wallet is opened here.
-  await chooseProviders({ ...components, payments: null, fell }, wish, null, options).catch((reason: unknown) => {
+  await chooseProviders({ ...components, payments: null, fell }, criteria, null, options).catch((reason: unknown) => {
     options.signal?.throwIfAborted();
     if (!(reason instanceof QvacError)) throw reason;
   });
@@ -30,7 +30,7 @@ export async function pricedRefusal(
   if (lowest === undefined) return refusal;
   return new QvacError(
     'E_TOO_DEAR',
-    `through your router, an answer of ${label} may cost more than ${wish.maxPrice} lamports: up to ${lowest} lamports`,
+    `through your router, an answer of ${label} may cost more than ${criteria.maxPrice} lamports: up to ${lowest} lamports`,
     {
       hint: `allow it with --max-price ${lowest}, or with --yes`,
       cause: refusal,

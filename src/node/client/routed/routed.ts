@@ -15,20 +15,17 @@ import { encodeVerdict } from '../../../protocol/validate.ts';
 import type { Peer } from '../../peer/peer.ts';
 import type { LocalVerifier } from '../../verification/local-verifier.ts';
 import {
-  type Answer,
-  type AnswerModel,
-  type AskObserver,
-  faultyAnswer,
   faultyVerification,
   isRecomputed,
   type Verification,
   type VerifyLevel,
-} from '../answer.ts';
+} from '../../verification/verification.ts';
+import { type Answer, type AnswerModel, type AskObserver, faultyAnswer, reasonFor } from '../answer.ts';
+import { interruptedFinishMs } from '../finish.ts';
 import type { Stopwatch } from '../stopwatch.ts';
-import { reasonFor } from '../why.ts';
-import { openRoute, type RouteComponents } from './open-route.ts';
 import type { Picked } from './picked.ts';
 import type { RouteConclusion, RoutedJob } from './route.ts';
+import { openRoute, type RouteComponents } from './streamed-route.ts';
 
 export interface RoutedComponents extends RouteComponents {
   readonly peer: Peer;
@@ -65,9 +62,6 @@ interface Judged {
   readonly verification: Verification;
   readonly why: string | null;
 }
-
-/** How long an answer that was stopped may take to be settled, in ms. */
-const interruptedSettleMs = 4_000;
 
 /**
  * One question through a router, settled.
@@ -205,7 +199,7 @@ class RoutedQuestion {
   ): Promise<RouteConclusion & { readonly fault: FaultError | null }> {
     try {
       return {
-        ...(await job.conclude(interrupted ? { signal: AbortSignal.timeout(interruptedSettleMs) } : {})),
+        ...(await job.conclude(interrupted ? { signal: AbortSignal.timeout(interruptedFinishMs) } : {})),
         fault: null,
       };
     } catch (error) {

@@ -3,6 +3,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import { FaultError } from '../../../proofs/fault.ts';
 import type { Head } from '../../../protocol/messages.ts';
 import type { AnswerFrame, Job } from '../../job/job.ts';
+import { experienceOf } from '../../selection/learning.ts';
 import type { Experience } from '../../selection/reputation.ts';
 import type { ClientStream } from '../client-stream.ts';
 import { patienceMs } from '../constants.ts';
@@ -20,7 +21,7 @@ export type AttemptEnd =
 
 export interface AttemptInit {
   readonly job: Job;
-  readonly person: ClientStream;
+  readonly clientStream: ClientStream;
   readonly clock: Clock;
   /** Aborts when the time for the final head is over, or the router stops. */
   readonly deadline: AbortSignal;
@@ -31,7 +32,7 @@ export interface AttemptInit {
 /** Passes one provider's answer on, frame by frame: the next is not read before the person's client took this one. */
 export class Attempt {
   readonly #job: Job;
-  readonly #person: ClientStream;
+  readonly #clientStream: ClientStream;
   readonly #clock: Clock;
   readonly #deadline: AbortSignal;
   readonly #firstTokenMs: number;
@@ -46,7 +47,7 @@ export class Attempt {
 
   constructor(init: AttemptInit) {
     this.#job = init.job;
-    this.#person = init.person;
+    this.#clientStream = init.clientStream;
     this.#clock = init.clock;
     this.#deadline = init.deadline;
     this.#firstTokenMs = init.firstTokenMs;
@@ -57,15 +58,15 @@ export class Attempt {
     const onStop = (): void => this.#stop();
     const onDeadline = (): void => this.#job.abort(new QvacError('E_TIMEOUT', 'the question timed out'));
     const patience = setTimeout(() => this.#leave(), this.#firstTokenMs);
-    this.#person.stopped.addEventListener('abort', onStop);
+    this.#clientStream.stopped.addEventListener('abort', onStop);
     this.#deadline.addEventListener('abort', onDeadline);
     try {
       if (this.#deadline.aborted) onDeadline();
-      if (this.#person.stopped.aborted) this.#stop();
+      if (this.#clientStream.stopped.aborted) this.#stop();
       return await Promise.race([this.#passAll(), this.#left.promise]);
     } finally {
       clearTimeout(patience);
-      this.#person.stopped.removeEventListener('abort', onStop);
+      this.#clientStream.stopped.removeEventListener('abort', onStop);
       this.#deadline.removeEventListener('abort', onDeadline);
     }
   }
@@ -83,7 +84,7 @@ export class Attempt {
 
   async #pass(frame: AnswerFrame): Promise<void> {
     if (frame.t === 'accept') {
-      if (this.#person.stopped.aborted) throw new QvacError('E_INTERRUPTED', 'stopped before the accept');
+      if (this.#clientStream.stopped.aborted) throw new QvacError('E_INTERRUPTED', 'stopped before the accept');
       this.#accepted = true;
     }
     if (frame.t === 'tokens' && frame.tokens.length > 0) this.#firstTokenAt ??= this.#clock.now();
@@ -96,9 +97,9 @@ export class Attempt {
     if (final !== null) {
       // The cancel comes before the final head that answers it.
       if (this.#cancelling !== null) await this.#cancelling;
-      this.#person.expectChallenge();
+      this.#clientStream.expectChallenge();
     }
-    await this.#person.send(frame, { signal: this.#deadline });
+    await this.#clientStream.send(frame, { signal: this.#deadline });
   }
 
   #finish(): AttemptEnd {
@@ -115,7 +116,7 @@ export class Attempt {
 
   async #fail(error: Error): Promise<AttemptEnd> {
     if (this.#deadline.aborted) return this.#timedOut();
-    if (this.#person.stopped.aborted && !this.#accepted) {
+    if (this.#clientStream.stopped.aborted && !this.#accepted) {
       this.#job.abort(error);
       return { kind: 'stopped' };
     }
@@ -127,7 +128,7 @@ export class Attempt {
     if (this.#begun || this.#cancelling !== null) {
       // What shows the fault goes to the person's client, which need not take a router's word for it.
       const faulty = this.#faulty ?? this.#job.faulty;
-      if (faulty !== null) await this.#person.send(faulty, { signal: this.#deadline });
+      if (faulty !== null) await this.#clientStream.send(faulty, { signal: this.#deadline });
       this.#job.abort(error);
       return { kind: 'broken', experience, error };
     }
@@ -152,7 +153,7 @@ export class Attempt {
   async #cancel(): Promise<void> {
     try {
       const signed = await this.#job.cancel();
-      if (signed !== null) await this.#person.send({ t: 'cancel', body: signed.body, sig: signed.sig });
+      if (signed !== null) await this.#clientStream.send({ t: 'cancel', body: signed.body, sig: signed.sig });
     } catch (error) {
       this.#job.abort(toError(error));
     }
@@ -163,7 +164,7 @@ export class Attempt {
    * longer.
    */
   #leave(): void {
-    if (this.#begun || this.#cancelling !== null || this.#person.stopped.aborted) return;
+    if (this.#begun || this.#cancelling !== null || this.#clientStream.stopped.aborted) return;
     const error = new QvacError('E_TIMEOUT', `the provider gave no token within ${this.#firstTokenMs} ms`);
     this.#abandoned = true;
     if (this.#accepted)
@@ -171,9 +172,4 @@ export class Attempt {
     else this.#job.abort(error);
     this.#left.resolve({ kind: 'left', experience: { kind: 'aborted' }, error });
   }
-}
-
-function experienceOf(error: Error): Experience {
-  if (error instanceof FaultError) return { kind: 'fault', fault: error.fault };
-  return error instanceof QvacError && error.code === 'E_BUSY' ? { kind: 'busy' } : { kind: 'aborted' };
 }
