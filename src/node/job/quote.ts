@@ -31,8 +31,8 @@ export interface QuoteRequest {
 const quoteTimeoutMs = 10_000;
 
 /**
- * Asks for the price of an answer to `input`. The prompt counts with its upper bound, but never with more than fits beside
- * the answer: a longer one is refused, so it need not be paid for.
+ * Asks for the price of an answer to `input`. The prompt counts with its upper bound, but never with more than fits
+ * beside the answer: a longer one is refused, so it need not be paid for.
  * @throws as `fetchQuote`
  */
 export function quoteAnswer(

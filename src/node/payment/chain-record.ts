@@ -4,8 +4,7 @@ import type { ChainRecord } from './payments.ts';
 
 /**
  * By the node's key in hex. Of several registrations of one node the one with the most stake counts, and what went
- * wrong
- * under any of them: each was agreed to by the node itself.
+ * wrong under any of them: each was agreed to by the node itself.
  */
 export function recordsOf(accounts: readonly ProviderAccount[]): ReadonlyMap<string, ChainRecord> {
   const records = new Map<string, ChainRecord>();

@@ -34,8 +34,7 @@ export async function findPendingPayment(
 
 /**
  * Objects to a submitted job with what was kept of it: slashes where the program can see the fraud, else rejects what
- * failed
- * its checks or never came whole.
+ * failed its checks or never came whole.
  * @throws QvacError E_ESCROW where there is nothing to object to, or not yet
  */
 export async function dispute(

@@ -35,8 +35,7 @@ export interface EscrowPaymentsInit {
   readonly sweepMs?: number | null | undefined;
   /**
    * Whether an answer that passed is confirmed at once. Else its provider is paid when the time for a rejection is
-   * over:
-   * for a wallet whose owner would have to sign for it. @default true
+   * over: for a wallet whose owner would have to sign for it. @default true
    */
   readonly confirms?: boolean | undefined;
   /** Hears of what was left and is settled now. */

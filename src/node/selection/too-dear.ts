@@ -5,8 +5,7 @@ import type { Selection, SelectionCriteria } from './select.ts';
 
 /**
  * What a router's `too-dear` would have to say: what the cheapest offer above the limit may cost, by the signed cards
- * that
- * this client sees. The router's own words are not read.
+ * that this client sees. The router's own words are not read.
  * @param label the model, for people
  * @returns an E_TOO_DEAR with `priceLamports`, or `refusal` itself where this client sees no such offer
  */

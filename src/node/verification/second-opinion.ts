@@ -29,8 +29,7 @@ const auditTimeoutMs = 600_000;
 
 /**
  * @param auditors peer ids or multiaddrs of routers, asked in this order: those that the person chose or runs, nobody
- * else,
- * since an auditor sees the prompt (section 4.0). One whose card does not list the model is not sent anything.
+ * else, since an auditor sees the prompt (section 4.0). One whose card does not list the model is not sent anything.
  */
 export function createSecondOpinion(
   { peer, discovery, logger }: SecondOpinionComponents,

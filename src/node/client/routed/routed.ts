@@ -218,8 +218,7 @@ class RoutedQuestion {
 
   /**
    * Checks 1 to 4 (and 5, or all, where the files are here) are made by this client; the router's word counts for what
-   * it
-   * re-executed, and for faults, as long as this client found none itself.
+   * it re-executed, and for faults, as long as this client found none itself.
    */
   async #judge(
     { receipt, verdict, refused, fault }: RouteConclusion & { readonly fault: FaultError | null },
@@ -297,8 +296,7 @@ class RoutedQuestion {
 
 /**
  * A verdict that says more than this client can find out without the model: checks 5 and 6. For the others it is its
- * own
- * judge, and without an opening, which may be the router's own doing, nobody's pass counts.
+ * own judge, and without an opening, which may be the router's own doing, nobody's pass counts.
  */
 function isItsWord(theirs: Verdict, own: Verification): boolean {
   const beyond = isRecomputed(theirs) || (theirs.tier === 'text' && theirs.result === 'fail');

@@ -67,8 +67,8 @@ export class OfferSender {
   }
 
   /**
-   * Sends the offer on the provider's card of this moment: a dead or frozen provider is found out before the input goes to
-   * it, and no offer names an outdated class or price.
+   * Sends the offer on the provider's card of this moment: a dead or frozen provider is found out before the input goes
+   * to it, and no offer names an outdated class or price.
    * @returns the job, or why there is none with this provider
    */
   async offer({ card: { peer }, model }: Choice, over: AbortSignal): Promise<OpenedJob | Error> {
