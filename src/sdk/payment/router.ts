@@ -1,0 +1,50 @@
+import { join } from 'node:path';
+import type { Config } from '../../config.ts';
+import { systemClock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { PeerIdString } from '../../lib/types.ts';
+import type { ReceiptStore } from '../../node/home/receipt-store.ts';
+import { createEscrowPayments } from '../../node/payment/escrow-payments.ts';
+import type { ClientPayments, LeftPayment } from '../../node/payment/payments.ts';
+import { openPurses, type Purses } from '../../node/payment/spending-limits.ts';
+import { type MainnetConsent, openPayingEscrow } from './escrow.ts';
+
+/** Interval between two sweeps for payments under way. */
+const sweepMs = 60_000;
+/** How long before the money is released a check must end: the client hears the verdict first, and may be slow. */
+const marginMs = 60_000;
+
+export interface RouterPaymentsComponents {
+  readonly config: Config;
+  readonly receipts: ReceiptStore;
+  readonly consent: MainnetConsent;
+  readonly logger: Logger;
+}
+
+/**
+ * Opens the payments of a router. The chain is opened with the first payment.
+ * @param limitOf lamports that the router spends for a client in 24 hours
+ * @throws QvacError E_HOME if the record of the last day's spending cannot be read
+ */
+export async function openRouterPayments(
+  { config, receipts, consent, logger }: RouterPaymentsComponents,
+  limitOf: (client: PeerIdString) => bigint,
+): Promise<{ readonly payments: ClientPayments; readonly purses: Purses }> {
+  let purses: Purses | null = null;
+  const payments = createEscrowPayments(
+    { openEscrow: (options) => openPayingEscrow(config, consent, options), receipts, logger },
+    {
+      dir: config.home.payments.router,
+      sweepMs,
+      marginMs,
+      // A payment that is settled late replaces the amount reserved for it.
+      onSettled: ({ jobId, settlement: { paid, burnt } }: LeftPayment) => purses?.settle(jobId, paid + burnt),
+    },
+  );
+  purses = await openPurses(
+    { payments, clock: systemClock, logger },
+    { path: join(config.home.root, 'payments', 'router-spent.json'), limitOf },
+  );
+  await payments.start();
+  return { payments, purses };
+}
