@@ -111,15 +111,15 @@ describe('config', () => {
     });
     await assert.rejects(withFile('timeout = "soon"'), {
       code: 'E_CONFIG',
-      message: /expected a time as 90s or 10m, got "soon"/,
+      message: /expected a time such as 90s or 10m, got "soon"/,
     });
     await assert.rejects(withFile('\nmax-token = 3'), {
       code: 'E_CONFIG',
-      message: `${path}:2: no setting is called "max-token"`,
+      message: `${path}:2: unknown setting "max-token"`,
     });
     await assert.rejects(withFile('[serve]\nprices = 3'), {
       code: 'E_CONFIG',
-      message: `${path}:2: no setting is called "serve.prices"`,
+      message: `${path}:2: unknown setting "serve.prices"`,
     });
     await assert.rejects(withFile('model = 1979-05-27'), { code: 'E_CONFIG' });
   });

@@ -186,32 +186,32 @@ describe('qvac receipts', () => {
       const id = await store.save({ ...paid, settlement });
       return /^money {5}(.*)$/m.exec((await runInProcess(['receipts', 'show', id, '--home', root])).stdout)?.[1] ?? '';
     };
-    assert.match(await money(null), /^0\.0001 SOL locked; where it is now: qvac jobs show [0-9a-f]{8}$/);
+    assert.match(await money(null), /^0\.0001 SOL locked; current state: qvac jobs show [0-9a-f]{8}$/);
     assert.match(
       await money({ ...amounts, state: 'open' }),
-      /^0\.0001 SOL locked, refundable later; where it is now: qvac jobs show [0-9a-f]{8}$/,
+      /^0\.0001 SOL locked, refundable later; current state: qvac jobs show [0-9a-f]{8}$/,
     );
     assert.equal(
       await money({ ...amounts, state: 'confirmed', paid: '60000', refunded: '40000' }),
-      'paid 0.00006 SOL, 0.00004 SOL back',
+      'paid 0.00006 SOL, 0.00004 SOL refunded',
     );
     assert.equal(
       await money({ ...amounts, state: 'rejected', burnt: '60000', refunded: '40000' }),
-      'rejected: 0.00006 SOL to nobody, 0.00004 SOL back',
+      'rejected: 0.00006 SOL burnt, 0.00004 SOL refunded',
     );
-    assert.equal(await money({ ...amounts, state: 'refunded', refunded: '100000' }), '0.0001 SOL back');
+    assert.equal(await money({ ...amounts, state: 'refunded', refunded: '100000' }), '0.0001 SOL refunded');
     assert.equal(
       await money({ ...amounts, state: 'slashed', refunded: '100000', compensation: '100000' }),
-      "0.0001 SOL back and 0.0001 SOL of the provider's stake",
+      "0.0001 SOL refunded, plus 0.0001 SOL of the provider's stake",
     );
-    // Nobody signed it: what is in another form counts for nothing.
+    // The note is not signed: one in another form is ignored.
     for (const odd of [
       { state: 'confirmed' },
       { ...amounts, state: 'stolen' },
       { ...amounts, state: 'confirmed', paid: -1 },
       { ...amounts, state: 'confirmed', paid: '1e9' },
     ])
-      assert.match(await money(odd), /^0\.0001 SOL locked; where /);
+      assert.match(await money(odd), /^0\.0001 SOL locked; current state: /);
   });
 
   it('wants more of an id that begins like another', async (context) => {

@@ -63,7 +63,7 @@ test('a paid answer on the home’s own chain, with nothing set up before', { ti
   assert.equal(verification.result, 'pass');
   assert.deepEqual([payment.state, payment.paid], ['confirmed', String(cost)]);
   assert.equal(BigInt(payment.paid) + BigInt(payment.refunded), BigInt(payment.locked));
-  assert.match(paid.stderr, /paid 0\.\d+ SOL, 0\.\d+ SOL back/);
+  assert.match(paid.stderr, /paid 0\.\d+ SOL, 0\.\d+ SOL refunded/);
   await node.event('payment');
   const paidOut = await node.until(({ event, state }) => event === 'payment' && state === 'paid');
   assert.equal(paidOut.lamports, payment.paid);
