@@ -35,7 +35,12 @@ export const commands: readonly CommandEntry[] = [
     summary: 'list reachable providers and routers, and what they offer',
     load: () => import('./commands/peers.ts'),
   },
-  { name: 'serve', group: 'Serve', summary: 'offer a model to other people', load: () => import('./commands/serve.ts') },
+  {
+    name: 'serve',
+    group: 'Serve',
+    summary: 'offer a model to other people',
+    load: () => import('./commands/serve.ts'),
+  },
   {
     name: 'route',
     group: 'Serve',

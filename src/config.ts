@@ -63,7 +63,9 @@ const schemas = {
   slots: number(1, 64, true),
   queue: number(0, 10_000, true),
   allow: texts,
-  rpc: v.nullable(v.pipe(v.string('a URL'), v.regex(/^https?:\/\/[^\s]+$/, 'a URL such as https://api.devnet.solana.com'))),
+  rpc: v.nullable(
+    v.pipe(v.string('a URL'), v.regex(/^https?:\/\/[^\s]+$/, 'a URL such as https://api.devnet.solana.com')),
+  ),
   wallet: v.nullable(text),
   escrow: v.nullable(v.pipe(v.string('an address'), v.regex(/^[1-9A-HJ-NP-Za-km-z]{32,44}$/, 'an address in base58'))),
   priorityFee: number(0, 1_000_000_000, true),
@@ -75,7 +77,10 @@ const schemas = {
     ),
   ),
   allowOrigin: v.array(
-    v.pipe(v.string('an origin'), v.regex(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/, 'an origin such as https://chat.example')),
+    v.pipe(
+      v.string('an origin'),
+      v.regex(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/, 'an origin such as https://chat.example'),
+    ),
     'a list of origins',
   ),
   allowHost: texts,

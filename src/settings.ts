@@ -60,7 +60,12 @@ export const settings = {
     description: 'sampling temperature, 0 (greedy) to 2',
     default: 0.7,
   },
-  topK: { kind: 'number', flags: '--top-k <n>', description: 'sample from the n likeliest tokens, 1 to 20', default: 20 },
+  topK: {
+    kind: 'number',
+    flags: '--top-k <n>',
+    description: 'sample from the n likeliest tokens, 1 to 20',
+    default: 20,
+  },
   minP: {
     kind: 'number',
     flags: '--min-p <p>',

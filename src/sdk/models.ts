@@ -19,12 +19,6 @@ export interface ModelProgress {
   loading<Value>(model: StoredModel, work: (onLoad: (share: number) => void) => Promise<Value>): Promise<Value>;
 }
 
-/** Shows nothing. */
-export const silentModelProgress: ModelProgress = {
-  fetching: (_name, work) => work(() => undefined),
-  loading: (_model, work) => work(() => undefined),
-};
-
 /** The model files of this home. */
 export function openModelStore({ config, logger }: ModelContext): ModelStore {
   return createModelStore({ dir: config.home.models, logger });

@@ -40,7 +40,7 @@ export interface RunningProvider {
   /** Decoding speed, measured at the start. */
   readonly tokensPerSecond: number;
   /**
-   * Finds out which execution class this machine can declare and issues a card with it. Jobs under way keep their class.
+   * Finds out which execution class this machine can declare, and issues a card with it. Jobs under way keep theirs.
    * Rejects if the test fails; the card then keeps its cautious class.
    */
   runSelfTest(options?: AbortOptions): Promise<SelfTestResult>;

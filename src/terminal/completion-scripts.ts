@@ -4,7 +4,9 @@ export const scripts = {
 _qvac() {
   local IFS=$'\\n'
   # bash splits words at colons and equals signs, which addresses contain.
-  COMPREPLY=($(compgen -W "$(qvac completion --complete bash -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" -- "\${COMP_WORDS[COMP_CWORD]}"))
+  local found
+  found=$(qvac completion --complete bash -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+  COMPREPLY=($(compgen -W "$found" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _qvac qvac
 `,

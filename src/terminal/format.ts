@@ -61,7 +61,8 @@ export function dateTime(unixMs: number): string {
   const date = new Date(unixMs);
   if (Number.isNaN(date.getTime())) return 'no date';
   const two = (value: number): string => String(value).padStart(2, '0');
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
+  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('-');
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
 /** Rows under their headers in aligned columns, two spaces apart. Each cell is made printable. */

@@ -63,8 +63,7 @@ function collect(
     const onData = (chunk: Buffer): void => {
       clearTimeout(timer);
       size += chunk.length;
-      if (size > limit)
-        finish(() => reject(new QvacError('E_BAD_INPUT', `standard input exceeds ${limit} bytes`)));
+      if (size > limit) finish(() => reject(new QvacError('E_BAD_INPUT', `standard input exceeds ${limit} bytes`)));
       else chunks.push(chunk);
     };
     const onEnd = (): void => finish(() => resolve(Buffer.concat(chunks)));

@@ -185,10 +185,9 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
     },
     record(level, message, fields) {
       if (logsJson) return toStderr(message, level, fields);
-      const color = levelStyles[level];
-      toStderr(
-        `${style('dim', new Date().toISOString().slice(11, 23))} ${humanLogLine(color === null ? level : style(color, level), message, fields)}`,
-      );
+      const colour = levelStyles[level];
+      const time = style('dim', new Date().toISOString().slice(11, 23));
+      toStderr(`${time} ${humanLogLine(colour === null ? level : style(colour, level), message, fields)}`);
     },
     keepLog() {
       logsJson = stderr.isTTY !== true;

@@ -33,22 +33,24 @@ export function moneySentence(
   { state, locked, paid, refunded, burnt, compensation }: PaymentFacts,
   { failed, tooLate }: Checked,
 ): string | null {
-  if (failed && tooLate)
-    return 'the answer failed its checks after the deadline for a rejection: the provider is paid';
+  if (failed && tooLate) return 'the answer failed its checks after the deadline for a rejection: the provider is paid';
   if (tooLate)
-    return `the check did not end before the deadline for a rejection: the provider was paid ${sol(paid)} for an answer that was not re-executed`;
+    return [
+      'the check did not end before the deadline for a rejection:',
+      `the provider was paid ${sol(paid)} for an answer that was not re-executed`,
+    ].join(' ');
   if (!failed) return null;
   switch (state) {
     case 'rejected':
       return `the provider is not paid: ${sol(burnt)} burnt, ${sol(refunded)} refunded to you`;
     case 'slashed':
-      return `fraud proved on the chain: ${sol(refunded)} refunded to you, plus ${sol(compensation)} of the provider’s stake`;
+      return `fraud proved on the chain: ${sol(refunded)} refunded, plus ${sol(compensation)} of the provider’s stake`;
     case 'declined':
     case 'refunded':
       return `the provider is not paid: ${sol(refunded)} refunded to you`;
     case 'open':
     case 'submitted':
-      return `the provider is not paid: of ${sol(locked)} locked, the part above the price is refunded to you (qvac jobs ls)`;
+      return `the provider is not paid: ${sol(locked)} locked, what exceeds the price is refunded (qvac jobs ls)`;
     default:
       return null;
   }

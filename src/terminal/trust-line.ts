@@ -41,7 +41,8 @@ const marks = { pass: ['✓', 'green'], fail: ['✗', 'red'], inconclusive: ['?'
 /**
  * The lines that end an answer. The last one is the trust line:
  * `✓ 182 tokens · 41 tok/s · 12D3Koo…gxB · smollm2-135m q4_1 · verified exact 182/182 · receipt 9f3a…c1`.
- * It says *verified* only if a re-execution of the model agreed. Lines before it explain a failed check and its payment.
+ * It says *verified* only if a re-execution of the model agreed. Lines before it explain a failed check and its
+ * payment.
  */
 export function trustLines(facts: TrustFacts, style: (style: Style, text: string) => string): readonly string[] {
   const { verification } = facts;
@@ -84,7 +85,8 @@ function checkedWords({ tokens, verification: { result, tier, count, faults }, w
   const reason = why === null ? '' : ` (${printable(why)})`;
   const recomputed = tier === 'exact' || tier === 'statistical';
   if (result === 'pass' && recomputed) return `verified ${tier} ${tokens}/${tokens}${reason}`;
-  return `checked: ${tier} ${recomputed ? tokens : count}/${tokens}${result === 'pass' ? '' : ', inconclusive'}${reason}`;
+  const inconclusive = result === 'pass' ? '' : ', inconclusive';
+  return `checked: ${tier} ${recomputed ? tokens : count}/${tokens}${inconclusive}${reason}`;
 }
 
 /** For each fault: its code and provider, what the check shows, and what it does not show. */

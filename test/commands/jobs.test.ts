@@ -111,7 +111,10 @@ test('qvac jobs show tells the receipt, too, how its job was settled since', { t
     settlement: { state: how, paid, refunded, burnt, compensation, dueAt: null },
   });
   assert.deepEqual([how, BigInt(paid) > 0n, BigInt(paid) + BigInt(refunded)], ['claimed', true, payment?.locked]);
-  assert.match((await run('receipts', 'show', id ?? '')).stdout, /money {5}paid 0\.[0-9]+ SOL, 0\.[0-9]+ SOL refunded\n/);
+  assert.match(
+    (await run('receipts', 'show', id ?? '')).stdout,
+    /money {5}paid 0\.[0-9]+ SOL, 0\.[0-9]+ SOL refunded\n/,
+  );
   const after = await receipts.get(id ?? '');
   assert.deepEqual({ ...after.receipt, settlement: null }, { ...before.receipt, settlement: null });
   assert.equal((await stat(after.path)).mode & 0o777, 0o600);

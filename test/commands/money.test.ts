@@ -67,11 +67,11 @@ describe('qvac provider', () => {
     }
     const little = await run('provider', 'register', '--stake', '0.01sol');
     assert.equal(little.code, 2);
-    assert.match(little.stderr, /the least is 0\.1 SOL/);
+    assert.match(little.stderr, /the minimum is 0\.1 SOL, got 0\.01 SOL/);
     await json('provider', 'register', '--stake', '0.5sol');
     const again = await run('provider', 'register');
     assert.equal(again.code, 5);
-    assert.match(again.stderr, /is registered already/);
+    assert.match(again.stderr, /is already registered/);
     await json('provider', 'stake', '500000000');
     await json('provider', 'rotate-peer');
     await json('provider', 'unstake', '0.95sol');

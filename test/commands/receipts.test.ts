@@ -228,7 +228,7 @@ describe('qvac receipts', () => {
     assert.deepEqual(await runInProcess(['receipts', 'ls', '--home', root, '--json']), {
       code: 0,
       stdout: '{"receipts":[]}\n',
-      stderr: 'no receipts yet; qvac ask makes the first\n',
+      stderr: 'no receipts yet; every answer to qvac ask leaves one\n',
     });
     assert.deepEqual(await runInProcess(['receipts', 'ls', '--home', root, '-q']), { code: 0, stdout: '', stderr: '' });
   });

@@ -62,7 +62,7 @@ describe('qvac verify, with the model', () => {
     assert.deepEqual([tokenizer.result, tokenizer.tier], ['pass', 'text']);
     const other = await runInProcess(['verify', file, ...flags, '--model', (await testModel('q4_1')).path]);
     assert.equal(other.code, 7);
-    assert.match(other.stderr, /^qvac: the receipt is about another model than /);
+    assert.match(other.stderr, /^qvac: the receipt names another model than /);
   });
 
   it('finds a pinned model of the home by the receipt alone', async (context) => {

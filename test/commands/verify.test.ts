@@ -50,7 +50,7 @@ describe('qvac verify', () => {
     assert.equal(code, 6);
     assert.match(
       stderr,
-      /full check could not be made: it needs the model file with SHA-256 [0-9a-f]{64}; qvac models ls --all/,
+      /full check could not be made: it needs the model file with SHA-256 [0-9a-f]{64}; see qvac models ls --all/,
     );
     assert.equal((await verify(await receiptFile('receipt-pass.json'), '--auditor', 'bob')).code, 2);
   });

@@ -11,7 +11,7 @@ import { noNamespaces } from '../support/netns.ts';
 import { withModel } from './market.ts';
 
 describe('the demo', () => {
-  it('shows one answer verified and paid, one cheat caught and unpaid, and leaves both receipts', async (context) => {
+  it('verifies and pays one answer, catches one cheat and pays it nothing, and leaves both receipts', async (context) => {
     const home = await temporaryHome(context);
     const model = await withModel(home);
     // With loopback alone, where the system allows it: nothing of the demo needs a network once the model is here.
@@ -32,7 +32,7 @@ describe('the demo', () => {
       /✓ \d+ tokens? · .* · smollm2-135m q4_1 · (?:[\d.]+ SOL · )?verified (exact|statistical) (\d+)\/\2 .*· receipt [0-9a-f]{4}…/,
     );
     assert.match(stderr, /✓ .* · [^·]*0\.\d+ SOL[^·]* · verified/);
-    assert.match(stderr, /the chain says of this provider: 0 jobs paid, 1 rejected/);
+    assert.match(stderr, /chain record of this provider: 0 jobs paid, 1 rejected/);
     assert.match(
       stderr,
       /check failed: (exact-mismatch|sampler-mismatch|draws-far|distribution-far) · provider 12D3KooW/,

@@ -110,7 +110,7 @@ test('through a router: the price first, and --yes agrees to it', { timeout: 240
   assert.match(refused.stderr, /through your router, .* may cost more than 0 lamports: up to \d+ lamports/);
   const answered = await ask(market, home, [...through, '--yes', ...question]);
   assert.equal(answered.code, 0, answered.stderr);
-  assert.match(answered.stderr, /the router turned to .* · at most 0\.\d+ SOL/);
+  assert.match(answered.stderr, /the router chose .* · at most 0\.\d+ SOL/);
   const { payment } = (await router.event('answered')) as { readonly payment?: { readonly state: string } };
   assert.equal(payment?.state, 'confirmed');
 });

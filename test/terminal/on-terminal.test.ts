@@ -24,7 +24,7 @@ describe('on a terminal', { skip: noTerminals ?? false }, () => {
   it('a download has a bar, which Ctrl-C takes away', async (context) => {
     const { environment } = await withSlowPip(context);
     const program = new TerminalProgram(context, ['models', 'pull', 'smollm2-135m'], environment);
-    await program.until(/fetching smollm2-135m █{12}░{12} 50 % · 50 B of 100 B/);
+    await program.until(/downloading smollm2-135m █{12}░{12} 50 % · 50 B of 100 B/);
     program.type('\x03');
     assert.equal(await program.ended(), 130);
     assert.match(program.text, /stopping … \(Ctrl-C again leaves at once\)/);
@@ -63,7 +63,7 @@ describe('on a terminal', { skip: noTerminals ?? false }, () => {
       const program = new TerminalProgram(context, ['serve', ...flags, ...more], {
         QVAC_HOME: await temporaryHome(context),
       });
-      await program.until(/ready · elsewhere: qvac ask /);
+      await program.until(/ready · ask it elsewhere with: qvac ask /);
       program.type('\x03');
       assert.equal(await program.ended(), 130);
       assert.match(program.text, barOf('loading [^\\r]*'));

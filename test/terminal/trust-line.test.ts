@@ -99,7 +99,7 @@ describe('trust line', () => {
       linesOf({ payment: { ...rejected, ...part } })[0];
     assert.match(
       sentenceOf({ state: 'slashed', refunded: 100_000n, compensation: 100_000n, burnt: 0n }) ?? '',
-      /^fraud proved on the chain: 0\.0001 SOL refunded to you, plus 0\.0001 SOL of the provider’s stake$/,
+      /^fraud proved on the chain: 0\.0001 SOL refunded, plus 0\.0001 SOL of the provider’s stake$/,
     );
     assert.match(
       sentenceOf({ state: 'declined', refunded: 100_000n, burnt: 0n }) ?? '',
@@ -107,7 +107,7 @@ describe('trust line', () => {
     );
     assert.match(
       sentenceOf({ state: 'open', refunded: 0n, burnt: 0n }) ?? '',
-      /^the provider is not paid: of 0\.0001 SOL locked, .*qvac jobs ls/,
+      /^the provider is not paid: 0\.0001 SOL locked, .*qvac jobs ls/,
     );
     // The router pays, so the line shows no price as if the provider had earned it.
     const [routed, routedLine] = linesOf({ router: facts.provider });

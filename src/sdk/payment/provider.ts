@@ -126,10 +126,12 @@ async function register(
     stakeLamports: play ? playStakeLamports : escrowRules.minStakeLamports,
     replaces: account !== null,
   };
-  if (!play && !(await consent.register(registration, options)))
+  if (!play && !(await consent.register(registration, options))) {
+    const command = registration.replaces ? 'qvac provider rotate-peer' : 'qvac provider register';
     throw new QvacError('E_CONFIG', 'this node is not registered to be paid', {
-      hint: `${registration.replaces ? 'qvac provider rotate-peer' : 'qvac provider register'}; or serve with --yes to register, with --free to serve free of charge`,
+      hint: `${command}; or serve with --yes to register, with --free to serve free of charge`,
     });
+  }
   if (account === null) await escrow.register({ node: signingKey, stake: registration.stakeLamports }, options);
   else await escrow.rotatePeer({ node: signingKey }, options);
   observer.registered?.(registration);
