@@ -223,7 +223,8 @@ async function cheatingRound(stage: Stage, router: NodeReady, question: string):
   await provider.stop();
   const { paid, rejected } = await endedJobs(stage, home);
   say(`chain record of this provider: ${paid} jobs paid, ${rejected} rejected`);
-  if (paid !== 0 || rejected !== 1) throw new Error(`the cheating provider was not rejected: ${paid} jobs paid, ${rejected} rejected`);
+  if (paid !== 0 || rejected !== 1)
+    throw new Error(`the cheating provider was not rejected: ${paid} jobs paid, ${rejected} rejected`);
   if (answered.exitCode !== 6 || !answered.faults.some((fault) => cheatFaults.includes(fault))) {
     const verdict = `${answered.result} ${answered.faults.join(', ')}`;
     throw new Error(`the cheating provider was not caught: exit code ${answered.exitCode}, ${verdict}`);

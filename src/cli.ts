@@ -100,7 +100,7 @@ export const commands: readonly CommandEntry[] = [
   {
     name: 'config',
     group: 'This machine',
-    summary: 'show every setting and where it comes from',
+    summary: 'show every setting and its source',
     load: () => import('./commands/config.ts'),
   },
   {

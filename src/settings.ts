@@ -150,7 +150,7 @@ export const settings = {
   allow: {
     kind: 'list',
     flags: '--allow <peer>',
-    description: 'peer to serve; PEER=0.01sol: and pay for, up to that a day',
+    description: 'peer to serve; PEER=0.01sol sets a daily spending limit (repeatable)',
     default: [],
   },
 

@@ -66,12 +66,27 @@ describe('help', () => {
         assert.ok(what.length > 3, `${path}: ${line}`);
       }
       for (const { description } of [...Object.values(definition.options ?? {}), ...(definition.arguments ?? [])])
-        assert.ok(description.length > 5, path);
+        assert.ok(description.length > 5 && description.length <= 70, `${path}: ${description}`);
+      assert.doesNotMatch(definition.description, /[{}]/, `${path}: JSON belongs into docs/json.md`);
       assert.ok(
         definition.action !== undefined || Object.keys(definition.subcommands ?? {}).length > 0,
         `${path} does nothing`,
       );
     }
+  });
+
+  it('describes every setting and switch in at most 70 characters', () => {
+    for (const { flags, description } of [...Object.values(settings), ...globalSwitches])
+      assert.ok(description.length > 5 && description.length <= 70, flags);
+  });
+
+  it('documents the JSON output of every command, and links to it', async () => {
+    const document = await readFile(new URL('../docs/json.md', import.meta.url), 'utf8');
+    const withoutJson = ['completion', 'demo'];
+    for (const [path, { action }] of await allCommands())
+      if (action !== undefined && !withoutJson.includes(path)) assert.ok(document.includes(`\`qvac ${path}\``), path);
+    for (const args of [['--help'], ['ask', '--help']])
+      assert.match((await runInProcess(args)).stdout, /--json +.*docs\/json\.md/);
   });
 
   it('gives no two options of a command the same name', async () => {
@@ -113,9 +128,9 @@ describe('help', () => {
       for (const group of [
         'Examples:',
         'Ask:',
-        'Take part:',
+        'Serve:',
         'Money:',
-        'Check:',
+        'Verify:',
         'This machine:',
         'Variables:',
         'Exit codes:',

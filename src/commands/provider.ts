@@ -12,16 +12,16 @@ interface Opened {
   readonly escrow: Escrow;
 }
 
-/** Opens the escrow to change the registration of this wallet, or to create it if `anew`. */
-async function open({ config, output, signal }: Context, yes: boolean, anew = false): Promise<Opened> {
+/** Opens the escrow to change the registration of this wallet, or to `create` it. */
+async function open({ config, output, signal }: Context, yes: boolean, create = false): Promise<Opened> {
   const [{ agreeToMainnet, needWallet, openEscrowOf }, { mainnetConsent }] = await Promise.all([
     import('../sdk/payment/escrow.ts'),
     import('./parts/consent.ts'),
   ]);
   const wallet = await needWallet(config);
   const escrow = await openEscrowOf(config, wallet, { signal });
-  const account = anew ? await escrow.provider(wallet.publicKey, { signal }) : await registered(escrow, wallet);
-  if (anew && account !== null)
+  const account = create ? await escrow.provider(wallet.publicKey, { signal }) : await registered(escrow, wallet);
+  if (create && account !== null)
     throw new QvacError('E_ESCROW', `${wallet.address} is already registered`, {
       hint: 'qvac provider status; to add stake: qvac provider stake',
     });

@@ -15,7 +15,7 @@ export const command = defineCommand({
     'Choose providers for your questions, verify their answers, remember the results,',
     'and try another provider if one fails before its first token.',
     'The router serves qvac ask of this home, which finds it automatically, and the peers of --allow.',
-    'It pays up to --max-price of each of your questions, and up to a daily limit for a peer of --allow.',
+    'It pays up to the maximum price of each of your questions, and up to a daily limit for a peer of --allow.',
     'With a model it re-executes answers, signs verdicts, and audits receipts.',
     'With --json each event is one line.',
   ].join(' '),

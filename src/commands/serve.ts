@@ -40,7 +40,7 @@ export const command = defineCommand({
     { line: 'qvac serve --model smollm2-135m', what: 'offer a small model, and download it if needed' },
     {
       line: 'qvac serve --model ./my-model.gguf --name my-model',
-      what: 'offer any GGUF file under a name of your own',
+      what: 'offer any GGUF file under your own name for it',
     },
     {
       line: 'qvac serve --model smollm2-135m --price-out 20000',

@@ -28,7 +28,7 @@ export interface OutputInit {
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
-/** Data goes to stdout, messages go to stderr. Nothing throws but `flush`; a reader that closed its end is no error. */
+/** Data goes to stdout, messages go to stderr. Nothing throws but `flush`; a closed reader is not an error. */
 export interface Output {
   readonly json: boolean;
   readonly quiet: boolean;

@@ -1,5 +1,15 @@
 import type { Output } from '../../terminal/output.ts';
-import type { StartedGateway } from './start-gateway.ts';
+
+/** What a person needs to know of a gateway that has started. */
+export interface GatewayFacts {
+  readonly url: string;
+  /** Link to the page, with the token of this run: it allows spending, so no log may hold it. */
+  readonly link: string;
+  /** Whether other machines can reach it. */
+  readonly open: boolean;
+  /** Whether programs need an API key. */
+  readonly keyed: boolean;
+}
 
 /** The link to the page of the gateway at `url`. */
 export function linkOf(url: string, token: string): string {
@@ -9,7 +19,7 @@ export function linkOf(url: string, token: string): string {
 /** Prints where the gateway listens; with `--json` as an event named `event`. */
 export function sayReady(
   output: Output,
-  { url, link, open, keyed }: StartedGateway,
+  { url, link, open, keyed }: GatewayFacts,
   event: 'ready' | 'http',
   network: string,
 ): void {

@@ -19,19 +19,12 @@ import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { Client } from '../../sdk/client.ts';
 import { findWallet, openEscrowOf } from '../../sdk/payment/escrow.ts';
-import { linkOf } from './ready.ts';
+import { type GatewayFacts, linkOf } from './ready.ts';
 
 /** Interval between two searches for more providers. */
 export const providerSweepMs = 30_000;
 
-export interface StartedGateway extends Pick<Gateway, 'url' | 'stop'> {
-  /** Link to the page, with the token of this run: it allows spending, so no log may hold it. */
-  readonly link: string;
-  /** Whether other machines can reach it. */
-  readonly open: boolean;
-  /** Whether programs need an API key. */
-  readonly keyed: boolean;
-}
+export type StartedGateway = GatewayFacts & Pick<Gateway, 'stop'>;
 
 /**
  * Starts the configured gateway on `client` and records it in the home.

@@ -108,7 +108,7 @@ function keepChain({ config, logger }: Pick<ProviderPaymentsComponents, 'config'
   signal.addEventListener('abort', () => clearInterval(timer), { once: true });
 }
 
-/** Makes sure that the chain knows this node as the wallet's. */
+/** Registers this node for the wallet unless the chain already has it. */
 async function register(
   { config, consent, observer }: ProviderPaymentsComponents,
   escrow: Escrow,
