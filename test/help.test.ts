@@ -30,7 +30,7 @@ async function allCommands(): Promise<readonly (readonly [path: string, definiti
 }
 
 describe('help', () => {
-  it('knows every command of the interface', () => {
+  it('lists every command', () => {
     assert.deepEqual(commands.map(({ name }) => name).sort(), [
       'ask',
       'chain',
@@ -142,7 +142,7 @@ describe('help', () => {
     assert.equal((await runInProcess(['help', 'verify'])).stdout, (await runInProcess(['verify', '--help'])).stdout);
   });
 
-  it('suggests what was meant', async () => {
+  it('suggests the command or flag that was meant', async () => {
     const { code, stdout, stderr } = await runInProcess(['verfy']);
     assert.deepEqual([code, stdout], [2, '']);
     assert.equal(stderr, "qvac: unknown command 'verfy'\n  Did you mean verify?\n");
@@ -164,7 +164,7 @@ describe('help', () => {
     });
   });
 
-  it('loads neither network, engine nor chain', async () => {
+  it('loads no network, engine or chain', async () => {
     const hook = join(home, 'hook.mjs');
     const log = join(home, 'loaded');
     // Told of every module that the program resolves, built-in ones left out.

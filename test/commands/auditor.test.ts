@@ -102,7 +102,7 @@ async function startMarket(context: TestContext): Promise<Market> {
 const auditorIn = (context: TestContext, engine: Engine): Promise<TestRouter> =>
   startRouter(context, { engines: [engine] });
 
-test('a fault of numbers that --auditor finds, too, is rejected', { timeout: 240_000 }, async (context) => {
+test('a numeric fault that --auditor confirms is rejected', { timeout: 240_000 }, async (context) => {
   const { right, ask } = await startMarket(context);
   const auditor = await auditorIn(context, await right());
   const { code, stderr, verification, payment, verdicts } = await ask(['--auditor', auditor.address]);
@@ -115,7 +115,7 @@ test('a fault of numbers that --auditor finds, too, is rejected', { timeout: 240
   assert.deepEqual([verdicts.length, verdicts[0], verdicts[1]?.[1]], [2, [auditor.peer.id, 'fail'], 'fail']);
 });
 
-test('a fault of numbers that --auditor does not find is no rejection: the provider is paid', {
+test('a numeric fault that --auditor does not find is not rejected: the provider is paid', {
   timeout: 240_000,
 }, async (context) => {
   const { wrong, ask } = await startMarket(context);
@@ -126,7 +126,7 @@ test('a fault of numbers that --auditor does not find is no rejection: the provi
   assert.deepEqual([verdicts.length, verdicts[0], verdicts[1]?.[1]], [2, [auditor.peer.id, 'pass'], 'inconclusive']);
 });
 
-test('without --auditor the router of the home that runs is asked', { timeout: 240_000 }, async (context) => {
+test('without --auditor the router of the home is asked if it runs', { timeout: 240_000 }, async (context) => {
   const { wrong, ask, home, model } = await startMarket(context);
   const router = await auditorIn(context, await wrong());
   await createRunFiles(join(home, 'run')).write({

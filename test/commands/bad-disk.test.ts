@@ -70,7 +70,7 @@ const logged = (reason: string, hint: string): RegExp =>
   );
 
 describe('a bad disk', () => {
-  it('that is full is named in one line with exit code 3, and what was there stays whole', async (context) => {
+  it('that is full is reported in one line with exit code 3, and existing files stay whole', async (context) => {
     if (!canMount(context)) return;
     const home = await temporaryHome(context);
     await writeFile(join(home, 'kept'), 'old');
@@ -89,7 +89,7 @@ describe('a bad disk', () => {
     assert.match(stderr, logged('the disk is full', 'free some space'));
   });
 
-  it('that is read-only stops what has to write, and nothing else', async (context) => {
+  it('that is read-only stops only the commands that must write', async (context) => {
     if (!canMount(context)) return;
     const home = await temporaryHome(context);
     const { receipt } = JSON.parse(await readFile(join(root, 'test/vectors/receipt-pass.json'), 'utf8')) as {

@@ -54,7 +54,7 @@ async function offers(
 
 suite('completion, in real shells', () => {
   for (const shell of ['bash', 'fish'] as const) {
-    test(`${shell} offers commands, flags, values and names of this moment`, {
+    test(`${shell} completes commands, flags, values and current names`, {
       skip: isHere(shell) ? false : `there is no ${shell} here`,
     }, async (context) => {
       const prepared = await prepare(context, shell);
@@ -87,7 +87,7 @@ suite('completion, in real shells', () => {
     });
   }
 
-  test('fish offers files where there is nothing better', {
+  test('fish completes file names if there is no better candidate', {
     skip: isHere('fish') ? false : 'there is no fish here',
   }, async (context) => {
     const prepared = await prepare(context, 'fish');
@@ -96,7 +96,7 @@ suite('completion, in real shells', () => {
     ]);
   });
 
-  test('zsh completes what is typed, through its own machinery', {
+  test('zsh completes through its own completion system', {
     skip: isHere('zsh') ? false : 'there is no zsh here',
     timeout: 120_000,
   }, async (context) => {

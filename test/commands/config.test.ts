@@ -19,7 +19,7 @@ interface Shown {
 }
 
 describe('qvac config show', () => {
-  it('shows every setting and where it comes from', async (context) => {
+  it('shows every setting and its source', async (context) => {
     const home = await temporaryHome(context);
     await writeFile(join(home, 'config.toml'), 'max-tokens = 64\nnetwork = "devnet"\n');
     const { code, stdout, stderr } = await runInProcess([

@@ -145,7 +145,7 @@ describe('qvac doctor', () => {
     assert.match(damaged.find('model').fix ?? '', /^qvac models rm qwen3-4b\/q8_0/);
   });
 
-  it('tells a port of another program from one of its own', async (context) => {
+  it('distinguishes a port of another program from one of its own', async (context) => {
     const home = await temporaryHome(context);
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');

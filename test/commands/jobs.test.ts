@@ -13,7 +13,7 @@ import { temporaryHome } from '../support/home.ts';
 import { startProvider } from '../support/market.ts';
 import { clientPayments, type PaidProvider, providerPayments, startChain } from '../support/payments.ts';
 
-test('qvac jobs refund gives anybody’s money back, by the address of the account, once its time is over', {
+test('qvac jobs refund refunds any job by the address of its account, once it is due', {
   timeout: 120_000,
 }, async (context) => {
   const chain = await startChain(context);
@@ -55,7 +55,7 @@ test('qvac jobs refund gives anybody’s money back, by the address of the accou
   assert.equal((await run('refund', address)).code, 2);
 });
 
-test('qvac jobs show tells the receipt, too, how its job was settled since', { timeout: 120_000 }, async (context) => {
+test('qvac jobs show notes the settlement of a job in its receipt', { timeout: 120_000 }, async (context) => {
   const chain = await startChain(context);
   const offering = { priceIn: 100_000, priceOut: 2_000_000 };
   let news: PaidProvider['news'] | undefined;

@@ -17,7 +17,7 @@ async function newHome(context: TestContext) {
 }
 
 describe('qvac wallet', () => {
-  it('makes a key file for its owner alone, never over another, and shows no secret', async (context) => {
+  it('creates a key file readable by its owner only, never overwrites one, and prints no secret', async (context) => {
     const { home, run, json } = await newHome(context);
     const { address, file } = await json<{ readonly address: string; readonly file: string }>('wallet', 'new');
     assert.equal((await stat(file)).mode & 0o777, 0o600);
@@ -37,7 +37,7 @@ describe('qvac wallet', () => {
     assert.ok(!refused.stderr.includes(String(secret.slice(1, 5))));
   });
 
-  it('is filled on network local when it is first needed; elsewhere there has to be one', async (context) => {
+  it('is funded on network local when needed, and must exist on other networks', async (context) => {
     const { run, json } = await newHome(context);
     const { balance, locked, stake } = await json<{
       readonly balance: string;
@@ -52,7 +52,7 @@ describe('qvac wallet', () => {
 });
 
 describe('qvac provider', () => {
-  it('registers, stakes, asks back and waits for its hour', async (context) => {
+  it('registers, adds stake, requests it back, and waits for its hour', async (context) => {
     const { home, run, json } = await newHome(context);
     const mistyped = await run('provider', 'status', '--wallet', join(home, 'no-such-wallet.json'));
     assert.equal(mistyped.code, 3);
@@ -169,7 +169,7 @@ describe('qvac provider and qvac chain, for programs', () => {
 });
 
 describe('qvac jobs', () => {
-  it('lists nothing where nothing is under way, and says what is no job', async (context) => {
+  it('lists nothing if every payment is settled, and refuses unknown ids', async (context) => {
     const { run, json } = await newHome(context);
     assert.deepEqual((await json<{ readonly jobs: readonly unknown[] }>('jobs', 'ls')).jobs, []);
     assert.equal((await run('jobs', 'refund', 'abcd')).code, 2);
@@ -179,7 +179,7 @@ describe('qvac jobs', () => {
 });
 
 describe('qvac chain', () => {
-  it('is one per home, runs in the background while it is needed, and goes on where it stopped', async (context) => {
+  it('is one per home, runs in the background while needed, and keeps its state', async (context) => {
     const { run, json } = await newHome(context);
     assert.equal(await json('chain', 'status'), null);
     const first = await json<{ readonly chain: string }>('wallet', 'balance');

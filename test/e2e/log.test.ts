@@ -220,7 +220,7 @@ it('serve, route and gateway log JSON lines off-terminal, and with -v no word of
     assert.ok(!logged.includes(forbidden), `logged: ${forbidden}`);
 });
 
-it('the chain logs so, too, and an error that ends a process is the last of its log', async (context) => {
+it('the chain logs the same way, and the error that ends a process is its last record', async (context) => {
   const home = await temporaryHome(context);
   const chain = new Logged(['chain'], home, context);
   const ready = await chain.event('ready');

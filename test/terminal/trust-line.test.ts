@@ -68,7 +68,7 @@ describe('trust line', () => {
     assert.match(lines[3] ?? '', /^✗ 182 tokens · .* · failed exact: exact-mismatch · receipt 9f3a…c1$/);
   });
 
-  it('has words for every fault', () => {
+  it('explains every fault', () => {
     for (const fault of faultCodes)
       assert.ok(faultWords[fault].shown.length > 20 && faultWords[fault].notShown.length > 20, fault);
   });
