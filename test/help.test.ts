@@ -18,7 +18,7 @@ before(async () => {
 });
 after(() => rm(home, { recursive: true, force: true }));
 
-/** Every command with its subcommands, by what is typed. */
+/** Every command and subcommand by its path, such as `models pull`. */
 async function allCommands(): Promise<readonly (readonly [path: string, definition: CommandDefinition])[]> {
   const found: (readonly [string, CommandDefinition])[] = [];
   const add = (path: string, definition: CommandDefinition): void => {
@@ -167,7 +167,7 @@ describe('help', () => {
   it('loads no network, engine or chain', async () => {
     const hook = join(home, 'hook.mjs');
     const log = join(home, 'loaded');
-    // Told of every module that the program resolves, built-in ones left out.
+    // Logs every module that the program resolves or loads, except built-in ones.
     await writeFile(
       hook,
       `import { appendFileSync } from 'node:fs';

@@ -2,16 +2,15 @@ import { join as joinPath } from 'node:path';
 import type { Config } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
+import { ensureDir } from '../lib/files.ts';
 import type { Logger } from '../lib/log.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import type { Engine, SelfTestResult } from '../model/engine.ts';
 import type { StoredModel } from '../model/store.ts';
 import { createCardIssuer } from '../node/cards/card-issuer.ts';
-import { keysOfCard } from '../node/discovery/query.ts';
 import { type ActivityLog, startActivity } from '../node/home/activity.ts';
 import { loadIdentity, lockIdentity } from '../node/home/identity.ts';
 import { createReceiptStore } from '../node/home/receipt-store.ts';
-import { createRunFiles } from '../node/home/run-files.ts';
 import { checkAddresses, join } from '../node/join.ts';
 import type { Peer } from '../node/peer/peer.ts';
 import { cardContentOf } from '../node/provider/card-content.ts';
@@ -19,6 +18,7 @@ import type { ProviderEvent } from '../node/provider/events.ts';
 import { createProvider } from '../node/provider/provider.ts';
 import { fetchModel, loadEngine, type ModelProgress, openModelStore } from './models.ts';
 import { openProviderPayments, type ProviderConsent, type ProviderPaymentsObserver } from './payment/provider.ts';
+import { publish } from './publish.ts';
 import { createTeardown, type Teardown } from './teardown.ts';
 
 export interface ProviderComponents {
@@ -86,29 +86,40 @@ async function findModel(
   });
 }
 
+/** Loads the configured model and measures its speed. */
+async function openEngine(
+  components: ProviderComponents,
+  teardown: Teardown,
+  options: AbortOptions,
+): Promise<Pick<RunningProvider, 'engine' | 'tokensPerSecond'>> {
+  const { slots, queue, name } = components.config.settings;
+  const model = await findModel(components, options);
+  const init = { slots, queue, name: name ?? model.name };
+  const engine = await loadEngine(components, model, init, components.progress, options);
+  teardown.add(() => engine.dispose());
+  return { engine, tokensPerSecond: await engine.measureSpeed(options) };
+}
+
+/** Lamports per 1,000 tokens. */
+interface Prices {
+  readonly priceIn: number;
+  readonly priceOut: number;
+}
+
 async function start(
   components: ProviderComponents,
   teardown: Teardown,
   options: { readonly signal: AbortSignal },
 ): Promise<RunningProvider> {
-  const { config, logger, progress, observer } = components;
+  const { config, logger, observer } = components;
   const { home, settings } = config;
   const clock = systemClock;
   const key = await loadIdentity(home.keys.provider, logger);
-  const model = await findModel(components, options);
-  const { slots, queue, name } = settings;
-  const engine = await loadEngine(
-    { config, logger },
-    model,
-    { slots, queue, name: name ?? model.name },
-    progress,
-    options,
-  );
-  teardown.add(() => engine.dispose());
-  const tokensPerSecond = await engine.measureSpeed(options);
+  const { engine, tokensPerSecond } = await openEngine(components, teardown, options);
   const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'provider', key });
   teardown.add(stop);
-  const { priceIn, priceOut } = settings.free ? { priceIn: 0, priceOut: 0 } : settings;
+  const prices: Prices = settings.free ? { priceIn: 0, priceOut: 0 } : settings;
+  const { priceIn, priceOut } = prices;
   const paid = priceIn > 0 || priceOut > 0;
   const payments = paid ? await openProviderPayments(components, key, options) : null;
   const cards = createCardIssuer(
@@ -119,21 +130,8 @@ async function start(
       content: () => cardContentOf(engine, { priceIn, priceOut, tokensPerSecond, pay: payments?.pay }),
     },
   );
-  const activity = startActivity(
-    { clock, logger },
-    {
-      dir: home.run,
-      role: 'provider',
-      now: () => ({
-        peers: peer.connected().length,
-        reach: peer.reach(),
-        models: [`${engine.facts.name} ${engine.facts.quant}`],
-        slots: engine.slots,
-        tokensPerSecond,
-        price: { in: priceIn, out: priceOut },
-      }),
-    },
-  );
+  await ensureDir(home.run);
+  const activity = openActivity(components, { peer, engine, tokensPerSecond }, prices);
   teardown.add(() => activity.stop());
   const provider = createProvider(
     { peer, engine, cards, receipts: createReceiptStore(home.receiptsOf.provider), payments, clock, logger },
@@ -145,21 +143,9 @@ async function start(
       },
     },
   );
-  const runFiles = createRunFiles(home.run);
-  await runFiles.write({
-    role: 'provider',
-    peer: peer.id,
-    addrs: peer.addrs(),
-    network: peer.network,
-    models: [engine.facts.id],
-    startedAt: clock.now(),
-  });
-  teardown.add(() => runFiles.remove('provider'));
   await provider.start();
   teardown.add(() => provider.stop());
-  await cards.start();
-  teardown.add(() => cards.stop());
-  discovery.announce(keysOfCard(cards.current().card));
+  await publish({ config, peer, discovery, cards }, { role: 'provider', engines: [engine] }, teardown);
   let testing: Promise<unknown> = Promise.resolve();
   teardown.add(() => testing.catch(() => undefined));
   return {
@@ -176,6 +162,29 @@ async function start(
     },
     stop: () => teardown.run(),
   };
+}
+
+/** Reports what this provider does, for `qvac status`. */
+function openActivity(
+  { config, logger }: ProviderComponents,
+  { peer, engine, tokensPerSecond }: Pick<RunningProvider, 'peer' | 'engine' | 'tokensPerSecond'>,
+  { priceIn, priceOut }: Prices,
+): ActivityLog {
+  return startActivity(
+    { clock: systemClock, logger },
+    {
+      dir: config.home.run,
+      role: 'provider',
+      now: () => ({
+        peers: peer.connected().length,
+        reach: peer.reach(),
+        models: [`${engine.facts.name} ${engine.facts.quant}`],
+        slots: engine.slots,
+        tokensPerSecond,
+        price: { in: priceIn, out: priceOut },
+      }),
+    },
+  );
 }
 
 function count(activity: ActivityLog, event: ProviderEvent): void {

@@ -8,11 +8,9 @@ import { loadCalibration } from '../model/calibrations.ts';
 import type { Engine } from '../model/engine.ts';
 import type { StoredModel } from '../model/store.ts';
 import { createCardIssuer } from '../node/cards/card-issuer.ts';
-import { keysOfCard } from '../node/discovery/query.ts';
 import { type ActivityLog, startActivity } from '../node/home/activity.ts';
 import { type Identity, loadIdentity, lockIdentity } from '../node/home/identity.ts';
 import { createReceiptStore } from '../node/home/receipt-store.ts';
-import { createRunFiles } from '../node/home/run-files.ts';
 import { checkAddresses, join } from '../node/join.ts';
 import type { Peer } from '../node/peer/peer.ts';
 import { routerContent } from '../node/router/card-content.ts';
@@ -27,6 +25,7 @@ import { openChoiceLog } from './home.ts';
 import { fetchModel, loadEngine, type ModelProgress, openModelStore } from './models.ts';
 import type { MainnetConsent } from './payment/escrow.ts';
 import { openRouterPayments } from './payment/router.ts';
+import { publish } from './publish.ts';
 import { createTeardown, type Teardown } from './teardown.ts';
 
 export interface RouterComponents {
@@ -85,7 +84,7 @@ export async function openRouter(
     allowances.set((await loadIdentity(config.home.keys.client, logger)).peer, noLimit);
     const engines: Engine[] = [];
     for (const model of await findModels(components, init.models, options)) {
-      const engine = await loadEngine({ config, logger }, model, { slots: 1 }, components.progress, options);
+      const engine = await loadEngine(components, model, { slots: 1 }, components.progress, options);
       teardown.add(() => engine.dispose());
       engines.push(engine);
     }
@@ -165,21 +164,7 @@ async function start(
   );
   const verifier = createVerifier({ models, logger });
   const receipts = createReceiptStore(home.receiptsOf.router);
-  const activity = startActivity(
-    { clock, logger },
-    {
-      dir: home.run,
-      role: 'router',
-      now: () => ({
-        peers: peer.connected().length,
-        reach: peer.reach(),
-        models: engines.map(({ facts: { name, quant } }) => `${name} ${quant}`),
-        slots: null,
-        tokensPerSecond: null,
-        price: null,
-      }),
-    },
-  );
+  const activity = openActivity({ config, logger }, peer, engines);
   teardown.add(() => activity.stop());
   const { payments, purses } = await openRouterPayments(
     { config, receipts, consent, logger },
@@ -207,19 +192,7 @@ async function start(
     { peer, clock, logger },
     { path: joinPath(home.cache, 'card-router.json'), role: 'router', content: () => routerContent(engines) },
   );
-  await cards.start();
-  teardown.add(() => cards.stop());
-  discovery.announce(keysOfCard(cards.current().card));
-  const runFiles = createRunFiles(home.run);
-  await runFiles.write({
-    role: 'router',
-    peer: peer.id,
-    addrs: peer.addrs(),
-    network: peer.network,
-    models: engines.map(({ facts }) => facts.id),
-    startedAt: clock.now(),
-  });
-  teardown.add(() => runFiles.remove('router'));
+  await publish({ config, peer, discovery, cards }, { role: 'router', engines }, teardown);
   let testing: Promise<void> = Promise.resolve();
   teardown.add(() => testing);
   return {
@@ -231,6 +204,29 @@ async function start(
     },
     stop: () => teardown.run(),
   };
+}
+
+/** Reports what this router does, for `qvac status`. */
+function openActivity(
+  { config, logger }: Pick<RouterComponents, 'config' | 'logger'>,
+  peer: Peer,
+  engines: readonly Engine[],
+): ActivityLog {
+  return startActivity(
+    { clock: systemClock, logger },
+    {
+      dir: config.home.run,
+      role: 'router',
+      now: () => ({
+        peers: peer.connected().length,
+        reach: peer.reach(),
+        models: engines.map(({ facts: { name, quant } }) => `${name} ${quant}`),
+        slots: null,
+        tokensPerSecond: null,
+        price: null,
+      }),
+    },
+  );
 }
 
 /** Records each routed question in the activity of the node and, if it was answered, the choice of its provider. */

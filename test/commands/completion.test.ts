@@ -33,7 +33,7 @@ async function prepare(context: TestContext, shell: Shell) {
   return { folder, home, script, run };
 }
 
-/** What the shell would offer after `line`, a candidate a line. */
+/** The candidates that the shell offers after `line`. */
 async function offers(
   shell: 'bash' | 'fish',
   { script, run }: Awaited<ReturnType<typeof prepare>>,
@@ -104,7 +104,7 @@ suite('completion, in real shells', () => {
     const lines = [
       'zmodload zsh/zpty',
       "zpty shell 'zsh -f -i'",
-      // A word in two pieces, so that it is not the echo of what is typed that is waited for.
+      // In two pieces, so that the echo of the command does not match.
       `zpty -w shell "PS1='> '; fpath=('${folder}' \\$fpath); autoload -Uz compinit; compinit -D -u; print rea''dy"`,
       "zpty -r shell out '*ready*'",
       "zpty -w -n shell $'qvac models pu\\t'",

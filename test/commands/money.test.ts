@@ -86,7 +86,7 @@ describe('qvac provider', () => {
   });
 });
 
-/** Amounts by the names that they have in JSON. */
+/** JSON keys of amounts. */
 const amountNames = new Set([
   'amount',
   'balance',
@@ -155,14 +155,14 @@ describe('qvac provider and qvac chain, for programs', () => {
     );
     assert.deepEqual(await object('chain', 'stop'), { stopped: true });
 
-    // In the foreground it is an event of the same form.
+    // In the foreground it prints an event.
     const foreground = startCli(['chain', '--home', home, '--json']);
     await foreground.stdout.until((text) => text.includes('\n'));
     foreground.send('SIGINT');
     const { stdout } = await foreground.done;
     assert.deepEqual(Object.keys(JSON.parse(stdout) as object), ['event', 'rpcUrl', 'chain']);
 
-    // What is refused is one object, too.
+    // An error is one object, too.
     const refused = await run('provider', 'withdraw', '--json');
     assert.deepEqual([refused.code, Object.keys(JSON.parse(refused.stdout) as object)], [5, ['error']]);
   });

@@ -20,7 +20,7 @@ interface Ready {
 
 const quiet = (home: string): readonly string[] => ['--home', home, '--private', 'test', '--no-mdns'];
 
-/** `qvac route` on loopback, ready; it ends with the test. */
+/** Starts `qvac route` on loopback and waits until it is ready; it stops with the test. */
 async function startRoute(
   context: Context,
   home: string,

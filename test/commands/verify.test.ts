@@ -23,7 +23,7 @@ async function readVector(path: string): Promise<Vector> {
   return JSON.parse(await readFile(new URL(path, vectors), 'utf8')) as Vector;
 }
 
-/** The receipt of a vector as a file of its own. */
+/** Writes the receipt of a vector to a file. */
 async function receiptFile(path: string): Promise<string> {
   const { receipt } = await readVector(path);
   const file = join(home, path.replaceAll('/', '-'));

@@ -32,7 +32,7 @@ async function newHome(context: TestContext) {
   return {
     home,
     run: (args: readonly string[]) => runInProcess([...args, '--home', home]),
-    /** In a process of its own, with `input` on its standard input. */
+    /** Runs in a separate process with `input` as standard input. */
     pipe: (args: readonly string[], input: string) => runProgram(args, { home, input, environment }),
   };
 }

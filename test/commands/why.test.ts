@@ -53,7 +53,7 @@ test('why finds a gateway’s request by its id, answered or not', async (contex
   assert.equal(code, 0);
   assert.match(stdout, /^no answer · .* among 2 providers\neverybody is busy\n/);
   assert.match(stdout, /12D3KooWdear +too-dear/);
-  // Neither stands in the way of an answer that begins alike.
+  // Request ids do not make the beginning of a job id ambiguous.
   assert.deepEqual(JSON.parse((await runInProcess(['why', 'ab', '--home', home, '--json'])).stdout), account);
 });
 

@@ -15,7 +15,7 @@ interface AskJson {
   readonly receipt: string;
 }
 
-/** A provider of SmolLM2 as a process of its own. */
+/** Starts a provider of SmolLM2 as a separate process. */
 async function startServe(
   context: Parameters<typeof temporaryHome>[0],
   market = loopbackMarket(),
@@ -34,7 +34,7 @@ async function startServe(
 /** A client in the middle of a long answer. */
 interface LongAnswer {
   readonly child: ReturnType<typeof startProgram>;
-  /** The first text is there. Rejects where the process ends before. */
+  /** Resolves with the first text. Rejects if the process ends before. */
   readonly streaming: Promise<void>;
   /** The exit code, null after a signal. */
   readonly closed: Promise<number | null>;
@@ -72,7 +72,7 @@ function startLongAnswer(
       throw new Error(`the client ended with ${code} before its first text: ${stderr}`);
     }),
   ]);
-  // Told to whoever waits for it.
+  // Awaited by the tests that need it.
   streaming.catch(() => undefined);
   context.after(async () => {
     child.kill('SIGKILL');

@@ -14,7 +14,7 @@ describe('the demo', () => {
   it('verifies and pays one answer, catches one cheat and pays it nothing, and leaves both receipts', async (context) => {
     const home = await temporaryHome(context);
     const model = await withModel(home);
-    // With loopback alone, where the system allows it: nothing of the demo needs a network once the model is here.
+    // Without a network if the system allows it: once the model is here, the demo needs none.
     const alone =
       noNamespaces === null
         ? { node: 'unshare', nodeFlags: ['-rn', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', process.execPath] }
@@ -45,7 +45,7 @@ describe('the demo', () => {
       codes.push((await runProgram(['verify', path, '--model', model, '--threads', '1'], { home })).code);
     assert.deepEqual(codes, [0, 6], 'offline the honest receipt passes and the other fails');
 
-    // What is wrong with the second one takes the model to see, unless its draws are wrong.
+    // Without the model, the fault of the second receipt shows only in its draws.
     const strangers = await Promise.all(
       receipts.toReversed().map(async ({ path }) => checkIndependently(await readFile(path, 'utf8'))),
     );

@@ -72,7 +72,7 @@ test('a paid answer on the home’s own chain, with nothing set up before', { ti
   };
   assert.equal(nodes[0]?.today.earned, payment.paid);
 
-  // Another home pays on the same chain when it is told where it is, and is told where it is not.
+  // Another home pays on this chain only if it is given its URL.
   const other = await homeWithChain(context);
   const elsewhere = await ask(market, other, ['--provider', address, '--yes', ...question]);
   assert.equal(elsewhere.code, 5, elsewhere.stderr);

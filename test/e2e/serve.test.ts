@@ -10,7 +10,7 @@ import { loopbackMarket, RunningNode, withModel } from './market.ts';
 const market = loopbackMarket();
 const serve = ['serve', '--threads', '1', ...market.flags, ...market.listen];
 
-/** One clear line: what and why, then perhaps what to type. Of what runs for long, the last of its log. */
+/** Checks that there is one error line and no stack; for a long-running command, in its log. */
 function assertOneLine(stderr: string): void {
   const lines = stderr.trim().split('\n');
   const errors = lines.filter((line) => line.startsWith('qvac:') || /^\{.*"level":"error"/.test(line));
@@ -89,7 +89,7 @@ describe('qvac serve, as a process', () => {
 
   it('says in one line that the home is not writable', async (context) => {
     const parent = await temporaryHome(context);
-    // A file where the home should be: no user, root neither, can write below it.
+    // A file in place of the home: nobody can write below it, not even root.
     const home = join(parent, 'home');
     await writeFile(home, '');
     await chmod(home, 0o400);

@@ -22,7 +22,7 @@ function create(options: Options = {}) {
   return { stdout, stderr, output, records, logger: createLogger(output) };
 }
 
-/** Of everything that can be said, one thing. */
+/** Uses every way to print once. */
 function sayAll({ output, logger }: ReturnType<typeof create>): void {
   output.say('· said');
   output.warn('warned');

@@ -10,7 +10,7 @@ import { noTerminals, TerminalProgram } from '../support/terminal.ts';
 const barOf = (title: string): RegExp => new RegExp(`${title} [█░]{4,24} \\d+ % · `);
 const controls = /\u001b|\r(?!\n)/;
 
-/** A home with the pip of a network that has brought half of the file. */
+/** A home with a pip that stops after half of the file. */
 async function withSlowPip(
   context: TestContext,
 ): Promise<{ readonly home: string; readonly environment: Readonly<Record<string, string>> }> {

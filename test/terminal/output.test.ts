@@ -90,7 +90,7 @@ describe('output', () => {
     Object.defineProperty(stderr, 'columns', { value: 10 });
     output.live('fetching x 50 %');
     assert.equal(stderr.text, 'fetching ');
-    // What a terminal without a size says.
+    // Some terminals report 0 columns.
     const unknown = create({ terminal: true });
     Object.defineProperty(unknown.stderr, 'columns', { value: 0 });
     unknown.output.live('fetching x 50 %');
