@@ -202,7 +202,7 @@ export async function openClient(
       verifier,
       second,
       receipts,
-      choices: createSelectionStore(joinPath(home.cache, choicesFolder)),
+      selections: createSelectionStore(joinPath(home.cache, choicesFolder)),
       key: peer.key,
       clock,
       logger,

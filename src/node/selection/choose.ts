@@ -16,8 +16,8 @@ export interface ChooseComponents {
   readonly network: string;
   /** Jobs that this client has with `peer` now. @default none */
   readonly inFlight?: ((peer: PeerIdString) => number) | undefined;
-  /** Hears how the choice fell. */
-  readonly fell?: ((selection: Selection) => void) | undefined;
+  /** Receives the result of each selection. */
+  readonly onSelection?: ((selection: Selection) => void) | undefined;
 }
 
 /**
@@ -39,7 +39,7 @@ export async function chooseProviders(
       payments !== null &&
       hopeful.choices.some(({ card, priceLamports }) => card.card.pay !== null && priceLamports > 0n);
     const selection = paid ? select({ ...parts, ...(await chainOf(payments, options)) }, cards, criteria) : hopeful;
-    components.fell?.(selection);
+    components.onSelection?.(selection);
     return selection;
   };
   if (provider !== null) {

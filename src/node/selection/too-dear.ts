@@ -17,14 +17,16 @@ export async function pricedRefusal(
   options: AbortOptions,
 ): Promise<QvacError> {
   let prices: readonly bigint[] = [];
-  const fell = ({ excluded }: Selection): void => {
+  const onSelection = ({ excluded }: Selection): void => {
     prices = excluded.flatMap(({ priceLamports }) => priceLamports ?? []);
   };
   // Without payments: the router pays, so nobody's wallet is opened here.
-  await chooseProviders({ ...components, payments: null, fell }, criteria, null, options).catch((reason: unknown) => {
-    options.signal?.throwIfAborted();
-    if (!(reason instanceof QvacError)) throw reason;
-  });
+  await chooseProviders({ ...components, payments: null, onSelection }, criteria, null, options).catch(
+    (reason: unknown) => {
+      options.signal?.throwIfAborted();
+      if (!(reason instanceof QvacError)) throw reason;
+    },
+  );
   const [lowest] = prices.toSorted((a, b) => (a < b ? -1 : 1));
   if (lowest === undefined) return refusal;
   return new QvacError(

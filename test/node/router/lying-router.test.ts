@@ -69,27 +69,27 @@ describe('a router that lies about whom it picked and for what', () => {
   const sampler = (change: Partial<Offer['sampler']>): Tamper =>
     otherOffer((offer) => ({ ...offer, sampler: { ...offer.sampler, ...change } }));
   const lies: readonly (readonly [lie: string, tamper: Tamper, why: RegExp])[] = [
-    ['another seed', otherOffer((offer) => ({ ...offer, seed: other32 })), /another seed/],
+    ['another seed', otherOffer((offer) => ({ ...offer, seed: other32 })), /changes the seed/],
     [
       'another commit',
       otherOffer((offer) => ({ ...offer, challenge: { ...offer.challenge, commit: other32 } })),
-      /another commit/,
+      /changes the commit/,
     ],
     [
       'another number of challenges',
       otherOffer((offer) => ({ ...offer, challenge: { ...offer.challenge, count: 2 } })),
-      /number of challenges/,
+      /changes the number of challenges/,
     ],
-    ['another mode', otherOffer((offer) => ({ ...offer, mode: 'none' })), /another mode/],
-    ['another temperature', sampler({ temperature: 0 }), /another temperature/],
-    ['another minP', sampler({ minP: 0 }), /another minP/],
-    ['another topK', sampler({ topK: 1 }), /another topK/],
-    ['another length', sampler({ maxTokens: 1 }), /another length/],
-    ['another prompt', otherOffer((offer) => ({ ...offer, requestDigest: other32 })), /another prompt/],
+    ['another mode', otherOffer((offer) => ({ ...offer, mode: 'none' })), /changes the mode/],
+    ['another temperature', sampler({ temperature: 0 }), /changes the temperature/],
+    ['another minP', sampler({ minP: 0 }), /changes the minP/],
+    ['another topK', sampler({ topK: 1 }), /changes the topK/],
+    ['another length', sampler({ maxTokens: 1 }), /changes the length limit/],
+    ['another prompt', otherOffer((offer) => ({ ...offer, requestDigest: other32 })), /changes the prompt/],
     ['another vocabulary', sampler({ vocab: 300 }), /not for the provider’s scripted/],
     ['other stop tokens', sampler({ stops: [] }), /not for the provider’s scripted/],
     ['another model', otherOffer((offer) => ({ ...offer, modelId: other32 })), /not for the provider’s scripted/],
-    ['another class', otherOffer((offer) => ({ ...offer, execClass: other32 })), /another class/],
+    ['another class', otherOffer((offer) => ({ ...offer, execClass: other32 })), /another execution class/],
     ['another provider', otherOffer((offer) => ({ ...offer, provider: stranger.publicKey })), /card/],
     ['somebody else’s offer', otherOffer((offer) => ({ ...offer, client: stranger.publicKey })), /another client/],
     [
@@ -97,7 +97,7 @@ describe('a router that lies about whom it picked and for what', () => {
       onFrame('picked', (frame) => [
         { ...frame, offerSig: signBody(stranger, kinds.offer, jobIdOf(frame.offer), frame.offer).sig },
       ]),
-      /not signed by it/,
+      /does not carry its signature/,
     ],
     ['an offer that is none', onFrame('picked', (frame) => [{ ...frame, offer: other32 }]), /malformed/],
     ['a card of its own making', otherCard((card) => card), /signature is not/],
@@ -121,7 +121,7 @@ describe('a router that lies about whom it picked and for what', () => {
         onFrame('picked', (frame) => [{ ...frame, quote: null, quoteSig: null }]),
         1_000,
       ),
-      reported(/keeps the quote/),
+      reported(/withholds the quote/),
     );
     const provider = await startProvider(context, { offering: { priceOut: 1_000 } });
     const dear = await startRouter(context, {
