@@ -246,7 +246,7 @@ const dispute = defineSubcommand({
       return objectTo(
         escrow,
         job,
-        { note: await findPendingPayment([client, router], id, logger), receipt: await receiptIfAny(config, id) },
+        { pending: await findPendingPayment([client, router], id, logger), receipt: await receiptIfAny(config, id) },
         { signal },
       );
     }),

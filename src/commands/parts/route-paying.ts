@@ -42,7 +42,7 @@ export async function openRouterPayments(
     },
   );
   // A payment that is settled only later replaces its reservation then.
-  const onSettled = ({ jobId, settlement: { paid, burnt } }: LeftPayment): void => limits.settle(jobId, paid + burnt);
+  const onSettled = ({ jobId, settlement: { paid, burnt } }: LeftPayment): void => limits.charge(jobId, paid + burnt);
   const payments = createEscrowPayments({ openEscrow, receipts, logger }, { dir, sweepMs, marginMs, onSettled });
   await payments.start();
   return { payments, allowances: createSpendingAllowances({ payments, limits, logger }) };

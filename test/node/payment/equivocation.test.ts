@@ -163,18 +163,18 @@ test('by hand, too, from what was kept: not before the provider submits, and the
   await client.payments.stop();
   const [open] = await client.escrow.jobs({ client: client.escrow.wallet });
   const job = open ?? assert.fail();
-  const note = await findPendingPayment([`${client.dir}-none`, client.dir], jobIdHex(job.jobId), silentLogger);
+  const pending = await findPendingPayment([`${client.dir}-none`, client.dir], jobIdHex(job.jobId), silentLogger);
   await assert.rejects(
-    dispute(client.escrow, job, { note, receipt: null }),
+    dispute(client.escrow, job, { pending, receipt: null }),
     (error) => code('E_ESCROW')(error) && /the evidence is kept/.test(String(error)),
   );
   submits.resolve();
   const submitted = await client.escrow.waitForJob(job.address, (seen) => seen?.submitted != null);
   await assert.rejects(
-    dispute(client.escrow, submitted ?? assert.fail(), { note: null, receipt: null }),
+    dispute(client.escrow, submitted ?? assert.fail(), { pending: null, receipt: null }),
     code('E_ESCROW'),
   );
-  await dispute(client.escrow, submitted ?? assert.fail(), { note, receipt: null });
+  await dispute(client.escrow, submitted ?? assert.fail(), { pending, receipt: null });
   assert.equal(await slashedOf(paid), 1);
 });
 

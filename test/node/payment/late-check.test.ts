@@ -137,7 +137,7 @@ test('a provider that submits and then holds the end of the answer back is rejec
     finish: 0,
     cancel: null,
   });
-  await assert.rejects(asking, /did not send the end of the answer in time/);
+  await assert.rejects(asking, /did not complete the answer in time/);
   await client.escrow.waitForJob(job?.address ?? assert.fail(), (seen) => seen === null);
   assert.equal((await paid.escrow.provider(paid.escrow.wallet))?.jobsRejected, 1);
   gate.open();

@@ -115,8 +115,8 @@ test('questions at once do not go beyond the limit of a day, and what is settled
   assert.deepEqual(await Promise.all([reserve(first), reserve(second)]), [true, false]);
   // Another process of the same home, which finds the payment again.
   const later = await open();
-  later.settle(first, 30n);
-  later.settle(second, 100n);
+  later.charge(first, 30n);
+  later.charge(second, 100n);
   assert.equal(later.left(friend.id), 120n);
   assert.equal(await later.reserve(second, friend.id, 120n), true);
 });
