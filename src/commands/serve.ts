@@ -180,7 +180,7 @@ async function run(
     report(output, event);
   };
   const provider = createProvider(
-    { peer, engine, cards, receipts, payments, clock, logger },
+    { peer, engine, cards, receipts, payouts: payments, clock, logger },
     { seenFile: joinPath(home.run, 'seen-jobs'), onEvent },
   );
   const runFiles = createRunFiles(home.run);

@@ -83,7 +83,7 @@ export async function startProvider(context: TestContext, init: TestProviderInit
       engine,
       cards,
       receipts: sink,
-      payments,
+      payouts: payments,
       createTranscript: init.createTranscript,
       clock,
       logger: silentLogger,

@@ -119,7 +119,7 @@ test('a chain that goes away after the lock: the provider gives back what it cou
     }),
   });
   const before = await buyer.balance();
-  await assert.rejects(asker.ask({ maxPrice }), /cannot see the chain/);
+  await assert.rejects(asker.ask({ maxPrice }), /cannot read the chain/);
   await startAgain(context, chain);
   away = false;
   await paid.news.until('declined');

@@ -189,7 +189,7 @@ test('where there is a price, an offer needs a quote that covers it, and each qu
   );
   assert.match(
     await answerTo(provider, client, makeOffer(provider, client, { quote, expiresAt: Date.now() + 300_000 })),
-    /not ours or was used/,
+    /unknown or was used before/,
   );
 });
 
