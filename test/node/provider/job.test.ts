@@ -126,7 +126,7 @@ test('section 4.3: within the time allowed the same opening is had again on a ne
   const stranger = await startPeer(context, { role: 'client' });
   const theirs = await stranger.open(provider.address, jobProtocol);
   await theirs.write({ t: 'challenge', secret });
-  assert.deepEqual(await firstFrame(theirs), { t: 'error', code: 'gone', message: 'nothing is kept for this secret' });
+  assert.deepEqual(await firstFrame(theirs), { t: 'error', code: 'gone', message: 'no kept job has this secret' });
 });
 
 test('a client whose stream broke after the final head gets its opening on another one by itself', async (context) => {

@@ -103,7 +103,7 @@ test('a replayed offer is refused, also when it was never served', async (contex
 test('another peer that replays an offer it overheard is refused', async (context) => {
   const { provider, client } = await start(context);
   const thief = await startPeer(context, { role: 'client' });
-  assert.match(await answerTo(provider, thief, makeOffer(provider, client)), /^bad-offer: .*not by the peer/);
+  assert.match(await answerTo(provider, thief, makeOffer(provider, client)), /^bad-offer: .*not the peer that sent it/);
 });
 
 test('a forged turn and a template that raises are bad input', async (context) => {
