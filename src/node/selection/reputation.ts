@@ -58,7 +58,7 @@ export interface Standing {
 }
 
 /**
- * The reputation of providers: decaying counts, bounded, on disk. `start` reads the file, `stop` writes what is pending.
+ * Reputation of providers: decaying counts, bounded, on disk. `start` reads the file, `stop` saves pending changes.
  */
 export interface Reputation {
   start(): Promise<void>;
