@@ -86,7 +86,7 @@ test('an answer with a fault that an auditor confirms is rejected, and both verd
   await paid.news.until('rejected');
 });
 
-test('without an auditor this machine re-executes again; a node without the model receives nothing', async (context) => {
+test('without an auditor, this machine re-executes; a node without the model receives nothing', async (context) => {
   const { provider, client } = await startMarket(context, wrong());
   let asked = 0;
   const without = await startRouter(context, { engines: [], serves: () => ((asked += 1), true) });

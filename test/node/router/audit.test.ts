@@ -160,9 +160,9 @@ describe('an auditor that lies', () => {
     ...signBody(key, kinds.verdict, jobIdHex(verdict.jobId), encodeVerdict(verdict)),
   });
   const lies: readonly (readonly [lie: string, tell: (verdict: Verdict, peer: Peer) => Frame])[] = [
-    ['in somebody else’s name', (verdict, peer) => signed({ ...verdict, verifier: stranger.publicKey }, peer.key)],
-    ['as somebody else', (verdict) => signed({ ...verdict, verifier: stranger.publicKey }, stranger)],
-    ['with somebody else’s signature', (verdict) => signed(verdict, stranger)],
+    ['in another peer’s name', (verdict, peer) => signed({ ...verdict, verifier: stranger.publicKey }, peer.key)],
+    ['as another peer', (verdict) => signed({ ...verdict, verifier: stranger.publicKey }, stranger)],
+    ['with another peer’s signature', (verdict) => signed(verdict, stranger)],
     ['about another job', (verdict, peer) => signed({ ...verdict, jobId: other32 }, peer.key)],
     ['about another answer', (verdict, peer) => signed({ ...verdict, root: other32 }, peer.key)],
     ['in no words at all', () => ({ t: 'verdict', body: other32, sig: new Uint8Array(64) })],

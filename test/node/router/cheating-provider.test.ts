@@ -69,9 +69,13 @@ async function expectShunned(
   else {
     const { picked, receipt } = await receiveAnswer(await askRouter(context, router));
     assert.deepEqual(picked, [other.peer.id]);
-    const told = await router.events.until('answered', 60_000, ({ jobId }) => jobId === jobIdOf(receipt.offer.body));
+    const answered = await router.events.until(
+      'answered',
+      60_000,
+      ({ jobId }) => jobId === jobIdOf(receipt.offer.body),
+    );
     assert.deepEqual(
-      told.considered.find(({ peer }) => peer === cheat.peer.id),
+      answered.considered.find(({ peer }) => peer === cheat.peer.id),
       { peer: cheat.peer.id, why: 'standing', detail: standing.reason },
     );
   }

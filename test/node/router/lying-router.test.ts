@@ -259,8 +259,8 @@ describe('a router that forges a verdict or a receipt', () => {
     });
   const forgeries: readonly (readonly [what: string, tamper: Tamper])[] = [
     ['a verdict of another peer', forgedVerdict((verdict) => ({ ...verdict, verifier: stranger.publicKey }), stranger)],
-    ['a verdict in somebody else’s name', forgedVerdict((verdict) => ({ ...verdict, verifier: stranger.publicKey }))],
-    ['a verdict signed by somebody else', forgedVerdict((verdict) => verdict, stranger)],
+    ['a verdict in another peer’s name', forgedVerdict((verdict) => ({ ...verdict, verifier: stranger.publicKey }))],
+    ['a verdict signed by another peer', forgedVerdict((verdict) => verdict, stranger)],
     ['a verdict on another job', forgedVerdict((verdict) => ({ ...verdict, jobId: other32 }))],
     ['a verdict on another answer', forgedVerdict((verdict) => ({ ...verdict, root: other32 }))],
     ['a verdict that is none', onFrame('verdict', ({ sig }) => [{ t: 'verdict', body: other32, sig }])],

@@ -32,8 +32,8 @@ export interface PaidJob {
   /** Aborts when a submission would come too late: the client can soon take its refund. */
   readonly late: AbortSignal;
   /**
-   * To be called before the final head is sent. Resolves once the delivery is on disk: it will be submitted even after a
-   * crash. Does not wait for the submission.
+   * To be called before the final head is sent. Resolves once the delivery is on disk, and so will be submitted even
+   * after a crash. Does not wait for the submission.
    * @throws QvacError E_HOME
    */
   deliver(final: Head, cancel: Signed | null): Promise<void>;
