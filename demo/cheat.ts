@@ -88,7 +88,10 @@ async function cheat(settings: CheatSettings): Promise<void> {
   );
   await cards.start();
   const receipts = createReceiptStore(config.home.receiptsOf.provider);
-  const provider = createProvider({ peer, engine, cards, receipts, payments, clock, logger }, { seenFile: null });
+  const provider = createProvider(
+    { peer, engine, cards, receipts, payouts: payments, clock, logger },
+    { seenFile: null },
+  );
   await provider.start();
   discovery.announce(keysOfCard(cards.current().card));
   process.stdout.write(`${JSON.stringify({ event: 'ready', peer: peer.id, addrs: peer.addrs() })}\n`);

@@ -261,8 +261,8 @@ const dispute = defineSubcommand({
       const id = toHex(job.jobId) as JobId;
       const { dispute: disputeJob, findPendingPayment } = await import('../node/payment/dispute.ts');
       const { client, router } = config.home.payments;
-      const note = await findPendingPayment([client, router], id, logger);
-      return disputeJob(escrow, job, { note, receipt: await receiptIfAny(config, id) }, { signal });
+      const pending = await findPendingPayment([client, router], id, logger);
+      return disputeJob(escrow, job, { pending, receipt: await receiptIfAny(config, id) }, { signal });
     }),
 });
 

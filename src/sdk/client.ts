@@ -111,7 +111,7 @@ export async function openClient({ config, logger }: ClientContext, init: Client
     verifier,
     second,
     receipts,
-    choices: openSelectionStore(config),
+    selections: openSelectionStore(config),
     key: peer.key,
     clock,
     logger,

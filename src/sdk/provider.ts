@@ -134,7 +134,7 @@ async function start(
   const activity = openActivity(components, { peer, engine, tokensPerSecond }, prices);
   teardown.add(() => activity.stop());
   const provider = createProvider(
-    { peer, engine, cards, receipts: createReceiptStore(home.receiptsOf.provider), payments, clock, logger },
+    { peer, engine, cards, receipts: createReceiptStore(home.receiptsOf.provider), payouts: payments, clock, logger },
     {
       seenFile: joinPath(home.run, 'seen-jobs'),
       onEvent(event) {

@@ -76,7 +76,7 @@ test('a paid answer on the home’s own chain, with nothing set up before', { ti
   const other = await homeWithChain(context);
   const elsewhere = await ask(market, other, ['--provider', address, '--yes', ...question]);
   assert.equal(elsewhere.code, 5, elsewhere.stderr);
-  assert.match(elsewhere.stderr, /paid on another chain/);
+  assert.match(elsewhere.stderr, /takes payment on another chain/);
   const { rpcUrl } = JSON.parse((await runProgram(['chain', 'status', '--json'], { home })).stdout) as {
     readonly rpcUrl: string;
   };

@@ -45,7 +45,7 @@ export async function openRouterPayments(
       sweepMs,
       marginMs,
       // A payment that is settled late replaces the amount reserved for it.
-      onSettled: ({ jobId, settlement: { paid, burnt } }: LeftPayment) => limits.settle(jobId, paid + burnt),
+      onSettled: ({ jobId, settlement: { paid, burnt } }: LeftPayment) => limits.charge(jobId, paid + burnt),
     },
   );
   await payments.start();
