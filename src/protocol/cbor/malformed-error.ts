@@ -5,3 +5,11 @@ export class MalformedError extends Error {
     this.name = 'MalformedError';
   }
 }
+
+/** A well-formed request that has to be refused with the code `bad-input` (section 2). */
+export class BadInputError extends MalformedError {
+  constructor(message: string) {
+    super(message);
+    this.name = 'BadInputError';
+  }
+}

@@ -1,20 +1,17 @@
+import { maxCborDepth, maxDecodedValues } from '../constants.ts';
 import { MalformedError } from './malformed-error.ts';
-
-/**
- * Deepest nesting of arrays and maps. No message has more than six; hostile bytes must not exhaust the stack.
- */
-const maxDepth = 16;
 
 const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Reads the one DAG-CBOR encoding that section 1 allows and nothing else: what passes encodes to the same bytes again.
- * The usual decoders take more than one form of a value and drop a BOM at the start of a text.
+ * Reads the one DAG-CBOR encoding that section 1 allows and nothing else: a value that passes encodes to the same bytes
+ * again. The usual decoders take more than one form of a value and drop a BOM at the start of a text.
  */
 export class CborDecoder {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   #at = 0;
+  #values = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -29,16 +26,17 @@ export class CborDecoder {
   }
 
   #value(depth: number): unknown {
-    if (depth > maxDepth) throw new MalformedError('nested too deep');
+    if (depth > maxCborDepth) throw new MalformedError('nested too deep');
     const first = this.#take(1)[0] ?? 0;
-    switch (first >> 5) {
+    const type = first >> 5;
+    if (type >= 2 && type <= 5 && ++this.#values > maxDecodedValues) throw new MalformedError('too many values');
+    switch (type) {
       case 0:
         return this.#argument(first);
       case 1:
         return this.#negative(first);
       case 2:
-        // A copy, so that a small field does not keep a large frame; `slice` of a Buffer would be none.
-        return new Uint8Array(this.#take(this.#argument(first)));
+        return this.#byteString(this.#argument(first));
       case 3:
         return this.#text(this.#argument(first));
       case 4:
@@ -78,12 +76,22 @@ export class CborDecoder {
     return value;
   }
 
+  /**
+   * A copy, so that a small field does not keep a large frame in memory; a field that is most of the bytes keeps no
+   * more than itself, and a copy of megabytes would cost time.
+   */
+  #byteString(length: number): Uint8Array {
+    const field = this.#take(length);
+    if (2 * length > this.#bytes.length) return new Uint8Array(field.buffer, field.byteOffset, length);
+    return new Uint8Array(field);
+  }
+
   #text(length: number): string {
     try {
       return utf8Decoder.decode(this.#take(length));
     } catch (error) {
       if (error instanceof MalformedError) throw error;
-      throw new MalformedError('a text that is no UTF-8');
+      throw new MalformedError('a text that is not UTF-8');
     }
   }
 
@@ -98,7 +106,7 @@ export class CborDecoder {
     let before: Uint8Array | null = null;
     for (let at = 0; at < length; at++) {
       const first = this.#take(1)[0] ?? 0;
-      if (first >> 5 !== 3) throw new MalformedError('a map key that is no text');
+      if (first >> 5 !== 3) throw new MalformedError('a map key that is not a text');
       const start = this.#at;
       const keyLength = this.#argument(first);
       const key = this.#text(keyLength);
