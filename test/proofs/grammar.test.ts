@@ -46,7 +46,8 @@ describe('section 4.1: the form of grammars', () => {
 
   for (const { what, rules, make } of vectors.bad) {
     it(`refuses ${what}`, () => {
-      const made = make && Array.from({ length: make.rules }, () => [Array.from({ length: make.items }, () => make.item)]);
+      const made =
+        make && Array.from({ length: make.rules }, () => [Array.from({ length: make.items }, () => make.item)]);
       assert.throws(() => parseGrammar(made ?? rules), BadInputError);
     });
   }
@@ -63,7 +64,10 @@ describe('section 4.1: allowed tokens', () => {
         ids.filter((id) => matcher.allows(id)),
         allowed,
       );
-      assert.deepEqual([...matcher.allowedUpTo(1_000)].sort((a, b) => a - b), allowed);
+      assert.deepEqual(
+        [...matcher.allowedUpTo(1_000)].sort((a, b) => a - b),
+        allowed,
+      );
       const some = matcher.allowedUpTo(2);
       assert.equal(some.length, Math.min(2, allowed.length));
       assert.ok(some.every((id) => allowed.includes(id)));

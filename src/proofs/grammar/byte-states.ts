@@ -58,7 +58,9 @@ export class ByteStates {
       if ((byte & 0xc0) !== 0x80) return null;
       const bits = (at.bits << 6) | (byte & 0x3f);
       // A form longer than needed is refused at its second byte.
-      return at.missing === 1 ? this.#afterCharacter(at.state, bits) : this.#within(at.state, bits, at.missing - 1, at.missing + 1);
+      return at.missing === 1
+        ? this.#afterCharacter(at.state, bits)
+        : this.#within(at.state, bits, at.missing - 1, at.missing + 1);
     }
     if (byte < 0x80) return this.#afterCharacter(at.state, byte);
     if (byte < 0xc0 || byte > 0xf7) return null;

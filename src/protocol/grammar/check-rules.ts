@@ -28,10 +28,7 @@ function checkNumbers(rules: GrammarRules): void {
 /**
  * The rules with an alternative of which every item is in the set: a rule that is, or another item for which `holds`.
  */
-function closure(
-  rules: GrammarRules,
-  holds: (item: Exclude<GrammarItem, number>) => boolean,
-): ReadonlySet<number> {
+function closure(rules: GrammarRules, holds: (item: Exclude<GrammarItem, number>) => boolean): ReadonlySet<number> {
   const found = new Set<number>();
   const queue: number[] = [];
   /** For each rule, the alternatives that wait for it; each counts the items that it still waits for. */

@@ -5,7 +5,10 @@ import type { ChatMessage, Input, ToolCall } from './input.ts';
 
 const roles = ['system', 'developer', 'user', 'assistant', 'tool'];
 
-/** A message as a template gets it: absent keys are absent, calls have the template's form, objects keep their order. */
+/**
+ * A message as a template gets it: absent keys are absent, the others in the order role, content, name, tool_call_id,
+ * tool_calls, reasoning_content; calls have the template's form, objects inside keep their order.
+ */
 export type TemplateMessage = ReadonlyMap<string, JsonValue>;
 
 /** What a template gets of an input (section 2), every text broken. */
@@ -44,15 +47,14 @@ type Break = (text: string) => string;
 
 function messageValue(message: ChatMessage, broken: Break): TemplateMessage {
   const value = new Map<string, JsonValue>();
-  for (const key of ['role', 'content', 'name', 'reasoning_content', 'tool_call_id'] as const) {
+  const setText = (key: Exclude<keyof ChatMessage, 'tool_calls'>): void => {
     const text = message[key];
     if (text !== undefined) value.set(key, broken(text));
-  }
-  if (message.tool_calls !== undefined)
-    value.set(
-      'tool_calls',
-      message.tool_calls.map((call) => callValue(call, broken)),
-    );
+  };
+  for (const key of ['role', 'content', 'name', 'tool_call_id'] as const) setText(key);
+  const calls = message.tool_calls?.map((call) => callValue(call, broken));
+  if (calls !== undefined) value.set('tool_calls', calls);
+  setText('reasoning_content');
   return value;
 }
 

@@ -184,7 +184,9 @@ function checkOffer({ issuedAt, expiresAt, mode, challenge, sampler, start, paym
   if (payment.pay === payFrom.nothing && !isZero(payment.account))
     throw new MalformedError('offer: an account though nothing is paid');
   if (payment.pay !== payFrom.nothing && sampler.maxTokens > maxPaidTokens)
-    throw new MalformedError(`offer: maxTokens of a paid job expected at most ${maxPaidTokens}, got ${sampler.maxTokens}`);
+    throw new MalformedError(
+      `offer: maxTokens of a paid job expected at most ${maxPaidTokens}, got ${sampler.maxTokens}`,
+    );
 }
 
 function checkSampler({ temperature, minP, topP, topK, vocab, maxTokens, stops }: Sampler, mostTopK: number): void {

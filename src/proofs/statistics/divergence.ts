@@ -1,4 +1,4 @@
-import type { Candidate, Sampler } from '../protocol/messages.ts';
+import type { Candidate, Sampler } from '../../protocol/messages.ts';
 import type { TopLogits } from './logits.ts';
 import { quantise, weightsOf } from './sampler.ts';
 

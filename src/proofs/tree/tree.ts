@@ -1,5 +1,5 @@
-import { concat, equalBytes } from '../lib/bytes.ts';
-import { sha256 } from '../protocol/digests.ts';
+import { concat, equalBytes } from '../../lib/bytes.ts';
+import { sha256 } from '../../protocol/digests.ts';
 import { DigestList } from './digest-list.ts';
 
 /** The hash tree of RFC 6962 section 2.1 over leaves that are hashes already (section 4.2). */

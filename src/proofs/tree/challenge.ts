@@ -1,5 +1,5 @@
-import { concat, readU64, u32 } from '../lib/bytes.ts';
-import { sha256, tag } from '../protocol/digests.ts';
+import { concat, readU64, u32 } from '../../lib/bytes.ts';
+import { sha256, tag } from '../../protocol/digests.ts';
 
 const challengeTag = tag('qvac/chal/1');
 

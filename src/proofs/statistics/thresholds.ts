@@ -1,4 +1,4 @@
-import type { Result } from '../protocol/messages.ts';
+import type { Result } from '../../protocol/messages.ts';
 import type { Limits } from './calibration.ts';
 import { mean } from './divergence.ts';
 
