@@ -1838,8 +1838,8 @@ export type Escrow = {
     },
     {
       docs: [
-        "A fault was proved: what was not released went back, and `compensation` from the stake. `paid` went to the provider",
-        "now: what was released and not paid yet."
+        "A fault was proved: `paid` went to the provider now and `settled` in all, which is what was released; the rest went",
+        "back, and `compensation` from the stake."
       ],
       name: "channelSlashed",
       type: {
@@ -1875,6 +1875,10 @@ export type Escrow = {
           },
           {
             name: "paid",
+            type: "u64"
+          },
+          {
+            name: "settled",
             type: "u64"
           },
           {

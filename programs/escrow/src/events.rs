@@ -246,8 +246,8 @@ pub struct JobSlashed {
     pub burnt: u64,
 }
 
-/// A fault was proved: what was not released went back, and `compensation` from the stake. `paid` went to the provider
-/// now: what was released and not paid yet.
+/// A fault was proved: `paid` went to the provider now and `settled` in all, which is what was released; the rest went
+/// back, and `compensation` from the stake.
 #[event]
 pub struct ChannelSlashed {
     pub channel: Pubkey,
@@ -256,6 +256,7 @@ pub struct ChannelSlashed {
     pub provider: Pubkey,
     pub reason: SlashReason,
     pub paid: u64,
+    pub settled: u64,
     pub refunded: u64,
     pub compensation: u64,
     pub burnt: u64,

@@ -105,6 +105,7 @@ fn channel_slashed(
         provider: channel.provider,
         reason,
         paid,
+        settled: channel.settled,
         refunded: channel.deposit.saturating_sub(channel.settled),
         compensation,
         burnt,
