@@ -204,9 +204,9 @@ impl Channel {
     /// @param caller whoever asks: payer and authority need not wait until the channel expires
     pub fn request_close(&mut self, caller: &Pubkey, now: i64) -> Result<()> {
         self.require_status(ChannelStatus::Open)?;
-        self.require_closable(now)?;
         let may = *caller == self.payer || *caller == self.provider || now >= self.expires_at;
         require!(may, EscrowError::Unauthorized);
+        self.require_closable(now)?;
         self.status = ChannelStatus::Closing;
         self.closing_at = now;
         Ok(())
