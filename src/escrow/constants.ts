@@ -30,7 +30,7 @@ export const escrowRules = {
   /** Bytes of the accounts; the rent for them comes back when they are closed, which a provider's never is. */
   providerAccountBytes: 166,
   jobAccountBytes: 452,
-  channelAccountBytes: 262,
+  channelAccountBytes: 270,
   evidenceAccountBytes: 391,
 } as const;
 

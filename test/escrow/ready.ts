@@ -1,8 +1,8 @@
 import type { Keypair, TransactionInstruction } from '@solana/web3.js';
-import type { Subject } from '../../src/escrow/escrow.ts';
 import type { Call } from '../../src/escrow/program/instructions/context.ts';
+import { answerIn, challenge, type Place, type TestAnswer } from './answers.ts';
 import { encodeOffer, encodeTerms } from './layouts.ts';
-import { falseStep, leafOf, type Step, treeOf } from './tree.ts';
+import { falseStep, forcedStep } from './tree.ts';
 import {
   type Buyer,
   digest,
@@ -14,7 +14,6 @@ import {
   type Seller,
   signedHead,
   signedTerms,
-  subjectOf,
   submission,
   totals,
   VALIDITY,
@@ -47,67 +46,38 @@ async function ready(
   return { world, instruction, first: instructions.slice(0, -1), signers, ...(people === undefined ? {} : { people }) };
 }
 
-/** An answer of one step that is drawn as it must be: it is the only candidate that can be. */
-const honestStep: Step = { ...falseStep, token: 5, candidates: [[5, 0]] };
-const oneCandidate = { topK: 1, maxTokens: 64 } as const;
-
-interface Answer {
-  readonly subject: () => Subject;
-  readonly buyer: Buyer;
-  readonly seller: Seller;
-  readonly jobId: Uint8Array;
-}
-
-/** An answer of the step alone, in an account of its own or in a channel. */
-async function answered(world: World, where: 'job' | 'channel', step: Step): Promise<Answer> {
-  if (where === 'job') {
-    const job = await world.openJob(oneCandidate);
-    await world.submit(job, { head: { n: 1, root: leafOf(job.jobId, 0, step) } });
-    return { ...job, subject: () => subjectOf(world, job) };
-  }
-  const channel = await world.closableChannel();
-  const offer = world.channelOffer(channel, oneCandidate);
-  const jobId = jobIdOf(offer);
-  const evidence = await world.keepEvidence(channel, offer, { n: 1, root: leafOf(jobId, 0, step) });
-  return { ...channel, jobId, subject: () => subjectOf(world, { evidence, channel }) };
-}
-
-async function challenged(world: World, where: 'job' | 'channel', step: Step): Promise<Answer> {
-  const answer = await answered(world, where, step);
-  const { wallet } = answer.buyer;
-  await world.send(world.by(wallet).challenge(answer.subject(), [0]), [wallet]);
+async function challenged(world: World, place: Place): Promise<TestAnswer> {
+  const answer = await answerIn(world, place, { steps: [forcedStep], offer: { topK: 1 } });
+  await challenge(world, answer, [0]);
   return answer;
 }
 
 /** The instructions about an answer, wherever it is kept. */
-function proofs(where: 'job' | 'channel'): Readonly<Record<string, Prepare>> {
+function proofs(place: Place): Readonly<Record<string, Prepare>> {
   return {
     async challenge(world) {
-      const answer = await answered(world, where, honestStep);
+      const answer = await answerIn(world, place, { steps: [forcedStep] });
       const { wallet } = answer.buyer;
       return ready(world, world.by(wallet).challenge(answer.subject(), [0]), [wallet], answer);
     },
     async answer(world) {
-      const answer = await challenged(world, where, honestStep);
-      const step = treeOf(answer.jobId, [honestStep]).prove(0);
-      return ready(world, world.by(world.wallet()).answerChallenge(answer.subject(), step), [], answer);
+      const answer = await challenged(world, place);
+      const call = world.by(world.wallet()).answerChallenge(answer.subject(), answer.prove(0));
+      return ready(world, call, [], answer);
     },
     async slash_silence(world) {
-      const answer = await challenged(world, where, honestStep);
+      const answer = await challenged(world, place);
       world.now += 14_400n;
       return ready(world, world.by(world.wallet()).slashSilence(answer.subject()), [], answer);
     },
     async slash_equivocation(world) {
-      const answer = await answered(world, where, honestStep);
-      const heads = [headOf(answer.jobId), headOf(answer.jobId, { n: 37 })] as const;
-      const signed = heads.map((head) => signedHead(answer.seller.node, head));
-      const slash = world.by(world.wallet()).slashEquivocation(answer.subject(), signed as never);
-      return ready(world, slash, [], answer);
+      const answer = await answerIn(world, place, { steps: [forcedStep] });
+      const heads = [answer.head(), answer.head({ n: 2 })] as const;
+      return ready(world, world.by(world.wallet()).slashEquivocation(answer.subject(), heads), [], answer);
     },
     async slash_sampler(world) {
-      const answer = await answered(world, where, falseStep);
-      const step = treeOf(answer.jobId, [falseStep]).prove(0);
-      return ready(world, world.by(world.wallet()).slashSampler(answer.subject(), step), [], answer);
+      const answer = await answerIn(world, place, { steps: [falseStep] });
+      return ready(world, world.by(world.wallet()).slashSampler(answer.subject(), answer.prove(0)), [], answer);
     },
   };
 }

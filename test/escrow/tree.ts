@@ -73,3 +73,6 @@ export const falseStep: Step = {
   exact: digest('exact'),
   zk: zeros(32),
 };
+
+/** A step whose token can only be the one that is drawn, in an offer with one candidate. */
+export const forcedStep: Step = { ...falseStep, token: 5, candidates: [[5, 0]] };

@@ -343,6 +343,12 @@ export class World {
   }
 }
 
+/** A buyer whose node's key is a wallet, too. */
+export function buyerWithNodeWallet(world: World): { readonly nodeWallet: Keypair; readonly buyer: Buyer } {
+  const nodeWallet = world.wallet();
+  return { nodeWallet, buyer: { wallet: world.wallet(), node: signingKeyFromSeed(nodeWallet.secretKey.slice(0, 32)) } };
+}
+
 function missing(what: string): never {
   throw new Error(`there is no such ${what}`);
 }
