@@ -11,7 +11,7 @@ export function addressText(address: Uint8Array): string {
   return base58btc.baseEncode(address);
 }
 
-/** The bytes of a text in base58, or null where it is none. */
+/** The bytes of a text in base58, or null if the text is not base58. */
 export function fromBase58(text: string): Uint8Array | null {
   // The time that decoding takes grows with the square of the length.
   return text.length <= 2_000 && /^[1-9A-HJ-NP-Za-km-z]*$/.test(text) ? base58btc.baseDecode(text) : null;
@@ -53,4 +53,14 @@ export function providerAddress(program: Uint8Array, authority: Uint8Array): Uin
 /** Where the program keeps the job `jobId` (32 bytes) of the wallet `client`. */
 export function jobAddress(program: Uint8Array, client: Uint8Array, jobId: Uint8Array): Uint8Array {
   return derive(program, [utf8('job'), client, jobId]);
+}
+
+/** Where the program keeps the channel with this id. */
+export function channelAddress(program: Uint8Array, id: Uint8Array): Uint8Array {
+  return derive(program, [utf8('channel'), id]);
+}
+
+/** Where the program keeps the evidence about the job `jobId` in the channel at the address `channel`. */
+export function evidenceAddress(program: Uint8Array, channel: Uint8Array, jobId: Uint8Array): Uint8Array {
+  return derive(program, [utf8('evidence'), channel, jobId]);
 }

@@ -1,134 +1,16 @@
-import { QvacError } from '../errors.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import type { SigningKey } from '../proofs/signing.ts';
-import type { OpenedStep, Signed } from '../protocol/messages.ts';
+import type {
+  ChannelAccount,
+  ChannelOutcome,
+  EvidenceAccount,
+  JobAccount,
+  JobOutcome,
+  ProviderAccount,
+} from './accounts.ts';
 
-// What the rest of qvac sees of money. Amounts are lamports, keys, addresses and digests are 32 bytes, times are unix
-// milliseconds by the chain's clock.
-
-/** The numbers of the program: programs/escrow/src/constants.rs. */
-export const escrowRules = {
-  minStakeLamports: 100_000_000n,
-  /** A job can be submitted so long after its creation, and refunded from then on. */
-  jobTimeoutMs: 600_000,
-  /** A submitted job can be rejected so long, and claimed from then on. */
-  confirmWindowMs: 300_000,
-  unstakeCooldownMs: 3_600_000,
-  /** Stake at risk for a job, as a multiple of its amount. */
-  slashMultiple: 10n,
-  /** Bytes of a job's account; the rent for them comes back when it is closed. */
-  jobAccountBytes: 347,
-  providerAccountBytes: 174,
-} as const;
-
-/** A provider's stake and record. */
-export interface ProviderAccount {
-  readonly address: Uint8Array;
-  /** The wallet that is paid. */
-  readonly authority: Uint8Array;
-  /** The node's Ed25519 key. */
-  readonly peer: Uint8Array;
-  readonly stake: bigint;
-  readonly lockedStake: bigint;
-  /** What a new job may put at risk. */
-  readonly freeStake: bigint;
-  /** Whether it is offered jobs: its stake, without what was asked back, is at least the minimum. */
-  readonly active: boolean;
-  readonly jobsCreated: bigint;
-  readonly jobsCompleted: bigint;
-  readonly jobsRefunded: number;
-  readonly jobsRejected: number;
-  readonly jobsSlashed: number;
-  readonly registeredAt: number;
-  /** Stake that was asked back and from when it can be withdrawn. */
-  readonly unstake: { readonly amount: bigint; readonly at: number } | null;
-}
-
-/** What a client pays for, as the program keeps it. */
-export interface JobTerms {
-  readonly jobId: Uint8Array;
-  /** The provider's node. */
-  readonly peer: Uint8Array;
-  /** The client's node: the offer's `client`, which signs a cancel. */
-  readonly clientPeer: Uint8Array;
-  /** Lamports per 1,000 tokens. */
-  readonly priceIn: bigint;
-  readonly priceOut: bigint;
-  /** The most that the answer can cost. */
-  readonly amount: bigint;
-  readonly seed: Uint8Array;
-  readonly sampler: {
-    readonly temperature: number;
-    readonly minP: number;
-    readonly topK: number;
-    readonly vocab: number;
-  };
-  readonly maxTokens: number;
-}
-
-/** A job that is not settled. Settled ones have no account: see `JobOutcome`. */
-export interface JobAccount extends JobTerms {
-  readonly address: Uint8Array;
-  /** The wallet that paid. */
-  readonly client: Uint8Array;
-  /** The provider's authority, which is paid. */
-  readonly provider: Uint8Array;
-  readonly stakeAtRisk: bigint;
-  readonly createdAt: number;
-  /** From then on it can be refunded, where it is not submitted. */
-  readonly refundAt: number;
-  /** Which of the provider's jobs it is; tells a job from an earlier one under the same id. */
-  readonly number: bigint;
-  /** Null while it is open. */
-  readonly submitted: SubmittedHead | null;
-}
-
-export interface SubmittedHead {
-  readonly at: number;
-  /** From then on anyone can have the provider paid; until then the client can reject. */
-  readonly claimAt: number;
-  readonly root: Uint8Array;
-  readonly textDigest: Uint8Array;
-  readonly promptCount: number;
-  readonly tokenCount: number;
-  readonly paidCount: number;
-  readonly finish: number;
-  /** What the provider gets. */
-  readonly payout: bigint;
-}
-
-/** The fields of a final head, as a provider submits them. */
-export interface Delivery {
-  readonly root: Uint8Array;
-  readonly textDigest: Uint8Array;
-  readonly promptCount: number;
-  readonly tokenCount: number;
-  readonly finish: number;
-  /** With finish 2 and only there: what the client's cancel names, and its signature. */
-  readonly cancel: { readonly n: number; readonly sig: Uint8Array } | null;
-}
-
-export type SlashReason = 'equivocation' | 'head-mismatch' | 'sampler';
-
-/** How a job ended and where its money went. What is not named is zero. */
-export interface JobOutcome {
-  readonly how: 'declined' | 'confirmed' | 'rejected' | 'claimed' | 'refunded' | 'slashed';
-  readonly jobId: Uint8Array;
-  readonly client: Uint8Array;
-  readonly provider: Uint8Array;
-  /** To the provider. */
-  readonly paid: bigint;
-  /** Back to the client, besides the rent. */
-  readonly refunded: bigint;
-  /** To nobody. */
-  readonly burnt: bigint;
-  /** From the provider's stake to the client. */
-  readonly compensation: bigint;
-  readonly reason: SlashReason | null;
-  readonly signature: string;
-  /** Null where the chain does not say. */
-  readonly at: number | null;
-}
+// What the rest of qvac does with money. Amounts are lamports, keys, addresses and digests are 32 bytes, times are unix
+// milliseconds by the chain's clock, bodies the bytes of the protocol's fixed layouts.
 
 /** A transaction that was executed. */
 export interface Executed {
@@ -138,8 +20,37 @@ export interface Executed {
   readonly fee: bigint;
 }
 
-/** A job as seen by whoever acts on it. */
-export type JobKey = Pick<JobAccount, 'address' | 'client' | 'provider' | 'jobId'>;
+/** A body and its node's signature, 64 bytes. */
+export interface SignedBody {
+  readonly body: Uint8Array;
+  readonly sig: Uint8Array;
+}
+
+/** A step of an answer with its place in the tree (protocol section 4.1). */
+export interface ProvenStep {
+  readonly i: number;
+  readonly token: number;
+  readonly prefix: Uint8Array;
+  /** 16 bytes; not used without candidates. */
+  readonly salt: Uint8Array;
+  /** In the order in which they were committed; null in mode zk. */
+  readonly candidates: readonly (readonly [id: number, q: number])[] | null;
+  readonly exact: Uint8Array;
+  readonly zk: Uint8Array;
+  /** From the leaf up. */
+  readonly path: readonly Uint8Array[];
+}
+
+/** A job as the calls on it need it. */
+export type JobKey = Pick<JobAccount, 'address' | 'client' | 'provider'>;
+
+/** A channel as the calls on it need it. */
+export type ChannelKey = Pick<ChannelAccount, 'address' | 'payer' | 'provider'>;
+
+/** The answer that a challenge or a proof is about: in a job's own account, or in a channel. */
+export type Subject =
+  | { readonly job: JobAccount }
+  | { readonly evidence: EvidenceAccount; readonly channel: ChannelKey };
 
 /**
  * A wallet: who pays and is paid. The secret never leaves it; one that a person holds elsewhere takes its time to sign.
@@ -158,41 +69,40 @@ export interface WalletKey {
  * little), E_KEY (the wallet signed something else) or a `RefusedError`. A transaction that is sent again after a break
  * is executed at most once. What is read of an account is never older than what was read of any before.
  */
-export interface Escrow {
+export interface Escrow extends EscrowReader, EscrowWriter {
   /** CAIP-2 id of the chain. */
   readonly chain: string;
+  /** The chain's genesis hash, which channel terms name. */
+  readonly genesis: Uint8Array;
   readonly program: Uint8Array;
   /** Null: only reads. */
   readonly wallet: Uint8Array | null;
 
   /** @param address default: the wallet */
   balance(address?: Uint8Array, options?: AbortOptions): Promise<bigint>;
-  /** Lamports that an account of so many bytes holds until it is closed. */
+  /**
+   * Lamports from a network that gives them away. @throws QvacError E_CHAIN where this one does not, E_USAGE for an
+   * amount that cannot be given
+   */
+  airdrop(lamports: bigint, options?: AbortOptions): Promise<void>;
+}
+
+/** What needs no wallet. Lists may be large: a provider is found by its authority or node. */
+export interface EscrowReader {
+  /** Lamports that an account of this size holds until it is closed. */
   rent(bytes: number, options?: AbortOptions): Promise<bigint>;
   /** The chain's time. */
   now(options?: AbortOptions): Promise<number>;
-  /**
-   * Lamports from a network that gives them away. @throws QvacError E_CHAIN where this one does not, E_USAGE for no
-   * amount that can be given
-   */
-  airdrop(lamports: bigint, options?: AbortOptions): Promise<void>;
 
   provider(authority: Uint8Array, options?: AbortOptions): Promise<ProviderAccount | null>;
-  /** Whoever registered this node; more than one where its owner has several wallets. */
+  /** The accounts that bound this node; more than one where its owner has several wallets. */
   providersOfPeer(peer: Uint8Array, options?: AbortOptions): Promise<readonly ProviderAccount[]>;
   providers(options?: AbortOptions): Promise<readonly ProviderAccount[]>;
 
-  register(init: { readonly node: SigningKey; readonly stake: bigint }, options?: AbortOptions): Promise<Executed>;
-  rotatePeer(init: { readonly node: SigningKey }, options?: AbortOptions): Promise<Executed>;
-  /** @param authority whose stake; default: the wallet's own */
-  addStake(lamports: bigint, authority?: Uint8Array, options?: AbortOptions): Promise<Executed>;
-  requestUnstake(lamports: bigint, options?: AbortOptions): Promise<Executed>;
-  withdraw(options?: AbortOptions): Promise<Executed>;
-
   jobAddress(client: Uint8Array, jobId: Uint8Array): Uint8Array;
-  /** The job at this address, or null where it is settled, or not created yet. */
+  /** The job at this address, or null where it has ended or was not created yet. */
   job(address: Uint8Array, options?: AbortOptions): Promise<JobAccount | null>;
-  /** Jobs that are not settled, of a paying wallet or of a provider's authority. */
+  /** Jobs that have not ended, of a paying wallet or of a provider's authority. */
   jobs(
     filter: { readonly client: Uint8Array } | { readonly provider: Uint8Array },
     options?: AbortOptions,
@@ -204,83 +114,108 @@ export interface Escrow {
     options?: AbortOptions,
   ): Promise<JobAccount | null>;
   /** How the last job at this address ended, or null where none did. */
-  outcome(address: Uint8Array, options?: AbortOptions): Promise<JobOutcome | null>;
+  jobOutcome(address: Uint8Array, options?: AbortOptions): Promise<JobOutcome | null>;
 
-  createJob(
-    init: { readonly authority: Uint8Array; readonly terms: JobTerms },
+  /** @param id the protocol's channel id */
+  channelAddress(id: Uint8Array): Uint8Array;
+  /** The channel at this address, or null where it has ended or was not opened yet. */
+  channel(address: Uint8Array, options?: AbortOptions): Promise<ChannelAccount | null>;
+  /** Channels that have not ended, of a paying wallet or of a provider's authority. */
+  channels(
+    filter: { readonly payer: Uint8Array } | { readonly provider: Uint8Array },
     options?: AbortOptions,
-  ): Promise<Executed>;
-  declineJob(job: JobKey, options?: AbortOptions): Promise<Executed>;
-  submitJob(
-    job: JobKey & Pick<JobAccount, 'number' | 'clientPeer'>,
-    delivery: Delivery,
+  ): Promise<readonly ChannelAccount[]>;
+  /** Waits until `ready` holds for the channel. @throws the signal's reason */
+  waitForChannel(
+    address: Uint8Array,
+    ready: (channel: ChannelAccount | null) => boolean,
     options?: AbortOptions,
-  ): Promise<Executed>;
-  confirmJob(job: JobKey, options?: AbortOptions): Promise<Executed>;
-  rejectJob(job: JobKey, verdictDigest: Uint8Array, options?: AbortOptions): Promise<Executed>;
-  claimJob(job: JobKey, options?: AbortOptions): Promise<Executed>;
-  refundJob(job: JobKey, options?: AbortOptions): Promise<Executed>;
-  /** With two heads of this job that contradict each other. */
-  slashEquivocation(
-    job: JobKey & Pick<JobAccount, 'peer'>,
-    heads: readonly [Signed, Signed],
+  ): Promise<ChannelAccount | null>;
+  /** How the channel at this address ended, or null where it did not. */
+  channelOutcome(address: Uint8Array, options?: AbortOptions): Promise<ChannelOutcome | null>;
+
+  /** @param channel address of the channel's account */
+  evidenceAddress(channel: Uint8Array, jobId: Uint8Array): Uint8Array;
+  evidence(address: Uint8Array, options?: AbortOptions): Promise<EvidenceAccount | null>;
+  /** Of a channel's account, of a wallet that paid the rent, or about answers of a provider's node. */
+  evidences(
+    filter: { readonly channel: Uint8Array } | { readonly rentPayer: Uint8Array } | { readonly peer: Uint8Array },
     options?: AbortOptions,
-  ): Promise<Executed>;
-  /** With a final head of this job that is not the submitted one. */
-  slashHeadMismatch(job: JobKey & Pick<JobAccount, 'peer'>, head: Signed, options?: AbortOptions): Promise<Executed>;
-  /** With an opened step whose token was not drawn. */
-  slashSampler(job: JobKey, step: OpenedStep, options?: AbortOptions): Promise<Executed>;
+  ): Promise<readonly EvidenceAccount[]>;
 }
 
-/** Why the program refused, by its own name. */
-export type Refusal =
-  | 'StakeTooLow'
-  | 'StakeLocked'
-  | 'ProviderInactive'
-  | 'AmountZero'
-  | 'InvalidStatus'
-  | 'TimeoutNotReached'
-  | 'DeadlinePassed'
-  | 'ConfirmWindowOpen'
-  | 'ConfirmWindowClosed'
-  | 'Unauthorized'
-  | 'MathOverflow'
-  | 'MissingEd25519Instruction'
-  | 'MalformedEd25519Instruction'
-  | 'SignerMismatch'
-  | 'MessageMismatch'
-  | 'SameHead'
-  | 'PathTooLong'
-  | 'RootMismatch'
-  | 'TokenFollows'
-  | 'TooManyTokens'
-  | 'CooldownActive'
-  | 'CancelMismatch'
-  | 'PeerMismatch'
-  | 'InvalidSampler'
-  | 'InvalidFinish'
-  | 'MalformedHead'
-  | 'HeadNotFinal'
-  | 'HeadsAgree'
-  | 'JobReplaced'
-  /** There is no such account: the job is settled already, the provider not registered. */
-  | 'NoAccount'
-  /** There is such an account already. */
-  | 'AccountExists'
-  /** Anything else that ended the transaction. */
-  | 'Other';
+/** What the wallet signs: one transaction each. */
+export interface EscrowWriter {
+  register(init: { readonly node: SigningKey; readonly stake: bigint }, options?: AbortOptions): Promise<Executed>;
+  rotatePeer(init: { readonly node: SigningKey }, options?: AbortOptions): Promise<Executed>;
+  /** @param authority whose stake; default: the wallet's own */
+  addStake(lamports: bigint, authority?: Uint8Array, options?: AbortOptions): Promise<Executed>;
+  withdraw(lamports: bigint, options?: AbortOptions): Promise<Executed>;
 
-/** The program refused a transaction, and nothing was changed by it. */
-export class RefusedError extends QvacError {
-  readonly refusal: Refusal;
+  /** Locks the price of what the offer covers. @param init `offer` is its body, `authority` the quote's payee */
+  createJob(
+    init: { readonly authority: Uint8Array; readonly offer: Uint8Array },
+    options?: AbortOptions,
+  ): Promise<Executed>;
+  /** Gives all back: as the provider at any time, as anyone from `refundAt` on. */
+  refundJob(job: JobKey, options?: AbortOptions): Promise<Executed>;
+  /** @param init `head` is the final head's body, `ack` the client's last acknowledgement */
+  submitJob(
+    job: JobKey & Pick<JobAccount, 'clientPeer'>,
+    init: { readonly head: Uint8Array; readonly ack: SignedBody },
+    options?: AbortOptions,
+  ): Promise<Executed>;
+  /** Pays: as the client at any time, as anyone from `releaseAt` on. */
+  confirmJob(job: JobKey, options?: AbortOptions): Promise<Executed>;
+  /** Burns what the provider would have got. */
+  rejectJob(
+    job: JobKey & Pick<JobAccount, 'submitted'>,
+    verdictDigest: Uint8Array,
+    options?: AbortOptions,
+  ): Promise<Executed>;
 
-  constructor(
-    refusal: Refusal,
-    message: string,
-    init: { readonly hint?: string | undefined; readonly cause?: unknown } = {},
-  ) {
-    super('E_ESCROW', message, { ...init, details: { refusal } });
-    this.name = 'RefusedError';
-    this.refusal = refusal;
-  }
+  /** Locks the deposit of the terms, which the provider's node signed. */
+  openChannel(terms: SignedBody, options?: AbortOptions): Promise<Executed>;
+  topUpChannel(channel: ChannelKey, lamports: bigint, options?: AbortOptions): Promise<Executed>;
+  /** Shows the chain an acknowledgement; what it releases is paid. */
+  settleChannel(
+    channel: ChannelKey & Pick<ChannelAccount, 'clientPeer'>,
+    ack: SignedBody,
+    options?: AbortOptions,
+  ): Promise<Executed>;
+  /** Closes at once, with the client's acknowledgement of stop 2. */
+  closeChannel(
+    channel: ChannelKey & Pick<ChannelAccount, 'clientPeer'>,
+    ack: SignedBody,
+    options?: AbortOptions,
+  ): Promise<Executed>;
+  /** Begins to close without the other side. */
+  requestCloseChannel(channel: ChannelKey, options?: AbortOptions): Promise<Executed>;
+  /** Has what is committed and not released burnt in the end. */
+  rejectChannel(channel: ChannelKey, verdictDigest: Uint8Array, options?: AbortOptions): Promise<Executed>;
+  /** Ends a closing channel from `finishAt` on. */
+  finishChannel(channel: ChannelKey, options?: AbortOptions): Promise<Executed>;
+
+  /** Keeps an answer of a channel for proofs: `offer` is the body, `head` any head of it. Only the payer's side may. */
+  createEvidence(
+    channel: Pick<ChannelAccount, 'address' | 'peer'>,
+    init: { readonly offer: Uint8Array; readonly head: SignedBody },
+    options?: AbortOptions,
+  ): Promise<Executed>;
+  /** Gets the rent back once the channel has ended. */
+  closeEvidence(evidence: EvidenceAccount, options?: AbortOptions): Promise<Executed>;
+  /** Demands that the provider open steps of an answer. */
+  challenge(subject: Subject, positions: readonly number[], options?: AbortOptions): Promise<Executed>;
+  /** Opens a challenged step. */
+  answerChallenge(subject: Subject, step: ProvenStep, options?: AbortOptions): Promise<Executed>;
+  /** For a challenge that was not answered in time. */
+  slashSilence(subject: Subject, options?: AbortOptions): Promise<Executed>;
+  /** With two heads of this answer that contradict each other, or one that contradicts what the chain keeps. */
+  slashEquivocation(
+    subject: Subject,
+    heads: readonly [SignedBody] | readonly [SignedBody, SignedBody],
+    options?: AbortOptions,
+  ): Promise<Executed>;
+  /** With an opened step whose token was not drawn. */
+  slashSampler(subject: Subject, step: ProvenStep, options?: AbortOptions): Promise<Executed>;
 }

@@ -6,10 +6,12 @@ import type { Escrow as EscrowIdl } from '../../programs/escrow/artifacts/escrow
 import { QvacError } from '../errors.ts';
 import { anySignal, delay, raceSignal } from '../lib/abort.ts';
 import type { AbortOptions } from '../lib/types.ts';
-import { addressText, chainOfGenesis, defaultProgramText, jobAddress, parseAddress } from './addresses.ts';
-import type { Escrow, Executed, WalletKey } from './escrow.ts';
-import { type Call, createInstructions, type Instructions } from './program/instructions.ts';
+import { addressText, chainOfGenesis, defaultProgramText, parseAddress } from './addresses.ts';
+import type { Escrow, EscrowReader, EscrowWriter, Executed, WalletKey } from './escrow.ts';
+import type { Call } from './program/instructions/context.ts';
+import { createInstructions, type Instructions } from './program/instructions.ts';
 import { createReader } from './program/reader.ts';
+import { refused } from './program/refusals.ts';
 import { openRpc, type Rpc } from './program/rpc.ts';
 import { execute } from './program/sender.ts';
 
@@ -49,7 +51,7 @@ export async function openEscrow(
       hint: 'name another endpoint with --rpc, or deploy the program there',
     });
   }
-  return createEscrow(rpc, program, chainOfGenesis(genesis), {
+  return createEscrow(rpc, program, genesis, {
     wallet: null,
     priorityFee: 0,
     timeoutMs: 60_000,
@@ -58,7 +60,7 @@ export async function openEscrow(
   });
 }
 
-function createEscrow(rpc: Rpc, program: Uint8Array, chain: string, init: Resolved): Escrow {
+function createEscrow(rpc: Rpc, program: Uint8Array, genesis: string, init: Resolved): Escrow {
   const client: Program<EscrowIdl> = new anchor.Program(
     { ...idl, address: addressText(program) } as unknown as EscrowIdl,
     { connection: rpc.connection },
@@ -74,7 +76,8 @@ function createEscrow(rpc: Rpc, program: Uint8Array, chain: string, init: Resolv
     call: (instructions: Instructions) => Promise<Call>,
   ): Promise<Executed> {
     const wallet = signer();
-    return execute(rpc, { ...init, wallet }, await call(createInstructions(client, wallet.publicKey)), options);
+    const instructions = createInstructions({ program: client, programId: program, wallet: wallet.publicKey });
+    return execute(rpc, { ...init, wallet }, await call(instructions), options);
   }
   async function balance(address = signer().publicKey, options?: AbortOptions): Promise<bigint> {
     return rpc.call(async (connection) => BigInt(await connection.getBalance(new PublicKey(address))), options);
@@ -82,52 +85,88 @@ function createEscrow(rpc: Rpc, program: Uint8Array, chain: string, init: Resolv
 
   return {
     ...reader,
-    chain,
+    ...createWriter(reader, signer, run),
+    chain: chainOfGenesis(genesis),
+    genesis: parseAddress(genesis, 'genesis hash'),
     program,
     wallet: init.wallet?.publicKey ?? null,
     balance,
-    async airdrop(lamports, options) {
-      const address = signer().publicKey;
-      if (lamports <= 0n || lamports > BigInt(Number.MAX_SAFE_INTEGER))
-        throw new QvacError('E_USAGE', `no such amount can be given away: ${lamports} lamports`);
-      const before = await balance(address, options);
-      const hint = 'ask for less, or later; https://faucet.solana.com gives devnet SOL, mainnet none';
-      try {
-        // Once: whoever asks again after a lost answer may be given twice.
-        await raceSignal(rpc.connection.requestAirdrop(new PublicKey(address), Number(lamports)), options?.signal);
-      } catch (error) {
-        options?.signal?.throwIfAborted();
-        throw new QvacError('E_CHAIN', 'this chain did not give lamports away', { hint, cause: error });
-      }
-      const limit = AbortSignal.timeout(init.timeoutMs);
-      const signal = anySignal(options?.signal, limit);
-      try {
-        while ((await balance(address, { signal })) <= before) await delay(init.pollMs, signal);
-      } catch (error) {
-        options?.signal?.throwIfAborted();
-        if (!limit.aborted) throw error;
-        throw new QvacError('E_CHAIN', `the lamports did not come within ${init.timeoutMs / 1_000} s`, {
-          hint,
-          cause: error,
-        });
-      }
-    },
+    airdrop: (lamports, options) => airdrop({ rpc, balance, ...init }, signer().publicKey, lamports, options),
+  };
+}
+
+function createWriter(
+  reader: EscrowReader,
+  signer: () => WalletKey,
+  run: (options: AbortOptions | undefined, call: (instructions: Instructions) => Promise<Call>) => Promise<Executed>,
+): EscrowWriter {
+  return {
     register: ({ node, stake }, options) => run(options, (does) => does.register(node, stake)),
-    rotatePeer: ({ node }, options) => run(options, (does) => does.rotatePeer(node)),
+    async rotatePeer({ node }, options) {
+      const account = await reader.provider(signer().publicKey, options);
+      if (account === null) throw refused('NoAccount');
+      return run(options, (does) => does.rotatePeer(node, account.bindings + 1));
+    },
     addStake: (lamports, authority, options) =>
       run(options, (does) => does.addStake(lamports, authority ?? signer().publicKey)),
-    requestUnstake: (lamports, options) => run(options, (does) => does.requestUnstake(lamports)),
-    withdraw: (options) => run(options, (does) => does.withdraw()),
-    createJob: ({ authority, terms }, options) =>
-      run(options, (does) => does.createJob(authority, jobAddress(program, signer().publicKey, terms.jobId), terms)),
-    declineJob: (job, options) => run(options, (does) => does.declineJob(job)),
-    submitJob: (job, delivery, options) => run(options, (does) => does.submitJob(job, delivery)),
+    withdraw: (lamports, options) => run(options, (does) => does.withdraw(lamports)),
+
+    createJob: ({ authority, offer }, options) => run(options, (does) => does.createJob(authority, offer)),
+    refundJob: (job, options) => run(options, (does) => does.refundJob(job)),
+    submitJob: (job, { head, ack }, options) => run(options, (does) => does.submitJob(job, head, ack)),
     confirmJob: (job, options) => run(options, (does) => does.confirmJob(job)),
     rejectJob: (job, verdictDigest, options) => run(options, (does) => does.rejectJob(job, verdictDigest)),
-    claimJob: (job, options) => run(options, (does) => does.claimJob(job)),
-    refundJob: (job, options) => run(options, (does) => does.refundJob(job)),
-    slashEquivocation: (job, heads, options) => run(options, (does) => does.slashEquivocation(job, heads)),
-    slashHeadMismatch: (job, head, options) => run(options, (does) => does.slashHeadMismatch(job, head)),
-    slashSampler: (job, step, options) => run(options, (does) => does.slashSampler(job, step)),
+
+    openChannel: (terms, options) => run(options, (does) => does.openChannel(terms)),
+    topUpChannel: (channel, lamports, options) => run(options, (does) => does.topUpChannel(channel, lamports)),
+    settleChannel: (channel, ack, options) => run(options, (does) => does.settleChannel(channel, ack)),
+    closeChannel: (channel, ack, options) => run(options, (does) => does.closeChannel(channel, ack)),
+    requestCloseChannel: (channel, options) => run(options, (does) => does.requestCloseChannel(channel)),
+    rejectChannel: (channel, verdictDigest, options) =>
+      run(options, (does) => does.rejectChannel(channel, verdictDigest)),
+    finishChannel: (channel, options) => run(options, (does) => does.finishChannel(channel)),
+
+    createEvidence: (channel, { offer, head }, options) =>
+      run(options, (does) => does.createEvidence(channel, offer, head)),
+    closeEvidence: (evidence, options) => run(options, (does) => does.closeEvidence(evidence)),
+    challenge: (subject, positions, options) => run(options, (does) => does.challenge(subject, positions)),
+    answerChallenge: (subject, step, options) => run(options, (does) => does.answerChallenge(subject, step)),
+    slashSilence: (subject, options) => run(options, (does) => does.slashSilence(subject)),
+    slashEquivocation: (subject, heads, options) => run(options, (does) => does.slashEquivocation(subject, heads)),
+    slashSampler: (subject, step, options) => run(options, (does) => does.slashSampler(subject, step)),
   };
+}
+
+/** Asks the network for lamports and waits until they are there. */
+async function airdrop(
+  {
+    rpc,
+    balance,
+    timeoutMs,
+    pollMs,
+  }: Pick<Resolved, 'timeoutMs' | 'pollMs'> & Pick<Escrow, 'balance'> & { readonly rpc: Rpc },
+  address: Uint8Array,
+  lamports: bigint,
+  options?: AbortOptions,
+): Promise<void> {
+  if (lamports <= 0n || lamports > BigInt(Number.MAX_SAFE_INTEGER))
+    throw new QvacError('E_USAGE', `an airdrop of ${lamports} lamports is not possible`);
+  const before = await balance(address, options);
+  const hint = 'ask for less, or later; https://faucet.solana.com gives devnet SOL, mainnet none';
+  try {
+    // Once: a second request after a lost answer may be given twice.
+    await raceSignal(rpc.connection.requestAirdrop(new PublicKey(address), Number(lamports)), options?.signal);
+  } catch (error) {
+    options?.signal?.throwIfAborted();
+    throw new QvacError('E_CHAIN', 'this chain did not give lamports away', { hint, cause: error });
+  }
+  const limit = AbortSignal.timeout(timeoutMs);
+  const signal = anySignal(options?.signal, limit);
+  try {
+    while ((await balance(address, { signal })) <= before) await delay(pollMs, signal);
+  } catch (error) {
+    options?.signal?.throwIfAborted();
+    if (!limit.aborted) throw error;
+    throw new QvacError('E_CHAIN', `the lamports did not come within ${timeoutMs / 1_000} s`, { hint, cause: error });
+  }
 }

@@ -1,452 +1,610 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { verifySignatures } from '../../src/escrow/program/ed25519.ts';
-import { fromHex } from '../../src/lib/bytes.ts';
-import job from '../vectors/job.json' with { type: 'json' };
-import { leafOf, pathOf, rootOf } from './tree.ts';
+import { type Keypair, SystemProgram } from '@solana/web3.js';
+import type { SignedBody } from '../../src/escrow/escrow.ts';
+import { concat, fromHex } from '../../src/lib/bytes.ts';
+import { tag } from '../../src/protocol/digests.ts';
+import vectors from '../vectors/job.json' with { type: 'json' };
+import { answerIn, challenge, type Place, places, slash, type TestAnswer } from './answers.ts';
+import type { HeadFields } from './layouts.ts';
+import { falseStep, forcedStep, lastOf, type Step, treeOf } from './tree.ts';
 import {
-  delivered,
+  BOND,
+  buyerWithNodeWallet,
   digest,
   headOf,
   incinerator,
+  jobIdOf,
   newNode,
+  noObjection,
   refused,
-  type SamplerProof,
+  type Sent,
   SOL,
   sha256,
-  signedCancel,
+  signedBy,
   signedHead,
-  type TestJob,
+  totals,
   World,
+  withSignatures,
+  zeros,
 } from './world.ts';
+
+const challengeWindow = 14_400n;
+const stake = 10n * SOL;
 
 let world: World;
 beforeEach(() => {
   world = new World();
 });
 
-/** Whatever the reason: the amount and as much again to the client, the rest of the stake at risk destroyed. */
-async function assertSlashes(
-  job: TestJob,
-  slash: () => Promise<{
-    readonly events: readonly { readonly name: string; readonly data: Record<string, unknown> }[];
-  }>,
-  reason: string,
-) {
-  const { amount } = job.terms;
-  const [client, payee, burnt] = [job.buyer.wallet.publicKey, job.seller.authority.publicKey, incinerator].map((key) =>
-    world.balance(key),
-  );
-  const [account, provider] = [
-    world.balance(job.address),
-    world.balance(world.provider(job.seller.authority.publicKey)),
+/** What a fault costs: nine tenths of what was at risk are burnt, one tenth goes to who locked the money. */
+async function assertSlashes(answer: TestAnswer, reason: string, how: () => Promise<Sent>): Promise<void> {
+  const { buyer, seller, job, channel } = answer;
+  const account = (job ?? channel)?.key.address ?? assert.fail();
+  const released = channel === null ? 0n : (world.channel(channel)?.released ?? 0n);
+  const unpaid = channel === null ? 0n : released - (world.channel(channel)?.settled ?? 0n);
+  const compensation = job === null ? (channel?.key.window ?? 0n) : (world.job(job)?.submitted?.payout ?? 0n);
+  const keys = [
+    buyer.wallet.publicKey,
+    seller.authority.publicKey,
+    incinerator,
+    world.providerAddress(seller),
+  ] as const;
+  const [funder, authority, burnt, provider] = keys.map((key) => world.balance(key)) as [
+    bigint,
+    bigint,
+    bigint,
+    bigint,
   ];
-  const { events } = await slash();
-  assert.equal(world.balance(job.buyer.wallet.publicKey), (client ?? 0n) + account + amount);
-  assert.equal(world.balance(job.seller.authority.publicKey), payee);
-  assert.equal(world.balance(incinerator), (burnt ?? 0n) + 9n * amount);
-  assert.equal(world.balance(world.provider(job.seller.authority.publicKey)), provider - 10n * amount);
-  const record = world.readProvider(job.seller.authority.publicKey);
-  assert.deepEqual([record.stake, record.lockedStake].map(String), [String(10n * SOL - 10n * amount), '0']);
-  assert.equal(record.jobsSlashed, 1);
-  assert.equal(world.readJob(job.address), null);
+  const held = world.balance(account);
+  const before = world.provider(seller);
+  const { events } = await how();
+  assert.equal(world.balance(buyer.wallet.publicKey), funder + held - unpaid + compensation);
+  assert.equal(world.balance(seller.authority.publicKey), authority);
+  assert.equal(world.balance(incinerator), burnt + 9n * compensation);
+  assert.equal(world.balance(world.providerAddress(seller)), provider + unpaid - 10n * compensation);
+  const after = world.provider(seller);
+  assert.equal(after.stake, before.stake + unpaid - 10n * compensation);
+  assert.equal(after.lockedStake, before.lockedStake - 10n * compensation);
+  assert.equal(after.jobsSlashed, before.jobsSlashed + 1);
+  assert.equal(after.earned, before.earned + unpaid);
+  assert.equal(world.balance(account), 0n);
   assert.deepEqual(
     events.map(({ name, data }) => [name, Object.keys(data.reason as object)]),
-    [['jobSlashed', [reason]]],
+    [[job === null ? 'channelSlashed' : 'jobSlashed', [reason]]],
   );
 }
 
-describe('slash_equivocation', () => {
-  const open = { n: 32, finish: 255 } as const;
+const one = (place: Place, init: Partial<Parameters<typeof answerIn>[2]> = {}) =>
+  answerIn(world, place, { steps: [forcedStep], ...init, offer: { topK: 1, ...init.offer } });
 
-  const slash = async (
-    job: TestJob,
-    first: Uint8Array,
-    second: Uint8Array,
-    options: { readonly node?: typeof job.seller.node } = {},
-  ) => {
-    const node = options.node ?? job.seller.node;
-    const signatures = [first, second].map((body) => signedHead(node, job.terms.jobId, body));
-    return world.send(
-      [verifySignatures(signatures), await world.slashEquivocation(job, first, second)],
-      [world.wallet()],
-    );
-  };
+for (const place of places) {
+  describe(`slash_equivocation, in a ${place}`, () => {
+    const delivered: Partial<HeadFields> = { n: 38, root: digest('root') };
+    const answered = () => one(place, { head: delivered });
+    const open = { n: 32, finish: 255 } as const;
+    type Changes = Partial<HeadFields>;
+    const heads = (answer: TestAnswer, first: Changes, second: Changes) =>
+      [answer.head(first), answer.head(second)] as const;
 
-  for (const [name, first, second] of [
-    ['other inputDigest', open, { inputDigest: digest('other') }],
-    ['other execClass', open, { execClass: digest('other') }],
-    ['other promptCount', open, { promptCount: 24 }],
-    ['two final heads that differ in the text alone', {}, { textDigest: digest('other') }],
-    ['two final heads with other numbers of tokens', {}, { n: 39 }],
-    ['equal n, other root', { ...open, n: 38 }, { root: digest('other') }],
-    ['equal n, other prefix', { ...open, n: 38 }, { prefix: digest('other') }],
-    ['equal n, neither final, other text', open, { ...open, textDigest: digest('other') }],
-    ['one that is not final beyond the final one', { ...open, n: 39 }, {}],
-  ] as const) {
-    test(name, async () => {
-      const [job, other] = [await world.submittedJob(), await world.submittedJob()];
-      await assertSlashes(job, () => slash(job, headOf(job, first), headOf(job, second)), 'equivocation');
-      await assertSlashes(other, () => slash(other, headOf(other, second), headOf(other, first)), 'equivocation');
-    });
-  }
-
-  test('heads that an honest provider signs one after the other', async () => {
-    const job = await world.submittedJob();
-    const final = headOf(job);
-    await refused(() => slash(job, final, final), 'SameHead');
-    await refused(() => slash(job, headOf(job, { ...open, textDigest: digest('part') }), final), 'HeadsAgree');
-    await refused(
-      () => slash(job, headOf(job, { finish: 255, textDigest: digest('without the last character') }), final),
-      'HeadsAgree',
-    );
-    await refused(
-      () => slash(job, headOf(job, { ...open, n: 16 }), headOf(job, { ...open, textDigest: digest('part') })),
-      'HeadsAgree',
-    );
-  });
-
-  test('a head of another job of the same provider', async () => {
-    const job = await world.submittedJob();
-    const other = await world.submittedJob(undefined, {}, { seller: job.seller });
-    const [own, foreign] = [headOf(job), headOf(other, { n: 39 })];
-    await refused(() => slash(job, own, foreign), 'MessageMismatch');
-    const signatures = [
-      signedHead(job.seller.node, job.terms.jobId, own),
-      signedHead(job.seller.node, other.terms.jobId, foreign),
-    ];
-    await refused(
-      async () =>
-        world.send([verifySignatures(signatures), await world.slashEquivocation(job, own, foreign)], [world.wallet()]),
-      'MessageMismatch',
-    );
-  });
-
-  test('heads by another key, also one that the provider rotated to', async () => {
-    const job = await world.submittedJob();
-    await refused(() => slash(job, headOf(job), headOf(job, { n: 39 }), { node: newNode() }), 'SignerMismatch');
-  });
-
-  test('what is no head', async () => {
-    const job = await world.submittedJob();
-    const broken = headOf(job);
-    broken[0] = 2;
-    await refused(() => slash(job, headOf(job), broken), 'MalformedHead');
-    const ending = headOf(job);
-    ending[201] = 3;
-    await refused(() => slash(job, headOf(job), ending), 'MalformedHead');
-  });
-
-  test('a job that is open, or settled already', async () => {
-    const job = await world.openJob();
-    await refused(() => slash(job, headOf(job), headOf(job, { n: 39 })), 'InvalidStatus');
-    world.send([await world.submit(job)], [job.seller.authority]);
-    world.send([await world.confirm(job)], [job.buyer.wallet]);
-    await refused(() => slash(job, headOf(job), headOf(job, { n: 39 })), 'AccountNotInitialized');
-  });
-
-  test('after the window, as long as nobody claimed', async () => {
-    const job = await world.submittedJob();
-    world.now += 10_000n;
-    await assertSlashes(job, () => slash(job, headOf(job), headOf(job, { n: 39 })), 'equivocation');
-  });
-
-  test('fits into a transaction', async () => {
-    const job = await world.submittedJob();
-    const { bytes } = await slash(job, headOf(job), headOf(job, { n: 39 }));
-    assert.ok(bytes <= 1232, `${bytes} bytes`);
-  });
-});
-
-describe('slash_head_mismatch', () => {
-  const slash = async (job: TestJob, head: Uint8Array) =>
-    world.send(
-      [
-        verifySignatures([signedHead(job.seller.node, job.terms.jobId, head)]),
-        await world.slashHeadMismatch(job, head),
-      ],
-      [world.wallet()],
-    );
-
-  for (const [name, signed] of [
-    ['another number of tokens', { n: 37 }],
-    ['another root', { root: digest('other') }],
-    ['another text', { textDigest: digest('other') }],
-    ['another prompt', { promptCount: 22 }],
-    ['another ending', { finish: 2 }],
-  ] as const) {
-    test(`${name} signed than submitted`, async () => {
-      const job = await world.submittedJob();
-      await assertSlashes(job, () => slash(job, headOf(job, signed)), 'headMismatch');
-    });
-  }
-
-  test('the head that was submitted', async () => {
-    const job = await world.submittedJob();
-    await refused(() => slash(job, headOf(job)), 'SameHead');
-    await refused(
-      () => slash(job, headOf(job, { prefix: digest('not submitted'), execClass: digest('neither') })),
-      'SameHead',
-    );
-  });
-
-  test('a head that is not final', async () => {
-    const job = await world.submittedJob();
-    await refused(() => slash(job, headOf(job, { n: 32, finish: 255 })), 'HeadNotFinal');
-  });
-
-  test('a head of another job', async () => {
-    const job = await world.submittedJob();
-    const other = await world.submittedJob(undefined, {}, { seller: job.seller });
-    const head = headOf(other, { n: 37 });
-    await refused(() => slash(job, head), 'MessageMismatch');
-    await refused(
-      async () =>
-        world.send(
-          [
-            verifySignatures([signedHead(job.seller.node, other.terms.jobId, head)]),
-            await world.slashHeadMismatch(job, head),
-          ],
-          [world.wallet()],
-        ),
-      'MessageMismatch',
-    );
-  });
-
-  test('a head of this job under the id of another kind of message', async () => {
-    const job = await world.submittedJob();
-    const head = headOf(job, { n: 37 });
-    const asCancel = signedHead(job.seller.node, job.terms.jobId, head);
-    const message = Uint8Array.from(asCancel.message);
-    message.set(Buffer.from('qvac/open/1\0'), 0);
-    const signature = { key: job.seller.node.publicKey, message, signature: job.seller.node.sign(message) };
-    await refused(
-      async () =>
-        world.send([verifySignatures([signature]), await world.slashHeadMismatch(job, head)], [world.wallet()]),
-      'MessageMismatch',
-    );
-  });
-
-  test('a job that is open', async () => {
-    const job = await world.openJob();
-    await refused(() => slash(job, headOf(job, { n: 37 })), 'InvalidStatus');
-  });
-});
-
-describe('slash_sampler', () => {
-  const jobId = fromHex(job.jobId);
-  const sampler = {
-    temperature: job.params.temperature,
-    minP: job.params.minP,
-    topK: job.params.topK,
-    vocab: job.params.vocab,
-  };
-  const honest: readonly SamplerProof['step'][] = job.steps.map((step) => ({
-    token: step.token,
-    prefix: fromHex(step.prefix),
-    salt: fromHex(step.salt),
-    candidates: step.candidates as unknown as SamplerProof['step']['candidates'],
-    exact: fromHex(step.exact),
-    zk: null,
-  }));
-  const leaves = job.steps.map(({ leaf }) => fromHex(leaf));
-  const terms = { jobId, sampler, seed: fromHex(job.offer.seed.hex) };
-
-  /** A job whose tree has `steps`, and the proof of each of them. */
-  async function answer(steps: readonly SamplerProof['step'][], changes: Partial<TestJob['terms']> = {}) {
-    const own = steps.map((step, index) => leafOf(changes.jobId ?? jobId, index, step));
-    const submitted = await world.submittedJob(
-      { ...delivered, root: rootOf(own), tokenCount: own.length },
-      { ...terms, ...changes },
-    );
-    const prove = (index: number): SamplerProof => ({
-      index,
-      step: steps[index] as SamplerProof['step'],
-      path: pathOf(index, own),
-    });
-    return { job: submitted, prove };
-  }
-
-  const slash = async (submitted: TestJob, proof: SamplerProof) =>
-    world.send([await world.slashSampler(submitted, proof)], [world.wallet()]);
-  const altered = (index: number, change: Partial<SamplerProof['step']>) =>
-    honest.map((step, at) => (at === index ? { ...step, ...change } : step));
-
-  test('the tree here is the one of the vectors', () => {
-    assert.deepEqual(
-      honest.map((step, index) => leafOf(jobId, index, step)),
-      leaves,
-    );
-  });
-
-  test('an honest step, at every place', async () => {
-    const { job: submitted, prove } = await answer(honest);
-    for (const index of honest.keys()) await refused(() => slash(submitted, prove(index)), 'TokenFollows');
-  });
-
-  test('a token that was not drawn, at the first, a middle and the last place', async () => {
-    for (const index of [0, 17, 37]) {
-      const other = honest[index]?.candidates.find(([id]) => id !== honest[index]?.token)?.[0] ?? 0;
-      const { job: submitted, prove } = await answer(altered(index, { token: other }));
-      await assertSlashes(submitted, () => slash(submitted, prove(index)), 'sampler');
+    for (const [what, first, second] of [
+      ['another inputDigest', open, { inputDigest: digest('other') }],
+      ['another execClass', open, { execClass: digest('other') }],
+      ['another promptCount', open, { promptCount: 22 }],
+      ['two final ones that differ in the text alone', {}, { textDigest: digest('other') }],
+      ['two final ones of other lengths', {}, { n: 39 }],
+      ['two final ones with other endings', {}, { finish: 3 }],
+      ['equal n, another root', { ...open, n: 38 }, { root: digest('other') }],
+      ['equal n, another prefix', { ...open, n: 38 }, { prefix: digest('other') }],
+      ['equal n, neither final, another text', open, { ...open, textDigest: digest('other') }],
+      ['one that is not final beyond the final one', { ...open, n: 39 }, {}],
+    ] as const) {
+      test(`two heads: ${what}`, async () => {
+        const [answer, other] = [await answered(), await answered()];
+        await assertSlashes(answer, 'equivocation', () => slash(world, answer, heads(answer, first, second)));
+        await assertSlashes(other, 'equivocation', () => slash(world, other, heads(other, second, first)));
+      });
     }
+
+    for (const [what, given] of [
+      ['another length', { n: 37 }],
+      ['another root', { root: digest('other') }],
+      ['another text', { textDigest: digest('other') }],
+      ['another prompt', { promptCount: 22 }],
+      ['another ending', { finish: 2 }],
+      ['not final and longer', { n: 39, finish: 255 }],
+      ['not final, as long, another root', { finish: 255, root: digest('other') }],
+    ] as const) {
+      test(`one head against what the chain keeps: ${what}`, async () => {
+        const answer = await answered();
+        await assertSlashes(answer, 'equivocation', () => slash(world, answer, [answer.head(given)]));
+      });
+    }
+
+    test('refuses heads that an honest provider signs one after the other', async () => {
+      const answer = await answered();
+      for (const [first, second] of [
+        [{}, {}],
+        [{ ...open, textDigest: digest('part') }, {}],
+        [{ finish: 255, textDigest: digest('without the last character') }, {}],
+        [
+          { ...open, n: 16 },
+          { ...open, textDigest: digest('part') },
+        ],
+      ] as const) {
+        await refused(() => slash(world, answer, heads(answer, first, second)), 'HeadsAgree');
+      }
+      for (const given of [{}, { ...open, textDigest: digest('part') }, { finish: 255 }])
+        await refused(() => slash(world, answer, [answer.head(given)]), 'HeadsAgree');
+    });
+
+    test('refuses heads of another job of the same provider', async () => {
+      const answer = await answered();
+      const { node } = answer.seller;
+      const foreign = signedHead(node, headOf(digest('another job'), { n: 37 }));
+      await refused(() => slash(world, answer, [foreign]), 'MessageMismatch');
+      await refused(() => slash(world, answer, [answer.head(), foreign]), 'MessageMismatch');
+      // Signed for this job, although its body names another.
+      const mixed = signedBy(node, concat(tag('qvac/head/1'), answer.jobId, sha256(foreign.body)));
+      const call = world.by(world.wallet()).slashEquivocation(answer.subject(), [foreign]);
+      await refused(() => world.sendAs([], withSignatures(call, [mixed])), 'HeadMismatch');
+    });
+
+    test("refuses heads that the provider's node did not sign", async () => {
+      const answer = await answered();
+      const forger = newNode();
+      const forged = signedHead(forger, headOf(answer.jobId, { n: 37 }));
+      await refused(() => slash(world, answer, [forged]), 'Custom(2)');
+      const subject = answer.subject();
+      const peer = forger.publicKey;
+      const lie =
+        'job' in subject
+          ? { job: { ...subject.job, peer } }
+          : { evidence: { ...subject.evidence, peer }, channel: subject.channel };
+      await refused(
+        () => world.sendAs([], world.by(world.wallet()).slashEquivocation(lie, [forged])),
+        'SignerMismatch',
+      );
+    });
+
+    test('goes by the key of then, whatever the provider rotated to', async () => {
+      const answer = await answered();
+      const { authority } = answer.seller;
+      const before = answer.head({ n: 37 });
+      await world.send(world.by(authority).rotatePeer(newNode(), 1), [authority]);
+      await assertSlashes(answer, 'equivocation', () => slash(world, answer, [before]));
+    });
+
+    test('refuses what is not a head', async () => {
+      const answer = await answered();
+      for (const changes of [{ version: 2 }, { finish: 6 }, { finish: 254 }])
+        await refused(() => slash(world, answer, [answer.head(changes)]), 'MalformedHead');
+    });
+
+    test('in every mode', async () => {
+      for (const offer of [{ mode: 0 }, { mode: 2 }, { mode: 3 }, { extraDigest: digest('extra') }]) {
+        const answer = await one(place, { offer });
+        await slash(world, answer, [answer.head({ n: 2 })]);
+      }
+    });
   });
 
-  test('honest steps drawn with another seed', async () => {
-    const { job: submitted, prove } = await answer(honest, { seed: digest('other') });
-    const outcomes = await Promise.all(
-      [...honest.keys()].map((index) =>
-        slash(submitted, prove(index)).then(
-          () => 'slashed',
-          (error: { code: string }) => error.code,
-        ),
-      ),
-    );
-    assert.equal(outcomes.filter((outcome) => outcome === 'slashed').length, 1, 'once');
-  });
+  describe(`slash_sampler, in a ${place}`, () => {
+    const cheat = (step: Step, init: Partial<Parameters<typeof answerIn>[2]> = {}) =>
+      answerIn(world, place, { steps: [step], ...init });
 
-  test('greedy: not the best candidate', async () => {
-    const step = {
-      ...(honest[0] as SamplerProof['step']),
-      candidates: [
+    test('refuses honest steps, at every place', async () => {
+      const answer = await answerIn(world, place, {
+        steps: Array.from({ length: 38 }, () => forcedStep),
+        offer: { topK: 1 },
+      });
+      for (let i = 0; i < 38; i++) await refused(() => slash(world, answer, answer.prove(i)), 'TokenFollows');
+    });
+
+    test('takes a token that was not drawn, at the first, a middle and the last place', async () => {
+      for (const index of [0, 17, 37]) {
+        const steps = Array.from({ length: 38 }, (_, at) => (at === index ? { ...forcedStep, token: 6 } : forcedStep));
+        const answer = await answerIn(world, place, { steps, offer: { topK: 1 } });
+        await assertSlashes(answer, 'sampler', () => slash(world, answer, answer.prove(index)));
+      }
+    });
+
+    test('takes a greedy token that is not the best candidate', async () => {
+      const offer = { temperature: 0, topK: 3 };
+      const candidates = [
         [1, 10],
         [2, 20],
         [3, 20],
-      ] as const,
-    };
-    const greedy = { sampler: { temperature: 0, minP: 0, topK: 3, vocab: 300 } };
-    const cheat = await answer([{ ...step, token: 3 }], greedy);
-    await assertSlashes(cheat.job, () => slash(cheat.job, cheat.prove(0)), 'sampler');
-    const honestly = await answer([{ ...step, token: 2 }], greedy);
-    await refused(() => slash(honestly.job, honestly.prove(0)), 'TokenFollows');
+      ] as const;
+      const answer = await cheat({ ...forcedStep, candidates, token: 3 }, { offer });
+      await assertSlashes(answer, 'sampler', () => slash(world, answer, answer.prove(0)));
+      const honest = await cheat({ ...forcedStep, candidates, token: 2 }, { offer });
+      await refused(() => slash(world, honest, honest.prove(0)), 'TokenFollows');
+    });
+
+    test('takes a token that topP or minP leaves out, not one that they leave', async () => {
+      // Two candidates of which the second has about a third of the weight of the first.
+      const step = {
+        ...forcedStep,
+        candidates: [
+          [5, 1_024],
+          [6, 0],
+        ] as const,
+      };
+      for (const cut of [{ topP: 60 }, { minP: 50 }]) {
+        const offer = { topK: 2, temperature: 100, ...cut };
+        const cheats = await cheat({ ...step, token: 6 }, { offer });
+        await assertSlashes(cheats, 'sampler', () => slash(world, cheats, cheats.prove(0)));
+        const honest = await cheat({ ...step, token: 5 }, { offer });
+        await refused(() => slash(world, honest, honest.prove(0)), 'TokenFollows');
+      }
+    });
+
+    test('takes candidates that no honest provider commits to', async () => {
+      const offer = { topK: 2 };
+      for (const candidates of [
+        [[5, 0]],
+        [
+          [5, 0],
+          [6, 0],
+          [7, 0],
+        ],
+        [
+          [6, 0],
+          [5, 0],
+        ],
+        [
+          [5, 0],
+          [5, 0],
+        ],
+        [
+          [5, 0],
+          [300, 0],
+        ],
+        [],
+      ] as const) {
+        const answer = await cheat({ ...forcedStep, candidates }, { offer });
+        await assertSlashes(answer, 'sampler', () => slash(world, answer, answer.prove(0)));
+      }
+    });
+
+    test('judges modes 1 and 2 without extra alone', async () => {
+      for (const mode of [1, 2]) {
+        const answer = await cheat(falseStep, { offer: { mode } });
+        await assertSlashes(answer, 'sampler', () => slash(world, answer, answer.prove(0)));
+      }
+      for (const [offer, head] of [
+        [{ mode: 0 }, {}],
+        [{ mode: 3 }, {}],
+        [{ mode: 4 }, { finish: 4 }],
+        [{ extraDigest: digest('extra') }, {}],
+      ] as const) {
+        const answer = await cheat(falseStep, { offer, head });
+        await refused(() => slash(world, answer, answer.prove(0)), 'DrawsNotJudgeable');
+      }
+    });
+
+    test('a leaf that hides its candidates in mode 1 shows nothing that could be judged', async () => {
+      const answer = await cheat({ ...forcedStep, candidates: null });
+      await refused(() => slash(world, answer, answer.prove(0)), 'CandidatesMissing');
+    });
+
+    test('refuses a step under another root, index, path or job', async () => {
+      const steps = Array.from({ length: 38 }, (_, at) => (at === 5 ? falseStep : forcedStep));
+      const offer = { topK: 1 };
+      const answer = await answerIn(world, place, { steps, offer });
+      const other = await answerIn(world, place, { steps, offer });
+      const proof = answer.prove(5);
+      await refused(() => slash(world, other, proof), 'RootMismatch');
+      for (const wrong of [
+        { ...proof, i: 6 },
+        { ...proof, i: 38 },
+        { ...proof, i: 2 ** 32 - 1 },
+        { ...proof, path: proof.path.slice(1) },
+        { ...proof, path: [...proof.path, digest('more')] },
+        { ...proof, path: [...proof.path].reverse() },
+        { ...proof, salt: digest('other').subarray(0, 16) },
+        { ...proof, token: 298 },
+        { ...proof, zk: digest('other') },
+      ]) {
+        await refused(() => slash(world, answer, wrong), 'RootMismatch');
+      }
+      const long = { ...proof, path: new Array<Uint8Array>(17).fill(digest('node')) };
+      await refused(() => slash(world, answer, long), 'PathTooLong');
+      await assertSlashes(answer, 'sampler', () => slash(world, answer, proof));
+    });
+
+    test('an answer of no tokens has no step', async () => {
+      const answer = await cheat(falseStep, { head: { n: 0, finish: 3 } });
+      await refused(() => slash(world, answer, answer.prove(0)), 'RootMismatch');
+    });
   });
 
-  test('candidates that no honest provider commits to', async () => {
-    const [step] = honest as [SamplerProof['step']];
-    const first = step.candidates[0] as readonly [number, number];
-    for (const candidates of [
-      step.candidates.slice(1),
-      [...step.candidates].reverse(),
-      [first, ...step.candidates.slice(0, 19)],
-      [...step.candidates.slice(0, 19), [300, 0] as const],
-      [],
-    ]) {
-      const { job: submitted, prove } = await answer(altered(0, { candidates }));
-      await assertSlashes(submitted, () => slash(submitted, prove(0)), 'sampler');
-    }
+  describe(`slash_silence, in a ${place}`, () => {
+    test('once a challenge is due, not before, and not without one', async () => {
+      const [answer, unchallenged] = [await one(place), await one(place)];
+      await challenge(world, answer, [0]);
+      world.now += challengeWindow - 1n;
+      await refused(() => slash(world, answer, 'silence'), 'ChallengeNotDue');
+      await refused(() => slash(world, unchallenged, 'silence'), 'ChallengeNotDue');
+      world.now += 1n;
+      await assertSlashes(answer, 'silence', () => slash(world, answer, 'silence'));
+    });
+
+    test('also where only some of the positions were answered', async () => {
+      const answer = await one(place, { steps: [forcedStep, forcedStep] });
+      await challenge(world, answer, [0, 1]);
+      await world.sendAs([], world.by(world.wallet()).answerChallenge(answer.subject(), answer.prove(1)));
+      world.now += challengeWindow;
+      await assertSlashes(answer, 'silence', () => slash(world, answer, 'silence'));
+    });
+
+    test('works however long ago the challenge was due', async () => {
+      const answer = await one(place);
+      await challenge(world, answer, [0]);
+      world.now += 1_000n * challengeWindow;
+      await assertSlashes(answer, 'silence', () => slash(world, answer, 'silence'));
+    });
   });
 
-  test('a step under another root, index, path or job', async () => {
-    const cheat = altered(5, { token: 299 });
-    const { job: submitted, prove } = await answer(cheat);
-    const proof = prove(5);
-    const other = await answer(honest);
-    await refused(() => slash(other.job, proof), 'RootMismatch');
-    await refused(() => slash(submitted, { ...proof, index: 6 }), 'RootMismatch');
-    await refused(() => slash(submitted, { ...proof, path: proof.path.slice(1) }), 'RootMismatch');
-    await refused(() => slash(submitted, { ...proof, path: [...proof.path, digest('more')] }), 'RootMismatch');
-    await refused(() => slash(submitted, { ...proof, path: [...proof.path].reverse() }), 'RootMismatch');
+  describe(`a slash, in a ${place}`, () => {
+    test('leaves what other jobs and channels locked', async () => {
+      const seller = await world.newSeller();
+      const others = [await world.submittedJob({}, {}, { seller }), await world.submittedJob({}, {}, { seller })];
+      const channel = await world.openChannel({}, { seller });
+      const answer = await one(place, { people: { seller } });
+      const locked = world.provider(seller).lockedStake;
+      await assertSlashes(answer, 'equivocation', () => slash(world, answer, [answer.head({ n: 2 })]));
+      assert.ok(world.provider(seller).lockedStake < locked);
+      assert.equal(world.provider(seller).lockedStake, 2n * 9_640n + 100_000n);
+      for (const { key, buyer } of others) await world.send(world.by(buyer.wallet).confirmJob(key), [buyer.wallet]);
+      assert.ok(world.channel(channel));
+    });
+
+    test('happens once, whatever the reasons', async () => {
+      const answer = await one(place, { steps: [falseStep] });
+      const calls = world.by(world.wallet());
+      const subject = answer.subject();
+      await slash(world, answer, answer.prove(0));
+      await refused(
+        () => world.sendAs([], calls.slashEquivocation(subject, [answer.head({ n: 2 })])),
+        'AccountNotInitialized',
+      );
+      assert.equal(world.provider(answer.seller).jobsSlashed, 1);
+    });
+
+    test('of oneself through a second wallet never pays', async () => {
+      const seller = await world.newSeller();
+      const buyer = world.newBuyer();
+      const everything = () =>
+        [seller.authority.publicKey, buyer.wallet.publicKey, world.providerAddress(seller)].reduce(
+          (sum, key) => sum + world.balance(key),
+          0n,
+        );
+      const before = everything();
+      const answer = await one(place, { people: { buyer, seller } });
+      const risk = world.provider(seller).lockedStake;
+      await slash(world, answer, [answer.head({ n: 2 })]);
+      assert.ok(before - everything() >= (9n * risk) / 10n, 'nine tenths of what was at risk are gone');
+    });
+
+    test('reaches a wallet that was emptied', async () => {
+      const answer = await one(place);
+      const { wallet } = answer.buyer;
+      const all = { fromPubkey: wallet.publicKey, toPubkey: incinerator, lamports: world.balance(wallet.publicKey) };
+      await world.sendAs([wallet], SystemProgram.transfer(all));
+      await assertSlashes(answer, 'equivocation', () => slash(world, answer, [answer.head({ n: 2 })]));
+    });
+
+    test('takes money for nobody but who locked it', async () => {
+      const answer = await one(place);
+      const subject = answer.subject();
+      const thief = world.wallet().publicKey.toBytes();
+      const lie =
+        'job' in subject
+          ? { job: { ...subject.job, client: thief } }
+          : { evidence: subject.evidence, channel: { ...subject.channel, payer: thief } };
+      const call = world.by(world.wallet()).slashEquivocation(lie, [answer.head({ n: 2 })]);
+      await refused(() => world.sendAs([], call), 'Unauthorized');
+    });
+
+    test("takes the stake of nobody but the answer's provider", async () => {
+      const [answer, other] = [await one(place), await world.newSeller()];
+      const subject = answer.subject();
+      const provider = other.authority.publicKey.toBytes();
+      const lie =
+        'job' in subject
+          ? { job: { ...subject.job, provider } }
+          : { evidence: subject.evidence, channel: { ...subject.channel, provider } };
+      const call = world.by(world.wallet()).slashEquivocation(lie, [answer.head({ n: 2 })]);
+      await refused(() => world.sendAs([], call), 'Unauthorized');
+      assert.equal(world.provider(other).stake, stake);
+    });
+  });
+}
+
+describe('a job', () => {
+  test('that is open is not slashed', async () => {
+    const job = await world.openJob();
+    const head = (n: number) => signedHead(job.seller.node, headOf(job.jobId, { n }));
+    const calls = world.by(world.wallet());
     await refused(
-      () => slash(submitted, { ...proof, step: { ...proof.step, salt: new Uint8Array(16) } }),
-      'RootMismatch',
-    );
-    await refused(() => slash(submitted, { ...proof, step: { ...proof.step, token: 298 } }), 'RootMismatch');
-    const foreign = await answer(cheat, { jobId: digest('another job') });
-    await refused(() => slash(foreign.job, proof), 'RootMismatch');
-    await refused(() => slash(submitted, { ...proof, index: 38 }), 'RootMismatch');
-    await refused(() => slash(submitted, { ...proof, index: 2 ** 32 - 1 }), 'RootMismatch');
-    await assertSlashes(submitted, () => slash(submitted, proof), 'sampler');
-  });
-
-  test('an over-long path', async () => {
-    const { job: submitted, prove } = await answer(altered(5, { token: 299, candidates: [] }));
-    await refused(
-      () => slash(submitted, { ...prove(5), path: new Array<Uint8Array>(21).fill(digest('node')) }),
-      'PathTooLong',
-    );
-  });
-
-  test('an answer of no tokens has no step', async () => {
-    const [step] = honest as [SamplerProof['step']];
-    const submitted = await world.openJob(terms);
-    const empty = { ...delivered, root: leafOf(jobId, 0, step), tokenCount: 0, finish: 2, cancelN: 0 };
-    world.send(
-      [verifySignatures([signedCancel(submitted.buyer.node, jobId, 0)]), await world.submit(submitted, empty)],
-      [submitted.seller.authority],
-    );
-    await refused(() => slash(submitted, { index: 0, step, path: [] }), 'RootMismatch');
-  });
-
-  test('the deepest tree fits into a transaction', async () => {
-    // 2^20 tokens: the path of the last one, without the leaves that it does not need.
-    const step = { ...(honest[0] as SamplerProof['step']), token: 299 };
-    const index = 2 ** 20 - 1;
-    const path = Array.from({ length: 20 }, (_, level) => digest(`level ${level}`));
-    const root = path.reduce((right, left) => sha256(Uint8Array.of(1), left, right), leafOf(jobId, index, step));
-    const submitted = await world.submittedJob(
-      { ...delivered, root, tokenCount: 2 ** 20, finish: 1 },
-      { ...terms, maxTokens: 2 ** 20 },
-    );
-    const { bytes, units } = world.send([await world.slashSampler(submitted, { index, step, path })], [world.wallet()]);
-    assert.ok(bytes <= 1232, `${bytes} bytes`);
-    assert.ok(units <= 60_000, `${units} compute units: a priority fee is paid for 60,000`);
-  });
-
-  test('a job that is open', async () => {
-    const submitted = await world.openJob(terms);
-    await refused(
-      () => slash(submitted, { index: 0, step: honest[0] as SamplerProof['step'], path: [] }),
+      () => world.sendAs([], calls.slashEquivocation({ job: job.key }, [head(1), head(2)])),
       'InvalidStatus',
     );
+    await refused(() => world.sendAs([], calls.slashSilence({ job: job.key })), 'InvalidStatus');
+    const proof = treeOf(job.jobId, [falseStep]).prove(0);
+    await refused(() => world.sendAs([], calls.slashSampler({ job: job.key }, proof)), 'InvalidStatus');
+  });
+
+  test("is slashed after the client's time to object, while nobody has confirmed", async () => {
+    const answer = await one('job');
+    world.now += 100_000n;
+    await assertSlashes(answer, 'equivocation', () => slash(world, answer, [answer.head({ n: 2 })]));
+  });
+
+  test('gives the bond of an open challenge back to the challenger, and to nobody else', async () => {
+    const { nodeWallet, buyer } = buyerWithNodeWallet(world);
+    const answer = await one('job', { people: { buyer } });
+    await world.sendAs([nodeWallet], world.by(nodeWallet).challenge(answer.subject(), [0]));
+    const subject = answer.subject();
+    assert.ok('job' in subject);
+    const without = { job: { ...subject.job, submitted: null } };
+    const proof: readonly [SignedBody] = [answer.head({ n: 2 })];
+    await refused(() => world.sendAs([], world.by(nodeWallet).slashEquivocation(without, proof)), 'Unauthorized');
+    const [client, challenger] = [world.balance(buyer.wallet.publicKey), world.balance(nodeWallet.publicKey)];
+    const held = world.balance(subject.job.address);
+    const payout = subject.job.submitted?.payout ?? 0n;
+    await world.sendAs([], world.by(nodeWallet).slashEquivocation(subject, proof));
+    assert.equal(world.balance(nodeWallet.publicKey), challenger + BOND);
+    assert.equal(world.balance(buyer.wallet.publicKey), client + held - BOND + payout);
+  });
+
+  test('is not held up by a challenger that emptied its wallet: the bond goes with the rest', async () => {
+    const { nodeWallet, buyer } = buyerWithNodeWallet(world);
+    const answer = await one('job', { people: { buyer } });
+    await world.sendAs([nodeWallet], world.by(nodeWallet).challenge(answer.subject(), [0]));
+    await empty(nodeWallet);
+    const client = world.balance(buyer.wallet.publicKey);
+    const subject = answer.subject();
+    assert.ok('job' in subject);
+    const held = world.balance(subject.job.address);
+    world.now += challengeWindow;
+    await slash(world, answer, 'silence');
+    assert.equal(world.balance(nodeWallet.publicKey), 0n);
+    assert.equal(world.balance(buyer.wallet.publicKey), client + held + (subject.job.submitted?.payout ?? 0n));
   });
 });
 
-test('slashing oneself through a second wallet loses nine tenths of what was at risk', async () => {
-  const seller = await world.newSeller();
-  const buyer = { wallet: world.wallet(), node: newNode() };
-  const everything = () =>
-    [seller.authority.publicKey, buyer.wallet.publicKey, world.provider(seller.authority.publicKey)].reduce(
-      (sum, key) => sum + world.balance(key),
-      0n,
-    );
-  const before = everything();
-  const job = await world.submittedJob(undefined, { amount: SOL }, { seller, buyer });
-  const [first, second] = [headOf(job), headOf(job, { n: 37 })];
-  const signatures = [first, second].map((body) => signedHead(seller.node, job.terms.jobId, body));
-  world.send([verifySignatures(signatures), await world.slashEquivocation(job, first, second)], [world.wallet()]);
-  assert.equal(before - everything() > 9n * SOL, true);
+async function empty(wallet: Keypair): Promise<void> {
+  const all = { fromPubkey: wallet.publicKey, toPubkey: incinerator, lamports: world.balance(wallet.publicKey) };
+  await world.sendAs([wallet], SystemProgram.transfer(all));
+}
+
+describe('a channel', () => {
+  test('that is slashed pays the provider what was released, and nothing more', async () => {
+    const answer = await one('channel');
+    const channel = answer.channel ?? assert.fail();
+    const settle = (committed: bigint, released: bigint) =>
+      world.sendAs([], world.by(world.wallet()).settleChannel(channel.key, totals(channel, committed, released)));
+    await settle(5_000n, 3_000n);
+    await assertSlashes(answer, 'equivocation', () => slash(world, answer, [answer.head({ n: 2 })]));
+    assert.equal(world.provider(answer.seller).earned, 3_000n);
+  });
+
+  test('is slashed while it closes, too, until somebody finished it', async () => {
+    const [answer, late] = [await one('channel'), await one('channel')];
+    for (const each of [answer, late]) {
+      const { wallet } = each.buyer;
+      await world.sendAs([wallet], world.by(wallet).requestCloseChannel(each.channel?.key ?? assert.fail()));
+    }
+    world.now += 20_000n;
+    await assertSlashes(answer, 'equivocation', () => slash(world, answer, [answer.head({ n: 2 })]));
+    await world.sendAs([], world.by(world.wallet()).finishChannel(late.channel?.key ?? assert.fail()));
+    await refused(() => slash(world, late, [late.head({ n: 2 })]), 'AccountNotInitialized');
+  });
+
+  test('is not slashed while its terms are valid: opened again, one fault would be slashed again and again', async () => {
+    const channel = await world.openChannel();
+    const answer = await one('channel', { channel });
+    await refused(() => slash(world, answer, [answer.head({ n: 2 })]), 'TermsStillValid');
+    world.now += 61n;
+    await slash(world, answer, [answer.head({ n: 2 })]);
+    const { wallet } = channel.buyer;
+    await refused(() => world.send(world.by(wallet).openChannel(channel.terms), [wallet]), 'TermsExpired');
+  });
+
+  test('that closed without objection waives all evidence', async () => {
+    const answer = await one('channel');
+    const channel = answer.channel ?? assert.fail();
+    const { authority } = channel.seller;
+    await world.sendAs([authority], world.by(authority).closeChannel(channel.key, noObjection(channel, 9n, 9n)));
+    await refused(() => slash(world, answer, [answer.head({ n: 2 })]), 'AccountNotInitialized');
+  });
+
+  test('is slashed for one of several answers; the bonds in the others go back to their challengers', async () => {
+    const first = await one('channel');
+    const channel = first.channel ?? assert.fail();
+    const second = await one('channel', { channel });
+    await challenge(world, second, [0]);
+    await assertSlashes(first, 'equivocation', () => slash(world, first, [first.head({ n: 2 })]));
+    const { wallet } = channel.buyer;
+    const before = world.balance(wallet.publicKey);
+    const evidence = world.evidence(second.evidence ?? assert.fail()) ?? assert.fail();
+    const held = world.balance(evidence.address);
+    await world.sendAs([wallet], world.by(wallet).closeEvidence(evidence));
+    assert.equal(world.balance(wallet.publicKey), before + held);
+  });
+
+  test('with an empty challenger: its bond goes with the rent, and holds up nobody', async () => {
+    const { nodeWallet, buyer } = buyerWithNodeWallet(world);
+    const answer = await one('channel', { people: { buyer } });
+    await world.sendAs([nodeWallet], world.by(nodeWallet).challenge(answer.subject(), [0]));
+    await empty(nodeWallet);
+    world.now += challengeWindow;
+    await slash(world, answer, 'silence');
+    const before = world.balance(buyer.wallet.publicKey);
+    const evidence = world.evidence(answer.evidence ?? assert.fail()) ?? assert.fail();
+    const held = world.balance(evidence.address);
+    await world.sendAs([buyer.wallet], world.by(buyer.wallet).closeEvidence(evidence));
+    assert.equal(world.balance(buyer.wallet.publicKey), before + held);
+  });
+
+  test('is not slashed with the evidence of another channel of the same two', async () => {
+    const answer = await one('channel');
+    const { buyer, seller } = answer;
+    const other = await world.closableChannel({}, { buyer, seller });
+    const subject = { evidence: answer.evidence ?? assert.fail(), channel: other.key };
+    const call = world.by(world.wallet()).slashEquivocation(subject, [answer.head({ n: 2 })]);
+    await refused(() => world.sendAs([], call), 'SubjectMismatch');
+  });
 });
 
-test('only one slash for one job, whatever the reasons', async () => {
-  const job = await world.submittedJob();
-  const [first, second] = [headOf(job), headOf(job, { n: 37 })];
-  const equivocation = [
-    verifySignatures([first, second].map((body) => signedHead(job.seller.node, job.terms.jobId, body))),
-    await world.slashEquivocation(job, first, second),
-  ];
-  const mismatch = [
-    verifySignatures([signedHead(job.seller.node, job.terms.jobId, second)]),
-    await world.slashHeadMismatch(job, second),
-  ];
-  world.send(mismatch, [world.wallet()]);
-  await refused(async () => world.send(equivocation, [world.wallet()]), 'AccountNotInitialized');
-  assert.equal(world.readProvider(job.seller.authority.publicKey).jobsSlashed, 1);
+describe('the answer of the vectors', () => {
+  const { paid } = vectors;
+  const steps: readonly Step[] = paid.steps.map((step) => ({
+    token: step.token,
+    prefix: fromHex(step.prefix),
+    salt: fromHex(step.salt),
+    candidates: step.candidates as unknown as NonNullable<Step['candidates']>,
+    exact: fromHex(step.exact),
+    zk: zeros(32),
+  }));
+
+  test('has the tree that is made here', () => {
+    assert.deepEqual(treeOf(fromHex(paid.jobId), steps).root, fromHex(paid.heads.at(-1)?.root ?? ''));
+    assert.deepEqual(jobIdOf(fromHex(paid.offerBody)), fromHex(paid.jobId));
+  });
+
+  test('is honest step by step, and with another seed it is not', async () => {
+    const own = fromHex(paid.offer.seed);
+    for (const seed of [own, digest('another seed')]) {
+      const { temperature, minP, topP, topK, vocab } = paid.offer;
+      const offer = { seed, temperature, minP, topP, topK, vocab };
+      const answer = await answerIn(world, 'channel', { steps, offer });
+      const codes: string[] = [];
+      for (let i = 0; i < steps.length && codes.at(-1) !== 'slashed'; i++) {
+        const code = await slash(world, answer, answer.prove(i)).then(
+          () => 'slashed',
+          (error: { readonly code: string }) => error.code,
+        );
+        codes.push(code);
+      }
+      assert.equal(codes.at(-1), seed === own ? 'TokenFollows' : 'slashed');
+      assert.ok(codes.slice(0, -1).every((code) => code === 'TokenFollows'));
+    }
+  });
 });
 
-test('stake that was asked back is slashed all the same, and no more can be withdrawn than is left', async () => {
-  const seller = await world.newSeller(SOL);
-  const job = await world.openJob({ amount: SOL / 10n }, { seller });
-  world.send([await world.requestUnstake(seller.authority.publicKey, SOL)], [seller.authority]);
-  world.send([await world.submit(job)], [seller.authority]);
-  const head = headOf(job, { n: 37 });
-  world.send(
-    [verifySignatures([signedHead(seller.node, job.terms.jobId, head)]), await world.slashHeadMismatch(job, head)],
-    [world.wallet()],
-  );
-  assert.equal(world.readProvider(seller.authority.publicKey).unstakeAmount.toString(), '0');
-  world.now += 3_600n;
-  await refused(
-    async () => world.send([await world.withdraw(seller.authority.publicKey)], [seller.authority]),
-    'AmountZero',
-  );
+test('the deepest proof of a job and of a channel', async () => {
+  for (const place of places) {
+    const answer = await answerIn(world, place, {
+      steps: [falseStep],
+      offer: { maxTokens: 65_536 },
+      head: { n: 65_536, finish: 1 },
+      root: (jobId) => lastOf(jobId, 16, falseStep).root,
+    });
+    const { proof } = lastOf(answer.jobId, 16, falseStep);
+    await assertSlashes(answer, 'sampler', () => slash(world, answer, proof));
+  }
 });

@@ -3,34 +3,43 @@ import { readFileSync } from 'node:fs';
 import type { Program } from '@coral-xyz/anchor';
 import anchor from '@coral-xyz/anchor';
 import { type Address, getTransactionDecoder, lamports } from '@solana/kit';
-import {
-  Keypair,
-  PublicKey,
-  SYSVAR_INSTRUCTIONS_PUBKEY,
-  SystemProgram,
-  Transaction,
-  type TransactionInstruction,
-} from '@solana/web3.js';
-import BN from 'bn.js';
+import { Keypair, PublicKey, Transaction, TransactionInstruction } from '@solana/web3.js';
 import { FailedTransactionMetadata, LiteSVM } from 'litesvm';
 import idl from '../../programs/escrow/artifacts/escrow.json' with { type: 'json' };
 import type { Escrow } from '../../programs/escrow/artifacts/escrow.ts';
-import { jobAddress, providerAddress } from '../../src/escrow/addresses.ts';
+import type { ChannelAccount, EvidenceAccount, JobAccount, ProviderAccount } from '../../src/escrow/accounts.ts';
+import { channelAddress, evidenceAddress, jobAddress, providerAddress } from '../../src/escrow/addresses.ts';
+import { incineratorText } from '../../src/escrow/constants.ts';
+import type { SignedBody, Subject } from '../../src/escrow/escrow.ts';
+import { channelOf, evidenceOf, jobOf, providerOf } from '../../src/escrow/program/accounts.ts';
 import { type NodeSignature, verifySignatures } from '../../src/escrow/program/ed25519.ts';
-import { concat } from '../../src/lib/bytes.ts';
-import { encodeHead } from '../../src/proofs/head.ts';
+import type { Call } from '../../src/escrow/program/instructions/context.ts';
+import { createInstructions, type Instructions } from '../../src/escrow/program/instructions.ts';
+import { concat, u32 } from '../../src/lib/bytes.ts';
 import { type SigningKey, signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { tag } from '../../src/protocol/digests.ts';
-import type { Finish, Head } from '../../src/protocol/messages.ts';
-import { encodeCancel } from '../../src/protocol/validate.ts';
+import {
+  type AckFields,
+  encodeAck,
+  encodeHead,
+  encodeOffer,
+  encodeTerms,
+  fullPriceOf,
+  type HeadFields,
+  type OfferFields,
+  type TermsFields,
+} from './layouts.ts';
 
 export const SOL = 1_000_000_000n;
 export const MIN_STAKE = SOL / 10n;
 export const SIGNATURE_FEE = 5_000n;
-export const incinerator = new PublicKey('1nc1nerator11111111111111111111111111111111');
+export const BOND = 5_000n;
+export const incinerator = new PublicKey(incineratorText);
 export const programId = new PublicKey(idl.address);
+/** In seconds: how long terms and offers of these tests can be used. */
+export const VALIDITY = 60n;
 
-const programBytes = new Uint8Array(
+export const programBytes = new Uint8Array(
   readFileSync(new URL('../../programs/escrow/artifacts/escrow.so', import.meta.url)),
 );
 
@@ -40,9 +49,9 @@ export const sha256 = (...parts: readonly Uint8Array[]): Uint8Array =>
       .update(concat(...parts))
       .digest(),
   );
-const bn = (value: bigint | number): BN => new BN(value.toString());
 export const digest = (text: string): Uint8Array => sha256(Buffer.from(text));
-const numbers = (bytes: Uint8Array): number[] => [...bytes];
+export const zeros = (bytes: number): Uint8Array => new Uint8Array(bytes);
+export const newNode = (): SigningKey => signingKeyFromSeed(randomBytes(32));
 
 /** A transaction that the chain refused. `code` is the program's or Anchor's name for why, else the runtime's. */
 export class Refused extends Error {
@@ -62,7 +71,7 @@ export interface Sent {
   readonly events: readonly { readonly name: string; readonly data: Record<string, unknown> }[];
 }
 
-/** A registered provider: the wallet that is paid and the node's key. */
+/** A registered provider: the authority's wallet and the node's key. */
 export interface Seller {
   readonly authority: Keypair;
   readonly node: SigningKey;
@@ -73,49 +82,25 @@ export interface Buyer {
   readonly node: SigningKey;
 }
 
-export interface Terms {
-  readonly jobId: Uint8Array;
-  readonly peer: Uint8Array;
-  readonly clientPeer: Uint8Array;
-  readonly priceIn: bigint;
-  readonly priceOut: bigint;
-  readonly amount: bigint;
-  readonly seed: Uint8Array;
-  readonly sampler: {
-    readonly temperature: number;
-    readonly minP: number;
-    readonly topK: number;
-    readonly vocab: number;
-  };
-  readonly maxTokens: number;
-}
-
-export interface Delivery {
-  readonly root: Uint8Array;
-  readonly textDigest: Uint8Array;
-  readonly promptCount: number;
-  readonly tokenCount: number;
-  readonly finish: number;
-  readonly cancelN: number | null;
-}
-
+/** A job with the offer that it was created from. `key` is the account as it was then. */
 export interface TestJob {
-  readonly address: PublicKey;
   readonly buyer: Buyer;
   readonly seller: Seller;
-  readonly terms: Terms;
+  readonly offer: Uint8Array;
+  readonly jobId: Uint8Array;
+  readonly key: JobAccount;
 }
 
-export const delivered: Delivery = {
-  root: digest('root'),
-  textDigest: digest('text'),
-  promptCount: 23,
-  tokenCount: 38,
-  finish: 0,
-  cancelN: null,
-};
+/** A channel with its terms. `key` is the account as it was when it was opened. */
+export interface TestChannel {
+  readonly buyer: Buyer;
+  readonly seller: Seller;
+  readonly terms: SignedBody;
+  readonly key: ChannelAccount;
+}
 
-export const newNode = (): SigningKey => signingKeyFromSeed(randomBytes(32));
+type Sendable = Call | TransactionInstruction | Promise<Call | TransactionInstruction>;
+type People = { readonly buyer?: Buyer; readonly seller?: Seller };
 
 /** The real program in a chain of its own, and the people who use it. */
 export class World {
@@ -127,6 +112,7 @@ export class World {
     this.now = 1_790_000_000n;
   }
 
+  /** Unix seconds. */
   get now(): bigint {
     return this.svm.getClock().unixTimestamp;
   }
@@ -139,25 +125,36 @@ export class World {
 
   wallet(amount: bigint = 100n * SOL): Keypair {
     const wallet = Keypair.generate();
-    if (amount > 0n) this.svm.airdrop(wallet.publicKey.toBase58() as Address, lamports(amount));
+    if (amount > 0n) this.give(wallet.publicKey, amount);
     return wallet;
   }
 
-  balance(key: PublicKey): bigint {
-    return this.svm.getBalance(key.toBase58() as Address) ?? 0n;
+  give(key: PublicKey, amount: bigint): void {
+    this.svm.airdrop(key.toBase58() as Address, lamports(amount));
+  }
+
+  balance(key: PublicKey | Uint8Array): bigint {
+    return this.svm.getBalance(new PublicKey(key).toBase58() as Address) ?? 0n;
   }
 
   rent(bytes: number): bigint {
     return this.svm.minimumBalanceForRentExemption(BigInt(bytes));
   }
 
-  /** Executes the instructions in one transaction. The first signer pays the fee. @throws Refused */
-  send(instructions: readonly TransactionInstruction[], signers: readonly Keypair[]): Sent {
+  /** The program's instructions, signed by `wallet`. */
+  by(wallet: Keypair | PublicKey): Instructions {
+    const key = 'publicKey' in wallet ? wallet.publicKey : wallet;
+    return createInstructions({ program: this.program, programId: programId.toBytes(), wallet: key.toBytes() });
+  }
+
+  /** Executes the calls in one transaction. The first signer pays the fee. @throws Refused */
+  async send(calls: Sendable | readonly Sendable[], signers: readonly Keypair[]): Promise<Sent> {
+    const all = await Promise.all([calls].flat() as readonly Sendable[]);
     const transaction = new Transaction({
       feePayer: signers[0]?.publicKey,
       recentBlockhash: this.svm.latestBlockhash(),
     } as never);
-    transaction.add(...instructions);
+    transaction.add(...all.flatMap((call) => ('instructions' in call ? [...call.instructions] : [call])));
     transaction.sign(...signers);
     const bytes = new Uint8Array(transaction.serialize({ verifySignatures: false }));
     const result = this.svm.sendTransaction(getTransactionDecoder().decode(bytes));
@@ -172,255 +169,188 @@ export class World {
     };
   }
 
-  provider(authority: PublicKey): PublicKey {
-    return new PublicKey(providerAddress(programId.toBytes(), authority.toBytes()));
+  /** Executes the calls with a stranger as the payer of the fee. */
+  sendAs(signers: readonly Keypair[], ...calls: readonly Sendable[]): Promise<Sent> {
+    return this.send(calls, [this.wallet(), ...signers]);
   }
 
-  jobAddress(client: PublicKey, jobId: Uint8Array): PublicKey {
-    return new PublicKey(jobAddress(programId.toBytes(), client.toBytes(), jobId));
+  // Accounts.
+
+  providerAddress({ authority }: Pick<Seller, 'authority'>): PublicKey {
+    return new PublicKey(providerAddress(programId.toBytes(), authority.publicKey.toBytes()));
   }
 
-  readProvider(authority: PublicKey) {
-    const account = this.svm.getAccount(this.provider(authority).toBase58() as Address);
-    if (!account.exists) throw new Error('no such provider');
-    return this.program.coder.accounts.decode<Awaited<ReturnType<typeof this.program.account.provider.fetch>>>(
-      'provider',
-      Buffer.from(account.data),
-    );
+  provider(seller: Pick<Seller, 'authority'>): ProviderAccount {
+    const address = this.providerAddress(seller).toBytes();
+    return this.#read(address, 'provider', providerOf) ?? missing('provider');
   }
 
-  /** The job's account, or null where it is closed or never was. */
-  readJob(address: PublicKey) {
-    const account = this.svm.getAccount(address.toBase58() as Address);
+  /** Null where it is closed or never was. */
+  job({ key }: Pick<TestJob, 'key'>): JobAccount | null {
+    return this.#read(key.address, 'job', jobOf);
+  }
+
+  channel({ key }: Pick<TestChannel, 'key'>): ChannelAccount | null {
+    return this.#read(key.address, 'channel', channelOf);
+  }
+
+  evidence({ address }: Pick<EvidenceAccount, 'address'>): EvidenceAccount | null {
+    return this.#read(address, 'evidence', evidenceOf);
+  }
+
+  #read<Raw, Value>(address: Uint8Array, name: string, from: (address: Uint8Array, raw: Raw) => Value): Value | null {
+    const account = this.svm.getAccount(new PublicKey(address).toBase58() as Address);
     if (!account.exists || account.programAddress !== programId.toBase58()) return null;
-    return this.program.coder.accounts.decode<Awaited<ReturnType<typeof this.program.account.job.fetch>>>(
-      'job',
-      Buffer.from(account.data),
-    );
-  }
-
-  // Instructions, complete and correct. Attacks take them apart.
-
-  async register(authority: PublicKey, peer: Uint8Array, stake: bigint): Promise<TransactionInstruction> {
-    return this.program.methods
-      .providerRegister({ peer: numbers(peer), stake: bn(stake) })
-      .accountsStrict({
-        authority,
-        provider: this.provider(authority),
-        instructions: SYSVAR_INSTRUCTIONS_PUBKEY,
-        systemProgram: SystemProgram.programId,
-      })
-      .instruction();
-  }
-
-  async rotate(authority: PublicKey, peer: Uint8Array): Promise<TransactionInstruction> {
-    return this.program.methods
-      .providerRotatePeer({ peer: numbers(peer) })
-      .accountsStrict({ authority, provider: this.provider(authority), instructions: SYSVAR_INSTRUCTIONS_PUBKEY })
-      .instruction();
-  }
-
-  async addStake(payer: PublicKey, authority: PublicKey, amount: bigint): Promise<TransactionInstruction> {
-    return this.program.methods
-      .providerAddStake({ amount: bn(amount) })
-      .accountsStrict({ payer, provider: this.provider(authority), systemProgram: SystemProgram.programId })
-      .instruction();
-  }
-
-  async requestUnstake(authority: PublicKey, amount: bigint): Promise<TransactionInstruction> {
-    return this.program.methods
-      .providerRequestUnstake({ amount: bn(amount) })
-      .accountsStrict({ authority, provider: this.provider(authority) })
-      .instruction();
-  }
-
-  async withdraw(authority: PublicKey): Promise<TransactionInstruction> {
-    return this.program.methods
-      .providerWithdraw()
-      .accountsStrict({ authority, provider: this.provider(authority) })
-      .instruction();
-  }
-
-  async create(client: PublicKey, authority: PublicKey, terms: Terms): Promise<TransactionInstruction> {
-    const args = {
-      ...terms,
-      jobId: numbers(terms.jobId),
-      peer: numbers(terms.peer),
-      clientPeer: numbers(terms.clientPeer),
-      seed: numbers(terms.seed),
-      priceIn: bn(terms.priceIn),
-      priceOut: bn(terms.priceOut),
-      amount: bn(terms.amount),
-    };
-    return this.program.methods
-      .jobCreate(args)
-      .accountsStrict({
-        client,
-        provider: this.provider(authority),
-        job: this.jobAddress(client, terms.jobId),
-        systemProgram: SystemProgram.programId,
-      })
-      .instruction();
-  }
-
-  async decline({ address, buyer, seller }: TestJob): Promise<TransactionInstruction> {
-    return this.program.methods
-      .jobDecline()
-      .accountsStrict({ authority: seller.authority.publicKey, client: buyer.wallet.publicKey, job: address })
-      .instruction();
-  }
-
-  async submit(
-    { address, seller }: TestJob,
-    delivery: Delivery = delivered,
-    number?: bigint,
-  ): Promise<TransactionInstruction> {
-    const args = {
-      number: bn(number ?? BigInt(this.readJob(address)?.number.toString() ?? 0)),
-      delivery: { ...delivery, root: numbers(delivery.root), textDigest: numbers(delivery.textDigest) },
-    };
-    return this.program.methods
-      .jobSubmit(args)
-      .accountsStrict({
-        authority: seller.authority.publicKey,
-        provider: this.provider(seller.authority.publicKey),
-        job: address,
-        instructions: SYSVAR_INSTRUCTIONS_PUBKEY,
-      })
-      .instruction();
-  }
-
-  private parties({ address, buyer, seller }: TestJob) {
-    return { client: buyer.wallet.publicKey, provider: this.provider(seller.authority.publicKey), job: address };
-  }
-
-  async confirm(job: TestJob): Promise<TransactionInstruction> {
-    return this.program.methods
-      .jobConfirm()
-      .accountsStrict({ ...this.parties(job), authority: job.seller.authority.publicKey })
-      .instruction();
-  }
-
-  async claim(job: TestJob): Promise<TransactionInstruction> {
-    return this.program.methods
-      .jobClaim()
-      .accountsStrict({ ...this.parties(job), authority: job.seller.authority.publicKey })
-      .instruction();
-  }
-
-  async reject(job: TestJob): Promise<TransactionInstruction> {
-    return this.program.methods
-      .jobReject({ verdictDigest: numbers(digest('verdict')) })
-      .accountsStrict({ ...this.parties(job), incinerator })
-      .instruction();
-  }
-
-  async refund(job: TestJob): Promise<TransactionInstruction> {
-    return this.program.methods.jobRefund().accountsStrict(this.parties(job)).instruction();
-  }
-
-  async slashEquivocation(job: TestJob, first: Uint8Array, second: Uint8Array): Promise<TransactionInstruction> {
-    return this.program.methods
-      .slashEquivocation({ first: numbers(first), second: numbers(second) })
-      .accountsStrict({ ...this.parties(job), incinerator, instructions: SYSVAR_INSTRUCTIONS_PUBKEY })
-      .instruction();
-  }
-
-  async slashHeadMismatch(job: TestJob, head: Uint8Array): Promise<TransactionInstruction> {
-    return this.program.methods
-      .slashHeadMismatch({ head: numbers(head) })
-      .accountsStrict({ ...this.parties(job), incinerator, instructions: SYSVAR_INSTRUCTIONS_PUBKEY })
-      .instruction();
-  }
-
-  async slashSampler(job: TestJob, proof: SamplerProof): Promise<TransactionInstruction> {
-    const { step } = proof;
-    const args = {
-      index: proof.index,
-      step: {
-        ...step,
-        prefix: numbers(step.prefix),
-        salt: numbers(step.salt),
-        exact: numbers(step.exact),
-        zk: step.zk === null ? null : numbers(step.zk),
-        candidates: step.candidates.map(([id, q]) => ({ id, q })),
-      },
-      path: proof.path.map(numbers),
-    };
-    return this.program.methods
-      .slashSampler(args)
-      .accountsStrict({ ...this.parties(job), incinerator })
-      .instruction();
+    return from(address, this.program.coder.accounts.decode<Raw>(name, Buffer.from(account.data)));
   }
 
   // States to begin from.
-
-  async newSeller(stake: bigint = 10n * SOL): Promise<Seller> {
-    const seller = { authority: this.wallet(stake + 10n * SOL), node: newNode() };
-    const authority = seller.authority.publicKey;
-    this.send(
-      [
-        verifySignatures([consent(seller.node, authority)]),
-        await this.register(authority, seller.node.publicKey, stake),
-      ],
-      [seller.authority],
-    );
-    return seller;
-  }
 
   newBuyer(): Buyer {
     return { wallet: this.wallet(), node: newNode() };
   }
 
-  terms(buyer: Buyer, seller: Seller, changes: Partial<Terms> = {}): Terms {
-    return {
-      jobId: randomBytes(32),
-      peer: seller.node.publicKey,
-      clientPeer: buyer.node.publicKey,
+  async newSeller(stake: bigint = 10n * SOL): Promise<Seller> {
+    const seller = { authority: this.wallet(stake + 10n * SOL), node: newNode() };
+    await this.send(this.by(seller.authority).register(seller.node, stake), [seller.authority]);
+    return seller;
+  }
+
+  /** The fields of an offer of this buyer to this seller; what it pays for costs 1,068 lamports. */
+  offerFields(buyer: Buyer, seller: Seller, changes: Partial<OfferFields> = {}): OfferFields {
+    const issuedAt = this.now * 1_000n;
+    const fields = {
+      version: 1,
+      client: buyer.node.publicKey,
+      provider: seller.node.publicKey,
+      modelId: digest('model'),
+      execClass: digest('class'),
+      requestDigest: digest('request'),
+      quote: digest('quote'),
+      seed: digest('seed'),
+      commit: digest('commit'),
+      nonce: new Uint8Array(randomBytes(16)),
+      issuedAt,
+      expiresAt: issuedAt + VALIDITY * 1_000n,
+      mode: 1,
+      count: 16,
+      temperature: 70,
+      minP: 0,
+      topP: 100,
+      topK: 20,
+      vocab: 300,
+      maxTokens: 64,
+      start: 0,
+      pay: 1,
+      account: buyer.wallet.publicKey.toBytes(),
+      promptTokens: 23,
+      priceJob: 777n,
       priceIn: 1_500n,
       priceOut: 4_001n,
-      amount: 1_000_000n,
-      seed: digest('seed'),
-      sampler: { temperature: 70, minP: 0, topK: 20, vocab: 300 },
-      maxTokens: 64,
+      grace: 32,
+      deliverWithin: 600,
+      stops: [0],
+      extraDigest: zeros(32),
+      ...changes,
+    };
+    return { amount: fullPriceOf(fields), ...fields };
+  }
+
+  async openJob(changes: Partial<OfferFields> = {}, people: People = {}): Promise<TestJob> {
+    const buyer = people.buyer ?? this.newBuyer();
+    const seller = people.seller ?? (await this.newSeller());
+    return this.createJob(encodeOffer(this.offerFields(buyer, seller, changes)), { buyer, seller });
+  }
+
+  async createJob(offer: Uint8Array, { buyer, seller }: Required<People>): Promise<TestJob> {
+    const { wallet } = buyer;
+    await this.send(this.by(wallet).createJob(seller.authority.publicKey.toBytes(), offer), [wallet]);
+    const jobId = jobIdOf(offer);
+    const address = jobAddress(programId.toBytes(), wallet.publicKey.toBytes(), jobId);
+    return { buyer, seller, offer, jobId, key: this.#read(address, 'job', jobOf) ?? missing('job') };
+  }
+
+  /** Submits what `submission` says; by default 38 tokens, all acknowledged. */
+  submit(job: TestJob, { head, ack }: Submission = {}): Promise<Sent> {
+    const { authority } = job.seller;
+    return this.send(this.by(authority).submitJob(job.key, ...submission(job, head, ack)), [authority]);
+  }
+
+  async submittedJob(how: Submission = {}, changes: Partial<OfferFields> = {}, people: People = {}): Promise<TestJob> {
+    const job = await this.openJob(changes, people);
+    await this.submit(job, how);
+    return job;
+  }
+
+  /** Terms for a deposit of 100,000 lamports with a window of 10,000. */
+  termsFields(buyer: Buyer, seller: Seller, changes: Partial<TermsFields> = {}): TermsFields {
+    return {
+      version: 1,
+      chain: digest('genesis'),
+      program: programId.toBytes(),
+      payer: buyer.wallet.publicKey.toBytes(),
+      authority: seller.authority.publicKey.toBytes(),
+      provider: seller.node.publicKey,
+      client: buyer.node.publicKey,
+      deposit: 100_000n,
+      window: 10_000n,
+      expiresAt: this.now + 3_600n,
+      validUntil: this.now + VALIDITY,
+      nonce: new Uint8Array(randomBytes(16)),
       ...changes,
     };
   }
 
-  async openJob(
-    changes: Partial<Terms> = {},
-    people: { readonly buyer?: Buyer; readonly seller?: Seller } = {},
-  ): Promise<TestJob> {
+  async openChannel(changes: Partial<TermsFields> = {}, people: People = {}): Promise<TestChannel> {
     const buyer = people.buyer ?? this.newBuyer();
     const seller = people.seller ?? (await this.newSeller());
-    const terms = this.terms(buyer, seller, changes);
-    this.send([await this.create(buyer.wallet.publicKey, seller.authority.publicKey, terms)], [buyer.wallet]);
-    return { address: this.jobAddress(buyer.wallet.publicKey, terms.jobId), buyer, seller, terms };
+    const terms = signedTerms(seller.node, encodeTerms(this.termsFields(buyer, seller, changes)));
+    await this.send(this.by(buyer.wallet).openChannel(terms), [buyer.wallet]);
+    const address = channelAddress(programId.toBytes(), channelIdOf(terms.body));
+    return { buyer, seller, terms, key: this.#read(address, 'channel', channelOf) ?? missing('channel') };
   }
 
-  async submittedJob(
-    delivery: Delivery = delivered,
-    changes: Partial<Terms> = {},
-    people: { readonly buyer?: Buyer; readonly seller?: Seller } = {},
-  ): Promise<TestJob> {
-    const job = await this.openJob(changes, people);
-    this.send([await this.submit(job, delivery)], [job.seller.authority]);
-    return job;
+  /** A channel of which the terms have expired, so that it can be closed. */
+  async closableChannel(changes: Partial<TermsFields> = {}, people: People = {}): Promise<TestChannel> {
+    const channel = await this.openChannel(changes, people);
+    this.now += VALIDITY + 1n;
+    return channel;
+  }
+
+  async closingChannel(changes: Partial<TermsFields> = {}, people: People = {}): Promise<TestChannel> {
+    const channel = await this.closableChannel(changes, people);
+    const { wallet } = channel.buyer;
+    await this.send(this.by(wallet).requestCloseChannel(channel.key), [wallet]);
+    return channel;
+  }
+
+  /** The body of an offer that is paid from this channel. */
+  channelOffer({ buyer, seller, key }: TestChannel, changes: Partial<OfferFields> = {}): Uint8Array {
+    return encodeOffer(this.offerFields(buyer, seller, { pay: 2, account: key.id, ...changes }));
+  }
+
+  async keepEvidence(
+    channel: TestChannel,
+    offer: Uint8Array = this.channelOffer(channel),
+    head: Partial<HeadFields> = {},
+  ): Promise<EvidenceAccount> {
+    const { buyer, seller, key } = channel;
+    const jobId = jobIdOf(offer);
+    const signed = signedHead(seller.node, headOf(jobId, head));
+    await this.send(this.by(buyer.wallet).createEvidence(key, offer, signed), [buyer.wallet]);
+    const address = evidenceAddress(programId.toBytes(), key.address, jobId);
+    return this.#read(address, 'evidence', evidenceOf) ?? missing('evidence');
   }
 }
 
-/** One step with its place in the tree, as `slash_sampler` takes it. */
-export interface SamplerProof {
-  readonly index: number;
-  readonly step: {
-    readonly token: number;
-    readonly prefix: Uint8Array;
-    readonly salt: Uint8Array;
-    readonly candidates: readonly (readonly [id: number, q: number])[];
-    readonly exact: Uint8Array;
-    readonly zk: Uint8Array | null;
-  };
-  readonly path: readonly Uint8Array[];
+/** A buyer whose node's key is a wallet, too. */
+export function buyerWithNodeWallet(world: World): { readonly nodeWallet: Keypair; readonly buyer: Buyer } {
+  const nodeWallet = world.wallet();
+  return { nodeWallet, buyer: { wallet: world.wallet(), node: signingKeyFromSeed(nodeWallet.secretKey.slice(0, 32)) } };
+}
+
+function missing(what: string): never {
+  throw new Error(`there is no such ${what}`);
 }
 
 function reasonOf(result: FailedTransactionMetadata): string {
@@ -431,39 +361,124 @@ function reasonOf(result: FailedTransactionMetadata): string {
   return /err: (?:InstructionError\(\d+, )?(\w+(?:\(\d+\))?)/.exec(result.toString())?.[1] ?? result.toString();
 }
 
+// What nodes sign.
+
+export interface Submission {
+  readonly head?: Partial<HeadFields>;
+  readonly ack?: Partial<AckFields>;
+}
+
+export const jobIdOf = (offer: Uint8Array): Uint8Array => sha256(tag('qvac/job/1'), offer);
+export const channelIdOf = (terms: Uint8Array): Uint8Array => sha256(tag('qvac/chanid/1'), terms);
+
+function signed(node: SigningKey, kind: string, context: Uint8Array, body: Uint8Array): SignedBody {
+  return { body, sig: node.sign(concat(tag(kind), context, sha256(body))) };
+}
+
+/** The 202 bytes of a head; what is not given is a final one of 38 tokens. */
+export function headOf(jobId: Uint8Array, changes: Partial<HeadFields> = {}): Uint8Array {
+  return encodeHead({
+    version: 1,
+    jobId,
+    n: 38,
+    root: digest('root'),
+    prefix: digest('prefix'),
+    textDigest: digest('text'),
+    inputDigest: digest('input'),
+    execClass: digest('class'),
+    promptCount: 23,
+    finish: 0,
+    ...changes,
+  });
+}
+
+export const signedHead = (node: SigningKey, body: Uint8Array): SignedBody =>
+  signed(node, 'qvac/head/1', body.subarray(1, 33), body);
+
+/** The 86 bytes of an acknowledgement; what is not given is one of a job outside a channel. */
+export function ackOf(jobId: Uint8Array, changes: Partial<AckFields> = {}): Uint8Array {
+  return encodeAck({ version: 1, jobId, n: 0, stop: 0, account: zeros(32), committed: 0n, released: 0n, ...changes });
+}
+
+export const signedAck = (node: SigningKey, body: Uint8Array): SignedBody =>
+  signed(node, 'qvac/ack/1', body.subarray(1, 33), body);
+
+export const signedTerms = (node: SigningKey, body: Uint8Array): SignedBody =>
+  signed(node, 'qvac/channel/1', zeros(32), body);
+
+/** A head of `job`, and the acknowledgement of all its tokens or what `ack` says. */
+export function submission(
+  { jobId, buyer }: Pick<TestJob, 'jobId' | 'buyer'>,
+  head: Partial<HeadFields> = {},
+  ack: Partial<AckFields> = {},
+): [head: Uint8Array, ack: SignedBody] {
+  return [headOf(jobId, head), signedAck(buyer.node, ackOf(jobId, { n: head.n ?? 38, ...ack }))];
+}
+
+/** The channel's totals, signed by the client's node. */
+export function totals(
+  { buyer, key }: Pick<TestChannel, 'buyer' | 'key'>,
+  committed: bigint,
+  released: bigint,
+  changes: Partial<AckFields> = {},
+): SignedBody {
+  return signedAck(buyer.node, ackOf(zeros(32), { account: key.id, committed, released, ...changes }));
+}
+
+/** The client's word that it objects to nothing. */
+export const noObjection = (channel: TestChannel, committed: bigint, released: bigint): SignedBody =>
+  totals(channel, committed, released, { stop: 2 });
+
 /** What a signature was made over and by whom, as the ed25519 program takes it. */
 export function signedBy(node: SigningKey, message: Uint8Array): NodeSignature {
   return { key: node.publicKey, message, signature: node.sign(message) };
 }
 
-/** The node's consent to work for `authority`. */
-export function consent(node: SigningKey, authority: PublicKey): NodeSignature {
-  return signedBy(node, concat(tag('qvac/register/1'), authority.toBytes(), sha256(node.publicKey)));
+/** A node's consent to work for `authority`; by default for this program and an account's first binding. */
+export function consentOf(
+  node: SigningKey,
+  authority: PublicKey,
+  { program = programId.toBytes(), binding = 0 }: { readonly program?: Uint8Array; readonly binding?: number } = {},
+): NodeSignature {
+  const body = sha256(program, node.publicKey, u32(binding));
+  return signedBy(node, concat(tag('qvac/register/1'), authority.toBytes(), body));
 }
 
-export function signedCancel(node: SigningKey, jobId: Uint8Array, n: number): NodeSignature {
-  return signedBy(node, concat(tag('qvac/cancel/1'), jobId, sha256(encodeCancel({ v: 1, jobId, n }))));
+// Instructions taken apart.
+
+/** The program's own instruction of a call. */
+export async function instructionOf(call: Promise<Call> | Call): Promise<TransactionInstruction> {
+  return (await call).instructions.at(-1) ?? missing('instruction');
 }
 
-export function signedHead(node: SigningKey, jobId: Uint8Array, body: Uint8Array): NodeSignature {
-  return signedBy(node, concat(tag('qvac/head/1'), jobId, sha256(body)));
+/** The call's instruction after the verification of other signatures. */
+export async function withSignatures(call: Promise<Call>, signatures: readonly NodeSignature[]): Promise<Call> {
+  return {
+    instructions: [verifySignatures(signatures), await instructionOf(call)],
+    nodeSignatures: signatures.length,
+  };
 }
 
-/** A head's 202 bytes; what is not given agrees with `delivered`. */
-export function headOf(job: TestJob, changes: Partial<Head> = {}): Uint8Array {
-  return encodeHead({
-    version: 1,
-    jobId: job.terms.jobId,
-    n: delivered.tokenCount,
-    root: delivered.root,
-    prefix: digest('prefix'),
-    textDigest: delivered.textDigest,
-    inputDigest: digest('input'),
-    execClass: digest('class'),
-    promptCount: delivered.promptCount,
-    finish: delivered.finish as Finish,
-    ...changes,
+/** The same instruction with another account in a place. */
+export function withAccount(
+  { programId, data, keys }: TransactionInstruction,
+  at: number,
+  change: { readonly pubkey?: PublicKey; readonly isSigner?: boolean; readonly isWritable?: boolean },
+): TransactionInstruction {
+  return new TransactionInstruction({
+    programId,
+    data,
+    keys: keys.map((meta, index) => (index === at ? { ...meta, ...change } : meta)),
   });
+}
+
+/** What a challenge or a proof is about, as it stands on the chain now. */
+export function subjectOf(
+  world: World,
+  answer: TestJob | { evidence: EvidenceAccount; channel: TestChannel },
+): Subject {
+  if ('jobId' in answer) return { job: world.job(answer) ?? answer.key };
+  return { evidence: world.evidence(answer.evidence) ?? answer.evidence, channel: answer.channel.key };
 }
 
 /** That the transaction is refused for the reason `code`. */
@@ -476,5 +491,7 @@ export async function refused(attempt: () => Promise<unknown>, code: string | Re
     if (typeof code === 'string' ? error.code === code : code.test(error.message)) return error;
     throw new Error(`refused, but not with ${String(code)}: ${error.message}`);
   }
-  throw new Error(`it was executed: ${JSON.stringify(outcome)}`);
+  throw new Error(
+    `it was executed: ${JSON.stringify(outcome, (_, value) => (typeof value === 'bigint' ? String(value) : value))}`,
+  );
 }

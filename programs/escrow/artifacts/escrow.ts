@@ -13,31 +13,162 @@ export type Escrow = {
   },
   instructions: [
     {
-      name: "jobClaim",
+      name: "answer",
       docs: [
-        "Releases the payment after the client's time to object."
+        "Opens a challenged step."
       ],
       discriminator: [
-        169,
-        216,
-        229,
-        141,
-        110,
-        205,
-        146,
-        155
+        72,
+        214,
+        44,
+        32,
+        53,
+        222,
+        9,
+        244
       ],
       accounts: [
         {
-          name: "client",
+          name: "provider",
           writable: true,
-          relations: [
-            "job"
+          pda: {
+            seeds: [
+              {
+                kind: "const",
+                value: [
+                  112,
+                  114,
+                  111,
+                  118,
+                  105,
+                  100,
+                  101,
+                  114
+                ]
+              },
+              {
+                kind: "account",
+                path: "provider.authority",
+                account: "provider"
+              }
+            ]
+          }
+        },
+        {
+          name: "subject",
+          accounts: [
+            {
+              name: "job",
+              writable: true,
+              optional: true
+            },
+            {
+              name: "evidence",
+              writable: true,
+              optional: true
+            },
+            {
+              name: "channel",
+              writable: true,
+              optional: true
+            }
+          ]
+        }
+      ],
+      args: [
+        {
+          name: "args",
+          type: {
+            defined: {
+              name: "answerArgs"
+            }
+          }
+        }
+      ]
+    },
+    {
+      name: "challenge",
+      docs: [
+        "Demands that the provider open steps of an answer."
+      ],
+      discriminator: [
+        16,
+        107,
+        14,
+        39,
+        244,
+        150,
+        81,
+        187
+      ],
+      accounts: [
+        {
+          name: "challenger",
+          writable: true,
+          signer: true
+        },
+        {
+          name: "subject",
+          accounts: [
+            {
+              name: "job",
+              writable: true,
+              optional: true
+            },
+            {
+              name: "evidence",
+              writable: true,
+              optional: true
+            },
+            {
+              name: "channel",
+              writable: true,
+              optional: true
+            }
           ]
         },
         {
+          name: "systemProgram",
+          address: "11111111111111111111111111111111"
+        }
+      ],
+      args: [
+        {
+          name: "args",
+          type: {
+            defined: {
+              name: "challengeArgs"
+            }
+          }
+        }
+      ]
+    },
+    {
+      name: "channelClose",
+      docs: [
+        "Closes a channel at once, with the client's signed word that it objects to nothing."
+      ],
+      discriminator: [
+        9,
+        95,
+        236,
+        231,
+        220,
+        80,
+        107,
+        188
+      ],
+      accounts: [
+        {
           name: "authority",
-          writable: true
+          signer: true
+        },
+        {
+          name: "payer",
+          writable: true,
+          relations: [
+            "channel"
+          ]
         },
         {
           name: "provider",
@@ -59,18 +190,424 @@ export type Escrow = {
               },
               {
                 kind: "account",
-                path: "job.provider",
-                account: "job"
+                path: "channel.provider",
+                account: "channel"
               }
             ]
           }
         },
         {
-          name: "job",
+          name: "channel",
+          writable: true
+        },
+        {
+          name: "instructions",
+          address: "Sysvar1nstructions1111111111111111111111111"
+        }
+      ],
+      args: [
+        {
+          name: "args",
+          type: {
+            defined: {
+              name: "channelCloseArgs"
+            }
+          }
+        }
+      ]
+    },
+    {
+      name: "channelFinish",
+      docs: [
+        "Ends a channel whose payer had its time to object."
+      ],
+      discriminator: [
+        136,
+        160,
+        101,
+        153,
+        215,
+        69,
+        159,
+        70
+      ],
+      accounts: [
+        {
+          name: "payer",
+          writable: true,
+          relations: [
+            "channel"
+          ]
+        },
+        {
+          name: "provider",
+          writable: true,
+          pda: {
+            seeds: [
+              {
+                kind: "const",
+                value: [
+                  112,
+                  114,
+                  111,
+                  118,
+                  105,
+                  100,
+                  101,
+                  114
+                ]
+              },
+              {
+                kind: "account",
+                path: "channel.provider",
+                account: "channel"
+              }
+            ]
+          }
+        },
+        {
+          name: "incinerator",
+          writable: true,
+          address: "1nc1nerator11111111111111111111111111111111"
+        },
+        {
+          name: "channel",
           writable: true
         }
       ],
       args: []
+    },
+    {
+      name: "channelOpen",
+      docs: [
+        "Locks a deposit for many answers."
+      ],
+      discriminator: [
+        161,
+        19,
+        223,
+        17,
+        48,
+        136,
+        3,
+        113
+      ],
+      accounts: [
+        {
+          name: "payer",
+          writable: true,
+          signer: true
+        },
+        {
+          name: "provider",
+          writable: true,
+          pda: {
+            seeds: [
+              {
+                kind: "const",
+                value: [
+                  112,
+                  114,
+                  111,
+                  118,
+                  105,
+                  100,
+                  101,
+                  114
+                ]
+              },
+              {
+                kind: "account",
+                path: "provider.authority",
+                account: "provider"
+              }
+            ]
+          }
+        },
+        {
+          name: "channel",
+          writable: true
+        },
+        {
+          name: "instructions",
+          address: "Sysvar1nstructions1111111111111111111111111"
+        },
+        {
+          name: "systemProgram",
+          address: "11111111111111111111111111111111"
+        }
+      ],
+      args: [
+        {
+          name: "args",
+          type: {
+            defined: {
+              name: "channelOpenArgs"
+            }
+          }
+        }
+      ]
+    },
+    {
+      name: "channelReject",
+      docs: [
+        "Objects to what is committed in a closing channel and not released."
+      ],
+      discriminator: [
+        245,
+        110,
+        251,
+        74,
+        137,
+        147,
+        253,
+        22
+      ],
+      accounts: [
+        {
+          name: "payer",
+          signer: true,
+          relations: [
+            "channel"
+          ]
+        },
+        {
+          name: "channel",
+          writable: true
+        }
+      ],
+      args: [
+        {
+          name: "args",
+          type: {
+            defined: {
+              name: "channelRejectArgs"
+            }
+          }
+        }
+      ]
+    },
+    {
+      name: "channelRequestClose",
+      docs: [
+        "Begins to close a channel without the other side."
+      ],
+      discriminator: [
+        98,
+        197,
+        223,
+        96,
+        203,
+        146,
+        5,
+        192
+      ],
+      accounts: [
+        {
+          name: "caller",
+          docs: [
+            "Payer or authority, or anyone once the channel has expired."
+          ],
+          signer: true
+        },
+        {
+          name: "channel",
+          writable: true
+        }
+      ],
+      args: []
+    },
+    {
+      name: "channelSettle",
+      docs: [
+        "Takes in acknowledged totals and pays what is released."
+      ],
+      discriminator: [
+        48,
+        71,
+        149,
+        146,
+        89,
+        90,
+        89,
+        38
+      ],
+      accounts: [
+        {
+          name: "provider",
+          writable: true,
+          pda: {
+            seeds: [
+              {
+                kind: "const",
+                value: [
+                  112,
+                  114,
+                  111,
+                  118,
+                  105,
+                  100,
+                  101,
+                  114
+                ]
+              },
+              {
+                kind: "account",
+                path: "channel.provider",
+                account: "channel"
+              }
+            ]
+          }
+        },
+        {
+          name: "channel",
+          writable: true
+        },
+        {
+          name: "instructions",
+          address: "Sysvar1nstructions1111111111111111111111111"
+        }
+      ],
+      args: [
+        {
+          name: "args",
+          type: {
+            defined: {
+              name: "channelSettleArgs"
+            }
+          }
+        }
+      ]
+    },
+    {
+      name: "channelTopUp",
+      docs: [
+        "Adds to a channel's deposit."
+      ],
+      discriminator: [
+        213,
+        73,
+        79,
+        237,
+        143,
+        8,
+        203,
+        38
+      ],
+      accounts: [
+        {
+          name: "payer",
+          writable: true,
+          signer: true,
+          relations: [
+            "channel"
+          ]
+        },
+        {
+          name: "channel",
+          writable: true
+        },
+        {
+          name: "systemProgram",
+          address: "11111111111111111111111111111111"
+        }
+      ],
+      args: [
+        {
+          name: "args",
+          type: {
+            defined: {
+              name: "channelTopUpArgs"
+            }
+          }
+        }
+      ]
+    },
+    {
+      name: "evidenceClose",
+      docs: [
+        "Gives the rent of an evidence back once its channel is gone."
+      ],
+      discriminator: [
+        193,
+        43,
+        72,
+        141,
+        128,
+        14,
+        36,
+        122
+      ],
+      accounts: [
+        {
+          name: "rentPayer",
+          writable: true,
+          signer: true,
+          relations: [
+            "evidence"
+          ]
+        },
+        {
+          name: "channel"
+        },
+        {
+          name: "challenger",
+          writable: true
+        },
+        {
+          name: "evidence",
+          writable: true
+        }
+      ],
+      args: []
+    },
+    {
+      name: "evidenceCreate",
+      docs: [
+        "Keeps what is needed to prove something about one answer of a channel."
+      ],
+      discriminator: [
+        111,
+        130,
+        53,
+        228,
+        119,
+        6,
+        10,
+        210
+      ],
+      accounts: [
+        {
+          name: "rentPayer",
+          writable: true,
+          signer: true
+        },
+        {
+          name: "channel"
+        },
+        {
+          name: "evidence",
+          writable: true
+        },
+        {
+          name: "instructions",
+          address: "Sysvar1nstructions1111111111111111111111111"
+        },
+        {
+          name: "systemProgram",
+          address: "11111111111111111111111111111111"
+        }
+      ],
+      args: [
+        {
+          name: "args",
+          type: {
+            defined: {
+              name: "evidenceCreateArgs"
+            }
+          }
+        }
+      ]
     },
     {
       name: "jobConfirm",
@@ -89,16 +626,18 @@ export type Escrow = {
       ],
       accounts: [
         {
+          name: "caller",
+          docs: [
+            "The client, or anyone once its time to object is over."
+          ],
+          signer: true
+        },
+        {
           name: "client",
           writable: true,
-          signer: true,
           relations: [
             "job"
           ]
-        },
-        {
-          name: "authority",
-          writable: true
         },
         {
           name: "provider",
@@ -156,7 +695,6 @@ export type Escrow = {
         },
         {
           name: "provider",
-          writable: true,
           pda: {
             seeds: [
               {
@@ -191,53 +729,19 @@ export type Escrow = {
       ],
       args: [
         {
-          name: "terms",
+          name: "args",
           type: {
             defined: {
-              name: "jobTerms"
+              name: "jobCreateArgs"
             }
           }
         }
       ]
     },
     {
-      name: "jobDecline",
-      docs: [
-        "Refuses an open job: everything goes back."
-      ],
-      discriminator: [
-        242,
-        238,
-        104,
-        116,
-        234,
-        124,
-        90,
-        113
-      ],
-      accounts: [
-        {
-          name: "authority",
-          signer: true
-        },
-        {
-          name: "client",
-          writable: true,
-          relations: [
-            "job"
-          ]
-        },
-        {
-          name: "job",
-          writable: true
-        }
-      ],
-      args: []
-    },
-    {
       name: "jobRefund",
       docs: [
-        "Refunds a job that was not submitted in time."
+        "Gives everything back: the provider declines, or did not submit in time."
       ],
       discriminator: [
         44,
@@ -251,37 +755,18 @@ export type Escrow = {
       ],
       accounts: [
         {
+          name: "caller",
+          docs: [
+            "The provider's authority, or anyone once the time for the delivery is over."
+          ],
+          signer: true
+        },
+        {
           name: "client",
           writable: true,
           relations: [
             "job"
           ]
-        },
-        {
-          name: "provider",
-          writable: true,
-          pda: {
-            seeds: [
-              {
-                kind: "const",
-                value: [
-                  112,
-                  114,
-                  111,
-                  118,
-                  105,
-                  100,
-                  101,
-                  114
-                ]
-              },
-              {
-                kind: "account",
-                path: "job.provider",
-                account: "job"
-              }
-            ]
-          }
         },
         {
           name: "job",
@@ -313,6 +798,10 @@ export type Escrow = {
           relations: [
             "job"
           ]
+        },
+        {
+          name: "challenger",
+          writable: true
         },
         {
           name: "provider",
@@ -364,7 +853,7 @@ export type Escrow = {
     {
       name: "jobSubmit",
       docs: [
-        "Submits what was delivered."
+        "Submits what was delivered and acknowledged."
       ],
       discriminator: [
         7,
@@ -557,66 +1046,6 @@ export type Escrow = {
       ]
     },
     {
-      name: "providerRequestUnstake",
-      docs: [
-        "Asks for stake back."
-      ],
-      discriminator: [
-        56,
-        174,
-        77,
-        132,
-        180,
-        111,
-        64,
-        160
-      ],
-      accounts: [
-        {
-          name: "authority",
-          signer: true,
-          relations: [
-            "provider"
-          ]
-        },
-        {
-          name: "provider",
-          writable: true,
-          pda: {
-            seeds: [
-              {
-                kind: "const",
-                value: [
-                  112,
-                  114,
-                  111,
-                  118,
-                  105,
-                  100,
-                  101,
-                  114
-                ]
-              },
-              {
-                kind: "account",
-                path: "authority"
-              }
-            ]
-          }
-        }
-      ],
-      args: [
-        {
-          name: "args",
-          type: {
-            defined: {
-              name: "providerRequestUnstakeArgs"
-            }
-          }
-        }
-      ]
-    },
-    {
       name: "providerRotatePeer",
       docs: [
         "Replaces the key of the provider's node. The new key must have signed for this authority."
@@ -683,7 +1112,7 @@ export type Escrow = {
     {
       name: "providerWithdraw",
       docs: [
-        "Pays out the stake that was asked back, after the cooldown."
+        "Pays out free stake."
       ],
       discriminator: [
         58,
@@ -730,12 +1159,21 @@ export type Escrow = {
           }
         }
       ],
-      args: []
+      args: [
+        {
+          name: "args",
+          type: {
+            defined: {
+              name: "providerWithdrawArgs"
+            }
+          }
+        }
+      ]
     },
     {
       name: "slashEquivocation",
       docs: [
-        "Slashes for two signed heads that contradict each other."
+        "Slashes for signed heads that contradict each other or the delivery."
       ],
       discriminator: [
         20,
@@ -749,46 +1187,68 @@ export type Escrow = {
       ],
       accounts: [
         {
-          name: "client",
-          writable: true,
-          relations: [
-            "job"
-          ]
-        },
-        {
-          name: "provider",
-          writable: true,
-          pda: {
-            seeds: [
-              {
-                kind: "const",
-                value: [
-                  112,
-                  114,
-                  111,
-                  118,
-                  105,
-                  100,
-                  101,
-                  114
+          name: "slash",
+          accounts: [
+            {
+              name: "funder",
+              writable: true
+            },
+            {
+              name: "challenger",
+              writable: true
+            },
+            {
+              name: "provider",
+              writable: true,
+              pda: {
+                seeds: [
+                  {
+                    kind: "const",
+                    value: [
+                      112,
+                      114,
+                      111,
+                      118,
+                      105,
+                      100,
+                      101,
+                      114
+                    ]
+                  },
+                  {
+                    kind: "account",
+                    path: "provider.authority",
+                    account: "provider"
+                  }
                 ]
-              },
-              {
-                kind: "account",
-                path: "job.provider",
-                account: "job"
               }
-            ]
-          }
-        },
-        {
-          name: "incinerator",
-          writable: true,
-          address: "1nc1nerator11111111111111111111111111111111"
-        },
-        {
-          name: "job",
-          writable: true
+            },
+            {
+              name: "incinerator",
+              writable: true,
+              address: "1nc1nerator11111111111111111111111111111111"
+            },
+            {
+              name: "subject",
+              accounts: [
+                {
+                  name: "job",
+                  writable: true,
+                  optional: true
+                },
+                {
+                  name: "evidence",
+                  writable: true,
+                  optional: true
+                },
+                {
+                  name: "channel",
+                  writable: true,
+                  optional: true
+                }
+              ]
+            }
+          ]
         },
         {
           name: "instructions",
@@ -801,80 +1261,6 @@ export type Escrow = {
           type: {
             defined: {
               name: "slashEquivocationArgs"
-            }
-          }
-        }
-      ]
-    },
-    {
-      name: "slashHeadMismatch",
-      docs: [
-        "Slashes for a signed final head that is not the submitted one."
-      ],
-      discriminator: [
-        109,
-        218,
-        185,
-        150,
-        166,
-        241,
-        224,
-        71
-      ],
-      accounts: [
-        {
-          name: "client",
-          writable: true,
-          relations: [
-            "job"
-          ]
-        },
-        {
-          name: "provider",
-          writable: true,
-          pda: {
-            seeds: [
-              {
-                kind: "const",
-                value: [
-                  112,
-                  114,
-                  111,
-                  118,
-                  105,
-                  100,
-                  101,
-                  114
-                ]
-              },
-              {
-                kind: "account",
-                path: "job.provider",
-                account: "job"
-              }
-            ]
-          }
-        },
-        {
-          name: "incinerator",
-          writable: true,
-          address: "1nc1nerator11111111111111111111111111111111"
-        },
-        {
-          name: "job",
-          writable: true
-        },
-        {
-          name: "instructions",
-          address: "Sysvar1nstructions1111111111111111111111111"
-        }
-      ],
-      args: [
-        {
-          name: "args",
-          type: {
-            defined: {
-              name: "slashHeadMismatchArgs"
             }
           }
         }
@@ -897,46 +1283,68 @@ export type Escrow = {
       ],
       accounts: [
         {
-          name: "client",
-          writable: true,
-          relations: [
-            "job"
-          ]
-        },
-        {
-          name: "provider",
-          writable: true,
-          pda: {
-            seeds: [
-              {
-                kind: "const",
-                value: [
-                  112,
-                  114,
-                  111,
-                  118,
-                  105,
-                  100,
-                  101,
-                  114
+          name: "slash",
+          accounts: [
+            {
+              name: "funder",
+              writable: true
+            },
+            {
+              name: "challenger",
+              writable: true
+            },
+            {
+              name: "provider",
+              writable: true,
+              pda: {
+                seeds: [
+                  {
+                    kind: "const",
+                    value: [
+                      112,
+                      114,
+                      111,
+                      118,
+                      105,
+                      100,
+                      101,
+                      114
+                    ]
+                  },
+                  {
+                    kind: "account",
+                    path: "provider.authority",
+                    account: "provider"
+                  }
                 ]
-              },
-              {
-                kind: "account",
-                path: "job.provider",
-                account: "job"
               }
-            ]
-          }
-        },
-        {
-          name: "incinerator",
-          writable: true,
-          address: "1nc1nerator11111111111111111111111111111111"
-        },
-        {
-          name: "job",
-          writable: true
+            },
+            {
+              name: "incinerator",
+              writable: true,
+              address: "1nc1nerator11111111111111111111111111111111"
+            },
+            {
+              name: "subject",
+              accounts: [
+                {
+                  name: "job",
+                  writable: true,
+                  optional: true
+                },
+                {
+                  name: "evidence",
+                  writable: true,
+                  optional: true
+                },
+                {
+                  name: "channel",
+                  writable: true,
+                  optional: true
+                }
+              ]
+            }
+          ]
         }
       ],
       args: [
@@ -949,9 +1357,118 @@ export type Escrow = {
           }
         }
       ]
+    },
+    {
+      name: "slashSilence",
+      docs: [
+        "Slashes for a challenge that was not answered in time."
+      ],
+      discriminator: [
+        51,
+        139,
+        103,
+        255,
+        36,
+        7,
+        58,
+        144
+      ],
+      accounts: [
+        {
+          name: "slash",
+          accounts: [
+            {
+              name: "funder",
+              writable: true
+            },
+            {
+              name: "challenger",
+              writable: true
+            },
+            {
+              name: "provider",
+              writable: true,
+              pda: {
+                seeds: [
+                  {
+                    kind: "const",
+                    value: [
+                      112,
+                      114,
+                      111,
+                      118,
+                      105,
+                      100,
+                      101,
+                      114
+                    ]
+                  },
+                  {
+                    kind: "account",
+                    path: "provider.authority",
+                    account: "provider"
+                  }
+                ]
+              }
+            },
+            {
+              name: "incinerator",
+              writable: true,
+              address: "1nc1nerator11111111111111111111111111111111"
+            },
+            {
+              name: "subject",
+              accounts: [
+                {
+                  name: "job",
+                  writable: true,
+                  optional: true
+                },
+                {
+                  name: "evidence",
+                  writable: true,
+                  optional: true
+                },
+                {
+                  name: "channel",
+                  writable: true,
+                  optional: true
+                }
+              ]
+            }
+          ]
+        }
+      ],
+      args: []
     }
   ],
   accounts: [
+    {
+      name: "channel",
+      discriminator: [
+        49,
+        159,
+        99,
+        106,
+        220,
+        87,
+        219,
+        88
+      ]
+    },
+    {
+      name: "evidence",
+      discriminator: [
+        160,
+        73,
+        93,
+        206,
+        99,
+        242,
+        62,
+        92
+      ]
+    },
     {
       name: "job",
       discriminator: [
@@ -982,13 +1499,13 @@ export type Escrow = {
   types: [
     {
       docs: [
-        "The client said nothing in time: the provider was paid, the rest went back."
+        "The provider opened `position`, and got its bond. `subject` is the address of the job or channel."
       ],
-      name: "jobClaimed",
+      name: "answered",
       type: {
         fields: [
           {
-            name: "job",
+            name: "subject",
             type: "pubkey"
           },
           {
@@ -1001,7 +1518,85 @@ export type Escrow = {
             }
           },
           {
-            name: "client",
+            name: "position",
+            type: "u32"
+          },
+          {
+            name: "bond",
+            type: "u64"
+          },
+          {
+            name: "isOver",
+            type: "bool"
+          }
+        ],
+        kind: "struct"
+      }
+    },
+    {
+      docs: [
+        "The provider has to open `positions` of an answer. `subject` is the address of its job or channel."
+      ],
+      name: "challenged",
+      type: {
+        fields: [
+          {
+            name: "subject",
+            type: "pubkey"
+          },
+          {
+            name: "jobId",
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "challenger",
+            type: "pubkey"
+          },
+          {
+            name: "positions",
+            type: {
+              vec: "u32"
+            }
+          },
+          {
+            name: "due",
+            type: "i64"
+          },
+          {
+            name: "bond",
+            type: "u64"
+          }
+        ],
+        kind: "struct"
+      }
+    },
+    {
+      docs: [
+        "Both sides were done: `paid` went to the provider now and `settled` in all, the rest went back."
+      ],
+      name: "channelClosed",
+      type: {
+        fields: [
+          {
+            name: "channel",
+            type: "pubkey"
+          },
+          {
+            name: "id",
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "payer",
             type: "pubkey"
           },
           {
@@ -1010,6 +1605,10 @@ export type Escrow = {
           },
           {
             name: "paid",
+            type: "u64"
+          },
+          {
+            name: "settled",
             type: "u64"
           },
           {
@@ -1022,7 +1621,402 @@ export type Escrow = {
     },
     {
       docs: [
-        "The client was content: the provider was paid, the rest went back."
+        "One side began to close."
+      ],
+      name: "channelClosing",
+      type: {
+        fields: [
+          {
+            name: "channel",
+            type: "pubkey"
+          },
+          {
+            name: "id",
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "payer",
+            type: "pubkey"
+          },
+          {
+            name: "provider",
+            type: "pubkey"
+          },
+          {
+            name: "caller",
+            type: "pubkey"
+          },
+          {
+            name: "closingAt",
+            type: "i64"
+          }
+        ],
+        kind: "struct"
+      }
+    },
+    {
+      docs: [
+        "The payer's time to object ended: `paid` went to the provider now and `settled` in all, the rest went back."
+      ],
+      name: "channelFinished",
+      type: {
+        fields: [
+          {
+            name: "channel",
+            type: "pubkey"
+          },
+          {
+            name: "id",
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "payer",
+            type: "pubkey"
+          },
+          {
+            name: "provider",
+            type: "pubkey"
+          },
+          {
+            name: "paid",
+            type: "u64"
+          },
+          {
+            name: "settled",
+            type: "u64"
+          },
+          {
+            name: "burnt",
+            type: "u64"
+          },
+          {
+            name: "refunded",
+            type: "u64"
+          }
+        ],
+        kind: "struct"
+      }
+    },
+    {
+      docs: [
+        "`deposit` was locked, and the provider's stake for `window`."
+      ],
+      name: "channelOpened",
+      type: {
+        fields: [
+          {
+            name: "channel",
+            type: "pubkey"
+          },
+          {
+            name: "id",
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "payer",
+            type: "pubkey"
+          },
+          {
+            name: "provider",
+            type: "pubkey"
+          },
+          {
+            name: "deposit",
+            type: "u64"
+          },
+          {
+            name: "window",
+            type: "u64"
+          },
+          {
+            name: "expiresAt",
+            type: "i64"
+          }
+        ],
+        kind: "struct"
+      }
+    },
+    {
+      docs: [
+        "The payer objected: what is committed and not released will be burnt."
+      ],
+      name: "channelRejected",
+      type: {
+        fields: [
+          {
+            name: "channel",
+            type: "pubkey"
+          },
+          {
+            name: "id",
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "payer",
+            type: "pubkey"
+          },
+          {
+            name: "provider",
+            type: "pubkey"
+          },
+          {
+            name: "verdictDigest",
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          }
+        ],
+        kind: "struct"
+      }
+    },
+    {
+      docs: [
+        "The channel knows these totals; `paid` went to the provider."
+      ],
+      name: "channelSettled",
+      type: {
+        fields: [
+          {
+            name: "channel",
+            type: "pubkey"
+          },
+          {
+            name: "id",
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "payer",
+            type: "pubkey"
+          },
+          {
+            name: "provider",
+            type: "pubkey"
+          },
+          {
+            name: "committed",
+            type: "u64"
+          },
+          {
+            name: "released",
+            type: "u64"
+          },
+          {
+            name: "paid",
+            type: "u64"
+          }
+        ],
+        kind: "struct"
+      }
+    },
+    {
+      docs: [
+        "A fault was proved: `paid` went to the provider now and `settled` in all, which is what was released; the rest went",
+        "back, and `compensation` from the stake."
+      ],
+      name: "channelSlashed",
+      type: {
+        fields: [
+          {
+            name: "channel",
+            type: "pubkey"
+          },
+          {
+            name: "id",
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "payer",
+            type: "pubkey"
+          },
+          {
+            name: "provider",
+            type: "pubkey"
+          },
+          {
+            name: "reason",
+            type: {
+              defined: {
+                name: "slashReason"
+              }
+            }
+          },
+          {
+            name: "paid",
+            type: "u64"
+          },
+          {
+            name: "settled",
+            type: "u64"
+          },
+          {
+            name: "refunded",
+            type: "u64"
+          },
+          {
+            name: "compensation",
+            type: "u64"
+          },
+          {
+            name: "burnt",
+            type: "u64"
+          }
+        ],
+        kind: "struct"
+      }
+    },
+    {
+      docs: [
+        "`deposit` is the new total."
+      ],
+      name: "channelToppedUp",
+      type: {
+        fields: [
+          {
+            name: "channel",
+            type: "pubkey"
+          },
+          {
+            name: "id",
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "payer",
+            type: "pubkey"
+          },
+          {
+            name: "provider",
+            type: "pubkey"
+          },
+          {
+            name: "amount",
+            type: "u64"
+          },
+          {
+            name: "deposit",
+            type: "u64"
+          }
+        ],
+        kind: "struct"
+      }
+    },
+    {
+      docs: [
+        "The rent went back."
+      ],
+      name: "evidenceClosed",
+      type: {
+        fields: [
+          {
+            name: "evidence",
+            type: "pubkey"
+          },
+          {
+            name: "channel",
+            type: "pubkey"
+          },
+          {
+            name: "jobId",
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "rentPayer",
+            type: "pubkey"
+          }
+        ],
+        kind: "struct"
+      }
+    },
+    {
+      docs: [
+        "One answer of a channel can be challenged and proved now."
+      ],
+      name: "evidenceCreated",
+      type: {
+        fields: [
+          {
+            name: "evidence",
+            type: "pubkey"
+          },
+          {
+            name: "channel",
+            type: "pubkey"
+          },
+          {
+            name: "jobId",
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "rentPayer",
+            type: "pubkey"
+          },
+          {
+            name: "root",
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "tokenCount",
+            type: "u32"
+          }
+        ],
+        kind: "struct"
+      }
+    },
+    {
+      docs: [
+        "The client was content, or silent for too long: the provider was paid, the rest went back."
       ],
       name: "jobConfirmed",
       type: {
@@ -1046,6 +2040,10 @@ export type Escrow = {
           },
           {
             name: "provider",
+            type: "pubkey"
+          },
+          {
+            name: "caller",
             type: "pubkey"
           },
           {
@@ -1089,10 +2087,6 @@ export type Escrow = {
             type: "pubkey"
           },
           {
-            name: "number",
-            type: "u64"
-          },
-          {
             name: "amount",
             type: "u64"
           }
@@ -1102,43 +2096,7 @@ export type Escrow = {
     },
     {
       docs: [
-        "The provider gave everything back."
-      ],
-      name: "jobDeclined",
-      type: {
-        fields: [
-          {
-            name: "job",
-            type: "pubkey"
-          },
-          {
-            name: "jobId",
-            type: {
-              array: [
-                "u8",
-                32
-              ]
-            }
-          },
-          {
-            name: "client",
-            type: "pubkey"
-          },
-          {
-            name: "provider",
-            type: "pubkey"
-          },
-          {
-            name: "refunded",
-            type: "u64"
-          }
-        ],
-        kind: "struct"
-      }
-    },
-    {
-      docs: [
-        "Nothing was submitted in time: everything went back."
+        "The provider declined, or did not submit in time: everything went back."
       ],
       name: "jobRefunded",
       type: {
@@ -1165,6 +2123,10 @@ export type Escrow = {
             type: "pubkey"
           },
           {
+            name: "caller",
+            type: "pubkey"
+          },
+          {
             name: "refunded",
             type: "u64"
           }
@@ -1174,7 +2136,7 @@ export type Escrow = {
     },
     {
       docs: [
-        "The client was not: the price was burnt, the rest went back."
+        "The client objected: the price was burnt, the rest went back."
       ],
       name: "jobRejected",
       type: {
@@ -1201,9 +2163,6 @@ export type Escrow = {
             type: "pubkey"
           },
           {
-            docs: [
-              "Digest of the verdict that the client holds."
-            ],
             name: "verdictDigest",
             type: {
               array: [
@@ -1339,10 +2298,11 @@ export type Escrow = {
             type: "u8"
           },
           {
-            docs: [
-              "Unix seconds."
-            ],
-            name: "submittedAt",
+            name: "payout",
+            type: "u64"
+          },
+          {
+            name: "releaseAt",
             type: "i64"
           }
         ],
@@ -1351,7 +2311,7 @@ export type Escrow = {
     },
     {
       docs: [
-        "Another node works for `authority`. Jobs that exist keep the old key."
+        "Another node works for `authority`. Jobs and channels that exist keep the old key."
       ],
       name: "peerRotated",
       type: {
@@ -1381,6 +2341,10 @@ export type Escrow = {
                 32
               ]
             }
+          },
+          {
+            name: "bindings",
+            type: "u32"
           }
         ],
         kind: "struct"
@@ -1424,10 +2388,10 @@ export type Escrow = {
         kind: "enum",
         variants: [
           {
-            name: "equivocation"
+            name: "silence"
           },
           {
-            name: "headMismatch"
+            name: "equivocation"
           },
           {
             name: "sampler"
@@ -1437,7 +2401,7 @@ export type Escrow = {
     },
     {
       docs: [
-        "`stake` is what it comes to."
+        "`stake` is the new total."
       ],
       name: "stakeAdded",
       type: {
@@ -1486,29 +2450,276 @@ export type Escrow = {
       }
     },
     {
-      docs: [
-        "This much stake was asked back."
-      ],
-      name: "unstakeRequested",
+      name: "answerArgs",
       type: {
+        kind: "struct",
         fields: [
           {
-            name: "provider",
-            type: "pubkey"
+            name: "position",
+            docs: [
+              "The challenged index."
+            ],
+            type: "u32"
           },
+          {
+            name: "step",
+            docs: [
+              "What its leaf was made of."
+            ],
+            type: {
+              defined: {
+                name: "step"
+              }
+            }
+          },
+          {
+            name: "path",
+            docs: [
+              "Audit path, from the leaf up."
+            ],
+            type: {
+              vec: {
+                array: [
+                  "u8",
+                  32
+                ]
+              }
+            }
+          }
+        ]
+      }
+    },
+    {
+      name: "challengeArgs",
+      type: {
+        kind: "struct",
+        fields: [
+          {
+            name: "positions",
+            docs: [
+              "Indexes of one to three steps, each once."
+            ],
+            type: {
+              vec: "u32"
+            }
+          }
+        ]
+      }
+    },
+    {
+      name: "channelCloseArgs",
+      type: {
+        kind: "struct",
+        fields: [
+          {
+            name: "ack",
+            docs: [
+              "Body of the last acknowledgement, which the client's node signed: in the instruction before."
+            ],
+            type: {
+              array: [
+                "u8",
+                86
+              ]
+            }
+          }
+        ]
+      }
+    },
+    {
+      name: "channelOpenArgs",
+      type: {
+        kind: "struct",
+        fields: [
+          {
+            name: "terms",
+            docs: [
+              "Body of the terms, which the provider's node signed: in the instruction before."
+            ],
+            type: {
+              array: [
+                "u8",
+                241
+              ]
+            }
+          }
+        ]
+      }
+    },
+    {
+      name: "channelRejectArgs",
+      type: {
+        kind: "struct",
+        fields: [
+          {
+            name: "verdictDigest",
+            docs: [
+              "Digest of the verdict that the client holds. Only recorded: no program can re-execute a model."
+            ],
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          }
+        ]
+      }
+    },
+    {
+      name: "channelSettleArgs",
+      type: {
+        kind: "struct",
+        fields: [
+          {
+            name: "ack",
+            docs: [
+              "Body of an acknowledgement, which the client's node signed: in the instruction before."
+            ],
+            type: {
+              array: [
+                "u8",
+                86
+              ]
+            }
+          }
+        ]
+      }
+    },
+    {
+      name: "channelTopUpArgs",
+      type: {
+        kind: "struct",
+        fields: [
           {
             name: "amount",
+            docs: [
+              "Lamports."
+            ],
             type: "u64"
+          }
+        ]
+      }
+    },
+    {
+      name: "evidenceCreateArgs",
+      type: {
+        kind: "struct",
+        fields: [
+          {
+            name: "offer",
+            docs: [
+              "Body of the offer."
+            ],
+            type: "bytes"
           },
           {
+            name: "head",
             docs: [
-              "Unix seconds from which it can be withdrawn."
+              "A head of its job, without what the offer says: job id and execution class."
             ],
-            name: "unstakeAt",
-            type: "i64"
+            type: {
+              defined: {
+                name: "headFields"
+              }
+            }
           }
-        ],
-        kind: "struct"
+        ]
+      }
+    },
+    {
+      name: "headFields",
+      docs: [
+        "The fields of a head that an offer does not say."
+      ],
+      type: {
+        kind: "struct",
+        fields: [
+          {
+            name: "tokenCount",
+            docs: [
+              "Tokens of the answer."
+            ],
+            type: "u32"
+          },
+          {
+            name: "root",
+            docs: [
+              "Root of the tree over all steps."
+            ],
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "prefix",
+            docs: [
+              "Digest of all tokens."
+            ],
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "textDigest",
+            docs: [
+              "Digest of the answer's text."
+            ],
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "inputDigest",
+            docs: [
+              "Digest of the prompt's tokens."
+            ],
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "promptCount",
+            docs: [
+              "Tokens of the prompt."
+            ],
+            type: "u32"
+          },
+          {
+            name: "finish",
+            docs: [
+              "How the answer ended, 255 for not yet."
+            ],
+            type: "u8"
+          }
+        ]
+      }
+    },
+    {
+      name: "jobCreateArgs",
+      type: {
+        kind: "struct",
+        fields: [
+          {
+            name: "offer",
+            docs: [
+              "Body of the offer. The job's terms are read from it, so they cannot differ from what the client signs."
+            ],
+            type: "bytes"
+          }
+        ]
       }
     },
     {
@@ -1537,22 +2748,27 @@ export type Escrow = {
         kind: "struct",
         fields: [
           {
-            name: "number",
+            name: "head",
             docs: [
-              "Number of the job that was served. A client that has its money back could create another job under the same id,",
-              "with another seed, and have a submit that is still under way land on that."
-            ],
-            type: "u64"
-          },
-          {
-            name: "delivery",
-            docs: [
-              "The fields of the final head."
+              "Body of the final head. It counts as signed by the provider's node."
             ],
             type: {
-              defined: {
-                name: "delivery"
-              }
+              array: [
+                "u8",
+                202
+              ]
+            }
+          },
+          {
+            name: "ack",
+            docs: [
+              "Body of the client's last acknowledgement, which is signed in the instruction before."
+            ],
+            type: {
+              array: [
+                "u8",
+                86
+              ]
             }
           }
         ]
@@ -1601,21 +2817,6 @@ export type Escrow = {
       }
     },
     {
-      name: "providerRequestUnstakeArgs",
-      type: {
-        kind: "struct",
-        fields: [
-          {
-            name: "amount",
-            docs: [
-              "Lamports."
-            ],
-            type: "u64"
-          }
-        ]
-      }
-    },
-    {
       name: "providerRotatePeerArgs",
       type: {
         kind: "struct",
@@ -1636,6 +2837,21 @@ export type Escrow = {
       }
     },
     {
+      name: "providerWithdrawArgs",
+      type: {
+        kind: "struct",
+        fields: [
+          {
+            name: "amount",
+            docs: [
+              "Lamports."
+            ],
+            type: "u64"
+          }
+        ]
+      }
+    },
+    {
       name: "slashEquivocationArgs",
       type: {
         kind: "struct",
@@ -1643,7 +2859,7 @@ export type Escrow = {
           {
             name: "first",
             docs: [
-              "Body of one head. Both are signed in the instruction before, in this order."
+              "Body of a head of this job."
             ],
             type: {
               array: [
@@ -1655,33 +2871,16 @@ export type Escrow = {
           {
             name: "second",
             docs: [
-              "Body of the other."
+              "Body of another. Without it, the delivery that the chain keeps is the other. All that are given are signed in the",
+              "instruction before, in this order."
             ],
             type: {
-              array: [
-                "u8",
-                202
-              ]
-            }
-          }
-        ]
-      }
-    },
-    {
-      name: "slashHeadMismatchArgs",
-      type: {
-        kind: "struct",
-        fields: [
-          {
-            name: "head",
-            docs: [
-              "Body of a final head, signed in the instruction before."
-            ],
-            type: {
-              array: [
-                "u8",
-                202
-              ]
+              option: {
+                array: [
+                  "u8",
+                  202
+                ]
+              }
             }
           }
         ]
@@ -1753,40 +2952,37 @@ export type Escrow = {
       }
     },
     {
-      name: "sampler",
+      name: "candidates",
       docs: [
-        "What the offer says about sampling. `temperature` and `min_p` are hundredths."
+        "The tokens that could have been next, as the provider committed to them."
       ],
       type: {
         kind: "struct",
         fields: [
           {
-            name: "temperature",
+            name: "salt",
             docs: [
-              "0 to 200."
+              "Hides the list until it is opened."
             ],
-            type: "u8"
+            type: {
+              array: [
+                "u8",
+                16
+              ]
+            }
           },
           {
-            name: "minP",
+            name: "list",
             docs: [
-              "0 to 100."
+              "In the order in which they were committed."
             ],
-            type: "u8"
-          },
-          {
-            name: "topK",
-            docs: [
-              "1 to 20."
-            ],
-            type: "u8"
-          },
-          {
-            name: "vocab",
-            docs: [
-              "Number of token ids of the model, at least 1."
-            ],
-            type: "u32"
+            type: {
+              vec: {
+                defined: {
+                  name: "candidate"
+                }
+              }
+            }
           }
         ]
       }
@@ -1819,26 +3015,14 @@ export type Escrow = {
             }
           },
           {
-            name: "salt",
-            docs: [
-              "Hides the candidates until they are opened."
-            ],
-            type: {
-              array: [
-                "u8",
-                16
-              ]
-            }
-          },
-          {
             name: "candidates",
             docs: [
-              "In the order in which they were committed."
+              "What the token was drawn from. `None` in mode zk, where 32 zero bytes stand for it."
             ],
             type: {
-              vec: {
+              option: {
                 defined: {
-                  name: "candidate"
+                  name: "candidates"
                 }
               }
             }
@@ -1873,13 +3057,298 @@ export type Escrow = {
       }
     },
     {
-      name: "delivery",
+      name: "challenge",
       docs: [
-        "What the provider says it delivered: the fields of its final head."
+        "The one challenge that an answer can get. All zero before it is made."
       ],
       type: {
         kind: "struct",
         fields: [
+          {
+            name: "positions",
+            docs: [
+              "Indexes among the answer's tokens. Those in use come first."
+            ],
+            type: {
+              array: [
+                "u32",
+                3
+              ]
+            }
+          },
+          {
+            name: "open",
+            docs: [
+              "Bit i: the provider has not answered position i."
+            ],
+            type: "u8"
+          },
+          {
+            name: "due",
+            docs: [
+              "Unix seconds from which silence is slashed."
+            ],
+            type: "i64"
+          },
+          {
+            name: "bond",
+            docs: [
+              "Lamports that the account holds for the open positions."
+            ],
+            type: "u64"
+          },
+          {
+            name: "challenger",
+            docs: [
+              "Wallet that put up the bond."
+            ],
+            type: "pubkey"
+          },
+          {
+            name: "made",
+            docs: [
+              "An answer is challenged once."
+            ],
+            type: "bool"
+          }
+        ]
+      }
+    },
+    {
+      name: "channel",
+      docs: [
+        "Seeds: `\"channel\"`, id. Its lamports are the rent minimum and `deposit - settled`."
+      ],
+      type: {
+        kind: "struct",
+        fields: [
+          {
+            name: "version",
+            docs: [
+              "Layout version of this account."
+            ],
+            type: "u8"
+          },
+          {
+            name: "bump",
+            docs: [
+              "Canonical bump of its address."
+            ],
+            type: "u8"
+          },
+          {
+            name: "status",
+            docs: [
+              "What may happen next."
+            ],
+            type: {
+              defined: {
+                name: "channelStatus"
+              }
+            }
+          },
+          {
+            name: "id",
+            docs: [
+              "The protocol's channel id: the digest of the terms."
+            ],
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "payer",
+            docs: [
+              "Wallet that deposited, and gets back what is not spent."
+            ],
+            type: "pubkey"
+          },
+          {
+            name: "provider",
+            docs: [
+              "Authority of the provider's account."
+            ],
+            type: "pubkey"
+          },
+          {
+            name: "peer",
+            docs: [
+              "Key of the provider's node when the channel was opened. A later rotation changes nothing here."
+            ],
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "clientPeer",
+            docs: [
+              "Key of the client's node, which signs acknowledgements."
+            ],
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "deposit",
+            docs: [
+              "Lamports deposited, those paid out included."
+            ],
+            type: "u64"
+          },
+          {
+            name: "committed",
+            docs: [
+              "Largest acknowledged total of prices, in lamports."
+            ],
+            type: "u64"
+          },
+          {
+            name: "released",
+            docs: [
+              "Largest acknowledged total of what the client does not object to, in lamports."
+            ],
+            type: "u64"
+          },
+          {
+            name: "settled",
+            docs: [
+              "Lamports paid out."
+            ],
+            type: "u64"
+          },
+          {
+            name: "window",
+            docs: [
+              "Most lamports that the provider lets stand between `committed` and `released`. Decides the stake at risk."
+            ],
+            type: "u64"
+          },
+          {
+            name: "stakeAtRisk",
+            docs: [
+              "Lamports of the provider's stake that a proven fault takes."
+            ],
+            type: "u64"
+          },
+          {
+            name: "openedAt",
+            docs: [
+              "Unix seconds."
+            ],
+            type: "i64"
+          },
+          {
+            name: "validUntil",
+            docs: [
+              "Unix seconds until which the terms could be used. The channel is not closed before, so they are used once."
+            ],
+            type: "i64"
+          },
+          {
+            name: "expiresAt",
+            docs: [
+              "Unix seconds from which anyone can ask to close."
+            ],
+            type: "i64"
+          },
+          {
+            name: "closingAt",
+            docs: [
+              "Unix seconds, 0 while open. `CLOSE_WINDOW` after it the channel can be finished."
+            ],
+            type: "i64"
+          },
+          {
+            name: "rejected",
+            docs: [
+              "The payer objected: what is committed and not released is burnt."
+            ],
+            type: "bool"
+          },
+          {
+            name: "challengesOpen",
+            docs: [
+              "Challenges in this channel that wait for answers."
+            ],
+            type: "u8"
+          },
+          {
+            name: "challengesMade",
+            docs: [
+              "Challenges ever made in this channel."
+            ],
+            type: "u8"
+          },
+          {
+            name: "reserved",
+            docs: [
+              "Zero, for later versions."
+            ],
+            type: {
+              array: [
+                "u8",
+                16
+              ]
+            }
+          }
+        ]
+      }
+    },
+    {
+      name: "channelStatus",
+      docs: [
+        "A channel that is closed has no account any more."
+      ],
+      type: {
+        kind: "enum",
+        variants: [
+          {
+            name: "open"
+          },
+          {
+            name: "closing"
+          }
+        ]
+      }
+    },
+    {
+      name: "delivery",
+      docs: [
+        "The part of a head that payment and proofs need, and the challenge against it."
+      ],
+      type: {
+        kind: "struct",
+        fields: [
+          {
+            name: "promptCount",
+            docs: [
+              "Tokens of the prompt."
+            ],
+            type: "u32"
+          },
+          {
+            name: "tokenCount",
+            docs: [
+              "Tokens of the answer."
+            ],
+            type: "u32"
+          },
+          {
+            name: "paidCount",
+            docs: [
+              "Tokens of the answer that are paid. 0 in an evidence: its channel pays."
+            ],
+            type: "u32"
+          },
           {
             name: "root",
             docs: [
@@ -1905,33 +3374,84 @@ export type Escrow = {
             }
           },
           {
-            name: "promptCount",
-            docs: [
-              "Tokens of the prompt."
-            ],
-            type: "u32"
-          },
-          {
-            name: "tokenCount",
-            docs: [
-              "Tokens of the answer."
-            ],
-            type: "u32"
-          },
-          {
             name: "finish",
             docs: [
-              "How the answer ended: 0 stop token, 1 most tokens, 2 cancelled."
+              "How the answer ended: 0 stop token, 1 most tokens, 2 stopped by the client, 3 broken off, 4 scored, 5 stop text;",
+              "255 not yet."
             ],
             type: "u8"
           },
           {
-            name: "cancelN",
+            name: "challenge",
             docs: [
-              "Tokens that the client's cancel names, where `finish` is 2 and only there."
+              "The demand that steps be opened."
             ],
             type: {
-              option: "u32"
+              defined: {
+                name: "challenge"
+              }
+            }
+          }
+        ]
+      }
+    },
+    {
+      name: "evidence",
+      docs: [
+        "Seeds: `\"evidence\"`, channel address, job id. Its lamports are the rent minimum and the bond of an open challenge. It",
+        "outlives its channel."
+      ],
+      type: {
+        kind: "struct",
+        fields: [
+          {
+            name: "version",
+            docs: [
+              "Layout version of this account."
+            ],
+            type: "u8"
+          },
+          {
+            name: "bump",
+            docs: [
+              "Canonical bump of its address."
+            ],
+            type: "u8"
+          },
+          {
+            name: "channel",
+            docs: [
+              "Address of the channel's account."
+            ],
+            type: "pubkey"
+          },
+          {
+            name: "rentPayer",
+            docs: [
+              "Wallet that paid the rent, and gets it back."
+            ],
+            type: "pubkey"
+          },
+          {
+            name: "terms",
+            docs: [
+              "What was agreed on."
+            ],
+            type: {
+              defined: {
+                name: "terms"
+              }
+            }
+          },
+          {
+            name: "delivery",
+            docs: [
+              "A head that the provider signed."
+            ],
+            type: {
+              defined: {
+                name: "delivery"
+              }
             }
           }
         ]
@@ -1940,7 +3460,7 @@ export type Escrow = {
     {
       name: "job",
       docs: [
-        "Seeds: `\"job\"`, client, job id. Its lamports are the rent minimum and `amount`."
+        "Seeds: `\"job\"`, client, job id. Its lamports are the rent minimum, `amount`, and the bond of an open challenge."
       ],
       type: {
         kind: "struct",
@@ -1971,18 +3491,6 @@ export type Escrow = {
             }
           },
           {
-            name: "jobId",
-            docs: [
-              "The protocol's job id: a digest of the offer."
-            ],
-            type: {
-              array: [
-                "u8",
-                32
-              ]
-            }
-          },
-          {
             name: "client",
             docs: [
               "Wallet that paid, and gets back what is not spent."
@@ -1992,91 +3500,16 @@ export type Escrow = {
           {
             name: "provider",
             docs: [
-              "Authority of the provider, which is paid."
+              "Authority of the provider's account."
             ],
             type: "pubkey"
           },
           {
-            name: "peer",
-            docs: [
-              "Key of the provider's node when the job was created. A later rotation changes nothing here."
-            ],
-            type: {
-              array: [
-                "u8",
-                32
-              ]
-            }
-          },
-          {
-            name: "clientPeer",
-            docs: [
-              "Key of the client's node, the offer's `client`. Signs a cancel."
-            ],
-            type: {
-              array: [
-                "u8",
-                32
-              ]
-            }
-          },
-          {
-            name: "priceIn",
-            docs: [
-              "Lamports per 1,000 prompt tokens."
-            ],
-            type: "u64"
-          },
-          {
-            name: "priceOut",
-            docs: [
-              "Lamports per 1,000 answer tokens."
-            ],
-            type: "u64"
-          },
-          {
             name: "amount",
             docs: [
-              "Lamports locked: the most that the answer can cost."
+              "Lamports locked: the price of all tokens that the offer covers."
             ],
             type: "u64"
-          },
-          {
-            name: "stakeAtRisk",
-            docs: [
-              "Lamports of the provider's stake that a proven fault takes."
-            ],
-            type: "u64"
-          },
-          {
-            name: "seed",
-            docs: [
-              "Seed of the draws."
-            ],
-            type: {
-              array: [
-                "u8",
-                32
-              ]
-            }
-          },
-          {
-            name: "sampler",
-            docs: [
-              "How tokens are drawn."
-            ],
-            type: {
-              defined: {
-                name: "sampler"
-              }
-            }
-          },
-          {
-            name: "maxTokens",
-            docs: [
-              "Most tokens of the answer."
-            ],
-            type: "u32"
           },
           {
             name: "createdAt",
@@ -2086,6 +3519,13 @@ export type Escrow = {
             type: "i64"
           },
           {
+            name: "deliverWithin",
+            docs: [
+              "Seconds from `created_at` in which the job can be submitted. From then on anyone can refund it."
+            ],
+            type: "u32"
+          },
+          {
             name: "submittedAt",
             docs: [
               "Unix seconds, 0 while open."
@@ -2093,63 +3533,52 @@ export type Escrow = {
             type: "i64"
           },
           {
-            name: "promptCount",
+            name: "releaseAt",
             docs: [
-              "Tokens of the prompt, 0 while open, as all that follows."
+              "Unix seconds, 0 while open. Until then the client can reject, from then on anyone can confirm."
             ],
-            type: "u32"
+            type: "i64"
           },
           {
-            name: "tokenCount",
+            name: "stakeAtRisk",
             docs: [
-              "Tokens of the answer."
-            ],
-            type: "u32"
-          },
-          {
-            name: "paidCount",
-            docs: [
-              "Tokens of the answer that are paid: fewer where it was cancelled."
-            ],
-            type: "u32"
-          },
-          {
-            name: "root",
-            docs: [
-              "Root of the tree over all steps."
-            ],
-            type: {
-              array: [
-                "u8",
-                32
-              ]
-            }
-          },
-          {
-            name: "textDigest",
-            docs: [
-              "Digest of the answer's text."
-            ],
-            type: {
-              array: [
-                "u8",
-                32
-              ]
-            }
-          },
-          {
-            name: "finish",
-            docs: [
-              "How the answer ended: 0 stop token, 1 most tokens, 2 cancelled; 255 while open."
-            ],
-            type: "u8"
-          },
-          {
-            name: "number",
-            docs: [
-              "Number of this job among its provider's. Two jobs that follow each other under one address differ in it."
+              "Lamports of the provider's stake that a proven fault takes, 0 while open."
             ],
             type: "u64"
+          },
+          {
+            name: "terms",
+            docs: [
+              "What was agreed on."
+            ],
+            type: {
+              defined: {
+                name: "terms"
+              }
+            }
+          },
+          {
+            name: "delivery",
+            docs: [
+              "What was delivered."
+            ],
+            type: {
+              defined: {
+                name: "delivery"
+              }
+            }
+          },
+          {
+            name: "reserved",
+            docs: [
+              "Zero, for later versions."
+            ],
+            type: {
+              array: [
+                "u8",
+                16
+              ]
+            }
           }
         ]
       }
@@ -2157,7 +3586,7 @@ export type Escrow = {
     {
       name: "jobStatus",
       docs: [
-        "A job that is settled has no account any more."
+        "A job that has ended has no account any more."
       ],
       type: {
         kind: "enum",
@@ -2167,104 +3596,6 @@ export type Escrow = {
           },
           {
             name: "submitted"
-          }
-        ]
-      }
-    },
-    {
-      name: "jobTerms",
-      docs: [
-        "What the client asks for and pays."
-      ],
-      type: {
-        kind: "struct",
-        fields: [
-          {
-            name: "jobId",
-            docs: [
-              "The protocol's job id: a digest of the offer."
-            ],
-            type: {
-              array: [
-                "u8",
-                32
-              ]
-            }
-          },
-          {
-            name: "peer",
-            docs: [
-              "Key of the node that the client's quote is from."
-            ],
-            type: {
-              array: [
-                "u8",
-                32
-              ]
-            }
-          },
-          {
-            name: "clientPeer",
-            docs: [
-              "Key of the client's node, which signs a cancel."
-            ],
-            type: {
-              array: [
-                "u8",
-                32
-              ]
-            }
-          },
-          {
-            name: "priceIn",
-            docs: [
-              "Lamports per 1,000 prompt tokens."
-            ],
-            type: "u64"
-          },
-          {
-            name: "priceOut",
-            docs: [
-              "Lamports per 1,000 answer tokens."
-            ],
-            type: "u64"
-          },
-          {
-            name: "amount",
-            docs: [
-              "Lamports to lock."
-            ],
-            type: "u64"
-          },
-          {
-            name: "seed",
-            docs: [
-              "Seed of the draws."
-            ],
-            type: {
-              array: [
-                "u8",
-                32
-              ]
-            }
-          },
-          {
-            name: "sampler",
-            docs: [
-              "How tokens are drawn."
-            ],
-            type: {
-              defined: {
-                name: "sampler"
-              }
-            }
-          },
-          {
-            name: "maxTokens",
-            docs: [
-              "Most tokens of the answer."
-            ],
-            type: "u32"
           }
         ]
       }
@@ -2295,14 +3626,14 @@ export type Escrow = {
           {
             name: "authority",
             docs: [
-              "Wallet that registered, is paid and may withdraw."
+              "Wallet that registered and may withdraw."
             ],
             type: "pubkey"
           },
           {
             name: "peer",
             docs: [
-              "Ed25519 key of the node, the one in its libp2p peer id. Signs heads."
+              "Ed25519 key of the node, the one in its libp2p peer id. Signs heads and channel terms."
             ],
             type: {
               array: [
@@ -2314,42 +3645,56 @@ export type Escrow = {
           {
             name: "stake",
             docs: [
-              "Lamports staked, locked ones included."
+              "Lamports staked: what was deposited, payouts and bonds, locked ones included."
             ],
             type: "u64"
           },
           {
             name: "lockedStake",
             docs: [
-              "Sum of `stake_at_risk` of the submitted jobs. At most `stake`."
+              "Sum of `stake_at_risk` of the submitted jobs and the channels. At most `stake`."
             ],
             type: "u64"
           },
           {
             name: "jobsCompleted",
             docs: [
-              "Jobs that were paid. Anyone can be their own client: evidence, not proof."
+              "Jobs that were paid from an account of their own. Anyone can be their own client: evidence, not proof."
             ],
             type: "u64"
           },
           {
-            name: "jobsRefunded",
+            name: "earned",
             docs: [
-              "Jobs that were not submitted in time."
+              "Lamports of all payouts."
             ],
-            type: "u32"
+            type: "u64"
           },
           {
             name: "jobsRejected",
             docs: [
-              "Jobs that the client rejected."
+              "Rejections that burnt something: jobs, and channels."
             ],
             type: "u32"
           },
           {
+            name: "rejected",
+            docs: [
+              "Lamports burnt by rejections."
+            ],
+            type: "u64"
+          },
+          {
             name: "jobsSlashed",
             docs: [
-              "Jobs with a proven fault."
+              "Jobs and channels with a proven fault."
+            ],
+            type: "u32"
+          },
+          {
+            name: "bindings",
+            docs: [
+              "Number of the node's binding, from 0. The consent to it names it."
             ],
             type: "u32"
           },
@@ -2359,27 +3704,6 @@ export type Escrow = {
               "Unix seconds."
             ],
             type: "i64"
-          },
-          {
-            name: "unstakeAmount",
-            docs: [
-              "Lamports asked back, 0 for none. At most `stake`."
-            ],
-            type: "u64"
-          },
-          {
-            name: "unstakeAt",
-            docs: [
-              "Unix seconds from which they can be withdrawn."
-            ],
-            type: "i64"
-          },
-          {
-            name: "jobsCreated",
-            docs: [
-              "Jobs ever created for this provider: the number of the next one."
-            ],
-            type: "u64"
           },
           {
             name: "reserved",
@@ -2395,21 +3719,321 @@ export type Escrow = {
           }
         ]
       }
+    },
+    {
+      name: "terms",
+      docs: [
+        "The part of an offer that payment and proofs need."
+      ],
+      type: {
+        kind: "struct",
+        fields: [
+          {
+            name: "jobId",
+            docs: [
+              "The protocol's job id: the digest of the offer."
+            ],
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "peer",
+            docs: [
+              "Key of the provider's node, which signs heads. A later rotation changes nothing here."
+            ],
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "clientPeer",
+            docs: [
+              "Key of the client's node, which signs acknowledgements."
+            ],
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "priceJob",
+            docs: [
+              "Lamports for the job, once anything is acknowledged."
+            ],
+            type: "u64"
+          },
+          {
+            name: "priceIn",
+            docs: [
+              "Lamports per 1,000 prompt tokens."
+            ],
+            type: "u64"
+          },
+          {
+            name: "priceOut",
+            docs: [
+              "Lamports per 1,000 answer tokens."
+            ],
+            type: "u64"
+          },
+          {
+            name: "grace",
+            docs: [
+              "Tokens that are paid beyond the acknowledged ones."
+            ],
+            type: "u32"
+          },
+          {
+            name: "promptTokens",
+            docs: [
+              "Most tokens of the prompt."
+            ],
+            type: "u32"
+          },
+          {
+            name: "maxTokens",
+            docs: [
+              "Most tokens of the answer."
+            ],
+            type: "u32"
+          },
+          {
+            name: "seed",
+            docs: [
+              "Seed of the draws."
+            ],
+            type: {
+              array: [
+                "u8",
+                32
+              ]
+            }
+          },
+          {
+            name: "temperature",
+            docs: [
+              "Hundredths, 0 to 200."
+            ],
+            type: "u8"
+          },
+          {
+            name: "minP",
+            docs: [
+              "Hundredths, 0 to 100."
+            ],
+            type: "u8"
+          },
+          {
+            name: "topP",
+            docs: [
+              "Hundredths, 1 to 100."
+            ],
+            type: "u8"
+          },
+          {
+            name: "topK",
+            docs: [
+              "Candidates of a step."
+            ],
+            type: "u8"
+          },
+          {
+            name: "vocab",
+            docs: [
+              "Number of token ids of the model."
+            ],
+            type: "u32"
+          },
+          {
+            name: "start",
+            docs: [
+              "Tokens of the answer that an earlier job wrote: the first step's draw is this one."
+            ],
+            type: "u32"
+          },
+          {
+            name: "mode",
+            docs: [
+              "When the client opens the answer: 0 never, 1 after it, 2 later, 3 proved and hidden, 4 a score job."
+            ],
+            type: "u8"
+          },
+          {
+            name: "plain",
+            docs: [
+              "The offer has no `extra`: the draws follow from the candidates alone."
+            ],
+            type: "bool"
+          }
+        ]
+      }
     }
   ],
   events: [
     {
       discriminator: [
-        176,
-        110,
-        104,
-        38,
-        27,
-        220,
-        61,
-        191
+        40,
+        96,
+        87,
+        76,
+        52,
+        107,
+        245,
+        237
       ],
-      name: "jobClaimed"
+      name: "answered"
+    },
+    {
+      discriminator: [
+        208,
+        48,
+        104,
+        229,
+        231,
+        85,
+        175,
+        193
+      ],
+      name: "challenged"
+    },
+    {
+      discriminator: [
+        119,
+        198,
+        23,
+        254,
+        216,
+        124,
+        84,
+        16
+      ],
+      name: "channelClosed"
+    },
+    {
+      discriminator: [
+        213,
+        229,
+        143,
+        197,
+        237,
+        154,
+        150,
+        96
+      ],
+      name: "channelClosing"
+    },
+    {
+      discriminator: [
+        197,
+        204,
+        98,
+        146,
+        169,
+        161,
+        0,
+        232
+      ],
+      name: "channelFinished"
+    },
+    {
+      discriminator: [
+        253,
+        213,
+        255,
+        96,
+        31,
+        188,
+        47,
+        170
+      ],
+      name: "channelOpened"
+    },
+    {
+      discriminator: [
+        149,
+        161,
+        244,
+        71,
+        242,
+        217,
+        198,
+        167
+      ],
+      name: "channelRejected"
+    },
+    {
+      discriminator: [
+        111,
+        173,
+        122,
+        136,
+        157,
+        140,
+        206,
+        6
+      ],
+      name: "channelSettled"
+    },
+    {
+      discriminator: [
+        136,
+        31,
+        193,
+        73,
+        65,
+        6,
+        21,
+        77
+      ],
+      name: "channelSlashed"
+    },
+    {
+      discriminator: [
+        54,
+        225,
+        177,
+        32,
+        80,
+        12,
+        60,
+        115
+      ],
+      name: "channelToppedUp"
+    },
+    {
+      discriminator: [
+        27,
+        178,
+        179,
+        79,
+        139,
+        67,
+        156,
+        162
+      ],
+      name: "evidenceClosed"
+    },
+    {
+      discriminator: [
+        52,
+        6,
+        179,
+        250,
+        200,
+        255,
+        254,
+        105
+      ],
+      name: "evidenceCreated"
     },
     {
       discriminator: [
@@ -2436,19 +4060,6 @@ export type Escrow = {
         131
       ],
       name: "jobCreated"
-    },
-    {
-      discriminator: [
-        255,
-        71,
-        82,
-        191,
-        186,
-        241,
-        163,
-        107
-      ],
-      name: "jobDeclined"
     },
     {
       discriminator: [
@@ -2553,19 +4164,6 @@ export type Escrow = {
         79
       ],
       name: "stakeWithdrawn"
-    },
-    {
-      discriminator: [
-        21,
-        253,
-        177,
-        85,
-        129,
-        206,
-        42,
-        152
-      ],
-      name: "unstakeRequested"
     }
   ],
   errors: [
@@ -2577,168 +4175,325 @@ export type Escrow = {
     {
       code: 6001,
       name: "stakeLocked",
-      msg: "This stake is locked by jobs that are not settled yet"
+      msg: "This stake is locked by submitted jobs or open channels"
     },
     {
       code: 6002,
-      name: "providerInactive",
-      msg: "The provider has less than the minimum stake, or is withdrawing it"
-    },
-    {
-      code: 6003,
       name: "amountZero",
       msg: "The amount must not be zero"
     },
     {
+      code: 6003,
+      name: "amountMismatch",
+      msg: "The amount is not the price of the offer's prompt and answer tokens"
+    },
+    {
       code: 6004,
-      name: "invalidStatus",
-      msg: "The job is not in the state that this needs"
+      name: "mathOverflow",
+      msg: "The numbers are too large to calculate with"
     },
     {
       code: 6005,
-      name: "timeoutNotReached",
-      msg: "The job can still be submitted: the time for a refund has not come"
+      name: "invariantViolated",
+      msg: "An account would be left in a state that its rules forbid"
     },
     {
       code: 6006,
-      name: "deadlinePassed",
-      msg: "The time in which the job could be submitted is over"
-    },
-    {
-      code: 6007,
-      name: "confirmWindowOpen",
-      msg: "The client can still confirm or reject: the time for the automatic release has not come"
-    },
-    {
-      code: 6008,
-      name: "confirmWindowClosed",
-      msg: "The time in which the client could reject is over"
-    },
-    {
-      code: 6009,
       name: "unauthorized",
       msg: "This account has no right to do this"
     },
     {
-      code: 6010,
-      name: "mathOverflow",
-      msg: "The amounts are too large to calculate with"
+      code: 6007,
+      name: "invalidStatus",
+      msg: "The account is not in the state that this needs"
     },
     {
-      code: 6011,
+      code: 6008,
       name: "missingEd25519Instruction",
       msg: "An ed25519 instruction must come directly before this one"
     },
     {
-      code: 6012,
+      code: 6009,
       name: "malformedEd25519Instruction",
       msg: "The ed25519 instruction must hold exactly the expected signatures, each with its own key and message"
     },
     {
-      code: 6013,
+      code: 6010,
       name: "signerMismatch",
       msg: "The signature is not by the expected key"
     },
     {
-      code: 6014,
+      code: 6011,
       name: "messageMismatch",
       msg: "What was signed is not the expected message"
     },
     {
+      code: 6012,
+      name: "malformedOffer",
+      msg: "This is not an offer of version 1"
+    },
+    {
+      code: 6013,
+      name: "offerMismatch",
+      msg: "The offer is for another kind of payment, another account or other nodes"
+    },
+    {
+      code: 6014,
+      name: "offerExpired",
+      msg: "The offer has expired"
+    },
+    {
       code: 6015,
-      name: "sameHead",
-      msg: "The heads are the same"
+      name: "invalidDeliverWithin",
+      msg: "The time for the delivery must be 60 to 86,400 seconds"
     },
     {
       code: 6016,
+      name: "peerMismatch",
+      msg: "The provider's account holds another node than the one named"
+    },
+    {
+      code: 6017,
+      name: "deliveryPending",
+      msg: "The provider can still submit the job"
+    },
+    {
+      code: 6018,
+      name: "deadlinePassed",
+      msg: "The time in which the job could be submitted is over"
+    },
+    {
+      code: 6019,
+      name: "malformedHead",
+      msg: "This is not a head of version 1"
+    },
+    {
+      code: 6020,
+      name: "headMismatch",
+      msg: "The head is of another job"
+    },
+    {
+      code: 6021,
+      name: "tooManyTokens",
+      msg: "The answer has more tokens than the job allows"
+    },
+    {
+      code: 6022,
+      name: "promptTooLong",
+      msg: "The prompt has more tokens than the offer covers"
+    },
+    {
+      code: 6023,
+      name: "invalidFinish",
+      msg: "The answer cannot end this way: not final, a score job's ending, or a stop that nobody signed"
+    },
+    {
+      code: 6024,
+      name: "malformedAck",
+      msg: "This is not an acknowledgement of version 1"
+    },
+    {
+      code: 6025,
+      name: "ackMismatch",
+      msg: "The acknowledgement is for another job or channel"
+    },
+    {
+      code: 6026,
+      name: "ackBeyondAnswer",
+      msg: "The acknowledgement names more tokens than the answer has"
+    },
+    {
+      code: 6027,
+      name: "ackBeyondDeposit",
+      msg: "The acknowledged totals are above the deposit"
+    },
+    {
+      code: 6028,
+      name: "ackStale",
+      msg: "The acknowledged totals are below those that the channel has"
+    },
+    {
+      code: 6029,
+      name: "objectionPossible",
+      msg: "Closing at once needs an acknowledgement without objection: stop 2"
+    },
+    {
+      code: 6030,
+      name: "checkWindowOpen",
+      msg: "The client can still object"
+    },
+    {
+      code: 6031,
+      name: "checkWindowClosed",
+      msg: "The client's time to object is over"
+    },
+    {
+      code: 6032,
+      name: "malformedTerms",
+      msg: "These are not channel terms of version 1"
+    },
+    {
+      code: 6033,
+      name: "termsMismatch",
+      msg: "The terms are for another program, payer, authority or chain"
+    },
+    {
+      code: 6034,
+      name: "termsExpired",
+      msg: "The terms have expired"
+    },
+    {
+      code: 6035,
+      name: "termsTooLong",
+      msg: "The terms stay valid too long"
+    },
+    {
+      code: 6036,
+      name: "termsStillValid",
+      msg: "The terms are still valid: a channel that is closed now could be opened again with them"
+    },
+    {
+      code: 6037,
+      name: "closeWindowOpen",
+      msg: "The payer's time to object has not ended"
+    },
+    {
+      code: 6038,
+      name: "closeWindowClosed",
+      msg: "The payer's time to object is over"
+    },
+    {
+      code: 6039,
+      name: "channelExists",
+      msg: "The evidence's channel still exists"
+    },
+    {
+      code: 6040,
+      name: "subjectMismatch",
+      msg: "Give either a job, or an evidence with its channel"
+    },
+    {
+      code: 6041,
+      name: "notChallengeable",
+      msg: "This answer cannot be challenged: mode none, or a score job of more than 16,384 tokens"
+    },
+    {
+      code: 6042,
+      name: "invalidPositions",
+      msg: "A challenge names one to three different positions among the answer's tokens"
+    },
+    {
+      code: 6043,
+      name: "alreadyChallenged",
+      msg: "This answer was challenged before"
+    },
+    {
+      code: 6044,
+      name: "tooManyChallenges",
+      msg: "The channel had its three challenges"
+    },
+    {
+      code: 6045,
+      name: "challengeOpen",
+      msg: "A challenge is open"
+    },
+    {
+      code: 6046,
+      name: "positionNotOpen",
+      msg: "No challenge is open at this position"
+    },
+    {
+      code: 6047,
+      name: "challengeNotDue",
+      msg: "The challenge is not due yet, or none is open"
+    },
+    {
+      code: 6048,
       name: "pathTooLong",
       msg: "The audit path is too long"
     },
     {
-      code: 6017,
+      code: 6049,
       name: "rootMismatch",
-      msg: "The step is not under the submitted root at this index"
+      msg: "The step is not under the root at this index"
     },
     {
-      code: 6018,
+      code: 6050,
+      name: "candidatesMissing",
+      msg: "The step does not show its candidates"
+    },
+    {
+      code: 6051,
+      name: "tokenMismatch",
+      msg: "The token does not follow from the seed and the committed candidates"
+    },
+    {
+      code: 6052,
       name: "tokenFollows",
       msg: "The token follows from the seed and the committed candidates: no fraud"
     },
     {
-      code: 6019,
-      name: "tooManyTokens",
-      msg: "More tokens than the job allows"
+      code: 6053,
+      name: "drawsNotJudgeable",
+      msg: "No program can judge this answer's draws: its offer has extra settings, or its mode hides or has none"
     },
     {
-      code: 6020,
-      name: "cooldownActive",
-      msg: "The stake is still cooling down"
-    },
-    {
-      code: 6021,
-      name: "cancelMismatch",
-      msg: "A cancelled answer needs the signed cancel, and only it, for no more tokens than it has"
-    },
-    {
-      code: 6022,
-      name: "peerMismatch",
-      msg: "The provider's node has another key than the client expects"
-    },
-    {
-      code: 6023,
-      name: "invalidSampler",
-      msg: "The sampler's settings are out of range"
-    },
-    {
-      code: 6024,
-      name: "invalidFinish",
-      msg: "The way the answer ended does not fit the number of its tokens"
-    },
-    {
-      code: 6025,
-      name: "malformedHead",
-      msg: "This is no head of version 1"
-    },
-    {
-      code: 6026,
-      name: "headNotFinal",
-      msg: "The head is not final"
-    },
-    {
-      code: 6027,
+      code: 6054,
       name: "headsAgree",
       msg: "Both heads can be honest: no equivocation"
-    },
-    {
-      code: 6028,
-      name: "jobReplaced",
-      msg: "This is another job than the one that was seen under the same id"
     }
   ],
   constants: [
     {
-      name: "cancelGrace",
+      name: "bond",
       docs: [
-        "Tokens that are paid beyond those of a cancel: what may have been under way when it was sent."
+        "Lamports that a challenger puts up for each position: the network's fee of an answer, which gets them."
       ],
+      type: "u64",
+      value: "5000"
+    },
+    {
+      name: "challengeMargin",
+      docs: [
+        "Seconds that remain after a challenge is due to slash for it."
+      ],
+      type: "i64",
+      value: "60"
+    },
+    {
+      name: "challengeWindow",
+      docs: [
+        "Seconds in which a provider answers a challenge."
+      ],
+      type: "i64",
+      value: "14400"
+    },
+    {
+      name: "closeWindow",
+      docs: [
+        "Seconds between asking to close a channel and finishing it. The payer rejects and challenges within them. Longer than",
+        "a reboot or a night's outage takes to repair."
+      ],
+      type: "i64",
+      value: "18000"
+    },
+    {
+      name: "maxChallenges",
+      docs: [
+        "Most challenges in one channel."
+      ],
+      type: "u8",
+      value: "3"
+    },
+    {
+      name: "maxCheckWindow",
+      type: "i64",
+      value: "86400"
+    },
+    {
+      name: "maxDeliverWithin",
       type: "u32",
-      value: "32"
-    },
-    {
-      name: "confirmWindow",
-      docs: [
-        "Seconds after the submit in which the client can reject. From then on anyone can release the payment."
-      ],
-      type: "i64",
-      value: "300"
-    },
-    {
-      name: "jobTimeout",
-      docs: [
-        "Seconds after its creation in which a job can be submitted. From then on it can be refunded."
-      ],
-      type: "i64",
-      value: "600"
+      value: "86400"
     },
     {
       name: "maxPath",
@@ -2746,20 +4501,69 @@ export type Escrow = {
         "Most hashes in an audit path."
       ],
       type: "u8",
-      value: "20"
+      value: "16"
+    },
+    {
+      name: "maxPositions",
+      docs: [
+        "Most positions of one challenge."
+      ],
+      type: "u8",
+      value: "3"
+    },
+    {
+      name: "maxScorePath",
+      docs: [
+        "Most hashes in the audit path of a score job that can be challenged: its 40 candidates fill the transaction."
+      ],
+      type: "u8",
+      value: "14"
+    },
+    {
+      name: "maxStops",
+      docs: [
+        "Most stop tokens that an offer names."
+      ],
+      type: "u8",
+      value: "8"
+    },
+    {
+      name: "maxTermsValidity",
+      docs: [
+        "Seconds after which the terms of a channel that is opened now must have expired. The protocol allows 120 s; the rest",
+        "is for clocks that differ. Until then the channel cannot be closed, so a later time would hold the deposit."
+      ],
+      type: "i64",
+      value: "600"
     },
     {
       name: "maxTokens",
       docs: [
-        "Most tokens of an answer, so that every step of it can be proved."
+        "Most tokens of a paid answer, so that every step of it can be proved."
       ],
       type: "u32",
-      value: "1048576"
+      value: "65536"
+    },
+    {
+      name: "minCheckWindow",
+      docs: [
+        "Bounds of the seconds in which a client checks a submitted job. Within them it has as long as the answer took."
+      ],
+      type: "i64",
+      value: "300"
+    },
+    {
+      name: "minDeliverWithin",
+      docs: [
+        "Bounds of the seconds in which a job is to be submitted."
+      ],
+      type: "u32",
+      value: "60"
     },
     {
       name: "minStake",
       docs: [
-        "Lamports that a provider stakes at least to be offered jobs: 0.1 SOL."
+        "The least stake with which a provider registers, in lamports: 0.1 SOL."
       ],
       type: "u64",
       value: "100000000"
@@ -2767,18 +4571,10 @@ export type Escrow = {
     {
       name: "slashMultiple",
       docs: [
-        "Stake at risk for a job, as a multiple of its amount."
+        "Stake at risk, as a multiple of a job's payout or a channel's window."
       ],
       type: "u64",
       value: "10"
-    },
-    {
-      name: "unstakeCooldown",
-      docs: [
-        "Seconds between asking for stake and getting it. Longer than any window in which it can be slashed."
-      ],
-      type: "i64",
-      value: "3600"
     }
   ]
 };

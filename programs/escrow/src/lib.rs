@@ -1,8 +1,8 @@
 //! Escrow for paid answers between parties that do not trust each other.
 //!
-//! A client locks lamports in a [`state::Job`]; the provider submits the head of the answer that it delivered and
-//! signed. Then the client confirms, proves a fault or rejects, or the payment is released after a while. A job that is
-//! not submitted in time goes back. There is no admin key, no fee and no configuration.
+//! A client locks lamports for one answer in a [`state::Job`], or for many in a [`state::Channel`]. It acknowledges what
+//! it receives, and only that is paid. Then it confirms, objects, challenges the provider to open steps of the answer, or
+//! proves a fault; or its silence pays the provider. There is no admin key, no fee and no configuration.
 
 use anchor_lang::prelude::*;
 
@@ -15,7 +15,6 @@ pub mod security;
 pub mod state;
 
 pub use instructions::*;
-pub use state::{Delivery, JobTerms};
 
 // The SHA-256 of "qvac/escrow/1": an address to which nobody has the key. Whoever deploys the program puts the address of
 // their own program key here (README.md).
@@ -40,30 +39,22 @@ pub mod escrow {
         ProviderAddStake::provider_add_stake(ctx, args)
     }
 
-    /// Asks for stake back.
-    pub fn provider_request_unstake(
-        ctx: Context<ProviderRequestUnstake>,
-        args: ProviderRequestUnstakeArgs,
-    ) -> Result<()> {
-        ProviderRequestUnstake::provider_request_unstake(ctx, args)
-    }
-
-    /// Pays out the stake that was asked back, after the cooldown.
-    pub fn provider_withdraw(ctx: Context<ProviderWithdraw>) -> Result<()> {
-        ProviderWithdraw::provider_withdraw(ctx)
+    /// Pays out free stake.
+    pub fn provider_withdraw(ctx: Context<ProviderWithdraw>, args: ProviderWithdrawArgs) -> Result<()> {
+        ProviderWithdraw::provider_withdraw(ctx, args)
     }
 
     /// Locks lamports for an answer.
-    pub fn job_create(ctx: Context<JobCreate>, terms: JobTerms) -> Result<()> {
-        JobCreate::job_create(ctx, terms)
+    pub fn job_create(ctx: Context<JobCreate>, args: JobCreateArgs) -> Result<()> {
+        JobCreate::job_create(ctx, args)
     }
 
-    /// Refuses an open job: everything goes back.
-    pub fn job_decline(ctx: Context<JobDecline>) -> Result<()> {
-        JobDecline::job_decline(ctx)
+    /// Gives everything back: the provider declines, or did not submit in time.
+    pub fn job_refund(ctx: Context<JobRefund>) -> Result<()> {
+        JobRefund::job_refund(ctx)
     }
 
-    /// Submits what was delivered.
+    /// Submits what was delivered and acknowledged.
     pub fn job_submit(ctx: Context<JobSubmit>, args: JobSubmitArgs) -> Result<()> {
         JobSubmit::job_submit(ctx, args)
     }
@@ -78,24 +69,69 @@ pub mod escrow {
         JobReject::job_reject(ctx, args)
     }
 
-    /// Releases the payment after the client's time to object.
-    pub fn job_claim(ctx: Context<JobClaim>) -> Result<()> {
-        JobClaim::job_claim(ctx)
+    /// Locks a deposit for many answers.
+    pub fn channel_open(ctx: Context<ChannelOpen>, args: ChannelOpenArgs) -> Result<()> {
+        ChannelOpen::channel_open(ctx, args)
     }
 
-    /// Refunds a job that was not submitted in time.
-    pub fn job_refund(ctx: Context<JobRefund>) -> Result<()> {
-        JobRefund::job_refund(ctx)
+    /// Adds to a channel's deposit.
+    pub fn channel_top_up(ctx: Context<ChannelTopUp>, args: ChannelTopUpArgs) -> Result<()> {
+        ChannelTopUp::channel_top_up(ctx, args)
     }
 
-    /// Slashes for two signed heads that contradict each other.
+    /// Takes in acknowledged totals and pays what is released.
+    pub fn channel_settle(ctx: Context<ChannelSettle>, args: ChannelSettleArgs) -> Result<()> {
+        ChannelSettle::channel_settle(ctx, args)
+    }
+
+    /// Closes a channel at once, with the client's signed word that it objects to nothing.
+    pub fn channel_close(ctx: Context<ChannelClose>, args: ChannelCloseArgs) -> Result<()> {
+        ChannelClose::channel_close(ctx, args)
+    }
+
+    /// Begins to close a channel without the other side.
+    pub fn channel_request_close(ctx: Context<ChannelRequestClose>) -> Result<()> {
+        ChannelRequestClose::channel_request_close(ctx)
+    }
+
+    /// Objects to what is committed in a closing channel and not released.
+    pub fn channel_reject(ctx: Context<ChannelReject>, args: ChannelRejectArgs) -> Result<()> {
+        ChannelReject::channel_reject(ctx, args)
+    }
+
+    /// Ends a channel whose payer had its time to object.
+    pub fn channel_finish(ctx: Context<ChannelFinish>) -> Result<()> {
+        ChannelFinish::channel_finish(ctx)
+    }
+
+    /// Keeps what is needed to prove something about one answer of a channel.
+    pub fn evidence_create(ctx: Context<EvidenceCreate>, args: EvidenceCreateArgs) -> Result<()> {
+        EvidenceCreate::evidence_create(ctx, args)
+    }
+
+    /// Gives the rent of an evidence back once its channel is gone.
+    pub fn evidence_close(ctx: Context<EvidenceClose>) -> Result<()> {
+        EvidenceClose::evidence_close(ctx)
+    }
+
+    /// Demands that the provider open steps of an answer.
+    pub fn challenge(ctx: Context<ChallengeAnswer>, args: ChallengeArgs) -> Result<()> {
+        ChallengeAnswer::challenge(ctx, args)
+    }
+
+    /// Opens a challenged step.
+    pub fn answer(ctx: Context<Answer>, args: AnswerArgs) -> Result<()> {
+        Answer::answer(ctx, args)
+    }
+
+    /// Slashes for a challenge that was not answered in time.
+    pub fn slash_silence(ctx: Context<SlashSilence>) -> Result<()> {
+        SlashSilence::slash_silence(ctx)
+    }
+
+    /// Slashes for signed heads that contradict each other or the delivery.
     pub fn slash_equivocation(ctx: Context<SlashEquivocation>, args: SlashEquivocationArgs) -> Result<()> {
         SlashEquivocation::slash_equivocation(ctx, args)
-    }
-
-    /// Slashes for a signed final head that is not the submitted one.
-    pub fn slash_head_mismatch(ctx: Context<SlashHeadMismatch>, args: SlashHeadMismatchArgs) -> Result<()> {
-        SlashHeadMismatch::slash_head_mismatch(ctx, args)
     }
 
     /// Slashes for a committed step whose token was not drawn.

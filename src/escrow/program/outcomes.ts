@@ -1,34 +1,58 @@
 import type { IdlEvents, Program } from '@coral-xyz/anchor';
 import anchor from '@coral-xyz/anchor';
 import { PublicKey } from '@solana/web3.js';
+import type BN from 'bn.js';
 import type { Escrow as EscrowIdl } from '../../../programs/escrow/artifacts/escrow.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import type { AbortOptions } from '../../lib/types.ts';
-import type { JobOutcome, SlashReason } from '../escrow.ts';
+import type { ChannelOutcome, JobOutcome, SlashReason } from '../accounts.ts';
 import { bigintOf } from './accounts.ts';
 import type { Rpc } from './rpc.ts';
 
 type Events = IdlEvents<EscrowIdl>;
-type Settlement = Omit<JobOutcome, 'signature' | 'at'>;
+type Where = Pick<JobOutcome, 'signature' | 'at'>;
+type JobEnd = Omit<JobOutcome, keyof Where>;
+type ChannelEnd = Omit<ChannelOutcome, keyof Where>;
 
 /**
  * How many of an account's latest transactions are looked at: a job has three, and anyone can name its address in more.
  */
 const historyLimit = 100;
 
-const slashReasons: Readonly<Record<string, SlashReason>> = {
-  equivocation: 'equivocation',
-  headMismatch: 'head-mismatch',
-  sampler: 'sampler',
-};
+const slashReasons: readonly SlashReason[] = ['silence', 'equivocation', 'sampler'];
 
 /** How the last job at `address` ended, from the event of the transaction that closed it. */
-export async function findOutcome(
+export function findJobOutcome(
   rpc: Rpc,
   program: Program<EscrowIdl>,
   address: Uint8Array,
   options: AbortOptions,
 ): Promise<JobOutcome | null> {
+  return findEnd(rpc, program, address, options, (name, data) =>
+    isAbout(data, 'job', address) ? jobEnd(name, data) : null,
+  );
+}
+
+/** How the channel at `address` ended, from the event of the transaction that closed it. */
+export function findChannelOutcome(
+  rpc: Rpc,
+  program: Program<EscrowIdl>,
+  address: Uint8Array,
+  options: AbortOptions,
+): Promise<ChannelOutcome | null> {
+  return findEnd(rpc, program, address, options, (name, data) =>
+    isAbout(data, 'channel', address) ? channelEnd(name, data) : null,
+  );
+}
+
+/** What `endOf` makes of the newest event that is an end. */
+async function findEnd<End>(
+  rpc: Rpc,
+  program: Program<EscrowIdl>,
+  address: Uint8Array,
+  options: AbortOptions,
+  endOf: (name: string, data: unknown) => End | null,
+): Promise<(End & Where) | null> {
   const key = new PublicKey(address);
   const history = await rpc.call(
     (connection) => connection.getSignaturesForAddress(key, { limit: historyLimit }),
@@ -43,75 +67,103 @@ export async function findOutcome(
     );
     // Of several in one transaction the last one counts.
     for (const event of [...parser.parseLogs(transaction?.meta?.logMessages ?? [])].reverse()) {
-      if (!isAbout(event.data, address)) continue;
-      const settlement = settlementOf(event.name, event.data);
-      if (settlement === null) continue;
+      const end = endOf(event.name, event.data);
+      if (end === null) continue;
       const seconds = transaction?.blockTime ?? null;
-      return { ...settlement, signature, at: seconds === null ? null : seconds * 1_000 };
+      return { ...end, signature, at: seconds === null ? null : seconds * 1_000 };
     }
   }
   return null;
 }
 
-function isAbout(data: unknown, address: Uint8Array): boolean {
-  return (
-    typeof data === 'object' &&
-    data !== null &&
-    'job' in data &&
-    data.job instanceof PublicKey &&
-    equalBytes(data.job.toBytes(), address)
-  );
+function isAbout(data: unknown, field: 'job' | 'channel', address: Uint8Array): boolean {
+  if (typeof data !== 'object' || data === null) return false;
+  const named = (data as Readonly<Record<string, unknown>>)[field];
+  return named instanceof PublicKey && equalBytes(named.toBytes(), address);
 }
 
-function settlementOf(name: string, data: unknown): Settlement | null {
+function jobEnd(name: string, data: unknown): JobEnd | null {
   switch (name) {
-    case 'jobDeclined': {
-      const event = data as Events['jobDeclined'];
-      return settlement('declined', event, { refunded: bigintOf(event.refunded) });
-    }
     case 'jobRefunded': {
       const event = data as Events['jobRefunded'];
-      return settlement('refunded', event, { refunded: bigintOf(event.refunded) });
+      return { ...jobParts('refunded', event), caller: event.caller.toBytes() };
     }
     case 'jobConfirmed': {
       const event = data as Events['jobConfirmed'];
-      return settlement('confirmed', event, { paid: bigintOf(event.paid), refunded: bigintOf(event.refunded) });
+      return { ...jobParts('confirmed', event), caller: event.caller.toBytes() };
     }
-    case 'jobClaimed': {
-      const event = data as Events['jobClaimed'];
-      return settlement('claimed', event, { paid: bigintOf(event.paid), refunded: bigintOf(event.refunded) });
-    }
-    case 'jobRejected': {
-      const event = data as Events['jobRejected'];
-      return settlement('rejected', event, { burnt: bigintOf(event.burnt), refunded: bigintOf(event.refunded) });
-    }
+    case 'jobRejected':
+      return jobParts('rejected', data as Events['jobRejected']);
     case 'jobSlashed': {
       const event = data as Events['jobSlashed'];
-      const [reason = ''] = Object.keys(event.reason);
-      return settlement('slashed', event, {
-        refunded: bigintOf(event.refunded),
-        compensation: bigintOf(event.compensation),
-        burnt: bigintOf(event.burnt),
-        reason: slashReasons[reason] ?? null,
-      });
+      return { ...jobParts('slashed', event), reason: reasonOf(event.reason) };
     }
     default:
       return null;
   }
 }
 
-function settlement(
-  how: Settlement['how'],
-  event: { readonly jobId: number[]; readonly client: PublicKey; readonly provider: PublicKey },
-  amounts: Partial<Settlement>,
-): Settlement {
-  const nothing = { paid: 0n, refunded: 0n, burnt: 0n, compensation: 0n, reason: null };
+function channelEnd(name: string, data: unknown): ChannelEnd | null {
+  switch (name) {
+    case 'channelClosed':
+      return channelParts('closed', data as Events['channelClosed']);
+    case 'channelFinished':
+      return channelParts('finished', data as Events['channelFinished']);
+    case 'channelSlashed': {
+      const event = data as Events['channelSlashed'];
+      return { ...channelParts('slashed', event), reason: reasonOf(event.reason) };
+    }
+    default:
+      return null;
+  }
+}
+
+interface EndEvent {
+  readonly provider: PublicKey;
+  readonly refunded: BN;
+  readonly burnt?: BN;
+  readonly compensation?: BN;
+}
+
+function jobParts(
+  how: JobEnd['how'],
+  event: EndEvent & { readonly jobId: number[]; readonly client: PublicKey; readonly paid?: BN },
+): JobEnd {
   return {
     how,
     jobId: Uint8Array.from(event.jobId),
     client: event.client.toBytes(),
-    provider: event.provider.toBytes(),
-    ...nothing,
-    ...amounts,
+    caller: null,
+    paid: amountOf(event.paid),
+    ...shared(event),
   };
+}
+
+function channelParts(
+  how: ChannelEnd['how'],
+  event: EndEvent & { readonly id: number[]; readonly payer: PublicKey; readonly settled: BN },
+): ChannelEnd {
+  return {
+    how,
+    id: Uint8Array.from(event.id),
+    payer: event.payer.toBytes(),
+    paid: amountOf(event.settled),
+    ...shared(event),
+  };
+}
+
+function shared({ provider, refunded, burnt, compensation }: EndEvent) {
+  return {
+    provider: provider.toBytes(),
+    refunded: amountOf(refunded),
+    burnt: amountOf(burnt),
+    compensation: amountOf(compensation),
+    reason: null,
+  };
+}
+
+const amountOf = (value: BN | undefined): bigint => (value === undefined ? 0n : bigintOf(value));
+
+function reasonOf(reason: object): SlashReason | null {
+  return slashReasons.find((name) => name in reason) ?? null;
 }

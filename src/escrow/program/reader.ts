@@ -3,41 +3,26 @@ import { type GetProgramAccountsFilter, PublicKey, SYSVAR_CLOCK_PUBKEY } from '@
 import type { Escrow as EscrowIdl } from '../../../programs/escrow/artifacts/escrow.ts';
 import { delay } from '../../lib/abort.ts';
 import type { AbortOptions } from '../../lib/types.ts';
-import { addressText, jobAddress, providerAddress } from '../addresses.ts';
-import type { Escrow, JobAccount } from '../escrow.ts';
-import { jobOf, offsets, providerOf } from './accounts.ts';
-import { findOutcome } from './outcomes.ts';
+import { addressText, channelAddress, evidenceAddress, jobAddress, providerAddress } from '../addresses.ts';
+import type { EscrowReader } from '../escrow.ts';
+import { channelOf, evidenceOf, jobOf, offsets, providerOf } from './accounts.ts';
+import { findChannelOutcome, findJobOutcome } from './outcomes.ts';
 import type { Rpc } from './rpc.ts';
 
-/** What needs no wallet. */
-export type Reader = Pick<
-  Escrow,
-  | 'rent'
-  | 'now'
-  | 'provider'
-  | 'providersOfPeer'
-  | 'providers'
-  | 'jobAddress'
-  | 'job'
-  | 'jobs'
-  | 'waitForJob'
-  | 'outcome'
->;
-
-const bytesAt = (offset: number, bytes: Uint8Array): GetProgramAccountsFilter => ({
-  memcmp: { offset, bytes: addressText(bytes) },
-});
 /** In the chain's clock sysvar: the unix time in seconds, i64. */
 const unixTimeOffset = 32;
 
-export function createReader(rpc: Rpc, client: Program<EscrowIdl>, pollMs: number): Reader {
+/** The filter for accounts with these bytes at `offset`. */
+const bytesAt = (offset: number, bytes: Uint8Array): GetProgramAccountsFilter => ({
+  memcmp: { offset, bytes: addressText(bytes) },
+});
+
+type AccountName = keyof Program<EscrowIdl>['account'];
+
+export function createReader(rpc: Rpc, client: Program<EscrowIdl>, pollMs: number): EscrowReader {
   const program = client.programId.toBytes();
-  const providers = async (filters: GetProgramAccountsFilter[], options?: AbortOptions) => {
-    const found = await rpc.call(() => client.account.provider.all(filters), options);
-    return found.map(({ publicKey, account }) => providerOf(publicKey.toBytes(), account));
-  };
   /** The account's data, no older than anything that was read before. */
-  const read = async (address: Uint8Array, options?: AbortOptions): Promise<Buffer | null> => {
+  async function dataOf(address: Uint8Array, options?: AbortOptions): Promise<Buffer | null> {
     const config = () =>
       ({ commitment: 'confirmed', ...(rpc.newestSlot > 0 ? { minContextSlot: rpc.newestSlot } : {}) }) as const;
     const { context, value } = await rpc.call(
@@ -47,43 +32,98 @@ export function createReader(rpc: Rpc, client: Program<EscrowIdl>, pollMs: numbe
     if (value !== null) rpc.saw(context.slot);
     // A stranger can put lamports there.
     return value?.owner.equals(client.programId) ? value.data : null;
-  };
-  /** An account of the program that is none of its kind is the endpoint's doing. */
-  const decoded = <Value>(decode: () => Value): Value => {
-    try {
-      return decode();
-    } catch (error) {
-      throw rpc.failure(error);
-    }
-  };
-  const job = async (address: Uint8Array, options?: AbortOptions): Promise<JobAccount | null> => {
-    const data = await read(address, options);
-    return data === null ? null : decoded(() => jobOf(address, client.coder.accounts.decode('job', data)));
-  };
-  return {
-    job,
-    jobAddress: (wallet, jobId) => jobAddress(program, wallet, jobId),
-    providers: (options) => providers([], options),
-    providersOfPeer: (peer, options) => providers([bytesAt(offsets.providerPeer, peer)], options),
-    async provider(authority, options) {
-      const address = providerAddress(program, authority);
-      const data = await read(address, options);
-      return data === null ? null : decoded(() => providerOf(address, client.coder.accounts.decode('provider', data)));
-    },
-    async jobs(filter, options) {
-      const owner =
-        'client' in filter ? bytesAt(offsets.jobClient, filter.client) : bytesAt(offsets.jobProvider, filter.provider);
-      const found = await rpc.call(() => client.account.job.all([owner]), options);
-      return found.map(({ publicKey, account }) => jobOf(publicKey.toBytes(), account));
-    },
-    async waitForJob(address, ready, options) {
-      for (;;) {
-        const now = await job(address, options);
-        if (ready(now)) return now;
-        await delay(pollMs, options?.signal);
+  }
+  /** How the accounts of one kind are read. */
+  function kindOf<Raw, Value>(
+    name: AccountName,
+    accounts: { all(filters: GetProgramAccountsFilter[]): Promise<{ publicKey: PublicKey; account: Raw }[]> },
+    from: (address: Uint8Array, raw: Raw) => Value,
+  ) {
+    async function read(address: Uint8Array, options?: AbortOptions): Promise<Value | null> {
+      const data = await dataOf(address, options);
+      if (data === null) return null;
+      try {
+        return from(address, client.coder.accounts.decode<Raw>(name, data));
+      } catch (error) {
+        // An account of the program that is not of its kind is the endpoint's doing.
+        throw rpc.failure(error);
       }
-    },
-    outcome: (address, options = {}) => findOutcome(rpc, client, address, options),
+    }
+    return {
+      read,
+      async find(filters: GetProgramAccountsFilter[], options?: AbortOptions): Promise<readonly Value[]> {
+        const found = await rpc.call(() => accounts.all(filters), options);
+        return found.map(({ publicKey, account }) => from(publicKey.toBytes(), account));
+      },
+      async waitFor(
+        address: Uint8Array,
+        ready: (value: Value | null) => boolean,
+        options?: AbortOptions,
+      ): Promise<Value | null> {
+        for (;;) {
+          const now = await read(address, options);
+          if (ready(now)) return now;
+          await delay(pollMs, options?.signal);
+        }
+      },
+    };
+  }
+  const provider = kindOf('provider', client.account.provider, providerOf);
+  const job = kindOf('job', client.account.job, jobOf);
+  const channel = kindOf('channel', client.account.channel, channelOf);
+  const evidence = kindOf('evidence', client.account.evidence, evidenceOf);
+  return {
+    ...chainReader(rpc),
+    provider: (authority, options) => provider.read(providerAddress(program, authority), options),
+    providersOfPeer: (peer, options) => provider.find([bytesAt(offsets.providerPeer, peer)], options),
+    providers: (options) => provider.find([], options),
+
+    job: job.read,
+    jobAddress: (wallet, jobId) => jobAddress(program, wallet, jobId),
+    jobs: (filter, options) =>
+      job.find(
+        [
+          'client' in filter
+            ? bytesAt(offsets.jobClient, filter.client)
+            : bytesAt(offsets.jobProvider, filter.provider),
+        ],
+        options,
+      ),
+    waitForJob: job.waitFor,
+    jobOutcome: (address, options = {}) => findJobOutcome(rpc, client, address, options),
+
+    channel: channel.read,
+    channelAddress: (id) => channelAddress(program, id),
+    channels: (filter, options) =>
+      channel.find(
+        [
+          'payer' in filter
+            ? bytesAt(offsets.channelPayer, filter.payer)
+            : bytesAt(offsets.channelProvider, filter.provider),
+        ],
+        options,
+      ),
+    waitForChannel: channel.waitFor,
+    channelOutcome: (address, options = {}) => findChannelOutcome(rpc, client, address, options),
+
+    evidence: evidence.read,
+    evidenceAddress: (address, jobId) => evidenceAddress(program, address, jobId),
+    evidences: (filter, options) =>
+      evidence.find(
+        [
+          'channel' in filter
+            ? bytesAt(offsets.evidenceChannel, filter.channel)
+            : 'rentPayer' in filter
+              ? bytesAt(offsets.evidenceRentPayer, filter.rentPayer)
+              : bytesAt(offsets.evidencePeer, filter.peer),
+        ],
+        options,
+      ),
+  };
+}
+
+function chainReader(rpc: Rpc): Pick<EscrowReader, 'rent' | 'now'> {
+  return {
     async rent(bytes, options) {
       return rpc.call(async (connection) => BigInt(await connection.getMinimumBalanceForRentExemption(bytes)), options);
     },

@@ -1,60 +1,77 @@
 import { SendTransactionError } from '@solana/web3.js';
 import idl from '../../../programs/escrow/artifacts/escrow.json' with { type: 'json' };
 import { QvacError } from '../../errors.ts';
-import { type Refusal, RefusedError } from '../escrow.ts';
+import { type Refusal, RefusedError } from '../refusal.ts';
 
 /** Why the program refused, in our words, and what to do. This is the only translation. */
 const words: Readonly<Record<Refusal, readonly [message: string, hint?: string]>> = {
   StakeTooLow: [
-    "the provider's free stake does not cover this job",
-    'qvac provider stake adds to it; or wait until other jobs are settled',
+    "the provider's free stake does not cover this",
+    'the provider adds to it with qvac provider stake; or try again once its other jobs have ended',
   ],
-  StakeLocked: [
-    'that stake is locked by jobs that are not settled yet',
-    'try again when they are: qvac provider status',
-  ],
-  ProviderInactive: ['the provider has less than the minimum stake, or is withdrawing it', 'choose another provider'],
+  StakeLocked: ['submitted jobs or open channels lock that stake', 'qvac provider status shows what is free'],
   AmountZero: ['the amount must be above zero'],
-  InvalidStatus: ['the state of the job does not allow that', 'qvac jobs ls says what comes next'],
-  TimeoutNotReached: ['the provider may still submit: no refund before 10 minutes are over', 'qvac jobs ls says when'],
-  DeadlinePassed: ['the 10 minutes in which the job could be submitted are over'],
-  ConfirmWindowOpen: [
-    'the client may still object: no claim before 5 minutes after the submit',
-    'qvac jobs ls says when',
-  ],
-  ConfirmWindowClosed: ['the 5 minutes in which the job could be rejected are over'],
-  Unauthorized: ['this wallet has no right to do that', 'use the wallet that the job or the provider belongs to'],
-  MathOverflow: ['the amount is too large'],
+  AmountMismatch: ["the amount is not the price of the offer's tokens"],
+  MathOverflow: ['the amount or time is too large'],
+  InvariantViolated: ['the program found an account that breaks its own rules', 'report this, with the transaction'],
+  Unauthorized: ['this wallet may not do that', 'use the wallet that the job, channel or provider belongs to'],
+  InvalidStatus: ['the state of the job or channel does not allow that', 'qvac jobs ls shows what comes next'],
   MissingEd25519Instruction: ["the node's signature is missing from the transaction"],
   MalformedEd25519Instruction: ["the node's signatures in the transaction are not the expected ones"],
-  SignerMismatch: ['that was signed by another node'],
+  SignerMismatch: ['another node signed that'],
   MessageMismatch: ['the signature belongs to another job or message'],
-  SameHead: ['the signed head is the one that was submitted: nothing to slash'],
-  PathTooLong: ['the proof is longer than any proof can be'],
-  RootMismatch: ['the step is not part of what was submitted'],
-  TokenFollows: ['the token is the one that the seed selects: no fraud'],
+  MalformedOffer: ['that is not an offer of version 1'],
+  OfferMismatch: ['the offer is for another wallet, channel or node, or for another kind of payment'],
+  OfferExpired: ['the offer has expired', 'ask again'],
+  InvalidDeliverWithin: ['the time for the delivery must be 60 to 86,400 s'],
+  PeerMismatch: ["the provider's account holds another node than the one that gave the quote", 'ask again'],
+  DeliveryPending: ['the provider can still submit the job', 'qvac jobs ls shows until when'],
+  DeadlinePassed: ['the time in which the job could be submitted is over'],
+  MalformedHead: ['that is not a head of version 1'],
+  HeadMismatch: ['the head is of another job'],
   TooManyTokens: ['the answer has more tokens than the job allows'],
-  CooldownActive: ['the stake is still cooling down', 'qvac provider status says until when'],
-  CancelMismatch: ['a cancelled answer needs the signed cancel, for no more tokens than it has'],
-  PeerMismatch: [
-    'the provider is registered with another node than the one that gave the quote',
-    'ask again: its node may have changed',
-  ],
-  InvalidSampler: ["the sampler's settings are out of range"],
-  InvalidFinish: ['the way the answer ended does not fit the number of its tokens'],
-  MalformedHead: ['that is no head'],
-  HeadNotFinal: ['the head is not final'],
+  PromptTooLong: ['the prompt has more tokens than the offer covers'],
+  InvalidFinish: ['the answer cannot end this way'],
+  MalformedAck: ['that is not an acknowledgement of version 1'],
+  AckMismatch: ['the acknowledgement is for another job or channel'],
+  AckBeyondAnswer: ['the acknowledgement names more tokens than the answer has'],
+  AckBeyondDeposit: ['the acknowledged totals are above the deposit'],
+  AckStale: ['the acknowledged totals are below those that the chain has'],
+  ObjectionPossible: ['closing at once needs an acknowledgement without objection (stop 2)'],
+  CheckWindowOpen: ['the client can still object', 'qvac jobs ls shows until when'],
+  CheckWindowClosed: ["the client's time to object is over"],
+  MalformedTerms: ['those are not channel terms of version 1'],
+  TermsMismatch: ['the terms are for another program, wallet, provider or chain'],
+  TermsExpired: ['the terms have expired', 'ask the provider for new ones'],
+  TermsTooLong: ['the terms stay valid for more than 10 minutes'],
+  TermsStillValid: ['a channel can be closed only once its terms have expired', 'try again in 2 minutes'],
+  CloseWindowOpen: ["the payer's 5 hours to object are not over"],
+  CloseWindowClosed: ["the payer's 5 hours to object are over"],
+  ChannelExists: ["the evidence's channel has not ended"],
+  SubjectMismatch: ['the evidence and the channel do not belong together'],
+  NotChallengeable: ['this answer cannot be challenged: its mode opens nothing, or it scores more than 16,384 tokens'],
+  InvalidPositions: ["a challenge names one to three different positions among the answer's tokens"],
+  AlreadyChallenged: ['this answer was challenged before'],
+  TooManyChallenges: ['the channel had its three challenges'],
+  ChallengeOpen: ['the provider has not answered a challenge yet', 'wait until it is answered or due'],
+  PositionNotOpen: ['no challenge waits for that position'],
+  ChallengeNotDue: ['the provider can still answer the challenge, or there is none'],
+  PathTooLong: ['the proof is longer than any proof can be'],
+  RootMismatch: ['the step is not part of what was delivered'],
+  CandidatesMissing: ['the step must show its candidates, and in mode zk must not'],
+  TokenMismatch: ['the token is not the one that the seed selects'],
+  TokenFollows: ['the token is the one that the seed selects: nothing to slash'],
+  DrawsNotJudgeable: ["a program cannot judge this answer's draws"],
   HeadsAgree: ['an honest provider can have signed both heads: nothing to slash'],
-  JobReplaced: ['the job was settled, and this is another one under the same id'],
   NoAccount: [
-    'there is no such account: the job is settled or was never created, or the provider is not registered',
+    'there is no such account: the job or channel has ended or never was, or the provider is not registered',
     'qvac jobs ls, qvac provider status',
   ],
   AccountExists: ['it exists already'],
   Other: ['the chain refused the transaction'],
 };
 
-/** Anchor's own names for what comes down to one of ours. */
+/** Anchor's own names that mean one of ours. */
 const anchorNames: Readonly<Record<string, Refusal>> = {
   AccountNotInitialized: 'NoAccount',
   AccountOwnedByWrongProgram: 'NoAccount',
@@ -64,7 +81,7 @@ const anchorNames: Readonly<Record<string, Refusal>> = {
   ConstraintAddress: 'Unauthorized',
 };
 
-/** The same by number, for endpoints that leave the log out. Lower ones are those of whichever program was called. */
+/** The same by number, for endpoints that leave the log out. Lower numbers belong to the program that was called. */
 const refusalsByNumber: ReadonlyMap<number, Refusal> = new Map([
   ...idl.errors.map(({ code, name }) => [code, name as Refusal] as const),
   [2001, 'Unauthorized'],
@@ -125,7 +142,7 @@ export function isDuplicate(error: unknown): boolean {
   return error instanceof Error && /already been processed|AlreadyProcessed/i.test(error.message);
 }
 
-/** The refusal in what the RPC answered to a transaction, or null where the answer is about something else. */
+/** The refusal in what the RPC answered to a transaction, or null if the answer is about something else. */
 export function refusalInAnswer(error: unknown): QvacError | null {
   if (!(error instanceof SendTransactionError)) return null;
   return refusalOf(error.transactionError.message, error.logs ?? [], error);

@@ -5,7 +5,7 @@ import type { AbortOptions } from '../../lib/types.ts';
 import { isSignedBy } from '../../proofs/signing.ts';
 import { addressText } from '../addresses.ts';
 import type { Executed, WalletKey } from '../escrow.ts';
-import type { Call } from './instructions.ts';
+import type { Call } from './instructions/context.ts';
 import { isDuplicate, isStaleBlockhash, refusalInAnswer, refusalOf } from './refusals.ts';
 import { isTransient, type Rpc } from './rpc.ts';
 
@@ -65,7 +65,7 @@ export async function execute(
     if (!limit.aborted) throw error;
     const known = last === null ? '' : `; transaction ${last.signature} may still be executed`;
     throw new QvacError('E_CHAIN', `the chain did not confirm within ${init.timeoutMs / 1_000} s${known}`, {
-      hint: 'qvac jobs ls shows what became of it',
+      hint: 'qvac jobs ls shows whether it was',
       cause: error,
     });
   }

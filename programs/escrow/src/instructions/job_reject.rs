@@ -1,5 +1,6 @@
 use anchor_lang::prelude::*;
 
+use super::transfers::{pay, return_bond};
 use crate::constants::{JOB_SEED, PROVIDER_SEED};
 use crate::errors::EscrowError;
 use crate::events::JobRejected;
@@ -15,6 +16,9 @@ pub struct JobRejectArgs {
 pub struct JobReject<'info> {
     #[account(mut)]
     pub client: Signer<'info>,
+    /// CHECK: only receives lamports; it is the challenger of an open challenge, else the client again.
+    #[account(mut, address = job.bond_owner() @ EscrowError::Unauthorized)]
+    pub challenger: UncheckedAccount<'info>,
     #[account(mut, seeds = [PROVIDER_SEED, job.provider.as_ref()], bump = provider.bump)]
     pub provider: Box<Account<'info, Provider>>,
     /// CHECK: lamports sent to this address are destroyed.
@@ -23,7 +27,7 @@ pub struct JobReject<'info> {
     #[account(
         mut,
         has_one = client @ EscrowError::Unauthorized,
-        seeds = [JOB_SEED, job.client.as_ref(), &job.job_id],
+        seeds = [JOB_SEED, job.client.as_ref(), &job.terms.job_id],
         bump = job.bump,
         close = client
     )]
@@ -32,21 +36,23 @@ pub struct JobReject<'info> {
 
 impl JobReject<'_> {
     fn validate(&self) -> Result<()> {
-        self.job.require_rejectable(Clock::get()?.unix_timestamp)
+        self.job.require_can_object(Clock::get()?.unix_timestamp)
     }
 
-    /// Burns what the provider would have got. It costs the client as much as to confirm, so a false rejection gains
-    /// it nothing.
+    /// Burns what the provider would have got. It costs the client as much as to confirm, so a false rejection gains it
+    /// nothing.
     #[access_control(ctx.accounts.validate())]
     pub fn job_reject(ctx: Context<Self>, args: JobRejectArgs) -> Result<()> {
-        let JobReject { provider, incinerator, job, .. } = ctx.accounts;
+        let JobReject { challenger, provider, incinerator, job, .. } = ctx.accounts;
         let burnt = job.payout();
-        job.sub_lamports(burnt)?;
-        incinerator.add_lamports(burnt)?;
-        provider.job_rejected(job.stake_at_risk)?;
+        pay(&job.to_account_info(), incinerator, burnt)?;
+        return_bond(&job.to_account_info(), challenger, job.delivery.challenge.bond)?;
+        provider.unlock_stake(job.stake_at_risk)?;
+        provider.count_rejected(burnt);
+        provider.invariant()?;
         emit!(JobRejected {
             job: job.key(),
-            job_id: job.job_id,
+            job_id: job.terms.job_id,
             client: job.client,
             provider: job.provider,
             verdict_digest: args.verdict_digest,

@@ -1,11 +1,9 @@
 use anchor_lang::prelude::*;
 
-use super::signatures::require_signatures;
+use super::signatures::require_consent;
 use super::transfers::deposit;
 use crate::constants::PROVIDER_SEED;
 use crate::events::ProviderRegistered;
-use crate::logic::ed25519::Expected;
-use crate::logic::message::{signed_message, REGISTER_KIND};
 use crate::state::Provider;
 
 #[derive(AnchorSerialize, AnchorDeserialize)]
@@ -30,7 +28,7 @@ pub struct ProviderRegister<'info> {
 
 impl ProviderRegister<'_> {
     fn validate(&self, args: &ProviderRegisterArgs) -> Result<()> {
-        require_peer_consent(&self.instructions, &self.authority.key(), &args.peer)
+        require_consent(&self.instructions, &self.authority.key(), &args.peer, 0)
     }
 
     /// Creates the provider's account with its first stake.
@@ -42,15 +40,10 @@ impl ProviderRegister<'_> {
         let now = Clock::get()?.unix_timestamp;
         let provider = Provider::new(authority, args.peer, args.stake, ctx.bumps.provider, now)?;
         accounts.provider.set_inner(provider);
+        accounts.provider.invariant()?;
         let [from, to] = [accounts.authority.to_account_info(), accounts.provider.to_account_info()];
         deposit(&accounts.system_program, from, to, args.stake)?;
         emit!(ProviderRegistered { provider: accounts.provider.key(), authority, peer: args.peer, stake: args.stake });
         Ok(())
     }
-}
-
-/// That the node agreed to work for this authority, so that nobody registers a node that is not theirs.
-pub(super) fn require_peer_consent(instructions: &AccountInfo, authority: &Pubkey, peer: &[u8; 32]) -> Result<()> {
-    let message = signed_message(REGISTER_KIND, &authority.to_bytes(), peer);
-    require_signatures(instructions, &[Expected { key: peer, message: &message }])
 }

@@ -1,6 +1,6 @@
 use anchor_lang::prelude::*;
 
-use super::provider_register::require_peer_consent;
+use super::signatures::require_consent;
 use crate::constants::PROVIDER_SEED;
 use crate::errors::EscrowError;
 use crate::events::PeerRotated;
@@ -29,15 +29,22 @@ pub struct ProviderRotatePeer<'info> {
 
 impl ProviderRotatePeer<'_> {
     fn validate(&self, args: &ProviderRotatePeerArgs) -> Result<()> {
-        require_peer_consent(&self.instructions, &self.authority.key(), &args.peer)
+        require_consent(&self.instructions, &self.authority.key(), &args.peer, self.provider.next_binding()?)
     }
 
-    /// Replaces the node's key. Jobs that exist keep the one they were created with.
+    /// Replaces the node's key. Jobs and channels that exist keep the one they were made with.
     #[access_control(ctx.accounts.validate(&args))]
     pub fn provider_rotate_peer(ctx: Context<Self>, args: ProviderRotatePeerArgs) -> Result<()> {
         let provider = &mut ctx.accounts.provider;
-        let old_peer = std::mem::replace(&mut provider.peer, args.peer);
-        emit!(PeerRotated { provider: provider.key(), authority: provider.authority, old_peer, new_peer: args.peer });
+        let old_peer = provider.rotate_peer(args.peer)?;
+        provider.invariant()?;
+        emit!(PeerRotated {
+            provider: provider.key(),
+            authority: provider.authority,
+            old_peer,
+            new_peer: args.peer,
+            bindings: provider.bindings,
+        });
         Ok(())
     }
 }

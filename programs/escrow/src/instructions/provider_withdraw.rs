@@ -1,9 +1,16 @@
 use anchor_lang::prelude::*;
 
+use super::transfers::pay;
 use crate::constants::PROVIDER_SEED;
 use crate::errors::EscrowError;
 use crate::events::StakeWithdrawn;
 use crate::state::Provider;
+
+#[derive(AnchorSerialize, AnchorDeserialize)]
+pub struct ProviderWithdrawArgs {
+    /// Lamports.
+    pub amount: u64,
+}
 
 #[derive(Accounts)]
 pub struct ProviderWithdraw<'info> {
@@ -19,13 +26,13 @@ pub struct ProviderWithdraw<'info> {
 }
 
 impl ProviderWithdraw<'_> {
-    /// Pays out what was asked back, once the cooldown is over.
-    pub fn provider_withdraw(ctx: Context<Self>) -> Result<()> {
-        let provider = &mut ctx.accounts.provider;
-        let amount = provider.withdraw(Clock::get()?.unix_timestamp)?;
-        provider.sub_lamports(amount)?;
-        ctx.accounts.authority.add_lamports(amount)?;
-        emit!(StakeWithdrawn { provider: provider.key(), amount, stake: provider.stake });
+    /// Pays out free stake. Nothing that could be slashed is free, so there is no cooldown.
+    pub fn provider_withdraw(ctx: Context<Self>, args: ProviderWithdrawArgs) -> Result<()> {
+        let ProviderWithdraw { authority, provider } = ctx.accounts;
+        provider.withdraw(args.amount)?;
+        provider.invariant()?;
+        pay(&provider.to_account_info(), authority, args.amount)?;
+        emit!(StakeWithdrawn { provider: provider.key(), amount: args.amount, stake: provider.stake });
         Ok(())
     }
 }

@@ -1,12 +1,8 @@
 use anchor_lang::prelude::*;
 
-use super::transfers::Slash;
-use crate::constants::{JOB_SEED, MAX_PATH, PROVIDER_SEED};
-use crate::errors::EscrowError;
+use super::slash::*;
 use crate::events::SlashReason;
-use crate::logic::merkle::root_of_path;
 use crate::logic::step::Step;
-use crate::state::{Job, JobStatus, Provider};
 
 #[derive(AnchorSerialize, AnchorDeserialize)]
 pub struct SlashSamplerArgs {
@@ -20,42 +16,19 @@ pub struct SlashSamplerArgs {
 
 #[derive(Accounts)]
 pub struct SlashSampler<'info> {
-    /// CHECK: only receives lamports; it is the job's client, whatever owns it by now.
-    #[account(mut)]
-    pub client: UncheckedAccount<'info>,
-    #[account(mut, seeds = [PROVIDER_SEED, job.provider.as_ref()], bump = provider.bump)]
-    pub provider: Box<Account<'info, Provider>>,
-    /// CHECK: lamports sent to this address are destroyed.
-    #[account(mut, address = solana_sdk_ids::incinerator::ID)]
-    pub incinerator: UncheckedAccount<'info>,
-    #[account(
-        mut,
-        has_one = client @ EscrowError::Unauthorized,
-        seeds = [JOB_SEED, job.client.as_ref(), &job.job_id],
-        bump = job.bump,
-        close = client
-    )]
-    pub job: Box<Account<'info, Job>>,
+    pub slash: Slash<'info>,
 }
 
 impl SlashSampler<'_> {
     fn validate(&self, args: &SlashSamplerArgs) -> Result<()> {
-        let job = &self.job;
-        job.require_status(JobStatus::Submitted)?;
-        require!(args.path.len() <= usize::from(MAX_PATH), EscrowError::PathTooLong);
-        let leaf = args.step.leaf(&job.job_id, args.index).ok_or(EscrowError::RootMismatch)?;
-        let root = root_of_path(&leaf, args.index, job.token_count, &args.path);
-        require!(root == Some(job.root), EscrowError::RootMismatch);
-        let honest = job.sampler.follows(&job.seed, args.index, &args.step.candidates, args.step.token);
-        require!(!honest, EscrowError::TokenFollows);
-        Ok(())
+        self.slash.validate(Clock::get()?.unix_timestamp)?;
+        self.slash.subject.delivered()?.require_false_draw(args.index, &args.step, &args.path)
     }
 
     /// Takes the stake of a provider with a committed step whose token does not follow from the seed and the committed
-    /// candidates. The root was submitted by the provider, so no signature is needed. Anyone may call it.
+    /// candidates. The provider is bound to the root, so no signature is needed. Anyone may call it.
     #[access_control(ctx.accounts.validate(&args))]
     pub fn slash_sampler(ctx: Context<Self>, args: SlashSamplerArgs) -> Result<()> {
-        let SlashSampler { client, provider, incinerator, job, .. } = ctx.accounts;
-        Slash { job, provider, client, incinerator }.execute(SlashReason::Sampler)
+        ctx.accounts.slash.execute(SlashReason::Sampler)
     }
 }

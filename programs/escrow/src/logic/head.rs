@@ -1,16 +1,17 @@
-//! Tree heads (protocol section 4.2): a body of 202 bytes at fixed offsets, integers big-endian.
+//! Tree heads (protocol section 4.2): a body of 202 bytes at fixed offsets.
 
+use super::reader::Reader;
 use crate::errors::EscrowError;
 
 pub const HEAD_SIZE: usize = 202;
+/// `finish` of an answer that the client stopped.
+pub const FINISH_STOPPED: u8 = 2;
+/// `finish` of a scored answer.
+pub const FINISH_SCORED: u8 = 4;
+/// The greatest `finish` of a final head.
+pub const MAX_FINISH: u8 = 5;
 /// `finish` of a head that more tokens follow.
 pub const NOT_FINAL: u8 = 255;
-/// `finish` of an answer that ended with a stop token.
-pub const FINISH_STOP: u8 = 0;
-/// `finish` of an answer that reached the most tokens allowed.
-pub const FINISH_LENGTH: u8 = 1;
-/// `finish` of an answer that the client cancelled.
-pub const FINISH_CANCEL: u8 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
@@ -27,23 +28,30 @@ pub struct Head {
 
 impl Head {
     pub fn parse(body: &[u8]) -> Result<Self, EscrowError> {
-        let finish = *body.last().ok_or(EscrowError::MalformedHead)?;
-        if body.len() != HEAD_SIZE || body[0] != 1 || !matches!(finish, 0..=FINISH_CANCEL | NOT_FINAL) {
-            return Err(EscrowError::MalformedHead);
+        read(body).ok_or(EscrowError::MalformedHead)
+    }
+
+    /// The bytes that a provider signs.
+    pub fn body(&self) -> [u8; HEAD_SIZE] {
+        let parts: [&[u8]; 10] = [
+            &[1],
+            &self.job_id,
+            &self.token_count.to_be_bytes(),
+            &self.root,
+            &self.prefix,
+            &self.text_digest,
+            &self.input_digest,
+            &self.exec_class,
+            &self.prompt_count.to_be_bytes(),
+            &[self.finish],
+        ];
+        let mut body = [0; HEAD_SIZE];
+        let mut at = 0;
+        for part in parts {
+            body[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
         }
-        let digest = |at: usize| std::array::from_fn(|i| body[at + i]);
-        let integer = |at: usize| u32::from_be_bytes(std::array::from_fn(|i| body[at + i]));
-        Ok(Self {
-            job_id: digest(1),
-            token_count: integer(33),
-            root: digest(37),
-            prefix: digest(69),
-            text_digest: digest(101),
-            input_digest: digest(133),
-            exec_class: digest(165),
-            prompt_count: integer(197),
-            finish,
-        })
+        body
     }
 
     pub fn is_final(&self) -> bool {
@@ -51,12 +59,24 @@ impl Head {
     }
 }
 
-/// Whether an answer of `count` tokens, of at most `max` allowed, can have ended this way (protocol section 4.1).
-pub fn finish_fits(finish: u8, count: u32, max: u32) -> bool {
-    match finish {
-        FINISH_STOP => count >= 1,
-        FINISH_LENGTH => count == max,
-        FINISH_CANCEL => count < max,
-        _ => false,
-    }
+fn read(body: &[u8]) -> Option<Head> {
+    let mut reader = Reader::new(body);
+    let version = reader.u8()?;
+    let head = Head {
+        job_id: reader.array()?,
+        token_count: reader.u32()?,
+        root: reader.array()?,
+        prefix: reader.array()?,
+        text_digest: reader.array()?,
+        input_digest: reader.array()?,
+        exec_class: reader.array()?,
+        prompt_count: reader.u32()?,
+        finish: reader.u8()?,
+    };
+    (version == 1 && reader.is_empty() && is_finish(head.finish)).then_some(head)
+}
+
+/// Whether a head can state this `finish`.
+pub fn is_finish(finish: u8) -> bool {
+    matches!(finish, 0..=MAX_FINISH | NOT_FINAL)
 }

@@ -6,6 +6,7 @@ use super::message::{sha256, tag};
 
 pub const MAX_TEMPERATURE: u8 = 200;
 pub const MAX_MIN_P: u8 = 100;
+pub const MAX_TOP_P: u8 = 100;
 pub const MAX_TOP_K: u8 = 20;
 
 /// round(log2(e) × 2^24)
@@ -39,27 +40,21 @@ pub struct Candidate {
     pub q: i32,
 }
 
-/// What the offer says about sampling. `temperature` and `min_p` are hundredths.
-#[derive(AnchorSerialize, AnchorDeserialize, Clone, Copy, Debug, PartialEq, Eq, InitSpace)]
+/// What the offer says about sampling, apart from its `extra`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sampler {
-    /// 0 to 200.
+    /// Hundredths.
     pub temperature: u8,
-    /// 0 to 100.
+    /// Hundredths.
     pub min_p: u8,
-    /// 1 to 20.
+    /// Hundredths.
+    pub top_p: u8,
     pub top_k: u8,
-    /// Number of token ids of the model, at least 1.
+    /// Number of token ids of the model.
     pub vocab: u32,
 }
 
 impl Sampler {
-    pub fn is_valid(&self) -> bool {
-        self.temperature <= MAX_TEMPERATURE
-            && self.min_p <= MAX_MIN_P
-            && (1..=MAX_TOP_K).contains(&self.top_k)
-            && self.vocab >= 1
-    }
-
     /// Whether these are candidates that an honest provider commits to: as many as there must be, in the vocabulary,
     /// ascending, each once.
     pub fn admits(&self, candidates: &[Candidate]) -> bool {
@@ -68,15 +63,29 @@ impl Sampler {
             && candidates.windows(2).all(|pair| pair[0].id < pair[1].id)
     }
 
-    /// The token that step `index` draws from `candidates`.
-    pub fn pick(&self, seed: &[u8; 32], index: u32, candidates: &[Candidate]) -> Option<u32> {
-        let at = select(&weights(candidates, self.temperature, self.min_p), draw(seed, index))?;
+    /// The token that `step` of the whole answer draws from `candidates`.
+    pub fn pick(&self, seed: &[u8; 32], step: u32, candidates: &[Candidate]) -> Option<u32> {
+        let at = select(&self.weights(candidates), draw(seed, step))?;
         candidates.get(at).map(|candidate| candidate.id)
     }
 
-    /// Whether `token` is what step `index` had to give: the candidates are admissible and the draw selects it.
-    pub fn follows(&self, seed: &[u8; 32], index: u32, candidates: &[Candidate], token: u32) -> bool {
-        self.admits(candidates) && self.pick(seed, index, candidates) == Some(token)
+    /// Whether `token` is what `step` of the whole answer had to give: the candidates are admissible and the draw selects
+    /// it.
+    pub fn follows(&self, seed: &[u8; 32], step: u32, candidates: &[Candidate], token: u32) -> bool {
+        self.admits(candidates) && self.pick(seed, step, candidates) == Some(token)
+    }
+
+    /// The weights of `candidates`, in their order.
+    pub fn weights(&self, candidates: &[Candidate]) -> Vec<u64> {
+        let best = candidates.iter().map(|c| c.q).max().unwrap_or(0);
+        if self.temperature == 0 {
+            let first = candidates.iter().position(|c| c.q == best);
+            return (0..candidates.len()).map(|at| u64::from(Some(at) == first)).collect();
+        }
+        let mut weights: Vec<u64> = candidates.iter().map(|c| weight(best.abs_diff(c.q), self.temperature)).collect();
+        cut_min_p(&mut weights, self.min_p);
+        cut_top_p(&mut weights, self.top_p);
+        weights
     }
 }
 
@@ -97,29 +106,39 @@ pub fn weight(distance: u32, temperature: u8) -> u64 {
     w >> shift
 }
 
-/// The weights of `candidates`, in their order.
-pub fn weights(candidates: &[Candidate], temperature: u8, min_p: u8) -> Vec<u64> {
-    let best = candidates.iter().map(|c| c.q).max().unwrap_or(0);
-    let distance = |c: &Candidate| best.abs_diff(c.q);
-    if temperature == 0 {
-        let first = candidates.iter().position(|c| c.q == best);
-        return (0..candidates.len()).map(|at| u64::from(Some(at) == first)).collect();
-    }
-    let mut weights: Vec<u64> = candidates.iter().map(|c| weight(distance(c), temperature)).collect();
-    // The best candidate's weight is 2^32, so no product overflows.
+/// Drops the weights below `min_p` hundredths of the greatest.
+fn cut_min_p(weights: &mut [u64], min_p: u8) {
+    // A weight is at most 2^32, so no product overflows.
     let floor = u64::from(min_p) * weights.iter().max().copied().unwrap_or(0);
-    for w in &mut weights {
+    for w in weights {
         if *w * 100 < floor {
             *w = 0;
         }
     }
-    weights
 }
 
-/// The draw of step `index`: the first 8 bytes of `HMAC-SHA256(seed, tag("qvac/draw/1") ‖ u32 index)`.
-pub fn draw(seed: &[u8; 32], index: u32) -> u64 {
+/// Keeps the greatest weights until they are `top_p` hundredths of the sum; of equal ones the lower id comes first.
+fn cut_top_p(weights: &mut [u64], top_p: u8) {
+    if top_p >= MAX_TOP_P {
+        return;
+    }
+    let wanted = u64::from(top_p) * weights.iter().sum::<u64>();
+    let mut left = weights.to_vec();
+    weights.fill(0);
+    let mut kept = 0;
+    while kept * 100 < wanted {
+        let greatest = left.iter().max().copied().unwrap_or(0);
+        let Some(at) = left.iter().position(|w| *w == greatest) else { break };
+        weights[at] = greatest;
+        kept += greatest;
+        left[at] = 0;
+    }
+}
+
+/// The draw of a step of the whole answer: the first 8 bytes of `HMAC-SHA256(seed, tag("qvac/draw/1") ‖ u32 step)`.
+pub fn draw(seed: &[u8; 32], step: u32) -> u64 {
     let pad = |byte: u8| -> [u8; 64] { std::array::from_fn(|at| seed.get(at).copied().unwrap_or(0) ^ byte) };
-    let inner = sha256(&[&pad(0x36), &tag("qvac/draw/1"), &index.to_be_bytes()]);
+    let inner = sha256(&[&pad(0x36), &tag("qvac/draw/1"), &step.to_be_bytes()]);
     let outer = sha256(&[&pad(0x5c), &inner]);
     u64::from_be_bytes(std::array::from_fn(|at| outer[at]))
 }

@@ -2,7 +2,8 @@
 
 use anchor_lang::prelude::*;
 
-use crate::constants::{ACCOUNT_VERSION, MIN_STAKE, UNSTAKE_COOLDOWN};
+use super::{add, subtract};
+use crate::constants::{ACCOUNT_VERSION, MIN_STAKE};
 use crate::errors::EscrowError;
 
 /// Seeds: `"provider"`, authority. It is never closed, so that a bad record cannot be shed under the same authority.
@@ -14,30 +15,28 @@ pub struct Provider {
     pub version: u8,
     /// Canonical bump of its address.
     pub bump: u8,
-    /// Wallet that registered, is paid and may withdraw.
+    /// Wallet that registered and may withdraw.
     pub authority: Pubkey,
-    /// Ed25519 key of the node, the one in its libp2p peer id. Signs heads.
+    /// Ed25519 key of the node, the one in its libp2p peer id. Signs heads and channel terms.
     pub peer: [u8; 32],
-    /// Lamports staked, locked ones included.
+    /// Lamports staked: what was deposited, payouts and bonds, locked ones included.
     pub stake: u64,
-    /// Sum of `stake_at_risk` of the submitted jobs. At most `stake`.
+    /// Sum of `stake_at_risk` of the submitted jobs and the channels. At most `stake`.
     pub locked_stake: u64,
-    /// Jobs that were paid. Anyone can be their own client: evidence, not proof.
+    /// Jobs that were paid from an account of their own. Anyone can be their own client: evidence, not proof.
     pub jobs_completed: u64,
-    /// Jobs that were not submitted in time.
-    pub jobs_refunded: u32,
-    /// Jobs that the client rejected.
+    /// Lamports of all payouts.
+    pub earned: u64,
+    /// Rejections that burnt something: jobs, and channels.
     pub jobs_rejected: u32,
-    /// Jobs with a proven fault.
+    /// Lamports burnt by rejections.
+    pub rejected: u64,
+    /// Jobs and channels with a proven fault.
     pub jobs_slashed: u32,
+    /// Number of the node's binding, from 0. The consent to it names it.
+    pub bindings: u32,
     /// Unix seconds.
     pub registered_at: i64,
-    /// Lamports asked back, 0 for none. At most `stake`.
-    pub unstake_amount: u64,
-    /// Unix seconds from which they can be withdrawn.
-    pub unstake_at: i64,
-    /// Jobs ever created for this provider: the number of the next one.
-    pub jobs_created: u64,
     /// Zero, for later versions.
     pub reserved: [u8; 32],
 }
@@ -51,13 +50,12 @@ impl Provider {
         + 8                     // stake
         + 8                     // locked_stake
         + 8                     // jobs_completed
-        + 4                     // jobs_refunded
+        + 8                     // earned
         + 4                     // jobs_rejected
+        + 8                     // rejected
         + 4                     // jobs_slashed
+        + 4                     // bindings
         + 8                     // registered_at
-        + 8                     // unstake_amount
-        + 8                     // unstake_at
-        + 8                     // jobs_created
         + 32; // reserved
 
     pub fn new(authority: Pubkey, peer: [u8; 32], stake: u64, bump: u8, now: i64) -> Result<Self> {
@@ -70,96 +68,95 @@ impl Provider {
             stake,
             locked_stake: 0,
             jobs_completed: 0,
-            jobs_refunded: 0,
+            earned: 0,
             jobs_rejected: 0,
+            rejected: 0,
             jobs_slashed: 0,
+            bindings: 0,
             registered_at: now,
-            unstake_amount: 0,
-            unstake_at: 0,
-            jobs_created: 0,
             reserved: [0; 32],
         })
     }
 
-    /// Stake that no submitted job has locked.
+    pub fn invariant(&self) -> Result<()> {
+        require!(self.locked_stake <= self.stake, EscrowError::InvariantViolated);
+        Ok(())
+    }
+
+    /// Stake that no job or channel has locked.
     pub fn free_stake(&self) -> u64 {
         self.stake.saturating_sub(self.locked_stake)
     }
 
-    /// Whether the stake, without what was asked back, is worth being offered jobs.
-    pub fn is_active(&self) -> bool {
-        self.stake.saturating_sub(self.unstake_amount) >= MIN_STAKE
+    pub fn require_free_stake(&self, amount: u64) -> Result<()> {
+        require!(self.free_stake() >= amount, EscrowError::StakeTooLow);
+        Ok(())
+    }
+
+    /// The number that the consent to the next binding names.
+    pub fn next_binding(&self) -> Result<u32> {
+        Ok(self.bindings.checked_add(1).ok_or(EscrowError::MathOverflow)?)
+    }
+
+    /// Binds another node. Returns the one before.
+    pub fn rotate_peer(&mut self, peer: [u8; 32]) -> Result<[u8; 32]> {
+        self.bindings = self.next_binding()?;
+        Ok(std::mem::replace(&mut self.peer, peer))
     }
 
     pub fn add_stake(&mut self, amount: u64) -> Result<()> {
         require!(amount > 0, EscrowError::AmountZero);
-        self.stake = self.stake.checked_add(amount).ok_or(EscrowError::MathOverflow)?;
+        self.credit(amount)
+    }
+
+    /// Takes in lamports that were already moved here, as free stake.
+    pub fn credit(&mut self, lamports: u64) -> Result<()> {
+        self.stake = add(self.stake, lamports)?;
         Ok(())
     }
 
-    /// Replaces an earlier request, and starts the cooldown again.
-    pub fn request_unstake(&mut self, amount: u64, now: i64) -> Result<()> {
+    pub fn withdraw(&mut self, amount: u64) -> Result<()> {
         require!(amount > 0, EscrowError::AmountZero);
         require!(amount <= self.free_stake(), EscrowError::StakeLocked);
-        self.unstake_amount = amount;
-        self.unstake_at = now.checked_add(UNSTAKE_COOLDOWN).ok_or(EscrowError::MathOverflow)?;
+        self.stake = subtract(self.stake, amount)?;
         Ok(())
-    }
-
-    /// Takes what was asked back out of the stake. Returns its lamports.
-    pub fn withdraw(&mut self, now: i64) -> Result<u64> {
-        let amount = self.unstake_amount;
-        require!(amount > 0, EscrowError::AmountZero);
-        require!(now >= self.unstake_at, EscrowError::CooldownActive);
-        require!(amount <= self.free_stake(), EscrowError::StakeLocked);
-        self.stake = self.stake.checked_sub(amount).ok_or(EscrowError::MathOverflow)?;
-        self.unstake_amount = 0;
-        self.unstake_at = 0;
-        Ok(amount)
-    }
-
-    /// Counts a new job that puts `stake_at_risk` at risk once it is submitted. Returns the job's number.
-    pub fn take_job(&mut self, stake_at_risk: u64) -> Result<u64> {
-        require!(self.is_active(), EscrowError::ProviderInactive);
-        require!(self.free_stake() >= stake_at_risk, EscrowError::StakeTooLow);
-        let number = self.jobs_created;
-        self.jobs_created = number.checked_add(1).ok_or(EscrowError::MathOverflow)?;
-        Ok(number)
     }
 
     pub fn lock_stake(&mut self, amount: u64) -> Result<()> {
-        require!(self.free_stake() >= amount, EscrowError::StakeTooLow);
-        self.locked_stake = self.locked_stake.checked_add(amount).ok_or(EscrowError::MathOverflow)?;
+        self.require_free_stake(amount)?;
+        self.locked_stake = add(self.locked_stake, amount)?;
         Ok(())
     }
 
-    fn unlock_stake(&mut self, amount: u64) -> Result<()> {
-        self.locked_stake = self.locked_stake.checked_sub(amount).ok_or(EscrowError::MathOverflow)?;
+    pub fn unlock_stake(&mut self, amount: u64) -> Result<()> {
+        self.locked_stake = subtract(self.locked_stake, amount)?;
+        Ok(())
+    }
+
+    /// Takes locked stake away.
+    pub fn slash(&mut self, stake_at_risk: u64) -> Result<()> {
+        self.jobs_slashed = self.jobs_slashed.saturating_add(1);
+        self.unlock_stake(stake_at_risk)?;
+        self.stake = subtract(self.stake, stake_at_risk)?;
         Ok(())
     }
 
     // The counters stop at their largest value: money must not depend on them.
 
-    pub fn job_completed(&mut self, stake_at_risk: u64) -> Result<()> {
+    pub fn count_completed(&mut self) {
         self.jobs_completed = self.jobs_completed.saturating_add(1);
-        self.unlock_stake(stake_at_risk)
     }
 
-    pub fn job_rejected(&mut self, stake_at_risk: u64) -> Result<()> {
+    pub fn count_earned(&mut self, lamports: u64) {
+        self.earned = self.earned.saturating_add(lamports);
+    }
+
+    /// A rejection that burns nothing costs nothing, so it says nothing.
+    pub fn count_rejected(&mut self, burnt: u64) {
+        if burnt == 0 {
+            return;
+        }
         self.jobs_rejected = self.jobs_rejected.saturating_add(1);
-        self.unlock_stake(stake_at_risk)
-    }
-
-    pub fn job_refunded(&mut self) {
-        self.jobs_refunded = self.jobs_refunded.saturating_add(1);
-    }
-
-    /// Takes all of `stake_at_risk` out of the stake.
-    pub fn job_slashed(&mut self, stake_at_risk: u64) -> Result<()> {
-        self.jobs_slashed = self.jobs_slashed.saturating_add(1);
-        self.unlock_stake(stake_at_risk)?;
-        self.stake = self.stake.checked_sub(stake_at_risk).ok_or(EscrowError::MathOverflow)?;
-        self.unstake_amount = self.unstake_amount.min(self.stake);
-        Ok(())
+        self.rejected = self.rejected.saturating_add(burnt);
     }
 }
