@@ -1,6 +1,6 @@
 import { concat, readU64, u32 } from '../lib/bytes.ts';
 import { keyedHmac, tag } from '../protocol/digests.ts';
-import type { Candidate, Sampler } from '../protocol/messages.ts';
+import type { Candidate, ExtraSettings, SamplerSettings } from '../protocol/messages.ts';
 import type { TopLogits } from './logits.ts';
 
 /** The integer sampler of section 4.1, steps 1 to 4: the same token on every machine. */
@@ -18,7 +18,13 @@ const log2eScaled = 24_204_406 * 100;
  * From here on every weight is 0, whatever the temperature: the exponent passes 32 at 2^16 already with T = 200. Below
  * it all products stay under 2^53.
  */
-const farthest = 2 ** 21;
+const zeroWeightDistance = 2 ** 21;
+
+const minI32 = -(2 ** 31);
+const maxI32 = 2 ** 31 - 1;
+
+/** What turns candidates into weights; hundredths. */
+export type Weighing = Pick<SamplerSettings, 'temperature' | 'minP' | 'topP'>;
 
 export interface Selection {
   /** Ascending by id. */
@@ -28,36 +34,39 @@ export interface Selection {
 }
 
 /**
- * Step 1: the `min(topK, vocab)` largest logits, ties to the lower id, rounded to 1024ths and sorted by id.
+ * Step 1: the `count` largest logits, ties to the lower id, rounded to 1024ths and sorted by id.
+ * @param top with a grammar, of allowed tokens alone
+ * @param count `min(topK, vocab)`, with a grammar at most the number of allowed tokens
  * @throws RangeError for a NaN, or for fewer logits than that
  */
-export function selectCandidates(top: TopLogits, topK: number, vocab: number): Selection {
-  const count = Math.min(topK, vocab);
+export function selectCandidates(top: TopLogits, count: number): Selection {
   if (top.ids.length < count) throw new RangeError(`"top" expected at least ${count} logits, got ${top.ids.length}`);
-  const idAt = (at: number): number => top.ids[at] ?? 0;
-  const logitAt = (at: number): number => top.logits[at] ?? Number.NaN;
-  const places: number[] = [];
-  for (let at = 0; at < top.ids.length; at++) {
-    if (Number.isNaN(logitAt(at))) throw new RangeError('"top" expected numbers, got a NaN');
-    places.push(at);
-  }
-  // A difference would be NaN for two infinities.
-  places.sort((a, b) => (logitAt(a) === logitAt(b) ? idAt(a) - idAt(b) : logitAt(a) < logitAt(b) ? 1 : -1));
-  places.length = count;
-  places.sort((a, b) => idAt(a) - idAt(b));
-  const logits = new Float32Array(count);
-  const candidates = places.map((at, index): Candidate => {
-    logits[index] = logitAt(at);
-    return [idAt(at), quantise(logitAt(at))];
-  });
+  const places = placesByLogit(top).slice(0, count);
+  places.sort((a, b) => (top.ids[a] ?? 0) - (top.ids[b] ?? 0));
+  const logits = Float32Array.from(places, (at) => top.logits[at] ?? Number.NaN);
+  const candidates = places.map((at, index): Candidate => [top.ids[at] ?? 0, quantise(logits[index] ?? 0)]);
   return { candidates, logits };
+}
+
+/**
+ * The places of `top` by falling logit, ties to the lower id.
+ * @throws RangeError for a NaN
+ */
+export function placesByLogit({ ids, logits }: TopLogits): number[] {
+  if (logits.some(Number.isNaN)) throw new RangeError('"top" expected numbers, got a NaN');
+  const idAt = (at: number): number => ids[at] ?? 0;
+  const logitAt = (at: number): number => logits[at] ?? Number.NaN;
+  // A difference would be NaN for two infinities.
+  return [...ids.keys()].sort((a, b) =>
+    logitAt(a) === logitAt(b) ? idAt(a) - idAt(b) : logitAt(a) < logitAt(b) ? 1 : -1,
+  );
 }
 
 /** `round_half_even(logit × 1024)`, clamped to i32. */
 export function quantise(logit: number): number {
   const scaled = logit * 1024;
-  if (scaled >= 2 ** 31 - 1) return 2 ** 31 - 1;
-  if (scaled <= -(2 ** 31)) return -(2 ** 31);
+  if (scaled >= maxI32) return maxI32;
+  if (scaled <= minI32) return minI32;
   const below = Math.floor(scaled);
   const rest = scaled - below;
   const up = rest > 0.5 || (rest === 0.5 && below % 2 !== 0);
@@ -65,13 +74,56 @@ export function quantise(logit: number): number {
   return below + (up ? 1 : 0) + 0;
 }
 
-/** Step 2: the integer weight, 0 … 2^32, of each candidate. `temperature` and `minP` in hundredths. */
-export function weightsOf(candidates: readonly Candidate[], temperature: number, minP: number): readonly number[] {
+/**
+ * Step 2: `q'` of candidates by the settings of `extra`: a function of the candidates and of how often a token occurs in
+ * the answer before this step.
+ */
+export function adjustmentOf({
+  presence = 0,
+  frequency = 0,
+  bias = [],
+}: ExtraSettings): (candidates: readonly Candidate[], countOf: (token: number) => number) => readonly Candidate[] {
+  if (presence === 0 && frequency === 0 && bias.length === 0) return (candidates) => candidates;
+  const biases = new Map(bias);
+  return (candidates, countOf) =>
+    candidates.map(([id, q]): Candidate => {
+      const count = countOf(id);
+      const adjusted = q - (count > 0 ? presence : 0) - frequency * count + (biases.get(id) ?? 0);
+      return [id, Math.max(minI32, Math.min(maxI32, adjusted))];
+    });
+}
+
+/** Step 2: the integer weight, 0 … 2^32, of each candidate with its `q'`. */
+export function weightsOf(
+  candidates: readonly Candidate[],
+  { temperature, minP, topP }: Weighing,
+): readonly number[] {
   const best = candidates.reduce((max, [, q]) => Math.max(max, q), -Infinity);
   if (temperature === 0) return greedyWeights(candidates, best);
-  const weights = candidates.map(([, q]) => weightAt(best - q, temperature));
-  const least = minP * weights.reduce((max, weight) => Math.max(max, weight), 0);
-  return weights.map((weight) => (weight * 100 < least ? 0 : weight));
+  const all = candidates.map(([, q]) => weightAt(best - q, temperature));
+  const least = minP * all.reduce((max, weight) => Math.max(max, weight), 0);
+  const weights = all.map((weight) => (weight * 100 < least ? 0 : weight));
+  return topP < 100 ? withinTopP(candidates, weights, topP) : weights;
+}
+
+/** The heaviest candidates whose weights together are `topP` hundredths of all; the other weights become 0. */
+function withinTopP(
+  candidates: readonly Candidate[],
+  weights: readonly number[],
+  topP: number,
+): readonly number[] {
+  const enough = topP * weights.reduce((total, weight) => total + weight, 0);
+  const weightOf = (at: number): number => weights[at] ?? 0;
+  const idOf = (at: number): number => candidates[at]?.[0] ?? 0;
+  const order = [...weights.keys()].sort((a, b) => weightOf(b) - weightOf(a) || idOf(a) - idOf(b));
+  const kept = new Set<number>();
+  let sum = 0;
+  for (const at of order) {
+    if (sum * 100 >= enough) break;
+    kept.add(at);
+    sum += weightOf(at);
+  }
+  return weights.map((weight, at) => (kept.has(at) ? weight : 0));
 }
 
 /** All weight on the smallest id among the best. */
@@ -82,7 +134,7 @@ function greedyWeights(candidates: readonly Candidate[], best: number): readonly
 
 /** The weight at distance `d` below the best, in 1024ths of a nat. */
 function weightAt(d: number, temperature: number): number {
-  if (d >= farthest) return 0;
+  if (d >= zeroWeightDistance) return 0;
   const x = Math.floor((d * log2eScaled) / (temperature * 262_144));
   const shift = Math.floor(x / 65_536);
   if (shift > 32) return 0;
@@ -102,27 +154,23 @@ function timesShifted(weight: number, power: number): number {
 
 const drawTag = tag('qvac/draw/1');
 
-/** Step 3: a job's draws, by step; each 0 … 2^64 − 1. */
-export function drawsOf(seed: Uint8Array): (i: number) => bigint {
+/** Step 3: the draws of an answer, by its step (`start + i`); each 0 … 2^64 − 1. */
+export function drawsOf(seed: Uint8Array): (at: number) => bigint {
   const keyed = keyedHmac(seed);
-  return (i) => readU64(keyed(concat(drawTag, u32(i))));
+  return (at) => readU64(keyed(concat(drawTag, u32(at))));
 }
 
-/** One draw of a job. */
-export function drawAt(seed: Uint8Array, i: number): bigint {
-  return drawsOf(seed)(i);
+/** One draw of an answer. */
+export function drawAt(seed: Uint8Array, at: number): bigint {
+  return drawsOf(seed)(at);
 }
 
 /**
  * Step 4: the first candidate in id order with `(cumulative weight) × 2^64 > draw × (sum of weights)`.
- * @param candidates ascending by id, at least one
+ * @param candidates with their `q'`, ascending by id, at least one
  */
-export function pickToken(
-  candidates: readonly Candidate[],
-  sampler: Pick<Sampler, 'temperature' | 'minP'>,
-  draw: bigint,
-): number {
-  return pickWeighted(candidates, weightsOf(candidates, sampler.temperature, sampler.minP), draw);
+export function pickToken(candidates: readonly Candidate[], weighing: Weighing, draw: bigint): number {
+  return pickWeighted(candidates, weightsOf(candidates, weighing), draw);
 }
 
 /** Step 4 with the weights given, one for each candidate, not all 0. */

@@ -5,7 +5,7 @@ import type { JobId, PeerIdString } from '../lib/types.ts';
 import { MalformedError } from '../protocol/codec.ts';
 import { sha256, tag } from '../protocol/digests.ts';
 import type { Kind, Signed } from '../protocol/messages.ts';
-import { isStrictPoint } from './ed25519-points.ts';
+import { isStrictPoint } from './signing/ed25519-points.ts';
 
 /** An Ed25519 identity that can sign. The secret never leaves it. */
 export interface SigningKey {

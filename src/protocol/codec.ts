@@ -1,7 +1,7 @@
 import { encode } from '@ipld/dag-cbor';
-import { CborDecoder } from './cbor-decoder.ts';
+import { CborDecoder } from './cbor/cbor-decoder.ts';
 
-export { MalformedError } from './malformed-error.ts';
+export { BadInputError, MalformedError } from './cbor/malformed-error.ts';
 
 /**
  * The one encoding of `value` (section 1). Plain objects, arrays, texts, safe integers, booleans, null, Uint8Array.
@@ -9,14 +9,18 @@ export { MalformedError } from './malformed-error.ts';
  * ```ts
  * encodeCbor({ v: 1, n: 32 }); // a2616e1820617601
  * ```
+ * @param room bytes, all zero, to leave in front of it
  */
-export function encodeCbor(value: unknown): Uint8Array {
+export function encodeCbor(value: unknown, room = 0): Uint8Array {
+  const encoded = encode(value);
   // A plain array of its own: the encoder's result may be a slice of a shared Buffer.
-  return new Uint8Array(encode(value));
+  const bytes = new Uint8Array(room + encoded.length);
+  bytes.set(encoded, room);
+  return bytes;
 }
 
 /**
- * The value whose one encoding is `bytes`. Its byte strings are copies.
+ * The value whose one encoding is `bytes`. A byte string that is more than half of them is a view, the others are copies.
  * @throws MalformedError for anything that encodes otherwise: floats, tags, unsorted keys, trailing bytes, …
  */
 export function decodeCbor(bytes: Uint8Array): unknown {

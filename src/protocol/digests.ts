@@ -2,10 +2,11 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { concat, toHex, u32, u64, utf8 } from '../lib/bytes.ts';
 import type { JobId, ModelId } from '../lib/types.ts';
-import type { Input } from './messages.ts';
-import { encodeInput } from './validate.ts';
+import { encodeInput, type Input } from './input/input.ts';
+import { tag } from './tag.ts';
 
-export { execClassOf } from './exec-class.ts';
+export { execClassOf } from './messages/exec.ts';
+export { tag } from './tag.ts';
 export { sha256 };
 
 /** HMAC-SHA256 (RFC 2104) with a key that is used often: a function from message to 32 bytes. */
@@ -14,27 +15,13 @@ export function keyedHmac(key: Uint8Array): (message: Uint8Array) => Uint8Array 
   return (message) => keyed.clone().update(message).digest();
 }
 
-/**
- * Section 1: an ASCII name of at most 16 bytes, padded with zero bytes to 16.
- *
- * ```ts
- * tag('qvac/draw/1'); // 717661632f647261772f310000000000
- * ```
- */
-export function tag(name: string): Uint8Array {
-  if (!/^[\x21-\x7e]{1,16}$/.test(name))
-    throw new RangeError(`"name" expected 1 to 16 ASCII characters, got "${name}"`);
-  const padded = new Uint8Array(16);
-  padded.set(utf8(name));
-  return padded;
-}
-
 const tags = {
   job: tag('qvac/job/1'),
   request: tag('qvac/request/1'),
   input: tag('qvac/input/1'),
   shards: tag('qvac/shards/1'),
   seed: tag('qvac/seed/1'),
+  vocab: tag('qvac/vocab/1'),
 };
 
 /** Section 4: the name of a job. */
@@ -42,12 +29,12 @@ export function jobIdOf(offerBody: Uint8Array): JobId {
   return jobIdHex(sha256(concat(tags.job, offerBody)));
 }
 
-/** The 32 bytes of a job id as they stand in messages → its name in this program. */
+/** The 32 bytes of a job id in a message → its name in this program. */
 export function jobIdHex(jobId: Uint8Array): JobId {
   return digestHex(jobId) as JobId;
 }
 
-/** The 32 bytes of a model id as they stand in messages → its name in this program. */
+/** The 32 bytes of a model id in a message → its name in this program. */
 export function modelIdHex(modelId: Uint8Array): ModelId {
   return digestHex(modelId) as ModelId;
 }
@@ -62,7 +49,7 @@ export function requestDigestOf(input: Input): Uint8Array {
   return sha256(concat(tags.request, encodeInput(input)));
 }
 
-/** Section 2: `modelId` of 32 bytes, tokens of the rendered prompt, each a u32. */
+/** Section 2: `modelId` of 32 bytes, tokens of the prompt (rendering and continuation), each a u32. */
 export function inputDigestOf(modelId: Uint8Array, promptTokens: readonly number[]): Uint8Array {
   const tokens = new DataView(new ArrayBuffer(4 * promptTokens.length));
   for (const [at, token] of promptTokens.entries()) tokens.setUint32(4 * at, token);
@@ -72,6 +59,20 @@ export function inputDigestOf(modelId: Uint8Array, promptTokens: readonly number
 /** Section 2: the id of a model split in several files, from their digests in file order. */
 export function shardsModelId(digests: readonly Uint8Array[]): Uint8Array {
   return sha256(concat(tags.shards, ...digests));
+}
+
+/**
+ * Section 2: digest of a vocabulary.
+ * @param size number of token ids
+ * @param bytesOf the bytes that a token adds to the text; none for control and unused ones
+ */
+export function vocabDigestOf(size: number, bytesOf: (id: number) => Uint8Array): Uint8Array {
+  const hash = sha256.create().update(tags.vocab).update(u32(size));
+  for (let id = 0; id < size; id++) {
+    const bytes = bytesOf(id);
+    hash.update(u32(bytes.length)).update(bytes);
+  }
+  return hash.digest();
 }
 
 /** Section 4: the seed of an answer that can be had again. `number` is 0 … 2^64 − 1. */

@@ -7,17 +7,17 @@ import type { ModelId } from '../lib/types.ts';
 const rawCodec = 0x55;
 const sha256Code = 0x12;
 
-/** Section 7: under which CID the provider records of `key` are found. */
+/** Section 7: the CID under which provider records of `key` are found. */
 function keyCid(key: string): CID {
   return CID.createV1(rawCodec, create(sha256Code, sha256(utf8(key))));
 }
 
-/** Whoever serves this exact file. */
+/** Providers of this exact file. */
 export function modelKey(id: ModelId): CID {
   return keyCid(`qvac/1/model/${id}`);
 }
 
-/** Whoever serves a model of this name, in any quantisation. */
+/** Providers of a model of this name, in any quantisation. */
 export function nameKey(name: string): CID {
   return keyCid(`qvac/1/name/${name}`);
 }
@@ -26,8 +26,9 @@ export function nameQuantKey(name: string, quant: string): CID {
   return keyCid(`qvac/1/name/${name}/${quant}`);
 }
 
-export function routerKey(): CID {
-  return keyCid('qvac/1/role/router');
+/** Peers in a role. */
+export function roleKey(role: 'router' | 'provider' | 'relay'): CID {
+  return keyCid(`qvac/1/role/${role}`);
 }
 
 /** Section 7: a network's Kademlia protocol. `network` is `main`, `dev`, `local` or private. */

@@ -7,7 +7,7 @@ export interface FaultWords {
 }
 
 const whichModel =
-  'which model was run instead, or why; a broken machine looks the same. It is to be recomputed a second time before anyone is penalised';
+  'which model was run instead, or why; a broken machine looks the same. Recompute it a second time before anyone is penalised';
 
 export const faultWords: Readonly<Record<FaultCode, FaultWords>> = {
   equivocation: {
@@ -27,6 +27,14 @@ export const faultWords: Readonly<Record<FaultCode, FaultWords>> = {
     shown: 'a committed step does not continue the tokens that the provider signed; anyone can check that',
     notShown: 'whether the answer comes from the model',
   },
+  'mask-break': {
+    shown: 'a token or candidate is outside the grammar that the offer names; anyone can check that',
+    notShown: 'which model was run, if any',
+  },
+  'bad-proof': {
+    shown: 'a proof that your seed drew the opened tokens does not hold; anyone can check that',
+    notShown: 'which model was run, if any',
+  },
   'bad-length': {
     shown: 'the answer goes on past a stop token or its limit, or ends early without cause; anyone can check that',
     notShown: 'whether what it says comes from the model',
@@ -36,12 +44,12 @@ export const faultWords: Readonly<Record<FaultCode, FaultWords>> = {
     notShown: 'that it lied: a broken connection looks the same',
   },
   'bad-signature': {
-    shown: 'a message is unsigned or signed by another key, so nobody answers for it',
+    shown: 'a message is unsigned or signed by another key, so no peer answers for it',
     notShown: 'anything against the provider: this proves nothing to others',
   },
   'bad-receipt': {
     shown: 'parts that do not belong together: what was received is not what was signed',
-    notShown: 'who did it: whoever held these parts could have changed them',
+    notShown: 'who did it: anyone who held these parts could have changed them',
   },
   'prompt-mismatch': {
     shown: 'the tokens that were run are not those of your prompt, or the prompt had to be refused',
@@ -64,5 +72,9 @@ export const faultWords: Readonly<Record<FaultCode, FaultWords>> = {
     shown:
       'the tokens are not those that your seed draws from the recomputed distributions, more often than any honest difference measured',
     notShown: whichModel,
+  },
+  'referee-far': {
+    shown: 'a referee contradicts two others on the same answer',
+    notShown: 'which of them is right; an honest referee on a broken machine looks the same',
   },
 };

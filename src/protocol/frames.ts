@@ -1,23 +1,27 @@
-import type { Input, SamplerSettings } from './messages.ts';
+import type { Mode, PayFrom } from './codes.ts';
+import type { Input } from './input/input.ts';
+import type { SamplerSettings } from './layouts/offer.ts';
 
-/** Every frame of sections 3 and 4, `{t: type, …}`. On the wire: `u32 length ‖ cbor(frame)`. */
+/** Every frame of sections 3, 4 and 9, `{t: type, …}`. On the wire: `u32 length ‖ cbor(frame)`. */
 export type Frame =
-  | { readonly t: 'offer'; readonly body: Uint8Array; readonly sig: Uint8Array; readonly input: Input }
-  | { readonly t: 'accept'; readonly promptTokens: readonly number[]; readonly inputDigest: Uint8Array }
+  | OfferFrame
+  | {
+      readonly t: 'accept';
+      readonly promptTokens: readonly number[];
+      readonly inputDigest: Uint8Array;
+      /** The rendering's last 256 code points. */
+      readonly tail: string;
+    }
   | { readonly t: 'tokens'; readonly i: number; readonly tokens: readonly number[]; readonly text: string }
   | SignedFrame<'card'>
   | SignedFrame<'quote'>
   | SignedFrame<'head'>
   | SignedFrame<'opening'>
   | SignedFrame<'verdict'>
-  | SignedFrame<'cancel'>
-  | {
-      readonly t: 'ask';
-      readonly modelId: Uint8Array;
-      readonly requestDigest: Uint8Array;
-      readonly promptTokens: number;
-      readonly maxTokens: number;
-    }
+  | SignedFrame<'ack'>
+  | SignedFrame<'terms'>
+  | AskFrame
+  | ProposeFrame
   | RouteFrame
   | PickedFrame
   | { readonly t: 'receipt'; readonly receipt: Uint8Array }
@@ -35,22 +39,59 @@ export interface SignedFrame<T extends string> {
   readonly sig: Uint8Array;
 }
 
+/** The first frame of a job (section 4). */
+export interface OfferFrame extends SignedFrame<'offer'> {
+  readonly input: Input;
+  /** Empty without settings. */
+  readonly extra: Uint8Array;
+  /** The rules of a grammar, unchecked: `parseGrammar` refuses what is `bad-input`. Null without one. */
+  readonly grammar: unknown;
+}
+
+/** A client's request for a quote (section 3). */
+export interface AskFrame {
+  readonly t: 'ask';
+  readonly modelId: Uint8Array;
+  readonly requestDigest: Uint8Array;
+  readonly mode: Mode;
+  readonly promptTokens: number;
+  readonly maxTokens: number;
+  readonly pay: PayFrom;
+}
+
+/** A client's request for the terms of a channel (section 9). Lamports; `expiresAt` in unix seconds. */
+export interface ProposeFrame {
+  readonly t: 'propose';
+  readonly payer: Uint8Array;
+  readonly deposit: number;
+  readonly window: number;
+  readonly expiresAt: number;
+}
+
 /** A person's request to a router (section 4.0). `maxPrice` in lamports, `timeout` in ms. */
 export interface RouteFrame {
   readonly t: 'route';
   readonly input: Input;
   readonly model: string;
-  readonly sampler: SamplerSettings;
+  readonly sampler: RouteSampler;
   readonly seed: Uint8Array;
   readonly commit: Uint8Array;
   readonly count: number;
-  readonly mode: 'merkle' | 'none';
+  readonly mode: RouteMode;
   readonly verify: 'sampling' | 'full';
   readonly maxPrice: number;
   readonly timeout: number;
 }
 
-/** A router's word on which provider it turned to (section 4.0). */
+/** The sampler settings with `extra` itself instead of its digest. */
+export interface RouteSampler extends SamplerSettings {
+  readonly extra: Uint8Array;
+}
+
+/** none, merkle or fraud */
+export type RouteMode = 0 | 1 | 2;
+
+/** The provider that a router turned to (section 4.0). */
 export interface PickedFrame {
   readonly t: 'picked';
   readonly offer: Uint8Array;

@@ -1,30 +1,44 @@
-import { cancelGraceTokens } from './constants.ts';
-import type { Finish } from './messages.ts';
+/** Lamports for a job and for 1,000 tokens. */
+export interface Prices {
+  readonly priceJobLamports: bigint;
+  readonly priceInLamports: bigint;
+  readonly priceOutLamports: bigint;
+}
 
-export interface PriceTerms {
+export interface PricedJob {
   readonly promptCount: number;
-  /** Output tokens, the stop token included. */
+  /** Tokens under the head, the stop token included. */
   readonly n: number;
-  /** Lamports per 1,000 tokens. */
-  readonly priceIn: number;
-  readonly priceOut: number;
+  /** The last acknowledged count; null if nothing was acknowledged. */
+  readonly ackedTokens: number | null;
+  /** Tokens paid beyond the acknowledged count; 0 in a channel. */
+  readonly graceTokens: number;
+  /** A score job: its tokens count as prompt tokens (section 4.7). */
+  readonly isScore: boolean;
 }
 
-/** Section 3: price of a job in lamports, rounded up once. May pass 2^53. */
-export function priceLamports({ promptCount, n, priceIn, priceOut }: PriceTerms): bigint {
-  const thousandths = BigInt(promptCount) * BigInt(priceIn) + BigInt(n) * BigInt(priceOut);
-  return (thousandths + 999n) / 1000n;
+/**
+ * Section 3: the price of a job, rounded up once. Nothing acknowledged costs nothing; a last acknowledgement of 0 costs
+ * the job and its prompt.
+ */
+export function priceJob(job: PricedJob, prices: Prices): bigint {
+  const { promptCount, n, ackedTokens, graceTokens, isScore } = job;
+  if (ackedTokens === null) return 0n;
+  const paid = ackedTokens === 0 ? 0 : Math.min(n, ackedTokens + graceTokens);
+  return isScore ? lamports(promptCount + paid, 0, prices) : lamports(promptCount, paid, prices);
 }
 
-/** Section 3: the output tokens that count; after a cancel (finish 2) at most 32 beyond those its client had. */
-export function payableTokens({
-  n,
-  finish,
-  cancelN,
-}: {
-  readonly n: number;
-  readonly finish: Finish;
-  readonly cancelN: number | null;
-}): number {
-  return finish === 2 && cancelN !== null ? Math.min(n, cancelN + cancelGraceTokens) : n;
+/** Section 4: the `amount` of an offer that pays, exactly the price of all that its quote covers. */
+export function amountLamports(
+  covered: { readonly promptTokens: number; readonly maxTokens: number; readonly isScore: boolean },
+  prices: Prices,
+): bigint {
+  const { promptTokens, maxTokens, isScore } = covered;
+  return isScore ? lamports(promptTokens + maxTokens, 0, prices) : lamports(promptTokens, maxTokens, prices);
+}
+
+function lamports(tokensIn: number, tokensOut: number, prices: Prices): bigint {
+  const { priceJobLamports, priceInLamports, priceOutLamports } = prices;
+  const thousandths = BigInt(tokensIn) * priceInLamports + BigInt(tokensOut) * priceOutLamports;
+  return priceJobLamports + (thousandths + 999n) / 1000n;
 }

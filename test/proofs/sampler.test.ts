@@ -2,8 +2,17 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { fromHex } from '../../src/lib/bytes.ts';
-import { drawAt, pickToken, pickWeighted, quantise, selectCandidates, weightsOf } from '../../src/proofs/sampler.ts';
-import type { Candidate } from '../../src/protocol/messages.ts';
+import { AnswerDraws } from '../../src/proofs/answer-draws.ts';
+import {
+  adjustmentOf,
+  drawAt,
+  pickToken,
+  pickWeighted,
+  quantise,
+  selectCandidates,
+  weightsOf,
+} from '../../src/proofs/sampler.ts';
+import type { Candidate, ExtraSettings } from '../../src/protocol/messages.ts';
 import { float32, readVectors } from '../support/vectors.ts';
 
 interface Vectors {
@@ -14,9 +23,13 @@ interface Vectors {
     candidates: [number, number][];
     temperature: number;
     minP: number;
+    topP: number;
+    settings?: ExtraSettings;
+    before?: number[];
+    adjusted?: number[];
     weights: number[];
     seed: string;
-    i: number;
+    at: number;
     r: string;
     token: number;
   }[];
@@ -24,6 +37,8 @@ interface Vectors {
 }
 
 const vectors = readVectors('sampler.json') as Vectors;
+
+const neutral = { temperature: 100, minP: 0, topP: 100 };
 
 const candidatesArbitrary = fc
   .uniqueArray(fc.tuple(fc.nat(100_000), fc.integer({ min: -40_000, max: 40_000 })), {
@@ -41,7 +56,10 @@ describe('section 4.1, step 1: candidates', () => {
   for (const [at, { logits, topK, candidates }] of vectors.top.entries()) {
     it(`chooses ${topK} of ${logits.length} (${at})`, () => {
       const all = Float32Array.from(logits, float32);
-      const selection = selectCandidates({ ids: Uint32Array.from(all, (_, id) => id), logits: all }, topK, all.length);
+      const selection = selectCandidates(
+        { ids: Uint32Array.from(all, (_, id) => id), logits: all },
+        Math.min(topK, all.length),
+      );
       assert.deepEqual(selection.candidates, candidates);
       for (const [index, [id]] of selection.candidates.entries())
         assert.ok(Object.is(selection.logits[index], all[id]));
@@ -60,7 +78,6 @@ describe('section 4.1, step 1: candidates', () => {
           selectCandidates(
             { ids: Uint32Array.from(list, ([id]) => id), logits: Float32Array.from(list, ([, logit]) => logit) },
             topK,
-            1_001,
           );
         assert.deepEqual(select([...pairs].reverse()), select(pairs));
       }),
@@ -69,13 +86,13 @@ describe('section 4.1, step 1: candidates', () => {
 
   it('refuses a NaN, also among logits that are not chosen', () => {
     assert.throws(
-      () => selectCandidates({ ids: Uint32Array.of(1, 2), logits: Float32Array.of(5, Number.NaN) }, 1, 300),
+      () => selectCandidates({ ids: Uint32Array.of(1, 2), logits: Float32Array.of(5, Number.NaN) }, 1),
       RangeError,
     );
   });
 
   it('refuses too few logits', () => {
-    assert.throws(() => selectCandidates({ ids: Uint32Array.of(1), logits: Float32Array.of(5) }, 2, 300), RangeError);
+    assert.throws(() => selectCandidates({ ids: Uint32Array.of(1), logits: Float32Array.of(5) }, 2), RangeError);
   });
 });
 
@@ -87,8 +104,7 @@ describe('section 4.1, step 2: weights', () => {
           [1, 0],
           [2, -d],
         ],
-        temperature,
-        0,
+        { ...neutral, temperature },
       );
       assert.deepEqual(weights, [2 ** 32, weight], `T ${temperature}, d ${d}`);
     }
@@ -103,8 +119,7 @@ describe('section 4.1, step 2: weights', () => {
               [1, 2 ** 31 - 1],
               [2, 2 ** 31 - 1 - d],
             ],
-            temperature,
-            0,
+            { ...neutral, temperature },
           )[1] ?? Number.NaN;
         assert.ok(weightAt(Math.min(a, b)) >= weightAt(Math.max(a, b)));
       }),
@@ -129,8 +144,7 @@ describe('section 4.1, step 2: weights', () => {
                 [1, 2 ** 31 - 1],
                 [2, 2 ** 31 - 1 - d],
               ],
-              temperature,
-              0,
+              { ...neutral, temperature },
             )[1],
             exactWeight(d, temperature),
           );
@@ -147,10 +161,10 @@ describe('section 4.1, step 2: weights', () => {
         fc.integer({ min: 1, max: 200 }),
         fc.nat(100),
         (candidates, temperature, minP) => {
-          const all = weightsOf(candidates, temperature, 0);
+          const all = weightsOf(candidates, { ...neutral, temperature });
           const largest = Math.max(...all);
           assert.deepEqual(
-            weightsOf(candidates, temperature, minP),
+            weightsOf(candidates, { ...neutral, temperature, minP }),
             all.map((weight) => (weight * 100 < minP * largest ? 0 : weight)),
           );
         },
@@ -160,11 +174,24 @@ describe('section 4.1, step 2: weights', () => {
 });
 
 describe('section 4.1, steps 3 and 4: draw and token', () => {
-  for (const [at, { candidates, temperature, minP, weights, seed, i, r, token }] of vectors.cases.entries()) {
-    it(`case ${at}: T ${temperature}, minP ${minP}, step ${i}`, () => {
-      assert.deepEqual(weightsOf(candidates, temperature, minP), weights);
-      assert.equal(drawAt(fromHex(seed), i), BigInt(r));
-      assert.equal(pickToken(candidates, { temperature, minP }, BigInt(r)), token);
+  for (const [index, vector] of vectors.cases.entries()) {
+    const { candidates, temperature, minP, topP, settings = {}, before = [], weights, seed, at, r, token } = vector;
+    it(`case ${index}: T ${temperature}, minP ${minP}, topP ${topP}, step ${at}`, () => {
+      const answer = before.slice(0, at);
+      const countOf = (id: number): number => answer.filter((one) => one === id).length;
+      const adjusted = adjustmentOf(settings)(candidates, countOf);
+      assert.deepEqual(
+        adjusted.map(([, q]) => q),
+        vector.adjusted ?? candidates.map(([, q]) => q),
+      );
+      const weighing = { temperature, minP, topP };
+      assert.deepEqual(weightsOf(adjusted, weighing), weights);
+      assert.equal(drawAt(fromHex(seed), at), BigInt(r));
+      assert.equal(pickToken(adjusted, weighing, BigInt(r)), token);
+      if (before.length === 0) return;
+      const draws = new AnswerDraws({ seed: fromHex(seed), weighing, extra: settings });
+      for (const one of answer) draws.add(one);
+      assert.equal(draws.pick(candidates), token);
     });
   }
 
@@ -185,7 +212,7 @@ describe('section 4.1, steps 3 and 4: draw and token', () => {
       fc.property(candidatesArbitrary, fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), (candidates, draw) => {
         const best = Math.max(...candidates.map(([, q]) => q));
         assert.equal(
-          pickToken(candidates, { temperature: 0, minP: 0 }, draw),
+          pickToken(candidates, { ...neutral, temperature: 0 }, draw),
           candidates.find(([, q]) => q === best)?.[0],
         );
       }),

@@ -3,31 +3,25 @@ import { describe, it } from 'node:test';
 import { fromHex, toHex } from '../../src/lib/bytes.ts';
 import type { ModelId } from '../../src/lib/types.ts';
 import { encodeCbor } from '../../src/protocol/codec.ts';
-import { forgesTurn } from '../../src/protocol/control-text.ts';
 import {
   execClassOf,
   inputDigestOf,
   modelIdHex,
-  requestDigestOf,
   seedOfNumber,
   shardsModelId,
   tag,
+  vocabDigestOf,
 } from '../../src/protocol/digests.ts';
-import { kadProtocol, mdnsTag, modelKey, nameKey, nameQuantKey, routerKey } from '../../src/protocol/discovery-keys.ts';
-import type { Exec, Input } from '../../src/protocol/messages.ts';
-import { payableTokens, priceLamports } from '../../src/protocol/price.ts';
-import { promptTokenBound } from '../../src/protocol/prompt-bound.ts';
-import { encodeInput } from '../../src/protocol/validate.ts';
+import { kadProtocol, mdnsTag, modelKey, nameKey, nameQuantKey, roleKey } from '../../src/protocol/discovery-keys.ts';
+import type { Exec } from '../../src/protocol/messages.ts';
 import { readVectors } from '../support/vectors.ts';
 
 interface Vectors {
   readonly tags: Readonly<Record<string, string>>;
-  readonly request: readonly { input: Input; cbor: string; requestDigest: string }[];
   readonly input: readonly { modelId: string; promptTokens: number[]; inputDigest: string }[];
   readonly exec: readonly { exec: Exec; cbor: string; execClass: string }[];
-  readonly control: { tokens: string[]; cases: readonly { input: Input; refused: boolean }[] };
   readonly shards: readonly { files: string[]; modelId: string }[];
-  readonly price: readonly { promptCount: number; n: number; priceIn: string; priceOut: string; price: string }[];
+  readonly vocab: readonly { bytes: string[]; vocabDigest: string }[];
   readonly discovery: readonly { key: string; cid: string }[];
 }
 
@@ -44,13 +38,6 @@ describe('section 1: tags', () => {
 });
 
 describe('section 2: names of things', () => {
-  for (const { input, cbor, requestDigest } of vectors.request) {
-    it(`requestDigest ${requestDigest.slice(0, 8)}`, () => {
-      assert.equal(toHex(encodeInput(input)), cbor);
-      assert.equal(toHex(requestDigestOf(input)), requestDigest);
-    });
-  }
-
   for (const { modelId, promptTokens, inputDigest } of vectors.input) {
     it(`inputDigest of ${promptTokens.length} tokens`, () =>
       assert.equal(toHex(inputDigestOf(fromHex(modelId), promptTokens)), inputDigest));
@@ -67,37 +54,15 @@ describe('section 2: names of things', () => {
     it(`modelId of ${files.length} files`, () => assert.equal(toHex(shardsModelId(files.map(fromHex))), modelId));
   }
 
-  for (const { input, refused } of vectors.control.cases) {
-    it(`${refused ? 'refuses' : 'takes'} ${JSON.stringify(input.messages)}`, () =>
-      assert.equal(forgesTurn(input, vectors.control.tokens), refused));
+  for (const { bytes, vocabDigest } of vectors.vocab) {
+    it(`vocabDigest of ${bytes.length} tokens`, () => {
+      assert.equal(toHex(vocabDigestOf(bytes.length, (id) => fromHex(bytes[id] ?? ''))), vocabDigest);
+    });
   }
 
   it('has a digest of 32 bytes behind every name', () => {
     assert.equal(modelIdHex(new Uint8Array(32)), '0'.repeat(64));
     assert.throws(() => modelIdHex(new Uint8Array(31)), RangeError);
-  });
-});
-
-describe('section 3: prices', () => {
-  for (const { promptCount, n, priceIn, priceOut, price } of vectors.price) {
-    it(`${promptCount} × ${priceIn} + ${n} × ${priceOut}`, () => {
-      assert.equal(
-        priceLamports({ promptCount, n, priceIn: Number(priceIn), priceOut: Number(priceOut) }),
-        BigInt(price),
-      );
-    });
-  }
-
-  it('counts at most 32 tokens beyond a cancel', () => {
-    assert.equal(payableTokens({ n: 60, finish: 2, cancelN: 10 }), 42);
-    assert.equal(payableTokens({ n: 40, finish: 2, cancelN: 10 }), 40);
-    assert.equal(payableTokens({ n: 60, finish: 0, cancelN: 10 }), 60);
-    assert.equal(payableTokens({ n: 60, finish: 1, cancelN: null }), 60);
-  });
-
-  it('bounds the prompt by the bytes of all that is rendered', () => {
-    const input: Input = { messages: [{ role: 'user', content: 'żó' }], template: 'gguf', options: { ab: true } };
-    assert.equal(promptTokenBound(input), 4 + 4 + 2 + 4 + 256);
   });
 });
 
@@ -116,7 +81,7 @@ describe('section 7: discovery keys', () => {
   const cidOf = (key: string): string => {
     const [, , kind, name = '', quant] = key.split('/');
     if (kind === 'model') return modelKey(name as ModelId).toString();
-    if (kind === 'role') return routerKey().toString();
+    if (kind === 'role') return roleKey(name as 'router').toString();
     return (quant === undefined ? nameKey(name) : nameQuantKey(name, quant)).toString();
   };
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { encodeCbor, MalformedError } from '../../src/protocol/codec.ts';
-import { frameLimits, peerErrorCode } from '../../src/protocol/constants.ts';
+import { peerErrorCode } from '../../src/protocol/codes.ts';
+import { frameLimits } from '../../src/protocol/constants.ts';
 import { decodeFrame, encodeFrame, frameLimit, maxFrameBytes } from '../../src/protocol/frame-codec.ts';
 import type { Frame, FrameType } from '../../src/protocol/frames.ts';
 import type { Input } from '../../src/protocol/messages.ts';
@@ -19,8 +20,11 @@ const input: fc.Arbitrary<Input> = fc.record(
       maxLength: 3,
     }),
     template: fc.constant('gguf' as const),
+    tools: fc.constantFrom(null, '[{"type":"function","function":{"name":"f"}}]'),
+    date: fc.constantFrom(null, '2028-02-29'),
+    continuation: fc.array(fc.nat(2 ** 32 - 1), { maxLength: 5 }),
     options: fc.dictionary(
-      text.filter((name) => name !== '__proto__' && name !== 'messages'),
+      text.filter((name) => !['__proto__', 'messages', 'tools'].includes(name)),
       fc.oneof(text, fc.boolean(), fc.integer()),
       { maxKeys: 3, noNullPrototype: true },
     ),
@@ -31,8 +35,10 @@ const sampler = fc.record(
   {
     temperature: fc.nat(200),
     minP: fc.nat(100),
+    topP: fc.integer({ min: 1, max: 100 }),
+    extra: someBytes,
     topK: fc.integer({ min: 1, max: 20 }),
-    maxTokens: fc.integer({ min: 1 }),
+    maxTokens: fc.integer({ min: 1, max: 2 ** 32 - 1 }),
   },
   { noNullPrototype: true },
 );
@@ -42,16 +48,30 @@ const of = <T extends FrameType>(t: T, fields: Record<string, fc.Arbitrary<unkno
 const signed = { body: someBytes, sig: bytes(64) };
 
 const arbitraries: Readonly<Record<FrameType, fc.Arbitrary<Frame>>> = {
-  offer: of('offer', { ...signed, input }),
-  accept: of('accept', { promptTokens: u32s, inputDigest: bytes(32) }),
+  offer: of('offer', {
+    ...signed,
+    input,
+    extra: someBytes,
+    grammar: fc.constantFrom(null, [[[[97, 97], 0], ['t']]]),
+  }),
+  accept: of('accept', { promptTokens: u32s, inputDigest: bytes(32), tail: text }),
   tokens: of('tokens', { i: natural, tokens: u32s, text }),
   opening: of('opening', signed),
   card: of('card', signed),
   quote: of('quote', signed),
   head: of('head', signed),
   verdict: of('verdict', signed),
-  cancel: of('cancel', signed),
-  ask: of('ask', { modelId: bytes(32), requestDigest: bytes(32), promptTokens: natural, maxTokens: natural }),
+  ack: of('ack', signed),
+  terms: of('terms', signed),
+  ask: of('ask', {
+    modelId: bytes(32),
+    requestDigest: bytes(32),
+    mode: fc.nat(4),
+    promptTokens: natural,
+    maxTokens: natural,
+    pay: fc.nat(2),
+  }),
+  propose: of('propose', { payer: bytes(32), deposit: natural, window: natural, expiresAt: natural }),
   route: of('route', {
     input,
     model: text,
@@ -59,7 +79,7 @@ const arbitraries: Readonly<Record<FrameType, fc.Arbitrary<Frame>>> = {
     seed: bytes(32),
     commit: bytes(32),
     count: fc.integer({ min: 2, max: 256 }),
-    mode: fc.constantFrom('merkle', 'none'),
+    mode: fc.nat(2),
     verify: fc.constantFrom('sampling', 'full'),
     maxPrice: natural,
     timeout: natural,
@@ -153,6 +173,22 @@ describe('section 4: frames', () => {
     assert.equal(frameLimit('beat'), 4_096);
     assert.equal(maxFrameBytes(['beat', 'tokens', 'head']), 65_536);
     assert.equal(maxFrameBytes([]), 0);
+    assert.equal(maxFrameBytes(['opening', 'beat']), 1_048_576);
+    assert.equal(maxFrameBytes(['opening', 'beat'], { isScore: true }), 8_388_608);
+  });
+
+  it('takes the longer opening of a score job', () => {
+    const frame: Frame = { t: 'opening', body: new Uint8Array(2_000_000), sig: new Uint8Array(64) };
+    assert.throws(() => encodeFrame(frame), MalformedError);
+    const sent = encodeFrame(frame, { isScore: true });
+    assert.throws(() => decodeFrame(cborOf(sent), ['opening']), MalformedError);
+    assert.deepEqual(decodeFrame(cborOf(sent), ['opening'], { isScore: true }), frame);
+  });
+
+  it('takes a tail of 256 code points at most', () => {
+    const accept = (tail: string): Frame => ({ t: 'accept', promptTokens: [1], inputDigest: new Uint8Array(32), tail });
+    assert.ok(encodeFrame(accept('🦙'.repeat(256))));
+    assert.throws(() => encodeFrame(accept('a'.repeat(257))), MalformedError);
   });
 
   it('refuses a quote without its signature', () => {

@@ -1,0 +1,20 @@
+import { utf8 } from '../../lib/bytes.ts';
+import { promptBoundBytes } from '../constants.ts';
+import type { Input } from './input.ts';
+
+/**
+ * Section 3: the prompt tokens to ask a quote for without the tokenizer: the UTF-8 bytes of all texts in the input, 256,
+ * and the length of its continuation.
+ */
+export function promptTokenBound({ messages, options, tools, date, continuation }: Input): number {
+  const texts = [
+    ...messages.flatMap(({ tool_calls: calls = [], ...fields }) => [
+      ...Object.values(fields),
+      ...calls.flatMap(({ id, name, arguments: json }) => [id, name, json]),
+    ]),
+    ...Object.entries(options).flatMap(([name, option]) => [name, String(option)]),
+    tools ?? '',
+    date ?? '',
+  ];
+  return texts.reduce((bytes, text) => bytes + utf8(text).length, promptBoundBytes + continuation.length);
+}

@@ -1,7 +1,0 @@
-/** Bytes from elsewhere that are not what they should be. The message says what is wrong, never what they contain. */
-export class MalformedError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'MalformedError';
-  }
-}
