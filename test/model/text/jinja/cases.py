@@ -40,21 +40,21 @@ environment = jinja2.Environment(
 environment.filters['tojson'] = tojson
 environment.globals['raise_exception'] = raise_exception
 
-CHAT = {
-    'messages': [
-        {'role': 'system', 'content': ' Be brief. '},
-        {'role': 'user', 'content': 'Größe? 漢字 🦙 "x"'},
-        {'role': 'assistant', 'content': '<think>\nhm\n</think>\n\nYes.', 'tool_calls': [
-            {'id': 'c1', 'type': 'function', 'function': {'name': 'weather', 'arguments': {'city': 'Köln', '2': [1, 2.5, True, None], '1': {}}}}]},
-        {'role': 'tool', 'content': '22', 'tool_call_id': 'c1'},
-        {'role': 'user', 'content': '\u0085\u001c\ufeff hi \u2003\ufeff\u001f'},
-    ],
-    'tools': [{'type': 'function', 'function': {'name': 'weather', 'description': "It's \"so\" <b> & \u007f\u0001", 'parameters': {
-        'type': 'object', 'properties': {'zeta': {'type': 'string'}, '2': {'type': 'number', 'minimum': -0.5, 'maximum': 1e21}, '10': {'enum': ['a', 'b']}}, 'required': ['zeta']}}}],
-    'add_generation_prompt': True,
-    'bos_token': '<s>',
-    'n': 3, 'f': 2.5, 'big': 9007199254740993, 'tiny': 1.5e-07, 'yes': True, 'nothing': None, 'text': 'a-b_c d', 'items': [3, 1, 2], 'empty': [],
-}
+# Numbers as JavaScript writes them, so that both read the same text.
+VARIABLES = r'''{
+  "messages": [
+    {"role": "system", "content": " Be brief. "},
+    {"role": "user", "content": "Gr\u00f6\u00dfe? \u6f22\u5b57 \ud83e\udd99 \"x\""},
+    {"role": "assistant", "content": "<think>\nhm\n</think>\n\nYes.", "tool_calls": [
+      {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": {"city": "K\u00f6ln", "2": [1, 2.5, true, null], "1": {}}}}]},
+    {"role": "tool", "content": "22", "tool_call_id": "c1"},
+    {"role": "user", "content": "\u0085\u001c\ufeff hi \u2003\ufeff\u001f"}
+  ],
+  "tools": [{"type": "function", "function": {"name": "weather", "description": "It's \"so\" <b> & \u007f\u0001", "parameters": {
+    "type": "object", "properties": {"zeta": {"type": "string"}, "2": {"type": "number", "minimum": -0.5, "maximum": 1e+21}, "10": {"enum": ["a", "b"]}}, "required": ["zeta"]}}}],
+  "add_generation_prompt": true, "bos_token": "<s>",
+  "n": 3, "f": 2.5, "big": 9007199254740992, "tiny": 1.5e-7, "yes": true, "nothing": null, "text": "a-b_c d", "items": [3, 1, 2], "empty": []
+}'''
 
 TEMPLATES = [
     # Output and literals.
@@ -120,13 +120,13 @@ b" }}', r'{{ "\x4" }}', '{{ "é漢🦙" }}', '{{ [] }}{{ () }}{{ {} }}', "{{ [1,
 
 def render(source):
     try:
-        return environment.from_string(source).render(json.loads(json.dumps(CHAT)))
+        return environment.from_string(source).render(json.loads(VARIABLES))
     except Exception:
         return None
 
 
 if __name__ == '__main__':
     cases = [[source, render(source)] for source in TEMPLATES]
-    out = {'about': 'By cases.py. Each case is [template, text]; null: it fails.', 'jinja2': jinja2.__version__, 'variables': CHAT, 'cases': cases}
+    out = {'about': 'By cases.py. Each case is [template, text]; null: it fails.', 'jinja2': jinja2.__version__, 'variables': VARIABLES, 'cases': cases}
     (pathlib.Path(__file__).parent / 'cases.json').write_text(json.dumps(out, ensure_ascii=True, indent=0) + '\n', encoding='utf-8')
     print(len(cases), 'cases,', sum(text is None for _, text in cases), 'fail')

@@ -115,8 +115,8 @@ export class Evaluator implements Runtime {
     return true;
   }
 
-  #choice({ test, then, otherwise }: Extract<Expression, { kind: 'choice' }>, scope: Scope): Value {
-    if (isTrue(this.evaluate(test, scope))) return this.evaluate(then, scope);
+  #choice({ test, value, otherwise }: Extract<Expression, { kind: 'choice' }>, scope: Scope): Value {
+    if (isTrue(this.evaluate(test, scope))) return this.evaluate(value, scope);
     if (otherwise !== null) return this.evaluate(otherwise, scope);
     return new Undefined('the inline if-expression evaluated to false and has no else');
   }

@@ -17,7 +17,7 @@ export function formatText(format: string, args: Arguments, lookup: Lookup, budg
   const parts: string[] = [];
   let automatic = 0;
   const pattern = /\{\{|\}\}|\{([^{}!:]*)(?:!([rsa]))?(?::([^{}]*(?:\{[^{}]*\}[^{}]*)*))?\}|[{}]/g;
-  const valueOf = (field: string): Value => {
+  const lookUp = (field: string): Value => {
     const [, name = '', path = ''] = /^([^.[]*)(.*)$/s.exec(field) ?? [];
     const first =
       name === ''
@@ -36,8 +36,8 @@ export function formatText(format: string, args: Arguments, lookup: Lookup, budg
     if (whole === '{{' || whole === '}}') parts.push(whole[0] ?? '');
     else if (field === undefined) throw new TemplateError(`single '${whole}' encountered in format string`);
     else {
-      const value = valueOf(field);
-      const inner = spec.replace(/\{([^{}]*)\}/g, (_, nested: string) => textOf(valueOf(nested), budget));
+      const value = lookUp(field);
+      const inner = spec.replace(/\{([^{}]*)\}/g, (_, nested: string) => textOf(lookUp(nested), budget));
       const shown =
         conversion === undefined ? value : conversion === 's' ? textOf(value, budget) : reprOf(value, budget);
       parts.push(formatValue(shown, inner, budget));

@@ -41,7 +41,7 @@ function titleWords(text: string): string {
   return titled;
 }
 
-const escape: Filter = (value, args, { budget }) => {
+const escapeFilter: Filter = (value, args, { budget }) => {
   bind('escape', args);
   if (value instanceof Markup) return value;
   const text = textOf(value, budget);
@@ -123,8 +123,8 @@ export const textFilters: Readonly<Record<string, Filter>> = {
   lower: ofText((text) => text.toLowerCase()),
   capitalize: ofText(capitalised),
   title: ofText(titleWords),
-  e: escape,
-  escape,
+  e: escapeFilter,
+  escape: escapeFilter,
   safe,
   indent,
   truncate,

@@ -58,7 +58,7 @@ export class ExpressionParser {
     while (this.stream.skip('name', 'if')) {
       const test = this.#or();
       const otherwise = this.stream.skip('name', 'else') ? this.stream.nested(() => this.#choice()) : null;
-      result = { kind: 'choice', test, then: result, otherwise };
+      result = { kind: 'choice', test, value: result, otherwise };
     }
     return result;
   }

@@ -128,7 +128,7 @@ class Finder {
       case 'comparison':
         return this.#all([expression.first, ...expression.rest.map(([, operand]) => operand)]);
       case 'choice':
-        this.#all([expression.test, expression.then]);
+        this.#all([expression.test, expression.value]);
         return this.#maybe(expression.otherwise);
     }
   }

@@ -14,7 +14,7 @@ const integerPattern = /0b(?:_?[01])+|0o(?:_?[0-7])+|0x(?:_?[\da-f])+|[1-9](?:_?
 const digits = String.raw`(?:\d+_)*\d+`;
 const floatPattern = new RegExp(String.raw`${digits}(?:(?:\.${digits})?e[+-]?${digits}|\.${digits})`, 'iy');
 const namePattern = /[\p{ID_Start}_]\p{ID_Continue}*/uy;
-const stringPattern = /'[^'\\]*(?:\\[^][^'\\]*)*'|"[^"\\]*(?:\\[^][^"\\]*)*"/y;
+const stringPattern = /'[^'\\]*(?:\\[\s\S][^'\\]*)*'|"[^"\\]*(?:\\[\s\S][^"\\]*)*"/y;
 const operatorPattern = /\*\*|\/\/|==|!=|>=|<=|[-+/*%~[\](){}><=.:|,;]/y;
 const tagPattern = /\{([%{#])/g;
 const rawPattern = /\{%([-+]?)\s*raw\s*(-?)%\}/y;

@@ -29,7 +29,7 @@ export type Expression =
   | {
       readonly kind: 'choice';
       readonly test: Expression;
-      readonly then: Expression;
+      readonly value: Expression;
       readonly otherwise: Expression | null;
     };
 
