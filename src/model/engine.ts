@@ -1,4 +1,5 @@
 import type { AbortOptions, ModelId } from '../lib/types.ts';
+import type { Vocabulary } from '../proofs/grammar/vocabulary.ts';
 import type { TopLogits } from '../proofs/logits.ts';
 import type { Exec, Input } from '../protocol/messages.ts';
 
@@ -16,25 +17,45 @@ export interface ModelFacts {
   readonly stops: readonly number[];
 }
 
-/**
- * Turns inputs into token ids and token ids into bytes, exactly as protocol sections 2 and 4.2 say. Needs no weights.
- */
+/** A prompt as the model gets it (protocol sections 2 and 4.6). */
+export interface Prompt {
+  /** Tokens of the rendering, and behind them those of the input's continuation. */
+  readonly tokens: readonly number[];
+  /** How many of `tokens` the rendering has. */
+  readonly renderingCount: number;
+  /** The rendering's last 256 characters, so that a reader of the answer knows what is open. */
+  readonly tail: string;
+}
+
+export interface EncodeOptions {
+  /** The continuation is a whole answer to be scored (section 4.7), so that a stop may end it. @default false */
+  readonly isScored?: boolean | undefined;
+}
+
+/** Turns inputs into token ids and token ids into bytes, as protocol sections 2 and 4.2 say. Needs no weights. */
 export interface Tokenizer {
   readonly facts: ModelFacts;
   /**
-   * Prompt tokens of `input` (section 2): refuse forged turns, render the file's template, tokenise, BOS.
-   * @throws QvacError E_BAD_INPUT where the input had to be refused or the template raises; E_CONTEXT for one that
-   * cannot
-   * fit into the context, without the work of finding out by how much
+   * The prompt of `input` (section 2): renders the file's template with every control text broken, tokenises piece by
+   * piece, puts BOS in front if the file asks for it.
+   * @throws QvacError E_BAD_INPUT for an input that has to be refused or that the template refuses; E_CONTEXT for one
+   * that cannot fit into the context, before the work of finding out by how much
    */
-  encodePrompt(input: Input): readonly number[];
-  /** The bytes of one token; empty for a special token (section 4.2). */
+  encodePrompt(input: Input, options?: EncodeOptions): Prompt;
+  /** The bytes that each token adds to the text: none for control tokens, stops and unused ones (section 2). */
+  readonly vocabulary: Vocabulary;
   bytesOf(token: number): Uint8Array;
+  /** The same with the texts of control tokens that are not stops: the text of a job with `markers` (section 4.1). */
+  markedBytesOf(token: number): Uint8Array;
   /** The text of a whole answer: all tokens' bytes as one UTF-8 stream (section 4.2). */
   decode(tokens: readonly number[]): string;
   dispose(): Promise<void>;
 }
 
+/**
+ * How an answer's tokens are put into calls behind the prompt, which always comes in blocks of `promptBatch`: one token
+ * per call (`alone`), or in blocks of `batch` (`prefill`).
+ */
 export type Schedule = 'alone' | 'prefill';
 
 /** What the self-test of this model, class and engine release found out (protocol section 2). */
@@ -55,7 +76,9 @@ export interface EngineInit {
   readonly slots?: number | undefined;
   /** @default one less than the cores, at least 1 */
   readonly threads?: number | undefined;
-  /** Most tokens per evaluation call. @default 63 */
+  /** Tokens per evaluation call of the prompt. @default 128 */
+  readonly promptBatch?: number | undefined;
+  /** Most tokens per evaluation call of anything else. @default 63 */
   readonly batch?: number | undefined;
   /** @default 'auto': the GPU where the installed build has one */
   readonly gpu?: 'auto' | 'off' | undefined;
@@ -101,22 +124,48 @@ export interface Engine {
   dispose(): Promise<void>;
 }
 
-/** One job's empty history in a slot. Calls come one at a time; every one stops soon after `signal` aborts. */
+/** Which tokens may come next: bit `id % 32` of word `id / 32`. */
+export type TokenMask = Uint32Array;
+
+export interface StepOptions extends AbortOptions {
+  /** Only these tokens' logits are read (section 4.1, item 1). @default all */
+  readonly allowed?: TokenMask | undefined;
+}
+
+export interface PrefillOptions extends StepOptions {
+  /** Tokens of the answer that came before this job (section 4.6). @default none */
+  readonly continuation?: readonly number[] | undefined;
+}
+
+export interface ReplayOptions extends AbortOptions {
+  /** @default 'prefill' */
+  readonly schedule?: Schedule | undefined;
+  /** Which tokens may come at a step of the answer; null: all. @default all */
+  readonly allowedAt?: ((step: number) => TokenMask | null) | undefined;
+}
+
+/**
+ * One job's empty history in a slot. Calls come one at a time; every one stops soon after `signal` aborts. Logits are
+ * the largest `topK` among the allowed tokens, and all that tie with the last of them; none if no token is allowed.
+ */
 export interface EngineSession {
-  /** The provider's schedule: the prompt from its first token in blocks of `batch`. Logits after its last token. */
-  prefill(prompt: readonly number[], topK: number, options?: AbortOptions): Promise<TopLogits>;
-  /** One more token in a call of its own (with a companion where the class says so). Logits after it. */
-  decode(token: number, topK: number, options?: AbortOptions): Promise<TopLogits>;
   /**
-   * A verifier's `prefill` schedule: prompt and answer as one run in blocks of `batch`; logits before each answer
-   * token,
-   * so `result[i]` is what token `i` was drawn from.
+   * The provider's schedule (section 2): the rendered prompt from its first token in blocks of `promptBatch`, then the
+   * continuation, in blocks of `batch` if the self-test found that these give the bits of one token per call. Logits
+   * after the last token.
+   */
+  prefill(rendering: readonly number[], topK: number, options?: PrefillOptions): Promise<TopLogits>;
+  /** One more token in a call of its own (with a companion where the class says so). Logits after it. */
+  decode(token: number, topK: number, options?: StepOptions): Promise<TopLogits>;
+  /**
+   * An answer computed again, or scored (section 4.7): `result[i]` is what token `i` was drawn from. `answer` is the
+   * whole answer, the continuation included.
    */
   replay(
-    prompt: readonly number[],
+    rendering: readonly number[],
     answer: readonly number[],
     topK: number,
-    options?: AbortOptions,
+    options?: ReplayOptions,
   ): Promise<readonly TopLogits[]>;
   /** Gives the slot back. Idempotent. */
   release(): Promise<void>;

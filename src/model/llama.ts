@@ -1,15 +1,16 @@
 import { availableParallelism, cpus } from 'node:os';
 import { basename } from 'node:path';
-import type { Llama, LlamaContextSequence, LlamaModel, LlamaModelOptions, Token } from 'node-llama-cpp';
+import type { Llama, LlamaModel, LlamaModelOptions, Token } from 'node-llama-cpp';
 import { messageOf, QvacError } from '../errors.ts';
 import { type Logger, silentLogger } from '../lib/log.ts';
 import type { AbortOptions } from '../lib/types.ts';
-import type { TopLogits } from '../proofs/logits.ts';
 import type { Engine, EngineInit, Tokenizer } from './engine.ts';
 import { createEngine, type Platform } from './run/engine.ts';
-import { topOf } from './run/top-logits.ts';
-import type { LaneCall, Lanes, LanesInit, Vocabulary, Weights } from './run/weights.ts';
+import { createLanes, type NativeSequence } from './run/lanes.ts';
+import { internalsOfSequence } from './run/native-reader.ts';
+import type { Lanes, LanesInit, Vocabulary, Weights } from './run/weights.ts';
 import { type GgufHeader, readGguf } from './text/gguf.ts';
+import { readTokenTable } from './text/token-bytes.ts';
 import { createTokenizer } from './text/tokenizer.ts';
 
 export interface EngineOptions extends AbortOptions {
@@ -94,13 +95,20 @@ export async function openTokenizer(
 ): Promise<Tokenizer> {
   logger = options.logger ?? logger;
   const header = await readGguf(init.modelPath);
+  // First: the library ends the process at a vocabulary that this refuses.
+  const table = readTokenTable(header);
   const { llama } = await loadLibrary('any');
   const model = await loadModel(llama, header, {
     vocabOnly: true,
     gpuLayers: 0,
     ...(options.signal === undefined ? {} : { loadSignal: options.signal }),
   });
-  return createTokenizer({ header, init, vocabulary: vocabularyOf(model), dispose: () => model.dispose() });
+  try {
+    return createTokenizer({ header, table, init, vocabulary: vocabularyOf(model), dispose: () => model.dispose() });
+  } catch (error) {
+    await model.dispose();
+    throw error;
+  }
 }
 
 /**
@@ -233,67 +241,12 @@ async function openLanes(model: LlamaModel, init: LanesInit, { signal }: AbortOp
         details: { lacks: 'context', context: init.context },
       });
     });
-  const sequences = Array.from({ length: init.lanes }, () => context.getSequence());
-  const vocab = model.fileInfo.metadata.tokenizer.ggml.tokens.length;
-  const laneOf = (lane: number): LlamaContextSequence => {
-    const sequence = sequences[lane];
-    if (sequence === undefined) throw new RangeError(`expected a lane below ${init.lanes}, got ${lane}`);
-    return sequence;
-  };
-  return {
-    evaluate: (calls, topK) =>
-      inTurn(() => Promise.all(calls.map((call) => evaluateCall(laneOf(call.lane), call, topK, vocab)))),
-    length: (lane) => laneOf(lane).nextTokenIndex,
-    async erase(lane, from) {
-      const sequence = laneOf(lane);
-      if (from === 0) await sequence.clearHistory();
-      else if (from < sequence.nextTokenIndex)
-        await sequence.eraseContextTokenRanges([{ start: from, end: sequence.nextTokenIndex }]);
-    },
-    async dispose() {
-      await context.dispose();
-    },
-  };
-}
-
-let lastCall: Promise<unknown> = Promise.resolve();
-
-/**
- * One call at a time in the whole process: two at once would fight for the same cores, and spinning threads lose far
- * more than half.
- */
-function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  const turn = lastCall.then(work);
-  lastCall = turn.catch(() => undefined);
-  return turn;
-}
-
-/** Logits that are read beyond those asked for. Each costs the engine time; ties are rare. */
-const spareLogits = 4;
-
-/** Asks for some more than `topK`, so that a tie with the last one shows; where the tie goes on, again for all. */
-async function evaluateCall(
-  sequence: LlamaContextSequence,
-  call: LaneCall,
-  topK: number,
-  vocab: number,
-): Promise<readonly TopLogits[]> {
-  const start = sequence.nextTokenIndex;
-  if (start + call.tokens.length >= sequence.contextSize)
-    throw new QvacError('E_CONTEXT', `the context of ${sequence.contextSize} tokens is full`);
-  for (let asked = Math.min(vocab, topK + spareLogits); ; asked = vocab) {
-    const options = {
-      generateNext: { logits: true, options: { temperature: 1, topK: asked, topP: 1, minP: 0, seed: 1 } },
-    } as const;
-    const output = await sequence.controlledEvaluate(
-      call.tokens.map((token, at) => (at >= call.logitsFrom ? [token as Token, options] : (token as Token))),
-    );
-    const tops = output
-      .slice(call.logitsFrom)
-      .map((item) => topOf(item?.next.logits ?? new Map<number, number>(), topK, asked >= vocab));
-    if (tops.every((top) => top !== null)) return tops;
-    await sequence.eraseContextTokenRanges([{ start, end: sequence.nextTokenIndex }]);
-  }
+  return createLanes({
+    sequences: Array.from({ length: init.lanes }, () => context.getSequence() as NativeSequence),
+    vocab: model.fileInfo.metadata.tokenizer.ggml.tokens.length,
+    internalsOf: internalsOfSequence,
+    dispose: () => context.dispose(),
+  });
 }
 
 function isMemoryError(error: unknown): boolean {

@@ -75,6 +75,7 @@ describe('the engine', () => {
       assert.deepEqual(rest, {
         threads: 1,
         batch: 32,
+        promptBatch: 128,
         flash: true,
         kv: 'f16',
         gpuLayers: backend === 'cpu' ? 0 : rest.gpuLayers,

@@ -5,13 +5,16 @@ import type { AbortOptions } from '../../lib/types.ts';
 import type { Exec } from '../../protocol/messages.ts';
 import type { Engine, EngineInit, EngineSession, OpenOptions, Schedule, SelfTestResult, Tokenizer } from '../engine.ts';
 import { createLoader, type Loaded, type Loader } from './loader.ts';
-import { type SelfTestComponents, smallerBatches, testClass, testOwnClass } from './self-test.ts';
+import { promptBatches, type SelfTestComponents, smallerBatches, testClass, testOwnClass } from './self-test.ts';
 import { createSelfTestStore, type SelfTestKey, type SelfTestStore } from './self-test-store.ts';
 import { createSession } from './session.ts';
 import { createSlots, type Slots } from './slots.ts';
 import type { Weights } from './weights.ts';
 
+/** Beyond it llama.cpp takes kernels whose bits are others than those of one token per call, on every CPU tried. */
 const defaultBatch = 63;
+/** From here on the prompt costs the least; larger blocks would only make a cache of them coarser. */
+const defaultPromptBatch = 128;
 const defaultQueue = 8;
 const speedTokens = 24;
 /** Sequences of another machine's class that this one still tests. */
@@ -44,9 +47,15 @@ export async function createEngine(
   const slots = init.slots ?? 1;
   const threads = init.threads ?? Math.max(1, platform.cores - 1);
   const batch = init.batch ?? defaultBatch;
+  const promptBatch = init.promptBatch ?? defaultPromptBatch;
   const spare = threads > 1 ? slots : null;
   const loader = createLoader({
-    lanes: { lanes: slots + (spare === null ? 0 : 1), threads, batch, context: tokenizer.facts.context },
+    lanes: {
+      lanes: slots + (spare === null ? 0 : 1),
+      threads,
+      batch: Math.max(batch, promptBatch),
+      context: tokenizer.facts.context,
+    },
     spare,
     idleMs: init.idleUnloadMs ?? null,
     loadWeights,
@@ -58,6 +67,7 @@ export async function createEngine(
     kernels: platform.kernels,
     threads,
     batch,
+    promptBatch,
     flash,
     kv: 'f16',
     gpuLayers,
@@ -133,10 +143,10 @@ class SlottedEngine implements Engine {
 
   async open({ signal, exec }: OpenOptions = {}): Promise<EngineSession> {
     this.#shutdown.signal.throwIfAborted();
-    if (exec !== undefined && exec.batch > this.#parts.exec.batch)
+    if (exec !== undefined && callSize(exec) > callSize(this.#parts.exec))
       throw new QvacError(
         'E_ENGINE',
-        `this engine takes ${this.#parts.exec.batch} tokens a call, the class asked for ${exec.batch}`,
+        `this engine takes ${callSize(this.#parts.exec)} tokens a call, the class asked for ${callSize(exec)}`,
       );
     const slot = await this.slots.take({ signal });
     const opened = Promise.withResolvers<EngineSession>();
@@ -156,6 +166,8 @@ class SlottedEngine implements Engine {
             rounds,
             lane: slot,
             exec: exec ?? this.exec,
+            // Of another class nothing is known here: who recomputes one asks for a schedule by name.
+            blocksAreExact: exec === undefined && this.#tested?.sameBits.includes('prefill') === true,
             context: this.facts.context,
             shutdown: this.#shutdown.signal,
             onRelease,
@@ -235,8 +247,19 @@ class SlottedEngine implements Engine {
   }
 }
 
+/** Most tokens that an engine call of that class carries. */
+function callSize({ batch, promptBatch }: Exec): number {
+  return Math.max(batch, promptBatch);
+}
+
 function isSameExec(a: Exec, b: Exec): boolean {
-  return a.threads === b.threads && a.sequences === b.sequences && a.batch === b.batch && isSameMachine(a, b);
+  return (
+    a.threads === b.threads &&
+    a.sequences === b.sequences &&
+    a.batch === b.batch &&
+    a.promptBatch === b.promptBatch &&
+    isSameMachine(a, b)
+  );
 }
 
 function isSameMachine(a: Exec, b: Exec): boolean {
@@ -250,15 +273,15 @@ function isSameMachine(a: Exec, b: Exec): boolean {
   );
 }
 
-/**
- * True where only what a schedule decides differs. The choices are few, so that no stranger's class makes us test
- * without end.
- */
+/** True if only what a schedule decides differs. The choices are few: no stranger's class makes us test without end. */
 function isReproducible(exec: Exec, own: Exec): boolean {
-  const fits = exec.batch === own.batch || (smallerBatches.includes(exec.batch) && exec.batch < own.batch);
+  const isKnownBatch = exec.batch === own.batch || (smallerBatches.includes(exec.batch) && exec.batch < own.batch);
+  const isKnownPromptBatch = exec.promptBatch === own.promptBatch || promptBatches.includes(exec.promptBatch);
   return (
     isSameMachine(exec, own) &&
-    fits &&
+    isKnownBatch &&
+    isKnownPromptBatch &&
+    callSize(exec) <= callSize(own) &&
     [0, 1, own.threads].includes(exec.threads) &&
     exec.sequences <= maxReproducedSequences
   );

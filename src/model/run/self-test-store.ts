@@ -7,7 +7,7 @@ import type { Exec } from '../../protocol/messages.ts';
 import type { Schedule, SelfTestResult } from '../engine.ts';
 
 /** Raise where the test itself changes, so that older results are not used. */
-const version = 1;
+const version = 2;
 
 /** What a result was found for: the same question on the same engine release has the same answer. */
 export interface SelfTestKey {
@@ -81,10 +81,11 @@ function orderedExec({
   kernels,
   threads,
   batch,
+  promptBatch,
   flash,
   kv,
   gpuLayers,
   sequences,
 }: Exec): readonly unknown[] {
-  return [engine, backend, kernels, threads, batch, flash, kv, gpuLayers, sequences];
+  return [engine, backend, kernels, threads, batch, promptBatch, flash, kv, gpuLayers, sequences];
 }

@@ -6,13 +6,17 @@ import type { Lanes, Weights } from './weights.ts';
 
 /** Below this history a difference between numbers of threads does not show (protocol section 2). */
 const minHistory = 513;
+/** Tokens of the answer whose logits are compared, and how many of them lie behind the first block. */
 const answerTokens = 14;
+const tokensBehind = 4;
 const shortTokens = 12;
 const topK = 20;
 /** Busy neighbours beyond this number teach nothing new. */
 const maxLanes = 8;
 /** Batches tried where the usual one is not exact. */
 export const smallerBatches: readonly number[] = [32, 16, 8];
+/** Prompt blocks of another machine's class that this one tests. */
+export const promptBatches: readonly number[] = [32, 63, 128, 256, 512];
 
 export interface SelfTestComponents {
   readonly weights: Weights;
@@ -106,33 +110,30 @@ async function recordAt(
   withPrefill: boolean,
   signal: AbortSignal | undefined,
 ): Promise<Recorded> {
-  const history = historyFor(exec.batch);
+  const { batch, promptBatch } = exec;
+  const history = historyFor(promptBatch, batch);
   const count = Math.max(2, Math.min(exec.sequences, maxLanes));
   const lanes = await weights.openLanes(
-    { lanes: count, threads, batch: Math.max(exec.batch, count), context: history.whole + 64 },
+    { lanes: count, threads, batch: Math.max(batch, promptBatch, count), context: history.whole + 64 },
     { signal },
   );
   try {
-    const { batch } = exec;
     const tokens = testTokens(vocab, history.whole);
     const alone = modes.map(() => new Bits());
     const prefill = withPrefill ? new Bits() : null;
     // A short history first, then one beyond the length where numbers of threads begin to differ.
-    for (const { from, to } of [
-      { from: 0, to: shortTokens },
-      { from: history.prompt, to: history.whole },
-    ]) {
+    for (const { prompt, head, whole } of [{ prompt: 0, head: 0, whole: shortTokens }, history]) {
       await lanes.erase(0, 0);
-      await runBlocks(lanes, 0, tokens.slice(0, from), batch, null, signal);
+      await runBlocks(lanes, 0, tokens.slice(0, prompt), promptBatch, null, signal);
+      await runBlocks(lanes, 0, tokens.slice(prompt, head), batch, null, signal);
       for (const [at, mode] of modes.entries()) {
-        await lanes.erase(0, from);
-        await runSteps(lanes, tokens.slice(from, to), mode, count, alone[at], signal);
+        await lanes.erase(0, head);
+        await runSteps(lanes, tokens.slice(head, whole), mode, count, alone[at], signal);
       }
       if (prefill === null) continue;
-      // What the blocks before share with the steps above is kept: it was computed in the same way.
-      const start = Math.floor(from / batch) * batch;
-      await lanes.erase(0, start);
-      await runBlocks(lanes, 0, tokens.slice(start, to), batch, { bits: prefill, from: from - start }, signal);
+      await lanes.erase(0, prompt);
+      const wanted = { bits: prefill, from: head - prompt };
+      await runBlocks(lanes, 0, tokens.slice(prompt, whole), batch, wanted, signal);
     }
     return { alone, prefill };
   } finally {
@@ -183,13 +184,22 @@ async function runBlocks(
   }
 }
 
+interface History {
+  /** Where the prompt ends. */
+  readonly prompt: number;
+  /** Where the tokens begin that are put in one by one, and their logits compared. */
+  readonly head: number;
+  readonly whole: number;
+}
+
 /**
- * A prompt beyond `minHistory` whose last block is open, and an answer that goes on past that block's end where blocks
- * are short.
+ * A prompt beyond `minHistory` whose last block is open, and an answer that fills a whole block and goes on behind it.
+ * Only the end of that block is compared: one token per call for all of it would cost minutes on a large model.
  */
-function historyFor(batch: number): { readonly prompt: number; readonly whole: number } {
-  const prompt = Math.floor(minHistory / batch) * batch + Math.min(Math.max(1, batch - 10), 53);
-  return { prompt, whole: prompt + answerTokens };
+function historyFor(promptBatch: number, batch: number): History {
+  const prompt = Math.ceil(minHistory / promptBatch) * promptBatch + Math.max(1, Math.min(promptBatch - 10, 53));
+  const head = prompt + Math.max(0, batch - answerTokens + tokensBehind);
+  return { prompt, head, whole: head + answerTokens };
 }
 
 /** The same tokens every time: a linear congruential sequence over the vocabulary. */

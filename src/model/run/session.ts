@@ -1,9 +1,9 @@
 import { QvacError } from '../../errors.ts';
 import type { TopLogits } from '../../proofs/logits.ts';
 import type { Exec } from '../../protocol/messages.ts';
-import type { EngineSession } from '../engine.ts';
+import type { EngineSession, TokenMask } from '../engine.ts';
 import type { Rounds } from './rounds.ts';
-import type { Lanes } from './weights.ts';
+import type { LaneCall, Lanes } from './weights.ts';
 
 export interface SessionComponents {
   readonly lanes: Lanes;
@@ -11,6 +11,8 @@ export interface SessionComponents {
   readonly lane: number;
   /** The class whose schedule this session keeps. */
   readonly exec: Exec;
+  /** True if blocks of the class's `batch` give the bits of one token per call. */
+  readonly blocksAreExact: boolean;
   /** Tokens of prompt and answer together. */
   readonly context: number;
   /** Aborts where the engine is shut down. */
@@ -25,6 +27,7 @@ export function createSession({
   rounds,
   lane,
   exec,
+  blocksAreExact,
   context,
   shutdown,
   onRelease,
@@ -36,37 +39,51 @@ export function createSession({
   let busy: Promise<unknown> = Promise.resolve();
   let released: Promise<void> | null = null;
 
-  async function runCall(
-    tokens: readonly number[],
-    logitsFrom: number,
-    topK: number,
-    signal: AbortSignal | undefined,
-  ): Promise<readonly TopLogits[]> {
-    signal?.throwIfAborted();
+  async function runCall(call: Omit<LaneCall, 'lane'>, run: Run): Promise<readonly TopLogits[]> {
+    run.signal?.throwIfAborted();
     shutdown.throwIfAborted();
-    const logits = await rounds.run({ call: { lane, tokens, logitsFrom }, topK, shared, companion });
-    signal?.throwIfAborted();
+    const logits = await rounds.run({ call: { lane, ...call }, topK: run.topK, shared, companion });
+    run.signal?.throwIfAborted();
     return logits;
   }
 
-  /**
-   * All of `tokens` from an empty history in blocks of the class's batch; logits after each token from `logitsFrom` on.
-   */
+  /** The tokens in blocks of `size`; logits after each from `logitsFrom` on. */
   async function runBlocks(
     tokens: readonly number[],
+    size: number,
     logitsFrom: number,
-    topK: number,
-    signal: AbortSignal | undefined,
-  ): Promise<TopLogits[]> {
-    if (tokens.length > capacity)
-      throw new QvacError('E_CONTEXT', `${tokens.length} tokens exceed the context of ${context}`);
-    if (lanes.length(lane) > 0) await lanes.erase(lane, 0);
+    run: Run,
+  ): Promise<readonly TopLogits[]> {
     const logits: TopLogits[] = [];
-    for (let at = 0; at < tokens.length; at += exec.batch) {
-      const block = tokens.slice(at, at + exec.batch);
-      logits.push(...(await runCall(block, Math.min(Math.max(logitsFrom - at, 0), block.length), topK, signal)));
+    for (let at = 0; at < tokens.length; at += size) {
+      const block = tokens.slice(at, at + size);
+      const from = Math.min(Math.max(logitsFrom - at, 0), block.length);
+      const allowed = block.slice(from).map((_, index) => run.allowedAfter(at + from + index - logitsFrom));
+      logits.push(...(await runCall({ tokens: block, logitsFrom: from, allowed }, run)));
     }
     return logits;
+  }
+
+  /** Empties the lane for a job of that many tokens. */
+  async function begin(length: number): Promise<void> {
+    if (length > capacity) throw new QvacError('E_CONTEXT', `${length} tokens exceed the context of ${context}`);
+    if (lanes.length(lane) > 0) await lanes.erase(lane, 0);
+  }
+
+  /** Logits after the prompt and after all but the last token of `answer`. */
+  async function runAll(
+    rendering: readonly number[],
+    answer: readonly number[],
+    size: number,
+    run: Run,
+  ): Promise<readonly TopLogits[]> {
+    if (rendering.length === 0) throw new QvacError('E_BAD_INPUT', 'the prompt is empty');
+    if (answer.length === 0) return [];
+    const behind = answer.slice(0, -1);
+    await begin(rendering.length + behind.length);
+    const first = await runBlocks(rendering, exec.promptBatch, rendering.length - 1, run);
+    const later: Run = { ...run, allowedAfter: (at) => run.allowedAfter(at + 1) };
+    return [...first, ...(await runBlocks(behind, size, 0, later))];
   }
 
   /** Keeps calls of one session apart, and off a lane that was given back. */
@@ -86,29 +103,42 @@ export function createSession({
   shutdown.addEventListener('abort', release, { once: true });
 
   return {
-    prefill(prompt, topK, { signal } = {}) {
+    prefill(rendering, topK, { signal, allowed = null, continuation = [] } = {}) {
       return inTurn(async () => {
-        const [logits] = await runBlocks(prompt, prompt.length - 1, topK, signal);
-        if (logits === undefined) throw new QvacError('E_BAD_INPUT', 'the prompt is empty');
-        return logits;
-      });
-    },
-    decode(token, topK, { signal } = {}) {
-      return inTurn(async () => {
-        if (lanes.length(lane) >= capacity)
-          throw new QvacError('E_CONTEXT', `the context of ${context} tokens is full`);
-        const [logits] = await runCall([token], 0, topK, signal);
+        if (rendering.length === 0) throw new QvacError('E_BAD_INPUT', 'the prompt is empty');
+        const run: Run = { topK, signal, allowedAfter: () => allowed };
+        await begin(rendering.length + continuation.length);
+        const wanted = continuation.length === 0 ? rendering.length - 1 : rendering.length;
+        const [first] = await runBlocks(rendering, exec.promptBatch, wanted, run);
+        const size = blocksAreExact ? exec.batch : 1;
+        const [last] = await runBlocks(continuation, size, continuation.length - 1, run);
+        const logits = last ?? first;
         if (logits === undefined) throw new QvacError('E_ENGINE', 'the engine gave no logits');
         return logits;
       });
     },
-    replay(prompt, answer, topK, { signal } = {}) {
+    decode(token, topK, { signal, allowed = null } = {}) {
       return inTurn(async () => {
-        if (prompt.length === 0) throw new QvacError('E_BAD_INPUT', 'the prompt is empty');
-        if (answer.length === 0) return [];
-        return await runBlocks([...prompt, ...answer.slice(0, -1)], prompt.length - 1, topK, signal);
+        if (lanes.length(lane) >= capacity)
+          throw new QvacError('E_CONTEXT', `the context of ${context} tokens is full`);
+        const run: Run = { topK, signal, allowedAfter: () => allowed };
+        const [logits] = await runBlocks([token], 1, 0, run);
+        if (logits === undefined) throw new QvacError('E_ENGINE', 'the engine gave no logits');
+        return logits;
       });
+    },
+    replay(rendering, answer, topK, { signal, schedule = 'prefill', allowedAt = () => null } = {}) {
+      const size = schedule === 'prefill' ? exec.batch : 1;
+      return inTurn(() => runAll(rendering, answer, size, { topK, signal, allowedAfter: allowedAt }));
     },
     release,
   };
+}
+
+/** What is asked for in all calls of one computation. */
+interface Run {
+  readonly topK: number;
+  readonly signal: AbortSignal | undefined;
+  /** Which tokens may come at the position whose logits are the `at`-th that are wanted; null: all. */
+  allowedAfter(at: number): TokenMask | null;
 }

@@ -1,5 +1,6 @@
 import type { AbortOptions } from '../../lib/types.ts';
 import type { TopLogits } from '../../proofs/logits.ts';
+import type { TokenMask } from '../engine.ts';
 
 /** One lane's share of an evaluation call. */
 export interface LaneCall {
@@ -7,6 +8,8 @@ export interface LaneCall {
   readonly tokens: readonly number[];
   /** Index of the first of `tokens` after which logits are wanted; `tokens.length` wants none. */
   readonly logitsFrom: number;
+  /** For each wanted token, which tokens may come after it; null: all. @default all */
+  readonly allowed?: readonly (TokenMask | null)[] | undefined;
 }
 
 export interface LanesInit {
@@ -35,7 +38,7 @@ export interface Lanes {
 
 /** What the engine knows of a file's tokens. */
 export interface Vocabulary {
-  /** Token ids of `text`, special tokens parsed, nothing added. */
+  /** Token ids of `text` as the beginning of a text, special tokens parsed, nothing added. */
   tokenize(text: string): number[];
   /** True for an end-of-generation token. */
   isStop(token: number): boolean;

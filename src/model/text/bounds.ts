@@ -1,5 +1,5 @@
 import { QvacError } from '../../errors.ts';
-import type { Input } from '../../protocol/messages.ts';
+import type { ChatMessage, Input } from '../../protocol/messages.ts';
 import { type TokenTable, tokenTypes } from './token-bytes.ts';
 
 /**
@@ -9,8 +9,8 @@ import { type TokenTable, tokenTypes } from './token-bytes.ts';
 export interface Bounds {
   /** @throws QvacError E_CONTEXT */
   checkInput(input: Input): void;
-  /** @param text what is to be tokenised. @throws QvacError E_CONTEXT */
-  checkText(text: string): void;
+  /** @param pieces what is to be tokenised. @throws QvacError E_CONTEXT */
+  checkPieces(pieces: readonly string[]): void;
 }
 
 /** @param context tokens */
@@ -41,19 +41,24 @@ export function createBounds(table: TokenTable, context: number): Bounds {
     });
   };
   return {
-    checkInput({ messages }) {
-      if (
-        messages.length > context ||
-        messages.reduce((bytes, { content }) => bytes + Buffer.byteLength(content), 0) > maxBytes
-      )
-        refuse();
+    checkInput({ messages, continuation }) {
+      const bytes = messages.reduce((sum, message) => sum + bytesOfMessage(message), 0);
+      if (messages.length + continuation.length > context || bytes > maxBytes) refuse();
     },
-    checkText(text) {
-      if (Buffer.byteLength(text) > maxBytes) refuse();
-      let count = 0;
-      if (pattern !== null) for (const _ of text.matchAll(pattern)) if (++count > context) refuse();
+    checkPieces(pieces) {
+      let [count, bytes] = [0, 0];
+      for (const piece of pieces) {
+        bytes += Buffer.byteLength(piece);
+        if (bytes > maxBytes) refuse();
+        if (pattern !== null) for (const _ of piece.matchAll(pattern)) if (++count > context) refuse();
+      }
     },
   };
+}
+
+/** Of the texts that every template shows. */
+function bytesOfMessage({ content, reasoning_content: reasoning = '' }: ChatMessage): number {
+  return Buffer.byteLength(content) + Buffer.byteLength(reasoning);
 }
 
 function escapeRegExp(text: string): string {

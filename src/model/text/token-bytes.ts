@@ -7,6 +7,8 @@ export const tokenTypes = { normal: 1, unknown: 2, control: 3, userDefined: 4, u
 
 /** A file's vocabulary as the file states it. */
 export interface TokenTable {
+  /** `tokenizer.ggml.model`: byte-level BPE or SentencePiece. */
+  readonly family: 'gpt2' | 'llama';
   readonly size: number;
   /** Text as in `tokenizer.ggml.tokens`. */
   textOf(token: number): string | undefined;
@@ -19,17 +21,16 @@ const none = new Uint8Array(0);
 
 /**
  * Reads the vocabulary. Two families: byte-level BPE (`gpt2`), where each character stands for a byte, and
- * SentencePiece
- * (`llama`), where `▁` is a space and `<0xAB>` a byte.
- * @throws QvacError E_MODEL for a file without vocabulary or of another family
+ * SentencePiece (`llama`), where `▁` is a space and `<0xAB>` a byte.
+ * @throws QvacError E_MODEL for a file without vocabulary, of another family, or with a SentencePiece vocabulary that
+ * cannot write every byte
  */
 export function readTokenTable(header: GgufHeader): TokenTable {
   const family = textOf(header, 'tokenizer.ggml.model');
   const texts = textsOf(header, 'tokenizer.ggml.tokens');
   if (texts === undefined || texts.length === 0)
     throw new QvacError('E_MODEL', `${basename(header.path)} holds no vocabulary`);
-  const decode = family === 'gpt2' ? bytesOfByteLevel : family === 'llama' ? bytesOfSentencePiece : null;
-  if (decode === null) {
+  if (family !== 'gpt2' && family !== 'llama') {
     throw new QvacError(
       'E_MODEL',
       `${basename(header.path)} has a tokenizer of the family "${family ?? 'none'}", which is not supported`,
@@ -42,8 +43,11 @@ export function readTokenTable(header: GgufHeader): TokenTable {
       'E_MODEL',
       `${basename(header.path)} is corrupt (${types.length} token types for ${texts.length} tokens)`,
     );
+  if (family === 'llama') checkBytes(header, texts);
+  const decode = family === 'gpt2' ? bytesOfByteLevel : bytesOfSentencePiece;
   const typeOf = (token: number): number => types[token] ?? tokenTypes.normal;
   return {
+    family,
     size: texts.length,
     textOf: (token) => texts[token],
     typeOf,
@@ -62,6 +66,21 @@ export function readTokenTable(header: GgufHeader): TokenTable {
       }
     },
   };
+}
+
+/**
+ * The engine writes a character without a token byte by byte, and ends the process if a byte has no token: `<0xAB>`, or
+ * for ASCII the character itself.
+ */
+function checkBytes(header: GgufHeader, texts: readonly string[]): void {
+  const known = new Set(texts);
+  for (let byte = 0; byte < 256; byte++) {
+    const name = `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
+    if (known.has(name) || (byte < 0x80 && known.has(String.fromCharCode(byte)))) continue;
+    throw new QvacError('E_MODEL', `${basename(header.path)} has no token for the byte ${name}`, {
+      hint: 'its vocabulary cannot write every text; convert the model again with its byte tokens',
+    });
+  }
 }
 
 /** GPT-2's printable stand-ins: bytes that print stand for themselves, the rest for U+0100 onwards in order. */

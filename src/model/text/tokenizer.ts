@@ -1,82 +1,145 @@
 import { basename } from 'node:path';
 import { QvacError } from '../../errors.ts';
-import { forgesTurn } from '../../protocol/control-text.ts';
+import { Vocabulary } from '../../proofs/grammar/vocabulary.ts';
+import { maxStops } from '../../protocol/constants.ts';
+import { breakMark, ControlTexts, controlTextsOf } from '../../protocol/input/control-text.ts';
 import type { Input } from '../../protocol/messages.ts';
 import type { EngineInit, ModelFacts, Tokenizer } from '../engine.ts';
-import { renderPrompt } from '../prompt.ts';
-import type { Vocabulary } from '../run/weights.ts';
+import type { Vocabulary as NativeVocabulary } from '../run/weights.ts';
 import { createBounds } from './bounds.ts';
 import { describeGguf, flagOf, type GgufHeader, numberOf, textOf } from './gguf.ts';
+import { createPromptRenderer, rawText } from './prompt.ts';
 import { createTextStream } from './text-stream.ts';
-import { readTokenTable, type TokenTable, tokenTypes } from './token-bytes.ts';
+import { type TokenTable, tokenTypes } from './token-bytes.ts';
 
-/** Where a file does not say what its model was trained for. */
+/** Tokens that a file without the key is taken to be trained for. */
 const assumedContext = 8192;
-/** Protocol section 3. */
-const maxStops = 64;
+/** Characters of a prompt's tail (protocol section 4, `accept`). */
+const tailCharacters = 256;
 
 export interface TokenizerComponents {
   readonly header: GgufHeader;
+  readonly table: TokenTable;
   readonly init: Pick<EngineInit, 'modelId' | 'modelPath' | 'name' | 'context'>;
-  readonly vocabulary: Vocabulary;
+  readonly vocabulary: NativeVocabulary;
   dispose(): Promise<void>;
 }
 
-export function createTokenizer({ header, init, vocabulary, dispose }: TokenizerComponents): Tokenizer {
-  const table = readTokenTable(header);
+export function createTokenizer({ header, table, init, vocabulary, dispose }: TokenizerComponents): Tokenizer {
   const facts = factsOf(header, init, vocabulary, table);
   const bos = numberOf(header, 'tokenizer.ggml.bos_token_id');
-  const eos = numberOf(header, 'tokenizer.ggml.eos_token_id');
-  const template = textOf(header, 'tokenizer.chat_template');
-  const controlTexts = controlTextsOf(table, facts.stops);
-  const stops = new Set(facts.stops);
+  const piecesOf = createRendering(header, table, facts, bos);
   const bounds = createBounds(table, facts.context);
-  const nothing = new Uint8Array(0);
+  const bytes = bytesOfTokens(table, facts);
 
-  function textOfInput(input: Input): string {
-    if (input.template === 'raw') return input.messages[0]?.content ?? '';
-    if (forgesTurn(input, controlTexts))
-      throw new QvacError('E_BAD_INPUT', 'a message holds the text of a control token, which would forge a turn');
-    if (template === undefined)
-      throw new QvacError('E_BAD_INPUT', `${facts.name} has no chat template`, {
-        hint: 'it can only continue raw text',
-      });
-    return renderPrompt(
-      {
-        template,
-        bosToken: bos === undefined ? undefined : table.textOf(bos),
-        eosToken: eos === undefined ? undefined : table.textOf(eos),
-      },
-      input,
-    );
+  function encodePieces(pieces: readonly string[]): readonly number[] {
+    const [first = '', ...rest] = pieces;
+    const tokens = vocabulary.tokenize(first);
+    if (flagOf(header, 'tokenizer.ggml.add_bos_token') === true && bos !== undefined && tokens[0] !== bos)
+      tokens.unshift(bos);
+    return [...tokens, ...rest.flatMap((piece) => tokeniseBehind(vocabulary, table, piece))];
   }
 
-  // What the engine stops at is special to it, whatever the file says.
-  const bytesOf = (token: number): Uint8Array => (stops.has(token) ? nothing : table.bytesOf(token));
   return {
     facts,
-    encodePrompt(input) {
+    vocabulary: new Vocabulary(Array.from({ length: table.size }, (_, token) => bytes.of(token))),
+    encodePrompt(input, { isScored = false } = {}) {
       bounds.checkInput(input);
-      const text = textOfInput(input);
-      bounds.checkText(text);
-      const tokens = vocabulary.tokenize(text);
-      if (flagOf(header, 'tokenizer.ggml.add_bos_token') === true && bos !== undefined && tokens[0] !== bos)
-        tokens.unshift(bos);
-      return tokens;
+      checkContinuation(input, facts, isScored);
+      const pieces = piecesOf(input);
+      bounds.checkPieces(pieces);
+      const rendering = encodePieces(pieces);
+      return {
+        tokens: [...rendering, ...input.continuation],
+        renderingCount: rendering.length,
+        tail: Array.from(pieces.join('').slice(-2 * tailCharacters))
+          .slice(-tailCharacters)
+          .join(''),
+      };
     },
-    bytesOf,
+    bytesOf: (token) => bytes.of(token),
+    markedBytesOf: (token) => bytes.withMarkers(token),
     decode(tokens) {
-      const stream = createTextStream({ bytesOf });
+      const stream = createTextStream({ bytesOf: (token) => bytes.of(token) });
       return tokens.map((token) => stream.push(token)).join('') + stream.end();
     },
     dispose,
   };
 }
 
+/** The pieces of text that an input becomes, by the file's own template. */
+function createRendering(
+  header: GgufHeader,
+  table: TokenTable,
+  facts: ModelFacts,
+  bos: number | undefined,
+): (input: Input) => readonly string[] {
+  const eos = numberOf(header, 'tokenizer.ggml.eos_token_id');
+  const texts = { size: table.size, textOf: (id: number) => table.textOf(id) ?? null, typeOf: table.typeOf };
+  const controlTexts = new ControlTexts(controlTextsOf(texts, facts.stops));
+  const template = textOf(header, 'tokenizer.chat_template');
+  const renderer =
+    template === undefined
+      ? null
+      : createPromptRenderer({
+          template,
+          bosToken: bos === undefined ? undefined : table.textOf(bos),
+          eosToken: eos === undefined ? undefined : table.textOf(eos),
+          controlTexts,
+        });
+  return (input) => {
+    if (input.template === 'raw') return [rawText(input, controlTexts)];
+    if (renderer === null)
+      throw new QvacError('E_BAD_INPUT', `${facts.name} has no chat template`, {
+        hint: 'it can only continue raw text',
+      });
+    return renderer.render(input);
+  };
+}
+
+/**
+ * A piece that goes on with a text. SentencePiece would put a space in front of it: a mark takes that space, and no
+ * token joins the mark with what follows. Byte-level BPE puts nothing in front.
+ */
+function tokeniseBehind(vocabulary: NativeVocabulary, { family }: TokenTable, piece: string): readonly number[] {
+  if (family !== 'llama') return vocabulary.tokenize(piece);
+  const before = vocabulary.tokenize(breakMark);
+  const tokens = vocabulary.tokenize(breakMark + piece);
+  if (before.some((token, at) => token !== tokens[at]))
+    throw new QvacError('E_BAD_INPUT', 'the model has a token that joins U+FDD0 with other characters');
+  return tokens.slice(before.length);
+}
+
+/** Section 2. @throws QvacError E_BAD_INPUT for a stop that is not scored, or an id that the model does not have */
+function checkContinuation({ continuation }: Input, { vocab, stops }: ModelFacts, isScored: boolean): void {
+  for (const token of continuation)
+    if (token >= vocab || (!isScored && stops.includes(token)))
+      throw new QvacError('E_BAD_INPUT', `the token ${token} cannot be in a continuation`);
+}
+
+/** What each token adds to the text, with and without the texts of control tokens. */
+function bytesOfTokens(
+  table: TokenTable,
+  { stops }: ModelFacts,
+): { of(token: number): Uint8Array; withMarkers(token: number): Uint8Array } {
+  const nothing = new Uint8Array(0);
+  const stopSet = new Set(stops);
+  return {
+    // What the engine stops at is special to it, whatever the file says.
+    of: (token) => (stopSet.has(token) ? nothing : table.bytesOf(token)),
+    withMarkers(token) {
+      if (stopSet.has(token)) return nothing;
+      return table.typeOf(token) === tokenTypes.control
+        ? Buffer.from(table.textOf(token) ?? '', 'utf8')
+        : table.bytesOf(token);
+    },
+  };
+}
+
 function factsOf(
   header: GgufHeader,
   init: TokenizerComponents['init'],
-  vocabulary: Vocabulary,
+  vocabulary: NativeVocabulary,
   table: TokenTable,
 ): ModelFacts {
   const described = describeGguf(header);
@@ -98,14 +161,4 @@ function factsOf(
     vocab: table.size,
     stops,
   };
-}
-
-/** What no message may contain (protocol section 2). */
-function controlTextsOf(table: TokenTable, stops: readonly number[]): readonly string[] {
-  const texts = new Set<string>();
-  for (let token = 0; token < table.size; token++) {
-    if (table.typeOf(token) === tokenTypes.control || stops.includes(token)) texts.add(table.textOf(token) ?? '');
-  }
-  texts.delete('');
-  return [...texts];
 }

@@ -9,11 +9,12 @@ import { type SelfTestComponents, testClass, testOwnClass } from '../../../src/m
 import type { LaneCall, Lanes, LanesInit, Weights } from '../../../src/model/run/weights.ts';
 import type { TopLogits } from '../../../src/proofs/logits.ts';
 import type { Exec } from '../../../src/protocol/messages.ts';
+import { chat } from '../../support/models/inputs.ts';
 import { type TestModel, testCacheDir, testModel, tinyModel } from '../../support/models.ts';
 
 /** How a machine's bits depend on its calls. */
 interface Machine {
-  /** Calls of more tokens of one lane take another kernel. */
+  /** Calls of more tokens of one lane take another kernel; the same for all such calls. */
   readonly exactUpTo?: number;
   /** A lone token beyond so much history is split between the threads. */
   readonly splitsFrom?: number;
@@ -25,6 +26,8 @@ interface Machine {
 
 interface Fake extends Weights {
   readonly contexts: LanesInit[];
+  /** Sizes of the largest parts of calls. */
+  readonly blocks: Set<number>;
   tokens: number;
 }
 
@@ -32,6 +35,7 @@ interface Fake extends Weights {
 function fakeWeights(machine: Machine): Fake {
   const fake: Fake = {
     contexts: [],
+    blocks: new Set(),
     tokens: 0,
     gpuLayers: 0,
     flash: true,
@@ -71,6 +75,7 @@ function fakeLanes(machine: Machine, { lanes: count, threads, batch, context }: 
       const total = round.reduce((sum, { tokens }) => sum + tokens.length, 0);
       fake.tokens += total;
       assert.ok(total <= Math.max(batch, count), 'a call holds at most the batch');
+      fake.blocks.add(Math.max(...round.map(({ tokens }) => tokens.length)));
       const results = round.map((call) => evaluateOne(call, round));
       assert.ok(
         histories.every(({ length }) => length < context),
@@ -93,6 +98,7 @@ const exec: Exec = {
   kernels: 'k',
   threads: 1,
   batch: 63,
+  promptBatch: 128,
   flash: true,
   kv: 'f16',
   gpuLayers: 0,
@@ -205,14 +211,11 @@ describe('the self-test of a real engine', () => {
     await withResult(await testModel('q4_1'), testCacheDir, async (result, engine) => {
       assert.deepEqual([engine.exec, engine.selfTest], [result.exec, result]);
       const session = await engine.open();
-      const prompt = engine.tokenizer.encodePrompt({
-        messages: [{ role: 'user', content: 'Name three colours.' }],
-        template: 'gguf',
-        options: {},
-      });
+      const question = chat('Name three colours. '.repeat(30));
+      const { tokens: prompt } = engine.tokenizer.encodePrompt(question);
       const tops = [await session.prefill(prompt, 20)];
       const tokens = [tops[0]?.ids[0] ?? 0];
-      while (tokens.length < 40) {
+      while (tokens.length < 80) {
         tops.push(await session.decode(tokens.at(-1) ?? 0, 20));
         tokens.push(tops.at(-1)?.ids[0] ?? 0);
       }
@@ -264,6 +267,8 @@ describe('the self-test of a real engine', () => {
         { engine: 'llama.cpp y' },
         { batch: 512 },
         { batch: 7 },
+        { promptBatch: 256 },
+        { promptBatch: 100 },
         { threads: 7 },
         { sequences: 100 },
         { gpuLayers: 3 },

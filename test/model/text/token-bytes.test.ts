@@ -33,18 +33,29 @@ describe('the bytes of a token', () => {
   });
 
   it('reads SentencePiece: ▁ is a space, <0xAB> a byte', () => {
+    const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
     const table = readTokenTable(
       headerOf({
         'tokenizer.ggml.model': 'llama',
-        'tokenizer.ggml.tokens': ['<unk>', '<s>', '<0x0A>', '▁the', 'é', '<0xE2>', 'unused', '<user>'],
-        'tokenizer.ggml.token_type': [2, 3, 6, 1, 1, 6, 5, 4],
+        'tokenizer.ggml.tokens': [...bytes, '<unk>', '<s>', '▁the', 'é', 'unused', '<user>'],
+        'tokenizer.ggml.token_type': [...bytes.map(() => 6), 2, 3, 1, 1, 5, 4],
       }),
     );
     assert.deepEqual(
-      [0, 1, 2, 3, 4, 6, 7].map((token) => text(table.bytesOf(token))),
-      ['', '', '\n', ' the', 'é', '', '<user>'],
+      [0x0a, 256, 257, 258, 259, 260, 261].map((token) => text(table.bytesOf(token))),
+      ['\n', '', '', ' the', 'é', '', '<user>'],
     );
-    assert.deepEqual([...table.bytesOf(5)], [0xe2]);
+    assert.deepEqual([...table.bytesOf(0xe2)], [0xe2]);
+  });
+
+  it('refuses a SentencePiece vocabulary that cannot write a byte, but takes an ASCII character for its byte', () => {
+    const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
+    const tableOf = (tokens: readonly string[]): unknown =>
+      readTokenTable(headerOf({ 'tokenizer.ggml.model': 'llama', 'tokenizer.ggml.tokens': tokens }));
+    const without = (name: string): readonly string[] => bytes.filter((token) => token !== name);
+    assert.throws(() => tableOf(without('<0xF0>')), { code: 'E_MODEL', message: /<0xF0>/ });
+    assert.throws(() => tableOf(without('<0x41>')), { code: 'E_MODEL', message: /<0x41>/ });
+    assert.ok(tableOf([...without('<0x41>'), 'A']));
   });
 
   it('refuses other families and broken vocabularies', () => {

@@ -109,3 +109,7 @@ export function texts(values: readonly string[]): Buffer {
 export function integers(values: readonly number[]): Buffer {
   return Buffer.concat([u32(valueTypes.i32), u64(values.length), Buffer.from(Int32Array.from(values).buffer)]);
 }
+
+export function floats(values: readonly number[]): Buffer {
+  return Buffer.concat([u32(valueTypes.f32), u64(values.length), Buffer.from(Float32Array.from(values).buffer)]);
+}

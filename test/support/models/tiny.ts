@@ -1,5 +1,6 @@
 import {
   f32,
+  floats,
   integers,
   type RawTensor,
   type RawValue,
@@ -11,6 +12,7 @@ import {
 } from './gguf-writer.ts';
 import { createNormal } from './numpy-normal.ts';
 import { encodeTensor, type Kind, kinds } from './quantise.ts';
+import { byteLevelVocabulary, sentencePieceVocabulary } from './tiny-vocabulary.ts';
 
 /** A model with random weights: it loads and computes like a real one in milliseconds, but its text is noise. */
 export interface TinyInit {
@@ -30,6 +32,10 @@ export interface TinyInit {
   readonly template?: string | null | undefined;
   /** @default false */
   readonly addBos?: boolean | undefined;
+  /** Byte-level BPE or SentencePiece. @default 'gpt2' */
+  readonly family?: 'gpt2' | 'llama' | undefined;
+  /** Byte tokens of a SentencePiece vocabulary. @default 256 */
+  readonly byteTokens?: number | undefined;
   /** Edits a tensor's weights before they are written. */
   readonly change?: ((name: string, weights: Float32Array) => Float32Array) | undefined;
 }
@@ -37,7 +43,7 @@ export interface TinyInit {
 const shape = { dim: 256, layers: 2, heads: 4, kvHeads: 2, headDim: 64, ffn: 512 };
 const logitSpread = 3;
 
-/** Writes the model; the same options give the same bytes. @returns its SHA-256 in hex */
+/** Writes the model. SHA-256 in hex; the same bytes for the same choices. */
 export async function writeTiny(path: string, init: TinyInit = {}): Promise<string> {
   const { arch = 'qwen3', kind = 'f16', vocab = 512, seed = 1 } = init;
   const tensors = shapes(arch, vocab, init.tied ?? false).map(([name, size]): RawTensor => {
@@ -104,7 +110,12 @@ function randomWeights(name: string, size: readonly number[], count: number, see
 }
 
 function metadataOf(arch: string, kind: Kind, vocab: number, init: TinyInit): RawValue[] {
-  const { tokens, types, merges } = vocabulary(vocab);
+  const { family = 'gpt2', byteTokens = 256 } = init;
+  const isBytes = family === 'gpt2';
+  const { tokens, types, merges, scores } = isBytes
+    ? byteLevelVocabulary(vocab)
+    : sentencePieceVocabulary(vocab, byteTokens);
+  const [bos, eos] = isBytes ? ['<|endoftext|>', '<|im_end|>'] : ['<s>', '</s>'];
   const of = (key: string, bytes: Buffer, type: keyof typeof valueTypes): RawValue => ({
     key,
     type: valueTypes[type],
@@ -129,75 +140,24 @@ function metadataOf(arch: string, kind: Kind, vocab: number, init: TinyInit): Ra
     of(`${arch}.attention.layer_norm_rms_epsilon`, f32(1e-6), 'f32'),
     of(`${arch}.rope.freq_base`, f32(arch === 'qwen3' ? 1_000_000 : 10_000), 'f32'),
     number(`${arch}.vocab_size`, tokens.length),
-    words('tokenizer.ggml.model', 'gpt2'),
-    words('tokenizer.ggml.pre', 'qwen2'),
+    words('tokenizer.ggml.model', family),
+    ...(isBytes ? [words('tokenizer.ggml.pre', 'qwen2')] : []),
     of('tokenizer.ggml.tokens', texts(tokens), 'list'),
     of('tokenizer.ggml.token_type', integers(types), 'list'),
-    of('tokenizer.ggml.merges', texts(merges), 'list'),
-    number('tokenizer.ggml.bos_token_id', tokens.indexOf('<|endoftext|>')),
-    number('tokenizer.ggml.eos_token_id', tokens.indexOf('<|im_end|>')),
-    number('tokenizer.ggml.padding_token_id', tokens.indexOf('<|endoftext|>')),
+    isBytes
+      ? of('tokenizer.ggml.merges', texts(merges), 'list')
+      : of('tokenizer.ggml.scores', floats(scores), 'list'),
+    number('tokenizer.ggml.bos_token_id', tokens.indexOf(bos)),
+    number('tokenizer.ggml.eos_token_id', tokens.indexOf(eos)),
+    number('tokenizer.ggml.padding_token_id', tokens.indexOf(bos)),
     of('tokenizer.ggml.add_bos_token', Buffer.from([init.addBos === true ? 1 : 0]), 'bool'),
     ...(init.template === null ? [] : [words('tokenizer.chat_template', init.template ?? chatTemplate)]),
   ];
   return arch === 'llama' ? [...list, number('llama.rope.dimension_count', shape.headDim)] : list;
 }
 
-const special = ['<|endoftext|>', '<|im_start|>', '<|im_end|>', '<think>', '</think>'];
-const commonWords =
-  'the of and to in is that it was for on are as with his they at be this from have or by one had not but what' +
-  ' all were when we there can an your which their said if do will each about how up out them then she many some' +
-  ' so these would other into has more her two like him see time could no make than first been its who now';
-
 const chatTemplate =
   "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}" +
   "{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}" +
   "{%- if enable_thinking is defined and enable_thinking is false %}{{- '<think>\\n\\n</think>\\n\\n' }}{%- endif %}" +
   '{%- endif %}';
-
-/** GPT-2's printable stand-ins for the 256 bytes. */
-function byteAlphabet(): string[] {
-  let next = 256;
-  return Array.from({ length: 256 }, (_, byte) =>
-    String.fromCodePoint((byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174 ? byte : next++),
-  );
-}
-
-/**
- * Byte-level BPE: 256 bytes, merges that build common words, filler tokens that only the model produces, five special
- * tokens.
- */
-function vocabulary(size: number): { readonly tokens: string[]; readonly types: number[]; readonly merges: string[] } {
-  const alphabet = byteAlphabet();
-  const tokens = [...alphabet];
-  const seen = new Set(tokens);
-  const merges: string[] = [];
-  const room = size - special.length;
-  if (room < 256) throw new RangeError(`expected a vocabulary of at least ${256 + special.length}, got ${size}`);
-  for (const word of commonWords.split(' ').flatMap((plain) => [plain, ` ${plain}`])) {
-    const symbols = [...Buffer.from(word)].map((byte) => alphabet[byte] ?? '');
-    let whole = symbols[0] ?? '';
-    for (const symbol of symbols.slice(1)) {
-      const merged = whole + symbol;
-      if (!seen.has(merged)) {
-        if (tokens.length >= room) break;
-        seen.add(merged);
-        tokens.push(merged);
-        merges.push(`${whole} ${symbol}`);
-      }
-      whole = merged;
-    }
-  }
-  for (let filler = 0; tokens.length < room; filler++) {
-    let letters = '';
-    for (let rest = filler, at = 0; at < 6; at++, rest = Math.floor(rest / 26))
-      letters += String.fromCharCode(97 + (rest % 26));
-    const token = `\u0120${letters}_`;
-    if (seen.has(token)) continue;
-    seen.add(token);
-    tokens.push(token);
-  }
-  // 1 normal, 3 control, 4 user-defined: printed.
-  const types = [...tokens.map(() => 1), ...special.map((token) => (token.includes('think') ? 4 : 3))];
-  return { tokens: [...tokens, ...special], types, merges };
-}

@@ -1,0 +1,112 @@
+import type { LaneCall } from './weights.ts';
+
+/**
+ * What is used of the library beyond its public interface, which fixes before a call what is read after it: a position
+ * whose logits are still there can be read again, without the forbidden tokens. A release that lacks a part of it gives
+ * null, and the public interface serves, more slowly.
+ */
+export interface NativeInternals {
+  decode<T>(
+    tokens: readonly number[],
+    isWanted: readonly boolean[],
+    read: (batchIndex: number, at: number) => Promise<T>,
+  ): Promise<readonly (T | undefined)[]>;
+  createSampler(): NativeSampler;
+  sample(batchIndex: number, sampler: NativeSampler): Promise<readonly number[]>;
+}
+
+interface NativeSampler {
+  applyConfig(config: object): void;
+  dispose(): void;
+}
+
+/** Reads positions of the last call. */
+export interface Reader {
+  read(batchIndex: number, count: number, forbidden: Uint32Array | null): Promise<ReadonlyMap<number, number>>;
+  dispose(): void;
+}
+
+/** As a sampler of the library takes it: all that changes a logit is off. */
+const plain = { temperature: 1, topP: 1, minP: 0, seed: 1, repeatPenaltyMaxTokens: 0 } as const;
+
+export function openReader(internals: NativeInternals): Reader {
+  const sampler = internals.createSampler();
+  return {
+    async read(batchIndex, count, forbidden) {
+      const bias =
+        forbidden === null || forbidden.length === 0
+          ? {}
+          : {
+              tokenBiasKeys: forbidden,
+              tokenBiasValues: new Float32Array(forbidden.length).fill(Number.NEGATIVE_INFINITY),
+            };
+      sampler.applyConfig({ ...plain, ...bias, topK: count });
+      const pairs = await internals.sample(batchIndex, sampler);
+      const logits = new Map<number, number>();
+      for (let at = 0; at + 1 < pairs.length; at += 2) logits.set(pairs[at] ?? 0, pairs[at + 1] ?? Number.NaN);
+      return logits;
+    },
+    dispose: () => sampler.dispose(),
+  };
+}
+
+/** One engine call; `read` for each wanted token. */
+export async function decodeReading<T>(
+  internals: NativeInternals,
+  { tokens, logitsFrom }: LaneCall,
+  read: (batchIndex: number, at: number) => Promise<T>,
+): Promise<readonly T[]> {
+  const results = await internals.decode(
+    tokens,
+    tokens.map((_, at) => at >= logitsFrom),
+    read,
+  );
+  return results.slice(logitsFrom).flatMap((result) => (result === undefined ? [] : [result]));
+}
+
+/** The internals behind a context sequence of node-llama-cpp 3.22, or null for a release of another shape. */
+export function internalsOfSequence(sequence: object): NativeInternals | null {
+  const decode = methodOf(sequence, '_decodeTokens');
+  const meter = partOf(sequence, '_tokenMeter');
+  const native = partOf(partOf(sequence, '_context'), '_ctx');
+  const sample = methodOf(native, 'sampleToken');
+  const model = partOf(sequence, 'model');
+  const nativeModel = partOf(model, '_model');
+  const samplers = partOf(partOf(partOf(model, '_llama'), '_bindings'), 'AddonSampler');
+  if (decode === null || meter === null || sample === null || nativeModel === null || !isConstructor(samplers))
+    return null;
+  return {
+    async decode(tokens, isWanted, read) {
+      const priority = 5;
+      // The context never shifts: a call that would not fit was refused.
+      const shift = { size: 1, strategy: 'eraseBeginning' };
+      const nothing = (): void => undefined;
+      const wanted = isWanted.map((is) => is || undefined);
+      return (await decode(tokens, wanted, priority, meter, shift, read, nothing)) as Awaited<
+        ReturnType<typeof read>
+      >[];
+    },
+    createSampler: () => new samplers(nativeModel) as NativeSampler,
+    async sample(batchIndex, sampler) {
+      const [, , , logits] = (await sample(batchIndex, sampler, false, false, true, false)) as unknown[];
+      return (logits ?? []) as number[];
+    },
+  };
+}
+
+type Method = (...args: readonly unknown[]) => unknown;
+
+function partOf(whole: unknown, name: string): object | null {
+  if ((typeof whole !== 'object' && typeof whole !== 'function') || whole === null) return null;
+  const part: unknown = Reflect.get(whole, name);
+  return (typeof part === 'object' || typeof part === 'function') && part !== null ? part : null;
+}
+
+function methodOf(whole: object | null, name: string): Method | null {
+  const method = partOf(whole, name);
+  return typeof method === 'function' ? (...args) => Reflect.apply(method, whole, args) as unknown : null;
+}
+
+function isConstructor(part: object | null): part is new (...args: readonly unknown[]) => object {
+  return typeof part === 'function';
+}
