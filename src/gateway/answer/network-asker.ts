@@ -9,7 +9,7 @@ import type { ReceiptStore } from '../../node/home/receipt-store.ts';
 import { PerhapsTooLongError, PromptTooLongError } from '../../node/job/too-long.ts';
 import type { ClientPayments } from '../../node/payment/payments.ts';
 import { seedOfNumber } from '../../protocol/digests.ts';
-import { promptTokenBound } from '../../protocol/prompt-bound.ts';
+import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
 import type { Asked, Asker, AskHooks, AskOptions, Delivered, Question, RecomputedStep, Verified } from './asker.ts';
 import { withLosses } from './losses.ts';
 

@@ -4,11 +4,12 @@ import { seconds } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
+import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
 import type { CardModel, Input, SamplerSettings } from '../../protocol/messages.ts';
-import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 import type { Discovery, LivePeer } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
-import { isBadOffer } from '../job/remote-error.ts';
+import { isBadOffer, RemoteError } from '../job/remote-error.ts';
+import { modes } from '../../protocol/messages.ts';
 import { findTooLong } from '../job/too-long.ts';
 import { chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
@@ -210,7 +211,7 @@ class Asking {
       if (choice === undefined) break;
       const attempt = await this.#turnTo(choice);
       if (attempt.answer !== null) return attempt.answer;
-      failure = attempt.error;
+      failure = await this.#judged(attempt.error, choice);
       if (failure instanceof FaultError) fault = { error: failure, choice };
       const fresh = isBadOffer(failure) && !renewed.has(choice.card.peer) ? await this.#renewed(choice) : null;
       renewed.add(choice.card.peer);
@@ -246,6 +247,13 @@ class Asking {
     );
   }
 
+  /** A provider's refusal of the prompt counts against the provider, unless this machine's tokenizer refuses it, too. */
+  async #judged(error: Error, { modelId }: Choice): Promise<Error> {
+    if (error instanceof RemoteError && error.remote === 'bad-input')
+      await this.#components.verifier.encodePrompt(modelId, this.#init.input);
+    return error;
+  }
+
   async #levelFor({ modelId }: Choice): Promise<VerifyLevel> {
     return this.#init.verify ?? ((await this.#components.verifier.holds(modelId)) ? 'full' : 'sampling');
   }
@@ -267,7 +275,7 @@ class Asking {
     const { model, input, sampler, maxPrice, verify } = this.#init;
     return {
       model: model ?? undefined,
-      mode: verify === 'none' ? 'none' : 'merkle',
+      mode: verify === 'none' ? modes.none : modes.merkle,
       promptTokens: promptTokenBound(input),
       maxTokens: sampler.maxTokens,
       maxPrice,

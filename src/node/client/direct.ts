@@ -1,11 +1,12 @@
+import { RemoteError } from '../job/remote-error.ts';
 import { randomBytes } from 'node:crypto';
 import { type ErrorCode, QvacError, toError } from '../../errors.ts';
-import type { AbortOptions } from '../../lib/types.ts';
+import type { AbortOptions, JobId } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import { defaultChallenges } from '../../protocol/constants.ts';
 import { sha256 } from '../../protocol/digests.ts';
-import type { Input, SamplerSettings } from '../../protocol/messages.ts';
-import { payableTokens, priceLamports } from '../../protocol/price.ts';
+import { finish, type Input, type Mode, modes, payFrom, type SamplerSettings } from '../../protocol/messages.ts';
+import { costOf, type DeliveredCounts, payableTokens } from '../job/cost.ts';
 import type { Job, JobInit, JobTimeouts, SignedQuote } from '../job/job.ts';
 import { type JobComponents, openJob } from '../job/open-job.ts';
 import { quoteAnswer } from '../job/quote.ts';
@@ -16,7 +17,8 @@ import { experienceOf } from '../selection/learning.ts';
 import type { Choice } from '../selection/select.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
 import { type Answer, type AskObserver, type DeliveredAnswer, faultyAnswer } from './answer.ts';
-import { type FinishComponents, type FinishInit, finishAnswer } from './finish.ts';
+import { brokenOff, type FinishComponents, type FinishInit, finishAnswer, withReceipt } from './finish.ts';
+import { shortPeer } from '../../lib/names.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
 export interface DirectComponents extends JobComponents, FinishComponents {
@@ -66,8 +68,6 @@ class DirectQuestion {
   readonly #secret = Uint8Array.from(randomBytes(32));
   readonly #payment: JobPayment;
   #quote: SignedQuote | null = null;
-  /** Number of tokens received when the person stopped it. */
-  #cancelN: number | null = null;
 
   constructor(components: DirectComponents, init: DirectInit, observer: AskObserver, signal: AbortSignal) {
     this.#components = components;
@@ -104,7 +104,9 @@ class DirectQuestion {
     } catch (error) {
       return this.#failed(toError(error), job);
     }
-    return { answer: await this.#finish(job) };
+    const answer = await this.#finish(job);
+    if (answer.finish === finish.brokenOff && answer.verification.result !== 'fail') throw truncated(answer, job.jobId);
+    return { answer };
   }
 
   get #model() {
@@ -112,18 +114,21 @@ class DirectQuestion {
     return { name: model.name, quant: model.quant, id: modelId };
   }
 
+  get #mode(): Mode {
+    return this.#init.level === 'none' ? modes.none : modes.merkle;
+  }
+
   #fetchQuote(): Promise<SignedQuote> {
     const { choice, input, sampler } = this.#init;
     const { card, model } = choice;
-    return quoteAnswer(
-      this.#components,
-      { card, model, input, maxTokens: sampler.maxTokens },
-      { signal: this.#signal },
-    );
+    const pay = card.card.pay === null ? payFrom.nothing : payFrom.jobAccount;
+    const request = { card, model, input, mode: this.#mode, pay, maxTokens: sampler.maxTokens };
+    return quoteAnswer(this.#components, request, { signal: this.#signal });
   }
 
   async #open(): Promise<Job> {
-    const { choice, input, sampler, seed, level, timeouts } = this.#init;
+    const { choice, input, sampler, seed, timeouts } = this.#init;
+    const { verifier } = this.#components;
     const quote = this.#quote;
     const payment = await this.#payment.plan(quote?.quote ?? null, { signal: this.#signal });
     const init: JobInit = {
@@ -134,9 +139,10 @@ class DirectQuestion {
       seed,
       commit: sha256(this.#secret),
       count: defaultChallenges,
-      mode: level === 'none' ? 'none' : 'merkle',
+      mode: this.#mode,
       quote,
       ...payment,
+      encodePrompt: () => verifier.encodePrompt(choice.modelId, input),
       timeouts: quote?.quote.pay == null ? timeouts : { acceptMs: paidAcceptMs, ...timeouts },
     };
     return openJob(this.#components, init, { signal: this.#signal });
@@ -147,13 +153,9 @@ class DirectQuestion {
     const stop = (): void => {
       // Before the accept there is nothing to cancel.
       if (!accepted) job.abort(interrupted());
-      else {
-        this.#cancelN = job.received.n;
-        job.cancel().catch((error: unknown) => job.abort(toError(error)));
-      }
+      else job.cancel().catch((error: unknown) => job.abort(toError(error)));
     };
     this.#signal.addEventListener('abort', stop);
-    const unwatch = this.#payment.watch((error) => job.abortWaiting(error));
     try {
       if (this.#signal.aborted) stop();
       for await (const frame of job.frames()) {
@@ -167,35 +169,49 @@ class DirectQuestion {
         await this.#observer.text(frame.text);
       }
     } finally {
-      unwatch();
       this.#signal.removeEventListener('abort', stop);
     }
   }
 
   async #failed(error: Error, job: Job | null): Promise<DirectOutcome> {
     const { choice, input, sampler } = this.#init;
-    const { model } = choice;
     job?.abort(error);
-    const abandoned = this.#payment.abandon(job?.received ?? null);
-    const caught = error instanceof FaultError && job !== null && job.received.n > 0 && !this.#signal.aborted;
-    if (this.#payment.isOnHold && !caught)
-      this.#observer.note(
-        'payment on hold: refunded when the provider declines, or after 10 minutes at the latest (qvac jobs ls)',
-      );
+    const abandoned = this.#payment.abandon(job);
     if (this.#signal.aborted) throw interrupted();
     // These are not the provider's fault.
-    if (error instanceof QvacError && ownFailures.has(error.code)) throw error;
+    if (error instanceof QvacError && !(error instanceof RemoteError) && ownFailures.has(error.code)) throw error;
     if (!(error instanceof FaultError) && !(error instanceof QvacError)) throw error;
-    const tooLong = mayBeTooLong(error, model, input, sampler.maxTokens);
+    const tooLong = mayBeTooLong(error, choice.model, input, sampler.maxTokens);
     if (!tooLong) this.#components.reputation.record(choice.card.peer, experienceOf(error));
-    if (caught) {
+    if (job === null || job.received.n === 0) {
+      this.#tellHold(job);
+      return { answer: null, error: tooLong ? new PerhapsTooLongError(error) : error };
+    }
+    if (error instanceof FaultError) {
       const timing = this.#init.stopwatch.read();
       const { level } = this.#init;
       return { answer: faultyAnswer({ ...this.#answerOf(job), level, timing }, error, await abandoned) };
     }
-    if (job === null || job.received.n === 0)
-      return { answer: null, error: tooLong ? new PerhapsTooLongError(error) : error };
-    throw error;
+    this.#tellHold(job);
+    throw await brokenOff(this.#components, job, error);
+  }
+
+  /** Where the money is once there is no complete answer. */
+  #tellHold(job: Job | null): void {
+    const quote = this.#quote?.quote;
+    if (!this.#payment.isOnHold || quote === undefined) return;
+    const acked = job?.ackedTokens ?? null;
+    if (job === null || acked === null) {
+      const minutes = Math.ceil(quote.deliverWithin / 60);
+      this.#observer.note(
+        `payment on hold: refunded when the provider declines, or after ${minutes} min at the latest (qvac jobs ls)`,
+      );
+      return;
+    }
+    const most = costOf(job.offer, { ...countsOf(job), n: acked + quote.grace });
+    this.#observer.note(
+      `the provider can be paid for the ${acked} tokens that arrived, at most ${most} lamports; the rest is refunded`,
+    );
   }
 
   #finish(job: Job): Promise<Answer> {
@@ -206,7 +222,7 @@ class DirectQuestion {
       payment: this.#payment,
       answer: this.#answerOf(job),
       modelId: choice.modelId,
-      payableTokens: this.#payable(job),
+      payableTokens: payableTokens(job.offer, countsOf(job)),
       level,
       timing: stopwatch.read(),
       interrupted: this.#signal.aborted,
@@ -224,19 +240,21 @@ class DirectQuestion {
       provider: job.provider,
       router: null,
       model: this.#model,
-      costLamports: this.#cost(job),
+      costLamports: costOf(job.offer, countsOf(job)),
     };
   }
+}
 
-  #payable({ received: { final, n } }: Job): number {
-    return payableTokens({ n, finish: final?.finish ?? 255, cancelN: this.#cancelN });
-  }
+function countsOf({ received, ackedTokens }: Job): DeliveredCounts {
+  return { promptCount: received.promptTokens.length, n: received.n, ackedTokens };
+}
 
-  #cost(job: Job): bigint {
-    if (this.#quote === null) return 0n;
-    const { priceIn, priceOut } = this.#quote.quote;
-    return priceLamports({ promptCount: job.received.promptTokens.length, n: this.#payable(job), priceIn, priceOut });
-  }
+/** The provider ended the answer, signed and paid for what it had sent. */
+function truncated({ provider, tokens }: Answer, receipt: JobId): QvacError {
+  const error = new QvacError('E_TRUNCATED', `${shortPeer(provider)} broke off after ${tokens} tokens`, {
+    details: { peer: provider },
+  });
+  return withReceipt(error, receipt);
 }
 
 function interrupted(): QvacError {

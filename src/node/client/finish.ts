@@ -1,15 +1,16 @@
-import { toError } from '../../errors.ts';
+import { messageOf, QvacError, toError } from '../../errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { AbortOptions, ModelId } from '../../lib/types.ts';
+import type { AbortOptions, JobId, ModelId } from '../../lib/types.ts';
 import { assess } from '../../proofs/checks.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { sha256 } from '../../protocol/digests.ts';
-import { type Conclusion, deliverVerdict, type JudgeComponents, judge, requestOpening } from '../job/conclude.ts';
+import { type Conclusion, deliverVerdict, type JudgeComponents, type JudgeInit, judge, requestOpening } from '../job/conclude.ts';
+import { finish } from '../../protocol/messages.ts';
 import type { Job } from '../job/job.ts';
 import type { JobPayment } from '../payment/job-payment.ts';
 import { settlementJson } from '../payment/outcome.ts';
 import { learnFrom } from '../selection/learning.ts';
-import type { Reputation } from '../selection/reputation.ts';
+import type { Experience, Reputation } from '../selection/reputation.ts';
 import type { LocalVerifier } from '../verification/local-verifier.ts';
 import type { SecondOpinion } from '../verification/second-opinion.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
@@ -56,16 +57,9 @@ export async function finishAnswer(
   observer: AskObserver,
 ): Promise<Answer> {
   const { reputation } = components;
-  const { job, payment, answer, modelId, level, timing, thorough } = init;
+  const { job, payment, answer, level, timing, thorough } = init;
   const interrupted = init.interrupted && !thorough;
-  const firstTokenMs = timing.firstTokenMs ?? timing.totalMs;
-  reputation.record(job.provider, {
-    kind: 'served',
-    model: modelId,
-    n: answer.tokens,
-    firstTokenMs,
-    totalMs: timing.totalMs,
-  });
+  reputation.record(job.provider, experienceWith(init));
   reportDelivered(init, observer);
   // After Ctrl-C the person wants the prompt back, not a re-execution.
   const depth = interrupted && level === 'full' ? 'sampling' : level;
@@ -90,6 +84,47 @@ export async function finishAnswer(
     tooLate: settlement !== null && (cutShort || (assessment.result === 'fail' && paid)),
     interrupted: init.interrupted,
   };
+}
+
+/** A provider that broke off did not serve, however well it ended what it had sent. */
+function experienceWith({ answer, modelId, timing }: FinishInit): Experience {
+  if (answer.finish === finish.brokenOff) return { kind: 'aborted' };
+  const { firstTokenMs, totalMs } = timing;
+  return { kind: 'served', model: modelId, n: answer.tokens, firstTokenMs: firstTokenMs ?? totalMs, totalMs };
+}
+
+/**
+ * Keeps what arrived of an answer that broke off without a final head, if a head covers any of it: checked and stored as
+ * a receipt, so that it can be shown and continued.
+ * @returns `error`, which names the receipt then
+ */
+export async function brokenOff(
+  components: Pick<FinishComponents, 'key' | 'clock' | 'verifier' | 'receipts' | 'logger'>,
+  job: Job,
+  error: QvacError,
+): Promise<QvacError> {
+  const { verifier, receipts, logger } = components;
+  if (job.received.head === null) return error;
+  const check: JudgeInit['check'] = (receipt, options) => verifier.check(receipt, 'sampling', options);
+  try {
+    const { receipt } = await judge(components, job, { check, fault: null });
+    await receipts.save(receipt);
+  } catch (failure) {
+    logger.warn('the receipt of a broken-off answer was not stored', { job: job.jobId, reason: messageOf(failure) });
+    return error;
+  }
+  return withReceipt(error, job.jobId);
+}
+
+/** The same error, with the receipt of what arrived. */
+export function withReceipt(error: QvacError, receipt: JobId): QvacError {
+  const hint = `what arrived: qvac receipts show ${receipt.slice(0, 8)}`;
+  return new QvacError(error.code, error.message, {
+    hint: error.hint === undefined ? hint : `${error.hint}; ${hint}`,
+    cause: error,
+    details: { ...error.details, receipt },
+    quoted: error.quoted,
+  });
 }
 
 function reportDelivered({ job, answer, payableTokens }: FinishInit, observer: AskObserver): void {

@@ -1,16 +1,17 @@
 import { QvacError } from '../../errors.ts';
 import { anySignal } from '../../lib/abort.ts';
-import { fromHex } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
 import { seconds, shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
 import { FaultError, type Received } from '../../proofs/received.ts';
-import { type SigningKey, signBody } from '../../proofs/signing.ts';
+import { isSameList } from '../../proofs/same-list.ts';
+import type { SigningKey } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { openingTimeoutMs } from '../../protocol/constants.ts';
-import { kinds, type Offer, type Signed } from '../../protocol/messages.ts';
-import { encodeCancel } from '../../protocol/validate.ts';
+import type { FrameOf } from '../../protocol/frames.ts';
+import type { Offer, Signed } from '../../protocol/messages.ts';
 import type { FrameStream } from '../streams/streams.ts';
+import { AckSender } from './ack-sender.ts';
 import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts } from './job.ts';
 import { remoteError } from './remote-error.ts';
 
@@ -29,6 +30,8 @@ export interface DirectJobInit {
   readonly offerSigned: Signed;
   readonly received: Received;
   readonly timeouts: JobTimeouts;
+  /** As of `JobInit`. */
+  readonly encodePrompt: (() => Promise<readonly number[] | null>) | null;
 }
 
 /** How long a provider may take to answer a cancel with its final head, in ms. */
@@ -46,7 +49,8 @@ export class DirectJob implements Job {
   #stream: FrameStream;
   #faulty: AnswerFrame | null = null;
   #accepted = false;
-  #cancelled = false;
+  readonly #acks: AckSender;
+  readonly #encodePrompt: DirectJobInit['encodePrompt'];
   /** True while the job waits for the provider's next frame. */
   #waiting = false;
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -60,6 +64,22 @@ export class DirectJob implements Job {
     this.offer = init.offer;
     this.offerSigned = init.offerSigned;
     this.received = init.received;
+    this.#encodePrompt = init.encodePrompt;
+    const { jobId, offer, received } = init;
+    this.#acks = new AckSender({
+      jobId,
+      offer,
+      key: components.key,
+      send: (signed) => {
+        received.setAck(signed);
+        // A broken stream shows at the next read.
+        this.#stream.write({ t: 'ack', ...signed }).catch(() => undefined);
+      },
+    });
+  }
+
+  get ackedTokens(): number | null {
+    return this.#acks.ackedTokens;
   }
 
   get faulty(): AnswerFrame | null {
@@ -67,14 +87,14 @@ export class DirectJob implements Job {
   }
 
   async *frames(): AsyncGenerator<AnswerFrame> {
-    const { acceptMs, firstTokenMs, gapMs, totalMs, allowedMs = totalMs } = this.#timeouts;
+    const { acceptMs, gapMs, totalMs, allowedMs = totalMs } = this.#timeouts;
     const who = shortPeer(this.provider);
     this.#deadline(
       totalMs,
       `${who} gave no complete answer within ${seconds(allowedMs)}`,
       'allow more time (--timeout), or ask for fewer tokens',
     );
-    let step = this.#deadline(acceptMs, `${who} did not answer the offer within ${seconds(acceptMs)}`);
+    const accepting = this.#deadline(acceptMs, `${who} did not answer the offer within ${seconds(acceptMs)}`);
     try {
       while (this.received.final === null) {
         // Measures the provider alone: the timer stops while the consumer handles a frame.
@@ -87,10 +107,10 @@ export class DirectJob implements Job {
         if (frame.t === 'busy' || frame.t === 'error') throw remoteError(frame, this.provider);
         this.#take(frame);
         if (frame.t === 'accept') {
-          this.#clear(step);
-          step = this.#deadline(firstTokenMs, `${who} gave no token within ${seconds(firstTokenMs)}`);
+          this.#clear(accepting);
+          await this.#checkPrompt(frame);
         }
-        if (this.received.n > 0) this.#clear(step);
+        this.#acks.frame(frame, this.received.n);
         yield frame;
       }
     } finally {
@@ -99,16 +119,10 @@ export class DirectJob implements Job {
   }
 
   async cancel(): Promise<Signed | null> {
-    if (!this.#accepted || this.#cancelled || this.received.final !== null) return null;
-    this.#cancelled = true;
-    const body = encodeCancel({ v: 1, jobId: fromHex(this.jobId), n: this.received.n });
-    const signed = signBody(this.#components.key, kinds.cancel, this.jobId, body);
-    this.received.setCancel(signed);
-    this.#deadline(
-      cancelTimeoutMs,
-      `${shortPeer(this.provider)} did not answer the cancel within ${seconds(cancelTimeoutMs)}`,
-    );
-    await this.#stream.write({ t: 'cancel', ...signed });
+    if (!this.#accepted || this.#acks.stopped || this.received.final !== null) return null;
+    const signed = this.#acks.stop(this.received.n);
+    const who = shortPeer(this.provider);
+    this.#deadline(cancelTimeoutMs, `${who} did not answer the cancel within ${seconds(cancelTimeoutMs)}`);
     return signed;
   }
 
@@ -174,6 +188,14 @@ export class DirectJob implements Job {
       if (frame.t === 'head') this.#take(frame);
       else if (frame.t !== 'beat') throw remoteError(frame, this.provider);
     }
+  }
+
+  /** Before anything of a paid job is acknowledged. */
+  async #checkPrompt(frame: FrameOf<'accept'>): Promise<void> {
+    const own = (await this.#encodePrompt?.()) ?? null;
+    if (own === null || isSameList(own, this.received.promptTokens)) return;
+    this.#faulty = frame;
+    throw new FaultError('prompt-mismatch', 'the provider accepted another prompt than the one that was sent');
   }
 
   #take(frame: AnswerFrame): void {

@@ -3,6 +3,7 @@ import type { Received } from '../../proofs/received.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
 import type {
   CardModel,
+  GrammarRules,
   Input,
   Mode,
   Offer,
@@ -23,9 +24,7 @@ export interface SignedQuote {
 export interface JobTimeouts {
   /** From the offer to the accept. @default 10_000 */
   readonly acceptMs: number;
-  /** From the accept to the first token: the provider's queue and the prompt. @default 120_000 */
-  readonly firstTokenMs: number;
-  /** Between two frames, heartbeats included. @default 10_000 */
+  /** Between two frames, heartbeats included. A provider that sends heartbeats may take `totalMs`. @default 10_000 */
   readonly gapMs: number;
   /** From the offer to the final head. @default 600_000 */
   readonly totalMs: number;
@@ -46,10 +45,21 @@ export interface JobInit {
   /** Number of steps to open, 2 … 256. */
   readonly count: number;
   readonly mode: Mode;
+  /** Settings beyond the sampler (section 4.1). @default empty */
+  readonly extra?: Uint8Array | undefined;
+  /** The rules that `extra` names. @default null */
+  readonly grammar?: GrammarRules | null | undefined;
+  /** The job that this one continues. @default null */
+  readonly previous?: JobId | null | undefined;
   /** @default null */
   readonly quote?: SignedQuote | null | undefined;
-  /** @default null */
+  /** @default null: the job pays nothing */
   readonly payment?: Payment | null | undefined;
+  /**
+   * The prompt's tokens as this side makes them, before anything is acknowledged; null without the tokenizer. Only for
+   * a paid job. @default null
+   */
+  readonly encodePrompt?: (() => Promise<readonly number[] | null>) | null | undefined;
   /** Locks the payment once the offer is signed and before it is sent. @default null */
   readonly lock?:
     | ((order: { readonly jobId: JobId; readonly offer: Offer; readonly offerSigned: Signed }) => Promise<void>)
@@ -76,6 +86,8 @@ export interface Job {
   readonly offerSigned: Signed;
   /** Everything received so far, checked on arrival. */
   readonly received: Received;
+  /** The count that was acknowledged last; null if nothing was. Only paid jobs and cancels acknowledge. */
+  readonly ackedTokens: number | null;
   /**
    * Yields each frame after its checks; ends after the final head. May be iterated once.
    * @throws FaultError if the provider broke a rule that leaves evidence
@@ -86,9 +98,9 @@ export interface Job {
   /** The frame for which `frames` threw a FaultError, so that a router can pass the evidence on; else null. */
   readonly faulty: AnswerFrame | null;
   /**
-   * Signs and sends a cancel over what was received so far. Works once, between the accept and the final head;
-   * otherwise does nothing.
-   * @returns the cancel that was sent, or null
+   * Stops the answer by an acknowledgement of what was received so far. Works once, between the accept and the final
+   * head; otherwise does nothing.
+   * @returns the acknowledgement that was sent, or null
    */
   cancel(): Promise<Signed | null>;
   /**
@@ -108,7 +120,6 @@ export interface Job {
 
 export const defaultTimeouts: JobTimeouts = {
   acceptMs: 10_000,
-  firstTokenMs: 120_000,
   gapMs: 10_000,
   totalMs: 600_000,
 };

@@ -8,7 +8,8 @@ import { createReceived } from '../../proofs/received.ts';
 import { signBody } from '../../proofs/signing.ts';
 import { jobProtocol } from '../../protocol/constants.ts';
 import { jobIdOf, requestDigestOf, sha256 } from '../../protocol/digests.ts';
-import { kinds, type Offer } from '../../protocol/messages.ts';
+import { extraDigestOf } from '../../protocol/messages/extra.ts';
+import { kinds, type Offer, type OfferTerms, type Payment, payFrom, type Quote } from '../../protocol/messages.ts';
 import { encodeOffer } from '../../protocol/validate.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { FrameStream } from '../streams/streams.ts';
@@ -29,7 +30,7 @@ const offerLifeMs = 120_000;
  *
  * ```ts
  * const job = await openJob({ peer, clock, logger }, { card, model, input, sampler, seed, commit: sha256(secret),
- * count: 16, mode: 'merkle' });
+ * count: 16, mode: modes.merkle });
  * for await (const frame of job.frames()) if (frame.t === 'tokens') process.stdout.write(frame.text);
  * const opening = await job.challenge(secret);
  * ```
@@ -41,43 +42,70 @@ export async function openJob(
   init: JobInit,
   options: AbortOptions = {},
 ): Promise<Job> {
-  const { card, model, sampler, quote = null } = init;
+  const { card, model, sampler, input, quote = null, grammar = null, previous = null } = init;
+  const extra = init.extra ?? new Uint8Array();
   const { execClass, exec } = card.card;
   if (execClass === null) throw new QvacError('E_BAD_PEER', `${shortPeer(card.peer)} is not a provider`);
   const issuedAt = clock.now();
   const offer: Offer = {
-    v: 1,
+    version: 1,
     client: peer.key.publicKey,
     provider: card.card.peer,
     modelId: model.id,
     execClass: quote?.quote.execClass ?? execClass,
-    requestDigest: requestDigestOf(init.input),
+    requestDigest: requestDigestOf(input),
     quote: quote === null ? null : sha256(quote.signed.body),
     seed: init.seed,
-    sampler: { ...sampler, vocab: model.vocab, stops: model.stops },
+    sampler: { ...sampler, vocab: model.vocab, stops: model.stops, extra: extraDigestOf(extra) },
+    start: input.continuation.length,
     challenge: { commit: init.commit, count: init.count },
     mode: init.mode,
-    payment: init.payment ?? null,
-    issuedAt,
-    expiresAt: issuedAt + offerLifeMs,
+    payment: init.payment ?? noPayment,
+    terms: quote === null ? noTerms : termsOf(quote.quote),
+    issuedAt: BigInt(issuedAt),
+    expiresAt: BigInt(issuedAt + offerLifeMs),
     nonce: randomBytes(16),
   };
   const body = encodeOffer(offer);
   const jobId = jobIdOf(body);
   const offerSigned = signBody(peer.key, kinds.offer, jobId, body);
-  const received = createReceived({ offer, offerSigned, quote, exec, input: init.input });
+  const { continuation } = input;
+  const received = createReceived({ offer, offerSigned, quote, exec, input, continuation, extra, grammar, previous });
   await init.lock?.({ jobId, offer, offerSigned });
   const target = init.target ?? card.peer;
   const stream = await peer.open(target, jobProtocol, options);
   try {
-    await stream.write({ t: 'offer', body, sig: offerSigned.sig, input: init.input }, options);
+    await stream.write({ t: 'offer', body, sig: offerSigned.sig, input, extra, grammar }, options);
   } catch (error) {
     stream.abort(toError(error));
     throw error;
   }
   const reopen = (signal: AbortSignal): Promise<FrameStream> => peer.open(target, jobProtocol, { signal });
+  const timeouts = { ...defaultTimeouts, ...init.timeouts };
   return new DirectJob(
     { stream, reopen, key: peer.key, logger },
-    { jobId, offer, offerSigned, received, timeouts: { ...defaultTimeouts, ...init.timeouts } },
+    { jobId, offer, offerSigned, received, timeouts, encodePrompt: init.encodePrompt ?? null },
   );
+}
+
+const noPayment: Payment = { pay: payFrom.nothing, account: new Uint8Array(32), amountLamports: 0n };
+
+const noTerms: OfferTerms = {
+  promptTokens: 0,
+  priceJobLamports: 0n,
+  priceInLamports: 0n,
+  priceOutLamports: 0n,
+  grace: 0,
+  deliverWithinS: 0,
+};
+
+function termsOf({ promptTokens, priceJob, priceIn, priceOut, grace, deliverWithin }: Quote): OfferTerms {
+  return {
+    promptTokens,
+    priceJobLamports: BigInt(priceJob),
+    priceInLamports: BigInt(priceIn),
+    priceOutLamports: BigInt(priceOut),
+    grace,
+    deliverWithinS: deliverWithin,
+  };
 }

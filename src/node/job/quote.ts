@@ -7,9 +7,16 @@ import { verifyBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { quoteProtocol } from '../../protocol/constants.ts';
 import { requestDigestOf } from '../../protocol/digests.ts';
-import { type CardModel, type Input, kinds, type Quote, type Signed } from '../../protocol/messages.ts';
-import { priceLamports } from '../../protocol/price.ts';
-import { promptTokenBound } from '../../protocol/prompt-bound.ts';
+import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
+import {
+  type CardModel,
+  type Input,
+  kinds,
+  type Mode,
+  type PayFrom,
+  type Quote,
+  type Signed,
+} from '../../protocol/messages.ts';
 import { decodeQuote } from '../../protocol/validate.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
 import type { SignedQuote } from './job.ts';
@@ -20,12 +27,19 @@ export interface QuoteRequest {
   readonly card: VerifiedCard;
   readonly model: CardModel;
   readonly requestDigest: Uint8Array;
+  readonly mode: Mode;
+  /** How the answer would be paid: the price of a job may differ. */
+  readonly pay: PayFrom;
   /** Upper bound of the prompt's tokens. */
   readonly promptTokens: number;
   readonly maxTokens: number;
   /** Multiaddr to dial. @default the card's peer id */
   readonly target?: string | undefined;
 }
+
+/** What a provider may take to deliver: so many times what its card's speed needs, and so many seconds besides. */
+const deliveryAllowance = 20;
+const minDeliveryAllowanceS = 1_200;
 
 /** How long a quote may take, including the dial, in ms. */
 const quoteTimeoutMs = 10_000;
@@ -37,15 +51,11 @@ const quoteTimeoutMs = 10_000;
  */
 export function quoteAnswer(
   components: Pick<JobComponents, 'peer' | 'clock'>,
-  { card, model, input, maxTokens }: Pick<QuoteRequest, 'card' | 'model' | 'maxTokens'> & { readonly input: Input },
+  { input, ...request }: Omit<QuoteRequest, 'requestDigest' | 'promptTokens'> & { readonly input: Input },
   options: AbortOptions,
 ): Promise<SignedQuote> {
-  const promptTokens = Math.min(promptTokenBound(input), model.context - maxTokens);
-  return fetchQuote(
-    components,
-    { card, model, requestDigest: requestDigestOf(input), promptTokens, maxTokens },
-    options,
-  );
+  const promptTokens = Math.min(promptTokenBound(input), request.model.context - request.maxTokens);
+  return fetchQuote(components, { ...request, requestDigest: requestDigestOf(input), promptTokens }, options);
 }
 
 /**
@@ -58,13 +68,14 @@ export async function fetchQuote(
   request: QuoteRequest,
   options: AbortOptions = {},
 ): Promise<SignedQuote> {
-  const { card, model, requestDigest, promptTokens, maxTokens } = request;
+  const { card, model, requestDigest, mode, pay, promptTokens, maxTokens } = request;
   const deadline = AbortSignal.timeout(quoteTimeoutMs);
   const signal = anySignal(deadline, options.signal);
   try {
     const stream = await peer.open(request.target ?? card.peer, quoteProtocol, { signal });
     try {
-      await stream.write({ t: 'ask', modelId: model.id, requestDigest, promptTokens, maxTokens }, { signal });
+      const ask = { t: 'ask', modelId: model.id, requestDigest, mode, promptTokens, maxTokens, pay } as const;
+      await stream.write(ask, { signal });
       const frame = await stream.read(['quote', 'busy', 'error'], { signal });
       if (frame === null)
         throw new QvacError('E_TRUNCATED', `${shortPeer(card.peer)} closed the stream without a quote`);
@@ -86,7 +97,7 @@ export async function fetchQuote(
 
 function checkedQuote(
   signed: Signed,
-  { card, model, requestDigest, promptTokens, maxTokens }: QuoteRequest,
+  { card, model, requestDigest, mode, promptTokens, maxTokens }: QuoteRequest,
   client: Uint8Array,
   now: number,
 ): Quote {
@@ -98,10 +109,14 @@ function checkedQuote(
     throw bad('it names another provider or client');
   if (!equalBytes(quote.modelId, model.id) || !equalBytes(quote.requestDigest, requestDigest))
     throw bad('it is for another model or request');
+  if (quote.mode !== mode) throw bad('it is for another mode');
   // Fewer tokens would not cover the answer; with more, the price would exceed the one that the person saw.
   if (quote.promptTokens !== promptTokens || quote.maxTokens !== maxTokens)
     throw bad('it is for another number of tokens');
-  if (quote.priceIn > model.priceIn || quote.priceOut > model.priceOut) throw bad('it is dearer than the card');
+  if (quote.priceJob > model.priceJob || quote.priceIn > model.priceIn || quote.priceOut > model.priceOut)
+    throw bad('it is dearer than the card');
+  if (quote.deliverWithin > longestDeliveryS(card, maxTokens))
+    throw bad(`it would hold the payment for up to ${quote.deliverWithin} s`);
   if (quote.expiresAt <= now) throw bad('it has expired');
   // The receipt takes `exec` from the card, and the card is outdated. A retry with the current card succeeds, so the
   // provider is not at fault.
@@ -124,8 +139,7 @@ function decode(body: Uint8Array, bad: (why: string, cause?: unknown) => QvacErr
   }
 }
 
-/** The most that an answer can cost at this quote, lamports. */
-export function highestPrice(quote: Quote, maxTokens: number): bigint {
-  const { promptTokens, priceIn, priceOut } = quote;
-  return priceLamports({ promptCount: promptTokens, n: maxTokens, priceIn, priceOut });
+/** Far more than a provider of the card's speed needs, in s: until then the payment is on hold. */
+function longestDeliveryS({ card }: VerifiedCard, maxTokens: number): number {
+  return minDeliveryAllowanceS + deliveryAllowance * Math.ceil(maxTokens / Math.max(1, card.compute.tokensPerSecond));
 }

@@ -1,7 +1,7 @@
 import { type ErrorCode, QvacError, type QvacErrorInit } from '../../errors.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { PeerIdString } from '../../lib/types.ts';
-import { type PeerErrorCode, peerErrorCode } from '../../protocol/constants.ts';
+import { type PeerErrorCode, peerErrorCode } from '../../protocol/codes.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
 
 const codes: Readonly<Record<PeerErrorCode, readonly [code: ErrorCode, what: string, hint?: string]>> = {

@@ -1,8 +1,8 @@
 import { QvacError } from '../../errors.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
+import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
 import type { CardModel, Input } from '../../protocol/messages.ts';
-import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 import type { LocalVerifier } from '../verification/local-verifier.ts';
 import { isBadOffer, RemoteError } from './remote-error.ts';
 
@@ -47,14 +47,14 @@ export function mayBeTooLong(
  * @throws QvacError E_BAD_INPUT for a prompt that every provider must refuse
  */
 export async function findTooLong(
-  verifier: Pick<LocalVerifier, 'countPrompt'>,
+  verifier: Pick<LocalVerifier, 'encodePrompt'>,
   { peer, model, modelId }: { readonly peer: PeerIdString; readonly model: CardModel; readonly modelId: ModelId },
   input: Input,
   maxTokens: number,
 ): Promise<PromptTooLongError | null> {
   // A prompt that fits by its upper bound needs no tokenizer.
   if (promptTokenBound(input) + maxTokens <= model.context) return null;
-  const count = await verifier.countPrompt(modelId, input);
-  if (count === null || count + maxTokens <= model.context) return null;
+  const count = (await verifier.encodePrompt(modelId, input))?.length ?? 0;
+  if (count + maxTokens <= model.context) return null;
   return new PromptTooLongError(count, maxTokens, model, peer);
 }

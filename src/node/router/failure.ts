@@ -1,5 +1,5 @@
 import { ownWordsOf, QvacError } from '../../errors.ts';
-import type { PeerErrorCode } from '../../protocol/constants.ts';
+import type { PeerErrorCode } from '../../protocol/codes.ts';
 import { isBadOffer } from '../job/remote-error.ts';
 
 /** Why a question has no answer, as sent to the client (section 4). `busy` is a frame of its own. */

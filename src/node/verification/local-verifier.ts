@@ -33,10 +33,10 @@ export interface LocalVerifier {
   /** Runs every check of section 4.4 that `depth` and the files allow. Omits the others, never guesses them. */
   check(receipt: Receipt, depth: Depth, options?: CheckOptions): Promise<Assessment>;
   /**
-   * The number of prompt tokens; null if the model is not here.
-   * @throws QvacError E_BAD_INPUT for a prompt that every provider must refuse
+   * The prompt's tokens, the continuation behind them; null if the model is not here.
+   * @throws QvacError E_BAD_INPUT for a prompt that no provider may accept
    */
-  countPrompt(model: ModelId, input: Input): Promise<number | null>;
+  encodePrompt(model: ModelId, input: Input): Promise<readonly number[] | null>;
   /**
    * Recomputes the logits that each token of the answer was drawn from, with the `topK` likeliest candidates.
    * @throws QvacError E_NO_MODEL if the model is not here
@@ -113,8 +113,8 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
         return assess(receipt, {});
       }
     },
-    async countPrompt(model, input) {
-      return (await holds(model)) ? (await tokenizerOf(model)).encodePrompt(input).length : null;
+    async encodePrompt(model, input) {
+      return (await holds(model)) ? (await tokenizerOf(model)).encodePrompt(input).tokens : null;
     },
     async replay(receipt, topK, options = {}) {
       const model = modelIdHex(decodeOffer(receipt.offer.body).modelId);

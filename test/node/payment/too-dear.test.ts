@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
+import { promptTokenBound } from '../../../src/protocol/input/prompt-bound.ts';
 import { priceLamports } from '../../../src/protocol/price.ts';
-import { promptTokenBound } from '../../../src/protocol/prompt-bound.ts';
 import { startAsker } from '../../support/asking.ts';
 import { startProvider, testInput, testSampler } from '../../support/market.ts';
 import { clientPayments, providerPayments, startChain, unlimitedAllowances } from '../../support/payments.ts';

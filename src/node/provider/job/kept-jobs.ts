@@ -3,8 +3,8 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { JobId } from '../../../lib/types.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import type { Transcript } from '../../../proofs/transcript.ts';
+import { promptTokenBound } from '../../../protocol/input/prompt-bound.ts';
 import type { Signed } from '../../../protocol/messages.ts';
-import { promptTokenBound } from '../../../protocol/prompt-bound.ts';
 
 /** A finished job that may still be challenged. */
 export interface KeptJob {

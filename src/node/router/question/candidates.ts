@@ -2,7 +2,7 @@ import { QvacError } from '../../../errors.ts';
 import { raceSignal } from '../../../lib/abort.ts';
 import type { ModelId, PeerIdString } from '../../../lib/types.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
-import { promptTokenBound } from '../../../protocol/prompt-bound.ts';
+import { promptTokenBound } from '../../../protocol/input/prompt-bound.ts';
 import type { VerifiedCard } from '../../cards/cards.ts';
 import type { Discovery } from '../../discovery/discovery.ts';
 import { type Considered, consideredOf } from '../../selection/considered.ts';

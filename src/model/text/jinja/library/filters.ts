@@ -1,8 +1,7 @@
 import { TemplateError } from '../errors.ts';
 import { isTrue, iterate } from '../values/iterate.ts';
 import { reprOf } from '../values/repr.ts';
-import type { Arguments, Value } from '../values/values.ts';
-import { Lazy, Undefined } from '../values/values.ts';
+import { type Arguments, Lazy, Undefined, type Value } from '../values/values.ts';
 import { attributeGetter } from './attribute-path.ts';
 import type { Filter, Runtime } from './runtime.ts';
 import { sequenceFilters } from './sequence-filters.ts';
