@@ -4,6 +4,7 @@ import { maxReferees } from '../../protocol/constants.ts';
 import { sha256, tag } from '../../protocol/digests.ts';
 import type { FaultCode, Result, Tier } from '../../protocol/messages.ts';
 import { noStatistics, type Statistics } from '../checks/statistics.ts';
+import type { Assessment } from '../checks.ts';
 
 const refereeTag = tag('qvac/referee/1');
 
@@ -89,3 +90,23 @@ function judgementOf(agreeing: readonly Comparison[], far: readonly Comparison[]
 }
 
 const noComparison = { ...noStatistics, result: 'inconclusive', fault: null, tier: null } as const;
+
+/**
+ * An assessment of checks 1 to 4 with the referees' judgement in the place of check 6, for the asker's verdict, which
+ * names `judgement.referees`.
+ */
+export function withJudgement(assessment: Assessment, judgement: Judgement): Assessment {
+  const { result, fault, tier, meanTv, maxTv, rmsDq, meanMiss } = judgement;
+  if (assessment.result === 'fail') return assessment;
+  const isDoubtful = assessment.checks.some((check) => check.result === 'inconclusive');
+  return {
+    ...assessment,
+    result: result === 'pass' && isDoubtful ? 'inconclusive' : result,
+    tier: tier ?? assessment.tier,
+    faults: fault === null ? [] : [fault],
+    meanTv,
+    maxTv,
+    rmsDq,
+    meanMiss,
+  };
+}
