@@ -171,7 +171,10 @@ describe('BOS and templates', () => {
     try {
       const bos = 507;
       assert.notEqual(without?.encodePrompt(raw('the')).tokens[0], bos);
-      assert.deepEqual(added?.encodePrompt(raw('the')).tokens, [bos, ...(without?.encodePrompt(raw('the')).tokens ?? [])]);
+      assert.deepEqual(added?.encodePrompt(raw('the')).tokens, [
+        bos,
+        ...(without?.encodePrompt(raw('the')).tokens ?? []),
+      ]);
       assert.deepEqual(doubled?.encodePrompt(chat('the')).tokens, added?.encodePrompt(raw('the')).tokens);
       assert.deepEqual(doubled?.encodePrompt(raw('<|endoftext|>the')).tokens, added?.encodePrompt(raw('the')).tokens);
     } finally {

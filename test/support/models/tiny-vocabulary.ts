@@ -61,10 +61,20 @@ export function byteLevelVocabulary(size: number): TinyVocabulary {
 
 /** SentencePiece, as files of the Llama 2 era have it; a real one has all 256 byte tokens. */
 export function sentencePieceVocabulary(size: number, byteTokens: number): TinyVocabulary {
-  const byteNames = Array.from({ length: byteTokens }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
+  const byteNames = Array.from(
+    { length: byteTokens },
+    (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`,
+  );
   const start = ['<unk>', '<s>', '</s>', ...byteNames];
   const printable = Array.from({ length: 94 }, (_, at) => String.fromCharCode(33 + at));
-  const pieces = ['▁', ...printable, ...'éèüñ', ...commonWords.split(' ').map((word) => `▁${word}`), '[INST]', '[/INST]'];
+  const pieces = [
+    '▁',
+    ...printable,
+    ...'éèüñ',
+    ...commonWords.split(' ').map((word) => `▁${word}`),
+    '[INST]',
+    '[/INST]',
+  ];
   const tokens = [...new Set([...start, ...pieces])];
   while (tokens.length < size) tokens.push(`▁pad${tokens.length}_`);
   const types = tokens.map((_, id) => (id === 0 ? 2 : id < 3 ? 3 : id < start.length ? 6 : 1));

@@ -144,9 +144,7 @@ function metadataOf(arch: string, kind: Kind, vocab: number, init: TinyInit): Ra
     ...(isBytes ? [words('tokenizer.ggml.pre', 'qwen2')] : []),
     of('tokenizer.ggml.tokens', texts(tokens), 'list'),
     of('tokenizer.ggml.token_type', integers(types), 'list'),
-    isBytes
-      ? of('tokenizer.ggml.merges', texts(merges), 'list')
-      : of('tokenizer.ggml.scores', floats(scores), 'list'),
+    isBytes ? of('tokenizer.ggml.merges', texts(merges), 'list') : of('tokenizer.ggml.scores', floats(scores), 'list'),
     number('tokenizer.ggml.bos_token_id', tokens.indexOf(bos)),
     number('tokenizer.ggml.eos_token_id', tokens.indexOf(eos)),
     number('tokenizer.ggml.padding_token_id', tokens.indexOf(bos)),
