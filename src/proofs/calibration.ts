@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { equalBytes, fromUtf8, utf8 } from '../lib/bytes.ts';
 import { MalformedError } from '../protocol/codec.ts';
-import { natural } from '../protocol/schemas.ts';
+import { isAscending, natural } from '../protocol/messages/fields.ts';
 import { validated } from '../protocol/validate.ts';
 
 /** Thresholds of section 6, in millionths. */
@@ -44,11 +44,6 @@ export const defaultLimits: Limits = {
 
 const digestHex = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 
-/** Also of digests: these are ASCII, so that text order is byte order. */
-function isAscending(texts: readonly string[]): boolean {
-  return texts.every((text, at) => at === 0 || text > (texts[at - 1] ?? text));
-}
-
 const schedules = v.pipe(
   v.array(v.picklist(['alone', 'prefill'])),
   v.minLength(1),
@@ -86,7 +81,7 @@ export function parseCalibration(file: Uint8Array): Calibration {
   try {
     value = JSON.parse(fromUtf8(file));
   } catch (error) {
-    throw new MalformedError('calibration: no JSON', { cause: error });
+    throw new MalformedError('calibration: not JSON', { cause: error });
   }
   const parsed = validated(calibration, value, 'calibration');
   if (!equalBytes(utf8(serialiseCalibration(parsed)), file))

@@ -1,38 +1,35 @@
 import type { FaultCode, Result, Tier } from '../protocol/messages.ts';
-import { defaultLimits, type Limits } from './calibration.ts';
-import { type CheckReport, CheckRun, type Finding, skipped } from './checks/check-run.ts';
+import { defaultLimits } from './calibration.ts';
+import { type CheckReport, CheckRun, skipped } from './checks/check-run.ts';
 import { checkDelivery } from './checks/delivery.ts';
-import type { Evidence } from './checks/evidence.ts';
-import {
-  checkDistribution,
-  checkDraws,
-  checkExact,
-  comparedSteps,
-  measure,
-  type Recomputed,
-  recompute,
-  type Statistics,
-} from './checks/execution.ts';
+import type { Evidence, Replay } from './checks/evidence.ts';
+import { checkExact, isByAnotherClass } from './checks/exact.ts';
 import { checkLength } from './checks/length.ts';
 import { checkOpening } from './checks/opening.ts';
 import { checkPrompt } from './checks/prompt.ts';
+import { comparedSteps, type Replayed, replayAnswer } from './checks/replay.ts';
 import { checkSampling } from './checks/sampling.ts';
+import {
+  checkDistribution,
+  checkDraws,
+  measure,
+  measureContinuation,
+  noStatistics,
+  type Statistics,
+} from './checks/statistics.ts';
 import { type Subject, subjectOf } from './checks/subject.ts';
+import { isFinal } from './head.ts';
 import type { Receipt } from './receipt.ts';
 
 export type { CheckReport } from './checks/check-run.ts';
 export type { Evidence } from './checks/evidence.ts';
 
 /** What was found. `meanTv`, `maxTv`, `rmsDq` and `meanMiss` in millionths. */
-export interface Assessment {
+export interface Assessment extends Statistics {
   readonly result: Result;
   readonly tier: Tier;
   /** Steps opened. */
   readonly count: number;
-  readonly meanTv: number | null;
-  readonly maxTv: number | null;
-  readonly rmsDq: number | null;
-  readonly meanMiss: number | null;
   readonly faults: readonly FaultCode[];
   readonly checks: readonly CheckReport[];
   readonly execClass: Uint8Array | null;
@@ -41,82 +38,113 @@ export interface Assessment {
 
 /**
  * All checks of section 4.4 that the receipt and `evidence` allow, cheapest first, up to the first that fails.
- * @throws MalformedError where a message in the receipt is malformed: no result can be given
+ * @throws MalformedError if a message in the receipt is malformed: no result can be given
  */
 export function assess(receipt: Receipt, evidence: Evidence): Assessment {
   const subject = subjectOf(receipt);
   const run = new CheckRun();
-  checkWithoutModel(run, subject);
-  run.check('prompt', 'text', () => promptFinding(subject, evidence));
-  const execution =
-    run.failure === null && evidence.replay
-      ? {
-          ...evidence.replay,
-          recomputed: recompute(evidence.replay.steps, receipt.tokens.length, subject.offer.sampler),
-        }
-      : null;
-  const statistics = checkExecution(run, subject, execution, evidence.calibration?.limits ?? defaultLimits);
-  const count = subject.opening?.steps.length ?? 0;
-  const isDoubtful = count === 0 || run.reports.some(({ result }) => result === 'inconclusive');
+  checkWithoutModel(run, subject, evidence);
+  checkInput(run, subject, evidence);
+  const executed = run.failure === null && evidence.replay !== undefined;
+  const execution = checkExecution(run, subject, evidence);
   return {
-    result: run.failure !== null ? 'fail' : isDoubtful ? 'inconclusive' : 'pass',
+    result: resultOf(run, subject),
     tier: run.failure?.tier ?? tierReached(run, subject, execution),
-    count,
-    meanTv: statistics?.meanTv ?? null,
-    maxTv: statistics?.maxTv ?? null,
-    rmsDq: statistics?.rmsDq ?? null,
-    meanMiss: statistics?.meanMiss ?? null,
+    count: subject.openedCount,
+    ...execution.statistics,
     faults: run.failure === null ? [] : [run.failure.fault],
     checks: run.reports,
-    execClass: execution?.execClass ?? null,
-    calibration: execution === null ? null : (evidence.calibration?.digest ?? null),
+    execClass: executed ? evidence.replay.execClass : null,
+    calibration: executed ? (evidence.calibration?.digest ?? null) : null,
   };
 }
 
-type Execution = NonNullable<Evidence['replay']> & { readonly recomputed: Recomputed };
-
-/** Checks 1 to 4. */
-function checkWithoutModel(run: CheckRun, subject: Subject): void {
-  const { opening } = subject;
+/** Checks 1 to 4. Without a final head the newest stands for it, and check 4 is left out. */
+function checkWithoutModel(run: CheckRun, subject: Subject, evidence: Evidence): void {
+  const isOpened = subject.receipt.opening !== null;
   const unopened = skipped('no step was opened');
   run.check('signatures', 'sampling', () => checkDelivery(subject));
-  run.check('opening', 'sampling', () => (opening === null ? unopened : checkOpening(subject, opening)));
-  run.check('sampling', 'sampling', () => (opening === null ? unopened : checkSampling(subject, opening)));
-  run.check('length', 'sampling', () => checkLength(subject));
+  run.check('opening', 'sampling', () => (isOpened ? checkOpening(subject, evidence) : unopened));
+  run.check('sampling', 'sampling', () => (isOpened ? checkSampling(subject, evidence) : unopened));
+  run.check('length', 'sampling', () =>
+    isFinal(subject.head) ? checkLength(subject, evidence) : skipped('the answer was cut off'),
+  );
 }
 
 /** Check 5. */
-function promptFinding(subject: Subject, { prompt }: Evidence): Finding {
-  if (subject.receipt.input === null) return skipped('the prompt is private');
-  return prompt === undefined ? skipped('needs the model file') : checkPrompt(subject, prompt);
+function checkInput(run: CheckRun, subject: Subject, { prompt }: Evidence): void {
+  run.check('prompt', 'text', () => {
+    if (subject.receipt.input === null) return skipped('the prompt is private');
+    return prompt === undefined ? skipped('needs the model file') : checkPrompt(subject, prompt);
+  });
 }
 
-/** Check 6. Returns what was measured, null where nothing was. */
-function checkExecution(
+/** What check 6 was made of. */
+export interface Execution {
+  /** As which its result is told; null if the model was not run. */
+  readonly tier: Tier | null;
+  /** Whether an opened step was compared. */
+  readonly hasCompared: boolean;
+  readonly statistics: Statistics;
+}
+
+const notExecuted: Execution = { tier: null, hasCompared: false, statistics: noStatistics };
+
+/** Check 6. */
+export function checkExecution(run: CheckRun, subject: Subject, evidence: Evidence): Execution {
+  const { replay } = evidence;
+  if (replay === undefined || subject.isScore) {
+    run.check('execution', 'exact', () => skipped('the model was not run'));
+    return notExecuted;
+  }
+  if (run.failure !== null) {
+    run.check('execution', 'exact', () => skipped('an earlier check failed'));
+    return notExecuted;
+  }
+  const replayed = replayAnswer(subject, replay, evidence);
+  const hasCompared = comparedSteps(subject, replayed).some((step) => step.replayed !== null);
+  return { hasCompared, ...checkReplayed(run, subject, { replay, replayed, evidence }) };
+}
+
+interface ReplayedAnswer {
+  readonly replay: Replay;
+  readonly replayed: Replayed;
+  readonly evidence: Evidence;
+}
+
+function checkReplayed(
   run: CheckRun,
   subject: Subject,
-  execution: Execution | null,
-  limits: Limits,
-): Statistics | null {
-  const { opening } = subject;
-  if (execution === null) {
-    run.check('execution', 'exact', () => skipped('the model was not run'));
-    return null;
+  { replay, replayed, evidence }: ReplayedAnswer,
+): Pick<Execution, 'tier' | 'statistics'> {
+  const limits = evidence.calibration?.limits ?? defaultLimits;
+  if (replay.tier === 'exact') {
+    run.check('execution', 'exact', () => checkExact(subject, replayed));
+    if (run.failure !== null || !isByAnotherClass(subject, replayed)) return { tier: 'exact', statistics: noStatistics };
+    const measured = measureContinuation(subject, replayed);
+    run.check('draws', 'statistical', () => checkDraws(subject, measured, limits));
+    return { tier: 'statistical', statistics: { ...noStatistics, meanMiss: measured.meanMiss } };
   }
-  if (execution.tier === 'exact') {
-    run.check('execution', 'exact', () => checkExact(subject, execution.recomputed));
-    return null;
-  }
-  const statistics = measure(subject, execution.recomputed, execution.steps);
-  run.check('distribution', 'statistical', () =>
-    opening === null ? skipped('no step was opened') : checkDistribution(opening, statistics, limits),
-  );
-  run.check('draws', 'statistical', () => checkDraws(subject, statistics, limits));
-  return statistics;
+  const measured = measure(subject, replayed);
+  const { meanTv, maxTv, rmsDq, meanMiss } = measured;
+  run.check('distribution', 'statistical', () => {
+    if (subject.opening === null) return skipped('no step was shown');
+    return checkDistribution(subject, measured, limits);
+  });
+  run.check('draws', 'statistical', () => checkDraws(subject, measured, limits));
+  return { tier: 'statistical', statistics: { meanTv, maxTv, rmsDq, meanMiss } };
 }
 
-/** The last tier whose checks were all made; without an opened step that was compared, at most `text`. */
-function tierReached(run: CheckRun, subject: Subject, execution: Execution | null): Tier {
+/** Without an opened step a pass needs every token drawn again equal. */
+function resultOf(run: CheckRun, { openedCount, receipt }: Subject): Result {
+  if (run.failure !== null) return 'fail';
+  const isShown = openedCount > 0 || (receipt.tokens.length > 0 && run.has('execution', 'pass'));
+  return isShown && !run.reports.some(({ result }) => result === 'inconclusive') ? 'pass' : 'inconclusive';
+}
+
+/** The last tier whose checks were all made; without an opened step that was compared, exact only by a pass. */
+function tierReached(run: CheckRun, { receipt }: Subject, { tier, hasCompared }: Execution): Tier {
   if (!run.has('prompt', 'pass')) return 'sampling';
-  return execution !== null && comparedSteps(subject, execution.recomputed).length > 0 ? execution.tier : 'text';
+  const isReached = hasCompared || (receipt.tokens.length > 0 && run.has('execution', 'pass'));
+  return tier !== null && isReached ? tier : 'text';
 }

@@ -13,3 +13,8 @@ export class FaultError extends Error {
     this.detail = detail;
   }
 }
+
+/** Parts of a receipt that do not belong together: nothing that proves a fault of the provider (section 5). */
+export function badReceipt(detail: string): FaultError {
+  return new FaultError('bad-receipt', detail);
+}

@@ -1,24 +1,26 @@
-import { sha256 } from '@noble/hashes/sha2.js';
 import { equalBytes, fromHex, utf8 } from '../lib/bytes.ts';
 import type { JobId } from '../lib/types.ts';
 import { MalformedError } from '../protocol/codec.ts';
-import { headInterval } from '../protocol/constants.ts';
-import { inputDigestOf, jobIdHex, jobIdOf } from '../protocol/digests.ts';
+import { headIntervalTokens } from '../protocol/constants.ts';
+import { inputDigestOf, jobIdHex, jobIdOf, sha256 } from '../protocol/digests.ts';
 import type { FrameOf } from '../protocol/frames.ts';
 import {
   type Exec,
+  type GrammarRules,
   type Head,
   type Input,
   type Kind,
   kinds,
+  modes,
   type Offer,
   type Quote,
   type Signed,
 } from '../protocol/messages.ts';
-import { decodeOpening } from '../protocol/validate.ts';
+import { decodeOpening, decodeScoreOpening } from '../protocol/validate.ts';
 import { FaultError } from './fault.ts';
 import { decodeHead, isEquivocation, isFinal } from './head.ts';
 import type { Receipt } from './receipt.ts';
+import { isSameList } from './same-list.ts';
 import { verifyBody } from './signing.ts';
 import { prefixAfter } from './step.ts';
 
@@ -28,16 +30,23 @@ export interface ReceivedInit {
   readonly offer: Offer;
   readonly offerSigned: Signed;
   readonly quote: { readonly quote: Quote; readonly signed: Signed } | null;
-  /** The map in the provider's card; null where it is not known. */
+  /** The map in the provider's card; null if it is not known. */
   readonly exec: Exec | null;
   /** Null keeps the prompt out of the receipt. */
   readonly input: Input | null;
+  /** The input's continuation: tokens of the answer before this job, or to be scored. @default [] */
+  readonly continuation?: readonly number[];
+  /** Settings beyond the sampler. @default empty */
+  readonly extra?: Uint8Array;
+  /** @default null */
+  readonly grammar?: GrammarRules | null;
+  /** The job that this one continues. @default null */
+  readonly previous?: JobId | null;
 }
 
 /**
  * The receiver's record of one job, checked as it comes (sections 4 and 4.2). Throws FaultError for what a fault code
- * names, MalformedError for frames that break the protocol without one. Holds no more than a receipt can; tokens after
- * a
+ * names, MalformedError for frames that break the protocol without one. Holds no more than a receipt can; tokens after a
  * stop token are kept, so that the head over them proves the fault.
  */
 export interface Received {
@@ -46,20 +55,25 @@ export interface Received {
   readonly tokens: readonly number[];
   readonly n: number;
   readonly text: string;
+  /** The end of the rendering, which is not checked (section 4). */
+  readonly tail: string;
   /** The newest head. */
   readonly head: Head | null;
   readonly final: Head | null;
-  /** Two heads that contradict each other, as the provider signed them: evidence, also where no final head came. */
+  /** Two heads that contradict each other, as the provider signed them: evidence, also without a final head. */
   readonly conflict: readonly [Signed, Signed] | null;
   readonly openingSigned: Signed | null;
-  accept(frame: Pick<FrameOf<'accept'>, 'promptTokens' | 'inputDigest'>): void;
+  accept(frame: Pick<FrameOf<'accept'>, 'promptTokens' | 'inputDigest' | 'tail'>): void;
   addTokens(frame: Pick<FrameOf<'tokens'>, 'i' | 'tokens' | 'text'>): void;
   addHead(signed: Signed): Head;
-  /** The cancel that was sent. */
-  setCancel(signed: Signed): void;
+  /** The acknowledgement that was sent last. */
+  setAck(signed: Signed): void;
   /** The opening and the secret it answers. The steps are checked by `assess`. */
   setOpening(signed: Signed, secret: Uint8Array): void;
-  /** Everything so far. @throws Error before the final head */
+  /**
+   * Everything so far; without a final head, what the newest one covers (section 4.6).
+   * @throws Error before the first head
+   */
   receipt(verdicts: readonly Signed[]): Receipt;
 }
 
@@ -70,25 +84,39 @@ export function createReceived(init: ReceivedInit): Received {
   return new JobReceived(init);
 }
 
+interface Accepted {
+  readonly promptTokens: readonly number[];
+  readonly inputDigest: Uint8Array;
+  readonly tail: string;
+}
+
+/** A head with what it covers. */
+interface CoveringHead {
+  readonly head: Head;
+  readonly signed: Signed;
+  /** UTF-16 units of the text. */
+  readonly textLength: number;
+}
+
 class JobReceived implements Received {
   readonly jobId: JobId;
   readonly #init: ReceivedInit;
-  #accepted: { readonly promptTokens: readonly number[]; readonly inputDigest: Uint8Array } | null = null;
+  readonly #isScore: boolean;
+  #accepted: Accepted | null = null;
   readonly #tokens: number[] = [];
   /** After the last token. */
   #prefix: Uint8Array = new Uint8Array();
   #text = '';
   #textBytes = 0;
   readonly #textHash = sha256.create();
-  #head: Head | null = null;
-  #headSigned: Signed | null = null;
-  #finalSigned: Signed | null = null;
+  #newest: CoveringHead | null = null;
   #conflict: readonly [Signed, Signed] | null = null;
-  #cancel: Signed | null = null;
+  #ack: Signed | null = null;
   #opening: { readonly signed: Signed; readonly secret: Uint8Array } | null = null;
 
   constructor(init: ReceivedInit) {
     this.#init = init;
+    this.#isScore = init.offer.mode === modes.score;
     this.jobId = jobIdOf(init.offerSigned.body);
   }
 
@@ -108,12 +136,16 @@ class JobReceived implements Received {
     return this.#text;
   }
 
+  get tail(): string {
+    return this.#accepted?.tail ?? '';
+  }
+
   get head(): Head | null {
-    return this.#head;
+    return this.#newest?.head ?? null;
   }
 
   get final(): Head | null {
-    return this.#finalSigned === null ? null : this.#head;
+    return this.#newest !== null && isFinal(this.#newest.head) ? this.#newest.head : null;
   }
 
   get conflict(): readonly [Signed, Signed] | null {
@@ -124,36 +156,37 @@ class JobReceived implements Received {
     return this.#opening?.signed ?? null;
   }
 
-  accept({ promptTokens, inputDigest }: Pick<FrameOf<'accept'>, 'promptTokens' | 'inputDigest'>): void {
+  accept({ promptTokens, inputDigest, tail }: Accepted): void {
     if (this.#accepted !== null) throw new MalformedError('a second accept');
-    const { offer, quote } = this.#init;
+    const { offer, continuation = [] } = this.#init;
     if (!equalBytes(inputDigest, inputDigestOf(offer.modelId, promptTokens)))
       throw new FaultError('bad-receipt', 'the input digest is not that of the prompt tokens');
-    if (quote !== null && promptTokens.length > quote.quote.promptTokens) {
+    if (offer.quote !== null && promptTokens.length > offer.terms.promptTokens)
       throw new FaultError(
         'bad-receipt',
-        `${promptTokens.length} prompt tokens, ${quote.quote.promptTokens} were quoted`,
+        `${promptTokens.length} prompt tokens, ${offer.terms.promptTokens} were quoted`,
       );
-    }
-    this.#accepted = { promptTokens, inputDigest };
+    const ending = promptTokens.slice(Math.max(0, promptTokens.length - offer.start));
+    if (!this.#isScore && offer.start > 0 && !isSameList(ending, continuation))
+      throw new FaultError('bad-receipt', 'the prompt does not end with the continuation');
+    this.#accepted = { promptTokens, inputDigest, tail };
     this.#prefix = inputDigest;
+    if (this.#isScore) this.#add(continuation);
   }
 
   addTokens({ i, tokens, text }: Pick<FrameOf<'tokens'>, 'i' | 'tokens' | 'text'>): void {
     if (this.#accepted === null) throw new MalformedError('tokens before the accept');
-    if (this.#finalSigned !== null) throw new MalformedError('tokens after the final head');
+    if (this.#isScore) throw new MalformedError('tokens of a score job');
+    if (this.final !== null) throw new MalformedError('tokens after the final head');
     if (i !== this.n) throw new MalformedError(`tokens from ${i}, expected from ${this.n}`);
     const { maxTokens } = this.#init.offer.sampler;
     // One head more than asked for is enough to prove it.
-    if (this.n + tokens.length > maxTokens + headInterval)
+    if (this.n + tokens.length > maxTokens + headIntervalTokens)
       throw new FaultError('bad-length', `more than ${maxTokens} tokens`);
     const bytes = utf8(text);
     this.#textBytes += bytes.length;
     if (this.#textBytes > maxTextBytes) throw new MalformedError(`more than ${maxTextBytes} bytes of text`);
-    for (const token of tokens) {
-      this.#tokens.push(token);
-      this.#prefix = prefixAfter(this.#prefix, token);
-    }
+    this.#add(tokens);
     this.#text += text;
     this.#textHash.update(bytes);
   }
@@ -161,60 +194,78 @@ class JobReceived implements Received {
   addHead(signed: Signed): Head {
     if (this.#accepted === null) throw new MalformedError('a head before the accept');
     const head = decodeHead(signed.body);
-    this.#checkSigned(kinds.head, signed, head.jobId);
-    if (this.#head !== null && this.#headSigned !== null && isEquivocation(this.#head, head)) {
-      this.#conflict ??= [this.#headSigned, signed];
+    this.#checkSigned('head', kinds.head, signed, head.jobId);
+    if (this.#newest !== null && isEquivocation(this.#newest.head, head)) {
+      this.#conflict ??= [this.#newest.signed, signed];
       throw new FaultError('equivocation', 'two heads that cannot both be honest');
     }
-    if (this.#finalSigned !== null) throw new MalformedError('a second final head');
+    if (this.final !== null) throw new MalformedError('a second final head');
     this.#checkCovered(head, this.#accepted);
-    this.#head = head;
-    this.#headSigned = signed;
-    if (isFinal(head)) this.#finalSigned = signed;
+    this.#newest = { head, signed, textLength: this.#text.length };
     return head;
   }
 
-  setCancel(signed: Signed): void {
-    this.#cancel = signed;
+  setAck(signed: Signed): void {
+    this.#ack = signed;
   }
 
   setOpening(signed: Signed, secret: Uint8Array): void {
-    this.#checkSigned(kinds.opening, signed, decodeOpening(signed.body).jobId);
+    const { jobId } = this.#isScore ? decodeScoreOpening(signed.body) : decodeOpening(signed.body);
+    this.#checkSigned('opening', this.#isScore ? kinds.score : kinds.opening, signed, jobId);
     this.#opening = { signed, secret };
   }
 
   receipt(verdicts: readonly Signed[]): Receipt {
-    if (this.#finalSigned === null) throw new Error('a receipt needs a final head');
-    const { offerSigned, quote, exec, input } = this.#init;
+    if (this.#newest === null) throw new Error('a receipt needs a head');
+    const { offerSigned, quote, exec, input, extra, grammar, previous } = this.#init;
+    const { head, textLength } = this.#newest;
     return {
       input,
+      extra: extra ?? new Uint8Array(),
+      grammar: grammar ?? null,
       offer: offerSigned,
       quote: quote?.signed ?? null,
       exec,
       promptTokens: this.promptTokens,
-      tokens: [...this.#tokens],
-      text: this.#text,
-      cancel: this.#cancel,
-      heads: [this.#finalSigned, ...(this.#conflict === null ? [] : [this.#conflict[1]])],
+      tokens: this.#tokens.slice(0, head.n),
+      text: this.#text.slice(0, textLength),
+      ack: this.#ack,
+      heads: this.#heads(this.#newest.signed),
       secret: this.#opening?.secret ?? null,
       opening: this.#opening?.signed ?? null,
       verdicts,
+      previous: previous ?? null,
       settlement: null,
     };
   }
 
-  #checkSigned(kind: Kind, signed: Signed, jobId: Uint8Array): void {
-    const name = kind === kinds.head ? 'head' : 'opening';
+  /** The newest head and one that conflicts with it; final ones first, then the newer ones (section 4.5). */
+  #heads(newest: Signed): readonly Signed[] {
+    const rank = ({ body }: Signed): number => {
+      const head = decodeHead(body);
+      return isFinal(head) ? Infinity : head.n;
+    };
+    const conflicting = this.#conflict?.[1];
+    return conflicting !== undefined && rank(conflicting) > rank(newest)
+      ? [conflicting, newest]
+      : [newest, ...(conflicting === undefined ? [] : [conflicting])];
+  }
+
+  #add(tokens: readonly number[]): void {
+    for (const token of tokens) {
+      this.#tokens.push(token);
+      this.#prefix = prefixAfter(this.#prefix, token);
+    }
+  }
+
+  #checkSigned(what: string, kind: Kind, signed: Signed, jobId: Uint8Array): void {
     if (!verifyBody(this.#init.offer.provider, kind, jobIdHex(jobId), signed))
-      throw new FaultError('bad-signature', `the ${name} is not signed by the provider`);
-    if (!equalBytes(jobId, fromHex(this.jobId))) throw new FaultError('bad-receipt', `the ${name} is of another job`);
+      throw new FaultError('bad-signature', `the ${what} is not signed by the provider`);
+    if (!equalBytes(jobId, fromHex(this.jobId))) throw new FaultError('bad-receipt', `the ${what} is of another job`);
   }
 
   /** Section 4.2: what the client checks in every head. */
-  #checkCovered(
-    head: Head,
-    accepted: { readonly promptTokens: readonly number[]; readonly inputDigest: Uint8Array },
-  ): void {
+  #checkCovered(head: Head, accepted: Accepted): void {
     const wrong = (what: string): FaultError => new FaultError('bad-receipt', `the head's ${what}`);
     if (head.n !== this.n) throw wrong(`n is ${head.n}, ${this.n} tokens came`);
     if (!equalBytes(head.prefix, this.#prefix)) throw wrong('prefix is not that of the tokens that came');

@@ -12,8 +12,9 @@ const stepTag = tag('qvac/step/1');
 /** Most candidates that a leaf can hold: their number is one byte. */
 export const maxCandidates = 255;
 
-/** `zk_i` in every mode but `zk`. */
+/** `zk_i` in every mode but `zk`, and `cand_i` in that one. */
 export const noZk = new Uint8Array(32);
+export const noCand = new Uint8Array(32);
 
 /** `prefix_{i+1}` from `prefix_i` and `token_i`. `prefix_0` is the input digest. */
 export function prefixAfter(prefix: Uint8Array, token: number): Uint8Array {
@@ -21,7 +22,7 @@ export function prefixAfter(prefix: Uint8Array, token: number): Uint8Array {
 }
 
 /**
- * `prefix_i` of an answer for every `i` of `positions`, 0 … n; other positions are left out. Kept are these alone: a
+ * `prefix_i` of a job for every `i` of `positions`, 0 … n; other positions are left out. Only these are kept: a
  * stranger's receipt may have millions of tokens.
  */
 export function prefixesAt(

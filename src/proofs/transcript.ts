@@ -1,51 +1,86 @@
-import { fromHex } from '../lib/bytes.ts';
+import { utf8 } from '../lib/bytes.ts';
 import type { JobId } from '../lib/types.ts';
-import { textDigestOf } from '../protocol/digests.ts';
-import type { Finish, Head, Offer, OpenedStep, Opening } from '../protocol/messages.ts';
-import { challengePositions } from './challenge.ts';
+import { sha256 } from '../protocol/digests.ts';
+import {
+  type ExtraSettings,
+  type Finish,
+  finish,
+  type Head,
+  modes,
+  type Offer,
+  type Opening,
+  type ProvedStep,
+} from '../protocol/messages.ts';
+import { AnswerDraws } from './draws.ts';
+import type { GrammarMatcher } from './grammar/grammar-matcher.ts';
 import type { TopLogits } from './logits.ts';
-import { drawsOf, pickToken, quantise, type Selection, selectCandidates } from './sampler.ts';
-import { candDigest, exactDigest, leafOf, noZk, prefixAfter, prefixesAt, saltsOf } from './step.ts';
-import { MerkleTree } from './tree.ts';
+import { type RecordedStep, StepRecord } from './record/step-record.ts';
+import { type Selection, selectCandidates } from './sampler.ts';
+import { AnswerText } from './text/answer-text.ts';
+import { StopTexts } from './text/stop-texts.ts';
+import { challengePositions } from './tree/challenge.ts';
 
 export interface TranscriptInit {
   readonly jobId: JobId;
   readonly offer: Offer;
+  /** What the offer's `extra` says. */
+  readonly settings: ExtraSettings;
+  /** Tokens of the answer before this job (section 4.6). */
+  readonly continuation: readonly number[];
   readonly inputDigest: Uint8Array;
   readonly promptCount: number;
   readonly execClass: Uint8Array;
   /** 32 random bytes, never used for another job; the salts come from it. */
   readonly jobSecret: Uint8Array;
+  /** The bytes that a token adds to the text, with `markers` those of control tokens, too. */
+  readonly bytesOf: (token: number) => Uint8Array;
+  /** Of the answer's grammar, not yet behind the continuation; null without one. */
+  readonly matcher: GrammarMatcher | null;
 }
 
 export interface DrawnToken {
   readonly token: number;
-  /** 0 after a stop token, 1 at `maxTokens`, null where the answer goes on. */
-  readonly finish: 0 | 1 | null;
+  /** The text that becomes complete with it. */
+  readonly text: string;
+  /** Why the answer ends with it: stop token, length or stop text; null if it goes on. */
+  readonly finish: Finish | null;
 }
 
-/**
- * The provider's record of one job: draws the tokens and commits to every step (section 4.1). Keeps about 250 bytes a
- * step at `topK` 20.
- */
+/** A step that mode zk proves, and what only its prover may see (section 4.8). */
+export interface ZkWitness extends Selection {
+  readonly step: ProvedStep;
+  readonly salt: Uint8Array;
+}
+
+/** The provider's record of one job: draws the tokens and commits to every step (section 4.1). */
 export interface Transcript {
   readonly n: number;
   readonly tokens: readonly number[];
-  /** Draws the next token from the logits after the last one. @throws RangeError for a NaN */
+  /** Why the answer has ended by itself, before its first token perhaps; null if it goes on. */
+  readonly finish: Finish | null;
+  /** Candidates of the next step: `min(topK, vocab)`, with a grammar no more than tokens are allowed. */
+  readonly candidateCount: number;
+  /**
+   * Draws the next token from the logits after the last one.
+   * @param top at least `candidateCount` of the largest, with a grammar of allowed tokens alone
+   * @throws RangeError for a NaN, or for fewer
+   */
   next(top: TopLogits): DrawnToken;
   /**
-   * Commits to what was drawn. `head` and `open` do it where it was not done: called while the next logits are
-   * computed,
-   * it costs no time.
+   * Commits to what was drawn. `head` and `open` do it if it was not done: called while the next logits are computed, it
+   * costs no time.
    */
   commit(): void;
-  /** The head over all steps so far. `text` is all text sent so far. */
-  head(covered: { readonly text: string; readonly finish: Finish }): Head;
+  /** Ends the text: what an incomplete last character becomes, which the final head covers, too. */
+  end(reason: Finish): string;
+  /** The head over all steps and all text so far. */
+  head(reason: Finish): Head;
   /**
-   * The opening of the steps that `secret` challenges (section 4.3). That the offer committed to it is not checked
-   * here.
+   * The opening of the steps that `secret` challenges (section 4.3). That the offer committed to it is not checked here.
    */
   open(secret: Uint8Array): Opening;
+  /** In mode zk the same steps, for the prover. */
+  witnesses(secret: Uint8Array): readonly ZkWitness[];
 }
 
 export function createTranscript(init: TranscriptInit): Transcript {
@@ -54,137 +89,130 @@ export function createTranscript(init: TranscriptInit): Transcript {
 
 class JobTranscript implements Transcript {
   readonly #init: TranscriptInit;
-  readonly #jobId: Uint8Array;
-  readonly #draw: (i: number) => bigint;
-  readonly #salt: (i: number) => Uint8Array;
+  readonly #draws: AnswerDraws;
+  readonly #stopTexts: StopTexts;
   readonly #stops: ReadonlySet<number>;
-  readonly #tokens: number[] = [];
-  readonly #selections: SelectionList;
-  readonly #tree = new MerkleTree();
-  /** After the last step that was committed to. */
-  #prefix: Uint8Array;
+  readonly #text: AnswerText;
+  readonly #textHash = sha256.create();
+  readonly #record: StepRecord;
+  #finish: Finish | null = null;
+  #candidateCount = 0;
 
   constructor(init: TranscriptInit) {
-    const { topK, vocab, stops } = init.offer.sampler;
+    const { offer, settings, continuation, jobId, inputDigest, jobSecret, bytesOf } = init;
+    const { sampler, seed, mode } = offer;
     this.#init = init;
-    this.#jobId = fromHex(init.jobId);
-    this.#draw = drawsOf(init.offer.seed);
-    this.#salt = saltsOf(init.jobSecret);
-    this.#stops = new Set(stops);
-    this.#selections = new SelectionList(Math.min(topK, vocab));
-    this.#prefix = init.inputDigest;
+    this.#draws = new AnswerDraws({ seed, weighing: sampler, extra: settings });
+    this.#stopTexts = new StopTexts(settings.stopTexts ?? []);
+    this.#stops = new Set(sampler.stops);
+    this.#text = new AnswerText(bytesOf);
+    this.#record = new StepRecord({ jobId, inputDigest, jobSecret, topK: sampler.topK, isZk: mode === modes.zk });
+    for (const token of continuation) this.#follow(token);
+    this.#prepare();
   }
 
   get n(): number {
-    return this.#tokens.length;
+    return this.#record.tokens.length;
   }
 
   get tokens(): readonly number[] {
-    return this.#tokens;
+    return this.#record.tokens;
+  }
+
+  get finish(): Finish | null {
+    return this.#finish;
+  }
+
+  get candidateCount(): number {
+    return this.#candidateCount;
   }
 
   next(top: TopLogits): DrawnToken {
-    const { sampler } = this.#init.offer;
-    const selection = selectCandidates(top, sampler.topK, sampler.vocab);
-    const token = pickToken(selection.candidates, sampler, this.#draw(this.n));
-    this.#selections.push(selection);
-    this.#tokens.push(token);
-    if (this.#stops.has(token)) return { token, finish: 0 };
-    return { token, finish: this.n >= sampler.maxTokens ? 1 : null };
+    if (this.#finish !== null) throw new Error('the answer has ended');
+    const selection = selectCandidates(top, this.#candidateCount);
+    const token = this.#draws.pick(selection.candidates);
+    this.#record.push(token, selection);
+    const { text, isComplete } = this.#follow(token);
+    this.#textHash.update(utf8(text));
+    if (this.#stops.has(token)) this.#finish = finish.stopToken;
+    else if (this.n >= this.#init.offer.sampler.maxTokens) this.#finish = finish.length;
+    else if (isComplete) this.#finish = finish.stopText;
+    else this.#prepare();
+    return { token, text, finish: this.#finish };
   }
 
   commit(): void {
-    const jobId = this.#jobId;
-    for (let i = this.#tree.size; i < this.n; i++) {
-      const token = this.#tokens[i] ?? 0;
-      const { candidates, logits } = this.#selections.at(i);
-      const cand = candDigest(jobId, i, this.#salt(i), candidates);
-      this.#tree.append(
-        leafOf({ jobId, i, token, prefix: this.#prefix, cand, exact: exactDigest(candidates, logits), zk: noZk }),
-      );
-      this.#prefix = prefixAfter(this.#prefix, token);
-    }
+    this.#record.commit();
   }
 
-  head({ text, finish }: { readonly text: string; readonly finish: Finish }): Head {
-    this.commit();
+  end(reason: Finish): string {
+    const text = this.#text.end(reason);
+    this.#textHash.update(utf8(text));
+    return text;
+  }
+
+  head(reason: Finish): Head {
     const { inputDigest, execClass, promptCount } = this.#init;
-    const textDigest = textDigestOf(text);
     return {
       version: 1,
-      jobId: this.#jobId,
+      jobId: this.#record.jobId,
       n: this.n,
-      root: this.#tree.root(),
-      prefix: this.#prefix,
-      textDigest,
+      ...this.#record.committed(),
+      textDigest: this.#textHash.clone().digest(),
       inputDigest,
       execClass,
       promptCount,
-      finish,
+      finish: reason,
     };
   }
 
   open(secret: Uint8Array): Opening {
-    this.commit();
-    const { inputDigest, offer } = this.#init;
-    const root = this.#tree.root();
-    const positions = challengePositions(root, secret, this.n, offer.challenge.count);
-    const prefixes = prefixesAt(inputDigest, this.#tokens, positions);
+    const { root, steps } = this.#challenged(secret);
     return {
       v: 1,
-      jobId: this.#jobId,
+      jobId: this.#record.jobId,
       root,
-      steps: positions.map((i) => this.#openStep(i, prefixes.get(i) ?? inputDigest)),
+      steps: steps.map(({ i, token, prefix, salt, candidates, exact, zk, path }) => ({
+        i,
+        token,
+        prefix,
+        salt,
+        candidates,
+        exact,
+        zk,
+        path,
+      })),
     };
   }
 
-  #openStep(i: number, prefix: Uint8Array): OpenedStep {
-    const { candidates, logits } = this.#selections.at(i);
-    return {
-      i,
-      token: this.#tokens[i] ?? 0,
-      prefix,
-      salt: this.#salt(i),
+  witnesses(secret: Uint8Array): readonly ZkWitness[] {
+    return this.#challenged(secret).steps.map(({ i, token, prefix, exact, zk, path, salt, candidates, logits }) => ({
+      step: { i, token, prefix, exact, zk, path },
+      salt,
       candidates,
-      exact: exactDigest(candidates, logits),
-      zk: noZk,
-      path: this.#tree.path(i),
-    };
-  }
-}
-
-/** Candidates of every step in two pieces of memory. `q` comes from the logit again. */
-class SelectionList {
-  readonly #width: number;
-  #ids: Uint32Array;
-  #logits: Float32Array;
-  #length = 0;
-
-  constructor(width: number) {
-    this.#width = width;
-    this.#ids = new Uint32Array(8 * width);
-    this.#logits = new Float32Array(8 * width);
+      logits,
+    }));
   }
 
-  push({ candidates, logits }: Selection): void {
-    const at = this.#length * this.#width;
-    if (at === this.#ids.length) this.#grow();
-    for (const [index, [id]] of candidates.entries()) this.#ids[at + index] = id;
-    this.#logits.set(logits, at);
-    this.#length++;
+  #challenged(secret: Uint8Array): { readonly root: Uint8Array; readonly steps: readonly RecordedStep[] } {
+    const { root } = this.#record.committed();
+    const positions = challengePositions(root, secret, this.n, this.#init.offer.challenge.count);
+    return { root, steps: this.#record.steps(positions) };
   }
 
-  at(index: number): Selection {
-    const [start, end] = [index * this.#width, (index + 1) * this.#width];
-    const logits = this.#logits.slice(start, end);
-    const ids = this.#ids.subarray(start, end);
-    return { candidates: Array.from(ids, (id, at) => [id, quantise(logits[at] ?? 0)] as const), logits };
+  /** Goes on behind a token of the answer, drawn here or before. */
+  #follow(token: number): { readonly text: string; readonly isComplete: boolean } {
+    this.#draws.add(token);
+    this.#init.matcher?.accept(token);
+    const text = this.#text.push(token);
+    return { text, isComplete: this.#stopTexts.completes(text) };
   }
 
-  #grow(): void {
-    const [ids, logits] = [new Uint32Array(2 * this.#ids.length), new Float32Array(2 * this.#logits.length)];
-    ids.set(this.#ids);
-    logits.set(this.#logits);
-    [this.#ids, this.#logits] = [ids, logits];
+  /** Finds how many tokens the next step may choose from; if it is none, the answer has ended. */
+  #prepare(): void {
+    const { topK, vocab } = this.#init.offer.sampler;
+    const { matcher } = this.#init;
+    this.#candidateCount = matcher === null ? Math.min(topK, vocab) : matcher.allowedUpTo(topK).length;
+    if (this.#candidateCount === 0) this.#finish = finish.stopText;
   }
 }

@@ -1,3 +1,5 @@
+import { fromHex } from '../lib/bytes.ts';
+import type { JobId } from '../lib/types.ts';
 import type { Verdict } from '../protocol/messages.ts';
 import type { Assessment } from './checks.ts';
 import { decodeHead } from './head.ts';
@@ -7,15 +9,22 @@ import type { Receipt } from './receipt.ts';
  * Section 4.4: an assessment as the message that `verifier` signs.
  * @param verifier raw 32-byte key
  * @param at unix milliseconds
- * @throws MalformedError where the receipt's final head is malformed
+ * @param referees score jobs that it rests on, in the order of their draw
+ * @throws MalformedError if the receipt's first head is malformed
  */
-export function verdictOf(assessment: Assessment, receipt: Receipt, verifier: Uint8Array, at: number): Verdict {
-  const final = decodeHead(receipt.heads[0]?.body ?? new Uint8Array());
+export function verdictOf(
+  assessment: Assessment,
+  receipt: Receipt,
+  verifier: Uint8Array,
+  at: number,
+  referees: readonly JobId[] = [],
+): Verdict {
+  const { jobId, root } = decodeHead(receipt.heads[0]?.body ?? new Uint8Array());
   const { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults, execClass, calibration } = assessment;
   return {
     v: 1,
-    jobId: final.jobId,
-    root: final.root,
+    jobId,
+    root,
     verifier,
     result,
     tier,
@@ -27,6 +36,7 @@ export function verdictOf(assessment: Assessment, receipt: Receipt, verifier: Ui
     faults,
     execClass,
     calibration,
+    referees: referees.map(fromHex),
     at,
   };
 }

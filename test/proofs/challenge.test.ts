@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { fromHex, toHex } from '../../src/lib/bytes.ts';
-import { challengePositions } from '../../src/proofs/challenge.ts';
+import { challengePositions } from '../../src/proofs/tree/challenge.ts';
 import { sha256 } from '../../src/protocol/digests.ts';
 import { readVectors } from '../support/vectors.ts';
 

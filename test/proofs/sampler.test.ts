@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { fromHex } from '../../src/lib/bytes.ts';
-import { AnswerDraws } from '../../src/proofs/answer-draws.ts';
+import { AnswerDraws } from '../../src/proofs/draws.ts';
 import {
   adjustmentOf,
   drawAt,

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { fromHex, toHex } from '../../src/lib/bytes.ts';
 import type { JobId } from '../../src/lib/types.ts';
-import { isStrictPoint } from '../../src/proofs/ed25519-points.ts';
+import { isStrictPoint } from '../../src/proofs/signing/ed25519-points.ts';
 import {
   peerIdOf,
   publicKeyOf,

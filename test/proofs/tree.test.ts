@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { fromHex, toHex, u32 } from '../../src/lib/bytes.ts';
-import { MerkleTree, verifyConsistency, verifyPath } from '../../src/proofs/tree.ts';
+import { MerkleTree, verifyConsistency, verifyPath } from '../../src/proofs/tree/tree.ts';
 import { sha256 } from '../../src/protocol/digests.ts';
 import { readVectors } from '../support/vectors.ts';
 

@@ -1,17 +1,39 @@
+import { modes } from '../../protocol/messages.ts';
+import { AnswerDraws } from '../draws.ts';
 import { decodeReceipt, type Receipt, type ReceiptContents } from '../receipt.ts';
-import { drawsOf } from '../sampler.ts';
 
-/** What the checks look at: a receipt, its messages decoded, and the draws that its seed gives. */
+/** What the checks look at: a receipt, its messages decoded, and the answer that its job ends or scores. */
 export interface Subject extends ReceiptContents {
   readonly receipt: Receipt;
-  /** The draw of step `i` from the offer's seed. */
-  readonly draw: (i: number) => bigint;
+  readonly isScore: boolean;
+  /** Tokens of the answer before this job: those with which the prompt ends. */
+  readonly continuation: readonly number[];
+  /** Tokens of the whole answer: the continuation, then the job's own. */
+  readonly answer: readonly number[];
+  /** Steps that were opened. */
+  readonly openedCount: number;
 }
 
-/** @throws MalformedError where the receipt is malformed */
+/** @throws MalformedError if the receipt is malformed */
 export function subjectOf(receipt: Receipt): Subject {
   const contents = decodeReceipt(receipt);
-  return { ...contents, receipt, draw: drawsOf(contents.offer.seed) };
+  const { offer, opening, zkOpening, scoreOpening } = contents;
+  const { promptTokens, tokens } = receipt;
+  // More than there are is a fault that check 1 finds.
+  const continuation = offer.start === 0 ? [] : promptTokens.slice(Math.max(0, promptTokens.length - offer.start));
+  return {
+    ...contents,
+    receipt,
+    isScore: offer.mode === modes.score,
+    continuation,
+    answer: [...continuation, ...tokens],
+    openedCount: (opening ?? zkOpening ?? scoreOpening)?.steps.length ?? 0,
+  };
+}
+
+/** The draws of the receipt's answer, from its first token. */
+export function drawsOfAnswer({ offer, settings }: Subject): AnswerDraws {
+  return new AnswerDraws({ seed: offer.seed, weighing: offer.sampler, extra: settings });
 }
 
 /** `1 token`, `2 tokens`. */

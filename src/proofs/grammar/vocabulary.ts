@@ -1,14 +1,20 @@
+import { utf8 } from '../../lib/bytes.ts';
 import { vocabDigestOf } from '../../protocol/digests.ts';
 
 /** The bytes that each token of a model adds to the text (section 2); none for control tokens and unused ones. */
 export class Vocabulary {
   readonly #bytes: readonly Uint8Array[];
+  readonly #controlTexts: ReadonlyMap<number, string> | null;
   #digest: Uint8Array | null = null;
   #trie: TokenTrie | null = null;
 
-  /** @param bytes of each token, by id */
-  constructor(bytes: readonly Uint8Array[]) {
+  /**
+   * @param bytes of each token, by id
+   * @param controlTexts texts of the control tokens, by id; null if they are not known
+   */
+  constructor(bytes: readonly Uint8Array[], controlTexts: ReadonlyMap<number, string> | null = null) {
     this.#bytes = bytes;
+    this.#controlTexts = controlTexts;
   }
 
   /** Number of token ids. */
@@ -18,6 +24,18 @@ export class Vocabulary {
 
   bytesOf(id: number): Uint8Array {
     return this.#bytes[id] ?? noBytes;
+  }
+
+  /**
+   * The bytes that a token adds to a text with `markers` (section 4.1), which has the texts of control tokens that are
+   * not stops; null if these are not known.
+   */
+  markedBytes(stops: readonly number[]): ((id: number) => Uint8Array) | null {
+    const controlTexts = this.#controlTexts;
+    if (controlTexts === null) return null;
+    const markers = new Map([...controlTexts].map(([id, text]) => [id, utf8(text)] as const));
+    for (const stop of stops) markers.delete(stop);
+    return (id) => markers.get(id) ?? this.bytesOf(id);
   }
 
   /** `vocabDigest` (section 2). */

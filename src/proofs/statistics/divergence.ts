@@ -1,20 +1,39 @@
-import type { Candidate, Sampler } from '../../protocol/messages.ts';
-import type { TopLogits } from './logits.ts';
-import { quantise, weightsOf } from './sampler.ts';
+import { followingTokens } from '../../protocol/constants.ts';
+import type { Candidate } from '../../protocol/messages.ts';
+import type { TopLogits } from '../logits.ts';
+import { placesByLogit, quantise, type Selection, selectCandidates, type Weighing, weightsOf } from '../sampler.ts';
 
 /** How far a recomputed step lies from a committed one (section 4.4, checks 6b and 6c). */
 
 /** `q` per nat. */
-const perNat = 1024;
+const qPerNat = 1024;
 
 /**
  * Half a nat. Between two classes that give other bits, no honest token was seen to fall out of the candidates by more
  * than 0.22 nats.
  */
-const nearMiss = perNat / 2;
+const maxNearMissQ = qPerNat / 2;
 
-/** The square that a step with too few common ids counts as: 2 nats. */
+/** The square of a step with too few common ids: 2 nats. */
 const farSquare = 4;
+
+/** One step as a verifier computed it. */
+export interface RecomputedStep extends Selection {
+  /** The 20 tokens that follow the candidates, the largest first. */
+  readonly following: readonly Candidate[];
+}
+
+/**
+ * A recomputed step from its largest logits.
+ * @param count candidates
+ * @throws RangeError for a NaN, or for fewer logits than that
+ */
+export function recomputedStep(top: TopLogits, count: number): RecomputedStep {
+  const following = placesByLogit(top)
+    .slice(count, count + followingTokens)
+    .map((at): Candidate => [top.ids[at] ?? 0, quantise(top.logits[at] ?? 0)]);
+  return { ...selectCandidates(top, count), following };
+}
 
 /**
  * Total variation, 0 … 1: each side's candidates through a softmax at temperature 1, half the sum of the differences.
@@ -28,53 +47,53 @@ export function totalVariation(committed: readonly Candidate[], recomputed: read
 }
 
 function softmax(candidates: readonly Candidate[]): ReadonlyMap<number, number> {
-  const best = candidates.reduce((max, [, q]) => Math.max(max, q), -Infinity);
-  const powers = candidates.map(([id, q]) => [id, Math.exp((q - best) / perNat)] as const);
+  const best = bestOf(candidates);
+  const powers = candidates.map(([id, q]) => [id, Math.exp((q - best) / qPerNat)] as const);
   const sum = powers.reduce((total, [, power]) => total + power, 0);
   return new Map(powers.map(([id, power]) => [id, power / sum]));
 }
 
 /**
  * The mean square of the logits' differences, in nats squared, over the ids on both sides, the differences' mean taken
- * off. 4 where fewer than `ceil(0.6 × min(topK, vocab))` ids are common.
+ * off. 4 if fewer ids are common than 0.6 of the recomputed candidates, rounded up.
  */
-export function squareDq(
-  committed: readonly Candidate[],
-  recomputed: readonly Candidate[],
-  { topK, vocab }: Pick<Sampler, 'topK' | 'vocab'>,
-): number {
+export function squareDq(committed: readonly Candidate[], recomputed: readonly Candidate[]): number {
   const other = new Map(recomputed);
   const differences = committed.flatMap(([id, q]) => {
     const theirs = other.get(id);
-    return theirs === undefined ? [] : [(q - theirs) / perNat];
+    return theirs === undefined ? [] : [(q - theirs) / qPerNat];
   });
-  if (differences.length < Math.ceil((3 * Math.min(topK, vocab)) / 5)) return farSquare;
+  if (differences.length < Math.ceil((3 * recomputed.length) / 5)) return farSquare;
   const average = mean(differences);
   return mean(differences.map((difference) => (difference - average) ** 2));
 }
 
+export interface Draw {
+  readonly weighing: Weighing;
+  /** 0 … 2^64 − 1 */
+  readonly draw: bigint;
+  /** Candidates with their `q'` (section 4.1). */
+  readonly adjust: (candidates: readonly Candidate[]) => readonly Candidate[];
+}
+
 /**
- * How far outside its token's share the draw lies, 0 … 1, as a fraction of the whole; at temperature 0 how far the
- * token
- * lies below the best, in nats, at most 1. A token that is no candidate has 1.
+ * How far outside its token's share the draw lies, 0 … 1, as a fraction of the whole; at temperature 0 how far the token
+ * lies below the best, in nats, at most 1. A token that is neither a candidate nor close behind them has 1.
  */
 export function missOf(
-  recomputed: readonly Candidate[],
+  recomputed: Pick<RecomputedStep, 'candidates' | 'following'>,
   token: number,
-  { temperature, minP }: Pick<Sampler, 'temperature' | 'minP'>,
-  draw: bigint,
+  { weighing, draw, adjust }: Draw,
 ): number {
-  const at = recomputed.findIndex(([id]) => id === token);
-  const chosen = recomputed[at];
+  const candidates = adjust(withNearMiss(recomputed, token));
+  const at = candidates.findIndex(([id]) => id === token);
+  const chosen = candidates[at];
   if (chosen === undefined) return 1;
-  if (temperature === 0) {
-    const best = recomputed.reduce((max, [, q]) => Math.max(max, q), -Infinity);
-    return Math.min(1, (best - chosen[1]) / perNat);
-  }
-  const weights = weightsOf(recomputed, temperature, minP);
-  const before = BigInt(sum(weights.slice(0, at)));
+  if (weighing.temperature === 0) return Math.min(1, (bestOf(candidates) - chosen[1]) / qPerNat);
+  const weights = weightsOf(candidates, weighing);
+  const before = BigInt(sumOf(weights.slice(0, at)));
   const upTo = before + BigInt(weights[at] ?? 0);
-  const whole = BigInt(sum(weights));
+  const whole = BigInt(sumOf(weights));
   const drawn = draw * whole;
   const below = (before << 64n) - drawn;
   const above = drawn - (upTo << 64n);
@@ -83,26 +102,31 @@ export function missOf(
 }
 
 /**
- * The candidates with `token` in the place of the last of them, where it came within half a nat of that one's logit:
- * which
- * of several near equals are the best `topK` another machine's rounding decides. Else the candidates as they are.
- * @param top what they were selected from, and some more
+ * The candidates with `token` in the place of the last of them, if it is among the tokens that follow and within half a
+ * nat of that one: which of several near equals are the best `topK` another machine's rounding decides.
  */
-export function withNearMiss(candidates: readonly Candidate[], token: number, top: TopLogits): readonly Candidate[] {
-  if (candidates.some(([id]) => id === token)) return candidates;
-  const at = top.ids.indexOf(token);
+function withNearMiss(
+  { candidates, following }: Pick<RecomputedStep, 'candidates' | 'following'>,
+  token: number,
+): readonly Candidate[] {
   const [first] = candidates;
-  if (at < 0 || first === undefined) return candidates;
-  const last = candidates.reduce((least, candidate) => (candidate[1] < least[1] ? candidate : least), first);
-  const q = quantise(top.logits[at] ?? Number.NaN);
-  if (!(last[1] - q <= nearMiss)) return candidates;
-  return [...candidates.filter((candidate) => candidate !== last), [token, q] as const].sort(([a], [b]) => a - b);
+  if (first === undefined || candidates.some(([id]) => id === token)) return candidates;
+  const near = following.find(([id]) => id === token);
+  // Of several that are least the one with the highest id.
+  const last = candidates.reduce((least, candidate) => (candidate[1] <= least[1] ? candidate : least), first);
+  if (near === undefined || last[1] - near[1] > maxNearMissQ) return candidates;
+  return [...candidates.filter((candidate) => candidate !== last), near].sort(([a], [b]) => a - b);
 }
 
+function bestOf(candidates: readonly Candidate[]): number {
+  return candidates.reduce((max, [, q]) => Math.max(max, q), -Infinity);
+}
+
+/** NaN of none. */
 export function mean(values: readonly number[]): number {
-  return sum(values) / values.length;
+  return sumOf(values) / values.length;
 }
 
-function sum(values: readonly number[]): number {
+function sumOf(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }

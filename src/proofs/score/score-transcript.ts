@@ -1,0 +1,86 @@
+import type { JobId } from '../../lib/types.ts';
+import { textDigestOf } from '../../protocol/digests.ts';
+import { finish, type Head, type Offer, type ScoredStep, type ScoreOpening } from '../../protocol/messages.ts';
+import type { GrammarMatcher } from '../grammar/grammar-matcher.ts';
+import type { TopLogits } from '../logits.ts';
+import { StepRecord } from '../record/step-record.ts';
+import { selectCandidates } from '../sampler.ts';
+
+export interface ScoreTranscriptInit {
+  readonly jobId: JobId;
+  readonly offer: Offer;
+  readonly inputDigest: Uint8Array;
+  readonly promptCount: number;
+  readonly execClass: Uint8Array;
+  /** 32 random bytes, never used for another job. */
+  readonly jobSecret: Uint8Array;
+  /** Of the answer's grammar, at its start; null without one. */
+  readonly matcher: GrammarMatcher | null;
+}
+
+/** A referee's record of a score job (section 4.7): what it would have thought at each step of an answer. */
+export interface ScoreTranscript {
+  /** Candidates of the next step. */
+  readonly candidateCount: number;
+  /**
+   * Adds a token of the answer and the logits before it.
+   * @param top at least `candidateCount` of the largest, with a grammar of allowed tokens alone
+   * @throws RangeError for a NaN, or for fewer
+   */
+  add(token: number, top: TopLogits): void;
+  /** The only head. */
+  head(): Head;
+  open(): ScoreOpening;
+}
+
+export function createScoreTranscript(init: ScoreTranscriptInit): ScoreTranscript {
+  return new ScoredAnswer(init);
+}
+
+class ScoredAnswer implements ScoreTranscript {
+  readonly #init: ScoreTranscriptInit;
+  readonly #record: StepRecord;
+
+  constructor(init: ScoreTranscriptInit) {
+    const { jobId, inputDigest, jobSecret, offer } = init;
+    this.#init = init;
+    this.#record = new StepRecord({ jobId, inputDigest, jobSecret, topK: offer.sampler.topK, isZk: false });
+  }
+
+  get candidateCount(): number {
+    const { matcher, offer } = this.#init;
+    const { topK, vocab } = offer.sampler;
+    return matcher === null ? Math.min(topK, vocab) : matcher.allowedUpTo(topK).length;
+  }
+
+  add(token: number, top: TopLogits): void {
+    this.#record.push(token, selectCandidates(top, this.candidateCount));
+    this.#init.matcher?.accept(token);
+  }
+
+  head(): Head {
+    const { inputDigest, execClass, promptCount } = this.#init;
+    return {
+      version: 1,
+      jobId: this.#record.jobId,
+      n: this.#record.tokens.length,
+      ...this.#record.committed(),
+      textDigest: textDigestOf(''),
+      inputDigest,
+      execClass,
+      promptCount,
+      finish: finish.scored,
+    };
+  }
+
+  open(): ScoreOpening {
+    const { root } = this.#record.committed();
+    const steps = Array.from(this.#record.tokens, (_, i): ScoredStep => {
+      const { salt, candidates, logits } = this.#record.at(i);
+      const view = new DataView(new ArrayBuffer(4 * candidates.length));
+      for (const [at, logit] of logits.entries()) view.setFloat32(4 * at, logit);
+      return { salt, ids: candidates.map(([id]) => id), logits: new Uint8Array(view.buffer) };
+    });
+    return { v: 1, jobId: this.#record.jobId, root, steps };
+  }
+}
