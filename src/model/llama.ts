@@ -5,6 +5,7 @@ import { messageOf, QvacError } from '../errors.ts';
 import { type Logger, silentLogger } from '../lib/log.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import type { Engine, EngineInit, Tokenizer } from './engine.ts';
+import { startWithDevice } from './run/backend.ts';
 import { createEngine, type Platform } from './run/engine.ts';
 import { createLanes, type NativeSequence } from './run/lanes.ts';
 import { internalsOfSequence } from './run/native-reader.ts';
@@ -132,20 +133,22 @@ async function loadLibrary(gpu: 'auto' | 'off' | 'any'): Promise<Library> {
 async function importLibrary(gpu: 'auto' | 'off'): Promise<Library> {
   try {
     const { getLlama, LlamaLogLevel } = await import('node-llama-cpp');
-    const llama = await getLlama({
-      gpu: gpu === 'auto' ? 'auto' : false,
-      build: 'never',
-      skipDownload: true,
-      progressLogs: false,
-      // No limit of its own: the class declares the number of threads, and the library must keep to it.
-      maxThreads: 0,
-      logLevel: LlamaLogLevel.log,
-      logger(level, message) {
-        if (level === 'error' || level === 'fatal') lastErrors.push(message.trim());
-        lastErrors.splice(0, lastErrors.length - 8);
-        logger.debug(message.trim(), { from: 'llama.cpp', level });
-      },
-    });
+    const start = (asked: 'auto' | false): Promise<Llama> =>
+      getLlama({
+        gpu: asked,
+        build: 'never',
+        skipDownload: true,
+        progressLogs: false,
+        // No limit of its own: the class declares the number of threads, and the library must keep to it.
+        maxThreads: 0,
+        logLevel: LlamaLogLevel.log,
+        logger(level, message) {
+          if (level === 'error' || level === 'fatal') lastErrors.push(message.trim());
+          lastErrors.splice(0, lastErrors.length - 8);
+          logger.debug(message.trim(), { from: 'llama.cpp', level });
+        },
+      });
+    const llama = gpu === 'auto' ? await startWithDevice(start) : await start(false);
     const devices = await llama.getGpuDeviceNames();
     const processor = cpus()[0]?.model.trim() ?? 'CPU';
     return {
@@ -171,7 +174,8 @@ function loadedBuilds(): readonly string[] {
   // Else it would ask name servers about every open connection.
   Object.assign(process.report, { excludeNetwork: true });
   const { sharedObjects = [] } = process.report.getReport() as { readonly sharedObjects?: readonly string[] };
-  return sharedObjects.flatMap((path) => /ggml-(cpu-\w+)\./.exec(basename(path))?.[1] ?? []).sort();
+  // A library that was given up for want of a GPU leaves its builds in the process.
+  return [...new Set(sharedObjects.flatMap((path) => /ggml-(cpu-\w+)\./.exec(basename(path))?.[1] ?? []))].sort();
 }
 
 async function loadModel(

@@ -6,10 +6,12 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { QvacError } from '../../src/errors.ts';
-import type { Engine, EngineInit } from '../../src/model/engine.ts';
+import type { Engine, EngineInit, TokenMask } from '../../src/model/engine.ts';
 import { openEngine } from '../../src/model/llama.ts';
+import { createLanes, type NativeSequence } from '../../src/model/run/lanes.ts';
+import { internalsOfSequence } from '../../src/model/run/native-reader.ts';
 import type { TopLogits } from '../../src/proofs/logits.ts';
-import { type TestModel, testModel, tinyModel, writeTestModel } from '../support/models.ts';
+import { type TestModel, testCacheDir, testModel, tinyModel, writeTestModel } from '../support/models.ts';
 
 let cacheDir = '';
 before(async () => {
@@ -123,6 +125,67 @@ describe('the engine', () => {
     });
   });
 
+  it('puts the prompt into blocks of its own size, whatever stands behind it', async () => {
+    await withEngine(await tinyModel(), { promptBatch: 100, context: 1024 }, async (engine) => {
+      assert.equal(engine.exec.promptBatch, 100);
+      const whole = await engine.open();
+      const long = Array.from({ length: 500 }, (_, at) => (at * 31 + 5) % 500);
+      const top = await whole.prefill(long, 20);
+      await whole.release();
+      assert.ok(top.ids.length >= 20);
+      await assert.rejects(engine.open({ exec: { ...engine.exec, promptBatch: 256 } }), { code: 'E_ENGINE' });
+    });
+  });
+
+  it('goes on behind a continuation as if it had written it', async () => {
+    await withEngine(await testModel('q8_0'), { context: 1024 }, async (engine) => {
+      const { tokens, tops } = await answerOf(engine, 30);
+      for (const known of [1, 20]) {
+        const session = await engine.open();
+        const after = [await session.prefill(prompt, 20, { continuation: tokens.slice(0, known) })];
+        for (const token of tokens.slice(known, -1)) after.push(await session.decode(token, 20));
+        await session.release();
+        assert.deepEqual(after.map(bitsOf), tops.slice(known).map(bitsOf), `behind ${known} tokens`);
+      }
+    });
+  });
+
+  it('puts a continuation in block by block once the self-test found that these give the same bits', async () => {
+    await withEngine(await testModel('q8_0'), { context: 1024, cacheDir: testCacheDir }, async (engine) => {
+      const { sameBits } = await engine.runSelfTest();
+      const { tokens, tops } = await answerOf(engine, 72);
+      const session = await engine.open();
+      const top = await session.prefill(prompt, 20, { continuation: tokens.slice(0, 70) });
+      const replayed = await session.replay(prompt, tokens, 20, { schedule: sameBits.at(-1) });
+      await session.release();
+      assert.equal(bitsOf(top), bitsOf(tops[70] ?? assert.fail()));
+      assert.deepEqual(replayed.map(bitsOf), tops.map(bitsOf));
+    });
+  });
+
+  it('replays one token per call with the bits of the provider', async () => {
+    await withEngine(await tinyModel(), {}, async (engine) => {
+      const { tokens, tops } = await answerOf(engine, 30);
+      const session = await engine.open();
+      const replayed = await session.replay(prompt, tokens, 20, { schedule: 'alone' });
+      await session.release();
+      assert.deepEqual(replayed.map(bitsOf), tops.map(bitsOf));
+    });
+  });
+
+  it('gives up to 40 logits for a score', async () => {
+    await withEngine(await tinyModel(), {}, async (engine) => {
+      const { tokens, tops } = await answerOf(engine, 8);
+      const session = await engine.open();
+      const scored = await session.replay(prompt, tokens, 40, { schedule: 'alone' });
+      await session.release();
+      for (const [at, { ids }] of scored.entries()) {
+        assert.ok(ids.length >= 40);
+        for (const id of tops[at]?.ids ?? assert.fail()) assert.ok(ids.includes(id));
+      }
+    });
+  });
+
   it('lets sessions side by side finish, each with its own answer', async () => {
     await withEngine(await tinyModel(), { slots: 3 }, async (engine) => {
       const alone = await answerOf(engine, 10);
@@ -208,7 +271,7 @@ describe('the engine', () => {
     });
     await withEngine(broken, {}, async (engine) => {
       const session = await engine.open();
-      await assert.rejects(session.prefill([1, 2, 3], 20), { code: 'E_ENGINE', message: /no number/ });
+      await assert.rejects(session.prefill([1, 2, 3], 20), { code: 'E_ENGINE', message: /not a number/ });
       await session.release();
       assert.equal(engine.slots.used, 0);
     });
@@ -246,6 +309,103 @@ describe('the engine', () => {
       const [first, again] = await Promise.all([engine.measureSpeed(), engine.measureSpeed()]);
       assert.ok(first > 0 && first === again);
     });
+  });
+});
+
+describe('logits under a mask', () => {
+  /** Allowed ids as a mask. */
+  function maskOf(ids: readonly number[]): TokenMask {
+    const mask = new Uint32Array(16);
+    for (const id of ids) mask[id >> 5] = (mask[id >> 5] ?? 0) | (1 << (id & 31));
+    return mask;
+  }
+
+  const vocab = 512;
+  const all = Array.from({ length: vocab }, (_, id) => id);
+  const masks: Readonly<Record<string, readonly number[]>> = {
+    all,
+    'every third': all.filter((id) => id % 3 === 0),
+    'all but ten': all.filter((id) => id > 9),
+    thirty: all.filter((id) => id % 17 === 1),
+    seven: [3, 77, 150, 222, 300, 411, 511],
+    one: [508],
+    none: [],
+  };
+
+  /** The best of the whole vocabulary that are allowed. */
+  function expected({ ids, logits }: TopLogits, allowed: readonly number[], topK: number): string {
+    const order = [...ids.keys()]
+      .filter((at) => allowed.includes(ids[at] ?? -1))
+      .sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0))
+      .slice(0, topK);
+    return bitsOf({
+      ids: Uint32Array.from(order, (at) => ids[at] ?? 0),
+      logits: Float32Array.from(order, (at) => logits[at] ?? 0),
+    });
+  }
+
+  it('are the best of those that are allowed, at every step, with the bits that they have without it', async () => {
+    await withEngine(await tinyModel(), {}, async (engine) => {
+      const session = await engine.open();
+      const tokens = [5, 17, 200, 9];
+      const whole = await session.replay(prompt, tokens, vocab, { schedule: 'alone' });
+      for (const [name, allowed] of Object.entries(masks)) {
+        const options = { allowed: maskOf(allowed) };
+        const steps = [await session.prefill(prompt, 20, options)];
+        for (const token of tokens.slice(0, -1)) steps.push(await session.decode(token, 20, options));
+        assert.deepEqual(
+          steps.map(bitsOf),
+          whole.map((top) => expected(top, allowed, 20)),
+          name,
+        );
+      }
+      await session.release();
+    });
+  });
+
+  it('follow the mask of each step in a replay', async () => {
+    await withEngine(await tinyModel(), {}, async (engine) => {
+      const session = await engine.open();
+      const answer = Array.from({ length: 70 }, (_, at) => (at * 13 + 1) % vocab);
+      const whole = await session.replay(prompt, answer, vocab);
+      const lists = Object.values(masks);
+      const allowedAt = (step: number): readonly number[] => lists[step % lists.length] ?? all;
+      const masked = await session.replay(prompt, answer, 20, {
+        allowedAt: (step) => (step % 5 === 4 ? null : maskOf(allowedAt(step))),
+      });
+      await session.release();
+      assert.deepEqual(
+        masked.map(bitsOf),
+        whole.map((top, step) => expected(top, step % 5 === 4 ? all : allowedAt(step), 20)),
+      );
+    });
+  });
+
+  it("are the same through the library's public interface alone, which a release without the internals leaves", async () => {
+    const model = await tinyModel();
+    const { getLlama } = await import('node-llama-cpp');
+    const llama = await getLlama({ gpu: false, build: 'never', progressLogs: false, logger: () => undefined });
+    const loaded = await llama.loadModel({ modelPath: model.path });
+    try {
+      const context = await loaded.createContext({ contextSize: 256, batchSize: 63, threads: 1, flashAttention: true });
+      const sequence = context.getSequence() as NativeSequence;
+      const internals = internalsOfSequence(sequence);
+      assert.ok(internals !== null, 'this release has the internals');
+      assert.equal(internalsOfSequence({ nextTokenIndex: 0 }), null);
+      const found: string[][] = [];
+      for (const internalsOf of [() => internals, () => null]) {
+        const lanes = createLanes({ sequences: [sequence], vocab, internalsOf, dispose: () => Promise.resolve() });
+        await lanes.erase(0, 0);
+        const tokens = Array.from({ length: 14 }, (_, at) => at + 3);
+        const allowed = tokens.map((_, at) => maskOf(Object.values(masks)[at % 7] ?? all));
+        const [tops = []] = await lanes.evaluate([{ lane: 0, tokens, logitsFrom: 0, allowed }], 20);
+        found.push(tops.map(bitsOf));
+      }
+      assert.deepEqual(found[0], found[1]);
+      assert.equal(found[0]?.length, 14);
+    } finally {
+      await loaded.dispose();
+    }
   });
 });
 
