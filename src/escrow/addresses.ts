@@ -41,8 +41,19 @@ export const chainNames: Readonly<Record<string, string>> = {
   'solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z': 'Solana testnet',
 };
 
+/** Addresses derived lately, by program and seeds: to derive one takes half a millisecond. */
+const derived = new Map<string, Uint8Array>();
+const maxDerived = 1_000;
+
 function derive(program: Uint8Array, seeds: readonly Uint8Array[]): Uint8Array {
-  return PublicKey.findProgramAddressSync([...seeds], new PublicKey(program))[0].toBytes();
+  const name = Buffer.concat([program, ...seeds]).toString('latin1');
+  const known = derived.get(name);
+  if (known !== undefined) return known.slice();
+  const address = PublicKey.findProgramAddressSync([...seeds], new PublicKey(program))[0].toBytes();
+  const [oldest] = derived.keys();
+  if (derived.size >= maxDerived && oldest !== undefined) derived.delete(oldest);
+  derived.set(name, address);
+  return address.slice();
 }
 
 /** Where the program keeps the provider that `authority` registered. */

@@ -107,7 +107,12 @@ export class World {
   readonly svm = new LiteSVM();
   readonly program: Program<Escrow> = new anchor.Program(idl as unknown as Escrow, { connection: undefined } as never);
 
-  constructor() {
+  readonly #signs: boolean;
+
+  /** @param init without `signs` wallets do not sign, and the chain does not ask for it: for many transactions */
+  constructor({ signs = true }: { readonly signs?: boolean } = {}) {
+    this.#signs = signs;
+    this.svm.withSigverify(signs);
     this.svm.addProgram(programId.toBase58() as Address, programBytes);
     this.now = 1_790_000_000n;
   }
@@ -155,8 +160,8 @@ export class World {
       recentBlockhash: this.svm.latestBlockhash(),
     } as never);
     transaction.add(...all.flatMap((call) => ('instructions' in call ? [...call.instructions] : [call])));
-    transaction.sign(...signers);
-    const bytes = new Uint8Array(transaction.serialize({ verifySignatures: false }));
+    if (this.#signs) transaction.sign(...signers);
+    const bytes = new Uint8Array(transaction.serialize({ verifySignatures: false, requireAllSignatures: this.#signs }));
     const result = this.svm.sendTransaction(getTransactionDecoder().decode(bytes));
     this.svm.expireBlockhash();
     if (result instanceof FailedTransactionMetadata) throw new Refused(reasonOf(result), result.meta().logs());
@@ -178,6 +183,10 @@ export class World {
 
   providerAddress({ authority }: Pick<Seller, 'authority'>): PublicKey {
     return new PublicKey(providerAddress(programId.toBytes(), authority.publicKey.toBytes()));
+  }
+
+  addressOf({ address }: { readonly address: Uint8Array }): PublicKey {
+    return new PublicKey(address);
   }
 
   provider(seller: Pick<Seller, 'authority'>): ProviderAccount {
@@ -265,8 +274,13 @@ export class World {
   async createJob(offer: Uint8Array, { buyer, seller }: Required<People>): Promise<TestJob> {
     const { wallet } = buyer;
     await this.send(this.by(wallet).createJob(seller.authority.publicKey.toBytes(), offer), [wallet]);
+    return this.jobOf(offer, { buyer, seller });
+  }
+
+  /** The job that was created from `offer`. */
+  jobOf(offer: Uint8Array, { buyer, seller }: Required<People>): TestJob {
     const jobId = jobIdOf(offer);
-    const address = jobAddress(programId.toBytes(), wallet.publicKey.toBytes(), jobId);
+    const address = jobAddress(programId.toBytes(), buyer.wallet.publicKey.toBytes(), jobId);
     return { buyer, seller, offer, jobId, key: this.#read(address, 'job', jobOf) ?? missing('job') };
   }
 
@@ -306,6 +320,11 @@ export class World {
     const seller = people.seller ?? (await this.newSeller());
     const terms = signedTerms(seller.node, encodeTerms(this.termsFields(buyer, seller, changes)));
     await this.send(this.by(buyer.wallet).openChannel(terms), [buyer.wallet]);
+    return this.channelOf(terms, { buyer, seller });
+  }
+
+  /** The channel that was opened with `terms`. */
+  channelOf(terms: SignedBody, { buyer, seller }: Required<People>): TestChannel {
     const address = channelAddress(programId.toBytes(), channelIdOf(terms.body));
     return { buyer, seller, terms, key: this.#read(address, 'channel', channelOf) ?? missing('channel') };
   }
@@ -338,6 +357,11 @@ export class World {
     const jobId = jobIdOf(offer);
     const signed = signedHead(seller.node, headOf(jobId, head));
     await this.send(this.by(buyer.wallet).createEvidence(key, offer, signed), [buyer.wallet]);
+    return this.evidenceOf(channel, jobId);
+  }
+
+  /** The evidence about a job of the channel. */
+  evidenceOf({ key }: TestChannel, jobId: Uint8Array): EvidenceAccount {
     const address = evidenceAddress(programId.toBytes(), key.address, jobId);
     return this.#read(address, 'evidence', evidenceOf) ?? missing('evidence');
   }
