@@ -186,11 +186,12 @@ function settingsOf(
 ): Omit<AskInit, 'model' | 'router' | 'seed'> {
   const system = settings.system === null ? [] : [{ role: 'system', content: settings.system }];
   return {
-    input: { messages: [...system, ...messages], template: 'gguf', options: {} },
+    input: { messages: [...system, ...messages], template: 'gguf', options: {}, tools: null, date: null, continuation: [] },
     sampler: {
       temperature: Math.round(settings.temperature * 100),
       topK: settings.topK,
       minP: Math.round(settings.minP * 100),
+      topP: 100,
       maxTokens: settings.maxTokens,
     },
     verify: settings.verify,

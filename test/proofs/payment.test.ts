@@ -210,7 +210,10 @@ describe('section 9: what a provider takes in a channel', () => {
   it('goes on with the totals of an earlier process', () => {
     const state = createChannelState({ ...init, totals: { committedLamports: 3_000n, releasedLamports: 2_000n } });
     state.addJob(c, job);
-    assert.equal(state.refusalOf(c, { n: 0, committedLamports: 3_999n, releasedLamports: 2_000n }), 'committed is below the sum 4000');
+    assert.equal(
+      state.refusalOf(c, { n: 0, committedLamports: 3_999n, releasedLamports: 2_000n }),
+      'committed is below the sum 4000',
+    );
     assert.equal(state.refusalOf(c, { n: 0, committedLamports: 4_000n, releasedLamports: 2_000n }), null);
   });
 

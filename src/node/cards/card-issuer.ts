@@ -5,7 +5,7 @@ import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 import { signBody } from '../../proofs/signing.ts';
 import { cardLifeMs, cardProtocol, cardRenewalMs } from '../../protocol/constants.ts';
-import { execClassOf } from '../../protocol/exec-class.ts';
+import { execClassOf } from '../../protocol/messages/exec.ts';
 import { type Card, kinds } from '../../protocol/messages.ts';
 import { encodeCard } from '../../protocol/validate.ts';
 import type { Peer } from '../peer/peer.ts';

@@ -1,7 +1,6 @@
-import { RemoteError } from '../job/remote-error.ts';
 import { randomBytes } from 'node:crypto';
 import { type ErrorCode, QvacError, toError } from '../../errors.ts';
-import type { AbortOptions, JobId } from '../../lib/types.ts';
+import type { AbortOptions } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import { defaultChallenges } from '../../protocol/constants.ts';
 import { sha256 } from '../../protocol/digests.ts';
@@ -10,6 +9,7 @@ import { costOf, type DeliveredCounts, payableTokens } from '../job/cost.ts';
 import type { Job, JobInit, JobTimeouts, SignedQuote } from '../job/job.ts';
 import { type JobComponents, openJob } from '../job/open-job.ts';
 import { quoteAnswer } from '../job/quote.ts';
+import { RemoteError } from '../job/remote-error.ts';
 import { mayBeTooLong, PerhapsTooLongError } from '../job/too-long.ts';
 import { JobPayment, paidAcceptMs } from '../payment/job-payment.ts';
 import type { ClientPayments, EscrowWallet } from '../payment/payments.ts';
@@ -17,8 +17,7 @@ import { experienceOf } from '../selection/learning.ts';
 import type { Choice } from '../selection/select.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
 import { type Answer, type AskObserver, type DeliveredAnswer, faultyAnswer } from './answer.ts';
-import { brokenOff, type FinishComponents, type FinishInit, finishAnswer, withReceipt } from './finish.ts';
-import { shortPeer } from '../../lib/names.ts';
+import { brokenOff, type FinishComponents, type FinishInit, finishAnswer, truncated } from './finish.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
 export interface DirectComponents extends JobComponents, FinishComponents {
@@ -105,7 +104,7 @@ class DirectQuestion {
       return this.#failed(toError(error), job);
     }
     const answer = await this.#finish(job);
-    if (answer.finish === finish.brokenOff && answer.verification.result !== 'fail') throw truncated(answer, job.jobId);
+    if (answer.finish === finish.brokenOff && answer.verification.result !== 'fail') throw truncated(answer);
     return { answer };
   }
 
@@ -247,14 +246,6 @@ class DirectQuestion {
 
 function countsOf({ received, ackedTokens }: Job): DeliveredCounts {
   return { promptCount: received.promptTokens.length, n: received.n, ackedTokens };
-}
-
-/** The provider ended the answer, signed and paid for what it had sent. */
-function truncated({ provider, tokens }: Answer, receipt: JobId): QvacError {
-  const error = new QvacError('E_TRUNCATED', `${shortPeer(provider)} broke off after ${tokens} tokens`, {
-    details: { peer: provider },
-  });
-  return withReceipt(error, receipt);
 }
 
 function interrupted(): QvacError {

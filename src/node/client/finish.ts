@@ -1,11 +1,19 @@
 import { messageOf, QvacError, toError } from '../../errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, JobId, ModelId } from '../../lib/types.ts';
 import { assess } from '../../proofs/checks.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { sha256 } from '../../protocol/digests.ts';
-import { type Conclusion, deliverVerdict, type JudgeComponents, type JudgeInit, judge, requestOpening } from '../job/conclude.ts';
 import { finish } from '../../protocol/messages.ts';
+import {
+  type Conclusion,
+  deliverVerdict,
+  type JudgeComponents,
+  type JudgeInit,
+  judge,
+  requestOpening,
+} from '../job/conclude.ts';
 import type { Job } from '../job/job.ts';
 import type { JobPayment } from '../payment/job-payment.ts';
 import { settlementJson } from '../payment/outcome.ts';
@@ -116,8 +124,16 @@ export async function brokenOff(
   return withReceipt(error, job.jobId);
 }
 
+/** The provider ended the answer early: what it had sent is signed, checked and kept. */
+export function truncated({ provider, tokens, receipt }: Answer): QvacError {
+  const error = new QvacError('E_TRUNCATED', `${shortPeer(provider)} broke off after ${tokens} tokens`, {
+    details: { peer: provider },
+  });
+  return receipt === null ? error : withReceipt(error, receipt);
+}
+
 /** The same error, with the receipt of what arrived. */
-export function withReceipt(error: QvacError, receipt: JobId): QvacError {
+function withReceipt(error: QvacError, receipt: JobId): QvacError {
   const hint = `what arrived: qvac receipts show ${receipt.slice(0, 8)}`;
   return new QvacError(error.code, error.message, {
     hint: error.hint === undefined ? hint : `${error.hint}; ${hint}`,

@@ -2,7 +2,7 @@ import type { CID } from 'multiformats/cid';
 import { QvacError } from '../../errors.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
-import { modelKey, nameKey, nameQuantKey, routerKey } from '../../protocol/discovery-keys.ts';
+import { modelKey, nameKey, nameQuantKey, roleKey } from '../../protocol/discovery-keys.ts';
 import type { Card, CardModel } from '../../protocol/messages.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
 
@@ -32,7 +32,7 @@ export function fits(found: VerifiedCard, query: Query): boolean {
 /** Under which keys the distributed hash table knows whoever fits (protocol section 7); none where no key tells. */
 export function keysOf(query: Query): readonly CID[] {
   const { model, role } = query;
-  if (model === undefined) return role === 'router' ? [routerKey()] : [];
+  if (model === undefined) return role === undefined ? [] : [roleKey(role)];
   if (hexId.test(model)) return [modelKey(model.toLowerCase() as ModelId)];
   const slash = model.lastIndexOf('/');
   // A name may itself hold a slash.
@@ -46,7 +46,7 @@ export function keysOfCard(card: Card): readonly CID[] {
     nameKey(model.name),
     nameQuantKey(model.name, model.quant),
   ]);
-  return card.role === 'router' ? [...keys, routerKey()] : keys;
+  return [...keys, roleKey(card.role)];
 }
 
 /** What is typed to look at the network of that name. */

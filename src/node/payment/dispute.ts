@@ -1,14 +1,17 @@
 import { QvacError } from '../../errors.ts';
-import { type Escrow, type Executed, type JobAccount, RefusedError } from '../../escrow/escrow.ts';
-import { isSubmitted } from '../../escrow/terms.ts';
+import type { JobAccount, SubmittedAnswer } from '../../escrow/accounts.ts';
+import type { Escrow, Executed } from '../../escrow/escrow.ts';
+import { isSubmitted } from '../../escrow/payout.ts';
+import { RefusedError } from '../../escrow/refusal.ts';
+import { equalBytes } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
+import { fraudulentStep } from '../../proofs/checks/fraud.ts';
 import { assess } from '../../proofs/checks.ts';
-import { fraudulentStep } from '../../proofs/fraud.ts';
-import { decodeHead } from '../../proofs/head.ts';
+import { decodeHead, isFinal } from '../../proofs/head.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { sha256 } from '../../protocol/digests.ts';
-import type { Signed } from '../../protocol/messages.ts';
+import type { Head, Signed } from '../../protocol/messages.ts';
 import { decodeVerdict } from '../../protocol/validate.ts';
 import { createJournal } from '../home/journal.ts';
 import { type PendingPayment, pendingPaymentForm } from './pending-payment.ts';
@@ -59,7 +62,7 @@ export async function dispute(
   return escrow.rejectJob(job, rejectionOf({ pending, receipt }), options);
 }
 
-/** The digest that a rejection names: of the failed verdict; zeros if the answer never arrived complete. */
+/** The digest that a rejection names: of the failed verdict, or of the offer if there is none. */
 function rejectionOf({ pending, receipt }: KeptEvidence): Uint8Array {
   if (receipt === null) {
     if (pending?.intent === 'reject') return pending.verdictDigest;
@@ -75,7 +78,7 @@ function rejectionOf({ pending, receipt }: KeptEvidence): Uint8Array {
 
 /** A client's evidence against a provider. */
 export interface FraudEvidence {
-  /** The final head that the client received. */
+  /** The final head that the client received, or the newest before the answer broke off. */
   readonly head: Signed | null;
   /** Two heads that contradict each other. @default those of the receipt, if it has two */
   readonly conflict?: readonly [Signed, Signed] | null | undefined;
@@ -95,12 +98,14 @@ export async function slash(
 ): Promise<Executed | null> {
   const heads = conflict ?? conflictOf(receipt);
   const step = receipt === null ? null : fraudulentStep(receipt);
-  const proofs = [
-    ...(head !== null && job.submitted !== null && !isSubmitted(job, decodeHead(head.body))
-      ? [() => escrow.slashHeadMismatch(job, head, options)]
+  const subject = { job };
+  const { submitted } = job;
+  const proofs: readonly (() => Promise<Executed>)[] = [
+    ...(head !== null && submitted !== null && contradicts(decodeHead(head.body), submitted)
+      ? [() => escrow.slashEquivocation(subject, [head], options)]
       : []),
-    ...(heads === null ? [] : [() => escrow.slashEquivocation(job, heads, options)]),
-    ...(step === null ? [] : [() => escrow.slashSampler(job, step, options)]),
+    ...(heads === null ? [] : [() => escrow.slashEquivocation(subject, heads, options)]),
+    ...(step === null ? [] : [() => escrow.slashSampler(subject, step, options)]),
   ];
   for (const prove of proofs) {
     try {
@@ -111,6 +116,13 @@ export async function slash(
     }
   }
   return null;
+}
+
+/** Whether what was submitted, which counts as a final head, and a head of the provider's cannot both be honest. */
+function contradicts(head: Head, submitted: SubmittedAnswer): boolean {
+  if (isFinal(head)) return !isSubmitted({ submitted }, head);
+  if (head.promptCount !== submitted.promptCount || head.n > submitted.tokenCount) return true;
+  return head.n === submitted.tokenCount && !equalBytes(head.root, submitted.root);
 }
 
 /** The two heads of a receipt that contradict each other, or null. */

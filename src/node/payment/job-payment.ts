@@ -2,7 +2,7 @@ import { QvacError } from '../../errors.ts';
 import { raceSignal } from '../../lib/abort.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
 import type { Quote } from '../../protocol/messages.ts';
-import type { JobInit } from '../job/job.ts';
+import type { Job, JobInit } from '../job/job.ts';
 import {
   type BrokenOff,
   type CheckedAnswer,
@@ -11,7 +11,7 @@ import {
   isSettled,
   type Settlement,
 } from './payments.ts';
-import { openRejectWindow, type RejectWindow, watchDelivery } from './reject-window.ts';
+import { openRejectWindow, type RejectWindow } from './reject-window.ts';
 import type { SpendingLimits } from './spending-limits.ts';
 
 export interface JobPaymentComponents {
@@ -60,16 +60,16 @@ export class JobPayment {
     const { maxTokens, maxPrice, onHold } = this.#init;
     const { limit = null } = this.#components;
     const wallet = await this.#components.openWallet(options);
-    const payment = await wallet.plan(quote, { maxTokens, maxPrice }, options);
-    const amount = BigInt(payment.amount);
+    const { payment, reserveLamports } = await wallet.plan(quote, { maxTokens, maxPrice }, options);
     const left = limit?.limits.left(limit.person) ?? null;
-    if (left !== null && amount > left) throw beyondLimit();
+    if (left !== null && reserveLamports > left) throw beyondLimit();
     return {
       payment,
       lock: async (order) => {
-        if (limit !== null && !(await limit.limits.reserve(order.jobId, limit.person, amount))) throw beyondLimit();
+        if (limit !== null && !(await limit.limits.reserve(order.jobId, limit.person, reserveLamports)))
+          throw beyondLimit();
         this.#jobId = order.jobId;
-        onHold?.(amount);
+        onHold?.(payment.amountLamports);
         try {
           this.#hold = await wallet.lock({ ...order, quote }, options);
         } catch (error) {
@@ -80,14 +80,6 @@ export class JobPayment {
         }
       },
     };
-  }
-
-  /**
-   * Calls `late` if the provider has submitted, and the answer is still incomplete shortly before it would be paid.
-   * @returns a function that ends the watch
-   */
-  watch(late: (error: QvacError) => void): () => void {
-    return watchDelivery(this.#hold, late);
   }
 
   /** Opens the window in which a failed answer can be rejected. */
@@ -103,13 +95,14 @@ export class JobPayment {
   }
 
   /**
-   * Takes the payment back, since no complete answer arrived. It counts against the limit until its account is closed.
-   * @param received what arrived; null if nothing did
+   * No complete answer arrived: the provider is paid for what was acknowledged, and the rest comes back. Until its
+   * account is closed, all of it counts against the limit.
+   * @param job null if there is none yet
    * @returns within 2 s, the settlement or the state until then; null if nothing is on hold. Never rejects
    */
-  async abandon(received: BrokenOff | null): Promise<Settlement | null> {
+  async abandon(job: Pick<Job, 'received'> | null): Promise<Settlement | null> {
     if (this.#hold === null) return null;
-    const ending = this.#hold.abandon(received ?? undefined).then((settlement) => {
+    const ending = this.#hold.abandon(job === null ? undefined : brokenOff(job)).then((settlement) => {
       if (settlement !== null) this.#count(settlement);
       return settlement;
     });
@@ -119,8 +112,13 @@ export class JobPayment {
 
   #count(settlement: Settlement): void {
     if (this.#jobId === null || !isSettled(settlement)) return;
-    this.#components.limit?.limits.charge(this.#jobId, settlement.paid + settlement.burnt);
+    this.#components.limit?.limits.charge(this.#jobId, settlement.paid + settlement.burnt + settlement.fees);
   }
+}
+
+function brokenOff({ received }: Pick<Job, 'received'>): BrokenOff {
+  const head = received.head === null ? null : (received.receipt([]).heads[0] ?? null);
+  return { head, conflict: received.conflict, promptCount: received.promptTokens.length };
 }
 
 function beyondLimit(): QvacError {

@@ -1,7 +1,8 @@
 import { base58btc } from 'multiformats/bases/base58';
 import { messageOf } from '../../errors.ts';
-import type { Escrow, JobOutcome } from '../../escrow/escrow.ts';
-import { toHex } from '../../lib/bytes.ts';
+import type { JobOutcome } from '../../escrow/accounts.ts';
+import type { Escrow } from '../../escrow/escrow.ts';
+import { equalBytes, toHex } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
 import type { ReceiptStore } from '../home/receipt-store.ts';
@@ -22,15 +23,17 @@ export interface SettledJob {
  * @throws QvacError E_CHAIN
  */
 export async function keepOutcome(
-  escrow: Pick<Escrow, 'outcome' | 'chain'>,
+  escrow: Pick<Escrow, 'jobOutcome' | 'chain'>,
   { address, jobId, amount }: SettledJob,
   { stores, logger }: { readonly stores: readonly Pick<ReceiptStore, 'settle'>[]; readonly logger: Logger },
   options: AbortOptions = {},
 ): Promise<JobOutcome | null> {
-  const outcome = await escrow.outcome(address, options);
+  const outcome = await escrow.jobOutcome(address, options);
   if (outcome === null) return null;
   const id = toHex(jobId) as JobId;
-  const settlement = settlementJson(settlementOf(outcome, { chain: escrow.chain, account: address, locked: amount }));
+  const settlement = settlementJson(
+    settlementOf(outcome, { chain: escrow.chain, account: address, locked: amount, fees: 0n }),
+  );
   const written = await Promise.allSettled(stores.map((store) => store.settle(id, settlement)));
   for (const each of written)
     if (each.status === 'rejected')
@@ -51,6 +54,7 @@ export function settlementJson({
   refunded,
   burnt,
   compensation,
+  fees,
   signature,
   dueAt,
 }: Settlement) {
@@ -63,6 +67,7 @@ export function settlementJson({
     refunded: refunded.toString(),
     burnt: burnt.toString(),
     compensation: compensation.toString(),
+    fees: fees.toString(),
     signature,
     dueAt,
   };
@@ -71,17 +76,19 @@ export function settlementJson({
 /** The settlement of a closed job, from its outcome on the chain; `gone` if the chain has no record (null). */
 export function settlementOf(
   outcome: JobOutcome | null,
-  job: Pick<Settlement, 'chain' | 'account' | 'locked'>,
+  job: Pick<Settlement, 'chain' | 'account' | 'locked' | 'fees'>,
 ): Settlement {
-  const { how, paid, refunded, burnt, compensation, signature } = outcome ?? {
-    how: 'gone',
-    paid: 0n,
-    refunded: 0n,
-    burnt: 0n,
-    compensation: 0n,
-    signature: null,
-  };
-  return { ...job, state: how, paid, refunded, burnt, compensation, signature, dueAt: null };
+  const nothing = { paid: 0n, refunded: 0n, burnt: 0n, compensation: 0n, signature: null };
+  const { paid, refunded, burnt, compensation, signature } = outcome ?? nothing;
+  return { ...job, state: stateOf(outcome), paid, refunded, burnt, compensation, signature, dueAt: null };
+}
+
+function stateOf(outcome: JobOutcome | null): Settlement['state'] {
+  if (outcome === null) return 'gone';
+  const { how, caller, client, provider } = outcome;
+  if (how === 'confirmed' && caller !== null && !equalBytes(caller, client)) return 'claimed';
+  if (how === 'refunded' && caller !== null && equalBytes(caller, provider)) return 'declined';
+  return how;
 }
 
 const states: ReadonlySet<string> = new Set<Settlement['state']>([

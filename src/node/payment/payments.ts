@@ -29,7 +29,7 @@ export interface EscrowWallet {
     quote: Quote,
     limits: { readonly maxTokens: number; readonly maxPrice: number },
     options?: AbortOptions,
-  ): Promise<Payment>;
+  ): Promise<PlannedPayment>;
   /**
    * Locks the money.
    * @throws QvacError E_FUNDS, E_ESCROW; E_CHAIN, after which the money may be locked: it is then settled later
@@ -41,17 +41,24 @@ export interface EscrowWallet {
   resume(options?: AbortOptions): Promise<readonly LeftPayment[]>;
 }
 
-/** The chain's record of one provider. A provider that is its own client can raise `completed` for the fees alone. */
+/** A payment that can be made now. */
+export interface PlannedPayment {
+  readonly payment: Payment;
+  /** The amount, with the rent that is on hold beside it and the fees; lamports. */
+  readonly reserveLamports: bigint;
+}
+
+/** The chain's record of one provider. A provider that is its own client can raise `earned` for the fees alone. */
 export interface ChainRecord {
   /** Lamports; of these, `freeStake` is available to cover new jobs. */
   readonly stake: bigint;
   readonly freeStake: bigint;
-  readonly active: boolean;
-  /** Jobs by outcome. */
-  readonly completed: number;
-  readonly refunded: number;
-  readonly rejected: number;
+  /** All payouts, and what rejections burnt; lamports. */
+  readonly earned: bigint;
+  readonly rejected: bigint;
   readonly slashed: number;
+  /** Time since the registration, in ms. */
+  readonly ageMs: number;
 }
 
 export interface LockOrder {
@@ -70,7 +77,8 @@ export interface EscrowHold {
   /** How long the answer can still be rejected. Asks the chain; never throws. */
   window(options?: AbortOptions): Promise<WindowLeft>;
   /**
-   * No final head arrived: the money is refunded, at once if the provider declines.
+   * No final head arrived. The provider can be paid for what was acknowledged; the rest is refunded, all of it if the
+   * provider declines.
    * @param received the part of the answer that arrived
    * @returns the settlement, once there is one; null if this process ends first. Never rejects
    */
@@ -79,10 +87,12 @@ export interface EscrowHold {
 
 /** The part of a broken-off answer that bears on its payment. */
 export interface BrokenOff {
+  /** The newest head that arrived: a submission that contradicts it is slashed. */
+  readonly head: Signed | null;
   /** Two heads that contradict each other, kept until the provider submits and is slashed with them. */
   readonly conflict: readonly [Signed, Signed] | null;
-  /** The prompt's tokens as accepted; empty before the accept. A provider that submits more of them is rejected. */
-  readonly promptTokens: readonly number[];
+  /** Tokens of the prompt as accepted; 0 before the accept. A provider that submits more of them is rejected. */
+  readonly promptCount: number;
 }
 
 export interface WindowLeft {
@@ -125,6 +135,8 @@ export interface Settlement {
   readonly burnt: bigint;
   /** From the provider's stake. */
   readonly compensation: bigint;
+  /** What the network took of this wallet so far. */
+  readonly fees: bigint;
   /** Transaction signature in base58; null if this process sent no transaction. */
   readonly signature: string | null;
   /** When the refund or the claim becomes possible, unix ms; null once settled. */

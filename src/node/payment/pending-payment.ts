@@ -1,3 +1,4 @@
+import * as v from 'valibot';
 import { fromHex, toHex } from '../../lib/bytes.ts';
 import type { Signed } from '../../protocol/messages.ts';
 import type { JournalForm } from '../home/journal.ts';
@@ -12,105 +13,78 @@ export interface PendingPayment {
   /** CAIP-2 */
   readonly chain: string;
   readonly amount: bigint;
+  /** What the network took so far, lamports. */
+  readonly fees: bigint;
   /** When this was first written, before anything was sent to the chain, unix ms. */
   readonly at: number;
   /**
-   * `wait`: no final head has arrived. `confirm` or `reject`: the answer was checked. `reject` also if the answer broke
-   * off, for a provider that submits what never arrived.
+   * `wait`: nothing is decided. `confirm`: the answer passed its checks, or broke off and is paid as far as it was
+   * acknowledged. `reject`: it failed.
    */
   readonly intent: 'wait' | 'confirm' | 'reject';
-  /** The received final head. */
+  /** The final head that was received, of a broken-off answer the newest. */
   readonly head: Signed | null;
   /** Two heads of the provider that contradict each other: evidence to slash it once it submits. */
   readonly conflict: readonly [Signed, Signed] | null;
-  /** Accepted prompt tokens of a broken-off answer; otherwise 0. */
-  readonly promptCount: number;
+  /** Accepted prompt tokens of a broken-off answer; null if the head says them. */
+  readonly promptCount: number | null;
   /** The digest that a rejection names, 32 bytes. */
   readonly verdictDigest: Uint8Array;
 }
 
+const hex = (bytes: number) =>
+  v.pipe(
+    v.string(),
+    v.regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`)),
+    v.transform((text) => fromHex(text)),
+  );
+const lamports = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,20}$/),
+  v.transform((text) => BigInt(text)),
+);
+const natural = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const head = v.object({ body: hex(202), sig: hex(64) });
+
+const form = v.object({
+  version: v.literal(1),
+  address: hex(32),
+  client: hex(32),
+  provider: hex(32),
+  chain: v.string(),
+  amount: lamports,
+  fees: lamports,
+  at: natural,
+  intent: v.picklist(['wait', 'confirm', 'reject']),
+  head: v.nullable(head),
+  conflict: v.nullable(v.tuple([head, head])),
+  promptCount: v.nullable(natural),
+  verdictDigest: hex(32),
+});
+
 export const pendingPaymentForm: JournalForm<PendingPayment> = {
-  toJson({ address, client, provider, chain, amount, at, intent, head, conflict, promptCount, verdictDigest }) {
+  toJson({ address, client, provider, verdictDigest, amount, fees, ...pending }) {
     return {
       version: 1,
+      ...pending,
       address: toHex(address),
       client: toHex(client),
       provider: toHex(provider),
-      chain,
-      amount: amount.toString(),
-      at,
-      intent,
-      head: head === null ? null : headJson(head),
-      conflict: conflict === null ? null : conflict.map(headJson),
-      promptCount,
       verdictDigest: toHex(verdictDigest),
+      amount: amount.toString(),
+      fees: fees.toString(),
+      head: pending.head && headJson(pending.head),
+      conflict: pending.conflict && pending.conflict.map(headJson),
     };
   },
   parse(value) {
-    if (typeof value !== 'object' || value === null) return null;
-    const {
-      version,
-      chain,
-      amount,
-      at = 0,
-      intent,
-      head,
-      conflict = null,
-      promptCount = 0,
-      ...keys
-    } = value as Readonly<Record<string, unknown>>;
-    const [address, client, provider, verdictDigest] = ['address', 'client', 'provider', 'verdictDigest'].map((key) =>
-      bytesIn(keys[key], 32),
-    );
-    if (version !== 1 || address == null || client == null || provider == null || verdictDigest == null) return null;
-    if (typeof chain !== 'string' || typeof amount !== 'string' || !/^\d{1,20}$/.test(amount)) return null;
-    if (intent !== 'wait' && intent !== 'confirm' && intent !== 'reject') return null;
-    if (!isNatural(at) || !isNatural(promptCount)) return null;
-    const signed = headIn(head);
-    const pair = conflictIn(conflict);
-    return signed === undefined || pair === undefined
-      ? null
-      : {
-          address,
-          client,
-          provider,
-          chain,
-          amount: BigInt(amount),
-          at,
-          intent,
-          head: signed,
-          conflict: pair,
-          promptCount,
-          verdictDigest,
-        };
+    const { success, output } = v.safeParse(form, value);
+    if (!success) return null;
+    const { version: _version, ...pending } = output;
+    return pending;
   },
 };
 
-function isNatural(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
-}
-
 function headJson({ body, sig }: Signed) {
   return { body: toHex(body), sig: toHex(sig) };
-}
-
-function bytesIn(value: unknown, length: number): Uint8Array | null {
-  return typeof value === 'string' && value.length === 2 * length && /^[0-9a-f]*$/.test(value) ? fromHex(value) : null;
-}
-
-/** Undefined if `value` is malformed. */
-function headIn(value: unknown): Signed | null | undefined {
-  if (value === null) return null;
-  if (typeof value !== 'object' || value === undefined) return undefined;
-  const { body, sig } = value as Readonly<Record<string, unknown>>;
-  const [bodyBytes, sigBytes] = [bytesIn(body, 202), bytesIn(sig, 64)];
-  return bodyBytes === null || sigBytes === null ? undefined : { body: bodyBytes, sig: sigBytes };
-}
-
-/** Undefined if `value` is malformed. */
-function conflictIn(value: unknown): PendingPayment['conflict'] | undefined {
-  if (value === null) return null;
-  if (!Array.isArray(value) || value.length !== 2) return undefined;
-  const [one, other] = (value as readonly unknown[]).map(headIn);
-  return one == null || other == null ? undefined : [one, other];
 }

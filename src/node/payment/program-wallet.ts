@@ -1,12 +1,13 @@
 import { messageOf, QvacError } from '../../errors.ts';
-import { type Escrow, escrowRules, RefusedError } from '../../escrow/escrow.ts';
-import { termsOf } from '../../escrow/terms.ts';
-import { equalBytes } from '../../lib/bytes.ts';
+import { escrowRules } from '../../escrow/constants.ts';
+import type { Escrow } from '../../escrow/escrow.ts';
+import { RefusedError } from '../../escrow/refusal.ts';
+import { equalBytes, fromHex } from '../../lib/bytes.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
-import type { Pay, Payment, Quote } from '../../protocol/messages.ts';
-import { priceLamports } from '../../protocol/price.ts';
+import { quotedLamports } from '../../protocol/messages/quote.ts';
+import { type Pay, payFrom, type Quote } from '../../protocol/messages.ts';
 import { recordsOf } from './chain-record.ts';
 import type {
   BrokenOff,
@@ -15,6 +16,7 @@ import type {
   EscrowWallet,
   LeftPayment,
   LockOrder,
+  PlannedPayment,
   Settlement,
 } from './payments.ts';
 import type { PendingPayment } from './pending-payment.ts';
@@ -40,7 +42,7 @@ const feeReserve = 50_000n;
 const recordsLifeMs = 2_000;
 
 const noDigest = new Uint8Array(32);
-const nothingReceived: BrokenOff = { conflict: null, promptTokens: [] };
+const nothingReceived: BrokenOff = { head: null, conflict: null, promptCount: 0 };
 
 /** One wallet's payments into one escrow program. */
 export class ProgramWallet implements EscrowWallet {
@@ -62,7 +64,8 @@ export class ProgramWallet implements EscrowWallet {
   async records(options: AbortOptions = {}): Promise<ReadonlyMap<string, ChainRecord>> {
     const now = performance.now();
     if (this.#records !== null && now - this.#records.at < recordsLifeMs) return this.#records.byPeer;
-    const byPeer = recordsOf(await this.#escrow.providers(options));
+    const [providers, chainNow] = await Promise.all([this.#escrow.providers(options), this.#escrow.now(options)]);
+    const byPeer = recordsOf(providers, chainNow);
     this.#records = { at: now, byPeer };
     return byPeer;
   }
@@ -79,7 +82,7 @@ export class ProgramWallet implements EscrowWallet {
     quote: Quote,
     { maxTokens, maxPrice }: { readonly maxTokens: number; readonly maxPrice: number },
     options: AbortOptions = {},
-  ): Promise<Payment> {
+  ): Promise<PlannedPayment> {
     const who = shortPeer(peerIdOf(quote.peer));
     const cannot = (why: string): QvacError =>
       new QvacError('E_ESCROW', `${who} cannot be paid: ${why}`, {
@@ -88,12 +91,7 @@ export class ProgramWallet implements EscrowWallet {
     if (quote.pay === null) throw cannot('its quote names no escrow');
     const refusal = this.refusal(quote.pay);
     if (refusal !== null) throw cannot(refusal);
-    const amount = priceLamports({
-      promptCount: quote.promptTokens,
-      n: maxTokens,
-      priceIn: quote.priceIn,
-      priceOut: quote.priceOut,
-    });
+    const amount = quotedLamports({ ...quote, maxTokens });
     if (amount > BigInt(maxPrice))
       throw new QvacError('E_TOO_DEAR', `${who} asks for up to ${amount} lamports, above ${maxPrice}`, {
         hint: 'raise --max-price',
@@ -106,28 +104,28 @@ export class ProgramWallet implements EscrowWallet {
     ]);
     if (account === null || !equalBytes(account.peer, quote.peer))
       throw cannot('the payee that it names is not registered for this node');
-    if (!account.active || account.freeStake < escrowRules.slashMultiple * amount)
-      throw cannot('its stake does not cover this job');
+    if (account.freeStake < escrowRules.slashMultiple * amount) throw cannot('its stake does not cover this job');
     const needed = amount + rent + feeReserve;
     if (balance < needed)
       throw new QvacError('E_FUNDS', `the wallet holds ${balance} lamports, ${needed} are needed for this answer`, {
         hint: 'qvac wallet fund, or a smaller --max-tokens',
       });
-    return { chain: quote.pay.chain, program: quote.pay.program, payer: this.#wallet, amount: Number(amount) };
+    const payment = { pay: payFrom.jobAccount, account: this.#wallet, amountLamports: amount };
+    return { payment, reserveLamports: needed };
   }
 
   async lock({ jobId, offer, offerSigned, quote }: LockOrder, options: AbortOptions = {}): Promise<EscrowHold> {
     if (quote.pay === null) throw new RangeError('"quote" expected terms of payment, got none');
     const { journal } = this.#components;
-    const terms = termsOf(offer, offerSigned.body, quote);
     const authority = quote.pay.payee;
-    const address = this.#escrow.jobAddress(this.#wallet, terms.jobId);
+    const address = this.#escrow.jobAddress(this.#wallet, fromHex(jobId));
     const pending: PendingPayment = {
       address,
       client: this.#wallet,
       provider: authority,
       chain: this.#escrow.chain,
-      amount: terms.amount,
+      amount: offer.payment.amountLamports,
+      fees: 0n,
       at: Date.now(),
       intent: 'wait',
       head: null,
@@ -137,13 +135,18 @@ export class ProgramWallet implements EscrowWallet {
     };
     await journal.write(jobId, pending);
     try {
-      await this.#escrow.createJob({ authority, terms }, options);
+      const { fee } = await this.#escrow.createJob({ authority, offer: offerSigned.body }, options);
+      return this.#hold(jobId, { ...pending, fees: fee });
     } catch (error) {
       // If the chain did not answer, the money may be locked.
       if (error instanceof QvacError && (error.code === 'E_ESCROW' || error.code === 'E_FUNDS'))
         await journal.remove(jobId);
       throw error;
     }
+  }
+
+  #hold(jobId: JobId, pending: PendingPayment): EscrowHold {
+    const { address } = pending;
     return {
       standing: this.#settlementService.unsettled(pending, null),
       window: (windowOptions = {}) => this.#settlementService.window(address, windowOptions),

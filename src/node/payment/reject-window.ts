@@ -27,32 +27,3 @@ export function openRejectWindow(hold: EscrowHold | null): RejectWindow {
     },
   };
 }
-
-/** The last part of the window, in which an incomplete answer is given up, in ms. */
-const spareMs = 30_000;
-/** Shortest interval between two queries of the chain, in ms. */
-const minMs = 1_000;
-
-/**
- * Watches a payment while its answer arrives. A provider may submit before it sends the final head, and is then paid
- * when the window closes, even if it never sends the rest. Calls `late` repeatedly in the last part of the window.
- * @returns a function that ends the watch
- */
-export function watchDelivery(hold: EscrowHold | null, late: (error: QvacError) => void): () => void {
-  if (hold === null) return () => undefined;
-  const end = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const check = async (): Promise<void> => {
-    const { submitted, leftMs } = await hold.window({ signal: end.signal });
-    if (end.signal.aborted) return;
-    if (submitted && leftMs <= spareMs)
-      late(new QvacError('E_TIMEOUT', 'the provider claimed its payment, but did not complete the answer in time'));
-    timer = setTimeout(() => void check(), Math.max(minMs, leftMs - spareMs));
-  };
-  // Not at once: most short answers end within the first interval.
-  timer = setTimeout(() => void check(), minMs);
-  return () => {
-    end.abort(new Error('the answer has ended'));
-    clearTimeout(timer);
-  };
-}

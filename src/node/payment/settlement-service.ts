@@ -1,5 +1,8 @@
 import { messageOf } from '../../errors.ts';
-import { type Escrow, escrowRules, type JobAccount, RefusedError } from '../../escrow/escrow.ts';
+import type { JobAccount } from '../../escrow/accounts.ts';
+import { escrowRules } from '../../escrow/constants.ts';
+import type { Escrow, Executed } from '../../escrow/escrow.ts';
+import { RefusedError } from '../../escrow/refusal.ts';
 import { anySignal } from '../../lib/abort.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
@@ -31,7 +34,8 @@ export interface SettlementServiceInit {
   readonly confirms: boolean;
 }
 
-type ActionResult = Pick<Settlement, 'state' | 'paid' | 'refunded' | 'burnt' | 'compensation' | 'signature'>;
+/** Where a transaction sends the money. */
+type Split = Partial<Pick<Settlement, 'paid' | 'refunded' | 'burnt' | 'compensation'>> & Pick<Settlement, 'state'>;
 
 /**
  * How long after it was written down a payment may still reach the chain, in ms: another process may be locking it, or
@@ -65,13 +69,13 @@ export class SettlementService {
    */
   async window(address: Uint8Array, options: AbortOptions): Promise<WindowLeft> {
     const { marginMs } = this.#init;
-    const whole = { submitted: false, leftMs: Math.max(0, escrowRules.confirmWindowMs - marginMs) };
+    const whole = { submitted: false, leftMs: Math.max(0, escrowRules.minCheckWindowMs - marginMs) };
     try {
       const [job, now] = await Promise.all([this.#escrow.job(address, options), this.#escrow.now(options)]);
       // Null in most cases, but a provider may submit before it sends its final head.
       return job?.submitted == null
         ? whole
-        : { submitted: true, leftMs: Math.max(0, job.submitted.claimAt - now - marginMs) };
+        : { submitted: true, leftMs: Math.max(0, job.submitted.releaseAt - now - marginMs) };
     } catch (error) {
       if (options.signal?.aborted !== true)
         this.#logger.warn('the rejection window of a payment could not be read from the chain', {
@@ -117,14 +121,17 @@ export class SettlementService {
     }
   }
 
-  /** No complete answer arrived: waits for the provider to decline, or to submit what never arrived. */
+  /**
+   * The answer broke off: waits for the provider to decline, or to submit what was acknowledged, which is paid unless it
+   * contradicts what arrived.
+   */
   async abandon(
     jobId: JobId,
     waiting: PendingPayment,
-    { conflict, promptTokens }: BrokenOff,
+    { head, conflict, promptCount }: BrokenOff,
     options: AbortOptions,
   ): Promise<Settlement> {
-    const pending: PendingPayment = { ...waiting, intent: 'reject', conflict, promptCount: promptTokens.length };
+    const pending: PendingPayment = { ...waiting, intent: 'confirm', head, conflict, promptCount };
     await this.#journal.write(jobId, pending);
     const job = await this.#escrow.waitForJob(
       pending.address,
@@ -138,32 +145,23 @@ export class SettlementService {
   async resume(jobId: JobId, pending: PendingPayment, now: number, options: AbortOptions): Promise<Settlement> {
     const job = await this.#escrow.job(pending.address, options);
     if (job === null) {
-      const outcome = await this.#escrow.outcome(pending.address, options);
+      const outcome = await this.#escrow.jobOutcome(pending.address, options);
       const mayAppear = outcome === null && pending.intent === 'wait' && Date.now() - pending.at < lockMs;
       return mayAppear ? this.unsettled(pending, null) : this.#finish(jobId, settlementOf(outcome, base(pending)));
     }
     if (job.submitted === null) {
       if (now < job.refundAt) return this.unsettled(pending, job);
-      return this.#act(jobId, pending, async () => ({
-        state: 'refunded',
-        ...nothing,
-        refunded: job.amount,
-        ...(await this.#escrow.refundJob(job, options)),
-      }));
+      const split: Split = { state: 'refunded', refunded: job.amount };
+      return this.#act(jobId, pending, split, () => this.#escrow.refundJob(job, options));
     }
     const receipt = pending.intent === 'confirm' ? null : await this.#receiptOf(jobId);
     const decided = pending.intent === 'wait' && receipt !== null ? decidedBy(receipt, pending) : pending;
-    if (decided.intent !== 'wait') return this.#close(jobId, decided, job, receipt, options);
-    if (now < job.submitted.claimAt || !this.#init.confirms) return this.unsettled(pending, job);
+    const isOver = now >= job.submitted.releaseAt;
+    if (decided.intent !== 'wait' && !(isOver && decided.intent === 'reject'))
+      return this.#close(jobId, decided, job, receipt, options);
+    if (!isOver || !this.#init.confirms) return this.unsettled(pending, job);
     // The window for objections has closed, and the client's change returns only when the account is closed.
-    const { payout } = job.submitted;
-    return this.#act(jobId, pending, async () => ({
-      state: 'claimed',
-      ...nothing,
-      paid: payout,
-      refunded: job.amount - payout,
-      ...(await this.#escrow.claimJob(job, options)),
-    }));
+    return this.#confirm(jobId, pending, job, 'claimed', options);
   }
 
   /** The state of a payment whose job is open or submitted. */
@@ -174,7 +172,7 @@ export class SettlementService {
       ...nothing,
       state: submitted === null ? 'open' : 'submitted',
       signature: null,
-      dueAt: submitted?.claimAt ?? job?.refundAt ?? null,
+      dueAt: submitted?.releaseAt ?? job?.refundAt ?? null,
     };
   }
 
@@ -188,67 +186,50 @@ export class SettlementService {
   ): Promise<Settlement> {
     const { submitted } = job;
     if (submitted === null) return this.unsettled(pending, job);
-    const { head, conflict } = pending;
-    const slashed = await slash(
-      this.#escrow,
-      job,
-      { head, conflict, receipt: pending.intent === 'reject' ? receipt : null },
-      options,
-    );
-    if (slashed !== null)
-      return this.#act(jobId, pending, async () => ({
-        state: 'slashed',
-        ...nothing,
-        refunded: job.amount,
-        compensation: job.amount,
-        ...slashed,
-      }));
-    const split = { payout: submitted.payout, refunded: job.amount - submitted.payout };
-    // A submission without tokens charges for the prompt alone; that is due, up to the prompt tokens it accepted.
-    const unread = head === null && (submitted.tokenCount > 0 || submitted.promptCount > pending.promptCount);
-    const good = pending.intent === 'confirm' || (head === null && conflict === null && !unread);
-    if (good && !this.#init.confirms) {
-      // The provider claims the payment itself.
-      await this.#journal.remove(jobId);
-      return { ...this.unsettled(pending, job), paid: split.payout, refunded: split.refunded };
+    const { head, conflict, intent } = pending;
+    const evidence = { head, conflict, receipt: intent === 'reject' ? receipt : null };
+    const slashed = await slash(this.#escrow, job, evidence, options);
+    if (slashed !== null) {
+      const split: Split = { state: 'slashed', refunded: job.amount, compensation: submitted.payout };
+      return this.#act(jobId, pending, split, async () => slashed);
     }
-    if (good)
-      return this.#act(jobId, pending, async () => ({
-        state: 'confirmed',
-        ...nothing,
-        paid: split.payout,
-        refunded: split.refunded,
-        ...(await this.#escrow.confirmJob(job, options)),
-      }));
+    const isOvercharged = pending.promptCount !== null && submitted.promptCount > pending.promptCount;
+    if (intent === 'confirm' && conflict === null && !isOvercharged) {
+      if (this.#init.confirms) return this.#confirm(jobId, pending, job, 'confirmed', options);
+      // The provider has the payment released itself.
+      await this.#journal.remove(jobId);
+      const { payout } = submitted;
+      return { ...this.unsettled(pending, job), paid: payout, refunded: job.amount - payout };
+    }
+    const { payout } = submitted;
+    const split: Split = { state: 'rejected', burnt: payout, refunded: job.amount - payout };
     try {
-      return await this.#act(jobId, pending, async () => ({
-        state: 'rejected',
-        ...nothing,
-        burnt: split.payout,
-        refunded: split.refunded,
-        ...(await this.#escrow.rejectJob(job, pending.verdictDigest, options)),
-      }));
+      return await this.#act(jobId, pending, split, () => this.#escrow.rejectJob(job, pending.verdictDigest, options));
     } catch (error) {
-      // Too late: the provider will be paid.
-      if (error instanceof RefusedError && error.refusal === 'ConfirmWindowClosed') return this.unsettled(pending, job);
+      // Too late: the provider will be paid, and the change comes back with its payment.
+      if (error instanceof RefusedError && error.refusal === 'CheckWindowClosed') return this.unsettled(pending, job);
       throw error;
     }
   }
 
+  #confirm(
+    jobId: JobId,
+    pending: PendingPayment,
+    job: JobAccount,
+    state: 'confirmed' | 'claimed',
+    options: AbortOptions,
+  ): Promise<Settlement> {
+    const paid = job.submitted?.payout ?? 0n;
+    const split: Split = { state, paid, refunded: job.amount - paid };
+    return this.#act(jobId, pending, split, () => this.#escrow.confirmJob(job, options));
+  }
+
   /** Settles with the transaction that `run` sends; if the account is already closed, reads the outcome instead. */
-  async #act(jobId: JobId, pending: PendingPayment, run: () => Promise<ActionResult>): Promise<Settlement> {
+  async #act(jobId: JobId, pending: PendingPayment, split: Split, run: () => Promise<Executed>): Promise<Settlement> {
     try {
-      const { state, paid, refunded, burnt, compensation, signature } = await run();
-      return await this.#finish(jobId, {
-        ...base(pending),
-        state,
-        paid,
-        refunded,
-        burnt,
-        compensation,
-        signature,
-        dueAt: null,
-      });
+      const { signature, fee } = await run();
+      const fees = pending.fees + fee;
+      return await this.#finish(jobId, { ...base(pending), ...nothing, ...split, fees, signature, dueAt: null });
     } catch (error) {
       if (error instanceof RefusedError && error.refusal === 'NoAccount') return this.#readOutcome(jobId, pending, {});
       throw error;
@@ -256,7 +237,7 @@ export class SettlementService {
   }
 
   async #readOutcome(jobId: JobId, pending: PendingPayment, options: AbortOptions): Promise<Settlement> {
-    const outcome = await this.#escrow.outcome(pending.address, options);
+    const outcome = await this.#escrow.jobOutcome(pending.address, options);
     return this.#finish(jobId, settlementOf(outcome, base(pending)));
   }
 
@@ -286,6 +267,11 @@ function decidedBy(receipt: Receipt, waiting: PendingPayment): PendingPayment {
   };
 }
 
-function base({ chain, address, amount }: PendingPayment): Pick<Settlement, 'chain' | 'account' | 'locked'> {
-  return { chain, account: address, locked: amount };
+function base({
+  chain,
+  address,
+  amount,
+  fees,
+}: PendingPayment): Pick<Settlement, 'chain' | 'account' | 'locked' | 'fees'> {
+  return { chain, account: address, locked: amount, fees };
 }

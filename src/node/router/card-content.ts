@@ -11,7 +11,7 @@ export function routerContent(engines: readonly Engine[]): CardContent {
   const [first] = engines;
   const idle = { backend: 'cpu', device: cpus()[0]?.model.trim() ?? 'CPU', memory: totalmem() };
   return {
-    models: engines.map(({ facts: { id, name, arch, quant, context, vocab, stops } }) => ({
+    models: engines.map(({ facts: { id, name, arch, quant, context, vocab, stops }, tokenizer }) => ({
       id: fromHex(id),
       name,
       arch,
@@ -19,7 +19,10 @@ export function routerContent(engines: readonly Engine[]): CardContent {
       context,
       vocab,
       stops,
+      vocabDigest: tokenizer.vocabulary.digest,
+      can: [],
       modes: [],
+      priceJob: 0,
       priceIn: 0,
       priceOut: 0,
       slots: 0,

@@ -1,6 +1,6 @@
 import { ownWordsOf, QvacError } from '../../errors.ts';
 import type { PeerErrorCode } from '../../protocol/codes.ts';
-import { isBadOffer } from '../job/remote-error.ts';
+import { RemoteError } from '../job/remote-error.ts';
 
 /** Why a question has no answer, as sent to the client (section 4). `busy` is a frame of its own. */
 export class RouteFailure extends Error {
@@ -16,15 +16,17 @@ export class RouteFailure extends Error {
   }
 }
 
+/** A refusal is not a broken answer: the asked providers do not take this question. */
+const refusals: ReadonlyMap<string, PeerErrorCode> = new Map([
+  ['bad-offer', 'no-provider'],
+  ['bad-input', 'bad-input'],
+]);
+
 /** The failure to report once the last provider has failed with `error`. */
 export function lastFailure(error: Error): RouteFailure {
   if (error instanceof RouteFailure) return error;
   if (!(error instanceof QvacError)) return new RouteFailure('failed', error.message);
-  // A refused offer is not a broken answer: the asked providers do not take this question.
-  const refused = isBadOffer(error);
-  return new RouteFailure(
-    error.code === 'E_BUSY' ? 'busy' : refused ? 'no-provider' : 'failed',
-    error.message,
-    ownWordsOf(error),
-  );
+  const code =
+    error.code === 'E_BUSY' ? 'busy' : (refusals.get(error instanceof RemoteError ? error.remote : '') ?? 'failed');
+  return new RouteFailure(code, error.message, ownWordsOf(error));
 }

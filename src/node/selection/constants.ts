@@ -36,9 +36,14 @@ export const maxSpeeds = 16;
 /** Shortest interval between two writes to disk, ms. */
 export const saveIntervalMs = secondMs;
 
-/** Completed jobs that a newcomer on the chain starts with. */
-export const chainPriorJobs = 5;
-/** The weight of a rejected job in refunded jobs. */
+/** Reliability of a provider that has just registered. */
+export const newcomerReliability = 0.8;
+/** Earnings, and time since the registration, from which a provider counts as established. */
+export const matureEarnedLamports = 10_000_000;
+export const matureAgeMs = 30 * dayMs;
+/** Earnings that everybody starts with when the burnt share is reckoned, so that one small rejection is not the whole. */
+export const priorLamports = 100_000;
+/** The power to which the share that was not burnt counts. */
 export const rejectedWeight = 3;
 /** `n` slashed jobs divide the reliability by 1 + `n` times this. */
 export const slashedWeight = 4;

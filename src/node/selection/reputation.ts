@@ -44,6 +44,8 @@ export type Experience =
 export interface Standing {
   /** Whether the provider may be offered a job. */
   readonly usable: boolean;
+  /** Not usable for a while only because it broke off; never for a failed verification. */
+  readonly isResting: boolean;
   /** Why it may not; null if usable. */
   readonly reason: string | null;
   /** Expected share of jobs that it serves, 0 … 1. */
@@ -219,14 +221,17 @@ class FileReputation implements Reputation {
     const record = decay(this.#records.get(peer) ?? newcomer(now), now);
     const good = record.served + record.verified;
     const bad = record.aborted + record.busy * busyWeight;
+    // A stored time may be far ahead, by a clock that was wrong.
+    const isResting = record.restUntil > now && record.restUntil <= now + maxCooldownMs;
     const reason =
       record.faults > faultLimit
         ? `failed verification (${record.lastFault ?? 'unknown fault'})`
-        : record.restUntil > now
+        : isResting
           ? `broke off ${record.streak} jobs in a row`
           : null;
     return {
       usable: reason === null,
+      isResting: isResting && record.faults <= faultLimit,
       reason,
       reliability: (good + priorServed) / (good + bad + priorJobs),
       served: record.served,

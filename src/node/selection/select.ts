@@ -1,9 +1,9 @@
-import { escrowRules } from '../../escrow/escrow.ts';
+import { escrowRules } from '../../escrow/constants.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
-import type { CardModel, Mode, Pay } from '../../protocol/messages.ts';
-import { priceLamports } from '../../protocol/price.ts';
+import { quotedLamports } from '../../protocol/messages/quote.ts';
+import { type CardModel, type Mode, modeName, type Pay } from '../../protocol/messages.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
 import { modelsNamed } from '../discovery/query.ts';
 import type { ChainRecord } from '../payment/payments.ts';
@@ -69,6 +69,23 @@ export function select(
   cards: readonly VerifiedCard[],
   criteria: SelectionCriteria,
 ): Selection {
+  const selection = selectWith(components, cards, criteria);
+  if (selection.choices.length > 0) return selection;
+  // A provider that only rests after broken jobs is better than none.
+  const { reputation } = components;
+  const standing = (peer: PeerIdString): Standing => {
+    const known = reputation.standing(peer);
+    return known.isResting ? { ...known, usable: true } : known;
+  };
+  const speed: Reputation['speed'] = (peer, model) => reputation.speed(peer, model);
+  return selectWith({ ...components, reputation: { standing, speed } }, cards, criteria);
+}
+
+function selectWith(
+  components: SelectComponents,
+  cards: readonly VerifiedCard[],
+  criteria: SelectionCriteria,
+): Selection {
   const eligible: Eligible[] = [];
   const excluded: Selection['excluded'][number][] = [];
   for (const card of cards) {
@@ -101,8 +118,9 @@ function examine(
   if (named.length === 0) return { why: 'other-model', detail: `does not offer ${criteria.model ?? 'a model'}` };
   const held = named.filter((model) => criteria.only === null || criteria.only.has(modelIdHex(model.id)));
   if (held.length === 0) return { why: 'not-held', detail: 'offers a file that cannot be re-executed here' };
-  const serving = held.filter((model) => model.modes.includes(criteria.mode));
-  if (serving.length === 0) return { why: 'mode', detail: `does not serve mode ${criteria.mode}` };
+  const mode = modeName(criteria.mode);
+  const serving = held.filter((model) => model.modes.includes(mode));
+  if (serving.length === 0) return { why: 'mode', detail: `does not serve mode ${mode}` };
   const roomy = serving.filter((model) => model.context > criteria.maxTokens);
   if (roomy.length === 0) {
     const context = Math.max(...serving.map((model) => model.context));
@@ -137,15 +155,15 @@ function examine(
 /** Why the provider's stake does not cover `price`, or null. */
 function stakeShortfall(record: ChainRecord | null, price: bigint): string | null {
   if (record === null) return 'is not registered with the escrow that its card names';
-  return record.active && record.freeStake >= escrowRules.slashMultiple * price
-    ? null
-    : 'its stake does not cover this job';
+  return record.freeStake >= escrowRules.slashMultiple * price ? null : 'its stake does not cover this job';
 }
 
 function highestPrice(model: CardModel, criteria: SelectionCriteria): bigint {
   // A prompt that does not fit beside the answer is refused, so it never costs more than what fits.
-  const promptCount = Math.min(criteria.promptTokens, model.context - criteria.maxTokens);
-  return priceLamports({ promptCount, n: criteria.maxTokens, priceIn: model.priceIn, priceOut: model.priceOut });
+  const { mode, maxTokens } = criteria;
+  const promptTokens = Math.min(criteria.promptTokens, model.context - maxTokens);
+  const { priceJob, priceIn, priceOut } = model;
+  return quotedLamports({ mode, promptTokens, maxTokens, priceJob, priceIn, priceOut });
 }
 
 function rank(eligible: readonly Eligible[], components: SelectComponents, criteria: SelectionCriteria): Choice[] {

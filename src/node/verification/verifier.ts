@@ -8,7 +8,7 @@ import type { Calibration } from '../../proofs/calibration.ts';
 import { type Assessment, assess, type Evidence } from '../../proofs/checks.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
-import type { Verdict } from '../../protocol/messages.ts';
+import type { Input, Verdict } from '../../protocol/messages.ts';
 import { decodeOffer } from '../../protocol/validate.ts';
 import { cutShort, doubted, isNumericFail } from './doubt.ts';
 
@@ -36,6 +36,11 @@ export interface Verifier {
    * untrusted receipt may have millions.
    */
   takes(receipt: Receipt): boolean;
+  /**
+   * The prompt's tokens, the continuation behind them; null if the model is not here.
+   * @throws QvacError E_BAD_INPUT for an input that every provider must refuse
+   */
+  encodePrompt(model: ModelId, input: Input): readonly number[] | null;
   /**
    * Runs every check of section 4.4 that `depth` and the models allow. Omits the others from the result, never guesses
    * them.
@@ -73,6 +78,10 @@ class EngineVerifier implements Verifier {
   takes({ offer, promptTokens, tokens }: Receipt): boolean {
     const model = this.#models.get(modelIdHex(decodeOffer(offer.body).modelId));
     return model !== undefined && promptTokens.length + tokens.length <= model.engine.facts.context;
+  }
+
+  encodePrompt(model: ModelId, input: Input): readonly number[] | null {
+    return this.#models.get(model)?.engine.tokenizer.encodePrompt(input).tokens ?? null;
   }
 
   async check(receipt: Receipt, depth: Depth, options: CheckOptions = {}): Promise<Assessment> {

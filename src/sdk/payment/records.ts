@@ -27,7 +27,8 @@ export async function readRecords(
   if (isEmbedded(config) && (await findHomeChain(config.home)) === null) return none;
   try {
     const escrow = await openEscrowOf(config, null, options);
-    const records = recordsOf(await escrow.providers(options));
+    const [providers, now] = await Promise.all([escrow.providers(options), escrow.now(options)]);
+    const records = recordsOf(providers, now);
     return ({ card }) => (card.pay?.chain === escrow.chain ? (records.get(toHex(card.peer)) ?? null) : null);
   } catch (error) {
     options.signal?.throwIfAborted();

@@ -2,20 +2,14 @@ import { QvacError } from '../../../errors.ts';
 import { equalBytes } from '../../../lib/bytes.ts';
 import { shortPeer } from '../../../lib/names.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
+import { isSameList } from '../../../proofs/same-list.ts';
 import { peerIdOf, verifyBody } from '../../../proofs/signing.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
 import { jobIdOf, requestDigestOf, sha256 } from '../../../protocol/digests.ts';
-import type { FrameOf } from '../../../protocol/frames.ts';
-import {
-  type CardModel,
-  type Input,
-  kinds,
-  type Offer,
-  type Quote,
-  type SamplerSettings,
-  type Signed,
-} from '../../../protocol/messages.ts';
-import { priceLamports } from '../../../protocol/price.ts';
+import type { FrameOf, RouteMode, RouteSampler } from '../../../protocol/frames.ts';
+import { isExtraOf } from '../../../protocol/messages/extra.ts';
+import { quotedLamports } from '../../../protocol/messages/quote.ts';
+import { type CardModel, type Input, kinds, type Offer, type Quote, type Signed } from '../../../protocol/messages.ts';
 import { decodeOffer, decodeQuote } from '../../../protocol/validate.ts';
 import { type VerifiedCard, verifyCard } from '../../cards/cards.ts';
 import { modelsNamed } from '../../discovery/query.ts';
@@ -25,11 +19,11 @@ export interface RouteQuestion {
   readonly input: Input;
   /** Hex id, `name` or `name/quant`. */
   readonly model: string;
-  readonly sampler: SamplerSettings;
+  readonly sampler: RouteSampler;
   readonly seed: Uint8Array;
   readonly commit: Uint8Array;
   readonly count: number;
-  readonly mode: 'merkle' | 'none';
+  readonly mode: RouteMode;
   /** Lamports. */
   readonly maxPrice: number;
 }
@@ -81,7 +75,7 @@ export function checkPicked(frame: FrameOf<'picked'>, { asked, router, network, 
     throw bad('its offer names another execution class than the provider’s card');
   const model = modelsNamed(card.card, asked.model).find(
     ({ id, vocab, stops }) =>
-      equalBytes(id, offer.modelId) && vocab === offer.sampler.vocab && equalNumbers(stops, offer.sampler.stops),
+      equalBytes(id, offer.modelId) && vocab === offer.sampler.vocab && isSameList(stops, offer.sampler.stops),
   );
   if (model === undefined) throw bad(`its offer is not for the provider’s ${asked.model}`);
   const quote = checkedQuote(frame, offer, bad);
@@ -99,8 +93,11 @@ function alteredPart(offer: Offer, { input, sampler, seed, commit, count, mode }
     mode: offer.mode === mode,
     temperature: offer.sampler.temperature === sampler.temperature,
     minP: offer.sampler.minP === sampler.minP,
+    topP: offer.sampler.topP === sampler.topP,
     topK: offer.sampler.topK === sampler.topK,
     'length limit': offer.sampler.maxTokens === sampler.maxTokens,
+    settings: isExtraOf(offer.sampler.extra, sampler.extra),
+    start: offer.start === input.continuation.length,
     prompt: equalBytes(offer.requestDigest, requestDigestOf(input)),
   };
   return Object.keys(same).find((part) => same[part] === false) ?? null;
@@ -129,17 +126,9 @@ function checkedQuote({ quote: body, quoteSig: sig }: FrameOf<'picked'>, offer: 
 
 function checkPrice(offer: Offer, quote: Quote | null, maxPrice: number, bad: Refuse): void {
   const { payment, sampler } = offer;
-  const price =
-    quote === null
-      ? 0n
-      : priceLamports({
-          promptCount: quote.promptTokens,
-          n: sampler.maxTokens,
-          priceIn: quote.priceIn,
-          priceOut: quote.priceOut,
-        });
   const most = BigInt(maxPrice);
-  if (price > most || BigInt(payment?.amount ?? 0) > most) throw bad(`it agreed to a price above ${maxPrice} lamports`);
+  const price = quote === null ? 0n : quotedLamports({ ...quote, maxTokens: sampler.maxTokens });
+  if (price > most || payment.amountLamports > most) throw bad(`it agreed to a price above ${maxPrice} lamports`);
 }
 
 function decoded<Value>(decode: () => Value, what: string, bad: Refuse): Value {
@@ -149,8 +138,4 @@ function decoded<Value>(decode: () => Value, what: string, bad: Refuse): Value {
     if (error instanceof MalformedError) throw bad(what, error);
     throw error;
   }
-}
-
-function equalNumbers(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((value, at) => value === b[at]);
 }

@@ -1,3 +1,4 @@
+import { finish, modes } from '../../../protocol/messages.ts';
 import { randomBytes } from 'node:crypto';
 import { QvacError, toError } from '../../../errors.ts';
 import { shortPeer } from '../../../lib/names.ts';
@@ -10,8 +11,8 @@ import { verdictOf } from '../../../proofs/verdict.ts';
 import { defaultChallenges } from '../../../protocol/constants.ts';
 import { modelIdHex } from '../../../protocol/digests.ts';
 import { type Input, kinds, type SamplerSettings, type Verdict } from '../../../protocol/messages.ts';
-import { payableTokens, priceLamports } from '../../../protocol/price.ts';
 import { encodeVerdict } from '../../../protocol/validate.ts';
+import { costOf, type DeliveredCounts, payableTokens } from '../../job/cost.ts';
 import type { Peer } from '../../peer/peer.ts';
 import type { LocalVerifier } from '../../verification/local-verifier.ts';
 import {
@@ -21,7 +22,7 @@ import {
   type VerifyLevel,
 } from '../../verification/verification.ts';
 import { type Answer, type AnswerModel, type AskObserver, faultyAnswer, reasonFor } from '../answer.ts';
-import { interruptedFinishMs } from '../finish.ts';
+import { interruptedFinishMs, truncated } from '../finish.ts';
 import type { Stopwatch } from '../stopwatch.ts';
 import type { Picked } from './picked.ts';
 import type { RouteConclusion, RoutedJob } from './route.ts';
@@ -102,19 +103,21 @@ class RoutedQuestion {
       if (error instanceof FaultError && job.picked !== null) return this.#faulty(job, job.picked, error);
       throw error;
     }
-    return this.#finish(job);
+    const answer = await this.#finish(job);
+    if (answer.finish === finish.brokenOff && answer.verification.result !== 'fail') throw truncated(answer);
+    return answer;
   }
 
   #open(): Promise<RoutedJob> {
     const { router, input, model, sampler, seed, level, by, maxPrice, timeoutMs, allowedMs } = this.#init;
     const verify = level === 'full' && by === 'router' ? 'full' : 'sampling';
-    const mode = level === 'none' ? 'none' : 'merkle';
+    const mode = level === 'none' ? modes.none : modes.merkle;
     const secret = Uint8Array.from(randomBytes(32));
     const route = {
       router,
       input,
       model,
-      sampler,
+      sampler: { ...sampler, extra: new Uint8Array() },
       seed,
       secret,
       count: defaultChallenges,
@@ -136,7 +139,7 @@ class RoutedQuestion {
       if (this.#signal.aborted) stop();
       for await (const news of job.frames()) {
         if (news.t === 'picked')
-          this.#observer.picked(news.picked.card.peer, modelOf(news.picked), highestPrice(news.picked));
+          this.#observer.picked(news.picked.card.peer, modelOf(news.picked), news.picked.offer.payment.amountLamports);
         if (news.t === 'accept' && job.picked !== null)
           this.#observer.accepted?.(job.received.promptTokens.length, modelOf(job.picked));
         if (news.t !== 'tokens') continue;
@@ -185,7 +188,7 @@ class RoutedQuestion {
         finish: final.finish,
         promptTokens: promptTokens.length,
         tokens,
-        payableTokens: this.#payable(job),
+        payableTokens: payableTokens(picked.offer, this.#countsOf(job)),
         costLamports,
         receipt: jobId,
       });
@@ -261,34 +264,21 @@ class RoutedQuestion {
     return faultyAnswer({ ...this.#answerOf(job, picked), level, timing: stopwatch.read() }, error);
   }
 
-  #payable({ received: { n, final } }: RoutedJob): number {
-    return payableTokens({ n, finish: final?.finish ?? 255, cancelN: this.#stoppedAt });
+  /** The router acknowledges what it passes on, up to where it was stopped. */
+  #countsOf({ received: { n, promptTokens } }: RoutedJob): DeliveredCounts {
+    return { promptCount: promptTokens.length, n, ackedTokens: this.#stoppedAt ?? n };
   }
 
-  #answerOf(
-    job: RoutedJob,
-    picked: Picked,
-  ): Pick<Answer, 'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'costLamports'> {
-    const { text, n, final, promptTokens } = job.received;
-    const finish = final?.finish ?? null;
-    const prices = picked.quote?.quote ?? null;
-    const costLamports =
-      prices === null
-        ? 0n
-        : priceLamports({
-            promptCount: promptTokens.length,
-            n: this.#payable(job),
-            priceIn: prices.priceIn,
-            priceOut: prices.priceOut,
-          });
+  #answerOf(job: RoutedJob, picked: Picked): DeliveredAnswer {
+    const { text, n, final } = job.received;
     return {
       text,
       tokens: n,
-      finish,
+      finish: final?.finish ?? null,
       provider: picked.card.peer,
       router: this.#init.router,
       model: modelOf(picked),
-      costLamports,
+      costLamports: costOf(picked.offer, this.#countsOf(job)),
     };
   }
 }
@@ -300,13 +290,6 @@ class RoutedQuestion {
 function addsToOwn(theirs: Verdict, own: Verification): boolean {
   const beyond = isRecomputed(theirs) || (theirs.tier === 'text' && theirs.result === 'fail');
   return beyond && (theirs.result !== 'pass' || own.result === 'pass');
-}
-
-/** The most that the answer can cost, lamports. */
-function highestPrice({ quote, offer: { sampler } }: Picked): bigint {
-  if (quote === null) return 0n;
-  const { promptTokens, priceIn, priceOut } = quote.quote;
-  return priceLamports({ promptCount: promptTokens, n: sampler.maxTokens, priceIn, priceOut });
 }
 
 function modelOf({ model }: Picked): AnswerModel {

@@ -36,7 +36,8 @@ export function ownVerdict(
 }
 
 /**
- * Whether a receipt matches what was received, apart from verdicts, settlement and the order of heads (section 4.0).
+ * Whether a receipt matches what was received, apart from verdicts, settlement, the order of heads, and the router's own
+ * acknowledgement, which it shows only if it stopped the answer (section 4.0).
  */
 export function isSameReceipt(bytes: Uint8Array, received: Received): boolean {
   try {
@@ -54,6 +55,7 @@ function comparable(receipt: Receipt): string {
     ...receipt,
     verdicts: [],
     settlement: null,
+    ack: null,
     heads: [...(final === undefined ? [] : [final]), ...others.toSorted((a, b) => (order(a) < order(b) ? -1 : 1))],
   });
 }

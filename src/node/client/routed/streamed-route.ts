@@ -9,7 +9,7 @@ import { MalformedError } from '../../../protocol/codec.ts';
 import { routeProtocol } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import type { FrameOf, FrameType } from '../../../protocol/frames.ts';
-import { kinds, type Signed } from '../../../protocol/messages.ts';
+import { finish, kinds, modes, type Signed } from '../../../protocol/messages.ts';
 import type { AnswerFrame } from '../../job/job.ts';
 import { remoteError } from '../../job/remote-error.ts';
 import type { Peer } from '../../peer/peer.ts';
@@ -64,9 +64,9 @@ class StreamedRoute implements RoutedJob {
     const total = this.#deadline(totalMs + marginMs, `no complete answer within ${seconds(allowedMs)}`);
     try {
       while ((this.#received?.final ?? null) === null) {
-        const frame = await this.#read(['picked', 'accept', 'tokens', 'head', 'cancel', 'beat', 'busy', 'error']);
+        const frame = await this.#read(['picked', 'accept', 'tokens', 'head', 'ack', 'beat', 'busy', 'error']);
         if (frame.t === 'busy' || frame.t === 'error') throw remoteError(frame, this.router);
-        if (frame.t === 'cancel') this.#takeCancel(frame);
+        if (frame.t === 'ack') this.#takeStop(frame);
         else if (frame.t === 'picked') yield { t: 'picked', picked: this.#take(frame) };
         else {
           this.#add(frame);
@@ -98,7 +98,7 @@ class StreamedRoute implements RoutedJob {
     options.signal?.addEventListener('abort', onAbort, { once: true });
     try {
       options.signal?.throwIfAborted();
-      if (this.#init.asked.mode === 'merkle')
+      if (this.#init.asked.mode === modes.merkle)
         await this.#stream.write({ t: 'challenge', secret: this.#init.secret }, options);
       const conclusion = await this.#takeConclusion();
       await this.#stream.close();
@@ -124,8 +124,11 @@ class StreamedRoute implements RoutedJob {
     const { asked, network, clock } = this.#init;
     const picked = checkPicked(frame, { asked, router: this.#stream.remote, network, now: clock.now() });
     const { offer, offerSigned, quote, card } = picked;
+    const { input, sampler } = asked;
+    const { continuation } = input;
     this.#picked = picked;
-    this.#received = createReceived({ offer, offerSigned, quote, exec: card.card.exec, input: asked.input });
+    const exec = card.card.exec;
+    this.#received = createReceived({ offer, offerSigned, quote, exec, input, continuation, extra: sampler.extra });
     return picked;
   }
 
@@ -140,17 +143,18 @@ class StreamedRoute implements RoutedJob {
       if (error instanceof MalformedError) throw routerFault(this.router, error.message, error);
       throw error;
     }
-    if (this.#received.final?.finish === 2 && !this.#stopped)
+    if (this.#received.final?.finish === finish.cancelled && !this.#stopped)
       throw new QvacError('E_TRUNCATED', `the answer through ${shortPeer(this.router)} was cut short, but not by you`);
   }
 
-  #takeCancel(frame: FrameOf<'cancel'>): void {
+  /** The router's acknowledgement of what it passed on, with which it stopped the provider as asked. */
+  #takeStop({ body, sig }: FrameOf<'ack'>): void {
     if (!this.#stopped || this.#received === null)
-      throw routerFault(this.router, 'it cancelled an answer that you did not stop');
-    const signed = { body: frame.body, sig: frame.sig };
-    if (!verifyBody(this.#stream.remote.publicKey, kinds.cancel, this.#received.jobId, signed))
-      throw routerFault(this.router, 'its cancel does not carry its signature');
-    this.#received.setCancel(signed);
+      throw routerFault(this.router, 'it stopped an answer that you did not stop');
+    const { jobId } = this.#received;
+    if (!verifyBody(this.#stream.remote.publicKey, kinds.ack, jobId, { body, sig }))
+      throw routerFault(this.router, 'its acknowledgement does not carry its signature');
+    this.#received.setAck({ body, sig });
   }
 
   /** Reads opening, verdict and receipt, in this order. A wrong verdict or receipt is dropped, with the reason. */
@@ -180,7 +184,8 @@ class StreamedRoute implements RoutedJob {
   }
 
   #setOpening(signed: Signed): void {
-    if (this.#init.asked.mode === 'none') throw routerFault(this.router, 'it sent an opening that was not requested');
+    if (this.#init.asked.mode === modes.none)
+      throw routerFault(this.router, 'it sent an opening that was not requested');
     try {
       this.received.setOpening(signed, this.#init.secret);
     } catch (error) {

@@ -1,7 +1,7 @@
 import { QvacError, toError } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { FaultError } from '../../../proofs/fault.ts';
-import type { Head } from '../../../protocol/messages.ts';
+import { finish, type Head } from '../../../protocol/messages.ts';
 import type { AnswerFrame, Job } from '../../job/job.ts';
 import { experienceOf } from '../../selection/learning.ts';
 import type { Experience } from '../../selection/reputation.ts';
@@ -89,7 +89,7 @@ export class Attempt {
     }
     if (frame.t === 'tokens' && frame.tokens.length > 0) this.#firstTokenAt ??= this.#clock.now();
     const final = frame.t === 'head' ? this.#job.received.final : null;
-    if (final?.finish === 2 && this.#cancelling === null) {
+    if (final?.finish === finish.cancelled && this.#cancelling === null) {
       this.#faulty = frame;
       throw new FaultError('bad-length', 'a final head for a cancel that was not sent');
     }
@@ -138,7 +138,8 @@ export class Attempt {
 
   #timedOut(): AttemptEnd {
     const patient = this.#clock.now() - this.#startedAt >= patienceMs;
-    return { kind: 'timeout', experience: patient && !this.#begun ? { kind: 'aborted' } : null };
+    // It is alive, since it sent heartbeats: slow is not broken.
+    return { kind: 'timeout', experience: patient && !this.#begun ? { kind: 'busy' } : null };
   }
 
   get #begun(): boolean {
@@ -153,7 +154,7 @@ export class Attempt {
   async #cancel(): Promise<void> {
     try {
       const signed = await this.#job.cancel();
-      if (signed !== null) await this.#clientStream.send({ t: 'cancel', body: signed.body, sig: signed.sig });
+      if (signed !== null) await this.#clientStream.send({ t: 'ack', body: signed.body, sig: signed.sig });
     } catch (error) {
       this.#job.abort(toError(error));
     }
@@ -170,6 +171,6 @@ export class Attempt {
     if (this.#accepted)
       this.#job.cancel().catch((reason: unknown) => this.#job.abort(reason instanceof Error ? reason : error));
     else this.#job.abort(error);
-    this.#left.resolve({ kind: 'left', experience: { kind: 'aborted' }, error });
+    this.#left.resolve({ kind: 'left', experience: { kind: 'busy' }, error });
   }
 }

@@ -2,15 +2,18 @@ import { QvacError } from '../../../errors.ts';
 import { raceSignal } from '../../../lib/abort.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import type { FrameOf, RouteFrame } from '../../../protocol/frames.ts';
+import { quotedLamports } from '../../../protocol/messages/quote.ts';
+import { payFrom } from '../../../protocol/messages.ts';
 import type { VerifiedCard } from '../../cards/cards.ts';
-import type { Job, SignedQuote } from '../../job/job.ts';
+import type { Job, JobInit, SignedQuote } from '../../job/job.ts';
 import { type JobComponents, openJob } from '../../job/open-job.ts';
-import { highestPrice, quoteAnswer } from '../../job/quote.ts';
+import { quoteAnswer } from '../../job/quote.ts';
 import { RemoteError } from '../../job/remote-error.ts';
 import { mayBeTooLong } from '../../job/too-long.ts';
 import { JobPayment, paidAcceptMs } from '../../payment/job-payment.ts';
 import { experienceOf } from '../../selection/learning.ts';
 import type { Choice } from '../../selection/select.ts';
+import type { Verifier } from '../../verification/verifier.ts';
 import type { SpendingAllowance } from '../allowances.ts';
 import type { ClientStream } from '../client-stream.ts';
 import type { Commits } from '../commits.ts';
@@ -22,6 +25,7 @@ import type { Candidates, CandidatesComponents } from './candidates.ts';
 export interface OfferSenderComponents extends JobComponents, Pick<CandidatesComponents, 'reputation'> {
   readonly probes: Probes;
   readonly commits: Commits;
+  readonly verifier: Verifier;
 }
 
 /** A job whose provider has received the offer. */
@@ -99,13 +103,11 @@ export class OfferSender {
 
   /** The provider's signed price, if it is within the client's limit. */
   async #quote({ card, model }: Choice, signal: AbortSignal): Promise<SignedQuote> {
-    const { input, sampler, maxPrice } = this.#route;
-    const signed = await quoteAnswer(
-      this.#components,
-      { card, model, input, maxTokens: sampler.maxTokens },
-      { signal },
-    );
-    if (highestPrice(signed.quote, sampler.maxTokens) > BigInt(maxPrice))
+    const { input, sampler, mode, maxPrice } = this.#route;
+    const { maxTokens } = sampler;
+    const pay = card.card.pay === null ? payFrom.nothing : payFrom.jobAccount;
+    const signed = await quoteAnswer(this.#components, { card, model, input, mode, pay, maxTokens }, { signal });
+    if (quotedLamports({ ...signed.quote, maxTokens }) > BigInt(maxPrice))
       throw new RouteFailure('too-dear', `the best offer may cost more than ${maxPrice} lamports`);
     if (signed.quote.pay !== null && this.#allowance === null)
       throw new RouteFailure('limit', 'the best offer charges for the answer, and this router does not pay');
@@ -122,22 +124,22 @@ export class OfferSender {
   }
 
   async #open(
-    { card, model }: Choice,
+    { card, model, modelId }: Choice,
     quote: SignedQuote | null,
     payment: JobPayment | null,
     signal: AbortSignal,
   ): Promise<Job> {
-    const { input, sampler, seed, commit, count, mode } = this.#route;
+    const { input, seed, commit, count, mode } = this.#route;
+    const { extra, ...sampler } = this.#route.sampler;
+    const { verifier } = this.#components;
     const terms = await payment?.plan(quote?.quote ?? null, { signal });
     this.#components.commits.add(commit, card.peer);
     this.#tries += 1;
+    const encodePrompt = async (): Promise<readonly number[] | null> => verifier.encodePrompt(modelId, input);
     // The attempt watches the time to the first token, and the deadline the whole.
-    const timeouts = {
-      firstTokenMs: maxRouteTimeoutMs,
-      totalMs: maxRouteTimeoutMs,
-      ...(payment === null ? {} : { acceptMs: paidAcceptMs }),
-    };
-    const init = { card, model, input, sampler, seed, commit, count, mode, quote, ...terms, timeouts };
+    const timeouts = { totalMs: maxRouteTimeoutMs, ...(payment === null ? {} : { acceptMs: paidAcceptMs }) };
+    const job = { card, model, input, sampler, extra, seed, commit, count, mode, quote };
+    const init: JobInit = { ...job, ...terms, encodePrompt, timeouts };
     return openJob(this.#components, init, { signal });
   }
 }

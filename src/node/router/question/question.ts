@@ -1,10 +1,11 @@
 import { messageOf, ownWordsOf, QvacError } from '../../../errors.ts';
 import { anySignal, raceSignal } from '../../../lib/abort.ts';
-import type { PeerIdString } from '../../../lib/types.ts';
+import type { ModelId, PeerIdString } from '../../../lib/types.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
 import { maxRouteProviders } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
+import { modes } from '../../../protocol/messages.ts';
 import type { Job } from '../../job/job.ts';
 import { mayBeTooLong } from '../../job/too-long.ts';
 import type { JobPayment } from '../../payment/job-payment.ts';
@@ -133,9 +134,8 @@ export class Question {
   async #tryProvider({ choice, release }: Reserved, over: AbortSignal): Promise<QuestionEnd | Error> {
     const offered = await this.#offers.offer(choice, over);
     if (offered instanceof Error) return offered;
-    const { job, payment } = offered;
+    const { job } = offered;
     const { clock } = this.#components;
-    const unwatch = payment?.watch((error) => job.abortWaiting(error));
     const end = await new Attempt({
       job,
       clientStream: this.#clientStream,
@@ -143,7 +143,6 @@ export class Question {
       deadline: this.#deadline,
       firstTokenMs: this.#firstTokenMs(),
     }).run();
-    unwatch?.();
     // The provider's slot is free: the steps below need none.
     release();
     return this.#conclude(end, offered);
@@ -158,7 +157,7 @@ export class Question {
   async #conclude(end: AttemptEnd, { job, choice, payment }: OpenedJob): Promise<QuestionEnd | Error> {
     const { reputation } = this.#components;
     const { peer } = choice.card;
-    if (end.kind !== 'final') void payment?.abandon(job.received);
+    if (end.kind !== 'final') void payment?.abandon(job);
     switch (end.kind) {
       case 'final':
         return this.#finish(end, { job, choice, payment });
@@ -170,12 +169,27 @@ export class Question {
         reputation.record(peer, end.experience);
         throw new RouteFailure('failed', end.error.message, ownWordsOf(end.error));
       case 'bad-input':
-        throw new RouteFailure('bad-input', end.error.message, ownWordsOf(end.error));
+        // The provider's refusal alone does not show that the input is bad.
+        if (this.#isBadInput(choice.modelId))
+          throw new RouteFailure('bad-input', end.error.message, ownWordsOf(end.error));
+        reputation.record(peer, { kind: 'aborted' });
+        return end.error;
       case 'stopped':
         throw new RouteFailure('stopped', 'stopped before the provider accepted');
       case 'timeout':
         if (end.experience !== null && !this.#signal.aborted) reputation.record(peer, end.experience);
         throw this.#failureOf(this.#deadline.reason);
+    }
+  }
+
+  /** Whether this router's own tokenizer refuses the input; false if it does not hold the model. */
+  #isBadInput(model: ModelId): boolean {
+    try {
+      this.#components.verifier.encodePrompt(model, this.#route.input);
+      return false;
+    } catch (error) {
+      if (error instanceof QvacError && error.code === 'E_BAD_INPUT') return true;
+      throw error;
     }
   }
 
@@ -194,7 +208,7 @@ export class Question {
         job,
         clientStream: this.#clientStream,
         commit,
-        challenged: mode === 'merkle',
+        challenged: mode === modes.merkle,
         depth: verify,
         second: second?.(this.#client),
         learn: (assessment) => learnFrom(reputation, peer, assessment),
