@@ -186,7 +186,14 @@ function settingsOf(
 ): Omit<AskInit, 'model' | 'router' | 'seed'> {
   const system = settings.system === null ? [] : [{ role: 'system', content: settings.system }];
   return {
-    input: { messages: [...system, ...messages], template: 'gguf', options: {}, tools: null, date: null, continuation: [] },
+    input: {
+      messages: [...system, ...messages],
+      template: 'gguf',
+      options: {},
+      tools: null,
+      date: null,
+      continuation: [],
+    },
     sampler: {
       temperature: Math.round(settings.temperature * 100),
       topK: settings.topK,

@@ -115,7 +115,7 @@ function checkedQuote(
     throw bad('it is for another number of tokens');
   if (quote.priceJob > model.priceJob || quote.priceIn > model.priceIn || quote.priceOut > model.priceOut)
     throw bad('it is dearer than the card');
-  if (quote.deliverWithin > longestDeliveryS(card, maxTokens))
+  if (quote.deliverWithin > longestDeliveryS(card, promptTokens + maxTokens))
     throw bad(`it would hold the payment for up to ${quote.deliverWithin} s`);
   if (quote.expiresAt <= now) throw bad('it has expired');
   // The receipt takes `exec` from the card, and the card is outdated. A retry with the current card succeeds, so the
@@ -140,6 +140,6 @@ function decode(body: Uint8Array, bad: (why: string, cause?: unknown) => QvacErr
 }
 
 /** Far more than a provider of the card's speed needs, in s: until then the payment is on hold. */
-function longestDeliveryS({ card }: VerifiedCard, maxTokens: number): number {
-  return minDeliveryAllowanceS + deliveryAllowance * Math.ceil(maxTokens / Math.max(1, card.compute.tokensPerSecond));
+function longestDeliveryS({ card }: VerifiedCard, tokens: number): number {
+  return minDeliveryAllowanceS + deliveryAllowance * Math.ceil(tokens / Math.max(1, card.compute.tokensPerSecond));
 }

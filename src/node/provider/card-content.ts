@@ -1,12 +1,14 @@
 import { fromHex } from '../../lib/bytes.ts';
 import type { Engine } from '../../model/engine.ts';
-import type { Mode, Pay } from '../../protocol/messages.ts';
+import type { ModeName, Pay } from '../../protocol/messages.ts';
 import type { CardContent } from '../cards/card-issuer.ts';
 
 /** The operator's terms for the engine's model. */
 export interface ServedModel {
   /** @default the engine's own */
   readonly name?: string | undefined;
+  /** Lamports for each job. */
+  readonly priceJob: number;
   /** Lamports per 1,000 tokens. */
   readonly priceIn: number;
   readonly priceOut: number;
@@ -16,14 +18,14 @@ export interface ServedModel {
   readonly pay?: Pay | null | undefined;
 }
 
-const modes: readonly Mode[] = ['merkle', 'fraud', 'none'];
+const modes: readonly ModeName[] = ['merkle', 'fraud', 'none'];
 
 /** The content of a provider's card, for its engine as it is now. */
 export function cardContentOf(
   engine: Engine,
-  { name, priceIn, priceOut, tokensPerSecond, pay = null }: ServedModel,
+  { name, priceJob, priceIn, priceOut, tokensPerSecond, pay = null }: ServedModel,
 ): CardContent {
-  const { facts, device, exec, slots } = engine;
+  const { facts, device, exec, slots, tokenizer } = engine;
   return {
     models: [
       {
@@ -34,7 +36,10 @@ export function cardContentOf(
         context: facts.context,
         vocab: facts.vocab,
         stops: facts.stops,
+        vocabDigest: tokenizer.vocabulary.digest,
+        can: [],
         modes,
+        priceJob,
         priceIn,
         priceOut,
         slots: slots.total,

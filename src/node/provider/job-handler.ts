@@ -8,7 +8,7 @@ import { signBody, verifyBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { jobIdHex, sha256 } from '../../protocol/digests.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
-import { kinds, type Signed, type Verdict } from '../../protocol/messages.ts';
+import { kinds, modes, payFrom, type Signed, type Verdict } from '../../protocol/messages.ts';
 import { decodeVerdict, encodeOpening } from '../../protocol/validate.ts';
 import { type FrameStream, readWithin } from '../streams/streams.ts';
 import { type Admission, type AdmissionComponents, admit, payableOffer } from './admission/admission.ts';
@@ -20,7 +20,7 @@ import type { PaidJob, ProviderPayouts } from './payment/payouts.ts';
 import { OfferRefusal } from './refusal.ts';
 
 /** The frames that a client may send after the final head; a `cancel` may have crossed it. */
-type AfterFrame = FrameOf<'challenge'> | FrameOf<'verdict'> | FrameOf<'cancel'>;
+type AfterFrame = FrameOf<'challenge'> | FrameOf<'verdict'>;
 
 /** How long to wait for a verdict in mode `none` or after a late challenge, in ms. */
 const verdictWaitMs = 60_000;
@@ -93,12 +93,12 @@ export class JobHandler {
     try {
       const listening = this.#listen(stream, run, end.signal);
       listening.catch((error: unknown) => run.leave(toError(error)));
-      const { promptTokens, offer } = admission;
+      const { prompt, offer } = admission;
       const onAccept = (): void =>
         this.#init.onEvent({
           event: 'job-accepted',
           ...ids,
-          promptTokens: promptTokens.length,
+          promptTokens: prompt.tokens.length,
           maxTokens: offer.sampler.maxTokens,
         });
       const finished = await run.run(onAccept, this.#paymentOf(admission));
@@ -110,7 +110,7 @@ export class JobHandler {
         finish: finished.final.finish,
         ms: clock.now() - began,
       });
-      await this.#conclude(stream, finished, listening, end);
+      await this.#conclude(stream, run, finished, listening, end);
     } catch (error) {
       if (run.accepted && !run.finished) this.#init.onEvent({ event: 'job-failed', ...ids, reason: ownWordsOf(error) });
       throw error;
@@ -134,11 +134,11 @@ export class JobHandler {
   }
 
   /** Waits for the payment of an admitted offer; null if the offer names none. */
-  #paymentOf({ jobId, offer, offerSigned, quote }: Admission): ((signal: AbortSignal) => Promise<PaidJob>) | null {
+  #paymentOf({ jobId, offer }: Admission): ((signal: AbortSignal) => Promise<PaidJob>) | null {
     const { payouts } = this.#components;
-    if (offer.payment === null) return null;
-    if (payouts === null || quote === null) throw new OfferRefusal('bad-offer', 'this provider takes no payment');
-    return (signal) => payouts.secure({ jobId, offer, offerSigned, quote: quote.quote }, { signal });
+    if (offer.payment.pay === payFrom.nothing) return null;
+    if (payouts === null) throw new OfferRefusal('bad-offer', 'this provider takes no payment');
+    return (signal) => payouts.secure({ jobId, offer }, { signal });
   }
 
   #ended(run: JobRun): void {
@@ -146,12 +146,12 @@ export class JobHandler {
     if (this.#running.size === 0) this.#idle();
   }
 
-  /** Takes cancels until the client sends a frame that belongs after the final head, or closes its side. */
+  /** Takes acknowledgements until the client sends a frame that belongs after the final head, or closes its side. */
   async #listen(stream: FrameStream, run: JobRun, signal: AbortSignal): Promise<AfterFrame | null> {
     for (;;) {
-      const frame = await stream.read(['cancel', 'challenge', 'verdict'], { signal });
+      const frame = await stream.read(['ack', 'challenge', 'verdict'], { signal });
       if (frame === null) return null;
-      if (frame.t === 'cancel') run.cancel({ body: frame.body, sig: frame.sig });
+      if (frame.t === 'ack') await run.acknowledge({ body: frame.body, sig: frame.sig });
       else if (!run.finished) throw new QvacError('E_BAD_PEER', `a ${frame.t} before the final head`);
       else return frame;
     }
@@ -160,30 +160,32 @@ export class JobHandler {
   /** After the final head: keeps what an opening needs, stores the receipt, answers the challenge. */
   async #conclude(
     stream: FrameStream,
+    run: JobRun,
     finished: FinishedJob,
     listening: Promise<AfterFrame | null>,
     end: AbortController,
   ): Promise<void> {
     const { offer } = finished.admission;
-    const keepMs = offer.mode === 'none' ? verdictWaitMs : this.#init.keepMs;
+    const isOpened = offer.mode !== modes.none;
+    const keepMs = !isOpened ? verdictWaitMs : this.#init.keepMs;
     const job: KeptJob = {
       jobId: finished.admission.jobId,
       client: offer.client,
       commit: offer.challenge.commit,
       root: finished.final.root,
       keepUntil: this.#components.clock.now() + keepMs,
-      transcript: offer.mode === 'none' ? null : finished.transcript,
+      transcript: isOpened ? finished.transcript : null,
       opening: null,
       receipt: receiptOf(finished),
       saved: Promise.resolve(),
     };
-    if (offer.mode !== 'none') this.#components.kept.add(job);
+    if (isOpened) this.#components.kept.add(job);
     // Not awaited: a slow disk must not delay the opening.
     void this.#save(job);
     const timer = setTimeout(() => end.abort(new QvacError('E_TIMEOUT', 'no challenge came in time')), keepMs);
     timer.unref();
     try {
-      await this.#converse(stream, job, await listening, end.signal);
+      await this.#converse(stream, job, run, await listening, end.signal);
     } finally {
       clearTimeout(timer);
     }
@@ -193,18 +195,30 @@ export class JobHandler {
   async #answerLate(stream: FrameStream, challenge: FrameOf<'challenge'>): Promise<void> {
     const job = this.#components.kept.find(stream.remote.publicKey, sha256(challenge.secret));
     if (job === null) throw new OfferRefusal('gone', 'no kept job has this secret');
-    await this.#converse(stream, job, challenge, AbortSignal.timeout(verdictWaitMs));
+    await this.#converse(stream, job, null, challenge, AbortSignal.timeout(verdictWaitMs));
   }
 
-  /** Answers challenges until the client sends a verdict or closes its side. */
-  async #converse(stream: FrameStream, job: KeptJob, first: AfterFrame | null, signal: AbortSignal): Promise<void> {
+  /**
+   * Answers challenges until the client sends a verdict or closes its side.
+   * @param run takes the last acknowledgements on the job's own stream; null on another
+   */
+  async #converse(
+    stream: FrameStream,
+    job: KeptJob,
+    run: JobRun | null,
+    first: AfterFrame | null,
+    signal: AbortSignal,
+  ): Promise<void> {
     const client = stream.remote.peer;
     let verdict: Verdict | null = null;
     try {
-      let frame = first;
+      let frame: AfterFrame | FrameOf<'ack'> | null = first;
       while (frame !== null && frame.t !== 'verdict') {
         if (frame.t === 'challenge') await stream.write({ t: 'opening', ...this.#open(job, frame.secret, client) });
-        frame = await stream.read(['challenge', 'verdict', 'cancel'], { signal });
+        else await run?.acknowledge({ body: frame.body, sig: frame.sig });
+        frame = await stream.read(run === null ? ['challenge', 'verdict'] : ['challenge', 'verdict', 'ack'], {
+          signal,
+        });
       }
       if (frame !== null) verdict = this.#takeVerdict(job, { body: frame.body, sig: frame.sig });
     } finally {

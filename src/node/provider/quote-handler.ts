@@ -1,4 +1,6 @@
 import { equalBytes } from '../../lib/bytes.ts';
+import { modeName, payFrom } from '../../protocol/codes.ts';
+import { headIntervalTokens, maxDeliverWithinS, maxGraceTokens } from '../../protocol/constants.ts';
 import type { Card } from '../../protocol/messages.ts';
 import { type FrameStream, readWithin } from '../streams/streams.ts';
 import type { Quotes } from './admission/quotes.ts';
@@ -23,18 +25,41 @@ export async function handleQuote(
   if (model === undefined || card.execClass === null)
     throw new OfferRefusal('no-model', 'this provider does not serve that model');
   if (ask.maxTokens < 1 || ask.maxTokens >= model.context)
-    throw new OfferRefusal('bad-offer', `${ask.maxTokens} answer tokens do not fit in the context of ${model.context}`);
-  const { modelId, requestDigest, promptTokens, maxTokens } = ask;
+    throw new OfferRefusal('bad-offer', `${ask.maxTokens} tokens do not fit in the context of ${model.context}`);
+  if (!model.modes.includes(modeName(ask.mode)))
+    throw new OfferRefusal('bad-offer', `mode ${modeName(ask.mode)} is not served`);
+  if (ask.pay === payFrom.channel) throw new OfferRefusal('bad-offer', 'channels are not served');
+  const { modelId, requestDigest, mode, promptTokens, maxTokens } = ask;
+  const { priceJob, priceIn, priceOut } = model;
+  const { tokensPerSecond } = card.compute;
   const terms = {
+    client: stream.remote.publicKey,
     modelId,
     requestDigest,
+    mode,
     promptTokens,
     maxTokens,
-    client: stream.remote.publicKey,
-    priceIn: model.priceIn,
-    priceOut: model.priceOut,
+    priceJob,
+    priceIn,
+    priceOut,
+    grace: graceAt(tokensPerSecond),
+    deliverWithin: deliverWithinS(promptTokens + maxTokens, tokensPerSecond),
     execClass: card.execClass,
     pay: card.pay,
   };
   await stream.write({ t: 'quote', ...quotes.issue(terms) });
+}
+
+/** The grace that holds up nothing at a round trip of 300 ms (section 3): two heads' worth at least. */
+function graceAt(tokensPerSecond: number): number {
+  const wanted = Math.max(2 * headIntervalTokens, 33 + Math.ceil(0.3 * tokensPerSecond));
+  return Math.min(maxGraceTokens, wanted);
+}
+
+/** Shortest time that a payment is on hold, in s: a client that vanished gets it back by itself then. */
+const minHoldS = 600;
+
+/** Time for this many tokens with other jobs beside it and a queue before it, in s. */
+function deliverWithinS(tokens: number, tokensPerSecond: number): number {
+  return Math.min(maxDeliverWithinS, Math.max(minHoldS, Math.ceil((4 * tokens) / tokensPerSecond)));
 }

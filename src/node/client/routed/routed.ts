@@ -1,4 +1,3 @@
-import { finish, modes } from '../../../protocol/messages.ts';
 import { randomBytes } from 'node:crypto';
 import { QvacError, toError } from '../../../errors.ts';
 import { shortPeer } from '../../../lib/names.ts';
@@ -10,7 +9,7 @@ import { signBody } from '../../../proofs/signing.ts';
 import { verdictOf } from '../../../proofs/verdict.ts';
 import { defaultChallenges } from '../../../protocol/constants.ts';
 import { modelIdHex } from '../../../protocol/digests.ts';
-import { type Input, kinds, type SamplerSettings, type Verdict } from '../../../protocol/messages.ts';
+import { finish, type Input, kinds, modes, type SamplerSettings, type Verdict } from '../../../protocol/messages.ts';
 import { encodeVerdict } from '../../../protocol/validate.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../../job/cost.ts';
 import type { Peer } from '../../peer/peer.ts';

@@ -1,17 +1,27 @@
 import { equalBytes } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { JobId } from '../../../lib/types.ts';
-import type { Engine } from '../../../model/engine.ts';
+import type { Engine, Prompt } from '../../../model/engine.ts';
 import { verifyBody } from '../../../proofs/signing.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
 import { inputDigestOf, jobIdOf, requestDigestOf } from '../../../protocol/digests.ts';
 import type { FrameOf } from '../../../protocol/frames.ts';
 import { promptTokenBound } from '../../../protocol/input/prompt-bound.ts';
-import { type Card, type Exec, type Input, kinds, type Offer, type Signed } from '../../../protocol/messages.ts';
+import { decodeExtra, isExtraOf } from '../../../protocol/messages/extra.ts';
+import {
+  type Card,
+  type Exec,
+  type ExtraSettings,
+  type Input,
+  kinds,
+  type Offer,
+  payFrom,
+  type Signed,
+} from '../../../protocol/messages.ts';
 import { decodeOffer } from '../../../protocol/validate.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import { OfferRefusal } from '../refusal.ts';
-import { checkOffer, checkPromptLength, checkQuote } from './offer-rules.ts';
+import { checkLengths, checkOffer, checkQuote, checkSettings } from './offer-rules.ts';
 import type { IssuedQuote, Quotes } from './quotes.ts';
 import type { SeenJobs } from './seen-jobs.ts';
 
@@ -21,10 +31,13 @@ export interface Admission {
   readonly offer: Offer;
   readonly offerSigned: Signed;
   readonly input: Input;
+  readonly extra: Uint8Array;
+  /** What `extra` says. */
+  readonly settings: ExtraSettings;
   readonly quote: IssuedQuote | null;
   /** The execution description; `offer.execClass` is its digest. */
   readonly exec: Exec;
-  readonly promptTokens: readonly number[];
+  readonly prompt: Prompt;
   readonly inputDigest: Uint8Array;
 }
 
@@ -58,11 +71,14 @@ export function admit(
     throw new OfferRefusal('bad-offer', 'the offer’s signature is invalid');
   const now = clock.now();
   const model = checkOffer(offer, { now, remote: remote.publicKey, card });
-  const remembered = seen.add(jobId, offer.expiresAt);
+  const remembered = seen.add(jobId, Number(offer.expiresAt));
   if (remembered === 'seen') throw new OfferRefusal('bad-offer', 'the offer was seen before');
   if (remembered === 'full') throw new OfferRefusal('busy', 'too many unexpired offers');
   if (!equalBytes(requestDigestOf(frame.input), offer.requestDigest))
     throw new OfferRefusal('bad-offer', 'the input does not match the offer');
+  if (offer.start !== frame.input.continuation.length)
+    throw new OfferRefusal('bad-offer', 'start is not the length of the continuation');
+  const settings = settingsOf(offer, frame);
 
   const quote = offer.quote === null ? null : quotes.find(offer.quote);
   if (offer.quote !== null && quote === null)
@@ -71,8 +87,8 @@ export function admit(
 
   if (promptTokenBound(frame.input) > model.context * maxBytesPerToken)
     throw new OfferRefusal('bad-offer', `the prompt is far longer than the context of ${model.context} tokens`);
-  const promptTokens = engine.tokenizer.encodePrompt(frame.input);
-  checkPromptLength(offer, quote?.quote ?? null, promptTokens.length, model.context);
+  const prompt = engine.tokenizer.encodePrompt(frame.input);
+  checkLengths(offer, prompt.tokens.length, model.context, card.compute.tokensPerSecond);
   if (offer.quote !== null) quotes.use(offer.quote);
   if (card.exec === null) throw new OfferRefusal('no-model', 'this provider serves no model');
   return {
@@ -80,10 +96,12 @@ export function admit(
     offer,
     offerSigned,
     input: frame.input,
+    extra: frame.extra,
+    settings,
     quote,
     exec: card.exec,
-    promptTokens,
-    inputDigest: inputDigestOf(offer.modelId, promptTokens),
+    prompt,
+    inputDigest: inputDigestOf(offer.modelId, prompt.tokens),
   };
 }
 
@@ -96,9 +114,23 @@ export function payableOffer(
     const offer = decodeOffer(frame.body);
     const jobId = jobIdOf(frame.body);
     const isOwn = equalBytes(offer.client, remote.publicKey) && verifyBody(offer.client, kinds.offer, jobId, frame);
-    return isOwn && offer.payment !== null ? { jobId, offer } : null;
+    return isOwn && offer.payment.pay === payFrom.jobAccount ? { jobId, offer } : null;
   } catch (error) {
     if (error instanceof MalformedError) return null;
+    throw error;
+  }
+}
+
+/** The settings that the offer names, if they are valid and served. @throws OfferRefusal */
+function settingsOf(offer: Offer, { extra, grammar }: FrameOf<'offer'>): ExtraSettings {
+  if (!isExtraOf(offer.sampler.extra, extra)) throw new OfferRefusal('bad-offer', 'the settings are not the offer’s');
+  try {
+    const settings = decodeExtra(extra, offer.sampler.vocab);
+    checkSettings(settings, grammar);
+    return settings;
+  } catch (error) {
+    if (error instanceof MalformedError)
+      throw new OfferRefusal('bad-offer', `the settings are malformed: ${error.message}`);
     throw error;
   }
 }

@@ -1,7 +1,16 @@
 import { equalBytes } from '../../../lib/bytes.ts';
+import { isSameList } from '../../../proofs/same-list.ts';
 import { maxClockSkewMs } from '../../../protocol/constants.ts';
-import type { Card, CardModel, Offer, Quote } from '../../../protocol/messages.ts';
-import { priceLamports } from '../../../protocol/price.ts';
+import { quotedLamports } from '../../../protocol/messages/quote.ts';
+import {
+  type Card,
+  type CardModel,
+  type ExtraSettings,
+  modeName,
+  type Offer,
+  payFrom,
+  type Quote,
+} from '../../../protocol/messages.ts';
 import { OfferRefusal } from '../refusal.ts';
 
 export interface OfferFacts {
@@ -19,54 +28,84 @@ export interface OfferFacts {
  * @throws OfferRefusal
  */
 export function checkOffer(offer: Offer, { now, remote, card }: OfferFacts): CardModel {
+  const { sampler, payment } = offer;
   require(equalBytes(offer.provider, card.peer), 'the offer is addressed to another provider');
   require(equalBytes(offer.client, remote), 'the offer’s client is not the peer that sent it');
-  require(offer.expiresAt > now, 'the offer has expired');
-  require(offer.issuedAt <= now + maxClockSkewMs, 'the offer’s time is in the future; check the clocks');
+  checkTimes(offer, now);
   const model = card.models.find(({ id }) => equalBytes(id, offer.modelId));
   if (model === undefined) throw new OfferRefusal('no-model', 'this provider does not serve that model');
-  require(card.execClass !== null &&
-    equalBytes(offer.execClass, card.execClass), 'the offer names another execution class; fetch the card again');
-  require(model.modes.includes(offer.mode), `mode ${offer.mode} is not served`);
-  require(offer.sampler.vocab === model.vocab &&
-    sameIds(offer.sampler.stops, model.stops), 'vocab or stops differ from the model’s');
-  require(offer.quote !== null ||
-    (model.priceIn === 0 && model.priceOut === 0), 'this model has a price: ask for a quote first');
-  require(offer.payment === null || offer.quote !== null, 'a payment without a quote');
+  const hasClass = card.execClass !== null && equalBytes(offer.execClass, card.execClass);
+  require(hasClass, 'the offer names another execution class; fetch the card again');
+  require(model.modes.includes(modeName(offer.mode)), `mode ${modeName(offer.mode)} is not served`);
+  const isOfModel = sampler.vocab === model.vocab && isSameList(sampler.stops, model.stops);
+  require(isOfModel, 'vocab or stops differ from the model’s');
+  const isFree = model.priceJob === 0 && model.priceIn === 0 && model.priceOut === 0;
+  require(offer.quote !== null || isFree, 'this model has a price: ask for a quote first');
+  require(offer.quote !== null || payment.pay === payFrom.nothing, 'a payment without a quote');
+  require(payment.pay !== payFrom.channel, 'channels are not served');
+  require(offer.quote !== null || hasNoTerms(offer), 'terms without a quote');
   return model;
+}
+
+function checkTimes({ issuedAt, expiresAt }: Offer, now: number): void {
+  const ageMs = now - Number(issuedAt);
+  const clocks = `its clock is ${Math.round(Math.abs(ageMs) / 1_000)} s ${ageMs < 0 ? 'ahead of' : 'behind'} this one`;
+  require(Number(expiresAt) > now, `the offer has expired: ${clocks}, or it took that long`);
+  require(ageMs >= -maxClockSkewMs, `the offer’s time is in the future: ${clocks}`);
+}
+
+function hasNoTerms({ payment, terms }: Offer): boolean {
+  return payment.amountLamports === 0n && Object.values(terms).every((term) => BigInt(term) === 0n);
+}
+
+/** Section 4.1: what an offer asks for beyond the sampler. Grammars are not served yet. @throws OfferRefusal */
+export function checkSettings({ grammar }: ExtraSettings, rules: unknown): void {
+  if (grammar !== undefined || rules !== null) throw new OfferRefusal('bad-offer', 'grammars are not served');
 }
 
 /** Section 4: the quote, which this provider issued, has not expired and is for this request. @throws OfferRefusal */
 export function checkQuote(offer: Offer, quote: Quote, now: number): void {
+  const { terms, payment } = offer;
   require(quote.expiresAt > now, 'the quote has expired');
   require(equalBytes(quote.client, offer.client), 'the quote is for another client');
   require(equalBytes(quote.modelId, offer.modelId), 'the quote is for another model');
   require(equalBytes(quote.requestDigest, offer.requestDigest), 'the quote is for another request');
+  require(quote.mode === offer.mode, 'the quote is for another mode');
   require(equalBytes(quote.execClass, offer.execClass), 'the quote is for another execution class');
   require(quote.maxTokens >= offer.sampler.maxTokens, 'the quote covers fewer tokens');
-  const { payment } = offer;
-  if (quote.pay === null) return require(payment === null, 'the quote asks for no payment');
-  if (payment === null) throw new OfferRefusal('bad-offer', 'the quote asks for a payment');
-  require(payment.chain === quote.pay.chain &&
-    equalBytes(payment.program, quote.pay.program), 'the payment is on another chain or program than quoted');
+  const isSame =
+    terms.promptTokens === quote.promptTokens &&
+    terms.priceJobLamports === BigInt(quote.priceJob) &&
+    terms.priceInLamports === BigInt(quote.priceIn) &&
+    terms.priceOutLamports === BigInt(quote.priceOut) &&
+    terms.grace === quote.grace &&
+    terms.deliverWithinS === quote.deliverWithin;
+  require(isSame, 'the offer has other terms than the quote');
+  const isPaid = payment.pay !== payFrom.nothing;
+  require(isPaid === (quote.pay !== null), isPaid ? 'the quote asks for no payment' : 'the quote asks for a payment');
+  const amount = isPaid ? quotedLamports({ ...quote, maxTokens: offer.sampler.maxTokens }) : 0n;
+  require(payment.amountLamports === amount, `the amount is ${payment.amountLamports} lamports instead of ${amount}`);
 }
 
-/** Checks the rules that need the number of prompt tokens. @throws OfferRefusal */
-export function checkPromptLength(offer: Offer, quote: Quote | null, promptCount: number, context: number): void {
-  const { maxTokens } = offer.sampler;
+/**
+ * Checks the rules that need the number of prompt tokens.
+ * @param tokensPerSecond this provider's own speed
+ * @throws OfferRefusal
+ */
+export function checkLengths(
+  { sampler: { maxTokens }, quote, terms }: Offer,
+  promptCount: number,
+  context: number,
+  tokensPerSecond: number,
+): void {
   if (quote !== null) {
-    require(quote.promptTokens >=
-      promptCount, `the prompt has ${promptCount} tokens, ${quote.promptTokens} were quoted`);
-    const price = priceLamports({ promptCount, n: maxTokens, priceIn: quote.priceIn, priceOut: quote.priceOut });
-    require(offer.payment === null ||
-      BigInt(offer.payment.amount) >= price, `the payment is below the price, ${price} lamports`);
+    require(promptCount <=
+      terms.promptTokens, `the prompt has ${promptCount} tokens, ${terms.promptTokens} were quoted`);
+    const neededS = Math.ceil(maxTokens / tokensPerSecond);
+    require(neededS <= terms.deliverWithinS, `${maxTokens} tokens take ${neededS} s here, longer than was quoted`);
   }
-  require(promptCount + maxTokens <=
-    context, `${promptCount} prompt tokens and ${maxTokens} answer tokens do not fit in the context of ${context}`);
-}
-
-function sameIds(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((id, at) => id === b[at]);
+  const fits = promptCount + maxTokens <= context;
+  require(fits, `${promptCount} prompt tokens and ${maxTokens} answer tokens do not fit in the context of ${context}`);
 }
 
 function require(holds: boolean, otherwise: string): void {

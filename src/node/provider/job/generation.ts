@@ -1,66 +1,59 @@
 import { setImmediate } from 'node:timers/promises';
 import type { AbortOptions } from '../../../lib/types.ts';
-import type { EngineSession, Tokenizer } from '../../../model/engine.ts';
-import { createTextStream } from '../../../model/text/text-stream.ts';
+import type { EngineSession } from '../../../model/engine.ts';
 import type { Transcript } from '../../../proofs/transcript.ts';
-import { headInterval } from '../../../protocol/constants.ts';
+import { headIntervalTokens } from '../../../protocol/constants.ts';
+import type { Finish } from '../../../protocol/messages.ts';
 import type { AnswerWriter } from './answer-writer.ts';
 
 export interface GenerationParts {
   readonly session: EngineSession;
-  readonly tokenizer: Pick<Tokenizer, 'bytesOf'>;
-  readonly promptTokens: readonly number[];
-  readonly topK: number;
+  readonly rendering: readonly number[];
+  /** Tokens of the answer before this job. */
+  readonly continuation: readonly number[];
   readonly transcript: Transcript;
   readonly writer: AnswerWriter;
+  /** Resolves when token number `n` (from 1) may be sent. @throws if the client does not acknowledge enough */
+  readonly pass: (n: number) => Promise<void>;
   /** Signs and sends a head over everything flushed. */
-  readonly sendHead: () => void;
-  /** Called before each token. @throws to end the answer before that token */
-  readonly goOn: () => void;
+  readonly sendHead: () => Promise<void>;
 }
 
 /**
- * Draws and sends tokens until a stop token (0) or `maxTokens` (1), with a head every 32 tokens (section 4.2). The
- * engine is one token ahead of the stream. An incomplete last character is added with the last token.
- * @throws the errors of the engine and of `goOn`, and the reason of `signal`; the tokens drawn until then are in the
- * transcript, and `writer.flush()` sends them
+ * Draws and sends tokens until the answer ends by itself, with a head every 32 tokens (section 4.2). The engine computes
+ * one token ahead of the stream. A token is drawn only once it may be sent, so a head never covers one that was not.
+ * @throws the errors of the engine and of `pass`, and the reason of `signal`; the tokens drawn until then are in the
+ * transcript and handed to `writer`
  */
-export async function generate(parts: GenerationParts, options: AbortOptions = {}): Promise<0 | 1> {
-  const { session, tokenizer, promptTokens, topK, transcript, writer, sendHead, goOn } = parts;
-  const text = createTextStream(tokenizer);
-  try {
-    let top = await session.prefill(promptTokens, topK, options);
-    for (;;) {
-      options.signal?.throwIfAborted();
-      goOn();
-      const { token, finish } = transcript.next(top);
-      const piece = text.push(token);
-      if (finish !== null) {
-        writer.token(token, piece);
-        return finish;
-      }
-      const following = session.decode(token, topK, options);
-      following.catch(() => undefined); // Awaited below.
-      // The first token is sent at once; after it, the engine starts first, and this thread sends beside it.
-      if (transcript.n > 1) await begun();
-      writer.token(token, piece);
-      if (transcript.n % headInterval === 0) {
-        writer.flush();
-        sendHead();
-      }
-      transcript.commit();
-      await writer.drained();
-      top = await following;
+export async function generate(parts: GenerationParts, options: AbortOptions = {}): Promise<Finish> {
+  const { session, rendering, continuation, transcript, writer, pass, sendHead } = parts;
+  if (transcript.finish !== null) return transcript.finish;
+  let top = await session.prefill(rendering, transcript.candidateCount, { ...options, continuation });
+  for (;;) {
+    options.signal?.throwIfAborted();
+    await pass(transcript.n + 1);
+    const { token, text, finish } = transcript.next(top);
+    if (finish !== null) {
+      writer.token(token, text);
+      return finish;
     }
-  } finally {
-    writer.rest(text.end());
+    const following = session.decode(token, transcript.candidateCount, options);
+    following.catch(() => undefined); // It is awaited below.
+    // The first token is sent at once; a later one only after the engine has started its next step.
+    if (transcript.n > 1) await engineStarted();
+    writer.token(token, text);
+    if (transcript.n % headIntervalTokens === 0) {
+      writer.flush();
+      await sendHead();
+    }
+    transcript.commit();
+    await writer.drained();
+    top = await following;
   }
 }
 
-/**
- * Resolves when the engine has started the requested step on its own thread, which takes one turn of the event loop.
- */
-async function begun(): Promise<void> {
+/** Resolves when the engine has started its step on another thread, one turn of the event loop later. */
+async function engineStarted(): Promise<void> {
   await setImmediate();
   await setImmediate();
 }

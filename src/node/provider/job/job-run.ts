@@ -1,20 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { QvacError } from '../../../errors.ts';
-import type { JobId } from '../../../lib/types.ts';
+import { messageOf } from '../../../errors.ts';
+import type { Logger } from '../../../lib/log.ts';
 import type { Engine, EngineSession } from '../../../model/engine.ts';
 import { encodeHead } from '../../../proofs/head.ts';
-import { type SigningKey, signBody, verifyBody } from '../../../proofs/signing.ts';
+import { type SigningKey, signBody } from '../../../proofs/signing.ts';
 import type { Transcript, TranscriptInit } from '../../../proofs/transcript.ts';
-import { MalformedError } from '../../../protocol/codec.ts';
-import { cancelGraceTokens } from '../../../protocol/constants.ts';
-import { jobIdHex } from '../../../protocol/digests.ts';
-import { type Finish, type Head, kinds, type Signed } from '../../../protocol/messages.ts';
-import { decodeCancel } from '../../../protocol/validate.ts';
+import { type Finish, finish, type Head, kinds, payFrom, type Signed } from '../../../protocol/messages.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import type { Admission } from '../admission/admission.ts';
 import type { PaidJob } from '../payment/payouts.ts';
 import { OfferRefusal } from '../refusal.ts';
+import { AckGate } from './ack-gate.ts';
 import { type AnswerWriter, createAnswerWriter } from './answer-writer.ts';
 import { generate } from './generation.ts';
 
@@ -25,18 +22,22 @@ export interface FinishedJob {
   readonly text: string;
   readonly final: Head;
   readonly finalSigned: Signed;
-  readonly cancel: Signed | null;
+  /** The last acknowledgement. */
+  readonly ack: Signed | null;
 }
 
 export interface JobRunComponents {
   readonly engine: Engine;
   readonly key: SigningKey;
   readonly createTranscript: (init: TranscriptInit) => Transcript;
+  readonly logger: Logger;
 }
 
 export interface JobRunInit {
   /** How long the client may leave a frame unread, in ms. */
   readonly stallMs: number;
+  /** How long a client may let something wait for its acknowledgement, in ms. @default that of section 4 */
+  readonly ackStallMs?: number | undefined;
 }
 
 /** One admitted job from its accept to its final head. */
@@ -45,79 +46,78 @@ export class JobRun {
   readonly #admission: Admission;
   readonly #transcript: Transcript;
   readonly #writer: AnswerWriter;
+  readonly #gate: AckGate;
+  readonly #isPaid: boolean;
   /** Ends the wait for a slot, the prompt and the generation. */
   readonly #stop = new AbortController();
   #paid: PaidJob | null = null;
-  /** Why the client left, and how many tokens the answer may still reach. */
-  #left: { readonly reason: Error; readonly maxTokens: number } | null = null;
-  #cancel: Signed | null = null;
   #accepted = false;
+  #hasLeft = false;
   #final: Head | null = null;
 
-  constructor(components: JobRunComponents, admission: Admission, stream: FrameStream, { stallMs }: JobRunInit) {
-    const { offer, inputDigest, promptTokens } = admission;
+  constructor(components: JobRunComponents, admission: Admission, stream: FrameStream, init: JobRunInit) {
+    const { offer, settings, input, inputDigest, prompt, jobId } = admission;
+    const { tokenizer } = components.engine;
+    const bytesOf = (token: number): Uint8Array =>
+      settings.markers === true ? tokenizer.markedBytesOf(token) : tokenizer.bytesOf(token);
     this.#components = components;
     this.#admission = admission;
+    this.#isPaid = offer.payment.pay !== payFrom.nothing;
+    this.#gate = new AckGate({ jobId, offer, stallMs: init.ackStallMs });
     this.#transcript = components.createTranscript({
-      jobId: admission.jobId,
+      jobId,
       offer,
+      settings,
+      continuation: input.continuation,
       inputDigest,
-      promptCount: promptTokens.length,
+      promptCount: prompt.tokens.length,
       execClass: offer.execClass,
       jobSecret: randomBytes(32),
+      bytesOf,
+      matcher: null,
     });
-    this.#writer = createAnswerWriter(stream, { stallMs, onFailure: (reason) => this.leave(reason) });
+    this.#writer = createAnswerWriter(stream, {
+      stallMs: init.stallMs,
+      onFailure: (reason) => this.leave(reason),
+    });
   }
 
-  /** True once the accept was sent: before it there is nothing to cancel. */
+  /** Whether the accept was sent; before it, the client cannot acknowledge. */
   get accepted(): boolean {
     return this.#accepted;
   }
 
-  /** True once the final head was sent: a later cancel has crossed it. */
+  /** Whether the final head was sent. */
   get finished(): boolean {
     return this.#final !== null;
   }
 
   /**
-   * Waits for the payment (if any) and a slot, generates the answer, and sends everything up to the final head.
-   * @param secure resolves when the payment is locked; null for a free job
-   * @throws QvacError E_BUSY if the queue is full, before anything was sent
+   * Waits for the payment, if there is one, and for a slot; then generates and sends everything up to the final head. An
+   * answer that has begun ends with a final head in any case, unless nobody reads it and nothing is paid for it.
+   * @param secure resolves with the payment once it is locked; null for an unpaid job
+   * @throws QvacError E_BUSY if the queue is full; nothing was sent then
    * @throws OfferRefusal if the payment does not arrive
-   * @throws the reason given to `abort` or `leave`, or the engine's error; then no final head was sent
+   * @throws the reason given to `abort` or `leave`, or an engine error; no final head was sent then
    */
   async run(
     onAccept: () => void,
     secure: ((signal: AbortSignal) => Promise<PaidJob>) | null = null,
   ): Promise<FinishedJob> {
-    const { promptTokens, inputDigest } = this.#admission;
-    const onLate = (): void => this.abort(tooLate());
+    const { prompt, inputDigest, exec } = this.#admission;
+    const onLate = (): void => this.#stop.abort(tooLate());
     try {
-      // Before a slot is taken, so that an unpaid offer never blocks a paid one.
+      // Before the wait for a slot, so that an unpaid job never holds one.
       this.#paid = secure === null ? null : await secure(this.#stop.signal);
       this.#paid?.late.addEventListener('abort', onLate);
-      // The offer's class, even if a self-test changes the card while this job waits in the queue.
-      const slot = this.#components.engine.open({ signal: this.#stop.signal, exec: this.#admission.exec });
+      // With the class that the offer names, even if a self-test changes the engine's class meanwhile.
+      const slot = this.#components.engine.open({ signal: this.#stop.signal, exec });
       await refusedAtOnce(slot);
       this.#accepted = true;
-      this.#writer.frame({ t: 'accept', promptTokens, inputDigest });
+      this.#writer.frame({ t: 'accept', promptTokens: prompt.tokens, inputDigest, tail: prompt.tail });
+      this.#gate.sent(0, true);
       onAccept();
-      const finish = await this.#generate(slot);
-      if (this.#paid?.late.aborted === true) throw tooLate();
-      const { head: final, signed: finalSigned } = this.#signHead(finish);
-      this.#final = final;
-      await this.#paid?.deliver(final, this.#cancel);
-      this.#writer.head(finalSigned);
-      await this.#writer.drained();
-      // A client that left by now may come back with its challenge.
-      return {
-        admission: this.#admission,
-        transcript: this.#transcript,
-        text: this.#writer.sentText,
-        final,
-        finalSigned,
-        cancel: this.#cancel,
-      };
+      return await this.#finish(await this.#generate(slot));
     } catch (error) {
       this.#paid?.decline();
       throw error;
@@ -127,89 +127,119 @@ export class JobRun {
     }
   }
 
-  /** Ends the job without a final head. */
+  /** Ends the job: with a final head if the answer has begun. */
   abort(reason: Error): void {
     this.#stop.abort(reason);
   }
 
-  /**
-   * The client left, or broke the protocol. Without a signed cancel, only a complete answer can be submitted for
-   * payment. A paid job that has sent tokens therefore continues for as many tokens as a cancel would cost; otherwise a
-   * client could leave just before the end and pay nothing. Any other job ends without a final head.
-   */
+  /** The client left or broke the protocol. What it acknowledged of a paid answer is due, and no more is generated. */
   leave(reason: Error): void {
-    if (this.#paid === null || this.#writer.sentTokens === 0) return this.abort(reason);
-    this.#left ??= { reason, maxTokens: this.#writer.sentTokens + cancelGraceTokens };
+    this.#hasLeft = true;
+    this.#stop.abort(reason);
   }
 
-  /** Takes the client's cancel (section 4). @throws QvacError E_BAD_PEER if it is invalid */
-  cancel(signed: Signed): void {
-    if (this.finished) return;
-    const { jobId, offer } = this.#admission;
-    const n = cancelledAt(signed, jobId, offer.client);
-    if (this.#cancel !== null || !this.accepted || n > this.#writer.sentTokens)
-      throw new QvacError('E_BAD_PEER', `an unexpected cancel at ${n} tokens`);
-    this.#cancel = signed;
-    this.#stop.abort(new Error('cancelled by the client'));
+  /**
+   * Takes an acknowledgement of the client (section 4). It is kept before it has an effect.
+   * @throws QvacError E_BAD_PEER if it is invalid or out of place
+   */
+  async acknowledge(signed: Signed): Promise<void> {
+    this.#gate.sent(this.#writer.sentTokens, false);
+    this.#gate.take(signed);
+    if (!this.finished) await this.#keep();
+    if (this.#gate.isCancelled) this.#stop.abort(new Error('cancelled by the client'));
+    this.#gate.open();
+  }
+
+  /** The client's verdict arrived, after which it may acknowledge once more. */
+  verdict(): void {
+    this.#gate.verdict();
   }
 
   async #generate(slot: Promise<EngineSession>): Promise<Finish> {
-    const { engine } = this.#components;
-    const { promptTokens, offer } = this.#admission;
+    const { prompt, input } = this.#admission;
+    const { signal } = this.#stop;
     let session: EngineSession | null = null;
     try {
       session = await slot;
       const parts = {
         session,
-        tokenizer: engine.tokenizer,
-        promptTokens,
-        topK: offer.sampler.topK,
+        rendering: prompt.tokens.slice(0, prompt.renderingCount),
+        continuation: input.continuation,
         transcript: this.#transcript,
         writer: this.#writer,
-        sendHead: () => this.#writer.head(this.#signHead(255).signed),
-        goOn: () => this.#goOn(),
+        pass: (n: number) => this.#pass(n),
+        sendHead: () => this.#sendHead(),
       };
-      return await generate(parts, { signal: this.#stop.signal });
+      return await generate(parts, { signal });
     } catch (error) {
-      if (this.#cancel !== null) return 2;
-      throw this.#stop.signal.aborted ? this.#stop.signal.reason : error;
+      if (this.#gate.isCancelled) return finish.cancelled;
+      const reason: unknown = signal.aborted ? signal.reason : error;
+      if (!this.#mayBreakOff()) throw reason;
+      const { logger } = this.#components;
+      logger.info('an answer was broken off', { job: this.#admission.jobId, reason: messageOf(reason) });
+      return finish.brokenOff;
     } finally {
-      // Not awaited: the head must not wait until the slot is cleared.
+      // Not awaited: the final head need not wait until the slot is cleared.
       session?.release().catch(() => undefined);
     }
   }
 
-  /** @throws the reason given to `leave`, once the answer has its maximum of tokens without a client */
-  #goOn(): void {
-    if (this.#left !== null && this.#transcript.n >= this.#left.maxTokens) throw this.#left.reason;
+  #pass(n: number): Promise<void> {
+    // The first token is acknowledged by itself.
+    this.#gate.sent(this.#writer.sentTokens, n === 2);
+    return this.#gate.pass(n, this.#stop.signal);
   }
 
-  /** A head over all tokens so far, which are sent first. */
-  #signHead(finish: Finish): { readonly head: Head; readonly signed: Signed } {
+  /** Whether a final head is worth something: to a client that reads, or because what is acknowledged is paid. */
+  #mayBreakOff(): boolean {
+    if (this.#isPaid) return this.#gate.ackedTokens !== null;
+    return !this.#hasLeft && this.#writer.sentTokens > 0;
+  }
+
+  async #sendHead(): Promise<void> {
+    // Kept first: after a crash, nothing is submitted that contradicts a head that was sent.
+    await this.#keep();
+    this.#writer.head(this.#sign(this.#transcript.head(finish.notFinal)));
+    this.#gate.sent(this.#writer.sentTokens, true);
+  }
+
+  /** Keeps what a later process of this provider needs in order to be paid for the answer so far. */
+  async #keep(): Promise<void> {
+    if (this.#paid === null) return;
+    const head = this.#sign(this.#transcript.head(finish.brokenOff));
+    await this.#paid.keep({ head, ack: this.#gate.last });
+  }
+
+  async #finish(reason: Finish): Promise<FinishedJob> {
+    this.#writer.rest(this.#transcript.end(reason));
     this.#writer.flush();
-    const head = this.#transcript.head({ text: this.#writer.sentText, finish });
-    return { head, signed: signBody(this.#components.key, kinds.head, this.#admission.jobId, encodeHead(head)) };
+    const final = this.#transcript.head(reason);
+    const finalSigned = this.#sign(final);
+    this.#gate.sent(this.#writer.sentTokens, false);
+    this.#gate.finalHead(final.n);
+    this.#final = final;
+    const ack = this.#gate.last;
+    if (ack === null) this.#paid?.decline();
+    else await this.#paid?.deliver({ head: finalSigned, ack });
+    this.#writer.head(finalSigned);
+    await this.#writer.drained();
+    // A client that has left since may come back with its challenge.
+    const { sentText: text } = this.#writer;
+    return { admission: this.#admission, transcript: this.#transcript, text, final, finalSigned, ack };
+  }
+
+  #sign(head: Head): Signed {
+    return signBody(this.#components.key, kinds.head, this.#admission.jobId, encodeHead(head));
   }
 }
 
 function tooLate(): OfferRefusal {
-  return new OfferRefusal('internal', 'the answer takes longer than its payment is locked for');
+  return new OfferRefusal('internal', 'the answer takes longer than its payment allows');
 }
 
-/** Rejects if `slot` is refused at once; otherwise resolves without waiting for it. */
+/** Rejects if `slot` is refused without waiting; else resolves at once. */
 async function refusedAtOnce(slot: Promise<EngineSession>): Promise<void> {
-  // The slot may fail before `#generate` awaits it.
+  // It may also fail later, before it is awaited.
   slot.catch(() => undefined);
   await Promise.race([slot, setImmediate()]);
-}
-
-/** The `n` of a cancel, if the client signed it for this job. @throws QvacError E_BAD_PEER */
-function cancelledAt(signed: Signed, jobId: JobId, client: Uint8Array): number {
-  try {
-    const cancel = decodeCancel(signed.body);
-    if (jobIdHex(cancel.jobId) === jobId && verifyBody(client, kinds.cancel, jobId, signed)) return cancel.n;
-  } catch (error) {
-    if (!(error instanceof MalformedError)) throw error;
-  }
-  throw new QvacError('E_BAD_PEER', 'the cancel is invalid');
 }

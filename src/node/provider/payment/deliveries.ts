@@ -1,135 +1,135 @@
-import type { Escrow, JobAccount, JobOutcome } from '../../../escrow/escrow.ts';
-import { deliveryOf, payoutOf } from '../../../escrow/terms.ts';
+import type { JobAccount, JobOutcome } from '../../../escrow/accounts.ts';
+import type { Escrow } from '../../../escrow/escrow.ts';
 import { anySignal } from '../../../lib/abort.ts';
+import { equalBytes } from '../../../lib/bytes.ts';
 import type { JobId } from '../../../lib/types.ts';
 import { jobIdHex } from '../../../protocol/digests.ts';
-import type { Finish, Head, Signed } from '../../../protocol/messages.ts';
-import { payableTokens } from '../../../protocol/price.ts';
-import { decodeCancel } from '../../../protocol/validate.ts';
 import type { Journal } from '../../home/journal.ts';
-import type { DeliveredJob } from './delivered-job.ts';
-import type { PaymentNews } from './payouts.ts';
+import type { KeptDelivery } from './kept-delivery.ts';
+import type { Deliverable, PaymentNews } from './payouts.ts';
 
-export interface DeliveriesParts {
+export interface DeliveriesComponents {
   readonly escrow: Escrow;
-  readonly journal: Journal<DeliveredJob>;
+  readonly journal: Journal<KeptDelivery>;
   readonly onNews: (news: PaymentNews) => void;
-  /** Called when the job's stake need no longer be counted here: the program counts it, or the job is over. */
+  /** The program counts the stake of this job as locked from now on, or the job has ended. */
   readonly releaseStake: (jobId: JobId) => void;
   /** Ends all waiting. */
   readonly end: AbortSignal;
 }
 
-/** How long a submitted job is polled, in ms: most clients confirm within seconds. The sweep finds the others. */
+/** How long the end of a submitted job is waited for, ms: most clients confirm within seconds. */
 const followMs = 60_000;
 
-/**
- * Submits delivered answers, including those of earlier processes, and follows each until its account is closed.
- */
+/** Delivered answers of this and of earlier processes: submits each, and follows it until its payment ends. */
 export class Deliveries {
-  readonly #parts: DeliveriesParts;
-  #delivered = new Map<JobId, DeliveredJob>();
+  readonly #components: DeliveriesComponents;
+  /** Answers that are delivered, and what earlier processes left. */
+  #delivered = new Map<JobId, KeptDelivery>();
   readonly #submitting = new Set<JobId>();
 
-  constructor(parts: DeliveriesParts) {
-    this.#parts = parts;
+  constructor(components: DeliveriesComponents) {
+    this.#components = components;
   }
 
-  /** Loads the deliveries of earlier processes. */
+  /** Takes over what earlier processes left: what was acknowledged of it is due. */
   async recall(): Promise<void> {
-    this.#delivered = new Map(await this.#parts.journal.read());
+    const { journal } = this.#components;
+    for (const [jobId, kept] of await journal.read()) {
+      if (kept.ack === null) await journal.remove(jobId);
+      else this.#delivered.set(jobId, kept);
+    }
   }
 
   has(jobId: JobId): boolean {
     return this.#delivered.has(jobId);
   }
 
-  /** Concludes the served job if the chain has another one under its id, which then has another number. */
-  async concludeReplaced({ jobId: id, number }: JobAccount): Promise<void> {
-    const jobId = jobIdHex(id);
-    const delivered = this.#delivered.get(jobId);
-    if (delivered !== undefined && delivered.number !== number) await this.conclude(jobId);
+  /** Keeps the state of a running answer, on disk when it resolves. @throws QvacError E_HOME */
+  async keep(jobId: JobId, kept: KeptDelivery): Promise<void> {
+    await this.#components.journal.write(jobId, kept);
   }
 
-  /** On disk when it resolves. @throws QvacError E_HOME */
-  async add(account: JobAccount, final: Head, cancel: Signed | null): Promise<void> {
-    const jobId = jobIdHex(account.jobId);
-    const delivery = deliveryOf(final, cancel === null ? null : { body: decodeCancel(cancel.body), signed: cancel });
-    const delivered = { address: account.address, client: account.client, number: account.number, delivery };
-    await this.#parts.journal.write(jobId, delivered);
-    this.#delivered.set(jobId, delivered);
+  /** The answer is delivered; on disk when it resolves. @throws QvacError E_HOME */
+  async add(jobId: JobId, address: Uint8Array, { head, ack }: Deliverable): Promise<void> {
+    const kept = { address, head, ack };
+    await this.#components.journal.write(jobId, kept);
+    this.#delivered.set(jobId, kept);
+  }
+
+  /** Nothing is due for this answer. */
+  async forget(jobId: JobId): Promise<void> {
+    this.#delivered.delete(jobId);
+    await this.#components.journal.remove(jobId);
   }
 
   /**
-   * Submits the delivery, and follows the job for a while; the sweep does the rest.
+   * Submits, and follows the payment for a while; the sweep does the rest.
    * @throws QvacError E_CHAIN, E_ESCROW, E_FUNDS
    */
   async submitAndFollow(jobId: JobId): Promise<void> {
-    const delivered = this.#delivered.get(jobId);
-    if (delivered === undefined) return;
-    const { escrow, end } = this.#parts;
-    const account = await escrow.job(delivered.address);
-    if (account?.number !== delivered.number) return this.conclude(jobId);
+    const kept = this.#delivered.get(jobId);
+    if (kept === undefined) return;
+    const { escrow, end } = this.#components;
+    const account = await escrow.job(kept.address);
+    if (account === null) return this.conclude(jobId);
     await this.submit(account);
     const limit = anySignal(AbortSignal.timeout(followMs), end);
-    const closed = await escrow
-      .waitForJob(delivered.address, (job) => job === null, { signal: limit })
+    const ended = await escrow
+      .waitForJob(kept.address, (job) => job === null, { signal: limit })
       .then(
         () => true,
         () => false,
       );
-    if (closed) await this.conclude(jobId);
+    if (ended) await this.conclude(jobId);
   }
 
-  /** Submits the delivery, unless that was done. @throws as `submitAndFollow` */
+  /** Never submits a job twice. @throws as `submitAndFollow` */
   async submit(account: JobAccount): Promise<void> {
     const jobId = jobIdHex(account.jobId);
-    const delivered = this.#delivered.get(jobId);
-    if (delivered === undefined || account.submitted !== null || this.#submitting.has(jobId)) return;
-    const { escrow, releaseStake, onNews } = this.#parts;
+    const kept = this.#delivered.get(jobId);
+    if (kept?.ack == null || account.submitted !== null || this.#submitting.has(jobId)) return;
+    const { escrow, releaseStake, onNews } = this.#components;
     this.#submitting.add(jobId);
     try {
-      await escrow.submitJob(account, delivered.delivery);
+      await escrow.submitJob(account, { head: kept.head.body, ack: kept.ack });
       releaseStake(jobId);
     } finally {
       this.#submitting.delete(jobId);
     }
-    // From the delivery itself: if the client has confirmed by now, the account is closed.
-    const { promptCount, tokenCount, finish, cancel } = delivered.delivery;
-    const paidCount = payableTokens({ n: tokenCount, finish: finish as Finish, cancelN: cancel?.n ?? null });
-    onNews({ job: jobId, state: 'submitted', lamports: payoutOf(account, { promptCount, paidCount }) });
+    // Null if the client has confirmed already.
+    const submitted = (await escrow.job(kept.address))?.submitted ?? null;
+    if (submitted !== null) onNews({ job: jobId, state: 'submitted', lamports: submitted.payout });
   }
 
-  /** The job's account is closed: reports its outcome, and removes it from the journal. */
+  /**
+   * The account of a delivered answer is closed: reports how, and forgets it.
+   * @throws QvacError E_CHAIN if the chain does not say now: the answer is kept until it does
+   */
   async conclude(jobId: JobId): Promise<void> {
-    const delivered = this.#delivered.get(jobId);
-    if (delivered === undefined) return;
-    this.#delivered.delete(jobId);
-    const { escrow, journal, releaseStake, onNews } = this.#parts;
+    const kept = this.#delivered.get(jobId);
+    if (kept === undefined) return;
+    const { escrow, journal, releaseStake, onNews } = this.#components;
     releaseStake(jobId);
-    const outcome = await escrow.outcome(delivered.address).catch(() => null);
+    const outcome = await escrow.jobOutcome(kept.address);
+    this.#delivered.delete(jobId);
     await journal.remove(jobId);
     onNews({ job: jobId, state: stateOf(outcome), lamports: outcome?.paid ?? 0n });
   }
 
-  /** Concludes the deliveries whose jobs are not among the `open` ones. */
+  /** Concludes the delivered answers that are not among the `open` jobs. */
   async concludeOthers(open: readonly JobAccount[]): Promise<void> {
     const ids = new Set(open.map(({ jobId }) => jobIdHex(jobId)));
     for (const [jobId, { address }] of this.#delivered) {
-      // Asked again, since the job may have been created after `open` was read.
-      if (!ids.has(jobId) && (await this.#parts.escrow.job(address)) === null) await this.conclude(jobId);
+      // It may have been created since.
+      if (!ids.has(jobId) && (await this.#components.escrow.job(address)) === null) await this.conclude(jobId);
     }
   }
 }
 
 function stateOf(outcome: JobOutcome | null): PaymentNews['state'] {
-  switch (outcome?.how) {
-    case undefined:
-      return 'gone';
-    case 'confirmed':
-    case 'claimed':
-      return 'paid';
-    default:
-      return outcome?.how ?? 'gone';
-  }
+  if (outcome === null) return 'gone';
+  const { how, caller, provider } = outcome;
+  if (how === 'confirmed') return 'paid';
+  return how === 'refunded' && caller !== null && equalBytes(caller, provider) ? 'declined' : how;
 }

@@ -1,17 +1,19 @@
 import { messageOf, QvacError } from '../../../errors.ts';
-import { type Escrow, escrowRules, type JobAccount, type JobKey, RefusedError } from '../../../escrow/escrow.ts';
-import { differingTerms, termsOf } from '../../../escrow/terms.ts';
+import type { JobAccount } from '../../../escrow/accounts.ts';
+import { escrowRules } from '../../../escrow/constants.ts';
+import type { Escrow, JobKey } from '../../../escrow/escrow.ts';
+import { RefusedError } from '../../../escrow/refusal.ts';
 import { anySignal, delay } from '../../../lib/abort.ts';
 import { equalBytes, fromHex } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import { jobIdHex } from '../../../protocol/digests.ts';
-import type { Pay } from '../../../protocol/messages.ts';
+import { type Pay, payFrom } from '../../../protocol/messages.ts';
 import { createJournal } from '../../home/journal.ts';
 import { OfferRefusal } from '../refusal.ts';
-import { deliveredJobForm } from './delivered-job.ts';
 import { Deliveries } from './deliveries.ts';
+import { keptDeliveryForm } from './kept-delivery.ts';
 import type { PaidJob, PaidOrder, PaymentNews, ProviderPayouts } from './payouts.ts';
 
 export interface EscrowPayoutsComponents {
@@ -29,15 +31,13 @@ export interface EscrowPayoutsInit {
   /** Interval of the sweep over all of this provider's jobs, in ms. @default 15_000 */
   readonly sweepMs?: number | undefined;
   /**
-   * How long before the client can take a refund the job must be delivered, in ms: the submission takes time, too.
-   * @default 20_000
+   * How long before the client can take a refund the answer must end, in ms: its submission takes time, too.
+   * @default 60_000
    */
   readonly marginMs?: number | undefined;
   readonly onNews?: ((news: PaymentNews) => void) | undefined;
 }
 
-/** A job account without an offer for this long is declined, since its client has left, ms. */
-const orphanMs = 150_000;
 /** How long `stop` waits for running transactions, ms. */
 const stopMs = 5_000;
 /**
@@ -68,7 +68,6 @@ class EscrowPayouts implements ProviderPayouts {
   readonly #unserved = new Map<JobId, number>();
   readonly #tasks = new Set<Promise<void>>();
   readonly #end = new AbortController();
-  #startedAt = 0;
   #sweeping: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | null = null;
 
@@ -79,7 +78,7 @@ class EscrowPayouts implements ProviderPayouts {
     this.#clock = clock;
     this.#logger = logger;
     this.#init = init;
-    const journal = createJournal(init.dir, deliveredJobForm, logger);
+    const journal = createJournal(init.dir, keptDeliveryForm, logger);
     this.#deliveries = new Deliveries({
       escrow,
       journal,
@@ -91,7 +90,6 @@ class EscrowPayouts implements ProviderPayouts {
 
   async start(): Promise<void> {
     await this.#deliveries.recall();
-    this.#startedAt = await this.#escrow.now();
     await this.#sweep();
     this.#schedule();
   }
@@ -107,17 +105,12 @@ class EscrowPayouts implements ProviderPayouts {
     this.#serving.set(jobId, 0n);
     try {
       const account = await this.#awaitAccount(order, options);
-      const differing = differingTerms(account, termsOf(offer, order.offerSigned.body, order.quote));
-      if (differing.length > 0)
-        throw new OfferRefusal('bad-offer', `the payment on the chain differs in ${differing.join(', ')}`);
-      if (
-        account.submitted !== null ||
-        !equalBytes(account.provider, this.pay.payee) ||
-        !equalBytes(account.peer, this.#init.peer)
-      )
+      // Amount, prices and limits are those of the offer: the program read them from its body.
+      const isOurs = equalBytes(account.provider, this.pay.payee) && equalBytes(account.peer, this.#init.peer);
+      if (account.submitted !== null || !isOurs)
         throw new OfferRefusal('bad-offer', 'the payment on the chain is not for this provider');
-      this.#serving.set(jobId, account.stakeAtRisk);
-      const leftMs = account.refundAt - (this.#init.marginMs ?? 20_000) - (await this.#escrow.now());
+      this.#serving.set(jobId, escrowRules.slashMultiple * offer.payment.amountLamports);
+      const leftMs = account.refundAt - (this.#init.marginMs ?? 60_000) - (await this.#escrow.now());
       if (leftMs <= 0) throw new OfferRefusal('bad-offer', 'the payment on the chain is about to expire');
       await this.#checkStake();
       return this.#paidJob(jobId, account, AbortSignal.timeout(leftMs));
@@ -127,16 +120,16 @@ class EscrowPayouts implements ProviderPayouts {
     }
   }
 
-  decline({ jobId, offer }: Pick<PaidOrder, 'jobId' | 'offer'>): void {
+  decline({ jobId, offer }: PaidOrder): void {
     const { payment } = offer;
     // An offer must not decline the payment of a job that is being served or was delivered.
-    if (payment === null || payment.chain !== this.pay.chain || !equalBytes(payment.program, this.pay.program)) return;
+    if (payment.pay !== payFrom.jobAccount) return;
     if (this.#serving.has(jobId) || this.#deliveries.has(jobId) || this.#unserved.size >= 4_096) return;
-    this.#unserved.set(jobId, offer.expiresAt);
+    const expiresAt = Number(offer.expiresAt);
+    this.#unserved.set(jobId, expiresAt);
     if (this.#declining >= maxDeclining) return;
-    this.#task(() =>
-      this.#declineWhenThere(jobId, this.#escrow.jobAddress(payment.payer, fromHex(jobId)), offer.expiresAt),
-    );
+    const address = this.#escrow.jobAddress(payment.account, fromHex(jobId));
+    this.#task(() => this.#declineWhenThere(jobId, address, expiresAt));
   }
 
   #refused(order: PaidOrder, error: unknown): unknown {
@@ -152,11 +145,11 @@ class EscrowPayouts implements ProviderPayouts {
   }
 
   async #awaitAccount({ offer, jobId }: PaidOrder, { signal }: AbortOptions): Promise<JobAccount> {
-    const address = this.#escrow.jobAddress(offer.payment?.payer ?? this.pay.payee, fromHex(jobId));
+    const address = this.#escrow.jobAddress(offer.payment.account, fromHex(jobId));
     const locked = await this.#escrow.job(address, { signal });
     if (locked !== null) return locked;
     if (this.#waiting >= maxWaiting) throw new OfferRefusal('busy', 'too many jobs wait for their payment');
-    const expiry = AbortSignal.timeout(Math.max(1, offer.expiresAt - this.#clock.now()));
+    const expiry = AbortSignal.timeout(Math.max(1, Number(offer.expiresAt) - this.#clock.now()));
     this.#waiting++;
     try {
       const found = await this.#escrow.waitForJob(address, (job) => job !== null, {
@@ -181,16 +174,22 @@ class EscrowPayouts implements ProviderPayouts {
   }
 
   #paidJob(jobId: JobId, account: JobAccount, late: AbortSignal): PaidJob {
+    const { address } = account;
     return {
       late,
-      deliver: async (final, cancel) => {
-        await this.#deliveries.add(account, final, cancel);
+      keep: ({ head, ack }) => this.#deliveries.keep(jobId, { address, head, ack }),
+      deliver: async (deliverable) => {
+        await this.#deliveries.add(jobId, address, deliverable);
         this.#task(() => this.#deliveries.submitAndFollow(jobId));
       },
       decline: () => {
+        if (this.#deliveries.has(jobId)) return;
         this.#serving.delete(jobId);
-        this.#unserved.set(jobId, this.#clock.now() + escrowRules.jobTimeoutMs);
-        this.#task(() => this.#declineAccount(jobId, account));
+        this.#unserved.set(jobId, account.refundAt);
+        this.#task(async () => {
+          await this.#deliveries.forget(jobId);
+          await this.#declineAccount(jobId, account);
+        });
       },
     };
   }
@@ -212,7 +211,7 @@ class EscrowPayouts implements ProviderPayouts {
   }
 
   async #declineAccount(jobId: JobId, account: JobKey): Promise<void> {
-    await this.#escrow.declineJob(account);
+    await this.#escrow.refundJob(account);
     this.#unserved.delete(jobId);
     this.#report({ job: jobId, state: 'declined', lamports: 0n });
   }
@@ -239,20 +238,19 @@ class EscrowPayouts implements ProviderPayouts {
     }
   }
 
-  /** Claims, submits or declines one open job, as is due. */
+  /**
+   * Has one job's payment released, submits or declines it, as is due. A job whose offer never came is left to its maker,
+   * who can refund it: declining it would cost this provider a fee for each.
+   */
   async #handle(job: JobAccount, now: number): Promise<void> {
     const jobId = jobIdHex(job.jobId);
-    await this.#deliveries.concludeReplaced(job);
     if (job.submitted !== null) {
-      if (now < job.submitted.claimAt) return;
-      await this.#escrow.claimJob(job);
+      if (now < job.submitted.releaseAt) return;
+      await this.#escrow.confirmJob(job);
       await this.#deliveries.conclude(jobId);
     } else if (this.#deliveries.has(jobId)) {
       if (now < job.refundAt) await this.#deliveries.submit(job);
-    } else if (
-      !this.#serving.has(jobId) &&
-      (this.#unserved.has(jobId) || job.createdAt < this.#startedAt || now - job.createdAt > orphanMs)
-    ) {
+    } else if (!this.#serving.has(jobId) && this.#unserved.has(jobId)) {
       await this.#declineAccount(jobId, job);
     }
   }

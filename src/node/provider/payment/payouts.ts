@@ -1,51 +1,60 @@
 import type { AbortOptions, JobId } from '../../../lib/types.ts';
-import type { Head, Offer, Pay, Quote, Signed } from '../../../protocol/messages.ts';
+import type { Offer, Pay, Signed } from '../../../protocol/messages.ts';
 
-/** How a provider is paid. A provider without it serves free answers only. */
+/** How a provider is paid. A provider without it works for free. */
 export interface ProviderPayouts {
-  /** Chain, program and payee, as in the card and the quotes. */
+  /** Where payment is taken, as the card and the quotes say it. */
   readonly pay: Pay;
   /**
-   * Waits until the chain holds a payment that matches offer and quote, and checks that the free stake covers the job.
-   * If either fails, refunds the client as soon as possible.
-   * @throws OfferRefusal
+   * Waits until the payment of an offer is locked, and checks that it covers the offer and that the stake covers it.
+   * @throws OfferRefusal if it does not; the client is refunded then
    */
   secure(order: PaidOrder, options?: AbortOptions): Promise<PaidJob>;
-  /** Refunds the client of a refused offer as soon as possible, in the background. Never throws. */
-  decline(order: Pick<PaidOrder, 'jobId' | 'offer'>): void;
-  /** From now on: submits what earlier processes delivered, declines what they did not, and claims what is due. */
+  /** Refunds the client of a refused offer, as soon as possible. Returns at once; never throws. */
+  decline(order: PaidOrder): void;
+  /** Submits what earlier processes delivered, and has due payments released, from now on. */
   start(): Promise<void>;
-  /** Waits for running transactions, for a bounded time. Idempotent. */
+  /** Lets running transactions end, for a bounded time. Idempotent. */
   stop(): Promise<void>;
 }
 
-/** An offer with a payment, and the quote that it names. */
+/** An offer that pays from a job account. */
 export interface PaidOrder {
   readonly jobId: JobId;
   readonly offer: Offer;
-  readonly offerSigned: Signed;
-  readonly quote: Quote;
+}
+
+/** What the provider is paid for: a final head of its own, and the client's last acknowledgement. */
+export interface Deliverable {
+  readonly head: Signed;
+  readonly ack: Signed;
 }
 
 /** A job whose payment is locked. Ends with `deliver` or `decline`. */
 export interface PaidJob {
-  /** Aborts when a submission would come too late: the client can soon take its refund. */
+  /** Aborts when the answer must end, so that it can still be submitted in time. */
   readonly late: AbortSignal;
   /**
-   * To be called before the final head is sent. Resolves once the delivery is on disk, and so will be submitted even
-   * after a crash. Does not wait for the submission.
+   * Keeps, on disk when it resolves, what would be submitted if this process ended now: a head of finish 3 over the
+   * answer so far.
    * @throws QvacError E_HOME
    */
-  deliver(final: Head, cancel: Signed | null): Promise<void>;
-  /** Refunds the client: no final head will be sent. */
+  keep(state: { readonly head: Signed; readonly ack: Signed | null }): Promise<void>;
+  /**
+   * To be called before the final head is sent: from then on the answer will be submitted, even by another process.
+   * Resolves when that is certain, not when it is submitted.
+   * @throws QvacError E_HOME
+   */
+  deliver(deliverable: Deliverable): Promise<void>;
+  /** Nothing is due: refunds the client. After `deliver` it does nothing. */
   decline(): void;
 }
 
-/** A change in the state of a payment, for logs and monitoring. */
+/** A change of a payment, for logs and monitoring. */
 export interface PaymentNews {
   readonly job: JobId;
-  /** `submitted`: the client has 300 s to object. `gone`: closed, and the chain has no record of how. */
+  /** `submitted`: the client may still object. `gone`: closed, and the chain has no record of how. */
   readonly state: 'submitted' | 'paid' | 'declined' | 'refunded' | 'rejected' | 'slashed' | 'gone';
-  /** The provider's share: received or, if `submitted`, expected. */
+  /** What this provider was paid, or will be. */
   readonly lamports: bigint;
 }

@@ -1,0 +1,42 @@
+import * as v from 'valibot';
+import { fromHex, toHex } from '../../../lib/bytes.ts';
+import type { Signed } from '../../../protocol/messages.ts';
+import type { JournalForm } from '../../home/journal.ts';
+
+/** What is kept of a paid answer: enough to submit it, whichever process does. */
+export interface KeptDelivery {
+  /** Address of the job's account. */
+  readonly address: Uint8Array;
+  /** A final head: the one that was sent, or one of finish 3 over what was sent so far. */
+  readonly head: Signed;
+  /** The client's last acknowledgement; null before the first. */
+  readonly ack: Signed | null;
+}
+
+const hex = (bytes: number) =>
+  v.pipe(
+    v.string(),
+    v.regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`)),
+    v.transform((text) => fromHex(text)),
+  );
+
+const form = v.object({
+  version: v.literal(1),
+  address: hex(32),
+  head: v.object({ body: hex(202), sig: hex(64) }),
+  ack: v.nullable(v.object({ body: hex(86), sig: hex(64) })),
+});
+
+export const keptDeliveryForm: JournalForm<KeptDelivery> = {
+  toJson({ address, head, ack }) {
+    return { version: 1, address: toHex(address), head: signedJson(head), ack: ack && signedJson(ack) };
+  },
+  parse(value) {
+    const { success, output } = v.safeParse(form, value);
+    return success ? { address: output.address, head: output.head, ack: output.ack } : null;
+  },
+};
+
+function signedJson({ body, sig }: Signed) {
+  return { body: toHex(body), sig: toHex(sig) };
+}
