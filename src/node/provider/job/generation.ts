@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { AbortOptions } from '../../../lib/types.ts';
 import type { EngineSession, Tokenizer } from '../../../model/engine.ts';
-import { createTextStream } from '../../../model/text/text-stream.ts';
+import { AnswerText } from '../../../proofs/text/answer-text.ts';
 import type { Transcript } from '../../../proofs/transcript.ts';
 import { headInterval } from '../../../protocol/constants.ts';
 import type { AnswerWriter } from './answer-writer.ts';
@@ -29,7 +29,7 @@ export interface GenerationParts {
  */
 export async function generate(parts: GenerationParts, options: AbortOptions = {}): Promise<0 | 1> {
   const { session, tokenizer, promptTokens, topK, transcript, writer, sendHead, goOn } = parts;
-  const text = createTextStream(tokenizer);
+  const text = new AnswerText((token) => tokenizer.bytesOf(token));
   try {
     let top = await session.prefill(promptTokens, topK, options);
     for (;;) {
@@ -55,7 +55,7 @@ export async function generate(parts: GenerationParts, options: AbortOptions = {
       top = await following;
     }
   } finally {
-    writer.rest(text.end());
+    writer.rest(text.end(1));
   }
 }
 
