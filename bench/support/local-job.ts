@@ -1,6 +1,5 @@
 import { fromHex, utf8 } from '../../src/lib/bytes.ts';
 import type { Engine } from '../../src/model/engine.ts';
-import { createTextStream } from '../../src/model/text/text-stream.ts';
 import { gatherEvidence } from '../../src/model/verify.ts';
 import { type Assessment, assess } from '../../src/proofs/checks.ts';
 import { encodeHead } from '../../src/proofs/head.ts';
@@ -8,6 +7,7 @@ import type { TopLogits } from '../../src/proofs/logits.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
 import { createReceived } from '../../src/proofs/received.ts';
 import { signBody, signingKeyFromSeed } from '../../src/proofs/signing.ts';
+import { AnswerText } from '../../src/proofs/text/answer-text.ts';
 import { createTranscript, type Transcript, type TranscriptInit } from '../../src/proofs/transcript.ts';
 import { headInterval } from '../../src/protocol/constants.ts';
 import {
@@ -80,7 +80,7 @@ async function runLocalJob(job: LocalJob, source: LogitSource): Promise<Receipt>
     input,
   });
   received.accept({ promptTokens, inputDigest });
-  const text = createTextStream(claimed.tokenizer);
+  const text = new AnswerText((token) => claimed.tokenizer.bytesOf(token));
   const sendHead = (finish: Finish): Signed =>
     signBody(provider, kinds.head, jobId, encodeHead(transcript.head({ text: received.text, finish })));
   let top = await source.first(promptTokens);

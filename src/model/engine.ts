@@ -60,7 +60,7 @@ export type Schedule = 'alone' | 'prefill';
 
 /** What the self-test of this model, class and engine release found out (protocol section 2). */
 export interface SelfTestResult {
-  /** The class that the test establishes; `threads` 0 where bits do not depend on their number. */
+  /** The class that the test establishes; `threads` 0 if bits do not depend on their number. */
   readonly exec: Exec;
   /** Schedules that give this class's bits. */
   readonly sameBits: readonly Schedule[];
@@ -80,7 +80,7 @@ export interface EngineInit {
   readonly promptBatch?: number | undefined;
   /** Most tokens per evaluation call of anything else. @default 63 */
   readonly batch?: number | undefined;
-  /** @default 'auto': the GPU where the installed build has one */
+  /** @default 'auto': the GPU if the installed build has one */
   readonly gpu?: 'auto' | 'off' | undefined;
   /** Most jobs that wait for a slot. @default 8 */
   readonly queue?: number | undefined;
@@ -102,15 +102,14 @@ export interface Engine {
   readonly device: { readonly backend: Exec['backend']; readonly device: string /** bytes */; readonly memory: number };
   /** The class of the jobs that start now: the true threads until the self-test is done, then its result. */
   readonly exec: Exec;
-  /** Null until the self-test is done; there from the start where an earlier run left its result on disk. */
+  /** Null until the self-test is done; there from the start if an earlier run left its result on disk. */
   readonly selfTest: SelfTestResult | null;
   /** Runs the self-test, or takes its result from disk. Idempotent. */
   runSelfTest(options?: AbortOptions): Promise<SelfTestResult>;
   /**
-   * Schedules by which this engine gives the bits of jobs of class `exec`, another machine's perhaps: of its own class
-   * what
-   * is known so far, of one that differs only in threads, sequences or a smaller batch what a test of that class shows
-   * (seconds, once). Empty where it cannot.
+   * Schedules by which this engine gives the bits of jobs of class `exec`, perhaps another machine's: of its own class
+   * what is known so far; of one that differs only in threads, sequences, prompt blocks or a smaller batch, what a test
+   * of that class shows (seconds, once). Empty if it cannot.
    */
   reproduces?(exec: Exec, options?: AbortOptions): Promise<readonly Schedule[]>;
   /** Tokens per second of a short decode, measured once. */
@@ -118,18 +117,22 @@ export interface Engine {
   readonly slots: { readonly total: number; readonly used: number; readonly waiting: number };
   /**
    * Takes a slot, waiting in line for one.
-   * @throws QvacError E_BUSY where the line is full
+   * @throws QvacError E_BUSY if the line is full
    */
   open(options?: OpenOptions): Promise<EngineSession>;
   dispose(): Promise<void>;
 }
 
-/** Which tokens may come next: bit `id % 32` of word `id / 32`. */
-export type TokenMask = Uint32Array;
+/** Which tokens may come next, as a grammar says (proofs/grammar, `GrammarMatcher`). What it throws ends the call. */
+export interface AllowedTokens {
+  allows(token: number): boolean;
+  /** All allowed tokens if they are fewer than `most`, else `most` of them; in no promised order. */
+  allowedUpTo(most: number): readonly number[];
+}
 
 export interface StepOptions extends AbortOptions {
-  /** Only these tokens' logits are read (section 4.1, item 1). @default all */
-  readonly allowed?: TokenMask | undefined;
+  /** Only these tokens' logits count (section 4.1, item 1). @default all */
+  readonly allowed?: AllowedTokens | null | undefined;
 }
 
 export interface PrefillOptions extends StepOptions {
@@ -140,8 +143,11 @@ export interface PrefillOptions extends StepOptions {
 export interface ReplayOptions extends AbortOptions {
   /** @default 'prefill' */
   readonly schedule?: Schedule | undefined;
-  /** Which tokens may come at a step of the answer; null: all. @default all */
-  readonly allowedAt?: ((step: number) => TokenMask | null) | undefined;
+  /**
+   * Which tokens may come at a step of the answer; null: all. Called once for each step, in order, and what it gives is
+   * done with before the next call: one matcher that moves along serves all steps. @default all
+   */
+  readonly allowedAt?: ((step: number) => AllowedTokens | null) | null | undefined;
 }
 
 /**
@@ -155,7 +161,7 @@ export interface EngineSession {
    * after the last token.
    */
   prefill(rendering: readonly number[], topK: number, options?: PrefillOptions): Promise<TopLogits>;
-  /** One more token in a call of its own (with a companion where the class says so). Logits after it. */
+  /** One more token in a call of its own (with a companion if the class says so). Logits after it. */
   decode(token: number, topK: number, options?: StepOptions): Promise<TopLogits>;
   /**
    * An answer computed again, or scored (section 4.7): `result[i]` is what token `i` was drawn from. `answer` is the

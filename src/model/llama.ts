@@ -5,10 +5,10 @@ import { messageOf, QvacError } from '../errors.ts';
 import { type Logger, silentLogger } from '../lib/log.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import type { Engine, EngineInit, Tokenizer } from './engine.ts';
-import { startWithDevice } from './run/backend.ts';
 import { createEngine, type Platform } from './run/engine.ts';
-import { createLanes, type NativeSequence } from './run/lanes.ts';
-import { internalsOfSequence } from './run/native-reader.ts';
+import { startWithDevice } from './run/native/backend.ts';
+import { internalsOfSequence } from './run/native/internals.ts';
+import { createLanes, type NativeSequence } from './run/native/lanes.ts';
 import type { Lanes, LanesInit, Vocabulary, Weights } from './run/weights.ts';
 import { type GgufHeader, readGguf } from './text/gguf.ts';
 import { readTokenTable } from './text/token-bytes.ts';
@@ -21,7 +21,7 @@ export interface EngineOptions extends AbortOptions {
   readonly onLoad?: ((share: number) => void) | undefined;
 }
 
-/** Tokens of prompt and answer together where none are named; the next is tried where memory lacks. */
+/** Tokens of prompt and answer together if none are named; the next is tried if memory lacks. */
 const defaultContexts = [8192, 4096, 2048];
 
 /** The library with what its class declares (protocol section 2). */
@@ -39,7 +39,7 @@ const libraries = new Map<'auto' | 'off', Promise<Library>>();
 
 /**
  * Loads a model for generation and re-execution. The library itself is loaded by the first call.
- * @throws QvacError E_MODEL where the file cannot be used, E_ENGINE where the engine or memory is lacking
+ * @throws QvacError E_MODEL if the file cannot be used, E_ENGINE if the engine or memory is lacking
  */
 export async function openEngine(init: EngineInit, options: EngineOptions = {}): Promise<Engine> {
   logger = options.logger ?? logger;
@@ -69,7 +69,7 @@ export async function openEngine(init: EngineInit, options: EngineOptions = {}):
   throw new RangeError('expected a context to try');
 }
 
-/** What computes on this machine, without a model. @throws QvacError E_ENGINE where the engine cannot be loaded */
+/** What computes on this machine, without a model. @throws QvacError E_ENGINE if the engine cannot be loaded */
 export async function describePlatform(gpu: 'auto' | 'off' = 'auto'): Promise<Platform> {
   return await platformOf(await loadLibrary(gpu));
 }
@@ -87,7 +87,7 @@ async function platformOf({ llama, backend, kernels, device }: Library): Promise
 }
 
 /**
- * The tokenizer alone: no weights are read. Its context is the model's trained one where none is named.
+ * The tokenizer alone: no weights are read. Its context is the model's trained one if none is named.
  * @throws QvacError as `openEngine`
  */
 export async function openTokenizer(
@@ -113,9 +113,8 @@ export async function openTokenizer(
 }
 
 /**
- * One instance serves the whole process where it can: a second one would take the first one's log away. One that runs
- * on
- * a GPU is no use for 'off', since it hands large products to the GPU even without layers there.
+ * One instance serves the whole process if it can: a second one would take the first one's log away. One that runs on a
+ * GPU does not serve 'off', since it hands large products to the GPU even without layers there.
  */
 async function loadLibrary(gpu: 'auto' | 'off' | 'any'): Promise<Library> {
   for (const [loadedFor, known] of libraries) {
@@ -166,15 +165,12 @@ async function importLibrary(gpu: 'auto' | 'off'): Promise<Library> {
   }
 }
 
-/**
- * The CPU builds of the library that this process has loaded, `cpu-zen4`. Its log tells them, too, but too late at
- * times.
- */
+/** The CPU builds of the library that this process has loaded, `cpu-zen4`. Its log tells them, too, but at times too late. */
 function loadedBuilds(): readonly string[] {
   // Else it would ask name servers about every open connection.
   Object.assign(process.report, { excludeNetwork: true });
   const { sharedObjects = [] } = process.report.getReport() as { readonly sharedObjects?: readonly string[] };
-  // A library that was given up for want of a GPU leaves its builds in the process.
+  // A library that was given up because it has no GPU leaves its builds in the process.
   return [...new Set(sharedObjects.flatMap((path) => /ggml-(cpu-\w+)\./.exec(basename(path))?.[1] ?? []))].sort();
 }
 

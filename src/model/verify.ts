@@ -1,21 +1,19 @@
 import { QvacError } from '../errors.ts';
-import { equalBytes, utf8 } from '../lib/bytes.ts';
+import { equalBytes, toHex, utf8 } from '../lib/bytes.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import { type Calibration, serialiseCalibration } from '../proofs/calibration.ts';
-import type { Evidence } from '../proofs/checks.ts';
-import type { TopLogits } from '../proofs/logits.ts';
+import type { Evidence, PromptEvidence, Replay } from '../proofs/checks/evidence.ts';
+import { replayedLogits } from '../proofs/checks/replay.ts';
+import { type Subject, subjectOf } from '../proofs/checks/subject.ts';
 import type { Receipt } from '../proofs/receipt.ts';
+import { isSameList } from '../proofs/same-list.ts';
+import { textOf } from '../proofs/text/answer-text.ts';
 import { execClassOf, modelIdHex, sha256 } from '../protocol/digests.ts';
-import type { Exec, Offer } from '../protocol/messages.ts';
-import { decodeOffer } from '../protocol/validate.ts';
+import type { Exec, Input } from '../protocol/messages.ts';
+import { createAnswerGrammar, leavesGrammar } from './answer-grammar.ts';
 import type { Engine, Schedule, Tokenizer } from './engine.ts';
 
-/**
- * Logits beyond the candidates that the statistics look at: among them is a token that other rounding made a candidate.
- */
-const runnersUp = 20;
-
-/** What whoever checks a receipt has of its model: the engine, or the tokenizer alone. */
+/** What the checker of a receipt has of its model: the engine, or the tokenizer alone. */
 export interface EvidenceSource {
   readonly engine?: Engine | undefined;
   readonly tokenizer?: Tokenizer | undefined;
@@ -24,46 +22,62 @@ export interface EvidenceSource {
 }
 
 /**
- * What the model shows about a receipt (protocol section 4.4, checks 5 and 6): the prompt and text made anew, and every
- * answer position recomputed, bit for bit where this engine gives the bits of the job's class, else for the statistics.
- * Nothing is recomputed where check 5 fails already or the input is private.
- * @throws QvacError E_NO_MODEL where the receipt is about another model, E_CONTEXT where the job does not fit into the
- * engine's context; MalformedError for a malformed offer
+ * What the model shows about a receipt (protocol section 4.4, checks 3 to 6): the bytes of its tokens, the prompt and
+ * text made anew, and every position of the whole answer recomputed, bit for bit if this engine gives the bits of the
+ * job's class, else for the statistics. Nothing is recomputed if check 5 fails already, the input is private, or the
+ * job is itself a score (section 4.7).
+ * @throws QvacError E_NO_MODEL for a receipt about another model, E_CONTEXT for a job that does not fit into the
+ * engine's context; MalformedError for a malformed receipt
  */
 export async function gatherEvidence(
   source: EvidenceSource,
   receipt: Receipt,
   options: AbortOptions = {},
 ): Promise<Evidence> {
-  const { engine, calibration } = source;
+  const { engine, calibration = null } = source;
   const tokenizer = source.tokenizer ?? engine?.tokenizer;
-  const limits =
-    calibration === null || calibration === undefined
-      ? null
-      : { digest: sha256(utf8(serialiseCalibration(calibration))), limits: calibration.limits };
+  const limits = calibration && {
+    digest: sha256(utf8(serialiseCalibration(calibration))),
+    limits: calibration.limits,
+  };
   if (tokenizer === undefined) return { calibration: limits };
-  const offer = decodeOffer(receipt.offer.body);
-  const modelId = modelIdHex(offer.modelId);
-  if (tokenizer.facts.id !== modelId)
+  const subject = subjectOf(receipt);
+  const modelId = modelIdHex(subject.offer.modelId);
+  const { id, name } = tokenizer.facts;
+  if (id !== modelId)
     throw new QvacError(
       'E_NO_MODEL',
-      `the receipt is about the model ${modelId.slice(0, 12)}…, not about ${tokenizer.facts.name} (${tokenizer.facts.id.slice(0, 12)}…)`,
+      `the receipt is about the model ${modelId.slice(0, 12)}…, not about ${name} (${id.slice(0, 12)}…)`,
     );
-  const prompt = promptEvidence(tokenizer, receipt);
-  if (engine === undefined || prompt === undefined || !isWorthReplaying(prompt, receipt, engine, offer))
-    return { prompt, calibration: limits };
-  return { prompt, replay: await replay(engine, receipt, offer, calibration ?? null, options), calibration: limits };
+  const prompt = receipt.input === null ? undefined : promptEvidence(tokenizer, subject, receipt.input);
+  const evidence: Evidence = { vocabulary: tokenizer.vocabulary, prompt, calibration: limits };
+  if (engine === undefined || prompt === undefined || !isWorthReplaying(prompt, subject, engine)) return evidence;
+  return { ...evidence, replay: await replay(engine, subject, calibration, options) };
 }
 
-function promptEvidence(tokenizer: Tokenizer, receipt: Receipt): Evidence['prompt'] {
-  if (receipt.input === null) return undefined;
+function promptEvidence(tokenizer: Tokenizer, subject: Subject, input: Input): PromptEvidence {
+  const { receipt, settings, head, isScore, continuation } = subject;
   const { vocab, stops } = tokenizer.facts;
-  return { promptTokens: encodeOrNull(tokenizer, receipt.input), vocab, stops, text: tokenizer.decode(receipt.tokens) };
+  const bytesOf = (token: number): Uint8Array =>
+    settings.markers === true ? tokenizer.markedBytesOf(token) : tokenizer.bytesOf(token);
+  return {
+    promptTokens: promptTokensOf(tokenizer, subject, input),
+    vocab,
+    stops,
+    text: isScore ? '' : textOf(bytesOf, continuation, receipt.tokens, head.finish),
+  };
 }
 
-function encodeOrNull(tokenizer: Tokenizer, input: NonNullable<Receipt['input']>): readonly number[] | null {
+/** Null for an input that had to be refused. */
+function promptTokensOf(tokenizer: Tokenizer, subject: Subject, input: Input): readonly number[] | null {
+  const { isScore, receipt } = subject;
   try {
-    return tokenizer.encodePrompt(input);
+    const { tokens, renderingCount } = tokenizer.encodePrompt(input, { isScored: isScore });
+    // Of a score job the continuation is the answer, no part of the prompt.
+    if (isScore) return tokens.slice(0, renderingCount);
+    const { vocabulary, facts } = tokenizer;
+    const isOutside = leavesGrammar({ rules: receipt.grammar, vocabulary, stops: facts.stops }, input.continuation);
+    return isOutside ? null : tokens;
   } catch (error) {
     if (error instanceof QvacError && error.code === 'E_BAD_INPUT') return null;
     throw error;
@@ -71,63 +85,58 @@ function encodeOrNull(tokenizer: Tokenizer, input: NonNullable<Receipt['input']>
 }
 
 function isWorthReplaying(
-  prompt: NonNullable<Evidence['prompt']>,
-  receipt: Receipt,
+  prompt: PromptEvidence,
+  { receipt, offer, answer, isScore }: Subject,
   engine: Engine,
-  offer: Offer,
 ): boolean {
   const { vocab } = engine.facts;
-  const { promptTokens } = prompt;
-  const isSamePrompt =
-    promptTokens !== null &&
-    promptTokens.length === receipt.promptTokens.length &&
-    promptTokens.every((token, at) => token === receipt.promptTokens[at]);
   return (
-    isSamePrompt &&
+    !isScore &&
+    prompt.promptTokens !== null &&
+    isSameList(prompt.promptTokens, receipt.promptTokens) &&
     prompt.text === receipt.text &&
     offer.sampler.vocab === vocab &&
-    receipt.tokens.every((token) => token < vocab)
+    answer.every((token) => token < vocab)
   );
 }
 
 async function replay(
   engine: Engine,
-  receipt: Receipt,
-  offer: Offer,
+  subject: Subject,
   calibration: Calibration | null,
   { signal }: AbortOptions,
-): Promise<NonNullable<Evidence['replay']>> {
-  const { promptTokens, tokens } = receipt;
-  const length = promptTokens.length + tokens.length;
+): Promise<Replay> {
+  const { receipt, offer, answer, continuation } = subject;
+  const rendering = receipt.promptTokens.slice(0, receipt.promptTokens.length - continuation.length);
+  const length = rendering.length + answer.length;
   if (length > engine.facts.context)
     throw new QvacError('E_CONTEXT', `the job has ${length} tokens, more than the context of ${engine.facts.context}`, {
       hint: 'use a larger context',
     });
-  const exec = classMapOf(engine, receipt, offer);
+  const exec = classMapOf(engine, receipt, offer.execClass);
   const schedule = exec === null ? null : await exactSchedule(engine, exec, calibration, signal);
+  const grammar = createAnswerGrammar(subject, engine.tokenizer.vocabulary);
   const session = await engine.open({ signal, exec: schedule === null ? undefined : (exec ?? undefined) });
   try {
-    const { topK } = offer.sampler;
-    if (schedule === null)
-      return {
-        tier: 'statistical',
-        execClass: execClassOf(engine.exec),
-        steps: await session.replay(promptTokens, tokens, Math.min(topK + runnersUp, engine.facts.vocab), { signal }),
-      };
-    const steps =
-      schedule === 'alone'
-        ? await decodeAlone(session, promptTokens, tokens, topK, signal)
-        : await session.replay(promptTokens, tokens, topK, { signal });
-    return { tier: 'exact', execClass: offer.execClass, steps };
+    const topK = Math.min(replayedLogits(offer.sampler.topK), engine.facts.vocab);
+    const tops = await session.replay(rendering, answer, topK, {
+      signal,
+      schedule: schedule ?? 'prefill',
+      allowedAt: grammar?.allowedAt,
+    });
+    const steps = tops.map((top, step) => (grammar?.isLost(step) === true ? null : top));
+    return schedule === null
+      ? { tier: 'statistical', execClass: execClassOf(engine.exec), steps }
+      : { tier: 'exact', execClass: offer.execClass, steps };
   } finally {
     await session.release();
   }
 }
 
-/** The map behind the offer's class, or null where it is not known. */
-function classMapOf(engine: Engine, receipt: Receipt, offer: Offer): Exec | null {
+/** The map behind the offer's class, or null if it is not known. */
+function classMapOf(engine: Engine, receipt: Receipt, execClass: Uint8Array): Exec | null {
   const candidates = receipt.exec === null ? [engine.exec] : [receipt.exec, engine.exec];
-  return candidates.find((exec) => equalBytes(execClassOf(exec), offer.execClass)) ?? null;
+  return candidates.find((exec) => equalBytes(execClassOf(exec), execClass)) ?? null;
 }
 
 /** The cheapest schedule by which this engine gives the class's bits, or null. */
@@ -137,32 +146,27 @@ async function exactSchedule(
   calibration: Calibration | null,
   signal: AbortSignal | undefined,
 ): Promise<Schedule | null> {
-  const execClass = execClassOf(exec);
-  const isOwn = equalBytes(execClass, execClassOf(engine.exec));
-  const known = calibration?.sameBits[Buffer.from(execClass).toString('hex')];
+  const isOwn = equalBytes(execClassOf(exec), execClassOf(engine.exec));
+  const calibrated = isOwn ? calibratedSchedules(exec, calibration) : null;
   const schedules =
-    isOwn && known !== undefined
-      ? known
-      : isOwn && engine.reproduces === undefined
-        ? ownSchedules(engine)
-        : ((await engine.reproduces?.(exec, { signal })) ?? []);
+    calibrated ??
+    (isOwn && engine.reproduces === undefined
+      ? ownSchedules(engine)
+      : ((await engine.reproduces?.(exec, { signal })) ?? []));
   return schedules.includes('prefill') ? 'prefill' : schedules.includes('alone') ? 'alone' : null;
+}
+
+/**
+ * What a calibration says of the class, or null. Its `prefill` is one run of prompt and answer in blocks of `batch`
+ * (section 6): it says nothing of a class whose prompt comes in other blocks.
+ */
+function calibratedSchedules(exec: Exec, calibration: Calibration | null): readonly Schedule[] | null {
+  const known = calibration?.sameBits[toHex(execClassOf(exec))];
+  if (known === undefined) return null;
+  return exec.promptBatch === exec.batch ? known : known.filter((schedule) => schedule === 'alone');
 }
 
 /** Of the own class: what its self-test found, else its own schedule, if no other job shared a call (section 2). */
 function ownSchedules(engine: Engine): readonly Schedule[] {
   return engine.selfTest?.sameBits ?? (engine.exec.sequences === 1 ? ['alone'] : []);
-}
-
-async function decodeAlone(
-  session: Awaited<ReturnType<Engine['open']>>,
-  prompt: readonly number[],
-  answer: readonly number[],
-  topK: number,
-  signal: AbortSignal | undefined,
-): Promise<readonly TopLogits[]> {
-  if (answer.length === 0) return [];
-  const steps = [await session.prefill(prompt, topK, { signal })];
-  for (const token of answer.slice(0, -1)) steps.push(await session.decode(token, topK, { signal }));
-  return steps;
 }

@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { QvacError } from '../../src/errors.ts';
-import type { Engine, EngineInit, TokenMask } from '../../src/model/engine.ts';
+import type { AllowedTokens, Engine, EngineInit } from '../../src/model/engine.ts';
 import { openEngine } from '../../src/model/llama.ts';
-import { createLanes, type NativeSequence } from '../../src/model/run/lanes.ts';
-import { internalsOfSequence } from '../../src/model/run/native-reader.ts';
+import { internalsOfSequence } from '../../src/model/run/native/internals.ts';
+import { createLanes, type NativeSequence } from '../../src/model/run/native/lanes.ts';
 import type { TopLogits } from '../../src/proofs/logits.ts';
 import { type TestModel, testCacheDir, testModel, tinyModel, writeTestModel } from '../support/models.ts';
 
@@ -312,17 +312,15 @@ describe('the engine', () => {
   });
 });
 
-describe('logits under a mask', () => {
-  /** Allowed ids as a mask. */
-  function maskOf(ids: readonly number[]): TokenMask {
-    const mask = new Uint32Array(16);
-    for (const id of ids) mask[id >> 5] = (mask[id >> 5] ?? 0) | (1 << (id & 31));
-    return mask;
+describe('logits of allowed tokens', () => {
+  /** Those ids alone, asked as a grammar is. */
+  function only(ids: readonly number[]): AllowedTokens {
+    return { allows: (token) => ids.includes(token), allowedUpTo: (most) => ids.slice(0, most) };
   }
 
   const vocab = 512;
   const all = Array.from({ length: vocab }, (_, id) => id);
-  const masks: Readonly<Record<string, readonly number[]>> = {
+  const sets: Readonly<Record<string, readonly number[]>> = {
     all,
     'every third': all.filter((id) => id % 3 === 0),
     'all but ten': all.filter((id) => id > 9),
@@ -349,8 +347,8 @@ describe('logits under a mask', () => {
       const session = await engine.open();
       const tokens = [5, 17, 200, 9];
       const whole = await session.replay(prompt, tokens, vocab, { schedule: 'alone' });
-      for (const [name, allowed] of Object.entries(masks)) {
-        const options = { allowed: maskOf(allowed) };
+      for (const [name, allowed] of Object.entries(sets)) {
+        const options = { allowed: only(allowed) };
         const steps = [await session.prefill(prompt, 20, options)];
         for (const token of tokens.slice(0, -1)) steps.push(await session.decode(token, 20, options));
         assert.deepEqual(
@@ -363,21 +361,47 @@ describe('logits under a mask', () => {
     });
   });
 
-  it('follow the mask of each step in a replay', async () => {
+  it('follow what is allowed at each step of a replay', async () => {
     await withEngine(await tinyModel(), {}, async (engine) => {
       const session = await engine.open();
       const answer = Array.from({ length: 70 }, (_, at) => (at * 13 + 1) % vocab);
       const whole = await session.replay(prompt, answer, vocab);
-      const lists = Object.values(masks);
+      const lists = Object.values(sets);
       const allowedAt = (step: number): readonly number[] => lists[step % lists.length] ?? all;
-      const masked = await session.replay(prompt, answer, 20, {
-        allowedAt: (step) => (step % 5 === 4 ? null : maskOf(allowedAt(step))),
+      const asked: number[] = [];
+      const restricted = await session.replay(prompt, answer, 20, {
+        allowedAt(step) {
+          asked.push(step);
+          return step % 5 === 4 ? null : only(allowedAt(step));
+        },
       });
+      assert.deepEqual(
+        asked,
+        answer.map((_, step) => step),
+      );
       await session.release();
       assert.deepEqual(
-        masked.map(bitsOf),
+        restricted.map(bitsOf),
         whole.map((top, step) => expected(top, step % 5 === 4 ? all : allowedAt(step), 20)),
       );
+    });
+  });
+
+  it('leave the history whole where the grammar gives up', async () => {
+    await withEngine(await tinyModel(), {}, async (engine) => {
+      const expectedTop = (await answerOf(engine, 1)).tops.map(bitsOf);
+      const session = await engine.open();
+      const allowed: AllowedTokens = {
+        allows() {
+          throw new Error('too costly');
+        },
+        allowedUpTo: () => all,
+      };
+      await assert.rejects(session.prefill(prompt, 20, { allowed }), /too costly/);
+      assert.deepEqual([bitsOf(await session.prefill(prompt, 20))], expectedTop);
+      await assert.rejects(session.decode(5, 20, { allowed }), /too costly/);
+      await session.release();
+      assert.deepEqual((await answerOf(engine, 1)).tops.map(bitsOf), expectedTop);
     });
   });
 
@@ -397,8 +421,8 @@ describe('logits under a mask', () => {
         const lanes = createLanes({ sequences: [sequence], vocab, internalsOf, dispose: () => Promise.resolve() });
         await lanes.erase(0, 0);
         const tokens = Array.from({ length: 14 }, (_, at) => at + 3);
-        const allowed = tokens.map((_, at) => maskOf(Object.values(masks)[at % 7] ?? all));
-        const [tops = []] = await lanes.evaluate([{ lane: 0, tokens, logitsFrom: 0, allowed }], 20);
+        const allowedAt = (at: number): AllowedTokens => only(Object.values(sets)[at % 7] ?? all);
+        const [tops = []] = await lanes.evaluate([{ lane: 0, tokens, logitsFrom: 0, allowedAt }], 20);
         found.push(tops.map(bitsOf));
       }
       assert.deepEqual(found[0], found[1]);

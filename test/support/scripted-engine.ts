@@ -1,12 +1,25 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { QvacError } from '../../src/errors.ts';
+import { utf8 } from '../../src/lib/bytes.ts';
 import type { AbortOptions, ModelId } from '../../src/lib/types.ts';
-import type { Engine, EngineSession, ModelFacts, Schedule, Tokenizer } from '../../src/model/engine.ts';
-import { createTextStream } from '../../src/model/text/text-stream.ts';
+import type {
+  AllowedTokens,
+  Engine,
+  EngineSession,
+  ModelFacts,
+  Prompt,
+  Schedule,
+  Tokenizer,
+} from '../../src/model/engine.ts';
+import { Vocabulary } from '../../src/proofs/grammar/vocabulary.ts';
 import type { TopLogits } from '../../src/proofs/logits.ts';
-import { forgesTurn } from '../../src/protocol/control-text.ts';
-import type { Exec, Input } from '../../src/protocol/messages.ts';
+import { textOf } from '../../src/proofs/text/answer-text.ts';
+import { BadInputError } from '../../src/protocol/cbor/malformed-error.ts';
+import { ControlTexts } from '../../src/protocol/input/control-text.ts';
+import { continuesLastMessage } from '../../src/protocol/input/prefill.ts';
+import { templateValuesOf } from '../../src/protocol/input/template-values.ts';
+import { type Exec, finish, type Input } from '../../src/protocol/messages.ts';
 
 /** Ids below 256 are bytes; then the tokens that have no text. */
 export const scriptedStop = 256;
@@ -14,11 +27,11 @@ const scriptedTurn = 257;
 export const scriptedVocab = 258;
 
 export interface ScriptedInit {
-  /** Names the "weights": another text is another model. @default 'model' */
+  /** What the "weights" are: another text is another model. @default 'model' */
   readonly weights?: string | undefined;
-  /** Distance of these weights from the true ones, as rms of the logits in nats: a coarser quantisation. @default 0 */
+  /** How far these weights are from the true ones, as rms of the logits in nats: a coarser quantisation. @default 0 */
   readonly damage?: number | undefined;
-  /** Rms difference between execution classes, in nats. @default 0.12, as measured for quantised models */
+  /** Rms of what differs between execution classes, in nats. @default 0.12, as measured of quantised models */
   readonly classNoise?: number | undefined;
   readonly name?: string | undefined;
   readonly quant?: string | undefined;
@@ -28,7 +41,7 @@ export interface ScriptedInit {
   readonly exec?: Partial<Exec> | undefined;
   /** Tokens after which the stop token is drawn; null: never. @default null */
   readonly stopAfter?: number | null | undefined;
-  /** Runs before each step of an answer, with its index: lets a test pause an answer at any step. */
+  /** Waits before each step of an answer, its index given: lets a test hold an answer up where it likes. */
   readonly beforeStep?: ((i: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
 }
 
@@ -38,6 +51,7 @@ const scriptedExec: Exec = {
   kernels: 'none',
   threads: 0,
   batch: 63,
+  promptBatch: 128,
   flash: true,
   kv: 'f16',
   gpuLayers: 0,
@@ -45,13 +59,13 @@ const scriptedExec: Exec = {
 };
 
 export interface ScriptedEngine extends Engine {
-  /** Changes the class that later jobs declare, as a self-test does. */
+  /** Changes what a job that starts now declares, as a self-test does. */
   setExec(exec: Partial<Exec>): void;
 }
 
 /**
- * A model without weights: its logits are a hash of the prefix, so that every node computes the same ones at once.
- * Engines with the same `weights` text are the same model; if their `exec` differs, they agree up to `classNoise`.
+ * A model without weights: its logits are a hash of the prefix, so that every node computes the same ones in no time.
+ * Engines of one `weights` text are the same model; those of another `exec` agree up to `classNoise`.
  */
 export function createScriptedEngine(init: ScriptedInit = {}): ScriptedEngine {
   const { weights = 'model', name = 'scripted', quant = 'q8_0', context = 2048, slots: total = 1, queue = 8 } = init;
@@ -133,7 +147,7 @@ function createScriptedLogits(
   };
 }
 
-/** Mostly lower-case letters and blanks, with an occasional byte of a longer character. */
+/** Mostly small letters and blanks, now and then a byte of a longer character. */
 function readability(id: number): number {
   if (id === 32 || (id >= 97 && id <= 122)) return 4;
   return id >= 0xc3 && id <= 0xc5 ? 1.5 : id >= 0xa0 && id <= 0xbf ? 1 : 0;
@@ -148,28 +162,29 @@ function createSession(
   let i = 0;
   async function step(options: AbortOptions): Promise<TopLogits> {
     await beforeStep?.(i, options.signal);
-    // Like a real engine, it lets the event loop turn between steps.
+    // As a real engine does, it lets the event loop turn between steps.
     await setImmediate();
     options.signal?.throwIfAborted();
     return model.top(state, i);
   }
   return {
-    async prefill(prompt, _topK, options = {}) {
-      for (const token of prompt) state = model.follow(state, token);
-      return step(options);
+    async prefill(rendering, _topK, { continuation = [], allowed = null, signal } = {}) {
+      for (const token of [...rendering, ...continuation]) state = model.follow(state, token);
+      i = continuation.length;
+      return restricted(await step({ signal }), allowed);
     },
-    async decode(token, _topK, options = {}) {
+    async decode(token, _topK, { allowed = null, signal } = {}) {
       state = model.follow(state, token);
       i++;
-      return step(options);
+      return restricted(await step({ signal }), allowed);
     },
-    async replay(prompt, answer, _topK, options = {}) {
+    async replay(rendering, answer, _topK, { allowedAt, signal } = {}) {
       await setImmediate();
-      options.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       let at = model.start();
-      for (const token of prompt) at = model.follow(at, token);
+      for (const token of rendering) at = model.follow(at, token);
       return answer.map((token, index) => {
-        const top = model.top(at, index);
+        const top = restricted(model.top(at, index), allowedAt?.(index) ?? null);
         at = model.follow(at, token);
         return top;
       });
@@ -180,33 +195,65 @@ function createSession(
   };
 }
 
+/** The logits of the allowed tokens alone. */
+function restricted({ ids, logits }: TopLogits, allowed: AllowedTokens | null): TopLogits {
+  if (allowed === null) return { ids, logits };
+  const places = [...ids.keys()].filter((at) => allowed.allows(ids[at] ?? 0));
+  return {
+    ids: Uint32Array.from(places, (at) => ids[at] ?? 0),
+    logits: Float32Array.from(places, (at) => logits[at] ?? 0),
+  };
+}
+
+const turnText = '<|turn|>';
+const controlTexts = new ControlTexts([turnText, '<|stop|>']);
+
 /** Bytes as tokens; a turn is the turn token, the role, a line feed and the content. */
 function createByteTokenizer(facts: ModelFacts): Tokenizer {
-  const encoder = new TextEncoder();
   const nothing = new Uint8Array(0);
   const bytesOf = (token: number): Uint8Array => (token < 256 ? Uint8Array.of(token) : nothing);
   return {
     facts,
-    encodePrompt(input: Input) {
-      if (forgesTurn(input, ['<|turn|>', '<|stop|>']))
-        throw new QvacError('E_BAD_INPUT', 'a message holds the text of a control token, which would forge a turn');
-      if (input.template === 'raw') return [...encoder.encode(input.messages[0]?.content ?? '')];
-      return [
-        ...input.messages.flatMap(({ role, content }) => [scriptedTurn, ...encoder.encode(`${role}\n${content}`)]),
-        scriptedTurn,
-        ...encoder.encode('assistant\n'),
-      ];
+    vocabulary: new Vocabulary(Array.from({ length: scriptedVocab }, (_, token) => bytesOf(token))),
+    encodePrompt(input, { isScored = false } = {}) {
+      checkInput(input, facts, isScored);
+      const { rendering, text } = renderBytes(input);
+      const tail = Array.from(text).slice(-256).join('');
+      return { tokens: [...rendering, ...input.continuation], renderingCount: rendering.length, tail } satisfies Prompt;
     },
     bytesOf,
-    decode(tokens) {
-      const stream = createTextStream({ bytesOf });
-      return tokens.map((token) => stream.push(token)).join('') + stream.end();
-    },
+    markedBytesOf: (token) => (token === scriptedTurn ? utf8(turnText) : bytesOf(token)),
+    decode: (tokens) => textOf(bytesOf, [], tokens, finish.length),
     dispose: async () => undefined,
   };
 }
 
-/** Slots with a queue, like those of a real engine. */
+function checkInput(input: Input, { vocab, stops }: ModelFacts, isScored: boolean): void {
+  try {
+    templateValuesOf(input, controlTexts);
+  } catch (error) {
+    if (error instanceof BadInputError) throw new QvacError('E_BAD_INPUT', error.message, { cause: error });
+    throw error;
+  }
+  if (input.continuation.some((token) => token >= vocab || (!isScored && stops.includes(token))))
+    throw new QvacError('E_BAD_INPUT', 'a token that cannot be in a continuation');
+}
+
+function renderBytes(input: Input): { readonly rendering: readonly number[]; readonly text: string } {
+  if (input.template === 'raw') {
+    const text = input.messages[0]?.content ?? '';
+    return { rendering: [...utf8(text)], text };
+  }
+  const turns = input.messages.map(({ role, content }) => `${role}\n${content}`);
+  const isBegun = continuesLastMessage(input);
+  const parts = isBegun ? [...turns.slice(0, -1), turns.at(-1)?.trimEnd() ?? ''] : [...turns, 'assistant\n'];
+  return {
+    rendering: parts.flatMap((part) => [scriptedTurn, ...utf8(part)]),
+    text: parts.map((part) => turnText + part).join(''),
+  };
+}
+
+/** Slots with a line before them, as of a real engine. */
 function createLine(total: number, queue: number) {
   let used = 0;
   const waiting: (() => void)[] = [];
@@ -258,7 +305,7 @@ function mix(value: number): number {
   return (h ^ (h >>> 16)) | 0;
 }
 
-/** Approximately normal, mean 0, variance 1, from one hash: the sum of three uniform values. */
+/** About normal, mean 0, variance 1, from one hash: the sum of three uniform ones. */
 function normal(hash: number): number {
   const a = (hash >>> 0) / 2 ** 32;
   const b = (mix(hash + 1) >>> 0) / 2 ** 32;

@@ -4,8 +4,9 @@ import { anySignal } from '../../lib/abort.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { Exec } from '../../protocol/messages.ts';
 import type { Engine, EngineInit, EngineSession, OpenOptions, Schedule, SelfTestResult, Tokenizer } from '../engine.ts';
+import { callSize, isReproducible, isSameExec } from './exec-classes.ts';
 import { createLoader, type Loaded, type Loader } from './loader.ts';
-import { promptBatches, type SelfTestComponents, smallerBatches, testClass, testOwnClass } from './self-test.ts';
+import { type SelfTestComponents, testClass, testOwnClass } from './self-test.ts';
 import { createSelfTestStore, type SelfTestKey, type SelfTestStore } from './self-test-store.ts';
 import { createSession } from './session.ts';
 import { createSlots, type Slots } from './slots.ts';
@@ -17,8 +18,6 @@ const defaultBatch = 63;
 const defaultPromptBatch = 128;
 const defaultQueue = 8;
 const speedTokens = 24;
-/** Sequences of another machine's class that this one still tests. */
-const maxReproducedSequences = 8;
 
 /** What the loaded library declares of itself and the machine. */
 export interface Platform {
@@ -102,13 +101,13 @@ interface Parts {
   readonly exec: Exec;
   readonly cores: number;
   readonly companions: boolean;
-  /** True where nobody asked for this batch, so that the self-test may choose a smaller one. */
+  /** True if no one asked for this batch, so that the self-test may choose a smaller one. */
   readonly batchIsFree: boolean;
   readonly device: Engine['device'];
   readonly slots: Slots;
   readonly results: SelfTestStore;
   readonly ownKey: SelfTestKey;
-  /** The self-test's result where an earlier run left it. */
+  /** The self-test's result if an earlier run left it. */
   readonly tested: SelfTestResult | null;
 }
 
@@ -245,46 +244,6 @@ class SlottedEngine implements Engine {
     await results.put(key, result);
     return result;
   }
-}
-
-/** Most tokens that an engine call of that class carries. */
-function callSize({ batch, promptBatch }: Exec): number {
-  return Math.max(batch, promptBatch);
-}
-
-function isSameExec(a: Exec, b: Exec): boolean {
-  return (
-    a.threads === b.threads &&
-    a.sequences === b.sequences &&
-    a.batch === b.batch &&
-    a.promptBatch === b.promptBatch &&
-    isSameMachine(a, b)
-  );
-}
-
-function isSameMachine(a: Exec, b: Exec): boolean {
-  return (
-    a.engine === b.engine &&
-    a.backend === b.backend &&
-    a.kernels === b.kernels &&
-    a.flash === b.flash &&
-    a.kv === b.kv &&
-    a.gpuLayers === b.gpuLayers
-  );
-}
-
-/** True if only what a schedule decides differs. The choices are few: no stranger's class makes us test without end. */
-function isReproducible(exec: Exec, own: Exec): boolean {
-  const isKnownBatch = exec.batch === own.batch || (smallerBatches.includes(exec.batch) && exec.batch < own.batch);
-  const isKnownPromptBatch = exec.promptBatch === own.promptBatch || promptBatches.includes(exec.promptBatch);
-  return (
-    isSameMachine(exec, own) &&
-    isKnownBatch &&
-    isKnownPromptBatch &&
-    callSize(exec) <= callSize(own) &&
-    [0, 1, own.threads].includes(exec.threads) &&
-    exec.sequences <= maxReproducedSequences
-  );
 }
 
 /** Tokens per second of a short answer, the prompt not counted. */

@@ -12,7 +12,7 @@ export interface Loaded {
 
 export interface LoaderInit {
   readonly lanes: LanesInit;
-  /** The lane that companions use, or null where there is none. */
+  /** The lane that companions use, or null if there is none. */
   readonly spare: number | null;
   /** Puts the weights down after so long without use, ms; null never does. */
   readonly idleMs: number | null;
@@ -21,7 +21,7 @@ export interface LoaderInit {
 
 /** Keeps the weights in memory while somebody uses them, and as long after as asked for. */
 export interface Loader {
-  /** Runs `work` with the weights, loading them where needed; they stay until it settles. */
+  /** Runs `work` with the weights, loading them if needed; they stay until it settles. */
   use<T>(work: (loaded: Loaded) => Promise<T>, options?: AbortOptions): Promise<T>;
   /** Frees everything once nobody uses it. What is asked for later is refused. Idempotent. */
   close(): Promise<void>;

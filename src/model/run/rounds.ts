@@ -8,9 +8,9 @@ const companionToken = 1;
 export interface RoundWork {
   readonly call: LaneCall;
   readonly topK: number;
-  /** True where other sessions' single tokens may be in the same engine call. */
+  /** True if other sessions' single tokens may be in the same engine call. */
   readonly shared: boolean;
-  /** True where a call that would carry a single token must carry a companion too (protocol section 2). */
+  /** True if a call that would carry a single token must carry a companion too (protocol section 2). */
   readonly companion: boolean;
 }
 
@@ -29,7 +29,7 @@ export interface Rounds {
   run(work: RoundWork): Promise<readonly TopLogits[]>;
 }
 
-/** @param spare the lane that companions use, or null where there is none */
+/** @param spare the lane that companions use, or null if there is none */
 export function createRounds(lanes: Lanes, spare: number | null): Rounds {
   const queue: Waiting[] = [];
   let draining = false;

@@ -6,7 +6,7 @@ import type { ModelId } from '../../lib/types.ts';
 import type { Exec } from '../../protocol/messages.ts';
 import type { Schedule, SelfTestResult } from '../engine.ts';
 
-/** Raise where the test itself changes, so that older results are not used. */
+/** Raise when the test itself changes, so that older results are not used. */
 const version = 2;
 
 /** What a result was found for: the same question on the same engine release has the same answer. */
@@ -45,7 +45,7 @@ export function createSelfTestStore(dir: string): SelfTestStore {
   };
 }
 
-/** A kept result, or null where the file is damaged. */
+/** A kept result, or null if the file is damaged. */
 function parseResult(text: string, exec: Exec): SelfTestResult | null {
   try {
     const value: unknown = JSON.parse(text);

@@ -2,6 +2,7 @@ import type { AbortOptions } from '../../lib/types.ts';
 import type { TopLogits } from '../../proofs/logits.ts';
 import type { Exec } from '../../protocol/messages.ts';
 import type { Schedule, SelfTestResult } from '../engine.ts';
+import { smallerBatches } from './exec-classes.ts';
 import type { Lanes, Weights } from './weights.ts';
 
 /** Below this history a difference between numbers of threads does not show (protocol section 2). */
@@ -13,24 +14,20 @@ const shortTokens = 12;
 const topK = 20;
 /** Busy neighbours beyond this number teach nothing new. */
 const maxLanes = 8;
-/** Batches tried where the usual one is not exact. */
-export const smallerBatches: readonly number[] = [32, 16, 8];
-/** Prompt blocks of another machine's class that this one tests. */
-export const promptBatches: readonly number[] = [32, 63, 128, 256, 512];
 
 export interface SelfTestComponents {
   readonly weights: Weights;
   readonly vocab: number;
   /** Threads that this engine's own calls use. */
   readonly threads: number;
-  /** True where this engine has a lane for companions. */
+  /** True if this engine has a lane for companions. */
   readonly companions: boolean;
   readonly cores: number;
 }
 
 /**
  * Finds the class that this machine establishes for itself. With several threads it is the one of `threads` 0 where a
- * companion makes the bits independent of their number; where `exec.batch` is not exact and `batchIsFree`, a smaller
+ * companion makes the bits independent of their number; if `exec.batch` is not exact and `batchIsFree`, a smaller
  * one.
  * @param exec the class with the true number of threads
  */
@@ -57,7 +54,7 @@ export async function testOwnClass(
 }
 
 /**
- * The schedules by which this engine gives the bits of class `exec`, or null where the class itself does not hold here:
+ * The schedules by which this engine gives the bits of class `exec`, or null if the class itself does not hold here:
  * its own schedule gives different bits with other threads or neighbours.
  */
 export async function testClass(
@@ -166,7 +163,7 @@ async function runSteps(
   }
 }
 
-/** The tokens in blocks; where `wanted` is given, logits after each token from its index on. */
+/** The tokens in blocks; if `wanted` is given, logits after each token from its index on. */
 async function runBlocks(
   lanes: Lanes,
   lane: number,

@@ -1,7 +1,7 @@
 import { QvacError } from '../../errors.ts';
 import type { TopLogits } from '../../proofs/logits.ts';
 import type { Exec } from '../../protocol/messages.ts';
-import type { EngineSession, TokenMask } from '../engine.ts';
+import type { AllowedTokens, EngineSession } from '../engine.ts';
 import type { Rounds } from './rounds.ts';
 import type { LaneCall, Lanes } from './weights.ts';
 
@@ -15,7 +15,7 @@ export interface SessionComponents {
   readonly blocksAreExact: boolean;
   /** Tokens of prompt and answer together. */
   readonly context: number;
-  /** Aborts where the engine is shut down. */
+  /** Aborts when the engine is shut down. */
   readonly shutdown: AbortSignal;
   /** Called once, when the lane is empty and no work of this session is under way. */
   onRelease(): Promise<void>;
@@ -58,8 +58,10 @@ export function createSession({
     for (let at = 0; at < tokens.length; at += size) {
       const block = tokens.slice(at, at + size);
       const from = Math.min(Math.max(logitsFrom - at, 0), block.length);
-      const allowed = block.slice(from).map((_, index) => run.allowedAfter(at + from + index - logitsFrom));
-      logits.push(...(await runCall({ tokens: block, logitsFrom: from, allowed }, run)));
+      const { allowedAt } = run;
+      const before = at + from - logitsFrom;
+      const restricted = allowedAt === null ? {} : { allowedAt: (index: number) => allowedAt(before + index) };
+      logits.push(...(await runCall({ tokens: block, logitsFrom: from, ...restricted }, run)));
     }
     return logits;
   }
@@ -82,7 +84,8 @@ export function createSession({
     const behind = answer.slice(0, -1);
     await begin(rendering.length + behind.length);
     const first = await runBlocks(rendering, exec.promptBatch, rendering.length - 1, run);
-    const later: Run = { ...run, allowedAfter: (at) => run.allowedAfter(at + 1) };
+    const { allowedAt } = run;
+    const later: Run = { ...run, allowedAt: allowedAt && ((at) => allowedAt(at + 1)) };
     return [...first, ...(await runBlocks(behind, size, 0, later))];
   }
 
@@ -106,7 +109,7 @@ export function createSession({
     prefill(rendering, topK, { signal, allowed = null, continuation = [] } = {}) {
       return inTurn(async () => {
         if (rendering.length === 0) throw new QvacError('E_BAD_INPUT', 'the prompt is empty');
-        const run: Run = { topK, signal, allowedAfter: () => allowed };
+        const run: Run = { topK, signal, allowedAt: allowed && (() => allowed) };
         await begin(rendering.length + continuation.length);
         const wanted = continuation.length === 0 ? rendering.length - 1 : rendering.length;
         const [first] = await runBlocks(rendering, exec.promptBatch, wanted, run);
@@ -121,15 +124,15 @@ export function createSession({
       return inTurn(async () => {
         if (lanes.length(lane) >= capacity)
           throw new QvacError('E_CONTEXT', `the context of ${context} tokens is full`);
-        const run: Run = { topK, signal, allowedAfter: () => allowed };
+        const run: Run = { topK, signal, allowedAt: allowed && (() => allowed) };
         const [logits] = await runBlocks([token], 1, 0, run);
         if (logits === undefined) throw new QvacError('E_ENGINE', 'the engine gave no logits');
         return logits;
       });
     },
-    replay(rendering, answer, topK, { signal, schedule = 'prefill', allowedAt = () => null } = {}) {
+    replay(rendering, answer, topK, { signal, schedule = 'prefill', allowedAt = null } = {}) {
       const size = schedule === 'prefill' ? exec.batch : 1;
-      return inTurn(() => runAll(rendering, answer, size, { topK, signal, allowedAfter: allowedAt }));
+      return inTurn(() => runAll(rendering, answer, size, { topK, signal, allowedAt }));
     },
     release,
   };
@@ -139,6 +142,6 @@ export function createSession({
 interface Run {
   readonly topK: number;
   readonly signal: AbortSignal | undefined;
-  /** Which tokens may come at the position whose logits are the `at`-th that are wanted; null: all. */
-  allowedAfter(at: number): TokenMask | null;
+  /** Which tokens may come at the `at`-th position whose logits are wanted; null: all, at every position. */
+  readonly allowedAt: ((at: number) => AllowedTokens | null) | null;
 }

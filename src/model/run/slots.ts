@@ -8,7 +8,7 @@ export interface Slots {
   readonly waiting: number;
   /**
    * The number of a free place, first come first served.
-   * @throws QvacError E_BUSY where the line is full; the signal's reason where it aborts
+   * @throws QvacError E_BUSY if the line is full; the signal's reason where it aborts
    */
   take(options?: AbortOptions): Promise<number>;
   give(slot: number): void;

@@ -1,6 +1,6 @@
 import type { AbortOptions } from '../../lib/types.ts';
 import type { TopLogits } from '../../proofs/logits.ts';
-import type { TokenMask } from '../engine.ts';
+import type { AllowedTokens } from '../engine.ts';
 
 /** One lane's share of an evaluation call. */
 export interface LaneCall {
@@ -8,8 +8,11 @@ export interface LaneCall {
   readonly tokens: readonly number[];
   /** Index of the first of `tokens` after which logits are wanted; `tokens.length` wants none. */
   readonly logitsFrom: number;
-  /** For each wanted token, which tokens may come after it; null: all. @default all */
-  readonly allowed?: readonly (TokenMask | null)[] | undefined;
+  /**
+   * Which tokens may come after the `index`-th wanted token; null: all. Called once for each, in order, after what the
+   * call before gave was done with. @default all
+   */
+  readonly allowedAt?: ((index: number) => AllowedTokens | null) | undefined;
 }
 
 export interface LanesInit {
@@ -48,7 +51,7 @@ export interface Vocabulary {
 export interface Weights extends Vocabulary {
   /** Layers on the GPU; 0 on the CPU. */
   readonly gpuLayers: number;
-  /** True where the architecture can use flash attention; then it is used. */
+  /** True if the architecture can use flash attention; then it is used. */
   readonly flash: boolean;
   openLanes(init: LanesInit, options?: AbortOptions): Promise<Lanes>;
   dispose(): Promise<void>;

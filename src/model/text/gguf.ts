@@ -23,7 +23,7 @@ class Corrupt extends Error {}
 /**
  * Reads and checks the header: sizes, counts and the extent of every tensor against the file, so that nothing
  * misshapen reaches the native loader.
- * @throws QvacError E_MODEL where the file is missing, unreadable, no GGUF, cut short or corrupt
+ * @throws QvacError E_MODEL if the file is missing, unreadable, no GGUF, cut short or corrupt
  */
 export async function readGguf(path: string): Promise<GgufHeader> {
   const file = await open(path, 'r').catch((error: unknown) => {

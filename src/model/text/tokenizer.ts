@@ -1,15 +1,15 @@
 import { basename } from 'node:path';
 import { QvacError } from '../../errors.ts';
 import { Vocabulary } from '../../proofs/grammar/vocabulary.ts';
+import { textOf as answerText } from '../../proofs/text/answer-text.ts';
 import { maxStops } from '../../protocol/constants.ts';
 import { breakMark, ControlTexts, controlTextsOf } from '../../protocol/input/control-text.ts';
-import type { Input } from '../../protocol/messages.ts';
+import { finish, type Input } from '../../protocol/messages.ts';
 import type { EngineInit, ModelFacts, Tokenizer } from '../engine.ts';
 import type { Vocabulary as NativeVocabulary } from '../run/weights.ts';
 import { createBounds } from './bounds.ts';
 import { describeGguf, flagOf, type GgufHeader, numberOf, textOf } from './gguf.ts';
 import { createPromptRenderer, rawText } from './prompt.ts';
-import { createTextStream } from './text-stream.ts';
 import { type TokenTable, tokenTypes } from './token-bytes.ts';
 
 /** Tokens that a file without the key is taken to be trained for. */
@@ -40,9 +40,13 @@ export function createTokenizer({ header, table, init, vocabulary, dispose }: To
     return [...tokens, ...rest.flatMap((piece) => tokeniseBehind(vocabulary, table, piece))];
   }
 
+  let known: Vocabulary | null = null;
   return {
     facts,
-    vocabulary: new Vocabulary(Array.from({ length: table.size }, (_, token) => bytes.of(token))),
+    get vocabulary() {
+      known ??= new Vocabulary(Array.from({ length: table.size }, (_, token) => bytes.of(token)));
+      return known;
+    },
     encodePrompt(input, { isScored = false } = {}) {
       bounds.checkInput(input);
       checkContinuation(input, facts, isScored);
@@ -59,10 +63,7 @@ export function createTokenizer({ header, table, init, vocabulary, dispose }: To
     },
     bytesOf: (token) => bytes.of(token),
     markedBytesOf: (token) => bytes.withMarkers(token),
-    decode(tokens) {
-      const stream = createTextStream({ bytesOf: (token) => bytes.of(token) });
-      return tokens.map((token) => stream.push(token)).join('') + stream.end();
-    },
+    decode: (tokens) => answerText((token) => bytes.of(token), [], tokens, finish.length),
     dispose,
   };
 }

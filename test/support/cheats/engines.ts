@@ -29,7 +29,7 @@ export function disguised(engine: Engine, claimed: Engine): Engine {
 export function withOtherPrompt(engine: Engine, change: (input: Input) => Input): Engine {
   const tokenizer: Tokenizer = {
     ...tokenizerOf(engine),
-    encodePrompt: (input) => engine.tokenizer.encodePrompt(change(input)),
+    encodePrompt: (input, options) => engine.tokenizer.encodePrompt(change(input), options),
   };
   return altered(engine, { tokenizer });
 }
@@ -82,8 +82,10 @@ export function sideBySide(truth: Engine, cheap: Engine): Engine {
 function tokenizerOf({ tokenizer }: Engine): Tokenizer {
   return {
     facts: tokenizer.facts,
-    encodePrompt: (input) => tokenizer.encodePrompt(input),
+    vocabulary: tokenizer.vocabulary,
+    encodePrompt: (input, options) => tokenizer.encodePrompt(input, options),
     bytesOf: (token) => tokenizer.bytesOf(token),
+    markedBytesOf: (token) => tokenizer.markedBytesOf(token),
     decode: (tokens) => tokenizer.decode(tokens),
     dispose: () => tokenizer.dispose(),
   };

@@ -19,13 +19,13 @@ export { type Arguments, Callable, Dict, type Value } from './values/values.ts';
  */
 export interface Template {
   /**
-   * @throws TemplateError where the template fails or raises, BoundsError where it goes beyond the bounds of
+   * @throws TemplateError if the template fails or raises, BoundsError if it goes beyond the bounds of
    * `constants.ts`
    */
   render(variables: ReadonlyMap<string, Value>): string;
 }
 
-/** @throws TemplateError where the source is broken, BoundsError where it is too long or nests too deeply */
+/** @throws TemplateError if the source is broken, BoundsError if it is too long or nests too deeply */
 export function createTemplate(source: string): Template {
   const body: Body = parseTemplate(source);
   return {

@@ -7,7 +7,7 @@ import type { Budget } from './budget.ts';
 /** Renders the loop's body again over the items of another value. */
 export type Recurse = (items: Value, depth: number) => string;
 
-/** The special name `loop`. It looks ahead only where the template asks, since that moves a generator on. */
+/** The special name `loop`. It looks ahead only if the template asks, since that moves a generator on. */
 export class LoopContext extends Attributed {
   readonly #items: Iterator<Value>;
   readonly #over: Value;

@@ -10,7 +10,7 @@ import type { Budget } from './budget.ts';
 
 export type { Operator } from '../values/numbers.ts';
 
-/** `a <operator> b` for numbers, texts and lists. @throws TemplateError where Python has no such operation */
+/** `a <operator> b` for numbers, texts and lists. @throws TemplateError if Python has no such operation */
 export function combine(operator: Operator, a: Value, b: Value, budget: Budget): Value {
   for (const side of [a, b]) if (side instanceof Undefined) throw new TemplateError(side.reason);
   if (operator !== '+' && (a instanceof Markup || b instanceof Markup))

@@ -16,7 +16,7 @@ export class Renderer {
   readonly evaluator = new Evaluator();
   #parts: string[] = [];
 
-  /** @throws TemplateError where the template fails, BoundsError where it goes beyond its bounds */
+  /** @throws TemplateError if the template fails, BoundsError if it goes beyond its bounds */
   render(body: Body, scope: Scope): string {
     return this.#capture(() => void this.#run(body, scope));
   }

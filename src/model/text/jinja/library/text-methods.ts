@@ -139,7 +139,7 @@ export function padText(
   const missing = width - lengthOf(text);
   if (missing <= 0) return text;
   budget.spendText(text.length + missing * fill.length);
-  // Python puts the odd one behind only where the width is even.
+  // Python puts the odd one behind only if the width is even.
   const before = side === 'left' ? 0 : side === 'right' ? missing : Math.floor(missing / 2) + (missing & width & 1);
   return fill.repeat(before) + text + fill.repeat(missing - before);
 }

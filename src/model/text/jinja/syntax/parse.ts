@@ -8,7 +8,7 @@ import type { Body, ForStatement, Parameter, Signature, Statement, Target } from
 /**
  * Reads a template: Jinja2's own statements but for those that need other files (`include`, `extends`, `block`), the
  * extensions `do` and loop controls, and `generation`, with which chat templates mark what the model writes.
- * @throws TemplateError where the source is broken, BoundsError where it is beyond all measure
+ * @throws TemplateError if the source is broken, BoundsError if it is beyond all measure
  */
 export function parseTemplate(source: string): Body {
   const stream = new TokenStream(tokenise(source));
@@ -26,7 +26,7 @@ class StatementParser {
     this.#expressions = new ExpressionParser(stream);
   }
 
-  /** Statements up to a block that begins with one of `ends`, whose name is the next token; to the end where there are none. */
+  /** Statements up to a block that begins with one of `ends`, whose name is the next token; to the end if there are none. */
   body(ends: readonly string[]): Body {
     return this.#stream.nested(() => this.#body(ends));
   }

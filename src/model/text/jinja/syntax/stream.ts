@@ -69,7 +69,7 @@ export class TokenStream {
     return new TemplateError(`expected ${wanted}, got '${shown}'`);
   }
 
-  /** Reads what nests one level deeper. @throws BoundsError where that goes on without end */
+  /** Reads what nests one level deeper. @throws BoundsError if that goes on without end */
   nested<T>(read: () => T): T {
     if (this.#depth >= maxSourceDepth) throw new BoundsError('its source nests too deeply');
     this.#depth++;

@@ -25,7 +25,7 @@ const partners: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}
 /**
  * Cuts a template into tokens as Jinja2 does with `trim_blocks` and `lstrip_blocks`: the first line feed after a block
  * goes, and white space between the start of a line and a block; `-` takes all white space on its side, `+` none.
- * @throws TemplateError where the source is broken
+ * @throws TemplateError if the source is broken
  */
 export function tokenise(source: string): Token[] {
   if (source.length > maxSourceLength) throw new BoundsError('its source is too long');
@@ -36,7 +36,7 @@ class Lexer {
   readonly #source: string;
   readonly #tokens: Token[] = [];
   #at = 0;
-  /** True where what comes next stands at the start of a line. */
+  /** True if what comes next stands at the start of a line. */
   #isLineStart = true;
 
   constructor(source: string) {

@@ -50,7 +50,7 @@ export interface CallArguments {
   readonly spreadNamed: Expression | null;
 }
 
-/** `of` is null where the filter is applied to a block's text. */
+/** `of` is null if the filter is applied to a block's text. */
 export interface FilterExpression {
   readonly kind: 'filter';
   readonly of: Expression | null;

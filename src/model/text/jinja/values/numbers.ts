@@ -85,12 +85,12 @@ export function integerOf(value: Value): bigint {
   throw new TemplateError(`'${nameOfType(value)}' object cannot be interpreted as an integer`);
 }
 
-/** An index or count as a JavaScript number: beyond any list where it is beyond 2^53. */
+/** An index or count as a JavaScript number: beyond any list if it is beyond 2^53. */
 export function countOf(value: Value): number {
   return Number(integerOf(value));
 }
 
-/** `int(value, base)`, or null where Python raises. */
+/** `int(value, base)`, or null if Python raises. */
 export function parseInteger(text: string, base: number): bigint | null {
   const found = /^([+-]?)(?:0([bxo])_?)?([0-9a-z]+(?:_[0-9a-z]+)*)$/i.exec(strip(text, null, true, true));
   if (found === null) return parsePlain(text, base);
@@ -102,7 +102,7 @@ export function parseInteger(text: string, base: number): bigint | null {
   return magnitude === null ? null : sign === '-' ? -magnitude : magnitude;
 }
 
-/** Digits where "0b" or "0x" is no prefix but digits of the base. */
+/** Digits in which "0b" or "0x" is no prefix but digits of the base. */
 function parsePlain(text: string, base: number): bigint | null {
   const found = /^([+-]?)([0-9a-z]+(?:_[0-9a-z]+)*)$/i.exec(strip(text, null, true, true));
   const magnitude = found === null ? null : digitsOf(found[2] ?? '', base);
@@ -121,7 +121,7 @@ function digitsOf(text: string, base: number): bigint | null {
   return value;
 }
 
-/** `float(text)`, or null where Python raises. */
+/** `float(text)`, or null if Python raises. */
 export function parseFloating(text: string): number | null {
   const stripped = strip(text, null, true, true);
   const word = /^([+-]?)(inf|infinity|nan)$/i.exec(stripped);

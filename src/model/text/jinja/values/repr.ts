@@ -3,7 +3,7 @@ import { BoundsError, TemplateError } from '../errors.ts';
 import type { Budget } from '../evaluate/budget.ts';
 import { Attributed, Callable, Dict, DictView, Lazy, Markup, Range, Tuple, Undefined, type Value } from './values.ts';
 
-/** `str(value)`. @throws TemplateError where Python would print a memory address */
+/** `str(value)`. @throws TemplateError if Python would print a memory address */
 export function textOf(value: Value, budget: Budget): string {
   if (typeof value === 'string') return value;
   if (value instanceof Markup) return value.text;

@@ -110,7 +110,7 @@ export interface Arguments {
 }
 
 export class Callable {
-  /** As Python prints it, or null where that would hold a memory address. */
+  /** As Python prints it, or null if that would hold a memory address. */
   readonly shown: string | null;
   readonly call: (args: Arguments) => Value;
 
@@ -123,11 +123,11 @@ export class Callable {
 /** A value of the language itself with attributes of its own: `loop`, a namespace, a cycler. */
 export abstract class Attributed {
   abstract attribute(name: string): Value | undefined;
-  /** @throws TemplateError where it cannot be called */
+  /** @throws TemplateError if it cannot be called */
   call(_args: Arguments): Value {
     throw new TemplateError('the object is not callable');
   }
-  /** As Python prints it, or null where that would hold a memory address. */
+  /** As Python prints it, or null if that would hold a memory address. */
   shown(_repr: (value: Value) => string): string | null {
     return null;
   }

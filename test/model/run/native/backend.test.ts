@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type StartedLibrary, startWithDevice } from '../../../src/model/run/backend.ts';
+import { type StartedLibrary, startWithDevice } from '../../../../src/model/run/native/backend.ts';
 
 /** A machine whose GPU interface starts with these devices; it writes down what is started and disposed. */
 function machine(gpu: string | false, devices: readonly string[], memory: number) {

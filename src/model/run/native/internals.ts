@@ -1,4 +1,4 @@
-import type { LaneCall } from './weights.ts';
+import type { LaneCall } from '../weights.ts';
 
 /**
  * What is used of the library beyond its public interface, which fixes before a call what is read after it: a position
