@@ -59,6 +59,7 @@ const schemas = {
   name: v.nullable(text),
   priceIn: lamports,
   priceOut: lamports,
+  priceJob: v.nullable(lamports),
   free: v.boolean('true or false'),
   slots: number(1, 64, true),
   queue: number(0, 10_000, true),

@@ -144,6 +144,13 @@ export const settings = {
     description: 'price per 1,000 answer tokens: lamports, or 0.01sol',
     default: 0,
   },
+  priceJob: {
+    kind: 'lamports',
+    flags: '--price-job <amount>',
+    description: 'price of each answer beside its tokens',
+    default: null,
+    otherwise: 'your transaction fees',
+  },
   free: { kind: 'boolean', flags: '--free', description: 'serve free of charge, whatever the prices', default: false },
   slots: { kind: 'number', flags: '--slots <n>', description: 'jobs to run at the same time', default: 1 },
   queue: { kind: 'number', flags: '--queue <n>', description: 'jobs that may wait for a slot', default: 8 },

@@ -291,6 +291,7 @@ describe('architecture', () => {
       'name',
       'network',
       'priceIn',
+      'priceJob',
       'priceOut',
       'priorityFee',
       'private',

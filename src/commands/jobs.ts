@@ -1,5 +1,6 @@
 import { QvacError } from '../errors.ts';
-import type { Escrow, Executed, JobAccount, JobOutcome } from '../escrow/escrow.ts';
+import type { JobAccount, JobOutcome } from '../escrow/accounts.ts';
+import type { Escrow, Executed } from '../escrow/escrow.ts';
 import { toHex } from '../lib/bytes.ts';
 import type { JobId } from '../lib/types.ts';
 import type { Receipt } from '../proofs/receipt.ts';
@@ -12,14 +13,12 @@ const ls = defineSubcommand({
   summary: 'list jobs whose payment is not settled',
   description: [
     'List the jobs of your wallet whose payment is not settled: asked or served, where the money is,',
-    'what happens next and when, and the command that does it.',
-    'First settles what earlier processes left open.',
+    'what happens next and when, and the command that does it. Sends nothing to the chain.',
   ].join(' '),
   settings: chainSettings,
   examples: [{ line: 'qvac jobs ls', what: 'show where your money is' }],
   async action(context) {
     const { output } = context;
-    await settleLeft(context);
     const ledger = await openLedger(context);
     const values = await Promise.all(ledger.jobs.map((job) => jobJson(job, ledger.now)));
     const rows = values.map(({ id, side, peer, amount, words: state, createdAt, next, command }) => [
@@ -39,13 +38,28 @@ const ls = defineSubcommand({
   },
 });
 
-/** Settles payments that earlier processes left open. */
+const settle = defineSubcommand({
+  summary: 'settle what earlier processes left open',
+  description: [
+    'Settle the payments that earlier processes of this home left open, as far as that is possible now:',
+    'confirm, reject, refund or pay out. Each costs a transaction fee. Every qvac that asks does this by itself, too.',
+  ].join(' '),
+  settings: chainSettings,
+  examples: [{ line: 'qvac jobs settle', what: 'settle everything that is due' }],
+  async action(context) {
+    const settled = await settleLeft(context);
+    context.output.result({ settled }, []);
+    if (settled.length === 0) context.output.say('no payment can be settled now');
+  },
+});
+
+/** Settles payments that earlier processes left open. @returns the ids of their jobs */
 async function settleLeft({
   config,
   output,
   signal,
   logger,
-}: LedgerContext & Pick<CommandContext, 'logger'>): Promise<void> {
+}: LedgerContext & Pick<CommandContext, 'logger'>): Promise<readonly JobId[]> {
   const [
     { createReceiptStore },
     { createEscrowPayments },
@@ -66,12 +80,13 @@ async function settleLeft({
     { dir: config.home.payments.client },
   );
   const left = await (await payments.open({ signal })).resume({ signal });
-  for (const { jobId, settlement, rejected } of left) {
-    if (!isSettled(settlement)) continue;
+  const settled = left.filter(({ settlement }) => isSettled(settlement));
+  for (const { jobId, settlement, rejected } of settled) {
     const late = rejected && settlement.paid > 0n ? '; the answer had failed, but was rejected too late' : '';
     output.say(`job ${jobId.slice(0, 8)} is settled: ${paymentWords(settlement)}${late}`);
   }
   await payments.stop();
+  return settled.map(({ jobId }) => jobId);
 }
 
 /** The outcome of a settled job, which is also noted in its receipts; null if the chain does not know it. */
@@ -133,8 +148,9 @@ async function showSettled(
   escrow: Escrow,
   prefix: string,
 ): Promise<void> {
-  const [{ decodeOffer }, { addressText }, { fromHex }, { findReceipt }] = await Promise.all([
+  const [{ decodeOffer }, { payFrom }, { addressText }, { fromHex }, { findReceipt }] = await Promise.all([
     import('../protocol/validate.ts'),
+    import('../protocol/codes.ts'),
     import('../escrow/addresses.ts'),
     import('../lib/bytes.ts'),
     import('../sdk/home.ts'),
@@ -147,9 +163,10 @@ async function showSettled(
     });
   });
   const { payment } = decodeOffer(receipt.offer.body);
-  if (payment === null) throw new QvacError('E_NOT_FOUND', `job ${id.slice(0, 8)} was free: it has no payment`);
-  const address = escrow.jobAddress(payment.payer, fromHex(id));
-  const job = { address, jobId: fromHex(id), amount: BigInt(payment.amount) };
+  if (payment.pay !== payFrom.jobAccount)
+    throw new QvacError('E_NOT_FOUND', `job ${id.slice(0, 8)} was free: it has no payment`);
+  const address = escrow.jobAddress(payment.account, fromHex(id));
+  const job = { address, jobId: fromHex(id), amount: payment.amountLamports };
   const outcome = await outcomeOf(context, escrow, job);
   if (outcome === null)
     throw new QvacError('E_NOT_FOUND', `job ${id.slice(0, 8)} is not on the chain ${escrow.chain}`, {
@@ -222,9 +239,11 @@ const anyJobArgument = [
 ] as const;
 
 const refund = defineSubcommand({
-  summary: 'refund a job without a submitted answer, after 10 minutes',
-  description:
-    'Refund a job without a submitted answer after ten minutes. Anyone may do this; the money returns to its payer.',
+  summary: 'refund a job without a submitted answer, once it is due',
+  description: [
+    'Refund a job whose provider submitted no answer in the time it had, which qvac jobs show prints.',
+    'Anyone may do this; the money returns to its payer.',
+  ].join(' '),
   arguments: anyJobArgument,
   settings: chainSettings,
   examples: [{ line: 'qvac jobs refund 9f3a', what: 'refund the job whose id begins with 9f3a' }],
@@ -232,15 +251,15 @@ const refund = defineSubcommand({
 });
 
 const claim = defineSubcommand({
-  summary: 'pay out a submitted job, after 5 minutes',
+  summary: 'pay out a submitted job, once it is due',
   description: [
-    'Pay out a job that was submitted more than five minutes ago and not rejected.',
+    'Pay out a submitted job whose time for objections is over: as long as the answer took, at least five minutes.',
     'Anyone may do this; qvac serve does it automatically.',
   ].join(' '),
   arguments: anyJobArgument,
   settings: chainSettings,
   examples: [{ line: 'qvac jobs claim 9f3a', what: 'pay out the job whose id begins with 9f3a' }],
-  action: (context) => actOn(context, ({ escrow }, { job }) => escrow.claimJob(job, { signal: context.signal })),
+  action: (context) => actOn(context, ({ escrow }, { job }) => escrow.confirmJob(job, { signal: context.signal })),
 });
 
 const dispute = defineSubcommand({
@@ -269,12 +288,12 @@ const dispute = defineSubcommand({
 export const command = defineCommand({
   description: [
     'Show where your money is. The price of a paid answer stays in the escrow program until the answer is submitted.',
-    'Then the provider is paid: at once if the client confirms, else after five minutes.',
-    'Without an answer the money can be refunded after ten minutes.',
+    'Then the provider is paid for what was acknowledged: at once if the client confirms, else once the time for',
+    'objections is over. Without a submitted answer the money can be refunded.',
   ].join(' '),
   examples: [
     { line: 'qvac jobs ls', what: 'list all jobs that are not settled' },
     { line: 'qvac jobs show 9f3a', what: 'show one of them' },
   ],
-  subcommands: { ls, show, refund, claim, dispute },
+  subcommands: { ls, show, settle, refund, claim, dispute },
 });

@@ -7,7 +7,7 @@ import type { Query } from '../node/discovery/query.ts';
 import type { Joined } from '../node/join.ts';
 import type { ChainRecord } from '../node/payment/payments.ts';
 import type { RecordOf } from '../sdk/payment/records.ts';
-import { byteSize, sol, table } from '../terminal/format.ts';
+import { byteSize, sol, table, timeSpan } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { printable } from '../terminal/printable.ts';
 import { chainSettings } from './parts/chain-settings.ts';
@@ -21,12 +21,13 @@ function peerJson(live: LivePeer, recordOf: RecordOf) {
     peer,
     role: card.role,
     addrs: card.addrs,
-    models: card.models.map(({ id, name, quant, context, modes, priceIn, priceOut, slots }) => ({
+    models: card.models.map(({ id, name, quant, context, modes, priceJob, priceIn, priceOut, slots }) => ({
       name,
       quant,
       id,
       context,
       modes,
+      priceJob,
       priceIn,
       priceOut,
       slots,
@@ -35,8 +36,18 @@ function peerJson(live: LivePeer, recordOf: RecordOf) {
     expiresAt: card.expiresAt,
     health,
     chain: card.pay?.chain ?? null,
-    record:
-      record === null ? null : { ...record, stake: record.stake.toString(), freeStake: record.freeStake.toString() },
+    record: record === null ? null : recordJson(record),
+  };
+}
+
+function recordJson({ stake, freeStake, earned, rejected, slashed, ageMs }: ChainRecord) {
+  return {
+    stake: stake.toString(),
+    freeStake: freeStake.toString(),
+    earned: earned.toString(),
+    rejected: rejected.toString(),
+    slashed,
+    ageMs,
   };
 }
 
@@ -56,7 +67,7 @@ function linesOf(peers: readonly LivePeer[], recordOf: RecordOf): readonly strin
           ? ['-', '-', '-']
           : [
               `${model.name} ${model.quant}`,
-              model.priceIn === 0 && model.priceOut === 0 ? 'free' : `${model.priceIn}/${model.priceOut}`,
+              model.priceJob === 0 && model.priceIn === 0 && model.priceOut === 0 ? 'free' : priceWords(model),
               card.role === 'router' ? '-' : String(model.slots),
             ];
       return at === 0
@@ -70,22 +81,24 @@ function linesOf(peers: readonly LivePeer[], recordOf: RecordOf): readonly strin
   );
 }
 
-/** `12 paid, 1 rejected`. */
-function recordWords({ completed, refunded, rejected, slashed }: ChainRecord): string {
-  const bad = [
-    [refunded, 'refunded'],
-    [rejected, 'rejected'],
-    [slashed, 'slashed'],
-  ] as const;
-  return [`${completed} paid`, ...bad.filter(([count]) => count > 0).map(([count, word]) => `${count} ${word}`)].join(
-    ', ',
-  );
+/** `10000+100/400`: lamports for the answer, and per 1,000 tokens of prompt and answer. */
+function priceWords({ priceJob, priceIn, priceOut }: CardModel): string {
+  return `${priceJob === 0 ? '' : `${priceJob}+`}${priceIn}/${priceOut}`;
+}
+
+/** `earned 0.02 SOL in 12 days, 0.001 SOL rejected, 1 slashed`. */
+function recordWords({ earned, rejected, slashed, ageMs }: ChainRecord): string {
+  return [
+    `earned ${sol(earned)} in ${timeSpan(ageMs)}`,
+    ...(rejected > 0n ? [`${sol(rejected)} rejected`] : []),
+    ...(slashed > 0 ? [`${slashed} slashed`] : []),
+  ].join(', ');
 }
 
 export const command = defineCommand({
   description: [
-    'List the providers and routers that can be reached now: models, prices in lamports per 1,000 prompt/answer',
-    'tokens, claimed speed, round-trip time, and how their paid jobs ended.',
+    'List the providers and routers that can be reached now: models, prices in lamports (for an answer + per 1,000',
+    'tokens of prompt/answer), claimed speed, round-trip time, and what they earned on the chain.',
     'With --watch and --json each change is one line.',
   ].join(' '),
   settings: chainSettings,

@@ -1,5 +1,6 @@
 import { QvacError } from '../errors.ts';
-import type { Escrow, Executed, ProviderAccount } from '../escrow/escrow.ts';
+import type { ProviderAccount } from '../escrow/accounts.ts';
+import type { Escrow, Executed } from '../escrow/escrow.ts';
 import type { Wallet } from '../escrow/wallet.ts';
 import { dateTime, sol } from '../terminal/format.ts';
 import { chainSettings } from './parts/chain-settings.ts';
@@ -63,35 +64,21 @@ async function providerJson(account: ProviderAccount) {
     import('../escrow/addresses.ts'),
     import('../proofs/signing.ts'),
   ]);
-  const {
-    authority,
-    peer,
-    stake,
-    lockedStake,
-    freeStake,
-    active,
-    jobsCreated,
-    jobsCompleted,
-    jobsRefunded,
-    jobsRejected,
-    jobsSlashed,
-    registeredAt,
-    unstake,
-  } = account;
+  const { authority, peer, stake, lockedStake, freeStake, jobsCompleted, earned, jobsRejected, rejected } = account;
+  const { jobsSlashed, registeredAt, bindings } = account;
   return {
     authority: addressText(authority),
     peer: peerIdOf(peer),
-    active,
+    bindings,
     stake: stake.toString(),
     lockedStake: lockedStake.toString(),
     freeStake: freeStake.toString(),
-    jobsCreated: jobsCreated.toString(),
     jobsCompleted: jobsCompleted.toString(),
-    jobsRefunded,
+    earned: earned.toString(),
     jobsRejected,
+    rejected: rejected.toString(),
     jobsSlashed,
     registeredAt,
-    unstake: unstake === null ? null : { amount: unstake.amount.toString(), at: unstake.at },
   };
 }
 
@@ -110,7 +97,7 @@ const register = defineSubcommand({
   },
   examples: [{ line: 'qvac provider register --stake 0.5sol', what: 'register with a stake of 0.5 SOL' }],
   async action(context) {
-    const { escrowRules } = await import('../escrow/escrow.ts');
+    const { escrowRules } = await import('../escrow/constants.ts');
     const stake = context.options.stake ?? escrowRules.minStakeLamports;
     if (stake < escrowRules.minStakeLamports)
       throw new QvacError(
@@ -144,16 +131,13 @@ const status = defineSubcommand({
     const wallet = await needWallet(config);
     const account = await registered(await openEscrowOf(config, wallet, { signal }), wallet);
     const value = await providerJson(account);
-    const { jobsCompleted, jobsRefunded, jobsRejected, jobsSlashed, unstake } = account;
-    const inactive = account.active ? '' : ' · inactive: below the minimum';
+    const { jobsCompleted, earned, jobsRejected, rejected, jobsSlashed } = account;
     output.result(value, [
       `node      ${value.peer}`,
       `paid to   ${value.authority}`,
-      `stake     ${sol(account.stake)}, ${sol(account.lockedStake)} of it locked${inactive}`,
-      ...(unstake === null
-        ? []
-        : [`unstaked  ${sol(unstake.amount)}, from ${dateTime(unstake.at)}: qvac provider withdraw`]),
-      `jobs      ${jobsCompleted} paid, ${jobsRefunded} refunded, ${jobsRejected} rejected, ${jobsSlashed} slashed`,
+      `stake     ${sol(account.stake)}, ${sol(account.lockedStake)} of it locked`,
+      `earned    ${sol(earned)}, ${sol(rejected)} rejected`,
+      `jobs      ${jobsCompleted} paid, ${jobsRejected} rejected, ${jobsSlashed} slashed`,
       `since     ${dateTime(account.registeredAt)}`,
     ]);
   },
@@ -188,34 +172,26 @@ const stake = defineSubcommand({
   },
 });
 
-const unstake = defineSubcommand({
-  summary: 'request stake back, to withdraw an hour later',
-  description: [
-    'Request stake back. It stays at risk for another hour, then qvac provider withdraw pays it out.',
-    'A provider with less than 0.1 SOL left receives no jobs.',
-  ].join(' '),
-  arguments: [{ name: '<amount>', description: 'lamports, or 0.5sol' }],
-  settings: chainSettings,
-  options: { yes },
-  examples: [{ line: 'qvac provider unstake 0.5sol', what: 'request 0.5 SOL back' }],
-  async action(context) {
-    const asked = amount(context.args[0] ?? '');
-    const { wallet, escrow } = await open(context, context.options.yes);
-    const done = await escrow.requestUnstake(asked, { signal: context.signal });
-    await printDone(context, escrow, wallet, done, `${sol(asked)} can be withdrawn in an hour: qvac provider withdraw`);
-  },
-});
-
 const withdraw = defineSubcommand({
-  summary: 'withdraw the stake that was requested back',
-  description: 'Withdraw the stake that was requested back, after its hour and once no job locks it.',
+  summary: 'withdraw stake and earnings that no job locks',
+  description: [
+    'Withdraw from the provider account: earnings are paid into it as stake. What running jobs lock stays until they',
+    'end. Without 10 times the price of an answer left, no client can pay for one.',
+  ].join(' '),
+  arguments: [{ name: '<amount>', description: 'lamports, or 0.5sol; all: everything that is free' }],
   settings: chainSettings,
   options: { yes },
-  examples: [{ line: 'qvac provider withdraw', what: 'withdraw it' }],
+  examples: [
+    { line: 'qvac provider withdraw 0.5sol', what: 'withdraw 0.5 SOL' },
+    { line: 'qvac provider withdraw all', what: 'withdraw everything that no job locks' },
+  ],
   async action(context) {
+    const text = context.args[0] ?? '';
+    const asked = text === 'all' ? null : amount(text);
     const { wallet, escrow } = await open(context, context.options.yes);
-    const done = await escrow.withdraw({ signal: context.signal });
-    await printDone(context, escrow, wallet, done, 'the stake is in the wallet');
+    const wanted = asked ?? (await registered(escrow, wallet)).freeStake;
+    const done = await escrow.withdraw(wanted, { signal: context.signal });
+    await printDone(context, escrow, wallet, done, `${sol(wanted)} withdrawn to ${wallet.address}`);
   },
 });
 
@@ -228,5 +204,5 @@ export const command = defineCommand({
     { line: 'qvac provider status', what: 'show stake and jobs' },
     { line: 'qvac provider register', what: 'register this home’s node' },
   ],
-  subcommands: { register, status, 'rotate-peer': rotate, stake, unstake, withdraw },
+  subcommands: { register, status, 'rotate-peer': rotate, stake, withdraw },
 });

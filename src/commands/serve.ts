@@ -23,6 +23,7 @@ export const command = defineCommand({
     'listen',
     'priceIn',
     'priceOut',
+    'priceJob',
     'free',
     ...chainSettings,
     'slots',

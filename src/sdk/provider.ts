@@ -100,8 +100,9 @@ async function openEngine(
   return { engine, tokensPerSecond: await engine.measureSpeed(options) };
 }
 
-/** Lamports per 1,000 tokens. */
+/** Lamports, `priceIn` and `priceOut` per 1,000 tokens. */
 interface Prices {
+  readonly priceJob: number;
   readonly priceIn: number;
   readonly priceOut: number;
 }
@@ -118,16 +119,16 @@ async function start(
   const { engine, tokensPerSecond } = await openEngine(components, teardown, options);
   const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'provider', key });
   teardown.add(stop);
-  const prices: Prices = settings.free ? { priceIn: 0, priceOut: 0 } : settings;
-  const { priceIn, priceOut } = prices;
-  const paid = priceIn > 0 || priceOut > 0;
+  const prices = pricesOf(settings);
+  const { priceJob, priceIn, priceOut } = prices;
+  const paid = priceJob > 0 || priceIn > 0 || priceOut > 0;
   const payments = paid ? await openProviderPayments(components, key, options) : null;
   const cards = createCardIssuer(
     { peer, clock, logger },
     {
       path: joinPath(home.cache, 'card-provider.json'),
       role: 'provider',
-      content: () => cardContentOf(engine, { priceIn, priceOut, tokensPerSecond, pay: payments?.pay }),
+      content: () => cardContentOf(engine, { priceJob, priceIn, priceOut, tokensPerSecond, pay: payments?.pay }),
     },
   );
   await ensureDir(home.run);
@@ -164,11 +165,24 @@ async function start(
   };
 }
 
+/** What the network takes for submitting an answer: a signature of the wallet and one that is checked. */
+const submitFeeLamports = 10_000;
+/** Compute units of a submission, for which a priority fee is paid in millionths of a lamport. */
+const submitComputeUnits = 40_000;
+
+/** The operator's prices; unless it names another, each answer pays for its own submission. */
+function pricesOf({ free, priceJob, priceIn, priceOut, priorityFee }: Config['settings']): Prices {
+  if (free) return { priceJob: 0, priceIn: 0, priceOut: 0 };
+  const fees =
+    priceIn > 0 || priceOut > 0 ? submitFeeLamports + Math.ceil((priorityFee * submitComputeUnits) / 1_000_000) : 0;
+  return { priceJob: priceJob ?? fees, priceIn, priceOut };
+}
+
 /** Reports what this provider does, for `qvac status`. */
 function openActivity(
   { config, logger }: ProviderComponents,
   { peer, engine, tokensPerSecond }: Pick<RunningProvider, 'peer' | 'engine' | 'tokensPerSecond'>,
-  { priceIn, priceOut }: Prices,
+  { priceJob, priceIn, priceOut }: Prices,
 ): ActivityLog {
   return startActivity(
     { clock: systemClock, logger },
@@ -181,7 +195,7 @@ function openActivity(
         models: [`${engine.facts.name} ${engine.facts.quant}`],
         slots: engine.slots,
         tokensPerSecond,
-        price: { in: priceIn, out: priceOut },
+        price: { job: priceJob, in: priceIn, out: priceOut },
       }),
     },
   );

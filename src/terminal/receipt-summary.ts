@@ -3,8 +3,20 @@ import { decodeHead } from '../proofs/head.ts';
 import type { Receipt } from '../proofs/receipt.ts';
 import { peerIdOf } from '../proofs/signing.ts';
 import { jobIdOf, modelIdHex } from '../protocol/digests.ts';
-import type { FaultCode, Finish, Input, Mode, Result, Tier } from '../protocol/messages.ts';
-import { decodeOffer, decodeOpening, decodeVerdict } from '../protocol/validate.ts';
+import {
+  type FaultCode,
+  type Finish,
+  finish,
+  type Input,
+  type ModeName,
+  modeName,
+  modes,
+  type Offer,
+  payFrom,
+  type Result,
+  type Tier,
+} from '../protocol/messages.ts';
+import { decodeOffer, decodeOpening, decodeScoreOpening, decodeVerdict } from '../protocol/validate.ts';
 import { sol } from './format.ts';
 import { type PaymentFacts, paymentWords } from './payment-words.ts';
 
@@ -18,10 +30,10 @@ export interface ReceiptSummary {
   readonly model: string;
   /** Unix milliseconds of the offer. */
   readonly askedAt: number;
-  readonly mode: Mode;
+  readonly mode: ModeName;
   readonly promptTokens: number;
   readonly tokens: number;
-  readonly finish: 'stop' | 'length' | 'cancel' | 'none';
+  readonly finish: (typeof finishWords)[Finish];
   /** Number of opened steps. */
   readonly opened: number;
   /** Null for a free answer. */
@@ -54,24 +66,33 @@ export interface VerdictSummary {
   readonly faults: readonly FaultCode[];
 }
 
-const finishWords = { 0: 'stop', 1: 'length', 2: 'cancel', 255: 'none' } as const satisfies Record<Finish, string>;
+const finishWords = {
+  [finish.stopToken]: 'stop',
+  [finish.length]: 'length',
+  [finish.cancelled]: 'cancel',
+  [finish.brokenOff]: 'broken-off',
+  [finish.scored]: 'scored',
+  [finish.stopText]: 'stop-text',
+  [finish.notFinal]: 'none',
+} as const satisfies Record<Finish, string>;
 
 /** @throws MalformedError if a message in the receipt is malformed */
 export function summarise(receipt: Receipt): ReceiptSummary {
   const offer = decodeOffer(receipt.offer.body);
+  const { payment } = offer;
   const head = decodeHead(receipt.heads[0]?.body ?? new Uint8Array());
   return {
     id: jobIdOf(receipt.offer.body),
     provider: peerIdOf(offer.provider),
     client: peerIdOf(offer.client),
     model: modelIdHex(offer.modelId),
-    askedAt: offer.issuedAt,
-    mode: offer.mode,
+    askedAt: Number(offer.issuedAt),
+    mode: modeName(offer.mode),
     promptTokens: receipt.promptTokens.length,
     tokens: receipt.tokens.length,
     finish: finishWords[head.finish],
-    opened: receipt.opening === null ? 0 : decodeOpening(receipt.opening.body).steps.length,
-    payment: offer.payment === null ? null : paymentOf(BigInt(offer.payment.amount), receipt.settlement),
+    opened: openedSteps(receipt, offer),
+    payment: payment.pay === payFrom.nothing ? null : paymentOf(payment.amountLamports, receipt.settlement),
     verdicts: receipt.verdicts.map(({ body }) => {
       const { verifier, result, tier, count, faults } = decodeVerdict(body);
       return { verifier: peerIdOf(verifier), result, tier, count, faults };
@@ -79,6 +100,13 @@ export function summarise(receipt: Receipt): ReceiptSummary {
     input: receipt.input,
     text: receipt.text,
   };
+}
+
+function openedSteps({ opening }: Receipt, { mode }: Offer): number {
+  if (opening === null) return 0;
+  return mode === modes.score
+    ? decodeScoreOpening(opening.body).steps.length
+    : decodeOpening(opening.body).steps.length;
 }
 
 function paymentOf(locked: bigint, noted: Receipt['settlement']): PaymentSummary {

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { Config } from '../../config.ts';
 import { asQvacError } from '../../errors.ts';
+import { escrowRules } from '../../escrow/constants.ts';
 import type { Escrow } from '../../escrow/escrow.ts';
 import type { ChainLook } from '../../escrow/look.ts';
 import type { Wallet } from '../../escrow/wallet.ts';
@@ -54,7 +55,11 @@ export async function checkChain(config: Config, init: Init): Promise<ChainFindi
 
 /** Whether this configuration pays or is paid. */
 function wantsMoney({ settings }: Config): boolean {
-  return settings.maxPrice > 0 || (!settings.free && (settings.priceIn > 0 || settings.priceOut > 0));
+  return settings.maxPrice > 0 || chargesFor(settings);
+}
+
+function chargesFor({ free, priceJob, priceIn, priceOut }: Config['settings']): boolean {
+  return !free && (priceIn > 0 || priceOut > 0 || (priceJob ?? 0) > 0);
 }
 
 async function findEndpoint(
@@ -167,7 +172,7 @@ async function checkStake(
   const account = await escrow.provider(wallet.publicKey, options);
   const { settings, home } = config;
   if (account === null) {
-    if (settings.free || (settings.priceIn === 0 && settings.priceOut === 0)) return [];
+    if (!chargesFor(settings)) return [];
     return [
       isPlay(config)
         ? ok('stake', 'not registered yet; qvac serve registers')
@@ -191,7 +196,7 @@ async function checkStake(
     ];
   const held = `${sol(account.stake)}, ${sol(account.freeStake)} of it free for jobs, node ${shortPeer(registered)}`;
   return [
-    account.active
+    account.stake >= escrowRules.minStakeLamports
       ? ok('stake', held)
       : warn('stake', `${held}: below the minimum, so no jobs arrive`, 'qvac provider stake 0.1sol'),
   ];

@@ -1,5 +1,6 @@
 import { QvacError } from '../../errors.ts';
-import type { Escrow, JobAccount } from '../../escrow/escrow.ts';
+import type { JobAccount } from '../../escrow/accounts.ts';
+import type { Escrow } from '../../escrow/escrow.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { sol, timeSpan } from '../../terminal/format.ts';
@@ -87,13 +88,13 @@ function words(
       command: due ? `qvac jobs refund ${id}` : null,
     };
   }
-  const { payout, claimAt } = job.submitted;
-  const due = claimAt <= now;
+  const { payout, releaseAt } = job.submitted;
+  const due = releaseAt <= now;
   const who = side === 'asked' ? 'the provider gets' : 'you get';
   return {
     state: `submitted: ${who} ${sol(payout)}`,
-    next: due ? 'can be paid out' : `paid out ${span(claimAt)} unless rejected`,
-    at: claimAt,
+    next: due ? 'can be paid out' : `paid out ${span(releaseAt)} unless rejected`,
+    at: releaseAt,
     command: due ? `qvac jobs claim ${id}` : side === 'asked' ? `qvac jobs dispute ${id}` : null,
   };
 }

@@ -1,6 +1,8 @@
 import type { Config } from '../../config.ts';
 import { messageOf, QvacError } from '../../errors.ts';
-import { type Escrow, escrowRules, type ProviderAccount } from '../../escrow/escrow.ts';
+import type { ProviderAccount } from '../../escrow/accounts.ts';
+import { escrowRules } from '../../escrow/constants.ts';
+import type { Escrow } from '../../escrow/escrow.ts';
 import { hasCrashed } from '../../escrow/home-chain.ts';
 import type { Wallet } from '../../escrow/wallet.ts';
 import { equalBytes } from '../../lib/bytes.ts';
@@ -118,7 +120,7 @@ async function register(
 ): Promise<void> {
   const account: ProviderAccount | null = await escrow.provider(wallet.publicKey, options);
   if (account !== null && equalBytes(account.peer, signingKey.publicKey)) {
-    if (!account.active) observer.understaked?.();
+    if (account.stake < escrowRules.minStakeLamports) observer.understaked?.();
     return;
   }
   const play = isPlay(config);
