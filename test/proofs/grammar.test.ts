@@ -7,7 +7,12 @@ import { createGrammarMatcher, type GrammarMatcher } from '../../src/proofs/gram
 import { Vocabulary } from '../../src/proofs/grammar/vocabulary.ts';
 import { GrammarTooCostly } from '../../src/proofs/grammar/work.ts';
 import { BadInputError, encodeCbor } from '../../src/protocol/codec.ts';
-import { type GrammarItem, type GrammarRules, grammarDigestOf, parseGrammar } from '../../src/protocol/grammar/rules.ts';
+import {
+  type GrammarItem,
+  type GrammarRules,
+  grammarDigestOf,
+  parseGrammar,
+} from '../../src/protocol/grammar/rules.ts';
 import { readVectors } from '../support/vectors.ts';
 
 interface Made {
@@ -79,7 +84,11 @@ describe('section 4.1: allowed tokens', () => {
 });
 
 describe('section 2: continuations', () => {
-  const { vocabulary: bytes, stops, cases } = (
+  const {
+    vocabulary: bytes,
+    stops,
+    cases,
+  } = (
     readVectors('input.json') as {
       continuations: {
         vocabulary: readonly string[];
@@ -168,7 +177,10 @@ function readingsOf(tokens: readonly number[]): readonly Reading[] {
   const texts = ['', 'a', 'b', 'aa'];
   let readings: readonly Reading[] = [[]];
   for (const token of tokens)
-    readings = readings.flatMap((before) => [[...before, ...(texts[token] ?? '')], [...before, token]]);
+    readings = readings.flatMap((before) => [
+      [...before, ...(texts[token] ?? '')],
+      [...before, token],
+    ]);
   return readings;
 }
 

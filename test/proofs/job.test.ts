@@ -16,7 +16,15 @@ import { verdictOf } from '../../src/proofs/verdict.ts';
 import { execClassOf, inputDigestOf, jobIdOf, requestDigestOf, sha256 } from '../../src/protocol/digests.ts';
 import { decodeFrame, encodeFrame } from '../../src/protocol/frame-codec.ts';
 import type { Frame, FrameType } from '../../src/protocol/frames.ts';
-import { type AckStop, type Candidate, type Exec, type Head, type Input, kinds, type Quote } from '../../src/protocol/messages.ts';
+import {
+  type AckStop,
+  type Candidate,
+  type Exec,
+  type Head,
+  type Input,
+  kinds,
+  type Quote,
+} from '../../src/protocol/messages.ts';
 import {
   decodeHead,
   decodeVerdict,

@@ -28,7 +28,12 @@ interface AckVectors {
     grace: number;
     score: boolean;
     maySendFirst: number | null;
-    events: readonly (AckEvent | { event: 'sent'; n: number } | { event: 'finalHead'; n: number } | { event: 'verdict' })[];
+    events: readonly (
+      | AckEvent
+      | { event: 'sent'; n: number }
+      | { event: 'finalHead'; n: number }
+      | { event: 'verdict' }
+    )[];
   }[];
 }
 
@@ -210,7 +215,10 @@ describe('section 9: what a provider takes in a channel', () => {
   it('goes on with the totals of an earlier process', () => {
     const state = createChannelState({ ...init, totals: { committedLamports: 3_000n, releasedLamports: 2_000n } });
     state.addJob(c, job);
-    assert.equal(state.refusalOf(c, { n: 0, committedLamports: 3_999n, releasedLamports: 2_000n }), 'committed is below the sum 4000');
+    assert.equal(
+      state.refusalOf(c, { n: 0, committedLamports: 3_999n, releasedLamports: 2_000n }),
+      'committed is below the sum 4000',
+    );
     assert.equal(state.refusalOf(c, { n: 0, committedLamports: 4_000n, releasedLamports: 2_000n }), null);
   });
 

@@ -91,7 +91,9 @@ describe('section 4.5: receipts', () => {
 function claimOf(file: Uint8Array): string | null {
   try {
     const receipt = parseReceipt(file);
-    return assess(receipt, {}).result === 'fail' ? null : serialiseReceipt({ ...receipt, previous: null, settlement: null });
+    return assess(receipt, {}).result === 'fail'
+      ? null
+      : serialiseReceipt({ ...receipt, previous: null, settlement: null });
   } catch (error) {
     assert.ok(error instanceof MalformedError);
     return null;
@@ -113,6 +115,9 @@ describe('section 4.4: verdicts', () => {
     );
     assert.deepEqual(verdict.verifier, client.publicKey);
     assert.equal(verdict.at, 1_790_000_000_500);
-    assert.deepEqual([verdict.execClass, verdict.calibration, verdict.meanMiss, verdict.referees], [null, null, null, []]);
+    assert.deepEqual(
+      [verdict.execClass, verdict.calibration, verdict.meanMiss, verdict.referees],
+      [null, null, null, []],
+    );
   });
 });

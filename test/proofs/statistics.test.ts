@@ -215,10 +215,7 @@ describe('check 6a on whole answers', () => {
         const after = following?.[at] ?? [];
         return {
           ids: Uint32Array.from([...logits, ...after], ([id]) => id),
-          logits: Float32Array.from([
-            ...logits.map(([, hex]) => float32(hex)),
-            ...after.map(([, q]) => q / 1024),
-          ]),
+          logits: Float32Array.from([...logits.map(([, hex]) => float32(hex)), ...after.map(([, q]) => q / 1024)]),
         };
       });
       const assessment = assess(parsed, {
@@ -238,7 +235,17 @@ describe('check 6a on whole answers', () => {
 });
 
 describe('checks 6b and 6c on whole answers', () => {
-  for (const { what, recomputed, following, misses, result, fault, vocabulary, receipt, ...expected } of vectors.receipts) {
+  for (const {
+    what,
+    recomputed,
+    following,
+    misses,
+    result,
+    fault,
+    vocabulary,
+    receipt,
+    ...expected
+  } of vectors.receipts) {
     it(`${what}: ${fault ?? result}`, () => {
       const parsed = parseReceipt(JSON.stringify(receipt));
       const evidence = { vocabulary: vocabulary && new Vocabulary(vocabulary.map(fromHex)) };

@@ -24,7 +24,11 @@ describe('transcript', () => {
   });
 
   it('ends after a stop text, before a stop that the client sends', () => {
-    const { transcript, top } = createScriptedJob({ number: 1, settings: { stopTexts: ['a'] }, sampler: { stops: [] } });
+    const { transcript, top } = createScriptedJob({
+      number: 1,
+      settings: { stopTexts: ['a'] },
+      sampler: { stops: [] },
+    });
     const texts: string[] = [];
     while (transcript.finish === null) texts.push(transcript.next(top(transcript.n)).text);
     assert.equal(transcript.finish, finish.stopText);
@@ -34,7 +38,14 @@ describe('transcript', () => {
   });
 
   it('ends where its grammar allows nothing more, before the first token perhaps', () => {
-    const rules = parseGrammar([[[[32, 32], [97, 122]]]]);
+    const rules = parseGrammar([
+      [
+        [
+          [32, 32],
+          [97, 122],
+        ],
+      ],
+    ]);
     const { transcript, top } = createScriptedJob({ number: 1, grammar: rules, sampler: { stops: [] } });
     assert.equal(transcript.next(top(0)).finish, finish.stopText);
     const continued = createScriptedJob({ number: 1, grammar: rules, sampler: { stops: [] }, continuation: [11] });

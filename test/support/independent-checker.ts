@@ -40,7 +40,10 @@ function check(receipt: Receipt, vocabulary: readonly Uint8Array[] | null): Find
   const openedSteps = opening?.steps.length ?? score?.steps.length ?? 0;
   if (opening !== null) checkOpened(receipt, opening, head, jobId, chain);
   if (score !== null) checkScored(receipt, score, head, jobId, chain);
-  const usable = vocabulary !== null && receipt.extra.vocabDigest !== undefined && same(vocabDigest(vocabulary), receipt.extra.vocabDigest);
+  const usable =
+    vocabulary !== null &&
+    receipt.extra.vocabDigest !== undefined &&
+    same(vocabDigest(vocabulary), receipt.extra.vocabDigest);
   const mask = grammar !== null && usable ? () => new Mask(grammar, vocabulary, offer.stops) : null;
   if (receipt.openingSigned !== null) checkDrawn(receipt, mask?.() ?? null);
   if (head.finish !== 255) checkEnd(receipt, head, mask);
@@ -50,7 +53,11 @@ function check(receipt: Receipt, vocabulary: readonly Uint8Array[] | null): Find
 }
 
 function vocabDigest(vocabulary: readonly Uint8Array[]): Buffer {
-  return sha(tag('qvac/vocab/1'), integer(vocabulary.length, 4), ...vocabulary.flatMap((token) => [integer(token.length, 4), token]));
+  return sha(
+    tag('qvac/vocab/1'),
+    integer(vocabulary.length, 4),
+    ...vocabulary.flatMap((token) => [integer(token.length, 4), token]),
+  );
 }
 
 // Check 1
@@ -67,8 +74,7 @@ function checkSignatures(receipt: Receipt, jobId: Buffer): void {
   signed(offer.client, 'qvac/offer/1', jobId, receipt.offerSigned);
   if (ack) signed(offer.client, 'qvac/ack/1', ack.jobId, receipt.ackSigned);
   signed(offer.provider, 'qvac/quote/1', Buffer.alloc(32), receipt.quoteSigned);
-  for (const [at, head] of heads.entries())
-    signed(offer.provider, 'qvac/head/1', head.jobId, receipt.headsSigned[at]);
+  for (const [at, head] of heads.entries()) signed(offer.provider, 'qvac/head/1', head.jobId, receipt.headsSigned[at]);
   if (opening) signed(offer.provider, 'qvac/open/1', opening.jobId, receipt.openingSigned);
   if (score) signed(offer.provider, 'qvac/score/1', score.jobId, receipt.openingSigned);
   for (const [at, verdict] of verdicts.entries())
@@ -100,9 +106,7 @@ function checkDelivery(receipt: Receipt, head: Head): readonly Buffer[] {
   belongs(head.promptCount === promptTokens.length && same(head.inputDigest, inputDigest));
   belongs(same(head.execClass, offer.execClass));
   belongs(exec === null || same(sha(encode(exec)), offer.execClass));
-  belongs(
-    input === null || same(sha(tag('qvac/request/1'), encode(input as unknown as Value)), offer.requestDigest),
-  );
+  belongs(input === null || same(sha(tag('qvac/request/1'), encode(input as unknown as Value)), offer.requestDigest));
   const chain = chainOf(inputDigest, tokens);
   belongs(head.n === tokens.length && same(head.prefix, chain[head.n] ?? Buffer.alloc(0)));
   checkAgreed(receipt);
@@ -145,7 +149,8 @@ function checkMoney({ offer, quote, quoteSigned, ack, promptTokens }: Receipt, h
     for (const field of ['priceJob', 'priceIn', 'priceOut', 'grace', 'deliverWithin', 'promptTokens'] as const)
       belongs(BigInt(quote[field]) === BigInt(offer[field]));
     belongs(offer.maxTokens <= quote.maxTokens && promptTokens.length <= offer.promptTokens);
-    const counted = offer.mode === 4 ? [quote.promptTokens + offer.maxTokens, 0] : [quote.promptTokens, offer.maxTokens];
+    const counted =
+      offer.mode === 4 ? [quote.promptTokens + offer.maxTokens, 0] : [quote.promptTokens, offer.maxTokens];
     const thousandths = BigInt(counted[0] ?? 0) * offer.priceIn + BigInt(counted[1] ?? 0) * offer.priceOut;
     belongs(offer.amount === (offer.pay === 0 ? 0n : offer.priceJob + (thousandths + 999n) / 1000n));
   }
@@ -164,7 +169,12 @@ function checkOpened(receipt: Receipt, opening: Opening, head: Head, jobId: Buff
   const isZk = offer.mode === 3;
   opened(opening.v === (isZk ? 2 : 1) && same(opening.root, head.root));
   const positions = positionsOf(head.root, secret ?? Buffer.alloc(0), head.n, offer.count);
-  opened(sameNumbers(opening.steps.map(({ i }) => i), positions));
+  opened(
+    sameNumbers(
+      opening.steps.map(({ i }) => i),
+      positions,
+    ),
+  );
   for (const step of opening.steps) {
     opened(isZk ? BigInt(`0x${step.zk.toString('hex')}`) < fieldOrder : isZero(step.zk));
     opened(same(rootOver(leafOf(step, jobId), step.i, head.n, step.path) ?? Buffer.alloc(0), head.root));
@@ -226,8 +236,7 @@ function checkDrawn({ offer, promptTokens, tokens, opening, score, extra }: Rece
         );
       else if (extra.grammar === undefined) fair(ids.length === Math.min(offer.topK, offer.vocab));
     }
-    if (step?.candidates)
-      fair(drawn(adjusted(step.candidates, extra, answer.slice(0, at)), offer, at) === token);
+    if (step?.candidates) fair(drawn(adjusted(step.candidates, extra, answer.slice(0, at)), offer, at) === token);
     mask?.go(token);
   }
 }

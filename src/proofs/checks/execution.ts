@@ -55,7 +55,8 @@ function checkReplayed(
   const limits = evidence.calibration?.limits ?? defaultLimits;
   if (replay.tier === 'exact') {
     run.check('execution', 'exact', () => checkExact(subject, replayed));
-    if (run.failure !== null || !isByAnotherClass(subject, replayed)) return { tier: 'exact', statistics: noStatistics };
+    if (run.failure !== null || !isByAnotherClass(subject, replayed))
+      return { tier: 'exact', statistics: noStatistics };
     const measured = measureContinuation(subject, replayed);
     run.check('draws', 'statistical', () => checkDraws(subject, measured, limits));
     return { tier: 'statistical', statistics: { ...noStatistics, meanMiss: measured.meanMiss } };

@@ -63,12 +63,14 @@ export interface ComparedStep {
 }
 
 export function comparedSteps({ opening, zkOpening, offer }: Subject, replayed: Replayed): readonly ComparedStep[] {
-  return (opening ?? zkOpening)?.steps.map((step) => ({
-    i: step.i,
-    exact: step.exact,
-    candidates: 'candidates' in step ? step.candidates : null,
-    replayed: replayed[offer.start + step.i] ?? null,
-  })) ?? [];
+  return (
+    (opening ?? zkOpening)?.steps.map((step) => ({
+      i: step.i,
+      exact: step.exact,
+      candidates: 'candidates' in step ? step.candidates : null,
+      replayed: replayed[offer.start + step.i] ?? null,
+    })) ?? []
+  );
 }
 
 export function hasSameLogits({ exact, replayed }: ComparedStep): boolean {

@@ -15,10 +15,7 @@ export interface ContinuationInit {
  * the whole answer.
  * @throws BadInputError for a stop, an id that is not below `vocab`, or tokens outside the grammar
  */
-export function checkContinuation(
-  continuation: readonly number[],
-  { vocab, stops, matcher }: ContinuationInit,
-): void {
+export function checkContinuation(continuation: readonly number[], { vocab, stops, matcher }: ContinuationInit): void {
   for (const token of continuation) {
     if (token >= vocab) throw new BadInputError('the continuation has a token outside the vocabulary');
     if (stops.includes(token)) throw new BadInputError('the continuation has a stop token');

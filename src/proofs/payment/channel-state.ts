@@ -96,8 +96,7 @@ class ProviderChannel implements ChannelState {
       else if (isOwed(job) && nowS - job.endedAtS > channelReleaseS)
         return `job ${jobId} ended more than ${channelReleaseS} s ago and is neither released nor failed`;
     }
-    if (openLamports > this.#windowLamports)
-      return 'more is committed and not released, or under way, than the window';
+    if (openLamports > this.#windowLamports) return 'more is committed and not released, or under way, than the window';
     return null;
   }
 

@@ -2,7 +2,14 @@ import { malformedUnless, same } from './bytes.ts';
 
 /** DAG-CBOR: written anew and compared, so that the decoder need not know every way to be wrong. */
 
-export type Value = null | boolean | number | string | Uint8Array | readonly Value[] | { readonly [key: string]: Value };
+export type Value =
+  | null
+  | boolean
+  | number
+  | string
+  | Uint8Array
+  | readonly Value[]
+  | { readonly [key: string]: Value };
 export type Fields = { readonly [key: string]: Value };
 
 function head(major: number, value: number): Buffer {

@@ -75,11 +75,16 @@ function distinct(places: readonly Place[]): readonly Place[] {
 }
 
 /** The code points whose UTF-8 begins with these bytes, and how many bytes they still need; null if there are none. */
-function rangeOf(bytes: readonly number[]): { readonly lo: number; readonly hi: number; readonly missing: number } | null {
+function rangeOf(
+  bytes: readonly number[],
+): { readonly lo: number; readonly hi: number; readonly missing: number } | null {
   const [first = 0, ...rest] = bytes;
   const length = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf8 ? 4 : 0;
   if (length === 0 || rest.some((byte) => byte >> 6 !== 2)) return null;
-  const bits = rest.reduce((sum, byte) => sum * 64 + (byte & 63), length === 1 ? first : first & (2 ** (7 - length) - 1));
+  const bits = rest.reduce(
+    (sum, byte) => sum * 64 + (byte & 63),
+    length === 1 ? first : first & (2 ** (7 - length) - 1),
+  );
   const missing = length - bytes.length;
   const lo = Math.max(bits * 64 ** missing, [0, 0, 0x80, 0x800, 0x10000][length] ?? 0);
   const hi = Math.min((bits + 1) * 64 ** missing - 1, 0x10ffff);

@@ -92,7 +92,10 @@ export const execForm: Rule = (value) =>
 
 const filled: Rule = (value) => text(value) && value !== '';
 const anyObject: Rule = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
-const tool = map({ type: one('function'), function: (value) => anyObject(value) && text((value as { name?: unknown }).name) });
+const tool = map({
+  type: one('function'),
+  function: (value) => anyObject(value) && text((value as { name?: unknown }).name),
+});
 const call = map({ id: text, name: text, arguments: jsonOf(anyObject) });
 const message = map(
   { role: text, content: text },
@@ -109,7 +112,8 @@ const reserved = [
 ];
 
 function isDay(value: unknown): boolean {
-  if (typeof value !== 'string' || !/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(value) || value.startsWith('0000')) return false;
+  if (typeof value !== 'string' || !/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(value) || value.startsWith('0000'))
+    return false;
   const day = new Date(`${value}T00:00:00Z`);
   return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(value);
 }
@@ -129,7 +133,8 @@ export const inputForm: Rule = (value) => {
     options: (options) =>
       anyObject(options) &&
       Object.entries(options as object).every(
-        ([name, item]) => text(name) && !reserved.includes(name) && (text(item) || bool(item) || Number.isSafeInteger(item)),
+        ([name, item]) =>
+          text(name) && !reserved.includes(name) && (text(item) || bool(item) || Number.isSafeInteger(item)),
       ),
     tools: maybe(jsonOf(list(tool, Infinity, 1))),
     date: maybe(isDay),
@@ -137,7 +142,10 @@ export const inputForm: Rule = (value) => {
   })(value);
   if (!isForm) return false;
   const { messages, template, options, tools, date } = value as InputFields;
-  return template !== 'raw' || (messages.length === 1 && Object.keys(options).length === 0 && tools === null && date === null);
+  return (
+    template !== 'raw' ||
+    (messages.length === 1 && Object.keys(options).length === 0 && tools === null && date === null)
+  );
 };
 
 export function messageOf<T>(kind: 'quote' | 'opening' | 'score' | 'verdict', body: Buffer): T {
@@ -235,7 +243,12 @@ export interface Ack {
 
 export function readAck(body: Buffer): Ack {
   malformedUnless(body.length === 86 && body[0] === 1, 'ack form');
-  const ack = { jobId: body.subarray(1, 33), n: body.readUInt32BE(33), stop: body.readUInt8(37), account: body.subarray(38, 70) };
+  const ack = {
+    jobId: body.subarray(1, 33),
+    n: body.readUInt32BE(33),
+    stop: body.readUInt8(37),
+    account: body.subarray(38, 70),
+  };
   const [committed, released] = [body.readBigUInt64BE(70), body.readBigUInt64BE(78)];
   malformedUnless(ack.stop <= 2 && released <= committed, 'ack ranges');
   malformedUnless(committed === 0n || !isZero(ack.account), 'totals without a channel');

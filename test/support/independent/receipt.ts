@@ -79,7 +79,10 @@ function signedOrNull(body: unknown, sig: unknown): Signed | null {
 
 function signedList(value: unknown): readonly Signed[] {
   malformedUnless(list(map({ body: text, sig: text }))(value), 'signed messages');
-  return (value as { body: unknown; sig: unknown }[]).map(({ body, sig }) => ({ body: bytes(body), sig: signature(sig) }));
+  return (value as { body: unknown; sig: unknown }[]).map(({ body, sig }) => ({
+    body: bytes(body),
+    sig: signature(sig),
+  }));
 }
 
 export function readReceipt(json: string): Receipt {

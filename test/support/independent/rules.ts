@@ -36,7 +36,9 @@ export const map =
     value !== null &&
     !Array.isArray(value) &&
     Object.entries(rules).every(([key, rule]) => Object.hasOwn(value, key) && rule((value as Fields)[key])) &&
-    Object.entries(value).every(([key, item]) => Object.hasOwn(rules, key) || (Object.hasOwn(optional, key) && (optional[key]?.(item) ?? false)));
+    Object.entries(value).every(
+      ([key, item]) => Object.hasOwn(rules, key) || (Object.hasOwn(optional, key) && (optional[key]?.(item) ?? false)),
+    );
 
 /** A JSON text: a key twice shows in the number of colons, a number in another form in its literal. */
 export function parsedJson(json: string): unknown {

@@ -40,7 +40,9 @@ function weights(candidates: Candidates, { temperature, minP, topP }: Offer): re
   const whole = sum(kept);
   // Candidates are in id order, and sorting is stable: ties go to the lower id.
   const order = [...kept.keys()].sort((a, b) => Number((kept[b] ?? 0n) - (kept[a] ?? 0n)));
-  const enough = order.findIndex((_, at) => sum(order.slice(0, at + 1).map((index) => kept[index] ?? 0n)) * 100n >= BigInt(topP) * whole);
+  const enough = order.findIndex(
+    (_, at) => sum(order.slice(0, at + 1).map((index) => kept[index] ?? 0n)) * 100n >= BigInt(topP) * whole,
+  );
   return kept.map((weight, at) => (order.indexOf(at) <= enough ? weight : 0n));
 }
 
