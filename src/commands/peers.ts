@@ -6,6 +6,7 @@ import type { LivePeer } from '../node/discovery/discovery.ts';
 import type { Query } from '../node/discovery/query.ts';
 import type { Joined } from '../node/join.ts';
 import type { ChainRecord } from '../node/payment/payments.ts';
+import type { CardModel } from '../protocol/messages.ts';
 import type { RecordOf } from '../sdk/payment/records.ts';
 import { byteSize, sol, table, timeSpan } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';

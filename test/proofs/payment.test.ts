@@ -28,7 +28,12 @@ interface AckVectors {
     grace: number;
     score: boolean;
     maySendFirst: number | null;
-    events: readonly (AckEvent | { event: 'sent' | 'finalHead'; n: number } | { event: 'verdict' })[];
+    events: readonly (
+      | AckEvent
+      | { event: 'sent'; n: number }
+      | { event: 'finalHead'; n: number }
+      | { event: 'verdict' }
+    )[];
   }[];
 }
 

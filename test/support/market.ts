@@ -15,6 +15,7 @@ import type { ProviderPayouts } from '../../src/node/provider/payment/payouts.ts
 import { createProvider, type Provider, type ProviderInit } from '../../src/node/provider/provider.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
 import type { Transcript, TranscriptInit } from '../../src/proofs/transcript.ts';
+import { modes } from '../../src/protocol/codes.ts';
 import { jobIdOf, sha256 } from '../../src/protocol/digests.ts';
 import type { CardModel, Input, SamplerSettings } from '../../src/protocol/messages.ts';
 import { Events } from './events.ts';
@@ -65,7 +66,14 @@ export async function startProvider(context: TestContext, init: TestProviderInit
       path: null,
       role: 'provider',
       content: () =>
-        cardContentOf(engine, { priceIn: 0, priceOut: 0, tokensPerSecond: 1000, pay: payments?.pay, ...init.offering }),
+        cardContentOf(engine, {
+          priceJob: 0,
+          priceIn: 0,
+          priceOut: 0,
+          tokensPerSecond: 1000,
+          pay: payments?.pay,
+          ...init.offering,
+        }),
     },
   );
   const cards = init.wrapCards?.(issuer, peer) ?? issuer;
@@ -120,8 +128,11 @@ export const testInput: Input = {
   messages: [{ role: 'user', content: 'why is the sky blue?' }],
   template: 'gguf',
   options: {},
+  tools: null,
+  date: null,
+  continuation: [],
 };
-export const testSampler: SamplerSettings = { temperature: 70, minP: 5, topK: 20, maxTokens: 40 };
+export const testSampler: SamplerSettings = { temperature: 70, minP: 5, topP: 100, topK: 20, maxTokens: 40 };
 
 /** A client's node and a job with `provider`, as an honest client opens it, apart from `change`. */
 export async function openTestJob(
@@ -140,7 +151,7 @@ export async function openTestJob(
     seed: testSeed,
     commit: sha256(secret),
     count: 16,
-    mode: 'merkle',
+    mode: modes.merkle,
     target: provider.address,
     ...change,
   };

@@ -7,7 +7,16 @@ import { type SigningKey, signBody } from '../../src/proofs/signing.ts';
 import { jobProtocol } from '../../src/protocol/constants.ts';
 import { jobIdOf, requestDigestOf, sha256 } from '../../src/protocol/digests.ts';
 import type { Frame, FrameOf, FrameType } from '../../src/protocol/frames.ts';
-import { type Head, type Input, kinds, type Offer, type Signed } from '../../src/protocol/messages.ts';
+import {
+  type Head,
+  type Input,
+  kinds,
+  modes,
+  type Offer,
+  type OfferTerms,
+  payFrom,
+  type Signed,
+} from '../../src/protocol/messages.ts';
 import { encodeOffer } from '../../src/protocol/validate.ts';
 import { type TestProvider, testInput, testSampler } from './market.ts';
 import { testSeed } from './seeds.ts';
@@ -19,6 +28,15 @@ export interface RawOffer {
   readonly input: Input;
   readonly secret: Uint8Array;
 }
+
+const noTerms: OfferTerms = {
+  promptTokens: 0,
+  priceJobLamports: 0n,
+  priceInLamports: 0n,
+  priceOutLamports: 0n,
+  grace: 0,
+  deliverWithinS: 0,
+};
 
 /** A valid offer of `client` to `provider`, apart from `change`; signed by `key`. */
 export function makeOffer(
@@ -32,7 +50,7 @@ export function makeOffer(
   const secret = Uint8Array.from(randomBytes(32));
   const now = Date.now();
   const offer: Offer = {
-    v: 1,
+    version: 1,
     client: client.key.publicKey,
     provider: card.peer,
     modelId: model.id,
@@ -40,12 +58,14 @@ export function makeOffer(
     requestDigest: requestDigestOf(input),
     quote: null,
     seed: testSeed,
-    sampler: { ...testSampler, vocab: model.vocab, stops: model.stops },
+    sampler: { ...testSampler, vocab: model.vocab, stops: model.stops, extra: null },
+    start: input.continuation.length,
     challenge: { commit: sha256(secret), count: 16 },
-    mode: 'merkle',
-    payment: null,
-    issuedAt: now,
-    expiresAt: now + 60_000,
+    mode: modes.merkle,
+    payment: { pay: payFrom.nothing, account: new Uint8Array(32), amountLamports: 0n },
+    terms: noTerms,
+    issuedAt: BigInt(now),
+    expiresAt: BigInt(now + 60_000),
     nonce: Uint8Array.from(randomBytes(16)),
     ...change,
   };
@@ -61,7 +81,7 @@ export async function sendOffer(
   { signed, input }: RawOffer,
 ): Promise<FrameStream> {
   const stream = await client.open(provider.address, jobProtocol);
-  await stream.write({ t: 'offer', ...signed, input });
+  await stream.write({ t: 'offer', ...signed, input, extra: new Uint8Array(), grammar: null });
   return stream;
 }
 

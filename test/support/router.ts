@@ -20,6 +20,7 @@ import type { FrameStream } from '../../src/node/streams/streams.ts';
 import { createSecondOpinion } from '../../src/node/verification/second-opinion.ts';
 import { createVerifier } from '../../src/node/verification/verifier.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
+import { modes } from '../../src/protocol/codes.ts';
 import { jobProtocol } from '../../src/protocol/constants.ts';
 import { jobIdOf } from '../../src/protocol/digests.ts';
 import type { Frame, FrameOf, FrameType, RouteFrame } from '../../src/protocol/frames.ts';
@@ -150,7 +151,12 @@ export async function startBadProvider(
 ): Promise<{ readonly peer: Peer; readonly address: string; readonly cards: CardIssuer }> {
   const peer = await startPeer(context, { role: 'provider' });
   const content = (): CardContent =>
-    cardContentOf(createScriptedEngine({ slots: 4 }), { priceIn: 0, priceOut: 0, tokensPerSecond: 1_000_000 });
+    cardContentOf(createScriptedEngine({ slots: 4 }), {
+      priceJob: 0,
+      priceIn: 0,
+      priceOut: 0,
+      tokensPerSecond: 1_000_000,
+    });
   const cards = createCardIssuer(
     { peer, clock: systemClock, logger: silentLogger },
     { path: null, role: 'provider', content },
@@ -182,11 +188,11 @@ export async function askRouter(
     router: router.address,
     input: testInput,
     model: 'scripted',
-    sampler: testSampler,
+    sampler: { ...testSampler, extra: new Uint8Array() },
     seed: testSeed,
     secret,
     count: 16,
-    mode: 'merkle',
+    mode: modes.merkle,
     verify: 'sampling',
     maxPrice: 0,
     ...change,

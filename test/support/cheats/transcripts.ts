@@ -1,17 +1,18 @@
 import { fromHex } from '../../../src/lib/bytes.ts';
-import { challengePositions } from '../../../src/proofs/challenge.ts';
 import type { TopLogits } from '../../../src/proofs/logits.ts';
 import { drawAt, pickToken, type Selection, selectCandidates } from '../../../src/proofs/sampler.ts';
 import { candDigest, exactDigest, leafOf, noZk, prefixAfter, prefixesAt, saltsOf } from '../../../src/proofs/step.ts';
+import { AnswerText } from '../../../src/proofs/text/answer-text.ts';
 import {
   createTranscript,
   type DrawnToken,
   type Transcript,
   type TranscriptInit,
 } from '../../../src/proofs/transcript.ts';
-import { MerkleTree } from '../../../src/proofs/tree.ts';
+import { challengePositions } from '../../../src/proofs/tree/challenge.ts';
+import { MerkleTree } from '../../../src/proofs/tree/tree.ts';
 import { textDigestOf } from '../../../src/protocol/digests.ts';
-import type { Head, Opening } from '../../../src/protocol/messages.ts';
+import { type Finish, finish, type Head, type Opening } from '../../../src/protocol/messages.ts';
 import type { BothLogits } from './engines.ts';
 
 /** Makes a cheat's transcript of a job. */
@@ -29,10 +30,18 @@ export function lying(change: (honest: Transcript, init: TranscriptInit) => Part
       get tokens() {
         return honest.tokens;
       },
+      get finish() {
+        return honest.finish;
+      },
+      get candidateCount() {
+        return honest.candidateCount;
+      },
       next: changed.next ?? ((top) => honest.next(top)),
       commit: () => honest.commit(),
-      head: changed.head ?? ((covered) => honest.head(covered)),
+      end: (reason) => honest.end(reason),
+      head: changed.head ?? ((reason) => honest.head(reason)),
       open: changed.open ?? ((secret) => honest.open(secret)),
+      witnesses: (secret) => honest.witnesses(secret),
     };
   };
 }
@@ -53,7 +62,7 @@ export function cutAt(n: number): TranscriptMaker {
 
 /** Lies in heads. */
 export function withHeads(change: (head: Head) => Head): TranscriptMaker {
-  return lying((honest) => ({ head: (covered) => change(honest.head(covered)) }));
+  return lying((honest) => ({ head: (reason) => change(honest.head(reason)) }));
 }
 
 /** Lies in the opening. */
@@ -80,7 +89,7 @@ export const nudging: TranscriptMaker = lying((honest, init) => ({
 }));
 
 function drawFrom({ offer: { sampler, seed } }: TranscriptInit, top: TopLogits, i: number): number {
-  return pickToken(selectCandidates(top, sampler.topK, sampler.vocab).candidates, sampler, drawAt(seed, i));
+  return pickToken(selectCandidates(top, Math.min(sampler.topK, sampler.vocab)).candidates, sampler, drawAt(seed, i));
 }
 
 /**
@@ -107,6 +116,9 @@ class ForcedTranscript implements Transcript {
   readonly #salt: (i: number) => Uint8Array;
   readonly #tree = new MerkleTree();
   readonly #selections: Selection[] = [];
+  readonly #text: AnswerText;
+  #allText = '';
+  #finish: Finish | null = null;
   #prefix: Uint8Array;
 
   constructor(init: TranscriptInit, choose: (truth: Selection, top: TopLogits, i: number) => number) {
@@ -115,6 +127,16 @@ class ForcedTranscript implements Transcript {
     this.#choose = choose;
     this.#salt = saltsOf(init.jobSecret);
     this.#prefix = init.inputDigest;
+    this.#text = new AnswerText(init.bytesOf);
+  }
+
+  get finish(): Finish | null {
+    return this.#finish;
+  }
+
+  get candidateCount(): number {
+    const { topK, vocab } = this.#init.offer.sampler;
+    return Math.min(topK, vocab);
   }
 
   get n(): number {
@@ -124,7 +146,7 @@ class ForcedTranscript implements Transcript {
   next(top: TopLogits): DrawnToken {
     const { sampler } = this.#init.offer;
     const i = this.n;
-    const selection = selectCandidates(top, sampler.topK, sampler.vocab);
+    const selection = selectCandidates(top, this.candidateCount);
     const token = this.#choose(selection, top, i);
     const { candidates, logits } = selection;
     const cand = candDigest(this.#jobId, i, this.#salt(i), candidates);
@@ -142,15 +164,28 @@ class ForcedTranscript implements Transcript {
     this.#selections.push(selection);
     this.tokens.push(token);
     this.#prefix = prefixAfter(this.#prefix, token);
-    if (sampler.stops.includes(token)) return { token, finish: 0 };
-    return { token, finish: this.n >= sampler.maxTokens ? 1 : null };
+    if (sampler.stops.includes(token)) this.#finish = finish.stopToken;
+    else if (this.n >= sampler.maxTokens) this.#finish = finish.length;
+    const text = this.#text.push(token);
+    this.#allText += text;
+    return { token, text, finish: this.#finish };
   }
 
   commit(): void {
     // Already called with every token.
   }
 
-  head({ text, finish }: Parameters<Transcript['head']>[0]): Head {
+  end(reason: Finish): string {
+    const text = this.#text.end(reason);
+    this.#allText += text;
+    return text;
+  }
+
+  witnesses(): never {
+    throw new Error('not in mode zk');
+  }
+
+  head(reason: Finish): Head {
     const { inputDigest, execClass, promptCount } = this.#init;
     return {
       version: 1,
@@ -158,11 +193,11 @@ class ForcedTranscript implements Transcript {
       n: this.n,
       root: this.#tree.root(),
       prefix: this.#prefix,
-      textDigest: textDigestOf(text),
+      textDigest: textDigestOf(this.#allText),
       inputDigest,
       execClass,
       promptCount,
-      finish,
+      finish: reason,
     };
   }
 

@@ -20,7 +20,14 @@ import {
   type Verification,
   type VerifyLevel,
 } from '../../verification/verification.ts';
-import { type Answer, type AnswerModel, type AskObserver, faultyAnswer, reasonFor } from '../answer.ts';
+import {
+  type Answer,
+  type AnswerModel,
+  type AskObserver,
+  type DeliveredAnswer,
+  faultyAnswer,
+  reasonFor,
+} from '../answer.ts';
 import { interruptedFinishMs, truncated } from '../finish.ts';
 import type { Stopwatch } from '../stopwatch.ts';
 import type { Picked } from './picked.ts';
