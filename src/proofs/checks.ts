@@ -1,22 +1,13 @@
 import type { FaultCode, Result, Tier } from '../protocol/messages.ts';
-import { defaultLimits } from './calibration.ts';
 import { type CheckReport, CheckRun, skipped } from './checks/check-run.ts';
 import { checkDelivery } from './checks/delivery.ts';
-import type { Evidence, Replay } from './checks/evidence.ts';
-import { checkExact, isByAnotherClass } from './checks/exact.ts';
+import type { Evidence } from './checks/evidence.ts';
+import { checkExecution, type Execution, resultOf } from './checks/execution.ts';
 import { checkLength } from './checks/length.ts';
 import { checkOpening } from './checks/opening.ts';
 import { checkPrompt } from './checks/prompt.ts';
-import { comparedSteps, type Replayed, replayAnswer } from './checks/replay.ts';
 import { checkSampling } from './checks/sampling.ts';
-import {
-  checkDistribution,
-  checkDraws,
-  measure,
-  measureContinuation,
-  noStatistics,
-  type Statistics,
-} from './checks/statistics.ts';
+import type { Statistics } from './checks/statistics.ts';
 import { type Subject, subjectOf } from './checks/subject.ts';
 import { isFinal } from './head.ts';
 import type { Receipt } from './receipt.ts';
@@ -77,69 +68,6 @@ function checkInput(run: CheckRun, subject: Subject, { prompt }: Evidence): void
     if (subject.receipt.input === null) return skipped('the prompt is private');
     return prompt === undefined ? skipped('needs the model file') : checkPrompt(subject, prompt);
   });
-}
-
-/** What check 6 was made of. */
-export interface Execution {
-  /** As which its result is told; null if the model was not run. */
-  readonly tier: Tier | null;
-  /** Whether an opened step was compared. */
-  readonly hasCompared: boolean;
-  readonly statistics: Statistics;
-}
-
-const notExecuted: Execution = { tier: null, hasCompared: false, statistics: noStatistics };
-
-/** Check 6. */
-export function checkExecution(run: CheckRun, subject: Subject, evidence: Evidence): Execution {
-  const { replay } = evidence;
-  if (replay === undefined || subject.isScore) {
-    run.check('execution', 'exact', () => skipped('the model was not run'));
-    return notExecuted;
-  }
-  if (run.failure !== null) {
-    run.check('execution', 'exact', () => skipped('an earlier check failed'));
-    return notExecuted;
-  }
-  const replayed = replayAnswer(subject, replay, evidence);
-  const hasCompared = comparedSteps(subject, replayed).some((step) => step.replayed !== null);
-  return { hasCompared, ...checkReplayed(run, subject, { replay, replayed, evidence }) };
-}
-
-interface ReplayedAnswer {
-  readonly replay: Replay;
-  readonly replayed: Replayed;
-  readonly evidence: Evidence;
-}
-
-function checkReplayed(
-  run: CheckRun,
-  subject: Subject,
-  { replay, replayed, evidence }: ReplayedAnswer,
-): Pick<Execution, 'tier' | 'statistics'> {
-  const limits = evidence.calibration?.limits ?? defaultLimits;
-  if (replay.tier === 'exact') {
-    run.check('execution', 'exact', () => checkExact(subject, replayed));
-    if (run.failure !== null || !isByAnotherClass(subject, replayed)) return { tier: 'exact', statistics: noStatistics };
-    const measured = measureContinuation(subject, replayed);
-    run.check('draws', 'statistical', () => checkDraws(subject, measured, limits));
-    return { tier: 'statistical', statistics: { ...noStatistics, meanMiss: measured.meanMiss } };
-  }
-  const measured = measure(subject, replayed);
-  const { meanTv, maxTv, rmsDq, meanMiss } = measured;
-  run.check('distribution', 'statistical', () => {
-    if (subject.opening === null) return skipped('no step was shown');
-    return checkDistribution(subject, measured, limits);
-  });
-  run.check('draws', 'statistical', () => checkDraws(subject, measured, limits));
-  return { tier: 'statistical', statistics: { meanTv, maxTv, rmsDq, meanMiss } };
-}
-
-/** Without an opened step a pass needs every token drawn again equal. */
-function resultOf(run: CheckRun, { openedCount, receipt }: Subject): Result {
-  if (run.failure !== null) return 'fail';
-  const isShown = openedCount > 0 || (receipt.tokens.length > 0 && run.has('execution', 'pass'));
-  return isShown && !run.reports.some(({ result }) => result === 'inconclusive') ? 'pass' : 'inconclusive';
 }
 
 /** The last tier whose checks were all made; without an opened step that was compared, exact only by a pass. */

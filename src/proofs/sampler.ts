@@ -94,10 +94,7 @@ export function adjustmentOf({
 }
 
 /** Step 2: the integer weight, 0 … 2^32, of each candidate with its `q'`. */
-export function weightsOf(
-  candidates: readonly Candidate[],
-  { temperature, minP, topP }: Weighing,
-): readonly number[] {
+export function weightsOf(candidates: readonly Candidate[], { temperature, minP, topP }: Weighing): readonly number[] {
   const best = candidates.reduce((max, [, q]) => Math.max(max, q), -Infinity);
   if (temperature === 0) return greedyWeights(candidates, best);
   const all = candidates.map(([, q]) => weightAt(best - q, temperature));
@@ -107,11 +104,7 @@ export function weightsOf(
 }
 
 /** The heaviest candidates whose weights together are `topP` hundredths of all; the other weights become 0. */
-function withinTopP(
-  candidates: readonly Candidate[],
-  weights: readonly number[],
-  topP: number,
-): readonly number[] {
+function withinTopP(candidates: readonly Candidate[], weights: readonly number[], topP: number): readonly number[] {
   const enough = topP * weights.reduce((total, weight) => total + weight, 0);
   const weightOf = (at: number): number => weights[at] ?? 0;
   const idOf = (at: number): number => candidates[at]?.[0] ?? 0;

@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { fromHex, toHex } from '../../src/lib/bytes.ts';
-import { createGrammarMatcher } from '../../src/proofs/grammar/grammar-matcher.ts';
+import { checkContinuation } from '../../src/proofs/grammar/check-continuation.ts';
+import { createGrammarMatcher, type GrammarMatcher } from '../../src/proofs/grammar/grammar-matcher.ts';
 import { Vocabulary } from '../../src/proofs/grammar/vocabulary.ts';
+import { GrammarTooCostly } from '../../src/proofs/grammar/work.ts';
 import { BadInputError, encodeCbor } from '../../src/protocol/codec.ts';
-import { type GrammarRules, grammarDigestOf, parseGrammar } from '../../src/protocol/grammar/rules.ts';
+import {
+  type GrammarItem,
+  type GrammarRules,
+  grammarDigestOf,
+  parseGrammar,
+} from '../../src/protocol/grammar/rules.ts';
 import { readVectors } from '../support/vectors.ts';
 
 interface Made {
@@ -74,3 +82,140 @@ describe('section 4.1: allowed tokens', () => {
     });
   }
 });
+
+describe('section 2: continuations', () => {
+  const {
+    vocabulary: bytes,
+    stops,
+    cases,
+  } = (
+    readVectors('input.json') as {
+      continuations: {
+        vocabulary: readonly string[];
+        stops: readonly number[];
+        cases: readonly { what: string; continuation: readonly number[]; grammar: unknown; badInput: boolean }[];
+      };
+    }
+  ).continuations;
+  const vocabulary = new Vocabulary(bytes.map(fromHex));
+
+  for (const { what, continuation, grammar, badInput } of cases) {
+    it(`${badInput ? 'refuses' : 'takes'} ${what}`, () => {
+      const matcher =
+        grammar === null ? null : createGrammarMatcher({ rules: parseGrammar(grammar), vocabulary, stops });
+      const check = (): void => checkContinuation(continuation, { vocab: vocabulary.size, stops, matcher });
+      if (badInput) assert.throws(check, BadInputError);
+      else check();
+    });
+  }
+});
+
+describe('grammars of strangers', () => {
+  const vocabulary = new Vocabulary(['', '61', '62', '6161'].map(fromHex));
+  const matcherOf = (rules: GrammarRules): GrammarMatcher =>
+    createGrammarMatcher({ rules: parseGrammar(rules), vocabulary, stops: [0] });
+
+  it('agree with a plain search for derivations', () => {
+    const item = fc.oneof(
+      fc.nat(3),
+      fc.constantFrom([97, 97], [98, 98], [97, 98], ['t', 1], ['t', 3]),
+    ) as fc.Arbitrary<GrammarItem>;
+    const rules = fc.array(fc.array(fc.array(item, { maxLength: 3 }), { minLength: 1, maxLength: 3 }), {
+      minLength: 1,
+      maxLength: 4,
+    });
+    const tokens = fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 5 });
+    let checked = 0;
+    fc.assert(
+      fc.property(rules, tokens, (grammar, answer) => {
+        try {
+          parseGrammar(grammar);
+        } catch (error) {
+          assert.ok(error instanceof BadInputError);
+          return;
+        }
+        checked++;
+        const matcher = matcherOf(grammar);
+        for (const [at, token] of answer.entries()) {
+          const isAllowed = begins(grammar, answer.slice(0, at + 1));
+          assert.equal(matcher.allows(token), isAllowed, JSON.stringify({ grammar, answer, at }));
+          assert.equal(matcher.accept(token), isAllowed);
+          if (!isAllowed) return;
+          assert.equal(matcher.isWhole, isWhole(grammar, answer.slice(0, at + 1)));
+        }
+      }),
+      { seed: 1, numRuns: 20_000 },
+    );
+    assert.ok(checked > 2_000, `${checked}`);
+  });
+
+  it('repeat without growing', () => {
+    const matcher = matcherOf([[[[97, 97], 0], [[97, 97]]]]);
+    for (let at = 0; at < 100_000; at++) assert.ok(matcher.accept(1));
+    assert.ok(matcher.isWhole);
+  });
+
+  it('are given up if they cost too much', () => {
+    const matcher = matcherOf([[[[97, 97], 0, 0], [[97, 97]]]]);
+    assert.throws(() => {
+      for (let at = 0; at < 100_000; at++) matcher.accept(1);
+    }, GrammarTooCostly);
+  });
+
+  it('are refused in time, however they are made', () => {
+    const rules = Array.from({ length: 4_000 }, (_, rule) => [[rule + 1], []]).slice(0, -1);
+    assert.ok(parseGrammar([...rules, [[]]]));
+    assert.throws(() => parseGrammar([...rules, [[0]]]), BadInputError);
+    assert.ok(matcherOf(parseGrammar([...rules, [[[97, 97]]]])).accept(1));
+  });
+});
+
+type Reading = readonly (number | string)[];
+
+/** Readings of tokens as characters and token items: 'a', 'b' for characters, numbers for tokens. */
+function readingsOf(tokens: readonly number[]): readonly Reading[] {
+  const texts = ['', 'a', 'b', 'aa'];
+  let readings: readonly Reading[] = [[]];
+  for (const token of tokens)
+    readings = readings.flatMap((before) => [
+      [...before, ...(texts[token] ?? '')],
+      [...before, token],
+    ]);
+  return readings;
+}
+
+function begins(rules: GrammarRules, tokens: readonly number[]): boolean {
+  return readingsOf(tokens).some((reading) => derives(rules, reading, false));
+}
+
+function isWhole(rules: GrammarRules, tokens: readonly number[]): boolean {
+  return readingsOf(tokens).some((reading) => derives(rules, reading, true));
+}
+
+/** Whether some sentential form gives the reading, and nothing after it if it is to be a whole text. */
+function derives(rules: GrammarRules, reading: Reading, whole: boolean): boolean {
+  const seen = new Set<string>();
+  const queue: (readonly [at: number, stack: readonly GrammarItem[]])[] = [[0, [0]]];
+  for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+    const [at, stack] = next;
+    if (at === reading.length && !whole) return true;
+    const [item, ...rest] = stack;
+    if (item === undefined) {
+      if (at === reading.length) return true;
+      continue;
+    }
+    const key = `${at} ${JSON.stringify(stack)}`;
+    if (seen.has(key) || stack.length > 60) continue;
+    seen.add(key);
+    if (typeof item === 'number') for (const items of rules[item] ?? []) queue.push([at, [...items, ...rest]]);
+    else if (meets(item, reading[at])) queue.push([at + 1, rest]);
+  }
+  return false;
+}
+
+function meets(item: GrammarItem, read: number | string | undefined): boolean {
+  if (typeof item === 'number' || read === undefined) return false;
+  if (item[0] === 't') return read === item[1];
+  const point = typeof read === 'string' ? (read.codePointAt(0) ?? 0) : -1;
+  return (item[0] as number) <= point && point <= (item[1] as number);
+}

@@ -12,11 +12,14 @@ import { client, createScriptedJob } from '../support/scripted-job.ts';
 
 /** A finished job's receipt with the client's verdict in it. */
 function signedReceipt(number: number): Receipt {
-  const job = createScriptedJob({ number, quote: {} });
+  const job = createScriptedJob({ number, quote: {}, settings: { presence: 100 } });
+  job.received.setAck(job.ack(1));
   const unsigned = job.finish().receipt([]);
   const body = encodeVerdict(verdictOf(assess(unsigned, {}), unsigned, client.publicKey, 1_790_000_000_500));
   return job.received.receipt([signBody(client, kinds.verdict, job.jobId, body)]);
 }
+
+fc.configureGlobal({ seed: 1 });
 
 describe('section 4.5: receipts', () => {
   it('come back from their file', () => {
@@ -30,7 +33,7 @@ describe('section 4.5: receipts', () => {
     );
   });
 
-  it('never pass as another claim where one bit of the file is changed', () => {
+  it('never pass as another claim if one bit of the file is changed', () => {
     const receipt = signedReceipt(1);
     const file = Buffer.from(serialiseReceipt(receipt));
     fc.assert(
@@ -44,7 +47,7 @@ describe('section 4.5: receipts', () => {
     );
   });
 
-  it('fail or are malformed where a bit of any signed part is changed', () => {
+  it('fail or are malformed if a bit of any signed part is changed', () => {
     const receipt = signedReceipt(1);
     const parts: readonly ((bytes: (whole: Uint8Array) => Uint8Array) => Receipt)[] = [
       (change) => ({ ...receipt, offer: { ...receipt.offer, body: change(receipt.offer.body) } }),
@@ -64,6 +67,8 @@ describe('section 4.5: receipts', () => {
         ...receipt,
         verdicts: receipt.verdicts.map((verdict) => ({ ...verdict, body: change(verdict.body) })),
       }),
+      (change) => ({ ...receipt, ack: receipt.ack && { ...receipt.ack, body: change(receipt.ack.body) } }),
+      (change) => ({ ...receipt, extra: change(receipt.extra) }),
       (change) => ({ ...receipt, secret: receipt.secret && change(receipt.secret) }),
     ];
     fc.assert(
@@ -82,11 +87,13 @@ describe('section 4.5: receipts', () => {
   });
 });
 
-/** All that a passing receipt says, null where the file does not pass. The settlement is not checked. */
+/** All that a passing receipt says, null if the file does not pass. Nobody signs the settlement and the previous job. */
 function claimOf(file: Uint8Array): string | null {
   try {
     const receipt = parseReceipt(file);
-    return assess(receipt, {}).result === 'fail' ? null : serialiseReceipt({ ...receipt, settlement: null });
+    return assess(receipt, {}).result === 'fail'
+      ? null
+      : serialiseReceipt({ ...receipt, previous: null, settlement: null });
   } catch (error) {
     assert.ok(error instanceof MalformedError);
     return null;
@@ -97,7 +104,7 @@ describe('section 4.4: verdicts', () => {
   it('say what was found, signed for this job', () => {
     const receipt = signedReceipt(3);
     const assessment = assess(receipt, {});
-    const job = createScriptedJob({ number: 3, quote: {} });
+    const job = createScriptedJob({ number: 3, quote: {}, settings: { presence: 100 } });
     const [signed] = receipt.verdicts;
     assert.ok(signed !== undefined);
     assert.ok(verifyBody(client.publicKey, kinds.verdict, job.jobId, signed));
@@ -108,6 +115,9 @@ describe('section 4.4: verdicts', () => {
     );
     assert.deepEqual(verdict.verifier, client.publicKey);
     assert.equal(verdict.at, 1_790_000_000_500);
-    assert.deepEqual([verdict.execClass, verdict.calibration, verdict.meanMiss], [null, null, null]);
+    assert.deepEqual(
+      [verdict.execClass, verdict.calibration, verdict.meanMiss, verdict.referees],
+      [null, null, null, []],
+    );
   });
 });

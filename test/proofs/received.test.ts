@@ -3,20 +3,32 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { assess } from '../../src/proofs/checks.ts';
 import { encodeHead } from '../../src/proofs/head.ts';
+import { parseReceipt, serialiseReceipt } from '../../src/proofs/receipt.ts';
 import { FaultError } from '../../src/proofs/received.ts';
 import { signBody, signingKeyFromSeed } from '../../src/proofs/signing.ts';
+import { prefixesAt } from '../../src/proofs/step.ts';
 import { MalformedError } from '../../src/protocol/codec.ts';
-import { inputDigestOf } from '../../src/protocol/digests.ts';
-import { type FaultCode, type Head, kinds } from '../../src/protocol/messages.ts';
+import { inputDigestOf, textDigestOf } from '../../src/protocol/digests.ts';
+import { parseGrammar } from '../../src/protocol/grammar/rules.ts';
+import { ackStop, type FaultCode, finish, type Head, kinds } from '../../src/protocol/messages.ts';
 import { encodeOpening } from '../../src/protocol/validate.ts';
-import { client, createScriptedJob, promptTokens, provider, type ScriptedJob } from '../support/scripted-job.ts';
+import {
+  client,
+  createScriptedJob,
+  provider,
+  renderedTokens,
+  type ScriptedJob,
+  vocabulary,
+} from '../support/scripted-job.ts';
+
+fc.configureGlobal({ seed: 1 });
 
 /** No stop token comes, so that the answer has its full length. */
 const endless = { stops: [] } as const;
 
 function acceptedJob(number = 1): ScriptedJob {
   const job = createScriptedJob({ number, sampler: endless });
-  job.received.accept({ promptTokens, inputDigest: job.inputDigest });
+  job.accept();
   return job;
 }
 
@@ -26,7 +38,7 @@ function assertFault(fault: FaultCode, act: () => unknown): void {
 
 /** A head with some fields changed, well signed. */
 function changedHead(job: ScriptedJob, changes: Partial<Head>): ReturnType<ScriptedJob['signHead']> {
-  const head = job.transcript.head({ text: job.received.text, finish: 255 });
+  const head = job.transcript.head(finish.notFinal);
   return signBody(provider, kinds.head, job.jobId, encodeHead({ ...head, ...changes }));
 }
 
@@ -35,6 +47,7 @@ describe('section 4: what the receiver checks as it comes', () => {
     const sampler = fc.record({
       temperature: fc.nat(200),
       minP: fc.nat(100),
+      topP: fc.integer({ min: 1, max: 100 }),
       topK: fc.integer({ min: 1, max: 20 }),
       maxTokens: fc.integer({ min: 1, max: 100 }),
       vocab: fc.integer({ min: 1, max: 400 }),
@@ -51,7 +64,7 @@ describe('section 4: what the receiver checks as it comes', () => {
           const receipt = job.finish().receipt([]);
           const { vocab, stops } = job.offer.sampler;
           const steps = receipt.tokens.map((_, i) => job.top(i));
-          const prompt = { promptTokens, vocab, stops, text: receipt.text };
+          const prompt = { promptTokens: job.promptTokens, vocab, stops, text: receipt.text };
           for (const tier of ['exact', 'statistical'] as const) {
             const assessment = assess(receipt, { prompt, replay: { tier, execClass: job.offer.execClass, steps } });
             // One opened step is too few for statistics.
@@ -71,27 +84,31 @@ describe('section 4: what the receiver checks as it comes', () => {
   it('refuses an input digest that is not that of the prompt tokens', () => {
     const job = createScriptedJob({ number: 1 });
     assertFault('bad-receipt', () =>
-      job.received.accept({ promptTokens: [...promptTokens, 9], inputDigest: job.inputDigest }),
+      job.received.accept({ promptTokens: [...renderedTokens, 9], inputDigest: job.inputDigest, tail: '' }),
     );
   });
 
   it('refuses more prompt tokens than were quoted', () => {
     const job = createScriptedJob({ number: 1, quote: {} });
-    const inflated = [...promptTokens, 9];
+    const inflated = [...renderedTokens, 9];
     assertFault('bad-receipt', () =>
-      job.received.accept({ promptTokens: inflated, inputDigest: inputDigestOf(job.offer.modelId, inflated) }),
+      job.received.accept({
+        promptTokens: inflated,
+        inputDigest: inputDigestOf(job.offer.modelId, inflated),
+        tail: '',
+      }),
     );
   });
 
   for (const [what, act] of [
     ['tokens before the accept', ({ received }) => received.addTokens({ i: 0, tokens: [1], text: '' })],
-    ['a head before the accept', (job) => job.received.addHead(job.signHead(255))],
+    ['a head before the accept', (job) => job.received.addHead(job.signHead(finish.notFinal))],
   ] as const satisfies readonly (readonly [string, (job: ScriptedJob) => void])[]) {
     it(`refuses ${what}`, () => assert.throws(() => act(createScriptedJob({ number: 1 })), MalformedError));
   }
 
   for (const [what, act] of [
-    ['a second accept', (job) => job.received.accept({ promptTokens, inputDigest: job.inputDigest })],
+    ['a second accept', (job) => job.accept()],
     ['tokens that leave one out', ({ received, n }) => received.addTokens({ i: n + 1, tokens: [1], text: '' })],
     ['tokens that come twice', ({ received }) => received.addTokens({ i: 0, tokens: [1], text: '' })],
     [
@@ -116,17 +133,17 @@ describe('section 4: what the receiver checks as it comes', () => {
     [
       'signed by another key',
       'bad-signature',
-      (job) => signBody(client, kinds.head, job.jobId, job.signHead(255).body),
+      (job) => signBody(client, kinds.head, job.jobId, job.signHead(finish.notFinal).body),
     ],
     [
       'signed as another kind',
       'bad-signature',
-      (job) => signBody(provider, kinds.opening, job.jobId, job.signHead(255).body),
+      (job) => signBody(provider, kinds.opening, job.jobId, job.signHead(finish.notFinal).body),
     ],
-    ['of another job', 'bad-receipt', () => finishedOther().signHead(255)],
+    ['of another job', 'bad-receipt', () => finishedOther().signHead(finish.notFinal)],
     ['over one token more', 'bad-receipt', (job) => changedHead(job, { n: 33 })],
     ['over other tokens', 'bad-receipt', (job) => changedHead(job, { prefix: new Uint8Array(32) })],
-    ['over another text', 'bad-receipt', (job) => job.signHead(255, 'another text')],
+    ['over another text', 'bad-receipt', (job) => changedHead(job, { textDigest: new Uint8Array(32) })],
     ['over another prompt', 'bad-receipt', (job) => changedHead(job, { inputDigest: new Uint8Array(32) })],
     ['over a longer prompt', 'bad-receipt', (job) => changedHead(job, { promptCount: 6 })],
     ['of another execution class', 'bad-receipt', (job) => changedHead(job, { execClass: new Uint8Array(32) })],
@@ -151,7 +168,7 @@ describe('section 4: what the receiver checks as it comes', () => {
     ]) {
       const job = acceptedJob();
       job.generate(32);
-      job.received.addHead(job.signHead(255));
+      job.received.addHead(job.signHead(finish.notFinal));
       assertFault('equivocation', () => job.received.addHead(changedHead(job, changes)));
     }
   });
@@ -166,25 +183,74 @@ describe('section 4: what the receiver checks as it comes', () => {
     assert.deepEqual([assessment.result, assessment.faults], ['fail', ['equivocation']]);
   });
 
-  it('takes a final head with the same n after a cancel', () => {
+  it('takes a final head with the same n after a stop', () => {
     const job = acceptedJob();
     job.generate(32);
-    job.received.addHead(job.signHead(255));
-    job.received.setCancel(job.cancel(32));
-    job.received.addTokens({ i: 32, tokens: [], text: '\ufffd' });
-    assert.equal(job.received.addHead(job.signHead(2)).finish, 2);
+    job.received.addHead(job.signHead(finish.notFinal));
+    job.received.setAck(job.ack(32, ackStop.cancel));
+    job.end(finish.cancelled);
+    assert.equal(job.received.final?.finish, finish.cancelled);
     assert.deepEqual(assess(job.received.receipt([]), {}).faults, []);
+  });
+
+  it('has a receipt of what the newest head covers if the answer was cut off', () => {
+    const job = acceptedJob();
+    job.generate(32);
+    const covered = job.received.text;
+    job.received.addHead(job.signHead(finish.notFinal));
+    job.generate(9);
+    assert.equal(job.received.n, 41);
+    const receipt = job.received.receipt([]);
+    assert.deepEqual([receipt.tokens.length, receipt.text], [32, covered]);
+    const assessment = assess(receipt, {});
+    assert.deepEqual([assessment.result, assessment.faults], ['inconclusive', []]);
+  });
+
+  it('takes a job that continues an answer, and names the job before', () => {
+    const before = acceptedJob(6);
+    before.generate(20);
+    before.end(finish.brokenOff);
+    const { tokens, text } = before.received;
+    const job = createScriptedJob({ number: 6, sampler: endless, continuation: tokens, previous: before.jobId });
+    job.finish();
+    const receipt = job.received.receipt([]);
+    assert.equal(receipt.previous, before.jobId);
+    assert.equal(assess(receipt, {}).result, 'pass', JSON.stringify(assess(receipt, {}).checks));
+    const whole = createScriptedJob({ number: 6, sampler: { ...endless, maxTokens: 84 } });
+    whole.finish();
+    assert.equal(text + job.received.text, whole.received.text);
+  });
+
+  it('refuses a prompt that does not end with the continuation', () => {
+    const job = createScriptedJob({ number: 6, continuation: [7, 8, 9] });
+    const promptTokens = [...renderedTokens, 7, 8, 10];
+    assertFault('bad-receipt', () =>
+      job.received.accept({ promptTokens, inputDigest: inputDigestOf(job.offer.modelId, promptTokens), tail: '' }),
+    );
+  });
+
+  it('follows an answer with a grammar, whose receipt passes with the vocabulary', () => {
+    const rules = parseGrammar([[[1], [1, 0]], [[[32, 32], 2]], [[[97, 122]], [[48, 57], 2]]]);
+    const job = createScriptedJob({ number: 2, grammar: rules, sampler: { ...endless, maxTokens: 40 } });
+    const receipt = job.finish().receipt([]);
+    assert.deepEqual(assess(receipt, { vocabulary }).faults, []);
+    assert.equal(assess(receipt, { vocabulary }).result, 'pass');
+    assert.equal(assess(receipt, {}).result, 'inconclusive');
+    assert.deepEqual(parseReceipt(serialiseReceipt(receipt)), receipt);
   });
 
   it('keeps what comes after a stop token, so that the head over it proves the fault', () => {
     const job = createScriptedJob({
       number: 1,
-      sampler: { stops: Array.from({ length: 60 }, (_, id) => 5 * id), maxTokens: 200 },
+      sampler: { vocab: 60, stops: [0, 8, 16, 24, 32, 40, 48, 56], maxTokens: 200 },
     });
-    job.received.accept({ promptTokens, inputDigest: job.inputDigest });
-    while (job.transcript.n < 100) job.transcript.next(job.top(job.transcript.n));
-    job.received.addTokens({ i: 0, tokens: [...job.transcript.tokens], text: '' });
-    job.received.addHead(job.signHead(1));
+    job.accept();
+    while (job.transcript.finish === null) job.transcript.next(job.top(job.transcript.n));
+    const tokens = [...job.transcript.tokens, 1, 1];
+    const prefix = prefixesAt(job.inputDigest, tokens, [tokens.length]).get(tokens.length) ?? assert.fail();
+    job.received.addTokens({ i: 0, tokens, text: '' });
+    const textDigest = textDigestOf('');
+    job.received.addHead(changedHead(job, { n: tokens.length, prefix, textDigest, finish: finish.cancelled }));
     assert.deepEqual(assess(job.received.receipt([]), {}).faults, ['bad-length']);
   });
 
@@ -212,10 +278,10 @@ describe('section 4: what the receiver checks as it comes', () => {
     );
   });
 
-  it('has no receipt before the final head', () => {
+  it('has no receipt before the first head', () => {
     const job = acceptedJob();
     job.generate(32);
-    assert.equal(job.received.final, null);
+    assert.equal(job.received.head, null);
     assert.throws(() => job.received.receipt([]));
   });
 });
@@ -230,8 +296,8 @@ describe('section 4: the signer of a head', () => {
   it('is the provider that the offer names', () => {
     const stranger = signingKeyFromSeed(new Uint8Array(32).fill(5));
     const job = createScriptedJob({ number: 1, sampler: endless, offer: { provider: stranger.publicKey } });
-    job.received.accept({ promptTokens, inputDigest: job.inputDigest });
+    job.accept();
     job.generate(32);
-    assertFault('bad-signature', () => job.received.addHead(job.signHead(255)));
+    assertFault('bad-signature', () => job.received.addHead(job.signHead(finish.notFinal)));
   });
 });

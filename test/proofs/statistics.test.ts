@@ -3,20 +3,21 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { fromHex } from '../../src/lib/bytes.ts';
 import { defaultLimits, type Limits } from '../../src/proofs/calibration.ts';
+import { replayAnswer } from '../../src/proofs/checks/replay.ts';
+import { subjectOf } from '../../src/proofs/checks/subject.ts';
 import { type Assessment, assess } from '../../src/proofs/checks.ts';
-import { missOf, squareDq, totalVariation, withNearMiss } from '../../src/proofs/divergence.ts';
+import { Vocabulary } from '../../src/proofs/grammar/vocabulary.ts';
 import type { TopLogits } from '../../src/proofs/logits.ts';
 import { decodeReceipt, parseReceipt, type Receipt } from '../../src/proofs/receipt.ts';
-import { drawAt, pickToken } from '../../src/proofs/sampler.ts';
-import { distancesOf, judgeDistances, judgeDraws, meanMissOf } from '../../src/proofs/thresholds.ts';
-import type { Candidate, Result } from '../../src/protocol/messages.ts';
+import { adjustmentOf, drawAt, pickToken, quantise } from '../../src/proofs/sampler.ts';
+import { missOf, recomputedStep, squareDq, totalVariation } from '../../src/proofs/statistics/divergence.ts';
+import { distancesOf, judgeDistances, judgeDraws, meanMissOf } from '../../src/proofs/statistics/thresholds.ts';
+import type { Candidate, ExtraSettings, Result, Tier } from '../../src/protocol/messages.ts';
 import { float32, readVectors } from '../support/vectors.ts';
 
 interface Vectors {
   readonly tv: readonly { a: Candidate[]; b: Candidate[]; tv: number }[];
   readonly rmsDq: readonly {
-    topK: number;
-    vocab: number;
     steps: readonly { committed: Candidate[]; recomputed: Candidate[] }[];
     rmsDq: number;
   }[];
@@ -32,10 +33,14 @@ interface Vectors {
   readonly miss: readonly {
     candidates: Candidate[];
     token: number;
+    following?: Candidate[];
+    settings?: ExtraSettings;
+    before?: number[];
     temperature: number;
     minP: number;
+    topP: number;
     seed: string;
-    i: number;
+    at: number;
     r: string;
     miss: number;
   }[];
@@ -49,20 +54,25 @@ interface Vectors {
   readonly exact: readonly {
     what: string;
     recomputed: ([number, string][] | null)[];
+    following?: Candidate[][];
     result: Result;
     fault: string | null;
+    tier: Tier;
+    meanMiss: number | null;
     receipt: unknown;
   }[];
   readonly receipts: readonly {
     what: string;
     recomputed: Candidate[][];
+    following: Candidate[][];
     misses: number[];
     result: Result;
     fault: string | null;
-    meanTv: number;
-    maxTv: number;
-    rmsDq: number;
-    meanMiss: number;
+    meanTv: number | null;
+    maxTv: number | null;
+    rmsDq: number | null;
+    meanMiss: number | null;
+    vocabulary?: string[];
     receipt: unknown;
   }[];
 }
@@ -91,27 +101,22 @@ describe('section 4.4: single steps', () => {
   });
 
   it(`gives all ${vectors.rmsDq.length} rmsDq`, () => {
-    for (const { topK, vocab, steps, rmsDq } of vectors.rmsDq) {
-      const squares = steps.map(({ committed, recomputed }) => squareDq(committed, recomputed, { topK, vocab }));
-      assertMillionths(
-        distancesOf(
-          squares.map(() => 0),
-          squares,
-        ).rmsDq,
-        rmsDq,
-        `topK ${topK}`,
-      );
+    for (const { steps, rmsDq } of vectors.rmsDq) {
+      const squares = steps.map(({ committed, recomputed }) => squareDq(committed, recomputed));
+      const tvs = squares.map(() => 0);
+      assertMillionths(distancesOf(tvs, squares).rmsDq, rmsDq, JSON.stringify(steps));
     }
   });
 
   it(`gives all ${vectors.miss.length} misses`, () => {
-    for (const { candidates, token, temperature, minP, seed, i, r, miss } of vectors.miss) {
-      assert.equal(drawAt(fromHex(seed), i), BigInt(r));
-      assertMillionths(
-        millionths(missOf(candidates, token, { temperature, minP }, BigInt(r))),
-        miss,
-        `token ${token}, T ${temperature}, step ${i}`,
-      );
+    for (const vector of vectors.miss) {
+      const { candidates, following = [], token, settings = {}, before = [], seed, at, r, miss } = vector;
+      const answer = before.slice(0, at);
+      const adjustAll = adjustmentOf(settings);
+      const adjust = (list: readonly Candidate[]) => adjustAll(list, (id) => answer.filter((one) => one === id).length);
+      assert.equal(drawAt(fromHex(seed), at), BigInt(r));
+      const found = missOf({ candidates, following }, token, { weighing: vector, draw: BigInt(r), adjust });
+      assertMillionths(millionths(found), miss, JSON.stringify(vector));
     }
   });
 
@@ -123,63 +128,42 @@ describe('section 4.4: single steps', () => {
         maxLength: 8,
       })
       .map((pairs): readonly Candidate[] => pairs.sort((a, b) => a[0] - b[0]));
+    const weighings = fc.record({
+      temperature: fc.integer({ min: 1, max: 200 }),
+      minP: fc.nat(100),
+      topP: fc.integer({ min: 1, max: 100 }),
+    });
     fc.assert(
-      fc.property(
-        candidates,
-        fc.integer({ min: 1, max: 200 }),
-        fc.nat(100),
-        fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
-        (list, temperature, minP, draw) => {
-          const sampler = { temperature, minP };
-          assert.equal(missOf(list, pickToken(list, sampler, draw), sampler, draw), 0);
-          for (const miss of list.map(([id]) => missOf(list, id, sampler, draw))) assert.ok(miss >= 0 && miss <= 1);
-          assert.equal(missOf(list, 1_000, sampler, draw), 1);
-        },
-      ),
+      fc.property(candidates, weighings, fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), (list, weighing, draw) => {
+        const missAt = (token: number): number =>
+          missOf({ candidates: list, following: [] }, token, { weighing, draw, adjust: (all) => all });
+        assert.equal(missAt(pickToken(list, weighing, draw)), 0);
+        for (const miss of list.map(([id]) => missAt(id))) assert.ok(miss >= 0 && miss <= 1);
+        assert.equal(missAt(1_000), 1);
+      }),
+      { seed: 1 },
     );
   });
-});
 
-describe('a token that other rounding made a candidate', () => {
-  const candidates: readonly Candidate[] = [
-    [3, 2_000],
-    [5, 1_000],
-    [8, 1_500],
-  ];
-  const top = (token: number, logit: number): TopLogits => ({
-    ids: Uint32Array.of(3, 8, 5, 1, token),
-    logits: Float32Array.of(2_000 / 1024, 1_500 / 1024, 1_000 / 1024, 999 / 1024, logit),
-  });
-
-  it('takes the place of the last one, by id, where it came within half a nat', () => {
-    assert.deepEqual(withNearMiss(candidates, 6, top(6, 990 / 1024)), [
-      [3, 2_000],
-      [6, 990],
-      [8, 1_500],
-    ]);
-    assert.deepEqual(withNearMiss(candidates, 6, top(6, 488 / 1024)), [
-      [3, 2_000],
-      [6, 488],
-      [8, 1_500],
-    ]);
-    assert.deepEqual(withNearMiss(candidates, 1, top(6, 990 / 1024)), [
-      [1, 999],
-      [3, 2_000],
-      [8, 1_500],
-    ]);
-    // Then only the draw tells; before, one such step cost an honest answer of 64 tokens its verdict.
-    const sampler = { temperature: 100, minP: 5 };
-    const near = withNearMiss(candidates, 6, top(6, 990 / 1024));
-    assert.equal(missOf(near, 6, sampler, (2n ** 64n * 6n) / 10n), 0);
-    assert.equal(missOf(candidates, 6, sampler, (2n ** 64n * 6n) / 10n), 1);
-    assert.ok(missOf(near, 6, sampler, 2n ** 64n - 1n) > 0.1);
-  });
-
-  it('stays outside where it was never near, was not looked at, or is one already', () => {
-    assert.equal(withNearMiss(candidates, 6, top(6, 487 / 1024)), candidates);
-    assert.equal(withNearMiss(candidates, 6, top(6, Number.NaN)), candidates);
-    assert.equal(withNearMiss(candidates, 7, top(6, 990 / 1024)), candidates);
-    assert.equal(withNearMiss(candidates, 8, top(6, 990 / 1024)), candidates);
+  it('looks at the 20 tokens that follow the candidates', () => {
+    const logits = Float32Array.from({ length: 40 }, (_, at) => 10 - at / 8);
+    const step = recomputedStep({ ids: Uint32Array.from(logits.keys()), logits }, 5);
+    assert.deepEqual(
+      step.candidates,
+      Array.from({ length: 5 }, (_, id) => [id, quantise(logits[id] ?? 0)]),
+    );
+    assert.deepEqual(
+      step.following.map(([id]) => id),
+      Array.from({ length: 35 }, (_, at) => at + 5),
+    );
+    // The last candidate lies at 9.5, half a nat above the tokens at 9.
+    const weighing = { temperature: 0, minP: 0, topP: 100 };
+    const miss = (token: number): number => missOf(step, token, { weighing, draw: 0n, adjust: (all) => all });
+    assert.deepEqual([4, 8, 9, 24].map(miss), [0.5, 1, 1, 1]);
+    const warm = { ...weighing, temperature: 200 };
+    const missWarm = (token: number): number =>
+      missOf(step, token, { weighing: warm, draw: 2n ** 64n - 1n, adjust: (all) => all });
+    assert.deepEqual([8, 9].map(missWarm), [0, 1]);
   });
 });
 
@@ -203,21 +187,17 @@ describe('section 6: thresholds', () => {
   }
 });
 
-/** Logits that round to the candidates. */
-function logitsOf(candidates: readonly Candidate[]): TopLogits {
+/** Logits that round to the candidates and to those that follow them, and keep the two apart. */
+function logitsOf(candidates: readonly Candidate[], following: readonly Candidate[] = []): TopLogits {
+  const all = [...candidates, ...following];
   return {
-    ids: Uint32Array.from(candidates, ([id]) => id),
-    logits: Float32Array.from(candidates, ([, q]) => q / 1024),
+    ids: Uint32Array.from(all, ([id]) => id),
+    logits: Float32Array.from(all, ([, q], at) => (q + (at < candidates.length ? 0.25 : 0)) / 1024),
   };
 }
 
-/** Check 5 as whoever has the tokenizer would find it for an honest answer. */
-function honestPrompt(receipt: Receipt): {
-  promptTokens: readonly number[];
-  vocab: number;
-  stops: readonly number[];
-  text: string;
-} {
+/** Check 5 as the holder of the tokenizer would find it for an honest answer. */
+function honestPrompt(receipt: Receipt) {
   const { vocab, stops } = decodeReceipt(receipt).offer.sampler;
   return { promptTokens: receipt.promptTokens, vocab, stops, text: receipt.text };
 }
@@ -227,59 +207,69 @@ function failed({ checks }: Assessment): readonly string[] {
 }
 
 describe('check 6a on whole answers', () => {
-  for (const { what, recomputed, result, fault, receipt } of vectors.exact) {
+  for (const { what, recomputed, following, result, fault, tier, meanMiss, receipt } of vectors.exact) {
     it(`${what}: ${result}`, () => {
       const parsed = parseReceipt(JSON.stringify(receipt));
-      const steps = recomputed.map(
-        (logits) =>
-          logits && {
-            ids: Uint32Array.from(logits, ([id]) => id),
-            logits: Float32Array.from(logits, ([, hex]) => float32(hex)),
-          },
-      );
+      const steps = recomputed.map((logits, at): TopLogits | null => {
+        if (logits === null) return null;
+        const after = following?.[at] ?? [];
+        return {
+          ids: Uint32Array.from([...logits, ...after], ([id]) => id),
+          logits: Float32Array.from([...logits.map(([, hex]) => float32(hex)), ...after.map(([, q]) => q / 1024)]),
+        };
+      });
       const assessment = assess(parsed, {
         prompt: honestPrompt(parsed),
         replay: { tier: 'exact', execClass: ownClass, steps },
       });
       assert.equal(assessment.result, result, JSON.stringify(assessment.checks));
       assert.deepEqual(assessment.faults, fault === null ? [] : [fault]);
-      assert.deepEqual(failed(assessment), fault === null ? [] : ['execution']);
-      assert.equal(assessment.tier, parsed.opening === null && result !== 'fail' ? 'text' : 'exact');
+      assert.deepEqual(failed(assessment), fault === null ? [] : [fault === 'draws-far' ? 'draws' : 'execution']);
+      const isUnopened = parsed.opening === null && result === 'inconclusive';
+      assert.equal(assessment.tier, isUnopened ? 'text' : tier);
       assert.deepEqual(assessment.execClass, ownClass);
       assert.equal(assessment.meanTv, null);
-      assert.equal(assessment.meanMiss, null);
+      assertMillionths(assessment.meanMiss, meanMiss, 'meanMiss');
     });
   }
 });
 
 describe('checks 6b and 6c on whole answers', () => {
-  for (const { what, recomputed, misses, result, fault, receipt, ...expected } of vectors.receipts) {
+  for (const {
+    what,
+    recomputed,
+    following,
+    misses,
+    result,
+    fault,
+    vocabulary,
+    receipt,
+    ...expected
+  } of vectors.receipts) {
     it(`${what}: ${fault ?? result}`, () => {
       const parsed = parseReceipt(JSON.stringify(receipt));
-      const { seed, sampler } = decodeReceipt(parsed).offer;
-      for (const [i, candidates] of recomputed.entries()) {
-        assertMillionths(
-          millionths(missOf(candidates, parsed.tokens[i] ?? -1, sampler, drawAt(seed, i))),
-          misses[i] ?? null,
-          `miss at ${i}`,
-        );
+      const evidence = { vocabulary: vocabulary && new Vocabulary(vocabulary.map(fromHex)) };
+      const steps = recomputed.map((candidates, at) => logitsOf(candidates, following[at]));
+      const replay = { tier: 'statistical', execClass: ownClass, steps } as const;
+      for (const [at, step] of replayAnswer(subjectOf(parsed), replay, evidence).entries()) {
+        assert.deepEqual(step?.candidates, recomputed[at], `candidates of step ${at}`);
+        assertMillionths(millionths(step?.miss ?? Number.NaN), misses[at] ?? null, `miss at ${at}`);
       }
-      const replay = { tier: 'statistical', execClass: ownClass, steps: recomputed.map(logitsOf) } as const;
-      const assessment = assess(parsed, { prompt: honestPrompt(parsed), replay });
-      assert.equal(assessment.result, result);
+      const assessment = assess(parsed, { ...evidence, prompt: honestPrompt(parsed), replay });
+      assert.equal(assessment.result, result, JSON.stringify(assessment.checks));
       assert.equal(assessment.tier, 'statistical');
       assert.deepEqual(assessment.faults, fault === null ? [] : [fault]);
       assert.deepEqual(failed(assessment), fault === null ? [] : [fault === 'draws-far' ? 'draws' : 'distribution']);
       for (const field of ['meanTv', 'maxTv', 'rmsDq', 'meanMiss'] as const)
         assertMillionths(assessment[field], expected[field], field);
-      assert.equal(assess(parsed, { replay }).tier, fault === null ? 'sampling' : 'statistical');
+      assert.equal(assess(parsed, { ...evidence, replay }).tier, fault === null ? 'sampling' : 'statistical');
     });
   }
 
   const honest = vectors.receipts[0];
   assert.ok(honest !== undefined);
   const receipt = parseReceipt(JSON.stringify(honest.receipt));
-  const steps = honest.recomputed.map(logitsOf);
+  const steps = honest.recomputed.map((candidates) => logitsOf(candidates));
   const prompt = honestPrompt(receipt);
   const statistical = (given: readonly (TopLogits | null)[], from: Receipt = receipt): Assessment =>
     assess(from, { prompt, replay: { tier: 'statistical', execClass: ownClass, steps: given } });
@@ -296,7 +286,7 @@ describe('checks 6b and 6c on whole answers', () => {
     assert.deepEqual(assessment.calibration, digest);
   });
 
-  it('is inconclusive where one step was not recomputed, opened or not', () => {
+  it('is inconclusive if one step was not recomputed, opened or not', () => {
     for (const at of [0, 1])
       assert.equal(statistical(steps.map((step, i) => (i === at ? null : step))).result, 'inconclusive');
     assert.equal(statistical(steps.slice(0, -1)).result, 'inconclusive');
@@ -304,7 +294,20 @@ describe('checks 6b and 6c on whole answers', () => {
     assert.equal(statistical(noNumbers).result, 'inconclusive');
   });
 
-  it('says text at most where nothing was opened, with the draws checked all the same', () => {
+  it('is inconclusive with a grammar whose vocabulary is not known', () => {
+    const vector = vectors.receipts.find(({ vocabulary }) => vocabulary !== undefined);
+    assert.ok(vector !== undefined);
+    const parsed = parseReceipt(JSON.stringify(vector.receipt));
+    const replay = {
+      tier: 'statistical',
+      execClass: ownClass,
+      steps: vector.recomputed.map((candidates) => logitsOf(candidates)),
+    } as const;
+    const { result, meanMiss } = assess(parsed, { prompt: honestPrompt(parsed), replay });
+    assert.deepEqual([result, meanMiss], ['inconclusive', null]);
+  });
+
+  it('says text at most if nothing was opened, with the draws checked all the same', () => {
     const unopened = statistical(steps, { ...receipt, opening: null, secret: null });
     assert.deepEqual(
       [unopened.result, unopened.tier, unopened.meanTv, unopened.count],
@@ -316,7 +319,11 @@ describe('checks 6b and 6c on whole answers', () => {
     const caught = parseReceipt(JSON.stringify(nudged.receipt));
     const evidence = {
       prompt: honestPrompt(caught),
-      replay: { tier: 'statistical', execClass: ownClass, steps: nudged.recomputed.map(logitsOf) },
+      replay: {
+        tier: 'statistical',
+        execClass: ownClass,
+        steps: nudged.recomputed.map((candidates) => logitsOf(candidates)),
+      },
     } as const;
     const without = assess({ ...caught, opening: null, secret: null }, evidence);
     assert.deepEqual([without.result, without.tier, without.faults], ['fail', 'statistical', ['draws-far']]);
@@ -324,7 +331,8 @@ describe('checks 6b and 6c on whole answers', () => {
 });
 
 describe('check 5', () => {
-  const receipt = parseReceipt(JSON.stringify((readVectors('receipt-pass.json') as { receipt: unknown }).receipt));
+  const { receipt: json } = readVectors('receipts-pass/paid.json') as { receipt: unknown };
+  const receipt = parseReceipt(JSON.stringify(json));
   const prompt = honestPrompt(receipt);
 
   it('passes with the same prompt, vocabulary, stops and text', () => {

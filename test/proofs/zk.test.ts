@@ -94,7 +94,8 @@ describe('section 4.8: commitments', () => {
   }
 
   for (const hex of vectors.notBelow)
-    it(`refuses ${hex.slice(0, 8)}…, which is not a field element`, () => assert.equal(isFieldElement(fromHex(hex)), false));
+    it(`refuses ${hex.slice(0, 8)}…, which is not a field element`, () =>
+      assert.equal(isFieldElement(fromHex(hex)), false));
 });
 
 describe('section 4.8: the statement', () => {
@@ -132,6 +133,5 @@ describe('section 4.8: the statement', () => {
     });
   }
 
-  for (const { why, ...step } of vectors.close)
-    it(`may prove: ${why}`, () => assert.ok(isStepProvable(step, step)));
+  for (const { why, ...step } of vectors.close) it(`may prove: ${why}`, () => assert.ok(isStepProvable(step, step)));
 });

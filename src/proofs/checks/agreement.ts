@@ -48,11 +48,6 @@ function checkScore({ receipt, offer, settings }: Subject): void {
 
 /** Section 4.8: what mode zk can prove. */
 function checkZk({ sampler, challenge }: Offer): void {
-  if (
-    sampler.extra !== null ||
-    sampler.topP !== 100 ||
-    sampler.vocab > maxZkVocab ||
-    challenge.count > maxZkChallenges
-  )
+  if (sampler.extra !== null || sampler.topP !== 100 || sampler.vocab > maxZkVocab || challenge.count > maxZkChallenges)
     throw badReceipt('the settings of an offer of mode zk are not those that it can prove');
 }

@@ -49,8 +49,7 @@ function checkSignatures(subject: Subject): void {
   if (ack) check('acknowledgement', offer.client, kinds.ack, ack.jobId, receipt.ack);
   if (quote) check('quote', offer.provider, kinds.quote, null, receipt.quote);
   for (const [at, head] of heads.entries()) check('head', offer.provider, kinds.head, head.jobId, receipt.heads[at]);
-  if (opening)
-    check('opening', offer.provider, isScore ? kinds.score : kinds.opening, opening.jobId, receipt.opening);
+  if (opening) check('opening', offer.provider, isScore ? kinds.score : kinds.opening, opening.jobId, receipt.opening);
   for (const [at, verdict] of verdicts.entries())
     check('verdict', verdict.verifier, kinds.verdict, verdict.jobId, receipt.verdicts[at]);
 }

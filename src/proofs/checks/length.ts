@@ -80,10 +80,7 @@ function textBytesOf(subject: Subject, { vocabulary }: Evidence): ((id: number) 
 }
 
 /** The first of the job's own tokens that completes a stop text; −1 if none does. */
-function firstCompleted(
-  { continuation, receipt, settings }: Subject,
-  bytesOf: (id: number) => Uint8Array,
-): number {
+function firstCompleted({ continuation, receipt, settings }: Subject, bytesOf: (id: number) => Uint8Array): number {
   if (settings.stopTexts === undefined) return -1;
   const stopTexts = new StopTexts(settings.stopTexts);
   const text = new AnswerText(bytesOf);

@@ -48,7 +48,8 @@ function checkUnquoted({ payment, terms }: Offer): void {
 
 function checkQuoted({ offer, head }: Subject, quote: Quote): void {
   const { payment, terms, sampler } = offer;
-  if (payment.pay !== payFrom.nothing && quote.pay === null) throw badReceipt('a payment that the quote does not ask for');
+  if (payment.pay !== payFrom.nothing && quote.pay === null)
+    throw badReceipt('a payment that the quote does not ask for');
   if (!equalBytes(quote.peer, offer.provider)) throw badReceipt('the quote is of another provider');
   for (const field of ['client', 'modelId', 'requestDigest', 'execClass'] as const)
     if (!equalBytes(quote[field], offer[field])) throw badReceipt(`the quote's ${field} is not the offer's`);
@@ -72,8 +73,7 @@ function checkQuoted({ offer, head }: Subject, quote: Quote): void {
 
 /** Exactly the price of the quote's prompt tokens and the offer's `maxTokens`. */
 function checkAmount({ payment, sampler }: Offer, quote: Quote): void {
-  const amount =
-    payment.pay === payFrom.nothing ? 0n : quotedLamports({ ...quote, maxTokens: sampler.maxTokens });
+  const amount = payment.pay === payFrom.nothing ? 0n : quotedLamports({ ...quote, maxTokens: sampler.maxTokens });
   if (payment.amountLamports !== amount)
     throw badReceipt(`the amount is ${payment.amountLamports} lamports instead of ${amount}`);
 }

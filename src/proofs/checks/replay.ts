@@ -1,5 +1,4 @@
 import { equalBytes } from '../../lib/bytes.ts';
-import { followingTokens } from '../../protocol/constants.ts';
 import type { Candidate } from '../../protocol/messages.ts';
 import type { TopLogits } from '../logits.ts';
 import { missOf, type RecomputedStep, recomputedStep } from '../statistics/divergence.ts';
@@ -17,7 +16,7 @@ export interface ReplayedStep {
   readonly isDrawn: boolean;
   /** How far the draw lies outside the token's share, 0 … 1. */
   readonly miss: number;
-  /** At least two tokens were allowed: forced ones say nothing (section 6). */
+  /** Not forced by a grammar, which allowed one token alone: such a step says nothing (section 6). */
   readonly counts: boolean;
 }
 
@@ -29,7 +28,7 @@ export type Replayed = readonly (ReplayedStep | null)[];
  * allowed tokens are not known, counts as not recomputed.
  */
 export function replayAnswer(subject: Subject, { steps }: Replay, { vocabulary }: Evidence): Replayed {
-  const { answer, offer } = subject;
+  const { answer, offer, receipt } = subject;
   const weighing = offer.sampler;
   const allowed = new AllowedTokens(subject, vocabulary);
   const draws = drawsOfAnswer(subject);
@@ -41,7 +40,7 @@ export function replayAnswer(subject: Subject, { steps }: Replay, { vocabulary }
       exact: () => exactDigest(step.candidates, step.logits),
       isDrawn: draws.pick(step.candidates) === token,
       miss: missOf(step, token, { weighing, draw: draws.draw, adjust: (candidates) => draws.adjust(candidates) }),
-      counts: (count ?? 0) >= 2,
+      counts: receipt.grammar === null || (count ?? 0) >= 2,
     };
     draws.add(token);
     allowed.next(token);
@@ -64,19 +63,16 @@ export interface ComparedStep {
 }
 
 export function comparedSteps({ opening, zkOpening, offer }: Subject, replayed: Replayed): readonly ComparedStep[] {
-  return (opening ?? zkOpening)?.steps.map((step) => ({
-    i: step.i,
-    exact: step.exact,
-    candidates: 'candidates' in step ? step.candidates : null,
-    replayed: replayed[offer.start + step.i] ?? null,
-  })) ?? [];
+  return (
+    (opening ?? zkOpening)?.steps.map((step) => ({
+      i: step.i,
+      exact: step.exact,
+      candidates: 'candidates' in step ? step.candidates : null,
+      replayed: replayed[offer.start + step.i] ?? null,
+    })) ?? []
+  );
 }
 
 export function hasSameLogits({ exact, replayed }: ComparedStep): boolean {
   return replayed !== null && equalBytes(exact, replayed.exact());
-}
-
-/** Logits that a replay reads for each step: those of the candidates, and of the tokens that follow them. */
-export function replayedLogits(topK: number): number {
-  return topK + followingTokens;
 }

@@ -42,7 +42,10 @@ function checkCandidates(subject: Subject, allowed: AllowedTokens): void {
     const ids = step?.candidates.map(([id]) => id) ?? own?.ids;
     if (ids !== undefined) checkIds(ids, subject, allowed, at);
     if (step !== undefined && draws.pick(step.candidates) !== token)
-      throw new FaultError('sampler-mismatch', `the seed does not draw the token of step ${step.i} from its candidates`);
+      throw new FaultError(
+        'sampler-mismatch',
+        `the seed does not draw the token of step ${step.i} from its candidates`,
+      );
     draws.add(token);
     allowed.next(token);
   }

@@ -29,7 +29,9 @@ export function checkScoredSteps({ receipt, head }: Subject, { root, steps }: Sc
     const { logits } = logitsOf(step);
     const candidates = step.ids.map((id, at): Candidate => [id, quantise(logits[at] ?? 0)]);
     const cand = candDigest(head.jobId, i, step.salt, candidates);
-    tree.append(leafOf({ jobId: head.jobId, i, token, prefix, cand, exact: exactDigest(candidates, logits), zk: noZk }));
+    tree.append(
+      leafOf({ jobId: head.jobId, i, token, prefix, cand, exact: exactDigest(candidates, logits), zk: noZk }),
+    );
     prefix = prefixAfter(prefix, token);
   }
   if (!equalBytes(tree.root(), head.root)) throw wrong('the opened steps are not under the signed root');

@@ -86,8 +86,7 @@ export function checkDraws({ offer }: Subject, measured: Measured, limits: Limit
   const result = judgeDraws(meanMiss, drawn, offer.sampler.temperature, limits);
   if (result === 'fail')
     throw new FaultError('draws-far', `the tokens were not drawn from this model's distributions: ${said}`);
-  if (missing > 0)
-    return { result: 'inconclusive', detail: `${counted(missing, 'step')} not drawn again, ${said}` };
+  if (missing > 0) return { result: 'inconclusive', detail: `${counted(missing, 'step')} not drawn again, ${said}` };
   const isTooShort = offer.mode === modes.zk && drawn < minZkSteps;
   if (result === 'inconclusive' || isTooShort)
     return { result: 'inconclusive', detail: `too few steps to tell: ${said}` };

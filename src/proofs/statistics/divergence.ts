@@ -19,7 +19,7 @@ const farSquare = 4;
 
 /** One step as a verifier computed it. */
 export interface RecomputedStep extends Selection {
-  /** The 20 tokens that follow the candidates, the largest first. */
+  /** The tokens that follow the candidates, the largest first; the first 20 are looked at. */
   readonly following: readonly Candidate[];
 }
 
@@ -30,7 +30,7 @@ export interface RecomputedStep extends Selection {
  */
 export function recomputedStep(top: TopLogits, count: number): RecomputedStep {
   const following = placesByLogit(top)
-    .slice(count, count + followingTokens)
+    .slice(count)
     .map((at): Candidate => [top.ids[at] ?? 0, quantise(top.logits[at] ?? 0)]);
   return { ...selectCandidates(top, count), following };
 }
@@ -111,7 +111,7 @@ function withNearMiss(
 ): readonly Candidate[] {
   const [first] = candidates;
   if (first === undefined || candidates.some(([id]) => id === token)) return candidates;
-  const near = following.find(([id]) => id === token);
+  const near = following.slice(0, followingTokens).find(([id]) => id === token);
   // Of several that are least the one with the highest id.
   const last = candidates.reduce((least, candidate) => (candidate[1] <= least[1] ? candidate : least), first);
   if (near === undefined || last[1] - near[1] > maxNearMissQ) return candidates;

@@ -14,7 +14,9 @@ export class StopTexts {
   completes(piece: string): boolean {
     if (piece === '') return false;
     const text = this.#tail + piece;
-    const isComplete = this.#texts.some((stop) => text.includes(stop, Math.max(0, this.#tail.length - stop.length + 1)));
+    const isComplete = this.#texts.some((stop) =>
+      text.includes(stop, Math.max(0, this.#tail.length - stop.length + 1)),
+    );
     this.#tail = this.#tailLength === 0 ? '' : text.slice(-this.#tailLength);
     return isComplete;
   }

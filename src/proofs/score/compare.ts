@@ -1,0 +1,72 @@
+import { equalBytes } from '../../lib/bytes.ts';
+import { followingTokens } from '../../protocol/constants.ts';
+import { requestDigestOf } from '../../protocol/digests.ts';
+import { CheckRun } from '../checks/check-run.ts';
+import type { Evidence } from '../checks/evidence.ts';
+import { checkExecution, resultOf } from '../checks/execution.ts';
+import { logitsOf } from '../checks/score-opening.ts';
+import { type Subject, subjectOf } from '../checks/subject.ts';
+import { assess } from '../checks.ts';
+import type { Receipt } from '../receipt.ts';
+import { isSameList } from '../same-list.ts';
+import type { Comparison } from './referees.ts';
+
+/**
+ * Section 4.7: compares an answer with what a referee computed for it, without the model.
+ * @param receipt of the answer under test, which passes checks 1 to 4
+ * @param scoreReceipt of the referee's score job
+ * @param evidence the vocabulary if the answer has a grammar, and a calibration
+ * @returns null if the score job says nothing: its own checks do not pass, or it is of another answer
+ * @throws MalformedError if one of the receipts is malformed
+ */
+export function compareWithReferee(
+  receipt: Receipt,
+  scoreReceipt: Receipt,
+  evidence: Pick<Evidence, 'vocabulary' | 'calibration'> = {},
+): Comparison | null {
+  const subject = subjectOf(receipt);
+  const score = subjectOf(scoreReceipt);
+  const { vocabulary, calibration } = evidence;
+  if (score.scoreOpening === null || !isScoreOf(score, subject)) return null;
+  if (assess(scoreReceipt, { vocabulary }).result !== 'pass') return null;
+  const { execClass, provider } = score.offer;
+  const replay = {
+    tier: equalBytes(execClass, subject.offer.execClass) ? 'exact' : 'statistical',
+    execClass,
+    steps: score.scoreOpening.steps.map(logitsOf),
+  } as const;
+  const run = new CheckRun();
+  const { tier, statistics } = checkExecution(run, subject, { vocabulary, calibration, replay });
+  return {
+    jobId: score.jobId,
+    referee: provider,
+    result: resultOf(run, subject),
+    fault: run.failure?.fault ?? null,
+    tier: run.failure?.tier ?? tier ?? replay.tier,
+    ...statistics,
+  };
+}
+
+/** Whether a score job is of this answer, by another provider, with the settings of section 4.7. */
+function isScoreOf(score: Subject, { receipt, offer, settings, answer, continuation }: Subject): boolean {
+  const { sampler, provider, modelId, requestDigest } = score.offer;
+  const { promptTokens, input } = receipt;
+  const rendering = promptTokens.slice(0, promptTokens.length - continuation.length);
+  return (
+    score.isScore &&
+    !equalBytes(provider, offer.provider) &&
+    equalBytes(modelId, offer.modelId) &&
+    (input === null || equalBytes(requestDigest, requestDigestOf({ ...input, continuation: answer }))) &&
+    isSameList(score.receipt.promptTokens, rendering) &&
+    isSameList(score.receipt.tokens, answer) &&
+    sampler.topK === offer.sampler.topK + followingTokens &&
+    sampler.vocab === offer.sampler.vocab &&
+    isSameList(sampler.stops, offer.sampler.stops) &&
+    isSameDigest(score.settings.grammar, settings.grammar) &&
+    isSameDigest(score.settings.vocabDigest, settings.vocabDigest)
+  );
+}
+
+function isSameDigest(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : equalBytes(a, b);
+}

@@ -1,0 +1,112 @@
+import { concat, equalBytes, toHex } from '../../lib/bytes.ts';
+import type { JobId } from '../../lib/types.ts';
+import { maxReferees } from '../../protocol/constants.ts';
+import { sha256, tag } from '../../protocol/digests.ts';
+import type { FaultCode, Result, Tier } from '../../protocol/messages.ts';
+import { noStatistics, type Statistics } from '../checks/statistics.ts';
+import type { Assessment } from '../checks.ts';
+
+const refereeTag = tag('qvac/referee/1');
+
+/**
+ * Section 4.7: the order in which peers are drawn as referees of an answer.
+ * @param root of the answer's final head
+ * @param secret that was revealed for it
+ * @param peers raw keys
+ */
+export function drawReferees(
+  root: Uint8Array,
+  secret: Uint8Array,
+  peers: readonly Uint8Array[],
+): readonly Uint8Array[] {
+  const drawn = peers.map((peer) => ({ peer, draw: toHex(sha256(concat(refereeTag, root, secret, peer))) }));
+  return drawn.sort((a, b) => (a.draw < b.draw ? -1 : 1)).map(({ peer }) => peer);
+}
+
+/** What the comparison of an answer with one referee's numbers gave. */
+export interface Comparison extends Statistics {
+  /** The score job. */
+  readonly jobId: JobId;
+  /** Raw key of the referee. */
+  readonly referee: Uint8Array;
+  readonly result: Result;
+  readonly fault: FaultCode | null;
+  readonly tier: Tier;
+}
+
+/** What the referees' numbers say of an answer. */
+export interface Judgement extends Statistics {
+  readonly result: Result;
+  readonly fault: FaultCode | null;
+  /** Null if no two agree. */
+  readonly tier: Tier | null;
+  /** Score jobs that the result rests on, in the order of their draw. */
+  readonly referees: readonly JobId[];
+  /** Score jobs of referees that contradict two others: `referee-far`. */
+  readonly farReferees: readonly JobId[];
+}
+
+/**
+ * Section 4.7: one pass is a pass; anything else draws up to three, and what two of them give is the result.
+ * @param comparisons in the order of their draw; null for a score job that says nothing, as if it had not been drawn
+ */
+export function judgeReferees(comparisons: readonly (Comparison | null)[]): Judgement {
+  const drawn = distinctReferees(comparisons.filter((one) => one !== null)).slice(0, maxReferees);
+  const [first] = drawn;
+  if (first?.result === 'pass') return judgementOf([first], []);
+  for (const { result } of drawn) {
+    const agreeing = drawn.filter((one) => one.result === result);
+    if (agreeing.length < 2) continue;
+    const opposite: Result | null = result === 'pass' ? 'fail' : result === 'fail' ? 'pass' : null;
+    return judgementOf(
+      agreeing,
+      drawn.filter((one) => one.result === opposite),
+    );
+  }
+  return { ...noStatistics, result: 'inconclusive', fault: null, tier: null, referees: [], farReferees: [] };
+}
+
+/** One referee has one voice. */
+function distinctReferees(comparisons: readonly Comparison[]): readonly Comparison[] {
+  return comparisons.filter(
+    ({ referee }, at) => comparisons.findIndex((other) => equalBytes(other.referee, referee)) === at,
+  );
+}
+
+/** The result of those that agree; its numbers are those of the first one. */
+function judgementOf(agreeing: readonly Comparison[], far: readonly Comparison[]): Judgement {
+  const [{ result, fault, tier, meanTv, maxTv, rmsDq, meanMiss } = noComparison] = agreeing;
+  return {
+    result,
+    fault,
+    tier,
+    meanTv,
+    maxTv,
+    rmsDq,
+    meanMiss,
+    referees: agreeing.map(({ jobId }) => jobId),
+    farReferees: far.map(({ jobId }) => jobId),
+  };
+}
+
+const noComparison = { ...noStatistics, result: 'inconclusive', fault: null, tier: null } as const;
+
+/**
+ * An assessment of checks 1 to 4 with the referees' judgement in the place of check 6, for the asker's verdict, which
+ * names `judgement.referees`.
+ */
+export function withJudgement(assessment: Assessment, judgement: Judgement): Assessment {
+  const { result, fault, tier, meanTv, maxTv, rmsDq, meanMiss } = judgement;
+  if (assessment.result === 'fail') return assessment;
+  const isDoubtful = assessment.checks.some((check) => check.result === 'inconclusive');
+  return {
+    ...assessment,
+    result: result === 'pass' && isDoubtful ? 'inconclusive' : result,
+    tier: tier ?? assessment.tier,
+    faults: fault === null ? [] : [fault],
+    meanTv,
+    maxTv,
+    rmsDq,
+    meanMiss,
+  };
+}
