@@ -90,7 +90,8 @@ export function templateValue(value: JsonValue): Value {
   return value as null | boolean | string;
 }
 
-function refusalOf(error: unknown): unknown {
+/** What is told of an input that was refused, or of a template that failed; any other error as it is. */
+export function refusalOf(error: unknown): unknown {
   if (error instanceof BadInputError)
     return new QvacError('E_BAD_INPUT', `the input has to be refused (${error.message})`, { cause: error });
   // Out of stack or string length: the interpreter's own bounds come first.
