@@ -3,6 +3,7 @@ import { fromBase64Url, fromHex, fromUtf8, toBase64Url } from '../lib/bytes.ts';
 import type { JobId } from '../lib/types.ts';
 import { MalformedError } from '../protocol/codec.ts';
 import { jobIdHex, jobIdOf } from '../protocol/digests.ts';
+import { parseJsonDocument } from '../protocol/encoding/strict-json.ts';
 import { parseGrammar } from '../protocol/grammar/rules.ts';
 import { input as inputSchema } from '../protocol/input/input.ts';
 import { exec as execSchema } from '../protocol/messages/exec.ts';
@@ -23,7 +24,6 @@ import {
   type Verdict,
   type ZkOpening,
 } from '../protocol/messages.ts';
-import { parseJsonDocument } from '../protocol/strict-json.ts';
 import {
   decodeAck,
   decodeExtra,

@@ -17,12 +17,12 @@ import {
   type Signed,
 } from '../protocol/messages.ts';
 import { decodeOpening, decodeScoreOpening } from '../protocol/validate.ts';
+import { isSameList } from './checks/same-list.ts';
 import { FaultError } from './fault.ts';
 import { decodeHead, isEquivocation, isFinal } from './head.ts';
 import type { Receipt } from './receipt.ts';
-import { isSameList } from './same-list.ts';
+import { prefixAfter } from './sampling/step.ts';
 import { verifyBody } from './signing.ts';
-import { prefixAfter } from './step.ts';
 
 export { FaultError } from './fault.ts';
 

@@ -11,11 +11,11 @@ import {
   type Opening,
   type ProvedStep,
 } from '../protocol/messages.ts';
-import { AnswerDraws } from './draws.ts';
 import type { GrammarMatcher } from './grammar/grammar-matcher.ts';
 import type { TopLogits } from './logits.ts';
 import { type RecordedStep, StepRecord } from './record/step-record.ts';
-import { type Selection, selectCandidates } from './sampler.ts';
+import { AnswerDraws } from './sampling/draws.ts';
+import { type Selection, selectCandidates } from './sampling/sampler.ts';
 import { AnswerText } from './text/answer-text.ts';
 import { StopTexts } from './text/stop-texts.ts';
 import { challengePositions } from './tree/challenge.ts';

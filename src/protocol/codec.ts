@@ -1,7 +1,7 @@
 import { encode } from '@ipld/dag-cbor';
-import { CborDecoder } from './cbor/cbor-decoder.ts';
+import { CborDecoder } from './encoding/cbor-decoder.ts';
 
-export { BadInputError, MalformedError } from './cbor/malformed-error.ts';
+export { BadInputError, MalformedError } from './encoding/malformed-error.ts';
 
 /**
  * The one encoding of `value` (section 1). Plain objects, arrays, texts, safe integers, booleans, null, Uint8Array.

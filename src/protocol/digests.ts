@@ -2,11 +2,11 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { concat, toHex, u32, u64, utf8 } from '../lib/bytes.ts';
 import type { JobId, ModelId } from '../lib/types.ts';
+import { tag } from './encoding/tag.ts';
 import { encodeInput, type Input } from './input/input.ts';
-import { tag } from './tag.ts';
 
+export { tag } from './encoding/tag.ts';
 export { execClassOf } from './messages/exec.ts';
-export { tag } from './tag.ts';
 export { sha256 };
 
 /** HMAC-SHA256 (RFC 2104) with a key that is used often: a function from message to 32 bytes. */

@@ -1,3 +1,5 @@
+import { headIntervalTokens, maxGraceTokens } from './constants.ts';
+
 /** Lamports for a job and for 1,000 tokens. */
 export interface Prices {
   readonly priceJobLamports: bigint;
@@ -41,4 +43,14 @@ function lamports(tokensIn: number, tokensOut: number, prices: Prices): bigint {
   const { priceJobLamports, priceInLamports, priceOutLamports } = prices;
   const thousandths = BigInt(tokensIn) * priceInLamports + BigInt(tokensOut) * priceOutLamports;
   return priceJobLamports + (thousandths + 999n) / 1000n;
+}
+
+/** Round trips of 300 ms hold up nothing: so many tokens are generated in one. */
+const roundTripS = 0.3;
+const minDefaultGraceTokens = 64;
+
+/** Section 3: the tokens that a provider runs ahead of acknowledgements unless it is told otherwise. */
+export function defaultGraceTokens(tokensPerSecond: number): number {
+  const ahead = headIntervalTokens + 1 + Math.ceil(roundTripS * tokensPerSecond);
+  return Math.min(maxGraceTokens, Math.max(minDefaultGraceTokens, ahead));
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { fromHex, toHex } from '../../src/lib/bytes.ts';
+import { fromHex, toHex, utf8 } from '../../src/lib/bytes.ts';
+import { allowedTop } from '../../src/proofs/grammar/allowed-top.ts';
 import { checkContinuation } from '../../src/proofs/grammar/check-continuation.ts';
 import { createGrammarMatcher, type GrammarMatcher } from '../../src/proofs/grammar/grammar-matcher.ts';
 import { Vocabulary } from '../../src/proofs/grammar/vocabulary.ts';
@@ -81,6 +82,53 @@ describe('section 4.1: allowed tokens', () => {
       assert.ok(some.every((id) => allowed.includes(id)));
     });
   }
+});
+
+describe('the largest allowed logits', () => {
+  const vocabulary = vocabularies.get('json') ?? assert.fail();
+  const logits = fc.array(fc.double({ min: -4, max: 4, noNaN: true }), {
+    minLength: vocabulary.size,
+    maxLength: vocabulary.size,
+  });
+
+  for (const tokens of [[], [42], [42, 34], [42, 41], [42, 34, 35, 26, 48, 16]]) {
+    it(`are those of a plain search after ${tokens.join(' ')}`, () => {
+      const matcher = createGrammarMatcher({ rules: rulesOf('json'), vocabulary, stops: [0] });
+      for (const token of tokens) assert.ok(matcher.accept(token));
+      fc.assert(
+        fc.property(logits, fc.integer({ min: 1, max: 45 }), (values, count) => {
+          const all = Float32Array.from(values, (value) => Math.round(value * 4) / 4);
+          const expected = [...all.keys()]
+            .filter((id) => matcher.allows(id))
+            .sort((a, b) => (all[b] ?? 0) - (all[a] ?? 0) || a - b)
+            .slice(0, count);
+          const { ids, logits: chosen } = allowedTop(all, matcher, count);
+          assert.deepEqual([...ids], expected);
+          assert.deepEqual(
+            [...chosen],
+            expected.map((id) => all[id]),
+          );
+        }),
+        { seed: 1, numRuns: 50 },
+      );
+    });
+  }
+
+  it('are found among many, most of which are not allowed', () => {
+    const bytes = Array.from({ length: 20_000 }, (_, id) => utf8(id % 50 === 0 ? `a${id}` : `b${id}`));
+    const large = new Vocabulary(bytes);
+    const rules = parseGrammar([[[[97, 97], 1]], [[[48, 57], 1], []]]);
+    const matcher = createGrammarMatcher({ rules, vocabulary: large, stops: [] });
+    const all = Float32Array.from(bytes, (_, id) => (id * 7_919) % 20_011);
+    const { ids } = allowedTop(all, matcher, 40);
+    const expected = [...all.keys()].filter((id) => id % 50 === 0).sort((a, b) => (all[b] ?? 0) - (all[a] ?? 0));
+    assert.deepEqual([...ids], expected.slice(0, 40));
+  });
+
+  it('refuse a NaN', () => {
+    const matcher = createGrammarMatcher({ rules: rulesOf('json'), vocabulary, stops: [0] });
+    assert.throws(() => allowedTop(new Float32Array(vocabulary.size).fill(Number.NaN), matcher, 3), RangeError);
+  });
 });
 
 describe('section 2: continuations', () => {

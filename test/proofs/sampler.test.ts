@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { fromHex } from '../../src/lib/bytes.ts';
-import { AnswerDraws } from '../../src/proofs/draws.ts';
+import { AnswerDraws } from '../../src/proofs/sampling/draws.ts';
 import {
   adjustmentOf,
   drawAt,
@@ -11,7 +11,7 @@ import {
   quantise,
   selectCandidates,
   weightsOf,
-} from '../../src/proofs/sampler.ts';
+} from '../../src/proofs/sampling/sampler.ts';
 import type { Candidate, ExtraSettings } from '../../src/protocol/messages.ts';
 import { float32, readVectors } from '../support/vectors.ts';
 

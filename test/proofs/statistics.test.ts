@@ -9,7 +9,7 @@ import { type Assessment, assess } from '../../src/proofs/checks.ts';
 import { Vocabulary } from '../../src/proofs/grammar/vocabulary.ts';
 import type { TopLogits } from '../../src/proofs/logits.ts';
 import { decodeReceipt, parseReceipt, type Receipt } from '../../src/proofs/receipt.ts';
-import { adjustmentOf, drawAt, pickToken, quantise } from '../../src/proofs/sampler.ts';
+import { adjustmentOf, drawAt, pickToken, quantise } from '../../src/proofs/sampling/sampler.ts';
 import { missOf, recomputedStep, squareDq, totalVariation } from '../../src/proofs/statistics/divergence.ts';
 import { distancesOf, judgeDistances, judgeDraws, meanMissOf } from '../../src/proofs/statistics/thresholds.ts';
 import type { Candidate, ExtraSettings, Result, Tier } from '../../src/protocol/messages.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fromHex, toHex } from '../../src/lib/bytes.ts';
-import { candDigest, exactDigest, leafOf, prefixesAt, saltsOf } from '../../src/proofs/step.ts';
+import { candDigest, exactDigest, leafOf, prefixesAt, saltsOf } from '../../src/proofs/sampling/step.ts';
 import { float32, readVectors } from '../support/vectors.ts';
 
 interface Vectors {

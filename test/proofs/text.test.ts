@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { fromHex } from '../../src/lib/bytes.ts';
 import { Vocabulary } from '../../src/proofs/grammar/vocabulary.ts';
 import { textOf } from '../../src/proofs/text/answer-text.ts';
@@ -47,6 +48,35 @@ describe('section 4.1: stop texts and markers', () => {
       );
     });
   }
+
+  it('finds every occurrence, however the text comes in pieces', () => {
+    const letters = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 40 });
+    const stopTexts = fc.array(fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 1, maxLength: 5 }), {
+      minLength: 1,
+      maxLength: 3,
+    });
+    fc.assert(
+      fc.property(fc.array(letters, { maxLength: 8 }), stopTexts, (pieces, texts) => {
+        const follower = new StopTexts(texts);
+        let before = '';
+        for (const piece of pieces) {
+          const ends = [...piece].map((_, at) => before + piece.slice(0, at + 1));
+          assert.equal(
+            follower.completes(piece),
+            ends.some((end) => texts.some((text) => end.endsWith(text))),
+          );
+          before += piece;
+        }
+      }),
+      { seed: 1, numRuns: 500 },
+    );
+  });
+
+  it('follows a stop text of a megabyte as fast as a short one', () => {
+    const stopTexts = new StopTexts([`${'a'.repeat(1_000_000)}b`]);
+    for (let at = 0; at < 2_000; at++) assert.equal(stopTexts.completes('a'.repeat(1_000)), false);
+    assert.ok(stopTexts.completes('b'));
+  });
 
   const { control, stops, cases } = vectors.markers;
   const vocabulary = new Vocabulary(vectors.markers.vocabulary.map(fromHex), new Map(control));

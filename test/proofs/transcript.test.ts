@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { drawAt, pickToken } from '../../src/proofs/sampler.ts';
+import { drawAt, pickToken } from '../../src/proofs/sampling/sampler.ts';
 import { isProvable } from '../../src/proofs/zk/commitment.ts';
 import { parseGrammar } from '../../src/protocol/grammar/rules.ts';
 import { finish, modes } from '../../src/protocol/messages.ts';

@@ -3,11 +3,11 @@ import { describe, it } from 'node:test';
 import { toHex } from '../../src/lib/bytes.ts';
 import { BadInputError, decodeCbor, MalformedError } from '../../src/protocol/codec.ts';
 import { requestDigestOf } from '../../src/protocol/digests.ts';
+import { type JsonValue, parseJsonText } from '../../src/protocol/encoding/strict-json.ts';
 import { ControlTexts, controlTextsOf, piecesOf } from '../../src/protocol/input/control-text.ts';
 import { continuesLastMessage, cutRendering } from '../../src/protocol/input/prefill.ts';
 import { templateValuesOf } from '../../src/protocol/input/template-values.ts';
 import type { Input } from '../../src/protocol/messages.ts';
-import { type JsonValue, parseJsonText } from '../../src/protocol/strict-json.ts';
 import { encodeInput, parseInput } from '../../src/protocol/validate.ts';
 import { readVectors, readVectorText } from '../support/vectors.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { promptTokenBound } from '../../src/protocol/input/prompt-bound.ts';
 import type { Input } from '../../src/protocol/messages.ts';
-import { amountLamports, priceJob } from '../../src/protocol/price.ts';
+import { amountLamports, defaultGraceTokens, priceJob } from '../../src/protocol/price.ts';
 import { readVectors } from '../support/vectors.ts';
 
 interface PriceFields {
@@ -45,6 +45,10 @@ describe('section 3: prices', () => {
     it(`amount of ${promptTokens} + ${maxTokens}${score ? ' to score' : ''}`, () =>
       assert.equal(amountLamports({ promptTokens, maxTokens, isScore: score }, pricesOf(vector)), BigInt(amount)));
   }
+
+  it('has a grace by the speed of the provider', () => {
+    assert.deepEqual([0, 100, 103.4, 200, 10_000].map(defaultGraceTokens), [64, 64, 65, 93, 1_024]);
+  });
 
   it('bounds the prompt by the bytes of all texts in the input and its continuation', () => {
     const input: Input = {

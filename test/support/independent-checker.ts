@@ -185,7 +185,7 @@ function checkOpened(receipt: Receipt, opening: Opening, head: Head, jobId: Buff
 
 function leafOf({ i, token, prefix, salt, candidates, exact, zk }: Step, jobId: Buffer): Buffer {
   const at = integer(i, 4);
-  let committed = Buffer.alloc(32);
+  let committed: Buffer = Buffer.alloc(32);
   if (salt !== undefined && candidates !== undefined) {
     faultUnless(candidates.length < 256, 'bad-opening');
     const pairs = candidates.map(([id, q]) => Buffer.concat([integer(id, 4), integer(q, 4)]));

@@ -4,7 +4,7 @@ import { grammarDigestOf } from '../../protocol/grammar/rules.ts';
 import { isExtraOf } from '../../protocol/messages/extra.ts';
 import { modes, type Offer } from '../../protocol/messages.ts';
 import { badReceipt } from '../fault.ts';
-import { isSameList } from '../same-list.ts';
+import { isSameList } from './same-list.ts';
 import type { Subject } from './subject.ts';
 
 /**

@@ -3,8 +3,8 @@ import { execClassOf, inputDigestOf, jobIdHex, requestDigestOf, sha256, textDige
 import { type Head, type Kind, kinds, type Signed } from '../../protocol/messages.ts';
 import { badReceipt, FaultError } from '../fault.ts';
 import { isEquivocation, isFinal } from '../head.ts';
+import { prefixesAt } from '../sampling/step.ts';
 import { verifyBody } from '../signing.ts';
-import { prefixesAt } from '../step.ts';
 import { checkAgreement } from './agreement.ts';
 import type { Finding } from './check-run.ts';
 import { checkPayment } from './payment.ts';

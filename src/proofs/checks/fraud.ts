@@ -1,6 +1,6 @@
 import type { OpenedStep } from '../../protocol/messages.ts';
 import { decodeReceipt, type Receipt } from '../receipt.ts';
-import { drawsOf, pickToken } from '../sampler.ts';
+import { drawsOf, pickToken } from '../sampling/sampler.ts';
 
 /**
  * An opened step whose token the seed does not draw from the committed candidates (section 4.4, check 3): what a program

@@ -2,7 +2,7 @@ import { equalBytes } from '../../lib/bytes.ts';
 import { zkCircuitSteps, zkSystem } from '../../protocol/constants.ts';
 import { modeName, modes, type OpenedStep, type ProvedStep, type ZkOpening } from '../../protocol/messages.ts';
 import { FaultError } from '../fault.ts';
-import { candDigest, leafOf, maxCandidates, noCand, noZk, prefixesAt } from '../step.ts';
+import { candDigest, leafOf, maxCandidates, noCand, noZk, prefixesAt } from '../sampling/step.ts';
 import { challengePositions } from '../tree/challenge.ts';
 import { verifyPath } from '../tree/tree.ts';
 import { isFieldElement } from '../zk/field.ts';

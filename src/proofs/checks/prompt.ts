@@ -1,7 +1,7 @@
 import { FaultError } from '../fault.ts';
-import { isSameList } from '../same-list.ts';
 import type { Finding } from './check-run.ts';
 import type { PromptEvidence } from './evidence.ts';
+import { isSameList } from './same-list.ts';
 import type { Subject } from './subject.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Candidate } from '../../protocol/messages.ts';
 import type { TopLogits } from '../logits.ts';
+import { exactDigest } from '../sampling/step.ts';
 import { missOf, type RecomputedStep, recomputedStep } from '../statistics/divergence.ts';
-import { exactDigest } from '../step.ts';
 import type { Evidence, Replay } from './evidence.ts';
 import { AllowedTokens } from './mask.ts';
 import { drawsOfAnswer, type Subject } from './subject.ts';

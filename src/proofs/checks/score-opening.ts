@@ -2,8 +2,8 @@ import { equalBytes } from '../../lib/bytes.ts';
 import type { Candidate, ScoredStep, ScoreOpening } from '../../protocol/messages.ts';
 import { FaultError } from '../fault.ts';
 import type { TopLogits } from '../logits.ts';
-import { quantise } from '../sampler.ts';
-import { candDigest, exactDigest, leafOf, maxCandidates, noZk, prefixAfter } from '../step.ts';
+import { quantise } from '../sampling/sampler.ts';
+import { candDigest, exactDigest, leafOf, maxCandidates, noZk, prefixAfter } from '../sampling/step.ts';
 import { MerkleTree } from '../tree/tree.ts';
 import type { Subject } from './subject.ts';
 

@@ -1,6 +1,6 @@
 import { modes } from '../../protocol/messages.ts';
-import { AnswerDraws } from '../draws.ts';
 import { decodeReceipt, type Receipt, type ReceiptContents } from '../receipt.ts';
+import { AnswerDraws } from '../sampling/draws.ts';
 
 /** What the checks look at: a receipt, its messages decoded, and the answer that its job ends or scores. */
 export interface Subject extends ReceiptContents {

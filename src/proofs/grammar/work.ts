@@ -7,26 +7,28 @@ export class GrammarTooCostly extends Error {
 }
 
 /**
- * Places of the grammar and of the vocabulary looked at for one token, and for a whole answer. A tenth of a microsecond
- * each: an honest schema needs thousands, rarely a million where any token may come.
+ * Places of the grammar and of the vocabulary that may be looked at: for one token, and for an answer at its start and
+ * for each of its tokens. A seventh of a microsecond each; an honest schema needs some hundreds for a token.
  */
 const maxWorkPerToken = 2_000_000;
-const maxWorkPerAnswer = 50_000_000;
+const maxWorkAtStart = 4_000_000;
+const maxMeanWorkPerToken = 2_000;
 
 /** Counts what is spent on a grammar, which a stranger chose. */
 export class Work {
   #token = 0;
-  #answer = 0;
+  #left = maxWorkAtStart;
 
   /** @throws GrammarTooCostly */
   spend(units: number): void {
     this.#token += units;
-    this.#answer += units;
-    if (this.#token > maxWorkPerToken || this.#answer > maxWorkPerAnswer) throw new GrammarTooCostly();
+    this.#left -= units;
+    if (this.#token > maxWorkPerToken || this.#left < 0) throw new GrammarTooCostly();
   }
 
   /** The next token is looked at. */
   next(): void {
     this.#token = 0;
+    this.#left += maxMeanWorkPerToken;
   }
 }

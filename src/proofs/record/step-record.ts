@@ -1,8 +1,8 @@
 import { fromHex } from '../../lib/bytes.ts';
 import type { JobId } from '../../lib/types.ts';
 import type { Candidate } from '../../protocol/messages.ts';
-import { quantise, type Selection } from '../sampler.ts';
-import { candDigest, exactDigest, leafOf, noCand, noZk, prefixAfter, prefixesAt, saltsOf } from '../step.ts';
+import { quantise, type Selection } from '../sampling/sampler.ts';
+import { candDigest, exactDigest, leafOf, noCand, noZk, prefixAfter, prefixesAt, saltsOf } from '../sampling/step.ts';
 import { MerkleTree } from '../tree/tree.ts';
 import { zkDigest, zkElements } from '../zk/commitment.ts';
 

@@ -4,11 +4,11 @@ import { requestDigestOf } from '../../protocol/digests.ts';
 import { CheckRun } from '../checks/check-run.ts';
 import type { Evidence } from '../checks/evidence.ts';
 import { checkExecution, resultOf } from '../checks/execution.ts';
+import { isSameList } from '../checks/same-list.ts';
 import { logitsOf } from '../checks/score-opening.ts';
 import { type Subject, subjectOf } from '../checks/subject.ts';
 import { assess } from '../checks.ts';
 import type { Receipt } from '../receipt.ts';
-import { isSameList } from '../same-list.ts';
 import type { Comparison } from './referees.ts';
 
 /**

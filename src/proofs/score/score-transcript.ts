@@ -4,7 +4,7 @@ import { finish, type Head, type Offer, type ScoredStep, type ScoreOpening } fro
 import type { GrammarMatcher } from '../grammar/grammar-matcher.ts';
 import type { TopLogits } from '../logits.ts';
 import { StepRecord } from '../record/step-record.ts';
-import { selectCandidates } from '../sampler.ts';
+import { selectCandidates } from '../sampling/sampler.ts';
 
 export interface ScoreTranscriptInit {
   readonly jobId: JobId;

@@ -1,7 +1,14 @@
 import { followingTokens } from '../../protocol/constants.ts';
 import type { Candidate } from '../../protocol/messages.ts';
 import type { TopLogits } from '../logits.ts';
-import { placesByLogit, quantise, type Selection, selectCandidates, type Weighing, weightsOf } from '../sampler.ts';
+import {
+  placesByLogit,
+  quantise,
+  type Selection,
+  selectCandidates,
+  type Weighing,
+  weightsOf,
+} from '../sampling/sampler.ts';
 
 /** How far a recomputed step lies from a committed one (section 4.4, checks 6b and 6c). */
 

@@ -1,6 +1,6 @@
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Candidate, Sampler } from '../../protocol/messages.ts';
-import { type Weighing, weightsOf } from '../sampler.ts';
+import { type Weighing, weightsOf } from '../sampling/sampler.ts';
 import { toBytes, toInteger } from './field.ts';
 import { poseidon } from './poseidon.ts';
 

@@ -1,6 +1,6 @@
 import { zkCircuitSteps } from '../../protocol/constants.ts';
 import type { Offer, Sampler } from '../../protocol/messages.ts';
-import { drawsOf, type Weighing, weightsOf } from '../sampler.ts';
+import { drawsOf, type Weighing, weightsOf } from '../sampling/sampler.ts';
 import { toInteger } from './field.ts';
 import { poseidon } from './poseidon.ts';
 

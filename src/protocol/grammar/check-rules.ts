@@ -1,4 +1,4 @@
-import { BadInputError } from '../cbor/malformed-error.ts';
+import { BadInputError } from '../encoding/malformed-error.ts';
 import { characterRanges, type GrammarItem, type GrammarRules, isTokenItem } from './items.ts';
 
 /**

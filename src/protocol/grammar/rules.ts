@@ -1,10 +1,10 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { concat } from '../../lib/bytes.ts';
-import { BadInputError } from '../cbor/malformed-error.ts';
 import { encodeCbor } from '../codec.ts';
 import { maxGrammarBytes, maxGrammarRules } from '../constants.ts';
+import { BadInputError } from '../encoding/malformed-error.ts';
+import { tag } from '../encoding/tag.ts';
 import { isU32 } from '../messages/fields.ts';
-import { tag } from '../tag.ts';
 import { checkRules } from './check-rules.ts';
 import type { GrammarItem, GrammarRules } from './items.ts';
 

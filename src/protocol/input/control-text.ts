@@ -1,4 +1,4 @@
-import { BadInputError } from '../cbor/malformed-error.ts';
+import { BadInputError } from '../encoding/malformed-error.ts';
 
 /** Marks, in a text that goes into a template, where a control text of a message is to be taken apart (section 2). */
 export const breakMark = '\ufdd0';

@@ -1,9 +1,9 @@
 import * as v from 'valibot';
 import { utf8 } from '../../lib/bytes.ts';
 import { maxToolsBytes } from '../constants.ts';
+import { type JsonObject, type JsonValue, parseJsonText } from '../encoding/strict-json.ts';
 import { text, u32s } from '../messages/fields.ts';
 import { encoder, validated } from '../messages/validated.ts';
-import { type JsonObject, type JsonValue, parseJsonText } from '../strict-json.ts';
 
 /** A call that an assistant's message makes (section 2). `arguments` is the JSON text of an object. */
 export interface ToolCall {

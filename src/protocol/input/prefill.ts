@@ -1,4 +1,4 @@
-import { BadInputError } from '../cbor/malformed-error.ts';
+import { BadInputError } from '../encoding/malformed-error.ts';
 import type { ControlTexts } from './control-text.ts';
 import type { Input } from './input.ts';
 

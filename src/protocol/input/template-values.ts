@@ -1,5 +1,5 @@
-import { BadInputError } from '../cbor/malformed-error.ts';
-import { type JsonValue, parseJsonText } from '../strict-json.ts';
+import { BadInputError } from '../encoding/malformed-error.ts';
+import { type JsonValue, parseJsonText } from '../encoding/strict-json.ts';
 import { type ControlTexts, checkNoBreakMark } from './control-text.ts';
 import type { ChatMessage, Input, ToolCall } from './input.ts';
 

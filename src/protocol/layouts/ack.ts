@@ -1,5 +1,5 @@
-import { MalformedError } from '../cbor/malformed-error.ts';
 import { type AckStop, ackStop } from '../codes.ts';
+import { MalformedError } from '../encoding/malformed-error.ts';
 import { BodyReader, BodyWriter, isZero } from './body.ts';
 
 /** Section 4: how many tokens a client has received, and in a channel its totals. */

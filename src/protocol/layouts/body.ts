@@ -1,4 +1,4 @@
-import { MalformedError } from '../cbor/malformed-error.ts';
+import { MalformedError } from '../encoding/malformed-error.ts';
 
 /** Reads a fixed body field by field; numbers are big-endian. `what` names the message in errors. */
 export class BodyReader {

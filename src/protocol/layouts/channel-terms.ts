@@ -1,7 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { concat } from '../../lib/bytes.ts';
-import { MalformedError } from '../cbor/malformed-error.ts';
-import { tag } from '../tag.ts';
+import { MalformedError } from '../encoding/malformed-error.ts';
+import { tag } from '../encoding/tag.ts';
 import { BodyReader, BodyWriter } from './body.ts';
 
 /** Section 9: the terms of a channel, as its provider signs them. Keys and digests are 32 bytes, times unix seconds. */

@@ -1,5 +1,5 @@
-import { MalformedError } from '../cbor/malformed-error.ts';
 import { type Finish, finish } from '../codes.ts';
+import { MalformedError } from '../encoding/malformed-error.ts';
 import { BodyReader, BodyWriter } from './body.ts';
 
 /** Section 4.2: a signed commitment to the first `n` tokens of a job. Digests are 32 bytes. */

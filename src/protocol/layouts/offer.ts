@@ -1,4 +1,3 @@
-import { MalformedError } from '../cbor/malformed-error.ts';
 import { type Mode, modes, type PayFrom, payFrom } from '../codes.ts';
 import {
   maxChallenges,
@@ -12,6 +11,7 @@ import {
   maxTopP,
   minChallenges,
 } from '../constants.ts';
+import { MalformedError } from '../encoding/malformed-error.ts';
 import { BodyReader, BodyWriter, isZero, nullIfZero } from './body.ts';
 
 /** What a person chooses for an answer: `temperature`, `minP`, `topP` in hundredths (0…200, 0…100, 1…100), `topK` 1…20. */

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { concat, equalBytes, utf8 } from '../../lib/bytes.ts';
 import { decodeCbor, encodeCbor, MalformedError } from '../codec.ts';
 import { maxBiases, maxBiasQ, maxPenaltyQ, maxStopTexts } from '../constants.ts';
-import { tag } from '../tag.ts';
+import { tag } from '../encoding/tag.ts';
 import { digest, integer, isAscending, text, u32 } from './fields.ts';
 import { validated } from './validated.ts';
 

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
-import { MalformedError } from '../cbor/malformed-error.ts';
 import { decodeCbor, encodeCbor } from '../codec.ts';
+import { MalformedError } from '../encoding/malformed-error.ts';
 
 /**
  * `value` if it is what `schema` says; the message names the field and never its content.

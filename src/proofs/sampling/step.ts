@@ -1,6 +1,6 @@
-import { concat, u32 } from '../lib/bytes.ts';
-import { keyedHmac, sha256, tag } from '../protocol/digests.ts';
-import type { Candidate } from '../protocol/messages.ts';
+import { concat, u32 } from '../../lib/bytes.ts';
+import { keyedHmac, sha256, tag } from '../../protocol/digests.ts';
+import type { Candidate } from '../../protocol/messages.ts';
 
 /** The digests of one step (section 4.1, steps 5 to 8). `jobId` in its 32 bytes. */
 

@@ -1,5 +1,5 @@
-import { MalformedError } from './cbor/malformed-error.ts';
-import { maxDecodedValues, maxJsonDepth } from './constants.ts';
+import { maxDecodedValues, maxJsonDepth } from '../constants.ts';
+import { MalformedError } from './malformed-error.ts';
 
 /** A value of a JSON text whose objects keep the order of their keys, also of those that look like numbers. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;

@@ -1,7 +1,7 @@
-import { concat, readU64, u32 } from '../lib/bytes.ts';
-import { keyedHmac, tag } from '../protocol/digests.ts';
-import type { Candidate, ExtraSettings, SamplerSettings } from '../protocol/messages.ts';
-import type { TopLogits } from './logits.ts';
+import { concat, readU64, u32 } from '../../lib/bytes.ts';
+import { keyedHmac, tag } from '../../protocol/digests.ts';
+import type { Candidate, ExtraSettings, SamplerSettings } from '../../protocol/messages.ts';
+import type { TopLogits } from '../logits.ts';
 
 /** The integer sampler of section 4.1, steps 1 to 4: the same token on every machine. */
 

@@ -1,4 +1,4 @@
-import type { Candidate, ExtraSettings } from '../protocol/messages.ts';
+import type { Candidate, ExtraSettings } from '../../protocol/messages.ts';
 import { adjustmentOf, drawsOf, pickToken, type Weighing } from './sampler.ts';
 
 export interface AnswerDrawsInit {

@@ -1,4 +1,4 @@
-import { utf8 } from '../lib/bytes.ts';
+import { utf8 } from '../../lib/bytes.ts';
 
 /**
  * Section 1: an ASCII name of at most 16 bytes, padded with zero bytes to 16.
