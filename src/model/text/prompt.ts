@@ -1,10 +1,10 @@
 import { messageOf, QvacError } from '../../errors.ts';
-import { BadInputError } from '../../protocol/cbor/malformed-error.ts';
+import { BadInputError } from '../../protocol/codec.ts';
+import type { JsonValue } from '../../protocol/encoding/strict-json.ts';
 import { type ControlTexts, piecesOf } from '../../protocol/input/control-text.ts';
 import { continuesLastMessage, cutRendering } from '../../protocol/input/prefill.ts';
 import { type TemplateValues, templateValuesOf } from '../../protocol/input/template-values.ts';
 import type { Input } from '../../protocol/messages.ts';
-import type { JsonValue } from '../../protocol/strict-json.ts';
 import {
   BoundsError,
   Callable,
