@@ -3,7 +3,6 @@ import type { Subject } from '../proofs/checks/subject.ts';
 import { createGrammarMatcher, type GrammarMatcher } from '../proofs/grammar/grammar-matcher.ts';
 import type { Vocabulary } from '../proofs/grammar/vocabulary.ts';
 import { GrammarTooCostly } from '../proofs/grammar/work.ts';
-import type { GrammarRules } from '../protocol/messages.ts';
 import type { AllowedTokens } from './engine.ts';
 
 /** Which tokens were allowed at each step of an answer that is computed again. */
@@ -67,27 +66,5 @@ class FollowedAnswer implements AnswerGrammar {
   #lose(step: number): void {
     this.#matcher = null;
     this.#lostAt = Math.min(this.#lostAt, step);
-  }
-}
-
-export interface ContinuedGrammar {
-  /** Null: all tokens are allowed. */
-  readonly rules: GrammarRules | null;
-  readonly vocabulary: Vocabulary;
-  readonly stops: readonly number[];
-}
-
-/** Whether a continuation is outside its grammar, so that its input has to be refused (section 2). */
-export function leavesGrammar(
-  { rules, vocabulary, stops }: ContinuedGrammar,
-  continuation: readonly number[],
-): boolean {
-  if (rules === null || continuation.length === 0) return false;
-  const matcher = createGrammarMatcher({ rules, vocabulary, stops });
-  try {
-    return !continuation.every((token) => matcher.accept(token));
-  } catch (error) {
-    if (error instanceof GrammarTooCostly) return false;
-    throw error;
   }
 }

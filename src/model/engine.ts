@@ -1,7 +1,7 @@
 import type { AbortOptions, ModelId } from '../lib/types.ts';
 import type { Vocabulary } from '../proofs/grammar/vocabulary.ts';
 import type { TopLogits } from '../proofs/logits.ts';
-import type { Exec, Input } from '../protocol/messages.ts';
+import type { Exec, GrammarRules, Input } from '../protocol/messages.ts';
 
 /** Facts of a model file, read from the file itself. */
 export interface ModelFacts {
@@ -28,8 +28,10 @@ export interface Prompt {
 }
 
 export interface EncodeOptions {
-  /** The continuation is a whole answer to be scored (section 4.7), so that a stop may end it. @default false */
+  /** The continuation is a whole answer to be scored (section 4.7): a stop may end it. @default false */
   readonly isScored?: boolean | undefined;
+  /** The answer's grammar, in which the continuation has to be. @default null */
+  readonly grammar?: GrammarRules | null | undefined;
 }
 
 /** Turns inputs into token ids and token ids into bytes, as protocol sections 2 and 4.2 say. Needs no weights. */

@@ -3,14 +3,14 @@ import { equalBytes, toHex, utf8 } from '../lib/bytes.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import { type Calibration, serialiseCalibration } from '../proofs/calibration.ts';
 import type { Evidence, PromptEvidence, Replay } from '../proofs/checks/evidence.ts';
-import { replayedLogits } from '../proofs/checks/replay.ts';
+import { isSameList } from '../proofs/checks/same-list.ts';
 import { type Subject, subjectOf } from '../proofs/checks/subject.ts';
 import type { Receipt } from '../proofs/receipt.ts';
-import { isSameList } from '../proofs/same-list.ts';
 import { textOf } from '../proofs/text/answer-text.ts';
+import { followingTokens } from '../protocol/constants.ts';
 import { execClassOf, modelIdHex, sha256 } from '../protocol/digests.ts';
 import type { Exec, Input } from '../protocol/messages.ts';
-import { createAnswerGrammar, leavesGrammar } from './answer-grammar.ts';
+import { createAnswerGrammar } from './answer-grammar.ts';
 import type { Engine, Schedule, Tokenizer } from './engine.ts';
 
 /** What the checker of a receipt has of its model: the engine, or the tokenizer alone. */
@@ -72,12 +72,9 @@ function promptEvidence(tokenizer: Tokenizer, subject: Subject, input: Input): P
 function promptTokensOf(tokenizer: Tokenizer, subject: Subject, input: Input): readonly number[] | null {
   const { isScore, receipt } = subject;
   try {
-    const { tokens, renderingCount } = tokenizer.encodePrompt(input, { isScored: isScore });
-    // Of a score job the continuation is the answer, no part of the prompt.
-    if (isScore) return tokens.slice(0, renderingCount);
-    const { vocabulary, facts } = tokenizer;
-    const isOutside = leavesGrammar({ rules: receipt.grammar, vocabulary, stops: facts.stops }, input.continuation);
-    return isOutside ? null : tokens;
+    const { tokens, renderingCount } = tokenizer.encodePrompt(input, { isScored: isScore, grammar: receipt.grammar });
+    // Of a score job the continuation is the answer, not a part of the prompt.
+    return isScore ? tokens.slice(0, renderingCount) : tokens;
   } catch (error) {
     if (error instanceof QvacError && error.code === 'E_BAD_INPUT') return null;
     throw error;
@@ -118,7 +115,7 @@ async function replay(
   const grammar = createAnswerGrammar(subject, engine.tokenizer.vocabulary);
   const session = await engine.open({ signal, exec: schedule === null ? undefined : (exec ?? undefined) });
   try {
-    const topK = Math.min(replayedLogits(offer.sampler.topK), engine.facts.vocab);
+    const topK = Math.min(offer.sampler.topK + followingTokens, engine.facts.vocab);
     const tops = await session.replay(rendering, answer, topK, {
       signal,
       schedule: schedule ?? 'prefill',

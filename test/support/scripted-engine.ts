@@ -15,7 +15,7 @@ import type {
 import { Vocabulary } from '../../src/proofs/grammar/vocabulary.ts';
 import type { TopLogits } from '../../src/proofs/logits.ts';
 import { textOf } from '../../src/proofs/text/answer-text.ts';
-import { BadInputError } from '../../src/protocol/cbor/malformed-error.ts';
+import { BadInputError } from '../../src/protocol/codec.ts';
 import { ControlTexts } from '../../src/protocol/input/control-text.ts';
 import { continuesLastMessage } from '../../src/protocol/input/prefill.ts';
 import { templateValuesOf } from '../../src/protocol/input/template-values.ts';

@@ -1,10 +1,10 @@
 import { messageOf, QvacError } from '../../errors.ts';
-import { BadInputError } from '../../protocol/cbor/malformed-error.ts';
+import { BadInputError } from '../../protocol/codec.ts';
+import type { JsonValue } from '../../protocol/encoding/strict-json.ts';
 import { type ControlTexts, piecesOf } from '../../protocol/input/control-text.ts';
 import { continuesLastMessage, cutRendering } from '../../protocol/input/prefill.ts';
 import { type TemplateValues, templateValuesOf } from '../../protocol/input/template-values.ts';
 import type { Input } from '../../protocol/messages.ts';
-import type { JsonValue } from '../../protocol/strict-json.ts';
 import {
   BoundsError,
   Callable,
@@ -90,7 +90,8 @@ export function templateValue(value: JsonValue): Value {
   return value as null | boolean | string;
 }
 
-function refusalOf(error: unknown): unknown {
+/** What is told of an input that was refused, or of a template that failed; any other error as it is. */
+export function refusalOf(error: unknown): unknown {
   if (error instanceof BadInputError)
     return new QvacError('E_BAD_INPUT', `the input has to be refused (${error.message})`, { cause: error });
   // Out of stack or string length: the interpreter's own bounds come first.

@@ -1,15 +1,17 @@
 import { basename } from 'node:path';
 import { QvacError } from '../../errors.ts';
+import { checkContinuation } from '../../proofs/grammar/check-continuation.ts';
+import { createGrammarMatcher } from '../../proofs/grammar/grammar-matcher.ts';
 import { Vocabulary } from '../../proofs/grammar/vocabulary.ts';
 import { textOf as answerText } from '../../proofs/text/answer-text.ts';
 import { maxStops } from '../../protocol/constants.ts';
 import { breakMark, ControlTexts, controlTextsOf } from '../../protocol/input/control-text.ts';
 import { finish, type Input } from '../../protocol/messages.ts';
-import type { EngineInit, ModelFacts, Tokenizer } from '../engine.ts';
+import type { EncodeOptions, EngineInit, ModelFacts, Tokenizer } from '../engine.ts';
 import type { Vocabulary as NativeVocabulary } from '../run/weights.ts';
 import { createBounds } from './bounds.ts';
 import { describeGguf, flagOf, type GgufHeader, numberOf, textOf } from './gguf.ts';
-import { createPromptRenderer, rawText } from './prompt.ts';
+import { createPromptRenderer, rawText, refusalOf } from './prompt.ts';
 import { type TokenTable, tokenTypes } from './token-bytes.ts';
 
 /** Tokens that a file without the key is taken to be trained for. */
@@ -41,15 +43,31 @@ export function createTokenizer({ header, table, init, vocabulary, dispose }: To
   }
 
   let known: Vocabulary | null = null;
+  function vocabularyOf(): Vocabulary {
+    known ??= new Vocabulary(Array.from({ length: table.size }, (_, token) => bytes.of(token)));
+    return known;
+  }
+
+  function checkTokens({ continuation }: Input, { isScored = false, grammar = null }: EncodeOptions): void {
+    const { vocab } = facts;
+    const stops = isScored ? [] : facts.stops;
+    const isFollowed = grammar !== null && !isScored && continuation.length > 0;
+    try {
+      const matcher = isFollowed ? createGrammarMatcher({ rules: grammar, vocabulary: vocabularyOf(), stops }) : null;
+      checkContinuation(continuation, { vocab, stops, matcher });
+    } catch (error) {
+      throw refusalOf(error);
+    }
+  }
+
   return {
     facts,
     get vocabulary() {
-      known ??= new Vocabulary(Array.from({ length: table.size }, (_, token) => bytes.of(token)));
-      return known;
+      return vocabularyOf();
     },
-    encodePrompt(input, { isScored = false } = {}) {
+    encodePrompt(input, options = {}) {
       bounds.checkInput(input);
-      checkContinuation(input, facts, isScored);
+      checkTokens(input, options);
       const pieces = piecesOf(input);
       bounds.checkPieces(pieces);
       const rendering = encodePieces(pieces);
@@ -109,13 +127,6 @@ function tokeniseBehind(vocabulary: NativeVocabulary, { family }: TokenTable, pi
   if (before.some((token, at) => token !== tokens[at]))
     throw new QvacError('E_BAD_INPUT', 'the model has a token that joins U+FDD0 with other characters');
   return tokens.slice(before.length);
-}
-
-/** Section 2. @throws QvacError E_BAD_INPUT for a stop that is not scored, or an id that the model does not have */
-function checkContinuation({ continuation }: Input, { vocab, stops }: ModelFacts, isScored: boolean): void {
-  for (const token of continuation)
-    if (token >= vocab || (!isScored && stops.includes(token)))
-      throw new QvacError('E_BAD_INPUT', `the token ${token} cannot be in a continuation`);
 }
 
 /** What each token adds to the text, with and without the texts of control tokens. */

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { createTemplate, TemplateError, type Value } from '../../../src/model/text/jinja/template.ts';
 import { templateValue } from '../../../src/model/text/prompt.ts';
-import { parseJsonText } from '../../../src/protocol/strict-json.ts';
+import { parseJsonText } from '../../../src/protocol/encoding/strict-json.ts';
 
 interface Cases {
   /** JSON text, since the order of the keys matters. */

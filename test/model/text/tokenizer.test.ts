@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import type { Tokenizer } from '../../../src/model/engine.ts';
 import { openTokenizer } from '../../../src/model/llama.ts';
 import { vocabDigestOf } from '../../../src/protocol/digests.ts';
+import type { GrammarRules } from '../../../src/protocol/messages.ts';
 import { chat, inputOf, raw } from '../../support/models/inputs.ts';
 import { type TestModel, testModel, tinyModel, writeTestModel } from '../../support/models.ts';
 
@@ -88,6 +89,18 @@ describe('the tokenizer of SmolLM2', () => {
     assert.throws(() => tokenizer.encodePrompt({ ...chat('Hi'), continuation: [49_152] }, { isScored: true }), {
       code: 'E_BAD_INPUT',
     });
+  });
+
+  it('refuses a continuation outside its grammar', () => {
+    const grammar: GrammarRules = [[[[97, 122, 65, 90], 0], [[46, 46]]]];
+    const [inside, outside] = ['Hello', 'Hello there'].map((text) => tokenizer.encodePrompt(raw(text)).tokens);
+    assert.ok(inside !== undefined && outside !== undefined);
+    assert.ok(tokenizer.encodePrompt({ ...chat('Hi'), continuation: inside }, { grammar }));
+    assert.throws(() => tokenizer.encodePrompt({ ...chat('Hi'), continuation: outside }, { grammar }), {
+      code: 'E_BAD_INPUT',
+      message: /leaves the grammar/,
+    });
+    assert.ok(tokenizer.encodePrompt({ ...chat('Hi'), continuation: outside }, { grammar, isScored: true }));
   });
 
   it('has a tail of 256 characters, each a code point', () => {

@@ -6,7 +6,7 @@ import type { Body } from './syntax/tree.ts';
 import type { Value } from './values/values.ts';
 
 export { BoundsError, TemplateError } from './errors.ts';
-export { type Arguments, Callable, Dict, type Value } from './values/values.ts';
+export { Callable, Dict, type Value } from './values/values.ts';
 
 /**
  * A Jinja2 template as chat models carry it: `trim_blocks`, `lstrip_blocks`, no escaping, `tojson` as the chat
