@@ -4,18 +4,25 @@ import { fromHex } from '../../../src/lib/bytes.ts';
 import type { JobId } from '../../../src/lib/types.ts';
 import { assess } from '../../../src/proofs/checks.ts';
 import { type SigningKey, signBody } from '../../../src/proofs/signing.ts';
-import { kinds } from '../../../src/protocol/messages.ts';
-import { encodeCancel } from '../../../src/protocol/validate.ts';
+import { ackStop, finish, kinds } from '../../../src/protocol/messages.ts';
+import { encodeAck } from '../../../src/protocol/validate.ts';
 import { createGate } from '../../support/gate.ts';
 import { openTestJob, receiveAll, startProvider } from '../../support/market.ts';
 import { startPeer, testIdentity } from '../../support/peers.ts';
 import { makeOffer, readFinal, readUntil, sendOffer } from '../../support/raw-offer.ts';
 
-function signCancel(key: SigningKey, jobId: JobId, n: number) {
-  return {
-    t: 'cancel',
-    ...signBody(key, kinds.cancel, jobId, encodeCancel({ v: 1, jobId: fromHex(jobId), n })),
-  } as const;
+/** An acknowledgement of `n` tokens that stops the answer. */
+function signStop(key: SigningKey, jobId: JobId, n: number) {
+  const body = encodeAck({
+    version: 1,
+    jobId: fromHex(jobId),
+    n,
+    stop: ackStop.cancel,
+    account: new Uint8Array(32),
+    committedLamports: 0n,
+    releasedLamports: 0n,
+  });
+  return { t: 'ack', ...signBody(key, kinds.ack, jobId, body) } as const;
 }
 
 test('a cancel ends the answer with finish 2 over what was sent, and the receipt passes', async (context) => {
@@ -26,7 +33,7 @@ test('a cancel ends the answer with finish 2 over what was sent, and the receipt
   await gate.reached;
   await job.cancel();
   await receiving;
-  assert.equal(job.received.final?.finish, 2);
+  assert.equal(job.received.final?.finish, finish.cancelled);
   assert.equal(job.received.final?.n, 10);
   await job.challenge(secret);
   assert.equal(assess(job.received.receipt([]), {}).result, 'pass');
@@ -40,7 +47,7 @@ test('a cancel before the first token gives a final head over nothing', async (c
   for await (const frame of job.frames()) {
     if (frame.t === 'accept') await job.cancel();
   }
-  assert.deepEqual({ n: job.received.final?.n, finish: job.received.final?.finish }, { n: 0, finish: 2 });
+  assert.deepEqual({ n: job.received.final?.n, finish: job.received.final?.finish }, { n: 0, finish: finish.cancelled });
 });
 
 test('a cancelled job that waits in the queue leaves the queue', async (context) => {
@@ -53,7 +60,7 @@ test('a cancelled job that waits in the queue leaves the queue', async (context)
   for await (const frame of second.job.frames()) {
     if (frame.t === 'accept') await second.job.cancel();
   }
-  assert.equal(second.job.received.final?.finish, 2);
+  assert.equal(second.job.received.final?.finish, finish.cancelled);
   assert.equal(provider.engine.slots.waiting, 0);
   gate.open();
   await busy;
@@ -64,8 +71,8 @@ test('a cancel that crossed the final head is ignored, and the job can still be 
   const client = await startPeer(context, { role: 'client' });
   const offer = makeOffer(provider, client);
   const stream = await sendOffer(provider, client, offer);
-  assert.equal((await readFinal(stream)).finish, 1);
-  await stream.write(signCancel(client.key, offer.jobId, 1));
+  assert.equal((await readFinal(stream)).finish, finish.length);
+  await stream.write(signStop(client.key, offer.jobId, 1));
   await stream.write({ t: 'challenge', secret: offer.secret });
   await readUntil(stream, 'opening');
 });
@@ -73,13 +80,13 @@ test('a cancel that crossed the final head is ignored, and the job can still be 
 test('a cancel of too many tokens, another signer or another job is a bad frame', async (context) => {
   const stranger = await testIdentity();
   const cases = [
-    ['more tokens', (key: SigningKey, jobId: JobId) => signCancel(key, jobId, 11)],
-    ['another key', (_key: SigningKey, jobId: JobId) => signCancel(stranger.signingKey, jobId, 1)],
-    ['another job', (key: SigningKey) => signCancel(key, 'ab'.repeat(32) as JobId, 1)],
+    ['more tokens', (key: SigningKey, jobId: JobId) => signStop(key, jobId, 11)],
+    ['another key', (_key: SigningKey, jobId: JobId) => signStop(stranger.signingKey, jobId, 1)],
+    ['another job', (key: SigningKey) => signStop(key, 'ab'.repeat(32) as JobId, 1)],
     [
       'a malformed cancel',
       (key: SigningKey, jobId: JobId) =>
-        ({ t: 'cancel', ...signBody(key, kinds.cancel, jobId, new Uint8Array(3)) }) as const,
+        ({ t: 'ack', ...signBody(key, kinds.ack, jobId, new Uint8Array(3)) }) as const,
     ],
   ] as const;
   for (const [name, make] of cases) {

@@ -1,7 +1,15 @@
 import { fromHex } from '../../../src/lib/bytes.ts';
 import type { TopLogits } from '../../../src/proofs/logits.ts';
-import { drawAt, pickToken, type Selection, selectCandidates } from '../../../src/proofs/sampler.ts';
-import { candDigest, exactDigest, leafOf, noZk, prefixAfter, prefixesAt, saltsOf } from '../../../src/proofs/step.ts';
+import { drawAt, pickToken, type Selection, selectCandidates } from '../../../src/proofs/sampling/sampler.ts';
+import {
+  candDigest,
+  exactDigest,
+  leafOf,
+  noZk,
+  prefixAfter,
+  prefixesAt,
+  saltsOf,
+} from '../../../src/proofs/sampling/step.ts';
 import { AnswerText } from '../../../src/proofs/text/answer-text.ts';
 import {
   createTranscript,

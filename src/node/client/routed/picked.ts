@@ -2,7 +2,7 @@ import { QvacError } from '../../../errors.ts';
 import { equalBytes } from '../../../lib/bytes.ts';
 import { shortPeer } from '../../../lib/names.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
-import { isSameList } from '../../../proofs/same-list.ts';
+import { isSameList } from '../../../proofs/checks/same-list.ts';
 import { peerIdOf, verifyBody } from '../../../proofs/signing.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
 import { jobIdOf, requestDigestOf, sha256 } from '../../../protocol/digests.ts';

@@ -1,5 +1,5 @@
 import { equalBytes } from '../../../lib/bytes.ts';
-import { isSameList } from '../../../proofs/same-list.ts';
+import { isSameList } from '../../../proofs/checks/same-list.ts';
 import { maxClockSkewMs } from '../../../protocol/constants.ts';
 import { quotedLamports } from '../../../protocol/messages/quote.ts';
 import {
