@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import type { QvacError } from '../../../src/errors.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
-import type { FrameStream } from '../../../src/node/streams/streams.ts';
+import { type FrameStream, LibP2PFrameStream } from '../../../src/node/streams/streams.ts';
 import { encodeFrame } from '../../../src/protocol/frame-codec.ts';
 import type { Frame, FrameType } from '../../../src/protocol/frames.ts';
 import { badFrame, everything, framed, openRaw, startStranger } from '../../support/hostile.ts';
@@ -157,6 +157,44 @@ test('a frame that comes byte by byte is read, and a read that is given up goes 
   release();
 });
 
+test('a frame read with its bytes is forwarded byte for byte, however it was cut and whatever follows it', async (t) => {
+  const sent: readonly Frame[] = [
+    { t: 'accept', promptTokens: [1, 70_000], inputDigest: new Uint8Array(32).fill(9) },
+    { t: 'tokens', i: 0, tokens: [7], text: 'π'.repeat(3000) },
+    { t: 'head', body: new Uint8Array(300).fill(1), sig: new Uint8Array(64).fill(2) },
+    beat,
+  ];
+  const allowed = ['accept', 'tokens', 'head', 'beat'] as const;
+  const reader = await startReader(t, allowed);
+  const router = await startPeer(t);
+  const upstream = await startPeer(t, { role: 'client' });
+  const bytes: Uint8Array[] = [];
+  await router.handle(protocol, async (stream) => {
+    const onward = await upstream.open(addressOf(reader.peer), protocol);
+    const all: Uint8Array[] = [];
+    for (let raw = await stream.readRaw(allowed); raw !== null; raw = await stream.readRaw(allowed)) {
+      assert.deepEqual(raw.frame, sent[all.length]);
+      all.push(raw.bytes);
+    }
+    // Kept until all have arrived: a later frame must not overwrite the bytes of an earlier one.
+    for (const each of all) await onward.forward(each);
+    await onward.close();
+    bytes.push(...all);
+  });
+  const stranger = await startStranger(t);
+  const wire = Buffer.concat(sent.map(encodeFrame));
+  for (const cut of [wire.length, 1000, 7]) {
+    reader.frames.length = 0;
+    const ended = reader.next();
+    const stream = await openRaw(stranger, addressOf(router), protocol);
+    for (let at = 0; at < wire.length; at += cut) stream.send(wire.subarray(at, at + cut));
+    await stream.close();
+    assert.equal(await ended, null);
+    assert.deepEqual(reader.frames, sent);
+    assert.deepEqual(Buffer.concat(bytes.splice(0)), wire);
+  }
+});
+
 test('a writer waits for a reader that does not read; nothing piles up, and nothing is lost', async (t) => {
   let go = (): void => {};
   const mayRead = new Promise<void>((resolve) => (go = resolve));
@@ -195,6 +233,31 @@ test('a writer waits for a reader that does not read; nothing piles up, and noth
     received,
     Array.from({ length: total }, (_, i) => i),
   );
+});
+
+test('a write to a side that never reads fails in the time allowed and resets the stream', async (t) => {
+  const reader = await startPeer(t);
+  const ended = Promise.withResolvers<unknown>();
+  const stalled = Promise.withResolvers<void>();
+  await reader.handle(protocol, async (stream) => {
+    await stalled.promise;
+    try {
+      while ((await stream.read(['tokens'])) !== null);
+      ended.resolve(null);
+    } catch (error) {
+      ended.resolve(error);
+    }
+  });
+  const stranger = await startStranger(t);
+  const raw = await openRaw(stranger, addressOf(reader), protocol);
+  const remote = { peer: reader.id, publicKey: reader.key.publicKey };
+  const writer = new LibP2PFrameStream(raw, remote, { stallTimeoutMs: 100 });
+  const writing = (async () => {
+    for (let i = 0; ; i++) await writer.write({ t: 'tokens', i, tokens: [], text: 'x'.repeat(60_000) });
+  })();
+  await assert.rejects(writing, { code: 'E_TIMEOUT', message: /has not read for 0.1 s/ });
+  stalled.resolve();
+  assert.equal(((await ended.promise) as { code?: string } | null)?.code, 'E_TRUNCATED');
 });
 
 test('a frame of 8 MiB goes through', async (t) => {

@@ -2,7 +2,7 @@ import { QvacError, toError } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { FaultError } from '../../../proofs/fault.ts';
 import type { Head } from '../../../protocol/messages.ts';
-import type { AnswerFrame, Job } from '../../job/job.ts';
+import type { Job, RawAnswerFrame } from '../../job/job.ts';
 import type { Experience } from '../../selection/reputation.ts';
 import type { ClientStream } from '../client-stream.ts';
 import { patienceMs } from '../constants.ts';
@@ -39,7 +39,7 @@ export class Attempt {
   #accepted = false;
   #firstTokenAt: number | null = null;
   #cancelling: Promise<void> | null = null;
-  #faulty: AnswerFrame | null = null;
+  #faulty: RawAnswerFrame | null = null;
   /** The person's client gets nothing of this provider any more. */
   #abandoned = false;
   readonly #left = Promise.withResolvers<AttemptEnd>();
@@ -72,7 +72,7 @@ export class Attempt {
 
   async #passAll(): Promise<AttemptEnd> {
     try {
-      for await (const frame of this.#job.frames()) if (!this.#abandoned) await this.#pass(frame);
+      for await (const raw of this.#job.rawFrames()) if (!this.#abandoned) await this.#pass(raw);
       return this.#finish();
     } catch (error) {
       return await this.#fail(toError(error));
@@ -81,7 +81,8 @@ export class Attempt {
     }
   }
 
-  async #pass(frame: AnswerFrame): Promise<void> {
+  async #pass(raw: RawAnswerFrame): Promise<void> {
+    const { frame, bytes } = raw;
     if (frame.t === 'accept') {
       if (this.#person.stopped.aborted) throw new QvacError('E_INTERRUPTED', 'stopped before the accept');
       this.#accepted = true;
@@ -89,7 +90,7 @@ export class Attempt {
     if (frame.t === 'tokens' && frame.tokens.length > 0) this.#firstTokenAt ??= this.#clock.now();
     const final = frame.t === 'head' ? this.#job.received.final : null;
     if (final?.finish === 2 && this.#cancelling === null) {
-      this.#faulty = frame;
+      this.#faulty = raw;
       throw new FaultError('bad-length', 'a final head for a cancel that was not sent');
     }
     this.#deadline.throwIfAborted();
@@ -98,7 +99,7 @@ export class Attempt {
       if (this.#cancelling !== null) await this.#cancelling;
       this.#person.expectChallenge();
     }
-    await this.#person.send(frame, { signal: this.#deadline });
+    await this.#person.forward(bytes, { signal: this.#deadline });
   }
 
   #finish(): AttemptEnd {
@@ -127,7 +128,7 @@ export class Attempt {
     if (this.#begun || this.#cancelling !== null) {
       // What shows the fault goes to the person's client, which need not take a router's word for it.
       const faulty = this.#faulty ?? this.#job.faulty;
-      if (faulty !== null) await this.#person.send(faulty, { signal: this.#deadline });
+      if (faulty !== null) await this.#person.forward(faulty.bytes, { signal: this.#deadline });
       this.#job.abort(error);
       return { kind: 'broken', experience, error };
     }
