@@ -6,7 +6,8 @@ import { QvacError } from '../errors.ts';
 import { concat, equalBytes, fromUtf8 } from '../lib/bytes.ts';
 import { ensureDir, fileError, privateFileMode, readFileIfAny, systemCode } from '../lib/files.ts';
 import { signingKeyFromSeed } from '../proofs/signing.ts';
-import { addressText, fromBase58 } from './addresses.ts';
+import { fromBase58 } from '../protocol/base58.ts';
+import { addressText } from './addresses.ts';
 import type { WalletKey } from './escrow.ts';
 
 /** A key that holds lamports, from a file as the Solana command line keeps it: 64 numbers, seed and public key. */

@@ -1,5 +1,5 @@
-import { base58btc } from 'multiformats/bases/base58';
 import type { JobOutcome } from '../../escrow/escrow.ts';
+import { toBase58 } from '../../protocol/base58.ts';
 import type { Settlement } from './payments.ts';
 
 /** A settlement as receipts and programs have it: amounts are decimal texts of lamports. */
@@ -18,7 +18,7 @@ export function settlementJson({
   return {
     state,
     chain,
-    job: base58btc.baseEncode(account),
+    job: toBase58(account),
     locked: locked.toString(),
     paid: paid.toString(),
     refunded: refunded.toString(),
