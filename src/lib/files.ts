@@ -133,7 +133,7 @@ export async function readJson(path: string): Promise<unknown> {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown;
   } catch (error) {
     throw new QvacError('E_HOME', `${path} is damaged (not JSON)`, {
-      hint: 'move it away; it is made anew',
+      hint: 'move it away; a new one is made',
       cause: error,
     });
   }

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { QvacError } from '../../errors.ts';
-import { readJson, writeFileAtomic } from '../../lib/files.ts';
+import { createJsonFile, type JsonFile } from '../../lib/json-file.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { CatalogFile, CatalogModel, ModelSource } from '../catalog.ts';
@@ -44,7 +44,7 @@ export async function fetchFromSources(init: SourcesInit, options: FetchOptions)
     try {
       await fetchFrom(source, path, options);
       const sha256 = await check(init, label);
-      await writeFileAtomic(`${path}.json`, `${JSON.stringify({ sha256, source: label } satisfies Origin)}\n`);
+      await originFile(path).write({ sha256, source: label });
       return sha256;
     } catch (error) {
       options.signal?.throwIfAborted();
@@ -62,13 +62,22 @@ export async function fetchFromSources(init: SourcesInit, options: FetchOptions)
   throw failureOf(`${model.name}/${file.quant}`, failures);
 }
 
-/** Null where nothing usable is kept beside the file. */
-export async function originOf(path: string): Promise<Origin | null> {
-  const value = await readJson(`${path}.json`).catch(() => undefined);
-  if (typeof value !== 'object' || value === null || !('sha256' in value) || !('source' in value)) return null;
-  return typeof value.sha256 === 'string' && typeof value.source === 'string'
-    ? { sha256: value.sha256, source: value.source }
-    : null;
+/** The origin kept beside the file; null if it is missing or damaged. */
+export function originOf(path: string): Promise<Origin | null> {
+  return originFile(path).read();
+}
+
+function originFile(path: string): JsonFile<Origin> {
+  return createJsonFile(`${path}.json`, {
+    what: 'the origin of a model',
+    onDamaged: 'start-anew',
+    toJson: (origin) => origin,
+    parse(json) {
+      if (typeof json !== 'object' || json === null || !('sha256' in json) || !('source' in json)) return null;
+      const { sha256, source } = json;
+      return typeof sha256 === 'string' && typeof source === 'string' ? { sha256, source } : null;
+    },
+  });
 }
 
 async function fetchFrom(source: ModelSource, path: string, { signal, onProgress }: FetchOptions): Promise<void> {

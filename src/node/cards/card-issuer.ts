@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
-import { messageOf, QvacError } from '../../errors.ts';
+import { messageOf } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { readJson, writeFileAtomic } from '../../lib/files.ts';
+import { createJsonFile, type JsonFile } from '../../lib/json-file.ts';
 import type { Logger } from '../../lib/log.ts';
 import { signBody } from '../../proofs/signing.ts';
 import { cardLifeMs, cardProtocol, cardRenewalMs } from '../../protocol/constants.ts';
@@ -50,6 +50,8 @@ class SignedCards implements CardIssuer {
   readonly events: CardIssuer['events'] = new EventEmitter();
   readonly #components: CardIssuerComponents;
   readonly #init: CardIssuerInit;
+  /** The number of the last card. */
+  readonly #seqFile: JsonFile<number> | null;
   #current: VerifiedCard | null = null;
   #seq = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -59,6 +61,10 @@ class SignedCards implements CardIssuer {
   constructor(components: CardIssuerComponents, init: CardIssuerInit) {
     this.#components = components;
     this.#init = init;
+    const { logger } = components;
+    // A lost number is no harm: the clock gives a larger one.
+    const form = { what: 'the number of the last card', onDamaged: 'start-anew', toJson, parse, logger } as const;
+    this.#seqFile = init.path === null ? null : createJsonFile(init.path, form);
   }
 
   current(): VerifiedCard {
@@ -70,7 +76,7 @@ class SignedCards implements CardIssuer {
     if (this.#timer !== null) return;
     this.#timer = setInterval(() => this.#renewOnTime(), this.#init.renewMs ?? cardRenewalMs);
     this.#timer.unref();
-    this.#seq = await this.#lastSeq();
+    this.#seq = (await this.#seqFile?.read()) ?? 0;
     await this.renew();
     await this.#components.peer.handle(
       cardProtocol,
@@ -104,9 +110,9 @@ class SignedCards implements CardIssuer {
 
   async #issue(): Promise<void> {
     const { peer, clock } = this.#components;
-    const { path, role, content, lifeMs = cardLifeMs } = this.#init;
+    const { role, content, lifeMs = cardLifeMs } = this.#init;
     const now = clock.now();
-    // Following the clock keeps the numbers growing even where the file was lost.
+    // Following the clock keeps the numbers growing even if the file was lost.
     const seq = Math.max(this.#seq + 1, now);
     const { models, compute, exec, pay } = content();
     const card: Card = {
@@ -125,25 +131,20 @@ class SignedCards implements CardIssuer {
       network: peer.network,
     };
     const signed = signBody(peer.key, kinds.card, null, encodeCard(card));
-    // Kept before anyone can see it: a number must never be used twice.
-    if (path !== null) await writeFileAtomic(path, `${JSON.stringify({ seq })}\n`);
+    // On disk before anyone can see the card: a number must never be used twice.
+    await this.#seqFile?.write(seq);
     this.#seq = seq;
     this.#current = { peer: peer.id, card, body: signed.body, sig: signed.sig };
     this.events.emit('issued', this.#current);
   }
+}
 
-  async #lastSeq(): Promise<number> {
-    if (this.#init.path === null) return 0;
-    try {
-      const kept = await readJson(this.#init.path);
-      if (typeof kept === 'object' && kept !== null && 'seq' in kept && Number.isSafeInteger(kept.seq))
-        return kept.seq as number;
-    } catch (error) {
-      if (!(error instanceof QvacError)) throw error;
-      this.#components.logger.warn('the number of the last card was lost; the clock gives the next', {
-        path: this.#init.path,
-      });
-    }
-    return 0;
-  }
+function toJson(seq: number): unknown {
+  return { seq };
+}
+
+function parse(json: unknown): number | null {
+  return typeof json === 'object' && json !== null && 'seq' in json && Number.isSafeInteger(json.seq)
+    ? (json.seq as number)
+    : null;
 }

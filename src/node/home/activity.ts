@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
-import { readJson } from '../../lib/files.ts';
+import { createJsonFile } from '../../lib/json-file.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Reach } from '../peer/reach-log.ts';
 import { startAccountFile } from './account-file.ts';
@@ -94,12 +94,21 @@ export function startActivity(
   };
 }
 
-/** What the role's process of this home last wrote of itself, or null. Ask `RunFiles` whether it still runs. */
-export async function readActivity(dir: string, role: RunEntry['role']): Promise<Activity | null> {
-  const value = await readJson(pathOf(dir, role)).catch(() => undefined);
-  if (typeof value !== 'object' || value === null) return null;
-  const { at, peers, reach, models, taken, tokens } = value as Readonly<Record<string, unknown>>;
-  // Written by this program into a folder of this person's own: a glance tells whether it is whole.
+/** What the role's process of this home last wrote about itself, or null. `RunFiles` says whether it still runs. */
+export function readActivity(dir: string, role: RunEntry['role']): Promise<Activity | null> {
+  const what = 'the activity of a node';
+  return createJsonFile(pathOf(dir, role), {
+    what,
+    onDamaged: 'start-anew',
+    toJson: (activity) => activity,
+    parse,
+  }).read();
+}
+
+function parse(json: unknown): Activity | null {
+  if (typeof json !== 'object' || json === null) return null;
+  const { at, peers, reach, models, taken, tokens } = json as Readonly<Record<string, unknown>>;
+  // Written by this program into a folder of its owner's: a glance tells whether it is whole.
   return typeof at === 'number' &&
     typeof peers === 'number' &&
     typeof reach === 'object' &&
@@ -107,6 +116,6 @@ export async function readActivity(dir: string, role: RunEntry['role']): Promise
     Array.isArray(models) &&
     typeof taken === 'number' &&
     typeof tokens === 'number'
-    ? (value as Activity)
+    ? (json as Activity)
     : null;
 }

@@ -1,16 +1,24 @@
-import { readJson, writeFileAtomic } from '../../lib/files.ts';
+import { createJsonFile, type JsonFile } from '../../lib/json-file.ts';
 
-/** Ports that the system chose in an earlier run, by the address that asked for any. */
+/** Ports that the system chose in an earlier run, by the listening address that asked for any. */
 export type KeptPorts = Readonly<Record<string, number>>;
 
 const anyPort = /\/tcp\/0$/;
 
-/** What the file remembers; nothing where it is damaged. */
+/** The kept ports; none if the file is missing or damaged. */
 export async function readKeptPorts(path: string): Promise<KeptPorts> {
-  const value = await readJson(path).catch(() => undefined);
-  if (typeof value !== 'object' || value === null) return {};
+  return (await keptPortsFile(path).read()) ?? {};
+}
+
+function keptPortsFile(path: string): JsonFile<KeptPorts> {
+  return createJsonFile(path, { what: 'the kept ports', onDamaged: 'start-anew', toJson: (ports) => ports, parse });
+}
+
+/** Leaves out what is not a port. */
+function parse(json: unknown): KeptPorts | null {
+  if (typeof json !== 'object' || json === null) return null;
   return Object.fromEntries(
-    Object.entries(value).filter(([, port]) => Number.isInteger(port) && port > 0 && port < 65_536),
+    Object.entries(json).filter(([, port]) => Number.isInteger(port) && port > 0 && port < 65_536),
   ) as KeptPorts;
 }
 
@@ -32,5 +40,5 @@ export async function keepPorts(path: string, listen: readonly string[], addrs: 
   const [address] = open;
   const [port] = ports;
   if (open.length === 1 && ports.size === 1 && address !== undefined && port !== undefined)
-    await writeFileAtomic(path, `${JSON.stringify({ [address]: Number(port) })}\n`);
+    await keptPortsFile(path).write({ [address]: Number(port) });
 }

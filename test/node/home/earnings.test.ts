@@ -52,5 +52,5 @@ it('a damaged file, and a disk that cannot be written, are no reason to stop', a
     { clock: systemClock, logger: { ...silentLogger, warn: (message) => warned.push(message) } },
     join(path, 'below-a-file'),
   ).add(1n);
-  assert.deepEqual(warned, ['what was earned was not written down']);
+  assert.deepEqual(warned, ['a payment is missing in the earnings']);
 });
