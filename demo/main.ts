@@ -1,11 +1,9 @@
 /**
  * `npm run demo [-- [--model FILE] "question"]`: a whole market on this machine. A chain, a provider, a router and a
- * client,
- * each a process of its own; the nodes find each other by Kademlia from one address on 127.0.0.1. The client asks, the
- * router
- * pays and checks every token. Then the provider is replaced by one that secretly runs a worse model, and the same
- * question is
- * asked again: it is caught, and earns nothing. Nothing of it reaches the network but the fetching of the model, once.
+ * client, each a process of its own; the nodes find each other by Kademlia from one address on 127.0.0.1. The client
+ * asks, the router pays and checks every token. Then the provider is replaced by one that secretly runs a worse model,
+ * and the same question is asked again: it is caught, and earns nothing. Nothing of it reaches the network but the
+ * fetching of the model, once.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';

@@ -236,7 +236,7 @@ async function run(
         turned: [],
       });
   };
-  const { payments, purses } = await openRouterPayments(
+  const { payments, allowances } = await openRouterPayments(
     { config, output, logger, receipts },
     (client) => allowed.get(client) ?? 0n,
   );
@@ -246,7 +246,7 @@ async function run(
   // Others did not choose this auditor, who would see what they asked.
   const second = (client: PeerIdString) => (allowed.get(client) === noLimit ? opinion : null);
   const router = createRouter(
-    { peer, discovery, reputation, verifier, second, receipts, purses, clock, logger },
+    { peer, discovery, reputation, verifier, second, receipts, allowances, clock, logger },
     { serves: (id) => allowed.has(id), onRouted },
   );
   await router.start();
@@ -324,7 +324,7 @@ async function report(output: Output, event: Routed): Promise<void> {
   if (event.event === 'failed')
     return output.event(event, printable(`· no answer for ${shortPeer(event.client)}: ${event.message}`));
   const { provider, n, result, tier, faults, jobId, payment } = event;
-  const { settlementJson } = await import('../node/payment/settlement-json.ts');
+  const { settlementJson } = await import('../node/payment/outcome.ts');
   const found = result === 'fail' ? `failed: ${faults.join(', ')}` : `${result} ${tier}`;
   const cost = payment === null ? '' : ` · ${paymentWords(payment)}`;
   output.event(

@@ -1,4 +1,4 @@
-import { readSettlement } from '../node/payment/settlement-json.ts';
+import { readSettlement } from '../node/payment/outcome.ts';
 import { decodeHead } from '../proofs/head.ts';
 import type { Receipt } from '../proofs/receipt.ts';
 import { peerIdOf } from '../proofs/signing.ts';

@@ -16,6 +16,7 @@ import { jobIdOf } from '../../src/protocol/digests.ts';
 import { testInput, testSampler } from './market.ts';
 import { startDiscovery } from './offers.ts';
 import { startPeer } from './peers.ts';
+import { testSeed } from './seeds.ts';
 
 export interface TestAsker {
   readonly peer: Peer;
@@ -113,7 +114,7 @@ export async function startAsker(
           input: testInput,
           model: null,
           sampler: testSampler,
-          seed: null,
+          seed: testSeed,
           verify: null,
           maxPrice: 0,
           timeoutMs: 60_000,

@@ -1,6 +1,5 @@
 // A provider or a client in a process of its own. Its one argument is a `MarketScript` in JSON; it prints {address}
-// once it
-// runs, a client {streaming: true} when the first text came.
+// once it runs, a client {streaming: true} when the first text came.
 import type { TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { startAsker } from './asking.ts';

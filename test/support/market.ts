@@ -20,6 +20,7 @@ import type { CardModel, Input, SamplerSettings } from '../../src/protocol/messa
 import { Events } from './events.ts';
 import { addressOf, startPeer } from './peers.ts';
 import { createScriptedEngine, type ScriptedInit } from './scripted-engine.ts';
+import { testSeed } from './seeds.ts';
 
 export interface TestProviderInit {
   /** @default a scripted engine of `script` */
@@ -136,7 +137,7 @@ export async function openTestJob(
     model: provider.model(),
     input: testInput,
     sampler: testSampler,
-    seed: Uint8Array.from(randomBytes(32)),
+    seed: testSeed,
     commit: sha256(secret),
     count: 16,
     mode: 'merkle',

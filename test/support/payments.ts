@@ -13,12 +13,14 @@ import {
   createEscrowPayments as createClientPayments,
 } from '../../src/node/payment/escrow-payments.ts';
 import type { ClientPayments } from '../../src/node/payment/payments.ts';
+import { openSpendingLimits } from '../../src/node/payment/spending-limits.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
 import {
   createEscrowPayouts as createProviderPayments,
   type EscrowPayoutsInit as ProviderPaymentsInit,
 } from '../../src/node/provider/payment/escrow-payouts.ts';
 import type { PaymentNews, ProviderPayouts } from '../../src/node/provider/payment/payouts.ts';
+import { createSpendingAllowances, type SpendingAllowances } from '../../src/node/router/allowances.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { Events } from './events.ts';
 import { temporaryHome } from './home.ts';
@@ -124,4 +126,11 @@ export async function clientPayments(
   );
   context.after(() => payments.stop());
   return { payments, escrow, dir };
+}
+
+/** What a router may spend without a limit for every client. */
+export async function unlimitedAllowances(payments: ClientPayments): Promise<SpendingAllowances> {
+  const components = { clock: systemClock, logger: silentLogger };
+  const limits = await openSpendingLimits(components, { path: null, limitOf: () => null });
+  return createSpendingAllowances({ payments, limits, logger: silentLogger });
 }

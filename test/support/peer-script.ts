@@ -1,6 +1,5 @@
 // A node in a process of its own. Its one argument is a `PeerScript` in JSON; it prints {id, address} once it runs,
-// then
-// the events of its list of live peers.
+// then the events of its list of live peers.
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { createCardIssuer } from '../../src/node/cards/card-issuer.ts';

@@ -6,12 +6,12 @@ import { silentLogger } from '../../src/lib/log.ts';
 import type { AbortOptions, JobId, PeerIdString } from '../../src/lib/types.ts';
 import type { Engine } from '../../src/model/engine.ts';
 import { type CardContent, type CardIssuer, createCardIssuer } from '../../src/node/cards/card-issuer.ts';
-import { openRoute } from '../../src/node/client/routed/open-route.ts';
 import type { RouteConclusion, RoutedJob, RouteInit } from '../../src/node/client/routed/route.ts';
+import { openRoute } from '../../src/node/client/routed/streamed-route.ts';
 import type { Discovery } from '../../src/node/discovery/discovery.ts';
-import type { Purses } from '../../src/node/payment/spending-limits.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
 import { cardContentOf } from '../../src/node/provider/card-content.ts';
+import type { SpendingAllowances } from '../../src/node/router/allowances.ts';
 import { routerContent } from '../../src/node/router/card-content.ts';
 import type { Routed } from '../../src/node/router/route-handler.ts';
 import { createRouter, type Router } from '../../src/node/router/router.ts';
@@ -29,6 +29,7 @@ import { frameIn } from './memory-stream.ts';
 import { startDiscovery } from './offers.ts';
 import { addressOf, startPeer } from './peers.ts';
 import { createScriptedEngine } from './scripted-engine.ts';
+import { testSeed } from './seeds.ts';
 
 export interface TestRouterInit {
   /** Whoever it knows from the start, by address. */
@@ -40,8 +41,8 @@ export interface TestRouterInit {
   readonly beatMs?: number | undefined;
   readonly clock?: Clock | undefined;
   readonly reputation?: Reputation | undefined;
-  /** @default pays nobody */
-  readonly purses?: Purses | undefined;
+  /** @default pays no provider */
+  readonly allowances?: SpendingAllowances | undefined;
   /** Routers that it may ask for a second opinion. @default nobody */
   readonly auditors?: readonly { readonly address: string }[] | undefined;
   /** On whose answers it may. @default everybody's */
@@ -91,7 +92,7 @@ export async function startRouter(context: TestContext, init: TestRouterInit = {
           : createSecondOpinion({ peer, discovery, logger: silentLogger }, async () =>
               (init.auditors ?? []).map((each) => each.address),
             ),
-      purses: init.purses,
+      allowances: init.allowances,
       clock,
       logger: silentLogger,
     },
@@ -187,7 +188,7 @@ export async function askRouter(
     input: testInput,
     model: 'scripted',
     sampler: testSampler,
-    seed: Uint8Array.from(randomBytes(32)),
+    seed: testSeed,
     secret,
     count: 16,
     mode: 'merkle',

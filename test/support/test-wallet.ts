@@ -13,10 +13,9 @@ export interface TestWalletInit {
 
 /**
  * A wallet as the Wallet Standard describes them, for a page to find: it signs whatever it is given, keeps what it
- * signed
- * in `signedByTestWallet`, and its key stays in it. It connects silently to a page that it was connected to before.
- * `testWallet.mood` makes it refuse ('refuse') or be locked ('locked'); `testWallet.leave()` has its owner disconnect
- * it.
+ * signed in `signedByTestWallet`, and its key stays in it. It connects silently to a page that it was connected to
+ * before. `testWallet.mood` makes it refuse ('refuse') or be locked ('locked'); `testWallet.leave()` has its owner
+ * disconnect it.
  */
 export function testWalletScript(
   seed: Uint8Array,

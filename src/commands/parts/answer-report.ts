@@ -47,7 +47,7 @@ export function observe(output: Output): AskObserver & { end(): void } {
 export async function report(output: Output, answer: Answer, explicitFull: boolean): Promise<number> {
   const { verification, timing, storeError, payment, receipt, tooLate } = answer;
   if (!output.json) output.endAnswer();
-  const { settlementJson } = await import('../../node/payment/settlement-json.ts');
+  const { settlementJson } = await import('../../node/payment/outcome.ts');
   // The shape is fixed; what was paid for says more.
   output.result({ ...jsonOf(answer), ...(payment === null ? {} : { payment: settlementJson(payment), tooLate }) }, []);
   if (storeError !== null) output.warn(`the receipt was not stored: ${storeError.message}`);

@@ -4,7 +4,7 @@ import { systemClock } from '../../lib/clock.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
 import type { ClientPayments, LeftPayment } from '../../node/payment/payments.ts';
-import type { Purses } from '../../node/payment/spending-limits.ts';
+import type { SpendingAllowances } from '../../node/router/allowances.ts';
 import type { CommandContext } from './definition.ts';
 import { agreeToMainnet, needWallet, openEscrowOf } from './paying.ts';
 
@@ -22,10 +22,11 @@ export async function openRouterPayments(
     receipts,
   }: Pick<CommandContext, 'config' | 'output' | 'logger'> & { readonly receipts: ReceiptStore },
   limitOf: (client: PeerIdString) => bigint,
-): Promise<{ readonly payments: ClientPayments; readonly purses: Purses }> {
-  const [{ createEscrowPayments }, { openPurses }] = await Promise.all([
+): Promise<{ readonly payments: ClientPayments; readonly allowances: SpendingAllowances }> {
+  const [{ createEscrowPayments }, { openSpendingLimits }, { createSpendingAllowances }] = await Promise.all([
     import('../../node/payment/escrow-payments.ts'),
     import('../../node/payment/spending-limits.ts'),
+    import('../../node/router/allowances.ts'),
   ]);
   const openEscrow = async (options: AbortOptions): Promise<Escrow> => {
     const escrow = await openEscrowOf(config, await needWallet(config), options);
@@ -33,14 +34,16 @@ export async function openRouterPayments(
     return escrow;
   };
   const dir = config.home.payments.router;
-  let purses: Purses | null = null;
-  // What is settled only later still counts as what it came to.
-  const onSettled = ({ jobId, settlement: { paid, burnt } }: LeftPayment): void => purses?.settle(jobId, paid + burnt);
-  const payments = createEscrowPayments({ openEscrow, receipts, logger }, { dir, sweepMs, marginMs, onSettled });
-  purses = await openPurses(
-    { payments, clock: systemClock, logger },
-    { path: join(config.home.root, 'payments', 'router-spent.json'), limitOf },
+  const limits = await openSpendingLimits(
+    { clock: systemClock, logger },
+    {
+      path: join(config.home.root, 'payments', 'router-spent.json'),
+      limitOf: (client) => limitOf(client as PeerIdString),
+    },
   );
+  // A payment that is settled only later replaces its reservation then.
+  const onSettled = ({ jobId, settlement: { paid, burnt } }: LeftPayment): void => limits.settle(jobId, paid + burnt);
+  const payments = createEscrowPayments({ openEscrow, receipts, logger }, { dir, sweepMs, marginMs, onSettled });
   await payments.start();
-  return { payments, purses };
+  return { payments, allowances: createSpendingAllowances({ payments, limits, logger }) };
 }

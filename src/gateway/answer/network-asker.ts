@@ -6,6 +6,7 @@ import { type AskComponents, type AskInit, ask } from '../../node/client/ask.ts'
 import type { LivePeer } from '../../node/discovery/discovery.ts';
 import { modelsNamed } from '../../node/discovery/query.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
+import { PerhapsTooLongError, PromptTooLongError } from '../../node/job/too-long.ts';
 import type { ClientPayments } from '../../node/payment/payments.ts';
 import { seedOfNumber } from '../../protocol/digests.ts';
 import { promptTokenBound } from '../../protocol/prompt-bound.ts';
@@ -78,7 +79,7 @@ export function createNetworkAsker(components: NetworkAskerComponents): Asker {
  * else's.
  */
 function asTold(error: unknown): unknown {
-  if (!(error instanceof QvacError) || error.details?.tooLong !== true) return error;
+  if (!(error instanceof PromptTooLongError) && !(error instanceof PerhapsTooLongError)) return error;
   return new QvacError('E_CONTEXT', error.message, { hint: error.hint, cause: error });
 }
 

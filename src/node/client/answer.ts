@@ -1,16 +1,9 @@
 import type { JobId, ModelId, PeerIdString } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import type { FaultError } from '../../proofs/fault.ts';
-import type { FaultCode, Finish } from '../../protocol/messages.ts';
+import type { Finish } from '../../protocol/messages.ts';
 import type { Settlement } from '../payment/payments.ts';
-
-/** How far an answer is to be checked: nothing opened; what needs no weights; re-execution. */
-export type VerifyLevel = 'none' | 'sampling' | 'full';
-
-export type Verification = Pick<
-  Assessment,
-  'result' | 'tier' | 'count' | 'meanTv' | 'maxTv' | 'rmsDq' | 'meanMiss' | 'faults'
->;
+import { faultyVerification, type Verification, type VerifyLevel } from '../verification/verification.ts';
 
 export interface AnswerModel {
   readonly name: string;
@@ -57,6 +50,12 @@ export interface Answer {
   readonly interrupted: boolean;
 }
 
+/** What is known of an answer by its text and its signed prices alone. */
+export type DeliveredAnswer = Pick<
+  Answer,
+  'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'costLamports'
+>;
+
 /** Who will see the prompt, told before it leaves. */
 export interface Destination {
   readonly kind: 'provider' | 'router';
@@ -102,25 +101,6 @@ export interface AskObserver {
   checking(level: VerifyLevel): void;
 }
 
-/** The model was re-executed: only then may an answer be called verified. */
-export function isRecomputed({ tier }: Pick<Verification, 'tier'>): boolean {
-  return tier === 'exact' || tier === 'statistical';
-}
-
-/** What a fault in the middle of an answer says: no final head, so no receipt and nothing opened. */
-export function faultyVerification(fault: FaultCode): Verification {
-  return {
-    result: 'fail',
-    tier: 'sampling',
-    count: 0,
-    meanTv: null,
-    maxTv: null,
-    rmsDq: null,
-    meanMiss: null,
-    faults: [fault],
-  };
-}
-
 /** An answer that broke a rule before its final head: there is no receipt, and nothing to pay. */
 export function faultyAnswer(
   base: Pick<Answer, 'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'level' | 'timing'>,
@@ -138,4 +118,22 @@ export function faultyAnswer(
     tooLate: false,
     interrupted: false,
   };
+}
+
+/** Why an answer was checked no further than it was, in a few words for people; null where nothing is to be said. */
+export function reasonFor(
+  { result, tier, checks }: Assessment,
+  { level, interrupted }: { readonly level: VerifyLevel; readonly interrupted: boolean },
+): string | null {
+  if (result === 'fail') return checks.find((check) => check.result === 'fail')?.detail ?? null;
+  if (level === 'none') return 'nothing opened, as asked';
+  const inconclusive = checks.find((check) => check.result === 'inconclusive');
+  if (inconclusive !== undefined) return inconclusive.detail;
+  if (tier === 'exact' || tier === 'statistical') return null;
+  if (interrupted) return 'stopped';
+  return level === 'full'
+    ? 'the model could not be re-executed here'
+    : tier === 'text'
+      ? 'not re-executed'
+      : 'the model is not on this machine';
 }

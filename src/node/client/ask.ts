@@ -8,13 +8,15 @@ import type { CardModel, Input, SamplerSettings } from '../../protocol/messages.
 import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 import type { Discovery, LivePeer } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
-import { overlong } from '../job/too-long.ts';
+import { isBadOffer } from '../job/remote-error.ts';
+import { findTooLong } from '../job/too-long.ts';
 import { chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
 import type { Choice, Selection, SelectionCriteria } from '../selection/select.ts';
 import type { SelectionStore } from '../selection/selection-store.ts';
 import { pricedRefusal } from '../selection/too-dear.ts';
-import { type Answer, type AskObserver, faultyAnswer, type VerifyLevel } from './answer.ts';
+import type { VerifyLevel } from '../verification/verification.ts';
+import { type Answer, type AskObserver, faultyAnswer } from './answer.ts';
 import { askProvider, type DirectComponents, type DirectOutcome } from './direct.ts';
 import { reachRouter, type WantedRouter } from './routed/reach-router.ts';
 import { askRouter } from './routed/routed.ts';
@@ -82,14 +84,14 @@ class Asking {
   readonly #options: AbortOptions;
   readonly #stopwatch: Stopwatch = startStopwatch();
   readonly #deadline: number;
-  readonly #accounting: SelectionLog;
+  readonly #selectionLog: SelectionLog;
 
   constructor(components: AskComponents, init: AskInit, observer: AskObserver, options: AbortOptions) {
     this.#components = components;
     this.#init = init;
     this.#observer = observer;
     this.#options = options;
-    this.#accounting = new SelectionLog(
+    this.#selectionLog = new SelectionLog(
       { choices: components.choices ?? null, clock: components.clock },
       { model: init.model, request: init.request ?? null },
     );
@@ -105,14 +107,14 @@ class Asking {
         this.#options,
       );
       const answer = router === null ? await this.#direct() : await this.#routed(router);
-      await this.#accounting.end(
+      await this.#selectionLog.end(
         answer.receipt === null
           ? `${answer.provider} failed a check: ${answer.why ?? answer.verification.faults.join(', ')}`
           : null,
       );
       return answer;
     } catch (error) {
-      await this.#accounting.end(messageOf(error));
+      await this.#selectionLog.end(messageOf(error));
       throw error;
     }
   }
@@ -145,7 +147,7 @@ class Asking {
     };
     // Its own file is the person's better witness only where the router has none.
     const by = listed.length > 0 || !held ? 'router' : 'here';
-    const observer = this.#accounting.observing(this.#observer, { router });
+    const observer = this.#selectionLog.observing(this.#observer, { router });
     try {
       return await askRouter(
         this.#components,
@@ -180,8 +182,8 @@ class Asking {
       reputation,
       peer: { network },
     } = this.#components;
-    const wish = { ...this.#wish, only: only === null ? null : new Set(only.map(({ id }) => modelIdHex(id))) };
-    return pricedRefusal({ discovery, reputation, network }, wish, label, error, this.#options);
+    const criteria = { ...this.#criteria, only: only === null ? null : new Set(only.map(({ id }) => modelIdHex(id))) };
+    return pricedRefusal({ discovery, reputation, network }, criteria, label, error, this.#options);
   }
 
   /** A router has to be told which model; without a wish it is that of the best live offer. */
@@ -210,11 +212,11 @@ class Asking {
       if (attempt.answer !== null) return attempt.answer;
       failure = attempt.error;
       if (failure instanceof FaultError) fault = { error: failure, choice };
-      const fresh = isStale(failure) && !renewed.has(choice.card.peer) ? await this.#renewed(choice) : null;
+      const fresh = isBadOffer(failure) && !renewed.has(choice.card.peer) ? await this.#renewed(choice) : null;
       renewed.add(choice.card.peer);
       if (fresh !== null) queue.unshift(fresh);
       else {
-        this.#accounting.turned(choice.card.peer, failure.message);
+        this.#selectionLog.turned(choice.card.peer, failure.message);
         if (queue.length > 0) this.#observer.turned(choice.card.peer, failure.message);
       }
     }
@@ -225,7 +227,13 @@ class Asking {
 
   async #turnTo(choice: Choice): Promise<DirectOutcome> {
     const { input, sampler, maxPrice, thorough = false } = this.#init;
-    const tooLong = await overlong(this.#components.verifier, choice, input, sampler.maxTokens);
+    const { model, modelId, card } = choice;
+    const tooLong = await findTooLong(
+      this.#components.verifier,
+      { peer: card.peer, model, modelId },
+      input,
+      sampler.maxTokens,
+    );
     if (tooLong !== null) return { answer: null, error: tooLong };
     const level = await this.#levelFor(choice);
     if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
@@ -233,7 +241,7 @@ class Asking {
     return askProvider(
       this.#components,
       { choice, input, sampler, maxPrice, seed: this.#seed(), level, timeouts, stopwatch: this.#stopwatch, thorough },
-      this.#accounting.observing(this.#observer, { provider: choice.card.peer }),
+      this.#selectionLog.observing(this.#observer, { provider: choice.card.peer }),
       this.#options,
     );
   }
@@ -245,17 +253,17 @@ class Asking {
   #choose(): Promise<readonly Choice[]> {
     const { discovery, reputation, payments = null, inFlight, peer } = this.#components;
     const fell = (selection: Selection): void => {
-      this.#accounting.considered = consideredOf(selection);
+      this.#selectionLog.considered = consideredOf(selection);
     };
     return chooseProviders(
       { discovery, reputation, payments, network: peer.network, inFlight, fell },
-      this.#wish,
+      this.#criteria,
       this.#init.provider ?? null,
       this.#options,
     );
   }
 
-  get #wish(): SelectionCriteria {
+  get #criteria(): SelectionCriteria {
     const { model, input, sampler, maxPrice, verify } = this.#init;
     return {
       model: model ?? undefined,
@@ -275,7 +283,7 @@ class Asking {
       if (live.card.seq <= card.card.seq) return null;
       const [choice] = await chooseProviders(
         { discovery, reputation, payments, network: peer.network },
-        this.#wish,
+        this.#criteria,
         card.peer,
         this.#options,
       );
@@ -306,9 +314,4 @@ class Asking {
 
 function nobody(): QvacError {
   return new QvacError('E_NO_PROVIDER', 'nobody offers a model now', { hint: 'qvac peers' });
-}
-
-/** The offer was refused: perhaps by a card that is no longer the provider's. */
-function isStale(error: Error): boolean {
-  return error instanceof QvacError && error.details?.remote === 'bad-offer';
 }

@@ -1,18 +1,20 @@
 import { QvacError } from '../../errors.ts';
 import { anySignal } from '../../lib/abort.ts';
 import { equalBytes } from '../../lib/bytes.ts';
-import type { Clock } from '../../lib/clock.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { verifyBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { quoteProtocol } from '../../protocol/constants.ts';
-import { type CardModel, kinds, type Quote, type Signed } from '../../protocol/messages.ts';
+import { requestDigestOf } from '../../protocol/digests.ts';
+import { type CardModel, type Input, kinds, type Quote, type Signed } from '../../protocol/messages.ts';
+import { priceLamports } from '../../protocol/price.ts';
+import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 import { decodeQuote } from '../../protocol/validate.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
-import type { Peer } from '../peer/peer.ts';
 import type { SignedQuote } from './job.ts';
-import { remoteError } from './remote-error.ts';
+import type { JobComponents } from './open-job.ts';
+import { RemoteError, remoteError } from './remote-error.ts';
 
 export interface QuoteRequest {
   readonly card: VerifiedCard;
@@ -29,13 +31,31 @@ export interface QuoteRequest {
 const quoteTimeoutMs = 10_000;
 
 /**
+ * Asks for the price of an answer to `input`. The prompt counts with its upper bound, but never with more than fits
+ * beside the answer: a longer one is refused, so it need not be paid for.
+ * @throws as `fetchQuote`
+ */
+export function quoteAnswer(
+  components: Pick<JobComponents, 'peer' | 'clock'>,
+  { card, model, input, maxTokens }: Pick<QuoteRequest, 'card' | 'model' | 'maxTokens'> & { readonly input: Input },
+  options: AbortOptions,
+): Promise<SignedQuote> {
+  const promptTokens = Math.min(promptTokenBound(input), model.context - maxTokens);
+  return fetchQuote(
+    components,
+    { card, model, requestDigest: requestDigestOf(input), promptTokens, maxTokens },
+    options,
+  );
+}
+
+/**
  * Asks the card's provider for a price (section 3). A quote that is dearer than the card, or not for this very request
  * and length, is refused.
  * @throws QvacError E_BUSY, E_NO_MODEL, E_FAILED as the provider answered; E_BAD_PEER, E_TIMEOUT, E_NETWORK,
  * E_TRUNCATED
  */
 export async function fetchQuote(
-  { peer, clock }: { readonly peer: Peer; readonly clock: Clock },
+  { peer, clock }: Pick<JobComponents, 'peer' | 'clock'>,
   request: QuoteRequest,
   options: AbortOptions = {},
 ): Promise<SignedQuote> {
@@ -86,12 +106,10 @@ function checkedQuote(
   return quote;
 }
 
-/** As where the provider itself refuses an offer by an old card. */
+/** The same as if the provider had refused an offer made from its outdated card. */
 function staleCard(peer: PeerIdString): QvacError {
-  return new QvacError('E_FAILED', `${shortPeer(peer)} computes in another way than its card says`, {
-    hint: 'ask again',
-    details: { peer, remote: 'bad-offer' },
-  });
+  const message = `${shortPeer(peer)} computes in another way than its card says`;
+  return new RemoteError('E_FAILED', message, peer, 'bad-offer', { hint: 'ask again' });
 }
 
 function decode(body: Uint8Array, bad: (why: string, cause?: unknown) => QvacError): Quote {
@@ -101,4 +119,10 @@ function decode(body: Uint8Array, bad: (why: string, cause?: unknown) => QvacErr
     if (error instanceof MalformedError) throw bad(`it is malformed (${error.message})`, error);
     throw error;
   }
+}
+
+/** The most that an answer can cost by this quote, lamports. */
+export function highestPrice(quote: Quote, maxTokens: number): bigint {
+  const { promptTokens, priceIn, priceOut } = quote;
+  return priceLamports({ promptCount: promptTokens, n: maxTokens, priceIn, priceOut });
 }

@@ -1,4 +1,4 @@
-import { type ErrorCode, QvacError } from '../../errors.ts';
+import { type ErrorCode, QvacError, type QvacErrorInit } from '../../errors.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import { type PeerErrorCode, peerErrorCode } from '../../protocol/constants.ts';
@@ -20,23 +20,36 @@ const codes: Readonly<Record<PeerErrorCode, readonly [code: ErrorCode, what: str
   failed: ['E_FAILED', 'has no whole answer', 'ask again'],
 };
 
+/** A refusal or failure that a peer answered with. */
+export class RemoteError extends QvacError {
+  readonly remote: PeerErrorCode;
+
+  constructor(code: ErrorCode, message: string, peer: PeerIdString, remote: PeerErrorCode, init: QvacErrorInit = {}) {
+    super(code, message, { ...init, details: { peer, remote, ...init.details } });
+    this.name = 'RemoteError';
+    this.remote = remote;
+  }
+}
+
+/** True if a peer refused the offer: perhaps because it was made from a card that is out of date. */
+export function isBadOffer(error: unknown): error is RemoteError {
+  return error instanceof RemoteError && error.remote === 'bad-offer';
+}
+
 /**
- * What an `error` or `busy` frame of `peer` means here. Its words are a stranger's: shortened and without control
- * characters.
+ * What an `error` or `busy` frame of `peer` means on this side. Its message comes from a stranger: it is shortened, and
+ * control characters are removed.
  */
 export function remoteError(frame: FrameOf<'error' | 'busy'>, peer: PeerIdString): QvacError {
-  const who = shortPeer(peer);
+  const name = shortPeer(peer);
   if (frame.t === 'busy')
-    return new QvacError('E_BUSY', `${who} is busy`, { hint: 'try again, or another provider', details: { peer } });
+    return new QvacError('E_BUSY', `${name} is busy`, { hint: 'try again, or another provider', details: { peer } });
   const remote = peerErrorCode(frame.code);
   const [code, what, hint] = codes[remote];
   const words = frame.message
     .replaceAll(/\p{C}+/gu, ' ')
     .trim()
     .slice(0, 200);
-  return new QvacError(code, `${who} ${what}${words === '' ? '' : `: ${words}`}`, {
-    hint,
-    details: { peer, remote },
-    quoted: words,
-  });
+  const message = `${name} ${what}${words === '' ? '' : `: ${words}`}`;
+  return new RemoteError(code, message, peer, remote, { hint, quoted: words });
 }

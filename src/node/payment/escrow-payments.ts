@@ -6,10 +6,10 @@ import type { AbortOptions, JobId } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { createJournal } from '../home/journal.ts';
 import type { ReceiptStore } from '../home/receipt-store.ts';
+import { settlementJson } from './outcome.ts';
 import { type ClientPayments, type EscrowWallet, isSettled, type LeftPayment, type Settlement } from './payments.ts';
 import { pendingPaymentForm } from './pending-payment.ts';
 import { ProgramWallet } from './program-wallet.ts';
-import { settlementJson } from './settlement-json.ts';
 
 export interface EscrowPaymentsComponents {
   /** Opens the escrow with the wallet that pays; called once, when a payment is first thought of. */
@@ -35,8 +35,7 @@ export interface EscrowPaymentsInit {
   readonly sweepMs?: number | null | undefined;
   /**
    * Whether an answer that passed is confirmed at once. Else its provider is paid when the time for a rejection is
-   * over:
-   * for a wallet whose owner would have to sign for it. @default true
+   * over: for a wallet whose owner would have to sign for it. @default true
    */
   readonly confirms?: boolean | undefined;
   /** Hears of what was left and is settled now. */
@@ -87,8 +86,8 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
   async function sweep(): Promise<void> {
     try {
       if ((await journal.read()).size === 0) return;
-      const paying = await open({ signal: end.signal });
-      for (const left of await paying.resume({ signal: end.signal }))
+      const wallet = await open({ signal: end.signal });
+      for (const left of await wallet.resume({ signal: end.signal }))
         if (isSettled(left.settlement)) init.onSettled?.(left);
     } catch (error) {
       if (!end.signal.aborted)

@@ -3,8 +3,9 @@ import type { Escrow, JobOutcome } from '../../escrow/escrow.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
+import { toBase58 } from '../../protocol/base58.ts';
 import type { ReceiptStore } from '../home/receipt-store.ts';
-import { settlementJson, settlementOf } from './settlement-json.ts';
+import type { Settlement } from './payments.ts';
 
 export interface SettledJob {
   /** Of its account, 32 bytes. */
@@ -38,4 +39,95 @@ export async function keepOutcome(
         reason: messageOf(each.reason),
       });
   return outcome;
+}
+
+/** A settlement as receipts and programs have it: amounts are decimal texts of lamports. */
+export function settlementJson({
+  state,
+  chain,
+  account,
+  locked,
+  paid,
+  refunded,
+  burnt,
+  compensation,
+  signature,
+  dueAt,
+}: Settlement) {
+  return {
+    state,
+    chain,
+    job: toBase58(account),
+    locked: locked.toString(),
+    paid: paid.toString(),
+    refunded: refunded.toString(),
+    burnt: burnt.toString(),
+    compensation: compensation.toString(),
+    signature,
+    dueAt,
+  };
+}
+
+/** How a closed job was settled, as the chain says; null: it does not say. */
+export function settlementOf(
+  outcome: JobOutcome | null,
+  job: Pick<Settlement, 'chain' | 'account' | 'locked'>,
+): Settlement {
+  const { how, paid, refunded, burnt, compensation, signature } = outcome ?? {
+    how: 'gone',
+    paid: 0n,
+    refunded: 0n,
+    burnt: 0n,
+    compensation: 0n,
+    signature: null,
+  };
+  return { ...job, state: how, paid, refunded, burnt, compensation, signature, dueAt: null };
+}
+
+const states: ReadonlySet<string> = new Set<Settlement['state']>([
+  'confirmed',
+  'rejected',
+  'slashed',
+  'declined',
+  'refunded',
+  'claimed',
+  'open',
+  'submitted',
+  'gone',
+]);
+
+/**
+ * What a receipt's file says of its money, which nobody signed; null where that is not in the form of `settlementJson`.
+ * Amounts in lamports.
+ */
+export function readSettlement(
+  value: Readonly<Record<string, unknown>> | null,
+): Pick<Settlement, 'state' | 'locked' | 'paid' | 'refunded' | 'burnt' | 'compensation' | 'dueAt'> | null {
+  if (value === null) return null;
+  const { state, dueAt } = value;
+  const [locked, paid, refunded, burnt, compensation] = ['locked', 'paid', 'refunded', 'burnt', 'compensation'].map(
+    (key) => {
+      const text = value[key];
+      return typeof text === 'string' && /^\d{1,20}$/.test(text) ? BigInt(text) : null;
+    },
+  );
+  if (
+    typeof state !== 'string' ||
+    !states.has(state) ||
+    locked == null ||
+    paid == null ||
+    refunded == null ||
+    burnt == null ||
+    compensation == null
+  )
+    return null;
+  return {
+    state: state as Settlement['state'],
+    locked,
+    paid,
+    refunded,
+    burnt,
+    compensation,
+    dueAt: typeof dueAt === 'number' && Number.isSafeInteger(dueAt) && dueAt >= 0 ? dueAt : null,
+  };
 }

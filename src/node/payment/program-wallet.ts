@@ -47,7 +47,7 @@ export class ProgramWallet implements EscrowWallet {
   readonly #components: ProgramWalletComponents;
   readonly #escrow: Escrow;
   readonly #wallet: Uint8Array;
-  readonly #settling: SettlementService;
+  readonly #settlements: SettlementService;
   #records: { readonly at: number; readonly byPeer: ReadonlyMap<string, ChainRecord> } | null = null;
 
   constructor(components: ProgramWalletComponents, init: SettlementServiceInit) {
@@ -56,7 +56,7 @@ export class ProgramWallet implements EscrowWallet {
     this.#components = components;
     this.#escrow = escrow;
     this.#wallet = escrow.wallet;
-    this.#settling = new SettlementService(components, init);
+    this.#settlements = new SettlementService(components, init);
   }
 
   async records(options: AbortOptions = {}): Promise<ReadonlyMap<string, ChainRecord>> {
@@ -143,9 +143,9 @@ export class ProgramWallet implements EscrowWallet {
       throw error;
     }
     return {
-      standing: this.#settling.waiting(note, null),
-      window: (asking = {}) => this.#settling.window(address, asking),
-      settle: (result, settling = {}) => this.#settling.settle(jobId, note, result, settling),
+      standing: this.#settlements.waiting(note, null),
+      window: (asking = {}) => this.#settlements.window(address, asking),
+      settle: (result, settlements = {}) => this.#settlements.settle(jobId, note, result, settlements),
       abandon: (received = nothingReceived) => this.#abandon(jobId, note, received),
     };
   }
@@ -156,11 +156,11 @@ export class ProgramWallet implements EscrowWallet {
     const now = await this.#escrow.now(options);
     for (const [jobId, note] of await journal.read()) {
       if (note.chain !== this.#escrow.chain || !equalBytes(note.client, this.#wallet)) continue;
-      const settlement = await this.#settling.attend(jobId, note, now, options).catch((error: unknown) => {
+      const settlement = await this.#settlements.attend(jobId, note, now, options).catch((error: unknown) => {
         options.signal?.throwIfAborted();
         // One that the program refuses must not keep the others.
         if (!(error instanceof RefusedError)) throw error;
-        return this.#settling.waiting(note, null);
+        return this.#settlements.waiting(note, null);
       });
       left.push({ jobId, settlement, rejected: note.intent === 'reject' });
     }
@@ -169,7 +169,7 @@ export class ProgramWallet implements EscrowWallet {
 
   #abandon(jobId: JobId, note: PendingPayment, received: BrokenOff): Promise<Settlement | null> {
     const { end, logger, run } = this.#components;
-    const work = this.#settling.giveUp(jobId, note, received, { signal: end }).catch((error: unknown) => {
+    const work = this.#settlements.giveUp(jobId, note, received, { signal: end }).catch((error: unknown) => {
       if (!end.aborted)
         logger.warn('a payment is looked after later', {
           job: jobId,

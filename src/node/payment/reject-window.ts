@@ -35,8 +35,7 @@ const minMs = 1_000;
 
 /**
  * While an answer comes: whoever submits before it has sent the final head is paid when the window is over, whether the
- * rest
- * came or not. Calls `late` again and again while there is only just time to reject.
+ * rest came or not. Calls `late` again and again while there is only just time to reject.
  * @returns ends the watch
  */
 export function watchDelivery(locked: EscrowHold | null, late: (error: QvacError) => void): () => void {

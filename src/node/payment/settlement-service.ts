@@ -7,10 +7,10 @@ import type { Receipt } from '../../proofs/receipt.ts';
 import { sha256 } from '../../protocol/digests.ts';
 import { decodeVerdict } from '../../protocol/validate.ts';
 import type { Journal } from '../home/journal.ts';
+import { conflictOf, slash } from './dispute.ts';
+import { settlementOf } from './outcome.ts';
 import type { BrokenOff, CheckedAnswer, Settlement, WindowLeft } from './payments.ts';
 import type { PendingPayment } from './pending-payment.ts';
-import { settlementOf } from './settlement-json.ts';
-import { conflictOf, slash } from './slash.ts';
 
 export interface SettlementServiceComponents {
   readonly escrow: Escrow;

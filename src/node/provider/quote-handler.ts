@@ -1,7 +1,6 @@
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Card } from '../../protocol/messages.ts';
-import { readWithin } from '../streams/read-within.ts';
-import type { FrameStream } from '../streams/streams.ts';
+import { type FrameStream, readWithin } from '../streams/streams.ts';
 import type { Quotes } from './admission/quotes.ts';
 import { OfferRefusal } from './refusal.ts';
 

@@ -4,8 +4,7 @@ import { maxCommits } from './constants.ts';
 
 /**
  * Which providers have seen which commit. None sees one twice (section 4.0): after the first job it may know the
- * secret,
- * and could choose its answer so that the positions fall well.
+ * secret, and could choose its answer so that the positions fall well.
  */
 export class Commits {
   readonly #seen = new Map<string, Set<PeerIdString>>();

@@ -33,5 +33,3 @@ export const maxAudits = 16;
 export const maxAuditsPerPeer = 4;
 /** Commits whose providers are remembered, so that none sees the same one twice. */
 export const maxCommits = 20_000;
-/** How long a provider may take to see the payment on the chain and answer the offer, ms. */
-export const paidAcceptMs = 60_000;

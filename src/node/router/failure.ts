@@ -1,5 +1,6 @@
 import { ownWordsOf, QvacError } from '../../errors.ts';
 import type { PeerErrorCode } from '../../protocol/constants.ts';
+import { isBadOffer } from '../job/remote-error.ts';
 
 /** What the person's client is told where there is no answer (section 4). `busy` is a frame of its own. */
 export class RouteFailure extends Error {
@@ -20,7 +21,7 @@ export function lastFailure(error: Error): RouteFailure {
   if (error instanceof RouteFailure) return error;
   if (!(error instanceof QvacError)) return new RouteFailure('failed', error.message);
   // Nobody broke off: whoever was asked does not take this question.
-  const refused = error.details?.remote === 'bad-offer';
+  const refused = isBadOffer(error);
   return new RouteFailure(
     error.code === 'E_BUSY' ? 'busy' : refused ? 'no-provider' : 'failed',
     error.message,

@@ -3,8 +3,7 @@ import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { FaultCode, Result, Tier } from '../../protocol/messages.ts';
 import type { Settlement } from '../payment/payments.ts';
 import type { Considered } from '../selection/considered.ts';
-import { readWithin } from '../streams/read-within.ts';
-import type { FrameStream } from '../streams/streams.ts';
+import { type FrameStream, readWithin } from '../streams/streams.ts';
 import { ClientStream } from './client-stream.ts';
 import { maxRoutes, maxRoutesPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
@@ -63,10 +62,10 @@ export async function handleRoute(
   try {
     const route = await readWithin(stream, ['route'], requestTimeoutMs, init);
     if (route === null) throw new QvacError('E_BAD_PEER', 'a stream without a question');
-    const person = new ClientStream(stream, init);
-    const end = await new Question(components, route, person, client, init.signal).run();
+    const clientStream = new ClientStream(stream, init);
+    const end = await new Question(components, route, clientStream, client, init.signal).run();
     init.routed(summary(client, end));
-    if (person.broke !== null) throw person.broke;
+    if (clientStream.broke !== null) throw clientStream.broke;
   } finally {
     release();
   }

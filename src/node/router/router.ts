@@ -5,11 +5,11 @@ import type { PeerIdString } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { auditProtocol, heartbeatMs, routeProtocol } from '../../protocol/constants.ts';
 import type { Discovery } from '../discovery/discovery.ts';
-import type { Purses } from '../payment/spending-limits.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { Reputation } from '../selection/reputation.ts';
 import type { SecondOpinion } from '../verification/second-opinion.ts';
 import type { Verifier } from '../verification/verifier.ts';
+import type { SpendingAllowances } from './allowances.ts';
 import { handleAudit } from './audit-handler.ts';
 import { Commits } from './commits.ts';
 import { maxAuditsPerPeer, maxRoutesPerPeer } from './constants.ts';
@@ -29,8 +29,8 @@ export interface RouterComponents {
   readonly second?: ((client: PeerIdString) => SecondOpinion | null) | undefined;
   /** Keeps the receipts of routed jobs. */
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
-  /** What it may spend for whom. @default null: nobody is paid */
-  readonly purses?: Purses | null | undefined;
+  /** What it may spend for each client. @default null: no provider is paid */
+  readonly allowances?: SpendingAllowances | null | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -90,7 +90,7 @@ class VerifyingRouter implements Router {
     const { peer, logger } = this.#components;
     const components = {
       ...this.#components,
-      purses: this.#components.purses ?? null,
+      allowances: this.#components.allowances ?? null,
       key: peer.key,
       questions: this.#questions,
       audits: this.#audits,

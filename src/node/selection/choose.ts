@@ -27,18 +27,18 @@ export interface ChooseComponents {
  */
 export async function chooseProviders(
   components: ChooseComponents,
-  wish: SelectionCriteria,
+  criteria: SelectionCriteria,
   provider: string | null,
   options: AbortOptions = {},
 ): Promise<readonly Choice[]> {
   const { discovery, reputation, payments, network, inFlight = () => 0 } = components;
   /** The chain is opened only where somebody who could be chosen wants to be paid. */
   const chosen = async (parts: SelectComponents, cards: readonly VerifiedCard[]): Promise<Selection> => {
-    const hopeful = select({ ...parts, refusal: payments === null ? undefined : () => null }, cards, wish);
+    const hopeful = select({ ...parts, refusal: payments === null ? undefined : () => null }, cards, criteria);
     const paid =
       payments !== null &&
       hopeful.choices.some(({ card, priceLamports }) => card.card.pay !== null && priceLamports > 0n);
-    const selection = paid ? select({ ...parts, ...(await chainOf(payments, options)) }, cards, wish) : hopeful;
+    const selection = paid ? select({ ...parts, ...(await chainOf(payments, options)) }, cards, criteria) : hopeful;
     components.fell?.(selection);
     return selection;
   };
@@ -49,7 +49,7 @@ export async function chooseProviders(
       standing: () => ({ ...reputation.standing(named.peer), usable: true, reason: null }),
     };
     const selection = await chosen({ reputation: trusting, inFlight }, [named]);
-    if (selection.choices.length === 0) throw noChoice(selection, wish, network);
+    if (selection.choices.length === 0) throw noChoice(selection, criteria, network);
     return selection.choices;
   }
   const parts: SelectComponents = { reputation, inFlight };
@@ -57,12 +57,12 @@ export async function chooseProviders(
   const known = await chosen(parts, discovery.live());
   if (known.choices.length > 0) return known.choices;
   const enough = (cards: readonly VerifiedCard[]): boolean =>
-    select({ ...parts, refusal }, cards, wish).choices.length > 0;
+    select({ ...parts, refusal }, cards, criteria).choices.length > 0;
   const found = await chosen(
     parts,
-    await discovery.find({ model: wish.model, role: 'provider' }, { ...options, enough }),
+    await discovery.find({ model: criteria.model, role: 'provider' }, { ...options, enough }),
   );
-  if (found.choices.length === 0) throw noChoice(found, wish, network);
+  if (found.choices.length === 0) throw noChoice(found, criteria, network);
   return found.choices;
 }
 
@@ -72,8 +72,8 @@ async function chainOf(
   options: AbortOptions,
 ): Promise<Pick<SelectComponents, 'refusal' | 'records'>> {
   try {
-    const paying = await payments.open(options);
-    return { refusal: (pay) => paying.refusal(pay), records: await paying.records(options) };
+    const wallet = await payments.open(options);
+    return { refusal: (pay) => wallet.refusal(pay), records: await wallet.records(options) };
   } catch (error) {
     options.signal?.throwIfAborted();
     if (!(error instanceof QvacError)) throw error;

@@ -6,8 +6,8 @@ import type { CardModel, Mode, Pay } from '../../protocol/messages.ts';
 import { priceLamports } from '../../protocol/price.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
 import { modelsNamed } from '../discovery/query.ts';
-import { chainReliability } from '../payment/chain-record.ts';
 import type { ChainRecord } from '../payment/payments.ts';
+import { chainReliability } from './chain-reliability.ts';
 import { assumedFirstTokenMs, loadWeight, priceWeight, reliabilityWeight, speedTermWeight } from './constants.ts';
 import type { Reputation, Standing } from './reputation.ts';
 import type { Speed } from './reputation-file.ts';
@@ -67,17 +67,17 @@ export interface SelectComponents {
 export function select(
   components: SelectComponents,
   cards: readonly VerifiedCard[],
-  wish: SelectionCriteria,
+  criteria: SelectionCriteria,
 ): Selection {
   const eligible: Eligible[] = [];
   const excluded: Selection['excluded'][number][] = [];
   for (const card of cards) {
     if (card.card.role !== 'provider') continue;
-    const examined = examine(components, card, wish);
+    const examined = examine(components, card, criteria);
     if ('why' in examined) excluded.push({ peer: card.peer, ...examined });
     else eligible.push(examined);
   }
-  return { choices: rank(eligible, components, wish), excluded };
+  return { choices: rank(eligible, components, criteria), excluded };
 }
 
 interface Eligible extends Omit<Choice, 'terms' | 'score'> {
@@ -94,28 +94,28 @@ type Refusal = {
 function examine(
   { reputation, refusal = () => 'wants to be paid', records }: SelectComponents,
   card: VerifiedCard,
-  wish: SelectionCriteria,
+  criteria: SelectionCriteria,
 ): Eligible | Refusal {
-  const named = modelsNamed(card.card, wish.model);
-  if (named.length === 0) return { why: 'other-model', detail: `does not offer ${wish.model ?? 'a model'}` };
-  const held = named.filter((model) => wish.only === null || wish.only.has(modelIdHex(model.id)));
+  const named = modelsNamed(card.card, criteria.model);
+  if (named.length === 0) return { why: 'other-model', detail: `does not offer ${criteria.model ?? 'a model'}` };
+  const held = named.filter((model) => criteria.only === null || criteria.only.has(modelIdHex(model.id)));
   if (held.length === 0) return { why: 'not-held', detail: 'a file that is not here to check against' };
-  const serving = held.filter((model) => model.modes.includes(wish.mode));
-  if (serving.length === 0) return { why: 'mode', detail: `does not serve mode ${wish.mode}` };
-  const roomy = serving.filter((model) => model.context > wish.maxTokens);
+  const serving = held.filter((model) => model.modes.includes(criteria.mode));
+  if (serving.length === 0) return { why: 'mode', detail: `does not serve mode ${criteria.mode}` };
+  const roomy = serving.filter((model) => model.context > criteria.maxTokens);
   if (roomy.length === 0)
     return {
       why: 'context',
-      detail: `its context of ${Math.max(...serving.map(({ context }) => context))} tokens has no room for an answer of ${wish.maxTokens}`,
+      detail: `its context of ${Math.max(...serving.map(({ context }) => context))} tokens has no room for an answer of ${criteria.maxTokens}`,
     };
   const standing = reputation.standing(card.peer);
   if (!standing.usable) return { why: 'standing', detail: standing.reason ?? 'not usable' };
 
   const priced = roomy
-    .map((model) => ({ model, priceLamports: highestPrice(model, wish) }))
+    .map((model) => ({ model, priceLamports: highestPrice(model, criteria) }))
     .toSorted((a, b) => Number(a.priceLamports - b.priceLamports));
   const cheapest = priced[0];
-  if (cheapest === undefined || cheapest.priceLamports > BigInt(wish.maxPrice))
+  if (cheapest === undefined || cheapest.priceLamports > BigInt(criteria.maxPrice))
     return {
       why: 'too-dear',
       detail: `up to ${String(cheapest?.priceLamports)} lamports`,
@@ -141,19 +141,19 @@ function weakness(record: ChainRecord | null, price: bigint): string | null {
     : 'its stake does not cover this job';
 }
 
-function highestPrice(model: CardModel, wish: SelectionCriteria): bigint {
+function highestPrice(model: CardModel, criteria: SelectionCriteria): bigint {
   // A prompt that does not fit beside the answer is refused, so it never costs more than what fits.
-  const promptCount = Math.min(wish.promptTokens, model.context - wish.maxTokens);
-  return priceLamports({ promptCount, n: wish.maxTokens, priceIn: model.priceIn, priceOut: model.priceOut });
+  const promptCount = Math.min(criteria.promptTokens, model.context - criteria.maxTokens);
+  return priceLamports({ promptCount, n: criteria.maxTokens, priceIn: model.priceIn, priceOut: model.priceOut });
 }
 
-function rank(eligible: readonly Eligible[], components: SelectComponents, wish: SelectionCriteria): Choice[] {
+function rank(eligible: readonly Eligible[], components: SelectComponents, criteria: SelectionCriteria): Choice[] {
   const lowestPrice = eligible.reduce(
     (low, { priceLamports: price }) => (price < low ? price : low),
     eligible[0]?.priceLamports ?? 0n,
   );
   const fastest = Math.max(0, ...eligible.map(({ speed }) => speed?.tokensPerSecond ?? 0));
-  const times = new Map(eligible.map((each) => [each, expectedMs(each, wish.maxTokens, fastest)]));
+  const times = new Map(eligible.map((each) => [each, expectedMs(each, criteria.maxTokens, fastest)]));
   const shortest = Math.min(...times.values());
   return (
     eligible

@@ -6,11 +6,11 @@ import type { AbortOptions } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import { decodeOffer } from '../../protocol/validate.ts';
-import { isRecomputed } from '../client/answer.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
 import type { Peer } from '../peer/peer.ts';
 import { type AuditOpinion, auditReceipt } from './audit.ts';
+import { isRecomputed } from './verification.ts';
 
 /**
  * Another node's re-execution of an answer; null where none is to be had. Rejects where the signal aborts, and then
@@ -29,8 +29,7 @@ const auditTimeoutMs = 600_000;
 
 /**
  * @param auditors peer ids or multiaddrs of routers, asked in this order: those that the person chose or runs, nobody
- * else,
- * since an auditor sees the prompt (section 4.0). One whose card does not list the model is not sent anything.
+ * else, since an auditor sees the prompt (section 4.0). One whose card does not list the model is not sent anything.
  */
 export function createSecondOpinion(
   { peer, discovery, logger }: SecondOpinionComponents,

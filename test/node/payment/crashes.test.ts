@@ -6,8 +6,8 @@ import type { Escrow } from '../../../src/escrow/escrow.ts';
 import { startLocalnet } from '../../../src/escrow/localnet.ts';
 import { delay } from '../../../src/lib/abort.ts';
 import { createReceiptStore } from '../../../src/node/home/receipt-store.ts';
+import { settlementJson } from '../../../src/node/payment/outcome.ts';
 import type { ClientPayments } from '../../../src/node/payment/payments.ts';
-import { settlementJson } from '../../../src/node/payment/settlement-json.ts';
 import { startAsker } from '../../support/asking.ts';
 import { disguised } from '../../support/cheats/engines.ts';
 import { createGate } from '../../support/gate.ts';
@@ -59,15 +59,15 @@ function silentAfterTheAnswer(payments: ClientPayments): ClientPayments {
   return {
     ...payments,
     async open() {
-      const paying = await payments.open();
+      const wallet = await payments.open();
       return {
-        refusal: (pay) => paying.refusal(pay),
-        plan: (...args) => paying.plan(...args),
-        records: () => paying.records(),
-        resume: () => paying.resume(),
+        refusal: (pay) => wallet.refusal(pay),
+        plan: (...args) => wallet.plan(...args),
+        records: () => wallet.records(),
+        resume: () => wallet.resume(),
         async lock(order) {
           return {
-            ...(await paying.lock(order)),
+            ...(await wallet.lock(order)),
             settle: () => Promise.reject(new Error('gone')),
             abandon: async () => null,
           };

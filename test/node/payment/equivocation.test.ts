@@ -4,10 +4,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
-import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { dispute, findPendingPayment } from '../../../src/node/payment/dispute.ts';
-import { openPurses } from '../../../src/node/payment/spending-limits.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
@@ -15,7 +13,13 @@ import { jobIdHex, sha256 } from '../../../src/protocol/digests.ts';
 import { kinds } from '../../../src/protocol/messages.ts';
 import { startAsker } from '../../support/asking.ts';
 import { startProvider, testSampler } from '../../support/market.ts';
-import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
+import {
+  clientPayments,
+  type PaidProvider,
+  providerPayments,
+  startChain,
+  unlimitedAllowances,
+} from '../../support/payments.ts';
 import { askRouter, code, receiveAnswer, startRouter, withTamperedAnswers } from '../../support/router.ts';
 
 // Two heads in the middle of an answer that contradict each other: there is no receipt of it, and the heads are the
@@ -176,11 +180,8 @@ test('by hand, too, from what was kept: not before the provider submits, and the
 
 test('a router that pays slashes with them, too', async (context) => {
   const { provider, paid, client } = await start(context);
-  const purses = await openPurses(
-    { payments: client.payments, clock: systemClock, logger: silentLogger },
-    { path: null, limitOf: () => 1n << 62n },
-  );
-  const router = await startRouter(context, { providers: [provider], purses });
+  const allowances = await unlimitedAllowances(client.payments);
+  const router = await startRouter(context, { providers: [provider], allowances });
   await assert.rejects(
     receiveAnswer(await askRouter(context, router, { maxPrice, sampler })),
     (error) => code('E_FAILED')(error) || (error instanceof Error && /equivocation|two heads/.test(error.message)),

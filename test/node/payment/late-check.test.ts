@@ -82,18 +82,18 @@ test('a provider that submits long before it sends the final head leaves as much
   const chain = await startChain(context);
   const { provider, paid } = await startPaid(context, chain);
   const client = await clientPayments(context, chain, { marginMs: 20_000 });
-  const paying = await client.payments.open();
+  const wallet = await client.payments.open();
   let left = Infinity;
   let asker: TestAsker | null = null;
   const spying = {
     ...client.payments,
     open: async () => ({
-      refusal: paying.refusal.bind(paying),
-      plan: paying.plan.bind(paying),
-      records: paying.records.bind(paying),
-      resume: paying.resume.bind(paying),
-      async lock(...args: Parameters<typeof paying.lock>) {
-        const locked = await paying.lock(...args);
+      refusal: wallet.refusal.bind(wallet),
+      plan: wallet.plan.bind(wallet),
+      records: wallet.records.bind(wallet),
+      resume: wallet.resume.bind(wallet),
+      async lock(...args: Parameters<typeof wallet.lock>) {
+        const locked = await wallet.lock(...args);
         return {
           ...locked,
           async window(options?: AbortOptions) {

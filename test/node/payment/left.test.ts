@@ -105,14 +105,14 @@ async function startHeldUp(
       target: provider.address,
     },
   );
-  const paying = await client.payments.open();
-  const payment = await paying.plan(quote.quote, { maxTokens, maxPrice: Number.MAX_SAFE_INTEGER });
+  const wallet = await client.payments.open();
+  const payment = await wallet.plan(quote.quote, { maxTokens, maxPrice: Number.MAX_SAFE_INTEGER });
   let stream: FrameStream | undefined;
   const open: Peer['open'] = async (...args) => (stream = await peer.open(...args));
   const { job } = await openTestJob(
     context,
     provider,
-    { sampler, quote, payment, lock: async (order) => void (await paying.lock({ ...order, quote: quote.quote })) },
+    { sampler, quote, payment, lock: async (order) => void (await wallet.lock({ ...order, quote: quote.quote })) },
     withMethods(peer, { open }),
   );
   await Promise.all([gate.reached, receive(job, sent)]);

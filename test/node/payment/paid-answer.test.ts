@@ -173,7 +173,7 @@ test('an answer that breaks off is not paid', async (context) => {
 
 test('a client that never locks what it offered is refused, and keeps nobody from a slot', async (context) => {
   const { asker, client } = await startMarket(context);
-  const paying = await client.payments.open();
+  const wallet = await client.payments.open();
   const standing: Settlement = {
     state: 'open',
     chain: '',
@@ -196,9 +196,9 @@ test('a client that never locks what it offered is refused, and keeps nobody fro
     start: async () => undefined,
     open: async () => ({
       refusal: () => null,
-      plan: (...args) => paying.plan(...args),
-      records: () => paying.records(),
-      resume: () => paying.resume(),
+      plan: (...args) => wallet.plan(...args),
+      records: () => wallet.records(),
+      resume: () => wallet.resume(),
       lock,
     }),
     stop: async () => undefined,

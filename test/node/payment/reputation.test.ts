@@ -3,8 +3,9 @@ import { test } from 'node:test';
 import type { ProviderAccount } from '../../../src/escrow/escrow.ts';
 import { toHex } from '../../../src/lib/bytes.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
-import { chainReliability, recordsOf } from '../../../src/node/payment/chain-record.ts';
+import { recordsOf } from '../../../src/node/payment/chain-record.ts';
 import type { ChainRecord } from '../../../src/node/payment/payments.ts';
+import { chainReliability } from '../../../src/node/selection/chain-reliability.ts';
 import { createReputation } from '../../../src/node/selection/reputation.ts';
 import { type SelectionCriteria, select } from '../../../src/node/selection/select.ts';
 import { startAsker } from '../../support/asking.ts';
@@ -86,7 +87,7 @@ test('a node that is registered by several wallets answers for all of them', () 
 test('what the chain says weighs in the choice, and who is not on it is not passed over where nothing is charged', async (context) => {
   const [one, two] = [await startProvider(context), await startProvider(context)];
   const cards = [one, two].map((provider) => provider.card());
-  const wish: SelectionCriteria = {
+  const criteria: SelectionCriteria = {
     model: undefined,
     mode: 'merkle',
     promptTokens: 10,
@@ -96,7 +97,7 @@ test('what the chain says weighs in the choice, and who is not on it is not pass
   };
   const reputation = createReputation({ clock: { now: () => 1_000 }, logger: silentLogger }, { path: null });
   const choose = (records: ReadonlyMap<string, ChainRecord>) =>
-    select({ reputation, inFlight: () => 0, records, refusal: () => null }, cards, wish).choices;
+    select({ reputation, inFlight: () => 0, records, refusal: () => null }, cards, criteria).choices;
   const key = (provider: typeof one): string => toHex(provider.peer.key.publicKey);
   assert.equal(choose(new Map()).length, 2);
   for (const bad of [{ refunded: 1 }, { rejected: 1 }, { slashed: 1 }]) {

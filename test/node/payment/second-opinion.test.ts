@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { systemClock } from '../../../src/lib/clock.ts';
-import { silentLogger } from '../../../src/lib/log.ts';
 import type { Engine } from '../../../src/model/engine.ts';
-import { openPurses } from '../../../src/node/payment/spending-limits.ts';
 import type { Receipt } from '../../../src/proofs/receipt.ts';
 import { peerIdOf } from '../../../src/proofs/signing.ts';
 import { decodeVerdict } from '../../../src/protocol/validate.ts';
 import { startAsker } from '../../support/asking.ts';
 import { disguised } from '../../support/cheats/engines.ts';
 import { startProvider } from '../../support/market.ts';
-import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
+import {
+  clientPayments,
+  type PaidProvider,
+  providerPayments,
+  startChain,
+  unlimitedAllowances,
+} from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
 import { askRouter, receiveAnswer, startRouter } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
@@ -103,14 +106,11 @@ test('a router that pays asks its auditor, too, but not about the questions of o
   const { provider, client } = await startMarket(context, honest());
   const auditor = await startRouter(context, { engines: [honest()] });
   const friend = await startPeer(context, { role: 'client' });
-  const purses = await openPurses(
-    { payments: client.payments, clock: systemClock, logger: silentLogger },
-    { path: null, limitOf: () => 1n << 62n },
-  );
+  const allowances = await unlimitedAllowances(client.payments);
   const router = await startRouter(context, {
     providers: [provider],
     engines: [wrong()],
-    purses,
+    allowances,
     auditors: [auditor],
     audits: (id) => id !== friend.id,
   });

@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
-import { systemClock } from '../../../src/lib/clock.ts';
-import { silentLogger } from '../../../src/lib/log.ts';
-import { openPurses } from '../../../src/node/payment/spending-limits.ts';
 import { priceLamports } from '../../../src/protocol/price.ts';
 import { promptTokenBound } from '../../../src/protocol/prompt-bound.ts';
 import { startAsker } from '../../support/asking.ts';
 import { startProvider, testInput, testSampler } from '../../support/market.ts';
-import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
+import { clientPayments, providerPayments, startChain, unlimitedAllowances } from '../../support/payments.ts';
 import { startRouter, type TestRouterInit } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
@@ -24,11 +21,8 @@ async function start(context: TestContext, init: Partial<TestRouterInit> = {}) {
     payments: async (peer) => (await providerPayments(context, chain, peer)).payments,
   });
   const { payments } = await clientPayments(context, chain);
-  const purses = await openPurses(
-    { payments, clock: systemClock, logger: silentLogger },
-    { path: null, limitOf: () => 1n << 62n },
-  );
-  const router = await startRouter(context, { providers: [provider], purses, ...init });
+  const allowances = await unlimitedAllowances(payments);
+  const router = await startRouter(context, { providers: [provider], allowances, ...init });
   const asker = await startAsker(context, { providers: [provider] });
   return {
     router,

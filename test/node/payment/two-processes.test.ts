@@ -38,13 +38,13 @@ async function start(
       target: provider.address,
     },
   );
-  const paying = await first.payments.open();
-  const payment = await paying.plan(quote.quote, { maxTokens, maxPrice: Number.MAX_SAFE_INTEGER });
+  const wallet = await first.payments.open();
+  const payment = await wallet.plan(quote.quote, { maxTokens, maxPrice: Number.MAX_SAFE_INTEGER });
   // The process ends right after it has locked.
   const lock = async (
     order: Parameters<NonNullable<Parameters<typeof openTestJob>[2]>['lock'] & object>[0],
   ): Promise<void> => {
-    await paying.lock({ ...order, quote: quote.quote });
+    await wallet.lock({ ...order, quote: quote.quote });
     throw new Error('gone');
   };
   const locking = openTestJob(context, provider, { quote, payment, lock }, peer);

@@ -8,8 +8,7 @@ import { clientPayments, type PaidProvider, providerPayments, startChain } from 
 import { withTamperedAnswers } from '../../support/router.ts';
 
 // An answer that is stopped before its first token, by a provider that then keeps its final head back: what it submits
-// is
-// the first that its client sees of it.
+// is the first that its client sees of it.
 
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 

@@ -149,7 +149,7 @@ describe('a provider that cheats behind an honest router', () => {
     ],
   ];
   for (const [cheat, init, fault] of openings) {
-    it(`opens ${cheat}: the person’s client finds it itself`, async (context) => {
+    it(`opens ${cheat}: the clientStream’s client finds it itself`, async (context) => {
       const provider = await startCheat(context, init);
       const router = await startRouter(context, { providers: [provider] });
       const answer = await receiveAnswer(await askRouter(context, router));

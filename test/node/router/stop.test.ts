@@ -20,6 +20,7 @@ import {
   withTamperedAnswers,
 } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
+import { testSeed } from '../../support/seeds.ts';
 
 /** A provider that holds its answer up before step `at` until told to go on. */
 async function startHeld(
@@ -195,7 +196,7 @@ async function rawQuestion(
     input: testInput,
     model: 'scripted',
     sampler: testSampler,
-    seed: Uint8Array.from(randomBytes(32)),
+    seed: testSeed,
     commit: sha256(secret),
     count: 16,
     mode: 'merkle',

@@ -60,7 +60,7 @@ function card(
   };
 }
 
-const wish: SelectionCriteria = {
+const criteria: SelectionCriteria = {
   model: 'qwen3-4b',
   mode: 'merkle',
   promptTokens: 300,
@@ -75,7 +75,7 @@ function choose(
   reputation: Reputation = newReputation(),
   inFlight: (peer: PeerIdString) => number = () => 0,
 ) {
-  return select({ reputation, inFlight }, cards, { ...wish, ...changes });
+  return select({ reputation, inFlight }, cards, { ...criteria, ...changes });
 }
 
 function newReputation(): Reputation {

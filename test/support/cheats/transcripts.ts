@@ -63,16 +63,14 @@ export function withOpening(change: (opening: Opening, honest: Transcript) => Op
 
 /**
  * The prefill attack: the cheaper model chooses the tokens, the true model's distributions are committed to. Needs
- * logits
- * of `sideBySide`.
+ * logits of `sideBySide`.
  */
 export const prefillAttack: TranscriptMaker = (init) =>
   new ForcedTranscript(init, (_truth, top, i) => drawFrom(init, (top as BothLogits).cheap, i));
 
 /**
  * The adaptive attack: true distributions, each moved just enough that the client's draw picks the cheaper model's
- * token.
- * Needs logits of `sideBySide`.
+ * token. Needs logits of `sideBySide`.
  */
 export const nudging: TranscriptMaker = lying((honest, init) => ({
   next(top) {

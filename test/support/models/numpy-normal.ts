@@ -1,7 +1,6 @@
 /**
  * The normal deviates of numpy's default generator, bit for bit (SeedSequence, PCG64, ziggurat of Marsaglia and Tsang),
- * so
- * that model files made here equal those made with numpy.
+ * so that model files made here equal those made with numpy.
  */
 
 const mask64 = (1n << 64n) - 1n;

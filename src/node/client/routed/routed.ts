@@ -15,20 +15,17 @@ import { encodeVerdict } from '../../../protocol/validate.ts';
 import type { Peer } from '../../peer/peer.ts';
 import type { LocalVerifier } from '../../verification/local-verifier.ts';
 import {
-  type Answer,
-  type AnswerModel,
-  type AskObserver,
-  faultyAnswer,
   faultyVerification,
   isRecomputed,
   type Verification,
   type VerifyLevel,
-} from '../answer.ts';
+} from '../../verification/verification.ts';
+import { type Answer, type AnswerModel, type AskObserver, faultyAnswer, reasonFor } from '../answer.ts';
+import { interruptedFinishMs } from '../finish.ts';
 import type { Stopwatch } from '../stopwatch.ts';
-import { reasonFor } from '../why.ts';
-import { openRoute, type RouteComponents } from './open-route.ts';
 import type { Picked } from './picked.ts';
 import type { RouteConclusion, RoutedJob } from './route.ts';
+import { openRoute, type RouteComponents } from './streamed-route.ts';
 
 export interface RoutedComponents extends RouteComponents {
   readonly peer: Peer;
@@ -65,9 +62,6 @@ interface Judged {
   readonly verification: Verification;
   readonly why: string | null;
 }
-
-/** How long an answer that was stopped may take to be settled, in ms. */
-const interruptedSettleMs = 4_000;
 
 /**
  * One question through a router, settled.
@@ -205,7 +199,7 @@ class RoutedQuestion {
   ): Promise<RouteConclusion & { readonly fault: FaultError | null }> {
     try {
       return {
-        ...(await job.conclude(interrupted ? { signal: AbortSignal.timeout(interruptedSettleMs) } : {})),
+        ...(await job.conclude(interrupted ? { signal: AbortSignal.timeout(interruptedFinishMs) } : {})),
         fault: null,
       };
     } catch (error) {
@@ -224,8 +218,7 @@ class RoutedQuestion {
 
   /**
    * Checks 1 to 4 (and 5, or all, where the files are here) are made by this client; the router's word counts for what
-   * it
-   * re-executed, and for faults, as long as this client found none itself.
+   * it re-executed, and for faults, as long as this client found none itself.
    */
   async #judge(
     { receipt, verdict, refused, fault }: RouteConclusion & { readonly fault: FaultError | null },
@@ -303,8 +296,7 @@ class RoutedQuestion {
 
 /**
  * A verdict that says more than this client can find out without the model: checks 5 and 6. For the others it is its
- * own
- * judge, and without an opening, which may be the router's own doing, nobody's pass counts.
+ * own judge, and without an opening, which may be the router's own doing, nobody's pass counts.
  */
 function isItsWord(theirs: Verdict, own: Verification): boolean {
   const beyond = isRecomputed(theirs) || (theirs.tier === 'text' && theirs.result === 'fail');

@@ -6,13 +6,16 @@ import { FaultError } from '../../../proofs/fault.ts';
 import { createReceived, type Received } from '../../../proofs/received.ts';
 import { verifyBody } from '../../../proofs/signing.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
+import { routeProtocol } from '../../../protocol/constants.ts';
+import { sha256 } from '../../../protocol/digests.ts';
 import type { FrameOf, FrameType } from '../../../protocol/frames.ts';
 import { kinds, type Signed } from '../../../protocol/messages.ts';
 import type { AnswerFrame } from '../../job/job.ts';
 import { remoteError } from '../../job/remote-error.ts';
+import type { Peer } from '../../peer/peer.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import { checkPicked, type Picked, type RouteQuestion, routerFault } from './picked.ts';
-import type { RouteConclusion, RoutedJob, RouteNews, RouteTimeouts } from './route.ts';
+import type { RouteConclusion, RoutedJob, RouteInit, RouteNews, RouteTimeouts } from './route.ts';
 import { isSameReceipt, ownVerdict } from './router-word.ts';
 
 /** How much longer than the router this client waits, in ms: the router's own time-out speaks first. */
@@ -30,7 +33,7 @@ export interface StreamedRouteInit {
 }
 
 /** The client’s end of one question through a router. */
-export class StreamedRoute implements RoutedJob {
+class StreamedRoute implements RoutedJob {
   readonly router: PeerIdString;
   readonly #stream: FrameStream;
   readonly #init: StreamedRouteInit;
@@ -226,4 +229,33 @@ export class StreamedRoute implements RoutedJob {
     clearTimeout(timer);
     this.#timers.delete(timer);
   }
+}
+
+export interface RouteComponents {
+  readonly peer: Peer;
+  readonly clock: Clock;
+}
+
+const defaults: RouteTimeouts = { gapMs: 10_000, totalMs: 600_000, settleMs: 1_800_000 };
+
+/**
+ * Sends a question to a router.
+ * @param options `signal` stops the dial and the sending only; a running question ends by `stop` or `abort`
+ * @throws QvacError E_NETWORK where the router cannot be reached
+ */
+export async function openRoute(
+  { peer, clock }: RouteComponents,
+  init: RouteInit,
+  options: AbortOptions = {},
+): Promise<RoutedJob> {
+  const { input, model, sampler, seed, count, mode, verify, maxPrice } = init;
+  const timeouts = { ...defaults, ...init.timeouts };
+  const asked: RouteQuestion = { input, model, sampler, seed, commit: sha256(init.secret), count, mode, maxPrice };
+  const stream = await peer.open(init.router, routeProtocol, options);
+  const job = new StreamedRoute(stream, { asked, secret: init.secret, timeouts, network: peer.network, clock });
+  // Read at once: a router that refuses does so before it takes the question in.
+  stream
+    .write({ t: 'route', ...asked, verify, timeout: timeouts.totalMs }, options)
+    .catch((error: unknown) => stream.abort(toError(error)));
+  return job;
 }

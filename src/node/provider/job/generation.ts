@@ -21,11 +21,9 @@ export interface GenerationParts {
 
 /**
  * Draws and sends tokens until a stop token (0) or `maxTokens` (1), with a head every 32 tokens (section 4.2). The
- * engine
- * is one token ahead of what the stream took. The text's incomplete end is flushed with the last token.
+ * engine is one token ahead of what the stream took. The text's incomplete end is flushed with the last token.
  * @throws whatever the engine or `goOn` throws, also where `signal` aborts; what was drawn until then is in the
- * transcript and sent
- * with `writer.flush()`
+ * transcript and sent with `writer.flush()`
  */
 export async function generate(parts: GenerationParts, options: AbortOptions = {}): Promise<0 | 1> {
   const { session, tokenizer, promptTokens, topK, transcript, writer, sendHead, goOn } = parts;

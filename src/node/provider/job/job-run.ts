@@ -134,10 +134,8 @@ export class JobRun {
 
   /**
    * The client is gone, or broke the protocol. Without its cancel only a whole answer can be submitted, so a paid one
-   * of
-   * which it has seen something goes on to its end, where that comes within as many tokens as a cancel would still
-   * cost:
-   * else the last moment would be the time to break off. Any other job ends without a final head.
+   * of which it has seen something goes on to its end, where that comes within as many tokens as a cancel would still
+   * cost: else the last moment would be the time to break off. Any other job ends without a final head.
    */
   leave(reason: Error): void {
     if (this.#paid === null || this.#writer.sentTokens === 0) return this.abort(reason);

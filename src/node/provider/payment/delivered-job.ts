@@ -10,8 +10,7 @@ export interface DeliveredJob {
   readonly client: Uint8Array;
   /**
    * Which of the provider's jobs was served. Once its client has the money back it can create another one under the
-   * same
-   * id, and so at the same address, with a seed that makes a fraud of this answer.
+   * same id, and so at the same address, with a seed that makes a fraud of this answer.
    */
   readonly number: bigint;
   readonly delivery: Delivery;

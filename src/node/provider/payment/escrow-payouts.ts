@@ -42,8 +42,8 @@ const orphanMs = 150_000;
 const stopMs = 5_000;
 /**
  * Offers whose accounts are waited for at the same time, and refused ones among which that is so: they cost nothing to
- * make,
- * and each asks the chain again and again. Whoever locks before it offers needs no wait, and the sweep sees the rest.
+ * make, and each asks the chain again and again. Whoever locks before it offers needs no wait, and the sweep sees the
+ * rest.
  */
 const maxWaiting = 16;
 const maxDeclining = 8;

@@ -3,6 +3,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import { FaultError } from '../../../proofs/fault.ts';
 import type { Head } from '../../../protocol/messages.ts';
 import type { Job, RawAnswerFrame } from '../../job/job.ts';
+import { experienceOf } from '../../selection/learning.ts';
 import type { Experience } from '../../selection/reputation.ts';
 import type { ClientStream } from '../client-stream.ts';
 import { patienceMs } from '../constants.ts';
@@ -20,7 +21,7 @@ export type AttemptEnd =
 
 export interface AttemptInit {
   readonly job: Job;
-  readonly person: ClientStream;
+  readonly clientStream: ClientStream;
   readonly clock: Clock;
   /** Aborts when the time for the final head is over, or the router stops. */
   readonly deadline: AbortSignal;
@@ -31,7 +32,7 @@ export interface AttemptInit {
 /** Passes one provider's answer on, frame by frame: the next is not read before the person's client took this one. */
 export class Attempt {
   readonly #job: Job;
-  readonly #person: ClientStream;
+  readonly #clientStream: ClientStream;
   readonly #clock: Clock;
   readonly #deadline: AbortSignal;
   readonly #firstTokenMs: number;
@@ -46,7 +47,7 @@ export class Attempt {
 
   constructor(init: AttemptInit) {
     this.#job = init.job;
-    this.#person = init.person;
+    this.#clientStream = init.clientStream;
     this.#clock = init.clock;
     this.#deadline = init.deadline;
     this.#firstTokenMs = init.firstTokenMs;
@@ -57,15 +58,15 @@ export class Attempt {
     const onStop = (): void => this.#stop();
     const onDeadline = (): void => this.#job.abort(new QvacError('E_TIMEOUT', 'the question timed out'));
     const patience = setTimeout(() => this.#leave(), this.#firstTokenMs);
-    this.#person.stopped.addEventListener('abort', onStop);
+    this.#clientStream.stopped.addEventListener('abort', onStop);
     this.#deadline.addEventListener('abort', onDeadline);
     try {
       if (this.#deadline.aborted) onDeadline();
-      if (this.#person.stopped.aborted) this.#stop();
+      if (this.#clientStream.stopped.aborted) this.#stop();
       return await Promise.race([this.#passAll(), this.#left.promise]);
     } finally {
       clearTimeout(patience);
-      this.#person.stopped.removeEventListener('abort', onStop);
+      this.#clientStream.stopped.removeEventListener('abort', onStop);
       this.#deadline.removeEventListener('abort', onDeadline);
     }
   }
@@ -84,7 +85,7 @@ export class Attempt {
   async #pass(raw: RawAnswerFrame): Promise<void> {
     const { frame, bytes } = raw;
     if (frame.t === 'accept') {
-      if (this.#person.stopped.aborted) throw new QvacError('E_INTERRUPTED', 'stopped before the accept');
+      if (this.#clientStream.stopped.aborted) throw new QvacError('E_INTERRUPTED', 'stopped before the accept');
       this.#accepted = true;
     }
     if (frame.t === 'tokens' && frame.tokens.length > 0) this.#firstTokenAt ??= this.#clock.now();
@@ -97,9 +98,9 @@ export class Attempt {
     if (final !== null) {
       // The cancel comes before the final head that answers it.
       if (this.#cancelling !== null) await this.#cancelling;
-      this.#person.expectChallenge();
+      this.#clientStream.expectChallenge();
     }
-    await this.#person.forward(bytes, { signal: this.#deadline });
+    await this.#clientStream.forward(bytes, { signal: this.#deadline });
   }
 
   #finish(): AttemptEnd {
@@ -116,7 +117,7 @@ export class Attempt {
 
   async #fail(error: Error): Promise<AttemptEnd> {
     if (this.#deadline.aborted) return this.#timedOut();
-    if (this.#person.stopped.aborted && !this.#accepted) {
+    if (this.#clientStream.stopped.aborted && !this.#accepted) {
       this.#job.abort(error);
       return { kind: 'stopped' };
     }
@@ -128,7 +129,7 @@ export class Attempt {
     if (this.#begun || this.#cancelling !== null) {
       // What shows the fault goes to the person's client, which need not take a router's word for it.
       const faulty = this.#faulty ?? this.#job.faulty;
-      if (faulty !== null) await this.#person.forward(faulty.bytes, { signal: this.#deadline });
+      if (faulty !== null) await this.#clientStream.forward(faulty.bytes, { signal: this.#deadline });
       this.#job.abort(error);
       return { kind: 'broken', experience, error };
     }
@@ -153,7 +154,7 @@ export class Attempt {
   async #cancel(): Promise<void> {
     try {
       const signed = await this.#job.cancel();
-      if (signed !== null) await this.#person.send({ t: 'cancel', body: signed.body, sig: signed.sig });
+      if (signed !== null) await this.#clientStream.send({ t: 'cancel', body: signed.body, sig: signed.sig });
     } catch (error) {
       this.#job.abort(toError(error));
     }
@@ -164,7 +165,7 @@ export class Attempt {
    * longer.
    */
   #leave(): void {
-    if (this.#begun || this.#cancelling !== null || this.#person.stopped.aborted) return;
+    if (this.#begun || this.#cancelling !== null || this.#clientStream.stopped.aborted) return;
     const error = new QvacError('E_TIMEOUT', `the provider gave no token within ${this.#firstTokenMs} ms`);
     this.#abandoned = true;
     if (this.#accepted)
@@ -172,9 +173,4 @@ export class Attempt {
     else this.#job.abort(error);
     this.#left.resolve({ kind: 'left', experience: { kind: 'aborted' }, error });
   }
-}
-
-function experienceOf(error: Error): Experience {
-  if (error instanceof FaultError) return { kind: 'fault', fault: error.fault };
-  return error instanceof QvacError && error.code === 'E_BUSY' ? { kind: 'busy' } : { kind: 'aborted' };
 }

@@ -5,10 +5,10 @@ import type { RouteFrame } from '../../../protocol/frames.ts';
 import { promptTokenBound } from '../../../protocol/prompt-bound.ts';
 import type { VerifiedCard } from '../../cards/cards.ts';
 import type { Discovery } from '../../discovery/discovery.ts';
-import type { SpendingAllowance } from '../../payment/spending-limits.ts';
 import { type Considered, consideredOf } from '../../selection/considered.ts';
 import type { Reputation } from '../../selection/reputation.ts';
 import { type Choice, type Exclusion, type Selection, type SelectionCriteria, select } from '../../selection/select.ts';
+import type { SpendingAllowance } from '../allowances.ts';
 import type { Commits } from '../commits.ts';
 import { findTimeoutMs } from '../constants.ts';
 import { RouteFailure } from '../failure.ts';
@@ -32,8 +32,8 @@ export interface Reserved {
 export class Candidates {
   readonly #components: CandidatesComponents;
   readonly #route: RouteFrame;
-  #wish: SelectionCriteria;
-  #purse: SpendingAllowance | null = null;
+  #criteria: SelectionCriteria;
+  #allowance: SpendingAllowance | null = null;
   readonly #turnedTo = new Set<PeerIdString>();
   #selection: Selection = { choices: [], excluded: [] };
 
@@ -41,7 +41,7 @@ export class Candidates {
   constructor(components: CandidatesComponents, route: RouteFrame, held: ReadonlySet<ModelId>) {
     this.#components = components;
     this.#route = route;
-    this.#wish = {
+    this.#criteria = {
       model: route.model,
       mode: route.mode,
       promptTokens: promptTokenBound(route.input),
@@ -51,16 +51,11 @@ export class Candidates {
     };
   }
 
-  /** From now on those count, too, who want to be paid, within what is left of the person's limit. */
-  payWith(purse: SpendingAllowance): void {
-    this.#purse = purse;
-    const { left } = purse;
-    if (left < BigInt(this.#route.maxPrice)) this.#wish = { ...this.#wish, maxPrice: Number(left) };
-  }
-
-  /** Most prompt tokens that the question can have. */
-  get promptTokens(): number {
-    return this.#wish.promptTokens;
+  /** Admits providers that charge, within what is left of the client's limit. */
+  payWith(allowance: SpendingAllowance, left: bigint | null): void {
+    this.#allowance = allowance;
+    if (left !== null && left < BigInt(this.#route.maxPrice))
+      this.#criteria = { ...this.#criteria, maxPrice: Number(left) };
   }
 
   /**
@@ -132,15 +127,15 @@ export class Candidates {
 
   #select(cards: readonly VerifiedCard[]): Selection {
     const { reputation, jobs } = this.#components;
-    const purse = this.#purse;
+    const allowance = this.#allowance;
     return select(
       {
         reputation,
         inFlight: (peer) => jobs.of(peer),
-        ...(purse === null ? {} : { refusal: (pay) => purse.paying.refusal(pay), records: purse.records }),
+        ...(allowance === null ? {} : { refusal: (pay) => allowance.wallet.refusal(pay), records: allowance.records }),
       },
       cards,
-      this.#wish,
+      this.#criteria,
     );
   }
 
@@ -149,14 +144,14 @@ export class Candidates {
     const why = new Set<Exclusion>(excluded.map((each) => each.why));
     const { model, verify, maxPrice } = this.#route;
     const standing = excluded.find((each) => each.why === 'standing');
-    if (why.has('too-dear') && this.#wish.maxPrice < maxPrice)
-      return new RouteFailure('limit', `what is left of your limit for today does not cover any offer of ${model}`);
+    if (why.has('too-dear') && this.#criteria.maxPrice < maxPrice)
+      return new RouteFailure('limit', `what is left of your limit for 24 h does not cover any offer of ${model}`);
     if (why.has('too-dear'))
       return new RouteFailure('too-dear', `every offer of ${model} may cost more than ${maxPrice} lamports`);
     if (why.has('pay'))
       return new RouteFailure(
         'limit',
-        `every offer of ${model} wants to be paid, and ${this.#purse === null ? 'this router pays nobody' : (excluded.find((each) => each.why === 'pay')?.detail ?? 'cannot be')}`,
+        `every offer of ${model} wants to be paid, and ${this.#allowance === null ? 'this router pays nobody' : (excluded.find((each) => each.why === 'pay')?.detail ?? 'cannot be')}`,
       );
     if (standing !== undefined)
       return new RouteFailure('no-provider', `the only offer of ${model} is not used: ${standing.detail}`);
