@@ -2,7 +2,7 @@ import { QvacError } from '../../errors.ts';
 import { anySignal } from '../../lib/abort.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { shortPeer } from '../../lib/names.ts';
+import { seconds, shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { publicKeyOf, verifyBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
@@ -49,7 +49,8 @@ export function verifyCard(signed: Signed, checks: CardChecks): VerifiedCard {
   const card = decode(signed.body, bad);
   if (!equalBytes(card.peer, publicKey)) throw bad('it is another peer’s');
   if (card.network !== network) throw bad(`it is for another network than "${network}"`);
-  if (card.expiresAt <= now) throw bad('it has expired');
+  if (card.expiresAt <= now)
+    throw bad(`it has expired ${seconds(now - card.expiresAt)} ago by this machine’s clock; check both clocks`);
   if (!isModest(card)) throw bad('it is too big');
   if (newest !== null && newest !== undefined && newest.peer === peer) {
     if (card.seq < newest.card.seq) throw bad('a newer one was seen before');

@@ -12,7 +12,7 @@ export interface Known {
   card: VerifiedCard | null;
   since: number;
   cardAt: number;
-  /** When its card is asked for again, unix ms. */
+  /** When its card is asked for again, by the monotonic clock. */
   renewAt: number;
   failures: number;
   /** How often it was asked in vain for a card. */

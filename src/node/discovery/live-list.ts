@@ -1,10 +1,11 @@
 import { EventEmitter } from 'node:events';
 import { messageOf, QvacError } from '../../errors.ts';
 import { anySignal } from '../../lib/abort.ts';
-import type { Clock } from '../../lib/clock.ts';
+import { type Clock, monotonicMs } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { PeerIdString } from '../../lib/types.ts';
+import { cardRenewalMs } from '../../protocol/constants.ts';
 import { fetchCard, type VerifiedCard } from '../cards/cards.ts';
 import type { Peer } from '../peer/peer.ts';
 import { isUnsupported } from '../peer/peer-errors.ts';
@@ -27,7 +28,7 @@ const reachMs = 6_000;
 /** A card that ends sooner than this is not worth using, in ms. */
 const marginMs = 5_000;
 /** Shortest time until a card is asked for again, in ms. */
-const renewMs = 10_000;
+const minRenewMs = 10_000;
 /** A node may answer before it is ready to give its card: until it is asked again, in ms, each time twice as long. */
 const cardlessMs = 2_000;
 const maxCardless = 6;
@@ -144,11 +145,12 @@ export class LiveList {
 
   /** Lets go of expired cards and asks for those that are about to expire. */
   tick(): void {
-    const now = this.#components.clock.now();
+    const date = this.#components.clock.now();
+    const now = monotonicMs();
     for (const known of this.#known.values()) {
       if (!known.up || known.card === null) {
         if (known.cardless > 0 && known.renewAt <= now) void this.#askAgain(known);
-      } else if (known.card.card.expiresAt <= now) this.#down(known);
+      } else if (known.card.card.expiresAt <= date) this.#down(known);
       else if (known.renewAt <= now && !known.renewing) void this.#renew(known);
     }
   }
@@ -198,7 +200,7 @@ export class LiveList {
       // A client, or a node of ours that only helps others to meet.
       if (!isUnsupported(error)) throw error;
       known.cardless++;
-      known.renewAt = this.#components.clock.now() + cardlessMs * 2 ** (known.cardless - 1);
+      known.renewAt = monotonicMs() + cardlessMs * 2 ** (known.cardless - 1);
     }
   }
 
@@ -214,7 +216,7 @@ export class LiveList {
 
   async #renew(known: Known): Promise<void> {
     known.renewing = true;
-    known.renewAt = this.#components.clock.now() + renewMs;
+    known.renewAt = monotonicMs() + minRenewMs;
     try {
       this.#up(known, await this.#fetch(known, this.#stopping.signal));
     } catch (error) {
@@ -238,7 +240,8 @@ export class LiveList {
     const before = known.card;
     known.card = card;
     known.cardAt = now;
-    known.renewAt = now + Math.max(renewMs, (card.card.expiresAt - now) / 2);
+    // A card may claim to be valid for years, and prices change before.
+    known.renewAt = monotonicMs() + Math.min(cardRenewalMs, Math.max(minRenewMs, (card.card.expiresAt - now) / 2));
     this.#newest.remember({ peer: known.peer, card, seenAt: now, addrs: [] });
     const wasUp = known.up;
     known.cardless = 0;

@@ -78,7 +78,9 @@ export class PeerCache {
 /** The newest entry of each peer, newest first. */
 function merge(entries: readonly Entry[], now: number): readonly Entry[] {
   const newest = new Map<string, Entry>();
-  for (const entry of entries) {
+  for (const stored of entries) {
+    // Written while the date was ahead, an entry would be newer than all others for as long.
+    const entry = { ...stored, seenAt: Math.min(stored.seenAt, now) };
     const key = `${entry.network} ${entry.peer}`;
     const known = newest.get(key);
     if (entry.seenAt > now - forgetAfterMs && (known === undefined || known.seenAt <= entry.seenAt))

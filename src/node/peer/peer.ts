@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { peerIdFromString } from '@libp2p/peer-id';
-import { type Clock, systemClock } from '../../lib/clock.ts';
+import type { Monotonic } from '../../lib/clock.ts';
 import { type Logger, silentLogger } from '../../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { SigningKey } from '../../proofs/signing.ts';
@@ -79,7 +79,8 @@ export interface HandleOptions {
 }
 
 export interface PeerComponents {
-  readonly clock?: Clock | undefined;
+  /** Times bans. @default performance.now */
+  readonly monotonic?: Monotonic | undefined;
   readonly logger?: Logger | undefined;
 }
 
@@ -139,7 +140,7 @@ class LibP2PPeer implements Peer {
     this.role = init.role;
     this.network = init.network;
     this.mdns = init.mdns ?? false;
-    this.#bans = new Bans(components.clock ?? systemClock, init.limits);
+    this.#bans = new Bans(init.limits, components.monotonic);
     this.#guard = new LinkGuard(this.#bans, init.limits, (peer) =>
       this.#logger.warn('cut off a peer that opens streams too fast', { peer }),
     );

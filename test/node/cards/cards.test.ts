@@ -54,7 +54,12 @@ test('a valid card is taken', () => {
 
 const newest = verifyCard(sign(identity, cardOf(identity)), checks);
 const refusals: readonly (readonly [string, Signed, RegExp, Partial<CardChecks>?])[] = [
-  ['that has expired', sign(identity, cardOf(identity, { expiresAt: now })), /expired/],
+  ['that expires now', sign(identity, cardOf(identity, { expiresAt: now })), /has expired 0 s ago/],
+  [
+    'whose clocks differ by more than its life',
+    sign(identity, cardOf(identity, { expiresAt: now - 90_000 })),
+    /has expired 90 s ago by this machine’s clock; check both clocks/,
+  ],
   ['for another network', sign(identity, cardOf(identity, { network: 'main' })), /another network/],
   ['of another peer', sign(identity, cardOf(identity, { peer: other.signingKey.publicKey })), /another peer/],
   ['signed by another', sign(other, cardOf(identity)), /signature/],

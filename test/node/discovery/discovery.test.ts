@@ -254,6 +254,36 @@ test('a damaged list of peers is made anew, and foreign or forged entries are le
   await assert.rejects(discovery.find({ model: 'alpha' }), { code: 'E_NETWORK' });
 });
 
+test('a peer that was saved while the date was wrong does not stay the newest for as long', async (t) => {
+  const cachePath = join(await temporaryHome(t), 'peers.json');
+  const { peer } = await startOfferer(t, [testModel('alpha')], { kademlia: false });
+  const save = async (): Promise<number | undefined> => {
+    const discovery = await startDiscovery(t, await startPeer(t, { role: 'client' }), { cachePath });
+    await discovery.get(addressOf(peer));
+    await discovery.stop();
+    const { peers } = JSON.parse(await readFile(cachePath, 'utf8')) as { peers: { seenAt: number }[] };
+    return peers[0]?.seenAt;
+  };
+  await save();
+  const kept = JSON.parse(await readFile(cachePath, 'utf8')) as { peers: { peer: string; seenAt: number }[] };
+  const [entry] = kept.peers;
+  assert.ok(entry !== undefined);
+  const nextYear = Date.now() + 365 * 86_400_000;
+  await writeFile(
+    cachePath,
+    JSON.stringify({
+      peers: [
+        { ...entry, seenAt: nextYear },
+        { ...entry, peer: '12D3gone', seenAt: nextYear },
+      ],
+    }),
+  );
+  await save();
+  const { peers } = JSON.parse(await readFile(cachePath, 'utf8')) as { peers: { seenAt: number }[] };
+  assert.equal(peers.length, 2);
+  assert.ok(peers.every(({ seenAt }) => seenAt <= Date.now()));
+});
+
 test('a bootstrap that comes back without its memory is told again who offers what', async (t) => {
   const keyPath = join(await temporaryHome(t), 'key');
   const bootstrap = await startPeerProcess(t, { keyPath, kademlia: true });

@@ -169,7 +169,7 @@ test('a connection that was closed meanwhile is opened anew', async (t) => {
 test('a peer that breaks the protocol again and again is banned, and may return when the ban is over', async (t) => {
   let now = 0;
   const provider = createPeer(
-    { clock: { now: () => now } },
+    { monotonic: () => now },
     {
       role: 'provider',
       key: await testIdentity(),

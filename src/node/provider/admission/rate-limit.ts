@@ -1,26 +1,30 @@
-import type { Clock } from '../../../lib/clock.ts';
+import { type Monotonic, monotonicMs } from '../../../lib/clock.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 
 export interface RateLimitInit {
-  /** Requests a second that one peer may make for good. */
+  /** Requests per second that one peer may keep up. */
   readonly perSecond: number;
   /** Requests that it may make at once after a quiet time. */
   readonly burst: number;
   /** Peers that are remembered. @default 4096 */
   readonly maxPeers?: number | undefined;
+  /** @default performance.now */
+  readonly monotonic?: Monotonic | undefined;
 }
 
-/** Lets each peer make so many requests and no more. */
+/** Bounds the requests of each peer. */
 export interface RateLimit {
   /** Whether `peer` may make one request now; counts it if so. */
   take(peer: PeerIdString): boolean;
 }
 
-/** The generic cell rate algorithm, one cell per peer. A peer that was quiet long enough costs no memory. */
-export function createRateLimit(
-  { clock }: { readonly clock: Clock },
-  { perSecond, burst, maxPeers = 4096 }: RateLimitInit,
-): RateLimit {
+/** The generic cell rate algorithm, one cell per peer. A peer that has been quiet long enough costs no memory. */
+export function createRateLimit({
+  perSecond,
+  burst,
+  maxPeers = 4096,
+  monotonic = monotonicMs,
+}: RateLimitInit): RateLimit {
   const intervalMs = 1000 / perSecond;
   const toleranceMs = intervalMs * (burst - 1);
   const theoreticalArrival = new Map<PeerIdString, number>();
@@ -31,7 +35,7 @@ export function createRateLimit(
 
   return {
     take(peer) {
-      const now = clock.now();
+      const now = monotonic();
       const arrival = Math.max(theoreticalArrival.get(peer) ?? now, now);
       if (arrival - now > toleranceMs) return false;
       if (theoreticalArrival.size >= maxPeers && !theoreticalArrival.has(peer)) {
