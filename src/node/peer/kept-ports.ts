@@ -30,15 +30,24 @@ export function withKeptPorts(listen: readonly string[], kept: KeptPorts): reado
   });
 }
 
-/** Remembers which port each `/tcp/0` of `listen` got. Only one such address tells which is whose. */
+/**
+ * Keeps the port that each `/tcp/0` of `listen` got, if it is the only such address of its IP version: of several,
+ * nothing says which got which.
+ * @param addrs where the node listens
+ */
 export async function keepPorts(path: string, listen: readonly string[], addrs: readonly string[]): Promise<void> {
-  const open = listen.filter((address) => anyPort.test(address));
-  const fixed = new Set(listen.flatMap((address) => /\/tcp\/([1-9]\d*)$/.exec(address)?.[1] ?? []));
-  const ports = new Set(
-    addrs.flatMap((address) => /\/tcp\/(\d+)/.exec(address)?.[1] ?? []).filter((port) => !fixed.has(port)),
-  );
-  const [address] = open;
-  const [port] = ports;
-  if (open.length === 1 && ports.size === 1 && address !== undefined && port !== undefined)
-    await keptPortsFile(path).write({ [address]: Number(port) });
+  const ports = ['/ip4/', '/ip6/'].flatMap((version) => {
+    const [address, ...others] = listen.filter((each) => each.startsWith(version) && anyPort.test(each));
+    const fixed = new Set(portsOf(listen.filter((each) => each.startsWith(version))));
+    const [port, ...more] = new Set(
+      portsOf(addrs.filter((each) => each.startsWith(version))).filter((each) => !fixed.has(each)),
+    );
+    const isSure = others.length === 0 && more.length === 0;
+    return isSure && address !== undefined && port !== undefined ? [[address, port] as const] : [];
+  });
+  if (ports.length > 0) await keptPortsFile(path).write(Object.fromEntries(ports));
+}
+
+function portsOf(addrs: readonly string[]): readonly number[] {
+  return addrs.flatMap((address) => /\/tcp\/([1-9]\d*)/.exec(address)?.[1] ?? []).map(Number);
 }

@@ -1,16 +1,20 @@
+import { networkInterfaces } from 'node:os';
 import { type Identify, identify } from '@libp2p/identify';
-import type { ConnectionGater, Libp2p, PeerInfo, PrivateKey, StreamMuxerFactory } from '@libp2p/interface';
+import type { ConnectionGater, Libp2p, PrivateKey, StreamMuxerFactory } from '@libp2p/interface';
 import { type KadDHTComponents, kadDHT, passthroughMapper, type SingleKadDHT } from '@libp2p/kad-dht';
-import { mdns } from '@libp2p/mdns';
 import { noise } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
 import type { YamuxMuxerInit } from '@libp2p/yamux';
 import { createLibp2p } from 'libp2p';
-import { kadProtocol, mdnsTag } from '../../protocol/discovery-keys.ts';
+import { QvacError } from '../../errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import { kadProtocol } from '../../protocol/discovery-keys.ts';
 import { BoundedStore } from './libp2p/bounded-store.ts';
+import { dialOrder } from './libp2p/dial-order.ts';
 import { noteProtocolsOnce } from './libp2p/noted-protocols.ts';
 import { boundedPing } from './libp2p/ping.ts';
 import { wholeWrites } from './libp2p/whole-writes.ts';
+import { listenError } from './peer-errors.ts';
 
 export type PeerRole = 'provider' | 'router' | 'client';
 
@@ -22,11 +26,8 @@ export interface NodeInit {
   /** Protocol section 7. */
   readonly network: string;
   readonly kademlia: boolean;
-  readonly mdns: boolean;
   readonly muxer: () => StreamMuxerFactory;
   readonly gater: ConnectionGater;
-  /** Told each time another node's multicast reply is heard, not only the first time. */
-  readonly onLocalPeer: (peer: PeerInfo) => void;
 }
 
 export type QvacNode = Libp2p<{ identify: Identify; dht?: SingleKadDHT }>;
@@ -54,6 +55,9 @@ const connectionLimits = {
   client: { maxConnections: 100, inboundConnectionThreshold: 5, maxIncomingPendingConnections: 10 },
 } as const;
 
+/** How long `stopNode` may take, in ms. */
+const stopTimeoutMs = 3_000;
+
 const minute = 60_000;
 /**
  * Provider records live 15 minutes and are renewed from the fifth on: soon enough that those of a node that is gone do
@@ -72,12 +76,16 @@ export async function createNode(init: NodeInit): Promise<QvacNode> {
     connectionEncrypters: [wholeWrites(noise())],
     streamMuxers: [init.muxer],
     connectionGater: init.gater,
-    connectionManager: { ...connectionLimits[init.role], dialTimeout: 10_000, addressDialTimeout: 4_000 },
+    connectionManager: {
+      ...connectionLimits[init.role],
+      dialTimeout: 10_000,
+      addressDialTimeout: 4_000,
+      addressSorter: dialOrder(),
+    },
     // It cuts healthy connections under load, and costs a stream per probe.
     connectionMonitor: { enabled: false },
     datastore: new BoundedStore(init.privateKey.publicKey.toCID()),
     nodeInfo: { name: 'qvac' },
-    peerDiscovery: init.mdns ? [localDiscovery(init, clientMode)] : [],
     services: {
       // The peer says when: the first stream of a connection goes first.
       identify: identify({ runOnConnectionOpen: false }),
@@ -102,11 +110,30 @@ function kademlia(network: string, clientMode: boolean): (components: KadDHTComp
   return (components) => create(components) as SingleKadDHT;
 }
 
-function localDiscovery(init: NodeInit, listenOnly: boolean): ReturnType<typeof mdns> {
-  const create = mdns({ serviceTag: mdnsTag(init.network), broadcast: !listenOnly });
-  return (components) => {
-    const discovery = create(components);
-    discovery.addEventListener('peer', (event) => init.onLocalPeer(event.detail));
-    return discovery;
-  };
+/** Starts `node`, which listens at `listen`. @throws QvacError E_PORT_IN_USE, E_CONFIG if it cannot */
+export async function startNode(node: QvacNode, listen: readonly string[]): Promise<void> {
+  try {
+    await node.start();
+  } catch (error) {
+    throw listenError(error, listen);
+  }
+  // libp2p lets every IPv6 address fail, since a machine may have no IPv6. This one has.
+  const ip6 = listen.filter((address) => address.startsWith('/ip6/'));
+  const hasIp6 = Object.values(networkInterfaces()).some((infos) => infos?.some(({ family }) => family === 'IPv6'));
+  if (ip6.length > 0 && hasIp6 && !node.getMultiaddrs().some((address) => address.toString().startsWith('/ip6/')))
+    throw new QvacError('E_PORT_IN_USE', `cannot listen at ${ip6.join(', ')}: another program may have the port`, {
+      hint: 'choose another port, or leave out --listen for any free one',
+    });
+}
+
+/** Stops `node` and closes its connections, in bounded time. Never throws. */
+export async function stopNode(node: QvacNode, logger: Logger): Promise<void> {
+  const stopped = Promise.resolve(node.stop()).catch((error: unknown) =>
+    logger.debug('stopping', { error: String(error) }),
+  );
+  const late = setTimeout(() => {
+    for (const connection of node.getConnections()) connection.abort(new Error('stopping'));
+  }, stopTimeoutMs / 2);
+  await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, stopTimeoutMs).unref())]);
+  clearTimeout(late);
 }

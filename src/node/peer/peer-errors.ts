@@ -105,7 +105,7 @@ export function listenError(error: unknown, listen: readonly string[]): QvacErro
   const where = listen.join(', ');
   if (text.includes('EADDRINUSE')) {
     return new QvacError('E_PORT_IN_USE', `another program listens at ${where} already`, {
-      hint: 'choose another port: --listen /ip4/0.0.0.0/tcp/0',
+      hint: 'choose another port, or leave out --listen for any free one',
       cause: error,
     });
   }
@@ -116,7 +116,7 @@ export function listenError(error: unknown, listen: readonly string[]): QvacErro
     });
   if (text.includes('EADDRNOTAVAIL'))
     return new QvacError('E_CONFIG', `${where} is not an address of this machine`, {
-      hint: 'listen at /ip4/0.0.0.0/tcp/0',
+      hint: 'leave out --listen for all addresses of this machine',
       cause: error,
     });
   return new QvacError('E_CONFIG', `cannot listen at ${where}: ${text.split('\n', 1)[0] ?? ''}`, { cause: error });

@@ -4,6 +4,7 @@ import type { Monotonic } from '../../lib/clock.ts';
 import { type Logger, silentLogger } from '../../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { SigningKey } from '../../proofs/signing.ts';
+import { mdnsTag } from '../../protocol/discovery-keys.ts';
 import type { Identity } from '../home/identity.ts';
 import type { Reach } from '../home/reach.ts';
 import { frameStream, serveStream } from '../streams/serve-stream.ts';
@@ -13,24 +14,13 @@ import { parseAddress } from './addresses.ts';
 import { type BanLimits, Bans } from './bans.ts';
 import { Dialler } from './dialler.ts';
 import { introduce } from './introduce.ts';
-import { createNode, maxStreams, muxerInit, type PeerRole, type QvacNode } from './libp2p.ts';
+import { createNode, maxStreams, muxerInit, type PeerRole, type QvacNode, startNode, stopNode } from './libp2p.ts';
 import { LinkGuard, type LinkLimits } from './link-guard.ts';
-import { listenError } from './peer-errors.ts';
+import { LocalDiscovery } from './multicast/local-discovery.ts';
+import { type PeerEvents, relayEvents } from './peer-events.ts';
 import { ReachLog } from './reach-log.ts';
 import { createRouting, type Routing } from './routing.ts';
 import { withPlaces } from './stream-places.ts';
-
-/** What happens to a peer's connections, by peer id. */
-export interface PeerEvents {
-  /** The first connection to a peer opened. */
-  connect: [peer: PeerIdString];
-  /** The last connection to a peer closed. */
-  disconnect: [peer: PeerIdString];
-  /** A connected peer said which protocols it speaks. */
-  identify: [peer: PeerIdString, protocols: readonly string[]];
-  /** A node of our network was heard on the local network; its addresses are known now. */
-  local: [peer: PeerIdString];
-}
 
 /** One libp2p node of ours. Long-lived: `start` and `stop` are idempotent. */
 export interface Peer {
@@ -100,10 +90,8 @@ export interface PeerInit {
 
 /** How long closing a connection may take, in ms. */
 const closeTimeoutMs = 1_000;
-/** How long `stop` may take, in ms. */
-const stopTimeoutMs = 3_000;
 
-/** A node that is not started yet. Nothing leaves the machine before `start`. */
+/** A node that is not started. Nothing leaves the machine before `start`. */
 export function createPeer(components: PeerComponents, init: PeerInit): Peer {
   return new LibP2PPeer(components, init);
 }
@@ -129,6 +117,9 @@ class LibP2PPeer implements Peer {
   readonly #handlers = new Map<string, Handler>();
   readonly #dialler = new Dialler(() => this.#node);
   readonly #addresses: AddressBook;
+  readonly #local: LocalDiscovery | null;
+  /** Where another node with this one's key was heard last. */
+  #twin: string | null = null;
   #node: QvacNode | null = null;
   #starting: Promise<void> | null = null;
 
@@ -145,8 +136,30 @@ class LibP2PPeer implements Peer {
       this.#logger.warn('cut off a peer that opens streams too fast', { peer }),
     );
     this.#addresses = new AddressBook(() => this.#node, this.#logger);
+    this.#local = this.mdns ? this.#createLocal() : null;
     this.routing = createRouting(() => this.#node);
     this.events.setMaxListeners(0);
+  }
+
+  #createLocal(): LocalDiscovery {
+    return new LocalDiscovery(this.#logger, {
+      peer: this.id,
+      service: mdnsTag(this.network),
+      // Nobody asks a client for anything.
+      answers: this.role !== 'client',
+      addrs: () => this.addrs(),
+      onPeer: (peer, addrs) => void this.learn(peer, addrs).then(() => this.events.emit('local', peer)),
+      onTwin: (address) => this.#noticeTwin(address),
+    });
+  }
+
+  #noticeTwin(address: string): void {
+    if (this.#twin === address) return;
+    this.#twin = address;
+    this.#logger.warn('another node uses the key of this one: peers see one node that changes; give each its own', {
+      peer: this.id,
+      address,
+    });
   }
 
   addrs(): readonly string[] {
@@ -179,37 +192,25 @@ class LibP2PPeer implements Peer {
       listen,
       network,
       kademlia,
-      mdns: this.mdns,
       muxer: this.#guard.muxer(muxerInit),
       gater: this.#guard.gater(),
-      onLocalPeer: (found) => {
-        const peer = found.id.toString() as PeerIdString;
-        void this.learn(peer, found.multiaddrs.map(String)).then(() => this.events.emit('local', peer));
-      },
     });
-    node.addEventListener('peer:connect', (event) =>
-      this.events.emit('connect', event.detail.toString() as PeerIdString),
-    );
-    node.addEventListener('peer:disconnect', (event) =>
-      this.events.emit('disconnect', event.detail.toString() as PeerIdString),
-    );
-    node.addEventListener('peer:identify', (event) =>
-      this.events.emit('identify', event.detail.peerId.toString() as PeerIdString, event.detail.protocols),
-    );
-    node.addEventListener('peer:identify', (event) => this.#reach.identified(event.detail));
-    node.addEventListener('connection:open', (event) => this.#reach.opened(event.detail));
-    node.addEventListener('connection:open', ({ detail: connection }) =>
-      introduce(node, connection, { beside: this.#dialler.isOpening(connection.remotePeer), logger: this.#logger }),
-    );
+    relayEvents(node, this.events);
+    node.addEventListener('peer:identify', ({ detail }) => this.#reach.identified(detail));
+    node.addEventListener('connection:open', ({ detail: connection }) => {
+      this.#reach.opened(connection);
+      introduce(node, connection, { beside: this.#dialler.isOpening(connection.remotePeer), logger: this.#logger });
+    });
     this.#node = node;
     for (const [protocol, handler] of this.#handlers) await this.#register(node, protocol, handler);
     this.#guard.start();
     try {
-      await node.start();
+      await startNode(node, listen);
     } catch (error) {
       await this.stop();
-      throw listenError(error, listen);
+      throw error;
     }
+    this.#local?.start();
   }
 
   async stop(): Promise<void> {
@@ -217,15 +218,8 @@ class LibP2PPeer implements Peer {
     this.#node = null;
     this.#starting = null;
     this.#guard.stop();
-    if (node === null) return;
-    const stopped = Promise.resolve(node.stop()).catch((error: unknown) =>
-      this.#logger.debug('stopping', { error: String(error) }),
-    );
-    const late = setTimeout(() => {
-      for (const connection of node.getConnections()) connection.abort(new Error('stopping'));
-    }, stopTimeoutMs / 2);
-    await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, stopTimeoutMs).unref())]);
-    clearTimeout(late);
+    await this.#local?.stop();
+    if (node !== null) await stopNode(node, this.#logger);
   }
 
   async handle(
