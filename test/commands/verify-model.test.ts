@@ -37,7 +37,7 @@ interface Verified {
 }
 
 describe('qvac verify, with the model', () => {
-  it('recomputes every token of an honest answer, with the file that is named', async (context) => {
+  it('recomputes every token of an honest answer with the named file', async (context) => {
     const home = await temporaryHome(context);
     const model = await testModel('q4_0');
     const file = await answer(context, home, model, model);
@@ -61,10 +61,10 @@ describe('qvac verify, with the model', () => {
     assert.deepEqual([tokenizer.result, tokenizer.tier], ['pass', 'text']);
     const other = await runInProcess(['verify', file, ...flags, '--model', (await testModel('q4_1')).path]);
     assert.equal(other.code, 7);
-    assert.match(other.stderr, /^qvac: the receipt is about another model than /);
+    assert.match(other.stderr, /^qvac: the receipt names another model than /);
   });
 
-  it('finds a pinned model of the home by the receipt alone', async (context) => {
+  it('finds the model of the receipt in the home', async (context) => {
     const home = await temporaryHome(context);
     const model = await testModel('q4_1');
     const file = await answer(context, home, model, model);
@@ -86,7 +86,7 @@ describe('qvac verify, with the model', () => {
     assert.deepEqual([code, (JSON.parse(stdout) as Verified).tier], [0, 'exact'], stderr);
   });
 
-  it('names the fault of an answer by another quantisation, and what that does not show', async (context) => {
+  it('reports the fault of an answer by another quantisation, and what it does not show', async (context) => {
     const home = await temporaryHome(context);
     const [claimed, run] = await Promise.all([testModel('q8_0'), testModel('q4_0')]);
     const file = await answer(context, home, claimed, run);

@@ -152,7 +152,7 @@ test('open to a network: a loud line, a key for every program, and none that oth
   await once(program, 'close');
   assert.match(
     talk,
-    /"level":"warn","message":"not only this machine reaches http:\/\/0\.0\.0\.0:\d+: whoever does and has a key/,
+    /"level":"warn","message":"other machines can reach http:\/\/0\.0\.0\.0:\d+: every program with an API key/,
   );
   assert.ok(!talk.includes('key-of-the-laptop'));
 });

@@ -6,7 +6,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 
 let opening: Promise<Browser> | null = null;
 
-/** A Chromium that came with the test's packages, one for all tests of a file. */
+/** The Chromium of the test's packages, one for all tests of a file. */
 async function openBrowser(): Promise<Browser> {
   const folder = await mkdtemp(join(tmpdir(), 'qvac-chromium-'));
   // It unpacks itself to where temporary files go.
@@ -15,7 +15,7 @@ async function openBrowser(): Promise<Browser> {
     import('@sparticuz/chromium'),
     import('playwright-core'),
   ]);
-  // Not the arguments that the package recommends: they turn off what the page relies on, the separation of origins.
+  // Not the package's recommended arguments: they turn off the separation of origins, which the page relies on.
   const browser = await playwright.launch({
     executablePath: await chromium.executablePath(),
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-zygote'],
@@ -28,7 +28,7 @@ async function openBrowser(): Promise<Browser> {
   return browser;
 }
 
-/** Why there is no browser here, or null. In CI that is a failure. */
+/** Why there is no browser here, or null. In CI a missing browser fails the test. */
 export async function noBrowser(): Promise<string | null> {
   try {
     await (opening ??= openBrowser());
@@ -39,7 +39,7 @@ export async function noBrowser(): Promise<string | null> {
   }
 }
 
-/** A page in a browser without a history. What it asks of anyone but `origin` fails the test. */
+/** A page in a browser without a history. A request to any origin but `origin` fails the test. */
 export async function openPage(
   context: TestContext,
   origin: string,

@@ -38,21 +38,21 @@ export const testDefaults: Defaults = {
 };
 
 export interface TestGatewayInit {
-  /** Who answers. @default one honest provider with a scripted engine */
+  /** The provider. @default an honest one with a scripted engine */
   readonly providers?: readonly TestProviderInit[] | undefined;
-  /** The models whose files are on the gateway's own machine. @default none */
+  /** The models on the gateway's own machine. @default none */
   readonly here?: readonly Engine[] | undefined;
-  /** Instead of the network: for faults that no honest network has. */
+  /** Replaces the network, for faults that no honest network has. */
   readonly asker?: Asker | undefined;
   /** Wallets held in a page. @default none are taken */
   readonly wallets?: PageWallets | undefined;
-  /** What the gateway's own wallet pays with. @default it pays nobody */
+  /** The payments of the gateway's own wallet. @default it pays no provider */
   readonly payments?: ClientPayments | undefined;
   /** @default an empty folder */
   readonly receipts?: ReceiptStore | undefined;
-  /** @default tells nobody */
+  /** @default reports to no observer */
   readonly activity?: GatewayActivityLog | undefined;
-  /** What the asker says. @default nobody hears it */
+  /** Receives the asker's log. @default none */
   readonly logger?: Logger | undefined;
   /** Address of the person's own router. @default none */
   readonly router?: string | undefined;
@@ -69,7 +69,7 @@ export interface TestGateway {
   fetchAsPage(path: string, init?: RequestInit): Promise<Response>;
 }
 
-/** Says one word and breaks off, as a provider does whose machine dies. */
+/** Sends one word and breaks off, like a provider whose machine crashes. */
 export const breakingAsker: Asker = {
   holds: async () => false,
   async ask(_question, hooks) {

@@ -21,23 +21,23 @@ const paidPrices = { priceIn: 100_000, priceOut: 2_000_000 };
 export interface PaidMarketInit extends TestGatewayInit {
   /** How long a transaction waits for the person, ms. */
   readonly patienceMs?: number | undefined;
-  /** Whether the gateway has a wallet of its own, which pays up to 0.5 SOL. @default false */
+  /** Whether the gateway has its own wallet, which pays up to 0.5 SOL. @default false */
   readonly own?: boolean | undefined;
 }
 
 export interface PaidMarket extends TestGateway {
   readonly chain: TestChain;
   readonly paid: PaidProvider;
-  /** Of the wallet in the browser. */
+  /** The address of the wallet in the browser. */
   readonly seed: Uint8Array;
   readonly escrow: Escrow & { readonly wallet: Uint8Array };
   readonly address: string;
   readonly receipts: ReceiptStore;
-  /** The gateway's wallets, as another run of it would have them. */
+  /** The gateway's wallets, as a restarted gateway would have them. */
   openWallets(): PageWallets;
 }
 
-/** A gateway over a provider that wants to be paid, on an embedded chain, and a wallet with 5 SOL. */
+/** A gateway over a provider that charges, on an embedded chain, and a wallet with 5 SOL. */
 export async function startPaidMarket(
   context: TestContext,
   script: ScriptedInit,

@@ -27,17 +27,17 @@ import { temporaryHome } from './home.ts';
 
 export const SOL = 1_000_000_000n;
 
-/** The real program on an embedded chain whose time a test can put ahead. */
+/** The real program on an embedded chain whose clock a test can advance. */
 export interface TestChain {
   readonly rpcUrl: string;
   readonly localnet: Localnet;
-  /** Where it is kept. */
+  /** Its folder. */
   readonly dir: string;
-  /** A wallet of its own, with lamports. */
+  /** A new wallet, with lamports. */
   wallet(lamports?: bigint): Promise<Escrow & { readonly wallet: Uint8Array }>;
-  /** Gives a wallet lamports. */
+  /** Airdrops lamports to a wallet. */
   fund(address: Uint8Array, lamports: bigint): Promise<void>;
-  /** Puts the chain's clock ahead, in seconds. */
+  /** Advances the chain's clock, in seconds. */
   warp(seconds: number): Promise<void>;
 }
 
@@ -70,7 +70,7 @@ export async function startChain(context: TestContext): Promise<TestChain> {
   };
 }
 
-/** News under the name that `Events` looks for. */
+/** Payment news, in the form that `Events` needs. */
 export type PaymentEvent = {
   readonly [State in PaymentNews['state']]: { readonly event: State; readonly news: PaymentNews };
 }[PaymentNews['state']];
@@ -82,7 +82,7 @@ export interface PaidProvider {
   readonly dir: string;
 }
 
-/** A registered provider's payments for the node `peer`. */
+/** The payouts of a registered provider with the node `peer`. */
 export async function providerPayments(
   context: TestContext,
   chain: TestChain,
@@ -128,7 +128,7 @@ export async function clientPayments(
   return { payments, escrow, dir };
 }
 
-/** What a router may spend without a limit for every client. */
+/** Allowances without a limit, for every client of a router. */
 export async function unlimitedAllowances(payments: ClientPayments): Promise<SpendingAllowances> {
   const components = { clock: systemClock, logger: silentLogger };
   const limits = await openSpendingLimits(components, { path: null, limitOf: () => null });

@@ -65,7 +65,7 @@ export async function sendOffer(
   return stream;
 }
 
-/** The next frame of type `t`, and what came before it. @throws Error where the stream ends before */
+/** The next frame of type `t`, and the frames before it. @throws Error if the stream ends first */
 export async function readUntil<T extends FrameType>(
   stream: FrameStream,
   t: T,
@@ -98,7 +98,7 @@ export async function readFinal(stream: FrameStream): Promise<Head> {
   }
 }
 
-/** The first frame that is no beat. */
+/** The first frame that is not a heartbeat. */
 export async function firstFrame(stream: FrameStream): Promise<Frame | null> {
   for (;;) {
     const frame = await stream.read(['accept', 'tokens', 'head', 'beat', 'busy', 'error', 'opening', 'quote']);

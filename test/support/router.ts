@@ -32,24 +32,24 @@ import { createScriptedEngine } from './scripted-engine.ts';
 import { testSeed } from './seeds.ts';
 
 export interface TestRouterInit {
-  /** Whoever it knows from the start, by address. */
+  /** The providers that it knows from the start, by address. */
   readonly providers?: readonly { readonly address: string }[] | undefined;
   /** The models that it can re-execute. @default none */
   readonly engines?: readonly Engine[] | undefined;
-  /** @default everybody */
+  /** @default every peer */
   readonly serves?: ((peer: PeerIdString) => boolean) | undefined;
   readonly beatMs?: number | undefined;
   readonly clock?: Clock | undefined;
   readonly reputation?: Reputation | undefined;
   /** @default pays no provider */
   readonly allowances?: SpendingAllowances | undefined;
-  /** Routers that it may ask for a second opinion. @default nobody */
+  /** Routers that it may ask for a second opinion. @default none */
   readonly auditors?: readonly { readonly address: string }[] | undefined;
-  /** On whose answers it may. @default everybody's */
+  /** The clients on whose answers it may. @default all */
   readonly audits?: ((client: PeerIdString) => boolean) | undefined;
-  /** What goes out to the person's client instead of each frame of an honest router: a lie. */
+  /** Replaces each frame to the client by others: a lie. */
   readonly tamper?: ((frame: Frame, peer: Peer) => readonly Frame[]) | undefined;
-  /** What it takes a question for. */
+  /** Replaces the question that the router receives. */
   readonly mishear?: ((question: RouteFrame) => RouteFrame) | undefined;
 }
 
@@ -109,7 +109,7 @@ export async function startRouter(context: TestContext, init: TestRouterInit = {
   return { peer, discovery, router, reputation, receipts, events, address: addressOf(peer) };
 }
 
-/** `peer`, but what its handlers write goes through `tamper`: a cheat on the wire. */
+/** `peer`, with everything that its handlers write changed by `tamper`: a cheat on the wire. */
 export function withTamperedAnswers(
   peer: Peer,
   tamper: Tamper,
@@ -146,8 +146,8 @@ export function withTamperedAnswers(
 }
 
 /**
- * A node whose card is the best of all and who answers offers as `answer` says: the router turns to it first.
- * Null: it does not even know the protocol.
+ * A node that has the best card of all, so that the router asks it first, and answers offers with `answer`.
+ * Null: it does not support the protocol.
  */
 export async function startBadProvider(
   context: TestContext,
@@ -206,14 +206,14 @@ export interface TestAnswer extends RouteConclusion {
   readonly picked: readonly PeerIdString[];
 }
 
-/** Takes all of an answer, with what the router adds. */
+/** Receives a whole answer, with what the router adds. */
 export async function receiveAnswer({ job }: Pick<TestQuestion, 'job'>): Promise<TestAnswer> {
   const picked: PeerIdString[] = [];
   for await (const news of job.frames()) if (news.t === 'picked') picked.push(news.picked.provider);
   return { picked, ...(await job.conclude()) };
 }
 
-/** For `assert.rejects`: a QvacError of that code. */
+/** For `assert.rejects`: a QvacError with this code. */
 export function code(expected: ErrorCode): (error: unknown) => boolean {
   return (error) => error instanceof QvacError && error.code === expected;
 }

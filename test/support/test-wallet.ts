@@ -1,7 +1,7 @@
 import { addressText } from '../../src/escrow/addresses.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 
-/** What an Ed25519 seed needs in front of it to be a PKCS #8 key (RFC 8410). */
+/** The prefix that makes an Ed25519 seed a PKCS #8 key (RFC 8410). */
 const pkcs8Prefix = '302e020100300506032b657004220420';
 
 export interface TestWalletInit {
@@ -12,10 +12,9 @@ export interface TestWalletInit {
 }
 
 /**
- * A wallet as the Wallet Standard describes them, for a page to find: it signs whatever it is given, keeps what it
- * signed in `signedByTestWallet`, and its key stays in it. It connects silently to a page that it was connected to
- * before. `testWallet.mood` makes it refuse ('refuse') or be locked ('locked'); `testWallet.leave()` has its owner
- * disconnect it.
+ * A wallet by the Wallet Standard, for a page to find. It signs every transaction, keeps the signed ones in
+ * `signedByTestWallet`, and never gives its key away. It connects silently to a page that it was connected to before.
+ * `testWallet.mood` makes it refuse ('refuse') or be locked ('locked'); `testWallet.leave()` disconnects it.
  */
 export function testWalletScript(
   seed: Uint8Array,

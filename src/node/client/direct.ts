@@ -35,18 +35,18 @@ export interface DirectInit {
   readonly level: VerifyLevel;
   readonly timeouts: Partial<JobTimeouts>;
   readonly stopwatch: Stopwatch;
-  /** An answer that was stopped is checked like any other. */
+  /** Checks a stopped answer like any other. */
   readonly thorough: boolean;
 }
 
-/** How one provider did: it answered, or it did not before its first token, and another may be asked. */
+/** One provider's answer, or why it gave no token, so that another provider may be asked. */
 export type DirectOutcome = { readonly answer: Answer } | { readonly answer: null; readonly error: Error };
 
 /**
- * One question to one provider, settled.
- * @param options `signal` stops it: what was delivered until then is settled and returned, nothing delivered is an
+ * Asks one provider one question, checks the answer and settles its payment.
+ * @param options `signal` stops it: what was delivered until then is settled and returned; if nothing was, it throws
  * E_INTERRUPTED
- * @throws QvacError E_BAD_INPUT, E_INTERRUPTED, or whatever broke an answer after its first token
+ * @throws QvacError E_BAD_INPUT, E_INTERRUPTED, or what ended an answer after its first token
  */
 export async function askProvider(
   components: DirectComponents,
@@ -66,7 +66,7 @@ class DirectQuestion {
   readonly #secret = Uint8Array.from(randomBytes(32));
   readonly #payment: JobPayment;
   #quote: SignedQuote | null = null;
-  /** Tokens that had come when the person stopped it. */
+  /** Number of tokens received when the person stopped it. */
   #cancelN: number | null = null;
 
   constructor(components: DirectComponents, init: DirectInit, observer: AskObserver, signal: AbortSignal) {
@@ -77,7 +77,8 @@ class DirectQuestion {
     const { sampler, maxPrice } = init;
     const { payments = null } = components;
     const openWallet = async (options: AbortOptions): Promise<EscrowWallet> => {
-      if (payments === null) throw new QvacError('E_LIMIT', 'this provider wants to be paid');
+      if (payments === null)
+        throw new QvacError('E_LIMIT', 'this provider charges for answers, and this client does not pay');
       return payments.open(options);
     };
     const { maxTokens } = sampler;
@@ -179,10 +180,10 @@ class DirectQuestion {
     const caught = error instanceof FaultError && job !== null && job.received.n > 0 && !this.#signal.aborted;
     if (this.#payment.isOnHold && !caught)
       this.#observer.note(
-        'payment on hold: refunded if the provider declines, at the latest after 10 minutes (qvac jobs ls)',
+        'payment on hold: refunded when the provider declines, or after 10 minutes at the latest (qvac jobs ls)',
       );
     if (this.#signal.aborted) throw interrupted();
-    // The provider has no part in these.
+    // These are not the provider's fault.
     if (error instanceof QvacError && ownFailures.has(error.code)) throw error;
     if (!(error instanceof FaultError) && !(error instanceof QvacError)) throw error;
     const tooLong = mayBeTooLong(error, model, input, sampler.maxTokens);
@@ -242,5 +243,5 @@ function interrupted(): QvacError {
   return new QvacError('E_INTERRUPTED', 'stopped');
 }
 
-/** Failures of this side alone: another provider would not do better. */
+/** Failures on this side: asking another provider would not help. */
 const ownFailures: ReadonlySet<ErrorCode> = new Set(['E_BAD_INPUT', 'E_CHAIN', 'E_FUNDS', 'E_TOO_DEAR', 'E_HOME']);

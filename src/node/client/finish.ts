@@ -17,7 +17,7 @@ import { type Answer, type AnswerTiming, type AskObserver, type DeliveredAnswer,
 
 export interface FinishComponents extends JudgeComponents {
   readonly verifier: LocalVerifier;
-  /** Asked before a provider is blamed for numbers. @default this machine alone re-executes, twice */
+  /** Re-executes an answer that failed a numeric check. @default this machine re-executes it a second time */
   readonly second?: SecondOpinion | undefined;
   readonly reputation: Reputation;
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
@@ -25,7 +25,7 @@ export interface FinishComponents extends JudgeComponents {
 }
 
 export interface FinishInit {
-  /** Has its final head. */
+  /** Must have received its final head. */
   readonly job: Job;
   readonly secret: Uint8Array;
   readonly payment: JobPayment;
@@ -35,18 +35,21 @@ export interface FinishInit {
   readonly payableTokens: number;
   readonly level: VerifyLevel;
   readonly timing: AnswerTiming;
-  /** The person stopped it: unless `thorough`, nothing is re-executed then. */
+  /** The person stopped it: nothing is re-executed then, unless `thorough`. */
   readonly interrupted: boolean;
   readonly thorough: boolean;
 }
 
-/** How long finishing an answer that was stopped may take, in ms. */
+/** How long finishing a stopped answer may take, in ms. */
 export const interruptedFinishMs = 4_000;
 
 /** How long the provider may take to read the verdict, in ms; the person does not wait for it. */
 const verdictTimeoutMs = 2_000;
 
-/** After the final head of a direct job: checks the answer, stores the receipt, pays or rejects, and learns. */
+/**
+ * After the final head of a direct job: checks the answer, stores the receipt, pays or rejects, and updates the
+ * provider's reputation.
+ */
 export async function finishAnswer(
   components: FinishComponents,
   init: FinishInit,
@@ -63,7 +66,7 @@ export async function finishAnswer(
     firstTokenMs,
     totalMs: timing.totalMs,
   });
-  tellDelivered(init, observer);
+  reportDelivered(init, observer);
   // After Ctrl-C the person wants the prompt back, not a re-execution.
   const depth = interrupted && level === 'full' ? 'sampling' : level;
   if (depth !== 'none') observer.checking(depth);
@@ -89,7 +92,7 @@ export async function finishAnswer(
   };
 }
 
-function tellDelivered({ job, answer, payableTokens }: FinishInit, observer: AskObserver): void {
+function reportDelivered({ job, answer, payableTokens }: FinishInit, observer: AskObserver): void {
   const { final, promptTokens } = job.received;
   if (final === null) return;
   observer.delivered?.({
@@ -102,7 +105,7 @@ function tellDelivered({ job, answer, payableTokens }: FinishInit, observer: Ask
   });
 }
 
-/** Checks as far as the time allows in which the answer can still be rejected. */
+/** Checks the answer, within the time in which it can still be rejected. */
 async function concludeInTime(
   components: FinishComponents,
   { job, secret, payment }: FinishInit,

@@ -20,29 +20,29 @@ export interface JudgeComponents {
 }
 
 export interface JudgeInit {
-  /** Runs the checks of section 4.4 on the receipt, as far as they were asked for. */
+  /** Runs the requested checks of section 4.4 on the receipt. */
   check(receipt: Receipt, options: CheckOptions): Promise<Assessment>;
   /** The fault seen on the job's stream, which no receipt shows; null if there was none. */
   readonly fault: FaultCode | null;
-  /** Asked before a provider is blamed for numbers. @default this node alone re-executes, twice */
+  /** Re-executes an answer that failed a numeric check. @default this node re-executes it a second time */
   readonly second?: SecondOpinion | null | undefined;
-  /** Ends a re-execution but nothing else: a later result could no longer be acted on. @default never */
+  /** Ends a re-execution, but no other check: its result would come too late to reject. @default never */
   readonly until?: AbortSignal | undefined;
 }
 
-/** What a finished job was found to be. */
+/** The result of checking a finished job. */
 export interface Conclusion {
   readonly assessment: Assessment;
-  /** Carries this node's verdict last, after that of an auditor if one gave a second opinion. */
+  /** Its last verdict is this node's, after that of an auditor if one gave a second opinion. */
   readonly receipt: Receipt;
   readonly verdict: Signed;
 }
 
 /**
- * Reveals the secret after the final head and takes the opening. Before a paid provider loses money for silence, it is
- * asked once more on a new stream.
- * @returns the fault if no opening came that can be checked, else null
- * @throws the signal's reason; whatever kept this side from asking
+ * Reveals the secret after the final head and takes the opening. A paid provider that is silent is challenged once more
+ * on a new stream, before it loses money for it.
+ * @returns the fault if no valid opening arrived, else null
+ * @throws the signal's reason; any failure on this side
  */
 export async function requestOpening(
   job: Job,
@@ -68,7 +68,7 @@ async function challengeOnce(
   }
 }
 
-/** Checks a finished job's receipt, with a second opinion if numbers are in doubt, and signs the verdict. */
+/** Checks a finished job's receipt, with a second opinion on a numeric fault, and signs the verdict. */
 export async function judge(
   { key, clock }: JudgeComponents,
   job: Job,
@@ -94,7 +94,7 @@ function withFault(assessment: Assessment, fault: FaultCode | null): Assessment 
   return { ...assessment, result: 'fail', tier: 'sampling', faults: [fault] };
 }
 
-/** Sends the verdict, which the provider stores, and ends the job. Never throws: a provider that is gone does without. */
+/** Sends the verdict, which the provider stores, and ends the job. Never throws: a provider that left gets none. */
 export async function deliverVerdict(job: Job, verdict: Signed, logger: Logger, options: AbortOptions): Promise<void> {
   try {
     await job.verdict(verdict, options);

@@ -8,7 +8,7 @@ import { isBadOffer, RemoteError } from './remote-error.ts';
 
 const remedy = 'shorten the prompt, ask for fewer tokens, or choose a model with a longer context';
 
-/** A prompt that is known not to fit in the context beside the answer; it was not sent. */
+/** The prompt does not fit in the context beside the answer; it was not sent. */
 export class PromptTooLongError extends QvacError {
   constructor(count: number, maxTokens: number, { context }: Pick<CardModel, 'context'>, peer: PeerIdString) {
     const sum = `a prompt of ${count} tokens and an answer of up to ${maxTokens}`;
@@ -29,8 +29,8 @@ export class PerhapsTooLongError extends RemoteError {
 }
 
 /**
- * True if a provider refused an offer whose prompt may exceed its context. Only the tokenizer can count, so the refusal
- * says nothing about the provider: pasting a long text twice must not rule out an honest one.
+ * True if a provider refused an offer whose prompt may exceed its context. Only the model's tokenizer can count the
+ * prompt, so the refusal does not count against the provider: a long text pasted twice must not rule out an honest one.
  */
 export function mayBeTooLong(
   error: Error,
@@ -42,9 +42,9 @@ export function mayBeTooLong(
 }
 
 /**
- * Counts the prompt before it leaves, if the model is on this machine.
+ * Counts the prompt before it is sent, if the model is on this machine.
  * @returns why the prompt does not fit; null if it fits or cannot be counted here
- * @throws QvacError E_BAD_INPUT for a prompt that no provider may take
+ * @throws QvacError E_BAD_INPUT for a prompt that every provider must refuse
  */
 export async function findTooLong(
   verifier: Pick<LocalVerifier, 'countPrompt'>,
@@ -52,7 +52,7 @@ export async function findTooLong(
   input: Input,
   maxTokens: number,
 ): Promise<PromptTooLongError | null> {
-  // Nothing is loaded for a prompt that fits in any case.
+  // A prompt that fits by its upper bound needs no tokenizer.
   if (promptTokenBound(input) + maxTokens <= model.context) return null;
   const count = await verifier.countPrompt(modelId, input);
   if (count === null || count + maxTokens <= model.context) return null;

@@ -3,8 +3,8 @@ import { toHex } from '../../lib/bytes.ts';
 import type { ChainRecord } from './payments.ts';
 
 /**
- * By the node's key in hex. Of several registrations of one node the one with the most stake counts, and what went
- * wrong under any of them: each was agreed to by the node itself.
+ * Maps each node's key, in hex, to its record. If a node is registered several times, the registration with the most
+ * stake counts, with the job counts of all of them: the node itself agreed to each.
  */
 export function recordsOf(accounts: readonly ProviderAccount[]): ReadonlyMap<string, ChainRecord> {
   const records = new Map<string, ChainRecord>();

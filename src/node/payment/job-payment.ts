@@ -29,10 +29,10 @@ export interface JobPaymentInit {
   readonly onHold?: ((lamports: bigint) => void) | undefined;
 }
 
-/** How long a provider may take to see the payment on the chain and to answer the offer, in ms. */
+/** How long a provider may take to find the payment on the chain and to answer the offer, in ms. */
 export const paidAcceptMs = 60_000;
 
-/** How long the asking side waits to hear how the money of a broken-off answer was settled, in ms. */
+/** How long to wait for the settlement of a broken-off answer, in ms. */
 const abandonMs = 2_000;
 
 /** The payment of one question to one provider: planned, put on hold, then settled or abandoned. */
@@ -52,8 +52,8 @@ export class JobPayment {
   }
 
   /**
-   * What the offer says of the payment, and how the amount is put on hold; nothing if the quote asks for no payment.
-   * @throws QvacError E_LIMIT if the limit does not cover it; whatever the wallet throws
+   * The offer's payment, and the function that puts the amount on hold; empty if the quote asks for no payment.
+   * @throws QvacError E_LIMIT if the limit does not cover it; the errors of the wallet
    */
   async plan(quote: Quote | null, options: AbortOptions): Promise<Pick<JobInit, 'payment' | 'lock'>> {
     if (quote?.pay == null) return {};
@@ -73,9 +73,9 @@ export class JobPayment {
         try {
           this.#hold = await wallet.lock({ ...order, quote }, options);
         } catch (error) {
-          // If the chain refused, nothing is on hold; any other failure leaves that open.
+          // After a refusal nothing is on hold; after any other failure the amount may be.
           const refused = error instanceof QvacError && (error.code === 'E_ESCROW' || error.code === 'E_FUNDS');
-          if (refused) limit?.limits.settle(order.jobId, 0n);
+          if (refused) limit?.limits.charge(order.jobId, 0n);
           throw error;
         }
       },
@@ -83,19 +83,19 @@ export class JobPayment {
   }
 
   /**
-   * Calls `late` if the provider submitted and the answer is not whole shortly before it would be paid.
-   * @returns ends the watch
+   * Calls `late` if the provider has submitted, and the answer is still incomplete shortly before it would be paid.
+   * @returns a function that ends the watch
    */
   watch(late: (error: QvacError) => void): () => void {
     return watchDelivery(this.#hold, late);
   }
 
-  /** The time in which the answer has to be checked. */
+  /** Opens the window in which a failed answer can be rejected. */
   openWindow(): RejectWindow {
     return openRejectWindow(this.#hold);
   }
 
-  /** Pays or rejects after the checks; null if nothing is on hold. */
+  /** Pays or rejects, by the result of the checks; null if nothing is on hold. */
   async settle(answer: CheckedAnswer, options: AbortOptions): Promise<Settlement | null> {
     const settlement = (await this.#hold?.settle(answer, options)) ?? null;
     if (settlement !== null) this.#count(settlement);
@@ -103,9 +103,9 @@ export class JobPayment {
   }
 
   /**
-   * Gives the payment up, since there is no whole answer. Until its account is closed, it counts against the limit.
-   * @param received what arrived, null if nothing did
-   * @returns within 2 s how it was settled or where the money is; null if nothing is on hold. Never rejects
+   * Takes the payment back, since no complete answer arrived. It counts against the limit until its account is closed.
+   * @param received what arrived; null if nothing did
+   * @returns within 2 s, the settlement or the state until then; null if nothing is on hold. Never rejects
    */
   async abandon(received: BrokenOff | null): Promise<Settlement | null> {
     if (this.#hold === null) return null;
@@ -119,10 +119,10 @@ export class JobPayment {
 
   #count(settlement: Settlement): void {
     if (this.#jobId === null || !isSettled(settlement)) return;
-    this.#components.limit?.limits.settle(this.#jobId, settlement.paid + settlement.burnt);
+    this.#components.limit?.limits.charge(this.#jobId, settlement.paid + settlement.burnt);
   }
 }
 
 function beyondLimit(): QvacError {
-  return new QvacError('E_LIMIT', 'what is left of your limit for 24 h does not cover this answer');
+  return new QvacError('E_LIMIT', 'the rest of your limit for 24 h does not cover this answer');
 }

@@ -8,17 +8,17 @@ import type { ReceiptStore } from '../home/receipt-store.ts';
 import type { Settlement } from './payments.ts';
 
 export interface SettledJob {
-  /** Of its account, 32 bytes. */
+  /** Address of its account, 32 bytes. */
   readonly address: Uint8Array;
   readonly jobId: Uint8Array;
-  /** What was locked, lamports. */
+  /** Locked lamports. */
   readonly amount: bigint;
 }
 
 /**
- * How the chain says that a closed job was settled, which the receipts of it are told, too.
- * @param stores wherever a receipt of that job may lie. What is wrong with one of them is logged
- * @returns null where the chain does not say
+ * Looks up on the chain how a closed job was settled, and adds that to its receipts.
+ * @param stores the stores that may have a receipt of the job; failures to write are logged
+ * @returns null if the chain has no record
  * @throws QvacError E_CHAIN
  */
 export async function keepOutcome(
@@ -31,17 +31,17 @@ export async function keepOutcome(
   if (outcome === null) return null;
   const id = toHex(jobId) as JobId;
   const settlement = settlementJson(settlementOf(outcome, { chain: escrow.chain, account: address, locked: amount }));
-  const told = await Promise.allSettled(stores.map((store) => store.settle(id, settlement)));
-  for (const each of told)
+  const written = await Promise.allSettled(stores.map((store) => store.settle(id, settlement)));
+  for (const each of written)
     if (each.status === 'rejected')
-      logger.warn('a receipt does not say how it was settled', {
+      logger.warn('the settlement was not added to the receipt', {
         job: id,
         reason: messageOf(each.reason),
       });
   return outcome;
 }
 
-/** A settlement as receipts and programs have it: amounts are decimal texts of lamports. */
+/** The JSON form of a settlement, in receipts and for programs: amounts are decimal strings of lamports. */
 export function settlementJson({
   state,
   chain,
@@ -68,7 +68,7 @@ export function settlementJson({
   };
 }
 
-/** How a closed job was settled, as the chain says; null: it does not say. */
+/** The settlement of a closed job, from its outcome on the chain; `gone` if the chain has no record (null). */
 export function settlementOf(
   outcome: JobOutcome | null,
   job: Pick<Settlement, 'chain' | 'account' | 'locked'>,
@@ -97,8 +97,8 @@ const states: ReadonlySet<string> = new Set<Settlement['state']>([
 ]);
 
 /**
- * What a receipt's file says of its money, which nobody signed; null where that is not in the form of `settlementJson`.
- * Amounts in lamports.
+ * Reads the unsigned settlement of a receipt file; null if it does not have the form of `settlementJson`. Amounts in
+ * lamports.
  */
 export function readSettlement(
   value: Readonly<Record<string, unknown>> | null,

@@ -3,18 +3,18 @@ import type { Clock } from '../../lib/clock.ts';
 import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 
-/** What may be spent for each person within 24 h. A reservation counts as spent until it is settled. */
+/** Limits of the spending for each person within 24 h. A reservation counts as spent until it is charged. */
 export interface SpendingLimits {
-  /** Lamports that are left for `person`; null without a limit. */
+  /** The rest of the limit of `person`, lamports; null without a limit. */
   left(person: string): bigint | null;
   /**
-   * Reserves `lamports` under an id of the caller's; on disk when it resolves.
-   * @returns false if that is more than is left: then nothing is reserved
-   * @throws Error if it cannot be written down, in which case nothing may be spent
+   * Reserves `lamports` under the caller's `id`; on disk when it resolves.
+   * @returns false, with nothing reserved, if the rest does not cover them
+   * @throws Error if it cannot be written to disk: then nothing may be spent
    */
   reserve(id: string, person: string, lamports: bigint): Promise<boolean>;
-  /** Replaces the reservation by what was spent. Ignores an unknown id. */
-  settle(id: string, spent: bigint): void;
+  /** Replaces the reservation by the `spent` lamports. Ignores an unknown id. */
+  charge(id: string, spent: bigint): void;
 }
 
 export interface SpendingLimitsComponents {
@@ -25,7 +25,7 @@ export interface SpendingLimitsComponents {
 export interface SpendingLimitsInit {
   /** Keeps the spending of the last 24 h over a restart; null keeps it in memory. */
   readonly path: string | null;
-  /** Lamports within 24 h; 0 allows nothing, null everything. */
+  /** The limit in lamports within 24 h; 0 allows nothing, null everything. */
   limitOf(person: string): bigint | null;
 }
 
@@ -39,7 +39,7 @@ interface Spending {
 const dayMs = 86_400_000;
 
 /**
- * Fails closed: a limit that forgot the last day would allow as much again.
+ * Fails closed: a limit that forgot the last 24 h would allow the same amount again.
  * @throws QvacError E_HOME if the file cannot be read or is damaged
  */
 export async function openSpendingLimits(
@@ -80,12 +80,12 @@ export async function openSpendingLimits(
     async reserve(id, person, lamports) {
       const rest = left(person);
       if (rest !== null && lamports > rest) return false;
-      // Noted before anything is awaited: another question of this person may come in between.
+      // Set before the first await, so that a concurrent question of this person sees it.
       spendings.set(id, { person, at: clock.now(), lamports });
       await save();
       return true;
     },
-    settle(id, spent) {
+    charge(id, spent) {
       const spending = spendings.get(id);
       if (spending === undefined) return;
       if (spent === 0n) spendings.delete(id);
@@ -102,8 +102,8 @@ function parse(value: unknown, path: string): Map<string, Spending> {
   for (const entry of entries) {
     const spending = parseEntry(entry);
     if (spending === null)
-      throw new QvacError('E_HOME', `${path} is damaged (not a list of what was spent)`, {
-        hint: 'move it away once what was spent in the last 24 h may be spent again',
+      throw new QvacError('E_HOME', `${path} is damaged (not a list of spendings)`, {
+        hint: 'move it away to reset the limits: the last 24 h then no longer count',
       });
     spendings.set(...spending);
   }

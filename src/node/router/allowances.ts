@@ -4,16 +4,16 @@ import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { ChainRecord, ClientPayments, EscrowWallet } from '../payment/payments.ts';
 import type { SpendingLimits } from '../payment/spending-limits.ts';
 
-/** What a router may spend for one of the clients that it serves. */
+/** A router's means to pay for one of its clients. */
 export interface SpendingAllowance {
   readonly wallet: EscrowWallet;
-  /** What the chain says of providers, by the node's key in hex. */
+  /** The chain's records of providers, by the node's key in hex. */
   readonly records: ReadonlyMap<string, ChainRecord>;
   readonly limits: SpendingLimits;
 }
 
 export interface SpendingAllowances {
-  /** Null if this client has no allowance, or the chain cannot be opened now. */
+  /** Null if nothing is left of this client's limit, or the chain cannot be opened now. */
   of(client: PeerIdString, options?: AbortOptions): Promise<SpendingAllowance | null>;
 }
 
@@ -36,7 +36,7 @@ export function createSpendingAllowances({
         return { wallet, records: await wallet.records(options), limits };
       } catch (error) {
         options?.signal?.throwIfAborted();
-        logger.warn('no provider can be paid now', { reason: messageOf(error) });
+        logger.warn('this router cannot pay providers now', { reason: messageOf(error) });
         return null;
       }
     },

@@ -9,7 +9,7 @@ import { maxRoutes, maxRoutesPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
 import { Question, type QuestionComponents, type QuestionEnd } from './question/question.ts';
 
-/** How a question went, for whoever watches the router. Ids, counts and codes only. */
+/** How a question ended, for logs and monitoring. Holds ids, counts and codes only. */
 export type Routed =
   | {
       readonly event: 'answered';
@@ -21,12 +21,12 @@ export type Routed =
       readonly result: Result;
       readonly tier: Tier;
       readonly faults: readonly FaultCode[];
-      /** Providers that were asked. */
+      /** Number of providers that were asked. */
       readonly tries: number;
       readonly totalMs: number;
-      /** How the last choice of a provider fell, the best first. */
+      /** The providers considered in the last selection, best first. */
       readonly considered: readonly Considered[];
-      /** What became of the money that was locked for it; null where none was. */
+      /** The state of the escrow payment; null if nothing was locked for this answer. */
       readonly payment: Settlement | null;
     }
   | { readonly event: 'failed'; readonly client: PeerIdString; readonly code: string; readonly message: string };

@@ -23,31 +23,31 @@ export interface RouterComponents {
   readonly reputation: Reputation;
   readonly verifier: Verifier;
   /**
-   * Who is asked before a provider is blamed for numbers, by whose question it was: that node sees the prompt.
-   * @default this router alone re-executes, twice
+   * Another node that re-executes a client's answers that failed a numeric check, and so sees their prompts.
+   * @default this router re-executes them a second time
    */
   readonly second?: ((client: PeerIdString) => SecondOpinion | null) | undefined;
-  /** Keeps the receipts of routed jobs. */
+  /** Stores the receipts of routed jobs. */
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
-  /** What it may spend for each client. @default null: no provider is paid */
+  /** What the router may spend for each client. @default null: no provider is paid */
   readonly allowances?: SpendingAllowances | null | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 export interface RouterInit {
-  /** Whom it serves (section 4.0): its owner's client and the peers it was told to, nobody else. */
+  /** Whether the router serves this peer (section 4.0): its owner's client, or a peer that its owner allowed. */
   serves(peer: PeerIdString): boolean;
-  /** Silence after which it sends a beat of its own, ms. @default that of section 4.0 */
+  /** Silence after which the router sends a heartbeat of its own, ms. @default that of section 4.0 */
   readonly beatMs?: number | undefined;
-  /** Hears how each question went. */
+  /** Called at the end of each question. */
   readonly onRouted?: ((event: Routed) => void) | undefined;
 }
 
 /** The verifying router of section 4.0. `start` and `stop` are idempotent. */
 export interface Router {
   start(): Promise<void>;
-  /** Ends what is in progress and waits for it. */
+  /** Ends all questions and audits in progress, and waits until they have ended. */
   stop(): Promise<void>;
   /** Questions in progress. */
   readonly active: number;

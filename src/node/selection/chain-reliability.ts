@@ -2,8 +2,8 @@ import type { ChainRecord } from '../payment/payments.ts';
 import { chainPriorJobs, rejectedWeight, slashedWeight } from './constants.ts';
 
 /**
- * The share of its paid jobs that a provider is expected to serve, 0 … 1: a newcomer 1, since good counts prove little.
- * A slash was proved, and no number of jobs with oneself makes it good.
+ * The expected share of paid jobs that a provider serves, 0 … 1. A newcomer has 1, since completed jobs prove little: a
+ * provider can be its own client. A slash is proved, so completed jobs cannot offset it.
  */
 export function chainReliability({ completed, refunded, rejected, slashed }: ChainRecord): number {
   const good = completed + chainPriorJobs;

@@ -5,13 +5,13 @@ import { FaultError } from '../../proofs/fault.ts';
 import { isRecomputed } from '../verification/verification.ts';
 import type { Experience, Reputation } from './reputation.ts';
 
-/** What a failed attempt teaches about the provider. */
+/** What a failed attempt says about the provider. */
 export function experienceOf(error: Error): Experience {
   if (error instanceof FaultError) return { kind: 'fault', fault: error.fault };
   return { kind: error instanceof QvacError && error.code === 'E_BUSY' ? 'busy' : 'aborted' };
 }
 
-/** Records what the checks of an answer say about its provider; what was only sampled says nothing. */
+/** Records what the checks of an answer say about its provider. A pass counts only if the answer was re-executed. */
 export function learnFrom(
   reputation: Pick<Reputation, 'record'>,
   peer: PeerIdString,

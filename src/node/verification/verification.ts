@@ -1,7 +1,7 @@
 import type { Assessment } from '../../proofs/checks.ts';
 import type { FaultCode } from '../../protocol/messages.ts';
 
-/** How far an answer is to be checked: nothing opened; what needs no weights; re-execution. */
+/** How far to check an answer: `none` opens nothing, `sampling` needs no weights, `full` re-executes. */
 export type VerifyLevel = 'none' | 'sampling' | 'full';
 
 export type Verification = Pick<
@@ -9,12 +9,12 @@ export type Verification = Pick<
   'result' | 'tier' | 'count' | 'meanTv' | 'maxTv' | 'rmsDq' | 'meanMiss' | 'faults'
 >;
 
-/** The model was re-executed: only then may an answer be called verified. */
+/** Whether the model was re-executed: only then may an answer be called verified. */
 export function isRecomputed({ tier }: Pick<Verification, 'tier'>): boolean {
   return tier === 'exact' || tier === 'statistical';
 }
 
-/** What a fault in the middle of an answer says: no final head, so no receipt and nothing opened. */
+/** The result for a fault in the middle of an answer: without a final head there is no receipt and no opening. */
 export function faultyVerification(fault: FaultCode): Verification {
   return {
     result: 'fail',

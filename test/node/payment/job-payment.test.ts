@@ -12,7 +12,7 @@ import type { Quote } from '../../../src/protocol/messages.ts';
 
 const components = { clock: { now: () => 0 }, logger: silentLogger };
 
-/** What is left of a limit of 1,000 lamports after a hold of 100 that failed with `code`. */
+/** The rest of a limit of 1,000 lamports after a hold of 100 that failed with `code`. */
 async function leftAfter(code: ErrorCode): Promise<bigint | null> {
   const wallet: Partial<EscrowWallet> = {
     plan: async () => ({ chain: 'solana:x', program: new Uint8Array(32), payer: new Uint8Array(32), amount: 100 }),
@@ -35,7 +35,7 @@ test('a failed hold leaves the limit untouched if nothing can be on hold, else i
   assert.equal(await leftAfter('E_CHAIN'), 900n);
 });
 
-test('spending limits refuse to start anew from a damaged file', async () => {
+test('spending limits do not start over from a damaged file', async () => {
   const path = join(await mkdtemp(join(tmpdir(), 'qvac-limits-')), 'spent.json');
   const open = () => openSpendingLimits(components, { path, limitOf: () => 1_000n });
   const limits = await open();

@@ -82,7 +82,7 @@ const layerArea = 0.004928673233974655;
 
 const ziggurat = zigguratTables();
 
-/** Layer by layer from the tail inwards in double arithmetic, as the tables in use everywhere were made. */
+/** Layer by layer from the tail inwards in double arithmetic, like the tables of other implementations. */
 function zigguratTables(): {
   readonly width: Float64Array;
   readonly inside: Float64Array;

@@ -8,7 +8,7 @@ import type { Experience } from '../../selection/reputation.ts';
 import type { ClientStream } from '../client-stream.ts';
 import { patienceMs } from '../constants.ts';
 
-/** How one provider's part in a question ended. */
+/** How one provider's attempt at a question ended. */
 export type AttemptEnd =
   | { readonly kind: 'final'; readonly head: Head; readonly firstTokenMs: number; readonly totalMs: number }
   /** Before a token was passed on: another provider may be asked. */
@@ -25,11 +25,11 @@ export interface AttemptInit {
   readonly clock: Clock;
   /** Aborts when the time for the final head is over, or the router stops. */
   readonly deadline: AbortSignal;
-  /** A provider that gave no token in this long is left for another, ms. */
+  /** How long a provider may take to send its first token before another one is asked, ms. */
   readonly firstTokenMs: number;
 }
 
-/** Passes one provider's answer on, frame by frame: the next is not read before the person's client took this one. */
+/** Passes one provider's answer on, frame by frame. Reads the next frame once the client has taken the last one. */
 export class Attempt {
   readonly #job: Job;
   readonly #clientStream: ClientStream;
@@ -41,7 +41,7 @@ export class Attempt {
   #firstTokenAt: number | null = null;
   #cancelling: Promise<void> | null = null;
   #faulty: RawAnswerFrame | null = null;
-  /** The person's client gets nothing of this provider any more. */
+  /** True once this provider was given up: the client receives none of its later frames. */
   #abandoned = false;
   readonly #left = Promise.withResolvers<AttemptEnd>();
 
@@ -96,7 +96,7 @@ export class Attempt {
     }
     this.#deadline.throwIfAborted();
     if (final !== null) {
-      // The cancel comes before the final head that answers it.
+      // The client must receive the cancel before the final head that answers it.
       if (this.#cancelling !== null) await this.#cancelling;
       this.#clientStream.expectChallenge();
     }
@@ -127,7 +127,7 @@ export class Attempt {
     }
     const experience = experienceOf(error);
     if (this.#begun || this.#cancelling !== null) {
-      // What shows the fault goes to the person's client, which need not take a router's word for it.
+      // The client receives the evidence of the fault, so that it need not trust the router.
       const faulty = this.#faulty ?? this.#job.faulty;
       if (faulty !== null) await this.#clientStream.forward(faulty.bytes, { signal: this.#deadline });
       this.#job.abort(error);
@@ -161,8 +161,8 @@ export class Attempt {
   }
 
   /**
-   * Leaves a provider that lives but gives no token: cancels with n 0 where it had accepted (section 4.0), and waits no
-   * longer.
+   * Gives up a provider that is alive but sends no token: cancels with n 0 if it had accepted (section 4.0), and does
+   * not wait for it.
    */
   #leave(): void {
     if (this.#begun || this.#cancelling !== null || this.#clientStream.stopped.aborted) return;

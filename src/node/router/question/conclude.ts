@@ -23,7 +23,7 @@ import { deliveryTimeoutMs } from '../constants.ts';
 
 export interface ConcludeRoutedComponents extends JudgeComponents {
   readonly verifier: Verifier;
-  /** Keeps finished jobs' receipts. */
+  /** Stores the receipts of finished jobs. */
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
   readonly logger: Logger;
 }
@@ -35,17 +35,17 @@ export interface ConcludeRoutedInit {
   /** False in mode `none`, which has neither challenge nor opening. */
   readonly challenged: boolean;
   readonly depth: Depth;
-  /** Asked before a provider is blamed for numbers. @default this router alone re-executes, twice */
+  /** Re-executes an answer that failed a numeric check. @default this router re-executes it a second time */
   readonly second?: SecondOpinion | null | undefined;
-  /** Ends a re-execution: a later result could no longer be acted on. @default never */
+  /** Ends a re-execution, whose result would come too late to reject. @default never */
   readonly until?: AbortSignal | undefined;
-  /** Learns the result before the client does, so that the next choice of a provider profits from it. */
+  /** Called with the result before the client receives it, so that the next selection takes it into account. */
   learn(assessment: Assessment): void;
   /** Aborts when the router stops. */
   readonly signal: AbortSignal;
 }
 
-/** After the final head: challenge, opening, verdict, receipt (section 4.0), passed on as long as the client listens. */
+/** After the final head: relays challenge and opening, checks the answer, sends verdict and receipt (section 4.0). */
 export async function concludeForClient(
   components: ConcludeRoutedComponents,
   init: ConcludeRoutedInit,
@@ -58,17 +58,17 @@ export async function concludeForClient(
   init.learn(conclusion.assessment);
   const { verdict, receipt } = conclusion;
   const delivery = { signal: anySignal(signal, AbortSignal.timeout(deliveryTimeoutMs)) };
-  // A provider that does not read must not keep the client waiting.
+  // Not awaited yet: a provider that does not read must not delay the client.
   const delivered = deliverVerdict(job, verdict, logger, delivery);
   await clientStream.send({ t: 'verdict', ...verdict }, delivery);
-  // Saved before the client has it: if both keep their receipts in one home, the client's is the last word.
+  // Saved before the client receives it: if both use one home, the client's receipt replaces this one.
   await save(components, receipt, job);
   await clientStream.send({ t: 'receipt', receipt: utf8(serialiseReceipt(receipt)) }, delivery);
   await delivered;
   return conclusion;
 }
 
-/** Takes the client's challenge, and passes the opening on. @returns the fault if the provider gave none */
+/** Passes the client's challenge and the provider's opening on. @returns the fault if there is no valid opening */
 async function relayOpening({ job, clientStream, commit, signal }: ConcludeRoutedInit): Promise<FaultCode | null> {
   const secret = await raceSignal(clientStream.challenge(openingTimeoutMs), signal);
   if (secret === null) return null;

@@ -24,14 +24,14 @@ export interface OfferSenderComponents extends JobComponents, Pick<CandidatesCom
   readonly commits: Commits;
 }
 
-/** A provider that holds the offer, and why it was chosen. */
+/** A job whose provider has received the offer. */
 export interface OpenedJob {
   readonly choice: Choice;
   readonly job: Job;
   readonly payment: JobPayment | null;
 }
 
-/** Sends the offer of one question to one provider after another. */
+/** Sends the offer of one question to providers, one after another. */
 export class OfferSender {
   readonly #components: OfferSenderComponents;
   readonly #route: RouteFrame;
@@ -41,7 +41,7 @@ export class OfferSender {
   #allowance: SpendingAllowance | null = null;
   #tries = 0;
 
-  /** @param client whose question it is, and whose limit a payment counts against */
+  /** @param client the peer that asked; payments count against its limit */
   constructor(
     components: OfferSenderComponents,
     route: RouteFrame,
@@ -56,20 +56,20 @@ export class OfferSender {
     this.#candidates = candidates;
   }
 
-  /** Providers that the input was sent to. */
+  /** Number of providers that have received the input. */
   get tries(): number {
     return this.#tries;
   }
 
-  /** Lets providers be asked that charge for the answer. */
+  /** Allows offers to providers that charge for the answer. */
   payWith(allowance: SpendingAllowance): void {
     this.#allowance = allowance;
   }
 
   /**
-   * Sends the offer on the provider's card of this moment: a dead or frozen provider is found out before the input goes
-   * to it, and no offer names an outdated class or price.
-   * @returns the job, or why there is none with this provider
+   * Sends the offer by the provider's current card. Fetching the card first detects a dead or frozen provider before it
+   * receives the input, and an outdated class or price before it is offered.
+   * @returns the job, or why this provider has none
    */
   async offer({ card: { peer }, model }: Choice, over: AbortSignal): Promise<OpenedJob | Error> {
     const { probes, reputation } = this.#components;
@@ -142,7 +142,7 @@ export class OfferSender {
   }
 }
 
-/** A failure of this router's wallet, disk, chain or limit, which is not the provider's; else null. */
+/** A failure on this router's side: wallet, disk, chain or limit. Null if the provider caused it. */
 function ownFailure(error: QvacError): RouteFailure | null {
   if (error instanceof RemoteError) return null;
   if (error.code === 'E_LIMIT') return new RouteFailure('limit', error.message);

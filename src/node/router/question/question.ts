@@ -25,11 +25,11 @@ import { OfferSender, type OfferSenderComponents, type OpenedJob } from './offer
 export interface QuestionComponents extends ConcludeRoutedComponents, CandidatesComponents, OfferSenderComponents {
   /** Null: no provider is paid. */
   readonly allowances: SpendingAllowances | null;
-  /** Another node that re-executes this person's answers: it sees the prompt. @default nobody */
+  /** Another node that re-executes this client's answers, and so sees its prompts. @default none */
   readonly second?: ((client: PeerIdString) => SecondOpinion | null) | undefined;
 }
 
-/** How a question ended: answered and checked, or an error that the person's client was told. */
+/** How a question ended: answered and checked, or with an error that was sent to the client. */
 export type QuestionEnd =
   | {
       readonly kind: 'answered';
@@ -41,23 +41,23 @@ export type QuestionEnd =
       readonly considered: readonly Considered[];
       readonly payment: Settlement | null;
     }
-  /** `message` is for a log; the client got all of it. */
+  /** `message` is for a log: without the quoted words that the client received. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
 
-/** One question of one person's client, from its `route` frame to the receipt. */
+/** One question of one client, from its `route` frame to the receipt. */
 export class Question {
   readonly #components: QuestionComponents;
   readonly #route: RouteFrame;
   readonly #clientStream: ClientStream;
   readonly #candidates: Candidates;
-  /** The router's own end. */
+  /** Aborts when the router stops. */
   readonly #signal: AbortSignal;
   readonly #deadline: AbortSignal;
   readonly #deadlineAt: number;
   readonly #client: PeerIdString;
   readonly #offers: OfferSender;
 
-  /** @param client whose question it is */
+  /** @param client the peer that asked */
   constructor(
     components: QuestionComponents,
     route: RouteFrame,
@@ -77,7 +77,7 @@ export class Question {
     this.#deadlineAt = components.clock.now() + timeoutMs;
   }
 
-  /** Tells the person's client how it ends. Never throws. */
+  /** Answers the question, or sends the client the reason for the failure. Never throws. */
   async run(): Promise<QuestionEnd> {
     try {
       return await this.#answer();
@@ -92,7 +92,7 @@ export class Question {
   #failureOf(error: unknown): RouteFailure {
     if (error instanceof RouteFailure) return error;
     if (this.#signal.aborted) return new RouteFailure('failed', 'the router is stopping');
-    if (this.#deadline.aborted) return new RouteFailure('timeout', 'no whole answer in time');
+    if (this.#deadline.aborted) return new RouteFailure('timeout', 'no complete answer in time');
     if (this.#clientStream.stopped.aborted) return new RouteFailure('stopped', 'stopped before a provider accepted');
     this.#components.logger.error('a question failed', {
       reason:
@@ -102,15 +102,15 @@ export class Question {
   }
 
   async #answer(): Promise<QuestionEnd> {
-    // Whatever ends the search for a provider.
+    // Ends the search for a provider.
     const over = anySignal(this.#deadline, this.#clientStream.stopped);
     await this.#takeAllowance(over);
-    let failure = new RouteFailure('no-provider', `nobody offers ${this.#route.model} here`);
+    let failure = new RouteFailure('no-provider', `no provider offers ${this.#route.model}`);
     for (let probes = 0; probes < maxProbes && this.#offers.tries < maxRouteProviders; probes++) {
       const next = await this.#candidates.next(over);
       if (next === null) break;
       try {
-        const end = await this.#turnTo(next, over);
+        const end = await this.#tryProvider(next, over);
         if (!(end instanceof Error)) return end;
         failure = lastFailure(end);
       } finally {
@@ -130,7 +130,7 @@ export class Question {
   }
 
   /** @returns the answer, or why another provider may be asked */
-  async #turnTo({ choice, release }: Reserved, over: AbortSignal): Promise<QuestionEnd | Error> {
+  async #tryProvider({ choice, release }: Reserved, over: AbortSignal): Promise<QuestionEnd | Error> {
     const offered = await this.#offers.offer(choice, over);
     if (offered instanceof Error) return offered;
     const { job, payment } = offered;
@@ -144,12 +144,12 @@ export class Question {
       firstTokenMs: this.#firstTokenMs(),
     }).run();
     unwatch?.();
-    // Its slot is free; what follows takes none.
+    // The provider's slot is free: the steps below need none.
     release();
     return this.#conclude(end, offered);
   }
 
-  /** While others may be asked, one that gives no token has half of the time that is left. */
+  /** While other providers are left, each may use half of the remaining time for its first token. */
   #firstTokenMs(): number {
     const leftMs = Math.max(1, this.#deadlineAt - this.#components.clock.now());
     return this.#offers.tries < maxRouteProviders && this.#candidates.othersLeft ? Math.ceil(leftMs / 2) : leftMs;
