@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type ConfigSources, resolveConfig } from '../src/config.ts';
@@ -173,8 +173,10 @@ describe('config', () => {
   });
 
   it('expands ~, and moves models with a setting', async () => {
-    const { home: paths } = await resolveConfig({ environment: { QVAC_HOME: '~/q', QVAC_MODELS_DIR: '/m' } });
-    assert.deepEqual([paths.root, paths.models], [join(homedir(), 'q'), '/m']);
+    const { home: paths } = await resolveConfig({
+      environment: { HOME: '/h', QVAC_HOME: '~/q', QVAC_MODELS_DIR: '/m' },
+    });
+    assert.deepEqual([paths.root, paths.models], ['/h/q', '/m']);
   });
 
   it('derives the three names of each setting from one', () => {
