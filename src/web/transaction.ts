@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { messageOf } from '../errors.ts';
-import { addressBytes, toBase58 } from './base58.ts';
+import { decodeAddress, toBase58 } from '../protocol/base58.ts';
 import type { Purpose } from './purpose.ts';
 
 /** What a transaction that a wallet is to sign really does, read from its bytes. */
@@ -118,20 +118,20 @@ function termsIn(data: Uint8Array): NonNullable<Decoded['terms']> {
 
 /** Whether the program keeps what it knows of `authority` at `account`: the address is a hash of both. */
 export function isAccountOf(account: string, authority: string, program: string): boolean {
-  const owner = addressBytes(authority);
+  const owner = decodeAddress(authority);
   return owner !== null && isDerived(account, program, [...new TextEncoder().encode('provider'), ...owner]);
 }
 
 /** Whether the program keeps the job (hex) of `wallet` at `account`. */
 function isJobOf(account: string, wallet: string, job: string, program: string): boolean {
-  const client = addressBytes(wallet);
+  const client = decodeAddress(wallet);
   const id = (job.match(/../g) ?? []).map((pair) => Number.parseInt(pair, 16));
   return client !== null && isDerived(account, program, [...new TextEncoder().encode('job'), ...client, ...id]);
 }
 
 /** An address that a program derives from `seeds` is their hash, with a byte that keeps it off the curve. */
 function isDerived(account: string, program: string, seeds: readonly number[]): boolean {
-  const [address, programId] = [addressBytes(account), addressBytes(program)];
+  const [address, programId] = [decodeAddress(account), decodeAddress(program)];
   if (address === null || programId === null) return false;
   const end = [...programId, ...new TextEncoder().encode('ProgramDerivedAddress')];
   for (let bump = 255; bump >= 0; bump--) {

@@ -14,7 +14,6 @@ import type { JobTerms, WalletKey } from '../../src/escrow/escrow.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { toHex } from '../../src/lib/bytes.ts';
 import { peerIdOf, signingKeyFromSeed } from '../../src/proofs/signing.ts';
-import { addressBytes, toBase58 } from '../../src/web/base58.ts';
 import { decodeTransaction, isAccountOf, objection } from '../../src/web/transaction.ts';
 import { startChain } from '../support/payments.ts';
 
@@ -157,15 +156,7 @@ test('the calls are those of the program', () => {
   }
 });
 
-test('base58 and the payee’s account are as the chain has them', () => {
-  for (let round = 0; round < 50; round++) {
-    const key = random();
-    if (round === 0) key.fill(0, 0, 3);
-    assert.equal(toBase58(key), text(key));
-    assert.deepEqual(addressBytes(text(key)), key);
-  }
-  for (const wrong of ['', '0OIl', 'z'.repeat(44), '1'.repeat(45)])
-    assert.equal(wrong === '' ? null : addressBytes(wrong), null, wrong);
+test('the payee’s account is the one that the program derives', () => {
   const [program, authority] = [random(), random()];
   assert.equal(isAccountOf(text(providerAddress(program, authority)), text(authority), text(program)), true);
   assert.equal(isAccountOf(text(providerAddress(program, random())), text(authority), text(program)), false);

@@ -12,7 +12,7 @@ import type { FrameOf } from '../../protocol/frames.ts';
 import type { Offer, Signed } from '../../protocol/messages.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import { AckSender } from './ack-sender.ts';
-import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts } from './job.ts';
+import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts, RawAnswerFrame } from './job.ts';
 import { remoteError } from './remote-error.ts';
 
 export interface DirectJobComponents {
@@ -47,7 +47,7 @@ export class DirectJob implements Job {
   readonly #components: DirectJobComponents;
   readonly #timeouts: JobTimeouts;
   #stream: FrameStream;
-  #faulty: AnswerFrame | null = null;
+  #faulty: RawAnswerFrame | null = null;
   #accepted = false;
   readonly #acks: AckSender;
   readonly #encodePrompt: DirectJobInit['encodePrompt'];
@@ -82,11 +82,15 @@ export class DirectJob implements Job {
     return this.#acks.ackedTokens;
   }
 
-  get faulty(): AnswerFrame | null {
+  get faulty(): RawAnswerFrame | null {
     return this.#faulty;
   }
 
   async *frames(): AsyncGenerator<AnswerFrame> {
+    for await (const { frame } of this.rawFrames()) yield frame;
+  }
+
+  async *rawFrames(): AsyncGenerator<RawAnswerFrame> {
     const { acceptMs, gapMs, totalMs, allowedMs = totalMs } = this.#timeouts;
     const who = shortPeer(this.provider);
     this.#deadline(
@@ -100,18 +104,24 @@ export class DirectJob implements Job {
         // Measures the provider alone: the timer stops while the consumer handles a frame.
         const gap = this.#deadline(this.#accepted ? gapMs : acceptMs, `${who} sent nothing for ${seconds(gapMs)}`);
         this.#waiting = true;
-        const frame = await this.#stream.read(['accept', 'tokens', 'head', 'beat', 'busy', 'error']);
+        const raw = await this.#stream.readRaw(['accept', 'tokens', 'head', 'beat', 'busy', 'error']);
         this.#waiting = false;
         this.#clear(gap);
-        if (frame === null) throw new QvacError('E_TRUNCATED', `${who} closed the stream without a final head`);
+        if (raw === null) throw new QvacError('E_TRUNCATED', `${who} closed the stream without a final head`);
+        const { frame, bytes } = raw;
         if (frame.t === 'busy' || frame.t === 'error') throw remoteError(frame, this.provider);
-        this.#take(frame);
+        try {
+          this.#take(frame);
+        } catch (error) {
+          if (error instanceof FaultError) this.#faulty = { frame, bytes };
+          throw error;
+        }
         if (frame.t === 'accept') {
           this.#clear(accepting);
           await this.#checkPrompt(frame);
         }
         this.#acks.frame(frame, this.received.n);
-        yield frame;
+        yield { frame, bytes };
       }
     } finally {
       this.#disarm();
@@ -205,7 +215,6 @@ export class DirectJob implements Job {
       else if (frame.t === 'head') this.received.addHead({ body: frame.body, sig: frame.sig });
       this.#accepted ||= frame.t === 'accept';
     } catch (error) {
-      if (error instanceof FaultError) this.#faulty = frame;
       if (error instanceof MalformedError)
         throw new QvacError('E_BAD_PEER', `${shortPeer(this.provider)} broke the protocol: ${error.message}`, {
           cause: error,

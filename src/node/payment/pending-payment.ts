@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { fromHex, toHex } from '../../lib/bytes.ts';
+import type { JsonForm } from '../../lib/json-file.ts';
 import type { Signed } from '../../protocol/messages.ts';
-import type { JournalForm } from '../home/journal.ts';
 
 /** A locked payment, and what this client intends to do with it. */
 export interface PendingPayment {
@@ -62,7 +62,7 @@ const form = v.object({
   verdictDigest: hex(32),
 });
 
-export const pendingPaymentForm: JournalForm<PendingPayment> = {
+export const pendingPaymentForm: JsonForm<PendingPayment> = {
   toJson({ address, client, provider, verdictDigest, amount, fees, ...pending }) {
     return {
       version: 1,

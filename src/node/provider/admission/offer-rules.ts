@@ -1,5 +1,6 @@
 import { equalBytes } from '../../../lib/bytes.ts';
 import { isSameList } from '../../../proofs/checks/same-list.ts';
+import { seconds } from '../../../lib/names.ts';
 import { maxClockSkewMs } from '../../../protocol/constants.ts';
 import { quotedLamports } from '../../../protocol/messages/quote.ts';
 import {
@@ -49,7 +50,7 @@ export function checkOffer(offer: Offer, { now, remote, card }: OfferFacts): Car
 
 function checkTimes({ issuedAt, expiresAt }: Offer, now: number): void {
   const ageMs = now - Number(issuedAt);
-  const clocks = `its clock is ${Math.round(Math.abs(ageMs) / 1_000)} s ${ageMs < 0 ? 'ahead of' : 'behind'} this one`;
+  const clocks = `its clock is ${seconds(Math.abs(ageMs))} ${ageMs < 0 ? 'ahead of' : 'behind'} this one`;
   require(Number(expiresAt) > now, `the offer has expired: ${clocks}, or it took that long`);
   require(ageMs >= -maxClockSkewMs, `the offer’s time is in the future: ${clocks}`);
 }
