@@ -1,4 +1,4 @@
-import type { FaultCode } from './messages.ts';
+import type { FaultCode } from './codes.ts';
 
 /** A fault (protocol section 5) in plain words: what the check showed, and what it did not. */
 export interface FaultWords {

@@ -1,5 +1,5 @@
+import type { FaultCode } from '../protocol/codes.ts';
 import { faultWords } from '../protocol/fault-words.ts';
-import type { FaultCode } from '../protocol/messages.ts';
 
 /** How far an answer was checked, as the gateway says it. */
 export type Verified = 'exact' | 'statistical' | 'text' | 'sampling' | 'none' | 'inconclusive' | 'pending' | 'failed';

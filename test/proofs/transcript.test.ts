@@ -7,7 +7,7 @@ import { finish, modes } from '../../src/protocol/messages.ts';
 import { createScriptedJob } from '../support/scripted-job.ts';
 
 describe('transcript', () => {
-  it('commits to the same steps whenever it is told to', () => {
+  it('commits to the same steps at whatever time', () => {
     const { top, transcript: eager } = createScriptedJob({ number: 1 });
     const { transcript: late } = createScriptedJob({ number: 1 });
     const { transcript: mixed } = createScriptedJob({ number: 1 });
