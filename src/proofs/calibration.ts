@@ -8,7 +8,7 @@ import { validated } from '../protocol/validate.ts';
 export interface Limits {
   /** Root mean square over at least 8 opened steps; over fewer it is inconclusive. */
   readonly rmsDq: number;
-  /** The same over fewer than 8, where it fails. */
+  /** The same over fewer than 8, from which on it fails. */
   readonly rmsDqFew: number;
   /** Mean miss over at least 32 steps, at least 128 steps, and at temperature 0 over at least 16. */
   readonly meanMiss32: number;

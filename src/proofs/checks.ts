@@ -36,8 +36,8 @@ export function assess(receipt: Receipt, evidence: Evidence): Assessment {
   const run = new CheckRun();
   checkWithoutModel(run, subject, evidence);
   checkInput(run, subject, evidence);
-  const executed = run.failure === null && evidence.replay !== undefined;
   const execution = checkExecution(run, subject, evidence);
+  const isExecuted = execution.tier !== null;
   return {
     result: resultOf(run, subject),
     tier: run.failure?.tier ?? tierReached(run, subject, execution),
@@ -45,8 +45,8 @@ export function assess(receipt: Receipt, evidence: Evidence): Assessment {
     ...execution.statistics,
     faults: run.failure === null ? [] : [run.failure.fault],
     checks: run.reports,
-    execClass: executed ? evidence.replay.execClass : null,
-    calibration: executed ? (evidence.calibration?.digest ?? null) : null,
+    execClass: isExecuted ? (evidence.replay?.execClass ?? null) : null,
+    calibration: isExecuted ? (evidence.calibration?.digest ?? null) : null,
   };
 }
 

@@ -12,6 +12,7 @@ import {
   type ProvedStep,
 } from '../protocol/messages.ts';
 import type { GrammarMatcher } from './grammar/grammar-matcher.ts';
+import { GrammarTooCostly } from './grammar/work.ts';
 import type { TopLogits } from './logits.ts';
 import { type RecordedStep, StepRecord } from './record/step-record.ts';
 import { AnswerDraws } from './sampling/draws.ts';
@@ -42,7 +43,10 @@ export interface DrawnToken {
   readonly token: number;
   /** The text that becomes complete with it. */
   readonly text: string;
-  /** Why the answer ends with it: stop token, length or stop text; null if it goes on. */
+  /**
+   * Why the answer ends with it: stop token, length or stop text, or broken off if its grammar costs too much from here
+   * on; null if it goes on.
+   */
   readonly finish: Finish | null;
 }
 
@@ -83,6 +87,7 @@ export interface Transcript {
   witnesses(secret: Uint8Array): readonly ZkWitness[];
 }
 
+/** @throws GrammarTooCostly if the grammar costs too much before the first token: such an offer is `bad-input` */
 export function createTranscript(init: TranscriptInit): Transcript {
   return new JobTranscript(init);
 }
@@ -107,7 +112,10 @@ class JobTranscript implements Transcript {
     this.#stops = new Set(sampler.stops);
     this.#text = new AnswerText(bytesOf);
     this.#record = new StepRecord({ jobId, inputDigest, jobSecret, topK: sampler.topK, isZk: mode === modes.zk });
-    for (const token of continuation) this.#follow(token);
+    for (const token of continuation) {
+      this.#follow(token);
+      init.matcher?.accept(token);
+    }
     this.#prepare();
   }
 
@@ -137,7 +145,7 @@ class JobTranscript implements Transcript {
     if (this.#stops.has(token)) this.#finish = finish.stopToken;
     else if (this.n >= this.#init.offer.sampler.maxTokens) this.#finish = finish.length;
     else if (isComplete) this.#finish = finish.stopText;
-    else this.#prepare();
+    else this.#goOn();
     return { token, text, finish: this.#finish };
   }
 
@@ -203,9 +211,19 @@ class JobTranscript implements Transcript {
   /** Goes on behind a token of the answer, drawn here or before. */
   #follow(token: number): { readonly text: string; readonly isComplete: boolean } {
     this.#draws.add(token);
-    this.#init.matcher?.accept(token);
     const text = this.#text.push(token);
     return { text, isComplete: this.#stopTexts.completes(text) };
+  }
+
+  /** Behind a token that did not end the answer; a grammar that costs too much from here on breaks it off. */
+  #goOn(): void {
+    try {
+      this.#init.matcher?.accept(this.tokens.at(-1) ?? 0);
+      this.#prepare();
+    } catch (error) {
+      if (!(error instanceof GrammarTooCostly)) throw error;
+      this.#finish = finish.brokenOff;
+    }
   }
 
   /** Finds how many tokens the next step may choose from; if it is none, the answer has ended. */

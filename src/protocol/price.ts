@@ -45,11 +45,11 @@ function lamports(tokensIn: number, tokensOut: number, prices: Prices): bigint {
   return priceJobLamports + (thousandths + 999n) / 1000n;
 }
 
-/** Round trips of 300 ms hold up nothing: so many tokens are generated in one. */
+/** An acknowledgement that takes 300 ms holds up nothing. */
 const roundTripS = 0.3;
 const minDefaultGraceTokens = 64;
 
-/** Section 3: the tokens that a provider runs ahead of acknowledgements unless it is told otherwise. */
+/** Section 3: the grace that a provider quotes by default. */
 export function defaultGraceTokens(tokensPerSecond: number): number {
   const ahead = headIntervalTokens + 1 + Math.ceil(roundTripS * tokensPerSecond);
   return Math.min(maxGraceTokens, Math.max(minDefaultGraceTokens, ahead));

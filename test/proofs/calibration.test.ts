@@ -31,7 +31,7 @@ describe('section 6: calibration files', () => {
     it(`does not use ${what}`, () => assert.throws(() => parseCalibration(utf8(file)), MalformedError));
   }
 
-  it('has the limits of the table where there is no file', () => {
+  it('has the limits of the table without a file', () => {
     assert.deepEqual(vectors.good[0]?.value.limits, defaultLimits);
   });
 });

@@ -15,6 +15,8 @@ interface Case {
   readonly positions: readonly number[];
 }
 
+fc.configureGlobal({ seed: 1 });
+
 describe('section 4.3: challenged positions', () => {
   for (const { root, secret, commit, n, count, positions } of (
     readVectors('challenge.json') as { cases: readonly Case[] }

@@ -87,7 +87,7 @@ describe('section 4.5: receipts', () => {
   });
 });
 
-/** All that a passing receipt says, null if the file does not pass. Nobody signs the settlement and the previous job. */
+/** All that a passing receipt says, null if the file does not pass. The settlement and the previous job are not signed. */
 function claimOf(file: Uint8Array): string | null {
   try {
     const receipt = parseReceipt(file);

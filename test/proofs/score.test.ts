@@ -85,7 +85,7 @@ describe('section 4.7: scores', () => {
   });
 
   for (const [what, results, expected] of [
-    ['nobody', [], ['inconclusive', '', '']],
+    ['no referee', [], ['inconclusive', '', '']],
     ['one fail', ['fail'], ['inconclusive', '', '']],
     ['two inconclusive', ['inconclusive', 'inconclusive'], ['inconclusive', '0 1', '']],
     ['a fail, an inconclusive, a pass', ['fail', 'inconclusive', 'pass'], ['inconclusive', '', '']],

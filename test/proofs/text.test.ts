@@ -87,7 +87,7 @@ describe('section 4.1: stop texts and markers', () => {
     });
   }
 
-  it('does not know the texts of control tokens unless it is told', () => {
+  it('does not know the texts of control tokens without a list of them', () => {
     assert.equal(new Vocabulary([]).markedBytes([]), null);
   });
 });

@@ -1,13 +1,31 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { GrammarTooCostly } from '../../src/proofs/grammar/work.ts';
 import { drawAt, pickToken } from '../../src/proofs/sampling/sampler.ts';
+import { createTranscript, type TranscriptInit } from '../../src/proofs/transcript.ts';
 import { isProvable } from '../../src/proofs/zk/commitment.ts';
 import { parseGrammar } from '../../src/protocol/grammar/rules.ts';
 import { finish, modes } from '../../src/protocol/messages.ts';
 import { createScriptedJob } from '../support/scripted-job.ts';
 
+/** A transcript's init that no grammar ends. */
+function initOf(): Omit<TranscriptInit, 'matcher'> {
+  const { jobId, offer, inputDigest } = createScriptedJob({ number: 1, sampler: { stops: [] } });
+  return {
+    jobId,
+    offer,
+    settings: {},
+    continuation: [],
+    inputDigest,
+    promptCount: 5,
+    execClass: offer.execClass,
+    jobSecret: new Uint8Array(32),
+    bytesOf: () => new Uint8Array(),
+  };
+}
+
 describe('transcript', () => {
-  it('commits to the same steps whenever it is told to', () => {
+  it('commits to the same steps at whatever time', () => {
     const { top, transcript: eager } = createScriptedJob({ number: 1 });
     const { transcript: late } = createScriptedJob({ number: 1 });
     const { transcript: mixed } = createScriptedJob({ number: 1 });
@@ -51,6 +69,22 @@ describe('transcript', () => {
     const continued = createScriptedJob({ number: 1, grammar: rules, sampler: { stops: [] }, continuation: [11] });
     assert.equal(continued.transcript.finish, finish.stopText);
     assert.equal(continued.transcript.n, 0);
+  });
+
+  it('breaks off if its grammar costs too much from a token on', () => {
+    const { top } = createScriptedJob({ number: 1, sampler: { stops: [] } });
+    const matcher = {
+      isWhole: false,
+      allows: () => true,
+      accept(): boolean {
+        if (transcript.n === 3) throw new GrammarTooCostly();
+        return true;
+      },
+      allowedUpTo: (most: number) => Array.from({ length: most }, (_, id) => id),
+    };
+    const transcript = createTranscript({ ...initOf(), matcher });
+    for (let at = 0; at < 3; at++) assert.equal(transcript.next(top(at)).finish, at < 2 ? null : finish.brokenOff);
+    assert.equal(transcript.head(finish.brokenOff).n, 3);
   });
 
   it('draws a continued answer as it would have gone on', () => {

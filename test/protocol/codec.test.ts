@@ -39,6 +39,8 @@ function codecOf(kind: string): MessageCodec {
   return codec;
 }
 
+fc.configureGlobal({ seed: 1 });
+
 describe('section 1: the one encoding', () => {
   for (const { value, cbor } of vectors.values) {
     it(`encodes and decodes ${JSON.stringify(value).slice(0, 40)}`, () => {

@@ -24,7 +24,7 @@ export class CheckRun {
     return this.#failure;
   }
 
-  /** @param tier as which a failure of this check is told */
+  /** @param tier of the result if this check fails */
   check(name: string, tier: Tier, run: () => Finding): void {
     this.reports.push({ name, ...this.#find(tier, run) });
   }

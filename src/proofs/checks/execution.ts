@@ -16,7 +16,7 @@ import type { Subject } from './subject.ts';
 
 /** What check 6 was made of. */
 export interface Execution {
-  /** As which its result is told; null if the model was not run. */
+  /** Tier of the result; null if the model was not run. */
   readonly tier: Tier | null;
   /** Whether an opened step was compared. */
   readonly hasCompared: boolean;

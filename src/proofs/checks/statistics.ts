@@ -94,6 +94,6 @@ export function checkDraws({ offer }: Subject, measured: Measured, limits: Limit
 }
 
 /** Millionths as a decimal. */
-export function inParts(millionths: number | null): string {
+function inParts(millionths: number | null): string {
   return millionths === null ? 'unknown' : (millionths / 1_000_000).toFixed(4);
 }

@@ -223,8 +223,8 @@ export interface ChannelPayouts {
 }
 
 /**
- * What each gets of a deposit in all. What the client committed and did not release is the provider's if the client
- * falls silent, and nobody's once it rejects.
+ * How a deposit is divided in the end. What the client committed and did not release goes to the provider if the client
+ * falls silent, and is burnt if it rejects.
  */
 export function channelPayouts(
   depositLamports: bigint,

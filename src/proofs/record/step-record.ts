@@ -111,7 +111,7 @@ export interface RecordedStep extends Selection {
 
 /** Candidates of every step in two pieces of memory. `q` comes from the logit again. */
 class SelectionList {
-  /** Where each step begins, and where the last one ends. */
+  /** The place of each step's first candidate, and the end of the last one's. */
   readonly #starts: number[] = [0];
   #ids: Uint32Array;
   #logits: Float32Array;

@@ -10,7 +10,7 @@ const slotsOfElement = [7, 7, 6] as const;
 const slotBits = 35n;
 const gapBits = 18n;
 const maxDistance = 65_535;
-/** Where the greatest `q` stands in the last element, as an offset from −2^31. */
+/** The greatest `q`, as an offset from −2^31, begins at this bit of the last element. */
 const maxQShift = 210n;
 const minI32 = -(2 ** 31);
 const maxI32 = 2 ** 31 - 1;

@@ -30,7 +30,7 @@ export interface Input {
   readonly options: Readonly<Record<string, string | number | boolean>>;
   /** JSON text of `[{"type":"function","function":{"name":…, …}}]`, at least one. */
   readonly tools: string | null;
-  /** `YYYY-MM-DD`, the day that the template is told. */
+  /** `YYYY-MM-DD`, the only day that the template knows. */
   readonly date: string | null;
   /** Tokens of the answer that came before this job (section 4.6). */
   readonly continuation: readonly number[];

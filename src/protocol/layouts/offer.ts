@@ -31,7 +31,7 @@ export interface Sampler extends SamplerSettings {
   readonly extra: Uint8Array | null;
 }
 
-/** Where the money lies: `account` is the payer's wallet, the channel's id, or zeros. */
+/** What pays for the job: `account` is the payer's wallet, the channel's id, or zeros. */
 export interface Payment {
   readonly pay: PayFrom;
   readonly account: Uint8Array;

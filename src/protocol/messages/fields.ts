@@ -11,7 +11,7 @@ export function integer(min: number, max: number = Number.MAX_SAFE_INTEGER) {
 }
 
 /** Byte string of that length. */
-export function bytes(length: number) {
+function bytes(length: number) {
   return v.custom<Uint8Array>(
     (value) => value instanceof Uint8Array && value.length === length,
     `expected ${length} bytes`,
