@@ -396,7 +396,7 @@ for (const place of places) {
       await assertSlashes(answer, 'equivocation', () => slash(world, answer, [answer.head({ n: 2 })]));
     });
 
-    test('takes money for nobody but who locked it', async () => {
+    test('pays only the wallet that locked the money', async () => {
       const answer = await one(place);
       const subject = answer.subject();
       const thief = world.wallet().publicKey.toBytes();
@@ -408,7 +408,7 @@ for (const place of places) {
       await refused(() => world.sendAs([], call), 'Unauthorized');
     });
 
-    test("takes the stake of nobody but the answer's provider", async () => {
+    test("takes the stake of the answer's provider alone", async () => {
       const [answer, other] = [await one(place), await world.newSeller()];
       const subject = answer.subject();
       const provider = other.authority.publicKey.toBytes();
@@ -437,13 +437,13 @@ describe('a job', () => {
     await refused(() => world.sendAs([], calls.slashSampler({ job: job.key }, proof)), 'InvalidStatus');
   });
 
-  test("is slashed after the client's time to object, while nobody has confirmed", async () => {
+  test("is slashed after the client's time to object, until somebody confirms", async () => {
     const answer = await one('job');
     world.now += 100_000n;
     await assertSlashes(answer, 'equivocation', () => slash(world, answer, [answer.head({ n: 2 })]));
   });
 
-  test('gives the bond of an open challenge back to the challenger, and to nobody else', async () => {
+  test('gives the bond of an open challenge back to the challenger alone', async () => {
     const { nodeWallet, buyer } = buyerWithNodeWallet(world);
     const answer = await one('job', { people: { buyer } });
     await world.sendAs([nodeWallet], world.by(nodeWallet).challenge(answer.subject(), [0]));
@@ -536,7 +536,7 @@ describe('a channel', () => {
     assert.equal(world.balance(wallet.publicKey), before + held);
   });
 
-  test('with an empty challenger: its bond goes with the rent, and holds up nobody', async () => {
+  test('an empty wallet of the challenger holds up neither the slash nor the rent: the bond goes with the rent', async () => {
     const { nodeWallet, buyer } = buyerWithNodeWallet(world);
     const answer = await one('channel', { people: { buyer } });
     await world.sendAs([nodeWallet], world.by(nodeWallet).challenge(answer.subject(), [0]));

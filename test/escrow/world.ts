@@ -336,7 +336,7 @@ export function buyerWithNodeWallet(world: World): { readonly nodeWallet: Keypai
 }
 
 function missing(what: string): never {
-  throw new Error(`there is no such ${what}`);
+  throw new Error(`this ${what} does not exist`);
 }
 
 function reasonOf(result: FailedTransactionMetadata): string {
