@@ -1,20 +1,17 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { describe, type TestContext, test } from 'node:test';
 import idl from '../../programs/escrow/artifacts/escrow.json' with { type: 'json' };
 import { startLocalnet } from '../../src/escrow/localnet.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { RefusedError } from '../../src/escrow/refusal.ts';
-import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { temporaryHome } from '../support/home.ts';
 import { openRpcLine, type RpcAnswer } from '../support/rpc-line.ts';
 import { encodeOffer } from './layouts.ts';
-import { digest, type Funded, jobIdOf, offerBetween, SOL, submission } from './world.ts';
+import { digest, type Funded, jobIdOf, newNode, offerBetween, SOL, submission } from './world.ts';
 
 // What public endpoints of a cluster do besides answering: several nodes behind one address, some of them late, that
 // count requests, lose them, leave logs out, and give no lamports away.
 
-const newKey = () => signingKeyFromSeed(randomBytes(32));
 type Fate = Parameters<typeof openRpcLine>[1];
 
 /** A provider and a client on one chain, the client behind a line whose `fate` can change. */
@@ -25,12 +22,12 @@ async function start(context: TestContext, { timeoutMs = 60_000 }: { readonly ti
   const line = await openRpcLine(chain.rpcUrl, (...call) => fate(...call));
   context.after(() => line.close());
   const open = async (rpcUrl: string) => {
-    const escrow = await openEscrow({ rpcUrl, wallet: newKey(), pollMs: 20, timeoutMs });
+    const escrow = await openEscrow({ rpcUrl, wallet: newNode(), pollMs: 20, timeoutMs });
     await escrow.airdrop(20n * SOL);
     return escrow as Funded;
   };
   const [seller, buyer] = [await open(chain.rpcUrl), await open(line.url)];
-  const [node, clientNode] = [newKey(), newKey()];
+  const [node, clientNode] = [newNode(), newNode()];
   await seller.register({ node, stake: SOL });
   const parties = { authority: seller.wallet, provider: node.publicKey, client: clientNode.publicKey };
   const now = BigInt((await seller.now()) / 1_000);
@@ -270,7 +267,7 @@ describe('a network that gives no lamports away', () => {
 
 test('a wallet that signs something else is found out before anything is sent', async (context) => {
   const { line } = await start(context);
-  const wallet = newKey();
+  const wallet = newNode();
   const escrow = await openEscrow({
     rpcUrl: line.url,
     wallet: { publicKey: wallet.publicKey, sign: () => wallet.sign(digest('something else')) },

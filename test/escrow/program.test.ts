@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +13,7 @@ import { type Localnet, startLocalnet } from '../../src/escrow/localnet.ts';
 import { refused as refusedAs } from '../../src/escrow/program/refusals.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { type Refusal, RefusedError } from '../../src/escrow/refusal.ts';
-import { type SigningKey, signingKeyFromSeed } from '../../src/proofs/signing.ts';
+import type { SigningKey } from '../../src/proofs/signing.ts';
 import { openRpcLine } from '../support/rpc-line.ts';
 import { encodeOffer, encodeTerms, type HeadFields, type OfferFields, type TermsFields } from './layouts.ts';
 import { falseStep, forcedStep, treeOf } from './tree.ts';
@@ -24,6 +23,7 @@ import {
   type Funded,
   headOf,
   jobIdOf,
+  newNode,
   offerBetween,
   SOL,
   signedHead,
@@ -33,7 +33,6 @@ import {
   totals,
 } from './world.ts';
 
-const newKey = (): SigningKey => signingKeyFromSeed(randomBytes(32));
 const isRefusal = (refusal: Refusal) => (error: unknown) =>
   error instanceof RefusedError && error.refusal === refusal && error.code === 'E_ESCROW';
 
@@ -54,12 +53,12 @@ after(async () => {
 });
 
 const open = (
-  wallet: SigningKey | null = newKey(),
+  wallet: SigningKey | null = newNode(),
   more: { readonly priorityFee?: number; readonly rpcUrl?: string; readonly timeoutMs?: number } = {},
 ) => openEscrow({ rpcUrl: chain.rpcUrl, wallet, pollMs: 20, ...more });
 
 async function openFunded(lamports = 20n * SOL, more?: Parameters<typeof open>[1]): Promise<Funded> {
-  const escrow = await open(newKey(), more);
+  const escrow = await open(newNode(), more);
   await escrow.airdrop(lamports);
   assert.ok(escrow.wallet !== null);
   return escrow as Funded;
@@ -74,7 +73,7 @@ interface Market {
 
 async function newMarket(more?: Parameters<typeof open>[1]): Promise<Market> {
   const [seller, buyer] = [await openFunded(), await openFunded(20n * SOL, more)];
-  const [sellerNode, buyerNode] = [newKey(), newKey()];
+  const [sellerNode, buyerNode] = [newNode(), newNode()];
   await seller.register({ node: sellerNode, stake: SOL });
   return { seller, buyer, sellerNode, buyerNode };
 }
@@ -168,7 +167,7 @@ describe('rules', () => {
 describe('a provider', () => {
   test('registers, is found, rotates its node twice, stakes and withdraws', async () => {
     const seller = await openFunded();
-    const [node, next, last] = [newKey(), newKey(), newKey()];
+    const [node, next, last] = [newNode(), newNode(), newNode()];
     assert.equal(await seller.provider(seller.wallet), null);
     await assert.rejects(seller.rotatePeer({ node }), isRefusal('NoAccount'));
     await seller.register({ node, stake: SOL });
@@ -439,7 +438,7 @@ describe('what the chain refuses', () => {
     now += 1_000;
     await assert.rejects(create(offer), isRefusal('AccountExists'));
     await assert.rejects(create(newOffer(market, { amount: 1n })), isRefusal('AmountMismatch'));
-    await assert.rejects(create(newOffer(market, { provider: newKey().publicKey })), isRefusal('PeerMismatch'));
+    await assert.rejects(create(newOffer(market, { provider: newNode().publicKey })), isRefusal('PeerMismatch'));
     await assert.rejects(create(newOffer(market), buyer.wallet), isRefusal('NoAccount'));
     await assert.rejects(create(newOffer(market, { priceJob: SOL })), isRefusal('StakeTooLow'));
     await assert.rejects(seller.register({ node: market.sellerNode, stake: SOL }), isRefusal('AccountExists'));
@@ -479,7 +478,7 @@ describe('the chain', () => {
   });
 
   test('without the program, or not there', async () => {
-    await assert.rejects(openEscrow({ rpcUrl: chain.rpcUrl, program: newKey().publicKey }), { code: 'E_CONFIG' });
+    await assert.rejects(openEscrow({ rpcUrl: chain.rpcUrl, program: newNode().publicKey }), { code: 'E_CONFIG' });
     const gone = await startLocalnet({ dir: join(dir, 'gone') });
     await gone.stop();
     await assert.rejects(openEscrow({ rpcUrl: gone.rpcUrl }), { code: 'E_CHAIN', exitCode: 4 });
@@ -499,7 +498,7 @@ describe('fees', () => {
     for (const priorityFee of [0, 50_000]) {
       const escrow = await openFunded(20n * SOL, { priorityFee });
       const before = await escrow.balance();
-      const { fee } = await escrow.register({ node: newKey(), stake: SOL });
+      const { fee } = await escrow.register({ node: newNode(), stake: SOL });
       assert.equal(fee, 10_000n + (priorityFee === 0 ? 0n : 3_000n));
       assert.equal(
         before - (await escrow.balance()),
@@ -513,9 +512,9 @@ describe('over a bad line every call is executed once', () => {
   // What was staked tells how often: one lamport for each execution.
   async function stakes(fate: Parameters<typeof openRpcLine>[1], times = 1) {
     const seller = await openFunded();
-    await seller.register({ node: newKey(), stake: SOL });
+    await seller.register({ node: newNode(), stake: SOL });
     const line = await openRpcLine(chain.rpcUrl, fate);
-    const wallet = newKey();
+    const wallet = newNode();
     const payer = await open(wallet);
     await payer.airdrop(SOL);
     const flaky = await open(wallet, { rpcUrl: line.url });
@@ -579,11 +578,11 @@ describe('over a bad line every call is executed once', () => {
   });
 
   test('a chain that says nothing is given up on, with the transaction to look for', async () => {
-    const wallet = newKey();
+    const wallet = newNode();
     await (await open(wallet)).airdrop(SOL);
     const line = await openRpcLine(chain.rpcUrl, (method) => (method === 'sendTransaction' ? 'lose-request' : 'pass'));
     const flaky = await open(wallet, { rpcUrl: line.url, timeoutMs: 4_000 });
-    await assert.rejects(flaky.register({ node: newKey(), stake: SOL / 2n }), {
+    await assert.rejects(flaky.register({ node: newNode(), stake: SOL / 2n }), {
       code: 'E_CHAIN',
       message: /transaction \w{80,90} may still be executed/,
     });
@@ -593,11 +592,11 @@ describe('over a bad line every call is executed once', () => {
   test('a chain that restarts meanwhile', async () => {
     const home = join(dir, 'restarted');
     const first = await startLocalnet({ dir: home });
-    const wallet = newKey();
+    const wallet = newNode();
     const escrow = await openEscrow({ rpcUrl: first.rpcUrl, wallet, pollMs: 20 });
     await escrow.airdrop(5n * SOL);
     await first.stop();
-    const registering = escrow.register({ node: newKey(), stake: SOL });
+    const registering = escrow.register({ node: newNode(), stake: SOL });
     const second = await startLocalnet({ dir: home, port: Number(new URL(first.rpcUrl).port) });
     await registering;
     assert.equal((await escrow.provider(wallet.publicKey))?.stake, SOL);
@@ -606,7 +605,7 @@ describe('over a bad line every call is executed once', () => {
 });
 
 test('addresses are read as they are written, and nothing else is', () => {
-  const address = newKey().publicKey;
+  const address = newNode().publicKey;
   assert.deepEqual(parseAddress(addressText(address)), address);
   for (const text of ['', '0OIl', '1111', `${addressText(address)}1`, '1'.repeat(3_000)])
     assert.throws(() => parseAddress(text), { code: 'E_USAGE' });

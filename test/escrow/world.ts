@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Program } from '@coral-xyz/anchor';
 import anchor from '@coral-xyz/anchor';
@@ -51,7 +51,10 @@ export const sha256 = (...parts: readonly Uint8Array[]): Uint8Array =>
   );
 export const digest = (text: string): Uint8Array => sha256(Buffer.from(text));
 export const zeros = (bytes: number): Uint8Array => new Uint8Array(bytes);
-export const newNode = (): SigningKey => signingKeyFromSeed(randomBytes(32));
+let made = 0;
+/** 32 bytes that were not made before, and are the same in every run. */
+const fresh = (what: string): Uint8Array => digest(`${what} ${made++}`);
+export const newNode = (): SigningKey => signingKeyFromSeed(fresh('node'));
 
 /** A transaction that the chain refused. `code` is the program's or Anchor's name for why, else the runtime's. */
 export class Refused extends Error {
@@ -132,7 +135,7 @@ export class World {
   }
 
   wallet(amount: bigint = 100n * SOL): Keypair {
-    const wallet = Keypair.generate();
+    const wallet = Keypair.fromSeed(fresh('wallet'));
     if (amount > 0n) this.give(wallet.publicKey, amount);
     return wallet;
   }
@@ -371,7 +374,7 @@ export function offerBetween(parties: Parties, changes: Partial<OfferFields> = {
     quote: digest('quote'),
     seed: digest('seed'),
     commit: digest('commit'),
-    nonce: new Uint8Array(randomBytes(16)),
+    nonce: fresh('nonce').subarray(0, 16),
     issuedAt,
     expiresAt: issuedAt + VALIDITY * 1_000n,
     mode: 1,
@@ -412,7 +415,7 @@ export function termsBetween(parties: Parties, changes: Partial<TermsFields> = {
     window: 10_000n,
     expiresAt: parties.now + 3_600n,
     validUntil: parties.now + VALIDITY,
-    nonce: new Uint8Array(randomBytes(16)),
+    nonce: fresh('nonce').subarray(0, 16),
     ...changes,
   };
 }
