@@ -118,7 +118,8 @@ export class World {
   /** @param init without `signs` wallets do not sign, and the chain does not ask for it: for many transactions */
   constructor({ signs = true }: { readonly signs?: boolean } = {}) {
     this.#signs = signs;
-    this.svm.withSigverify(signs);
+    // The chain's own history would fill the memory with thousands of transactions.
+    this.svm.withSigverify(signs).withTransactionHistory(0n);
     this.svm.addProgram(programId.toBase58() as Address, programBytes);
     this.now = 1_790_000_000n;
   }
