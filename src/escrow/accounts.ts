@@ -166,7 +166,7 @@ interface Outcome {
   readonly provider: Uint8Array;
   /** Back to who locked it, besides the rent. */
   readonly refunded: bigint;
-  /** To nobody. */
+  /** Destroyed. */
   readonly burnt: bigint;
   /** From the provider's stake to who locked the money. */
   readonly compensation: bigint;

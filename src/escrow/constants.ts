@@ -34,5 +34,5 @@ export const escrowRules = {
   evidenceAccountBytes: 391,
 } as const;
 
-/** Nobody has the key to it, and the runtime destroys what it holds. */
+/** The runtime destroys the lamports that this address holds. */
 export const incineratorText = '1nc1nerator11111111111111111111111111111111';

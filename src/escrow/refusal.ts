@@ -57,9 +57,9 @@ export type Refusal =
   | 'TokenFollows'
   | 'DrawsNotJudgeable'
   | 'HeadsAgree'
-  /** There is no such account: the job or channel has ended, the provider is not registered. */
+  /** The account does not exist: the job or channel has ended, or the provider is not registered. */
   | 'NoAccount'
-  /** There is such an account already. */
+  /** The account exists already. */
   | 'AccountExists'
   /** Anything else that ended the transaction. */
   | 'Other';

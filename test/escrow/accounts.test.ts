@@ -127,7 +127,7 @@ for (const { name, title, prepare } of readyInstructions) {
         });
       }
       const kind = kinds.find((known) => known === account.name);
-      // `evidence_close` looks at an address that is no account of the program's any more.
+      // `evidence_close` looks at an address that must not be an account of the program.
       if (kind === undefined || makes[name] === kind || (name === 'evidence_close' && kind === 'channel')) continue;
       test(`another ${kind}, and what is not a ${kind}`, async () => {
         const state = await each();

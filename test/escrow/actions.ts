@@ -132,7 +132,7 @@ const weighted = [
   ],
 ] as const;
 
-export const action = fc.oneof(
+const action = fc.oneof(
   ...(weighted.map(([weight, arbitrary]) => ({ weight, arbitrary })) as {
     weight: number;
     arbitrary: (typeof weighted)[number][1];

@@ -1,10 +1,12 @@
+import assert from 'node:assert/strict';
 import type { EvidenceAccount } from '../../src/escrow/accounts.ts';
 import type { ProvenStep, SignedBody, Subject } from '../../src/escrow/escrow.ts';
 import type { HeadFields, OfferFields } from './layouts.ts';
-import { type Step, treeOf } from './tree.ts';
+import { forcedStep, type Step, treeOf } from './tree.ts';
 import {
   type Buyer,
   headOf,
+  incinerator,
   jobIdOf,
   type Seller,
   type Sent,
@@ -103,4 +105,51 @@ export function slash(
   const subject = answer.subject();
   if (how === 'silence') return world.sendAs([], by.slashSilence(subject));
   return world.sendAs([], 'i' in how ? by.slashSampler(subject, how) : by.slashEquivocation(subject, how));
+}
+
+/** An answer of one step, which is honest. */
+export const answerOnce = (world: World, place: Place, init: Partial<AnswerInit> = {}): Promise<TestAnswer> =>
+  answerIn(world, place, { steps: [forcedStep], ...init, offer: { topK: 1, ...init.offer } });
+
+/** What a fault costs: nine tenths of what was at risk are burnt, one tenth goes to who locked the money. */
+export async function assertSlashes(
+  world: World,
+  answer: TestAnswer,
+  reason: string,
+  how: () => Promise<Sent>,
+): Promise<void> {
+  const { buyer, seller, job, channel } = answer;
+  const account = (job ?? channel)?.key.address ?? assert.fail();
+  const released = channel === null ? 0n : (world.channel(channel)?.released ?? 0n);
+  const unpaid = channel === null ? 0n : released - (world.channel(channel)?.settled ?? 0n);
+  const compensation = job === null ? (channel?.key.window ?? 0n) : (world.job(job)?.submitted?.payout ?? 0n);
+  const keys = [
+    buyer.wallet.publicKey,
+    seller.authority.publicKey,
+    incinerator,
+    world.providerAddress(seller),
+  ] as const;
+  const [funder, authority, burnt, provider] = keys.map((key) => world.balance(key)) as [
+    bigint,
+    bigint,
+    bigint,
+    bigint,
+  ];
+  const held = world.balance(account);
+  const before = world.provider(seller);
+  const { events } = await how();
+  assert.equal(world.balance(buyer.wallet.publicKey), funder + held - unpaid + compensation);
+  assert.equal(world.balance(seller.authority.publicKey), authority);
+  assert.equal(world.balance(incinerator), burnt + 9n * compensation);
+  assert.equal(world.balance(world.providerAddress(seller)), provider + unpaid - 10n * compensation);
+  const after = world.provider(seller);
+  assert.equal(after.stake, before.stake + unpaid - 10n * compensation);
+  assert.equal(after.lockedStake, before.lockedStake - 10n * compensation);
+  assert.equal(after.jobsSlashed, before.jobsSlashed + 1);
+  assert.equal(after.earned, before.earned + unpaid);
+  assert.equal(world.balance(account), 0n);
+  assert.deepEqual(
+    events.map(({ name, data }) => [name, Object.keys(data.reason as object)]),
+    [[job === null ? 'channelSlashed' : 'jobSlashed', [reason]]],
+  );
 }

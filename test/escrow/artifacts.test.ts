@@ -42,7 +42,7 @@ describe('the committed program', () => {
   });
 
   test('is found out of date when a source, or the program itself, has changed', async () => {
-    await appendFile(join(copy, 'programs/escrow/src/logic/payout.rs'), '\n');
+    await appendFile(join(copy, 'programs/escrow/src/logic/price.rs'), '\n');
     const changed = await check(copy);
     assert.equal(changed.code, 1);
     assert.match(changed.stderr, /the sources.*npm run build:program/);
@@ -79,33 +79,59 @@ describe('the committed interface', () => {
     const names = [
       'StakeTooLow',
       'StakeLocked',
-      'ProviderInactive',
       'AmountZero',
-      'InvalidStatus',
-      'TimeoutNotReached',
-      'DeadlinePassed',
-      'ConfirmWindowOpen',
-      'ConfirmWindowClosed',
-      'Unauthorized',
+      'AmountMismatch',
       'MathOverflow',
+      'InvariantViolated',
+      'Unauthorized',
+      'InvalidStatus',
       'MissingEd25519Instruction',
       'MalformedEd25519Instruction',
       'SignerMismatch',
       'MessageMismatch',
-      'SameHead',
+      'MalformedOffer',
+      'OfferMismatch',
+      'OfferExpired',
+      'InvalidDeliverWithin',
+      'PeerMismatch',
+      'DeliveryPending',
+      'DeadlinePassed',
+      'MalformedHead',
+      'HeadMismatch',
+      'TooManyTokens',
+      'PromptTooLong',
+      'InvalidFinish',
+      'MalformedAck',
+      'AckMismatch',
+      'AckBeyondAnswer',
+      'AckBeyondDeposit',
+      'AckStale',
+      'ObjectionPossible',
+      'CheckWindowOpen',
+      'CheckWindowClosed',
+      'MalformedTerms',
+      'TermsMismatch',
+      'TermsExpired',
+      'TermsTooLong',
+      'TermsStillValid',
+      'CloseWindowOpen',
+      'CloseWindowClosed',
+      'ChannelExists',
+      'SubjectMismatch',
+      'NotChallengeable',
+      'InvalidPositions',
+      'AlreadyChallenged',
+      'TooManyChallenges',
+      'ChallengeOpen',
+      'PositionNotOpen',
+      'ChallengeNotDue',
       'PathTooLong',
       'RootMismatch',
+      'CandidatesMissing',
+      'TokenMismatch',
       'TokenFollows',
-      'TooManyTokens',
-      'CooldownActive',
-      'CancelMismatch',
-      'PeerMismatch',
-      'InvalidSampler',
-      'InvalidFinish',
-      'MalformedHead',
-      'HeadNotFinal',
+      'DrawsNotJudgeable',
       'HeadsAgree',
-      'JobReplaced',
     ];
     assert.deepEqual(
       idl.errors.map(({ code, name }) => [code, name]),
@@ -133,7 +159,7 @@ describe('the committed interface', () => {
       fields.filter(([, docs]) => docs === 0),
       [],
     );
-    assert.ok(fields.length >= 15 + 27, `${fields.length} fields`);
+    assert.ok(fields.length >= 80, `${fields.length} fields`);
     assert.deepEqual(
       types.filter(({ name, docs = [] }) => events.has(name) && docs.length === 0).map(({ name }) => name),
       [],
@@ -141,12 +167,18 @@ describe('the committed interface', () => {
   });
 });
 
-test('sums and windows of the program are what the rules need', async () => {
-  const constant = (name: string): number => Number(idl.constants.find((entry) => entry.name === name)?.value);
+test('windows and limits of the program are what the rules need', async () => {
+  const constant = (name: string): number => {
+    const found = idl.constants.find((entry) => entry.name === name);
+    assert.ok(found, name);
+    return Number(found.value);
+  };
   assert.ok(
-    constant('UNSTAKE_COOLDOWN') > constant('CONFIRM_WINDOW') + constant('JOB_TIMEOUT'),
-    'stake that is asked back can still be slashed for every job that was open then',
+    constant('CLOSE_WINDOW') > constant('CHALLENGE_WINDOW') + constant('CHALLENGE_MARGIN'),
+    'a challenge of an open channel is due, and slashed, before the channel can be finished',
   );
+  assert.ok(constant('CHALLENGE_WINDOW') >= 14_400, 'longer than a reboot or a night’s outage takes to repair');
+  assert.ok(constant('SLASH_MULTIPLE') > 2, 'to slash oneself costs more than the compensation');
   assert.match(await readFile(join(root, 'Cargo.toml'), 'utf8'), /^overflow-checks = true$/m);
 });
 

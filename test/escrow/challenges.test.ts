@@ -93,7 +93,7 @@ for (const place of places) {
       await challenge(world, shallow, [0]);
     });
 
-    test("by the payer and by the client node's own wallet, and by nobody else", async () => {
+    test("by the payer and by the client node's own wallet, and by no other wallet", async () => {
       for (const who of ['wallet', 'nodeWallet'] as const) {
         const { nodeWallet, buyer } = buyerWithNodeWallet(world);
         const answer = await forced(place, { people: { buyer } });
@@ -189,7 +189,7 @@ for (const place of places) {
       await answerChallenge(world, scored, scored.prove(0));
     });
 
-    test('shows the candidates, except in mode zk, where it must not', async () => {
+    test('shows the candidates; in mode zk it must hide them', async () => {
       const hidden: Step = { ...forcedStep, candidates: null, zk: digest('commitment') };
       const proved = await answerIn(world, place, { steps: [hidden], offer: { mode: 3 } });
       await challenge(world, proved, [0]);
@@ -264,7 +264,7 @@ describe('the time to object to a job', () => {
     await challenge(world, answer, [3]);
     assert.equal(world.job(job)?.submitted?.releaseAt, Number(world.now + challengeWindow + margin) * 1_000);
     world.now += challengeWindow + margin;
-    // Open: nobody is paid, whoever asks.
+    // While it is open, neither the client nor a stranger can confirm.
     await refused(() => world.sendAs([wallet], world.by(wallet).confirmJob(job.key)), 'ChallengeOpen');
     const stranger = world.wallet();
     await refused(() => world.send(world.by(stranger).confirmJob(job.key), [stranger]), 'ChallengeOpen');
@@ -287,7 +287,7 @@ describe('the time to object to a job', () => {
     const [client, challenger] = [world.balance(buyer.wallet.publicKey), world.balance(nodeWallet.publicKey)];
     const held = world.balance(job.key.address);
     const current = world.job(job) ?? assert.fail();
-    // In the place of the challenger nobody else gets it, the client neither.
+    // The client cannot take it in the challenger's place.
     const asWithout = { ...current, submitted: null };
     const taken = world.by(buyer.wallet).rejectJob(asWithout, digest('verdict'));
     await refused(() => world.sendAs([buyer.wallet], taken), 'Unauthorized');

@@ -387,7 +387,7 @@ describe('channel_finish', () => {
     assert.deepEqual(record(channel), { ...fresh, earned: 500n, jobsRejected: 1, rejected: 400n });
   });
 
-  test('after a rejection that has nothing to burn stains nobody', async () => {
+  test('a rejection that burns nothing is not counted', async () => {
     const channel = await world.closingChannel();
     await settle(channel, totals(channel, 900n, 900n));
     await reject(channel);

@@ -1,21 +1,18 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { describe, type TestContext, test } from 'node:test';
-import { type Escrow, RefusedError } from '../../src/escrow/escrow.ts';
+import idl from '../../programs/escrow/artifacts/escrow.json' with { type: 'json' };
 import { startLocalnet } from '../../src/escrow/localnet.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
-import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
+import { RefusedError } from '../../src/escrow/refusal.ts';
 import { temporaryHome } from '../support/home.ts';
 import { openRpcLine, type RpcAnswer } from '../support/rpc-line.ts';
-import { delivered, digest, SOL } from './world.ts';
+import { encodeOffer } from './layouts.ts';
+import { digest, type Funded, jobIdOf, newNode, offerBetween, SOL, submission } from './world.ts';
 
 // What public endpoints of a cluster do besides answering: several nodes behind one address, some of them late, that
 // count requests, lose them, leave logs out, and give no lamports away.
 
-const newKey = () => signingKeyFromSeed(randomBytes(32));
-const { cancelN: _none, ...fields } = delivered;
 type Fate = Parameters<typeof openRpcLine>[1];
-type Paid = Escrow & { readonly wallet: Uint8Array };
 
 /** A provider and a client on one chain, the client behind a line whose `fate` can change. */
 async function start(context: TestContext, { timeoutMs = 60_000 }: { readonly timeoutMs?: number } = {}) {
@@ -25,39 +22,39 @@ async function start(context: TestContext, { timeoutMs = 60_000 }: { readonly ti
   const line = await openRpcLine(chain.rpcUrl, (...call) => fate(...call));
   context.after(() => line.close());
   const open = async (rpcUrl: string) => {
-    const escrow = await openEscrow({ rpcUrl, wallet: newKey(), pollMs: 20, timeoutMs });
+    const escrow = await openEscrow({ rpcUrl, wallet: newNode(), pollMs: 20, timeoutMs });
     await escrow.airdrop(20n * SOL);
-    return escrow as Paid;
+    return escrow as Funded;
   };
   const [seller, buyer] = [await open(chain.rpcUrl), await open(line.url)];
-  const [node, clientNode] = [newKey(), newKey()];
+  const [node, clientNode] = [newNode(), newNode()];
   await seller.register({ node, stake: SOL });
-  const terms = {
-    jobId: new Uint8Array(randomBytes(32)),
-    peer: node.publicKey,
-    clientPeer: clientNode.publicKey,
-    priceIn: 1_500n,
-    priceOut: 4_001n,
-    amount: 1_000_000n,
-    seed: digest('seed'),
-    sampler: { temperature: 70, minP: 0, topK: 20, vocab: 300 },
-    maxTokens: 64,
-  };
-  const address = buyer.jobAddress(buyer.wallet, terms.jobId);
+  const parties = { authority: seller.wallet, provider: node.publicKey, client: clientNode.publicKey };
+  const now = BigInt((await seller.now()) / 1_000);
+  const offer = encodeOffer(offerBetween({ ...parties, payer: buyer.wallet, now }));
+  const jobId = jobIdOf(offer);
+  const address = buyer.jobAddress(buyer.wallet, jobId);
   return {
     line,
     seller,
     buyer,
-    terms,
     address,
-    create: () => buyer.createJob({ authority: seller.wallet, terms }),
+    create: () => buyer.createJob({ authority: seller.wallet, offer }),
+    async submit() {
+      const job = await seller.job(address);
+      assert.ok(job !== null);
+      const [head, ack] = submission({ jobId, buyer: { node: clientNode } });
+      await seller.submitJob(job, { head, ack });
+    },
     meet(next: Fate) {
       fate = next;
     },
   };
 }
 
-const staked = async ({ seller }: { readonly seller: Paid }) => (await seller.provider(seller.wallet))?.stake ?? 0n;
+/** The program's own number for a refusal. */
+const code = (name: string): number => idl.errors.find((error) => error.name === name)?.code ?? assert.fail(name);
+const staked = async ({ seller }: { readonly seller: Funded }) => (await seller.provider(seller.wallet))?.stake ?? 0n;
 const resultOf = <Value>({ result }: RpcAnswer): Value => result as Value;
 
 describe('an endpoint that counts requests', () => {
@@ -102,13 +99,13 @@ describe('an endpoint with bad moments', () => {
       const market = await start(context);
       market.meet((_method, time) => (time <= 2 ? fate : 'pass'));
       await market.create();
-      assert.equal((await market.buyer.job(market.address))?.amount, 1_000_000n);
+      assert.equal((await market.buyer.job(market.address))?.amount, 1_068n);
     });
   }
 });
 
 describe('several nodes behind one address', () => {
-  test('a job that was seen is not taken for one that is settled by a node that does not know it yet', async (context) => {
+  test('a job that was seen is not taken for one that has ended by a node that does not know it yet', async (context) => {
     const market = await start(context);
     await market.create();
     assert.ok(await market.buyer.job(market.address));
@@ -195,8 +192,7 @@ describe('an endpoint that leaves the log out', () => {
                 ...answer,
                 error: {
                   code: error.code,
-                  message:
-                    'Transaction simulation failed: Error processing Instruction 0: custom program error: 0x1775',
+                  message: `Transaction simulation failed: Error processing Instruction 0: custom program error: 0x${code('DeliveryPending').toString(16)}`,
                 },
               };
             },
@@ -204,16 +200,13 @@ describe('an endpoint that leaves the log out', () => {
     );
     const job = await market.buyer.job(market.address);
     assert.ok(job !== null);
-    await assert.rejects(market.buyer.refundJob(job), isRefusal('TimeoutNotReached'));
+    await assert.rejects(market.buyer.refundJob(job), isRefusal('DeliveryPending'));
   });
 
   test('of what failed on the chain', async (context) => {
     const market = await start(context);
     await market.create();
-    await market.seller.submitJob({ ...(await market.buyer.job(market.address)) } as never, {
-      ...fields,
-      cancel: null,
-    });
+    await market.submit();
     const job = await market.buyer.job(market.address);
     assert.ok(job !== null);
     market.meet((method) => {
@@ -231,7 +224,7 @@ describe('an endpoint that leaves the log out', () => {
                 slot: 1,
                 confirmations: 0,
                 confirmationStatus: 'confirmed',
-                err: { InstructionError: [0, { Custom: 6004 }] },
+                err: { InstructionError: [0, { Custom: code('InvalidStatus') }] },
                 status: { Err: 1 },
               },
             ],
@@ -274,7 +267,7 @@ describe('a network that gives no lamports away', () => {
 
 test('a wallet that signs something else is found out before anything is sent', async (context) => {
   const { line } = await start(context);
-  const wallet = newKey();
+  const wallet = newNode();
   const escrow = await openEscrow({
     rpcUrl: line.url,
     wallet: { publicKey: wallet.publicKey, sign: () => wallet.sign(digest('something else')) },

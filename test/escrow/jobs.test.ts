@@ -518,7 +518,7 @@ describe('job_reject', () => {
     await refused(() => reject(confirmed), 'AccountNotInitialized');
   });
 
-  test('that burns nothing stains nobody', async () => {
+  test('that burns nothing is not counted', async () => {
     const free = { priceJob: 0n, priceIn: 0n };
     const job = await world.submittedJob({ head: { n: 0, finish: 3 } }, free);
     await reject(job);

@@ -27,7 +27,7 @@ import { providerAddress } from '../../src/escrow/addresses.ts';
 import { openLedger } from '../../src/escrow/localnet/ledger.ts';
 import { type Localnet, startLocalnet } from '../../src/escrow/localnet.ts';
 import { verifySignatures } from '../../src/escrow/program/ed25519.ts';
-import { consent, newNode, programId } from './world.ts';
+import { consentOf, newNode, programId } from './world.ts';
 
 const wait = () => AbortSignal.timeout(60_000);
 const newHome = () => mkdtemp(join(tmpdir(), 'qvac-chain-'));
@@ -257,7 +257,7 @@ describe('an unmodified Connection', () => {
           instructions: SYSVAR_INSTRUCTIONS_PUBKEY,
           systemProgram: SystemProgram.programId,
         })
-        .preInstructions([verifySignatures([consent(node, payer.publicKey)])])
+        .preInstructions([verifySignatures([consentOf(node, payer.publicKey)])])
         .rpc();
     await assert.rejects(
       register(1),

@@ -468,7 +468,7 @@ export class Market {
     model.move(stakeKey, wallet, amount);
   }
 
-  /** Takes all lamports out of a wallet: nobody else's money may wait for it. */
+  /** Takes all lamports out of a wallet: other people's money must not wait for it. */
   async #empty({ of, at }: Of<'empty'>): Promise<void> {
     const { model, stranger } = this;
     const [seller, buyer] = [model.sellers[at] as ModelSeller, model.buyers[at] as ModelBuyer];

@@ -156,7 +156,7 @@ export class Model {
     if (to !== null) this.entry(to).lamports += lamports;
   }
 
-  /** Whether a wallet can give so much: what is left is nothing, or its rent minimum. */
+  /** Whether a wallet can give this amount: it is left with nothing, or with its rent minimum. */
   canGive(key: PublicKey, lamports: bigint): boolean {
     const left = this.held(key) - lamports;
     return left === 0n || left >= this.rent.wallet;

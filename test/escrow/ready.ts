@@ -29,7 +29,7 @@ export interface Ready {
   readonly first: readonly TransactionInstruction[];
   /** Besides a stranger who pays the fee. */
   readonly signers: readonly Keypair[];
-  /** Who is concerned, where there are two sides already. */
+  /** The two sides, if there are two. */
   readonly people?: { readonly buyer: Buyer; readonly seller: Seller };
 }
 

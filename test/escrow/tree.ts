@@ -10,7 +10,7 @@ export type Step = Omit<ProvenStep, 'i' | 'path'>;
 
 const split = (n: number): number => 2 ** Math.floor(Math.log2(n - 1));
 
-export function rootOf(leaves: readonly Uint8Array[]): Uint8Array {
+function rootOf(leaves: readonly Uint8Array[]): Uint8Array {
   if (leaves.length === 0) return sha256();
   const [first] = leaves;
   if (leaves.length === 1 && first !== undefined) return first;
@@ -18,7 +18,7 @@ export function rootOf(leaves: readonly Uint8Array[]): Uint8Array {
   return sha256(Uint8Array.of(1), rootOf(leaves.slice(0, k)), rootOf(leaves.slice(k)));
 }
 
-export function pathOf(index: number, leaves: readonly Uint8Array[]): Uint8Array[] {
+function pathOf(index: number, leaves: readonly Uint8Array[]): Uint8Array[] {
   if (leaves.length <= 1) return [];
   const k = split(leaves.length);
   const [left, right] = [leaves.slice(0, k), leaves.slice(k)];

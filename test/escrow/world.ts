@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Program } from '@coral-xyz/anchor';
 import anchor from '@coral-xyz/anchor';
@@ -10,7 +10,7 @@ import type { Escrow } from '../../programs/escrow/artifacts/escrow.ts';
 import type { ChannelAccount, EvidenceAccount, JobAccount, ProviderAccount } from '../../src/escrow/accounts.ts';
 import { channelAddress, evidenceAddress, jobAddress, providerAddress } from '../../src/escrow/addresses.ts';
 import { incineratorText } from '../../src/escrow/constants.ts';
-import type { SignedBody, Subject } from '../../src/escrow/escrow.ts';
+import type { Escrow as EscrowClient, SignedBody, Subject } from '../../src/escrow/escrow.ts';
 import { channelOf, evidenceOf, jobOf, providerOf } from '../../src/escrow/program/accounts.ts';
 import { type NodeSignature, verifySignatures } from '../../src/escrow/program/ed25519.ts';
 import type { Call } from '../../src/escrow/program/instructions/context.ts';
@@ -51,7 +51,10 @@ export const sha256 = (...parts: readonly Uint8Array[]): Uint8Array =>
   );
 export const digest = (text: string): Uint8Array => sha256(Buffer.from(text));
 export const zeros = (bytes: number): Uint8Array => new Uint8Array(bytes);
-export const newNode = (): SigningKey => signingKeyFromSeed(randomBytes(32));
+let made = 0;
+/** 32 bytes that were not made before, and are the same in every run. */
+const fresh = (what: string): Uint8Array => digest(`${what} ${made++}`);
+export const newNode = (): SigningKey => signingKeyFromSeed(fresh('node'));
 
 /** A transaction that the chain refused. `code` is the program's or Anchor's name for why, else the runtime's. */
 export class Refused extends Error {
@@ -81,6 +84,9 @@ export interface Buyer {
   readonly wallet: Keypair;
   readonly node: SigningKey;
 }
+
+/** The chain as a wallet with lamports uses it. */
+export type Funded = EscrowClient & { readonly wallet: Uint8Array };
 
 /** A job with the offer that it was created from. `key` is the account as it was then. */
 export interface TestJob {
@@ -112,7 +118,8 @@ export class World {
   /** @param init without `signs` wallets do not sign, and the chain does not ask for it: for many transactions */
   constructor({ signs = true }: { readonly signs?: boolean } = {}) {
     this.#signs = signs;
-    this.svm.withSigverify(signs);
+    // The chain's own history would fill the memory with thousands of transactions.
+    this.svm.withSigverify(signs).withTransactionHistory(0n);
     this.svm.addProgram(programId.toBase58() as Address, programBytes);
     this.now = 1_790_000_000n;
   }
@@ -129,7 +136,7 @@ export class World {
   }
 
   wallet(amount: bigint = 100n * SOL): Keypair {
-    const wallet = Keypair.generate();
+    const wallet = Keypair.fromSeed(fresh('wallet'));
     if (amount > 0n) this.give(wallet.publicKey, amount);
     return wallet;
   }
@@ -225,44 +232,22 @@ export class World {
     return seller;
   }
 
-  /** The fields of an offer of this buyer to this seller; what it pays for costs 1,068 lamports. */
   offerFields(buyer: Buyer, seller: Seller, changes: Partial<OfferFields> = {}): OfferFields {
-    const issuedAt = this.now * 1_000n;
-    const fields = {
-      version: 1,
-      client: buyer.node.publicKey,
+    return offerBetween(this.#parties(buyer, seller), changes);
+  }
+
+  termsFields(buyer: Buyer, seller: Seller, changes: Partial<TermsFields> = {}): TermsFields {
+    return termsBetween(this.#parties(buyer, seller), changes);
+  }
+
+  #parties(buyer: Buyer, seller: Seller): Parties {
+    return {
+      payer: buyer.wallet.publicKey.toBytes(),
+      authority: seller.authority.publicKey.toBytes(),
       provider: seller.node.publicKey,
-      modelId: digest('model'),
-      execClass: digest('class'),
-      requestDigest: digest('request'),
-      quote: digest('quote'),
-      seed: digest('seed'),
-      commit: digest('commit'),
-      nonce: new Uint8Array(randomBytes(16)),
-      issuedAt,
-      expiresAt: issuedAt + VALIDITY * 1_000n,
-      mode: 1,
-      count: 16,
-      temperature: 70,
-      minP: 0,
-      topP: 100,
-      topK: 20,
-      vocab: 300,
-      maxTokens: 64,
-      start: 0,
-      pay: 1,
-      account: buyer.wallet.publicKey.toBytes(),
-      promptTokens: 23,
-      priceJob: 777n,
-      priceIn: 1_500n,
-      priceOut: 4_001n,
-      grace: 32,
-      deliverWithin: 600,
-      stops: [0],
-      extraDigest: zeros(32),
-      ...changes,
+      client: buyer.node.publicKey,
+      now: this.now,
     };
-    return { amount: fullPriceOf(fields), ...fields };
   }
 
   async openJob(changes: Partial<OfferFields> = {}, people: People = {}): Promise<TestJob> {
@@ -294,25 +279,6 @@ export class World {
     const job = await this.openJob(changes, people);
     await this.submit(job, how);
     return job;
-  }
-
-  /** Terms for a deposit of 100,000 lamports with a window of 10,000. */
-  termsFields(buyer: Buyer, seller: Seller, changes: Partial<TermsFields> = {}): TermsFields {
-    return {
-      version: 1,
-      chain: digest('genesis'),
-      program: programId.toBytes(),
-      payer: buyer.wallet.publicKey.toBytes(),
-      authority: seller.authority.publicKey.toBytes(),
-      provider: seller.node.publicKey,
-      client: buyer.node.publicKey,
-      deposit: 100_000n,
-      window: 10_000n,
-      expiresAt: this.now + 3_600n,
-      validUntil: this.now + VALIDITY,
-      nonce: new Uint8Array(randomBytes(16)),
-      ...changes,
-    };
   }
 
   async openChannel(changes: Partial<TermsFields> = {}, people: People = {}): Promise<TestChannel> {
@@ -374,7 +340,7 @@ export function buyerWithNodeWallet(world: World): { readonly nodeWallet: Keypai
 }
 
 function missing(what: string): never {
-  throw new Error(`there is no such ${what}`);
+  throw new Error(`this ${what} does not exist`);
 }
 
 function reasonOf(result: FailedTransactionMetadata): string {
@@ -386,6 +352,74 @@ function reasonOf(result: FailedTransactionMetadata): string {
 }
 
 // What nodes sign.
+
+/** Who agree: wallets, nodes, and the time in unix seconds. */
+export interface Parties {
+  readonly payer: Uint8Array;
+  readonly authority: Uint8Array;
+  readonly provider: Uint8Array;
+  readonly client: Uint8Array;
+  readonly now: bigint;
+}
+
+/** The fields of an offer; what it pays for costs 1,068 lamports. */
+export function offerBetween(parties: Parties, changes: Partial<OfferFields> = {}): OfferFields {
+  const issuedAt = parties.now * 1_000n;
+  const fields = {
+    version: 1,
+    client: parties.client,
+    provider: parties.provider,
+    modelId: digest('model'),
+    execClass: digest('class'),
+    requestDigest: digest('request'),
+    quote: digest('quote'),
+    seed: digest('seed'),
+    commit: digest('commit'),
+    nonce: fresh('nonce').subarray(0, 16),
+    issuedAt,
+    expiresAt: issuedAt + VALIDITY * 1_000n,
+    mode: 1,
+    count: 16,
+    temperature: 70,
+    minP: 0,
+    topP: 100,
+    topK: 20,
+    vocab: 300,
+    maxTokens: 64,
+    start: 0,
+    pay: 1,
+    account: parties.payer,
+    promptTokens: 23,
+    priceJob: 777n,
+    priceIn: 1_500n,
+    priceOut: 4_001n,
+    grace: 32,
+    deliverWithin: 600,
+    stops: [0],
+    extraDigest: zeros(32),
+    ...changes,
+  };
+  return { amount: fullPriceOf(fields), ...fields };
+}
+
+/** Terms for a deposit of 100,000 lamports with a window of 10,000. */
+export function termsBetween(parties: Parties, changes: Partial<TermsFields> = {}): TermsFields {
+  return {
+    version: 1,
+    chain: digest('genesis'),
+    program: programId.toBytes(),
+    payer: parties.payer,
+    authority: parties.authority,
+    provider: parties.provider,
+    client: parties.client,
+    deposit: 100_000n,
+    window: 10_000n,
+    expiresAt: parties.now + 3_600n,
+    validUntil: parties.now + VALIDITY,
+    nonce: fresh('nonce').subarray(0, 16),
+    ...changes,
+  };
+}
 
 export interface Submission {
   readonly head?: Partial<HeadFields>;
@@ -430,27 +464,27 @@ export const signedAck = (node: SigningKey, body: Uint8Array): SignedBody =>
 export const signedTerms = (node: SigningKey, body: Uint8Array): SignedBody =>
   signed(node, 'qvac/channel/1', zeros(32), body);
 
-/** A head of `job`, and the acknowledgement of all its tokens or what `ack` says. */
+/** A head of the job, and the acknowledgement of all its tokens, or what `ack` says. */
 export function submission(
-  { jobId, buyer }: Pick<TestJob, 'jobId' | 'buyer'>,
+  { jobId, buyer: { node } }: { readonly jobId: Uint8Array; readonly buyer: Pick<Buyer, 'node'> },
   head: Partial<HeadFields> = {},
   ack: Partial<AckFields> = {},
 ): [head: Uint8Array, ack: SignedBody] {
-  return [headOf(jobId, head), signedAck(buyer.node, ackOf(jobId, { n: head.n ?? 38, ...ack }))];
+  return [headOf(jobId, head), signedAck(node, ackOf(jobId, { n: head.n ?? 38, ...ack }))];
 }
 
 /** The channel's totals, signed by the client's node. */
 export function totals(
-  { buyer, key }: Pick<TestChannel, 'buyer' | 'key'>,
+  { buyer: { node }, key }: { readonly buyer: Pick<Buyer, 'node'>; readonly key: Pick<ChannelAccount, 'id'> },
   committed: bigint,
   released: bigint,
   changes: Partial<AckFields> = {},
 ): SignedBody {
-  return signedAck(buyer.node, ackOf(zeros(32), { account: key.id, committed, released, ...changes }));
+  return signedAck(node, ackOf(zeros(32), { account: key.id, committed, released, ...changes }));
 }
 
 /** The client's word that it objects to nothing. */
-export const noObjection = (channel: TestChannel, committed: bigint, released: bigint): SignedBody =>
+export const noObjection = (channel: Parameters<typeof totals>[0], committed: bigint, released: bigint): SignedBody =>
   totals(channel, committed, released, { stop: 2 });
 
 /** What a signature was made over and by whom, as the ed25519 program takes it. */

@@ -2,7 +2,7 @@
 //!
 //! A client locks lamports for one answer in a [`state::Job`], or for many in a [`state::Channel`]. It acknowledges what
 //! it receives, and only that is paid. Then it confirms, objects, challenges the provider to open steps of the answer, or
-//! proves a fault; or its silence pays the provider. There is no admin key, no fee and no configuration.
+//! proves a fault; or its silence pays the provider. The program has no admin key, no fee and no configuration.
 
 use anchor_lang::prelude::*;
 
@@ -16,8 +16,8 @@ pub mod state;
 
 pub use instructions::*;
 
-// The SHA-256 of "qvac/escrow/1": an address to which nobody has the key. Whoever deploys the program puts the address of
-// their own program key here (README.md).
+// The SHA-256 of "qvac/escrow/1", for which a private key is not known. To deploy the program, put the address of your own
+// program key here (README.md).
 declare_id!("FSYL7pJUxeZnou43ozsVScWPvh32ScJ7p8Hu3UT8Fw78");
 
 #[program]

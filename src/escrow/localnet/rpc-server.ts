@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -16,6 +17,8 @@ const maxConnections = 256;
 /** What may wait for a client that does not read its notifications. */
 const maxBufferedBytes = 8 * 1024 * 1024;
 const portAttempts = 20;
+/** Attempts with a port that the system chooses. */
+const systemAttempts = 5;
 const closeTimeoutMs = 500;
 
 /** A node's JSON-RPC: HTTP on a port of the loopback address, websockets on the next one. */
@@ -143,14 +146,14 @@ function closedSocket(socket: WebSocket): Promise<void> {
 async function listenOnTwo(first: Server, second: Server, port: number): Promise<number> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await listening(first, port);
+      await listening(first, port === 0 && attempt > systemAttempts ? quietPort() : port);
       const bound = (first.address() as AddressInfo).port;
       await listening(second, bound + 1);
       return bound;
     } catch (error) {
       await closed(first);
       const taken = systemCode(error) === 'EADDRINUSE' || systemCode(error) === 'ERR_SOCKET_BAD_PORT';
-      // Where the system chooses, it may choose one whose neighbour is taken.
+      // A port that the system chose can have a neighbour that is taken.
       if (taken && port === 0 && attempt < portAttempts) continue;
       if (taken)
         throw new QvacError('E_PORT_IN_USE', `port ${port} or ${port + 1} of ${host} is taken`, {
@@ -162,13 +165,27 @@ async function listenOnTwo(first: Server, second: Server, port: number): Promise
   }
 }
 
+/**
+ * A port below those that systems give to connections. After thousands of connections the neighbour of each port that the
+ * system chooses may be one that has not been forgotten yet.
+ */
+function quietPort(): number {
+  return randomInt(10_000, 32_000);
+}
+
 function listening(server: Server, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port, exclusive: true }, () => {
-      server.off('error', reject);
+    const onError = (error: unknown): void => {
+      server.off('listening', onListening);
+      reject(error);
+    };
+    const onListening = (): void => {
+      server.off('error', onError);
       resolve();
-    });
+    };
+    server.once('error', onError);
+    server.once('listening', onListening);
+    server.listen({ host, port, exclusive: true });
   });
 }
 

@@ -35,7 +35,7 @@ export const offsets = {
 
 export const bigintOf = (value: BN): bigint => BigInt(value.toString());
 /** Seconds of the chain to milliseconds. */
-export const timeOf = (seconds: BN): number => Number(bigintOf(seconds)) * 1_000;
+const timeOf = (seconds: BN): number => Number(bigintOf(seconds)) * 1_000;
 const bytesOf = (numbers: readonly number[]): Uint8Array => Uint8Array.from(numbers);
 
 export function providerOf(address: Uint8Array, raw: RawProvider): ProviderAccount {

@@ -64,7 +64,7 @@ const words: Readonly<Record<Refusal, readonly [message: string, hint?: string]>
   DrawsNotJudgeable: ["a program cannot judge this answer's draws"],
   HeadsAgree: ['an honest provider can have signed both heads: nothing to slash'],
   NoAccount: [
-    'there is no such account: the job or channel has ended or never was, or the provider is not registered',
+    'that account does not exist: the job or channel has ended or was never made, or the provider is not registered',
     'qvac jobs ls, qvac provider status',
   ],
   AccountExists: ['it exists already'],

@@ -37,8 +37,8 @@ impl<'info> Slash<'info> {
         self.subject.channel.as_ref().map_or(Ok(()), |channel| channel.require_closable(now))
     }
 
-    /// Takes all of the stake at risk: a part to the funder, nine times as much burnt, so that nobody gains by slashing
-    /// themselves through a second wallet.
+    /// Takes all of the stake at risk: one tenth to the funder, nine tenths burnt. A provider that slashes itself through a
+    /// second wallet loses.
     pub fn execute(&mut self, reason: SlashReason) -> Result<()> {
         let Self { funder, challenger, provider, incinerator, subject } = self;
         match subject.get_mut()? {

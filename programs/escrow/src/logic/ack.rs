@@ -7,7 +7,7 @@ pub const ACK_SIZE: usize = 86;
 
 /// `stop`: end the answer here.
 pub const STOP_ANSWER: u8 = 1;
-/// `stop`: close the channel, there is no objection.
+/// `stop`: close the channel; the client objects to nothing.
 pub const STOP_CHANNEL: u8 = 2;
 
 /// What a client says that it received and owes.

@@ -32,7 +32,7 @@ impl Challenge {
         + 32                               // challenger
         + 1; // made
 
-    /// @throws where `positions` are not one to three different ones below `token_count`
+    /// A challenge of `positions`, which must be one to three different ones below `token_count`.
     pub fn make(positions: &[u32], token_count: u32, challenger: Pubkey, now: i64) -> Result<Self> {
         let count = positions.len();
         let distinct = positions.iter().enumerate().all(|(at, position)| !positions[..at].contains(position));
@@ -76,7 +76,7 @@ impl Challenge {
         self.is_open() && now >= self.due
     }
 
-    /// Until then, whoever may object to the answer can also slash for this challenge.
+    /// Until then the client can object to the answer: long enough to slash for this challenge.
     pub fn objection_end(&self) -> Result<i64> {
         super::after(self.due, CHALLENGE_MARGIN)
     }

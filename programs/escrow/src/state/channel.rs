@@ -201,7 +201,7 @@ impl Channel {
         Ok(due)
     }
 
-    /// @param caller whoever asks: payer and authority need not wait until the channel expires
+    /// Payer and authority need not wait until the channel expires, any other `caller` must.
     pub fn request_close(&mut self, caller: &Pubkey, now: i64) -> Result<()> {
         self.require_status(ChannelStatus::Open)?;
         let may = *caller == self.payer || *caller == self.provider || now >= self.expires_at;

@@ -110,7 +110,7 @@ impl Job {
         after(self.created_at, i64::from(self.deliver_within))
     }
 
-    /// @param caller whoever asks: the provider's authority need not wait
+    /// The provider's authority need not wait for the deadline, any other `caller` must.
     pub fn require_refundable(&self, caller: &Pubkey, now: i64) -> Result<()> {
         self.require_status(JobStatus::Open)?;
         let due = *caller == self.provider || now >= self.deadline()?;
@@ -118,7 +118,7 @@ impl Job {
         Ok(())
     }
 
-    /// @param caller whoever asks: the client need not wait
+    /// The client need not wait until `release_at`, any other `caller` must.
     pub fn require_confirmable(&self, caller: &Pubkey, now: i64) -> Result<()> {
         self.require_status(JobStatus::Submitted)?;
         self.require_unchallenged()?;
