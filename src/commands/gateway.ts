@@ -3,7 +3,7 @@ import { join as joinPath } from 'node:path';
 import type { Config } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import type { Escrow } from '../escrow/escrow.ts';
-import type { Defaults } from '../gateway/api/wanted.ts';
+import type { RequestDefaults } from '../gateway/api/completion-request.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { delay } from '../lib/abort.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -103,7 +103,7 @@ export async function openGateway(
 ): Promise<Pick<Gateway, 'url' | 'stop'>> {
   const [
     { createGateway },
-    { createNetworkAsker },
+    { createNetworkInferenceClient },
     { loadAssets },
     { createPageWallets },
     { loadKeys },
@@ -114,7 +114,7 @@ export async function openGateway(
     { default: about },
   ] = await Promise.all([
     import('../gateway/gateway.ts'),
-    import('../gateway/answer/network-asker.ts'),
+    import('../gateway/answer/network-inference-client.ts'),
     import('../gateway/page/assets.ts'),
     import('../gateway/page/page-wallets.ts'),
     import('../gateway/guard/keys.ts'),
@@ -152,11 +152,11 @@ export async function openGateway(
   );
   const gateway = createGateway(
     {
-      asker: createNetworkAsker({
+      inference: createNetworkInferenceClient({
         ...components,
         router: () => client.router(),
         paymentsOf: (wallet) => wallets.paymentsOf(wallet),
-        agreedBy: (page, payments) => wallets.agreedBy(page, payments),
+        withApproval: (page, payments) => wallets.agreedBy(page, payments),
       }),
       wallets,
       market: components.discovery,
@@ -216,7 +216,7 @@ function addressOf(http: string | null): { readonly host: string; readonly port:
   return { host, port: Number(port) };
 }
 
-function defaultsOf({ settings }: Config, model: string | null): Defaults {
+function defaultsOf({ settings }: Config, model: string | null): RequestDefaults {
   const { provider, system, temperature, topK, minP, maxTokens, verify, maxPrice, timeout } = settings;
   return { model, provider, system, temperature, topK, minP, maxTokens, verify, maxPrice, timeoutMs: timeout };
 }

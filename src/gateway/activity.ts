@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import { readJson } from '../lib/files.ts';
 import type { Logger } from '../lib/log.ts';
 import { startAccountFile } from '../node/home/account-file.ts';
-import type { Verified } from './answer/asker.ts';
+import type { VerificationOutcome } from './answer/inference-client.ts';
 
 /** How far a question is: nothing of its answer has come, some of it has, all of it has and is being checked. */
 export type QuestionState = 'waiting' | 'answering' | 'checking';
@@ -25,7 +25,7 @@ export interface GatewayDay {
   /** Questions that had no whole answer. */
   readonly failed: number;
   /** Answers by how far they were checked. */
-  readonly verified: Readonly<Partial<Record<Verified, number>>>;
+  readonly verified: Readonly<Partial<Record<VerificationOutcome, number>>>;
 }
 
 /** Counts what happens and writes it down, at most once a second. */
@@ -36,7 +36,7 @@ export interface GatewayActivityLog {
   moved(): void;
   answered(): void;
   failed(): void;
-  checked(verified: Verified): void;
+  checked(verified: VerificationOutcome): void;
   /** Never throws. */
   stop(): Promise<void>;
 }

@@ -5,8 +5,8 @@ import type { LivePeer } from '../node/discovery/discovery.ts';
 import type { ReceiptStore } from '../node/home/receipt-store.ts';
 import type { Standing } from '../node/selection/reputation.ts';
 import type { GatewayActivityLog } from './activity.ts';
-import type { Asker } from './answer/asker.ts';
-import type { Defaults } from './api/wanted.ts';
+import type { InferenceClient } from './answer/inference-client.ts';
+import type { RequestDefaults } from './api/completion-request.ts';
 import type { Budgets } from './guard/budgets.ts';
 import type { ConnectionLimits } from './guard/connections.ts';
 import type { KeyRing } from './guard/keys.ts';
@@ -14,7 +14,7 @@ import type { RateInit } from './guard/rate.ts';
 import type { PageWallets } from './page/page-wallets.ts';
 
 export interface GatewayComponents {
-  readonly asker: Asker;
+  readonly inference: InferenceClient;
   /** Who is there. */
   readonly market: { live(): readonly LivePeer[] };
   /** What this person's own node has seen of a peer. */
@@ -49,7 +49,7 @@ export interface GatewayInit {
   readonly origins?: readonly string[] | undefined;
   /** The operator's keys; where given, programs need one. */
   readonly keys?: { readonly ring: KeyRing; readonly budgets: Budgets } | undefined;
-  readonly defaults: Defaults;
+  readonly defaults: RequestDefaults;
   readonly version: string;
   /** Name of the network, for people. */
   readonly network: string;

@@ -1,13 +1,13 @@
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '../lib/clock.ts';
 import type { GatewayInit } from './components.ts';
-import type { Exchange } from './exchange.ts';
 import type { Caller, Check } from './guard/check.ts';
 import { hostCheck } from './guard/host.ts';
 import { jsonOnlyCheck } from './guard/json-only.ts';
 import { originCheck } from './guard/origin.ts';
 import { rateCheck } from './guard/rate.ts';
 import { tokenCheck } from './guard/token.ts';
+import type { RequestContext } from './request-context.ts';
 
 const loopbackHosts = ['127.0.0.1', 'localhost', '[::1]'];
 const exposed =
@@ -22,7 +22,11 @@ export function isLoopback(host: string): boolean {
  * What stands at the door: every check in turn. The guard throws a Problem for what may not pass, answers a page's
  * question whether it may ask, and puts the headers on that keep answers from being misread.
  */
-export function createGuard(clock: Clock, init: GatewayInit, port: () => number): (c: Exchange) => Response | null {
+export function createGuard(
+  clock: Clock,
+  init: GatewayInit,
+  port: () => number,
+): (c: RequestContext) => Response | null {
   const named = new Set<string>(init.origins ?? []);
   const hosts = hostsOf(init);
   // The port is known once it listens, so not before the first request.
@@ -77,7 +81,7 @@ function ownOrigins(hosts: ReadonlySet<string>, port: number): readonly string[]
 }
 
 /** The request as the checks see it. */
-export function callerOf(c: Exchange): Caller {
+export function callerOf(c: RequestContext): Caller {
   const { incoming } = c.env;
   return {
     method: c.req.method,
@@ -89,14 +93,14 @@ export function callerOf(c: Exchange): Caller {
   };
 }
 
-function protect({ env: { outgoing } }: Exchange): void {
+function protect({ env: { outgoing } }: RequestContext): void {
   outgoing.setHeader('x-content-type-options', 'nosniff');
   outgoing.setHeader('referrer-policy', 'no-referrer');
   outgoing.setHeader('cross-origin-resource-policy', 'same-origin');
 }
 
 /** CORS, for pages of origins that the operator named. */
-function allow({ env: { outgoing } }: Exchange, caller: Caller, origins: ReadonlySet<string>): void {
+function allow({ env: { outgoing } }: RequestContext, caller: Caller, origins: ReadonlySet<string>): void {
   const origin = caller.header('origin');
   outgoing.setHeader('vary', 'Origin');
   if (origin === undefined || !origins.has(origin)) return;

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { GatewayActivityLog, QuestionState } from './activity.ts';
-import type { Checked, Delivered } from './answer/asker.ts';
+import type { DeliveredAnswer, VerificationResult } from './answer/inference-client.ts';
 
 const states = ['waiting', 'answering', 'checking'] as const satisfies readonly QuestionState[];
 
@@ -11,8 +11,8 @@ export interface GatewayMetrics {
   active(): number;
   /** They, by how far they are. */
   questions(): Readonly<Record<QuestionState, number>>;
-  delivered(delivered: Delivered, firstTokenMs: number | null): void;
-  checked(checked: Checked): void;
+  delivered(delivered: DeliveredAnswer, firstTokenMs: number | null): void;
+  checked(checked: VerificationResult): void;
   failed(code: string): void;
   answered(route: string, status: number): void;
   /** In the format of Prometheus. */

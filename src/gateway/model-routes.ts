@@ -4,7 +4,7 @@ import { parseJson } from './api/json.ts';
 import {
   anthropicModel,
   findOffered,
-  type Offered,
+  type OfferedModel,
   offeredModels,
   ollamaModel,
   ollamaRunning,
@@ -12,16 +12,16 @@ import {
   openaiModel,
 } from './api/models.ts';
 import { nameOf } from './api/ollama.ts';
-import type { AppComponents, Bindings, Exchange } from './exchange.ts';
 import { readBody } from './guard/body.ts';
 import { badField, Problem } from './problem.ts';
+import type { AppComponents, Bindings, RequestContext } from './request-context.ts';
 
 const maxBodyBytes = 8_192;
 
 /** Which models there are, as each API says it. */
 export function addModelRoutes(app: Hono<Bindings>, { market }: Pick<AppComponents, 'market'>, version: string): void {
-  const offers = (): readonly Offered[] => offeredModels(market.live());
-  const find = (asked: string): Offered => {
+  const offers = (): readonly OfferedModel[] => offeredModels(market.live());
+  const find = (asked: string): OfferedModel => {
     const offered = findOffered(offers(), asked);
     if (offered === undefined)
       throw new Problem(404, 'E_NO_PROVIDER', `nobody offers ${asked.slice(0, 100)} now`, { param: 'model' });
@@ -58,6 +58,6 @@ export function addModelRoutes(app: Hono<Bindings>, { market }: Pick<AppComponen
 }
 
 /** Whether an Anthropic client asks: of the APIs that share a path it alone sends this. */
-export function isAnthropic(c: Exchange): boolean {
+export function isAnthropic(c: RequestContext): boolean {
   return c.req.header('anthropic-version') !== undefined;
 }

@@ -10,8 +10,8 @@ interface Name {
   readonly description: string;
 }
 
-/** Names that can be typed now. */
-export interface Names {
+/** KnownNames that can be typed now. */
+export interface KnownNames {
   readonly models: readonly Name[];
   readonly peers: readonly Name[];
   readonly receipts: readonly Name[];
@@ -28,7 +28,7 @@ const answerMs = 300;
 const maxReceipts = 50;
 
 /** Of who is there now where a gateway of this home runs, else of who was there last. */
-export async function readNames(config: Config): Promise<Names> {
+export async function readNames(config: Config): Promise<KnownNames> {
   const [seen, receipts] = await Promise.all([
     livePeers(config).catch(() => cachedPeers(config)),
     createReceiptStore(config.home.receipts).list(),

@@ -9,7 +9,7 @@ import { silentLogger } from '../../src/lib/log.ts';
 import { decodeReceipt } from '../../src/proofs/receipt.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
-import { breakingAsker, startGateway } from '../support/gateway.ts';
+import { breakingClient, startGateway } from '../support/gateway.ts';
 import { startRouter } from '../support/router.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 
@@ -99,7 +99,7 @@ test('a comment keeps a stream open while the prompt is slow, and the answer fol
 });
 
 test('an error after the first event is an event of its own', async (context) => {
-  const { url } = await startGateway(context, { asker: breakingAsker });
+  const { url } = await startGateway(context, { inference: breakingClient });
   const broken = await (await post(url, { stream: true })).text();
   assert.match(broken, /"content":"some"/);
   assert.match(
@@ -112,9 +112,12 @@ test('an error after the first event is an event of its own', async (context) =>
 });
 
 test('an answer whose checks take long is given as pending; one that fails them says so', async (context) => {
-  const asker = (verdict: Promise<'failed'>) => ({
+  const inference = (verdict: Promise<'failed'>) => ({
     holds: async () => false,
-    async ask(_question: unknown, hooks: Parameters<import('../../src/gateway/answer/asker.ts').Asker['ask']>[1]) {
+    async complete(
+      _question: unknown,
+      hooks: Parameters<import('../../src/gateway/answer/inference-client.ts').InferenceClient['complete']>[1],
+    ) {
       hooks.accepted(
         { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
         3,
@@ -125,7 +128,7 @@ test('an answer whose checks take long is given as pending; one that fails them 
     },
   });
   const { url } = await startGateway(context, {
-    asker: asker(new Promise(() => undefined)),
+    inference: inference(new Promise(() => undefined)),
     gateway: { verdictMs: 30 },
   });
   const pending = await post(url, {});
@@ -133,7 +136,7 @@ test('an answer whose checks take long is given as pending; one that fails them 
     [pending.status, pending.headers.get('x-qvac-verified'), pending.headers.get('x-qvac-receipt')],
     [200, 'pending', 'ab'.repeat(32)],
   );
-  const failing = await startGateway(context, { asker: asker(Promise.resolve('failed')) });
+  const failing = await startGateway(context, { inference: inference(Promise.resolve('failed')) });
   assert.equal((await post(failing.url, {})).headers.get('x-qvac-verified'), 'failed');
 });
 
@@ -182,7 +185,7 @@ test('a taken port is named, with what to type', async (context) => {
   const { gateway } = await startGateway(context);
   const second = createGateway(
     {
-      asker: null as never,
+      inference: null as never,
       market: { live: () => [] },
       experience: null as never,
       receipts: null as never,
@@ -207,9 +210,9 @@ test('a reader that does not read holds its own answer up, and nothing is piled 
   const stalled = Promise.withResolvers<number>();
   let stopped = false;
   const { gateway, url } = await startGateway(context, {
-    asker: {
+    inference: {
       holds: async () => false,
-      async ask(_question, hooks, { stop }) {
+      async complete(_question, hooks, { stop }) {
         hooks.accepted(
           { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
           3,

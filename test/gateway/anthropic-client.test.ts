@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Anthropic from '@anthropic-ai/sdk';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
-import { breakingAsker, startGateway } from '../support/gateway.ts';
+import { breakingClient, startGateway } from '../support/gateway.ts';
 
 const model = 'scripted/q8_0';
 const question = { model, max_tokens: 100, messages: [{ role: 'user' as const, content: 'why is the sky blue?' }] };
@@ -153,7 +153,7 @@ test('what a part of a message asks for beside its text is refused by name', asy
 });
 
 test('an answer that breaks off in the midst is an error of the client', async (context) => {
-  const { url } = await startGateway(context, { asker: breakingAsker });
+  const { url } = await startGateway(context, { inference: breakingClient });
   const client = clientOf(url);
   let text = '';
   await assert.rejects(

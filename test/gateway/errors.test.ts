@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QvacError } from '../../src/errors.ts';
-import type { Asker, AskHooks } from '../../src/gateway/answer/asker.ts';
+import type { InferenceClient, InferenceObserver } from '../../src/gateway/answer/inference-client.ts';
 import { createBudgets } from '../../src/gateway/guard/budgets.ts';
 import { parseKeys } from '../../src/gateway/guard/keys.ts';
 import { silentLogger } from '../../src/lib/log.ts';
@@ -35,7 +35,10 @@ function told(shape: (typeof apis)[number]['shape'], text: string): Told {
   return body.error;
 }
 
-const failing = (error: QvacError): Asker => ({ holds: async () => false, ask: () => Promise.reject(error) });
+const failing = (error: QvacError): InferenceClient => ({
+  holds: async () => false,
+  complete: () => Promise.reject(error),
+});
 
 test('why there is no answer is told in each API’s own shape, with the status that its clients act on', async (context) => {
   for (const [error, status, openai, anthropic] of [
@@ -47,7 +50,7 @@ test('why there is no answer is told in each API’s own shape, with the status 
     [new QvacError('E_CONTEXT', 'too long'), 400, 'invalid_request_error', 'invalid_request_error'],
     [new QvacError('E_VERIFICATION_FAILED', 'a check failed'), 502, 'api_error', 'api_error'],
   ] as const) {
-    const { url } = await startGateway(context, { asker: failing(error), providers: [] });
+    const { url } = await startGateway(context, { inference: failing(error), providers: [] });
     for (const { path, body, shape } of apis) {
       for (const stream of [true, false]) {
         const response = await fetch(`${url}${path}`, { method: 'POST', body: JSON.stringify({ ...body, stream }) });
@@ -64,7 +67,10 @@ test('why there is no answer is told in each API’s own shape, with the status 
 
 test('a bug says nothing of itself', async (context) => {
   const { url } = await startGateway(context, {
-    asker: { holds: async () => false, ask: () => Promise.reject(new TypeError('/home/somebody: x is undefined')) },
+    inference: {
+      holds: async () => false,
+      complete: () => Promise.reject(new TypeError('/home/somebody: x is undefined')),
+    },
     providers: [],
   });
   const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages }) });
@@ -206,7 +212,7 @@ test('where one provider is full, another one answers', async (context) => {
 });
 
 /** An answer that comes, and then `end`. */
-function answering(hooks: AskHooks): void {
+function answering(hooks: InferenceObserver): void {
   hooks.accepted(
     { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
     3,
@@ -216,14 +222,14 @@ function answering(hooks: AskHooks): void {
 }
 
 test('an answer is not lost because its checks break off', async (context) => {
-  const asker: Asker = {
+  const inference: InferenceClient = {
     holds: async () => true,
-    async ask(_question, hooks) {
+    async complete(_question, hooks) {
       answering(hooks);
       throw new QvacError('E_ENGINE', 'no memory for a second copy');
     },
   };
-  const { url } = await startGateway(context, { asker, providers: [] });
+  const { url } = await startGateway(context, { inference, providers: [] });
   for (const stream of [false, true]) {
     const response = await fetch(`${url}/v1/chat/completions`, {
       method: 'POST',
@@ -244,14 +250,14 @@ test('an answer is not lost because its checks break off', async (context) => {
 });
 
 test('log-probabilities that cannot be had are an error, not left out', async (context) => {
-  const asker: Asker = {
+  const inference: InferenceClient = {
     holds: async () => true,
-    async ask(_question, hooks) {
+    async complete(_question, hooks) {
       answering(hooks);
       return { verified: 'exact', faults: [], steps: null };
     },
   };
-  const { url } = await startGateway(context, { asker, providers: [] });
+  const { url } = await startGateway(context, { inference, providers: [] });
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
     body: JSON.stringify({ messages, logprobs: true }),
@@ -262,13 +268,13 @@ test('log-probabilities that cannot be had are an error, not left out', async (c
 
 test('the metrics say how far questions are', async (context) => {
   const [asked, answered, checked] = [
-    Promise.withResolvers<AskHooks>(),
+    Promise.withResolvers<InferenceObserver>(),
     Promise.withResolvers<void>(),
     Promise.withResolvers<void>(),
   ];
-  const asker: Asker = {
+  const inference: InferenceClient = {
     holds: async () => false,
-    async ask(_question, hooks) {
+    async complete(_question, hooks) {
       asked.resolve(hooks);
       await answered.promise;
       answering(hooks);
@@ -276,7 +282,7 @@ test('the metrics say how far questions are', async (context) => {
       return { verified: 'sampling', faults: [], steps: null };
     },
   };
-  const { url } = await startGateway(context, { asker, providers: [] });
+  const { url } = await startGateway(context, { inference, providers: [] });
   const states = async (): Promise<readonly string[]> =>
     [...(await (await fetch(`${url}/metrics`)).text()).matchAll(/qvac_questions_active\{state="(\w+)"\} 1/g)].map(
       ([, state]) => state ?? '',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Ollama } from 'ollama';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
-import { breakingAsker, startGateway } from '../support/gateway.ts';
+import { breakingClient, startGateway } from '../support/gateway.ts';
 
 const model = 'scripted/q8_0';
 const messages = [{ role: 'user', content: 'why is the sky blue?' }];
@@ -106,7 +106,7 @@ test('what a client sends unasked changes nothing', async (context) => {
 });
 
 test('an answer that breaks off in the midst is an error of the client', async (context) => {
-  const { url } = await startGateway(context, { asker: breakingAsker });
+  const { url } = await startGateway(context, { inference: breakingClient });
   const client = new Ollama({ host: url });
   let text = '';
   await assert.rejects(async () => {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import OpenAI from 'openai';
 import { decodeCancel } from '../../src/protocol/validate.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
-import { breakingAsker, startGateway } from '../support/gateway.ts';
+import { breakingClient, startGateway } from '../support/gateway.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 
 const model = 'scripted/q8_0';
@@ -173,7 +173,7 @@ test('a response, streamed or not', async (context) => {
 });
 
 test('an answer that breaks off in the midst is an error of the client', async (context) => {
-  const { url } = await startGateway(context, { asker: breakingAsker });
+  const { url } = await startGateway(context, { inference: breakingClient });
   const client = clientOf(url);
   const isBroken = (error: unknown): boolean => error instanceof OpenAI.APIError && error.code === 'E_TRUNCATED';
   let text = '';

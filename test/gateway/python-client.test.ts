@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
-import { breakingAsker, startGateway } from '../support/gateway.ts';
+import { breakingClient, startGateway } from '../support/gateway.ts';
 import { noPythonClient, runPython } from '../support/python-clients.ts';
 
 const skip = (await noPythonClient()) ?? false;
@@ -10,7 +10,7 @@ test('OpenAI’s Python client, streamed or not, errors included', { skip }, asy
   const { url } = await startGateway(context, {
     providers: [{ engine: createDictatedEngine('It scatters.\u2028\r\ndata: "x"') }],
   });
-  const broken = await startGateway(context, { asker: breakingAsker, providers: [] });
+  const broken = await startGateway(context, { inference: breakingClient, providers: [] });
   const stdout = await runPython(`
 import json, openai
 client = openai.OpenAI(base_url=${JSON.stringify(`${url}/v1`)}, api_key="none", max_retries=0)

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
-import type { Asker, Question, Verified } from '../../src/gateway/answer/asker.ts';
+import type {
+  InferenceClient,
+  InferenceRequest,
+  VerificationOutcome,
+} from '../../src/gateway/answer/inference-client.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
 import { startGateway } from '../support/gateway.ts';
@@ -52,12 +56,12 @@ const apis = [
 /** A gateway that answers each question with one word, and what it was asked. */
 async function startListening(
   context: TestContext,
-  verified: Verified = 'sampling',
-): Promise<{ readonly url: string; readonly asked: Question[] }> {
-  const asked: Question[] = [];
-  const asker: Asker = {
+  verified: VerificationOutcome = 'sampling',
+): Promise<{ readonly url: string; readonly asked: InferenceRequest[] }> {
+  const asked: InferenceRequest[] = [];
+  const inference: InferenceClient = {
     holds: async () => false,
-    async ask(question, hooks) {
+    async complete(question, hooks) {
       asked.push(question);
       hooks.accepted(
         { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
@@ -68,7 +72,7 @@ async function startListening(
       return { verified, faults: [], steps: null };
     },
   };
-  return { url: (await startGateway(context, { asker, providers: [] })).url, asked };
+  return { url: (await startGateway(context, { inference, providers: [] })).url, asked };
 }
 
 const post = (url: string, path: string, body: string): Promise<Response> =>

@@ -16,9 +16,9 @@ test('where keys are in use, one is needed, and none spends above its limit', as
   const budgets = await createBudgets({ clock: { now: () => day }, logger: silentLogger }, null);
   const asked: number[] = [];
   const priced = await startGateway(context, {
-    asker: {
+    inference: {
       holds: async () => false,
-      async ask({ maxPrice }, hooks) {
+      async complete({ maxPrice }, hooks) {
         asked.push(maxPrice);
         hooks.accepted(
           { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
@@ -74,13 +74,13 @@ test('questions at the same time do not spend a key’s limit twice', async (con
   const [all, met] = [Promise.withResolvers<void>(), Promise.withResolvers<boolean>()];
   let waiting = 0;
   const { url } = await startGateway(context, {
-    asker: {
+    inference: {
       // Each has seen what is left before any of them goes on.
       holds() {
         if (++waiting === 4) met.resolve(true);
         return met.promise;
       },
-      async ask({ maxPrice }) {
+      async complete({ maxPrice }) {
         if (asked.push(maxPrice) === 4) all.resolve();
         await all.promise;
         throw new QvacError('E_TOO_DEAR', 'too dear');
@@ -119,10 +119,10 @@ test('what answers that broke off cost counts, once that is known; until then wh
   const asked: number[] = [];
   const known = Promise.withResolvers<bigint>();
   const { url } = await startGateway(context, {
-    asker: {
+    inference: {
       holds: async () => false,
-      async ask({ maxPrice }, hooks) {
-        if (asked.push(maxPrice) === 1) hooks.lost?.(known.promise);
+      async complete({ maxPrice }, hooks) {
+        if (asked.push(maxPrice) === 1) hooks.failedAnswerCost?.(known.promise);
         throw new QvacError('E_FAILED', 'broke off');
       },
     },
@@ -154,9 +154,9 @@ test('what answers that broke off cost counts, once that is known; until then wh
 test('without a key in use nothing is spent by whoever does not show the token', async (context) => {
   const asked: number[] = [];
   const { url } = await startGateway(context, {
-    asker: {
+    inference: {
       holds: async () => false,
-      async ask({ maxPrice }) {
+      async complete({ maxPrice }) {
         asked.push(maxPrice);
         throw new QvacError('E_TOO_DEAR', 'too dear');
       },

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import type { Asker } from '../../src/gateway/answer/asker.ts';
+import type { InferenceClient } from '../../src/gateway/answer/inference-client.ts';
 import { startGateway } from '../support/gateway.ts';
 
 const messages = [{ role: 'user', content: 'why?' }];
@@ -30,15 +30,15 @@ test('after 15 s of silence a comment goes out, and another after 15 more', asyn
   // First of all: what is stopped after it needs its timers.
   context.after(() => context.mock.timers.reset());
   const asked = Promise.withResolvers<void>();
-  const never: Asker = {
+  const never: InferenceClient = {
     holds: async () => false,
-    ask: (_question, _hooks, { stop }) =>
+    complete: (_question, _hooks, { stop }) =>
       new Promise((_resolve, reject) => {
         stop.addEventListener('abort', () => reject(new Error('stopped')));
         asked.resolve();
       }),
   };
-  const { gateway } = await startGateway(context, { asker: never, providers: [] });
+  const { gateway } = await startGateway(context, { inference: never, providers: [] });
   context.mock.timers.enable({ apis: ['setTimeout'] });
   let begun = false;
   let text = '';
@@ -62,9 +62,9 @@ test('an answer that is not streamed waits 5 s for its verdict, and then goes ou
   // First of all: what is stopped after it needs its timers.
   context.after(() => context.mock.timers.reset());
   const delivered = Promise.withResolvers<void>();
-  const unchecked: Asker = {
+  const unchecked: InferenceClient = {
     holds: async () => false,
-    ask: (_question, hooks, { stop }) =>
+    complete: (_question, hooks, { stop }) =>
       new Promise((_resolve, reject) => {
         stop.addEventListener('abort', () => reject(new Error('stopped')));
         hooks.accepted(
@@ -75,7 +75,7 @@ test('an answer that is not streamed waits 5 s for its verdict, and then goes ou
         delivered.resolve();
       }),
   };
-  const { gateway } = await startGateway(context, { asker: unchecked, providers: [] });
+  const { gateway } = await startGateway(context, { inference: unchecked, providers: [] });
   context.mock.timers.enable({ apis: ['setTimeout'] });
   let verified: unknown = null;
   const answered = ask(gateway.port, {}).then(([answer]) => (verified = answer.resume().headers['x-qvac-verified']));

@@ -1,9 +1,9 @@
 import type { TestContext } from 'node:test';
 import { QvacError } from '../../src/errors.ts';
 import type { GatewayActivityLog } from '../../src/gateway/activity.ts';
-import type { Asker } from '../../src/gateway/answer/asker.ts';
-import { createNetworkAsker } from '../../src/gateway/answer/network-asker.ts';
-import type { Defaults } from '../../src/gateway/api/wanted.ts';
+import type { InferenceClient } from '../../src/gateway/answer/inference-client.ts';
+import { createNetworkInferenceClient } from '../../src/gateway/answer/network-inference-client.ts';
+import type { RequestDefaults } from '../../src/gateway/api/completion-request.ts';
 import type { GatewayInit } from '../../src/gateway/components.ts';
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
 import { loadAssets } from '../../src/gateway/page/assets.ts';
@@ -24,7 +24,7 @@ import { startPeer } from './peers.ts';
 
 export const testToken = 'token-of-this-run-0123456789abcdef';
 
-export const testDefaults: Defaults = {
+export const testDefaults: RequestDefaults = {
   model: null,
   provider: null,
   system: null,
@@ -43,7 +43,7 @@ export interface TestGatewayInit {
   /** The models whose files are on the gateway's own machine. @default none */
   readonly here?: readonly Engine[] | undefined;
   /** Instead of the network: for faults that no honest network has. */
-  readonly asker?: Asker | undefined;
+  readonly inference?: InferenceClient | undefined;
   /** Wallets held in a page. @default none are taken */
   readonly wallets?: PageWallets | undefined;
   /** What the gateway's own wallet pays with. @default it pays nobody */
@@ -52,7 +52,7 @@ export interface TestGatewayInit {
   readonly receipts?: ReceiptStore | undefined;
   /** @default tells nobody */
   readonly activity?: GatewayActivityLog | undefined;
-  /** What the asker says. @default nobody hears it */
+  /** Where the inference client logs to. @default nowhere */
   readonly logger?: Logger | undefined;
   /** Address of the person's own router. @default none */
   readonly router?: string | undefined;
@@ -70,9 +70,9 @@ export interface TestGateway {
 }
 
 /** Says one word and breaks off, as a provider does whose machine dies. */
-export const breakingAsker: Asker = {
+export const breakingClient: InferenceClient = {
   holds: async () => false,
-  async ask(_question, hooks) {
+  async complete(_question, hooks) {
     hooks.accepted(
       { provider: '12D3KooWx' as PeerIdString, router: null, model: { id: '00' as ModelId, name: 'm', quant: 'q' } },
       3,
@@ -90,10 +90,10 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
   for (const { address } of providers) await discovery.get(address);
   const receipts = init.receipts ?? createReceiptStore(await temporaryHome(context));
   const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
-  const asker = init.asker ?? networkAsker(context, { peer, discovery, receipts, reputation }, init);
+  const inference = init.inference ?? networkInference(context, { peer, discovery, receipts, reputation }, init);
   const gateway = createGateway(
     {
-      asker,
+      inference,
       market: discovery,
       experience: reputation,
       receipts,
@@ -127,11 +127,11 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
   };
 }
 
-function networkAsker(
+function networkInference(
   context: TestContext,
-  parts: Pick<Parameters<typeof createNetworkAsker>[0], 'peer' | 'discovery' | 'receipts' | 'reputation'>,
+  parts: Pick<Parameters<typeof createNetworkInferenceClient>[0], 'peer' | 'discovery' | 'receipts' | 'reputation'>,
   { here = [], router, wallets, payments, logger = silentLogger }: TestGatewayInit,
-): Asker {
+): InferenceClient {
   const engineOf = async (id: string): Promise<Engine> => {
     const engine = here.find(({ facts }) => facts.id === id);
     if (engine === undefined) throw new Error('not here');
@@ -147,14 +147,14 @@ function networkAsker(
     logger: silentLogger,
   });
   context.after(() => verifier.dispose());
-  return createNetworkAsker({
+  return createNetworkInferenceClient({
     ...parts,
     verifier,
     key: parts.peer.key,
     clock: systemClock,
     logger,
     payments,
-    agreedBy: wallets === undefined ? undefined : (page, own) => wallets.agreedBy(page, own),
+    withApproval: wallets === undefined ? undefined : (page, own) => wallets.agreedBy(page, own),
     paymentsOf: wallets === undefined ? undefined : (wallet) => wallets.paymentsOf(wallet),
     router: async () => (router === undefined ? null : { target: router, optional: false }),
   });

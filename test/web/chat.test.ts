@@ -204,14 +204,14 @@ const failures: readonly (readonly [ErrorCode, message: string, words: RegExp])[
 
 test('every failure is told in plain words, with what to do next', { skip }, async (context) => {
   let next = 0;
-  const asker = {
+  const inference = {
     holds: async () => false,
-    ask: async (): Promise<never> => {
+    complete: async (): Promise<never> => {
       const [code, message] = failures[next++] ?? ['E_BUG', ''];
       throw new QvacError(code, message, { hint: 'raise --max-price, or see qvac peers' });
     },
   };
-  const { page } = await openSaying(context, '', { asker });
+  const { page } = await openSaying(context, '', { inference });
   for (const [code, , words] of failures) {
     await ask(page, code);
     const trouble = page.locator('.assistant').last().locator('.trouble', { hasText: words });
@@ -232,9 +232,9 @@ test('an answer that breaks off in its midst is shown as far as it came, and as 
   skip,
 }, async (context) => {
   const { page } = await openSaying(context, '', {
-    asker: {
+    inference: {
       holds: async () => false,
-      async ask(_question, hooks) {
+      async complete(_question, hooks) {
         hooks.accepted(
           {
             provider: '12D3KooWtest' as never,

@@ -1,19 +1,27 @@
 import type { ChatMessage } from '../../protocol/messages.ts';
-import { type Begun, type Ended, event, modelName, type Shape, sse, trustFields } from '../answer/shape.ts';
-import { badField, type Problem } from '../problem.ts';
-import { readContent } from './content.ts';
-import { Fields } from './fields.ts';
 import {
+  type AnswerEnd,
+  type AnswerStart,
+  event,
+  modelName,
+  type ResponseEncoder,
+  sse,
+  trustFields,
+} from '../answer/response-encoder.ts';
+import { badField, type Problem } from '../problem.ts';
+import {
+  type CompletionRequest,
   chatInput,
-  type Defaults,
   maxTokensRange,
+  type RequestDefaults,
   readExtension,
   readModel,
   readSampler,
   readSeed,
   readStops,
-  type Wanted,
-} from './wanted.ts';
+} from './completion-request.ts';
+import { readContent } from './content.ts';
+import { Fields } from './fields.ts';
 
 const neutrals = {
   top_p: [1],
@@ -68,16 +76,16 @@ function readMessages(fields: Fields): readonly ChatMessage[] {
 /** Anthropic `POST /v1/messages`. @throws Problem */
 export function anthropicMessages(
   body: unknown,
-  defaults: Defaults,
-): { readonly wanted: Wanted; readonly shape: Shape } {
+  defaults: RequestDefaults,
+): { readonly request: CompletionRequest; readonly encoder: ResponseEncoder } {
   const fields = new Fields(body);
   const model = readModel(fields, defaults);
   const system =
     fields.raw('system') === undefined ? [] : [{ role: 'system', content: readContent(fields, 'system', ['text']) }];
   const maxTokens = fields.whole('max_tokens', ...maxTokensRange);
   if (maxTokens === undefined) throw badField('max_tokens', 'max_tokens: expected a whole number');
-  const wanted: Wanted = {
-    question: {
+  const request: CompletionRequest = {
+    inference: {
       input: chatInput([...system, ...readMessages(fields)], defaults),
       model,
       sampler: readSampler(fields, defaults, maxTokens),
@@ -93,21 +101,21 @@ export function anthropicMessages(
   fields.neutral(neutrals);
   fields.ignored('metadata');
   fields.done();
-  return { wanted, shape: messagesShape };
+  return { request, encoder: messagesEncoder };
 }
 
-const messagesShape: Shape = {
+const messagesEncoder: ResponseEncoder = {
   streamType: sse,
-  begin: (begun) =>
+  start: (start) =>
     [
       event(
         {
           type: 'message_start',
           message: {
-            ...messageOf(begun, []),
+            ...messageOf(start, []),
             stop_reason: null,
             stop_sequence: null,
-            usage: { input_tokens: begun.promptTokens, output_tokens: 0 },
+            usage: { input_tokens: start.promptTokens, output_tokens: 0 },
           },
         },
         'message_start',
@@ -117,39 +125,39 @@ const messagesShape: Shape = {
         'content_block_start',
       ),
     ].join(''),
-  piece: (_begun, text) =>
+  delta: (_start, text) =>
     event({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } }, 'content_block_delta'),
-  end: (ended) =>
+  end: (end) =>
     [
       event({ type: 'content_block_stop', index: 0 }, 'content_block_stop'),
       event(
         {
           type: 'message_delta',
-          delta: { stop_reason: reasonOf(ended), stop_sequence: ended.stop },
-          usage: usageOf(ended),
+          delta: { stop_reason: reasonOf(end), stop_sequence: end.stop },
+          usage: usageOf(end),
         },
         'message_delta',
       ),
-      event({ type: 'message_stop', ...trustFields(ended) }, 'message_stop'),
+      event({ type: 'message_stop', ...trustFields(end) }, 'message_stop'),
     ].join(''),
-  failed: (problem) => event(anthropicError(problem), 'error'),
-  whole: (ended) => ({
-    ...messageOf(ended, [{ type: 'text', text: ended.text }]),
-    stop_reason: reasonOf(ended),
-    stop_sequence: ended.stop,
-    usage: usageOf(ended),
+  error: (problem) => event(anthropicError(problem), 'error'),
+  body: (end) => ({
+    ...messageOf(end, [{ type: 'text', text: end.text }]),
+    stop_reason: reasonOf(end),
+    stop_sequence: end.stop,
+    usage: usageOf(end),
   }),
 };
 
-function messageOf(begun: Begun, content: readonly unknown[]) {
-  return { id: `msg_${begun.id}`, type: 'message', role: 'assistant', model: modelName(begun.picked), content };
+function messageOf(start: AnswerStart, content: readonly unknown[]) {
+  return { id: `msg_${start.id}`, type: 'message', role: 'assistant', model: modelName(start.source), content };
 }
 
-function reasonOf({ delivered, stop }: Ended): string {
+function reasonOf({ delivered, stop }: AnswerEnd): string {
   if (stop !== null) return 'stop_sequence';
   return delivered.finish === 'length' ? 'max_tokens' : 'end_turn';
 }
 
-function usageOf({ delivered: { promptTokens, tokens } }: Ended) {
+function usageOf({ delivered: { promptTokens, tokens } }: AnswerEnd) {
   return { input_tokens: promptTokens, output_tokens: tokens };
 }

@@ -4,7 +4,7 @@ import { modelIdHex } from '../../protocol/digests.ts';
 import type { CardModel } from '../../protocol/messages.ts';
 
 /** One model file that is offered now, by whomever. */
-export interface Offered {
+export interface OfferedModel {
   /** `name/quant`. */
   readonly name: string;
   readonly id: ModelId;
@@ -18,8 +18,8 @@ export interface Offered {
 }
 
 /** Every model that live providers offer, each once, by name. */
-export function offeredModels(live: readonly LivePeer[]): readonly Offered[] {
-  const found = new Map<string, Offered>();
+export function offeredModels(live: readonly LivePeer[]): readonly OfferedModel[] {
+  const found = new Map<string, OfferedModel>();
   for (const { card } of live) {
     if (card.role !== 'provider') continue;
     for (const model of card.models) {
@@ -45,16 +45,16 @@ export function offeredModels(live: readonly LivePeer[]): readonly Offered[] {
 }
 
 /** The offer that `asked` (name, name/quant or hex id) means. */
-export function findOffered(offered: readonly Offered[], asked: string): Offered | undefined {
+export function findOffered(offered: readonly OfferedModel[], asked: string): OfferedModel | undefined {
   return offered.find((each) => isNamed(each, asked));
 }
 
 /** Whether `asked` means this model. */
-export function isNamed({ name, id, model }: Offered, asked: string): boolean {
+export function isNamed({ name, id, model }: OfferedModel, asked: string): boolean {
   return asked === name || asked === model.name || asked.toLowerCase() === id;
 }
 
-export function openaiModel({ name, id, model, since, providers, priceIn, priceOut }: Offered) {
+export function openaiModel({ name, id, model, since, providers, priceIn, priceOut }: OfferedModel) {
   return {
     id: name,
     object: 'model',
@@ -71,12 +71,12 @@ export function openaiModel({ name, id, model, since, providers, priceIn, priceO
   };
 }
 
-export function anthropicModel({ name, since }: Offered) {
+export function anthropicModel({ name, since }: OfferedModel) {
   return { type: 'model', id: name, display_name: name, created_at: new Date(since * 1_000).toISOString() };
 }
 
 /** As in Ollama's list; sizes are not known of files that are elsewhere. */
-export function ollamaModel(offered: Offered) {
+export function ollamaModel(offered: OfferedModel) {
   const { name, id, since } = offered;
   return {
     name,
@@ -89,13 +89,13 @@ export function ollamaModel(offered: Offered) {
 }
 
 /** As in Ollama's list of models that are loaded: here those that somebody offers now. */
-export function ollamaRunning(offered: Offered) {
+export function ollamaRunning(offered: OfferedModel) {
   const { modified_at: _modified, ...model } = ollamaModel(offered);
   return { ...model, size_vram: 0, context_length: offered.model.context };
 }
 
 /** What Ollama tells of one model, as far as a card does. */
-export function ollamaShown(offered: Offered) {
+export function ollamaShown(offered: OfferedModel) {
   const { model, id, since, providers, priceIn, priceOut } = offered;
   return {
     license: '',
@@ -116,7 +116,7 @@ export function ollamaShown(offered: Offered) {
   };
 }
 
-function ollamaDetails({ model: { arch, quant } }: Offered) {
+function ollamaDetails({ model: { arch, quant } }: OfferedModel) {
   return {
     parent_model: '',
     format: 'gguf',

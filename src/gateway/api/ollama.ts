@@ -1,19 +1,27 @@
 import type { ChatMessage, Input } from '../../protocol/messages.ts';
-import { type Begun, type Ended, line, modelName, ndjson, type Shape, trustFields } from '../answer/shape.ts';
-import { badField, type Problem, unsupported } from '../problem.ts';
-import { Fields } from './fields.ts';
 import {
+  type AnswerEnd,
+  type AnswerStart,
+  line,
+  modelName,
+  ndjson,
+  type ResponseEncoder,
+  trustFields,
+} from '../answer/response-encoder.ts';
+import { badField, type Problem, unsupported } from '../problem.ts';
+import {
+  type CompletionRequest,
   chatInput,
-  type Defaults,
   maxTokensRange,
+  type RequestDefaults,
   rawInput,
   readExtension,
   readModel,
   readSampler,
   readSeed,
   readStops,
-  type Wanted,
-} from './wanted.ts';
+} from './completion-request.ts';
+import { Fields } from './fields.ts';
 
 /** Ollama's error body, with our code beside it. */
 export function ollamaError({ message, code }: Problem): object {
@@ -40,12 +48,12 @@ const optionNeutrals = {
 } as const;
 
 /** `options` has its own names for what other APIs keep at the top. */
-function readWanted(fields: Fields, input: Input, defaults: Defaults): Wanted {
+function readRequest(fields: Fields, input: Input, defaults: RequestDefaults): CompletionRequest {
   const options = fields.object('options') ?? new Fields({}, 'options.');
   const limit = options.whole('num_predict', -2, maxTokensRange[1]);
   if (limit === 0) throw badField('options.num_predict', 'options.num_predict: expected at least 1');
-  const wanted: Wanted = {
-    question: {
+  const request: CompletionRequest = {
+    inference: {
       input,
       model: nameOf(readModel(fields, defaults)),
       // Below zero it means "until the end" there; here answers have a limit.
@@ -65,7 +73,7 @@ function readWanted(fields: Fields, input: Input, defaults: Defaults): Wanted {
   fields.neutral(neutrals);
   fields.ignored('keep_alive');
   fields.done();
-  return wanted;
+  return request;
 }
 
 /** Ollama's clients write `name:tag`, where `latest` means whichever; here it is `name/quant`. */
@@ -93,17 +101,23 @@ function readMessages(fields: Fields): readonly ChatMessage[] {
 }
 
 /** Ollama `POST /api/chat`. @throws Problem */
-export function ollamaChat(body: unknown, defaults: Defaults): { readonly wanted: Wanted; readonly shape: Shape } {
+export function ollamaChat(
+  body: unknown,
+  defaults: RequestDefaults,
+): { readonly request: CompletionRequest; readonly encoder: ResponseEncoder } {
   const fields = new Fields(body);
   const input = chatInput(readMessages(fields), defaults);
   return {
-    wanted: readWanted(fields, input, defaults),
-    shape: ollamaShape((text) => ({ message: { role: 'assistant', content: text } })),
+    request: readRequest(fields, input, defaults),
+    encoder: ollamaEncoder((text) => ({ message: { role: 'assistant', content: text } })),
   };
 }
 
 /** Ollama `POST /api/generate`. @throws Problem */
-export function ollamaGenerate(body: unknown, defaults: Defaults): { readonly wanted: Wanted; readonly shape: Shape } {
+export function ollamaGenerate(
+  body: unknown,
+  defaults: RequestDefaults,
+): { readonly request: CompletionRequest; readonly encoder: ResponseEncoder } {
   const fields = new Fields(body);
   const prompt = fields.text('prompt');
   const system = fields.text('system');
@@ -120,34 +134,34 @@ export function ollamaGenerate(body: unknown, defaults: Defaults): { readonly wa
     { role: 'user', content: prompt },
   ];
   const input = raw ? rawInput(prompt) : chatInput(messages, defaults);
-  return { wanted: readWanted(fields, input, defaults), shape: ollamaShape((text) => ({ response: text })) };
+  return { request: readRequest(fields, input, defaults), encoder: ollamaEncoder((text) => ({ response: text })) };
 }
 
-function ollamaShape(content: (text: string) => object): Shape {
-  const head = (begun: Begun) => ({
-    model: modelName(begun.picked),
-    created_at: new Date(begun.askedAt).toISOString(),
+function ollamaEncoder(content: (text: string) => object): ResponseEncoder {
+  const head = (start: AnswerStart) => ({
+    model: modelName(start.source),
+    created_at: new Date(start.askedAt).toISOString(),
   });
-  const last = (ended: Ended, text: string) => ({
-    ...head(ended),
+  const last = (end: AnswerEnd, text: string) => ({
+    ...head(end),
     ...content(text),
     done: true,
-    done_reason: ended.stop === null && ended.delivered.finish === 'length' ? 'length' : 'stop',
-    ...counts(ended),
-    ...trustFields(ended),
+    done_reason: end.stop === null && end.delivered.finish === 'length' ? 'length' : 'stop',
+    ...counts(end),
+    ...trustFields(end),
   });
   return {
     streamType: ndjson,
-    begin: () => '',
-    piece: (begun, text) => line({ ...head(begun), ...content(text), done: false }),
-    end: (ended) => line(last(ended, '')),
-    failed: (problem) => line(ollamaError(problem)),
-    whole: (ended) => last(ended, ended.text),
+    start: () => '',
+    delta: (start, text) => line({ ...head(start), ...content(text), done: false }),
+    end: (end) => line(last(end, '')),
+    error: (problem) => line(ollamaError(problem)),
+    body: (end) => last(end, end.text),
   };
 }
 
 /** Times in nanoseconds. The first token's time is what the prompt took. */
-function counts({ delivered: { promptTokens, tokens }, firstTokenMs, totalMs }: Ended) {
+function counts({ delivered: { promptTokens, tokens }, firstTokenMs, totalMs }: AnswerEnd) {
   const nanoseconds = (ms: number): number => Math.round(ms * 1e6);
   return {
     total_duration: nanoseconds(totalMs),

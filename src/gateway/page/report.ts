@@ -6,10 +6,10 @@ import { peerIdOf } from '../../proofs/signing.ts';
 import { candDigest, leafOf } from '../../proofs/step.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import type { OpenedStep, Verdict } from '../../protocol/messages.ts';
-import type { Verified } from '../answer/asker.ts';
+import type { VerificationOutcome } from '../answer/inference-client.ts';
 
 /** How far the last verdict in a receipt says that the answer was checked. */
-function verifiedOf(verdicts: readonly Pick<Verdict, 'result' | 'tier'>[], mode: string): Verified {
+function verifiedOf(verdicts: readonly Pick<Verdict, 'result' | 'tier'>[], mode: string): VerificationOutcome {
   const last = verdicts.at(-1);
   if (last?.result === 'fail') return 'failed';
   if (mode === 'none') return 'none';

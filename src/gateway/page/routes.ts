@@ -8,11 +8,11 @@ import { MalformedError } from '../../protocol/codec.ts';
 import { Fields } from '../api/fields.ts';
 import { parseJson } from '../api/json.ts';
 import type { GatewayInit } from '../components.ts';
-import { type AppComponents, type Bindings, unreadiness } from '../exchange.ts';
 import { readBody } from '../guard/body.ts';
 import { sessionPath } from '../guard/check.ts';
 import { sameText } from '../guard/token.ts';
 import { Problem } from '../problem.ts';
+import { type AppComponents, type Bindings, unreadiness } from '../request-context.ts';
 import { reportOf, summaryOf } from './report.ts';
 import { addWalletRoutes } from './wallet-routes.ts';
 

@@ -5,9 +5,9 @@ import { toHex } from '../../lib/bytes.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
 import { Fields } from '../api/fields.ts';
 import { parseJson } from '../api/json.ts';
-import type { AppComponents, Bindings } from '../exchange.ts';
 import { readBody } from '../guard/body.ts';
 import { badField, Problem } from '../problem.ts';
+import type { AppComponents, Bindings } from '../request-context.ts';
 
 const maxBodyBytes = 8_192;
 

@@ -1,19 +1,27 @@
 import type { ChatMessage } from '../../../protocol/messages.ts';
-import { type Begun, type Ended, event, modelName, type Shape, sse, trustFields } from '../../answer/shape.ts';
-import { badField, type Problem, unsupported } from '../../problem.ts';
-import { readContent } from '../content.ts';
-import { Fields } from '../fields.ts';
 import {
+  type AnswerEnd,
+  type AnswerStart,
+  event,
+  modelName,
+  type ResponseEncoder,
+  sse,
+  trustFields,
+} from '../../answer/response-encoder.ts';
+import { badField, type Problem, unsupported } from '../../problem.ts';
+import {
+  type CompletionRequest,
   chatInput,
-  type Defaults,
   maxTokensRange,
+  type RequestDefaults,
   readExtension,
   readModel,
   readSampler,
   readSeed,
   readStops,
-  type Wanted,
-} from '../wanted.ts';
+} from '../completion-request.ts';
+import { readContent } from '../content.ts';
+import { Fields } from '../fields.ts';
 import { openaiError } from './error.ts';
 import { chatLogprobs } from './logprobs.ts';
 
@@ -39,12 +47,12 @@ const neutrals = {
 } as const;
 
 /** An answer under OpenAI's `usage`. Tokens that came after a stop text was found are in it: they are paid for. */
-export function openaiUsage({ delivered }: Ended) {
+export function openaiUsage({ delivered }: AnswerEnd) {
   const { promptTokens, tokens } = delivered;
   return { prompt_tokens: promptTokens, completion_tokens: tokens, total_tokens: promptTokens + tokens };
 }
 
-export function openaiFinish({ delivered, stop }: Ended): 'stop' | 'length' {
+export function openaiFinish({ delivered, stop }: AnswerEnd): 'stop' | 'length' {
   return stop === null && delivered.finish === 'length' ? 'length' : 'stop';
 }
 
@@ -82,7 +90,10 @@ function readMessages(fields: Fields): readonly ChatMessage[] {
 }
 
 /** `POST /v1/chat/completions`. @throws Problem */
-export function openaiChat(body: unknown, defaults: Defaults): { readonly wanted: Wanted; readonly shape: Shape } {
+export function openaiChat(
+  body: unknown,
+  defaults: RequestDefaults,
+): { readonly request: CompletionRequest; readonly encoder: ResponseEncoder } {
   const fields = new Fields(body);
   const model = readModel(fields, defaults);
   const input = chatInput(readMessages(fields), defaults);
@@ -95,8 +106,8 @@ export function openaiChat(body: unknown, defaults: Defaults): { readonly wanted
     throw badField('top_logprobs', 'top_logprobs: needs logprobs: true');
   const stream = fields.flag('stream') ?? false;
   const includeUsage = readIncludeUsage(fields);
-  const wanted: Wanted = {
-    question: {
+  const request: CompletionRequest = {
+    inference: {
       input,
       model,
       sampler,
@@ -112,50 +123,50 @@ export function openaiChat(body: unknown, defaults: Defaults): { readonly wanted
   fields.neutral(neutrals);
   fields.ignored('user', 'metadata', 'safety_identifier', 'prompt_cache_key', 'max_tokens');
   fields.done();
-  return { wanted, shape: chatShape(includeUsage, wanted.topLogprobs) };
+  return { request, encoder: chatEncoder(includeUsage, request.topLogprobs) };
 }
 
-function chatShape(includeUsage: boolean, topLogprobs: number | null): Shape {
-  const chunk = (begun: Begun, choices: readonly unknown[], more: object = {}): string =>
-    event({ ...head(begun, 'chat.completion.chunk'), choices, ...(includeUsage ? { usage: null } : {}), ...more });
+function chatEncoder(includeUsage: boolean, topLogprobs: number | null): ResponseEncoder {
+  const chunk = (start: AnswerStart, choices: readonly unknown[], more: object = {}): string =>
+    event({ ...head(start, 'chat.completion.chunk'), choices, ...(includeUsage ? { usage: null } : {}), ...more });
   const choice = (delta: object, finish: string | null, logprobs: unknown = null) => ({
     index: 0,
     delta,
     logprobs,
     finish_reason: finish,
   });
-  const logprobsOf = ({ steps }: Ended): unknown =>
+  const logprobsOf = ({ steps }: AnswerEnd): unknown =>
     topLogprobs === null || steps === null ? null : chatLogprobs(steps, topLogprobs);
   return {
     streamType: sse,
-    begin: (begun) => chunk(begun, [choice({ role: 'assistant', content: '', refusal: null }, null)]),
-    piece: (begun, text) => chunk(begun, [choice({ content: text }, null)]),
-    end: (ended) => {
-      const last = choice({}, openaiFinish(ended), logprobsOf(ended));
-      if (!includeUsage) return `${chunk(ended, [last], trustFields(ended))}data: [DONE]\n\n`;
-      return `${chunk(ended, [last])}${chunk(ended, [], { usage: openaiUsage(ended), ...trustFields(ended) })}data: [DONE]\n\n`;
+    start: (start) => chunk(start, [choice({ role: 'assistant', content: '', refusal: null }, null)]),
+    delta: (start, text) => chunk(start, [choice({ content: text }, null)]),
+    end: (end) => {
+      const last = choice({}, openaiFinish(end), logprobsOf(end));
+      if (!includeUsage) return `${chunk(end, [last], trustFields(end))}data: [DONE]\n\n`;
+      return `${chunk(end, [last])}${chunk(end, [], { usage: openaiUsage(end), ...trustFields(end) })}data: [DONE]\n\n`;
     },
-    failed: (problem: Problem) => event(openaiError(problem)),
-    whole: (ended) => ({
-      ...head(ended, 'chat.completion'),
+    error: (problem: Problem) => event(openaiError(problem)),
+    body: (end) => ({
+      ...head(end, 'chat.completion'),
       choices: [
         {
           index: 0,
-          message: { role: 'assistant', content: ended.text, refusal: null },
-          logprobs: logprobsOf(ended),
-          finish_reason: openaiFinish(ended),
+          message: { role: 'assistant', content: end.text, refusal: null },
+          logprobs: logprobsOf(end),
+          finish_reason: openaiFinish(end),
         },
       ],
-      usage: openaiUsage(ended),
+      usage: openaiUsage(end),
     }),
   };
 }
 
-function head(begun: Begun, object: string) {
+function head(start: AnswerStart, object: string) {
   return {
-    id: `chatcmpl-${begun.id}`,
+    id: `chatcmpl-${start.id}`,
     object,
-    created: Math.floor(begun.askedAt / 1_000),
-    model: modelName(begun.picked),
+    created: Math.floor(start.askedAt / 1_000),
+    model: modelName(start.source),
   };
 }

@@ -1,17 +1,25 @@
-import { type Begun, type Ended, event, modelName, type Shape, sse, trustFields } from '../../answer/shape.ts';
-import { badField, unsupported } from '../../problem.ts';
-import { Fields } from '../fields.ts';
 import {
-  type Defaults,
+  type AnswerEnd,
+  type AnswerStart,
+  event,
+  modelName,
+  type ResponseEncoder,
+  sse,
+  trustFields,
+} from '../../answer/response-encoder.ts';
+import { badField, unsupported } from '../../problem.ts';
+import {
+  type CompletionRequest,
   maxTokensRange,
+  type RequestDefaults,
   rawInput,
   readExtension,
   readModel,
   readSampler,
   readSeed,
   readStops,
-  type Wanted,
-} from '../wanted.ts';
+} from '../completion-request.ts';
+import { Fields } from '../fields.ts';
 import { openaiFinish, openaiUsage, readIncludeUsage } from './chat.ts';
 import { openaiError } from './error.ts';
 import { completionLogprobs } from './logprobs.ts';
@@ -42,8 +50,8 @@ function readPrompt(fields: Fields): string {
 /** `POST /v1/completions`: the model goes on with a text, without its chat template. @throws Problem */
 export function openaiCompletions(
   body: unknown,
-  defaults: Defaults,
-): { readonly wanted: Wanted; readonly shape: Shape } {
+  defaults: RequestDefaults,
+): { readonly request: CompletionRequest; readonly encoder: ResponseEncoder } {
   const fields = new Fields(body);
   const model = readModel(fields, defaults);
   const input = rawInput(readPrompt(fields));
@@ -51,8 +59,8 @@ export function openaiCompletions(
   const topLogprobs = fields.whole('logprobs', 0, 20) ?? null;
   const stream = fields.flag('stream') ?? false;
   const includeUsage = readIncludeUsage(fields);
-  const wanted: Wanted = {
-    question: {
+  const request: CompletionRequest = {
+    inference: {
       input,
       model,
       sampler,
@@ -68,43 +76,43 @@ export function openaiCompletions(
   fields.neutral(neutrals);
   fields.ignored('user');
   fields.done();
-  return { wanted, shape: completionShape(includeUsage, topLogprobs) };
+  return { request, encoder: completionEncoder(includeUsage, topLogprobs) };
 }
 
-function completionShape(includeUsage: boolean, topLogprobs: number | null): Shape {
-  const chunk = (begun: Begun, choices: readonly unknown[], more: object = {}): string =>
-    event({ ...head(begun), choices, ...(includeUsage ? { usage: null } : {}), ...more });
+function completionEncoder(includeUsage: boolean, topLogprobs: number | null): ResponseEncoder {
+  const chunk = (start: AnswerStart, choices: readonly unknown[], more: object = {}): string =>
+    event({ ...head(start), choices, ...(includeUsage ? { usage: null } : {}), ...more });
   const choice = (text: string, finish: string | null, logprobs: unknown = null) => ({
     index: 0,
     text,
     logprobs,
     finish_reason: finish,
   });
-  const logprobsOf = ({ steps }: Ended): unknown =>
+  const logprobsOf = ({ steps }: AnswerEnd): unknown =>
     topLogprobs === null || steps === null ? null : completionLogprobs(steps, topLogprobs);
   return {
     streamType: sse,
-    begin: () => '',
-    piece: (begun, text) => chunk(begun, [choice(text, null)]),
-    end: (ended) => {
-      const last = choice('', openaiFinish(ended), logprobsOf(ended));
-      if (!includeUsage) return `${chunk(ended, [last], trustFields(ended))}data: [DONE]\n\n`;
-      return `${chunk(ended, [last])}${chunk(ended, [], { usage: openaiUsage(ended), ...trustFields(ended) })}data: [DONE]\n\n`;
+    start: () => '',
+    delta: (start, text) => chunk(start, [choice(text, null)]),
+    end: (end) => {
+      const last = choice('', openaiFinish(end), logprobsOf(end));
+      if (!includeUsage) return `${chunk(end, [last], trustFields(end))}data: [DONE]\n\n`;
+      return `${chunk(end, [last])}${chunk(end, [], { usage: openaiUsage(end), ...trustFields(end) })}data: [DONE]\n\n`;
     },
-    failed: (problem) => event(openaiError(problem)),
-    whole: (ended) => ({
-      ...head(ended),
-      choices: [choice(ended.text, openaiFinish(ended), logprobsOf(ended))],
-      usage: openaiUsage(ended),
+    error: (problem) => event(openaiError(problem)),
+    body: (end) => ({
+      ...head(end),
+      choices: [choice(end.text, openaiFinish(end), logprobsOf(end))],
+      usage: openaiUsage(end),
     }),
   };
 }
 
-function head(begun: Begun) {
+function head(start: AnswerStart) {
   return {
-    id: `cmpl-${begun.id}`,
+    id: `cmpl-${start.id}`,
     object: 'text_completion',
-    created: Math.floor(begun.askedAt / 1_000),
-    model: modelName(begun.picked),
+    created: Math.floor(start.askedAt / 1_000),
+    model: modelName(start.source),
   };
 }

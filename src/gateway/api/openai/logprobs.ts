@@ -1,4 +1,4 @@
-import type { RecomputedStep } from '../../answer/asker.ts';
+import type { RecomputedStep } from '../../answer/inference-client.ts';
 
 /** Said with every list of log-probabilities. */
 const logprobsNote = 'recomputed by this gateway and normalised over the 20 likeliest tokens';

@@ -1,18 +1,26 @@
 import type { ChatMessage } from '../../../protocol/messages.ts';
-import { type Begun, type Ended, event, modelName, type Shape, sse, trustFields } from '../../answer/shape.ts';
-import { badField, unsupported } from '../../problem.ts';
-import { readContent } from '../content.ts';
-import { Fields } from '../fields.ts';
 import {
+  type AnswerEnd,
+  type AnswerStart,
+  event,
+  modelName,
+  type ResponseEncoder,
+  sse,
+  trustFields,
+} from '../../answer/response-encoder.ts';
+import { badField, unsupported } from '../../problem.ts';
+import {
+  type CompletionRequest,
   chatInput,
-  type Defaults,
   maxTokensRange,
+  type RequestDefaults,
   readExtension,
   readModel,
   readSampler,
   readSeed,
-  type Wanted,
-} from '../wanted.ts';
+} from '../completion-request.ts';
+import { readContent } from '../content.ts';
+import { Fields } from '../fields.ts';
 import { openaiError } from './error.ts';
 
 const neutrals = {
@@ -53,7 +61,10 @@ function readInput(fields: Fields): readonly ChatMessage[] {
 }
 
 /** `POST /v1/responses`, text only. @throws Problem */
-export function openaiResponses(body: unknown, defaults: Defaults): { readonly wanted: Wanted; readonly shape: Shape } {
+export function openaiResponses(
+  body: unknown,
+  defaults: RequestDefaults,
+): { readonly request: CompletionRequest; readonly encoder: ResponseEncoder } {
   const fields = new Fields(body);
   const model = readModel(fields, defaults);
   const instructions = fields.text('instructions');
@@ -63,8 +74,8 @@ export function openaiResponses(body: unknown, defaults: Defaults): { readonly w
   ];
   const maxTokens = fields.whole('max_output_tokens', ...maxTokensRange);
   const sampler = readSampler(fields, defaults, maxTokens);
-  const wanted: Wanted = {
-    question: {
+  const request: CompletionRequest = {
+    inference: {
       input: chatInput(messages, defaults),
       model,
       sampler,
@@ -81,8 +92,8 @@ export function openaiResponses(body: unknown, defaults: Defaults): { readonly w
   fields.ignored('user', 'metadata', 'safety_identifier', 'prompt_cache_key');
   fields.done();
   return {
-    wanted,
-    shape: responsesShape({
+    request,
+    encoder: responsesEncoder({
       instructions: instructions ?? null,
       maxTokens: maxTokens ?? null,
       temperature: sampler.temperature / 100,
@@ -97,47 +108,47 @@ interface Echo {
 }
 
 /** Events carry a running number and repeat what is there so far. */
-function responsesShape(echo: Echo): Shape {
+function responsesEncoder(echo: Echo): ResponseEncoder {
   let number = 0;
   let text = '';
   const send = (type: string, data: object): string => event({ type, ...data, sequence_number: number++ }, type);
-  const place = (begun: Begun) => ({ item_id: `msg_${begun.id}`, output_index: 0 });
+  const place = (start: AnswerStart) => ({ item_id: `msg_${start.id}`, output_index: 0 });
   const content = { content_index: 0 };
   return {
     streamType: sse,
-    begin: (begun) => {
-      const response = responseOf(begun, echo, 'in_progress', [], null);
+    start: (start) => {
+      const response = responseOf(start, echo, 'in_progress', [], null);
       return [
         send('response.created', { response }),
         send('response.in_progress', { response }),
         send('response.output_item.added', {
           output_index: 0,
-          item: { ...messageOf(begun, 'in_progress', ''), content: [] },
+          item: { ...messageOf(start, 'in_progress', ''), content: [] },
         }),
-        send('response.content_part.added', { ...place(begun), ...content, part: partOf('') }),
+        send('response.content_part.added', { ...place(start), ...content, part: partOf('') }),
       ].join('');
     },
-    piece: (begun, piece) => {
+    delta: (start, piece) => {
       text += piece;
-      return send('response.output_text.delta', { ...place(begun), ...content, delta: piece, logprobs: [] });
+      return send('response.output_text.delta', { ...place(start), ...content, delta: piece, logprobs: [] });
     },
-    end: (ended) => {
-      const status = statusOf(ended);
-      const response = responseOf(ended, echo, status, [messageOf(ended, status, text)], ended);
+    end: (end) => {
+      const status = statusOf(end);
+      const response = responseOf(end, echo, status, [messageOf(end, status, text)], end);
       return [
-        send('response.output_text.done', { ...place(ended), ...content, text, logprobs: [] }),
-        send('response.content_part.done', { ...place(ended), ...content, part: partOf(text) }),
-        send('response.output_item.done', { output_index: 0, item: messageOf(ended, status, text) }),
-        send(`response.${status}`, { response, ...trustFields(ended) }),
+        send('response.output_text.done', { ...place(end), ...content, text, logprobs: [] }),
+        send('response.content_part.done', { ...place(end), ...content, part: partOf(text) }),
+        send('response.output_item.done', { output_index: 0, item: messageOf(end, status, text) }),
+        send(`response.${status}`, { response, ...trustFields(end) }),
       ].join('');
     },
-    failed: (problem) =>
+    error: (problem) =>
       send('error', { code: problem.code, message: problem.message, param: problem.param, ...openaiError(problem) }),
-    whole: (ended) => responseOf(ended, echo, statusOf(ended), [messageOf(ended, statusOf(ended), ended.text)], ended),
+    body: (end) => responseOf(end, echo, statusOf(end), [messageOf(end, statusOf(end), end.text)], end),
   };
 }
 
-function statusOf({ delivered }: Ended): 'completed' | 'incomplete' {
+function statusOf({ delivered }: AnswerEnd): 'completed' | 'incomplete' {
   return delivered.finish === 'length' ? 'incomplete' : 'completed';
 }
 
@@ -145,21 +156,21 @@ function partOf(text: string) {
   return { type: 'output_text', text, annotations: [], logprobs: [] };
 }
 
-function messageOf(begun: Begun, status: string, text: string) {
-  return { id: `msg_${begun.id}`, type: 'message', status, role: 'assistant', content: [partOf(text)] };
+function messageOf(start: AnswerStart, status: string, text: string) {
+  return { id: `msg_${start.id}`, type: 'message', status, role: 'assistant', content: [partOf(text)] };
 }
 
-function responseOf(begun: Begun, echo: Echo, status: string, output: readonly unknown[], ended: Ended | null) {
+function responseOf(start: AnswerStart, echo: Echo, status: string, output: readonly unknown[], end: AnswerEnd | null) {
   return {
-    id: `resp_${begun.id}`,
+    id: `resp_${start.id}`,
     object: 'response',
-    created_at: Math.floor(begun.askedAt / 1_000),
+    created_at: Math.floor(start.askedAt / 1_000),
     status,
     error: null,
     incomplete_details: status === 'incomplete' ? { reason: 'max_output_tokens' } : null,
     instructions: echo.instructions,
     max_output_tokens: echo.maxTokens,
-    model: modelName(begun.picked),
+    model: modelName(start.source),
     output,
     parallel_tool_calls: true,
     previous_response_id: null,
@@ -171,12 +182,12 @@ function responseOf(begun: Begun, echo: Echo, status: string, output: readonly u
     tools: [],
     top_p: 1,
     truncation: 'disabled',
-    usage: ended === null ? null : usageOf(ended),
+    usage: end === null ? null : usageOf(end),
     metadata: {},
   };
 }
 
-function usageOf({ delivered: { promptTokens, tokens } }: Ended) {
+function usageOf({ delivered: { promptTokens, tokens } }: AnswerEnd) {
   return {
     input_tokens: promptTokens,
     input_tokens_details: { cached_tokens: 0 },

@@ -1,6 +1,6 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
-import type { Answering } from './answer/answering.ts';
+import type { CompletionHandler } from './answer/completion-handler.ts';
 import type { GatewayComponents } from './components.ts';
 import type { GatewayMetrics } from './metrics.ts';
 
@@ -11,13 +11,13 @@ import type { GatewayMetrics } from './metrics.ts';
 export type Bindings = { Bindings: HttpBindings; Variables: { id: string } };
 
 /** One request and its answer. */
-export type Exchange = Context<Bindings>;
+export type RequestContext = Context<Bindings>;
 
 /** What the routes have at hand. */
 export interface AppComponents extends GatewayComponents {
   readonly metrics: GatewayMetrics;
   /** What is being answered, by the id that its client was told. */
-  readonly running: Map<string, Answering>;
+  readonly running: Map<string, CompletionHandler>;
   /** Aborts when the gateway stops. */
   readonly signal: AbortSignal;
 }

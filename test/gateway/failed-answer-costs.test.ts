@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QvacError } from '../../src/errors.ts';
-import { withLosses } from '../../src/gateway/answer/losses.ts';
+import { withFailedAnswerCosts } from '../../src/gateway/answer/failed-answer-costs.ts';
 import type { ClientPayments, LockedPayment, LockOrder, Paying, Settlement } from '../../src/node/payment/payments.ts';
 
 const order = { offer: { payment: { amount: 100 } } } as unknown as LockOrder;
@@ -17,7 +17,7 @@ async function start(
     stop: async () => undefined,
     open: async () => paying,
   };
-  return { paying: await withLosses(payments, (lamports) => lost.push(lamports)).open(), lost };
+  return { paying: await withFailedAnswerCosts(payments, (lamports) => lost.push(lamports)).open(), lost };
 }
 
 const ended = (end: Partial<Settlement> | null) => async (): Promise<Partial<LockedPayment>> => ({

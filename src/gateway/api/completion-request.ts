@@ -1,12 +1,12 @@
 import type { ChatMessage, Input, SamplerSettings } from '../../protocol/messages.ts';
-import type { Question } from '../answer/asker.ts';
+import type { InferenceRequest } from '../answer/inference-client.ts';
 import { badField } from '../problem.ts';
 import type { Fields } from './fields.ts';
 
 /**
  * What a request that leaves things open gets: the operator's settings. `temperature` and `minP` are plain fractions.
  */
-export interface Defaults {
+export interface RequestDefaults {
   readonly model: string | null;
   readonly provider: string | null;
   readonly system: string | null;
@@ -14,15 +14,15 @@ export interface Defaults {
   readonly topK: number;
   readonly minP: number;
   readonly maxTokens: number;
-  readonly verify: Question['verify'];
+  readonly verify: InferenceRequest['verify'];
   /** Lamports. */
   readonly maxPrice: number;
   readonly timeoutMs: number;
 }
 
 /** What a request of any API comes down to. */
-export interface Wanted {
-  readonly question: Question;
+export interface CompletionRequest {
+  readonly inference: InferenceRequest;
   readonly stream: boolean;
   /** Texts at which the answer ends, themselves left out. */
   readonly stops: readonly string[];
@@ -37,7 +37,7 @@ const maxStops = 16;
 /** Names that stand for "whichever". */
 const anyModel: ReadonlySet<string> = new Set(['', 'default', 'auto']);
 
-export function readModel(fields: Fields, defaults: Defaults): string | null {
+export function readModel(fields: Fields, defaults: RequestDefaults): string | null {
   const model = fields.text('model');
   if (model === undefined || anyModel.has(model)) return defaults.model;
   if (model.length > 300) throw badField('model', 'model: that is no name');
@@ -67,7 +67,7 @@ export function readStops(fields: Fields, name: string): readonly string[] {
 }
 
 /** The sampler in the protocol's units. `maxTokens` is what the API's own field said. */
-export function readSampler(fields: Fields, defaults: Defaults, maxTokens: number | undefined): SamplerSettings {
+export function readSampler(fields: Fields, defaults: RequestDefaults, maxTokens: number | undefined): SamplerSettings {
   return {
     temperature: Math.round((fields.number('temperature', 0, 2) ?? defaults.temperature) * 100),
     minP: Math.round((fields.number('min_p', 0, 1) ?? defaults.minP) * 100),
@@ -81,8 +81,8 @@ export const maxTokensRange = [1, 1_000_000] as const;
 /** The field `qvac` of every API: `{provider, verify, max_price, wallet, consent}`. */
 export function readExtension(
   fields: Fields,
-  defaults: Defaults,
-): Pick<Question, 'provider' | 'verify' | 'maxPrice' | 'wallet' | 'consent'> {
+  defaults: RequestDefaults,
+): Pick<InferenceRequest, 'provider' | 'verify' | 'maxPrice' | 'wallet' | 'consent'> {
   const own = fields.object('qvac');
   if (own === undefined)
     return {
@@ -104,7 +104,7 @@ export function readExtension(
 }
 
 /** A conversation as an input; the operator's system message in front where the request has none. */
-export function chatInput(messages: readonly ChatMessage[], defaults: Defaults): Input {
+export function chatInput(messages: readonly ChatMessage[], defaults: RequestDefaults): Input {
   if (!messages.some(({ role }) => role !== 'system'))
     throw badField('messages', 'messages: expected at least one message of the user');
   const withSystem =
