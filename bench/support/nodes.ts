@@ -9,7 +9,7 @@ import type { Job, JobInit } from '../../src/node/job/job.ts';
 import { openJob } from '../../src/node/job/open-job.ts';
 import { createPeer, type Peer } from '../../src/node/peer/peer.ts';
 import { cardContentOf } from '../../src/node/provider/card-content.ts';
-import type { ProviderPayments } from '../../src/node/provider/payment/payouts.ts';
+import type { ProviderPayouts } from '../../src/node/provider/payment/payouts.ts';
 import { createProvider } from '../../src/node/provider/provider.ts';
 import { sha256 } from '../../src/protocol/digests.ts';
 import type { Input, SamplerSettings } from '../../src/protocol/messages.ts';
@@ -33,7 +33,7 @@ export interface BenchProviderInit {
   /** Lamports per 1,000 tokens. @default free */
   readonly prices?: { readonly priceIn: number; readonly priceOut: number } | undefined;
   /** How it is paid. @default not at all */
-  readonly payments?: ((peer: Peer) => Promise<ProviderPayments>) | undefined;
+  readonly payments?: ((peer: Peer) => Promise<ProviderPayouts>) | undefined;
 }
 
 /** A provider of `engine` on loopback that takes as many jobs a second as one client can ask for. */

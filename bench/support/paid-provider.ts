@@ -10,7 +10,7 @@ import { addressText } from '../../src/escrow/addresses.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { createEscrowPayments } from '../../src/node/provider/payment/escrow-payouts.ts';
+import { createEscrowPayouts } from '../../src/node/provider/payment/escrow-payouts.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { createScriptedEngine } from '../../test/support/scripted-engine.ts';
 import { startProvider } from './nodes.ts';
@@ -24,7 +24,7 @@ const { address } = await startProvider(createScriptedEngine(), {
   prices: { priceIn: 100_000, priceOut: 2_000_000 },
   async payments({ key }) {
     await escrow.register({ node: key, stake: 100_000_000_000n });
-    return createEscrowPayments(
+    return createEscrowPayouts(
       { escrow, clock: systemClock, logger: silentLogger },
       { peer: key.publicKey, dir, sweepMs: 5_000 },
     );

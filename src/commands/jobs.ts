@@ -241,12 +241,12 @@ const dispute = defineSubcommand({
     actOn(context, true, async ({ escrow }, { job }) => {
       const { config, logger, signal } = context;
       const id = toHex(job.jobId) as JobId;
-      const { dispute: objectTo, findLockedNote } = await import('../node/payment/dispute.ts');
+      const { dispute: objectTo, findPendingPayment } = await import('../node/payment/dispute.ts');
       const { client, router } = config.home.payments;
       return objectTo(
         escrow,
         job,
-        { note: await findLockedNote([client, router], id, logger), receipt: await receiptIfAny(config, id) },
+        { note: await findPendingPayment([client, router], id, logger), receipt: await receiptIfAny(config, id) },
         { signal },
       );
     }),

@@ -181,7 +181,7 @@ async function run(
     { createRunFiles },
     { keysOfCard },
     { loadCalibration },
-    { createChoiceLog },
+    { createSelectionStore },
     { startActivity },
     { createSecondOpinion },
   ] = await Promise.all([
@@ -210,7 +210,7 @@ async function run(
   );
   const verifier = createVerifier({ models, logger });
   const receipts = createReceiptStore(config.home.receiptsOf.router);
-  const choices = createChoiceLog(joinPath(config.home.cache, choicesFolder));
+  const choices = createSelectionStore(joinPath(config.home.cache, choicesFolder));
   const now = () => ({
     peers: peer.connected().length,
     reach: peer.reach(),

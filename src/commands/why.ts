@@ -1,5 +1,5 @@
 import { join as joinPath } from 'node:path';
-import type { ChoiceAccount } from '../node/selection/selection-store.ts';
+import type { SelectionRecord } from '../node/selection/selection-store.ts';
 import { dateTime, plural, shortId, shortPeer, table } from '../terminal/format.ts';
 import { printable } from '../terminal/printable.ts';
 import { choicesFolder } from './parts/asking.ts';
@@ -7,7 +7,7 @@ import { defineCommand } from './parts/definition.ts';
 
 const points = (value: number): string => (Object.is(Math.round(value * 100), -0) ? 0 : value).toFixed(2);
 
-function lines({ job, at, model, provider, considered, turned, failure }: ChoiceAccount): readonly string[] {
+function lines({ job, at, model, provider, considered, turned, failure }: SelectionRecord): readonly string[] {
   const ranked = considered.filter((each) => 'score' in each);
   const excluded = considered.filter((each) => 'why' in each);
   const rows = ranked.map(({ peer, score, terms: { price, speed, reliability, load } }) => [
@@ -64,8 +64,8 @@ export const command = defineCommand({
     { line: 'qvac why 9f3a --json', what: 'the same for programs' },
   ],
   async action({ args, config, output }) {
-    const { createChoiceLog } = await import('../node/selection/selection-store.ts');
-    const account = await createChoiceLog(joinPath(config.home.cache, choicesFolder)).get(args[0] ?? '');
+    const { createSelectionStore } = await import('../node/selection/selection-store.ts');
+    const account = await createSelectionStore(joinPath(config.home.cache, choicesFolder)).get(args[0] ?? '');
     output.result(account, lines(account));
   },
 });

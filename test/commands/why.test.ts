@@ -3,7 +3,7 @@ import { copyFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { JobId, PeerIdString } from '../../src/lib/types.ts';
-import { createChoiceLog } from '../../src/node/selection/selection-store.ts';
+import { createSelectionStore } from '../../src/node/selection/selection-store.ts';
 import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 
@@ -22,7 +22,7 @@ const account = {
 
 test('why tells who was considered, term by term, and why not the others', async (context) => {
   const home = await temporaryHome(context);
-  await createChoiceLog(join(home, 'cache', 'choices')).save(account);
+  await createSelectionStore(join(home, 'cache', 'choices')).save(account);
   const { code, stdout } = await runInProcess(['why', 'abab', '--home', home]);
   assert.equal(code, 0);
   assert.match(stdout, /→ +-0\.25 +0\.00 +-0\.25 +0\.00 +0\.00 +12D3KooWbest/);
@@ -34,7 +34,7 @@ test('why tells who was considered, term by term, and why not the others', async
 
 test('why finds a gateway’s request by its id, answered or not', async (context) => {
   const home = await temporaryHome(context);
-  const log = createChoiceLog(join(home, 'cache', 'choices'));
+  const log = createSelectionStore(join(home, 'cache', 'choices'));
   const [answered, refused] = ['5b0c66f2d4a9d1b86a0e7c31', 'c0ffee00c0ffee00c0ffee00'];
   await log.save(account, answered);
   await log.save({ ...account, job: null, provider: null, failure: 'everybody is busy' }, refused);
@@ -59,7 +59,7 @@ test('why finds a gateway’s request by its id, answered or not', async (contex
 
 test('why of a request through a router is the router’s account, or says where that is', async (context) => {
   const home = await temporaryHome(context);
-  const log = createChoiceLog(join(home, 'cache', 'choices'));
+  const log = createSelectionStore(join(home, 'cache', 'choices'));
   const request = '5b0c66f2d4a9d1b86a0e7c31';
   await log.link(request, account.job, '12D3KooWrouter' as PeerIdString);
   const elsewhere = await runInProcess(['why', `req_${request}`, '--home', home]);
@@ -75,7 +75,7 @@ test('why of a request through a router is the router’s account, or says where
 test('accounts are kept of the newest only', async (context) => {
   const home = await temporaryHome(context);
   const dir = join(home, 'cache', 'choices');
-  const log = createChoiceLog(dir);
+  const log = createSelectionStore(dir);
   await log.save(account);
   const request = (i: number): string => i.toString(16).padStart(24, '0');
   for (let i = 0; i < 2_200; i++) await copyFile(join(dir, `${account.job}.json`), join(dir, `${request(i)}.json`));

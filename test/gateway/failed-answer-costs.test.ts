@@ -2,16 +2,22 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QvacError } from '../../src/errors.ts';
 import { withFailedAnswerCosts } from '../../src/gateway/answer/failed-answer-costs.ts';
-import type { ClientPayments, LockedPayment, LockOrder, Paying, Settlement } from '../../src/node/payment/payments.ts';
+import type {
+  ClientPayments,
+  EscrowHold,
+  EscrowWallet,
+  LockOrder,
+  Settlement,
+} from '../../src/node/payment/payments.ts';
 
 const order = { offer: { payment: { amount: 100 } } } as unknown as LockOrder;
 
 /** Locks what ends as `end` says, and hears what was lost. */
 async function start(
-  lock: () => Promise<Partial<LockedPayment>>,
-): Promise<{ readonly paying: Paying; readonly lost: Promise<bigint>[] }> {
+  lock: () => Promise<Partial<EscrowHold>>,
+): Promise<{ readonly paying: EscrowWallet; readonly lost: Promise<bigint>[] }> {
   const lost: Promise<bigint>[] = [];
-  const paying = { lock } as unknown as Paying;
+  const paying = { lock } as unknown as EscrowWallet;
   const payments: ClientPayments = {
     start: async () => undefined,
     stop: async () => undefined,
@@ -20,7 +26,7 @@ async function start(
   return { paying: await withFailedAnswerCosts(payments, (lamports) => lost.push(lamports)).open(), lost };
 }
 
-const ended = (end: Partial<Settlement> | null) => async (): Promise<Partial<LockedPayment>> => ({
+const ended = (end: Partial<Settlement> | null) => async (): Promise<Partial<EscrowHold>> => ({
   abandon: async () => (end === null ? null : ({ paid: 0n, burnt: 0n, ...end } as Settlement)),
   settle: async () => ({}) as Settlement,
 });

@@ -9,9 +9,9 @@ import type { VerifiedCard } from '../../src/node/cards/cards.ts';
 import type { Job, JobInit } from '../../src/node/job/job.ts';
 import { openJob } from '../../src/node/job/open-job.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
-import { cardContentOf, type Offering } from '../../src/node/provider/card-content.ts';
+import { cardContentOf, type ServedModel } from '../../src/node/provider/card-content.ts';
 import type { ProviderEvent } from '../../src/node/provider/events.ts';
-import type { ProviderPayments } from '../../src/node/provider/payment/payouts.ts';
+import type { ProviderPayouts } from '../../src/node/provider/payment/payouts.ts';
 import { createProvider, type Provider, type ProviderInit } from '../../src/node/provider/provider.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
 import type { Transcript, TranscriptInit } from '../../src/proofs/transcript.ts';
@@ -25,7 +25,7 @@ export interface TestProviderInit {
   /** @default a scripted engine of `script` */
   readonly engine?: Engine | undefined;
   readonly script?: ScriptedInit | undefined;
-  readonly offering?: Partial<Offering> | undefined;
+  readonly offering?: Partial<ServedModel> | undefined;
   readonly provider?: Partial<ProviderInit> | undefined;
   readonly clock?: Clock | undefined;
   /** Before a receipt is kept: fails or hangs like a disk. */
@@ -34,7 +34,7 @@ export interface TestProviderInit {
   readonly wrapPeer?: ((peer: Peer) => Peer) | undefined;
   readonly createTranscript?: ((init: TranscriptInit) => Transcript) | undefined;
   /** How it is paid. @default not at all */
-  readonly payments?: ((peer: Peer) => Promise<ProviderPayments>) | undefined;
+  readonly payments?: ((peer: Peer) => Promise<ProviderPayouts>) | undefined;
   readonly wrapCards?: ((cards: CardIssuer, peer: Peer) => CardIssuer) | undefined;
 }
 

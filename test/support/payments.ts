@@ -15,10 +15,10 @@ import {
 import type { ClientPayments } from '../../src/node/payment/payments.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
 import {
-  createEscrowPayments as createProviderPayments,
-  type EscrowPaymentsInit as ProviderPaymentsInit,
+  createEscrowPayouts as createProviderPayments,
+  type EscrowPayoutsInit as ProviderPaymentsInit,
 } from '../../src/node/provider/payment/escrow-payouts.ts';
-import type { PaymentNews, ProviderPayments } from '../../src/node/provider/payment/payouts.ts';
+import type { PaymentNews, ProviderPayouts } from '../../src/node/provider/payment/payouts.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { Events } from './events.ts';
 import { temporaryHome } from './home.ts';
@@ -74,7 +74,7 @@ export type PaymentEvent = {
 }[PaymentNews['state']];
 
 export interface PaidProvider {
-  readonly payments: ProviderPayments;
+  readonly payments: ProviderPayouts;
   readonly escrow: Escrow & { readonly wallet: Uint8Array };
   readonly news: Events<PaymentEvent>;
   readonly dir: string;

@@ -146,7 +146,7 @@ export async function openClient(
     { createLocalVerifier },
     { createReceiptStore },
     { createRunFiles },
-    { createChoiceLog },
+    { createSelectionStore },
     { createSecondOpinion },
   ] = await Promise.all([
     import('../../node/join.ts'),
@@ -202,7 +202,7 @@ export async function openClient(
       verifier,
       second,
       receipts,
-      choices: createChoiceLog(joinPath(home.cache, choicesFolder)),
+      choices: createSelectionStore(joinPath(home.cache, choicesFolder)),
       key: peer.key,
       clock,
       logger,

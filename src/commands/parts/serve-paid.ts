@@ -4,7 +4,7 @@ import type { Wallet } from '../../escrow/wallet.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import { systemClock } from '../../lib/clock.ts';
 import type { Identity } from '../../node/home/identity.ts';
-import type { PaymentNews, ProviderPayments } from '../../node/provider/payment/payouts.ts';
+import type { PaymentNews, ProviderPayouts } from '../../node/provider/payment/payouts.ts';
 import { shortId, sol } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
 import type { CommandContext } from './definition.ts';
@@ -24,9 +24,9 @@ const sweepMs = { play: 5_000, cluster: 30_000 } as const;
  * How `serve` is paid: with its node registered, by itself where lamports are play money, else once the person agreed.
  * @throws QvacError E_KEY, E_CONFIG, E_CHAIN, E_FUNDS
  */
-export async function openProviderPayments(context: Context, key: Identity): Promise<ProviderPayments> {
+export async function openProviderPayments(context: Context, key: Identity): Promise<ProviderPayouts> {
   const { config, output, logger, signal, yes = false } = context;
-  const [{ createEscrowPayments }, { createEarnings }] = await Promise.all([
+  const [{ createEscrowPayouts }, { createEarnings }] = await Promise.all([
     import('../../node/provider/payment/escrow-payouts.ts'),
     import('../../node/home/earnings.ts'),
   ]);
@@ -48,7 +48,7 @@ export async function openProviderPayments(context: Context, key: Identity): Pro
     if (news.state === 'paid') void earnings.add(news.lamports).then(() => report(output, news));
     else report(output, news);
   };
-  return createEscrowPayments({ escrow, clock: systemClock, logger }, { ...init, onNews });
+  return createEscrowPayouts({ escrow, clock: systemClock, logger }, { ...init, onNews });
 }
 
 /**

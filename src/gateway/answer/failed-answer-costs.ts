@@ -1,5 +1,5 @@
 import { QvacError } from '../../errors.ts';
-import type { ClientPayments, Paying } from '../../node/payment/payments.ts';
+import type { ClientPayments, EscrowWallet } from '../../node/payment/payments.ts';
 
 /**
  * Wraps `payments` and reports the cost of answers that failed. Their providers can still claim part of the locked
@@ -10,7 +10,7 @@ export function withFailedAnswerCosts(
   payments: ClientPayments,
   onCost: (lamports: Promise<bigint>) => void,
 ): ClientPayments {
-  const counting = (paying: Paying): Paying => ({
+  const counting = (paying: EscrowWallet): EscrowWallet => ({
     refusal: (pay) => paying.refusal(pay),
     plan: (quote, limits, options) => paying.plan(quote, limits, options),
     records: (options) => paying.records(options),

@@ -1,11 +1,11 @@
 import { addressText } from '../../escrow/addresses.ts';
-import type { ClientPayments, Paying } from '../../node/payment/payments.ts';
+import type { ClientPayments, EscrowWallet } from '../../node/payment/payments.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
 import type { Signatures } from './signatures.ts';
 
 /** The same payments, but before anything is locked the person in `page` has to agree to amount and payee. */
 export function withConsent(payments: ClientPayments, signatures: Signatures, page: string): ClientPayments {
-  const agreeing = (paying: Paying): Paying => ({
+  const agreeing = (paying: EscrowWallet): EscrowWallet => ({
     refusal: (pay) => paying.refusal(pay),
     plan: (quote, limits, options) => paying.plan(quote, limits, options),
     records: (options) => paying.records(options),

@@ -11,19 +11,19 @@ import { modelsNamed } from '../discovery/query.ts';
 import { overlong } from '../job/too-long.ts';
 import { chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
-import type { Choice, Selection, Wish } from '../selection/select.ts';
-import type { ChoiceLog } from '../selection/selection-store.ts';
+import type { Choice, Selection, SelectionCriteria } from '../selection/select.ts';
+import type { SelectionStore } from '../selection/selection-store.ts';
 import { pricedRefusal } from '../selection/too-dear.ts';
 import { type Answer, type AskObserver, faultyAnswer, type VerifyLevel } from './answer.ts';
-import { type Attempt, askProvider, type DirectComponents } from './direct.ts';
+import { askProvider, type DirectComponents, type DirectOutcome } from './direct.ts';
 import { reachRouter, type WantedRouter } from './routed/reach-router.ts';
 import { askRouter } from './routed/routed.ts';
-import { Accounting } from './selection-log.ts';
+import { SelectionLog } from './selection-log.ts';
 import { type Stopwatch, startStopwatch } from './stopwatch.ts';
 
 export interface AskComponents extends DirectComponents {
   /** Keeps the account of each choice of a provider. @default none is kept */
-  readonly choices?: Pick<ChoiceLog, 'save' | 'link'> | undefined;
+  readonly choices?: Pick<SelectionStore, 'save' | 'link'> | undefined;
   /** Jobs that this client has with a peer now, where it asks many questions at once. @default none */
   readonly inFlight?: ((peer: PeerIdString) => number) | undefined;
   readonly discovery: Pick<Discovery, 'live' | 'find' | 'get' | 'refresh'>;
@@ -82,14 +82,14 @@ class Asking {
   readonly #options: AbortOptions;
   readonly #stopwatch: Stopwatch = startStopwatch();
   readonly #deadline: number;
-  readonly #accounting: Accounting;
+  readonly #accounting: SelectionLog;
 
   constructor(components: AskComponents, init: AskInit, observer: AskObserver, options: AbortOptions) {
     this.#components = components;
     this.#init = init;
     this.#observer = observer;
     this.#options = options;
-    this.#accounting = new Accounting(
+    this.#accounting = new SelectionLog(
       { choices: components.choices ?? null, clock: components.clock },
       { model: init.model, request: init.request ?? null },
     );
@@ -223,7 +223,7 @@ class Asking {
     throw failure ?? nobody();
   }
 
-  async #turnTo(choice: Choice): Promise<Attempt> {
+  async #turnTo(choice: Choice): Promise<DirectOutcome> {
     const { input, sampler, maxPrice, thorough = false } = this.#init;
     const tooLong = await overlong(this.#components.verifier, choice, input, sampler.maxTokens);
     if (tooLong !== null) return { answer: null, error: tooLong };
@@ -255,7 +255,7 @@ class Asking {
     );
   }
 
-  get #wish(): Wish {
+  get #wish(): SelectionCriteria {
     const { model, input, sampler, maxPrice, verify } = this.#init;
     return {
       model: model ?? undefined,

@@ -9,7 +9,7 @@ import { requestDigestOf, sha256 } from '../../protocol/digests.ts';
 import type { Input, SamplerSettings } from '../../protocol/messages.ts';
 import { payableTokens, priceLamports } from '../../protocol/price.ts';
 import { promptTokenBound } from '../../protocol/prompt-bound.ts';
-import { type SettleComponents, type Settled, settle } from '../job/conclude.ts';
+import { type ConcludeComponents, type Conclusion, concludeJob } from '../job/conclude.ts';
 import type { Job, JobTimeouts, SignedQuote } from '../job/job.ts';
 import { openJob } from '../job/open-job.ts';
 import { fetchQuote } from '../job/quote.ts';
@@ -24,7 +24,7 @@ import { type Answer, type AskObserver, faultyAnswer, isRecomputed, type VerifyL
 import type { Stopwatch } from './stopwatch.ts';
 import { reasonFor } from './why.ts';
 
-export interface DirectComponents extends SettleComponents {
+export interface DirectComponents extends ConcludeComponents {
   readonly peer: Peer;
   readonly reputation: Reputation;
   /** @default null: nobody is paid */
@@ -48,7 +48,7 @@ export interface DirectInit {
 }
 
 /** How one provider did: it answered, or it did not before its first token, and another may be asked. */
-export type Attempt = { readonly answer: Answer } | { readonly answer: null; readonly error: Error };
+export type DirectOutcome = { readonly answer: Answer } | { readonly answer: null; readonly error: Error };
 
 /**
  * One question to one provider, settled.
@@ -61,7 +61,7 @@ export async function askProvider(
   init: DirectInit,
   observer: AskObserver,
   options: AbortOptions = {},
-): Promise<Attempt> {
+): Promise<DirectOutcome> {
   const question = new DirectQuestion(components, init, observer, options.signal ?? new AbortController().signal);
   return question.run();
 }
@@ -90,7 +90,7 @@ class DirectQuestion {
     });
   }
 
-  async run(): Promise<Attempt> {
+  async run(): Promise<DirectOutcome> {
     const { choice, level } = this.#init;
     const { peer: provider } = choice.card;
     let job: Job | null = null;
@@ -188,7 +188,7 @@ class DirectQuestion {
     return new QvacError('E_INTERRUPTED', 'stopped');
   }
 
-  async #failed(error: Error, job: Job | null): Promise<Attempt> {
+  async #failed(error: Error, job: Job | null): Promise<DirectOutcome> {
     const { reputation } = this.#components;
     const {
       choice: {
@@ -256,11 +256,14 @@ class DirectQuestion {
     job: Job,
     depth: VerifyLevel,
     options: AbortOptions,
-  ): Promise<{ readonly settled: Settled; readonly cutShort: boolean }> {
+  ): Promise<{ readonly settled: Conclusion; readonly cutShort: boolean }> {
     // Nothing else takes long.
     const window = depth === 'full' ? this.#payment.openWindow() : null;
     try {
-      const settled = await settle(this.#components, job, this.#secret, depth, { ...options, until: window?.until });
+      const settled = await concludeJob(this.#components, job, this.#secret, depth, {
+        ...options,
+        until: window?.until,
+      });
       return { settled, cutShort: window?.until?.aborted === true && settled.assessment.result === 'inconclusive' };
     } finally {
       window?.close();

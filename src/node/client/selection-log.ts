@@ -1,16 +1,16 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { Considered } from '../selection/considered.ts';
-import type { ChoiceAccount, ChoiceLog } from '../selection/selection-store.ts';
+import type { SelectionRecord, SelectionStore } from '../selection/selection-store.ts';
 import type { AskObserver, Delivered } from './answer.ts';
 
-export interface AccountingComponents {
+export interface SelectionLogComponents {
   /** Null: no account is kept. */
-  readonly choices: Pick<ChoiceLog, 'save' | 'link'> | null;
+  readonly choices: Pick<SelectionStore, 'save' | 'link'> | null;
   readonly clock: Clock;
 }
 
-export interface AccountingInit {
+export interface SelectionLogInit {
   /** As it was asked for; null: whichever. */
   readonly model: string | null;
   /** Names the question, 24 hex digits; null: only an answer has an account. */
@@ -18,14 +18,14 @@ export interface AccountingInit {
 }
 
 /** Gathers how one question's choice went, for the account of it. */
-export class Accounting {
-  readonly #components: AccountingComponents;
-  readonly #init: AccountingInit;
-  readonly #turned: ChoiceAccount['turned'][number][] = [];
+export class SelectionLog {
+  readonly #components: SelectionLogComponents;
+  readonly #init: SelectionLogInit;
+  readonly #turned: SelectionRecord['turned'][number][] = [];
   #saving: Promise<void> | null = null;
   considered: readonly Considered[] = [];
 
-  constructor(components: AccountingComponents, init: AccountingInit) {
+  constructor(components: SelectionLogComponents, init: SelectionLogInit) {
     this.#components = components;
     this.#init = init;
   }
@@ -64,7 +64,7 @@ export class Accounting {
     await this.#saving;
   }
 
-  #soFar(): Omit<ChoiceAccount, 'job' | 'provider'> {
+  #soFar(): Omit<SelectionRecord, 'job' | 'provider'> {
     return {
       at: this.#components.clock.now(),
       model: this.#init.model,

@@ -15,7 +15,7 @@ import type { SecondOpinion } from '../verification/second-opinion.ts';
 import type { CheckOptions } from '../verification/verifier.ts';
 import type { Job } from './job.ts';
 
-export interface SettleComponents {
+export interface ConcludeComponents {
   readonly key: SigningKey;
   readonly verifier: LocalVerifier;
   /** Asked before a provider is blamed for numbers. @default this machine alone re-executes, twice */
@@ -24,7 +24,7 @@ export interface SettleComponents {
   readonly logger: Logger;
 }
 
-export interface Settled {
+export interface Conclusion {
   readonly assessment: Assessment;
   /** With this client's own verdict, and that of an auditor where one was asked. */
   readonly receipt: Receipt;
@@ -39,13 +39,13 @@ const verdictTimeoutMs = 2_000;
  * signs a verdict and tells the provider.
  * @param options `until` ends a re-execution, not the rest
  */
-export async function settle(
-  components: SettleComponents,
+export async function concludeJob(
+  components: ConcludeComponents,
   job: Job,
   secret: Uint8Array,
   level: VerifyLevel,
   { until, ...options }: Pick<CheckOptions, 'signal' | 'until'> = {},
-): Promise<Settled> {
+): Promise<Conclusion> {
   const { key, verifier, second, clock, logger } = components;
   const opinions: Signed[] = [];
   const askSecond: CheckOptions['second'] = async (receipt, asking) => {

@@ -7,23 +7,23 @@ import type { Receipt } from '../../proofs/receipt.ts';
 import { sha256 } from '../../protocol/digests.ts';
 import { decodeVerdict } from '../../protocol/validate.ts';
 import { createJournal } from '../home/journal.ts';
-import { type LockedNote, lockedNoteForm } from './pending-payment.ts';
+import { type PendingPayment, pendingPaymentForm } from './pending-payment.ts';
 import { slash } from './slash.ts';
 
 /** What was kept of a job. */
 export interface Kept {
-  readonly note: LockedNote | null;
+  readonly note: PendingPayment | null;
   readonly receipt: Receipt | null;
 }
 
 /** The note of a payment that is not settled, in the first of `dirs` that has one. @throws QvacError E_HOME */
-export async function findLockedNote(
+export async function findPendingPayment(
   dirs: readonly string[],
   jobId: JobId,
   logger: Logger,
-): Promise<LockedNote | null> {
+): Promise<PendingPayment | null> {
   for (const dir of dirs) {
-    const note = (await createJournal(dir, lockedNoteForm, logger).read()).get(jobId);
+    const note = (await createJournal(dir, pendingPaymentForm, logger).read()).get(jobId);
     if (note !== undefined) return note;
   }
   return null;

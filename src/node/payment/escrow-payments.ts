@@ -6,9 +6,9 @@ import type { AbortOptions, JobId } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { createJournal } from '../home/journal.ts';
 import type { ReceiptStore } from '../home/receipt-store.ts';
-import { EscrowPaying } from './escrow-wallet.ts';
-import { type ClientPayments, isSettled, type LeftPayment, type Paying, type Settlement } from './payments.ts';
-import { lockedNoteForm } from './pending-payment.ts';
+import { type ClientPayments, type EscrowWallet, isSettled, type LeftPayment, type Settlement } from './payments.ts';
+import { pendingPaymentForm } from './pending-payment.ts';
+import { ProgramWallet } from './program-wallet.ts';
 import { settlementJson } from './settlement-json.ts';
 
 export interface EscrowPaymentsComponents {
@@ -58,19 +58,19 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
       }),
     );
   };
-  const journal = createJournal(init.dir, lockedNoteForm, logger);
+  const journal = createJournal(init.dir, pendingPaymentForm, logger);
   const end = new AbortController();
   const tasks = new Set<Promise<void>>();
-  let opening: Promise<Paying> | null = null;
+  let opening: Promise<EscrowWallet> | null = null;
   let timer: NodeJS.Timeout | null = null;
   const run = (work: Promise<void>): void => {
     tasks.add(work);
     void work.finally(() => tasks.delete(work));
   };
-  function open(options: AbortOptions = {}): Promise<Paying> {
+  function open(options: AbortOptions = {}): Promise<EscrowWallet> {
     opening ??= openEscrow(options).then(
       (escrow) =>
-        new EscrowPaying(
+        new ProgramWallet(
           { escrow, journal, receiptOf, keep, logger, run, end: end.signal },
           {
             submitMs: init.submitMs ?? 30_000,

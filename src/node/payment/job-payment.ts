@@ -3,7 +3,7 @@ import { raceSignal } from '../../lib/abort.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { Quote } from '../../protocol/messages.ts';
 import type { JobInit } from '../job/job.ts';
-import type { BrokenOff, CheckedAnswer, ClientPayments, LockedPayment, Settlement } from './payments.ts';
+import type { BrokenOff, CheckedAnswer, ClientPayments, EscrowHold, Settlement } from './payments.ts';
 import { openRejectWindow, type RejectWindow, watchDelivery } from './reject-window.ts';
 
 export interface DirectPaymentInit {
@@ -23,7 +23,7 @@ const giveUpMs = 2_000;
 export class DirectPayment {
   readonly #payments: ClientPayments | null;
   readonly #init: DirectPaymentInit;
-  #locked: LockedPayment | null = null;
+  #locked: EscrowHold | null = null;
 
   constructor(payments: ClientPayments | null, init: DirectPaymentInit) {
     this.#payments = payments;

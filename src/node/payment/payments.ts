@@ -11,13 +11,13 @@ export interface ClientPayments {
    */
   start(): Promise<void>;
   /** Opens the wallet and the chain, when a payment is first thought of. @throws QvacError E_CHAIN, E_CONFIG, E_KEY */
-  open(options?: AbortOptions): Promise<Paying>;
+  open(options?: AbortOptions): Promise<EscrowWallet>;
   /** Waits a moment for what runs. Idempotent. */
   stop(): Promise<void>;
 }
 
 /** A wallet on a chain. */
-export interface Paying {
+export interface EscrowWallet {
   /** Why nobody can be paid there, or null. Asks nobody. */
   refusal(pay: Pay): string | null;
   /**
@@ -34,7 +34,7 @@ export interface Paying {
    * Locks the money. @throws QvacError E_FUNDS, E_ESCROW; E_CHAIN, after which it may be locked all the same, and is
    * looked after
    */
-  lock(order: LockOrder, options?: AbortOptions): Promise<LockedPayment>;
+  lock(order: LockOrder, options?: AbortOptions): Promise<EscrowHold>;
   /** What the chain says of whoever is registered, by the node's key in hex; at most a minute old. */
   records(options?: AbortOptions): Promise<ReadonlyMap<string, ChainRecord>>;
   /** Settles what earlier processes left, as far as it can be now. */
@@ -64,7 +64,7 @@ export interface LockOrder {
 }
 
 /** Money that is locked for one job. Ends with one of the two. */
-export interface LockedPayment {
+export interface EscrowHold {
   /** As long as nothing is settled. */
   readonly standing: Settlement;
   /** What it comes to after the checks. Never throws: what cannot be settled now is looked after later. */

@@ -3,7 +3,7 @@ import type { Signed } from '../../protocol/messages.ts';
 import type { JournalForm } from '../home/journal.ts';
 
 /** What this client means to do about a payment that it locked. */
-export interface LockedNote {
+export interface PendingPayment {
   /** Of the job's account. */
   readonly address: Uint8Array;
   /** The wallet that paid, and the authority that is paid. */
@@ -29,7 +29,7 @@ export interface LockedNote {
   readonly verdictDigest: Uint8Array;
 }
 
-export const lockedNoteForm: JournalForm<LockedNote> = {
+export const pendingPaymentForm: JournalForm<PendingPayment> = {
   toJson({ address, client, provider, chain, amount, at, intent, head, conflict, promptCount, verdictDigest }) {
     return {
       version: 1,
@@ -108,7 +108,7 @@ function headIn(value: unknown): Signed | null | undefined {
 }
 
 /** Undefined where it is none. */
-function conflictIn(value: unknown): LockedNote['conflict'] | undefined {
+function conflictIn(value: unknown): PendingPayment['conflict'] | undefined {
   if (value === null) return null;
   if (!Array.isArray(value) || value.length !== 2) return undefined;
   const [one, other] = (value as readonly unknown[]).map(headIn);

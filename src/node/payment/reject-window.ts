@@ -1,5 +1,5 @@
 import { QvacError } from '../../errors.ts';
-import type { LockedPayment } from './payments.ts';
+import type { EscrowHold } from './payments.ts';
 
 /** The time in which a paid answer can be rejected. */
 export interface RejectWindow {
@@ -10,7 +10,7 @@ export interface RejectWindow {
 }
 
 /** Opened when the final head is there; the chain is asked meanwhile how much of it is left. */
-export function openRejectWindow(locked: LockedPayment | null): RejectWindow {
+export function openRejectWindow(locked: EscrowHold | null): RejectWindow {
   if (locked === null) return { until: undefined, close: () => undefined };
   const late = new AbortController();
   const end = new AbortController();
@@ -39,7 +39,7 @@ const minMs = 1_000;
  * came or not. Calls `late` again and again while there is only just time to reject.
  * @returns ends the watch
  */
-export function watchDelivery(locked: LockedPayment | null, late: (error: QvacError) => void): () => void {
+export function watchDelivery(locked: EscrowHold | null, late: (error: QvacError) => void): () => void {
   if (locked === null) return () => undefined;
   const end = new AbortController();
   let timer: NodeJS.Timeout | undefined;

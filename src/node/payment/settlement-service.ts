@@ -8,13 +8,13 @@ import { sha256 } from '../../protocol/digests.ts';
 import { decodeVerdict } from '../../protocol/validate.ts';
 import type { Journal } from '../home/journal.ts';
 import type { BrokenOff, CheckedAnswer, Settlement, WindowLeft } from './payments.ts';
-import type { LockedNote } from './pending-payment.ts';
+import type { PendingPayment } from './pending-payment.ts';
 import { settlementOf } from './settlement-json.ts';
 import { conflictOf, slash } from './slash.ts';
 
-export interface SettlingComponents {
+export interface SettlementServiceComponents {
   readonly escrow: Escrow;
-  readonly journal: Journal<LockedNote>;
+  readonly journal: Journal<PendingPayment>;
   /** What an earlier process kept of an answer, or null. */
   readonly receiptOf: (jobId: JobId) => Promise<Receipt | null>;
   /** Keeps with an answer how it was settled. Never rejects. */
@@ -22,7 +22,7 @@ export interface SettlingComponents {
   readonly logger: Logger;
 }
 
-export interface SettlingInit {
+export interface SettlementServiceInit {
   /** How long an answer waits for its head on the chain, in ms. */
   readonly submitMs: number;
   /** How long before the money is released a check has to end, in ms: a rejection takes its time, too. */
@@ -42,15 +42,15 @@ const lockMs = 300_000;
 const nothing = { paid: 0n, refunded: 0n, burnt: 0n, compensation: 0n } as const;
 
 /** Brings the money of one job to where it belongs, as its note says. */
-export class Settling {
+export class SettlementService {
   readonly #escrow: Escrow;
-  readonly #journal: Journal<LockedNote>;
-  readonly #receiptOf: SettlingComponents['receiptOf'];
-  readonly #keep: SettlingComponents['keep'];
+  readonly #journal: Journal<PendingPayment>;
+  readonly #receiptOf: SettlementServiceComponents['receiptOf'];
+  readonly #keep: SettlementServiceComponents['keep'];
   readonly #logger: Logger;
-  readonly #init: SettlingInit;
+  readonly #init: SettlementServiceInit;
 
-  constructor({ escrow, journal, receiptOf, keep, logger }: SettlingComponents, init: SettlingInit) {
+  constructor({ escrow, journal, receiptOf, keep, logger }: SettlementServiceComponents, init: SettlementServiceInit) {
     this.#escrow = escrow;
     this.#journal = journal;
     this.#receiptOf = receiptOf;
@@ -81,11 +81,11 @@ export class Settling {
   /** After the checks. Never throws: what cannot be settled now stays noted. */
   async settle(
     jobId: JobId,
-    locked: LockedNote,
+    locked: PendingPayment,
     { receipt, assessment, verdictDigest }: CheckedAnswer,
     options: AbortOptions,
   ): Promise<Settlement> {
-    const note: LockedNote = {
+    const note: PendingPayment = {
       ...locked,
       intent: assessment.result === 'fail' ? 'reject' : 'confirm',
       head: receipt.heads[0] ?? null,
@@ -117,11 +117,11 @@ export class Settling {
   /** There is no answer: waits for the provider to decline, or to submit what was never received. */
   async giveUp(
     jobId: JobId,
-    locked: LockedNote,
+    locked: PendingPayment,
     { conflict, promptTokens }: BrokenOff,
     options: AbortOptions,
   ): Promise<Settlement> {
-    const note: LockedNote = { ...locked, intent: 'reject', conflict, promptCount: promptTokens.length };
+    const note: PendingPayment = { ...locked, intent: 'reject', conflict, promptCount: promptTokens.length };
     await this.#journal.write(jobId, note);
     const job = await this.#escrow.waitForJob(
       note.address,
@@ -132,7 +132,7 @@ export class Settling {
   }
 
   /** What can be done now about a note that was left. */
-  async attend(jobId: JobId, note: LockedNote, now: number, options: AbortOptions): Promise<Settlement> {
+  async attend(jobId: JobId, note: PendingPayment, now: number, options: AbortOptions): Promise<Settlement> {
     const job = await this.#escrow.job(note.address, options);
     if (job === null) {
       const outcome = await this.#escrow.outcome(note.address, options);
@@ -164,7 +164,7 @@ export class Settling {
   }
 
   /** Where the money of an open or submitted job is. */
-  waiting(note: LockedNote, job: JobAccount | null): Settlement {
+  waiting(note: PendingPayment, job: JobAccount | null): Settlement {
     const submitted = job?.submitted ?? null;
     return {
       ...base(note),
@@ -178,7 +178,7 @@ export class Settling {
   /** Of a submitted job: confirms or rejects as the note says, or slashes where the chain can be shown why. */
   async #close(
     jobId: JobId,
-    note: LockedNote,
+    note: PendingPayment,
     job: JobAccount,
     receipt: Receipt | null,
     options: AbortOptions,
@@ -233,7 +233,7 @@ export class Settling {
   }
 
   /** Settled by what `run` sends; where somebody else was quicker, as the chain says. */
-  async #act(jobId: JobId, note: LockedNote, run: () => Promise<Acted>): Promise<Settlement> {
+  async #act(jobId: JobId, note: PendingPayment, run: () => Promise<Acted>): Promise<Settlement> {
     try {
       const { state, paid, refunded, burnt, compensation, signature } = await run();
       return await this.#ended(jobId, {
@@ -252,7 +252,7 @@ export class Settling {
     }
   }
 
-  async #concluded(jobId: JobId, note: LockedNote, options: AbortOptions): Promise<Settlement> {
+  async #concluded(jobId: JobId, note: PendingPayment, options: AbortOptions): Promise<Settlement> {
     const outcome = await this.#escrow.outcome(note.address, options);
     return this.#ended(jobId, settlementOf(outcome, base(note)));
   }
@@ -269,7 +269,7 @@ export class Settling {
  * What the verdict of a receipt means, where the process that signed it did not come to note it; `locked` itself
  * without one.
  */
-function checkedNote(locked: LockedNote, receipt: Receipt): LockedNote {
+function checkedNote(locked: PendingPayment, receipt: Receipt): PendingPayment {
   // Those of auditors come before it.
   const verdict = receipt.verdicts.at(-1);
   if (verdict === undefined) return locked;
@@ -283,6 +283,6 @@ function checkedNote(locked: LockedNote, receipt: Receipt): LockedNote {
   };
 }
 
-function base({ chain, address, amount }: LockedNote): Pick<Settlement, 'chain' | 'account' | 'locked'> {
+function base({ chain, address, amount }: PendingPayment): Pick<Settlement, 'chain' | 'account' | 'locked'> {
   return { chain, account: address, locked: amount };
 }

@@ -7,7 +7,7 @@ import type { Receipt } from '../../proofs/receipt.ts';
 import type { Signed } from '../../protocol/messages.ts';
 
 /** What a client holds against a provider. */
-export interface Evidence {
+export interface FraudEvidence {
   /** The final head that it received. */
   readonly head: Signed | null;
   /** Two heads that contradict each other; those of the receipt are found there. @default null */
@@ -23,7 +23,7 @@ export interface Evidence {
 export async function slash(
   escrow: Escrow,
   job: JobAccount,
-  { head, conflict = null, receipt }: Evidence,
+  { head, conflict = null, receipt }: FraudEvidence,
   options: AbortOptions = {},
 ): Promise<Executed | null> {
   const heads = conflict ?? conflictOf(receipt);

@@ -3,19 +3,19 @@ import type { Clock } from '../../lib/clock.ts';
 import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
-import type { ChainRecord, ClientPayments, Paying } from './payments.ts';
+import type { ChainRecord, ClientPayments, EscrowWallet } from './payments.ts';
 
 /** What a router spends for the people whom it serves. */
 export interface Purses {
   /** Null where nothing is paid for this one, or the chain cannot be opened now. */
-  of(client: PeerIdString, options?: AbortOptions): Promise<Purse | null>;
+  of(client: PeerIdString, options?: AbortOptions): Promise<SpendingAllowance | null>;
   /** So much was spent for a job, of what was reserved for it; of a job that is not known nothing changes. */
   settle(job: JobId, spent: bigint): void;
 }
 
 /** One person's share. */
-export interface Purse {
-  readonly paying: Paying;
+export interface SpendingAllowance {
+  readonly paying: EscrowWallet;
   /** What the chain says of providers. */
   readonly records: ReadonlyMap<string, ChainRecord>;
   /** What is left of the limit of the last 24 h, lamports. What is locked counts as spent. */
@@ -76,7 +76,7 @@ export async function openPurses(
     return sum;
   }
 
-  async function openPaying(options?: AbortOptions): Promise<Pick<Purse, 'paying' | 'records'> | null> {
+  async function openPaying(options?: AbortOptions): Promise<Pick<SpendingAllowance, 'paying' | 'records'> | null> {
     try {
       const paying = await payments.open(options);
       return { paying, records: await paying.records(options) };

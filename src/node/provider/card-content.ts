@@ -4,7 +4,7 @@ import type { Mode, Pay } from '../../protocol/messages.ts';
 import type { CardContent } from '../cards/card-issuer.ts';
 
 /** What the operator asks, besides what the engine is. */
-export interface Offering {
+export interface ServedModel {
   /** @default the engine's own */
   readonly name?: string | undefined;
   /** Lamports per 1,000 tokens. */
@@ -21,7 +21,7 @@ const modes: readonly Mode[] = ['merkle', 'fraud', 'none'];
 /** What a provider's card says of its engine at this moment. */
 export function cardContentOf(
   engine: Engine,
-  { name, priceIn, priceOut, tokensPerSecond, pay = null }: Offering,
+  { name, priceIn, priceOut, tokensPerSecond, pay = null }: ServedModel,
 ): CardContent {
   const { facts, device, exec, slots } = engine;
   return {

@@ -17,8 +17,8 @@ import type { ProviderEvent } from './events.ts';
 import { type FinishedJob, JobRun, type JobRunComponents } from './job/job-run.ts';
 import type { KeptJob, KeptJobs } from './job/kept-jobs.ts';
 import { receiptOf } from './job/receipt-of.ts';
-import type { PaidJob, ProviderPayments } from './payment/payouts.ts';
-import { Refusal } from './refusal.ts';
+import type { PaidJob, ProviderPayouts } from './payment/payouts.ts';
+import { OfferRefusal } from './refusal.ts';
 
 /** What a client may say after the final head. */
 type AfterFrame = FrameOf<'challenge'> | FrameOf<'verdict'> | FrameOf<'cancel'>;
@@ -36,7 +36,7 @@ export interface JobHandlerComponents extends AdmissionComponents, JobRunCompone
   readonly kept: KeptJobs;
   readonly receipts: ReceiptSink;
   /** Null: works for nothing. */
-  readonly payments: ProviderPayments | null;
+  readonly payments: ProviderPayouts | null;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -67,7 +67,7 @@ export class JobHandler {
   async drain(graceMs: number): Promise<void> {
     if (this.#running.size === 0) return;
     const timer = setTimeout(() => {
-      for (const run of this.#running) run.abort(new Refusal('internal', 'this provider stops'));
+      for (const run of this.#running) run.abort(new OfferRefusal('internal', 'this provider stops'));
     }, graceMs);
     await new Promise<void>((resolve) => (this.#idle = resolve));
     clearTimeout(timer);
@@ -126,7 +126,7 @@ export class JobHandler {
   #admit(stream: FrameStream, frame: FrameOf<'offer'>): Admission {
     const { kept, payments } = this.#components;
     try {
-      if (kept.full) throw new Refusal('busy', 'too many finished jobs are kept');
+      if (kept.full) throw new OfferRefusal('busy', 'too many finished jobs are kept');
       return admit(this.#components, frame, stream.remote);
     } catch (error) {
       const refused = payments === null ? null : payableOffer(frame, stream.remote);
@@ -138,7 +138,7 @@ export class JobHandler {
   #securing({ jobId, offer, offerSigned, quote }: Admission): ((signal: AbortSignal) => Promise<PaidJob>) | null {
     const { payments } = this.#components;
     if (offer.payment === null) return null;
-    if (payments === null || quote === null) throw new Refusal('bad-offer', 'this provider is not paid');
+    if (payments === null || quote === null) throw new OfferRefusal('bad-offer', 'this provider is not paid');
     return (signal) => payments.secure({ jobId, offer, offerSigned, quote: quote.quote }, { signal });
   }
 
@@ -193,7 +193,7 @@ export class JobHandler {
   /** A challenge that is the first frame of a new stream (section 4.3). */
   async #answerLate(stream: FrameStream, challenge: FrameOf<'challenge'>): Promise<void> {
     const job = this.#components.kept.find(stream.remote.publicKey, sha256(challenge.secret));
-    if (job === null) throw new Refusal('gone', 'nothing is kept for this secret');
+    if (job === null) throw new OfferRefusal('gone', 'nothing is kept for this secret');
     await this.#converse(stream, job, challenge, AbortSignal.timeout(verdictWaitMs));
   }
 
@@ -225,7 +225,7 @@ export class JobHandler {
     if (!equalBytes(sha256(secret), job.commit))
       throw new QvacError('E_BAD_PEER', 'the secret is not the one that was committed to');
     if (job.opening !== null) return job.opening;
-    if (job.transcript === null) throw new Refusal('gone', 'this job is not opened');
+    if (job.transcript === null) throw new OfferRefusal('gone', 'this job is not opened');
     const opening = job.transcript.open(secret);
     const signed = signBody(this.#components.key, kinds.opening, job.jobId, encodeOpening(opening));
     // There is only one opening of a job, so what it is made from is not needed any more.

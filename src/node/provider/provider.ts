@@ -17,9 +17,9 @@ import { createSeenJobs, type SeenJobs } from './admission/seen-jobs.ts';
 import type { ProviderEvent } from './events.ts';
 import { createKeptJobs } from './job/kept-jobs.ts';
 import { JobHandler, type ReceiptSink } from './job-handler.ts';
-import type { ProviderPayments } from './payment/payouts.ts';
+import type { ProviderPayouts } from './payment/payouts.ts';
 import { handleQuote } from './quote-handler.ts';
-import { frameOf, refusalOf } from './refusal.ts';
+import { frameOf, offerRefusalOf } from './refusal.ts';
 
 export interface ProviderComponents {
   readonly peer: Peer;
@@ -28,7 +28,7 @@ export interface ProviderComponents {
   readonly cards: CardIssuer;
   readonly receipts: ReceiptSink;
   /** How it is paid for jobs whose quotes say so; started and stopped with it. @default null: it is not */
-  readonly payments?: ProviderPayments | null | undefined;
+  readonly payments?: ProviderPayouts | null | undefined;
   /** Makes the record of each job. @default the one of the protocol */
   readonly createTranscript?: ((init: TranscriptInit) => Transcript) | undefined;
   readonly clock: Clock;
@@ -136,7 +136,7 @@ class EngineProvider implements Provider {
         if (this.#stopping || !limit.take(client)) throw new QvacError('E_BUSY', 'not now');
         await handle(stream);
       } catch (error) {
-        const refusal = refusalOf(error);
+        const refusal = offerRefusalOf(error);
         // It broke the protocol or is gone: the peer knows what to do with its stream.
         if (refusal === null) throw error;
         if (refusal.code === 'internal')

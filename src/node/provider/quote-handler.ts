@@ -3,7 +3,7 @@ import type { Card } from '../../protocol/messages.ts';
 import { readWithin } from '../streams/read-within.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import type { Quotes } from './admission/quotes.ts';
-import { Refusal } from './refusal.ts';
+import { OfferRefusal } from './refusal.ts';
 
 export interface QuoteHandlerComponents {
   /** Our card as it stands now. */
@@ -21,9 +21,10 @@ export async function handleQuote(
   if (ask === null) return;
   const card = currentCard();
   const model = card.models.find(({ id }) => equalBytes(id, ask.modelId));
-  if (model === undefined || card.execClass === null) throw new Refusal('no-model', 'this model is not served here');
+  if (model === undefined || card.execClass === null)
+    throw new OfferRefusal('no-model', 'this model is not served here');
   if (ask.maxTokens < 1 || ask.maxTokens >= model.context)
-    throw new Refusal('bad-offer', `${ask.maxTokens} tokens do not fit into the context of ${model.context}`);
+    throw new OfferRefusal('bad-offer', `${ask.maxTokens} tokens do not fit into the context of ${model.context}`);
   const { modelId, requestDigest, promptTokens, maxTokens } = ask;
   const terms = {
     modelId,

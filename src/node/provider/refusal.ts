@@ -8,7 +8,7 @@ import type { Frame } from '../../protocol/frames.ts';
 export type RefusalCode = 'busy' | 'bad-offer' | 'bad-input' | 'no-model' | 'gone' | 'internal';
 
 /** Why a request is not served; what the other side is told. */
-export class Refusal extends Error {
+export class OfferRefusal extends Error {
   readonly code: RefusalCode;
   /** The message for a log: without what a model's template said, which may hold a prompt. */
   readonly ownWords: string;
@@ -22,9 +22,9 @@ export class Refusal extends Error {
 }
 
 /** What the other side is told of `error`, or null where it broke the protocol or is gone. */
-export function refusalOf(error: unknown): Refusal | null {
-  if (error instanceof Refusal) return error;
-  if (!(error instanceof QvacError)) return new Refusal('internal', 'this provider failed');
+export function offerRefusalOf(error: unknown): OfferRefusal | null {
+  if (error instanceof OfferRefusal) return error;
+  if (!(error instanceof QvacError)) return new OfferRefusal('internal', 'this provider failed');
   switch (error.code) {
     case 'E_BAD_PEER':
     case 'E_TRUNCATED':
@@ -32,17 +32,17 @@ export function refusalOf(error: unknown): Refusal | null {
     case 'E_INTERRUPTED':
       return null;
     case 'E_BUSY':
-      return new Refusal('busy', 'all slots are in use');
+      return new OfferRefusal('busy', 'all slots are in use');
     case 'E_BAD_INPUT':
-      return new Refusal('bad-input', error.message, ownWordsOf(error));
+      return new OfferRefusal('bad-input', error.message, ownWordsOf(error));
     case 'E_CONTEXT':
-      return new Refusal('bad-offer', error.message, ownWordsOf(error));
+      return new OfferRefusal('bad-offer', error.message, ownWordsOf(error));
     default:
-      return new Refusal('internal', 'this provider failed');
+      return new OfferRefusal('internal', 'this provider failed');
   }
 }
 
 /** The frame that tells it. */
-export function frameOf(refusal: Refusal): Frame {
+export function frameOf(refusal: OfferRefusal): Frame {
   return refusal.code === 'busy' ? { t: 'busy' } : { t: 'error', code: refusal.code, message: refusal.message };
 }

@@ -11,7 +11,7 @@ import { MalformedError } from '../../protocol/codec.ts';
 import { jobIdOf, modelIdHex } from '../../protocol/digests.ts';
 import { kinds } from '../../protocol/messages.ts';
 import { decodeOffer, encodeVerdict } from '../../protocol/validate.ts';
-import { Outlet } from '../streams/outlet.ts';
+import { HeartbeatWriter } from '../streams/heartbeat-writer.ts';
 import { readWithin } from '../streams/read-within.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import type { Verifier } from '../verification/verifier.ts';
@@ -52,7 +52,7 @@ export async function handleAudit(
   try {
     const audit = await readWithin(stream, ['audit'], requestTimeoutMs, init);
     if (audit === null) throw new QvacError('E_BAD_PEER', 'a stream without a receipt');
-    await answer(components, init, new Outlet(stream, init), audit.receipt);
+    await answer(components, init, new HeartbeatWriter(stream, init), audit.receipt);
   } finally {
     release();
   }
@@ -61,7 +61,7 @@ export async function handleAudit(
 async function answer(
   components: AuditHandlerComponents,
   init: AuditHandlerInit,
-  outlet: Outlet,
+  outlet: HeartbeatWriter,
   bytes: Uint8Array,
 ): Promise<void> {
   const { key, verifier, clock, logger } = components;

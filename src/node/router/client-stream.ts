@@ -1,19 +1,19 @@
 import { QvacError } from '../../errors.ts';
-import { Outlet, type OutletInit } from '../streams/outlet.ts';
+import { HeartbeatWriter, type HeartbeatWriterInit } from '../streams/heartbeat-writer.ts';
 import type { FrameStream } from '../streams/streams.ts';
 
 /**
  * The router's end of a person's stream once the `route` frame is read: an outlet that listens for `stop` and
  * `challenge`.
  */
-export class Person extends Outlet {
+export class ClientStream extends HeartbeatWriter {
   readonly #stream: FrameStream;
   readonly #stop = new AbortController();
   readonly #challenged = Promise.withResolvers<Uint8Array | null>();
   #answered = false;
   #broke: QvacError | null = null;
 
-  constructor(stream: FrameStream, init: OutletInit) {
+  constructor(stream: FrameStream, init: HeartbeatWriterInit) {
     super(stream, init);
     this.#stream = stream;
     this.gone.addEventListener('abort', () => this.#endListening('the client is gone'));

@@ -5,7 +5,7 @@ import type { Settlement } from '../payment/payments.ts';
 import type { Considered } from '../selection/considered.ts';
 import { readWithin } from '../streams/read-within.ts';
 import type { FrameStream } from '../streams/streams.ts';
-import { Person } from './client-stream.ts';
+import { ClientStream } from './client-stream.ts';
 import { maxRoutes, maxRoutesPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
 import { Question, type QuestionComponents, type QuestionEnd } from './question/question.ts';
@@ -63,7 +63,7 @@ export async function handleRoute(
   try {
     const route = await readWithin(stream, ['route'], requestTimeoutMs, init);
     if (route === null) throw new QvacError('E_BAD_PEER', 'a stream without a question');
-    const person = new Person(stream, init);
+    const person = new ClientStream(stream, init);
     const end = await new Question(components, route, person, client, init.signal).run();
     init.routed(summary(client, end));
     if (person.broke !== null) throw person.broke;

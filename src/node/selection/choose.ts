@@ -5,7 +5,7 @@ import type { Discovery } from '../discovery/discovery.ts';
 import { noProvider } from '../discovery/query.ts';
 import type { ClientPayments } from '../payment/payments.ts';
 import type { Reputation } from './reputation.ts';
-import { type Choice, type SelectComponents, type Selection, select, type Wish } from './select.ts';
+import { type Choice, type SelectComponents, type Selection, type SelectionCriteria, select } from './select.ts';
 
 export interface ChooseComponents {
   readonly discovery: Pick<Discovery, 'live' | 'find' | 'get'>;
@@ -27,7 +27,7 @@ export interface ChooseComponents {
  */
 export async function chooseProviders(
   components: ChooseComponents,
-  wish: Wish,
+  wish: SelectionCriteria,
   provider: string | null,
   options: AbortOptions = {},
 ): Promise<readonly Choice[]> {
@@ -82,7 +82,7 @@ async function chainOf(
 }
 
 /** Why nobody can be asked, from why each one cannot. */
-function noChoice({ excluded }: Selection, { model, maxPrice }: Wish, network: string): QvacError {
+function noChoice({ excluded }: Selection, { model, maxPrice }: SelectionCriteria, network: string): QvacError {
   const what = model ?? 'a model';
   const first = (why: (typeof excluded)[number]['why']): string | undefined =>
     excluded.find((each) => each.why === why)?.detail;

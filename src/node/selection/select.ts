@@ -13,7 +13,7 @@ import type { Reputation, Standing } from './reputation.ts';
 import type { Speed } from './reputation-file.ts';
 
 /** What a person asks for, as far as it decides who may answer. */
-export interface Wish {
+export interface SelectionCriteria {
   /** Hex id, `name` or `name/quant` (section 4.0); undefined: any. */
   readonly model: string | undefined;
   readonly mode: Mode;
@@ -64,7 +64,11 @@ export interface SelectComponents {
 }
 
 /** Whoever of `cards` may answer, best first, and why the others may not. Pure: asks nobody. */
-export function select(components: SelectComponents, cards: readonly VerifiedCard[], wish: Wish): Selection {
+export function select(
+  components: SelectComponents,
+  cards: readonly VerifiedCard[],
+  wish: SelectionCriteria,
+): Selection {
   const eligible: Eligible[] = [];
   const excluded: Selection['excluded'][number][] = [];
   for (const card of cards) {
@@ -90,7 +94,7 @@ type Refusal = {
 function examine(
   { reputation, refusal = () => 'wants to be paid', records }: SelectComponents,
   card: VerifiedCard,
-  wish: Wish,
+  wish: SelectionCriteria,
 ): Eligible | Refusal {
   const named = modelsNamed(card.card, wish.model);
   if (named.length === 0) return { why: 'other-model', detail: `does not offer ${wish.model ?? 'a model'}` };
@@ -137,13 +141,13 @@ function weakness(record: ChainRecord | null, price: bigint): string | null {
     : 'its stake does not cover this job';
 }
 
-function highestPrice(model: CardModel, wish: Wish): bigint {
+function highestPrice(model: CardModel, wish: SelectionCriteria): bigint {
   // A prompt that does not fit beside the answer is refused, so it never costs more than what fits.
   const promptCount = Math.min(wish.promptTokens, model.context - wish.maxTokens);
   return priceLamports({ promptCount, n: wish.maxTokens, priceIn: model.priceIn, priceOut: model.priceOut });
 }
 
-function rank(eligible: readonly Eligible[], components: SelectComponents, wish: Wish): Choice[] {
+function rank(eligible: readonly Eligible[], components: SelectComponents, wish: SelectionCriteria): Choice[] {
   const lowestPrice = eligible.reduce(
     (low, { priceLamports: price }) => (price < low ? price : low),
     eligible[0]?.priceLamports ?? 0n,

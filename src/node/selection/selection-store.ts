@@ -6,7 +6,7 @@ import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { Considered } from './considered.ts';
 
 /** The account of one choice of a provider: ids, numbers and reasons, nothing of what was asked. */
-export interface ChoiceAccount {
+export interface SelectionRecord {
   /** Null where there is no answer. */
   readonly job: JobId | null;
   /** Unix milliseconds. */
@@ -27,19 +27,19 @@ export interface ChoiceAccount {
  * Accounts of the newest choices, as files in one folder, 0600: `<jobId hex>.json`, and `<request hex>.json` for a
  * gateway's requests.
  */
-export interface ChoiceLog {
+export interface SelectionStore {
   /**
    * Never throws: without its account an answer is still one.
    * @param request 24 hex digits, under which it is to be found as well
    */
-  save(account: ChoiceAccount, request?: string | null): Promise<void>;
+  save(account: SelectionRecord, request?: string | null): Promise<void>;
   /** Notes that a request was answered by a job whose account `router` keeps. Never throws. */
   link(request: string, job: JobId, router: PeerIdString): Promise<void>;
   /**
    * @param name the job's id or the beginning of it, or a request's id, with or without what an API puts before it
    * @throws QvacError E_NOT_FOUND, E_USAGE where several jobs begin with it
    */
-  get(name: string): Promise<ChoiceAccount>;
+  get(name: string): Promise<SelectionRecord>;
 }
 
 /** What a request's file holds where the account is elsewhere. */
@@ -52,9 +52,9 @@ const maxKept = 2_000;
 /** How many more there may be before the oldest are taken away. */
 const slack = 200;
 
-export function createChoiceLog(dir: string): ChoiceLog {
+export function createSelectionStore(dir: string): SelectionStore {
   const pathOf = (name: string): string => join(dir, `${name}.json`);
-  const write = async (files: Readonly<Record<string, ChoiceAccount | Link>>): Promise<void> => {
+  const write = async (files: Readonly<Record<string, SelectionRecord | Link>>): Promise<void> => {
     try {
       for (const [name, content] of Object.entries(files))
         await writeFileAtomic(pathOf(name), `${JSON.stringify(content)}\n`);
@@ -64,7 +64,7 @@ export function createChoiceLog(dir: string): ChoiceLog {
       // Said above.
     }
   };
-  const ofJob = async (prefix: string): Promise<ChoiceAccount> => {
+  const ofJob = async (prefix: string): Promise<SelectionRecord> => {
     const wanted = prefix.toLowerCase();
     const found = /^[0-9a-f]{1,64}$/.test(wanted)
       ? (await namesIn(dir)).filter((name) => jobFile.test(name) && name.startsWith(wanted))
@@ -76,7 +76,7 @@ export function createChoiceLog(dir: string): ChoiceLog {
       });
     if (found.length > 1)
       throw new QvacError('E_USAGE', `${found.length} answers begin with ${prefix}`, { hint: 'type more of it' });
-    return (await readJson(join(dir, name))) as ChoiceAccount;
+    return (await readJson(join(dir, name))) as SelectionRecord;
   };
   return {
     async save(account, request = null) {
@@ -92,7 +92,7 @@ export function createChoiceLog(dir: string): ChoiceLog {
       const kept =
         request === undefined
           ? undefined
-          : ((await readJson(pathOf(request)).catch(() => undefined)) as ChoiceAccount | Link | undefined);
+          : ((await readJson(pathOf(request)).catch(() => undefined)) as SelectionRecord | Link | undefined);
       if (kept === undefined) return ofJob(name);
       if ('considered' in kept) return kept;
       return ofJob(kept.job).catch((error: unknown) =>

@@ -1,7 +1,7 @@
 import { QvacError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { type ChooseComponents, chooseProviders } from './choose.ts';
-import type { Selection, Wish } from './select.ts';
+import type { Selection, SelectionCriteria } from './select.ts';
 
 /**
  * What a router's `too-dear` would have to say: what the cheapest offer above the limit may cost, by the signed cards
@@ -12,7 +12,7 @@ import type { Selection, Wish } from './select.ts';
  */
 export async function pricedRefusal(
   components: Pick<ChooseComponents, 'discovery' | 'reputation' | 'network'>,
-  wish: Wish,
+  wish: SelectionCriteria,
   label: string,
   refusal: QvacError,
   options: AbortOptions,

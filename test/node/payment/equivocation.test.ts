@@ -6,7 +6,7 @@ import { QvacError } from '../../../src/errors.ts';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
-import { dispute, findLockedNote } from '../../../src/node/payment/dispute.ts';
+import { dispute, findPendingPayment } from '../../../src/node/payment/dispute.ts';
 import { openPurses } from '../../../src/node/payment/spending-limits.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
@@ -159,7 +159,7 @@ test('by hand, too, from what was kept: not before the provider submits, and the
   await client.payments.stop();
   const [open] = await client.escrow.jobs({ client: client.escrow.wallet });
   const job = open ?? assert.fail();
-  const note = await findLockedNote([`${client.dir}-none`, client.dir], jobIdHex(job.jobId), silentLogger);
+  const note = await findPendingPayment([`${client.dir}-none`, client.dir], jobIdHex(job.jobId), silentLogger);
   await assert.rejects(
     dispute(client.escrow, job, { note, receipt: null }),
     (error) => code('E_ESCROW')(error) && /the evidence is kept/.test(String(error)),

@@ -6,7 +6,7 @@ import { silentLogger } from '../../../src/lib/log.ts';
 import { chainReliability, recordsOf } from '../../../src/node/payment/chain-record.ts';
 import type { ChainRecord } from '../../../src/node/payment/payments.ts';
 import { createReputation } from '../../../src/node/selection/reputation.ts';
-import { select, type Wish } from '../../../src/node/selection/select.ts';
+import { type SelectionCriteria, select } from '../../../src/node/selection/select.ts';
 import { startAsker } from '../../support/asking.ts';
 import { otherSeed } from '../../support/cheats/transcripts.ts';
 import { startProvider, type TestProviderInit } from '../../support/market.ts';
@@ -86,7 +86,7 @@ test('a node that is registered by several wallets answers for all of them', () 
 test('what the chain says weighs in the choice, and who is not on it is not passed over where nothing is charged', async (context) => {
   const [one, two] = [await startProvider(context), await startProvider(context)];
   const cards = [one, two].map((provider) => provider.card());
-  const wish: Wish = {
+  const wish: SelectionCriteria = {
     model: undefined,
     mode: 'merkle',
     promptTokens: 10,

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
 import { termsOf } from '../../../src/escrow/terms.ts';
 import type { PaidOrder } from '../../../src/node/provider/payment/payouts.ts';
-import { Refusal } from '../../../src/node/provider/refusal.ts';
+import { OfferRefusal } from '../../../src/node/provider/refusal.ts';
 import type { Quote } from '../../../src/protocol/messages.ts';
 import { startProvider } from '../../support/market.ts';
 import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
@@ -58,7 +58,7 @@ test('those who never lock keep nobody who did from being served, and the chain 
   assert.ok(waits.most <= 32, `${waits.most} at a time`);
   await payments.stop();
   await Promise.all(unpaid);
-  assert.ok(refused.some((error) => error instanceof Refusal && error.code === 'busy'));
+  assert.ok(refused.some((error) => error instanceof OfferRefusal && error.code === 'busy'));
 });
 
 test('of offers that are refused few are waited for, and what is locked for the others is given back all the same', async (context) => {

@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ErrorCode, QvacError } from '../../../src/errors.ts';
-import type { LockOrder, Paying } from '../../../src/node/payment/payments.ts';
-import type { Purse } from '../../../src/node/payment/spending-limits.ts';
+import type { EscrowWallet, LockOrder } from '../../../src/node/payment/payments.ts';
+import type { SpendingAllowance } from '../../../src/node/payment/spending-limits.ts';
 import { PaidOffer } from '../../../src/node/router/payment/paid-offer.ts';
 import type { Quote } from '../../../src/protocol/messages.ts';
 
 /** What stays reserved of a person's limit where the lock fails with `code`. */
 async function reservedAfter(code: ErrorCode): Promise<readonly bigint[]> {
   const reserved = new Map<string, bigint>();
-  const paying: Partial<Paying> = {
+  const paying: Partial<EscrowWallet> = {
     plan: async () => ({ chain: 'solana:x', program: new Uint8Array(32), payer: new Uint8Array(32), amount: 100 }),
     lock: () => Promise.reject(new QvacError(code, 'no')),
   };
-  const purse: Purse = {
-    paying: paying as Paying,
+  const purse: SpendingAllowance = {
+    paying: paying as EscrowWallet,
     records: new Map(),
     left: 1_000n,
     reserve: async (job, lamports) => reserved.set(job, lamports) !== undefined,

@@ -6,7 +6,7 @@ import { silentLogger } from '../../../src/lib/log.ts';
 import type { ModelId, PeerIdString } from '../../../src/lib/types.ts';
 import type { VerifiedCard } from '../../../src/node/cards/cards.ts';
 import { createReputation, type Reputation } from '../../../src/node/selection/reputation.ts';
-import { select, type Wish } from '../../../src/node/selection/select.ts';
+import { type SelectionCriteria, select } from '../../../src/node/selection/select.ts';
 import type { CardModel } from '../../../src/protocol/messages.ts';
 
 const id = new Uint8Array(32).fill(7);
@@ -60,7 +60,7 @@ function card(
   };
 }
 
-const wish: Wish = {
+const wish: SelectionCriteria = {
   model: 'qwen3-4b',
   mode: 'merkle',
   promptTokens: 300,
@@ -71,7 +71,7 @@ const wish: Wish = {
 
 function choose(
   cards: readonly VerifiedCard[],
-  changes: Partial<Wish> = {},
+  changes: Partial<SelectionCriteria> = {},
   reputation: Reputation = newReputation(),
   inFlight: (peer: PeerIdString) => number = () => 0,
 ) {

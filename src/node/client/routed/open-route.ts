@@ -4,7 +4,7 @@ import type { AbortOptions } from '../../../lib/types.ts';
 import { routeProtocol } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import type { Peer } from '../../peer/peer.ts';
-import type { Asked } from './picked.ts';
+import type { RouteQuestion } from './picked.ts';
 import type { RoutedJob, RouteInit, RouteTimeouts } from './route.ts';
 import { StreamedRoute } from './streamed-route.ts';
 
@@ -27,7 +27,7 @@ export async function openRoute(
 ): Promise<RoutedJob> {
   const { input, model, sampler, seed, count, mode, verify, maxPrice } = init;
   const timeouts = { ...defaults, ...init.timeouts };
-  const asked: Asked = { input, model, sampler, seed, commit: sha256(init.secret), count, mode, maxPrice };
+  const asked: RouteQuestion = { input, model, sampler, seed, commit: sha256(init.secret), count, mode, maxPrice };
   const stream = await peer.open(init.router, routeProtocol, options);
   const job = new StreamedRoute(stream, { asked, secret: init.secret, timeouts, network: peer.network, clock });
   // Read at once: a router that refuses does so before it takes the question in.

@@ -21,7 +21,7 @@ import { type VerifiedCard, verifyCard } from '../../cards/cards.ts';
 import { modelsNamed } from '../../discovery/query.ts';
 
 /** What the person asked of the router, against which its word is held. */
-export interface Asked {
+export interface RouteQuestion {
   readonly input: Input;
   /** Hex id, `name` or `name/quant`. */
   readonly model: string;
@@ -45,7 +45,7 @@ export interface Picked {
 }
 
 export interface PickedChecks {
-  readonly asked: Asked;
+  readonly asked: RouteQuestion;
   /** The stream's remote peer. */
   readonly router: { readonly peer: PeerIdString; readonly publicKey: Uint8Array };
   readonly network: string;
@@ -91,7 +91,7 @@ export function checkPicked(frame: FrameOf<'picked'>, { asked, router, network, 
 
 type Refuse = (why: string, cause?: unknown) => QvacError;
 
-function alteredPart(offer: Offer, { input, sampler, seed, commit, count, mode }: Asked): string | null {
+function alteredPart(offer: Offer, { input, sampler, seed, commit, count, mode }: RouteQuestion): string | null {
   const same: Readonly<Record<string, boolean>> = {
     seed: equalBytes(offer.seed, seed),
     commit: equalBytes(offer.challenge.commit, commit),

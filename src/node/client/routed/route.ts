@@ -3,7 +3,7 @@ import type { Receipt } from '../../../proofs/receipt.ts';
 import type { Received } from '../../../proofs/received.ts';
 import type { Signed } from '../../../protocol/messages.ts';
 import type { AnswerFrame } from '../../job/job.ts';
-import type { Asked, Picked } from './picked.ts';
+import type { Picked, RouteQuestion } from './picked.ts';
 import type { SignedVerdict } from './router-word.ts';
 
 /** How long each part may take, in ms. */
@@ -18,7 +18,7 @@ export interface RouteTimeouts {
   readonly settleMs: number;
 }
 
-export interface RouteInit extends Omit<Asked, 'commit'> {
+export interface RouteInit extends Omit<RouteQuestion, 'commit'> {
   /** Peer id or multiaddr. */
   readonly router: PeerIdString | string;
   /** 32 random bytes of this question alone, revealed after the final head. */

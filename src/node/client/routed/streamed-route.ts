@@ -11,7 +11,7 @@ import { kinds, type Signed } from '../../../protocol/messages.ts';
 import type { AnswerFrame } from '../../job/job.ts';
 import { remoteError } from '../../job/remote-error.ts';
 import type { FrameStream } from '../../streams/streams.ts';
-import { type Asked, checkPicked, type Picked, routerFault } from './picked.ts';
+import { checkPicked, type Picked, type RouteQuestion, routerFault } from './picked.ts';
 import type { RouteConclusion, RoutedJob, RouteNews, RouteTimeouts } from './route.ts';
 import { isSameReceipt, ownVerdict } from './router-word.ts';
 
@@ -22,7 +22,7 @@ const marginMs = 5_000;
 type Ending = 'opening' | 'verdict' | 'receipt';
 
 export interface StreamedRouteInit {
-  readonly asked: Asked;
+  readonly asked: RouteQuestion;
   readonly secret: Uint8Array;
   readonly timeouts: RouteTimeouts;
   readonly network: string;

@@ -10,8 +10,8 @@ import { type Card, type Exec, type Input, kinds, type Offer, type Signed } from
 import { promptTokenBound } from '../../../protocol/prompt-bound.ts';
 import { decodeOffer } from '../../../protocol/validate.ts';
 import type { FrameStream } from '../../streams/streams.ts';
-import { Refusal } from '../refusal.ts';
-import { checkOffer, checkPrompt, checkQuote } from './offer-rules.ts';
+import { OfferRefusal } from '../refusal.ts';
+import { checkOffer, checkPromptLength, checkQuote } from './offer-rules.ts';
 import type { IssuedQuote, Quotes } from './quotes.ts';
 import type { SeenJobs } from './seen-jobs.ts';
 
@@ -55,25 +55,25 @@ export function admit(
   const offer = decodeOffered(frame.body);
   const jobId = jobIdOf(frame.body);
   if (!verifyBody(offer.client, kinds.offer, jobId, offerSigned))
-    throw new Refusal('bad-offer', 'the offer’s signature is not valid');
+    throw new OfferRefusal('bad-offer', 'the offer’s signature is not valid');
   const now = clock.now();
   const model = checkOffer(offer, { now, remote: remote.publicKey, card });
   const remembered = seen.add(jobId, offer.expiresAt);
-  if (remembered === 'seen') throw new Refusal('bad-offer', 'the offer was seen before');
-  if (remembered === 'full') throw new Refusal('busy', 'no more offers can be remembered');
+  if (remembered === 'seen') throw new OfferRefusal('bad-offer', 'the offer was seen before');
+  if (remembered === 'full') throw new OfferRefusal('busy', 'no more offers can be remembered');
   if (!equalBytes(requestDigestOf(frame.input), offer.requestDigest))
-    throw new Refusal('bad-offer', 'the input is not the one of the offer');
+    throw new OfferRefusal('bad-offer', 'the input is not the one of the offer');
 
   const quote = offer.quote === null ? null : quotes.find(offer.quote);
-  if (offer.quote !== null && quote === null) throw new Refusal('bad-offer', 'the quote is not ours or was used');
+  if (offer.quote !== null && quote === null) throw new OfferRefusal('bad-offer', 'the quote is not ours or was used');
   if (quote !== null) checkQuote(offer, quote.quote, now);
 
   if (promptTokenBound(frame.input) > model.context * maxBytesPerToken)
-    throw new Refusal('bad-offer', `the prompt is far longer than the context of ${model.context} tokens`);
+    throw new OfferRefusal('bad-offer', `the prompt is far longer than the context of ${model.context} tokens`);
   const promptTokens = engine.tokenizer.encodePrompt(frame.input);
-  checkPrompt(offer, quote?.quote ?? null, promptTokens.length, model.context);
+  checkPromptLength(offer, quote?.quote ?? null, promptTokens.length, model.context);
   if (offer.quote !== null) quotes.use(offer.quote);
-  if (card.exec === null) throw new Refusal('no-model', 'no model is served here');
+  if (card.exec === null) throw new OfferRefusal('no-model', 'no model is served here');
   return {
     jobId,
     offer,
@@ -106,7 +106,8 @@ function decodeOffered(body: Uint8Array): Offer {
   try {
     return decodeOffer(body);
   } catch (error) {
-    if (error instanceof MalformedError) throw new Refusal('bad-offer', `the offer is malformed: ${error.message}`);
+    if (error instanceof MalformedError)
+      throw new OfferRefusal('bad-offer', `the offer is malformed: ${error.message}`);
     throw error;
   }
 }

@@ -2,7 +2,7 @@ import { equalBytes } from '../../../lib/bytes.ts';
 import { maxClockSkewMs } from '../../../protocol/constants.ts';
 import type { Card, CardModel, Offer, Quote } from '../../../protocol/messages.ts';
 import { priceLamports } from '../../../protocol/price.ts';
-import { Refusal } from '../refusal.ts';
+import { OfferRefusal } from '../refusal.ts';
 
 export interface OfferFacts {
   /** Unix milliseconds. */
@@ -25,7 +25,7 @@ export function checkOffer(offer: Offer, { now, remote, card }: OfferFacts): Car
   require(offer.expiresAt > now, 'the offer has expired');
   require(offer.issuedAt <= now + maxClockSkewMs, 'the offer is from the future; check the clocks');
   const model = card.models.find(({ id }) => equalBytes(id, offer.modelId));
-  if (model === undefined) throw new Refusal('no-model', 'this model is not served here');
+  if (model === undefined) throw new OfferRefusal('no-model', 'this model is not served here');
   require(card.execClass !== null &&
     equalBytes(offer.execClass, card.execClass), 'the offer names another execution class; fetch the card again');
   require(model.modes.includes(offer.mode), `mode ${offer.mode} is not served`);
@@ -47,13 +47,13 @@ export function checkQuote(offer: Offer, quote: Quote, now: number): void {
   require(quote.maxTokens >= offer.sampler.maxTokens, 'the quote covers fewer tokens');
   const { payment } = offer;
   if (quote.pay === null) return require(payment === null, 'the quote asks for no payment');
-  if (payment === null) throw new Refusal('bad-offer', 'the quote asks for a payment');
+  if (payment === null) throw new OfferRefusal('bad-offer', 'the quote asks for a payment');
   require(payment.chain === quote.pay.chain &&
     equalBytes(payment.program, quote.pay.program), 'the payment is on another chain or program than quoted');
 }
 
 /** What can only be said once the prompt is tokenised. @throws Refusal */
-export function checkPrompt(offer: Offer, quote: Quote | null, promptCount: number, context: number): void {
+export function checkPromptLength(offer: Offer, quote: Quote | null, promptCount: number, context: number): void {
   const { maxTokens } = offer.sampler;
   if (quote !== null) {
     require(quote.promptTokens >=
@@ -71,5 +71,5 @@ function sameIds(a: readonly number[], b: readonly number[]): boolean {
 }
 
 function require(holds: boolean, otherwise: string): void {
-  if (!holds) throw new Refusal('bad-offer', otherwise);
+  if (!holds) throw new OfferRefusal('bad-offer', otherwise);
 }

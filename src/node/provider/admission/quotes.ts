@@ -6,7 +6,7 @@ import { quoteLifeMs } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import { kinds, type Quote, type Signed } from '../../../protocol/messages.ts';
 import { encodeQuote } from '../../../protocol/validate.ts';
-import { Refusal } from '../refusal.ts';
+import { OfferRefusal } from '../refusal.ts';
 
 /** The quotes that are out, each good for one job. */
 export interface Quotes {
@@ -56,7 +56,7 @@ export function createQuotes(
       if (quote.expiresAt <= now) issued.delete(digest);
       else if (equalBytes(quote.client, client)) own++;
     }
-    if (issued.size >= max || own >= maxPerClient) throw new Refusal('busy', 'too many quotes are out');
+    if (issued.size >= max || own >= maxPerClient) throw new OfferRefusal('busy', 'too many quotes are out');
   }
 
   return {

@@ -14,7 +14,7 @@ import { decodeCancel } from '../../../protocol/validate.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import type { Admission } from '../admission/admission.ts';
 import type { PaidJob } from '../payment/payouts.ts';
-import { Refusal } from '../refusal.ts';
+import { OfferRefusal } from '../refusal.ts';
 import { type AnswerWriter, createAnswerWriter } from './answer-writer.ts';
 import { generate } from './generation.ts';
 
@@ -194,8 +194,8 @@ export class JobRun {
   }
 }
 
-function tooLate(): Refusal {
-  return new Refusal('internal', 'the answer takes longer than it can be paid for');
+function tooLate(): OfferRefusal {
+  return new OfferRefusal('internal', 'the answer takes longer than it can be paid for');
 }
 
 /** Rejects where `slot` is refused without waiting; else settles at once. */

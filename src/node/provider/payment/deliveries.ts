@@ -7,12 +7,12 @@ import type { Finish, Head, Signed } from '../../../protocol/messages.ts';
 import { payableTokens } from '../../../protocol/price.ts';
 import { decodeCancel } from '../../../protocol/validate.ts';
 import type { Journal } from '../../home/journal.ts';
-import type { Delivered } from './delivered.ts';
+import type { DeliveredJob } from './delivered-job.ts';
 import type { PaymentNews } from './payouts.ts';
 
 export interface DeliveriesParts {
   readonly escrow: Escrow;
-  readonly journal: Journal<Delivered>;
+  readonly journal: Journal<DeliveredJob>;
   readonly tell: (news: PaymentNews) => void;
   /** From now on the program itself counts the job's stake as locked, or it is over. */
   readonly settled: (jobId: JobId) => void;
@@ -29,7 +29,7 @@ const followMs = 60_000;
  */
 export class Deliveries {
   readonly #parts: DeliveriesParts;
-  #delivered = new Map<JobId, Delivered>();
+  #delivered = new Map<JobId, DeliveredJob>();
   readonly #submitting = new Set<JobId>();
 
   constructor(parts: DeliveriesParts) {

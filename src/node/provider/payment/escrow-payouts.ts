@@ -9,19 +9,19 @@ import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import { jobIdHex } from '../../../protocol/digests.ts';
 import type { Pay } from '../../../protocol/messages.ts';
 import { createJournal } from '../../home/journal.ts';
-import { Refusal } from '../refusal.ts';
-import { deliveredForm } from './delivered.ts';
+import { OfferRefusal } from '../refusal.ts';
+import { deliveredJobForm } from './delivered-job.ts';
 import { Deliveries } from './deliveries.ts';
-import type { PaidJob, PaidOrder, PaymentNews, ProviderPayments } from './payouts.ts';
+import type { PaidJob, PaidOrder, PaymentNews, ProviderPayouts } from './payouts.ts';
 
-export interface EscrowPaymentsComponents {
+export interface EscrowPayoutsComponents {
   /** With the wallet that is registered as this provider's authority. */
   readonly escrow: Escrow;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-export interface EscrowPaymentsInit {
+export interface EscrowPayoutsInit {
   /** The node's key, for which the wallet is registered. */
   readonly peer: Uint8Array;
   /** Folder of what was delivered and is not settled. */
@@ -49,16 +49,16 @@ const maxWaiting = 16;
 const maxDeclining = 8;
 
 /** @throws RangeError where the escrow has no wallet */
-export function createEscrowPayments(components: EscrowPaymentsComponents, init: EscrowPaymentsInit): ProviderPayments {
+export function createEscrowPayouts(components: EscrowPayoutsComponents, init: EscrowPayoutsInit): ProviderPayouts {
   return new EscrowPayments(components, init);
 }
 
-class EscrowPayments implements ProviderPayments {
+class EscrowPayments implements ProviderPayouts {
   readonly pay: Pay;
   readonly #escrow: Escrow;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #init: EscrowPaymentsInit;
+  readonly #init: EscrowPayoutsInit;
   readonly #deliveries: Deliveries;
   /** Jobs that are being served, and the stake that each will lock. */
   readonly #serving = new Map<JobId, bigint>();
@@ -72,14 +72,14 @@ class EscrowPayments implements ProviderPayments {
   #sweeping: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | null = null;
 
-  constructor({ escrow, clock, logger }: EscrowPaymentsComponents, init: EscrowPaymentsInit) {
+  constructor({ escrow, clock, logger }: EscrowPayoutsComponents, init: EscrowPayoutsInit) {
     if (escrow.wallet === null) throw new RangeError('"escrow" expected one with a wallet');
     this.pay = { chain: escrow.chain, program: escrow.program, payee: escrow.wallet };
     this.#escrow = escrow;
     this.#clock = clock;
     this.#logger = logger;
     this.#init = init;
-    const journal = createJournal(init.dir, deliveredForm, logger);
+    const journal = createJournal(init.dir, deliveredJobForm, logger);
     this.#deliveries = new Deliveries({
       escrow,
       journal,
@@ -109,16 +109,16 @@ class EscrowPayments implements ProviderPayments {
       const account = await this.#awaitAccount(order, options);
       const differing = differingTerms(account, termsOf(offer, order.offerSigned.body, order.quote));
       if (differing.length > 0)
-        throw new Refusal('bad-offer', `the payment on the chain has another ${differing.join(', ')}`);
+        throw new OfferRefusal('bad-offer', `the payment on the chain has another ${differing.join(', ')}`);
       if (
         account.submitted !== null ||
         !equalBytes(account.provider, this.pay.payee) ||
         !equalBytes(account.peer, this.#init.peer)
       )
-        throw new Refusal('bad-offer', 'the payment on the chain is not for this node');
+        throw new OfferRefusal('bad-offer', 'the payment on the chain is not for this node');
       this.#serving.set(jobId, account.stakeAtRisk);
       const leftMs = account.refundAt - (this.#init.marginMs ?? 20_000) - (await this.#escrow.now());
-      if (leftMs <= 0) throw new Refusal('bad-offer', 'the payment on the chain is too old to be served');
+      if (leftMs <= 0) throw new OfferRefusal('bad-offer', 'the payment on the chain is too old to be served');
       await this.#checkStake();
       return this.#paidJob(jobId, account, AbortSignal.timeout(leftMs));
     } catch (error) {
@@ -143,7 +143,7 @@ class EscrowPayments implements ProviderPayments {
     this.decline(order);
     if (error instanceof QvacError && (error.code === 'E_CHAIN' || error.code === 'E_ESCROW')) {
       this.#logger.warn('the payment of a job could not be looked at', { job: order.jobId, reason: error.message });
-      return new Refusal('internal', 'this provider cannot see the chain now');
+      return new OfferRefusal('internal', 'this provider cannot see the chain now');
     }
     return error;
   }
@@ -152,7 +152,7 @@ class EscrowPayments implements ProviderPayments {
     const address = this.#escrow.jobAddress(offer.payment?.payer ?? this.pay.payee, fromHex(jobId));
     const locked = await this.#escrow.job(address, { signal });
     if (locked !== null) return locked;
-    if (this.#waiting >= maxWaiting) throw new Refusal('busy', 'too many jobs wait to be paid');
+    if (this.#waiting >= maxWaiting) throw new OfferRefusal('busy', 'too many jobs wait to be paid');
     const expiry = AbortSignal.timeout(Math.max(1, offer.expiresAt - this.#clock.now()));
     this.#waiting++;
     try {
@@ -166,7 +166,7 @@ class EscrowPayments implements ProviderPayments {
     } finally {
       this.#waiting--;
     }
-    throw new Refusal('bad-offer', 'the payment is not on the chain');
+    throw new OfferRefusal('bad-offer', 'the payment is not on the chain');
   }
 
   /** @throws Refusal where the stake does not cover all jobs that run */
@@ -174,7 +174,7 @@ class EscrowPayments implements ProviderPayments {
     const account = await this.#escrow.provider(this.pay.payee);
     const needed = [...this.#serving.values()].reduce((sum, stake) => sum + stake, 0n);
     if (account === null || account.freeStake < needed)
-      throw new Refusal('busy', 'the stake does not cover one more job now');
+      throw new OfferRefusal('busy', 'the stake does not cover one more job now');
   }
 
   #paidJob(jobId: JobId, account: JobAccount, late: AbortSignal): PaidJob {

@@ -2,7 +2,7 @@ import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import type { Head, Offer, Pay, Quote, Signed } from '../../../protocol/messages.ts';
 
 /** How a provider is paid. Where there is none it works for nothing. */
-export interface ProviderPayments {
+export interface ProviderPayouts {
   /** Where, as the card and the quotes say it. */
   readonly pay: Pay;
   /**

@@ -5,22 +5,22 @@ import type { JobInit } from '../../job/job.ts';
 import {
   type BrokenOff,
   type CheckedAnswer,
+  type EscrowHold,
   isSettled,
-  type LockedPayment,
   type Settlement,
 } from '../../payment/payments.ts';
 import { openRejectWindow, type RejectWindow, watchDelivery } from '../../payment/reject-window.ts';
-import type { Purse } from '../../payment/spending-limits.ts';
+import type { SpendingAllowance } from '../../payment/spending-limits.ts';
 import { RouteFailure } from '../failure.ts';
 
 /** The payment of one offer: from the plan to what it came to, within the person's limit. */
 export class PaidOffer {
-  readonly #purse: Purse;
+  readonly #purse: SpendingAllowance;
   readonly #quote: Quote;
-  #locked: LockedPayment | null = null;
+  #locked: EscrowHold | null = null;
   #job: JobId | null = null;
 
-  constructor(purse: Purse, quote: Quote) {
+  constructor(purse: SpendingAllowance, quote: Quote) {
     this.#purse = purse;
     this.#quote = quote;
   }

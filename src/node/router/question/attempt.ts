@@ -4,7 +4,7 @@ import { FaultError } from '../../../proofs/fault.ts';
 import type { Head } from '../../../protocol/messages.ts';
 import type { AnswerFrame, Job } from '../../job/job.ts';
 import type { Experience } from '../../selection/reputation.ts';
-import type { Person } from '../client-stream.ts';
+import type { ClientStream } from '../client-stream.ts';
 import { patienceMs } from '../constants.ts';
 
 /** How one provider's part in a question ended. */
@@ -20,7 +20,7 @@ export type AttemptEnd =
 
 export interface AttemptInit {
   readonly job: Job;
-  readonly person: Person;
+  readonly person: ClientStream;
   readonly clock: Clock;
   /** Aborts when the time for the final head is over, or the router stops. */
   readonly deadline: AbortSignal;
@@ -31,7 +31,7 @@ export interface AttemptInit {
 /** Passes one provider's answer on, frame by frame: the next is not read before the person's client took this one. */
 export class Attempt {
   readonly #job: Job;
-  readonly #person: Person;
+  readonly #person: ClientStream;
   readonly #clock: Clock;
   readonly #deadline: AbortSignal;
   readonly #firstTokenMs: number;

@@ -5,10 +5,10 @@ import type { RouteFrame } from '../../../protocol/frames.ts';
 import { promptTokenBound } from '../../../protocol/prompt-bound.ts';
 import type { VerifiedCard } from '../../cards/cards.ts';
 import type { Discovery } from '../../discovery/discovery.ts';
-import type { Purse } from '../../payment/spending-limits.ts';
+import type { SpendingAllowance } from '../../payment/spending-limits.ts';
 import { type Considered, consideredOf } from '../../selection/considered.ts';
 import type { Reputation } from '../../selection/reputation.ts';
-import { type Choice, type Exclusion, type Selection, select, type Wish } from '../../selection/select.ts';
+import { type Choice, type Exclusion, type Selection, type SelectionCriteria, select } from '../../selection/select.ts';
 import type { Commits } from '../commits.ts';
 import { findTimeoutMs } from '../constants.ts';
 import { RouteFailure } from '../failure.ts';
@@ -32,8 +32,8 @@ export interface Reserved {
 export class Candidates {
   readonly #components: CandidatesComponents;
   readonly #route: RouteFrame;
-  #wish: Wish;
-  #purse: Purse | null = null;
+  #wish: SelectionCriteria;
+  #purse: SpendingAllowance | null = null;
   readonly #turnedTo = new Set<PeerIdString>();
   #selection: Selection = { choices: [], excluded: [] };
 
@@ -52,7 +52,7 @@ export class Candidates {
   }
 
   /** From now on those count, too, who want to be paid, within what is left of the person's limit. */
-  payWith(purse: Purse): void {
+  payWith(purse: SpendingAllowance): void {
     this.#purse = purse;
     const { left } = purse;
     if (left < BigInt(this.#route.maxPrice)) this.#wish = { ...this.#wish, maxPrice: Number(left) };

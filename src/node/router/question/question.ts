@@ -12,16 +12,16 @@ import { settlementJson } from '../../payment/settlement-json.ts';
 import type { Purses } from '../../payment/spending-limits.ts';
 import type { Considered } from '../../selection/considered.ts';
 import type { SecondOpinion } from '../../verification/second-opinion.ts';
-import type { Person } from '../client-stream.ts';
+import type { ClientStream } from '../client-stream.ts';
 import { maxProbes, maxRouteTimeoutMs } from '../constants.ts';
 import { lastFailure, RouteFailure } from '../failure.ts';
 import type { PaidOffer } from '../payment/paid-offer.ts';
 import { Attempt, type AttemptEnd } from './attempt.ts';
 import { Candidates, type CandidatesComponents, type Reserved } from './candidates.ts';
-import { type Offered, Offering, type OfferingComponents } from './offering.ts';
-import { type SettleComponents, settle } from './settle.ts';
+import { type ConcludeRoutedComponents, concludeForClient } from './conclude.ts';
+import { OfferSender, type OfferSenderComponents, type OpenedJob } from './offer-sender.ts';
 
-export interface QuestionComponents extends SettleComponents, CandidatesComponents, OfferingComponents {
+export interface QuestionComponents extends ConcludeRoutedComponents, CandidatesComponents, OfferSenderComponents {
   /** Null: nobody is paid. */
   readonly purses: Purses | null;
   /** Another node that re-executes this person's answers: it sees the prompt. @default nobody */
@@ -47,20 +47,20 @@ export type QuestionEnd =
 export class Question {
   readonly #components: QuestionComponents;
   readonly #route: RouteFrame;
-  readonly #person: Person;
+  readonly #person: ClientStream;
   readonly #candidates: Candidates;
   /** The router's own end. */
   readonly #signal: AbortSignal;
   readonly #deadline: AbortSignal;
   readonly #deadlineAt: number;
   readonly #client: PeerIdString;
-  readonly #offering: Offering;
+  readonly #offering: OfferSender;
 
   /** @param client whose question it is */
   constructor(
     components: QuestionComponents,
     route: RouteFrame,
-    person: Person,
+    person: ClientStream,
     client: PeerIdString,
     signal: AbortSignal,
   ) {
@@ -70,7 +70,7 @@ export class Question {
     this.#person = person;
     this.#client = client;
     this.#candidates = new Candidates(components, route, components.verifier.models);
-    this.#offering = new Offering(components, route, person, this.#candidates);
+    this.#offering = new OfferSender(components, route, person, this.#candidates);
     this.#signal = signal;
     this.#deadline = anySignal(signal, AbortSignal.timeout(timeoutMs));
     this.#deadlineAt = components.clock.now() + timeoutMs;
@@ -154,7 +154,7 @@ export class Question {
     return this.#offering.tries < maxRouteProviders && this.#candidates.othersLeft ? Math.ceil(leftMs / 2) : leftMs;
   }
 
-  async #conclude(end: AttemptEnd, { job, choice, paid }: Offered): Promise<QuestionEnd | Error> {
+  async #conclude(end: AttemptEnd, { job, choice, paid }: OpenedJob): Promise<QuestionEnd | Error> {
     const { reputation } = this.#components;
     const { peer } = choice.card;
     if (end.kind !== 'final') paid?.abandon(job.received);
@@ -180,7 +180,7 @@ export class Question {
 
   async #settle(
     { head: { n, finish }, firstTokenMs, totalMs }: Extract<AttemptEnd, { readonly kind: 'final' }>,
-    { job, choice, paid }: Offered,
+    { job, choice, paid }: OpenedJob,
   ): Promise<QuestionEnd> {
     const { peer } = choice.card;
     this.#components.reputation.record(peer, { kind: 'served', model: choice.modelId, n, firstTokenMs, totalMs });
@@ -189,7 +189,7 @@ export class Question {
     // Nothing but a re-execution takes long.
     const window = verify === 'full' ? (paid?.openWindow() ?? null) : null;
     try {
-      const settled = await settle(this.#components, {
+      const settled = await concludeForClient(this.#components, {
         job,
         person: this.#person,
         commit,

@@ -8,9 +8,9 @@ import type { Job, SignedQuote } from '../../job/job.ts';
 import { type JobComponents, openJob } from '../../job/open-job.ts';
 import { fetchQuote } from '../../job/quote.ts';
 import { mayBeTooLong } from '../../job/too-long.ts';
-import type { Purse } from '../../payment/spending-limits.ts';
+import type { SpendingAllowance } from '../../payment/spending-limits.ts';
 import type { Choice } from '../../selection/select.ts';
-import type { Person } from '../client-stream.ts';
+import type { ClientStream } from '../client-stream.ts';
 import type { Commits } from '../commits.ts';
 import { maxRouteTimeoutMs, paidAcceptMs } from '../constants.ts';
 import { RouteFailure } from '../failure.ts';
@@ -18,28 +18,28 @@ import { PaidOffer } from '../payment/paid-offer.ts';
 import type { Probes } from '../probes.ts';
 import type { Candidates, CandidatesComponents } from './candidates.ts';
 
-export interface OfferingComponents extends JobComponents, Pick<CandidatesComponents, 'reputation'> {
+export interface OfferSenderComponents extends JobComponents, Pick<CandidatesComponents, 'reputation'> {
   readonly probes: Probes;
   readonly commits: Commits;
 }
 
 /** A provider that holds the offer, and why it was chosen. */
-export interface Offered {
+export interface OpenedJob {
   readonly choice: Choice;
   readonly job: Job;
   readonly paid: PaidOffer | null;
 }
 
 /** Sends the offer of one question to one provider after another. */
-export class Offering {
-  readonly #components: OfferingComponents;
+export class OfferSender {
+  readonly #components: OfferSenderComponents;
   readonly #route: RouteFrame;
-  readonly #person: Person;
+  readonly #person: ClientStream;
   readonly #candidates: Candidates;
-  #purse: Purse | null = null;
+  #purse: SpendingAllowance | null = null;
   #tries = 0;
 
-  constructor(components: OfferingComponents, route: RouteFrame, person: Person, candidates: Candidates) {
+  constructor(components: OfferSenderComponents, route: RouteFrame, person: ClientStream, candidates: Candidates) {
     this.#components = components;
     this.#route = route;
     this.#person = person;
@@ -52,7 +52,7 @@ export class Offering {
   }
 
   /** Without one, none is asked that wants to be paid. */
-  payWith(purse: Purse): void {
+  payWith(purse: SpendingAllowance): void {
     this.#purse = purse;
   }
 
@@ -62,7 +62,7 @@ export class Offering {
    * to it, and no offer names a class or a price of yesterday.
    * @returns why there is no job with it
    */
-  async offer({ card: { peer }, model }: Choice, over: AbortSignal): Promise<Offered | Error> {
+  async offer({ card: { peer }, model }: Choice, over: AbortSignal): Promise<OpenedJob | Error> {
     const { probes, reputation } = this.#components;
     let card: VerifiedCard | null = null;
     let paid: PaidOffer | null = null;

@@ -16,10 +16,10 @@ import { encodeVerdict } from '../../../protocol/validate.ts';
 import type { Job } from '../../job/job.ts';
 import type { SecondOpinion } from '../../verification/second-opinion.ts';
 import type { Depth, Verifier } from '../../verification/verifier.ts';
-import type { Person } from '../client-stream.ts';
+import type { ClientStream } from '../client-stream.ts';
 import { deliveryTimeoutMs } from '../constants.ts';
 
-export interface SettleComponents {
+export interface ConcludeRoutedComponents {
   readonly key: SigningKey;
   readonly verifier: Verifier;
   /** Keeps a finished job's receipt. */
@@ -28,9 +28,9 @@ export interface SettleComponents {
   readonly logger: Logger;
 }
 
-export interface SettleInit {
+export interface ConcludeRoutedInit {
   readonly job: Job;
-  readonly person: Person;
+  readonly person: ClientStream;
   readonly commit: Uint8Array;
   /** With mode `none` there is neither challenge nor opening. */
   readonly challenged: boolean;
@@ -53,7 +53,10 @@ export interface Settled {
 }
 
 /** After the final head: challenge, opening, verdict, receipt (section 4.0), to whoever is still there. */
-export async function settle(components: SettleComponents, init: SettleInit): Promise<Settled> {
+export async function concludeForClient(
+  components: ConcludeRoutedComponents,
+  init: ConcludeRoutedInit,
+): Promise<Settled> {
   const { job, person } = init;
   const fault = init.challenged ? await open(init) : null;
   const unsigned = job.received.receipt([]);
@@ -82,7 +85,7 @@ export async function settle(components: SettleComponents, init: SettleInit): Pr
 }
 
 /** Lets the person's client challenge and passes the opening on. @returns the fault where the provider gave none */
-async function open(init: SettleInit): Promise<FaultCode | null> {
+async function open(init: ConcludeRoutedInit): Promise<FaultCode | null> {
   const { job, person, commit, signal } = init;
   const secret = await raceSignal(person.challenge(openingTimeoutMs), signal);
   if (secret === null) return null;
@@ -96,7 +99,7 @@ async function open(init: SettleInit): Promise<FaultCode | null> {
 }
 
 async function reveal(
-  { job, person, signal }: SettleInit,
+  { job, person, signal }: ConcludeRoutedInit,
   secret: Uint8Array,
   anew: boolean,
 ): Promise<FaultCode | null> {
@@ -119,14 +122,14 @@ function withFault(assessment: Assessment, fault: FaultCode | null): Assessment 
   return { ...assessment, result: 'fail', tier: 'sampling', faults: [fault] };
 }
 
-function signVerdict(components: SettleComponents, assessment: Assessment, receipt: Receipt, job: Job): Signed {
+function signVerdict(components: ConcludeRoutedComponents, assessment: Assessment, receipt: Receipt, job: Job): Signed {
   const verdict = verdictOf(assessment, receipt, components.key.publicKey, components.clock.now());
   return signBody(components.key, kinds.verdict, job.jobId, encodeVerdict(verdict));
 }
 
 /** The provider stores it; one that is gone by now does without. Never throws. */
 async function tellProvider(
-  { logger }: SettleComponents,
+  { logger }: ConcludeRoutedComponents,
   job: Job,
   verdict: Signed,
   signal: AbortSignal,
@@ -140,7 +143,7 @@ async function tellProvider(
   }
 }
 
-async function keep({ receipts, logger }: SettleComponents, receipt: Receipt, job: Job): Promise<void> {
+async function keep({ receipts, logger }: ConcludeRoutedComponents, receipt: Receipt, job: Job): Promise<void> {
   try {
     await receipts.save(receipt);
   } catch (error) {

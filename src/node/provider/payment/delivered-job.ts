@@ -3,7 +3,7 @@ import { fromHex, toHex } from '../../../lib/bytes.ts';
 import type { JournalForm } from '../../home/journal.ts';
 
 /** What was delivered for a locked payment: enough to submit it, whichever process does. */
-export interface Delivered {
+export interface DeliveredJob {
   /** Of the job's account. */
   readonly address: Uint8Array;
   /** The wallet that pays. */
@@ -17,7 +17,7 @@ export interface Delivered {
   readonly delivery: Delivery;
 }
 
-export const deliveredForm: JournalForm<Delivered> = {
+export const deliveredJobForm: JournalForm<DeliveredJob> = {
   toJson({ address, client, number, delivery: { root, textDigest, promptCount, tokenCount, finish, cancel } }) {
     const signed = cancel === null ? null : { n: cancel.n, sig: toHex(cancel.sig) };
     return {

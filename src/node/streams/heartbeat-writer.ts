@@ -3,13 +3,13 @@ import type { AbortOptions } from '../../lib/types.ts';
 import type { Frame } from '../../protocol/frames.ts';
 import type { FrameStream } from './streams.ts';
 
-export interface OutletInit {
+export interface HeartbeatWriterInit {
   /** Silence after which a beat of ours goes out, ms. */
   readonly beatMs: number;
 }
 
 /** Our side of a stream: frames in order, and a beat after a silence, until it is ended or the other side is gone. */
-export class Outlet {
+export class HeartbeatWriter {
   readonly #stream: FrameStream;
   readonly #beatMs: number;
   readonly #gone = new AbortController();
@@ -18,7 +18,7 @@ export class Outlet {
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
 
-  constructor(stream: FrameStream, init: OutletInit) {
+  constructor(stream: FrameStream, init: HeartbeatWriterInit) {
     this.#stream = stream;
     this.#beatMs = init.beatMs;
     this.#restartBeat();

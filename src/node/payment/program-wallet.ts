@@ -8,11 +8,23 @@ import { peerIdOf } from '../../proofs/signing.ts';
 import type { Pay, Payment, Quote } from '../../protocol/messages.ts';
 import { priceLamports } from '../../protocol/price.ts';
 import { recordsOf } from './chain-record.ts';
-import type { BrokenOff, ChainRecord, LeftPayment, LockedPayment, LockOrder, Paying, Settlement } from './payments.ts';
-import type { LockedNote } from './pending-payment.ts';
-import { Settling, type SettlingComponents, type SettlingInit } from './settlement-service.ts';
+import type {
+  BrokenOff,
+  ChainRecord,
+  EscrowHold,
+  EscrowWallet,
+  LeftPayment,
+  LockOrder,
+  Settlement,
+} from './payments.ts';
+import type { PendingPayment } from './pending-payment.ts';
+import {
+  SettlementService,
+  type SettlementServiceComponents,
+  type SettlementServiceInit,
+} from './settlement-service.ts';
 
-export interface EscrowPayingComponents extends SettlingComponents {
+export interface ProgramWalletComponents extends SettlementServiceComponents {
   /** Lets work go on that nobody waits for, until the end. */
   readonly run: (work: Promise<void>) => void;
   readonly end: AbortSignal;
@@ -31,20 +43,20 @@ const noDigest = new Uint8Array(32);
 const nothingReceived: BrokenOff = { conflict: null, promptTokens: [] };
 
 /** One wallet's payments into one escrow program. */
-export class EscrowPaying implements Paying {
-  readonly #components: EscrowPayingComponents;
+export class ProgramWallet implements EscrowWallet {
+  readonly #components: ProgramWalletComponents;
   readonly #escrow: Escrow;
   readonly #wallet: Uint8Array;
-  readonly #settling: Settling;
+  readonly #settling: SettlementService;
   #records: { readonly at: number; readonly byPeer: ReadonlyMap<string, ChainRecord> } | null = null;
 
-  constructor(components: EscrowPayingComponents, init: SettlingInit) {
+  constructor(components: ProgramWalletComponents, init: SettlementServiceInit) {
     const { escrow } = components;
     if (escrow.wallet === null) throw new RangeError('"escrow" expected one with a wallet');
     this.#components = components;
     this.#escrow = escrow;
     this.#wallet = escrow.wallet;
-    this.#settling = new Settling(components, init);
+    this.#settling = new SettlementService(components, init);
   }
 
   async records(options: AbortOptions = {}): Promise<ReadonlyMap<string, ChainRecord>> {
@@ -102,13 +114,13 @@ export class EscrowPaying implements Paying {
     return { chain: quote.pay.chain, program: quote.pay.program, payer: this.#wallet, amount: Number(amount) };
   }
 
-  async lock({ jobId, offer, offerSigned, quote }: LockOrder, options: AbortOptions = {}): Promise<LockedPayment> {
+  async lock({ jobId, offer, offerSigned, quote }: LockOrder, options: AbortOptions = {}): Promise<EscrowHold> {
     if (quote.pay === null) throw new RangeError('"quote" expected one that says where it is paid');
     const { journal } = this.#components;
     const terms = termsOf(offer, offerSigned.body, quote);
     const authority = quote.pay.payee;
     const address = this.#escrow.jobAddress(this.#wallet, terms.jobId);
-    const note: LockedNote = {
+    const note: PendingPayment = {
       address,
       client: this.#wallet,
       provider: authority,
@@ -155,7 +167,7 @@ export class EscrowPaying implements Paying {
     return left;
   }
 
-  #abandon(jobId: JobId, note: LockedNote, received: BrokenOff): Promise<Settlement | null> {
+  #abandon(jobId: JobId, note: PendingPayment, received: BrokenOff): Promise<Settlement | null> {
     const { end, logger, run } = this.#components;
     const work = this.#settling.giveUp(jobId, note, received, { signal: end }).catch((error: unknown) => {
       if (!end.aborted)
