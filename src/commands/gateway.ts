@@ -156,7 +156,7 @@ export async function openGateway(
         ...components,
         router: () => client.router(),
         paymentsOf: (wallet) => wallets.paymentsOf(wallet),
-        withApproval: (page, payments) => wallets.agreedBy(page, payments),
+        withConsent: (page, payments) => wallets.withConsent(page, payments),
       }),
       wallets,
       market: components.discovery,

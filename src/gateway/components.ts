@@ -15,16 +15,16 @@ import type { PageWallets } from './page/page-wallets.ts';
 
 export interface GatewayComponents {
   readonly inference: InferenceClient;
-  /** Who is there. */
+  /** The peers on the network. */
   readonly market: { live(): readonly LivePeer[] };
-  /** What this person's own node has seen of a peer. */
+  /** This node's own record of a peer. */
   readonly experience: { standing(peer: PeerIdString): Standing };
   readonly receipts: Pick<ReceiptStore, 'list' | 'get'>;
-  /** Wallets that people hold in their browsers; null: none are taken. */
+  /** Browser wallets and the gateway's own; null: this gateway has no chain. */
   readonly wallets: PageWallets | null;
-  /** Files of the page by path, as `/assets/page.js`; null where there is none. */
+  /** Files of the page by path, such as `/assets/page.js`; null for an unknown path. */
   readonly assets: { get(path: string): Asset | null };
-  /** What `qvac status` is told. @default nothing */
+  /** Feeds `qvac status`. @default nothing is recorded */
   readonly activity?: GatewayActivityLog | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -41,17 +41,17 @@ export interface GatewayInit {
   readonly port: number;
   /** The secret of this run. */
   readonly token: string;
-  /** That of the run before, which a page may swap for the new one. @default null */
+  /** The secret of the previous run, which a page may exchange for the new one. @default null */
   readonly formerToken?: string | null | undefined;
-  /** Further names under which the gateway is asked, without port. @default none */
+  /** Further host names that requests may name, without port. @default none */
   readonly hosts?: readonly string[] | undefined;
-  /** Pages besides its own that may use it, as `https://chat.example`. @default none */
+  /** Origins of other pages that may use the gateway, such as `https://chat.example`. @default none */
   readonly origins?: readonly string[] | undefined;
-  /** The operator's keys; where given, programs need one. */
+  /** The operator's API keys; if given, programs need one. @default none */
   readonly keys?: { readonly ring: KeyRing; readonly budgets: Budgets } | undefined;
   readonly defaults: RequestDefaults;
   readonly version: string;
-  /** Name of the network, for people. */
+  /** The network's name as people know it. */
   readonly network: string;
   readonly limits?:
     | {
@@ -60,8 +60,8 @@ export interface GatewayInit {
         readonly questions?: number | undefined;
       }
     | undefined;
-  /** Silence on a stream after which a comment goes out, ms. @default 15_000 */
+  /** Silence on a stream after which a comment is sent, ms. @default 15_000 */
   readonly keepAliveMs?: number | undefined;
-  /** How long an answer may wait for its verdict, ms. @default 5_000 */
+  /** How long a complete answer waits for its verdict, ms. @default 5_000 */
   readonly verdictMs?: number | undefined;
 }

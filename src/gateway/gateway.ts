@@ -12,16 +12,16 @@ import { createMetrics } from './metrics.ts';
 export interface Gateway {
   /** @throws QvacError E_PORT_IN_USE, E_CONFIG */
   start(): Promise<void>;
-  /** Ends answers in progress, in bounded time. */
+  /** Ends answers in progress, within a bounded time. */
   stop(): Promise<void>;
   /** `http://127.0.0.1:3000`. @throws Error before the start */
   readonly url: string;
   readonly port: number;
 }
 
-/** How long answers in progress may take to say that they are over, ms. */
+/** How long answers in progress may take to send their end on `stop`, ms. */
 const farewellMs = 2_000;
-/** How often connections that have nothing more to say are closed meanwhile, ms. */
+/** How often `stop` closes connections that became idle, ms. */
 const sweepMs = 20;
 
 export function createGateway(components: GatewayComponents, init: GatewayInit): Gateway {
@@ -78,7 +78,7 @@ class HttpGateway implements Gateway {
     this.#stopping.abort(new QvacError('E_TERMINATED', 'the gateway is stopping'));
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
-    // Those that were answering become idle one by one.
+    // Connections become idle one by one, as their answers end.
     const sweep = setInterval(() => server.closeIdleConnections(), sweepMs);
     const timer = setTimeout(() => server.closeAllConnections(), farewellMs);
     await closed;
@@ -100,13 +100,13 @@ async function listening(server: Server, host: string, port: number): Promise<vo
 function listenError(error: Error, host: string, port: number): Error {
   switch (systemCode(error)) {
     case 'EADDRINUSE':
-      return new QvacError('E_PORT_IN_USE', `port ${port} of ${host} is taken by another program`, {
-        hint: `choose another: --http ${host}:${port === 65_535 ? 3_001 : port + 1}`,
+      return new QvacError('E_PORT_IN_USE', `port ${port} of ${host} is in use by another program`, {
+        hint: `choose another port: --http ${host}:${port === 65_535 ? 3_001 : port + 1}`,
         cause: error,
       });
     case 'EACCES':
-      return new QvacError('E_CONFIG', `this user may not use port ${port}`, {
-        hint: 'choose one above 1023: --http 127.0.0.1:3000',
+      return new QvacError('E_CONFIG', `this user may not listen on port ${port}`, {
+        hint: 'choose a port above 1023: --http 127.0.0.1:3000',
         cause: error,
       });
     case 'EADDRNOTAVAIL':

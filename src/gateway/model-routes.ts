@@ -18,13 +18,13 @@ import type { AppComponents, Bindings, RequestContext } from './request-context.
 
 const maxBodyBytes = 8_192;
 
-/** Which models there are, as each API says it. */
+/** Adds the routes that list models, in the format of each API. */
 export function addModelRoutes(app: Hono<Bindings>, { market }: Pick<AppComponents, 'market'>, version: string): void {
   const offers = (): readonly OfferedModel[] => offeredModels(market.live());
   const find = (asked: string): OfferedModel => {
     const offered = findOffered(offers(), asked);
     if (offered === undefined)
-      throw new Problem(404, 'E_NO_PROVIDER', `nobody offers ${asked.slice(0, 100)} now`, { param: 'model' });
+      throw new Problem(404, 'E_NO_PROVIDER', `no provider offers ${asked.slice(0, 100)} now`, { param: 'model' });
     return offered;
   };
   app.get('/v1/models', (c) => {
@@ -37,7 +37,7 @@ export function addModelRoutes(app: Hono<Bindings>, { market }: Pick<AppComponen
       last_id: offered.at(-1)?.name ?? null,
     });
   });
-  // A name may hold slashes, and a stranger's anything at all.
+  // A model's name may hold slashes, and a stranger's any character at all.
   app.get('/v1/models/:name{[\\s\\S]+}', (c) => {
     const offered = find(c.req.param('name'));
     return c.json(isAnthropic(c) ? anthropicModel(offered) : openaiModel(offered));
@@ -46,7 +46,7 @@ export function addModelRoutes(app: Hono<Bindings>, { market }: Pick<AppComponen
   app.get('/api/ps', (c) => c.json({ models: offers().map(ollamaRunning) }));
   app.post('/api/show', async (c) => {
     const fields = new Fields(parseJson(await readBody(c.env.incoming, maxBodyBytes)));
-    // Older clients call it so.
+    // Older clients send `name`.
     const asked = fields.text('model') ?? fields.text('name');
     fields.ignored('name', 'verbose');
     fields.neutral({ system: [''], template: [''], options: [{}] });
@@ -57,7 +57,7 @@ export function addModelRoutes(app: Hono<Bindings>, { market }: Pick<AppComponen
   app.get('/api/version', (c) => c.json({ version }));
 }
 
-/** Whether an Anthropic client asks: of the APIs that share a path it alone sends this. */
+/** Whether an Anthropic client sent this: of the APIs that share a path, only theirs sends this header. */
 export function isAnthropic(c: RequestContext): boolean {
   return c.req.header('anthropic-version') !== undefined;
 }

@@ -5,25 +5,24 @@ import type { GatewayComponents } from './components.ts';
 import type { GatewayMetrics } from './metrics.ts';
 
 /**
- * What every request carries: Node's own objects, and `id`, 24 hex digits, which names it in `x-request-id` and to
- * `qvac why`.
+ * Node's own objects for each request, and `id`, 24 hex digits, which names it in `x-request-id` and for `qvac why`.
  */
 export type Bindings = { Bindings: HttpBindings; Variables: { id: string } };
 
-/** One request and its answer. */
+/** One request and its response. */
 export type RequestContext = Context<Bindings>;
 
-/** What the routes have at hand. */
+/** The components that routes use. */
 export interface AppComponents extends GatewayComponents {
   readonly metrics: GatewayMetrics;
-  /** What is being answered, by the id that its client was told. */
+  /** Answers in progress, by the id that their clients know. */
   readonly running: Map<string, CompletionHandler>;
   /** Aborts when the gateway stops. */
   readonly signal: AbortSignal;
 }
 
-/** Why questions cannot be answered yet, or null. */
+/** Why requests cannot be answered yet, or null. */
 export function unreadiness({ market, signal }: Pick<AppComponents, 'market' | 'signal'>): string | null {
   if (signal.aborted) return 'the gateway is stopping';
-  return market.live().length === 0 ? 'no provider or router was found yet' : null;
+  return market.live().length === 0 ? 'no provider or router has been found yet' : null;
 }

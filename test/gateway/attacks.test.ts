@@ -154,7 +154,7 @@ test('a body of 10 MB is refused without being kept, announced or not', async (c
 });
 
 test('of 1,000 connections it holds some and still answers', async (context) => {
-  const started = await startGateway(context, { gateway: { limits: { connections: { most: 64 } } } });
+  const started = await startGateway(context, { gateway: { limits: { connections: { maxConnections: 64 } } } });
   const sockets = await Promise.all(Array.from({ length: 1_000 }, () => openSocket(context, started)));
   const held = (): number => sockets.filter((socket) => !socket.destroyed && !socket.closed).length;
   await Promise.all(

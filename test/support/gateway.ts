@@ -154,7 +154,7 @@ function networkInference(
     clock: systemClock,
     logger,
     payments,
-    withApproval: wallets === undefined ? undefined : (page, own) => wallets.agreedBy(page, own),
+    withConsent: wallets === undefined ? undefined : (page, own) => wallets.withConsent(page, own),
     paymentsOf: wallets === undefined ? undefined : (wallet) => wallets.paymentsOf(wallet),
     router: async () => (router === undefined ? null : { target: router, optional: false }),
   });

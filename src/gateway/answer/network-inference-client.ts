@@ -28,7 +28,7 @@ export interface NetworkInferenceClientComponents extends AskComponents {
   /** Payments from a browser wallet, by its address (base58). @default browser wallets are refused */
   readonly paymentsOf?: ((wallet: string) => ClientPayments) | undefined;
   /** `payments`, each of which a person must approve in the page with that id. @default no approval is asked */
-  readonly withApproval?: ((page: string, payments: ClientPayments) => ClientPayments) | undefined;
+  readonly withConsent?: ((page: string, payments: ClientPayments) => ClientPayments) | undefined;
 }
 
 /** How many candidates of a step get log-probabilities. */
@@ -136,13 +136,13 @@ function withPayments<Components extends NetworkInferenceClientComponents>(
 
 /** Payments from a browser wallet, or from the gateway's own wallet, with a person's approval if the page asks for it. */
 function paymentsFor(
-  { payments = null, withApproval, paymentsOf }: NetworkInferenceClientComponents,
+  { payments = null, withConsent, paymentsOf }: NetworkInferenceClientComponents,
   { wallet, consent }: InferenceRequest,
 ): ClientPayments | null {
   if (wallet === null)
-    return consent === null || payments === null || withApproval === undefined
+    return consent === null || payments === null || withConsent === undefined
       ? payments
-      : withApproval(consent, payments);
+      : withConsent(consent, payments);
   if (paymentsOf === undefined) throw new QvacError('E_USAGE', 'this gateway does not accept browser wallets');
   return paymentsOf(wallet);
 }

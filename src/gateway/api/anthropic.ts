@@ -31,7 +31,7 @@ const neutrals = {
   service_tier: ['auto', 'standard_only'],
 } as const;
 
-/** Anthropic's error body. `type` is theirs, `code` ours. */
+/** Anthropic's error body; `type` is their value, `code` ours. */
 export function anthropicError({ status, code, message, param }: Problem): object {
   return { type: 'error', error: { type: typeOf(status), message, code, param } };
 }
@@ -73,7 +73,7 @@ function readMessages(fields: Fields): readonly ChatMessage[] {
   });
 }
 
-/** Anthropic `POST /v1/messages`. @throws Problem */
+/** Reads Anthropic's `POST /v1/messages`. @throws Problem */
 export function anthropicMessages(
   body: unknown,
   defaults: RequestDefaults,

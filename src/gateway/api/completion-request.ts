@@ -3,9 +3,7 @@ import type { InferenceRequest } from '../answer/inference-client.ts';
 import { badField } from '../problem.ts';
 import type { Fields } from './fields.ts';
 
-/**
- * What a request that leaves things open gets: the operator's settings. `temperature` and `minP` are plain fractions.
- */
+/** The operator's settings, used for everything that a request leaves open. `temperature` and `minP` are fractions. */
 export interface RequestDefaults {
   readonly model: string | null;
   readonly provider: string | null;
@@ -20,31 +18,31 @@ export interface RequestDefaults {
   readonly timeoutMs: number;
 }
 
-/** What a request of any API comes down to. */
+/** A completion request, whichever API it came through. */
 export interface CompletionRequest {
   readonly inference: InferenceRequest;
   readonly stream: boolean;
-  /** Texts at which the answer ends, themselves left out. */
+  /** Texts that end the answer; they are not part of it. */
   readonly stops: readonly string[];
-  /** How many likeliest tokens are to be told per token; null: no log-probabilities. */
+  /** How many of the likeliest tokens to list per token; null: no log-probabilities. */
   readonly topLogprobs: number | null;
-  /** Tokens of prompt and answer for which the model must have room. @default none are asked for */
+  /** The context, in tokens, that the model must have. @default any */
   readonly minContext?: number | undefined;
 }
 
 const maxSeed = (1n << 64n) - 1n;
 const maxStops = 16;
-/** Names that stand for "whichever". */
+/** Names that mean "any model". */
 const anyModel: ReadonlySet<string> = new Set(['', 'default', 'auto']);
 
 export function readModel(fields: Fields, defaults: RequestDefaults): string | null {
   const model = fields.text('model');
   if (model === undefined || anyModel.has(model)) return defaults.model;
-  if (model.length > 300) throw badField('model', 'model: that is no name');
+  if (model.length > 300) throw badField('model', 'model: longer than 300 characters');
   return model;
 }
 
-/** `seed`, with all its digits (see parseJson). */
+/** `seed` with all its digits (see `parseJson`). */
 export function readSeed(fields: Fields): bigint | null {
   const seed = fields.raw('seed');
   if (seed === undefined) return null;
@@ -53,7 +51,7 @@ export function readSeed(fields: Fields): bigint | null {
   return seed;
 }
 
-/** One text or several. */
+/** One text or a list of texts. */
 export function readStops(fields: Fields, name: string): readonly string[] {
   const raw = fields.raw(name);
   if (raw === undefined) return [];
@@ -66,7 +64,7 @@ export function readStops(fields: Fields, name: string): readonly string[] {
   return stops as readonly string[];
 }
 
-/** The sampler in the protocol's units. `maxTokens` is what the API's own field said. */
+/** The sampler in the protocol's units. @param maxTokens from the API's own field */
 export function readSampler(fields: Fields, defaults: RequestDefaults, maxTokens: number | undefined): SamplerSettings {
   return {
     temperature: Math.round((fields.number('temperature', 0, 2) ?? defaults.temperature) * 100),
@@ -78,7 +76,7 @@ export function readSampler(fields: Fields, defaults: RequestDefaults, maxTokens
 
 export const maxTokensRange = [1, 1_000_000] as const;
 
-/** The field `qvac` of every API: `{provider, verify, max_price, wallet, consent}`. */
+/** Reads the field `qvac`, which every API accepts: `{provider, verify, max_price, wallet, consent}`. */
 export function readExtension(
   fields: Fields,
   defaults: RequestDefaults,
@@ -98,15 +96,15 @@ export function readExtension(
   const consent = own.text('consent') ?? null;
   const asked = own.whole('max_price', 0, Number.MAX_SAFE_INTEGER);
   own.done();
-  // Of the operator's money a request may lower the limit, not raise it; of its own wallet's it sets it.
+  // A request may only lower the operator's limit; a browser wallet sets its own.
   const maxPrice = wallet === null ? Math.min(asked ?? defaults.maxPrice, defaults.maxPrice) : (asked ?? 0);
   return { provider, verify, maxPrice, wallet, consent };
 }
 
-/** A conversation as an input; the operator's system message in front where the request has none. */
+/** A conversation as an input, with the operator's system message if the request has none. */
 export function chatInput(messages: readonly ChatMessage[], defaults: RequestDefaults): Input {
   if (!messages.some(({ role }) => role !== 'system'))
-    throw badField('messages', 'messages: expected at least one message of the user');
+    throw badField('messages', 'messages: expected at least one message that is not a system message');
   const withSystem =
     defaults.system === null || messages.some(({ role }) => role === 'system')
       ? messages
@@ -114,7 +112,7 @@ export function chatInput(messages: readonly ChatMessage[], defaults: RequestDef
   return { messages: withSystem, template: 'gguf', options: {} };
 }
 
-/** A text that the model goes on with. */
+/** A prompt that the model continues, without a chat template. */
 export function rawInput(prompt: string): Input {
   return { messages: [{ role: 'user', content: prompt }], template: 'raw', options: {} };
 }

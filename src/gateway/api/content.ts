@@ -1,10 +1,10 @@
 import { unsupported } from '../problem.ts';
 import { Fields } from './fields.ts';
 
-/** What clients put beside a text that asks for nothing: as an earlier answer carried it, or a hint for a cache. */
+/** Fields beside a text that ask for nothing: copied from an earlier answer, or a cache hint. */
 const neutrals = { annotations: [[]], logprobs: [[]], citations: [[], { enabled: false }] } as const;
 
-/** Content as one text, or as parts of which each is a text under one of `types`. @throws Problem */
+/** Content as one text, or as parts that each hold a text under one of `types`. @throws Problem */
 export function readContent(fields: Fields, name: string, types: readonly string[]): string {
   const raw = fields.raw(name);
   if (!Array.isArray(raw)) {

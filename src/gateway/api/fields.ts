@@ -2,16 +2,18 @@ import { isDeepStrictEqual } from 'node:util';
 import { badField, unsupported } from '../problem.ts';
 
 /**
- * The fields of a JSON object in a request. Each is read, or named as neutral or ignored; `done` refuses the rest, so
- * that
- * nothing a client asks for is passed over in silence. `null` is the same as absent.
+ * The fields of a JSON object in a request. The reader names every field it knows; `done` refuses the rest, so that no
+ * field is ignored silently. `null` counts as absent.
  */
 export class Fields {
   readonly #fields: Readonly<Record<string, unknown>>;
   readonly #path: string;
   readonly #seen = new Set<string>();
 
-  /** `path` is what stands before the names in messages: `messages[0].`. @throws Problem where `value` is no object */
+  /**
+   * @param path the prefix of field names in messages, such as `messages[0].`. @throws Problem if `value` is not an
+   * object
+   */
   constructor(value: unknown, path = '') {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw badField(
@@ -22,7 +24,7 @@ export class Fields {
     this.#path = path;
   }
 
-  /** Where the field stands in the request. */
+  /** The field's path within the request. */
   pathOf(name: string): string {
     return `${this.#path}${name}`;
   }
@@ -77,7 +79,7 @@ export class Fields {
     return value === undefined ? undefined : new Fields(value, `${this.pathOf(name)}.`);
   }
 
-  /** Fields that change nothing here where they have one of these values, and are refused otherwise. */
+  /** Accepts fields with one of the values listed, which change nothing here; refuses any other value. */
   neutral(neutrals: Readonly<Record<string, readonly unknown[]>>): void {
     for (const [name, values] of Object.entries(neutrals)) {
       const value = this.raw(name);
@@ -89,12 +91,12 @@ export class Fields {
     }
   }
 
-  /** Fields that are a client's own notes, of whatever value. */
+  /** Accepts fields with any value and ignores them. */
   ignored(...names: readonly string[]): void {
     for (const name of names) this.#seen.add(name);
   }
 
-  /** @throws Problem naming a field that nobody read */
+  /** @throws Problem naming the first field that nothing has read */
   done(): void {
     for (const [name, value] of Object.entries(this.#fields))
       if (!this.#seen.has(name) && value !== null) throw unsupported(this.pathOf(name.slice(0, 100)));

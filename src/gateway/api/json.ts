@@ -1,13 +1,12 @@
 import { badField } from '../problem.ts';
 
-/** JSON.parse's third argument to a reviver: the number as it was written. */
+/** The third argument of a reviver: the number as it was written. */
 interface ReviverContext {
   readonly source?: string;
 }
 
 /**
- * The JSON value of a request. Whole numbers under the name `seed` become bigints, since a seed may have more digits
- * than a double keeps.
+ * Parses a request. Whole numbers named `seed` become bigints: a seed may have more digits than a double keeps.
  * @throws Problem 400
  */
 export function parseJson(text: string): unknown {

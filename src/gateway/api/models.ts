@@ -3,21 +3,21 @@ import type { LivePeer } from '../../node/discovery/discovery.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import type { CardModel } from '../../protocol/messages.ts';
 
-/** One model file that is offered now, by whomever. */
+/** One model file on offer, with what its providers have in common. */
 export interface OfferedModel {
   /** `name/quant`. */
   readonly name: string;
   readonly id: ModelId;
   readonly model: CardModel;
-  /** Unix seconds of the oldest card that offers it. */
+  /** When the oldest card that offers it was issued, unix seconds. */
   readonly since: number;
   readonly providers: number;
-  /** The lowest, lamports per 1,000 tokens. */
+  /** The lowest prices, lamports per 1,000 tokens. */
   readonly priceIn: number;
   readonly priceOut: number;
 }
 
-/** Every model that live providers offer, each once, by name. */
+/** Every model that live providers offer, once each, sorted by name. */
 export function offeredModels(live: readonly LivePeer[]): readonly OfferedModel[] {
   const found = new Map<string, OfferedModel>();
   for (const { card } of live) {
@@ -25,7 +25,7 @@ export function offeredModels(live: readonly LivePeer[]): readonly OfferedModel[
     for (const model of card.models) {
       const id = modelIdHex(model.id);
       const name = `${model.name}/${model.quant}`;
-      // Under another name the same file is another offer: whoever asks by name is to get it.
+      // The same file under another name is listed again, so that it can be requested by either name.
       const key = `${id} ${name}`;
       const known = found.get(key);
       const since = Math.floor(card.issuedAt / 1_000);
@@ -44,12 +44,12 @@ export function offeredModels(live: readonly LivePeer[]): readonly OfferedModel[
   return [...found.values()].toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
-/** The offer that `asked` (name, name/quant or hex id) means. */
+/** The model that `asked` (name, name/quant or hex id) names. */
 export function findOffered(offered: readonly OfferedModel[], asked: string): OfferedModel | undefined {
   return offered.find((each) => isNamed(each, asked));
 }
 
-/** Whether `asked` means this model. */
+/** Whether `asked` names this model. */
 export function isNamed({ name, id, model }: OfferedModel, asked: string): boolean {
   return asked === name || asked === model.name || asked.toLowerCase() === id;
 }
@@ -75,7 +75,7 @@ export function anthropicModel({ name, since }: OfferedModel) {
   return { type: 'model', id: name, display_name: name, created_at: new Date(since * 1_000).toISOString() };
 }
 
-/** As in Ollama's list; sizes are not known of files that are elsewhere. */
+/** A model in Ollama's list. The size of a file on another machine is unknown, hence 0. */
 export function ollamaModel(offered: OfferedModel) {
   const { name, id, since } = offered;
   return {
@@ -88,13 +88,13 @@ export function ollamaModel(offered: OfferedModel) {
   };
 }
 
-/** As in Ollama's list of models that are loaded: here those that somebody offers now. */
+/** A model in Ollama's list of loaded models: here every model on offer counts as loaded. */
 export function ollamaRunning(offered: OfferedModel) {
   const { modified_at: _modified, ...model } = ollamaModel(offered);
   return { ...model, size_vram: 0, context_length: offered.model.context };
 }
 
-/** What Ollama tells of one model, as far as a card does. */
+/** Ollama's details of one model, as far as a card has them. */
 export function ollamaShown(offered: OfferedModel) {
   const { model, id, since, providers, priceIn, priceOut } = offered;
   return {

@@ -23,7 +23,7 @@ import {
 } from './completion-request.ts';
 import { Fields } from './fields.ts';
 
-/** Ollama's error body, with our code beside it. */
+/** Ollama's error body with our code beside it. */
 export function ollamaError({ message, code }: Problem): object {
   return { error: message, code };
 }
@@ -47,7 +47,7 @@ const optionNeutrals = {
   mirostat: [0],
 } as const;
 
-/** `options` has its own names for what other APIs keep at the top. */
+/** Reads the fields that both Ollama routes share; `options` holds the sampler's. */
 function readRequest(fields: Fields, input: Input, defaults: RequestDefaults): CompletionRequest {
   const options = fields.object('options') ?? new Fields({}, 'options.');
   const limit = options.whole('num_predict', -2, maxTokensRange[1]);
@@ -56,7 +56,7 @@ function readRequest(fields: Fields, input: Input, defaults: RequestDefaults): C
     inference: {
       input,
       model: nameOf(readModel(fields, defaults)),
-      // Below zero it means "until the end" there; here answers have a limit.
+      // Ollama reads a negative number as "no limit"; answers here always have one.
       sampler: readSampler(options, defaults, limit === undefined || limit < 0 ? undefined : limit),
       seed: readSeed(options),
       timeoutMs: defaults.timeoutMs,
@@ -76,7 +76,7 @@ function readRequest(fields: Fields, input: Input, defaults: RequestDefaults): C
   return request;
 }
 
-/** Ollama's clients write `name:tag`, where `latest` means whichever; here it is `name/quant`. */
+/** Turns Ollama's `name:tag` into `name/quant`; the tag `latest` means any quant. */
 export function nameOf<Model extends string | null>(model: Model): Model | string {
   const [, name, tag] = (model === null ? null : /^([^:/]+):([^:/]+)$/.exec(model)) ?? [];
   if (name === undefined || tag === undefined) return model;
@@ -100,7 +100,7 @@ function readMessages(fields: Fields): readonly ChatMessage[] {
   });
 }
 
-/** Ollama `POST /api/chat`. @throws Problem */
+/** Reads Ollama's `POST /api/chat`. @throws Problem */
 export function ollamaChat(
   body: unknown,
   defaults: RequestDefaults,
@@ -113,7 +113,7 @@ export function ollamaChat(
   };
 }
 
-/** Ollama `POST /api/generate`. @throws Problem */
+/** Reads Ollama's `POST /api/generate`. @throws Problem */
 export function ollamaGenerate(
   body: unknown,
   defaults: RequestDefaults,
@@ -160,7 +160,7 @@ function ollamaEncoder(content: (text: string) => object): ResponseEncoder {
   };
 }
 
-/** Times in nanoseconds. The first token's time is what the prompt took. */
+/** Durations in nanoseconds. The time to the first token counts as prompt evaluation. */
 function counts({ delivered: { promptTokens, tokens }, firstTokenMs, totalMs }: AnswerEnd) {
   const nanoseconds = (ms: number): number => Math.round(ms * 1e6);
   return {

@@ -11,13 +11,13 @@ import type { AppComponents, Bindings } from '../request-context.ts';
 
 const maxBodyBytes = 8_192;
 
-/** What wallets call the chains. */
+/** The Wallet Standard's names for the chains. */
 const walletChains: Readonly<Record<string, string>> = {
   'Solana mainnet': 'solana:mainnet',
   'Solana devnet': 'solana:devnet',
 };
 
-/** What the page needs for money: what a wallet holds, what it is to sign, what can be done about a job. */
+/** Adds the page's routes for money: a wallet's balance and jobs, signature requests, and actions on a job. */
 export function addWalletRoutes(app: Hono<Bindings>, { wallets, signal }: AppComponents): void {
   const needed = () => {
     if (wallets === null) throw new Problem(404, 'E_NOT_FOUND', 'this gateway has no chain');

@@ -25,7 +25,7 @@ import { Fields } from '../fields.ts';
 import { openaiError } from './error.ts';
 import { chatLogprobs } from './logprobs.ts';
 
-/** What clients send unasked. */
+/** Values that clients send by default. */
 const neutrals = {
   n: [1],
   top_p: [1],
@@ -46,7 +46,7 @@ const neutrals = {
   verbosity: ['medium'],
 } as const;
 
-/** An answer under OpenAI's `usage`. Tokens that came after a stop text was found are in it: they are paid for. */
+/** OpenAI's `usage`. It includes tokens that arrived after a stop text: they are paid for. */
 export function openaiUsage({ delivered }: AnswerEnd) {
   const { promptTokens, tokens } = delivered;
   return { prompt_tokens: promptTokens, completion_tokens: tokens, total_tokens: promptTokens + tokens };
@@ -56,7 +56,7 @@ export function openaiFinish({ delivered, stop }: AnswerEnd): 'stop' | 'length' 
   return stop === null && delivered.finish === 'length' ? 'length' : 'stop';
 }
 
-/** `stream_options.include_usage`. */
+/** Reads `stream_options.include_usage`. */
 export function readIncludeUsage(fields: Fields): boolean {
   const options = fields.object('stream_options');
   const include = options?.flag('include_usage') ?? false;
@@ -75,7 +75,7 @@ function readMessages(fields: Fields): readonly ChatMessage[] {
     if (role === undefined) throw message.bad('role', 'system, user or assistant');
     if (role === 'tool' || role === 'function') throw unsupported(message.pathOf('role'), `"${role}"`);
     const content = readContent(message, 'content', ['text', 'input_text', 'output_text']);
-    // What an earlier answer carries when a client sends it back.
+    // Fields of an earlier answer that a client sends back.
     message.neutral({
       refusal: [],
       audio: [],
@@ -89,7 +89,7 @@ function readMessages(fields: Fields): readonly ChatMessage[] {
   });
 }
 
-/** `POST /v1/chat/completions`. @throws Problem */
+/** Reads `POST /v1/chat/completions`. @throws Problem */
 export function openaiChat(
   body: unknown,
   defaults: RequestDefaults,

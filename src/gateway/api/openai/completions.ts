@@ -47,7 +47,7 @@ function readPrompt(fields: Fields): string {
   return prompt;
 }
 
-/** `POST /v1/completions`: the model goes on with a text, without its chat template. @throws Problem */
+/** Reads `POST /v1/completions`: the model continues a text, without its chat template. @throws Problem */
 export function openaiCompletions(
   body: unknown,
   defaults: RequestDefaults,

@@ -53,14 +53,14 @@ function readInput(fields: Fields): readonly ChatMessage[] {
     const role = item.oneOf('role', ['system', 'developer', 'user', 'assistant']);
     if (role === undefined) throw item.bad('role', 'system, developer, user or assistant');
     const content = readContent(item, 'content', ['input_text', 'output_text', 'text']);
-    // What an earlier answer carries when a client sends it back.
+    // Fields of an earlier answer that a client sends back.
     item.ignored('id', 'status', 'phase');
     item.done();
     return { role: role === 'developer' ? 'system' : role, content };
   });
 }
 
-/** `POST /v1/responses`, text only. @throws Problem */
+/** Reads `POST /v1/responses`, text only. @throws Problem */
 export function openaiResponses(
   body: unknown,
   defaults: RequestDefaults,
@@ -107,7 +107,7 @@ interface Echo {
   readonly temperature: number;
 }
 
-/** Events carry a running number and repeat what is there so far. */
+/** Every event carries a sequence number; the last ones repeat the whole text. */
 function responsesEncoder(echo: Echo): ResponseEncoder {
   let number = 0;
   let text = '';
