@@ -1,27 +1,20 @@
-const alphabet = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
+import { base58btc } from 'multiformats/bases/base58';
 
-/** Bytes as people read an address or a peer id. */
+/** The longest base58 text of 32 bytes. */
+const maxAddressLength = 44;
+
+/** Encodes an address or a peer id in base58. */
 export function toBase58(bytes: Uint8Array): string {
-  let value = bytes.reduce((sum, byte) => sum * 256n + BigInt(byte), 0n);
-  let text = '';
-  for (; value > 0n; value /= 58n) text = `${alphabet[Number(value % 58n)] ?? ''}${text}`;
-  for (const byte of bytes) {
-    if (byte !== 0) break;
-    text = `1${text}`;
-  }
-  return text;
+  return base58btc.baseEncode(bytes);
 }
 
-/** The 32 bytes of an address; null for anything else. */
+/** The 32 bytes of an address; null for any other text. */
 export function addressBytes(text: string): Uint8Array | null {
-  if (text.length > 44) return null;
-  let value = 0n;
-  for (const character of text) {
-    const digit = alphabet.indexOf(character);
-    if (digit < 0) return null;
-    value = value * 58n + BigInt(digit);
+  if (text.length > maxAddressLength) return null;
+  try {
+    const bytes = base58btc.baseDecode(text);
+    return bytes.length === 32 ? bytes : null;
+  } catch {
+    return null;
   }
-  const bytes = new Uint8Array(32);
-  for (let at = 31; at >= 0; at--, value /= 256n) bytes[at] = Number(value % 256n);
-  return value === 0n ? bytes : null;
 }

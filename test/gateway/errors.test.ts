@@ -11,7 +11,7 @@ import { startGateway } from '../support/gateway.ts';
 
 const messages = [{ role: 'user', content: 'why?' }];
 
-/** A question to every API, streamed and not, with where its error's code, words and type stand. */
+/** A request for every API. */
 const apis = [
   { path: '/v1/chat/completions', body: { messages }, shape: 'openai' },
   { path: '/v1/completions', body: { prompt: 'why?' }, shape: 'openai' },
@@ -40,7 +40,7 @@ const failing = (error: QvacError): InferenceClient => ({
   complete: () => Promise.reject(error),
 });
 
-test('why there is no answer is told in each API’s own shape, with the status that its clients act on', async (context) => {
+test('returns each error in the API’s own format, with the status that its clients act on', async (context) => {
   for (const [error, status, openai, anthropic] of [
     [new QvacError('E_NO_PROVIDER', 'nobody is there'), 404, 'not_found_error', 'not_found_error'],
     [new QvacError('E_BUSY', 'all are busy'), 503, 'api_error', 'overloaded_error'],
@@ -65,7 +65,7 @@ test('why there is no answer is told in each API’s own shape, with the status 
   }
 });
 
-test('a bug says nothing of itself', async (context) => {
+test('hides the message of a bug', async (context) => {
   const { url } = await startGateway(context, {
     inference: {
       holds: async () => false,
@@ -83,7 +83,7 @@ test('a bug says nothing of itself', async (context) => {
   });
 });
 
-test('a path that asks takes POST alone, one that is not there says so, each in its API’s shape', async (context) => {
+test('refuses other methods and unknown paths in each API’s format', async (context) => {
   const { url } = await startGateway(context, { providers: [] });
   for (const { path, shape } of apis) {
     for (const method of ['GET', 'PUT', 'DELETE']) {
@@ -105,7 +105,7 @@ test('a path that asks takes POST alone, one that is not there says so, each in 
   assert.deepEqual([missing.status, told('anthropic', await missing.text()).type], [404, 'not_found_error']);
 });
 
-test('whoever may not ask is told so in each API’s shape', async (context) => {
+test('refuses a missing key and a foreign origin in each API’s format', async (context) => {
   const keys = {
     ring: parseKeys('key-of-the-laptop-0001 laptop', 'keys'),
     budgets: await createBudgets({ clock: { now: () => 0 }, logger: silentLogger }, null),
@@ -124,7 +124,7 @@ test('whoever may not ask is told so in each API’s shape', async (context) => 
   }
 });
 
-test('whoever asks too often is told so in each API’s shape', async (context) => {
+test('limits the request rate in each API’s format', async (context) => {
   const { url } = await startGateway(context, {
     providers: [],
     gateway: { limits: { rate: { burst: 0, perSecond: 1 } } },
@@ -136,7 +136,7 @@ test('whoever asks too often is told so in each API’s shape', async (context) 
   }
 });
 
-test('of more questions than it takes itself those beyond are told to come again', async (context) => {
+test('refuses requests above its own limit with retry-after', async (context) => {
   const gate = createGate(0);
   const { url } = await startGateway(context, {
     providers: [{ script: { beforeStep: gate.beforeStep } }],
@@ -155,7 +155,7 @@ test('of more questions than it takes itself those beyond are told to come again
   assert.equal((await first).status, 200);
 });
 
-test('an answer without a word is one all the same, never an empty body', async (context) => {
+test('returns a complete response for an empty answer', async (context) => {
   const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine('') }] });
   for (const { path, body } of apis) {
     for (const stream of [false, true]) {
@@ -171,7 +171,7 @@ test('an answer without a word is one all the same, never an empty body', async 
   }
 });
 
-test('of more questions than a provider takes, those beyond are told busy, and none is cut off', async (context) => {
+test('refuses requests above a provider’s limit as busy and cuts none off', async (context) => {
   const gate = createGate(0);
   const { url } = await startGateway(context, {
     providers: [{ provider: { burst: 1_000 }, script: { beforeStep: gate.beforeStep, slots: 100 } }],
@@ -197,7 +197,7 @@ test('of more questions than a provider takes, those beyond are told busy, and n
   assert.equal(said.filter((each) => each === '200').length, 64);
 });
 
-test('where one provider is full, another one answers', async (context) => {
+test('another provider answers when one is full', async (context) => {
   const gate = createGate(0);
   const crowded = { provider: { burst: 1_000 }, script: { beforeStep: gate.beforeStep, slots: 100 } };
   const { url } = await startGateway(context, { providers: [crowded, crowded] });
@@ -211,7 +211,7 @@ test('where one provider is full, another one answers', async (context) => {
   assert.deepEqual(new Set(await Promise.all(asked)), new Set([200]));
 });
 
-/** An answer that comes, and then `end`. */
+/** Delivers a complete answer. */
 function answering(hooks: InferenceObserver): void {
   hooks.accepted(
     { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
@@ -221,7 +221,7 @@ function answering(hooks: InferenceObserver): void {
   hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 7n, receipt: 'ab'.repeat(32) as never });
 }
 
-test('an answer is not lost because its checks break off', async (context) => {
+test('keeps an answer whose verification fails to finish', async (context) => {
   const inference: InferenceClient = {
     holds: async () => true,
     async complete(_question, hooks) {
@@ -249,7 +249,7 @@ test('an answer is not lost because its checks break off', async (context) => {
   assert.doesNotMatch(metrics, /E_ENGINE/);
 });
 
-test('log-probabilities that cannot be had are an error, not left out', async (context) => {
+test('fails if log-probabilities cannot be recomputed, instead of omitting them', async (context) => {
   const inference: InferenceClient = {
     holds: async () => true,
     async complete(_question, hooks) {
@@ -266,7 +266,7 @@ test('log-probabilities that cannot be had are an error, not left out', async (c
   assert.equal(told('openai', await response.text()).code, 'E_ENGINE');
 });
 
-test('the metrics say how far questions are', async (context) => {
+test('reports requests in progress by state in the metrics', async (context) => {
   const [asked, answered, checked] = [
     Promise.withResolvers<InferenceObserver>(),
     Promise.withResolvers<void>(),

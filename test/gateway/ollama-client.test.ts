@@ -8,7 +8,7 @@ const model = 'scripted/q8_0';
 const messages = [{ role: 'user', content: 'why is the sky blue?' }];
 const said = { providers: [{ engine: createDictatedEngine('It scatters.') }] };
 
-test('a chat, streamed or not', async (context) => {
+test('answers a chat, streamed or not', async (context) => {
   const { url } = await startGateway(context, said);
   const client = new Ollama({ host: url });
   const whole = await client.chat({ model, messages });
@@ -27,7 +27,7 @@ test('a chat, streamed or not', async (context) => {
   assert.match((last as Record<string, string>)['x-qvac-receipt'] ?? '', /^[0-9a-f]{64}$/);
 });
 
-test('a generation, with options', async (context) => {
+test('answers a generation with options', async (context) => {
   const { url } = await startGateway(context, said);
   const client = new Ollama({ host: url });
   const stopped = await client.generate({
@@ -44,7 +44,7 @@ test('a generation, with options', async (context) => {
   assert.equal(text, 'It scatters.');
 });
 
-test('models and version are told', async (context) => {
+test('lists models and reports a version', async (context) => {
   const { url, providers } = await startGateway(context, said);
   const client = new Ollama({ host: url });
   const { models } = await client.list();
@@ -53,14 +53,14 @@ test('models and version are told', async (context) => {
     [[model, providers[0]?.engine.facts.id, 'q8_0']],
   );
   assert.equal((await client.version()).version, '0.0.0');
-  // With which Ollama's own program looks whether anybody is there.
+  // Ollama's own program probes the server this way.
   for (const path of ['/', '/api/tags', '/api/version']) {
     const seen = await fetch(`${url}${path}`, { method: 'HEAD' });
     assert.deepEqual([seen.status, await seen.text()], [200, ''], path);
   }
 });
 
-test('one model is shown, and those that can be asked count as running', async (context) => {
+test('shows one model; models on offer count as running', async (context) => {
   const { url, providers } = await startGateway(context, said);
   const client = new Ollama({ host: url });
   const shown = await client.show({ model });
@@ -80,7 +80,7 @@ test('one model is shown, and those that can be asked count as running', async (
   );
 });
 
-test('a model is found under the names that Ollama’s clients write', async (context) => {
+test('finds a model under the names that Ollama’s clients write', async (context) => {
   const { url } = await startGateway(context, said);
   const client = new Ollama({ host: url });
   for (const name of ['scripted', 'scripted:latest', 'scripted:q8_0', model]) {
@@ -90,7 +90,7 @@ test('a model is found under the names that Ollama’s clients write', async (co
   await assert.rejects(client.generate({ model: 'scripted:q4_0', prompt: 'why?' }), /scripted\/q4_0/);
 });
 
-test('what a client sends unasked changes nothing', async (context) => {
+test('accepts the fields that the client sends by default', async (context) => {
   const { url } = await startGateway(context, said);
   const client = new Ollama({ host: url });
   const answer = await client.chat({
@@ -105,7 +105,7 @@ test('what a client sends unasked changes nothing', async (context) => {
   assert.equal(answer.message.content, 'It scatters.');
 });
 
-test('an answer that breaks off in the midst is an error of the client', async (context) => {
+test('the client throws if an answer ends early', async (context) => {
   const { url } = await startGateway(context, { inference: breakingClient });
   const client = new Ollama({ host: url });
   let text = '';
@@ -119,7 +119,7 @@ test('an answer that breaks off in the midst is an error of the client', async (
   );
 });
 
-test('what is not supported is refused by name', async (context) => {
+test('refuses unsupported fields by name', async (context) => {
   const { url } = await startGateway(context, said);
   const client = new Ollama({ host: url });
   await assert.rejects(client.chat({ model, messages, format: 'json' }), /format/);

@@ -6,7 +6,7 @@ import { noPythonClient, runPython } from '../support/python-clients.ts';
 
 const skip = (await noPythonClient()) ?? false;
 
-test('OpenAI’s Python client, streamed or not, errors included', { skip }, async (context) => {
+test('works with OpenAI’s Python client, streamed or not, errors included', { skip }, async (context) => {
   const { url } = await startGateway(context, {
     providers: [{ engine: createDictatedEngine('It scatters.\u2028\r\ndata: "x"') }],
   });
@@ -17,7 +17,8 @@ client = openai.OpenAI(base_url=${JSON.stringify(`${url}/v1`)}, api_key="none", 
 ask = dict(model="scripted/q8_0", messages=[{"role": "user", "content": "why?"}])
 raw = client.chat.completions.with_raw_response.create(**ask, seed=18446744073709551615)
 whole = raw.parse()
-streamed = "".join(chunk.choices[0].delta.content or "" for chunk in client.chat.completions.create(**ask, stream=True) if chunk.choices)
+chunks = client.chat.completions.create(**ask, stream=True)
+streamed = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
 response = client.responses.create(model="scripted", input="why?")
 events = [event.type for event in client.responses.create(model="scripted", input="why?", stream=True)]
 text = client.completions.create(model="scripted", prompt="why", max_tokens=2).choices[0].text
@@ -43,7 +44,20 @@ except openai.InternalServerError as error:
     part += " " + str(error.status_code)
 with client.chat.completions.create(**ask, stream=True) as stream:
     first = next(iter(stream)).choices[0].delta.role
-print(json.dumps(dict(part=part, first=first, whole=whole.choices[0].message.content, tokens=whole.usage.completion_tokens, verified=raw.headers["x-qvac-verified"], streamed=streamed, response=response.output_text, events=[events[0], events[-1]], text=text, models=models, refused=refused, missing=missing)))
+print(json.dumps(dict(
+    part=part,
+    first=first,
+    whole=whole.choices[0].message.content,
+    tokens=whole.usage.completion_tokens,
+    verified=raw.headers["x-qvac-verified"],
+    streamed=streamed,
+    response=response.output_text,
+    events=[events[0], events[-1]],
+    text=text,
+    models=models,
+    refused=refused,
+    missing=missing,
+)))
 `);
   const said = 'It scatters.\u2028\r\ndata: "x"';
   assert.deepEqual(JSON.parse(stdout), {

@@ -13,7 +13,7 @@ import { startGateway } from '../support/gateway.ts';
 
 const messages = [{ role: 'user', content: 'why?' }];
 
-/** The least that each API takes, and where it keeps a seed and the length of an answer. */
+/** A minimal request for each API, and the fields of its seed and its length. */
 const apis = [
   {
     path: '/v1/chat/completions',
@@ -53,7 +53,7 @@ const apis = [
   },
 ] as const;
 
-/** A gateway that answers each question with one word, and what it was asked. */
+/** A gateway that answers every request with one word and records the requests. */
 async function startListening(
   context: TestContext,
   verified: VerificationOutcome = 'sampling',
@@ -79,7 +79,7 @@ const post = (url: string, path: string, body: string): Promise<Response> =>
   fetch(`${url}${path}`, { method: 'POST', body });
 const withText = (body: object, more: string): string => JSON.stringify(body).replace(/\}$/, `,${more}}`);
 
-test('a seed keeps all its digits in every API, and what is none is refused by name', async (context) => {
+test('keeps all digits of a seed and refuses a malformed one, in every API', async (context) => {
   const { url, asked } = await startListening(context);
   for (const { path, body, seed } of apis) {
     for (const digits of ['0', '1', '9007199254740993', '18446744073709551615']) {
@@ -96,7 +96,7 @@ test('a seed keeps all its digits in every API, and what is none is refused by n
   }
 });
 
-test('what clients send unasked is accepted, in every API', async (context) => {
+test('accepts the fields that clients send by default, in every API', async (context) => {
   const { url } = await startListening(context);
   const neutral: Readonly<Record<string, object>> = {
     '/v1/chat/completions': {
@@ -187,7 +187,7 @@ test('what clients send unasked is accepted, in every API', async (context) => {
   }
 });
 
-test('what would change the answer and cannot be honoured is refused by name, in every API', async (context) => {
+test('refuses by name what would change the answer and is not supported, in every API', async (context) => {
   const { url, asked } = await startListening(context);
   const refused: Readonly<Record<string, readonly (readonly [object, string])[]>> = {
     '/v1/chat/completions': [
@@ -284,7 +284,7 @@ test('what would change the answer and cannot be honoured is refused by name, in
   assert.deepEqual(asked, []);
 });
 
-test('the length of an answer is what each API calls it', async (context) => {
+test('reads the answer’s length from each API’s own field', async (context) => {
   const { url, asked } = await startListening(context);
   for (const { path, body, most } of apis) {
     const [outer, inner] = most.split('.');
@@ -295,7 +295,7 @@ test('the length of an answer is what each API calls it', async (context) => {
   assert.equal(asked.at(-1)?.sampler.maxTokens, 9);
 });
 
-test('every answer says how far it was checked, what it cost and where its receipt is', async (context) => {
+test('every answer states its verification, its cost and its receipt', async (context) => {
   for (const verified of ['exact', 'statistical', 'text', 'sampling', 'none', 'inconclusive', 'failed'] as const) {
     const { url } = await startListening(context, verified);
     const fields = {
@@ -319,7 +319,7 @@ test('every answer says how far it was checked, what it cost and where its recei
   }
 });
 
-/** `fetch` that calls `seen` once a comment has gone past on its way to the client. */
+/** `fetch` that calls `seen` once the response has carried a comment. */
 function fetchUntilComment(seen: () => void): typeof fetch {
   return async (input, init) => {
     const response = await fetch(input, init);
@@ -335,7 +335,7 @@ function fetchUntilComment(seen: () => void): typeof fetch {
   };
 }
 
-test('a comment keeps every kind of event stream open while the prompt is slow, and the clients take no notice', async (context) => {
+test('sends comments on every event stream while the prompt is slow; clients ignore them', async (context) => {
   const gates = Array.from({ length: 4 }, () => createGate(0));
   const asked = gates.map(async (gate, at) => {
     const { url } = await startGateway(context, {

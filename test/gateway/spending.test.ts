@@ -10,7 +10,7 @@ const question = { model: 'scripted/q8_0', messages: [{ role: 'user', content: '
 const post = (url: string, body: object, headers: Readonly<Record<string, string>> = {}): Promise<Response> =>
   fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ ...question, ...body }), headers });
 
-test('where keys are in use, one is needed, and none spends above its limit', async (context) => {
+test('requires a key if keys are in use, and limits each key’s spending', async (context) => {
   const ring = parseKeys('# mine\nkey-of-the-laptop-0001 laptop 500\nkey-of-the-desktop-002 desktop', 'keys');
   let day = 20_000 * 86_400_000;
   const budgets = await createBudgets({ clock: { now: () => day }, logger: silentLogger }, null);
@@ -67,7 +67,7 @@ test('where keys are in use, one is needed, and none spends above its limit', as
   assert.throws(() => parseKeys('', 'keys'), /no key/);
 });
 
-test('questions at the same time do not spend a key’s limit twice', async (context) => {
+test('concurrent requests do not spend a key’s limit twice', async (context) => {
   const ring = parseKeys('key-of-the-laptop-0001 laptop 500', 'keys');
   const budgets = await createBudgets({ clock: { now: () => 0 }, logger: silentLogger }, null);
   const asked: number[] = [];
@@ -75,7 +75,7 @@ test('questions at the same time do not spend a key’s limit twice', async (con
   let waiting = 0;
   const { url } = await startGateway(context, {
     inference: {
-      // Each has seen what is left before any of them goes on.
+      // All requests read the remaining limit before any of them continues.
       holds() {
         if (++waiting === 4) met.resolve(true);
         return met.promise;
@@ -108,12 +108,12 @@ test('questions at the same time do not spend a key’s limit twice', async (con
     asked.reduce((sum, most) => sum + most, 0),
     500,
   );
-  // None of them cost anything, so all of it is there again.
+  // None of them cost anything, so the whole limit is available again.
   await post(url, {}, headers);
   assert.equal(asked[4], 400);
 });
 
-test('what answers that broke off cost counts, once that is known; until then what was set aside stays so', async (context) => {
+test('counts the cost of failed answers once it is known, and keeps the reservation until then', async (context) => {
   const ring = parseKeys('key-of-the-laptop-0001 laptop 500', 'keys');
   const budgets = await createBudgets({ clock: { now: () => 0 }, logger: silentLogger }, null);
   const asked: number[] = [];
@@ -151,7 +151,7 @@ test('what answers that broke off cost counts, once that is known; until then wh
   assert.deepEqual(asked, [400, 100, 150]);
 });
 
-test('without a key in use nothing is spent by whoever does not show the token', async (context) => {
+test('without keys, only requests with the token may spend', async (context) => {
   const asked: number[] = [];
   const { url } = await startGateway(context, {
     inference: {

@@ -8,7 +8,7 @@ import { startGateway } from '../support/gateway.ts';
 
 const messages = [{ role: 'user', content: 'why?' }];
 
-/** A question without a timer of its own. */
+/** Sends a request without a timer of its own. */
 function ask(port: number, body: object): Promise<readonly [IncomingMessage]> {
   const sent = request({
     host: '127.0.0.1',
@@ -21,13 +21,13 @@ function ask(port: number, body: object): Promise<readonly [IncomingMessage]> {
   return once(sent, 'response') as Promise<[IncomingMessage]>;
 }
 
-/** Long enough for whatever is due to have come over loopback. */
+/** Enough turns for pending data to arrive over loopback. */
 async function turns(): Promise<void> {
   for (let turn = 0; turn < 2_000; turn++) await setImmediate();
 }
 
-test('after 15 s of silence a comment goes out, and another after 15 more', async (context) => {
-  // First of all: what is stopped after it needs its timers.
+test('sends a comment after 15 s of silence, and another after 15 more', async (context) => {
+  // Registered first, so that later hooks run with real timers.
   context.after(() => context.mock.timers.reset());
   const asked = Promise.withResolvers<void>();
   const never: InferenceClient = {
@@ -58,8 +58,8 @@ test('after 15 s of silence a comment goes out, and another after 15 more', asyn
   assert.equal(text, ': waiting\n\n: waiting\n\n');
 });
 
-test('an answer that is not streamed waits 5 s for its verdict, and then goes out as pending', async (context) => {
-  // First of all: what is stopped after it needs its timers.
+test('an answer that is not streamed waits 5 s for its verdict, then is sent as pending', async (context) => {
+  // Registered first, so that later hooks run with real timers.
   context.after(() => context.mock.timers.reset());
   const delivered = Promise.withResolvers<void>();
   const unchecked: InferenceClient = {

@@ -38,19 +38,19 @@ export const testDefaults: RequestDefaults = {
 };
 
 export interface TestGatewayInit {
-  /** Who answers. @default one honest provider with a scripted engine */
+  /** The providers. @default one honest provider with a scripted engine */
   readonly providers?: readonly TestProviderInit[] | undefined;
-  /** The models whose files are on the gateway's own machine. @default none */
+  /** The models whose files are on the gateway's machine. @default none */
   readonly here?: readonly Engine[] | undefined;
-  /** Instead of the network: for faults that no honest network has. */
+  /** Replaces the network, for faults that no honest network has. */
   readonly inference?: InferenceClient | undefined;
-  /** Wallets held in a page. @default none are taken */
+  /** Browser wallets. @default the gateway accepts none */
   readonly wallets?: PageWallets | undefined;
-  /** What the gateway's own wallet pays with. @default it pays nobody */
+  /** Payments of the gateway's own wallet. @default it pays nothing */
   readonly payments?: ClientPayments | undefined;
   /** @default an empty folder */
   readonly receipts?: ReceiptStore | undefined;
-  /** @default tells nobody */
+  /** @default nothing is recorded */
   readonly activity?: GatewayActivityLog | undefined;
   /** Where the inference client logs to. @default nowhere */
   readonly logger?: Logger | undefined;
@@ -69,7 +69,7 @@ export interface TestGateway {
   fetchAsPage(path: string, init?: RequestInit): Promise<Response>;
 }
 
-/** Says one word and breaks off, as a provider does whose machine dies. */
+/** Sends one word and fails, like a provider whose machine crashes. */
 export const breakingClient: InferenceClient = {
   holds: async () => false,
   async complete(_question, hooks) {
@@ -82,7 +82,7 @@ export const breakingClient: InferenceClient = {
   },
 };
 
-/** A real gateway on loopback over a real client's node; all of it stops with the test. */
+/** Starts a real gateway on loopback over a real client node; everything stops with the test. */
 export async function startGateway(context: TestContext, init: TestGatewayInit = {}): Promise<TestGateway> {
   const providers = await Promise.all((init.providers ?? [{}]).map((each) => startProvider(context, each)));
   const peer = await startPeer(context, { role: 'client' });

@@ -4,7 +4,7 @@ import { openPage } from './browser.ts';
 import { createDictatedEngine } from './dictated-engine.ts';
 import { startGateway, type TestGateway, type TestGatewayInit, testDefaults, testToken } from './gateway.ts';
 
-/** The page, let in, over a market whose provider says `text`. */
+/** Opens the unlocked page over a market whose provider answers `text`. */
 export async function openSaying(
   context: TestContext,
   text: string,

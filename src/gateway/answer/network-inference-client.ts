@@ -134,7 +134,7 @@ function withPayments<Components extends NetworkInferenceClientComponents>(
   return { ...components, payments: counted };
 }
 
-/** Payments from a browser wallet, or from the gateway's own wallet, with a person's approval if the page asks for it. */
+/** Payments from a browser wallet, or from the gateway's own, with a person's consent if the page asks for it. */
 function paymentsFor(
   { payments = null, withConsent, paymentsOf }: NetworkInferenceClientComponents,
   { wallet, consent }: InferenceRequest,
