@@ -57,11 +57,16 @@ export interface GatewayInit {
     | {
         readonly connections?: Partial<ConnectionLimits> | undefined;
         readonly rate?: RateInit | undefined;
-        readonly questions?: number | undefined;
+        readonly requests?: number | undefined;
       }
     | undefined;
   /** Silence on a stream after which a comment is sent, ms. @default 15_000 */
   readonly keepAliveMs?: number | undefined;
-  /** How long a complete answer waits for its verdict, ms. @default 5_000 */
+  /**
+   * Whether a complete answer waits for its verdict, for at most `verdictMs`. @default false: it ends with its last
+   * token, marked `pending`
+   */
+  readonly waitVerdict?: boolean | undefined;
+  /** @default 5_000 */
   readonly verdictMs?: number | undefined;
 }

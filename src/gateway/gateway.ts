@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { QvacError } from '../errors.ts';
 import { systemCode } from '../lib/files.ts';
+import { createVerifications } from './answer/verifications.ts';
 import { createApp } from './app.ts';
 import type { GatewayComponents, GatewayInit } from './components.ts';
 import { limitConnections, serverOptions } from './guard/connections.ts';
@@ -21,6 +22,8 @@ export interface Gateway {
 
 /** How long answers in progress may take to send their end on `stop`, ms. */
 const farewellMs = 2_000;
+/** How long verifications in progress may take on `stop`, ms: payments depend on their verdicts. */
+const verificationMs = 5_000;
 /** How often `stop` closes connections that became idle, ms. */
 const sweepMs = 20;
 
@@ -32,6 +35,7 @@ class HttpGateway implements Gateway {
   readonly #components: GatewayComponents;
   readonly #init: GatewayInit;
   readonly #stopping = new AbortController();
+  readonly #verifications = createVerifications();
   #server: Server | null = null;
 
   constructor(components: GatewayComponents, init: GatewayInit) {
@@ -61,7 +65,13 @@ class HttpGateway implements Gateway {
     };
     const metrics = createMetrics({ peers }, activity);
     const app = createApp(
-      { ...this.#components, metrics, running: new Map(), signal: this.#stopping.signal },
+      {
+        ...this.#components,
+        metrics,
+        running: new Map(),
+        verifications: this.#verifications,
+        signal: this.#stopping.signal,
+      },
       this.#init,
       () => this.port,
     );
@@ -84,7 +94,16 @@ class HttpGateway implements Gateway {
     await closed;
     clearInterval(sweep);
     clearTimeout(timer);
+    this.#components.wallets?.signatures.stop(this.#stopping.signal.reason as Error);
+    await this.#awaitVerifications();
     await Promise.all([this.#components.wallets?.stop(), this.#components.activity?.stop()]);
+  }
+
+  async #awaitVerifications(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const timedOut = new Promise<void>((resolve) => (timer = setTimeout(resolve, verificationMs)));
+    await Promise.race([this.#verifications.settled(), timedOut]);
+    clearTimeout(timer);
   }
 }
 

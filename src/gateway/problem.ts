@@ -30,9 +30,14 @@ export function badField(param: string, message: string): Problem {
   return new Problem(400, 'E_USAGE', message, { param });
 }
 
-/** A field, or a value of it, that this gateway does not support. */
-export function unsupported(param: string, detail?: string): Problem {
-  return new Problem(400, 'E_UNSUPPORTED', `${param}${detail === undefined ? '' : ` ${detail}`} is not supported`, {
+/**
+ * A field, or a value of it, that this gateway does not support.
+ * @param value the value meant, such as `other than 1`. @default the field as a whole
+ * @param note why, or what to send instead
+ */
+export function unsupported(param: string, value = '', note = ''): Problem {
+  const reason = note === '' ? '' : ` (${note})`;
+  return new Problem(400, 'E_UNSUPPORTED', `${param}${value === '' ? '' : ` ${value}`} is not supported${reason}`, {
     param,
   });
 }

@@ -1,6 +1,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import type { CompletionHandler } from './answer/completion-handler.ts';
+import type { Verifications } from './answer/verifications.ts';
 import type { GatewayComponents } from './components.ts';
 import type { GatewayMetrics } from './metrics.ts';
 
@@ -17,6 +18,7 @@ export interface AppComponents extends GatewayComponents {
   readonly metrics: GatewayMetrics;
   /** Answers in progress, by the id that their clients know. */
   readonly running: Map<string, CompletionHandler>;
+  readonly verifications: Verifications;
   /** Aborts when the gateway stops. */
   readonly signal: AbortSignal;
 }

@@ -4,12 +4,11 @@ import { type IncomingMessage, request } from 'node:http';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { QvacError } from '../../src/errors.ts';
+import type { CheckedAnswer, InferenceClient } from '../../src/gateway/answer/inference-client.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { decodeReceipt } from '../../src/proofs/receipt.ts';
-import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
-import { breakingClient, startGateway } from '../support/gateway.ts';
+import { breakingClient, fetchReceipt, noModels, startGateway } from '../support/gateway.ts';
 import { startRouter } from '../support/router.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 
@@ -22,24 +21,8 @@ test('reports a prompt that does not fit as the request’s own error', async (c
   const response = await post(url, { messages: [{ role: 'user', content: 'why? '.repeat(1_000) }] });
   assert.equal(response.status, 400);
   const { error } = (await response.json()) as { error: { code: string; message: string } };
-  assert.equal(error.code, 'E_CONTEXT');
-  assert.match(error.message, /do not fit into the context of 2048 .*shorten/);
-});
-
-test('cuts the length to the room in the context if the client allows more', async (context) => {
-  const { url, receipts } = await startGateway(context, { providers: [{ engine: createDictatedEngine('yes') }] });
-  for (const [content, most] of [
-    ['why?', 2048 - 'userwhy?'.length - 256],
-    ['why? '.repeat(200), 1024],
-  ] as const) {
-    const answer = await post(url, { max_tokens: 100_000, messages: [{ role: 'user', content }] });
-    assert.equal(answer.status, 200);
-    const { receipt } = await receipts.get(answer.headers.get('x-qvac-receipt') ?? '');
-    assert.equal(decodeReceipt(receipt).offer.sampler.maxTokens, most);
-  }
-  // Only the provider can count the tokens of a prompt that may fit.
-  const refused = await post(url, { max_tokens: 2_040 });
-  assert.match(await refused.text(), /E_CONTEXT/);
+  assert.equal(error.code, 'context_length_exceeded');
+  assert.match(error.message, /^prompt is too long: .*do not fit into the context of 2048 .*shorten/);
 });
 
 test('a client that disconnects cancels the job and pays for the tokens delivered', async (context) => {
@@ -61,7 +44,7 @@ test('a client that disconnects cancels the job and pays for the tokens delivere
   assert.ok((finished?.tokens ?? 40) <= 6);
 });
 
-test('counts a client that disconnected before the response as 499', async (context) => {
+test('counts a client that disconnected before the end of the response as 499', async (context) => {
   const gate = createGate(0);
   const { url } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }] });
   const controller = new AbortController();
@@ -102,40 +85,74 @@ test('sends an error after the first event as an event', async (context) => {
   const { url } = await startGateway(context, { inference: breakingClient });
   const broken = await (await post(url, { stream: true })).text();
   assert.match(broken, /"content":"some"/);
-  const error = { message: 'the provider broke off', type: 'api_error', param: null, code: 'E_TRUNCATED' };
+  const code = 'E_TRUNCATED';
+  const error = { message: 'the provider broke off', type: 'api_error', param: null, code, qvac_code: code };
   assert.ok(broken.endsWith(`data: ${JSON.stringify({ error })}\n\n`));
   assert.ok(!broken.includes('[DONE]'));
   const whole = await post(url, {});
   assert.equal(whole.status, 502);
 });
 
-test('returns an answer as pending if its verification takes long, as failed if it fails', async (context) => {
-  const inference = (verdict: Promise<'failed'>) => ({
-    holds: async () => false,
-    async complete(
-      _question: unknown,
-      hooks: Parameters<import('../../src/gateway/answer/inference-client.ts').InferenceClient['complete']>[1],
-    ) {
-      hooks.accepted(
-        { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
-        3,
-      );
-      await hooks.text('some');
-      hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 0n, receipt: 'ab'.repeat(32) as never });
-      return { verified: await verdict, faults: ['draws-far' as const], steps: null };
-    },
-  });
+/** Delivers a word, then waits for `verdict`. */
+const verifying = (verdict: Promise<CheckedAnswer['verified']>): InferenceClient => ({
+  ...noModels,
+  async complete(_request, observer) {
+    observer.accepted(
+      { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
+      3,
+    );
+    await observer.text('some');
+    observer.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 0n, receipt: 'ab'.repeat(32) as never });
+    return { verified: await verdict, faults: [], steps: null };
+  },
+});
+
+test('an answer ends with its last token; its verdict follows under /receipts', async (context) => {
+  const verdict = Promise.withResolvers<CheckedAnswer['verified']>();
+  const { url, fetchAsPage } = await startGateway(context, { inference: verifying(verdict.promise) });
+  for (const stream of [false, true]) {
+    const response = await post(url, { stream });
+    assert.deepEqual([response.status, response.headers.get('x-qvac-verified')], [200, 'pending']);
+    const text = await response.text();
+    if (stream)
+      assert.match(text, /"x-qvac-verified":"pending","x-qvac-cost-lamports":"0","x-qvac-receipt":"(ab){32}"/);
+    const waiting = await fetch(`${url}/receipts/${'ab'.repeat(32)}`);
+    assert.deepEqual(
+      [waiting.status, waiting.headers.get('x-qvac-verified'), waiting.headers.get('retry-after')],
+      [202, 'pending', '1'],
+    );
+    assert.deepEqual(await waiting.json(), { verified: 'pending' });
+    assert.equal((await fetchAsPage(`/qvac/receipts/${'ab'.repeat(32)}`)).status, 202);
+  }
+  verdict.resolve('sampling');
+  assert.equal((await fetchReceipt(url, 'ab'.repeat(32))).status, 404);
+});
+
+test('with waitVerdict an answer carries its verdict, or is pending if verification takes too long', async (context) => {
+  const verdict = Promise.withResolvers<CheckedAnswer['verified']>();
   const { url } = await startGateway(context, {
-    inference: inference(new Promise(() => undefined)),
-    gateway: { verdictMs: 30 },
+    inference: verifying(verdict.promise),
+    gateway: { waitVerdict: true, verdictMs: 30 },
   });
-  const pending = await post(url, {});
-  assert.deepEqual(
-    [pending.status, pending.headers.get('x-qvac-verified'), pending.headers.get('x-qvac-receipt')],
-    [200, 'pending', 'ab'.repeat(32)],
-  );
-  const failing = await startGateway(context, { inference: inference(Promise.resolve('failed')) });
+  assert.equal((await post(url, {})).headers.get('x-qvac-verified'), 'pending');
+  verdict.resolve('exact');
+  const failing = await startGateway(context, {
+    inference: verifying(Promise.resolve('failed')),
+    gateway: { waitVerdict: true },
+  });
   assert.equal((await post(failing.url, {})).headers.get('x-qvac-verified'), 'failed');
+});
+
+test('stopping the gateway waits for verifications in progress', async (context) => {
+  const verdict = Promise.withResolvers<CheckedAnswer['verified']>();
+  const { gateway, url } = await startGateway(context, { inference: verifying(verdict.promise) });
+  await (await post(url, {})).text();
+  let stopped = false;
+  const stopping = gateway.stop().then(() => (stopped = true));
+  while (await fetch(`${url}/health`).catch(() => null)) await setImmediate();
+  assert.equal(stopped, false);
+  verdict.resolve('exact');
+  await stopping;
 });
 
 test('a damaged model fails verification, and the metrics count it', async (context) => {
@@ -144,7 +161,8 @@ test('a damaged model fails verification, and the metrics count it', async (cont
     here: [createScriptedEngine()],
   });
   const answer = await post(url, { max_tokens: 64 });
-  assert.equal(answer.headers.get('x-qvac-verified'), 'failed');
+  const receipt = await fetchReceipt(url, answer.headers.get('x-qvac-receipt'));
+  assert.equal(receipt.headers.get('x-qvac-verified'), 'failed');
   const metrics = await (await fetch(`${url}/metrics`)).text();
   assert.match(metrics, /qvac_jobs_total\{outcome="delivered"\} 1/);
   assert.match(metrics, /qvac_verifications_total\{result="failed"\} 1/);
@@ -176,7 +194,8 @@ test('uses the person’s own router and names it', async (context) => {
   assert.equal(answer.status, 200);
   assert.equal(answer.headers.get('x-qvac-router'), router.peer.id);
   assert.equal(answer.headers.get('x-qvac-provider'), providers[0]?.peer.id);
-  assert.equal(answer.headers.get('x-qvac-verified'), 'exact');
+  const receipt = await fetchReceipt(routed.url, answer.headers.get('x-qvac-receipt'));
+  assert.equal(receipt.headers.get('x-qvac-verified'), 'exact');
 });
 
 test('names a port in use and the command to choose another', async (context) => {
@@ -209,7 +228,7 @@ test('a client that does not read stalls its own answer; the gateway buffers lit
   let stopped = false;
   const { gateway, url } = await startGateway(context, {
     inference: {
-      holds: async () => false,
+      ...noModels,
       async complete(_question, hooks, { stop }) {
         hooks.accepted(
           { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },

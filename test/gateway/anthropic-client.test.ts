@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Anthropic from '@anthropic-ai/sdk';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
-import { breakingClient, startGateway } from '../support/gateway.ts';
+import { breakingClient, fetchReceipt, startGateway } from '../support/gateway.ts';
 
 const model = 'scripted/q8_0';
 const question = { model, max_tokens: 100, messages: [{ role: 'user' as const, content: 'why is the sky blue?' }] };
@@ -22,7 +22,7 @@ test('returns a message', async (context) => {
   assert.equal(data.stop_reason, 'end_turn');
   assert.equal(data.usage.output_tokens, 'It scatters.'.length + 1);
   assert.ok(data.usage.input_tokens > 0);
-  assert.equal(response.headers.get('x-qvac-verified'), 'sampling');
+  assert.equal(response.headers.get('x-qvac-verified'), 'pending');
   assert.equal(request, `req_${data.id.slice('msg_'.length)}`);
 });
 
@@ -109,6 +109,7 @@ test('accepts content and system in parts, with cache hints', async (context) =>
       ],
     })
     .withResponse();
+  await fetchReceipt(url, response.headers.get('x-qvac-receipt'));
   const { receipt } = await receipts.get(response.headers.get('x-qvac-receipt') ?? '');
   assert.deepEqual(
     receipt.input?.messages,

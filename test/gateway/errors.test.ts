@@ -7,7 +7,7 @@ import { parseKeys } from '../../src/gateway/guard/keys.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
-import { startGateway } from '../support/gateway.ts';
+import { noModels, startGateway } from '../support/gateway.ts';
 
 const messages = [{ role: 'user', content: 'why?' }];
 
@@ -22,34 +22,45 @@ const apis = [
 ] as const;
 
 interface Told {
+  /** Ours. */
   readonly code: string;
+  /** The API's own. */
+  readonly apiCode: string;
   readonly message: string;
   readonly type: string | null;
 }
 
 function told(shape: (typeof apis)[number]['shape'], text: string): Told {
-  const body = JSON.parse(text) as { readonly type?: string; readonly code?: string; readonly error: string | Told };
-  if (shape === 'ollama') return { code: body.code ?? '', message: String(body.error), type: null };
+  const body = JSON.parse(text) as {
+    readonly type?: string;
+    readonly code?: string;
+    readonly error: string | (Told & { readonly qvac_code?: string });
+  };
+  if (shape === 'ollama')
+    return { code: body.code ?? '', apiCode: body.code ?? '', message: String(body.error), type: null };
   assert.equal(body.type, shape === 'anthropic' ? 'error' : undefined);
   assert.ok(typeof body.error === 'object');
-  return body.error;
+  const { code, qvac_code: own = code, message, type } = body.error;
+  return { code: own, apiCode: code, message, type };
 }
 
 const failing = (error: QvacError): InferenceClient => ({
-  holds: async () => false,
+  ...noModels,
   complete: () => Promise.reject(error),
 });
 
 test('returns each error in the API’s own format, with the status that its clients act on', async (context) => {
-  for (const [error, status, openai, anthropic] of [
-    [new QvacError('E_NO_PROVIDER', 'nobody is there'), 404, 'not_found_error', 'not_found_error'],
-    [new QvacError('E_BUSY', 'all are busy'), 503, 'api_error', 'overloaded_error'],
-    [new QvacError('E_TOO_DEAR', 'it costs more'), 402, 'insufficient_quota', 'billing_error'],
-    [new QvacError('E_TIMEOUT', 'it takes too long'), 504, 'api_error', 'timeout_error'],
-    [new QvacError('E_BAD_INPUT', 'a forged turn'), 400, 'invalid_request_error', 'invalid_request_error'],
-    [new QvacError('E_CONTEXT', 'too long'), 400, 'invalid_request_error', 'invalid_request_error'],
-    [new QvacError('E_VERIFICATION_FAILED', 'a check failed'), 502, 'api_error', 'api_error'],
+  for (const [ownCode, status, openai, anthropic, openaiCode] of [
+    ['E_NO_PROVIDER', 404, 'not_found_error', 'not_found_error', 'model_not_found'],
+    ['E_NO_MODEL', 404, 'not_found_error', 'not_found_error', 'model_not_found'],
+    ['E_BUSY', 503, 'api_error', 'overloaded_error', 'E_BUSY'],
+    ['E_TOO_DEAR', 402, 'insufficient_quota', 'billing_error', 'E_TOO_DEAR'],
+    ['E_TIMEOUT', 504, 'api_error', 'timeout_error', 'E_TIMEOUT'],
+    ['E_BAD_INPUT', 400, 'invalid_request_error', 'invalid_request_error', 'E_BAD_INPUT'],
+    ['E_CONTEXT', 400, 'invalid_request_error', 'invalid_request_error', 'context_length_exceeded'],
+    ['E_VERIFICATION_FAILED', 502, 'api_error', 'api_error', 'E_VERIFICATION_FAILED'],
   ] as const) {
+    const error = new QvacError(ownCode, `${ownCode} happened`);
     const { url } = await startGateway(context, { inference: failing(error), providers: [] });
     for (const { path, body, shape } of apis) {
       for (const stream of [true, false]) {
@@ -57,8 +68,9 @@ test('returns each error in the API’s own format, with the status that its cli
         assert.equal(response.status, status, `${path} ${error.code}`);
         assert.equal(response.headers.get('content-type'), 'application/json');
         assert.equal(response.headers.get('retry-after') !== null, status === 503);
-        const { code, message, type } = told(shape, await response.text());
+        const { code, apiCode, message, type } = told(shape, await response.text());
         assert.deepEqual([code, message], [error.code, error.message]);
+        assert.equal(apiCode, shape === 'openai' ? openaiCode : error.code);
         assert.equal(type, { openai, anthropic, ollama: null }[shape]);
       }
     }
@@ -68,19 +80,15 @@ test('returns each error in the API’s own format, with the status that its cli
 test('hides the message of a bug', async (context) => {
   const { url } = await startGateway(context, {
     inference: {
-      holds: async () => false,
+      ...noModels,
       complete: () => Promise.reject(new TypeError('/home/somebody: x is undefined')),
     },
     providers: [],
   });
   const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages }) });
   assert.equal(response.status, 500);
-  assert.deepEqual(told('openai', await response.text()), {
-    message: 'the gateway failed',
-    type: 'api_error',
-    param: null,
-    code: 'E_BUG',
-  });
+  const { code, message, type } = told('openai', await response.text());
+  assert.deepEqual([code, message, type], ['E_BUG', 'the gateway failed', 'api_error']);
 });
 
 test('refuses other methods and unknown paths in each API’s format', async (context) => {
@@ -92,14 +100,20 @@ test('refuses other methods and unknown paths in each API’s format', async (co
       assert.match(told(shape, await response.text()).message, /takes POST/);
     }
   }
-  for (const [path, shape] of [
-    ['/v1/embeddings', 'openai'],
-    ['/v1/messages/count_tokens', 'anthropic'],
-    ['/api/embed', 'ollama'],
+  for (const [path, shape, code] of [
+    ['/v1/moderations', 'openai', 'E_NOT_FOUND'],
+    ['/v1/messages/batches', 'anthropic', 'E_NOT_FOUND'],
+    ['/api/push', 'ollama', 'E_NOT_FOUND'],
+    ['/v1/embeddings', 'openai', 'E_UNSUPPORTED'],
+    ['/embeddings', 'openai', 'E_UNSUPPORTED'],
+    ['/api/embed', 'ollama', 'E_UNSUPPORTED'],
+    ['/api/embeddings', 'ollama', 'E_UNSUPPORTED'],
   ] as const) {
     const response = await fetch(`${url}${path}`, { method: 'POST', body: '{}' });
     assert.equal(response.status, 404);
-    assert.equal(told(shape, await response.text()).code, 'E_NOT_FOUND');
+    const said = told(shape, await response.text());
+    assert.equal(said.code, code);
+    if (code === 'E_UNSUPPORTED') assert.match(said.message, /does not offer embeddings/);
   }
   const missing = await fetch(`${url}/v1/models/absent`, { headers: { 'anthropic-version': '2023-06-01' } });
   assert.deepEqual([missing.status, told('anthropic', await missing.text()).type], [404, 'not_found_error']);
@@ -140,7 +154,7 @@ test('refuses requests above its own limit with retry-after', async (context) =>
   const gate = createGate(0);
   const { url } = await startGateway(context, {
     providers: [{ script: { beforeStep: gate.beforeStep } }],
-    gateway: { limits: { questions: 1 } },
+    gateway: { limits: { requests: 1 } },
   });
   const ask = (): Promise<Response> =>
     fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages, max_tokens: 2 }) });
@@ -223,13 +237,14 @@ function answering(hooks: InferenceObserver): void {
 
 test('keeps an answer whose verification fails to finish', async (context) => {
   const inference: InferenceClient = {
+    ...noModels,
     holds: async () => true,
     async complete(_question, hooks) {
       answering(hooks);
       throw new QvacError('E_ENGINE', 'no memory for a second copy');
     },
   };
-  const { url } = await startGateway(context, { inference, providers: [] });
+  const { url } = await startGateway(context, { inference, providers: [], gateway: { waitVerdict: true } });
   for (const stream of [false, true]) {
     const response = await fetch(`${url}/v1/chat/completions`, {
       method: 'POST',
@@ -251,6 +266,7 @@ test('keeps an answer whose verification fails to finish', async (context) => {
 
 test('fails if log-probabilities cannot be recomputed, instead of omitting them', async (context) => {
   const inference: InferenceClient = {
+    ...noModels,
     holds: async () => true,
     async complete(_question, hooks) {
       answering(hooks);
@@ -273,7 +289,7 @@ test('reports requests in progress by state in the metrics', async (context) => 
     Promise.withResolvers<void>(),
   ];
   const inference: InferenceClient = {
-    holds: async () => false,
+    ...noModels,
     async complete(_question, hooks) {
       asked.resolve(hooks);
       await answered.promise;

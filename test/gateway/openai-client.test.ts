@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import OpenAI from 'openai';
 import { decodeCancel } from '../../src/protocol/validate.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
-import { breakingClient, startGateway } from '../support/gateway.ts';
+import { breakingClient, fetchReceipt, startGateway } from '../support/gateway.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 
 const model = 'scripted/q8_0';
@@ -23,11 +23,11 @@ test('returns a chat completion', async (context) => {
   assert.equal(data.usage?.total_tokens, data.usage.prompt_tokens + 12);
   assert.equal(response.headers.get('x-qvac-provider'), providers[0]?.peer.id);
   assert.equal(response.headers.get('x-qvac-model-id'), providers[0]?.engine.facts.id);
-  assert.equal(response.headers.get('x-qvac-verified'), 'exact');
+  assert.equal(response.headers.get('x-qvac-verified'), 'pending');
   assert.equal(response.headers.get('x-qvac-cost-lamports'), '0');
   const receipt = response.headers.get('x-qvac-receipt');
   assert.match(receipt ?? '', /^[0-9a-f]{64}$/);
-  const kept = await fetch(`${url}/receipts/${receipt}`);
+  const kept = await fetchReceipt(url, receipt);
   assert.equal(kept.headers.get('content-type'), 'application/vnd.qvac.receipt+json');
   assert.equal(kept.headers.get('x-qvac-verified'), 'exact');
   assert.equal(((await kept.json()) as { text: string }).text, data.choices[0]?.message.content);
@@ -56,8 +56,9 @@ test('streams a chat completion with usage', async (context) => {
   assert.equal(last?.usage?.completion_tokens, Buffer.byteLength(text) + 1);
   const fields = last as unknown as Record<string, string>;
   assert.equal(fields['x-qvac-provider'], providers[0]?.peer.id);
-  assert.equal(fields['x-qvac-verified'], 'sampling');
-  assert.match(fields['x-qvac-receipt'] ?? '', /^[0-9a-f]{64}$/);
+  assert.equal(fields['x-qvac-verified'], 'pending');
+  const kept = await fetchReceipt(url, fields['x-qvac-receipt'] ?? '');
+  assert.equal(kept.headers.get('x-qvac-verified'), 'sampling');
 });
 
 test('a seed of 20 digits repeats its answer; the next seed does not', async (context) => {
@@ -214,6 +215,7 @@ test('joins content parts and refuses by name what a part asks for besides its t
       ],
     })
     .withResponse();
+  await fetchReceipt(url, response.headers.get('x-qvac-receipt'));
   const { receipt } = await receipts.get(response.headers.get('x-qvac-receipt') ?? '');
   assert.deepEqual(receipt.input?.messages, [{ role: 'user', content: 'ab' }]);
   const answer = { type: 'output_text', text: 'c', annotations: [], logprobs: [] };
@@ -269,7 +271,7 @@ test('returns errors in the API’s own format', async (context) => {
       'messages[0].content[0].type',
     ],
     [{ a_new_field: 1 }, 'a_new_field'],
-    [{ seed: -1 }, 'seed'],
+    [{ seed: -2 }, 'seed'],
     [{ seed: 1.5 }, 'seed'],
     [{ temperature: 3 }, 'temperature'],
     [{ messages: [] }, 'messages'],
@@ -282,7 +284,8 @@ test('returns errors in the API’s own format', async (context) => {
   }
   const nobody = await errorOf({ model: 'no-such-model' });
   assert.equal(nobody.status, 404);
-  assert.equal(nobody.code, 'E_NO_PROVIDER');
+  assert.equal(nobody.code, 'model_not_found');
+  assert.equal((nobody.error as { qvac_code: string }).qvac_code, 'E_NO_PROVIDER');
   const neutral = await client.chat.completions.create({
     ...question,
     n: 1,

@@ -140,7 +140,7 @@ test('logs a verification that ended too late to withhold the payment', async (c
     here: [endless],
     payments,
     logger,
-    gateway: { defaults, verdictMs: 60_000 },
+    gateway: { defaults, waitVerdict: true, verdictMs: 60_000 },
   });
   const response = await post(url, {});
   assert.deepEqual([response.status, response.headers.get('x-qvac-verified')], [200, 'inconclusive']);

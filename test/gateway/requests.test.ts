@@ -9,7 +9,7 @@ import type {
 } from '../../src/gateway/answer/inference-client.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
-import { startGateway } from '../support/gateway.ts';
+import { noModels, startGateway } from '../support/gateway.ts';
 
 const messages = [{ role: 'user', content: 'why?' }];
 
@@ -57,10 +57,11 @@ const apis = [
 async function startListening(
   context: TestContext,
   verified: VerificationOutcome = 'sampling',
+  waitVerdict = false,
 ): Promise<{ readonly url: string; readonly asked: InferenceRequest[] }> {
   const asked: InferenceRequest[] = [];
   const inference: InferenceClient = {
-    holds: async () => false,
+    ...noModels,
     async complete(question, hooks) {
       asked.push(question);
       hooks.accepted(
@@ -72,7 +73,7 @@ async function startListening(
       return { verified, faults: [], steps: null };
     },
   };
-  return { url: (await startGateway(context, { inference, providers: [] })).url, asked };
+  return { url: (await startGateway(context, { inference, providers: [], gateway: { waitVerdict } })).url, asked };
 }
 
 const post = (url: string, path: string, body: string): Promise<Response> =>
@@ -86,12 +87,21 @@ test('keeps all digits of a seed and refuses a malformed one, in every API', asy
       assert.equal((await post(url, path, withText(body, seed(digits)))).status, 200, `${path} ${digits}`);
       assert.equal(asked.at(-1)?.seed, BigInt(digits), path);
     }
+    for (const [written, value] of [
+      ['42.0', 42n],
+      ['1e3', 1_000n],
+      ['-1', null],
+      ['null', null],
+    ] as const) {
+      assert.equal((await post(url, path, withText(body, seed(written)))).status, 200, `${path} ${written}`);
+      assert.equal(asked.at(-1)?.seed, value, `${path} ${written}`);
+    }
     assert.equal((await post(url, path, JSON.stringify(body))).status, 200);
     assert.equal(asked.at(-1)?.seed, null);
-    for (const digits of ['18446744073709551616', '-1', '1.5', '1e3', '"7"', 'true', '[1]']) {
+    for (const digits of ['18446744073709551616', '-2', '1.5', '1e17', '"7"', 'true', '[1]']) {
       const refused = await post(url, path, withText(body, seed(digits)));
       assert.equal(refused.status, 400, `${path} ${digits}`);
-      assert.match(await refused.text(), /seed: expected a whole number from 0 to 18446744073709551615/);
+      assert.match(await refused.text(), /seed: expected a whole number from 0 to 18446744073709551615, or -1/);
     }
   }
 });
@@ -206,8 +216,11 @@ test('refuses by name what would change the answer and is not supported, in ever
       [{ prediction: {} }, 'prediction'],
       [{ web_search_options: {} }, 'web_search_options'],
       [{ store: true }, 'store'],
-      [{ reasoning_effort: 'high' }, 'reasoning_effort'],
-      [{ verbosity: 'low' }, 'verbosity'],
+      [{ reasoning_effort: 'much' }, 'reasoning_effort'],
+      [{ chat_template_kwargs: { messages: 'x' } }, 'chat_template_kwargs.messages'],
+      [{ chat_template_kwargs: { a: 0.5 } }, 'chat_template_kwargs.a'],
+      [{ chat_template_kwargs: { a: {} } }, 'chat_template_kwargs.a'],
+      [{ chat_template_kwargs: [] }, 'chat_template_kwargs'],
       [{ service_tier: 'flex' }, 'service_tier'],
       [{ top_k: 40 }, 'top_k'],
       [{ repetition_penalty: 1.1 }, 'repetition_penalty'],
@@ -215,7 +228,9 @@ test('refuses by name what would change the answer and is not supported, in ever
       [{ max_completion_tokens: 0 }, 'max_completion_tokens'],
       [{ stream_options: { include_everything: true } }, 'stream_options.include_everything'],
       [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages[0].role'],
-      [{ messages: [{ role: 'user', content: 'x', name: 'me' }] }, 'messages[0].name'],
+      [{ messages: [{ role: 'assistant', tool_calls: [{}] }] }, 'messages[0].tool_calls'],
+      [{ messages: [{ role: 'user', content: 'x', extra: 1 }] }, 'messages[0].extra'],
+      [{ messages: [] }, 'messages'],
     ],
     '/v1/completions': [
       [{ n: 2 }, 'n'],
@@ -232,12 +247,15 @@ test('refuses by name what would change the answer and is not supported, in ever
       [{ previous_response_id: 'resp_1' }, 'previous_response_id'],
       [{ store: true }, 'store'],
       [{ background: true }, 'background'],
-      [{ text: { format: { type: 'json_schema' } } }, 'text'],
+      [{ text: { format: { type: 'json_schema' } } }, 'text.format'],
       [{ truncation: 'auto' }, 'truncation'],
       [{ conversation: 'x' }, 'conversation'],
       [{ include: ['message.output_text.logprobs'] }, 'include'],
-      [{ reasoning: { effort: 'high' } }, 'reasoning'],
+      [{ reasoning: { depth: 'high' } }, 'reasoning.depth'],
       [{ input: [{ type: 'item_reference', id: 'x' }] }, 'input[0].type'],
+      [{ input: [{ type: 'function_call_output', call_id: 'x' }] }, 'input[0].type'],
+      [{ input: [{ type: 'reasoning', summary: [] }] }, 'input'],
+      [{ input: [] }, 'input'],
       [{ input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'x' }] }] }, 'input[0].content[0].type'],
       [{ top_logprobs: 3 }, 'top_logprobs'],
     ],
@@ -246,6 +264,8 @@ test('refuses by name what would change the answer and is not supported, in ever
       [{ top_k: 40 }, 'top_k'],
       [{ tools: [{ name: 'f' }] }, 'tools'],
       [{ thinking: { type: 'enabled', budget_tokens: 1024 } }, 'thinking'],
+      [{ thinking: { type: 'sometimes' } }, 'thinking'],
+      [{ output_config: { format: { type: 'json_schema' } } }, 'output_config.format'],
       [{ container: 'x' }, 'container'],
       [{ mcp_servers: [{}] }, 'mcp_servers'],
       [{ messages: [{ role: 'user', content: [{ type: 'document' }] }] }, 'messages[0].content[0].type'],
@@ -257,7 +277,6 @@ test('refuses by name what would change the answer and is not supported, in ever
       [{ tools: [{}] }, 'tools'],
       [{ think: true }, 'think'],
       [{ options: { mirostat: 1 } }, 'options.mirostat'],
-      [{ options: { num_ctx: 0 } }, 'options.num_ctx'],
       [{ options: { top_p: 0.9 } }, 'options.top_p'],
       [{ messages: [{ role: 'user', content: 'x', images: ['aGk='] }] }, 'messages[0].images'],
       [{ logprobs: true }, 'logprobs'],
@@ -297,7 +316,7 @@ test('reads the answer’s length from each API’s own field', async (context) 
 
 test('every answer states its verification, its cost and its receipt', async (context) => {
   for (const verified of ['exact', 'statistical', 'text', 'sampling', 'none', 'inconclusive', 'failed'] as const) {
-    const { url } = await startListening(context, verified);
+    const { url } = await startListening(context, verified, true);
     const fields = {
       'x-qvac-provider': '12D3KooWx',
       'x-qvac-model-id': '00',

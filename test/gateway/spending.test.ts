@@ -4,7 +4,7 @@ import { QvacError } from '../../src/errors.ts';
 import { createBudgets } from '../../src/gateway/guard/budgets.ts';
 import { parseKeys } from '../../src/gateway/guard/keys.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { startGateway, testToken } from '../support/gateway.ts';
+import { noModels, startGateway, testToken } from '../support/gateway.ts';
 
 const question = { model: 'scripted/q8_0', messages: [{ role: 'user', content: 'why?' }], max_tokens: 40 };
 const post = (url: string, body: object, headers: Readonly<Record<string, string>> = {}): Promise<Response> =>
@@ -17,7 +17,7 @@ test('requires a key if keys are in use, and limits each key’s spending', asyn
   const asked: number[] = [];
   const priced = await startGateway(context, {
     inference: {
-      holds: async () => false,
+      ...noModels,
       async complete({ maxPrice }, hooks) {
         asked.push(maxPrice);
         hooks.accepted(
@@ -75,6 +75,7 @@ test('concurrent requests do not spend a key’s limit twice', async (context) =
   let waiting = 0;
   const { url } = await startGateway(context, {
     inference: {
+      ...noModels,
       // All requests read the remaining limit before any of them continues.
       holds() {
         if (++waiting === 4) met.resolve(true);
@@ -120,7 +121,7 @@ test('counts the cost of failed answers once it is known, and keeps the reservat
   const known = Promise.withResolvers<bigint>();
   const { url } = await startGateway(context, {
     inference: {
-      holds: async () => false,
+      ...noModels,
       async complete({ maxPrice }, hooks) {
         if (asked.push(maxPrice) === 1) hooks.failedAnswerCost?.(known.promise);
         throw new QvacError('E_FAILED', 'broke off');
@@ -155,7 +156,7 @@ test('without keys, only requests with the token may spend', async (context) => 
   const asked: number[] = [];
   const { url } = await startGateway(context, {
     inference: {
-      holds: async () => false,
+      ...noModels,
       async complete({ maxPrice }) {
         asked.push(maxPrice);
         throw new QvacError('E_TOO_DEAR', 'too dear');

@@ -4,7 +4,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import type { InferenceClient } from '../../src/gateway/answer/inference-client.ts';
-import { startGateway } from '../support/gateway.ts';
+import { noModels, startGateway } from '../support/gateway.ts';
 
 const messages = [{ role: 'user', content: 'why?' }];
 
@@ -31,7 +31,7 @@ test('sends a comment after 15 s of silence, and another after 15 more', async (
   context.after(() => context.mock.timers.reset());
   const asked = Promise.withResolvers<void>();
   const never: InferenceClient = {
-    holds: async () => false,
+    ...noModels,
     complete: (_question, _hooks, { stop }) =>
       new Promise((_resolve, reject) => {
         stop.addEventListener('abort', () => reject(new Error('stopped')));
@@ -58,12 +58,12 @@ test('sends a comment after 15 s of silence, and another after 15 more', async (
   assert.equal(text, ': waiting\n\n: waiting\n\n');
 });
 
-test('an answer that is not streamed waits 5 s for its verdict, then is sent as pending', async (context) => {
+test('with waitVerdict an answer waits 5 s for its verdict, then is sent as pending', async (context) => {
   // Registered first, so that later hooks run with real timers.
   context.after(() => context.mock.timers.reset());
   const delivered = Promise.withResolvers<void>();
   const unchecked: InferenceClient = {
-    holds: async () => false,
+    ...noModels,
     complete: (_question, hooks, { stop }) =>
       new Promise((_resolve, reject) => {
         stop.addEventListener('abort', () => reject(new Error('stopped')));
@@ -75,7 +75,11 @@ test('an answer that is not streamed waits 5 s for its verdict, then is sent as 
         delivered.resolve();
       }),
   };
-  const { gateway } = await startGateway(context, { inference: unchecked, providers: [] });
+  const { gateway } = await startGateway(context, {
+    inference: unchecked,
+    providers: [],
+    gateway: { waitVerdict: true },
+  });
   context.mock.timers.enable({ apis: ['setTimeout'] });
   let verified: unknown = null;
   const answered = ask(gateway.port, {}).then(([answer]) => (verified = answer.resume().headers['x-qvac-verified']));

@@ -1,4 +1,5 @@
 import type { TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { QvacError } from '../../src/errors.ts';
 import type { GatewayActivityLog } from '../../src/gateway/activity.ts';
 import type { InferenceClient } from '../../src/gateway/answer/inference-client.ts';
@@ -69,9 +70,15 @@ export interface TestGateway {
   fetchAsPage(path: string, init?: RequestInit): Promise<Response>;
 }
 
+/** The parts of an inference client on a machine without models. */
+export const noModels: Pick<InferenceClient, 'holds' | 'countTokens'> = {
+  holds: async () => false,
+  countTokens: async () => ({ tokens: 0, exact: false }),
+};
+
 /** Sends one word and fails, like a provider whose machine crashes. */
 export const breakingClient: InferenceClient = {
-  holds: async () => false,
+  ...noModels,
   async complete(_question, hooks) {
     hooks.accepted(
       { provider: '12D3KooWx' as PeerIdString, router: null, model: { id: '00' as ModelId, name: 'm', quant: 'q' } },
@@ -125,6 +132,20 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
         },
       }),
   };
+}
+
+/** How long a verdict may take, ms, and the pause between two looks. */
+const [verdictDeadlineMs, lookMs] = [20_000, 20];
+
+/** The receipt's response, once its answer is verified. */
+export async function fetchReceipt(url: string, id: string | null): Promise<Response> {
+  const deadline = AbortSignal.timeout(verdictDeadlineMs);
+  for (;;) {
+    const response = await fetch(`${url}/receipts/${id ?? ''}`, { signal: deadline });
+    if (response.status !== 202) return response;
+    await response.text();
+    await setTimeout(lookMs);
+  }
 }
 
 function networkInference(

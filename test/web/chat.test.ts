@@ -5,7 +5,7 @@ import { violations } from '../support/axe.ts';
 import { noBrowser, openPage } from '../support/browser.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
-import { startGateway, testToken } from '../support/gateway.ts';
+import { noModels, startGateway, testToken } from '../support/gateway.ts';
 import { ask, openSaying } from '../support/page.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 
@@ -206,7 +206,7 @@ const failures: readonly (readonly [ErrorCode, message: string, words: RegExp])[
 test('explains every failure in plain words, with the next step', { skip }, async (context) => {
   let next = 0;
   const inference = {
-    holds: async () => false,
+    ...noModels,
     complete: async (): Promise<never> => {
       const [code, message] = failures[next++] ?? ['E_BUG', ''];
       throw new QvacError(code, message, { hint: 'raise --max-price, or see qvac peers' });
@@ -234,7 +234,7 @@ test('shows an incomplete answer as far as it arrived, as not checked', {
 }, async (context) => {
   const { page } = await openSaying(context, '', {
     inference: {
-      holds: async () => false,
+      ...noModels,
       async complete(_question, hooks) {
         hooks.accepted(
           {

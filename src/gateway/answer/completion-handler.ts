@@ -8,6 +8,7 @@ import { EventWriter } from './event-writer.ts';
 import type { AnswerSource, CheckedAnswer, DeliveredAnswer, InferenceClient } from './inference-client.ts';
 import { type AnswerEnd, type AnswerStart, type ResponseEncoder, sse, trustFields } from './response-encoder.ts';
 import { StopFilter } from './stop-filter.ts';
+import type { Verifications } from './verifications.ts';
 
 export interface CompletionHandlerComponents {
   readonly inference: InferenceClient;
@@ -16,6 +17,7 @@ export interface CompletionHandlerComponents {
   readonly metrics: GatewayMetrics;
   /** Answers in progress, by the id that their clients know. */
   readonly running: Map<string, CompletionHandler>;
+  readonly verifications: Verifications;
   /** Aborts when the gateway stops. */
   readonly signal: AbortSignal;
 }
@@ -29,9 +31,14 @@ export interface CompletionHandlerInit {
   readonly keepAliveMs?: number | undefined;
   /** Called once with the total cost in lamports: the answer's, and that of failed attempts. */
   readonly onCost?: ((lamports: bigint) => void) | undefined;
-  /** How long a complete answer waits for its verdict, ms. @default 5_000 */
+  /** Whether a complete answer waits for its verdict. @default false: it ends with its last token */
+  readonly waitVerdict?: boolean | undefined;
+  /** How long it waits at most, ms. @default 5_000 */
   readonly verdictMs?: number | undefined;
 }
+
+/** A server-sent comment, which clients skip. */
+const comment = ': waiting\n\n';
 
 /** Handles one completion request: runs it on the network and writes the answer in the API's format. */
 export class CompletionHandler {
@@ -39,6 +46,7 @@ export class CompletionHandler {
   readonly #request: CompletionRequest;
   readonly #encoder: ResponseEncoder;
   readonly #keepAliveMs: number;
+  readonly #waitVerdict: boolean;
   readonly #verdictMs: number;
   readonly #onCost: (lamports: bigint) => void;
   readonly #writer: EventWriter;
@@ -64,9 +72,10 @@ export class CompletionHandler {
     this.#request = init.request;
     this.#encoder = init.encoder;
     this.#keepAliveMs = init.keepAliveMs ?? 15_000;
+    this.#waitVerdict = init.waitVerdict ?? false;
     this.#verdictMs = init.verdictMs ?? 5_000;
     this.#onCost = init.onCost ?? (() => undefined);
-    this.#writer = new EventWriter(outgoing);
+    this.#writer = new EventWriter(outgoing, init.encoder.streamType === sse ? comment : '');
     this.#filter = new StopFilter(init.request.stops);
     this.#askedAt = components.clock.now();
   }
@@ -138,6 +147,7 @@ export class CompletionHandler {
           this.#delivered = delivered;
           this.#deliveredMs = performance.now() - this.#startedMs;
           this.#components.metrics.delivered(delivered, this.#firstTokenMs);
+          this.#components.verifications.started(delivered.receipt);
           this.#setState('checking');
           onDelivered();
         },
@@ -148,20 +158,26 @@ export class CompletionHandler {
 
   /** Counts the outcome and the cost, which may be known only after the response is complete. */
   #account(completing: Promise<CheckedAnswer>): void {
-    const { metrics } = this.#components;
-    completing
+    const { metrics, verifications, logger } = this.#components;
+    const counted = completing
       .then(
         (answer) => metrics.checked(answer),
-        (error: unknown) =>
-          this.#delivered === null ? metrics.failed(problemOf(error).code) : metrics.checked(unchecked),
+        (error: unknown) => {
+          const { code } = problemOf(error);
+          if (this.#delivered === null) return metrics.failed(code);
+          logger.warn('verification of an answer failed to finish', { receipt: this.#delivered.receipt, code });
+          metrics.checked(unchecked);
+        },
       )
       .finally(() => {
         this.#setState(null);
+        if (this.#delivered !== null) verifications.ended(this.#delivered.receipt);
         // The reservation stays until the chain says what the failed attempts cost.
         void Promise.all(this.#failedCosts).then((costs) =>
           this.#onCost(costs.reduce((sum, lamports) => sum + lamports, this.#delivered?.cost ?? 0n)),
         );
       });
+    verifications.track(counted);
   }
 
   #receive(piece: string): Promise<void> | void {
@@ -183,19 +199,17 @@ export class CompletionHandler {
     this.#keepAlive();
   }
 
-  /** The verdict, or null if it takes too long. A failed verification does not discard a complete answer. */
+  /** The verdict; null if the answer does not wait for it, or it takes too long. */
   async #verdict(completing: Promise<CheckedAnswer>): Promise<CheckedAnswer | null> {
     if (this.#request.inference.logits) return withSteps(await completing);
+    if (!this.#waitVerdict) return null;
     let timer: NodeJS.Timeout | undefined;
     const timedOut = new Promise<null>((resolve) => (timer = setTimeout(resolve, this.#verdictMs, null)));
     try {
       return await Promise.race([completing, timedOut]);
     } catch (error) {
+      // A verification that fails to finish does not discard a complete answer.
       if (this.#delivered === null) throw error;
-      this.#components.logger.warn('verification of an answer failed to finish', {
-        receipt: this.#delivered.receipt,
-        code: problemOf(error).code,
-      });
       return unchecked;
     } finally {
       clearTimeout(timer);
@@ -224,7 +238,7 @@ export class CompletionHandler {
     if (!this.#request.stream || this.#encoder.streamType !== sse) return;
     this.#timer = setTimeout(() => {
       this.#sendHead();
-      void this.#writer.write(': waiting\n\n');
+      void this.#writer.write(comment);
       this.#keepAlive();
     }, this.#keepAliveMs);
   }

@@ -90,6 +90,12 @@ export interface InferenceOptions extends AbortOptions {
   readonly stop: AbortSignal;
 }
 
+export interface TokenCount {
+  readonly tokens: number;
+  /** False if the count is an estimate. */
+  readonly exact: boolean;
+}
+
 /** Runs prompts on the network. */
 export interface InferenceClient {
   /**
@@ -99,4 +105,6 @@ export interface InferenceClient {
   complete(request: InferenceRequest, observer: InferenceObserver, options: InferenceOptions): Promise<CheckedAnswer>;
   /** Whether this machine has the model's file and so can recompute its answers. */
   holds(model: string | null): Promise<boolean>;
+  /** How many tokens a prompt has for a model. @throws QvacError E_BAD_INPUT for a prompt that no provider may take */
+  countTokens(model: ModelId, input: Input): Promise<TokenCount>;
 }

@@ -3,12 +3,10 @@ import { anySignal } from '../../lib/abort.ts';
 import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { Answer, AskObserver, Delivered } from '../../node/client/answer.ts';
 import { type AskComponents, type AskInit, ask } from '../../node/client/ask.ts';
-import type { LivePeer } from '../../node/discovery/discovery.ts';
-import { modelsNamed } from '../../node/discovery/query.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
 import type { ClientPayments } from '../../node/payment/payments.ts';
 import { seedOfNumber } from '../../protocol/digests.ts';
-import { promptTokenBound } from '../../protocol/prompt-bound.ts';
+import { answerLengths, countTokens } from './answer-length.ts';
 import { withFailedAnswerCosts } from './failed-answer-costs.ts';
 import type {
   CheckedAnswer,
@@ -42,6 +40,7 @@ export function createNetworkInferenceClient(components: NetworkInferenceClientC
   const counting = { ...components, inFlight: (peer: PeerIdString) => inFlight.get(peer) ?? 0 };
   return {
     holds: async (model) => model !== null && components.verifier.holds(model),
+    countTokens: (model, input) => countTokens(components.verifier, model, input),
     async complete(request, observer, options) {
       let busy: PeerIdString | null = null;
       const setProvider = (peer: PeerIdString | null): void => {
@@ -49,14 +48,13 @@ export function createNetworkInferenceClient(components: NetworkInferenceClientC
         if (peer !== null) count(peer, 1);
         busy = peer;
       };
-      const answer = await ask(
+      const answer = await askFitting(
         withPayments(counting, request, observer),
         { ...(await initOf(request, components)), request: options.requestId },
+        await answerLengths(components, request).catch((error: unknown) => Promise.reject(asRequestError(error))),
         observerOf(observer, setProvider),
-        { signal: anySignal(options.stop, options.signal) },
-      )
-        .catch((error: unknown) => Promise.reject(asRequestError(error)))
-        .finally(() => setProvider(null));
+        anySignal(options.stop, options.signal),
+      ).finally(() => setProvider(null));
       // A fault during the answer: no signed head covers all of it.
       if (answer.finish === null)
         throw new QvacError(
@@ -81,10 +79,36 @@ export function createNetworkInferenceClient(components: NetworkInferenceClientC
   };
 }
 
-/** Reports a prompt that does not fit as the request's own error: clients retry every other failure. */
+/** Asks for the lengths in turn, as long as providers refuse them for their context. */
+async function askFitting(
+  components: AskComponents,
+  init: AskInit,
+  lengths: readonly number[],
+  observer: AskObserver,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const deadline = performance.now() + init.timeoutMs;
+  for (const [at, maxTokens] of lengths.entries()) {
+    const timeoutMs = at === 0 ? init.timeoutMs : Math.max(1, Math.ceil(deadline - performance.now()));
+    try {
+      return await ask(components, { ...init, sampler: { ...init.sampler, maxTokens }, timeoutMs }, observer, {
+        signal,
+      });
+    } catch (error) {
+      if (!isTooLong(error) || at === lengths.length - 1) throw asRequestError(error);
+    }
+  }
+  throw new Error('no length to ask for');
+}
+
+function isTooLong(error: unknown): error is QvacError {
+  return error instanceof QvacError && (error.details?.tooLong === true || error.code === 'E_CONTEXT');
+}
+
+/** Reports a prompt that does not fit as the request's own error, in the words that Anthropic's clients look for. */
 function asRequestError(error: unknown): unknown {
-  if (!(error instanceof QvacError) || error.details?.tooLong !== true) return error;
-  return new QvacError('E_CONTEXT', error.message, { hint: error.hint, cause: error });
+  if (!isTooLong(error)) return error;
+  return new QvacError('E_CONTEXT', `prompt is too long: ${error.message}`, { hint: error.hint, cause: error });
 }
 
 async function initOf(request: InferenceRequest, components: NetworkInferenceClientComponents): Promise<AskInit> {
@@ -92,7 +116,7 @@ async function initOf(request: InferenceRequest, components: NetworkInferenceCli
   return {
     input,
     model,
-    sampler: { ...request.sampler, maxTokens: fittingLength(request, components.discovery.live()) },
+    sampler: request.sampler,
     seed: seed === null ? null : seedOfNumber(seed),
     verify,
     provider,
@@ -102,24 +126,6 @@ async function initOf(request: InferenceRequest, components: NetworkInferenceCli
     timeoutMs,
     thorough: true,
   };
-}
-
-/**
- * Clients set a huge `max_tokens` to mean "the whole answer". A length above the longest context on offer is cut to the
- * room that the prompt leaves in it, or to half of the context if the prompt may be long.
- */
-function fittingLength(
-  { input, model, provider, sampler: { maxTokens } }: InferenceRequest,
-  live: readonly LivePeer[],
-): number {
-  const usable = live.filter(({ peer, card }) => card.role === 'provider' && (provider === null || provider === peer));
-  const longest = Math.max(
-    0,
-    ...usable.flatMap(({ card }) => modelsNamed(card, model ?? undefined).map(({ context }) => context)),
-  );
-  return longest === 0 || maxTokens < longest
-    ? maxTokens
-    : Math.max(longest - promptTokenBound(input), Math.floor(longest / 2));
 }
 
 /** `components` with the payments that the request asks for, which also report the cost of failed answers. */

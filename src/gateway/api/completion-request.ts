@@ -1,7 +1,8 @@
-import type { ChatMessage, Input, SamplerSettings } from '../../protocol/messages.ts';
+import type { SamplerSettings } from '../../protocol/messages.ts';
 import type { InferenceRequest } from '../answer/inference-client.ts';
+import type { ResponseEncoder } from '../answer/response-encoder.ts';
 import { badField } from '../problem.ts';
-import type { Fields } from './fields.ts';
+import type { RequestFields } from './request-fields.ts';
 
 /** The operator's settings, used for everything that a request leaves open. `temperature` and `minP` are fractions. */
 export interface RequestDefaults {
@@ -26,46 +27,63 @@ export interface CompletionRequest {
   readonly stops: readonly string[];
   /** How many of the likeliest tokens to list per token; null: no log-probabilities. */
   readonly topLogprobs: number | null;
-  /** The context, in tokens, that the model must have. @default any */
-  readonly minContext?: number | undefined;
 }
+
+/** A request after reading: a completion to run, or a check that a model is on offer, which Ollama calls loading. */
+export type ApiRequest =
+  | { readonly kind: 'completion'; readonly request: CompletionRequest; readonly encoder: ResponseEncoder }
+  | {
+      readonly kind: 'load';
+      readonly model: string | null;
+      /** @param name of the model, `name/quant`. @param at unix ms */
+      body(name: string, at: number): object;
+    };
+
+/** Reads a request's JSON. @throws Problem */
+export type RequestReader = (body: unknown, defaults: RequestDefaults) => ApiRequest;
+
+export const maxTokensRange = [1, 1_000_000] as const;
 
 const maxSeed = (1n << 64n) - 1n;
 const maxStops = 16;
+const maxStopLength = 1_000;
+const maxNameLength = 300;
 /** Names that mean "any model". */
 const anyModel: ReadonlySet<string> = new Set(['', 'default', 'auto']);
 
-export function readModel(fields: Fields, defaults: RequestDefaults): string | null {
+export function readModel(fields: RequestFields, defaults: Pick<RequestDefaults, 'model'>): string | null {
   const model = fields.text('model');
   if (model === undefined || anyModel.has(model)) return defaults.model;
-  if (model.length > 300) throw badField('model', 'model: longer than 300 characters');
+  if (model.length > maxNameLength) throw badField('model', `model: longer than ${maxNameLength} characters`);
   return model;
 }
 
-/** `seed` with all its digits (see `parseJson`). */
-export function readSeed(fields: Fields): bigint | null {
+/** `seed` with all its digits (see `parseJson`); null: random, which -1 means too. */
+export function readSeed(fields: RequestFields): bigint | null {
   const seed = fields.raw('seed');
-  if (seed === undefined) return null;
+  if (seed === undefined || seed === -1n) return null;
   if (typeof seed !== 'bigint' || seed < 0n || seed > maxSeed)
-    throw fields.bad('seed', 'a whole number from 0 to 18446744073709551615');
+    throw fields.bad('seed', 'a whole number from 0 to 18446744073709551615, or -1');
   return seed;
 }
 
 /** One text or a list of texts. */
-export function readStops(fields: Fields, name: string): readonly string[] {
+export function readStops(fields: RequestFields, name: string): readonly string[] {
   const raw = fields.raw(name);
   if (raw === undefined) return [];
   const stops: readonly unknown[] = Array.isArray(raw) ? raw : [raw];
-  if (
-    stops.length > maxStops ||
-    !stops.every((stop) => typeof stop === 'string' && stop !== '' && stop.length <= 1_000)
-  )
-    throw fields.bad(name, `a text or up to ${maxStops}, none of them empty`);
+  const usable = stops.every((stop) => typeof stop === 'string' && stop !== '' && stop.length <= maxStopLength);
+  if (stops.length > maxStops || !usable)
+    throw fields.bad(name, `a text or up to ${maxStops} texts, of 1 to ${maxStopLength} characters each`);
   return stops as readonly string[];
 }
 
 /** The sampler in the protocol's units. @param maxTokens from the API's own field */
-export function readSampler(fields: Fields, defaults: RequestDefaults, maxTokens: number | undefined): SamplerSettings {
+export function readSampler(
+  fields: RequestFields,
+  defaults: RequestDefaults,
+  maxTokens: number | undefined,
+): SamplerSettings {
   return {
     temperature: Math.round((fields.number('temperature', 0, 2) ?? defaults.temperature) * 100),
     minP: Math.round((fields.number('min_p', 0, 1) ?? defaults.minP) * 100),
@@ -74,45 +92,24 @@ export function readSampler(fields: Fields, defaults: RequestDefaults, maxTokens
   };
 }
 
-export const maxTokensRange = [1, 1_000_000] as const;
-
 /** Reads the field `qvac`, which every API accepts: `{provider, verify, max_price, wallet, consent}`. */
 export function readExtension(
-  fields: Fields,
+  fields: RequestFields,
   defaults: RequestDefaults,
 ): Pick<InferenceRequest, 'provider' | 'verify' | 'maxPrice' | 'wallet' | 'consent'> {
+  const { provider, verify, maxPrice } = defaults;
   const own = fields.object('qvac');
-  if (own === undefined)
-    return {
-      provider: defaults.provider,
-      verify: defaults.verify,
-      maxPrice: defaults.maxPrice,
-      wallet: null,
-      consent: null,
-    };
-  const provider = own.text('provider') ?? defaults.provider;
-  const verify = own.oneOf('verify', ['none', 'sampling', 'full']) ?? defaults.verify;
+  if (own === undefined) return { provider, verify, maxPrice, wallet: null, consent: null };
   const wallet = own.text('wallet') ?? null;
-  const consent = own.text('consent') ?? null;
   const asked = own.whole('max_price', 0, Number.MAX_SAFE_INTEGER);
+  const extension = {
+    provider: own.text('provider') ?? provider,
+    verify: own.oneOf('verify', ['none', 'sampling', 'full']) ?? verify,
+    // A request may only lower the operator's limit; a browser wallet sets its own.
+    maxPrice: wallet === null ? Math.min(asked ?? maxPrice, maxPrice) : (asked ?? 0),
+    wallet,
+    consent: own.text('consent') ?? null,
+  };
   own.done();
-  // A request may only lower the operator's limit; a browser wallet sets its own.
-  const maxPrice = wallet === null ? Math.min(asked ?? defaults.maxPrice, defaults.maxPrice) : (asked ?? 0);
-  return { provider, verify, maxPrice, wallet, consent };
-}
-
-/** A conversation as an input, with the operator's system message if the request has none. */
-export function chatInput(messages: readonly ChatMessage[], defaults: RequestDefaults): Input {
-  if (!messages.some(({ role }) => role !== 'system'))
-    throw badField('messages', 'messages: expected at least one message that is not a system message');
-  const withSystem =
-    defaults.system === null || messages.some(({ role }) => role === 'system')
-      ? messages
-      : [{ role: 'system', content: defaults.system }, ...messages];
-  return { messages: withSystem, template: 'gguf', options: {} };
-}
-
-/** A prompt that the model continues, without a chat template. */
-export function rawInput(prompt: string): Input {
-  return { messages: [{ role: 'user', content: prompt }], template: 'raw', options: {} };
+  return extension;
 }

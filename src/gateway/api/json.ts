@@ -13,7 +13,9 @@ export function parseJson(text: string): unknown {
   const reviver = (key: string, value: unknown, context?: ReviverContext): unknown => {
     if (key !== 'seed' || typeof value !== 'number') return value;
     const source = context?.source ?? String(value);
-    return /^-?\d+$/.test(source) ? BigInt(source) : value;
+    if (/^-?\d+$/.test(source)) return BigInt(source);
+    // `42.0` and `1e3` are whole, too.
+    return Number.isSafeInteger(value) ? BigInt(value) : value;
   };
   try {
     return JSON.parse(text, reviver) as unknown;

@@ -44,14 +44,35 @@ export function offeredModels(live: readonly LivePeer[]): readonly OfferedModel[
   return [...found.values()].toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
-/** The model that `asked` (name, name/quant or hex id) names. */
-export function findOffered(offered: readonly OfferedModel[], asked: string): OfferedModel | undefined {
-  return offered.find((each) => isNamed(each, asked));
+/**
+ * The name under which the network knows the model that a client calls `asked`: an exact name first, then Ollama's
+ * `NAME:latest` and `NAME:QUANT`, then any of them in another case. A model that is not on offer keeps its spelling.
+ */
+export function networkName(offered: readonly OfferedModel[], asked: string): string {
+  const spellings = spellingsOf(asked);
+  const known = offered.flatMap(({ name, id, model }) => [name, model.name, id]);
+  const match = (same: (name: string, spelling: string) => boolean): string | undefined =>
+    spellings.flatMap((spelling) => known.find((name) => same(name, spelling)) ?? []).at(0);
+  return (
+    match((name, spelling) => name === spelling) ??
+    match((name, spelling) => name.toLowerCase() === spelling.toLowerCase()) ??
+    spellings.at(-1) ??
+    asked
+  );
 }
 
-/** Whether `asked` names this model. */
-export function isNamed({ name, id, model }: OfferedModel, asked: string): boolean {
-  return asked === name || asked === model.name || asked.toLowerCase() === id;
+/** As a client wrote the name, and as the network writes it. */
+function spellingsOf(asked: string): readonly string[] {
+  const [, name, tag] = /^(.+):([^:/]+)$/.exec(asked) ?? [];
+  if (name === undefined || tag === undefined) return [asked];
+  return [asked, tag.toLowerCase() === 'latest' ? name : `${name}/${tag}`];
+}
+
+/** The offered model that a client calls `asked`; null: any. */
+export function findOffered(offered: readonly OfferedModel[], asked: string | null): OfferedModel | undefined {
+  if (asked === null) return offered[0];
+  const known = networkName(offered, asked);
+  return offered.find(({ name, id, model }) => known === name || known === model.name || known === id);
 }
 
 export function openaiModel({ name, id, model, since, providers, priceIn, priceOut }: OfferedModel) {

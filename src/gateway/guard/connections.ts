@@ -26,6 +26,8 @@ export function limitConnections(server: Server, limits: Partial<ConnectionLimit
   server.requestTimeout = requestMs;
   server.keepAliveTimeout = idleMs;
   server.maxHeadersCount = 100;
+  // A client that ends its side after the request still reads the answer (RFC 9112, section 9.6).
+  Object.assign(server, { httpAllowHalfOpen: true });
 }
 
 /** For `createServer`: how often it checks the timeouts above, and the longest headers. */

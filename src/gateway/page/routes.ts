@@ -5,14 +5,14 @@ import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { LivePeer } from '../../node/discovery/discovery.ts';
 import { type Receipt, serialiseReceipt } from '../../proofs/receipt.ts';
 import { MalformedError } from '../../protocol/codec.ts';
-import { Fields } from '../api/fields.ts';
 import { parseJson } from '../api/json.ts';
+import { RequestFields } from '../api/request-fields.ts';
 import type { GatewayInit } from '../components.ts';
 import { readBody } from '../guard/body.ts';
 import { sessionPath } from '../guard/check.ts';
 import { sameText } from '../guard/token.ts';
 import { Problem } from '../problem.ts';
-import { type AppComponents, type Bindings, unreadiness } from '../request-context.ts';
+import { type AppComponents, type Bindings, type RequestContext, unreadiness } from '../request-context.ts';
 import { reportOf, summaryOf } from './report.ts';
 import { addWalletRoutes } from './wallet-routes.ts';
 
@@ -44,7 +44,7 @@ export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, in
     assets.get('/assets/icon.svg') === null ? c.body(null, 204) : asset(components, '/assets/icon.svg'),
   );
   app.post(sessionPath, async (c) => {
-    const fields = new Fields(parseJson(await readBody(c.env.incoming, 4_096)));
+    const fields = RequestFields.of(parseJson(await readBody(c.env.incoming, 4_096)));
     const token = fields.text('token') ?? '';
     const { formerToken = null } = init;
     // A page that was open before a restart shows the token that let it in then.
@@ -76,8 +76,12 @@ export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, in
     const found = await Promise.all(entries.map(({ id }) => summaryIfAny(components, id)));
     return c.json({ receipts: found.filter((each) => each !== null) });
   });
-  app.get('/qvac/receipts/:id', async (c) => c.json(reportOf(await receiptOf(components, c.req.param('id')))));
+  app.get('/qvac/receipts/:id', async (c) => {
+    const id = c.req.param('id');
+    return components.verifications.isPending(id) ? pending(c) : c.json(reportOf(await receiptOf(components, id)));
+  });
   app.get('/receipts/:id', async (c) => {
+    if (components.verifications.isPending(c.req.param('id'))) return pending(c);
     const receipt = await receiptOf(components, c.req.param('id'));
     return c.body(serialiseReceipt(receipt), 200, {
       'content-type': receiptType,
@@ -97,6 +101,11 @@ function asset({ assets }: AppComponents, path: string): Response {
       'permissions-policy': 'camera=(), microphone=(), geolocation=()',
     },
   });
+}
+
+/** The answer is complete; its receipt is written with the verdict. */
+function pending(c: RequestContext): Response {
+  return c.json({ verified: 'pending' }, 202, { 'x-qvac-verified': 'pending', 'retry-after': '1' });
 }
 
 /** The receipt with exactly that id; the id never becomes part of a path unchecked. */

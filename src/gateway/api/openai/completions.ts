@@ -5,78 +5,60 @@ import {
   modelName,
   type ResponseEncoder,
   sse,
-  trustFields,
 } from '../../answer/response-encoder.ts';
-import { badField, unsupported } from '../../problem.ts';
+import { badField } from '../../problem.ts';
 import {
-  type CompletionRequest,
+  type ApiRequest,
   maxTokensRange,
   type RequestDefaults,
-  rawInput,
   readExtension,
   readModel,
   readSampler,
   readSeed,
   readStops,
 } from '../completion-request.ts';
-import { Fields } from '../fields.ts';
-import { openaiFinish, openaiUsage, readIncludeUsage } from './chat.ts';
+import { rawInputOf } from '../conversation.ts';
+import { fieldTable } from '../field-table.ts';
+import { RequestFields } from '../request-fields.ts';
+import { readIncludeUsage } from './chat.ts';
+import { lastEvents, openaiFinish, openaiUsage } from './chat-encoder.ts';
 import { openaiError } from './error.ts';
 import { completionLogprobs } from './logprobs.ts';
 
-const neutrals = {
-  n: [1],
-  best_of: [1],
-  top_p: [1],
-  frequency_penalty: [0],
-  presence_penalty: [0],
-  logit_bias: [{}],
-  echo: [false],
-  suffix: [''],
-} as const;
-
-function readPrompt(fields: Fields): string {
-  const raw = fields.raw('prompt');
-  if (Array.isArray(raw)) {
-    const [only] = raw as readonly unknown[];
-    if (raw.length === 1 && typeof only === 'string' && only.isWellFormed()) return only;
-    throw unsupported('prompt', raw.every((item) => typeof item === 'string') ? 'with several texts' : 'as token ids');
-  }
-  const prompt = fields.text('prompt');
-  if (prompt === undefined) throw badField('prompt', 'prompt: expected text');
-  return prompt;
-}
-
 /** Reads `POST /v1/completions`: the model continues a text, without its chat template. @throws Problem */
-export function openaiCompletions(
-  body: unknown,
-  defaults: RequestDefaults,
-): { readonly request: CompletionRequest; readonly encoder: ResponseEncoder } {
-  const fields = new Fields(body);
-  const model = readModel(fields, defaults);
-  const input = rawInput(readPrompt(fields));
-  const sampler = readSampler(fields, defaults, fields.whole('max_tokens', ...maxTokensRange));
+export function readCompletion(body: unknown, defaults: RequestDefaults): ApiRequest {
+  const fields = RequestFields.of(body, fieldTable['/v1/completions']);
   const topLogprobs = fields.whole('logprobs', 0, 20) ?? null;
-  const stream = fields.flag('stream') ?? false;
   const includeUsage = readIncludeUsage(fields);
-  const request: CompletionRequest = {
+  const request = {
     inference: {
-      input,
-      model,
-      sampler,
+      input: rawInputOf(readPrompt(fields)),
+      model: readModel(fields, defaults),
+      sampler: readSampler(fields, defaults, fields.whole('max_tokens', ...maxTokensRange)),
       seed: readSeed(fields),
       timeoutMs: defaults.timeoutMs,
       logits: topLogprobs !== null,
       ...readExtension(fields, defaults),
     },
-    stream,
+    stream: fields.flag('stream') ?? false,
     stops: readStops(fields, 'stop'),
     topLogprobs,
   };
-  fields.neutral(neutrals);
-  fields.ignored('user');
-  fields.done();
-  return { request, encoder: completionEncoder(includeUsage, topLogprobs) };
+  fields.finish();
+  return { kind: 'completion', request, encoder: completionEncoder(includeUsage, topLogprobs) };
+}
+
+function readPrompt(fields: RequestFields): string {
+  const raw = fields.raw('prompt');
+  if (Array.isArray(raw)) {
+    const [only] = raw as readonly unknown[];
+    if (raw.length === 1 && typeof only === 'string' && only.isWellFormed()) return only;
+    fields.refuse('prompt', raw.every((item) => typeof item === 'string') ? 'with several texts' : 'as token ids');
+    return '';
+  }
+  const prompt = fields.text('prompt');
+  if (prompt === undefined) throw badField('prompt', 'prompt: expected text');
+  return prompt;
 }
 
 function completionEncoder(includeUsage: boolean, topLogprobs: number | null): ResponseEncoder {
@@ -94,11 +76,13 @@ function completionEncoder(includeUsage: boolean, topLogprobs: number | null): R
     streamType: sse,
     start: () => '',
     delta: (start, text) => chunk(start, [choice(text, null)]),
-    end: (end) => {
-      const last = choice('', openaiFinish(end), logprobsOf(end));
-      if (!includeUsage) return `${chunk(end, [last], trustFields(end))}data: [DONE]\n\n`;
-      return `${chunk(end, [last])}${chunk(end, [], { usage: openaiUsage(end), ...trustFields(end) })}data: [DONE]\n\n`;
-    },
+    end: (end) =>
+      lastEvents(
+        end,
+        (choices, more) => chunk(end, choices, more),
+        choice('', openaiFinish(end), logprobsOf(end)),
+        includeUsage,
+      ),
     error: (problem) => event(openaiError(problem)),
     body: (end) => ({
       ...head(end),
