@@ -198,6 +198,12 @@ export const settings = {
     default: null,
     otherwise: 'programs of this machine need none',
   },
+  waitVerdict: {
+    kind: 'boolean',
+    flags: '--wait-verdict',
+    description: 'end an answer of the gateway only with its verdict, or after 5 s without one',
+    default: false,
+  },
 
   threads: {
     kind: 'number',

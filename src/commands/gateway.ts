@@ -20,8 +20,8 @@ const ownNodesMs = 2_000;
 
 export const command = defineCommand({
   description:
-    'Serves the HTTP interfaces that programs already speak (OpenAI, Anthropic, Ollama) and a page to chat with, on this machine only unless told otherwise. Every answer says who gave it, what it cost and how far it was checked: x-qvac-provider, x-qvac-model-id, x-qvac-verified, x-qvac-cost-lamports, x-qvac-receipt, and x-request-id, with which qvac why explains the choice. A request of any of them may add "qvac": {"provider": peer, "verify": "none", "sampling" or "full", "max_price": lamports}. An OpenAI client needs only its base URL changed to http://127.0.0.1:3000/v1, an Anthropic or Ollama client to http://127.0.0.1:3000. The page needs the token of this run, which is in the link that is printed. With --json: {event: "ready", url, link, network}.',
-  settings: [...askSettings, 'http', 'allowOrigin', 'allowHost', 'apiKeyFile'],
+    'Serves the HTTP interfaces that programs already speak (OpenAI, Anthropic, Ollama) and a page to chat with, on this machine only unless told otherwise. Every answer says who gave it and what it cost: x-qvac-provider, x-qvac-model-id, x-qvac-cost-lamports, x-qvac-receipt. Its verdict follows: GET /receipts/{id} answers 202 until it is there and says it in x-qvac-verified, where the answer itself says pending (--wait-verdict makes it wait). x-request-id is what qvac why takes to explain the choice. A request of any of them may add "qvac": {"provider": peer, "verify": "none", "sampling" or "full", "max_price": lamports}. An OpenAI client needs only its base URL changed to http://127.0.0.1:3000/v1, an Anthropic or Ollama client to http://127.0.0.1:3000. The page needs the token of this run, which is in the link that is printed. With --json: {event: "ready", url, link, network}.',
+  settings: [...askSettings, 'http', 'allowOrigin', 'allowHost', 'apiKeyFile', 'waitVerdict'],
   keepsLog: true,
   options: { link: flag('--link', 'print the link to the page of the gateway of this home that runs, and end') },
   examples: [
@@ -178,6 +178,7 @@ export async function openGateway(
       defaults: defaultsOf(config, client.asked),
       version: about.version,
       network: networkName,
+      waitVerdict: settings.waitVerdict,
     },
   );
   await gateway.start().catch((error: unknown) => {

@@ -40,6 +40,7 @@ export const command = defineCommand({
     'allowOrigin',
     'allowHost',
     'apiKeyFile',
+    'waitVerdict',
   ],
   options: {
     models: manyOf(

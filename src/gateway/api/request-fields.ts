@@ -22,6 +22,8 @@ interface Scope {
 
 /** Longest value and field name that an error message repeats. */
 const maxQuoted = 100;
+/** Accepted values that need no mention in an error message. */
+const emptyValues: ReadonlySet<string> = new Set(['""', '[]', '{}']);
 /** Most fields that one error message names. */
 const maxNamed = 10;
 
@@ -136,7 +138,10 @@ export class RequestFields {
       if (rule?.treatment === 'ignored') continue;
       const accepts = rule?.accepts ?? [];
       if (accepts.some((accepted) => isDeepStrictEqual(accepted, value))) continue;
-      const accepted = accepts.map((each) => JSON.stringify(each)).join(' or ');
+      const accepted = accepts
+        .map((each) => JSON.stringify(each))
+        .filter((each) => !emptyValues.has(each))
+        .join(' or ');
       this.refuse(name, accepted === '' ? '' : `other than ${accepted}`, rule?.note ?? 'unknown field');
     }
   }
