@@ -1,7 +1,6 @@
 /**
  * `npm run bench [-- NAME …]`: runs every scenario of `bench/scenarios/` in a process of its own, one after another,
- * and
- * prints a table (stderr) and one JSON document (stdout).
+ * and prints a table (stderr) and one JSON document (stdout).
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';

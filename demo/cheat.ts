@@ -1,13 +1,12 @@
 /**
- * The demo's cheating provider, started by demo/main.ts as `cheat.js <settings as JSON>`. It answers with `secretModel`
- * under the card of `claimedModel`: same digest, name, quantisation, class and prices. Nothing of `qvac serve` leads
- * here.
+ * The demo's cheating provider, which demo/main.ts starts as `cheat.js <settings as JSON>`. It answers with
+ * `secretModel` under the card of `claimedModel`: same digest, name, quantisation, class and prices. No part of
+ * `qvac serve` loads this file.
  */
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { join as joinPath } from 'node:path';
-import { openProviderPayments } from '../src/commands/parts/serve-paid.ts';
 import { resolveConfig } from '../src/config.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { silentLogger } from '../src/lib/log.ts';
@@ -21,7 +20,7 @@ import { createReceiptStore } from '../src/node/home/receipt-store.ts';
 import { join } from '../src/node/join.ts';
 import { cardContentOf } from '../src/node/provider/card-content.ts';
 import { createProvider } from '../src/node/provider/provider.ts';
-import { createOutput } from '../src/terminal/output.ts';
+import { openProviderPayments } from '../src/sdk/payment/provider.ts';
 
 interface CheatSettings {
   readonly home: string;
@@ -30,7 +29,7 @@ interface CheatSettings {
   readonly claimedModel: string;
   readonly claimedName: string;
   readonly secretModel: string;
-  /** Where the market's chain is reached. */
+  /** JSON-RPC endpoint of the market's chain. */
   readonly rpcUrl: string;
   readonly prices: { readonly in: string; readonly out: string };
 }
@@ -41,7 +40,7 @@ async function digestOf(path: string): Promise<ModelId> {
   return hash.digest('hex') as ModelId;
 }
 
-/** An engine that computes with one model and says it is another. */
+/** An engine that computes with one model and reports the facts of another. */
 function lie(engine: Engine, claimed: ModelFacts): Engine {
   return new Proxy(engine, {
     get(target, key) {
@@ -77,8 +76,10 @@ async function cheat(settings: CheatSettings): Promise<void> {
   const tokensPerSecond = await engine.measureSpeed();
   const key = await loadIdentity(config.home.keys.provider);
   const { peer, discovery } = await join({ config, clock, logger }, { role: 'provider', key });
-  const output = createOutput({ stdout: process.stderr, stderr: process.stderr, quiet: true });
-  const payments = await openProviderPayments({ config, output, logger, signal: new AbortController().signal }, key);
+  // Its chain has play money, so nothing needs consent.
+  const consent = { mainnet: async () => false, register: async () => false };
+  const signal = new AbortController().signal;
+  const payments = await openProviderPayments({ config, logger, consent, observer: {} }, key, { signal });
   const { priceIn, priceOut } = config.settings;
   const content = () => cardContentOf(engine, { priceIn, priceOut, tokensPerSecond, pay: payments.pay });
   const cards = createCardIssuer(
@@ -87,7 +88,10 @@ async function cheat(settings: CheatSettings): Promise<void> {
   );
   await cards.start();
   const receipts = createReceiptStore(config.home.receiptsOf.provider);
-  const provider = createProvider({ peer, engine, cards, receipts, payments, clock, logger }, { seenFile: null });
+  const provider = createProvider(
+    { peer, engine, cards, receipts, payouts: payments, clock, logger },
+    { seenFile: null },
+  );
   await provider.start();
   discovery.announce(keysOfCard(cards.current().card));
   process.stdout.write(`${JSON.stringify({ event: 'ready', peer: peer.id, addrs: peer.addrs() })}\n`);

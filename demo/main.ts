@@ -1,11 +1,9 @@
 /**
  * `npm run demo [-- [--model FILE] "question"]`: a whole market on this machine. A chain, a provider, a router and a
- * client,
- * each a process of its own; the nodes find each other by Kademlia from one address on 127.0.0.1. The client asks, the
- * router
- * pays and checks every token. Then the provider is replaced by one that secretly runs a worse model, and the same
- * question is
- * asked again: it is caught, and earns nothing. Nothing of it reaches the network but the fetching of the model, once.
+ * client run as separate processes; the nodes find each other by Kademlia from one address on 127.0.0.1. The client
+ * asks, the router pays and checks every token. Then a provider that secretly runs a worse model takes the first one's
+ * place and gets the same question: it is caught and earns nothing. Only the download of the model uses the network,
+ * once.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -29,13 +27,13 @@ import { worseModel } from './worse-model.ts';
 
 const defaultQuestion = 'Tell a short story about a lighthouse keeper.';
 const smallModel = 'smollm2-135m';
-/** What the checks must say of the cheating provider. */
+/** The faults by which the cheating provider may be caught. */
 const cheatFaults = ['exact-mismatch', 'sampler-mismatch', 'draws-far', 'distribution-far'];
 
 const qvac = fileURLToPath(new URL('../main.js', import.meta.url));
 const cheat = fileURLToPath(new URL('./cheat.js', import.meta.url));
 
-/** Lamports per 1,000 tokens of prompt and answer, and what the router may spend for the client in a day. */
+/** Prices per 1,000 tokens of prompt and answer, and what the router may spend for the client in 24 hours. */
 const prices = { in: '0.0001sol', out: '0.0004sol' };
 const dailyLimit = '0.1sol';
 const maxPrice = '0.001sol';
@@ -43,15 +41,15 @@ const maxPrice = '0.001sol';
 interface Stage {
   readonly processes: Processes;
   readonly signal: AbortSignal;
-  /** The person's QVAC_HOME: keeps the receipts. */
+  /** The person's QVAC_HOME, which keeps the receipts. */
   readonly home: string;
   readonly receipts: string;
   /** Flags that keep every process on this machine and in this market. */
   readonly market: readonly string[];
   readonly model: DemoModel;
-  /** Where the market's chain is reached. */
+  /** JSON-RPC endpoint of the market's chain. */
   readonly rpcUrl: string;
-  /** Folders to be removed at the end. */
+  /** Folders to remove at the end. */
   readonly leftovers: string[];
 }
 
@@ -78,18 +76,18 @@ interface DemoModel {
   readonly path: string;
 }
 
-/** The model file that is given, else the small one, fetched where it is not here yet. */
+/** The given model file, else the small one, downloaded if it is not here. */
 async function findModel(processes: Processes, given: string | undefined, init: RunInit): Promise<DemoModel> {
   const args =
     given === undefined ? ['models', 'pull', smallModel, '--json'] : ['models', 'show', resolve(given), '--json'];
   const { code, stdout } = await processes.capture(qvac, args, init);
-  if (code !== 0) throw new Error('there is no model to run; the lines above say why');
+  if (code !== 0) throw new Error('no model to run; see the lines above');
   const model = JSON.parse(stdout) as DemoModel;
   say(`${model.name}  ${model.path}`);
   return model;
 }
 
-/** A `serve` or `route` of this market, listening on 127.0.0.1 with a home of its own. */
+/** Starts a `serve` or `route` of this market on 127.0.0.1, with its own home. */
 function startNode(
   { processes, home, signal, market, model, rpcUrl }: Stage,
   role: 'serve' | 'route',
@@ -112,8 +110,8 @@ function startNode(
 }
 
 /**
- * A wallet with play money for the node of `home`, registered to be paid where it `serves`. Quietly: each may be there
- * already.
+ * Creates and funds a wallet for the node of `home`, and registers the node to be paid if it `serves`. Ignores failures:
+ * an earlier demo may have done each.
  */
 async function openAccount({ processes, signal, market, rpcUrl }: Stage, home: string, serves: boolean): Promise<void> {
   const chain = ['--rpc', rpcUrl, '--json'];
@@ -127,7 +125,7 @@ async function openAccount({ processes, signal, market, rpcUrl }: Stage, home: s
   for (const step of steps) await processes.quietly(qvac, step, { home, signal });
 }
 
-/** How the chain says the jobs of the provider of `home` ended. */
+/** How the jobs of the provider of `home` ended, according to the chain. */
 async function endedJobs(
   { processes, signal, market, rpcUrl }: Stage,
   home: string,
@@ -143,14 +141,17 @@ async function endedJobs(
   return { paid: Number(jobsCompleted), rejected: Number(jobsRejected) };
 }
 
-/** One question through the router, shown as a person sees it. */
+/** Asks one question through the router, on the person's terminal. */
 async function ask(
   { processes, home, receipts, signal, market, model }: Stage,
   router: NodeReady,
   question: string,
 ): Promise<Answered> {
   say(
-    `$ qvac ask --router ${router.peer.slice(0, 8)}… --model ${model.name} --verify full --max-price ${maxPrice} ${JSON.stringify(question)}\n`,
+    [
+      `$ qvac ask --router ${router.peer.slice(0, 8)}… --model ${model.name} --verify full --max-price ${maxPrice}`,
+      `${JSON.stringify(question)}\n`,
+    ].join(' '),
   );
   const store = createReceiptStore(receipts);
   const before = new Set((await store.list()).map(({ id }) => id));
@@ -172,17 +173,17 @@ async function ask(
   ];
   const exitCode = await processes.show(qvac, ['ask', ...args, question], { home, signal });
   const fresh = (await store.list()).find(({ id }) => !before.has(id));
-  if (fresh === undefined) throw new Error(`qvac ask ended with exit code ${exitCode} and no receipt`);
+  if (fresh === undefined) throw new Error(`qvac ask exited with code ${exitCode} and left no receipt`);
   const signed = (await store.get(fresh.id)).receipt.verdicts[0];
   if (signed === undefined) throw new Error('the receipt has no verdict');
   const { result, tier, faults } = decodeVerdict(signed.body);
   return { exitCode, receipt: fresh.id, result, tier, faults };
 }
 
-/** The honest half: provider and answer. @throws Error where the answer was not verified */
+/** The honest provider and its answer. @throws Error if the answer was not verified */
 async function honestRound(stage: Stage, router: NodeReady, question: string): Promise<string> {
   heading('an honest provider');
-  say('finding out whether this machine computes bit for bit the same again …');
+  say('testing whether this machine computes the same bits each time …');
   await openAccount(stage, join(stage.home, 'demo', 'serve'), true);
   const provider = await startNode(
     stage,
@@ -198,12 +199,11 @@ async function honestRound(stage: Stage, router: NodeReady, question: string): P
   return answered.receipt;
 }
 
-/** The cheating half: the same card, another model behind it. @throws Error where it was not caught */
+/** The cheating provider: the same card, another model. @throws Error if it was not caught */
 async function cheatingRound(stage: Stage, router: NodeReady, question: string): Promise<string> {
   heading('a provider that secretly runs a worse model');
   const secretModel = await worseModel(stage.model.path, stage.model.id, join(stage.home, 'demo'));
-  // A new identity each time: the router remembers the one that it caught in the last demo and would not turn to it
-  // again.
+  // A new identity each time: the router remembers a provider that it caught, and does not choose it again.
   const home = await mkdtemp(join(stage.home, 'demo', 'cheat-'));
   stage.leftovers.push(home);
   await openAccount(stage, home, true);
@@ -218,16 +218,16 @@ async function cheatingRound(stage: Stage, router: NodeReady, question: string):
     secretModel,
   };
   const provider = await stage.processes.start(cheat, [JSON.stringify(settings)], { home, signal: stage.signal });
-  say(`provider  ${provider.peer}  (its card promises the same model, class and prices)`);
+  say(`provider  ${provider.peer}  (its card claims the same model, class and prices)`);
   const answered = await ask(stage, router, question);
   await provider.stop();
   const { paid, rejected } = await endedJobs(stage, home);
-  say(`the chain says of this provider: ${paid} jobs paid, ${rejected} rejected`);
-  if (paid !== 0 || rejected !== 1) throw new Error('the cheating provider was not refused its pay');
+  say(`chain record of this provider: ${paid} jobs paid, ${rejected} rejected`);
+  if (paid !== 0 || rejected !== 1)
+    throw new Error(`the cheating provider was not rejected: ${paid} jobs paid, ${rejected} rejected`);
   if (answered.exitCode !== 6 || !answered.faults.some((fault) => cheatFaults.includes(fault))) {
-    throw new Error(
-      `the cheating provider was not caught: exit code ${answered.exitCode}, ${answered.result} ${answered.faults.join(', ')}`,
-    );
+    const verdict = `${answered.result} ${answered.faults.join(', ')}`;
+    throw new Error(`the cheating provider was not caught: exit code ${answered.exitCode}, ${verdict}`);
   }
   return answered.receipt;
 }
@@ -271,9 +271,9 @@ async function demo({ question, root, given, leftovers, processes, signal }: Dem
   const cheating = await cheatingRound(stage, router, question);
 
   heading('what happened');
-  say('The first answer was computed again by the router, token by token, and agreed: its provider was paid.');
-  say('The second was not: its provider was named, nobody gets that money, and the router stops using it.');
-  say('Anyone with the model file can check both receipts, offline:');
+  say('The router recomputed the first answer token by token and found the same: it paid the provider.');
+  say('The second answer failed: the router named its provider, paid it nothing, and will not choose it again.');
+  say('Anyone with the model file can check both receipts offline:');
   for (const receipt of [honest, cheating])
     say(`  bin/qvac.mjs verify ${receipt.slice(0, 16)} --model ${given ?? model.name}`);
 }
@@ -286,7 +286,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     if (interrupted !== null) process.exit(signal === 'SIGINT' ? 130 : 143);
     interrupted = signal;
-    say('\nstopping (again to leave at once)');
+    say('\nstopping … (Ctrl-C again leaves at once)');
     stopping.abort();
   });
 }

@@ -1,29 +1,29 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-/** What `serve --json`, `route --json` and the cheating provider print once others can reach them. */
+/** The `ready` event of `serve --json`, `route --json` and the cheating provider. */
 export interface NodeReady {
   readonly peer: string;
   readonly addrs: readonly string[];
 }
 
-/** What `chain --json` prints. */
+/** The `ready` event of `chain --json`. */
 export interface ChainReady {
   readonly rpcUrl: string;
 }
 
 export type Started<Ready> = Ready & {
-  /** Ends the process and waits for it. Idempotent. */
+  /** Stops the process and waits for its end. Idempotent. */
   stop(): Promise<void>;
 };
 
 export interface RunInit {
-  /** Its QVAC_HOME. */
+  /** QVAC_HOME of the process. */
   readonly home: string;
   readonly signal: AbortSignal;
 }
 
-/** The demo's processes. None of them outlives it. */
+/** The processes of the demo, which end with it. */
 export function createProcesses() {
   const running = new Set<ChildProcess>();
 
@@ -40,7 +40,7 @@ export function createProcesses() {
       killSignal: 'SIGTERM',
     });
     running.add(child);
-    child.on('error', () => undefined); // an abort; the exit tells the rest
+    child.on('error', () => undefined); // an abort; the exit handler does the rest
     child.on('exit', () => running.delete(child));
     return child;
   }
@@ -62,23 +62,22 @@ export function createProcesses() {
   }
 
   return {
-    /** Runs `script` with the person's terminal. @returns its exit code */
+    /** Runs `script` on the person's terminal. @returns its exit code */
     async show(script: string, args: readonly string[], init: RunInit): Promise<number> {
       return ended(launch(script, args, init, ['ignore', 'inherit', 'inherit']));
     },
 
-    /** Runs `script`, progress and errors to the terminal. @returns exit code and standard output */
+    /** Runs `script` with stderr on the terminal. @returns exit code and stdout */
     capture: (script: string, args: readonly string[], init: RunInit) =>
       collect(launch(script, args, init, ['ignore', 'pipe', 'inherit'])),
 
-    /** Runs `script` without a word to the terminal. @returns exit code and standard output */
+    /** Runs `script` without output on the terminal. @returns exit code and stdout */
     quietly: (script: string, args: readonly string[], init: RunInit) =>
       collect(launch(script, args, init, ['ignore', 'pipe', 'pipe'])),
 
     /**
-     * Starts a long-lived `script` that prints JSON lines, and waits for its `ready` and, where named, for a later
-     * event.
-     * @throws Error with its last words where it ends before
+     * Starts a long-lived `script` that prints JSON lines, and waits for its `ready` event and then for `until`.
+     * @throws Error with the end of its stderr if it exits before
      */
     async start<Ready = NodeReady>(
       script: string,
@@ -87,9 +86,9 @@ export function createProcesses() {
       until = 'ready',
     ): Promise<Started<Ready>> {
       const child = launch(script, args, init, ['ignore', 'pipe', 'pipe']);
-      let lastWords = '';
+      let lastErrors = '';
       child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
-        lastWords = (lastWords + chunk).slice(-2_000);
+        lastErrors = (lastErrors + chunk).slice(-2_000);
       });
       const ready = new Promise<Ready>((resolve, reject) => {
         if (child.stdout === null) return;
@@ -100,7 +99,7 @@ export function createProcesses() {
           if (event.event === until && known !== null) resolve(known);
         });
         child.on('close', (code) =>
-          reject(new Error(`${args[0] ?? script} ended with exit code ${code}: ${lastWords.trim()}`)),
+          reject(new Error(`${args[0] ?? script} exited with code ${code}: ${lastErrors.trim()}`)),
         );
       });
       return {

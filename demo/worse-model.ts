@@ -2,7 +2,7 @@ import { access, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { requantise } from '../test/support/models/requantise.ts';
 
-/** A cheaper quantisation (Q4_0) of the model `id` in `modelFile`, made in `folder` once. @returns its file */
+/** Makes a cheaper quantisation (Q4_0) of `modelFile` in `folder`, once for each model. @returns its file */
 export async function worseModel(modelFile: string, id: string, folder: string): Promise<string> {
   const target = join(folder, `worse-${id.slice(0, 16)}.gguf`);
   const made = await access(target).then(

@@ -1,11 +1,6 @@
 /**
- * The list of commands, and how one is run. Each lives in `commands/<name>.ts`, which exports
- *
- *   export const command: CommandDefinition = defineCommand({ description, arguments, settings, options, examples,
- *   action })
- *
- * (commands/definition.ts). Such a file is light: of node/, model/, escrow/ and gateway/ it imports types only and
- * takes the
+ * The list of commands, and how one is run. The file `commands/<name>.ts` exports `command`, made by `defineCommand`
+ * (commands/parts/definition.ts). From sdk/, node/, model/, escrow/ and gateway/ it imports types only, and takes the
  * rest by `await import(…)` inside `action`, so that `qvac <command> --help` loads no libp2p, no engine and no chain.
  */
 import type { CommandEntry } from './commands/parts/definition.ts';
@@ -19,100 +14,105 @@ export const commands: readonly CommandEntry[] = [
   {
     name: 'ask',
     group: 'Ask',
-    summary: 'ask one question, and check the answer',
+    summary: 'ask one question and check the answer',
     load: () => import('./commands/ask.ts'),
   },
   {
     name: 'chat',
     group: 'Ask',
-    summary: 'talk with a model, each answer checked',
+    summary: 'chat with a model, with every answer checked',
     load: () => import('./commands/chat.ts'),
   },
   {
     name: 'gateway',
     group: 'Ask',
-    summary: 'serve OpenAI, Anthropic and Ollama clients, and a page to chat with',
+    summary: 'serve OpenAI, Anthropic and Ollama clients, and a chat page',
     load: () => import('./commands/gateway.ts'),
   },
   {
     name: 'peers',
     group: 'Ask',
-    summary: 'who is there, what they offer, how they are',
+    summary: 'list reachable providers and routers, and what they offer',
     load: () => import('./commands/peers.ts'),
   },
-  { name: 'serve', group: 'Take part', summary: 'offer a model to others', load: () => import('./commands/serve.ts') },
+  {
+    name: 'serve',
+    group: 'Serve',
+    summary: 'offer a model to other people',
+    load: () => import('./commands/serve.ts'),
+  },
   {
     name: 'route',
-    group: 'Take part',
-    summary: 'choose, check and remember providers for your own questions',
+    group: 'Serve',
+    summary: 'choose, verify and remember providers for your questions',
     load: () => import('./commands/route.ts'),
   },
   {
     name: 'wallet',
     group: 'Money',
-    summary: 'the key that pays and is paid: make, show, fund it',
+    summary: 'create, show and fund the key that pays and is paid',
     load: () => import('./commands/wallet.ts'),
   },
   {
     name: 'provider',
     group: 'Money',
-    summary: 'register to be paid, and look after the stake',
+    summary: 'register to be paid, and manage the stake',
     load: () => import('./commands/provider.ts'),
   },
   {
     name: 'jobs',
     group: 'Money',
-    summary: 'where your money is, and how to get it back',
+    summary: 'show where your money is, and get it back',
     load: () => import('./commands/jobs.ts'),
   },
   {
     name: 'chain',
     group: 'Money',
-    summary: 'the chain of network local, inside the program',
+    summary: 'run the embedded chain of network local',
     load: () => import('./commands/chain.ts'),
   },
-  { name: 'verify', group: 'Check', summary: 'check a receipt, offline', load: () => import('./commands/verify.ts') },
+  { name: 'verify', group: 'Verify', summary: 'check a receipt offline', load: () => import('./commands/verify.ts') },
   {
     name: 'why',
-    group: 'Check',
+    group: 'Verify',
     summary: 'explain why a provider was chosen',
     load: () => import('./commands/why.ts'),
   },
   {
     name: 'receipts',
-    group: 'Check',
-    summary: 'list and show the receipts kept here',
+    group: 'Verify',
+    summary: 'list, show and remove the receipts kept here',
     load: () => import('./commands/receipts.ts'),
   },
   {
     name: 'status',
     group: 'This machine',
-    summary: 'what the nodes of this home do now, and why one is idle',
+    summary: 'show what the nodes of this home do, and why one is idle',
     load: () => import('./commands/status.ts'),
   },
-  { name: 'ps', group: 'This machine', summary: 'the same as status', load: () => import('./commands/ps.ts') },
+  { name: 'ps', group: 'This machine', summary: 'alias of status', load: () => import('./commands/ps.ts') },
   {
     name: 'models',
     group: 'This machine',
-    summary: 'fetch, list and remove model files',
+    summary: 'download, list and remove model files',
     load: () => import('./commands/models.ts'),
   },
   {
     name: 'config',
     group: 'This machine',
-    summary: 'show every setting and where it comes from',
+    summary: 'show every setting and its source',
     load: () => import('./commands/config.ts'),
   },
   {
     name: 'doctor',
     group: 'This machine',
-    summary: 'find what is wrong here, and how to mend it',
+    summary: 'diagnose this machine and suggest fixes',
     load: () => import('./commands/doctor.ts'),
   },
   {
     name: 'completion',
     group: 'This machine',
-    summary: 'let your shell complete commands, models and peers',
+    summary: 'print a shell completion script',
     load: () => import('./commands/completion.ts'),
   },
   {
@@ -124,20 +124,20 @@ export const commands: readonly CommandEntry[] = [
   {
     name: 'demo',
     group: 'This machine',
-    summary: 'an honest and a cheating provider on this machine',
+    summary: 'run an honest and a cheating provider on this machine',
     load: () => import('./commands/demo.ts'),
   },
 ];
 
-/** The process as the commands see it. */
+/** The process that runs the command line. */
 export interface Host {
   readonly stdout: Sink;
   readonly stderr: Sink;
-  /** Calls `listener` for every Ctrl-C, SIGTERM and SIGHUP from now on. */
+  /** Calls `listener` for every SIGINT, SIGTERM and SIGHUP from now on. */
   onSignal(listener: (signal: StopSignal) => void): void;
-  /** Calls `listener` from now on for what nobody caught. `kind` says what becomes of it. */
+  /** Calls `listener` for every uncaught error and warning from now on; `kind` says which, and what happens next. */
   onStray(listener: (kind: string, error: unknown) => void): void;
-  /** Ends the process without waiting for anything. */
+  /** Ends the process at once. */
   exitNow(code: number): void;
 }
 

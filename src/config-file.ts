@@ -3,14 +3,14 @@ import { parse as parseToml, TomlError } from 'smol-toml';
 import { QvacError } from './errors.ts';
 import { fileKeyOf, type SettingKey, settings } from './settings.ts';
 
-/** A config.toml: settings at its top level, and tables of settings that count for one command only. */
+/** A config.toml: settings at the top level, and tables with settings of one command. */
 export interface ConfigFile {
   readonly path: string;
   readonly source: string;
   readonly values: Readonly<Record<string, unknown>>;
 }
 
-/** Commands that may have a table of their own. */
+/** Commands that can have a table. */
 const tables = [
   'serve',
   'ask',
@@ -32,8 +32,8 @@ const tables = [
 const fileKeys: ReadonlySet<string> = new Set((Object.keys(settings) as readonly SettingKey[]).map(fileKeyOf));
 
 /**
- * The file at `path`, every key in it known; empty where there is none, unless it is `required`.
- * @throws QvacError E_CONFIG in one line that says where
+ * Reads the file at `path` and checks its keys. A missing file is empty, unless it is `required`.
+ * @throws QvacError E_CONFIG with file, line and reason
  */
 export async function readConfigFile(path: string, required: boolean): Promise<ConfigFile> {
   const file = await parseFile(path, required);
@@ -47,12 +47,12 @@ async function parseFile(path: string, required: boolean): Promise<ConfigFile> {
     return { path, source, values: parseToml(source) };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    // Where the home itself cannot be, whatever wants to write there says so.
+    // ENOTDIR: the home itself cannot exist there; the first write reports it.
     if ((code === 'ENOENT' || code === 'ENOTDIR') && !required) return { path, source: '', values: {} };
     if (error instanceof TomlError) {
       const why = error.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '') ?? 'not TOML';
       throw new QvacError('E_CONFIG', `${path}:${error.line}:${error.column}: ${why}`, {
-        hint: 'mend that line, or move the file away',
+        hint: 'fix that line, or move the file away',
         cause: error,
       });
     }
@@ -67,7 +67,7 @@ async function parseFile(path: string, required: boolean): Promise<ConfigFile> {
               ? 'not UTF-8 text'
               : String(code);
     throw new QvacError('E_CONFIG', `cannot read ${path} (${why})`, {
-      hint: 'mend it, or name another with --config',
+      hint: 'fix it, or pass another file with --config',
       cause: error,
     });
   }
@@ -75,8 +75,8 @@ async function parseFile(path: string, required: boolean): Promise<ConfigFile> {
 
 function checkKeys(file: ConfigFile): void {
   const refuse = (name: string, line: number): never => {
-    throw new QvacError('E_CONFIG', `${file.path}:${line}: no setting is called "${name}"`, {
-      hint: 'settings are named like their flags, without the dashes: qvac serve --help, qvac ask --help',
+    throw new QvacError('E_CONFIG', `${file.path}:${line}: unknown setting "${name}"`, {
+      hint: 'a setting is a flag without its dashes; qvac config show lists all',
     });
   };
   for (const [name, value] of Object.entries(file.values)) {
@@ -94,7 +94,7 @@ export function isTable(value: unknown): value is Readonly<Record<string, unknow
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
 
-/** The line where `key` is set, 1-based; 1 where it is written in a way that a plain search does not find. */
+/** The line that sets `key`, 1-based; 1 if a plain text search does not find it. */
 export function lineOf(file: ConfigFile, key: string, table: string | undefined): number {
   let current: string | undefined;
   for (const [at, line] of file.source.split('\n').entries()) {

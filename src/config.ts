@@ -12,13 +12,13 @@ function number(min: number, max: number, whole: boolean) {
   return whole ? v.pipe(base, v.integer(expected)) : base;
 }
 
-/** Whole lamports, or text as `0.01sol`. */
+/** Lamports as an integer, or text such as `0.01sol`. */
 const lamports = v.pipe(
-  v.union([v.number(), v.string()], 'lamports, or an amount as 0.01sol'),
+  v.union([v.number(), v.string()], 'lamports, or an amount such as 0.01sol'),
   v.transform((value) => (typeof value === 'number' ? value : Number(parseLamports(value) ?? Number.NaN))),
   v.custom<number>(
     (value) => Number.isSafeInteger(value) && (value as number) >= 0,
-    'lamports, or an amount as 0.01sol',
+    'lamports, or an amount such as 0.01sol',
   ),
 );
 
@@ -26,10 +26,10 @@ const text = v.pipe(v.string('text'), v.nonEmpty('text that is not empty'));
 const texts = v.array(text, 'a list of texts');
 const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
-/** Text as `90s`, `10m`, `1.5h`, `250ms` to milliseconds. */
+/** Text such as `90s`, `10m`, `1.5h` or `250ms` to milliseconds. */
 const duration = v.pipe(
-  v.string('a time as 90s or 10m'),
-  v.regex(/^\d{1,6}(\.\d{1,3})?(ms|s|m|h)$/, 'a time as 90s or 10m'),
+  v.string('a time such as 90s or 10m'),
+  v.regex(/^\d{1,6}(\.\d{1,3})?(ms|s|m|h)$/, 'a time such as 90s or 10m'),
   v.transform((value) => {
     const [, amount = '', , unit = ''] = /^(\d+(\.\d+)?)([a-z]+)$/.exec(value) ?? [];
     return Math.round(Number(amount) * (durationUnits[unit] ?? 0));
@@ -37,10 +37,7 @@ const duration = v.pipe(
   v.minValue(1, 'a time above zero'),
 );
 
-/**
- * What each setting may be. Times are milliseconds once read, prices lamports, `temperature` and `minP` plain
- * fractions.
- */
+/** The values of each setting. Parsed times are milliseconds, prices lamports, `temperature` and `minP` fractions. */
 const schemas = {
   network: v.picklist(['local', 'devnet', 'mainnet'], 'local, devnet or mainnet'),
   private: v.nullable(v.pipe(v.string('a name'), v.regex(/^[a-z0-9-]{1,32}$/, 'a name of a-z, 0-9 and -, at most 32'))),
@@ -66,19 +63,24 @@ const schemas = {
   slots: number(1, 64, true),
   queue: number(0, 10_000, true),
   allow: texts,
-  rpc: v.nullable(v.pipe(v.string('a URL'), v.regex(/^https?:\/\/[^\s]+$/, 'a URL as https://api.devnet.solana.com'))),
+  rpc: v.nullable(
+    v.pipe(v.string('a URL'), v.regex(/^https?:\/\/[^\s]+$/, 'a URL such as https://api.devnet.solana.com')),
+  ),
   wallet: v.nullable(text),
   escrow: v.nullable(v.pipe(v.string('an address'), v.regex(/^[1-9A-HJ-NP-Za-km-z]{32,44}$/, 'an address in base58'))),
   priorityFee: number(0, 1_000_000_000, true),
   http: v.nullable(
     v.pipe(
       v.string('an address'),
-      v.regex(/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$|^\d{1,5}$/, 'an address as 127.0.0.1:3000'),
+      v.regex(/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$|^\d{1,5}$/, 'an address such as 127.0.0.1:3000'),
       v.check((value) => Number(/\d+$/.exec(value)?.[0]) <= 65_535, 'a port from 0 to 65535, as in 127.0.0.1:3000'),
     ),
   ),
   allowOrigin: v.array(
-    v.pipe(v.string('an origin'), v.regex(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/, 'origins as https://chat.example')),
+    v.pipe(
+      v.string('an origin'),
+      v.regex(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/, 'an origin such as https://chat.example'),
+    ),
     'a list of origins',
   ),
   allowHost: texts,
@@ -94,34 +96,34 @@ const schemas = {
 
 export type Settings = { readonly [Key in SettingKey]: v.InferOutput<(typeof schemas)[Key]> };
 
-/** Where a value comes from; `name` is the flag, the variable, or `<file>:<line>`. */
+/** The source of a value; `name` is the flag, the variable, or `<file>:<line>`. */
 export type Origin =
   | { readonly from: 'flag' | 'variable' | 'file'; readonly name: string }
   | { readonly from: 'default' };
 
 export type Role = 'provider' | 'router' | 'client';
 
-/** Everything that qvac keeps, all below `root`. */
+/** The files and folders of one home, all below `root` unless a setting moves them. */
 export interface Home {
   readonly root: string;
   readonly configFile: string;
   readonly keys: Readonly<Record<Role, string>>;
   readonly run: string;
-  /** Of the answers that this person got. */
+  /** Receipts of the answers to this home's own questions. */
   readonly receipts: string;
-  /** The same and, apart from them, what was served and routed for others: the same job may be in each. */
+  /** By role: own answers, answers served, answers routed. The same job may be in each. */
   readonly receiptsOf: Readonly<Record<Role, string>>;
   readonly models: string;
   readonly cache: string;
   readonly peers: string;
   readonly reputation: string;
-  /** Key file of the wallet that pays and is paid. */
+  /** Key file of the wallet. */
   readonly wallet: string;
-  /** Of the embedded chain. */
+  /** State of the embedded chain. */
   readonly chain: string;
-  /** What the provider was paid, by day. */
+  /** The provider's earnings by day. */
   readonly earnings: string;
-  /** Of what is locked, or delivered, and not settled. */
+  /** Journals of payments that are not settled. */
   readonly payments: Readonly<Record<Role, string>>;
 }
 
@@ -129,17 +131,17 @@ export interface Config {
   readonly home: Home;
   readonly settings: Settings;
   readonly origins: Readonly<Record<SettingKey, Origin>>;
-  /** The name of protocol section 7: `local`, `dev`, `main` or a private one. */
+  /** Network name of protocol section 7: `local`, `dev`, `main` or a private one. */
   readonly networkName: string;
 }
 
 export interface ConfigSources {
-  /** As typed: texts, booleans for switches, arrays for repeated flags. Absent: not given. */
+  /** As typed: text, booleans for switches, arrays for repeated flags. */
   readonly flags?: Partial<Readonly<Record<SettingKey, unknown>>>;
   /** `--home`, `--config`. */
   readonly home?: string | undefined;
   readonly configFile?: string | undefined;
-  /** Whose table of the file counts above its top level: `[serve]`, `[ask]`, … */
+  /** The command whose table in the file overrides the top level: `[serve]`, `[ask]`, … */
   readonly command?: string | undefined;
   /** @default process.env */
   readonly environment?: Readonly<Record<string, string | undefined>>;
@@ -186,8 +188,8 @@ export function homeAt(root: string): Home {
 
 /**
  * Merges flags > `QVAC_*` > config file > defaults. Writes nothing.
- * @throws QvacError E_USAGE for a flag, E_CONFIG for a variable or the file, in one line that says where and what was
- * expected
+ * @throws QvacError E_USAGE for a bad flag, E_CONFIG for a bad variable or file; the message names the source and the
+ * expected value
  */
 export async function resolveConfig(sources: ConfigSources = {}): Promise<Config> {
   const environment = sources.environment ?? process.env;
@@ -212,7 +214,7 @@ export async function resolveConfig(sources: ConfigSources = {}): Promise<Config
   };
 }
 
-/** The folders in which a shell looks for programs, in its order. */
+/** The folders of PATH, in order. */
 export function searchPath(environment: Readonly<Record<string, string | undefined>> = process.env): readonly string[] {
   return (environment.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
 }
@@ -252,7 +254,7 @@ function findValue(
   return { raw: declarations[key].default, origin: { from: 'default' } };
 }
 
-/** The raw value that `text` stands for; left as it is where it does not look like one, for the schema to refuse. */
+/** Parses the text of a flag or variable. Text of the wrong form is returned unchanged, for the schema to refuse. */
 function fromText(key: SettingKey, value: unknown): unknown {
   if (typeof value !== 'string') return value;
   switch (declarations[key].kind) {
@@ -269,7 +271,7 @@ function fromText(key: SettingKey, value: unknown): unknown {
         .split(',')
         .map((item) => item.trim())
         .filter((item) => item !== '');
-    // Its own spellings are read with the value.
+    // The schema parses these.
     case 'lamports':
     case 'text':
       return value;
@@ -284,7 +286,7 @@ function checkValue(key: SettingKey, { raw, origin }: Found): unknown {
   const where = origin.from === 'default' ? key : origin.name;
   if (origin.from === 'file')
     throw new QvacError('E_CONFIG', `${where}: ${fileKeyOf(key)}: ${problem}`, {
-      hint: 'mend that line, or move the file away',
+      hint: 'fix that line, or move the file away',
     });
-  throw new QvacError('E_CONFIG', `${where}: ${problem}`, { hint: `mend it, or take it away: unset ${where}` });
+  throw new QvacError('E_CONFIG', `${where}: ${problem}`, { hint: `fix it, or remove it: unset ${where}` });
 }

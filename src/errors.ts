@@ -1,4 +1,4 @@
-/** Exit codes of every command, as listed in `qvac --help`. */
+/** The exit codes of every command, as listed in `qvac --help`. */
 export const exitCodes = {
   ok: 0,
   bug: 1,
@@ -12,7 +12,7 @@ export const exitCodes = {
   terminated: 143,
 } as const;
 
-/** Machine-readable reason → exit code. A code is part of the interface: `--json` and HTTP show it. */
+/** The exit code of each error code. Error codes are part of the interface: `--json` and HTTP show them. */
 const exitCodeOf = {
   E_BUG: exitCodes.bug,
   E_USAGE: exitCodes.usage,
@@ -50,23 +50,21 @@ const exitCodeOf = {
 export type ErrorCode = keyof typeof exitCodeOf;
 
 export interface QvacErrorInit {
-  /** What to type or do next, one line. */
+  /** The next command or step, in one line. */
   readonly hint?: string | undefined;
   readonly cause?: unknown;
-  /** Facts for `--json` (ids and numbers, never content or keys). */
+  /** Facts for `--json`: ids and numbers, never content or keys. */
   readonly details?: Readonly<Record<string, unknown>> | undefined;
-  /**
-   * What in `message` was said by somebody else, a peer or a model's template: it may hold a prompt, so no log gets it.
-   */
+  /** The part of `message` that a peer or a model's template wrote. It may hold a prompt, so logs leave it out. */
   readonly quoted?: string | undefined;
 }
 
 /**
- * A failure with a reason that people and programs can act on: what happened and why in `message` (one line), what to
- * do next in `hint`, a stable `code`. Anything else that is thrown is a bug.
+ * A failure that people and programs can act on: `message` says what failed, with the value, in one line; `hint` is the
+ * next command; `code` is stable. Any other error is a bug.
  *
  * ```ts
- * throw new QvacError('E_NO_PROVIDER', 'nobody offers qwen3-4b here', { hint: 'qvac peers' });
+ * throw new QvacError('E_NO_PROVIDER', 'no provider offers qwen3-4b', { hint: 'qvac peers' });
  * ```
  */
 export class QvacError extends Error {
@@ -89,17 +87,17 @@ export class QvacError extends Error {
   }
 }
 
-/** `thrown` as an `Error`: anything can be thrown, and a stream or a signal can only be aborted with an `Error`. */
+/** `thrown` as an `Error`, which is what a stream or a signal is aborted with. */
 export function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-/** The message of whatever was thrown. It may quote a peer; a log wants `ownWordsOf` instead. */
+/** The message of anything thrown. It may quote a peer; logs use `ownWordsOf` instead. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
-/** The message of `error` for a log: without what others said. */
+/** The message of `error` for a log, without quotes of peers. */
 export function ownWordsOf(error: unknown): string {
   const message = messageOf(error);
   return error instanceof QvacError && error.quoted !== undefined && error.quoted !== ''

@@ -13,18 +13,18 @@ const socketErrors = new Set([
   'EADDRNOTAVAIL',
 ]);
 
-/** Says what went wrong outside of any command's hands. */
-let complain = (kind: string, error: unknown): void => {
+/** Reports an error that no command caught. */
+let report = (kind: string, error: unknown): void => {
   process.stderr.write(`qvac: ${kind}: ${asQvacError(error).message.split('\n')[0]}\n`);
 };
 
-// What a peer does to a socket, or to a promise that a library forgot, must not end a node that serves others.
-process.on('unhandledRejection', (error) => complain('unexpected, going on', error));
-// Node's own way to tell would break the lines of a log.
-process.removeAllListeners('warning').on('warning', (warning) => complain('warning', warning));
+// A peer's broken socket, or a promise that a library dropped, must not end a node that serves other peers.
+process.on('unhandledRejection', (error) => report('unexpected, going on', error));
+// Node's own format would break the JSON lines of a log.
+process.removeAllListeners('warning').on('warning', (warning) => report('warning', warning));
 process.on('uncaughtException', (error: NodeJS.ErrnoException) => {
   if (error.code !== undefined && socketErrors.has(error.code)) return;
-  complain('unexpected', error);
+  report('unexpected', error);
   process.exit(asQvacError(error).exitCode);
 });
 
@@ -33,8 +33,8 @@ if (
   process.env.TEST_BINDING_CP === 'true' &&
   /[\\/]node-llama-cpp[\\/]dist[\\/]bindings[\\/]utils[\\/]testBindingBinary\.js$/.test(helper)
 ) {
-  // The engine forks this process's executable with that script to try its binary out; in a single-file build that is
-  // us.
+  // The engine tests its native binary by forking this process's executable with that script. In a single-file build
+  // the executable is this program.
   await import(helper);
 } else {
   const code = await runCli(process.argv.slice(2), {
@@ -43,9 +43,9 @@ if (
     onSignal(listener) {
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => listener(signal));
     },
-    onStray: (listener) => (complain = listener),
+    onStray: (listener) => (report = listener),
     exitNow: (exitCode) => process.exit(exitCode),
   });
-  // The network library's timers would hold the process for another second.
+  // libp2p's timers would keep the process alive for another second.
   process.exit(code);
 }

@@ -1,19 +1,20 @@
 /**
- * Every setting: one name in three spellings. `maxTokens` is `--max-tokens`, `QVAC_MAX_TOKENS` and `max-tokens` in
- * config.toml. Only words and defaults here, so that help loads nothing else; config.ts checks and merges values.
+ * One setting under its three names: `maxTokens` is `--max-tokens`, `QVAC_MAX_TOKENS` and `max-tokens` in config.toml.
+ * This file holds words and defaults only, so that help loads nothing else; config.ts checks and merges the values.
  */
 interface Setting {
   /**
-   * How text from a flag or variable becomes a value. `list`: repeated flags, commas in a variable. `lamports`: 700,
-   * 0.01sol.
+   * How the text of a flag or variable becomes a value. `list`: a repeated flag, or commas in a variable. `lamports`:
+   * `700` or `0.01sol`.
    */
   readonly kind: 'text' | 'number' | 'boolean' | 'list' | 'lamports';
   /** As in help. `--no-…` for a boolean that is on by default. */
   readonly flags: string;
+  /** At most 70 characters. */
   readonly description: string;
   /** As it could stand in config.toml; null: not set. */
   readonly default: string | number | boolean | readonly string[] | null;
-  /** What happens where the default is null. */
+  /** What a null default means. */
   readonly otherwise?: string;
 }
 
@@ -22,29 +23,29 @@ export const settings = {
   private: {
     kind: 'text',
     flags: '--private <name>',
-    description: 'a network of your own: a-z, 0-9 and -, at most 32',
+    description: 'private network: a-z, 0-9 and -, at most 32 characters',
     default: null,
     otherwise: 'the one of --network',
   },
   bootstrap: {
     kind: 'list',
     flags: '--bootstrap <addr>',
-    description: 'a peer to start from, /ip4/…/tcp/…/p2p/…; may be repeated',
+    description: 'peer to start from, /ip4/…/tcp/…/p2p/… (repeatable)',
     default: [],
   },
   mdns: {
     kind: 'boolean',
     flags: '--no-mdns',
-    description: 'do not look for peers by multicast on the local network',
+    description: 'do not discover peers by multicast on the local network',
     default: true,
   },
 
   model: {
     kind: 'text',
     flags: '-m, --model <name>',
-    description: 'name, name/quant or hex id of a model, or a GGUF file',
+    description: 'model name, name/quant or hex id, or a GGUF file',
     default: null,
-    otherwise: 'the best live offer; for serve the one that is here',
+    otherwise: 'the best live offer; serve: the only model file here',
   },
   system: {
     kind: 'text',
@@ -56,17 +57,27 @@ export const settings = {
   temperature: {
     kind: 'number',
     flags: '--temperature <t>',
-    description: '0 (always the likeliest token) to 2',
+    description: 'sampling temperature, 0 (greedy) to 2',
     default: 0.7,
   },
-  topK: { kind: 'number', flags: '--top-k <n>', description: 'draw from the n likeliest tokens, 1 to 20', default: 20 },
+  topK: {
+    kind: 'number',
+    flags: '--top-k <n>',
+    description: 'sample from the n likeliest tokens, 1 to 20',
+    default: 20,
+  },
   minP: {
     kind: 'number',
     flags: '--min-p <p>',
-    description: 'leave out tokens below this share of the likeliest, 0 to 1',
+    description: 'drop tokens below this share of the likeliest, 0 to 1',
     default: 0.05,
   },
-  maxTokens: { kind: 'number', flags: '--max-tokens <n>', description: 'longest answer', default: 512 },
+  maxTokens: {
+    kind: 'number',
+    flags: '--max-tokens <n>',
+    description: 'maximum length of the answer',
+    default: 512,
+  },
   provider: {
     kind: 'text',
     flags: '--provider <peer>',
@@ -79,68 +90,67 @@ export const settings = {
     flags: '--router <peer>',
     description: 'ask through this router: peer id or address',
     default: null,
-    otherwise: 'your own, where one runs',
+    otherwise: "this home's, if it runs",
   },
   verify: {
     kind: 'text',
     flags: '--verify <how>',
     description: 'none, sampling or full',
     default: null,
-    otherwise: 'full where the model is at hand, else sampling',
+    otherwise: 'full with the model file, else sampling',
   },
   auditor: {
     kind: 'text',
     flags: '--auditor <peer>',
-    description:
-      'router that re-executes what failed here, before its provider is refused the money: peer id or address; it sees the prompt',
+    description: 'router that re-executes a failed answer; it sees the prompt',
     default: null,
-    otherwise: 'your own router, where one runs; for route nobody',
+    otherwise: "this home's router, if it runs; route: none",
   },
   maxPrice: {
     kind: 'lamports',
     flags: '--max-price <amount>',
-    description: 'most that one answer may cost: lamports, or as 0.01sol',
+    description: 'maximum price of one answer: lamports, or 0.01sol',
     default: 0,
   },
   timeout: {
     kind: 'text',
     flags: '--timeout <time>',
-    description: 'longest wait for a whole answer, as 90s or 10m',
+    description: 'maximum time for a whole answer: 90s, 10m',
     default: '10m',
   },
 
   listen: {
     kind: 'list',
     flags: '--listen <addr>',
-    description: 'address to listen on; may be repeated',
+    description: 'address to listen on (repeatable)',
     default: ['/ip4/0.0.0.0/tcp/0'],
   },
   name: {
     kind: 'text',
     flags: '--name <name>',
-    description: 'name under which the model is offered',
+    description: 'name to offer the model under',
     default: null,
     otherwise: "the file's own",
   },
   priceIn: {
     kind: 'lamports',
     flags: '--price-in <amount>',
-    description: 'price of 1,000 prompt tokens: lamports, or as 0.01sol',
+    description: 'price per 1,000 prompt tokens: lamports, or 0.01sol',
     default: 0,
   },
   priceOut: {
     kind: 'lamports',
     flags: '--price-out <amount>',
-    description: 'price of 1,000 answer tokens: lamports, or as 0.01sol',
+    description: 'price per 1,000 answer tokens: lamports, or 0.01sol',
     default: 0,
   },
-  free: { kind: 'boolean', flags: '--free', description: 'serve for nothing, whatever the prices', default: false },
-  slots: { kind: 'number', flags: '--slots <n>', description: 'jobs at the same time', default: 1 },
+  free: { kind: 'boolean', flags: '--free', description: 'serve free of charge, whatever the prices', default: false },
+  slots: { kind: 'number', flags: '--slots <n>', description: 'jobs to run at the same time', default: 1 },
   queue: { kind: 'number', flags: '--queue <n>', description: 'jobs that may wait for a slot', default: 8 },
   allow: {
     kind: 'list',
     flags: '--allow <peer>',
-    description: 'a peer that the router serves besides you; PEER=0.01sol also pays for it, so much a day',
+    description: 'peer to serve; PEER=0.01sol sets a daily spending limit (repeatable)',
     default: [],
   },
 
@@ -149,26 +159,26 @@ export const settings = {
     flags: '--rpc <url>',
     description: 'JSON-RPC endpoint of the Solana chain',
     default: null,
-    otherwise: "the network's own; on local the home's embedded chain",
+    otherwise: "the network's own; local: the embedded chain",
   },
   wallet: {
     kind: 'text',
     flags: '--wallet <file>',
-    description: 'key file of the wallet, as the Solana command line keeps it',
+    description: 'key file of the wallet, in the format of the Solana CLI',
     default: null,
-    otherwise: "the home's, else the Solana command line's",
+    otherwise: "the home's, else that of the Solana CLI",
   },
   escrow: {
     kind: 'text',
     flags: '--escrow <address>',
     description: 'address of the escrow program',
     default: null,
-    otherwise: 'the one that qvac comes with',
+    otherwise: 'the built-in one',
   },
   priorityFee: {
     kind: 'number',
     flags: '--priority-fee <n>',
-    description: 'micro-lamports per compute unit on top of the fee',
+    description: 'priority fee in micro-lamports per compute unit',
     default: 0,
   },
 
@@ -177,26 +187,26 @@ export const settings = {
     flags: '--http <addr>',
     description: 'address and port of the HTTP gateway',
     default: null,
-    otherwise: '127.0.0.1:3000 of qvac gateway',
+    otherwise: 'gateway: 127.0.0.1:3000; route: none',
   },
   allowOrigin: {
     kind: 'list',
     flags: '--allow-origin <url>',
-    description: 'a web page that may use the gateway, as https://chat.example; may be repeated',
+    description: 'web origin that may use the gateway (repeatable)',
     default: [],
   },
   allowHost: {
     kind: 'list',
     flags: '--allow-host <name>',
-    description: 'a name under which the gateway may be asked; may be repeated',
+    description: 'further host name that the gateway answers to (repeatable)',
     default: [],
   },
   apiKeyFile: {
     kind: 'text',
     flags: '--api-key-file <file>',
-    description: 'keys of which programs need one, a line each: key, name, lamports a day',
+    description: 'API keys, one per line: key, name, lamports per day',
     default: null,
-    otherwise: 'programs of this machine need none',
+    otherwise: 'programs on this machine need no key',
   },
   waitVerdict: {
     kind: 'boolean',
@@ -208,15 +218,15 @@ export const settings = {
   threads: {
     kind: 'number',
     flags: '--threads <n>',
-    description: 'threads that compute',
+    description: 'compute threads',
     default: null,
     otherwise: 'one less than the cores',
   },
-  batch: { kind: 'number', flags: '--batch <n>', description: 'most tokens per evaluation call', default: 63 },
+  batch: { kind: 'number', flags: '--batch <n>', description: 'maximum tokens per evaluation call', default: 63 },
   context: {
     kind: 'number',
     flags: '--context <n>',
-    description: 'tokens of prompt and answer together',
+    description: 'maximum tokens of prompt and answer together',
     default: null,
     otherwise: "the model's, at most 8192",
   },
@@ -224,14 +234,14 @@ export const settings = {
   keepAlive: {
     kind: 'text',
     flags: '--keep-alive <time>',
-    description: 'unload the model after so long without a job',
+    description: 'unload the model after this time without a job: 10m',
     default: null,
     otherwise: 'never',
   },
   modelsDir: {
     kind: 'text',
     flags: '--models-dir <dir>',
-    description: 'where model files are kept',
+    description: 'folder for model files',
     default: null,
     otherwise: 'models in the home',
   },
@@ -239,7 +249,7 @@ export const settings = {
 
 export type SettingKey = keyof typeof settings;
 
-/** Lamports of `700` (lamports) or `0.01sol`; null for anything else. */
+/** The lamports of `700` or `0.01sol`; null for any other text. */
 export function parseLamports(text: string): bigint | null {
   const match = /^(\d{1,19})(?:(?:\.(\d{1,9}))?(sol))?$/i.exec(text);
   if (match === null) return null;
@@ -247,10 +257,10 @@ export function parseLamports(text: string): bigint | null {
   return unit === undefined ? BigInt(whole) : BigInt(whole) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'));
 }
 
-/** Accepted by every command. */
+/** Flags of every command. */
 export const globalSettings: readonly SettingKey[] = ['network', 'private', 'bootstrap', 'mdns'];
 
-/** `maxTokens` → `max-tokens`: as in config.toml and, after `--`, as a flag. */
+/** `maxTokens` → `max-tokens`, as in config.toml and, after `--`, as a flag. */
 export function fileKeyOf(key: SettingKey): string {
   return key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

@@ -23,7 +23,7 @@ function report(error: unknown, flags: { readonly json?: boolean; readonly verbo
 }
 
 describe('errors', () => {
-  it('are one line and one of what to do, without a stack', () => {
+  it('print one line and a hint, without a stack', () => {
     const error = new QvacError('E_NO_PROVIDER', 'nobody offers qwen3-4b\nhere', {
       hint: 'qvac peers',
       cause: new Error('inner'),
@@ -41,7 +41,7 @@ describe('errors', () => {
     });
   });
 
-  it('show where a bug is with -v only', () => {
+  it('print the stack of a bug with -v only', () => {
     const bug = new TypeError('x is not a function');
     assert.match(
       report(bug).stderr,
@@ -52,7 +52,7 @@ describe('errors', () => {
     assert.match(report('thrown text').stderr, /unexpected: thrown text/);
   });
 
-  it('let no stranger write to the terminal', () => {
+  it('keep foreign text from acting on the terminal', () => {
     assert.equal(
       report(new QvacError('E_FAILED', 'it says \u001b[2J\u202ehello')).stderr,
       'qvac: it says \ufffd[2J\ufffdhello\n',
@@ -61,7 +61,7 @@ describe('errors', () => {
 });
 
 describe('logger', () => {
-  it('says warnings always and the rest with -v', () => {
+  it('prints warnings always, and other levels with -v', () => {
     for (const [verbose, expected] of [
       [false, ['warn', 'error']],
       [true, ['debug', 'info', 'warn', 'error']],
@@ -101,19 +101,19 @@ describe('standard input', () => {
     });
   };
 
-  it('is read whole from a pipe or a file, and not from a terminal', async () => {
+  it('is read in full from a pipe or a file, and not from a terminal', async () => {
     assert.equal(await read(['a', 'ü'], 'pipe'), 'aü');
     assert.equal(await read([Buffer.from('ü').subarray(0, 1), Buffer.from('ü').subarray(1)], 'file'), 'ü');
     assert.equal(await read([], 'pipe'), null);
     assert.equal(await read(['a'], 'other'), null);
   });
 
-  it('is passed over where a parent program left it open and says nothing', async () => {
+  it('is skipped if a parent process left it open and silent', async () => {
     assert.equal(await read([], 'socket', { end: false }), null);
     assert.equal(await read(['a'], 'socket'), 'a');
   });
 
-  it('is refused where it is too long or no text', async () => {
+  it('is refused if it is too long or not text', async () => {
     await assert.rejects(read(['abcd'], 'pipe', { limit: 3 }), { code: 'E_BAD_INPUT', exitCode: 2 });
     await assert.rejects(read([Uint8Array.of(0xff)], 'pipe'), { code: 'E_BAD_INPUT' });
   });
@@ -176,7 +176,7 @@ describe('the process', () => {
     assert.equal((await runProgram(['config', 'show'], { home, environment: { QVAC_MAX_TOKENS: 'x' } })).code, 3);
   });
 
-  it('does not mind a reader that goes away', async (context) => {
+  it('succeeds if the reader of stdout is gone', async (context) => {
     const home = await temporaryHome(context);
     const child = startProgram(['config', 'show', '--json'], { home });
     child.stdout.destroy();
@@ -188,7 +188,7 @@ describe('the process', () => {
     assert.deepEqual([(await once(child, 'close'))[0], stderr], [0, '']);
   });
 
-  it('colours nothing in a pipe, and with FORCE_COLOR only what is not data', async (context) => {
+  it('colours nothing in a pipe, and with FORCE_COLOR everything but data', async (context) => {
     const home = await temporaryHome(context);
     assert.doesNotMatch((await runProgram(['--help'], { home })).stdout, /\u001b/);
     assert.match(
@@ -201,7 +201,7 @@ describe('the process', () => {
     );
   });
 
-  it('speaks at the first Ctrl-C and ends with 130, at SIGTERM with 143', async (context) => {
+  it('prints a line at the first Ctrl-C and exits with 130, at SIGTERM with 143', async (context) => {
     const home = await temporaryHome(context);
     for (const [signal, code] of [
       ['SIGINT', 130],
@@ -219,7 +219,7 @@ describe('the process', () => {
     }
   });
 
-  it('writes a broken configuration as JSON, too', async (context) => {
+  it('reports a broken configuration as JSON, too', async (context) => {
     const home = await temporaryHome(context);
     await writeFile(join(home, 'config.toml'), 'slots = "many"');
     const { code, stdout, stderr } = await runInProcess(['models', 'ls', '--json', '--home', home]);

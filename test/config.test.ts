@@ -18,7 +18,7 @@ async function withFile(source: string | Uint8Array, sources: ConfigSources = {}
 }
 
 describe('config', () => {
-  it('has the documented defaults, and says that they are', async () => {
+  it('has the documented defaults, and names them as the source', async () => {
     const {
       settings: values,
       origins,
@@ -34,7 +34,7 @@ describe('config', () => {
     for (const key of Object.keys(settings)) assert.deepEqual(origins[key as SettingKey], { from: 'default' });
   });
 
-  it('lets flags count before variables, variables before the file, the file before defaults', async () => {
+  it('prefers flags to variables, variables to the file, the file to defaults', async () => {
     const file = 'max-tokens = 1\ntop-k = 1\nmin-p = 0.1\n';
     const { settings: values, origins } = await withFile(file, {
       environment: { QVAC_MAX_TOKENS: '2', QVAC_TOP_K: '2' },
@@ -47,7 +47,7 @@ describe('config', () => {
     assert.deepEqual(origins.temperature, { from: 'default' });
   });
 
-  it('reads a table for its command only', async () => {
+  it('applies a table to its command only', async () => {
     const file = 'model = "a"\n[serve]\nmodel = "b"\nprice-in = 5\n';
     const serve = await withFile(file, { command: 'serve' });
     assert.deepEqual([serve.settings.model, serve.settings.priceIn], ['b', 5]);
@@ -90,7 +90,7 @@ describe('config', () => {
       });
   });
 
-  it('refuses bad values in one line that says where', async () => {
+  it('refuses bad values in one line that names the source', async () => {
     const path = join(home, 'config.toml');
     await assert.rejects(withFile('', { flags: { temperature: 'hot' } }), {
       code: 'E_USAGE',
@@ -111,20 +111,20 @@ describe('config', () => {
     });
     await assert.rejects(withFile('timeout = "soon"'), {
       code: 'E_CONFIG',
-      message: /expected a time as 90s or 10m, got "soon"/,
+      message: /expected a time such as 90s or 10m, got "soon"/,
     });
     await assert.rejects(withFile('\nmax-token = 3'), {
       code: 'E_CONFIG',
-      message: `${path}:2: no setting is called "max-token"`,
+      message: `${path}:2: unknown setting "max-token"`,
     });
     await assert.rejects(withFile('[serve]\nprices = 3'), {
       code: 'E_CONFIG',
-      message: `${path}:2: no setting is called "serve.prices"`,
+      message: `${path}:2: unknown setting "serve.prices"`,
     });
     await assert.rejects(withFile('model = 1979-05-27'), { code: 'E_CONFIG' });
   });
 
-  it('says where a broken file is broken', async () => {
+  it('names the line of a syntax error', async () => {
     const path = join(home, 'config.toml');
     await assert.rejects(
       withFile('model = "a"\nslots = = 3\n'),
@@ -139,7 +139,7 @@ describe('config', () => {
     await assert.rejects(withFile(Uint8Array.of(0xff, 0xfe, 0)), { code: 'E_CONFIG', message: /not UTF-8 text/ });
   });
 
-  it('wants a file that was named, and that it is a file', async () => {
+  it('requires that a named file exists and is a file', async () => {
     await assert.rejects(resolveConfig({ environment: {}, home, configFile: join(home, 'no.toml') }), {
       code: 'E_CONFIG',
       message: /no such file/,
@@ -172,12 +172,12 @@ describe('config', () => {
     assert.equal(paths.receipts, paths.receiptsOf.client);
   });
 
-  it('understands ~ and another place for models', async () => {
+  it('expands ~, and moves models with a setting', async () => {
     const { home: paths } = await resolveConfig({ environment: { QVAC_HOME: '~/q', QVAC_MODELS_DIR: '/m' } });
     assert.deepEqual([paths.root, paths.models], [join(homedir(), 'q'), '/m']);
   });
 
-  it('spells each setting the same everywhere', () => {
+  it('derives the three names of each setting from one', () => {
     for (const [key, { flags }] of Object.entries(settings)) {
       const name = fileKeyOf(key as SettingKey);
       assert.match(flags, new RegExp(`--(no-)?${name}( |$)`));

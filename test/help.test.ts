@@ -18,7 +18,7 @@ before(async () => {
 });
 after(() => rm(home, { recursive: true, force: true }));
 
-/** Every command with its subcommands, by what is typed. */
+/** Every command and subcommand by its path, such as `models pull`. */
 async function allCommands(): Promise<readonly (readonly [path: string, definition: CommandDefinition])[]> {
   const found: (readonly [string, CommandDefinition])[] = [];
   const add = (path: string, definition: CommandDefinition): void => {
@@ -30,7 +30,7 @@ async function allCommands(): Promise<readonly (readonly [path: string, definiti
 }
 
 describe('help', () => {
-  it('knows every command of the interface', () => {
+  it('lists every command', () => {
     assert.deepEqual(commands.map(({ name }) => name).sort(), [
       'ask',
       'chain',
@@ -66,12 +66,27 @@ describe('help', () => {
         assert.ok(what.length > 3, `${path}: ${line}`);
       }
       for (const { description } of [...Object.values(definition.options ?? {}), ...(definition.arguments ?? [])])
-        assert.ok(description.length > 5, path);
+        assert.ok(description.length > 5 && description.length <= 70, `${path}: ${description}`);
+      assert.doesNotMatch(definition.description, /[{}]/, `${path}: JSON belongs into docs/json.md`);
       assert.ok(
         definition.action !== undefined || Object.keys(definition.subcommands ?? {}).length > 0,
         `${path} does nothing`,
       );
     }
+  });
+
+  it('describes every setting and switch in at most 70 characters', () => {
+    for (const { flags, description } of [...Object.values(settings), ...globalSwitches])
+      assert.ok(description.length > 5 && description.length <= 70, flags);
+  });
+
+  it('documents the JSON output of every command, and links to it', async () => {
+    const document = await readFile(new URL('../docs/json.md', import.meta.url), 'utf8');
+    const withoutJson = ['completion', 'demo'];
+    for (const [path, { action }] of await allCommands())
+      if (action !== undefined && !withoutJson.includes(path)) assert.ok(document.includes(`\`qvac ${path}\``), path);
+    for (const args of [['--help'], ['ask', '--help']])
+      assert.match((await runInProcess(args)).stdout, /--json +.*docs\/json\.md/);
   });
 
   it('gives no two options of a command the same name', async () => {
@@ -113,9 +128,9 @@ describe('help', () => {
       for (const group of [
         'Examples:',
         'Ask:',
-        'Take part:',
+        'Serve:',
         'Money:',
-        'Check:',
+        'Verify:',
         'This machine:',
         'Variables:',
         'Exit codes:',
@@ -127,7 +142,7 @@ describe('help', () => {
     assert.equal((await runInProcess(['help', 'verify'])).stdout, (await runInProcess(['verify', '--help'])).stdout);
   });
 
-  it('suggests what was meant', async () => {
+  it('suggests the command or flag that was meant', async () => {
     const { code, stdout, stderr } = await runInProcess(['verfy']);
     assert.deepEqual([code, stdout], [2, '']);
     assert.equal(stderr, "qvac: unknown command 'verfy'\n  Did you mean verify?\n");
@@ -149,10 +164,10 @@ describe('help', () => {
     });
   });
 
-  it('loads neither network, engine nor chain', async () => {
+  it('loads no network, engine or chain', async () => {
     const hook = join(home, 'hook.mjs');
     const log = join(home, 'loaded');
-    // Told of every module that the program resolves, built-in ones left out.
+    // Logs every module that the program resolves or loads, except built-in ones.
     await writeFile(
       hook,
       `import { appendFileSync } from 'node:fs';

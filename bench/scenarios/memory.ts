@@ -23,15 +23,11 @@ export const scenario: Scenario = async () => {
   const { path } = await testModel('q4_1');
   return await withMarket(
     { serve: ['--model', path, '--context', String(benchContext)], maxTokens: answerTokens },
-    async ({ served, asking }) => {
+    async ({ served, client }) => {
       const ask = async (from: number, to: number): Promise<void> => {
         for (let job = from; job < to; job++) {
-          const answer = await asking.ask(
-            [{ role: 'user', content: `Tell me something about the number ${job}.` }],
-            BigInt(job),
-            silentObserver,
-            new AbortController().signal,
-          );
+          const messages = [{ role: 'user', content: `Tell me something about the number ${job}.` }];
+          const answer = await client.ask({ messages, seed: BigInt(job) }, silentObserver);
           if (answer.verification.result === 'fail')
             throw new Error(`job ${job} failed: ${answer.verification.faults.join(' ')}`);
         }

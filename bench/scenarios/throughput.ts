@@ -20,18 +20,16 @@ interface Timed {
 
 /** From the question to the final head, as who types `qvac ask` waits for it, on an open connection. */
 async function askOnce(
-  { served, asking, receipts }: Market,
+  { served, client, receipts }: Market,
   seed: number,
 ): Promise<Timed & { readonly receipt: Receipt }> {
   const cpuBefore = await cpuMsOf(served.pid);
   const start = performance.now();
   let ms = Number.NaN;
   const delivered = (): void => void (ms = performance.now() - start);
-  const answer = await asking.ask(
-    [{ role: 'user', content: question }],
-    BigInt(seed),
+  const answer = await client.ask(
+    { messages: [{ role: 'user', content: question }], seed: BigInt(seed) },
     { ...silentObserver, delivered },
-    new AbortController().signal,
   );
   if (answer.verification.result === 'fail' || answer.receipt === null)
     throw new Error(`an answer failed: ${answer.verification.faults.join(' ')}`);

@@ -1,12 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Asking, openAsking } from '../../src/commands/parts/asking.ts';
 import { resolveConfig } from '../../src/config.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { AskObserver } from '../../src/node/client/answer.ts';
 import { createReceiptStore, type ReceiptStore } from '../../src/node/home/receipt-store.ts';
-import { createOutput } from '../../src/terminal/output.ts';
+import { type Client, openClient } from '../../src/sdk/client.ts';
 import { type Served, startServe } from './serve.ts';
 
 export const silentObserver: AskObserver = {
@@ -26,7 +25,7 @@ export interface MarketInit {
 
 export interface Market {
   readonly served: Served;
-  readonly asking: Asking;
+  readonly client: Client;
   /** The client's. */
   readonly receipts: ReceiptStore;
 }
@@ -50,15 +49,11 @@ export async function withMarket<Value>(
       maxTokens,
     },
   });
-  const asking = await openAsking({
-    config,
-    output: createOutput({ stdout: process.stdout, stderr: process.stderr, quiet: true }),
-    logger: silentLogger,
-  });
+  const client = await openClient({ config, logger: silentLogger });
   try {
-    return await work({ served, asking, receipts: createReceiptStore(config.home.receipts) });
+    return await work({ served, client, receipts: createReceiptStore(config.home.receipts) });
   } finally {
-    await asking.stop();
+    await client.stop();
     await served.stop();
     await rm(home, { recursive: true, force: true });
   }

@@ -1,7 +1,7 @@
 /**
  * Clopper and Pearson's one-sided bounds of a rate of which `hits` were seen among `tries`: with 95 % confidence the
- * true
- * rate is below the upper one, and with as much above the lower one. Without a hit the upper one is about 3 ÷ tries.
+ * true rate is below the upper one, and with as much above the lower one. Without a hit the upper one is about 3 ÷
+ * tries.
  */
 export function rateBounds(hits: number, tries: number): { readonly lower: number; readonly upper: number } {
   return {

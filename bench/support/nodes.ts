@@ -60,7 +60,7 @@ export async function startProvider(
   const cards = createCardIssuer({ peer, clock, logger }, { path: null, role: 'provider', content });
   await cards.start();
   const provider = createProvider(
-    { peer, engine, cards, receipts: { save: async () => undefined }, payments, clock, logger },
+    { peer, engine, cards, receipts: { save: async () => undefined }, payouts: payments, clock, logger },
     { seenFile: null, graceMs: 0, perSecond: 1e6, burst: 1e6 },
   );
   await provider.start();

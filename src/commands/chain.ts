@@ -3,45 +3,49 @@ import { aborted } from '../lib/abort.ts';
 import { defineCommand, defineSubcommand, option, wholeNumber } from './parts/definition.ts';
 
 const stop = defineSubcommand({
-  summary: 'end the chain of this home',
+  summary: 'stop the chain of this home',
   description:
-    'Ends the embedded chain of this home, wherever it runs. Nothing is lost: it goes on where it stopped when it is next needed. With --json: {stopped}.',
-  examples: [{ line: 'qvac chain stop', what: 'end it' }],
+    'Stop the embedded chain of this home. Its state is kept: the chain continues when a command next needs it.',
+  examples: [{ line: 'qvac chain stop', what: 'stop it' }],
   async action({ config: { home }, output, signal }) {
     const { stopHomeChain } = await import('../escrow/home-chain.ts');
     const stopped = await stopHomeChain(home, { signal });
     output.result({ stopped }, []);
-    output.say(stopped ? 'the chain of this home has ended' : 'the chain of this home does not run');
+    output.say(stopped ? 'the chain of this home has stopped' : 'the chain of this home is not running');
   },
 });
 
 const status = defineSubcommand({
-  summary: 'whether the chain of this home runs, and where',
+  summary: 'show whether the chain of this home runs, and its URL',
   description:
-    'Says whether the embedded chain of this home runs, and under which address others of this machine reach it with --rpc. With --json: {rpcUrl, chain, pid}, or null.',
-  examples: [{ line: 'qvac chain status', what: 'where it is' }],
+    'Show whether the embedded chain of this home runs, and its URL, which other homes on this machine pass to --rpc.',
+  examples: [{ line: 'qvac chain status', what: 'print the URL' }],
   async action({ config: { home }, output }) {
     const { findHomeChain } = await import('../escrow/home-chain.ts');
     const chain = await findHomeChain(home);
     output.result(chain, chain === null ? [] : [chain.rpcUrl]);
     output.say(
       chain === null
-        ? 'the chain of this home does not run; it starts when it is needed'
+        ? 'the chain of this home is not running; it starts when a command needs it'
         : `${chain.chain}, process ${chain.pid}`,
     );
   },
 });
 
 export const command = defineCommand({
-  description:
-    'Runs the chain of network local in the foreground: a Solana chain inside the program, with the escrow program on it, for the processes of this machine alone. Without this command it runs in the background from when it is first needed until nobody has used it for ten minutes. Others of this machine use it with --rpc. With --json: {event: "ready", rpcUrl, chain}.',
+  description: [
+    'Run the chain of network local in the foreground: a Solana chain inside the program, with the escrow program',
+    'on it, for processes on this machine only.',
+    'Other commands start it in the background when they need it; it stops after ten minutes without use.',
+    'Other homes on this machine use it with --rpc.',
+  ].join(' '),
   options: {
-    idle: option('--idle <seconds>', 'end after so long without use; otherwise it stays', wholeNumber(1, 31_536_000)),
+    idle: option('--idle <seconds>', 'stop after this time without use (default: never)', wholeNumber(1, 31_536_000)),
   },
   keepsLog: true,
   examples: [
-    { line: 'qvac chain', what: 'run it here, until Ctrl-C' },
-    { line: 'qvac chain stop', what: 'end the one that runs' },
+    { line: 'qvac chain', what: 'run the chain until Ctrl-C' },
+    { line: 'qvac chain stop', what: 'stop the chain that runs' },
   ],
   subcommands: { status, stop },
   async action({ args, options, config: { home }, output, logger, signal }) {
@@ -57,7 +61,7 @@ export const command = defineCommand({
     );
     output.event(
       { event: 'ready', rpcUrl: chain.rpcUrl, chain: chain.chain },
-      `chain ${chain.chain} · ${chain.rpcUrl} · Ctrl-C ends it, nothing is lost`,
+      `chain ${chain.chain} · ${chain.rpcUrl} · Ctrl-C stops it and keeps its state`,
     );
     await Promise.race([aborted(signal), chain.ended]);
     await chain.stop();

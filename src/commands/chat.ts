@@ -1,26 +1,37 @@
 import { asQvacError, exitCodes } from '../errors.ts';
 import { anySignal } from '../lib/abort.ts';
 import type { ChatMessage } from '../protocol/messages.ts';
+import type { Client } from '../sdk/client.ts';
 import type { LineReader } from '../terminal/prompt.ts';
 import { observe, report } from './parts/answer-report.ts';
-import { type Asking, askSettings, openAsking, parseSeed, payOption } from './parts/asking.ts';
-import { type CommandContext, defineCommand, option } from './parts/definition.ts';
+import { askOptions, askSettings } from './parts/ask-options.ts';
+import { type CommandContext, defineCommand } from './parts/definition.ts';
 
 export const command = defineCommand({
-  description:
-    'Talks with a model, each answer checked like that of ask. Every turn sends the whole conversation anew, to a provider that is named before it leaves. Ctrl-C stops an answer, Ctrl-D ends the talk. Off-terminal every line of standard input is one turn. With --json one line per answer, shaped like that of ask --json.',
+  description: [
+    'Chat with a model. Every answer is checked like that of qvac ask.',
+    'Each turn sends the whole conversation, to a provider that is named before it leaves.',
+    'Ctrl-C stops an answer, Ctrl-D ends the chat.',
+    'Off a terminal every line of standard input is one turn. With --json each answer is one line.',
+  ].join(' '),
   settings: askSettings,
-  options: { seed: option('--seed <n>', 'a number from 0 to 2^64 − 1 for every answer', parseSeed), yes: payOption },
+  options: askOptions,
   examples: [
-    { line: 'qvac chat', what: 'talk with whoever is best' },
-    { line: 'qvac chat -m smollm2-135m --system "answer in rhymes"', what: 'with a model of your choice' },
+    { line: 'qvac chat', what: 'chat with the best provider' },
+    { line: 'qvac chat -m smollm2-135m --system "answer in rhymes"', what: 'chat with a model of your choice' },
   ],
   async action(context) {
-    const { createLineReader } = await import('../terminal/prompt.ts');
-    const asking = await openAsking(context, { yes: context.options.yes, ask: false });
+    const { config, output, logger, options } = context;
+    const [{ openClient }, { clientConsent }, { createLineReader }] = await Promise.all([
+      import('../sdk/client.ts'),
+      import('./parts/consent.ts'),
+      import('../terminal/prompt.ts'),
+    ]);
+    const consent = clientConsent(output, { yes: options.yes, ask: false });
+    const client = await openClient({ config, logger }, { consent });
     let stopAnswer: (() => void) | null = null;
     let left = false;
-    // On a terminal readline takes Ctrl-C: it ends the answer, or the talk where there is none.
+    // On a terminal readline receives Ctrl-C: it stops the answer, or ends the chat between two answers.
     const reader = createLineReader(() => {
       if (stopAnswer !== null) return stopAnswer();
       left = true;
@@ -29,22 +40,22 @@ export const command = defineCommand({
     const close = (): void => reader.close();
     context.signal.addEventListener('abort', close);
     try {
-      const code = await talk(context, asking, reader, context.options.seed ?? null, (stop) => (stopAnswer = stop));
+      const code = await talk(context, client, reader, options.seed ?? null, (stop) => (stopAnswer = stop));
       return left ? exitCodes.interrupted : code;
     } finally {
       context.signal.removeEventListener('abort', close);
       reader.close();
-      await asking.stop();
+      await client.stop();
     }
   },
 });
 
 type OnAnswer = (stop: (() => void) | null) => void;
 
-/** Turn by turn until the input ends. @returns the exit code of the worst answer */
+/** Takes turns until the input ends. @returns the exit code of the worst answer */
 async function talk(
   { config, output, signal }: Pick<CommandContext, 'config' | 'output' | 'signal'>,
-  asking: Asking,
+  client: Client,
   reader: LineReader,
   seed: bigint | null,
   onAnswer: OnAnswer,
@@ -59,12 +70,9 @@ async function talk(
     onAnswer(() => stop.abort());
     const observer = observe(output);
     try {
-      const answer = await asking.ask(
-        [...messages, { role: 'user', content: line }],
-        seed,
-        observer,
-        anySignal(stop.signal, signal, output.readerGone),
-      );
+      const answer = await client.ask({ messages: [...messages, { role: 'user', content: line }], seed }, observer, {
+        signal: anySignal(stop.signal, signal, output.readerGone),
+      });
       observer.end();
       worst = Math.max(worst, await report(output, answer, config.settings.verify === 'full'));
       messages.push({ role: 'user', content: line }, { role: 'assistant', content: answer.text });
@@ -72,7 +80,7 @@ async function talk(
       observer.end();
       output.endAnswer();
       const { code, message, exitCode } = asQvacError(error);
-      // One turn that failed does not end the talk; a bug does.
+      // A failed turn does not end the chat; a bug does.
       if (code === 'E_BUG') throw error;
       if (!stop.signal.aborted) output.warn(`qvac: ${message}`);
       if (!stop.signal.aborted) worst = Math.max(worst, exitCode);

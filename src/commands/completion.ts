@@ -9,7 +9,7 @@ import { globalSwitches } from './parts/help-pages.ts';
 
 const shells = ['bash', 'zsh', 'fish'] as const;
 
-/** Flags as they stand in help, with what they are for. */
+/** Flags as in help, with their descriptions. */
 function flagsOf(definition: CommandDefinition | null): readonly Candidate[] {
   const own = Object.values(definition?.options ?? {});
   const keys = [...(definition?.settings ?? []), ...globalSettings];
@@ -17,12 +17,12 @@ function flagsOf(definition: CommandDefinition | null): readonly Candidate[] {
     ...keys.map((key) => settings[key]),
     ...own,
     ...globalSwitches,
-    { flags: '-h, --help', description: 'show help' },
+    { flags: '-h, --help', description: 'print help' },
   ];
   return all.map(({ flags, description }) => ({ value: flags, description }));
 }
 
-/** What may follow `words`, the words after `qvac`, of which the last is still being typed. */
+/** The candidates for the last of `words`, the words after `qvac`. */
 async function complete(
   words: readonly string[],
   commands: readonly CommandEntry[],
@@ -64,7 +64,7 @@ async function complete(
   });
 }
 
-/** Names of this moment: of a gateway that runs here, else of the peers that were seen last; model files, receipts. */
+/** Current names: of a gateway that runs here, else of the peers seen last; model files and receipts. */
 async function namesOf(config: Config, words: readonly string[]): Promise<Names> {
   const [{ readNames }, { catalog }] = await Promise.all([
     import('../gateway/names.ts'),
@@ -77,7 +77,7 @@ async function namesOf(config: Config, words: readonly string[]): Promise<Names>
   return { ...(await readNames(asked)), files: await filesIn(asked.home.models), catalog: fetchable };
 }
 
-/** The configuration with what the line itself says of home and network. */
+/** The configuration with the home and network flags of the line being completed. */
 async function configFor(config: Config, words: readonly string[]): Promise<Config> {
   const after = (flag: string): string | undefined => {
     const at = words.lastIndexOf(flag);
@@ -95,7 +95,7 @@ async function configFor(config: Config, words: readonly string[]): Promise<Conf
   });
 }
 
-/** Model files by the names that they have there; none is opened. */
+/** Model files by their paths, without opening them. */
 async function filesIn(dir: string): Promise<readonly Candidate[]> {
   const paths = await readdir(dir, { recursive: true }).catch(() => []);
   const found = paths.flatMap((path) => {
@@ -108,31 +108,31 @@ async function filesIn(dir: string): Promise<readonly Candidate[]> {
 
 export const command = defineCommand({
   description:
-    'Prints a script for your shell that completes commands, flags, and the names of models, peers and receipts as they are at the moment.',
-  arguments: [
-    { name: '[words...]', description: 'bash, zsh or fish; with --complete the words typed so far, after --' },
-  ],
+    'Print a completion script for your shell. It completes commands, flags, and names of models, peers and receipts.',
+  arguments: [{ name: '[words...]', description: 'bash, zsh or fish; with --complete the words so far, after --' }],
   options: {
     complete: option(
       '--complete <shell>',
-      'what may follow the words after --, a line each; the scripts call this',
+      'print candidates for the words after --; the scripts call this',
       oneOf(...shells),
     ),
   },
   examples: [
     { line: 'qvac completion bash >> ~/.bashrc', what: 'bash' },
-    { line: 'qvac completion zsh > ~/.zfunc/_qvac', what: 'zsh, where ~/.zfunc is in fpath' },
+    { line: 'qvac completion zsh > ~/.zfunc/_qvac', what: 'zsh, with ~/.zfunc in fpath' },
     { line: 'qvac completion fish > ~/.config/fish/completions/qvac.fish', what: 'fish' },
   ],
   async action({ args, options, config, output, commands }) {
     if (options.complete === undefined) {
       const shell = shells.find((known) => known === args[0]);
       if (shell === undefined)
-        throw new QvacError('E_USAGE', `expected ${shells.join(', ')}`, { hint: 'qvac completion bash >> ~/.bashrc' });
+        throw new QvacError('E_USAGE', `expected ${shells.join(', ')}, got "${args[0] ?? ''}"`, {
+          hint: 'qvac completion bash >> ~/.bashrc',
+        });
       output.print(scripts[shell]);
       return;
     }
-    // Whoever presses a key for help is not to be told of an error.
+    // An error message would garble the line that is being typed.
     const found = await complete(args, commands, () => namesOf(config, args)).catch(() => []);
     const describe =
       options.complete === 'bash'

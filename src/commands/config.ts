@@ -3,12 +3,12 @@ import { table } from '../terminal/format.ts';
 import { defineCommand, defineSubcommand } from './parts/definition.ts';
 
 const show = defineSubcommand({
-  summary: 'every setting, its value and where that comes from',
+  summary: 'show every setting, its value and its source',
   description:
-    'Shows every setting, its value and where that comes from: a flag, a QVAC_* variable, the configuration file or the default. With --json: {home, file, network, settings: {<key>: {value, from, name, variable}}}.',
+    'Show every setting with its value and its source: a flag, a QVAC_* variable, the configuration file, or default.',
   examples: [
-    { line: 'qvac config show', what: 'all settings' },
-    { line: 'QVAC_TEMPERATURE=0 qvac config show --json', what: 'the same for programs' },
+    { line: 'qvac config show', what: 'show all settings' },
+    { line: 'QVAC_TEMPERATURE=0 qvac config show --json', what: 'print them as JSON' },
   ],
   async action({ config, output }) {
     const keys = Object.keys(settings) as readonly SettingKey[];
@@ -49,8 +49,11 @@ const show = defineSubcommand({
 });
 
 export const command = defineCommand({
-  description:
-    'Settings have one name in three spellings: --max-tokens, QVAC_MAX_TOKENS, and max-tokens in config.toml, where a table such as [serve] holds for that command only. Flags count before variables, variables before the file.',
-  examples: [{ line: 'qvac config show', what: 'every setting and where it comes from' }],
+  description: [
+    'Show the configuration. A setting has three names: --max-tokens, QVAC_MAX_TOKENS, and max-tokens in config.toml.',
+    'A table such as [serve] in the file applies to that command only.',
+    'A flag overrides a variable, a variable overrides the file.',
+  ].join(' '),
+  examples: [{ line: 'qvac config show', what: 'show every setting and its source' }],
   subcommands: { show },
 });

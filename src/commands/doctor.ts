@@ -4,16 +4,16 @@ import type { Output, Style } from '../terminal/output.ts';
 import { printable } from '../terminal/printable.ts';
 import { type Progress, startProgress } from '../terminal/progress.ts';
 import type { Finding } from './doctor/finding.ts';
+import { chainSettings } from './parts/chain-settings.ts';
 import { type CommandContext, defineCommand, flag } from './parts/definition.ts';
-import { chainSettings } from './parts/paying.ts';
 
 const marks = { ok: ['✓', 'green'], warn: ['!', 'yellow'], fail: ['✗', 'red'] } as const satisfies Record<
   Finding['result'],
   readonly [string, Style]
 >;
 
-/** One look after another, told as it goes. */
-async function* look(
+/** Runs one check after another and yields the findings of each. */
+async function* diagnose(
   { config, options, output, logger, signal }: CommandContext<{ readonly offline: boolean }>,
   progress: Progress,
 ): AsyncGenerator<readonly Finding[]> {
@@ -59,7 +59,7 @@ function line({ name, result, detail, fix }: Finding, output: Output): readonly 
   ];
 }
 
-/** The worst result, and the exit code of the first failure. */
+/** The worst result and the exit code of the first failure. */
 function verdictOf(findings: readonly Finding[]): { readonly result: Finding['result']; readonly exitCode: number } {
   const failed = findings.find(({ result }) => result === 'fail');
   if (failed !== undefined)
@@ -68,23 +68,29 @@ function verdictOf(findings: readonly Finding[]): { readonly result: Finding['re
 }
 
 export const command = defineCommand({
-  description:
-    'Looks for what is wrong on this machine: the Node version, another qvac on the PATH, the home, the disk, key files, the engine and whether it uses the GPU, model files and their digests (each is read whole), ports, from where its nodes can be reached, the chain, the wallet and what it holds, peers, the clock. Looking makes no keys and no wallet, starts no chain and spends nothing. Each line is ok, a warning or a failure, with what to do. The exit code is 0 unless something fails, then that of the first failure. With --json: {result, checks: [{name, result, detail, fix}]}.',
+  description: [
+    'Diagnose this machine: Node version, other qvac programs on the PATH, home, disk, key files, engine and GPU,',
+    'model files and their digests (each file is read in full), ports, reachability, chain, wallet and balance, peers,',
+    'clock.',
+    'Each line is ok, a warning or a failure, with a fix.',
+    'The checks create no keys and no wallet, start no chain and spend nothing.',
+    'The exit code is 0, or that of the first failure.',
+  ].join(' '),
   settings: ['listen', 'http', 'gpu', 'modelsDir', 'model', ...chainSettings, 'maxPrice', 'priceIn', 'priceOut'],
-  options: { offline: flag('--offline', 'look for no peers, and ask no chain of another machine') },
+  options: { offline: flag('--offline', 'skip peers, and chains on other machines') },
   examples: [
-    { line: 'qvac doctor', what: 'look at everything' },
-    { line: 'qvac doctor --offline --json', what: 'this machine only, for programs' },
+    { line: 'qvac doctor', what: 'check everything' },
+    { line: 'qvac doctor --offline --json', what: 'check this machine only, and print JSON' },
   ],
   async action(context) {
     const { output } = context;
     const progress = startProgress(output);
     const findings: Finding[] = [];
-    progress.step('looking …');
-    for await (const found of look(context, progress)) {
+    progress.step('checking …');
+    for await (const found of diagnose(context, progress)) {
       findings.push(...found);
       if (!output.json) for (const finding of found) output.result(null, line(finding, output));
-      progress.step('looking …');
+      progress.step('checking …');
     }
     progress.end();
     const { result, exitCode } = verdictOf(findings);

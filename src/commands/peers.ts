@@ -5,17 +5,15 @@ import type { PeerIdString } from '../lib/types.ts';
 import type { LivePeer } from '../node/discovery/discovery.ts';
 import type { Query } from '../node/discovery/query.ts';
 import type { Joined } from '../node/join.ts';
+import type { ChainRecord } from '../node/payment/payments.ts';
+import type { RecordOf } from '../sdk/payment/records.ts';
 import { byteSize, sol, table } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { printable } from '../terminal/printable.ts';
-import { type RecordOf, readRecords, recordWords } from './parts/chain-records.ts';
+import { chainSettings } from './parts/chain-settings.ts';
 import { anyText, defineCommand, flag, oneOf, option } from './parts/definition.ts';
-import { chainSettings } from './parts/paying.ts';
 
-/**
- * A peer as `--json` shows it. Ids and prices are the card's; health is what this node measured; amounts are lamports
- * as text.
- */
+/** The JSON of a peer (docs/json.md): most fields come from its card, `health` is measured here. */
 function peerJson(live: LivePeer, recordOf: RecordOf) {
   const { peer, card, health } = live;
   const record = recordOf(live);
@@ -67,33 +65,49 @@ function linesOf(peers: readonly LivePeer[], recordOf: RecordOf): readonly strin
     });
   });
   return table(
-    ['PEER', 'ROLE', 'MODEL', 'PRICE', 'SLOTS', 'TOK/S', 'RTT', ...(paid ? ['ON THE CHAIN'] : []), 'MACHINE'],
+    ['PEER', 'ROLE', 'MODEL', 'PRICE', 'SLOTS', 'TOK/S', 'RTT', ...(paid ? ['CHAIN RECORD'] : []), 'MACHINE'],
     rows,
   );
 }
 
+/** `12 paid, 1 rejected`. */
+function recordWords({ completed, refunded, rejected, slashed }: ChainRecord): string {
+  const bad = [
+    [refunded, 'refunded'],
+    [rejected, 'rejected'],
+    [slashed, 'slashed'],
+  ] as const;
+  return [`${completed} paid`, ...bad.filter(([count]) => count > 0).map(([count, word]) => `${count} ${word}`)].join(
+    ', ',
+  );
+}
+
 export const command = defineCommand({
-  description:
-    'Lists the providers and routers that can be reached now: what they offer, at what price (lamports per 1,000 prompt/answer tokens), how fast they say they are, how they answer, and how their paid jobs ended. With --json: {network, peers: [{peer, role, addrs, models, compute, expiresAt, health, chain, record}]}; with --watch also JSON lines {"event": "up"|"card"|"down", …}.',
+  description: [
+    'List the providers and routers that can be reached now: models, prices in lamports per 1,000 prompt/answer',
+    'tokens, claimed speed, round-trip time, and how their paid jobs ended.',
+    'With --watch and --json each change is one line.',
+  ].join(' '),
   settings: chainSettings,
   options: {
-    model: option('-m, --model <name>', 'only who offers this name, name/quant or hex id', anyText),
-    role: option('--role <role>', 'provider or router only', oneOf('provider', 'router')),
-    watch: flag('-w, --watch', 'stay, and tell who comes and goes'),
+    model: option('-m, --model <name>', 'list only peers that offer this name, name/quant or hex id', anyText),
+    role: option('--role <role>', 'list only this role: provider or router', oneOf('provider', 'router')),
+    watch: flag('-w, --watch', 'keep running, and print every change'),
   },
   examples: [
-    { line: 'qvac peers', what: 'everyone' },
-    { line: 'qvac peers --model qwen3-4b --json', what: 'who has that model, for programs' },
-    { line: 'qvac peers --watch', what: 'stay, and tell who comes and goes' },
+    { line: 'qvac peers', what: 'list all peers' },
+    { line: 'qvac peers --model qwen3-4b --json', what: 'print the peers with that model as JSON' },
+    { line: 'qvac peers --watch', what: 'print peers as they come and go' },
   ],
   async action({ config, options, output, logger, signal }) {
-    const [{ join }, { identityFromSeed }, { systemClock }] = await Promise.all([
+    const [{ join }, { identityFromSeed }, { systemClock }, { readRecords }] = await Promise.all([
       import('../node/join.ts'),
       import('../node/home/identity.ts'),
       import('../lib/clock.ts'),
+      import('../sdk/payment/records.ts'),
     ]);
     const query = { model: options.model, role: options.role };
-    // Looking around needs no name, and must not cut off an `ask` that runs under this home's.
+    // A throw-away identity: with the home's key this would cut off an `ask` that is running.
     const joined = await join(
       { config, clock: systemClock, logger },
       { role: 'client', key: await identityFromSeed(randomBytes(32)) },
@@ -103,28 +117,23 @@ export const command = defineCommand({
         await watch(joined, query, output, signal);
         return;
       }
-      const peers = await everyone(joined, query, config.settings.bootstrap.length > 0, signal);
-      const recordOf = await readRecords(config, peers, logger, { signal });
+      const peers = await findAll(joined, query, config.settings.bootstrap.length > 0, signal);
+      const recordOf = await readRecords({ config, logger }, peers, { signal });
       output.result(
         { network: config.networkName, peers: peers.map((live) => peerJson(live, recordOf)) },
         peers.length === 0 ? [] : linesOf(peers, recordOf),
       );
       if (peers.length > 0) return;
-      const nobody =
-        options.model !== undefined
-          ? `nobody offers ${options.model}`
-          : options.role !== undefined
-            ? `no ${options.role} is there`
-            : 'nobody is there';
-      output.say(printable(`${nobody} on network "${config.networkName}"; qvac serve offers a model`));
+      const wanted = options.model === undefined ? (options.role ?? 'peer') : `offer of ${options.model}`;
+      output.say(printable(`no ${wanted} found on network "${config.networkName}"; qvac serve offers a model`));
     } finally {
       await joined.stop();
     }
   },
 });
 
-/** Whoever can be reached now; nobody is an answer, too, unless an address was named that cannot be reached. */
-async function everyone(
+/** All reachable peers that fit. Finding none is an error only if a named address cannot be reached. */
+async function findAll(
   { discovery }: Joined,
   query: Query,
   named: boolean,
@@ -143,28 +152,27 @@ async function everyone(
 async function watch({ peer, discovery }: Joined, query: Query, output: Output, signal: AbortSignal): Promise<void> {
   const { fits } = await import('../node/discovery/query.ts');
   const shown = new Set<PeerIdString>();
-  const tell = (event: 'up' | 'card', mark: string) => (live: LivePeer) => {
+  const report = (event: 'up' | 'card', mark: string) => (live: LivePeer) => {
     if (!fits(live, query)) return;
     shown.add(live.peer);
+    const models = live.card.models.map(({ name, quant }) => `${name} ${quant}`).join(', ');
     output.event(
       { event, ...peerJson(live, () => null) },
-      printable(
-        `${mark} ${live.peer} ${live.card.role} ${live.card.models.map(({ name, quant }) => `${name} ${quant}`).join(', ')}`,
-      ),
+      printable(`${mark} ${live.peer} ${live.card.role} ${models}`),
     );
   };
-  discovery.events.on('peer:up', tell('up', '+')).on('peer:card', tell('card', '~'));
+  discovery.events.on('peer:up', report('up', '+')).on('peer:card', report('card', '~'));
   discovery.events.on('peer:down', (gone) => {
     if (shown.delete(gone)) output.event({ event: 'down', peer: gone }, `- ${gone}`);
   });
   output.say(`network ${peer.network}; Ctrl-C ends`);
-  for (const live of discovery.live()) tell('up', '+')(live);
-  // Whoever is looked for becomes live, and is told by the events above.
+  for (const live of discovery.live()) report('up', '+')(live);
+  // The events above report every peer that a search finds.
   while (!signal.aborted) {
     await discovery.find(query, { signal, enough: () => false }).catch(() => undefined);
     await delay(sweepMs, signal).catch(() => undefined);
   }
 }
 
-/** How often the hash table is asked anew while watching, in ms. */
+/** Interval between two searches while watching, in ms. */
 const sweepMs = 15_000;

@@ -2,8 +2,8 @@ import { QvacError } from '../errors.ts';
 import type { Escrow, Executed, ProviderAccount } from '../escrow/escrow.ts';
 import type { Wallet } from '../escrow/wallet.ts';
 import { dateTime, sol } from '../terminal/format.ts';
+import { chainSettings } from './parts/chain-settings.ts';
 import { amount, type CommandContext, defineCommand, defineSubcommand, flag, option } from './parts/definition.ts';
-import { agreeToMainnet, chainSettings, needWallet, openEscrowOf } from './parts/paying.ts';
 
 type Context = Pick<CommandContext, 'config' | 'output' | 'logger' | 'signal'>;
 
@@ -12,20 +12,24 @@ interface Opened {
   readonly escrow: Escrow;
 }
 
-/** To change how this wallet is registered, or, `anew`, to register it. */
-async function open({ config, output, signal }: Context, yes: boolean, anew = false): Promise<Opened> {
+/** Opens the escrow to change the registration of this wallet, or to `create` it. */
+async function open({ config, output, signal }: Context, yes: boolean, create = false): Promise<Opened> {
+  const [{ agreeToMainnet, needWallet, openEscrowOf }, { mainnetConsent }] = await Promise.all([
+    import('../sdk/payment/escrow.ts'),
+    import('./parts/consent.ts'),
+  ]);
   const wallet = await needWallet(config);
   const escrow = await openEscrowOf(config, wallet, { signal });
-  const account = anew ? await escrow.provider(wallet.publicKey, { signal }) : await registered(escrow, wallet);
-  if (anew && account !== null)
-    throw new QvacError('E_ESCROW', `${wallet.address} is registered already`, {
-      hint: 'qvac provider status; qvac provider stake adds to the stake',
+  const account = create ? await escrow.provider(wallet.publicKey, { signal }) : await registered(escrow, wallet);
+  if (create && account !== null)
+    throw new QvacError('E_ESCROW', `${wallet.address} is already registered`, {
+      hint: 'qvac provider status; to add stake: qvac provider stake',
     });
-  await agreeToMainnet({ config, output, yes, signal }, escrow);
+  await agreeToMainnet(config, escrow, mainnetConsent(output, { yes }), { signal });
   return { wallet, escrow };
 }
 
-/** The home's node that serves. */
+/** The identity of this home's provider. */
 async function nodeKey({ config, logger }: Context) {
   const { loadIdentity } = await import('../node/home/identity.ts');
   return loadIdentity(config.home.keys.provider, logger);
@@ -38,8 +42,8 @@ async function registered(escrow: Escrow, wallet: Wallet): Promise<ProviderAccou
   return account;
 }
 
-/** What was done, and how things stand now. */
-async function told(
+/** Prints what was done, and the registration after it. */
+async function printDone(
   { output }: Context,
   escrow: Escrow,
   wallet: Wallet,
@@ -91,55 +95,64 @@ async function providerJson(account: ProviderAccount) {
   };
 }
 
-const yes = flag('-y, --yes', 'do not ask before real money is spent');
-const actSettings = chainSettings;
+const yes = flag('-y, --yes', 'spend real money without asking');
 
 const register = defineSubcommand({
   summary: 'register this home’s node to be paid',
-  description:
-    'Registers the node that qvac serve runs, with the wallet as the one that is paid, and locks a stake. Each job puts ten times its price of the stake at risk: whoever breaks a rule that a program can check loses that. With --json: {signature, fee, provider}, lamports as text.',
-  settings: actSettings,
-  options: { stake: option('--stake <amount>', 'lamports, or as 0.5sol; otherwise 0.1 SOL, the least', amount), yes },
-  examples: [{ line: 'qvac provider register --stake 0.5sol', what: 'register, with half a SOL at stake' }],
+  description: [
+    'Register the node that qvac serve runs, with the wallet as payee, and lock a stake.',
+    'Each job puts ten times its price of the stake at risk; a fault that the program can prove costs that.',
+  ].join(' '),
+  settings: chainSettings,
+  options: {
+    stake: option('--stake <amount>', 'stake: lamports, or 0.5sol (default: 0.1sol, the minimum)', amount),
+    yes,
+  },
+  examples: [{ line: 'qvac provider register --stake 0.5sol', what: 'register with a stake of 0.5 SOL' }],
   async action(context) {
     const { escrowRules } = await import('../escrow/escrow.ts');
     const stake = context.options.stake ?? escrowRules.minStakeLamports;
     if (stake < escrowRules.minStakeLamports)
-      throw new QvacError('E_USAGE', `--stake: the least is ${sol(escrowRules.minStakeLamports)}, got ${sol(stake)}`, {
-        hint: 'qvac provider register --stake 0.1sol',
-      });
+      throw new QvacError(
+        'E_USAGE',
+        `--stake: the minimum is ${sol(escrowRules.minStakeLamports)}, got ${sol(stake)}`,
+        {
+          hint: 'qvac provider register --stake 0.1sol',
+        },
+      );
     const { wallet, escrow } = await open(context, context.options.yes, true);
     const { signingKey, peer } = await nodeKey(context);
     const done = await escrow.register({ node: signingKey, stake }, { signal: context.signal });
-    await told(
+    await printDone(
       context,
       escrow,
       wallet,
       done,
-      `${peer} is registered: ${wallet.address} is paid, ${sol(stake)} are staked`,
+      `${peer} is registered: payee ${wallet.address}, stake ${sol(stake)}`,
     );
   },
 });
 
 const status = defineSubcommand({
-  summary: 'stake, what is locked, jobs so far',
-  description:
-    'Shows how this wallet is registered: its node, its stake, what of it is locked, and how its jobs ended. With --json: {authority, peer, active, stake, lockedStake, freeStake, jobsCreated, jobsCompleted, jobsRefunded, jobsRejected, jobsSlashed, registeredAt, unstake}, lamports as text.',
-  settings: actSettings,
-  examples: [{ line: 'qvac provider status', what: 'how things stand' }],
+  summary: 'show the registration: node, stake and jobs',
+  description: 'Show the registration of this wallet: its node, its total and locked stake, and how its jobs ended.',
+  settings: chainSettings,
+  examples: [{ line: 'qvac provider status', what: 'show stake and jobs' }],
   async action(context) {
     const { config, output, signal } = context;
+    const { needWallet, openEscrowOf } = await import('../sdk/payment/escrow.ts');
     const wallet = await needWallet(config);
     const account = await registered(await openEscrowOf(config, wallet, { signal }), wallet);
     const value = await providerJson(account);
     const { jobsCompleted, jobsRefunded, jobsRejected, jobsSlashed, unstake } = account;
+    const inactive = account.active ? '' : ' · inactive: below the minimum';
     output.result(value, [
       `node      ${value.peer}`,
       `paid to   ${value.authority}`,
-      `stake     ${sol(account.stake)}, ${sol(account.lockedStake)} of it locked${account.active ? '' : ' · offers no jobs: the stake is below the least'}`,
+      `stake     ${sol(account.stake)}, ${sol(account.lockedStake)} of it locked${inactive}`,
       ...(unstake === null
         ? []
-        : [`leaving   ${sol(unstake.amount)}, from ${dateTime(unstake.at)}: qvac provider withdraw`]),
+        : [`unstaked  ${sol(unstake.amount)}, from ${dateTime(unstake.at)}: qvac provider withdraw`]),
       `jobs      ${jobsCompleted} paid, ${jobsRefunded} refunded, ${jobsRejected} rejected, ${jobsSlashed} slashed`,
       `since     ${dateTime(account.registeredAt)}`,
     ]);
@@ -147,70 +160,72 @@ const status = defineSubcommand({
 });
 
 const rotate = defineSubcommand({
-  summary: 'name another node, after its key has changed',
-  description:
-    'Registers the node of this home in the place of the one before, for the same wallet. Jobs that run are not touched. With --json: {signature, fee, provider}.',
-  settings: actSettings,
+  summary: 'register this home’s node in place of the former one',
+  description: 'Register this home’s node in place of the wallet’s former node. Jobs under way are not affected.',
+  settings: chainSettings,
   options: { yes },
-  examples: [{ line: 'qvac provider rotate-peer', what: 'after the key in keys/provider.key has changed' }],
+  examples: [{ line: 'qvac provider rotate-peer', what: 'register a new key in keys/provider.key' }],
   async action(context) {
     const { wallet, escrow } = await open(context, context.options.yes);
     const { signingKey, peer } = await nodeKey(context);
     const done = await escrow.rotatePeer({ node: signingKey }, { signal: context.signal });
-    await told(context, escrow, wallet, done, `${peer} is the registered node now`);
+    await printDone(context, escrow, wallet, done, `${peer} is now the registered node`);
   },
 });
 
 const stake = defineSubcommand({
   summary: 'add to the stake',
-  description: 'Adds to the stake: more or dearer jobs at the same time. With --json: {signature, fee, provider}.',
-  arguments: [{ name: '<amount>', description: 'lamports, or as 0.5sol' }],
-  settings: actSettings,
+  description: 'Add to the stake, for more or more expensive jobs at the same time.',
+  arguments: [{ name: '<amount>', description: 'lamports, or 0.5sol' }],
+  settings: chainSettings,
   options: { yes },
-  examples: [{ line: 'qvac provider stake 0.5sol', what: 'half a SOL more' }],
+  examples: [{ line: 'qvac provider stake 0.5sol', what: 'add 0.5 SOL' }],
   async action(context) {
     const added = amount(context.args[0] ?? '');
     const { wallet, escrow } = await open(context, context.options.yes);
     const done = await escrow.addStake(added, undefined, { signal: context.signal });
-    await told(context, escrow, wallet, done, `${sol(added)} were added to the stake`);
+    await printDone(context, escrow, wallet, done, `added ${sol(added)} to the stake`);
   },
 });
 
 const unstake = defineSubcommand({
-  summary: 'ask stake back; it can be withdrawn an hour later',
-  description:
-    'Asks stake back. It stays at risk for another hour, then qvac provider withdraw pays it out. With less than 0.1 SOL left the provider is offered no more jobs. With --json: {signature, fee, provider}.',
-  arguments: [{ name: '<amount>', description: 'lamports, or as 0.5sol' }],
-  settings: actSettings,
+  summary: 'request stake back, to withdraw an hour later',
+  description: [
+    'Request stake back. It stays at risk for another hour, then qvac provider withdraw pays it out.',
+    'A provider with less than 0.1 SOL left receives no jobs.',
+  ].join(' '),
+  arguments: [{ name: '<amount>', description: 'lamports, or 0.5sol' }],
+  settings: chainSettings,
   options: { yes },
-  examples: [{ line: 'qvac provider unstake 0.5sol', what: 'half a SOL back, in an hour' }],
+  examples: [{ line: 'qvac provider unstake 0.5sol', what: 'request 0.5 SOL back' }],
   async action(context) {
     const asked = amount(context.args[0] ?? '');
     const { wallet, escrow } = await open(context, context.options.yes);
     const done = await escrow.requestUnstake(asked, { signal: context.signal });
-    await told(context, escrow, wallet, done, `${sol(asked)} can be withdrawn in an hour: qvac provider withdraw`);
+    await printDone(context, escrow, wallet, done, `${sol(asked)} can be withdrawn in an hour: qvac provider withdraw`);
   },
 });
 
 const withdraw = defineSubcommand({
-  summary: 'take out what was asked back',
-  description:
-    'Pays out the stake that was asked back, once its hour is over and it is not locked by jobs. With --json: {signature, fee, provider}.',
-  settings: actSettings,
+  summary: 'withdraw the stake that was requested back',
+  description: 'Withdraw the stake that was requested back, after its hour and once no job locks it.',
+  settings: chainSettings,
   options: { yes },
-  examples: [{ line: 'qvac provider withdraw', what: 'take it out' }],
+  examples: [{ line: 'qvac provider withdraw', what: 'withdraw it' }],
   async action(context) {
     const { wallet, escrow } = await open(context, context.options.yes);
     const done = await escrow.withdraw({ signal: context.signal });
-    await told(context, escrow, wallet, done, 'it is in the wallet');
+    await printDone(context, escrow, wallet, done, 'the stake is in the wallet');
   },
 });
 
 export const command = defineCommand({
-  description:
-    'A provider that wants to be paid is registered on the chain: which node, which wallet, and a stake that it loses where it breaks a rule that a program can check. On network local qvac serve does all of it.',
+  description: [
+    'Manage the registration of a paid provider on the chain: its node, its wallet, and the stake that it loses for a',
+    'fault that the program can prove. On network local qvac serve registers automatically.',
+  ].join(' '),
   examples: [
-    { line: 'qvac provider status', what: 'how things stand' },
+    { line: 'qvac provider status', what: 'show stake and jobs' },
     { line: 'qvac provider register', what: 'register this home’s node' },
   ],
   subcommands: { register, status, 'rotate-peer': rotate, stake, unstake, withdraw },

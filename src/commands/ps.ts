@@ -1,7 +1,7 @@
 import { command as status } from './status.ts';
 
-/** The name under which others have it. */
+/** The name that other tools use for `status`. */
 export const command: typeof status = {
   ...status,
-  examples: [{ line: 'qvac ps', what: 'everything of this home that runs' }],
+  examples: [{ line: 'qvac ps', what: 'show everything of this home that runs' }],
 };

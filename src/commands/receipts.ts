@@ -1,41 +1,29 @@
 import type { Home, Role } from '../config.ts';
 import { messageOf, QvacError } from '../errors.ts';
-import type { ReceiptEntry, StoredReceipt } from '../node/home/receipt-store.ts';
+import type { ReceiptEntry } from '../node/home/receipt-store.ts';
 import { byteSize, dateTime, plural, shortPeer, table } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { printable, printableText } from '../terminal/printable.ts';
 import { defineCommand, defineSubcommand, option, wholeNumber } from './parts/definition.ts';
 
-const roles = ['client', 'router', 'provider'] as const satisfies readonly Role[];
 const roleWords = { client: 'asked', router: 'routed', provider: 'served' } as const satisfies Record<Role, string>;
 
 interface RoleEntry extends ReceiptEntry {
   readonly role: Role;
 }
 
-async function storesOf(home: Home) {
-  const { createReceiptStore } = await import('../node/home/receipt-store.ts');
-  return roles.map((role) => ({ role, store: createReceiptStore(home.receiptsOf[role]) }));
+/** The entries of the stores of some roles, unordered. */
+async function entriesOf(home: Home, wanted: (role: Role) => boolean): Promise<readonly RoleEntry[]> {
+  const { receiptStoresOf } = await import('../sdk/home.ts');
+  const lists = await Promise.all(
+    receiptStoresOf(home)
+      .filter(({ role }) => wanted(role))
+      .map(async ({ role, store }) => (await store.list()).map((entry) => ({ ...entry, role }))),
+  );
+  return lists.flat();
 }
 
-/**
- * The receipt whose id begins with `prefix`: of an answer that was got here, else one that was routed or served.
- * @throws QvacError as `ReceiptStore.get`
- */
-export async function findReceipt(home: Home, prefix: string): Promise<StoredReceipt & { readonly role: Role }> {
-  let missing: unknown;
-  for (const { role, store } of await storesOf(home)) {
-    try {
-      return { ...(await store.get(prefix)), role };
-    } catch (error) {
-      if (!(error instanceof QvacError) || error.code !== 'E_NOT_FOUND') throw error;
-      missing ??= error;
-    }
-  }
-  throw missing;
-}
-
-/** One line of the list, or why its file cannot be read. */
+/** One row of the list, or the reason why its file cannot be read. */
 async function describeEntry(entry: RoleEntry) {
   const [{ readReceipt }, { readFileIfAny }, { summarise, resultWords }] = await Promise.all([
     import('../node/home/receipt-store.ts'),
@@ -67,21 +55,18 @@ async function describeEntry(entry: RoleEntry) {
 }
 
 const ls = defineSubcommand({
-  summary: 'the receipts kept here, newest first',
-  description:
-    'Lists the receipts kept here, newest first: what was asked, and what this home routed or served for others. CHECKED is what the last verdict in the receipt says; qvac verify checks it anew. With --json: {receipts: [{id, role, path, savedAt, askedAt, provider, model, tokens, verdict}]}.',
-  options: { last: option('--last <n>', 'only the newest n', wholeNumber(1, 1_000_000)) },
+  summary: 'list the receipts kept here, newest first',
+  description: [
+    'List the receipts kept here, newest first: of answers to you, and of answers that this home routed or served.',
+    'CHECKED shows the last verdict in the receipt; qvac verify checks the receipt again.',
+  ].join(' '),
+  options: { last: option('--last <n>', 'list only the newest n', wholeNumber(1, 1_000_000)) },
   examples: [
-    { line: 'qvac receipts ls', what: 'all of them' },
-    { line: 'qvac receipts ls --last 10 --json', what: 'the newest ten, for programs' },
+    { line: 'qvac receipts ls', what: 'list all receipts' },
+    { line: 'qvac receipts ls --last 10 --json', what: 'print the newest ten as JSON' },
   ],
   async action({ config, options, output }) {
-    const lists = await Promise.all(
-      (await storesOf(config.home)).map(async ({ role, store }) =>
-        (await store.list()).map((entry) => ({ ...entry, role })),
-      ),
-    );
-    const entries = lists.flat().sort((a, b) => b.savedAt - a.savedAt);
+    const entries = (await entriesOf(config.home, () => true)).toSorted((a, b) => b.savedAt - a.savedAt);
     const described = [];
     for (const entry of entries.slice(0, options.last)) described.push(await describeEntry(entry));
     const rows = described.map(({ value, cells }) => [value.id.slice(0, 8), ...cells]);
@@ -89,19 +74,24 @@ const ls = defineSubcommand({
       { receipts: described.map(({ value }) => value) },
       rows.length === 0 ? [] : table(['ID', 'ASKED', 'ROLE', 'PROVIDER', 'MODEL', 'TOKENS', 'CHECKED'], rows),
     );
-    if (rows.length === 0) output.say('no receipts yet; qvac ask makes the first');
+    if (rows.length === 0) output.say('no receipts yet; every answer to qvac ask leaves one');
   },
 });
 
 const show = defineSubcommand({
-  summary: 'one receipt: question, answer, who, and how it was checked',
-  description:
-    'Shows what a receipt says: question, answer, who answered, the verdicts in it, and what became of the money as far as this home knows. It checks nothing; qvac verify does. With --json: {id, role, path, provider, client, model, askedAt, mode, promptTokens, tokens, finish, opened, payment: {locked, settlement: {state, paid, refunded, burnt, compensation, dueAt} or null} or null, verdicts, input, text}, lamports as text.',
-  arguments: [{ name: '<receipt>', description: 'its id, or the beginning of it' }],
-  examples: [{ line: 'qvac receipts show 9f3a', what: 'the receipt whose id begins with 9f3a' }],
+  summary: 'show a receipt: question, answer, provider and verdicts',
+  description: [
+    'Show the content of a receipt: question, answer, provider, verdicts, and the payment as this home knows it.',
+    'This checks nothing; qvac verify does.',
+  ].join(' '),
+  arguments: [{ name: '<receipt>', description: 'receipt id or its beginning' }],
+  examples: [{ line: 'qvac receipts show 9f3a', what: 'show the receipt whose id begins with 9f3a' }],
   async action({ args, config, output }) {
+    const [{ findReceipt }, { summarise, moneyWords }] = await Promise.all([
+      import('../sdk/home.ts'),
+      import('../terminal/receipt-summary.ts'),
+    ]);
     const { receipt, path, role } = await findReceipt(config.home, args[0] ?? '');
-    const { summarise, moneyWords } = await import('../terminal/receipt-summary.ts');
     const summary = summarise(receipt);
     output.result({ ...summary, role, path }, lines(summary, { path, role, money: moneyWords(summary) }, output));
   },
@@ -109,45 +99,48 @@ const show = defineSubcommand({
 
 const dayMs = 24 * 3_600_000;
 
-/** The receipts named one by one, or those of others that were last written before `olderThanDays` days ago. */
+/** The receipts named by `prefixes`, or those of served and routed answers that are older than `olderThanDays`. */
 async function chosenForRemoval(
   home: Home,
   prefixes: readonly string[],
   olderThanDays: number | undefined,
 ): Promise<readonly RoleEntry[]> {
-  if (olderThanDays === undefined) return Promise.all(prefixes.map((prefix) => findReceipt(home, prefix)));
+  if (olderThanDays === undefined) {
+    const { findReceipt } = await import('../sdk/home.ts');
+    return Promise.all(prefixes.map((prefix) => findReceipt(home, prefix)));
+  }
   const limit = Date.now() - olderThanDays * dayMs;
-  const ofOthers = (await storesOf(home)).filter(({ role }) => role !== 'client');
-  const lists = await Promise.all(
-    ofOthers.map(async ({ role, store }) => (await store.list()).map((entry) => ({ ...entry, role }))),
-  );
-  return lists.flat().filter(({ savedAt }) => savedAt < limit);
+  return (await entriesOf(home, (role) => role !== 'client')).filter(({ savedAt }) => savedAt < limit);
 }
 
 const rm = defineSubcommand({
-  summary: 'remove receipts: some, or all old ones of what was done for others',
-  description:
-    'Removes the receipts named. With --older-than instead those of answers that this home served or routed for others, which hold their questions; your own stay. What is gone cannot be checked again, and nobody can be shown by it what a provider did. With --json: {removed: [id]}.',
-  arguments: [{ name: '[receipt...]', description: 'its id, or the beginning of it' }],
+  summary: 'remove receipts by id, or old ones of served answers',
+  description: [
+    'Remove the receipts named, or with --older-than the old receipts of answers that this home served or routed,',
+    'which hold other people’s questions. Your own receipts stay.',
+    'A removed receipt can no longer be checked, or prove what a provider did.',
+  ].join(' '),
+  arguments: [{ name: '[receipt...]', description: 'receipt id or its beginning' }],
   options: {
     olderThan: option(
       '--older-than <days>',
-      'all that was served or routed for others, and is older',
+      'remove older receipts of answers served or routed',
       wholeNumber(1, 36_500),
     ),
   },
   examples: [
-    { line: 'qvac receipts rm 9f3a', what: 'the one whose id begins with 9f3a' },
-    { line: 'qvac receipts rm --older-than 30', what: "other people's questions, after a month" },
+    { line: 'qvac receipts rm 9f3a', what: 'remove the receipt whose id begins with 9f3a' },
+    { line: 'qvac receipts rm --older-than 30', what: "remove other people's questions after 30 days" },
   ],
   async action({ args, config, options, output }) {
     const { olderThan } = options;
     if ((args.length === 0) === (olderThan === undefined))
-      throw new QvacError('E_USAGE', 'name receipts, or an age: one of the two', {
+      throw new QvacError('E_USAGE', 'expected either receipt ids or --older-than', {
         hint: 'qvac receipts ls; qvac receipts rm --older-than 30',
       });
     const chosen = await chosenForRemoval(config.home, args, olderThan);
-    const stores = new Map((await storesOf(config.home)).map(({ role, store }) => [role, store]));
+    const { receiptStoresOf } = await import('../sdk/home.ts');
+    const stores = new Map(receiptStoresOf(config.home).map(({ role, store }) => [role, store]));
     for (const { role, id } of chosen) await stores.get(role)?.remove(id);
     output.result({ removed: chosen.map(({ id }) => id) }, []);
     output.say(`removed ${plural(chosen.length, 'receipt')}`);
@@ -169,7 +162,7 @@ function lines(
     `provider  ${summary.provider}`,
     `client    ${summary.client}`,
     `model     ${summary.model}`,
-    `tokens    ${plural(summary.promptTokens, 'token')} asked, ${plural(summary.tokens, 'token')} answered, finish ${summary.finish}, mode ${summary.mode}`,
+    `tokens    ${summary.promptTokens} in, ${summary.tokens} out, finish ${summary.finish}, mode ${summary.mode}`,
     ...(money === null ? [] : [`money     ${money}`]),
     `opened    ${plural(summary.opened, 'step')}`,
     ...summary.verdicts.map(
@@ -189,12 +182,14 @@ function lines(
 }
 
 export const command = defineCommand({
-  description:
-    'A receipt holds everything about one answer that is needed to check it again, by anyone, offline. Receipts are files in the home, readable by you only.',
+  description: [
+    'Manage receipts. A receipt holds everything that anyone needs to check one answer again, offline.',
+    'Receipts are files in the home, readable by you only.',
+  ].join(' '),
   examples: [
-    { line: 'qvac receipts ls', what: 'list them' },
+    { line: 'qvac receipts ls', what: 'list the receipts' },
     { line: 'qvac receipts show 9f3a', what: 'show one' },
-    { line: 'qvac receipts rm --older-than 30', what: "let go of other people's questions" },
+    { line: 'qvac receipts rm --older-than 30', what: "remove other people's questions after 30 days" },
   ],
   subcommands: { ls, show, rm },
 });

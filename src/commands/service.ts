@@ -12,20 +12,20 @@ const what = { serve: 'qvac provider', route: 'qvac router', gateway: 'qvac gate
 
 interface UnitInit {
   readonly role: ServiceRole;
-  /** Flags after the command. */
+  /** Flags of the command. */
   readonly flags: readonly string[];
-  /** The Node that runs it, and the program's launcher. */
+  /** Paths of the Node executable and of the program's launcher. */
   readonly command: readonly [node: string, launcher: string];
 }
 
-/** A word as systemd reads it. */
+/** Quotes a word for systemd. */
 function quoted(word: string): string {
-  return /^[A-Za-z0-9_@./:=,+-]+$/.test(word)
-    ? word
-    : `"${word.replaceAll(/[\\"%$]/g, (character) => (character === '%' ? '%%' : character === '$' ? '$$' : `\\${character}`))}"`;
+  if (/^[A-Za-z0-9_@./:=,+-]+$/.test(word)) return word;
+  const escapes: Readonly<Record<string, string>> = { '%': '%%', $: '$$', '\\': '\\\\', '"': '\\"' };
+  return `"${word.replaceAll(/[\\"%$]/g, (character) => escapes[character] ?? '')}"`;
 }
 
-/** A systemd unit that gives the program a home of its own and nothing else to write to. */
+/** A systemd unit in which the program has its own user, and can write to its home only. */
 function unit({ role, flags, command }: UnitInit): string {
   return `[Unit]
 Description=${what[role]}
@@ -38,13 +38,13 @@ ExecStart=${[...command, role, ...flags].map(quoted).join(' ')}
 Environment=QVAC_HOME=/var/lib/qvac
 Restart=on-failure
 RestartSec=5
-# Stopped by a signal it ends with 128 and the signal; a mistake in its flags does not mend itself.
+# A signal ends it with 128 plus the signal number. Exit code 2 is a bad flag, which a restart does not fix.
 SuccessExitStatus=130 143
 RestartPreventExitStatus=2
 TimeoutStopSec=20
 LimitNOFILE=65536
 
-# A user that exists only while it runs, the same for all services of qvac, with /var/lib/qvac for its own.
+# A user that exists while the service runs, shared by all qvac services, and owns /var/lib/qvac.
 DynamicUser=yes
 User=qvac
 StateDirectory=qvac
@@ -55,7 +55,7 @@ NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=${[...command, ...flags].some((path) => /^\/(home|root)\//.test(path)) ? 'read-only' : 'yes'}
 PrivateTmp=yes
-# Graphics cards and nothing else; some drivers want SupplementaryGroups=render as well.
+# Graphics cards only. Some drivers also need SupplementaryGroups=render.
 DevicePolicy=closed
 DeviceAllow=char-drm rw
 DeviceAllow=char-nvidia* rw
@@ -76,7 +76,7 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged
 SystemCallErrorNumber=EPERM
-# Not MemoryDenyWriteExecute: JavaScript is compiled as it runs.
+# No MemoryDenyWriteExecute: JavaScript is compiled at run time.
 
 [Install]
 WantedBy=multi-user.target
@@ -84,23 +84,27 @@ WantedBy=multi-user.target
 }
 
 const print = defineSubcommand({
-  summary: 'a hardened systemd unit on stdout',
-  description:
-    'Prints a systemd unit that runs qvac as a user of its own with nothing to write to but its home. What is given after -- goes to the command. With --json: {name, unit}.',
+  summary: 'print a hardened systemd unit',
+  description: [
+    'Print a systemd unit that runs qvac as its own user, who can write to its home only.',
+    'Flags after -- are passed to the command.',
+  ].join(' '),
   arguments: [{ name: '[flags...]', description: 'flags of the command, after --' }],
-  options: { role: option('--role <role>', 'serve, route or gateway (default: serve)', oneOf(...roles)) },
+  options: {
+    role: option('--role <role>', 'command to run: serve, route or gateway (default: serve)', oneOf(...roles)),
+  },
   examples: [
     {
       line: 'qvac service print -- --model smollm2-135m | sudo tee /etc/systemd/system/qvac-serve.service',
-      what: 'a provider that starts with the machine',
+      what: 'start a provider with the machine',
     },
-    { line: 'qvac service print --role gateway', what: 'a gateway' },
+    { line: 'qvac service print --role gateway', what: 'print the unit of a gateway' },
   ],
   async action({ args, options, output }) {
     const role = options.role ?? 'serve';
     const [first = '-'] = args;
     if (!first.startsWith('-'))
-      throw new QvacError('E_USAGE', `"${first}" is no flag of qvac ${role}`, {
+      throw new QvacError('E_USAGE', `"${first}" is not a flag of qvac ${role}`, {
         hint: 'qvac service print --role serve -- --model smollm2-135m',
       });
     const launcher = process.argv[1] ?? joinPath('/usr', 'local', 'bin', 'qvac');
@@ -112,8 +116,7 @@ const print = defineSubcommand({
 });
 
 export const command = defineCommand({
-  description:
-    'Makes qvac start with the machine. Nothing is installed: the unit is printed, for you to read and to put where it belongs.',
-  examples: [{ line: 'qvac service print', what: 'a systemd unit for qvac serve' }],
+  description: 'Start qvac with the machine. Nothing is installed: the unit is printed for you to read and to install.',
+  examples: [{ line: 'qvac service print', what: 'print a systemd unit for qvac serve' }],
   subcommands: { print },
 });

@@ -24,7 +24,7 @@ function runLine({ taken, finished, failed, tokens, busyMs }: Activity): string 
 }
 
 function todayLine({ answers, tokens, earned }: Today): string {
-  return `  today     ${plural(answers, 'answer')}, ${plural(tokens, 'token')}, ${earned === 0n ? 'nothing earned' : `${sol(earned)} earned`}`;
+  return `  today     ${plural(answers, 'answer')}, ${plural(tokens, 'token')}, ${sol(earned)} earned`;
 }
 
 function linesOf(
@@ -32,7 +32,7 @@ function linesOf(
   now: number,
 ): readonly string[] {
   const head = `${role} ${shortPeer(peer)} · network ${network} · up ${timeSpan(now - startedAt)}`;
-  if (activity === null) return [head, '  it has said nothing of itself yet'];
+  if (activity === null) return [head, '  no report yet'];
   const { slots, peers } = activity;
   return [
     `${head} · ${plural(peers, 'peer')}`,
@@ -46,22 +46,27 @@ function linesOf(
 
 function gatewayLines({ url, network, startedAt, questions, today }: GatewayStatus, now: number): readonly string[] {
   const head = `gateway ${url} · network ${network} · up ${timeSpan(now - startedAt)}`;
-  if (questions === null || today === null) return [head, '  it has said nothing of itself yet'];
+  if (questions === null || today === null) return [head, '  no report yet'];
   const { waiting, answering, checking } = questions;
+  const states = `${waiting} waiting, ${answering} answering, ${checking} checking`;
   const shares = Object.entries(today.verified).map(([verified, count]) => `${count} ${verified}`);
+  const checked = shares.length === 0 ? '' : ` · checked: ${shares.join(', ')}`;
   return [
     head,
-    `  now       ${plural(waiting + answering + checking, 'question')} under way: ${waiting} waiting, ${answering} answering, ${checking} checking`,
-    `  today     ${plural(today.answered, 'answer')}, ${today.failed} failed${shares.length === 0 ? '' : ` · checked: ${shares.join(', ')}`}`,
+    `  now       ${plural(waiting + answering + checking, 'question')} under way: ${states}`,
+    `  today     ${plural(today.answered, 'answer')}, ${today.failed} failed${checked}`,
   ];
 }
 
 export const command = defineCommand({
-  description:
-    'Shows what the nodes of this home do now: models, prices and how they rank, slots and queue, speed, what was earned today, and why a node that is idle may be: price, reachability, demand. Of a gateway: where it listens, the questions under way, and how today’s answers were checked. With --json: {nodes: [{role, peer, addrs, network, models, pid, startedAt, activity, today, rank, idle}], gateway: {url, pid, startedAt, network, questions: {waiting, answering, checking}, today: {answered, failed, verified}} or null, chain: {rpcUrl, chain, pid} or null}, lamports as text.',
+  description: [
+    'Show what the nodes of this home do: models, prices and their rank, slots and queue, speed, today’s earnings,',
+    'and possible reasons why a node is idle: price, reachability, demand.',
+    'For a gateway: its address, the questions under way, and how today’s answers were checked.',
+  ].join(' '),
   examples: [
-    { line: 'qvac status', what: 'everything of this home that runs' },
-    { line: 'qvac status --json', what: 'for programs' },
+    { line: 'qvac status', what: 'show everything of this home that runs' },
+    { line: 'qvac status --json', what: 'print it as JSON' },
   ],
   async action({ config, output, logger }) {
     const [{ createRunFiles }, { findHomeChain }, { systemClock }, { statusOf }, { gatewayStatusOf }] =
@@ -83,11 +88,11 @@ export const command = defineCommand({
       ...(gateway === null ? [] : gatewayLines(gateway, now)),
       ...(chain === null ? [] : [`chain ${chain.chain} · ${chain.rpcUrl}`]),
     ];
-    const told = nodes.map(({ today, ...node }) => ({
+    const values = nodes.map(({ today, ...node }) => ({
       ...node,
       today: today === null ? null : { ...today, earned: today.earned.toString() },
     }));
-    output.result({ nodes: told, gateway, chain }, lines);
-    if (lines.length === 0) output.say('nothing of this home runs; qvac serve, qvac route or qvac gateway begins');
+    output.result({ nodes: values, gateway, chain }, lines);
+    if (lines.length === 0) output.say('nothing of this home is running; start qvac serve, qvac route or qvac gateway');
   },
 });

@@ -2,10 +2,10 @@ import { exitCodes, QvacError } from '../errors.ts';
 import type { Assessment } from '../proofs/checks.ts';
 import { plural, shortId, shortPeer } from '../terminal/format.ts';
 import type { Output, Style } from '../terminal/output.ts';
+import { startProgress } from '../terminal/progress.ts';
 import type { ReceiptSummary } from '../terminal/receipt-summary.ts';
 import { explainFaults } from '../terminal/trust-line.ts';
 import { anyText, defineCommand, oneOf, option } from './parts/definition.ts';
-import { checkReceipt, loadReceipt, type VerifyOptions } from './parts/verifying.ts';
 
 const marks = {
   pass: ['✓', 'green'],
@@ -18,54 +18,74 @@ function lines(assessment: Assessment, words: string, summary: ReceiptSummary, o
   const { checks, result, faults } = assessment;
   const width = Math.max(...checks.map(({ name }) => name.length));
   const [mark, style] = marks[result];
+  const facts = [
+    plural(summary.tokens, 'token'),
+    shortPeer(summary.provider),
+    `model ${shortId(summary.model)}`,
+    output.style(style, words, 'stdout'),
+    `receipt ${shortId(summary.id)}`,
+  ];
   return [
-    ...checks.map(
-      (check) =>
-        `${output.style(marks[check.result][1], marks[check.result][0], 'stdout')} ${check.name.padEnd(width)}  ${check.detail}`,
-    ),
+    ...checks.map((check) => {
+      const [checkMark, checkStyle] = marks[check.result];
+      return `${output.style(checkStyle, checkMark, 'stdout')} ${check.name.padEnd(width)}  ${check.detail}`;
+    }),
     ...explainFaults(faults, summary.provider),
-    `${output.style(style, mark, 'stdout')} ${plural(summary.tokens, 'token')} · ${shortPeer(summary.provider)} · model ${shortId(summary.model)} · ${output.style(style, words, 'stdout')} · receipt ${shortId(summary.id)}`,
+    `${output.style(style, mark, 'stdout')} ${facts.join(' · ')}`,
   ];
 }
 
 export const command = defineCommand({
-  description:
-    'Checks a receipt anew, offline: signatures, opened steps, draws and length by itself; prompt, text and every token where the model file is at hand. Exit code 0 unless a check fails (6), or the full check was asked for, with --verify full or --model, and could not be made or was inconclusive (6). With --json: {result, tier, checks: [{name, result, detail}]}.',
-  arguments: [{ name: '<receipt>', description: 'a file, or an id of "qvac receipts ls" or the beginning of it' }],
+  description: [
+    'Check a receipt offline: signatures, opened steps, draws and length from the receipt alone;',
+    'prompt, text and every token with the model file, if it is here.',
+    'The exit code is 6 if a check fails, or if --verify full or --model is given and the full check is impossible or',
+    'inconclusive.',
+  ].join(' '),
+  arguments: [{ name: '<receipt>', description: 'receipt file, or receipt id or its beginning' }],
   settings: ['threads', 'gpu', 'batch', 'modelsDir'],
   options: {
-    model: option(
-      '-m, --model <file>',
-      'recompute with this model: a GGUF file or a name of "qvac models ls"',
-      anyText,
-    ),
-    auditor: option(
-      '--auditor <peer>',
-      'ask this router to recompute it: peer id or address; it sees the prompt',
-      anyText,
-    ),
+    model: option('-m, --model <file>', 'recompute with this model: GGUF file, or name here', anyText),
+    auditor: option('--auditor <peer>', 'let this router recompute: peer id or address; it sees the prompt', anyText),
     verify: option(
       '--verify <how>',
-      'sampling: without recomputing; full: recompute or fail (default: full where the model is here)',
+      'sampling, or full: recompute or fail (default: full with the model)',
       oneOf('sampling', 'full'),
     ),
   },
   examples: [
-    { line: 'qvac verify 9f3a', what: 'the receipt here whose id begins with 9f3a' },
-    { line: 'qvac verify receipt.json --model smollm2.gguf', what: "somebody's receipt, recomputing every token" },
-    { line: 'qvac verify 9f3a --auditor 12D3KooW…', what: 'a second opinion, of a router that holds the model' },
-    { line: 'qvac verify 9f3a --json', what: 'each check, for programs' },
+    { line: 'qvac verify 9f3a', what: 'check the receipt whose id begins with 9f3a' },
+    { line: 'qvac verify receipt.json --model smollm2.gguf', what: 'check a receipt file, and recompute every token' },
+    { line: 'qvac verify 9f3a --auditor 12D3KooW…', what: 'get a second opinion from a router with the model' },
+    { line: 'qvac verify 9f3a --json', what: 'print each check as JSON' },
   ],
   async action({ args, options, config, output, logger, signal }) {
     const name = args[0] ?? '';
-    const receipt = await loadReceipt(config, name);
-    const [{ summarise, resultWords }, { MalformedError }] = await Promise.all([
-      import('../terminal/receipt-summary.ts'),
-      import('../protocol/codec.ts'),
-    ]);
+    const [{ loadReceipt, verifyReceipt }, { modelProgress }, { summarise, resultWords }, { MalformedError }] =
+      await Promise.all([
+        import('../sdk/verify-receipt.ts'),
+        import('./parts/model-progress.ts'),
+        import('../terminal/receipt-summary.ts'),
+        import('../protocol/codec.ts'),
+      ]);
+    const receipt = await loadReceipt(config.home, name);
+    const progress = startProgress(output);
     try {
       const summary = summarise(receipt);
-      const assessment = await checkReceipt({ config, output, logger, signal }, receipt, summary.model, options);
+      const assessment = await verifyReceipt(
+        {
+          config,
+          logger,
+          progress: modelProgress(output),
+          observer: {
+            checking: (model) => progress.step(`checking with ${model.name} ${model.quant} …`),
+            auditing: () => progress.step('waiting for the auditor …'),
+          },
+        },
+        { receipt, modelId: summary.model, model: options.model, auditor: options.auditor, depth: options.verify },
+        { signal },
+      );
+      progress.end();
       const { result, tier, faults } = assessment;
       const checks = assessment.checks.map(({ name: check, result: outcome, detail }) => ({
         name: check,
@@ -78,21 +98,27 @@ export const command = defineCommand({
       );
       const code = exitCodeOf(assessment, options);
       if (code !== exitCodes.ok && result !== 'fail' && tier !== 'exact' && tier !== 'statistical') {
-        output.warn(
-          `the full check could not be made: it needs the model file with SHA-256 ${summary.model}; qvac models ls --all lists what can be fetched`,
-        );
+        const needed = `it needs the model file with SHA-256 ${summary.model}`;
+        output.warn(`the full check could not be made: ${needed}; see qvac models ls --all`);
       }
       return code;
     } catch (error) {
       if (error instanceof MalformedError)
-        throw new QvacError('E_MALFORMED_RECEIPT', `${name} is no receipt (${error.message})`, { cause: error });
+        throw new QvacError('E_MALFORMED_RECEIPT', `${name} is not a receipt (${error.message})`, { cause: error });
       throw error;
+    } finally {
+      progress.end();
     }
   },
 });
 
-/** Whoever asks for the full check, or names a model for it, wants to know where it was not made. */
-function exitCodeOf({ result, tier }: Assessment, { model, verify }: VerifyOptions): number {
+interface Demands {
+  readonly model: string | undefined;
+  readonly verify: 'sampling' | 'full' | undefined;
+}
+
+/** A full check that was demanded, also by naming a model for it, must have been made. */
+function exitCodeOf({ result, tier }: Assessment, { model, verify }: Demands): number {
   const full = result === 'pass' && (tier === 'exact' || tier === 'statistical');
   const demanded = verify === 'full' || (model !== undefined && verify === undefined);
   return result === 'fail' || (demanded && !full) ? exitCodes.verification : exitCodes.ok;

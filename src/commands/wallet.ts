@@ -1,55 +1,50 @@
 import { QvacError } from '../errors.ts';
 import { sol } from '../terminal/format.ts';
+import { chainSettings } from './parts/chain-settings.ts';
 import { amount, anyText, defineCommand, defineSubcommand, option } from './parts/definition.ts';
-import {
-  chainName,
-  chainSettings,
-  findWallet,
-  isPlay,
-  needWallet,
-  openEscrowOf,
-  playLamports,
-} from './parts/paying.ts';
 
 const create = defineSubcommand({
-  summary: 'make a wallet',
-  description:
-    'Makes a wallet and keeps its key in the home, readable by you only, as the Solana command line keeps keys. Never writes over another. With --json: {address, file}.',
+  summary: 'create a wallet',
+  description: [
+    'Create a wallet. Its key file is in the home, readable by you only, in the format of the Solana CLI.',
+    'An existing wallet is never overwritten.',
+  ].join(' '),
   settings: ['wallet'],
-  examples: [{ line: 'qvac wallet new', what: 'make one' }],
+  examples: [{ line: 'qvac wallet new', what: 'create a wallet' }],
   async action({ config: { home }, output }) {
     const { createWallet } = await import('../escrow/wallet.ts');
     const { address, path } = await createWallet(home.wallet);
     output.result({ address, file: path }, [address]);
-    output.say(`kept in ${path}: whoever has that file has the money, so keep a copy of it`);
+    output.say(`saved in ${path}: this file controls the money, so back it up and keep it private`);
   },
 });
 
 const show = defineSubcommand({
-  summary: 'its address and file',
-  description:
-    'Shows the address and the file of the wallet that is used; never the secret. With --json: {address, file}.',
+  summary: 'show the address and key file',
+  description: 'Show the address and the key file of the wallet in use. The secret key is never shown.',
   settings: chainSettings,
-  examples: [{ line: 'qvac wallet show', what: 'where to send money to' }],
+  examples: [{ line: 'qvac wallet show', what: 'show the address to send money to' }],
   async action({ config, output }) {
-    const wallet = await findWallet(config);
-    if (wallet === null) throw new QvacError('E_KEY', 'there is no wallet yet', { hint: 'qvac wallet new' });
+    const { needWallet } = await import('../sdk/payment/escrow.ts');
+    const wallet = await needWallet(config);
     output.result({ address: wallet.address, file: wallet.path }, [wallet.address]);
-    output.say(`kept in ${wallet.path}`);
+    output.say(`key file ${wallet.path}`);
   },
 });
 
 const take = defineSubcommand({
-  summary: 'keep a copy of a wallet that you have',
-  description:
-    'Keeps a copy of a wallet in the home: from a key file of the Solana command line, or from standard input, also as a key in base58. The secret is never shown. With --json: {address, file}.',
+  summary: 'copy an existing wallet into the home',
+  description: [
+    'Copy an existing wallet into the home, from a key file of the Solana CLI or from standard input,',
+    'where a key in base58 works, too. The secret key is never shown.',
+  ].join(' '),
   settings: ['wallet'],
   options: {
-    from: option('--from <file>', "its key file; otherwise standard input, or the Solana command line's own", anyText),
+    from: option('--from <file>', 'key file (default: standard input, else that of the Solana CLI)', anyText),
   },
   examples: [
-    { line: 'qvac wallet import', what: "the Solana command line's wallet" },
-    { line: 'qvac wallet import --from ~/id.json', what: 'a key file' },
+    { line: 'qvac wallet import', what: 'copy the wallet of the Solana CLI' },
+    { line: 'qvac wallet import --from ~/id.json', what: 'copy a key file' },
   ],
   async action({ config: { home }, options, output, signal }) {
     const [{ findSolanaKeypair, importWallet }, { readFileIfAny }, { readPipedInput }] = await Promise.all([
@@ -64,41 +59,44 @@ const take = defineSubcommand({
     if (secret === null)
       throw new QvacError(
         'E_KEY',
-        source === null ? 'there is no wallet of the Solana command line here' : `there is no key file ${source}`,
+        source === null ? 'no wallet of the Solana CLI found' : `no such key file: ${source}`,
         { hint: 'qvac wallet import --from <file>' },
       );
     const { address, path } = await importWallet(home.wallet, secret);
     output.result({ address, file: path }, [address]);
-    output.say(`a copy${source === null ? '' : ` of ${source}`} is kept in ${path}`);
+    output.say(`copied${source === null ? '' : ` ${source}`} to ${path}`);
   },
 });
 
 const fund = defineSubcommand({
-  summary: 'get lamports where the network gives them away',
-  description:
-    'Asks the network for lamports: on local as many as you like, on devnet a few, on mainnet none. With --json: {address, balance}, lamports as text.',
-  arguments: [{ name: '[amount]', description: 'lamports, or as 2sol; otherwise 100 SOL on local, 1 SOL elsewhere' }],
+  summary: 'request free lamports on local or devnet',
+  description: 'Request free lamports: any amount on local, a few SOL on devnet, none on mainnet.',
+  arguments: [{ name: '[amount]', description: 'lamports, or 2sol (default: 100sol on local, 1sol elsewhere)' }],
   settings: chainSettings,
   examples: [
-    { line: 'qvac wallet fund', what: 'play money on network local' },
-    { line: 'qvac wallet fund 1sol --network devnet', what: 'one SOL of devnet' },
+    { line: 'qvac wallet fund', what: 'get play money on network local' },
+    { line: 'qvac wallet fund 1sol --network devnet', what: 'get 1 SOL on devnet' },
   ],
   async action({ args, config, output, signal }) {
+    const [{ chainName, isPlay }, { needWallet, openEscrowOf, playLamports }] = await Promise.all([
+      import('../sdk/payment/chain.ts'),
+      import('../sdk/payment/escrow.ts'),
+    ]);
     const asked =
       args[0] === undefined ? (config.settings.network === 'local' ? playLamports : 1_000_000_000n) : amount(args[0]);
     const wallet = await needWallet(config);
-    const { network, rpc, private: ownNetwork } = config.settings;
-    const nothing = new QvacError('E_CHAIN', 'mainnet gives no lamports away', {
+    const { network, rpc, private: privateNetwork } = config.settings;
+    const noneOnMainnet = new QvacError('E_CHAIN', 'mainnet has no free lamports', {
       hint: `send SOL to ${wallet.address}`,
     });
-    if (network === 'mainnet' && rpc === null && ownNetwork === null) throw nothing;
+    if (network === 'mainnet' && rpc === null && privateNetwork === null) throw noneOnMainnet;
     const escrow = await openEscrowOf(config, wallet, { signal });
     const name = await chainName(escrow.chain);
-    if (name === 'Solana mainnet') throw nothing;
+    if (name === 'Solana mainnet') throw noneOnMainnet;
     await escrow.airdrop(asked, { signal }).catch((error: unknown) => {
       if (!(error instanceof QvacError) || error.code !== 'E_CHAIN' || isPlay(config)) throw error;
       throw new QvacError('E_CHAIN', error.message, {
-        hint: `ask for less, or later; https://faucet.solana.com gives devnet SOL to ${wallet.address}`,
+        hint: `request less, or try later; https://faucet.solana.com also funds ${wallet.address} on devnet`,
         cause: error,
       });
     });
@@ -108,12 +106,15 @@ const fund = defineSubcommand({
 });
 
 const balance = defineSubcommand({
-  summary: 'what it holds, and what is locked',
-  description:
-    'Shows what the wallet holds, what is locked in jobs that are not settled, and what is staked. With --json: {address, chain, balance, locked, stake}, lamports as text.',
+  summary: 'show the balance, and what is locked or staked',
+  description: 'Show the balance of the wallet, the amount locked in unsettled jobs, and the stake.',
   settings: chainSettings,
-  examples: [{ line: 'qvac wallet balance', what: 'how much is there' }],
+  examples: [{ line: 'qvac wallet balance', what: 'show the balance' }],
   async action({ config, output, signal }) {
+    const [{ chainName }, { needWallet, openEscrowOf }] = await Promise.all([
+      import('../sdk/payment/chain.ts'),
+      import('../sdk/payment/escrow.ts'),
+    ]);
     const wallet = await needWallet(config);
     const escrow = await openEscrowOf(config, wallet, { signal });
     const [held, jobs, provider] = await Promise.all([
@@ -142,11 +143,13 @@ const balance = defineSubcommand({
 });
 
 export const command = defineCommand({
-  description:
-    'The wallet is a Solana key that pays for answers and is paid for them. On network local, where money is play money, it is made and filled when it is first needed.',
+  description: [
+    'Manage the wallet: a Solana key that pays for answers and is paid for them.',
+    'On network local, which has play money, it is created and funded when a command needs it.',
+  ].join(' '),
   examples: [
-    { line: 'qvac wallet balance', what: 'how much is there' },
-    { line: 'qvac wallet new', what: 'make one' },
+    { line: 'qvac wallet balance', what: 'show the balance' },
+    { line: 'qvac wallet new', what: 'create a wallet' },
   ],
   subcommands: { new: create, show, import: take, fund, balance },
 });

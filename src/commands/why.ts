@@ -1,8 +1,6 @@
-import { join as joinPath } from 'node:path';
 import type { SelectionRecord } from '../node/selection/selection-store.ts';
 import { dateTime, plural, shortId, shortPeer, table } from '../terminal/format.ts';
 import { printable } from '../terminal/printable.ts';
-import { choicesFolder } from './parts/asking.ts';
 import { defineCommand } from './parts/definition.ts';
 
 const points = (value: number): string => (Object.is(Math.round(value * 100), -0) ? 0 : value).toFixed(2);
@@ -19,20 +17,26 @@ function lines({ job, at, model, provider, considered, turned, failure }: Select
     points(load),
     peer,
   ]);
+  const answered = provider === null ? '' : `answered by ${shortPeer(provider)}, chosen `;
   return [
-    `${job === null ? 'no answer' : `answer ${shortId(job)}`} · ${dateTime(at)} · ${model ?? 'any model'} · ${provider === null ? '' : `answered by ${shortPeer(provider)}, chosen `}among ${plural(ranked.length, 'provider')}`,
+    [
+      job === null ? 'no answer' : `answer ${shortId(job)}`,
+      dateTime(at),
+      model ?? 'any model',
+      `${answered}among ${plural(ranked.length, 'provider')}`,
+    ].join(' · '),
     ...(failure === undefined ? [] : [printable(failure)]),
     '',
     ...(rows.length === 0
-      ? ['Nobody could be asked.']
+      ? ['No provider could be asked.']
       : table(['', 'SCORE', 'PRICE', 'SPEED', 'RELIABILITY', 'LOAD', 'PROVIDER'], rows)),
-    ...(ranked.length > 1 ? ['0 is best; a score is the sum of its terms.'] : []),
+    ...(ranked.length > 1 ? ['A score is the sum of its terms; 0 is the best.'] : []),
     ...(turned.length === 0
       ? []
       : [
           '',
           ...table(
-            ['TURNED TO BEFORE', 'DID NOT ANSWER BECAUSE'],
+            ['TRIED BEFORE', 'DID NOT ANSWER BECAUSE'],
             turned.map(({ peer, reason }) => [peer, reason]),
           ),
         ]),
@@ -41,7 +45,7 @@ function lines({ job, at, model, provider, considered, turned, failure }: Select
       : [
           '',
           ...table(
-            ['NOT ASKED', 'BECAUSE', ''],
+            ['EXCLUDED', 'BECAUSE', ''],
             excluded.map(({ peer, why, detail }) => [peer, why, detail]),
           ),
         ]),
@@ -49,23 +53,25 @@ function lines({ job, at, model, provider, considered, turned, failure }: Select
 }
 
 export const command = defineCommand({
-  description:
-    'Explains the choice of a provider: who was considered, their scores term by term, who was turned to before, and why the others were not asked. For answers to questions of this home and of its router, and for every request to its gateway, answered or not. With --json: {job, at, model, provider, considered: [{peer, score, terms} or {peer, why, detail}], turned: [{peer, reason}]}, and failure where there is no answer (then job and provider are null).',
+  description: [
+    'Explain the choice of a provider: the candidates and their scores term by term, the providers tried before,',
+    'and why other providers were excluded.',
+    'Works for answers to this home and through its router, and for every request to its gateway.',
+  ].join(' '),
   arguments: [
     {
       name: '<request>',
-      description:
-        'the answer’s receipt id or the beginning of it, or what a gateway called the request: x-request-id, or the id in its answer',
+      description: 'receipt id or its beginning, or the x-request-id of a gateway',
     },
   ],
   examples: [
-    { line: 'qvac why 9f3a', what: 'the answer whose receipt begins with 9f3a' },
-    { line: 'qvac why req_5b0c66f2d4a9d1b86a0e7c31', what: 'a request to the gateway, by its x-request-id' },
-    { line: 'qvac why 9f3a --json', what: 'the same for programs' },
+    { line: 'qvac why 9f3a', what: 'explain the answer whose receipt begins with 9f3a' },
+    { line: 'qvac why req_5b0c66f2d4a9d1b86a0e7c31', what: 'explain a request to the gateway by its x-request-id' },
+    { line: 'qvac why 9f3a --json', what: 'print it as JSON' },
   ],
   async action({ args, config, output }) {
-    const { createSelectionStore } = await import('../node/selection/selection-store.ts');
-    const account = await createSelectionStore(joinPath(config.home.cache, choicesFolder)).get(args[0] ?? '');
+    const { openSelectionStore } = await import('../sdk/home.ts');
+    const account = await openSelectionStore(config).get(args[0] ?? '');
     output.result(account, lines(account));
   },
 });

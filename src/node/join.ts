@@ -21,7 +21,7 @@ export interface JoinComponents {
 export interface JoinInit {
   readonly role: PeerRole;
   readonly key: Identity;
-  /** How often a client that lives long looks for more providers, in ms. @default null: only when it asks */
+  /** How often a long-lived client looks for more providers, in ms. @default null: only when it asks */
   readonly sweepMs?: number | undefined;
 }
 
@@ -29,16 +29,16 @@ export interface JoinInit {
 export interface Joined {
   readonly peer: Peer;
   readonly discovery: Discovery;
-  /** The home's own provider and router on this network, where they run. */
+  /** This home's running provider and router on this network. */
   readonly own: readonly RunEntry[];
   /** Idempotent, in bounded time. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a node with all ways to find others: multicast, the hash table, the peers of earlier runs, `--bootstrap`, and
- * the home's own processes. A provider or router listens, at the port of its last run where that is free.
- * @throws QvacError E_PORT_IN_USE; E_USAGE for a flag, E_CONFIG otherwise, where an address is none
+ * Starts a node that finds other peers by multicast, the hash table, the peers of earlier runs, `--bootstrap`, and this
+ * home's own processes. A provider or router listens, on the port of its last run if that is free.
+ * @throws QvacError E_PORT_IN_USE; for a malformed address E_USAGE (a flag) or E_CONFIG (any other setting)
  */
 export async function join(components: JoinComponents, init: JoinInit): Promise<Joined> {
   const { config, clock, logger } = components;
@@ -69,7 +69,7 @@ export async function join(components: JoinComponents, init: JoinInit): Promise<
   }
 }
 
-/** The settings that name a peer to each role. */
+/** The settings of each role that name a peer. */
 const targetsOf = {
   client: ['provider', 'router', 'auditor'],
   router: ['auditor'],
@@ -77,7 +77,8 @@ const targetsOf = {
 } as const satisfies Record<PeerRole, readonly SettingKey[]>;
 
 /**
- * An address or peer id that is none is a mistake of where it was written. For whoever has much to do before it joins.
+ * Checks every configured address and peer id, and names the flag or setting of a malformed one. `join` does the same;
+ * a command with slow work before `join` calls this first.
  * @throws QvacError E_USAGE, E_CONFIG
  */
 export function checkAddresses({ settings, origins }: Config, role: PeerRole): void {
@@ -118,7 +119,7 @@ async function startPeer({ config, clock, logger }: JoinComponents, { role, key 
     await peer.start();
   } catch (error) {
     await peer.stop();
-    // Somebody took the port of the last run meanwhile. It was never promised.
+    // Another program took the port of the last run, so a new one will do: it was never promised.
     const kept = wished.some((address, at) => address !== settings.listen[at]);
     if (!(error instanceof QvacError) || error.code !== 'E_PORT_IN_USE' || !kept) throw error;
     peer = create(settings.listen);

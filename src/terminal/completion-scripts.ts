@@ -1,10 +1,12 @@
-/** What a shell reads to complete command lines of qvac: each asks the program itself. */
+/** The completion script of each shell. Each script asks the program for candidates. */
 export const scripts = {
   bash: `# bash completion for qvac
 _qvac() {
   local IFS=$'\\n'
-  # bash splits words at colons and equals signs, which addresses hold.
-  COMPREPLY=($(compgen -W "$(qvac completion --complete bash -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" -- "\${COMP_WORDS[COMP_CWORD]}"))
+  # bash splits words at colons and equals signs, which addresses contain.
+  local found
+  found=$(qvac completion --complete bash -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+  COMPREPLY=($(compgen -W "$found" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _qvac qvac
 `,

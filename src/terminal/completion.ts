@@ -1,36 +1,36 @@
-/** One thing that may be typed next. */
+/** A word that the shell may complete to. */
 export interface Candidate {
   readonly value: string;
   readonly description: string;
 }
 
-/** Names that change from moment to moment. */
+/** Names that change while the program runs. */
 export interface Names {
-  /** What others offer. */
+  /** Models that peers offer. */
   readonly models: readonly Candidate[];
-  /** What lies here. */
+  /** Model files in the home. */
   readonly files: readonly Candidate[];
-  /** What can be fetched. */
+  /** Models of the catalogue. */
   readonly catalog: readonly Candidate[];
   readonly peers: readonly Candidate[];
   readonly receipts: readonly Candidate[];
 }
 
 export interface CompletionInit {
-  /** What was typed of the command: `models pull`. */
+  /** The command typed, such as `models pull`. */
   readonly command?: string | undefined;
-  /** Those after the command; the last is still being typed. */
+  /** The words after the command; the last one is incomplete. */
   readonly words: readonly string[];
   readonly subcommands: readonly Candidate[];
-  /** As in help: `-m, --model <name>`. */
+  /** As in help, such as `-m, --model <name>`. */
   readonly flags: readonly Candidate[];
-  /** The command's operands: `<receipt>`. */
+  /** The command's operands, such as `<receipt>`. */
   readonly arguments?: readonly string[] | undefined;
-  /** Looked up only where names are wanted. */
+  /** Called only if a name is to be completed. */
   names(): Promise<Names>;
 }
 
-/** What each kind of value in angle brackets may be. */
+/** Flags with a fixed set of values. */
 const fixed: Readonly<Record<string, readonly string[]>> = {
   '--network': ['local', 'devnet', 'mainnet'],
   '--verify': ['none', 'sampling', 'full'],
@@ -38,7 +38,7 @@ const fixed: Readonly<Record<string, readonly string[]>> = {
   '--role': ['provider', 'router', 'serve', 'route', 'gateway'],
 };
 
-/** What may stand where the last of `words` is being typed. */
+/** The candidates for the last of `words`. */
 export async function candidatesFor(init: CompletionInit): Promise<readonly Candidate[]> {
   const { words, subcommands, flags } = init;
   const typed = words.at(-1) ?? '';
@@ -58,7 +58,7 @@ export async function candidatesFor(init: CompletionInit): Promise<readonly Cand
   return matching(subcommands.length > 0 ? subcommands : await operandsOf(init));
 }
 
-/** A name from elsewhere that would break the line, or the shell, is shown without what would. */
+/** Removes characters that a shell would act on: names come from peers. */
 function clean({ value, description }: Candidate): Candidate {
   return {
     value: value.replaceAll(/[^\x20-\x7e]|[\\"'`$;&|<>(){}*?!#]/g, ''),
@@ -70,7 +70,7 @@ function namesOf(flags: string): readonly string[] {
   return flags.split(', ').map((part) => part.split(' ')[0] ?? '');
 }
 
-/** A command that asks wants what others offer, one that offers or checks what lies here or can be fetched. */
+/** Offered models for commands that ask; local files and the catalogue for commands that serve or check. */
 async function modelsFor({ command = '', names }: CompletionInit): Promise<readonly Candidate[]> {
   const { models, files, catalog } = await names();
   if (command === 'models pull') return catalog;

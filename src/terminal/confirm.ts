@@ -1,9 +1,10 @@
+import type { AbortOptions } from '../lib/types.ts';
 import { createLineReader, type PromptStreams } from './prompt.ts';
 
-/** Asks a question that is answered by `y`. Null where there is nobody to ask: no terminal, or Ctrl-C. */
+/** Asks a yes-or-no question; only `y` or `yes` is a yes. Null without a terminal, or after Ctrl-C. */
 export async function confirm(
   question: string,
-  { signal, ...streams }: PromptStreams & { readonly signal?: AbortSignal } = {},
+  { signal, ...streams }: PromptStreams & AbortOptions = {},
 ): Promise<boolean | null> {
   const { input = process.stdin } = streams;
   if (input.isTTY !== true) return null;

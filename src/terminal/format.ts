@@ -5,12 +5,12 @@ export function shortPeer(peer: string): string {
   return peer.length <= 12 ? printable(peer) : `${printable(peer.slice(0, 7))}…${printable(peer.slice(-3))}`;
 }
 
-/** `9f3a…c1` of a long hex id. */
+/** `9f3a…c1` for a long hex id. */
 export function shortId(hex: string): string {
   return hex.length <= 8 ? hex : `${hex.slice(0, 4)}…${hex.slice(-2)}`;
 }
 
-/** `1 token`, `182 tokens`, with thousands apart: `1,024 jobs`. */
+/** `1 token`, `182 tokens`, `1,024 jobs`. */
 export function plural(count: number, noun: string): string {
   return `${wholeNumber(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
@@ -20,7 +20,7 @@ function wholeNumber(value: number | bigint): string {
   return value.toString().replaceAll(/\B(?=(\d{3})+(?!\d))/g, ',');
 }
 
-/** Decimal units as disks and networks count: `105 MB`, `1.3 GB`. */
+/** Decimal units, as disks and networks use: `105 MB`, `1.3 GB`. */
 export function byteSize(bytes: number): string {
   let value = bytes;
   let unit = 'B';
@@ -44,27 +44,28 @@ export function timeSpan(milliseconds: number): string {
   return `${Math.floor(hours / 24)} d`;
 }
 
-/** A speed with two meaningful digits: `0.8`, `4.1`, `41`. */
+/** A speed with about two digits: `0.8`, `4.1`, `41`. */
 export function rate(perSecond: number): string {
   return perSecond < 9.95 ? perSecond.toFixed(1) : wholeNumber(Math.round(perSecond));
 }
 
-/** SOL of lamports (10^9 to the SOL), all digits that matter: `0.0000007 SOL`. */
+/** Lamports (10^9 to the SOL) as SOL without rounding: `0.0000007 SOL`. */
 export function sol(lamports: number | bigint): string {
   const digits = lamports.toString().padStart(10, '0');
   const fraction = digits.slice(-9).replace(/0+$/, '');
   return `${digits.slice(0, -9)}${fraction === '' ? '' : `.${fraction}`} SOL`;
 }
 
-/** Date and time in the reader's zone, `2026-03-01 14:05`. */
+/** Date and time in the local zone: `2026-03-01 14:05`. */
 export function dateTime(unixMs: number): string {
   const date = new Date(unixMs);
   if (Number.isNaN(date.getTime())) return 'no date';
   const two = (value: number): string => String(value).padStart(2, '0');
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
+  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('-');
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
-/** Rows under their headers in aligned columns, two blanks between; made printable cell by cell. */
+/** Rows under their headers in aligned columns, two spaces apart. Each cell is made printable. */
 export function table(headers: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
   const cells = [headers, ...rows].map((row) => row.map((cell) => printable(cell)));
   const widths = headers.map((_header, column) => Math.max(...cells.map((row) => [...(row[column] ?? '')].length)));

@@ -3,20 +3,20 @@ import type { Readable } from 'node:stream';
 import { QvacError } from '../errors.ts';
 
 export interface PipedInputOptions {
-  /** There is something to do without it, so a stdin that stays open and silent may be passed over. */
+  /** The command can run without input, so it does not wait for a silent socket. */
   readonly optional: boolean;
-  /** Most bytes. @default 4 MiB */
+  /** Maximum bytes. @default 4 MiB */
   readonly limit?: number;
   readonly signal?: AbortSignal;
   /** @default process.stdin */
   readonly stream?: Readable & { readonly isTTY?: boolean };
-  /** What stdin is. @default as the system says */
+  /** @default what the system reports */
   readonly kind?: StdinKind;
 }
 
 export type StdinKind = 'pipe' | 'file' | 'socket' | 'other';
 
-/** How long a socket as stdin may stay silent: a program that started us may just not have closed it. */
+/** How long to wait for a socket as stdin, which the parent process may have left open without using it. */
 const socketPatienceMs = 500;
 
 function kindOfStdin(): StdinKind {
@@ -29,8 +29,8 @@ function kindOfStdin(): StdinKind {
 }
 
 /**
- * All of stdin where it is a pipe or a file, else null.
- * @throws QvacError E_BAD_INPUT where it is longer than `limit` or no UTF-8, or the signal's reason
+ * All of stdin if it is a pipe, a file or a socket; null if it is empty or something else.
+ * @throws QvacError E_BAD_INPUT if it is longer than `limit` or not UTF-8; the signal's reason
  */
 export async function readPipedInput(options: PipedInputOptions): Promise<string | null> {
   const { optional, limit = 4 * 1024 * 1024, signal, stream = process.stdin, kind = kindOfStdin() } = options;
@@ -63,8 +63,7 @@ function collect(
     const onData = (chunk: Buffer): void => {
       clearTimeout(timer);
       size += chunk.length;
-      if (size > limit)
-        finish(() => reject(new QvacError('E_BAD_INPUT', `standard input is longer than ${limit} bytes`)));
+      if (size > limit) finish(() => reject(new QvacError('E_BAD_INPUT', `standard input exceeds ${limit} bytes`)));
       else chunks.push(chunk);
     };
     const onEnd = (): void => finish(() => resolve(Buffer.concat(chunks)));

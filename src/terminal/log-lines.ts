@@ -3,7 +3,7 @@ import { printable } from './printable.ts';
 
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 
-/** For a person: `warn message name=value`. */
+/** A log line for a person: `warn message name=value`. */
 export function humanLogLine(level: string, message: string, fields: LogFields = {}): string {
   const pairs = Object.entries(fields).flatMap(([name, value]) =>
     value === undefined ? [] : [`${name}=${printable(String(value))}`],
@@ -12,8 +12,8 @@ export function humanLogLine(level: string, message: string, fields: LogFields =
 }
 
 /**
- * For a program: `{"time", "level", "message", …fields}`. A field cannot take the place of the first three.
- * @param toJson what writes a value on one line
+ * A log line for a program: `{"time", "level", "message", …fields}`. No field can override the first three.
+ * @param toJson writes a value on one line
  */
 export function jsonLogLine(
   time: Date,

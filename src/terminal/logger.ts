@@ -1,7 +1,7 @@
 import type { Logger } from '../lib/log.ts';
 import type { Output } from './output.ts';
 
-/** The log on stderr: warnings and errors always, the rest with `-v`. */
+/** Logs to stderr: warnings and errors always, info and debug with `-v`. */
 export function createLogger(output: Output): Logger {
   return {
     debug(message, fields) {

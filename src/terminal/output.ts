@@ -4,13 +4,13 @@ import type { LogFields } from '../lib/log.ts';
 import { humanLogLine, jsonLogLine, type Level } from './log-lines.ts';
 import { escapeActing, printableText } from './printable.ts';
 
-/** A standard stream, or a test's stand-in. */
+/** A standard stream, or a stand-in in tests. */
 export interface Sink extends Writable {
   readonly isTTY?: boolean;
   readonly columns?: number;
 }
 
-/** Null where it is not known, as on a terminal that says 0. */
+/** Null if unknown: some terminals report 0. */
 function columnsOf({ columns }: Sink): number | null {
   return columns === undefined || columns === 0 ? null : columns;
 }
@@ -18,9 +18,9 @@ function columnsOf({ columns }: Sink): number | null {
 export interface OutputInit {
   readonly stdout: Sink;
   readonly stderr: Sink;
-  /** Data as JSON on stdout. @default false */
+  /** Write data to stdout as JSON. @default false */
   readonly json?: boolean;
-  /** Only data, warnings and errors. @default false */
+  /** Write only data, warnings and errors. @default false */
   readonly quiet?: boolean;
   /** @default false */
   readonly verbose?: boolean;
@@ -28,57 +28,51 @@ export interface OutputInit {
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
-/**
- * How a command talks to people and programs: data on stdout, talk on stderr. Never throws; a reader that left is no
- * error.
- */
+/** Data goes to stdout, messages go to stderr. Nothing throws but `flush`; a closed reader is not an error. */
 export interface Output {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
-  /** What goes to stderr are JSON lines: `{time, level, message, …}`. */
+  /** Messages are JSON lines, `{time, level, message, …}`. */
   readonly logsJson: boolean;
-  /** Someone watches: stderr is a terminal and talk is wanted. */
+  /** Whether a moving line can be shown: stderr is a terminal and `quiet` is off. */
   readonly animated: boolean;
-  /** Columns of the terminal, 80 where unknown. */
+  /** Columns of the terminal, 80 if unknown. */
   readonly width: number;
-  /** Aborts when nobody reads stdout any more (`| head`). What is written from then on is dropped. */
+  /** Aborts when the reader of stdout is gone (`| head`). Later data is dropped. */
   readonly readerGone: AbortSignal;
-  /**
-   * A piece of the answer to stdout, as it is into a pipe, without control characters on a terminal. Waits for a slow
-   * reader.
-   */
+  /** Writes a piece of the answer to stdout, on a terminal without control characters. Waits for a slow reader. */
   answer(text: string): Promise<void>;
-  /** Ends the answer's last line. */
+  /** Ends the last line of the answer if it is open. */
   endAnswer(): void;
-  /** Text to stdout as it is, such as help. */
+  /** Writes text to stdout unchanged, such as help. */
   print(text: string): void;
-  /** Data: `value` as one JSON document with `--json`, else the lines. */
+  /** Writes data to stdout: `value` as one JSON document with `--json`, else the lines. */
   result(value: unknown, lines: readonly string[]): void;
-  /** One thing that happened: a JSON line on stdout with `--json`, else `line` (if any) on stderr. */
+  /** Reports an event: a JSON line on stdout with `--json`, else `line` (if any) on stderr. */
   event(value: { readonly event: string } & Readonly<Record<string, unknown>>, line?: string): void;
-  /** One line of talk on stderr, not with `-q`. */
+  /** Writes one line to stderr, unless `quiet`. */
   say(line: string): void;
-  /** One line on stderr, also with `-q`. */
+  /** Writes one line to stderr, even if `quiet`. */
   warn(line: string): void;
-  /** One line on stderr with `-v`. */
+  /** Writes one line to stderr if `verbose`. */
   detail(line: string): void;
-  /** One line of the log on stderr, whatever the level. */
+  /** Writes one log line to stderr, at any level. */
   record(level: Level, message: string, fields?: LogFields): void;
-  /** From now on stderr is the log of a process that runs for long: JSON lines, unless it is a terminal. */
+  /** Switches stderr to JSON lines, unless it is a terminal: for commands that run until they are stopped. */
   keepLog(): void;
-  /** The line at the bottom that changes in place; null takes it away. Nothing off-terminal. */
+  /** Shows a line that changes in place; null removes it. Does nothing off a terminal. */
   live(line: string | null): void;
-  /** Styled for stderr (or stdout), plain where colours are not wanted (NO_COLOR) or not possible. */
+  /** Styles text for stderr (or stdout); plain with NO_COLOR or off a terminal. */
   style(style: Style, text: string, stream?: 'stdout' | 'stderr'): string;
   /**
-   * Resolves when all that was written has left the process, or never will. @throws QvacError E_HOME where stdout is a
-   * file that could not take it
+   * Waits until everything written has left the process, or never can.
+   * @throws QvacError E_HOME if stdout is a file and a write failed
    */
   flush(): Promise<void>;
 }
 
-/** JSON on one line, safe to show. Bytes become hex; integers beyond 2^53 become text. */
+/** JSON on one line, safe to display. Bytes become hex; integers beyond 2^53 become text. */
 export function toJson(value: unknown): string {
   const json = JSON.stringify(value, (_key, item: unknown) => {
     if (typeof item === 'bigint')
@@ -102,7 +96,7 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
 
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     const { code = error.message } = error;
-    if (!leavings.has(code))
+    if (!readerGoneCodes.has(code))
       lost ??= new QvacError(
         'E_HOME',
         `cannot write to standard output (${code === 'ENOSPC' ? 'the disk is full' : code})`,
@@ -117,7 +111,7 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
   };
   const drawLive = (): void => {
     const columns = columnsOf(stderr);
-    // A line that wraps could not be taken away whole.
+    // A line that wraps cannot be erased.
     if (liveLine !== null) stderr.write(columns === null ? liveLine : liveLine.slice(0, columns - 1));
   };
   const toStdout = (text: string): boolean => {
@@ -132,7 +126,7 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
       return;
     }
     clearLive();
-    // An answer that is still in its line on the same screen.
+    // The answer has an open line on the same screen.
     if (lineOpen && stdout.isTTY === true && stderr.isTTY === true) {
       stdout.write('\n');
       lineOpen = false;
@@ -143,7 +137,7 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
 
   const style: Output['style'] = (name, text, stream = 'stderr') => {
     if (logsJson && stream === 'stderr') return text;
-    // An import would load everything that node:util can do, at each start.
+    // An import would load all of node:util at every start.
     return process
       .getBuiltinModule('node:util')
       .styleText(name, text, { stream: stream === 'stdout' ? stdout : stderr });
@@ -191,10 +185,9 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
     },
     record(level, message, fields) {
       if (logsJson) return toStderr(message, level, fields);
-      const color = levelStyles[level];
-      toStderr(
-        `${style('dim', new Date().toISOString().slice(11, 23))} ${humanLogLine(color === null ? level : style(color, level), message, fields)}`,
-      );
+      const colour = levelStyles[level];
+      const time = style('dim', new Date().toISOString().slice(11, 23));
+      toStderr(`${time} ${humanLogLine(colour === null ? level : style(colour, level), message, fields)}`);
     },
     keepLog() {
       logsJson = stderr.isTTY !== true;
@@ -210,17 +203,17 @@ export function createOutput({ stdout, stderr, json = false, quiet = false, verb
       clearLive();
       liveLine = null;
       await Promise.all([flushed(stdout), flushed(stderr)]);
-      // A file tells of what it could not take after the write has returned.
+      // A file reports a failed write only after the write has returned.
       await new Promise((resolve) => setImmediate(resolve));
       if (lost !== null) throw lost;
     },
   };
 }
 
-/** What stdout says where its reader has left. */
-const leavings = new Set(['EPIPE', 'ECONNRESET', 'EIO', 'ERR_STREAM_DESTROYED']);
+/** System errors of a stdout whose reader is gone. */
+const readerGoneCodes = new Set(['EPIPE', 'ECONNRESET', 'EIO', 'ERR_STREAM_DESTROYED']);
 
-/** Resolves when the reader has caught up or is gone. */
+/** Waits until the reader has caught up or is gone. */
 function drained(stream: Writable, gone: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {

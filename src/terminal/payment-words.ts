@@ -1,6 +1,6 @@
 import { dateTime, sol } from './format.ts';
 
-/** How the payment of an answer stands. Amounts are lamports. */
+/** The state of the payment of an answer. Amounts are lamports. */
 export interface PaymentFacts {
   readonly state:
     | 'confirmed'
@@ -17,58 +17,60 @@ export interface PaymentFacts {
   readonly refunded: bigint;
   readonly burnt: bigint;
   readonly compensation: bigint;
-  /** When the money goes on by itself, unix ms. */
+  /** When the next transfer falls due, unix ms. */
   readonly dueAt: number | null;
 }
 
-/** Whether an answer's checks failed, and whether that was known in time. */
+/** The outcome of an answer's checks, as far as payment goes. */
 export interface Checked {
   readonly failed: boolean;
-  /** The money went to the provider because the checks came too late to hold it back. */
+  /** The provider was paid because the checks ended after the deadline for a rejection. */
   readonly tooLate: boolean;
 }
 
-/** Where the money of an answer goes that did not pass its checks in time; null where there is nothing to explain. */
+/** Explains the payment of an answer that did not pass its checks in time; null if no explanation is needed. */
 export function moneySentence(
   { state, locked, paid, refunded, burnt, compensation }: PaymentFacts,
   { failed, tooLate }: Checked,
 ): string | null {
-  if (failed && tooLate)
-    return 'the answer failed its checks, but too late to hold the money back: the provider is paid';
+  if (failed && tooLate) return 'the answer failed its checks after the deadline for a rejection: the provider is paid';
   if (tooLate)
-    return `the check would have lasted longer than the money can be held back: ${sol(paid)} went to the provider for an answer that was not re-executed`;
+    return [
+      'the check did not end before the deadline for a rejection:',
+      `the provider was paid ${sol(paid)} for an answer that was not re-executed`,
+    ].join(' ');
   if (!failed) return null;
   switch (state) {
     case 'rejected':
-      return `nobody gets this money: ${sol(burnt)} is burnt, ${sol(refunded)} came back to you`;
+      return `the provider is not paid: ${sol(burnt)} burnt, ${sol(refunded)} refunded to you`;
     case 'slashed':
-      return `the chain saw the fraud: your ${sol(refunded)} came back, and ${sol(compensation)} of the provider’s stake with it`;
+      return `fraud proved on the chain: ${sol(refunded)} refunded, plus ${sol(compensation)} of the provider’s stake`;
     case 'declined':
     case 'refunded':
-      return `nobody gets this money: ${sol(refunded)} came back to you`;
+      return `the provider is not paid: ${sol(refunded)} refunded to you`;
     case 'open':
     case 'submitted':
-      return `nobody gets this money: of ${sol(locked)} that is locked, what the answer did not cost comes back (qvac jobs ls)`;
+      return `the provider is not paid: ${sol(locked)} locked, what exceeds the price is refunded (qvac jobs ls)`;
     default:
       return null;
   }
 }
 
-/** What was paid and what came back: `paid 0.00008 SOL, 0.00002 SOL back`. */
+/** The payment in a few words: `paid 0.00008 SOL, 0.00002 SOL refunded`. */
 export function paymentWords({ state, locked, paid, refunded, burnt, compensation, dueAt }: PaymentFacts): string {
-  const back = refunded === 0n ? '' : `, ${sol(refunded)} back`;
+  const rest = refunded === 0n ? '' : `, ${sol(refunded)} refunded`;
   const when = dueAt === null ? '' : ` from ${dateTime(dueAt)}`;
   switch (state) {
     case 'confirmed':
     case 'claimed':
-      return `paid ${sol(paid)}${back}`;
+      return `paid ${sol(paid)}${rest}`;
     case 'rejected':
-      return `rejected: ${sol(burnt)} to nobody${back}`;
+      return `rejected: ${sol(burnt)} burnt${rest}`;
     case 'slashed':
-      return `${sol(refunded)} back and ${sol(compensation)} of the provider's stake`;
+      return `${sol(refunded)} refunded, plus ${sol(compensation)} of the provider's stake`;
     case 'declined':
     case 'refunded':
-      return `${sol(refunded)} back`;
+      return `${sol(refunded)} refunded`;
     case 'submitted':
       return `${sol(locked)} locked, paid out${when === '' ? ' later' : when}`;
     case 'open':

@@ -1,7 +1,7 @@
 import { byteSize, timeSpan } from './format.ts';
 import type { Output } from './output.ts';
 
-/** How far something is that counts bytes. */
+/** Progress of work that counts bytes. */
 export interface ByteProgress {
   readonly doneBytes: number;
   readonly totalBytes: number | null;
@@ -9,30 +9,30 @@ export interface ByteProgress {
   readonly secondsLeft: number | null;
 }
 
-/** Something that takes a while. */
+/** Shows the progress of slow work. */
 export interface Progress {
   bytes(title: string, progress: ByteProgress): void;
-  /** Work of unknown length. */
+  /** Shows work of unknown length. */
   step(text: string): void;
-  /** Takes the line away. Idempotent. */
+  /** Removes the line. Idempotent. */
   end(): void;
 }
 
 export interface ProgressOptions {
-  /** Milliseconds of a steady clock. @default performance.now */
+  /** Milliseconds of a monotonic clock. @default performance.now */
   readonly now?: () => number;
-  /** Off-terminal: no line before this, in ms; what is quick needs none. @default 1_000 */
+  /** Off a terminal: delay of the first line, in ms, so that quick work shows none. @default 1_000 */
   readonly patienceMs?: number;
-  /** Off-terminal, a line at most so often, in ms. @default 10_000 */
+  /** Off a terminal: minimum interval between two lines, in ms. @default 10_000 */
   readonly everyMs?: number;
-  /** On a terminal, redrawn at most so often, in ms. @default 100 */
+  /** On a terminal: minimum interval between two redraws, in ms. @default 100 */
   readonly redrawMs?: number;
 }
 
 const barWidth = 24;
 const minBarWidth = 4;
 
-/** A line that moves on a terminal, a line now and then elsewhere, nothing with `-q`. */
+/** Shows a moving line on a terminal, a line every few seconds elsewhere, nothing with `-q`. */
 export function startProgress(output: Output, options: ProgressOptions = {}): Progress {
   const { now = () => performance.now(), patienceMs = 1_000, everyMs = 10_000, redrawMs = 100 } = options;
   let due = output.animated ? now() : now() + patienceMs;
@@ -72,7 +72,7 @@ export function startProgress(output: Output, options: ProgressOptions = {}): Pr
   };
 }
 
-/** @param width columns that the line may take; null: no bar */
+/** @param width columns available to the line; null: no bar */
 function bytesLine(
   title: string,
   { doneBytes, totalBytes, bytesPerSecond, secondsLeft }: ByteProgress,

@@ -8,14 +8,14 @@ export interface PromptStreams {
   readonly output?: Writable;
 }
 
-/** Lines that a person types (or a pipe holds), one at a time. */
+/** Reads lines from a person or a pipe, one at a time. */
 export interface LineReader {
-  /** Asks with `question` on a terminal. Null at the end of the input (Ctrl-D), and after `close`. */
+  /** The next line, prompted for with `question` on a terminal. Null at the end of input (Ctrl-D) or after `close`. */
   next(question: string): Promise<string | null>;
   close(): void;
 }
 
-/** @param onInterrupt Ctrl-C while a line is being typed; readline takes it from the process while it reads */
+/** @param onInterrupt called for Ctrl-C while a line is typed: readline then keeps the signal from the process */
 export function createLineReader(onInterrupt: () => void, streams: PromptStreams = {}): LineReader {
   const { input = process.stdin, output = process.stderr } = streams;
   const terminal = input.isTTY === true;

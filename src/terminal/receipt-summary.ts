@@ -1,4 +1,4 @@
-import { readSettlement } from '../node/payment/settlement-json.ts';
+import { readSettlement } from '../node/payment/outcome.ts';
 import { decodeHead } from '../proofs/head.ts';
 import type { Receipt } from '../proofs/receipt.ts';
 import { peerIdOf } from '../proofs/signing.ts';
@@ -8,11 +8,11 @@ import { decodeOffer, decodeOpening, decodeVerdict } from '../protocol/validate.
 import { sol } from './format.ts';
 import { type PaymentFacts, paymentWords } from './payment-words.ts';
 
-/** What a person wants to know of a receipt, as it claims it: nothing here has been checked. */
+/** The claims of a receipt in readable form. Nothing here has been checked. */
 export interface ReceiptSummary {
   readonly id: string;
   readonly provider: string;
-  /** Who signed the offer: the person, or a router. */
+  /** The signer of the offer: this person's client, or a router. */
   readonly client: string;
   /** Hex. */
   readonly model: string;
@@ -22,20 +22,20 @@ export interface ReceiptSummary {
   readonly promptTokens: number;
   readonly tokens: number;
   readonly finish: 'stop' | 'length' | 'cancel' | 'none';
-  /** Steps opened. */
+  /** Number of opened steps. */
   readonly opened: number;
-  /** Null where nothing was to be paid. */
+  /** Null for a free answer. */
   readonly payment: PaymentSummary | null;
   readonly verdicts: readonly VerdictSummary[];
-  /** Null where the prompt is private. */
+  /** Null if the receipt leaves the prompt out. */
   readonly input: Input | null;
   readonly text: string;
 }
 
-/** Lamports in decimal. What was locked is signed; what became of it is what whoever keeps the receipt has noted. */
+/** Lamports in decimal. The locked amount is signed; the settlement is the note of the receipt's owner. */
 export interface PaymentSummary {
   readonly locked: string;
-  /** Null where nothing is noted. */
+  /** Null if no settlement is noted. */
   readonly settlement: {
     readonly state: PaymentFacts['state'];
     readonly paid: string;
@@ -56,7 +56,7 @@ export interface VerdictSummary {
 
 const finishWords = { 0: 'stop', 1: 'length', 2: 'cancel', 255: 'none' } as const satisfies Record<Finish, string>;
 
-/** @throws MalformedError where a message in it is malformed */
+/** @throws MalformedError if a message in the receipt is malformed */
 export function summarise(receipt: Receipt): ReceiptSummary {
   const offer = decodeOffer(receipt.offer.body);
   const head = decodeHead(receipt.heads[0]?.body ?? new Uint8Array());
@@ -98,12 +98,12 @@ function paymentOf(locked: bigint, noted: Receipt['settlement']): PaymentSummary
   };
 }
 
-/** What became of the money, and where to learn what is not noted. */
+/** The state of the payment, with the command that shows more if it is not settled; null for a free answer. */
 export function moneyWords({ id, payment }: Pick<ReceiptSummary, 'id' | 'payment'>): string | null {
   if (payment === null) return null;
   const { settlement } = payment;
   const locked = BigInt(payment.locked);
-  const more = `where it is now: qvac jobs show ${id.slice(0, 8)}`;
+  const more = `current state: qvac jobs show ${id.slice(0, 8)}`;
   if (settlement === null) return `${sol(locked)} locked; ${more}`;
   const { state, paid, refunded, burnt, compensation, dueAt } = settlement;
   const words = paymentWords({

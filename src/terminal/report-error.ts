@@ -3,14 +3,14 @@ import type { Output } from './output.ts';
 import { printable } from './printable.ts';
 
 /**
- * A failure for people (`qvac: what (why)` and a line of what to do) or, with `--json`, for programs; in the log of a
- * process that runs for long, its last record. A bug shows where it came from with `-v` only.
+ * Reports a failure: to people as `qvac: <what failed>` and a line with the hint, to programs as JSON with `--json`, to
+ * a log as its last record. Prints the stack of a bug with `-v` only.
  */
 export function reportError(output: Output, error: unknown): void {
   const { code, message, hint, details, cause } = asQvacError(error);
   const bug = code === 'E_BUG';
   const line = printable(message.replaceAll(/\s+/g, ' '), 500);
-  const advice = hint ?? (bug ? 'this is a bug in qvac; run it again with -v and report what it prints' : undefined);
+  const advice = hint ?? (bug ? 'this is a bug in qvac; run it again with -v and report the output' : undefined);
   const stack = stackOf(output, bug ? cause : error);
   const facts = { ...(advice === undefined ? {} : { hint: advice }), ...(details === undefined ? {} : { details }) };
   if (output.json) output.result({ error: { code, message: line, ...facts } }, []);
@@ -27,7 +27,7 @@ export function reportError(output: Output, error: unknown): void {
   sayStack(output, stack);
 }
 
-/** What went wrong outside of any command's hands, in one line. `kind` says what becomes of it. */
+/** Reports an error or warning that no command caught, in one line that begins with `kind`. */
 export function reportStray(output: Output, kind: string, error: unknown): void {
   const { message, cause } = asQvacError(error);
   const line = printable(`${kind}: ${message.split('\n')[0] ?? ''}`, 500);
@@ -38,7 +38,7 @@ export function reportStray(output: Output, kind: string, error: unknown): void 
   sayStack(output, stack);
 }
 
-/** Where it came from, with `-v` only. */
+/** The stack of `origin`, with `-v` only. */
 function stackOf({ verbose }: Output, origin: unknown): string | null {
   return verbose && origin instanceof Error && origin.stack !== undefined ? origin.stack : null;
 }

@@ -5,7 +5,7 @@ import type { Style } from './output.ts';
 import { moneySentence, type PaymentFacts, paymentWords } from './payment-words.ts';
 import { printable } from './printable.ts';
 
-/** What one answer comes with. */
+/** The facts that accompany an answer. */
 export interface TrustFacts {
   /** Tokens of the answer, the stop token included. */
   readonly tokens: number;
@@ -14,22 +14,22 @@ export interface TrustFacts {
   readonly model: { readonly name: string; readonly quant: string };
   /** Lamports. */
   readonly cost: number | bigint;
-  /** What became of the money that was locked; null where none was. @default null */
+  /** Null if no money was locked. @default null */
   readonly payment?: PaymentFacts | null | undefined;
-  /** The money went to the provider because the checks came too late to hold it back. @default false */
+  /** The provider was paid because the checks ended after the deadline for a rejection. @default false */
   readonly tooLate?: boolean | undefined;
-  /** The router in between, which pays; null where none was. @default null */
+  /** The router in between, which pays; null for a direct job. @default null */
   readonly router?: string | null | undefined;
   readonly verification: {
     readonly result: Result;
     readonly tier: Tier;
-    /** Steps opened. */
+    /** Number of opened steps. */
     readonly count: number;
     readonly faults: readonly FaultCode[];
   };
-  /** Why the checks went no further than `sampling` or `text`, or what made them inconclusive: a few words. */
+  /** Why the checks stopped at `sampling` or `text`, or were inconclusive, in a few words. */
   readonly why: string | null;
-  /** The jobId in hex; null where the answer broke off, so that there is none. */
+  /** The job id in hex; null if the answer broke off before its final head. */
   readonly receipt: string | null;
 }
 
@@ -39,10 +39,10 @@ const marks = { pass: ['✓', 'green'], fail: ['✗', 'red'], inconclusive: ['?'
 >;
 
 /**
- * The lines that end an answer; the last one is the trust line:
+ * The lines that end an answer. The last one is the trust line:
  * `✓ 182 tokens · 41 tok/s · 12D3Koo…gxB · smollm2-135m q4_1 · verified exact 182/182 · receipt 9f3a…c1`.
- * *verified* is written only where the model was re-executed and agreed. A failed check, and what becomes of the money
- * then, is explained before the line.
+ * It says *verified* only if a re-execution of the model agreed. Lines before it explain a failed check and its
+ * payment.
  */
 export function trustLines(facts: TrustFacts, style: (style: Style, text: string) => string): readonly string[] {
   const { verification } = facts;
@@ -60,7 +60,7 @@ export function trustLines(facts: TrustFacts, style: (style: Style, text: string
   return [...faults, ...moneyLines(facts), line];
 }
 
-/** What was paid; where nobody knows that it was, the price only of an answer that somebody may have earned it with. */
+/** The payment, or the price if no payment is known and the answer did not fail. */
 function costWords({ payment = null, cost, verification: { result } }: TrustFacts): readonly string[] {
   if (payment !== null) return [paymentWords(payment)];
   return BigInt(cost) === 0n || result === 'fail' ? [] : [sol(cost)];
@@ -76,7 +76,7 @@ function moneyLines({
   const failed = result === 'fail';
   if (payment !== null) return [moneySentence(payment, { failed, tooLate }) ?? []].flat();
   return failed && router !== null && BigInt(cost) > 0n
-    ? [`${sol(cost)} was your router’s to pay: nobody gets it where the router’s own checks failed, too`]
+    ? [`your router pays ${sol(cost)} for this answer, unless its own checks failed, too`]
     : [];
 }
 
@@ -85,10 +85,11 @@ function checkedWords({ tokens, verification: { result, tier, count, faults }, w
   const reason = why === null ? '' : ` (${printable(why)})`;
   const recomputed = tier === 'exact' || tier === 'statistical';
   if (result === 'pass' && recomputed) return `verified ${tier} ${tokens}/${tokens}${reason}`;
-  return `checked: ${tier} ${recomputed ? tokens : count}/${tokens}${result === 'pass' ? '' : ', inconclusive'}${reason}`;
+  const inconclusive = result === 'pass' ? '' : ', inconclusive';
+  return `checked: ${tier} ${recomputed ? tokens : count}/${tokens}${inconclusive}${reason}`;
 }
 
-/** Per fault: its code and provider, what was shown to be wrong, what was not. */
+/** For each fault: its code and provider, what the check shows, and what it does not show. */
 export function explainFaults(faults: readonly FaultCode[], provider: string): readonly string[] {
   return faults.flatMap((fault) => [
     `check failed: ${fault} · provider ${printable(provider)}`,

@@ -21,7 +21,7 @@ interface AskJson {
   readonly cost: number;
 }
 
-test('the answer alone is on stdout; who sees the prompt comes first and the trust line last on stderr', async (context) => {
+test('only the answer goes to stdout; stderr starts with the recipient of the prompt and ends with the trust line', async (context) => {
   const provider = await startProvider(context);
   const home = await temporaryHome(context);
   const { code, stdout, stderr } = await runProgram(
@@ -116,7 +116,7 @@ test('--json prints one object of a fixed shape', async (context) => {
   assert.equal(value.cost, 0);
 });
 
-test('a cheat is named with its fault, what was and what was not shown, and the exit code is 6', async (context) => {
+test('a cheat is reported with its fault and what the check shows and does not show, and the exit code is 6', async (context) => {
   const provider = await startProvider(context, { createTranscript: cutAt(5) });
   const { code, stderr } = await runProgram(['ask', ...network, '--provider', provider.address, 'hello'], {
     home: await temporaryHome(context),
@@ -130,7 +130,7 @@ test('a cheat is named with its fault, what was and what was not shown, and the 
   assert.doesNotMatch(stderr, /verified|checked: /);
 });
 
-test('a fault in the middle of an answer ends with 6 and no receipt, also in --json', async (context) => {
+test('a fault in the middle of an answer exits with 6 and leaves no receipt, also with --json', async (context) => {
   const provider = await startProvider(context, { createTranscript: cutAt(200) });
   const { code, stdout, stderr } = await runProgram(
     ['ask', ...network, '--provider', provider.address, '--max-tokens', '40', '--json', 'hello'],
@@ -142,7 +142,7 @@ test('a fault in the middle of an answer ends with 6 and no receipt, also in --j
   assert.match(stderr, /no receipt/);
 });
 
-test('an explicit full check that cannot be made is exit 6, the default is content with less', async (context) => {
+test('an explicit full check that is impossible exits with 6; by default less is enough', async (context) => {
   const provider = await startProvider(context);
   const home = await temporaryHome(context);
   const args = ['ask', ...network, '--provider', provider.address, '--max-tokens', '5', 'hello'];
@@ -151,7 +151,7 @@ test('an explicit full check that cannot be made is exit 6, the default is conte
   assert.equal((await runProgram([...args, '--verify', 'none'], { home, script })).code, 0);
 });
 
-test('Ctrl-C speaks at once, settles what was delivered and exits 130', async (context) => {
+test('Ctrl-C prints a line at once, settles what was delivered, and exits with 130', async (context) => {
   const gate = createGate(8);
   const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
   const home = await temporaryHome(context);
@@ -169,7 +169,7 @@ test('Ctrl-C speaks at once, settles what was delivered and exits 130', async (c
   assert.equal((await provider.events.until('job-finished')).finish, 2);
 });
 
-test('mistakes are one line with the right exit code', async (context) => {
+test('mistakes print one line and exit with the right code', async (context) => {
   const provider = await startProvider(context);
   const home = await temporaryHome(context);
   const cases: readonly (readonly [args: readonly string[], code: number])[] = [

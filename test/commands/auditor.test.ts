@@ -12,17 +12,17 @@ import { type TestModel, tinyModel } from '../support/models.ts';
 import { providerPayments, startChain } from '../support/payments.ts';
 import { startRouter, type TestRouter } from '../support/router.ts';
 
-// Before a provider is paid nothing for a fault of numbers, the node that the person names as auditor, or the router of
-// the home, is asked: by `qvac ask` itself, with real models.
+// Before `qvac ask` rejects an answer for a numeric fault, it asks the auditor that the person names, or the router of
+// the home. Real models.
 
 interface Market {
-  /** The model that is asked for, and whose file is here. */
+  /** The model in question; its file is here. */
   readonly model: TestModel;
-  /** Computes that model. */
+  /** An engine with that model. */
   readonly right: () => Promise<Engine>;
-  /** Computes another one of the same form, and calls it that. */
+  /** An engine with another model of the same shape that claims to be that model. */
   readonly wrong: () => Promise<Engine>;
-  /** `qvac ask` of a provider that computes the wrong one, paid. */
+  /** Runs `qvac ask` on a paid provider with the wrong model. */
   ask(flags: readonly string[]): Promise<Asked>;
   readonly home: string;
 }
@@ -32,7 +32,7 @@ interface Asked {
   readonly stderr: string;
   readonly verification: { readonly result: string; readonly tier: string; readonly faults: readonly string[] };
   readonly payment: { readonly state: string; readonly paid: string; readonly burnt: string };
-  /** Of the receipt that is kept. */
+  /** Verdicts in the stored receipt. */
   readonly verdicts: readonly (readonly [verifier: string, result: string])[];
 }
 
@@ -102,7 +102,7 @@ async function startMarket(context: TestContext): Promise<Market> {
 const auditorIn = (context: TestContext, engine: Engine): Promise<TestRouter> =>
   startRouter(context, { engines: [engine] });
 
-test('a fault of numbers that --auditor finds, too, is rejected', { timeout: 240_000 }, async (context) => {
+test('a numeric fault that --auditor confirms is rejected', { timeout: 240_000 }, async (context) => {
   const { right, ask } = await startMarket(context);
   const auditor = await auditorIn(context, await right());
   const { code, stderr, verification, payment, verdicts } = await ask(['--auditor', auditor.address]);
@@ -115,7 +115,7 @@ test('a fault of numbers that --auditor finds, too, is rejected', { timeout: 240
   assert.deepEqual([verdicts.length, verdicts[0], verdicts[1]?.[1]], [2, [auditor.peer.id, 'fail'], 'fail']);
 });
 
-test('a fault of numbers that --auditor does not find is no rejection: the provider is paid', {
+test('a numeric fault that --auditor does not find is not rejected: the provider is paid', {
   timeout: 240_000,
 }, async (context) => {
   const { wrong, ask } = await startMarket(context);
@@ -126,7 +126,7 @@ test('a fault of numbers that --auditor does not find is no rejection: the provi
   assert.deepEqual([verdicts.length, verdicts[0], verdicts[1]?.[1]], [2, [auditor.peer.id, 'pass'], 'inconclusive']);
 });
 
-test('without --auditor the router of the home that runs is asked', { timeout: 240_000 }, async (context) => {
+test('without --auditor the router of the home is asked if it runs', { timeout: 240_000 }, async (context) => {
   const { wrong, ask, home, model } = await startMarket(context);
   const router = await auditorIn(context, await wrong());
   await createRunFiles(join(home, 'run')).write({

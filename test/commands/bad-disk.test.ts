@@ -10,7 +10,7 @@ import { program } from '../support/binary.ts';
 import { temporaryHome } from '../support/home.ts';
 import { root } from '../support/imports.ts';
 
-/** Why this machine cannot mount a disk of the test's own, or null where it can. */
+/** Why this machine cannot mount a disk for the test, or null if it can. */
 const noMounts: string | null = (() => {
   try {
     execFileSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -28,8 +28,8 @@ function canMount(context: TestContext): boolean {
 }
 
 /**
- * Runs shell lines in a mount namespace in which `home` is a disk of 512 KiB with the content that it had. `$QVAC` is
- * the program.
+ * Runs shell lines in a mount namespace in which `home` is a disk of 512 KiB with its former content. `$QVAC` is the
+ * program.
  */
 async function onSmallDisk(
   home: string,
@@ -63,14 +63,14 @@ const fill = 'cat /dev/zero > "$QVAC_HOME/filler" 2>/dev/null || true';
 const readOnly = 'mount -o remount,ro "$QVAC_HOME"';
 const route = '$QVAC route --private test-disk --no-mdns --listen /ip4/127.0.0.1/tcp/0';
 
-/** The one line with which `route` ends. */
+/** The last line of `route`. */
 const logged = (reason: string, hint: string): RegExp =>
   new RegExp(
     `^\\{"time":"[^"]+","level":"error","message":"cannot [^"]+ \\(${reason}\\)","code":"E_HOME","hint":"${hint}[^"]*"\\}\n$`,
   );
 
 describe('a bad disk', () => {
-  it('that is full is named in one line with exit code 3, and what was there stays whole', async (context) => {
+  it('that is full is reported in one line with exit code 3, and existing files stay whole', async (context) => {
     if (!canMount(context)) return;
     const home = await temporaryHome(context);
     await writeFile(join(home, 'kept'), 'old');
@@ -89,7 +89,7 @@ describe('a bad disk', () => {
     assert.match(stderr, logged('the disk is full', 'free some space'));
   });
 
-  it('that is read-only stops what has to write, and nothing else', async (context) => {
+  it('that is read-only stops only the commands that must write', async (context) => {
     if (!canMount(context)) return;
     const home = await temporaryHome(context);
     const { receipt } = JSON.parse(await readFile(join(root, 'test/vectors/receipt-pass.json'), 'utf8')) as {
@@ -106,7 +106,7 @@ describe('a bad disk', () => {
     const { code, stdout, stderr } = await onSmallDisk(home, [readOnly, ...looking, route]);
     assert.equal(code, 3, stderr);
     assert.match(stdout, /"result":"pass"/);
-    // Whoever only looks goes on without what it would have kept.
+    // Commands that only read work, and store nothing.
     assert.match(
       stderr.replace(/^\S+ warn the list of peers was not kept [^\n]*\n/, ''),
       logged('the file system is read-only', 'set QVAC_HOME '),

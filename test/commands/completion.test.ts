@@ -33,7 +33,7 @@ async function prepare(context: TestContext, shell: Shell) {
   return { folder, home, script, run };
 }
 
-/** What the shell would offer after `line`, a candidate a line. */
+/** The candidates that the shell offers after `line`. */
 async function offers(
   shell: 'bash' | 'fish',
   { script, run }: Awaited<ReturnType<typeof prepare>>,
@@ -54,7 +54,7 @@ async function offers(
 
 suite('completion, in real shells', () => {
   for (const shell of ['bash', 'fish'] as const) {
-    test(`${shell} offers commands, flags, values and names of this moment`, {
+    test(`${shell} completes commands, flags, values and current names`, {
       skip: isHere(shell) ? false : `there is no ${shell} here`,
     }, async (context) => {
       const prepared = await prepare(context, shell);
@@ -87,7 +87,7 @@ suite('completion, in real shells', () => {
     });
   }
 
-  test('fish offers files where there is nothing better', {
+  test('fish completes file names if there is no better candidate', {
     skip: isHere('fish') ? false : 'there is no fish here',
   }, async (context) => {
     const prepared = await prepare(context, 'fish');
@@ -96,7 +96,7 @@ suite('completion, in real shells', () => {
     ]);
   });
 
-  test('zsh completes what is typed, through its own machinery', {
+  test('zsh completes through its own completion system', {
     skip: isHere('zsh') ? false : 'there is no zsh here',
     timeout: 120_000,
   }, async (context) => {
@@ -104,7 +104,7 @@ suite('completion, in real shells', () => {
     const lines = [
       'zmodload zsh/zpty',
       "zpty shell 'zsh -f -i'",
-      // A word in two pieces, so that it is not the echo of what is typed that is waited for.
+      // In two pieces, so that the echo of the command does not match.
       `zpty -w shell "PS1='> '; fpath=('${folder}' \\$fpath); autoload -Uz compinit; compinit -D -u; print rea''dy"`,
       "zpty -r shell out '*ready*'",
       "zpty -w -n shell $'qvac models pu\\t'",

@@ -19,7 +19,7 @@ interface Shown {
 }
 
 describe('qvac config show', () => {
-  it('shows every setting and where it comes from', async (context) => {
+  it('shows every setting and its source', async (context) => {
     const home = await temporaryHome(context);
     await writeFile(join(home, 'config.toml'), 'max-tokens = 64\nnetwork = "devnet"\n');
     const { code, stdout, stderr } = await runInProcess([
@@ -84,7 +84,7 @@ describe('qvac config show', () => {
     ] as const) {
       const { code, stdout, stderr } = await runInProcess([...args, '--home', home]);
       assert.deepEqual([code, stdout], [3, ''], args.join(' '));
-      // What runs for long writes a log, here as elsewhere.
+      // Long-running commands report errors in their log.
       const logged = ['serve', 'route', 'gateway'].includes(args[0]) || (args[0] === 'chain' && args.length === 1);
       assert.match(
         stderr,

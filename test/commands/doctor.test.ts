@@ -36,7 +36,7 @@ async function doctor(home: string, ...args: readonly string[]) {
 }
 
 describe('qvac doctor', () => {
-  it('finds a fresh home in order, and leaves nothing in it', async (context) => {
+  it('passes for a fresh home, and leaves nothing in it', async (context) => {
     const home = join(await temporaryHome(context), 'home');
     const { code, checks, find } = await doctor(home, '--offline', '--http', '127.0.0.1:0');
     assert.equal(code, 0);
@@ -82,7 +82,7 @@ describe('qvac doctor', () => {
     await assert.rejects(readdir(home), { code: 'ENOENT' });
   });
 
-  it('prints a line for each, with what to do', async (context) => {
+  it('prints a line for each check, with a fix', async (context) => {
     const home = await temporaryHome(context);
     await mkdir(join(home, 'keys'));
     await loadIdentity(join(home, 'keys', 'client.key'));
@@ -93,12 +93,12 @@ describe('qvac doctor', () => {
     assert.match(
       stdout,
       new RegExp(
-        `\\n! client key {4}${home}/keys/client\\.key can be read by other users \\(mode 644\\)\\n {16}→ chmod 600 ${home}/keys/client\\.key\\n`,
+        `\\n! client key {4}${home}/keys/client\\.key is readable by other users \\(mode 644\\)\\n {16}→ chmod 600 ${home}/keys/client\\.key\\n`,
       ),
     );
   });
 
-  it('fails with 3 for a broken key, and does not mend it by itself', async (context) => {
+  it('fails with 3 for a damaged key, and leaves it as it is', async (context) => {
     const home = await temporaryHome(context);
     await mkdir(join(home, 'keys'));
     await writeFile(join(home, 'keys', 'provider.key'), 'rubbish', { mode: 0o600 });
@@ -108,7 +108,7 @@ describe('qvac doctor', () => {
     assert.deepEqual(await readdir(join(home, 'keys')), ['provider.key']);
   });
 
-  it('fails with 3 where a home cannot be, with 7 for a damaged model file', async (context) => {
+  it('fails with 3 for an impossible home, with 7 for a damaged model file', async (context) => {
     const home = await temporaryHome(context);
     await writeFile(join(home, 'file'), '');
     const nowhere = await doctor(join(home, 'file', 'home'), '--offline');
@@ -125,7 +125,7 @@ describe('qvac doctor', () => {
     );
   });
 
-  it('reads model files whole: a byte may be lost where the file looks the same', async (context) => {
+  it('reads model files in full, and so finds a flipped byte under the same size and time', async (context) => {
     const home = await temporaryHome(context);
     const dir = join(home, 'models', 'qwen3-4b');
     const path = join(dir, 'q8_0.gguf');
@@ -145,7 +145,7 @@ describe('qvac doctor', () => {
     assert.match(damaged.find('model').fix ?? '', /^qvac models rm qwen3-4b\/q8_0/);
   });
 
-  it('knows a port that is taken from one that is its own', async (context) => {
+  it('distinguishes a port of another program from one of its own', async (context) => {
     const home = await temporaryHome(context);
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -168,7 +168,7 @@ describe('qvac doctor', () => {
     assert.equal((await doctor(home, '--offline', '--listen', '/ip4/192.0.2.1/tcp/0')).find('port').result, 'fail');
   });
 
-  it('warns where another program has the gateway’s port', async (context) => {
+  it('warns if another program has the gateway’s port', async (context) => {
     const home = await temporaryHome(context);
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -177,7 +177,7 @@ describe('qvac doctor', () => {
     const http = ['--http', `127.0.0.1:${port}`];
     assert.deepEqual(
       [(await doctor(home, '--offline', ...http)).find('http port')].map(({ result, detail }) => [result, detail]),
-      [['warn', `another program listens at 127.0.0.1:${port}, where the gateway would`]],
+      [['warn', `another program listens at 127.0.0.1:${port}, the address of the gateway`]],
     );
     await writeGatewayRun(join(home, 'run'), {
       url: `http://127.0.0.1:${port}`,
@@ -197,16 +197,16 @@ describe('qvac doctor', () => {
       [agreed.find('peers').detail, agreed.find('clock').result],
       ['network test: 1 provider, 0 routers, 1 model', 'ok'],
     );
-    assert.match(agreed.find('clock').detail, /^not behind that of 1 peer;/);
+    assert.match(agreed.find('clock').detail, /^not behind 1 peer;/);
     const behind = await doctor(await temporaryHome(context), ...flags, slow.address);
     assert.equal(behind.find('clock').result, 'warn');
-    assert.match(behind.find('clock').detail, /^this clock is about (5 min|4 min 5\d s) behind that of others/);
+    assert.match(behind.find('clock').detail, /^about (5 min|4 min 5\d s) behind the clocks of peers/);
     const stale = await startProvider(context, { clock: { ...systemClock, now: () => Date.now() - 3_600_000 } });
     const ahead = await doctor(await temporaryHome(context), ...flags, stale.address);
-    assert.match(ahead.find('clock').detail, /this clock may be ahead/);
+    assert.match(ahead.find('clock').detail, /^peers' cards have expired by this clock, which may be ahead/);
   });
 
-  it('warns where nobody can be reached, and names the way', async (context) => {
+  it('warns if no peer can be reached, and suggests --bootstrap', async (context) => {
     const home = await temporaryHome(context);
     const { code, result, find } = await doctor(home, '--private', 'test-nobody-is-here', '--no-mdns');
     assert.deepEqual([code, result, find('peers').result], [0, 'warn', 'warn']);
@@ -215,7 +215,7 @@ describe('qvac doctor', () => {
 });
 
 describe('doctor, the program', () => {
-  it('names the engine’s own version where a GPU lies idle', async () => {
+  it('names GPU builds in the version of the engine', async () => {
     const { version } = JSON.parse(
       await readFile(join(root, 'node_modules', 'node-llama-cpp', 'package.json'), 'utf8'),
     ) as { readonly version: string };
@@ -225,14 +225,14 @@ describe('doctor, the program', () => {
     );
   });
 
-  it('wants Node 22.13', () => {
+  it('requires Node 22.13', () => {
     assert.deepEqual(
       ['20.19.0', '22.12.9', '22.13.0', '24.1.0'].map((version) => checkNode(version).result),
       ['fail', 'fail', 'ok', 'ok'],
     );
   });
 
-  it('warns of another qvac that a shell finds first', async (context) => {
+  it('warns if a shell finds another qvac first', async (context) => {
     const dir = await temporaryHome(context);
     for (const name of ['ours/bin', 'ours/dist', 'other', 'empty', 'folder/qvac', 'plain'])
       await mkdir(join(dir, name), { recursive: true });
@@ -253,13 +253,13 @@ describe('doctor, the program', () => {
     assert.equal(await resultOf('empty'), 'ok');
     assert.match(
       (await checkPath(script, [join(dir, 'other')])).detail,
-      /another qvac comes first on the PATH: .*\/other\/qvac$/,
+      /another qvac is first on the PATH: .*\/other\/qvac$/,
     );
   });
 });
 
 describe('run files', () => {
-  it('tell of processes that run, and of no others', async (context) => {
+  it('list running processes and no others', async (context) => {
     const home = await temporaryHome(context);
     const { home: paths } = await resolveConfig({ environment: {}, home });
     const runs = createRunFiles(paths.run);

@@ -13,7 +13,7 @@ import { temporaryHome } from '../support/home.ts';
 import { startProvider } from '../support/market.ts';
 import { clientPayments, type PaidProvider, providerPayments, startChain } from '../support/payments.ts';
 
-test('qvac jobs refund gives anybody’s money back, by the address of the account, once its time is over', {
+test('qvac jobs refund refunds any job by the address of its account, once it is due', {
   timeout: 120_000,
 }, async (context) => {
   const chain = await startChain(context);
@@ -55,7 +55,7 @@ test('qvac jobs refund gives anybody’s money back, by the address of the accou
   assert.equal((await run('refund', address)).code, 2);
 });
 
-test('qvac jobs show tells the receipt, too, how its job was settled since', { timeout: 120_000 }, async (context) => {
+test('qvac jobs show notes the settlement of a job in its receipt', { timeout: 120_000 }, async (context) => {
   const chain = await startChain(context);
   const offering = { priceIn: 100_000, priceOut: 2_000_000 };
   let news: PaidProvider['news'] | undefined;
@@ -69,7 +69,7 @@ test('qvac jobs show tells the receipt, too, how its job was settled since', { t
   });
   const home = await temporaryHome(context);
   const receipts = createReceiptStore(homeAt(home).receipts);
-  // A wallet that confirms nothing: the provider claims what it is due later.
+  // This wallet does not confirm, so the provider claims later.
   const client = await clientPayments(context, chain, { confirms: false, receipts });
   const asker = await startAsker(context, {
     providers: [provider],
@@ -88,7 +88,7 @@ test('qvac jobs show tells the receipt, too, how its job was settled since', { t
   assert.equal((await shown())?.settlement?.state, 'submitted');
   assert.match(
     (await run('receipts', 'show', id ?? '')).stdout,
-    /money {5}[0-9.]+ SOL locked, paid out from .*; where it is now: qvac jobs show /,
+    /money {5}[0-9.]+ SOL locked, paid out from .*; current state: qvac jobs show /,
   );
   const before = await receipts.get(id ?? '');
 
@@ -111,7 +111,10 @@ test('qvac jobs show tells the receipt, too, how its job was settled since', { t
     settlement: { state: how, paid, refunded, burnt, compensation, dueAt: null },
   });
   assert.deepEqual([how, BigInt(paid) > 0n, BigInt(paid) + BigInt(refunded)], ['claimed', true, payment?.locked]);
-  assert.match((await run('receipts', 'show', id ?? '')).stdout, /money {5}paid 0\.[0-9]+ SOL, 0\.[0-9]+ SOL back\n/);
+  assert.match(
+    (await run('receipts', 'show', id ?? '')).stdout,
+    /money {5}paid 0\.[0-9]+ SOL, 0\.[0-9]+ SOL refunded\n/,
+  );
   const after = await receipts.get(id ?? '');
   assert.deepEqual({ ...after.receipt, settlement: null }, { ...before.receipt, settlement: null });
   assert.equal((await stat(after.path)).mode & 0o777, 0o600);

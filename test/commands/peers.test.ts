@@ -19,7 +19,7 @@ interface Shown {
 }
 
 describe('qvac peers', () => {
-  it('shows who is there, what they offer and how they are', async (context) => {
+  it('lists peers with their offers and health', async (context) => {
     const home = await temporaryHome(context);
     const provider = await startProvider(context);
     const args = [
@@ -72,10 +72,10 @@ describe('qvac peers', () => {
     );
     const nobody = await runInProcess([...args, '--model', 'another', '--json']);
     assert.deepEqual([nobody.code, (JSON.parse(nobody.stdout) as Shown).peers], [0, []]);
-    assert.match(nobody.stderr, /^nobody offers another on network/m);
+    assert.match(nobody.stderr, /^no offer of another found on network "test"/m);
   });
 
-  it('shows how the paid jobs of each ended and its stake, and nothing where the chain says nothing', async (context) => {
+  it('shows the chain record and stake of each, and none if the chain has none', async (context) => {
     const home = await temporaryHome(context);
     const chain = await startChain(context);
     let escrow: PaidProvider['escrow'] | undefined;
@@ -116,11 +116,11 @@ describe('qvac peers', () => {
       [null, { stake, freeStake: stake, active: true, completed: 0, refunded: 0, rejected: 0, slashed: 1 }],
     );
     const { stdout } = await runInProcess([...args, '--rpc', chain.rpcUrl]);
-    assert.match(stdout, /^PEER .* ON THE CHAIN +MACHINE/);
+    assert.match(stdout, /^PEER .* CHAIN RECORD +MACHINE/);
     assert.match(stdout, /0 paid, 1 slashed, stake 9\.\d+ SOL/);
     assert.match(stdout, new RegExp(`${free.peer.id} .* - +`));
 
-    // Another chain, one that is not there, and the home's own, which is not started for this.
+    // Another chain, a chain that is down, and the embedded one, which this does not start.
     const elsewhere = await startChain(context);
     for (const more of [['--rpc', elsewhere.rpcUrl], ['--rpc', 'http://127.0.0.1:1'], []]) {
       const shown = await runInProcess([...args, ...more, '--json']);
@@ -130,7 +130,7 @@ describe('qvac peers', () => {
     assert.equal((await runInProcess(['chain', 'status', '--home', home, '--json'])).stdout, 'null\n');
   });
 
-  it('tells who comes and goes, and ends at Ctrl-C', async (context) => {
+  it('reports peers as they come and go, and ends at Ctrl-C', async (context) => {
     const home = await temporaryHome(context);
     const provider = await startProvider(context);
     const cli = startCli([
@@ -157,12 +157,12 @@ describe('qvac peers', () => {
     assert.match(stderr, /stopping … \(Ctrl-C again leaves at once\)/);
   });
 
-  it('is not upset where nobody is, and says so where a named peer cannot be reached', async (context) => {
+  it('succeeds without peers, and fails if a named peer cannot be reached', async (context) => {
     const home = await temporaryHome(context);
     const args = ['peers', '--home', home, '--private', 'test-nobody-is-here', '--no-mdns'];
     const alone = await runInProcess([...args, '--json']);
     assert.deepEqual([alone.code, alone.stdout], [0, '{"network":"test-nobody-is-here","peers":[]}\n']);
-    assert.match(alone.stderr, /nobody is there/);
+    assert.match(alone.stderr, /no peer found on network "test-nobody-is-here"/);
     const unreachable = await runInProcess([
       ...args,
       '--bootstrap',

@@ -47,7 +47,7 @@ async function homeWithReceipts(context: TestContext) {
 }
 
 describe('qvac receipts', () => {
-  it('lists all of them, newest first, whatever is damaged', async (context) => {
+  it('lists all receipts, newest first, damaged ones included', async (context) => {
     const { root, client, router, provider, damaged } = await homeWithReceipts(context);
     const { code, stdout } = await runInProcess(['receipts', 'ls', '--home', root, '--json']);
     assert.equal(code, 0);
@@ -89,7 +89,7 @@ describe('qvac receipts', () => {
     );
   });
 
-  it('removes those named, or the old ones of others, and never what it was not told to', async (context) => {
+  it('removes only the receipts named, or the old ones of other people', async (context) => {
     const { root, client, router, provider, damaged } = await homeWithReceipts(context);
     const { receiptsOf } = homeAt(root);
     const run = (...args: readonly string[]) => runInProcess(['receipts', 'rm', ...args, '--home', root]);
@@ -120,7 +120,7 @@ describe('qvac receipts', () => {
     assert.deepEqual(await left(), [damaged]);
   });
 
-  it('shows one of any role, by the beginning of its id', async (context) => {
+  it('shows a receipt of any role by the beginning of its id', async (context) => {
     const { root, client, router, provider, damaged } = await homeWithReceipts(context);
     const { code, stdout } = await runInProcess(['receipts', 'show', client.slice(0, 10), '--home', root]);
     assert.equal(code, 0);
@@ -159,7 +159,7 @@ describe('qvac receipts', () => {
       assert.equal((await runInProcess(['receipts', 'show', missing, '--home', root])).code, 2);
   });
 
-  it('says what was paid, came back, was burnt or is locked still', async (context) => {
+  it('shows what was paid, refunded, burnt or is still locked', async (context) => {
     const root = await temporaryHome(context);
     const receipt = await vectorReceipt('receipt-pass.json');
     const offer = decodeOffer(receipt.offer.body);
@@ -186,35 +186,35 @@ describe('qvac receipts', () => {
       const id = await store.save({ ...paid, settlement });
       return /^money {5}(.*)$/m.exec((await runInProcess(['receipts', 'show', id, '--home', root])).stdout)?.[1] ?? '';
     };
-    assert.match(await money(null), /^0\.0001 SOL locked; where it is now: qvac jobs show [0-9a-f]{8}$/);
+    assert.match(await money(null), /^0\.0001 SOL locked; current state: qvac jobs show [0-9a-f]{8}$/);
     assert.match(
       await money({ ...amounts, state: 'open' }),
-      /^0\.0001 SOL locked, refundable later; where it is now: qvac jobs show [0-9a-f]{8}$/,
+      /^0\.0001 SOL locked, refundable later; current state: qvac jobs show [0-9a-f]{8}$/,
     );
     assert.equal(
       await money({ ...amounts, state: 'confirmed', paid: '60000', refunded: '40000' }),
-      'paid 0.00006 SOL, 0.00004 SOL back',
+      'paid 0.00006 SOL, 0.00004 SOL refunded',
     );
     assert.equal(
       await money({ ...amounts, state: 'rejected', burnt: '60000', refunded: '40000' }),
-      'rejected: 0.00006 SOL to nobody, 0.00004 SOL back',
+      'rejected: 0.00006 SOL burnt, 0.00004 SOL refunded',
     );
-    assert.equal(await money({ ...amounts, state: 'refunded', refunded: '100000' }), '0.0001 SOL back');
+    assert.equal(await money({ ...amounts, state: 'refunded', refunded: '100000' }), '0.0001 SOL refunded');
     assert.equal(
       await money({ ...amounts, state: 'slashed', refunded: '100000', compensation: '100000' }),
-      "0.0001 SOL back and 0.0001 SOL of the provider's stake",
+      "0.0001 SOL refunded, plus 0.0001 SOL of the provider's stake",
     );
-    // Nobody signed it: what is in another form counts for nothing.
+    // The note is not signed: one in another form is ignored.
     for (const odd of [
       { state: 'confirmed' },
       { ...amounts, state: 'stolen' },
       { ...amounts, state: 'confirmed', paid: -1 },
       { ...amounts, state: 'confirmed', paid: '1e9' },
     ])
-      assert.match(await money(odd), /^0\.0001 SOL locked; where /);
+      assert.match(await money(odd), /^0\.0001 SOL locked; current state: /);
   });
 
-  it('wants more of an id that begins like another', async (context) => {
+  it('refuses an ambiguous beginning of an id', async (context) => {
     const { root, client } = await homeWithReceipts(context);
     const twin = client.slice(0, 20) + '0'.repeat(44);
     await writeFile(join(homeAt(root).receipts, `${twin}.json`), '{}');
@@ -223,19 +223,19 @@ describe('qvac receipts', () => {
     assert.match(stderr, /^qvac: 2 receipts begin with [0-9a-f]{8}\n {2}type more of it: /);
   });
 
-  it('has nothing to show in an empty home', async (context) => {
+  it('says so if there are no receipts', async (context) => {
     const root = await temporaryHome(context);
     assert.deepEqual(await runInProcess(['receipts', 'ls', '--home', root, '--json']), {
       code: 0,
       stdout: '{"receipts":[]}\n',
-      stderr: 'no receipts yet; qvac ask makes the first\n',
+      stderr: 'no receipts yet; every answer to qvac ask leaves one\n',
     });
     assert.deepEqual(await runInProcess(['receipts', 'ls', '--home', root, '-q']), { code: 0, stdout: '', stderr: '' });
   });
 });
 
 describe('receipt store', () => {
-  it('keeps receipts for their owner alone, under their job, the later state of one over the earlier', async (context) => {
+  it('stores receipts by job, readable by the owner only, and replaces an earlier state', async (context) => {
     const dir = join(await temporaryHome(context), 'receipts');
     const store = createReceiptStore(dir);
     const receipt = await vectorReceipt('receipt-pass.json');
@@ -248,7 +248,7 @@ describe('receipt store', () => {
     assert.deepEqual((await store.get(id)).receipt, receipt);
   });
 
-  it('takes no notice of other files', async (context) => {
+  it('ignores other files', async (context) => {
     const dir = await temporaryHome(context);
     await mkdir(join(dir, 'provider'));
     await writeFile(join(dir, 'notes.json'), '{}');

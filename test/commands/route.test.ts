@@ -20,7 +20,7 @@ interface Ready {
 
 const quiet = (home: string): readonly string[] => ['--home', home, '--private', 'test', '--no-mdns'];
 
-/** `qvac route` on loopback, ready; it ends with the test. */
+/** Starts `qvac route` on loopback and waits until it is ready; it stops with the test. */
 async function startRoute(
   context: Context,
   home: string,
@@ -38,7 +38,7 @@ async function startRoute(
 }
 
 describe('qvac route', () => {
-  it('is found by this home’s own ask, answers, and tells what it found', async (context) => {
+  it('is found by ask of the same home, answers, and reports the result', async (context) => {
     const home = await temporaryHome(context);
     const provider = await startProvider(context);
     const { cli, ready } = await startRoute(context, home, provider);
@@ -90,7 +90,7 @@ describe('qvac route', () => {
     await assert.rejects(stat(join(home, 'run', 'router.json')));
   });
 
-  it('does not audit what it holds no model for', async (context) => {
+  it('does not audit answers of a model that it does not hold', async (context) => {
     const home = await temporaryHome(context);
     const provider = await startProvider(context);
     const { ready } = await startRoute(context, home, provider);
@@ -110,7 +110,7 @@ describe('qvac route', () => {
     assert.match(audited.stderr, /does not hold the model/);
   });
 
-  it('serves nobody else, but those of --allow', async (context) => {
+  it('serves only its own home and the peers of --allow', async (context) => {
     const provider = await startProvider(context);
     const friend = await startPeer(context, { role: 'client' });
     const { ready } = await startRoute(context, await temporaryHome(context), provider, '--allow', friend.id);
@@ -128,7 +128,7 @@ describe('qvac route', () => {
     assert.deepEqual([second.ready.peer, second.ready.addrs], [first.ready.peer, first.ready.addrs]);
   });
 
-  it('runs once in a home', async (context) => {
+  it('runs only once in a home', async (context) => {
     const home = await temporaryHome(context);
     await startRoute(context, home, null);
     const { code: exitCode, stderr } = await runInProcess(['route', ...quiet(home)]);
@@ -136,7 +136,7 @@ describe('qvac route', () => {
     assert.match(stderr, /the router of this home is in use/);
   });
 
-  it('ends with what to type elsewhere', async (context) => {
+  it('ends with the command to type on another machine', async (context) => {
     const home = await temporaryHome(context);
     const what =
       /qvac ask --private test --router \/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3Koo\w+ "why is the sky blue\?"$/m;
@@ -159,7 +159,7 @@ describe('qvac route', () => {
     }
   });
 
-  it('refuses what is no peer, no model, and no address', async (context) => {
+  it('refuses a bad peer id, model or address', async (context) => {
     const home = await temporaryHome(context);
     for (const [args, exitCode, message] of [
       [['--allow', 'bob'], 2, /\\"bob\\" is not a peer id/],

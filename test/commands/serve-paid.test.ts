@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { agreeToMainnet } from '../../src/commands/parts/paying.ts';
+import { mainnetConsent } from '../../src/commands/parts/consent.ts';
 import { resolveConfig } from '../../src/config.ts';
 import { chainNames } from '../../src/escrow/addresses.ts';
 import type { Escrow } from '../../src/escrow/escrow.ts';
 import { hasCrashed } from '../../src/escrow/home-chain.ts';
 import { createWallet } from '../../src/escrow/wallet.ts';
+import { agreeToMainnet } from '../../src/sdk/payment/escrow.ts';
 import { createOutput } from '../../src/terminal/output.ts';
 import { RunningNode } from '../e2e/market.ts';
 import { runProgram } from '../support/binary.ts';
@@ -18,7 +19,7 @@ import { tinyModel } from '../support/models.ts';
 import { SOL, startChain, type TestChain } from '../support/payments.ts';
 import { noTerminals, TerminalProgram } from '../support/terminal.ts';
 
-/** A home whose wallet has lamports on a chain that says it is no play, and the flags to serve there. */
+/** A home whose wallet has lamports on a chain with real money, and the flags to serve there. */
 async function onCluster(
   context: TestContext,
 ): Promise<{ readonly chain: TestChain; readonly home: string; readonly flags: readonly string[] }> {
@@ -33,17 +34,20 @@ async function onCluster(
 
 const providers = async (chain: TestChain) => (await chain.wallet(0n)).providers();
 
-describe('qvac serve for money, where lamports are none to play with', () => {
-  it('does not register without being told, and says how', async (context) => {
+describe('qvac serve for real money', () => {
+  it('does not register without consent, and names the command', async (context) => {
     const { chain, home, flags } = await onCluster(context);
     const { code, stdout, stderr } = await runProgram(['serve', ...flags], { home });
     assert.deepEqual([code, stdout], [3, ''], stderr);
     assert.match(stderr, /not registered to be paid/);
-    assert.match(stderr, /qvac provider register; --yes says it at the start, --free serves for nothing/);
+    assert.match(
+      stderr,
+      /qvac provider register; or serve with --yes to register, with --free to serve free of charge/,
+    );
     assert.deepEqual(await providers(chain), []);
   });
 
-  it('asks on a terminal: without a yes nothing happens, with it the node is registered', {
+  it('asks on a terminal, and registers after a yes only', {
     skip: noTerminals ?? false,
   }, async (context) => {
     const { chain, home, flags } = await onCluster(context);
@@ -66,7 +70,7 @@ describe('qvac serve for money, where lamports are none to play with', () => {
     );
   });
 
-  it('with --yes it registers by itself, with --free it needs neither', {
+  it('registers with --yes without asking, and not at all with --free', {
     skip: noTerminals ?? false,
   }, async (context) => {
     const { chain, home, flags } = await onCluster(context);
@@ -90,27 +94,27 @@ describe('real money', () => {
   const mainnet = Object.entries(chainNames).find(([, name]) => name === 'Solana mainnet')?.[0];
   const on = (chain: string): Escrow => ({ chain }) as Escrow;
 
-  it('is spent only after somebody said so once', async (context) => {
+  it('is spent only after the person agreed once', async (context) => {
     assert.ok(mainnet !== undefined);
     const home = await temporaryHome(context);
     const config = await resolveConfig({ home });
     const stderr = new MemorySink();
     const output = createOutput({ stdout: new MemorySink(), stderr });
-    const consent = { config, output };
-    await assert.rejects(agreeToMainnet({ ...consent, yes: false }, on(mainnet)), { code: 'E_LIMIT', exitCode: 5 });
+    const [yes, no] = [mainnetConsent(output, { yes: true }), mainnetConsent(output, { yes: false })];
+    await assert.rejects(agreeToMainnet(config, on(mainnet), no), { code: 'E_LIMIT', exitCode: 5 });
     assert.match(stderr.text, /real money/);
-    // A refusal is no consent.
-    await assert.rejects(agreeToMainnet({ ...consent, yes: false }, on(mainnet)), { code: 'E_LIMIT' });
-    await agreeToMainnet({ ...consent, yes: true }, on(mainnet));
-    await agreeToMainnet({ ...consent, yes: false }, on(mainnet));
-    // Another home was not asked; other chains are not asked about.
-    const other = { ...consent, config: await resolveConfig({ home: await temporaryHome(context) }) };
-    await assert.rejects(agreeToMainnet({ ...other, yes: false }, on(mainnet)), { code: 'E_LIMIT' });
-    await agreeToMainnet({ ...other, yes: false }, on('solana:another'));
+    // A refusal is not recorded as consent.
+    await assert.rejects(agreeToMainnet(config, on(mainnet), no), { code: 'E_LIMIT' });
+    await agreeToMainnet(config, on(mainnet), yes);
+    await agreeToMainnet(config, on(mainnet), no);
+    // The consent is that of one home, and for mainnet only.
+    const other = await resolveConfig({ home: await temporaryHome(context) });
+    await assert.rejects(agreeToMainnet(other, on(mainnet), no), { code: 'E_LIMIT' });
+    await agreeToMainnet(other, on('solana:another'), no);
   });
 });
 
-/** What `qvac chain status --json` says. */
+/** The JSON of `qvac chain status`. */
 interface Status {
   readonly rpcUrl: string;
   readonly chain: string;
@@ -118,7 +122,7 @@ interface Status {
 }
 
 describe('the chain of a home', () => {
-  it('is one for all who need it at the same time, told to its owner alone, and goes on after a kill', async (context) => {
+  it('is shared by concurrent commands, readable by its owner only, and continues after a kill', async (context) => {
     const home = await temporaryHome(context, (root) => runInProcess(['chain', 'stop', '--home', root]));
     const run = async <Value>(...args: readonly string[]): Promise<Value> => {
       const { code, stdout, stderr } = await runProgram([...args, '--json'], { home });
@@ -150,7 +154,7 @@ describe('the chain of a home', () => {
     );
   });
 
-  it('is started again by a provider that is paid on it, where it crashed', async (context) => {
+  it('is restarted after a crash by a provider that is paid on it', async (context) => {
     const home = await temporaryHome(context, (root) => runInProcess(['chain', 'stop', '--home', root]));
     const { path } = await tinyModel();
     const node = new RunningNode(
@@ -188,7 +192,7 @@ describe('the chain of a home', () => {
     assert.deepEqual([after.chain, after.rpcUrl], [before.chain, before.rpcUrl]);
     const found = await runProgram(['provider', 'status', '--json'], { home });
     assert.equal(found.code, 0, found.stderr);
-    // One that is ended is not wanted any more.
+    // A chain that was stopped is not restarted.
     const ended = await runProgram(['chain', 'stop'], { home });
     assert.equal(ended.code, 0, ended.stderr);
     assert.equal(await hasCrashed({ chain: join(home, 'chain'), run: join(home, 'run') }), false);

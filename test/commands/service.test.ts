@@ -15,11 +15,11 @@ async function print(...args: readonly string[]): Promise<{ readonly name: strin
 }
 
 describe('qvac service', () => {
-  it('prints a unit whose user, folder and exit codes are those of the program', async () => {
+  it('prints a unit with the user, folder and exit codes of the program', async () => {
     const { name, unit } = await print('--', '--model', 'smollm2-135m', '--name', 'a "b" 100%');
     assert.equal(name, 'qvac-serve.service');
     assert.match(unit, /^ExecStart=\S+ \S+ serve --model smollm2-135m --name "a \\"b\\" 100%%"$/m);
-    // Services of several roles share the folder, so they have to share its owner.
+    // Services of several roles share the folder, so they must share its owner.
     for (const line of [
       'DynamicUser=yes',
       'User=qvac',
@@ -32,15 +32,15 @@ describe('qvac service', () => {
     assert.match((await print('--', '--model', '/home/me/model.gguf')).unit, /^ProtectHome=read-only$/m);
   });
 
-  it('takes a word for the role that it would be put behind for a mistake', async () => {
+  it('refuses a role without --role', async () => {
     const { code, stderr } = await runInProcess(['service', 'print', 'route']);
     assert.equal(code, 2);
-    assert.match(stderr, /"route" is no flag of qvac serve\n {2}qvac service print --role/);
+    assert.match(stderr, /"route" is not a flag of qvac serve\n {2}qvac service print --role/);
   });
 
-  it('is understood by systemd, and lets little through', { skip: noSystemd }, async (context) => {
+  it('prints units that systemd accepts and rates as hardened', { skip: noSystemd }, async (context) => {
     const folder = await temporaryHome(context);
-    // Named as the unit names them, whether they can be run by everybody or not.
+    // systemd-analyze must be able to read the folder.
     await chmod(folder, 0o755);
     for (const role of ['serve', 'route', 'gateway'] as const) {
       const { name, unit } = await print('--role', role);

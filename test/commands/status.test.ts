@@ -20,7 +20,7 @@ import type { ScriptedInit } from '../support/scripted-engine.ts';
 
 const peer = '12D3KooWLbTqVBYXwEdHqCwAvSGyzAmDUKRYVZmUwk3RNEWjbVEk' as PeerIdString;
 
-test('status says what a node does, and why it is idle', async (context) => {
+test('status shows what a node does, and why it is idle', async (context) => {
   const home = await temporaryHome(context);
   const run = join(home, 'run');
   const startedAt = Date.now() - 60_000;
@@ -60,10 +60,10 @@ test('status says what a node does, and why it is idle', async (context) => {
   assert.match(stdout, /slots +0 of 2 in use, 0 waiting/);
   assert.match(stdout, /1 question taken, 1 answered, 0 failed, 60 tokens at 15 tok\/s/);
   assert.match(stdout, /0 answers, 0 tokens, 0\.0015 SOL earned/);
-  assert.match(stdout, /it was asked 2 times in this run, last /);
-  assert.match(stdout, /no other node is connected to it now/);
-  assert.match(stdout, /its local network only/);
-  assert.match(stdout, /it refused 1 busy/);
+  assert.match(stdout, /2 questions in this run, the last /);
+  assert.match(stdout, /not connected to any node now/);
+  assert.match(stdout, /reachable from this machine and its local network only/);
+  assert.match(stdout, /refused 1 busy/);
   const { nodes, gateway, chain } = JSON.parse((await runInProcess(['status', '--home', home, '--json'])).stdout) as {
     nodes: readonly { readonly peer: string; readonly today: { readonly answers: number; readonly earned: string } }[];
     gateway: unknown;
@@ -75,7 +75,7 @@ test('status says what a node does, and why it is idle', async (context) => {
   );
 });
 
-test('status ranks the price among those of whoever offered the same model today', async (context) => {
+test('status ranks the price among today’s offers of the same model', async (context) => {
   const home = await temporaryHome(context);
   const dear = await startProvider(context, { offering: { priceOut: 9 } });
   const cheap = await startProvider(context, { offering: { priceOut: 3 } });
@@ -111,12 +111,12 @@ test('status ranks the price among those of whoever offered the same model today
   await activity.stop();
   const { stdout } = await runInProcess(['status', ...flags]);
   assert.match(stdout, /price rank 2 of 3/);
-  assert.match(stdout, /1 provider of 2 others seen today is cheaper for the same model/);
+  assert.match(stdout, /1 of 2 other providers seen today offer a lower price/);
   assert.match(stdout, /only this machine reaches it/);
-  assert.match(stdout, /it has met no other node/);
+  assert.match(stdout, /not connected to any node yet/);
 });
 
-test('status says where a gateway listens, what it does, and how today’s answers were checked', async (context) => {
+test('status shows the address of a gateway, its questions, and how today’s answers were checked', async (context) => {
   const home = await temporaryHome(context);
   const run = join(home, 'run');
   let now = Date.UTC(2026, 0, 2, 12);
@@ -135,7 +135,7 @@ test('status says where a gateway listens, what it does, and how today’s answe
       });
     return { gateway, url, ask };
   };
-  const told = async () => (await readGatewayActivity(run, now)) ?? assert.fail('it says nothing');
+  const told = async () => (await readGatewayActivity(run, now)) ?? assert.fail('no report');
 
   const gate = createGate(2);
   const first = await startRun({ beforeStep: gate.beforeStep });
@@ -150,7 +150,7 @@ test('status says where a gateway listens, what it does, and how today’s answe
   assert.equal((await asked).status, 200);
   await first.gateway.stop();
 
-  // Another run of the same day counts on; of the day after it begins anew.
+  // Another run on the same day adds to the counts; the next day starts at zero.
   const second = await startRun();
   assert.equal((await second.ask()).status, 200);
   await second.gateway.stop();
@@ -181,13 +181,13 @@ test('status says where a gateway listens, what it does, and how today’s answe
     /^ {2}today {5}1 answer, 0 failed · checked: 1 sampling$/m,
   );
 
-  // What another process wrote says nothing of the one that runs.
+  // The report of another process says nothing about the running one.
   await writeFile(join(run, 'gateway-activity.json'), JSON.stringify({ ...(await told()), pid: 1 }));
-  assert.match((await runInProcess(['status', '--home', home])).stdout, /it has said nothing of itself yet/);
+  assert.match((await runInProcess(['status', '--home', home])).stdout, /^ {2}no report yet$/m);
 });
 
-test('status of a home where nothing runs', async (context) => {
+test('status of a home in which nothing runs', async (context) => {
   const { code, stdout, stderr } = await runInProcess(['status', '--home', await temporaryHome(context)]);
   assert.deepEqual([code, stdout], [0, '']);
-  assert.match(stderr, /nothing of this home runs/);
+  assert.match(stderr, /nothing of this home is running/);
 });

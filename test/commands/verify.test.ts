@@ -23,7 +23,7 @@ async function readVector(path: string): Promise<Vector> {
   return JSON.parse(await readFile(new URL(path, vectors), 'utf8')) as Vector;
 }
 
-/** The receipt of a vector as a file of its own. */
+/** Writes the receipt of a vector to a file. */
 async function receiptFile(path: string): Promise<string> {
   const { receipt } = await readVector(path);
   const file = join(home, path.replaceAll('/', '-'));
@@ -36,7 +36,7 @@ function verify(...args: readonly string[]) {
 }
 
 describe('qvac verify', () => {
-  it('passes a good receipt, and says how far it was checked', async () => {
+  it('passes a good receipt, and reports how far it was checked', async () => {
     const { code, stdout, stderr } = await verify(await receiptFile('receipt-pass.json'));
     assert.equal(code, 0, stderr);
     assert.match(stdout, /✓ signatures/);
@@ -45,12 +45,12 @@ describe('qvac verify', () => {
     assert.doesNotMatch(stdout, /verified/);
   });
 
-  it('says what the full check that was asked for lacks', async () => {
+  it('names the file that a demanded full check lacks', async () => {
     const { code, stderr } = await verify(await receiptFile('receipt-pass.json'), '--verify', 'full');
     assert.equal(code, 6);
     assert.match(
       stderr,
-      /full check could not be made: it needs the model file with SHA-256 [0-9a-f]{64}; qvac models ls --all/,
+      /full check could not be made: it needs the model file with SHA-256 [0-9a-f]{64}; see qvac models ls --all/,
     );
     assert.equal((await verify(await receiptFile('receipt-pass.json'), '--auditor', 'bob')).code, 2);
   });
@@ -102,7 +102,7 @@ describe('qvac verify', () => {
     }
   });
 
-  it('says what a fault shows and what it does not', async () => {
+  it('explains what a fault shows and what it does not show', async () => {
     const { stdout } = await verify(await receiptFile('receipts-bad/prefill-attack.json'));
     assert.match(stdout, /✗ sampling +sampler-mismatch: /);
     assert.match(stdout, /check failed: sampler-mismatch · provider 12D3Koo/);
@@ -119,7 +119,7 @@ describe('qvac verify', () => {
     }
   });
 
-  it('has exit code 6 where the full check was asked for and could not be made', async () => {
+  it('exits with 6 if a demanded full check is impossible', async () => {
     const file = await receiptFile('receipt-pass.json');
     assert.equal((await verify(file, '--verify', 'full')).code, 6);
     assert.equal((await verify(file, '--verify', 'sampling')).code, 0);
@@ -137,7 +137,7 @@ describe('qvac verify', () => {
     assert.match(missing.stderr, /^qvac: no receipt here begins with "00000000"\n {2}qvac receipts ls\n$/);
   });
 
-  it('refuses in one line what is no receipt', async () => {
+  it('refuses in one line a file that is not a receipt', async () => {
     const file = join(home, 'rubbish');
     for (const content of ['', '{', '{}', 'null', '\u0000\u0001', '[]', '{"version":2}']) {
       await writeFile(file, content);
@@ -151,7 +151,7 @@ describe('qvac verify', () => {
     assert.equal((await verify()).code, 2);
   });
 
-  it('wants the very model of the receipt', async () => {
+  it('requires the model of the receipt', async () => {
     const file = await receiptFile('receipt-pass.json');
     const text = join(home, 'no-model.gguf');
     await writeFile(text, 'this is a text file');

@@ -10,7 +10,7 @@ import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 import { type Fate, openRpcLine } from '../support/rpc-line.ts';
 
-// Where people keep other wallets, and what they type wrong.
+// Wallets of the Solana CLI, and bad input.
 
 const keyFile = (keypair: Keypair): string => `${JSON.stringify([...keypair.secretKey])}\n`;
 const base58 = (keypair: Keypair): string => anchor.utils.bytes.bs58.encode(keypair.secretKey);
@@ -32,7 +32,7 @@ async function newHome(context: TestContext) {
   return {
     home,
     run: (args: readonly string[]) => runInProcess([...args, '--home', home]),
-    /** In a process of its own, with `input` on its standard input. */
+    /** Runs in a separate process with `input` as standard input. */
     pipe: (args: readonly string[], input: string) => runProgram(args, { home, input, environment }),
   };
 }
@@ -46,7 +46,7 @@ async function solanaWallet(): Promise<{ readonly keypair: Keypair; readonly pat
 }
 
 describe('qvac wallet with the Solana command line’s key', () => {
-  it('uses it where the home has none, says where it lies, and copies nothing', async (context) => {
+  it('uses it if the home has none, names the file, and copies nothing', async (context) => {
     const { home, run } = await newHome(context);
     const none = await run(['wallet', 'show', '--network', 'devnet']);
     assert.equal(none.code, 3);
@@ -54,16 +54,16 @@ describe('qvac wallet with the Solana command line’s key', () => {
     const { keypair, path } = await solanaWallet();
     const shown = await run(['wallet', 'show', '--network', 'devnet']);
     assert.deepEqual([shown.code, shown.stdout], [0, `${keypair.publicKey.toBase58()}\n`]);
-    assert.match(shown.stderr, new RegExp(`kept in ${path}`));
+    assert.match(shown.stderr, new RegExp(`^key file ${path}$`, 'm'));
     assert.deepEqual(await readdir(join(home, 'keys')).catch((): string[] => []), []);
   });
 
-  it('takes a copy of it, and says of what', async (context) => {
+  it('copies it, and names source and copy', async (context) => {
     const { home, pipe } = await newHome(context);
     const { keypair, path } = await solanaWallet();
     const taken = await pipe(['wallet', 'import'], '');
     assert.deepEqual([taken.code, taken.stdout], [0, `${keypair.publicKey.toBase58()}\n`]);
-    assert.match(taken.stderr, new RegExp(`a copy of ${path} is kept in ${home}`));
+    assert.match(taken.stderr, new RegExp(`^copied ${path} to ${home}`, 'm'));
     assert.equal((await stat(join(home, 'keys', 'wallet.json'))).mode & 0o777, 0o600);
     assert.equal(await readFile(path, 'utf8'), keyFile(keypair));
     const again = await pipe(['wallet', 'import'], '');
@@ -98,7 +98,7 @@ describe('qvac wallet import', () => {
     });
   }
 
-  it('says in one line what is none, without the secret, and keeps nothing', async (context) => {
+  it('refuses bad input in one line without the secret, and saves nothing', async (context) => {
     const { home, run, pipe } = await newHome(context);
     const { secretKey } = Keypair.generate();
     const half = JSON.stringify([...secretKey.slice(0, 32)]);
@@ -120,7 +120,7 @@ describe('qvac wallet import', () => {
     assert.deepEqual(await readdir(join(home, 'keys')).catch((): string[] => []), []);
   });
 
-  it('and what is typed wrong ends with the usage code', async (context) => {
+  it('ends with the usage code for bad arguments', async (context) => {
     const { run } = await newHome(context);
     for (const args of [
       ['import', 'file'],
@@ -142,7 +142,7 @@ describe('qvac wallet import', () => {
 });
 
 describe('qvac wallet fund', () => {
-  it('says where lamports come from where the network gives none away', async (context) => {
+  it('names a faucet if the network gives no lamports', async (context) => {
     const chain = await startLocalnet({ dir: await temporaryHome(context) });
     context.after(() => chain.stop());
     const line = await openRpcLine(
@@ -158,7 +158,7 @@ describe('qvac wallet fund', () => {
     const refused = await run(['wallet', 'fund', '--network', 'devnet', '--rpc', line.url]);
     assert.equal(refused.code, 4);
     assert.match(refused.stderr, oneLine);
-    assert.match(refused.stderr, new RegExp(`faucet.solana.com gives devnet SOL to ${keypair.publicKey.toBase58()}`));
+    assert.match(refused.stderr, new RegExp(`faucet.solana.com also funds ${keypair.publicKey.toBase58()} on devnet`));
     const given = await run(['wallet', 'fund', '2sol', '--network', 'devnet', '--rpc', chain.rpcUrl, '--json']);
     assert.deepEqual(
       [given.code, given.stdout],
@@ -166,11 +166,14 @@ describe('qvac wallet fund', () => {
     );
   });
 
-  it('asks mainnet for nothing', async (context) => {
+  it('requests nothing from mainnet', async (context) => {
     const { run } = await newHome(context);
     const { keypair } = await solanaWallet();
     const { code, stderr } = await run(['wallet', 'fund', '--network', 'mainnet']);
     assert.equal(code, 4);
-    assert.match(stderr, new RegExp(`gives no lamports away\\n {2}send SOL to ${keypair.publicKey.toBase58()}\\n$`));
+    assert.match(
+      stderr,
+      new RegExp(`mainnet has no free lamports\\n {2}send SOL to ${keypair.publicKey.toBase58()}\\n$`),
+    );
   });
 });

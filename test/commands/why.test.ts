@@ -20,7 +20,7 @@ const account = {
   turned: [{ peer: '12D3KooWgone' as PeerIdString, reason: 'the connection broke off' }],
 };
 
-test('why tells who was considered, term by term, and why not the others', async (context) => {
+test('why explains the scores of candidates term by term, and every exclusion', async (context) => {
   const home = await temporaryHome(context);
   await createSelectionStore(join(home, 'cache', 'choices')).save(account);
   const { code, stdout } = await runInProcess(['why', 'abab', '--home', home]);
@@ -53,11 +53,11 @@ test('why finds a gateway’s request by its id, answered or not', async (contex
   assert.equal(code, 0);
   assert.match(stdout, /^no answer · .* among 2 providers\neverybody is busy\n/);
   assert.match(stdout, /12D3KooWdear +too-dear/);
-  // Neither stands in the way of an answer that begins alike.
+  // Request ids do not make the beginning of a job id ambiguous.
   assert.deepEqual(JSON.parse((await runInProcess(['why', 'ab', '--home', home, '--json'])).stdout), account);
 });
 
-test('why of a request through a router is the router’s account, or says where that is', async (context) => {
+test('why of a routed request shows the router’s account, or names the router that has it', async (context) => {
   const home = await temporaryHome(context);
   const log = createSelectionStore(join(home, 'cache', 'choices'));
   const request = '5b0c66f2d4a9d1b86a0e7c31';
@@ -72,7 +72,7 @@ test('why of a request through a router is the router’s account, or says where
   );
 });
 
-test('accounts are kept of the newest only', async (context) => {
+test('only the newest accounts are kept', async (context) => {
   const home = await temporaryHome(context);
   const dir = join(home, 'cache', 'choices');
   const log = createSelectionStore(dir);
@@ -85,7 +85,7 @@ test('accounts are kept of the newest only', async (context) => {
   assert.ok(names.includes(`${request(2_200)}.json`));
 });
 
-test('why knows nothing of other answers', async (context) => {
+test('why refuses an unknown id', async (context) => {
   const home = await temporaryHome(context);
   const { code, stderr } = await runInProcess(['why', 'ffff', '--home', home]);
   assert.equal(code, 2);

@@ -13,16 +13,16 @@ const lines = (path: string): readonly string[] =>
     .filter((line) => line !== '' && !line.startsWith('#'));
 
 describe('the container image', () => {
-  it('is built from what is named, and from nothing else that lies around', () => {
+  it('is built from the named paths only', () => {
     const [first, ...allowed] = lines('.dockerignore');
     assert.equal(first, '*');
     for (const line of allowed) assert.match(line, /^![^*?[]+$/);
     for (const line of allowed) assert.doesNotMatch(line, /^!(\.git|node_modules|dist|test|\.)\/?$/);
   });
 
-  it('has all that its build needs and its program reads', async (context) => {
+  it('contains everything that its build and its program need', async (context) => {
     const folder = await temporaryHome(context);
-    // A clone has no empty folders, and nothing that was not committed.
+    // A clone has committed files only, and no empty folders.
     const isCloned = (path: string): boolean =>
       existsSync(join(root, '.git'))
         ? spawnSync('git', ['ls-files', '--error-unmatch', path], { cwd: root }).status === 0

@@ -15,7 +15,7 @@ interface AskJson {
   readonly receipt: string;
 }
 
-/** A provider of SmolLM2 as a process of its own. */
+/** Starts a provider of SmolLM2 as a separate process. */
 async function startServe(
   context: Parameters<typeof temporaryHome>[0],
   market = loopbackMarket(),
@@ -34,7 +34,7 @@ async function startServe(
 /** A client in the middle of a long answer. */
 interface LongAnswer {
   readonly child: ReturnType<typeof startProgram>;
-  /** The first text is there. Rejects where the process ends before. */
+  /** Resolves with the first text. Rejects if the process ends before. */
   readonly streaming: Promise<void>;
   /** The exit code, null after a signal. */
   readonly closed: Promise<number | null>;
@@ -72,7 +72,7 @@ function startLongAnswer(
       throw new Error(`the client ended with ${code} before its first text: ${stderr}`);
     }),
   ]);
-  // Told to whoever waits for it.
+  // Awaited by the tests that need it.
   streaming.catch(() => undefined);
   context.after(async () => {
     child.kill('SIGKILL');
@@ -83,7 +83,7 @@ function startLongAnswer(
 }
 
 describe('qvac ask, between real processes', () => {
-  it('prints the answer alone on stdout, who sees it first and the trust line last on stderr', async (context) => {
+  it('prints only the answer to stdout, recipient first and trust line last to stderr', async (context) => {
     const { market, peer, address } = await startServe(context);
     const home = await temporaryHome(context);
     await withModel(home);
@@ -110,7 +110,7 @@ describe('qvac ask, between real processes', () => {
     );
   });
 
-  it('never says verified where the model is not at hand', async (context) => {
+  it('never says verified without the model file', async (context) => {
     const { market, address } = await startServe(context);
     const { code, stderr } = await ask(market, await temporaryHome(context), [
       '--provider',
@@ -124,7 +124,7 @@ describe('qvac ask, between real processes', () => {
     assert.doesNotMatch(stderr, /verified/);
   });
 
-  it('gives the same answer to the same seed, and exit 6 for an explicit full check that cannot be made', async (context) => {
+  it('reproduces an answer with the same seed, and exits with 6 if an explicit full check is impossible', async (context) => {
     const { market, address } = await startServe(context);
     const home = await temporaryHome(context);
     const args = ['--provider', address, '--max-tokens', '20', '--seed', '7', '--json'];
@@ -151,7 +151,7 @@ describe('qvac ask, between real processes', () => {
     assert.doesNotMatch(full.stderr, /verified/);
   });
 
-  it('goes through the person’s own router where one runs, which checks what the client cannot', async (context) => {
+  it('goes through the person’s own router if it runs, which checks what the client cannot', async (context) => {
     const market = loopbackMarket();
     const home = await temporaryHome(context);
     const model = await withModel(await temporaryHome(context));
@@ -176,7 +176,7 @@ describe('qvac ask, between real processes', () => {
     assert.match(value.verification.tier, /^(exact|statistical)$/);
   });
 
-  it('finds a provider by Kademlia from one bootstrap address that is not the provider', async (context) => {
+  it('finds a provider by Kademlia from the address of another node', async (context) => {
     const market = loopbackMarket();
     const bootstrapHome = await temporaryHome(context);
     const { address } = await new RunningNode(
@@ -199,7 +199,7 @@ describe('qvac ask, between real processes', () => {
     assert.equal((JSON.parse(stdout) as AskJson).provider, peer);
   });
 
-  it('ends with 4 and TRUNCATED where the provider is killed mid-answer', async (context) => {
+  it('exits with 4 and TRUNCATED if the provider is killed mid-answer', async (context) => {
     const { market, node, address } = await startServe(context);
     const client = startLongAnswer(context, market, await temporaryHome(context), address);
     await client.streaming;
@@ -209,7 +209,7 @@ describe('qvac ask, between real processes', () => {
     assert.doesNotMatch(client.stderr(), /✓/);
   });
 
-  it('ends with 4 within its deadline where the provider freezes mid-answer', async (context) => {
+  it('exits with 4 before its deadline if the provider freezes mid-answer', async (context) => {
     const { market, node, address } = await startServe(context);
     const client = startLongAnswer(context, market, await temporaryHome(context), address);
     await client.streaming;
@@ -218,7 +218,7 @@ describe('qvac ask, between real processes', () => {
     assert.doesNotMatch(client.stderr(), /✓/);
   });
 
-  it('frees the slot where the client is killed mid-answer', async (context) => {
+  it('frees the slot if the client is killed mid-answer', async (context) => {
     const { market, node, address } = await startServe(context);
     const client = startLongAnswer(context, market, await temporaryHome(context), address);
     await client.streaming;
@@ -235,7 +235,7 @@ describe('qvac ask, between real processes', () => {
     assert.equal(code, 0, stderr);
   });
 
-  it('settles what was delivered at Ctrl-C, and exits 130', async (context) => {
+  it('settles what was delivered at Ctrl-C, and exits with 130', async (context) => {
     const { market, address } = await startServe(context);
     const client = startLongAnswer(context, market, await temporaryHome(context), address);
     await client.streaming;
@@ -244,7 +244,7 @@ describe('qvac ask, between real processes', () => {
     assert.match(client.stderr(), /receipt [0-9a-f]{4}…/);
   });
 
-  it('names nobody and exits 4 where nobody offers the model', async (context) => {
+  it('exits with 4 if no provider offers the model', async (context) => {
     const market = loopbackMarket();
     const { code, stdout, stderr } = await ask(market, await temporaryHome(context), [
       '--model',

@@ -11,10 +11,10 @@ import { noNamespaces } from '../support/netns.ts';
 import { withModel } from './market.ts';
 
 describe('the demo', () => {
-  it('shows one answer verified and paid, one cheat caught and unpaid, and leaves both receipts', async (context) => {
+  it('verifies and pays one answer, catches one cheat and pays it nothing, and leaves both receipts', async (context) => {
     const home = await temporaryHome(context);
     const model = await withModel(home);
-    // With loopback alone, where the system allows it: nothing of the demo needs a network once the model is here.
+    // Without a network if the system allows it: once the model is here, the demo needs none.
     const alone =
       noNamespaces === null
         ? { node: 'unshare', nodeFlags: ['-rn', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', process.execPath] }
@@ -32,7 +32,7 @@ describe('the demo', () => {
       /✓ \d+ tokens? · .* · smollm2-135m q4_1 · (?:[\d.]+ SOL · )?verified (exact|statistical) (\d+)\/\2 .*· receipt [0-9a-f]{4}…/,
     );
     assert.match(stderr, /✓ .* · [^·]*0\.\d+ SOL[^·]* · verified/);
-    assert.match(stderr, /the chain says of this provider: 0 jobs paid, 1 rejected/);
+    assert.match(stderr, /chain record of this provider: 0 jobs paid, 1 rejected/);
     assert.match(
       stderr,
       /check failed: (exact-mismatch|sampler-mismatch|draws-far|distribution-far) · provider 12D3KooW/,
@@ -45,7 +45,7 @@ describe('the demo', () => {
       codes.push((await runProgram(['verify', path, '--model', model, '--threads', '1'], { home })).code);
     assert.deepEqual(codes, [0, 6], 'offline the honest receipt passes and the other fails');
 
-    // What is wrong with the second one takes the model to see, unless its draws are wrong.
+    // Without the model, the fault of the second receipt shows only in its draws.
     const strangers = await Promise.all(
       receipts.toReversed().map(async ({ path }) => checkIndependently(await readFile(path, 'utf8'))),
     );

@@ -15,14 +15,14 @@ import { startProvider } from '../support/market.ts';
 import { providerPayments, startChain, type TestChain } from '../support/payments.ts';
 import { RunningNode, withModel } from './market.ts';
 
-// The real program, killed at each step of a paid answer: the money ends where it belongs.
+// The real program, killed at each step of a paid answer: the money still goes where it belongs.
 
 const flags = ['--private', 'test', '--no-mdns'];
 const createFee = 5_000n;
 const bothFees = 10_000n;
 const chainClock = 'SysvarC1ock11111111111111111111111111111111';
 
-/** Looks again until it is so. */
+/** Polls until the condition holds. */
 async function eventually<Value>(look: () => Promise<Value | null>): Promise<Value> {
   const limit = AbortSignal.timeout(60_000);
   for (;;) {
@@ -38,7 +38,7 @@ class Asking {
   stderr = '';
   readonly #child;
   readonly #text = Promise.withResolvers<void>();
-  /** Its exit code; null where it was killed. */
+  /** Exit code, null if it was killed. */
   readonly exited: Promise<number | null>;
 
   constructor(context: TestContext, home: string, args: readonly string[]) {
@@ -64,7 +64,7 @@ class Asking {
     return this.#text.promise;
   }
 
-  /** Waits for what happens while it runs. @throws Error where it ends before */
+  /** Waits for `happens` while the process runs. @throws Error if the process ends before */
   async until(happens: Promise<void>): Promise<void> {
     const ended = this.exited.then((code) => {
       throw new Error(`it ended with ${code}: ${this.stderr}`);
@@ -78,7 +78,7 @@ class Asking {
   }
 }
 
-/** What `qvac receipts show` says of the money. */
+/** The payment in `qvac receipts show`. */
 async function settledInReceipt(home: string, { jobId }: JobAccount): Promise<readonly unknown[]> {
   const { code, stdout, stderr } = await runProgram(['receipts', 'show', toHex(jobId), '--json'], { home });
   assert.equal(code, 0, stderr);
@@ -88,7 +88,7 @@ async function settledInReceipt(home: string, { jobId }: JobAccount): Promise<re
   return [payment?.settlement?.state, payment?.settlement?.paid];
 }
 
-/** A provider and a client, each with a home and a line to the chain of its own. */
+/** A provider and a client, each with its own home and its own line to the chain. */
 class Market {
   readonly #context: TestContext;
   readonly chain: TestChain;
@@ -121,7 +121,7 @@ class Market {
     return this.#node;
   }
 
-  /** Starts the provider, for the first time or after it was killed. */
+  /** Starts the provider, also after it was killed. */
   async serve(): Promise<void> {
     const args = [
       'serve',
@@ -165,7 +165,7 @@ class Market {
     );
   }
 
-  /** The one that is not settled. */
+  /** The unsettled job. */
   job(): Promise<JobAccount> {
     return eventually(async () => (await this.#jobs())[0] ?? null);
   }
@@ -180,7 +180,7 @@ class Market {
     return wallet === null ? 0n : this.escrow.balance(wallet.publicKey);
   }
 
-  /** What a later command of the client finds open, after it settled what it could. */
+  /** The jobs that stay open after a later command of the client has settled what it can. */
   async leftOpen(): Promise<readonly unknown[]> {
     const { code, stdout, stderr } = await runProgram(
       ['jobs', 'ls', ...flags, '--rpc', this.clientLine.url, '--json'],
@@ -254,7 +254,7 @@ test('processes that are killed at each step of a paid answer', { timeout: 300_0
       await market.node.until(
         ({ event, job: id }) => event === 'payment' && id === Buffer.from(job.jobId).toString('hex'),
       );
-      // What was submitted without it is paid when it stays away.
+      // If the client stays away, a submitted job is paid.
       await market.chain.warp(301);
       await market.settled();
       const { how, paid, refunded, burnt } = await market.outcome(job);
@@ -329,7 +329,7 @@ test('processes that are killed at each step of a paid answer', { timeout: 300_0
     await market.serve();
     await market.payment('submitted', job);
     assert.equal(await asking.exited, 0, asking.stderr);
-    // A client that did not wait so long confirms with its next command.
+    // A client that did not wait this long confirms with its next command.
     assert.deepEqual(await market.leftOpen(), []);
     await market.payment('paid', job);
     const { how, paid } = await market.outcome(job);

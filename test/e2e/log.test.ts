@@ -17,7 +17,7 @@ interface LogRecord {
   readonly [field: string]: unknown;
 }
 
-/** A process that says all it can, its log read line by line. */
+/** A process with -v, whose log is read line by line. */
 class Logged {
   readonly child: ChildProcessWithoutNullStreams;
   readonly records: LogRecord[] = [];
@@ -55,7 +55,7 @@ class Logged {
   }
 }
 
-/** All that is said under one name in records of one message, in a row: an answer told piece by piece shows, too. */
+/** The values of each field, joined over all records with the same message, to find an answer logged in pieces. */
 function textsOf(records: readonly LogRecord[]): readonly string[] {
   const texts = new Map<string, string>();
   const add = (name: string, value: unknown): void => {
@@ -67,7 +67,7 @@ function textsOf(records: readonly LogRecord[]): readonly string[] {
   return [...texts].flat();
 }
 
-/** Pieces of `answer` that are long enough to be nothing else. */
+/** Pieces of `answer` that are long enough to be recognised. */
 function piecesOf(answer: string): readonly string[] {
   const length = 12;
   return Array.from({ length: Math.max(0, answer.length - length + 1) }, (_, at) => answer.slice(at, at + length));
@@ -93,7 +93,7 @@ function contentOf({ status, text }: { readonly status: number; readonly text: s
     .choices[0].message.content;
 }
 
-it('serve, route and gateway log JSON lines off-terminal, and with -v no word of a prompt, a system prompt or an answer, and no token', async (context) => {
+it('serve, route and gateway log JSON lines off a terminal, and even with -v no prompt, system prompt, answer or token', async (context) => {
   const [providerHome, home, aloneHome] = [
     await temporaryHome(context),
     await temporaryHome(context),
@@ -155,7 +155,7 @@ it('serve, route and gateway log JSON lines off-terminal, and with -v no word of
       ],
     };
     answers.push(contentOf(await post(url, JSON.stringify(question))));
-    // What goes wrong must not be told with what it was about.
+    // Errors must not quote the prompt.
     for (const body of [
       `{"messages":[{"role":"user","content":"${prompt}"}], nonsense`,
       JSON.stringify({ ...question, [prompt]: system }),
@@ -172,7 +172,7 @@ it('serve, route and gateway log JSON lines off-terminal, and with -v no word of
   assert.notEqual(tooLong.code, 0);
   said.push(tooLong.stderr);
 
-  // What lets one spend is in none of it, either; who owns the home can ask for it.
+  // The token allows spending, so it is not logged; the owner of the home can print it.
   const tokens = await Promise.all(
     [home, aloneHome].map(
       async (root) =>
@@ -182,7 +182,7 @@ it('serve, route and gateway log JSON lines off-terminal, and with -v no word of
   const linked = await runProgram(['gateway', '--link'], { home });
   assert.match(linked.stdout, new RegExp(`^http://127\\.0\\.0\\.1:\\d+/#token=${tokens[0]}\\n$`));
 
-  // A model's template may say whatever it likes of a prompt that it refuses.
+  // A model's template may quote the prompt that it refuses.
   const picky = await writeTestModel('picky-template', {
     template: '{{ raise_exception("cannot take " + messages[0].content) }}',
   });
@@ -220,7 +220,7 @@ it('serve, route and gateway log JSON lines off-terminal, and with -v no word of
     assert.ok(!logged.includes(forbidden), `logged: ${forbidden}`);
 });
 
-it('the chain logs so, too, and an error that ends a process is the last of its log', async (context) => {
+it('the chain logs the same way, and the error that ends a process is its last record', async (context) => {
   const home = await temporaryHome(context);
   const chain = new Logged(['chain'], home, context);
   const ready = await chain.event('ready');

@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test';
 import { type ProcessResult, runProgram, startProgram } from '../support/binary.ts';
 import { testModel } from '../support/models.ts';
 
-/** Flags that keep a process on loopback and in a network of its own. */
+/** Flags that keep a process on loopback and in a private network. */
 export interface LoopbackMarket {
   readonly flags: readonly string[];
   readonly listen: readonly string[];
@@ -19,7 +19,7 @@ export function loopbackMarket(): LoopbackMarket {
   return { flags, listen: ['--listen', '/ip4/127.0.0.1/tcp/0'] };
 }
 
-/** Puts SmolLM2 (Q4_1) where the home's model store finds it by name. @returns its file */
+/** Puts SmolLM2 (Q4_1) into the model store of the home. @returns its file */
 export async function withModel(home: string): Promise<string> {
   const { path } = await testModel('q4_1');
   const target = join(home, 'models', 'smollm2-135m', 'q4_1.gguf');
@@ -60,7 +60,7 @@ export class RunningNode {
     this.#changed = Promise.withResolvers();
   }
 
-  /** The first event that fits, past or to come. @throws Error where the process ends before */
+  /** The first event that fits, past or future. @throws Error if the process ends before */
   async until(
     fits: (event: Record<string, unknown>) => boolean,
     what = 'what is waited for',
@@ -74,12 +74,12 @@ export class RunningNode {
     }
   }
 
-  /** The first event of that name, past or to come. @throws Error where the process ends before */
+  /** The first event of that name, past or future. @throws Error if the process ends before */
   event(name: string): Promise<Record<string, unknown>> {
     return this.until(({ event }) => event === name, `"${name}"`);
   }
 
-  /** Ends it as a crash does. Resolves when it is gone. */
+  /** Kills the process like a crash, and waits for its end. */
   async kill(): Promise<void> {
     this.child.kill('SIGKILL');
     await this.exited;

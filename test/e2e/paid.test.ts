@@ -63,7 +63,7 @@ test('a paid answer on the home’s own chain, with nothing set up before', { ti
   assert.equal(verification.result, 'pass');
   assert.deepEqual([payment.state, payment.paid], ['confirmed', String(cost)]);
   assert.equal(BigInt(payment.paid) + BigInt(payment.refunded), BigInt(payment.locked));
-  assert.match(paid.stderr, /paid 0\.\d+ SOL, 0\.\d+ SOL back/);
+  assert.match(paid.stderr, /paid 0\.\d+ SOL, 0\.\d+ SOL refunded/);
   await node.event('payment');
   const paidOut = await node.until(({ event, state }) => event === 'payment' && state === 'paid');
   assert.equal(paidOut.lamports, payment.paid);
@@ -72,11 +72,11 @@ test('a paid answer on the home’s own chain, with nothing set up before', { ti
   };
   assert.equal(nodes[0]?.today.earned, payment.paid);
 
-  // Another home pays on the same chain when it is told where it is, and is told where it is not.
+  // Another home pays on this chain only if it is given its URL.
   const other = await homeWithChain(context);
   const elsewhere = await ask(market, other, ['--provider', address, '--yes', ...question]);
   assert.equal(elsewhere.code, 5, elsewhere.stderr);
-  assert.match(elsewhere.stderr, /paid on another chain/);
+  assert.match(elsewhere.stderr, /takes payment on another chain/);
   const { rpcUrl } = JSON.parse((await runProgram(['chain', 'status', '--json'], { home })).stdout) as {
     readonly rpcUrl: string;
   };
@@ -110,7 +110,7 @@ test('through a router: the price first, and --yes agrees to it', { timeout: 240
   assert.match(refused.stderr, /through your router, .* may cost more than 0 lamports: up to \d+ lamports/);
   const answered = await ask(market, home, [...through, '--yes', ...question]);
   assert.equal(answered.code, 0, answered.stderr);
-  assert.match(answered.stderr, /the router turned to .* · at most 0\.\d+ SOL/);
+  assert.match(answered.stderr, /the router chose .* · at most 0\.\d+ SOL/);
   const { payment } = (await router.event('answered')) as { readonly payment?: { readonly state: string } };
   assert.equal(payment?.state, 'confirmed');
 });

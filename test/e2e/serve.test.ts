@@ -10,7 +10,7 @@ import { loopbackMarket, RunningNode, withModel } from './market.ts';
 const market = loopbackMarket();
 const serve = ['serve', '--threads', '1', ...market.flags, ...market.listen];
 
-/** One clear line: what and why, then perhaps what to type. Of what runs for long, the last of its log. */
+/** Checks that there is one error line and no stack; for a long-running command, in its log. */
 function assertOneLine(stderr: string): void {
   const lines = stderr.trim().split('\n');
   const errors = lines.filter((line) => line.startsWith('qvac:') || /^\{.*"level":"error"/.test(line));
@@ -44,7 +44,7 @@ describe('qvac serve, as a process', () => {
     assert.match(stderr, new RegExp(String(first.child.pid)));
   });
 
-  it('says which port is taken, and exits 3', async (context) => {
+  it('names the port that is in use, and exits with 3', async (context) => {
     const home = await temporaryHome(context);
     await withModel(home);
     const taken = createServer();
@@ -60,7 +60,7 @@ describe('qvac serve, as a process', () => {
     assert.match(stderr, new RegExp(String(port)));
   });
 
-  it('refuses model files that are none with 7 and a broken configuration or key with 3, and leaves them as they are', async (context) => {
+  it('refuses bad model files with 7 and a broken configuration or key with 3, and changes none of them', async (context) => {
     const home = await temporaryHome(context);
     const real = await readFile(await withModel(home));
     const files = {
@@ -87,9 +87,9 @@ describe('qvac serve, as a process', () => {
     assert.equal(await readFile(join(home, 'keys', 'provider.key'), 'utf8'), 'garbage');
   });
 
-  it('says in one line that a home cannot be written to', async (context) => {
+  it('says in one line that the home is not writable', async (context) => {
     const parent = await temporaryHome(context);
-    // A file where the home should be: no user, root neither, can write below it.
+    // A file in place of the home: nobody can write below it, not even root.
     const home = join(parent, 'home');
     await writeFile(home, '');
     await chmod(home, 0o400);
@@ -99,7 +99,7 @@ describe('qvac serve, as a process', () => {
     assertOneLine(stderr);
   });
 
-  it('refuses flags that are wrong with 2', async (context) => {
+  it('refuses bad flags with 2', async (context) => {
     const home = await temporaryHome(context);
     for (const args of [
       ['serve', '--modle', 'x'],

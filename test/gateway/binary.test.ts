@@ -152,7 +152,7 @@ test('on a network address: warns, requires keys, and refuses a key file that ot
   await once(program, 'close');
   assert.match(
     talk,
-    /"level":"warn","message":"not only this machine reaches http:\/\/0\.0\.0\.0:\d+: whoever does and has a key/,
+    /"level":"warn","message":"other machines can reach http:\/\/0\.0\.0\.0:\d+: every program with an API key/,
   );
   assert.ok(!talk.includes('key-of-the-laptop'));
 });

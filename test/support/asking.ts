@@ -16,14 +16,15 @@ import { jobIdOf } from '../../src/protocol/digests.ts';
 import { testInput, testSampler } from './market.ts';
 import { startDiscovery } from './offers.ts';
 import { startPeer } from './peers.ts';
+import { testSeed } from './seeds.ts';
 
 export interface TestAsker {
   readonly peer: Peer;
   readonly discovery: Discovery;
   readonly reputation: Reputation;
-  /** What it stored, by job. */
+  /** The receipts that it stored, by job. */
   readonly receipts: Map<JobId, Receipt>;
-  /** What it told, in order: `sending 12D3…`, `text …`, `turned …`, `note …`, `checking …`. */
+  /** What it reported, in order: `sending 12D3…`, `text …`, `turned …`, `note …`, `checking …`. */
   readonly told: string[];
   ask(
     init?: Partial<AskInit>,
@@ -36,18 +37,18 @@ export interface TestAsker {
 }
 
 export interface TestAskerInit {
-  /** Whoever it knows from the start. */
+  /** The providers that it knows from the start. */
   readonly providers?: readonly { readonly address: string }[] | undefined;
-  /** The models of this machine, to check with. @default none */
+  /** This machine's models, for checks. @default none */
   readonly engines?: readonly Engine[] | undefined;
-  /** @default pays nobody */
+  /** @default pays no provider */
   readonly payments?: ClientPayments | undefined;
-  /** Routers that it may ask for a second opinion. @default nobody */
+  /** Routers that it may ask for a second opinion. @default none */
   readonly auditors?: readonly { readonly address: string }[] | undefined;
   readonly save?: ((receipt: Receipt) => Promise<void>) | undefined;
 }
 
-/** A person's client on a real node, as `qvac ask` builds it. */
+/** A client on a real node, as `qvac ask` builds it. */
 export async function startAsker(
   context: TestContext,
   { providers = [], engines = [], payments, auditors = [], save }: TestAskerInit = {},
@@ -113,7 +114,7 @@ export async function startAsker(
           input: testInput,
           model: null,
           sampler: testSampler,
-          seed: null,
+          seed: testSeed,
           verify: null,
           maxPrice: 0,
           timeoutMs: 60_000,

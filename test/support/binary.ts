@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { root } from './imports.ts';
 
-/** What a person types, without the search on the PATH. */
+/** The command line of a person, without the search on the PATH. */
 export const launcher = join(root, 'bin', 'qvac.mjs');
 /** The built program. */
 export const program = join(root, 'dist', 'main.js');
@@ -12,9 +12,9 @@ export interface ProcessOptions {
   /** QVAC_HOME. */
   readonly home: string;
   readonly environment?: Readonly<Record<string, string>>;
-  /** Given to stdin, which is then closed. @default nothing */
+  /** Written to stdin, which is then closed. @default nothing */
   readonly input?: string | undefined;
-  /** What to run. @default the built program */
+  /** The program. @default the built one */
   readonly script?: string;
   /** @default this Node */
   readonly node?: string;
@@ -29,7 +29,7 @@ export interface ProcessResult {
   readonly stderr: string;
 }
 
-/** This process's variables without those that would change what qvac does. */
+/** This process's environment, without the variables that change qvac's behaviour. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(QVAC_|NODE_|FORCE_COLOR|NO_COLOR|DEBUG|npm_)/.test(name)),

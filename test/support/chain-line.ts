@@ -9,31 +9,31 @@ export interface Call {
   readonly params: readonly unknown[];
 }
 
-/** Where a call is held up: before the chain has it, or once it was executed, with its answer. */
+/** Where a call is held: before it reaches the chain, or after its execution, with its reply. */
 export type HoldPoint = 'request' | 'answer';
 
 export interface Held {
-  /** Resolves when a call that fits is held up. */
+  /** Resolves when a matching call is held. */
   readonly reached: Promise<void>;
-  /** Lets those that are held up go on, but for what a process that is gone would have sent; and holds no more. */
+  /** Releases the held calls, except those that a process has aborted, and holds no more. */
   release(): void;
 }
 
 export interface Losing {
-  /** How many were lost. */
+  /** Number of lost calls. */
   readonly count: number;
   end(): void;
 }
 
-/** The way of one process to a chain, on which a test can hold calls up. */
+/** One process's connection to a chain, on which a test can hold and lose calls. */
 export interface ChainLine {
   /** For `--rpc`. */
   readonly url: string;
-  /** From now on holds up what fits. */
+  /** From now on holds matching calls. */
   hold(at: HoldPoint, fits: (call: Call) => boolean): Held;
-  /** From now on loses what fits: before the chain has it, or the answer of one that was executed. */
+  /** From now on loses matching calls before they reach the chain, or their replies after the execution. */
   lose(at: HoldPoint, fits: (call: Call) => boolean): Losing;
-  /** How often a method was asked for. */
+  /** Number of calls of a method. */
   asked(method: string): number;
 }
 
@@ -51,7 +51,7 @@ export function transaction(nth = 1): (call: Call) => boolean {
 }
 
 /**
- * @param delayMs how much later every call arrives. @default 0
+ * @param delayMs delay of every call. @default 0
  */
 export async function openChainLine(
   context: TestContext,
@@ -83,7 +83,7 @@ export async function openChainLine(
           if (loss?.at === 'request') return void response.destroy();
           if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
           await pass('request', matching);
-          // Whoever was killed meanwhile never sent it.
+          // A caller that was killed meanwhile never sent it.
           if (incoming.socket.destroyed) return;
           const forwarded = request(
             target,

@@ -12,7 +12,7 @@ export interface RunningCli {
   readonly stdout: MemorySink;
   readonly stderr: MemorySink;
   readonly done: Promise<CliResult>;
-  /** As if the process got it. */
+  /** Aborts like a signal to the process. */
   send(signal: StopSignal): void;
 }
 

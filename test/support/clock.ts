@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/lib/clock.ts';
 
-/** The real time, moved by what a test says. */
+/** The real time, shifted by a test. */
 export interface MovedClock extends Clock {
   move(ms: number): void;
 }

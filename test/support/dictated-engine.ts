@@ -3,7 +3,7 @@ import type { TopLogits } from '../../src/proofs/logits.ts';
 import { createScriptedEngine, type ScriptedInit, scriptedStop, scriptedVocab } from './scripted-engine.ts';
 
 /**
- * A scripted engine that always answers `text`, byte by byte, and then stops: for answers that have to hold certain
+ * A scripted engine that always answers `text`, byte by byte, and then stops: for answers that must contain certain
  * words.
  */
 export function createDictatedEngine(text: string, init: ScriptedInit = {}): Engine {

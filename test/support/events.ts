@@ -1,4 +1,4 @@
-/** Things that happened, and a way to wait for one: what came before the wait counts. */
+/** Collects events, and waits for one; earlier events count. */
 export class Events<Item extends { readonly event: string }> {
   readonly all: Item[] = [];
   readonly #waiting = new Set<() => void>();
@@ -8,7 +8,7 @@ export class Events<Item extends { readonly event: string }> {
     for (const look of [...this.#waiting]) look();
   }
 
-  /** The first one of that name that fits. @throws Error where none comes within `timeoutMs` */
+  /** The first matching event of this name. @throws Error if there is none within `timeoutMs` */
   until<Name extends Item['event']>(
     name: Name,
     timeoutMs = 60_000,

@@ -3,12 +3,12 @@ import type { AddressInfo } from 'node:net';
 
 export interface FileServer {
   readonly url: string;
-  /** Range header of each request, '' where there was none. */
+  /** Range header of each request, '' if it had none. */
   readonly ranges: string[];
   close(): Promise<void>;
 }
 
-/** A web server on loopback whose every answer `respond` makes; `count` numbers the requests from 0. */
+/** A web server on loopback that answers every request with `respond`; `count` numbers the requests from 0. */
 export async function createFileServer(
   respond: (request: IncomingMessage, response: ServerResponse, count: number) => void,
 ): Promise<FileServer> {
@@ -28,7 +28,7 @@ export async function createFileServer(
   };
 }
 
-/** Answers like a good server: whole file or the range asked for, with an ETag. */
+/** Answers like a correct server: the whole file or the requested range, with an ETag. */
 export function sendFile(content: Buffer, request: IncomingMessage, response: ServerResponse, etag = '"v1"'): void {
   const range = /^bytes=(\d+)-$/.exec(request.headers.range ?? '');
   if (range === null || request.headers['if-range'] !== etag) {

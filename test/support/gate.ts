@@ -1,8 +1,8 @@
-/** Holds an engine up before step `at` until it is opened. */
+/** Pauses an engine before step `at` until the gate is opened. */
 export interface Gate {
   /** For `ScriptedInit.beforeStep`. */
   readonly beforeStep: (i: number, signal: AbortSignal | undefined) => Promise<void>;
-  /** Resolves when a job has come to the gate. */
+  /** Resolves when a job has reached the gate. */
   readonly reached: Promise<void>;
   open(): void;
 }

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
 /**
- * An empty folder that goes with the test.
- * @param before what has to be ended there first
+ * An empty folder, removed with the test.
+ * @param before ends work in the folder before it is removed
  */
 export async function temporaryHome(
   context: TestContext,
@@ -14,8 +14,7 @@ export async function temporaryHome(
   const home = await mkdtemp(join(tmpdir(), 'qvac-test-'));
   context.after(async () => {
     await before(home);
-    // Tried again where something is still written: the next hooks are not run after one that throws, and nothing would
-    // end.
+    // Retried while files are still being written: after a hook that throws, the later hooks would not run.
     await rm(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   });
   return home;

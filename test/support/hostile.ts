@@ -8,7 +8,7 @@ import { createLibp2p } from 'libp2p';
 import { concat, u32 } from '../../src/lib/bytes.ts';
 import { encodeFrame } from '../../src/protocol/frame-codec.ts';
 
-/** A node without any of our manners, for whatever a stranger may send. */
+/** A node that keeps no rule of the protocol, to send arbitrary bytes. */
 export async function startStranger(context: TestContext): Promise<Libp2p> {
   const node = await createLibp2p({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
@@ -26,7 +26,7 @@ export async function openRaw(node: Libp2p, address: string, protocol: string): 
   return connection.newStream(protocol, { maxOutboundStreams: 10_000 });
 }
 
-/** All that comes on a stream until it ends or breaks. */
+/** Everything that arrives on a stream until it ends or breaks. */
 export async function everything(stream: Stream): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   await new Promise<void>((resolve) => {
@@ -38,7 +38,7 @@ export async function everything(stream: Stream): Promise<Uint8Array> {
   return concat(...parts);
 }
 
-/** The error frame that a stream is refused with where a frame breaks the protocol. */
+/** The error frame that refuses a stream whose frame breaks the protocol. */
 export const badFrame = encodeFrame({ t: 'error', code: 'bad-frame', message: 'a frame broke the protocol' });
 
 /** `length ‖ bytes`, where `length` may lie. */

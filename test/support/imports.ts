@@ -37,7 +37,7 @@ function readSource(path: string): SourceFile {
   return { path, code, imports: importsOf(path, code) };
 }
 
-/** Good enough for this repository's own style: `//` after a blank or at a line's start, and block comments. */
+/** Sufficient for this repository's own style: `//` after a blank or at a line's start, and block comments. */
 function withoutComments(source: string): string {
   return source.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/(^|\s)\/\/.*$/gm, '$1');
 }

@@ -1,8 +1,8 @@
 import { createHash, createHmac, createPublicKey, verify } from 'node:crypto';
 
 /**
- * Checks 1 to 4 of a receipt (protocol, sections 1 to 5), written from the protocol page alone and with nothing of the
- * product in it: what a stranger would write. Slow and plain on purpose, all in BigInt.
+ * Checks 1 to 4 of a receipt (protocol, sections 1 to 5), written from the protocol page alone and without any code of
+ * the product, as a third party would write them. Slow and plain on purpose, all in BigInt.
  */
 
 export interface Finding {
@@ -44,7 +44,7 @@ function faultUnless(condition: boolean, code: string): asserts condition {
   if (!condition) throw new Fault(code);
 }
 
-// CBOR: written anew and compared, so that the decoder need not know every way to be wrong
+// CBOR: encoded again and compared, so that the decoder need not detect every malformed encoding
 
 function head(major: number, value: number): Buffer {
   const start = major << 5;
@@ -335,7 +335,7 @@ interface Signed {
   readonly sig: Buffer;
 }
 
-/** Section 4.5. JSON.parse forgives a key that comes twice; the tests of the product look for that. */
+/** Section 4.5. JSON.parse accepts a duplicate key; the product's own tests cover that. */
 function readReceipt(json: string): Receipt {
   let parsed: Record<string, unknown>;
   try {
@@ -529,7 +529,7 @@ function conflict(one: Head, other: Head): boolean {
 }
 
 function check(receipt: Receipt): Finding {
-  // Everything is read first: what is malformed has no result.
+  // Everything is decoded first: a malformed receipt has no result.
   const offer = message<Offer>('offer', receipt.offer);
   const { stops } = offer.sampler;
   malformedUnless(
@@ -676,7 +676,7 @@ function checkMoney(
   fits((thousandths + 999n) / 1000n <= BigInt(payment.amount));
 }
 
-/** What checks 1 to 4 say of the receipt in `json`. */
+/** The result of checks 1 to 4 of the receipt in `json`. */
 export function checkIndependently(json: string): Finding {
   try {
     return check(readReceipt(json));

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const script = fileURLToPath(new URL('./market-script.ts', import.meta.url));
 
-/** What a process of its own does, to be killed or frozen in the middle of it. */
+/** The task of a separate process, to be killed or frozen in the middle of it. */
 export type MarketScript =
   /** Serves a scripted model, slowly. */
   | { readonly role: 'provider'; readonly stepMs: number }
@@ -15,9 +15,9 @@ export type MarketScript =
 
 export interface MarketProcess {
   readonly child: ChildProcess;
-  /** Of a provider. */
+  /** Printed by a provider. */
   readonly address: string;
-  /** Of a client: the first text has come. */
+  /** Printed by a client when the first text arrives. */
   readonly streaming: Promise<void>;
 }
 

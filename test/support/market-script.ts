@@ -1,6 +1,5 @@
-// A provider or a client in a process of its own. Its one argument is a `MarketScript` in JSON; it prints {address}
-// once it
-// runs, a client {streaming: true} when the first text came.
+// A provider or a client in a separate process. Its one argument is a `MarketScript` in JSON; it prints {address} once
+// it runs, and a client {streaming: true} when the first text arrives.
 import type { TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { startAsker } from './asking.ts';
@@ -8,7 +7,7 @@ import { startProvider, testSampler } from './market.ts';
 import type { MarketScript } from './market-process.ts';
 
 const what = JSON.parse(process.argv[2] ?? '{}') as MarketScript;
-// Nothing is put away: the process is killed.
+// Nothing is cleaned up: the process is killed.
 const context = { after: () => undefined } as unknown as TestContext;
 
 function say(value: unknown): void {

@@ -20,6 +20,7 @@ import type { CardModel, Input, SamplerSettings } from '../../src/protocol/messa
 import { Events } from './events.ts';
 import { addressOf, startPeer } from './peers.ts';
 import { createScriptedEngine, type ScriptedInit } from './scripted-engine.ts';
+import { testSeed } from './seeds.ts';
 
 export interface TestProviderInit {
   /** @default a scripted engine of `script` */
@@ -28,12 +29,12 @@ export interface TestProviderInit {
   readonly offering?: Partial<ServedModel> | undefined;
   readonly provider?: Partial<ProviderInit> | undefined;
   readonly clock?: Clock | undefined;
-  /** Before a receipt is kept: fails or hangs like a disk. */
+  /** Runs before a receipt is stored: fails or hangs like a disk. */
   readonly saveReceipt?: (() => Promise<void>) | undefined;
-  /** Puts something between the node and the provider: a cheat on the wire. The card is the node's own. */
+  /** Wraps the node for the provider: a cheat on the wire. The card is the node's own. */
   readonly wrapPeer?: ((peer: Peer) => Peer) | undefined;
   readonly createTranscript?: ((init: TranscriptInit) => Transcript) | undefined;
-  /** How it is paid. @default not at all */
+  /** Its payouts. @default none: it is free */
   readonly payments?: ((peer: Peer) => Promise<ProviderPayouts>) | undefined;
   readonly wrapCards?: ((cards: CardIssuer, peer: Peer) => CardIssuer) | undefined;
 }
@@ -44,7 +45,7 @@ export interface TestProvider {
   readonly cards: CardIssuer;
   readonly provider: Provider;
   readonly address: string;
-  /** What it kept, by job. */
+  /** The receipts that it stored, by job. */
   readonly receipts: ReadonlyMap<JobId, Receipt>;
   readonly events: Events<ProviderEvent>;
   card(): VerifiedCard;
@@ -83,7 +84,7 @@ export async function startProvider(context: TestContext, init: TestProviderInit
       engine,
       cards,
       receipts: sink,
-      payments,
+      payouts: payments,
       createTranscript: init.createTranscript,
       clock,
       logger: silentLogger,
@@ -136,7 +137,7 @@ export async function openTestJob(
     model: provider.model(),
     input: testInput,
     sampler: testSampler,
-    seed: Uint8Array.from(randomBytes(32)),
+    seed: testSeed,
     commit: sha256(secret),
     count: 16,
     mode: 'merkle',

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { Writable } from 'node:stream';
 
-/** A stream that remembers what was written to it. */
+/** A stream that keeps what was written to it. */
 export class MemorySink extends Writable {
   readonly isTTY: boolean;
   readonly columns = 80;
@@ -23,7 +23,7 @@ export class MemorySink extends Writable {
     return this.text.split('\n').slice(0, -1);
   }
 
-  /** Resolves as soon as `holds` is true of all that was written so far. */
+  /** Resolves as soon as `holds` is true for everything written so far. */
   async until(holds: (text: string) => boolean): Promise<void> {
     while (!holds(this.text)) await once(this.#changes, 'change');
   }

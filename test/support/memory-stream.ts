@@ -2,11 +2,11 @@ import type { AbortOptions, PeerIdString } from '../../src/lib/types.ts';
 import type { FrameStream } from '../../src/node/streams/streams.ts';
 import type { Frame } from '../../src/protocol/frames.ts';
 
-/** One end of a stream without a network: what is written is kept, and taken only as fast as `read` says. */
+/** One end of a stream without a network: keeps what is written, and accepts it only as fast as `read` allows. */
 export interface MemoryStream extends FrameStream {
   readonly written: readonly Frame[];
   readonly aborted: Error | null;
-  /** The other side stops taking frames, or goes on. */
+  /** The other side stops taking frames, or continues. */
   block(blocked: boolean): void;
 }
 

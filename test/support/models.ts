@@ -16,8 +16,8 @@ export interface TestModel {
 }
 
 /**
- * SmolLM2-135M-Instruct: the file that the Python package carries, and what is made of it. `damaged` is Q8_0 with
- * altered weights.
+ * SmolLM2-135M-Instruct: the file in the Python package, and quantisations made from it. `damaged` is Q8_0 with altered
+ * weights.
  */
 export type TestModelKind = keyof typeof made | 'q4_1';
 
@@ -42,15 +42,15 @@ const made = {
   damaged: { file: 'smollm2-135m-damaged-q8_0.gguf', kind: 'q8_0', sha256: null },
 } as const;
 
-/** Where models lie between runs: `$QVAC_TEST_MODELS`, else the user's cache. */
+/** The folder that keeps models between runs: `$QVAC_TEST_MODELS`, else the user's cache. */
 const testModelDir = process.env.QVAC_TEST_MODELS ?? join(homedir(), '.cache', 'qvac-test-models');
 
-/** Results of self-tests between runs, for tests that need one and do not test it. */
+/** Keeps results of self-tests between runs, for tests that need one but do not test it. */
 export const testCacheDir = join(testModelDir, 'cache');
 
 const digests = createFileDigests(join(testModelDir, 'digests.json'));
 
-/** A real model in one quantisation; made where it is missing, once for all runs. Safe for processes side by side. */
+/** A real model in one quantisation; made if missing, once for all runs. Safe for concurrent processes. */
 export async function testModel(kind: TestModelKind): Promise<TestModel> {
   const source = await fetchSource();
   if (kind === 'q4_1') return source;
@@ -63,7 +63,7 @@ export async function testModel(kind: TestModelKind): Promise<TestModel> {
   return { path, id: (await digests.of(path)) as ModelId, name: 'smollm2-135m', quant };
 }
 
-/** A model of 3 MB with random weights, for tests that need the machinery and not the text. */
+/** A model of 3 MB with random weights, for tests that do not depend on the text. */
 export async function tinyModel(
   init: Pick<TinyInit, 'arch' | 'kind' | 'vocab' | 'context' | 'tied' | 'seed'> = {},
 ): Promise<TestModel> {
@@ -79,7 +79,7 @@ export async function tinyModel(
   return (await isThere(path)) ? await describe(path, init) : await writeTestModel(`tiny-${label}`, init);
 }
 
-/** A tiny model with something special about it, written anew as `<name>.gguf`. */
+/** A tiny model with special properties, written as `<name>.gguf`. */
 export async function writeTestModel(name: string, init: TinyInit): Promise<TestModel> {
   await mkdir(testModelDir, { recursive: true });
   const path = join(testModelDir, `${name}.gguf`);
@@ -91,7 +91,7 @@ async function describe(path: string, init: TinyInit): Promise<TestModel> {
   return { path, id: (await digests.of(path)) as ModelId, name: 'tiny-random', quant: init.kind ?? 'f16' };
 }
 
-/** A few matrices scaled: loads and speaks, but says something else. */
+/** Scales a few matrices: the model loads and answers, but differently. */
 function damage(name: string, weights: Float32Array): Float32Array {
   return /^blk\.(10|14|20)\.(attn_v|ffn_down)\.weight$/.test(name) ? weights.map((weight) => weight * 0.6) : weights;
 }
@@ -108,7 +108,7 @@ async function fetchSource(): Promise<TestModel> {
       }
       return { path, id: model.id, name: model.name, quant: model.quant };
     } catch (error) {
-      // Another test process is bringing it.
+      // Another test process is downloading it.
       if (!(error instanceof QvacError && error.code === 'E_LOCKED') && !(await isThere(path))) throw error;
       await new Promise((resume) => setTimeout(resume, 250));
     }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 
-/** Why this machine has no network namespaces for tests, or null where it has. */
+/** Why this machine has no network namespaces for tests, or null if it has. */
 export const noNamespaces: string | null = (() => {
   try {
     execFileSync(
@@ -26,8 +26,8 @@ export const noNamespaces: string | null = (() => {
 })();
 
 /**
- * True where the test can go on. Else it is reported as skipped with the reason, or fails where `CI` is set: there a
- * test that never runs would go unnoticed.
+ * True if the test can run. Otherwise it is skipped with the reason, or fails if `CI` is set: there a test that never
+ * runs would go unnoticed.
  */
 export function hasNamespaces(context: TestContext): boolean {
   if (noNamespaces === null) return true;
@@ -40,11 +40,11 @@ export function hasNamespaces(context: TestContext): boolean {
 export interface Lan {
   /** Starts a program on a host. Killed with the test. */
   spawn(host: string, command: string, args: readonly string[]): ChildProcess;
-  /** Pulls the host's plug: its packets are lost from now on, and nobody is told. */
+  /** Pulls the host's plug: its packets are lost from now on, without a notice to its peers. */
   unplug(host: string): void;
 }
 
-/** Hosts `10.77.0.1`, `10.77.0.2` … in the order of `hosts`, joined by a switch. Gone with the test. */
+/** Hosts `10.77.0.1`, `10.77.0.2` … in the order of `hosts`, joined by a switch. Removed with the test. */
 export async function startLan(context: TestContext, hosts: readonly string[]): Promise<Lan> {
   const setUp = ['set -e', 'mount -t tmpfs none /run', 'ip link add switch type bridge', 'ip link set switch up'];
   for (const [at, host] of hosts.entries()) {

@@ -21,7 +21,7 @@ export const testExec = {
   sequences: 1,
 } as const;
 
-/** A model of that name whose file has the digest of `name/quant`. */
+/** A model with this name, whose id is the digest of `name/quant`. */
 export function testModel(name: string, quant = 'q8_0', over: Partial<CardModel> = {}): CardModel {
   return {
     id: Uint8Array.from(createHash('sha256').update(`${name}/${quant}`).digest()),
@@ -54,7 +54,7 @@ export interface Offerer {
   readonly discovery: Discovery;
 }
 
-/** A node with a card that is found by it, without the rest of a provider. */
+/** A node that can be found by its card, without the rest of a provider. */
 export async function startOfferer(
   context: TestContext,
   models: readonly CardModel[],

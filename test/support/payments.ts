@@ -13,29 +13,31 @@ import {
   createEscrowPayments as createClientPayments,
 } from '../../src/node/payment/escrow-payments.ts';
 import type { ClientPayments } from '../../src/node/payment/payments.ts';
+import { openSpendingLimits } from '../../src/node/payment/spending-limits.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
 import {
   createEscrowPayouts as createProviderPayments,
   type EscrowPayoutsInit as ProviderPaymentsInit,
 } from '../../src/node/provider/payment/escrow-payouts.ts';
 import type { PaymentNews, ProviderPayouts } from '../../src/node/provider/payment/payouts.ts';
+import { createSpendingAllowances, type SpendingAllowances } from '../../src/node/router/allowances.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { Events } from './events.ts';
 import { temporaryHome } from './home.ts';
 
 export const SOL = 1_000_000_000n;
 
-/** The real program on an embedded chain whose time a test can put ahead. */
+/** The real program on an embedded chain whose clock a test can advance. */
 export interface TestChain {
   readonly rpcUrl: string;
   readonly localnet: Localnet;
-  /** Where it is kept. */
+  /** Its folder. */
   readonly dir: string;
-  /** A wallet of its own, with lamports. */
+  /** A new wallet, with lamports. */
   wallet(lamports?: bigint): Promise<Escrow & { readonly wallet: Uint8Array }>;
-  /** Gives a wallet lamports. */
+  /** Airdrops lamports to a wallet. */
   fund(address: Uint8Array, lamports: bigint): Promise<void>;
-  /** Puts the chain's clock ahead, in seconds. */
+  /** Advances the chain's clock, in seconds. */
   warp(seconds: number): Promise<void>;
 }
 
@@ -68,7 +70,7 @@ export async function startChain(context: TestContext): Promise<TestChain> {
   };
 }
 
-/** News under the name that `Events` looks for. */
+/** Payment news, in the form that `Events` needs. */
 export type PaymentEvent = {
   readonly [State in PaymentNews['state']]: { readonly event: State; readonly news: PaymentNews };
 }[PaymentNews['state']];
@@ -80,7 +82,7 @@ export interface PaidProvider {
   readonly dir: string;
 }
 
-/** A registered provider's payments for the node `peer`. */
+/** The payouts of a registered provider with the node `peer`. */
 export async function providerPayments(
   context: TestContext,
   chain: TestChain,
@@ -124,4 +126,11 @@ export async function clientPayments(
   );
   context.after(() => payments.stop());
   return { payments, escrow, dir };
+}
+
+/** Allowances without a limit, for every client of a router. */
+export async function unlimitedAllowances(payments: ClientPayments): Promise<SpendingAllowances> {
+  const components = { clock: systemClock, logger: silentLogger };
+  const limits = await openSpendingLimits(components, { path: null, limitOf: () => null });
+  return createSpendingAllowances({ payments, limits, logger: silentLogger });
 }

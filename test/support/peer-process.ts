@@ -8,18 +8,18 @@ import type { Lan } from './netns.ts';
 
 const script = fileURLToPath(new URL('./peer-script.ts', import.meta.url));
 
-/** A node in a process of its own, to be killed or stopped. */
+/** A node in a separate process, to be killed or stopped. */
 export interface PeerProcess {
   readonly child: ChildProcess;
   readonly id: string;
-  /** The first that it listens at. */
+  /** The first address that it listens on. */
   readonly address: string;
-  /** The next event of its list of live peers, `up <peer>` or `down <peer>`; each is given out once. */
+  /** The next event of its list of live peers, `up <peer>` or `down <peer>`; each is returned once. */
   event(): Promise<string>;
 }
 
 export interface PeerScript {
-  /** Key file, made where there is none. */
+  /** Key file, made if it is missing. */
   readonly keyPath: string;
   /** @default provider */
   readonly role?: PeerRole | undefined;
@@ -30,13 +30,13 @@ export interface PeerScript {
   readonly bootstrap?: readonly string[] | undefined;
   readonly mdns?: boolean | undefined;
   readonly kademlia?: boolean | undefined;
-  /** Names of the models on its card. Without, it has no card. */
+  /** Names of the models on its card; without them it has no card. */
   readonly models?: readonly string[] | undefined;
 }
 
 /**
  * Starts `peer-script.ts` and waits until it runs. Killed with the test.
- * @param on runs it on a host of a network of its own. @default this machine
+ * @param on runs it on a host of a separate network. @default this machine
  */
 export async function startPeerProcess(
   context: TestContext,

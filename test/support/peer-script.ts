@@ -1,5 +1,4 @@
-// A node in a process of its own. Its one argument is a `PeerScript` in JSON; it prints {id, address} once it runs,
-// then
+// A node in a separate process. Its one argument is a `PeerScript` in JSON; it prints {id, address} once it runs, then
 // the events of its list of live peers.
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
@@ -25,7 +24,7 @@ const peer = createPeer(
   },
 );
 await peer.start();
-/** Sends beats for as long as they are taken. */
+/** Sends heartbeats as long as the other side takes them. */
 await peer.handle('/test/beats/1.0.0', async (stream) => {
   for (;;) {
     await stream.write({ t: 'beat' });

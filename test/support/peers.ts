@@ -3,13 +3,13 @@ import type { TestContext } from 'node:test';
 import { type Identity, identityFromSeed } from '../../src/node/home/identity.ts';
 import { createPeer, type Peer, type PeerInit } from '../../src/node/peer/peer.ts';
 
-/** An identity of its own for each call. */
+/** A new identity for each call. */
 export function testIdentity(): Promise<Identity> {
   return identityFromSeed(randomBytes(32));
 }
 
 /**
- * A real node on loopback, stopped with the test. A provider that listens, without hash table, unless told otherwise.
+ * A real node on loopback, stopped with the test. By default a listening provider without a hash table.
  */
 export async function startPeer(context: TestContext, init: Partial<PeerInit> = {}): Promise<Peer> {
   const role = init.role ?? 'provider';
@@ -29,7 +29,7 @@ export async function startPeer(context: TestContext, init: Partial<PeerInit> = 
   return peer;
 }
 
-/** The address of a node that listens. */
+/** The address of a listening node. */
 export function addressOf(peer: Peer): string {
   const [address] = peer.addrs();
   if (address === undefined) throw new Error('this node does not listen');

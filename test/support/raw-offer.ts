@@ -10,6 +10,7 @@ import type { Frame, FrameOf, FrameType } from '../../src/protocol/frames.ts';
 import { type Head, type Input, kinds, type Offer, type Signed } from '../../src/protocol/messages.ts';
 import { encodeOffer } from '../../src/protocol/validate.ts';
 import { type TestProvider, testInput, testSampler } from './market.ts';
+import { testSeed } from './seeds.ts';
 
 export interface RawOffer {
   readonly offer: Offer;
@@ -38,7 +39,7 @@ export function makeOffer(
     execClass: card.execClass ?? new Uint8Array(32),
     requestDigest: requestDigestOf(input),
     quote: null,
-    seed: Uint8Array.from(randomBytes(32)),
+    seed: testSeed,
     sampler: { ...testSampler, vocab: model.vocab, stops: model.stops },
     challenge: { commit: sha256(secret), count: 16 },
     mode: 'merkle',
@@ -64,7 +65,7 @@ export async function sendOffer(
   return stream;
 }
 
-/** The next frame of type `t`, and what came before it. @throws Error where the stream ends before */
+/** The next frame of type `t`, and the frames before it. @throws Error if the stream ends first */
 export async function readUntil<T extends FrameType>(
   stream: FrameStream,
   t: T,
@@ -97,7 +98,7 @@ export async function readFinal(stream: FrameStream): Promise<Head> {
   }
 }
 
-/** The first frame that is no beat. */
+/** The first frame that is not a heartbeat. */
 export async function firstFrame(stream: FrameStream): Promise<Frame | null> {
   for (;;) {
     const frame = await stream.read(['accept', 'tokens', 'head', 'beat', 'busy', 'error', 'opening', 'quote']);

@@ -6,12 +6,12 @@ import { silentLogger } from '../../src/lib/log.ts';
 import type { AbortOptions, JobId, PeerIdString } from '../../src/lib/types.ts';
 import type { Engine } from '../../src/model/engine.ts';
 import { type CardContent, type CardIssuer, createCardIssuer } from '../../src/node/cards/card-issuer.ts';
-import { openRoute } from '../../src/node/client/routed/open-route.ts';
 import type { RouteConclusion, RoutedJob, RouteInit } from '../../src/node/client/routed/route.ts';
+import { openRoute } from '../../src/node/client/routed/streamed-route.ts';
 import type { Discovery } from '../../src/node/discovery/discovery.ts';
-import type { Purses } from '../../src/node/payment/spending-limits.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
 import { cardContentOf } from '../../src/node/provider/card-content.ts';
+import type { SpendingAllowances } from '../../src/node/router/allowances.ts';
 import { routerContent } from '../../src/node/router/card-content.ts';
 import type { Routed } from '../../src/node/router/route-handler.ts';
 import { createRouter, type Router } from '../../src/node/router/router.ts';
@@ -28,26 +28,27 @@ import { testInput, testSampler } from './market.ts';
 import { startDiscovery } from './offers.ts';
 import { addressOf, startPeer } from './peers.ts';
 import { createScriptedEngine } from './scripted-engine.ts';
+import { testSeed } from './seeds.ts';
 
 export interface TestRouterInit {
-  /** Whoever it knows from the start, by address. */
+  /** The providers that it knows from the start, by address. */
   readonly providers?: readonly { readonly address: string }[] | undefined;
   /** The models that it can re-execute. @default none */
   readonly engines?: readonly Engine[] | undefined;
-  /** @default everybody */
+  /** @default every peer */
   readonly serves?: ((peer: PeerIdString) => boolean) | undefined;
   readonly beatMs?: number | undefined;
   readonly clock?: Clock | undefined;
   readonly reputation?: Reputation | undefined;
-  /** @default pays nobody */
-  readonly purses?: Purses | undefined;
-  /** Routers that it may ask for a second opinion. @default nobody */
+  /** @default pays no provider */
+  readonly allowances?: SpendingAllowances | undefined;
+  /** Routers that it may ask for a second opinion. @default none */
   readonly auditors?: readonly { readonly address: string }[] | undefined;
-  /** On whose answers it may. @default everybody's */
+  /** The clients on whose answers it may. @default all */
   readonly audits?: ((client: PeerIdString) => boolean) | undefined;
-  /** What goes out to the person's client instead of each frame of an honest router: a lie. */
+  /** Replaces each frame to the client by others: a lie. */
   readonly tamper?: ((frame: Frame, peer: Peer) => readonly Frame[]) | undefined;
-  /** What it takes a question for. */
+  /** Replaces the question that the router receives. */
   readonly mishear?: ((question: RouteFrame) => RouteFrame) | undefined;
 }
 
@@ -90,7 +91,7 @@ export async function startRouter(context: TestContext, init: TestRouterInit = {
           : createSecondOpinion({ peer, discovery, logger: silentLogger }, async () =>
               (init.auditors ?? []).map((each) => each.address),
             ),
-      purses: init.purses,
+      allowances: init.allowances,
       clock,
       logger: silentLogger,
     },
@@ -107,7 +108,7 @@ export async function startRouter(context: TestContext, init: TestRouterInit = {
   return { peer, discovery, router, reputation, receipts, events, address: addressOf(peer) };
 }
 
-/** `peer`, but what its handlers write goes through `tamper`: a cheat on the wire. */
+/** `peer`, with everything that its handlers write changed by `tamper`: a cheat on the wire. */
 export function withTamperedAnswers(
   peer: Peer,
   tamper: Tamper,
@@ -140,8 +141,8 @@ export function withTamperedAnswers(
 }
 
 /**
- * A node whose card is the best of all and who answers offers as `answer` says: the router turns to it first.
- * Null: it does not even know the protocol.
+ * A node that has the best card of all, so that the router asks it first, and answers offers with `answer`.
+ * Null: it does not support the protocol.
  */
 export async function startBadProvider(
   context: TestContext,
@@ -182,7 +183,7 @@ export async function askRouter(
     input: testInput,
     model: 'scripted',
     sampler: testSampler,
-    seed: Uint8Array.from(randomBytes(32)),
+    seed: testSeed,
     secret,
     count: 16,
     mode: 'merkle',
@@ -200,14 +201,14 @@ export interface TestAnswer extends RouteConclusion {
   readonly picked: readonly PeerIdString[];
 }
 
-/** Takes all of an answer, with what the router adds. */
+/** Receives a whole answer, with what the router adds. */
 export async function receiveAnswer({ job }: Pick<TestQuestion, 'job'>): Promise<TestAnswer> {
   const picked: PeerIdString[] = [];
   for await (const news of job.frames()) if (news.t === 'picked') picked.push(news.picked.provider);
   return { picked, ...(await job.conclude()) };
 }
 
-/** For `assert.rejects`: a QvacError of that code. */
+/** For `assert.rejects`: a QvacError with this code. */
 export function code(expected: ErrorCode): (error: unknown) => boolean {
   return (error) => error instanceof QvacError && error.code === expected;
 }

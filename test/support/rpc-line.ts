@@ -8,15 +8,15 @@ interface Call {
   readonly params?: readonly unknown[];
 }
 
-/** What a node answers, as JSON-RPC has it. */
+/** A node's reply in JSON-RPC. */
 export interface RpcAnswer {
   result?: unknown;
   error?: { readonly code: number; readonly message: string; readonly data?: unknown };
 }
 
 /**
- * What becomes of a request: passed on, lost before it arrives, executed with its answer lost, answered by something on
- * the way, or executed with another answer than the chain's.
+ * The fate of a request: passed on, lost before it arrives, executed with its reply lost, answered by a machine on the
+ * way, or executed with another reply than the chain's.
  */
 export type Fate =
   | 'pass'
@@ -26,7 +26,7 @@ export type Fate =
   | { readonly error: NonNullable<RpcAnswer['error']> }
   | { readonly edit: (answer: RpcAnswer) => RpcAnswer };
 
-/** A bad line to a chain. `fate` decides by the JSON-RPC method and how often it was asked for, from 1. */
+/** A bad line to a chain. `fate` decides by the JSON-RPC method and the number of its calls, from 1. */
 export async function openRpcLine(
   target: string,
   fate: (method: string, time: number, params: readonly unknown[]) => Fate,

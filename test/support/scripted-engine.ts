@@ -14,11 +14,11 @@ const scriptedTurn = 257;
 export const scriptedVocab = 258;
 
 export interface ScriptedInit {
-  /** What the "weights" are: another text is another model. @default 'model' */
+  /** Names the "weights": another text is another model. @default 'model' */
   readonly weights?: string | undefined;
-  /** How far these weights are from the true ones, as rms of the logits in nats: a coarser quantisation. @default 0 */
+  /** Distance of these weights from the true ones, as rms of the logits in nats: a coarser quantisation. @default 0 */
   readonly damage?: number | undefined;
-  /** Rms of what differs between execution classes, in nats. @default 0.12, as measured of quantised models */
+  /** Rms difference between execution classes, in nats. @default 0.12, as measured for quantised models */
   readonly classNoise?: number | undefined;
   readonly name?: string | undefined;
   readonly quant?: string | undefined;
@@ -28,7 +28,7 @@ export interface ScriptedInit {
   readonly exec?: Partial<Exec> | undefined;
   /** Tokens after which the stop token is drawn; null: never. @default null */
   readonly stopAfter?: number | null | undefined;
-  /** Waits before each step of an answer, its index given: lets a test hold an answer up where it likes. */
+  /** Runs before each step of an answer, with its index: lets a test pause an answer at any step. */
   readonly beforeStep?: ((i: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
 }
 
@@ -45,13 +45,13 @@ const scriptedExec: Exec = {
 };
 
 export interface ScriptedEngine extends Engine {
-  /** Changes what a job that starts now declares, as a self-test does. */
+  /** Changes the class that later jobs declare, as a self-test does. */
   setExec(exec: Partial<Exec>): void;
 }
 
 /**
- * A model without weights: its logits are a hash of the prefix, so that every node computes the same ones in no time.
- * Engines of one `weights` text are the same model; those of another `exec` agree up to `classNoise`.
+ * A model without weights: its logits are a hash of the prefix, so that every node computes the same ones at once.
+ * Engines with the same `weights` text are the same model; if their `exec` differs, they agree up to `classNoise`.
  */
 export function createScriptedEngine(init: ScriptedInit = {}): ScriptedEngine {
   const { weights = 'model', name = 'scripted', quant = 'q8_0', context = 2048, slots: total = 1, queue = 8 } = init;
@@ -133,7 +133,7 @@ function createScriptedLogits(
   };
 }
 
-/** Mostly small letters and blanks, now and then a byte of a longer character. */
+/** Mostly lower-case letters and blanks, with an occasional byte of a longer character. */
 function readability(id: number): number {
   if (id === 32 || (id >= 97 && id <= 122)) return 4;
   return id >= 0xc3 && id <= 0xc5 ? 1.5 : id >= 0xa0 && id <= 0xbf ? 1 : 0;
@@ -148,7 +148,7 @@ function createSession(
   let i = 0;
   async function step(options: AbortOptions): Promise<TopLogits> {
     await beforeStep?.(i, options.signal);
-    // As a real engine does, it lets the event loop turn between steps.
+    // Like a real engine, it lets the event loop turn between steps.
     await setImmediate();
     options.signal?.throwIfAborted();
     return model.top(state, i);
@@ -206,7 +206,7 @@ function createByteTokenizer(facts: ModelFacts): Tokenizer {
   };
 }
 
-/** Slots with a line before them, as of a real engine. */
+/** Slots with a queue, like those of a real engine. */
 function createLine(total: number, queue: number) {
   let used = 0;
   const waiting: (() => void)[] = [];
@@ -258,7 +258,7 @@ function mix(value: number): number {
   return (h ^ (h >>> 16)) | 0;
 }
 
-/** About normal, mean 0, variance 1, from one hash: the sum of three uniform ones. */
+/** Approximately normal, mean 0, variance 1, from one hash: the sum of three uniform values. */
 function normal(hash: number): number {
   const a = (hash >>> 0) / 2 ** 32;
   const b = (mix(hash + 1) >>> 0) / 2 ** 32;

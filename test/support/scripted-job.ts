@@ -18,7 +18,7 @@ import {
 } from '../../src/protocol/messages.ts';
 import { encodeCancel, encodeOffer, encodeOpening, encodeQuote } from '../../src/protocol/validate.ts';
 
-/** Both sides of a job without a network or a model, its logits made from a number. */
+/** Both sides of a job without a network or a model; its logits derive from a number. */
 
 export const client = signingKeyFromSeed(sha256(utf8('client')));
 export const provider = signingKeyFromSeed(sha256(utf8('provider')));
@@ -45,7 +45,7 @@ export const promptTokens: readonly number[] = [3, 1, 4, 1, 5];
 const defaultSampler: Sampler = { temperature: 70, minP: 5, topK: 20, maxTokens: 64, vocab: 300, stops: [0] };
 
 export interface ScriptedJobInit {
-  /** Everything random comes from it. */
+  /** The seed of everything random. */
   readonly number: number;
   readonly sampler?: Partial<Sampler> | undefined;
   readonly count?: number | undefined;
@@ -62,13 +62,13 @@ export interface ScriptedJob {
   readonly inputDigest: Uint8Array;
   readonly transcript: Transcript;
   readonly received: Received;
-  /** What the model gives at step `i`. */
+  /** The model's logits at step `i`. */
   top(i: number): TopLogits;
   /** Draws, sends and receives up to `most` tokens with their text; null once the answer has ended. */
   generate(most: number): Finish | null;
   signHead(finish: Finish, text?: string): Signed;
   cancel(n: number): Signed;
-  /** The whole way from the accept to the opening. */
+  /** Runs the job from the accept to the opening. */
   finish(): Received;
 }
 
@@ -168,7 +168,7 @@ function quoteOf(changes: Partial<Quote>, nonce: Uint8Array): Quote {
   };
 }
 
-/** Some logits more than are candidates, spread over the vocabulary. */
+/** A few more logits than there are candidates, spread over the vocabulary. */
 function topLogits(random: Uint8Array, { topK, vocab }: Sampler): TopLogits {
   const count = Math.min(vocab, topK + 3);
   const first = ((random[0] ?? 0) * 256 + (random[1] ?? 0)) % vocab;

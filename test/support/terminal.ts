@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { TestContext } from 'node:test';
 import { launcher } from './binary.ts';
 
-/** Why there is no terminal for tests here, or null where there is one. */
+/** Why there is no terminal for tests here, or null if there is one. */
 export const noTerminals: string | null =
   spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0
     ? null
@@ -11,7 +11,7 @@ export const noTerminals: string | null =
 
 /** The real program on a pseudo-terminal: its standard input, output and errors. */
 export class TerminalProgram {
-  /** All that the terminal showed so far. */
+  /** Everything that the terminal has shown so far. */
   text = '';
   readonly #child: ChildProcessWithoutNullStreams;
   #changed = Promise.withResolvers<void>();
@@ -34,7 +34,7 @@ export class TerminalProgram {
     context.after(() => this.#child.kill('SIGKILL'));
   }
 
-  /** Resolves as soon as the terminal has shown it. @throws Error where the program ends before */
+  /** Resolves as soon as the terminal has shown it. @throws Error if the program ends first */
   async until(pattern: RegExp): Promise<void> {
     while (!pattern.test(this.text)) {
       if (this.#child.exitCode !== null)

@@ -6,7 +6,7 @@ export function readVectors(name: string): unknown {
   return JSON.parse(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8'));
 }
 
-/** Bytes that stand as `{"hex": "…"}` in a vector's value, put back. */
+/** Restores bytes from their form `{"hex": "…"}` in a vector's value. */
 export function withBytes(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withBytes);
   if (typeof value !== 'object' || value === null) return value;

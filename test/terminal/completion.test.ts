@@ -31,24 +31,24 @@ const complete = async (
   ).map(({ value }) => value);
 
 suite('completion', () => {
-  test('commands, by what was typed of them', async () =>
+  test('completes commands by their beginning', async () =>
     assert.deepEqual(await complete(['re'], { subcommands: ['ask', 'receipts', 'route'] }), ['receipts']));
-  test('flags', async () =>
+  test('completes flags', async () =>
     assert.deepEqual(await complete(['--']), ['--model', '--verify', '--provider', '--json', '--help']));
-  test('what a flag may be, also after its short form', async () => {
+  test('completes the values of a flag, also after its short form', async () => {
     assert.deepEqual(await complete(['--verify', 's']), ['sampling']);
     assert.deepEqual(await complete(['-m', '']), ['smollm2-135m', 'qwen3-4b', 'mine']);
     assert.deepEqual(await complete(['--provider', '12']), ['12D3KooWa']);
   });
-  test('models that the command can do something with', async () => {
+  test('completes the models that a command can use', async () => {
     const models = (command: string) => complete([''], { command, arguments: ['<model>'] });
     assert.deepEqual(await models('models pull'), ['qwen3-8b', 'qwen3-4b']);
     assert.deepEqual(await models('models rm'), ['qwen3-4b', 'mine']);
     assert.deepEqual(await complete(['-m', ''], { command: 'serve' }), ['qwen3-4b', 'mine', 'qwen3-8b']);
   });
-  test('an operand after a switch', async () =>
+  test('completes an operand after a switch', async () =>
     assert.deepEqual(await complete(['--json', ''], { arguments: ['<receipt>'] }), ['9f3a00000000']));
-  test('names of others that a shell would run lose what makes it', async () => {
+  test('removes shell syntax from names of peers', async () => {
     const hostile = await candidatesFor({
       words: ['-m', ''],
       subcommands: [],

@@ -26,14 +26,14 @@ describe('format', () => {
     );
   });
 
-  it('writes lamports as SOL without losing any', () => {
+  it('writes lamports as SOL without rounding', () => {
     assert.deepEqual(
       [sol(0), sol(1), sol(700), sol(1_000_000_000), sol(12_345_678_901n)],
       ['0 SOL', '0.000000001 SOL', '0.0000007 SOL', '1 SOL', '12.345678901 SOL'],
     );
   });
 
-  it('aligns columns and keeps strangers in their cell', () => {
+  it('aligns columns, and keeps foreign text inside its cell', () => {
     assert.deepEqual(
       table(
         ['A', 'LONG'],

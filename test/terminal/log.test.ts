@@ -22,7 +22,7 @@ function create(options: Options = {}) {
   return { stdout, stderr, output, records, logger: createLogger(output) };
 }
 
-/** Of everything that can be said, one thing. */
+/** Uses every way to print once. */
 function sayAll({ output, logger }: ReturnType<typeof create>): void {
   output.say('· said');
   output.warn('warned');
@@ -33,8 +33,8 @@ function sayAll({ output, logger }: ReturnType<typeof create>): void {
     logger[level](`logged ${level}`, { count: 2, gone: undefined });
 }
 
-describe('the log of a process that runs for long', () => {
-  it('is one JSON object a line where nobody watches', () => {
+describe('the log of a long-running command', () => {
+  it('is one JSON object per line off a terminal', () => {
     const made = create({ verbose: true });
     sayAll(made);
     for (const { time } of made.records()) assert.equal(new Date(String(time)).toISOString(), time);
@@ -55,7 +55,7 @@ describe('the log of a process that runs for long', () => {
     assert.equal(made.stdout.text, '');
   });
 
-  it('has debug with -v only, and with -q what went wrong only', () => {
+  it('has debug messages with -v only, and warnings and errors only with -q', () => {
     const levels = (options: Options): readonly unknown[] => {
       const made = create(options);
       sayAll(made);
@@ -65,7 +65,7 @@ describe('the log of a process that runs for long', () => {
     assert.deepEqual(levels({ quiet: true }), ['warn', 'warn', 'error']);
   });
 
-  it('is lines for people on a terminal', () => {
+  it('is readable lines on a terminal', () => {
     const made = create({ terminal: true });
     sayAll(made);
     assert.match(made.stderr.text, /· said\n/);
@@ -79,7 +79,7 @@ describe('the log of a process that runs for long', () => {
     assert.deepEqual([stdout.text, stderr.text], ['{"event":"ready"}\n', '']);
   });
 
-  it('lets no field and no stranger take the place of what it says itself', () => {
+  it('lets no field and no foreign text replace its own fields', () => {
     const { output, logger, stderr, records } = create();
     output.event({ event: 'failed', level: 'debug', message: 'theirs', time: 'never' }, 'ours');
     logger.warn('a line\nbreak', { reason: '"}\n{"level":"error"\u001b[2J\u202e' });
@@ -94,7 +94,7 @@ describe('the log of a process that runs for long', () => {
     assert.equal(stderr.lines.length, 2);
   });
 
-  it('has no colours, whoever wants them', (context) => {
+  it('has no colours, even with FORCE_COLOR', (context) => {
     const before = process.env.FORCE_COLOR;
     context.after(() => {
       if (before === undefined) delete process.env.FORCE_COLOR;
@@ -106,7 +106,7 @@ describe('the log of a process that runs for long', () => {
     assert.equal(records()[0]?.message, 'red');
   });
 
-  it('ends with the error that ended it, with a stack with -v only', () => {
+  it('ends with the error that ended the process, with a stack with -v only', () => {
     const error = new QvacError('E_LOCKED', 'in use', { hint: 'stop it' });
     const plain = create();
     reportError(plain.output, error);
@@ -120,7 +120,7 @@ describe('the log of a process that runs for long', () => {
     assert.equal(json.stderr.text, '');
   });
 
-  it('has in it what nobody caught', () => {
+  it('records errors that no command caught', () => {
     const { output, records } = create();
     reportStray(output, 'unexpected, going on', new TypeError('x is not a function'));
     assert.deepEqual(

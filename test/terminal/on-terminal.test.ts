@@ -10,7 +10,7 @@ import { noTerminals, TerminalProgram } from '../support/terminal.ts';
 const barOf = (title: string): RegExp => new RegExp(`${title} [█░]{4,24} \\d+ % · `);
 const controls = /\u001b|\r(?!\n)/;
 
-/** A home with the pip of a network that has brought half of the file. */
+/** A home with a pip that stops after half of the file. */
 async function withSlowPip(
   context: TestContext,
 ): Promise<{ readonly home: string; readonly environment: Readonly<Record<string, string>> }> {
@@ -21,17 +21,17 @@ async function withSlowPip(
 }
 
 describe('on a terminal', { skip: noTerminals ?? false }, () => {
-  it('a download has a bar, which Ctrl-C takes away', async (context) => {
+  it('a download shows a bar, which Ctrl-C removes', async (context) => {
     const { environment } = await withSlowPip(context);
     const program = new TerminalProgram(context, ['models', 'pull', 'smollm2-135m'], environment);
-    await program.until(/fetching smollm2-135m █{12}░{12} 50 % · 50 B of 100 B/);
+    await program.until(/downloading smollm2-135m █{12}░{12} 50 % · 50 B of 100 B/);
     program.type('\x03');
     assert.equal(await program.ended(), 130);
     assert.match(program.text, /stopping … \(Ctrl-C again leaves at once\)/);
     assert.ok(program.text.lastIndexOf('\u001b[2K') > program.text.lastIndexOf('█'), 'the bar is gone');
   });
 
-  it('hashing has a bar; with -q there is nothing but the data', async (context) => {
+  it('hashing shows a bar; with -q only data is printed', async (context) => {
     const home = await temporaryHome(context);
     const { path } = await tinyModel();
     const program = new TerminalProgram(context, ['models', 'show', path], { QVAC_HOME: home });
@@ -44,7 +44,7 @@ describe('on a terminal', { skip: noTerminals ?? false }, () => {
     assert.doesNotMatch(quiet.text, controls);
   });
 
-  it('loading has a bar, and serve talks to a person; with -v it says more', async (context) => {
+  it('loading shows a bar, serve prints readable lines, and -v prints more', async (context) => {
     const { path } = await tinyModel();
     const flags = [
       '--model',
@@ -63,7 +63,7 @@ describe('on a terminal', { skip: noTerminals ?? false }, () => {
       const program = new TerminalProgram(context, ['serve', ...flags, ...more], {
         QVAC_HOME: await temporaryHome(context),
       });
-      await program.until(/ready · elsewhere: qvac ask /);
+      await program.until(/ready · ask it elsewhere with: qvac ask /);
       program.type('\x03');
       assert.equal(await program.ended(), 130);
       assert.match(program.text, barOf('loading [^\\r]*'));
@@ -72,7 +72,7 @@ describe('on a terminal', { skip: noTerminals ?? false }, () => {
     }
   });
 
-  it('NO_COLOR takes the colours away, and -q the talk', async (context) => {
+  it('NO_COLOR removes colours, -q removes messages', async (context) => {
     const home = await temporaryHome(context);
     const shown = async (
       args: readonly string[],
@@ -92,7 +92,7 @@ describe('on a terminal', { skip: noTerminals ?? false }, () => {
 });
 
 describe('off a terminal', () => {
-  it('there is no bar and no control character', async (context) => {
+  it('no bar and no control character is printed', async (context) => {
     const { home, environment } = await withSlowPip(context);
     const { path } = await tinyModel();
     const { code, stdout, stderr } = await runProgram(['models', 'show', path], { home });

@@ -18,7 +18,7 @@ function create(
 }
 
 describe('output', () => {
-  it('puts data on stdout and talk on stderr', async () => {
+  it('writes data to stdout and messages to stderr', async () => {
     const { stdout, stderr, output } = create();
     output.say('talk');
     await output.answer('the ');
@@ -32,7 +32,7 @@ describe('output', () => {
     assert.equal(stderr.text, 'talk\ncareful\n');
   });
 
-  it('prints one JSON document with --json, and says nothing but warnings with -q', () => {
+  it('prints one JSON document with --json, and only warnings with -q', () => {
     const { stdout, stderr, output } = create({ json: true, quiet: true });
     output.say('talk');
     output.live('50 %');
@@ -43,7 +43,7 @@ describe('output', () => {
     assert.equal(stderr.text, 'careful\n');
   });
 
-  it('gives a pipe the answer as it is and a terminal no control characters', async () => {
+  it('writes the answer unchanged to a pipe, and without control characters to a terminal', async () => {
     const hostile = 'a\u001b[2Jb\n';
     const pipe = create();
     await pipe.output.answer(hostile);
@@ -68,14 +68,14 @@ describe('output', () => {
     }
   });
 
-  it('animates and colours nothing off-terminal', () => {
+  it('shows no moving line and no colours off a terminal', () => {
     const { stderr, output } = create();
     output.live('50 %');
     output.say(output.style('red', 'red'));
     assert.equal(stderr.text, 'red\n');
   });
 
-  it('takes the moving line away before anything else is written', async () => {
+  it('removes the moving line before other output', async () => {
     const { stderr, output } = create({ terminal: true });
     output.live('50 %');
     output.say('talk');
@@ -85,19 +85,19 @@ describe('output', () => {
     assert.ok(!stderr.text.endsWith('50 %'));
   });
 
-  it('cuts the moving line where a narrow terminal would wrap it', () => {
+  it('cuts the moving line to the width of the terminal', () => {
     const { stderr, output } = create({ terminal: true });
     Object.defineProperty(stderr, 'columns', { value: 10 });
     output.live('fetching x 50 %');
     assert.equal(stderr.text, 'fetching ');
-    // What a terminal without a size says.
+    // Some terminals report 0 columns.
     const unknown = create({ terminal: true });
     Object.defineProperty(unknown.stderr, 'columns', { value: 0 });
     unknown.output.live('fetching x 50 %');
     assert.deepEqual([unknown.stderr.text, unknown.output.width], ['fetching x 50 %', 80]);
   });
 
-  it('goes on when nobody reads stdout any more, and says so', async () => {
+  it('keeps running when the reader of stdout is gone, and signals it', async () => {
     const stdout = new Writable({
       write(_chunk, _encoding, done) {
         done(Object.assign(new Error('broken pipe'), { code: 'EPIPE' }));
@@ -112,7 +112,7 @@ describe('output', () => {
     await output.flush();
   });
 
-  it('says at the end that a full disk did not take all of it', async () => {
+  it('fails at the end if a full disk lost output', async () => {
     const stdout = new Writable({
       write(_chunk, _encoding, done) {
         done(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
@@ -139,7 +139,7 @@ describe('output', () => {
     await writing;
   });
 
-  it('writes JSON that shows no tricks', () => {
+  it('escapes acting characters in JSON', () => {
     const tricky = { name: '\u001b[31m\u202e\u009b' };
     assert.match(toJson(tricky), /^[\x20-\x7e]*$/);
     assert.deepEqual(JSON.parse(toJson(tricky)), tricky);

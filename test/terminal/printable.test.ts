@@ -14,17 +14,17 @@ describe('printable', () => {
     assert.equal(printable('qwen3-4b · Grüße 你好 👩‍👩‍👧'), 'qwen3-4b · Grüße 你好 👩‍👩‍👧');
   });
 
-  it('keeps line breaks and tabs of a text, and the text itself', () => {
+  it('keeps line breaks and tabs of an answer, and drops other acting characters', () => {
     assert.equal(printableText('one\n\ttwo \u001b[31mred\u001b[0m 你好\r\n'), 'one\n\ttwo [31mred[0m 你好\n');
   });
 
-  it('cuts one line at its longest, never a text', () => {
+  it('cuts a line at its maximum length', () => {
     assert.equal(printable('x'.repeat(300)).length, 200);
     assert.equal(printable('abcdef', 4), 'abc…');
     assert.equal(printableText('x'.repeat(300)).length, 300);
   });
 
-  it('gives the same however a text is cut into pieces between characters', () => {
+  it('does not depend on how a text is cut into pieces', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'binary' })), (pieces) => {
         assert.equal(pieces.map(printableText).join(''), printableText(pieces.join('')));

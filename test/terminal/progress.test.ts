@@ -22,7 +22,7 @@ describe('progress', () => {
   beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }));
   afterEach(() => mock.timers.reset());
 
-  it('shows rate and time left on a terminal, redrawn now and then, and leaves nothing behind', () => {
+  it('shows rate and time left on a terminal, redraws at intervals, and leaves nothing behind', () => {
     const { stderr, progress, pass } = create(true);
     progress.bytes('fetching x', { ...state, doneBytes: 20_000_000, secondsLeft: 10 });
     progress.bytes('fetching x', { ...state, doneBytes: 30_000_000, secondsLeft: 9 });
@@ -39,7 +39,7 @@ describe('progress', () => {
     assert.doesNotMatch(stderr.text, /late/);
   });
 
-  it('says a line now and then off-terminal, without control characters', () => {
+  it('prints a line at intervals off a terminal, without control characters', () => {
     const { stderr, progress, pass } = create(false);
     for (let second = 0; second <= 25; second++) {
       progress.bytes('fetching x', {
@@ -54,7 +54,7 @@ describe('progress', () => {
     assert.deepEqual(stderr.lines, ['fetching x 0 B', 'fetching x 10 MB', 'fetching x 20 MB']);
   });
 
-  it('says nothing of what is quick, and of what is slow even where nothing moves', () => {
+  it('prints nothing for quick work, and a line for slow work without progress', () => {
     const quick = create(false);
     quick.progress.step('checking');
     quick.pass(900);
@@ -67,7 +67,7 @@ describe('progress', () => {
     assert.deepEqual(slow.stderr.lines, ['checking']);
   });
 
-  it('says nothing with -q', () => {
+  it('prints nothing with -q', () => {
     const { stderr, progress, pass } = create(true, true);
     progress.step('checking');
     pass(20_000);

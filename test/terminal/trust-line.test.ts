@@ -18,13 +18,13 @@ const plain = (_style: string, text: string): string => text;
 const lastLine = (part: Partial<TrustFacts>): string => trustLines({ ...facts, ...part }, plain).at(-1) ?? '';
 
 describe('trust line', () => {
-  it('is as the contract has it', () => {
+  it('has the documented form', () => {
     assert.deepEqual(trustLines(facts, plain), [
       '✓ 182 tokens · 41 tok/s · 12D3Koo…gxB · smollm2-135m q4_1 · verified exact 182/182 · receipt 9f3a…c1',
     ]);
   });
 
-  it('says verified only where the model was re-executed and agreed', () => {
+  it('says verified only if a re-execution of the model agreed', () => {
     for (const result of ['pass', 'fail', 'inconclusive'] as const) {
       for (const tier of ['sampling', 'text', 'exact', 'statistical'] as const) {
         const faults = result === 'fail' ? (['silence'] as const) : [];
@@ -37,7 +37,7 @@ describe('trust line', () => {
     }
   });
 
-  it('says how far and why no further', () => {
+  it('says how far the checks went, and why they stopped', () => {
     const why = 'the model is not here';
     assert.match(
       lastLine({ verification: { result: 'pass', tier: 'sampling', count: 16, faults: [] }, why }),
@@ -56,7 +56,7 @@ describe('trust line', () => {
     );
   });
 
-  it('names the fault, the provider, and what was and was not shown, before it', () => {
+  it('follows the fault, the provider, and what the check shows and does not show', () => {
     const lines = trustLines(
       { ...facts, verification: { result: 'fail', tier: 'exact', count: 16, faults: ['exact-mismatch'] } },
       plain,
@@ -68,17 +68,17 @@ describe('trust line', () => {
     assert.match(lines[3] ?? '', /^✗ 182 tokens · .* · failed exact: exact-mismatch · receipt 9f3a…c1$/);
   });
 
-  it('has words for every fault', () => {
+  it('explains every fault', () => {
     for (const fault of faultCodes)
       assert.ok(faultWords[fault].shown.length > 20 && faultWords[fault].notShown.length > 20, fault);
   });
 
-  it('shows a price only where there is one, and one token as one', () => {
+  it('shows a price only if there is one, and a single token in the singular', () => {
     assert.match(lastLine({ cost: 700 }), / · 0\.0000007 SOL · /);
     assert.match(lastLine({ tokens: 1, tokensPerSecond: null }), /^✓ 1 token · 12D3Koo…gxB · /);
   });
 
-  it('says in one sentence that nobody gets the money of an answer that failed, and what comes back', () => {
+  it('says in one sentence that the provider of a failed answer is not paid, and what is refunded', () => {
     const fail = { result: 'fail', tier: 'exact', count: 16, faults: ['exact-mismatch'] } as const;
     const rejected = {
       state: 'rejected',
@@ -92,31 +92,31 @@ describe('trust line', () => {
     const linesOf = (part: Partial<TrustFacts>): readonly string[] =>
       trustLines({ ...facts, cost: 80_000, verification: fail, ...part }, plain).slice(3);
     const [sentence, line, ...more] = linesOf({ payment: rejected });
-    assert.equal(sentence, 'nobody gets this money: 0.00008 SOL is burnt, 0.00002 SOL came back to you');
-    assert.match(line ?? '', / · rejected: 0\.00008 SOL to nobody, 0\.00002 SOL back · failed exact/);
+    assert.equal(sentence, 'the provider is not paid: 0.00008 SOL burnt, 0.00002 SOL refunded to you');
+    assert.match(line ?? '', / · rejected: 0\.00008 SOL burnt, 0\.00002 SOL refunded · failed exact/);
     assert.deepEqual(more, []);
     const sentenceOf = (part: Partial<typeof rejected> | object): string | undefined =>
       linesOf({ payment: { ...rejected, ...part } })[0];
     assert.match(
       sentenceOf({ state: 'slashed', refunded: 100_000n, compensation: 100_000n, burnt: 0n }) ?? '',
-      /your 0\.0001 SOL came back, and 0\.0001 SOL of the provider’s stake/,
+      /^fraud proved on the chain: 0\.0001 SOL refunded, plus 0\.0001 SOL of the provider’s stake$/,
     );
     assert.match(
       sentenceOf({ state: 'declined', refunded: 100_000n, burnt: 0n }) ?? '',
-      /^nobody gets this money: 0\.0001 SOL came back/,
+      /^the provider is not paid: 0\.0001 SOL refunded to you$/,
     );
     assert.match(
       sentenceOf({ state: 'open', refunded: 0n, burnt: 0n }) ?? '',
-      /^nobody gets this money: .*qvac jobs ls/,
+      /^the provider is not paid: 0\.0001 SOL locked, .*qvac jobs ls/,
     );
-    // Behind a router, which pays: no price as if somebody had earned it.
+    // The router pays, so the line shows no price as if the provider had earned it.
     const [routed, routedLine] = linesOf({ router: facts.provider });
-    assert.match(routed ?? '', /^0\.00008 SOL was your router’s to pay: nobody gets it/);
+    assert.match(routed ?? '', /^your router pays 0\.00008 SOL for this answer, unless its own checks failed/);
     assert.ok(!routedLine?.includes('SOL'));
     assert.deepEqual(linesOf({ cost: 0, router: facts.provider }).length, 1);
   });
 
-  it('says where a check came too late to hold the money back', () => {
+  it('says when a check ended after the deadline for a rejection', () => {
     const confirmed = {
       state: 'confirmed',
       locked: 100_000n,
@@ -136,7 +136,7 @@ describe('trust line', () => {
       },
       plain,
     );
-    assert.match(cut[0] ?? '', /0\.00008 SOL went to the provider for an answer that was not re-executed/);
+    assert.match(cut[0] ?? '', /the provider was paid 0\.00008 SOL for an answer that was not re-executed/);
     assert.match(cut[1] ?? '', /^\? .* checked: text 16\/182, inconclusive \(the re-execution did not end in time\)/);
     const late = trustLines(
       {
@@ -147,10 +147,10 @@ describe('trust line', () => {
       },
       plain,
     );
-    assert.match(late.at(-2) ?? '', /too late to hold the money back: the provider is paid/);
+    assert.match(late.at(-2) ?? '', /failed its checks after the deadline for a rejection: the provider is paid/);
   });
 
-  it('cannot be broken by the words of a card', () => {
+  it('stays one line whatever a card says', () => {
     assert.equal(
       trustLines({ ...facts, model: { name: 'x\n✓ verified exact\u001b[2K', quant: '\r' } }, plain).length,
       1,

@@ -5,29 +5,26 @@ import type { Escrow } from '../../escrow/escrow.ts';
 import type { ChainLook } from '../../escrow/look.ts';
 import type { Wallet } from '../../escrow/wallet.ts';
 import type { AbortOptions } from '../../lib/types.ts';
+import { isPlay, namedEndpoint } from '../../sdk/payment/chain.ts';
 import { shortPeer, sol } from '../../terminal/format.ts';
-import { isPlay, namedEndpoint } from '../parts/paying.ts';
 import type { ClockSources } from './clock.ts';
 import { type Finding, fail, failure, ok, warn } from './finding.ts';
 
 export interface ChainFindings {
   readonly findings: readonly Finding[];
-  /** The endpoint's clock, where it is another machine's. */
+  /** The clock of the endpoint if that is another machine. */
   readonly clock: ClockSources['endpoint'];
 }
 
 interface Init extends AbortOptions {
-  /** Nothing leaves this machine. */
+  /** Contact no other machine. */
   readonly offline: boolean;
 }
 
-/** What people call the chain of each network. */
+/** The chain of each network. */
 const expectedNames = { devnet: 'Solana devnet', mainnet: 'Solana mainnet' } as const;
 
-/**
- * The chain, the wallet, what it holds, and how its owner is registered. Starts no chain, makes no wallet, spends
- * nothing.
- */
+/** Checks chain, wallet, balance and registration. Starts no chain, creates no wallet, spends nothing. */
 export async function checkChain(config: Config, init: Init): Promise<ChainFindings> {
   const { wallet, finding: kept } = await checkWallet(config);
   const found = await findEndpoint(config, init.offline);
@@ -46,16 +43,16 @@ export async function checkChain(config: Config, init: Init): Promise<ChainFindi
   } catch (error) {
     init.signal?.throwIfAborted();
     const { code, message, hint } = asQvacError(error);
-    // Answers that cost nothing need no chain.
+    // Free answers need no chain.
     const finding =
       wantsMoney(config) || code !== 'E_CHAIN'
         ? failure('chain', error)
-        : warn('chain', message, hint ?? 'qvac doctor again, later');
+        : warn('chain', message, hint ?? 'run qvac doctor again later');
     return { findings: [finding, kept], clock: null };
   }
 }
 
-/** Where this configuration pays or is paid. */
+/** Whether this configuration pays or is paid. */
 function wantsMoney({ settings }: Config): boolean {
   return settings.maxPrice > 0 || (!settings.free && (settings.priceIn > 0 || settings.priceOut > 0));
 }
@@ -67,12 +64,12 @@ async function findEndpoint(
   const named = namedEndpoint(config);
   if (named !== null)
     return offline && !isLoopback(named)
-      ? { finding: ok('chain', `${new URL(named).host}: not asked (--offline)`) }
+      ? { finding: ok('chain', `${new URL(named).host}: skipped (--offline)`) }
       : { rpcUrl: named };
   const { findHomeChain } = await import('../../escrow/home-chain.ts');
   const running = await findHomeChain(config.home);
   return running === null
-    ? { finding: ok('chain', 'the embedded chain of this home; it does not run, and starts when it is first needed') }
+    ? { finding: ok('chain', 'the embedded chain of this home: not running, starts when a command needs it') }
     : running;
 }
 
@@ -89,24 +86,26 @@ async function describeChain(config: Config, rpcUrl: string, { chain, program }:
   const { addressText, chainNames } = await import('../../escrow/addresses.ts');
   const { network, private: ownNetwork } = config.settings;
   const name = chainNames[chain];
-  const what = `${name ?? (namedEndpoint(config) === null ? 'the embedded chain of this home' : 'a chain of its own')} (${chain}) at ${new URL(rpcUrl).host}`;
+  const unnamed = namedEndpoint(config) === null ? 'the embedded chain of this home' : 'a private chain';
+  const what = `${name ?? unnamed} (${chain}) at ${new URL(rpcUrl).host}`;
   const expected = ownNetwork === null && network !== 'local' ? expectedNames[network] : null;
   if (expected !== null && name !== expected)
     return name === expectedNames.mainnet
       ? fail(
           'chain',
           'E_CONFIG',
-          `${what} is not ${expected}: what is spent there is real money`,
-          'name another endpoint with --rpc, or say --network mainnet',
+          `${what} is not ${expected}: spending there costs real money`,
+          'pass another endpoint with --rpc, or use --network mainnet',
         )
-      : warn('chain', `${what} is not ${expected}`, 'name another endpoint with --rpc');
+      : warn('chain', `${what} is not ${expected}`, 'pass another endpoint with --rpc');
   if (program) return ok('chain', `${what}, with the escrow program`);
-  const detail = `${what} has no escrow program ${addressText(await programOf(config))}: nobody can be paid there`;
-  const fix = 'name where it lies with --escrow, or deploy it (programs/escrow/README.md)';
+  const address = addressText(await programOf(config));
+  const detail = `${what} has no escrow program at ${address}: paid answers are impossible`;
+  const fix = 'pass its address with --escrow, or deploy it (programs/escrow/README.md)';
   return wantsMoney(config) ? fail('chain', 'E_CONFIG', detail, fix) : warn('chain', detail, fix);
 }
 
-/** The wallet that would be used. One that is missing is not made, one that others may read is left so. */
+/** Checks the wallet that commands would use. Creates none and changes no file mode. */
 async function checkWallet(config: Config): Promise<{ readonly wallet: Wallet | null; readonly finding: Finding }> {
   const { findSolanaKeypair, readWallet } = await import('../../escrow/wallet.ts');
   const play = isPlay(config);
@@ -114,14 +113,10 @@ async function checkWallet(config: Config): Promise<{ readonly wallet: Wallet | 
   const path = exists || config.settings.wallet !== null ? config.home.wallet : play ? null : await findSolanaKeypair();
   if (path === null) {
     const finding = play
-      ? ok('wallet', 'none yet; it is made when it is first needed')
+      ? ok('wallet', 'none yet; created when a command needs it')
       : wantsMoney(config)
-        ? warn(
-            'wallet',
-            'there is none, so nothing can be paid',
-            'qvac wallet new makes one, qvac wallet import takes yours',
-          )
-        : ok('wallet', 'none; what costs nothing needs none');
+        ? warn('wallet', 'none, so nothing can be paid', 'qvac wallet new creates one, qvac wallet import copies yours')
+        : ok('wallet', 'none; free answers need none');
     return { wallet: null, finding };
   }
   try {
@@ -132,17 +127,17 @@ async function checkWallet(config: Config): Promise<{ readonly wallet: Wallet | 
         wallet,
         finding: warn(
           'wallet',
-          `${path} can be read by other users (mode ${(mode & 0o777).toString(8)})`,
+          `${path} is readable by other users (mode ${(mode & 0o777).toString(8)})`,
           `chmod 600 ${path}`,
         ),
       };
-    return { wallet, finding: ok('wallet', `${wallet.address}, kept in ${path}`) };
+    return { wallet, finding: ok('wallet', `${wallet.address}, in ${path}`) };
   } catch (error) {
     return { wallet: null, finding: failure('wallet', error) };
   }
 }
 
-/** What the wallet holds, and how it is registered. */
+/** Checks the balance of the wallet and its registration as a provider. */
 async function checkMoney(
   config: Config,
   rpcUrl: string,
@@ -154,8 +149,7 @@ async function checkMoney(
   const escrow = await openEscrow({ rpcUrl, program, wallet: null }, options);
   const balance = await escrow.balance(wallet.publicKey, options);
   const empty = balance === 0n && !isPlay(config) && wantsMoney(config);
-  const held =
-    balance === 0n ? (isPlay(config) ? 'nothing; it is filled when it is first needed' : 'nothing') : sol(balance);
+  const held = balance === 0n ? (isPlay(config) ? '0 SOL; funded when a command needs it' : '0 SOL') : sol(balance);
   return [
     empty
       ? warn('balance', held, `send lamports to ${wallet.address} (on devnet: qvac wallet fund)`)
@@ -176,8 +170,12 @@ async function checkStake(
     if (settings.free || (settings.priceIn === 0 && settings.priceOut === 0)) return [];
     return [
       isPlay(config)
-        ? ok('stake', 'not registered yet; qvac serve does it')
-        : warn('stake', 'prices are set, but this wallet is not registered: nobody can pay', 'qvac provider register'),
+        ? ok('stake', 'not registered yet; qvac serve registers')
+        : warn(
+            'stake',
+            'prices are set, but this wallet is not registered, so no client can pay',
+            'qvac provider register',
+          ),
     ];
   }
   const { peerIdOf } = await import('../../proofs/signing.ts');
@@ -187,22 +185,22 @@ async function checkStake(
     return [
       warn(
         'stake',
-        `${shortPeer(registered)} is registered for this wallet, not this home's ${shortPeer(own)}`,
+        `the wallet is registered for node ${shortPeer(registered)}, not for this home's ${shortPeer(own)}`,
         'qvac provider rotate-peer',
       ),
     ];
-  const held = `${sol(account.stake)}, ${sol(account.freeStake)} of it free for jobs, for ${shortPeer(registered)}`;
+  const held = `${sol(account.stake)}, ${sol(account.freeStake)} of it free for jobs, node ${shortPeer(registered)}`;
   return [
     account.active
       ? ok('stake', held)
-      : warn('stake', `${held}: below the least, so no jobs are offered`, 'qvac provider stake 0.1sol'),
+      : warn('stake', `${held}: below the minimum, so no jobs arrive`, 'qvac provider stake 0.1sol'),
   ];
 }
 
 async function ownPeer(path: string): Promise<string | null> {
   if ((await stat(path).catch(() => null)) === null) return null;
   const { loadIdentity } = await import('../../node/home/identity.ts');
-  // A key that is none has its own line.
+  // A damaged key has a finding of its own.
   return loadIdentity(path).then(
     ({ peer }) => peer,
     () => null,

@@ -7,12 +7,13 @@ import type { OnProgress } from '../../model/store.ts';
 import { byteSize, plural, shortId } from '../../terminal/format.ts';
 import { type Finding, fail, failure, ok, warn } from './finding.ts';
 
-/** What the engine really computes with. */
+/** Checks which device the engine really computes on. */
 export async function checkEngine({ settings }: Config): Promise<Finding> {
   try {
     const { describePlatform } = await import('../../model/llama.ts');
     const { engine, backend, device, memory, cores } = await describePlatform(settings.gpu);
-    const detail = `${engine} on ${backend === 'cpu' ? `the CPU: ${device}, ${plural(cores, 'core')}` : `${backend}: ${device}`}, ${byteSize(memory)}`;
+    const where = backend === 'cpu' ? `the CPU: ${device}, ${plural(cores, 'core')}` : `${backend}: ${device}`;
+    const detail = `${engine} on ${where}, ${byteSize(memory)}`;
     const unused = backend === 'cpu' && settings.gpu === 'auto' ? await unusedGpu() : null;
     return unused === null ? ok('engine', detail) : warn('engine', `${detail}; ${unused.what} is not used`, unused.fix);
   } catch (error) {
@@ -20,7 +21,7 @@ export async function checkEngine({ settings }: Config): Promise<Finding> {
   }
 }
 
-/** A GPU that is there, while the engine computes on the CPU. */
+/** A GPU of this machine that the engine does not use, null if there is none. */
 async function unusedGpu(): Promise<{ readonly what: string; readonly fix: string } | null> {
   const exists = (path: string): Promise<boolean> =>
     access(path).then(
@@ -32,17 +33,18 @@ async function unusedGpu(): Promise<{ readonly what: string; readonly fix: strin
   return null;
 }
 
-/** What installs the engine's builds for a GPU: of the very version of the engine. */
+/** The command that installs the engine's GPU builds, in the version of the engine. */
 export async function installLine(...builds: readonly string[]): Promise<string> {
   const { default: about } = await import('../../../package.json', { with: { type: 'json' } });
-  return `npm install --no-save ${builds.map((build) => `@node-llama-cpp/linux-x64-${build}@${about.dependencies['node-llama-cpp']}`).join(' ')}`;
+  const version = about.dependencies['node-llama-cpp'];
+  return ['npm install --no-save', ...builds.map((build) => `@node-llama-cpp/linux-x64-${build}@${version}`)].join(' ');
 }
 
 export interface ModelChecks extends AbortOptions {
   readonly onProgress?: OnProgress | undefined;
 }
 
-/** Whether the model files here are what they were, byte for byte, and fit into memory. */
+/** Checks that the model files here are unchanged and fit into memory. */
 export async function checkModels(config: Config, options: ModelChecks): Promise<readonly Finding[]> {
   const damaged: Finding[] = [];
   const [{ createModelStore }, { sha256OfFile }] = await Promise.all([
@@ -65,8 +67,9 @@ export async function checkModels(config: Config, options: ModelChecks): Promise
   });
   const models: Finding[] = [];
   for (const model of await store.list()) {
-    const detail = `${model.name} ${model.quant}, ${byteSize(model.bytes)}, SHA-256 ${shortId(model.id)} ${model.pinned ? 'as the catalogue says' : 'as at its first download'}`;
-    // The store remembers digests as long as a file looks the same; a disk that loses bits leaves it looking so.
+    const origin = model.pinned ? 'matches the catalogue' : 'unchanged since the download';
+    const detail = `${model.name} ${model.quant}, ${byteSize(model.bytes)}, SHA-256 ${shortId(model.id)} ${origin}`;
+    // The store caches digests by size and time, which bit rot does not change.
     const found = await sha256OfFile(model.path, options);
     if (found !== model.id)
       models.push(
@@ -86,10 +89,10 @@ export async function checkModels(config: Config, options: ModelChecks): Promise
   }
   const named = await checkNamedModel(config, store, options);
   const all = [...models, ...damaged, ...(named === null ? [] : [named])];
-  return all.length > 0 ? all : [ok('model', 'none here; qvac models pull smollm2-135m fetches a small one')];
+  return all.length > 0 ? all : [ok('model', 'none here; qvac models pull smollm2-135m downloads a small one')];
 }
 
-/** The configured model, where it is a file of its own. */
+/** The configured model if it is a file outside the store. */
 async function checkNamedModel(
   { settings }: Config,
   store: ReturnType<typeof import('../../model/store.ts').createModelStore>,

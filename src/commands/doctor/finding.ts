@@ -1,14 +1,14 @@
 import { asQvacError, type ErrorCode } from '../../errors.ts';
 
-/** What one look at this machine found. */
+/** The result of one check. */
 export interface Finding {
   readonly name: string;
   readonly result: 'ok' | 'warn' | 'fail';
-  /** What is, in one line. */
+  /** What was found, in one line. */
   readonly detail: string;
-  /** What to do, where it is not ok. */
+  /** What to do; null if the result is ok, or nothing helps. */
   readonly fix: string | null;
-  /** Whose exit code a failure has. */
+  /** Determines the exit code of a failure. */
   readonly code?: ErrorCode;
 }
 
@@ -24,7 +24,7 @@ export function fail(name: string, code: ErrorCode, detail: string, fix: string 
   return { name, result: 'fail', detail, fix, code };
 }
 
-/** A failure that was thrown. */
+/** The finding for an error that was thrown. */
 export function failure(name: string, error: unknown): Finding {
   const { code, message, hint } = asQvacError(error);
   return fail(name, code, message, hint ?? null);

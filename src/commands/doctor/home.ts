@@ -6,19 +6,19 @@ import { fileError } from '../../lib/files.ts';
 import { byteSize } from '../../terminal/format.ts';
 import { type Finding, fail, failure, ok, warn } from './finding.ts';
 
-/** Below this nothing works, below that no model fits. */
+/** With less free space nothing works. */
 const minBytes = 100e6;
+/** With less free space many models do not fit. */
 const goodBytes = 5e9;
 
-/** Whether the home can be written to, and by whom it can be read. */
+/** Checks that this user, and only this user, can write to the home. */
 export async function checkHome({ home }: Config): Promise<Finding> {
   const probe = join(home.root, `.doctor-${randomBytes(4).toString('hex')}`);
   try {
     if ((await stat(home.root).catch(() => null)) === null) return await checkNoHome(home.root);
     await writeFile(probe, 'x', { mode: 0o600 });
     const { mode } = await stat(home.root);
-    if ((mode & 0o022) !== 0)
-      return warn('home', `${home.root} can be changed by other users`, `chmod 700 ${home.root}`);
+    if ((mode & 0o022) !== 0) return warn('home', `${home.root} is writable by other users`, `chmod 700 ${home.root}`);
     return ok('home', home.root);
   } catch (error) {
     return failure('home', fileError(error, `write to ${home.root}`));
@@ -27,13 +27,13 @@ export async function checkHome({ home }: Config): Promise<Finding> {
   }
 }
 
-/** Whether a home could be made there. Makes none. */
+/** Checks that a home could be created there. Creates none. */
 async function checkNoHome(root: string): Promise<Finding> {
   let folder = root;
   while ((await stat(folder).catch(() => null)) === null && folder !== dirname(folder)) folder = dirname(folder);
-  // With the dot, since below a file there is no folder, whatever its rights are.
+  // The dot fails for a file, whatever its mode is.
   await access(`${folder}/.`, constants.W_OK);
-  return ok('home', `${root}, not made yet`);
+  return ok('home', `${root}, not created yet`);
 }
 
 export async function checkDisk({ home }: Config): Promise<Finding> {
@@ -53,18 +53,18 @@ export async function checkDisk({ home }: Config): Promise<Finding> {
         ? warn(
             'disk',
             `${byteSize(free)} free in ${folder}`,
-            'free some space, or choose --models-dir on another disk: models take 0.1 to 5 GB each',
+            'free some space, or set --models-dir to another disk: a model takes 0.1 to 5 GB',
           )
         : ok('disk', `${byteSize(free)} free in ${folder}`);
     } catch (error) {
-      // Not made yet: what counts is the disk on which it will be.
+      // The folder does not exist yet: check the disk of its parent.
       if (folder === dirname(folder)) return failure('disk', fileError(error, `look at ${folder}`));
       folder = dirname(folder);
     }
   }
 }
 
-/** Whether each key file is a key and readable by its owner alone. Makes none. */
+/** Checks that each key file is valid and readable by its owner only. Creates none. */
 export async function checkKeys({ home }: Config): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const role of ['client', 'provider', 'router'] as const satisfies readonly Role[]) {
@@ -72,12 +72,12 @@ export async function checkKeys({ home }: Config): Promise<readonly Finding[]> {
     const facts = await stat(path).catch(() => null);
     if (facts !== null) findings.push(await checkKey(`${role} key`, path, facts.mode));
   }
-  return findings.length > 0 ? findings : [ok('keys', 'none yet; they are made when first needed')];
+  return findings.length > 0 ? findings : [ok('keys', 'none yet; created when a command needs them')];
 }
 
 async function checkKey(name: string, path: string, mode: number): Promise<Finding> {
   if (process.platform !== 'win32' && (mode & 0o077) !== 0)
-    return warn(name, `${path} can be read by other users (mode ${(mode & 0o777).toString(8)})`, `chmod 600 ${path}`);
+    return warn(name, `${path} is readable by other users (mode ${(mode & 0o777).toString(8)})`, `chmod 600 ${path}`);
   try {
     const { loadIdentity } = await import('../../node/home/identity.ts');
     return ok(name, (await loadIdentity(path)).peer);

@@ -19,27 +19,27 @@ export async function ownProcesses({ home }: Config): Promise<readonly RunEntry[
   return createRunFiles(home.run).list();
 }
 
-/** The home's nodes, each with what it last told of how it is reached. */
+/** The running nodes of the home, each with its last report on reachability. */
 export async function runningNodes({ home }: Config, own: readonly RunEntry[]): Promise<readonly RunningNode[]> {
   const { readActivity } = await import('../../node/home/activity.ts');
   return Promise.all(
     own.map(async (entry) => {
       const activity = await readActivity(home.run, entry.role);
-      // Of an earlier run, it says nothing about this one.
+      // A report of an earlier run says nothing about this one.
       return { entry, reach: activity !== null && activity.at >= entry.startedAt ? activity.reach : null };
     }),
   );
 }
 
-/** What of this home runs now. */
+/** The nodes of this home that run now. */
 export function checkProcesses(own: readonly RunEntry[]): Finding {
   const words = own.map(
     ({ role, pid, network }) => `${role === 'provider' ? 'serve' : 'route'} (pid ${pid}, network ${network})`,
   );
-  return ok('running', words.length === 0 ? 'neither serve nor route of this home' : words.join(', '));
+  return ok('running', words.length === 0 ? 'no serve or route of this home' : words.join(', '));
 }
 
-/** Whether serve and route could listen where the configuration says, and the gateway at its port. */
+/** Checks that serve and route can listen at the configured addresses, and the gateway at its port. */
 export async function checkPorts({ settings, home }: Config, own: readonly RunEntry[]): Promise<readonly Finding[]> {
   return Promise.all([
     ...settings.listen.map((address) => checkPort(address, own)),
@@ -52,20 +52,20 @@ async function checkGatewayPort(http: string, run: string): Promise<Finding> {
   const { readGatewayRun } = await import('../../gateway/run-file.ts');
   const gateway = await readGatewayRun(run);
   if (gateway?.running === true && new URL(gateway.url).port === port)
-    return ok('http port', `${http} is used by this home's own gateway`);
+    return ok('http port', `${http} is in use by this home's gateway`);
   const code = await tryPort(host, Number(port));
   if (code === null)
     return ok('http port', port === '0' ? `${http}: any free port` : `${http} is free for the gateway`);
   return warn(
     'http port',
     code === 'EADDRINUSE'
-      ? `another program listens at ${http}, where the gateway would`
+      ? `another program listens at ${http}, the address of the gateway`
       : `the gateway cannot listen at ${http} (${code})`,
-    'choose another for it: --http 127.0.0.1:3001',
+    'choose another port: --http 127.0.0.1:3001',
   );
 }
 
-/** The system's reason why a program cannot listen there, or null. */
+/** The system error code if a program cannot listen there, else null. */
 async function tryPort(host: string, port: number): Promise<string | null> {
   const server = createServer();
   try {
@@ -82,10 +82,10 @@ async function tryPort(host: string, port: number): Promise<string | null> {
 async function checkPort(address: string, own: readonly RunEntry[]): Promise<Finding> {
   const match = /^\/ip[46]\/([^/]+)\/tcp\/(\d+)$/.exec(address);
   if (match === null)
-    return warn('port', `${address} is no address that this check knows`, 'use /ip4/<address>/tcp/<port>');
+    return warn('port', `cannot check ${address}: not a TCP address`, 'use /ip4/<address>/tcp/<port>');
   const [, host = '', port = ''] = match;
   if (port !== '0' && own.some(({ addrs }) => addrs.some((each) => each.includes(`/tcp/${port}/`))))
-    return ok('port', `${address} is used by this home's own process`);
+    return ok('port', `${address} is in use by this home's own process`);
   const code = await tryPort(host, Number(port));
   if (code === null) return ok('port', port === '0' ? `${address}: any free port` : `${address} is free`);
   if (code === 'EADDRINUSE')
@@ -96,7 +96,7 @@ async function checkPort(address: string, own: readonly RunEntry[]): Promise<Fin
       'stop it, or choose another port: --listen /ip4/0.0.0.0/tcp/0',
     );
   if (code === 'EACCES')
-    return fail('port', 'E_CONFIG', `${address} needs more rights than you have`, 'choose a port above 1023');
+    return fail('port', 'E_CONFIG', `no permission to listen at ${address}`, 'choose a port above 1023');
   return fail(
     'port',
     'E_CONFIG',
@@ -107,13 +107,13 @@ async function checkPort(address: string, own: readonly RunEntry[]): Promise<Fin
 
 export interface PeerFindings {
   readonly findings: readonly Finding[];
-  /** When their cards were issued, by their clocks. */
+  /** Issue times of their cards, by their clocks. */
   readonly issued: readonly number[];
-  /** Whether the cards of some count as expired here. */
+  /** Whether some card has expired by this clock. */
   readonly expired: boolean;
 }
 
-/** Who can be reached. */
+/** Checks which peers can be reached. */
 export async function checkPeers(config: Config, logger: Logger, { signal }: AbortOptions): Promise<PeerFindings> {
   const [{ join }, { identityFromSeed }] = await Promise.all([
     import('../../node/join.ts'),
@@ -136,11 +136,11 @@ export async function checkPeers(config: Config, logger: Logger, { signal }: Abo
     }
   } catch (error) {
     signal?.throwIfAborted();
-    return { findings: [whyNobody(config, error)], issued: [], expired };
+    return { findings: [whyNoPeers(config, error)], issued: [], expired };
   }
 }
 
-/** Whether somebody is there whose card is of no use here because it has expired, by this machine's clock. */
+/** Whether the card of some connected peer has expired by this clock. */
 async function hasExpiredCards({ peer, discovery }: Joined, signal: AbortSignal | undefined): Promise<boolean> {
   const reasons = peer
     .connected()
@@ -154,13 +154,13 @@ async function hasExpiredCards({ peer, discovery }: Joined, signal: AbortSignal 
   return (await Promise.all(reasons)).some((reason) => reason.includes('has expired'));
 }
 
-function whyNobody({ settings }: Config, error: unknown): Finding {
+function whyNoPeers({ settings }: Config, error: unknown): Finding {
   const { code, message } = asQvacError(error);
   if (code !== 'E_NO_PROVIDER' && code !== 'E_NETWORK') return failure('peers', error);
   if (code === 'E_NETWORK' && settings.bootstrap.length > 0) return failure('peers', error);
   const ways = settings.mdns
-    ? 'start one (qvac serve), or name one elsewhere (--bootstrap /ip4/…/tcp/…/p2p/…)'
-    : 'multicast is off: name a peer with --bootstrap /ip4/…/tcp/…/p2p/…';
+    ? 'start a provider (qvac serve), or pass the address of a peer (--bootstrap /ip4/…/tcp/…/p2p/…)'
+    : 'multicast is off: pass the address of a peer with --bootstrap /ip4/…/tcp/…/p2p/…';
   return warn('peers', message, ways);
 }
 
@@ -171,8 +171,11 @@ function describePeers({ networkName }: Config, peers: readonly LivePeer[]): Fin
       card.role === 'provider' ? card.models.map(({ name, quant }) => `${name}/${quant}`) : [],
     ),
   );
-  const found = `network ${networkName}: ${plural(count('provider'), 'provider')}, ${plural(count('router'), 'router')}, ${plural(models.size, 'model')}`;
-  return count('provider') === 0
-    ? warn('peers', found, 'nobody offers a model: start one with qvac serve')
-    : ok('peers', found);
+  const counts = [
+    plural(count('provider'), 'provider'),
+    plural(count('router'), 'router'),
+    plural(models.size, 'model'),
+  ];
+  const found = `network ${networkName}: ${counts.join(', ')}`;
+  return count('provider') === 0 ? warn('peers', found, 'start a provider with qvac serve') : ok('peers', found);
 }

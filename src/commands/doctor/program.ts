@@ -13,13 +13,13 @@ export function checkNode(version: string = process.versions.node): Finding {
     'node',
     'E_CONFIG',
     `Node ${version} is too old`,
-    `install Node ${minNodeVersion.join('.')} or newer, or start qvac by its launcher`,
+    `install Node ${minNodeVersion.join('.')} or newer, or start qvac with bin/qvac.mjs`,
   );
 }
 
 /**
- * Which `qvac` a shell finds first.
- * @param script what runs now, `process.argv[1]`
+ * Checks which `qvac` a shell finds first.
+ * @param script the running program
  */
 export async function checkPath(
   script: string | undefined = process.argv[1],
@@ -31,13 +31,13 @@ export async function checkPath(
     const facts = await stat(candidate).catch(() => null);
     if (facts === null || !facts.isFile() || (facts.mode & 0o111) === 0) continue;
     const found = await realpath(candidate);
-    // bin/qvac.mjs and dist/main.js lie two below the same folder.
+    // bin/qvac.mjs and dist/main.js are both two levels below the package.
     if (own !== null && dirname(dirname(found)) === dirname(dirname(own))) return ok('path', `qvac is ${candidate}`);
     return warn(
       'path',
-      `another qvac comes first on the PATH: ${candidate}`,
-      `remove it, or put this one before it: npm link (this is ${own ?? 'unknown'})`,
+      `another qvac is first on the PATH: ${candidate}`,
+      `remove it, or put this one first with npm link (this is ${own ?? 'unknown'})`,
     );
   }
-  return ok('path', 'qvac is not on the PATH; npm link puts it there');
+  return ok('path', 'qvac is not on the PATH; npm link adds it');
 }

@@ -6,7 +6,7 @@ import type { RunEntry } from '../../node/home/run-files.ts';
 import { plural } from '../../terminal/format.ts';
 import { type Finding, ok, warn } from './finding.ts';
 
-/** A node of this home that runs, with what it last told of itself. */
+/** A running node of this home with its last report on reachability. */
 export interface RunningNode {
   readonly entry: Pick<RunEntry, 'role' | 'peer' | 'addrs'>;
   readonly reach: Activity['reach'] | null;
@@ -19,13 +19,13 @@ function ownAddresses(): readonly string[] {
   return Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address));
 }
 
-/** From where each node that runs, or else one that would, can be reached. */
+/** Checks from where each running node, or else a future one, can be reached. */
 export function checkReach(
   { settings }: Config,
   running: readonly RunningNode[],
   own: readonly string[] = ownAddresses(),
 ): readonly Finding[] {
-  // A network of one's own is as wide as whoever made it wants it to be.
+  // A private network may well be local.
   const wide = settings.private === null && settings.network !== 'local';
   if (running.length > 0) return running.map((node) => reachOf(node, own, wide));
   // 0.0.0.0 and :: stand for all addresses of the machine.
@@ -37,58 +37,58 @@ export function checkReach(
     return [
       warn(
         'reach',
-        'this machine has no address of a network, not even of its own',
-        'connect it; ip link set lo up gives it its own',
+        'this machine has no network address, not even loopback',
+        'connect it to a network; ip link set lo up enables loopback',
       ),
     ];
-  const told = `a node would listen at ${words(hosts)}`;
+  const listens = `a node would listen at ${words(hosts)}`;
   if (farthest(hosts) === 'public')
-    return [ok('reach', `${told}; whether a firewall lets others in shows once one runs`)];
+    return [ok('reach', `${listens}; a running node shows whether a firewall blocks it`)];
   return [
     wide
       ? warn(
           'reach',
-          `${told}: others reach it from outside only through a port that a router forwards`,
+          `${listens}: peers outside this network reach it only through a forwarded port`,
           forward(settings.listen[0] ?? '', null, null),
         )
-      : ok('reach', `${told}; that is enough on this machine and its local network`),
+      : ok('reach', `${listens}; that is enough on this machine and its local network`),
   ];
 }
 
-/** Of one node: what it listens at, who came in, and how peers see it. */
+/** One node: its addresses, its inbound connections, and its address as peers see it. */
 function reachOf({ entry, reach }: RunningNode, own: readonly string[], wide: boolean): Finding {
   const { role, peer, addrs } = entry;
   const ips = addrs.flatMap((address) => ipOfMultiaddr(address) ?? []);
-  const told = `${names[role]} listens at ${words(ips)}`;
+  const listens = `${names[role]} listens at ${words(ips)}`;
   const { loopback, private: near, public: far } = reach?.dialledIn ?? { loopback: 0, private: 0, public: 0 };
-  if (far > 0) return ok('reach', `${told}; ${plural(far, 'connection')} came in from outside`);
+  if (far > 0) return ok('reach', `${listens}; ${plural(far, 'inbound connection')} from outside`);
   const outside = reach?.observed.find((ip) => kindOfIp(ip) === 'public' && !own.includes(ip)) ?? null;
   if (outside !== null)
     return warn(
       'reach',
-      `${told}; peers see this machine at ${outside}, which is none of its own addresses: it is behind a NAT, and nobody has come in from outside yet`,
+      `${listens}; peers see ${outside}, so this machine is behind a NAT; no inbound connection from outside yet`,
       forward(addrs[0] ?? '', outside, peer),
     );
-  if (farthest(ips) === 'public') return ok('reach', `${told}; nobody has come in from outside yet`);
-  const came =
+  if (farthest(ips) === 'public') return ok('reach', `${listens}; no inbound connection from outside yet`);
+  const inbound =
     near > 0
-      ? `; ${plural(near, 'connection')} came in from the local network`
+      ? `; ${plural(near, 'inbound connection')} from the local network`
       : loopback > 0
-        ? `; ${plural(loopback, 'connection')} came in from this machine`
-        : '; nobody has come in yet';
+        ? `; ${plural(loopback, 'inbound connection')} from this machine`
+        : '; no inbound connection yet';
   if (farthest(ips) === 'loopback')
     return warn(
       'reach',
-      `${told}${came}: only this machine reaches it`,
-      'serve others with --listen /ip4/0.0.0.0/tcp/0',
+      `${listens}${inbound}: only this machine reaches it`,
+      'listen for other machines with --listen /ip4/0.0.0.0/tcp/0',
     );
   return wide
     ? warn(
         'reach',
-        `${told}${came}: from outside it is reached only through a port that a router forwards`,
+        `${listens}${inbound}: peers outside this network reach it only through a forwarded port`,
         forward(addrs[0] ?? '', null, peer),
       )
-    : ok('reach', `${told}${came}`);
+    : ok('reach', `${listens}${inbound}`);
 }
 
 function farthest(ips: readonly string[]): IpKind {
@@ -96,7 +96,7 @@ function farthest(ips: readonly string[]): IpKind {
   return kinds.includes('public') ? 'public' : kinds.includes('private') ? 'private' : 'loopback';
 }
 
-/** `192.168.1.5 (private), 8.8.4.4 (public)`; loopback where there is nothing else. */
+/** `192.168.1.5 (private), 8.8.4.4 (public)`; loopback addresses only if there is no other. */
 function words(ips: readonly string[]): string {
   const all = [...new Set(ips)];
   const wider = all.filter((ip) => kindOfIp(ip) !== 'loopback');
@@ -104,8 +104,12 @@ function words(ips: readonly string[]): string {
   return unique.length === 0 ? 'no address' : unique.map((ip) => `${ip} (${kindOfIp(ip) ?? 'unknown'})`).join(', ');
 }
 
-/** What makes a node behind a NAT reachable. */
+/** How to make a node behind a NAT reachable. */
 function forward(address: string, outside: string | null, peer: string | null): string {
   const port = /\/tcp\/([1-9]\d*)/.exec(address)?.[1] ?? '4001';
-  return `forward TCP port ${port} to this machine at your router, listen there (--listen /ip4/0.0.0.0/tcp/${port}), and name /ip4/${outside ?? '<outside address>'}/tcp/${port}/p2p/${peer ?? '<peer id>'} to others`;
+  const told = `/ip4/${outside ?? '<outside address>'}/tcp/${port}/p2p/${peer ?? '<peer id>'}`;
+  return [
+    `forward TCP port ${port} of your network's router to this machine, pass --listen /ip4/0.0.0.0/tcp/${port},`,
+    `and share the address ${told}`,
+  ].join(' ');
 }

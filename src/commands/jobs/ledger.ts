@@ -4,9 +4,7 @@ import { toHex } from '../../lib/bytes.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { sol, timeSpan } from '../../terminal/format.ts';
 import type { CommandContext } from '../parts/definition.ts';
-import { needWallet, openEscrowOf } from '../parts/paying.ts';
 
-/** What the ledger is opened with. */
 export type LedgerContext = Pick<CommandContext, 'config' | 'output' | 'signal'>;
 type Side = 'asked' | 'served';
 
@@ -15,7 +13,7 @@ export interface OpenJob {
   readonly job: JobAccount;
 }
 
-/** The jobs of this home's wallet that are not settled, the newest first. */
+/** The unsettled jobs of this home's wallet, the newest first. */
 export interface Ledger {
   readonly escrow: Escrow;
   readonly wallet: Uint8Array;
@@ -24,6 +22,7 @@ export interface Ledger {
 }
 
 export async function openLedger({ config, signal }: LedgerContext): Promise<Ledger> {
+  const { needWallet, openEscrowOf } = await import('../../sdk/payment/escrow.ts');
   const wallet = await needWallet(config);
   const escrow = await openEscrowOf(config, wallet, { signal });
   const { publicKey } = wallet;
@@ -39,25 +38,25 @@ export async function openLedger({ config, signal }: LedgerContext): Promise<Led
   return { escrow, wallet: publicKey, now, jobs: jobs.toSorted((a, b) => b.job.createdAt - a.job.createdAt) };
 }
 
-/** The open job whose id begins with `prefix`. @throws QvacError E_NOT_FOUND, E_USAGE where there are several */
+/** The open job whose id begins with `prefix`. @throws QvacError E_NOT_FOUND, E_USAGE if there are several */
 function choose({ jobs }: Ledger, prefix: string): OpenJob {
   const id = prefix.toLowerCase();
   if (!/^[0-9a-f]{1,64}$/.test(id))
-    throw new QvacError('E_USAGE', `"${prefix.slice(0, 70)}" is not the id of a job`, { hint: 'qvac jobs ls' });
+    throw new QvacError('E_USAGE', `"${prefix.slice(0, 70)}" is not a job id`, { hint: 'qvac jobs ls' });
   const [found, ...others] = jobs.filter(({ job }) => toHex(job.jobId).startsWith(id));
   if (found === undefined)
     throw new QvacError('E_NOT_FOUND', `no open job begins with ${prefix}`, {
-      hint: `qvac jobs ls; where it is settled: qvac jobs show ${prefix}`,
+      hint: `qvac jobs ls; for a settled job: qvac jobs show ${prefix}`,
     });
-  // The same job from both sides, where one wallet asks itself.
+  // If a wallet pays itself, the same job is listed on both sides.
   if (others.some(({ job }) => toHex(job.jobId) !== toHex(found.job.jobId)))
-    throw new QvacError('E_USAGE', `several jobs begin with ${prefix}`, { hint: 'give more of the id' });
+    throw new QvacError('E_USAGE', `several jobs begin with ${prefix}`, { hint: 'type more of the id' });
   return found;
 }
 
 /**
- * The job that `text` means: one of the wallet's own by its id, anybody's by its account's address. @throws QvacError
- * E_NOT_FOUND, E_USAGE
+ * The job that `text` names: one of the wallet's own by its id, any job by the address of its account.
+ * @throws QvacError E_NOT_FOUND, E_USAGE
  */
 export async function find(ledger: Ledger, text: string, options: AbortOptions): Promise<OpenJob> {
   const { fromBase58 } = await import('../../escrow/addresses.ts');
@@ -65,13 +64,13 @@ export async function find(ledger: Ledger, text: string, options: AbortOptions):
   if (address?.length !== 32) return choose(ledger, text);
   const job = await ledger.escrow.job(address, options);
   if (job === null)
-    throw new QvacError('E_NOT_FOUND', `there is no open job at ${text}`, {
-      hint: 'it is settled, or on another chain',
+    throw new QvacError('E_NOT_FOUND', `no open job at ${text}`, {
+      hint: 'the job is settled, or on another chain (--rpc)',
     });
   return { side: 'asked', job };
 }
 
-/** Where the money is, what happens next and when, and what one can do. */
+/** The state of the money, what happens next and when, and the command for it. */
 function words(
   { side, job }: OpenJob,
   now: number,
@@ -80,7 +79,7 @@ function words(
   const span = (until: number): string => (until <= now ? 'now' : `in ${timeSpan(until - now)}`);
   if (job.submitted === null) {
     const due = job.refundAt <= now;
-    const next = due ? 'the money can be taken back' : `refundable ${span(job.refundAt)} where nothing is submitted`;
+    const next = due ? 'can be refunded' : `refundable ${span(job.refundAt)} unless an answer is submitted`;
     return {
       state: side === 'asked' ? 'locked, no answer submitted' : 'locked for you, not submitted',
       next,
@@ -93,13 +92,13 @@ function words(
   const who = side === 'asked' ? 'the provider gets' : 'you get';
   return {
     state: `submitted: ${who} ${sol(payout)}`,
-    next: due ? 'it can be paid out' : `paid out ${span(claimAt)} unless it is rejected`,
+    next: due ? 'can be paid out' : `paid out ${span(claimAt)} unless rejected`,
     at: claimAt,
     command: due ? `qvac jobs claim ${id}` : side === 'asked' ? `qvac jobs dispute ${id}` : null,
   };
 }
 
-/** One job as `--json` has it. */
+/** The JSON of one job (docs/json.md). */
 export async function jobJson(open: OpenJob, now: number) {
   const [{ addressText }, { peerIdOf }] = await Promise.all([
     import('../../escrow/addresses.ts'),

@@ -6,11 +6,11 @@ import { printable } from '../../terminal/printable.ts';
 import { startProgress } from '../../terminal/progress.ts';
 import { trustLines } from '../../terminal/trust-line.ts';
 
-/** Tells on stderr how a question goes, and prints the answer as it comes. */
+/** Reports the progress of a question on stderr and streams the answer to stdout. */
 export function observe(output: Output): AskObserver & { end(): void } {
   const progress = startProgress(output);
   let slow: NodeJS.Timeout | undefined;
-  /** Says what is going on where it takes longer than a moment. */
+  /** Shows what is going on if it takes longer than a second. */
   const working = (what: string): void => {
     clearTimeout(slow);
     slow = setTimeout(() => progress.step(what), 1_000);
@@ -25,12 +25,10 @@ export function observe(output: Output): AskObserver & { end(): void } {
       output.say(printable(`→ ${kind} ${peer} · ${model}${price} · sees your prompt`));
       working('waiting for the first token');
     },
-    picked: (provider, model, price = 0n) =>
-      output.say(
-        printable(
-          `· the router turned to ${shortPeer(provider)} · ${model.name} ${model.quant}${price === 0n ? '' : ` · at most ${sol(price)}`}`,
-        ),
-      ),
+    picked(provider, model, price = 0n) {
+      const limit = price === 0n ? '' : ` · at most ${sol(price)}`;
+      output.say(printable(`· the router chose ${shortPeer(provider)} · ${model.name} ${model.quant}${limit}`));
+    },
     async text(piece) {
       if (piece !== '') end();
       if (!output.json) await output.answer(piece);
@@ -43,22 +41,22 @@ export function observe(output: Output): AskObserver & { end(): void } {
   };
 }
 
-/** Prints what is known of the answer, the trust line last. @returns the exit code */
+/** Prints the facts of the answer, the trust line last. @returns the exit code */
 export async function report(output: Output, answer: Answer, explicitFull: boolean): Promise<number> {
   const { verification, timing, storeError, payment, receipt, tooLate } = answer;
   if (!output.json) output.endAnswer();
-  const { settlementJson } = await import('../../node/payment/settlement-json.ts');
-  // The shape is fixed; what was paid for says more.
+  const { settlementJson } = await import('../../node/payment/outcome.ts');
+  // Only a paid answer has the payment fields.
   output.result({ ...jsonOf(answer), ...(payment === null ? {} : { payment: settlementJson(payment), tooLate }) }, []);
-  if (storeError !== null) output.warn(`the receipt was not stored: ${storeError.message}`);
+  if (storeError !== null) output.warn(`cannot store the receipt: ${storeError.message}`);
   const facts = { ...answer, tokensPerSecond: timing.tokensPerSecond, cost: answer.costLamports };
   const lines = trustLines(facts, (style, text) => output.style(style, text));
   if (tooLate && verification.result !== 'fail' && receipt !== null)
-    output.warn(`to check the answer all the same: qvac verify ${receipt.slice(0, 8)}`);
+    output.warn(`check the answer now with: qvac verify ${receipt.slice(0, 8)}`);
   const recomputed = verification.tier === 'exact' || verification.tier === 'statistical';
   if (explicitFull && !recomputed && verification.result !== 'fail' && receipt !== null && !tooLate)
     output.warn(
-      `the full check that was asked for could not be made; with the model file at hand: qvac verify ${receipt.slice(0, 8)} --model FILE`,
+      `the full check could not be made; with the model file: qvac verify ${receipt.slice(0, 8)} --model FILE`,
     );
   for (const line of lines) (verification.result === 'pass' ? output.say : output.warn)(line);
   if (verification.result === 'fail') return exitCodes.verification;
@@ -66,7 +64,7 @@ export async function report(output: Output, answer: Answer, explicitFull: boole
   return storeError instanceof QvacError ? storeError.exitCode : storeError === null ? exitCodes.ok : exitCodes.bug;
 }
 
-/** The fixed shape of `ask --json`. */
+/** The JSON of every answer (docs/json.md). */
 function jsonOf({
   text,
   finish,

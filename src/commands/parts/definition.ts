@@ -4,9 +4,9 @@ import type { Logger } from '../../lib/log.ts';
 import { parseLamports, type SettingKey } from '../../settings.ts';
 import type { Output } from '../../terminal/output.ts';
 
-export const groups = ['Ask', 'Take part', 'Money', 'Check', 'This machine'] as const;
+export const groups = ['Ask', 'Serve', 'Money', 'Verify', 'This machine'] as const;
 
-/** A command in the list of cli.ts. */
+/** An entry of the command list in cli.ts. */
 export interface CommandEntry {
   readonly name: string;
   readonly summary: string;
@@ -14,34 +14,35 @@ export interface CommandEntry {
   load(): Promise<{ readonly command: CommandDefinition }>;
 }
 
-/** What an action gets. `options` are the command's own, by the keys under which it declared them. */
+/** What an action receives. `options` are the command's own options, by their keys in its definition. */
 export interface CommandContext<Options = Readonly<Record<string, unknown>>> {
-  /** As typed, a variadic one spread. */
+  /** Arguments as typed; a variadic argument is spread. */
   readonly args: readonly string[];
   readonly options: Options;
-  /** Flags, variables, file and defaults merged; `config.settings.model` and so on. */
+  /** Flags, variables, file and defaults, merged: `config.settings.model`, … */
   readonly config: Config;
   readonly output: Output;
   readonly logger: Logger;
   /**
-   * Aborts at the first Ctrl-C or SIGTERM, after which the action has about ten seconds to end; how it ends no longer
-   * matters to the exit code (130, 143).
+   * Aborts at the first SIGINT or SIGTERM. The action then has ten seconds to end, and its result no longer changes the
+   * exit code (130, 143).
    */
   readonly signal: AbortSignal;
-  /** All commands there are, for those that tell of them. */
+  /** Every command, for completion. */
   readonly commands: readonly CommandEntry[];
 }
 
-/** One flag that is not a setting: it stands on the command line only. */
+/** A flag that is not a setting: it exists on the command line only. */
 export interface CommandOption<Value> {
   /** `-f, --force` or `--seed <n>`. */
   readonly flags: string;
+  /** At most 70 characters. */
   readonly description: string;
   /** Absent for a switch. @throws QvacError E_USAGE */
   readonly parse?: (text: string) => unknown;
-  /** May be repeated; the value is an array, empty where it is not given. */
+  /** Repeatable: the value is an array, empty if the option is not given. */
   readonly many?: boolean;
-  /** Never there at run time: carries the value's type. */
+  /** Never set at run time: carries the type of the value. */
   readonly value?: Value;
 }
 
@@ -50,28 +51,30 @@ type ValuesOf<O extends Options> = {
   readonly [Key in keyof O]: O[Key] extends CommandOption<infer Value> ? Value : never;
 };
 
-/** A command as its file in `commands/` describes it. Its name and one-line summary stand in cli.ts. */
+/** A command as its file in `commands/` describes it. Its name and summary are in cli.ts. */
 export interface CommandDefinition {
-  /** A few sentences for `qvac <command> --help`: what it does, what it prints. */
+  /** A few imperative sentences for `qvac <command> --help`. The JSON output is described in docs/json.md. */
   readonly description: string;
   readonly arguments?: readonly {
-    /** `<receipt>`, `[prompt...]` */ readonly name: string;
+    /** `<receipt>`, `[prompt...]` */
+    readonly name: string;
+    /** At most 70 characters. */
     readonly description: string;
   }[];
-  /** Which settings are flags of this command, besides the global ones. */
+  /** The settings that are flags of this command, besides the global ones. */
   readonly settings?: readonly SettingKey[];
   readonly options?: Options;
   /** At least one. */
   readonly examples: readonly { readonly line: string; readonly what: string }[];
   readonly subcommands?: Readonly<Record<string, Subcommand>>;
-  /** It runs until it is stopped, and what it says off-terminal is read by programs: JSON lines. */
+  /** The command runs until it is stopped, and logs JSON lines off a terminal. */
   readonly keepsLog?: boolean;
   /**
-   * The composition root: builds concrete parts, calls one function, prints. Everything from node/, model/, escrow/ and
-   * gateway/ comes by `await import(…)` in here, so that `--help` loads none of it.
-   * @returns an exit code where it is not 0 and the reason has been printed already; other failures are thrown
+   * Calls one function of sdk/ and prints the result. Imports sdk/, node/, model/, escrow/ and gateway/ by
+   * `await import(…)` in here, so that `--help` loads none of them.
+   * @returns an exit code if it is not 0 and the reason has been printed; other failures are thrown
    */
-  // A method, so that an action may ask for the precise type of its own options.
+  // A method, so that an action can declare the precise type of its own options.
   action?(context: CommandContext): Promise<number | void>;
 }
 
@@ -90,10 +93,10 @@ interface Typed<O extends Options> {
  *   description: '…',
  *   arguments: [{ name: '[prompt...]', description: '…' }],
  *   settings: ['model', 'temperature'],
- *   options: { seed: option('--seed <n>', 'the same answer again', parseSeed) },
- *   examples: [{ line: 'qvac ask "why is the sky blue?"', what: 'ask whoever is best' }],
+ *   options: { seed: option('--seed <n>', 'fixed seed', parseSeed) },
+ *   examples: [{ line: 'qvac ask "why is the sky blue?"', what: 'ask the best provider' }],
  *   async action({ args, options, config, output, signal }) {
- *     const { ask } = await import('../../node/client/ask.ts');
+ *     const { openClient } = await import('../sdk/client.ts');
  *     …
  *   },
  * });
@@ -111,12 +114,12 @@ export function defineSubcommand<const O extends Options = Readonly<Record<never
   return definition;
 }
 
-/** A switch: true where given, else false. */
+/** A switch: true if given, else false. */
 export function flag(flags: string, description: string): CommandOption<boolean> {
   return { flags, description };
 }
 
-/** An option with a value; undefined where not given. */
+/** An option with a value; undefined if not given. */
 export function option<Value>(
   flags: string,
   description: string,
@@ -125,7 +128,7 @@ export function option<Value>(
   return { flags, description, parse };
 }
 
-/** An option that may be repeated. */
+/** A repeatable option. */
 export function manyOf<Value>(
   flags: string,
   description: string,
@@ -149,11 +152,11 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
   };
 }
 
-/** For `option` and arguments: lamports, above zero. */
+/** For `option` and arguments: a positive amount in lamports. */
 export function amount(text: string): bigint {
   const lamports = parseLamports(text);
   if (lamports === null || lamports <= 0n || lamports >= 1n << 63n)
-    throw new QvacError('E_USAGE', `expected lamports or an amount as 0.01sol, got "${text}"`);
+    throw new QvacError('E_USAGE', `expected lamports or an amount such as 0.01sol, got "${text}"`);
   return lamports;
 }
 

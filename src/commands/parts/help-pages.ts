@@ -4,37 +4,37 @@ import { type CommandDefinition, type CommandEntry, groups } from './definition.
 
 type Items = HelpSection['items'];
 
-/** Options of every command that are no settings. */
+/** Flags of every command that are not settings. */
 export const globalSwitches = [
-  { flags: '--home <dir>', description: 'where everything is kept [QVAC_HOME]' },
-  { flags: '--config <file>', description: 'the configuration file [QVAC_CONFIG]' },
-  { flags: '--json', description: 'data as JSON on stdout' },
-  { flags: '-q, --quiet', description: 'only data, warnings and errors' },
-  { flags: '-v, --verbose', description: 'say more; show where a bug came from' },
+  { flags: '--home <dir>', description: 'home folder: keys, receipts, models [QVAC_HOME]' },
+  { flags: '--config <file>', description: 'configuration file [QVAC_CONFIG]' },
+  { flags: '--json', description: 'print data as JSON on stdout; fields: docs/json.md' },
+  { flags: '-q, --quiet', description: 'print only data, warnings and errors' },
+  { flags: '-v, --verbose', description: 'print details, and the stack of a bug' },
 ] as const;
 
 const examples: Items = [
-  ['qvac ask "why is the sky blue?"', 'ask whoever is best, and check the answer'],
-  ['qvac serve --model smollm2-135m', 'offer a model to others'],
+  ['qvac ask "why is the sky blue?"', 'ask the best provider and check the answer'],
+  ['qvac serve --model smollm2-135m', 'offer a model to other people'],
   ['qvac verify 9f3a', 'check the receipt of an earlier answer'],
 ];
 
 const variables: Items = [
-  ['QVAC_<SETTING>', 'any setting, as QVAC_MAX_TOKENS=256; qvac config show lists them'],
-  ['NO_COLOR', 'no colours'],
-  ['DEBUG', "the network library's own log, as libp2p:*"],
+  ['QVAC_<SETTING>', 'any setting: QVAC_MAX_TOKENS=256; qvac config show lists them'],
+  ['NO_COLOR', 'disable colours'],
+  ['DEBUG', 'enable the log of the network library: libp2p:*'],
 ];
 
 const exitCodes: Items = [
-  ['0', 'done'],
+  ['0', 'success'],
   ['1', 'a bug in qvac'],
-  ['2', 'usage, an input that was refused, a malformed receipt'],
-  ['3', 'configuration, keys, the home, a port in use'],
-  ['4', 'no provider, the network, a broken or late answer'],
-  ['5', 'payment: too dear, or a limit reached'],
-  ['6', 'a check failed, or the full check asked for could not be made'],
-  ['7', 'a model or the engine'],
-  ['130, 143', 'stopped by Ctrl-C, by SIGTERM'],
+  ['2', 'usage, refused input, or malformed receipt'],
+  ['3', 'configuration, key, home folder, or port in use'],
+  ['4', 'no provider, network failure, or truncated or late answer'],
+  ['5', 'payment: price too high, limit reached, or no funds'],
+  ['6', 'a check failed, or the full check could not be made'],
+  ['7', 'model or engine'],
+  ['130, 143', 'stopped by Ctrl-C or SIGTERM'],
 ];
 
 const everyCommand: HelpSection = {
@@ -42,22 +42,20 @@ const everyCommand: HelpSection = {
   items: [
     ...globalSettings.map(settingItem),
     ...globalSwitches.map(({ flags, description }) => [flags, description] as const),
-    ['-h, --help', 'show this help'],
+    ['-h, --help', 'print this help'],
     ['-V, --version', 'print the version'],
   ],
 };
 
-/** Of a command that runs until it is stopped. */
+/** For commands that run until they are stopped. */
 const logWords: Items = [
-  ['on a terminal', 'lines for people'],
-  [
-    'elsewhere',
-    'on stderr one JSON object a line: {time, level, message, …}, level debug, info, warn or error; the error that ends it is the last, with its code',
-  ],
-  ['-q, -v', 'warnings and errors only; debug as well. No level has a word of a prompt or of an answer'],
+  ['on a terminal', 'readable lines on stderr'],
+  ['otherwise', 'one JSON object per line on stderr; fields: docs/json.md'],
+  ['-q, -v', 'warnings and errors only; debug messages, too'],
+  ['privacy', 'prompts and answers are never logged'],
 ];
 
-/** A setting's flag with its default and its variable. */
+/** The flag of a setting, with its default and its variable. */
 function settingItem(key: SettingKey): readonly [string, string] {
   const { flags, description, kind, default: value, ...rest } = settings[key];
   const words =
@@ -76,7 +74,7 @@ function settingItem(key: SettingKey): readonly [string, string] {
 /** `qvac --help`. */
 export function programPage(entries: readonly CommandEntry[]): HelpPage {
   return {
-    description: 'Ask open models on other people’s machines, and check that they answered. Offer yours to others.',
+    description: 'Query open models on other people’s machines, verify the answers, and offer your own models.',
     usage: 'qvac <command> [options]',
     sections: [
       { title: 'Examples', items: examples },

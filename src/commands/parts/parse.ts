@@ -6,11 +6,11 @@ import type { Output } from '../../terminal/output.ts';
 import type { CommandContext, CommandDefinition, CommandEntry, CommandOption } from './definition.ts';
 import { commandPage, globalSwitches, programPage } from './help-pages.ts';
 
-/** What a command line asks for, ready to be done. Resolves to the exit code. */
+/** A parsed command line, ready to run. Resolves to the exit code. */
 export type Run = (signal: AbortSignal) => Promise<number>;
 
 /**
- * Finds what is to be run, loading only the definition of the command that is named. Help and version are printed here.
+ * Finds the command to run and loads its definition only. Prints help and version.
  * @throws QvacError E_USAGE
  */
 export async function parseCommandLine(
@@ -24,7 +24,7 @@ export async function parseCommandLine(
   };
   let path: string | undefined;
   try {
-    // A program of its own: reading the options leaves them in it.
+    // A separate program: parsing leaves option values in it.
     const { operands } = createProgram(entries, output).parseOptions([...argv]);
     const [name, child = ''] = operands[0] === 'help' ? operands.slice(1) : operands;
     const entry = entries.find((command) => command.name === name);
@@ -67,7 +67,7 @@ function createProgram(entries: readonly CommandEntry[], output: Output): Comman
   program.on('option:version', () => {
     throw new CommanderError(0, versionCode, '');
   });
-  program.helpCommand('help [command]', 'help for a command');
+  program.helpCommand('help [command]', 'print help for a command');
   for (const key of globalSettings) program.addOption(settingOption(key));
   for (const { flags, description } of globalSwitches) program.addOption(new Option(flags, description));
   for (const { name, summary } of entries)
@@ -79,7 +79,7 @@ function createProgram(entries: readonly CommandEntry[], output: Output): Comman
 
 function prepare(command: Command, output: Output, page: HelpPage): Command {
   command.exitOverride();
-  command.helpOption('-h, --help', 'show this help');
+  command.helpOption('-h, --help', 'print this help');
   command.configureOutput({ writeOut: (text) => output.print(text), writeErr: () => undefined });
   command.helpInformation = () =>
     renderHelp(page, Math.min(output.width, 100), (text) => output.style('bold', text, 'stdout'));
@@ -114,12 +114,12 @@ function collect(parse: (text: string) => unknown): (text: string, before: unkno
   return (text, before) => [...(Array.isArray(before) ? (before as readonly unknown[]) : []), parse(text)];
 }
 
-/** What every command gets. */
+/** What every command receives. */
 type Shared = Pick<CommandContext, 'output' | 'commands'>;
 
 /**
- * Gives the child `name` of `parent` what `definition` says, down to its subcommands. `path` is what is typed after
- * `qvac`.
+ * Adds arguments, options, action and subcommands of `definition` to the child `name` of `parent`. `path` is what a
+ * person types after `qvac`.
  */
 function describe(
   parent: Command,
@@ -154,7 +154,7 @@ function describe(
   });
 }
 
-/** Runs the action with its context. All that only an action needs is loaded here. */
+/** Resolves the configuration and runs the action. */
 async function act(
   command: Command,
   path: string,
@@ -198,7 +198,7 @@ async function act(
   return code ?? exitCodes.ok;
 }
 
-/** The value of an option that was not given. */
+/** The value of an option that is not given. */
 function absent({ parse, many }: CommandOption<unknown>): unknown {
   if (many === true) return [];
   return parse === undefined ? false : undefined;

@@ -6,19 +6,19 @@ import type { RunEntry } from '../../node/home/run-files.ts';
 import { plural, timeSpan } from '../../terminal/format.ts';
 import { checkReach } from '../doctor/reach.ts';
 
-/** What was done and what came in today (UTC). */
+/** Answers and earnings of today (UTC). */
 export interface Today {
   readonly answers: number;
   readonly tokens: number;
-  /** Lamports that arrived; some may be for answers of the days before. */
+  /** Lamports received today, perhaps for earlier answers. */
   readonly earned: bigint;
 }
 
-/** How a price stands among those at which others offered the same models today. */
+/** The rank of a price among today's offers of the same models. */
 export interface Rank {
-  /** 1 is the lowest price; whoever asks the same shares the place. */
+  /** 1 is the lowest price; equal prices share a place. */
   readonly place: number;
-  /** Providers in all, this one included. */
+  /** Number of providers, this one included. */
   readonly of: number;
 }
 
@@ -26,17 +26,17 @@ export interface NodeStatus extends RunEntry {
   readonly activity: Activity | null;
   readonly today: Today | null;
   readonly rank: Rank | null;
-  /** Why nothing is being done, if nothing is; the likeliest first. */
+  /** Possible reasons why the node is idle, the likeliest first; empty if it is busy. */
   readonly idle: readonly string[];
 }
 
 const dayMs = 86_400_000;
 
-/** What a node of this home does, as far as it has told. */
+/** The last report of a node of this home, with earnings and rank. */
 export async function statusOf(config: Config, entry: RunEntry, logger: Logger, now: number): Promise<NodeStatus> {
   const { readActivity } = await import('../../node/home/activity.ts');
   const found = await readActivity(config.home.run, entry.role);
-  // Of an earlier run, it says nothing about this one.
+  // A report of an earlier run says nothing about this one.
   const activity = found !== null && found.at >= entry.startedAt ? found : null;
   const today = entry.role === 'provider' ? await todayOf(config, now) : null;
   const rank =
@@ -50,7 +50,7 @@ export async function statusOf(config: Config, entry: RunEntry, logger: Logger, 
   };
 }
 
-/** The receipts of what was served for others since midnight, and what was paid since then. */
+/** Counts answers served since midnight, and adds the earnings since then. */
 async function todayOf(config: Config, now: number): Promise<Today> {
   const [{ createReceiptStore }, { MalformedError }, { QvacError }, { earnedOn }] = await Promise.all([
     import('../../node/home/receipt-store.ts'),
@@ -73,7 +73,7 @@ async function todayOf(config: Config, now: number): Promise<Today> {
   return { answers, tokens, earned: (await earnedOn(config.home.earnings, now)).lamports };
 }
 
-/** Among the prices at which others offered the same models when they were last seen today; null where nobody did. */
+/** The rank among the offers of peers seen in the last 24 hours; null if none offers the same models. */
 async function rankOf(config: Config, own: RunEntry, price: number, logger: Logger, now: number): Promise<Rank | null> {
   const [{ PeerCache }, { modelIdHex }] = await Promise.all([
     import('../../node/discovery/peer-cache.ts'),
@@ -103,8 +103,8 @@ function whyIdle(
   if (peers === 0)
     reasons.push(
       lastAskedAt === null
-        ? 'it has met no other node: nobody can find it (--bootstrap names one)'
-        : 'no other node is connected to it now',
+        ? 'not connected to any node yet, so no client can find it (pass a peer with --bootstrap)'
+        : 'not connected to any node now',
     );
   const found = checkReach(config, [{ entry, reach }]).find(({ result }) => result === 'warn');
   if (found !== undefined) reasons.push(found.detail);
@@ -112,18 +112,16 @@ function whyIdle(
     reach.dialledIn.public === 0 &&
     !entry.addrs.some((address) => kindOfIp(ipOfMultiaddr(address) ?? '') === 'public')
   )
-    reasons.push('it can be reached from this machine and its local network only');
+    reasons.push('reachable from this machine and its local network only');
   if (rank !== null && rank.place > 1)
-    reasons.push(
-      `${plural(rank.place - 1, 'provider')} of ${rank.of - 1} others seen today ${rank.place === 2 ? 'is' : 'are'} cheaper for the same model`,
-    );
+    reasons.push(`${rank.place - 1} of ${plural(rank.of - 1, 'other provider')} seen today offer a lower price`);
   const refusals = Object.entries(refused).map(([code, count]) => `${count} ${code}`);
-  if (refusals.length > 0) reasons.push(`it refused ${refusals.join(', ')}`);
+  if (refusals.length > 0) reasons.push(`refused ${refusals.join(', ')}`);
   const asked = taken + Object.values(refused).reduce((sum, count) => sum + count, 0);
   reasons.push(
     lastAskedAt === null
-      ? `nobody has asked since it started ${timeSpan(now - entry.startedAt)} ago`
-      : `it was asked ${asked === 1 ? 'once' : `${asked} times`} in this run, last ${timeSpan(now - lastAskedAt)} ago`,
+      ? `no question since the start ${timeSpan(now - entry.startedAt)} ago`
+      : `${plural(asked, 'question')} in this run, the last ${timeSpan(now - lastAskedAt)} ago`,
   );
   return reasons;
 }

@@ -4,6 +4,7 @@ import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { Answer, AskObserver, Delivered } from '../../node/client/answer.ts';
 import { type AskComponents, type AskInit, ask } from '../../node/client/ask.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
+import { PerhapsTooLongError } from '../../node/job/too-long.ts';
 import type { ClientPayments } from '../../node/payment/payments.ts';
 import { seedOfNumber } from '../../protocol/digests.ts';
 import { answerLengths, countTokens } from './answer-length.ts';
@@ -102,7 +103,8 @@ async function askFitting(
 }
 
 function isTooLong(error: unknown): error is QvacError {
-  return error instanceof QvacError && (error.details?.tooLong === true || error.code === 'E_CONTEXT');
+  if (error instanceof PerhapsTooLongError) return true;
+  return error instanceof QvacError && error.code === 'E_CONTEXT';
 }
 
 /** Reports a prompt that does not fit as the request's own error, in the words that Anthropic's clients look for. */

@@ -1,16 +1,9 @@
 import type { JobId, ModelId, PeerIdString } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import type { FaultError } from '../../proofs/fault.ts';
-import type { FaultCode, Finish } from '../../protocol/messages.ts';
+import type { Finish } from '../../protocol/messages.ts';
 import type { Settlement } from '../payment/payments.ts';
-
-/** How far an answer is to be checked: nothing opened; what needs no weights; re-execution. */
-export type VerifyLevel = 'none' | 'sampling' | 'full';
-
-export type Verification = Pick<
-  Assessment,
-  'result' | 'tier' | 'count' | 'meanTv' | 'maxTv' | 'rmsDq' | 'meanMiss' | 'faults'
->;
+import { faultyVerification, type Verification, type VerifyLevel } from '../verification/verification.ts';
 
 export interface AnswerModel {
   readonly name: string;
@@ -19,109 +12,96 @@ export interface AnswerModel {
 }
 
 export interface AnswerTiming {
-  /** From the question to the first token, null where none came. */
+  /** From the question to the first token; null if no token arrived. */
   readonly firstTokenMs: number | null;
   /** From the question to the final head. */
   readonly totalMs: number;
-  /** From the first token to the last, null for fewer than two. */
+  /** Between the first and the last token; null for fewer than two. */
   readonly tokensPerSecond: number | null;
 }
 
-/** One answer and what is known of it. */
+/** One answer, with its check, its price and its payment. */
 export interface Answer {
   readonly text: string;
-  /** Tokens, the stop token included. */
+  /** Number of tokens, including the stop token. */
   readonly tokens: number;
-  /** Null where a fault ended the answer before its final head. */
+  /** Null if a fault ended the answer before its final head. */
   readonly finish: Finish | null;
   readonly provider: PeerIdString;
   readonly router: PeerIdString | null;
   readonly model: AnswerModel;
-  /** What was asked for, or what the default came to. */
+  /** The requested level, or the one that the default resolved to. */
   readonly level: VerifyLevel;
   readonly verification: Verification;
-  /** Why the checks went no further, or what was found; a few words, null where nothing is to be said. */
+  /** What the checks found, or why they stopped where they did, in a few words; null if there is nothing to add. */
   readonly why: string | null;
-  /** Null where there is no final head to make one of. */
+  /** Null without a final head: such an answer has no receipt. */
   readonly receipt: JobId | null;
-  /** What kept the receipt from being stored, or null. */
+  /** Why the receipt could not be stored, or null. */
   readonly storeError: Error | null;
   readonly timing: AnswerTiming;
-  /** What it costs by the signed prices. */
+  /** The cost at the signed prices. */
   readonly costLamports: bigint;
-  /** What became of the money that was locked for it; null where none was. */
+  /** The state of the escrow payment; null if nothing was locked for this answer. */
   readonly payment: Settlement | null;
-  /** The money went to the provider because the checks came too late to hold it back. */
+  /** True if the provider was paid because the checks ended too late to reject. */
   readonly tooLate: boolean;
-  /** The person stopped it. */
+  /** True if the person stopped it. */
   readonly interrupted: boolean;
 }
 
-/** Who will see the prompt, told before it leaves. */
+/** The part of an answer that follows from its frames and signed prices, before any check. */
+export type DeliveredAnswer = Pick<
+  Answer,
+  'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'costLamports'
+>;
+
+/** The peer that will see the prompt, reported before the prompt leaves. */
 export interface Destination {
   readonly kind: 'provider' | 'router';
   readonly peer: PeerIdString;
-  /** The model that is asked: as the provider offers it, or as a router is told. */
+  /** The model: as the provider offers it, or as the router is asked for it. */
   readonly model: string;
-  /** The most that it can cost, null where a router is left to choose. */
+  /** The most that the answer can cost; null if a router chooses the provider. */
   readonly priceLamports: bigint | null;
   readonly level: VerifyLevel;
 }
 
-/** What is known once the answer is whole and before it is checked. */
+/** A complete answer, before its checks. */
 export interface Delivered {
   readonly finish: Finish;
   readonly promptTokens: number;
-  /** The stop token included. */
+  /** Including the stop token. */
   readonly tokens: number;
-  /** Of these, those that count for the price: after a cancel at most 32 more than had come. */
+  /** Tokens that count for the price: after a cancel, at most 32 more than had arrived by then. */
   readonly payableTokens: number;
   readonly costLamports: bigint;
   readonly receipt: JobId;
 }
 
-/** Hears how a question goes. */
+/** Receives the progress of a question. */
 export interface AskObserver {
-  /** The prompt is about to leave for this one peer. */
+  /** The prompt is about to be sent to this one peer. */
   sending(to: Destination): void;
-  /** A router turned to this provider, whose answer may cost so much. */
+  /** A router chose this provider; its answer may cost up to `priceLamports`. */
   picked(provider: PeerIdString, model: AnswerModel, priceLamports?: bigint): void;
-  /** The provider took the question, which is so many tokens long, for this model. */
+  /** The provider accepted the question, with this number of prompt tokens, for this model. */
   accepted?(promptTokens: number, model: AnswerModel): void;
-  /** A piece of the answer; a slow reader holds up the provider. */
+  /** A piece of the answer. The next is read once this resolves, so a slow reader slows the provider down. */
   text(piece: string): Promise<void> | void;
-  /** One provider did not answer, and why; another is asked. */
+  /** A provider did not answer, for this reason; another one is asked. */
   turned(from: PeerIdString, reason: string): void;
-  /** One line of news. */
+  /** One line for the person. */
   note(line: string): void;
-  /** The answer is whole. */
+  /** The answer is complete. */
   delivered?(delivered: Delivered): void;
-  /** So much is being locked for it. */
+  /** This amount is being locked for the answer. */
   locking?(lamports: bigint): void;
-  /** It is being checked. */
+  /** The checks of the answer begin. */
   checking(level: VerifyLevel): void;
 }
 
-/** The model was re-executed: only then may an answer be called verified. */
-export function isRecomputed({ tier }: Pick<Verification, 'tier'>): boolean {
-  return tier === 'exact' || tier === 'statistical';
-}
-
-/** What a fault in the middle of an answer says: no final head, so no receipt and nothing opened. */
-export function faultyVerification(fault: FaultCode): Verification {
-  return {
-    result: 'fail',
-    tier: 'sampling',
-    count: 0,
-    meanTv: null,
-    maxTv: null,
-    rmsDq: null,
-    meanMiss: null,
-    faults: [fault],
-  };
-}
-
-/** An answer that broke a rule before its final head: there is no receipt, and nothing to pay. */
+/** An answer that broke a rule before its final head: it has no receipt, and nothing is paid for it. */
 export function faultyAnswer(
   base: Pick<Answer, 'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'level' | 'timing'>,
   { fault, detail }: FaultError,
@@ -138,4 +118,22 @@ export function faultyAnswer(
     tooLate: false,
     interrupted: false,
   };
+}
+
+/** Why the checks of an answer stopped where they did, in a few words for people; null if there is nothing to add. */
+export function reasonFor(
+  { result, tier, checks }: Assessment,
+  { level, interrupted }: { readonly level: VerifyLevel; readonly interrupted: boolean },
+): string | null {
+  if (result === 'fail') return checks.find((check) => check.result === 'fail')?.detail ?? null;
+  if (level === 'none') return 'nothing opened, as asked';
+  const inconclusive = checks.find((check) => check.result === 'inconclusive');
+  if (inconclusive !== undefined) return inconclusive.detail;
+  if (tier === 'exact' || tier === 'statistical') return null;
+  if (interrupted) return 'stopped';
+  return level === 'full'
+    ? 'the model could not be re-executed here'
+    : tier === 'text'
+      ? 'not re-executed'
+      : 'the model is not on this machine';
 }

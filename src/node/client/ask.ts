@@ -8,13 +8,15 @@ import type { CardModel, Input, SamplerSettings } from '../../protocol/messages.
 import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 import type { Discovery, LivePeer } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
-import { overlong } from '../job/too-long.ts';
+import { isBadOffer } from '../job/remote-error.ts';
+import { findTooLong } from '../job/too-long.ts';
 import { chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
 import type { Choice, Selection, SelectionCriteria } from '../selection/select.ts';
 import type { SelectionStore } from '../selection/selection-store.ts';
 import { pricedRefusal } from '../selection/too-dear.ts';
-import { type Answer, type AskObserver, faultyAnswer, type VerifyLevel } from './answer.ts';
+import type { VerifyLevel } from '../verification/verification.ts';
+import { type Answer, type AskObserver, faultyAnswer } from './answer.ts';
 import { askProvider, type DirectComponents, type DirectOutcome } from './direct.ts';
 import { reachRouter, type WantedRouter } from './routed/reach-router.ts';
 import { askRouter } from './routed/routed.ts';
@@ -22,9 +24,9 @@ import { SelectionLog } from './selection-log.ts';
 import { type Stopwatch, startStopwatch } from './stopwatch.ts';
 
 export interface AskComponents extends DirectComponents {
-  /** Keeps the account of each choice of a provider. @default none is kept */
-  readonly choices?: Pick<SelectionStore, 'save' | 'link'> | undefined;
-  /** Jobs that this client has with a peer now, where it asks many questions at once. @default none */
+  /** Keeps a record of how each provider was selected. @default none is kept */
+  readonly selections?: Pick<SelectionStore, 'save' | 'link'> | undefined;
+  /** Jobs that this client has with a peer now, if it asks many questions at once. @default none */
   readonly inFlight?: ((peer: PeerIdString) => number) | undefined;
   readonly discovery: Pick<Discovery, 'live' | 'find' | 'get' | 'refresh'>;
 }
@@ -34,9 +36,9 @@ export interface AskInit {
   /** Hex id, `name` or `name/quant`; null: the best live offer. */
   readonly model: string | null;
   readonly sampler: SamplerSettings;
-  /** 32 bytes for an answer that can be had again; null: random for each provider that is asked. */
+  /** 32 bytes, to make the answer reproducible; null: random for each provider that is asked. */
   readonly seed: Uint8Array | null;
-  /** Null: `full` where the model file is here or the router lists the model, else `sampling`. */
+  /** Null: `full` if the model file is here or the router lists the model, else `sampling`. */
   readonly verify: VerifyLevel | null;
   /** Peer id or multiaddr of the one provider to ask. @default null: the best */
   readonly provider?: string | null | undefined;
@@ -46,24 +48,24 @@ export interface AskInit {
   readonly maxPrice: number;
   /** From the question to the final head, in ms. */
   readonly timeoutMs: number;
-  /** An answer that was stopped is checked like any other, since nobody waits for the end of it. @default false */
+  /** Checks a stopped answer like any other, since no person waits for the checks to end. @default false */
   readonly thorough?: boolean | undefined;
-  /** Names the question in the account of its choice, 24 hex digits. @default null: only an answer has an account */
+  /** Names the question in its selection record, 24 hex digits. @default null: only an answer has a record */
   readonly request?: string | null | undefined;
 }
 
-/** Providers that one question is offered to, one after another, before the first token. */
+/** At most this many providers are offered one question, one after another, before the first token. */
 const maxProviders = 3;
 
 /**
- * One question, from the choice of a provider to the stored receipt.
+ * Asks one question: selects a provider, receives and checks the answer, and stores its receipt.
  *
  * ```ts
  * const answer = await ask(components, { input, model: 'smollm2-135m', sampler, seed: null, verify: null, maxPrice: 0,
  * timeoutMs: 600_000 }, observer, { signal });
  * ```
  * @param options `signal` stops it: what was delivered until then is settled, stored and returned as interrupted
- * @throws QvacError with the reason nobody answered, or what broke an answer in the middle (E_TRUNCATED, E_TIMEOUT,
+ * @throws QvacError with the reason that no provider answered, or that an answer broke off (E_TRUNCATED, E_TIMEOUT,
  * E_FAILED)
  */
 export async function ask(
@@ -82,15 +84,15 @@ class Asking {
   readonly #options: AbortOptions;
   readonly #stopwatch: Stopwatch = startStopwatch();
   readonly #deadline: number;
-  readonly #accounting: SelectionLog;
+  readonly #selectionLog: SelectionLog;
 
   constructor(components: AskComponents, init: AskInit, observer: AskObserver, options: AbortOptions) {
     this.#components = components;
     this.#init = init;
     this.#observer = observer;
     this.#options = options;
-    this.#accounting = new SelectionLog(
-      { choices: components.choices ?? null, clock: components.clock },
+    this.#selectionLog = new SelectionLog(
+      { selections: components.selections ?? null, clock: components.clock },
       { model: init.model, request: init.request ?? null },
     );
     this.#deadline = performance.now() + init.timeoutMs;
@@ -105,14 +107,14 @@ class Asking {
         this.#options,
       );
       const answer = router === null ? await this.#direct() : await this.#routed(router);
-      await this.#accounting.end(
+      await this.#selectionLog.end(
         answer.receipt === null
           ? `${answer.provider} failed a check: ${answer.why ?? answer.verification.faults.join(', ')}`
           : null,
       );
       return answer;
     } catch (error) {
-      await this.#accounting.end(messageOf(error));
+      await this.#selectionLog.end(messageOf(error));
       throw error;
     }
   }
@@ -120,7 +122,7 @@ class Asking {
   get #timeLeftMs(): number {
     const left = Math.ceil(this.#deadline - performance.now());
     if (left <= 0)
-      throw new QvacError('E_TIMEOUT', `no whole answer within ${seconds(this.#init.timeoutMs)}`, {
+      throw new QvacError('E_TIMEOUT', `no complete answer within ${seconds(this.#init.timeoutMs)}`, {
         hint: 'raise --timeout',
       });
     return left;
@@ -143,9 +145,9 @@ class Asking {
       allowedMs,
       thorough: this.#init.thorough ?? false,
     };
-    // Its own file is the person's better witness only where the router has none.
+    // The router re-executes if it can; the person's own model file is used only if the router has none.
     const by = listed.length > 0 || !held ? 'router' : 'here';
-    const observer = this.#accounting.observing(this.#observer, { router });
+    const observer = this.#selectionLog.observing(this.#observer, { router });
     try {
       return await askRouter(
         this.#components,
@@ -173,24 +175,24 @@ class Asking {
     }
   }
 
-  /** @param only the models that the router re-executes, where it has to */
+  /** @param only the models that the router can re-execute, if it has to; null: any */
   #priced(error: QvacError, label: string, only: readonly CardModel[] | null): Promise<QvacError> {
     const {
       discovery,
       reputation,
       peer: { network },
     } = this.#components;
-    const wish = { ...this.#wish, only: only === null ? null : new Set(only.map(({ id }) => modelIdHex(id))) };
-    return pricedRefusal({ discovery, reputation, network }, wish, label, error, this.#options);
+    const criteria = { ...this.#criteria, only: only === null ? null : new Set(only.map(({ id }) => modelIdHex(id))) };
+    return pricedRefusal({ discovery, reputation, network }, criteria, label, error, this.#options);
   }
 
-  /** A router has to be told which model; without a wish it is that of the best live offer. */
+  /** A router needs a model: without a requested one, that of the best live offer. */
   async #modelForRouter(): Promise<{ readonly model: string; readonly label: string; readonly held: boolean }> {
     const { verifier } = this.#components;
     const { model } = this.#init;
     if (model !== null) return { model, label: model, held: await verifier.holds(model) };
     const [best] = await this.#choose();
-    if (best === undefined) throw nobody();
+    if (best === undefined) throw noOffer();
     return {
       model: best.modelId,
       label: `${best.model.name} ${best.model.quant}`,
@@ -210,22 +212,28 @@ class Asking {
       if (attempt.answer !== null) return attempt.answer;
       failure = attempt.error;
       if (failure instanceof FaultError) fault = { error: failure, choice };
-      const fresh = isStale(failure) && !renewed.has(choice.card.peer) ? await this.#renewed(choice) : null;
+      const fresh = isBadOffer(failure) && !renewed.has(choice.card.peer) ? await this.#renewed(choice) : null;
       renewed.add(choice.card.peer);
       if (fresh !== null) queue.unshift(fresh);
       else {
-        this.#accounting.turned(choice.card.peer, failure.message);
+        this.#selectionLog.turned(choice.card.peer, failure.message);
         if (queue.length > 0) this.#observer.turned(choice.card.peer, failure.message);
       }
     }
-    // A provider that was caught is told of even where another one was only busy.
+    // A caught provider is reported even if a later one was merely busy.
     if (fault !== null) return this.#caught(fault.error, fault.choice);
-    throw failure ?? nobody();
+    throw failure ?? noOffer();
   }
 
   async #turnTo(choice: Choice): Promise<DirectOutcome> {
     const { input, sampler, maxPrice, thorough = false } = this.#init;
-    const tooLong = await overlong(this.#components.verifier, choice, input, sampler.maxTokens);
+    const { model, modelId, card } = choice;
+    const tooLong = await findTooLong(
+      this.#components.verifier,
+      { peer: card.peer, model, modelId },
+      input,
+      sampler.maxTokens,
+    );
     if (tooLong !== null) return { answer: null, error: tooLong };
     const level = await this.#levelFor(choice);
     if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
@@ -233,7 +241,7 @@ class Asking {
     return askProvider(
       this.#components,
       { choice, input, sampler, maxPrice, seed: this.#seed(), level, timeouts, stopwatch: this.#stopwatch, thorough },
-      this.#accounting.observing(this.#observer, { provider: choice.card.peer }),
+      this.#selectionLog.observing(this.#observer, { provider: choice.card.peer }),
       this.#options,
     );
   }
@@ -244,18 +252,18 @@ class Asking {
 
   #choose(): Promise<readonly Choice[]> {
     const { discovery, reputation, payments = null, inFlight, peer } = this.#components;
-    const fell = (selection: Selection): void => {
-      this.#accounting.considered = consideredOf(selection);
+    const onSelection = (selection: Selection): void => {
+      this.#selectionLog.considered = consideredOf(selection);
     };
     return chooseProviders(
-      { discovery, reputation, payments, network: peer.network, inFlight, fell },
-      this.#wish,
+      { discovery, reputation, payments, network: peer.network, inFlight, onSelection },
+      this.#criteria,
       this.#init.provider ?? null,
       this.#options,
     );
   }
 
-  get #wish(): SelectionCriteria {
+  get #criteria(): SelectionCriteria {
     const { model, input, sampler, maxPrice, verify } = this.#init;
     return {
       model: model ?? undefined,
@@ -267,7 +275,7 @@ class Asking {
     };
   }
 
-  /** The same provider by its card of this moment, if that says something else: class and prices change. */
+  /** The same provider by its current card, if that is newer: class and prices change. */
   async #renewed({ card }: Choice): Promise<Choice | null> {
     const { discovery, reputation, payments = null, peer } = this.#components;
     try {
@@ -275,7 +283,7 @@ class Asking {
       if (live.card.seq <= card.card.seq) return null;
       const [choice] = await chooseProviders(
         { discovery, reputation, payments, network: peer.network },
-        this.#wish,
+        this.#criteria,
         card.peer,
         this.#options,
       );
@@ -304,11 +312,6 @@ class Asking {
   }
 }
 
-function nobody(): QvacError {
-  return new QvacError('E_NO_PROVIDER', 'nobody offers a model now', { hint: 'qvac peers' });
-}
-
-/** The offer was refused: perhaps by a card that is no longer the provider's. */
-function isStale(error: Error): boolean {
-  return error instanceof QvacError && error.details?.remote === 'bad-offer';
+function noOffer(): QvacError {
+  return new QvacError('E_NO_PROVIDER', 'no provider offers a model now', { hint: 'qvac peers' });
 }

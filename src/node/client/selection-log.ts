@@ -5,19 +5,19 @@ import type { SelectionRecord, SelectionStore } from '../selection/selection-sto
 import type { AskObserver, Delivered } from './answer.ts';
 
 export interface SelectionLogComponents {
-  /** Null: no account is kept. */
-  readonly choices: Pick<SelectionStore, 'save' | 'link'> | null;
+  /** Null: no record is kept. */
+  readonly selections: Pick<SelectionStore, 'save' | 'link'> | null;
   readonly clock: Clock;
 }
 
 export interface SelectionLogInit {
-  /** As it was asked for; null: whichever. */
+  /** As requested; null: any. */
   readonly model: string | null;
-  /** Names the question, 24 hex digits; null: only an answer has an account. */
+  /** Names the question, 24 hex digits; null: only an answer has a record. */
   readonly request: string | null;
 }
 
-/** Gathers how one question's choice went, for the account of it. */
+/** Collects how the provider of one question was selected, and stores the record. */
 export class SelectionLog {
   readonly #components: SelectionLogComponents;
   readonly #init: SelectionLogInit;
@@ -35,32 +35,34 @@ export class SelectionLog {
   }
 
   /**
-   * `observer`, for one attempt: the account is kept as soon as the answer is there, since its checks may take long.
+   * Wraps `observer` for one attempt, to store the record once the answer is complete: its checks may take minutes.
    */
   observing(
     observer: AskObserver,
     by: { readonly provider: PeerIdString } | { readonly router: PeerIdString },
   ): AskObserver {
-    const { choices } = this.#components;
+    const { selections } = this.#components;
     const { request } = this.#init;
     const delivered = (answer: Delivered): void => {
       if ('provider' in by)
-        this.#saving = choices?.save({ ...this.#soFar(), job: answer.receipt, provider: by.provider }, request) ?? null;
-      // The router keeps the account of its choice.
-      else if (request !== null) this.#saving = choices?.link(request, answer.receipt, by.router) ?? null;
+        this.#saving =
+          selections?.save({ ...this.#soFar(), job: answer.receipt, provider: by.provider }, request) ?? null;
+      // The router keeps the record, since it selected the provider.
+      else if (request !== null) this.#saving = selections?.link(request, answer.receipt, by.router) ?? null;
       observer.delivered?.(answer);
     };
     return { ...observer, delivered };
   }
 
   /**
-   * Resolves when the account is kept. @param failure why there is no answer; null where there is one. Never throws.
+   * Resolves when the record is stored. Never throws.
+   * @param failure why there is no answer; null if there is one
    */
   async end(failure: string | null): Promise<void> {
     const { request } = this.#init;
     if (failure !== null && request !== null && this.#saving === null)
       this.#saving =
-        this.#components.choices?.save({ ...this.#soFar(), job: null, provider: null, failure }, request) ?? null;
+        this.#components.selections?.save({ ...this.#soFar(), job: null, provider: null, failure }, request) ?? null;
     await this.#saving;
   }
 

@@ -1,20 +1,20 @@
 import { flushMs } from '../../protocol/constants.ts';
 import type { AnswerTiming } from './answer.ts';
 
-/** Times one answer as its reader sees it. */
+/** Measures one answer as its reader sees it. */
 export interface Stopwatch {
-  /** `n` tokens in all have come by now. */
+  /** `n` tokens in total have arrived by now. */
   tokens(n: number): void;
   read(): AnswerTiming;
 }
 
 /**
- * Tokens that came in less time than one frame is kept waiting came at one go: this program was busy then, and how fast
- * they were made is not known.
+ * If all tokens arrived within one flush interval, they were read in one go: this program was busy, and their rate says
+ * nothing about the provider.
  */
 const shortestMs = flushMs;
 
-/** Starts now. */
+/** Starts measuring now. */
 export function startStopwatch(): Stopwatch {
   const began = performance.now();
   let first: { readonly at: number; readonly n: number } | null = null;

@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import { readJson } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Reach } from '../peer/reach-log.ts';
 import { startAccountFile } from './account-file.ts';
+import type { Reach } from './reach.ts';
 import type { RunEntry } from './run-files.ts';
 
 /** What a running `serve` or `route` does now, for `qvac status`. */

@@ -15,9 +15,9 @@ import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts } from './job.ts';
 import { remoteError } from './remote-error.ts';
 
 export interface DirectJobComponents {
-  /** The offer was sent on it. */
+  /** The stream that carried the offer. */
   readonly stream: FrameStream;
-  /** Another stream to the same provider, for a challenge where the first one broke. */
+  /** Opens another stream to the same provider, for a challenge after the first one broke. */
   readonly reopen: (signal: AbortSignal) => Promise<FrameStream>;
   readonly key: SigningKey;
   readonly logger: Logger;
@@ -47,7 +47,7 @@ export class DirectJob implements Job {
   #faulty: AnswerFrame | null = null;
   #accepted = false;
   #cancelled = false;
-  /** For the provider's next frame. */
+  /** True while the job waits for the provider's next frame. */
   #waiting = false;
   readonly #timers = new Set<NodeJS.Timeout>();
 
@@ -71,19 +71,19 @@ export class DirectJob implements Job {
     const who = shortPeer(this.provider);
     this.#deadline(
       totalMs,
-      `${who} gave no whole answer within ${seconds(allowedMs)}`,
+      `${who} gave no complete answer within ${seconds(allowedMs)}`,
       'allow more time (--timeout), or ask for fewer tokens',
     );
     let step = this.#deadline(acceptMs, `${who} did not answer the offer within ${seconds(acceptMs)}`);
     try {
       while (this.received.final === null) {
-        // Runs while we wait for the provider, not while the consumer of a frame takes its time.
-        const gap = this.#deadline(this.#accepted ? gapMs : acceptMs, `${who} fell silent for ${seconds(gapMs)}`);
+        // Measures the provider alone: the timer stops while the consumer handles a frame.
+        const gap = this.#deadline(this.#accepted ? gapMs : acceptMs, `${who} sent nothing for ${seconds(gapMs)}`);
         this.#waiting = true;
         const frame = await this.#stream.read(['accept', 'tokens', 'head', 'beat', 'busy', 'error']);
         this.#waiting = false;
         this.#clear(gap);
-        if (frame === null) throw new QvacError('E_TRUNCATED', `${who} ended without a final head`);
+        if (frame === null) throw new QvacError('E_TRUNCATED', `${who} closed the stream without a final head`);
         if (frame.t === 'busy' || frame.t === 'error') throw remoteError(frame, this.provider);
         this.#take(frame);
         if (frame.t === 'accept') {
@@ -116,7 +116,7 @@ export class DirectJob implements Job {
     const late = AbortSignal.timeout(openingTimeoutMs);
     const signal = anySignal(late, options.signal);
     try {
-      const opening = await this.#ask(secret, signal, options.anew ?? false);
+      const opening = await this.#requestOpening(secret, signal, options.anew ?? false);
       this.received.setOpening(opening, secret);
       return opening;
     } catch (error) {
@@ -147,11 +147,11 @@ export class DirectJob implements Job {
     if (this.#waiting) this.abort(reason);
   }
 
-  /** One that broke off after its final head must still answer on a new stream (section 4.3). */
-  async #ask(secret: Uint8Array, signal: AbortSignal, anew: boolean): Promise<Signed> {
+  /** A provider whose stream broke after its final head must still answer on a new one (section 4.3). */
+  async #requestOpening(secret: Uint8Array, signal: AbortSignal, anew: boolean): Promise<Signed> {
     try {
-      if (!anew) return await this.#askOn(this.#stream, secret, signal);
-      this.#stream.abort(new Error('asked anew'));
+      if (!anew) return await this.#requestOpeningOn(this.#stream, secret, signal);
+      this.#stream.abort(new Error('challenged again on a new stream'));
     } catch (error) {
       if (!(error instanceof QvacError) || error.code !== 'E_TRUNCATED') throw error;
     }
@@ -160,16 +160,17 @@ export class DirectJob implements Job {
       provider: this.provider,
     });
     this.#stream = await this.#components.reopen(signal);
-    return this.#askOn(this.#stream, secret, signal);
+    return this.#requestOpeningOn(this.#stream, secret, signal);
   }
 
-  async #askOn(stream: FrameStream, secret: Uint8Array, signal: AbortSignal): Promise<Signed> {
+  async #requestOpeningOn(stream: FrameStream, secret: Uint8Array, signal: AbortSignal): Promise<Signed> {
     await stream.write({ t: 'challenge', secret }, { signal });
     for (;;) {
       const frame = await stream.read(['opening', 'head', 'beat', 'error', 'busy'], { signal });
-      if (frame === null) throw new QvacError('E_TRUNCATED', `${shortPeer(this.provider)} ended without an opening`);
+      if (frame === null)
+        throw new QvacError('E_TRUNCATED', `${shortPeer(this.provider)} closed the stream without an opening`);
       if (frame.t === 'opening') return { body: frame.body, sig: frame.sig };
-      // One that contradicts the final head is evidence.
+      // A head that contradicts the final head is evidence.
       if (frame.t === 'head') this.#take(frame);
       else if (frame.t !== 'beat') throw remoteError(frame, this.provider);
     }

@@ -23,19 +23,19 @@ export interface SignedQuote {
 export interface JobTimeouts {
   /** From the offer to the accept. @default 10_000 */
   readonly acceptMs: number;
-  /** From the accept to the first token: the provider's line and prompt. @default 120_000 */
+  /** From the accept to the first token: the provider's queue and the prompt. @default 120_000 */
   readonly firstTokenMs: number;
   /** Between two frames, heartbeats included. @default 10_000 */
   readonly gapMs: number;
   /** From the offer to the final head. @default 600_000 */
   readonly totalMs: number;
-  /** What the person allowed for all that is tried, named where the time is over. @default totalMs */
+  /** The person's limit for the whole question, all attempts included; quoted in a timeout error. @default totalMs */
   readonly allowedMs?: number | undefined;
 }
 
 export interface JobInit {
   readonly card: VerifiedCard;
-  /** The one of the card's models that is asked. */
+  /** The requested one of the card's models. */
   readonly model: CardModel;
   readonly input: Input;
   readonly sampler: SamplerSettings;
@@ -43,14 +43,14 @@ export interface JobInit {
   readonly seed: Uint8Array;
   /** SHA-256 of the secret that `challenge` reveals. */
   readonly commit: Uint8Array;
-  /** Steps to be opened, 2 … 256. */
+  /** Number of steps to open, 2 … 256. */
   readonly count: number;
   readonly mode: Mode;
   /** @default null */
   readonly quote?: SignedQuote | null | undefined;
   /** @default null */
   readonly payment?: Payment | null | undefined;
-  /** Locks the payment, once the offer that names it is written and before it is sent. @default null */
+  /** Locks the payment once the offer is signed and before it is sent. @default null */
   readonly lock?:
     | ((order: { readonly jobId: JobId; readonly offer: Offer; readonly offerSigned: Signed }) => Promise<void>)
     | null
@@ -61,7 +61,7 @@ export interface JobInit {
 }
 
 export interface ChallengeOptions extends AbortOptions {
-  /** On a new stream, for a provider that was silent on the first. @default false */
+  /** Opens a new stream, for a provider that was silent on the first. @default false */
   readonly anew?: boolean | undefined;
 }
 
@@ -74,37 +74,35 @@ export interface Job {
   readonly provider: PeerIdString;
   readonly offer: Offer;
   readonly offerSigned: Signed;
-  /** Everything received so far, checked as it came. */
+  /** Everything received so far, checked on arrival. */
   readonly received: Received;
   /**
-   * Each frame after it was checked; ends after the final head. To be iterated once.
-   * @throws FaultError where the provider broke a rule that can be shown
-   * @throws QvacError E_BUSY, E_BAD_INPUT, E_NO_MODEL or E_FAILED as the provider answered; E_TRUNCATED where the
-   * connection broke, E_TIMEOUT past a deadline, E_BAD_PEER for a frame out of order
+   * Yields each frame after its checks; ends after the final head. May be iterated once.
+   * @throws FaultError if the provider broke a rule that leaves evidence
+   * @throws QvacError E_BUSY, E_BAD_INPUT, E_NO_MODEL or E_FAILED that the provider sent; E_TRUNCATED if the connection
+   * broke, E_TIMEOUT past a deadline, E_BAD_PEER for a frame out of order
    */
   frames(): AsyncIterable<AnswerFrame>;
-  /**
-   * The frame over which `frames` threw a FaultError, so that a router can pass the evidence on; else null.
-   */
+  /** The frame for which `frames` threw a FaultError, so that a router can pass the evidence on; else null. */
   readonly faulty: AnswerFrame | null;
   /**
-   * Signs and sends a cancel over what was received so far. Once, between the accept and the final head; else does
-   * nothing.
-   * @returns the cancel as it is sent, or null where nothing was
+   * Signs and sends a cancel over what was received so far. Works once, between the accept and the final head;
+   * otherwise does nothing.
+   * @returns the cancel that was sent, or null
    */
   cancel(): Promise<Signed | null>;
   /**
    * Reveals the secret and takes the opening, after the final head.
-   * @throws FaultError `silence` where none came within 30 s
+   * @throws FaultError `silence` if none arrives within 30 s
    */
   challenge(secret: Uint8Array, options?: ChallengeOptions): Promise<Signed>;
   /** Sends a signed verdict. */
   verdict(signed: Signed, options?: AbortOptions): Promise<void>;
-  /** Ends the stream after what was written. Idempotent. */
+  /** Closes the stream after all pending writes. Idempotent. */
   close(): Promise<void>;
   /** Resets the stream at once. */
   abort(reason: Error): void;
-  /** The same where it waits for the provider's next frame; not where its reader is behind. */
+  /** Like `abort`, but only while the job waits for the provider's next frame, not while its reader is behind. */
   abortWaiting(reason: Error): void;
 }
 

@@ -21,7 +21,7 @@ export interface JobComponents {
   readonly logger: Logger;
 }
 
-/** How long an offer may wait for its accept, in ms: clocks differ, and it means nothing later. */
+/** How long an offer is valid, in ms: well above the time to its accept, since clocks differ. */
 const offerLifeMs = 120_000;
 
 /**
@@ -34,7 +34,7 @@ const offerLifeMs = 120_000;
  * const opening = await job.challenge(secret);
  * ```
  * @param options `signal` stops the dial and the sending only; a running job ends by `cancel` or `abort`
- * @throws QvacError E_NETWORK where the provider cannot be reached; whatever `lock` throws
+ * @throws QvacError E_NETWORK if the provider cannot be reached; the errors of `lock`
  */
 export async function openJob(
   { peer, clock, logger }: JobComponents,
@@ -43,7 +43,7 @@ export async function openJob(
 ): Promise<Job> {
   const { card, model, sampler, quote = null } = init;
   const { execClass, exec } = card.card;
-  if (execClass === null) throw new QvacError('E_BAD_PEER', `${shortPeer(card.peer)} is no provider`);
+  if (execClass === null) throw new QvacError('E_BAD_PEER', `${shortPeer(card.peer)} is not a provider`);
   const issuedAt = clock.now();
   const offer: Offer = {
     v: 1,

@@ -1,41 +1,60 @@
 import { QvacError } from '../../errors.ts';
 import { anySignal } from '../../lib/abort.ts';
 import { equalBytes } from '../../lib/bytes.ts';
-import type { Clock } from '../../lib/clock.ts';
-import { shortPeer } from '../../lib/names.ts';
+import { seconds, shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { verifyBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { quoteProtocol } from '../../protocol/constants.ts';
-import { type CardModel, kinds, type Quote, type Signed } from '../../protocol/messages.ts';
+import { requestDigestOf } from '../../protocol/digests.ts';
+import { type CardModel, type Input, kinds, type Quote, type Signed } from '../../protocol/messages.ts';
+import { priceLamports } from '../../protocol/price.ts';
+import { promptTokenBound } from '../../protocol/prompt-bound.ts';
 import { decodeQuote } from '../../protocol/validate.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
-import type { Peer } from '../peer/peer.ts';
 import type { SignedQuote } from './job.ts';
-import { remoteError } from './remote-error.ts';
+import type { JobComponents } from './open-job.ts';
+import { RemoteError, remoteError } from './remote-error.ts';
 
 export interface QuoteRequest {
   readonly card: VerifiedCard;
   readonly model: CardModel;
   readonly requestDigest: Uint8Array;
-  /** Most prompt tokens there can be. */
+  /** Upper bound of the prompt's tokens. */
   readonly promptTokens: number;
   readonly maxTokens: number;
   /** Multiaddr to dial. @default the card's peer id */
   readonly target?: string | undefined;
 }
 
-/** How long a quote may take, dial included, in ms. */
+/** How long a quote may take, including the dial, in ms. */
 const quoteTimeoutMs = 10_000;
 
 /**
- * Asks the card's provider for a price (section 3). A quote that is dearer than the card, or not for this very request
- * and length, is refused.
- * @throws QvacError E_BUSY, E_NO_MODEL, E_FAILED as the provider answered; E_BAD_PEER, E_TIMEOUT, E_NETWORK,
- * E_TRUNCATED
+ * Requests the price of an answer to `input`. The prompt counts with its upper bound, but never with more tokens than
+ * fit beside the answer: a longer prompt is refused, so it is never paid for.
+ * @throws as `fetchQuote`
+ */
+export function quoteAnswer(
+  components: Pick<JobComponents, 'peer' | 'clock'>,
+  { card, model, input, maxTokens }: Pick<QuoteRequest, 'card' | 'model' | 'maxTokens'> & { readonly input: Input },
+  options: AbortOptions,
+): Promise<SignedQuote> {
+  const promptTokens = Math.min(promptTokenBound(input), model.context - maxTokens);
+  return fetchQuote(
+    components,
+    { card, model, requestDigest: requestDigestOf(input), promptTokens, maxTokens },
+    options,
+  );
+}
+
+/**
+ * Requests a signed price from the card's provider (section 3). Refuses a quote that is dearer than the card, or for
+ * another request or length.
+ * @throws QvacError E_BUSY, E_NO_MODEL, E_FAILED that the provider sent; E_BAD_PEER, E_TIMEOUT, E_NETWORK, E_TRUNCATED
  */
 export async function fetchQuote(
-  { peer, clock }: { readonly peer: Peer; readonly clock: Clock },
+  { peer, clock }: Pick<JobComponents, 'peer' | 'clock'>,
   request: QuoteRequest,
   options: AbortOptions = {},
 ): Promise<SignedQuote> {
@@ -47,7 +66,8 @@ export async function fetchQuote(
     try {
       await stream.write({ t: 'ask', modelId: model.id, requestDigest, promptTokens, maxTokens }, { signal });
       const frame = await stream.read(['quote', 'busy', 'error'], { signal });
-      if (frame === null) throw new QvacError('E_TRUNCATED', `${shortPeer(card.peer)} ended without a quote`);
+      if (frame === null)
+        throw new QvacError('E_TRUNCATED', `${shortPeer(card.peer)} closed the stream without a quote`);
       if (frame.t !== 'quote') throw remoteError(frame, card.peer);
       const signed = { body: frame.body, sig: frame.sig };
       return { quote: checkedQuote(signed, request, peer.key.publicKey, clock.now()), signed };
@@ -57,7 +77,9 @@ export async function fetchQuote(
   } catch (error) {
     if (options.signal?.aborted === true) throw options.signal.reason;
     if (deadline.aborted)
-      throw new QvacError('E_TIMEOUT', `${shortPeer(card.peer)} gave no price in time`, { cause: error });
+      throw new QvacError('E_TIMEOUT', `${shortPeer(card.peer)} gave no quote within ${seconds(quoteTimeoutMs)}`, {
+        cause: error,
+      });
     throw error;
   }
 }
@@ -69,29 +91,28 @@ function checkedQuote(
   now: number,
 ): Quote {
   const bad = (why: string, cause?: unknown): QvacError =>
-    new QvacError('E_BAD_PEER', `the quote of ${shortPeer(card.peer)} is refused: ${why}`, { cause });
+    new QvacError('E_BAD_PEER', `the quote of ${shortPeer(card.peer)} was refused: ${why}`, { cause });
   if (!verifyBody(card.card.peer, kinds.quote, null, signed)) throw bad('its signature is not the provider’s');
   const quote = decode(signed.body, bad);
-  if (!equalBytes(quote.peer, card.card.peer) || !equalBytes(quote.client, client)) throw bad('it is between others');
+  if (!equalBytes(quote.peer, card.card.peer) || !equalBytes(quote.client, client))
+    throw bad('it names another provider or client');
   if (!equalBytes(quote.modelId, model.id) || !equalBytes(quote.requestDigest, requestDigest))
-    throw bad('it is for something else');
-  // Less would not do; by more the price would pass what the person was told.
+    throw bad('it is for another model or request');
+  // Fewer tokens would not cover the answer; with more, the price would exceed the one that the person saw.
   if (quote.promptTokens !== promptTokens || quote.maxTokens !== maxTokens)
-    throw bad('it covers another length than was asked');
+    throw bad('it is for another number of tokens');
   if (quote.priceIn > model.priceIn || quote.priceOut > model.priceOut) throw bad('it is dearer than the card');
   if (quote.expiresAt <= now) throw bad('it has expired');
-  // The card, whose `exec` goes into the receipt, is of yesterday: asked again with the one of today, nobody is to
-  // blame.
+  // The receipt takes `exec` from the card, and the card is outdated. A retry with the current card succeeds, so the
+  // provider is not at fault.
   if (card.card.execClass === null || !equalBytes(quote.execClass, card.card.execClass)) throw staleCard(card.peer);
   return quote;
 }
 
-/** As where the provider itself refuses an offer by an old card. */
+/** The same as if the provider had refused an offer made from its outdated card. */
 function staleCard(peer: PeerIdString): QvacError {
-  return new QvacError('E_FAILED', `${shortPeer(peer)} computes in another way than its card says`, {
-    hint: 'ask again',
-    details: { peer, remote: 'bad-offer' },
-  });
+  const message = `${shortPeer(peer)} has another execution class than its card says`;
+  return new RemoteError('E_FAILED', message, peer, 'bad-offer', { hint: 'ask again' });
 }
 
 function decode(body: Uint8Array, bad: (why: string, cause?: unknown) => QvacError): Quote {
@@ -101,4 +122,10 @@ function decode(body: Uint8Array, bad: (why: string, cause?: unknown) => QvacErr
     if (error instanceof MalformedError) throw bad(`it is malformed (${error.message})`, error);
     throw error;
   }
+}
+
+/** The most that an answer can cost at this quote, lamports. */
+export function highestPrice(quote: Quote, maxTokens: number): bigint {
+  const { promptTokens, priceIn, priceOut } = quote;
+  return priceLamports({ promptCount: promptTokens, n: maxTokens, priceIn, priceOut });
 }

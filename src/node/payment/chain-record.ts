@@ -1,12 +1,10 @@
 import type { ProviderAccount } from '../../escrow/escrow.ts';
 import { toHex } from '../../lib/bytes.ts';
-import { chainPriorJobs, rejectedWeight, slashedWeight } from '../selection/constants.ts';
 import type { ChainRecord } from './payments.ts';
 
 /**
- * By the node's key in hex. Of several registrations of one node the one with the most stake counts, and what went
- * wrong
- * under any of them: each was agreed to by the node itself.
+ * Maps each node's key, in hex, to its record. If a node is registered several times, the registration with the most
+ * stake counts, with the job counts of all of them: the node itself agreed to each.
  */
 export function recordsOf(accounts: readonly ProviderAccount[]): ReadonlyMap<string, ChainRecord> {
   const records = new Map<string, ChainRecord>();
@@ -36,14 +34,4 @@ export function recordsOf(accounts: readonly ProviderAccount[]): ReadonlyMap<str
     });
   }
   return records;
-}
-
-/**
- * The share of its paid jobs that a provider is expected to serve, 0 … 1: a newcomer 1, since good counts prove little.
- * A
- * slash was proved, and no number of jobs with oneself makes it good.
- */
-export function chainReliability({ completed, refunded, rejected, slashed }: ChainRecord): number {
-  const good = completed + chainPriorJobs;
-  return good / (good + refunded + rejected * rejectedWeight) / (1 + slashed * slashedWeight);
 }

@@ -1,72 +1,120 @@
 import { QvacError } from '../../errors.ts';
-import type { Escrow, Executed, JobAccount } from '../../escrow/escrow.ts';
+import { type Escrow, type Executed, type JobAccount, RefusedError } from '../../escrow/escrow.ts';
+import { isSubmitted } from '../../escrow/terms.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
 import { assess } from '../../proofs/checks.ts';
+import { fraudulentStep } from '../../proofs/fraud.ts';
+import { decodeHead } from '../../proofs/head.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { sha256 } from '../../protocol/digests.ts';
+import type { Signed } from '../../protocol/messages.ts';
 import { decodeVerdict } from '../../protocol/validate.ts';
 import { createJournal } from '../home/journal.ts';
 import { type PendingPayment, pendingPaymentForm } from './pending-payment.ts';
-import { slash } from './slash.ts';
 
-/** What was kept of a job. */
-export interface Kept {
-  readonly note: PendingPayment | null;
+/** What this home still holds about a job. */
+export interface KeptEvidence {
+  readonly pending: PendingPayment | null;
   readonly receipt: Receipt | null;
 }
 
-/** The note of a payment that is not settled, in the first of `dirs` that has one. @throws QvacError E_HOME */
+/** Finds an unsettled payment in the first of `dirs` that has it. @throws QvacError E_HOME */
 export async function findPendingPayment(
   dirs: readonly string[],
   jobId: JobId,
   logger: Logger,
 ): Promise<PendingPayment | null> {
   for (const dir of dirs) {
-    const note = (await createJournal(dir, pendingPaymentForm, logger).read()).get(jobId);
-    if (note !== undefined) return note;
+    const pending = (await createJournal(dir, pendingPaymentForm, logger).read()).get(jobId);
+    if (pending !== undefined) return pending;
   }
   return null;
 }
 
 /**
- * Objects to a submitted job with what was kept of it: slashes where the program can see the fraud, else rejects what
- * failed
- * its checks or never came whole.
- * @throws QvacError E_ESCROW where there is nothing to object to, or not yet
+ * Objects to a submitted job with the evidence kept for it: slashes if the program can verify the fraud, else rejects
+ * an answer that failed its checks or never arrived complete.
+ * @throws QvacError E_ESCROW if there is nothing to object to, or not yet
  */
 export async function dispute(
   escrow: Escrow,
   job: JobAccount,
-  { note, receipt }: Kept,
+  { pending, receipt }: KeptEvidence,
   options: AbortOptions = {},
 ): Promise<Executed> {
   if (job.submitted === null) {
-    const kept = note?.conflict == null ? '' : '; the evidence is kept, and shown when it does';
-    throw new QvacError('E_ESCROW', `the provider has submitted nothing to object to${kept}`, {
-      hint: 'without an answer the money comes back: qvac jobs ls',
+    const kept = pending?.conflict == null ? '' : '; the evidence is kept and used once it submits';
+    throw new QvacError('E_ESCROW', `the provider has submitted no answer to object to${kept}`, {
+      hint: 'the escrow refunds a job that is never submitted: qvac jobs ls',
     });
   }
   const slashed = await slash(
     escrow,
     job,
-    { head: receipt?.heads[0] ?? note?.head ?? null, conflict: note?.conflict, receipt },
+    { head: receipt?.heads[0] ?? pending?.head ?? null, conflict: pending?.conflict, receipt },
     options,
   );
   if (slashed !== null) return slashed;
-  return escrow.rejectJob(job, rejectionOf({ note, receipt }), options);
+  return escrow.rejectJob(job, rejectionOf({ pending, receipt }), options);
 }
 
-/** What a rejection names: the verdict that failed, or of an answer that never came whole nothing. */
-function rejectionOf({ note, receipt }: Kept): Uint8Array {
+/** The digest that a rejection names: of the failed verdict; zeros if the answer never arrived complete. */
+function rejectionOf({ pending, receipt }: KeptEvidence): Uint8Array {
   if (receipt === null) {
-    if (note?.intent === 'reject') return note.verdictDigest;
-    throw new QvacError('E_ESCROW', 'nothing that was kept of this job is wrong', {
-      hint: 'it has no receipt here: its answer never came, or another home asked for it',
+    if (pending?.intent === 'reject') return pending.verdictDigest;
+    throw new QvacError('E_ESCROW', 'this home has no evidence against this job', {
+      hint: 'it has no receipt here: its answer never arrived, or another home asked for it',
     });
   }
   const verdict = receipt.verdicts.find(({ body }) => decodeVerdict(body).result === 'fail');
   if (verdict === undefined && assess(receipt, {}).result !== 'fail')
-    throw new QvacError('E_ESCROW', 'nothing in its receipt is wrong', { hint: 'qvac verify checks it again' });
+    throw new QvacError('E_ESCROW', 'its receipt passes every check', { hint: 'check it again: qvac verify' });
   return sha256(verdict?.body ?? receipt.offer.body);
+}
+
+/** A client's evidence against a provider. */
+export interface FraudEvidence {
+  /** The final head that the client received. */
+  readonly head: Signed | null;
+  /** Two heads that contradict each other. @default those of the receipt, if it has two */
+  readonly conflict?: readonly [Signed, Signed] | null | undefined;
+  readonly receipt: Receipt | null;
+}
+
+/**
+ * Slashes the provider's stake with evidence that the program itself can verify: a submitted head that differs from the
+ * one sent, two heads that contradict each other, a token that the seed does not draw.
+ * @returns null if there is no such evidence, or the program does not accept it
+ */
+export async function slash(
+  escrow: Escrow,
+  job: JobAccount,
+  { head, conflict = null, receipt }: FraudEvidence,
+  options: AbortOptions = {},
+): Promise<Executed | null> {
+  const heads = conflict ?? conflictOf(receipt);
+  const step = receipt === null ? null : fraudulentStep(receipt);
+  const proofs = [
+    ...(head !== null && job.submitted !== null && !isSubmitted(job, decodeHead(head.body))
+      ? [() => escrow.slashHeadMismatch(job, head, options)]
+      : []),
+    ...(heads === null ? [] : [() => escrow.slashEquivocation(job, heads, options)]),
+    ...(step === null ? [] : [() => escrow.slashSampler(job, step, options)]),
+  ];
+  for (const prove of proofs) {
+    try {
+      return await prove();
+    } catch (error) {
+      // A job that was settled meanwhile is not a question of evidence.
+      if (!(error instanceof RefusedError) || error.refusal === 'NoAccount') throw error;
+    }
+  }
+  return null;
+}
+
+/** The two heads of a receipt that contradict each other, or null. */
+export function conflictOf(receipt: Receipt | null): readonly [Signed, Signed] | null {
+  const [final, other] = receipt?.heads ?? [];
+  return final === undefined || other === undefined ? null : [final, other];
 }

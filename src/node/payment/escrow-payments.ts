@@ -6,44 +6,43 @@ import type { AbortOptions, JobId } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { createJournal } from '../home/journal.ts';
 import type { ReceiptStore } from '../home/receipt-store.ts';
+import { settlementJson } from './outcome.ts';
 import { type ClientPayments, type EscrowWallet, isSettled, type LeftPayment, type Settlement } from './payments.ts';
 import { pendingPaymentForm } from './pending-payment.ts';
 import { ProgramWallet } from './program-wallet.ts';
-import { settlementJson } from './settlement-json.ts';
 
 export interface EscrowPaymentsComponents {
-  /** Opens the escrow with the wallet that pays; called once, when a payment is first thought of. */
+  /** Opens the escrow with the wallet that pays; called once, when a payment first needs it. */
   readonly openEscrow: (options: AbortOptions) => Promise<Escrow>;
   /**
-   * What is kept of answers: the evidence of a payment that an earlier process left, and where it is written how it was
-   * settled. @default nothing
+   * The receipts: evidence for payments that an earlier process left, and the place to record how each was settled.
+   * @default none
    */
   readonly receipts?: Pick<ReceiptStore, 'get' | 'settle'> | undefined;
   readonly logger: Logger;
 }
 
 export interface EscrowPaymentsInit {
-  /** Folder of what is locked and not settled. */
+  /** Folder of the payments that are locked and not settled. */
   readonly dir: string;
-  /** How long an answer waits for its head on the chain, in ms. @default 30_000 */
+  /** How long to wait until the provider has submitted the final head, in ms. @default 30_000 */
   readonly submitMs?: number | undefined;
-  /** How long before the money is released a check has to end, in ms. @default 20_000 */
+  /** How long before the rejection window closes a check must end, in ms. @default 20_000 */
   readonly marginMs?: number | undefined;
-  /** How long `stop` waits for what was broken off to be given back, in ms. @default 2_000 */
+  /** How long `stop` waits for refunds of broken-off answers, in ms. @default 2_000 */
   readonly stopMs?: number | undefined;
-  /** Between two looks at what is left, for a process that lives long, in ms. @default null: once */
+  /** Interval of settling unsettled payments in a long-lived process, in ms. @default null: once, at the start */
   readonly sweepMs?: number | null | undefined;
   /**
-   * Whether an answer that passed is confirmed at once. Else its provider is paid when the time for a rejection is
-   * over:
-   * for a wallet whose owner would have to sign for it. @default true
+   * Whether a passed answer is confirmed at once. Otherwise the provider claims its payment once the rejection window
+   * has closed: for a wallet whose owner would have to sign the confirmation. @default true
    */
   readonly confirms?: boolean | undefined;
-  /** Hears of what was left and is settled now. */
+  /** Called for each payment of an earlier process that is now settled. */
   readonly onSettled?: ((left: LeftPayment) => void) | undefined;
 }
 
-/** How long before the money is released a check has to end, in ms. */
+/** How long before the rejection window closes a check must end, in ms. */
 const defaultMarginMs = 20_000;
 
 export function createEscrowPayments(components: EscrowPaymentsComponents, init: EscrowPaymentsInit): ClientPayments {
@@ -52,7 +51,7 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
     (await receipts?.get(jobId).catch(() => null))?.receipt ?? null;
   const keep = async (jobId: JobId, settlement: Settlement): Promise<void> => {
     await receipts?.settle(jobId, settlementJson(settlement)).catch((error: unknown) =>
-      logger.warn('a receipt does not say how it was settled', {
+      logger.warn('the settlement was not added to the receipt', {
         job: jobId,
         reason: messageOf(error),
       }),
@@ -79,20 +78,20 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
           },
         ),
     );
-    // Whoever waits for it learns of a failure; the next one tries again.
+    // Current callers receive the failure; the next caller tries again.
     opening.catch(() => (opening = null));
     return opening;
   }
-  /** Never throws. */
+  /** Settles what earlier processes left. Never throws. */
   async function sweep(): Promise<void> {
     try {
       if ((await journal.read()).size === 0) return;
-      const paying = await open({ signal: end.signal });
-      for (const left of await paying.resume({ signal: end.signal }))
+      const wallet = await open({ signal: end.signal });
+      for (const left of await wallet.resume({ signal: end.signal }))
         if (isSettled(left.settlement)) init.onSettled?.(left);
     } catch (error) {
       if (!end.signal.aborted)
-        logger.warn('payments of earlier answers are not settled yet', {
+        logger.warn('earlier payments are still unsettled', {
           reason: messageOf(error),
         });
     }

@@ -1,23 +1,24 @@
+import { base58btc } from 'multiformats/bases/base58';
 import { messageOf } from '../../errors.ts';
 import type { Escrow, JobOutcome } from '../../escrow/escrow.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
 import type { ReceiptStore } from '../home/receipt-store.ts';
-import { settlementJson, settlementOf } from './settlement-json.ts';
+import type { Settlement } from './payments.ts';
 
 export interface SettledJob {
-  /** Of its account, 32 bytes. */
+  /** Address of its account, 32 bytes. */
   readonly address: Uint8Array;
   readonly jobId: Uint8Array;
-  /** What was locked, lamports. */
+  /** Locked lamports. */
   readonly amount: bigint;
 }
 
 /**
- * How the chain says that a closed job was settled, which the receipts of it are told, too.
- * @param stores wherever a receipt of that job may lie. What is wrong with one of them is logged
- * @returns null where the chain does not say
+ * Looks up on the chain how a closed job was settled, and adds that to its receipts.
+ * @param stores the stores that may have a receipt of the job; failures to write are logged
+ * @returns null if the chain has no record
  * @throws QvacError E_CHAIN
  */
 export async function keepOutcome(
@@ -30,12 +31,103 @@ export async function keepOutcome(
   if (outcome === null) return null;
   const id = toHex(jobId) as JobId;
   const settlement = settlementJson(settlementOf(outcome, { chain: escrow.chain, account: address, locked: amount }));
-  const told = await Promise.allSettled(stores.map((store) => store.settle(id, settlement)));
-  for (const each of told)
+  const written = await Promise.allSettled(stores.map((store) => store.settle(id, settlement)));
+  for (const each of written)
     if (each.status === 'rejected')
-      logger.warn('a receipt does not say how it was settled', {
+      logger.warn('the settlement was not added to the receipt', {
         job: id,
         reason: messageOf(each.reason),
       });
   return outcome;
+}
+
+/** The JSON form of a settlement, in receipts and for programs: amounts are decimal strings of lamports. */
+export function settlementJson({
+  state,
+  chain,
+  account,
+  locked,
+  paid,
+  refunded,
+  burnt,
+  compensation,
+  signature,
+  dueAt,
+}: Settlement) {
+  return {
+    state,
+    chain,
+    job: base58btc.baseEncode(account),
+    locked: locked.toString(),
+    paid: paid.toString(),
+    refunded: refunded.toString(),
+    burnt: burnt.toString(),
+    compensation: compensation.toString(),
+    signature,
+    dueAt,
+  };
+}
+
+/** The settlement of a closed job, from its outcome on the chain; `gone` if the chain has no record (null). */
+export function settlementOf(
+  outcome: JobOutcome | null,
+  job: Pick<Settlement, 'chain' | 'account' | 'locked'>,
+): Settlement {
+  const { how, paid, refunded, burnt, compensation, signature } = outcome ?? {
+    how: 'gone',
+    paid: 0n,
+    refunded: 0n,
+    burnt: 0n,
+    compensation: 0n,
+    signature: null,
+  };
+  return { ...job, state: how, paid, refunded, burnt, compensation, signature, dueAt: null };
+}
+
+const states: ReadonlySet<string> = new Set<Settlement['state']>([
+  'confirmed',
+  'rejected',
+  'slashed',
+  'declined',
+  'refunded',
+  'claimed',
+  'open',
+  'submitted',
+  'gone',
+]);
+
+/**
+ * Reads the unsigned settlement of a receipt file; null if it does not have the form of `settlementJson`. Amounts in
+ * lamports.
+ */
+export function readSettlement(
+  value: Readonly<Record<string, unknown>> | null,
+): Pick<Settlement, 'state' | 'locked' | 'paid' | 'refunded' | 'burnt' | 'compensation' | 'dueAt'> | null {
+  if (value === null) return null;
+  const { state, dueAt } = value;
+  const [locked, paid, refunded, burnt, compensation] = ['locked', 'paid', 'refunded', 'burnt', 'compensation'].map(
+    (key) => {
+      const text = value[key];
+      return typeof text === 'string' && /^\d{1,20}$/.test(text) ? BigInt(text) : null;
+    },
+  );
+  if (
+    typeof state !== 'string' ||
+    !states.has(state) ||
+    locked == null ||
+    paid == null ||
+    refunded == null ||
+    burnt == null ||
+    compensation == null
+  )
+    return null;
+  return {
+    state: state as Settlement['state'],
+    locked,
+    paid,
+    refunded,
+    burnt,
+    compensation,
+    dueAt: typeof dueAt === 'number' && Number.isSafeInteger(dueAt) && dueAt >= 0 ? dueAt : null,
+  };
 }

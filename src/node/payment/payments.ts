@@ -3,26 +3,26 @@ import type { Assessment } from '../../proofs/checks.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import type { Offer, Pay, Payment, Quote, Signed } from '../../protocol/messages.ts';
 
-/** How a client pays. Where there is none, whoever wants to be paid is not asked. */
+/** How a client pays. A client without it asks only free providers. */
 export interface ClientPayments {
   /**
-   * Settles in the background what earlier processes left, as soon as it can be. The chain is opened only where there
-   * is something.
+   * Settles, in the background, payments that earlier processes left, each as soon as possible. Opens the chain only if
+   * there are any.
    */
   start(): Promise<void>;
-  /** Opens the wallet and the chain, when a payment is first thought of. @throws QvacError E_CHAIN, E_CONFIG, E_KEY */
+  /** Opens the wallet and the chain, on the first call. @throws QvacError E_CHAIN, E_CONFIG, E_KEY */
   open(options?: AbortOptions): Promise<EscrowWallet>;
-  /** Waits a moment for what runs. Idempotent. */
+  /** Waits for running work, for a bounded time. Idempotent. */
   stop(): Promise<void>;
 }
 
 /** A wallet on a chain. */
 export interface EscrowWallet {
-  /** Why nobody can be paid there, or null. Asks nobody. */
+  /** Why this wallet cannot pay to `pay`, or null. Decided locally, without the chain. */
   refusal(pay: Pay): string | null;
   /**
-   * The payment that an offer on this quote has to name. Makes sure of everything that can be known before money is
-   * locked: chain, program, that the payee's account holds the quote's node and enough stake, and the wallet's balance.
+   * The payment that an offer on this quote must name. Checks everything that can be known before money is locked: the
+   * chain, the program, the payee's registration for the quote's node, its stake, and the wallet's balance.
    * @throws QvacError E_TOO_DEAR, E_FUNDS, E_ESCROW, E_CHAIN
    */
   plan(
@@ -31,25 +31,23 @@ export interface EscrowWallet {
     options?: AbortOptions,
   ): Promise<Payment>;
   /**
-   * Locks the money. @throws QvacError E_FUNDS, E_ESCROW; E_CHAIN, after which it may be locked all the same, and is
-   * looked after
+   * Locks the money.
+   * @throws QvacError E_FUNDS, E_ESCROW; E_CHAIN, after which the money may be locked: it is then settled later
    */
   lock(order: LockOrder, options?: AbortOptions): Promise<EscrowHold>;
-  /** What the chain says of whoever is registered, by the node's key in hex; at most a minute old. */
+  /** The chain's records of all registered providers, by the node's key in hex; at most 2 s old. */
   records(options?: AbortOptions): Promise<ReadonlyMap<string, ChainRecord>>;
-  /** Settles what earlier processes left, as far as it can be now. */
+  /** Settles, as far as possible now, the payments that earlier processes left. */
   resume(options?: AbortOptions): Promise<readonly LeftPayment[]>;
 }
 
-/**
- * What the chain says of one provider. Whoever is their own client can raise the good counts for the price of the fees.
- */
+/** The chain's record of one provider. A provider that is its own client can raise `completed` for the fees alone. */
 export interface ChainRecord {
-  /** Lamports, and what of them a new job may put at risk. */
+  /** Lamports; of these, `freeStake` is available to cover new jobs. */
   readonly stake: bigint;
   readonly freeStake: bigint;
   readonly active: boolean;
-  /** Jobs by how they ended. */
+  /** Jobs by outcome. */
   readonly completed: number;
   readonly refunded: number;
   readonly rejected: number;
@@ -63,34 +61,34 @@ export interface LockOrder {
   readonly quote: Quote;
 }
 
-/** Money that is locked for one job. Ends with one of the two. */
+/** Money that is locked for one job. Ends with `settle` or `abandon`. */
 export interface EscrowHold {
-  /** As long as nothing is settled. */
+  /** The state until the payment is settled. */
   readonly standing: Settlement;
-  /** What it comes to after the checks. Never throws: what cannot be settled now is looked after later. */
+  /** Pays or rejects after the checks. Never throws: a payment that cannot be settled now is settled later. */
   settle(result: CheckedAnswer, options?: AbortOptions): Promise<Settlement>;
-  /** How long the provider can still be refused the money. Asks the chain; never throws. */
+  /** How long the answer can still be rejected. Asks the chain; never throws. */
   window(options?: AbortOptions): Promise<WindowLeft>;
   /**
-   * No final head came: the money comes back, at once where the provider declines.
-   * @param received what came of it
-   * @returns how it was settled, as soon as it is; null where this process ends before. Never rejects
+   * No final head arrived: the money is refunded, at once if the provider declines.
+   * @param received the part of the answer that arrived
+   * @returns the settlement, once there is one; null if this process ends first. Never rejects
    */
   abandon(received?: BrokenOff): Promise<Settlement | null>;
 }
 
-/** What came of an answer that broke off. */
+/** The part of a broken-off answer that bears on its payment. */
 export interface BrokenOff {
   /** Two heads that contradict each other, kept until the provider submits and is slashed with them. */
   readonly conflict: readonly [Signed, Signed] | null;
-  /** Of the prompt, as the provider accepted it; none before that. A longer one is not paid for. */
+  /** The prompt's tokens as accepted; empty before the accept. A provider that submits more of them is rejected. */
   readonly promptTokens: readonly number[];
 }
 
 export interface WindowLeft {
-  /** Whether the provider submitted; else the whole window lies ahead. */
+  /** Whether the provider has submitted; if not, the whole window remains. */
   readonly submitted: boolean;
-  /** Until a rejection may come too late, ms. */
+  /** Time until a rejection may come too late, in ms. */
   readonly leftMs: number;
 }
 
@@ -103,8 +101,8 @@ export interface CheckedAnswer {
 
 export interface Settlement {
   /**
-   * `open`: nothing was submitted yet. `submitted`: the provider is paid by itself, later. `gone`: closed, and the
-   * chain does not say how.
+   * `open`: not submitted yet. `submitted`: the provider can claim its payment once the window closes. `gone`: closed,
+   * and the chain has no record of how.
    */
   readonly state:
     | 'confirmed'
@@ -119,29 +117,29 @@ export interface Settlement {
   readonly chain: string;
   /** Address of the job's account, 32 bytes. */
   readonly account: Uint8Array;
-  /** Lamports; all zero until it is settled, but for `locked`. */
+  /** Lamports. All but `locked` are zero until the payment is settled. */
   readonly locked: bigint;
   readonly paid: bigint;
   readonly refunded: bigint;
-  /** To nobody. */
+  /** Paid to no account. */
   readonly burnt: bigint;
   /** From the provider's stake. */
   readonly compensation: bigint;
-  /** base58, null where nothing was sent from here. */
+  /** Transaction signature in base58; null if this process sent no transaction. */
   readonly signature: string | null;
-  /** When the chain lets the money go on by itself, unix ms; null once it is settled. */
+  /** When the refund or the claim becomes possible, unix ms; null once settled. */
   readonly dueAt: number | null;
 }
 
-/** Whether the money is where it belongs. */
+/** Whether the payment has reached its final state. */
 export function isSettled({ state }: Pick<Settlement, 'state'>): boolean {
   return state !== 'open' && state !== 'submitted';
 }
 
-/** A payment that an earlier process left. */
+/** A payment that an earlier process left unsettled. */
 export interface LeftPayment {
   readonly jobId: JobId;
   readonly settlement: Settlement;
-  /** Whether the provider was not to be paid. Where it was all the same, the rejection came too late. */
+  /** Whether this client rejected the answer. If the provider was paid regardless, the rejection came too late. */
   readonly rejected: boolean;
 }

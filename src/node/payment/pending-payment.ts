@@ -2,30 +2,30 @@ import { fromHex, toHex } from '../../lib/bytes.ts';
 import type { Signed } from '../../protocol/messages.ts';
 import type { JournalForm } from '../home/journal.ts';
 
-/** What this client means to do about a payment that it locked. */
+/** A locked payment, and what this client intends to do with it. */
 export interface PendingPayment {
-  /** Of the job's account. */
+  /** Address of the job's account, 32 bytes. */
   readonly address: Uint8Array;
-  /** The wallet that paid, and the authority that is paid. */
+  /** The paying wallet, and the authority to be paid; 32 bytes each. */
   readonly client: Uint8Array;
   readonly provider: Uint8Array;
   /** CAIP-2 */
   readonly chain: string;
   readonly amount: bigint;
-  /** When it was written first, before anything was sent to the chain, unix ms. */
+  /** When this was first written, before anything was sent to the chain, unix ms. */
   readonly at: number;
   /**
-   * `wait`: no final head came yet. `confirm` and `reject` once the answer was checked; `reject` also where the answer
-   * broke off, for a provider that submits what was never received.
+   * `wait`: no final head has arrived. `confirm` or `reject`: the answer was checked. `reject` also if the answer broke
+   * off, for a provider that submits what never arrived.
    */
   readonly intent: 'wait' | 'confirm' | 'reject';
-  /** The final head that was received. */
+  /** The received final head. */
   readonly head: Signed | null;
-  /** Two heads of the provider that contradict each other, with which it is slashed once it submitted. */
+  /** Two heads of the provider that contradict each other: evidence to slash it once it submits. */
   readonly conflict: readonly [Signed, Signed] | null;
-  /** Tokens of the prompt as the provider accepted it, of an answer that broke off; else 0. */
+  /** Accepted prompt tokens of a broken-off answer; otherwise 0. */
   readonly promptCount: number;
-  /** What a rejection names, 32 bytes. */
+  /** The digest that a rejection names, 32 bytes. */
   readonly verdictDigest: Uint8Array;
 }
 
@@ -98,7 +98,7 @@ function bytesIn(value: unknown, length: number): Uint8Array | null {
   return typeof value === 'string' && value.length === 2 * length && /^[0-9a-f]*$/.test(value) ? fromHex(value) : null;
 }
 
-/** Undefined where it is none. */
+/** Undefined if `value` is malformed. */
 function headIn(value: unknown): Signed | null | undefined {
   if (value === null) return null;
   if (typeof value !== 'object' || value === undefined) return undefined;
@@ -107,7 +107,7 @@ function headIn(value: unknown): Signed | null | undefined {
   return bodyBytes === null || sigBytes === null ? undefined : { body: bodyBytes, sig: sigBytes };
 }
 
-/** Undefined where it is none. */
+/** Undefined if `value` is malformed. */
 function conflictIn(value: unknown): PendingPayment['conflict'] | undefined {
   if (value === null) return null;
   if (!Array.isArray(value) || value.length !== 2) return undefined;

@@ -25,17 +25,17 @@ import {
 } from './settlement-service.ts';
 
 export interface ProgramWalletComponents extends SettlementServiceComponents {
-  /** Lets work go on that nobody waits for, until the end. */
+  /** Keeps track of background work, which ends at `end`. */
   readonly run: (work: Promise<void>) => void;
   readonly end: AbortSignal;
 }
 
-/** Fees of the transactions of one job, and something to spare, lamports. */
+/** Transaction fees of one job, with a margin, lamports. */
 const feeReserve = 50_000n;
 
 /**
- * How long what the chain says of all providers is taken from memory, in ms: short, since who has just registered is
- * not in it.
+ * How long the chain's provider records are cached, in ms: short, since a newly registered provider is missing from
+ * them.
  */
 const recordsLifeMs = 2_000;
 
@@ -47,16 +47,16 @@ export class ProgramWallet implements EscrowWallet {
   readonly #components: ProgramWalletComponents;
   readonly #escrow: Escrow;
   readonly #wallet: Uint8Array;
-  readonly #settling: SettlementService;
+  readonly #settlementService: SettlementService;
   #records: { readonly at: number; readonly byPeer: ReadonlyMap<string, ChainRecord> } | null = null;
 
   constructor(components: ProgramWalletComponents, init: SettlementServiceInit) {
     const { escrow } = components;
-    if (escrow.wallet === null) throw new RangeError('"escrow" expected one with a wallet');
+    if (escrow.wallet === null) throw new RangeError('"escrow" expected a wallet, got none');
     this.#components = components;
     this.#escrow = escrow;
     this.#wallet = escrow.wallet;
-    this.#settling = new SettlementService(components, init);
+    this.#settlementService = new SettlementService(components, init);
   }
 
   async records(options: AbortOptions = {}): Promise<ReadonlyMap<string, ChainRecord>> {
@@ -69,8 +69,10 @@ export class ProgramWallet implements EscrowWallet {
 
   refusal(pay: Pay): string | null {
     if (pay.chain !== this.#escrow.chain)
-      return `it is paid on another chain (${pay.chain}) than yours (${this.#escrow.chain})`;
-    return equalBytes(pay.program, this.#escrow.program) ? null : 'it is paid into another program than yours';
+      return `it takes payment on another chain (${pay.chain}) than yours (${this.#escrow.chain})`;
+    return equalBytes(pay.program, this.#escrow.program)
+      ? null
+      : 'it takes payment by another escrow program than yours';
   }
 
   async plan(
@@ -81,9 +83,9 @@ export class ProgramWallet implements EscrowWallet {
     const who = shortPeer(peerIdOf(quote.peer));
     const cannot = (why: string): QvacError =>
       new QvacError('E_ESCROW', `${who} cannot be paid: ${why}`, {
-        hint: 'nothing was locked; qvac peers shows who else is there',
+        hint: 'nothing was locked; list other providers: qvac peers',
       });
-    if (quote.pay === null) throw cannot('its quote does not say where');
+    if (quote.pay === null) throw cannot('its quote names no escrow');
     const refusal = this.refusal(quote.pay);
     if (refusal !== null) throw cannot(refusal);
     const amount = priceLamports({
@@ -103,7 +105,7 @@ export class ProgramWallet implements EscrowWallet {
       this.#escrow.rent(escrowRules.jobAccountBytes, options),
     ]);
     if (account === null || !equalBytes(account.peer, quote.peer))
-      throw cannot('whom it names is not registered for this node');
+      throw cannot('the payee that it names is not registered for this node');
     if (!account.active || account.freeStake < escrowRules.slashMultiple * amount)
       throw cannot('its stake does not cover this job');
     const needed = amount + rent + feeReserve;
@@ -115,12 +117,12 @@ export class ProgramWallet implements EscrowWallet {
   }
 
   async lock({ jobId, offer, offerSigned, quote }: LockOrder, options: AbortOptions = {}): Promise<EscrowHold> {
-    if (quote.pay === null) throw new RangeError('"quote" expected one that says where it is paid');
+    if (quote.pay === null) throw new RangeError('"quote" expected terms of payment, got none');
     const { journal } = this.#components;
     const terms = termsOf(offer, offerSigned.body, quote);
     const authority = quote.pay.payee;
     const address = this.#escrow.jobAddress(this.#wallet, terms.jobId);
-    const note: PendingPayment = {
+    const pending: PendingPayment = {
       address,
       client: this.#wallet,
       provider: authority,
@@ -133,20 +135,20 @@ export class ProgramWallet implements EscrowWallet {
       promptCount: 0,
       verdictDigest: noDigest,
     };
-    await journal.write(jobId, note);
+    await journal.write(jobId, pending);
     try {
       await this.#escrow.createJob({ authority, terms }, options);
     } catch (error) {
-      // Where the chain did not answer, it may have taken it.
+      // If the chain did not answer, the money may be locked.
       if (error instanceof QvacError && (error.code === 'E_ESCROW' || error.code === 'E_FUNDS'))
         await journal.remove(jobId);
       throw error;
     }
     return {
-      standing: this.#settling.waiting(note, null),
-      window: (asking = {}) => this.#settling.window(address, asking),
-      settle: (result, settling = {}) => this.#settling.settle(jobId, note, result, settling),
-      abandon: (received = nothingReceived) => this.#abandon(jobId, note, received),
+      standing: this.#settlementService.unsettled(pending, null),
+      window: (windowOptions = {}) => this.#settlementService.window(address, windowOptions),
+      settle: (result, settleOptions = {}) => this.#settlementService.settle(jobId, pending, result, settleOptions),
+      abandon: (received = nothingReceived) => this.#abandon(jobId, pending, received),
     };
   }
 
@@ -154,24 +156,24 @@ export class ProgramWallet implements EscrowWallet {
     const { journal } = this.#components;
     const left: LeftPayment[] = [];
     const now = await this.#escrow.now(options);
-    for (const [jobId, note] of await journal.read()) {
-      if (note.chain !== this.#escrow.chain || !equalBytes(note.client, this.#wallet)) continue;
-      const settlement = await this.#settling.attend(jobId, note, now, options).catch((error: unknown) => {
+    for (const [jobId, pending] of await journal.read()) {
+      if (pending.chain !== this.#escrow.chain || !equalBytes(pending.client, this.#wallet)) continue;
+      const settlement = await this.#settlementService.resume(jobId, pending, now, options).catch((error: unknown) => {
         options.signal?.throwIfAborted();
-        // One that the program refuses must not keep the others.
+        // A payment that the program refuses to settle must not block the others.
         if (!(error instanceof RefusedError)) throw error;
-        return this.#settling.waiting(note, null);
+        return this.#settlementService.unsettled(pending, null);
       });
-      left.push({ jobId, settlement, rejected: note.intent === 'reject' });
+      left.push({ jobId, settlement, rejected: pending.intent === 'reject' });
     }
     return left;
   }
 
-  #abandon(jobId: JobId, note: PendingPayment, received: BrokenOff): Promise<Settlement | null> {
+  #abandon(jobId: JobId, pending: PendingPayment, received: BrokenOff): Promise<Settlement | null> {
     const { end, logger, run } = this.#components;
-    const work = this.#settling.giveUp(jobId, note, received, { signal: end }).catch((error: unknown) => {
+    const work = this.#settlementService.abandon(jobId, pending, received, { signal: end }).catch((error: unknown) => {
       if (!end.aborted)
-        logger.warn('a payment is looked after later', {
+        logger.warn('a payment is not settled yet', {
           job: jobId,
           reason: messageOf(error),
         });

@@ -7,41 +7,41 @@ import type { Receipt } from '../../proofs/receipt.ts';
 import { sha256 } from '../../protocol/digests.ts';
 import { decodeVerdict } from '../../protocol/validate.ts';
 import type { Journal } from '../home/journal.ts';
+import { conflictOf, slash } from './dispute.ts';
+import { settlementOf } from './outcome.ts';
 import type { BrokenOff, CheckedAnswer, Settlement, WindowLeft } from './payments.ts';
 import type { PendingPayment } from './pending-payment.ts';
-import { settlementOf } from './settlement-json.ts';
-import { conflictOf, slash } from './slash.ts';
 
 export interface SettlementServiceComponents {
   readonly escrow: Escrow;
   readonly journal: Journal<PendingPayment>;
-  /** What an earlier process kept of an answer, or null. */
+  /** The receipt that an earlier process kept of an answer, or null. */
   readonly receiptOf: (jobId: JobId) => Promise<Receipt | null>;
-  /** Keeps with an answer how it was settled. Never rejects. */
+  /** Adds the settlement to the receipt of an answer. Never rejects. */
   readonly keep: (jobId: JobId, settlement: Settlement) => Promise<void>;
   readonly logger: Logger;
 }
 
 export interface SettlementServiceInit {
-  /** How long an answer waits for its head on the chain, in ms. */
+  /** How long to wait until the provider has submitted the final head, in ms. */
   readonly submitMs: number;
-  /** How long before the money is released a check has to end, in ms: a rejection takes its time, too. */
+  /** How long before the rejection window closes a check must end, in ms: a rejection takes time, too. */
   readonly marginMs: number;
-  /** Whether what passed is confirmed from here. */
+  /** Whether this client confirms passed answers. */
   readonly confirms: boolean;
 }
 
-type Acted = Pick<Settlement, 'state' | 'paid' | 'refunded' | 'burnt' | 'compensation' | 'signature'>;
+type ActionResult = Pick<Settlement, 'state' | 'paid' | 'refunded' | 'burnt' | 'compensation' | 'signature'>;
 
 /**
- * How long after its note a lock may still come to the chain, in ms: another process may be at it, or its transaction
- * be under way.
+ * How long after it was written down a payment may still reach the chain, in ms: another process may be locking it, or
+ * its transaction may be in flight.
  */
 const lockMs = 300_000;
 
 const nothing = { paid: 0n, refunded: 0n, burnt: 0n, compensation: 0n } as const;
 
-/** Brings the money of one job to where it belongs, as its note says. */
+/** Settles payments as their journal entries say: confirms, rejects, slashes, refunds or claims. */
 export class SettlementService {
   readonly #escrow: Escrow;
   readonly #journal: Journal<PendingPayment>;
@@ -59,102 +59,105 @@ export class SettlementService {
     this.#init = init;
   }
 
-  /** Never throws. A chain that does not answer leaves the whole window: the provider has just sent its final head. */
+  /**
+   * How long the answer can still be rejected. Never throws: without the chain it assumes the whole window, since the
+   * provider has just sent its final head.
+   */
   async window(address: Uint8Array, options: AbortOptions): Promise<WindowLeft> {
     const { marginMs } = this.#init;
     const whole = { submitted: false, leftMs: Math.max(0, escrowRules.confirmWindowMs - marginMs) };
     try {
       const [job, now] = await Promise.all([this.#escrow.job(address, options), this.#escrow.now(options)]);
-      // A provider may submit before it sends its final head.
+      // Null in most cases, but a provider may submit before it sends its final head.
       return job?.submitted == null
         ? whole
         : { submitted: true, leftMs: Math.max(0, job.submitted.claimAt - now - marginMs) };
     } catch (error) {
       if (options.signal?.aborted !== true)
-        this.#logger.warn('the chain does not say how long a payment can be rejected', {
+        this.#logger.warn('the rejection window of a payment could not be read from the chain', {
           reason: messageOf(error),
         });
       return whole;
     }
   }
 
-  /** After the checks. Never throws: what cannot be settled now stays noted. */
+  /** Pays or rejects after the checks. Never throws: a payment that cannot be settled now stays in the journal. */
   async settle(
     jobId: JobId,
-    locked: PendingPayment,
+    waiting: PendingPayment,
     { receipt, assessment, verdictDigest }: CheckedAnswer,
     options: AbortOptions,
   ): Promise<Settlement> {
-    const note: PendingPayment = {
-      ...locked,
+    const pending: PendingPayment = {
+      ...waiting,
       intent: assessment.result === 'fail' ? 'reject' : 'confirm',
       head: receipt.heads[0] ?? null,
       conflict: conflictOf(receipt),
       verdictDigest,
     };
     try {
-      await this.#journal.write(jobId, note);
+      await this.#journal.write(jobId, pending);
       const limit = AbortSignal.timeout(this.#init.submitMs);
       const signal = anySignal(limit, options.signal);
       const job = await this.#escrow
-        .waitForJob(note.address, (seen) => seen === null || seen.submitted !== null, { signal })
+        .waitForJob(pending.address, (seen) => seen === null || seen.submitted !== null, { signal })
         .catch((error: unknown) => {
-          if (limit.aborted) return this.#escrow.job(note.address);
+          if (limit.aborted) return this.#escrow.job(pending.address);
           throw error;
         });
-      if (job === null) return await this.#concluded(jobId, note, options);
-      if (job.submitted === null) return this.waiting(note, job);
-      return await this.#close(jobId, note, job, receipt, options);
+      if (job === null) return await this.#readOutcome(jobId, pending, options);
+      if (job.submitted === null) return this.unsettled(pending, job);
+      return await this.#close(jobId, pending, job, receipt, options);
     } catch (error) {
-      this.#logger.warn('a payment is settled later', {
+      this.#logger.warn('a payment is not settled yet', {
         job: jobId,
         reason: messageOf(error),
       });
-      return this.waiting(note, null);
+      return this.unsettled(pending, null);
     }
   }
 
-  /** There is no answer: waits for the provider to decline, or to submit what was never received. */
-  async giveUp(
+  /** No complete answer arrived: waits for the provider to decline, or to submit what never arrived. */
+  async abandon(
     jobId: JobId,
-    locked: PendingPayment,
+    waiting: PendingPayment,
     { conflict, promptTokens }: BrokenOff,
     options: AbortOptions,
   ): Promise<Settlement> {
-    const note: PendingPayment = { ...locked, intent: 'reject', conflict, promptCount: promptTokens.length };
-    await this.#journal.write(jobId, note);
+    const pending: PendingPayment = { ...waiting, intent: 'reject', conflict, promptCount: promptTokens.length };
+    await this.#journal.write(jobId, pending);
     const job = await this.#escrow.waitForJob(
-      note.address,
+      pending.address,
       (seen) => seen === null || seen.submitted !== null,
       options,
     );
-    return job === null ? this.#concluded(jobId, note, {}) : this.#close(jobId, note, job, null, {});
+    return job === null ? this.#readOutcome(jobId, pending, {}) : this.#close(jobId, pending, job, null, {});
   }
 
-  /** What can be done now about a note that was left. */
-  async attend(jobId: JobId, note: PendingPayment, now: number, options: AbortOptions): Promise<Settlement> {
-    const job = await this.#escrow.job(note.address, options);
+  /** Settles a payment that an earlier process left, as far as possible now. */
+  async resume(jobId: JobId, pending: PendingPayment, now: number, options: AbortOptions): Promise<Settlement> {
+    const job = await this.#escrow.job(pending.address, options);
     if (job === null) {
-      const outcome = await this.#escrow.outcome(note.address, options);
-      const mayCome = outcome === null && note.intent === 'wait' && Date.now() - note.at < lockMs;
-      return mayCome ? this.waiting(note, null) : this.#ended(jobId, settlementOf(outcome, base(note)));
+      const outcome = await this.#escrow.outcome(pending.address, options);
+      const mayAppear = outcome === null && pending.intent === 'wait' && Date.now() - pending.at < lockMs;
+      return mayAppear ? this.unsettled(pending, null) : this.#finish(jobId, settlementOf(outcome, base(pending)));
     }
     if (job.submitted === null) {
-      if (now < job.refundAt) return this.waiting(note, job);
-      return this.#act(jobId, note, async () => ({
+      if (now < job.refundAt) return this.unsettled(pending, job);
+      return this.#act(jobId, pending, async () => ({
         state: 'refunded',
         ...nothing,
         refunded: job.amount,
         ...(await this.#escrow.refundJob(job, options)),
       }));
     }
-    const receipt = note.intent === 'confirm' ? null : await this.#receiptOf(jobId);
-    const decided = note.intent === 'wait' && receipt !== null ? checkedNote(note, receipt) : note;
+    const receipt = pending.intent === 'confirm' ? null : await this.#receiptOf(jobId);
+    const decided = pending.intent === 'wait' && receipt !== null ? decidedBy(receipt, pending) : pending;
     if (decided.intent !== 'wait') return this.#close(jobId, decided, job, receipt, options);
-    if (now < job.submitted.claimAt || !this.#init.confirms) return this.waiting(note, job);
-    // Nobody objects any more, and what the answer did not cost comes back only when the account is closed.
+    if (now < job.submitted.claimAt || !this.#init.confirms) return this.unsettled(pending, job);
+    // The window for objections has closed, and the client's change returns only when the account is closed.
     const { payout } = job.submitted;
-    return this.#act(jobId, note, async () => ({
+    return this.#act(jobId, pending, async () => ({
       state: 'claimed',
       ...nothing,
       paid: payout,
@@ -163,11 +166,11 @@ export class SettlementService {
     }));
   }
 
-  /** Where the money of an open or submitted job is. */
-  waiting(note: PendingPayment, job: JobAccount | null): Settlement {
+  /** The state of a payment whose job is open or submitted. */
+  unsettled(pending: PendingPayment, job: JobAccount | null): Settlement {
     const submitted = job?.submitted ?? null;
     return {
-      ...base(note),
+      ...base(pending),
       ...nothing,
       state: submitted === null ? 'open' : 'submitted',
       signature: null,
@@ -175,42 +178,42 @@ export class SettlementService {
     };
   }
 
-  /** Of a submitted job: confirms or rejects as the note says, or slashes where the chain can be shown why. */
+  /** Closes a submitted job: slashes if the program can verify the evidence, else confirms or rejects as intended. */
   async #close(
     jobId: JobId,
-    note: PendingPayment,
+    pending: PendingPayment,
     job: JobAccount,
     receipt: Receipt | null,
     options: AbortOptions,
   ): Promise<Settlement> {
     const { submitted } = job;
-    if (submitted === null) return this.waiting(note, job);
-    const { head, conflict } = note;
-    const proof = await slash(
+    if (submitted === null) return this.unsettled(pending, job);
+    const { head, conflict } = pending;
+    const slashed = await slash(
       this.#escrow,
       job,
-      { head, conflict, receipt: note.intent === 'reject' ? receipt : null },
+      { head, conflict, receipt: pending.intent === 'reject' ? receipt : null },
       options,
     );
-    if (proof !== null)
-      return this.#act(jobId, note, async () => ({
+    if (slashed !== null)
+      return this.#act(jobId, pending, async () => ({
         state: 'slashed',
         ...nothing,
         refunded: job.amount,
         compensation: job.amount,
-        ...proof,
+        ...slashed,
       }));
     const split = { payout: submitted.payout, refunded: job.amount - submitted.payout };
-    // What has no token was not worth more than the prompt's price, and that was served, as far as it was accepted.
-    const unread = head === null && (submitted.tokenCount > 0 || submitted.promptCount > note.promptCount);
-    const good = note.intent === 'confirm' || (head === null && conflict === null && !unread);
+    // A submission without tokens charges for the prompt alone; that is due, up to the prompt tokens it accepted.
+    const unread = head === null && (submitted.tokenCount > 0 || submitted.promptCount > pending.promptCount);
+    const good = pending.intent === 'confirm' || (head === null && conflict === null && !unread);
     if (good && !this.#init.confirms) {
-      // The provider sees to it itself.
+      // The provider claims the payment itself.
       await this.#journal.remove(jobId);
-      return { ...this.waiting(note, job), paid: split.payout, refunded: split.refunded };
+      return { ...this.unsettled(pending, job), paid: split.payout, refunded: split.refunded };
     }
     if (good)
-      return this.#act(jobId, note, async () => ({
+      return this.#act(jobId, pending, async () => ({
         state: 'confirmed',
         ...nothing,
         paid: split.payout,
@@ -218,26 +221,26 @@ export class SettlementService {
         ...(await this.#escrow.confirmJob(job, options)),
       }));
     try {
-      return await this.#act(jobId, note, async () => ({
+      return await this.#act(jobId, pending, async () => ({
         state: 'rejected',
         ...nothing,
         burnt: split.payout,
         refunded: split.refunded,
-        ...(await this.#escrow.rejectJob(job, note.verdictDigest, options)),
+        ...(await this.#escrow.rejectJob(job, pending.verdictDigest, options)),
       }));
     } catch (error) {
       // Too late: the provider will be paid.
-      if (error instanceof RefusedError && error.refusal === 'ConfirmWindowClosed') return this.waiting(note, job);
+      if (error instanceof RefusedError && error.refusal === 'ConfirmWindowClosed') return this.unsettled(pending, job);
       throw error;
     }
   }
 
-  /** Settled by what `run` sends; where somebody else was quicker, as the chain says. */
-  async #act(jobId: JobId, note: PendingPayment, run: () => Promise<Acted>): Promise<Settlement> {
+  /** Settles with the transaction that `run` sends; if the account is already closed, reads the outcome instead. */
+  async #act(jobId: JobId, pending: PendingPayment, run: () => Promise<ActionResult>): Promise<Settlement> {
     try {
       const { state, paid, refunded, burnt, compensation, signature } = await run();
-      return await this.#ended(jobId, {
-        ...base(note),
+      return await this.#finish(jobId, {
+        ...base(pending),
         state,
         paid,
         refunded,
@@ -247,18 +250,18 @@ export class SettlementService {
         dueAt: null,
       });
     } catch (error) {
-      if (error instanceof RefusedError && error.refusal === 'NoAccount') return this.#concluded(jobId, note, {});
+      if (error instanceof RefusedError && error.refusal === 'NoAccount') return this.#readOutcome(jobId, pending, {});
       throw error;
     }
   }
 
-  async #concluded(jobId: JobId, note: PendingPayment, options: AbortOptions): Promise<Settlement> {
-    const outcome = await this.#escrow.outcome(note.address, options);
-    return this.#ended(jobId, settlementOf(outcome, base(note)));
+  async #readOutcome(jobId: JobId, pending: PendingPayment, options: AbortOptions): Promise<Settlement> {
+    const outcome = await this.#escrow.outcome(pending.address, options);
+    return this.#finish(jobId, settlementOf(outcome, base(pending)));
   }
 
-  /** The note goes last: whoever dies before that looks again. */
-  async #ended(jobId: JobId, settlement: Settlement): Promise<Settlement> {
+  /** Removes the journal entry last: after a crash in between, the next process repeats this. */
+  async #finish(jobId: JobId, settlement: Settlement): Promise<Settlement> {
     await this.#keep(jobId, settlement);
     await this.#journal.remove(jobId);
     return settlement;
@@ -266,16 +269,16 @@ export class SettlementService {
 }
 
 /**
- * What the verdict of a receipt means, where the process that signed it did not come to note it; `locked` itself
- * without one.
+ * The intent that follows from the verdict of a receipt, for a process that signed the verdict and ended before it
+ * wrote the intent down; unchanged without a verdict.
  */
-function checkedNote(locked: PendingPayment, receipt: Receipt): PendingPayment {
-  // Those of auditors come before it.
+function decidedBy(receipt: Receipt, waiting: PendingPayment): PendingPayment {
+  // The client's own verdict comes last, after those of auditors.
   const verdict = receipt.verdicts.at(-1);
-  if (verdict === undefined) return locked;
+  if (verdict === undefined) return waiting;
   const intent = decodeVerdict(verdict.body).result === 'fail' ? 'reject' : 'confirm';
   return {
-    ...locked,
+    ...waiting,
     intent,
     head: receipt.heads[0] ?? null,
     conflict: conflictOf(receipt),

@@ -5,6 +5,7 @@ import { type Logger, silentLogger } from '../../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { SigningKey } from '../../proofs/signing.ts';
 import type { Identity } from '../home/identity.ts';
+import type { Reach } from '../home/reach.ts';
 import { frameStream, serveStream } from '../streams/serve-stream.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import { AddressBook } from './address-book.ts';
@@ -15,7 +16,7 @@ import { introduce } from './introduce.ts';
 import { createNode, maxStreams, muxerInit, type PeerRole, type QvacNode } from './libp2p.ts';
 import { LinkGuard, type LinkLimits } from './link-guard.ts';
 import { listenError } from './peer-errors.ts';
-import { type Reach, ReachLog } from './reach-log.ts';
+import { ReachLog } from './reach-log.ts';
 import { createRouting, type Routing } from './routing.ts';
 import { withPlaces } from './stream-places.ts';
 

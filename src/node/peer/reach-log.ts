@@ -1,13 +1,6 @@
 import type { Connection, IdentifyResult } from '@libp2p/interface';
 import { type IpKind, ipOfMultiaddr, kindOfIp } from '../../lib/ip-kind.ts';
-
-/** What the connections of this run tell of how this node can be reached. */
-export interface Reach {
-  /** IP addresses under which peers say that they see this node, the newest last. What a peer says may be wrong. */
-  readonly observed: readonly string[];
-  /** Connections that others opened, by where they came from. */
-  readonly dialledIn: Readonly<Record<IpKind, number>>;
-}
+import type { Reach } from '../home/reach.ts';
 
 /** As many as a machine has, on its networks and behind its routers; peers may say what they like. */
 const maxObserved = 4;

@@ -3,22 +3,22 @@ import type { Engine } from '../../model/engine.ts';
 import type { Mode, Pay } from '../../protocol/messages.ts';
 import type { CardContent } from '../cards/card-issuer.ts';
 
-/** What the operator asks, besides what the engine is. */
+/** The operator's terms for the engine's model. */
 export interface ServedModel {
   /** @default the engine's own */
   readonly name?: string | undefined;
   /** Lamports per 1,000 tokens. */
   readonly priceIn: number;
   readonly priceOut: number;
-  /** As measured at the start. */
+  /** Measured at the start. */
   readonly tokensPerSecond: number;
-  /** Where payment is taken. @default null */
+  /** Where the provider takes payment. @default null: it does not */
   readonly pay?: Pay | null | undefined;
 }
 
 const modes: readonly Mode[] = ['merkle', 'fraud', 'none'];
 
-/** What a provider's card says of its engine at this moment. */
+/** The content of a provider's card, for its engine as it is now. */
 export function cardContentOf(
   engine: Engine,
   { name, priceIn, priceOut, tokensPerSecond, pay = null }: ServedModel,

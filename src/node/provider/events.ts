@@ -2,7 +2,7 @@ import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { Finish, Result } from '../../protocol/messages.ts';
 import type { RefusalCode } from './refusal.ts';
 
-/** What a provider did, for whoever watches. Ids, counts and times only. */
+/** An event of a provider, for logs and monitoring. Holds ids, counts and times only. */
 export type ProviderEvent =
   | {
       readonly event: 'job-accepted';
@@ -19,7 +19,7 @@ export type ProviderEvent =
       readonly finish: Finish;
       readonly ms: number;
     }
-  /** No final head was sent: the client went, or something broke. */
+  /** No final head was sent: the client left, or the job failed. */
   | { readonly event: 'job-failed'; readonly job: JobId; readonly client: PeerIdString; readonly reason: string }
   | { readonly event: 'job-opened'; readonly job: JobId; readonly client: PeerIdString; readonly steps: number }
   | {

@@ -10,8 +10,7 @@ import { jobIdHex, sha256 } from '../../protocol/digests.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
 import { kinds, type Signed, type Verdict } from '../../protocol/messages.ts';
 import { decodeVerdict, encodeOpening } from '../../protocol/validate.ts';
-import { readWithin } from '../streams/read-within.ts';
-import type { FrameStream } from '../streams/streams.ts';
+import { type FrameStream, readWithin } from '../streams/streams.ts';
 import { type Admission, type AdmissionComponents, admit, payableOffer } from './admission/admission.ts';
 import type { ProviderEvent } from './events.ts';
 import { type FinishedJob, JobRun, type JobRunComponents } from './job/job-run.ts';
@@ -20,23 +19,23 @@ import { receiptOf } from './job/receipt-of.ts';
 import type { PaidJob, ProviderPayouts } from './payment/payouts.ts';
 import { OfferRefusal } from './refusal.ts';
 
-/** What a client may say after the final head. */
+/** The frames that a client may send after the final head; a `cancel` may have crossed it. */
 type AfterFrame = FrameOf<'challenge'> | FrameOf<'verdict'> | FrameOf<'cancel'>;
 
-/** How long a verdict may take where no opening is kept for it, in ms. */
+/** How long to wait for a verdict in mode `none` or after a late challenge, in ms. */
 const verdictWaitMs = 60_000;
 
-/** Where finished jobs go. */
+/** Stores the receipts of finished jobs. */
 export interface ReceiptSink {
-  /** Keeps a receipt; a later one of the same job replaces it. */
+  /** Stores a receipt; a later one of the same job replaces it. */
   save(receipt: Receipt): Promise<unknown>;
 }
 
 export interface JobHandlerComponents extends AdmissionComponents, JobRunComponents {
   readonly kept: KeptJobs;
   readonly receipts: ReceiptSink;
-  /** Null: works for nothing. */
-  readonly payments: ProviderPayouts | null;
+  /** Null: the provider takes no payment. */
+  readonly payouts: ProviderPayouts | null;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -44,7 +43,7 @@ export interface JobHandlerComponents extends AdmissionComponents, JobRunCompone
 export interface JobHandlerInit {
   /** How long a client may take for its first frame, in ms. */
   readonly firstFrameMs: number;
-  /** How long it may leave a frame unread, in ms. */
+  /** How long a client may leave a frame unread, in ms. */
   readonly stallMs: number;
   /** How long a finished job is kept for its challenge, in ms (section 4.3). */
   readonly keepMs: number;
@@ -63,19 +62,19 @@ export class JobHandler {
     this.#init = init;
   }
 
-  /** Settles when no job runs any more; those that still do after `graceMs` end without a final head. */
+  /** Resolves when no job is running. Jobs that still run after `graceMs` are ended without a final head. */
   async drain(graceMs: number): Promise<void> {
     if (this.#running.size === 0) return;
     const timer = setTimeout(() => {
-      for (const run of this.#running) run.abort(new OfferRefusal('internal', 'this provider stops'));
+      for (const run of this.#running) run.abort(new OfferRefusal('internal', 'this provider is stopping'));
     }, graceMs);
     await new Promise<void>((resolve) => (this.#idle = resolve));
     clearTimeout(timer);
   }
 
   /**
-   * One stream: an offer and all that follows, or a late challenge.
-   * @throws Refusal to be told to the client; QvacError E_BAD_PEER, E_TRUNCATED
+   * Handles one stream: an offer with all that follows, or a late challenge.
+   * @throws OfferRefusal to be sent to the client; QvacError E_BAD_PEER, E_TRUNCATED
    */
   async handle(stream: FrameStream): Promise<void> {
     const first = await readWithin(stream, ['offer', 'challenge'], this.#init.firstFrameMs);
@@ -87,7 +86,7 @@ export class JobHandler {
     const { clock } = this.#components;
     const admission = this.#admit(stream, frame);
     const run = new JobRun(this.#components, admission, stream, this.#init);
-    const told = { job: admission.jobId, client: stream.remote.peer };
+    const ids = { job: admission.jobId, client: stream.remote.peer };
     const began = clock.now();
     const end = new AbortController();
     this.#running.add(run);
@@ -98,23 +97,22 @@ export class JobHandler {
       const onAccept = (): void =>
         this.#init.onEvent({
           event: 'job-accepted',
-          ...told,
+          ...ids,
           promptTokens: promptTokens.length,
           maxTokens: offer.sampler.maxTokens,
         });
-      const finished = await run.run(onAccept, this.#securing(admission));
+      const finished = await run.run(onAccept, this.#paymentOf(admission));
       this.#ended(run);
       this.#init.onEvent({
         event: 'job-finished',
-        ...told,
+        ...ids,
         tokens: finished.final.n,
         finish: finished.final.finish,
         ms: clock.now() - began,
       });
-      await this.#settle(stream, finished, listening, end);
+      await this.#conclude(stream, finished, listening, end);
     } catch (error) {
-      if (run.accepted && !run.finished)
-        this.#init.onEvent({ event: 'job-failed', ...told, reason: ownWordsOf(error) });
+      if (run.accepted && !run.finished) this.#init.onEvent({ event: 'job-failed', ...ids, reason: ownWordsOf(error) });
       throw error;
     } finally {
       end.abort();
@@ -122,24 +120,25 @@ export class JobHandler {
     }
   }
 
-  /** A client whose offer is refused gets back what it locked for it. */
+  /** Admits the offer. If it is refused, the client's locked payment is refunded. */
   #admit(stream: FrameStream, frame: FrameOf<'offer'>): Admission {
-    const { kept, payments } = this.#components;
+    const { kept, payouts } = this.#components;
     try {
       if (kept.full) throw new OfferRefusal('busy', 'too many finished jobs are kept');
       return admit(this.#components, frame, stream.remote);
     } catch (error) {
-      const refused = payments === null ? null : payableOffer(frame, stream.remote);
-      if (refused !== null) payments?.decline(refused);
+      const refused = payouts === null ? null : payableOffer(frame, stream.remote);
+      if (refused !== null) payouts?.decline(refused);
       throw error;
     }
   }
 
-  #securing({ jobId, offer, offerSigned, quote }: Admission): ((signal: AbortSignal) => Promise<PaidJob>) | null {
-    const { payments } = this.#components;
+  /** Waits for the payment of an admitted offer; null if the offer names none. */
+  #paymentOf({ jobId, offer, offerSigned, quote }: Admission): ((signal: AbortSignal) => Promise<PaidJob>) | null {
+    const { payouts } = this.#components;
     if (offer.payment === null) return null;
-    if (payments === null || quote === null) throw new OfferRefusal('bad-offer', 'this provider is not paid');
-    return (signal) => payments.secure({ jobId, offer, offerSigned, quote: quote.quote }, { signal });
+    if (payouts === null || quote === null) throw new OfferRefusal('bad-offer', 'this provider takes no payment');
+    return (signal) => payouts.secure({ jobId, offer, offerSigned, quote: quote.quote }, { signal });
   }
 
   #ended(run: JobRun): void {
@@ -147,7 +146,7 @@ export class JobHandler {
     if (this.#running.size === 0) this.#idle();
   }
 
-  /** Takes cancels until the client says something that belongs after the final head, or ends its side. */
+  /** Takes cancels until the client sends a frame that belongs after the final head, or closes its side. */
   async #listen(stream: FrameStream, run: JobRun, signal: AbortSignal): Promise<AfterFrame | null> {
     for (;;) {
       const frame = await stream.read(['cancel', 'challenge', 'verdict'], { signal });
@@ -159,7 +158,7 @@ export class JobHandler {
   }
 
   /** After the final head: keeps what an opening needs, stores the receipt, answers the challenge. */
-  async #settle(
+  async #conclude(
     stream: FrameStream,
     finished: FinishedJob,
     listening: Promise<AfterFrame | null>,
@@ -179,7 +178,7 @@ export class JobHandler {
       saved: Promise.resolve(),
     };
     if (offer.mode !== 'none') this.#components.kept.add(job);
-    // Meanwhile the challenge may come: a slow disk does not hold up the opening.
+    // Not awaited: a slow disk must not delay the opening.
     void this.#save(job);
     const timer = setTimeout(() => end.abort(new QvacError('E_TIMEOUT', 'no challenge came in time')), keepMs);
     timer.unref();
@@ -190,14 +189,14 @@ export class JobHandler {
     }
   }
 
-  /** A challenge that is the first frame of a new stream (section 4.3). */
+  /** Answers a challenge that is the first frame of a new stream (section 4.3). */
   async #answerLate(stream: FrameStream, challenge: FrameOf<'challenge'>): Promise<void> {
     const job = this.#components.kept.find(stream.remote.publicKey, sha256(challenge.secret));
-    if (job === null) throw new OfferRefusal('gone', 'nothing is kept for this secret');
+    if (job === null) throw new OfferRefusal('gone', 'no kept job has this secret');
     await this.#converse(stream, job, challenge, AbortSignal.timeout(verdictWaitMs));
   }
 
-  /** Opens for challenges until a verdict or the client's end. */
+  /** Answers challenges until the client sends a verdict or closes its side. */
   async #converse(stream: FrameStream, job: KeptJob, first: AfterFrame | null, signal: AbortSignal): Promise<void> {
     const client = stream.remote.peer;
     let verdict: Verdict | null = null;
@@ -207,7 +206,7 @@ export class JobHandler {
         if (frame.t === 'challenge') await stream.write({ t: 'opening', ...this.#open(job, frame.secret, client) });
         frame = await stream.read(['challenge', 'verdict', 'cancel'], { signal });
       }
-      if (frame !== null) verdict = this.#judge(job, { body: frame.body, sig: frame.sig });
+      if (frame !== null) verdict = this.#takeVerdict(job, { body: frame.body, sig: frame.sig });
     } finally {
       await this.#save(job);
     }
@@ -223,12 +222,12 @@ export class JobHandler {
 
   #open(job: KeptJob, secret: Uint8Array, client: PeerIdString): Signed {
     if (!equalBytes(sha256(secret), job.commit))
-      throw new QvacError('E_BAD_PEER', 'the secret is not the one that was committed to');
+      throw new QvacError('E_BAD_PEER', 'the secret does not hash to the commit');
     if (job.opening !== null) return job.opening;
-    if (job.transcript === null) throw new OfferRefusal('gone', 'this job is not opened');
+    if (job.transcript === null) throw new OfferRefusal('gone', 'this job has no opening');
     const opening = job.transcript.open(secret);
     const signed = signBody(this.#components.key, kinds.opening, job.jobId, encodeOpening(opening));
-    // There is only one opening of a job, so what it is made from is not needed any more.
+    // A job has one opening only, so the transcript is no longer needed.
     job.opening = signed;
     job.transcript = null;
     job.receipt = { ...job.receipt, secret, opening: signed };
@@ -236,18 +235,18 @@ export class JobHandler {
     return signed;
   }
 
-  /** @throws QvacError E_BAD_PEER where the verdict is not the client's own on this job */
-  #judge(job: KeptJob, signed: Signed): Verdict {
+  /** @throws QvacError E_BAD_PEER if the verdict is not the client's own on this job */
+  #takeVerdict(job: KeptJob, signed: Signed): Verdict {
     const verdict = decodeVerdictOf(job, signed);
     job.receipt = { ...job.receipt, verdicts: [signed] };
     return verdict;
   }
 
-  /** A receipt that cannot be stored must not cost the client its opening. */
+  /** Never rejects: a receipt that cannot be stored must not cost the client its opening. */
   #save(job: KeptJob): Promise<void> {
     const { receipts, logger } = this.#components;
     const { receipt } = job;
-    // One after another, so that the newest stays.
+    // One after another, so that the newest receipt remains.
     job.saved = job.saved
       .then(() => receipts.save(receipt))
       .then(

@@ -24,19 +24,19 @@ import { frameOf, offerRefusalOf } from './refusal.ts';
 export interface ProviderComponents {
   readonly peer: Peer;
   readonly engine: Engine;
-  /** Its current card says what is served, at what price and in which class; offers are held against it. */
+  /** Issues the card with model, prices and execution class; offers are checked against the current card. */
   readonly cards: CardIssuer;
   readonly receipts: ReceiptSink;
-  /** How it is paid for jobs whose quotes say so; started and stopped with it. @default null: it is not */
-  readonly payments?: ProviderPayouts | null | undefined;
-  /** Makes the record of each job. @default the one of the protocol */
+  /** Takes payment for jobs whose quotes ask for it; started and stopped with the provider. @default null: none */
+  readonly payouts?: ProviderPayouts | null | undefined;
+  /** Creates the transcript of each job. @default the transcript of the protocol */
   readonly createTranscript?: ((init: TranscriptInit) => Transcript) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 export interface ProviderInit {
-  /** Journal of the offers seen, so that none is taken twice across restarts; null keeps them in memory. */
+  /** Journal of the seen offers, so that none is admitted twice, even after a restart; null keeps them in memory. */
   readonly seenFile: string | null;
   /** How long a client may take for its first frame, in ms. @default 10_000 */
   readonly firstFrameMs?: number | undefined;
@@ -44,8 +44,9 @@ export interface ProviderInit {
   readonly stallMs?: number | undefined;
   /** How long a finished job is kept for its challenge, in ms. @default 600_000 (section 4.3) */
   readonly keepMs?: number | undefined;
-  /** Requests of one peer: so many at once, so many a second for good. @default 60, 10 */
+  /** Requests that one peer may make at once. @default 60 */
   readonly burst?: number | undefined;
+  /** Sustained requests per second of one peer. @default 10 */
   readonly perSecond?: number | undefined;
   /** How long `stop` waits for running jobs, in ms. @default 5_000 */
   readonly graceMs?: number | undefined;
@@ -54,13 +55,13 @@ export interface ProviderInit {
 
 /** Serves one model: quotes and jobs. `start` and `stop` are idempotent. */
 export interface Provider {
-  /** @throws QvacError E_HOME where the journal cannot be opened */
+  /** @throws QvacError E_HOME if the journal cannot be opened */
   start(): Promise<void>;
-  /** Takes no more jobs, lets those that run finish within the grace time, then ends them. */
+  /** Refuses new jobs, lets running ones finish within the grace period, then ends them. */
   stop(): Promise<void>;
 }
 
-/** Streams of one protocol that one peer may have open: a router's jobs and those that wait for their challenge. */
+/** Open streams of one peer and protocol: a router's running jobs, and those that await its challenge. */
 const maxInboundStreams = 64;
 
 /**
@@ -93,7 +94,7 @@ class EngineProvider implements Provider {
       engine,
       cards,
       receipts,
-      payments = null,
+      payouts = null,
       createTranscript = protocolTranscript,
       clock,
       logger,
@@ -118,7 +119,7 @@ class EngineProvider implements Provider {
         seen: this.#seen,
         kept: createKeptJobs({ clock }),
         receipts,
-        payments,
+        payouts,
         key: peer.key,
         createTranscript,
         clock,
@@ -128,7 +129,7 @@ class EngineProvider implements Provider {
     );
     const limit = createRateLimit({ clock }, { perSecond, burst });
     this.#jobs = jobs;
-    await payments?.start();
+    await payouts?.start();
 
     const guarded = (handle: (stream: FrameStream) => Promise<void>) => async (stream: FrameStream) => {
       const client = stream.remote.peer;
@@ -137,7 +138,7 @@ class EngineProvider implements Provider {
         await handle(stream);
       } catch (error) {
         const refusal = offerRefusalOf(error);
-        // It broke the protocol or is gone: the peer knows what to do with its stream.
+        // The client broke the protocol or left: `peer` handles its stream.
         if (refusal === null) throw error;
         if (refusal.code === 'internal')
           logger.error('a job failed', {
@@ -165,7 +166,7 @@ class EngineProvider implements Provider {
     if (jobs === null) return;
     this.#stopping = true;
     await jobs.drain(this.#init.graceMs ?? 5_000);
-    await this.#components.payments?.stop();
+    await this.#components.payouts?.stop();
     this.#seen?.close();
     this.#seen = null;
     this.#jobs = null;

@@ -1,17 +1,16 @@
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Card } from '../../protocol/messages.ts';
-import { readWithin } from '../streams/read-within.ts';
-import type { FrameStream } from '../streams/streams.ts';
+import { type FrameStream, readWithin } from '../streams/streams.ts';
 import type { Quotes } from './admission/quotes.ts';
 import { OfferRefusal } from './refusal.ts';
 
 export interface QuoteHandlerComponents {
-  /** Our card as it stands now. */
+  /** Returns this provider's current card. */
   readonly card: () => Card;
   readonly quotes: Quotes;
 }
 
-/** The provider's side of `/qvac/quote/1.0.0`: prices as in the card, for one job. @throws Refusal */
+/** The provider's side of `/qvac/quote/1.0.0`: quotes the card's prices for one job. @throws OfferRefusal */
 export async function handleQuote(
   { card: currentCard, quotes }: QuoteHandlerComponents,
   stream: FrameStream,
@@ -22,9 +21,9 @@ export async function handleQuote(
   const card = currentCard();
   const model = card.models.find(({ id }) => equalBytes(id, ask.modelId));
   if (model === undefined || card.execClass === null)
-    throw new OfferRefusal('no-model', 'this model is not served here');
+    throw new OfferRefusal('no-model', 'this provider does not serve that model');
   if (ask.maxTokens < 1 || ask.maxTokens >= model.context)
-    throw new OfferRefusal('bad-offer', `${ask.maxTokens} tokens do not fit into the context of ${model.context}`);
+    throw new OfferRefusal('bad-offer', `${ask.maxTokens} answer tokens do not fit in the context of ${model.context}`);
   const { modelId, requestDigest, promptTokens, maxTokens } = ask;
   const terms = {
     modelId,

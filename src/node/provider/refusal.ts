@@ -2,26 +2,26 @@ import { ownWordsOf, QvacError } from '../../errors.ts';
 import type { Frame } from '../../protocol/frames.ts';
 
 /**
- * The codes with which a provider answers instead of serving (section 4). `bad-frame` is an E_BAD_PEER that the peer
- * answers itself.
+ * The codes with which a provider refuses a request (section 4). The remaining code, `bad-frame`, is an E_BAD_PEER: the
+ * peer answers it itself.
  */
 export type RefusalCode = 'busy' | 'bad-offer' | 'bad-input' | 'no-model' | 'gone' | 'internal';
 
-/** Why a request is not served; what the other side is told. */
+/** A refusal to serve a request; its code and message are sent to the client. */
 export class OfferRefusal extends Error {
   readonly code: RefusalCode;
-  /** The message for a log: without what a model's template said, which may hold a prompt. */
+  /** The message for a log: without a quoted template error, which may contain the prompt. */
   readonly ownWords: string;
 
   constructor(code: RefusalCode, message: string, ownWords = message) {
     super(message);
-    this.name = 'Refusal';
+    this.name = 'OfferRefusal';
     this.code = code;
     this.ownWords = ownWords;
   }
 }
 
-/** What the other side is told of `error`, or null where it broke the protocol or is gone. */
+/** The refusal to send for `error`; null if the client broke the protocol or left. */
 export function offerRefusalOf(error: unknown): OfferRefusal | null {
   if (error instanceof OfferRefusal) return error;
   if (!(error instanceof QvacError)) return new OfferRefusal('internal', 'this provider failed');
@@ -42,7 +42,7 @@ export function offerRefusalOf(error: unknown): OfferRefusal | null {
   }
 }
 
-/** The frame that tells it. */
+/** The frame that carries `refusal`. */
 export function frameOf(refusal: OfferRefusal): Frame {
   return refusal.code === 'busy' ? { t: 'busy' } : { t: 'error', code: refusal.code, message: refusal.message };
 }

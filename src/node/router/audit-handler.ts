@@ -12,8 +12,7 @@ import { jobIdOf, modelIdHex } from '../../protocol/digests.ts';
 import { kinds } from '../../protocol/messages.ts';
 import { decodeOffer, encodeVerdict } from '../../protocol/validate.ts';
 import { HeartbeatWriter } from '../streams/heartbeat-writer.ts';
-import { readWithin } from '../streams/read-within.ts';
-import type { FrameStream } from '../streams/streams.ts';
+import { type FrameStream, readWithin } from '../streams/streams.ts';
 import type { Verifier } from '../verification/verifier.ts';
 import { maxAudits, maxAuditsPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
@@ -21,7 +20,7 @@ import type { InFlight } from './in-flight.ts';
 export interface AuditHandlerComponents {
   readonly key: SigningKey;
   readonly verifier: Verifier;
-  /** Audits that run or wait, by the peer that asked. */
+  /** Running and waiting audits, by the peer that asked. */
   readonly audits: InFlight;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -33,18 +32,18 @@ export interface AuditHandlerInit {
   readonly signal: AbortSignal;
 }
 
-/** Answers `/qvac/audit/1.0.0` (section 4.0): a second opinion, signed, on someone's receipt. */
+/** Answers `/qvac/audit/1.0.0` (section 4.0): a signed second opinion on a receipt. */
 export async function handleAudit(
   components: AuditHandlerComponents,
   init: AuditHandlerInit,
   stream: FrameStream,
 ): Promise<void> {
-  const asker = stream.remote.peer;
-  if (!init.serves(asker)) {
+  const client = stream.remote.peer;
+  if (!init.serves(client)) {
     await stream.write({ t: 'error', code: 'not-served', message: 'this auditor does not serve you' });
     return;
   }
-  const release = components.audits.tryAdd(asker, { perPeer: maxAuditsPerPeer, total: maxAudits });
+  const release = components.audits.tryAdd(client, { perPeer: maxAuditsPerPeer, total: maxAudits });
   if (release === null) {
     await stream.write({ t: 'busy' });
     return;
@@ -61,25 +60,25 @@ export async function handleAudit(
 async function answer(
   components: AuditHandlerComponents,
   init: AuditHandlerInit,
-  outlet: HeartbeatWriter,
+  writer: HeartbeatWriter,
   bytes: Uint8Array,
 ): Promise<void> {
   const { key, verifier, clock, logger } = components;
   const receipt = parse(bytes);
-  if (receipt === null) return outlet.fail('bad-frame', 'not a receipt');
+  if (receipt === null) return writer.fail('bad-frame', 'not a receipt');
   if (!verifier.models.has(modelIdHex(decodeOffer(receipt.offer.body).modelId)))
-    return outlet.fail('no-model', 'this auditor does not hold the model');
-  if (!verifier.takes(receipt)) return outlet.fail('no-model', 'the answer is longer than the model takes here');
+    return writer.fail('no-model', 'this auditor does not hold the model');
+  if (!verifier.takes(receipt)) return writer.fail('no-model', 'the answer is longer than the model’s context here');
   try {
-    const assessment = await verifier.check(receipt, 'full', { signal: anySignal(init.signal, outlet.gone) });
+    const assessment = await verifier.check(receipt, 'full', { signal: anySignal(init.signal, writer.gone) });
     const verdict = verdictOf(assessment, receipt, key.publicKey, clock.now());
     const signed = signBody(key, kinds.verdict, jobIdOf(receipt.offer.body), encodeVerdict(verdict));
-    await outlet.send({ t: 'verdict', ...signed });
-    await outlet.end();
+    await writer.send({ t: 'verdict', ...signed });
+    await writer.end();
     logger.info('audited', { result: assessment.result, tier: assessment.tier });
   } catch (error) {
-    await outlet.fail('internal', 'the audit could not be done');
-    if (!init.signal.aborted && !outlet.gone.aborted) throw error;
+    await writer.fail('internal', 'the audit failed');
+    if (!init.signal.aborted && !writer.gone.aborted) throw error;
   }
 }
 

@@ -4,8 +4,8 @@ import type { Engine } from '../../model/engine.ts';
 import type { CardContent } from '../cards/card-issuer.ts';
 
 /**
- * What a router's card says: the models that it can re-execute, which it does not serve (section 4.0), and the class of
- * the first; no class without a model.
+ * The content of a router's card: the models that it can re-execute but does not serve (section 4.0), and the execution
+ * class of the first. Without a model it has no class.
  */
 export function routerContent(engines: readonly Engine[]): CardContent {
   const [first] = engines;

@@ -3,8 +3,8 @@ import { HeartbeatWriter, type HeartbeatWriterInit } from '../streams/heartbeat-
 import type { FrameStream } from '../streams/streams.ts';
 
 /**
- * The router's end of a person's stream once the `route` frame is read: an outlet that listens for `stop` and
- * `challenge`.
+ * The router's side of a client's stream after the `route` frame: writes frames with heartbeats, and listens for `stop`
+ * and `challenge`.
  */
 export class ClientStream extends HeartbeatWriter {
   readonly #stream: FrameStream;
@@ -16,11 +16,11 @@ export class ClientStream extends HeartbeatWriter {
   constructor(stream: FrameStream, init: HeartbeatWriterInit) {
     super(stream, init);
     this.#stream = stream;
-    this.gone.addEventListener('abort', () => this.#endListening('the client is gone'));
+    this.gone.addEventListener('abort', () => this.#endListening('the client left'));
     void this.#listen();
   }
 
-  /** Aborts at `stop`, and where the client closed its stream or broke the rules before the final head. */
+  /** Aborts when the client, before the final head, sends `stop`, closes its stream or breaks the protocol. */
   get stopped(): AbortSignal {
     return this.#stop.signal;
   }
@@ -30,12 +30,12 @@ export class ClientStream extends HeartbeatWriter {
     return this.#broke;
   }
 
-  /** The answer is complete: from now on a `stop` is ignored and a challenge may come. */
+  /** The answer is complete: from now on `stop` is ignored, and the client may send its challenge. */
   expectChallenge(): void {
     this.#answered = true;
   }
 
-  /** The secret, or null where the client is gone or none comes within `timeoutMs`. */
+  /** The secret; null if the client left or sends none within `timeoutMs`. */
   async challenge(timeoutMs: number): Promise<Uint8Array | null> {
     const timeout = Promise.withResolvers<null>();
     const timer = setTimeout(() => timeout.resolve(null), timeoutMs);
@@ -46,14 +46,14 @@ export class ClientStream extends HeartbeatWriter {
     }
   }
 
-  /** Ends the stream with a client that broke the protocol. */
+  /** Ends the stream of a client that broke the protocol. */
   async refuse(error: QvacError): Promise<void> {
     this.#broke ??= error;
     await this.fail('bad-frame', error.message);
     this.leave();
   }
 
-  /** Reads until the client ends its side. */
+  /** Reads until the client closes its side. */
   async #listen(): Promise<void> {
     try {
       for (;;) {
@@ -73,7 +73,7 @@ export class ClientStream extends HeartbeatWriter {
     }
   }
 
-  /** The end of the client's side is a stop before the final head; after it, no challenge comes any more. */
+  /** A closed stream counts as a `stop` before the final head, and as no challenge after it. */
   #endListening(why: string): void {
     if (!this.#answered) this.#stop.abort(new QvacError('E_INTERRUPTED', why));
     this.#challenged.resolve(null);

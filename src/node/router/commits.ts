@@ -3,9 +3,8 @@ import type { PeerIdString } from '../../lib/types.ts';
 import { maxCommits } from './constants.ts';
 
 /**
- * Which providers have seen which commit. None sees one twice (section 4.0): after the first job it may know the
- * secret,
- * and could choose its answer so that the positions fall well.
+ * The providers that have seen each commit. A provider never sees the same commit twice (section 4.0): after the first
+ * job it may know the secret, and could cheat at positions that the challenge does not open.
  */
 export class Commits {
   readonly #seen = new Map<string, Set<PeerIdString>>();
@@ -18,7 +17,7 @@ export class Commits {
     const key = toHex(commit);
     const peers = this.#seen.get(key) ?? new Set();
     peers.add(peer);
-    // The newest come last; the oldest are forgotten.
+    // Kept in order of use: the first entry is the oldest.
     this.#seen.delete(key);
     this.#seen.set(key, peers);
     if (this.#seen.size > maxCommits) {

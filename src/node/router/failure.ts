@@ -1,10 +1,11 @@
 import { ownWordsOf, QvacError } from '../../errors.ts';
 import type { PeerErrorCode } from '../../protocol/constants.ts';
+import { isBadOffer } from '../job/remote-error.ts';
 
-/** What the person's client is told where there is no answer (section 4). `busy` is a frame of its own. */
+/** Why a question has no answer, as sent to the client (section 4). `busy` is a frame of its own. */
 export class RouteFailure extends Error {
   readonly code: PeerErrorCode | 'busy';
-  /** The message for a log: without what a provider said, which may hold a prompt. */
+  /** The message for a log: without quoted words of a provider, which may contain the prompt. */
   readonly ownWords: string;
 
   constructor(code: PeerErrorCode | 'busy', message: string, ownWords = message) {
@@ -15,12 +16,12 @@ export class RouteFailure extends Error {
   }
 }
 
-/** What is left to say once the last provider failed with `error`. */
+/** The failure to report once the last provider has failed with `error`. */
 export function lastFailure(error: Error): RouteFailure {
   if (error instanceof RouteFailure) return error;
   if (!(error instanceof QvacError)) return new RouteFailure('failed', error.message);
-  // Nobody broke off: whoever was asked does not take this question.
-  const refused = error.details?.remote === 'bad-offer';
+  // A refused offer is not a broken answer: the asked providers do not take this question.
+  const refused = isBadOffer(error);
   return new RouteFailure(
     error.code === 'E_BUSY' ? 'busy' : refused ? 'no-provider' : 'failed',
     error.message,

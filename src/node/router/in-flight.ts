@@ -1,6 +1,6 @@
 import type { PeerIdString } from '../../lib/types.ts';
 
-/** Counts what is in progress per peer, within limits, and lets others wait for a change. */
+/** Counts work in progress per peer, within limits, and signals each change. */
 export class InFlight {
   readonly #counts = new Map<PeerIdString, number>();
   #total = 0;
@@ -14,7 +14,7 @@ export class InFlight {
     return this.#counts.get(peer) ?? 0;
   }
 
-  /** Counts one more for `peer`. @returns what counts it off again; idempotent */
+  /** Counts one more for `peer`. @returns an idempotent function that counts it off again */
   add(peer: PeerIdString): () => void {
     this.#counts.set(peer, this.of(peer) + 1);
     this.#total += 1;
@@ -31,12 +31,12 @@ export class InFlight {
     };
   }
 
-  /** Counts one more for `peer`, or null where `peer` or all together are at their limit. */
+  /** Like `add`, but returns null if `peer` or the total is at its limit. */
   tryAdd(peer: PeerIdString, limits: { readonly perPeer: number; readonly total: number }): (() => void) | null {
     return this.of(peer) >= limits.perPeer || this.#total >= limits.total ? null : this.add(peer);
   }
 
-  /** Resolves when the next one is counted off. */
+  /** Resolves when the next unit of work ends. */
   get changed(): Promise<void> {
     return this.#changed.promise;
   }

@@ -1,5 +1,5 @@
 import { QvacError } from '../../errors.ts';
-import { shortPeer } from '../../lib/names.ts';
+import { seconds, shortPeer } from '../../lib/names.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
 import type { Discovery } from '../discovery/discovery.ts';
@@ -11,7 +11,7 @@ export interface ProbesComponents {
   readonly reputation: Pick<Reputation, 'record'>;
 }
 
-/** Asks providers for their cards of this moment; questions that come together share one answer. */
+/** Fetches the current cards of providers. Concurrent questions share one request per provider. */
 export class Probes {
   readonly #components: ProbesComponents;
   readonly #running = new Map<PeerIdString, Promise<VerifiedCard>>();
@@ -20,7 +20,7 @@ export class Probes {
     this.#components = components;
   }
 
-  /** @throws Error where it cannot be had in time, or is refused; that is remembered, once */
+  /** @throws Error if the card is invalid or does not arrive in time; recorded once in the reputation as `aborted` */
   card(peer: PeerIdString): Promise<VerifiedCard> {
     const running = this.#running.get(peer) ?? this.#ask(peer);
     this.#running.set(peer, running);
@@ -34,7 +34,11 @@ export class Probes {
       return await discovery.refresh(peer, { signal });
     } catch (error) {
       reputation.record(peer, { kind: 'aborted' });
-      throw signal.aborted ? new QvacError('E_TIMEOUT', `${shortPeer(peer)} does not answer`, { cause: error }) : error;
+      throw signal.aborted
+        ? new QvacError('E_TIMEOUT', `${shortPeer(peer)} sent no card within ${seconds(probeTimeoutMs)}`, {
+            cause: error,
+          })
+        : error;
     } finally {
       this.#running.delete(peer);
     }

@@ -3,14 +3,13 @@ import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { FaultCode, Result, Tier } from '../../protocol/messages.ts';
 import type { Settlement } from '../payment/payments.ts';
 import type { Considered } from '../selection/considered.ts';
-import { readWithin } from '../streams/read-within.ts';
-import type { FrameStream } from '../streams/streams.ts';
+import { type FrameStream, readWithin } from '../streams/streams.ts';
 import { ClientStream } from './client-stream.ts';
 import { maxRoutes, maxRoutesPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
 import { Question, type QuestionComponents, type QuestionEnd } from './question/question.ts';
 
-/** How a question went, for whoever watches the router. Ids, counts and codes only. */
+/** How a question ended, for logs and monitoring. Holds ids, counts and codes only. */
 export type Routed =
   | {
       readonly event: 'answered';
@@ -22,12 +21,12 @@ export type Routed =
       readonly result: Result;
       readonly tier: Tier;
       readonly faults: readonly FaultCode[];
-      /** Providers that were asked. */
+      /** Number of providers that were asked. */
       readonly tries: number;
       readonly totalMs: number;
-      /** How the last choice of a provider fell, the best first. */
+      /** The providers considered in the last selection, best first. */
       readonly considered: readonly Considered[];
-      /** What became of the money that was locked for it; null where none was. */
+      /** The state of the escrow payment; null if nothing was locked for this answer. */
       readonly payment: Settlement | null;
     }
   | { readonly event: 'failed'; readonly client: PeerIdString; readonly code: string; readonly message: string };
@@ -63,10 +62,10 @@ export async function handleRoute(
   try {
     const route = await readWithin(stream, ['route'], requestTimeoutMs, init);
     if (route === null) throw new QvacError('E_BAD_PEER', 'a stream without a question');
-    const person = new ClientStream(stream, init);
-    const end = await new Question(components, route, person, client, init.signal).run();
+    const clientStream = new ClientStream(stream, init);
+    const end = await new Question(components, route, clientStream, client, init.signal).run();
     init.routed(summary(client, end));
-    if (person.broke !== null) throw person.broke;
+    if (clientStream.broke !== null) throw clientStream.broke;
   } finally {
     release();
   }

@@ -5,11 +5,11 @@ import type { PeerIdString } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { auditProtocol, heartbeatMs, routeProtocol } from '../../protocol/constants.ts';
 import type { Discovery } from '../discovery/discovery.ts';
-import type { Purses } from '../payment/spending-limits.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { Reputation } from '../selection/reputation.ts';
 import type { SecondOpinion } from '../verification/second-opinion.ts';
 import type { Verifier } from '../verification/verifier.ts';
+import type { SpendingAllowances } from './allowances.ts';
 import { handleAudit } from './audit-handler.ts';
 import { Commits } from './commits.ts';
 import { maxAuditsPerPeer, maxRoutesPerPeer } from './constants.ts';
@@ -23,31 +23,31 @@ export interface RouterComponents {
   readonly reputation: Reputation;
   readonly verifier: Verifier;
   /**
-   * Who is asked before a provider is blamed for numbers, by whose question it was: that node sees the prompt.
-   * @default this router alone re-executes, twice
+   * Another node that re-executes a client's answers that failed a numeric check, and so sees their prompts.
+   * @default this router re-executes them a second time
    */
   readonly second?: ((client: PeerIdString) => SecondOpinion | null) | undefined;
-  /** Keeps the receipts of routed jobs. */
+  /** Stores the receipts of routed jobs. */
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
-  /** What it may spend for whom. @default null: nobody is paid */
-  readonly purses?: Purses | null | undefined;
+  /** What the router may spend for each client. @default null: no provider is paid */
+  readonly allowances?: SpendingAllowances | null | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 export interface RouterInit {
-  /** Whom it serves (section 4.0): its owner's client and the peers it was told to, nobody else. */
+  /** Whether the router serves this peer (section 4.0): its owner's client, or a peer that its owner allowed. */
   serves(peer: PeerIdString): boolean;
-  /** Silence after which it sends a beat of its own, ms. @default that of section 4.0 */
+  /** Silence after which the router sends a heartbeat of its own, ms. @default that of section 4.0 */
   readonly beatMs?: number | undefined;
-  /** Hears how each question went. */
+  /** Called at the end of each question. */
   readonly onRouted?: ((event: Routed) => void) | undefined;
 }
 
 /** The verifying router of section 4.0. `start` and `stop` are idempotent. */
 export interface Router {
   start(): Promise<void>;
-  /** Ends what is in progress and waits for it. */
+  /** Ends all questions and audits in progress, and waits until they have ended. */
   stop(): Promise<void>;
   /** Questions in progress. */
   readonly active: number;
@@ -90,7 +90,7 @@ class VerifyingRouter implements Router {
     const { peer, logger } = this.#components;
     const components = {
       ...this.#components,
-      purses: this.#components.purses ?? null,
+      allowances: this.#components.allowances ?? null,
       key: peer.key,
       questions: this.#questions,
       audits: this.#audits,

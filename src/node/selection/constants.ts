@@ -1,4 +1,4 @@
-/** Every number of the choice between providers and of what is remembered of them, with its unit. */
+/** Every number of the selection between providers and of their reputation, with its unit. */
 
 const secondMs = 1_000;
 const hourMs = 3_600 * secondMs;
@@ -6,52 +6,52 @@ const dayMs = 24 * hourMs;
 
 // Reputation
 
-/** Counts of good and broken jobs are halved after this, ms. */
+/** Half-life of the counts of served and broken jobs, ms. */
 export const experienceHalfLifeMs = 12 * hourMs;
-/** A failed verification is halved only after this, ms: a cheat is remembered longer than an outage. */
+/** Half-life of the count of failed verifications, ms: a cheat counts longer than an outage. */
 export const faultHalfLifeMs = 7 * dayMs;
 /**
- * A provider whose decayed faults are above this is not used: one fault rules it out for one half-life, two for two.
+ * A provider with more decayed faults than this is not used: one fault rules it out for one half-life, two for two.
  */
 export const faultLimit = 0.5;
-/** A missing opening counts as this much of a fault: once, the provider may have crashed; twice, it hides something. */
+/** The weight of a missing opening as a fault: after one the provider may have crashed, after two it is ruled out. */
 export const silenceWeight = 0.5;
-/** Jobs broken off in a row before a provider is left alone for a while. */
+/** Broken jobs in a row after which a provider is not used for a while. */
 export const streakLimit = 2;
-/** How long it is left alone at first, and at most; every further failure multiplies the time by 4, ms. */
+/** How long the provider is then not used, at first and at most; each further failure multiplies the time by 4, ms. */
 export const cooldownMs = 30 * secondMs;
 export const maxCooldownMs = hourMs;
-/** A newcomer counts as having served 4 jobs of 5. */
+/** A newcomer starts with 4 served jobs of 5. */
 export const priorServed = 4;
 export const priorJobs = 5;
-/** A `busy` counts as this much of a job that broke off. */
+/** The weight of a `busy` as a broken job. */
 export const busyWeight = 0.1;
 /** Weight of the newest measurement in the running means of speed. */
 export const speedWeight = 0.3;
-/** Answers shorter than this say nothing about speed, tokens. */
+/** Shortest answer that counts as a measurement of speed, tokens. */
 export const minSpeedTokens = 8;
-/** Providers that are remembered, and models per provider whose speed is. */
+/** Most providers to remember, and most measured models of each. */
 export const maxProviders = 1_000;
 export const maxSpeeds = 16;
-/** Changes are written to disk at most this often, ms. */
+/** Shortest interval between two writes to disk, ms. */
 export const saveIntervalMs = secondMs;
 
-/** Paid jobs that a newcomer on the chain counts as having served. */
+/** Completed jobs that a newcomer on the chain starts with. */
 export const chainPriorJobs = 5;
-/** A rejected job counts as so many that were not served. */
+/** The weight of a rejected job in refunded jobs. */
 export const rejectedWeight = 3;
-/** Each slashed job divides what is left by so much and one. */
+/** `n` slashed jobs divide the reliability by 1 + `n` times this. */
 export const slashedWeight = 4;
 
-// Choice: what one doubling is worth, in points
+// Selection: the worth of each term, in points
 
-/** Twice the price. */
+/** Each doubling of the price. */
 export const priceWeight = 1;
-/** Twice the time to the whole answer. */
+/** Each doubling of the time to the complete answer. */
 export const speedTermWeight = 0.5;
-/** Half the share of jobs served. */
+/** Each halving of the share of served jobs. */
 export const reliabilityWeight = 2;
-/** All slots in use by this router. */
+/** All slots in use by this node. */
 export const loadWeight = 1;
-/** First token of a provider that was never measured, ms. */
+/** Assumed time to the first token of an unmeasured provider, ms. */
 export const assumedFirstTokenMs = secondMs;

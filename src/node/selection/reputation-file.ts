@@ -8,7 +8,7 @@ const count = v.pipe(v.number(), v.finite(), v.minValue(0));
 const speed = v.strictObject({ tokensPerSecond: count, firstTokenMs: count });
 
 const record = v.strictObject({
-  /** Unix milliseconds at which the counts were right; they decay from there. */
+  /** Unix milliseconds from which the counts decay. */
   at: count,
   served: count,
   aborted: count,
@@ -16,9 +16,9 @@ const record = v.strictObject({
   verified: count,
   faults: count,
   lastFault: v.nullable(v.picklist(faultCodes)),
-  /** Jobs broken off since the last one that was served. */
+  /** Broken jobs since the last served one. */
   streak: count,
-  /** Unix milliseconds until which it is left alone, 0 if it is not. */
+  /** Unix milliseconds until which the provider is not used; 0: no limit. */
   restUntil: count,
   /** By model id. */
   speeds: v.pipe(
@@ -38,7 +38,7 @@ const file = v.strictObject({
 export type Speed = Readonly<v.InferOutput<typeof speed>>;
 export type ProviderRecord = Readonly<v.InferOutput<typeof record>>;
 
-/** @throws ValiError where `stored` is of another form */
+/** @throws ValiError if `stored` is malformed */
 export function parseReputation(stored: unknown): Map<PeerIdString, ProviderRecord> {
   return new Map(Object.entries(v.parse(file, stored).providers).map(([peer, known]) => [peer as PeerIdString, known]));
 }

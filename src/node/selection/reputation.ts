@@ -23,9 +23,9 @@ import {
 } from './constants.ts';
 import { type ProviderRecord, parseReputation, type Speed, serialiseReputation } from './reputation-file.ts';
 
-/** What one job taught about its provider. */
+/** What one job says about its provider. */
 export type Experience =
-  /** The final head came. `n` tokens; times from the offer. */
+  /** Sent the final head. `n` tokens; times from the offer. */
   | {
       readonly kind: 'served';
       readonly model: ModelId;
@@ -34,20 +34,21 @@ export type Experience =
       readonly totalMs: number;
     }
   | { readonly kind: 'busy' }
-  /** Broke off, froze, answered an error or could not be reached. */
+  /** Broke off, froze, sent an error or was unreachable. */
   | { readonly kind: 'aborted' }
   /** Passed a re-execution. */
   | { readonly kind: 'verified' }
   | { readonly kind: 'fault'; readonly fault: FaultCode };
 
-/** What is known of a provider now, each term by itself so that a choice can be explained. */
+/** What is known about a provider now, each term by itself so that a selection can be explained. */
 export interface Standing {
-  /** Whether it may be offered a job; if not, why. */
+  /** Whether the provider may be offered a job. */
   readonly usable: boolean;
+  /** Why it may not; null if usable. */
   readonly reason: string | null;
-  /** Share of jobs that it is expected to serve, 0 … 1. */
+  /** Expected share of jobs that it serves, 0 … 1. */
   readonly reliability: number;
-  /** Jobs, decayed to now. */
+  /** Number of jobs, decayed to now, like the counts below. */
   readonly served: number;
   readonly aborted: number;
   readonly busy: number;
@@ -57,7 +58,7 @@ export interface Standing {
 }
 
 /**
- * A long memory of providers: decaying counts, bounded, on disk. `start` reads the file, `stop` writes what is open.
+ * Reputation of providers: decaying counts, bounded, on disk. `start` reads the file, `stop` saves pending changes.
  */
 export interface Reputation {
   start(): Promise<void>;
@@ -75,7 +76,7 @@ export interface ReputationComponents {
 }
 
 export interface ReputationInit {
-  /** The file it is kept in; null keeps it in memory. */
+  /** The file; null keeps the reputation in memory only. */
   readonly path: string | null;
 }
 
@@ -134,7 +135,7 @@ function learn(record: ProviderRecord, experience: Experience, now: number): Pro
     case 'busy':
       return { ...record, busy: record.busy + 1 };
     case 'aborted': {
-      // Jobs that were under way together break off together: one outage, however many there were.
+      // Concurrent jobs break off together: they count as one outage.
       if (record.restUntil > now) return { ...record, aborted: record.aborted + 1 };
       const streak = record.streak + 1;
       const rest = streak < streakLimit ? 0 : Math.min(maxCooldownMs, cooldownMs * 4 ** (streak - streakLimit));
@@ -165,7 +166,7 @@ function learnSpeed(
     tokensPerSecond: mean(known?.tokensPerSecond, measured.tokensPerSecond),
     firstTokenMs: mean(known?.firstTokenMs, measured.firstTokenMs),
   };
-  // The newest come last; the oldest are forgotten.
+  // In order of use, so that the oldest measurements are dropped.
   return Object.fromEntries([...Object.entries(others), [job.model, updated] as const].slice(-maxSpeeds));
 }
 
@@ -189,8 +190,8 @@ class FileReputation implements Reputation {
       const stored = await readJson(this.#path);
       if (stored !== undefined) this.#records = parseReputation(stored);
     } catch (error) {
-      // What was learnt is a help, not a need: a damaged file must not keep the router from starting.
-      this.#logger.warn('reputation file not used, starting anew', {
+      // Reputation is optional: a damaged file must not prevent the start.
+      this.#logger.warn('the reputation file is unreadable; starting without it', {
         reason: messageOf(error),
       });
     }
@@ -246,7 +247,8 @@ class FileReputation implements Reputation {
   }
 
   /**
-   * Forgets the one heard of longest ago; a cheat only when all are cheats, so that newcomers cannot wash one clean.
+   * Drops the record with the oldest change; that of a cheat only if all are cheats, so that many newcomers cannot
+   * erase a cheat's record.
    */
   #forgetOne(now: number): void {
     let oldest: readonly [PeerIdString, ProviderRecord] | null = null;
@@ -264,7 +266,7 @@ class FileReputation implements Reputation {
     return timer.unref();
   }
 
-  /** One write at a time, each of all that is known when it begins. */
+  /** One write at a time; each writes the records as they are when it begins. */
   #save(): void {
     const path = this.#path;
     if (path === null) return;
@@ -274,7 +276,7 @@ class FileReputation implements Reputation {
   }
 }
 
-/** The lower, the sooner forgotten. */
+/** The sort key of `#forgetOne`: the record with the lowest value is dropped first. */
 function forgettable(record: ProviderRecord, now: number): number {
   return record.at + (decay(record, now).faults > faultLimit ? now : 0);
 }

@@ -6,27 +6,27 @@ import type { CardModel, Mode, Pay } from '../../protocol/messages.ts';
 import { priceLamports } from '../../protocol/price.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
 import { modelsNamed } from '../discovery/query.ts';
-import { chainReliability } from '../payment/chain-record.ts';
 import type { ChainRecord } from '../payment/payments.ts';
+import { chainReliability } from './chain-reliability.ts';
 import { assumedFirstTokenMs, loadWeight, priceWeight, reliabilityWeight, speedTermWeight } from './constants.ts';
 import type { Reputation, Standing } from './reputation.ts';
 import type { Speed } from './reputation-file.ts';
 
-/** What a person asks for, as far as it decides who may answer. */
+/** The parts of a question that decide which providers are eligible. */
 export interface SelectionCriteria {
   /** Hex id, `name` or `name/quant` (section 4.0); undefined: any. */
   readonly model: string | undefined;
   readonly mode: Mode;
-  /** Most prompt tokens there can be. */
+  /** Upper bound of the prompt's tokens. */
   readonly promptTokens: number;
   readonly maxTokens: number;
-  /** lamports */
+  /** Lamports. */
   readonly maxPrice: number;
-  /** Models that can be re-executed here, if only those will do; null: any. */
+  /** The models that can be re-executed, if the answer must be; null: any model. */
   readonly only: ReadonlySet<ModelId> | null;
 }
 
-/** Why a choice fell as it did: points, 0 at best, and what each term is worth. */
+/** The terms of a score, in points; 0 is the best value of each. */
 export interface Terms {
   readonly price: number;
   readonly speed: number;
@@ -38,7 +38,7 @@ export interface Choice {
   readonly card: VerifiedCard;
   readonly model: CardModel;
   readonly modelId: ModelId;
-  /** The most that the job can cost, lamports. */
+  /** The most that the answer can cost, lamports. */
   readonly priceLamports: bigint;
   readonly standing: Standing;
   readonly terms: Terms;
@@ -50,34 +50,34 @@ export type Exclusion = 'other-model' | 'not-held' | 'mode' | 'context' | 'too-d
 export interface Selection {
   /** Best first. */
   readonly choices: readonly Choice[];
-  readonly excluded: readonly ({ readonly peer: PeerIdString } & Refusal)[];
+  readonly excluded: readonly ({ readonly peer: PeerIdString } & Excluded)[];
 }
 
 export interface SelectComponents {
   readonly reputation: Pick<Reputation, 'standing' | 'speed'>;
-  /** Jobs that this router has with `peer` now. */
+  /** Jobs that this node has with `peer` now. */
   readonly inFlight: (peer: PeerIdString) => number;
-  /** Why nobody can be paid there, or null. @default nobody can be paid anywhere */
+  /** Why no provider can be paid at `pay`, or null. @default no provider can be paid */
   readonly refusal?: ((pay: Pay) => string | null) | undefined;
-  /** What the chain says of the providers, by their keys in hex. @default nothing */
+  /** The chain's records of providers, by their keys in hex. @default none */
   readonly records?: ReadonlyMap<string, ChainRecord> | undefined;
 }
 
-/** Whoever of `cards` may answer, best first, and why the others may not. Pure: asks nobody. */
+/** Ranks the eligible providers of `cards`, best first, and says why the others are excluded. Pure: does no I/O. */
 export function select(
   components: SelectComponents,
   cards: readonly VerifiedCard[],
-  wish: SelectionCriteria,
+  criteria: SelectionCriteria,
 ): Selection {
   const eligible: Eligible[] = [];
   const excluded: Selection['excluded'][number][] = [];
   for (const card of cards) {
     if (card.card.role !== 'provider') continue;
-    const examined = examine(components, card, wish);
+    const examined = examine(components, card, criteria);
     if ('why' in examined) excluded.push({ peer: card.peer, ...examined });
     else eligible.push(examined);
   }
-  return { choices: rank(eligible, components, wish), excluded };
+  return { choices: rank(eligible, components, criteria), excluded };
 }
 
 interface Eligible extends Omit<Choice, 'terms' | 'score'> {
@@ -85,37 +85,38 @@ interface Eligible extends Omit<Choice, 'terms' | 'score'> {
   readonly speed: Speed | null;
 }
 
-type Refusal = {
+interface Excluded {
   readonly why: Exclusion;
-  readonly detail: string /** Where it is too dear. */;
+  readonly detail: string;
+  /** The lowest price, if it is above the limit; lamports. */
   readonly priceLamports?: bigint | undefined;
-};
+}
 
 function examine(
-  { reputation, refusal = () => 'wants to be paid', records }: SelectComponents,
+  { reputation, refusal = () => 'charges for answers, and this node does not pay', records }: SelectComponents,
   card: VerifiedCard,
-  wish: SelectionCriteria,
-): Eligible | Refusal {
-  const named = modelsNamed(card.card, wish.model);
-  if (named.length === 0) return { why: 'other-model', detail: `does not offer ${wish.model ?? 'a model'}` };
-  const held = named.filter((model) => wish.only === null || wish.only.has(modelIdHex(model.id)));
-  if (held.length === 0) return { why: 'not-held', detail: 'a file that is not here to check against' };
-  const serving = held.filter((model) => model.modes.includes(wish.mode));
-  if (serving.length === 0) return { why: 'mode', detail: `does not serve mode ${wish.mode}` };
-  const roomy = serving.filter((model) => model.context > wish.maxTokens);
-  if (roomy.length === 0)
-    return {
-      why: 'context',
-      detail: `its context of ${Math.max(...serving.map(({ context }) => context))} tokens has no room for an answer of ${wish.maxTokens}`,
-    };
+  criteria: SelectionCriteria,
+): Eligible | Excluded {
+  const named = modelsNamed(card.card, criteria.model);
+  if (named.length === 0) return { why: 'other-model', detail: `does not offer ${criteria.model ?? 'a model'}` };
+  const held = named.filter((model) => criteria.only === null || criteria.only.has(modelIdHex(model.id)));
+  if (held.length === 0) return { why: 'not-held', detail: 'offers a file that cannot be re-executed here' };
+  const serving = held.filter((model) => model.modes.includes(criteria.mode));
+  if (serving.length === 0) return { why: 'mode', detail: `does not serve mode ${criteria.mode}` };
+  const roomy = serving.filter((model) => model.context > criteria.maxTokens);
+  if (roomy.length === 0) {
+    const context = Math.max(...serving.map((model) => model.context));
+    const detail = `its context of ${context} tokens has no room for an answer of ${criteria.maxTokens}`;
+    return { why: 'context', detail };
+  }
   const standing = reputation.standing(card.peer);
   if (!standing.usable) return { why: 'standing', detail: standing.reason ?? 'not usable' };
 
   const priced = roomy
-    .map((model) => ({ model, priceLamports: highestPrice(model, wish) }))
+    .map((model) => ({ model, priceLamports: highestPrice(model, criteria) }))
     .toSorted((a, b) => Number(a.priceLamports - b.priceLamports));
   const cheapest = priced[0];
-  if (cheapest === undefined || cheapest.priceLamports > BigInt(wish.maxPrice))
+  if (cheapest === undefined || cheapest.priceLamports > BigInt(criteria.maxPrice))
     return {
       why: 'too-dear',
       detail: `up to ${String(cheapest?.priceLamports)} lamports`,
@@ -124,36 +125,36 @@ function examine(
   const unpayable = card.card.pay === null || cheapest.priceLamports === 0n ? null : refusal(card.card.pay);
   if (unpayable !== null) return { why: 'pay', detail: unpayable };
   const record = records?.get(toHex(card.card.peer)) ?? null;
-  const weak =
+  const shortfall =
     card.card.pay === null || cheapest.priceLamports === 0n || records === undefined
       ? null
-      : weakness(record, cheapest.priceLamports);
-  if (weak !== null) return { why: 'pay', detail: weak };
+      : stakeShortfall(record, cheapest.priceLamports);
+  if (shortfall !== null) return { why: 'pay', detail: shortfall };
   const modelId = modelIdHex(cheapest.model.id);
   return { card, ...cheapest, modelId, standing, record, speed: reputation.speed(card.peer, modelId) };
 }
 
-/** Why its stake does not allow it to be paid so much, or null. */
-function weakness(record: ChainRecord | null, price: bigint): string | null {
-  if (record === null) return 'is not registered where it wants to be paid';
+/** Why the provider's stake does not cover `price`, or null. */
+function stakeShortfall(record: ChainRecord | null, price: bigint): string | null {
+  if (record === null) return 'is not registered with the escrow that its card names';
   return record.active && record.freeStake >= escrowRules.slashMultiple * price
     ? null
     : 'its stake does not cover this job';
 }
 
-function highestPrice(model: CardModel, wish: SelectionCriteria): bigint {
+function highestPrice(model: CardModel, criteria: SelectionCriteria): bigint {
   // A prompt that does not fit beside the answer is refused, so it never costs more than what fits.
-  const promptCount = Math.min(wish.promptTokens, model.context - wish.maxTokens);
-  return priceLamports({ promptCount, n: wish.maxTokens, priceIn: model.priceIn, priceOut: model.priceOut });
+  const promptCount = Math.min(criteria.promptTokens, model.context - criteria.maxTokens);
+  return priceLamports({ promptCount, n: criteria.maxTokens, priceIn: model.priceIn, priceOut: model.priceOut });
 }
 
-function rank(eligible: readonly Eligible[], components: SelectComponents, wish: SelectionCriteria): Choice[] {
+function rank(eligible: readonly Eligible[], components: SelectComponents, criteria: SelectionCriteria): Choice[] {
   const lowestPrice = eligible.reduce(
     (low, { priceLamports: price }) => (price < low ? price : low),
     eligible[0]?.priceLamports ?? 0n,
   );
   const fastest = Math.max(0, ...eligible.map(({ speed }) => speed?.tokensPerSecond ?? 0));
-  const times = new Map(eligible.map((each) => [each, expectedMs(each, wish.maxTokens, fastest)]));
+  const times = new Map(eligible.map((each) => [each, expectedMs(each, criteria.maxTokens, fastest)]));
   const shortest = Math.min(...times.values());
   return (
     eligible
@@ -169,14 +170,14 @@ function rank(eligible: readonly Eligible[], components: SelectComponents, wish:
         const { speed: _speed, record: _record, ...choice } = each;
         return { ...choice, terms, score: terms.price + terms.speed + terms.reliability + terms.load };
       })
-      // Equal scores fall by peer id, so that the same knowledge gives the same choice.
+      // Equal scores are ordered by peer id, so that the result is deterministic.
       .toSorted((a, b) => b.score - a.score || (a.card.peer < b.card.peer ? -1 : 1))
   );
 }
 
 /**
- * Time to a whole answer: as measured here, else as the card claims. A claim beats what was measured by no more than
- * twice.
+ * Expected time to the complete answer: as measured here, else as the card claims. A claim counts for at most twice the
+ * fastest measured speed.
  */
 function expectedMs({ speed, card }: Eligible, maxTokens: number, fastest: number): number {
   const claimed = Math.min(card.card.compute.tokensPerSecond, fastest > 0 ? 2 * fastest : Infinity);

@@ -5,51 +5,51 @@ import { readJson, writeFileAtomic } from '../../lib/files.ts';
 import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { Considered } from './considered.ts';
 
-/** The account of one choice of a provider: ids, numbers and reasons, nothing of what was asked. */
+/** How the provider of one question was selected: ids, numbers and reasons, without prompt or answer. */
 export interface SelectionRecord {
-  /** Null where there is no answer. */
+  /** Null if there is no answer. */
   readonly job: JobId | null;
   /** Unix milliseconds. */
   readonly at: number;
-  /** As it was asked for; null: whichever. */
+  /** As requested; null: any. */
   readonly model: string | null;
-  /** Who answered. */
+  /** The provider that answered. */
   readonly provider: PeerIdString | null;
-  /** The best first. */
+  /** Best first. */
   readonly considered: readonly Considered[];
-  /** Who was turned to before, and why it did not answer. */
+  /** Providers that were asked before, and why each did not answer. */
   readonly turned: readonly { readonly peer: PeerIdString; readonly reason: string }[];
-  /** Why there is no answer, as its client was told. */
+  /** Why there is no answer, as reported to the client. */
   readonly failure?: string | undefined;
 }
 
 /**
- * Accounts of the newest choices, as files in one folder, 0600: `<jobId hex>.json`, and `<request hex>.json` for a
- * gateway's requests.
+ * The newest selection records, as files in one folder, 0600: `<jobId hex>.json`, and `<request hex>.json` for requests
+ * to a gateway.
  */
 export interface SelectionStore {
   /**
-   * Never throws: without its account an answer is still one.
-   * @param request 24 hex digits, under which it is to be found as well
+   * Stores a record. Never throws: an answer does not depend on its record.
+   * @param request 24 hex digits: a second name of the record
    */
-  save(account: SelectionRecord, request?: string | null): Promise<void>;
-  /** Notes that a request was answered by a job whose account `router` keeps. Never throws. */
+  save(record: SelectionRecord, request?: string | null): Promise<void>;
+  /** Stores that a request was answered by `job`, whose record is at `router`. Never throws. */
   link(request: string, job: JobId, router: PeerIdString): Promise<void>;
   /**
-   * @param name the job's id or the beginning of it, or a request's id, with or without what an API puts before it
-   * @throws QvacError E_NOT_FOUND, E_USAGE where several jobs begin with it
+   * @param name a job's id or a prefix of it, or a request's id, with or without the prefix of an API (`req_`, …)
+   * @throws QvacError E_NOT_FOUND; E_USAGE if several jobs have this prefix
    */
   get(name: string): Promise<SelectionRecord>;
 }
 
-/** What a request's file holds where the account is elsewhere. */
+/** The content of a request's file if the record is in another file or at a router. */
 interface Link {
   readonly job: JobId;
   readonly router: PeerIdString | null;
 }
 
 const maxKept = 2_000;
-/** How many more there may be before the oldest are taken away. */
+/** How many more files there may be before the oldest are removed. */
 const slack = 200;
 
 export function createSelectionStore(dir: string): SelectionStore {
@@ -61,7 +61,7 @@ export function createSelectionStore(dir: string): SelectionStore {
       const names = await namesIn(dir);
       if (names.length > maxKept + slack) await forgetOldest(dir, names);
     } catch {
-      // Said above.
+      // See `save`: an answer does not depend on its record.
     }
   };
   const ofJob = async (prefix: string): Promise<SelectionRecord> => {
@@ -71,19 +71,19 @@ export function createSelectionStore(dir: string): SelectionStore {
       : [];
     const [name] = found;
     if (name === undefined)
-      throw new QvacError('E_NOT_FOUND', `no choice of this home begins with "${prefix}"`, {
-        hint: 'qvac receipts ls lists the answers; only the newest that were asked from here have an account',
+      throw new QvacError('E_NOT_FOUND', `no selection record here begins with "${prefix}"`, {
+        hint: `list the answers: qvac receipts ls; only the newest ${maxKept} asked from this home have a record`,
       });
     if (found.length > 1)
-      throw new QvacError('E_USAGE', `${found.length} answers begin with ${prefix}`, { hint: 'type more of it' });
+      throw new QvacError('E_USAGE', `${found.length} answers begin with ${prefix}`, { hint: 'give a longer prefix' });
     return (await readJson(join(dir, name))) as SelectionRecord;
   };
   return {
-    async save(account, request = null) {
-      const { job } = account;
+    async save(record, request = null) {
+      const { job } = record;
       await write({
-        ...(job === null ? {} : { [job]: account }),
-        ...(request === null ? {} : { [request]: job === null ? account : { job, router: null } }),
+        ...(job === null ? {} : { [job]: record }),
+        ...(request === null ? {} : { [request]: job === null ? record : { job, router: null } }),
       });
     },
     link: (request, job, router) => write({ [request]: { job, router } }),
@@ -102,13 +102,13 @@ export function createSelectionStore(dir: string): SelectionStore {
   };
 }
 
-/** As in `x-request-id`, or in the answer's own id. */
+/** The id of `x-request-id`, or of an answer. */
 const requestId = /^(?:(?:req|msg|resp)_|(?:chatcmpl|cmpl)-)?([0-9a-f]{24})$/;
 const jobFile = /^[0-9a-f]{64}\.json$/;
 
 function elsewhere(job: JobId, router: PeerIdString): QvacError {
-  return new QvacError('E_NOT_FOUND', `router ${router} chose who answered that, and no account of it is here`, {
-    hint: `on its machine: qvac why ${job.slice(0, 12)}`,
+  return new QvacError('E_NOT_FOUND', `router ${router} selected the provider of that answer and keeps the record`, {
+    hint: `on the router's machine: qvac why ${job.slice(0, 12)}`,
   });
 }
 

@@ -254,3 +254,25 @@ export class LibP2PFrameStream implements FrameStream {
     return new QvacError('E_BAD_PEER', `${shortPeer(this.remote.peer)} broke the protocol: ${what}`, { cause });
   }
 }
+
+/**
+ * The next frame.
+ * @throws QvacError E_TIMEOUT where it takes longer than `timeoutMs`, and as `stream.read`
+ * @throws the signal's reason where it aborts
+ */
+export async function readWithin<T extends FrameType>(
+  stream: FrameStream,
+  allowed: readonly T[],
+  timeoutMs: number,
+  options: AbortOptions = {},
+): Promise<FrameOf<T> | null> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(new QvacError('E_TIMEOUT', `no frame within ${timeoutMs} ms`)), timeoutMs);
+  try {
+    return await stream.read(allowed, {
+      signal: anySignal(late.signal, options.signal),
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,7 +1,7 @@
 import { QvacError, toError } from '../../errors.ts';
 import { anySignal } from '../../lib/abort.ts';
 import { equalBytes, utf8 } from '../../lib/bytes.ts';
-import { shortPeer } from '../../lib/names.ts';
+import { seconds, shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { decodeHead } from '../../proofs/head.ts';
 import { type Receipt, serialiseReceipt } from '../../proofs/receipt.ts';
@@ -19,21 +19,21 @@ export interface AuditInit {
   readonly receipt: Receipt;
   /** Peer id or multiaddr of the auditor. It sees the prompt. */
   readonly auditor: PeerIdString | string;
-  /** Longest silence, beats included, ms. @default 10_000 */
+  /** Longest silence, with heartbeats counting as frames, ms. @default 10_000 */
   readonly gapMs?: number | undefined;
 }
 
 export interface AuditOpinion {
   readonly auditor: PeerIdString;
   readonly verdict: Verdict;
-  /** As signed by the auditor; belongs into a receipt's `verdicts`. */
+  /** As signed by the auditor, for a receipt's `verdicts`. */
   readonly signed: Signed;
 }
 
 /**
  * Asks `auditor` for a second opinion on a receipt (section 4.0).
- * @throws QvacError E_BAD_PEER for a verdict that is not the auditor's own on this job and root, E_BUSY, E_NOT_SERVED,
- * E_NO_MODEL, E_MALFORMED_RECEIPT or E_FAILED as it answered, E_TRUNCATED, E_TIMEOUT, E_NETWORK
+ * @throws QvacError E_BAD_PEER for a verdict that is not the auditor's own on this job and root; E_BUSY, E_NOT_SERVED,
+ * E_NO_MODEL, E_MALFORMED_RECEIPT or E_FAILED that the auditor sent; E_TRUNCATED, E_TIMEOUT, E_NETWORK
  */
 export async function auditReceipt(
   components: { readonly peer: Peer },
@@ -43,7 +43,7 @@ export async function auditReceipt(
   const { receipt, auditor } = init;
   const stream = await components.peer.open(auditor, auditProtocol, options);
   try {
-    // Read at once: an auditor that refuses does so before it takes the receipt in.
+    // Not awaited: an auditor that refuses may do so before it has read the receipt.
     const sending = stream.write({ t: 'audit', receipt: utf8(serialiseReceipt(receipt)) }, options);
     sending.catch(() => undefined);
     const signed = await answer(stream, init.gapMs ?? defaultGapMs, options);
@@ -69,9 +69,11 @@ async function answer(stream: FrameStream, gapMs: number, options: AbortOptions)
       })
       .catch((error: unknown) => {
         options.signal?.throwIfAborted();
-        throw gap.aborted ? new QvacError('E_TIMEOUT', `the auditor ${name} fell silent`, { cause: error }) : error;
+        throw gap.aborted
+          ? new QvacError('E_TIMEOUT', `the auditor ${name} sent nothing for ${seconds(gapMs)}`, { cause: error })
+          : error;
       });
-    if (frame === null) throw new QvacError('E_TRUNCATED', `the auditor ${name} gave no verdict`);
+    if (frame === null) throw new QvacError('E_TRUNCATED', `the auditor ${name} closed the stream without a verdict`);
     if (frame.t === 'verdict') return { body: frame.body, sig: frame.sig };
     if (frame.t === 'busy') throw new QvacError('E_BUSY', `the auditor ${name} is busy`);
     if (frame.t === 'error') throw refusal(frame, name);
@@ -81,7 +83,7 @@ async function answer(stream: FrameStream, gapMs: number, options: AbortOptions)
 function refusal({ code, message }: FrameOf<'error'>, name: string): QvacError {
   switch (peerErrorCode(code)) {
     case 'bad-frame':
-      return new QvacError('E_MALFORMED_RECEIPT', `the auditor ${name} finds the receipt malformed`);
+      return new QvacError('E_MALFORMED_RECEIPT', `the auditor ${name} refused the receipt as malformed`);
     case 'no-model':
       return new QvacError('E_NO_MODEL', `the auditor ${name} does not hold the model of this receipt`);
     case 'not-served':
@@ -93,10 +95,10 @@ function refusal({ code, message }: FrameOf<'error'>, name: string): QvacError {
   }
 }
 
-/** The verdict in `signed`, if it is the auditor's own and about this very answer. */
+/** The verdict in `signed`, if the auditor made it about this answer. @throws QvacError E_BAD_PEER */
 function checked(receipt: Receipt, stream: FrameStream, signed: Signed): Verdict {
   const refuse = (why: string, cause?: unknown): QvacError =>
-    new QvacError('E_BAD_PEER', `the verdict of ${shortPeer(stream.remote.peer)} is refused: ${why}`, { cause });
+    new QvacError('E_BAD_PEER', `the verdict of ${shortPeer(stream.remote.peer)} was refused: ${why}`, { cause });
   const verdict = decode(signed, refuse);
   const jobId = jobIdOf(receipt.offer.body);
   if (!equalBytes(verdict.verifier, stream.remote.publicKey)) throw refuse('it names another verifier');

@@ -1,15 +1,15 @@
 import type { Assessment } from '../../proofs/checks.ts';
 import type { FaultCode, Verdict } from '../../protocol/messages.ts';
 
-/** Faults that rest on numbers: re-executed a second time before anybody is blamed (section 5). */
+/** Faults that depend on computed numbers: a second re-execution must confirm them (section 5). */
 const numericFaults: ReadonlySet<FaultCode> = new Set(['exact-mismatch', 'distribution-far', 'draws-far']);
 
-/** Whether a re-execution found the fault. */
+/** Whether the verdict is a fail for such a fault. */
 export function isNumericFail({ result, faults }: Pick<Verdict, 'result' | 'faults'>): boolean {
   return result === 'fail' && faults.some((fault) => numericFaults.has(fault));
 }
 
-/** A numeric fault that was not found a second time: nobody is blamed for it. */
+/** Turns a numeric fault that a second re-execution did not confirm into an inconclusive result. */
 export function doubted(found: Assessment, why: string): Assessment {
   const detail = `${found.faults.join(', ')} in one re-execution, ${why}`;
   return {
@@ -22,7 +22,7 @@ export function doubted(found: Assessment, why: string): Assessment {
   };
 }
 
-/** What was checked without the model, where the re-execution did not end in time: that is no pass. */
+/** Turns the result of the checks without the model into an inconclusive one: the re-execution did not end in time. */
 export function cutShort(checked: Assessment): Assessment {
   if (checked.result === 'fail') return checked;
   const detail = 'the re-execution did not end in time';

@@ -15,9 +15,9 @@ import { cutShort } from './doubt.ts';
 import { type CheckOptions, createVerifier, type Depth } from './verifier.ts';
 
 export interface LocalVerifierComponents {
-  /** The model of this machine that a hex id, `name` or `name/quant` means; null where it is not here. */
+  /** Finds a model of this machine by hex id, `name` or `name/quant`; null if it has none. */
   readonly find: (model: string) => Promise<ModelId | null>;
-  /** Loads what is held: the weights, or the vocabulary alone. */
+  /** Load a model of this machine: with its weights, or its vocabulary alone. */
   readonly openEngine: (model: ModelId, options: AbortOptions) => Promise<Engine>;
   readonly openTokenizer: (model: ModelId, options: AbortOptions) => Promise<Tokenizer>;
   readonly calibration: (model: ModelId) => Promise<Calibration | null>;
@@ -26,23 +26,23 @@ export interface LocalVerifierComponents {
 
 /** Checks receipts with the model files of this machine, each loaded when it is first needed. */
 export interface LocalVerifier {
-  /** Whether this machine has a file of that hex id, `name` or `name/quant`. */
+  /** Whether this machine has a model with this hex id, `name` or `name/quant`. */
   holds(model: string): Promise<boolean>;
-  /** Begins to load what a check of that depth will need, so that it is there when the answer is. Never throws. */
+  /** Starts loading what a check of this depth needs, so that it is ready with the answer. Never throws. */
   prepare(model: ModelId, depth: Depth): void;
-  /** Every check of section 4.4 that `depth` and the files allow; what could not be run is left out, never guessed. */
+  /** Runs every check of section 4.4 that `depth` and the files allow. Omits the others, never guesses them. */
   check(receipt: Receipt, depth: Depth, options?: CheckOptions): Promise<Assessment>;
   /**
-   * How many tokens the prompt has; null where the model is not here.
-   * @throws QvacError E_BAD_INPUT for a prompt that no provider may take
+   * The number of prompt tokens; null if the model is not here.
+   * @throws QvacError E_BAD_INPUT for a prompt that every provider must refuse
    */
   countPrompt(model: ModelId, input: Input): Promise<number | null>;
   /**
-   * What each token of the answer was drawn from, computed anew, with the `topK` likeliest candidates.
-   * @throws QvacError E_NO_MODEL where the model is not here
+   * Recomputes the logits that each token of the answer was drawn from, with the `topK` likeliest candidates.
+   * @throws QvacError E_NO_MODEL if the model is not here
    */
   replay(receipt: Receipt, topK: number, options?: AbortOptions): Promise<Replay>;
-  /** Frees what was loaded. */
+  /** Frees everything that was loaded. */
   dispose(): Promise<void>;
 }
 
@@ -68,7 +68,7 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
     if (known !== undefined) return known;
     const opening = open(model, { signal: end.signal });
     parts.set(model, opening);
-    // Whoever waits for it learns of a failure; the next one tries again.
+    // Current callers receive the failure; the next caller tries again.
     opening.catch(() => parts.delete(model));
     return opening;
   }
@@ -84,7 +84,7 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
       );
     if (depth === 'sampling') return withoutWeights();
     try {
-      // Loading takes its time, too.
+      // Loading counts against the time limit, too.
       const engine = await raceSignal(engineOf(model), options.until);
       return await createVerifier({ models: [{ engine, calibration }], logger }).check(receipt, depth, options);
     } catch (error) {

@@ -6,15 +6,14 @@ import type { AbortOptions } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import { decodeOffer } from '../../protocol/validate.ts';
-import { isRecomputed } from '../client/answer.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
 import type { Peer } from '../peer/peer.ts';
 import { type AuditOpinion, auditReceipt } from './audit.ts';
+import { isRecomputed } from './verification.ts';
 
 /**
- * Another node's re-execution of an answer; null where none is to be had. Rejects where the signal aborts, and then
- * only.
+ * Asks another node to re-execute an answer; resolves to null if no node did. Rejects only if the signal aborts.
  */
 export type SecondOpinion = (receipt: Receipt, options: AbortOptions) => Promise<AuditOpinion | null>;
 
@@ -28,9 +27,8 @@ export interface SecondOpinionComponents {
 const auditTimeoutMs = 600_000;
 
 /**
- * @param auditors peer ids or multiaddrs of routers, asked in this order: those that the person chose or runs, nobody
- * else,
- * since an auditor sees the prompt (section 4.0). One whose card does not list the model is not sent anything.
+ * @param auditors peer ids or multiaddrs of routers, asked in this order. They must be chosen or run by the person,
+ * since an auditor sees the prompt (section 4.0). A router whose card does not list the model receives nothing.
  */
 export function createSecondOpinion(
   { peer, discovery, logger }: SecondOpinionComponents,
@@ -42,7 +40,7 @@ export function createSecondOpinion(
     if (card.role !== 'router' || modelsNamed(card, modelIdHex(offer.modelId)).length === 0)
       throw new QvacError('E_NO_MODEL', 'it does not re-execute this model');
     if (equalBytes(card.peer, offer.provider) || equalBytes(card.peer, peer.key.publicKey))
-      throw new QvacError('E_NOT_SERVED', 'it has a part in this answer');
+      throw new QvacError('E_NOT_SERVED', 'it took part in this answer');
     const opinion = await auditReceipt({ peer }, { receipt, auditor: auditor.startsWith('/') ? auditor : id }, options);
     if (!isRecomputed(opinion.verdict)) throw new QvacError('E_INCONCLUSIVE', 'it could not re-execute this answer');
     return opinion;

@@ -12,33 +12,33 @@ import type { Verdict } from '../../protocol/messages.ts';
 import { decodeOffer } from '../../protocol/validate.ts';
 import { cutShort, doubted, isNumericFail } from './doubt.ts';
 
-/** `sampling`: what costs no re-execution (checks 1 to 5). `full`: all that the models here allow. */
+/** `sampling`: the checks without re-execution (1 to 5). `full`: every check that the models here allow. */
 export type Depth = 'sampling' | 'full';
 
 export interface CheckOptions extends AbortOptions {
-  /** When it aborts, a re-execution that still runs is given up, and the answer is inconclusive. @default never */
+  /** When it aborts, a running re-execution is given up, and the result is inconclusive. @default never */
   readonly until?: AbortSignal | undefined;
   /**
-   * Another node's re-execution, asked for before this one blames anybody for numbers; null where there is none.
-   * @default it is re-executed here once more, from a fresh context
+   * Asks another node to re-execute an answer that failed a numeric check; resolves to null if no node did.
+   * @default this node re-executes it once more, from a fresh context
    */
   readonly second?:
     | ((receipt: Receipt, options: AbortOptions) => Promise<Pick<Verdict, 'result' | 'faults'> | null>)
     | undefined;
 }
 
-/** Checks receipts with the models at hand, one re-execution per model at a time. */
+/** Checks receipts with this node's models, one re-execution per model at a time. */
 export interface Verifier {
   /** The models that can be re-executed. */
   readonly models: ReadonlySet<ModelId>;
   /**
-   * Whether a model here takes so long an answer. Without it every check has to hash all tokens first, and a stranger's
-   * may be millions.
+   * Whether the answer fits in the context of a model here. To be asked before `check`, which hashes every token: an
+   * untrusted receipt may have millions.
    */
   takes(receipt: Receipt): boolean;
   /**
-   * Every check of section 4.4 that `depth` and the models allow. What could not be run is left out of the result,
-   * never guessed.
+   * Runs every check of section 4.4 that `depth` and the models allow. Omits the others from the result, never guesses
+   * them.
    */
   check(receipt: Receipt, depth: Depth, options?: CheckOptions): Promise<Assessment>;
 }
@@ -81,7 +81,7 @@ class EngineVerifier implements Verifier {
     if (model === undefined) return assess(receipt, {});
     if (depth === 'sampling')
       return assess(receipt, await this.#evidence(receipt, { tokenizer: model.engine.tokenizer }, options));
-    // A receipt that fails without the model is not worth a re-execution.
+    // A receipt that fails without the model needs no re-execution.
     const cheap = assess(receipt, {});
     return cheap.result === 'fail' ? cheap : this.#inTurn(modelId, receipt, model, options);
   }
@@ -95,7 +95,7 @@ class EngineVerifier implements Verifier {
     const { signal, until } = options;
     const before = this.#turns.get(modelId) ?? Promise.resolve();
     const turn = raceSignal(before, anySignal(signal, until)).then(() => this.#replay(receipt, model, options));
-    // One that fails does not keep the next from its turn, nor does one that did not wait for its own.
+    // Settled, not resolved: a turn that fails or was given up while waiting must not block the next.
     this.#turns.set(modelId, Promise.allSettled([before, turn]));
     try {
       return await turn;
@@ -125,7 +125,7 @@ class EngineVerifier implements Verifier {
     }
   }
 
-  /** What the model shows; without what it could not, where the engine fails. */
+  /** Gathers the model's evidence; if the engine fails, the evidence of its tokenizer alone. */
   async #evidence(
     receipt: Receipt,
     source: Parameters<typeof gatherEvidence>[0],

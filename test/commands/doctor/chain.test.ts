@@ -27,7 +27,7 @@ async function newHome(context: TestContext) {
   return { home, run, doctor };
 }
 
-/** An endpoint that says it is the chain of that genesis, and has no program. */
+/** An endpoint that reports that genesis hash and has no program. */
 async function endpointOf(context: TestContext, genesis: string): Promise<string> {
   const server = createServer((request, response) => {
     void request.toArray().then((chunks: readonly Buffer[]) => {
@@ -47,10 +47,10 @@ async function endpointOf(context: TestContext, genesis: string): Promise<string
 }
 
 describe('doctor, the chain', () => {
-  it('starts none and makes no wallet by looking', async (context) => {
+  it('starts no chain and creates no wallet', async (context) => {
     const { home, doctor } = await newHome(context);
     const { of } = await doctor();
-    assert.match(of('chain')?.detail ?? '', /it does not run, and starts when it is first needed/);
+    assert.match(of('chain')?.detail ?? '', /not running, starts when a command needs it/);
     assert.match(of('wallet')?.detail ?? '', /^none yet/);
     assert.deepEqual([of('balance'), of('stake')], [undefined, undefined]);
     assert.deepEqual(
@@ -59,7 +59,7 @@ describe('doctor, the chain', () => {
     );
   });
 
-  it('says what is on the one of this home: program, wallet, balance, stake', async (context) => {
+  it('reports program, wallet, balance and stake of the embedded chain', async (context) => {
     const { home, run, doctor } = await newHome(context);
     assert.equal((await run('provider', 'register', '--stake', '0.5sol')).code, 0);
     const { code, of } = await doctor('--price-out', '1000');
@@ -70,10 +70,10 @@ describe('doctor, the chain', () => {
     );
     assert.match(
       of('wallet')?.detail ?? '',
-      new RegExp(`^[1-9A-HJ-NP-Za-km-z]{32,44}, kept in ${home}/keys/wallet\\.json$`),
+      new RegExp(`^[1-9A-HJ-NP-Za-km-z]{32,44}, in ${home}/keys/wallet\\.json$`),
     );
     assert.match(of('balance')?.detail ?? '', /^99\.4\d* SOL$/);
-    assert.match(of('stake')?.detail ?? '', /^0\.5 SOL, 0\.5 SOL of it free for jobs, for 12D3Koo…/);
+    assert.match(of('stake')?.detail ?? '', /^0\.5 SOL, 0\.5 SOL of it free for jobs, node 12D3Koo…/);
 
     await chmod(join(home, 'keys', 'wallet.json'), 0o640);
     const readable = (await doctor()).of('wallet');
@@ -83,7 +83,7 @@ describe('doctor, the chain', () => {
     const changed = (await doctor()).of('stake');
     assert.deepEqual([changed?.result, changed?.fix], ['warn', 'qvac provider rotate-peer']);
 
-    // Another address has no program; that is no harm where nothing costs anything.
+    // Another address has no program, which does not matter to free answers.
     const other = ['--escrow', '11111111111111111111111111111112'];
     const free = await doctor(...other);
     assert.deepEqual([free.code, free.of('chain')?.result, free.of('balance')], [0, 'warn', undefined]);
@@ -92,7 +92,7 @@ describe('doctor, the chain', () => {
     assert.match(paying.of('chain')?.fix ?? '', /--escrow/);
   });
 
-  it('does not mind one that does not answer, unless money is meant to be spent', async (context) => {
+  it('warns about a chain that does not answer, and fails if prices or a maximum price are set', async (context) => {
     const { doctor } = await newHome(context);
     const gone = createServer();
     await new Promise<void>((resolve) => gone.listen(0, '127.0.0.1', resolve));
@@ -106,15 +106,15 @@ describe('doctor, the chain', () => {
     assert.deepEqual([paying.code, paying.of('chain')?.result], [4, 'fail']);
   });
 
-  it('asks none of another machine with --offline', async (context) => {
+  it('contacts no other machine with --offline', async (context) => {
     const { doctor } = await newHome(context);
     assert.equal(
       (await doctor('--network', 'devnet')).of('chain')?.detail,
-      'api.devnet.solana.com: not asked (--offline)',
+      'api.devnet.solana.com: skipped (--offline)',
     );
   });
 
-  it('minds another chain than the network’s, and most of all mainnet', async (context) => {
+  it('warns about a chain of another network, and fails if it is mainnet', async (context) => {
     const { home, doctor } = await newHome(context);
     const wallet = ['--wallet', join(home, 'none.json')];
     const strange = await doctor('--network', 'devnet', '--rpc', await endpointOf(context, '9'.repeat(44)), ...wallet);

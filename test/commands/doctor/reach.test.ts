@@ -18,7 +18,7 @@ const running = (
 });
 
 describe('reachability', () => {
-  it('of a node that does not run is that of where it would listen', async () => {
+  it('of a future node follows from its listen addresses', async () => {
     const near = await config();
     const wide = await config(['network', 'devnet'], ['listen', ['/ip4/0.0.0.0/tcp/4005']]);
     const [found] = checkReach(near, [], ['127.0.0.1', '192.168.1.5']);
@@ -40,31 +40,31 @@ describe('reachability', () => {
     );
   });
 
-  it('of one that runs is what its connections tell', async () => {
+  it('of a running node follows from its connections', async () => {
     const [near, wide] = [await config(['private', 'ours']), await config(['network', 'devnet'])];
     const own = ['127.0.0.1', '192.168.1.5'];
     const home = ['/ip4/192.168.1.5/tcp/4001'];
     for (const [settings, node, result, detail, fix] of [
-      [wide, running(home, ['198.41.0.4'], { public: 2 }), 'ok', /2 connections came in from outside/, null],
+      [wide, running(home, ['198.41.0.4'], { public: 2 }), 'ok', /; 2 inbound connections from outside$/, null],
       [
         wide,
         running(home, ['192.168.1.5', '198.41.0.4']),
         'warn',
-        /peers see this machine at 198\.41\.0\.4, which is none of its own addresses: it is behind a NAT/,
+        /peers see 198\.41\.0\.4, so this machine is behind a NAT; no inbound connection from outside yet$/,
         new RegExp(`/ip4/198\\.41\\.0\\.4/tcp/4001/p2p/${peer}`),
       ],
       [
         wide,
         running(home, ['192.168.1.5'], { private: 1 }),
         'warn',
-        /1 connection came in from the local network: from outside/,
+        /1 inbound connection from the local network: peers outside this network/,
         /<outside address>/,
       ],
       [
         near,
         running(home, ['192.168.1.5'], { private: 1 }),
         'ok',
-        /listens at 192\.168\.1\.5 \(private\); 1 connection came in from the local network$/,
+        /listens at 192\.168\.1\.5 \(private\); 1 inbound connection from the local network$/,
         null,
       ],
       [
@@ -74,8 +74,8 @@ describe('reachability', () => {
         /only this machine reaches it/,
         /--listen/,
       ],
-      [wide, running(['/ip4/8.8.8.8/tcp/4001'], ['8.8.8.8']), 'ok', /nobody has come in from outside yet/, null],
-      [near, { ...running(home), reach: null }, 'ok', /nobody has come in yet/, null],
+      [wide, running(['/ip4/8.8.8.8/tcp/4001'], ['8.8.8.8']), 'ok', /no inbound connection from outside yet/, null],
+      [near, { ...running(home), reach: null }, 'ok', /no inbound connection yet/, null],
     ] as const) {
       const [found] = checkReach(
         settings,

@@ -52,7 +52,7 @@ async function told(answer: Answer): Promise<Record<string, unknown>> {
   return JSON.parse(stdout.text) as Record<string, unknown>;
 }
 
-test('a free answer has a fixed shape in JSON; a paid one says what was paid, and whether its check came too late', async () => {
+test('a free answer has a fixed JSON shape; a paid one adds the payment, and whether its check came too late', async () => {
   const shape = [
     'answer',
     'finish',

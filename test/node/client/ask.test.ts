@@ -29,7 +29,7 @@ test('with the model here the default is full, and an honest answer is exact at 
   assert.equal((await provider.events.until('job-verdict')).result, 'pass');
 });
 
-test('without the model the default is sampling, with its tokenizer check 5 is made', async (context) => {
+test('without the model the default is sampling; with its tokenizer, check 5 runs', async (context) => {
   const provider = await startProvider(context);
   const without = await startAsker(context, { providers: [provider] });
   const sampled = await without.ask();
@@ -57,7 +57,7 @@ test('verify none opens nothing and is inconclusive; an explicit full without th
   assert.match(full.why ?? '', /re-executed/);
 });
 
-test('the receipt is stored as it can be read again, and passes for anyone', async (context) => {
+test('the stored receipt can be read back, and passes for any verifier', async (context) => {
   const provider = await startProvider(context);
   const asker = await startAsker(context, { providers: [provider] });
   const { receipt } = await asker.ask();
@@ -69,7 +69,7 @@ test('the receipt is stored as it can be read again, and passes for anyone', asy
   assert.equal(read.verdicts.length, 1);
 });
 
-test('the provider is named before the prompt leaves', async (context) => {
+test('the provider is reported before the prompt is sent', async (context) => {
   const provider = await startProvider(context);
   const asker = await startAsker(context, { providers: [provider] });
   await asker.ask();
@@ -86,7 +86,7 @@ test('the same seed gives the same answer again', async (context) => {
   assert.notEqual(first.text, other.text);
 });
 
-test('a provider that is busy, dead, or fails before its first token is left for another one', async (context) => {
+test('after a provider that is busy, dead or fails before its first token, another one is asked', async (context) => {
   const gate = createGate(0);
   const busy = await startProvider(context, {
     script: { beforeStep: gate.beforeStep, slots: 1, queue: 0 },
@@ -124,7 +124,7 @@ test('a provider that is busy, dead, or fails before its first token is left for
   await blocking;
 });
 
-test('after the first token there is no turning: a provider that breaks off is an error, never a success', async (context) => {
+test('after the first token no other provider is asked: a broken answer is an error', async (context) => {
   const gate = createGate(5);
   const provider = await startProvider(context, {
     script: { beforeStep: gate.beforeStep },
@@ -141,7 +141,7 @@ test('after the first token there is no turning: a provider that breaks off is a
   assert.ok(!asker.told.some((line) => line.includes(spare.peer.id)));
 });
 
-test('a named provider is asked and nobody else, whatever is known of it', async (context) => {
+test('a named provider is asked and no other, whatever its reputation', async (context) => {
   const named = await startProvider(context, { offering: { tokensPerSecond: 1 } });
   const better = await startProvider(context, { offering: { tokensPerSecond: 9_000 } });
   const asker = await startAsker(context, { providers: [better] });
@@ -152,7 +152,7 @@ test('a named provider is asked and nobody else, whatever is known of it', async
   await assert.rejects(asker.ask({ provider: address }), (error) => error instanceof QvacError && error.exitCode === 4);
 });
 
-test('one that was caught is not asked again, unless it is named', async (context) => {
+test('a caught provider is not asked again, unless it is named', async (context) => {
   const provider = await startProvider(context);
   const asker = await startAsker(context, { providers: [provider] });
   asker.reputation.record(provider.peer.id, { kind: 'fault', fault: 'draws-far' });
@@ -172,7 +172,7 @@ test('models are asked for by name, name and quantisation, or id; others are not
   await assert.rejects(asker.ask({ model: 'two', provider: q8.address }), { code: 'E_NO_MODEL' });
 });
 
-test('an offer above the price limit is not taken; within it a quote is asked for and the cost is told', async (context) => {
+test('an offer above the price limit is not used; below it, the quoted cost is reported', async (context) => {
   const provider = await startProvider(context, { offering: { priceIn: 100, priceOut: 2_000 } });
   const asker = await startAsker(context, { providers: [provider] });
   await assert.rejects(
@@ -189,7 +189,7 @@ test('an offer above the price limit is not taken; within it a quote is asked fo
   assert.equal(answer.verification.result, 'pass');
 });
 
-test('a card that is out of date is fetched again instead of giving up', async (context) => {
+test('an outdated card is fetched again, and the question succeeds', async (context) => {
   const engine = createScriptedEngine({ exec: { threads: 1 } });
   const provider = await startProvider(context, { engine });
   const asker = await startAsker(context, { providers: [provider] });
@@ -200,7 +200,7 @@ test('a card that is out of date is fetched again instead of giving up', async (
   assert.equal(asker.receipts.get(answer.receipt ?? ('' as never))?.exec?.threads, 0);
 });
 
-test('bad input is told at once and not carried to another provider', async (context) => {
+test('bad input is reported at once, and no other provider is asked', async (context) => {
   const first = await startProvider(context);
   const second = await startProvider(context);
   const asker = await startAsker(context, { providers: [first, second] });
@@ -238,7 +238,7 @@ test('Ctrl-C before the accept leaves nothing behind', async (context) => {
   assert.equal(asker.receipts.size, 0);
 });
 
-test('a receipt that cannot be stored does not take the answer away', async (context) => {
+test('an answer is returned even if its receipt cannot be stored', async (context) => {
   const provider = await startProvider(context);
   const asker = await startAsker(context, {
     providers: [provider],
@@ -251,7 +251,7 @@ test('a receipt that cannot be stored does not take the answer away', async (con
   assert.match(answer.storeError?.message ?? '', /disk is full/);
 });
 
-test('nobody there is an error that says so', async (context) => {
+test('without a provider, the error says so', async (context) => {
   const lonely = await startPeer(context, { role: 'client' });
   assert.deepEqual(lonely.connected(), []);
   const asker = await startAsker(context);

@@ -5,7 +5,7 @@ import { startProvider } from '../../support/market.ts';
 import { startRouter } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
-test('where the router holds another file of that name only the default is content with less', async (context) => {
+test('if the router has another file of that name, only the default level falls back', async (context) => {
   const provider = await startProvider(context);
   const router = await startRouter(context, {
     providers: [provider],
@@ -23,10 +23,10 @@ test('where the router holds another file of that name only the default is conte
 
   const served = provider.events.all.length;
   await assert.rejects(asker.ask({ ...through, verify: 'full' }), { code: 'E_NO_MODEL' });
-  assert.equal(provider.events.all.length, served, 'the prompt went nowhere');
+  assert.equal(provider.events.all.length, served, 'no provider received the prompt');
 });
 
-test('the default is full where the router lists the model, sampling where nobody holds it', async (context) => {
+test('the default is full if the router lists the model, sampling if neither side has it', async (context) => {
   const provider = await startProvider(context);
   for (const [engines, level, tier] of [
     [[createScriptedEngine()], 'full', 'exact'],

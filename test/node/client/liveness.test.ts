@@ -78,7 +78,7 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
   });
 }
 
-test('no accept, no first token, no whole answer in time: each is TIMEOUT', async (context) => {
+test('no accept, no first token, no complete answer in time: each is TIMEOUT', async (context) => {
   const silent = await startProvider(context, { wrapPeer: (peer) => withTamperedAnswers(peer, () => []) });
   const unaccepted = await openTestJob(context, silent, { timeouts: { acceptMs: 200 } });
   await assert.rejects(receiveAll(unaccepted.job), { code: 'E_TIMEOUT' });
@@ -86,7 +86,7 @@ test('no accept, no first token, no whole answer in time: each is TIMEOUT', asyn
   const slow = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
   const tokenless = await openTestJob(context, slow, { timeouts: { firstTokenMs: 200 } });
   await assert.rejects(receiveAll(tokenless.job), { code: 'E_TIMEOUT' });
-  // What is named is what the person allowed, not what was left of it.
+  // The error quotes the person's limit, not the remaining time.
   const endless = await openTestJob(context, slow, { timeouts: { totalMs: 300, allowedMs: 2_000 } });
   await assert.rejects(
     receiveAll(endless.job),
@@ -95,14 +95,14 @@ test('no accept, no first token, no whole answer in time: each is TIMEOUT', asyn
   gate.open();
 });
 
-test('who gives up a late provider spares one whose reader is behind', async (context) => {
+test('`abortWaiting` ends a job that waits for its provider, not one whose reader is behind', async (context) => {
   const gate = createGate(3);
   const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
   const late = new QvacError('E_TIMEOUT', 'too late');
   const { job } = await openTestJob(context, provider);
   for await (const frame of job.frames()) {
     if (frame.t !== 'accept') continue;
-    // The reader holds it up, not the provider.
+    // The reader delays the job, not the provider.
     job.abortWaiting(late);
     gate.open();
   }
@@ -114,13 +114,13 @@ test('who gives up a late provider spares one whose reader is behind', async (co
   let ended = false;
   receiving.catch(() => (ended = true));
   await closed.reached;
-  // What came before is taken first.
+  // The frames that arrived before are taken first.
   for (; !ended; await new Promise(setImmediate)) waiting.job.abortWaiting(late);
   await assert.rejects(receiving, late);
   closed.open();
 });
 
-test('beats keep a slow answer alive past the gap', async (context) => {
+test('heartbeats keep a slow answer alive past the gap', async (context) => {
   const gate = createGate(3);
   const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
   const { job } = await openTestJob(context, provider, { timeouts: { gapMs: 4_000 } });
@@ -131,7 +131,7 @@ test('beats keep a slow answer alive past the gap', async (context) => {
   assert.equal(job.received.final?.finish, 1);
 });
 
-test('a reader that takes its time is not the provider’s silence', async (context) => {
+test('a slow reader is not mistaken for a silent provider', async (context) => {
   const provider = await startProvider(context);
   const { job } = await openTestJob(context, provider, { timeouts: { gapMs: 300 } });
   let slept = false;

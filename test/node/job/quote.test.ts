@@ -16,7 +16,7 @@ import { startPeer } from '../../support/peers.ts';
 
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 
-/** What a client makes of a provider whose quotes are right but for `change`. */
+/** Requests a quote from a provider whose quotes are valid apart from `change`. */
 async function quoted(context: TestContext, change: Partial<Quote>): Promise<SignedQuote> {
   const lying = (peer: Peer): Peer =>
     new Proxy(peer, {
@@ -71,16 +71,16 @@ async function quoted(context: TestContext, change: Partial<Quote>): Promise<Sig
   );
 }
 
-test('a quote for what was asked is taken', async (context) => {
+test('a quote for the requested model, prompt and length is accepted', async (context) => {
   assert.equal((await quoted(context, {})).quote.promptTokens, 300);
 });
 
-test('a quote for more than was asked, by which more would be locked than the person was told, is refused', async (context) => {
+test('a quote for more tokens than requested, which would lock more than shown, is refused', async (context) => {
   await assert.rejects(quoted(context, { promptTokens: 301 }), { code: 'E_BAD_PEER' });
   await assert.rejects(quoted(context, { maxTokens: 41 }), { code: 'E_BAD_PEER' });
 });
 
-test('a quote of another class than the card is no reason to blame anybody: the card is of yesterday', async (context) => {
+test('a quote with another class than an outdated card does not count against the provider', async (context) => {
   await assert.rejects(
     quoted(context, { execClass: new Uint8Array(32).fill(7) }),
     (error) => error instanceof QvacError && error.code === 'E_FAILED' && error.details?.remote === 'bad-offer',

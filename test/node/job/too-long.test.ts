@@ -8,7 +8,7 @@ import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 const longInput = { ...testInput, messages: [{ role: 'user', content: 'a'.repeat(1_000_000) }] };
 
-test('a prompt of 1 MB is refused in one line, and costs an honest provider nothing', async (context) => {
+test('a prompt of 1 MB is refused in one line, and does not count against an honest provider', async (context) => {
   const provider = await startProvider(context);
   const asker = await startAsker(context, { providers: [provider] });
   for (let time = 0; time < 3; time++) {
@@ -34,12 +34,12 @@ test('a prompt that does not fit is not sent by a client that holds the model an
     (error) => error instanceof QvacError && error.code === 'E_CONTEXT' && /nothing was sent/.test(error.hint ?? ''),
   );
   assert.deepEqual([asker.told, provider.events.all, asker.reputation.standing(provider.peer.id).aborted], [[], [], 0]);
-  // As long as the bound forbids it, but short enough when it is counted.
+  // Too long by its upper bound, but short enough once counted.
   const input = { ...testInput, messages: [{ role: 'user', content: 'a'.repeat(1_800) }] };
   assert.equal((await asker.ask({ input })).verification.result, 'pass');
 });
 
-test('a named provider whose context is too short for the answer is told as such', async (context) => {
+test('the error says so if a named provider’s context is too short for the answer', async (context) => {
   const provider = await startProvider(context);
   const asker = await startAsker(context, { providers: [provider] });
   const asking = asker.ask({ provider: provider.peer.id, sampler: { ...testSampler, maxTokens: 5_000 } });
@@ -53,7 +53,7 @@ test('a named provider whose context is too short for the answer is told as such
   );
 });
 
-test('a provider that refuses what surely fits breaks off, whatever it says', async (context) => {
+test('a provider that refuses a prompt that certainly fits counts as broken, whatever its reason', async (context) => {
   const provider = await startBadProvider(context, async (stream) => {
     await stream.read(['offer']);
     await stream.write({ t: 'error', code: 'bad-offer', message: 'too long' });

@@ -18,7 +18,8 @@ import {
   type TestChain,
 } from '../../support/payments.ts';
 
-// A chain that is slow, loses answers, or goes away and comes back: nobody is charged twice, and nothing stays locked.
+// A chain that is slow, loses answers, or is unreachable for a while: no client is charged twice, and nothing stays
+// locked.
 
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const maxPrice = 10_000_000;
@@ -29,11 +30,11 @@ const asItIs: Wrap = (escrow) => escrow;
 interface MarketInit {
   readonly provider?: Wrap;
   readonly client?: Wrap;
-  /** By which way each reaches the chain. @default directly */
+  /** The line by which each reaches the chain. @default a direct one */
   readonly rpcUrl?: string;
 }
 
-/** A wallet with lamports whose way to the chain is `rpcUrl`. */
+/** A wallet with lamports that reaches the chain through `rpcUrl`. */
 async function walletOn(chain: TestChain, rpcUrl: string, seed: number): Promise<Paid> {
   const wallet = signingKeyFromSeed(new Uint8Array(32).fill(seed));
   await (await openEscrow({ rpcUrl: chain.rpcUrl, wallet, pollMs: 20 })).airdrop(20n * SOL);
@@ -63,13 +64,13 @@ async function startMarket(
   };
 }
 
-/** Starts the chain of `chain` again, where it was. */
+/** Starts the chain of `chain` again, at the same address. */
 async function startAgain(context: TestContext, chain: TestChain): Promise<void> {
   const back = await startLocalnet({ dir: chain.dir, port: Number(new URL(chain.rpcUrl).port) });
   context.after(() => back.stop());
 }
 
-test('a chain that takes its time is waited for: locked once, submitted, confirmed once', async (context) => {
+test('both sides wait for a slow chain: locked once, submitted, confirmed once', async (context) => {
   const chain = await startChain(context);
   const line = await openChainLine(context, chain.rpcUrl, { delayMs: 60 });
   const { asker, paid, buyer } = await startMarket(context, chain, { rpcUrl: line.url });
@@ -80,7 +81,7 @@ test('a chain that takes its time is waited for: locked once, submitted, confirm
   assert.equal(await buyer.balance(), before - payment.paid - 10_000n);
 });
 
-test('where the answers to lock, submit and confirm get lost, each happens once all the same', async (context) => {
+test('lock, submission and confirmation happen once each, even if the chain’s replies get lost', async (context) => {
   const chain = await startChain(context);
   const line = await openChainLine(context, chain.rpcUrl);
   const { asker, paid, buyer } = await startMarket(context, chain, { rpcUrl: line.url });
@@ -98,11 +99,11 @@ test('where the answers to lock, submit and confirm get lost, each happens once 
   );
 });
 
-test('a chain that goes away after the lock: the provider gives back what it could not look at, once it can', async (context) => {
+test('after the lock the chain is unreachable: the provider declines the payment later', async (context) => {
   const chain = await startChain(context);
   let away = false;
   const { asker, client, paid, buyer } = await startMarket(context, chain, {
-    // Has lost patience with the chain already.
+    // Has already given up on the chain.
     provider: (whole) => ({
       ...whole,
       waitForJob: (...args) =>
@@ -119,7 +120,7 @@ test('a chain that goes away after the lock: the provider gives back what it cou
     }),
   });
   const before = await buyer.balance();
-  await assert.rejects(asker.ask({ maxPrice }), /cannot see the chain/);
+  await assert.rejects(asker.ask({ maxPrice }), /cannot read the chain/);
   await startAgain(context, chain);
   away = false;
   await paid.news.until('declined');
@@ -129,7 +130,7 @@ test('a chain that goes away after the lock: the provider gives back what it cou
   assert.deepEqual([await readdir(client.dir), await buyer.jobs({ client: buyer.wallet })], [[], []]);
 });
 
-test('a chain that restarts between the final head and the submit gets it afterwards', async (context) => {
+test('a chain that restarts after the final head receives the submission afterwards', async (context) => {
   const chain = await startChain(context);
   const { asker, paid } = await startMarket(context, chain, {
     provider: (whole) => ({
@@ -144,20 +145,20 @@ test('a chain that restarts between the final head and the submit gets it afterw
   });
   const { payment } = await asker.ask({ maxPrice });
   const { news } = await paid.news.until('submitted');
-  // The client may have asked the chain just while it was away.
+  // The client may have asked the chain just while it was unreachable.
   if (payment?.state === 'confirmed') assert.equal(payment.paid, news.lamports);
   else await chain.warp(301);
   await paid.news.until('paid');
 });
 
-test('a chain that stays away until the time for the submit is over: the client has its money back, and the provider knows', async (context) => {
+test('the chain is unreachable past the submission’s deadline: the client is refunded', async (context) => {
   const chain = await startChain(context);
   let away: Promise<void> | null = null;
   const { asker, client, paid, buyer } = await startMarket(context, chain, {
     provider: (whole) => ({
       ...whole,
       async submitJob(...args) {
-        // Whoever tries it again meets the chain of then.
+        // A later attempt meets the chain as it is then.
         away ??= chain.localnet.stop();
         await away;
         return whole.submitJob(...args);
@@ -181,7 +182,7 @@ test('a chain that stays away until the time for the submit is over: the client 
   assert.deepEqual([await readdir(client.dir), await readdir(paid.dir)], [[], []]);
 });
 
-test('nothing is locked where the chain is away before', async (context) => {
+test('nothing is locked if the chain is unreachable', async (context) => {
   const chain = await startChain(context);
   const { asker, client } = await startMarket(context, chain);
   await chain.localnet.stop();

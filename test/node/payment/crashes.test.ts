@@ -6,8 +6,8 @@ import type { Escrow } from '../../../src/escrow/escrow.ts';
 import { startLocalnet } from '../../../src/escrow/localnet.ts';
 import { delay } from '../../../src/lib/abort.ts';
 import { createReceiptStore } from '../../../src/node/home/receipt-store.ts';
+import { settlementJson } from '../../../src/node/payment/outcome.ts';
 import type { ClientPayments } from '../../../src/node/payment/payments.ts';
-import { settlementJson } from '../../../src/node/payment/settlement-json.ts';
 import { startAsker } from '../../support/asking.ts';
 import { disguised } from '../../support/cheats/engines.ts';
 import { createGate } from '../../support/gate.ts';
@@ -54,20 +54,20 @@ const chainDown = async (): Promise<never> => {
   throw new QvacError('E_CHAIN', 'the chain does not answer');
 };
 
-/** Settles nothing: a client that falls silent, or dies, after the answer. */
+/** A client that disappears or crashes after the answer, and settles nothing. */
 function silentAfterTheAnswer(payments: ClientPayments): ClientPayments {
   return {
     ...payments,
     async open() {
-      const paying = await payments.open();
+      const wallet = await payments.open();
       return {
-        refusal: (pay) => paying.refusal(pay),
-        plan: (...args) => paying.plan(...args),
-        records: () => paying.records(),
-        resume: () => paying.resume(),
+        refusal: (pay) => wallet.refusal(pay),
+        plan: (...args) => wallet.plan(...args),
+        records: () => wallet.records(),
+        resume: () => wallet.resume(),
         async lock(order) {
           return {
-            ...(await paying.lock(order)),
+            ...(await wallet.lock(order)),
             settle: () => Promise.reject(new Error('gone')),
             abandon: async () => null,
           };
@@ -77,13 +77,13 @@ function silentAfterTheAnswer(payments: ClientPayments): ClientPayments {
   };
 }
 
-/** Looks again until it is so. */
+/** Repeats the check until it holds. */
 async function eventually(holds: () => Promise<boolean>): Promise<void> {
   const limit = AbortSignal.timeout(60_000);
   while (!(await holds())) await delay(20, limit);
 }
 
-test('a client that falls silent after the answer still pays: the provider claims in the background', async (context) => {
+test('a client that disappears after the answer still pays: the provider claims in the background', async (context) => {
   const chain = await startChain(context);
   const { provider, paid } = await startPaid(context, chain);
   const client = await clientPayments(context, chain);
@@ -93,7 +93,7 @@ test('a client that falls silent after the answer still pays: the provider claim
   assert.ok(news.lamports > 0n);
   await chain.warp(301);
   assert.equal((await paid.news.until('paid')).news.lamports, news.lamports);
-  // The client learns of it when it looks.
+  // The client learns the outcome when it resumes.
   const left = await (await client.payments.open()).resume();
   assert.deepEqual(
     left.map(({ settlement: { state, paid: lamports } }) => [state, lamports]),
@@ -102,7 +102,7 @@ test('a client that falls silent after the answer still pays: the provider claim
   assert.deepEqual([await readdir(client.dir), await readdir(paid.dir)], [[], []]);
 });
 
-test('a client that dies between its verdict and the chain does what the verdict says when it starts again', async (context) => {
+test('a client that crashes after its verdict acts on the verdict when it starts again', async (context) => {
   const chain = await startChain(context);
   for (const [engine, state] of [
     [createScriptedEngine(), 'confirmed'],
@@ -120,7 +120,7 @@ test('a client that dies between its verdict and the chain does what the verdict
     await assert.rejects(asker.ask({ maxPrice }), /gone/);
     await paid.news.until('submitted');
     const [entry] = await receipts.list();
-    const before = await receipts.get(entry?.id ?? assert.fail('no receipt is kept'));
+    const before = await receipts.get(entry?.id ?? assert.fail('no receipt was kept'));
     assert.equal(before.receipt.settlement, null);
     const later = await clientPayments(context, chain, { dir: client.dir, escrow: client.escrow, receipts });
     const left = await (await later.payments.open()).resume();
@@ -129,16 +129,16 @@ test('a client that dies between its verdict and the chain does what the verdict
       [state],
     );
     assert.deepEqual(await readdir(client.dir), []);
-    // The receipt says so, too, and is the same otherwise.
+    // The receipt has the settlement, too, and is otherwise unchanged.
     const after = await receipts.get(before.id);
-    const settled = left[0]?.settlement ?? assert.fail('nothing is settled');
+    const settled = left[0]?.settlement ?? assert.fail('no payment was settled');
     assert.deepEqual(after.receipt, { ...before.receipt, settlement: settlementJson(settled) });
     assert.deepEqual([settled.paid > 0n, settled.burnt > 0n], [state === 'confirmed', state === 'rejected']);
     assert.deepEqual([(await stat(after.path)).mode & 0o777, after.savedAt], [0o600, before.savedAt]);
   }
 });
 
-test('a provider that dies between head and submit finds the job again and submits it', async (context) => {
+test('a provider that crashes between head and submission finds the job again and submits it', async (context) => {
   const chain = await startChain(context);
   const { provider, paid, escrow } = await startPaid(context, chain, {}, (whole) => ({
     ...whole,
@@ -155,7 +155,7 @@ test('a provider that dies between head and submit finds the job again and submi
   await again.payments.start();
   context.after(() => again.payments.stop());
   await again.news.until('submitted');
-  // And the client, in another process, confirms what it had checked.
+  // The client, in another process, confirms the answer that it had checked.
   const later = await clientPayments(context, chain, { dir: client.dir, escrow: client.escrow });
   const [left] = await (await later.payments.open()).resume();
   assert.equal(left?.settlement.state, 'confirmed');
@@ -163,9 +163,9 @@ test('a provider that dies between head and submit finds the job again and submi
   assert.deepEqual([await readdir(client.dir), await readdir(paid.dir)], [[], []]);
 });
 
-test('a client that dies after locking gets its money back after the time-out', async (context) => {
+test('a client that crashes after locking is refunded after the timeout', async (context) => {
   const chain = await startChain(context);
-  // Nobody sees the money: there is no answer that could be quicker than the end of the client, and none who declines.
+  // No provider sees the payment: none can answer before the client ends, and none can decline.
   const { provider } = await startPaid(context, chain, {}, (whole) => ({
     ...whole,
     job: async () => null,
@@ -199,7 +199,7 @@ test('a client that dies after locking gets its money back after the time-out', 
   assert.deepEqual(await readdir(client.dir), []);
 });
 
-test('a provider that starts gives back what nobody serves any more', async (context) => {
+test('a provider that starts declines the jobs that its earlier process left unserved', async (context) => {
   const chain = await startChain(context);
   const gate = createGate(3);
   const { provider, paid, escrow } = await startPaid(
@@ -224,7 +224,7 @@ test('a provider that starts gives back what nobody serves any more', async (con
   assert.deepEqual(await client.escrow.jobs({ client: client.escrow.wallet }), []);
 });
 
-test('a chain that goes away in the middle of an answer and comes back settles it', async (context) => {
+test('an answer is settled after the chain was unreachable for a part of it', async (context) => {
   const chain = await startChain(context);
   const gate = createGate(3);
   const { provider, paid } = await startPaid(context, chain, { script: { beforeStep: gate.beforeStep } });

@@ -4,10 +4,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
-import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { dispute, findPendingPayment } from '../../../src/node/payment/dispute.ts';
-import { openPurses } from '../../../src/node/payment/spending-limits.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
@@ -15,11 +13,16 @@ import { jobIdHex, sha256 } from '../../../src/protocol/digests.ts';
 import { kinds } from '../../../src/protocol/messages.ts';
 import { startAsker } from '../../support/asking.ts';
 import { startProvider, testSampler } from '../../support/market.ts';
-import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
+import {
+  clientPayments,
+  type PaidProvider,
+  providerPayments,
+  startChain,
+  unlimitedAllowances,
+} from '../../support/payments.ts';
 import { askRouter, code, receiveAnswer, startRouter, withTamperedAnswers } from '../../support/router.ts';
 
-// Two heads in the middle of an answer that contradict each other: there is no receipt of it, and the heads are the
-// evidence.
+// Two heads that contradict each other in the middle of an answer: it has no receipt, and the heads are the evidence.
 
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const maxPrice = 10_000_000;
@@ -27,7 +30,7 @@ const maxPrice = 10_000_000;
 const sampler = { ...testSampler, maxTokens: 80 };
 type Paid = Escrow & { readonly wallet: Uint8Array };
 
-/** Signs another tree beside each head that is not final. */
+/** Signs a second, different tree beside each head that is not final. */
 function twoTongued(peer: Peer): Peer {
   return withTamperedAnswers(peer, (frame) => {
     if (frame.t !== 'head') return [frame];
@@ -43,7 +46,7 @@ function twoTongued(peer: Peer): Peer {
   });
 }
 
-/** Submits, as soon as it may, what it should decline. */
+/** Submits, as soon as possible, a job that it should decline. */
 function greedy(escrow: Paid, may: Promise<void>): Paid {
   return {
     ...escrow,
@@ -53,7 +56,7 @@ function greedy(escrow: Paid, may: Promise<void>): Paid {
     async declineJob({ address }, options) {
       await may;
       const job = await escrow.job(address, options);
-      if (job === null) return assert.fail('it is settled already');
+      if (job === null) return assert.fail('the job is already settled');
       return escrow.submitJob(
         job,
         { root: sha256(address), textDigest: sha256(address), promptCount: 1, tokenCount: 32, finish: 0, cancel: null },
@@ -78,14 +81,14 @@ async function start(context: TestContext, may: Promise<void> = Promise.resolve(
     chain,
     provider,
     client: await clientPayments(context, chain, { stopMs: 0 }),
-    paid: paid ?? assert.fail('it is not paid'),
+    paid: paid ?? assert.fail('the provider has no payouts'),
   };
 }
 
 const slashedOf = async ({ escrow }: PaidProvider): Promise<number | undefined> =>
   (await escrow.provider(escrow.wallet))?.jobsSlashed;
 
-test('a provider that contradicts itself in the middle of an answer is slashed with both heads when it submits', async (context) => {
+test('a provider that signs contradicting heads is slashed with both when it submits', async (context) => {
   const { provider, paid, client } = await start(context);
   const asker = await startAsker(context, { providers: [provider], payments: client.payments });
   const before = await client.escrow.balance();
@@ -96,7 +99,7 @@ test('a provider that contradicts itself in the middle of an answer is slashed w
   assert.ok(payment !== null && (await client.escrow.balance()) === before + payment.locked - 20_000n);
 });
 
-test('the heads outlive the process, readable by their owner alone, and the next one slashes with them', async (context) => {
+test('the heads are kept, readable by their owner alone, and the next process slashes with them', async (context) => {
   const submits = Promise.withResolvers<void>();
   const { chain, provider, paid, client } = await start(context, submits.promise);
   const asker = await startAsker(context, { providers: [provider], payments: client.payments });
@@ -104,7 +107,7 @@ test('the heads outlive the process, readable by their owner alone, and the next
   assert.equal(payment?.state, 'open');
   await client.payments.stop();
   const [name] = await readdir(client.dir);
-  const path = join(client.dir, name ?? assert.fail('no note was kept'));
+  const path = join(client.dir, name ?? assert.fail('no pending payment was kept'));
   assert.equal((await stat(path)).mode & 0o777, 0o600);
   assert.equal(
     (JSON.parse(await readFile(path, 'utf8')) as { readonly conflict: readonly unknown[] }).conflict.length,
@@ -124,7 +127,7 @@ test('the heads outlive the process, readable by their owner alone, and the next
   assert.deepEqual(await readdir(client.dir), []);
 });
 
-test('evidence is good after the time for a rejection, too', async (context) => {
+test('evidence still counts after the rejection window', async (context) => {
   const { chain, provider, paid, client } = await start(context);
   const stuck = await clientPayments(context, chain, {
     stopMs: 0,
@@ -151,7 +154,7 @@ test('evidence is good after the time for a rejection, too', async (context) => 
   assert.equal(await slashedOf(paid), 1);
 });
 
-test('by hand, too, from what was kept: not before the provider submits, and then it is slashed', async (context) => {
+test('a dispute by hand slashes with the kept heads, but not before the provider submits', async (context) => {
   const submits = Promise.withResolvers<void>();
   const { provider, paid, client } = await start(context, submits.promise);
   const asker = await startAsker(context, { providers: [provider], payments: client.payments });
@@ -159,28 +162,25 @@ test('by hand, too, from what was kept: not before the provider submits, and the
   await client.payments.stop();
   const [open] = await client.escrow.jobs({ client: client.escrow.wallet });
   const job = open ?? assert.fail();
-  const note = await findPendingPayment([`${client.dir}-none`, client.dir], jobIdHex(job.jobId), silentLogger);
+  const pending = await findPendingPayment([`${client.dir}-none`, client.dir], jobIdHex(job.jobId), silentLogger);
   await assert.rejects(
-    dispute(client.escrow, job, { note, receipt: null }),
+    dispute(client.escrow, job, { pending, receipt: null }),
     (error) => code('E_ESCROW')(error) && /the evidence is kept/.test(String(error)),
   );
   submits.resolve();
   const submitted = await client.escrow.waitForJob(job.address, (seen) => seen?.submitted != null);
   await assert.rejects(
-    dispute(client.escrow, submitted ?? assert.fail(), { note: null, receipt: null }),
+    dispute(client.escrow, submitted ?? assert.fail(), { pending: null, receipt: null }),
     code('E_ESCROW'),
   );
-  await dispute(client.escrow, submitted ?? assert.fail(), { note, receipt: null });
+  await dispute(client.escrow, submitted ?? assert.fail(), { pending, receipt: null });
   assert.equal(await slashedOf(paid), 1);
 });
 
-test('a router that pays slashes with them, too', async (context) => {
+test('a paying router slashes with the heads, too', async (context) => {
   const { provider, paid, client } = await start(context);
-  const purses = await openPurses(
-    { payments: client.payments, clock: systemClock, logger: silentLogger },
-    { path: null, limitOf: () => 1n << 62n },
-  );
-  const router = await startRouter(context, { providers: [provider], purses });
+  const allowances = await unlimitedAllowances(client.payments);
+  const router = await startRouter(context, { providers: [provider], allowances });
   await assert.rejects(
     receiveAnswer(await askRouter(context, router, { maxPrice, sampler })),
     (error) => code('E_FAILED')(error) || (error instanceof Error && /equivocation|two heads/.test(error.message)),

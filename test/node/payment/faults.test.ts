@@ -19,7 +19,7 @@ const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const maxPrice = 10_000_000;
 type Paid = Escrow & { readonly wallet: Uint8Array };
 
-/** A market whose client holds the true model, and whose provider is as `init` says. */
+/** A market with a client that has the true model, and a provider built from `init`. */
 async function start(context: TestContext, init: TestProviderInit, cheat: (escrow: Paid) => Paid = (escrow) => escrow) {
   const chain = await startChain(context);
   let paid: PaidProvider | undefined;
@@ -41,7 +41,7 @@ async function start(context: TestContext, init: TestProviderInit, cheat: (escro
   return { asker, client, paid };
 }
 
-test('a provider that ran a cheaper model is rejected: nobody gets the money', async (context) => {
+test('a provider that ran a cheaper model is rejected: its payment is burnt', async (context) => {
   const { asker, client, paid } = await start(context, {
     engine: disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()),
   });
@@ -58,7 +58,7 @@ test('a provider that ran a cheaper model is rejected: nobody gets the money', a
   assert.deepEqual(await readdir(client.dir), []);
 });
 
-test('a provider that draws by a seed of its own is slashed with the opened step', async (context) => {
+test('a provider that draws with its own seed is slashed with the opened step', async (context) => {
   const { asker, client, paid } = await start(context, { createTranscript: otherSeed });
   const before = await client.escrow.balance();
   const { verification, payment } = await asker.ask({ maxPrice });
@@ -73,7 +73,7 @@ test('a provider that draws by a seed of its own is slashed with the opened step
   assert.equal((await paid.escrow.provider(paid.escrow.wallet))?.jobsSlashed, 1);
 });
 
-test('a provider that submits another answer than it sent is slashed with the head it signed', async (context) => {
+test('a provider that submits another answer than it sent is slashed with its signed head', async (context) => {
   const { asker, paid } = await start(context, {}, (escrow) => ({
     ...escrow,
     submitJob: (job, delivery, options) => escrow.submitJob(job, { ...delivery, root: sha256(delivery.root) }, options),
@@ -111,7 +111,7 @@ test('a provider that signs two final heads is slashed with both', async (contex
   await paid.news.until('slashed');
 });
 
-test('a provider that is silent at the challenge is asked once more, on a new stream, before it is rejected', async (context) => {
+test('a silent provider is challenged again on a new stream before it is rejected', async (context) => {
   const silentTimes = (times: number): TestProviderInit => {
     let asked = 0;
     return {

@@ -19,7 +19,7 @@ import {
 } from '../../support/payments.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
-// A paid answer can be rejected for five minutes after it was submitted. Checks that last longer decide nothing.
+// A paid answer can be rejected for five minutes after its submission. Checks that take longer decide nothing.
 
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const maxPrice = 10_000_000;
@@ -34,7 +34,7 @@ async function startPaid(context: TestContext, chain: TestChain, engine: Engine 
       return paid.payments;
     },
   });
-  return { provider, paid: paid ?? assert.fail('it is not paid') };
+  return { provider, paid: paid ?? assert.fail('the provider has no payouts') };
 }
 
 /** A scripted engine on which `before` runs before the `nth` re-execution. */
@@ -53,17 +53,17 @@ function holding(
   });
 }
 
-/** A machine too slow to end before it is told to. */
+/** A machine too slow to finish before it is aborted. */
 async function neverEnding(options: OpenOptions | undefined): Promise<void> {
-  const signal = options?.signal ?? assert.fail('nobody would end it');
+  const signal = options?.signal ?? assert.fail('no signal would end it');
   await aborted(signal);
   throw signal.reason as Error;
 }
 
-test('a re-execution that would outlast the time for a rejection is ended in it: inconclusive, never verified, paid', async (context) => {
+test('a re-execution that would outlast the rejection window is ended: inconclusive, and paid', async (context) => {
   const chain = await startChain(context);
   const { provider } = await startPaid(context, chain);
-  // Nothing is left of the window as soon as the provider submitted.
+  // The margin leaves nothing of the window once the provider has submitted.
   const client = await clientPayments(context, chain, { marginMs: 300_000 });
   const asker = await startAsker(context, {
     providers: [provider],
@@ -78,26 +78,26 @@ test('a re-execution that would outlast the time for a rejection is ended in it:
   assert.equal(why, 'the re-execution did not end in time');
 });
 
-test('a provider that submits long before it sends the final head leaves as much less time', async (context) => {
+test('a submission long before the final head shortens the window by that time', async (context) => {
   const chain = await startChain(context);
   const { provider, paid } = await startPaid(context, chain);
   const client = await clientPayments(context, chain, { marginMs: 20_000 });
-  const paying = await client.payments.open();
+  const wallet = await client.payments.open();
   let left = Infinity;
   let asker: TestAsker | null = null;
   const spying = {
     ...client.payments,
     open: async () => ({
-      refusal: paying.refusal.bind(paying),
-      plan: paying.plan.bind(paying),
-      records: paying.records.bind(paying),
-      resume: paying.resume.bind(paying),
-      async lock(...args: Parameters<typeof paying.lock>) {
-        const locked = await paying.lock(...args);
+      refusal: wallet.refusal.bind(wallet),
+      plan: wallet.plan.bind(wallet),
+      records: wallet.records.bind(wallet),
+      resume: wallet.resume.bind(wallet),
+      async lock(...args: Parameters<typeof wallet.lock>) {
+        const locked = await wallet.lock(...args);
         return {
           ...locked,
           async window(options?: AbortOptions) {
-            // The watch while the answer comes is not what is tested.
+            // The watch during the answer is not under test.
             if (!(asker?.told.includes('checking full') ?? false)) return locked.window(options);
             await paid.news.until('submitted');
             await chain.warp(290);
@@ -118,7 +118,7 @@ test('a provider that submits long before it sends the final head leaves as much
   assert.deepEqual([verification.result, left, tooLate], ['inconclusive', 0, true]);
 });
 
-test('a provider that submits and then holds the end of the answer back is rejected while that can be done', async (context) => {
+test('a provider that submits and then withholds the end of the answer is rejected in time', async (context) => {
   const chain = await startChain(context);
   const gate = createGate(3);
   const { provider, paid } = await startPaid(context, chain, createScriptedEngine({ beforeStep: gate.beforeStep }));
@@ -137,13 +137,13 @@ test('a provider that submits and then holds the end of the answer back is rejec
     finish: 0,
     cancel: null,
   });
-  await assert.rejects(asking, /did not send the end of the answer in time/);
+  await assert.rejects(asking, /did not complete the answer in time/);
   await client.escrow.waitForJob(job?.address ?? assert.fail(), (seen) => seen === null);
   assert.equal((await paid.escrow.provider(paid.escrow.wallet))?.jobsRejected, 1);
   gate.open();
 });
 
-test('a rejection that comes too late is told as such: the provider is paid', async (context) => {
+test('a rejection that comes too late is reported as such: the provider is paid', async (context) => {
   const chain = await startChain(context);
   const { provider, paid } = await startPaid(
     context,
@@ -164,14 +164,14 @@ test('a rejection that comes too late is told as such: the provider is paid', as
   await paid.news.until('paid');
   const later = await clientPayments(context, chain, { dir: client.dir, escrow: client.escrow });
   const left = await (await later.payments.open()).resume();
-  // Whether it was seen at once or later.
+  // Found at once or later.
   assert.deepEqual(
     left.map(({ settlement: { state }, rejected }) => [state, rejected]),
     payment.state === 'submitted' ? [['claimed', true]] : [],
   );
 });
 
-test('a fault that there was no time to find twice is inconclusive', async (context) => {
+test('a fault that could not be confirmed in time is inconclusive', async (context) => {
   const provider = await startProvider(context, { script: { damage: 1.5 } });
   const { job, secret } = await openTestJob(context, provider);
   await receiveAll(job);
@@ -189,7 +189,7 @@ test('a fault that there was no time to find twice is inconclusive', async (cont
     checks.find((check) => check.result === 'inconclusive')?.detail ?? '',
     /exact-mismatch in one re-execution, and a second one did not end in time/,
   );
-  // Whoever comes next has its turn.
+  // The next check gets its turn.
   const again = createVerifier({
     models: [{ engine: createScriptedEngine(), calibration: null }],
     logger: silentLogger,

@@ -19,11 +19,11 @@ import {
 } from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
 
-// Clients that break a paid answer off without a cancel.
+// Clients that leave a paid answer without a cancel.
 
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 
-/** `peer`, but for `methods`. */
+/** `peer` with `methods` replaced. */
 function withMethods(peer: Peer, methods: Partial<Peer>): Peer {
   return new Proxy(peer, {
     get(target, key) {
@@ -33,7 +33,7 @@ function withMethods(peer: Peer, methods: Partial<Peer>): Peer {
   });
 }
 
-/** `peer`, which calls `lost` after a stream that it serves could not be read any more, or had a challenge on it. */
+/** `peer`, which calls `lost` when a stream that it serves breaks or carries a challenge. */
 function noticing(peer: Peer, lost: () => void): Peer {
   const wrapped = (stream: FrameStream): FrameStream => ({
     remote: stream.remote,
@@ -58,15 +58,15 @@ interface HeldUp {
   readonly provider: TestProvider;
   readonly paid: PaidProvider;
   readonly client: PaidClient;
-  /** Of `maxTokens` tokens, held up when so many as asked for are sent. */
+  /** A job of `maxTokens` tokens, held up once the requested number was sent. */
   readonly job: Job;
-  /** The client's end of it. */
+  /** The client's side of the job. */
   readonly stream: FrameStream;
   /** What the client locked. */
   readonly locked: bigint;
-  /** Resolves when the provider knows that its client is gone. */
+  /** Resolves when the provider has noticed that its client left. */
   readonly lost: Promise<void>;
-  /** Lets the provider go on. */
+  /** Lets the provider continue. */
   goOn(): void;
   warp(seconds: number): Promise<void>;
 }
@@ -103,14 +103,14 @@ async function startHeldUp(
       target: provider.address,
     },
   );
-  const paying = await client.payments.open();
-  const payment = await paying.plan(quote.quote, { maxTokens, maxPrice: Number.MAX_SAFE_INTEGER });
+  const wallet = await client.payments.open();
+  const payment = await wallet.plan(quote.quote, { maxTokens, maxPrice: Number.MAX_SAFE_INTEGER });
   let stream: FrameStream | undefined;
   const open: Peer['open'] = async (...args) => (stream = await peer.open(...args));
   const { job } = await openTestJob(
     context,
     provider,
-    { sampler, quote, payment, lock: async (order) => void (await paying.lock({ ...order, quote: quote.quote })) },
+    { sampler, quote, payment, lock: async (order) => void (await wallet.lock({ ...order, quote: quote.quote })) },
     withMethods(peer, { open }),
   );
   await Promise.all([gate.reached, receive(job, sent)]);
@@ -128,7 +128,7 @@ async function startHeldUp(
   };
 }
 
-/** Takes `count` tokens. What breaks off later is of no interest. */
+/** Takes `count` tokens. Ignores later errors. */
 async function receive(job: Job, count: number): Promise<void> {
   const enough = Promise.withResolvers<void>();
   const reading = (async () => {
@@ -141,7 +141,7 @@ async function receive(job: Job, count: number): Promise<void> {
   await enough.promise;
 }
 
-test('a client that breaks off just before the end pays for the answer, which goes on to its end without it', async (context) => {
+test('a client that leaves just before the end pays: the provider completes the answer', async (context) => {
   const maxTokens = 40;
   const { provider, paid, client, job, lost, goOn, warp } = await startHeldUp(context, {
     sent: maxTokens - 1,
@@ -156,7 +156,7 @@ test('a client that breaks off just before the end pays for the answer, which go
   assert.equal(news.lamports, price);
   await warp(301);
   assert.equal((await paid.news.until('paid')).news.lamports, price);
-  // What it locked above the price is its own again.
+  // The client gets back what it locked above the price.
   const [left] = await (await client.payments.open()).resume();
   assert.deepEqual([left?.settlement.state, left?.settlement.paid], ['claimed', price]);
   assert.equal(
@@ -165,7 +165,7 @@ test('a client that breaks off just before the end pays for the answer, which go
   );
 });
 
-test('nobody pays for more than what a cancel would have cost: an answer whose end is further away is given back', async (context) => {
+test('no client pays more than for a cancel: an answer whose end is further away is declined', async (context) => {
   const sent = 8;
   const { provider, paid, client, job, locked, lost, goOn } = await startHeldUp(context, {
     sent,
@@ -196,7 +196,7 @@ test('an answer whose end is exactly as far away as a cancel would cost is submi
   assert.ok((await paid.news.until('submitted')).news.lamports > 0n);
 });
 
-test('a client that breaks the protocol at the last moment is told so, and pays', async (context) => {
+test('a client that breaks the protocol at the last moment receives an error, and pays', async (context) => {
   const maxTokens = 40;
   const { paid, job, stream, lost, goOn } = await startHeldUp(context, { sent: maxTokens - 1, maxTokens });
   await stream.write({ t: 'challenge', secret: new Uint8Array(32) });
@@ -206,7 +206,7 @@ test('a client that breaks the protocol at the last moment is told so, and pays'
   assert.notEqual(job.received.final, null);
 });
 
-test('a client that is gone before its first token gets its money back', async (context) => {
+test('a client that leaves before its first token is refunded', async (context) => {
   const { paid, job, lost, goOn } = await startHeldUp(context, { sent: 0, maxTokens: 8 });
   job.abort(new Error('gone'));
   await lost;

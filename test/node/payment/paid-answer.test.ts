@@ -69,7 +69,7 @@ test('an answer is paid: locked, submitted, compared, checked, confirmed', async
   assert.ok(payment.locked <= BigInt(maxPrice) && payment.locked >= cost);
   assert.equal(answer.costLamports, cost);
   assert.equal((await paid.news.until('paid')).news.lamports, cost);
-  // What is gone besides the price are the fees of two transactions; the rent came back.
+  // Besides the price, the client paid the fees of two transactions; the rent was returned.
   assert.equal(await client.escrow.balance(), before.buyer - cost - 10_000n);
   const fees = before.seller + cost - (await paid.escrow.balance());
   assert.equal(fees, 5_000n);
@@ -78,7 +78,7 @@ test('an answer is paid: locked, submitted, compared, checked, confirmed', async
   assert.deepEqual([stored?.settlement?.state, stored?.settlement?.paid], ['confirmed', cost.toString()]);
 });
 
-test('a cancelled answer costs what was seen', async (context) => {
+test('a cancelled answer costs the tokens that were delivered', async (context) => {
   const stop = new AbortController();
   const { client, asker } = await startMarket(context, { asker: { engines: [createScriptedEngine()] } });
   let pieces = 0;
@@ -93,7 +93,7 @@ test('a cancelled answer costs what was seen', async (context) => {
   assert.deepEqual(await readdir(client.dir), []);
 });
 
-test('nothing is locked for an offer above the limit, on another chain, without stake, or with an empty wallet', async (context) => {
+test('nothing is locked above the limit, on another chain, without stake or from an empty wallet', async (context) => {
   const { chain, provider, paid, asker } = await startMarket(context);
   await assert.rejects(
     asker.ask({ maxPrice: 10 }),
@@ -119,13 +119,13 @@ test('nothing is locked for an offer above the limit, on another chain, without 
   assert.deepEqual(await paid.escrow.jobs({ provider: paid.escrow.wallet }), []);
 });
 
-test('a client without a wallet does not ask whoever wants to be paid', async (context) => {
+test('a client without a wallet does not ask a provider that charges', async (context) => {
   const { provider } = await startMarket(context);
   const asker = await startAsker(context, { providers: [provider] });
   await assert.rejects(asker.ask({ maxPrice }), { code: 'E_LIMIT' });
 });
 
-test('a provider that is busy gives the money back at once', async (context) => {
+test('a busy provider declines the payment at once', async (context) => {
   const held = Promise.withResolvers<void>();
   const reached = Promise.withResolvers<void>();
   const { client, paid, asker } = await startMarket(context, {
@@ -171,9 +171,9 @@ test('an answer that breaks off is not paid', async (context) => {
   assert.deepEqual([await readdir(client.dir), await paid.escrow.jobs({ provider: paid.escrow.wallet })], [[], []]);
 });
 
-test('a client that never locks what it offered is refused, and keeps nobody from a slot', async (context) => {
+test('a client that never locks what it offered is refused, and blocks no slot', async (context) => {
   const { asker, client } = await startMarket(context);
-  const paying = await client.payments.open();
+  const wallet = await client.payments.open();
   const standing: Settlement = {
     state: 'open',
     chain: '',
@@ -196,9 +196,9 @@ test('a client that never locks what it offered is refused, and keeps nobody fro
     start: async () => undefined,
     open: async () => ({
       refusal: () => null,
-      plan: (...args) => paying.plan(...args),
-      records: () => paying.records(),
-      resume: () => paying.resume(),
+      plan: (...args) => wallet.plan(...args),
+      records: () => wallet.records(),
+      resume: () => wallet.resume(),
       lock,
     }),
     stop: async () => undefined,

@@ -7,7 +7,7 @@ import { startAsker } from '../../support/asking.ts';
 import { startProvider } from '../../support/market.ts';
 import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
 
-test('what was delivered is never submitted to another job under the same id, whose seed would make a fraud of it', async (context) => {
+test('a delivery is never submitted to a later job with the same id but another seed', async (context) => {
   const chain = await startChain(context);
   const escrow = await chain.wallet();
   const paid = Promise.withResolvers<PaidProvider>();
@@ -26,7 +26,7 @@ test('what was delivered is never submitted to another job under the same id, wh
   assert.equal((await asker.ask({ maxPrice: 10_000_000 })).payment?.state, 'open');
   await provider.provider.stop();
 
-  // The provider is gone too long; its client takes the money back, and locks it again with a seed of its choice.
+  // The provider stays away past the deadline: the client takes the refund, and locks again with a seed of its choice.
   await chain.warp(601);
   const { dir } = await paid.promise;
   const [served] = await client.escrow.jobs({ client: client.escrow.wallet });

@@ -3,8 +3,9 @@ import { test } from 'node:test';
 import type { ProviderAccount } from '../../../src/escrow/escrow.ts';
 import { toHex } from '../../../src/lib/bytes.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
-import { chainReliability, recordsOf } from '../../../src/node/payment/chain-record.ts';
+import { recordsOf } from '../../../src/node/payment/chain-record.ts';
 import type { ChainRecord } from '../../../src/node/payment/payments.ts';
+import { chainReliability } from '../../../src/node/selection/chain-reliability.ts';
 import { createReputation } from '../../../src/node/selection/reputation.ts';
 import { type SelectionCriteria, select } from '../../../src/node/selection/select.ts';
 import { startAsker } from '../../support/asking.ts';
@@ -24,7 +25,7 @@ const newcomer: ChainRecord = {
   slashed: 0,
 };
 
-test('good counts make nobody better than a newcomer, bad ones weigh by what they prove', () => {
+test('completed jobs raise no provider above a newcomer, and bad outcomes weigh by what they prove', () => {
   assert.equal(chainReliability(newcomer), 1);
   assert.equal(chainReliability({ ...newcomer, completed: 1_000_000 }), 1);
   const [refunded, rejected, slashed] = [{ refunded: 1 }, { rejected: 1 }, { slashed: 1 }].map((bad) =>
@@ -35,12 +36,12 @@ test('good counts make nobody better than a newcomer, bad ones weigh by what the
   assert.equal(
     chainReliability({ ...newcomer, completed: 1_000_000, slashed: 1 }),
     slashed,
-    'jobs with oneself cost fees alone',
+    'jobs of a provider with itself cost fees alone',
   );
   assert.ok(chainReliability({ ...newcomer, slashed: 2 }) < slashed);
 });
 
-test('a node that is registered by several wallets answers for all of them', () => {
+test('a node that several wallets registered has the counts of all of them', () => {
   const [peer, other] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
   const account: ProviderAccount = {
     address: peer,
@@ -83,10 +84,10 @@ test('a node that is registered by several wallets answers for all of them', () 
     assert.deepEqual(recordsOf(accounts).get(toHex(peer)), expected);
 });
 
-test('what the chain says weighs in the choice, and who is not on it is not passed over where nothing is charged', async (context) => {
+test('the chain’s records count in the selection, but a free provider needs none', async (context) => {
   const [one, two] = [await startProvider(context), await startProvider(context)];
   const cards = [one, two].map((provider) => provider.card());
-  const wish: SelectionCriteria = {
+  const criteria: SelectionCriteria = {
     model: undefined,
     mode: 'merkle',
     promptTokens: 10,
@@ -96,7 +97,7 @@ test('what the chain says weighs in the choice, and who is not on it is not pass
   };
   const reputation = createReputation({ clock: { now: () => 1_000 }, logger: silentLogger }, { path: null });
   const choose = (records: ReadonlyMap<string, ChainRecord>) =>
-    select({ reputation, inFlight: () => 0, records, refusal: () => null }, cards, wish).choices;
+    select({ reputation, inFlight: () => 0, records, refusal: () => null }, cards, criteria).choices;
   const key = (provider: typeof one): string => toHex(provider.peer.key.publicKey);
   assert.equal(choose(new Map()).length, 2);
   for (const bad of [{ refunded: 1 }, { rejected: 1 }, { slashed: 1 }]) {
@@ -112,7 +113,7 @@ test('what the chain says weighs in the choice, and who is not on it is not pass
   }
 });
 
-test('who was slashed is passed over by people who never met it', async (context) => {
+test('a slashed provider is ranked lower by clients that never used it', async (context) => {
   const chain = await startChain(context);
   const start = (init: TestProviderInit) =>
     startProvider(context, {

@@ -3,9 +3,10 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { silentLogger } from '../../../src/lib/log.ts';
-import type { JobId, PeerIdString } from '../../../src/lib/types.ts';
+import type { PeerIdString } from '../../../src/lib/types.ts';
 import type { Engine } from '../../../src/model/engine.ts';
-import { openPurses } from '../../../src/node/payment/spending-limits.ts';
+import { openSpendingLimits } from '../../../src/node/payment/spending-limits.ts';
+import { createSpendingAllowances } from '../../../src/node/router/allowances.ts';
 import { disguised } from '../../support/cheats/engines.ts';
 import { movedClock } from '../../support/clock.ts';
 import { temporaryHome } from '../../support/home.ts';
@@ -42,7 +43,7 @@ async function startPaid(
   return { provider, paid };
 }
 
-/** A router that pays for whoever `limitOf` says. */
+/** A router that pays for its clients within `limitOf`. */
 async function startPayer(
   context: TestContext,
   chain: TestChain,
@@ -53,12 +54,15 @@ async function startPayer(
   const wallet = await clientPayments(context, chain);
   const clock = movedClock();
   const path = join(await temporaryHome(context), 'spent.json');
-  const open = () => openPurses({ payments: wallet.payments, clock, logger: silentLogger }, { path, limitOf });
-  const router = await startRouter(context, { providers, engines, purses: await open() });
+  const init = { path, limitOf: (person: string) => limitOf(person as PeerIdString) };
+  const open = () => openSpendingLimits({ clock, logger: silentLogger }, init);
+  const { payments } = wallet;
+  const allowances = createSpendingAllowances({ payments, limits: await open(), logger: silentLogger });
+  const router = await startRouter(context, { providers, engines, allowances });
   return { router, wallet, clock, open };
 }
 
-test('a router pays for its own, and tells what each answer cost', async (context) => {
+test('a router pays for its owner, and reports what each answer cost', async (context) => {
   const chain = await startChain(context);
   const { provider, paid } = await startPaid(context, chain);
   const { router, wallet } = await startPayer(context, chain, [provider], () => 1n << 62n, [createScriptedEngine()]);
@@ -72,7 +76,7 @@ test('a router pays for its own, and tells what each answer cost', async (contex
   assert.deepEqual(await readdir(wallet.dir), []);
 });
 
-test('nothing is paid for others, and for a friend no more than the limit of a day', async (context) => {
+test('a router pays nothing for others, and for an allowed client at most its limit for 24 h', async (context) => {
   const chain = await startChain(context);
   const { provider } = await startPaid(context, chain);
   const [friend, stranger] = [
@@ -96,29 +100,28 @@ test('nothing is paid for others, and for a friend no more than the limit of a d
     .flatMap((event) => (event.event === 'answered' ? [event.payment?.paid ?? 0n] : []))
     .reduce((sum, lamports) => sum + lamports, 0n);
   assert.ok(spent <= limit && spent > 0n);
-  // Another process of the same home knows it, and a day later it is forgotten.
-  assert.equal((await (await open()).of(friend.id))?.left, limit - spent);
+  // Another process of the same home reads the spending, and a day later it no longer counts.
+  assert.equal((await open()).left(friend.id), limit - spent);
   clock.move(86_400_001);
-  assert.equal((await (await open()).of(friend.id))?.left, limit);
+  assert.equal((await open()).left(friend.id), limit);
 });
 
-test('questions at once do not go beyond the limit of a day, and what is settled late counts as what it came to', async (context) => {
+test('concurrent questions stay within the limit, and late settlements count with their amount', async (context) => {
   const chain = await startChain(context);
   const friend = await startPeer(context, { role: 'client' });
   const { open } = await startPayer(context, chain, [], () => 150n);
-  const [purses, first, second] = [await open(), `${'1'.repeat(64)}` as JobId, `${'2'.repeat(64)}` as JobId];
-  const purse = await purses.of(friend.id);
-  assert.deepEqual(await Promise.all([purse?.reserve(first, 100n), purse?.reserve(second, 100n)]), [true, false]);
+  const [limits, first, second] = [await open(), '1'.repeat(64), '2'.repeat(64)];
+  const reserve = (id: string): Promise<boolean> => limits.reserve(id, friend.id, 100n);
+  assert.deepEqual(await Promise.all([reserve(first), reserve(second)]), [true, false]);
   // Another process of the same home, which finds the payment again.
   const later = await open();
-  later.settle(first, 30n);
-  later.settle(second, 100n);
-  const left = await later.of(friend.id);
-  assert.equal(left?.left, 120n);
-  assert.equal(await left?.reserve(second, 120n), true);
+  later.charge(first, 30n);
+  later.charge(second, 100n);
+  assert.equal(later.left(friend.id), 120n);
+  assert.equal(await later.reserve(second, friend.id, 120n), true);
 });
 
-test('a cheat behind a router earns nothing, and one that fails gives back what was locked before another is paid', async (context) => {
+test('a cheat behind a router earns nothing; a failing provider declines before another is paid', async (context) => {
   const chain = await startChain(context);
   const cheat = await startPaid(context, chain, {
     engine: disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()),

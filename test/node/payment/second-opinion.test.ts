@@ -1,21 +1,24 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { systemClock } from '../../../src/lib/clock.ts';
-import { silentLogger } from '../../../src/lib/log.ts';
 import type { Engine } from '../../../src/model/engine.ts';
-import { openPurses } from '../../../src/node/payment/spending-limits.ts';
 import type { Receipt } from '../../../src/proofs/receipt.ts';
 import { peerIdOf } from '../../../src/proofs/signing.ts';
 import { decodeVerdict } from '../../../src/protocol/validate.ts';
 import { startAsker } from '../../support/asking.ts';
 import { disguised } from '../../support/cheats/engines.ts';
 import { startProvider } from '../../support/market.ts';
-import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
+import {
+  clientPayments,
+  type PaidProvider,
+  providerPayments,
+  startChain,
+  unlimitedAllowances,
+} from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
 import { askRouter, receiveAnswer, startRouter } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
-// A numeric fault has to be found by another node, too, before nobody is paid.
+// Another node must confirm a numeric fault before the provider's payment is rejected.
 
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const maxPrice = 10_000_000;
@@ -36,7 +39,7 @@ async function startMarket(context: TestContext, engine: Engine) {
     },
   });
   const client = await clientPayments(context, chain);
-  return { provider, client, paid: paid ?? assert.fail('it is not paid') };
+  return { provider, client, paid: paid ?? assert.fail('the provider has no payouts') };
 }
 
 const verdictsOf = (receipt: Receipt | undefined) =>
@@ -65,7 +68,7 @@ test('a fault that only this machine finds is inconclusive, and the provider is 
   ]);
 });
 
-test('a fault that an auditor finds, too, is rejected, and both verdicts are kept', async (context) => {
+test('an answer with a fault that an auditor confirms is rejected, and both verdicts are kept', async (context) => {
   const { provider, client, paid } = await startMarket(context, wrong());
   const auditor = await startRouter(context, { engines: [honest()] });
   const asker = await startAsker(context, {
@@ -83,7 +86,7 @@ test('a fault that an auditor finds, too, is rejected, and both verdicts are kep
   await paid.news.until('rejected');
 });
 
-test('where no auditor can, this machine re-executes once more; a node without the model is sent nothing', async (context) => {
+test('without an auditor, this machine re-executes; a node without the model receives nothing', async (context) => {
   const { provider, client } = await startMarket(context, wrong());
   let asked = 0;
   const without = await startRouter(context, { engines: [], serves: () => ((asked += 1), true) });
@@ -99,18 +102,15 @@ test('where no auditor can, this machine re-executes once more; a node without t
   assert.deepEqual(verdictsOf(asker.receipts.get(receipt ?? assert.fail())), [[asker.peer.id, 'fail']]);
 });
 
-test('a router that pays asks its auditor, too, but not about the questions of others', async (context) => {
+test('a paying router asks its auditor, too, but not about other clients’ questions', async (context) => {
   const { provider, client } = await startMarket(context, honest());
   const auditor = await startRouter(context, { engines: [honest()] });
   const friend = await startPeer(context, { role: 'client' });
-  const purses = await openPurses(
-    { payments: client.payments, clock: systemClock, logger: silentLogger },
-    { path: null, limitOf: () => 1n << 62n },
-  );
+  const allowances = await unlimitedAllowances(client.payments);
   const router = await startRouter(context, {
     providers: [provider],
     engines: [wrong()],
-    purses,
+    allowances,
     auditors: [auditor],
     audits: (id) => id !== friend.id,
   });

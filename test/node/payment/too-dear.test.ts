@@ -1,18 +1,15 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
-import { systemClock } from '../../../src/lib/clock.ts';
-import { silentLogger } from '../../../src/lib/log.ts';
-import { openPurses } from '../../../src/node/payment/spending-limits.ts';
 import { priceLamports } from '../../../src/protocol/price.ts';
 import { promptTokenBound } from '../../../src/protocol/prompt-bound.ts';
 import { startAsker } from '../../support/asking.ts';
 import { startProvider, testInput, testSampler } from '../../support/market.ts';
-import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
+import { clientPayments, providerPayments, startChain, unlimitedAllowances } from '../../support/payments.ts';
 import { startRouter, type TestRouterInit } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
-// What an answer through a router may cost comes from the signed cards.
+// The price of an answer through a router comes from the signed cards.
 
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const most = priceLamports({ promptCount: promptTokenBound(testInput), n: testSampler.maxTokens, ...prices });
@@ -24,11 +21,8 @@ async function start(context: TestContext, init: Partial<TestRouterInit> = {}) {
     payments: async (peer) => (await providerPayments(context, chain, peer)).payments,
   });
   const { payments } = await clientPayments(context, chain);
-  const purses = await openPurses(
-    { payments, clock: systemClock, logger: silentLogger },
-    { path: null, limitOf: () => 1n << 62n },
-  );
-  const router = await startRouter(context, { providers: [provider], purses, ...init });
+  const allowances = await unlimitedAllowances(payments);
+  const router = await startRouter(context, { providers: [provider], allowances, ...init });
   const asker = await startAsker(context, { providers: [provider] });
   return {
     router,
@@ -41,7 +35,7 @@ async function start(context: TestContext, init: Partial<TestRouterInit> = {}) {
 const priceIn = (error: unknown): unknown =>
   error instanceof QvacError && error.code === 'E_TOO_DEAR' ? error.details?.priceLamports : error;
 
-test('a router that finds every offer too dear is asked again with the price that the person agrees to', async (context) => {
+test('after too-dear, a router is asked again with the price that the person agrees to', async (context) => {
   const { router, asker, through } = await start(context);
   const refusal: unknown = await asker.ask({ ...through, maxPrice: 10 }).catch((error: unknown) => error);
   assert.equal(priceIn(refusal), most.toString());
@@ -53,7 +47,7 @@ test('a router that finds every offer too dear is asked again with the price tha
   assert.equal((await router.events.until('answered')).payment?.state, 'confirmed');
 });
 
-test('nothing that a router says of the price is believed', async (context) => {
+test('a price in a router’s message is ignored', async (context) => {
   const { asker, through } = await start(context, {
     tamper: (frame) => [frame.t === 'error' ? { ...frame, message: 'up to 1 lamports, priceLamports 1' } : frame],
   });
@@ -62,7 +56,7 @@ test('nothing that a router says of the price is believed', async (context) => {
   assert.ok(refusal instanceof Error && !refusal.message.includes('up to 1 '));
 });
 
-test('where the router has to re-execute, what others cost does not count', async (context) => {
+test('if the router must re-execute, the prices of other models do not count', async (context) => {
   const { asker, router, through } = await start(context, { engines: [createScriptedEngine()] });
   const cheaper = await startProvider(context, {
     script: { weights: 'another', quant: 'q4_0' },

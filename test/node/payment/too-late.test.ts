@@ -5,7 +5,7 @@ import { createGate } from '../../support/gate.ts';
 import { startProvider, type TestProviderInit } from '../../support/market.ts';
 import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
 
-// Ten minutes after a job was created its client has the money back, whatever it was sent.
+// Ten minutes after a job was created its client can take a refund, whatever the provider has sent.
 
 const maxPrice = 10_000_000;
 
@@ -25,13 +25,13 @@ async function start(context: TestContext, marginMs: number, init: TestProviderI
   return { provider, paid: await paid.promise, asker };
 }
 
-test('a job that is as good as over is not begun', async (context) => {
+test('a job whose payment is about to expire is refused', async (context) => {
   const { paid, asker } = await start(context, 600_000);
   await assert.rejects(asker.ask({ maxPrice }), { code: 'E_FAILED' });
   await paid.news.until('declined');
 });
 
-test('an answer that cannot be submitted in time ends without its final head, and the money goes back', async (context) => {
+test('an answer that cannot be submitted in time ends without a final head, and is refunded', async (context) => {
   const gate = createGate(3);
   const { provider, paid, asker } = await start(context, 592_000, { script: { beforeStep: gate.beforeStep } });
   await assert.rejects(asker.ask({ maxPrice }), { code: 'E_FAILED' });

@@ -11,9 +11,9 @@ import { openTestJob, startProvider, testInput, testSampler } from '../../suppor
 import { clientPayments, type PaidClient, providerPayments, startChain } from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
 
-// Two processes of one home, one of which looks after what is left while the other is about to lock.
+// Two processes of one home: one settles earlier payments while the other is about to lock one.
 
-/** What one process locks with `createJob` in the place of the escrow's own, and the payments of another one. */
+/** A payment that one process locks with `createJob` instead of the escrow's own, and another process's payments. */
 async function start(
   context: TestContext,
   createJob: (whole: Escrow) => Escrow['createJob'],
@@ -38,13 +38,13 @@ async function start(
       target: provider.address,
     },
   );
-  const paying = await first.payments.open();
-  const payment = await paying.plan(quote.quote, { maxTokens, maxPrice: Number.MAX_SAFE_INTEGER });
+  const wallet = await first.payments.open();
+  const payment = await wallet.plan(quote.quote, { maxTokens, maxPrice: Number.MAX_SAFE_INTEGER });
   // The process ends right after it has locked.
   const lock = async (
     order: Parameters<NonNullable<Parameters<typeof openTestJob>[2]>['lock'] & object>[0],
   ): Promise<void> => {
-    await paying.lock({ ...order, quote: quote.quote });
+    await wallet.lock({ ...order, quote: quote.quote });
     throw new Error('gone');
   };
   const locking = openTestJob(context, provider, { quote, payment, lock }, peer);
@@ -55,7 +55,7 @@ async function start(
 const statesOf = async ({ payments }: PaidClient): Promise<readonly string[]> =>
   (await (await payments.open()).resume()).map(({ settlement: { state } }) => state);
 
-test('a lock that is under way is not taken for one that is over', async (context) => {
+test('a lock in flight is not mistaken for a closed one', async (context) => {
   const [reached, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const { locking, other } = await start(context, (whole) => async (...args) => {
     reached.resolve();
@@ -71,7 +71,7 @@ test('a lock that is under way is not taken for one that is over', async (contex
   assert.deepEqual(await statesOf(other), ['open']);
 });
 
-test('one that never came to the chain is forgotten after a while', async (context) => {
+test('a lock that never reached the chain is forgotten after a while', async (context) => {
   const { locking, other } = await start(context, () => async () => {
     throw new QvacError('E_CHAIN', 'the chain does not answer');
   });

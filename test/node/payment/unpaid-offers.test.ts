@@ -11,7 +11,7 @@ import { clientPayments, type PaidProvider, providerPayments, startChain } from 
 import { startPeer } from '../../support/peers.ts';
 import { makeOffer } from '../../support/raw-offer.ts';
 
-// Offers that name a payment and cost nothing to make: as many as anybody likes.
+// Offers that name a payment cost nothing to make: a client can send any number of them.
 
 async function start(context: TestContext) {
   const chain = await startChain(context);
@@ -46,7 +46,7 @@ async function start(context: TestContext) {
   return { payments, news, order, lock, buyer, waits };
 }
 
-test('those who never lock keep nobody who did from being served, and the chain is asked for few of them at a time', async (context) => {
+test('clients that never lock do not block one that did, and few are polled at a time', async (context) => {
   const { payments, order, lock, buyer, waits } = await start(context);
   const refused: unknown[] = [];
   const unpaid = Array.from({ length: 200 }, () =>
@@ -61,7 +61,7 @@ test('those who never lock keep nobody who did from being served, and the chain 
   assert.ok(refused.some((error) => error instanceof OfferRefusal && error.code === 'busy'));
 });
 
-test('of offers that are refused few are waited for, and what is locked for the others is given back all the same', async (context) => {
+test('few refused offers are polled at a time, and the payments of the others are declined, too', async (context) => {
   const { payments, news, order, lock, buyer, waits } = await start(context);
   for (let each = 0; each < 200; each++) payments.decline(order(randomBytes(32)));
   const own = order(buyer.wallet);

@@ -7,13 +7,12 @@ import { startProvider } from '../../support/market.ts';
 import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
 import { withTamperedAnswers } from '../../support/router.ts';
 
-// An answer that is stopped before its first token, by a provider that then keeps its final head back: what it submits
-// is
-// the first that its client sees of it.
+// The client stops an answer before its first token, and the provider withholds its final head: the client first sees
+// the answer when the provider submits it.
 
 const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 
-/** How the provider's money ended that submits `change` of what it should. */
+/** How the payment ends if the provider submits its delivery with `change`. */
 async function stopped(context: TestContext, change: (delivery: Delivery) => Delivery): Promise<PaidProvider> {
   const chain = await startChain(context);
   const escrow = await chain.wallet();
@@ -44,12 +43,12 @@ async function stopped(context: TestContext, change: (delivery: Delivery) => Del
   return paid.promise;
 }
 
-test('the prompt is paid for', async (context) => {
+test('the accepted prompt is paid for', async (context) => {
   const { news } = await stopped(context, (delivery) => delivery);
   assert.ok((await news.until('paid')).news.lamports > 0n);
 });
 
-test('a longer prompt than the accepted one is not paid for', async (context) => {
+test('a prompt longer than the accepted one is not paid for', async (context) => {
   const { news } = await stopped(context, (delivery) => ({ ...delivery, promptCount: 2 ** 32 - 1 }));
   await news.until('rejected');
 });

@@ -43,7 +43,7 @@ test('a cancel before the first token gives a final head over nothing', async (c
   assert.deepEqual({ n: job.received.final?.n, finish: job.received.final?.finish }, { n: 0, finish: 2 });
 });
 
-test('a cancel of a job that still waits in line leaves the line', async (context) => {
+test('a cancelled job that waits in the queue leaves the queue', async (context) => {
   const gate = createGate(0);
   const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep, slots: 1 } });
   const first = await openTestJob(context, provider);
@@ -70,14 +70,14 @@ test('a cancel that crossed the final head is ignored, and the job can still be 
   await readUntil(stream, 'opening');
 });
 
-test('a cancel that names more tokens than were sent, is not the client’s, or is of another job is a bad frame', async (context) => {
+test('a cancel of too many tokens, another signer or another job is a bad frame', async (context) => {
   const stranger = await testIdentity();
   const cases = [
     ['more tokens', (key: SigningKey, jobId: JobId) => signCancel(key, jobId, 11)],
     ['another key', (_key: SigningKey, jobId: JobId) => signCancel(stranger.signingKey, jobId, 1)],
     ['another job', (key: SigningKey) => signCancel(key, 'ab'.repeat(32) as JobId, 1)],
     [
-      'no cancel at all',
+      'a malformed cancel',
       (key: SigningKey, jobId: JobId) =>
         ({ t: 'cancel', ...signBody(key, kinds.cancel, jobId, new Uint8Array(3)) }) as const,
     ],

@@ -59,7 +59,7 @@ test('section 4.2: a head every 32 tokens and at the end, over exactly the token
   assert.deepEqual(lengths, [32, 64, 70]);
 });
 
-test('the first token is sent at once, before the second one is there', async (context) => {
+test('the first token is sent at once, before the second is computed', async (context) => {
   const gate = createGate(1);
   const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
   const { job } = await openTestJob(context, provider);
@@ -113,7 +113,7 @@ test('a character that stays incomplete at the end is U+FFFD, in a text that the
   }
 });
 
-test('section 4.3: within the time allowed the same opening is had again on a new stream, by the client alone', async (context) => {
+test('section 4.3: for 600 s the client alone gets the same opening again on a new stream', async (context) => {
   const provider = await startProvider(context);
   const { job, secret, client } = await openTestJob(context, provider);
   await receiveAll(job);
@@ -126,10 +126,10 @@ test('section 4.3: within the time allowed the same opening is had again on a ne
   const stranger = await startPeer(context, { role: 'client' });
   const theirs = await stranger.open(provider.address, jobProtocol);
   await theirs.write({ t: 'challenge', secret });
-  assert.deepEqual(await firstFrame(theirs), { t: 'error', code: 'gone', message: 'nothing is kept for this secret' });
+  assert.deepEqual(await firstFrame(theirs), { t: 'error', code: 'gone', message: 'no kept job has this secret' });
 });
 
-test('a client whose stream broke after the final head gets its opening on another one by itself', async (context) => {
+test('a client whose stream broke after the final head fetches its opening on a new one by itself', async (context) => {
   const provider = await startProvider(context);
   const { job, secret } = await openTestJob(context, provider);
   await receiveAll(job);
@@ -138,7 +138,7 @@ test('a client whose stream broke after the final head gets its opening on anoth
   assert.ok(opening.body.length > 0);
 });
 
-test('600 s after the final head a job is not opened any more', async (context) => {
+test('600 s after the final head a job can no longer be opened', async (context) => {
   const clock = movedClock();
   const provider = await startProvider(context, { clock });
   const { job, secret, client } = await openTestJob(context, provider);
@@ -162,7 +162,7 @@ test('mode none is never opened', async (context) => {
   await assert.rejects(job.challenge(secret), { fault: 'silence' });
 });
 
-test('a secret that is not the one of the commit is a bad frame', async (context) => {
+test('a secret that does not hash to the commit is a bad frame', async (context) => {
   const provider = await startProvider(context);
   const client = await startPeer(context, { role: 'client' });
   const stream = await sendOffer(provider, client, makeOffer(provider, client));
@@ -190,7 +190,7 @@ test('the provider keeps a receipt with opening and verdict, equal to the client
   assert.deepEqual(provider.receipts.get(job.jobId), job.received.receipt([verdict]));
 });
 
-test('where the client goes after the opening, the provider keeps the opening all the same', async (context) => {
+test('the provider stores the opening even if the client leaves right after it', async (context) => {
   const provider = await startProvider(context);
   const { job, secret, client } = await openTestJob(context, provider);
   await receiveAll(job);
@@ -200,7 +200,7 @@ test('where the client goes after the opening, the provider keeps the opening al
   assert.deepEqual(provider.receipts.get(job.jobId)?.secret, secret);
 });
 
-test('a disk that takes no receipt does not keep the client from its opening', async (context) => {
+test('a full disk does not keep the client from its opening', async (context) => {
   const stuck = new Promise<never>(() => undefined);
   const provider = await startProvider(context, { saveReceipt: () => stuck });
   const { job, secret } = await openTestJob(context, provider);
@@ -208,7 +208,7 @@ test('a disk that takes no receipt does not keep the client from its opening', a
   await job.challenge(secret);
 });
 
-test('a verdict of somebody else, or on another job, is a bad frame and not kept', async (context) => {
+test('a verdict of another peer, or on another job, is a bad frame and not stored', async (context) => {
   const provider = await startProvider(context);
   const { job, secret, client } = await openTestJob(context, provider);
   const stranger = await startPeer(context, { role: 'client' });

@@ -14,7 +14,7 @@ import { movedClock } from '../../support/clock.ts';
 
 const id = (number: number): JobId => number.toString(16).padStart(64, '0') as JobId;
 
-test('an offer is remembered until it expires, also by the next process, and no longer', async (context) => {
+test('an offer is remembered until it expires, even by the next process', async (context) => {
   const dir = await mkdtemp(join(tmpdir(), 'qvac-seen-'));
   context.after(() => rm(dir, { recursive: true }));
   const file = join(dir, 'seen');
@@ -53,7 +53,7 @@ test('the memory of offers is bounded on disk and refuses rather than forgets', 
   seen.close();
 });
 
-test('finished jobs are kept within bounds: when there is no room, no more are taken until some are over', () => {
+test('finished jobs are kept within bounds: without room, no new job is admitted until some expire', () => {
   const clock = movedClock();
   const kept = createKeptJobs({ clock }, { maxBytes: 1 << 20 });
   const receipt = { input: null, promptTokens: new Array<number>(8_000).fill(1), tokens: [] } as unknown as Receipt;
@@ -77,7 +77,7 @@ test('finished jobs are kept within bounds: when there is no room, no more are t
   assert.equal(kept.find(new Uint8Array(32), fromHex(id(0))), null);
 });
 
-test('what a template leaves out of a prompt takes room, too', () => {
+test('the parts of a prompt that the template omits count, too', () => {
   const clock = movedClock();
   const kept = createKeptJobs({ clock }, { maxBytes: 8 << 20 });
   const options = { unused: 'x'.repeat(1 << 20) };
@@ -112,5 +112,5 @@ test('each peer has a burst and a rate of its own, and many peers cost bounded m
   assert.equal(limit.take(c), false);
   now += 1_000;
   assert.deepEqual([limit.take(a), limit.take(a)], [true, false]);
-  assert.equal(limit.take(c), true, 'b has been quiet and is forgotten');
+  assert.equal(limit.take(c), true, 'b has paused and is forgotten');
 });

@@ -11,7 +11,7 @@ import { startPeer, testIdentity } from '../../support/peers.ts';
 import { firstFrame, makeOffer, type RawOffer, sendOffer } from '../../support/raw-offer.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
-/** One market for all offers that are to be refused. */
+/** One market for all offers to be refused. */
 async function start(context: TestContext): Promise<{ provider: TestProvider; client: Peer }> {
   return { provider: await startProvider(context), client: await startPeer(context, { role: 'client' }) };
 }
@@ -52,7 +52,7 @@ test('section 4: a provider refuses an offer that breaks a rule, each by its cod
     ],
     ['whose input is another', { requestDigest: other }, /^bad-offer: .*input/],
     [
-      'that does not fit into the context',
+      'that does not fit in the context',
       { sampler: { ...sampler, maxTokens: model.context } },
       /^bad-offer: .*context/,
     ],
@@ -80,7 +80,7 @@ test('an offer signed by another key, or altered after it was signed, is refused
   );
 });
 
-test('an offer whose body is no offer is refused', async (context) => {
+test('an offer with a malformed body is refused', async (context) => {
   const { provider, client } = await start(context);
   const offer = makeOffer(provider, client);
   const body = offer.signed.body.slice(0, -1);
@@ -90,7 +90,7 @@ test('an offer whose body is no offer is refused', async (context) => {
   );
 });
 
-test('a replayed offer is refused, also when it was never served', async (context) => {
+test('a replayed offer is refused, even if it was never served', async (context) => {
   const { provider, client } = await start(context);
   const offer = makeOffer(provider, client);
   assert.equal(await answerTo(provider, client, offer), 'accept');
@@ -103,7 +103,7 @@ test('a replayed offer is refused, also when it was never served', async (contex
 test('another peer that replays an offer it overheard is refused', async (context) => {
   const { provider, client } = await start(context);
   const thief = await startPeer(context, { role: 'client' });
-  assert.match(await answerTo(provider, thief, makeOffer(provider, client)), /^bad-offer: .*not by the peer/);
+  assert.match(await answerTo(provider, thief, makeOffer(provider, client)), /^bad-offer: .*not the peer that sent it/);
 });
 
 test('a forged turn and a template that raises are bad input', async (context) => {
@@ -121,7 +121,7 @@ test('a prompt of 1 MB is refused in one line before it is tokenised', async (co
   );
 });
 
-test('where there is a price, an offer needs a quote that covers it, and each quote is good for one job', async (context) => {
+test('an offer for a priced model needs a quote that covers it, valid for one job', async (context) => {
   const clock = movedClock();
   const engine = createScriptedEngine();
   const provider = await startProvider(context, { clock, engine, offering: { priceIn: 100, priceOut: 2_000 } });
@@ -189,17 +189,17 @@ test('where there is a price, an offer needs a quote that covers it, and each qu
   );
   assert.match(
     await answerTo(provider, client, makeOffer(provider, client, { quote, expiresAt: Date.now() + 300_000 })),
-    /not ours or was used/,
+    /unknown or was used before/,
   );
 });
 
-test('where a payment is asked for, an offer without one, below the price or elsewhere is refused', async (context) => {
+test('an offer with no payment, or one below the price or elsewhere than quoted, is refused', async (context) => {
   const pay = {
     chain: 'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1',
     program: new Uint8Array(32).fill(1),
     payee: new Uint8Array(32).fill(2),
   };
-  // One that finds every payment on the chain.
+  // Payouts that find every payment on the chain.
   const payments = async () => ({
     pay,
     secure: async () => ({

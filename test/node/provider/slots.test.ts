@@ -7,7 +7,7 @@ import { openTestJob, receiveAll, startProvider, testSampler } from '../../suppo
 import { startPeer } from '../../support/peers.ts';
 import { firstFrame, makeOffer, readUntil, sendOffer } from '../../support/raw-offer.ts';
 
-test('with all slots in use and the line full the answer is busy, and the next one after that is served', async (context) => {
+test('with a full queue an offer is refused with busy, and a later one is served', async (context) => {
   const gate = createGate(0);
   const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep, slots: 1, queue: 1 } });
   const running = await openTestJob(context, provider);
@@ -25,7 +25,7 @@ test('with all slots in use and the line full the answer is busy, and the next o
   await receiveAll(fourth.job);
 });
 
-test('a job that waits is accepted at once and hears beats', async (context) => {
+test('a queued job is accepted at once and receives heartbeats', async (context) => {
   const gate = createGate(0);
   const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep, slots: 1 } });
   const client = await startPeer(context, { role: 'client' });
@@ -36,7 +36,7 @@ test('a job that waits is accepted at once and hears beats', async (context) => 
   await readUntil(stream, 'tokens');
 });
 
-test('a client that is gone frees its slot at once', async (context) => {
+test('a client that leaves frees its slot at once', async (context) => {
   const gate = createGate(5);
   const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
   const client = await startPeer(context, { role: 'client' });
@@ -48,7 +48,7 @@ test('a client that is gone frees its slot at once', async (context) => {
   while (provider.engine.slots.used > 0) await new Promise((resume) => setImmediate(resume));
 });
 
-test('a client that resets its stream frees its slot, its connection may stay', async (context) => {
+test('a client that resets its stream frees its slot, even if its connection stays', async (context) => {
   const gate = createGate(5);
   const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
   const client = await startPeer(context, { role: 'client' });
@@ -59,14 +59,14 @@ test('a client that resets its stream frees its slot, its connection may stay', 
   assert.deepEqual(client.connected(), [provider.peer.id]);
 });
 
-test('a client that opens a stream and says nothing is dropped', async (context) => {
+test('a client that opens a stream and sends nothing is dropped', async (context) => {
   const provider = await startProvider(context, { provider: { firstFrameMs: 100 } });
   const client = await startPeer(context, { role: 'client' });
   const stream = await client.open(provider.address, jobProtocol);
   await assert.rejects(firstFrame(stream), (error) => error instanceof QvacError && error.code === 'E_TRUNCATED');
 });
 
-test('a peer that asks too often is told busy, others are served', async (context) => {
+test('a peer that asks too often receives busy, others are served', async (context) => {
   const provider = await startProvider(context, { provider: { burst: 3, perSecond: 0.001 } });
   const client = await startPeer(context, { role: 'client' });
   for (let job = 0; job < 3; job++) await receiveAll((await openTestJob(context, provider, {}, client)).job);
@@ -74,7 +74,7 @@ test('a peer that asks too often is told busy, others are served', async (contex
   await receiveAll((await openTestJob(context, provider)).job);
 });
 
-test('of more jobs than one peer may have open those beyond are told busy, not cut off', async (context) => {
+test('jobs beyond the limit of one peer receive busy, and are not cut off', async (context) => {
   const gate = createGate(0);
   const provider = await startProvider(context, {
     provider: { burst: 1_000 },
@@ -91,7 +91,7 @@ test('of more jobs than one peer may have open those beyond are told busy, not c
   assert.equal(reasons.length, 16);
   for (const reason of reasons) assert.ok(reason instanceof QvacError && reason.code === 'E_BUSY', String(reason));
   for (const job of jobs) job.abort(new Error('done'));
-  // Their places are free again.
+  // The places of those jobs are free again.
   while (
     !(await receiveAll((await openTestJob(context, provider, {}, client)).job).then(
       () => true,
@@ -100,7 +100,7 @@ test('of more jobs than one peer may have open those beyond are told busy, not c
   );
 });
 
-test('an engine that fails is told as internal, without its words', async (context) => {
+test('a failing engine is reported as internal, without its message', async (context) => {
   const provider = await startProvider(context, {
     script: {
       beforeStep: async (i) => {
@@ -115,7 +115,7 @@ test('an engine that fails is told as internal, without its words', async (conte
   assert.equal(provider.engine.slots.used, 0);
 });
 
-test('200 jobs at once from one client: each is answered or told busy, and the provider lives', async (context) => {
+test('of 200 concurrent jobs each is answered or receives busy, and the provider survives', async (context) => {
   const provider = await startProvider(context, { script: { slots: 2, queue: 4 }, provider: { burst: 1000 } });
   const client = await startPeer(context, { role: 'client' });
   const outcomes = await Promise.all(
@@ -134,7 +134,7 @@ test('200 jobs at once from one client: each is answered or told busy, and the p
   await receiveAll((await openTestJob(context, provider)).job);
 });
 
-test('a provider that stops ends what runs and takes nothing new', async (context) => {
+test('a provider that stops ends its running jobs and admits no new ones', async (context) => {
   const gate = createGate(3);
   const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
   const { job } = await openTestJob(context, provider);

@@ -44,7 +44,7 @@ async function audit(context: Context, peer: Peer, receipt: Receipt, init: TestR
   assert.equal(
     assess({ ...receipt, verdicts: [opinion.signed] }, {}).faults.includes('bad-signature'),
     false,
-    'its verdict belongs into the receipt',
+    'its verdict belongs in the receipt',
   );
   return opinion.verdict;
 }
@@ -63,7 +63,7 @@ describe('an auditor', () => {
     assert.deepEqual([result, faults], ['fail', ['exact-mismatch']]);
   });
 
-  it('finds an answer without an opening inconclusive where its class differs', async (context) => {
+  it('finds an answer without an opening inconclusive if its class differs', async (context) => {
     const { client, receipt } = await startWithReceipt(context, {}, false);
     const { result } = await audit(context, client, receipt, {
       engines: [createScriptedEngine({ exec: { batch: 31 } })],
@@ -71,19 +71,19 @@ describe('an auditor', () => {
     assert.equal(result, 'inconclusive');
   });
 
-  it('checks no more of a private prompt than can be seen', async (context) => {
+  it('checks only the visible part of a private prompt', async (context) => {
     const { client, receipt } = await startWithReceipt(context);
     const { result, tier } = await audit(context, client, { ...receipt, input: null });
     assert.deepEqual([result, tier], ['pass', 'sampling']);
   });
 
-  it('does not begin with a receipt that is longer than the model can take: to hash millions of tokens holds everybody up', async (context) => {
+  it('refuses a receipt longer than the context at once, before it hashes millions of tokens', async (context) => {
     const { client, receipt } = await startWithReceipt(context);
     const tokens = new Array<number>(createScriptedEngine().facts.context).fill(1);
     await assert.rejects(audit(context, client, { ...receipt, tokens }), code('E_NO_MODEL'));
   });
 
-  it('beats while it re-executes', async (context) => {
+  it('sends heartbeats while it re-executes', async (context) => {
     const { client, receipt } = await startWithReceipt(context);
     const gate = Promise.withResolvers<void>();
     const engine = createScriptedEngine();
@@ -107,7 +107,7 @@ describe('an auditor', () => {
     assert.equal(result, 'pass');
   });
 
-  it('refuses strangers, models that it does not hold, and what is no receipt', async (context) => {
+  it('refuses strangers, models that it does not have, and malformed receipts', async (context) => {
     const { client, receipt } = await startWithReceipt(context);
     await assert.rejects(audit(context, client, receipt, { serves: () => false }), code('E_NOT_SERVED'));
     await assert.rejects(audit(context, client, receipt, { engines: [] }), code('E_NO_MODEL'));
@@ -120,7 +120,7 @@ describe('an auditor', () => {
     }
   });
 
-  it('is busy where it has enough to do, and goes on with what it has', async (context) => {
+  it('is busy at its limit, and completes the audits that it has', async (context) => {
     const { client, receipt } = await startWithReceipt(context);
     const gate = Promise.withResolvers<void>();
     const engine = createScriptedEngine();
@@ -160,15 +160,15 @@ describe('an auditor that lies', () => {
     ...signBody(key, kinds.verdict, jobIdHex(verdict.jobId), encodeVerdict(verdict)),
   });
   const lies: readonly (readonly [lie: string, tell: (verdict: Verdict, peer: Peer) => Frame])[] = [
-    ['in somebody else’s name', (verdict, peer) => signed({ ...verdict, verifier: stranger.publicKey }, peer.key)],
-    ['as somebody else', (verdict) => signed({ ...verdict, verifier: stranger.publicKey }, stranger)],
-    ['with somebody else’s signature', (verdict) => signed(verdict, stranger)],
+    ['in another peer’s name', (verdict, peer) => signed({ ...verdict, verifier: stranger.publicKey }, peer.key)],
+    ['as another peer', (verdict) => signed({ ...verdict, verifier: stranger.publicKey }, stranger)],
+    ['with another peer’s signature', (verdict) => signed(verdict, stranger)],
     ['about another job', (verdict, peer) => signed({ ...verdict, jobId: other32 }, peer.key)],
     ['about another answer', (verdict, peer) => signed({ ...verdict, root: other32 }, peer.key)],
     ['in no words at all', () => ({ t: 'verdict', body: other32, sig: new Uint8Array(64) })],
   ];
   for (const [lie, tell] of lies) {
-    it(`${lie} is not believed`, async (context) => {
+    it(`${lie} is refused`, async (context) => {
       const { client, receipt } = await startWithReceipt(context);
       const tamper: TestRouterInit['tamper'] = (frame, peer) =>
         frame.t === 'verdict' ? [tell(decodeVerdict(frame.body), peer)] : [frame];
@@ -176,12 +176,12 @@ describe('an auditor that lies', () => {
     });
   }
 
-  it('or ends without a word is truncated', async (context) => {
+  it('or closes the stream without a verdict is truncated', async (context) => {
     const { client, receipt } = await startWithReceipt(context);
     await assert.rejects(audit(context, client, receipt, { tamper: () => [] }), code('E_TRUNCATED'));
   });
 
-  it('or falls silent is given up', async (context) => {
+  it('or sends nothing is given up', async (context) => {
     const { client, receipt } = await startWithReceipt(context);
     const mute = await startPeer(context, { role: 'router' });
     await mute.handle(

@@ -29,7 +29,7 @@ function startCheat(context: Context, init: TestProviderInit): Promise<TestProvi
   return startProvider(context, { offering: { tokensPerSecond: 1_000_000 }, ...init });
 }
 
-/** One whose frames are changed after it made them, and signed anew with its own key. */
+/** A provider whose frames are changed after it made them, and signed again with its own key. */
 function onTheWire(change: (frame: Frame, peer: Peer) => readonly Frame[]): TestProviderInit {
   return { wrapPeer: (peer) => withTamperedAnswers(peer, (frame) => change(frame, peer)) };
 }
@@ -52,7 +52,7 @@ async function expectVerdict(answer: TestAnswer, fault: FaultCode): Promise<void
   assert.equal(answer.refused, null);
 }
 
-/** After its fault `cheat` is not used: another is where there is one, else nobody. */
+/** After its fault `cheat` is not used: another provider is, or else none. */
 async function expectShunned(
   context: Context,
   router: TestRouter,
@@ -69,9 +69,13 @@ async function expectShunned(
   else {
     const { picked, receipt } = await receiveAnswer(await askRouter(context, router));
     assert.deepEqual(picked, [other.peer.id]);
-    const told = await router.events.until('answered', 60_000, ({ jobId }) => jobId === jobIdOf(receipt.offer.body));
+    const answered = await router.events.until(
+      'answered',
+      60_000,
+      ({ jobId }) => jobId === jobIdOf(receipt.offer.body),
+    );
     assert.deepEqual(
-      told.considered.find(({ peer }) => peer === cheat.peer.id),
+      answered.considered.find(({ peer }) => peer === cheat.peer.id),
       { peer: cheat.peer.id, why: 'standing', detail: standing.reason },
     );
   }
@@ -84,19 +88,19 @@ describe('a provider that cheats behind an honest router', () => {
     ['runs a worse model in another class', { damage: 1, exec: { batch: 31 } }, 'distribution-far'],
   ];
   for (const [cheat, script, fault] of models) {
-    it(`and ${cheat} is found out by re-execution, and shunned`, async (context) => {
+    it(`and ${cheat} is caught by re-execution, and no longer used`, async (context) => {
       const provider = await startCheat(context, { script });
       const honest = await startProvider(context);
       const router = await startRouter(context, { providers: [provider, honest], engines: [createScriptedEngine()] });
       const answer = await receiveAnswer(await askRouter(context, router, { verify: 'full' }));
       assert.deepEqual(answer.picked, [provider.peer.id]);
       await expectVerdict(answer, fault);
-      assert.equal(assess(answer.receipt, {}).result, 'pass', 'nothing but the model can tell');
+      assert.equal(assess(answer.receipt, {}).result, 'pass', 'only the model can tell');
       await expectShunned(context, router, provider, honest);
     });
   }
 
-  it('is found out without an opening too, by drawing again', async (context) => {
+  it('is caught without an opening, too, by the redraw', async (context) => {
     const provider = await startCheat(context, { script: { damage: 1 } });
     const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
     const answer = await receiveAnswer(await askRouter(context, router, { verify: 'full', mode: 'none' }));
@@ -149,7 +153,7 @@ describe('a provider that cheats behind an honest router', () => {
     ],
   ];
   for (const [cheat, init, fault] of openings) {
-    it(`opens ${cheat}: the person’s client finds it itself`, async (context) => {
+    it(`opens ${cheat}: the client finds the fault itself`, async (context) => {
       const provider = await startCheat(context, init);
       const router = await startRouter(context, { providers: [provider] });
       const answer = await receiveAnswer(await askRouter(context, router));
@@ -163,7 +167,7 @@ describe('a provider that cheats behind an honest router', () => {
 describe('a provider that breaks a rule in the middle of its answer', () => {
   const cheats: readonly (readonly [cheat: string, init: TestProviderInit, check: (error: unknown) => boolean])[] = [
     [
-      'signs two heads that contradict each other: both reach the person’s client',
+      'signs two heads that contradict each other: both reach the client',
       onTheWire((frame, peer) =>
         frame.t === 'head' && decodeHead(frame.body).finish === 255
           ? [frame, signedHead(peer, { ...decodeHead(frame.body), root: new Uint8Array(32) })]
@@ -172,12 +176,12 @@ describe('a provider that breaks a rule in the middle of its answer', () => {
       (error) => error instanceof FaultError && error.fault === 'equivocation',
     ],
     [
-      'shows another text than it signs',
+      'sends another text than it signs',
       onTheWire((frame) => (frame.t === 'tokens' ? [{ ...frame, text: `${frame.text}!` }] : [frame])),
       (error) => error instanceof FaultError && error.fault === 'bad-receipt',
     ],
     [
-      'changes a token after the fact',
+      'changes a token that it has sent',
       onTheWire((frame) =>
         frame.t === 'tokens'
           ? [{ ...frame, tokens: frame.tokens.map((token) => (token + 1) % 256) } satisfies FrameOf<'tokens'>]

@@ -21,7 +21,7 @@ function acceptOf(offer: FrameOf<'offer'>): FrameOf<'accept'> {
   return { t: 'accept', promptTokens, inputDigest: inputDigestOf(decodeOffer(offer.body).modelId, promptTokens) };
 }
 
-/** Waits until the other side ends or resets the stream. */
+/** Waits until the other side closes or resets the stream. */
 async function untilLeft(stream: FrameStream): Promise<'ended' | 'reset'> {
   try {
     while ((await stream.read(['cancel', 'challenge', 'verdict'])) !== null);
@@ -35,13 +35,13 @@ describe('a router turns to another provider', () => {
   const failures: readonly (readonly [what: string, answer: (stream: FrameStream) => Promise<void>])[] = [
     ['is busy', async (stream) => (await takeOffer(stream), await stream.write({ t: 'busy' }))],
     [
-      'answers an error',
+      'answers with an error',
       async (stream) => (
         await takeOffer(stream), await stream.write({ t: 'error', code: 'internal', message: 'broken' })
       ),
     ],
     [
-      'answers an unknown error',
+      'answers with an unknown error',
       async (stream) => (await takeOffer(stream), await stream.write({ t: 'error', code: 'what', message: '' })),
     ],
     ['ends without a word', async (stream) => void (await takeOffer(stream))],
@@ -67,7 +67,7 @@ describe('a router turns to another provider', () => {
       async (stream) => (await takeOffer(stream), await stream.write({ t: 'stop' })),
     ],
     [
-      'sends a head that is none',
+      'sends a malformed head',
       async (stream) => (
         await stream.write(acceptOf(await takeOffer(stream))),
         await stream.write({ t: 'head', body: new Uint8Array(202), sig: new Uint8Array(64) })
@@ -152,7 +152,7 @@ describe('a router gives up', () => {
     assert.equal(offers, 3);
   });
 
-  it('with busy where all are busy', async (context) => {
+  it('with busy if every provider is busy', async (context) => {
     const bad = await startBadProvider(
       context,
       async (stream) => (await takeOffer(stream), await stream.write({ t: 'busy' })),
@@ -204,7 +204,7 @@ describe('a router gives up', () => {
     ['SIGKILL', 'E_FAILED'],
     ['SIGSTOP', 'E_TIMEOUT'],
   ] as const) {
-    it(`on a process that gets ${signal} in the middle of its answer, with no answer and no success`, async (context) => {
+    it(`on a process that gets ${signal} in the middle of its answer, with an error`, async (context) => {
       const provider = await startMarketProcess(context, { role: 'provider', stepMs: 20 });
       const router = await startRouter(context, { providers: [provider] });
       const { job } = await askRouter(context, router, {
@@ -225,7 +225,7 @@ describe('a router gives up', () => {
     });
   }
 
-  it('on a prompt of 1 MB, which costs the provider that refuses it nothing', async (context) => {
+  it('on a prompt of 1 MB, whose refusal does not count against the provider', async (context) => {
     const provider = await startProvider(context);
     const router = await startRouter(context, { providers: [provider] });
     const input = { ...testInput, messages: [{ role: 'user', content: 'a'.repeat(1_000_000) }] };
@@ -239,7 +239,7 @@ describe('a router gives up', () => {
     assert.equal((await receiveAnswer(await askRouter(context, router))).verdict?.verdict.result, 'pass');
   });
 
-  it('in time, with timeout, on one that gives no whole answer', async (context) => {
+  it('in time, with timeout, on one that gives no complete answer', async (context) => {
     const gate = Promise.withResolvers<void>();
     const slow = await startProvider(context, {
       script: { beforeStep: (i) => (i < 4 ? Promise.resolve() : gate.promise) },
@@ -252,6 +252,6 @@ describe('a router gives up', () => {
     gate.resolve();
     await slow.events.until('job-failed');
     const standing = router.reputation.standing(slow.peer.id);
-    assert.equal(standing.aborted, 0, 'a person in a hurry says nothing about a provider');
+    assert.equal(standing.aborted, 0, 'a short timeout does not count against a provider');
   });
 });

@@ -7,7 +7,7 @@ import { askRouter, receiveAnswer, startBadProvider, startRouter } from '../../s
 
 const secret = 'the-prompt-nobody-may-log';
 
-it('what a log gets of an error is without what others said in it', () => {
+it('the log form of an error omits quoted words of other peers', () => {
   assert.equal(ownWordsOf(new QvacError('E_FAILED', `it said: ${secret}`, { quoted: secret })), 'it said: …');
   assert.equal(ownWordsOf(new QvacError('E_FAILED', 'own words', { quoted: '' })), 'own words');
   assert.equal(ownWordsOf(new Error('own words')), 'own words');
@@ -24,7 +24,7 @@ for (const code of ['bad-input', 'internal', 'bad-offer']) {
     const input = { ...testInput, messages: [{ role: 'user', content: secret }] };
     const failed = await receiveAnswer(await askRouter(context, router, { input })).catch((error: unknown) => error);
     assert.ok(failed instanceof QvacError);
-    assert.match(failed.message, new RegExp(secret), 'whoever asked is told all of it');
+    assert.match(failed.message, new RegExp(secret), 'the client receives the whole message');
     const { event, ...told } = await router.events.until('failed');
     assert.equal(event, 'failed');
     assert.doesNotMatch(JSON.stringify(told), new RegExp(secret));
@@ -32,7 +32,7 @@ for (const code of ['bad-input', 'internal', 'bad-offer']) {
   });
 }
 
-it('the person is told directly, too', async (context) => {
+it('a direct client receives the whole message, too', async (context) => {
   const echo = await startBadProvider(context, async (stream) => {
     await stream.read(['offer']);
     await stream.write({ t: 'error', code: 'bad-input', message: `I was asked: ${secret}` });

@@ -57,7 +57,7 @@ describe('a router under junk', () => {
     ['a challenge before any question', framed(encodeCbor({ t: 'challenge', secret: new Uint8Array(32) }))],
   ];
   for (const protocol of [routeProtocol, auditProtocol]) {
-    it(`answers bad-frame on ${protocol} and goes on`, async (context) => {
+    it(`answers bad-frame on ${protocol} and keeps serving`, async (context) => {
       const router = await startRouter(context);
       for (const [what, bytes] of junk) {
         const stranger = await startStranger(context);
@@ -93,7 +93,7 @@ describe('a router under junk', () => {
     gate.resolve();
   });
 
-  it('serves others while one peer opens 200 streams and says nothing', async (context) => {
+  it('serves others while one peer opens 200 streams and sends nothing', async (context) => {
     const provider = await startProvider(context);
     const router = await startRouter(context, { providers: [provider] });
     const stranger = await startStranger(context);

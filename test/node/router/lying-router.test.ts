@@ -29,14 +29,14 @@ type Context = Parameters<typeof startProvider>[0];
 const other32 = new Uint8Array(32).fill(3);
 const stranger = signingKeyFromSeed(other32);
 
-/** A router that lies as `tamper` says, and what the person's client made of it. */
+/** Asks through a router that lies by `tamper`. */
 async function ask(context: Context, tamper: Tamper, price = 0): Promise<TestAnswer> {
   const provider = await startProvider(context, { offering: { priceOut: price } });
   const router = await startRouter(context, { providers: [provider], tamper });
   return receiveAnswer(await askRouter(context, router, { maxPrice: price }));
 }
 
-/** The router, by name and not the provider, is reported for `why`. */
+/** Whether the error blames the router, not the provider, for `why`. */
 function reported(why: RegExp): (error: unknown) => boolean {
   return (error) =>
     error instanceof QvacError &&
@@ -57,7 +57,7 @@ function otherOffer(change: (offer: Offer) => Offer): Tamper {
   });
 }
 
-/** Another card, signed by somebody who is not the provider. */
+/** Another card, signed by a peer that is not the provider. */
 function otherCard(change: (card: Card) => Card): Tamper {
   return onFrame('picked', (frame) => {
     const body = encodeCard(change(decodeCard(frame.card)));
@@ -65,42 +65,42 @@ function otherCard(change: (card: Card) => Card): Tamper {
   });
 }
 
-describe('a router that lies about whom it picked and for what', () => {
+describe('a router that lies about the provider it picked or the offer it made', () => {
   const sampler = (change: Partial<Offer['sampler']>): Tamper =>
     otherOffer((offer) => ({ ...offer, sampler: { ...offer.sampler, ...change } }));
   const lies: readonly (readonly [lie: string, tamper: Tamper, why: RegExp])[] = [
-    ['another seed', otherOffer((offer) => ({ ...offer, seed: other32 })), /another seed/],
+    ['another seed', otherOffer((offer) => ({ ...offer, seed: other32 })), /changes the seed/],
     [
       'another commit',
       otherOffer((offer) => ({ ...offer, challenge: { ...offer.challenge, commit: other32 } })),
-      /another commit/,
+      /changes the commit/,
     ],
     [
       'another number of challenges',
       otherOffer((offer) => ({ ...offer, challenge: { ...offer.challenge, count: 2 } })),
-      /number of challenges/,
+      /changes the number of challenges/,
     ],
-    ['another mode', otherOffer((offer) => ({ ...offer, mode: 'none' })), /another mode/],
-    ['another temperature', sampler({ temperature: 0 }), /another temperature/],
-    ['another minP', sampler({ minP: 0 }), /another minP/],
-    ['another topK', sampler({ topK: 1 }), /another topK/],
-    ['another length', sampler({ maxTokens: 1 }), /another length/],
-    ['another prompt', otherOffer((offer) => ({ ...offer, requestDigest: other32 })), /another prompt/],
+    ['another mode', otherOffer((offer) => ({ ...offer, mode: 'none' })), /changes the mode/],
+    ['another temperature', sampler({ temperature: 0 }), /changes the temperature/],
+    ['another minP', sampler({ minP: 0 }), /changes the minP/],
+    ['another topK', sampler({ topK: 1 }), /changes the topK/],
+    ['another length', sampler({ maxTokens: 1 }), /changes the length limit/],
+    ['another prompt', otherOffer((offer) => ({ ...offer, requestDigest: other32 })), /changes the prompt/],
     ['another vocabulary', sampler({ vocab: 300 }), /not for the provider’s scripted/],
     ['other stop tokens', sampler({ stops: [] }), /not for the provider’s scripted/],
     ['another model', otherOffer((offer) => ({ ...offer, modelId: other32 })), /not for the provider’s scripted/],
-    ['another class', otherOffer((offer) => ({ ...offer, execClass: other32 })), /another class/],
+    ['another class', otherOffer((offer) => ({ ...offer, execClass: other32 })), /another execution class/],
     ['another provider', otherOffer((offer) => ({ ...offer, provider: stranger.publicKey })), /card/],
-    ['somebody else’s offer', otherOffer((offer) => ({ ...offer, client: stranger.publicKey })), /another client/],
+    ['another client’s offer', otherOffer((offer) => ({ ...offer, client: stranger.publicKey })), /another client/],
     [
-      'an offer signed by somebody else',
+      'an offer signed by another peer',
       onFrame('picked', (frame) => [
         { ...frame, offerSig: signBody(stranger, kinds.offer, jobIdOf(frame.offer), frame.offer).sig },
       ]),
-      /not signed by it/,
+      /does not carry its signature/,
     ],
-    ['an offer that is none', onFrame('picked', (frame) => [{ ...frame, offer: other32 }]), /malformed/],
-    ['a card of its own making', otherCard((card) => card), /signature is not/],
+    ['a malformed offer', onFrame('picked', (frame) => [{ ...frame, offer: other32 }]), /malformed/],
+    ['a forged card', otherCard((card) => card), /signature is not/],
     ['a card with another price', otherCard((card) => ({ ...card, seq: card.seq + 1 })), /signature is not/],
     [
       'a quote that the offer does not name',
@@ -114,14 +114,14 @@ describe('a router that lies about whom it picked and for what', () => {
     });
   }
 
-  it('a quote kept back, or a price above the limit: is reported', async (context) => {
+  it('a withheld quote, or a price above the limit: is reported', async (context) => {
     await assert.rejects(
       ask(
         context,
         onFrame('picked', (frame) => [{ ...frame, quote: null, quoteSig: null }]),
         1_000,
       ),
-      reported(/keeps the quote/),
+      reported(/withholds the quote/),
     );
     const provider = await startProvider(context, { offering: { priceOut: 1_000 } });
     const dear = await startRouter(context, {
@@ -143,7 +143,7 @@ describe('a router that lies about whom it picked and for what', () => {
     );
   });
 
-  it('a model that was not asked for, under a true card: is reported', async (context) => {
+  it('a model that was not requested, under a true card: is reported', async (context) => {
     const provider = await startProvider(context);
     const router = await startRouter(context, {
       providers: [provider],
@@ -157,7 +157,7 @@ describe('a router that lies about whom it picked and for what', () => {
   });
 });
 
-/** The offer with a payment above what was allowed. */
+/** The offer with a payment above the limit. */
 function withPayment(frame: FrameOf<'picked'>, peer: Peer): Frame {
   const body = encodeOffer({
     ...decodeOffer(frame.offer),
@@ -221,7 +221,7 @@ describe('a router that alters what it passes on', () => {
     );
   });
 
-  it('a dropped head that is not final is nothing: the final one covers all', async (context) => {
+  it('a dropped intermediate head does no harm: the final one covers everything', async (context) => {
     const answer = await ask(context, (frame) => (frame.t === 'head' && frame.body.at(-1) === 255 ? [] : [frame]));
     assert.equal(assess(answer.receipt, {}).result, 'pass');
   });
@@ -233,7 +233,7 @@ describe('a router that alters what it passes on', () => {
     );
     assert.equal(answer.opening, null);
     assert.equal(assess(answer.receipt, {}).result, 'inconclusive');
-    assert.match(answer.refused ?? '', /receipt/, 'the router shows an opening in its receipt that it kept back');
+    assert.match(answer.refused ?? '', /receipt/, 'the router’s receipt has an opening that it withheld');
   });
 
   it('a cancel that the person did not send is reported, and so is an answer cut short', async (context) => {
@@ -258,12 +258,9 @@ describe('a router that forges a verdict or a receipt', () => {
       ];
     });
   const forgeries: readonly (readonly [what: string, tamper: Tamper])[] = [
-    [
-      'a verdict of somebody else',
-      forgedVerdict((verdict) => ({ ...verdict, verifier: stranger.publicKey }), stranger),
-    ],
-    ['a verdict in somebody else’s name', forgedVerdict((verdict) => ({ ...verdict, verifier: stranger.publicKey }))],
-    ['a verdict signed by somebody else', forgedVerdict((verdict) => verdict, stranger)],
+    ['a verdict of another peer', forgedVerdict((verdict) => ({ ...verdict, verifier: stranger.publicKey }), stranger)],
+    ['a verdict in another peer’s name', forgedVerdict((verdict) => ({ ...verdict, verifier: stranger.publicKey }))],
+    ['a verdict signed by another peer', forgedVerdict((verdict) => verdict, stranger)],
     ['a verdict on another job', forgedVerdict((verdict) => ({ ...verdict, jobId: other32 }))],
     ['a verdict on another answer', forgedVerdict((verdict) => ({ ...verdict, root: other32 }))],
     ['a verdict that is none', onFrame('verdict', ({ sig }) => [{ t: 'verdict', body: other32, sig }])],
@@ -274,7 +271,7 @@ describe('a router that forges a verdict or a receipt', () => {
       assert.equal(answer.verdict, null);
       assert.match(answer.refused ?? '', /verdict/);
       assert.equal(answer.receipt.verdicts.length, 0);
-      assert.equal(assess(answer.receipt, {}).result, 'pass', 'what the client saw itself still counts');
+      assert.equal(assess(answer.receipt, {}).result, 'pass', 'what the client received itself still counts');
     });
   }
 

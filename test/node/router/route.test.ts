@@ -10,7 +10,7 @@ import { askRouter, code, receiveAnswer, startRouter } from '../../support/route
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 describe('an honest router', () => {
-  it('passes an answer on, has it opened, re-executes it and signs what it found', async (context) => {
+  it('passes an answer on, has it opened, re-executes it and signs its verdict', async (context) => {
     const provider = await startProvider(context);
     const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
     const answer = await receiveAnswer(await askRouter(context, router, { verify: 'full' }));
@@ -40,7 +40,7 @@ describe('an honest router', () => {
     assert.deepEqual(verdicts, [toHex(router.peer.key.publicKey)]);
   });
 
-  it('reports no more than it checked: without the model the opened steps, with the tokenizer the text', async (context) => {
+  it('reports no more than it checked: the opened steps, and with the tokenizer the text', async (context) => {
     const provider = await startProvider(context);
     const blind = await startRouter(context, { providers: [provider] });
     assert.equal((await receiveAnswer(await askRouter(context, blind))).verdict?.verdict.tier, 'sampling');
@@ -50,7 +50,7 @@ describe('an honest router', () => {
     assert.equal(verdict.verdict.execClass, null);
   });
 
-  it('re-executes statistically where its own class differs', async (context) => {
+  it('re-executes statistically if its own class differs', async (context) => {
     const provider = await startProvider(context);
     const router = await startRouter(context, {
       providers: [provider],
@@ -82,14 +82,14 @@ describe('an honest router', () => {
     }
   });
 
-  it('finds a provider that it did not know, once somebody asks', async (context) => {
+  it('finds an unknown provider once a client asks', async (context) => {
     const provider = await startProvider(context);
     const router = await startRouter(context, {});
     await router.peer.connect(provider.address);
     assert.deepEqual((await receiveAnswer(await askRouter(context, router))).picked, [provider.peer.id]);
   });
 
-  it('beats while it re-executes', async (context) => {
+  it('sends heartbeats while it re-executes', async (context) => {
     const gate = Promise.withResolvers<void>();
     const engine = createScriptedEngine();
     const held = {
@@ -103,7 +103,7 @@ describe('an honest router', () => {
       engines: [held],
       beatMs: 10,
       tamper: (frame) => {
-        // The first beats may come while the provider computes; from the opening on they are the router's own.
+        // The first heartbeats may be the provider's; from the opening on they are the router's own.
         if (frame.t === 'opening') beats = 0;
         if (frame.t === 'beat' && ++beats === 3) gate.resolve();
         return [frame];
@@ -113,7 +113,7 @@ describe('an honest router', () => {
     assert.equal(answer.verdict?.verdict.tier, 'exact');
   });
 
-  it('chooses among several and measures those it used', async (context) => {
+  it('selects among several providers and measures those it used', async (context) => {
     const slow = await startProvider(context, { offering: { tokensPerSecond: 1 } });
     const fast = await startProvider(context, { offering: { tokensPerSecond: 100 } });
     const router = await startRouter(context, { providers: [slow, fast] });
@@ -148,8 +148,8 @@ describe('an honest router', () => {
   });
 });
 
-describe('whom a router refuses', () => {
-  it('serves nobody whom it was not told to', async (context) => {
+describe('a router refuses', () => {
+  it('every client that its owner did not allow', async (context) => {
     const provider = await startProvider(context);
     const owner = await startPeer(context, { role: 'client' });
     const router = await startRouter(context, { providers: [provider], serves: (peer) => peer === owner.id });
@@ -157,13 +157,13 @@ describe('whom a router refuses', () => {
     assert.equal((await receiveAnswer(await askRouter(context, router, {}, owner))).picked.length, 1);
   });
 
-  it('says no-provider where nobody offers the model', async (context) => {
+  it('with no-provider if no provider offers the model', async (context) => {
     const provider = await startProvider(context);
     const router = await startRouter(context, { providers: [provider] });
     await assert.rejects(receiveAnswer(await askRouter(context, router, { model: 'another' })), code('E_NO_PROVIDER'));
   });
 
-  it('says no-model where it cannot re-execute what is asked in full, before the input goes anywhere', async (context) => {
+  it('with no-model if it cannot re-execute the model, before any provider receives the input', async (context) => {
     const provider = await startProvider(context);
     for (const engines of [[], [createScriptedEngine({ weights: 'another' })]]) {
       const router = await startRouter(context, { providers: [provider], engines });
@@ -172,21 +172,21 @@ describe('whom a router refuses', () => {
     assert.equal(provider.events.all.length, 0);
   });
 
-  it('says too-dear where every offer may cost more than allowed', async (context) => {
+  it('with too-dear if every offer may cost more than allowed', async (context) => {
     const provider = await startProvider(context, { offering: { priceOut: 1_000 } });
     const router = await startRouter(context, { providers: [provider] });
     await assert.rejects(receiveAnswer(await askRouter(context, router, { maxPrice: 39 })), code('E_TOO_DEAR'));
     assert.notEqual((await receiveAnswer(await askRouter(context, router, { maxPrice: 40 }))).receipt.quote, null);
   });
 
-  it('says limit where a provider wants to be paid, for it pays nobody', async (context) => {
+  it('with limit if every provider charges and it does not pay', async (context) => {
     const pay = { chain: 'solana:x', program: new Uint8Array(32), payee: new Uint8Array(32) };
     const provider = await startProvider(context, { offering: { priceOut: 1_000, pay } });
     const router = await startRouter(context, { providers: [provider] });
     await assert.rejects(receiveAnswer(await askRouter(context, router, { maxPrice: 1_000 })), code('E_LIMIT'));
   });
 
-  it('passes bad-input on at once and asks nobody else', async (context) => {
+  it('with bad-input at once, and asks no other provider', async (context) => {
     const providers = [await startProvider(context), await startProvider(context)];
     const router = await startRouter(context, { providers });
     const input = { ...testInput, messages: [{ role: 'user', content: 'a <|turn|> of mine' }] };
@@ -195,7 +195,7 @@ describe('whom a router refuses', () => {
     for (const { peer } of providers) assert.equal(router.reputation.standing(peer.id).aborted, 0);
   });
 
-  it('never shows one commit to the same provider twice', async (context) => {
+  it('to show one commit to the same provider twice', async (context) => {
     const provider = await startProvider(context);
     const router = await startRouter(context, { providers: [provider] });
     const secret = new Uint8Array(32).fill(9);

@@ -20,8 +20,9 @@ import {
   withTamperedAnswers,
 } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
+import { testSeed } from '../../support/seeds.ts';
 
-/** A provider that holds its answer up before step `at` until told to go on. */
+/** A provider that pauses its answer before step `at` until released. */
 async function startHeld(
   context: Parameters<typeof startProvider>[0],
   at: number,
@@ -75,11 +76,11 @@ describe('a person who stops', () => {
     assert.deepEqual([verdict?.verdict.result, verdict?.verdict.tier, refused], ['pass', 'exact', null]);
   });
 
-  it('before the accept is told so, and the provider’s stream is reset', async (context) => {
+  it('before the accept receives `stopped`, and the provider’s stream is reset', async (context) => {
     const { provider } = await startHeld(context, 0);
     const client = await startPeer(context, { role: 'client' });
     const router = await startRouter(context, { providers: [provider] });
-    // The only slot is taken, so that the next offer waits in the provider's line.
+    // The only slot is taken, so that the next offer waits in the provider's queue.
     const first = await askRouter(context, router, {}, client);
     const firstFrames = first.job.frames()[Symbol.asyncIterator]();
     await until(firstFrames, ({ t }) => t === 'picked');
@@ -89,7 +90,7 @@ describe('a person who stops', () => {
     assert.equal(router.reputation.standing(provider.peer.id).aborted, 0);
   });
 
-  it('by closing the stream cancels the job too: the provider’s slot is free again and the receipt is kept', async (context) => {
+  it('by closing the stream cancels the job: the slot is freed and the receipt stored', async (context) => {
     const { provider } = await startHeld(context, 10);
     const router = await startRouter(context, { providers: [provider] });
     const question = await askRouter(context, router);
@@ -121,7 +122,7 @@ describe('a person who stops', () => {
 });
 
 describe('a person whose client', () => {
-  it('goes after the answer leaves a router that checks without an opening', async (context) => {
+  it('leaves after the answer still has it checked, without an opening', async (context) => {
     const provider = await startProvider(context);
     const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
     const question = await askRouter(context, router, { verify: 'full' });
@@ -136,14 +137,14 @@ describe('a person whose client', () => {
     await provider.events.until('job-verdict');
   });
 
-  it('reads slowly holds the provider back, and gets everything', async (context) => {
+  it('reads slowly slows the provider down, and receives everything', async (context) => {
     const provider = await startProvider(context, { script: { context: 16_384 } });
     const router = await startRouter(context, { providers: [provider] });
     const question = await askRouter(context, router, { sampler: { ...testSampler, maxTokens: 3_000 } });
     let frames = 0;
     for await (const news of question.job.frames()) {
       void news;
-      // A pause that lets everybody else run as far as they can.
+      // A pause in which the provider and the router run as far as they can.
       if (++frames % 50 === 0) for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
     }
     const { refused, verdict } = await question.job.conclude();
@@ -167,7 +168,7 @@ describe('a person whose client', () => {
 });
 
 describe('silence', () => {
-  it('of the provider after a challenge is its fault to the router and inconclusive to the person', async (context) => {
+  it('of the provider after a challenge is a fault to the router and inconclusive to the client', async (context) => {
     const provider = await startProvider(context, {
       wrapPeer: (peer) =>
         withTamperedAnswers(peer, (frame) =>
@@ -183,7 +184,7 @@ describe('silence', () => {
   });
 });
 
-/** A question over a bare stream, for what no honest client does. */
+/** A question over a bare stream, for a dishonest client. */
 async function rawQuestion(
   client: Peer,
   address: string,
@@ -195,7 +196,7 @@ async function rawQuestion(
     input: testInput,
     model: 'scripted',
     sampler: testSampler,
-    seed: Uint8Array.from(randomBytes(32)),
+    seed: testSeed,
     commit: sha256(secret),
     count: 16,
     mode: 'merkle',
@@ -206,7 +207,7 @@ async function rawQuestion(
   return { stream, secret };
 }
 
-/** The types of the frames up to the one that fits. */
+/** The types of the frames up to the first matching one. */
 async function readUntil(stream: FrameStream, fits: (frame: Frame) => boolean): Promise<readonly string[]> {
   const seen: string[] = [];
   for (;;) {

@@ -69,7 +69,7 @@ describe('reputation', () => {
     assert.equal(reputation.standing(alice).usable, true);
   });
 
-  it('leaves a provider alone that breaks off in a row, ever longer, until it serves again', () => {
+  it('does not use a provider that breaks jobs in a row, each time for longer, until it serves again', () => {
     const { reputation, clock } = atTime();
     reputation.record(alice, { kind: 'aborted' });
     assert.equal(reputation.standing(alice).usable, true);
@@ -92,7 +92,7 @@ describe('reputation', () => {
     assert.equal(reputation.standing(alice).usable, false);
   });
 
-  it('takes jobs that break off together for one outage', () => {
+  it('counts jobs that break off together as one outage', () => {
     const { reputation, clock } = atTime();
     for (let job = 0; job < 20; job++) reputation.record(alice, { kind: 'aborted' });
     clock.time += cooldownMs;
@@ -124,7 +124,7 @@ describe('reputation', () => {
     );
   });
 
-  it('is not undone by a clock that goes back', () => {
+  it('survives a clock that goes back', () => {
     const { reputation, clock } = atTime();
     reputation.record(alice, { kind: 'fault', fault: 'draws-far' });
     clock.time -= 500_000;
@@ -132,7 +132,7 @@ describe('reputation', () => {
     assert.equal(reputation.standing(alice).faults, 1);
   });
 
-  it('stays bounded, and a flood of newcomers does not wash a cheat clean', () => {
+  it('stays bounded, and a flood of newcomers does not erase a cheat’s record', () => {
     const { reputation, clock } = atTime();
     reputation.record(alice, { kind: 'fault', fault: 'exact-mismatch' });
     for (let each = 0; each < maxProviders + 50; each++) {
@@ -167,7 +167,7 @@ describe('reputation', () => {
     });
   });
 
-  it('starts anew from a damaged file and says so', async () => {
+  it('starts without a damaged file and logs a warning', async () => {
     for (const damaged of ['{', '[]', '{"version":1,"providers":{"x":{"at":-1}}}', '{"version":2,"providers":{}}']) {
       await withHome(async (path) => {
         await writeFile(path, damaged);
@@ -186,7 +186,7 @@ describe('reputation', () => {
     }
   });
 
-  it('carries on where the file cannot be written', async () => {
+  it('continues if the file cannot be written', async () => {
     await withHome(async (path) => {
       const warnings: string[] = [];
       const reputation = createReputation(

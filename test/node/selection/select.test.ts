@@ -60,7 +60,7 @@ function card(
   };
 }
 
-const wish: SelectionCriteria = {
+const criteria: SelectionCriteria = {
   model: 'qwen3-4b',
   mode: 'merkle',
   promptTokens: 300,
@@ -75,7 +75,7 @@ function choose(
   reputation: Reputation = newReputation(),
   inFlight: (peer: PeerIdString) => number = () => 0,
 ) {
-  return select({ reputation, inFlight }, cards, { ...wish, ...changes });
+  return select({ reputation, inFlight }, cards, { ...criteria, ...changes });
 }
 
 function newReputation(): Reputation {
@@ -93,7 +93,7 @@ describe('select', () => {
       assert.equal(choose(cards, { model: asked }).choices.length, 0, asked);
   });
 
-  it('says why each of the others may not answer', () => {
+  it('says why each of the others is excluded', () => {
     const reputation = newReputation();
     reputation.record(peerOf('Cheat'), { kind: 'fault', fault: 'draws-far' });
     const cards = [
@@ -120,7 +120,7 @@ describe('select', () => {
     );
   });
 
-  it('takes only files that can be re-executed here where that is asked for', () => {
+  it('selects only files that can be re-executed here, if required', () => {
     assert.equal(choose([card('A')], { only: new Set([modelId]) }).choices.length, 1);
     assert.equal(choose([card('A')], { only: new Set() }).excluded[0]?.why, 'not-held');
   });
@@ -139,7 +139,7 @@ describe('select', () => {
     );
   });
 
-  it('believes measurements, not claims', () => {
+  it('prefers measurements to claims', () => {
     const reputation = newReputation();
     const job = { kind: 'served', model: modelId, n: 101, firstTokenMs: 100 } as const;
     reputation.record(peerOf('Boaster'), { ...job, totalMs: 100_100 });
@@ -152,7 +152,7 @@ describe('select', () => {
     assert.equal(best(selection), peerOf('Modest'));
   });
 
-  it('caps the worst price at what fits the context', () => {
+  it('caps the highest price at the prompt that fits in the context', () => {
     const priced = card('A', { priceIn: 1_000, context: 1_000 });
     assert.equal(
       choose([priced], { promptTokens: 1_000_000, maxTokens: 600, maxPrice: 400 }).choices[0]?.priceLamports,

@@ -14,8 +14,7 @@ function altered(engine: Engine, change: Partial<Engine>): Engine {
 }
 
 /**
- * Computes with `engine` and says that it is `claimed`: another file, quantisation or damage under a good name and
- * class.
+ * Computes with `engine` but claims to be `claimed`: another file, quantisation or damage under a good name and class.
  */
 export function disguised(engine: Engine, claimed: Engine): Engine {
   return altered(claimed, {
@@ -26,7 +25,7 @@ export function disguised(engine: Engine, claimed: Engine): Engine {
   });
 }
 
-/** Renders another prompt than asked, and says so in its accept: a system prompt added or dropped, a question cut. */
+/** Renders another prompt and declares it in its accept: a system prompt added or dropped, a question cut. */
 export function withOtherPrompt(engine: Engine, change: (input: Input) => Input): Engine {
   const tokenizer: Tokenizer = {
     ...tokenizerOf(engine),
@@ -45,7 +44,7 @@ export function answeringAnother(engine: Engine, change: (prompt: readonly numbe
   });
 }
 
-/** Sends other text than its tokens say. */
+/** Sends other text than that of its tokens. */
 export function withOtherText(engine: Engine, textOf: (token: number) => string): Engine {
   const encoder = new TextEncoder();
   return altered(engine, { tokenizer: { ...tokenizerOf(engine), bytesOf: (token) => encoder.encode(textOf(token)) } });

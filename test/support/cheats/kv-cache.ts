@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { LlamaModel } from 'node-llama-cpp';
 
-/** Contexts of models opened under this name keep their history in eight bits, whatever the engine declares. */
+/** Contexts of models opened under this name have a KV cache of eight bits, whatever the engine declares. */
 const fileName = 'with-a-q8_0-cache.gguf';
 
 const createContext = LlamaModel.prototype.createContext;

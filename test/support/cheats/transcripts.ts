@@ -14,10 +14,10 @@ import { textDigestOf } from '../../../src/protocol/digests.ts';
 import type { Head, Opening } from '../../../src/protocol/messages.ts';
 import type { BothLogits } from './engines.ts';
 
-/** Makes a cheat's record of a job. */
+/** Makes a cheat's transcript of a job. */
 export type TranscriptMaker = (init: TranscriptInit) => Transcript;
 
-/** An honest record in which some things are replaced. */
+/** An honest transcript with some members replaced. */
 export function lying(change: (honest: Transcript, init: TranscriptInit) => Partial<Transcript>): TranscriptMaker {
   return (init) => {
     const honest = createTranscript(init);
@@ -37,15 +37,15 @@ export function lying(change: (honest: Transcript, init: TranscriptInit) => Part
   };
 }
 
-/** Draws by a seed of its own instead of the client's. */
+/** Draws with its own seed instead of the client's. */
 export const otherSeed: TranscriptMaker = (init) =>
   createTranscript({ ...init, offer: { ...init.offer, seed: new Uint8Array(32).fill(9) } });
 
-/** Goes on after a stop token. */
+/** Continues after a stop token. */
 export const pastTheStop: TranscriptMaker = (init) =>
   createTranscript({ ...init, offer: { ...init.offer, sampler: { ...init.offer.sampler, stops: [] } } });
 
-/** Ends after `n` tokens as if that were all that was asked for. */
+/** Ends after `n` tokens as if the client had asked for no more. */
 export function cutAt(n: number): TranscriptMaker {
   return (init) =>
     createTranscript({ ...init, offer: { ...init.offer, sampler: { ...init.offer.sampler, maxTokens: n } } });
@@ -63,16 +63,14 @@ export function withOpening(change: (opening: Opening, honest: Transcript) => Op
 
 /**
  * The prefill attack: the cheaper model chooses the tokens, the true model's distributions are committed to. Needs
- * logits
- * of `sideBySide`.
+ * logits of `sideBySide`.
  */
 export const prefillAttack: TranscriptMaker = (init) =>
   new ForcedTranscript(init, (_truth, top, i) => drawFrom(init, (top as BothLogits).cheap, i));
 
 /**
  * The adaptive attack: true distributions, each moved just enough that the client's draw picks the cheaper model's
- * token.
- * Needs logits of `sideBySide`.
+ * token. Needs logits of `sideBySide`.
  */
 export const nudging: TranscriptMaker = lying((honest, init) => ({
   next(top) {
@@ -86,8 +84,8 @@ function drawFrom({ offer: { sampler, seed } }: TranscriptInit, top: TopLogits, 
 }
 
 /**
- * `top` with the logit of `wanted` raised as little as makes the draw of step `i` pick it; raised in full where that
- * never does.
+ * `top` with the logit of `wanted` raised just enough that the draw of step `i` picks it; raised in full if no amount
+ * does.
  */
 function nudged(init: TranscriptInit, top: TopLogits, i: number, wanted: number): TopLogits {
   const raised = (by: number): TopLogits => ({
@@ -95,8 +93,7 @@ function nudged(init: TranscriptInit, top: TopLogits, i: number, wanted: number)
     logits: top.logits.map((logit, at) => (top.ids[at] === wanted ? logit + by : logit)),
   });
   if (drawFrom(init, top, i) === wanted) return top;
-  // Raised alone it may pass the draw by: then its rivals' order is what has to move, which no honest model does
-  // either.
+  // Raising it alone may overshoot the draw: then its rivals' order must change, which no honest model does either.
   for (let by = 1 / 64; by < 16; by *= 1.15) if (drawFrom(init, raised(by), i) === wanted) return raised(by);
   return raised(16);
 }
@@ -150,7 +147,7 @@ class ForcedTranscript implements Transcript {
   }
 
   commit(): void {
-    // Done with every token.
+    // Already called with every token.
   }
 
   head({ text, finish }: Parameters<Transcript['head']>[0]): Head {

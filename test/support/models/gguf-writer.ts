@@ -22,7 +22,7 @@ export interface RawTensor {
   data(): Promise<Buffer> | Buffer;
 }
 
-/** Writes a GGUF v3 file under its name only when whole, so that processes side by side do no harm. SHA-256 in hex. */
+/** Writes a GGUF v3 file, atomically, so that concurrent processes are safe. @returns its SHA-256 in hex */
 export async function writeGguf(
   path: string,
   metadata: readonly RawValue[],

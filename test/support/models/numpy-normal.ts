@@ -1,7 +1,6 @@
 /**
  * The normal deviates of numpy's default generator, bit for bit (SeedSequence, PCG64, ziggurat of Marsaglia and Tsang),
- * so
- * that model files made here equal those made with numpy.
+ * so that model files made here equal those made with numpy.
  */
 
 const mask64 = (1n << 64n) - 1n;
@@ -83,7 +82,7 @@ const layerArea = 0.004928673233974655;
 
 const ziggurat = zigguratTables();
 
-/** Layer by layer from the tail inwards in double arithmetic, as the tables in use everywhere were made. */
+/** Layer by layer from the tail inwards in double arithmetic, like the tables of other implementations. */
 function zigguratTables(): {
   readonly width: Float64Array;
   readonly inside: Float64Array;

@@ -24,9 +24,9 @@ export interface Change {
 }
 
 /**
- * Rewrites a GGUF file with its matrices in another quantisation; metadata is copied byte for byte but the file type,
- * vectors
- * stay as they are, and token_embd keeps its type for q4_0. SHA-256 in hex.
+ * Rewrites a GGUF file with its matrices in another quantisation. Copies metadata byte for byte except the file type,
+ * and leaves vectors, and for q4_0 token_embd, as they are.
+ * @returns the SHA-256 of the new file in hex
  */
 export async function requantise(source: string, target: string, kind: Kind, change: Change = {}): Promise<string> {
   const file = await open(source, 'r');

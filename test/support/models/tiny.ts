@@ -37,7 +37,7 @@ export interface TinyInit {
 const shape = { dim: 256, layers: 2, heads: 4, kvHeads: 2, headDim: 64, ffn: 512 };
 const logitSpread = 3;
 
-/** Writes the model. SHA-256 in hex; the same bytes for the same choices. */
+/** Writes the model; the same options give the same bytes. @returns its SHA-256 in hex */
 export async function writeTiny(path: string, init: TinyInit = {}): Promise<string> {
   const { arch = 'qwen3', kind = 'f16', vocab = 512, seed = 1 } = init;
   const tensors = shapes(arch, vocab, init.tied ?? false).map(([name, size]): RawTensor => {
@@ -164,7 +164,8 @@ function byteAlphabet(): string[] {
 }
 
 /**
- * Byte-level BPE: 256 bytes, merges that build common words, filler that only the model can say, five special tokens.
+ * Byte-level BPE: 256 bytes, merges that build common words, filler tokens that only the model produces, five special
+ * tokens.
  */
 function vocabulary(size: number): { readonly tokens: string[]; readonly types: number[]; readonly merges: string[] } {
   const alphabet = byteAlphabet();

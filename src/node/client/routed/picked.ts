@@ -20,7 +20,7 @@ import { decodeOffer, decodeQuote } from '../../../protocol/validate.ts';
 import { type VerifiedCard, verifyCard } from '../../cards/cards.ts';
 import { modelsNamed } from '../../discovery/query.ts';
 
-/** What the person asked of the router, against which its word is held. */
+/** What the client asked of the router; the router's claims are compared with it. */
 export interface RouteQuestion {
   readonly input: Input;
   /** Hex id, `name` or `name/quant`. */
@@ -30,11 +30,11 @@ export interface RouteQuestion {
   readonly commit: Uint8Array;
   readonly count: number;
   readonly mode: 'merkle' | 'none';
-  /** lamports */
+  /** Lamports. */
   readonly maxPrice: number;
 }
 
-/** The provider that a router turned to, as far as its `picked` could be checked. */
+/** The provider that a router chose, from a `picked` frame that passed every check. */
 export interface Picked {
   readonly provider: PeerIdString;
   readonly offer: Offer;
@@ -53,18 +53,18 @@ export interface PickedChecks {
   readonly now: number;
 }
 
-/** A router that broke a rule of section 4.0. Nothing is said about the provider. */
+/** The router broke a rule of section 4.0. That says nothing about the provider. */
 export function routerFault(router: PeerIdString, why: string, cause?: unknown): QvacError {
-  return new QvacError('E_BAD_PEER', `the router ${shortPeer(router)} is not to be trusted: ${why}`, {
+  return new QvacError('E_BAD_PEER', `the router ${shortPeer(router)} broke the protocol: ${why}`, {
     cause,
     details: { router, why },
-    hint: 'ask a provider yourself: qvac ask --provider <peer>',
+    hint: 'ask a provider directly: qvac ask --provider <peer>',
   });
 }
 
 /**
- * Every check of section 4.0 on a `picked`, before anything of its provider is believed.
- * @throws QvacError E_BAD_PEER naming the router and what it got wrong
+ * Runs every check of section 4.0 on a `picked` frame, before the client relies on any of it.
+ * @throws QvacError E_BAD_PEER with the router and the rule that it broke
  */
 export function checkPicked(frame: FrameOf<'picked'>, { asked, router, network, now }: PickedChecks): Picked {
   const bad = (why: string, cause?: unknown): QvacError => routerFault(router.peer, why, cause);
@@ -72,13 +72,13 @@ export function checkPicked(frame: FrameOf<'picked'>, { asked, router, network, 
   const offer = decoded(() => decodeOffer(frame.offer), 'its offer is malformed', bad);
   if (!equalBytes(offer.client, router.publicKey)) throw bad('its offer names another client');
   if (!verifyBody(router.publicKey, kinds.offer, jobIdOf(frame.offer), offerSigned))
-    throw bad('its offer is not signed by it');
+    throw bad('its offer does not carry its signature');
   const altered = alteredPart(offer, asked);
-  if (altered !== null) throw bad(`it offered another ${altered} than was asked`);
+  if (altered !== null) throw bad(`its offer changes the ${altered}`);
   const provider = peerIdOf(offer.provider);
   const card = checkedCard({ body: frame.card, sig: frame.cardSig }, provider, network, now, bad);
   if (card.card.execClass === null || !equalBytes(card.card.execClass, offer.execClass))
-    throw bad('its offer is for another class than the provider’s card');
+    throw bad('its offer names another execution class than the provider’s card');
   const model = modelsNamed(card.card, asked.model).find(
     ({ id, vocab, stops }) =>
       equalBytes(id, offer.modelId) && vocab === offer.sampler.vocab && equalNumbers(stops, offer.sampler.stops),
@@ -117,7 +117,7 @@ function checkedCard(signed: Signed, peer: PeerIdString, network: string, now: n
 
 function checkedQuote({ quote: body, quoteSig: sig }: FrameOf<'picked'>, offer: Offer, bad: Refuse): Picked['quote'] {
   if (body === null || sig === null) {
-    if (offer.quote !== null) throw bad('it keeps the quote of its offer back');
+    if (offer.quote !== null) throw bad('it withholds the quote of its offer');
     return null;
   }
   if (offer.quote === null || !equalBytes(sha256(body), offer.quote))

@@ -6,13 +6,15 @@ import type { Discovery, LivePeer } from '../../discovery/discovery.ts';
 export interface WantedRouter {
   /** Peer id or multiaddr. */
   readonly target: string;
-  /** One that does not answer is done without. */
+  /** If it does not answer, the question is asked without it. */
   readonly optional: boolean;
 }
 
 /**
- * The router with its card of now; null where none is wanted, or an optional one is not there, which `note` is told of.
- * @throws QvacError E_NOT_SERVED where it is no router, else as of `Discovery.get`
+ * Fetches the router's current card.
+ * @param note receives one line if an optional router does not answer
+ * @returns null if no router is wanted, or an optional one does not answer
+ * @throws QvacError E_NOT_SERVED if the peer is not a router; otherwise as `Discovery.get`
  */
 export async function reachRouter(
   discovery: Pick<Discovery, 'get'>,

@@ -10,12 +10,12 @@ import type { SignedVerdict } from './router-word.ts';
 export interface RouteTimeouts {
   /** Between two frames, beats included. @default 10_000 */
   readonly gapMs: number;
-  /** From the question to the final head; the router is told. @default 600_000 */
+  /** From the question to the final head; sent to the router. @default 600_000 */
   readonly totalMs: number;
-  /** What the person allowed for all that is tried, named where the time is over. @default totalMs */
+  /** The person's limit for the whole question, all attempts included; quoted in a timeout error. @default totalMs */
   readonly allowedMs?: number | undefined;
   /** From the final head to the receipt, while the router re-executes. @default 1_800_000 */
-  readonly settleMs: number;
+  readonly concludeMs: number;
 }
 
 export interface RouteInit extends Omit<RouteQuestion, 'commit'> {
@@ -27,40 +27,41 @@ export interface RouteInit extends Omit<RouteQuestion, 'commit'> {
   readonly timeouts?: Partial<RouteTimeouts> | undefined;
 }
 
-/** What comes before the final head. A later `picked` voids all that came after the earlier one. */
+/** What arrives before the final head. A later `picked` voids everything since the earlier one. */
 export type RouteNews = { readonly t: 'picked'; readonly picked: Picked } | AnswerFrame;
 
-/** What the router adds once the answer is whole. */
+/** What the router adds to a complete answer. */
 export interface RouteConclusion {
-  /** The provider's, or null where none came: then nothing is proved about the steps. */
+  /** The provider's opening; null if it sent none: then nothing is proved about the steps. */
   readonly opening: Signed | null;
   readonly verdict: SignedVerdict | null;
-  /** What the person's client saw, with the router's verdict. */
+  /** What this client received, with the router's verdict. */
   readonly receipt: Receipt;
-  /** Why the router's verdict or receipt was not used, or null. */
+  /** Why the router's verdict or receipt was refused, or null. */
   readonly refused: string | null;
 }
 
 /**
- * One question through a router (section 4.0). What a provider's frames say is checked here; the router is not
- * believed.
+ * One question through a router (section 4.0). The client checks the provider's frames itself; it does not trust the
+ * router.
  */
 export interface RoutedJob {
   readonly router: PeerIdString;
   /** The provider whose answer this is; null before the first. */
   readonly picked: Picked | null;
-  /** What came of it so far. @throws Error before the first `picked` */
+  /** What this provider has sent so far. @throws Error before the first `picked` */
   readonly received: Received;
   /**
-   * Each frame after it was checked; ends after the final head. To be iterated once.
-   * @throws QvacError E_BAD_PEER where the router broke a rule; E_TRUNCATED, E_TIMEOUT; else as the router answered
-   * @throws FaultError where the answer breaks a rule that has a fault code
+   * Yields each frame after its checks; ends after the final head. May be iterated once.
+   * @throws QvacError E_BAD_PEER if the router broke a rule; E_TRUNCATED, E_TIMEOUT; or the error the router sent
+   * @throws FaultError if the answer breaks a rule that has a fault code
    */
   frames(): AsyncIterable<RouteNews>;
-  /** Asks the router to stop, once, before the final head; else does nothing. */
+  /** Asks the router to stop, once, before the final head; otherwise does nothing. */
   stop(): Promise<void>;
   /**
-   * After the final head: challenges where the mode has one, and takes opening, verdict and receipt. Ends the stream.
+   * After the final head: sends the challenge if the mode has one, takes opening, verdict and receipt, and closes the
+   * stream.
    */
   conclude(options?: AbortOptions): Promise<RouteConclusion>;
   /** Resets the stream at once. */

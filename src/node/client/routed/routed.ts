@@ -15,20 +15,17 @@ import { encodeVerdict } from '../../../protocol/validate.ts';
 import type { Peer } from '../../peer/peer.ts';
 import type { LocalVerifier } from '../../verification/local-verifier.ts';
 import {
-  type Answer,
-  type AnswerModel,
-  type AskObserver,
-  faultyAnswer,
   faultyVerification,
   isRecomputed,
   type Verification,
   type VerifyLevel,
-} from '../answer.ts';
+} from '../../verification/verification.ts';
+import { type Answer, type AnswerModel, type AskObserver, faultyAnswer, reasonFor } from '../answer.ts';
+import { interruptedFinishMs } from '../finish.ts';
 import type { Stopwatch } from '../stopwatch.ts';
-import { reasonFor } from '../why.ts';
-import { openRoute, type RouteComponents } from './open-route.ts';
 import type { Picked } from './picked.ts';
 import type { RouteConclusion, RoutedJob } from './route.ts';
+import { openRoute, type RouteComponents } from './streamed-route.ts';
 
 export interface RoutedComponents extends RouteComponents {
   readonly peer: Peer;
@@ -41,38 +38,34 @@ export interface RoutedInit {
   readonly input: Input;
   /** Hex id, `name` or `name/quant`. */
   readonly model: string;
-  /** The same for people. */
+  /** The model's name for people. */
   readonly label: string;
   readonly sampler: SamplerSettings;
   readonly seed: Uint8Array;
   readonly level: VerifyLevel;
-  /** Who re-executes where `level` is full: the router, or this machine. */
+  /** What re-executes the answer at level `full`: the router, or this machine. */
   readonly by: 'router' | 'here';
   readonly maxPrice: number;
-  /** From now to the final head, and what the person allowed for all of it. */
+  /** From now to the final head, and the person's limit for the whole question. */
   readonly timeoutMs: number;
   readonly allowedMs: number;
   readonly stopwatch: Stopwatch;
-  /** An answer that was stopped is checked like any other. */
+  /** Checks a stopped answer like any other. */
   readonly thorough: boolean;
 }
 
-/**
- * What is told of an answer, and the assessment of this client where that is it; null where the router's word counts.
- */
+/** The reported verification of an answer. */
 interface Judged {
+  /** This client's assessment; null if the router's verdict is reported instead. */
   readonly own: Assessment | null;
   readonly verification: Verification;
   readonly why: string | null;
 }
 
-/** How long an answer that was stopped may take to be settled, in ms. */
-const interruptedSettleMs = 4_000;
-
 /**
- * One question through a router, settled.
- * @param options `signal` stops it: what was delivered until then is settled and returned
- * @throws QvacError as the router answered; E_BAD_PEER where it broke a rule, E_INTERRUPTED where nothing was delivered
+ * Asks one question through a router, checks the answer and stores its receipt.
+ * @param options `signal` stops it: what was delivered until then is returned
+ * @throws QvacError that the router sent; E_BAD_PEER if it broke a rule, E_INTERRUPTED if nothing was delivered
  */
 export async function askRouter(
   components: RoutedComponents,
@@ -109,7 +102,7 @@ class RoutedQuestion {
       if (error instanceof FaultError && job.picked !== null) return this.#faulty(job, job.picked, error);
       throw error;
     }
-    return this.#settle(job);
+    return this.#finish(job);
   }
 
   #open(): Promise<RoutedJob> {
@@ -155,13 +148,13 @@ class RoutedQuestion {
     }
   }
 
-  async #settle(job: RoutedJob): Promise<Answer> {
+  async #finish(job: RoutedJob): Promise<Answer> {
     const { level, stopwatch, thorough } = this.#init;
     const { picked } = job;
-    if (picked === null) throw new Error('an answer of nobody');
+    if (picked === null) throw new Error('an answer without a provider');
     const interrupted = this.#signal.aborted && !thorough;
     const timing = stopwatch.read();
-    this.#tellDelivered(job, picked);
+    this.#reportDelivered(job, picked);
     if (level !== 'none') this.#observer.checking(level);
     const conclusion = await this.#conclude(job, interrupted);
     const { own, verification, why } = await this.#judge(conclusion, interrupted);
@@ -184,7 +177,7 @@ class RoutedQuestion {
     };
   }
 
-  #tellDelivered(job: RoutedJob, picked: Picked): void {
+  #reportDelivered(job: RoutedJob, picked: Picked): void {
     const { final, promptTokens, jobId } = job.received;
     const { tokens, costLamports } = this.#answerOf(job, picked);
     if (final !== null)
@@ -198,14 +191,14 @@ class RoutedQuestion {
       });
   }
 
-  /** What the router adds; where it breaks off, what was received stands alone. */
+  /** Takes what the router adds; if it breaks off, the receipt holds what was received until then. */
   async #conclude(
     job: RoutedJob,
     interrupted: boolean,
   ): Promise<RouteConclusion & { readonly fault: FaultError | null }> {
     try {
       return {
-        ...(await job.conclude(interrupted ? { signal: AbortSignal.timeout(interruptedSettleMs) } : {})),
+        ...(await job.conclude(interrupted ? { signal: AbortSignal.timeout(interruptedFinishMs) } : {})),
         fault: null,
       };
     } catch (error) {
@@ -223,9 +216,8 @@ class RoutedQuestion {
   }
 
   /**
-   * Checks 1 to 4 (and 5, or all, where the files are here) are made by this client; the router's word counts for what
-   * it
-   * re-executed, and for faults, as long as this client found none itself.
+   * This client runs checks 1 to 4, and with the model files also check 5 or all. The router's verdict counts for what
+   * the router re-executed, and for faults, unless this client found a fault itself.
    */
   async #judge(
     { receipt, verdict, refused, fault }: RouteConclusion & { readonly fault: FaultError | null },
@@ -244,12 +236,12 @@ class RoutedQuestion {
         why: fault.detail,
       };
     const theirs = verdict?.verdict ?? null;
-    if (theirs !== null && isItsWord(theirs, own) && !isRecomputed(own))
+    if (theirs !== null && addsToOwn(theirs, own) && !isRecomputed(own))
       return { own: null, verification: theirs, why: `by router ${shortPeer(router)}` };
     return { own, verification: own, why: reasonFor(own, { level, interrupted }) ?? refused };
   }
 
-  /** `receipt` with this client's verdict as the last word: whoever reads it later is told what this person was. */
+  /** Appends this client's verdict to `receipt`: readers of the receipt see what the person saw. */
   #signed(own: Assessment, receipt: Receipt, { received: { jobId } }: RoutedJob): Receipt {
     const {
       peer: { key },
@@ -302,11 +294,10 @@ class RoutedQuestion {
 }
 
 /**
- * A verdict that says more than this client can find out without the model: checks 5 and 6. For the others it is its
- * own
- * judge, and without an opening, which may be the router's own doing, nobody's pass counts.
+ * Whether a router's verdict says more than this client can check without the model: checks 5 and 6. The client judges
+ * the others itself. A pass without an opening never counts, since the router may have withheld the opening.
  */
-function isItsWord(theirs: Verdict, own: Verification): boolean {
+function addsToOwn(theirs: Verdict, own: Verification): boolean {
   const beyond = isRecomputed(theirs) || (theirs.tier === 'text' && theirs.result === 'fail');
   return beyond && (theirs.result !== 'pass' || own.result === 'pass');
 }

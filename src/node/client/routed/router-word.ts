@@ -14,7 +14,7 @@ export interface SignedVerdict {
 }
 
 /**
- * The verdict in `signed`, if it is the remote peer's own, on the answer that was received; else null (section 4.0).
+ * The verdict in `signed`, if the remote peer made it about the received answer; else null (section 4.0).
  */
 export function ownVerdict(
   signed: Signed,
@@ -36,8 +36,7 @@ export function ownVerdict(
 }
 
 /**
- * Whether a receipt differs from what was received at most in verdicts, settlement and the order of heads (section
- * 4.0).
+ * Whether a receipt matches what was received, apart from verdicts, settlement and the order of heads (section 4.0).
  */
 export function isSameReceipt(bytes: Uint8Array, received: Received): boolean {
   try {

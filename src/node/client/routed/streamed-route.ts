@@ -6,19 +6,22 @@ import { FaultError } from '../../../proofs/fault.ts';
 import { createReceived, type Received } from '../../../proofs/received.ts';
 import { verifyBody } from '../../../proofs/signing.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
+import { routeProtocol } from '../../../protocol/constants.ts';
+import { sha256 } from '../../../protocol/digests.ts';
 import type { FrameOf, FrameType } from '../../../protocol/frames.ts';
 import { kinds, type Signed } from '../../../protocol/messages.ts';
 import type { AnswerFrame } from '../../job/job.ts';
 import { remoteError } from '../../job/remote-error.ts';
+import type { Peer } from '../../peer/peer.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import { checkPicked, type Picked, type RouteQuestion, routerFault } from './picked.ts';
-import type { RouteConclusion, RoutedJob, RouteNews, RouteTimeouts } from './route.ts';
+import type { RouteConclusion, RoutedJob, RouteInit, RouteNews, RouteTimeouts } from './route.ts';
 import { isSameReceipt, ownVerdict } from './router-word.ts';
 
-/** How much longer than the router this client waits, in ms: the router's own time-out speaks first. */
+/** How much longer than the router this client waits, in ms, so that the router's own timeout error arrives first. */
 const marginMs = 5_000;
 
-/** What comes after the final head, besides beats. */
+/** The frames after the final head, apart from heartbeats. */
 type Ending = 'opening' | 'verdict' | 'receipt';
 
 export interface StreamedRouteInit {
@@ -29,8 +32,8 @@ export interface StreamedRouteInit {
   readonly clock: Clock;
 }
 
-/** The client’s end of one question through a router. */
-export class StreamedRoute implements RoutedJob {
+/** The client's side of one question through a router. */
+class StreamedRoute implements RoutedJob {
   readonly router: PeerIdString;
   readonly #stream: FrameStream;
   readonly #init: StreamedRouteInit;
@@ -38,7 +41,7 @@ export class StreamedRoute implements RoutedJob {
   #received: Received | null = null;
   #stopped = false;
   #concluded = false;
-  /** Those that run, so that an abort leaves none behind. */
+  /** Running timers, all cleared by an abort. */
   readonly #timers = new Set<NodeJS.Timeout>();
 
   constructor(stream: FrameStream, init: StreamedRouteInit) {
@@ -52,13 +55,13 @@ export class StreamedRoute implements RoutedJob {
   }
 
   get received(): Received {
-    if (this.#received === null) throw new Error('no provider was picked yet');
+    if (this.#received === null) throw new Error('the router has not picked a provider yet');
     return this.#received;
   }
 
   async *frames(): AsyncGenerator<RouteNews> {
     const { totalMs, allowedMs = totalMs } = this.#init.timeouts;
-    const total = this.#deadline(totalMs + marginMs, `no whole answer within ${seconds(allowedMs)}`);
+    const total = this.#deadline(totalMs + marginMs, `no complete answer within ${seconds(allowedMs)}`);
     try {
       while ((this.#received?.final ?? null) === null) {
         const frame = await this.#read(['picked', 'accept', 'tokens', 'head', 'cancel', 'beat', 'busy', 'error']);
@@ -86,10 +89,10 @@ export class StreamedRoute implements RoutedJob {
 
   async conclude(options: AbortOptions = {}): Promise<RouteConclusion> {
     if (this.#concluded || this.received.final === null)
-      throw new Error('a question is concluded once, after its final head');
+      throw new Error('conclude() may be called once, after the final head');
     this.#concluded = true;
-    const { settleMs } = this.#init.timeouts;
-    const total = this.#deadline(settleMs, `no verdict within ${seconds(settleMs)}`);
+    const { concludeMs } = this.#init.timeouts;
+    const total = this.#deadline(concludeMs, `no verdict within ${seconds(concludeMs)}`);
     const onAbort = (): void =>
       this.abort(options.signal?.reason instanceof Error ? options.signal.reason : new Error('aborted'));
     options.signal?.addEventListener('abort', onAbort, { once: true });
@@ -117,7 +120,7 @@ export class StreamedRoute implements RoutedJob {
 
   #take(frame: FrameOf<'picked'>): Picked {
     if (this.#received !== null && this.#received.n > 0)
-      throw routerFault(this.router, 'it turned to another provider in the middle of an answer');
+      throw routerFault(this.router, 'it switched to another provider in the middle of an answer');
     const { asked, network, clock } = this.#init;
     const picked = checkPicked(frame, { asked, router: this.#stream.remote, network, now: clock.now() });
     const { offer, offerSigned, quote, card } = picked;
@@ -128,7 +131,7 @@ export class StreamedRoute implements RoutedJob {
 
   #add(frame: AnswerFrame): void {
     if (frame.t === 'beat') return;
-    if (this.#received === null) throw routerFault(this.router, 'it passed on an answer of nobody');
+    if (this.#received === null) throw routerFault(this.router, 'it sent an answer before it picked a provider');
     try {
       if (frame.t === 'accept') this.#received.accept(frame);
       else if (frame.t === 'tokens') this.#received.addTokens(frame);
@@ -138,19 +141,19 @@ export class StreamedRoute implements RoutedJob {
       throw error;
     }
     if (this.#received.final?.finish === 2 && !this.#stopped)
-      throw new QvacError('E_TRUNCATED', `the answer through ${shortPeer(this.router)} was cut short, and not by you`);
+      throw new QvacError('E_TRUNCATED', `the answer through ${shortPeer(this.router)} was cut short, but not by you`);
   }
 
   #takeCancel(frame: FrameOf<'cancel'>): void {
     if (!this.#stopped || this.#received === null)
-      throw routerFault(this.router, 'it cancelled an answer that you wanted');
+      throw routerFault(this.router, 'it cancelled an answer that you did not stop');
     const signed = { body: frame.body, sig: frame.sig };
     if (!verifyBody(this.#stream.remote.publicKey, kinds.cancel, this.#received.jobId, signed))
-      throw routerFault(this.router, 'its cancel is not signed by it');
+      throw routerFault(this.router, 'its cancel does not carry its signature');
     this.#received.setCancel(signed);
   }
 
-  /** Opening, verdict, receipt, in this order; what the router gets wrong of its own is left out and named. */
+  /** Reads opening, verdict and receipt, in this order. A wrong verdict or receipt is dropped, with the reason. */
   async #takeConclusion(): Promise<RouteConclusion> {
     let opening: Signed | null = null;
     let verdict: RouteConclusion['verdict'] = null;
@@ -162,10 +165,10 @@ export class StreamedRoute implements RoutedJob {
       if (frame.t === 'receipt') {
         const refused =
           verdict === null
-            ? 'its verdict is not its own on this answer'
+            ? 'its verdict is not about this answer, or not its own'
             : isSameReceipt(frame.receipt, this.received)
               ? null
-              : 'its receipt is of another answer';
+              : 'its receipt is for another answer';
         return { opening, verdict, receipt: this.received.receipt(verdict === null ? [] : [verdict.signed]), refused };
       }
       const signed = { body: frame.body, sig: frame.sig };
@@ -177,7 +180,7 @@ export class StreamedRoute implements RoutedJob {
   }
 
   #setOpening(signed: Signed): void {
-    if (this.#init.asked.mode === 'none') throw routerFault(this.router, 'it shows an opening that was not asked for');
+    if (this.#init.asked.mode === 'none') throw routerFault(this.router, 'it sent an opening that was not requested');
     try {
       this.received.setOpening(signed, this.#init.secret);
     } catch (error) {
@@ -186,7 +189,7 @@ export class StreamedRoute implements RoutedJob {
     }
   }
 
-  /** The next frame that is no beat, of a type among `expected`. */
+  /** The next frame of an expected type, skipping heartbeats. */
   async #next(expected: readonly Ending[]): Promise<FrameOf<Ending>> {
     for (;;) {
       const frame = await this.#read<Ending | 'beat' | 'busy' | 'error'>([...expected, 'beat', 'busy', 'error']);
@@ -197,11 +200,14 @@ export class StreamedRoute implements RoutedJob {
 
   async #read<T extends FrameType>(allowed: readonly T[]): Promise<FrameOf<T>> {
     const { gapMs } = this.#init.timeouts;
-    const gap = this.#deadline(gapMs, `it fell silent for ${seconds(gapMs)}`);
+    const gap = this.#deadline(gapMs, `it sent nothing for ${seconds(gapMs)}`);
     try {
       const frame = await this.#stream.read(allowed);
       if (frame === null)
-        throw new QvacError('E_TRUNCATED', `the router ${shortPeer(this.router)} ended in the middle`);
+        throw new QvacError(
+          'E_TRUNCATED',
+          `the router ${shortPeer(this.router)} closed the stream in the middle of an answer`,
+        );
       return frame;
     } finally {
       this.#clear(gap);
@@ -226,4 +232,33 @@ export class StreamedRoute implements RoutedJob {
     clearTimeout(timer);
     this.#timers.delete(timer);
   }
+}
+
+export interface RouteComponents {
+  readonly peer: Peer;
+  readonly clock: Clock;
+}
+
+const defaults: RouteTimeouts = { gapMs: 10_000, totalMs: 600_000, concludeMs: 1_800_000 };
+
+/**
+ * Sends a question to a router.
+ * @param options `signal` stops the dial and the sending only; a running question ends by `stop` or `abort`
+ * @throws QvacError E_NETWORK if the router cannot be reached
+ */
+export async function openRoute(
+  { peer, clock }: RouteComponents,
+  init: RouteInit,
+  options: AbortOptions = {},
+): Promise<RoutedJob> {
+  const { input, model, sampler, seed, count, mode, verify, maxPrice } = init;
+  const timeouts = { ...defaults, ...init.timeouts };
+  const asked: RouteQuestion = { input, model, sampler, seed, commit: sha256(init.secret), count, mode, maxPrice };
+  const stream = await peer.open(init.router, routeProtocol, options);
+  const job = new StreamedRoute(stream, { asked, secret: init.secret, timeouts, network: peer.network, clock });
+  // Not awaited: a router that refuses may do so before it has read the question.
+  stream
+    .write({ t: 'route', ...asked, verify, timeout: timeouts.totalMs }, options)
+    .catch((error: unknown) => stream.abort(toError(error)));
+  return job;
 }

@@ -15,14 +15,14 @@ import { checkOffer, checkPromptLength, checkQuote } from './offer-rules.ts';
 import type { IssuedQuote, Quotes } from './quotes.ts';
 import type { SeenJobs } from './seen-jobs.ts';
 
-/** An offer that passed every rule, with what was found out on the way. */
+/** An offer that passed every rule, with the results of the checks. */
 export interface Admission {
   readonly jobId: JobId;
   readonly offer: Offer;
   readonly offerSigned: Signed;
   readonly input: Input;
   readonly quote: IssuedQuote | null;
-  /** What `offer.execClass` is the digest of. */
+  /** The execution description; `offer.execClass` is its digest. */
   readonly exec: Exec;
   readonly promptTokens: readonly number[];
   readonly inputDigest: Uint8Array;
@@ -30,19 +30,19 @@ export interface Admission {
 
 export interface AdmissionComponents {
   readonly engine: Engine;
-  /** Our card as it stands now. */
+  /** Returns this provider's current card. */
   readonly card: () => Card;
   readonly quotes: Quotes;
   readonly seen: SeenJobs;
   readonly clock: Clock;
 }
 
-/** No token of a usual text is longer on average; so a prompt with more bytes is refused before it is tokenised. */
+/** Above the average bytes per token of any usual text: a prompt beyond it is refused before it is tokenised. */
 const maxBytesPerToken = 16;
 
 /**
- * Every reason of section 4 to refuse an offer, cheapest first. An admitted offer's quote is used up.
- * @throws Refusal
+ * Checks an offer against every rule of section 4, cheapest first, and uses up its quote.
+ * @throws OfferRefusal
  */
 export function admit(
   components: AdmissionComponents,
@@ -55,17 +55,18 @@ export function admit(
   const offer = decodeOffered(frame.body);
   const jobId = jobIdOf(frame.body);
   if (!verifyBody(offer.client, kinds.offer, jobId, offerSigned))
-    throw new OfferRefusal('bad-offer', 'the offer’s signature is not valid');
+    throw new OfferRefusal('bad-offer', 'the offer’s signature is invalid');
   const now = clock.now();
   const model = checkOffer(offer, { now, remote: remote.publicKey, card });
   const remembered = seen.add(jobId, offer.expiresAt);
   if (remembered === 'seen') throw new OfferRefusal('bad-offer', 'the offer was seen before');
-  if (remembered === 'full') throw new OfferRefusal('busy', 'no more offers can be remembered');
+  if (remembered === 'full') throw new OfferRefusal('busy', 'too many unexpired offers');
   if (!equalBytes(requestDigestOf(frame.input), offer.requestDigest))
-    throw new OfferRefusal('bad-offer', 'the input is not the one of the offer');
+    throw new OfferRefusal('bad-offer', 'the input does not match the offer');
 
   const quote = offer.quote === null ? null : quotes.find(offer.quote);
-  if (offer.quote !== null && quote === null) throw new OfferRefusal('bad-offer', 'the quote is not ours or was used');
+  if (offer.quote !== null && quote === null)
+    throw new OfferRefusal('bad-offer', 'the quote is unknown or was used before');
   if (quote !== null) checkQuote(offer, quote.quote, now);
 
   if (promptTokenBound(frame.input) > model.context * maxBytesPerToken)
@@ -73,7 +74,7 @@ export function admit(
   const promptTokens = engine.tokenizer.encodePrompt(frame.input);
   checkPromptLength(offer, quote?.quote ?? null, promptTokens.length, model.context);
   if (offer.quote !== null) quotes.use(offer.quote);
-  if (card.exec === null) throw new OfferRefusal('no-model', 'no model is served here');
+  if (card.exec === null) throw new OfferRefusal('no-model', 'this provider serves no model');
   return {
     jobId,
     offer,
@@ -86,7 +87,7 @@ export function admit(
   };
 }
 
-/** The offer in a frame, if it is the peer's own and names a payment: what is to be given back where it is refused. */
+/** The offer in a frame, if the peer signed it and it names a payment, to be refunded if the offer is refused. */
 export function payableOffer(
   frame: FrameOf<'offer'>,
   remote: FrameStream['remote'],

@@ -9,35 +9,34 @@ export interface OfferFacts {
   readonly now: number;
   /** Raw key of the stream's remote peer. */
   readonly remote: Uint8Array;
-  /** Our card as it stands now. */
+  /** This provider's current card. */
   readonly card: Card;
 }
 
 /**
- * Section 4, "A provider refuses an offer …": everything that can be said before the quote and the prompt are looked
- * at.
- * @returns the card's model that is asked
- * @throws Refusal
+ * Checks the rules of section 4, "A provider refuses an offer …", that need neither the quote nor the prompt.
+ * @returns the requested model of the card
+ * @throws OfferRefusal
  */
 export function checkOffer(offer: Offer, { now, remote, card }: OfferFacts): CardModel {
   require(equalBytes(offer.provider, card.peer), 'the offer is addressed to another provider');
-  require(equalBytes(offer.client, remote), 'the offer is not by the peer that sends it');
+  require(equalBytes(offer.client, remote), 'the offer’s client is not the peer that sent it');
   require(offer.expiresAt > now, 'the offer has expired');
-  require(offer.issuedAt <= now + maxClockSkewMs, 'the offer is from the future; check the clocks');
+  require(offer.issuedAt <= now + maxClockSkewMs, 'the offer’s time is in the future; check the clocks');
   const model = card.models.find(({ id }) => equalBytes(id, offer.modelId));
-  if (model === undefined) throw new OfferRefusal('no-model', 'this model is not served here');
+  if (model === undefined) throw new OfferRefusal('no-model', 'this provider does not serve that model');
   require(card.execClass !== null &&
     equalBytes(offer.execClass, card.execClass), 'the offer names another execution class; fetch the card again');
   require(model.modes.includes(offer.mode), `mode ${offer.mode} is not served`);
   require(offer.sampler.vocab === model.vocab &&
-    sameIds(offer.sampler.stops, model.stops), 'vocab or stops are not the model’s');
+    sameIds(offer.sampler.stops, model.stops), 'vocab or stops differ from the model’s');
   require(offer.quote !== null ||
     (model.priceIn === 0 && model.priceOut === 0), 'this model has a price: ask for a quote first');
   require(offer.payment === null || offer.quote !== null, 'a payment without a quote');
   return model;
 }
 
-/** Section 4: the quote is ours (the caller looked it up), alive and for this very request. @throws Refusal */
+/** Section 4: the quote, which this provider issued, has not expired and is for this request. @throws OfferRefusal */
 export function checkQuote(offer: Offer, quote: Quote, now: number): void {
   require(quote.expiresAt > now, 'the quote has expired');
   require(equalBytes(quote.client, offer.client), 'the quote is for another client');
@@ -52,7 +51,7 @@ export function checkQuote(offer: Offer, quote: Quote, now: number): void {
     equalBytes(payment.program, quote.pay.program), 'the payment is on another chain or program than quoted');
 }
 
-/** What can only be said once the prompt is tokenised. @throws Refusal */
+/** Checks the rules that need the number of prompt tokens. @throws OfferRefusal */
 export function checkPromptLength(offer: Offer, quote: Quote | null, promptCount: number, context: number): void {
   const { maxTokens } = offer.sampler;
   if (quote !== null) {
@@ -63,7 +62,7 @@ export function checkPromptLength(offer: Offer, quote: Quote | null, promptCount
       BigInt(offer.payment.amount) >= price, `the payment is below the price, ${price} lamports`);
   }
   require(promptCount + maxTokens <=
-    context, `${promptCount} prompt tokens and ${maxTokens} more do not fit into the context of ${context}`);
+    context, `${promptCount} prompt tokens and ${maxTokens} answer tokens do not fit in the context of ${context}`);
 }
 
 function sameIds(a: readonly number[], b: readonly number[]): boolean {

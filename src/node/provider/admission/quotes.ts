@@ -8,9 +8,9 @@ import { kinds, type Quote, type Signed } from '../../../protocol/messages.ts';
 import { encodeQuote } from '../../../protocol/validate.ts';
 import { OfferRefusal } from '../refusal.ts';
 
-/** The quotes that are out, each good for one job. */
+/** The open quotes, each valid for one job. */
 export interface Quotes {
-  /** Signs a quote and remembers it while it lives. @throws Refusal `busy` where too many are out */
+  /** Signs a quote and keeps it until it expires. @throws OfferRefusal `busy` if too many are open */
   issue(
     terms: Pick<
       Quote,
@@ -25,9 +25,9 @@ export interface Quotes {
       | 'pay'
     >,
   ): Signed;
-  /** The quote with this digest and its signed bytes, if it is ours and not used. */
+  /** The open quote with this digest and its signed bytes; null if it is unknown or was used. */
   find(digest: Uint8Array): IssuedQuote | null;
-  /** It is spent; `find` does not know it any more. */
+  /** Marks the quote as used: `find` no longer returns it. */
   use(digest: Uint8Array): void;
 }
 
@@ -37,9 +37,9 @@ export interface IssuedQuote {
 }
 
 export interface QuotesInit {
-  /** Quotes out at the same time. @default 4096 */
+  /** Open quotes in total. @default 4096 */
   readonly max?: number | undefined;
-  /** Of these, for one client. @default 64 */
+  /** Open quotes of one client. @default 64 */
   readonly maxPerClient?: number | undefined;
 }
 
@@ -56,7 +56,7 @@ export function createQuotes(
       if (quote.expiresAt <= now) issued.delete(digest);
       else if (equalBytes(quote.client, client)) own++;
     }
-    if (issued.size >= max || own >= maxPerClient) throw new OfferRefusal('busy', 'too many quotes are out');
+    if (issued.size >= max || own >= maxPerClient) throw new OfferRefusal('busy', 'too many quotes are open');
   }
 
   return {

@@ -2,21 +2,21 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 
 export interface RateLimitInit {
-  /** Requests a second that one peer may make for good. */
+  /** Sustained requests per second of one peer. */
   readonly perSecond: number;
-  /** Requests that it may make at once after a quiet time. */
+  /** Requests that a peer may make at once after a pause. */
   readonly burst: number;
-  /** Peers that are remembered. @default 4096 */
+  /** Peers to keep track of. @default 4096 */
   readonly maxPeers?: number | undefined;
 }
 
-/** Lets each peer make so many requests and no more. */
+/** Limits the request rate of each peer. */
 export interface RateLimit {
   /** Whether `peer` may make one request now; counts it if so. */
   take(peer: PeerIdString): boolean;
 }
 
-/** The generic cell rate algorithm, one cell per peer. A peer that was quiet long enough costs no memory. */
+/** The generic cell rate algorithm (GCRA), one cell per peer. A peer that paused long enough uses no memory. */
 export function createRateLimit(
   { clock }: { readonly clock: Clock },
   { perSecond, burst, maxPeers = 4096 }: RateLimitInit,

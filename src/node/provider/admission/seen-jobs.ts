@@ -7,26 +7,26 @@ import type { JobId } from '../../../lib/types.ts';
 
 const recordBytes = 40;
 
-/** Every offer that may not be taken a second time (section 4: each `jobId` until its `expiresAt`). */
+/** The offers that must not be admitted again (section 4: each `jobId` until its `expiresAt`). */
 export interface SeenJobs {
-  /** `seen` for one that is remembered, `full` where no more can be: then the offer may not be taken. */
+  /** Adds an offer. After `seen` (a replay) or `full` (no room) the offer must not be admitted. */
   add(jobId: JobId, expiresAt: number): 'new' | 'seen' | 'full';
   close(): void;
 }
 
 export interface SeenJobsInit {
   /**
-   * Journal that outlives the process. Without it a client could replay an offer after a restart, and would hold two
-   * different final heads of one job. Null keeps them in memory only.
+   * Journal that outlives the process. Without it, a client could replay an offer after a restart and obtain two
+   * different final heads of one job. Null keeps the offers in memory only.
    */
   readonly file: string | null;
-  /** Offers remembered at the same time. @default 100_000 */
+  /** Unexpired offers to keep. @default 100_000 */
   readonly max?: number | undefined;
 }
 
 /**
- * Keeps a journal of records `jobId(32) ‖ u64 expiresAt`; a torn last record, of a crash, is dropped.
- * @throws QvacError E_HOME where the journal cannot be opened
+ * Keeps a journal of records `jobId(32) ‖ u64 expiresAt`; drops a last record that a crash cut short.
+ * @throws QvacError E_HOME if the journal cannot be opened
  */
 export function createSeenJobs(
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
@@ -74,7 +74,9 @@ export function createSeenJobs(
       writeSync(descriptor, record(jobId, expiresAt));
       records++;
     } catch (error) {
-      logger.warn('could not note a job on disk; it is remembered until this process ends', { error: String(error) });
+      logger.warn('a job could not be written to disk; its offer could be replayed after a restart', {
+        error: String(error),
+      });
     }
   }
 

@@ -5,41 +5,41 @@ import type { Signed } from '../../../protocol/messages.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 
 export interface AnswerWriterInit {
-  /** Longest that a token waits for company. @default 20 (section 4) */
+  /** Longest that a token waits for its batch, in ms. @default 20 (section 4) */
   readonly flushMs?: number | undefined;
-  /** Bytes of tokens and text that are sent without waiting. @default 1024 (section 4) */
+  /** Size at which a batch is sent at once, in bytes. @default 1024 (section 4) */
   readonly flushBytes?: number | undefined;
-  /** Silence after which a `beat` is sent. @default 2_000 (section 4) */
+  /** Silence after which a `beat` is sent, in ms. @default 2_000 (section 4) */
   readonly beatMs?: number | undefined;
-  /** How long the client may leave a frame unread before it is dropped. @default 10_000 */
+  /** How long the client may leave a frame unread before its stream is aborted, in ms. @default 10_000 */
   readonly stallMs?: number | undefined;
-  /** Called once, where the stream broke or the client did not read. */
+  /** Called once, if the stream breaks or the client does not read. */
   readonly onFailure: (reason: Error) => void;
 }
 
-/** Sends one answer: tokens in batches, heads between them, beats when nothing else is sent. */
+/** Sends one answer: tokens in batches, heads between them, heartbeats when nothing else is sent. */
 export interface AnswerWriter {
-  /** Tokens that were handed to the stream, which a cancel may name. */
+  /** Number of tokens handed to the stream; a cancel may name at most these. */
   readonly sentTokens: number;
-  /** All text that was handed to the stream, which a head covers. */
+  /** All text handed to the stream; the next head covers it. */
   readonly sentText: string;
-  /** Adds one token and the text that became complete with it. The first one is sent at once. */
+  /** Adds one token and the text that it completes. The first token is sent at once. */
   token(id: number, text: string): void;
-  /** Adds text without a token: a last incomplete character. */
+  /** Adds text without a token: an incomplete last character. */
   rest(text: string): void;
-  /** Sends what waits, so that the next head covers all tokens so far. */
+  /** Sends the current batch, so that the next head covers all tokens so far. */
   flush(): void;
-  /** Sends a head, which covers exactly what was flushed before. */
+  /** Flushes, then sends a head over everything flushed. */
   head(signed: Signed): void;
-  /** Sends any other frame, in its turn. */
+  /** Sends any other frame, after the pending ones. */
   frame(frame: Frame): void;
-  /** Settles when the stream took everything; so a client that does not read holds up the generation. Never rejects. */
+  /** Resolves when the stream has taken everything, so that a slow client slows the generation. Never rejects. */
   drained(): Promise<void>;
   /** Stops the timers. Idempotent. */
   stop(): void;
 }
 
-/** Bytes of one token id in CBOR, at most. */
+/** Most bytes of one token id in CBOR. */
 const tokenBytes = 5;
 
 export function createAnswerWriter(stream: FrameStream, init: AnswerWriterInit): AnswerWriter {
@@ -71,7 +71,7 @@ export function createAnswerWriter(stream: FrameStream, init: AnswerWriterInit):
   async function write(frame: Frame): Promise<void> {
     if (failed) return;
     const stall = setTimeout(() => {
-      const reason = new QvacError('E_TIMEOUT', 'the other side does not read');
+      const reason = new QvacError('E_TIMEOUT', 'the client does not read');
       stream.abort(reason);
       fail(reason);
     }, stallMs);
@@ -93,7 +93,7 @@ export function createAnswerWriter(stream: FrameStream, init: AnswerWriterInit):
 
   function beat(): void {
     if (failed) return;
-    // A frame that the other side has not read yet says as much as a beat.
+    // A pending frame serves as a heartbeat once the client reads it.
     if (pending === 0) send({ t: 'beat' });
     else beatTimer.refresh();
   }

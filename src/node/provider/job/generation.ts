@@ -15,17 +15,15 @@ export interface GenerationParts {
   readonly writer: AnswerWriter;
   /** Signs and sends a head over everything flushed. */
   readonly sendHead: () => void;
-  /** Called before each token. @throws where there is to be none */
+  /** Called before each token. @throws to end the answer before that token */
   readonly goOn: () => void;
 }
 
 /**
  * Draws and sends tokens until a stop token (0) or `maxTokens` (1), with a head every 32 tokens (section 4.2). The
- * engine
- * is one token ahead of what the stream took. The text's incomplete end is flushed with the last token.
- * @throws whatever the engine or `goOn` throws, also where `signal` aborts; what was drawn until then is in the
- * transcript and sent
- * with `writer.flush()`
+ * engine is one token ahead of the stream. An incomplete last character is added with the last token.
+ * @throws the errors of the engine and of `goOn`, and the reason of `signal`; the tokens drawn until then are in the
+ * transcript, and `writer.flush()` sends them
  */
 export async function generate(parts: GenerationParts, options: AbortOptions = {}): Promise<0 | 1> {
   const { session, tokenizer, promptTokens, topK, transcript, writer, sendHead, goOn } = parts;
@@ -42,8 +40,8 @@ export async function generate(parts: GenerationParts, options: AbortOptions = {
         return finish;
       }
       const following = session.decode(token, topK, options);
-      following.catch(() => undefined); // It is awaited below.
-      // Whoever waits for the first token comes first; then the engine, and the rest beside its work.
+      following.catch(() => undefined); // Awaited below.
+      // The first token is sent at once; after it, the engine starts first, and this thread sends beside it.
       if (transcript.n > 1) await begun();
       writer.token(token, piece);
       if (transcript.n % headInterval === 0) {
@@ -60,8 +58,7 @@ export async function generate(parts: GenerationParts, options: AbortOptions = {
 }
 
 /**
- * Settles when the engine computes what it was just asked for, on another thread: it begins a turn of the event loop
- * later.
+ * Resolves when the engine has started the requested step on its own thread, which takes one turn of the event loop.
  */
 async function begun(): Promise<void> {
   await setImmediate();

@@ -18,7 +18,7 @@ import { OfferRefusal } from '../refusal.ts';
 import { type AnswerWriter, createAnswerWriter } from './answer-writer.ts';
 import { generate } from './generation.ts';
 
-/** A job whose final head was sent. */
+/** A job that has sent its final head. */
 export interface FinishedJob {
   readonly admission: Admission;
   readonly transcript: Transcript;
@@ -45,10 +45,10 @@ export class JobRun {
   readonly #admission: Admission;
   readonly #transcript: Transcript;
   readonly #writer: AnswerWriter;
-  /** Stops the line, the prompt and the generation. */
+  /** Ends the wait for a slot, the prompt and the generation. */
   readonly #stop = new AbortController();
   #paid: PaidJob | null = null;
-  /** Why the client is gone, and how many tokens the answer may have without it. */
+  /** Why the client left, and how many tokens the answer may still reach. */
   #left: { readonly reason: Error; readonly maxTokens: number } | null = null;
   #cancel: Signed | null = null;
   #accepted = false;
@@ -69,22 +69,22 @@ export class JobRun {
     this.#writer = createAnswerWriter(stream, { stallMs, onFailure: (reason) => this.leave(reason) });
   }
 
-  /** The accept was sent; before it there is nothing to cancel. */
+  /** True once the accept was sent: before it there is nothing to cancel. */
   get accepted(): boolean {
     return this.#accepted;
   }
 
-  /** The final head was sent; a cancel that comes now has crossed it. */
+  /** True once the final head was sent: a later cancel has crossed it. */
   get finished(): boolean {
     return this.#final !== null;
   }
 
   /**
-   * Waits for the payment (if any) and a slot, generates, sends everything up to the final head.
-   * @param secure the payment, once it is locked; null for a job that is not paid
-   * @throws QvacError E_BUSY where the line is full, before anything was sent
-   * @throws Refusal where the payment does not come
-   * @throws the reason given to `abort` or `leave`, or what the engine threw; then there is no final head
+   * Waits for the payment (if any) and a slot, generates the answer, and sends everything up to the final head.
+   * @param secure resolves when the payment is locked; null for a free job
+   * @throws QvacError E_BUSY if the queue is full, before anything was sent
+   * @throws OfferRefusal if the payment does not arrive
+   * @throws the reason given to `abort` or `leave`, or the engine's error; then no final head was sent
    */
   async run(
     onAccept: () => void,
@@ -93,10 +93,10 @@ export class JobRun {
     const { promptTokens, inputDigest } = this.#admission;
     const onLate = (): void => this.abort(tooLate());
     try {
-      // Before it has a slot: whoever does not pay keeps nobody else from one.
+      // Before a slot is taken, so that an unpaid offer never blocks a paid one.
       this.#paid = secure === null ? null : await secure(this.#stop.signal);
       this.#paid?.late.addEventListener('abort', onLate);
-      // The class that the offer names, also where a self-test ends while this job waits in line.
+      // The offer's class, even if a self-test changes the card while this job waits in the queue.
       const slot = this.#components.engine.open({ signal: this.#stop.signal, exec: this.#admission.exec });
       await refusedAtOnce(slot);
       this.#accepted = true;
@@ -109,7 +109,7 @@ export class JobRun {
       await this.#paid?.deliver(final, this.#cancel);
       this.#writer.head(finalSigned);
       await this.#writer.drained();
-      // A client that is gone by now still made the work; it may come back with its challenge.
+      // A client that left by now may come back with its challenge.
       return {
         admission: this.#admission,
         transcript: this.#transcript,
@@ -133,24 +133,22 @@ export class JobRun {
   }
 
   /**
-   * The client is gone, or broke the protocol. Without its cancel only a whole answer can be submitted, so a paid one
-   * of
-   * which it has seen something goes on to its end, where that comes within as many tokens as a cancel would still
-   * cost:
-   * else the last moment would be the time to break off. Any other job ends without a final head.
+   * The client left, or broke the protocol. Without a signed cancel, only a complete answer can be submitted for
+   * payment. A paid job that has sent tokens therefore continues for as many tokens as a cancel would cost; otherwise a
+   * client could leave just before the end and pay nothing. Any other job ends without a final head.
    */
   leave(reason: Error): void {
     if (this.#paid === null || this.#writer.sentTokens === 0) return this.abort(reason);
     this.#left ??= { reason, maxTokens: this.#writer.sentTokens + cancelGraceTokens };
   }
 
-  /** The client's cancel (section 4). @throws QvacError E_BAD_PEER where it is not valid */
+  /** Takes the client's cancel (section 4). @throws QvacError E_BAD_PEER if it is invalid */
   cancel(signed: Signed): void {
     if (this.finished) return;
     const { jobId, offer } = this.#admission;
     const n = cancelledAt(signed, jobId, offer.client);
     if (this.#cancel !== null || !this.accepted || n > this.#writer.sentTokens)
-      throw new QvacError('E_BAD_PEER', `a cancel at ${n} tokens out of place`);
+      throw new QvacError('E_BAD_PEER', `an unexpected cancel at ${n} tokens`);
     this.#cancel = signed;
     this.#stop.abort(new Error('cancelled by the client'));
   }
@@ -176,12 +174,12 @@ export class JobRun {
       if (this.#cancel !== null) return 2;
       throw this.#stop.signal.aborted ? this.#stop.signal.reason : error;
     } finally {
-      // Not awaited: the head must not wait for the slot to be cleared.
+      // Not awaited: the head must not wait until the slot is cleared.
       session?.release().catch(() => undefined);
     }
   }
 
-  /** @throws the reason given to `leave` where there are enough tokens without a client */
+  /** @throws the reason given to `leave`, once the answer has its maximum of tokens without a client */
   #goOn(): void {
     if (this.#left !== null && this.#transcript.n >= this.#left.maxTokens) throw this.#left.reason;
   }
@@ -195,17 +193,17 @@ export class JobRun {
 }
 
 function tooLate(): OfferRefusal {
-  return new OfferRefusal('internal', 'the answer takes longer than it can be paid for');
+  return new OfferRefusal('internal', 'the answer takes longer than its payment is locked for');
 }
 
-/** Rejects where `slot` is refused without waiting; else settles at once. */
+/** Rejects if `slot` is refused at once; otherwise resolves without waiting for it. */
 async function refusedAtOnce(slot: Promise<EngineSession>): Promise<void> {
-  // It may also fail later, while nobody looks at it yet.
+  // The slot may fail before `#generate` awaits it.
   slot.catch(() => undefined);
   await Promise.race([slot, setImmediate()]);
 }
 
-/** The `n` of a cancel that is the client's own of this job. */
+/** The `n` of a cancel, if the client signed it for this job. @throws QvacError E_BAD_PEER */
 function cancelledAt(signed: Signed, jobId: JobId, client: Uint8Array): number {
   try {
     const cancel = decodeCancel(signed.body);
@@ -213,5 +211,5 @@ function cancelledAt(signed: Signed, jobId: JobId, client: Uint8Array): number {
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;
   }
-  throw new QvacError('E_BAD_PEER', 'the cancel is not valid');
+  throw new QvacError('E_BAD_PEER', 'the cancel is invalid');
 }

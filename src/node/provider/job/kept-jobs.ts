@@ -11,30 +11,30 @@ export interface KeptJob {
   readonly jobId: JobId;
   /** Raw key of the client, the only one that may challenge it. */
   readonly client: Uint8Array;
-  /** SHA of the secret, by which a challenge on a new stream names it (section 4.3). */
+  /** SHA-256 of the secret; identifies the job of a challenge on a new stream (section 4.3). */
   readonly commit: Uint8Array;
-  /** That of the final head. */
+  /** The root of the final head. */
   readonly root: Uint8Array;
   /** Unix milliseconds. */
   readonly keepUntil: number;
-  /** What an opening is made from; null once it was made, as there is only one. */
+  /** The source of the opening; null once the opening, of which there is one, was made. */
   transcript: Transcript | null;
   opening: Signed | null;
   receipt: Receipt;
-  /** Settles when what was to be stored of it is, or failed to be. */
+  /** Resolves when the last write of the receipt has ended, even if it failed. */
   saved: Promise<void>;
 }
 
-/** Jobs kept until their challenges are too late. */
+/** Finished jobs, kept while they may be challenged. */
 export interface KeptJobs {
-  /** Whether one more can be kept; if not, no more jobs may be taken. */
+  /** True if no further job can be kept: then no new job may be admitted. */
   readonly full: boolean;
   add(job: KeptJob): void;
   find(client: Uint8Array, commit: Uint8Array): KeptJob | null;
 }
 
 export interface KeptJobsInit {
-  /** Memory that kept jobs may take, in bytes, about. @default 256 MiB */
+  /** Approximate memory limit of the kept jobs, in bytes. @default 256 MiB */
   readonly maxBytes?: number | undefined;
 }
 
@@ -68,12 +68,12 @@ export function createKeptJobs(
   };
 }
 
-/** Bytes of an unopened step, of a token with its text, and of the rest of a job. */
+/** Estimated bytes of an unopened step, of a token with its text, and of the rest of a job. */
 const stepBytes = 512;
 const tokenBytes = 24;
 const jobBytes = 32 * 1024;
 
-/** About what a job takes besides its input: once it is opened, little more than its tokens. */
+/** Estimated memory of a job without its input: once it is opened, little more than its tokens. */
 function weightOf({ transcript, receipt }: KeptJob): number {
   return (
     jobBytes + tokenBytes * (receipt.promptTokens.length + receipt.tokens.length) + stepBytes * (transcript?.n ?? 0)

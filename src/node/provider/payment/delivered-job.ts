@@ -2,16 +2,15 @@ import type { Delivery } from '../../../escrow/escrow.ts';
 import { fromHex, toHex } from '../../../lib/bytes.ts';
 import type { JournalForm } from '../../home/journal.ts';
 
-/** What was delivered for a locked payment: enough to submit it, whichever process does. */
+/** A delivered answer with a locked payment: all that a later process needs to submit it. */
 export interface DeliveredJob {
-  /** Of the job's account. */
+  /** Address of the job's account, 32 bytes. */
   readonly address: Uint8Array;
-  /** The wallet that pays. */
+  /** The paying wallet, 32 bytes. */
   readonly client: Uint8Array;
   /**
-   * Which of the provider's jobs was served. Once its client has the money back it can create another one under the
-   * same
-   * id, and so at the same address, with a seed that makes a fraud of this answer.
+   * The number of the served job among the provider's jobs. After a refund, the client can create another job with the
+   * same id, and so at the same address, but with a seed that makes this answer look fraudulent.
    */
   readonly number: bigint;
   readonly delivery: Delivery;
@@ -70,7 +69,7 @@ function digestIn(value: unknown): Uint8Array | null {
   return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value) ? fromHex(value) : null;
 }
 
-/** Undefined where it is none. */
+/** Undefined if `value` is malformed. */
 function cancelIn(value: unknown): Delivery['cancel'] | undefined {
   if (value === null) return null;
   if (typeof value !== 'object' || value === undefined || !('n' in value) || !('sig' in value)) return undefined;

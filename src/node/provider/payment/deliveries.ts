@@ -13,19 +13,18 @@ import type { PaymentNews } from './payouts.ts';
 export interface DeliveriesParts {
   readonly escrow: Escrow;
   readonly journal: Journal<DeliveredJob>;
-  readonly tell: (news: PaymentNews) => void;
-  /** From now on the program itself counts the job's stake as locked, or it is over. */
-  readonly settled: (jobId: JobId) => void;
+  readonly onNews: (news: PaymentNews) => void;
+  /** Called when the job's stake need no longer be counted here: the program counts it, or the job is over. */
+  readonly releaseStake: (jobId: JobId) => void;
   /** Ends all waiting. */
   readonly end: AbortSignal;
 }
 
-/** How long the end of a submitted job is looked for often, ms: most clients confirm within seconds. */
+/** How long a submitted job is polled, in ms: most clients confirm within seconds. The sweep finds the others. */
 const followMs = 60_000;
 
 /**
- * Answers that were delivered and are not settled, also those of earlier processes: each is submitted, and followed to
- * its end.
+ * Submits delivered answers, including those of earlier processes, and follows each until its account is closed.
  */
 export class Deliveries {
   readonly #parts: DeliveriesParts;
@@ -36,7 +35,7 @@ export class Deliveries {
     this.#parts = parts;
   }
 
-  /** Takes up what earlier processes left. */
+  /** Loads the deliveries of earlier processes. */
   async recall(): Promise<void> {
     this.#delivered = new Map(await this.#parts.journal.read());
   }
@@ -45,7 +44,7 @@ export class Deliveries {
     return this.#delivered.has(jobId);
   }
 
-  /** The job that was served is settled where another one stands under its id: that one has another number. */
+  /** Concludes the served job if the chain has another one under its id, which then has another number. */
   async concludeReplaced({ jobId: id, number }: JobAccount): Promise<void> {
     const jobId = jobIdHex(id);
     const delivered = this.#delivered.get(jobId);
@@ -62,10 +61,10 @@ export class Deliveries {
   }
 
   /**
-   * Submits, and looks for the end for a while; later looks do what is left. @throws QvacError E_CHAIN, E_ESCROW,
-   * E_FUNDS
+   * Submits the delivery, and follows the job for a while; the sweep does the rest.
+   * @throws QvacError E_CHAIN, E_ESCROW, E_FUNDS
    */
-  async settle(jobId: JobId): Promise<void> {
+  async submitAndFollow(jobId: JobId): Promise<void> {
     const delivered = this.#delivered.get(jobId);
     if (delivered === undefined) return;
     const { escrow, end } = this.#parts;
@@ -73,51 +72,51 @@ export class Deliveries {
     if (account?.number !== delivered.number) return this.conclude(jobId);
     await this.submit(account);
     const limit = anySignal(AbortSignal.timeout(followMs), end);
-    const settled = await escrow
+    const closed = await escrow
       .waitForJob(delivered.address, (job) => job === null, { signal: limit })
       .then(
         () => true,
         () => false,
       );
-    if (settled) await this.conclude(jobId);
+    if (closed) await this.conclude(jobId);
   }
 
-  /** @throws as `settle` */
+  /** Submits the delivery, unless that was done. @throws as `submitAndFollow` */
   async submit(account: JobAccount): Promise<void> {
     const jobId = jobIdHex(account.jobId);
     const delivered = this.#delivered.get(jobId);
     if (delivered === undefined || account.submitted !== null || this.#submitting.has(jobId)) return;
-    const { escrow, settled, tell } = this.#parts;
+    const { escrow, releaseStake, onNews } = this.#parts;
     this.#submitting.add(jobId);
     try {
       await escrow.submitJob(account, delivered.delivery);
-      settled(jobId);
+      releaseStake(jobId);
     } finally {
       this.#submitting.delete(jobId);
     }
-    // From what was submitted: the client may have confirmed already, and then there is no account any more.
+    // From the delivery itself: if the client has confirmed by now, the account is closed.
     const { promptCount, tokenCount, finish, cancel } = delivered.delivery;
     const paidCount = payableTokens({ n: tokenCount, finish: finish as Finish, cancelN: cancel?.n ?? null });
-    tell({ job: jobId, state: 'submitted', lamports: payoutOf(account, { promptCount, paidCount }) });
+    onNews({ job: jobId, state: 'submitted', lamports: payoutOf(account, { promptCount, paidCount }) });
   }
 
-  /** Its account is closed: says how, and forgets it. */
+  /** The job's account is closed: reports its outcome, and removes it from the journal. */
   async conclude(jobId: JobId): Promise<void> {
     const delivered = this.#delivered.get(jobId);
     if (delivered === undefined) return;
     this.#delivered.delete(jobId);
-    const { escrow, journal, settled, tell } = this.#parts;
-    settled(jobId);
+    const { escrow, journal, releaseStake, onNews } = this.#parts;
+    releaseStake(jobId);
     const outcome = await escrow.outcome(delivered.address).catch(() => null);
     await journal.remove(jobId);
-    tell({ job: jobId, state: stateOf(outcome), lamports: outcome?.paid ?? 0n });
+    onNews({ job: jobId, state: stateOf(outcome), lamports: outcome?.paid ?? 0n });
   }
 
-  /** Concludes those that are not among the jobs that are `open`. */
+  /** Concludes the deliveries whose jobs are not among the `open` ones. */
   async concludeOthers(open: readonly JobAccount[]): Promise<void> {
     const ids = new Set(open.map(({ jobId }) => jobIdHex(jobId)));
     for (const [jobId, { address }] of this.#delivered) {
-      // It may have been created since.
+      // Asked again, since the job may have been created after `open` was read.
       if (!ids.has(jobId) && (await this.#parts.escrow.job(address)) === null) await this.conclude(jobId);
     }
   }

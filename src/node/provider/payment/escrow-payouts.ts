@@ -15,56 +15,56 @@ import { Deliveries } from './deliveries.ts';
 import type { PaidJob, PaidOrder, PaymentNews, ProviderPayouts } from './payouts.ts';
 
 export interface EscrowPayoutsComponents {
-  /** With the wallet that is registered as this provider's authority. */
+  /** Must have the wallet that is registered as this provider's authority. */
   readonly escrow: Escrow;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 export interface EscrowPayoutsInit {
-  /** The node's key, for which the wallet is registered. */
+  /** The node's key, as registered with the wallet, 32 bytes. */
   readonly peer: Uint8Array;
-  /** Folder of what was delivered and is not settled. */
+  /** Folder of the delivered answers that are not settled. */
   readonly dir: string;
-  /** Between two looks at all of this provider's jobs, in ms. @default 15_000 */
+  /** Interval of the sweep over all of this provider's jobs, in ms. @default 15_000 */
   readonly sweepMs?: number | undefined;
   /**
-   * How long before its client can have the money back a job has to be delivered, ms: the submit takes its time, too.
+   * How long before the client can take a refund the job must be delivered, in ms: the submission takes time, too.
    * @default 20_000
    */
   readonly marginMs?: number | undefined;
   readonly onNews?: ((news: PaymentNews) => void) | undefined;
 }
 
-/** An account that nobody's offer named within this time is one whose client is gone, ms. */
+/** A job account without an offer for this long is declined, since its client has left, ms. */
 const orphanMs = 150_000;
-/** How long `stop` waits for transactions that run, ms. */
+/** How long `stop` waits for running transactions, ms. */
 const stopMs = 5_000;
 /**
- * Offers whose accounts are waited for at the same time, and refused ones among which that is so: they cost nothing to
- * make,
- * and each asks the chain again and again. Whoever locks before it offers needs no wait, and the sweep sees the rest.
+ * Limits of the offers that wait for their accounts at once, and of the refused offers that do so to be declined. An
+ * offer costs its client nothing, but each wait polls the chain. A client that locks before it sends the offer needs no
+ * wait, and the sweep declines the rest.
  */
 const maxWaiting = 16;
 const maxDeclining = 8;
 
-/** @throws RangeError where the escrow has no wallet */
+/** @throws RangeError if the escrow has no wallet */
 export function createEscrowPayouts(components: EscrowPayoutsComponents, init: EscrowPayoutsInit): ProviderPayouts {
-  return new EscrowPayments(components, init);
+  return new EscrowPayouts(components, init);
 }
 
-class EscrowPayments implements ProviderPayouts {
+class EscrowPayouts implements ProviderPayouts {
   readonly pay: Pay;
   readonly #escrow: Escrow;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #init: EscrowPayoutsInit;
   readonly #deliveries: Deliveries;
-  /** Jobs that are being served, and the stake that each will lock. */
+  /** The jobs being served, with the stake that each will lock, lamports. */
   readonly #serving = new Map<JobId, bigint>();
   #waiting = 0;
   #declining = 0;
-  /** Jobs that were refused, until their offers expire. */
+  /** The refused jobs, each with the time at which its offer expires. */
   readonly #unserved = new Map<JobId, number>();
   readonly #tasks = new Set<Promise<void>>();
   readonly #end = new AbortController();
@@ -73,7 +73,7 @@ class EscrowPayments implements ProviderPayouts {
   #timer: NodeJS.Timeout | null = null;
 
   constructor({ escrow, clock, logger }: EscrowPayoutsComponents, init: EscrowPayoutsInit) {
-    if (escrow.wallet === null) throw new RangeError('"escrow" expected one with a wallet');
+    if (escrow.wallet === null) throw new RangeError('"escrow" expected a wallet, got none');
     this.pay = { chain: escrow.chain, program: escrow.program, payee: escrow.wallet };
     this.#escrow = escrow;
     this.#clock = clock;
@@ -83,8 +83,8 @@ class EscrowPayments implements ProviderPayouts {
     this.#deliveries = new Deliveries({
       escrow,
       journal,
-      tell: (news) => this.#tell(news),
-      settled: (jobId) => void this.#serving.delete(jobId),
+      onNews: (news) => this.#report(news),
+      releaseStake: (jobId) => void this.#serving.delete(jobId),
       end: this.#end.signal,
     });
   }
@@ -109,16 +109,16 @@ class EscrowPayments implements ProviderPayouts {
       const account = await this.#awaitAccount(order, options);
       const differing = differingTerms(account, termsOf(offer, order.offerSigned.body, order.quote));
       if (differing.length > 0)
-        throw new OfferRefusal('bad-offer', `the payment on the chain has another ${differing.join(', ')}`);
+        throw new OfferRefusal('bad-offer', `the payment on the chain differs in ${differing.join(', ')}`);
       if (
         account.submitted !== null ||
         !equalBytes(account.provider, this.pay.payee) ||
         !equalBytes(account.peer, this.#init.peer)
       )
-        throw new OfferRefusal('bad-offer', 'the payment on the chain is not for this node');
+        throw new OfferRefusal('bad-offer', 'the payment on the chain is not for this provider');
       this.#serving.set(jobId, account.stakeAtRisk);
       const leftMs = account.refundAt - (this.#init.marginMs ?? 20_000) - (await this.#escrow.now());
-      if (leftMs <= 0) throw new OfferRefusal('bad-offer', 'the payment on the chain is too old to be served');
+      if (leftMs <= 0) throw new OfferRefusal('bad-offer', 'the payment on the chain is about to expire');
       await this.#checkStake();
       return this.#paidJob(jobId, account, AbortSignal.timeout(leftMs));
     } catch (error) {
@@ -129,7 +129,7 @@ class EscrowPayments implements ProviderPayouts {
 
   decline({ jobId, offer }: Pick<PaidOrder, 'jobId' | 'offer'>): void {
     const { payment } = offer;
-    // One that is being served, or was, is not another offer's to decline.
+    // An offer must not decline the payment of a job that is being served or was delivered.
     if (payment === null || payment.chain !== this.pay.chain || !equalBytes(payment.program, this.pay.program)) return;
     if (this.#serving.has(jobId) || this.#deliveries.has(jobId) || this.#unserved.size >= 4_096) return;
     this.#unserved.set(jobId, offer.expiresAt);
@@ -142,8 +142,11 @@ class EscrowPayments implements ProviderPayouts {
   #refused(order: PaidOrder, error: unknown): unknown {
     this.decline(order);
     if (error instanceof QvacError && (error.code === 'E_CHAIN' || error.code === 'E_ESCROW')) {
-      this.#logger.warn('the payment of a job could not be looked at', { job: order.jobId, reason: error.message });
-      return new OfferRefusal('internal', 'this provider cannot see the chain now');
+      this.#logger.warn('the payment of a job could not be read from the chain', {
+        job: order.jobId,
+        reason: error.message,
+      });
+      return new OfferRefusal('internal', 'this provider cannot read the chain now');
     }
     return error;
   }
@@ -152,7 +155,7 @@ class EscrowPayments implements ProviderPayouts {
     const address = this.#escrow.jobAddress(offer.payment?.payer ?? this.pay.payee, fromHex(jobId));
     const locked = await this.#escrow.job(address, { signal });
     if (locked !== null) return locked;
-    if (this.#waiting >= maxWaiting) throw new OfferRefusal('busy', 'too many jobs wait to be paid');
+    if (this.#waiting >= maxWaiting) throw new OfferRefusal('busy', 'too many jobs wait for their payment');
     const expiry = AbortSignal.timeout(Math.max(1, offer.expiresAt - this.#clock.now()));
     this.#waiting++;
     try {
@@ -169,12 +172,12 @@ class EscrowPayments implements ProviderPayouts {
     throw new OfferRefusal('bad-offer', 'the payment is not on the chain');
   }
 
-  /** @throws Refusal where the stake does not cover all jobs that run */
+  /** @throws OfferRefusal if the stake does not cover all running jobs */
   async #checkStake(): Promise<void> {
     const account = await this.#escrow.provider(this.pay.payee);
     const needed = [...this.#serving.values()].reduce((sum, stake) => sum + stake, 0n);
     if (account === null || account.freeStake < needed)
-      throw new OfferRefusal('busy', 'the stake does not cover one more job now');
+      throw new OfferRefusal('busy', 'the stake does not cover another job now');
   }
 
   #paidJob(jobId: JobId, account: JobAccount, late: AbortSignal): PaidJob {
@@ -182,7 +185,7 @@ class EscrowPayments implements ProviderPayouts {
       late,
       deliver: async (final, cancel) => {
         await this.#deliveries.add(account, final, cancel);
-        this.#task(() => this.#deliveries.settle(jobId));
+        this.#task(() => this.#deliveries.submitAndFollow(jobId));
       },
       decline: () => {
         this.#serving.delete(jobId);
@@ -200,7 +203,7 @@ class EscrowPayments implements ProviderPayouts {
       .catch(() => null);
     this.#declining--;
     if (account === null) {
-      // Where the chain did not answer, the sweep looks again.
+      // If the chain did not answer, the sweep tries again.
       if (expiry.aborted) this.#unserved.delete(jobId);
       return;
     }
@@ -211,7 +214,7 @@ class EscrowPayments implements ProviderPayouts {
   async #declineAccount(jobId: JobId, account: JobKey): Promise<void> {
     await this.#escrow.declineJob(account);
     this.#unserved.delete(jobId);
-    this.#tell({ job: jobId, state: 'declined', lamports: 0n });
+    this.#report({ job: jobId, state: 'declined', lamports: 0n });
   }
 
   #schedule(): void {
@@ -221,14 +224,14 @@ class EscrowPayments implements ProviderPayouts {
     }, this.#init.sweepMs ?? 15_000).unref();
   }
 
-  /** Looks at every job that is open with this provider, whoever left it. Never throws. */
+  /** Handles every open job of this provider, including those of earlier processes. Never throws. */
   async #sweep(): Promise<void> {
     try {
       const [jobs, now] = await Promise.all([this.#escrow.jobs({ provider: this.pay.payee }), this.#escrow.now()]);
       for (const [jobId, expiresAt] of this.#unserved) if (expiresAt < this.#clock.now()) this.#unserved.delete(jobId);
       for (const job of jobs) {
         if (this.#end.signal.aborted) return;
-        await this.#attend(job, now).catch((error: unknown) => this.#failed(error));
+        await this.#handle(job, now).catch((error: unknown) => this.#failed(error));
       }
       await this.#deliveries.concludeOthers(jobs);
     } catch (error) {
@@ -236,7 +239,8 @@ class EscrowPayments implements ProviderPayouts {
     }
   }
 
-  async #attend(job: JobAccount, now: number): Promise<void> {
+  /** Claims, submits or declines one open job, as is due. */
+  async #handle(job: JobAccount, now: number): Promise<void> {
     const jobId = jobIdHex(job.jobId);
     await this.#deliveries.concludeReplaced(job);
     if (job.submitted !== null) {
@@ -261,15 +265,15 @@ class EscrowPayments implements ProviderPayouts {
 
   #failed(error: unknown): void {
     if (this.#end.signal.aborted) return;
-    // Somebody else was quicker: the next look shows it.
+    // Another process or the client was faster; the next sweep sees the result.
     const expected =
       error instanceof RefusedError && (error.refusal === 'NoAccount' || error.refusal === 'InvalidStatus');
-    this.#logger[expected ? 'debug' : 'warn']('a payment was not settled yet', {
+    this.#logger[expected ? 'debug' : 'warn']('a payment is not settled yet', {
       reason: messageOf(error),
     });
   }
 
-  #tell(news: PaymentNews): void {
+  #report(news: PaymentNews): void {
     this.#init.onNews?.(news);
   }
 }

@@ -1,25 +1,25 @@
 import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import type { Head, Offer, Pay, Quote, Signed } from '../../../protocol/messages.ts';
 
-/** How a provider is paid. Where there is none it works for nothing. */
+/** How a provider is paid. A provider without it serves free answers only. */
 export interface ProviderPayouts {
-  /** Where, as the card and the quotes say it. */
+  /** Chain, program and payee, as in the card and the quotes. */
   readonly pay: Pay;
   /**
-   * Waits until the chain holds for this job what offer and quote say, and enough stake is free for it. Where that does
-   * not come to pass, the client gets its money back as soon as it can.
-   * @throws Refusal
+   * Waits until the chain holds a payment that matches offer and quote, and checks that the free stake covers the job.
+   * If either fails, refunds the client as soon as possible.
+   * @throws OfferRefusal
    */
   secure(order: PaidOrder, options?: AbortOptions): Promise<PaidJob>;
-  /** This offer is not served: gives the client its money back as soon as it can. At once; never throws. */
+  /** Refunds the client of a refused offer as soon as possible, in the background. Never throws. */
   decline(order: Pick<PaidOrder, 'jobId' | 'offer'>): void;
-  /** Submits what an earlier process delivered, gives back what it did not, and claims what is due, from now on. */
+  /** From now on: submits what earlier processes delivered, declines what they did not, and claims what is due. */
   start(): Promise<void>;
-  /** Lets running transactions end, within bounds. Idempotent. */
+  /** Waits for running transactions, for a bounded time. Idempotent. */
   stop(): Promise<void>;
 }
 
-/** An offer with a payment, and the quote that it takes up. */
+/** An offer with a payment, and the quote that it names. */
 export interface PaidOrder {
   readonly jobId: JobId;
   readonly offer: Offer;
@@ -27,25 +27,25 @@ export interface PaidOrder {
   readonly quote: Quote;
 }
 
-/** A job whose payment is locked. Ends with one of the two. */
+/** A job whose payment is locked. Ends with `deliver` or `decline`. */
 export interface PaidJob {
-  /** Aborts when it is too late to submit anything: from then on the client's money is its own again. */
+  /** Aborts when a submission would come too late: the client can soon take its refund. */
   readonly late: AbortSignal;
   /**
-   * Before the final head is sent: it will be submitted from now on, whatever happens to this process. Resolves when
-   * that is sure, not when it is submitted.
+   * To be called before the final head is sent. Resolves once the delivery is on disk, and so will be submitted even
+   * after a crash. Does not wait for the submission.
    * @throws QvacError E_HOME
    */
   deliver(final: Head, cancel: Signed | null): Promise<void>;
-  /** No final head will come. */
+  /** Refunds the client: no final head will be sent. */
   decline(): void;
 }
 
-/** What became of a payment, for whoever watches. */
+/** A change in the state of a payment, for logs and monitoring. */
 export interface PaymentNews {
   readonly job: JobId;
-  /** `submitted`: the client has 300 s to object. `gone`: closed, and the chain does not say how. */
+  /** `submitted`: the client has 300 s to object. `gone`: closed, and the chain has no record of how. */
   readonly state: 'submitted' | 'paid' | 'declined' | 'refunded' | 'rejected' | 'slashed' | 'gone';
-  /** What this provider got, or is to get. */
+  /** The provider's share: received or, if `submitted`, expected. */
   readonly lamports: bigint;
 }

@@ -3,11 +3,12 @@ import type { Clock } from '../../../lib/clock.ts';
 import { FaultError } from '../../../proofs/fault.ts';
 import type { Head } from '../../../protocol/messages.ts';
 import type { AnswerFrame, Job } from '../../job/job.ts';
+import { experienceOf } from '../../selection/learning.ts';
 import type { Experience } from '../../selection/reputation.ts';
 import type { ClientStream } from '../client-stream.ts';
 import { patienceMs } from '../constants.ts';
 
-/** How one provider's part in a question ended. */
+/** How one provider's attempt at a question ended. */
 export type AttemptEnd =
   | { readonly kind: 'final'; readonly head: Head; readonly firstTokenMs: number; readonly totalMs: number }
   /** Before a token was passed on: another provider may be asked. */
@@ -20,18 +21,18 @@ export type AttemptEnd =
 
 export interface AttemptInit {
   readonly job: Job;
-  readonly person: ClientStream;
+  readonly clientStream: ClientStream;
   readonly clock: Clock;
   /** Aborts when the time for the final head is over, or the router stops. */
   readonly deadline: AbortSignal;
-  /** A provider that gave no token in this long is left for another, ms. */
+  /** How long a provider may take to send its first token before another one is asked, ms. */
   readonly firstTokenMs: number;
 }
 
-/** Passes one provider's answer on, frame by frame: the next is not read before the person's client took this one. */
+/** Passes one provider's answer on, frame by frame. Reads the next frame once the client has taken the last one. */
 export class Attempt {
   readonly #job: Job;
-  readonly #person: ClientStream;
+  readonly #clientStream: ClientStream;
   readonly #clock: Clock;
   readonly #deadline: AbortSignal;
   readonly #firstTokenMs: number;
@@ -40,13 +41,13 @@ export class Attempt {
   #firstTokenAt: number | null = null;
   #cancelling: Promise<void> | null = null;
   #faulty: AnswerFrame | null = null;
-  /** The person's client gets nothing of this provider any more. */
+  /** True once this provider was given up: the client receives none of its later frames. */
   #abandoned = false;
   readonly #left = Promise.withResolvers<AttemptEnd>();
 
   constructor(init: AttemptInit) {
     this.#job = init.job;
-    this.#person = init.person;
+    this.#clientStream = init.clientStream;
     this.#clock = init.clock;
     this.#deadline = init.deadline;
     this.#firstTokenMs = init.firstTokenMs;
@@ -57,15 +58,15 @@ export class Attempt {
     const onStop = (): void => this.#stop();
     const onDeadline = (): void => this.#job.abort(new QvacError('E_TIMEOUT', 'the question timed out'));
     const patience = setTimeout(() => this.#leave(), this.#firstTokenMs);
-    this.#person.stopped.addEventListener('abort', onStop);
+    this.#clientStream.stopped.addEventListener('abort', onStop);
     this.#deadline.addEventListener('abort', onDeadline);
     try {
       if (this.#deadline.aborted) onDeadline();
-      if (this.#person.stopped.aborted) this.#stop();
+      if (this.#clientStream.stopped.aborted) this.#stop();
       return await Promise.race([this.#passAll(), this.#left.promise]);
     } finally {
       clearTimeout(patience);
-      this.#person.stopped.removeEventListener('abort', onStop);
+      this.#clientStream.stopped.removeEventListener('abort', onStop);
       this.#deadline.removeEventListener('abort', onDeadline);
     }
   }
@@ -83,7 +84,7 @@ export class Attempt {
 
   async #pass(frame: AnswerFrame): Promise<void> {
     if (frame.t === 'accept') {
-      if (this.#person.stopped.aborted) throw new QvacError('E_INTERRUPTED', 'stopped before the accept');
+      if (this.#clientStream.stopped.aborted) throw new QvacError('E_INTERRUPTED', 'stopped before the accept');
       this.#accepted = true;
     }
     if (frame.t === 'tokens' && frame.tokens.length > 0) this.#firstTokenAt ??= this.#clock.now();
@@ -94,11 +95,11 @@ export class Attempt {
     }
     this.#deadline.throwIfAborted();
     if (final !== null) {
-      // The cancel comes before the final head that answers it.
+      // The client must receive the cancel before the final head that answers it.
       if (this.#cancelling !== null) await this.#cancelling;
-      this.#person.expectChallenge();
+      this.#clientStream.expectChallenge();
     }
-    await this.#person.send(frame, { signal: this.#deadline });
+    await this.#clientStream.send(frame, { signal: this.#deadline });
   }
 
   #finish(): AttemptEnd {
@@ -115,7 +116,7 @@ export class Attempt {
 
   async #fail(error: Error): Promise<AttemptEnd> {
     if (this.#deadline.aborted) return this.#timedOut();
-    if (this.#person.stopped.aborted && !this.#accepted) {
+    if (this.#clientStream.stopped.aborted && !this.#accepted) {
       this.#job.abort(error);
       return { kind: 'stopped' };
     }
@@ -125,9 +126,9 @@ export class Attempt {
     }
     const experience = experienceOf(error);
     if (this.#begun || this.#cancelling !== null) {
-      // What shows the fault goes to the person's client, which need not take a router's word for it.
+      // The client receives the evidence of the fault, so that it need not trust the router.
       const faulty = this.#faulty ?? this.#job.faulty;
-      if (faulty !== null) await this.#person.send(faulty, { signal: this.#deadline });
+      if (faulty !== null) await this.#clientStream.send(faulty, { signal: this.#deadline });
       this.#job.abort(error);
       return { kind: 'broken', experience, error };
     }
@@ -152,18 +153,18 @@ export class Attempt {
   async #cancel(): Promise<void> {
     try {
       const signed = await this.#job.cancel();
-      if (signed !== null) await this.#person.send({ t: 'cancel', body: signed.body, sig: signed.sig });
+      if (signed !== null) await this.#clientStream.send({ t: 'cancel', body: signed.body, sig: signed.sig });
     } catch (error) {
       this.#job.abort(toError(error));
     }
   }
 
   /**
-   * Leaves a provider that lives but gives no token: cancels with n 0 where it had accepted (section 4.0), and waits no
-   * longer.
+   * Gives up a provider that is alive but sends no token: cancels with n 0 if it had accepted (section 4.0), and does
+   * not wait for it.
    */
   #leave(): void {
-    if (this.#begun || this.#cancelling !== null || this.#person.stopped.aborted) return;
+    if (this.#begun || this.#cancelling !== null || this.#clientStream.stopped.aborted) return;
     const error = new QvacError('E_TIMEOUT', `the provider gave no token within ${this.#firstTokenMs} ms`);
     this.#abandoned = true;
     if (this.#accepted)
@@ -171,9 +172,4 @@ export class Attempt {
     else this.#job.abort(error);
     this.#left.resolve({ kind: 'left', experience: { kind: 'aborted' }, error });
   }
-}
-
-function experienceOf(error: Error): Experience {
-  if (error instanceof FaultError) return { kind: 'fault', fault: error.fault };
-  return error instanceof QvacError && error.code === 'E_BUSY' ? { kind: 'busy' } : { kind: 'aborted' };
 }

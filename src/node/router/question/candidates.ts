@@ -5,10 +5,10 @@ import type { RouteFrame } from '../../../protocol/frames.ts';
 import { promptTokenBound } from '../../../protocol/prompt-bound.ts';
 import type { VerifiedCard } from '../../cards/cards.ts';
 import type { Discovery } from '../../discovery/discovery.ts';
-import type { SpendingAllowance } from '../../payment/spending-limits.ts';
 import { type Considered, consideredOf } from '../../selection/considered.ts';
 import type { Reputation } from '../../selection/reputation.ts';
 import { type Choice, type Exclusion, type Selection, type SelectionCriteria, select } from '../../selection/select.ts';
+import type { SpendingAllowance } from '../allowances.ts';
 import type { Commits } from '../commits.ts';
 import { findTimeoutMs } from '../constants.ts';
 import { RouteFailure } from '../failure.ts';
@@ -22,26 +22,26 @@ export interface CandidatesComponents {
   readonly commits: Commits;
 }
 
-/** A provider with one of its slots, until it is released. */
+/** A selected provider, with one of its slots reserved until `release`. */
 export interface Reserved {
   readonly choice: Choice;
   release(): void;
 }
 
-/** Whoever may answer one question: each is turned to once, the best first. */
+/** The eligible providers of one question. Each is tried once, best first. */
 export class Candidates {
   readonly #components: CandidatesComponents;
   readonly #route: RouteFrame;
-  #wish: SelectionCriteria;
-  #purse: SpendingAllowance | null = null;
-  readonly #turnedTo = new Set<PeerIdString>();
+  #criteria: SelectionCriteria;
+  #allowance: SpendingAllowance | null = null;
+  readonly #tried = new Set<PeerIdString>();
   #selection: Selection = { choices: [], excluded: [] };
 
-  /** @param held the models that can be re-executed here */
+  /** @param held the models that this router can re-execute */
   constructor(components: CandidatesComponents, route: RouteFrame, held: ReadonlySet<ModelId>) {
     this.#components = components;
     this.#route = route;
-    this.#wish = {
+    this.#criteria = {
       model: route.model,
       mode: route.mode,
       promptTokens: promptTokenBound(route.input),
@@ -51,21 +51,16 @@ export class Candidates {
     };
   }
 
-  /** From now on those count, too, who want to be paid, within what is left of the person's limit. */
-  payWith(purse: SpendingAllowance): void {
-    this.#purse = purse;
-    const { left } = purse;
-    if (left < BigInt(this.#route.maxPrice)) this.#wish = { ...this.#wish, maxPrice: Number(left) };
-  }
-
-  /** Most prompt tokens that the question can have. */
-  get promptTokens(): number {
-    return this.#wish.promptTokens;
+  /** Makes providers that charge eligible, within the rest of the client's limit. */
+  payWith(allowance: SpendingAllowance, left: bigint | null): void {
+    this.#allowance = allowance;
+    if (left !== null && left < BigInt(this.#route.maxPrice))
+      this.#criteria = { ...this.#criteria, maxPrice: Number(left) };
   }
 
   /**
-   * The best one that was not turned to yet, once it has a slot for us; null where none is left.
-   * @throws RouteFailure where there is nobody from the start; the signal's reason
+   * The best provider that was not tried yet, once it has a free slot; null if all were tried.
+   * @throws RouteFailure if no provider is eligible at the start; the signal's reason
    */
   async next(signal: AbortSignal): Promise<Reserved | null> {
     const { jobs } = this.#components;
@@ -74,31 +69,31 @@ export class Candidates {
       const selection = await this.#find(signal);
       const left = selection.choices.filter((choice) => this.#isLeft(choice));
       if (left.length === 0) {
-        if (this.#turnedTo.size === 0) throw this.#refusal(selection);
+        if (this.#tried.size === 0) throw this.#refusal(selection);
         return null;
       }
       const choice = left.find(({ card, model }) => jobs.of(card.peer) < model.slots);
       if (choice !== undefined) {
         this.#selection = selection;
-        this.#turnedTo.add(choice.card.peer);
-        // Counted at once: others wait for the same slot.
+        this.#tried.add(choice.card.peer);
+        // Counted at once, since concurrent questions may wait for the same slot.
         return { choice, release: jobs.add(choice.card.peer) };
       }
       await raceSignal(jobs.changed, signal);
     }
   }
 
-  /** How the last choice fell, the best first. */
+  /** The providers considered in the last selection, best first. */
   get considered(): readonly Considered[] {
     return consideredOf(this.#selection);
   }
 
-  /** Whether another one could be turned to now. */
+  /** Whether another provider could be tried now. */
   get othersLeft(): boolean {
     return this.#select(this.#components.discovery.live()).choices.some((choice) => this.#isLeft(choice));
   }
 
-  /** The choice that a provider's newer card makes of it. @throws RouteFailure where it may not answer any more */
+  /** The provider's choice by its newer card. @throws RouteFailure if it is no longer eligible */
   renew(card: VerifiedCard): Choice {
     const selection = this.#select([card]);
     const [choice] = selection.choices;
@@ -106,15 +101,15 @@ export class Candidates {
     return choice;
   }
 
-  /** Whether it was not asked yet, and never saw this commit. */
+  /** Whether the provider was not tried yet, and never saw this commit. */
   #isLeft({ card }: Choice): boolean {
-    return !this.#turnedTo.has(card.peer) && !this.#components.commits.has(this.#route.commit, card.peer);
+    return !this.#tried.has(card.peer) && !this.#components.commits.has(this.#route.commit, card.peer);
   }
 
   async #find(signal: AbortSignal): Promise<Selection> {
     const { discovery } = this.#components;
     const known = this.#select(discovery.live());
-    if (known.choices.length > 0 || this.#turnedTo.size > 0) return known;
+    if (known.choices.length > 0 || this.#tried.size > 0) return known;
     try {
       const enough = (found: readonly VerifiedCard[]): boolean => this.#select(found).choices.length > 0;
       return this.#select(
@@ -124,7 +119,7 @@ export class Candidates {
         ),
       );
     } catch (error) {
-      // Nobody was found: what is known says why those who are there may not answer.
+      // The search found no provider: the known ones then give the reason for the refusal.
       if (error instanceof QvacError && !signal.aborted) return known;
       throw error;
     }
@@ -132,43 +127,44 @@ export class Candidates {
 
   #select(cards: readonly VerifiedCard[]): Selection {
     const { reputation, jobs } = this.#components;
-    const purse = this.#purse;
+    const allowance = this.#allowance;
     return select(
       {
         reputation,
         inFlight: (peer) => jobs.of(peer),
-        ...(purse === null ? {} : { refusal: (pay) => purse.paying.refusal(pay), records: purse.records }),
+        ...(allowance === null ? {} : { refusal: (pay) => allowance.wallet.refusal(pay), records: allowance.records }),
       },
       cards,
-      this.#wish,
+      this.#criteria,
     );
   }
 
-  /** Why nobody can be asked, from why each one cannot. */
+  /** Why no provider can be asked, from the exclusions of all of them. */
   #refusal({ excluded }: Selection): RouteFailure {
     const why = new Set<Exclusion>(excluded.map((each) => each.why));
     const { model, verify, maxPrice } = this.#route;
     const standing = excluded.find((each) => each.why === 'standing');
-    if (why.has('too-dear') && this.#wish.maxPrice < maxPrice)
-      return new RouteFailure('limit', `what is left of your limit for today does not cover any offer of ${model}`);
+    if (why.has('too-dear') && this.#criteria.maxPrice < maxPrice)
+      return new RouteFailure('limit', `the rest of your limit for 24 h does not cover any offer of ${model}`);
     if (why.has('too-dear'))
       return new RouteFailure('too-dear', `every offer of ${model} may cost more than ${maxPrice} lamports`);
-    if (why.has('pay'))
+    if (why.has('pay')) {
+      const detail = excluded.find((each) => each.why === 'pay')?.detail ?? 'cannot be paid';
       return new RouteFailure(
         'limit',
-        `every offer of ${model} wants to be paid, and ${this.#purse === null ? 'this router pays nobody' : (excluded.find((each) => each.why === 'pay')?.detail ?? 'cannot be')}`,
+        this.#allowance === null
+          ? `every provider of ${model} charges for answers, and this router does not pay`
+          : `no provider of ${model} can be paid: ${detail}`,
       );
+    }
     if (standing !== undefined)
-      return new RouteFailure('no-provider', `the only offer of ${model} is not used: ${standing.detail}`);
+      return new RouteFailure('no-provider', `no provider of ${model} is usable: ${standing.detail}`);
     const heldOffered = why.has('mode') || why.has('context');
     if (verify === 'full' && !heldOffered)
-      return new RouteFailure(
-        'no-model',
-        `nobody offers a file of ${model} that this router holds and could re-execute`,
-      );
+      return new RouteFailure('no-model', `no provider offers a file of ${model} that this router can re-execute`);
     return new RouteFailure(
       'no-provider',
-      `nobody offers ${model} here${heldOffered ? ' in this mode and length' : ''}`,
+      `no provider offers ${model}${heldOffered ? ' in this mode and length' : ''}`,
     );
   }
 }

@@ -1,20 +1,21 @@
 import { QvacError } from '../../../errors.ts';
 import { raceSignal } from '../../../lib/abort.ts';
-import { requestDigestOf } from '../../../protocol/digests.ts';
+import type { PeerIdString } from '../../../lib/types.ts';
 import type { FrameOf, RouteFrame } from '../../../protocol/frames.ts';
-import { priceLamports } from '../../../protocol/price.ts';
 import type { VerifiedCard } from '../../cards/cards.ts';
 import type { Job, SignedQuote } from '../../job/job.ts';
 import { type JobComponents, openJob } from '../../job/open-job.ts';
-import { fetchQuote } from '../../job/quote.ts';
+import { highestPrice, quoteAnswer } from '../../job/quote.ts';
+import { RemoteError } from '../../job/remote-error.ts';
 import { mayBeTooLong } from '../../job/too-long.ts';
-import type { SpendingAllowance } from '../../payment/spending-limits.ts';
+import { JobPayment, paidAcceptMs } from '../../payment/job-payment.ts';
+import { experienceOf } from '../../selection/learning.ts';
 import type { Choice } from '../../selection/select.ts';
+import type { SpendingAllowance } from '../allowances.ts';
 import type { ClientStream } from '../client-stream.ts';
 import type { Commits } from '../commits.ts';
-import { maxRouteTimeoutMs, paidAcceptMs } from '../constants.ts';
+import { maxRouteTimeoutMs } from '../constants.ts';
 import { RouteFailure } from '../failure.ts';
-import { PaidOffer } from '../payment/paid-offer.ts';
 import type { Probes } from '../probes.ts';
 import type { Candidates, CandidatesComponents } from './candidates.ts';
 
@@ -23,114 +24,130 @@ export interface OfferSenderComponents extends JobComponents, Pick<CandidatesCom
   readonly commits: Commits;
 }
 
-/** A provider that holds the offer, and why it was chosen. */
+/** A job whose provider has received the offer. */
 export interface OpenedJob {
   readonly choice: Choice;
   readonly job: Job;
-  readonly paid: PaidOffer | null;
+  readonly payment: JobPayment | null;
 }
 
-/** Sends the offer of one question to one provider after another. */
+/** Sends the offer of one question to providers, one after another. */
 export class OfferSender {
   readonly #components: OfferSenderComponents;
   readonly #route: RouteFrame;
-  readonly #person: ClientStream;
+  readonly #client: PeerIdString;
+  readonly #clientStream: ClientStream;
   readonly #candidates: Candidates;
-  #purse: SpendingAllowance | null = null;
+  #allowance: SpendingAllowance | null = null;
   #tries = 0;
 
-  constructor(components: OfferSenderComponents, route: RouteFrame, person: ClientStream, candidates: Candidates) {
+  /** @param client the peer that asked; payments count against its limit */
+  constructor(
+    components: OfferSenderComponents,
+    route: RouteFrame,
+    client: PeerIdString,
+    clientStream: ClientStream,
+    candidates: Candidates,
+  ) {
+    this.#client = client;
     this.#components = components;
     this.#route = route;
-    this.#person = person;
+    this.#clientStream = clientStream;
     this.#candidates = candidates;
   }
 
-  /** Providers that the input was sent to. */
+  /** Number of providers that have received the input. */
   get tries(): number {
     return this.#tries;
   }
 
-  /** Without one, none is asked that wants to be paid. */
-  payWith(purse: SpendingAllowance): void {
-    this.#purse = purse;
+  /** Allows offers to providers that charge for the answer. */
+  payWith(allowance: SpendingAllowance): void {
+    this.#allowance = allowance;
   }
 
   /**
-   * Sends the offer, on the provider's card of this moment: one that is dead or frozen is found out before the input
-   * goes
-   * to it, and no offer names a class or a price of yesterday.
-   * @returns why there is no job with it
+   * Sends the offer by the provider's current card. Fetching the card first detects a dead or frozen provider before it
+   * receives the input, and an outdated class or price before it is offered.
+   * @returns the job, or why this provider has none
    */
   async offer({ card: { peer }, model }: Choice, over: AbortSignal): Promise<OpenedJob | Error> {
     const { probes, reputation } = this.#components;
+    const { input, sampler } = this.#route;
     let card: VerifiedCard | null = null;
-    let paid: PaidOffer | null = null;
+    let payment: JobPayment | null = null;
     try {
       card = await raceSignal(probes.card(peer), over);
       const choice = this.#candidates.renew(card);
       const quote = choice.priceLamports === 0n ? null : await this.#quote(choice, over);
-      paid = quote?.quote.pay == null || this.#purse === null ? null : new PaidOffer(this.#purse, quote.quote);
-      const job = await this.#open(choice, quote, paid, over);
-      await this.#person.send(pickedFrame(job, choice.card, quote));
-      return { choice, job, paid };
+      payment = this.#paymentFor(quote);
+      const job = await this.#open(choice, quote, payment, over);
+      await this.#clientStream.send(pickedFrame(job, choice.card, quote));
+      return { choice, job, payment };
     } catch (error) {
-      paid?.abandon();
+      void payment?.abandon(null);
       over.throwIfAborted();
       if (error instanceof RouteFailure) return error;
       if (!(error instanceof QvacError)) throw error;
-      if (card !== null && !mayBeTooLong(error, model, this.#route.input, this.#route.sampler.maxTokens))
-        reputation.record(peer, { kind: error.code === 'E_BUSY' ? 'busy' : 'aborted' });
+      const own = ownFailure(error);
+      if (own !== null) return own;
+      if (card !== null && !mayBeTooLong(error, model, input, sampler.maxTokens))
+        reputation.record(peer, experienceOf(error));
       return error;
     }
   }
 
-  /** The provider's word on the price, within what the person allows. */
+  /** The provider's signed price, if it is within the client's limit. */
   async #quote({ card, model }: Choice, signal: AbortSignal): Promise<SignedQuote> {
     const { input, sampler, maxPrice } = this.#route;
-    // What does not fit beside the answer is refused anyway, and is not to be paid for.
-    const promptTokens = Math.min(this.#candidates.promptTokens, model.context - sampler.maxTokens);
-    const signed = await fetchQuote(
+    const signed = await quoteAnswer(
       this.#components,
-      { card, model, requestDigest: requestDigestOf(input), promptTokens, maxTokens: sampler.maxTokens },
+      { card, model, input, maxTokens: sampler.maxTokens },
       { signal },
     );
-    const { quote } = signed;
-    const price = priceLamports({
-      promptCount: quote.promptTokens,
-      n: sampler.maxTokens,
-      priceIn: quote.priceIn,
-      priceOut: quote.priceOut,
-    });
-    if (price > BigInt(maxPrice))
+    if (highestPrice(signed.quote, sampler.maxTokens) > BigInt(maxPrice))
       throw new RouteFailure('too-dear', `the best offer may cost more than ${maxPrice} lamports`);
-    if (quote.pay !== null && this.#purse === null)
-      throw new RouteFailure('limit', 'the best offer wants to be paid, and this router pays nobody');
+    if (signed.quote.pay !== null && this.#allowance === null)
+      throw new RouteFailure('limit', 'the best offer charges for the answer, and this router does not pay');
     return signed;
+  }
+
+  #paymentFor(quote: SignedQuote | null): JobPayment | null {
+    const allowance = this.#allowance;
+    if (quote?.quote.pay == null || allowance === null) return null;
+    const { wallet, limits } = allowance;
+    const { sampler, maxPrice } = this.#route;
+    const limit = { limits, person: this.#client };
+    return new JobPayment({ openWallet: async () => wallet, limit }, { maxTokens: sampler.maxTokens, maxPrice });
   }
 
   async #open(
     { card, model }: Choice,
     quote: SignedQuote | null,
-    paid: PaidOffer | null,
+    payment: JobPayment | null,
     signal: AbortSignal,
   ): Promise<Job> {
-    const { input, sampler, seed, commit, count, mode, maxPrice } = this.#route;
-    const payment = await paid?.plan({ maxTokens: sampler.maxTokens, maxPrice }, { signal });
+    const { input, sampler, seed, commit, count, mode } = this.#route;
+    const terms = await payment?.plan(quote?.quote ?? null, { signal });
     this.#components.commits.add(commit, card.peer);
     this.#tries += 1;
     // The attempt watches the time to the first token, and the deadline the whole.
     const timeouts = {
       firstTokenMs: maxRouteTimeoutMs,
       totalMs: maxRouteTimeoutMs,
-      ...(paid === null ? {} : { acceptMs: paidAcceptMs }),
+      ...(payment === null ? {} : { acceptMs: paidAcceptMs }),
     };
-    return openJob(
-      this.#components,
-      { card, model, input, sampler, seed, commit, count, mode, quote, ...payment, timeouts },
-      { signal },
-    );
+    const init = { card, model, input, sampler, seed, commit, count, mode, quote, ...terms, timeouts };
+    return openJob(this.#components, init, { signal });
   }
+}
+
+/** A failure on this router's side: wallet, disk, chain or limit. Null if the provider caused it. */
+function ownFailure(error: QvacError): RouteFailure | null {
+  if (error instanceof RemoteError) return null;
+  if (error.code === 'E_LIMIT') return new RouteFailure('limit', error.message);
+  const own = error.code === 'E_CHAIN' || error.code === 'E_FUNDS' || error.code === 'E_HOME';
+  return own ? new RouteFailure('limit', `this router cannot pay now: ${error.message}`) : null;
 }
 
 function pickedFrame({ offerSigned }: Job, card: VerifiedCard, quote: SignedQuote | null): FrameOf<'picked'> {

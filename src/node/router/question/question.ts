@@ -7,28 +7,29 @@ import { sha256 } from '../../../protocol/digests.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
 import type { Job } from '../../job/job.ts';
 import { mayBeTooLong } from '../../job/too-long.ts';
+import type { JobPayment } from '../../payment/job-payment.ts';
+import { settlementJson } from '../../payment/outcome.ts';
 import type { CheckedAnswer, Settlement } from '../../payment/payments.ts';
-import { settlementJson } from '../../payment/settlement-json.ts';
-import type { Purses } from '../../payment/spending-limits.ts';
 import type { Considered } from '../../selection/considered.ts';
+import { learnFrom } from '../../selection/learning.ts';
 import type { SecondOpinion } from '../../verification/second-opinion.ts';
+import type { SpendingAllowances } from '../allowances.ts';
 import type { ClientStream } from '../client-stream.ts';
 import { maxProbes, maxRouteTimeoutMs } from '../constants.ts';
 import { lastFailure, RouteFailure } from '../failure.ts';
-import type { PaidOffer } from '../payment/paid-offer.ts';
 import { Attempt, type AttemptEnd } from './attempt.ts';
 import { Candidates, type CandidatesComponents, type Reserved } from './candidates.ts';
 import { type ConcludeRoutedComponents, concludeForClient } from './conclude.ts';
 import { OfferSender, type OfferSenderComponents, type OpenedJob } from './offer-sender.ts';
 
 export interface QuestionComponents extends ConcludeRoutedComponents, CandidatesComponents, OfferSenderComponents {
-  /** Null: nobody is paid. */
-  readonly purses: Purses | null;
-  /** Another node that re-executes this person's answers: it sees the prompt. @default nobody */
+  /** Null: no provider is paid. */
+  readonly allowances: SpendingAllowances | null;
+  /** Another node that re-executes this client's answers, and so sees its prompts. @default none */
   readonly second?: ((client: PeerIdString) => SecondOpinion | null) | undefined;
 }
 
-/** How a question ended: answered and checked, or an error that the person's client was told. */
+/** How a question ended: answered and checked, or with an error that was sent to the client. */
 export type QuestionEnd =
   | {
       readonly kind: 'answered';
@@ -40,50 +41,50 @@ export type QuestionEnd =
       readonly considered: readonly Considered[];
       readonly payment: Settlement | null;
     }
-  /** `message` is for a log; the client got all of it. */
+  /** `message` is for a log: without the quoted words that the client received. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
 
-/** One question of one person's client, from its `route` frame to the receipt. */
+/** One question of one client, from its `route` frame to the receipt. */
 export class Question {
   readonly #components: QuestionComponents;
   readonly #route: RouteFrame;
-  readonly #person: ClientStream;
+  readonly #clientStream: ClientStream;
   readonly #candidates: Candidates;
-  /** The router's own end. */
+  /** Aborts when the router stops. */
   readonly #signal: AbortSignal;
   readonly #deadline: AbortSignal;
   readonly #deadlineAt: number;
   readonly #client: PeerIdString;
-  readonly #offering: OfferSender;
+  readonly #offers: OfferSender;
 
-  /** @param client whose question it is */
+  /** @param client the peer that asked */
   constructor(
     components: QuestionComponents,
     route: RouteFrame,
-    person: ClientStream,
+    clientStream: ClientStream,
     client: PeerIdString,
     signal: AbortSignal,
   ) {
     const timeoutMs = Math.min(route.timeout, maxRouteTimeoutMs);
     this.#components = components;
     this.#route = route;
-    this.#person = person;
+    this.#clientStream = clientStream;
     this.#client = client;
     this.#candidates = new Candidates(components, route, components.verifier.models);
-    this.#offering = new OfferSender(components, route, person, this.#candidates);
+    this.#offers = new OfferSender(components, route, client, clientStream, this.#candidates);
     this.#signal = signal;
     this.#deadline = anySignal(signal, AbortSignal.timeout(timeoutMs));
     this.#deadlineAt = components.clock.now() + timeoutMs;
   }
 
-  /** Tells the person's client how it ends. Never throws. */
+  /** Answers the question, or sends the client the reason for the failure. Never throws. */
   async run(): Promise<QuestionEnd> {
     try {
       return await this.#answer();
     } catch (error) {
       const { code, message, ownWords } = this.#failureOf(error);
-      if (code === 'busy') await this.#person.turnAway();
-      else await this.#person.fail(code, message);
+      if (code === 'busy') await this.#clientStream.turnAway();
+      else await this.#clientStream.fail(code, message);
       return { kind: 'failed', code, message: ownWords };
     }
   }
@@ -91,8 +92,8 @@ export class Question {
   #failureOf(error: unknown): RouteFailure {
     if (error instanceof RouteFailure) return error;
     if (this.#signal.aborted) return new RouteFailure('failed', 'the router is stopping');
-    if (this.#deadline.aborted) return new RouteFailure('timeout', 'no whole answer in time');
-    if (this.#person.stopped.aborted) return new RouteFailure('stopped', 'stopped before a provider accepted');
+    if (this.#deadline.aborted) return new RouteFailure('timeout', 'no complete answer in time');
+    if (this.#clientStream.stopped.aborted) return new RouteFailure('stopped', 'stopped before a provider accepted');
     this.#components.logger.error('a question failed', {
       reason:
         error instanceof Error && !(error instanceof QvacError) ? (error.stack ?? error.message) : ownWordsOf(error),
@@ -101,15 +102,15 @@ export class Question {
   }
 
   async #answer(): Promise<QuestionEnd> {
-    // Whatever ends the search for a provider.
-    const over = anySignal(this.#deadline, this.#person.stopped);
-    await this.#takePurse(over);
-    let failure = new RouteFailure('no-provider', `nobody offers ${this.#route.model} here`);
-    for (let probes = 0; probes < maxProbes && this.#offering.tries < maxRouteProviders; probes++) {
+    // Ends the search for a provider.
+    const over = anySignal(this.#deadline, this.#clientStream.stopped);
+    await this.#takeAllowance(over);
+    let failure = new RouteFailure('no-provider', `no provider offers ${this.#route.model}`);
+    for (let probes = 0; probes < maxProbes && this.#offers.tries < maxRouteProviders; probes++) {
       const next = await this.#candidates.next(over);
       if (next === null) break;
       try {
-        const end = await this.#turnTo(next, over);
+        const end = await this.#tryProvider(next, over);
         if (!(end instanceof Error)) return end;
         failure = lastFailure(end);
       } finally {
@@ -119,48 +120,48 @@ export class Question {
     throw failure;
   }
 
-  async #takePurse(signal: AbortSignal): Promise<void> {
-    const { purses } = this.#components;
-    if (purses === null || this.#route.maxPrice === 0) return;
-    const purse = await raceSignal(purses.of(this.#client, { signal }), signal);
-    if (purse === null) return;
-    this.#candidates.payWith(purse);
-    this.#offering.payWith(purse);
+  async #takeAllowance(signal: AbortSignal): Promise<void> {
+    const { allowances } = this.#components;
+    if (allowances === null || this.#route.maxPrice === 0) return;
+    const allowance = await raceSignal(allowances.of(this.#client, { signal }), signal);
+    if (allowance === null) return;
+    this.#candidates.payWith(allowance, allowance.limits.left(this.#client));
+    this.#offers.payWith(allowance);
   }
 
   /** @returns the answer, or why another provider may be asked */
-  async #turnTo({ choice, release }: Reserved, over: AbortSignal): Promise<QuestionEnd | Error> {
-    const offered = await this.#offering.offer(choice, over);
+  async #tryProvider({ choice, release }: Reserved, over: AbortSignal): Promise<QuestionEnd | Error> {
+    const offered = await this.#offers.offer(choice, over);
     if (offered instanceof Error) return offered;
-    const { job, paid } = offered;
+    const { job, payment } = offered;
     const { clock } = this.#components;
-    const unwatch = paid?.watch((error) => job.abortWaiting(error));
+    const unwatch = payment?.watch((error) => job.abortWaiting(error));
     const end = await new Attempt({
       job,
-      person: this.#person,
+      clientStream: this.#clientStream,
       clock,
       deadline: this.#deadline,
       firstTokenMs: this.#firstTokenMs(),
     }).run();
     unwatch?.();
-    // Its slot is free; what follows takes none.
+    // The provider's slot is free: the steps below need none.
     release();
     return this.#conclude(end, offered);
   }
 
-  /** While others may be asked, one that gives no token has half of the time that is left. */
+  /** While other providers are left, each may use half of the remaining time for its first token. */
   #firstTokenMs(): number {
     const leftMs = Math.max(1, this.#deadlineAt - this.#components.clock.now());
-    return this.#offering.tries < maxRouteProviders && this.#candidates.othersLeft ? Math.ceil(leftMs / 2) : leftMs;
+    return this.#offers.tries < maxRouteProviders && this.#candidates.othersLeft ? Math.ceil(leftMs / 2) : leftMs;
   }
 
-  async #conclude(end: AttemptEnd, { job, choice, paid }: OpenedJob): Promise<QuestionEnd | Error> {
+  async #conclude(end: AttemptEnd, { job, choice, payment }: OpenedJob): Promise<QuestionEnd | Error> {
     const { reputation } = this.#components;
     const { peer } = choice.card;
-    if (end.kind !== 'final') paid?.abandon(job.received);
+    if (end.kind !== 'final') void payment?.abandon(job.received);
     switch (end.kind) {
       case 'final':
-        return this.#settle(end, { job, choice, paid });
+        return this.#finish(end, { job, choice, payment });
       case 'left':
         if (!mayBeTooLong(end.error, choice.model, this.#route.input, this.#route.sampler.maxTokens))
           reputation.record(peer, end.experience);
@@ -178,60 +179,47 @@ export class Question {
     }
   }
 
-  async #settle(
+  async #finish(
     { head: { n, finish }, firstTokenMs, totalMs }: Extract<AttemptEnd, { readonly kind: 'final' }>,
-    { job, choice, paid }: OpenedJob,
+    { job, choice, payment }: OpenedJob,
   ): Promise<QuestionEnd> {
+    const { reputation, second } = this.#components;
     const { peer } = choice.card;
-    this.#components.reputation.record(peer, { kind: 'served', model: choice.modelId, n, firstTokenMs, totalMs });
     const { commit, mode, verify } = this.#route;
-    const learn = (found: Assessment): void => this.#learn(peer, found);
-    // Nothing but a re-execution takes long.
-    const window = verify === 'full' ? (paid?.openWindow() ?? null) : null;
+    reputation.record(peer, { kind: 'served', model: choice.modelId, n, firstTokenMs, totalMs });
+    // Only a re-execution takes long enough to miss the window.
+    const window = verify === 'full' ? (payment?.openWindow() ?? null) : null;
     try {
-      const settled = await concludeForClient(this.#components, {
+      const conclusion = await concludeForClient(this.#components, {
         job,
-        person: this.#person,
+        clientStream: this.#clientStream,
         commit,
         challenged: mode === 'merkle',
         depth: verify,
-        second: this.#components.second?.(this.#client),
-        learn,
+        second: second?.(this.#client),
+        learn: (assessment) => learnFrom(reputation, peer, assessment),
         until: window?.until,
         signal: this.#signal,
       });
-      await this.#person.end();
-      const payment =
-        paid === null ? null : await this.#pay(paid, { ...settled, verdictDigest: sha256(settled.verdict.body) });
-      return {
-        kind: 'answered',
-        job,
-        assessment: settled.assessment,
-        finish,
-        tries: this.#offering.tries,
-        totalMs,
-        considered: this.#candidates.considered,
-        payment,
-      };
+      await this.#clientStream.end();
+      const verdictDigest = sha256(conclusion.verdict.body);
+      const settlement = payment === null ? null : await this.#settle(payment, { ...conclusion, verdictDigest });
+      const { assessment } = conclusion;
+      const { tries } = this.#offers;
+      const { considered } = this.#candidates;
+      return { kind: 'answered', job, assessment, finish, tries, totalMs, considered, payment: settlement };
     } finally {
       window?.close();
     }
   }
 
-  async #pay(paid: PaidOffer, answer: CheckedAnswer): Promise<Settlement | null> {
+  async #settle(payment: JobPayment, answer: CheckedAnswer): Promise<Settlement | null> {
     const { receipts, logger } = this.#components;
-    const payment = await paid.settle(answer, { signal: this.#signal });
-    if (payment === null) return null;
+    const settlement = await payment.settle(answer, { signal: this.#signal });
+    if (settlement === null) return null;
     await receipts
-      .save({ ...answer.receipt, settlement: settlementJson(payment) })
+      .save({ ...answer.receipt, settlement: settlementJson(settlement) })
       .catch((error: unknown) => logger.warn('receipt not saved', { reason: messageOf(error) }));
-    return payment;
-  }
-
-  #learn(peer: PeerIdString, { result, tier, faults: [fault] }: Assessment): void {
-    const { reputation } = this.#components;
-    if (result === 'fail' && fault !== undefined) reputation.record(peer, { kind: 'fault', fault });
-    else if (result === 'pass' && (tier === 'exact' || tier === 'statistical'))
-      reputation.record(peer, { kind: 'verified' });
+    return settlement;
   }
 }

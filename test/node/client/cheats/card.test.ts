@@ -9,9 +9,9 @@ import { type Card, kinds } from '../../../../src/protocol/messages.ts';
 import { startAsker } from '../../../support/asking.ts';
 import { startProvider, type TestProvider } from '../../../support/market.ts';
 
-/** From now on the provider hands out this instead of its card, signed by it. */
+/** Makes the provider send this, signed with its key, instead of its card. */
 async function handOut(peer: Peer, card: Card): Promise<void> {
-  // Not by the encoder, which refuses what is malformed.
+  // Encoded by hand, since the encoder refuses malformed cards.
   const signed = signBody(peer.key, kinds.card, null, encodeCbor(card));
   await peer.handle(cardProtocol, (stream) => stream.write({ t: 'card', ...signed }));
 }
@@ -29,10 +29,10 @@ async function assertRefused(
     asker.ask({ provider: address }),
     (error) => error instanceof QvacError && error.code === 'E_BAD_PEER' && why.test(error.message),
   );
-  assert.ok(!asker.told.some((line) => line.startsWith('sending')), 'no prompt leaves');
+  assert.ok(!asker.told.some((line) => line.startsWith('sending')), 'no prompt is sent');
 }
 
-test('an expired card is no card', (context) =>
+test('an expired card is refused', (context) =>
   assertRefused(context, (provider) => ({ ...provider.card().card, expiresAt: Date.now() - 1 }), /expired/));
 
 test('a card whose class is not the digest of its map is malformed', (context) =>
@@ -41,7 +41,7 @@ test('a card whose class is not the digest of its map is malformed', (context) =
 test('a card of another network is refused', (context) =>
   assertRefused(context, (provider) => ({ ...provider.card().card, network: 'main' }), /network/));
 
-test('a card that is rolled back is refused, whoever hands it out', async (context) => {
+test('a rolled-back card is refused, whichever peer sends it', async (context) => {
   const provider = await startProvider(context);
   const asker = await startAsker(context, { providers: [provider] });
   const cheaper: Card = { ...provider.card().card, seq: provider.card().card.seq - 1 };

@@ -16,7 +16,7 @@ import { testIdentity } from '../../../support/peers.ts';
 import { withTamperedAnswers } from '../../../support/router.ts';
 import { createScriptedEngine } from '../../../support/scripted-engine.ts';
 
-/** Asks a provider that cheats; what a client without the model says of it. */
+/** Asks a cheating provider, as a client without the model. */
 async function askCheat(
   context: TestContext,
   init: TestProviderInit,
@@ -46,20 +46,20 @@ async function assertCaught(
     { result: 'fail', faults: [fault] },
   );
   assert.equal(usable, !ruledOut);
-  // Whoever gets the receipt finds the same.
+  // Any verifier of the receipt finds the same.
   if (provable) assert.deepEqual(fromReceipt, [fault]);
 }
 
 const zeros = new Uint8Array(32);
 const ones = new Uint8Array(32).fill(1);
 
-test('draws by another seed than the client’s: sampler-mismatch', (context) =>
+test('draws with another seed than the client’s: sampler-mismatch', (context) =>
   assertCaught(context, { createTranscript: otherSeed }, 'sampler-mismatch'));
 
 test('ends before maxTokens without a stop token: bad-length', (context) =>
   assertCaught(context, { createTranscript: cutAt(20) }, 'bad-length'));
 
-test('says that it was cancelled, and was not: bad-length', (context) =>
+test('claims that it was cancelled: bad-length', (context) =>
   assertCaught(
     context,
     {
@@ -72,7 +72,7 @@ test('says that it was cancelled, and was not: bad-length', (context) =>
     'bad-length',
   ));
 
-test('says that a stop token came, and none did: bad-length', (context) =>
+test('claims a stop token that it did not send: bad-length', (context) =>
   assertCaught(
     context,
     {
@@ -85,10 +85,10 @@ test('says that a stop token came, and none did: bad-length', (context) =>
     'bad-length',
   ));
 
-test('goes on past the stop token: bad-length', (context) =>
+test('continues past the stop token: bad-length', (context) =>
   assertCaught(context, { createTranscript: pastTheStop, script: { stopAfter: 10 } }, 'bad-length'));
 
-test('goes on past maxTokens: bad-length', (context) =>
+test('continues past maxTokens: bad-length', (context) =>
   assertCaught(context, { createTranscript: cutAt(100) }, 'bad-length', { provable: false }));
 
 function withSteps(change: (step: OpenedStep, at: number) => OpenedStep) {
@@ -136,7 +136,7 @@ test('opens nothing: silence', (context) => {
   const open = (): never => {
     throw new Error('nothing to show');
   };
-  // Once may be an outage, so it does not rule the provider out yet.
+  // One silence may be an outage, so it does not rule the provider out yet.
   return assertCaught(context, { createTranscript: lying(() => ({ open })) }, 'silence', {
     provable: false,
     ruledOut: false,
@@ -144,10 +144,10 @@ test('opens nothing: silence', (context) => {
 });
 
 test('signs a head over a tree whose tokens are not those delivered: prefix-break', (context) =>
-  // Its leaves follow from another token at step 5 than the one that was sent.
+  // Its leaves commit to a different token at step 5 than the one it sent.
   assertCaught(context, { createTranscript: swappingTranscript }, 'prefix-break'));
 
-/** Commits to another prefix in its leaves than its heads say. */
+/** Commits in its leaves to another prefix than in its heads. */
 const swappingTranscript: TestProviderInit['createTranscript'] = (init) => {
   const inner = lying(() => ({}))({ ...init, inputDigest: ones });
   const outer = lying(() => ({}))(init);
@@ -168,7 +168,7 @@ const swappingTranscript: TestProviderInit['createTranscript'] = (init) => {
   };
 };
 
-test('a head with another n, prefix, text digest, class or prompt than what came: bad-receipt', async (context) => {
+test('a head with another n, prefix, text digest, class or prompt than was sent: bad-receipt', async (context) => {
   const lies: Record<string, (head: Head) => Head> = {
     n: (head) => ({ ...head, n: head.n + 1 }),
     prefix: (head) => ({ ...head, prefix: ones }),

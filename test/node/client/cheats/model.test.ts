@@ -16,10 +16,10 @@ import { nudging, prefillAttack } from '../../../support/cheats/transcripts.ts';
 import { startProvider, type TestProviderInit, testInput, testSampler } from '../../../support/market.ts';
 import { createScriptedEngine } from '../../../support/scripted-engine.ts';
 
-/** What differs between classes here, in nats: less than what coarser weights make. */
+/** The difference between classes here, in nats: less than that of coarser weights. */
 const classNoise = 0.08;
 const honest = (): Engine => createScriptedEngine({ classNoise });
-/** As far from the true weights as a quantisation of half the bits. */
+/** As far from the true weights as a quantisation with half the bits. */
 const cheap = (damage = 0.9): Engine => createScriptedEngine({ classNoise, damage });
 /** Verifiers: of the provider's class, and of another one. */
 const verifiers: Readonly<Record<'exact' | 'statistical', () => Engine>> = {
@@ -69,7 +69,7 @@ test('a damaged model: exact-mismatch', (context) =>
     'exact-mismatch',
   ));
 
-test('another prompt than asked, told in the accept: prompt-mismatch', async (context) => {
+test('another prompt than requested, declared in the accept: prompt-mismatch', async (context) => {
   const changes: Record<string, (input: Input) => Input> = {
     'a system prompt added': (input) => ({
       ...input,
@@ -110,7 +110,7 @@ test('the right prompt accepted and another one answered', async (context) => {
   );
 });
 
-test('text that is not the tokens: text-mismatch', (context) =>
+test('text that does not match the tokens: text-mismatch', (context) =>
   assertCaught(context, 'exact', { engine: withOtherText(honest(), () => 'buy! ') }, 'text-mismatch', 20));
 
 test('the prefill attack: sampler-mismatch, without any model', async (context) => {
@@ -139,7 +139,7 @@ test('the adaptive attack: true distributions nudged until the draw agrees', asy
     );
     assert.ok((verification.rmsDq ?? 1e9) < 300_000 && (verification.meanTv ?? 1e9) < 100_000);
   });
-  await context.test('without the model nothing shows, and nothing more is said', async (inner) => {
+  await context.test('without the model the fault is invisible, and no more is claimed', async (inner) => {
     const provider = await startProvider(inner, init());
     const asker = await startAsker(inner, { providers: [provider] });
     const { verification } = await asker.ask({ sampler: { ...testSampler, maxTokens: 128 } });

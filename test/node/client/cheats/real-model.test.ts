@@ -56,7 +56,7 @@ async function askOf(
 test('real weights', patience, async (context) => {
   const q8 = await testModel('q8_0');
   const verifier = await open(context, q8);
-  /** Smaller blocks than the provider declares: another class, whose bits this one does not give. */
+  /** Smaller blocks than the provider declares: another class, with other bits. */
   const otherClass = await open(context, q8, { batch: 32 });
   const exact = await startAsker(context, { engines: [verifier] });
   const statistical = await startAsker(context, { engines: [otherClass] });
@@ -104,12 +104,13 @@ test('real weights', patience, async (context) => {
     patience,
     async (inner) => {
       const provider = await startProvider(inner, { engine: await open(inner, q8, { batch: 256 }) });
-      // Longer than a block of 63, where batches begin to differ in their bits.
-      const question = `Which of these is the odd one out, and why? ${'an apple, a pear, a plum, a hammer, a cherry; '.repeat(8)}`;
+      // Longer than a block of 63 tokens, from where the bits depend on the batch size.
+      const list = 'an apple, a pear, a plum, a hammer, a cherry; '.repeat(8);
+      const question = `Which of these is the odd one out, and why? ${list}`;
       for (const seed of [11n, 12n]) {
         const { verification } = await askOf(exact, provider, { seed, maxTokens: 64, question });
         assert.deepEqual([verification.result, verification.tier, verification.faults], ['pass', 'statistical', []]);
-        assert.ok((verification.rmsDq ?? 0) > 0, 'the bits differ, or this shows nothing');
+        assert.ok((verification.rmsDq ?? 0) > 0, 'the bits must differ, or this test shows nothing');
       }
     },
   );
@@ -168,7 +169,7 @@ test('real weights', patience, async (context) => {
   );
 
   await context.test(
-    'the adaptive attack: exact-mismatch by the redraw; in the statistical tier draws-far, or distribution-far where a big nudge was opened',
+    'the adaptive attack: exact-mismatch by the redraw; in the statistical tier draws-far or distribution-far',
     patience,
     async (inner) => {
       const cheat = async (): Promise<TestProviderInit> => ({

@@ -24,7 +24,7 @@ async function askThrough(
   return asker.ask({ model: 'scripted', verify, router: { target: router.address, optional: false } });
 }
 
-/** A router that says what it likes, signed by itself. */
+/** A router that signs any verdict it is given. */
 function claims(change: (verdict: Verdict) => Verdict): Tamper {
   return (frame, peer) => {
     if (frame.t !== 'verdict') return [frame];
@@ -33,21 +33,21 @@ function claims(change: (verdict: Verdict) => Verdict): Tamper {
   };
 }
 
-describe('a person’s client, through a router', () => {
-  it('shows what the router re-executed as verified, by whom', async (context) => {
+describe('a client, through a router', () => {
+  it('reports what the router re-executed as verified, with the router’s name', async (context) => {
     const { verification, why } = await askThrough(context, {});
     assert.deepEqual([verification.result, verification.tier], ['pass', 'exact']);
     assert.match(why ?? '', /by router 12D3Koo/);
   });
 
-  it('never believes a pass over an opening that it has not seen', async (context) => {
+  it('ignores a pass over an opening that it has not seen', async (context) => {
     const hidden: Tamper = (frame) => (frame.t === 'opening' ? [] : [frame]);
     const { verification } = await askThrough(context, { tamper: hidden });
     assert.equal(verification.result, 'inconclusive');
     assert.notEqual(verification.tier, 'exact');
   });
 
-  it('keeps with an answer what it was told of it: the router’s word where that counts, else its own as the last', async (context) => {
+  it('stores the reported verdict last: the router’s if it counts, otherwise its own', async (context) => {
     const hidden: Tamper = (frame) => (frame.t === 'opening' ? [] : [frame]);
     for (const [tamper, last] of [
       [undefined, 'router'],
@@ -72,7 +72,7 @@ describe('a person’s client, through a router', () => {
     }
   });
 
-  it('is its own judge of what it can check itself', async (context) => {
+  it('relies on its own verdict for what it can check itself', async (context) => {
     for (const fault of ['bad-opening', 'sampler-mismatch', 'silence', 'bad-signature'] as const) {
       const { verification } = await askThrough(context, {
         tamper: claims((verdict) => ({ ...verdict, result: 'fail', tier: 'sampling', faults: [fault] })),
@@ -81,7 +81,7 @@ describe('a person’s client, through a router', () => {
     }
   });
 
-  it('takes the router’s word on what needs the model', async (context) => {
+  it('relies on the router’s verdict for what needs the model', async (context) => {
     for (const [tier, fault] of [
       ['text', 'prompt-mismatch'],
       ['exact', 'exact-mismatch'],

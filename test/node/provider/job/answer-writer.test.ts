@@ -11,7 +11,7 @@ function shape(frame: Frame): unknown {
   return frame.t === 'tokens' ? [frame.i, frame.tokens, frame.text] : frame.t;
 }
 
-test('the first token goes at once, the others in company, and no batch straddles a head', async () => {
+test('the first token is sent at once, the others in batches, and no batch straddles a head', async () => {
   const stream = createMemoryStream();
   const writer = createAnswerWriter(stream, quiet);
   for (const [id, text] of [
@@ -30,7 +30,7 @@ test('the first token goes at once, the others in company, and no batch straddle
   assert.deepEqual({ tokens: writer.sentTokens, text: writer.sentText }, { tokens: 4, text: 'aéd\ufffd' });
 });
 
-test('1 KiB of tokens and text is not kept waiting', async () => {
+test('a batch of 1 KiB is sent at once', async () => {
   const stream = createMemoryStream();
   const writer = createAnswerWriter(stream, quiet);
   writer.token(1, 'a');
@@ -42,7 +42,7 @@ test('1 KiB of tokens and text is not kept waiting', async () => {
   writer.stop();
 });
 
-test('a token that stays alone is sent after the flush time', async () => {
+test('a single token is sent after the flush time', async () => {
   const stream = createMemoryStream();
   const writer = createAnswerWriter(stream, { ...quiet, flushMs: 1 });
   writer.token(1, 'a');
@@ -55,7 +55,7 @@ test('a token that stays alone is sent after the flush time', async () => {
   ]);
 });
 
-test('silence is filled with beats, a client that does not read gets none', async () => {
+test('heartbeats fill a silence, but not for a client that does not read', async () => {
   const stream = createMemoryStream();
   const writer = createAnswerWriter(stream, { ...quiet, beatMs: 1 });
   while (stream.written.length < 2) await new Promise((resume) => setImmediate(resume));

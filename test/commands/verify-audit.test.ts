@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { type Receipt, serialiseReceipt } from '../../../src/proofs/receipt.ts';
-import { runInProcess } from '../../support/cli.ts';
-import { temporaryHome } from '../../support/home.ts';
-import { openTestJob, receiveAll, startProvider } from '../../support/market.ts';
-import { startRouter } from '../../support/router.ts';
-import { createScriptedEngine, type ScriptedInit } from '../../support/scripted-engine.ts';
+import { type Receipt, serialiseReceipt } from '../../src/proofs/receipt.ts';
+import { runInProcess } from '../support/cli.ts';
+import { temporaryHome } from '../support/home.ts';
+import { openTestJob, receiveAll, startProvider } from '../support/market.ts';
+import { startRouter } from '../support/router.ts';
+import { createScriptedEngine, type ScriptedInit } from '../support/scripted-engine.ts';
 
 type Context = Parameters<typeof startProvider>[0];
 
@@ -49,19 +49,19 @@ async function audit(
 }
 
 describe('qvac verify --auditor', () => {
-  it('shows the word of a router that recomputed the answer', async (context) => {
+  it('adds the verdict of a router that recomputed the answer', async (context) => {
     const { code, printed } = await audit(context, {});
     assert.deepEqual([code, printed.result, printed.tier], [0, 'pass', 'exact']);
     assert.deepEqual([printed.checks.at(-1)?.name, printed.checks.at(-1)?.result], ['audit', 'pass']);
   });
 
-  it('fails where the auditor finds a worse model', async (context) => {
+  it('fails if the auditor finds a worse model', async (context) => {
     const { code, printed } = await audit(context, { damage: 0.5 });
     assert.deepEqual([code, printed.result], [6, 'fail']);
     assert.match(printed.checks.at(-1)?.detail ?? '', /exact-mismatch/);
   });
 
-  it('does not make an answer without an opening more than inconclusive', async (context) => {
+  it('leaves an answer without an opening inconclusive', async (context) => {
     const { printed } = await audit(context, {}, false);
     assert.equal(printed.result, 'inconclusive');
   });

@@ -1,0 +1,36 @@
+import { QvacError } from '../../errors.ts';
+import type { SettingKey } from '../../settings.ts';
+import { chainSettings } from './chain-settings.ts';
+import { flag, option } from './definition.ts';
+
+/** The settings of every command that asks questions. */
+export const askSettings: readonly SettingKey[] = [
+  'model',
+  'system',
+  'temperature',
+  'topK',
+  'minP',
+  'maxTokens',
+  'provider',
+  'router',
+  'verify',
+  'auditor',
+  'maxPrice',
+  'timeout',
+  'threads',
+  'gpu',
+  'modelsDir',
+  ...chainSettings,
+];
+
+/** The options of `ask` and `chat`. */
+export const askOptions = {
+  seed: option('--seed <n>', 'fixed seed for reproducible answers, 0 to 2^64 − 1', parseSeed),
+  yes: flag('-y, --yes', 'pay what an answer costs without asking'),
+};
+
+function parseSeed(text: string): bigint {
+  if (!/^\d{1,20}$/.test(text) || BigInt(text) >= 1n << 64n)
+    throw new QvacError('E_USAGE', `expected a whole number from 0 to 2^64 − 1, got "${text}"`);
+  return BigInt(text);
+}

@@ -1,0 +1,147 @@
+import { toError } from '../../errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { AbortOptions, ModelId } from '../../lib/types.ts';
+import { assess } from '../../proofs/checks.ts';
+import type { Receipt } from '../../proofs/receipt.ts';
+import { sha256 } from '../../protocol/digests.ts';
+import { type Conclusion, deliverVerdict, type JudgeComponents, judge, requestOpening } from '../job/conclude.ts';
+import type { Job } from '../job/job.ts';
+import type { JobPayment } from '../payment/job-payment.ts';
+import { settlementJson } from '../payment/outcome.ts';
+import { learnFrom } from '../selection/learning.ts';
+import type { Reputation } from '../selection/reputation.ts';
+import type { LocalVerifier } from '../verification/local-verifier.ts';
+import type { SecondOpinion } from '../verification/second-opinion.ts';
+import type { VerifyLevel } from '../verification/verification.ts';
+import { type Answer, type AnswerTiming, type AskObserver, type DeliveredAnswer, reasonFor } from './answer.ts';
+
+export interface FinishComponents extends JudgeComponents {
+  readonly verifier: LocalVerifier;
+  /** Re-executes an answer that failed a numeric check. @default this machine re-executes it a second time */
+  readonly second?: SecondOpinion | undefined;
+  readonly reputation: Reputation;
+  readonly receipts: { save(receipt: Receipt): Promise<unknown> };
+  readonly logger: Logger;
+}
+
+export interface FinishInit {
+  /** Must have received its final head. */
+  readonly job: Job;
+  readonly secret: Uint8Array;
+  readonly payment: JobPayment;
+  readonly answer: DeliveredAnswer;
+  readonly modelId: ModelId;
+  /** Tokens that count for the price. */
+  readonly payableTokens: number;
+  readonly level: VerifyLevel;
+  readonly timing: AnswerTiming;
+  /** The person stopped it: nothing is re-executed then, unless `thorough`. */
+  readonly interrupted: boolean;
+  readonly thorough: boolean;
+}
+
+/** How long finishing a stopped answer may take, in ms. */
+export const interruptedFinishMs = 4_000;
+
+/** How long the provider may take to read the verdict, in ms; the person does not wait for it. */
+const verdictTimeoutMs = 2_000;
+
+/**
+ * After the final head of a direct job: checks the answer, stores the receipt, pays or rejects, and updates the
+ * provider's reputation.
+ */
+export async function finishAnswer(
+  components: FinishComponents,
+  init: FinishInit,
+  observer: AskObserver,
+): Promise<Answer> {
+  const { reputation } = components;
+  const { job, payment, answer, modelId, level, timing, thorough } = init;
+  const interrupted = init.interrupted && !thorough;
+  const firstTokenMs = timing.firstTokenMs ?? timing.totalMs;
+  reputation.record(job.provider, {
+    kind: 'served',
+    model: modelId,
+    n: answer.tokens,
+    firstTokenMs,
+    totalMs: timing.totalMs,
+  });
+  reportDelivered(init, observer);
+  // After Ctrl-C the person wants the prompt back, not a re-execution.
+  const depth = interrupted && level === 'full' ? 'sampling' : level;
+  if (depth !== 'none') observer.checking(depth);
+  const options = interrupted ? { signal: AbortSignal.timeout(interruptedFinishMs) } : {};
+  const { conclusion, cutShort } = await concludeInTime(components, init, depth, options);
+  const { assessment, receipt, verdict } = conclusion;
+  learnFrom(reputation, job.provider, assessment);
+  let storeError = await save(components, receipt);
+  const settlement = await payment.settle({ ...conclusion, verdictDigest: sha256(verdict.body) }, options);
+  if (settlement !== null) storeError = await save(components, { ...receipt, settlement: settlementJson(settlement) });
+  const paid = settlement !== null && (settlement.state === 'submitted' || settlement.paid > 0n);
+  return {
+    ...answer,
+    level,
+    verification: assessment,
+    why: reasonFor(assessment, { level, interrupted }),
+    receipt: job.jobId,
+    storeError,
+    timing,
+    payment: settlement,
+    tooLate: settlement !== null && (cutShort || (assessment.result === 'fail' && paid)),
+    interrupted: init.interrupted,
+  };
+}
+
+function reportDelivered({ job, answer, payableTokens }: FinishInit, observer: AskObserver): void {
+  const { final, promptTokens } = job.received;
+  if (final === null) return;
+  observer.delivered?.({
+    finish: final.finish,
+    promptTokens: promptTokens.length,
+    tokens: answer.tokens,
+    payableTokens,
+    costLamports: answer.costLamports,
+    receipt: job.jobId,
+  });
+}
+
+/** Checks the answer, within the time in which it can still be rejected. */
+async function concludeInTime(
+  components: FinishComponents,
+  { job, secret, payment }: FinishInit,
+  depth: VerifyLevel,
+  options: AbortOptions,
+): Promise<{ readonly conclusion: Conclusion; readonly cutShort: boolean }> {
+  const { verifier, second, logger } = components;
+  // Only a re-execution takes long enough to miss the window.
+  const window = depth === 'full' ? payment.openWindow() : null;
+  try {
+    const fault = depth === 'none' ? null : await requestOpening(job, secret, options);
+    const conclusion = await judge(
+      components,
+      job,
+      {
+        fault,
+        second,
+        until: window?.until,
+        check: async (receipt, checking) =>
+          depth === 'none' ? assess(receipt, {}) : verifier.check(receipt, depth, checking),
+      },
+      options,
+    );
+    await deliverVerdict(job, conclusion.verdict, logger, { signal: AbortSignal.timeout(verdictTimeoutMs) });
+    const cutShort = window?.until?.aborted === true && conclusion.assessment.result === 'inconclusive';
+    return { conclusion, cutShort };
+  } finally {
+    window?.close();
+  }
+}
+
+async function save({ receipts }: FinishComponents, receipt: Receipt): Promise<Error | null> {
+  try {
+    await receipts.save(receipt);
+    return null;
+  } catch (error) {
+    return toError(error);
+  }
+}

@@ -1,0 +1,29 @@
+import type { Assessment } from '../../proofs/checks.ts';
+import type { FaultCode } from '../../protocol/messages.ts';
+
+/** How far to check an answer: `none` opens nothing, `sampling` needs no weights, `full` re-executes. */
+export type VerifyLevel = 'none' | 'sampling' | 'full';
+
+export type Verification = Pick<
+  Assessment,
+  'result' | 'tier' | 'count' | 'meanTv' | 'maxTv' | 'rmsDq' | 'meanMiss' | 'faults'
+>;
+
+/** Whether the model was re-executed: only then may an answer be called verified. */
+export function isRecomputed({ tier }: Pick<Verification, 'tier'>): boolean {
+  return tier === 'exact' || tier === 'statistical';
+}
+
+/** The result for a fault in the middle of an answer: without a final head there is no receipt and no opening. */
+export function faultyVerification(fault: FaultCode): Verification {
+  return {
+    result: 'fail',
+    tier: 'sampling',
+    count: 0,
+    meanTv: null,
+    maxTv: null,
+    rmsDq: null,
+    meanMiss: null,
+    faults: [fault],
+  };
+}

@@ -1,0 +1,201 @@
+import { join as joinPath } from 'node:path';
+import type { Config } from '../config.ts';
+import { QvacError } from '../errors.ts';
+import { systemClock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import type { AbortOptions } from '../lib/types.ts';
+import type { Answer, AskObserver } from '../node/client/answer.ts';
+import { type AskComponents, type AskInit, ask } from '../node/client/ask.ts';
+import type { Discovery } from '../node/discovery/discovery.ts';
+import { loadIdentity } from '../node/home/identity.ts';
+import { createReceiptStore, type ReceiptStore } from '../node/home/receipt-store.ts';
+import { createRunFiles } from '../node/home/run-files.ts';
+import { type JoinInit, join } from '../node/join.ts';
+import { createEscrowPayments } from '../node/payment/escrow-payments.ts';
+import type { LeftPayment } from '../node/payment/payments.ts';
+import { createReputation } from '../node/selection/reputation.ts';
+import { createLocalVerifier } from '../node/verification/local-verifier.ts';
+import { createSecondOpinion } from '../node/verification/second-opinion.ts';
+import { seedOfNumber } from '../protocol/digests.ts';
+import type { ChatMessage } from '../protocol/messages.ts';
+import { openSelectionStore } from './home.ts';
+import { openLocalModels } from './models.ts';
+import { type MainnetConsent, openPayingEscrow } from './payment/escrow.ts';
+
+export interface ClientContext {
+  readonly config: Config;
+  readonly logger: Logger;
+}
+
+/** How the person who pays agrees to a payment. */
+export interface ClientConsent {
+  readonly mainnet: MainnetConsent;
+  /** Asks whether one answer may cost up to `lamports`, which is more than the configured maximum. */
+  price(lamports: bigint, options: AbortOptions): Promise<boolean>;
+}
+
+const noConsent: ClientConsent = { mainnet: async () => false, price: async () => false };
+
+export interface ClientInit extends Pick<JoinInit, 'sweepMs'> {
+  /** @default refuse: pay only within the configured maximum, and never on mainnet without an earlier consent */
+  readonly consent?: ClientConsent | undefined;
+}
+
+export interface ClientQuestion {
+  readonly messages: readonly ChatMessage[];
+  /** From 0 to 2^64 − 1 for a reproducible answer; null for a random seed. */
+  readonly seed: bigint | null;
+}
+
+/** This home's client on the network. */
+export interface Client {
+  readonly components: AskComponents & { readonly receipts: ReceiptStore; readonly discovery: Discovery };
+  /** The model to ask for if a question names none. */
+  readonly asked: string | null;
+  /** The configured router, else the home's own if it runs; null for direct jobs. */
+  router(): Promise<NonNullable<AskInit['router']> | null>;
+  /**
+   * Asks one question with the configured settings. Every question goes through the router that ran at the first one.
+   * Once `signal` aborts, settles what has been delivered.
+   * @throws QvacError as of `ask` in node/client
+   */
+  ask(question: ClientQuestion, observer: AskObserver, options?: AbortOptions): Promise<Answer>;
+  /** Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Interval between two sweeps for payments that earlier answers left open. */
+const paymentSweepMs = 60_000;
+
+/**
+ * Opens this home's client with everything a question needs: network, verifier, payments, reputation and receipts.
+ *
+ * ```ts
+ * const client = await openClient({ config, logger });
+ * const answer = await client.ask({ messages: [{ role: 'user', content: 'hello' }], seed: null }, observer);
+ * await client.stop();
+ * ```
+ * @throws QvacError E_USAGE if both a provider and a router are configured; as of `join`
+ */
+export async function openClient({ config, logger }: ClientContext, init: ClientInit = {}): Promise<Client> {
+  const { settings, home } = config;
+  if (settings.provider !== null && settings.router !== null)
+    throw new QvacError('E_USAGE', 'provider and router are both set; a question goes to one of them', {
+      hint: 'leave out --provider or --router',
+    });
+  const { consent = noConsent, sweepMs } = init;
+  const clock = systemClock;
+  const key = await loadIdentity(home.keys.client, logger);
+  const joined = await join({ config, clock, logger }, { sweepMs, role: 'client', key });
+  const { peer, discovery } = joined;
+  const reputation = createReputation({ clock, logger }, { path: joinPath(home.root, 'experience.json') });
+  await reputation.start();
+  const models = await openLocalModels({ config, logger });
+  const verifier = createLocalVerifier(models);
+  const receipts = createReceiptStore(home.receipts);
+  const payments = createEscrowPayments(
+    { openEscrow: (options) => openPayingEscrow(config, consent.mainnet, options), receipts, logger },
+    {
+      dir: home.payments.client,
+      sweepMs: sweepMs === undefined ? null : paymentSweepMs,
+      onSettled: (left) => logSettled(left, logger),
+    },
+  );
+  await payments.start();
+  const second = createSecondOpinion({ peer, discovery, logger }, () => auditorsOf(config));
+  const components: Client['components'] = {
+    peer,
+    discovery,
+    reputation,
+    payments,
+    verifier,
+    second,
+    receipts,
+    selections: openSelectionStore(config),
+    key: peer.key,
+    clock,
+    logger,
+  };
+  let firstRouter: ReturnType<Client['router']> | null = null;
+  return {
+    components,
+    asked: models.asked,
+    router: () => routerOf(config),
+    async ask({ messages, seed }, observer, options = {}) {
+      firstRouter ??= routerOf(config);
+      const wanted: AskInit = {
+        ...settingsOf(config, messages),
+        seed: seed === null ? null : seedOfNumber(seed),
+        model: models.asked,
+        router: await firstRouter,
+      };
+      try {
+        return await ask(components, wanted, observer, options);
+      } catch (error) {
+        const lamports = priceRefused(error);
+        if (lamports === null || !(await consent.price(lamports, options))) throw error;
+        return ask(components, { ...wanted, maxPrice: Number(lamports) }, observer, options);
+      }
+    },
+    async stop() {
+      await Promise.all([verifier.dispose(), reputation.stop(), payments.stop()]);
+      await joined.stop();
+    },
+  };
+}
+
+async function routerOf(config: Config): ReturnType<Client['router']> {
+  const { provider, router } = config.settings;
+  if (router !== null) return { target: router, optional: false };
+  if (provider !== null) return null;
+  const own = await ownRouter(config);
+  return own === null ? null : { target: own, optional: true };
+}
+
+/** An address of the router that runs in this home on the configured network, null if there is none. */
+async function ownRouter({ home, networkName }: Config): Promise<string | null> {
+  const running = await createRunFiles(home.run).list();
+  const own = running.find(({ role, network }) => role === 'router' && network === networkName);
+  return own === undefined ? null : (own.addrs[0] ?? own.peer);
+}
+
+/** Only auditors that the person chose, since an auditor sees the prompt. */
+async function auditorsOf(config: Config): Promise<readonly string[]> {
+  return [config.settings.auditor, await ownRouter(config)].filter((auditor) => auditor !== null);
+}
+
+/** The price in lamports that `error` refused as too high, null for any other error. */
+function priceRefused(error: unknown): bigint | null {
+  const price = error instanceof QvacError && error.code === 'E_TOO_DEAR' ? error.details?.priceLamports : undefined;
+  return typeof price === 'string' && Number.isSafeInteger(Number(price)) ? BigInt(price) : null;
+}
+
+function logSettled({ jobId, settlement: { state, paid }, rejected }: LeftPayment, logger: Logger): void {
+  const job = jobId.slice(0, 8);
+  if (rejected && paid > 0n)
+    logger.warn('an answer that failed its checks was paid because it was rejected too late', {
+      job,
+      paid: paid.toString(),
+    });
+  else logger.info('the payment of an earlier answer is settled', { job, state });
+}
+
+function settingsOf(
+  { settings }: Config,
+  messages: readonly ChatMessage[],
+): Omit<AskInit, 'model' | 'router' | 'seed'> {
+  const system = settings.system === null ? [] : [{ role: 'system', content: settings.system }];
+  return {
+    input: { messages: [...system, ...messages], template: 'gguf', options: {} },
+    sampler: {
+      temperature: Math.round(settings.temperature * 100),
+      topK: settings.topK,
+      minP: Math.round(settings.minP * 100),
+      maxTokens: settings.maxTokens,
+    },
+    verify: settings.verify,
+    provider: settings.provider,
+    maxPrice: settings.maxPrice,
+    timeoutMs: settings.timeout,
+  };
+}
