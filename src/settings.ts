@@ -211,7 +211,7 @@ export const settings = {
   waitVerdict: {
     kind: 'boolean',
     flags: '--wait-verdict',
-    description: 'end an answer of the gateway only with its verdict, or after 5 s without one',
+    description: 'gateway answers wait for their verdict, at most 5 s',
     default: false,
   },
 

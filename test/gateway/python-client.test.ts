@@ -65,13 +65,13 @@ print(json.dumps(dict(
     first: 'assistant',
     whole: said,
     tokens: Buffer.byteLength(said) + 1,
-    verified: 'sampling',
+    verified: 'pending',
     streamed: said,
     response: said,
     events: ['response.created', 'response.completed'],
     text: 'It',
     models: ['scripted/q8_0'],
     refused: [400, 'E_UNSUPPORTED', 'n'],
-    missing: 'E_NO_PROVIDER',
+    missing: 'model_not_found',
   });
 });

@@ -38,7 +38,7 @@ export async function answerLengths(
   const count = await verifier.countPrompt(modelIdHex(id), input);
   if (count !== null) {
     if (count < context) return [Math.min(maxTokens, context - count)];
-    throw new QvacError('E_CONTEXT', `${count} tokens do not fit into the context of ${context}`, {
+    throw new QvacError('E_CONTEXT', `${count} tokens do not fit in the context of ${context}`, {
       hint: 'shorten the prompt, or choose a model with a longer context; nothing was sent',
     });
   }
