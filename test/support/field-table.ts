@@ -9,8 +9,12 @@ export function fieldTableMarkdown(): string {
   const rows = Object.entries(fieldTable).flatMap(([route, rules]) =>
     grouped(rules).map(({ fields, treatment, note }) => [`\`${route}\``, fields, treatment, note] as const),
   );
-  const table = [['route', 'fields', '', 'note'], ['---', '---', '---', '---'], ...rows];
-  return table.map((row) => `| ${row.join(' | ')} |`).join('\n');
+  const table = [['route', 'fields', 'treatment', 'note'], ...rows];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
+  const [head = '', ...body] = table.map(
+    (row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`,
+  );
+  return [head, `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...body].join('\n');
 }
 
 interface Group {
