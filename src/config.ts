@@ -85,6 +85,7 @@ const schemas = {
   ),
   allowHost: texts,
   apiKeyFile: v.nullable(text),
+  waitVerdict: v.boolean('true or false'),
   threads: v.nullable(number(1, 1_024, true)),
   batch: number(2, 4_096, true),
   context: v.nullable(number(16, 10_000_000, true)),

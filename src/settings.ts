@@ -215,6 +215,12 @@ export const settings = {
     default: null,
     otherwise: 'programs on this machine need no key',
   },
+  waitVerdict: {
+    kind: 'boolean',
+    flags: '--wait-verdict',
+    description: 'gateway answers wait for their verdict, at most 5 s',
+    default: false,
+  },
 
   threads: {
     kind: 'number',

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Asker, Question } from '../../src/gateway/answer/asker.ts';
-import { createNetworkAsker } from '../../src/gateway/answer/network-asker.ts';
+import type { InferenceClient, InferenceRequest } from '../../src/gateway/answer/inference-client.ts';
+import { createNetworkInferenceClient } from '../../src/gateway/answer/network-inference-client.ts';
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
 import { loadAssets } from '../../src/gateway/page/assets.ts';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -29,7 +29,7 @@ const never = new AbortController().signal;
 const token = 'bench-token';
 
 interface Market {
-  readonly asker: Asker;
+  readonly inference: InferenceClient;
   readonly gateway: Gateway;
 }
 
@@ -49,7 +49,7 @@ async function withProviders<Value>(
   }
 }
 
-/** A gateway in this process, with the asker that it uses. */
+/** A gateway in this process, with the inference that it uses. */
 async function withGateway<Value>(
   addresses: readonly string[],
   work: (market: Market) => Promise<Value>,
@@ -70,7 +70,7 @@ async function withGateway<Value>(
     logger: silentLogger,
   });
   const receipts = createReceiptStore(join(home, 'receipts'));
-  const asker = createNetworkAsker({
+  const inference = createNetworkInferenceClient({
     ...components,
     discovery,
     reputation,
@@ -93,7 +93,7 @@ async function withGateway<Value>(
   } as const;
   const gateway = createGateway(
     {
-      asker,
+      inference,
       market: discovery,
       experience: reputation,
       receipts,
@@ -106,7 +106,7 @@ async function withGateway<Value>(
   );
   await gateway.start();
   try {
-    return await work({ asker, gateway });
+    return await work({ inference, gateway });
   } finally {
     await gateway.stop();
     await discovery.stop();
@@ -121,8 +121,8 @@ interface Timed {
 }
 
 /** As `qvac ask` asks. */
-async function ask({ asker }: Market, maxTokens: number): Promise<Timed> {
-  const question: Question = {
+async function ask({ inference }: Market, maxTokens: number): Promise<Timed> {
+  const question: InferenceRequest = {
     input: benchInput,
     model: 'scripted',
     provider: null,
@@ -137,14 +137,14 @@ async function ask({ asker }: Market, maxTokens: number): Promise<Timed> {
   };
   const start = performance.now();
   let firstMs = Number.NaN;
-  await asker.ask(
+  await inference.complete(
     question,
     {
       accepted() {},
       delivered() {},
       text: () => void (Number.isNaN(firstMs) && (firstMs = performance.now() - start)),
     },
-    { request: '0'.repeat(24), stop: never },
+    { requestId: '0'.repeat(24), stop: never },
   );
   return { firstMs, wholeMs: performance.now() - start };
 }

@@ -34,6 +34,7 @@ export const command = defineCommand({
     'allowOrigin',
     'allowHost',
     'apiKeyFile',
+    'waitVerdict',
   ],
   options: {
     models: manyOf('-m, --model <name>', 'model to verify with: name, name/quant or GGUF file (repeatable)', anyText),

@@ -3,40 +3,40 @@ import type { Clock } from '../lib/clock.ts';
 import { readJson } from '../lib/files.ts';
 import type { Logger } from '../lib/log.ts';
 import { startAccountFile } from '../node/home/account-file.ts';
-import type { Verified } from './answer/asker.ts';
+import type { VerificationOutcome } from './answer/inference-client.ts';
 
-/** How far a question is: nothing of its answer has come, some of it has, all of it has and is being checked. */
+/** The progress of a request: no token has arrived, some have, or all have and verification is running. */
 export type QuestionState = 'waiting' | 'answering' | 'checking';
 
-/** What a running gateway does now, for `qvac status`. */
+/** A running gateway's activity, for `qvac status`. */
 export interface GatewayActivity {
-  /** Unix milliseconds of this account. */
+  /** When this was written, unix ms. */
   readonly at: number;
   /** The process that wrote it. */
   readonly pid: number;
-  /** Questions under way, by how far they are. */
+  /** Requests in progress, by state. */
   readonly questions: Readonly<Record<QuestionState, number>>;
-  /** On the day (UTC) of this account, in whichever run. */
+  /** Counts for the UTC day of `at`, over all runs. */
   readonly today: GatewayDay;
 }
 
 export interface GatewayDay {
   readonly answered: number;
-  /** Questions that had no whole answer. */
+  /** Requests without a complete answer. */
   readonly failed: number;
-  /** Answers by how far they were checked. */
-  readonly verified: Readonly<Partial<Record<Verified, number>>>;
+  /** Answers by verification outcome. */
+  readonly verified: Readonly<Partial<Record<VerificationOutcome, number>>>;
 }
 
-/** Counts what happens and writes it down, at most once a second. */
+/** Counts requests and writes the counts to a file, at most once a second. */
 export interface GatewayActivityLog {
-  /** @param now questions under way */
+  /** @param now returns the requests in progress */
   start(now: () => GatewayActivity['questions']): void;
-  /** A question went on. */
+  /** A request changed its state. */
   moved(): void;
   answered(): void;
   failed(): void;
-  checked(verified: Verified): void;
+  checked(verified: VerificationOutcome): void;
   /** Never throws. */
   stop(): Promise<void>;
 }
@@ -51,7 +51,7 @@ export async function createGatewayActivity(
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
   dir: string,
 ): Promise<GatewayActivityLog> {
-  // What earlier runs did today counts, too.
+  // Runs from earlier today count as well.
   let today = (await readGatewayActivity(dir, clock.now()))?.today ?? nothing;
   let day = dayOf(clock.now());
   let file: ReturnType<typeof startAccountFile> | null = null;
@@ -84,14 +84,14 @@ export async function createGatewayActivity(
 }
 
 /**
- * What a gateway of this home last wrote of itself, or null. Ask `readGatewayRun` whether it still runs.
- * @param now unix ms: of another day nothing is told
+ * The activity that a gateway of this home wrote last, or null. `readGatewayRun` says whether it still runs.
+ * @param now unix ms; counts from another day are returned as zeros
  */
 export async function readGatewayActivity(dir: string, now: number): Promise<GatewayActivity | null> {
   const value = await readJson(pathOf(dir)).catch(() => undefined);
   if (typeof value !== 'object' || value === null) return null;
   const { at, pid, questions, today } = value as Readonly<Record<string, unknown>>;
-  // Written by this program into a folder of this person's own: a glance tells whether it is whole.
+  // This program wrote the file into a private folder, so a check of its outline is enough.
   if (
     typeof at !== 'number' ||
     typeof pid !== 'number' ||

@@ -5,8 +5,8 @@ import type { LivePeer } from '../node/discovery/discovery.ts';
 import type { ReceiptStore } from '../node/home/receipt-store.ts';
 import type { Standing } from '../node/selection/reputation.ts';
 import type { GatewayActivityLog } from './activity.ts';
-import type { Asker } from './answer/asker.ts';
-import type { Defaults } from './api/wanted.ts';
+import type { InferenceClient } from './answer/inference-client.ts';
+import type { RequestDefaults } from './api/completion-request.ts';
 import type { Budgets } from './guard/budgets.ts';
 import type { ConnectionLimits } from './guard/connections.ts';
 import type { KeyRing } from './guard/keys.ts';
@@ -14,17 +14,17 @@ import type { RateInit } from './guard/rate.ts';
 import type { PageWallets } from './page/page-wallets.ts';
 
 export interface GatewayComponents {
-  readonly asker: Asker;
-  /** Who is there. */
+  readonly inference: InferenceClient;
+  /** The peers on the network. */
   readonly market: { live(): readonly LivePeer[] };
-  /** What this person's own node has seen of a peer. */
+  /** This node's own record of a peer. */
   readonly experience: { standing(peer: PeerIdString): Standing };
   readonly receipts: Pick<ReceiptStore, 'list' | 'get'>;
-  /** Wallets that people hold in their browsers; null: none are taken. */
+  /** Browser wallets and the gateway's own; null: this gateway has no chain. */
   readonly wallets: PageWallets | null;
-  /** Files of the page by path, as `/assets/page.js`; null where there is none. */
+  /** Files of the page by path, such as `/assets/page.js`; null for an unknown path. */
   readonly assets: { get(path: string): Asset | null };
-  /** What `qvac status` is told. @default nothing */
+  /** Feeds `qvac status`. @default nothing is recorded */
   readonly activity?: GatewayActivityLog | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -41,27 +41,32 @@ export interface GatewayInit {
   readonly port: number;
   /** The secret of this run. */
   readonly token: string;
-  /** That of the run before, which a page may swap for the new one. @default null */
+  /** The secret of the previous run, which a page may exchange for the new one. @default null */
   readonly formerToken?: string | null | undefined;
-  /** Further names under which the gateway is asked, without port. @default none */
+  /** Further host names that requests may name, without port. @default none */
   readonly hosts?: readonly string[] | undefined;
-  /** Pages besides its own that may use it, as `https://chat.example`. @default none */
+  /** Origins of other pages that may use the gateway, such as `https://chat.example`. @default none */
   readonly origins?: readonly string[] | undefined;
-  /** The operator's keys; where given, programs need one. */
+  /** The operator's API keys; if given, programs need one. @default none */
   readonly keys?: { readonly ring: KeyRing; readonly budgets: Budgets } | undefined;
-  readonly defaults: Defaults;
+  readonly defaults: RequestDefaults;
   readonly version: string;
-  /** Name of the network, for people. */
+  /** The network's name as people know it. */
   readonly network: string;
   readonly limits?:
     | {
         readonly connections?: Partial<ConnectionLimits> | undefined;
         readonly rate?: RateInit | undefined;
-        readonly questions?: number | undefined;
+        readonly requests?: number | undefined;
       }
     | undefined;
-  /** Silence on a stream after which a comment goes out, ms. @default 15_000 */
+  /** Silence on a stream after which a comment is sent, ms. @default 15_000 */
   readonly keepAliveMs?: number | undefined;
-  /** How long an answer may wait for its verdict, ms. @default 5_000 */
+  /**
+   * Whether a complete answer waits for its verdict, for at most `verdictMs`. @default false: it ends with its last
+   * token, marked `pending`
+   */
+  readonly waitVerdict?: boolean | undefined;
+  /** @default 5_000 */
   readonly verdictMs?: number | undefined;
 }

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { QvacError } from '../errors.ts';
 import { systemCode } from '../lib/files.ts';
+import { createVerifications } from './answer/verifications.ts';
 import { createApp } from './app.ts';
 import type { GatewayComponents, GatewayInit } from './components.ts';
 import { limitConnections, serverOptions } from './guard/connections.ts';
@@ -12,16 +13,18 @@ import { createMetrics } from './metrics.ts';
 export interface Gateway {
   /** @throws QvacError E_PORT_IN_USE, E_CONFIG */
   start(): Promise<void>;
-  /** Ends answers in progress, in bounded time. */
+  /** Ends answers in progress, within a bounded time. */
   stop(): Promise<void>;
   /** `http://127.0.0.1:3000`. @throws Error before the start */
   readonly url: string;
   readonly port: number;
 }
 
-/** How long answers in progress may take to say that they are over, ms. */
+/** How long answers in progress may take to send their end on `stop`, ms. */
 const farewellMs = 2_000;
-/** How often connections that have nothing more to say are closed meanwhile, ms. */
+/** How long verifications in progress may take on `stop`, ms: payments depend on their verdicts. */
+const verificationMs = 5_000;
+/** How often `stop` closes connections that became idle, ms. */
 const sweepMs = 20;
 
 export function createGateway(components: GatewayComponents, init: GatewayInit): Gateway {
@@ -32,6 +35,7 @@ class HttpGateway implements Gateway {
   readonly #components: GatewayComponents;
   readonly #init: GatewayInit;
   readonly #stopping = new AbortController();
+  readonly #verifications = createVerifications();
   #server: Server | null = null;
 
   constructor(components: GatewayComponents, init: GatewayInit) {
@@ -61,7 +65,13 @@ class HttpGateway implements Gateway {
     };
     const metrics = createMetrics({ peers }, activity);
     const app = createApp(
-      { ...this.#components, metrics, running: new Map(), signal: this.#stopping.signal },
+      {
+        ...this.#components,
+        metrics,
+        running: new Map(),
+        verifications: this.#verifications,
+        signal: this.#stopping.signal,
+      },
       this.#init,
       () => this.port,
     );
@@ -78,13 +88,22 @@ class HttpGateway implements Gateway {
     this.#stopping.abort(new QvacError('E_TERMINATED', 'the gateway is stopping'));
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
-    // Those that were answering become idle one by one.
+    // Connections become idle one by one, as their answers end.
     const sweep = setInterval(() => server.closeIdleConnections(), sweepMs);
     const timer = setTimeout(() => server.closeAllConnections(), farewellMs);
     await closed;
     clearInterval(sweep);
     clearTimeout(timer);
+    this.#components.wallets?.signatures.stop(this.#stopping.signal.reason as Error);
+    await this.#awaitVerifications();
     await Promise.all([this.#components.wallets?.stop(), this.#components.activity?.stop()]);
+  }
+
+  async #awaitVerifications(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const timedOut = new Promise<void>((resolve) => (timer = setTimeout(resolve, verificationMs)));
+    await Promise.race([this.#verifications.settled(), timedOut]);
+    clearTimeout(timer);
   }
 }
 
@@ -100,13 +119,13 @@ async function listening(server: Server, host: string, port: number): Promise<vo
 function listenError(error: Error, host: string, port: number): Error {
   switch (systemCode(error)) {
     case 'EADDRINUSE':
-      return new QvacError('E_PORT_IN_USE', `port ${port} of ${host} is taken by another program`, {
-        hint: `choose another: --http ${host}:${port === 65_535 ? 3_001 : port + 1}`,
+      return new QvacError('E_PORT_IN_USE', `port ${port} of ${host} is in use by another program`, {
+        hint: `choose another port: --http ${host}:${port === 65_535 ? 3_001 : port + 1}`,
         cause: error,
       });
     case 'EACCES':
-      return new QvacError('E_CONFIG', `this user may not use port ${port}`, {
-        hint: 'choose one above 1023: --http 127.0.0.1:3000',
+      return new QvacError('E_CONFIG', `this user may not listen on port ${port}`, {
+        hint: 'choose a port above 1023: --http 127.0.0.1:3000',
         cause: error,
       });
     case 'EADDRNOTAVAIL':

@@ -1,42 +1,42 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { GatewayActivityLog, QuestionState } from './activity.ts';
-import type { Checked, Delivered } from './answer/asker.ts';
+import type { DeliveredAnswer, VerificationResult } from './answer/inference-client.ts';
 
 const states = ['waiting', 'answering', 'checking'] as const satisfies readonly QuestionState[];
 
 export interface GatewayMetrics {
-  /** A question came. @returns to be called with how far it is, and with null when it is done with */
+  /** Counts a new request. @returns a function to call with each new state, and with null at the end */
   begin(): (state: QuestionState | null) => void;
-  /** Questions that are not done with. */
+  /** How many requests are in progress. */
   active(): number;
-  /** They, by how far they are. */
+  /** Requests in progress, by state. */
   questions(): Readonly<Record<QuestionState, number>>;
-  delivered(delivered: Delivered, firstTokenMs: number | null): void;
-  checked(checked: Checked): void;
+  delivered(delivered: DeliveredAnswer, firstTokenMs: number | null): void;
+  checked(checked: VerificationResult): void;
   failed(code: string): void;
   answered(route: string, status: number): void;
-  /** In the format of Prometheus. */
+  /** The metrics in Prometheus's text format. */
   render(): Promise<string>;
   readonly contentType: string;
 }
 
-/** What is counted elsewhere and looked at when the metrics are read. */
+/** Values that are read when the metrics are rendered. */
 export interface GatewayGauges {
   /** Live peers by role. */
   peers(): { readonly provider: number; readonly router: number };
 }
 
-/** Seconds; from a warm loopback to a prompt that takes minutes. */
+/** Seconds, from a warm loopback to a prompt that takes minutes. */
 const firstTokenBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
-/** @param activity hears of it, too. @default null: nobody */
+/** @param activity receives the same counts. @default null */
 export function createMetrics(gauges: GatewayGauges, activity: GatewayActivityLog | null = null): GatewayMetrics {
   const registry = new Registry();
   const registers = [registry];
   const questions: Record<QuestionState, number> = { waiting: 0, answering: 0, checking: 0 };
   const jobs = new Counter({
     name: 'qvac_jobs_total',
-    help: 'Questions, by how they ended: delivered, or the code of what went wrong',
+    help: 'Requests, by outcome: delivered, or the error code',
     labelNames: ['outcome'],
     registers,
   });
@@ -48,7 +48,7 @@ export function createMetrics(gauges: GatewayGauges, activity: GatewayActivityLo
   });
   const verifications = new Counter({
     name: 'qvac_verifications_total',
-    help: 'Answers by how far they were checked',
+    help: 'Answers, by verification outcome',
     labelNames: ['result'],
     registers,
   });
@@ -60,11 +60,11 @@ export function createMetrics(gauges: GatewayGauges, activity: GatewayActivityLo
   });
   const firstToken = new Histogram({
     name: 'qvac_first_token_seconds',
-    help: 'From the question to the first token',
+    help: 'Time from the request to the first token',
     buckets: firstTokenBuckets,
     registers,
   });
-  const spent = new Counter({ name: 'qvac_cost_lamports_total', help: 'What answers cost, in lamports', registers });
+  const spent = new Counter({ name: 'qvac_cost_lamports_total', help: 'Cost of all answers, in lamports', registers });
   const requests = new Counter({
     name: 'qvac_http_requests_total',
     help: 'Requests, by route and status',
@@ -73,7 +73,7 @@ export function createMetrics(gauges: GatewayGauges, activity: GatewayActivityLo
   });
   new Gauge({
     name: 'qvac_questions_active',
-    help: 'Questions now, by how far they are: waiting for a provider or its first token, answering, checking',
+    help: 'Requests in progress, by state: waiting for a provider or its first token, answering, checking',
     labelNames: ['state'],
     registers,
     collect() {

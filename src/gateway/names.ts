@@ -10,8 +10,8 @@ interface Name {
   readonly description: string;
 }
 
-/** Names that can be typed now. */
-export interface Names {
+/** Names that can be completed on the command line. */
+export interface KnownNames {
   readonly models: readonly Name[];
   readonly peers: readonly Name[];
   readonly receipts: readonly Name[];
@@ -23,12 +23,12 @@ interface Seen {
   readonly models: readonly { readonly name: string; readonly quant: string }[];
 }
 
-/** How long a gateway that runs here may take to answer, ms: somebody waits with a finger on a key. */
+/** How long a running gateway may take to reply, ms: a person is waiting for the completion. */
 const answerMs = 300;
 const maxReceipts = 50;
 
-/** Of who is there now where a gateway of this home runs, else of who was there last. */
-export async function readNames(config: Config): Promise<Names> {
+/** Names of the peers that a running gateway of this home sees, otherwise of those seen last. */
+export async function readNames(config: Config): Promise<KnownNames> {
   const [seen, receipts] = await Promise.all([
     livePeers(config).catch(() => cachedPeers(config)),
     createReceiptStore(config.home.receipts).list(),

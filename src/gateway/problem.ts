@@ -1,14 +1,14 @@
 import { asQvacError, type ErrorCode } from '../errors.ts';
 
 export interface ProblemInit {
-  /** The field of the request that is meant. */
+  /** The field of the request that is wrong. */
   readonly param?: string | null | undefined;
   readonly hint?: string | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly cause?: unknown;
 }
 
-/** Why a request gets no answer: an HTTP status, a stable code, one line for people. */
+/** An error response: an HTTP status, a stable code and one line for people. */
 export class Problem extends Error {
   readonly status: number;
   readonly code: string;
@@ -25,14 +25,19 @@ export class Problem extends Error {
   }
 }
 
-/** A field of the request that is wrong. */
+/** A field of the request has a wrong value. */
 export function badField(param: string, message: string): Problem {
   return new Problem(400, 'E_USAGE', message, { param });
 }
 
-/** A field, or a value of it, that this gateway cannot honour. */
-export function unsupported(param: string, detail?: string): Problem {
-  return new Problem(400, 'E_UNSUPPORTED', `${param}${detail === undefined ? '' : ` ${detail}`} is not supported`, {
+/**
+ * A field, or a value of it, that this gateway does not support.
+ * @param value the value meant, such as `other than 1`. @default the field as a whole
+ * @param note why, or what to send instead
+ */
+export function unsupported(param: string, value = '', note = ''): Problem {
+  const reason = note === '' ? '' : ` (${note})`;
+  return new Problem(400, 'E_UNSUPPORTED', `${param}${value === '' ? '' : ` ${value}`} is not supported${reason}`, {
     param,
   });
 }
@@ -71,16 +76,16 @@ const statusOf: Readonly<Record<ErrorCode, number>> = {
   E_TERMINATED: 503,
 };
 
-/** What the client of the gateway is told about `error`. A bug says nothing of itself. */
+/** The error response for `error`. A bug's message is not shown. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   const { code, message, hint } = asQvacError(error);
   const status = statusOf[code];
   if (code === 'E_BUG') return new Problem(500, code, 'the gateway failed', { cause: error });
-  // Its own words are for who asks on the command line.
+  // The original hint is for people on the command line.
   const advice =
     code === 'E_TOO_DEAR' && hint !== undefined
-      ? 'its operator allows more with --max-price, to programs that show its token or a key'
+      ? 'the operator can raise the limit with --max-price, for programs that send the run’s token or an API key'
       : hint;
   return new Problem(status, code, message, {
     hint: advice,

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { readJson, writeFileAtomic } from '../lib/files.ts';
 import { isRunning, thisProcess } from '../lib/lock.ts';
 
-/** What a gateway tells this person's other programs of itself, `run/gateway.json`, 0600. */
+/** The record of a running gateway for this person's other programs: `run/gateway.json`, mode 0600. */
 export interface GatewayRun {
   readonly url: string;
   /** The secret of that run. */
@@ -11,16 +11,16 @@ export interface GatewayRun {
   /** Unix milliseconds. */
   readonly startedAt: number;
   readonly network: string;
-  /** Whether that process still runs. The file stays, so that pages of that run can be let in again. */
+  /** Whether that process still runs. The file outlives it, so that pages of that run can get the next token. */
   readonly running: boolean;
 }
 
 const fileName = 'gateway.json';
 
 /**
- * Tells of the newest gateway of this home.
- * @returns what to call when that one has ended: gives the file back to the one before, where it runs on another port
- * still
+ * Records the newest gateway of this home.
+ * @returns a function to call when that gateway has stopped: restores the record of the previous one, if it still runs
+ * on another port
  */
 export async function writeGatewayRun(
   dir: string,
@@ -37,7 +37,7 @@ export async function writeGatewayRun(
   };
 }
 
-/** The gateway of this home that runs, or the last that did; null where there was none. */
+/** The gateway of this home that runs, or the last one that did; null if there was none. */
 export async function readGatewayRun(dir: string): Promise<GatewayRun | null> {
   return runOf(await readJson(join(dir, fileName)).catch(() => undefined));
 }

@@ -1,16 +1,16 @@
-import { agreements } from './agreements.ts';
 import { events, GatewayError, getReport, request, stopAnswer } from './api.ts';
-import { limitLamports } from './limit.ts';
+import { isStatus } from './labels.ts';
 import { market } from './market.ts';
-import type { Settings, Trust, Turn } from './store.ts';
+import { limitLamports } from './price-limit.ts';
+import { signatureRequests } from './signature-requests.ts';
+import type { PageSettings, Trust, Turn } from './store.ts';
 import { wallets } from './wallet.ts';
-import { isVerified } from './words.ts';
 
-/** How long a stopped answer may take to end by itself, so that its receipt comes, ms. */
+/** How long a stopped answer may take to end, so that its receipt still arrives, ms. */
 const stopMs = 6_000;
 
 export interface Running {
-  /** Resolves when the answer is over, whole or not. Never throws. */
+  /** Resolves when the answer ended, complete or not. Never throws. */
   readonly done: Promise<void>;
   stop(): void;
 }
@@ -28,8 +28,8 @@ interface Chunk {
   readonly 'x-qvac-cost-lamports'?: string;
 }
 
-/** Asks for the answer to `turns` and writes it into `into`, telling of each change. */
-export function ask(turns: readonly Turn[], settings: Settings, into: Turn, changed: () => void): Running {
+/** Requests the answer to `turns`, writes it into `into` and calls `changed` after each change. */
+export function ask(turns: readonly Turn[], settings: PageSettings, into: Turn, changed: () => void): Running {
   const controller = new AbortController();
   let id: string | null = null;
   let timer: number | undefined;
@@ -48,7 +48,7 @@ export function ask(turns: readonly Turn[], settings: Settings, into: Turn, chan
         controller.abort();
         return;
       }
-      // The answer ends where it is, is settled, and its receipt still comes.
+      // The answer ends here and is paid; its receipt still arrives.
       stopAnswer(id).catch(() => controller.abort());
       timer = setTimeout(() => controller.abort(), stopMs);
     },
@@ -57,16 +57,17 @@ export function ask(turns: readonly Turn[], settings: Settings, into: Turn, chan
 
 async function receive(
   turns: readonly Turn[],
-  settings: Settings,
+  settings: PageSettings,
   into: Turn,
   signal: AbortSignal,
   changed: () => void,
   known: (id: string) => void,
 ): Promise<void> {
-  // The gateway's own wallet pays only for what this person agrees to; without a limit of its operator it pays for
-  // nothing.
+  // The gateway's own wallet pays only with this person's consent, and only if its operator set a limit.
   const consent =
-    wallets.account === null && (market.view.state?.defaults.maxPrice ?? 0) > 0 ? agreements.forQuestion() : null;
+    wallets.account === null && (market.view.state?.defaults.maxPrice ?? 0) > 0
+      ? signatureRequests.forQuestion()
+      : null;
   try {
     await receiveAnswer(
       await request('/v1/chat/completions', {
@@ -98,7 +99,7 @@ async function receiveAnswer(
     if (chunk.error !== undefined) throw new GatewayError(200, chunk.error.code, chunk.error.message);
     if (chunk.id !== undefined) {
       known(chunk.id.replace(/^chatcmpl-/, ''));
-      into.by ??= { provider: response.headers.get('x-qvac-provider') ?? '', model: modelWords(chunk.model) };
+      into.by ??= { provider: response.headers.get('x-qvac-provider') ?? '', model: modelLabel(chunk.model) };
     }
     const piece = chunk.choices?.[0]?.delta?.content ?? '';
     if (piece !== '') {
@@ -113,12 +114,12 @@ async function receiveAnswer(
       changed();
     }
   }
-  if (into.trust === undefined) throw new TypeError('the answer broke off');
+  if (into.trust === undefined) throw new TypeError('the answer is incomplete');
 }
 
 function bodyOf(
   turns: readonly Turn[],
-  { model, provider, verify, system, temperature, maxTokens, seed, maxPrice }: Settings,
+  { model, provider, verify, system, temperature, maxTokens, seed, maxPrice }: PageSettings,
   consent: string | null,
 ): string {
   const messages = [
@@ -139,7 +140,7 @@ function bodyOf(
     },
   };
   const json = JSON.stringify(body);
-  // Its digits go out as they were typed: a double does not keep them all.
+  // Sent as typed: a double does not keep all digits.
   return /^\d{1,20}$/.test(seed) ? json.replace(/\}$/, `,"seed":${BigInt(seed)}}`) : json;
 }
 
@@ -148,29 +149,29 @@ function payerOf(consent: string | null, limited: boolean): object {
   return consent === null ? {} : { consent, ...(limited ? { max_price: limitLamports() } : {}) };
 }
 
-/** `name/quant` as people read it. */
-function modelWords(name = ''): string {
+/** `name/quant` for display. */
+function modelLabel(name = ''): string {
   return name.replace(/\/([^/]*)$/, ' $1');
 }
 
 function trustOf(chunk: Chunk, seconds: number | null): Trust | null {
   const receipt = chunk['x-qvac-receipt'];
   const verified = chunk['x-qvac-verified'];
-  if (receipt === undefined || !isVerified(verified)) return null;
+  if (receipt === undefined || !isStatus(verified)) return null;
   const tokens = chunk.usage?.completion_tokens ?? 0;
   return {
     tokens,
     tokensPerSecond: seconds === null || tokens < 2 ? null : (tokens - 1) / seconds,
     provider: chunk['x-qvac-provider'] ?? '',
     router: chunk['x-qvac-router'] ?? null,
-    model: modelWords(chunk.model),
+    model: modelLabel(chunk.model),
     cost: chunk['x-qvac-cost-lamports'] ?? '0',
     verified,
     receipt,
   };
 }
 
-/** Asks until the checks of an answer are done, or for ten minutes. */
+/** Polls until the answer is verified, for at most ten minutes. */
 export async function settled(trust: Trust, changed: (trust: Trust) => void): Promise<void> {
   for (let tries = 0; tries < 300; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 2_000));
@@ -178,7 +179,7 @@ export async function settled(trust: Trust, changed: (trust: Trust) => void): Pr
       changed({ ...trust, verified: (await getReport(trust.receipt)).verified });
       return;
     } catch (error) {
-      // Not kept yet.
+      // The receipt is not stored yet.
       if (!(error instanceof GatewayError) || error.status !== 404) continue;
     }
   }

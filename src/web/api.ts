@@ -1,7 +1,7 @@
+import type { VerificationStatus } from './labels.ts';
 import { session } from './session.ts';
-import type { Verified } from './words.ts';
 
-/** What the gateway said instead of an answer. */
+/** An error response of the gateway. */
 export class GatewayError extends Error {
   readonly status: number;
   readonly code: string;
@@ -13,7 +13,7 @@ export class GatewayError extends Error {
   }
 }
 
-export interface Offer {
+export interface ModelOffer {
   readonly id: string;
   readonly name: string;
   readonly quant: string;
@@ -23,7 +23,7 @@ export interface Offer {
   readonly slots: number;
 }
 
-export interface Peer {
+export interface PeerSummary {
   readonly peer: string;
   readonly role: 'provider' | 'router';
   readonly device: string;
@@ -31,8 +31,8 @@ export interface Peer {
   readonly rttMs: number | null;
   readonly since: number;
   readonly sources: readonly string[];
-  readonly models: readonly Offer[];
-  /** What this person's own node has seen of it. */
+  readonly models: readonly ModelOffer[];
+  /** The record that this person's own node keeps of the peer. */
   readonly record: {
     readonly served: number;
     readonly verified: number;
@@ -43,7 +43,7 @@ export interface Peer {
   };
 }
 
-export interface State {
+export interface GatewayState {
   readonly version: string;
   readonly network: string;
   readonly notReady: string | null;
@@ -72,14 +72,14 @@ export interface ReceiptSummary {
       readonly compensation: string;
     } | null;
   } | null;
-  readonly verified: Verified;
+  readonly verified: VerificationStatus;
 }
 
 export interface OpenedStep {
   readonly i: number;
   readonly token: number;
   readonly leaf: string;
-  /** In hex, of what the leaf is the hash. */
+  /** The parts of the leaf, in hex. */
   readonly prefix: string;
   readonly salt: string;
   readonly exact: string;
@@ -89,7 +89,7 @@ export interface OpenedStep {
   readonly candidates: readonly { readonly id: number; readonly q: number; readonly share: number }[];
 }
 
-export interface Report extends ReceiptSummary {
+export interface ReceiptReport extends ReceiptSummary {
   readonly client: string;
   readonly mode: string;
   readonly sampler: {
@@ -121,8 +121,8 @@ export interface Report extends ReceiptSummary {
 }
 
 /**
- * A request with this run's token. A token of the run before is swapped for the new one. @throws GatewayError,
- * TypeError where the gateway is gone
+ * Sends a request with this run's token; exchanges the previous run's token first if need be. @throws GatewayError, or
+ * TypeError if the gateway does not respond
  */
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   const response = await send(path, init);
@@ -159,19 +159,20 @@ async function get<Value>(path: string): Promise<Value> {
   return (await (await request(path)).json()) as Value;
 }
 
-export const getState = (): Promise<State> => get<State>('/qvac/state');
-export const getPeers = async (): Promise<readonly Peer[]> =>
-  (await get<{ peers: readonly Peer[] }>('/qvac/peers')).peers;
+export const getState = (): Promise<GatewayState> => get<GatewayState>('/qvac/state');
+export const getPeers = async (): Promise<readonly PeerSummary[]> =>
+  (await get<{ peers: readonly PeerSummary[] }>('/qvac/peers')).peers;
 export const getReceipts = async (): Promise<readonly ReceiptSummary[]> =>
   (await get<{ receipts: readonly ReceiptSummary[] }>('/qvac/receipts')).receipts;
-export const getReport = (id: string): Promise<Report> => get<Report>(`/qvac/receipts/${encodeURIComponent(id)}`);
-/** The receipt itself, as it can be checked anywhere. */
+export const getReport = (id: string): Promise<ReceiptReport> =>
+  get<ReceiptReport>(`/qvac/receipts/${encodeURIComponent(id)}`);
+/** The receipt file, which can be checked anywhere. */
 export const getReceiptFile = async (id: string): Promise<Blob> =>
   (await request(`/receipts/${encodeURIComponent(id)}`)).blob();
 export const stopAnswer = (id: string): Promise<Response> =>
   request(`/qvac/answers/${encodeURIComponent(id)}/stop`, { method: 'POST', body: '{}' });
 
-/** The JSON of each event of a server-sent stream, up to its end. @throws TypeError where it breaks off */
+/** Yields the JSON of each server-sent event until the end. @throws TypeError if the stream ends early */
 export async function* events(
   response: Response,
   signal: AbortSignal,

@@ -2,9 +2,8 @@ type Child = Node | string | null | readonly Child[];
 type Attributes = Readonly<Record<string, string | number | boolean | null | undefined | ((event: Event) => void)>>;
 
 /**
- * An element with attributes, listeners (functions, under the event's name) and children. Text becomes text, never
- * HTML.
- *
+ * Creates an element with attributes, listeners (functions, under the event's name) and children. Text stays text,
+ * never HTML.
  * ```ts
  * h('button', { class: 'quiet', click: () => save() }, 'Save');
  * ```
@@ -17,7 +16,7 @@ export function h<Name extends keyof HTMLElementTagNameMap>(
   return fill(document.createElement(name), attributes, children);
 }
 
-/** The same for SVG. */
+/** Creates an SVG element in the same way. */
 export function svg<Name extends keyof SVGElementTagNameMap>(
   name: Name,
   attributes: Attributes = {},
@@ -45,14 +44,13 @@ function append(element: Element, children: readonly Child[]): void {
 
 export interface Row {
   readonly heading: Node;
-  /** One for each further column; with a class of its own where it has one. */
+  /** One cell for each further column, with its own class if it needs one. */
   readonly cells: readonly (string | Node | readonly [content: string | Node, kind: string])[];
 }
 
 /**
- * A table in a frame of its own, which scrolls where it is wide. On a phone each row becomes a block of lines; the
- * roles
- * are written out, since a browser forgets them where rows are no rows any more.
+ * A table in a scrolling frame. On a phone, CSS turns each row into a block of lines; explicit roles keep it a table
+ * for screen readers then.
  */
 export function dataTable(name: string, columns: readonly string[], rows: readonly Row[]): HTMLElement {
   const body = rows.map(({ heading, cells }) =>
@@ -80,7 +78,7 @@ export function dataTable(name: string, columns: readonly string[], rows: readon
   );
 }
 
-/** New content for `element`; the focus stays on the control that it was on, found by its id. */
+/** Replaces the content of `element`. The focused control keeps the focus if the new content has one with its id. */
 export function replace(element: Element, ...children: readonly (Node | string | null)[]): void {
   const focused = element.contains(document.activeElement) ? document.activeElement?.id : undefined;
   element.replaceChildren(...children.filter((child) => child !== null));
@@ -89,13 +87,13 @@ export function replace(element: Element, ...children: readonly (Node | string |
 
 let lastId = 0;
 
-/** An id for a label and what it labels. */
+/** An id that links a label to its control. */
 export function uniqueId(): string {
   lastId += 1;
   return `e${lastId}`;
 }
 
-/** A labelled field: label, control, and a hint that belongs to it. */
+/** A form field: label, control and hint. */
 export function field(label: string, control: HTMLElement, hint?: string): HTMLElement {
   control.id ||= uniqueId();
   if (hint === undefined) return h('div', { class: 'field' }, h('label', { for: control.id }, label), control);

@@ -1,7 +1,7 @@
-import { agreements } from './agreements.ts';
 import { h, replace } from './dom.ts';
 import { market } from './market.ts';
 import { session } from './session.ts';
+import { signatureRequests } from './signature-requests.ts';
 import { store } from './store.ts';
 import { banner } from './views/banner.ts';
 import { ChatView } from './views/chat-view.ts';
@@ -57,7 +57,7 @@ const tabs = names.map((name) =>
 );
 const main = h('main', { id: 'main', tabindex: -1 }, ...names.map((name) => views[name].element));
 
-/** Shows a view under an address of its own, so that back and forward lead through them. */
+/** Shows a view and adds it to the browser's history. */
 function go(name: Name): void {
   if (name !== viewNow()) window.history.pushState(null, '', name === 'chat' ? location.pathname : `#${name}`);
   show();
@@ -135,7 +135,7 @@ document.body.replaceChildren(
         main.focus();
       },
     },
-    'Skip to the content',
+    'Skip to content',
   ),
   h(
     'header',
@@ -150,7 +150,7 @@ document.body.replaceChildren(
 drawHistory();
 show();
 addEventListener('popstate', () => {
-  // The printed link, opened where the page is open already, changes nothing but what stands after the #.
+  // Opening the printed link in this tab changes only the fragment and does not reload the page.
   if (session.begin()) void market.refresh();
   show();
 });
@@ -159,5 +159,5 @@ store.onChange(() => {
   drawHistory();
 });
 market.start();
-agreements.start();
+signatureRequests.start();
 wallets.start();

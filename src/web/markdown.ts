@@ -14,9 +14,9 @@ const marked = new Marked({
   gfm: true,
   breaks: true,
   renderer: {
-    // HTML in an answer is shown, not used.
+    // HTML in an answer is shown as text.
     html: ({ text }: Tokens.HTML | Tokens.Tag) => escapeHtml(text),
-    // An image would tell its server who reads what: its address is shown instead.
+    // Loading an image would tell its server who reads the answer, so only its address is shown.
     image: ({ text, href }: Tokens.Image) => escapeHtml(`[${text}](${href})`),
   },
 });
@@ -60,13 +60,13 @@ DOMPurify.addHook('afterSanitizeAttributes', (node) => {
     node.setAttribute('target', '_blank');
     node.setAttribute('rel', 'noopener noreferrer nofollow');
   }
-  // Of inputs only the ticked boxes of a list are left.
+  // Of all inputs, only the checkboxes of task lists stay.
   if (node.tagName === 'INPUT' && (node.getAttribute('type') !== 'checkbox' || !node.hasAttribute('disabled')))
     node.remove();
   if (node.tagName === 'PRE') node.setAttribute('tabindex', '0');
 });
 
-/** An answer's markdown as nodes without anything that runs, loads or sends. Headings begin below those of the page. */
+/** Renders an answer's markdown without anything that runs, loads or sends. Its headings rank below the page's. */
 function rendered(text: string): DocumentFragment {
   const html = marked.parse(text, { async: false });
   const fragment = DOMPurify.sanitize(html, allowed) as unknown as DocumentFragment;
@@ -79,8 +79,8 @@ function rendered(text: string): DocumentFragment {
 }
 
 /**
- * An answer that grows: paragraphs that are whole stay as they are, and only the last is rendered again, so that a long
- * answer costs no more to go on with than a short one.
+ * Renders an answer while it grows: finished blocks stay, only the last one is rendered again, so the cost of an update
+ * does not grow with the answer.
  */
 export class GrowingMarkdown {
   readonly element: HTMLElement;
@@ -92,7 +92,7 @@ export class GrowingMarkdown {
     element.replaceChildren(this.#tail);
   }
 
-  /** @param whole the answer as far as it has come */
+  /** @param whole the answer so far */
   grow(whole: string): void {
     const text = whole.replaceAll('\r', '');
     const rest = text.slice(this.#done);
@@ -104,13 +104,13 @@ export class GrowingMarkdown {
     this.#tail.replaceChildren(rendered(rest.slice(last)));
   }
 
-  /** The answer is over: what was said at its end about links before counts now. */
+  /** Renders the complete answer: link definitions at its end apply to earlier blocks. */
   finish(whole: string): void {
     this.element.replaceChildren(rendered(whole));
   }
 }
 
-/** Where the last block of a text begins; 0 where that cannot be told. */
+/** The offset of the last block; 0 if it cannot be located. */
 function startOfLast(text: string): number {
   const blocks = marked.lexer(text).filter(({ type }) => type !== 'space');
   let [start, end] = [0, 0];

@@ -1,17 +1,17 @@
-import { getPeers, getState, type Offer, type Peer, type State } from './api.ts';
+import { type GatewayState, getPeers, getState, type ModelOffer, type PeerSummary } from './api.ts';
 
 const everyMs = 5_000;
 
 export interface MarketView {
-  readonly peers: readonly Peer[];
-  readonly state: State | null;
-  /** Why the gateway cannot be asked, or null. */
-  readonly trouble: 'gone' | 'locked' | null;
+  readonly peers: readonly PeerSummary[];
+  readonly state: GatewayState | null;
+  /** Why the gateway cannot be used, or null. */
+  readonly unavailable: 'gone' | 'locked' | null;
 }
 
-/** Who is there, asked for again and again while the page is looked at. */
+/** The peers on the network, polled while the page is visible. */
 class Market {
-  view: MarketView = { peers: [], state: null, trouble: null };
+  view: MarketView = { peers: [], state: null, unavailable: null };
   readonly #listeners = new Set<() => void>();
   #timer: number | undefined;
 
@@ -30,14 +30,14 @@ class Market {
     clearTimeout(this.#timer);
     try {
       const [state, peers] = [await getState(), await getPeers()];
-      this.view = { state, peers, trouble: null };
+      this.view = { state, peers, unavailable: null };
     } catch (error) {
       const locked = error instanceof Error && 'status' in error && error.status === 401;
-      this.view = { ...this.view, peers: [], trouble: locked ? 'locked' : 'gone' };
+      this.view = { ...this.view, peers: [], unavailable: locked ? 'locked' : 'gone' };
     }
     for (const listener of this.#listeners) listener();
     if (!document.hidden)
-      this.#timer = setTimeout(() => void this.refresh(), this.view.trouble === 'gone' ? 1_000 : everyMs);
+      this.#timer = setTimeout(() => void this.refresh(), this.view.unavailable === 'gone' ? 1_000 : everyMs);
   }
 }
 
@@ -46,12 +46,12 @@ export const market = new Market();
 export interface OfferedModel {
   /** `name/quant`. */
   readonly name: string;
-  readonly offers: readonly { readonly peer: Peer; readonly offer: Offer }[];
+  readonly offers: readonly { readonly peer: PeerSummary; readonly offer: ModelOffer }[];
 }
 
-/** What providers offer, by model. */
-export function offeredModels(peers: readonly Peer[]): readonly OfferedModel[] {
-  const found = new Map<string, { readonly peer: Peer; readonly offer: Offer }[]>();
+/** Groups the providers' offers by model. */
+export function offeredModels(peers: readonly PeerSummary[]): readonly OfferedModel[] {
+  const found = new Map<string, { readonly peer: PeerSummary; readonly offer: ModelOffer }[]>();
   for (const peer of peers) {
     if (peer.role !== 'provider') continue;
     for (const offer of peer.models) {

@@ -1,30 +1,29 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { OpenedStep } from './api.ts';
 
-/** One level of the way from a leaf to the root: two halves and the node that they hash to. */
-export interface Level {
+/** One level on the path from a leaf to the root: two halves and their hash. */
+export interface TreeLevel {
   readonly left: string;
   readonly right: string;
   readonly node: string;
-  /** Which half is ours; the other one came with the opening. */
+  /** The half that this browser computed; the other one came with the opening. */
   readonly own: 'left' | 'right';
 }
 
 export interface Climbed {
-  /** Hashed here from what the step holds: its token, its candidates, what came before it. */
+  /** The leaf, computed here from the step's token, candidates and prefix. */
   readonly leaf: string;
-  readonly levels: readonly Level[];
+  readonly levels: readonly TreeLevel[];
   readonly root: string;
 }
 
 /**
- * Hashes an opened step and its path up to the root in this browser (RFC 9162 section 2.1.3.2; protocol sections 4.1
- * and
- * 4.2): a node is the SHA-256 of a 1 byte and its two halves.
- * @param n leaves of the tree
+ * Computes an opened step's leaf and its path to the root (RFC 9162 section 2.1.3.2; protocol sections 4.1 and 4.2): a
+ * node is the SHA-256 of a 1 byte and its two halves.
+ * @param n the number of leaves
  */
 export function climb(jobId: string, step: OpenedStep, n: number): Climbed {
-  const levels: Level[] = [];
+  const levels: TreeLevel[] = [];
   const leaf = leafHash(jobId, step);
   let [at, last, own] = [step.i, n - 1, leaf];
   for (const sibling of step.path) {
@@ -46,8 +45,8 @@ export function climb(jobId: string, step: OpenedStep, n: number): Climbed {
 }
 
 /**
- * The leaf of a step (protocol section 4.1, steps 5 to 8), written again here: what the page shows it has computed
- * itself.
+ * The leaf of a step (protocol section 4.1, steps 5 to 8), written a second time here so that the page does not rely on
+ * the gateway's code.
  */
 function leafHash(job: string, { i, token, prefix, salt, exact, zk, candidates }: OpenedStep): string {
   const pairs = candidates.flatMap(({ id, q }) => [...u32(id), ...u32(q)]);
@@ -71,14 +70,14 @@ function leafHash(job: string, { i, token, prefix, salt, exact, zk, candidates }
   );
 }
 
-/** A name in 16 bytes. */
+/** `tag(s)` of the protocol: a name padded to 16 bytes. */
 function tag(name: string): Uint8Array {
   const padded = new Uint8Array(16);
   padded.set(new TextEncoder().encode(name));
   return padded;
 }
 
-/** Big-endian, two's complement where it is negative. */
+/** Big-endian; two's complement for negative values. */
 function u32(value: number): readonly number[] {
   return [24, 16, 8, 0].map((shift) => (value >> shift) & 255);
 }

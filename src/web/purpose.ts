@@ -1,5 +1,6 @@
 /**
- * What a transaction does, in the gateway's words: src/gateway/page/signatures.ts. Amounts in lamports as decimal text.
+ * What a transaction does, as the gateway declares it (src/gateway/page/signatures.ts). Amounts are lamports as decimal
+ * text.
  */
 export type Purpose =
   | {

@@ -1,12 +1,11 @@
 const key = 'qvac.token';
 
 /**
- * The token of the gateway's run. It comes after the `#` of the link that the gateway printed, which no server sees,
- * and
- * is taken out of the address at once.
+ * The token of the gateway's run. It arrives in the fragment of the printed link, which browsers send to no server, and
+ * is removed from the address bar at once.
  */
 export const session = {
-  /** Reads the address. Call first. @returns whether there was a token in it */
+  /** Takes the token from the address. Call it first. @returns whether there was a token */
   begin(): boolean {
     const found = /^#token=([\w-]{16,})$/.exec(location.hash)?.[1];
     if (found === undefined) return false;
@@ -20,9 +19,7 @@ export const session = {
   set(token: string): void {
     localStorage.setItem(key, token);
   },
-  /**
-   * After a restart of the gateway: shows it that this page was let in before. False where it does not know the token.
-   */
+  /** Exchanges the token after a restart of the gateway. Resolves to false if the gateway does not know it. */
   async renew(): Promise<boolean> {
     const token = localStorage.getItem(key);
     if (token === null) return false;

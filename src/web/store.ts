@@ -1,17 +1,17 @@
+import type { VerificationStatus } from './labels.ts';
 import { randomHex } from './random.ts';
-import type { Verified } from './words.ts';
 
-/** What is known of an answer; the same as the line under it. */
+/** The facts in the line under an answer. */
 export interface Trust {
   readonly tokens: number;
   readonly tokensPerSecond: number | null;
   readonly provider: string;
-  /** In between, or null. */
+  /** The router in between, or null. */
   readonly router?: string | null;
   readonly model: string;
-  /** Lamports, in digits. */
+  /** Lamports as decimal text. */
   readonly cost: string;
-  readonly verified: Verified;
+  readonly verified: VerificationStatus;
   readonly receipt: string;
 }
 
@@ -19,9 +19,9 @@ export interface Turn {
   readonly role: 'user' | 'assistant';
   content: string;
   trust?: Trust;
-  /** Who is answering, as long as there is no more to say. */
+  /** The provider, shown until `trust` is known. */
   by?: { readonly provider: string; readonly model: string };
-  /** Why it is not whole: a code, and what the gateway said. */
+  /** Why the answer is incomplete: a code and the gateway's message. */
   error?: { readonly code: string; readonly message: string };
 }
 
@@ -32,7 +32,7 @@ export interface Conversation {
   turns: Turn[];
 }
 
-export interface Settings {
+export interface PageSettings {
   model: string;
   provider: string;
   verify: '' | 'none' | 'sampling' | 'full';
@@ -40,7 +40,7 @@ export interface Settings {
   temperature: string;
   maxTokens: string;
   seed: string;
-  /** SOL, as it was typed. */
+  /** SOL, as typed. */
   maxPrice: string;
   theme: 'auto' | 'light' | 'dark';
 }
@@ -49,7 +49,7 @@ const conversationsKey = 'qvac.conversations';
 const settingsKey = 'qvac.settings';
 const maxConversations = 100;
 
-const fresh: Settings = {
+const fresh: PageSettings = {
   model: '',
   provider: '',
   verify: '',
@@ -70,13 +70,13 @@ function read<Value>(key: string, otherwise: Value): Value {
   }
 }
 
-/** Everything that this page remembers. It stays in this browser, and is the same in all of its tabs. */
+/** This browser's conversations and settings, shared by all tabs of the page. */
 class Store {
-  readonly settings: Settings = { ...fresh, ...read<Partial<Settings>>(settingsKey, {}) };
+  readonly settings: PageSettings = { ...fresh, ...read<Partial<PageSettings>>(settingsKey, {}) };
   conversations: readonly Conversation[] = readConversations();
   readonly #listeners = new Set<() => void>();
 
-  /** Hears of what another tab of this page has changed. */
+  /** Calls `listener` when another tab changes them. */
   onChange(listener: () => void): void {
     this.#listeners.add(listener);
   }
@@ -85,7 +85,7 @@ class Store {
     addEventListener('storage', ({ key }) => {
       if (key !== null && key !== conversationsKey && key !== settingsKey) return;
       this.conversations = readConversations();
-      Object.assign(this.settings, fresh, read<Partial<Settings>>(settingsKey, {}));
+      Object.assign(this.settings, fresh, read<Partial<PageSettings>>(settingsKey, {}));
       for (const listener of this.#listeners) listener();
     });
   }
@@ -94,7 +94,7 @@ class Store {
     try {
       localStorage.setItem(settingsKey, JSON.stringify(this.settings));
     } catch {
-      // No room: they hold until the page is left.
+      // Storage is full: the settings last until the page is closed.
     }
   }
 
@@ -102,7 +102,7 @@ class Store {
     return { id: randomHex(16), title: '', at: Date.now(), turns: [] };
   }
 
-  /** Keeps it, as the newest. The oldest are forgotten where the browser has no more room. */
+  /** Stores a conversation as the newest one. Drops the oldest ones when storage is full. */
   save(conversation: Conversation): void {
     conversation.at = Date.now();
     this.#keep(
@@ -125,7 +125,7 @@ class Store {
   }
 }
 
-/** As another tab may have left them a moment ago. */
+/** Read from storage, since another tab may have changed them. */
 function readConversations(): readonly Conversation[] {
   const found = read<unknown>(conversationsKey, []);
   return Array.isArray(found) ? found.filter(isConversation) : [];

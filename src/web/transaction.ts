@@ -3,19 +3,19 @@ import { messageOf } from '../errors.ts';
 import { decodeAddress, toBase58 } from '../protocol/base58.ts';
 import type { Purpose } from './purpose.ts';
 
-/** What a transaction that a wallet is to sign really does, read from its bytes. */
+/** What a transaction really does, read from its bytes. */
 export interface Decoded {
-  /** Who pays its fee, base58. */
+  /** Pays the transaction's fee; base58. */
   readonly feePayer: string;
   readonly program: string;
   readonly call: Purpose['kind'];
   /** Accounts of the call, in the program's order. */
   readonly accounts: readonly string[];
-  /** Of `job_create` alone. */
+  /** Of `job_create` only. */
   readonly terms: { readonly job: string; readonly amount: bigint; readonly provider: string } | null;
 }
 
-/** The first 8 bytes of a call's data: the SHA-256 of `global:` and its name. Several instructions take a stake. */
+/** The first 8 bytes of a call's data are those of SHA-256(`global:` ‖ name). Three instructions slash a stake. */
 const calls: readonly (readonly [name: string, kind: Purpose['kind']])[] = [
   ['job_create', 'job_create'],
   ['job_reject', 'job_reject'],
@@ -27,13 +27,13 @@ const calls: readonly (readonly [name: string, kind: Purpose['kind']])[] = [
   ['slash_sampler', 'job_slash'],
 ];
 
-/** Programs whose instructions move nothing: a priority fee is set, a node's signature verified. */
+/** Programs whose instructions move no money: they set the priority fee or verify a node's signature. */
 const harmless: ReadonlySet<string> = new Set([
   'ComputeBudget111111111111111111111111111111',
   'Ed25519SigVerify111111111111111111111111111',
 ]);
 
-/** Reads forwards; what is too short is an error, not a zero. */
+/** Reads bytes in order; throws when there are too few. */
 class Reader {
   readonly #bytes: Uint8Array;
   #at = 0;
@@ -53,7 +53,7 @@ class Reader {
     return this.take(1)[0] ?? 0;
   }
 
-  /** A length as transactions have it: 7 bits a byte, the lowest first. */
+  /** Solana's compact-u16 length: 7 bits per byte, lowest first. */
   length(): number {
     let value = 0;
     for (let shift = 0; shift < 21; shift += 7) {
@@ -61,7 +61,7 @@ class Reader {
       value |= (byte & 127) << shift;
       if (byte < 128) return value;
     }
-    throw new Error('the transaction has no such length');
+    throw new Error('the transaction has a malformed length');
   }
 
   get left(): number {
@@ -70,19 +70,19 @@ class Reader {
 }
 
 /**
- * A legacy transaction with one call of the escrow program in it.
+ * Decodes a legacy transaction with exactly one call of the escrow program.
  * @throws Error for anything else
  */
 export function decodeTransaction(transaction: Uint8Array): Decoded {
   const reader = new Reader(transaction);
   reader.take(64 * reader.length());
-  if (reader.byte() !== 1) throw new Error('it wants more than your signature');
+  if (reader.byte() !== 1) throw new Error('it needs more signatures than yours');
   reader.take(2);
   const keys = Array.from({ length: reader.length() }, () => toBase58(reader.take(32)));
   reader.take(32);
   const keyAt = (index: number): string => {
     const key = keys[index];
-    if (key === undefined) throw new Error('the transaction names an account that it does not have');
+    if (key === undefined) throw new Error('the transaction refers to a missing account');
     return key;
   };
   const instructions = Array.from({ length: reader.length() }, () => {
@@ -90,14 +90,14 @@ export function decodeTransaction(transaction: Uint8Array): Decoded {
     const accounts = Array.from(reader.take(reader.length()), keyAt);
     return { program, accounts, data: reader.take(reader.length()) };
   });
-  if (reader.left !== 0) throw new Error('there is more in the transaction than it says');
+  if (reader.left !== 0) throw new Error('the transaction has trailing bytes');
   const [instruction, ...others] = instructions.filter(({ program }) => !harmless.has(program));
-  if (instruction === undefined || others.length > 0) throw new Error('it does something besides what you were asked');
+  if (instruction === undefined || others.length > 0) throw new Error('it does more than you were asked to sign');
   const { program, accounts, data } = instruction;
   const call = calls.find(([name]) =>
     startsWith(data, sha256(new TextEncoder().encode(`global:${name}`)).subarray(0, 8)),
   )?.[1];
-  if (call === undefined) throw new Error('it is no transaction of the escrow program');
+  if (call === undefined) throw new Error('it is not a transaction of the escrow program');
   return { feePayer: keyAt(0), program, call, accounts, terms: call === 'job_create' ? termsIn(data) : null };
 }
 
@@ -111,25 +111,25 @@ function termsIn(data: Uint8Array): NonNullable<Decoded['terms']> {
   const peer = reader.take(32);
   reader.take(32 + 8 + 8);
   const amount = reader.take(8).reduceRight((sum, byte) => sum * 256n + BigInt(byte), 0n);
-  // An Ed25519 key as a peer id: the identity multihash of its protobuf.
+  // The peer id of an Ed25519 key: the identity multihash of its protobuf.
   const provider = toBase58(Uint8Array.from([0x00, 0x24, 0x08, 0x01, 0x12, 0x20, ...peer]));
   return { job, amount, provider };
 }
 
-/** Whether the program keeps what it knows of `authority` at `account`: the address is a hash of both. */
+/** Whether `account` is the program's account for the provider `authority`. */
 export function isAccountOf(account: string, authority: string, program: string): boolean {
   const owner = decodeAddress(authority);
   return owner !== null && isDerived(account, program, [...new TextEncoder().encode('provider'), ...owner]);
 }
 
-/** Whether the program keeps the job (hex) of `wallet` at `account`. */
+/** Whether `account` is the program's account for the job (hex) of `wallet`. */
 function isJobOf(account: string, wallet: string, job: string, program: string): boolean {
   const client = decodeAddress(wallet);
   const id = (job.match(/../g) ?? []).map((pair) => Number.parseInt(pair, 16));
   return client !== null && isDerived(account, program, [...new TextEncoder().encode('job'), ...client, ...id]);
 }
 
-/** An address that a program derives from `seeds` is their hash, with a byte that keeps it off the curve. */
+/** A program-derived address is the hash of its seeds and a bump byte that keeps it off the curve. */
 function isDerived(account: string, program: string, seeds: readonly number[]): boolean {
   const [address, programId] = [decodeAddress(account), decodeAddress(program)];
   if (address === null || programId === null) return false;
@@ -141,19 +141,19 @@ function isDerived(account: string, program: string, seeds: readonly number[]): 
   return false;
 }
 
-export interface Expected {
+export interface ExpectedTransaction {
   readonly wallet: string;
-  /** Of the escrow, as the gateway names it. */
+  /** The escrow program, as the gateway names it. */
   readonly program: string;
   /** The most that this person lets an answer cost, lamports. */
   readonly limit: bigint;
 }
 
-/** Why `transaction` is not what `purpose` says, or null. Never throws. */
+/** Why `transaction` differs from `purpose`, or null. Never throws. */
 export function objection(
   transaction: Uint8Array,
   purpose: Purpose,
-  { wallet, program, limit }: Expected,
+  { wallet, program, limit }: ExpectedTransaction,
 ): string | null {
   let decoded: Decoded;
   try {
@@ -161,13 +161,13 @@ export function objection(
   } catch (error) {
     return messageOf(error);
   }
-  if (decoded.call !== purpose.kind) return 'it does something else than you were asked';
-  if (decoded.feePayer !== wallet || decoded.accounts[0] !== wallet) return 'it is about another wallet’s money';
-  if (decoded.program !== program) return 'it goes to another program';
-  // A claim names the wallet that is paid first, and then the provider's account.
+  if (decoded.call !== purpose.kind) return 'it does something other than what you were asked to sign';
+  if (decoded.feePayer !== wallet || decoded.accounts[0] !== wallet) return 'it moves another wallet’s money';
+  if (decoded.program !== program) return 'it calls another program';
+  // Confirm and claim list the wallet that is paid before the provider's account.
   const account =
     purpose.kind === 'job_confirm' || purpose.kind === 'job_claim' ? decoded.accounts[2] : decoded.accounts[1];
-  if (!isAccountOf(account ?? '', purpose.payee, program)) return 'it names another payee';
+  if (!isAccountOf(account ?? '', purpose.payee, program)) return 'it pays someone else';
   const jobAt = purpose.kind === 'job_create' || purpose.kind === 'job_refund' ? 2 : 3;
   if (!isJobOf(decoded.accounts[jobAt] ?? '', wallet, purpose.job, program)) return 'it is for another job';
   if (purpose.kind !== 'job_create' || decoded.terms === null) return null;

@@ -1,8 +1,8 @@
 import { messageOf } from '../errors.ts';
 import { request } from './api.ts';
-import { sol } from './words.ts';
+import { sol } from './labels.ts';
 
-/** What of the Wallet Standard is used here. */
+/** The part of the Wallet Standard that this page uses. */
 interface Account {
   readonly address: string;
   readonly chains: readonly string[];
@@ -55,14 +55,14 @@ export interface WalletOverview {
 
 export type JobAction = 'refund' | 'confirm' | 'claim' | 'reject';
 
-/** The gateway's own wallet, in the place of an address. */
+/** Stands for the gateway's own wallet in place of an address. */
 export const ownWallet = 'own';
 
 export async function getWallet(address: string): Promise<WalletOverview> {
   return (await (await request(`/qvac/wallets/${encodeURIComponent(address)}`)).json()) as WalletOverview;
 }
 
-/** Moves a job's money on. With a wallet of this browser it resolves once that has signed. */
+/** Moves a job's money. With a browser wallet, resolves once the wallet has signed. */
 export async function actOnJob(address: string, job: string, action: JobAction): Promise<void> {
   await request(`/qvac/wallets/${encodeURIComponent(address)}/jobs/${job}`, {
     method: 'POST',
@@ -72,7 +72,7 @@ export async function actOnJob(address: string, job: string, action: JobAction):
 
 const rememberedKey = 'qvac.wallet';
 
-/** The wallets of this browser, and the one that is connected. Keys stay in it. */
+/** The wallets of this browser and the connected one. Keys stay in the wallet. */
 class Wallets {
   readonly found: StandardWallet[] = [];
   wallet: StandardWallet | null = null;
@@ -86,14 +86,11 @@ class Wallets {
     this.#listeners.add(listener);
   }
 
-  /**
-   * Finds the wallets that are there, and those that come later (Wallet Standard). The one of the last visit is taken
-   * again.
-   */
+  /** Finds the wallets of this browser, present and future (Wallet Standard), and reconnects the last one used. */
   start(): void {
     const api = Object.freeze({
       register: (...wallets: readonly StandardWallet[]): (() => void) => {
-        for (const wallet of wallets) this.#meet(wallet);
+        for (const wallet of wallets) this.#register(wallet);
         return () => undefined;
       },
     });
@@ -103,27 +100,27 @@ class Wallets {
     dispatchEvent(new CustomEvent('wallet-standard:app-ready', { detail: api }));
   }
 
-  #meet(wallet: StandardWallet): void {
+  #register(wallet: StandardWallet): void {
     const usable =
       wallet.features['standard:connect'] !== undefined && wallet.features['solana:signTransaction'] !== undefined;
     if (!usable || this.found.includes(wallet)) return;
     this.found.push(wallet);
     this.#changed();
-    // Asks nobody: a wallet that does not know this page stays unconnected.
+    // A silent connect shows no dialog; a wallet that does not know this page stays disconnected.
     if (this.account === null && localStorage.getItem(rememberedKey) === wallet.name)
       this.connect(wallet, true).catch(() => undefined);
   }
 
-  /** @throws Error in plain words where the wallet is locked, or will not */
+  /** @throws Error with a sentence for the person, if the wallet is locked or refuses */
   async connect(wallet: StandardWallet, silent = false): Promise<void> {
     const accounts = await accountsOf(wallet, silent);
     if (silent && accounts.length === 0) return;
-    this.#take(wallet, accounts);
+    this.#use(wallet, accounts);
     const forget = wallet.features['standard:events']?.on('change', ({ accounts: now }) => {
       if (now === undefined || this.wallet !== wallet) return;
       if (now.length === 0) this.disconnect();
       else if (!now.some(({ address }) => address === this.account?.address)) {
-        this.#take(wallet, now);
+        this.#use(wallet, now);
         this.refresh().catch(() => undefined);
       }
     });
@@ -132,7 +129,7 @@ class Wallets {
     await this.refresh();
   }
 
-  #take(wallet: StandardWallet, accounts: readonly Account[]): void {
+  #use(wallet: StandardWallet, accounts: readonly Account[]): void {
     const account = accounts.find(({ chains }) => chains.some((chain) => chain.startsWith('solana:')));
     if (account === undefined)
       throw new Error(`${wallet.name} showed no Solana account. Open it, choose one, and connect again.`);
@@ -155,7 +152,8 @@ class Wallets {
   }
 
   /**
-   * Looks again what the wallet holds. What was left of a failed check, by a restart of the gateway, is asked again.
+   * Reads the wallet's balance and jobs. Repeats objections to failed answers that a restart of the gateway
+   * interrupted.
    */
   async refresh(): Promise<void> {
     const { account } = this;
@@ -176,15 +174,18 @@ class Wallets {
     const { wallet, account, overview } = this;
     if (wallet === null || account === null || overview === null || account.chains.includes(overview.walletChain))
       return null;
-    return `${wallet.name} does not sign for this gateway’s chain (${overview.walletChain}). Switch its network, or use the gateway’s own wallet.`;
+    return (
+      `${wallet.name} does not sign for this gateway’s chain (${overview.walletChain}). Switch its network, ` +
+      'or use the gateway’s own wallet.'
+    );
   }
 
-  /** The transaction, signed. @throws Error in plain words */
+  /** The signed transaction. @throws Error with a sentence for the person */
   async sign(transaction: Uint8Array): Promise<Uint8Array> {
     const { wallet, account, overview } = this;
     const signing = wallet?.features['solana:signTransaction'];
     if (wallet === null || signing === undefined || account === null)
-      throw new Error('No wallet is connected any more. Connect it again under Money.');
+      throw new Error('The wallet is disconnected. Connect it again under Money.');
     try {
       const [signed] = await signing.signTransaction({
         account,
@@ -198,7 +199,7 @@ class Wallets {
     }
   }
 
-  /** In a line: which wallet, and what it holds. */
+  /** The wallet's name and balance, in one line. */
   get words(): string | null {
     if (this.wallet === null) return null;
     return `${this.wallet.name}${this.overview === null ? '' : `, ${sol(BigInt(this.overview.balance))}`}`;
@@ -209,7 +210,7 @@ class Wallets {
   }
 }
 
-/** Asks the wallet whom it shows this page. @throws Error in plain words */
+/** Asks the wallet for its accounts. @throws Error with a sentence for the person */
 async function accountsOf(wallet: StandardWallet, silent: boolean): Promise<readonly Account[]> {
   try {
     return (await wallet.features['standard:connect']?.connect(silent ? { silent } : undefined))?.accounts ?? [];

@@ -4,12 +4,11 @@ import { type IncomingMessage, request } from 'node:http';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { QvacError } from '../../src/errors.ts';
+import type { CheckedAnswer, InferenceClient } from '../../src/gateway/answer/inference-client.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { decodeReceipt } from '../../src/proofs/receipt.ts';
-import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
-import { breakingAsker, startGateway } from '../support/gateway.ts';
+import { breakingClient, fetchReceipt, noModels, startGateway } from '../support/gateway.ts';
 import { startRouter } from '../support/router.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 
@@ -17,32 +16,16 @@ const question = { model: 'scripted/q8_0', messages: [{ role: 'user', content: '
 const post = (url: string, body: object, headers: Readonly<Record<string, string>> = {}): Promise<Response> =>
   fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ ...question, ...body }), headers });
 
-test('a prompt that does not fit is told as the question’s own fault', async (context) => {
+test('reports a prompt that does not fit as the request’s own error', async (context) => {
   const { url } = await startGateway(context);
   const response = await post(url, { messages: [{ role: 'user', content: 'why? '.repeat(1_000) }] });
   assert.equal(response.status, 400);
   const { error } = (await response.json()) as { error: { code: string; message: string } };
-  assert.equal(error.code, 'E_CONTEXT');
-  assert.match(error.message, /do not fit into the context of 2048 .*shorten/);
+  assert.equal(error.code, 'context_length_exceeded');
+  assert.match(error.message, /^prompt is too long: .*do not fit in the context of 2048 .*shorten/);
 });
 
-test('an answer may be as long as there is room for, where its client allows more', async (context) => {
-  const { url, receipts } = await startGateway(context, { providers: [{ engine: createDictatedEngine('yes') }] });
-  for (const [content, most] of [
-    ['why?', 2048 - 'userwhy?'.length - 256],
-    ['why? '.repeat(200), 1024],
-  ] as const) {
-    const answer = await post(url, { max_tokens: 100_000, messages: [{ role: 'user', content }] });
-    assert.equal(answer.status, 200);
-    const { receipt } = await receipts.get(answer.headers.get('x-qvac-receipt') ?? '');
-    assert.equal(decodeReceipt(receipt).offer.sampler.maxTokens, most);
-  }
-  // What may fit is left to its provider to say.
-  const refused = await post(url, { max_tokens: 2_040 });
-  assert.match(await refused.text(), /E_CONTEXT/);
-});
-
-test('a client that goes away cancels the job, which is settled for what was delivered', async (context) => {
+test('a client that disconnects cancels the job and pays for the tokens delivered', async (context) => {
   const gate = createGate(5);
   const { url, providers } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }] });
   const controller = new AbortController();
@@ -61,7 +44,7 @@ test('a client that goes away cancels the job, which is settled for what was del
   assert.ok((finished?.tokens ?? 40) <= 6);
 });
 
-test('a client that left before there was an answer is not counted as served', async (context) => {
+test('counts a client that disconnected before the end of the response as 499', async (context) => {
   const gate = createGate(0);
   const { url } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }] });
   const controller = new AbortController();
@@ -81,7 +64,7 @@ test('a client that left before there was an answer is not counted as served', a
   while (!(await counted()));
 });
 
-test('a comment keeps a stream open while the prompt is slow, and the answer follows', async (context) => {
+test('sends a comment while the prompt is slow, then the answer', async (context) => {
   const gate = createGate(0);
   const { url } = await startGateway(context, {
     providers: [{ script: { beforeStep: gate.beforeStep } }],
@@ -98,52 +81,88 @@ test('a comment keeps a stream open while the prompt is slow, and the answer fol
   assert.match(text, /data: \[DONE\]\n\n$/);
 });
 
-test('an error after the first event is an event of its own', async (context) => {
-  const { url } = await startGateway(context, { asker: breakingAsker });
+test('sends an error after the first event as an event', async (context) => {
+  const { url } = await startGateway(context, { inference: breakingClient });
   const broken = await (await post(url, { stream: true })).text();
   assert.match(broken, /"content":"some"/);
-  assert.match(
-    broken,
-    /data: \{"error":\{"message":"the provider broke off","type":"api_error","param":null,"code":"E_TRUNCATED"\}\}\n\n$/,
-  );
+  const code = 'E_TRUNCATED';
+  const error = { message: 'the provider broke off', type: 'api_error', param: null, code, qvac_code: code };
+  assert.ok(broken.endsWith(`data: ${JSON.stringify({ error })}\n\n`));
   assert.ok(!broken.includes('[DONE]'));
   const whole = await post(url, {});
   assert.equal(whole.status, 502);
 });
 
-test('an answer whose checks take long is given as pending; one that fails them says so', async (context) => {
-  const asker = (verdict: Promise<'failed'>) => ({
-    holds: async () => false,
-    async ask(_question: unknown, hooks: Parameters<import('../../src/gateway/answer/asker.ts').Asker['ask']>[1]) {
-      hooks.accepted(
-        { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
-        3,
-      );
-      await hooks.text('some');
-      hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 0n, receipt: 'ab'.repeat(32) as never });
-      return { verified: await verdict, faults: ['draws-far' as const], steps: null };
-    },
-  });
+/** Delivers a word, then waits for `verdict`. */
+const verifying = (verdict: Promise<CheckedAnswer['verified']>): InferenceClient => ({
+  ...noModels,
+  async complete(_request, observer) {
+    observer.accepted(
+      { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
+      3,
+    );
+    await observer.text('some');
+    observer.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 0n, receipt: 'ab'.repeat(32) as never });
+    return { verified: await verdict, faults: [], steps: null };
+  },
+});
+
+test('an answer ends with its last token; its verdict follows under /receipts', async (context) => {
+  const verdict = Promise.withResolvers<CheckedAnswer['verified']>();
+  const { url, fetchAsPage } = await startGateway(context, { inference: verifying(verdict.promise) });
+  for (const stream of [false, true]) {
+    const response = await post(url, { stream });
+    assert.deepEqual([response.status, response.headers.get('x-qvac-verified')], [200, 'pending']);
+    const text = await response.text();
+    if (stream)
+      assert.match(text, /"x-qvac-verified":"pending","x-qvac-cost-lamports":"0","x-qvac-receipt":"(ab){32}"/);
+    const waiting = await fetch(`${url}/receipts/${'ab'.repeat(32)}`);
+    assert.deepEqual(
+      [waiting.status, waiting.headers.get('x-qvac-verified'), waiting.headers.get('retry-after')],
+      [202, 'pending', '1'],
+    );
+    assert.deepEqual(await waiting.json(), { verified: 'pending' });
+    assert.equal((await fetchAsPage(`/qvac/receipts/${'ab'.repeat(32)}`)).status, 202);
+  }
+  verdict.resolve('sampling');
+  assert.equal((await fetchReceipt(url, 'ab'.repeat(32))).status, 404);
+});
+
+test('with waitVerdict an answer carries its verdict, or is pending if verification takes too long', async (context) => {
+  const verdict = Promise.withResolvers<CheckedAnswer['verified']>();
   const { url } = await startGateway(context, {
-    asker: asker(new Promise(() => undefined)),
-    gateway: { verdictMs: 30 },
+    inference: verifying(verdict.promise),
+    gateway: { waitVerdict: true, verdictMs: 30 },
   });
-  const pending = await post(url, {});
-  assert.deepEqual(
-    [pending.status, pending.headers.get('x-qvac-verified'), pending.headers.get('x-qvac-receipt')],
-    [200, 'pending', 'ab'.repeat(32)],
-  );
-  const failing = await startGateway(context, { asker: asker(Promise.resolve('failed')) });
+  assert.equal((await post(url, {})).headers.get('x-qvac-verified'), 'pending');
+  verdict.resolve('exact');
+  const failing = await startGateway(context, {
+    inference: verifying(Promise.resolve('failed')),
+    gateway: { waitVerdict: true },
+  });
   assert.equal((await post(failing.url, {})).headers.get('x-qvac-verified'), 'failed');
 });
 
-test('a provider that runs a damaged model fails, and the metrics count it', async (context) => {
+test('stopping the gateway waits for verifications in progress', async (context) => {
+  const verdict = Promise.withResolvers<CheckedAnswer['verified']>();
+  const { gateway, url } = await startGateway(context, { inference: verifying(verdict.promise) });
+  await (await post(url, {})).text();
+  let stopped = false;
+  const stopping = gateway.stop().then(() => (stopped = true));
+  while (await fetch(`${url}/health`).catch(() => null)) await setImmediate();
+  assert.equal(stopped, false);
+  verdict.resolve('exact');
+  await stopping;
+});
+
+test('a damaged model fails verification, and the metrics count it', async (context) => {
   const { url, providers } = await startGateway(context, {
     providers: [{ script: { damage: 3 } }],
     here: [createScriptedEngine()],
   });
   const answer = await post(url, { max_tokens: 64 });
-  assert.equal(answer.headers.get('x-qvac-verified'), 'failed');
+  const receipt = await fetchReceipt(url, answer.headers.get('x-qvac-receipt'));
+  assert.equal(receipt.headers.get('x-qvac-verified'), 'failed');
   const metrics = await (await fetch(`${url}/metrics`)).text();
   assert.match(metrics, /qvac_jobs_total\{outcome="delivered"\} 1/);
   assert.match(metrics, /qvac_verifications_total\{result="failed"\} 1/);
@@ -154,7 +173,7 @@ test('a provider that runs a damaged model fails, and the metrics count it', asy
   assert.ok(!metrics.includes(providers[0]?.peer.id ?? 'x'));
 });
 
-test('health says why it is not ready, and when it is', async (context) => {
+test('reports on /health why it is not ready, and when it is', async (context) => {
   const alone = await startGateway(context, { providers: [] });
   const unready = await fetch(`${alone.url}/health`);
   assert.equal(unready.status, 503);
@@ -163,7 +182,7 @@ test('health says why it is not ready, and when it is', async (context) => {
   assert.equal((await fetch(`${url}/health`)).status, 200);
 });
 
-test('through the person’s own router, which is named', async (context) => {
+test('uses the person’s own router and names it', async (context) => {
   const { url, providers } = await startGateway(context, { providers: [{}] });
   assert.equal((await post(url, {})).headers.get('x-qvac-router'), null);
   const router = await startRouter(context, {
@@ -175,14 +194,15 @@ test('through the person’s own router, which is named', async (context) => {
   assert.equal(answer.status, 200);
   assert.equal(answer.headers.get('x-qvac-router'), router.peer.id);
   assert.equal(answer.headers.get('x-qvac-provider'), providers[0]?.peer.id);
-  assert.equal(answer.headers.get('x-qvac-verified'), 'exact');
+  const receipt = await fetchReceipt(routed.url, answer.headers.get('x-qvac-receipt'));
+  assert.equal(receipt.headers.get('x-qvac-verified'), 'exact');
 });
 
-test('a taken port is named, with what to type', async (context) => {
+test('names a port in use and the command to choose another', async (context) => {
   const { gateway } = await startGateway(context);
   const second = createGateway(
     {
-      asker: null as never,
+      inference: null as never,
       market: { live: () => [] },
       experience: null as never,
       receipts: null as never,
@@ -202,14 +222,14 @@ test('a taken port is named, with what to type', async (context) => {
   );
 });
 
-test('a reader that does not read holds its own answer up, and nothing is piled up for it', async (context) => {
+test('a client that does not read stalls its own answer; the gateway buffers little for it', async (context) => {
   const piece = 'x'.repeat(64 * 1024);
   const stalled = Promise.withResolvers<number>();
   let stopped = false;
   const { gateway, url } = await startGateway(context, {
-    asker: {
-      holds: async () => false,
-      async ask(_question, hooks, { stop }) {
+    inference: {
+      ...noModels,
+      async complete(_question, hooks, { stop }) {
         hooks.accepted(
           { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
           3,
@@ -242,14 +262,14 @@ test('a reader that does not read holds its own answer up, and nothing is piled 
   assert.equal((await fetch(`${url}/v1/models`)).status, 200);
   response.on('error', () => undefined);
   slow.on('error', () => undefined).destroy();
-  // Its place is free again.
+  // The request no longer counts as in progress.
   for (let turns = 0; !stopped; turns++) {
     assert.ok(turns < 1_000_000);
     await setImmediate();
   }
 });
 
-test('a gateway that stops ends what is being answered, and settles it', async (context) => {
+test('stopping the gateway ends answers in progress and pays for them', async (context) => {
   const gate = createGate(5);
   const { gateway, url, providers, receipts } = await startGateway(context, {
     providers: [{ script: { beforeStep: gate.beforeStep } }],

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Anthropic from '@anthropic-ai/sdk';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
-import { breakingAsker, startGateway } from '../support/gateway.ts';
+import { breakingClient, fetchReceipt, startGateway } from '../support/gateway.ts';
 
 const model = 'scripted/q8_0';
 const question = { model, max_tokens: 100, messages: [{ role: 'user' as const, content: 'why is the sky blue?' }] };
 const clientOf = (baseURL: string): Anthropic => new Anthropic({ baseURL, apiKey: 'none', maxRetries: 0 });
 
-test('a message in one piece', async (context) => {
+test('returns a message', async (context) => {
   const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine('It scatters.') }] });
   const {
     data,
@@ -22,11 +22,11 @@ test('a message in one piece', async (context) => {
   assert.equal(data.stop_reason, 'end_turn');
   assert.equal(data.usage.output_tokens, 'It scatters.'.length + 1);
   assert.ok(data.usage.input_tokens > 0);
-  assert.equal(response.headers.get('x-qvac-verified'), 'sampling');
+  assert.equal(response.headers.get('x-qvac-verified'), 'pending');
   assert.equal(request, `req_${data.id.slice('msg_'.length)}`);
 });
 
-test('a streamed message, by events and as the client puts it together', async (context) => {
+test('streams a message: the events, and the message that the client assembles', async (context) => {
   const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine('It scatters.') }] });
   const client = clientOf(url);
   const types: string[] = [];
@@ -53,7 +53,7 @@ test('a streamed message, by events and as the client puts it together', async (
   assert.ok(message.usage.input_tokens > 0);
 });
 
-test('stop sequences and the length limit are named as the reason', async (context) => {
+test('names stop sequences and the length limit as the stop reason', async (context) => {
   const { url } = await startGateway(context, {
     providers: [{ engine: createDictatedEngine(`one two three ${'x'.repeat(300)}`) }],
   });
@@ -67,7 +67,7 @@ test('stop sequences and the length limit are named as the reason', async (conte
   assert.deepEqual([short.stop_reason, short.content], ['max_tokens', [{ type: 'text', text: 'one' }]]);
 });
 
-test('errors come in Anthropic’s shape, with our code', async (context) => {
+test('returns errors in Anthropic’s format with our code', async (context) => {
   const { url } = await startGateway(context);
   const client = clientOf(url);
   await assert.rejects(client.messages.create({ ...question, ...{ top_k: 40 } }), (error: unknown) => {
@@ -85,7 +85,7 @@ test('errors come in Anthropic’s shape, with our code', async (context) => {
   await assert.rejects(client.messages.create({ ...question, model: 'no-such-model' }), Anthropic.NotFoundError);
 });
 
-test('content and system in parts, with what caches are told', async (context) => {
+test('accepts content and system in parts, with cache hints', async (context) => {
   const { url, receipts } = await startGateway(context);
   const cached = { cache_control: { type: 'ephemeral' as const } };
   const { response } = await clientOf(url)
@@ -109,6 +109,7 @@ test('content and system in parts, with what caches are told', async (context) =
       ],
     })
     .withResponse();
+  await fetchReceipt(url, response.headers.get('x-qvac-receipt'));
   const { receipt } = await receipts.get(response.headers.get('x-qvac-receipt') ?? '');
   assert.deepEqual(
     receipt.input?.messages,
@@ -121,7 +122,7 @@ test('content and system in parts, with what caches are told', async (context) =
   );
 });
 
-test('what a part of a message asks for beside its text is refused by name', async (context) => {
+test('refuses by name what a content part asks for besides its text', async (context) => {
   const { url } = await startGateway(context);
   const client = clientOf(url);
   const ask = (content: Anthropic.MessageParam['content']): Promise<unknown> =>
@@ -152,8 +153,8 @@ test('what a part of a message asks for beside its text is refused by name', asy
   await assert.rejects(ask([{ type: 'tool_result', tool_use_id: 'x' }]), /messages\[0\]\.content\[0\]\.type/);
 });
 
-test('an answer that breaks off in the midst is an error of the client', async (context) => {
-  const { url } = await startGateway(context, { asker: breakingAsker });
+test('the client throws if an answer ends early', async (context) => {
+  const { url } = await startGateway(context, { inference: breakingClient });
   const client = clientOf(url);
   let text = '';
   await assert.rejects(
@@ -171,7 +172,7 @@ test('an answer that breaks off in the midst is an error of the client', async (
   await assert.rejects(client.models.retrieve('absent'), Anthropic.NotFoundError);
 });
 
-test('models are listed in Anthropic’s shape', async (context) => {
+test('lists models in Anthropic’s format', async (context) => {
   const { url } = await startGateway(context);
   const names: string[] = [];
   for await (const { id } of clientOf(url).models.list()) names.push(id);

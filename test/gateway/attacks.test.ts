@@ -17,7 +17,7 @@ function codeOf(text: string): string {
   return error.code;
 }
 
-test('a foreign Host is refused on every path (DNS rebinding)', async (context) => {
+test('refuses a foreign Host on every path (DNS rebinding)', async (context) => {
   const started = await startGateway(context);
   for (const path of ['/', '/v1/models', '/qvac/receipts', '/health', '/assets/page.js']) {
     const { status, text } = await send(started, path, { host: 'rebound.example' });
@@ -26,9 +26,9 @@ test('a foreign Host is refused on every path (DNS rebinding)', async (context) 
   }
 });
 
-test('a foreign Origin is refused, also with the token, also when it asks first', async (context) => {
+test('refuses a foreign Origin, with the token and in a preflight too', async (context) => {
   const started = await startGateway(context);
-  // A sandboxed frame calls itself null; whoever adds its own to ours is still another.
+  // A sandboxed frame sends the origin null; a list of origins is foreign, even with ours in it.
   for (const origin of [
     'https://evil.example',
     'null',
@@ -50,7 +50,7 @@ test('a foreign Origin is refused, also with the token, also when it asks first'
   assert.equal(started.providers[0]?.receipts.size, 0);
 });
 
-test('a page that tries to spend without the token, or with a wrong one, is refused', async (context) => {
+test('refuses a page that tries to spend without the token or with a wrong one', async (context) => {
   const started = await startGateway(context);
   const own = { origin: started.url, 'content-type': 'application/json' };
   for (const headers of [own, { ...own, authorization: 'Bearer guess' }, { ...own, 'x-api-key': '' }]) {
@@ -61,7 +61,7 @@ test('a page that tries to spend without the token, or with a wrong one, is refu
   }
   for (const path of ['/qvac/receipts', '/qvac/peers', '/qvac/state', `/receipts/${'0'.repeat(64)}`])
     assert.equal((await send(started, path, { origin: started.url })).status, 401, path);
-  // What a form or an image of another site can send without being asked.
+  // Requests that a form or an image of another site can send without a preflight.
   assert.equal(
     (
       await send(
@@ -83,7 +83,7 @@ test('a page that tries to spend without the token, or with a wrong one, is refu
   assert.equal(allowed.status, 200);
 });
 
-test('an allowed origin is told so, with the token only', async (context) => {
+test('allows a named origin, only with the token', async (context) => {
   const started = await startGateway(context, { gateway: { origins: ['https://chat.example'] } });
   const origin = { origin: 'https://chat.example' };
   const asked = await send(
@@ -113,7 +113,7 @@ test('an allowed origin is told so, with the token only', async (context) => {
   assert.match(String(answered.headers['access-control-expose-headers']), /x-qvac-receipt/);
 });
 
-test('a body of 10 MB is refused without being kept, announced or not', async (context) => {
+test('refuses a body of 10 MB without buffering it, with or without a content-length', async (context) => {
   const started = await startGateway(context);
   const announced = await send(
     started,
@@ -153,8 +153,8 @@ test('a body of 10 MB is refused without being kept, announced or not', async (c
   assert.equal((await send(started, '/v1/models', {})).status, 200);
 });
 
-test('of 1,000 connections it holds some and still answers', async (context) => {
-  const started = await startGateway(context, { gateway: { limits: { connections: { most: 64 } } } });
+test('still answers under 1,000 connections', async (context) => {
+  const started = await startGateway(context, { gateway: { limits: { connections: { maxConnections: 64 } } } });
   const sockets = await Promise.all(Array.from({ length: 1_000 }, () => openSocket(context, started)));
   const held = (): number => sockets.filter((socket) => !socket.destroyed && !socket.closed).length;
   await Promise.all(
@@ -166,7 +166,7 @@ test('of 1,000 connections it holds some and still answers', async (context) => 
   );
   assert.ok(held() <= 100, `${held()} held`);
   for (const socket of sockets) socket.destroy();
-  // The places of those that left are free again.
+  // Closed connections free their places.
   for (let tries = 0; ; tries++) {
     const status = await send(started, '/v1/models', {}).then(
       (answered) => answered.status,
@@ -177,7 +177,7 @@ test('of 1,000 connections it holds some and still answers', async (context) => 
   }
 });
 
-test('slow headers, slow bodies and connections that say nothing are ended', async (context) => {
+test('ends slow headers, slow bodies and silent connections', async (context) => {
   const started = await startGateway(context, {
     gateway: { limits: { connections: { headersMs: 300, requestMs: 600 } } },
   });
@@ -190,9 +190,10 @@ test('slow headers, slow bodies and connections that say nothing are ended', asy
   assert.equal((await send(started, '/v1/models', {})).status, 200);
 });
 
-test('an answer cannot end an event, begin another or become a header', async (context) => {
+test('text in an answer cannot end an event, start another or become a header', async (context) => {
   const hostile =
-    'x\n\ndata: [DONE]\n\nevent: error\ndata: {"error":{}}\r\n\r\nHTTP/1.1 200 OK\r\nset-cookie: a=b\u2028\u0000\u001b[2J';
+    'x\n\ndata: [DONE]\n\nevent: error\ndata: {"error":{}}\r\n\r\nHTTP/1.1 200 OK\r\n' +
+    'set-cookie: a=b\u2028\u0000\u001b[2J';
   const started = await startGateway(context, { providers: [{ engine: createDictatedEngine(hostile) }] });
   for (const [path, body] of [
     ['/v1/chat/completions', { messages: [{ role: 'user', content: 'x' }], stream: true }],
@@ -217,7 +218,7 @@ test('an answer cannot end an event, begin another or become a header', async (c
   }
 });
 
-test('names on a card that are made to be misread stay text', async (context) => {
+test('misleading names on a card stay text', async (context) => {
   const name = 'x\r\nset-cookie: a=b\r\n\r\n<script>alert(1)</script>"}\u2028\ndata: [DONE]\u001b[2J/../..';
   const started = await startGateway(context, { providers: [{ script: { name, quant: '"\nqvac_jobs_total 1e9' } }] });
   const [listed] = (JSON.parse((await send(started, '/v1/models', {})).text) as { data: { id: string }[] }).data;
@@ -240,7 +241,7 @@ test('names on a card that are made to be misread stay text', async (context) =>
   assert.doesNotMatch((await send(started, '/metrics', {})).text, /^qvac_jobs_total 1e9/m);
 });
 
-test('however a path is written, what guards it and what answers it read the same one', async (context) => {
+test('the guard and the router read the same path, however it is encoded', async (context) => {
   const started = await startGateway(context);
   const ways = [
     '/%71vac/receipts',
@@ -267,7 +268,7 @@ test('however a path is written, what guards it and what answers it read the sam
   assert.equal((await send(started, '/qvac/receipts', { authorization: `Bearer ${testToken}` })).status, 200);
 });
 
-test('paths that climb find nothing', async (context) => {
+test('finds no file through paths with ..', async (context) => {
   const started = await startGateway(context);
   const climbing = [
     '/assets/../../package.json',

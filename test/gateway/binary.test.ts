@@ -16,8 +16,8 @@ interface Ready {
   readonly link: string;
 }
 
-test('the program itself: ready, asked, stopped; and nothing of a question or an answer on its output at any level', async (context) => {
-  const secret = 'the-question-nobody-may-log';
+test('the binary starts, answers and stops without logging any prompt or answer text', async (context) => {
+  const secret = 'a-prompt-that-must-not-be-logged';
   const answer = 'the-answer-nobody-may-log';
   const provider = await startProvider(context, { engine: createDictatedEngine(answer) });
   const home = await temporaryHome(context);
@@ -89,7 +89,7 @@ test('the program itself: ready, asked, stopped; and nothing of a question or an
   assert.ok(!output.includes(secret) && !output.includes(answer), output);
 });
 
-test('open to a network: a loud line, a key for every program, and none that others can read', async (context) => {
+test('on a network address: warns, requires keys, and refuses a key file that others can read', async (context) => {
   const provider = await startProvider(context, { engine: createDictatedEngine('yes') });
   const home = await temporaryHome(context);
   const keys = join(home, 'keys.txt');

@@ -7,7 +7,7 @@ interface Dashboard {
   readonly panels: readonly { readonly title: string; readonly targets: readonly { readonly expr: string }[] }[];
 }
 
-test('the dashboard asks for metrics and labels that the gateway has', async () => {
+test('the dashboard uses metrics and labels that the gateway exports', async () => {
   const metrics = createMetrics({ peers: () => ({ provider: 1, router: 0 }) });
   metrics.delivered({ finish: 'stop', promptTokens: 1, tokens: 1, cost: 0n, receipt: '' as never }, 5);
   metrics.checked({ verified: 'failed', faults: ['draws-far'] });

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QvacError } from '../../src/errors.ts';
-import type { Asker, AskHooks } from '../../src/gateway/answer/asker.ts';
+import type { InferenceClient, InferenceObserver } from '../../src/gateway/answer/inference-client.ts';
 import { createBudgets } from '../../src/gateway/guard/budgets.ts';
 import { parseKeys } from '../../src/gateway/guard/keys.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
-import { startGateway } from '../support/gateway.ts';
+import { noModels, startGateway } from '../support/gateway.ts';
 
 const messages = [{ role: 'user', content: 'why?' }];
 
-/** A question to every API, streamed and not, with where its error's code, words and type stand. */
+/** A request for every API. */
 const apis = [
   { path: '/v1/chat/completions', body: { messages }, shape: 'openai' },
   { path: '/v1/completions', body: { prompt: 'why?' }, shape: 'openai' },
@@ -22,62 +22,76 @@ const apis = [
 ] as const;
 
 interface Told {
+  /** Ours. */
   readonly code: string;
+  /** The API's own. */
+  readonly apiCode: string;
   readonly message: string;
   readonly type: string | null;
 }
 
 function told(shape: (typeof apis)[number]['shape'], text: string): Told {
-  const body = JSON.parse(text) as { readonly type?: string; readonly code?: string; readonly error: string | Told };
-  if (shape === 'ollama') return { code: body.code ?? '', message: String(body.error), type: null };
+  const body = JSON.parse(text) as {
+    readonly type?: string;
+    readonly code?: string;
+    readonly error: string | (Told & { readonly qvac_code?: string });
+  };
+  if (shape === 'ollama')
+    return { code: body.code ?? '', apiCode: body.code ?? '', message: String(body.error), type: null };
   assert.equal(body.type, shape === 'anthropic' ? 'error' : undefined);
   assert.ok(typeof body.error === 'object');
-  return body.error;
+  const { code, qvac_code: own = code, message, type } = body.error;
+  return { code: own, apiCode: code, message, type };
 }
 
-const failing = (error: QvacError): Asker => ({ holds: async () => false, ask: () => Promise.reject(error) });
+const failing = (error: QvacError): InferenceClient => ({
+  ...noModels,
+  complete: () => Promise.reject(error),
+});
 
-test('why there is no answer is told in each API’s own shape, with the status that its clients act on', async (context) => {
-  for (const [error, status, openai, anthropic] of [
-    [new QvacError('E_NO_PROVIDER', 'nobody is there'), 404, 'not_found_error', 'not_found_error'],
-    [new QvacError('E_BUSY', 'all are busy'), 503, 'api_error', 'overloaded_error'],
-    [new QvacError('E_TOO_DEAR', 'it costs more'), 402, 'insufficient_quota', 'billing_error'],
-    [new QvacError('E_TIMEOUT', 'it takes too long'), 504, 'api_error', 'timeout_error'],
-    [new QvacError('E_BAD_INPUT', 'a forged turn'), 400, 'invalid_request_error', 'invalid_request_error'],
-    [new QvacError('E_CONTEXT', 'too long'), 400, 'invalid_request_error', 'invalid_request_error'],
-    [new QvacError('E_VERIFICATION_FAILED', 'a check failed'), 502, 'api_error', 'api_error'],
+test('returns each error in the API’s own format, with the status that its clients act on', async (context) => {
+  for (const [ownCode, status, openai, anthropic, openaiCode] of [
+    ['E_NO_PROVIDER', 404, 'not_found_error', 'not_found_error', 'model_not_found'],
+    ['E_NO_MODEL', 404, 'not_found_error', 'not_found_error', 'model_not_found'],
+    ['E_BUSY', 503, 'api_error', 'overloaded_error', 'E_BUSY'],
+    ['E_TOO_DEAR', 402, 'insufficient_quota', 'billing_error', 'E_TOO_DEAR'],
+    ['E_TIMEOUT', 504, 'api_error', 'timeout_error', 'E_TIMEOUT'],
+    ['E_BAD_INPUT', 400, 'invalid_request_error', 'invalid_request_error', 'E_BAD_INPUT'],
+    ['E_CONTEXT', 400, 'invalid_request_error', 'invalid_request_error', 'context_length_exceeded'],
+    ['E_VERIFICATION_FAILED', 502, 'api_error', 'api_error', 'E_VERIFICATION_FAILED'],
   ] as const) {
-    const { url } = await startGateway(context, { asker: failing(error), providers: [] });
+    const error = new QvacError(ownCode, `${ownCode} happened`);
+    const { url } = await startGateway(context, { inference: failing(error), providers: [] });
     for (const { path, body, shape } of apis) {
       for (const stream of [true, false]) {
         const response = await fetch(`${url}${path}`, { method: 'POST', body: JSON.stringify({ ...body, stream }) });
         assert.equal(response.status, status, `${path} ${error.code}`);
         assert.equal(response.headers.get('content-type'), 'application/json');
         assert.equal(response.headers.get('retry-after') !== null, status === 503);
-        const { code, message, type } = told(shape, await response.text());
+        const { code, apiCode, message, type } = told(shape, await response.text());
         assert.deepEqual([code, message], [error.code, error.message]);
+        assert.equal(apiCode, shape === 'openai' ? openaiCode : error.code);
         assert.equal(type, { openai, anthropic, ollama: null }[shape]);
       }
     }
   }
 });
 
-test('a bug says nothing of itself', async (context) => {
+test('hides the message of a bug', async (context) => {
   const { url } = await startGateway(context, {
-    asker: { holds: async () => false, ask: () => Promise.reject(new TypeError('/home/somebody: x is undefined')) },
+    inference: {
+      ...noModels,
+      complete: () => Promise.reject(new TypeError('/home/somebody: x is undefined')),
+    },
     providers: [],
   });
   const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages }) });
   assert.equal(response.status, 500);
-  assert.deepEqual(told('openai', await response.text()), {
-    message: 'the gateway failed',
-    type: 'api_error',
-    param: null,
-    code: 'E_BUG',
-  });
+  const { code, message, type } = told('openai', await response.text());
+  assert.deepEqual([code, message, type], ['E_BUG', 'the gateway failed', 'api_error']);
 });
 
-test('a path that asks takes POST alone, one that is not there says so, each in its API’s shape', async (context) => {
+test('refuses other methods and unknown paths in each API’s format', async (context) => {
   const { url } = await startGateway(context, { providers: [] });
   for (const { path, shape } of apis) {
     for (const method of ['GET', 'PUT', 'DELETE']) {
@@ -86,20 +100,26 @@ test('a path that asks takes POST alone, one that is not there says so, each in 
       assert.match(told(shape, await response.text()).message, /takes POST/);
     }
   }
-  for (const [path, shape] of [
-    ['/v1/embeddings', 'openai'],
-    ['/v1/messages/count_tokens', 'anthropic'],
-    ['/api/embed', 'ollama'],
+  for (const [path, shape, code] of [
+    ['/v1/moderations', 'openai', 'E_NOT_FOUND'],
+    ['/v1/messages/batches', 'anthropic', 'E_NOT_FOUND'],
+    ['/api/push', 'ollama', 'E_NOT_FOUND'],
+    ['/v1/embeddings', 'openai', 'E_UNSUPPORTED'],
+    ['/embeddings', 'openai', 'E_UNSUPPORTED'],
+    ['/api/embed', 'ollama', 'E_UNSUPPORTED'],
+    ['/api/embeddings', 'ollama', 'E_UNSUPPORTED'],
   ] as const) {
     const response = await fetch(`${url}${path}`, { method: 'POST', body: '{}' });
     assert.equal(response.status, 404);
-    assert.equal(told(shape, await response.text()).code, 'E_NOT_FOUND');
+    const said = told(shape, await response.text());
+    assert.equal(said.code, code);
+    if (code === 'E_UNSUPPORTED') assert.match(said.message, /does not offer embeddings/);
   }
   const missing = await fetch(`${url}/v1/models/absent`, { headers: { 'anthropic-version': '2023-06-01' } });
   assert.deepEqual([missing.status, told('anthropic', await missing.text()).type], [404, 'not_found_error']);
 });
 
-test('whoever may not ask is told so in each API’s shape', async (context) => {
+test('refuses a missing key and a foreign origin in each API’s format', async (context) => {
   const keys = {
     ring: parseKeys('key-of-the-laptop-0001 laptop', 'keys'),
     budgets: await createBudgets({ clock: { now: () => 0 }, logger: silentLogger }, null),
@@ -118,7 +138,7 @@ test('whoever may not ask is told so in each API’s shape', async (context) => 
   }
 });
 
-test('whoever asks too often is told so in each API’s shape', async (context) => {
+test('limits the request rate in each API’s format', async (context) => {
   const { url } = await startGateway(context, {
     providers: [],
     gateway: { limits: { rate: { burst: 0, perSecond: 1 } } },
@@ -130,11 +150,11 @@ test('whoever asks too often is told so in each API’s shape', async (context) 
   }
 });
 
-test('of more questions than it takes itself those beyond are told to come again', async (context) => {
+test('refuses requests above its own limit with retry-after', async (context) => {
   const gate = createGate(0);
   const { url } = await startGateway(context, {
     providers: [{ script: { beforeStep: gate.beforeStep } }],
-    gateway: { limits: { questions: 1 } },
+    gateway: { limits: { requests: 1 } },
   });
   const ask = (): Promise<Response> =>
     fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages, max_tokens: 2 }) });
@@ -149,7 +169,7 @@ test('of more questions than it takes itself those beyond are told to come again
   assert.equal((await first).status, 200);
 });
 
-test('an answer without a word is one all the same, never an empty body', async (context) => {
+test('returns a complete response for an empty answer', async (context) => {
   const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine('') }] });
   for (const { path, body } of apis) {
     for (const stream of [false, true]) {
@@ -165,7 +185,7 @@ test('an answer without a word is one all the same, never an empty body', async 
   }
 });
 
-test('of more questions than a provider takes, those beyond are told busy, and none is cut off', async (context) => {
+test('refuses requests above a provider’s limit as busy and cuts none off', async (context) => {
   const gate = createGate(0);
   const { url } = await startGateway(context, {
     providers: [{ provider: { burst: 1_000 }, script: { beforeStep: gate.beforeStep, slots: 100 } }],
@@ -191,7 +211,7 @@ test('of more questions than a provider takes, those beyond are told busy, and n
   assert.equal(said.filter((each) => each === '200').length, 64);
 });
 
-test('where one provider is full, another one answers', async (context) => {
+test('another provider answers when one is full', async (context) => {
   const gate = createGate(0);
   const crowded = { provider: { burst: 1_000 }, script: { beforeStep: gate.beforeStep, slots: 100 } };
   const { url } = await startGateway(context, { providers: [crowded, crowded] });
@@ -205,8 +225,8 @@ test('where one provider is full, another one answers', async (context) => {
   assert.deepEqual(new Set(await Promise.all(asked)), new Set([200]));
 });
 
-/** An answer that comes, and then `end`. */
-function answering(hooks: AskHooks): void {
+/** Delivers a complete answer. */
+function answering(hooks: InferenceObserver): void {
   hooks.accepted(
     { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
     3,
@@ -215,15 +235,16 @@ function answering(hooks: AskHooks): void {
   hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 7n, receipt: 'ab'.repeat(32) as never });
 }
 
-test('an answer is not lost because its checks break off', async (context) => {
-  const asker: Asker = {
+test('keeps an answer whose verification fails to finish', async (context) => {
+  const inference: InferenceClient = {
+    ...noModels,
     holds: async () => true,
-    async ask(_question, hooks) {
+    async complete(_question, hooks) {
       answering(hooks);
       throw new QvacError('E_ENGINE', 'no memory for a second copy');
     },
   };
-  const { url } = await startGateway(context, { asker, providers: [] });
+  const { url } = await startGateway(context, { inference, providers: [], gateway: { waitVerdict: true } });
   for (const stream of [false, true]) {
     const response = await fetch(`${url}/v1/chat/completions`, {
       method: 'POST',
@@ -243,15 +264,16 @@ test('an answer is not lost because its checks break off', async (context) => {
   assert.doesNotMatch(metrics, /E_ENGINE/);
 });
 
-test('log-probabilities that cannot be had are an error, not left out', async (context) => {
-  const asker: Asker = {
+test('fails if log-probabilities cannot be recomputed, instead of omitting them', async (context) => {
+  const inference: InferenceClient = {
+    ...noModels,
     holds: async () => true,
-    async ask(_question, hooks) {
+    async complete(_question, hooks) {
       answering(hooks);
       return { verified: 'exact', faults: [], steps: null };
     },
   };
-  const { url } = await startGateway(context, { asker, providers: [] });
+  const { url } = await startGateway(context, { inference, providers: [] });
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
     body: JSON.stringify({ messages, logprobs: true }),
@@ -260,15 +282,15 @@ test('log-probabilities that cannot be had are an error, not left out', async (c
   assert.equal(told('openai', await response.text()).code, 'E_ENGINE');
 });
 
-test('the metrics say how far questions are', async (context) => {
+test('reports requests in progress by state in the metrics', async (context) => {
   const [asked, answered, checked] = [
-    Promise.withResolvers<AskHooks>(),
+    Promise.withResolvers<InferenceObserver>(),
     Promise.withResolvers<void>(),
     Promise.withResolvers<void>(),
   ];
-  const asker: Asker = {
-    holds: async () => false,
-    async ask(_question, hooks) {
+  const inference: InferenceClient = {
+    ...noModels,
+    async complete(_question, hooks) {
       asked.resolve(hooks);
       await answered.promise;
       answering(hooks);
@@ -276,7 +298,7 @@ test('the metrics say how far questions are', async (context) => {
       return { verified: 'sampling', faults: [], steps: null };
     },
   };
-  const { url } = await startGateway(context, { asker, providers: [] });
+  const { url } = await startGateway(context, { inference, providers: [] });
   const states = async (): Promise<readonly string[]> =>
     [...(await (await fetch(`${url}/metrics`)).text()).matchAll(/qvac_questions_active\{state="(\w+)"\} 1/g)].map(
       ([, state]) => state ?? '',

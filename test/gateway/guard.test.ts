@@ -21,11 +21,11 @@ const statusOf = (check: Check, of: Caller): number | null => check(of)?.status 
 
 suite('host', () => {
   const check = hostCheck(new Set(['127.0.0.1', 'localhost', '[::1]']));
-  test('its own names pass, with or without a port', () => {
+  test('accepts its own names, with or without a port', () => {
     for (const host of ['127.0.0.1', '127.0.0.1:3000', 'localhost:3000', 'LOCALHOST', '[::1]:3000'])
       assert.equal(statusOf(check, caller({ host })), null, host);
   });
-  test('any other does not', () => {
+  test('refuses any other name', () => {
     for (const host of [
       'evil.example',
       'evil.example:3000',
@@ -39,23 +39,24 @@ suite('host', () => {
       assert.equal(statusOf(check, caller({ host })), 403, host);
     assert.equal(statusOf(check, caller()), 403);
   });
-  test('nor what names a host in the request line', () => {
+  test('refuses a host in the request line', () => {
     for (const target of ['http://evil.example/v1/models', 'evil.example:443', '*', ''])
       assert.equal(statusOf(check, caller({ host: '127.0.0.1' }, { target })), 400, target);
   });
-  test('nor two of them', () => assert.equal(statusOf(check, caller({ host: '127.0.0.1, evil.example' })), 403));
-  test('the name is read as browsers write it', () =>
+  test('refuses two Host headers', () =>
+    assert.equal(statusOf(check, caller({ host: '127.0.0.1, evil.example' })), 403));
+  test('reads names as browsers write them', () =>
     assert.deepEqual(['A.example:1', '[FE80::1]', 'a b'].map(hostName), ['a.example', '[fe80::1]', null]));
 });
 
 suite('origin', () => {
   const check = originCheck(new Set(['http://127.0.0.1:3000']));
-  test('programs, which send none, pass', () => assert.equal(statusOf(check, caller()), null));
-  test('its own page passes', () => {
+  test('accepts programs, which send no Origin', () => assert.equal(statusOf(check, caller()), null));
+  test('accepts its own page', () => {
     assert.equal(statusOf(check, caller({ origin: 'http://127.0.0.1:3000', 'sec-fetch-site': 'same-origin' })), null);
     assert.equal(statusOf(check, caller({ 'sec-fetch-site': 'same-origin' }, { method: 'GET' })), null);
   });
-  test('pages of another origin do not', () => {
+  test('refuses pages of another origin', () => {
     for (const origin of [
       'https://evil.example',
       'null',
@@ -65,7 +66,7 @@ suite('origin', () => {
     ])
       assert.equal(statusOf(check, caller({ origin })), 403, origin);
   });
-  test('what another site’s page makes the browser fetch without an Origin does not', () => {
+  test('refuses cross-site fetches without an Origin', () => {
     const image = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' };
     assert.equal(statusOf(check, caller(image, { method: 'GET', path: '/receipts/00' })), 403);
     assert.equal(
@@ -73,7 +74,7 @@ suite('origin', () => {
       403,
     );
   });
-  test('following a link to the page does, to anything else does not', () => {
+  test('accepts a link to the page, refuses a link to anything else', () => {
     const link = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
     assert.equal(statusOf(check, caller(link, { method: 'GET', path: '/' })), null);
     assert.equal(statusOf(check, caller(link, { method: 'GET', path: '/qvac/receipts' })), 403);
@@ -84,7 +85,7 @@ suite('origin', () => {
 suite('token', () => {
   const page = { origin: 'http://127.0.0.1:3000' };
   const check = tokenCheck({ token: 'secret', programs: false });
-  test('a page needs it for whatever asks, spends or reads', () => {
+  test('a page needs the token to ask, spend or read', () => {
     assert.equal(statusOf(check, caller(page)), 401);
     assert.equal(statusOf(check, caller({ ...page, authorization: 'Bearer wrong' })), 401);
     assert.equal(statusOf(check, caller({ ...page, authorization: 'secret' })), 401);
@@ -95,13 +96,13 @@ suite('token', () => {
       401,
     );
   });
-  test('its files and the state of the gateway need none', () => {
+  test('the page’s files and the health check need none', () => {
     for (const path of ['/', '/assets/page.js', '/health', '/favicon.ico'])
       assert.equal(statusOf(check, caller(page, { method: 'GET', path })), null, path);
     assert.equal(statusOf(check, caller(page, { path: '/' })), 401);
   });
-  test('programs need none on this machine', () => assert.equal(statusOf(check, caller()), null));
-  test('what is this person’s own needs the token itself, also of programs, also where they have a key', () => {
+  test('programs on this machine need none', () => assert.equal(statusOf(check, caller()), null));
+  test('the person’s own data needs the token itself, even for programs with a key', () => {
     const keyed = tokenCheck({ token: 'secret', programs: true, isKey: (secret) => secret === 'key-1' });
     for (const path of ['/qvac/receipts', '/qvac/peers', '/qvac/signatures/00']) {
       assert.equal(statusOf(check, caller({}, { method: 'GET', path })), 401, path);
@@ -109,7 +110,7 @@ suite('token', () => {
       assert.equal(statusOf(keyed, caller({ authorization: 'Bearer key-1' }, { method: 'GET', path })), 401, path);
     }
   });
-  test('where keys are in use programs need one of them, or the token', () => {
+  test('programs need a key or the token if keys are in use', () => {
     const keyed = tokenCheck({ token: 'secret', programs: true, isKey: (secret) => secret === 'key-1' });
     assert.equal(statusOf(keyed, caller()), 401);
     assert.equal(statusOf(keyed, caller({ authorization: 'Bearer key-2' })), 401);
@@ -120,7 +121,7 @@ suite('token', () => {
 });
 
 suite('rate', () => {
-  test('a burst passes, then as much as the time gives back, for each address by itself', () => {
+  test('allows a burst, then a steady rate, per address', () => {
     let now = 1_000;
     const check = rateCheck({ now: () => now }, { perSecond: 10, burst: 3 });
     assert.deepEqual(
@@ -134,14 +135,14 @@ suite('rate', () => {
       [null, null, 429],
     );
   });
-  test('it keeps few addresses in mind', () => {
+  test('tracks a bounded number of addresses', () => {
     const check = rateCheck({ now: () => 0 }, { perSecond: 1, burst: 1 });
     for (let i = 0; i < 5_000; i++) check(caller({}, { remoteAddress: `10.0.${i >> 8}.${i & 255}` }));
     assert.equal(statusOf(check, caller({}, { remoteAddress: '10.0.0.0' })), null);
   });
 });
 
-test('a page’s request says that it is JSON, which no form can', () => {
+test('requires JSON from pages, which forms cannot send', () => {
   const origin = 'http://127.0.0.1:3000';
   assert.equal(statusOf(jsonOnlyCheck, caller({ origin, 'content-type': 'text/plain' })), 415);
   assert.equal(statusOf(jsonOnlyCheck, caller({ origin })), 415);

@@ -3,14 +3,14 @@ import { test } from 'node:test';
 import OpenAI from 'openai';
 import { decodeCancel } from '../../src/protocol/validate.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
-import { breakingAsker, startGateway } from '../support/gateway.ts';
+import { breakingClient, fetchReceipt, startGateway } from '../support/gateway.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 
 const model = 'scripted/q8_0';
 const question = { model, messages: [{ role: 'user' as const, content: 'why is the sky blue?' }] };
 const clientOf = (url: string): OpenAI => new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
 
-test('a chat completion in one piece', async (context) => {
+test('returns a chat completion', async (context) => {
   const { url, providers } = await startGateway(context, { here: [createScriptedEngine()] });
   const { data, response } = await clientOf(url)
     .chat.completions.create({ ...question, max_tokens: 12, seed: 7 })
@@ -23,17 +23,17 @@ test('a chat completion in one piece', async (context) => {
   assert.equal(data.usage?.total_tokens, data.usage.prompt_tokens + 12);
   assert.equal(response.headers.get('x-qvac-provider'), providers[0]?.peer.id);
   assert.equal(response.headers.get('x-qvac-model-id'), providers[0]?.engine.facts.id);
-  assert.equal(response.headers.get('x-qvac-verified'), 'exact');
+  assert.equal(response.headers.get('x-qvac-verified'), 'pending');
   assert.equal(response.headers.get('x-qvac-cost-lamports'), '0');
   const receipt = response.headers.get('x-qvac-receipt');
   assert.match(receipt ?? '', /^[0-9a-f]{64}$/);
-  const kept = await fetch(`${url}/receipts/${receipt}`);
+  const kept = await fetchReceipt(url, receipt);
   assert.equal(kept.headers.get('content-type'), 'application/vnd.qvac.receipt+json');
   assert.equal(kept.headers.get('x-qvac-verified'), 'exact');
   assert.equal(((await kept.json()) as { text: string }).text, data.choices[0]?.message.content);
 });
 
-test('a streamed chat completion, with usage', async (context) => {
+test('streams a chat completion with usage', async (context) => {
   const { url, providers } = await startGateway(context, {
     providers: [{ engine: createDictatedEngine('a line\r\n\ndata: [DONE]\n\nand “more”') }],
   });
@@ -56,14 +56,15 @@ test('a streamed chat completion, with usage', async (context) => {
   assert.equal(last?.usage?.completion_tokens, Buffer.byteLength(text) + 1);
   const fields = last as unknown as Record<string, string>;
   assert.equal(fields['x-qvac-provider'], providers[0]?.peer.id);
-  assert.equal(fields['x-qvac-verified'], 'sampling');
-  assert.match(fields['x-qvac-receipt'] ?? '', /^[0-9a-f]{64}$/);
+  assert.equal(fields['x-qvac-verified'], 'pending');
+  const kept = await fetchReceipt(url, fields['x-qvac-receipt'] ?? '');
+  assert.equal(kept.headers.get('x-qvac-verified'), 'sampling');
 });
 
-test('the same seed, with all its 20 digits, gives the same answer; its neighbour does not', async (context) => {
+test('a seed of 20 digits repeats its answer; the next seed does not', async (context) => {
   const { url } = await startGateway(context);
   const ask = async (seed: string): Promise<string> => {
-    // The client's numbers are doubles; the digits are to arrive as they were typed.
+    // The client's numbers are doubles, so the digits are put in as text.
     const body = JSON.stringify({ ...question, temperature: 2, max_tokens: 30 }).replace(/\}$/, `,"seed":${seed}}`);
     const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body });
     return ((await response.json()) as OpenAI.ChatCompletion).choices[0]?.message.content ?? '';
@@ -77,7 +78,7 @@ test('the same seed, with all its 20 digits, gives the same answer; its neighbou
   assert.notEqual(first, other);
 });
 
-test('stop texts end the answer before them, and the job is cancelled', async (context) => {
+test('stop texts end the answer before them and cancel the job', async (context) => {
   const { url, providers } = await startGateway(context, {
     providers: [{ engine: createDictatedEngine(`one two three ${'x'.repeat(500)}`) }],
   });
@@ -91,12 +92,12 @@ test('stop texts end the answer before them, and the job is cancelled', async (c
   const [receipt] = providers[0]?.receipts.values() ?? [];
   assert.ok(receipt?.cancel != null);
   const { n: had } = decodeCancel(receipt.cancel.body);
-  // What has come is paid for, and what the provider makes before it hears of the end, 32 tokens at most.
+  // The received tokens are paid, and at most 32 that the provider made before the cancel reached it.
   assert.equal(answer.usage?.completion_tokens, Math.min(receipt.tokens.length, had + 32));
   assert.ok(had >= 'one two three'.length && receipt.tokens.length < 500);
 });
 
-test('a completion goes on with a text, streamed or not', async (context) => {
+test('continues a text, streamed or not', async (context) => {
   const { url } = await startGateway(context);
   const client = clientOf(url);
   const whole = await client.completions.create({ model, prompt: 'once upon', max_tokens: 9, seed: 1, temperature: 0 });
@@ -115,7 +116,7 @@ test('a completion goes on with a text, streamed or not', async (context) => {
   assert.equal(text, whole.choices[0]?.text);
 });
 
-test('log-probabilities are recomputed where the model is here, else refused', async (context) => {
+test('recomputes log-probabilities if the model is here, else refuses them', async (context) => {
   const held = await startGateway(context, { here: [createScriptedEngine()] });
   const answer = await clientOf(held.url).chat.completions.create({
     ...question,
@@ -139,7 +140,7 @@ test('log-probabilities are recomputed where the model is here, else refused', a
   );
 });
 
-test('a response, streamed or not', async (context) => {
+test('returns a response, streamed or not', async (context) => {
   const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine('blue, mostly') }] });
   const client = clientOf(url);
   const whole = await client.responses.create({ model, instructions: 'be brief', input: 'why?' });
@@ -172,8 +173,8 @@ test('a response, streamed or not', async (context) => {
   assert.equal(short.incomplete_details?.reason, 'max_output_tokens');
 });
 
-test('an answer that breaks off in the midst is an error of the client', async (context) => {
-  const { url } = await startGateway(context, { asker: breakingAsker });
+test('the client throws if an answer ends early', async (context) => {
+  const { url } = await startGateway(context, { inference: breakingClient });
   const client = clientOf(url);
   const isBroken = (error: unknown): boolean => error instanceof OpenAI.APIError && error.code === 'E_TRUNCATED';
   let text = '';
@@ -196,7 +197,7 @@ test('an answer that breaks off in the midst is an error of the client', async (
   );
 });
 
-test('content in parts is one text, and what a part asks for beside it is refused by name', async (context) => {
+test('joins content parts and refuses by name what a part asks for besides its text', async (context) => {
   const { url, receipts } = await startGateway(context);
   const client = clientOf(url);
   const { response } = await client.chat.completions
@@ -214,6 +215,7 @@ test('content in parts is one text, and what a part asks for beside it is refuse
       ],
     })
     .withResponse();
+  await fetchReceipt(url, response.headers.get('x-qvac-receipt'));
   const { receipt } = await receipts.get(response.headers.get('x-qvac-receipt') ?? '');
   assert.deepEqual(receipt.input?.messages, [{ role: 'user', content: 'ab' }]);
   const answer = { type: 'output_text', text: 'c', annotations: [], logprobs: [] };
@@ -236,7 +238,7 @@ test('content in parts is one text, and what a part asks for beside it is refuse
   );
 });
 
-test('models are listed and looked up', async (context) => {
+test('lists models and retrieves one', async (context) => {
   const { url } = await startGateway(context);
   const client = clientOf(url);
   const names: string[] = [];
@@ -247,7 +249,7 @@ test('models are listed and looked up', async (context) => {
   await assert.rejects(client.models.retrieve('absent'), OpenAI.NotFoundError);
 });
 
-test('an error says what is wrong in the API’s own shape', async (context) => {
+test('returns errors in the API’s own format', async (context) => {
   const { url } = await startGateway(context);
   const client = clientOf(url);
   const errorOf = async (change: object): Promise<InstanceType<typeof OpenAI.APIError>> => {
@@ -269,7 +271,7 @@ test('an error says what is wrong in the API’s own shape', async (context) => 
       'messages[0].content[0].type',
     ],
     [{ a_new_field: 1 }, 'a_new_field'],
-    [{ seed: -1 }, 'seed'],
+    [{ seed: -2 }, 'seed'],
     [{ seed: 1.5 }, 'seed'],
     [{ temperature: 3 }, 'temperature'],
     [{ messages: [] }, 'messages'],
@@ -282,7 +284,8 @@ test('an error says what is wrong in the API’s own shape', async (context) => 
   }
   const nobody = await errorOf({ model: 'no-such-model' });
   assert.equal(nobody.status, 404);
-  assert.equal(nobody.code, 'E_NO_PROVIDER');
+  assert.equal(nobody.code, 'model_not_found');
+  assert.equal((nobody.error as { qvac_code: string }).qvac_code, 'E_NO_PROVIDER');
   const neutral = await client.chat.completions.create({
     ...question,
     n: 1,

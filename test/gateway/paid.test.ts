@@ -26,7 +26,7 @@ const post = (url: string, body: object, init: RequestInit = {}): Promise<Respon
     ...init,
   });
 
-/** The one receipt, once it is there and fits. */
+/** The only receipt, once it is stored and matches. */
 async function untilKept(receipts: ReceiptStore, fits: (receipt: Receipt) => boolean = () => true): Promise<Receipt> {
   for (;;) {
     const [kept] = await receipts.list();
@@ -35,7 +35,7 @@ async function untilKept(receipts: ReceiptStore, fits: (receipt: Receipt) => boo
   }
 }
 
-test('a paid answer says what it cost, which is what its provider is paid; without the token nothing is spent', async (context) => {
+test('a paid answer states its cost, which its provider gets; nothing is spent without the token', async (context) => {
   const { url, paid } = await startPaidMarket(context, {}, { own: true, gateway: { defaults } });
   const refused = await post(url, {}, { headers: {} });
   assert.equal(refused.status, 402);
@@ -49,7 +49,7 @@ test('a paid answer says what it cost, which is what its provider is paid; witho
   assert.match(await (await fetch(`${url}/metrics`)).text(), new RegExp(`^qvac_cost_lamports_total ${cost}$`, 'm'));
 });
 
-test('a client that goes away pays for what was delivered and no more', async (context) => {
+test('a client that disconnects pays only for the tokens delivered', async (context) => {
   const gate = createGate(5);
   const { url, paid, receipts, providers } = await startPaidMarket(
     context,
@@ -74,7 +74,7 @@ test('a client that goes away pays for what was delivered and no more', async (c
   assert.ok(receipt.tokens.length <= 6);
 });
 
-test('a client that goes away cancels the job behind a router as well', async (context) => {
+test('a client that disconnects cancels the job behind a router too', async (context) => {
   const gate = createGate(5);
   const { providers } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }] });
   const router = await startRouter(context, { providers: providers.map(({ address }) => ({ address })) });
@@ -91,14 +91,14 @@ test('a client that goes away cancels the job behind a router as well', async (c
   assert.equal((await untilKept(receipts)).tokens.length, finished.tokens);
 });
 
-test('what a person does about a job in the page is in its receipt, too', async (context) => {
+test('records an action in the page in the job’s receipt', async (context) => {
   const chain = await startChain(context);
   const provider = await startProvider(context, {
     offering: { priceIn: 100_000, priceOut: 2_000_000 },
     payments: async (peer) => (await providerPayments(context, chain, peer)).payments,
   });
   const receipts = createReceiptStore(await temporaryHome(context));
-  // A wallet whose owner signs for everything.
+  // A wallet whose owner signs everything.
   const { payments, escrow } = await clientPayments(context, chain, { confirms: false, receipts });
   const asker = await startAsker(context, {
     providers: [provider],
@@ -118,7 +118,7 @@ test('what a person does about a job in the page is in its receipt, too', async 
   assert.equal(await state(), 'confirmed');
 });
 
-test('a check that comes too late to hold the money back is told to whoever runs the gateway', async (context) => {
+test('logs a verification that ended too late to withhold the payment', async (context) => {
   const chain = await startChain(context);
   // No time is left for a rejection.
   const { payments } = await clientPayments(context, chain, { marginMs: 300_000 });
@@ -140,7 +140,7 @@ test('a check that comes too late to hold the money back is told to whoever runs
     here: [endless],
     payments,
     logger,
-    gateway: { defaults, verdictMs: 60_000 },
+    gateway: { defaults, waitVerdict: true, verdictMs: 60_000 },
   });
   const response = await post(url, {});
   assert.deepEqual([response.status, response.headers.get('x-qvac-verified')], [200, 'inconclusive']);

@@ -1,23 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
-import { breakingAsker, startGateway } from '../support/gateway.ts';
+import { breakingClient, startGateway } from '../support/gateway.ts';
 import { noPythonClient, runPython } from '../support/python-clients.ts';
 
 const skip = (await noPythonClient()) ?? false;
 
-test('OpenAI’s Python client, streamed or not, errors included', { skip }, async (context) => {
+test('works with OpenAI’s Python client, streamed or not, errors included', { skip }, async (context) => {
   const { url } = await startGateway(context, {
     providers: [{ engine: createDictatedEngine('It scatters.\u2028\r\ndata: "x"') }],
   });
-  const broken = await startGateway(context, { asker: breakingAsker, providers: [] });
+  const broken = await startGateway(context, { inference: breakingClient, providers: [] });
   const stdout = await runPython(`
 import json, openai
 client = openai.OpenAI(base_url=${JSON.stringify(`${url}/v1`)}, api_key="none", max_retries=0)
 ask = dict(model="scripted/q8_0", messages=[{"role": "user", "content": "why?"}])
 raw = client.chat.completions.with_raw_response.create(**ask, seed=18446744073709551615)
 whole = raw.parse()
-streamed = "".join(chunk.choices[0].delta.content or "" for chunk in client.chat.completions.create(**ask, stream=True) if chunk.choices)
+chunks = client.chat.completions.create(**ask, stream=True)
+streamed = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
 response = client.responses.create(model="scripted", input="why?")
 events = [event.type for event in client.responses.create(model="scripted", input="why?", stream=True)]
 text = client.completions.create(model="scripted", prompt="why", max_tokens=2).choices[0].text
@@ -43,7 +44,20 @@ except openai.InternalServerError as error:
     part += " " + str(error.status_code)
 with client.chat.completions.create(**ask, stream=True) as stream:
     first = next(iter(stream)).choices[0].delta.role
-print(json.dumps(dict(part=part, first=first, whole=whole.choices[0].message.content, tokens=whole.usage.completion_tokens, verified=raw.headers["x-qvac-verified"], streamed=streamed, response=response.output_text, events=[events[0], events[-1]], text=text, models=models, refused=refused, missing=missing)))
+print(json.dumps(dict(
+    part=part,
+    first=first,
+    whole=whole.choices[0].message.content,
+    tokens=whole.usage.completion_tokens,
+    verified=raw.headers["x-qvac-verified"],
+    streamed=streamed,
+    response=response.output_text,
+    events=[events[0], events[-1]],
+    text=text,
+    models=models,
+    refused=refused,
+    missing=missing,
+)))
 `);
   const said = 'It scatters.\u2028\r\ndata: "x"';
   assert.deepEqual(JSON.parse(stdout), {
@@ -51,13 +65,13 @@ print(json.dumps(dict(part=part, first=first, whole=whole.choices[0].message.con
     first: 'assistant',
     whole: said,
     tokens: Buffer.byteLength(said) + 1,
-    verified: 'sampling',
+    verified: 'pending',
     streamed: said,
     response: said,
     events: ['response.created', 'response.completed'],
     text: 'It',
     models: ['scripted/q8_0'],
     refused: [400, 'E_UNSUPPORTED', 'n'],
-    missing: 'E_NO_PROVIDER',
+    missing: 'model_not_found',
   });
 });

@@ -2,14 +2,18 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
-import type { Asker, Question, Verified } from '../../src/gateway/answer/asker.ts';
+import type {
+  InferenceClient,
+  InferenceRequest,
+  VerificationOutcome,
+} from '../../src/gateway/answer/inference-client.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
-import { startGateway } from '../support/gateway.ts';
+import { noModels, startGateway } from '../support/gateway.ts';
 
 const messages = [{ role: 'user', content: 'why?' }];
 
-/** The least that each API takes, and where it keeps a seed and the length of an answer. */
+/** A minimal request for each API, and the fields of its seed and its length. */
 const apis = [
   {
     path: '/v1/chat/completions',
@@ -49,15 +53,16 @@ const apis = [
   },
 ] as const;
 
-/** A gateway that answers each question with one word, and what it was asked. */
+/** A gateway that answers every request with one word and records the requests. */
 async function startListening(
   context: TestContext,
-  verified: Verified = 'sampling',
-): Promise<{ readonly url: string; readonly asked: Question[] }> {
-  const asked: Question[] = [];
-  const asker: Asker = {
-    holds: async () => false,
-    async ask(question, hooks) {
+  verified: VerificationOutcome = 'sampling',
+  waitVerdict = false,
+): Promise<{ readonly url: string; readonly asked: InferenceRequest[] }> {
+  const asked: InferenceRequest[] = [];
+  const inference: InferenceClient = {
+    ...noModels,
+    async complete(question, hooks) {
       asked.push(question);
       hooks.accepted(
         { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
@@ -68,31 +73,40 @@ async function startListening(
       return { verified, faults: [], steps: null };
     },
   };
-  return { url: (await startGateway(context, { asker, providers: [] })).url, asked };
+  return { url: (await startGateway(context, { inference, providers: [], gateway: { waitVerdict } })).url, asked };
 }
 
 const post = (url: string, path: string, body: string): Promise<Response> =>
   fetch(`${url}${path}`, { method: 'POST', body });
 const withText = (body: object, more: string): string => JSON.stringify(body).replace(/\}$/, `,${more}}`);
 
-test('a seed keeps all its digits in every API, and what is none is refused by name', async (context) => {
+test('keeps all digits of a seed and refuses a malformed one, in every API', async (context) => {
   const { url, asked } = await startListening(context);
   for (const { path, body, seed } of apis) {
     for (const digits of ['0', '1', '9007199254740993', '18446744073709551615']) {
       assert.equal((await post(url, path, withText(body, seed(digits)))).status, 200, `${path} ${digits}`);
       assert.equal(asked.at(-1)?.seed, BigInt(digits), path);
     }
+    for (const [written, value] of [
+      ['42.0', 42n],
+      ['1e3', 1_000n],
+      ['-1', null],
+      ['null', null],
+    ] as const) {
+      assert.equal((await post(url, path, withText(body, seed(written)))).status, 200, `${path} ${written}`);
+      assert.equal(asked.at(-1)?.seed, value, `${path} ${written}`);
+    }
     assert.equal((await post(url, path, JSON.stringify(body))).status, 200);
     assert.equal(asked.at(-1)?.seed, null);
-    for (const digits of ['18446744073709551616', '-1', '1.5', '1e3', '"7"', 'true', '[1]']) {
+    for (const digits of ['18446744073709551616', '-2', '1.5', '1e17', '"7"', 'true', '[1]']) {
       const refused = await post(url, path, withText(body, seed(digits)));
       assert.equal(refused.status, 400, `${path} ${digits}`);
-      assert.match(await refused.text(), /seed: expected a whole number from 0 to 18446744073709551615/);
+      assert.match(await refused.text(), /seed: expected a whole number from 0 to 18446744073709551615, or -1/);
     }
   }
 });
 
-test('what clients send unasked is accepted, in every API', async (context) => {
+test('accepts the fields that clients send by default, in every API', async (context) => {
   const { url } = await startListening(context);
   const neutral: Readonly<Record<string, object>> = {
     '/v1/chat/completions': {
@@ -183,7 +197,7 @@ test('what clients send unasked is accepted, in every API', async (context) => {
   }
 });
 
-test('what would change the answer and cannot be honoured is refused by name, in every API', async (context) => {
+test('refuses by name what would change the answer and is not supported, in every API', async (context) => {
   const { url, asked } = await startListening(context);
   const refused: Readonly<Record<string, readonly (readonly [object, string])[]>> = {
     '/v1/chat/completions': [
@@ -202,8 +216,11 @@ test('what would change the answer and cannot be honoured is refused by name, in
       [{ prediction: {} }, 'prediction'],
       [{ web_search_options: {} }, 'web_search_options'],
       [{ store: true }, 'store'],
-      [{ reasoning_effort: 'high' }, 'reasoning_effort'],
-      [{ verbosity: 'low' }, 'verbosity'],
+      [{ reasoning_effort: 'much' }, 'reasoning_effort'],
+      [{ chat_template_kwargs: { messages: 'x' } }, 'chat_template_kwargs.messages'],
+      [{ chat_template_kwargs: { a: 0.5 } }, 'chat_template_kwargs.a'],
+      [{ chat_template_kwargs: { a: {} } }, 'chat_template_kwargs.a'],
+      [{ chat_template_kwargs: [] }, 'chat_template_kwargs'],
       [{ service_tier: 'flex' }, 'service_tier'],
       [{ top_k: 40 }, 'top_k'],
       [{ repetition_penalty: 1.1 }, 'repetition_penalty'],
@@ -211,7 +228,9 @@ test('what would change the answer and cannot be honoured is refused by name, in
       [{ max_completion_tokens: 0 }, 'max_completion_tokens'],
       [{ stream_options: { include_everything: true } }, 'stream_options.include_everything'],
       [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages[0].role'],
-      [{ messages: [{ role: 'user', content: 'x', name: 'me' }] }, 'messages[0].name'],
+      [{ messages: [{ role: 'assistant', tool_calls: [{}] }] }, 'messages[0].tool_calls'],
+      [{ messages: [{ role: 'user', content: 'x', extra: 1 }] }, 'messages[0].extra'],
+      [{ messages: [] }, 'messages'],
     ],
     '/v1/completions': [
       [{ n: 2 }, 'n'],
@@ -228,12 +247,15 @@ test('what would change the answer and cannot be honoured is refused by name, in
       [{ previous_response_id: 'resp_1' }, 'previous_response_id'],
       [{ store: true }, 'store'],
       [{ background: true }, 'background'],
-      [{ text: { format: { type: 'json_schema' } } }, 'text'],
+      [{ text: { format: { type: 'json_schema' } } }, 'text.format'],
       [{ truncation: 'auto' }, 'truncation'],
       [{ conversation: 'x' }, 'conversation'],
       [{ include: ['message.output_text.logprobs'] }, 'include'],
-      [{ reasoning: { effort: 'high' } }, 'reasoning'],
+      [{ reasoning: { depth: 'high' } }, 'reasoning.depth'],
       [{ input: [{ type: 'item_reference', id: 'x' }] }, 'input[0].type'],
+      [{ input: [{ type: 'function_call_output', call_id: 'x' }] }, 'input[0].type'],
+      [{ input: [{ type: 'reasoning', summary: [] }] }, 'input'],
+      [{ input: [] }, 'input'],
       [{ input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'x' }] }] }, 'input[0].content[0].type'],
       [{ top_logprobs: 3 }, 'top_logprobs'],
     ],
@@ -242,6 +264,8 @@ test('what would change the answer and cannot be honoured is refused by name, in
       [{ top_k: 40 }, 'top_k'],
       [{ tools: [{ name: 'f' }] }, 'tools'],
       [{ thinking: { type: 'enabled', budget_tokens: 1024 } }, 'thinking'],
+      [{ thinking: { type: 'sometimes' } }, 'thinking'],
+      [{ output_config: { format: { type: 'json_schema' } } }, 'output_config.format'],
       [{ container: 'x' }, 'container'],
       [{ mcp_servers: [{}] }, 'mcp_servers'],
       [{ messages: [{ role: 'user', content: [{ type: 'document' }] }] }, 'messages[0].content[0].type'],
@@ -253,7 +277,6 @@ test('what would change the answer and cannot be honoured is refused by name, in
       [{ tools: [{}] }, 'tools'],
       [{ think: true }, 'think'],
       [{ options: { mirostat: 1 } }, 'options.mirostat'],
-      [{ options: { num_ctx: 0 } }, 'options.num_ctx'],
       [{ options: { top_p: 0.9 } }, 'options.top_p'],
       [{ messages: [{ role: 'user', content: 'x', images: ['aGk='] }] }, 'messages[0].images'],
       [{ logprobs: true }, 'logprobs'],
@@ -280,7 +303,7 @@ test('what would change the answer and cannot be honoured is refused by name, in
   assert.deepEqual(asked, []);
 });
 
-test('the length of an answer is what each API calls it', async (context) => {
+test('reads the answer’s length from each API’s own field', async (context) => {
   const { url, asked } = await startListening(context);
   for (const { path, body, most } of apis) {
     const [outer, inner] = most.split('.');
@@ -291,9 +314,9 @@ test('the length of an answer is what each API calls it', async (context) => {
   assert.equal(asked.at(-1)?.sampler.maxTokens, 9);
 });
 
-test('every answer says how far it was checked, what it cost and where its receipt is', async (context) => {
+test('every answer states its verification, its cost and its receipt', async (context) => {
   for (const verified of ['exact', 'statistical', 'text', 'sampling', 'none', 'inconclusive', 'failed'] as const) {
-    const { url } = await startListening(context, verified);
+    const { url } = await startListening(context, verified, true);
     const fields = {
       'x-qvac-provider': '12D3KooWx',
       'x-qvac-model-id': '00',
@@ -315,7 +338,7 @@ test('every answer says how far it was checked, what it cost and where its recei
   }
 });
 
-/** `fetch` that calls `seen` once a comment has gone past on its way to the client. */
+/** `fetch` that calls `seen` once the response has carried a comment. */
 function fetchUntilComment(seen: () => void): typeof fetch {
   return async (input, init) => {
     const response = await fetch(input, init);
@@ -331,7 +354,7 @@ function fetchUntilComment(seen: () => void): typeof fetch {
   };
 }
 
-test('a comment keeps every kind of event stream open while the prompt is slow, and the clients take no notice', async (context) => {
+test('sends comments on every event stream while the prompt is slow; clients ignore them', async (context) => {
   const gates = Array.from({ length: 4 }, () => createGate(0));
   const asked = gates.map(async (gate, at) => {
     const { url } = await startGateway(context, {

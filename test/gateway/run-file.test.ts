@@ -12,7 +12,7 @@ const run = (port: number) => ({
   network: 'local',
 });
 
-it('tells of the gateway before again, where that one outlives a later one of the same home', async (context) => {
+it('restores the record of an earlier gateway that outlives a later one', async (context) => {
   const home = await temporaryHome(context);
   await writeGatewayRun(home, run(1));
   const giveBack = await writeGatewayRun(home, run(2));
@@ -21,7 +21,7 @@ it('tells of the gateway before again, where that one outlives a later one of th
   assert.deepEqual([(await readGatewayRun(home))?.url, (await readGatewayRun(home))?.running], [run(1).url, true]);
 });
 
-it('leaves the file where the gateway before has ended, or another one came', async (context) => {
+it('keeps the record if the earlier gateway ended or a newer one started', async (context) => {
   const home = await temporaryHome(context);
   await writeGatewayRun(home, run(1));
   const path = join(home, 'gateway.json');

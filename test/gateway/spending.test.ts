@@ -4,21 +4,21 @@ import { QvacError } from '../../src/errors.ts';
 import { createBudgets } from '../../src/gateway/guard/budgets.ts';
 import { parseKeys } from '../../src/gateway/guard/keys.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { startGateway, testToken } from '../support/gateway.ts';
+import { noModels, startGateway, testToken } from '../support/gateway.ts';
 
 const question = { model: 'scripted/q8_0', messages: [{ role: 'user', content: 'why?' }], max_tokens: 40 };
 const post = (url: string, body: object, headers: Readonly<Record<string, string>> = {}): Promise<Response> =>
   fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ ...question, ...body }), headers });
 
-test('where keys are in use, one is needed, and none spends above its limit', async (context) => {
+test('requires a key if keys are in use, and limits each key’s spending', async (context) => {
   const ring = parseKeys('# mine\nkey-of-the-laptop-0001 laptop 500\nkey-of-the-desktop-002 desktop', 'keys');
   let day = 20_000 * 86_400_000;
   const budgets = await createBudgets({ clock: { now: () => day }, logger: silentLogger }, null);
   const asked: number[] = [];
   const priced = await startGateway(context, {
-    asker: {
-      holds: async () => false,
-      async ask({ maxPrice }, hooks) {
+    inference: {
+      ...noModels,
+      async complete({ maxPrice }, hooks) {
         asked.push(maxPrice);
         hooks.accepted(
           { provider: '12D3KooWx' as never, router: null, model: { id: '00' as never, name: 'm', quant: 'q' } },
@@ -67,20 +67,21 @@ test('where keys are in use, one is needed, and none spends above its limit', as
   assert.throws(() => parseKeys('', 'keys'), /no key/);
 });
 
-test('questions at the same time do not spend a key’s limit twice', async (context) => {
+test('concurrent requests do not spend a key’s limit twice', async (context) => {
   const ring = parseKeys('key-of-the-laptop-0001 laptop 500', 'keys');
   const budgets = await createBudgets({ clock: { now: () => 0 }, logger: silentLogger }, null);
   const asked: number[] = [];
   const [all, met] = [Promise.withResolvers<void>(), Promise.withResolvers<boolean>()];
   let waiting = 0;
   const { url } = await startGateway(context, {
-    asker: {
-      // Each has seen what is left before any of them goes on.
+    inference: {
+      ...noModels,
+      // All requests read the remaining limit before any of them continues.
       holds() {
         if (++waiting === 4) met.resolve(true);
         return met.promise;
       },
-      async ask({ maxPrice }) {
+      async complete({ maxPrice }) {
         if (asked.push(maxPrice) === 4) all.resolve();
         await all.promise;
         throw new QvacError('E_TOO_DEAR', 'too dear');
@@ -108,21 +109,21 @@ test('questions at the same time do not spend a key’s limit twice', async (con
     asked.reduce((sum, most) => sum + most, 0),
     500,
   );
-  // None of them cost anything, so all of it is there again.
+  // None of them cost anything, so the whole limit is available again.
   await post(url, {}, headers);
   assert.equal(asked[4], 400);
 });
 
-test('what answers that broke off cost counts, once that is known; until then what was set aside stays so', async (context) => {
+test('counts the cost of failed answers once it is known, and keeps the reservation until then', async (context) => {
   const ring = parseKeys('key-of-the-laptop-0001 laptop 500', 'keys');
   const budgets = await createBudgets({ clock: { now: () => 0 }, logger: silentLogger }, null);
   const asked: number[] = [];
   const known = Promise.withResolvers<bigint>();
   const { url } = await startGateway(context, {
-    asker: {
-      holds: async () => false,
-      async ask({ maxPrice }, hooks) {
-        if (asked.push(maxPrice) === 1) hooks.lost?.(known.promise);
+    inference: {
+      ...noModels,
+      async complete({ maxPrice }, hooks) {
+        if (asked.push(maxPrice) === 1) hooks.failedAnswerCost?.(known.promise);
         throw new QvacError('E_FAILED', 'broke off');
       },
     },
@@ -151,12 +152,12 @@ test('what answers that broke off cost counts, once that is known; until then wh
   assert.deepEqual(asked, [400, 100, 150]);
 });
 
-test('without a key in use nothing is spent by whoever does not show the token', async (context) => {
+test('without keys, only requests with the token may spend', async (context) => {
   const asked: number[] = [];
   const { url } = await startGateway(context, {
-    asker: {
-      holds: async () => false,
-      async ask({ maxPrice }) {
+    inference: {
+      ...noModels,
+      async complete({ maxPrice }) {
         asked.push(maxPrice);
         throw new QvacError('E_TOO_DEAR', 'too dear');
       },

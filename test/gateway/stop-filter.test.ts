@@ -13,12 +13,12 @@ function run(
   return { passed: [...passed, filter.end()], found: filter.found };
 }
 
-/** Few letters, so that stops and what only begins like one are common. */
+/** A small alphabet, so that stops and near misses are common. */
 const text = (longest: number): fc.Arbitrary<string> =>
   fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: longest });
 const stop = fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 1, maxLength: 4 });
 
-test('however an answer is cut into pieces, what passes is the text before the first stop', () => {
+test('passes the text before the first stop, however the answer is cut into pieces', () => {
   fc.assert(
     fc.property(fc.array(stop, { maxLength: 3 }), fc.array(text(6), { maxLength: 10 }), (stops, pieces) => {
       const whole = pieces.join('');
@@ -33,7 +33,7 @@ test('however an answer is cut into pieces, what passes is the text before the f
       }
       assert.ok(found !== null && hits.some(({ each }) => each === found));
       assert.equal(passed.join(''), whole.slice(0, whole.indexOf(found)));
-      // It is found as soon as one of them is whole: nothing is waited for, and nothing of it has passed before.
+      // A stop is found with its last character, and none of its characters has passed before.
       const soonest = Math.min(...hits.map(({ end }) => end));
       let seen = 0;
       const last = pieces.findIndex((piece) => (seen += piece.length) >= soonest);
@@ -43,7 +43,7 @@ test('however an answer is cut into pieces, what passes is the text before the f
   );
 });
 
-test('what cannot become a stop any more passes at once', () => {
+test('passes text at once that cannot become a stop', () => {
   const filter = new StopFilter(['END']);
   assert.deepEqual(
     ['a E', 'N', 'x', 'EN'].map((piece) => filter.push(piece)),

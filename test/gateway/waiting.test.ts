@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import type { Asker } from '../../src/gateway/answer/asker.ts';
-import { startGateway } from '../support/gateway.ts';
+import type { InferenceClient } from '../../src/gateway/answer/inference-client.ts';
+import { noModels, startGateway } from '../support/gateway.ts';
 
 const messages = [{ role: 'user', content: 'why?' }];
 
-/** A question without a timer of its own. */
+/** Sends a request without a timer of its own. */
 function ask(port: number, body: object): Promise<readonly [IncomingMessage]> {
   const sent = request({
     host: '127.0.0.1',
@@ -21,24 +21,24 @@ function ask(port: number, body: object): Promise<readonly [IncomingMessage]> {
   return once(sent, 'response') as Promise<[IncomingMessage]>;
 }
 
-/** Long enough for whatever is due to have come over loopback. */
+/** Enough turns for pending data to arrive over loopback. */
 async function turns(): Promise<void> {
   for (let turn = 0; turn < 2_000; turn++) await setImmediate();
 }
 
-test('after 15 s of silence a comment goes out, and another after 15 more', async (context) => {
-  // First of all: what is stopped after it needs its timers.
+test('sends a comment after 15 s of silence, and another after 15 more', async (context) => {
+  // Registered first, so that later hooks run with real timers.
   context.after(() => context.mock.timers.reset());
   const asked = Promise.withResolvers<void>();
-  const never: Asker = {
-    holds: async () => false,
-    ask: (_question, _hooks, { stop }) =>
+  const never: InferenceClient = {
+    ...noModels,
+    complete: (_question, _hooks, { stop }) =>
       new Promise((_resolve, reject) => {
         stop.addEventListener('abort', () => reject(new Error('stopped')));
         asked.resolve();
       }),
   };
-  const { gateway } = await startGateway(context, { asker: never, providers: [] });
+  const { gateway } = await startGateway(context, { inference: never, providers: [] });
   context.mock.timers.enable({ apis: ['setTimeout'] });
   let begun = false;
   let text = '';
@@ -58,13 +58,13 @@ test('after 15 s of silence a comment goes out, and another after 15 more', asyn
   assert.equal(text, ': waiting\n\n: waiting\n\n');
 });
 
-test('an answer that is not streamed waits 5 s for its verdict, and then goes out as pending', async (context) => {
-  // First of all: what is stopped after it needs its timers.
+test('with waitVerdict an answer waits 5 s for its verdict, then is sent as pending', async (context) => {
+  // Registered first, so that later hooks run with real timers.
   context.after(() => context.mock.timers.reset());
   const delivered = Promise.withResolvers<void>();
-  const unchecked: Asker = {
-    holds: async () => false,
-    ask: (_question, hooks, { stop }) =>
+  const unchecked: InferenceClient = {
+    ...noModels,
+    complete: (_question, hooks, { stop }) =>
       new Promise((_resolve, reject) => {
         stop.addEventListener('abort', () => reject(new Error('stopped')));
         hooks.accepted(
@@ -75,7 +75,11 @@ test('an answer that is not streamed waits 5 s for its verdict, and then goes ou
         delivered.resolve();
       }),
   };
-  const { gateway } = await startGateway(context, { asker: unchecked, providers: [] });
+  const { gateway } = await startGateway(context, {
+    inference: unchecked,
+    providers: [],
+    gateway: { waitVerdict: true },
+  });
   context.mock.timers.enable({ apis: ['setTimeout'] });
   let verified: unknown = null;
   const answered = ask(gateway.port, {}).then(([answer]) => (verified = answer.resume().headers['x-qvac-verified']));

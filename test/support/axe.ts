@@ -9,9 +9,9 @@ interface Violation {
   readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
 }
 
-/** The faults that axe-core finds on the page as it is now, one line each. */
+/** The violations that axe-core finds on the page, one line each. */
 export async function violations(page: Page): Promise<readonly string[]> {
-  // Injected from outside the page, whose own policy blocks such a script.
+  // Injected from outside, since the page's own policy blocks such a script.
   await page.evaluate(axe);
   const found = await page.evaluate<{ readonly violations: readonly Violation[] }>(
     'axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })',

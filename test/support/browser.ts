@@ -6,16 +6,16 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 
 let opening: Promise<Browser> | null = null;
 
-/** The Chromium of the test's packages, one for all tests of a file. */
+/** The Chromium from the test dependencies, shared by all tests of a file. */
 async function openBrowser(): Promise<Browser> {
   const folder = await mkdtemp(join(tmpdir(), 'qvac-chromium-'));
-  // It unpacks itself to where temporary files go.
+  // The package unpacks it into the folder for temporary files.
   process.env.TMPDIR = folder;
   const [{ default: chromium }, { chromium: playwright }] = await Promise.all([
     import('@sparticuz/chromium'),
     import('playwright-core'),
   ]);
-  // Not the package's recommended arguments: they turn off the separation of origins, which the page relies on.
+  // Without the arguments that the package recommends: they disable origin isolation, which the page relies on.
   const browser = await playwright.launch({
     executablePath: await chromium.executablePath(),
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-zygote'],
@@ -28,7 +28,7 @@ async function openBrowser(): Promise<Browser> {
   return browser;
 }
 
-/** Why there is no browser here, or null. In CI a missing browser fails the test. */
+/** Why there is no browser here, or null. In CI this is a failure. */
 export async function noBrowser(): Promise<string | null> {
   try {
     await (opening ??= openBrowser());
@@ -39,7 +39,7 @@ export async function noBrowser(): Promise<string | null> {
   }
 }
 
-/** A page in a browser without a history. A request to any origin but `origin` fails the test. */
+/** Opens a page in a browser without history. A request to any other origin than `origin` fails the test. */
 export async function openPage(
   context: TestContext,
   origin: string,

@@ -1,9 +1,10 @@
 import type { TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { QvacError } from '../../src/errors.ts';
 import type { GatewayActivityLog } from '../../src/gateway/activity.ts';
-import type { Asker } from '../../src/gateway/answer/asker.ts';
-import { createNetworkAsker } from '../../src/gateway/answer/network-asker.ts';
-import type { Defaults } from '../../src/gateway/api/wanted.ts';
+import type { InferenceClient } from '../../src/gateway/answer/inference-client.ts';
+import { createNetworkInferenceClient } from '../../src/gateway/answer/network-inference-client.ts';
+import type { RequestDefaults } from '../../src/gateway/api/completion-request.ts';
 import type { GatewayInit } from '../../src/gateway/components.ts';
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
 import { loadAssets } from '../../src/gateway/page/assets.ts';
@@ -24,7 +25,7 @@ import { startPeer } from './peers.ts';
 
 export const testToken = 'token-of-this-run-0123456789abcdef';
 
-export const testDefaults: Defaults = {
+export const testDefaults: RequestDefaults = {
   model: null,
   provider: null,
   system: null,
@@ -38,21 +39,21 @@ export const testDefaults: Defaults = {
 };
 
 export interface TestGatewayInit {
-  /** The provider. @default an honest one with a scripted engine */
+  /** The providers. @default one honest provider with a scripted engine */
   readonly providers?: readonly TestProviderInit[] | undefined;
-  /** The models on the gateway's own machine. @default none */
+  /** The models whose files are on the gateway's machine. @default none */
   readonly here?: readonly Engine[] | undefined;
   /** Replaces the network, for faults that no honest network has. */
-  readonly asker?: Asker | undefined;
-  /** Wallets held in a page. @default none are taken */
+  readonly inference?: InferenceClient | undefined;
+  /** Browser wallets. @default the gateway accepts none */
   readonly wallets?: PageWallets | undefined;
-  /** The payments of the gateway's own wallet. @default it pays no provider */
+  /** Payments of the gateway's own wallet. @default it pays nothing */
   readonly payments?: ClientPayments | undefined;
   /** @default an empty folder */
   readonly receipts?: ReceiptStore | undefined;
-  /** @default reports to no observer */
+  /** @default nothing is recorded */
   readonly activity?: GatewayActivityLog | undefined;
-  /** Receives the asker's log. @default none */
+  /** Where the inference client logs to. @default nowhere */
   readonly logger?: Logger | undefined;
   /** Address of the person's own router. @default none */
   readonly router?: string | undefined;
@@ -69,10 +70,16 @@ export interface TestGateway {
   fetchAsPage(path: string, init?: RequestInit): Promise<Response>;
 }
 
-/** Sends one word and breaks off, like a provider whose machine crashes. */
-export const breakingAsker: Asker = {
+/** The parts of an inference client on a machine without models. */
+export const noModels: Pick<InferenceClient, 'holds' | 'countTokens'> = {
   holds: async () => false,
-  async ask(_question, hooks) {
+  countTokens: async () => ({ tokens: 0, exact: false }),
+};
+
+/** Sends one word and fails, like a provider whose machine crashes. */
+export const breakingClient: InferenceClient = {
+  ...noModels,
+  async complete(_question, hooks) {
     hooks.accepted(
       { provider: '12D3KooWx' as PeerIdString, router: null, model: { id: '00' as ModelId, name: 'm', quant: 'q' } },
       3,
@@ -82,7 +89,7 @@ export const breakingAsker: Asker = {
   },
 };
 
-/** A real gateway on loopback over a real client's node; all of it stops with the test. */
+/** Starts a real gateway on loopback over a real client node; everything stops with the test. */
 export async function startGateway(context: TestContext, init: TestGatewayInit = {}): Promise<TestGateway> {
   const providers = await Promise.all((init.providers ?? [{}]).map((each) => startProvider(context, each)));
   const peer = await startPeer(context, { role: 'client' });
@@ -90,10 +97,10 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
   for (const { address } of providers) await discovery.get(address);
   const receipts = init.receipts ?? createReceiptStore(await temporaryHome(context));
   const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
-  const asker = init.asker ?? networkAsker(context, { peer, discovery, receipts, reputation }, init);
+  const inference = init.inference ?? networkInference(context, { peer, discovery, receipts, reputation }, init);
   const gateway = createGateway(
     {
-      asker,
+      inference,
       market: discovery,
       experience: reputation,
       receipts,
@@ -127,11 +134,25 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
   };
 }
 
-function networkAsker(
+/** How long a verdict may take, ms, and the pause between two looks. */
+const [verdictDeadlineMs, lookMs] = [20_000, 20];
+
+/** The receipt's response, once its answer is verified. */
+export async function fetchReceipt(url: string, id: string | null): Promise<Response> {
+  const deadline = AbortSignal.timeout(verdictDeadlineMs);
+  for (;;) {
+    const response = await fetch(`${url}/receipts/${id ?? ''}`, { signal: deadline });
+    if (response.status !== 202) return response;
+    await response.text();
+    await setTimeout(lookMs);
+  }
+}
+
+function networkInference(
   context: TestContext,
-  parts: Pick<Parameters<typeof createNetworkAsker>[0], 'peer' | 'discovery' | 'receipts' | 'reputation'>,
+  parts: Pick<Parameters<typeof createNetworkInferenceClient>[0], 'peer' | 'discovery' | 'receipts' | 'reputation'>,
   { here = [], router, wallets, payments, logger = silentLogger }: TestGatewayInit,
-): Asker {
+): InferenceClient {
   const engineOf = async (id: string): Promise<Engine> => {
     const engine = here.find(({ facts }) => facts.id === id);
     if (engine === undefined) throw new Error('not here');
@@ -147,14 +168,14 @@ function networkAsker(
     logger: silentLogger,
   });
   context.after(() => verifier.dispose());
-  return createNetworkAsker({
+  return createNetworkInferenceClient({
     ...parts,
     verifier,
     key: parts.peer.key,
     clock: systemClock,
     logger,
     payments,
-    agreedBy: wallets === undefined ? undefined : (page, own) => wallets.agreedBy(page, own),
+    withConsent: wallets === undefined ? undefined : (page, own) => wallets.withConsent(page, own),
     paymentsOf: wallets === undefined ? undefined : (wallet) => wallets.paymentsOf(wallet),
     router: async () => (router === undefined ? null : { target: router, optional: false }),
   });

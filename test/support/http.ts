@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { TestGateway } from './gateway.ts';
 
-/** A request with exactly these headers: `fetch` would add its own. */
+/** Sends a request with exactly these headers; `fetch` adds some of its own. */
 export async function send(
   { gateway }: TestGateway,
   path: string,
@@ -25,7 +25,7 @@ export async function send(
   return { status: response.statusCode ?? 0, headers: response.headers, text: parts.join('') };
 }
 
-/** A connection that has sent nothing yet. */
+/** Opens a connection and sends nothing. */
 export async function openSocket(context: TestContext, { gateway }: TestGateway): Promise<Socket> {
   const socket = connect({ host: '127.0.0.1', port: gateway.port });
   socket.on('error', () => undefined);
@@ -34,13 +34,13 @@ export async function openSocket(context: TestContext, { gateway }: TestGateway)
   return socket;
 }
 
-/** The reply to exactly these bytes, until the other side closes. */
+/** Sends these bytes and returns everything that arrives until the other side closes. */
 export async function sendRaw(context: TestContext, started: TestGateway, text: string): Promise<string> {
   const socket = await openSocket(context, started);
   socket.write(text);
   return (await socket.setEncoding('utf8').toArray()).join('');
 }
 
-/** The status of each response in the reply. */
+/** The status of each response in `text`. */
 export const statusesIn = (text: string): readonly string[] =>
   [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => status ?? '');

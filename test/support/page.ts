@@ -4,7 +4,7 @@ import { openPage } from './browser.ts';
 import { createDictatedEngine } from './dictated-engine.ts';
 import { startGateway, type TestGateway, type TestGatewayInit, testDefaults, testToken } from './gateway.ts';
 
-/** The page with access granted, over a market whose provider answers `text`. */
+/** Opens the unlocked page over a market whose provider answers `text`. */
 export async function openSaying(
   context: TestContext,
   text: string,

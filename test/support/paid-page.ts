@@ -28,16 +28,16 @@ export interface PaidMarketInit extends TestGatewayInit {
 export interface PaidMarket extends TestGateway {
   readonly chain: TestChain;
   readonly paid: PaidProvider;
-  /** The address of the wallet in the browser. */
+  /** The browser wallet's. */
   readonly seed: Uint8Array;
   readonly escrow: Escrow & { readonly wallet: Uint8Array };
   readonly address: string;
   readonly receipts: ReceiptStore;
-  /** The gateway's wallets, as a restarted gateway would have them. */
+  /** The gateway's wallets, opened again as another run would. */
   openWallets(): PageWallets;
 }
 
-/** A gateway over a provider that charges, on an embedded chain, and a wallet with 5 SOL. */
+/** Starts a gateway over a paid provider on an embedded chain, and a wallet with 5 SOL. */
 export async function startPaidMarket(
   context: TestContext,
   script: ScriptedInit,
@@ -77,7 +77,7 @@ export async function startPaidMarket(
   return { ...started, chain, paid, seed, escrow, address: addressText(wallet.publicKey), receipts, openWallets };
 }
 
-/** The page over `market`, with a wallet in the browser. */
+/** Opens the page over `market` with a wallet in the browser. */
 export async function openWalletPage(
   context: TestContext,
   { url, seed }: Pick<PaidMarket, 'url' | 'seed'>,
@@ -88,7 +88,7 @@ export async function openWalletPage(
   return opened;
 }
 
-/** Connects the wallet under Money, and lets an answer cost half a SOL. */
+/** Connects the wallet under Money and allows 0.5 SOL per answer. */
 export async function connectWallet(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Money', exact: true }).click();
   await page.getByRole('button', { name: 'Connect Test Wallet' }).click();

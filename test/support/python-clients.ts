@@ -6,7 +6,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from '../../src/errors.ts';
 
-/** The newest version when this was written. */
+/** The newest version at the time of writing. */
 const openaiVersion = '3.54.0';
 const folder = join(
   process.env.QVAC_TEST_PYTHON ?? join(homedir(), '.cache', 'qvac-test-python'),
@@ -14,8 +14,8 @@ const folder = join(
 );
 
 /**
- * Installs OpenAI's Python client in an environment of its own, once.
- * @returns why it cannot be installed, or null; in CI that fails the test
+ * Installs OpenAI's Python client once, apart from everything else. @returns why it is not available, or null. In CI
+ * that is a failure.
  */
 export async function noPythonClient(): Promise<string | null> {
   try {
@@ -49,14 +49,14 @@ async function install(): Promise<void> {
       { encoding: 'utf8' },
     );
     if (status !== 0) throw new Error(error?.message ?? stderr.trim().split('\n').at(-1) ?? 'pip failed');
-    // Another test process may have been faster.
+    // Another process may have installed it first.
     if (!existsSync(folder)) await rename(aside, folder);
   } finally {
     await rm(aside, { recursive: true, force: true });
   }
 }
 
-/** Runs a script in that environment. @throws Error with the script's stderr */
+/** Runs a script with the client available. @throws Error with the script's error output */
 export async function runPython(script: string): Promise<string> {
   const child = spawn('python3', ['-c', script], {
     env: { ...process.env, PYTHONPATH: folder, PYTHONDONTWRITEBYTECODE: '1' },

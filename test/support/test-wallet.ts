@@ -1,7 +1,7 @@
 import { addressText } from '../../src/escrow/addresses.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 
-/** The prefix that makes an Ed25519 seed a PKCS #8 key (RFC 8410). */
+/** Turns an Ed25519 seed into a PKCS #8 key when put in front of it (RFC 8410). */
 const pkcs8Prefix = '302e020100300506032b657004220420';
 
 export interface TestWalletInit {
@@ -12,9 +12,9 @@ export interface TestWalletInit {
 }
 
 /**
- * A wallet by the Wallet Standard, for a page to find. It signs every transaction, keeps the signed ones in
- * `signedByTestWallet`, and never gives its key away. It connects silently to a page that it was connected to before.
- * `testWallet.mood` makes it refuse ('refuse') or be locked ('locked'); `testWallet.leave()` disconnects it.
+ * Registers a Wallet Standard wallet in the page. It signs whatever it is given and lists it in `signedByTestWallet`.
+ * It connects silently to a page that it was connected to before. `testWallet.mood` makes it refuse ('refuse') or lock
+ * ('locked'); `testWallet.leave()` disconnects it.
  */
 export function testWalletScript(
   seed: Uint8Array,
@@ -25,13 +25,25 @@ export function testWalletScript(
   return `(() => {
     const fromHex = (hex) => Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16));
     const key = crypto.subtle.importKey('pkcs8', fromHex(${JSON.stringify(key)}), 'Ed25519', false, ['sign']);
-    const account = { address: ${JSON.stringify(address)}, publicKey: new Uint8Array(32), chains: ${JSON.stringify(chains)}, features: ['solana:signTransaction'] };
+    const account = {
+      address: ${JSON.stringify(address)},
+      publicKey: new Uint8Array(32),
+      chains: ${JSON.stringify(chains)},
+      features: ['solana:signTransaction'],
+    };
     const trusted = 'trusted by ' + ${JSON.stringify(name)};
     const listeners = new Set();
     globalThis.signedByTestWallet = [];
-    globalThis.testWallet = { mood: 'willing', leave: () => { for (const listener of listeners) listener({ accounts: [] }); } };
+    globalThis.testWallet = {
+      mood: 'willing',
+      leave: () => { for (const listener of listeners) listener({ accounts: [] }); },
+    };
     const wallet = {
-      version: '1.0.0', name: ${JSON.stringify(name)}, icon: 'data:image/svg+xml;base64,PHN2Zy8+', chains: account.chains, accounts: [account],
+      version: '1.0.0',
+      name: ${JSON.stringify(name)},
+      icon: 'data:image/svg+xml;base64,PHN2Zy8+',
+      chains: account.chains,
+      accounts: [account],
       features: {
         'standard:connect': { version: '1.0.0', async connect(input) {
           if (testWallet.mood === 'locked') throw new Error('the wallet is locked');
@@ -44,15 +56,19 @@ export function testWalletScript(
           listeners.add(listener);
           return () => listeners.delete(listener);
         } },
-        'solana:signTransaction': { version: '1.0.0', supportedTransactionVersions: ['legacy'], async signTransaction({ transaction, chain }) {
-          if (testWallet.mood === 'refuse') throw new Error('User rejected the request');
-          const message = transaction.slice(1 + 64 * transaction[0]);
-          const signature = new Uint8Array(await crypto.subtle.sign('Ed25519', await key, message));
-          const signedTransaction = transaction.slice();
-          signedTransaction.set(signature, 1);
-          globalThis.signedByTestWallet.push(chain);
-          return [{ signedTransaction }];
-        } },
+        'solana:signTransaction': {
+          version: '1.0.0',
+          supportedTransactionVersions: ['legacy'],
+          async signTransaction({ transaction, chain }) {
+            if (testWallet.mood === 'refuse') throw new Error('User rejected the request');
+            const message = transaction.slice(1 + 64 * transaction[0]);
+            const signature = new Uint8Array(await crypto.subtle.sign('Ed25519', await key, message));
+            const signedTransaction = transaction.slice();
+            signedTransaction.set(signature, 1);
+            globalThis.signedByTestWallet.push(chain);
+            return [{ signedTransaction }];
+          },
+        },
       },
     };
     const register = ({ register }) => register(wallet);

@@ -20,7 +20,8 @@ const looks = [
 
 async function open(context: TestContext, look: (typeof looks)[number]): Promise<Page> {
   const answer =
-    'It **scatters**, see `code`:\n\n```\na long line of code that does not fit into the width of any phone, and goes on\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n# Heading\n\n- [x] done\n\n> quoted';
+    'It **scatters**, see `code`:\n\n```\na long line of code that does not fit into the width of any phone, and goes on' +
+    '\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n# Heading\n\n- [x] done\n\n> quoted';
   const { url } = await startGateway(context, {
     providers: [{ engine: createDictatedEngine(answer) }, { script: { name: 'other' } }],
     gateway: {
@@ -76,7 +77,7 @@ for (const look of looks) {
     await page.locator('.merkle').waitFor();
     assert.ok(
       (await page.evaluate<number>(
-        '(() => { const body = document.querySelector(".receipt-body"); return body.scrollWidth - body.clientWidth; })()',
+        '(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(document.querySelector(".receipt-body"))',
       )) <= 0,
       'receipt',
     );
@@ -89,7 +90,7 @@ for (const look of looks) {
 }
 
 for (const look of [looks[1], looks[2], looks[3]]) {
-  test(`axe-core finds nothing wrong where money is asked for, or something is missing: ${look.name}`, {
+  test(`axe-core finds no violation in the payment dialogs and error states: ${look.name}`, {
     skip,
   }, async (context) => {
     const market = await startPaidMarket(
@@ -114,7 +115,7 @@ for (const look of [looks[1], looks[2], looks[3]]) {
     await page.keyboard.press('Enter');
     await page.getByRole('dialog', { name: 'Sign to pay' }).waitFor();
     await note('to pay');
-    await page.getByRole('button', { name: 'Sign in the wallet' }).click();
+    await page.getByRole('button', { name: 'Sign with the wallet' }).click();
     await page.getByRole('dialog', { name: 'A check failed: sign to reject' }).waitFor();
     await note('to reject');
     await page.getByRole('button', { name: 'What failed?' }).click();
@@ -128,12 +129,12 @@ for (const look of [looks[1], looks[2], looks[3]]) {
     await page.getByRole('button', { name: 'Reject', exact: true }).waitFor();
     await note('money');
     await market.gateway.stop();
-    await page.locator('.banner', { hasText: 'The gateway does not answer' }).waitFor();
+    await page.locator('.banner', { hasText: 'The gateway does not respond' }).waitFor();
     await page.getByRole('button', { name: 'Chat', exact: true }).click();
     await page.getByRole('button', { name: 'New chat' }).click();
     await page.getByLabel('Your question').fill('gone?');
     await page.keyboard.press('Enter');
-    await page.locator('.trouble').last().waitFor();
+    await page.locator('.failure').last().waitFor();
     await note('gone');
     for (const [state, found] of Object.entries(states)) assert.deepEqual(found, [], state);
   });

@@ -5,19 +5,19 @@ import { violations } from '../support/axe.ts';
 import { noBrowser, openPage } from '../support/browser.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
-import { startGateway, testToken } from '../support/gateway.ts';
+import { noModels, startGateway, testToken } from '../support/gateway.ts';
 import { ask, openSaying } from '../support/page.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 
 const skip = (await noBrowser()) ?? false;
 
-/** A provider that says `text` and is held up before its step `at`. */
+/** A provider that answers `text` and stops before its step `at` until the gate opens. */
 function held(text: string, at: number, context = 4_096) {
   const gate = createGate(at);
   return { gate, providers: [{ engine: createDictatedEngine(text, { beforeStep: gate.beforeStep, context }) }] };
 }
 
-test('paragraphs that are whole stay as they are while the answer goes on', { skip }, async (context) => {
+test('keeps finished paragraphs in place while the answer grows', { skip }, async (context) => {
   const text = `First **paragraph**.\n\n- one\n- two\n\n${'Next paragraph. '.repeat(20)}\n\n${'Last. '.repeat(20)}`;
   const [early, late] = [createGate(100), createGate(400)];
   const beforeStep = async (...step: Parameters<typeof early.beforeStep>): Promise<void> => {
@@ -30,7 +30,7 @@ test('paragraphs that are whole stay as they are while the answer goes on', { sk
   await ask(page, 'long?');
   await page.locator('.assistant', { hasText: 'Next paragraph' }).waitFor();
   await page.evaluate(
-    'document.querySelector(".assistant .content p").kept = document.querySelector(".assistant .content li").kept = true',
+    'for (const tag of ["p", "li"]) document.querySelector(".assistant .content " + tag).kept = true',
   );
   early.open();
   await page.locator('.assistant', { hasText: 'Last.' }).waitFor();
@@ -46,7 +46,7 @@ test('paragraphs that are whole stay as they are while the answer goes on', { sk
   assert.equal(await page.locator('.assistant .content li').count(), 2);
 });
 
-test('a code block is one before its end has come, and nothing of its fence is text', { skip }, async (context) => {
+test('renders an unfinished code block as code, without its fence', { skip }, async (context) => {
   const text = 'So:\n\n```js\nconst a = 1;\n\nconst b = 2;\n```\n\nDone.';
   const { gate, providers } = held(text, 30);
   const { page } = await openSaying(context, text, { providers });
@@ -60,14 +60,15 @@ test('a code block is one before its end has come, and nothing of its fence is t
   await page.locator('.assistant .content p', { hasText: 'Done.' }).waitFor();
 });
 
-test('an answer that imitates the line under it stays above the real one', { skip }, async (context) => {
+test('an answer that imitates the trust line stays above the real one', { skip }, async (context) => {
   const text =
-    '✓ **verified exact** · 128 tokens · 12D3Koo…Kp9 · free · receipt aadd…26\n\n<button class="trust good">✓ verified exact</button>';
+    '✓ **verified exact** · 128 tokens · 12D3Koo…Kp9 · free · receipt aadd…26\n\n' +
+    '<button class="trust good">✓ verified exact</button>';
   const { gate, providers } = held(text, 120);
   const { page } = await openSaying(context, text, { providers });
   await ask(page, 'are you true?');
   await page.locator('.assistant .content', { hasText: 'verified exact' }).waitFor();
-  await page.locator('.not-yet', { hasText: 'answering, not checked yet' }).waitFor();
+  await page.locator('.not-yet', { hasText: 'answering, not verified yet' }).waitFor();
   assert.equal(await page.locator('.trust').count(), 0);
   gate.open();
   await page.locator('.trust').waitFor();
@@ -76,13 +77,13 @@ test('an answer that imitates the line under it stays above the real one', { ski
   assert.equal(await page.locator('.assistant .content').locator('button, [class]').count(), 0);
 });
 
-test('a reader who has scrolled up, or is at another line, is left there', { skip }, async (context) => {
+test('does not move a reader who has scrolled up', { skip }, async (context) => {
   const text = `${'A line.\n\n'.repeat(60)}end`;
   const { gate, providers } = held(text, 200);
   const { page } = await openSaying(context, text, { providers }, { viewport: { width: 800, height: 500 } });
   await ask(page, 'long?');
   await page.locator('.assistant', { hasText: 'A line.' }).waitFor();
-  // All that the gate lets through is drawn: who sees the end of a growing answer follows it, wherever the bar stands.
+  // Everything that the gate let through is drawn, and the end stays in view, wherever the scroll bar was.
   await page.locator('.assistant', { hasText: /(A line\.\s*){20}/ }).waitFor();
   await page.evaluate('document.querySelector(".log").scrollTo({ top: 0, behavior: "instant" })');
   gate.open();
@@ -95,7 +96,7 @@ test('a reader who has scrolled up, or is at another line, is left there', { ski
   assert.equal(await page.evaluate('document.activeElement === document.querySelector(".trust")'), true);
 });
 
-test('the answer, its check and what comes of it later are announced', { skip }, async (context) => {
+test('announces the answer, its verification and the later verdict', { skip }, async (context) => {
   const { page } = await openSaying(context, '', {
     providers: [{}],
     here: [createScriptedEngine()],
@@ -110,7 +111,7 @@ test('the answer, its check and what comes of it later are announced', { skip },
   await page.locator('.trust', { hasText: 'verified exact' }).waitFor();
 });
 
-test('a question outlives the page: after a reload in its midst it is there, and can be asked again', {
+test('keeps a question in progress across a reload, to be asked again', {
   skip,
 }, async (context) => {
   const text = `half of it ${'x'.repeat(200)}`;
@@ -120,17 +121,17 @@ test('a question outlives the page: after a reload in its midst it is there, and
   await page.locator('.assistant', { hasText: 'half of it' }).waitFor();
   await page.reload();
   await page.locator('.user', { hasText: 'will you last?' }).waitFor();
-  await page.locator('.trouble', { hasText: 'The page was left while this was being answered.' }).waitFor();
-  // As far as it had come, not only the question.
+  await page.locator('.failure', { hasText: 'The page was closed during this answer.' }).waitFor();
+  // The part that had arrived, not only the question.
   await page.locator('.assistant .content', { hasText: 'half of it' }).waitFor();
   gate.open();
   await page.getByRole('button', { name: 'Ask again' }).click();
   await page.locator('.trust').waitFor();
-  // What was delivered before is kept, too.
+  // Earlier answers are kept too.
   while ((await receipts.list()).length < 2) await new Promise((resolve) => setTimeout(resolve, 50));
 });
 
-test('what is asked goes on in its own conversation while another is read', { skip }, async (context) => {
+test('continues an answer in its own conversation while another is open', { skip }, async (context) => {
   const text = `first ${'y'.repeat(100)}`;
   const { gate, providers } = held(text, 20);
   const { page } = await openSaying(context, text, { providers: [...providers, {}] });
@@ -161,7 +162,7 @@ test('two tabs keep each other’s conversations and settings', { skip }, async 
   assert.equal(await other.evaluate('JSON.parse(localStorage.getItem("qvac.conversations")).length'), 1);
 });
 
-test('back and forward lead through the views; a link printed later lets the open page in', {
+test('back and forward switch views; a link printed later unlocks the open page', {
   skip,
 }, async (context) => {
   const { url } = await startGateway(context);
@@ -185,56 +186,56 @@ test('back and forward lead through the views; a link printed later lets the ope
 });
 
 const failures: readonly (readonly [ErrorCode, message: string, words: RegExp])[] = [
-  ['E_NO_PROVIDER', 'nobody on network "test" offers a model now', /Nobody can answer this now/],
-  ['E_NO_MODEL', 'qwen is not offered there', /not offered there any more/],
-  ['E_BUSY', 'all are busy', /All who could answer are busy/],
+  ['E_NO_PROVIDER', 'nobody on network "test" offers a model now', /No provider can answer this now/],
+  ['E_NO_MODEL', 'qwen is not offered there', /does not offer this model any more/],
+  ['E_BUSY', 'all are busy', /Every provider of this model is busy/],
   [
     'E_TOO_DEAR',
     'every provider may cost more than 0 lamports: up to 82600 lamports',
-    /It may cost up to 0\.0000826 SOL/,
+    /The answer may cost up to 0\.0000826 SOL/,
   ],
-  ['E_TRUNCATED', 'the connection broke off', /broke off: the provider left/],
+  ['E_TRUNCATED', 'the connection broke off', /incomplete: the provider disconnected/],
   ['E_TIMEOUT', 'no whole answer within 60 s', /took too long/],
   ['E_VERIFICATION_FAILED', 'the answer of 12D3Koo…abc broke off', /failed a check/],
-  ['E_FUNDS', 'the wallet holds 0 lamports', /holds too little/],
-  ['E_CHAIN', 'the chain does not answer', /The chain does not answer/],
-  ['E_CONTEXT', 'the prompt is too long', /longer than this model can take/],
+  ['E_FUNDS', 'the wallet holds 0 lamports', /balance is too low/],
+  ['E_CHAIN', 'the chain does not answer', /The chain does not respond/],
+  ['E_CONTEXT', 'the prompt is too long', /longer than this model’s context/],
   ['E_ENGINE', 'something else', /Something else\./],
 ];
 
-test('every failure is told in plain words, with what to do next', { skip }, async (context) => {
+test('explains every failure in plain words, with the next step', { skip }, async (context) => {
   let next = 0;
-  const asker = {
-    holds: async () => false,
-    ask: async (): Promise<never> => {
+  const inference = {
+    ...noModels,
+    complete: async (): Promise<never> => {
       const [code, message] = failures[next++] ?? ['E_BUG', ''];
       throw new QvacError(code, message, { hint: 'raise --max-price, or see qvac peers' });
     },
   };
-  const { page } = await openSaying(context, '', { asker });
+  const { page } = await openSaying(context, '', { inference });
   for (const [code, , words] of failures) {
     await ask(page, code);
-    const trouble = page.locator('.assistant').last().locator('.trouble', { hasText: words });
-    await trouble.waitFor();
-    const said = (await trouble.textContent()) ?? '';
+    const failure = page.locator('.assistant').last().locator('.failure', { hasText: words });
+    await failure.waitFor();
+    const said = (await failure.textContent()) ?? '';
     assert.doesNotMatch(said, /--|E_[A-Z]/, code);
-    assert.ok((await trouble.locator('p').count()) >= 2, `${code}: ${said}`);
+    assert.ok((await failure.locator('p').count()) >= 2, `${code}: ${said}`);
     assert.deepEqual(code === 'E_TOO_DEAR' ? await violations(page) : [], []);
   }
   await page
-    .locator('.assistant', { hasText: 'It may cost up to' })
+    .locator('.assistant', { hasText: 'The answer may cost up to' })
     .getByRole('button', { name: 'Open Money' })
     .click();
   await page.getByRole('heading', { name: 'Money' }).waitFor();
 });
 
-test('an answer that breaks off in its midst is shown as far as it came, and as unchecked', {
+test('shows an incomplete answer as far as it arrived, as not checked', {
   skip,
 }, async (context) => {
   const { page } = await openSaying(context, '', {
-    asker: {
-      holds: async () => false,
-      async ask(_question, hooks) {
+    inference: {
+      ...noModels,
+      async complete(_question, hooks) {
         hooks.accepted(
           {
             provider: '12D3KooWtest' as never,
@@ -250,18 +251,19 @@ test('an answer that breaks off in its midst is shown as far as it came, and as 
   });
   await ask(page, 'how far?');
   await page.locator('.assistant .content', { hasText: 'as far as' }).waitFor();
-  await page.locator('.trouble', { hasText: 'What came until then is above. It was not checked.' }).waitFor();
+  await page.locator('.failure', { hasText: 'The part that arrived is above. It was not checked.' }).waitFor();
   await page.locator('.not-yet', { hasText: 'not checked' }).waitFor();
   assert.equal(await page.locator('.trust').count(), 0);
 });
 
-test('the page works where a browser gives it less: plain HTTP from another machine of the house', {
+test('works over plain HTTP from another machine, where browsers offer fewer features', {
   skip,
 }, async (context) => {
   const { url } = await startGateway(context);
   const { page, complaints } = await openPage(context, url);
   await page.addInitScript(
-    'for (const name of ["randomUUID", "subtle"]) Object.defineProperty(crypto, name, { value: undefined }); Object.defineProperty(navigator, "clipboard", { value: undefined });',
+    'for (const name of ["randomUUID", "subtle"]) Object.defineProperty(crypto, name, { value: undefined });' +
+      'Object.defineProperty(navigator, "clipboard", { value: undefined });',
   );
   await page.goto(`${url}/#token=${testToken}`);
   await ask(page, 'still?');
@@ -270,7 +272,7 @@ test('the page works where a browser gives it less: plain HTTP from another mach
   assert.deepEqual(complaints, []);
 });
 
-test('whoever wants no motion sees none', { skip }, async (context) => {
+test('respects reduced motion', { skip }, async (context) => {
   const { gate, providers } = held('later', 0);
   const { page } = await openSaying(context, '', { providers }, { reducedMotion: 'reduce' });
   await ask(page, 'now?');

@@ -20,7 +20,7 @@ test('the built page is under 100 KB gzipped', async () => {
   assert.ok(total > 10_000 && total < 100_000, `${total} bytes`);
 });
 
-test('a person asks, reads the answer and opens its receipt', { skip }, async (context) => {
+test('asks, shows the answer and opens its receipt', { skip }, async (context) => {
   const { url, page, strayed, complaints } = await openSaying(context, 'It **scatters**:\n\n- blue\n- more');
   assert.equal(page.url(), `${url}/`, 'the token stays in the address');
   await ask(page, 'why is the sky blue?');
@@ -45,11 +45,11 @@ test('a person asks, reads the answer and opens its receipt', { skip }, async (c
   assert.deepEqual([strayed, complaints], [[], []]);
 });
 
-test('an opened step that was changed on its way does not lead to the signed root', { skip }, async (context) => {
+test('a tampered step does not lead to the signed root', { skip }, async (context) => {
   const { page } = await openSaying(context, 'It scatters.');
   await page.route(/\/qvac\/receipts\/[0-9a-f]{64}$/, async (route) => {
     const report = (await (await route.fetch()).json()) as { steps: { candidates: { q: number }[] }[] };
-    // One logit of one candidate, by a quarter of a thousandth.
+    // One logit of one candidate, changed by one 1,024th.
     report.steps = report.steps.map((step) => ({
       ...step,
       candidates: step.candidates.map((each, at) => (at === 3 ? { ...each, q: each.q + 1 } : each)),
@@ -62,13 +62,13 @@ test('an opened step that was changed on its way does not lead to the signed roo
   await page.unrouteAll({ behavior: 'ignoreErrors' });
 });
 
-test('the word verified stands under an answer that was recomputed', { skip }, async (context) => {
+test('says verified only under an answer that was recomputed', { skip }, async (context) => {
   const { page } = await openSaying(context, '', { providers: [{}], here: [createScriptedEngine()] });
   await ask(page, 'why?');
   await page.locator('.trust', { hasText: 'verified exact' }).waitFor();
 });
 
-test('an answer is stopped where it is, and has its receipt; asking again gives another', { skip }, async (context) => {
+test('a stopped answer has a receipt; asking again gives another answer', { skip }, async (context) => {
   const gate = createGate(20);
   const { page, providers } = await openSaying(context, `some words ${'x'.repeat(400)}`, {
     providers: [{ engine: createDictatedEngine(`some words ${'x'.repeat(400)}`, { beforeStep: gate.beforeStep }) }],
@@ -87,12 +87,16 @@ test('an answer is stopped where it is, and has its receipt; asking again gives 
   assert.equal(await page.locator('.assistant').count(), 1);
 });
 
-test('nothing in an answer runs, loads or leads astray', { skip }, async (context) => {
+test('nothing in an answer runs, loads or misleads', { skip }, async (context) => {
   const hostile = [
-    '<script>document.title = "taken"</script><img src="https://beacon.example/a.png" onerror="document.title = \'taken\'">',
-    '![beacon](https://beacon.example/b.png) [click](javascript:document.title="taken") [data](data:text/html,<script>1</script>) [good](https://example.org/)',
-    '<iframe src="https://beacon.example"></iframe><svg onload="document.title=\'taken\'"><style>@import "https://beacon.example/c.css"</style></svg>',
-    '<form action="https://beacon.example"><input name="q" autofocus onfocus="document.title=\'taken\'"></form><a href="https://beacon.example" style="position:fixed;inset:0">x</a>',
+    '<script>document.title = "taken"</script>' +
+      '<img src="https://beacon.example/a.png" onerror="document.title = \'taken\'">',
+    '![beacon](https://beacon.example/b.png) [click](javascript:document.title="taken") ' +
+      '[data](data:text/html,<script>1</script>) [good](https://example.org/)',
+    '<iframe src="https://beacon.example"></iframe>' +
+      '<svg onload="document.title=\'taken\'"><style>@import "https://beacon.example/c.css"</style></svg>',
+    '<form action="https://beacon.example"><input name="q" autofocus onfocus="document.title=\'taken\'"></form>' +
+      '<a href="https://beacon.example" style="position:fixed;inset:0">x</a>',
     '- [x] done',
     'end',
   ].join('\n\n');
@@ -104,7 +108,8 @@ test('nothing in an answer runs, loads or leads astray', { skip }, async (contex
   assert.equal(
     await body
       .locator(
-        'script, img, iframe, svg, style, form, object, embed, link, meta, [style], [onerror], [onload], [onfocus], input:not([type=checkbox])',
+        'script, img, iframe, svg, style, form, object, embed, link, meta, ' +
+          '[style], [onerror], [onload], [onfocus], input:not([type=checkbox])',
       )
       .count(),
     0,
@@ -121,7 +126,7 @@ test('nothing in an answer runs, loads or leads astray', { skip }, async (contex
   assert.deepEqual(strayed, []);
 });
 
-test('strings in a provider’s card are shown, not used', { skip }, async (context) => {
+test('shows strings of a provider’s card as text', { skip }, async (context) => {
   const name = '<img src=x onerror=document.title=1>"\u202e\'';
   const { page, strayed, complaints } = await openSaying(context, '', {
     providers: [
@@ -139,13 +144,13 @@ test('strings in a provider’s card are shown, not used', { skip }, async (cont
   assert.deepEqual([strayed, complaints], [[], []]);
 });
 
-test('without the token nothing is asked or read until it is unlocked', { skip }, async (context) => {
+test('asks and reads nothing until the token unlocks the page', { skip }, async (context) => {
   const { url, providers } = await startGateway(context);
   const { page } = await openPage(context, url);
   await page.goto(url);
   await page.getByText('Open the link that qvac gateway printed').waitFor();
   await ask(page, 'let me in');
-  await page.locator('.error', { hasText: 'This page is not let in' }).waitFor();
+  await page.locator('.error', { hasText: 'This page has no valid token' }).waitFor();
   assert.equal(providers[0]?.receipts.size, 0);
   await page.locator('#token').fill(`${url}/#token=${testToken}`);
   await page.getByRole('button', { name: 'Unlock' }).click();
@@ -156,36 +161,40 @@ test('without the token nothing is asked or read until it is unlocked', { skip }
 
 test('a page of another origin can neither ask nor read', { skip }, async (context) => {
   const { url, providers } = await startGateway(context);
-  // The same machine, another port: as near as a stranger's page can come.
+  // The same machine on another port is the closest foreign origin there is.
   const other = await startGateway(context, { providers: [] });
   const { page } = await openPage(context, other.url);
   await page.goto(`${other.url}/health`);
   const reached = await page.evaluate(`Promise.all([
     fetch(${JSON.stringify(url)} + '/v1/models').then(() => 'read', () => 'refused'),
-    fetch(${JSON.stringify(url)} + '/v1/chat/completions', { method: 'POST', mode: 'no-cors', body: '{"messages":[{"role":"user","content":"spend"}]}' }).then((response) => response.type, () => 'refused'),
+    fetch(${JSON.stringify(url)} + '/v1/chat/completions', {
+      method: 'POST',
+      mode: 'no-cors',
+      body: '{"messages":[{"role":"user","content":"spend"}]}',
+    }).then((response) => response.type, () => 'refused'),
   ])`);
   assert.deepEqual(reached, ['refused', 'refused']);
   assert.equal(providers[0]?.receipts.size, 0);
 });
 
-test('the page goes on by itself after the gateway was restarted with another token', { skip }, async (context) => {
+test('reconnects by itself after the gateway restarted with another token', { skip }, async (context) => {
   const first = await openSaying(context, 'before and after');
   const { page, gateway } = first;
   await ask(page, 'one');
   await page.locator('.trust').waitFor();
   const { port } = gateway;
   await gateway.stop();
-  await page.getByText('The gateway does not answer').waitFor();
+  await page.getByText('The gateway does not respond').waitFor();
   await startGateway(context, {
     providers: [{ engine: createDictatedEngine('before and after') }],
     gateway: { port, token: 'another-token-of-the-next-run-0123', formerToken: testToken },
   });
-  await page.getByText('The gateway does not answer').waitFor({ state: 'detached' });
+  await page.getByText('The gateway does not respond').waitFor({ state: 'detached' });
   await ask(page, 'two');
   await page.locator('.trust').nth(1).waitFor();
 });
 
-test('conversations stay in the browser, over a reload, until they are forgotten', { skip }, async (context) => {
+test('keeps conversations in the browser across a reload until they are forgotten', { skip }, async (context) => {
   const { page } = await openSaying(context, 'remembered');
   await ask(page, 'what is kept?');
   await page.locator('.trust').waitFor();
@@ -200,7 +209,7 @@ test('conversations stay in the browser, over a reload, until they are forgotten
   assert.equal(await page.evaluate('localStorage.getItem("qvac.conversations")'), '[]');
 });
 
-test('everything can be reached and done by keyboard', { skip }, async (context) => {
+test('works by keyboard alone', { skip }, async (context) => {
   const { page } = await openSaying(context, 'by keys alone');
   await page.locator('#model option').nth(1).waitFor({ state: 'attached' });
   const focus = async (): Promise<string> =>

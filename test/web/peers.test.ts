@@ -11,7 +11,7 @@ const skip = (await noBrowser()) ?? false;
 const overflow = (page: Page): Promise<number> =>
   page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth');
 
-test('the map and the table follow who comes and goes', { skip }, async (context) => {
+test('the map and the table follow peers as they come and go', { skip }, async (context) => {
   const { page, discovery, providers } = await openSaying(context, 'here');
   await page.getByRole('button', { name: 'Peers', exact: true }).click();
   await page.getByRole('img', { name: 'Map of 1 peer;' }).waitFor();
@@ -24,7 +24,7 @@ test('the map and the table follow who comes and goes', { skip }, async (context
     .getByRole('status')
     .filter({ hasText: /^2 peers on the network/ })
     .waitFor();
-  // Where the first one was it stays, and no two lie in one direction.
+  // The first peer stays in place, and no two share a direction.
   const lines = await page.locator('.map .link').evaluateAll((all) => all.map((each) => each.getAttribute('d')));
   assert.equal(new Set(lines).size, 2);
   await other.provider.stop();
@@ -33,28 +33,28 @@ test('the map and the table follow who comes and goes', { skip }, async (context
   assert.equal(providers.length, 1);
 });
 
-test('where nobody is, the page says so and what to do', { skip }, async (context) => {
+test('says what to do when there are no peers', { skip }, async (context) => {
   const { page } = await openSaying(context, '', { providers: [] });
-  await page.getByText('Nobody offers this now. Choose another model, or wait until somebody does.').waitFor();
-  await page.locator('.banner', { hasText: 'no provider or router was found yet' }).waitFor();
+  await page.getByText('No provider offers this model now. Choose another one, or wait.').waitFor();
+  await page.locator('.banner', { hasText: 'no provider or router has been found yet' }).waitFor();
   assert.deepEqual(await violations(page), []);
   await page.getByRole('button', { name: 'Peers', exact: true }).click();
-  await page.getByText(/Nobody was found yet on the network “test”/).waitFor();
+  await page.getByText(/No peers found yet on the network “test”/).waitFor();
   assert.deepEqual(await violations(page), []);
 });
 
-test('a model that goes away is named as such, and asking for it says what to do', { skip }, async (context) => {
+test('marks a chosen model that is gone, and says what to do when it is asked', { skip }, async (context) => {
   const { page, providers } = await openSaying(context, 'here');
   await page.locator('#model option').nth(1).waitFor({ state: 'attached' });
   await page.locator('#model').selectOption({ index: 1 });
   await providers[0]?.provider.stop();
   await providers[0]?.peer.stop();
-  await page.locator('#model option', { hasText: 'scripted q8_0 · not there now' }).waitFor({ state: 'attached' });
+  await page.locator('#model option', { hasText: 'scripted q8_0 · not on offer now' }).waitFor({ state: 'attached' });
   await ask(page, 'still?');
-  await page.locator('.trouble', { hasText: 'choose another model' }).waitFor();
+  await page.locator('.failure', { hasText: 'choose another model' }).waitFor();
 });
 
-test('names of ten thousand characters, turned around, or written as HTML are lines like others', {
+test('shows names that are very long, bidirectional or HTML as ordinary lines', {
   skip,
 }, async (context) => {
   const { page, strayed, complaints } = await openSaying(
@@ -107,7 +107,7 @@ test('names of ten thousand characters, turned around, or written as HTML are li
   await page.unrouteAll({ behavior: 'ignoreErrors' });
 });
 
-test('the policy lets in nothing that the gateway does not serve', { skip }, async (context) => {
+test('the content policy blocks everything that the gateway does not serve', { skip }, async (context) => {
   const { page, url, strayed } = await openSaying(context, 'fine');
   const policy = (await fetch(url)).headers.get('content-security-policy') ?? '';
   const rules = new Map(
@@ -125,17 +125,29 @@ test('the policy lets in nothing that the gateway does not serve', { skip }, asy
     'require-trusted-types-for': "'script'",
     'trusted-types': 'dompurify',
   });
-  // As a script that had got in all the same would try it.
+  // What an injected script would try.
   const tried = await page.evaluate(`(async () => {
     const refused = (work) => work().then(() => false, () => true);
-    const blocked = new Promise((resolve) => document.addEventListener('securitypolicyviolation', () => resolve(true), { once: true }));
+    const blocked = new Promise((resolve) =>
+      document.addEventListener('securitypolicyviolation', () => resolve(true), { once: true }));
     const image = document.createElement('img');
     image.src = 'https://beacon.example/pixel.png';
     document.body.append(image);
-    const sink = () => { try { document.createElement('div').innerHTML = '<b>x</b>'; return false; } catch { return true; } };
+    const throws = (work) => { try { work(); return false; } catch { return true; } };
+    const sink = () => throws(() => { document.createElement('div').innerHTML = '<b>x</b>'; });
     const script = document.createElement('script');
-    const code = () => { try { script.textContent = 'document.title = "taken"'; document.body.append(script); return document.title !== 'taken'; } catch { return true; } };
-    return [await refused(() => fetch('https://beacon.example/')), await blocked, sink(), code(), await refused(async () => new WebSocket('wss://beacon.example/'))];
+    const code = () =>
+      throws(() => {
+        script.textContent = 'document.title = "taken"';
+        document.body.append(script);
+      }) || document.title !== 'taken';
+    return [
+      await refused(() => fetch('https://beacon.example/')),
+      await blocked,
+      sink(),
+      code(),
+      await refused(async () => new WebSocket('wss://beacon.example/')),
+    ];
   })()`);
   assert.deepEqual((tried as readonly boolean[]).slice(0, 4), [true, true, true, true]);
   assert.deepEqual(
@@ -144,7 +156,7 @@ test('the policy lets in nothing that the gateway does not serve', { skip }, asy
   );
 });
 
-test('dialogs take the focus, keep it, and give it back', { skip }, async (context) => {
+test('dialogs take the focus, keep it and return it', { skip }, async (context) => {
   const { page } = await openSaying(context, 'fine');
   await ask(page, 'hello');
   await page.locator('.trust').focus();

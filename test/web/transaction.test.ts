@@ -20,7 +20,7 @@ import { startChain } from '../support/payments.ts';
 const random = (): Uint8Array => Uint8Array.from(randomBytes(32));
 const text = (key: Uint8Array): string => addressText(key);
 
-/** What the gateway gives a wallet to sign for a job with `terms`, caught on its way. */
+/** The transaction that the gateway gives a wallet to sign for a job with `terms`. */
 async function jobCreation(context: TestContext, change: Partial<JobTerms> = {}, priorityFee = 0) {
   const chain = await startChain(context);
   const key = signingKeyFromSeed(random());
@@ -70,7 +70,7 @@ function asWalletsTakeIt(message: Uint8Array): Uint8Array {
   return Uint8Array.from([1, ...new Uint8Array(64), ...message]);
 }
 
-test('amount, node, payee and payer are read from the transaction itself', async (context) => {
+test('reads amount, node, payee and payer from the transaction itself', async (context) => {
   for (const priorityFee of [0, 1_000]) {
     const { transaction, purpose, expected, program } = await jobCreation(context, {}, priorityFee);
     const decoded = decodeTransaction(transaction);
@@ -80,22 +80,22 @@ test('amount, node, payee and payer are read from the transaction itself', async
   }
 });
 
-test('whatever differs from what the person is told is objected to', async (context) => {
+test('objects to every difference from the description', async (context) => {
   const { transaction, purpose, expected } = await jobCreation(context);
   const other = text(random());
   const says = (change: object, about: object = {}): string | null =>
     objection(transaction, { ...purpose, ...change } as typeof purpose, { ...expected, ...about });
   assert.equal(says({ amount: '1' }), 'it locks another amount');
-  assert.equal(says({ payee: other }), 'it names another payee');
+  assert.equal(says({ payee: other }), 'it pays someone else');
   assert.equal(says({ provider: peerIdOf(random()) }), 'it is for another job');
   assert.equal(says({ job: toHex(random()) }), 'it is for another job');
-  assert.equal(says({}, { wallet: other }), 'it is about another wallet’s money');
-  assert.equal(says({}, { program: other }), 'it goes to another program');
+  assert.equal(says({}, { wallet: other }), 'it moves another wallet’s money');
+  assert.equal(says({}, { program: other }), 'it calls another program');
   assert.equal(says({}, { limit: 123_456_789_011n }), 'it locks more than your limit');
-  assert.equal(says({ kind: 'job_reject' }), 'it does something else than you were asked');
+  assert.equal(says({ kind: 'job_reject' }), 'it does something other than what you were asked to sign');
 });
 
-test('a second instruction, a second signer, other programs and broken bytes are not signed', async (context) => {
+test('refuses a second instruction, a second signer, other programs and malformed bytes', async (context) => {
   const { transaction, purpose, expected, key } = await jobCreation(context);
   const whole = Transaction.from(transaction);
   const with_ = (...instructions: readonly TransactionInstruction[]): Uint8Array =>
@@ -116,11 +116,11 @@ test('a second instruction, a second signer, other programs and broken bytes are
     objection(with_(ComputeBudgetProgram.setComputeUnitPrice({ microLamports: 5 }), create), purpose, expected),
     null,
   );
-  assert.equal(objection(with_(create, transfer), purpose, expected), 'it does something besides what you were asked');
-  assert.equal(objection(with_(transfer), purpose, expected), 'it is no transaction of the escrow program');
+  assert.equal(objection(with_(create, transfer), purpose, expected), 'it does more than you were asked to sign');
+  assert.equal(objection(with_(transfer), purpose, expected), 'it is not a transaction of the escrow program');
   const signers = transaction.slice();
   signers[65] = 2;
-  assert.equal(objection(signers, purpose, expected), 'it wants more than your signature');
+  assert.equal(objection(signers, purpose, expected), 'it needs more signatures than yours');
   for (let length = 0; length < transaction.length; length++)
     assert.notEqual(objection(transaction.subarray(0, length), purpose, expected), null, `cut at ${length}`);
   assert.notEqual(objection(Uint8Array.from([...transaction, 0]), purpose, expected), null);
@@ -128,7 +128,7 @@ test('a second instruction, a second signer, other programs and broken bytes are
     assert.notEqual(objection(Uint8Array.from(randomBytes(300)), purpose, expected), null);
 });
 
-test('the calls are those of the program', () => {
+test('knows the calls of the program', () => {
   const known = [
     'job_create',
     'job_reject',
@@ -156,7 +156,7 @@ test('the calls are those of the program', () => {
   }
 });
 
-test('the payee’s account is the one that the program derives', () => {
+test('derives the payee’s account as the chain does', () => {
   const [program, authority] = [random(), random()];
   assert.equal(isAccountOf(text(providerAddress(program, authority)), text(authority), text(program)), true);
   assert.equal(isAccountOf(text(providerAddress(program, random())), text(authority), text(program)), false);

@@ -15,7 +15,7 @@ import { createScriptedEngine, type ScriptedInit } from '../support/scripted-eng
 
 const skip = (await noBrowser()) ?? false;
 
-/** The page over a provider that wants to be paid, a wallet that is connected, a question that was asked. */
+/** The page over a paid provider with a connected wallet, after a question. */
 async function openPaid(context: TestContext, script: ScriptedInit, init: PaidMarketInit = {}) {
   const market = await startPaidMarket(context, script, init);
   const opened = await openWalletPage(context, market);
@@ -24,7 +24,7 @@ async function openPaid(context: TestContext, script: ScriptedInit, init: PaidMa
   return { ...market, ...opened };
 }
 
-test('the wallet signs once for a question, sees amount and payee before, and the provider is paid', {
+test('the wallet signs once per question after showing amount and payee, and the provider is paid', {
   skip,
 }, async (context) => {
   const { page, escrow, paid, chain, complaints, strayed } = await openPaid(
@@ -38,7 +38,7 @@ test('the wallet signs once for a question, sees amount and payee before, and th
   assert.match((await dialog.textContent()) ?? '', /at most 0\.\d+ SOL/);
   assert.deepEqual(await paid.escrow.jobs({ provider: paid.escrow.wallet }), []);
   assert.deepEqual(await violations(page), []);
-  await dialog.getByRole('button', { name: 'Sign in the wallet' }).click();
+  await dialog.getByRole('button', { name: 'Sign with the wallet' }).click();
   await page.locator('.trust', { hasText: 'verified exact' }).waitFor();
   assert.deepEqual(await page.evaluate('signedByTestWallet'), ['solana:localnet']);
   assert.match((await page.locator('.trust').textContent()) ?? '', /0\.\d+ SOL/);
@@ -56,34 +56,34 @@ test('the wallet signs once for a question, sees amount and payee before, and th
   assert.deepEqual([complaints, strayed], [[], []]);
 });
 
-test('whoever does not sign pays nothing and is told so', { skip }, async (context) => {
+test('without a signature nothing is paid, and the page says so', { skip }, async (context) => {
   const { page, escrow, paid } = await openPaid(context, {});
   await page.getByRole('button', { name: 'Do not pay' }).click();
-  await page.locator('.trouble', { hasText: 'You did not agree' }).waitFor();
+  await page.locator('.failure', { hasText: 'You did not approve' }).waitFor();
   assert.equal(await escrow.balance(), 5n * SOL);
   assert.deepEqual(await paid.escrow.jobs({ provider: paid.escrow.wallet }), []);
 });
 
-test('after a failed check a second signature keeps the provider from being paid', { skip }, async (context) => {
+test('after a failed check, a second signature withholds the payment', { skip }, async (context) => {
   const { page, escrow, paid } = await openPaid(context, { damage: 3 }, { here: [createScriptedEngine()] });
-  await page.getByRole('button', { name: 'Sign in the wallet' }).click();
+  await page.getByRole('button', { name: 'Sign with the wallet' }).click();
   const dialog = page.getByRole('dialog', { name: 'A check failed: sign to reject' });
   await dialog.waitFor();
   assert.match(
     (await dialog.textContent()) ?? '',
     /Without your signature the provider is paid 0\.\d+ SOL.* seconds left/s,
   );
-  // Its own element: the address before it may end in a digit.
+  // Matched as an element of its own: the address before it may end in a digit.
   const seconds = Number(/^(\d+) seconds left/.exec((await dialog.getByRole('timer').textContent()) ?? '')?.[1]);
   assert.ok(seconds > 200 && seconds <= 300, `${seconds}`);
-  await dialog.getByRole('button', { name: 'Reject in the wallet' }).click();
+  await dialog.getByRole('button', { name: 'Sign the rejection' }).click();
   await page.locator('.trust', { hasText: 'failed a check' }).waitFor();
   assert.equal((await paid.news.until('rejected')).news.lamports, 0n);
   assert.deepEqual(await escrow.jobs({ client: escrow.wallet }), []);
   assert.deepEqual(await page.evaluate('signedByTestWallet.length'), 2);
 });
 
-test('nothing but this wallet’s signature of this very transaction is taken', { skip }, async (context) => {
+test('accepts only this wallet’s signature of exactly this transaction', { skip }, async (context) => {
   const { page, fetchAsPage, address, url } = await openPaid(context, {});
   await page.getByRole('dialog', { name: 'Sign to pay' }).waitFor();
   const { requests } = (await (await fetchAsPage(`/qvac/wallets/${address}/requests`)).json()) as {

@@ -5,8 +5,8 @@ import type { Config } from '../../config.ts';
 import { QvacError } from '../../errors.ts';
 import type { Escrow } from '../../escrow/escrow.ts';
 import { createGatewayActivity } from '../../gateway/activity.ts';
-import { createNetworkAsker } from '../../gateway/answer/network-asker.ts';
-import type { Defaults } from '../../gateway/api/wanted.ts';
+import { createNetworkInferenceClient } from '../../gateway/answer/network-inference-client.ts';
+import type { RequestDefaults } from '../../gateway/api/completion-request.ts';
 import { createGateway, type Gateway } from '../../gateway/gateway.ts';
 import { createBudgets } from '../../gateway/guard/budgets.ts';
 import { loadKeys } from '../../gateway/guard/keys.ts';
@@ -62,11 +62,11 @@ export async function startGateway(
   );
   const gateway = createGateway(
     {
-      asker: createNetworkAsker({
+      inference: createNetworkInferenceClient({
         ...components,
         router: () => client.router(),
         paymentsOf: (wallet) => wallets.paymentsOf(wallet),
-        agreedBy: (page, payments) => wallets.agreedBy(page, payments),
+        withConsent: (page, payments) => wallets.withConsent(page, payments),
       }),
       wallets,
       market: components.discovery,
@@ -88,6 +88,7 @@ export async function startGateway(
       defaults: defaultsOf(config, client.asked),
       version: about.version,
       network: networkName,
+      waitVerdict: settings.waitVerdict,
     },
   );
   await gateway.start().catch((error: unknown) => {
@@ -123,7 +124,7 @@ function addressOf(http: string | null): { readonly host: string; readonly port:
   return { host, port: Number(port) };
 }
 
-function defaultsOf({ settings }: Config, model: string | null): Defaults {
+function defaultsOf({ settings }: Config, model: string | null): RequestDefaults {
   const { provider, system, temperature, topK, minP, maxTokens, verify, maxPrice, timeout } = settings;
   return { model, provider, system, temperature, topK, minP, maxTokens, verify, maxPrice, timeoutMs: timeout };
 }

@@ -1,7 +1,6 @@
 /**
- * Finds the first of several texts in an answer that comes in pieces. What may be the beginning of one is held back, so
- * that nothing of it is ever passed on.
- *
+ * Finds the first of several stop texts in an answer that arrives in pieces. Holds back text that may be the start of a
+ * stop text, so that no part of one is passed on.
  * ```ts
  * const filter = new StopFilter(['END']);
  * filter.push('a E');  // 'a '
@@ -17,12 +16,12 @@ export class StopFilter {
     this.#stops = stops;
   }
 
-  /** The text that ended the answer, or null. */
+  /** The stop text that ended the answer, or null. */
   get found(): string | null {
     return this.#found;
   }
 
-  /** What of the answer can be passed on now. */
+  /** Takes the next piece and returns the text that can be passed on now. */
   push(piece: string): string {
     if (this.#found !== null) return '';
     if (this.#stops.length === 0) return piece;
@@ -38,7 +37,7 @@ export class StopFilter {
     return text.slice(0, text.length - keep);
   }
 
-  /** What was held back, once the answer is over. */
+  /** Returns the text held back so far; call it when the answer is complete. */
   end(): string {
     const rest = this.#held;
     this.#held = '';
@@ -54,7 +53,7 @@ export class StopFilter {
     return first;
   }
 
-  /** Characters at the end of `text` that may be the beginning of a stop. */
+  /** How many characters at the end of `text` may be the start of a stop text. */
   #openEnd(text: string): number {
     let longest = 0;
     for (const stop of this.#stops) {

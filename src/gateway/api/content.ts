@@ -1,28 +1,35 @@
-import { unsupported } from '../problem.ts';
-import { Fields } from './fields.ts';
+import { quoted, type RequestFields } from './request-fields.ts';
 
-/** What clients put beside a text that asks for nothing: as an earlier answer carried it, or a hint for a cache. */
-const neutrals = { annotations: [[]], logprobs: [[]], citations: [[], { enabled: false }] } as const;
-
-/** Content as one text, or as parts of which each is a text under one of `types`. @throws Problem */
-export function readContent(fields: Fields, name: string, types: readonly string[]): string {
+/**
+ * Reads content: one text, or a list of parts that hold texts. Null or missing content counts as empty.
+ * @param types the part types whose text counts
+ * @param dropped the part types to leave out. @default none
+ * @throws Problem
+ */
+export function readContent(
+  fields: RequestFields,
+  name: string,
+  types: readonly string[],
+  dropped: readonly string[] = [],
+): string {
   const raw = fields.raw(name);
-  if (!Array.isArray(raw)) {
-    const text = fields.text(name);
-    if (text === undefined) throw fields.bad(name, 'text');
-    return text;
-  }
-  return raw.map((part: unknown, at) => readPart(new Fields(part, `${fields.pathOf(name)}[${at}].`), types)).join('');
+  if (!Array.isArray(raw)) return fields.text(name) ?? '';
+  return raw.map((part: unknown, at) => readPart(fields.item(name, at, part), types, dropped)).join('');
 }
 
-function readPart(part: Fields, types: readonly string[]): string {
+function readPart(part: RequestFields, types: readonly string[], dropped: readonly string[]): string {
   const type = part.raw('type');
-  if (typeof type !== 'string' || !types.includes(type))
-    throw unsupported(part.pathOf('type'), `"${String(type).slice(0, 50)}"`);
+  if (typeof type === 'string' && dropped.includes(type)) {
+    part.ignoreRest();
+    return '';
+  }
+  if (typeof type !== 'string' || !types.includes(type)) {
+    part.refuse('type', quoted(type));
+    part.ignoreRest();
+    return '';
+  }
   const text = part.text('text');
   if (text === undefined) throw part.bad('text', 'text');
-  part.neutral(neutrals);
-  part.ignored('cache_control');
   part.done();
   return text;
 }

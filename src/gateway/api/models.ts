@@ -3,29 +3,29 @@ import type { LivePeer } from '../../node/discovery/discovery.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import type { CardModel } from '../../protocol/messages.ts';
 
-/** One model file that is offered now, by whomever. */
-export interface Offered {
+/** One model file on offer, with what its providers have in common. */
+export interface OfferedModel {
   /** `name/quant`. */
   readonly name: string;
   readonly id: ModelId;
   readonly model: CardModel;
-  /** Unix seconds of the oldest card that offers it. */
+  /** When the oldest card that offers it was issued, unix seconds. */
   readonly since: number;
   readonly providers: number;
-  /** The lowest, lamports per 1,000 tokens. */
+  /** The lowest prices, lamports per 1,000 tokens. */
   readonly priceIn: number;
   readonly priceOut: number;
 }
 
-/** Every model that live providers offer, each once, by name. */
-export function offeredModels(live: readonly LivePeer[]): readonly Offered[] {
-  const found = new Map<string, Offered>();
+/** Every model that live providers offer, once each, sorted by name. */
+export function offeredModels(live: readonly LivePeer[]): readonly OfferedModel[] {
+  const found = new Map<string, OfferedModel>();
   for (const { card } of live) {
     if (card.role !== 'provider') continue;
     for (const model of card.models) {
       const id = modelIdHex(model.id);
       const name = `${model.name}/${model.quant}`;
-      // Under another name the same file is another offer: whoever asks by name is to get it.
+      // The same file under another name is listed again, so that it can be requested by either name.
       const key = `${id} ${name}`;
       const known = found.get(key);
       const since = Math.floor(card.issuedAt / 1_000);
@@ -44,17 +44,38 @@ export function offeredModels(live: readonly LivePeer[]): readonly Offered[] {
   return [...found.values()].toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
-/** The offer that `asked` (name, name/quant or hex id) means. */
-export function findOffered(offered: readonly Offered[], asked: string): Offered | undefined {
-  return offered.find((each) => isNamed(each, asked));
+/**
+ * The name under which the network knows the model that a client calls `asked`: an exact name first, then Ollama's
+ * `NAME:latest` and `NAME:QUANT`, then any of them in another case. A model that is not on offer keeps its spelling.
+ */
+export function networkName(offered: readonly OfferedModel[], asked: string): string {
+  const spellings = spellingsOf(asked);
+  const known = offered.flatMap(({ name, id, model }) => [name, model.name, id]);
+  const match = (same: (name: string, spelling: string) => boolean): string | undefined =>
+    spellings.flatMap((spelling) => known.find((name) => same(name, spelling)) ?? []).at(0);
+  return (
+    match((name, spelling) => name === spelling) ??
+    match((name, spelling) => name.toLowerCase() === spelling.toLowerCase()) ??
+    spellings.at(-1) ??
+    asked
+  );
 }
 
-/** Whether `asked` means this model. */
-export function isNamed({ name, id, model }: Offered, asked: string): boolean {
-  return asked === name || asked === model.name || asked.toLowerCase() === id;
+/** As a client wrote the name, and as the network writes it. */
+function spellingsOf(asked: string): readonly string[] {
+  const [, name, tag] = /^(.+):([^:/]+)$/.exec(asked) ?? [];
+  if (name === undefined || tag === undefined) return [asked];
+  return [asked, tag.toLowerCase() === 'latest' ? name : `${name}/${tag}`];
 }
 
-export function openaiModel({ name, id, model, since, providers, priceIn, priceOut }: Offered) {
+/** The offered model that a client calls `asked`; null: any. */
+export function findOffered(offered: readonly OfferedModel[], asked: string | null): OfferedModel | undefined {
+  if (asked === null) return offered[0];
+  const known = networkName(offered, asked);
+  return offered.find(({ name, id, model }) => known === name || known === model.name || known === id);
+}
+
+export function openaiModel({ name, id, model, since, providers, priceIn, priceOut }: OfferedModel) {
   return {
     id: name,
     object: 'model',
@@ -71,12 +92,12 @@ export function openaiModel({ name, id, model, since, providers, priceIn, priceO
   };
 }
 
-export function anthropicModel({ name, since }: Offered) {
+export function anthropicModel({ name, since }: OfferedModel) {
   return { type: 'model', id: name, display_name: name, created_at: new Date(since * 1_000).toISOString() };
 }
 
-/** As in Ollama's list; sizes are not known of files that are elsewhere. */
-export function ollamaModel(offered: Offered) {
+/** A model in Ollama's list. The size of a file on another machine is unknown, hence 0. */
+export function ollamaModel(offered: OfferedModel) {
   const { name, id, since } = offered;
   return {
     name,
@@ -88,14 +109,14 @@ export function ollamaModel(offered: Offered) {
   };
 }
 
-/** As in Ollama's list of models that are loaded: here those that somebody offers now. */
-export function ollamaRunning(offered: Offered) {
+/** A model in Ollama's list of loaded models: here every model on offer counts as loaded. */
+export function ollamaRunning(offered: OfferedModel) {
   const { modified_at: _modified, ...model } = ollamaModel(offered);
   return { ...model, size_vram: 0, context_length: offered.model.context };
 }
 
-/** What Ollama tells of one model, as far as a card does. */
-export function ollamaShown(offered: Offered) {
+/** Ollama's details of one model, as far as a card has them. */
+export function ollamaShown(offered: OfferedModel) {
   const { model, id, since, providers, priceIn, priceOut } = offered;
   return {
     license: '',
@@ -116,7 +137,7 @@ export function ollamaShown(offered: Offered) {
   };
 }
 
-function ollamaDetails({ model: { arch, quant } }: Offered) {
+function ollamaDetails({ model: { arch, quant } }: OfferedModel) {
   return {
     parent_model: '',
     format: 'gguf',

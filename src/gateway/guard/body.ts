@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { Problem } from '../problem.ts';
 
-/** Most bytes of a request's body: as much as an offer may carry. */
+/** The largest request body, bytes: as much as an offer may carry. */
 const maxBodyBytes = 4 * 1024 * 1024;
 
 /**
- * The text of a request's body. What is too long is not read to its end.
- * @throws Problem 413, 415, 400 where it is no UTF-8 or breaks off
+ * The text of a request's body. Stops reading at the limit.
+ * @throws Problem 413, 415; 400 if the body is not UTF-8 or ends early
  */
 export async function readBody(incoming: IncomingMessage, limit: number = maxBodyBytes): Promise<string> {
   const encoding = incoming.headers['content-encoding']?.toLowerCase() ?? 'identity';
@@ -19,7 +19,7 @@ export async function readBody(incoming: IncomingMessage, limit: number = maxBod
   const parts: Buffer[] = [];
   let length = 0;
   try {
-    // Left open, so that the refusal still reaches whoever sent too much.
+    // The socket stays open, so that the client still receives the refusal.
     for await (const part of incoming.iterator({ destroyOnReturn: false })) {
       if (!Buffer.isBuffer(part)) continue;
       length += part.length;
@@ -32,7 +32,7 @@ export async function readBody(incoming: IncomingMessage, limit: number = maxBod
     throw new Problem(
       400,
       'E_USAGE',
-      error instanceof TypeError ? 'the request is not UTF-8' : 'the request broke off',
+      error instanceof TypeError ? 'the request is not UTF-8' : 'the connection closed before the end of the request',
       { cause: error },
     );
   }

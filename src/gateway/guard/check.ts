@@ -1,31 +1,31 @@
 import type { Problem } from '../problem.ts';
 
-/** What a check sees of a request: nothing of its body. */
+/** The part of a request that a check sees: everything except the body. */
 export interface Caller {
   readonly method: string;
   /** Without the query. */
   readonly path: string;
   readonly remoteAddress: string;
-  /** What stands in the request line: a path, or what proxies are sent. */
+  /** The target in the request line: a path, or an absolute URL as proxies receive it. */
   readonly target: string;
-  /** The header's value, of several joined by commas; undefined where it is not there. `name` is lower-case. */
+  /** The header's value; several are joined by commas. Undefined if absent. @param name in lower case */
   header(name: string): string | undefined;
 }
 
-/** One rule at the door. Null lets the request pass on to the next. */
+/** One rule for requests. Returns null to let the request pass. */
 export type Check = (caller: Caller) => Problem | null;
 
-/** Whether a browser sends this on behalf of a page. Programs send neither of these headers. */
+/** Whether a browser sent this for a page. Programs send neither of these headers. */
 export function isBrowser(caller: Caller): boolean {
   return caller.header('origin') !== undefined || caller.header('sec-fetch-site') !== undefined;
 }
 
-/** Where a page swaps the last run's token for this one's. */
+/** Where a page exchanges the previous run's token for this run's. */
 export const sessionPath = '/qvac/session';
 
 /**
- * The paths that give away nothing and spend nothing: the page's own files, the state of the gateway, the swap of a
- * token.
+ * Paths that need no token, because they reveal and spend nothing: the page's files, the health check and the token
+ * exchange.
  */
 export function isPublic({ method, path }: Caller): boolean {
   if (method === 'POST') return path === sessionPath;

@@ -1,10 +1,7 @@
 import { Problem } from '../problem.ts';
 import { type Check, isBrowser } from './check.ts';
 
-/**
- * A page's request must say that it is JSON, which no form can and which a foreign page cannot without being asked
- * first.
- */
+/** A page must declare its request as JSON. Forms cannot, and pages of other origins need a CORS preflight for it. */
 export const jsonOnlyCheck: Check = (caller) => {
   if (caller.method !== 'POST' || !isBrowser(caller)) return null;
   const type = caller.header('content-type')?.split(';')[0]?.trim().toLowerCase();

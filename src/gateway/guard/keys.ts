@@ -4,32 +4,33 @@ import { QvacError } from '../../errors.ts';
 import { fromUtf8 } from '../../lib/bytes.ts';
 import { readFileIfAny } from '../../lib/files.ts';
 
-/** A key that the operator gave to somebody. */
+/** An API key that the operator issued. */
 export interface ApiKey {
   readonly name: string;
-  /** Most lamports that it may spend in a day (UTC), null: as much as the gateway. */
+  /** The most that the key may spend in a day (UTC), lamports; null: as much as the gateway allows. */
   readonly dailyLimit: number | null;
 }
 
-/** The keys of a file, found by their digests: the keys themselves are not kept. */
+/** API keys, looked up by their digests; the keys themselves are not kept in memory. */
 export interface KeyRing {
   find(secret: string): ApiKey | null;
   readonly size: number;
 }
 
-/** Shorter ones can be guessed. */
+/** Shorter keys could be guessed. */
 const minLength = 16;
 
 /**
- * Reads a file of keys: a line each with the key, its name (what logs and metrics show), and the lamports it may spend
- * a
- * day; `#` begins a comment.
- * @throws QvacError E_CONFIG naming the line, or where others can read the file
+ * Reads a key file. Each line holds a key, its name (shown in logs and metrics) and its daily limit in lamports; `#`
+ * starts a comment.
+ * @throws QvacError E_CONFIG naming the line, or if other users can read the file
  */
 export async function loadKeys(path: string): Promise<KeyRing> {
   const bytes = await readFileIfAny(path);
   if (bytes === null)
-    throw new QvacError('E_CONFIG', `there is no file of keys at ${path}`, { hint: '--api-key-file names one' });
+    throw new QvacError('E_CONFIG', `the key file ${path} does not exist`, {
+      hint: 'name another file with --api-key-file',
+    });
   const { mode } = await stat(path);
   if (process.platform !== 'win32' && (mode & 0o077) !== 0)
     throw new QvacError('E_CONFIG', `${path} can be read by other users of this machine`, {
@@ -44,19 +45,23 @@ export function parseKeys(text: string, path: string): KeyRing {
     const [secret, name = `key ${keys.size + 1}`, limit, ...rest] = line.replace(/#.*/, '').trim().split(/\s+/);
     if (secret === undefined || secret === '') continue;
     const refuse = (why: string): QvacError =>
-      new QvacError('E_CONFIG', `${path}:${at + 1}: ${why}`, { hint: 'a line holds: key, name, lamports a day' });
+      new QvacError('E_CONFIG', `${path}:${at + 1}: ${why}`, {
+        hint: 'each line holds a key, a name and the lamports that it may spend a day',
+      });
     if (secret.length < minLength) throw refuse(`a key needs at least ${minLength} characters`);
     if (rest.length > 0 || (limit !== undefined && !/^\d{1,15}$/.test(limit)))
       throw refuse('expected a key, a name and a whole number of lamports');
-    if (keys.has(digest(secret))) throw refuse('the key is there twice');
+    if (keys.has(digest(secret))) throw refuse('the key is listed twice');
     keys.set(digest(secret), { name, dailyLimit: limit === undefined ? null : Number(limit) });
   }
   if (keys.size === 0)
-    throw new QvacError('E_CONFIG', `there is no key in ${path}`, { hint: 'a line holds: key, name, lamports a day' });
+    throw new QvacError('E_CONFIG', `${path} holds no key`, {
+      hint: 'each line holds a key, a name and the lamports that it may spend a day',
+    });
   return { find: (secret) => keys.get(digest(secret)) ?? null, size: keys.size };
 }
 
-/** Looking a digest up tells nothing of how near a guess was. */
+/** Looking up a digest reveals nothing about how close a guess was. */
 function digest(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }

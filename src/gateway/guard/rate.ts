@@ -3,16 +3,16 @@ import { Problem } from '../problem.ts';
 import type { Check } from './check.ts';
 
 export interface RateInit {
-  /** Requests per second that one address may keep up. @default 50 */
+  /** Sustained requests per second from one address. @default 50 */
   readonly perSecond?: number | undefined;
-  /** Requests that it may send at once. @default 200 */
+  /** Requests that one address may send at once. @default 200 */
   readonly burst?: number | undefined;
 }
 
-/** Addresses kept in mind. */
+/** How many addresses to track. */
 const maxAddresses = 1_024;
 
-/** A bucket of requests per address, refilled steadily. */
+/** A token bucket per address. */
 export function rateCheck(clock: Clock, { perSecond = 50, burst = 200 }: RateInit = {}): Check {
   const buckets = new Map<string, { left: number; at: number }>();
   return (caller) => {
@@ -24,6 +24,8 @@ export function rateCheck(clock: Clock, { perSecond = 50, burst = 200 }: RateIni
     const [oldest] = buckets.keys();
     if (buckets.size > maxAddresses && oldest !== undefined) buckets.delete(oldest);
     if (left >= 1) return null;
-    return new Problem(429, 'E_RATE', `more than ${perSecond} requests a second`, { headers: { 'retry-after': '1' } });
+    return new Problem(429, 'E_RATE', `more than ${perSecond} requests per second`, {
+      headers: { 'retry-after': '1' },
+    });
   };
 }

@@ -5,17 +5,16 @@ import { type Caller, type Check, isBrowser, isPublic } from './check.ts';
 export interface TokenInit {
   /** The secret of this run. */
   readonly token: string;
-  /** Whether programs need it, or a key, as well. Pages always do. */
+  /** Whether programs need the token or a key too. Pages always do. */
   readonly programs: boolean;
   /** Whether the secret is one of the operator's keys. @default none is */
   readonly isKey?: ((secret: string) => boolean) | undefined;
 }
 
 /**
- * Pages need the run's token for whatever asks, spends or reads; programs where keys are in use. What lists this
- * person's
- * own questions, peers and money needs the token itself, whoever asks. It comes as `authorization: Bearer …` or
- * `x-api-key: …`, never in the address, which ends up in histories.
+ * Pages need the run's token for everything except public paths; programs need it, or a key, if keys are in use. Paths
+ * that list the person's own requests, peers and money need the token itself. It is sent as `authorization: Bearer …`
+ * or `x-api-key: …`, never in the URL, which browsers keep in their history.
  */
 export function tokenCheck({ token, programs, isKey = () => false }: TokenInit): Check {
   return (caller) => {
@@ -27,7 +26,7 @@ export function tokenCheck({ token, programs, isKey = () => false }: TokenInit):
       return new Problem(
         401,
         'E_TOKEN',
-        personal || isBrowser(caller) ? 'open the link that qvac gateway printed' : 'an API key is needed',
+        personal || isBrowser(caller) ? 'open the link that qvac gateway printed' : 'an API key is required',
         { headers: challenge },
       );
     return sameText(secret, token) || (!personal && isKey(secret))
@@ -44,7 +43,7 @@ export function secretOf(caller: Pick<Caller, 'header'>): string | null {
   return bearer ?? caller.header('x-api-key') ?? null;
 }
 
-/** In the same time whatever they are. */
+/** Compares two texts in constant time. */
 export function sameText(a: string, b: string): boolean {
   return timingSafeEqual(digest(a), digest(b));
 }

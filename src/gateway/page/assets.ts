@@ -12,15 +12,14 @@ const types: Readonly<Record<string, string>> = {
 };
 
 /**
- * The page's files as they were built to `dist/web`, held in memory: a request names one of them or nothing. Empty
- * where
- * the page was not built.
+ * Loads the page's files from `dist/web` into memory, so that no request reaches the file system. Empty if the page was
+ * not built.
  */
 export async function loadAssets(
   from: string = dirname(fileURLToPath(import.meta.url)),
 ): Promise<GatewayComponents['assets']> {
   const files = new Map<string, Asset>();
-  // As source, in a chunk, in the one file.
+  // Run from source, from a chunk, or from the single bundle.
   for (const folder of [join(from, '..', '..', '..', 'dist', 'web'), join(from, '..', 'web'), join(from, 'web')]) {
     for (const name of await namesIn(folder)) {
       const type = types[extname(name)];

@@ -3,7 +3,7 @@ import type { ClientPayments, EscrowWallet } from '../../node/payment/payments.t
 import { peerIdOf } from '../../proofs/signing.ts';
 import type { Signatures } from './signatures.ts';
 
-/** The same payments, but before anything is locked the person in `page` has to agree to amount and payee. */
+/** Wraps `payments`: before money is locked, the person in `page` must approve the amount and the payee. */
 export function withConsent(payments: ClientPayments, signatures: Signatures, page: string): ClientPayments {
   const agreeing = (paying: EscrowWallet): EscrowWallet => ({
     refusal: (pay) => paying.refusal(pay),

@@ -7,50 +7,46 @@ import type { AbortOptions } from '../../lib/types.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
 import type { Purpose, Signatures } from './signatures.ts';
 
-interface Wanted extends AbortOptions {
+interface SigningContext extends AbortOptions {
   readonly purpose: Purpose;
 }
 
-/**
- * Opens the escrow with a wallet that a person holds in the page: whatever it signs comes to them with what it is for.
- */
+/** Opens the escrow with a browser wallet. Each transaction goes to the page with its purpose, to be signed there. */
 export async function openPageEscrow(
   open: (wallet: WalletKey) => Promise<Escrow>,
   signatures: Signatures,
   publicKey: Uint8Array,
 ): Promise<Escrow> {
   const address = addressText(publicKey);
-  // Several transactions may wait for the same wallet; each is signed inside the call that it belongs to.
-  const wanted = new AsyncLocalStorage<Wanted>();
+  // Several transactions may wait for the same wallet; each must be signed within the call that made it.
+  const signing = new AsyncLocalStorage<SigningContext>();
   const wallet: WalletKey = {
     publicKey,
     sign(message) {
-      const store = wanted.getStore();
+      const store = signing.getStore();
       if (store === undefined) throw new Error('a transaction without a purpose');
       return signatures.request(address, publicKey, message, store.purpose, store);
     },
   };
   const escrow = await open(wallet);
-  const forThe = <Value>(
+  const withPurpose = <Value>(
     purpose: Purpose,
-    calling: AbortOptions | undefined,
+    options: AbortOptions | undefined,
     run: () => Promise<Value>,
-  ): Promise<Value> => wanted.run({ ...calling, purpose }, run);
-  /**
-   * Asks again and again for what makes a difference until `claimAt`: a person may be away from the page for a minute.
-   */
-  const insist = async <Value>(
+  ): Promise<Value> => signing.run({ ...options, purpose }, run);
+  /** Repeats an objection until `claimAt`, the last moment that it counts: the person may be away from the page. */
+  const repeatUntilClaim = async <Value>(
     job: ObjectedJob,
     kind: 'job_reject' | 'job_slash',
-    calling: AbortOptions | undefined,
+    options: AbortOptions | undefined,
     run: () => Promise<Value>,
   ): Promise<Value> => {
-    const left = (job.submitted?.claimAt ?? 0) - (await escrow.now(calling));
+    const left = (job.submitted?.claimAt ?? 0) - (await escrow.now(options));
     const deadline = Date.now() + left;
     const purpose = objectionTo(job, kind, deadline);
     for (;;) {
       try {
-        return await forThe(purpose, calling, run);
+        return await withPurpose(purpose, options, run);
       } catch (error) {
         if (!(error instanceof QvacError) || error.code !== 'E_TIMEOUT' || Date.now() >= deadline) throw error;
       }
@@ -58,9 +54,9 @@ export async function openPageEscrow(
   };
   return {
     ...escrow,
-    createJob: (init, calling) => {
+    createJob: (init, options) => {
       const { terms, authority } = init;
-      return forThe(
+      return withPurpose(
         {
           kind: 'job_create',
           job: toHex(terms.jobId),
@@ -68,35 +64,36 @@ export async function openPageEscrow(
           payee: addressText(authority),
           provider: peerIdOf(terms.peer),
         },
-        calling,
-        () => escrow.createJob(init, calling),
+        options,
+        () => escrow.createJob(init, options),
       );
     },
-    rejectJob: (job, digest, calling) =>
-      insist(job, 'job_reject', calling, () => escrow.rejectJob(job, digest, calling)),
-    slashEquivocation: (job, heads, calling) =>
-      insist(job, 'job_slash', calling, () => escrow.slashEquivocation(job, heads, calling)),
-    slashHeadMismatch: (job, head, calling) =>
-      insist(job, 'job_slash', calling, () => escrow.slashHeadMismatch(job, head, calling)),
-    slashSampler: (job, step, calling) =>
-      insist(job, 'job_slash', calling, () => escrow.slashSampler(job, step, calling)),
-    refundJob: (job, calling) =>
-      forThe(
+    rejectJob: (job, digest, options) =>
+      repeatUntilClaim(job, 'job_reject', options, () => escrow.rejectJob(job, digest, options)),
+    slashEquivocation: (job, heads, options) =>
+      repeatUntilClaim(job, 'job_slash', options, () => escrow.slashEquivocation(job, heads, options)),
+    slashHeadMismatch: (job, head, options) =>
+      repeatUntilClaim(job, 'job_slash', options, () => escrow.slashHeadMismatch(job, head, options)),
+    slashSampler: (job, step, options) =>
+      repeatUntilClaim(job, 'job_slash', options, () => escrow.slashSampler(job, step, options)),
+    refundJob: (job, options) =>
+      withPurpose(
         {
           kind: 'job_refund',
           job: toHex(job.jobId),
           refunded: lockedIn(job).toString(),
           payee: addressText(job.provider),
         },
-        calling,
-        () => escrow.refundJob(job, calling),
+        options,
+        () => escrow.refundJob(job, options),
       ),
-    confirmJob: (job, calling) => forThe(payoutOf(job, 'job_confirm'), calling, () => escrow.confirmJob(job, calling)),
-    claimJob: (job, calling) => forThe(payoutOf(job, 'job_claim'), calling, () => escrow.claimJob(job, calling)),
+    confirmJob: (job, options) =>
+      withPurpose(payoutOf(job, 'job_confirm'), options, () => escrow.confirmJob(job, options)),
+    claimJob: (job, options) => withPurpose(payoutOf(job, 'job_claim'), options, () => escrow.claimJob(job, options)),
   };
 }
 
-/** What the calls above are given is the account of the job, of which their types name but a part. */
+/** Callers pass the job's whole account, although the escrow's types name only a part of it. */
 type ObjectedJob = JobKey & Partial<Pick<JobAccount, 'amount' | 'submitted'>>;
 
 const lockedIn = ({ amount = 0n }: ObjectedJob): bigint => amount;

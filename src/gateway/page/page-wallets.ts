@@ -19,43 +19,40 @@ import { openPageEscrow } from './page-escrow.ts';
 import { Signatures } from './signatures.ts';
 
 export interface PageWalletsComponents {
-  /** The escrow of the configured chain with that wallet; null only reads. */
+  /** Opens the escrow of the configured chain with that wallet; null opens it read-only. */
   readonly openEscrow: (wallet: WalletKey | null, options: AbortOptions) => Promise<Escrow>;
-  /** The same with the gateway's own wallet; null where it has none. @default there is none */
+  /** The same with the gateway's own wallet; resolves to null if it has none. @default it has none */
   readonly openOwn?: ((options: AbortOptions) => Promise<Escrow | null>) | undefined;
-  /** To object to an answer with what its receipt holds, and to keep there how it was settled. */
+  /** Receipts hold the evidence for an objection, and keep how each job was settled. */
   readonly receipts: Pick<ReceiptStore, 'get' | 'settle'>;
   readonly logger: Logger;
 }
 
 export interface PageWalletsInit {
-  /** Folder of what is locked and not settled. */
+  /** Folder for payments that are locked and not settled. */
   readonly dir: string;
-  /** How long a transaction waits for a person. @default what its blockhash lives, 50 s */
+  /** How long a transaction waits for a person, ms. @default the lifetime of its blockhash, 50_000 */
   readonly patienceMs?: number | undefined;
 }
 
-/** What a person can do about a job whose money is locked. */
+/** What a person can do with a job whose money is locked. */
 export type JobAction = 'refund' | 'confirm' | 'claim' | 'reject';
 
-/** Under which the gateway's own wallet is asked for. */
+/** Stands for the gateway's own wallet in place of an address. */
 const ownWallet = 'own';
 
-/**
- * Wallets that people hold in their browsers (the gateway builds transactions, the wallet signs them), and the
- * gateway's own.
- */
+/** Browser wallets, which sign transactions that the gateway builds, and the gateway's own wallet. */
 export interface PageWallets {
   readonly signatures: Signatures;
-  /** Pays with the wallet at that address (base58). @throws QvacError E_USAGE where it is no address */
+  /** Payments from the wallet at `address` (base58). @throws QvacError E_USAGE if it is not an address */
   paymentsOf(address: string): ClientPayments;
-  /** `payments` of the gateway's own wallet, each of which a person in `page` has to agree to. */
-  agreedBy(page: string, payments: ClientPayments): ClientPayments;
-  /** What a wallet holds and where its money is. @param address base58, or `own` */
+  /** `payments` of the gateway's own wallet, each of which the person in `page` must approve. */
+  withConsent(page: string, payments: ClientPayments): ClientPayments;
+  /** A wallet's balance and its open jobs. @param address base58, or `own` */
   overviewOf(address: string, options?: AbortOptions): Promise<WalletOverview>;
   /**
-   * Moves the money of a job on; a wallet in a page is asked to sign. Of a rejection the receipt has to show why.
-   * @throws QvacError E_NOT_FOUND where no such job of that wallet is open, E_ESCROW where it is not its time
+   * Moves a job's money; a browser wallet has to sign. A rejection needs a receipt that proves the fault.
+   * @throws QvacError E_NOT_FOUND if that wallet has no such open job, E_ESCROW if the action is not possible now
    */
   act(address: string, jobId: string, action: JobAction, options?: AbortOptions): Promise<void>;
   stop(): Promise<void>;
@@ -72,11 +69,11 @@ export interface WalletOverview {
   readonly balance: bigint;
   /** The chain's time, unix ms. */
   readonly now: number;
-  /** Jobs that are not settled, the newest first, and whether their answers failed a check. */
+  /** Jobs that are not settled, newest first, and whether their answers failed a check. */
   readonly jobs: readonly { readonly job: JobAccount; readonly failed: boolean }[];
 }
 
-/** Wallets whose payments are held ready. */
+/** How many wallets keep their payments open. */
 const maxWallets = 32;
 
 export function createPageWallets(components: PageWalletsComponents, init: PageWalletsInit): PageWallets {
@@ -104,7 +101,7 @@ class Wallets implements PageWallets {
     return this.#holding(address).payments;
   }
 
-  agreedBy(page: string, payments: ClientPayments): ClientPayments {
+  withConsent(page: string, payments: ClientPayments): ClientPayments {
     return withConsent(payments, this.signatures, page);
   }
 
@@ -132,7 +129,7 @@ class Wallets implements PageWallets {
     const escrow = address === ownWallet ? await this.#own(options) : await this.#holding(address).open(options);
     const client = escrow.wallet ?? parseAddress(address, 'wallet');
     const job = (await escrow.jobs({ client }, options)).find((each) => toHex(each.jobId) === jobId);
-    if (job === undefined) throw new QvacError('E_NOT_FOUND', 'that job is settled already, or none of this wallet');
+    if (job === undefined) throw new QvacError('E_NOT_FOUND', 'this wallet has no open job with that id');
     const signal = anySignal(this.#end.signal, options.signal);
     if (action === 'refund') await escrow.refundJob(job, { signal });
     else if (action === 'confirm') await escrow.confirmJob(job, { signal });
@@ -140,7 +137,7 @@ class Wallets implements PageWallets {
     else await this.#object(escrow, job, { signal });
     const { receipts, logger } = this.#components;
     await keepOutcome(escrow, job, { stores: [receipts], logger }, { signal }).catch((error: unknown) =>
-      logger.warn('the chain does not say how a job was settled', {
+      logger.warn('the outcome of a job could not be read from the chain', {
         job: jobId,
         reason: messageOf(error),
       }),
@@ -155,19 +152,19 @@ class Wallets implements PageWallets {
   }
 
   async #object(escrow: Escrow, job: JobAccount, options: AbortOptions): Promise<void> {
-    // It may be waiting for the wallet already.
+    // The same objection may already be waiting for the wallet.
     const asked = this.signatures
       .pendingOf(addressText(job.client))
       .some(({ purpose }) => purpose.job === toHex(job.jobId) && 'deadline' in purpose);
     if (asked) return;
     const objection = await this.#objection(toHex(job.jobId));
-    if (objection === null) throw new QvacError('E_ESCROW', 'nothing in the receipt of that answer is wrong');
+    if (objection === null) throw new QvacError('E_ESCROW', 'the receipt of that answer shows no fault');
     const { receipt, digest } = objection;
     if ((await slash(escrow, job, { head: receipt.heads[0] ?? null, receipt }, options)) === null)
       await escrow.rejectJob(job, digest, options);
   }
 
-  /** What speaks against an answer; null where nothing does, or nothing of it is kept. */
+  /** The evidence against an answer; null if there is none, or no receipt of it. */
   async #objection(jobId: string): Promise<{ readonly receipt: Receipt; readonly digest: Uint8Array } | null> {
     const receipt = await this.#components.receipts.get(jobId as JobId).then(
       (found) => found.receipt,
@@ -190,7 +187,7 @@ class Wallets implements PageWallets {
       opening.catch(() => (opening = null));
       return opening;
     };
-    // An answer that passed needs no signature: its provider is paid when the time for a rejection is over.
+    // An answer that passed needs no signature: its provider claims the payment once the time for a rejection is over.
     const made = {
       open,
       payments: createEscrowPayments({ openEscrow: open, receipts, logger }, { dir: this.#dir, confirms: false }),
@@ -211,7 +208,7 @@ class Wallets implements PageWallets {
     const escrow = (await this.#components.openOwn?.(options)) ?? null;
     if (escrow === null)
       throw new QvacError('E_NOT_FOUND', 'this gateway has no wallet of its own', {
-        hint: 'qvac wallet new makes one',
+        hint: 'create one: qvac wallet new',
       });
     return escrow;
   }

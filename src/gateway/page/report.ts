@@ -6,17 +6,17 @@ import { peerIdOf } from '../../proofs/signing.ts';
 import { candDigest, leafOf } from '../../proofs/step.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import type { OpenedStep, Verdict } from '../../protocol/messages.ts';
-import type { Verified } from '../answer/asker.ts';
+import type { VerificationOutcome } from '../answer/inference-client.ts';
 
-/** How far the last verdict in a receipt says that the answer was checked. */
-function verifiedOf(verdicts: readonly Pick<Verdict, 'result' | 'tier'>[], mode: string): Verified {
+/** The outcome according to the last verdict in a receipt. */
+function verifiedOf(verdicts: readonly Pick<Verdict, 'result' | 'tier'>[], mode: string): VerificationOutcome {
   const last = verdicts.at(-1);
   if (last?.result === 'fail') return 'failed';
   if (mode === 'none') return 'none';
   return last === undefined || last.result === 'inconclusive' ? 'inconclusive' : last.tier;
 }
 
-/** A receipt in a row of a list. */
+/** A receipt as a row in the page's list. */
 export function summaryOf(receipt: Receipt) {
   const { jobId, offer, verdicts } = decodeReceipt(receipt);
   const { settlement } = receipt;
@@ -26,7 +26,7 @@ export function summaryOf(receipt: Receipt) {
     provider: peerIdOf(offer.provider),
     model: modelIdHex(offer.modelId),
     tokens: receipt.tokens.length,
-    /** Null where nothing was to be paid. Lamports as text; where it is not settled yet, `settlement` is null. */
+    /** Null for a free answer. Lamports as decimal text; `settlement` is null until the job is settled. */
     payment:
       offer.payment === null
         ? null
@@ -35,7 +35,7 @@ export function summaryOf(receipt: Receipt) {
   };
 }
 
-/** Of what a receipt's file says of money, which nobody signed: the parts that are what they should be. */
+/** The well-formed parts of a receipt's settlement, which nobody signed. */
 function settlementOf(settlement: Readonly<Record<string, unknown>>) {
   const text = (key: string): string => (typeof settlement[key] === 'string' ? settlement[key].slice(0, 100) : '');
   const lamports = (key: string): string => (/^\d{1,20}$/.test(text(key)) ? text(key) : '0');
@@ -49,9 +49,8 @@ function settlementOf(settlement: Readonly<Record<string, unknown>>) {
 }
 
 /**
- * What the page shows of a receipt: its parts decoded, the checks that need no model made again now, what the verdicts
- * say
- * of the others, and each opened step with its path to the signed root, for the page to hash again by itself.
+ * The page's view of a receipt: its decoded parts, the checks that need no model (run again now), the verdicts, and
+ * each opened step with its path to the signed root, for the page to hash itself.
  */
 export function reportOf(receipt: Receipt) {
   const contents = decodeReceipt(receipt);
@@ -101,12 +100,12 @@ function stepOf(
     token,
     leaf: toHex(leaf),
     path: path.map(toHex),
-    /** What the leaf is the hash of, for the page to hash by itself. */
+    /** The parts of the leaf, for the page to hash itself. */
     prefix: toHex(prefix),
     salt: toHex(salt),
     exact: toHex(exact),
     zk: toHex(zk),
-    /** Where in 0 … 1 the seed's draw falls. */
+    /** The seed's draw as a position in 0 … 1. */
     draw: Number(drawAt(offer.seed, i)) / 2 ** 64,
     candidates: candidates.map(([id, q], at) => ({ id, q, share: sum === 0 ? 0 : (weights[at] ?? 0) / sum })),
   };

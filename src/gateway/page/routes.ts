@@ -5,20 +5,18 @@ import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { LivePeer } from '../../node/discovery/discovery.ts';
 import { type Receipt, serialiseReceipt } from '../../proofs/receipt.ts';
 import { MalformedError } from '../../protocol/codec.ts';
-import { Fields } from '../api/fields.ts';
 import { parseJson } from '../api/json.ts';
+import { RequestFields } from '../api/request-fields.ts';
 import type { GatewayInit } from '../components.ts';
-import { type AppComponents, type Bindings, unreadiness } from '../exchange.ts';
 import { readBody } from '../guard/body.ts';
 import { sessionPath } from '../guard/check.ts';
 import { sameText } from '../guard/token.ts';
 import { Problem } from '../problem.ts';
+import { type AppComponents, type Bindings, type RequestContext, unreadiness } from '../request-context.ts';
 import { reportOf, summaryOf } from './report.ts';
 import { addWalletRoutes } from './wallet-routes.ts';
 
-/**
- * Nothing but what this gateway itself serves, no code in the page, no frame around it, no HTML that was not cleaned.
- */
+/** Only the gateway's own files, no inline code, no frames, no HTML that was not sanitised. */
 const policy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -33,10 +31,10 @@ const policy = [
 ].join('; ');
 
 const receiptType = 'application/vnd.qvac.receipt+json';
-/** Receipts that the page lists. */
+/** The most receipts that the page lists. */
 const maxListed = 200;
 
-/** The page, its files, and what only it asks. */
+/** Adds the page, its files and the routes that only the page uses. */
 export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, init: GatewayInit): void {
   const { assets, market, receipts } = components;
   addWalletRoutes(app, components);
@@ -46,10 +44,10 @@ export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, in
     assets.get('/assets/icon.svg') === null ? c.body(null, 204) : asset(components, '/assets/icon.svg'),
   );
   app.post(sessionPath, async (c) => {
-    const fields = new Fields(parseJson(await readBody(c.env.incoming, 4_096)));
+    const fields = RequestFields.of(parseJson(await readBody(c.env.incoming, 4_096)));
     const token = fields.text('token') ?? '';
     const { formerToken = null } = init;
-    // A page that was open before the restart shows that it was let in then.
+    // A page that was open before a restart shows the token that let it in then.
     const known = sameText(token, init.token) || (formerToken !== null && sameText(token, formerToken));
     if (!known) throw new Problem(401, 'E_TOKEN', 'that is not a token of this gateway');
     return c.json({ token: init.token });
@@ -69,7 +67,7 @@ export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, in
   );
   app.post('/qvac/answers/:id/stop', (c) => {
     const answering = components.running.get(c.req.param('id'));
-    if (answering === undefined) throw new Problem(404, 'E_NOT_FOUND', 'that answer is over');
+    if (answering === undefined) throw new Problem(404, 'E_NOT_FOUND', 'that answer is complete');
     answering.stop();
     return c.json({ stopping: true });
   });
@@ -78,8 +76,12 @@ export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, in
     const found = await Promise.all(entries.map(({ id }) => summaryIfAny(components, id)));
     return c.json({ receipts: found.filter((each) => each !== null) });
   });
-  app.get('/qvac/receipts/:id', async (c) => c.json(reportOf(await receiptOf(components, c.req.param('id')))));
+  app.get('/qvac/receipts/:id', async (c) => {
+    const id = c.req.param('id');
+    return components.verifications.isPending(id) ? pending(c) : c.json(reportOf(await receiptOf(components, id)));
+  });
   app.get('/receipts/:id', async (c) => {
+    if (components.verifications.isPending(c.req.param('id'))) return pending(c);
     const receipt = await receiptOf(components, c.req.param('id'));
     return c.body(serialiseReceipt(receipt), 200, {
       'content-type': receiptType,
@@ -90,8 +92,7 @@ export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, in
 
 function asset({ assets }: AppComponents, path: string): Response {
   const found = assets.get(path);
-  if (found === null)
-    throw new Problem(404, 'E_NOT_FOUND', path === '/' ? 'the page was not built' : 'there is no such file');
+  if (found === null) throw new Problem(404, 'E_NOT_FOUND', path === '/' ? 'the page was not built' : 'no such file');
   return new Response(Uint8Array.from(found.body), {
     headers: {
       'content-type': found.type,
@@ -102,13 +103,18 @@ function asset({ assets }: AppComponents, path: string): Response {
   });
 }
 
-/** The receipt of exactly that id: what is asked for is never made into a path. */
+/** The answer is complete; its receipt is written with the verdict. */
+function pending(c: RequestContext): Response {
+  return c.json({ verified: 'pending' }, 202, { 'x-qvac-verified': 'pending', 'retry-after': '1' });
+}
+
+/** The receipt with exactly that id; the id never becomes part of a path unchecked. */
 async function receiptOf({ receipts }: AppComponents, id: string): Promise<Receipt> {
-  if (!/^[0-9a-f]{64}$/.test(id)) throw new Problem(404, 'E_NOT_FOUND', 'a receipt is named by 64 hex digits');
+  if (!/^[0-9a-f]{64}$/.test(id)) throw new Problem(404, 'E_NOT_FOUND', 'expected the id of a receipt: 64 hex digits');
   return (await receipts.get(id)).receipt;
 }
 
-/** Null for a file that is damaged, or gone since it was listed. */
+/** Null for a file that is damaged, or was removed since it was listed. */
 async function summaryIfAny({ receipts }: AppComponents, id: JobId) {
   try {
     return summaryOf((await receipts.get(id)).receipt);

@@ -4,9 +4,9 @@ import { anySignal } from '../../lib/abort.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 
-/** What a transaction does, for the person who is to agree to it. Amounts in lamports as decimal text, `job` in hex. */
+/** What a transaction does, for the person who must approve it. Amounts are lamports as decimal text, `job` is hex. */
 export type Purpose =
-  /** Locks the most that an answer can cost; what is not used comes back. */
+  /** Locks the highest price of the answer; the unused part is refunded. */
   | {
       readonly kind: 'job_create';
       readonly job: string;
@@ -14,7 +14,7 @@ export type Purpose =
       readonly payee: string;
       readonly provider: string;
     }
-  /** After a failed check: the provider does not get `burnt`, nobody does; the rest comes back. */
+  /** After a failed check: `burnt` goes to nobody, the rest is refunded. */
   | {
       readonly kind: 'job_reject';
       readonly job: string;
@@ -23,7 +23,7 @@ export type Purpose =
       readonly payee: string;
       readonly deadline: number;
     }
-  /** After a fault that the chain can check: all comes back, and as much again from the provider's stake. */
+  /** After a fault that the chain can check: everything is refunded, with compensation from the provider's stake. */
   | {
       readonly kind: 'job_slash';
       readonly job: string;
@@ -31,9 +31,9 @@ export type Purpose =
       readonly payee: string;
       readonly deadline: number;
     }
-  /** Of a job whose provider submitted nothing in time: all comes back. */
+  /** The provider submitted nothing in time: everything is refunded. */
   | { readonly kind: 'job_refund'; readonly job: string; readonly refunded: string; readonly payee: string }
-  /** Pays the provider now, at the client's word or because its time for an objection is over; the rest comes back. */
+  /** Pays the provider, because the client confirms or the time for objections is over; the rest is refunded. */
   | {
       readonly kind: 'job_confirm' | 'job_claim';
       readonly job: string;
@@ -44,12 +44,12 @@ export type Purpose =
 
 export interface SignatureRequest {
   readonly id: string;
-  /** base58; of the gateway's own wallet the name under which the page is asked. */
+  /** Address (base58); for the gateway's own wallet, the id of the page that must approve. */
   readonly wallet: string;
   readonly purpose: Purpose;
   /**
-   * The transaction as wallets take it: room for one signature, then the message. Null where the gateway's own wallet
-   * signs and only the consent is asked for.
+   * The transaction in the wallets' format: room for one signature, then the message. Null if the gateway's own wallet
+   * signs and the person only approves.
    */
   readonly transaction: Uint8Array | null;
   /** Unix milliseconds. */
@@ -61,11 +61,11 @@ interface Waiting extends SignatureRequest {
   agree(): void;
 }
 
-/** A transaction's blockhash does not live much longer. */
+/** A transaction's blockhash expires soon after. */
 const patienceMs = 50_000;
 const signatureBytes = 64;
 
-/** What waits for a person in a page: transactions to be signed, payments to be agreed to. */
+/** Transactions that wait for a signature and payments that wait for an approval, of people in the page. */
 export class Signatures {
   readonly #waiting = new Map<string, Waiting>();
   readonly #patienceMs: number;
@@ -82,8 +82,8 @@ export class Signatures {
   }
 
   /**
-   * The signature of `publicKey`'s owner over a transaction's message.
-   * @throws QvacError E_LIMIT where it is refused, E_TIMEOUT where nobody signs; the signal's reason
+   * Waits for the signature of `publicKey`'s owner over a transaction's message.
+   * @throws QvacError E_LIMIT if it is refused, E_TIMEOUT if nobody signs in time; the signal's reason
    */
   request(
     wallet: string,
@@ -95,32 +95,32 @@ export class Signatures {
     return this.#ask<Uint8Array>({ wallet, purpose, transaction: unsigned(message) }, options, (end) => ({
       settle(signed) {
         const signature = signatureIn(signed, publicKey, message);
-        // One that is wrong may be sent again, rightly.
+        // The wallet may send a correct signature later.
         if (signature === null)
-          throw new QvacError('E_BAD_INPUT', 'that is not this wallet’s signature of this transaction');
+          throw new QvacError('E_BAD_INPUT', 'the signature is not this wallet’s, or of another transaction');
         end(signature);
       },
       agree: () => {
-        throw new QvacError('E_BAD_INPUT', 'the wallet has to sign this');
+        throw new QvacError('E_BAD_INPUT', 'this needs the wallet’s signature');
       },
     }));
   }
 
   /**
-   * The consent to a payment by the gateway's own wallet.
-   * @param page the name under which the page asks for what waits for it
-   * @throws QvacError E_LIMIT where it is refused, E_TIMEOUT where nobody answers; the signal's reason
+   * Waits for the approval of a payment by the gateway's own wallet.
+   * @param page the id of the page that must approve
+   * @throws QvacError E_LIMIT if it is refused, E_TIMEOUT if nobody answers in time; the signal's reason
    */
   consent(page: string, purpose: Purpose, options: AbortOptions = {}): Promise<void> {
     return this.#ask<void>({ wallet: page, purpose, transaction: null }, options, (end) => ({
       settle: () => {
-        throw new QvacError('E_BAD_INPUT', 'nothing is to be signed here');
+        throw new QvacError('E_BAD_INPUT', 'this needs an approval, not a signature');
       },
       agree: () => end(),
     }));
   }
 
-  /** Nobody is asked any more. */
+  /** Ends every wait with `reason`. */
   stop(reason: Error): void {
     this.#end.abort(reason);
   }
@@ -145,7 +145,7 @@ export class Signatures {
       };
       const leave = (): void => fail(signal.reason);
       const timer = setTimeout(
-        () => fail(new QvacError('E_TIMEOUT', 'nobody agreed to the payment in time', { hint: 'nothing was paid' })),
+        () => fail(new QvacError('E_TIMEOUT', 'the payment was not approved in time', { hint: 'nothing was paid' })),
         this.#patienceMs,
       );
       signal.addEventListener('abort', leave, { once: true });
@@ -154,7 +154,7 @@ export class Signatures {
         resolve(answer);
       });
       const refused = (): void =>
-        fail(new QvacError('E_LIMIT', 'you did not agree to the payment', { hint: 'nothing was paid' }));
+        fail(new QvacError('E_LIMIT', 'you did not approve the payment', { hint: 'nothing was paid' }));
       this.#waiting.set(id, {
         ...request,
         id,
@@ -166,21 +166,21 @@ export class Signatures {
   }
 
   /**
-   * @param signed the signed transaction; null: refused. @throws QvacError E_NOT_FOUND for one that is over,
+   * @param signed the signed transaction; null refuses it. @throws QvacError E_NOT_FOUND if the request is over,
    * E_BAD_INPUT for a wrong signature
    */
   answer(id: string, signed: Uint8Array | null): void {
     this.#find(id).settle(signed);
   }
 
-  /** @throws QvacError E_NOT_FOUND for one that is over, E_BAD_INPUT where a signature is needed */
+  /** @throws QvacError E_NOT_FOUND if the request is over, E_BAD_INPUT if it needs a signature */
   agree(id: string): void {
     this.#find(id).agree();
   }
 
   #find(id: string): Waiting {
     const request = this.#waiting.get(id);
-    if (request === undefined) throw new QvacError('E_NOT_FOUND', 'nothing is to be agreed to under that name');
+    if (request === undefined) throw new QvacError('E_NOT_FOUND', 'no request with that id is waiting');
     return request;
   }
 }
@@ -192,7 +192,7 @@ function unsigned(message: Uint8Array): Uint8Array {
   return transaction;
 }
 
-/** The signature in a signed transaction, if it is of this very message. */
+/** The signature in a signed transaction; null unless it is of exactly this message. */
 function signatureIn(signed: Uint8Array, publicKey: Uint8Array, message: Uint8Array): Uint8Array | null {
   if (signed[0] !== 1 || !equalBytes(signed.subarray(1 + signatureBytes), message)) return null;
   const signature = signed.slice(1, 1 + signatureBytes);

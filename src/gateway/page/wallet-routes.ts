@@ -3,21 +3,21 @@ import { addressText, chainNames } from '../../escrow/addresses.ts';
 import type { JobAccount } from '../../escrow/escrow.ts';
 import { toHex } from '../../lib/bytes.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
-import { Fields } from '../api/fields.ts';
 import { parseJson } from '../api/json.ts';
-import type { AppComponents, Bindings } from '../exchange.ts';
+import { RequestFields } from '../api/request-fields.ts';
 import { readBody } from '../guard/body.ts';
 import { badField, Problem } from '../problem.ts';
+import type { AppComponents, Bindings } from '../request-context.ts';
 
 const maxBodyBytes = 8_192;
 
-/** What wallets call the chains. */
+/** The Wallet Standard's names for the chains. */
 const walletChains: Readonly<Record<string, string>> = {
   'Solana mainnet': 'solana:mainnet',
   'Solana devnet': 'solana:devnet',
 };
 
-/** What the page needs for money: what a wallet holds, what it is to sign, what can be done about a job. */
+/** Adds the page's routes for money: a wallet's balance and jobs, signature requests, and actions on a job. */
 export function addWalletRoutes(app: Hono<Bindings>, { wallets, signal }: AppComponents): void {
   const needed = () => {
     if (wallets === null) throw new Problem(404, 'E_NOT_FOUND', 'this gateway has no chain');
@@ -50,19 +50,19 @@ export function addWalletRoutes(app: Hono<Bindings>, { wallets, signal }: AppCom
     });
   });
   app.post('/qvac/wallets/:address/jobs/:job', async (c) => {
-    const fields = new Fields(parseJson(await readBody(c.env.incoming, maxBodyBytes)));
+    const fields = RequestFields.of(parseJson(await readBody(c.env.incoming, maxBodyBytes)));
     const action = fields.oneOf('action', ['refund', 'confirm', 'claim', 'reject']);
-    fields.done();
+    fields.finish();
     if (action === undefined) throw badField('action', 'action: expected refund, confirm, claim or reject');
     await needed().act(c.req.param('address'), c.req.param('job'), action, { signal });
     return c.json({ done: true });
   });
   app.post('/qvac/signatures/:id', async (c) => {
-    const fields = new Fields(parseJson(await readBody(c.env.incoming, maxBodyBytes)));
+    const fields = RequestFields.of(parseJson(await readBody(c.env.incoming, maxBodyBytes)));
     const refused = fields.flag('refused') ?? false;
     const agreed = fields.flag('agreed') ?? false;
     const signed = fields.text('signed');
-    fields.done();
+    fields.finish();
     if ([refused, agreed, signed !== undefined].filter(Boolean).length !== 1)
       throw badField('signed', 'expected either the signed transaction in base64, agreed: true or refused: true');
     const { signatures } = needed();

@@ -1,19 +1,19 @@
 import { h } from '../dom.ts';
-import { detailOf, type Trouble, troubleOf } from '../errors.ts';
+import { detailOf, type ErrorText, errorTextOf } from '../error-texts.ts';
 import { GrowingMarkdown } from '../markdown.ts';
 import type { Turn } from '../store.ts';
 import { trustLine, waitingLine } from './trust-line.ts';
 
 export interface ArticleInit {
   readonly turn: Turn;
-  /** Whether it is being answered. */
+  /** Whether the answer is in progress. */
   readonly running: boolean;
   again(): void;
-  go(view: NonNullable<Trouble['view']>): void;
+  go(view: NonNullable<ErrorText['view']>): void;
   said(words: string): void;
 }
 
-/** The share of time that drawing a growing answer may take. */
+/** The largest share of time that rendering a growing answer may take. */
 const drawingShare = 0.2;
 
 /** One turn of a conversation. */
@@ -44,19 +44,19 @@ export class Article {
     if (role === 'user') this.#body.textContent = content;
     else if (init.running) {
       this.element.setAttribute('aria-busy', 'true');
-      this.#body.append(h('p', { class: 'waiting' }, 'Waiting for the first word …'));
+      this.#body.append(h('p', { class: 'waiting' }, 'Waiting for the first word…'));
       this.#drawFoot();
     } else this.#finish();
   }
 
-  /** Whether it is the conversation's last turn, which can be asked again. */
+  /** Whether this is the last turn, which can be regenerated. */
   set last(last: boolean) {
     if (last === this.#last) return;
     this.#last = last;
     if (this.turn.role === 'assistant') this.#drawFoot();
   }
 
-  /** More of it has come: drawn soon, no more often than drawing is quick. `drawn` is told around it. */
+  /** Schedules a redraw after new text, at a rate that the browser can keep up. `drawn` wraps the redraw. */
   grown(drawn: (draw: () => void) => void): void {
     if (this.#timer !== undefined) return;
     this.#timer = setTimeout(
@@ -72,7 +72,7 @@ export class Article {
     );
   }
 
-  /** The answer is over, or more is known of it. */
+  /** Redraws after the end of the answer, or after a later verdict. */
   over(): void {
     clearTimeout(this.#timer);
     if (this.#running) {
@@ -101,7 +101,7 @@ export class Article {
     const { trust, error, by } = this.turn;
     const over = !this.#running;
     const parts: Node[] = [];
-    if (over && (error !== undefined || trust === undefined)) parts.push(this.#trouble());
+    if (over && (error !== undefined || trust === undefined)) parts.push(this.#errorBox());
     if (trust !== undefined) parts.push(trustLine(trust));
     else if (by !== undefined) parts.push(waitingLine(by, over));
     const copy = over && trust !== undefined ? this.#copyButton() : null;
@@ -112,13 +112,13 @@ export class Article {
     if (copy !== null || again !== null) parts.push(h('div', { class: 'actions' }, copy, again));
     const had = this.#foot.contains(document.activeElement) ? document.activeElement?.className : undefined;
     this.#foot.replaceChildren(...parts);
-    // A line that is renewed while it has the focus keeps it.
+    // The new line keeps the focus of the old one.
     if (had?.startsWith('trust') === true) this.#foot.querySelector<HTMLElement>('button.trust')?.focus();
   }
 
-  #trouble(): HTMLElement {
+  #errorBox(): HTMLElement {
     const { code, message } = this.turn.error ?? { code: 'LEFT', message: '' };
-    const { words, next, view } = troubleOf(code, message);
+    const { words, next, view } = errorTextOf(code, message);
     const detail = detailOf(code, message);
     const go =
       view === null
@@ -130,9 +130,9 @@ export class Article {
           );
     return h(
       'div',
-      { class: 'trouble' },
+      { class: 'failure' },
       h('p', { class: 'error' }, words),
-      this.turn.content === '' ? null : h('p', {}, 'What came until then is above. It was not checked.'),
+      this.turn.content === '' ? null : h('p', {}, 'The part that arrived is above. It was not checked.'),
       h('p', {}, next),
       detail === null ? null : h('p', { class: 'hint' }, detail),
       go,
@@ -140,7 +140,7 @@ export class Article {
   }
 
   #copyButton(): HTMLElement | null {
-    // Not there where the page comes over plain HTTP from another machine.
+    // Absent on pages loaded over plain HTTP from another machine.
     const clipboard = navigator.clipboard as Clipboard | undefined;
     if (clipboard === undefined) return null;
     const button = h(
@@ -155,7 +155,7 @@ export class Article {
               this.#init.said('Copied.');
               setTimeout(() => (button.textContent = 'Copy'), 2_000);
             },
-            () => this.#init.said('The browser did not allow copying.'),
+            () => this.#init.said('The browser blocked copying.'),
           );
         },
       },

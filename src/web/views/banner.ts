@@ -2,21 +2,21 @@ import { h } from '../dom.ts';
 import { market } from '../market.ts';
 import { session } from '../session.ts';
 
-/** What stands in the way of asking, at the top of the page; nothing where nothing does. */
+/** The notice at the top of the page while the gateway cannot be used; empty otherwise. */
 export function banner(): HTMLElement {
   const element = h('div', { class: 'banner', role: 'status' });
   let shown: string | null = null;
   const fill = (): void => {
-    const { trouble, state } = market.view;
-    const kind = trouble ?? (state?.notReady == null ? null : `waiting: ${state.notReady}`);
-    // What is being typed into the field is not to be taken away.
+    const { unavailable, state } = market.view;
+    const kind = unavailable ?? (state?.notReady == null ? null : `waiting: ${state.notReady}`);
+    // A redraw would clear the field while the person types.
     if (kind === shown) return;
     shown = kind;
     element.replaceChildren(
       ...(kind === null
         ? []
         : kind === 'gone'
-          ? [h('p', {}, 'The gateway does not answer. Trying again …')]
+          ? [h('p', {}, 'The gateway does not respond. Retrying…')]
           : kind === 'locked'
             ? [locked()]
             : [h('p', {}, `Not ready: ${state?.notReady ?? ''}.`)]),
@@ -39,7 +39,8 @@ function locked(): HTMLElement {
     h(
       'label',
       { for: 'token' },
-      'Open the link that qvac gateway printed, or paste it here. It holds the token of this run, which keeps other pages from asking in your name.',
+      'Open the link that qvac gateway printed, or paste it here. Its token keeps other pages from using this ' +
+        'gateway in your name.',
     ),
     h('div', { class: 'row' }, input, h('button', { type: 'submit', class: 'primary' }, 'Unlock')),
   );

@@ -1,23 +1,23 @@
 import { ask, type Running, settled } from '../answer.ts';
 import { h } from '../dom.ts';
-import { type Trouble, troubleOf } from '../errors.ts';
+import { type ErrorText, errorTextOf } from '../error-texts.ts';
+import { statusLabels } from '../labels.ts';
 import { type Conversation, store, type Turn } from '../store.ts';
-import { verifiedWords } from '../words.ts';
 import { Article } from './article.ts';
 import { picker } from './picker.ts';
 
-/** What a screen reader is told of an answer at once; the rest is read in the conversation. */
+/** The most characters of an answer that a screen reader announces; the rest is in the conversation. */
 const maxAnnounced = 1_000;
-/** The conversation that this tab shows, for a reload. */
+/** Remembers this tab's conversation across a reload. */
 const openKey = 'qvac.open';
 
 export interface ChatInit {
-  /** The list of conversations has changed. */
+  /** Called when the list of conversations changed. */
   saved(): void;
-  go(view: NonNullable<Trouble['view']>): void;
+  go(view: NonNullable<ErrorText['view']>): void;
 }
 
-/** The conversation: what was asked and answered, and where the next question is typed. */
+/** The conversation and the field for the next question. */
 export class ChatView {
   readonly element: HTMLElement;
   readonly #log = h('div', {
@@ -32,14 +32,14 @@ export class ChatView {
   readonly #send: HTMLButtonElement;
   readonly #stop: HTMLButtonElement;
   readonly #init: ChatInit;
-  /** What is being answered, by conversation. */
+  /** Answers in progress, by conversation. */
   readonly #running = new Map<
     string,
     { readonly running: Running; readonly conversation: Conversation; readonly turn: Turn }
   >();
   #conversation: Conversation = store.create();
   #articles: Article[] = [];
-  /** What fails now fails because the page goes. */
+  /** Requests fail when the page unloads; those failures are not saved. */
   #leaving = false;
 
   constructor(init: ChatInit) {
@@ -80,14 +80,14 @@ export class ChatView {
       this.#status,
       form,
     );
-    // What was asked is not lost with the page.
+    // Keeps the questions in progress across a reload.
     addEventListener('pagehide', () => {
       for (const { conversation } of this.#running.values()) store.save(conversation);
       this.#leaving = true;
     });
     addEventListener('pageshow', () => (this.#leaving = false));
     const last = sessionStorage.getItem(openKey);
-    this.#take(store.conversations.find(({ id }) => id === last) ?? store.create());
+    this.#show(store.conversations.find(({ id }) => id === last) ?? store.create());
   }
 
   get current(): string {
@@ -95,8 +95,8 @@ export class ChatView {
   }
 
   open(conversation: Conversation): void {
-    // What is under way goes on, where it belongs.
-    this.#take(this.#running.get(conversation.id)?.conversation ?? conversation);
+    // An answer in progress continues in its own conversation object.
+    this.#show(this.#running.get(conversation.id)?.conversation ?? conversation);
     this.#prompt.focus();
   }
 
@@ -104,7 +104,7 @@ export class ChatView {
     this.open(store.create());
   }
 
-  /** It is forgotten: what is under way in it ends, and is not kept. */
+  /** Forgets a conversation; stops its answer in progress without saving it. */
   drop(id: string): void {
     this.#running.get(id)?.running.stop();
     this.#running.delete(id);
@@ -116,7 +116,7 @@ export class ChatView {
     this.startNew();
   }
 
-  #take(conversation: Conversation): void {
+  #show(conversation: Conversation): void {
     this.#conversation = conversation;
     sessionStorage.setItem(openKey, conversation.id);
     const running = this.#running.get(conversation.id)?.turn;
@@ -134,11 +134,11 @@ export class ChatView {
       running,
       again: () => this.#regenerate(),
       go: (view) => this.#init.go(view),
-      said: (words) => this.#say(words),
+      said: (words) => this.#announce(words),
     });
   }
 
-  /** Which buttons are there. */
+  /** Updates the buttons. */
   #refresh(): void {
     const busy = this.#running.has(this.#conversation.id);
     this.#send.hidden = busy;
@@ -194,7 +194,7 @@ export class ChatView {
     this.#running.set(conversation.id, { running, conversation, turn });
     this.#save(conversation);
     this.#refresh();
-    this.#say('Waiting for the answer.');
+    this.#announce('Waiting for the answer.');
     await running.done;
     if (!this.#running.delete(conversation.id)) return;
     this.#save(conversation);
@@ -202,19 +202,19 @@ export class ChatView {
       this.#articleNow(turn)?.over();
       this.#refresh();
     });
-    if (this.#conversation === conversation) this.#say(spoken(turn));
+    if (this.#conversation === conversation) this.#announce(spoken(turn));
     if (turn.trust?.verified === 'pending') await this.#settle(conversation, turn);
   }
 
-  /** Follows an answer whose checks are still running. */
+  /** Waits for the verdict of an answer. */
   async #settle(conversation: Conversation, turn: Turn): Promise<void> {
     if (turn.trust === undefined) return;
     await settled(turn.trust, (trust) => {
       turn.trust = trust;
       this.#save(conversation);
       this.#articleNow(turn)?.over();
-      const { short, long } = verifiedWords[trust.verified];
-      if (this.#conversation === conversation) this.#say(`The answer above: ${short}. ${long}`);
+      const { short, long } = statusLabels[trust.verified];
+      if (this.#conversation === conversation) this.#announce(`The answer above: ${short}. ${long}`);
     });
   }
 
@@ -224,19 +224,19 @@ export class ChatView {
     this.#init.saved();
   }
 
-  /** Null where another conversation is shown. */
+  /** Null if another conversation is shown. */
   #articleNow(turn: Turn): Article | null {
     return this.#articles.find((article) => article.turn === turn) ?? null;
   }
 
-  /** Draws, and stays at the end where the reader was there. */
+  /** Draws, and keeps the end in view if it was in view before. */
   #pinned(draw: () => void): void {
     const pinned = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 80;
     draw();
     if (pinned) this.#log.scrollTop = this.#log.scrollHeight;
   }
 
-  #say(words: string): void {
+  #announce(words: string): void {
     this.#status.textContent = words;
   }
 
@@ -245,12 +245,12 @@ export class ChatView {
   }
 }
 
-/** An answer for who does not see it: its text, how far it was checked, or what went wrong. */
+/** An answer for a screen reader: its text and verification status, or the error. */
 function spoken({ content, trust, error }: Turn): string {
   const text =
     content.length <= maxAnnounced ? content : `${content.slice(0, maxAnnounced)} … The rest is in the conversation.`;
-  if (trust !== undefined) return `Answer: ${text} ${verifiedWords[trust.verified].short}.`;
-  const { words, next } = troubleOf(error?.code ?? 'LEFT', error?.message ?? '');
+  if (trust !== undefined) return `Answer: ${text} ${statusLabels[trust.verified].short}.`;
+  const { words, next } = errorTextOf(error?.code ?? 'LEFT', error?.message ?? '');
   return `${text} ${words} ${next}`;
 }
 
@@ -261,12 +261,13 @@ function welcome(): HTMLElement {
     h(
       'p',
       {},
-      h('strong', {}, 'Ask an open model on somebody else’s computer, and see whether the answer really came from it.'),
+      h('strong', {}, 'Use an open model on someone else’s computer, and check that the answer really came from it.'),
     ),
     h(
       'p',
       {},
-      'The line under each answer says who gave it, what it cost and how far it was checked. It opens the receipt.',
+      'The line under each answer shows its provider, its cost and how far it was verified. Click it to open the ' +
+        'receipt.',
     ),
   );
 }

@@ -1,18 +1,19 @@
 import type { OpenedStep } from '../api.ts';
 import { h, svg, uniqueId } from '../dom.ts';
+import { plural, shortId } from '../labels.ts';
 import { type Climbed, climb } from '../merkle.ts';
-import { plural, shortId } from '../words.ts';
 
 const rowHeight = 62;
 const width = 460;
 
-/** An opened step's way to the root, hashed here: drawn, and in words for who does not see the drawing. */
+/** An opened step's path to the root, hashed here: a drawing, and the same in words. */
 export function merkleView(jobId: string, step: OpenedStep, n: number, root: string): HTMLElement {
   const climbed = climb(jobId, step, n);
   const { leaf, levels, root: reached } = climbed;
   const same = reached === root;
   const words = same
-    ? `Your browser hashed step ${step.i} from its token and ${plural(step.candidates.length, 'candidate')}, and with ${plural(levels.length, 'neighbour')} up to ${shortId(reached)}, the root that the provider had signed.`
+    ? `Your browser hashed step ${step.i} from its token and ${plural(step.candidates.length, 'candidate')}, and ` +
+      `with ${plural(levels.length, 'neighbour')} up to ${shortId(reached)}, the root that the provider signed.`
     : `Your browser reached ${shortId(reached)}, but the provider signed ${shortId(root)}.`;
   return h(
     'div',
@@ -22,7 +23,7 @@ export function merkleView(jobId: string, step: OpenedStep, n: number, root: str
     h(
       'details',
       {},
-      h('summary', {}, 'Every hash of it'),
+      h('summary', {}, 'All hashes'),
       h(
         'ol',
         { class: 'hashes' },
@@ -79,7 +80,7 @@ function drawing(step: OpenedStep, { levels, root: reached }: Climbed, words: st
   );
 }
 
-/** The committed candidates and where the seed's draw fell among them. */
+/** The committed candidates and the position of the seed's draw among them. */
 function draws({ i, token, draw, candidates }: OpenedStep): HTMLElement {
   let before = 0;
   const bars = candidates.map(({ id, share }) => {
@@ -97,7 +98,9 @@ function draws({ i, token, draw, candidates }: OpenedStep): HTMLElement {
     before += share;
     return bar;
   });
-  const words = `At step ${i} your seed drew ${(draw * 100).toFixed(2)} % of the way through the ${candidates.length} committed candidates, which is token ${token}.`;
+  const words =
+    `At step ${i} your seed’s draw fell ${(draw * 100).toFixed(2)} % of the way through the ` +
+    `${candidates.length} committed candidates, on token ${token}.`;
   return h(
     'div',
     { class: 'draws' },

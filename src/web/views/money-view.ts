@@ -1,6 +1,7 @@
 import { messageOf } from '../../errors.ts';
 import { GatewayError } from '../api.ts';
 import { dataTable, field, h, replace } from '../dom.ts';
+import { shortId, shortPeer, sol, when } from '../labels.ts';
 import { market } from '../market.ts';
 import { store } from '../store.ts';
 import {
@@ -13,10 +14,9 @@ import {
   type WalletOverview,
   wallets,
 } from '../wallet.ts';
-import { shortId, shortPeer, sol, when } from '../words.ts';
 import { openReceipt } from './receipt-view.ts';
 
-/** Who pays: a wallet of this browser or the gateway's own; what it holds, and where the money is that it locked. */
+/** The wallet that pays (this browser's or the gateway's own), its balance, and the money it has locked. */
 export class MoneyView {
   readonly element: HTMLElement;
   readonly #body = h('div', {});
@@ -24,7 +24,7 @@ export class MoneyView {
   readonly #problem = h('p', { class: 'error', role: 'alert' });
   readonly #status = h('p', { class: 'visually-hidden', role: 'status' });
   #timer: ReturnType<typeof setInterval> | undefined;
-  /** Jobs whose money is being moved. */
+  /** Jobs with an action in progress. */
   readonly #acting = new Set<string>();
   #ownOverview: WalletOverview | null = null;
 
@@ -52,7 +52,8 @@ export class MoneyView {
       field(
         'The most that one answer may cost you, in SOL',
         limit,
-        'With a wallet of this browser, nothing above it is ever signed; empty or 0 asks free providers alone. You pay providers directly: through a router, the router pays.',
+        'This page never signs a payment above it. Empty or 0 uses free providers only. You pay providers ' +
+          'directly; through a router, the router pays.',
       ),
       this.#own,
     );
@@ -63,7 +64,7 @@ export class MoneyView {
   show(): void {
     this.#guarded(this.#refresh());
     clearInterval(this.#timer);
-    // While it is looked at: seconds run, and money moves by itself.
+    // Refreshes while visible: deadlines pass, and others settle jobs.
     this.#timer = setInterval(() => {
       if (this.element.hidden || document.hidden) return;
       this.#refresh().catch(() => undefined);
@@ -79,7 +80,7 @@ export class MoneyView {
     await Promise.all([wallets.refresh(), this.#lookAtOwn()]);
   }
 
-  /** The gateway's own wallet is opened only where it may be spent from: opening it may start a chain. */
+  /** Opens the gateway's own wallet only if it may pay: opening it may start a chain. */
   async #lookAtOwn(): Promise<void> {
     const { state } = market.view;
     try {
@@ -95,13 +96,16 @@ export class MoneyView {
     const { account, overview, found, wallet } = wallets;
     if (account === null || wallet === null) {
       const none =
-        'No wallet was found in this browser. Free providers answer without one. To pay with a wallet of your own, install one that knows Solana (Phantom, for one) and reload this page.';
+        'No wallet was found in this browser. Free providers answer without one. To pay yourself, install a Solana ' +
+        'wallet such as Phantom and reload this page.';
       replace(
         this.#body,
         h(
           'p',
           {},
-          found.length === 0 ? none : 'With a wallet you pay yourself, one signature a question. Its keys stay in it.',
+          found.length === 0
+            ? none
+            : 'Connect a wallet to pay yourself, with one signature per question. The keys stay in the wallet.',
         ),
         h('div', { class: 'row' }, ...found.map((each) => this.#connectButton(each))),
       );
@@ -115,7 +119,7 @@ export class MoneyView {
         {},
         h('dt', {}, wallet.name),
         h('dd', {}, account.address),
-        h('dt', {}, 'Holds'),
+        h('dt', {}, 'Balance'),
         h('dd', {}, overview === null ? '…' : sol(BigInt(overview.balance))),
         h('dt', {}, 'Chain'),
         h('dd', {}, overview?.walletChain ?? '…'),
@@ -124,7 +128,7 @@ export class MoneyView {
       h(
         'div',
         { class: 'row' },
-        h('button', { type: 'button', id: 'look-again', click: () => this.#guarded(this.#refresh()) }, 'Look again'),
+        h('button', { type: 'button', id: 'refresh-wallet', click: () => this.#guarded(this.#refresh()) }, 'Refresh'),
         h(
           'button',
           { type: 'button', id: 'disconnect', class: 'quiet', click: () => wallets.disconnect() },
@@ -132,14 +136,12 @@ export class MoneyView {
         ),
       ),
       h('h3', {}, 'Where your money is'),
-      overview === null
-        ? h('p', {}, 'Looking …')
-        : this.#table(overview, account.address, 'Jobs of your wallet that are not settled'),
+      overview === null ? h('p', {}, 'Loading…') : this.#table(overview, account.address, 'Open jobs of your wallet'),
     );
   }
 
   #connectButton(wallet: StandardWallet): HTMLElement {
-    // Of a wallet's picture only one that it brings along: nothing is loaded from elsewhere.
+    // Only an inline icon is shown; the page loads nothing from elsewhere.
     const icon = wallet.icon.startsWith('data:image/')
       ? h('img', { src: wallet.icon, alt: '', width: 20, height: 20 })
       : null;
@@ -158,21 +160,25 @@ export class MoneyView {
     replace(
       this.#own,
       h('h3', {}, 'The gateway’s own wallet'),
-      h('p', {}, `Where no wallet is connected here, it pays up to ${sol(most)} an answer, and asks you before each.`),
+      h(
+        'p',
+        {},
+        `It pays up to ${sol(most)} per answer while no wallet is connected here, and asks you before each payment.`,
+      ),
       h(
         'dl',
         {},
         h('dt', {}, 'Address'),
         h('dd', {}, overview.address),
-        h('dt', {}, 'Holds'),
+        h('dt', {}, 'Balance'),
         h('dd', {}, sol(BigInt(overview.balance))),
       ),
-      this.#table(overview, ownWallet, 'Jobs of the gateway’s wallet that are not settled'),
+      this.#table(overview, ownWallet, 'Open jobs of the gateway’s wallet'),
     );
   }
 
   #table({ jobs, now }: WalletOverview, address: string, name: string): HTMLElement {
-    if (jobs.length === 0) return h('p', {}, 'Nothing is locked: all answers are settled.');
+    if (jobs.length === 0) return h('p', {}, 'Nothing is locked: every answer is settled.');
     const rows = jobs.map((job) => {
       const { words, actions } = nextOf(job, now);
       const buttons = actions.map(([action, text]) =>
@@ -221,7 +227,7 @@ export class MoneyView {
   }
 }
 
-/** Where the money of a job goes, when, and what a person can do about it. */
+/** What happens to a job's money next, when, and what the person can do. */
 function nextOf(
   { refundAt, submitted, failed }: WalletJob,
   now: number,
@@ -230,21 +236,21 @@ function nextOf(
   if (submitted === null) {
     if (now >= refundAt)
       return {
-        words: 'No answer was submitted in time: all of it is yours again.',
-        actions: [['refund', 'Take it back']],
+        words: 'No answer was submitted in time: you can have all of it back.',
+        actions: [['refund', 'Refund']],
       };
-    return { words: `No answer is submitted yet. You can take it back ${span(refundAt)}.`, actions: [] };
+    return { words: `No answer has been submitted yet. You can get a refund ${span(refundAt)}.`, actions: [] };
   }
   const payout = sol(BigInt(submitted.payout));
   if (now >= submitted.claimAt)
-    return { words: `The provider is due ${payout}; the rest comes back to you.`, actions: [['claim', 'Settle now']] };
+    return { words: `The provider is due ${payout}; the rest is refunded to you.`, actions: [['claim', 'Settle now']] };
   if (failed)
     return {
       words: `A check failed. Unless you reject it, the provider is paid ${payout} ${span(submitted.claimAt)}.`,
       actions: [['reject', 'Reject']],
     };
   return {
-    words: `The provider is paid ${payout} ${span(submitted.claimAt)}; the rest comes back.`,
+    words: `The provider is paid ${payout} ${span(submitted.claimAt)}; the rest is refunded.`,
     actions: [['confirm', 'Settle now']],
   };
 }

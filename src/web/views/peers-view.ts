@@ -1,19 +1,19 @@
-import type { Peer } from '../api.ts';
+import type { PeerSummary } from '../api.ts';
 import { dataTable, h, replace, svg } from '../dom.ts';
+import { plural, price, safeName, shortPeer } from '../labels.ts';
 import { market } from '../market.ts';
-import { plural, price, safeName, shortPeer } from '../words.ts';
-import { recordWords } from './picker.ts';
+import { recordLabel } from './picker.ts';
 
 const size = 420;
 const middle = size / 2;
 const nearest = 52;
 const farthest = 186;
-/** More names than that would lie over each other; the table has them all. */
+/** With more peers, labels would overlap; the table lists them all. */
 const maxNamed = 24;
-/** Between two peers that came one after another: no two of them ever lie in one direction (the golden angle). */
+/** The golden angle: successive peers never share a direction. */
 const turn = Math.PI * (3 - Math.sqrt(5));
 
-/** Who is there: a map by distance, and a table that says the same. */
+/** The peers: a map by round-trip time, and a table with the same content. */
 export function peersView(): HTMLElement {
   const map = h('div', { class: 'map' });
   const list = h('div', {});
@@ -38,16 +38,18 @@ export function peersView(): HTMLElement {
       { viewBox: '0 0 20 20', 'aria-hidden': true, class: 'peer bad' },
       svg('circle', { cx: 10, cy: 10, r: 8 }),
     ),
-    'not used, for what was seen of it',
+    'not used, because of its record',
   );
   const places = new Map<string, number>();
   let drawn = '';
   const fill = (): void => {
-    const { peers, state, trouble } = market.view;
+    const { peers, state, unavailable } = market.view;
     heading.textContent =
-      trouble === 'gone' ? 'Without the gateway nobody is seen.' : headingOf(peers.length, state?.network);
+      unavailable === 'gone'
+        ? 'Peers are unknown while the gateway is unreachable.'
+        : headingOf(peers.length, state?.network);
     legend.hidden = peers.length === 0;
-    // The same as before is not drawn again: what somebody reads stays where it is.
+    // Unchanged content is not redrawn, so that a reader keeps their place.
     const now = JSON.stringify(peers);
     if (now === drawn) return;
     drawn = now;
@@ -71,16 +73,23 @@ export function peersView(): HTMLElement {
 
 function headingOf(count: number, network = ''): string {
   if (count === 0)
-    return `Nobody was found yet on the network “${network}”. This goes on looking. To offer a model yourself: qvac serve --model NAME.`;
-  return `${plural(count, 'peer')} on the network “${network}”. The nearer to the middle, the shorter the round trip.`;
+    return (
+      `No peers found yet on the network “${network}”; still searching. To offer a model yourself: qvac serve ` +
+      '--model NAME.'
+    );
+  return `${plural(count, 'peer')} on the network “${network}”. Closer to the centre means a shorter round trip.`;
 }
 
 /** From 0 at 1 ms or less to 1 at a second. */
-function farness({ rttMs }: Peer): number {
+function farness({ rttMs }: PeerSummary): number {
   return rttMs === null ? 1 : Math.min(1, Math.max(0, Math.log10(Math.max(1, rttMs)) / 3));
 }
 
-function drawing(peers: readonly Peer[], places: ReadonlyMap<string, number>, fresh: ReadonlySet<string>): SVGElement {
+function drawing(
+  peers: readonly PeerSummary[],
+  places: ReadonlyMap<string, number>,
+  fresh: ReadonlySet<string>,
+): SVGElement {
   const radius = (part: number): number => nearest + part * (farthest - nearest);
   const rings = [1 / 3, 2 / 3, 1].flatMap((part, at) => [
     svg('circle', { class: 'ring', cx: middle, cy: middle, r: radius(part) }),
@@ -116,7 +125,7 @@ function drawing(peers: readonly Peer[], places: ReadonlyMap<string, number>, fr
     {
       viewBox: `0 0 ${size} ${size}`,
       role: 'img',
-      'aria-label': `Map of ${plural(peers.length, 'peer')}; the table below says the same`,
+      'aria-label': `Map of ${plural(peers.length, 'peer')}; the table below has the same content`,
     },
     ...rings,
     ...dots,
@@ -125,7 +134,7 @@ function drawing(peers: readonly Peer[], places: ReadonlyMap<string, number>, fr
   );
 }
 
-function table(peers: readonly Peer[]): HTMLElement {
+function table(peers: readonly PeerSummary[]): HTMLElement {
   const rows = peers.map((peer) => {
     const models = peer.models.map(({ name, quant, priceIn, priceOut }) =>
       h(
@@ -143,9 +152,9 @@ function table(peers: readonly Peer[]): HTMLElement {
         peer.role === 'router' ? '–' : String(peer.tokensPerSecond),
         peer.rttMs === null ? '–' : `${Math.round(peer.rttMs)} ms`,
         h('bdi', {}, safeName(peer.device)),
-        [recordWords(peer), 'wrap'],
+        [recordLabel(peer), 'wrap'],
       ] as const,
     };
   });
-  return dataTable('Table of peers', ['Peer', 'Role', 'Models', 'Tok/s', 'Round trip', 'Machine', 'Seen by you'], rows);
+  return dataTable('Table of peers', ['Peer', 'Role', 'Models', 'Tok/s', 'Round trip', 'Machine', 'Record'], rows);
 }

@@ -1,12 +1,12 @@
-import type { Offer, Peer } from '../api.ts';
+import type { ModelOffer, PeerSummary } from '../api.ts';
 import { h } from '../dom.ts';
+import { plural, price, safeName, shortPeer } from '../labels.ts';
 import { market, offeredModels } from '../market.ts';
 import { store } from '../store.ts';
-import { plural, price, safeName, shortPeer } from '../words.ts';
 
-type Offers = readonly { readonly peer: Peer; readonly offer: Offer }[];
+type Offers = readonly { readonly peer: PeerSummary; readonly offer: ModelOffer }[];
 
-/** Which model, and who is to answer: price, speed, distance and what was seen of them. */
+/** Selects the model and the provider; shows price, speed, distance and record. */
 export function picker(): HTMLElement {
   const facts = h('p', { class: 'hint', id: 'choice-facts' });
   const model = h('select', {
@@ -37,7 +37,7 @@ export function picker(): HTMLElement {
       ],
       ...models.map(({ name, offers }): readonly [string, string] => [
         name,
-        `${modelWords(name)} · ${plural(offers.length, 'provider')} · ${cheapest(offers)}`,
+        `${modelLabel(name)} · ${plural(offers.length, 'provider')} · ${cheapest(offers)}`,
       ]),
     ]);
     const wanted = chosen === '' && bestModel != null ? bestModel : chosen;
@@ -67,33 +67,36 @@ export function picker(): HTMLElement {
   );
 }
 
-/** What is chosen, in whole: a closed select has no room for it. */
+/** The full description of the choice, which a closed select would cut off. */
 function factsOf(offers: Offers, from: string): string {
-  const { trouble } = market.view;
-  if (trouble !== null) return '';
+  const { unavailable } = market.view;
+  if (unavailable !== null) return '';
   if (from !== '') {
     const found = offers.find(({ peer }) => peer.peer === from);
     return found === undefined
-      ? `${shortPeer(from)} does not offer this now. Choose another, or the best provider.`
+      ? `${shortPeer(from)} does not offer this model now. Choose another provider, or the best one.`
       : describe(found.peer, found.offer);
   }
-  if (offers.length === 0) return 'Nobody offers this now. Choose another model, or wait until somebody does.';
+  if (offers.length === 0) return 'No provider offers this model now. Choose another one, or wait.';
   const used = offers.filter(({ peer }) => peer.record.usable);
   const [only] = used;
   if (only === undefined)
-    return 'Whoever offers this is not used for now, for what was seen of them: see Peers. Choosing one here asks it all the same.';
+    return 'Every provider of this model is excluded because of its record (see Peers). You can still choose one here.';
   if (used.length === 1) return describe(only.peer, only.offer);
-  return `${plural(used.length, 'provider')}, ${cheapest(used)}: the best is chosen by price, speed, distance and what was seen of it.`;
+  return (
+    `${plural(used.length, 'provider')}, ${cheapest(used)}: qvac picks the best by price, speed, distance and ` +
+    'record.'
+  );
 }
 
-function modelWords(name: string): string {
+function modelLabel(name: string): string {
   return safeName(name.replace(/\/([^/]*)$/, ' $1'));
 }
 
-/** What people call the file with that digest. */
+/** The name of the model file with that digest. */
 function nameOf(id: string, models: ReturnType<typeof offeredModels>): string | undefined {
   const found = models.find(({ offers }) => offers.some(({ offer }) => offer.id === id));
-  return found === undefined ? undefined : modelWords(found.name);
+  return found === undefined ? undefined : modelLabel(found.name);
 }
 
 function cheapest(offers: Offers): string {
@@ -103,7 +106,7 @@ function cheapest(offers: Offers): string {
   return free ? 'free' : `from ${price(best.priceIn, best.priceOut)}`;
 }
 
-function describe(peer: Peer, offer: Offer): string {
+function describe(peer: PeerSummary, offer: ModelOffer): string {
   const distance = peer.rttMs === null ? [] : [`${Math.round(peer.rttMs)} ms away`];
   return [
     shortPeer(peer.peer),
@@ -111,34 +114,34 @@ function describe(peer: Peer, offer: Offer): string {
     `${peer.tokensPerSecond} tok/s`,
     ...distance,
     price(offer.priceIn, offer.priceOut),
-    recordWords(peer),
+    recordLabel(peer),
   ].join(' · ');
 }
 
-/** What this person's node has seen of a peer. */
-export function recordWords({ record }: Peer): string {
+/** The record of a peer, as a short text. */
+export function recordLabel({ record }: PeerSummary): string {
   if (!record.usable && record.reason !== null) return `not used: ${record.reason}`;
   const [served, verified, aborted] = [record.served, record.verified, record.aborted].map(Math.round) as [
     number,
     number,
     number,
   ];
-  if (served + aborted === 0) return 'not asked yet';
+  if (served + aborted === 0) return 'no record yet';
   return [
     `${served} answered`,
     ...(verified > 0 ? [`${verified} verified`] : []),
-    ...(aborted > 0 ? [`${aborted} broken off`] : []),
+    ...(aborted > 0 ? [`${aborted} aborted`] : []),
   ].join(', ');
 }
 
-/** Fills a select without losing what is chosen; what is chosen and gone stays, named as such. */
+/** Fills a select and keeps the choice, even if it is not on offer any more. */
 function options(select: HTMLSelectElement, chosen: string, entries: readonly (readonly [string, string])[]): void {
   const all =
     chosen === '' || entries.some(([value]) => value === chosen)
       ? entries
       : [
           ...entries,
-          [chosen, `${chosen.includes('/') ? modelWords(chosen) : shortPeer(chosen)} · not there now`] as const,
+          [chosen, `${chosen.includes('/') ? modelLabel(chosen) : shortPeer(chosen)} · not on offer now`] as const,
         ];
   const unchanged =
     select.options.length === all.length &&

@@ -1,10 +1,10 @@
 import { messageOf } from '../../errors.ts';
-import { getReceiptFile, getReport, type Report } from '../api.ts';
+import { getReceiptFile, getReport, type ReceiptReport } from '../api.ts';
 import { h } from '../dom.ts';
-import { checkWords, faultOf, moneyWords, plural, shortPeer, verifiedWords, when } from '../words.ts';
+import { checkLabels, costLabel, faultOf, plural, shortPeer, statusLabels, when } from '../labels.ts';
 import { merkleView } from './merkle-view.ts';
 
-type Outcome = Report['checks'][number]['result'];
+type Outcome = ReceiptReport['checks'][number]['result'];
 
 const marks: Readonly<Record<Outcome, readonly [mark: string, tone: string, word: string]>> = {
   pass: ['✓', 'good', 'passed'],
@@ -13,13 +13,13 @@ const marks: Readonly<Record<Outcome, readonly [mark: string, tone: string, word
   inconclusive: ['?', 'open', 'inconclusive'],
 };
 
-/** Opens the receipt over the page. Escape and the button close it; the focus returns to where it was. */
+/** Opens the receipt in a dialog. Escape or the button closes it; the focus returns to the previous element. */
 export async function openReceipt(id: string): Promise<void> {
   const close = h('button', { class: 'quiet', type: 'button', click: () => dialog.close() }, 'Close');
   const body = h(
     'div',
     { class: 'receipt-body', tabindex: 0, 'aria-live': 'polite' },
-    h('p', {}, 'Loading the receipt …'),
+    h('p', {}, 'Loading the receipt…'),
   );
   const dialog = h(
     'dialog',
@@ -37,7 +37,7 @@ export async function openReceipt(id: string): Promise<void> {
         'p',
         { class: 'bad' },
         notFound(error)
-          ? 'There is no receipt of it: it is written once the answer is over. Close this, and open it again then.'
+          ? 'There is no receipt yet: it is written when the answer is complete. Open it again then.'
           : messageOf(error),
       ),
     );
@@ -48,8 +48,8 @@ function notFound(error: unknown): boolean {
   return error instanceof Error && 'status' in error && error.status === 404;
 }
 
-function reportParts(report: Report): readonly Node[] {
-  const words = verifiedWords[report.verified];
+function reportParts(report: ReceiptReport): readonly Node[] {
+  const words = statusLabels[report.verified];
   return [
     h('p', { class: `verdict ${words.tone}` }, h('strong', {}, `${words.mark} ${words.short}`), ` · ${words.long}`),
     ...faults(report),
@@ -61,7 +61,7 @@ function reportParts(report: Report): readonly Node[] {
   ];
 }
 
-function faults({ verdicts }: Report): readonly Node[] {
+function faults({ verdicts }: ReceiptReport): readonly Node[] {
   const codes = [...new Set(verdicts.flatMap((verdict) => verdict.faults))];
   return codes.flatMap((code) => {
     const fault = faultOf(code);
@@ -78,14 +78,17 @@ function faults({ verdicts }: Report): readonly Node[] {
   });
 }
 
-function facts(report: Report): HTMLElement {
+function facts(report: ReceiptReport): HTMLElement {
   const rows: readonly (readonly [string, string])[] = [
     ['Answered by', report.provider],
     ...routersOf(report).map((router) => ['Checked by', router] as const),
     ['Asked', when(report.askedAt)],
     ['Model file (SHA-256)', report.model],
-    ['Tokens', `${plural(report.promptTokens, 'token')} asked, ${plural(report.tokens, 'token')} answered`],
-    ['Paid', moneyWords(report)],
+    [
+      'Tokens',
+      `${plural(report.promptTokens, 'token')} in the prompt, ${plural(report.tokens, 'token')} in the answer`,
+    ],
+    ['Paid', costLabel(report)],
     ['Temperature', String(report.sampler.temperature / 100)],
     ['Receipt', report.id],
   ];
@@ -98,11 +101,11 @@ interface CheckRow {
   readonly detail: string;
 }
 
-/** The checks that the gateway made again just now; of those that need the model, what the signed verdict says. */
-function checksOf({ checks, verdicts }: Report): readonly CheckRow[] {
+/** The checks that the gateway just ran again; for those that need the model, the signed verdict. */
+function checksOf({ checks, verdicts }: ReceiptReport): readonly CheckRow[] {
   const verdict = verdicts.at(-1);
   if (verdict === undefined) return checks;
-  const by = `as ${shortPeer(verdict.verifier)} signed when the answer came`;
+  const by = `as ${shortPeer(verdict.verifier)} signed for this answer`;
   const atLeastText = verdict.result !== 'fail' && ['text', 'exact', 'statistical'].includes(verdict.tier);
   return checks.flatMap((check): readonly CheckRow[] => {
     if (check.name === 'prompt' && check.result === 'skipped' && atLeastText)
@@ -117,7 +120,7 @@ function checksOf({ checks, verdicts }: Report): readonly CheckRow[] {
 
 function checkItem({ name, result, detail }: CheckRow): HTMLElement {
   const [mark, tone, word] = marks[result];
-  const { title, asks } = checkWords[name] ?? { title: name, asks: '' };
+  const { title, asks } = checkLabels[name] ?? { title: name, asks: '' };
   return h(
     'li',
     { class: tone },
@@ -126,12 +129,12 @@ function checkItem({ name, result, detail }: CheckRow): HTMLElement {
   );
 }
 
-/** Who signed a verdict besides the person's own node. */
-function routersOf({ verdicts, client }: Report): readonly string[] {
+/** Verifiers other than the person's own node. */
+function routersOf({ verdicts, client }: ReceiptReport): readonly string[] {
   return [...new Set(verdicts.map(({ verifier }) => verifier))].filter((verifier) => verifier !== client);
 }
 
-function openedSteps({ id, steps, tokens, root }: Report): readonly Node[] {
+function openedSteps({ id, steps, tokens, root }: ReceiptReport): readonly Node[] {
   const [first] = steps;
   if (first === undefined) return [];
   const shown = h('div', {}, merkleView(id, first, tokens, root));
@@ -151,15 +154,16 @@ function openedSteps({ id, steps, tokens, root }: Report): readonly Node[] {
     h(
       'p',
       {},
-      `The provider signed one hash over all ${plural(tokens, 'step')} before it knew which ${steps.length} your secret would choose. Here is the way from one of them to that hash.`,
+      `The provider signed one hash over all ${plural(tokens, 'step')} before it knew which ${steps.length} your ` +
+        'secret would select. This is the path from one of them to that hash.',
     ),
     h('div', { class: 'field' }, h('label', { for: 'opened-step' }, 'Step'), select),
     shown,
   ];
 }
 
-/** The receipt as a file, which anyone can check without this gateway. */
-function keeping({ id }: Report): readonly Node[] {
+/** Saves the receipt as a file that anyone can check without this gateway. */
+function keeping({ id }: ReceiptReport): readonly Node[] {
   const name = `receipt-${id.slice(0, 12)}.json`;
   const problem = h('p', { class: 'error', role: 'alert' });
   const save = async (): Promise<void> => {
@@ -180,7 +184,7 @@ function keeping({ id }: Report): readonly Node[] {
     h(
       'p',
       {},
-      'Anyone can check the file again, on any machine, without you or this gateway: ',
+      'Anyone can check the file on any machine, without this gateway: ',
       h('code', {}, `qvac verify ${name}`),
     ),
     h('p', {}, button),

@@ -1,10 +1,10 @@
 import { messageOf } from '../../errors.ts';
 import { getReceipts } from '../api.ts';
 import { dataTable, h, replace } from '../dom.ts';
-import { moneyWords, plural, shortId, shortPeer, verifiedWords, when } from '../words.ts';
+import { costLabel, plural, shortId, shortPeer, statusLabels, when } from '../labels.ts';
 import { openReceipt } from './receipt-view.ts';
 
-/** Every answer of which this home keeps a receipt, the newest first. */
+/** Every receipt in this home, newest first. */
 export function receiptsView(): { readonly element: HTMLElement; show(): void } {
   const list = h('div', {});
   const status = h('p', { role: 'status' });
@@ -13,10 +13,10 @@ export function receiptsView(): { readonly element: HTMLElement; show(): void } 
       const receipts = await getReceipts();
       status.textContent =
         receipts.length === 0
-          ? 'No receipts yet. Ask something: each answer leaves one here.'
-          : `${plural(receipts.length, 'receipt')}, also of what was asked from the terminal.`;
+          ? 'No receipts yet. Every answer adds one.'
+          : `${plural(receipts.length, 'receipt')}, including those of qvac ask and qvac chat.`;
       const rows = receipts.map(({ id, askedAt, provider, model, tokens, verified, payment }) => {
-        const words = verifiedWords[verified];
+        const words = statusLabels[verified];
         const open = h(
           'button',
           {
@@ -35,7 +35,7 @@ export function receiptsView(): { readonly element: HTMLElement; show(): void } 
             shortPeer(provider),
             h('code', { title: model }, shortId(model)),
             String(tokens),
-            [moneyWords({ payment }), 'wrap'],
+            [costLabel({ payment }), 'wrap'],
             [`${words.mark} ${words.short}`, words.tone],
           ] as const,
         };

@@ -1,15 +1,15 @@
 import { field, h } from '../dom.ts';
 import { market } from '../market.ts';
-import { type Settings, store } from '../store.ts';
+import { type PageSettings, store } from '../store.ts';
 
-type Key = keyof Settings;
+type Key = keyof PageSettings;
 
-/** Applies the theme that was chosen. */
+/** Applies the chosen theme. */
 export function applyTheme(): void {
   document.documentElement.dataset.theme = store.settings.theme;
 }
 
-function set<K extends Key>(key: K, value: Settings[K]): void {
+function set<K extends Key>(key: K, value: PageSettings[K]): void {
   store.settings[key] = value;
   store.saveSettings();
   applyTheme();
@@ -34,17 +34,19 @@ function number(
 
 function choice<K extends 'verify' | 'theme'>(
   key: K,
-  entries: readonly (readonly [Settings[K], string])[],
+  entries: readonly (readonly [PageSettings[K], string])[],
 ): HTMLSelectElement {
   const select = h(
     'select',
-    { change: () => set(key, select.value as Settings[K]) },
+    { change: () => set(key, select.value as PageSettings[K]) },
     ...entries.map(([value, text]) => h('option', { value, selected: store.settings[key] === value }, text)),
   );
   return select;
 }
 
-/** What this browser asks for, and how other programs ask here. `cleared` is told when the history is gone. */
+/**
+ * This browser's settings, and the base URLs for other programs. @param cleared called after the history was cleared
+ */
 export function settingsView(cleared: () => void): HTMLElement {
   const temperature = number('temperature', { min: 0, max: 2, step: 0.01 });
   const maxTokens = number('maxTokens', { min: 1, max: 1_000_000, step: 1 });
@@ -64,9 +66,9 @@ export function settingsView(cleared: () => void): HTMLElement {
     change: () => (seed.validity.valid ? set('seed', seed.value) : seed.reportValidity()),
   });
   const verify = choice('verify', [
-    ['', 'as far as possible here'],
-    ['full', 'run the model again'],
-    ['sampling', 'without running the model'],
+    ['', 'as far as this machine can'],
+    ['full', 'recompute with the model'],
+    ['sampling', 'without the model'],
     ['none', 'not at all'],
   ]);
   const theme = choice('theme', [
@@ -91,17 +93,17 @@ export function settingsView(cleared: () => void): HTMLElement {
     'section',
     { class: 'settings', 'aria-labelledby': 'settings-title' },
     h('h2', { id: 'settings-title' }, 'Settings'),
-    field('System message', system, 'Put before every conversation.'),
-    field('Temperature', temperature, '0 always takes the likeliest token; 2 is wild.'),
+    field('System message', system, 'Sent before every conversation.'),
+    field('Temperature', temperature, '0 always picks the likeliest token; 2 is close to random.'),
     field('Longest answer, in tokens', maxTokens),
-    field('Seed', seed, 'A number gives the same answer again, from the same model on the same kind of machine.'),
+    field('Seed', seed, 'With the same number, the same model on the same kind of machine repeats its answer.'),
     field('Check answers', verify),
     field('Colours', theme),
     h('h3', {}, 'This browser’s history'),
-    h('p', {}, 'Conversations stay in this browser. Receipts are kept by the gateway, in its home.'),
+    h('p', {}, 'Conversations stay in this browser. The gateway keeps receipts in its home folder.'),
     clear,
-    h('h3', {}, 'From your own programs'),
-    h('p', {}, 'Change only the base URL:'),
+    h('h3', {}, 'Use it from your programs'),
+    h('p', {}, 'Change the base URL, nothing else:'),
     h(
       'dl',
       {},

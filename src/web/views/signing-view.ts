@@ -1,12 +1,12 @@
 import { messageOf } from '../../errors.ts';
-import { type Agreement, agreements, objectionTo } from '../agreements.ts';
 import { h } from '../dom.ts';
+import { shortId, sol } from '../labels.ts';
 import type { Purpose } from '../purpose.ts';
+import { objectionTo, type SignatureRequest, signatureRequests } from '../signature-requests.ts';
 import { wallets } from '../wallet.ts';
-import { shortId, sol } from '../words.ts';
 import { openReceipt } from './receipt-view.ts';
 
-interface Words {
+interface RequestText {
   readonly title: string;
   readonly line: string;
   readonly facts: readonly (readonly [string, string])[];
@@ -14,96 +14,99 @@ interface Words {
   readonly no: string;
 }
 
-function wordsOf(purpose: Purpose, own: boolean): Words {
+function textOf(purpose: Purpose, own: boolean): RequestText {
   const job = ['Job', shortId(purpose.job)] as const;
   switch (purpose.kind) {
     case 'job_create':
       return {
         title: own ? 'Pay for this answer?' : 'Sign to pay',
-        line: `This locks the most that the answer can cost${own ? ', from the gateway’s own wallet' : ''}. What it does not cost comes back, and nothing is paid where no answer comes.`,
+        line:
+          `This locks the answer’s highest possible price${own ? ', from the gateway’s own wallet' : ''}. The ` +
+          'unused part is refunded; without an answer, everything is.',
         facts: [
           ['Amount', `at most ${sol(BigInt(purpose.amount))}`],
           ['Paid to', purpose.payee],
-          ['For the node', purpose.provider],
+          ['Provider node', purpose.provider],
           job,
         ],
-        yes: own ? 'Pay' : 'Sign in the wallet',
+        yes: own ? 'Pay' : 'Sign with the wallet',
         no: 'Do not pay',
       };
     case 'job_reject':
       return {
         title: 'A check failed: sign to reject',
-        line: `Without your signature the provider is paid ${sol(BigInt(purpose.burnt))}. With it nobody gets that part, you neither; it was no honest work.`,
+        line:
+          `Without your signature the provider is paid ${sol(BigInt(purpose.burnt))}. With it, that part is ` +
+          'burnt, and you get the rest back.',
         facts: [
-          ['Comes back to you', sol(BigInt(purpose.refunded))],
-          ['Goes to nobody', sol(BigInt(purpose.burnt))],
+          ['Refunded to you', sol(BigInt(purpose.refunded))],
+          ['Burnt', sol(BigInt(purpose.burnt))],
           ['Not paid to', purpose.payee],
           job,
         ],
-        yes: 'Reject in the wallet',
-        no: 'Let it be paid',
+        yes: 'Sign the rejection',
+        no: 'Let the provider be paid',
       };
     case 'job_slash':
       return {
-        title: 'The provider broke a rule: sign to take your money back',
-        line: 'The chain itself can check this fault. All of your money comes back, and as much again from the provider’s stake. Without your signature the provider is paid.',
-        facts: [['Comes back to you', sol(BigInt(purpose.refunded))], ['Taken from', purpose.payee], job],
-        yes: 'Sign in the wallet',
-        no: 'Let it be paid',
+        title: 'The provider broke a rule: sign to get your money back',
+        line:
+          'The chain can check this fault itself. You get all of your money back, and the same amount again ' +
+          'from the provider’s stake. Without your signature the provider is paid.',
+        facts: [['Refunded to you', sol(BigInt(purpose.refunded))], ['Taken from', purpose.payee], job],
+        yes: 'Sign with the wallet',
+        no: 'Let the provider be paid',
       };
     case 'job_refund':
       return {
-        title: 'Take your money back',
-        line: 'No answer was submitted in time. All that was locked comes back.',
-        facts: [['Comes back to you', sol(BigInt(purpose.refunded))], job],
-        yes: 'Sign in the wallet',
+        title: 'Get a refund',
+        line: 'No answer was submitted in time. Everything that was locked is refunded.',
+        facts: [['Refunded to you', sol(BigInt(purpose.refunded))], job],
+        yes: 'Sign with the wallet',
         no: 'Not now',
       };
     case 'job_confirm':
     case 'job_claim':
       return {
         title: 'Settle now',
-        line: 'The provider is paid what the answer cost, and the rest comes back to you.',
+        line: 'The provider is paid the price of the answer, and the rest is refunded to you.',
         facts: [
           ['Paid', sol(BigInt(purpose.paid))],
           ['Paid to', purpose.payee],
-          ['Comes back to you', sol(BigInt(purpose.refunded))],
+          ['Refunded to you', sol(BigInt(purpose.refunded))],
           job,
         ],
-        yes: 'Sign in the wallet',
+        yes: 'Sign with the wallet',
         no: 'Not now',
       };
   }
 }
 
-/**
- * Asks for one word of the person at a time, the most urgent first: amount and payee in plain words, before the wallet
- * is opened.
- */
+/** Shows one request at a time, the most urgent first: amount and payee, before the wallet opens. */
 export class SigningView {
-  /** What waits and was put off. */
+  /** Reminders of postponed requests. */
   readonly element = h('div', { class: 'waiting-payments', role: 'status' });
   readonly #later = new Set<string>();
-  #open: { readonly dialog: HTMLDialogElement; agreement: Agreement } | null = null;
+  #open: { readonly dialog: HTMLDialogElement; request: SignatureRequest } | null = null;
 
   constructor() {
-    agreements.onChange(() => this.#follow());
+    signatureRequests.onChange(() => this.#follow());
     wallets.onChange(() => this.#follow());
     setInterval(() => this.#tick(), 500);
   }
 
   #follow(): void {
-    const waiting = [...agreements.pending.values()].toSorted(
+    const waiting = [...signatureRequests.pending.values()].toSorted(
       (a, b) => (a.deadline ?? a.expiresAt) - (b.deadline ?? b.expiresAt),
     );
-    for (const key of this.#later) if (!agreements.pending.has(key)) this.#later.delete(key);
+    for (const key of this.#later) if (!signatureRequests.pending.has(key)) this.#later.delete(key);
     if (this.#open !== null) {
-      // It may have been made anew meanwhile, or answered in another tab.
-      const now = agreements.pending.get(this.#open.agreement.key);
+      // The gateway may have built it again, or another tab answered it.
+      const now = signatureRequests.pending.get(this.#open.request.key);
       if (now === undefined) this.#open.dialog.close();
-      else this.#open.agreement = now;
+      else this.#open.request = now;
     }
-    // What a transaction should be is not known before the wallet was looked at.
+    // A transaction can be checked only once the wallet's overview is loaded.
     const next = waiting.find(
       ({ key, transaction }) => !this.#later.has(key) && (transaction === null || wallets.overview !== null),
     );
@@ -112,22 +115,22 @@ export class SigningView {
     if (put.length !== this.element.childElementCount) this.element.replaceChildren(...put);
   }
 
-  #reminder(agreement: Agreement): HTMLElement {
+  #reminder(request: SignatureRequest): HTMLElement {
     const words =
-      agreement.deadline === null
-        ? 'A payment waits for your word.'
+      request.deadline === null
+        ? 'A payment waits for your decision.'
         : 'A check failed. Without your signature the provider is paid.';
     return h(
       'p',
       {},
-      h('span', {}, `${words} `, h('span', { 'data-until': agreement.key })),
+      h('span', {}, `${words} `, h('span', { 'data-until': request.key })),
       h(
         'button',
         {
           type: 'button',
           class: 'primary',
           click: () => {
-            this.#later.delete(agreement.key);
+            this.#later.delete(request.key);
             this.#follow();
           },
         },
@@ -136,24 +139,24 @@ export class SigningView {
     );
   }
 
-  #show(agreement: Agreement): void {
-    const { purpose, transaction, deadline } = agreement;
-    const { title, line, facts, yes, no } = wordsOf(purpose, transaction === null);
+  #show(request: SignatureRequest): void {
+    const { purpose, transaction, deadline } = request;
+    const { title, line, facts, yes, no } = textOf(purpose, transaction === null);
     const problem = h('p', { class: 'error', role: 'alert' });
-    const wrong = objectionTo(agreement);
+    const wrong = objectionTo(request);
     const sign = h(
       'button',
       {
         type: 'button',
         class: 'primary',
         disabled: wrong !== null,
-        click: () => void this.#answer(problem, dialog, (now) => agreements.agree(now)),
+        click: () => void this.#answer(problem, dialog, (now) => signatureRequests.agree(now)),
       },
       yes,
     );
     const refuse = h(
       'button',
-      { type: 'button', click: () => void this.#answer(problem, dialog, (now) => agreements.refuse(now)) },
+      { type: 'button', click: () => void this.#answer(problem, dialog, (now) => signatureRequests.refuse(now)) },
       no,
     );
     const receipt =
@@ -167,7 +170,8 @@ export class SigningView {
             'p',
             { class: 'hint' },
             wrong === null
-              ? `${purpose.kind === 'job_create' ? 'Amount, payee and job were' : 'What it does, payee and job were'} read from the transaction that your wallet gets, in this browser.`
+              ? `${purpose.kind === 'job_create' ? 'Amount, payee and job were' : 'The action, payee and job were'} ` +
+                  'read in this browser from the transaction that your wallet signs.'
               : '',
           );
     const dialog = h(
@@ -177,7 +181,7 @@ export class SigningView {
         'aria-labelledby': 'signing-title',
         'aria-describedby': 'signing-line',
         close: () => this.#closed(dialog),
-        cancel: () => void this.#later.add(agreement.key),
+        cancel: () => void this.#later.add(request.key),
       },
       h('header', {}, h('h2', { id: 'signing-title', tabindex: -1 }, title)),
       h(
@@ -186,16 +190,16 @@ export class SigningView {
         h('p', { id: 'signing-line' }, line),
         h('dl', {}, ...facts.flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)])),
         source,
-        h('p', { role: 'timer', class: 'timer', 'data-until': agreement.key }),
+        h('p', { role: 'timer', class: 'timer', 'data-until': request.key }),
         problem,
         h('div', { class: 'row' }, sign, refuse, receipt),
       ),
     );
     if (wrong !== null) problem.textContent = wrong;
     document.body.append(dialog);
-    this.#open = { dialog, agreement };
+    this.#open = { dialog, request };
     dialog.showModal();
-    // The title first: whoever presses Enter without reading must not have paid.
+    // Focuses the title, so that pressing Enter without reading does not pay.
     dialog.querySelector('h2')?.focus();
     this.#tick();
   }
@@ -203,14 +207,14 @@ export class SigningView {
   async #answer(
     problem: HTMLElement,
     dialog: HTMLDialogElement,
-    run: (agreement: Agreement) => Promise<void>,
+    run: (request: SignatureRequest) => Promise<void>,
   ): Promise<void> {
     if (this.#open?.dialog !== dialog) return;
     const buttons = dialog.querySelectorAll<HTMLButtonElement>('.row button');
     for (const button of buttons) button.disabled = true;
     problem.textContent = '';
     try {
-      await run(this.#open.agreement);
+      await run(this.#open.request);
       dialog.close();
     } catch (error) {
       problem.textContent = messageOf(error);
@@ -223,16 +227,16 @@ export class SigningView {
     dialog.remove();
     this.#open = null;
     void wallets.refresh().catch(() => undefined);
-    // In the next turn: what was just put off or answered is noted by then.
+    // Deferred until the postponement or the answer is recorded.
     setTimeout(() => this.#follow());
   }
 
-  /** The seconds that are left, wherever they stand. */
+  /** Updates every countdown on the page. */
   #tick(): void {
     for (const place of document.querySelectorAll<HTMLElement>('[data-until]')) {
-      const agreement = agreements.pending.get(place.dataset.until ?? '');
-      if (agreement === undefined) continue;
-      const { deadline, expiresAt } = agreement;
+      const request = signatureRequests.pending.get(place.dataset.until ?? '');
+      if (request === undefined) continue;
+      const { deadline, expiresAt } = request;
       const seconds = Math.max(0, Math.ceil(((deadline ?? expiresAt) - Date.now()) / 1_000));
       place.textContent =
         deadline === null

@@ -1,17 +1,18 @@
 import { h } from '../dom.ts';
+import { plural, safeName, shortId, shortPeer, sol, statusLabels } from '../labels.ts';
 import type { Trust, Turn } from '../store.ts';
-import { plural, safeName, shortId, shortPeer, sol, verifiedWords } from '../words.ts';
 import { openReceipt } from './receipt-view.ts';
 
-/** The line under an answer: who, how much, how far checked. It opens the receipt. */
+/** The line under an answer: provider, cost and verification status. It opens the receipt. */
 export function trustLine(trust: Trust): HTMLElement {
-  const words = verifiedWords[trust.verified];
+  const words = statusLabels[trust.verified];
   const parts = [
     plural(trust.tokens, 'token'),
     ...(trust.tokensPerSecond === null
       ? []
       : [
-          `${trust.tokensPerSecond < 9.95 ? trust.tokensPerSecond.toFixed(1) : Math.round(trust.tokensPerSecond)} tok/s`,
+          `${trust.tokensPerSecond < 9.95 ? trust.tokensPerSecond.toFixed(1) : Math.round(trust.tokensPerSecond)} ` +
+            'tok/s',
         ]),
     `${shortPeer(trust.provider)}${trust.router == null ? '' : ` through ${shortPeer(trust.router)}`}`,
   ];
@@ -36,7 +37,7 @@ export function trustLine(trust: Trust): HTMLElement {
   );
 }
 
-/** In its place as long as there is no receipt: nothing in the answer itself can stand here. */
+/** Takes the place of the trust line until there is a receipt, so that no text of the answer can stand there. */
 export function waitingLine({ provider, model }: NonNullable<Turn['by']>, over: boolean): HTMLElement {
   return h(
     'p',
@@ -45,7 +46,7 @@ export function waitingLine({ provider, model }: NonNullable<Turn['by']>, over: 
     h(
       'span',
       {},
-      h('strong', {}, over ? 'not checked' : 'answering, not checked yet'),
+      h('strong', {}, over ? 'not checked' : 'answering, not verified yet'),
       ` · ${shortPeer(provider)} · `,
       h('bdi', {}, safeName(model)),
     ),

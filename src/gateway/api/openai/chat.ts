@@ -1,161 +1,83 @@
-import type { ChatMessage } from '../../../protocol/messages.ts';
-import { type Begun, type Ended, event, modelName, type Shape, sse, trustFields } from '../../answer/shape.ts';
-import { badField, type Problem, unsupported } from '../../problem.ts';
-import { readContent } from '../content.ts';
-import { Fields } from '../fields.ts';
+import { badField } from '../../problem.ts';
 import {
-  chatInput,
-  type Defaults,
+  type ApiRequest,
   maxTokensRange,
+  type RequestDefaults,
   readExtension,
   readModel,
   readSampler,
   readSeed,
   readStops,
-  type Wanted,
-} from '../wanted.ts';
-import { openaiError } from './error.ts';
-import { chatLogprobs } from './logprobs.ts';
+} from '../completion-request.ts';
+import { readContent } from '../content.ts';
+import {
+  type ApiMessage,
+  inputOf,
+  readMessages,
+  readTemplateOptions,
+  type TemplateOptions,
+  thinkingOptions,
+} from '../conversation.ts';
+import { fieldTable } from '../field-table.ts';
+import { quoted, RequestFields } from '../request-fields.ts';
+import { chatEncoder } from './chat-encoder.ts';
 
-/** What clients send unasked. */
-const neutrals = {
-  n: [1],
-  top_p: [1],
-  frequency_penalty: [0],
-  presence_penalty: [0],
-  repetition_penalty: [1],
-  logit_bias: [{}],
-  tools: [[]],
-  functions: [[]],
-  tool_choice: ['none', 'auto'],
-  function_call: ['none', 'auto'],
-  parallel_tool_calls: [true, false],
-  response_format: [{ type: 'text' }],
-  modalities: [['text']],
-  service_tier: ['auto', 'default'],
-  store: [false],
-  reasoning_effort: ['none'],
-  verbosity: ['medium'],
-} as const;
+const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const;
 
-/** An answer under OpenAI's `usage`. Tokens that came after a stop text was found are in it: they are paid for. */
-export function openaiUsage({ delivered }: Ended) {
-  const { promptTokens, tokens } = delivered;
-  return { prompt_tokens: promptTokens, completion_tokens: tokens, total_tokens: promptTokens + tokens };
-}
-
-export function openaiFinish({ delivered, stop }: Ended): 'stop' | 'length' {
-  return stop === null && delivered.finish === 'length' ? 'length' : 'stop';
-}
-
-/** `stream_options.include_usage`. */
-export function readIncludeUsage(fields: Fields): boolean {
-  const options = fields.object('stream_options');
-  const include = options?.flag('include_usage') ?? false;
-  options?.neutral({ include_obfuscation: [false, true] });
-  options?.done();
-  return include;
-}
-
-function readMessages(fields: Fields): readonly ChatMessage[] {
-  const messages = fields.list('messages');
-  if (messages === undefined || messages.length === 0)
-    throw badField('messages', 'messages: expected a list of at least one message');
-  return messages.map((value, at) => {
-    const message = new Fields(value, `messages[${at}].`);
-    const role = message.oneOf('role', ['system', 'developer', 'user', 'assistant', 'tool', 'function']);
-    if (role === undefined) throw message.bad('role', 'system, user or assistant');
-    if (role === 'tool' || role === 'function') throw unsupported(message.pathOf('role'), `"${role}"`);
-    const content = readContent(message, 'content', ['text', 'input_text', 'output_text']);
-    // What an earlier answer carries when a client sends it back.
-    message.neutral({
-      refusal: [],
-      audio: [],
-      tool_calls: [[]],
-      function_call: [],
-      annotations: [[]],
-      reasoning_content: [''],
-    });
-    message.done();
-    return { role: role === 'developer' ? 'system' : role, content };
-  });
-}
-
-/** `POST /v1/chat/completions`. @throws Problem */
-export function openaiChat(body: unknown, defaults: Defaults): { readonly wanted: Wanted; readonly shape: Shape } {
-  const fields = new Fields(body);
-  const model = readModel(fields, defaults);
-  const input = chatInput(readMessages(fields), defaults);
-  const maxTokens =
-    fields.whole('max_completion_tokens', ...maxTokensRange) ?? fields.whole('max_tokens', ...maxTokensRange);
-  const sampler = readSampler(fields, defaults, maxTokens);
+/** Reads `POST /v1/chat/completions`. @throws Problem */
+export function readChat(body: unknown, defaults: RequestDefaults): ApiRequest {
+  const fields = RequestFields.of(body, fieldTable['/v1/chat/completions']);
+  const messages = readMessages(fields, readMessage);
+  const named = fields.whole('max_tokens', ...maxTokensRange);
+  const maxTokens = fields.whole('max_completion_tokens', ...maxTokensRange) ?? named;
   const logits = fields.flag('logprobs') ?? false;
   const topLogprobs = fields.whole('top_logprobs', 0, 20);
   if (topLogprobs !== undefined && topLogprobs > 0 && !logits)
     throw badField('top_logprobs', 'top_logprobs: needs logprobs: true');
-  const stream = fields.flag('stream') ?? false;
   const includeUsage = readIncludeUsage(fields);
-  const wanted: Wanted = {
-    question: {
-      input,
-      model,
-      sampler,
+  const request = {
+    inference: {
+      input: inputOf(messages, readOptions(fields), defaults),
+      model: readModel(fields, defaults),
+      sampler: readSampler(fields, defaults, maxTokens),
       seed: readSeed(fields),
       timeoutMs: defaults.timeoutMs,
       logits,
       ...readExtension(fields, defaults),
     },
-    stream,
+    stream: fields.flag('stream') ?? false,
     stops: readStops(fields, 'stop'),
     topLogprobs: logits ? (topLogprobs ?? 0) : null,
   };
-  fields.neutral(neutrals);
-  fields.ignored('user', 'metadata', 'safety_identifier', 'prompt_cache_key', 'max_tokens');
-  fields.done();
-  return { wanted, shape: chatShape(includeUsage, wanted.topLogprobs) };
+  fields.finish();
+  return { kind: 'completion', request, encoder: chatEncoder(includeUsage, request.topLogprobs) };
 }
 
-function chatShape(includeUsage: boolean, topLogprobs: number | null): Shape {
-  const chunk = (begun: Begun, choices: readonly unknown[], more: object = {}): string =>
-    event({ ...head(begun, 'chat.completion.chunk'), choices, ...(includeUsage ? { usage: null } : {}), ...more });
-  const choice = (delta: object, finish: string | null, logprobs: unknown = null) => ({
-    index: 0,
-    delta,
-    logprobs,
-    finish_reason: finish,
-  });
-  const logprobsOf = ({ steps }: Ended): unknown =>
-    topLogprobs === null || steps === null ? null : chatLogprobs(steps, topLogprobs);
+function readMessage(message: RequestFields): ApiMessage | null {
+  const role = message.oneOf('role', ['system', 'developer', 'user', 'assistant', 'tool', 'function']);
+  if (role === undefined) throw message.bad('role', 'system, user or assistant');
+  if (role === 'tool' || role === 'function') {
+    message.refuse('role', quoted(role), 'tools are not offered yet');
+    message.ignoreRest();
+    return null;
+  }
   return {
-    streamType: sse,
-    begin: (begun) => chunk(begun, [choice({ role: 'assistant', content: '', refusal: null }, null)]),
-    piece: (begun, text) => chunk(begun, [choice({ content: text }, null)]),
-    end: (ended) => {
-      const last = choice({}, openaiFinish(ended), logprobsOf(ended));
-      if (!includeUsage) return `${chunk(ended, [last], trustFields(ended))}data: [DONE]\n\n`;
-      return `${chunk(ended, [last])}${chunk(ended, [], { usage: openaiUsage(ended), ...trustFields(ended) })}data: [DONE]\n\n`;
-    },
-    failed: (problem: Problem) => event(openaiError(problem)),
-    whole: (ended) => ({
-      ...head(ended, 'chat.completion'),
-      choices: [
-        {
-          index: 0,
-          message: { role: 'assistant', content: ended.text, refusal: null },
-          logprobs: logprobsOf(ended),
-          finish_reason: openaiFinish(ended),
-        },
-      ],
-      usage: openaiUsage(ended),
-    }),
+    role: role === 'developer' ? 'system' : role,
+    content: readContent(message, 'content', ['text', 'input_text', 'output_text']),
+    name: message.text('name'),
+    reasoning: message.text('reasoning_content'),
   };
 }
 
-function head(begun: Begun, object: string) {
-  return {
-    id: `chatcmpl-${begun.id}`,
-    object,
-    created: Math.floor(begun.askedAt / 1_000),
-    model: modelName(begun.picked),
-  };
+function readOptions(fields: RequestFields): TemplateOptions {
+  const effort = fields.oneOf('reasoning_effort', efforts);
+  return { ...thinkingOptions(effort === 'none' ? false : null), ...readTemplateOptions(fields) };
+}
+
+/** Reads `stream_options.include_usage`. */
+export function readIncludeUsage(fields: RequestFields): boolean {
+  const options = fields.object('stream_options');
+  const include = options?.flag('include_usage') ?? false;
+  options?.done();
+  return include;
 }

@@ -1,110 +1,102 @@
-import { type Begun, type Ended, event, modelName, type Shape, sse, trustFields } from '../../answer/shape.ts';
-import { badField, unsupported } from '../../problem.ts';
-import { Fields } from '../fields.ts';
 import {
-  type Defaults,
+  type AnswerEnd,
+  type AnswerStart,
+  event,
+  modelName,
+  type ResponseEncoder,
+  sse,
+} from '../../answer/response-encoder.ts';
+import { badField } from '../../problem.ts';
+import {
+  type ApiRequest,
   maxTokensRange,
-  rawInput,
+  type RequestDefaults,
   readExtension,
   readModel,
   readSampler,
   readSeed,
   readStops,
-  type Wanted,
-} from '../wanted.ts';
-import { openaiFinish, openaiUsage, readIncludeUsage } from './chat.ts';
+} from '../completion-request.ts';
+import { rawInputOf } from '../conversation.ts';
+import { fieldTable } from '../field-table.ts';
+import { RequestFields } from '../request-fields.ts';
+import { readIncludeUsage } from './chat.ts';
+import { lastEvents, openaiFinish, openaiUsage } from './chat-encoder.ts';
 import { openaiError } from './error.ts';
 import { completionLogprobs } from './logprobs.ts';
 
-const neutrals = {
-  n: [1],
-  best_of: [1],
-  top_p: [1],
-  frequency_penalty: [0],
-  presence_penalty: [0],
-  logit_bias: [{}],
-  echo: [false],
-  suffix: [''],
-} as const;
+/** Reads `POST /v1/completions`: the model continues a text, without its chat template. @throws Problem */
+export function readCompletion(body: unknown, defaults: RequestDefaults): ApiRequest {
+  const fields = RequestFields.of(body, fieldTable['/v1/completions']);
+  const topLogprobs = fields.whole('logprobs', 0, 20) ?? null;
+  const includeUsage = readIncludeUsage(fields);
+  const request = {
+    inference: {
+      input: rawInputOf(readPrompt(fields)),
+      model: readModel(fields, defaults),
+      sampler: readSampler(fields, defaults, fields.whole('max_tokens', ...maxTokensRange)),
+      seed: readSeed(fields),
+      timeoutMs: defaults.timeoutMs,
+      logits: topLogprobs !== null,
+      ...readExtension(fields, defaults),
+    },
+    stream: fields.flag('stream') ?? false,
+    stops: readStops(fields, 'stop'),
+    topLogprobs,
+  };
+  fields.finish();
+  return { kind: 'completion', request, encoder: completionEncoder(includeUsage, topLogprobs) };
+}
 
-function readPrompt(fields: Fields): string {
+function readPrompt(fields: RequestFields): string {
   const raw = fields.raw('prompt');
   if (Array.isArray(raw)) {
     const [only] = raw as readonly unknown[];
     if (raw.length === 1 && typeof only === 'string' && only.isWellFormed()) return only;
-    throw unsupported('prompt', raw.every((item) => typeof item === 'string') ? 'with several texts' : 'as token ids');
+    fields.refuse('prompt', raw.every((item) => typeof item === 'string') ? 'with several texts' : 'as token ids');
+    return '';
   }
   const prompt = fields.text('prompt');
   if (prompt === undefined) throw badField('prompt', 'prompt: expected text');
   return prompt;
 }
 
-/** `POST /v1/completions`: the model goes on with a text, without its chat template. @throws Problem */
-export function openaiCompletions(
-  body: unknown,
-  defaults: Defaults,
-): { readonly wanted: Wanted; readonly shape: Shape } {
-  const fields = new Fields(body);
-  const model = readModel(fields, defaults);
-  const input = rawInput(readPrompt(fields));
-  const sampler = readSampler(fields, defaults, fields.whole('max_tokens', ...maxTokensRange));
-  const topLogprobs = fields.whole('logprobs', 0, 20) ?? null;
-  const stream = fields.flag('stream') ?? false;
-  const includeUsage = readIncludeUsage(fields);
-  const wanted: Wanted = {
-    question: {
-      input,
-      model,
-      sampler,
-      seed: readSeed(fields),
-      timeoutMs: defaults.timeoutMs,
-      logits: topLogprobs !== null,
-      ...readExtension(fields, defaults),
-    },
-    stream,
-    stops: readStops(fields, 'stop'),
-    topLogprobs,
-  };
-  fields.neutral(neutrals);
-  fields.ignored('user');
-  fields.done();
-  return { wanted, shape: completionShape(includeUsage, topLogprobs) };
-}
-
-function completionShape(includeUsage: boolean, topLogprobs: number | null): Shape {
-  const chunk = (begun: Begun, choices: readonly unknown[], more: object = {}): string =>
-    event({ ...head(begun), choices, ...(includeUsage ? { usage: null } : {}), ...more });
+function completionEncoder(includeUsage: boolean, topLogprobs: number | null): ResponseEncoder {
+  const chunk = (start: AnswerStart, choices: readonly unknown[], more: object = {}): string =>
+    event({ ...head(start), choices, ...(includeUsage ? { usage: null } : {}), ...more });
   const choice = (text: string, finish: string | null, logprobs: unknown = null) => ({
     index: 0,
     text,
     logprobs,
     finish_reason: finish,
   });
-  const logprobsOf = ({ steps }: Ended): unknown =>
+  const logprobsOf = ({ steps }: AnswerEnd): unknown =>
     topLogprobs === null || steps === null ? null : completionLogprobs(steps, topLogprobs);
   return {
     streamType: sse,
-    begin: () => '',
-    piece: (begun, text) => chunk(begun, [choice(text, null)]),
-    end: (ended) => {
-      const last = choice('', openaiFinish(ended), logprobsOf(ended));
-      if (!includeUsage) return `${chunk(ended, [last], trustFields(ended))}data: [DONE]\n\n`;
-      return `${chunk(ended, [last])}${chunk(ended, [], { usage: openaiUsage(ended), ...trustFields(ended) })}data: [DONE]\n\n`;
-    },
-    failed: (problem) => event(openaiError(problem)),
-    whole: (ended) => ({
-      ...head(ended),
-      choices: [choice(ended.text, openaiFinish(ended), logprobsOf(ended))],
-      usage: openaiUsage(ended),
+    start: () => '',
+    delta: (start, text) => chunk(start, [choice(text, null)]),
+    end: (end) =>
+      lastEvents(
+        end,
+        (choices, more) => chunk(end, choices, more),
+        choice('', openaiFinish(end), logprobsOf(end)),
+        includeUsage,
+      ),
+    error: (problem) => event(openaiError(problem)),
+    body: (end) => ({
+      ...head(end),
+      choices: [choice(end.text, openaiFinish(end), logprobsOf(end))],
+      usage: openaiUsage(end),
     }),
   };
 }
 
-function head(begun: Begun) {
+function head(start: AnswerStart) {
   return {
-    id: `cmpl-${begun.id}`,
+    id: `cmpl-${start.id}`,
     object: 'text_completion',
-    created: Math.floor(begun.askedAt / 1_000),
-    model: modelName(begun.picked),
+    created: Math.floor(start.askedAt / 1_000),
+    model: modelName(start.source),
   };
 }

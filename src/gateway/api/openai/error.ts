@@ -1,8 +1,17 @@
 import type { Problem } from '../../problem.ts';
 
-/** OpenAI's error body; `code` is ours. */
-export function openaiError({ status, code, message, param }: Problem): object {
-  return { error: { message, type: typeOf(status), param, code } };
+/** OpenAI's codes that clients act on, by ours. */
+const openaiCodes: Readonly<Record<string, string>> = {
+  E_CONTEXT: 'context_length_exceeded',
+  E_NO_PROVIDER: 'model_not_found',
+  E_NO_MODEL: 'model_not_found',
+  E_TOKEN: 'invalid_api_key',
+  E_RATE: 'rate_limit_exceeded',
+};
+
+/** OpenAI's error body. `code` is OpenAI's if it has one, `qvac_code` always ours. */
+export function openaiError({ status, code, message, param }: Problem) {
+  return { error: { message, type: typeOf(status), param, code: openaiCodes[code] ?? code, qvac_code: code } };
 }
 
 function typeOf(status: number): string {

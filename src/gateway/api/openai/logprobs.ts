@@ -1,7 +1,7 @@
-import type { RecomputedStep } from '../../answer/asker.ts';
+import type { RecomputedStep } from '../../answer/inference-client.ts';
 
-/** Said with every list of log-probabilities. */
-const logprobsNote = 'recomputed by this gateway and normalised over the 20 likeliest tokens';
+/** Sent with every list of log-probabilities. */
+const logprobsNote = 'recomputed by this gateway, normalised over the 20 likeliest tokens';
 
 interface TokenLogprob {
   readonly token: string;
@@ -9,10 +9,10 @@ interface TokenLogprob {
   readonly bytes: readonly number[];
 }
 
-/** What OpenAI writes for a probability that rounds to nothing. */
+/** The value that OpenAI uses for a probability too small to represent. */
 const least = -9999;
 
-/** Log-probability of the token at `at` of `logits`: softmax at temperature 1 over those of the list. */
+/** Log-probabilities of `logits`: a softmax at temperature 1 over these logits alone. */
 function logprobsOf(logits: ArrayLike<number>): readonly number[] {
   const values = Array.from(logits);
   const most = Math.max(...values);
@@ -21,7 +21,7 @@ function logprobsOf(logits: ArrayLike<number>): readonly number[] {
 }
 
 function described(bytes: Uint8Array, logprob: number): TokenLogprob {
-  // A token may be a part of a character; its bytes say which.
+  // A token may be part of a character, so its text can be a replacement character; the bytes are exact.
   return { token: new TextDecoder().decode(bytes), logprob, bytes: [...bytes] };
 }
 

@@ -1,72 +1,36 @@
-import type { ChatMessage } from '../../../protocol/messages.ts';
-import { type Begun, type Ended, event, modelName, type Shape, sse, trustFields } from '../../answer/shape.ts';
-import { badField, unsupported } from '../../problem.ts';
-import { readContent } from '../content.ts';
-import { Fields } from '../fields.ts';
+import { badField } from '../../problem.ts';
 import {
-  chatInput,
-  type Defaults,
+  type ApiRequest,
   maxTokensRange,
+  type RequestDefaults,
   readExtension,
   readModel,
   readSampler,
   readSeed,
-  type Wanted,
-} from '../wanted.ts';
-import { openaiError } from './error.ts';
+} from '../completion-request.ts';
+import { readContent } from '../content.ts';
+import { type ApiMessage, inputOf, type TemplateOptions, thinkingOptions } from '../conversation.ts';
+import { fieldTable } from '../field-table.ts';
+import { quoted, RequestFields } from '../request-fields.ts';
+import { responsesEncoder } from './responses-encoder.ts';
 
-const neutrals = {
-  top_p: [1],
-  tools: [[]],
-  tool_choice: ['none', 'auto'],
-  parallel_tool_calls: [true, false],
-  text: [{}, { format: { type: 'text' } }],
-  truncation: ['disabled'],
-  background: [false],
-  store: [false],
-  include: [[]],
-  reasoning: [{}, { effort: 'none' }],
-  service_tier: ['auto', 'default'],
-  top_logprobs: [0],
-  stream_options: [{}, { include_obfuscation: false }, { include_obfuscation: true }],
-} as const;
-
-function readInput(fields: Fields): readonly ChatMessage[] {
-  const raw = fields.raw('input');
-  if (!Array.isArray(raw)) {
-    const text = fields.text('input');
-    if (text === undefined) throw badField('input', 'input: expected text or a list of messages');
-    return [{ role: 'user', content: text }];
-  }
-  return raw.map((value: unknown, at) => {
-    const item = new Fields(value, `input[${at}].`);
-    const type = item.text('type');
-    if (type !== undefined && type !== 'message') throw unsupported(item.pathOf('type'), `"${type.slice(0, 50)}"`);
-    const role = item.oneOf('role', ['system', 'developer', 'user', 'assistant']);
-    if (role === undefined) throw item.bad('role', 'system, developer, user or assistant');
-    const content = readContent(item, 'content', ['input_text', 'output_text', 'text']);
-    // What an earlier answer carries when a client sends it back.
-    item.ignored('id', 'status', 'phase');
-    item.done();
-    return { role: role === 'developer' ? 'system' : role, content };
-  });
-}
-
-/** `POST /v1/responses`, text only. @throws Problem */
-export function openaiResponses(body: unknown, defaults: Defaults): { readonly wanted: Wanted; readonly shape: Shape } {
-  const fields = new Fields(body);
-  const model = readModel(fields, defaults);
+/** Reads `POST /v1/responses`, text only. @throws Problem */
+export function readResponse(body: unknown, defaults: RequestDefaults): ApiRequest {
+  const fields = RequestFields.of(body, fieldTable['/v1/responses']);
   const instructions = fields.text('instructions');
-  const messages = [
-    ...(instructions === undefined ? [] : [{ role: 'system', content: instructions }]),
+  const messages: readonly ApiMessage[] = [
+    ...(instructions === undefined ? [] : [{ role: 'system' as const, content: instructions }]),
     ...readInput(fields),
   ];
   const maxTokens = fields.whole('max_output_tokens', ...maxTokensRange);
   const sampler = readSampler(fields, defaults, maxTokens);
-  const wanted: Wanted = {
-    question: {
-      input: chatInput(messages, defaults),
-      model,
+  readInclude(fields);
+  fields.object('text')?.done();
+  fields.object('stream_options')?.done();
+  const request = {
+    inference: {
+      input: inputOf(messages, readReasoning(fields), defaults),
+      model: readModel(fields, defaults),
       sampler,
       seed: readSeed(fields),
       timeoutMs: defaults.timeoutMs,
@@ -77,12 +41,11 @@ export function openaiResponses(body: unknown, defaults: Defaults): { readonly w
     stops: [],
     topLogprobs: null,
   };
-  fields.neutral(neutrals);
-  fields.ignored('user', 'metadata', 'safety_identifier', 'prompt_cache_key');
-  fields.done();
+  fields.finish();
   return {
-    wanted,
-    shape: responsesShape({
+    kind: 'completion',
+    request,
+    encoder: responsesEncoder({
       instructions: instructions ?? null,
       maxTokens: maxTokens ?? null,
       temperature: sampler.temperature / 100,
@@ -90,98 +53,52 @@ export function openaiResponses(body: unknown, defaults: Defaults): { readonly w
   };
 }
 
-interface Echo {
-  readonly instructions: string | null;
-  readonly maxTokens: number | null;
-  readonly temperature: number;
+function readInput(fields: RequestFields): readonly ApiMessage[] {
+  const raw = fields.raw('input');
+  if (!Array.isArray(raw)) {
+    const text = fields.text('input');
+    if (text === undefined) throw badField('input', 'input: expected text or a list of messages');
+    return [{ role: 'user', content: text }];
+  }
+  let refused = false;
+  const messages = raw.flatMap((value: unknown, at) => {
+    const item = fields.item('input', at, value);
+    const type = item.text('type') ?? 'message';
+    if (type === 'message') return [readMessage(item)];
+    if (type !== 'reasoning') {
+      refused = true;
+      item.refuse('type', quoted(type), noteOn(type));
+    }
+    item.ignoreRest();
+    return [];
+  });
+  if (messages.length === 0 && !refused) throw badField('input', 'input: expected at least one message');
+  return messages;
 }
 
-/** Events carry a running number and repeat what is there so far. */
-function responsesShape(echo: Echo): Shape {
-  let number = 0;
-  let text = '';
-  const send = (type: string, data: object): string => event({ type, ...data, sequence_number: number++ }, type);
-  const place = (begun: Begun) => ({ item_id: `msg_${begun.id}`, output_index: 0 });
-  const content = { content_index: 0 };
-  return {
-    streamType: sse,
-    begin: (begun) => {
-      const response = responseOf(begun, echo, 'in_progress', [], null);
-      return [
-        send('response.created', { response }),
-        send('response.in_progress', { response }),
-        send('response.output_item.added', {
-          output_index: 0,
-          item: { ...messageOf(begun, 'in_progress', ''), content: [] },
-        }),
-        send('response.content_part.added', { ...place(begun), ...content, part: partOf('') }),
-      ].join('');
-    },
-    piece: (begun, piece) => {
-      text += piece;
-      return send('response.output_text.delta', { ...place(begun), ...content, delta: piece, logprobs: [] });
-    },
-    end: (ended) => {
-      const status = statusOf(ended);
-      const response = responseOf(ended, echo, status, [messageOf(ended, status, text)], ended);
-      return [
-        send('response.output_text.done', { ...place(ended), ...content, text, logprobs: [] }),
-        send('response.content_part.done', { ...place(ended), ...content, part: partOf(text) }),
-        send('response.output_item.done', { output_index: 0, item: messageOf(ended, status, text) }),
-        send(`response.${status}`, { response, ...trustFields(ended) }),
-      ].join('');
-    },
-    failed: (problem) =>
-      send('error', { code: problem.code, message: problem.message, param: problem.param, ...openaiError(problem) }),
-    whole: (ended) => responseOf(ended, echo, statusOf(ended), [messageOf(ended, statusOf(ended), ended.text)], ended),
-  };
+function noteOn(type: string): string {
+  return type === 'item_reference'
+    ? 'this gateway stores no responses: send the item itself, and store: false'
+    : 'tools are not offered yet';
 }
 
-function statusOf({ delivered }: Ended): 'completed' | 'incomplete' {
-  return delivered.finish === 'length' ? 'incomplete' : 'completed';
+function readMessage(item: RequestFields): ApiMessage {
+  const role = item.oneOf('role', ['system', 'developer', 'user', 'assistant']);
+  if (role === undefined) throw item.bad('role', 'system, developer, user or assistant');
+  const content = readContent(item, 'content', ['input_text', 'output_text', 'text']);
+  item.done();
+  return { role: role === 'developer' ? 'system' : role, content };
 }
 
-function partOf(text: string) {
-  return { type: 'output_text', text, annotations: [], logprobs: [] };
+/** Clients ask for encrypted reasoning to send it back later; there is none here. */
+function readInclude(fields: RequestFields): void {
+  for (const each of fields.list('include') ?? [])
+    if (each !== 'reasoning.encrypted_content') fields.refuse('include', quoted(each));
 }
 
-function messageOf(begun: Begun, status: string, text: string) {
-  return { id: `msg_${begun.id}`, type: 'message', status, role: 'assistant', content: [partOf(text)] };
-}
-
-function responseOf(begun: Begun, echo: Echo, status: string, output: readonly unknown[], ended: Ended | null) {
-  return {
-    id: `resp_${begun.id}`,
-    object: 'response',
-    created_at: Math.floor(begun.askedAt / 1_000),
-    status,
-    error: null,
-    incomplete_details: status === 'incomplete' ? { reason: 'max_output_tokens' } : null,
-    instructions: echo.instructions,
-    max_output_tokens: echo.maxTokens,
-    model: modelName(begun.picked),
-    output,
-    parallel_tool_calls: true,
-    previous_response_id: null,
-    reasoning: { effort: null, summary: null },
-    store: false,
-    temperature: echo.temperature,
-    text: { format: { type: 'text' } },
-    tool_choice: 'auto',
-    tools: [],
-    top_p: 1,
-    truncation: 'disabled',
-    usage: ended === null ? null : usageOf(ended),
-    metadata: {},
-  };
-}
-
-function usageOf({ delivered: { promptTokens, tokens } }: Ended) {
-  return {
-    input_tokens: promptTokens,
-    input_tokens_details: { cached_tokens: 0 },
-    output_tokens: tokens,
-    output_tokens_details: { reasoning_tokens: 0 },
-    total_tokens: promptTokens + tokens,
-  };
+function readReasoning(fields: RequestFields): TemplateOptions {
+  const reasoning = fields.object('reasoning');
+  const effort = reasoning?.text('effort');
+  reasoning?.done();
+  return thinkingOptions(effort === 'none' ? false : null);
 }

@@ -1,100 +1,112 @@
 import type { FaultCode } from '../protocol/codes.ts';
 import { faultWords } from '../protocol/fault-words.ts';
 
-/** How far an answer was checked, as the gateway says it. */
-export type Verified = 'exact' | 'statistical' | 'text' | 'sampling' | 'none' | 'inconclusive' | 'pending' | 'failed';
+/** How far an answer was verified, as `x-qvac-verified` says it. */
+export type VerificationStatus =
+  | 'exact'
+  | 'statistical'
+  | 'text'
+  | 'sampling'
+  | 'none'
+  | 'inconclusive'
+  | 'pending'
+  | 'failed';
 
-interface VerifiedWords {
+interface StatusLabels {
   readonly mark: string;
   readonly tone: 'good' | 'fair' | 'bad' | 'open';
-  /** In the line under an answer. */
+  /** For the line under an answer. */
   readonly short: string;
   readonly long: string;
 }
 
-/** The word *verified* stands only where the model was run again and agreed. */
-export const verifiedWords: Readonly<Record<Verified, VerifiedWords>> = {
+/** Only answers that were recomputed and agreed are called *verified*. */
+export const statusLabels: Readonly<Record<VerificationStatus, StatusLabels>> = {
   exact: {
     mark: '✓',
     tone: 'good',
     short: 'verified exact',
-    long: 'The model was run again, and every token came out the same, bit for bit.',
+    long: 'The model was recomputed, and every token matched bit for bit.',
   },
   statistical: {
     mark: '✓',
     tone: 'good',
     short: 'verified statistical',
-    long: 'The model was run again on another kind of machine, and the answer is as near to it as honest ones are.',
+    long: 'The model was recomputed on another kind of machine; the answer is as close to it as honest ones are.',
   },
   text: {
     mark: '✓',
     tone: 'fair',
     short: 'checked: text',
-    long: 'Signatures, opened steps, draws, prompt and text fit together. The model itself was not run again.',
+    long: 'Signatures, opened steps, draws, prompt and text are consistent. The model was not recomputed.',
   },
   sampling: {
     mark: '✓',
     tone: 'fair',
     short: 'checked: sampling',
-    long: 'Signatures, opened steps and draws fit together. The model is not here, so it was not run again.',
+    long:
+      'Signatures, opened steps and draws are consistent. This machine does not have the model, so it was not ' +
+      'recomputed.',
   },
   none: {
     mark: '–',
     tone: 'open',
     short: 'not checked',
-    long: 'Nothing was opened, as asked. The provider signed the answer; that is all.',
+    long: 'You asked for no checks. The provider signed the answer, nothing more.',
   },
   inconclusive: {
     mark: '?',
     tone: 'open',
     short: 'inconclusive',
-    long: 'There was not enough to compare. That says nothing for or against the provider.',
+    long: 'There was too little to compare. This says nothing for or against the provider.',
   },
-  pending: { mark: '…', tone: 'open', short: 'being checked', long: 'The checks are still running.' },
+  pending: { mark: '…', tone: 'open', short: 'being checked', long: 'Verification is still running.' },
   failed: { mark: '✗', tone: 'bad', short: 'failed a check', long: 'A check failed. Do not rely on this answer.' },
 };
 
-export function isVerified(value: unknown): value is Verified {
-  return typeof value === 'string' && Object.hasOwn(verifiedWords, value);
+export function isStatus(value: unknown): value is VerificationStatus {
+  return typeof value === 'string' && Object.hasOwn(statusLabels, value);
 }
 
-/** Each check in plain words: what it asks. */
-export const checkWords: Readonly<Record<string, { readonly title: string; readonly asks: string }>> = {
+/** The question that each check answers, in plain words. */
+export const checkLabels: Readonly<Record<string, { readonly title: string; readonly asks: string }>> = {
   signatures: {
     title: 'Signed and unchanged',
-    asks: 'Is everything signed by who it should be, and is what arrived what was signed?',
+    asks: 'Is everything signed by the right key, and unchanged since?',
   },
   opening: {
     title: 'Opened as challenged',
-    asks: 'Did the provider open exactly the steps that your secret chose, and do they lead to the root it had signed before?',
+    asks:
+      'Did the provider open exactly the steps that your secret selected, and do they lead to the root that it ' +
+      'signed?',
   },
   sampling: {
     title: 'Drawn by your seed',
-    asks: 'Is each opened token the one that your own seed draws from the committed candidates?',
+    asks: 'Is each opened token the one that your seed draws from the committed candidates?',
   },
   length: {
     title: 'Honest length',
-    asks: 'Does the answer end where it should: at a stop token, at the limit, or where it was stopped?',
+    asks: 'Does the answer end at a stop token, at its limit, or where you stopped it?',
   },
   prompt: {
     title: 'Your prompt, this text',
-    asks: 'Was your own prompt run, unaltered, and does the text spell the committed tokens?',
+    asks: 'Was your prompt used unaltered, and do the committed tokens give this text?',
   },
   execution: {
-    title: 'Run again: exact',
-    asks: 'Does the model, run again on the same kind of machine, give every token bit for bit?',
+    title: 'Recomputed: exact',
+    asks: 'Does the model, recomputed on the same kind of machine, give every token bit for bit?',
   },
   distribution: {
-    title: 'Run again: near enough',
-    asks: 'Are the committed probabilities as near to the recomputed ones as honest ones are?',
+    title: 'Recomputed: distributions',
+    asks: 'Are the committed probabilities as close to the recomputed ones as in honest answers?',
   },
   draws: {
-    title: 'Run again: drawn alike',
+    title: 'Recomputed: draws',
     asks: 'Does your seed draw these tokens from the recomputed probabilities?',
   },
 };
 
-/** What a fault shows and what it does not. */
+/** What a fault proves and what it does not. */
 export function faultOf(code: string): { readonly shown: string; readonly notShown: string } | null {
   return Object.hasOwn(faultWords, code) ? faultWords[code as FaultCode] : null;
 }
@@ -107,7 +119,7 @@ export function shortId(hex: string): string {
   return hex.length <= 8 ? hex : `${hex.slice(0, 4)}…${hex.slice(-2)}`;
 }
 
-/** A name that a stranger chose, in a line of ours: without what turns the line around or hides, and not too long. */
+/** A stranger's name for a line of text: shortened, without control or bidirectional characters. */
 export function safeName(name: string): string {
   const shown = name.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '').trim();
   return shown.length <= 60 ? shown : `${shown.slice(0, 59)}…`;
@@ -117,14 +129,14 @@ export function plural(count: number, noun: string): string {
   return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** Lamports as SOL, all digits that matter. */
+/** Lamports as SOL, without trailing zeros. */
 export function sol(lamports: bigint | number): string {
   const digits = lamports.toString().padStart(10, '0');
   const fraction = digits.slice(-9).replace(/0+$/, '');
   return `${digits.slice(0, -9)}${fraction === '' ? '' : `.${fraction}`} SOL`;
 }
 
-/** Prices in lamports per 1,000 tokens, of the question and of the answer, as people compare them. */
+/** Prices in lamports per 1,000 tokens of prompt and answer, for display. */
 export function price(priceIn: number, priceOut: number): string {
   return priceIn === 0 && priceOut === 0
     ? 'free'
@@ -135,8 +147,8 @@ export function when(unixMs: number): string {
   return new Date(unixMs).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 }
 
-/** What became of the money that was locked for an answer, in a line. */
-export function moneyWords({
+/** What happened to the money locked for an answer, in one line. */
+export function costLabel({
   payment,
 }: {
   readonly payment: {
@@ -160,10 +172,10 @@ export function moneyWords({
     case 'submitted':
       return settlement.paid === '0' ? `${sol(BigInt(locked))} is locked` : `${paid}, due`;
     case 'rejected':
-      return `nothing: rejected, ${sol(BigInt(settlement.burnt))} went to nobody`;
+      return `nothing: rejected, ${sol(BigInt(settlement.burnt))} were burnt`;
     case 'slashed':
-      return `nothing: it all came back, and ${sol(BigInt(settlement.compensation))} from the provider’s stake`;
+      return `nothing: all refunded, with ${sol(BigInt(settlement.compensation))} from the provider’s stake`;
     default:
-      return 'nothing: it all came back';
+      return 'nothing: everything was refunded';
   }
 }

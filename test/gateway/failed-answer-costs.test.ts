@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QvacError } from '../../src/errors.ts';
-import { withLosses } from '../../src/gateway/answer/losses.ts';
+import { withFailedAnswerCosts } from '../../src/gateway/answer/failed-answer-costs.ts';
 import type {
   ClientPayments,
   EscrowHold,
@@ -12,7 +12,7 @@ import type {
 
 const order = { offer: { payment: { amount: 100 } } } as unknown as LockOrder;
 
-/** Locks what ends as `end` says, and hears what was lost. */
+/** Payments whose `lock` is given, and the failed costs that they report. */
 async function start(
   lock: () => Promise<Partial<EscrowHold>>,
 ): Promise<{ readonly paying: EscrowWallet; readonly lost: Promise<bigint>[] }> {
@@ -23,7 +23,7 @@ async function start(
     stop: async () => undefined,
     open: async () => paying,
   };
-  return { paying: await withLosses(payments, (lamports) => lost.push(lamports)).open(), lost };
+  return { paying: await withFailedAnswerCosts(payments, (lamports) => lost.push(lamports)).open(), lost };
 }
 
 const ended = (end: Partial<Settlement> | null) => async (): Promise<Partial<EscrowHold>> => ({
@@ -31,7 +31,7 @@ const ended = (end: Partial<Settlement> | null) => async (): Promise<Partial<Esc
   settle: async () => ({}) as Settlement,
 });
 
-test('an answer that broke off cost what was burnt or paid for it, and where nobody knows, all that was locked', async () => {
+test('a failed answer costs what was burnt or paid; if unknown, all that was locked', async () => {
   for (const [end, cost] of [
     [{ state: 'declined' }, 0n],
     [{ state: 'rejected', burnt: 40n }, 40n],
@@ -44,7 +44,7 @@ test('an answer that broke off cost what was burnt or paid for it, and where nob
   }
 });
 
-test('a whole answer is no loss, nor what the chain refused; what it may have taken is', async () => {
+test('a complete answer or a refused transaction costs nothing extra; an unknown outcome does', async () => {
   const whole = await start(ended(null));
   await (await whole.paying.lock(order)).settle({} as never);
   assert.deepEqual(whole.lost, []);

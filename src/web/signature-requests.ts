@@ -1,21 +1,21 @@
 import { GatewayError, request } from './api.ts';
-import { limitLamports } from './limit.ts';
+import { limitLamports } from './price-limit.ts';
 import type { Purpose } from './purpose.ts';
 import { randomHex } from './random.ts';
 import { objection } from './transaction.ts';
 import { wallets } from './wallet.ts';
 
-/** One payment that waits for this person's word. */
-export interface Agreement {
-  /** The same for every transaction that is made anew for it. */
+/** A payment that waits for this person's signature or consent. */
+export interface SignatureRequest {
+  /** Stays the same when the gateway builds the transaction again. */
   readonly key: string;
   readonly id: string;
   readonly purpose: Purpose;
-  /** What the wallet is to sign; null where the gateway's own wallet does. */
+  /** The transaction to sign; null if the gateway's own wallet signs and only consent is needed. */
   readonly transaction: Uint8Array | null;
-  /** Until when this transaction can be signed, by this browser's clock, unix ms. */
+  /** When this transaction expires, by this browser's clock, unix ms. */
   readonly expiresAt: number;
-  /** Until when an objection makes a difference; null where there is none. */
+  /** The last moment that an objection counts, unix ms; null if this is not an objection. */
   readonly deadline: number | null;
 }
 
@@ -27,9 +27,9 @@ interface Waiting {
   readonly deadlineInMs: number | null;
 }
 
-/** How often it is asked what waits, ms. */
+/** How often to poll for requests, ms. */
 const everyMs = 700;
-/** How long an objection may take to be made anew for a person who was away, ms. */
+/** How long the gateway may take to build an expired objection again, ms. */
 const renewalMs = 5_000;
 
 function bytesOf(base64: string): Uint8Array {
@@ -41,54 +41,57 @@ function base64Of(bytes: Uint8Array): string {
 }
 
 /**
- * What waits for this person: signatures of their wallet, and consents to what the gateway's own wallet pays for their
- * questions.
+ * Requests that wait for this person: signatures of their wallet, and consents to payments by the gateway's own wallet.
  */
-class Agreements {
+class SignatureRequests {
   /** By key. */
-  readonly pending = new Map<string, Agreement>();
+  readonly pending = new Map<string, SignatureRequest>();
   readonly #pages = new Set<string>();
   readonly #listeners = new Set<() => void>();
   readonly #missedSince = new Map<string, number>();
-  #running = false;
+  #polling = false;
 
   onChange(listener: () => void): void {
     this.#listeners.add(listener);
   }
 
   start(): void {
-    wallets.onChange(() => this.#run());
+    wallets.onChange(() => this.#start());
   }
 
-  /** Looks out for the consents of one question, under a name of its own, until `end`. */
+  /** Watches for the consents that one prompt needs, under an id of its own, until `end` is called. */
   forQuestion(): { readonly name: string; end(): void } {
     const name = `page-${randomHex(12)}`;
     this.#pages.add(name);
-    this.#run();
+    this.#start();
     return { name, end: () => void this.#pages.delete(name) };
   }
 
-  /** Agrees: has the wallet sign, where one is to, and tells the gateway. @throws Error in plain words */
-  async agree(seen: Agreement): Promise<void> {
+  /**
+   * Approves a request: the wallet signs if it has to, and the gateway gets the result. @throws Error with a sentence
+   * for the person
+   */
+  async agree(seen: SignatureRequest): Promise<void> {
     const { id, key, transaction } = await this.#renewed(seen);
     const answer = transaction === null ? { agreed: true } : { signed: base64Of(await wallets.sign(transaction)) };
     await this.#answer(id, key, answer);
   }
 
-  async refuse(seen: Agreement): Promise<void> {
-    await this.#lookOnce();
+  async refuse(seen: SignatureRequest): Promise<void> {
+    await this.#pollOnce();
     const { id, key } = this.pending.get(seen.key) ?? seen;
     await this.#answer(id, key, { refused: true });
   }
 
   /**
-   * As it is now: the transaction that was looked at may have been too old a moment later. @throws Error in plain words
+   * The request as it is now: the transaction on screen may have expired meanwhile. @throws Error with a sentence for
+   * the person
    */
-  async #renewed({ key }: Agreement): Promise<Agreement> {
-    await this.#lookOnce();
+  async #renewed({ key }: SignatureRequest): Promise<SignatureRequest> {
+    await this.#pollOnce();
     const now = this.pending.get(key);
     if (now === undefined || now.expiresAt < Date.now())
-      throw new Error(now === undefined ? answered : 'It is being made anew: press again in a moment.');
+      throw new Error(now === undefined ? answered : 'The transaction is being built again: press again in a moment.');
     const wrong = objectionTo(now);
     if (wrong !== null) throw new Error(wrong);
     return now;
@@ -100,41 +103,41 @@ class Agreements {
     } catch (error) {
       if (!(error instanceof GatewayError) || error.status !== 404) throw error;
       throw new Error(
-        'Your word came too late for this transaction. If another is asked for, it is made anew: press again.',
+        'This transaction expired before you answered. If it is still needed, it is built again: press again.',
       );
     }
     this.pending.delete(key);
-    this.#tell();
+    this.#notify();
   }
 
   #names(): readonly string[] {
     return [...(wallets.account === null ? [] : [wallets.account.address]), ...this.#pages];
   }
 
-  #run(): void {
-    if (this.#running || this.#names().length === 0) return;
-    this.#running = true;
-    void this.#look();
+  #start(): void {
+    if (this.#polling || this.#names().length === 0) return;
+    this.#polling = true;
+    void this.#poll();
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     while (this.#names().length > 0) {
-      await this.#lookOnce();
+      await this.#pollOnce();
       await new Promise((resolve) => setTimeout(resolve, everyMs));
     }
-    this.#running = false;
-    this.#take([], false);
+    this.#polling = false;
+    this.#update([], false);
   }
 
-  async #lookOnce(): Promise<void> {
+  async #pollOnce(): Promise<void> {
     const asked = await Promise.all(this.#names().map((name) => waitingFor(name).catch(() => null)));
-    this.#take(
+    this.#update(
       asked.flatMap((each) => each ?? []),
       asked.includes(null),
     );
   }
 
-  #take(waiting: readonly Agreement[], partly: boolean): void {
+  #update(waiting: readonly SignatureRequest[], partly: boolean): void {
     const now = Date.now();
     for (const each of waiting) {
       this.pending.set(each.key, each);
@@ -146,18 +149,18 @@ class Agreements {
       this.#missedSince.set(key, since);
       if (deadline === null || deadline <= now || now - since > renewalMs) this.pending.delete(key);
     }
-    this.#tell();
+    this.#notify();
   }
 
-  #tell(): void {
+  #notify(): void {
     for (const listener of this.#listeners) listener();
   }
 }
 
-const answered = 'This was answered already, or is not asked any more.';
+const answered = 'This was answered already, or is not needed any more.';
 
-/** Why this transaction must not be signed, in a sentence for the person; null where nothing is wrong with it. */
-export function objectionTo({ purpose, transaction }: Agreement): string | null {
+/** Why this transaction must not be signed, as a sentence for the person; null if it is what it claims to be. */
+export function objectionTo({ purpose, transaction }: SignatureRequest): string | null {
   if (transaction === null) return null;
   if (wallets.unfit !== null) return wallets.unfit;
   const found = objection(transaction, purpose, {
@@ -165,10 +168,12 @@ export function objectionTo({ purpose, transaction }: Agreement): string | null 
     program: wallets.overview?.program ?? '',
     limit: BigInt(limitLamports()),
   });
-  return found === null ? null : `Do not sign this: ${found}. The gateway did not build what it says.`;
+  return found === null
+    ? null
+    : `Do not sign this: ${found}. The gateway’s transaction does not match its description.`;
 }
 
-async function waitingFor(name: string): Promise<readonly Agreement[]> {
+async function waitingFor(name: string): Promise<readonly SignatureRequest[]> {
   const response = await request(`/qvac/wallets/${encodeURIComponent(name)}/requests`);
   const { requests } = (await response.json()) as { readonly requests: readonly Waiting[] };
   const now = Date.now();
@@ -182,4 +187,4 @@ async function waitingFor(name: string): Promise<readonly Agreement[]> {
   }));
 }
 
-export const agreements = new Agreements();
+export const signatureRequests = new SignatureRequests();

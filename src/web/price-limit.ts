@@ -1,6 +1,6 @@
 import { store } from './store.ts';
 
-/** The most that one answer may cost this person, in lamports, as they set it; 0 where they set none. */
+/** The most that one answer may cost, as this person set it, lamports; 0 by default. */
 export function limitLamports(): number {
   const [whole = '0', fraction = ''] = store.settings.maxPrice.split('.');
   const lamports =

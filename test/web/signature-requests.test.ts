@@ -15,13 +15,13 @@ import { testWalletScript } from '../support/test-wallet.ts';
 const skip = (await noBrowser()) ?? false;
 const rejecting = { name: 'A check failed: sign to reject' } as const;
 
-/** A page whose answer failed a check, at the dialog that asks for the second signature. */
+/** A page whose answer failed a check, with the dialog for the second signature. */
 async function openAtRejection(context: TestContext, patienceMs?: number) {
   const market = await startPaidMarket(context, { damage: 3 }, { here: [createScriptedEngine()], patienceMs });
   const opened = await openWalletPage(context, market);
   await connectWallet(opened.page);
   await askOnPage(opened.page, 'worth it?');
-  await opened.page.getByRole('button', { name: 'Sign in the wallet' }).click();
+  await opened.page.getByRole('button', { name: 'Sign with the wallet' }).click();
   await opened.page.getByRole('dialog', rejecting).waitFor();
   return { ...market, ...opened };
 }
@@ -37,13 +37,13 @@ async function requestIds({
 }
 
 async function reject(page: Page, { paid, escrow }: PaidMarket): Promise<void> {
-  await page.getByRole('dialog', rejecting).getByRole('button', { name: 'Reject in the wallet' }).click();
+  await page.getByRole('dialog', rejecting).getByRole('button', { name: 'Sign the rejection' }).click();
   await page.getByRole('dialog', rejecting).waitFor({ state: 'detached' });
   assert.equal((await paid.news.until('rejected')).news.lamports, 0n);
   assert.deepEqual(await escrow.jobs({ client: escrow.wallet }), []);
 }
 
-test('a rejection can be signed as long as it makes a difference, not only while its first transaction lives', {
+test('a rejection can be signed until its deadline, even after its first transaction expired', {
   skip,
 }, async (context) => {
   const market = await openAtRejection(context, 5_000);
@@ -62,7 +62,7 @@ test('a rejection can be signed as long as it makes a difference, not only while
   await reject(page, market);
 });
 
-test('a rejection that is put off stands above the page, and comes back after a reload', { skip }, async (context) => {
+test('a postponed rejection stays above the page and returns after a reload', { skip }, async (context) => {
   const market = await openAtRejection(context);
   const { page } = market;
   assert.deepEqual(await violations(page), []);
@@ -74,11 +74,11 @@ test('a rejection that is put off stands above the page, and comes back after a 
   await reminder.getByRole('button', { name: 'Decide' }).click();
   await page.getByRole('dialog', rejecting).waitFor();
   await page.reload();
-  await page.getByRole('dialog', rejecting).getByText('Comes back to you').waitFor();
+  await page.getByRole('dialog', rejecting).getByText('Refunded to you').waitFor();
   await reject(page, market);
 });
 
-test('a rejection is asked for again by the gateway’s next run', { skip }, async (context) => {
+test('the gateway’s next run asks for the rejection again', { skip }, async (context) => {
   const market = await openAtRejection(context);
   const { page, gateway, receipts, openWallets } = market;
   const { port } = gateway;
@@ -94,7 +94,7 @@ test('a rejection is asked for again by the gateway’s next run', { skip }, asy
   await reject(page, market);
 });
 
-test('a dialog that was answered in another tab closes', { skip }, async (context) => {
+test('closes a dialog that was answered in another tab', { skip }, async (context) => {
   const market = await openAtRejection(context);
   const { page, seed, url } = market;
   const other = await page.context().newPage();
@@ -105,7 +105,7 @@ test('a dialog that was answered in another tab closes', { skip }, async (contex
   await page.getByRole('dialog', rejecting).waitFor({ state: 'detached' });
 });
 
-test('a transaction that is not what the gateway says is not to be signed', { skip }, async (context) => {
+test('refuses to sign a transaction that differs from its description', { skip }, async (context) => {
   const market = await startPaidMarket(context, {});
   const { page } = await openWalletPage(context, market);
   await page.route('**/requests', async (route) => {
@@ -119,12 +119,12 @@ test('a transaction that is not what the gateway says is not to be signed', { sk
   await askOnPage(page, 'worth it?');
   const dialog = page.getByRole('dialog', { name: 'Sign to pay' });
   await dialog.getByText('Do not sign this: it locks another amount').waitFor();
-  assert.equal(await dialog.getByRole('button', { name: 'Sign in the wallet' }).isDisabled(), true);
+  assert.equal(await dialog.getByRole('button', { name: 'Sign with the wallet' }).isDisabled(), true);
   assert.deepEqual(await page.evaluate('signedByTestWallet'), []);
   await page.unrouteAll({ behavior: 'ignoreErrors' });
 });
 
-test('a wallet that refuses, is locked, leaves or knows another chain is told of in plain words', {
+test('explains in plain words that a wallet refused, is locked, left or uses another chain', {
   skip,
 }, async (context) => {
   const market = await startPaidMarket(context, {});
@@ -141,17 +141,17 @@ test('a wallet that refuses, is locked, leaves or knows another chain is told of
   await page.evaluate('testWallet.mood = "refuse"');
   await askOnPage(page, 'worth it?');
   const dialog = page.getByRole('dialog', { name: 'Sign to pay' });
-  await dialog.getByRole('button', { name: 'Sign in the wallet' }).click();
+  await dialog.getByRole('button', { name: 'Sign with the wallet' }).click();
   await dialog.getByText('Test Wallet did not sign: User rejected the request. Nothing was sent.').waitFor();
   await page.evaluate('testWallet.mood = "willing"');
-  await dialog.getByRole('button', { name: 'Sign in the wallet' }).click();
+  await dialog.getByRole('button', { name: 'Sign with the wallet' }).click();
   await page.locator('.trust').waitFor();
   await page.evaluate('testWallet.leave()');
   await page.getByRole('button', { name: 'Money', exact: true }).click();
   await page.getByRole('button', { name: 'Connect Test Wallet' }).waitFor();
 });
 
-test('of several wallets one is chosen; one for another chain is not asked to sign', { skip }, async (context) => {
+test('lets the person choose among wallets and never asks one of another chain to sign', { skip }, async (context) => {
   const market = await startPaidMarket(context, {});
   const { page } = await openPage(context, market.url);
   await page.addInitScript(testWalletScript(market.seed, { name: 'Far Wallet', chains: ['solana:mainnet'] }));
@@ -164,7 +164,7 @@ test('of several wallets one is chosen; one for another chain is not asked to si
   assert.deepEqual(await violations(page), []);
 });
 
-test('the gateway’s own wallet pays for what the person agrees to, and for nothing else', { skip }, async (context) => {
+test('the gateway’s own wallet pays only what the person approves', { skip }, async (context) => {
   const market = await startPaidMarket(
     context,
     {},
@@ -179,10 +179,10 @@ test('the gateway’s own wallet pays for what the person agrees to, and for not
   assert.match((await dialog.textContent()) ?? '', /at most 0\.\d+ SOL/);
   assert.deepEqual(await violations(page), []);
   await dialog.getByRole('button', { name: 'Do not pay' }).click();
-  await page.locator('.trouble', { hasText: 'Nothing was paid' }).waitFor();
+  await page.locator('.failure', { hasText: 'Nothing was paid' }).waitFor();
   assert.deepEqual(await market.paid.escrow.jobs({ provider: market.paid.escrow.wallet }), []);
   await page.getByRole('button', { name: 'Ask again' }).click();
-  // Enter alone has not agreed: the focus is on the title.
+  // Pressing Enter does not approve: the title has the focus.
   await dialog.waitFor();
   await page.keyboard.press('Enter');
   assert.deepEqual(await market.paid.escrow.jobs({ provider: market.paid.escrow.wallet }), []);
@@ -190,7 +190,9 @@ test('the gateway’s own wallet pays for what the person agrees to, and for not
   await page.locator('.trust', { hasText: 'verified exact' }).waitFor();
   await market.paid.news.until('paid');
   await page.getByRole('button', { name: 'Money', exact: true }).click();
-  await page.getByText('pays up to 0.5 SOL an answer, and asks you before each').waitFor();
+  await page
+    .getByText('pays up to 0.5 SOL per answer while no wallet is connected here, and asks you before each payment')
+    .waitFor();
   await page.getByText('Nothing is locked').waitFor();
   assert.deepEqual(await violations(page), []);
   assert.deepEqual(
@@ -199,55 +201,55 @@ test('the gateway’s own wallet pays for what the person agrees to, and for not
   );
 });
 
-test('a page that stops its question is not asked for money any more', { skip }, async (context) => {
+test('a stopped question no longer asks for money', { skip }, async (context) => {
   const market = await startPaidMarket(context, {});
   const { page } = await openWalletPage(context, market);
   await connectWallet(page);
   await askOnPage(page, 'worth it?');
   await page.getByRole('dialog', { name: 'Sign to pay' }).waitFor();
   await page.keyboard.press('Escape');
-  await page.getByText('A payment waits for your word.').waitFor();
+  await page.getByText('A payment waits for your decision.').waitFor();
   await page.getByRole('button', { name: 'Stop' }).click();
-  await page.locator('.trouble').waitFor();
-  await page.getByText('A payment waits for your word.').waitFor({ state: 'detached' });
+  await page.locator('.failure').waitFor();
+  await page.getByText('A payment waits for your decision.').waitFor({ state: 'detached' });
   assert.equal(await market.escrow.balance(), 5n * SOL);
 });
 
-test('what is locked says what happens next, and has the button that does it', { skip }, async (context) => {
+test('locked money shows what happens next and the button for it', { skip }, async (context) => {
   const market = await startPaidMarket(context, {}, { here: [createScriptedEngine()] });
   const { page, strayed } = await openWalletPage(context, market);
   await connectWallet(page);
   await askOnPage(page, 'worth it?');
-  await page.getByRole('button', { name: 'Sign in the wallet' }).click();
+  await page.getByRole('button', { name: 'Sign with the wallet' }).click();
   await page.locator('.trust', { hasText: 'verified exact' }).waitFor();
   await page.getByRole('button', { name: 'Money', exact: true }).click();
   await page
-    .getByRole('cell', { name: /The provider is paid 0\.\d+ SOL in \d+ s; the rest comes back/ })
+    .getByRole('cell', { name: /The provider is paid 0\.\d+ SOL in \d+ s; the rest is refunded/ })
     .getByRole('button', { name: 'Settle now' })
     .click();
-  await page.getByRole('dialog', { name: 'Settle now' }).getByRole('button', { name: 'Sign in the wallet' }).click();
+  await page.getByRole('dialog', { name: 'Settle now' }).getByRole('button', { name: 'Sign with the wallet' }).click();
   await page.getByText('Nothing is locked').waitFor();
   await market.paid.news.until('paid');
   await lockWithoutAnswer(market);
-  await page.getByRole('button', { name: 'Look again' }).click();
-  await page.getByRole('cell', { name: /No answer is submitted yet. You can take it back in \d+ s/ }).waitFor();
+  await page.getByRole('button', { name: 'Refresh' }).click();
+  await page.getByRole('cell', { name: /No answer has been submitted yet. You can get a refund in \d+ s/ }).waitFor();
   await market.chain.warp(601);
-  await page.getByRole('button', { name: 'Look again' }).click();
+  await page.getByRole('button', { name: 'Refresh' }).click();
   await page
     .getByRole('cell', { name: 'No answer was submitted in time' })
-    .getByRole('button', { name: 'Take it back' })
+    .getByRole('button', { name: 'Refund' })
     .click();
   assert.deepEqual(await violations(page), []);
   await page
-    .getByRole('dialog', { name: 'Take your money back' })
-    .getByRole('button', { name: 'Sign in the wallet' })
+    .getByRole('dialog', { name: 'Get a refund' })
+    .getByRole('button', { name: 'Sign with the wallet' })
     .click();
   await page.getByText('Nothing is locked').waitFor();
   assert.deepEqual(await market.escrow.jobs({ client: market.escrow.wallet }), []);
   assert.deepEqual(strayed, []);
 });
 
-/** A job whose provider is away for good. */
+/** A job whose provider never returns. */
 async function lockWithoutAnswer({ escrow, chain }: PaidMarket): Promise<void> {
   const away = await chain.wallet();
   const node = signingKeyFromSeed(randomBytes(32));

@@ -1,0 +1,110 @@
+import type { AbortOptions, JobId, ModelId, PeerIdString } from '../../lib/types.ts';
+import type { TopLogits } from '../../proofs/logits.ts';
+import type { FaultCode, Input, SamplerSettings } from '../../protocol/messages.ts';
+
+/** One prompt for the network, whichever API it came through. */
+export interface InferenceRequest {
+  readonly input: Input;
+  /** Hex id, `name` or `name/quant`; null: the best live offer. */
+  readonly model: string | null;
+  /** Peer id or multiaddr of the provider to use; null: the best one. */
+  readonly provider: string | null;
+  readonly sampler: SamplerSettings;
+  /** 0 … 2^64 − 1 for a repeatable answer; null: random. */
+  readonly seed: bigint | null;
+  /** Null: as far as this machine can check. */
+  readonly verify: 'none' | 'sampling' | 'full' | null;
+  /** The most that the answer may cost, lamports. */
+  readonly maxPrice: number;
+  /** Address (base58) of the browser wallet that pays; null: the gateway's own wallet. */
+  readonly wallet: string | null;
+  /**
+   * Id of the page that must approve each payment of the gateway's own wallet; null: payments up to `maxPrice` need no
+   * approval.
+   */
+  readonly consent: string | null;
+  /** From the request to the last token, ms. */
+  readonly timeoutMs: number;
+  /** Whether to recompute the logits of every token here. */
+  readonly logits: boolean;
+}
+
+/** Where an answer comes from. */
+export interface AnswerSource {
+  readonly provider: PeerIdString;
+  /** The router in between, or null. */
+  readonly router: PeerIdString | null;
+  readonly model: { readonly id: ModelId; readonly name: string; readonly quant: string };
+}
+
+/** A complete answer, known once its last token has arrived. */
+export interface DeliveredAnswer {
+  readonly finish: 'stop' | 'length' | 'cancel';
+  readonly promptTokens: number;
+  /** Tokens that are paid for: the stop token included; after a cancel, those received plus at most 32. */
+  readonly tokens: number;
+  /** Lamports. */
+  readonly cost: bigint;
+  /** The id of its receipt. */
+  readonly receipt: JobId;
+}
+
+/** How far an answer was verified, as the header `x-qvac-verified` says it. */
+export type VerificationOutcome = 'exact' | 'statistical' | 'text' | 'sampling' | 'none' | 'inconclusive' | 'failed';
+
+export interface VerificationResult {
+  readonly verified: VerificationOutcome;
+  readonly faults: readonly FaultCode[];
+}
+
+/** One token of an answer and the candidates it was drawn from, recomputed here. */
+export interface RecomputedStep {
+  readonly bytes: Uint8Array;
+  readonly token: number;
+  readonly top: TopLogits;
+  /** Bytes of the tokens in `top`, in its order. */
+  readonly topBytes: readonly Uint8Array[];
+}
+
+export interface CheckedAnswer extends VerificationResult {
+  /** Null if the request did not ask for them or they could not be recomputed. */
+  readonly steps: readonly RecomputedStep[] | null;
+}
+
+/** Follows one request from the accept to the last token. */
+export interface InferenceObserver {
+  /** A provider accepted the prompt. Called again if another provider takes over before the first token. */
+  accepted(source: AnswerSource, promptTokens: number): void;
+  /** The next piece of the answer arrives only once this has resolved. */
+  text(text: string): void | Promise<void>;
+  /** The last token has arrived; verification starts. */
+  delivered(delivered: DeliveredAnswer): void;
+  /** Money was locked for an answer that failed; `lamports` resolves to the amount that it cost in the end. */
+  failedAnswerCost?(lamports: Promise<bigint>): void;
+}
+
+export interface InferenceOptions extends AbortOptions {
+  /** Names the request for `qvac why`, 24 hex digits. */
+  readonly requestId: string;
+  /** Aborts to cancel the answer and pay for the tokens received; `signal` drops everything. */
+  readonly stop: AbortSignal;
+}
+
+export interface TokenCount {
+  readonly tokens: number;
+  /** False if the count is an estimate. */
+  readonly exact: boolean;
+}
+
+/** Runs prompts on the network. */
+export interface InferenceClient {
+  /**
+   * Resolves once the answer is verified and its receipt stored.
+   * @throws QvacError if there is no complete answer
+   */
+  complete(request: InferenceRequest, observer: InferenceObserver, options: InferenceOptions): Promise<CheckedAnswer>;
+  /** Whether this machine has the model's file and so can recompute its answers. */
+  holds(model: string | null): Promise<boolean>;
+  /** How many tokens a prompt has for a model. @throws QvacError E_BAD_INPUT for a prompt that no provider may take */
+  countTokens(model: ModelId, input: Input): Promise<TokenCount>;
+}

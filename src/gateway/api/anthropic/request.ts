@@ -1,0 +1,75 @@
+import { badField } from '../../problem.ts';
+import {
+  type ApiRequest,
+  maxTokensRange,
+  type RequestDefaults,
+  readExtension,
+  readModel,
+  readSampler,
+  readSeed,
+  readStops,
+} from '../completion-request.ts';
+import { readContent } from '../content.ts';
+import { type ApiMessage, inputOf, readMessages, type TemplateOptions, thinkingOptions } from '../conversation.ts';
+import { fieldTable } from '../field-table.ts';
+import { quoted, RequestFields } from '../request-fields.ts';
+import { messagesEncoder } from './encoder.ts';
+
+const rules = fieldTable['/v1/messages'];
+
+/** Reads `POST /v1/messages`. @throws Problem */
+export function readMessagesRequest(body: unknown, defaults: RequestDefaults): ApiRequest {
+  const fields = RequestFields.of(body, rules);
+  const prompt = readPrompt(fields, defaults);
+  const maxTokens = fields.whole('max_tokens', ...maxTokensRange);
+  if (maxTokens === undefined) throw badField('max_tokens', 'max_tokens: expected a whole number');
+  const request = {
+    inference: {
+      ...prompt,
+      sampler: readSampler(fields, defaults, maxTokens),
+      seed: readSeed(fields),
+      timeoutMs: defaults.timeoutMs,
+      logits: false,
+      ...readExtension(fields, defaults),
+    },
+    stream: fields.flag('stream') ?? false,
+    stops: readStops(fields, 'stop_sequences'),
+    topLogprobs: null,
+  };
+  fields.finish();
+  return { kind: 'completion', request, encoder: messagesEncoder };
+}
+
+/** Reads `POST /v1/messages/count_tokens`. @throws Problem */
+export function readCountRequest(body: unknown, defaults: RequestDefaults): ReturnType<typeof readPrompt> {
+  const fields = RequestFields.of(body, rules);
+  const prompt = readPrompt(fields, defaults);
+  fields.finish();
+  return prompt;
+}
+
+/** The fields that make up the prompt. */
+function readPrompt(fields: RequestFields, defaults: RequestDefaults) {
+  const system = readContent(fields, 'system', ['text']);
+  const messages = readMessages(fields, readMessage);
+  fields.object('output_config')?.done();
+  const given: readonly ApiMessage[] = system === '' ? messages : [{ role: 'system', content: system }, ...messages];
+  return { model: readModel(fields, defaults), input: inputOf(given, readThinking(fields), defaults) };
+}
+
+function readMessage(message: RequestFields): ApiMessage {
+  const role = message.oneOf('role', ['user', 'assistant', 'system']);
+  if (role === undefined) throw message.bad('role', 'user, assistant or system');
+  return { role, content: readContent(message, 'content', ['text'], ['thinking', 'redacted_thinking']) };
+}
+
+function readThinking(fields: RequestFields): TemplateOptions {
+  const thinking = fields.object('thinking');
+  const type = thinking?.text('type');
+  if (thinking !== undefined && type !== 'disabled' && type !== 'adaptive') {
+    fields.refuse('thinking', quoted(type), 'not offered yet; send disabled or adaptive');
+    thinking.ignoreRest();
+  }
+  thinking?.done();
+  return thinkingOptions(type === 'disabled' ? false : null);
+}

@@ -1,0 +1,309 @@
+/**
+ * What the gateway does with a field of a request: `honoured`, `capped` (honoured up to a limit), `ignored` (accepted
+ * without effect) or `refused` (by name, with status 400).
+ */
+export type Treatment = 'honoured' | 'capped' | 'ignored' | 'refused';
+
+export interface FieldRule {
+  /** Path in the request; `[]` stands for every item of a list. */
+  readonly field: string;
+  readonly treatment: Treatment;
+  /** Values of a refused field that ask for nothing and are accepted. */
+  readonly accepts: readonly unknown[];
+  /** One line for people; part of the error message of a refused field. */
+  readonly note: string;
+}
+
+const honoured = (field: string, note = ''): FieldRule => ({ field, treatment: 'honoured', accepts: [], note });
+const capped = (field: string, note: string): FieldRule => ({ field, treatment: 'capped', accepts: [], note });
+const ignored = (note: string, ...fields: readonly string[]): readonly FieldRule[] =>
+  fields.map((field) => ({ field, treatment: 'ignored', accepts: [], note }));
+const refused = (field: string, accepts: readonly unknown[], note = ''): FieldRule => ({
+  field,
+  treatment: 'refused',
+  accepts,
+  note,
+});
+
+const clientNote = 'a note of the client to itself';
+const length = 'cut to the room that the prompt leaves in the model’s context; `usage` and the finish reason tell';
+const effort = 'a hint; no model here has levels of it';
+const notYet = 'not offered yet';
+const reasoning = 'the model does not see it yet';
+
+const extension: readonly FieldRule[] = [
+  honoured('qvac.provider', 'peer id or address'),
+  honoured('qvac.verify', '`none`, `sampling` or `full`'),
+  capped('qvac.max_price', 'lamports; at most the operator’s limit, unless a browser wallet pays'),
+  honoured('qvac.wallet', 'from the gateway’s own page only'),
+  honoured('qvac.consent', 'from the gateway’s own page only'),
+];
+
+const model = honoured('model', 'in any case; `NAME`, `NAME/QUANT`, `NAME:QUANT`, `NAME:latest` or hex id');
+const seed = 'all digits up to 2^64 − 1; -1 means random';
+
+/** @param prefix of the object that holds them, such as `options.` */
+const samplerFields = (prefix = ''): readonly FieldRule[] => [
+  honoured(`${prefix}temperature`, '0 to 2, in steps of 0.01'),
+  honoured(`${prefix}top_k`, '1 to 20'),
+  honoured(`${prefix}min_p`, '0 to 1, in steps of 0.01'),
+  honoured(`${prefix}seed`, seed),
+  refused(`${prefix}top_p`, [1], notYet),
+];
+const penalties = (prefix = ''): readonly FieldRule[] => [
+  refused(`${prefix}frequency_penalty`, [0], notYet),
+  refused(`${prefix}presence_penalty`, [0], notYet),
+];
+
+const streamOptions: readonly FieldRule[] = [
+  honoured('stream'),
+  honoured('stream_options.include_usage', 'usage in one more chunk at the end'),
+  ...ignored('usage comes once, at the end', 'stream_options.continuous_usage_stats'),
+  ...ignored('nothing here is padded', 'stream_options.include_obfuscation'),
+];
+
+const tools: readonly FieldRule[] = [
+  refused('tools', [[]], notYet),
+  refused('tool_choice', ['none', 'auto'], notYet),
+  ...ignored('tools are not offered yet', 'parallel_tool_calls'),
+];
+
+const openaiNotes = ignored(
+  clientNote,
+  'user',
+  'metadata',
+  'safety_identifier',
+  'prompt_cache_key',
+  'prompt_cache_retention',
+  'client_metadata',
+);
+
+/** @param list such as `messages[].content[].` */
+const textParts = (list: string): readonly FieldRule[] => [
+  honoured(`${list}type`, 'text only'),
+  honoured(`${list}text`),
+  ...ignored('a hint for caches', `${list}cache_control`),
+  refused(`${list}annotations`, [[]]),
+  refused(`${list}logprobs`, [[]]),
+  refused(`${list}citations`, [[], { enabled: false }]),
+];
+
+const chat: readonly FieldRule[] = [
+  model,
+  honoured('messages'),
+  honoured(
+    'messages[].role',
+    '`system`, `developer` (as `system`), `user`, `assistant`; tool results are not offered yet',
+  ),
+  honoured('messages[].content', 'text or text parts; null or missing counts as empty'),
+  ...textParts('messages[].content[].'),
+  ...ignored('the model does not see it yet', 'messages[].name'),
+  ...ignored(reasoning, 'messages[].reasoning_content', 'messages[].reasoning', 'messages[].reasoning_details'),
+  ...ignored(clientNote, 'messages[].id', 'messages[].annotations', 'messages[].metadata'),
+  ...ignored('a hint for caches', 'messages[].cache_control'),
+  refused('messages[].tool_calls', [[]], notYet),
+  refused('messages[].function_call', [], notYet),
+  refused('messages[].refusal', ['']),
+  refused('messages[].audio', []),
+  capped('max_completion_tokens', length),
+  capped('max_tokens', `${length}; \`max_completion_tokens\` comes first`),
+  ...samplerFields(),
+  ...penalties(),
+  refused('repetition_penalty', [1], notYet),
+  refused('logit_bias', [{}], notYet),
+  honoured('stop', 'up to 16 texts'),
+  ...streamOptions,
+  honoured('logprobs', 'recomputed here, if the gateway holds the model'),
+  honoured('top_logprobs', '0 to 20'),
+  honoured(
+    'reasoning_effort',
+    '`none` switches thinking off (template option `enable_thinking`); other levels are ignored',
+  ),
+  honoured('chat_template_kwargs', 'options of the model’s template: texts, whole numbers, true or false'),
+  ...ignored(effort, 'verbosity'),
+  ...tools,
+  refused('functions', [[]], notYet),
+  refused('function_call', ['none', 'auto'], notYet),
+  refused('response_format', [{ type: 'text' }], notYet),
+  refused('n', [1]),
+  refused('modalities', [['text']]),
+  refused('service_tier', ['auto', 'default']),
+  refused('store', [false], 'the gateway stores no responses'),
+  ...openaiNotes,
+  ...extension,
+];
+
+const completions: readonly FieldRule[] = [
+  model,
+  honoured('prompt', 'one text, used without a template'),
+  capped('max_tokens', length),
+  ...samplerFields(),
+  ...penalties(),
+  refused('logit_bias', [{}], notYet),
+  honoured('stop', 'up to 16 texts'),
+  ...streamOptions,
+  honoured('logprobs', '0 to 20; recomputed here, if the gateway holds the model'),
+  refused('n', [1]),
+  refused('best_of', [1]),
+  refused('echo', [false]),
+  refused('suffix', ['']),
+  ...openaiNotes,
+  ...extension,
+];
+
+const noStorage = 'the gateway stores no responses: send the whole conversation, and store: false';
+
+const responses: readonly FieldRule[] = [
+  model,
+  honoured('input', 'text or a list of items'),
+  honoured(
+    'input[].type',
+    '`message`; `reasoning` items are dropped; `item_reference` is refused: the gateway stores nothing',
+  ),
+  honoured('input[].role', '`system`, `developer` (as `system`), `user`, `assistant`'),
+  honoured('input[].content', 'text or text parts; null or missing counts as empty'),
+  ...textParts('input[].content[].'),
+  ...ignored(clientNote, 'input[].id', 'input[].status', 'input[].phase'),
+  honoured('instructions', 'as a system message'),
+  capped('max_output_tokens', length),
+  ...samplerFields(),
+  honoured('stream'),
+  ...ignored('nothing here is padded', 'stream_options.include_obfuscation'),
+  honoured(
+    'reasoning.effort',
+    '`none` switches thinking off (template option `enable_thinking`); other levels are ignored',
+  ),
+  ...ignored('reasoning is part of the text', 'reasoning.summary', 'reasoning.generate_summary'),
+  honoured('include', '`reasoning.encrypted_content` is accepted, and there is none; anything else is refused'),
+  refused('text.format', [{ type: 'text' }], notYet),
+  ...ignored(effort, 'text.verbosity'),
+  ...tools,
+  ...ignored('tools are not offered yet', 'max_tool_calls'),
+  refused('previous_response_id', [], noStorage),
+  refused('conversation', [], noStorage),
+  refused('store', [false], noStorage),
+  refused('background', [false], noStorage),
+  refused('prompt', [], noStorage),
+  refused('truncation', ['disabled']),
+  refused('top_logprobs', [0]),
+  refused('service_tier', ['auto', 'default']),
+  ...openaiNotes,
+  ...extension,
+];
+
+const messages: readonly FieldRule[] = [
+  model,
+  honoured('messages'),
+  honoured('messages[].role', '`user`, `assistant` or `system`'),
+  honoured(
+    'messages[].content',
+    'text or blocks of type `text`; `thinking` blocks are dropped; null or missing counts as empty',
+  ),
+  ...textParts('messages[].content[].'),
+  ...ignored(clientNote, 'messages[].id'),
+  honoured('system', 'text or text blocks'),
+  ...textParts('system[].'),
+  capped('max_tokens', length),
+  ...samplerFields(),
+  honoured('stop_sequences', 'up to 16 texts'),
+  honoured('stream'),
+  honoured(
+    'thinking.type',
+    '`disabled` switches thinking off (template option `enable_thinking`), `adaptive` leaves it to the model, `enabled` is refused',
+  ),
+  ...ignored('there are no thinking blocks', 'thinking.display'),
+  refused('thinking.budget_tokens', [], notYet),
+  ...ignored(effort, 'output_config.effort'),
+  refused('output_config.format', [], notYet),
+  ...ignored('there is no earlier thinking or tool result to clear', 'context_management'),
+  ...ignored('a hint for caches', 'cache_control'),
+  refused('tools', [[]], notYet),
+  refused('tool_choice', [{ type: 'auto' }, { type: 'none' }], notYet),
+  refused('mcp_servers', [[]], notYet),
+  refused('container', []),
+  refused('service_tier', ['auto', 'standard_only']),
+  ...ignored(clientNote, 'metadata'),
+  ...extension,
+];
+
+const hardware = 'how a machine computes does not change the text';
+
+const ollamaShared: readonly FieldRule[] = [
+  model,
+  honoured('stream', 'true by default'),
+  honoured(
+    'keep_alive',
+    '0 with an empty prompt is answered as an unload, anything else has no effect: providers load models',
+  ),
+  honoured('think', '`false` switches thinking off (template option `enable_thinking`); anything else is refused'),
+  capped('options.num_predict', `${length}; below 0 is the default`),
+  ...ignored('the context is the model’s own', 'options.num_ctx'),
+  ...samplerFields('options.'),
+  ...penalties('options.'),
+  honoured('options.stop', 'up to 16 texts'),
+  refused('options.typical_p', [1], notYet),
+  refused('options.tfs_z', [1], notYet),
+  refused('options.repeat_penalty', [1], notYet),
+  refused('options.mirostat', [0], notYet),
+  ...ignored(
+    'has an effect only beside a penalty or mirostat, which are not offered yet',
+    'options.repeat_last_n',
+    'options.penalize_newline',
+    'options.mirostat_tau',
+    'options.mirostat_eta',
+  ),
+  ...ignored('a prompt that does not fit is refused, never shortened', 'options.num_keep', 'truncate', 'shift'),
+  ...ignored(
+    hardware,
+    'options.num_thread',
+    'options.num_gpu',
+    'options.main_gpu',
+    'options.num_batch',
+    'options.use_mmap',
+    'options.use_mlock',
+    'options.low_vram',
+    'options.f16_kv',
+    'options.numa',
+    'options.logits_all',
+    'options.vocab_only',
+  ),
+  refused('format', ['', {}], notYet),
+  refused('logprobs', [false], notYet),
+  refused('top_logprobs', [0], notYet),
+  ...extension,
+];
+
+const ollamaChat: readonly FieldRule[] = [
+  honoured('messages', 'an empty list checks that the model is on offer'),
+  honoured('messages[].role', '`system`, `user`, `assistant`; tool results are not offered yet'),
+  honoured('messages[].content', 'text; null or missing counts as empty'),
+  refused('messages[].images', [[]], notYet),
+  refused('messages[].tool_calls', [[]], notYet),
+  ...ignored(reasoning, 'messages[].thinking'),
+  ...ignored('the model does not see it yet', 'messages[].name'),
+  refused('tools', [[]], notYet),
+  ...ollamaShared,
+];
+
+const ollamaGenerate: readonly FieldRule[] = [
+  honoured('prompt', 'an empty text checks that the model is on offer'),
+  honoured('system', 'not with `raw`'),
+  honoured('raw'),
+  refused('suffix', ['']),
+  refused('template', ['']),
+  refused('images', [[]], notYet),
+  refused('context', [[]]),
+  ...ollamaShared,
+];
+
+/** Every field that the gateway knows, by route. Any other field is refused by name. `null` counts as absent. */
+export const fieldTable = {
+  '/v1/chat/completions': chat,
+  '/v1/completions': completions,
+  '/v1/responses': responses,
+  '/v1/messages': messages,
+  '/api/chat': ollamaChat,
+  '/api/generate': ollamaGenerate,
+} as const satisfies Readonly<Record<string, readonly FieldRule[]>>;
+
+export type CompletionRoute = keyof typeof fieldTable;

@@ -1,0 +1,141 @@
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import type { Hono } from 'hono';
+import { CompletionHandler } from './answer/completion-handler.ts';
+import type { InferenceRequest } from './answer/inference-client.ts';
+import { readCountRequest, readMessagesRequest } from './api/anthropic/request.ts';
+import type { RequestDefaults, RequestReader } from './api/completion-request.ts';
+import type { CompletionRoute } from './api/field-table.ts';
+import { parseJson } from './api/json.ts';
+import { networkName, offeredModels } from './api/models.ts';
+import { readOllamaChat, readOllamaGenerate } from './api/ollama/request.ts';
+import { readChat } from './api/openai/chat.ts';
+import { readCompletion } from './api/openai/completions.ts';
+import { readResponse } from './api/openai/responses.ts';
+import type { GatewayInit } from './components.ts';
+import { readBody } from './guard/body.ts';
+import type { ApiKey } from './guard/keys.ts';
+import { sameText, secretOf } from './guard/token.ts';
+import { callerOf } from './guard.ts';
+import { requireOffered } from './model-routes.ts';
+import { Problem, unsupported } from './problem.ts';
+import type { AppComponents, Bindings, RequestContext } from './request-context.ts';
+
+/** The routes that run a prompt, each with the function that reads its requests. */
+const readers: Readonly<Record<CompletionRoute, RequestReader>> = {
+  '/v1/chat/completions': readChat,
+  '/v1/completions': readCompletion,
+  '/v1/responses': readResponse,
+  '/v1/messages': readMessagesRequest,
+  '/api/chat': readOllamaChat,
+  '/api/generate': readOllamaGenerate,
+};
+
+/** Paths of OpenAI clients whose base URL lacks `/v1`. */
+const aliases: Readonly<Record<string, CompletionRoute>> = {
+  '/chat/completions': '/v1/chat/completions',
+  '/completions': '/v1/completions',
+  '/responses': '/v1/responses',
+};
+
+const embeddingPaths = ['/v1/embeddings', '/embeddings', '/api/embed', '/api/embeddings'];
+
+/** Requests in progress at the same time. */
+const maxRequests = 256;
+
+/** Adds the routes that run a prompt, and those that clients call beside them. */
+export function addCompletionRoutes(app: Hono<Bindings>, components: AppComponents, init: GatewayInit): void {
+  for (const path of [...Object.keys(readers), ...Object.keys(aliases)]) {
+    const read = readers[routeOf(path) ?? '/v1/chat/completions'];
+    app.post(path, (c) => complete(c, components, init, read));
+    app.all(path, () => {
+      throw new Problem(405, 'E_USAGE', `${path} takes POST`, { headers: { allow: 'POST' } });
+    });
+  }
+  app.post('/v1/messages/count_tokens', (c) => countTokens(c, components, init.defaults));
+  for (const path of embeddingPaths)
+    app.post(path, () => {
+      // 404, because clients retry a 501.
+      throw new Problem(404, 'E_UNSUPPORTED', 'this gateway does not offer embeddings');
+    });
+}
+
+/** The route that answers at `path`, or undefined. */
+export function routeOf(path: string): CompletionRoute | undefined {
+  return Object.hasOwn(readers, path) ? (path as CompletionRoute) : aliases[path];
+}
+
+async function complete(
+  c: RequestContext,
+  components: AppComponents,
+  init: GatewayInit,
+  read: RequestReader,
+): Promise<Response> {
+  const { incoming, outgoing } = c.env;
+  const parsed = read(parseJson(await readBody(incoming)), { ...init.defaults, maxPrice: spendingAllowance(c, init) });
+  const offered = offeredModels(components.market.live());
+  if (parsed.kind === 'load')
+    return c.json(parsed.body(requireOffered(offered, parsed.model).name, components.clock.now()));
+  const { request, encoder } = parsed;
+  const { model } = request.inference;
+  const inference = { ...request.inference, model: model === null ? null : networkName(offered, model) };
+  if (components.metrics.active() >= (init.limits?.requests ?? maxRequests))
+    throw new Problem(503, 'E_BUSY', 'too many requests in progress', { headers: { 'retry-after': '2' } });
+  // Only the page that holds the run's token may open a browser wallet.
+  if (inference.wallet !== null && !sameText(secretOf(callerOf(c)) ?? '', init.token))
+    throw new Problem(401, 'E_TOKEN', 'a browser wallet pays for the page it is connected to only', {
+      param: 'qvac.wallet',
+    });
+  if (request.topLogprobs !== null && !(await components.inference.holds(inference.model)))
+    throw unsupported('logprobs', 'of a model that this gateway does not hold');
+  const reserved = reserve(keyOf(c, init), inference, init);
+  await new CompletionHandler(
+    components,
+    {
+      id: c.get('id'),
+      request: { ...request, inference: reserved.inference },
+      encoder,
+      keepAliveMs: init.keepAliveMs,
+      waitVerdict: init.waitVerdict,
+      verdictMs: init.verdictMs,
+      onCost: (lamports) => reserved.settle?.(Number(lamports)),
+    },
+    outgoing,
+  ).run();
+  return RESPONSE_ALREADY_SENT;
+}
+
+async function countTokens(
+  c: RequestContext,
+  { inference, market }: AppComponents,
+  defaults: RequestDefaults,
+): Promise<Response> {
+  const { model, input } = readCountRequest(parseJson(await readBody(c.env.incoming)), defaults);
+  const offered = requireOffered(offeredModels(market.live()), model);
+  const { tokens, exact } = await inference.countTokens(offered.id, input);
+  return c.json({ input_tokens: tokens, qvac: { exact } });
+}
+
+/** Reserves the answer's highest price in the key's daily limit, which another request may have used up meanwhile. */
+function reserve(
+  key: ApiKey | null,
+  inference: InferenceRequest,
+  { keys }: GatewayInit,
+): { readonly inference: InferenceRequest; readonly settle?: (spent: number) => void } {
+  if (key === null || keys === undefined) return { inference };
+  const maxPrice = Math.min(inference.maxPrice, keys.budgets.left(key));
+  return { inference: { ...inference, maxPrice }, settle: keys.budgets.reserve(key, maxPrice) };
+}
+
+function keyOf(c: RequestContext, { keys }: GatewayInit): ApiKey | null {
+  const secret = secretOf(callerOf(c));
+  return secret === null ? null : (keys?.ring.find(secret) ?? null);
+}
+
+/** The most that one answer may cost its caller, lamports; 0 without the run's token or a key. */
+function spendingAllowance(c: RequestContext, init: GatewayInit): number {
+  const { token, keys, defaults } = init;
+  const secret = secretOf(callerOf(c));
+  if (secret !== null && sameText(secret, token)) return defaults.maxPrice;
+  const key = keyOf(c, init);
+  return key === null || keys === undefined ? 0 : Math.min(defaults.maxPrice, keys.budgets.left(key));
+}

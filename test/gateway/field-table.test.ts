@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { type CompletionRoute, type FieldRule, fieldTable } from '../../src/gateway/api/field-table.ts';
+import { fieldTableMarkdown, tableEnd, tableStart } from '../support/field-table.ts';
+import { startGateway, testToken } from '../support/gateway.ts';
+import { createScriptedEngine } from '../support/scripted-engine.ts';
+
+const routes = Object.keys(fieldTable) as readonly CompletionRoute[];
+const messages = [{ role: 'user', content: 'Hi' }];
+const minimal: Readonly<Record<CompletionRoute, object>> = {
+  '/v1/chat/completions': { messages },
+  '/v1/completions': { prompt: 'Hi' },
+  '/v1/responses': { input: [{ type: 'message', role: 'user', content: 'Hi' }] },
+  '/v1/messages': { messages, max_tokens: 4 },
+  '/api/chat': { messages },
+  '/api/generate': { prompt: 'Hi' },
+};
+
+/** A value for each field that the gateway honours, by the field's last name. */
+const honouredValues: Readonly<Record<string, unknown>> = {
+  model: 'scripted',
+  messages,
+  role: 'user',
+  content: 'Hi',
+  type: 'text',
+  text: 'Hi',
+  input: 'Hi',
+  prompt: 'Hi',
+  system: 'Be brief',
+  instructions: 'Be brief',
+  raw: true,
+  max_tokens: 2,
+  max_completion_tokens: 2,
+  max_output_tokens: 16,
+  num_predict: 2,
+  temperature: 0,
+  top_k: 5,
+  min_p: 0.1,
+  seed: 7,
+  stop: ['END'],
+  stop_sequences: ['END'],
+  stream: true,
+  include_usage: true,
+  include: ['reasoning.encrypted_content'],
+  logprobs: true,
+  top_logprobs: 2,
+  reasoning_effort: 'none',
+  chat_template_kwargs: { enable_thinking: false },
+  effort: 'none',
+  think: false,
+  keep_alive: '5m',
+  provider: null,
+  verify: 'none',
+  max_price: 0,
+  wallet: null,
+  consent: 'page-1',
+};
+/** Fields whose value depends on the route or on other fields. */
+const special: Readonly<Record<string, unknown>> = {
+  '/v1/completions logprobs': 2,
+  '/v1/responses input[].type': 'message',
+  '/v1/messages thinking.type': 'disabled',
+  '/v1/messages messages[].content[].type': 'text',
+};
+
+/** `base` with the field set to `value`; `[]` means the list's first item. */
+function withField(base: object, field: string, value: unknown): object {
+  const [, head = '', list = '', rest = ''] = /^([^.[]+)(\[\])?\.?(.*)$/.exec(field) ?? [];
+  const inner = (base as Readonly<Record<string, unknown>>)[head];
+  if (rest === '') return { ...base, [head]: value };
+  if (list === '') return { ...base, [head]: withField((inner as object | undefined) ?? {}, rest, value) };
+  const part = { type: 'text', text: 'Hi' };
+  const first = Array.isArray(inner) ? (inner[0] as object) : part;
+  return { ...base, [head]: [withField(first, rest, value)] };
+}
+
+/** Fields that other fields need beside them. */
+const companions: Readonly<Record<string, object>> = {
+  '/v1/chat/completions top_logprobs': { logprobs: true },
+  '/v1/messages thinking.display': { thinking: { type: 'adaptive' } },
+  '/v1/messages thinking.budget_tokens': { thinking: { type: 'adaptive' } },
+};
+
+function bodyFor(route: CompletionRoute, { field }: FieldRule, value: unknown): object {
+  const base = { model: 'scripted', ...minimal[route], ...companions[`${route} ${field}`] };
+  return withField(base, field, value);
+}
+
+test('treats every field as the table says', async (context) => {
+  const { url } = await startGateway(context, {
+    providers: [{ provider: { burst: 10_000 }, script: { stopAfter: 3, slots: 8, queue: 64 } }],
+    here: [createScriptedEngine({ stopAfter: 3 })],
+    gateway: { limits: { rate: { burst: 10_000 } } },
+  });
+  const send = async (route: CompletionRoute, body: object): Promise<readonly [number, string]> => {
+    const response = await fetch(`${url}${route}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${testToken}` },
+      body: JSON.stringify(body),
+    });
+    return [response.status, await response.text()];
+  };
+  for (const route of routes) {
+    for (const rule of fieldTable[route]) {
+      const { field, treatment, accepts } = rule;
+      const what = `${route} ${field}`;
+      if (treatment === 'refused') {
+        for (const accepted of accepts) {
+          const [status, text] = await send(route, bodyFor(route, rule, accepted));
+          assert.equal(status, 200, `${what} ${JSON.stringify(accepted)}: ${text}`);
+        }
+        const [status, text] = await send(route, bodyFor(route, rule, { unusual: 1 }));
+        assert.equal(status, 400, what);
+        const named = field.replaceAll('[]', '[0]');
+        assert.ok(text.includes(named) || text.includes(named.split('.')[0] ?? named), `${what}: ${text}`);
+        continue;
+      }
+      const known = special[what] ?? honouredValues[/[^.\]]+$/.exec(field)?.[0] ?? ''];
+      if (treatment !== 'ignored') assert.notEqual(known, undefined, `${what} needs a value in this test`);
+      const [status, text] = await send(
+        route,
+        bodyFor(route, rule, treatment === 'ignored' ? ignoredValue(field) : known),
+      );
+      assert.equal(status, 200, `${what}: ${text}`);
+    }
+  }
+});
+
+/** Text where the gateway reads the field for later use, anything elsewhere. */
+function ignoredValue(field: string): unknown {
+  return /\.(name|thinking|reasoning_content)$/.test(field) ? 'x' : { anything: [1] };
+}
+
+test('docs/gateway.md holds this table', async () => {
+  const path = new URL('../../docs/gateway.md', import.meta.url);
+  const page = await readFile(path, 'utf8');
+  const [before, rest = ''] = page.split(tableStart);
+  const [, after] = rest.split(tableEnd);
+  const written = `${before}${tableStart}\n\n${fieldTableMarkdown()}\n\n${tableEnd}${after}`;
+  if (process.env.UPDATE_DOCS === '1') await writeFile(path, written);
+  else assert.equal(page, written, 'run this test with UPDATE_DOCS=1 to renew the table');
+});
