@@ -8,7 +8,6 @@ import { FaultError, type Received } from '../../proofs/received.ts';
 import type { SigningKey } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { openingTimeoutMs } from '../../protocol/constants.ts';
-import type { FrameOf } from '../../protocol/frames.ts';
 import type { Offer, Signed } from '../../protocol/messages.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import { AckSender } from './ack-sender.ts';
@@ -118,7 +117,7 @@ export class DirectJob implements Job {
         }
         if (frame.t === 'accept') {
           this.#clear(accepting);
-          await this.#checkPrompt(frame);
+          await this.#checkPrompt({ frame, bytes });
         }
         this.#acks.frame(frame, this.received.n);
         yield { frame, bytes };
@@ -201,10 +200,10 @@ export class DirectJob implements Job {
   }
 
   /** Before anything of a paid job is acknowledged. */
-  async #checkPrompt(frame: FrameOf<'accept'>): Promise<void> {
+  async #checkPrompt(accept: RawAnswerFrame): Promise<void> {
     const own = (await this.#encodePrompt?.()) ?? null;
     if (own === null || isSameList(own, this.received.promptTokens)) return;
-    this.#faulty = frame;
+    this.#faulty = accept;
     throw new FaultError('prompt-mismatch', 'the provider accepted another prompt than the one that was sent');
   }
 

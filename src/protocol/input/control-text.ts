@@ -1,7 +1,7 @@
 import { BadInputError } from '../encoding/malformed-error.ts';
 
 /** Marks the place at which a control text inside a message is taken apart after rendering (section 2). */
-const breakMark = '\ufdd0';
+export const breakMark = '\ufdd0';
 
 /** Token types of GGUF (`tokenizer.ggml.token_type`) whose texts matter here. */
 const tokenTypes = { control: 3, userDefined: 4 } as const;

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { fromHex, toHex } from '../../../lib/bytes.ts';
+import type { JsonForm } from '../../../lib/json-file.ts';
 import type { Signed } from '../../../protocol/messages.ts';
-import type { JournalForm } from '../../home/journal.ts';
 
 /** What is kept of a paid answer: enough to submit it, whichever process does. */
 export interface KeptDelivery {
@@ -27,7 +27,7 @@ const form = v.object({
   ack: v.nullable(v.object({ body: hex(86), sig: hex(64) })),
 });
 
-export const keptDeliveryForm: JournalForm<KeptDelivery> = {
+export const keptDeliveryForm: JsonForm<KeptDelivery> = {
   toJson({ address, head, ack }) {
     return { version: 1, address: toHex(address), head: signedJson(head), ack: ack && signedJson(ack) };
   },
