@@ -1,3 +1,5 @@
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+
 const utf8Encoder = new TextEncoder();
 const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -34,26 +36,14 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** Lower-case hex. */
 export function toHex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+  return bytesToHex(bytes);
 }
 
 /** Bytes of lower- or upper-case hex. @throws RangeError for anything else */
 export function fromHex(hex: string): Uint8Array {
   if (hex.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(hex))
     throw new RangeError(`expected hex, got "${hex.slice(0, 80)}"`);
-  return Uint8Array.from(Buffer.from(hex, 'hex'));
-}
-
-/** base64url without padding (RFC 4648 section 5). */
-export function toBase64Url(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url');
-}
-
-/** Bytes of base64url. @throws RangeError for padding, other characters or stray bits */
-export function fromBase64Url(text: string): Uint8Array {
-  const bytes = Uint8Array.from(Buffer.from(text, 'base64url'));
-  if (toBase64Url(bytes) !== text) throw new RangeError('expected base64url without padding');
-  return bytes;
+  return hexToBytes(hex);
 }
 
 /** 4 bytes, big-endian. `value` is 0 … 2^32 − 1. */

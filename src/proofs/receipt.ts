@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { fromBase64Url, fromHex, fromUtf8, toBase64Url } from '../lib/bytes.ts';
+import { fromBase64Url, toBase64Url } from '../lib/base64url.ts';
+import { fromHex, fromUtf8 } from '../lib/bytes.ts';
 import type { JobId } from '../lib/types.ts';
 import { MalformedError } from '../protocol/codec.ts';
 import { jobIdHex, jobIdOf } from '../protocol/digests.ts';

@@ -20,7 +20,7 @@ export type Purpose =
   | { readonly kind: 'job_slash'; readonly job: string; readonly refunded: string; readonly payee: string }
   | { readonly kind: 'job_refund'; readonly job: string; readonly refunded: string; readonly payee: string }
   | {
-      readonly kind: 'job_confirm' | 'job_claim';
+      readonly kind: 'job_confirm';
       readonly job: string;
       readonly paid: string;
       readonly refunded: string;

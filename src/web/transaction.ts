@@ -1,6 +1,9 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { messageOf } from '../errors.ts';
+import { concat, toHex } from '../lib/bytes.ts';
 import { decodeAddress, toBase58 } from '../protocol/base58.ts';
+import { tag } from '../protocol/encoding/tag.ts';
+import { decodeOffer } from '../protocol/layouts/offer.ts';
 import type { Purpose } from './purpose.ts';
 
 /** What a transaction really does, read from its bytes. */
@@ -11,21 +14,42 @@ export interface Decoded {
   readonly call: Purpose['kind'];
   /** Accounts of the call, in the program's order. */
   readonly accounts: readonly string[];
-  /** Of `job_create` only. */
-  readonly terms: { readonly job: string; readonly amount: bigint; readonly provider: string } | null;
+  /** What the offer in it says; of `job_create` only. */
+  readonly offer: OfferedJob | null;
 }
 
-/** The first 8 bytes of a call's data are those of SHA-256(`global:` ‖ name). Three instructions slash a stake. */
+interface OfferedJob {
+  /** Hex. */
+  readonly job: string;
+  /** Lamports. */
+  readonly amount: bigint;
+  /** Peer id. */
+  readonly provider: string;
+  /** The wallet that pays; base58. */
+  readonly payer: string;
+}
+
+/** The first 8 bytes of a call's data are those of SHA-256(`global:` ‖ name). Two instructions slash a stake. */
 const calls: readonly (readonly [name: string, kind: Purpose['kind']])[] = [
   ['job_create', 'job_create'],
   ['job_reject', 'job_reject'],
   ['job_refund', 'job_refund'],
   ['job_confirm', 'job_confirm'],
-  ['job_claim', 'job_claim'],
   ['slash_equivocation', 'job_slash'],
-  ['slash_head_mismatch', 'job_slash'],
   ['slash_sampler', 'job_slash'],
 ];
+
+/** Places of the accounts that each call names: of the paying wallet, the provider and the job. */
+const places: Readonly<
+  Record<Purpose['kind'], { readonly client: number; readonly provider: number | null; readonly job: number }>
+> = {
+  job_create: { client: 0, provider: 1, job: 2 },
+  job_reject: { client: 0, provider: 2, job: 4 },
+  // Gives everything back to the client, so it names no provider.
+  job_refund: { client: 1, provider: null, job: 2 },
+  job_confirm: { client: 1, provider: 2, job: 3 },
+  job_slash: { client: 0, provider: 2, job: 4 },
+};
 
 /** Programs whose instructions move no money: they set the priority fee or verify a node's signature. */
 const harmless: ReadonlySet<string> = new Set([
@@ -98,22 +122,27 @@ export function decodeTransaction(transaction: Uint8Array): Decoded {
     startsWith(data, sha256(new TextEncoder().encode(`global:${name}`)).subarray(0, 8)),
   )?.[1];
   if (call === undefined) throw new Error('it is not a transaction of the escrow program');
-  return { feePayer: keyAt(0), program, call, accounts, terms: call === 'job_create' ? termsIn(data) : null };
+  return { feePayer: keyAt(0), program, call, accounts, offer: call === 'job_create' ? offerIn(data) : null };
 }
 
 function startsWith(data: Uint8Array, start: Uint8Array): boolean {
   return start.every((byte, at) => data[at] === byte);
 }
 
-function termsIn(data: Uint8Array): NonNullable<Decoded['terms']> {
+/** Behind the name of the call: the length as u32, little-endian, and the offer's body. */
+function offerIn(data: Uint8Array): OfferedJob {
   const reader = new Reader(data.subarray(8));
-  const job = [...reader.take(32)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  const peer = reader.take(32);
-  reader.take(32 + 8 + 8);
-  const amount = reader.take(8).reduceRight((sum, byte) => sum * 256n + BigInt(byte), 0n);
-  // The peer id of an Ed25519 key: the identity multihash of its protobuf.
-  const provider = toBase58(Uint8Array.from([0x00, 0x24, 0x08, 0x01, 0x12, 0x20, ...peer]));
-  return { job, amount, provider };
+  const length = reader.take(4).reduceRight((sum, byte) => sum * 256 + byte, 0);
+  const body = reader.take(length);
+  if (reader.left !== 0) throw new Error('the call has trailing bytes');
+  const { provider, payment } = decodeOffer(body);
+  return {
+    job: toHex(sha256(concat(tag('qvac/job/1'), body))),
+    amount: payment.amountLamports,
+    // The peer id of an Ed25519 key: the identity multihash of its protobuf.
+    provider: toBase58(Uint8Array.from([0x00, 0x24, 0x08, 0x01, 0x12, 0x20, ...provider])),
+    payer: toBase58(payment.account),
+  };
 }
 
 /** Whether `account` is the program's account for the provider `authority`. */
@@ -162,17 +191,16 @@ export function objection(
     return messageOf(error);
   }
   if (decoded.call !== purpose.kind) return 'it does something other than what you were asked to sign';
-  if (decoded.feePayer !== wallet || decoded.accounts[0] !== wallet) return 'it moves another wallet’s money';
+  const { client, provider: payeeAt, job: jobAt } = places[purpose.kind];
+  if (decoded.feePayer !== wallet || decoded.accounts[client] !== wallet) return 'it moves another wallet’s money';
   if (decoded.program !== program) return 'it calls another program';
-  // Confirm and claim list the wallet that is paid before the provider's account.
-  const account =
-    purpose.kind === 'job_confirm' || purpose.kind === 'job_claim' ? decoded.accounts[2] : decoded.accounts[1];
-  if (!isAccountOf(account ?? '', purpose.payee, program)) return 'it pays someone else';
-  const jobAt = purpose.kind === 'job_create' || purpose.kind === 'job_refund' ? 2 : 3;
+  if (payeeAt !== null && !isAccountOf(decoded.accounts[payeeAt] ?? '', purpose.payee, program))
+    return 'it pays someone else';
   if (!isJobOf(decoded.accounts[jobAt] ?? '', wallet, purpose.job, program)) return 'it is for another job';
-  if (purpose.kind !== 'job_create' || decoded.terms === null) return null;
-  const { job, amount, provider } = decoded.terms;
+  if (purpose.kind !== 'job_create' || decoded.offer === null) return null;
+  const { job, amount, provider, payer } = decoded.offer;
   if (job !== purpose.job || provider !== purpose.provider) return 'it is for another job';
+  if (payer !== wallet) return 'it moves another wallet’s money';
   if (amount !== BigInt(purpose.amount)) return 'it locks another amount';
   return amount > limit ? 'it locks more than your limit' : null;
 }

@@ -38,7 +38,7 @@ export interface WalletJob {
   readonly provider: string;
   readonly createdAt: number;
   readonly refundAt: number;
-  readonly submitted: { readonly at: number; readonly claimAt: number; readonly payout: string } | null;
+  readonly submitted: { readonly at: number; readonly releaseAt: number; readonly payout: string } | null;
   /** Whether its answer failed a check. */
   readonly failed: boolean;
 }
@@ -53,7 +53,7 @@ export interface WalletOverview {
   readonly jobs: readonly WalletJob[];
 }
 
-export type JobAction = 'refund' | 'confirm' | 'claim' | 'reject';
+export type JobAction = 'refund' | 'confirm' | 'reject';
 
 /** Stands for the gateway's own wallet in place of an address. */
 export const ownWallet = 'own';
@@ -163,7 +163,7 @@ class Wallets {
     this.overview = overview;
     this.#changed();
     for (const { job, failed, submitted } of overview.jobs) {
-      if (!failed || submitted === null || submitted.claimAt <= overview.now || this.#objected.has(job)) continue;
+      if (!failed || submitted === null || submitted.releaseAt <= overview.now || this.#objected.has(job)) continue;
       this.#objected.add(job);
       actOnJob(account.address, job, 'reject').catch(() => undefined);
     }

@@ -6,12 +6,12 @@ import { modelsNamed } from '../../node/discovery/query.ts';
 import type { LocalVerifier } from '../../node/verification/local-verifier.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import type { CardModel, Input } from '../../protocol/messages.ts';
-import { promptTokenBound } from '../../protocol/prompt-bound.ts';
+import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
 import type { InferenceRequest, TokenCount } from './inference-client.ts';
 
 export interface AnswerLengthComponents {
   readonly discovery: { live(): readonly LivePeer[] };
-  readonly verifier: Pick<LocalVerifier, 'countPrompt'>;
+  readonly verifier: Pick<LocalVerifier, 'encodePrompt'>;
 }
 
 /** After a refusal for length, the next try asks for this fraction of the answer. */
@@ -35,8 +35,8 @@ export async function answerLengths(
   const bound = promptTokenBound(input);
   if (largest === null || maxTokens + bound <= largest.context) return [maxTokens];
   const { context, id } = largest;
-  const count = await verifier.countPrompt(modelIdHex(id), input);
-  if (count !== null) {
+  const count = (await verifier.encodePrompt(modelIdHex(id), input))?.length;
+  if (count !== undefined) {
     if (count < context) return [Math.min(maxTokens, context - count)];
     throw new QvacError('E_CONTEXT', `${count} tokens do not fit in the context of ${context}`, {
       hint: 'shorten the prompt, or choose a model with a longer context; nothing was sent',
@@ -60,12 +60,12 @@ function largestContext(live: readonly LivePeer[], model: string | null, provide
 
 /** How many tokens a prompt has: exact if the model is on this machine, else estimated from its text. */
 export async function countTokens(
-  verifier: Pick<LocalVerifier, 'countPrompt'>,
+  verifier: Pick<LocalVerifier, 'encodePrompt'>,
   model: ModelId,
   input: Input,
 ): Promise<TokenCount> {
-  const count = await verifier.countPrompt(model, input);
-  if (count !== null) return { tokens: count, exact: true };
+  const count = (await verifier.encodePrompt(model, input))?.length;
+  if (count !== undefined) return { tokens: count, exact: true };
   const bytes = input.messages.reduce((sum, { content }) => sum + utf8(content).length, 0);
   return { tokens: Math.ceil(bytes / bytesPerToken) + tokensPerMessage * input.messages.length, exact: false };
 }

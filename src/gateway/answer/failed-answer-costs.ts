@@ -2,8 +2,8 @@ import { QvacError } from '../../errors.ts';
 import type { ClientPayments, EscrowWallet } from '../../node/payment/payments.ts';
 
 /**
- * Wraps `payments` and reports the cost of answers that failed. Their providers can still claim part of the locked
- * amount; without this report a daily limit would miss that spending.
+ * Wraps `payments` and reports the cost of answers that failed. Their providers are still paid for what was
+ * acknowledged; without this report a daily limit would miss that spending.
  * @param onCost gets the final cost in lamports, once it is known; the promise never rejects
  */
 export function withFailedAnswerCosts(
@@ -16,7 +16,7 @@ export function withFailedAnswerCosts(
     records: (options) => paying.records(options),
     resume: (options) => paying.resume(options),
     async lock(order, options) {
-      const lockedLamports = BigInt(order.offer.payment?.amount ?? 0);
+      const lockedLamports = order.offer.payment.amountLamports;
       try {
         const locked = await paying.lock(order, options);
         return {

@@ -6,6 +6,7 @@ import { type AskComponents, type AskInit, ask } from '../../node/client/ask.ts'
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
 import { PerhapsTooLongError } from '../../node/job/too-long.ts';
 import type { ClientPayments } from '../../node/payment/payments.ts';
+import { finish } from '../../protocol/codes.ts';
 import { seedOfNumber } from '../../protocol/digests.ts';
 import { answerLengths, countTokens } from './answer-length.ts';
 import { withFailedAnswerCosts } from './failed-answer-costs.ts';
@@ -179,13 +180,18 @@ function observerOf(observer: InferenceObserver, setProvider: (peer: PeerIdStrin
   };
 }
 
-const finishes = { 0: 'stop', 1: 'length', 2: 'cancel', 255: 'cancel' } as const satisfies Record<
-  Delivered['finish'],
-  DeliveredAnswer['finish']
->;
+const finishes = {
+  [finish.stopToken]: 'stop',
+  [finish.length]: 'length',
+  [finish.cancelled]: 'cancel',
+  [finish.brokenOff]: 'cancel',
+  [finish.scored]: 'length',
+  [finish.stopText]: 'stop',
+  [finish.notFinal]: 'cancel',
+} as const satisfies Record<Delivered['finish'], DeliveredAnswer['finish']>;
 
-function deliveredOf({ finish, promptTokens, payableTokens, costLamports, receipt }: Delivered): DeliveredAnswer {
-  return { finish: finishes[finish], promptTokens, tokens: payableTokens, cost: costLamports, receipt };
+function deliveredOf({ finish: code, promptTokens, payableTokens, costLamports, receipt }: Delivered): DeliveredAnswer {
+  return { finish: finishes[code], promptTokens, tokens: payableTokens, cost: costLamports, receipt };
 }
 
 function outcomeOf({ verification: { result, tier }, level }: Answer): VerificationOutcome {

@@ -41,12 +41,19 @@ export function inputOf(
   const given = messages.map(({ role, content }) => ({ role, content }));
   const own =
     system === null || given.some(({ role }) => role === 'system') ? [] : [{ role: 'system', content: system }];
-  return { messages: [...own, ...given], template: 'gguf', options };
+  return { messages: [...own, ...given], template: 'gguf', options, tools: null, date: null, continuation: [] };
 }
 
 /** The protocol's input for a text that the model continues without a template. */
 export function rawInputOf(prompt: string): Input {
-  return { messages: [{ role: 'user', content: prompt }], template: 'raw', options: {} };
+  return {
+    messages: [{ role: 'user', content: prompt }],
+    template: 'raw',
+    options: {},
+    tools: null,
+    date: null,
+    continuation: [],
+  };
 }
 
 /** Reads a list of messages. @throws Problem if it is missing or empty */

@@ -18,7 +18,7 @@ export function withConsent(payments: ClientPayments, signatures: Signatures, pa
         {
           kind: 'job_create',
           job: jobId,
-          amount: String(offer.payment?.amount ?? 0),
+          amount: offer.payment.amountLamports.toString(),
           payee,
           provider: peerIdOf(quote.peer),
         },

@@ -1,10 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { QvacError } from '../../errors.ts';
 import { addressText } from '../../escrow/addresses.ts';
-import type { Escrow, JobAccount, JobKey, WalletKey } from '../../escrow/escrow.ts';
+import type { JobAccount } from '../../escrow/accounts.ts';
+import type { Escrow, JobKey, Subject, WalletKey } from '../../escrow/escrow.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
+import { jobIdOf } from '../../protocol/digests.ts';
+import { decodeOffer } from '../../protocol/validate.ts';
 import type { Purpose, Signatures } from './signatures.ts';
 
 interface SigningContext extends AbortOptions {
@@ -34,14 +37,14 @@ export async function openPageEscrow(
     options: AbortOptions | undefined,
     run: () => Promise<Value>,
   ): Promise<Value> => signing.run({ ...options, purpose }, run);
-  /** Repeats an objection until `claimAt`, the last moment that it counts: the person may be away from the page. */
-  const repeatUntilClaim = async <Value>(
+  /** Repeats an objection until `releaseAt`, the last moment that it counts: the person may be away from the page. */
+  const repeatUntilRelease = async <Value>(
     job: ObjectedJob,
     kind: 'job_reject' | 'job_slash',
     options: AbortOptions | undefined,
     run: () => Promise<Value>,
   ): Promise<Value> => {
-    const left = (job.submitted?.claimAt ?? 0) - (await escrow.now(options));
+    const left = (job.submitted?.releaseAt ?? 0) - (await escrow.now(options));
     const deadline = Date.now() + left;
     const purpose = objectionTo(job, kind, deadline);
     for (;;) {
@@ -55,52 +58,56 @@ export async function openPageEscrow(
   return {
     ...escrow,
     createJob: (init, options) => {
-      const { terms, authority } = init;
+      const { provider, payment } = decodeOffer(init.offer);
       return withPurpose(
         {
           kind: 'job_create',
-          job: toHex(terms.jobId),
-          amount: terms.amount.toString(),
-          payee: addressText(authority),
-          provider: peerIdOf(terms.peer),
+          job: jobIdOf(init.offer),
+          amount: payment.amountLamports.toString(),
+          payee: addressText(init.authority),
+          provider: peerIdOf(provider),
         },
         options,
         () => escrow.createJob(init, options),
       );
     },
     rejectJob: (job, digest, options) =>
-      repeatUntilClaim(job, 'job_reject', options, () => escrow.rejectJob(job, digest, options)),
-    slashEquivocation: (job, heads, options) =>
-      repeatUntilClaim(job, 'job_slash', options, () => escrow.slashEquivocation(job, heads, options)),
-    slashHeadMismatch: (job, head, options) =>
-      repeatUntilClaim(job, 'job_slash', options, () => escrow.slashHeadMismatch(job, head, options)),
-    slashSampler: (job, step, options) =>
-      repeatUntilClaim(job, 'job_slash', options, () => escrow.slashSampler(job, step, options)),
+      repeatUntilRelease(job, 'job_reject', options, () => escrow.rejectJob(job, digest, options)),
+    slashEquivocation: (subject, heads, options) =>
+      repeatUntilRelease(jobOf(subject), 'job_slash', options, () => escrow.slashEquivocation(subject, heads, options)),
+    slashSampler: (subject, step, options) =>
+      repeatUntilRelease(jobOf(subject), 'job_slash', options, () => escrow.slashSampler(subject, step, options)),
     refundJob: (job, options) =>
       withPurpose(
         {
           kind: 'job_refund',
-          job: toHex(job.jobId),
+          job: idOf(job),
           refunded: lockedIn(job).toString(),
           payee: addressText(job.provider),
         },
         options,
         () => escrow.refundJob(job, options),
       ),
-    confirmJob: (job, options) =>
-      withPurpose(payoutOf(job, 'job_confirm'), options, () => escrow.confirmJob(job, options)),
-    claimJob: (job, options) => withPurpose(payoutOf(job, 'job_claim'), options, () => escrow.claimJob(job, options)),
+    confirmJob: (job, options) => withPurpose(payoutOf(job), options, () => escrow.confirmJob(job, options)),
   };
 }
 
 /** Callers pass the job's whole account, although the escrow's types name only a part of it. */
-type ObjectedJob = JobKey & Partial<Pick<JobAccount, 'amount' | 'submitted'>>;
+type ObjectedJob = JobKey & Partial<Pick<JobAccount, 'jobId' | 'amount' | 'submitted'>>;
+
+/** The page pays by jobs alone. */
+function jobOf(subject: Subject): JobAccount {
+  if (!('job' in subject)) throw new Error('evidence about a channel, which a page does not have');
+  return subject.job;
+}
+
+const idOf = ({ jobId }: ObjectedJob): string => (jobId === undefined ? '' : toHex(jobId));
 
 const lockedIn = ({ amount = 0n }: ObjectedJob): bigint => amount;
 
 function objectionTo(job: ObjectedJob, kind: 'job_reject' | 'job_slash', deadline: number): Purpose {
   const [id, payee, amount, burnt] = [
-    toHex(job.jobId),
+    idOf(job),
     addressText(job.provider),
     lockedIn(job),
     job.submitted?.payout ?? 0n,
@@ -109,11 +116,11 @@ function objectionTo(job: ObjectedJob, kind: 'job_reject' | 'job_slash', deadlin
   return { kind, job: id, burnt: burnt.toString(), refunded: (amount - burnt).toString(), payee, deadline };
 }
 
-function payoutOf(job: ObjectedJob, kind: 'job_confirm' | 'job_claim'): Purpose {
+function payoutOf(job: ObjectedJob): Purpose {
   const paid = job.submitted?.payout ?? 0n;
   return {
-    kind,
-    job: toHex(job.jobId),
+    kind: 'job_confirm',
+    job: idOf(job),
     paid: paid.toString(),
     refunded: (lockedIn(job) - paid).toString(),
     payee: addressText(job.provider),

@@ -1,6 +1,7 @@
 import { messageOf, QvacError } from '../../errors.ts';
 import { addressText, parseAddress } from '../../escrow/addresses.ts';
-import type { Escrow, JobAccount, WalletKey } from '../../escrow/escrow.ts';
+import type { JobAccount } from '../../escrow/accounts.ts';
+import type { Escrow, WalletKey } from '../../escrow/escrow.ts';
 import { anySignal } from '../../lib/abort.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -36,7 +37,7 @@ export interface PageWalletsInit {
 }
 
 /** What a person can do with a job whose money is locked. */
-export type JobAction = 'refund' | 'confirm' | 'claim' | 'reject';
+export type JobAction = 'refund' | 'confirm' | 'reject';
 
 /** Stands for the gateway's own wallet in place of an address. */
 const ownWallet = 'own';
@@ -133,7 +134,6 @@ class Wallets implements PageWallets {
     const signal = anySignal(this.#end.signal, options.signal);
     if (action === 'refund') await escrow.refundJob(job, { signal });
     else if (action === 'confirm') await escrow.confirmJob(job, { signal });
-    else if (action === 'claim') await escrow.claimJob(job, { signal });
     else await this.#object(escrow, job, { signal });
     const { receipts, logger } = this.#components;
     await keepOutcome(escrow, job, { stores: [receipts], logger }, { signal }).catch((error: unknown) =>
@@ -187,7 +187,7 @@ class Wallets implements PageWallets {
       opening.catch(() => (opening = null));
       return opening;
     };
-    // An answer that passed needs no signature: its provider claims the payment once the time for a rejection is over.
+    // An answer that passed needs no signature: its provider has itself paid once the time for a rejection is over.
     const made = {
       open,
       payments: createEscrowPayments({ openEscrow: open, receipts, logger }, { dir: this.#dir, confirms: false }),

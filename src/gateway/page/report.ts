@@ -1,18 +1,20 @@
 import { toHex } from '../../lib/bytes.ts';
 import { assess } from '../../proofs/checks.ts';
 import { decodeReceipt, type Receipt, type ReceiptContents } from '../../proofs/receipt.ts';
-import { drawAt, weightsOf } from '../../proofs/sampler.ts';
+import { AnswerDraws } from '../../proofs/sampling/draws.ts';
+import { weightsOf } from '../../proofs/sampling/sampler.ts';
+import { candDigest, leafOf } from '../../proofs/sampling/step.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
-import { candDigest, leafOf } from '../../proofs/step.ts';
+import { type Mode, modeName, modes, payFrom } from '../../protocol/codes.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import type { OpenedStep, Verdict } from '../../protocol/messages.ts';
 import type { VerificationOutcome } from '../answer/inference-client.ts';
 
 /** The outcome according to the last verdict in a receipt. */
-function verifiedOf(verdicts: readonly Pick<Verdict, 'result' | 'tier'>[], mode: string): VerificationOutcome {
+function verifiedOf(verdicts: readonly Pick<Verdict, 'result' | 'tier'>[], mode: Mode): VerificationOutcome {
   const last = verdicts.at(-1);
   if (last?.result === 'fail') return 'failed';
-  if (mode === 'none') return 'none';
+  if (mode === modes.none) return 'none';
   return last === undefined || last.result === 'inconclusive' ? 'inconclusive' : last.tier;
 }
 
@@ -22,15 +24,15 @@ export function summaryOf(receipt: Receipt) {
   const { settlement } = receipt;
   return {
     id: jobId,
-    askedAt: offer.issuedAt,
+    askedAt: Number(offer.issuedAt),
     provider: peerIdOf(offer.provider),
     model: modelIdHex(offer.modelId),
     tokens: receipt.tokens.length,
     /** Null for a free answer. Lamports as decimal text; `settlement` is null until the job is settled. */
     payment:
-      offer.payment === null
+      offer.payment.pay === payFrom.nothing
         ? null
-        : { locked: String(offer.payment.amount), settlement: settlement === null ? null : settlementOf(settlement) },
+        : { locked: offer.payment.amountLamports.toString(), settlement: settlement === null ? null : settlementOf(settlement) },
     verified: verifiedOf(verdicts, offer.mode),
   };
 }
@@ -54,16 +56,22 @@ function settlementOf(settlement: Readonly<Record<string, unknown>>) {
  */
 export function reportOf(receipt: Receipt) {
   const contents = decodeReceipt(receipt);
-  const { offer, final, opening, verdicts } = contents;
+  const { offer, head, opening, verdicts } = contents;
   const { mode, sampler } = offer;
   return {
     ...summaryOf(receipt),
     client: peerIdOf(offer.client),
-    mode,
-    sampler: { temperature: sampler.temperature, minP: sampler.minP, topK: sampler.topK, maxTokens: sampler.maxTokens },
-    promptTokens: final.promptCount,
-    finish: final.finish,
-    root: toHex(final.root),
+    mode: modeName(mode),
+    sampler: {
+      temperature: sampler.temperature,
+      minP: sampler.minP,
+      topP: sampler.topP,
+      topK: sampler.topK,
+      maxTokens: sampler.maxTokens,
+    },
+    promptTokens: head.promptCount,
+    finish: head.finish,
+    root: toHex(head.root),
     exec: receipt.exec,
     messages: receipt.input?.messages ?? null,
     text: receipt.text,
@@ -76,24 +84,40 @@ export function reportOf(receipt: Receipt) {
       faults: verdict.faults,
       at: verdict.at,
     })),
-    steps: (opening?.steps ?? []).map((step) => stepOf(step, contents)),
+    steps: stepsOf(opening?.steps ?? [], receipt, contents),
   };
+}
+
+/** The opened steps, each with the weights that the seed's draw fell on. */
+function stepsOf(steps: readonly OpenedStep[], { input, tokens }: Receipt, { offer, head, settings }: ReceiptContents) {
+  const draws = new AnswerDraws({ seed: offer.seed, weighing: offer.sampler, extra: settings });
+  for (const token of input?.continuation ?? []) draws.add(token);
+  const byPosition = new Map(steps.map((step) => [step.i, step]));
+  const reports: ReturnType<typeof stepOf>[] = [];
+  for (const [i, token] of tokens.entries()) {
+    const step = byPosition.get(i);
+    if (step !== undefined) {
+      const weights = weightsOf(draws.adjust(step.candidates), offer.sampler);
+      reports.push(stepOf(step, head.jobId, { weights, draw: draws.draw }));
+    }
+    draws.add(token);
+  }
+  return reports;
+}
+
+interface Drawing {
+  /** One for each candidate. */
+  readonly weights: readonly number[];
+  /** 0 … 2^64 − 1. */
+  readonly draw: bigint;
 }
 
 function stepOf(
   { i, token, prefix, salt, candidates, exact, zk, path }: OpenedStep,
-  { offer, final }: ReceiptContents,
+  jobId: Uint8Array,
+  { weights, draw }: Drawing,
 ) {
-  const leaf = leafOf({
-    jobId: final.jobId,
-    i,
-    token,
-    prefix,
-    cand: candDigest(final.jobId, i, salt, candidates),
-    exact,
-    zk,
-  });
-  const weights = weightsOf(candidates, offer.sampler.temperature, offer.sampler.minP);
+  const leaf = leafOf({ jobId, i, token, prefix, cand: candDigest(jobId, i, salt, candidates), exact, zk });
   const sum = weights.reduce((total, weight) => total + weight, 0);
   return {
     i,
@@ -106,7 +130,7 @@ function stepOf(
     exact: toHex(exact),
     zk: toHex(zk),
     /** The seed's draw as a position in 0 … 1. */
-    draw: Number(drawAt(offer.seed, i)) / 2 ** 64,
+    draw: Number(draw) / 2 ** 64,
     candidates: candidates.map(([id, q], at) => ({ id, q, share: sum === 0 ? 0 : (weights[at] ?? 0) / sum })),
   };
 }

@@ -35,7 +35,7 @@ export type Purpose =
   | { readonly kind: 'job_refund'; readonly job: string; readonly refunded: string; readonly payee: string }
   /** Pays the provider, because the client confirms or the time for objections is over; the rest is refunded. */
   | {
-      readonly kind: 'job_confirm' | 'job_claim';
+      readonly kind: 'job_confirm';
       readonly job: string;
       readonly paid: string;
       readonly refunded: string;

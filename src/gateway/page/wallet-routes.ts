@@ -1,6 +1,6 @@
 import type { Hono } from 'hono';
 import { addressText, chainNames } from '../../escrow/addresses.ts';
-import type { JobAccount } from '../../escrow/escrow.ts';
+import type { JobAccount } from '../../escrow/accounts.ts';
 import { toHex } from '../../lib/bytes.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
 import { parseJson } from '../api/json.ts';
@@ -51,9 +51,9 @@ export function addWalletRoutes(app: Hono<Bindings>, { wallets, signal }: AppCom
   });
   app.post('/qvac/wallets/:address/jobs/:job', async (c) => {
     const fields = RequestFields.of(parseJson(await readBody(c.env.incoming, maxBodyBytes)));
-    const action = fields.oneOf('action', ['refund', 'confirm', 'claim', 'reject']);
+    const action = fields.oneOf('action', ['refund', 'confirm', 'reject']);
     fields.finish();
-    if (action === undefined) throw badField('action', 'action: expected refund, confirm, claim or reject');
+    if (action === undefined) throw badField('action', 'action: expected refund, confirm or reject');
     await needed().act(c.req.param('address'), c.req.param('job'), action, { signal });
     return c.json({ done: true });
   });
@@ -85,6 +85,6 @@ function jobOf({ jobId, amount, provider, peer, createdAt, refundAt, submitted }
     createdAt,
     refundAt,
     submitted:
-      submitted === null ? null : { at: submitted.at, claimAt: submitted.claimAt, payout: submitted.payout.toString() },
+      submitted === null ? null : { at: submitted.at, releaseAt: submitted.releaseAt, payout: submitted.payout.toString() },
   };
 }

@@ -1,5 +1,5 @@
 import { messageOf } from '../../errors.ts';
-import { fromBase64Url, toBase64Url } from '../../lib/bytes.ts';
+import { fromBase64Url, toBase64Url } from '../../lib/base64url.ts';
 import { createJsonFile, type JsonFile } from '../../lib/json-file.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';

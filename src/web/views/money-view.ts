@@ -242,15 +242,15 @@ function nextOf(
     return { words: `No answer has been submitted yet. You can get a refund ${span(refundAt)}.`, actions: [] };
   }
   const payout = sol(BigInt(submitted.payout));
-  if (now >= submitted.claimAt)
-    return { words: `The provider is due ${payout}; the rest is refunded to you.`, actions: [['claim', 'Settle now']] };
+  if (now >= submitted.releaseAt)
+    return { words: `The provider is due ${payout}; the rest is refunded to you.`, actions: [['confirm', 'Settle now']] };
   if (failed)
     return {
-      words: `A check failed. Unless you reject it, the provider is paid ${payout} ${span(submitted.claimAt)}.`,
+      words: `A check failed. Unless you reject it, the provider is paid ${payout} ${span(submitted.releaseAt)}.`,
       actions: [['reject', 'Reject']],
     };
   return {
-    words: `The provider is paid ${payout} ${span(submitted.claimAt)}; the rest is refunded.`,
+    words: `The provider is paid ${payout} ${span(submitted.releaseAt)}; the rest is refunded.`,
     actions: [['confirm', 'Settle now']],
   };
 }

@@ -66,7 +66,6 @@ function textOf(purpose: Purpose, own: boolean): RequestText {
         no: 'Not now',
       };
     case 'job_confirm':
-    case 'job_claim':
       return {
         title: 'Settle now',
         line: 'The provider is paid the price of the answer, and the rest is refunded to you.',

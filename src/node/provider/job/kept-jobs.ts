@@ -42,7 +42,7 @@ export function createKeptJobs(
   { clock }: { readonly clock: Clock },
   { maxBytes = 256 << 20 }: KeptJobsInit = {},
 ): KeptJobs {
-  const jobs = new Map<string, { readonly job: KeptJob; readonly inputBytes: number }>();
+  const jobs = new Map<string, { readonly job: KeptJob; readonly offerBytes: number }>();
 
   function forgetExpired(): void {
     const now = clock.now();
@@ -53,13 +53,14 @@ export function createKeptJobs(
     get full() {
       forgetExpired();
       let bytes = 0;
-      for (const { job, inputBytes } of jobs.values()) bytes += inputBytes + weightOf(job);
+      for (const { job, offerBytes } of jobs.values()) bytes += offerBytes + weightOf(job);
       return bytes >= maxBytes;
     },
     add(job) {
       forgetExpired();
-      const { input } = job.receipt;
-      jobs.set(keyOf(job.client, job.commit), { job, inputBytes: input === null ? 0 : promptTokenBound(input) });
+      const { input, extra } = job.receipt;
+      const offerBytes = (input === null ? 0 : promptTokenBound(input)) + extraCopies * extra.length;
+      jobs.set(keyOf(job.client, job.commit), { job, offerBytes });
     },
     find(client, commit) {
       forgetExpired();
@@ -72,8 +73,10 @@ export function createKeptJobs(
 const stepBytes = 512;
 const tokenBytes = 24;
 const jobBytes = 32 * 1024;
+/** Settings are kept as received, as texts, and with an index of four bytes per character of a stop text. */
+const extraCopies = 8;
 
-/** Estimated memory of a job without its input: once it is opened, little more than its tokens. */
+/** Estimated memory of a job without its offer: once it is opened, little more than its tokens. */
 function weightOf({ transcript, receipt }: KeptJob): number {
   return (
     jobBytes + tokenBytes * (receipt.promptTokens.length + receipt.tokens.length) + stepBytes * (transcript?.n ?? 0)
