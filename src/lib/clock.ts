@@ -6,6 +6,13 @@ export interface Clock {
 
 export const systemClock: Clock = { now: () => Date.now() };
 
+/** The day where this machine is, `YYYY-MM-DD`. */
+export function localDay({ now }: Clock = systemClock): string {
+  const date = new Date(now());
+  const pad = (value: number, digits = 2): string => String(value).padStart(digits, '0');
+  return `${pad(date.getFullYear(), 4)}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
+}
+
 /** Milliseconds since some moment of this process, on a clock that never goes back. */
 export type Monotonic = () => number;
 

@@ -1,7 +1,7 @@
 import { join as joinPath } from 'node:path';
 import type { Config } from '../config.ts';
 import { QvacError } from '../errors.ts';
-import { systemClock } from '../lib/clock.ts';
+import { localDay, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import type { Answer, AskObserver } from '../node/client/answer.ts';
@@ -191,7 +191,7 @@ function settingsOf(
       template: 'gguf',
       options: {},
       tools: null,
-      date: null,
+      date: localDay(),
       continuation: [],
     },
     sampler: {

@@ -5,8 +5,8 @@ import type { LivePeer } from '../../node/discovery/discovery.ts';
 import { modelsNamed } from '../../node/discovery/query.ts';
 import type { LocalVerifier } from '../../node/verification/local-verifier.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
-import type { CardModel, Input } from '../../protocol/messages.ts';
 import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
+import type { CardModel, Input } from '../../protocol/messages.ts';
 import type { InferenceRequest, TokenCount } from './inference-client.ts';
 
 export interface AnswerLengthComponents {

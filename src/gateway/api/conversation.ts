@@ -1,4 +1,5 @@
-import type { Input } from '../../protocol/messages.ts';
+import { localDay } from '../../lib/clock.ts';
+import type { ChatMessage, Input } from '../../protocol/messages.ts';
 import { badField } from '../problem.ts';
 import type { RequestDefaults } from './completion-request.ts';
 import type { RequestFields } from './request-fields.ts';
@@ -31,17 +32,24 @@ const maxOptions = 32;
 
 /**
  * The protocol's input for a conversation. This is the only place that decides what of an API message reaches the
- * model: version 1 carries role and content, so `name` and `reasoning` stay behind.
+ * model's template.
  */
 export function inputOf(
   messages: readonly ApiMessage[],
   options: TemplateOptions,
   { system }: Pick<RequestDefaults, 'system'>,
 ): Input {
-  const given = messages.map(({ role, content }) => ({ role, content }));
+  const given = messages.map(
+    ({ role, content, name = '', reasoning = '' }): ChatMessage => ({
+      role,
+      content,
+      ...(name === '' ? {} : { name }),
+      ...(reasoning === '' ? {} : { reasoning_content: reasoning }),
+    }),
+  );
   const own =
     system === null || given.some(({ role }) => role === 'system') ? [] : [{ role: 'system', content: system }];
-  return { messages: [...own, ...given], template: 'gguf', options, tools: null, date: null, continuation: [] };
+  return { messages: [...own, ...given], template: 'gguf', options, tools: null, date: localDay(), continuation: [] };
 }
 
 /** The protocol's input for a text that the model continues without a template. */

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { QvacError } from '../../errors.ts';
-import { addressText } from '../../escrow/addresses.ts';
 import type { JobAccount } from '../../escrow/accounts.ts';
+import { addressText } from '../../escrow/addresses.ts';
 import type { Escrow, JobKey, Subject, WalletKey } from '../../escrow/escrow.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { AbortOptions } from '../../lib/types.ts';
@@ -106,12 +106,7 @@ const idOf = ({ jobId }: ObjectedJob): string => (jobId === undefined ? '' : toH
 const lockedIn = ({ amount = 0n }: ObjectedJob): bigint => amount;
 
 function objectionTo(job: ObjectedJob, kind: 'job_reject' | 'job_slash', deadline: number): Purpose {
-  const [id, payee, amount, burnt] = [
-    idOf(job),
-    addressText(job.provider),
-    lockedIn(job),
-    job.submitted?.payout ?? 0n,
-  ];
+  const [id, payee, amount, burnt] = [idOf(job), addressText(job.provider), lockedIn(job), job.submitted?.payout ?? 0n];
   if (kind === 'job_slash') return { kind, job: id, refunded: amount.toString(), payee, deadline };
   return { kind, job: id, burnt: burnt.toString(), refunded: (amount - burnt).toString(), payee, deadline };
 }

@@ -1,6 +1,6 @@
 import { messageOf, QvacError } from '../../errors.ts';
-import { addressText, parseAddress } from '../../escrow/addresses.ts';
 import type { JobAccount } from '../../escrow/accounts.ts';
+import { addressText, parseAddress } from '../../escrow/addresses.ts';
 import type { Escrow, WalletKey } from '../../escrow/escrow.ts';
 import { anySignal } from '../../lib/abort.ts';
 import { toHex } from '../../lib/bytes.ts';

@@ -32,7 +32,10 @@ export function summaryOf(receipt: Receipt) {
     payment:
       offer.payment.pay === payFrom.nothing
         ? null
-        : { locked: offer.payment.amountLamports.toString(), settlement: settlement === null ? null : settlementOf(settlement) },
+        : {
+            locked: offer.payment.amountLamports.toString(),
+            settlement: settlement === null ? null : settlementOf(settlement),
+          },
     verified: verifiedOf(verdicts, offer.mode),
   };
 }

@@ -1,6 +1,6 @@
 import type { Hono } from 'hono';
-import { addressText, chainNames } from '../../escrow/addresses.ts';
 import type { JobAccount } from '../../escrow/accounts.ts';
+import { addressText, chainNames } from '../../escrow/addresses.ts';
 import { toHex } from '../../lib/bytes.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
 import { parseJson } from '../api/json.ts';
@@ -85,6 +85,8 @@ function jobOf({ jobId, amount, provider, peer, createdAt, refundAt, submitted }
     createdAt,
     refundAt,
     submitted:
-      submitted === null ? null : { at: submitted.at, releaseAt: submitted.releaseAt, payout: submitted.payout.toString() },
+      submitted === null
+        ? null
+        : { at: submitted.at, releaseAt: submitted.releaseAt, payout: submitted.payout.toString() },
   };
 }

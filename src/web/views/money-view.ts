@@ -243,7 +243,10 @@ function nextOf(
   }
   const payout = sol(BigInt(submitted.payout));
   if (now >= submitted.releaseAt)
-    return { words: `The provider is due ${payout}; the rest is refunded to you.`, actions: [['confirm', 'Settle now']] };
+    return {
+      words: `The provider is due ${payout}; the rest is refunded to you.`,
+      actions: [['confirm', 'Settle now']],
+    };
   if (failed)
     return {
       words: `A check failed. Unless you reject it, the provider is paid ${payout} ${span(submitted.releaseAt)}.`,

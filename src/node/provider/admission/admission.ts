@@ -53,6 +53,9 @@ export interface AdmissionComponents {
 /** Above the average bytes per token of any usual text: a prompt beyond it is refused before it is tokenised. */
 const maxBytesPerToken = 16;
 
+/** Far more than 300 biases and 32 stop texts of a usual length need. */
+const maxExtraBytes = 64 * 1024;
+
 /**
  * Checks an offer against every rule of section 4, cheapest first, and uses up its quote.
  * @throws OfferRefusal
@@ -123,6 +126,8 @@ export function payableOffer(
 
 /** The settings that the offer names, if they are valid and served. @throws OfferRefusal */
 function settingsOf(offer: Offer, { extra, grammar }: FrameOf<'offer'>): ExtraSettings {
+  if (extra.length > maxExtraBytes)
+    throw new OfferRefusal('bad-offer', `the settings have ${extra.length} bytes, at most ${maxExtraBytes} are served`);
   if (!isExtraOf(offer.sampler.extra, extra)) throw new OfferRefusal('bad-offer', 'the settings are not the offer’s');
   try {
     const settings = decodeExtra(extra, offer.sampler.vocab);
