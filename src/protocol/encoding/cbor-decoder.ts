@@ -76,14 +76,9 @@ export class CborDecoder {
     return value;
   }
 
-  /**
-   * A copy, so that a small field does not keep a large frame in memory; a field that is most of the bytes keeps no
-   * more than itself, and a copy of megabytes would cost time.
-   */
+  /** A copy: a stream overwrites the bytes once they are decoded, and a small field must not keep a large frame. */
   #byteString(length: number): Uint8Array {
-    const field = this.#take(length);
-    if (2 * length > this.#bytes.length) return new Uint8Array(field.buffer, field.byteOffset, length);
-    return new Uint8Array(field);
+    return new Uint8Array(this.#take(length));
   }
 
   #text(length: number): string {
