@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { verifyCard } from '../../src/node/cards/cards.ts';
 import { targetPeer } from '../../src/node/peer/addresses.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
-import { drawsOf, pickToken, selectCandidates } from '../../src/proofs/sampler.ts';
+import { drawsOf, pickToken, selectCandidates } from '../../src/proofs/sampling/sampler.ts';
 import { createScriptedEngine } from '../../test/support/scripted-engine.ts';
 import { type Figure, median, type Scenario, spread } from '../report.ts';
 import { benchInput, benchSampler, type Offerer, openBenchJob, startClient } from '../support/nodes.ts';
@@ -56,8 +56,8 @@ async function askedMs(client: Peer, provider: Offerer): Promise<number> {
 async function directMs(engine: ReturnType<typeof createScriptedEngine>): Promise<number> {
   const start = performance.now();
   const session = await engine.open();
-  const top = await session.prefill(engine.tokenizer.encodePrompt(benchInput), benchSampler.topK);
-  const { candidates } = selectCandidates(top, benchSampler.topK, engine.facts.vocab);
+  const top = await session.prefill(engine.tokenizer.encodePrompt(benchInput).tokens, benchSampler.topK);
+  const { candidates } = selectCandidates(top, benchSampler.topK);
   pickToken(candidates, benchSampler, drawsOf(seed)(0));
   const ms = performance.now() - start;
   await session.release();

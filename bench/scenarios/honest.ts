@@ -22,7 +22,7 @@ function jobAt(at: number, claimed: Engine): Omit<LocalJob, 'number'> {
   return {
     claimed,
     question: questions[at % questions.length] ?? '',
-    sampler: { temperature, minP: 5, topK: 20, maxTokens: answerTokens },
+    sampler: { temperature, minP: 5, topP: 100, topK: 20, maxTokens: answerTokens },
   };
 }
 

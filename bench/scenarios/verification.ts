@@ -10,7 +10,7 @@ const answerTokens = 128;
 const rounds = 8;
 const question =
   'Write a long story about a lighthouse keeper who finds a map. Describe the sea, the people in the village and every day of the journey.';
-const sampler = { temperature: 70, minP: 5, topK: 20, maxTokens: answerTokens };
+const sampler = { temperature: 70, minP: 5, topP: 100, topK: 20, maxTokens: answerTokens };
 
 /** CPU milliseconds of this process for `work`, all threads. */
 async function cpuMs<Value>(work: () => Promise<Value>): Promise<{ readonly ms: number; readonly value: Value }> {

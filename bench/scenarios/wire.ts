@@ -1,13 +1,17 @@
+import type { Engine } from '../../src/model/engine.ts';
 import { encodeFrame } from '../../src/protocol/frame-codec.ts';
 import type { Frame } from '../../src/protocol/frames.ts';
-import { createScriptedEngine, type ScriptedInit } from '../../test/support/scripted-engine.ts';
+import { type Mode, modes } from '../../src/protocol/messages.ts';
+import { createScriptedEngine } from '../../test/support/scripted-engine.ts';
 import { type Figure, median, type Scenario } from '../report.ts';
-import { benchInput, benchSampler, openBenchJob, startClient, startProvider } from '../support/nodes.ts';
+import { benchSampler, openBenchJob, startClient, startProvider } from '../support/nodes.ts';
+import { type PaidNodes, withPaidNodes } from '../support/paid-nodes.ts';
+import { tapped } from '../support/wiretap.ts';
 
 const maxTokens = 512;
 const perFrame = 16;
 
-/** Lets the script of an answer go on in steps of 16 tokens: each time when the client has all that came before. */
+/** Holds the scripted answer after every 16 tokens until the client has received them. */
 function createGate() {
   let received = 0;
   let wake: () => void = () => undefined;
@@ -23,44 +27,57 @@ function createGate() {
 }
 
 interface Traffic {
-  /** Bytes by frame type, both ways. */
+  /** Bytes of both directions by frame type. */
   readonly bytes: Readonly<Record<string, number>>;
+  readonly acks: number;
   readonly tokens: number;
   readonly tokenIdBytes: number;
   readonly text: number;
   readonly perFrame: readonly number[];
 }
 
-/** One whole job; every frame is counted with its length prefix. */
-async function runJob(mode: 'none' | 'merkle', script: ScriptedInit = {}): Promise<Traffic> {
-  const gate = createGate();
-  const provider = await startProvider(createScriptedEngine({ ...script, beforeStep: (i) => gate.beforeStep(i) }));
+type Nodes = Pick<PaidNodes, 'client' | 'openJob'>;
+type WithNodes = (engine: Engine, work: (nodes: Nodes) => Promise<Traffic>) => Promise<Traffic>;
+
+const free: WithNodes = async (engine, work) => {
+  const provider = await startProvider(engine);
   const client = await startClient();
   try {
-    const { job, secret } = await openBenchJob(client, provider, { mode, sampler: { ...benchSampler, maxTokens } });
-    const bytes: Record<string, number> = {};
-    const count = (frame: Frame): void => void (bytes[frame.t] = (bytes[frame.t] ?? 0) + encodeFrame(frame).length);
-    count({ t: 'offer', ...job.offerSigned, input: benchInput });
-    const sizes: number[] = [];
-    for await (const frame of job.frames()) {
-      count(frame);
-      if (frame.t === 'tokens') sizes.push(frame.tokens.length);
-      gate.received(job.received.n);
-    }
-    if (mode === 'merkle') count({ t: 'opening', ...(await job.challenge(secret)) });
-    await job.close();
-    const { n, text, tokens } = job.received;
-    return {
-      bytes,
-      tokens: n,
-      tokenIdBytes: tokens.reduce((sum, id) => sum + cborBytes(id), 0),
-      text: Buffer.byteLength(text),
-      perFrame: sizes,
-    };
+    return await work({ client, openJob: (change, peer = client) => openBenchJob(peer, provider, change) });
   } finally {
     await client.stop();
     await provider.stop();
   }
+};
+
+const paid: WithNodes = (engine, work) =>
+  withPaidNodes(engine, { priceJob: 10_000, priceIn: 100_000, priceOut: 2_000_000 }, work);
+
+/** One whole job; every frame counts with its length prefix. */
+async function runJob(withNodes: WithNodes, mode: Mode): Promise<Traffic> {
+  const gate = createGate();
+  return withNodes(createScriptedEngine({ beforeStep: (i) => gate.beforeStep(i) }), async ({ client, openJob }) => {
+    const bytes: Record<string, number> = {};
+    const perFrame: number[] = [];
+    let acks = 0;
+    const count = (frame: Frame): true => {
+      bytes[frame.t] = (bytes[frame.t] ?? 0) + encodeFrame(frame).length;
+      if (frame.t === 'ack') acks++;
+      if (frame.t === 'tokens') perFrame.push(frame.tokens.length);
+      return true;
+    };
+    const peer = tapped(client, { sending: count, received: count });
+    const { job, secret } = await openJob({ mode, sampler: { ...benchSampler, maxTokens } }, peer);
+    for await (const frame of job.frames()) {
+      void frame;
+      gate.received(job.received.n);
+    }
+    if (mode === modes.merkle) await job.challenge(secret);
+    await job.close();
+    const { n, text, tokens } = job.received;
+    const tokenIdBytes = tokens.reduce((sum, id) => sum + cborBytes(id), 0);
+    return { bytes, acks, tokens: n, tokenIdBytes, text: Buffer.byteLength(text), perFrame };
+  });
 }
 
 /** Bytes of a whole number in CBOR. */
@@ -68,34 +85,50 @@ function cborBytes(value: number): number {
   return value < 24 ? 1 : value < 256 ? 2 : value < 65_536 ? 3 : 5;
 }
 
-export const scenario: Scenario = async () => {
-  const plain = await runJob('none');
-  const audited = await runJob('merkle');
-  const sum = (bytes: Traffic['bytes']): number => Object.values(bytes).reduce((total, size) => total + size, 0);
-  const perToken = (sum(plain.bytes) - plain.text) / plain.tokens;
-  const opening: Figure = {
-    name: 'an opened step, as sent',
-    value: (audited.bytes.opening ?? 0) / 16,
+const total = ({ bytes }: Traffic): number => Object.values(bytes).reduce((sum, size) => sum + size, 0);
+const beyondText = (traffic: Traffic): number => (total(traffic) - traffic.text) / traffic.tokens;
+
+function framesFigure(name: string, traffic: Traffic, goal: Figure['goal']): Figure {
+  const perToken = beyondText(traffic);
+  return {
+    name,
+    value: perToken,
     unit: 'bytes',
-    goal: { atMost: 700 },
-    details: { steps: 16, answerTokens: audited.tokens, openingBytes: audited.bytes.opening ?? 0 },
-  };
-  return [
-    {
-      name: 'frames beyond the text, per token',
-      value: perToken,
-      unit: 'bytes',
-      goal: { atMost: 16 },
-      details: {
-        tokens: plain.tokens,
-        tokensPerFrameP50: median(plain.perFrame),
-        ...Object.fromEntries(Object.entries(plain.bytes).map(([type, size]) => [`${type}Bytes`, size])),
-        textBytes: plain.text,
-        // What a vocabulary above 256 or above 65,536 adds, where every id needs so many bytes.
-        withIdsOf3Bytes: perToken + 3 - plain.tokenIdBytes / plain.tokens,
-        withIdsOf5Bytes: perToken + 5 - plain.tokenIdBytes / plain.tokens,
-      },
+    goal,
+    details: {
+      tokens: traffic.tokens,
+      tokensPerFrameP50: median(traffic.perFrame),
+      ...Object.fromEntries(Object.entries(traffic.bytes).map(([type, size]) => [`${type}Bytes`, size])),
+      textBytes: traffic.text,
+      // For a vocabulary above 256 or above 65,536, with as many bytes for every id.
+      withIdsOf3Bytes: perToken + 3 - traffic.tokenIdBytes / traffic.tokens,
+      withIdsOf5Bytes: perToken + 5 - traffic.tokenIdBytes / traffic.tokens,
     },
-    opening,
+  };
+}
+
+export const scenario: Scenario = async () => {
+  const plain = await runJob(free, modes.none);
+  const charged = await runJob(paid, modes.none);
+  const audited = await runJob(free, modes.merkle);
+  const ackBytes = charged.bytes.ack ?? 0;
+  const openingBytes = audited.bytes.opening ?? 0;
+  return [
+    framesFigure('frames beyond the text, per token', plain, { atMost: 16 }),
+    framesFigure('… of a paid job', charged, { atMost: 24 }),
+    {
+      name: 'acknowledgements of a paid job, per token',
+      value: ackBytes / charged.tokens,
+      unit: 'bytes',
+      goal: { atMost: 8 },
+      details: { tokens: charged.tokens, acks: charged.acks, ackBytes },
+    },
+    {
+      name: 'an opened step, as sent',
+      value: openingBytes / 16,
+      unit: 'bytes',
+      goal: { atMost: 700 },
+      details: { steps: 16, answerTokens: audited.tokens, openingBytes },
+    },
   ];
 };

@@ -8,11 +8,11 @@ import { identityFromSeed } from '../../src/node/home/identity.ts';
 import type { Job, JobInit } from '../../src/node/job/job.ts';
 import { openJob } from '../../src/node/job/open-job.ts';
 import { createPeer, type Peer } from '../../src/node/peer/peer.ts';
-import { cardContentOf } from '../../src/node/provider/card-content.ts';
+import { cardContentOf, type ServedModel } from '../../src/node/provider/card-content.ts';
 import type { ProviderPayouts } from '../../src/node/provider/payment/payouts.ts';
 import { createProvider } from '../../src/node/provider/provider.ts';
 import { sha256 } from '../../src/protocol/digests.ts';
-import type { Input, SamplerSettings } from '../../src/protocol/messages.ts';
+import { type Input, modes, type SamplerSettings } from '../../src/protocol/messages.ts';
 
 const network = 'bench';
 
@@ -26,13 +26,16 @@ export const benchInput: Input = {
   messages: [{ role: 'user', content: 'Why is the sky blue?' }],
   template: 'gguf',
   options: {},
+  tools: null,
+  date: null,
+  continuation: [],
 };
-export const benchSampler: SamplerSettings = { temperature: 70, minP: 5, topK: 20, maxTokens: 128 };
+export const benchSampler: SamplerSettings = { temperature: 70, minP: 5, topP: 100, topK: 20, maxTokens: 128 };
 
 export interface BenchProviderInit {
-  /** Lamports per 1,000 tokens. @default free */
-  readonly prices?: { readonly priceIn: number; readonly priceOut: number } | undefined;
-  /** How it is paid. @default not at all */
+  /** Lamports for a job, and for 1,000 tokens. @default free */
+  readonly prices?: Pick<ServedModel, 'priceJob' | 'priceIn' | 'priceOut'> | undefined;
+  /** @default takes no payment */
   readonly payments?: ((peer: Peer) => Promise<ProviderPayouts>) | undefined;
 }
 
@@ -56,7 +59,14 @@ export async function startProvider(
   await peer.start();
   const payments = (await init.payments?.(peer)) ?? null;
   const content = () =>
-    cardContentOf(engine, { priceIn: 0, priceOut: 0, ...init.prices, tokensPerSecond: 1000, pay: payments?.pay });
+    cardContentOf(engine, {
+      priceJob: 0,
+      priceIn: 0,
+      priceOut: 0,
+      ...init.prices,
+      tokensPerSecond: 1000,
+      pay: payments?.pay,
+    });
   const cards = createCardIssuer({ peer, clock, logger }, { path: null, role: 'provider', content });
   await cards.start();
   const provider = createProvider(
@@ -101,7 +111,7 @@ export async function openBenchJob(
     seed: Uint8Array.from(randomBytes(32)),
     commit: sha256(secret),
     count: 16,
-    mode: 'none',
+    mode: modes.none,
     target: address,
     ...change,
   };
