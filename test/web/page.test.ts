@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { ackStop } from '../../src/protocol/codes.ts';
+import { decodeAck } from '../../src/protocol/validate.ts';
 import { noBrowser, openPage } from '../support/browser.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
@@ -79,7 +81,10 @@ test('a stopped answer has a receipt; asking again gives another answer', { skip
   await page.locator('.trust').waitFor();
   gate.open();
   const [receipt] = providers[0]?.receipts.values() ?? [];
-  assert.notEqual(receipt?.cancel ?? null, null);
+  assert.equal(
+    receipt?.ack === null || receipt === undefined ? null : decodeAck(receipt.ack.body).stop,
+    ackStop.cancel,
+  );
   assert.ok((receipt?.tokens.length ?? 0) < 100);
   await page.getByRole('button', { name: 'Ask again' }).click();
   await page.locator('.assistant', { hasText: 'xxx' }).waitFor();

@@ -4,6 +4,8 @@ import { type TestContext, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { addressText } from '../../src/escrow/addresses.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
+import { encodeOffer } from '../escrow/layouts.ts';
+import { offerBetween } from '../escrow/world.ts';
 import { violations } from '../support/axe.ts';
 import { noBrowser, openPage } from '../support/browser.ts';
 import { startGateway, testDefaults, testToken } from '../support/gateway.ts';
@@ -254,20 +256,12 @@ async function lockWithoutAnswer({ escrow, chain }: PaidMarket): Promise<void> {
   const away = await chain.wallet();
   const node = signingKeyFromSeed(randomBytes(32));
   await away.register({ node, stake: 2n * SOL });
-  const any = Uint8Array.from(randomBytes(32));
-  const sampler = { temperature: 70, minP: 5, topK: 20, vocab: 258 };
-  await escrow.createJob({
+  const offer = offerBetween({
+    payer: escrow.wallet,
     authority: away.wallet,
-    terms: {
-      jobId: any,
-      peer: node.publicKey,
-      clientPeer: any,
-      priceIn: 1_000n,
-      priceOut: 1_000n,
-      amount: 1_000_000n,
-      seed: any,
-      sampler,
-      maxTokens: 40,
-    },
+    provider: node.publicKey,
+    client: Uint8Array.from(randomBytes(32)),
+    now: BigInt(Math.floor((await escrow.now()) / 1_000)),
   });
+  await escrow.createJob({ authority: away.wallet, offer: encodeOffer(offer) });
 }

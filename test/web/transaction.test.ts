@@ -10,18 +10,21 @@ import {
 } from '@solana/web3.js';
 import idl from '../../programs/escrow/artifacts/escrow.json' with { type: 'json' };
 import { addressText, providerAddress } from '../../src/escrow/addresses.ts';
-import type { JobTerms, WalletKey } from '../../src/escrow/escrow.ts';
+import type { WalletKey } from '../../src/escrow/escrow.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { toHex } from '../../src/lib/bytes.ts';
 import { peerIdOf, signingKeyFromSeed } from '../../src/proofs/signing.ts';
+import { jobIdOf } from '../../src/protocol/digests.ts';
 import { decodeTransaction, isAccountOf, objection } from '../../src/web/transaction.ts';
+import { encodeOffer, type OfferFields } from '../escrow/layouts.ts';
+import { offerBetween } from '../escrow/world.ts';
 import { startChain } from '../support/payments.ts';
 
 const random = (): Uint8Array => Uint8Array.from(randomBytes(32));
 const text = (key: Uint8Array): string => addressText(key);
 
-/** The transaction that the gateway gives a wallet to sign for a job with `terms`. */
-async function jobCreation(context: TestContext, change: Partial<JobTerms> = {}, priorityFee = 0) {
+/** The transaction that the gateway gives a wallet to sign for the job of an offer. */
+async function jobCreation(context: TestContext, change: Partial<OfferFields> = {}, priorityFee = 0) {
   const chain = await startChain(context);
   const key = signingKeyFromSeed(random());
   const node = signingKeyFromSeed(random());
@@ -35,32 +38,26 @@ async function jobCreation(context: TestContext, change: Partial<JobTerms> = {},
     },
   };
   const escrow = await openEscrow({ rpcUrl: chain.rpcUrl, wallet, priorityFee, pollMs: 20 });
-  const terms: JobTerms = {
-    jobId: random(),
-    peer: node.publicKey,
-    clientPeer: random(),
-    priceIn: 100n,
-    priceOut: 200n,
-    amount: 123_456_789_012n,
-    seed: random(),
-    sampler: { temperature: 70, minP: 5, topK: 20, vocab: 258 },
-    maxTokens: 40,
-    ...change,
-  };
-  await assert.rejects(escrow.createJob({ authority, terms }), /seen enough/);
+  const parties = { payer: key.publicKey, authority, provider: node.publicKey, client: random() };
+  const fields = offerBetween(
+    { ...parties, now: BigInt(Math.floor(Date.now() / 1_000)) },
+    { priceJob: 123_456_789_012n, ...change },
+  );
+  const offer = encodeOffer(fields);
+  await assert.rejects(escrow.createJob({ authority, offer }), /seen enough/);
   assert.ok(message !== undefined);
   const transaction = asWalletsTakeIt(message);
   const purpose = {
     kind: 'job_create',
-    job: toHex(terms.jobId),
-    amount: terms.amount.toString(),
+    job: jobIdOf(offer),
+    amount: fields.amount.toString(),
     payee: text(authority),
     provider: peerIdOf(node.publicKey),
   } as const;
   return {
     transaction,
     purpose,
-    expected: { wallet: text(key.publicKey), program: text(escrow.program), limit: terms.amount },
+    expected: { wallet: text(key.publicKey), program: text(escrow.program), limit: fields.amount },
     program: escrow.program,
     key,
   };
@@ -74,7 +71,12 @@ test('reads amount, node, payee and payer from the transaction itself', async (c
   for (const priorityFee of [0, 1_000]) {
     const { transaction, purpose, expected, program } = await jobCreation(context, {}, priorityFee);
     const decoded = decodeTransaction(transaction);
-    assert.deepEqual(decoded.terms, { job: purpose.job, amount: 123_456_789_012n, provider: purpose.provider });
+    assert.deepEqual(decoded.offer, {
+      job: purpose.job,
+      amount: BigInt(purpose.amount),
+      provider: purpose.provider,
+      payer: expected.wallet,
+    });
     assert.deepEqual([decoded.call, decoded.feePayer, decoded.program], ['job_create', expected.wallet, text(program)]);
     assert.equal(objection(transaction, purpose, expected), null);
   }
@@ -91,8 +93,15 @@ test('objects to every difference from the description', async (context) => {
   assert.equal(says({ job: toHex(random()) }), 'it is for another job');
   assert.equal(says({}, { wallet: other }), 'it moves another wallet’s money');
   assert.equal(says({}, { program: other }), 'it calls another program');
-  assert.equal(says({}, { limit: 123_456_789_011n }), 'it locks more than your limit');
+  assert.equal(says({}, { limit: expected.limit - 1n }), 'it locks more than your limit');
   assert.equal(says({ kind: 'job_reject' }), 'it does something other than what you were asked to sign');
+});
+
+test('refuses an offer that another wallet is to pay', async (context) => {
+  const payer = random();
+  const { transaction, purpose, expected } = await jobCreation(context, { account: payer });
+  assert.equal(decodeTransaction(transaction).offer?.payer, text(payer));
+  assert.equal(objection(transaction, purpose, expected), 'it moves another wallet’s money');
 });
 
 test('refuses a second instruction, a second signer, other programs and malformed bytes', async (context) => {
@@ -129,16 +138,7 @@ test('refuses a second instruction, a second signer, other programs and malforme
 });
 
 test('knows the calls of the program', () => {
-  const known = [
-    'job_create',
-    'job_reject',
-    'job_refund',
-    'job_confirm',
-    'job_claim',
-    'slash_equivocation',
-    'slash_head_mismatch',
-    'slash_sampler',
-  ];
+  const known = ['job_create', 'job_reject', 'job_refund', 'job_confirm', 'slash_equivocation', 'slash_sampler'];
   for (const name of known) {
     const instruction = idl.instructions.find((each) => each.name === name);
     assert.deepEqual(
@@ -147,14 +147,30 @@ test('knows the calls of the program', () => {
       name,
     );
   }
-  const account = (name: string, at: number): string | undefined =>
-    idl.instructions.find((each) => each.name === name)?.accounts[at]?.name;
+  const places: Readonly<Record<string, Readonly<Record<number, string>>>> = {
+    job_create: { 0: 'client', 1: 'provider', 2: 'job' },
+    job_reject: { 0: 'client', 2: 'provider', 4: 'job' },
+    job_refund: { 1: 'client', 2: 'job' },
+    job_confirm: { 1: 'client', 2: 'provider', 3: 'job' },
+    slash_equivocation: { 0: 'funder', 2: 'provider', 4: 'job' },
+    slash_sampler: { 0: 'funder', 2: 'provider', 4: 'job' },
+  };
   for (const name of known) {
-    assert.equal(account(name, 0), 'client');
-    assert.equal(account(name, name === 'job_confirm' || name === 'job_claim' ? 2 : 1), 'provider', name);
-    assert.equal(account(name, name === 'job_create' || name === 'job_refund' ? 2 : 3), 'job', name);
+    const accounts = idl.instructions.find((each) => each.name === name)?.accounts ?? [];
+    const names = accounts.flatMap(flatNames);
+    for (const [at, account] of Object.entries(places[name] ?? {})) assert.equal(names[Number(at)], account, name);
   }
 });
+
+interface IdlAccount {
+  readonly name: string;
+  readonly accounts?: readonly IdlAccount[];
+}
+
+/** The order in which a call lists its accounts: those of a group one after another. */
+function flatNames({ name, accounts }: IdlAccount): readonly string[] {
+  return accounts === undefined ? [name] : accounts.flatMap(flatNames);
+}
 
 test('derives the payee’s account as the chain does', () => {
   const [program, authority] = [random(), random()];

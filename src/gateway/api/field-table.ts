@@ -29,7 +29,7 @@ const clientNote = 'a note of the client to itself';
 const length = 'cut to the room that the prompt leaves in the model’s context; `usage` and the finish reason tell';
 const effort = 'a hint; no model here has levels of it';
 const notYet = 'not offered yet';
-const reasoning = 'the model does not see it yet';
+const byTemplate = 'for templates that show it';
 
 const extension: readonly FieldRule[] = [
   honoured('qvac.provider', 'peer id or address'),
@@ -97,8 +97,9 @@ const chat: readonly FieldRule[] = [
   ),
   honoured('messages[].content', 'text or text parts; null or missing counts as empty'),
   ...textParts('messages[].content[].'),
-  ...ignored('the model does not see it yet', 'messages[].name'),
-  ...ignored(reasoning, 'messages[].reasoning_content', 'messages[].reasoning', 'messages[].reasoning_details'),
+  honoured('messages[].name', byTemplate),
+  honoured('messages[].reasoning_content', byTemplate),
+  ...ignored('`reasoning_content` is read', 'messages[].reasoning', 'messages[].reasoning_details'),
   ...ignored(clientNote, 'messages[].id', 'messages[].annotations', 'messages[].metadata'),
   ...ignored('a hint for caches', 'messages[].cache_control'),
   refused('messages[].tool_calls', [[]], notYet),
@@ -279,8 +280,8 @@ const ollamaChat: readonly FieldRule[] = [
   honoured('messages[].content', 'text; null or missing counts as empty'),
   refused('messages[].images', [[]], notYet),
   refused('messages[].tool_calls', [[]], notYet),
-  ...ignored(reasoning, 'messages[].thinking'),
-  ...ignored('the model does not see it yet', 'messages[].name'),
+  honoured('messages[].thinking', byTemplate),
+  honoured('messages[].name', byTemplate),
   refused('tools', [[]], notYet),
   ...ollamaShared,
 ];

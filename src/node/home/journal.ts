@@ -17,14 +17,22 @@ export interface Journal<Entry> {
 }
 
 export function createJournal<Entry>(dir: string, form: JsonForm<Entry>, logger: Logger): Journal<Entry> {
-  const fileOf = (id: string): JsonFile<Entry> =>
-    createJsonFile(join(dir, `${id}.json`), { what: 'the note of a job', onDamaged: 'start-anew', logger, ...form });
+  const files = new Map<string, JsonFile<Entry>>();
+  // One for each job, since a file puts its own writes in order: an older entry must never replace a newer one.
+  const fileOf = (id: string): JsonFile<Entry> => {
+    const init = { what: 'the note of a job', onDamaged: 'start-anew', logger, ...form } as const;
+    const file = files.get(id) ?? createJsonFile(join(dir, `${id}.json`), init);
+    files.set(id, file);
+    return file;
+  };
   return {
     write: (id, entry) => fileOf(id).write(entry),
     async remove(id) {
-      await fileOf(id)
+      const file = fileOf(id);
+      await file
         .remove()
         .catch((error: unknown) => logger.warn('the note of a settled job stays', { reason: messageOf(error) }));
+      if (files.get(id) === file) files.delete(id);
     },
     async read() {
       const entries = new Map<JobId, Entry>();

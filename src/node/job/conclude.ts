@@ -7,7 +7,7 @@ import { FaultError } from '../../proofs/fault.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { type SigningKey, signBody } from '../../proofs/signing.ts';
 import { verdictOf } from '../../proofs/verdict.ts';
-import { type FaultCode, kinds, type Signed } from '../../protocol/messages.ts';
+import { type FaultCode, kinds, payFrom, type Signed } from '../../protocol/messages.ts';
 import { encodeVerdict } from '../../protocol/validate.ts';
 import type { SecondOpinion } from '../verification/second-opinion.ts';
 import type { CheckOptions } from '../verification/verifier.ts';
@@ -50,7 +50,8 @@ export async function requestOpening(
   options: AbortOptions = {},
 ): Promise<FaultCode | null> {
   const fault = await challengeOnce(job, secret, options, false);
-  return fault === 'silence' && job.offer.payment !== null ? challengeOnce(job, secret, options, true) : fault;
+  const isPaid = job.offer.payment.pay !== payFrom.nothing;
+  return fault === 'silence' && isPaid ? challengeOnce(job, secret, options, true) : fault;
 }
 
 async function challengeOnce(

@@ -130,7 +130,7 @@ export class ProgramWallet implements EscrowWallet {
       intent: 'wait',
       head: null,
       conflict: null,
-      promptCount: 0,
+      promptCount: null,
       verdictDigest: noDigest,
     };
     await journal.write(jobId, pending);

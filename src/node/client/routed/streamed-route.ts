@@ -7,9 +7,10 @@ import { createReceived, type Received } from '../../../proofs/received.ts';
 import { verifyBody } from '../../../proofs/signing.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
 import { routeProtocol } from '../../../protocol/constants.ts';
-import { sha256 } from '../../../protocol/digests.ts';
+import { jobIdHex, sha256 } from '../../../protocol/digests.ts';
 import type { FrameOf, FrameType } from '../../../protocol/frames.ts';
-import { finish, kinds, modes, type Signed } from '../../../protocol/messages.ts';
+import { type Ack, ackStop, finish, kinds, modes, type Signed } from '../../../protocol/messages.ts';
+import { decodeAck } from '../../../protocol/validate.ts';
 import type { AnswerFrame } from '../../job/job.ts';
 import { remoteError } from '../../job/remote-error.ts';
 import type { Peer } from '../../peer/peer.ts';
@@ -154,7 +155,19 @@ class StreamedRoute implements RoutedJob {
     const { jobId } = this.#received;
     if (!verifyBody(this.#stream.remote.publicKey, kinds.ack, jobId, { body, sig }))
       throw routerFault(this.router, 'its acknowledgement does not carry its signature');
+    const ack = this.#decodeAck(body);
+    if (jobIdHex(ack.jobId) !== jobId || ack.stop !== ackStop.cancel)
+      throw routerFault(this.router, 'its acknowledgement does not stop this answer');
     this.#received.setAck({ body, sig });
+  }
+
+  #decodeAck(body: Uint8Array): Ack {
+    try {
+      return decodeAck(body);
+    } catch (error) {
+      if (error instanceof MalformedError) throw routerFault(this.router, 'its acknowledgement is malformed', error);
+      throw error;
+    }
   }
 
   /** Reads opening, verdict and receipt, in this order. A wrong verdict or receipt is dropped, with the reason. */

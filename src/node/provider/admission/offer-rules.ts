@@ -1,6 +1,6 @@
 import { equalBytes } from '../../../lib/bytes.ts';
-import { isSameList } from '../../../proofs/checks/same-list.ts';
 import { seconds } from '../../../lib/names.ts';
+import { isSameList } from '../../../proofs/checks/same-list.ts';
 import { maxClockSkewMs } from '../../../protocol/constants.ts';
 import { quotedLamports } from '../../../protocol/messages/quote.ts';
 import {
