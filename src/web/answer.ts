@@ -1,9 +1,10 @@
 import { events, GatewayError, getReport, request, stopAnswer } from './api.ts';
+import type { Trust, Turn } from './conversation.ts';
 import { isStatus } from './labels.ts';
 import { market } from './market.ts';
 import { limitLamports } from './price-limit.ts';
 import { signatureRequests } from './signature-requests.ts';
-import type { PageSettings, Trust, Turn } from './store.ts';
+import type { PageSettings } from './store.ts';
 import { wallets } from './wallet.ts';
 
 /** How long a stopped answer may take to end, so that its receipt still arrives, ms. */
@@ -20,7 +21,7 @@ interface Chunk {
   readonly model?: string;
   readonly choices?: readonly { readonly delta?: { readonly content?: string } }[];
   readonly usage?: { readonly completion_tokens?: number } | null;
-  readonly error?: { readonly code: string; readonly message: string };
+  readonly error?: { readonly qvac_code: string; readonly message: string };
   readonly 'x-qvac-receipt'?: string;
   readonly 'x-qvac-provider'?: string;
   readonly 'x-qvac-router'?: string;
@@ -96,7 +97,7 @@ async function receiveAnswer(
   let lastAt = 0;
   for await (const event of events(response, signal)) {
     const chunk = event as Chunk;
-    if (chunk.error !== undefined) throw new GatewayError(200, chunk.error.code, chunk.error.message);
+    if (chunk.error !== undefined) throw new GatewayError(200, chunk.error.qvac_code, chunk.error.message);
     if (chunk.id !== undefined) {
       known(chunk.id.replace(/^chatcmpl-/, ''));
       into.by ??= { provider: response.headers.get('x-qvac-provider') ?? '', model: modelLabel(chunk.model) };
@@ -171,16 +172,20 @@ function trustOf(chunk: Chunk, seconds: number | null): Trust | null {
   };
 }
 
+/** How long the page waits between two looks for a verdict, ms: at first, at most, and in all. */
+const [firstLookMs, lastLookMs, givesUpMs] = [200, 3_000, 600_000];
+
 /** Polls until the answer is verified, for at most ten minutes. */
 export async function settled(trust: Trust, changed: (trust: Trust) => void): Promise<void> {
-  for (let tries = 0; tries < 300; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
+  const deadline = Date.now() + givesUpMs;
+  for (let pauseMs = firstLookMs; Date.now() < deadline; pauseMs = Math.min(pauseMs * 1.5, lastLookMs)) {
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
     try {
-      changed({ ...trust, verified: (await getReport(trust.receipt)).verified });
-      return;
+      const report = await getReport(trust.receipt);
+      if (report !== null) return changed({ ...trust, verified: report.verified });
     } catch (error) {
-      // The receipt is not stored yet.
-      if (!(error instanceof GatewayError) || error.status !== 404) continue;
+      // No receipt: the gateway restarted, or could not store it.
+      if (error instanceof GatewayError && error.status === 404) return changed({ ...trust, verified: 'inconclusive' });
     }
   }
 }

@@ -148,8 +148,8 @@ function send(path: string, init: RequestInit): Promise<Response> {
 
 async function errorOf(response: Response): Promise<GatewayError> {
   try {
-    const { error } = (await response.json()) as { error: { code: string; message: string } };
-    return new GatewayError(response.status, error.code, error.message);
+    const { error } = (await response.json()) as { error: { qvac_code: string; message: string } };
+    return new GatewayError(response.status, error.qvac_code, error.message);
   } catch {
     return new GatewayError(response.status, 'E_HTTP', `the gateway answered ${response.status}`);
   }
@@ -164,8 +164,11 @@ export const getPeers = async (): Promise<readonly PeerSummary[]> =>
   (await get<{ peers: readonly PeerSummary[] }>('/qvac/peers')).peers;
 export const getReceipts = async (): Promise<readonly ReceiptSummary[]> =>
   (await get<{ receipts: readonly ReceiptSummary[] }>('/qvac/receipts')).receipts;
-export const getReport = (id: string): Promise<ReceiptReport> =>
-  get<ReceiptReport>(`/qvac/receipts/${encodeURIComponent(id)}`);
+/** Null while the answer is being verified. */
+export async function getReport(id: string): Promise<ReceiptReport | null> {
+  const response = await request(`/qvac/receipts/${encodeURIComponent(id)}`);
+  return response.status === 202 ? null : ((await response.json()) as ReceiptReport);
+}
 /** The receipt file, which can be checked anywhere. */
 export const getReceiptFile = async (id: string): Promise<Blob> =>
   (await request(`/receipts/${encodeURIComponent(id)}`)).blob();

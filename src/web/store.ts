@@ -1,36 +1,5 @@
-import type { VerificationStatus } from './labels.ts';
+import { absorb, type Conversation, nextTime, type Turn } from './conversation.ts';
 import { randomHex } from './random.ts';
-
-/** The facts in the line under an answer. */
-export interface Trust {
-  readonly tokens: number;
-  readonly tokensPerSecond: number | null;
-  readonly provider: string;
-  /** The router in between, or null. */
-  readonly router?: string | null;
-  readonly model: string;
-  /** Lamports as decimal text. */
-  readonly cost: string;
-  readonly verified: VerificationStatus;
-  readonly receipt: string;
-}
-
-export interface Turn {
-  readonly role: 'user' | 'assistant';
-  content: string;
-  trust?: Trust;
-  /** The provider, shown until `trust` is known. */
-  by?: { readonly provider: string; readonly model: string };
-  /** Why the answer is incomplete: a code and the gateway's message. */
-  error?: { readonly code: string; readonly message: string };
-}
-
-export interface Conversation {
-  readonly id: string;
-  title: string;
-  at: number;
-  turns: Turn[];
-}
 
 export interface PageSettings {
   model: string;
@@ -46,8 +15,10 @@ export interface PageSettings {
 }
 
 const conversationsKey = 'qvac.conversations';
+const forgottenKey = 'qvac.forgotten';
 const settingsKey = 'qvac.settings';
 const maxConversations = 100;
+const maxForgotten = 1_000;
 
 const fresh: PageSettings = {
   model: '',
@@ -70,11 +41,22 @@ function read<Value>(key: string, otherwise: Value): Value {
   }
 }
 
+function write(key: string, value: unknown): boolean {
+  try {
+    localStorage.setItem(key, JSON.stringify(value));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** This browser's conversations and settings, shared by all tabs of the page. */
 class Store {
-  readonly settings: PageSettings = { ...fresh, ...read<Partial<PageSettings>>(settingsKey, {}) };
+  readonly settings: PageSettings = readSettings();
   conversations: readonly Conversation[] = readConversations();
   readonly #listeners = new Set<() => void>();
+  /** Changes that storage had no room for; they last until the page is closed. */
+  #unsaved: Partial<PageSettings> = {};
 
   /** Calls `listener` when another tab changes them. */
   onChange(listener: () => void): void {
@@ -85,44 +67,76 @@ class Store {
     addEventListener('storage', ({ key }) => {
       if (key !== null && key !== conversationsKey && key !== settingsKey) return;
       this.conversations = readConversations();
-      Object.assign(this.settings, fresh, read<Partial<PageSettings>>(settingsKey, {}));
+      Object.assign(this.settings, readSettings(), this.#unsaved);
       for (const listener of this.#listeners) listener();
     });
   }
 
-  saveSettings(): void {
-    try {
-      localStorage.setItem(settingsKey, JSON.stringify(this.settings));
-    } catch {
-      // Storage is full: the settings last until the page is closed.
-    }
+  /** Changes some settings and keeps those that another tab changed. */
+  changeSettings(change: Partial<PageSettings>): void {
+    this.#unsaved = { ...this.#unsaved, ...change };
+    Object.assign(this.settings, readSettings(), this.#unsaved);
+    if (write(settingsKey, this.settings)) this.#unsaved = {};
   }
 
   create(): Conversation {
-    return { id: randomHex(16), title: '', at: Date.now(), turns: [] };
+    return { id: randomHex(16), title: '', at: Date.now(), turns: [], removed: [] };
   }
 
-  /** Stores a conversation as the newest one. Drops the oldest ones when storage is full. */
+  turn(role: Turn['role'], content: string): Turn {
+    return { id: randomHex(8), role, at: nextTime(Date.now()), content };
+  }
+
+  /** Stores a conversation as the newest one, merged with the stored copy. Drops the oldest ones when storage is full. */
   save(conversation: Conversation): void {
+    if (this.isForgotten(conversation.id)) return;
     conversation.at = Date.now();
-    this.#keep(
-      [conversation, ...readConversations().filter(({ id }) => id !== conversation.id)].slice(0, maxConversations),
-    );
+    const stored = readConversations();
+    const copy = stored.find(({ id }) => id === conversation.id);
+    if (copy !== undefined) absorb(conversation, copy);
+    const others = stored.filter(({ id }) => id !== conversation.id);
+    this.#keep([conversation, ...others].slice(0, maxConversations));
+  }
+
+  /**
+   * Takes in another tab's changes to a conversation of this tab, and stores the turns that they lack.
+   * @returns whether `conversation` changed
+   */
+  follow(conversation: Conversation): boolean {
+    const copy = readConversations().find(({ id }) => id === conversation.id);
+    if (copy === undefined) return false;
+    const changed = absorb(conversation, copy);
+    if (absorb(copy, conversation)) this.save(conversation);
+    return changed;
   }
 
   remove(id: string): void {
-    this.#keep(readConversations().filter((each) => each.id !== id));
+    this.#forget([id]);
   }
 
   clear(): void {
-    this.#keep([]);
+    this.#forget(readConversations().map(({ id }) => id));
+  }
+
+  /** Whether a tab removed this conversation. */
+  isForgotten(id: string): boolean {
+    return readForgotten().includes(id);
+  }
+
+  #forget(ids: readonly string[]): void {
+    write(forgottenKey, [...readForgotten(), ...ids].slice(-maxForgotten));
+    this.#keep(readConversations().filter(({ id }) => !ids.includes(id)));
   }
 
   #keep(conversations: readonly Conversation[]): void {
     let kept = conversations;
-    while (!write(kept) && kept.length > 1) kept = kept.slice(0, -1);
+    while (!write(conversationsKey, kept) && kept.length > 1) kept = kept.slice(0, -1);
     this.conversations = kept;
   }
+}
+
+function readSettings(): PageSettings {
+  return { ...fresh, ...read<Partial<PageSettings>>(settingsKey, {}) };
 }
 
 /** Read from storage, since another tab may have changed them. */
@@ -131,31 +145,37 @@ function readConversations(): readonly Conversation[] {
   return Array.isArray(found) ? found.filter(isConversation) : [];
 }
 
+function readForgotten(): readonly string[] {
+  const found = read<unknown>(forgottenKey, []);
+  return Array.isArray(found) ? found.filter((id) => typeof id === 'string') : [];
+}
+
 function isConversation(value: unknown): value is Conversation {
-  const { id, title, turns } = (typeof value === 'object' && value !== null ? value : {}) as Partial<
-    Record<keyof Conversation, unknown>
-  >;
-  return typeof id === 'string' && typeof title === 'string' && Array.isArray(turns) && turns.every(isTurn);
+  const { id, title, at, turns, removed } = partsOf<Conversation>(value);
+  return (
+    typeof id === 'string' &&
+    typeof title === 'string' &&
+    typeof at === 'number' &&
+    Array.isArray(turns) &&
+    turns.every(isTurn) &&
+    Array.isArray(removed) &&
+    removed.every((each) => typeof each === 'string')
+  );
 }
 
 function isTurn(value: unknown): value is Turn {
-  const { role, content, error } = (typeof value === 'object' && value !== null ? value : {}) as Partial<
-    Record<keyof Turn, unknown>
-  >;
+  const { id, role, at, content, error } = partsOf<Turn>(value);
   return (
+    typeof id === 'string' &&
     (role === 'user' || role === 'assistant') &&
+    typeof at === 'number' &&
     typeof content === 'string' &&
     (error === undefined || typeof error === 'object')
   );
 }
 
-function write(conversations: readonly Conversation[]): boolean {
-  try {
-    localStorage.setItem(conversationsKey, JSON.stringify(conversations));
-    return true;
-  } catch {
-    return false;
-  }
+function partsOf<Of>(value: unknown): Partial<Record<keyof Of, unknown>> {
+  return (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<keyof Of, unknown>>;
 }
 
 export const store = new Store();

@@ -402,3 +402,44 @@ test('sends comments on every event stream while the prompt is slow; clients ign
     Array.from({ length: 4 }, () => 'It scatters.'),
   );
 });
+
+test('every API switches thinking off by the template’s option', async (context) => {
+  const { url, asked } = await startListening(context);
+  const off: Readonly<Record<string, readonly object[]>> = {
+    '/v1/chat/completions': [{ reasoning_effort: 'none' }, { chat_template_kwargs: { enable_thinking: false } }],
+    '/v1/completions': [],
+    '/v1/responses': [{ reasoning: { effort: 'none' } }],
+    '/v1/messages': [{ thinking: { type: 'disabled' } }],
+    '/api/chat': [{ think: false }],
+    '/api/generate': [{ think: false }],
+  };
+  const untouched: Readonly<Record<string, readonly object[]>> = {
+    '/v1/chat/completions': [{ reasoning_effort: 'high' }],
+    '/v1/responses': [{ reasoning: { effort: 'high' } }, { reasoning: {} }],
+    '/v1/messages': [{ thinking: { type: 'adaptive' } }],
+  };
+  for (const { path, body } of apis) {
+    for (const change of off[path] ?? []) {
+      assert.equal((await post(url, path, JSON.stringify({ ...body, ...change }))).status, 200);
+      assert.deepEqual(asked.at(-1)?.input.options, { enable_thinking: false }, path);
+    }
+    for (const change of [{}, ...(untouched[path] ?? [])]) {
+      assert.equal((await post(url, path, JSON.stringify({ ...body, ...change }))).status, 200);
+      assert.deepEqual(asked.at(-1)?.input.options, {}, path);
+    }
+  }
+  const kwargs = { chat_template_kwargs: { enable_thinking: true, effort: 'low', budget: 5 } };
+  await post(url, '/v1/chat/completions', JSON.stringify({ messages, reasoning_effort: 'none', ...kwargs }));
+  assert.deepEqual(asked.at(-1)?.input.options, kwargs.chat_template_kwargs);
+});
+
+test('one error names every unsupported field, and at most ten', async (context) => {
+  const { url, asked } = await startListening(context);
+  const many = Object.fromEntries(Array.from({ length: 12 }, (_, at) => [`field_${at}`, at]));
+  const refused = await post(url, '/v1/chat/completions', JSON.stringify({ messages, tools: [{}], ...many }));
+  const { error } = (await refused.json()) as { error: { message: string; param: string; code: string } };
+  assert.deepEqual([refused.status, error.param, error.code], [400, 'tools', 'E_UNSUPPORTED']);
+  assert.match(error.message, /^13 fields are not supported: tools \(not offered yet\), field_0 \(unknown field\), /);
+  assert.match(error.message, /field_8 \(unknown field\), and 3 more$/);
+  assert.deepEqual(asked, []);
+});

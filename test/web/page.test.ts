@@ -30,7 +30,7 @@ test('asks, shows the answer and opens its receipt', { skip }, async (context) =
   await trust.waitFor();
   assert.equal(await page.locator('.assistant strong').first().textContent(), 'scatters');
   assert.equal(await page.locator('.assistant li').count(), 2);
-  assert.match((await trust.textContent()) ?? '', /checked: sampling · \d+ tokens .* free · receipt/);
+  await trust.filter({ hasText: /checked: sampling · \d+ tokens .* free · receipt/ }).waitFor();
   await trust.click();
   const dialog = page.getByRole('dialog');
   await dialog.getByText('Drawn by your seed').waitFor();
@@ -231,7 +231,7 @@ test('works by keyboard alone', { skip }, async (context) => {
   await tabTo(/^prompt$/);
   await page.keyboard.type('hello');
   await page.keyboard.press('Enter');
-  await page.locator('.trust').waitFor();
+  await page.locator('.trust', { hasText: 'checked' }).filter({ hasNotText: 'being checked' }).waitFor();
   await page.keyboard.press('Shift+Tab');
   await tabTo(/^✓checked/);
   await page.keyboard.press('Enter');

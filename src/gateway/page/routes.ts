@@ -77,12 +77,12 @@ export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, in
     return c.json({ receipts: found.filter((each) => each !== null) });
   });
   app.get('/qvac/receipts/:id', async (c) => {
-    const id = c.req.param('id');
-    return components.verifications.isPending(id) ? pending(c) : c.json(reportOf(await receiptOf(components, id)));
+    const receipt = await receiptOf(components, c.req.param('id'));
+    return receipt === null ? pending(c) : c.json(reportOf(receipt));
   });
   app.get('/receipts/:id', async (c) => {
-    if (components.verifications.isPending(c.req.param('id'))) return pending(c);
     const receipt = await receiptOf(components, c.req.param('id'));
+    if (receipt === null) return pending(c);
     return c.body(serialiseReceipt(receipt), 200, {
       'content-type': receiptType,
       'x-qvac-verified': summaryOf(receipt).verified,
@@ -108,10 +108,20 @@ function pending(c: RequestContext): Response {
   return c.json({ verified: 'pending' }, 202, { 'x-qvac-verified': 'pending', 'retry-after': '1' });
 }
 
-/** The receipt with exactly that id; the id never becomes part of a path unchecked. */
-async function receiptOf({ receipts }: AppComponents, id: string): Promise<Receipt> {
+/**
+ * The receipt with exactly that id, which never becomes part of a path unchecked; null while its answer is being
+ * verified.
+ * @throws QvacError E_NOT_FOUND
+ */
+async function receiptOf({ receipts, verifications }: AppComponents, id: string): Promise<Receipt | null> {
   if (!/^[0-9a-f]{64}$/.test(id)) throw new Problem(404, 'E_NOT_FOUND', 'expected the id of a receipt: 64 hex digits');
-  return (await receipts.get(id)).receipt;
+  const isPending = verifications.isPending(id);
+  try {
+    return (await receipts.get(id)).receipt;
+  } catch (error) {
+    if (isPending && error instanceof QvacError && error.code === 'E_NOT_FOUND') return null;
+    throw error;
+  }
 }
 
 /** Null for a file that is damaged, or was removed since it was listed. */

@@ -1,7 +1,8 @@
+import type { Turn } from '../conversation.ts';
+import { isBusyElsewhere } from '../conversation.ts';
 import { h } from '../dom.ts';
 import { detailOf, type ErrorText, errorTextOf } from '../error-texts.ts';
 import { GrowingMarkdown } from '../markdown.ts';
-import type { Turn } from '../store.ts';
 import { trustLine, waitingLine } from './trust-line.ts';
 
 export interface ArticleInit {
@@ -24,6 +25,8 @@ export class Article {
   readonly #body = h('div', { class: 'content' });
   readonly #foot = h('footer', {});
   #growing: GrowingMarkdown | null = null;
+  /** The content that `#finish` drew last. */
+  #finished: string | null = null;
   #running: boolean;
   #last = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -47,6 +50,13 @@ export class Article {
       this.#body.append(h('p', { class: 'waiting' }, 'Waiting for the first word…'));
       this.#drawFoot();
     } else this.#finish();
+  }
+
+  /** Redraws after another tab changed the turn. */
+  update(): void {
+    if (this.turn.role === 'user' || this.#running) return;
+    if (this.turn.content !== this.#finished) this.#finish();
+    else this.#drawFoot();
   }
 
   /** Whether this is the last turn, which can be regenerated. */
@@ -94,13 +104,16 @@ export class Article {
   #finish(): void {
     (this.#growing ?? new GrowingMarkdown(this.#body)).finish(this.turn.content);
     this.#growing = null;
+    this.#finished = this.turn.content;
     this.#drawFoot();
   }
 
   #drawFoot(): void {
     const { trust, error, by } = this.turn;
-    const over = !this.#running;
+    const elsewhere = isBusyElsewhere(this.turn) && !this.#running;
+    const over = !this.#running && !elsewhere;
     const parts: Node[] = [];
+    if (elsewhere) parts.push(h('p', { class: 'waiting' }, 'Another tab is receiving this answer…'));
     if (over && (error !== undefined || trust === undefined)) parts.push(this.#errorBox());
     if (trust !== undefined) parts.push(trustLine(trust));
     else if (by !== undefined) parts.push(waitingLine(by, over));

@@ -1,13 +1,16 @@
 import { ask, type Running, settled } from '../answer.ts';
+import { type Conversation, claimMs, isBusyElsewhere, removeTurn, type Turn } from '../conversation.ts';
 import { h } from '../dom.ts';
-import { type ErrorText, errorTextOf } from '../error-texts.ts';
+import type { ErrorText } from '../error-texts.ts';
 import { statusLabels } from '../labels.ts';
-import { type Conversation, store, type Turn } from '../store.ts';
+import { store } from '../store.ts';
 import { Article } from './article.ts';
+import { spoken, welcome } from './chat-texts.ts';
+import { Composer } from './composer.ts';
 import { picker } from './picker.ts';
 
-/** The most characters of an answer that a screen reader announces; the rest is in the conversation. */
-const maxAnnounced = 1_000;
+/** How often the partial answer is stored, for other tabs and a reload, ms. */
+const storeMs = 2_000;
 /** Remembers this tab's conversation across a reload. */
 const openKey = 'qvac.open';
 
@@ -28,49 +31,28 @@ export class ChatView {
     tabindex: 0,
   });
   readonly #status = h('p', { class: 'visually-hidden', role: 'status' });
-  readonly #prompt: HTMLTextAreaElement;
-  readonly #send: HTMLButtonElement;
-  readonly #stop: HTMLButtonElement;
+  readonly #composer = new Composer({
+    send: (question) => this.#ask(question),
+    stop: () => this.#running.get(this.#conversation.id)?.running.stop(),
+  });
   readonly #init: ChatInit;
   /** Answers in progress, by conversation. */
   readonly #running = new Map<
     string,
     { readonly running: Running; readonly conversation: Conversation; readonly turn: Turn }
   >();
+  /** The one object of each conversation that this tab has opened: answers and verdicts are written into it. */
+  readonly #opened = new Map<string, Conversation>();
+  /** Receipts whose verdicts are awaited. */
+  readonly #settling = new Set<string>();
   #conversation: Conversation = store.create();
   #articles: Article[] = [];
+  #claimTimer: ReturnType<typeof setTimeout> | undefined;
   /** Requests fail when the page unloads; those failures are not saved. */
   #leaving = false;
 
   constructor(init: ChatInit) {
     this.#init = init;
-    this.#prompt = h('textarea', {
-      id: 'prompt',
-      rows: 1,
-      placeholder: 'Ask something',
-      input: () => this.#fit(),
-      keydown: (event) => this.#onKey(event as KeyboardEvent),
-    });
-    this.#send = h('button', { type: 'submit', class: 'primary' }, 'Ask');
-    this.#stop = h(
-      'button',
-      {
-        type: 'button',
-        class: 'danger',
-        hidden: true,
-        'aria-keyshortcuts': 'Escape',
-        click: () => this.#running.get(this.#conversation.id)?.running.stop(),
-      },
-      'Stop',
-    );
-    const form = h(
-      'form',
-      { class: 'composer', submit: (event) => this.#onSubmit(event) },
-      h('label', { for: 'prompt', class: 'visually-hidden' }, 'Your question'),
-      this.#prompt,
-      this.#send,
-      this.#stop,
-    );
     this.element = h(
       'section',
       { class: 'chat', 'aria-labelledby': 'chat-title' },
@@ -78,13 +60,17 @@ export class ChatView {
       picker(),
       this.#log,
       this.#status,
-      form,
+      this.#composer.element,
     );
     // Keeps the questions in progress across a reload.
     addEventListener('pagehide', () => {
-      for (const { conversation } of this.#running.values()) store.save(conversation);
+      for (const { conversation, turn } of this.#running.values()) {
+        delete turn.busyUntil;
+        store.save(conversation);
+      }
       this.#leaving = true;
     });
+    store.onChange(() => this.#follow());
     addEventListener('pageshow', () => (this.#leaving = false));
     const last = sessionStorage.getItem(openKey);
     this.#show(store.conversations.find(({ id }) => id === last) ?? store.create());
@@ -95,9 +81,8 @@ export class ChatView {
   }
 
   open(conversation: Conversation): void {
-    // An answer in progress continues in its own conversation object.
-    this.#show(this.#running.get(conversation.id)?.conversation ?? conversation);
-    this.#prompt.focus();
+    this.#show(conversation);
+    this.#composer.focus();
   }
 
   startNew(): void {
@@ -108,24 +93,49 @@ export class ChatView {
   drop(id: string): void {
     this.#running.get(id)?.running.stop();
     this.#running.delete(id);
+    this.#opened.delete(id);
     if (id === this.current) this.startNew();
   }
 
   dropAll(): void {
-    for (const id of [...this.#running.keys()]) this.drop(id);
-    this.startNew();
+    for (const id of [...this.#opened.keys()]) this.drop(id);
   }
 
   #show(conversation: Conversation): void {
-    this.#conversation = conversation;
-    sessionStorage.setItem(openKey, conversation.id);
-    const running = this.#running.get(conversation.id)?.turn;
-    this.#articles = conversation.turns.map((turn) => this.#articleOf(turn, turn === running));
+    const own = this.#opened.get(conversation.id) ?? conversation;
+    this.#opened.set(own.id, own);
+    store.follow(own);
+    this.#conversation = own;
+    sessionStorage.setItem(openKey, own.id);
+    const running = this.#running.get(own.id)?.turn;
+    this.#articles = own.turns.map((turn) => this.#articleOf(turn, turn === running));
     this.#log.replaceChildren(
       ...(this.#articles.length === 0 ? [welcome()] : this.#articles.map(({ element }) => element)),
     );
     this.#refresh();
     this.#log.scrollTop = this.#log.scrollHeight;
+    for (const turn of own.turns) if (turn.trust?.verified === 'pending') void this.#settle(own, turn);
+  }
+
+  /** Takes in what other tabs stored. */
+  #follow(): void {
+    for (const conversation of [...this.#opened.values()]) {
+      if (store.isForgotten(conversation.id)) this.drop(conversation.id);
+      else if (store.follow(conversation) && conversation === this.#conversation) this.#sync();
+    }
+  }
+
+  /** Brings the articles in line with the turns; unchanged ones stay where they are. */
+  #sync(): void {
+    this.#articles = this.#conversation.turns.map((turn) => this.#articleNow(turn) ?? this.#articleOf(turn, false));
+    const elements = this.#articles.map(({ element }) => element);
+    this.#pinned(() => {
+      for (const article of this.#articles) article.update();
+      for (const child of [...this.#log.children]) if (!elements.includes(child as HTMLElement)) child.remove();
+      for (const [at, element] of elements.entries())
+        if (this.#log.children[at] !== element) this.#log.insertBefore(element, this.#log.children[at] ?? null);
+      this.#refresh();
+    });
   }
 
   #articleOf(turn: Turn, running: boolean): Article {
@@ -140,39 +150,34 @@ export class ChatView {
 
   /** Updates the buttons. */
   #refresh(): void {
-    const busy = this.#running.has(this.#conversation.id);
-    this.#send.hidden = busy;
-    this.#stop.hidden = !busy;
+    const running = this.#running.has(this.#conversation.id);
+    const claims = running
+      ? []
+      : this.#conversation.turns.filter(isBusyElsewhere).map(({ busyUntil = 0 }) => busyUntil);
+    const busy = running || claims.length > 0;
+    this.#composer.show(running ? 'running' : busy ? 'busy' : 'ready');
     for (const article of this.#articles) article.last = article === this.#articles.at(-1) && !busy;
+    // The other tab may be closed, and its claim may end without another word.
+    clearTimeout(this.#claimTimer);
+    if (claims.length > 0)
+      this.#claimTimer = setTimeout(() => this.#sync(), Math.max(0, Math.max(...claims) - Date.now()) + 1);
   }
 
-  #onKey(event: KeyboardEvent): void {
-    if (event.key === 'Escape') this.#running.get(this.#conversation.id)?.running.stop();
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    this.#prompt.form?.requestSubmit();
-  }
-
-  #onSubmit(event: Event): void {
-    event.preventDefault();
-    const content = this.#prompt.value.trim();
-    if (content === '' || this.#running.has(this.#conversation.id)) return;
-    this.#prompt.value = '';
-    this.#fit();
-    const { turns } = this.#conversation;
-    if (turns.length === 0) {
-      this.#conversation.title = content.slice(0, 60);
+  #ask(question: string): void {
+    if (this.#conversation.turns.length === 0) {
+      this.#conversation.title = question.slice(0, 60);
       this.#log.replaceChildren();
     }
-    this.#append({ role: 'user', content }, false);
+    this.#append(store.turn('user', question), false);
     void this.#answer();
   }
 
   #regenerate(): void {
-    if (this.#running.has(this.#conversation.id)) return;
-    this.#conversation.turns.pop();
+    const last = this.#conversation.turns.at(-1);
+    if (!this.#composer.isReady || last === undefined) return;
+    removeTurn(this.#conversation, last);
     this.#articles.pop()?.element.remove();
-    this.#prompt.focus();
+    this.#composer.focus();
     void this.#answer();
   }
 
@@ -188,14 +193,21 @@ export class ChatView {
   async #answer(): Promise<void> {
     const conversation = this.#conversation;
     const asked = [...conversation.turns];
-    const turn: Turn = { role: 'assistant', content: '' };
+    const turn = store.turn('assistant', '');
     this.#append(turn, true);
     const running = ask(asked, store.settings, turn, () => this.#articleNow(turn)?.grown((draw) => this.#pinned(draw)));
     this.#running.set(conversation.id, { running, conversation, turn });
-    this.#save(conversation);
+    const claim = (): void => {
+      turn.busyUntil = Date.now() + claimMs;
+      this.#save(conversation);
+    };
+    claim();
+    const timer = setInterval(claim, storeMs);
     this.#refresh();
     this.#announce('Waiting for the answer.');
     await running.done;
+    clearInterval(timer);
+    delete turn.busyUntil;
     if (!this.#running.delete(conversation.id)) return;
     this.#save(conversation);
     this.#pinned(() => {
@@ -208,8 +220,10 @@ export class ChatView {
 
   /** Waits for the verdict of an answer. */
   async #settle(conversation: Conversation, turn: Turn): Promise<void> {
-    if (turn.trust === undefined) return;
-    await settled(turn.trust, (trust) => {
+    const { trust: pending } = turn;
+    if (pending === undefined || this.#settling.has(pending.receipt)) return;
+    this.#settling.add(pending.receipt);
+    await settled(pending, (trust) => {
       turn.trust = trust;
       this.#save(conversation);
       this.#articleNow(turn)?.over();
@@ -220,7 +234,10 @@ export class ChatView {
 
   #save(conversation: Conversation): void {
     if (this.#leaving) return;
+    const turns = conversation.turns.length;
     store.save(conversation);
+    // Saving merged turns of another tab.
+    if (conversation === this.#conversation && conversation.turns.length !== turns) this.#sync();
     this.#init.saved();
   }
 
@@ -239,35 +256,4 @@ export class ChatView {
   #announce(words: string): void {
     this.#status.textContent = words;
   }
-
-  #fit(): void {
-    this.#prompt.rows = Math.min(8, this.#prompt.value.split('\n').length);
-  }
-}
-
-/** An answer for a screen reader: its text and verification status, or the error. */
-function spoken({ content, trust, error }: Turn): string {
-  const text =
-    content.length <= maxAnnounced ? content : `${content.slice(0, maxAnnounced)} … The rest is in the conversation.`;
-  if (trust !== undefined) return `Answer: ${text} ${statusLabels[trust.verified].short}.`;
-  const { words, next } = errorTextOf(error?.code ?? 'LEFT', error?.message ?? '');
-  return `${text} ${words} ${next}`;
-}
-
-function welcome(): HTMLElement {
-  return h(
-    'div',
-    { class: 'welcome' },
-    h(
-      'p',
-      {},
-      h('strong', {}, 'Use an open model on someone else’s computer, and check that the answer really came from it.'),
-    ),
-    h(
-      'p',
-      {},
-      'The line under each answer shows its provider, its cost and how far it was verified. Click it to open the ' +
-        'receipt.',
-    ),
-  );
 }

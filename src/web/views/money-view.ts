@@ -37,8 +37,7 @@ export class MoneyView {
       value: store.settings.maxPrice,
       change: () => {
         if (!limit.reportValidity()) return;
-        store.settings.maxPrice = limit.value;
-        store.saveSettings();
+        store.changeSettings({ maxPrice: limit.value });
       },
     });
     this.element = h(
@@ -57,6 +56,9 @@ export class MoneyView {
       ),
       this.#own,
     );
+    store.onChange(() => {
+      if (limit !== document.activeElement) limit.value = store.settings.maxPrice;
+    });
     wallets.onChange(() => this.#fill());
     this.#fill();
   }

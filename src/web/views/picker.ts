@@ -20,8 +20,7 @@ export function picker(): HTMLElement {
     change: () => choose({ provider: provider.value }),
   });
   const choose = (change: { readonly model?: string; readonly provider?: string }): void => {
-    Object.assign(store.settings, change);
-    store.saveSettings();
+    store.changeSettings(change);
     fill();
   };
   const fill = (): void => {

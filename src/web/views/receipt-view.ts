@@ -13,8 +13,12 @@ const marks: Readonly<Record<Outcome, readonly [mark: string, tone: string, word
   inconclusive: ['?', 'open', 'inconclusive'],
 };
 
+/** How often an open dialog looks for a receipt that is not written yet, ms. */
+const lookMs = 500;
+
 /** Opens the receipt in a dialog. Escape or the button closes it; the focus returns to the previous element. */
 export async function openReceipt(id: string): Promise<void> {
+  const opener = document.activeElement;
   const close = h('button', { class: 'quiet', type: 'button', click: () => dialog.close() }, 'Close');
   const body = h(
     'div',
@@ -23,24 +27,29 @@ export async function openReceipt(id: string): Promise<void> {
   );
   const dialog = h(
     'dialog',
-    { class: 'receipt', 'aria-labelledby': 'receipt-title', close: () => dialog.remove() },
+    {
+      class: 'receipt',
+      'aria-labelledby': 'receipt-title',
+      close: () => {
+        dialog.remove();
+        // A later verdict replaces the line that opened the dialog.
+        if (opener?.isConnected !== true) document.querySelector<HTMLElement>(`[data-receipt="${id}"]`)?.focus();
+      },
+    },
     h('header', {}, h('h2', { id: 'receipt-title' }, 'Receipt'), close),
     body,
   );
   document.body.append(dialog);
   dialog.showModal();
   try {
-    body.replaceChildren(...reportParts(await getReport(id)));
+    let report = await getReport(id);
+    if (report === null) body.replaceChildren(h('p', {}, 'The answer is being verified; its receipt follows…'));
+    for (; report === null && dialog.open; report = await getReport(id))
+      await new Promise((resolve) => setTimeout(resolve, lookMs));
+    if (report !== null) body.replaceChildren(...reportParts(report));
   } catch (error) {
-    body.replaceChildren(
-      h(
-        'p',
-        { class: 'bad' },
-        notFound(error)
-          ? 'There is no receipt yet: it is written when the answer is complete. Open it again then.'
-          : messageOf(error),
-      ),
-    );
+    const words = notFound(error) ? 'There is no receipt of this answer.' : messageOf(error);
+    body.replaceChildren(h('p', { class: 'bad' }, words));
   }
 }
 

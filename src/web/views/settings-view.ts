@@ -10,8 +10,7 @@ export function applyTheme(): void {
 }
 
 function set<K extends Key>(key: K, value: PageSettings[K]): void {
-  store.settings[key] = value;
-  store.saveSettings();
+  store.changeSettings({ [key]: value });
   applyTheme();
 }
 
@@ -76,6 +75,26 @@ export function settingsView(cleared: () => void): HTMLElement {
     ['light', 'light'],
     ['dark', 'dark'],
   ]);
+  // Another tab may have changed them; a field that is being edited keeps what was typed.
+  store.onChange(() => {
+    const {
+      temperature: heat,
+      maxTokens: longest,
+      system: message,
+      seed: number,
+      verify: depth,
+      theme: look,
+    } = store.settings;
+    const controls = [
+      [temperature, heat],
+      [maxTokens, longest],
+      [system, message],
+      [seed, number],
+      [verify, depth],
+      [theme, look],
+    ] as const;
+    for (const [control, value] of controls) if (control !== document.activeElement) control.value = value;
+  });
   const clear = h(
     'button',
     {

@@ -1,6 +1,6 @@
+import type { Trust, Turn } from '../conversation.ts';
 import { h } from '../dom.ts';
 import { plural, safeName, shortId, shortPeer, sol, statusLabels } from '../labels.ts';
-import type { Trust, Turn } from '../store.ts';
 import { openReceipt } from './receipt-view.ts';
 
 /** The line under an answer: provider, cost and verification status. It opens the receipt. */
@@ -21,6 +21,7 @@ export function trustLine(trust: Trust): HTMLElement {
     {
       class: `trust ${words.tone}`,
       type: 'button',
+      'data-receipt': trust.receipt,
       'aria-haspopup': 'dialog',
       click: () => void openReceipt(trust.receipt),
     },
