@@ -39,7 +39,8 @@ export interface JsonFile<Value> {
 
 /**
  * ```ts
- * const file = createJsonFile(home.peers, { what: 'the list of peers', onDamaged: 'start-anew', toJson, parse, logger });
+ * const init = { what: 'the list of peers', onDamaged: 'start-anew', toJson, parse, logger } as const;
+ * const file = createJsonFile(home.peers, init);
  * await file.update((peers) => merge(peers ?? [], seen));
  * ```
  */

@@ -13,7 +13,7 @@ test('equalBytes agrees with memcmp', () => {
   );
 });
 
-test('equalBytes sees one changed byte at any place, and one more at the end', () => {
+test('equalBytes detects a changed byte at any position, and an extra one at the end', () => {
   for (let at = 0; at < 40; at++) {
     const bytes = new Uint8Array(40);
     const changed = new Uint8Array(40);

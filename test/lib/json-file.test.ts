@@ -70,7 +70,7 @@ describe('a JSON file', () => {
     assert.deepEqual(await file.read(), { lamports: 19n });
   });
 
-  it('loses no update of those that come at the same time', async () => {
+  it('loses none of many updates at once', async () => {
     const file = tallyFile('updates.json');
     await Promise.all(
       Array.from({ length: 20 }, () => file.update((current) => ({ lamports: (current?.lamports ?? 0n) + 1n }))),
@@ -78,7 +78,7 @@ describe('a JSON file', () => {
     assert.deepEqual(await file.read(), { lamports: 20n });
   });
 
-  it('goes on after an update that fails, with the old value', async () => {
+  it('keeps the old value if an update fails, and does the next one', async () => {
     const file = tallyFile('failing.json');
     await file.write({ lamports: 7n });
     const failing = file.update(() => {
@@ -91,7 +91,8 @@ describe('a JSON file', () => {
   });
 
   for (const [content, why] of damages) {
-    it(`that is damaged (${why.source}) throws or starts anew, as its user decides: ${String(content).slice(0, 20)}`, async () => {
+    const what = `${why.source}: ${String(content).slice(0, 20)}`;
+    it(`throws for a damaged file or starts anew, as its user decides (${what})`, async () => {
       const strict = tallyFile('damaged.json', { maxBytes: 200 });
       const logger = recordingLogger();
       const lenient = tallyFile('damaged.json', { maxBytes: 200, onDamaged: 'start-anew', logger });
@@ -110,7 +111,7 @@ describe('a JSON file', () => {
     });
   }
 
-  it('says in one line what the system refuses', async () => {
+  it('gives the system’s reason in one line', async () => {
     await mkdir(join(dir, 'folder.json'));
     await assert.rejects(tallyFile('folder.json').read(), { code: 'E_HOME', message: /^cannot read .*folder\.json/ });
     assert.equal(await tallyFile('folder.json', { onDamaged: 'start-anew' }).read(), null);
@@ -122,7 +123,7 @@ describe('a JSON file', () => {
     await assert.rejects(tallyFile('locked/tally.json').write({ lamports: 1n }), { message: /permission denied/ });
   });
 
-  it('does not hide a bug of its form', async () => {
+  it('does not hide a bug in its parser', async () => {
     const file = tallyFile('bug.json', {
       onDamaged: 'start-anew',
       parse() {

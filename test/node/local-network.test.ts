@@ -8,7 +8,7 @@ import { startPeerProcess } from '../support/peer-process.ts';
 
 const anyIp4 = '/ip4/0.0.0.0/tcp/0';
 
-test('nodes of one machine find each other without any address, in whatever order they start', async (t) => {
+test('nodes of one machine find each other without any address, in any order of starting', async (t) => {
   if (!hasNamespaces(t)) return;
   const lan = await startLan(t, ['alone']);
   const on = { lan, host: 'alone' };
@@ -20,7 +20,7 @@ test('nodes of one machine find each other without any address, in whatever orde
   assert.equal(await client.event(), `up ${after.id}`);
 });
 
-test('hosts of one network find each other; of two networks of one name, only those that can meet', async (t) => {
+test('hosts of one network find each other, but not those of another network with the same name', async (t) => {
   if (!hasNamespaces(t)) return;
   const lan = await startLan(t, ['one', 'two']);
   const elsewhere = await startLan(t, ['three']);
@@ -51,7 +51,7 @@ test('hosts of one network find each other; of two networks of one name, only th
   assert.equal(await client.event(), `down ${provider.id}`);
 });
 
-test('a host on two networks finds nodes on both, and is found on both, whichever has its default route', async (t) => {
+test('a host on two networks finds nodes on both and is found on both', async (t) => {
   if (!hasNamespaces(t)) return;
   const lan = await startLan(t, ['one', 'both'], { second: ['both', 'two'] });
   const home = await temporaryHome(t);
@@ -77,7 +77,7 @@ test('a host on two networks finds nodes on both, and is found on both, whicheve
   await found('two', [1, 2]);
 });
 
-test('hosts that have IPv6 alone find and reach each other', async (t) => {
+test('hosts with IPv6 alone find and reach each other', async (t) => {
   if (!hasNamespaces(t)) return;
   const lan = await startLan(t, ['one', 'two'], { family: 'IPv6' });
   const home = await temporaryHome(t);
@@ -92,7 +92,7 @@ test('hosts that have IPv6 alone find and reach each other', async (t) => {
   }
 });
 
-test('a node that uses the key of another one is noticed by it, wherever it runs', async (t) => {
+test('a node detects another node that uses its key', async (t) => {
   if (!hasNamespaces(t)) return;
   const lan = await startLan(t, ['one', 'two']);
   const home = await temporaryHome(t);
@@ -101,7 +101,7 @@ test('a node that uses the key of another one is noticed by it, wherever it runs
   const first = await start('provider', 'one');
   await copyFile(join(home, 'provider'), join(home, 'copy'));
   await start('copy', 'two');
-  assert.match(await first.event(), /^warn another node uses the key of this one: .* \/ip4\/10\.77\.0\.2\/tcp\/\d+$/);
+  assert.match(await first.event(), /^warn another node uses the key of this node: .* \/ip4\/10\.77\.0\.2\/tcp\/\d+$/);
 });
 
 test('a host whose cable is pulled leaves the list', async (t) => {

@@ -6,7 +6,7 @@ import type { AbortOptions } from '../../lib/types.ts';
 import { createProgressMeter, type OnProgress } from './progress.ts';
 
 const chunkBytes = 4 * 1024 * 1024;
-/** Remembered digests; the oldest go first. */
+/** Most digests to remember; the oldest are dropped. */
 const maxRemembered = 256;
 
 export interface DigestOptions extends AbortOptions {
@@ -58,7 +58,7 @@ export function createFileDigests(memory: string): FileDigests {
           const others = [...(known ?? [])].filter(([other]) => other !== key);
           return new Map([...others, [key, { mark, sha256 }] as const].slice(-maxRemembered));
         })
-        // A folder that cannot be written costs time alone: the digest is computed again.
+        // If the folder is not writable, the digest is computed again next time.
         .catch(() => undefined);
       return sha256;
     },

@@ -25,7 +25,7 @@ export async function extractMember(
     const zip = await openPromise(archive, { autoClose: false, strictFileNames: true });
     try {
       const entry = await findEntry(zip, name);
-      if (entry === null) throw damaged(`no ${name} in it`);
+      if (entry === null) throw damaged(`it does not contain ${name}`);
       await unpack(zip, entry, target, options);
     } finally {
       zip.close();
@@ -33,7 +33,7 @@ export async function extractMember(
   } catch (error) {
     options.signal?.throwIfAborted();
     if (error instanceof QvacError) throw error;
-    // An error of zlib has a code, too, but the archive is to blame for it.
+    // zlib's errors have codes as well, but mean a damaged archive.
     const code = systemCode(error);
     throw code === undefined || code.startsWith('Z_')
       ? damaged(messageOf(error), error)

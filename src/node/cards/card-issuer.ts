@@ -11,7 +11,7 @@ import { encodeCard } from '../../protocol/validate.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { VerifiedCard } from './cards.ts';
 
-/** What a node says about itself; the issuer adds who, when and where. */
+/** What a node offers; the issuer adds its identity, dates and addresses. */
 export type CardContent = Pick<Card, 'models' | 'compute' | 'exec' | 'pay'>;
 
 export interface CardIssuerComponents {
@@ -21,22 +21,22 @@ export interface CardIssuerComponents {
 }
 
 export interface CardIssuerInit {
-  /** A file that keeps the number of the last card, so that numbers grow across restarts. Null: not kept. */
+  /** A file for the number of the last card, so that numbers grow across restarts. Null: not kept. */
   readonly path: string | null;
   readonly role: Card['role'];
-  /** Asked for each new card. */
+  /** Called for each new card. */
   readonly content: () => CardContent;
   /** @default the protocol's 10 and 5 minutes */
   readonly lifeMs?: number | undefined;
   readonly renewMs?: number | undefined;
 }
 
-/** Issues this node's signed card and hands it to whoever asks. `start` and `stop` are idempotent. */
+/** Issues this node's signed card and serves it to any peer. `start` and `stop` are idempotent. */
 export interface CardIssuer {
   readonly events: EventEmitter<{ /** A new card is current. */ issued: [card: VerifiedCard] }>;
-  /** The card of this moment. @throws Error before `start` */
+  /** The current card. @throws Error before `start` */
   current(): VerifiedCard;
-  /** Issues a new card at once: what it says has changed. */
+  /** Issues a new card at once: its content has changed. */
   renew(): Promise<void>;
   start(): Promise<void>;
   stop(): void;
@@ -62,7 +62,7 @@ class SignedCards implements CardIssuer {
     this.#components = components;
     this.#init = init;
     const { logger } = components;
-    // A lost number is no harm: the clock gives a larger one.
+    // If the number is lost, the clock gives a larger one.
     const form = { what: 'the number of the last card', onDamaged: 'start-anew', toJson, parse, logger } as const;
     this.#seqFile = init.path === null ? null : createJsonFile(init.path, form);
   }
@@ -100,7 +100,7 @@ class SignedCards implements CardIssuer {
   }
 
   #renewOnTime(): void {
-    // A disk that is full for a while must not end a node that works: the card stays valid for as long again.
+    // A full disk must not stop the node: the card stays valid until the next attempt.
     this.renew().catch((error: unknown) =>
       this.#components.logger.warn('the card was not renewed', {
         error: messageOf(error),

@@ -11,7 +11,7 @@ export interface CachedPeer {
   /** Unix ms. */
   readonly seenAt: number;
   readonly addrs: readonly string[];
-  /** The newest card seen, which may have expired: a later one must not be older. */
+  /** The newest card, perhaps expired: a later card must not be older. */
   readonly card: VerifiedCard;
 }
 
@@ -41,7 +41,7 @@ export class PeerCache {
     this.#file = createJsonFile(path, { what, onDamaged: 'start-anew', maxBytes, logger, toJson, parse });
   }
 
-  /** Newest first. Whatever is damaged is left out: a cache is only a help. */
+  /** Newest first. Damaged entries are left out: the cache is an optimisation. */
   async load(): Promise<readonly CachedPeer[]> {
     const entries = (await this.#file.read()) ?? [];
     return entries.filter((entry) => entry.network === this.#network).flatMap((entry) => this.#parse(entry));
@@ -66,7 +66,7 @@ export class PeerCache {
     try {
       const peer = entry.peer as PeerIdString;
       const signed = { body: fromBase64Url(entry.body), sig: fromBase64Url(entry.sig) };
-      // Expired cards count, too: they say which number was seen.
+      // Expired cards count as well: they prove which number was seen.
       const card = verifyCard(signed, { peer, network: this.#network, now: Number.NEGATIVE_INFINITY });
       return [{ peer, seenAt: entry.seenAt, addrs: entry.addrs, card }];
     } catch {
@@ -79,7 +79,7 @@ export class PeerCache {
 function merge(entries: readonly Entry[], now: number): readonly Entry[] {
   const newest = new Map<string, Entry>();
   for (const stored of entries) {
-    // Written while the date was ahead, an entry would be newer than all others for as long.
+    // An entry written while the date was ahead would otherwise stay the newest until then.
     const entry = { ...stored, seenAt: Math.min(stored.seenAt, now) };
     const key = `${entry.network} ${entry.peer}`;
     const known = newest.get(key);

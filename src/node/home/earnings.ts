@@ -9,7 +9,7 @@ export interface Earned {
   readonly lamports: bigint;
 }
 
-/** What a provider was paid, by day, across its runs. */
+/** The payments to a provider by day, across its runs. */
 export interface Earnings {
   /** Counts one payment that arrived. Never throws. */
   add(lamports: bigint): Promise<void>;
@@ -23,7 +23,7 @@ const dayOf = (unixMs: number): string => new Date(unixMs - (unixMs % dayMs)).to
 
 type EarnedByDay = ReadonlyMap<string, Earned>;
 
-/** @param path one process alone writes it */
+/** @param path of a file that only one process writes */
 export function createEarnings(
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
   path: string,

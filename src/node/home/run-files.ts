@@ -20,7 +20,7 @@ export interface RunEntry {
   readonly startedAt: number;
 }
 
-/** The files `run/<role>.json`, 0600, one per role since each role's identity is locked. */
+/** The files `run/<role>.json`, 0600. One per role is enough: a home's identity of a role is locked by its process. */
 export interface RunFiles {
   /** Publishes this process, or changes what was published. @throws QvacError E_HOME */
   write(entry: Omit<RunEntry, 'pid'>): Promise<void>;
@@ -30,7 +30,7 @@ export interface RunFiles {
   list(): Promise<readonly RunEntry[]>;
 }
 
-/** A run and when its process began, as `isRunning` takes it. */
+/** A run, and the start of its process for `isRunning`. */
 interface Run {
   readonly entry: RunEntry;
   readonly started: string | null;

@@ -4,22 +4,19 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { QvacError } from '../../errors.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 
-/** Of `/p2p` in a multiaddr. */
+/** The code of `/p2p` in a multiaddr. */
 const p2pCode = 421;
 
-/** Addresses of one peer that are worth keeping. */
+/** Most addresses to keep of one peer. */
 export const maxAddrs = 16;
 
 export interface Target {
   readonly peer: PeerId;
-  /** Null where only the peer is named: its known addresses are dialled. */
+  /** Null if the target names the peer alone: its known addresses are dialled. */
   readonly address: Multiaddr | null;
 }
 
-/**
- * Bad input is a matter of the network where it was received, of the configuration where it is kept, of usage where it
- * was typed.
- */
+/** The code of a bad target by its source: a peer, the configuration, or the command line. */
 export type BadTargetCode = 'E_NETWORK' | 'E_CONFIG' | 'E_USAGE';
 
 /** @throws QvacError of `code` */
@@ -55,17 +52,17 @@ export function parseTarget(target: string, code: BadTargetCode = 'E_NETWORK'): 
   return { peer: parsePeer(peer, code), address: address.getComponents().length > 1 ? address : null };
 }
 
-/** The peer that a target names. @throws QvacError of `code` where it names none */
+/** The peer that a target names. @throws QvacError of `code` if it names none */
 export function targetPeer(target: string, code: BadTargetCode = 'E_NETWORK'): PeerIdString {
   return parseTarget(target, code).peer.toString() as PeerIdString;
 }
 
-/** An address as others may append the peer to. */
+/** The address without its `/p2p` part. */
 export function withoutPeer(address: Multiaddr): string {
   return address.decapsulateCode(p2pCode).toString();
 }
 
-/** A remote's word on where someone listens, if it is one that this node may dial: TCP over IP, no relay, no port 0. */
+/** A multiaddr from a peer, if this node may dial it: TCP over IP, no relay, no port 0; else null. */
 export function usableAddress(text: string): Multiaddr | null {
   if (text.length > 300 || !/^\/(ip4|ip6|dns4|dns6|dns)\/[^/]+\/tcp\/[1-9]\d*(\/p2p\/[^/]+)?$/.test(text)) return null;
   try {

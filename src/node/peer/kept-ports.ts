@@ -22,7 +22,7 @@ function parse(json: unknown): KeptPorts | null {
   ) as KeptPorts;
 }
 
-/** `listen` with each `/tcp/0` as the port of the earlier run, where there was one. */
+/** `listen` with the kept port, if any, in place of each `/tcp/0`. */
 export function withKeptPorts(listen: readonly string[], kept: KeptPorts): readonly string[] {
   return listen.map((address) => {
     const port = anyPort.test(address) ? kept[address] : undefined;

@@ -23,7 +23,7 @@ export interface NodeInit {
   readonly role: PeerRole;
   /** Multiaddrs; empty for a node that only dials. */
   readonly listen: readonly string[];
-  /** Protocol section 7. */
+  /** Network name (protocol section 7). */
   readonly network: string;
   readonly kademlia: boolean;
   readonly muxer: () => StreamMuxerFactory;
@@ -32,12 +32,12 @@ export interface NodeInit {
 
 export type QvacNode = Libp2p<{ identify: Identify; dht?: SingleKadDHT }>;
 
-/** Streams that one side of a connection may have open. */
+/** Most open streams of one side of a connection. */
 export const maxStreams = 256;
 
 /**
- * One stream may have this much under way. The receive window never grows beyond what the read buffer holds: a reader
- * that pauses after a fast phase would otherwise lose its stream.
+ * Bounds of one stream. The receive window stays below the read buffer: otherwise a reader that pauses after a fast
+ * phase loses its stream.
  */
 export const muxerInit: YamuxMuxerInit = {
   maxInboundStreams: maxStreams,
@@ -48,7 +48,7 @@ export const muxerInit: YamuxMuxerInit = {
   streamOptions: { maxStreamWindowSize: 1 << 20, maxReadBufferLength: 4 << 20, maxWriteBufferLength: 4 << 20 },
 };
 
-/** Connections a role keeps, and takes from one address per second. */
+/** Most connections of a role, and most inbound ones per second from one address. */
 const connectionLimits = {
   provider: { maxConnections: 300, inboundConnectionThreshold: 50, maxIncomingPendingConnections: 100 },
   router: { maxConnections: 1000, inboundConnectionThreshold: 50, maxIncomingPendingConnections: 100 },
@@ -60,12 +60,12 @@ const stopTimeoutMs = 3_000;
 
 const minute = 60_000;
 /**
- * Provider records live 15 minutes and are renewed from the fifth on: soon enough that those of a node that is gone do
- * not linger, and well inside the hour for which a holder keeps the addresses without which it answers nothing at all.
+ * Provider records live 15 minutes and are renewed after five: those of a lost node soon disappear, and each holder
+ * keeps the provider's addresses, which it needs for any answer, for an hour.
  */
 const reprovide = { validity: 15 * minute, threshold: 10 * minute, interval: minute };
 
-/** The one place that configures libp2p. Not started. */
+/** The one place that configures libp2p. The node is not started. */
 export async function createNode(init: NodeInit): Promise<QvacNode> {
   const clientMode = init.role === 'client';
   const node = await createLibp2p({
@@ -82,12 +82,12 @@ export async function createNode(init: NodeInit): Promise<QvacNode> {
       addressDialTimeout: 4_000,
       addressSorter: dialOrder(),
     },
-    // It cuts healthy connections under load, and costs a stream per probe.
+    // It closes healthy connections under load, and costs a stream per probe.
     connectionMonitor: { enabled: false },
     datastore: new BoundedStore(init.privateKey.publicKey.toCID()),
     nodeInfo: { name: 'qvac' },
     services: {
-      // The peer says when: the first stream of a connection goes first.
+      // `introduce` says when: the first stream of a connection goes first.
       identify: identify({ runOnConnectionOpen: false }),
       ping: boundedPing(),
       ...(init.kademlia ? { dht: kademlia(init.network, clientMode) } : {}),
@@ -101,12 +101,12 @@ function kademlia(network: string, clientMode: boolean): (components: KadDHTComp
   const create = kadDHT({
     protocol: kadProtocol(network),
     clientMode,
-    // The default drops private addresses: on one machine or one network, all of them.
+    // The default drops private addresses, which are all that one machine or one network has.
     peerInfoMapper: passthroughMapper,
     initialQuerySelfInterval: 200,
     reprovide,
   });
-  // What it makes has a routing table, which its return type leaves out.
+  // The result has a routing table, which its declared type omits.
   return (components) => create(components) as SingleKadDHT;
 }
 
@@ -117,7 +117,7 @@ export async function startNode(node: QvacNode, listen: readonly string[]): Prom
   } catch (error) {
     throw listenError(error, listen);
   }
-  // libp2p lets every IPv6 address fail, since a machine may have no IPv6. This one has.
+  // libp2p ignores the failure of all IPv6 addresses, as of a machine without IPv6. This one has IPv6.
   const ip6 = listen.filter((address) => address.startsWith('/ip6/'));
   const hasIp6 = Object.values(networkInterfaces()).some((infos) => infos?.some(({ family }) => family === 'IPv6'));
   if (ip6.length > 0 && hasIp6 && !node.getMultiaddrs().some((address) => address.toString().startsWith('/ip6/')))

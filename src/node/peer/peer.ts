@@ -22,49 +22,49 @@ import { ReachLog } from './reach-log.ts';
 import { createRouting, type Routing } from './routing.ts';
 import { withPlaces } from './stream-places.ts';
 
-/** One libp2p node of ours. Long-lived: `start` and `stop` are idempotent. */
+/** One libp2p node. Long-lived: `start` and `stop` are idempotent. */
 export interface Peer {
   readonly id: PeerIdString;
   readonly key: SigningKey;
   readonly role: PeerRole;
   /** Network name (protocol section 7). */
   readonly network: string;
-  /** Whether nodes of the local network are found and told. */
+  /** Whether it discovers nodes of the local network by multicast. */
   readonly mdns: boolean;
   readonly events: EventEmitter<PeerEvents>;
-  /** The distributed hash table. Finds nobody where it is turned off. */
+  /** The distributed hash table. Finds nothing if it is disabled. */
   readonly routing: Routing;
   /** Addresses that others can dial, with `/p2p/<id>`. */
   addrs(): readonly string[];
   /** The peers with an open connection. */
   connected(): readonly PeerIdString[];
-  /** What this run's connections tell of how others reach this node. */
+  /** How others reach this node, as far as the connections of this run show. */
   reach(): Reach;
   /** Round trip to a connected peer in ms, or null. */
   rtt(peer: PeerIdString): number | null;
-  /** @throws QvacError E_PORT_IN_USE, E_CONFIG where it cannot listen */
+  /** @throws QvacError E_PORT_IN_USE, E_CONFIG if it cannot listen */
   start(): Promise<void>;
-  /** Ends all connections, in bounded time. */
+  /** Closes all connections, in bounded time. */
   stop(): Promise<void>;
-  /** Answers `protocol`, also before `start`. A throw in `handler` resets that stream only. */
+  /** Serves `protocol`; may be called before `start`. An error in `handler` resets that stream alone. */
   handle(protocol: string, handler: (stream: FrameStream) => Promise<void>, options?: HandleOptions): Promise<void>;
   /**
-   * Opens a stream, dialling where needed. `target` is a peer id or a multiaddr with `/p2p/<id>`.
-   * @throws QvacError E_NETWORK with one line that says why
+   * Opens a stream; dials if needed. `target` is a peer id or a multiaddr with `/p2p/<id>`.
+   * @throws QvacError E_NETWORK with the reason in one line
    */
   open(target: PeerIdString | string, protocol: string, options?: AbortOptions): Promise<FrameStream>;
-  /** Makes sure that a connection is open. Targets and errors as of `open`. */
+  /** Ensures an open connection. Targets and errors as for `open`. */
   connect(target: PeerIdString | string, options?: AbortOptions): Promise<PeerIdString>;
   /** Closes all connections to a peer. Never throws. */
   disconnect(peer: PeerIdString): Promise<void>;
-  /** Remembers multiaddrs under which `peer` may be dialled. Those that are malformed or of no use are left out. */
+  /** Keeps multiaddrs of `peer`, without malformed and unusable ones. */
   learn(peer: PeerIdString, addrs: readonly string[]): Promise<void>;
-  /** Addresses known of a peer, without `/p2p`, those that worked last first. */
+  /** Known multiaddrs of a peer without `/p2p`, those of open connections first. */
   addrsOf(peer: PeerIdString): Promise<readonly string[]>;
 }
 
 export interface HandleOptions {
-  /** Streams of this protocol that one peer may have open; those beyond are told `busy`. @default 32 */
+  /** Open streams of this protocol per peer; further ones are answered `busy`. @default 32 */
   readonly maxInboundStreams?: number | undefined;
 }
 
@@ -79,9 +79,9 @@ export interface PeerInit {
   readonly key: Identity;
   /** Multiaddrs to listen at. @default none: a node that only dials */
   readonly listen?: readonly string[] | undefined;
-  /** Protocol section 7. */
+  /** Network name (protocol section 7). */
   readonly network: string;
-  /** Finds nodes of the local network. @default false */
+  /** Discovers nodes of the local network by multicast. @default false */
   readonly mdns?: boolean | undefined;
   /** Takes part in the distributed hash table. @default true */
   readonly kademlia?: boolean | undefined;
@@ -118,7 +118,7 @@ class LibP2PPeer implements Peer {
   readonly #dialler = new Dialler(() => this.#node);
   readonly #addresses: AddressBook;
   readonly #local: LocalDiscovery | null;
-  /** Where another node with this one's key was heard last. */
+  /** The last address at which another node used this node's key. */
   #twin: string | null = null;
   #node: QvacNode | null = null;
   #starting: Promise<void> | null = null;
@@ -133,7 +133,7 @@ class LibP2PPeer implements Peer {
     this.mdns = init.mdns ?? false;
     this.#bans = new Bans(init.limits, components.monotonic);
     this.#guard = new LinkGuard(this.#bans, init.limits, (peer) =>
-      this.#logger.warn('cut off a peer that opens streams too fast', { peer }),
+      this.#logger.warn('disconnected a peer that opens streams too fast', { peer }),
     );
     this.#addresses = new AddressBook(() => this.#node, this.#logger);
     this.#local = this.mdns ? this.#createLocal() : null;
@@ -145,7 +145,7 @@ class LibP2PPeer implements Peer {
     return new LocalDiscovery(this.#logger, {
       peer: this.id,
       service: mdnsTag(this.network),
-      // Nobody asks a client for anything.
+      // A client serves nothing.
       answers: this.role !== 'client',
       addrs: () => this.addrs(),
       onPeer: (peer, addrs) => void this.learn(peer, addrs).then(() => this.events.emit('local', peer)),
@@ -156,7 +156,7 @@ class LibP2PPeer implements Peer {
   #noticeTwin(address: string): void {
     if (this.#twin === address) return;
     this.#twin = address;
-    this.#logger.warn('another node uses the key of this one: peers see one node that changes; give each its own', {
+    this.#logger.warn('another node uses the key of this node: give each its own, or peers will confuse them', {
       peer: this.id,
       address,
     });

@@ -51,7 +51,7 @@ export interface FrameStreamOptions {
   readonly stallTimeoutMs?: number | undefined;
 }
 
-/** Of the length before each frame (protocol section 4). */
+/** Bytes of the length before each frame (protocol section 4). */
 const lengthBytes = 4;
 /** How long `close` waits for unfinished writes, in ms. */
 const closeTimeoutMs = 5_000;
@@ -218,8 +218,8 @@ export class LibP2PFrameStream implements FrameStream {
 
 /**
  * The next frame.
- * @throws QvacError E_TIMEOUT where it takes longer than `timeoutMs`, and as `stream.read`
- * @throws the signal's reason where it aborts
+ * @throws QvacError E_TIMEOUT after `timeoutMs`, and as `stream.read`
+ * @throws the signal's reason if it aborts
  */
 export async function readWithin<T extends FrameType>(
   stream: FrameStream,

@@ -20,7 +20,7 @@ function numbers(dir: string, warned: string[] = []): Journal<number> {
   return createJournal(dir, form, { ...silentLogger, warn: (message) => void warned.push(message) });
 }
 
-it('a journal gives back each entry as it was last written, to any process', async (context) => {
+it('a journal returns the last state of each entry to any process', async (context) => {
   const dir = join(await temporaryHome(context), 'payments');
   const journal = numbers(dir);
   assert.deepEqual(await journal.read(), new Map());
@@ -39,7 +39,7 @@ it('a journal gives back each entry as it was last written, to any process', asy
   assert.deepEqual(await journal.read(), new Map([[idOf(2), 20]]));
 });
 
-it('a damaged entry hides no other, is told, and stays for its owner to look at', async (context) => {
+it('a damaged entry is logged and kept, and hides no other', async (context) => {
   const dir = await temporaryHome(context);
   const warned: string[] = [];
   const journal = numbers(dir, warned);
@@ -53,7 +53,7 @@ it('a damaged entry hides no other, is told, and stays for its owner to look at'
   assert.equal((await readdir(dir)).length, 4);
 });
 
-it('a folder that cannot be read is an error: entries would be missed', async (context) => {
+it('an unreadable folder is an error, since entries would be missed', async (context) => {
   const dir = join(await temporaryHome(context), 'circle');
   await symlink(dir, dir);
   await assert.rejects(numbers(dir).read(), { code: 'E_HOME', message: `cannot read ${dir} (ELOOP)` });

@@ -15,7 +15,7 @@ const entry: Omit<RunEntry, 'pid'> = {
   startedAt: 5,
 };
 
-it('a run is listed while its process runs, and forgotten by that process alone', async (context) => {
+it('a run is listed while its process runs, and removed by that process alone', async (context) => {
   const dir = join(await temporaryHome(context), 'run');
   const runs = createRunFiles(dir);
   assert.deepEqual(await runs.list(), []);

@@ -15,7 +15,7 @@ async function written(stream: ReturnType<typeof createMemoryStream>, count: num
   while (stream.written.length < count) await delay(1, undefined, { signal: AbortSignal.timeout(10_000) });
 }
 
-test('a beat follows each silence, again and again, until the end', async () => {
+test('a beat follows each silence until the end', async () => {
   const stream = createMemoryStream();
   const writer = new HeartbeatWriter(stream, { beatMs });
   await written(stream, 3);
@@ -45,7 +45,7 @@ test('no beats pile up behind a frame that the other side does not take', async 
   await writer.end();
 });
 
-test('a forwarded frame takes its turn among those that are sent', async () => {
+test('forwarded and sent frames keep their order', async () => {
   const stream = createMemoryStream();
   const writer = new HeartbeatWriter(stream, { beatMs: never });
   await Promise.all([writer.send({ t: 'beat' }), writer.forward(encodeFrame(token)), writer.send({ t: 'stop' })]);

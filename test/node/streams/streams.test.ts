@@ -133,7 +133,7 @@ test('a reset stream and a connection that breaks are never a clean end', async 
   }
 });
 
-test('a frame that comes byte by byte is read, and a read that is given up goes on later', async (t) => {
+test('a frame that arrives byte by byte is read, and an aborted read continues later', async (t) => {
   let release = (): void => {};
   const held = new Promise<void>((resolve) => (release = resolve));
   const provider = await startPeer(t);
@@ -157,7 +157,7 @@ test('a frame that comes byte by byte is read, and a read that is given up goes 
   release();
 });
 
-test('a frame read with its bytes is forwarded byte for byte, however it was cut and whatever follows it', async (t) => {
+test('a frame read with its bytes is forwarded byte for byte, however it was cut', async (t) => {
   const sent: readonly Frame[] = [
     { t: 'accept', promptTokens: [1, 70_000], inputDigest: new Uint8Array(32).fill(9) },
     { t: 'tokens', i: 0, tokens: [7], text: 'π'.repeat(3000) },
@@ -288,7 +288,7 @@ test('writes keep their order, also while large ones wait', async (t) => {
   );
 });
 
-test('a throw in a handler is told as internal and ends that stream alone', async (t) => {
+test('an error in a handler is sent as internal and ends that stream alone', async (t) => {
   const provider = await startPeer(t);
   const client = await startPeer(t, { role: 'client' });
   let calls = 0;
@@ -303,7 +303,7 @@ test('a throw in a handler is told as internal and ends that stream alone', asyn
   assert.deepEqual(await fine.read(['beat']), beat);
 });
 
-test('10,000 frames of junk leave the node as it was', async (t) => {
+test('10,000 frames of junk do not harm the node', async (t) => {
   const reader = await startReader(t);
   const stranger = await startStranger(t);
   const address = addressOf(reader.peer);
@@ -347,7 +347,7 @@ test('200 streams at once are all answered', async (t) => {
   assert.equal(answers.filter((frame) => frame?.t === 'beat').length, 200);
 });
 
-test('a stream more than a connection has is busy, and so is one more than a peer may have', async (t) => {
+test('streams beyond the limit of a connection or of a peer are answered busy', async (t) => {
   const provider = await startPeer(t);
   const free = Promise.withResolvers<void>();
   await provider.handle(
@@ -369,7 +369,7 @@ test('a stream more than a connection has is busy, and so is one more than a pee
   free.resolve();
 });
 
-test('a peer that opens thousands of streams is cut off, and others are served', async (t) => {
+test('a peer that opens thousands of streams is disconnected, and others are served', async (t) => {
   const provider = await startPeer(t, { limits: { streamBurst: 300, streamsPerSecond: 10 } });
   await provider.handle(protocol, async (stream) => void (await stream.write(beat)), { maxInboundStreams: 64 });
   const bystander = await startPeer(t, { role: 'client' });

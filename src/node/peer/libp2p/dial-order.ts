@@ -4,13 +4,13 @@ import type { Address } from '@libp2p/interface';
 import { type Monotonic, monotonicMs } from '../../../lib/clock.ts';
 import { ipOfMultiaddr, kindOfIp } from '../../../lib/ip-kind.ts';
 
-/** How long what the system said about this machine's networks is used, in ms. */
+/** How long the list of this machine's networks is reused, in ms. */
 const heldMs = 10_000;
 
 /**
- * Compares addresses of one peer, which libp2p dials one after another and waits seconds for each that does not answer:
- * those on a network of this machine first, then public IPv4, public IPv6 (which more networks drop without a word),
- * other networks' private addresses, loopback.
+ * Orders the addresses of one peer. libp2p dials them one after another, and waits seconds for each that does not
+ * answer: first those on a network of this machine, then public IPv4, public IPv6 (which firewalls drop silently more
+ * often), private addresses of other networks, loopback.
  */
 export function dialOrder(
   interfaces: () => NodeJS.Dict<NetworkInterfaceInfo[]> = networkInterfaces,
@@ -29,7 +29,7 @@ export function dialOrder(
 
 function rankOf({ multiaddr }: Address, near: BlockList): number {
   const ip = ipOfMultiaddr(multiaddr.toString());
-  // A host name stands for public addresses as a rule.
+  // A host name usually stands for public addresses.
   if (ip === null) return 1;
   const kind = kindOfIp(ip);
   if (kind === 'loopback') return 4;

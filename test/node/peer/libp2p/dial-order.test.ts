@@ -20,7 +20,7 @@ const atHome = {
   eth0: [info('192.168.1.5', 24), info('2a02:1:2:3::5', 64)],
 };
 
-test('addresses are dialled the likeliest and quickest first', () => {
+test('the likeliest and quickest addresses are dialled first', () => {
   const expected = [
     '/ip4/192.168.1.7/tcp/1',
     '/ip6/2a02:1:2:3::7/tcp/1',
@@ -47,7 +47,7 @@ test('addresses are dialled the likeliest and quickest first', () => {
   assert.deepEqual(sorted(expected, order), expected);
 });
 
-test('a machine that moves to another network is noticed', () => {
+test('the order follows a machine to another network', () => {
   let [interfaces, now] = [atHome as NodeJS.Dict<NetworkInterfaceInfo[]>, 0];
   const order = dialOrder(
     () => interfaces,

@@ -17,7 +17,7 @@ function sent(answers: Answer[], more: Partial<Packet> = {}): Packet {
   return decode(encode({ type: 'response', answers, ...more }));
 }
 
-test('a node is read as it answered, over the wire', () => {
+test('an answer is read back from its packet', () => {
   const answers = answersOf(
     service,
     'run-1',
@@ -26,7 +26,7 @@ test('a node is read as it answered, over the wire', () => {
   assert.deepEqual(nodeIn(sent(answers), service), { peer, instance: 'run-1', addrs });
 });
 
-test('addresses may stand among the additional records', () => {
+test('addresses are also read from the additional records', () => {
   const [pointer, ...texts] = answersOf(
     service,
     'run-1',
@@ -66,9 +66,9 @@ const unusable: readonly (readonly [string, Answer[]])[] = [
   ],
 ];
 for (const [what, answers] of unusable)
-  test(`a response ${what} tells of no node`, () => assert.equal(nodeIn(sent(answers), service), null));
+  test(`a response ${what} is ignored`, () => assert.equal(nodeIn(sent(answers), service), null));
 
-test('a response with hundreds of addresses tells of sixteen', () => {
+test('sixteen addresses are read from a response with hundreds', () => {
   const many = Array.from({ length: 300 }, (_, at) => withPeer(`/ip4/10.0.0.1/tcp/${at + 1}`));
   assert.equal(nodeIn(sent(answersOf(service, 'run-1', many)), service)?.addrs.length, 16);
 });
@@ -80,7 +80,7 @@ test('an address that does not fit in a TXT string is left out', () => {
   ]);
 });
 
-test('no packet that decodes makes the reader throw', () => {
+test('reading never throws for a packet that decodes', () => {
   const whole = encode({ type: 'response', answers: answersOf(service, 'run-1', [withPeer(addrs[0] ?? '')]) });
   fc.assert(
     fc.property(
