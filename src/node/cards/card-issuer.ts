@@ -8,6 +8,7 @@ import { cardLifeMs, cardProtocol, cardRenewalMs } from '../../protocol/constant
 import { execClassOf } from '../../protocol/messages/exec.ts';
 import { type Card, kinds } from '../../protocol/messages.ts';
 import { encodeCard } from '../../protocol/validate.ts';
+import { bestAddresses } from '../peer/addresses.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { VerifiedCard } from './cards.ts';
 
@@ -122,7 +123,7 @@ class SignedCards implements CardIssuer {
       seq,
       issuedAt: now,
       expiresAt: now + lifeMs,
-      addrs: [...peer.addrs()],
+      addrs: [...bestAddresses(peer.addrs())],
       models,
       compute,
       execClass: exec === null ? null : execClassOf(exec),

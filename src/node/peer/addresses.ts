@@ -2,6 +2,7 @@ import type { PeerId } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { QvacError } from '../../errors.ts';
+import { ipOfMultiaddr, kindOfIp } from '../../lib/ip-kind.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 
 /** The code of `/p2p` in a multiaddr. */
@@ -60,6 +61,18 @@ export function targetPeer(target: string, code: BadTargetCode = 'E_NETWORK'): P
 /** The address without its `/p2p` part. */
 export function withoutPeer(address: Multiaddr): string {
   return address.decapsulateCode(p2pCode).toString();
+}
+
+const reachOrder = ['public', 'private', 'loopback'] as const;
+
+/** At most 16 of a node's own multiaddrs: public ones first, then private, then loopback. Others keep no more. */
+export function bestAddresses(addrs: readonly string[]): readonly string[] {
+  const rank = (address: string): number => {
+    const kind = kindOfIp(ipOfMultiaddr(address) ?? '');
+    // A host name is meant for others.
+    return kind === null ? 0 : reachOrder.indexOf(kind);
+  };
+  return addrs.toSorted((a, b) => rank(a) - rank(b)).slice(0, maxAddrs);
 }
 
 /** A multiaddr from a peer, if this node may dial it: TCP over IP, no relay, no port 0; else null. */
