@@ -39,6 +39,16 @@ it('a journal returns the last state of each entry to any process', async (conte
   assert.deepEqual(await journal.read(), new Map([[idOf(2), 20]]));
 });
 
+it('the newest of entries written at once stays', async (context) => {
+  const dir = await temporaryHome(context);
+  const journal = numbers(dir);
+  const entries = Array.from({ length: 32 }, (_, value) => value);
+  await Promise.all(entries.map((value) => journal.write(idOf(1), value)));
+  assert.deepEqual(await journal.read(), new Map([[idOf(1), 31]]));
+  await Promise.all([journal.write(idOf(1), 32), journal.remove(idOf(1))]);
+  assert.deepEqual(await journal.read(), new Map());
+});
+
 it('a damaged entry is logged and kept, and hides no other', async (context) => {
   const dir = await temporaryHome(context);
   const warned: string[] = [];
