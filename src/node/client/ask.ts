@@ -8,7 +8,8 @@ import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
 import { type CardModel, type Input, modes, type SamplerSettings } from '../../protocol/messages.ts';
 import type { Discovery, LivePeer } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
-import { isBadOffer, RemoteError } from '../job/remote-error.ts';
+import { checkInput } from '../job/bad-input.ts';
+import { isBadOffer } from '../job/remote-error.ts';
 import { findTooLong } from '../job/too-long.ts';
 import { chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
@@ -99,6 +100,7 @@ class Asking {
   }
 
   async run(): Promise<Answer> {
+    checkInput(this.#init.input);
     try {
       const router = await reachRouter(
         this.#components.discovery,
@@ -210,7 +212,7 @@ class Asking {
       if (choice === undefined) break;
       const attempt = await this.#turnTo(choice);
       if (attempt.answer !== null) return attempt.answer;
-      failure = await this.#judged(attempt.error, choice);
+      failure = attempt.error;
       if (failure instanceof FaultError) fault = { error: failure, choice };
       const fresh = isBadOffer(failure) && !renewed.has(choice.card.peer) ? await this.#renewed(choice) : null;
       renewed.add(choice.card.peer);
@@ -244,13 +246,6 @@ class Asking {
       this.#selectionLog.observing(this.#observer, { provider: choice.card.peer }),
       this.#options,
     );
-  }
-
-  /** A provider's refusal of the prompt counts against the provider, unless this machine's tokenizer refuses it, too. */
-  async #judged(error: Error, { modelId }: Choice): Promise<Error> {
-    if (error instanceof RemoteError && error.remote === 'bad-input')
-      await this.#components.verifier.encodePrompt(modelId, this.#init.input);
-    return error;
   }
 
   async #levelFor({ modelId }: Choice): Promise<VerifyLevel> {

@@ -9,7 +9,7 @@ import { costOf, type DeliveredCounts, payableTokens } from '../job/cost.ts';
 import type { Job, JobInit, JobTimeouts, SignedQuote } from '../job/job.ts';
 import { type JobComponents, openJob } from '../job/open-job.ts';
 import { quoteAnswer } from '../job/quote.ts';
-import { RemoteError } from '../job/remote-error.ts';
+import { isBadInput, RemoteError } from '../job/remote-error.ts';
 import { mayBeTooLong, PerhapsTooLongError } from '../job/too-long.ts';
 import { JobPayment, paidAcceptMs } from '../payment/job-payment.ts';
 import type { ClientPayments, EscrowWallet } from '../payment/payments.ts';
@@ -104,8 +104,9 @@ class DirectQuestion {
       return this.#failed(toError(error), job);
     }
     const answer = await this.#finish(job);
-    if (answer.finish === finish.brokenOff && answer.verification.result !== 'fail') throw truncated(answer);
-    return { answer };
+    if (answer.finish !== finish.brokenOff || answer.verification.result === 'fail') return { answer };
+    if (answer.tokens > 0) throw truncated(answer);
+    return { answer: null, error: truncated(answer) };
   }
 
   get #model() {
@@ -180,6 +181,7 @@ class DirectQuestion {
     // These are not the provider's fault.
     if (error instanceof QvacError && !(error instanceof RemoteError) && ownFailures.has(error.code)) throw error;
     if (!(error instanceof FaultError) && !(error instanceof QvacError)) throw error;
+    if (isBadInput(error)) await this.#checkRefusal();
     const tooLong = mayBeTooLong(error, choice.model, input, sampler.maxTokens);
     if (!tooLong) this.#components.reputation.record(choice.card.peer, experienceOf(error));
     if (job === null || job.received.n === 0) {
@@ -195,21 +197,30 @@ class DirectQuestion {
     throw await brokenOff(this.#components, job, error);
   }
 
+  /**
+   * A provider's refusal of the prompt counts against the provider, unless this machine's tokenizer refuses it, too.
+   * @throws QvacError E_BAD_INPUT if it does
+   */
+  async #checkRefusal(): Promise<void> {
+    const { choice, input } = this.#init;
+    await this.#components.verifier.encodePrompt(choice.modelId, input);
+  }
+
   /** Where the money is once there is no complete answer. */
   #tellHold(job: Job | null): void {
     const quote = this.#quote?.quote;
     if (!this.#payment.isOnHold || quote === undefined) return;
-    const acked = job?.ackedTokens ?? null;
-    if (job === null || acked === null) {
+    if (job === null || job.ackedTokens === null) {
       const minutes = Math.ceil(quote.deliverWithin / 60);
       this.#observer.note(
         `payment on hold: refunded when the provider declines, or after ${minutes} min at the latest (qvac jobs ls)`,
       );
       return;
     }
-    const most = costOf(job.offer, { ...countsOf(job), n: acked + quote.grace });
+    const most = { ...countsOf(job), n: job.offer.sampler.maxTokens };
+    const price = costOf(job.offer, most);
     this.#observer.note(
-      `the provider can be paid for the ${acked} tokens that arrived, at most ${most} lamports; the rest is refunded`,
+      `the provider can be paid for the prompt and ${payableTokens(job.offer, most)} tokens at most: ${price} lamports; the rest is refunded`,
     );
   }
 

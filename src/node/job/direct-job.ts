@@ -199,7 +199,7 @@ export class DirectJob implements Job {
     }
   }
 
-  /** Before anything of a paid job is acknowledged. */
+  /** Before anything is acknowledged, and so before it is owed. @throws FaultError prompt-mismatch */
   async #checkPrompt(accept: RawAnswerFrame): Promise<void> {
     const own = (await this.#encodePrompt?.()) ?? null;
     if (own === null || isSameList(own, this.received.promptTokens)) return;

@@ -57,8 +57,8 @@ export interface JobInit {
   /** @default null: the job pays nothing */
   readonly payment?: Payment | null | undefined;
   /**
-   * The prompt's tokens as this side makes them, before anything is acknowledged; null without the tokenizer. Only for
-   * a paid job. @default null
+   * The prompt's tokens as this side makes them: the accept is compared with them before anything is acknowledged. Null
+   * without the tokenizer. @default null
    */
   readonly encodePrompt?: (() => Promise<readonly number[] | null>) | null | undefined;
   /** Locks the payment once the offer is signed and before it is sent. @default null */

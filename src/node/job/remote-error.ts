@@ -36,6 +36,11 @@ export function isBadOffer(error: unknown): error is RemoteError {
   return error instanceof RemoteError && error.remote === 'bad-offer';
 }
 
+/** True if a peer refused the input. */
+export function isBadInput(error: unknown): error is RemoteError {
+  return error instanceof RemoteError && error.remote === 'bad-input';
+}
+
 /**
  * Translates an `error` or `busy` frame of `peer`. Its message is untrusted: it is shortened, and control characters
  * are removed.

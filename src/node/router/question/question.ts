@@ -6,6 +6,7 @@ import { maxRouteProviders } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
 import { modes } from '../../../protocol/messages.ts';
+import { checkInput } from '../../job/bad-input.ts';
 import type { Job } from '../../job/job.ts';
 import { mayBeTooLong } from '../../job/too-long.ts';
 import type { JobPayment } from '../../payment/job-payment.ts';
@@ -105,6 +106,7 @@ export class Question {
   async #answer(): Promise<QuestionEnd> {
     // Ends the search for a provider.
     const over = anySignal(this.#deadline, this.#clientStream.stopped);
+    this.#checkInput();
     await this.#takeAllowance(over);
     let failure = new RouteFailure('no-provider', `no provider offers ${this.#route.model}`);
     for (let probes = 0; probes < maxProbes && this.#offers.tries < maxRouteProviders; probes++) {
@@ -179,6 +181,15 @@ export class Question {
       case 'timeout':
         if (end.experience !== null && !this.#signal.aborted) reputation.record(peer, end.experience);
         throw this.#failureOf(this.#deadline.reason);
+    }
+  }
+
+  /** @throws RouteFailure for an input that every provider must refuse */
+  #checkInput(): void {
+    try {
+      checkInput(this.#route.input);
+    } catch (error) {
+      throw new RouteFailure('bad-input', messageOf(error));
     }
   }
 
