@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { JobId } from '../../src/lib/types.ts';
+import type { SignedQuote } from '../../src/node/job/job.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
 import type { FrameStream } from '../../src/node/streams/streams.ts';
 import { decodeHead, isFinal } from '../../src/proofs/head.ts';
@@ -7,6 +8,7 @@ import { type SigningKey, signBody } from '../../src/proofs/signing.ts';
 import { jobProtocol } from '../../src/protocol/constants.ts';
 import { jobIdOf, requestDigestOf, sha256 } from '../../src/protocol/digests.ts';
 import type { Frame, FrameOf, FrameType } from '../../src/protocol/frames.ts';
+import { extraDigestOf } from '../../src/protocol/messages/extra.ts';
 import {
   type Head,
   type Input,
@@ -26,7 +28,18 @@ export interface RawOffer {
   readonly jobId: JobId;
   readonly signed: Signed;
   readonly input: Input;
+  readonly extra: Uint8Array;
+  readonly grammar: unknown;
   readonly secret: Uint8Array;
+}
+
+/** What travels with an offer, and who signs it. */
+export interface RawOfferInit {
+  readonly input?: Input | undefined;
+  /** @default the client's */
+  readonly key?: SigningKey | undefined;
+  readonly extra?: Uint8Array | undefined;
+  readonly grammar?: unknown;
 }
 
 const noTerms: OfferTerms = {
@@ -43,7 +56,7 @@ export function makeOffer(
   provider: TestProvider,
   client: Peer,
   change: Partial<Offer> = {},
-  { input = testInput, key = client.key as SigningKey } = {},
+  { input = testInput, key = client.key, extra = new Uint8Array(), grammar = null }: RawOfferInit = {},
 ): RawOffer {
   const model = provider.model();
   const { card } = provider.card();
@@ -58,7 +71,7 @@ export function makeOffer(
     requestDigest: requestDigestOf(input),
     quote: null,
     seed: testSeed,
-    sampler: { ...testSampler, vocab: model.vocab, stops: model.stops, extra: null },
+    sampler: { ...testSampler, vocab: model.vocab, stops: model.stops, extra: extraDigestOf(extra) },
     start: input.continuation.length,
     challenge: { commit: sha256(secret), count: 16 },
     mode: modes.merkle,
@@ -71,17 +84,32 @@ export function makeOffer(
   };
   const body = encodeOffer(offer);
   const jobId = jobIdOf(body);
-  return { offer, jobId, signed: signBody(key, kinds.offer, jobId, body), input, secret };
+  return { offer, jobId, signed: signBody(key, kinds.offer, jobId, body), input, extra, grammar, secret };
+}
+
+/** The fields by which an offer takes a quote up; it pays nothing yet. */
+export function underQuote({ quote, signed }: SignedQuote): Pick<Offer, 'quote' | 'terms'> {
+  return {
+    quote: sha256(signed.body),
+    terms: {
+      promptTokens: quote.promptTokens,
+      priceJobLamports: BigInt(quote.priceJob),
+      priceInLamports: BigInt(quote.priceIn),
+      priceOutLamports: BigInt(quote.priceOut),
+      grace: quote.grace,
+      deliverWithinS: quote.deliverWithin,
+    },
+  };
 }
 
 /** Sends the offer on a new stream. */
 export async function sendOffer(
   provider: TestProvider,
   client: Peer,
-  { signed, input }: RawOffer,
+  { signed, input, extra, grammar }: RawOffer,
 ): Promise<FrameStream> {
   const stream = await client.open(provider.address, jobProtocol);
-  await stream.write({ t: 'offer', ...signed, input, extra: new Uint8Array(), grammar: null });
+  await stream.write({ t: 'offer', ...signed, input, extra, grammar });
   return stream;
 }
 

@@ -23,7 +23,7 @@ import { type Exec, finish, type Input } from '../../src/protocol/messages.ts';
 
 /** Ids below 256 are bytes; then the tokens that have no text. */
 export const scriptedStop = 256;
-const scriptedTurn = 257;
+export const scriptedTurn = 257;
 export const scriptedVocab = 258;
 
 export interface ScriptedInit {

@@ -11,7 +11,7 @@ import { type Identity, identityFromSeed } from '../../../src/node/home/identity
 import { signBody } from '../../../src/proofs/signing.ts';
 import { encodeCbor } from '../../../src/protocol/codec.ts';
 import { cardProtocol } from '../../../src/protocol/constants.ts';
-import { execClassOf } from '../../../src/protocol/exec-class.ts';
+import { execClassOf } from '../../../src/protocol/digests.ts';
 import { type Card, kinds, type Signed } from '../../../src/protocol/messages.ts';
 import { temporaryHome } from '../../support/home.ts';
 import { startOfferer, testContent, testExec, testModel } from '../../support/offers.ts';
@@ -76,10 +76,23 @@ const refusals: readonly (readonly [string, Signed, RegExp, Partial<CardChecks>?
   ],
   ['of a provider without a class', sign(identity, cardOf(identity, { execClass: null, exec: null })), /malformed/],
   ['with an unknown field', sign(identity, { ...cardOf(identity), discount: 1 }), /malformed/],
+  ...(['priceJob', 'priceIn', 'priceOut'] as const).map(
+    (price) =>
+      [
+        `with a ${price} below zero`,
+        sign(identity, cardOf(identity, { models: [testModel('alpha', 'q8_0', { [price]: -1 })] })),
+        new RegExp(`malformed.*${price}`),
+      ] as const,
+  ),
   [
-    'with a price below zero',
-    sign(identity, cardOf(identity, { models: [testModel('alpha', 'q8_0', { priceOut: -1 })] })),
-    /malformed/,
+    'with abilities out of order',
+    sign(identity, cardOf(identity, { models: [testModel('alpha', 'q8_0', { can: ['tools', 'prefix'] })] })),
+    /malformed.*ascending names/,
+  ],
+  [
+    'with a digest of the vocabulary that is too short',
+    sign(identity, cardOf(identity, { models: [testModel('alpha', 'q8_0', { vocabDigest: new Uint8Array(31) })] })),
+    /malformed.*vocabDigest/,
   ],
   ['rolled back', sign(identity, cardOf(identity, { seq: 4 })), /newer/, { newest }],
   [

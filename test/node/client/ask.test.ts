@@ -1,14 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { QvacError } from '../../../src/errors.ts';
 import { assess } from '../../../src/proofs/checks.ts';
+import { decodeHead } from '../../../src/proofs/head.ts';
 import { parseReceipt, serialiseReceipt } from '../../../src/proofs/receipt.ts';
 import { seedOfNumber } from '../../../src/protocol/digests.ts';
+import { breakMark } from '../../../src/protocol/input/control-text.ts';
+import { ackStop, finish } from '../../../src/protocol/messages.ts';
+import { decodeAck, decodeQuote } from '../../../src/protocol/validate.ts';
 import { startAsker } from '../../support/asking.ts';
 import { createGate } from '../../support/gate.ts';
 import { startProvider, testSampler } from '../../support/market.ts';
+import { chat, inputOf } from '../../support/models/inputs.ts';
 import { startPeer } from '../../support/peers.ts';
-import { createScriptedEngine } from '../../support/scripted-engine.ts';
+import { createScriptedEngine, scriptedStop } from '../../support/scripted-engine.ts';
 
 test('with the model here the default is full, and an honest answer is exact at every token', async (context) => {
   const provider = await startProvider(context);
@@ -141,6 +147,55 @@ test('after the first token no other provider is asked: a broken answer is an er
   assert.ok(!asker.told.some((line) => line.includes(spare.peer.id)));
 });
 
+test('what a head covers of a broken answer is checked and kept as a receipt, which the error names', async (context) => {
+  const gate = createGate(40);
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+  const asker = await startAsker(context, { providers: [provider] });
+  const asking = asker.ask({ sampler: { ...testSampler, maxTokens: 64 } });
+  const failing = asking.then(
+    () => assert.fail('a broken answer'),
+    (error: unknown) => error,
+  );
+  await gate.reached;
+  // Not before the head arrived.
+  while (asker.told.filter((line) => line.startsWith('text ')).join('').length < 33) await setImmediate();
+  await provider.peer.stop();
+  const error = await failing;
+  assert.ok(error instanceof QvacError && error.code === 'E_TRUNCATED');
+  const [[jobId, receipt] = assert.fail('no receipt'), ...others] = asker.receipts;
+  assert.equal(others.length, 0);
+  assert.match(error.hint ?? '', new RegExp(`receipts show ${jobId.slice(0, 8)}`));
+  assert.deepEqual([receipt.tokens.length, receipt.heads.length, receipt.opening], [32, 1, null]);
+  assert.deepEqual(decodeHead(receipt.heads[0]?.body ?? assert.fail('no head')).finish, finish.notFinal);
+  const { result, faults } = assess(receipt, {});
+  assert.deepEqual([result, faults], ['inconclusive', []]);
+  assert.equal(assess(parseReceipt(serialiseReceipt(receipt)), {}).result, 'inconclusive');
+});
+
+test('an answer that the provider broke off itself is an error with a receipt, and counts as aborted', async (context) => {
+  const provider = await startProvider(context, {
+    script: {
+      beforeStep: async (i) => {
+        if (i === 5) throw new Error('out of memory');
+      },
+    },
+  });
+  const asker = await startAsker(context, { providers: [provider], engines: [createScriptedEngine()] });
+  await assert.rejects(
+    asker.ask(),
+    (error) =>
+      error instanceof QvacError &&
+      error.code === 'E_TRUNCATED' &&
+      /broke off after 5 tokens/.test(error.message) &&
+      /receipts show/.test(error.hint ?? ''),
+  );
+  const [receipt = assert.fail('no receipt')] = asker.receipts.values();
+  assert.equal(receipt.tokens.length, 5);
+  assert.equal(assess(receipt, {}).result, 'pass');
+  const { aborted, faults } = asker.reputation.standing(provider.peer.id);
+  assert.deepEqual([aborted > 0.9, faults], [true, 0]);
+});
+
 test('a named provider is asked and no other, whatever its reputation', async (context) => {
   const named = await startProvider(context, { offering: { tokensPerSecond: 1 } });
   const better = await startProvider(context, { offering: { tokensPerSecond: 9_000 } });
@@ -172,7 +227,7 @@ test('models are asked for by name, name and quantisation, or id; others are not
   await assert.rejects(asker.ask({ model: 'two', provider: q8.address }), { code: 'E_NO_MODEL' });
 });
 
-test('an offer above the price limit is not used; below it, the quoted cost is reported', async (context) => {
+test('an offer above the price limit is not used; below it, an answer that pays nothing costs nothing', async (context) => {
   const provider = await startProvider(context, { offering: { priceIn: 100, priceOut: 2_000 } });
   const asker = await startAsker(context, { providers: [provider] });
   await assert.rejects(
@@ -180,13 +235,12 @@ test('an offer above the price limit is not used; below it, the quoted cost is r
     (error) => error instanceof QvacError && error.code === 'E_TOO_DEAR' && error.exitCode === 5,
   );
   const answer = await asker.ask({ maxPrice: 1_000 });
-  const promptCount = provider.engine.tokenizer.encodePrompt({
-    messages: [{ role: 'user', content: 'why is the sky blue?' }],
-    template: 'gguf',
-    options: {},
-  }).length;
-  assert.equal(answer.costLamports, BigInt(Math.ceil((promptCount * 100 + 40 * 2_000) / 1_000)));
+  assert.equal(answer.costLamports, 0n);
   assert.equal(answer.verification.result, 'pass');
+  const { quote } = asker.receipts.get(answer.receipt ?? assert.fail('no receipt')) ?? assert.fail('not stored');
+  assert.ok(quote !== null);
+  const { priceIn, priceOut } = decodeQuote(quote.body);
+  assert.deepEqual([priceIn, priceOut], [100, 2_000]);
 });
 
 test('an outdated card is fetched again, and the question succeeds', async (context) => {
@@ -200,16 +254,31 @@ test('an outdated card is fetched again, and the question succeeds', async (cont
   assert.equal(asker.receipts.get(answer.receipt ?? ('' as never))?.exec?.threads, 0);
 });
 
-test('bad input is reported at once, and no other provider is asked', async (context) => {
-  const first = await startProvider(context);
-  const second = await startProvider(context);
-  const asker = await startAsker(context, { providers: [first, second] });
-  const input = { messages: [{ role: 'user', content: 'hi <|stop|>' }], template: 'gguf', options: {} } as const;
-  await assert.rejects(
-    asker.ask({ input }),
-    (error) => error instanceof QvacError && error.code === 'E_BAD_INPUT' && error.exitCode === 2,
-  );
-  assert.equal(asker.told.filter((line) => line.startsWith('sending')).length, 1);
+const badInput = (error: unknown): boolean =>
+  error instanceof QvacError && error.code === 'E_BAD_INPUT' && error.exitCode === 2;
+
+test('bad input is reported at once, and no provider is asked', async (context) => {
+  const provider = await startProvider(context);
+  const asker = await startAsker(context, { providers: [provider] });
+  for (const input of [chat(`hi ${breakMark}`), inputOf([{ role: 'critic', content: 'hi' }])])
+    await assert.rejects(asker.ask({ input }), badInput);
+  assert.deepEqual([asker.told, provider.events.all], [[], []]);
+});
+
+test('a provider that refuses the input is believed only by a client whose own tokenizer refuses it', async (context) => {
+  const providers = [await startProvider(context), await startProvider(context)];
+  // Only who holds the model knows its stops.
+  const input = inputOf([{ role: 'user', content: 'hi' }], { continuation: [scriptedStop] });
+  for (const [engines, asked] of [
+    [[createScriptedEngine()], 1],
+    [[], 2],
+  ] as const) {
+    const asker = await startAsker(context, { providers, engines });
+    await assert.rejects(asker.ask({ input }), badInput);
+    assert.equal(asker.told.filter((line) => line.startsWith('sending')).length, asked);
+    const aborted = providers.filter(({ peer }) => asker.reputation.standing(peer.id).aborted > 0);
+    assert.equal(aborted.length, engines.length === 0 ? 2 : 0);
+  }
 });
 
 test('Ctrl-C cancels, settles what was delivered and stores the receipt', async (context) => {
@@ -222,10 +291,15 @@ test('Ctrl-C cancels, settles what was delivered and stores the receipt', async 
   stop.abort();
   const answer = await asking;
   assert.equal(answer.interrupted, true);
-  assert.equal(answer.finish, 2);
+  assert.equal(answer.finish, finish.cancelled);
   assert.equal(answer.verification.result, 'pass');
   const stored = asker.receipts.get(answer.receipt ?? ('' as never));
-  assert.ok(stored?.cancel !== null && stored?.opening !== null);
+  assert.ok(stored?.ack != null && stored.opening !== null);
+  const { n, stop: asked } = decodeAck(stored.ack.body);
+  assert.equal(asked, ackStop.cancel);
+  // What had arrived by then, of what the provider had sent.
+  assert.ok(n <= 12, `${n} tokens`);
+  assert.equal(answer.tokens, 12);
 });
 
 test('Ctrl-C before the accept leaves nothing behind', async (context) => {

@@ -7,6 +7,7 @@ import { silentLogger } from '../../../src/lib/log.ts';
 import type { Job, JobTimeouts } from '../../../src/node/job/job.ts';
 import { openJob } from '../../../src/node/job/open-job.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
+import { finish, modes } from '../../../src/protocol/codes.ts';
 import { sha256 } from '../../../src/protocol/digests.ts';
 import { startAsker } from '../../support/asking.ts';
 import { createGate } from '../../support/gate.ts';
@@ -33,9 +34,9 @@ async function jobWith(
     seed: new Uint8Array(32),
     commit: sha256(new Uint8Array(32)),
     count: 16,
-    mode: 'merkle',
+    mode: modes.merkle,
     timeouts,
-  } as const;
+  };
   return openJob({ peer: client, clock: systemClock, logger: silentLogger }, init);
 }
 
@@ -78,14 +79,15 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
   });
 }
 
-test('no accept, no first token, no complete answer in time: each is TIMEOUT', async (context) => {
+test('no accept, no first token and no complete answer in time are each a timeout', async (context) => {
   const silent = await startProvider(context, { wrapPeer: (peer) => withTamperedAnswers(peer, () => []) });
   const unaccepted = await openTestJob(context, silent, { timeouts: { acceptMs: 200 } });
   await assert.rejects(receiveAll(unaccepted.job), { code: 'E_TIMEOUT' });
   const gate = createGate(0);
   const slow = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
-  const tokenless = await openTestJob(context, slow, { timeouts: { firstTokenMs: 200 } });
+  const tokenless = await openTestJob(context, slow, { timeouts: { totalMs: 200 } });
   await assert.rejects(receiveAll(tokenless.job), { code: 'E_TIMEOUT' });
+  assert.equal(tokenless.job.received.n, 0);
   // The error quotes the person's limit, not the remaining time.
   const endless = await openTestJob(context, slow, { timeouts: { totalMs: 300, allowedMs: 2_000 } });
   await assert.rejects(
@@ -128,7 +130,7 @@ test('heartbeats keep a slow answer alive past the gap', async (context) => {
   for await (const frame of job.frames()) {
     if (frame.t === 'beat' && ++beats === 3) gate.open();
   }
-  assert.equal(job.received.final?.finish, 1);
+  assert.equal(job.received.final?.finish, finish.length);
 });
 
 test('a slow reader is not mistaken for a silent provider', async (context) => {
@@ -140,7 +142,7 @@ test('a slow reader is not mistaken for a silent provider', async (context) => {
     slept = true;
     await setTimeout(600);
   }
-  assert.equal(job.received.final?.finish, 1);
+  assert.equal(job.received.final?.finish, finish.length);
 });
 
 test('an answer that ends without a final head is TRUNCATED', async (context) => {

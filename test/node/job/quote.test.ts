@@ -7,16 +7,16 @@ import type { SignedQuote } from '../../../src/node/job/job.ts';
 import { fetchQuote } from '../../../src/node/job/quote.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
+import { encodeCbor } from '../../../src/protocol/codec.ts';
 import { quoteProtocol } from '../../../src/protocol/constants.ts';
 import { requestDigestOf } from '../../../src/protocol/digests.ts';
-import { kinds, type Quote } from '../../../src/protocol/messages.ts';
-import { encodeQuote } from '../../../src/protocol/validate.ts';
+import { kinds, modes, payFrom, type Quote } from '../../../src/protocol/messages.ts';
 import { startProvider, testInput } from '../../support/market.ts';
 import { startPeer } from '../../support/peers.ts';
 
-const prices = { priceIn: 100_000, priceOut: 2_000_000 };
+const prices = { priceJob: 5_000, priceIn: 100_000, priceOut: 2_000_000 };
 
-/** Requests a quote from a provider whose quotes are valid apart from `change`. */
+/** Requests a quote from a provider whose quotes are valid apart from `change`; they may be malformed. */
 async function quoted(context: TestContext, change: Partial<Quote>): Promise<SignedQuote> {
   const lying = (peer: Peer): Peer =>
     new Proxy(peer, {
@@ -30,7 +30,7 @@ async function quoted(context: TestContext, change: Partial<Quote>): Promise<Sig
               ? async (stream) => {
                   const ask = await stream.read(['ask']);
                   if (ask === null) return;
-                  const { modelId, requestDigest, promptTokens, maxTokens } = ask;
+                  const { modelId, requestDigest, mode, promptTokens, maxTokens } = ask;
                   const now = Date.now();
                   const quote: Quote = {
                     v: 1,
@@ -38,9 +38,12 @@ async function quoted(context: TestContext, change: Partial<Quote>): Promise<Sig
                     client: stream.remote.publicKey,
                     modelId,
                     requestDigest,
+                    mode,
                     promptTokens,
                     maxTokens,
                     ...prices,
+                    grace: 64,
+                    deliverWithin: 600,
                     execClass: provider.card().card.execClass ?? new Uint8Array(32),
                     pay: null,
                     issuedAt: now,
@@ -48,7 +51,7 @@ async function quoted(context: TestContext, change: Partial<Quote>): Promise<Sig
                     nonce: randomBytes(16),
                     ...change,
                   };
-                  await stream.write({ t: 'quote', ...signBody(peer.key, kinds.quote, null, encodeQuote(quote)) });
+                  await stream.write({ t: 'quote', ...signBody(peer.key, kinds.quote, null, encodeCbor(quote)) });
                 }
               : handler,
             options,
@@ -64,6 +67,8 @@ async function quoted(context: TestContext, change: Partial<Quote>): Promise<Sig
       card: provider.card(),
       model: provider.model(),
       requestDigest: requestDigestOf(testInput),
+      mode: modes.merkle,
+      pay: payFrom.nothing,
       promptTokens: 300,
       maxTokens: 40,
       target: provider.address,
@@ -78,6 +83,27 @@ test('a quote for the requested model, prompt and length is accepted', async (co
 test('a quote for more tokens than requested, which would lock more than shown, is refused', async (context) => {
   await assert.rejects(quoted(context, { promptTokens: 301 }), { code: 'E_BAD_PEER' });
   await assert.rejects(quoted(context, { maxTokens: 41 }), { code: 'E_BAD_PEER' });
+});
+
+test('a quote that is dearer than the card, each price alone, is refused', async (context) => {
+  for (const price of ['priceJob', 'priceIn', 'priceOut'] as const)
+    await assert.rejects(quoted(context, { [price]: prices[price] + 1 }), {
+      code: 'E_BAD_PEER',
+      message: /dearer than the card/,
+    });
+});
+
+test('a quote for another mode, or one that holds the payment far longer than the answer takes, is refused', async (context) => {
+  await assert.rejects(quoted(context, { mode: modes.none }), { code: 'E_BAD_PEER', message: /another mode/ });
+  await assert.rejects(quoted(context, { deliverWithin: 86_400 }), {
+    code: 'E_BAD_PEER',
+    message: /hold the payment for up to 86400 s/,
+  });
+});
+
+test('a quote with a grace outside 32 to 1,024 tokens, or a price above 2^53 - 1 in all, is malformed', async (context) => {
+  for (const change of [{ grace: 31 }, { grace: 1_025 }, { priceJob: 2 ** 53 - 1 }])
+    await assert.rejects(quoted(context, change), { code: 'E_BAD_PEER', message: /malformed/ });
 });
 
 test('a quote with another class than an outdated card does not count against the provider', async (context) => {

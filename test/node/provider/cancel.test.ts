@@ -47,7 +47,10 @@ test('a cancel before the first token gives a final head over nothing', async (c
   for await (const frame of job.frames()) {
     if (frame.t === 'accept') await job.cancel();
   }
-  assert.deepEqual({ n: job.received.final?.n, finish: job.received.final?.finish }, { n: 0, finish: finish.cancelled });
+  assert.deepEqual(
+    { n: job.received.final?.n, finish: job.received.final?.finish },
+    { n: 0, finish: finish.cancelled },
+  );
 });
 
 test('a cancelled job that waits in the queue leaves the queue', async (context) => {
@@ -85,8 +88,7 @@ test('a cancel of too many tokens, another signer or another job is a bad frame'
     ['another job', (key: SigningKey) => signStop(key, 'ab'.repeat(32) as JobId, 1)],
     [
       'a malformed cancel',
-      (key: SigningKey, jobId: JobId) =>
-        ({ t: 'ack', ...signBody(key, kinds.ack, jobId, new Uint8Array(3)) }) as const,
+      (key: SigningKey, jobId: JobId) => ({ t: 'ack', ...signBody(key, kinds.ack, jobId, new Uint8Array(3)) }) as const,
     ],
   ] as const;
   for (const [name, make] of cases) {

@@ -2,16 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { equalBytes, fromHex } from '../../../src/lib/bytes.ts';
 import { assess } from '../../../src/proofs/checks.ts';
-import { decodeHead } from '../../../src/proofs/head.ts';
+import { decodeHead, isFinal } from '../../../src/proofs/head.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
 import { verdictOf } from '../../../src/proofs/verdict.ts';
 import { jobProtocol } from '../../../src/protocol/constants.ts';
 import type { Frame } from '../../../src/protocol/frames.ts';
-import { kinds } from '../../../src/protocol/messages.ts';
+import { finish, kinds, modes } from '../../../src/protocol/messages.ts';
 import { encodeVerdict } from '../../../src/protocol/validate.ts';
 import { movedClock } from '../../support/clock.ts';
 import { createGate } from '../../support/gate.ts';
 import { openTestJob, receiveAll, startProvider, testSampler } from '../../support/market.ts';
+import { chat } from '../../support/models/inputs.ts';
 import { startPeer } from '../../support/peers.ts';
 import { firstFrame, makeOffer, readFinal, readUntil, sendOffer } from '../../support/raw-offer.ts';
 
@@ -22,7 +23,7 @@ test('an honest answer passes every check that needs no model, and its opening i
   await job.challenge(secret);
   const { received } = job;
   assert.equal(received.n, 100);
-  assert.equal(received.final?.finish, 1);
+  assert.equal(received.final?.finish, finish.length);
   assert.equal(received.text, provider.engine.tokenizer.decode(received.tokens));
   const { result, tier, count } = assess(received.receipt([]), {});
   assert.deepEqual({ result, tier, count }, { result: 'pass', tier: 'sampling', count: 16 });
@@ -42,7 +43,7 @@ test('section 4.2: a head every 32 tokens and at the end, over exactly the token
     assert.notEqual(frame, null);
     if (frame === null) return;
     frames.push(frame);
-    final = frame.t === 'head' && decodeHead(frame.body).finish !== 255;
+    final = frame.t === 'head' && isFinal(decodeHead(frame.body));
   }
   assert.equal(frames[0]?.t, 'accept');
   const lengths: number[] = [];
@@ -75,7 +76,7 @@ test('an answer ends at its stop token', async (context) => {
   const provider = await startProvider(context, { script: { stopAfter: 5 } });
   const { job } = await openTestJob(context, provider);
   await receiveAll(job);
-  assert.equal(job.received.final?.finish, 0);
+  assert.equal(job.received.final?.finish, finish.stopToken);
   assert.equal(job.received.n, 6);
 });
 
@@ -90,20 +91,16 @@ test('a character that stays incomplete at the end is U+FFFD, in a text that the
   /** A greedy answer of the scripted model whose last byte begins a character. */
   async function findCutAnswer(decode: (tokens: readonly number[]) => string) {
     for (let number = 0; number < 200; number++) {
-      const input = {
-        messages: [{ role: 'user', content: `question ${number}` }],
-        template: 'gguf',
-        options: {},
-      } as const;
+      const input = chat(`question ${number}`);
       const session = await provider.engine.open();
       const tokens: number[] = [];
-      let top = await session.prefill(provider.engine.tokenizer.encodePrompt(input), 20);
+      let top = await session.prefill(provider.engine.tokenizer.encodePrompt(input).tokens, 20);
       for (let n = 1; n <= 24; n++) {
         const best = top.ids.reduce((a, b) => ((top.logits[a] ?? 0) >= (top.logits[b] ?? 0) ? a : b));
         tokens.push(best);
         if (decode(tokens).endsWith('\ufffd') && best >= 0xc2) {
           await session.release();
-          return { input, sampler: { temperature: 0, minP: 0, topK: 20, maxTokens: n } };
+          return { input, sampler: { ...testSampler, temperature: 0, minP: 0, maxTokens: n } };
         }
         top = await session.decode(best, 20);
       }
@@ -157,7 +154,7 @@ test('600 s after the final head a job can no longer be opened', async (context)
 
 test('mode none is never opened', async (context) => {
   const provider = await startProvider(context);
-  const { job, secret } = await openTestJob(context, provider, { mode: 'none' });
+  const { job, secret } = await openTestJob(context, provider, { mode: modes.none });
   await receiveAll(job);
   await assert.rejects(job.challenge(secret), { fault: 'silence' });
 });

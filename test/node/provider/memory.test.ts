@@ -3,7 +3,7 @@ import { appendFile, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { fromHex } from '../../../src/lib/bytes.ts';
+import { fromHex, utf8 } from '../../../src/lib/bytes.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { JobId, PeerIdString } from '../../../src/lib/types.ts';
 import { createRateLimit } from '../../../src/node/provider/admission/rate-limit.ts';
@@ -11,6 +11,7 @@ import { createSeenJobs } from '../../../src/node/provider/admission/seen-jobs.t
 import { createKeptJobs, type KeptJob } from '../../../src/node/provider/job/kept-jobs.ts';
 import type { Receipt } from '../../../src/proofs/receipt.ts';
 import { movedClock } from '../../support/clock.ts';
+import { chat } from '../../support/models/inputs.ts';
 
 const id = (number: number): JobId => number.toString(16).padStart(64, '0') as JobId;
 
@@ -56,7 +57,12 @@ test('the memory of offers is bounded on disk and refuses rather than forgets', 
 test('finished jobs are kept within bounds: without room, no new job is admitted until some expire', () => {
   const clock = movedClock();
   const kept = createKeptJobs({ clock }, { maxBytes: 1 << 20 });
-  const receipt = { input: null, promptTokens: new Array<number>(8_000).fill(1), tokens: [] } as unknown as Receipt;
+  const receipt = {
+    input: null,
+    extra: new Uint8Array(),
+    promptTokens: new Array<number>(8_000).fill(1),
+    tokens: [],
+  } as unknown as Receipt;
   const job = (number: number): KeptJob => ({
     jobId: id(number),
     client: new Uint8Array(32),
@@ -77,29 +83,36 @@ test('finished jobs are kept within bounds: without room, no new job is admitted
   assert.equal(kept.find(new Uint8Array(32), fromHex(id(0))), null);
 });
 
-test('the parts of a prompt that the template omits count, too', () => {
-  const clock = movedClock();
-  const kept = createKeptJobs({ clock }, { maxBytes: 8 << 20 });
-  const options = { unused: 'x'.repeat(1 << 20) };
-  const receipt = {
-    input: { messages: [{ role: 'user', content: 'hi' }], template: 'gguf', options },
-    promptTokens: [1],
-    tokens: [2],
-  } as unknown as Receipt;
-  let number = 0;
-  for (; !kept.full && number < 100; number++)
-    kept.add({
-      jobId: id(number),
-      client: new Uint8Array(32),
-      commit: fromHex(id(number)),
-      root: new Uint8Array(32),
-      keepUntil: clock.now() + 600_000,
-      transcript: null,
-      opening: null,
-      receipt,
-      saved: Promise.resolve(),
-    });
-  assert.ok(number <= 8, `${number} jobs`);
+test('every part of an offer that a kept job holds counts', () => {
+  const long = 'x'.repeat(1 << 20);
+  const small = { input: chat('hi'), extra: new Uint8Array(), promptTokens: [1], tokens: [2] };
+  const large: Readonly<Record<string, object>> = {
+    'an option': { ...small, input: { ...small.input, options: { unused: long } } },
+    'the tools': { ...small, input: { ...small.input, tools: JSON.stringify([long]) } },
+    'a message field': {
+      ...small,
+      input: { ...small.input, messages: [{ role: 'user', content: 'hi', reasoning_content: long }] },
+    },
+    'the settings': { ...small, extra: utf8(long) },
+  };
+  for (const [part, receipt] of Object.entries(large)) {
+    const clock = movedClock();
+    const kept = createKeptJobs({ clock }, { maxBytes: 8 << 20 });
+    let number = 0;
+    for (; !kept.full && number < 100; number++)
+      kept.add({
+        jobId: id(number),
+        client: new Uint8Array(32),
+        commit: fromHex(id(number)),
+        root: new Uint8Array(32),
+        keepUntil: clock.now() + 600_000,
+        transcript: null,
+        opening: null,
+        receipt: receipt as Receipt,
+        saved: Promise.resolve(),
+      });
+    assert.ok(number <= 8, `${part}: ${number} jobs`);
+  }
 });
 
 test('each peer has a burst and a rate of its own, and many peers cost bounded memory', () => {

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
+import { assess } from '../../../src/proofs/checks.ts';
+import { finish } from '../../../src/protocol/codes.ts';
 import { jobProtocol } from '../../../src/protocol/constants.ts';
 import { createGate } from '../../support/gate.ts';
 import { openTestJob, receiveAll, startProvider, testSampler } from '../../support/market.ts';
 import { startPeer } from '../../support/peers.ts';
 import { firstFrame, makeOffer, readUntil, sendOffer } from '../../support/raw-offer.ts';
+import type { ScriptedInit } from '../../support/scripted-engine.ts';
 
 test('with a full queue an offer is refused with busy, and a later one is served', async (context) => {
   const gate = createGate(0);
@@ -100,18 +103,31 @@ test('jobs beyond the limit of one peer receive busy, and are not cut off', asyn
   );
 });
 
-test('a failing engine is reported as internal, without its message', async (context) => {
-  const provider = await startProvider(context, {
-    script: {
-      beforeStep: async (i) => {
-        if (i === 3) throw new Error('secret path /home/somebody');
-      },
+/** An engine that fails before step `at` of every answer. */
+function failingAt(at: number): ScriptedInit {
+  return {
+    beforeStep: async (i) => {
+      if (i === at) throw new Error('secret path /home/somebody');
     },
-  });
+  };
+}
+
+test('an engine that fails before the first token is reported as internal, without its message', async (context) => {
+  const provider = await startProvider(context, { script: failingAt(0) });
   const client = await startPeer(context, { role: 'client' });
   const stream = await sendOffer(provider, client, makeOffer(provider, client));
   const { found } = await readUntil(stream, 'error');
   assert.deepEqual(found, { t: 'error', code: 'internal', message: 'this provider failed' });
+  assert.equal(provider.engine.slots.used, 0);
+});
+
+test('an answer whose engine fails ends with finish 3 over what was sent, and can be opened', async (context) => {
+  const provider = await startProvider(context, { script: failingAt(3) });
+  const { job, secret } = await openTestJob(context, provider);
+  await receiveAll(job);
+  assert.deepEqual([job.received.final?.finish, job.received.final?.n], [finish.brokenOff, 3]);
+  await job.challenge(secret);
+  assert.equal(assess(job.received.receipt([]), {}).result, 'pass');
   assert.equal(provider.engine.slots.used, 0);
 });
 
@@ -136,12 +152,17 @@ test('of 200 concurrent jobs each is answered or receives busy, and the provider
 
 test('a provider that stops ends its running jobs and admits no new ones', async (context) => {
   const gate = createGate(3);
-  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
-  const { job } = await openTestJob(context, provider);
-  const receiving = assert.rejects(receiveAll(job), { code: 'E_FAILED' });
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep, slots: 1 } });
+  const begun = await openTestJob(context, provider);
+  const ending = receiveAll(begun.job);
   await gate.reached;
+  // It waits for the slot of the first.
+  const queued = await openTestJob(context, provider);
+  const refused = assert.rejects(receiveAll(queued.job), { code: 'E_FAILED' });
+  await provider.events.until('job-accepted', 60_000, ({ job }) => job === queued.job.jobId);
   await provider.provider.stop();
-  await receiving;
+  await Promise.all([ending, refused]);
+  assert.deepEqual([begun.job.received.final?.finish, begun.job.received.final?.n], [finish.brokenOff, 3]);
   const client = await startPeer(context, { role: 'client' });
   const stream = await sendOffer(provider, client, makeOffer(provider, client));
   assert.equal((await firstFrame(stream))?.t, 'busy');

@@ -4,11 +4,11 @@ import { QvacError } from '../../../src/errors.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import { assess } from '../../../src/proofs/checks.ts';
 import { FaultError } from '../../../src/proofs/fault.ts';
-import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
+import { decodeHead, encodeHead, isFinal } from '../../../src/proofs/head.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
 import { jobIdHex, jobIdOf } from '../../../src/protocol/digests.ts';
 import type { Frame, FrameOf } from '../../../src/protocol/frames.ts';
-import { type FaultCode, type Head, kinds, type Opening } from '../../../src/protocol/messages.ts';
+import { type FaultCode, finish, type Head, kinds, modes, type Opening } from '../../../src/protocol/messages.ts';
 import { decodeOpening, encodeOpening } from '../../../src/protocol/validate.ts';
 import { startProvider, type TestProvider, type TestProviderInit } from '../../support/market.ts';
 import {
@@ -42,7 +42,9 @@ function signedHead(peer: Peer, head: Head): Frame {
 function onOpening(change: (opening: Opening) => Opening): TestProviderInit {
   return onTheWire((frame, peer) => {
     if (frame.t !== 'opening') return [frame];
-    const opening = change(decodeOpening(frame.body));
+    const honest = decodeOpening(frame.body);
+    if (honest.v !== 1) throw new Error('an opening of mode zk');
+    const opening = change(honest);
     return [{ t: 'opening', ...signBody(peer.key, kinds.opening, jobIdHex(opening.jobId), encodeOpening(opening)) }];
   });
 }
@@ -103,12 +105,12 @@ describe('a provider that cheats behind an honest router', () => {
   it('is caught without an opening, too, by the redraw', async (context) => {
     const provider = await startCheat(context, { script: { damage: 1 } });
     const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
-    const answer = await receiveAnswer(await askRouter(context, router, { verify: 'full', mode: 'none' }));
+    const answer = await receiveAnswer(await askRouter(context, router, { verify: 'full', mode: modes.none }));
     await expectVerdict(answer, 'exact-mismatch');
     await expectShunned(context, router, provider, null);
   });
 
-  it('answers from another prompt than it was sent: prompt-mismatch', async (context) => {
+  it('accepts another prompt than it was sent: prompt-mismatch', async (context) => {
     const engine = createScriptedEngine();
     const tokenizer = {
       ...engine.tokenizer,
@@ -121,9 +123,14 @@ describe('a provider that cheats behind an honest router', () => {
     const provider = await startCheat(context, {
       engine: { ...engine, exec: engine.exec, slots: engine.slots, selfTest: engine.selfTest, tokenizer },
     });
-    const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
-    await expectVerdict(await receiveAnswer(await askRouter(context, router)), 'prompt-mismatch');
-    await expectShunned(context, router, provider, null);
+    const honest = await startProvider(context);
+    const router = await startRouter(context, { providers: [provider, honest], engines: [createScriptedEngine()] });
+    // Seen before its first token, so that another provider answers.
+    const answer = await receiveAnswer(await askRouter(context, router));
+    assert.deepEqual(answer.picked, [provider.peer.id, honest.peer.id]);
+    assert.equal(answer.verdict?.verdict.result, 'pass');
+    assert.equal(router.reputation.standing(provider.peer.id).lastFault, 'prompt-mismatch');
+    await expectShunned(context, router, provider, honest);
   });
 
   const openings: readonly (readonly [cheat: string, init: TestProviderInit, fault: FaultCode])[] = [
@@ -169,7 +176,7 @@ describe('a provider that breaks a rule in the middle of its answer', () => {
     [
       'signs two heads that contradict each other: both reach the client',
       onTheWire((frame, peer) =>
-        frame.t === 'head' && decodeHead(frame.body).finish === 255
+        frame.t === 'head' && !isFinal(decodeHead(frame.body))
           ? [frame, signedHead(peer, { ...decodeHead(frame.body), root: new Uint8Array(32) })]
           : [frame],
       ),
@@ -192,8 +199,8 @@ describe('a provider that breaks a rule in the middle of its answer', () => {
     [
       'ends as if it had been cancelled',
       onTheWire((frame, peer) =>
-        frame.t === 'head' && decodeHead(frame.body).finish === 1
-          ? [signedHead(peer, { ...decodeHead(frame.body), finish: 2 })]
+        frame.t === 'head' && decodeHead(frame.body).finish === finish.length
+          ? [signedHead(peer, { ...decodeHead(frame.body), finish: finish.cancelled })]
           : [frame],
       ),
       (error) => error instanceof QvacError && error.code === 'E_TRUNCATED',

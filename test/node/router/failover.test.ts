@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import type { FrameStream } from '../../../src/node/streams/streams.ts';
 import { inputDigestOf } from '../../../src/protocol/digests.ts';
 import type { FrameOf } from '../../../src/protocol/frames.ts';
-import { decodeCancel, decodeOffer } from '../../../src/protocol/validate.ts';
+import { type Ack, ackStop } from '../../../src/protocol/messages.ts';
+import { decodeAck, decodeOffer } from '../../../src/protocol/validate.ts';
 import { startProvider, testInput, testSampler } from '../../support/market.ts';
 import { startMarketProcess } from '../../support/market-process.ts';
 import { askRouter, code, receiveAnswer, startBadProvider, startRouter } from '../../support/router.ts';
@@ -17,14 +18,15 @@ async function takeOffer(stream: FrameStream): Promise<FrameOf<'offer'>> {
 
 /** The accept of an honest provider of the scripted model. */
 function acceptOf(offer: FrameOf<'offer'>): FrameOf<'accept'> {
-  const promptTokens = createScriptedEngine().tokenizer.encodePrompt(offer.input);
-  return { t: 'accept', promptTokens, inputDigest: inputDigestOf(decodeOffer(offer.body).modelId, promptTokens) };
+  const { tokens: promptTokens, tail } = createScriptedEngine().tokenizer.encodePrompt(offer.input);
+  const inputDigest = inputDigestOf(decodeOffer(offer.body).modelId, promptTokens);
+  return { t: 'accept', promptTokens, inputDigest, tail };
 }
 
 /** Waits until the other side closes or resets the stream. */
 async function untilLeft(stream: FrameStream): Promise<'ended' | 'reset'> {
   try {
-    while ((await stream.read(['cancel', 'challenge', 'verdict'])) !== null);
+    while ((await stream.read(['ack', 'challenge', 'verdict'])) !== null);
     return 'ended';
   } catch {
     return 'reset';
@@ -103,20 +105,21 @@ describe('a router turns to another provider', () => {
     assert.deepEqual((await receiveAnswer(await askRouter(context, router))).picked, [good.peer.id]);
   });
 
-  it('from one that accepts and then only beats, which gets a cancel of 0 tokens', async (context) => {
-    const cancelled = Promise.withResolvers<number>();
+  it('from one that accepts and then only beats, which is stopped at 0 tokens', async (context) => {
+    const stopped = Promise.withResolvers<Pick<Ack, 'n' | 'stop'> | null>();
     const bad = await startBadProvider(context, async (stream) => {
       await stream.write(acceptOf(await takeOffer(stream)));
       const beating = setInterval(() => void stream.write({ t: 'beat' }).catch(() => undefined), 100);
-      const frame = await stream.read(['cancel']).finally(() => clearInterval(beating));
-      cancelled.resolve(frame === null ? -1 : decodeCancel(frame.body).n);
+      const frame = await stream.read(['ack']).finally(() => clearInterval(beating));
+      stopped.resolve(frame === null ? null : decodeAck(frame.body));
       await untilLeft(stream);
     });
     const good = await startProvider(context);
     const router = await startRouter(context, { providers: [bad, good] });
     const { picked } = await receiveAnswer(await askRouter(context, router, { timeouts: { totalMs: 6_000 } }));
     assert.deepEqual(picked, [bad.peer.id, good.peer.id]);
-    assert.equal(await cancelled.promise, 0);
+    const ack = await stopped.promise;
+    assert.deepEqual([ack?.n, ack?.stop], [0, ackStop.cancel]);
   });
 
   it('from one that is frozen before it accepts, whose stream is reset', async (context) => {
@@ -161,17 +164,23 @@ describe('a router gives up', () => {
     await assert.rejects(receiveAnswer(await askRouter(context, router)), code('E_BUSY'));
   });
 
-  it('on a provider that broke off twice in a row, and says so', async (context) => {
+  it('on a provider that broke off twice in a row, and says so, as long as it knows another one', async (context) => {
     const bad = await startBadProvider(
       context,
       async (stream) => (await takeOffer(stream), await stream.write({ t: 'error', code: 'internal', message: '' })),
     );
     const router = await startRouter(context, { providers: [bad] });
-    for (let time = 0; time < 2; time++)
+    // Without another one it is asked again.
+    for (let time = 0; time < 3; time++)
       await assert.rejects(receiveAnswer(await askRouter(context, router)), code('E_FAILED'));
-    await assert.rejects(
-      receiveAnswer(await askRouter(context, router)),
-      (error) => code('E_NO_PROVIDER')(error) && /broke off 2 jobs in a row/.test((error as Error).message),
+    const good = await startProvider(context);
+    await router.discovery.get(good.address);
+    assert.deepEqual((await receiveAnswer(await askRouter(context, router))).picked, [good.peer.id]);
+    const { considered } = await router.events.until('answered');
+    const why = considered.find(({ peer }) => peer === bad.peer.id);
+    assert.ok(
+      why !== undefined && 'detail' in why && /broke off 2 jobs in a row/.test(why.detail),
+      JSON.stringify(why),
     );
   });
 
@@ -208,7 +217,7 @@ describe('a router gives up', () => {
       const provider = await startMarketProcess(context, { role: 'provider', stepMs: 20 });
       const router = await startRouter(context, { providers: [provider] });
       const { job } = await askRouter(context, router, {
-        sampler: { ...testSampler, maxTokens: 1_000 },
+        sampler: { ...testSampler, maxTokens: 1_000, extra: new Uint8Array() },
         timeouts: { totalMs: 8_000 },
       });
       let tokens = 0;

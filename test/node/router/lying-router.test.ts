@@ -5,21 +5,32 @@ import { equalBytes, utf8 } from '../../../src/lib/bytes.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import { assess } from '../../../src/proofs/checks.ts';
 import { FaultError } from '../../../src/proofs/fault.ts';
-import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
+import { decodeHead, encodeHead, isFinal } from '../../../src/proofs/head.ts';
 import { parseReceipt, type Receipt, serialiseReceipt } from '../../../src/proofs/receipt.ts';
-import { signBody, signingKeyFromSeed } from '../../../src/proofs/signing.ts';
+import { type SigningKey, signBody, signingKeyFromSeed } from '../../../src/proofs/signing.ts';
 import { jobIdHex, jobIdOf } from '../../../src/protocol/digests.ts';
 import type { Frame, FrameOf } from '../../../src/protocol/frames.ts';
-import { type Card, kinds, type Offer, type Verdict } from '../../../src/protocol/messages.ts';
 import {
+  type Ack,
+  ackStop,
+  type Card,
+  kinds,
+  modes,
+  type Offer,
+  payFrom,
+  type Verdict,
+} from '../../../src/protocol/messages.ts';
+import {
+  decodeAck,
   decodeCard,
   decodeOffer,
   decodeVerdict,
-  encodeCancel,
+  encodeAck,
   encodeCard,
   encodeOffer,
   encodeVerdict,
 } from '../../../src/protocol/validate.ts';
+import { createGate } from '../../support/gate.ts';
 import { startProvider } from '../../support/market.ts';
 import { askRouter, receiveAnswer, startRouter, type TestAnswer, type TestRouterInit } from '../../support/router.ts';
 
@@ -80,9 +91,12 @@ describe('a router that lies about the provider it picked or the offer it made',
       otherOffer((offer) => ({ ...offer, challenge: { ...offer.challenge, count: 2 } })),
       /changes the number of challenges/,
     ],
-    ['another mode', otherOffer((offer) => ({ ...offer, mode: 'none' })), /changes the mode/],
+    ['another mode', otherOffer((offer) => ({ ...offer, mode: modes.none })), /changes the mode/],
     ['another temperature', sampler({ temperature: 0 }), /changes the temperature/],
     ['another minP', sampler({ minP: 0 }), /changes the minP/],
+    ['another topP', sampler({ topP: 90 }), /changes the topP/],
+    ['other settings', sampler({ extra: other32 }), /changes the settings/],
+    ['another start', otherOffer((offer) => ({ ...offer, start: 1 })), /changes the start/],
     ['another topK', sampler({ topK: 1 }), /changes the topK/],
     ['another length', sampler({ maxTokens: 1 }), /changes the length limit/],
     ['another prompt', otherOffer((offer) => ({ ...offer, requestDigest: other32 })), /changes the prompt/],
@@ -157,11 +171,22 @@ describe('a router that lies about the provider it picked or the offer it made',
   });
 });
 
+type Stop = Pick<Ack, 'jobId' | 'n' | 'stop'>;
+
+function ackBody({ jobId, n, stop }: Stop): Uint8Array {
+  const none = { account: new Uint8Array(32), committedLamports: 0n, releasedLamports: 0n };
+  return encodeAck({ version: 1, jobId, n, stop, ...none });
+}
+
+function signedAck(key: SigningKey, stop: Stop): Frame {
+  return { t: 'ack', ...signBody(key, kinds.ack, jobIdHex(stop.jobId), ackBody(stop)) };
+}
+
 /** The offer with a payment above the limit. */
 function withPayment(frame: FrameOf<'picked'>, peer: Peer): Frame {
   const body = encodeOffer({
     ...decodeOffer(frame.offer),
-    payment: { chain: 'solana:x', program: other32, payer: other32, amount: 41 },
+    payment: { pay: payFrom.jobAccount, account: other32, amountLamports: 41n },
   });
   return { ...frame, offer: body, offerSig: signBody(peer.key, kinds.offer, jobIdOf(body), body).sig };
 }
@@ -215,14 +240,16 @@ describe('a router that alters what it passes on', () => {
   it('a dropped final head is a truncated answer', async (context) => {
     await assert.rejects(
       ask(context, (frame) =>
-        frame.t === 'head' && frame.body.at(-1) !== 255 ? [{ t: 'error', code: 'failed', message: '' }] : [frame],
+        frame.t === 'head' && isFinal(decodeHead(frame.body)) ? [{ t: 'error', code: 'failed', message: '' }] : [frame],
       ),
       (error) => error instanceof QvacError && error.code === 'E_FAILED',
     );
   });
 
   it('a dropped intermediate head does no harm: the final one covers everything', async (context) => {
-    const answer = await ask(context, (frame) => (frame.t === 'head' && frame.body.at(-1) === 255 ? [] : [frame]));
+    const answer = await ask(context, (frame) =>
+      frame.t === 'head' && !isFinal(decodeHead(frame.body)) ? [] : [frame],
+    );
     assert.equal(assess(answer.receipt, {}).result, 'pass');
   });
 
@@ -236,17 +263,62 @@ describe('a router that alters what it passes on', () => {
     assert.match(answer.refused ?? '', /receipt/, 'the router’s receipt has an opening that it withheld');
   });
 
-  it('a cancel that the person did not send is reported, and so is an answer cut short', async (context) => {
-    const cut: Tamper = (frame, peer) => {
+  it('a stop that the person did not send is reported', async (context) => {
+    const stopped: Tamper = (frame, peer) => {
       if (frame.t !== 'head') return [frame];
       const { jobId } = decodeHead(frame.body);
-      return [
-        { t: 'cancel', ...signBody(peer.key, kinds.cancel, jobIdHex(jobId), encodeCancel({ v: 1, jobId, n: 0 })) },
-        frame,
-      ];
+      return [signedAck(peer.key, { jobId, n: 0, stop: ackStop.cancel }), frame];
     };
-    await assert.rejects(ask(context, cut), reported(/cancelled/));
+    await assert.rejects(ask(context, stopped), reported(/stopped an answer that you did not stop/));
   });
+
+  const stops: readonly (readonly [lie: string, tamper: Tamper, why: RegExp])[] = [
+    [
+      'signed by another peer',
+      onFrame('ack', ({ body }) => [signedAck(stranger, decodeAck(body))]),
+      /does not carry its signature/,
+    ],
+    [
+      'of another job',
+      onFrame('ack', ({ body }, peer) => [
+        {
+          t: 'ack',
+          ...signBody(
+            peer.key,
+            kinds.ack,
+            jobIdHex(decodeAck(body).jobId),
+            ackBody({ ...decodeAck(body), jobId: other32 }),
+          ),
+        },
+      ]),
+      /does not stop this answer/,
+    ],
+    [
+      'that stops nothing',
+      onFrame('ack', ({ body }, peer) => [signedAck(peer.key, { ...decodeAck(body), stop: ackStop.goOn })]),
+      /does not stop this answer/,
+    ],
+    [
+      'that is malformed',
+      onFrame('ack', ({ body }, peer) => {
+        const { jobId } = decodeAck(body);
+        return [{ t: 'ack', ...signBody(peer.key, kinds.ack, jobIdHex(jobId), other32) }];
+      }),
+      /malformed/,
+    ],
+  ];
+  for (const [lie, tamper, why] of stops) {
+    it(`an acknowledgement ${lie}, once the person stopped: is reported`, async (context) => {
+      const gate = createGate(10);
+      const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+      const router = await startRouter(context, { providers: [provider], tamper });
+      const { job } = await askRouter(context, router);
+      const stopping = async (): Promise<void> => {
+        for await (const news of job.frames()) if (news.t === 'tokens' && job.received.n === 10) await job.stop();
+      };
+      await assert.rejects(stopping(), reported(why));
+    });
+  }
 });
 
 describe('a router that forges a verdict or a receipt', () => {

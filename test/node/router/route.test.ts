@@ -3,11 +3,13 @@ import { describe, it } from 'node:test';
 import { toHex } from '../../../src/lib/bytes.ts';
 import { assess } from '../../../src/proofs/checks.ts';
 import { serialiseReceipt } from '../../../src/proofs/receipt.ts';
+import { breakMark } from '../../../src/protocol/input/control-text.ts';
+import { modes } from '../../../src/protocol/messages.ts';
 import { decodeVerdict } from '../../../src/protocol/validate.ts';
-import { startProvider, testInput } from '../../support/market.ts';
+import { startProvider, testInput, testSampler } from '../../support/market.ts';
 import { startPeer } from '../../support/peers.ts';
-import { askRouter, code, receiveAnswer, startRouter } from '../../support/router.ts';
-import { createScriptedEngine } from '../../support/scripted-engine.ts';
+import { askRouter, code, receiveAnswer, startBadProvider, startRouter } from '../../support/router.ts';
+import { createScriptedEngine, scriptedStop } from '../../support/scripted-engine.ts';
 
 describe('an honest router', () => {
   it('passes an answer on, has it opened, re-executes it and signs its verdict', async (context) => {
@@ -64,7 +66,7 @@ describe('an honest router', () => {
   it('passes on an answer without challenge in mode none, and calls it inconclusive', async (context) => {
     const provider = await startProvider(context);
     const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
-    const answer = await receiveAnswer(await askRouter(context, router, { mode: 'none' }));
+    const answer = await receiveAnswer(await askRouter(context, router, { mode: modes.none }));
     assert.equal(answer.opening, null);
     assert.equal(answer.refused, null);
     assert.equal(answer.verdict?.verdict.result, 'inconclusive');
@@ -135,7 +137,7 @@ describe('an honest router', () => {
           await askRouter(
             context,
             router,
-            { verify: 'full', sampler: { temperature: 70, minP: 5, topK: 20, maxTokens: 20 } },
+            { verify: 'full', sampler: { ...testSampler, maxTokens: 20, extra: new Uint8Array() } },
             clients[at % clients.length],
           ),
         ),
@@ -188,11 +190,29 @@ describe('a router refuses', () => {
 
   it('with bad-input at once, and asks no other provider', async (context) => {
     const providers = [await startProvider(context), await startProvider(context)];
-    const router = await startRouter(context, { providers });
-    const input = { ...testInput, messages: [{ role: 'user', content: 'a <|turn|> of mine' }] };
-    await assert.rejects(receiveAnswer(await askRouter(context, router, { input })), code('E_BAD_INPUT'));
-    assert.equal(providers.flatMap(({ events }) => events.all.filter(({ event }) => event === 'refused')).length, 1);
+    const router = await startRouter(context, { providers, engines: [createScriptedEngine()] });
+    // No provider may take the first; only who holds the model knows that of the second.
+    for (const [change, refusals] of [
+      [{ messages: [{ role: 'user', content: `a ${breakMark} of mine` }] }, 0],
+      [{ continuation: [scriptedStop] }, 1],
+    ] as const) {
+      const question = await askRouter(context, router, { input: { ...testInput, ...change } });
+      await assert.rejects(receiveAnswer(question), code('E_BAD_INPUT'));
+      const refused = providers.flatMap(({ events }) => events.all.filter(({ event }) => event === 'refused'));
+      assert.equal(refused.length, refusals);
+    }
     for (const { peer } of providers) assert.equal(router.reputation.standing(peer.id).aborted, 0);
+  });
+
+  it('no input because a provider alone says that it is bad: it turns to another one', async (context) => {
+    const liar = await startBadProvider(context, async (stream) => {
+      await stream.read(['offer']);
+      await stream.write({ t: 'error', code: 'bad-input', message: '' });
+    });
+    const honest = await startProvider(context);
+    const router = await startRouter(context, { providers: [liar, honest], engines: [createScriptedEngine()] });
+    assert.deepEqual((await receiveAnswer(await askRouter(context, router))).picked, [liar.peer.id, honest.peer.id]);
+    assert.ok(router.reputation.standing(liar.peer.id).aborted > 0);
   });
 
   it('to show one commit to the same provider twice', async (context) => {

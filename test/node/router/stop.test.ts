@@ -5,10 +5,12 @@ import type { RouteNews } from '../../../src/node/client/routed/route.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import type { FrameStream } from '../../../src/node/streams/streams.ts';
 import { assess } from '../../../src/proofs/checks.ts';
+import { decodeHead, isFinal } from '../../../src/proofs/head.ts';
 import { routeProtocol } from '../../../src/protocol/constants.ts';
 import { sha256 } from '../../../src/protocol/digests.ts';
 import type { Frame } from '../../../src/protocol/frames.ts';
-import { decodeCancel } from '../../../src/protocol/validate.ts';
+import { ackStop, finish, modes } from '../../../src/protocol/messages.ts';
+import { decodeAck } from '../../../src/protocol/validate.ts';
 import { startProvider, type TestProvider, testInput, testSampler } from '../../support/market.ts';
 import { startPeer } from '../../support/peers.ts';
 import {
@@ -59,7 +61,7 @@ async function takeRest({ job }: TestQuestion, frames: AsyncIterator<RouteNews>)
 }
 
 describe('a person who stops', () => {
-  it('gets what was passed on by then, with a cancel that counts it, challenged and checked', async (context) => {
+  it('gets what was passed on by then, with an acknowledgement that counts it, challenged and checked', async (context) => {
     const { provider } = await startHeld(context, 10);
     const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
     const question = await askRouter(context, router, { verify: 'full' });
@@ -68,9 +70,10 @@ describe('a person who stops', () => {
     await question.job.stop();
     const { receipt, verdict, refused } = await takeRest(question, frames);
 
-    assert.equal(question.job.received.final?.finish, 2);
-    assert.ok(receipt.cancel !== null);
-    assert.equal(decodeCancel(receipt.cancel.body).n, 10);
+    assert.equal(question.job.received.final?.finish, finish.cancelled);
+    assert.ok(receipt.ack !== null);
+    const { n, stop } = decodeAck(receipt.ack.body);
+    assert.deepEqual([n, stop], [10, ackStop.cancel]);
     assert.equal(receipt.tokens.length, 10);
     assert.equal(assess(receipt, {}).result, 'pass');
     assert.deepEqual([verdict?.verdict.result, verdict?.verdict.tier, refused], ['pass', 'exact', null]);
@@ -90,7 +93,7 @@ describe('a person who stops', () => {
     assert.equal(router.reputation.standing(provider.peer.id).aborted, 0);
   });
 
-  it('by closing the stream cancels the job: the slot is freed and the receipt stored', async (context) => {
+  it('by closing the stream stops the job: the slot is freed and the receipt stored', async (context) => {
     const { provider } = await startHeld(context, 10);
     const router = await startRouter(context, { providers: [provider] });
     const question = await askRouter(context, router);
@@ -98,7 +101,7 @@ describe('a person who stops', () => {
     await until(frames, () => question.job.picked !== null && question.job.received.n === 10);
     question.job.abort(new Error('killed'));
     const finished = await provider.events.until('job-finished');
-    assert.equal(finished.finish, 2);
+    assert.equal(finished.finish, finish.cancelled);
     const ended = await router.events.until('answered');
     assert.equal(ended.result, 'inconclusive');
     assert.equal(provider.engine.slots.used, 0);
@@ -110,7 +113,7 @@ describe('a person who stops', () => {
     const router = await startRouter(context, { providers: [provider] });
     const client = await startPeer(context, { role: 'client' });
     const { stream, secret } = await rawQuestion(client, router.address);
-    const seen = await readUntil(stream, (frame) => frame.t === 'head' && frame.body.at(-1) !== 255);
+    const seen = await readUntil(stream, (frame) => frame.t === 'head' && isFinal(decodeHead(frame.body)));
     assert.ok(seen.includes('accept'));
     await stream.write({ t: 'stop' });
     await stream.write({ t: 'challenge', secret });
@@ -122,25 +125,34 @@ describe('a person who stops', () => {
 });
 
 describe('a person whose client', () => {
-  it('leaves after the answer still has it checked, without an opening', async (context) => {
-    const provider = await startProvider(context);
-    const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
-    const question = await askRouter(context, router, { verify: 'full' });
-    for await (const news of question.job.frames()) void news;
-    question.job.abort(new Error('gone'));
-    const ended = await router.events.until('answered');
-    assert.deepEqual([ended.result, ended.faults.length], ['inconclusive', 0]);
-    assert.equal(router.reputation.standing(provider.peer.id).faults, 0);
-    const [receipt] = router.receipts.values();
-    assert.equal(receipt?.opening, null);
-    assert.equal(receipt.verdicts.length, 1);
-    await provider.events.until('job-verdict');
-  });
+  // Every token drawn again equal needs no opening (section 4.4).
+  for (const [engine, result, tier] of [
+    [createScriptedEngine(), 'pass', 'exact'],
+    [null, 'inconclusive', 'sampling'],
+  ] as const) {
+    it(`leaves after the answer still has it checked, without an opening: ${result}`, async (context) => {
+      const provider = await startProvider(context);
+      const router = await startRouter(context, { providers: [provider], engines: engine === null ? [] : [engine] });
+      const verify = engine === null ? 'sampling' : 'full';
+      const question = await askRouter(context, router, { verify });
+      for await (const news of question.job.frames()) void news;
+      question.job.abort(new Error('gone'));
+      const ended = await router.events.until('answered');
+      assert.deepEqual([ended.result, ended.tier, ended.faults.length], [result, tier, 0]);
+      assert.equal(router.reputation.standing(provider.peer.id).faults, 0);
+      const [receipt] = router.receipts.values();
+      assert.equal(receipt?.opening, null);
+      assert.equal(receipt.verdicts.length, 1);
+      await provider.events.until('job-verdict');
+    });
+  }
 
   it('reads slowly slows the provider down, and receives everything', async (context) => {
     const provider = await startProvider(context, { script: { context: 16_384 } });
     const router = await startRouter(context, { providers: [provider] });
-    const question = await askRouter(context, router, { sampler: { ...testSampler, maxTokens: 3_000 } });
+    const question = await askRouter(context, router, {
+      sampler: { ...testSampler, maxTokens: 3_000, extra: new Uint8Array() },
+    });
     let frames = 0;
     for await (const news of question.job.frames()) {
       void news;
@@ -161,7 +173,7 @@ describe('a person whose client', () => {
     assert.equal((await readUntil(early.stream, ({ t }) => t === 'error')).at(-1), 'error');
     release();
     const other = await rawQuestion(client, router.address);
-    await readUntil(other.stream, (frame) => frame.t === 'head' && frame.body.at(-1) !== 255);
+    await readUntil(other.stream, (frame) => frame.t === 'head' && isFinal(decodeHead(frame.body)));
     await other.stream.write({ t: 'challenge', secret: new Uint8Array(32) });
     assert.equal((await readUntil(other.stream, ({ t }) => t === 'error' || t === 'verdict')).at(-1), 'error');
   });
@@ -195,11 +207,11 @@ async function rawQuestion(
     t: 'route',
     input: testInput,
     model: 'scripted',
-    sampler: testSampler,
+    sampler: { ...testSampler, extra: new Uint8Array() },
     seed: testSeed,
     commit: sha256(secret),
     count: 16,
-    mode: 'merkle',
+    mode: modes.merkle,
     verify: 'sampling',
     maxPrice: 0,
     timeout: 60_000,
@@ -216,7 +228,7 @@ async function readUntil(stream: FrameStream, fits: (frame: Frame) => boolean): 
       'accept',
       'tokens',
       'head',
-      'cancel',
+      'ack',
       'beat',
       'opening',
       'verdict',

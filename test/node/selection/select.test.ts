@@ -7,7 +7,7 @@ import type { ModelId, PeerIdString } from '../../../src/lib/types.ts';
 import type { VerifiedCard } from '../../../src/node/cards/cards.ts';
 import { createReputation, type Reputation } from '../../../src/node/selection/reputation.ts';
 import { type SelectionCriteria, select } from '../../../src/node/selection/select.ts';
-import type { CardModel } from '../../../src/protocol/messages.ts';
+import { type CardModel, modes } from '../../../src/protocol/messages.ts';
 
 const id = new Uint8Array(32).fill(7);
 const modelId = toHex(id) as ModelId;
@@ -21,7 +21,10 @@ const model: CardModel = {
   context: 4_096,
   vocab: 151_936,
   stops: [151_645],
+  vocabDigest: new Uint8Array(32),
+  can: [],
   modes: ['merkle', 'none'],
+  priceJob: 0,
   priceIn: 0,
   priceOut: 0,
   slots: 2,
@@ -62,7 +65,7 @@ function card(
 
 const criteria: SelectionCriteria = {
   model: 'qwen3-4b',
-  mode: 'merkle',
+  mode: modes.merkle,
   promptTokens: 300,
   maxTokens: 512,
   maxPrice: 1_000_000,
@@ -100,6 +103,7 @@ describe('select', () => {
       card('Other', { name: 'llama' }),
       card('Short', { context: 512 }),
       card('Dear', { priceOut: 10_000_000 }),
+      card('Fee', { priceJob: 1_000_001 }),
       card('Paid', { priceOut: 1, pays: true }),
       card('Mode', { modes: ['none'] }),
       card('Cheat'),
@@ -113,6 +117,7 @@ describe('select', () => {
         [peerOf('Other'), 'other-model'],
         [peerOf('Short'), 'context'],
         [peerOf('Dear'), 'too-dear'],
+        [peerOf('Fee'), 'too-dear'],
         [peerOf('Paid'), 'pay'],
         [peerOf('Mode'), 'mode'],
         [peerOf('Cheat'), 'standing'],
@@ -127,6 +132,7 @@ describe('select', () => {
 
   it('prefers the cheaper, the measured faster, the more reliable and the less loaded', () => {
     assert.equal(best(choose([card('A', { priceOut: 2_000 }), card('B', { priceOut: 1_000 })])), peerOf('B'));
+    assert.equal(best(choose([card('A', { priceJob: 2_000 }), card('B', { priceJob: 1_000 })])), peerOf('B'));
     assert.equal(best(choose([card('A', { tokensPerSecond: 20 }), card('B', { tokensPerSecond: 40 })])), peerOf('B'));
 
     const broken = newReputation();
@@ -167,6 +173,7 @@ describe('select', () => {
   it('explains a score by its terms, and gives the same order whatever the order of the cards', () => {
     const offered = fc.record({
       tokensPerSecond: fc.integer({ min: 0, max: 1_000_000 }),
+      priceJob: fc.nat(1_000_000),
       priceIn: fc.nat(1_000),
       priceOut: fc.nat(1_000),
       slots: fc.integer({ min: 0, max: 8 }),

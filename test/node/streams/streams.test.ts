@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import type { QvacError } from '../../../src/errors.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
-import { type FrameStream, LibP2PFrameStream } from '../../../src/node/streams/streams.ts';
+import { type FrameStream, LibP2PFrameStream, type RawFrame } from '../../../src/node/streams/streams.ts';
 import { encodeFrame } from '../../../src/protocol/frame-codec.ts';
 import type { Frame, FrameType } from '../../../src/protocol/frames.ts';
 import { badFrame, everything, framed, openRaw, startStranger } from '../../support/hostile.ts';
@@ -61,7 +61,7 @@ test('frames cut anywhere arrive whole and in order', async (t) => {
       async (sizes, cuts) => {
         reader.frames.length = 0;
         const sent = sizes.map((size, i) => ({ t: 'tokens', i, tokens: [i], text: 'x'.repeat(size) }) as const);
-        const bytes = Buffer.concat(sent.map(encodeFrame));
+        const bytes = Buffer.concat(sent.map((frame) => encodeFrame(frame)));
         const ended = reader.next();
         const stream = await openRaw(stranger, addressOf(reader.peer), protocol);
         for (let at = 0, cut = 0; at < bytes.length; cut++) {
@@ -159,7 +159,7 @@ test('a frame that arrives byte by byte is read, and an aborted read continues l
 
 test('a frame read with its bytes is forwarded byte for byte, however it was cut', async (t) => {
   const sent: readonly Frame[] = [
-    { t: 'accept', promptTokens: [1, 70_000], inputDigest: new Uint8Array(32).fill(9) },
+    { t: 'accept', promptTokens: [1, 70_000], inputDigest: new Uint8Array(32).fill(9), tail: 'π' },
     { t: 'tokens', i: 0, tokens: [7], text: 'π'.repeat(3000) },
     { t: 'head', body: new Uint8Array(300).fill(1), sig: new Uint8Array(64).fill(2) },
     beat,
@@ -168,21 +168,20 @@ test('a frame read with its bytes is forwarded byte for byte, however it was cut
   const reader = await startReader(t, allowed);
   const router = await startPeer(t);
   const upstream = await startPeer(t, { role: 'client' });
+  const frames: Frame[] = [];
   const bytes: Uint8Array[] = [];
   await router.handle(protocol, async (stream) => {
     const onward = await upstream.open(addressOf(reader.peer), protocol);
-    const all: Uint8Array[] = [];
-    for (let raw = await stream.readRaw(allowed); raw !== null; raw = await stream.readRaw(allowed)) {
-      assert.deepEqual(raw.frame, sent[all.length]);
-      all.push(raw.bytes);
-    }
-    // Kept until all have arrived: a later frame must not overwrite the bytes of an earlier one.
-    for (const each of all) await onward.forward(each);
+    const all: RawFrame<(typeof allowed)[number]>[] = [];
+    for (let raw = await stream.readRaw(allowed); raw !== null; raw = await stream.readRaw(allowed)) all.push(raw);
+    // Kept until all have arrived: a later frame must not overwrite an earlier one.
+    frames.push(...all.map(({ frame }) => frame));
+    bytes.push(...all.map((raw) => raw.bytes));
+    for (const raw of all) await onward.forward(raw.bytes);
     await onward.close();
-    bytes.push(...all);
   });
   const stranger = await startStranger(t);
-  const wire = Buffer.concat(sent.map(encodeFrame));
+  const wire = Buffer.concat(sent.map((frame) => encodeFrame(frame)));
   for (const cut of [wire.length, 1000, 7]) {
     reader.frames.length = 0;
     const ended = reader.next();
@@ -191,6 +190,7 @@ test('a frame read with its bytes is forwarded byte for byte, however it was cut
     await stream.close();
     assert.equal(await ended, null);
     assert.deepEqual(reader.frames, sent);
+    assert.deepEqual(frames.splice(0), sent);
     assert.deepEqual(Buffer.concat(bytes.splice(0)), wire);
   }
 });

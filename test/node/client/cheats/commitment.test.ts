@@ -4,11 +4,18 @@ import { fromHex } from '../../../../src/lib/bytes.ts';
 import type { Answer } from '../../../../src/node/client/answer.ts';
 import type { Peer } from '../../../../src/node/peer/peer.ts';
 import { assess } from '../../../../src/proofs/checks.ts';
-import { decodeHead, encodeHead } from '../../../../src/proofs/head.ts';
+import { decodeHead, encodeHead, isFinal } from '../../../../src/proofs/head.ts';
 import { type SigningKey, signBody } from '../../../../src/proofs/signing.ts';
 import { inputDigestOf, jobIdHex } from '../../../../src/protocol/digests.ts';
 import type { Frame } from '../../../../src/protocol/frames.ts';
-import { type FaultCode, type Head, kinds, type OpenedStep, type Opening } from '../../../../src/protocol/messages.ts';
+import {
+  type FaultCode,
+  finish,
+  type Head,
+  kinds,
+  type OpenedStep,
+  type Opening,
+} from '../../../../src/protocol/messages.ts';
 import { startAsker } from '../../../support/asking.ts';
 import { cutAt, lying, otherSeed, pastTheStop, withHeads, withOpening } from '../../../support/cheats/transcripts.ts';
 import { startProvider, type TestProviderInit, testSampler } from '../../../support/market.ts';
@@ -64,7 +71,7 @@ test('claims that it was cancelled: bad-length', (context) =>
     context,
     {
       createTranscript: (init) =>
-        withHeads((head) => (head.finish === 1 ? { ...head, finish: 2 } : head))({
+        withHeads((head) => (head.finish === finish.length ? { ...head, finish: finish.cancelled } : head))({
           ...init,
           offer: { ...init.offer, sampler: { ...init.offer.sampler, maxTokens: 20 } },
         }),
@@ -77,7 +84,7 @@ test('claims a stop token that it did not send: bad-length', (context) =>
     context,
     {
       createTranscript: (init) =>
-        withHeads((head) => (head.finish === 1 ? { ...head, finish: 0 } : head))({
+        withHeads((head) => (head.finish === finish.length ? { ...head, finish: finish.stopToken } : head))({
           ...init,
           offer: { ...init.offer, sampler: { ...init.offer.sampler, maxTokens: 20 } },
         }),
@@ -158,13 +165,24 @@ const swappingTranscript: TestProviderInit['createTranscript'] = (init) => {
     get tokens() {
       return outer.tokens;
     },
+    get finish() {
+      return outer.finish;
+    },
+    get candidateCount() {
+      return outer.candidateCount;
+    },
     next(top) {
       inner.next(top);
       return outer.next(top);
     },
     commit: () => outer.commit(),
+    end(reason) {
+      inner.end(reason);
+      return outer.end(reason);
+    },
     head: (covered) => ({ ...outer.head(covered), root: inner.head(covered).root }),
     open: (secret) => inner.open(secret),
+    witnesses: (secret) => inner.witnesses(secret),
   };
 };
 
@@ -240,6 +258,7 @@ test('more prompt tokens accepted than were quoted: bad-receipt', async (context
     t: 'accept',
     promptTokens,
     inputDigest: inputDigestOf(fromHex(engine.facts.id), promptTokens),
+    tail: '',
   } as const;
   const provider = await startProvider(context, {
     engine,
@@ -258,8 +277,8 @@ test('two heads that cannot both be honest: equivocation, each kind', async (con
       const head = decodeHead(frame.body);
       return when(head) ? [frame, signHead(change(head), key)] : [frame];
     });
-  const running = (head: Head): boolean => head.finish === 255;
-  const final = (head: Head): boolean => head.finish !== 255;
+  const running = (head: Head): boolean => !isFinal(head);
+  const final = isFinal;
   const kindsOfIt: Record<string, readonly [init: TestProviderInit, provable: boolean]> = {
     'another root at the same n': [again((head) => ({ ...head, root: ones }), running), false],
     'another prefix at the same n': [again((head) => ({ ...head, prefix: ones }), running), false],
@@ -267,9 +286,12 @@ test('two heads that cannot both be honest: equivocation, each kind', async (con
     'another prompt count': [again((head) => ({ ...head, promptCount: head.promptCount + 1 }), running), false],
     'another input': [again((head) => ({ ...head, inputDigest: ones }), running), false],
     'another class': [again((head) => ({ ...head, execClass: ones }), running), false],
-    'two final heads': [again((head) => ({ ...head, finish: 0 }), final), true],
+    'two final heads': [again((head) => ({ ...head, finish: finish.stopToken }), final), true],
     'two final roots': [again((head) => ({ ...head, root: ones }), final), true],
-    'a longer one that is not final': [again((head) => ({ ...head, n: head.n + 5, finish: 255 }), final), true],
+    'a longer one that is not final': [
+      again((head) => ({ ...head, n: head.n + 5, finish: finish.notFinal }), final),
+      true,
+    ],
   };
   for (const [name, [init, provable]] of Object.entries(kindsOfIt))
     await context.test(name, (inner) => assertCaught(inner, init, 'equivocation', { provable }));

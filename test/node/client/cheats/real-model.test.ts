@@ -13,6 +13,7 @@ import { disguised, sideBySide, withOtherPrompt } from '../../../support/cheats/
 import { withCoarseCache } from '../../../support/cheats/kv-cache.ts';
 import { nudging, prefillAttack } from '../../../support/cheats/transcripts.ts';
 import { startProvider, type TestProviderInit } from '../../../support/market.ts';
+import { chat } from '../../../support/models/inputs.ts';
 import { type TestModel, testModel } from '../../../support/models.ts';
 
 /** Real weights over a real network: SmolLM2-135M in eight bits is what every provider here claims to serve. */
@@ -43,12 +44,11 @@ async function askOf(
   provider: { readonly address: string },
   { seed = 1n, maxTokens = 48, temperature = 70, question = 'why is the sky blue?' } = {},
 ): Promise<Answer> {
-  const input = { messages: [{ role: 'user', content: question }], template: 'gguf', options: {} } as const;
   return asker.ask({
     provider: provider.address,
-    input,
+    input: chat(question),
     seed: seedOfNumber(seed),
-    sampler: { temperature, minP: 5, topK: 20, maxTokens },
+    sampler: { temperature, minP: 5, topP: 100, topK: 20, maxTokens },
     timeoutMs: 300_000,
   });
 }
