@@ -1,18 +1,26 @@
 import assert from 'node:assert/strict';
-import { readdir, stat } from 'node:fs/promises';
+import { cp, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
-import type { Escrow } from '../../../src/escrow/escrow.ts';
+import { escrowRules } from '../../../src/escrow/constants.ts';
 import { startLocalnet } from '../../../src/escrow/localnet.ts';
 import { delay } from '../../../src/lib/abort.ts';
+import { silentLogger } from '../../../src/lib/log.ts';
+import { createJournal } from '../../../src/node/home/journal.ts';
 import { createReceiptStore } from '../../../src/node/home/receipt-store.ts';
 import { settlementJson } from '../../../src/node/payment/outcome.ts';
 import type { ClientPayments } from '../../../src/node/payment/payments.ts';
+import { type KeptDelivery, keptDeliveryForm } from '../../../src/node/provider/payment/kept-delivery.ts';
+import { decodeHead } from '../../../src/proofs/head.ts';
+import { finish } from '../../../src/protocol/messages.ts';
+import { decodeAck } from '../../../src/protocol/validate.ts';
 import { startAsker } from '../../support/asking.ts';
 import { disguised } from '../../support/cheats/engines.ts';
-import { createGate } from '../../support/gate.ts';
+import { createGate, type Gate } from '../../support/gate.ts';
 import { temporaryHome } from '../../support/home.ts';
-import { startProvider, type TestProvider, type TestProviderInit, testSampler } from '../../support/market.ts';
+import { testSampler } from '../../support/market.ts';
+import { openRawPaidJob, paidPriceOf, startPaidProvider } from '../../support/paid.ts';
 import {
   clientPayments,
   type PaidProvider,
@@ -22,33 +30,7 @@ import {
 } from '../../support/payments.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
-const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const maxPrice = 10_000_000;
-type Paid = Escrow & { readonly wallet: Uint8Array };
-
-async function startPaid(
-  context: TestContext,
-  chain: TestChain,
-  init: TestProviderInit = {},
-  wrap: (escrow: Paid) => Paid = (escrow) => escrow,
-): Promise<{
-  readonly provider: TestProvider;
-  readonly paid: PaidProvider /** Its wallet's, with nothing around it. */;
-  readonly escrow: Paid;
-}> {
-  const escrow = await chain.wallet();
-  let paid: PaidProvider | undefined;
-  const provider = await startProvider(context, {
-    offering: prices,
-    async payments(peer) {
-      paid = await providerPayments(context, chain, peer, { escrow: wrap(escrow) });
-      return paid.payments;
-    },
-    ...init,
-  });
-  if (paid === undefined) throw new Error('it is not paid');
-  return { provider, paid, escrow };
-}
 
 const chainDown = async (): Promise<never> => {
   throw new QvacError('E_CHAIN', 'the chain does not answer');
@@ -85,7 +67,7 @@ async function eventually(holds: () => Promise<boolean>): Promise<void> {
 
 test('a client that disappears after the answer still pays: the provider claims in the background', async (context) => {
   const chain = await startChain(context);
-  const { provider, paid } = await startPaid(context, chain);
+  const { provider, paid } = await startPaidProvider(context, chain);
   const client = await clientPayments(context, chain);
   const asker = await startAsker(context, { providers: [provider], payments: silentAfterTheAnswer(client.payments) });
   await assert.rejects(asker.ask({ maxPrice }), /gone/);
@@ -108,7 +90,7 @@ test('a client that crashes after its verdict acts on the verdict when it starts
     [createScriptedEngine(), 'confirmed'],
     [disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()), 'rejected'],
   ] as const) {
-    const { provider, paid } = await startPaid(context, chain, { engine });
+    const { provider, paid } = await startPaidProvider(context, chain, { engine });
     const client = await clientPayments(context, chain);
     const receipts = createReceiptStore(await temporaryHome(context));
     const asker = await startAsker(context, {
@@ -140,10 +122,9 @@ test('a client that crashes after its verdict acts on the verdict when it starts
 
 test('a provider that crashes between head and submission finds the job again and submits it', async (context) => {
   const chain = await startChain(context);
-  const { provider, paid, escrow } = await startPaid(context, chain, {}, (whole) => ({
-    ...whole,
-    submitJob: chainDown,
-  }));
+  const { provider, paid, escrow } = await startPaidProvider(context, chain, {
+    wrap: (whole) => ({ ...whole, submitJob: chainDown }),
+  });
   const client = await clientPayments(context, chain, { submitMs: 50 });
   const asker = await startAsker(context, { providers: [provider], payments: client.payments });
   const { payment } = await asker.ask({ maxPrice });
@@ -166,15 +147,17 @@ test('a provider that crashes between head and submission finds the job again an
 test('a client that crashes after locking is refunded after the timeout', async (context) => {
   const chain = await startChain(context);
   // No provider sees the payment: none can answer before the client ends, and none can decline.
-  const { provider } = await startPaid(context, chain, {}, (whole) => ({
-    ...whole,
-    job: async () => null,
-    waitForJob: (_address, _ready, options) =>
-      new Promise((_resolve, reject) =>
-        options?.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error)),
-      ),
-    jobs: async () => [],
-  }));
+  const { provider } = await startPaidProvider(context, chain, {
+    wrap: (whole) => ({
+      ...whole,
+      job: async () => null,
+      waitForJob: (_address, _ready, options) =>
+        new Promise((_resolve, reject) =>
+          options?.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error)),
+        ),
+      jobs: async () => [],
+    }),
+  });
   const client = await clientPayments(context, chain, { stopMs: 0 });
   const asker = await startAsker(context, { providers: [provider], payments: client.payments });
   const stop = new AbortController();
@@ -199,35 +182,81 @@ test('a client that crashes after locking is refunded after the timeout', async 
   assert.deepEqual(await readdir(client.dir), []);
 });
 
-test('a provider that starts declines the jobs that its earlier process left unserved', async (context) => {
+/** A provider whose process can be killed: from then on it reaches the chain no more, and only its files are left. */
+async function startMortal(context: TestContext, chain: TestChain, gate: Gate) {
+  let dead = false;
+  const started = await startPaidProvider(context, chain, {
+    script: { beforeStep: gate.beforeStep },
+    wrap: (whole) => ({
+      ...whole,
+      submitJob: (...args) => (dead ? chainDown() : whole.submitJob(...args)),
+      refundJob: (...args) => (dead ? chainDown() : whole.refundJob(...args)),
+    }),
+  });
+  const { provider, paid, escrow } = started;
+  return {
+    ...started,
+    /** Kills it, and starts the payouts of its next process. */
+    async restart(): Promise<{ readonly again: PaidProvider; readonly kept: readonly KeptDelivery[] }> {
+      dead = true;
+      const dir = join(await temporaryHome(context), 'paid');
+      await cp(paid.dir, dir, { recursive: true }).catch(() => undefined);
+      // Its connections break first: a killed process sends no final head.
+      await provider.peer.stop();
+      await provider.provider.stop();
+      const kept = await keptDeliveries(dir);
+      const again = await providerPayments(context, chain, provider.peer, { dir, escrow });
+      await again.payments.start();
+      context.after(() => again.payments.stop());
+      return { again, kept };
+    },
+  };
+}
+
+async function keptDeliveries(dir: string): Promise<readonly KeptDelivery[]> {
+  return [...(await createJournal(dir, keptDeliveryForm, silentLogger).read()).values()];
+}
+
+test('a provider killed in the middle of an answer is paid later for what was acknowledged', async (context) => {
   const chain = await startChain(context);
-  const gate = createGate(3);
-  const { provider, paid, escrow } = await startPaid(
-    context,
-    chain,
-    { script: { beforeStep: gate.beforeStep } },
-    (whole) => ({ ...whole, declineJob: chainDown }),
-  );
-  const client = await clientPayments(context, chain, { stopMs: 0 });
+  const gate = createGate(40);
+  const { provider, paid, restart } = await startMortal(context, chain, gate);
+  const client = await clientPayments(context, chain);
   const asker = await startAsker(context, { providers: [provider], payments: client.payments });
-  const asking = asker.ask({ maxPrice });
+  const asking = asker.ask({ maxPrice, sampler: { ...testSampler, maxTokens: 80 } });
   asking.catch(() => undefined);
   await gate.reached;
-  await Promise.all([provider.provider.stop(), assert.rejects(asking)]);
-  assert.equal((await client.escrow.jobs({ client: client.escrow.wallet })).length, 1);
-  // The chain's clock counts seconds.
-  await chain.warp(2);
-  const again = await providerPayments(context, chain, provider.peer, { dir: paid.dir, escrow });
-  await again.payments.start();
-  context.after(() => again.payments.stop());
-  await again.news.until('declined');
-  assert.deepEqual(await client.escrow.jobs({ client: client.escrow.wallet }), []);
+  const acked = ({ ack }: KeptDelivery): number => (ack === null ? -1 : decodeAck(ack.body).n);
+  await eventually(async () => (await keptDeliveries(paid.dir)).some((kept) => acked(kept) === 32));
+  const [{ again, kept }] = await Promise.all([restart(), assert.rejects(asking)]);
+  const head = decodeHead(kept[0]?.head.body ?? assert.fail('nothing was kept'));
+  assert.equal(head.finish, finish.brokenOff);
+  assert.ok(head.n >= 32 && head.n <= 40, `${head.n} tokens`);
+  assert.equal((await again.news.until('paid')).news.lamports, paidPriceOf(head.promptCount, head.n));
+  await client.payments.stop();
+  assert.deepEqual([await readdir(client.dir), await readdir(again.dir)], [[], []]);
+});
+
+test('a provider killed before anything was acknowledged sends nothing: the client is refunded', async (context) => {
+  const chain = await startChain(context);
+  const { provider, escrow, restart } = await startMortal(context, chain, createGate(0));
+  const buyer = await chain.wallet();
+  const job = await openRawPaidJob(context, { provider, authority: escrow.wallet, buyer });
+  await job.accept();
+  const { again, kept } = await restart();
+  const before = await escrow.balance();
+  assert.deepEqual([again.news.all, kept], [[], []]);
+  await chain.warp(600);
+  const { amount } = (await buyer.job(job.account)) ?? assert.fail('the job has ended');
+  const [rest, rent] = [await buyer.balance(), await buyer.rent(escrowRules.jobAccountBytes)];
+  await buyer.refundJob({ address: job.account, client: buyer.wallet, provider: escrow.wallet });
+  assert.deepEqual([await buyer.balance(), await escrow.balance()], [rest + amount + rent - 5_000n, before]);
 });
 
 test('an answer is settled after the chain was unreachable for a part of it', async (context) => {
   const chain = await startChain(context);
   const gate = createGate(3);
-  const { provider, paid } = await startPaid(context, chain, { script: { beforeStep: gate.beforeStep } });
+  const { provider, paid } = await startPaidProvider(context, chain, { script: { beforeStep: gate.beforeStep } });
   const client = await clientPayments(context, chain, { submitMs: 500 });
   const asker = await startAsker(context, { providers: [provider], payments: client.payments });
   const asking = asker.ask({ maxPrice, sampler: { ...testSampler, maxTokens: 8 } });

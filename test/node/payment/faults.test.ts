@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { type TestContext, test } from 'node:test';
-import type { Escrow } from '../../../src/escrow/escrow.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
@@ -10,28 +9,17 @@ import { kinds } from '../../../src/protocol/messages.ts';
 import { startAsker } from '../../support/asking.ts';
 import { disguised } from '../../support/cheats/engines.ts';
 import { lying, otherSeed } from '../../support/cheats/transcripts.ts';
-import { startProvider, type TestProviderInit } from '../../support/market.ts';
-import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
+import { type PaidProviderInit, startPaidProvider } from '../../support/paid.ts';
+import { clientPayments, startChain } from '../../support/payments.ts';
 import { withTamperedAnswers } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
-const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const maxPrice = 10_000_000;
-type Paid = Escrow & { readonly wallet: Uint8Array };
 
 /** A market with a client that has the true model, and a provider built from `init`. */
-async function start(context: TestContext, init: TestProviderInit, cheat: (escrow: Paid) => Paid = (escrow) => escrow) {
+async function start(context: TestContext, init: PaidProviderInit) {
   const chain = await startChain(context);
-  let paid: PaidProvider | undefined;
-  const provider = await startProvider(context, {
-    offering: prices,
-    async payments(peer) {
-      paid = await providerPayments(context, chain, peer, { escrow: cheat(await chain.wallet()) });
-      return paid.payments;
-    },
-    ...init,
-  });
-  if (paid === undefined) throw new Error('it is not paid');
+  const { provider, paid } = await startPaidProvider(context, chain, init);
   const client = await clientPayments(context, chain);
   const asker = await startAsker(context, {
     providers: [provider],
@@ -64,23 +52,27 @@ test('a provider that draws with its own seed is slashed with the opened step', 
   const { verification, payment } = await asker.ask({ maxPrice });
   assert.deepEqual(verification.faults, ['sampler-mismatch']);
   assert.ok(payment !== null);
-  assert.deepEqual(
-    [payment.state, payment.refunded, payment.compensation],
-    ['slashed', payment.locked, payment.locked],
-  );
-  assert.equal(await client.escrow.balance(), before + payment.locked - 10_000n);
+  // All that was locked comes back, and what the answer would have cost besides.
+  assert.deepEqual([payment.state, payment.refunded, payment.paid], ['slashed', payment.locked, 0n]);
+  assert.ok(payment.compensation > 0n && payment.compensation <= payment.locked);
+  assert.equal(await client.escrow.balance(), before + payment.compensation - 10_000n);
   await paid.news.until('slashed');
   assert.equal((await paid.escrow.provider(paid.escrow.wallet))?.jobsSlashed, 1);
 });
 
 test('a provider that submits another answer than it sent is slashed with its signed head', async (context) => {
-  const { asker, paid } = await start(context, {}, (escrow) => ({
-    ...escrow,
-    submitJob: (job, delivery, options) => escrow.submitJob(job, { ...delivery, root: sha256(delivery.root) }, options),
-  }));
-  const { verification, payment } = await asker.ask({ maxPrice });
+  const { asker, paid } = await start(context, {
+    wrap: (escrow) => ({
+      ...escrow,
+      submitJob(job, { head, ack }, options) {
+        const sent = decodeHead(head);
+        return escrow.submitJob(job, { head: encodeHead({ ...sent, root: sha256(sent.root) }), ack }, options);
+      },
+    }),
+  });
+  const { verification, payment, costLamports } = await asker.ask({ maxPrice });
   assert.equal(verification.result, 'pass');
-  assert.deepEqual([payment?.state, payment?.compensation], ['slashed', payment?.locked]);
+  assert.deepEqual([payment?.state, payment?.compensation], ['slashed', costLamports]);
   await paid.news.until('slashed');
 });
 
@@ -105,14 +97,14 @@ test('a provider that signs two final heads is slashed with both', async (contex
       return [frame, { t: 'head', ...other }];
     });
   const { asker, paid } = await start(context, { wrapPeer: twice });
-  const { verification, payment } = await asker.ask({ maxPrice });
+  const { verification, payment, costLamports } = await asker.ask({ maxPrice });
   assert.deepEqual(verification.faults, ['equivocation']);
-  assert.deepEqual([payment?.state, payment?.compensation], ['slashed', payment?.locked]);
+  assert.deepEqual([payment?.state, payment?.compensation], ['slashed', costLamports]);
   await paid.news.until('slashed');
 });
 
 test('a silent provider is challenged again on a new stream before it is rejected', async (context) => {
-  const silentTimes = (times: number): TestProviderInit => {
+  const silentTimes = (times: number): PaidProviderInit => {
     let asked = 0;
     return {
       createTranscript: lying((honest) => ({

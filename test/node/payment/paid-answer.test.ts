@@ -4,23 +4,16 @@ import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import type { ClientPayments, Settlement } from '../../../src/node/payment/payments.ts';
 import { startAsker, type TestAskerInit } from '../../support/asking.ts';
-import { startProvider, type TestProviderInit, testSampler } from '../../support/market.ts';
-import {
-  clientPayments,
-  type PaidProvider,
-  providerPayments,
-  SOL,
-  startChain,
-  type TestChain,
-} from '../../support/payments.ts';
+import { testSampler } from '../../support/market.ts';
+import { type PaidProviderInit, paidPriceOf, startPaidProvider } from '../../support/paid.ts';
+import { clientPayments, SOL, startChain } from '../../support/payments.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
-const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const maxPrice = 10_000_000;
 
 async function startMarket(
   context: TestContext,
-  { provider: init = {}, asker = {} }: { readonly provider?: TestProviderInit; readonly asker?: TestAskerInit } = {},
+  { provider: init = {}, asker = {} }: { readonly provider?: PaidProviderInit; readonly asker?: TestAskerInit } = {},
 ) {
   const chain = await startChain(context);
   const { provider, paid } = await startPaidProvider(context, chain, init);
@@ -34,23 +27,6 @@ async function startMarket(
   };
 }
 
-async function startPaidProvider(context: TestContext, chain: TestChain, init: TestProviderInit = {}) {
-  let paid: PaidProvider | undefined;
-  const provider = await startProvider(context, {
-    offering: prices,
-    async payments(peer) {
-      paid = await providerPayments(context, chain, peer);
-      return paid.payments;
-    },
-    ...init,
-  });
-  if (paid === undefined) throw new Error('it is not paid');
-  return { provider, paid };
-}
-
-const costOf = (promptCount: number, n: number): bigint =>
-  BigInt(Math.ceil((promptCount * prices.priceIn + n * prices.priceOut) / 1_000));
-
 test('an answer is paid: locked, submitted, compared, checked, confirmed', async (context) => {
   const { provider, paid, client, asker } = await startMarket(context, {
     asker: { engines: [createScriptedEngine()] },
@@ -61,7 +37,7 @@ test('an answer is paid: locked, submitted, compared, checked, confirmed', async
   const { payment } = answer;
   assert.ok(payment !== null);
   const promptCount = provider.receipts.get(answer.receipt ?? ('' as never))?.promptTokens.length ?? 0;
-  const cost = costOf(promptCount, answer.tokens);
+  const cost = paidPriceOf(promptCount, answer.tokens);
   assert.deepEqual(
     [payment.state, payment.paid, payment.refunded, payment.burnt],
     ['confirmed', cost, payment.locked - cost, 0n],
@@ -71,8 +47,11 @@ test('an answer is paid: locked, submitted, compared, checked, confirmed', async
   assert.equal((await paid.news.until('paid')).news.lamports, cost);
   // Besides the price, the client paid the fees of two transactions; the rent was returned.
   assert.equal(await client.escrow.balance(), before.buyer - cost - 10_000n);
-  const fees = before.seller + cost - (await paid.escrow.balance());
-  assert.equal(fees, 5_000n);
+  // The provider's wallet paid the fee of its submission, with the acknowledgement's signature; the price is its stake.
+  assert.equal(await paid.escrow.balance(), before.seller - 10_000n);
+  const account = await paid.escrow.provider(paid.escrow.wallet);
+  assert.deepEqual([account?.stake, account?.earned, account?.lockedStake], [10n * SOL + cost, cost, 0n]);
+  assert.equal(payment.fees, 10_000n);
   assert.deepEqual([await readdir(client.dir), await readdir(paid.dir)], [[], []]);
   const stored = asker.receipts.get(answer.receipt ?? ('' as never));
   assert.deepEqual([stored?.settlement?.state, stored?.settlement?.paid], ['confirmed', cost.toString()]);
@@ -111,7 +90,7 @@ test('nothing is locked above the limit, on another chain, without stake or from
     payments: (await clientPayments(context, chain, { escrow: await chain.wallet(0n) })).payments,
   });
   await assert.rejects(empty.ask({ maxPrice }), { code: 'E_FUNDS' });
-  await paid.escrow.requestUnstake(10n * SOL);
+  await paid.escrow.withdraw(10n * SOL - SOL / 1_000n);
   await assert.rejects(
     asker.ask({ maxPrice }),
     (error) => error instanceof QvacError && error.exitCode === 5 && /stake does not cover/.test(error.message),
@@ -130,7 +109,6 @@ test('a busy provider declines the payment at once', async (context) => {
   const reached = Promise.withResolvers<void>();
   const { client, paid, asker } = await startMarket(context, {
     provider: {
-      offering: prices,
       script: {
         slots: 1,
         queue: 0,
@@ -151,24 +129,44 @@ test('a busy provider declines the payment at once', async (context) => {
   assert.deepEqual(await readdir(client.dir), []);
 });
 
-test('an answer that breaks off is not paid', async (context) => {
-  const { client, paid, asker } = await startMarket(context, {
-    provider: {
-      offering: prices,
-      script: {
-        async beforeStep(i) {
-          if (i === 3) throw new Error('broken');
-        },
-      },
+const brokenAt = (step: number): PaidProviderInit => ({
+  script: {
+    async beforeStep(i) {
+      if (i === step) throw new Error('broken');
     },
-  });
+  },
+});
+
+test('an answer that breaks off before anything is acknowledged is not paid', async (context) => {
+  const { client, paid, asker } = await startMarket(context, { provider: brokenAt(0) });
   const before = await client.escrow.balance();
   await assert.rejects(asker.ask({ maxPrice }));
+  assert.match(asker.told.join('\n'), /paid for the prompt and 0 tokens at most: \d+ lamports; the rest is refunded/);
   await paid.news.until('declined');
   await client.payments.stop();
   // Only the fee for locking it.
   assert.equal(await client.escrow.balance(), before - 5_000n);
   assert.deepEqual([await readdir(client.dir), await paid.escrow.jobs({ provider: paid.escrow.wallet })], [[], []]);
+});
+
+test('an answer that breaks off later is paid for the tokens that arrived, and says so', async (context) => {
+  const { client, paid, asker, provider } = await startMarket(context, { provider: brokenAt(3) });
+  const before = await client.escrow.balance();
+  await assert.rejects(
+    asker.ask({ maxPrice }),
+    (error) =>
+      error instanceof QvacError &&
+      error.code === 'E_TRUNCATED' &&
+      /broke off after 3 tokens/.test(error.message) &&
+      /qvac receipts show/.test(error.hint ?? ''),
+  );
+  const [receipt] = [...asker.receipts.values()];
+  const [served] = [...provider.receipts.values()];
+  const cost = paidPriceOf(served?.promptTokens.length ?? 0, 3);
+  assert.equal((await paid.news.until('paid')).news.lamports, cost);
+  assert.deepEqual([receipt?.settlement?.state, receipt?.settlement?.paid], ['confirmed', cost.toString()]);
+  assert.equal(await client.escrow.balance(), before - cost - 10_000n);
+  assert.deepEqual(await readdir(client.dir), []);
 });
 
 test('a client that never locks what it offered is refused, and blocks no slot', async (context) => {
@@ -183,6 +181,7 @@ test('a client that never locks what it offered is refused, and blocks no slot',
     refunded: 0n,
     burnt: 0n,
     compensation: 0n,
+    fees: 0n,
     signature: null,
     dueAt: null,
   };
