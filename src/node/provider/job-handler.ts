@@ -13,7 +13,7 @@ import { decodeVerdict, encodeOpening } from '../../protocol/validate.ts';
 import { type FrameStream, readWithin } from '../streams/streams.ts';
 import { type Admission, type AdmissionComponents, admit, payableOffer } from './admission/admission.ts';
 import type { ProviderEvent } from './events.ts';
-import { type FinishedJob, JobRun, type JobRunComponents } from './job/job-run.ts';
+import { type FinishedJob, JobRun, type JobRunComponents, type JobRunInit } from './job/job-run.ts';
 import type { KeptJob, KeptJobs } from './job/kept-jobs.ts';
 import { receiptOf } from './job/receipt-of.ts';
 import type { PaidJob, ProviderPayouts } from './payment/payouts.ts';
@@ -40,11 +40,9 @@ export interface JobHandlerComponents extends AdmissionComponents, JobRunCompone
   readonly logger: Logger;
 }
 
-export interface JobHandlerInit {
+export interface JobHandlerInit extends JobRunInit {
   /** How long a client may take for its first frame, in ms. */
   readonly firstFrameMs: number;
-  /** How long a client may leave a frame unread, in ms. */
-  readonly stallMs: number;
   /** How long a finished job is kept for its challenge, in ms (section 4.3). */
   readonly keepMs: number;
   readonly onEvent: (event: ProviderEvent) => void;

@@ -42,6 +42,10 @@ export interface ProviderInit {
   readonly firstFrameMs?: number | undefined;
   /** How long a client may leave a frame unread, in ms. @default 15_000 */
   readonly stallMs?: number | undefined;
+  /** How long a paid answer may wait for one acknowledgement, in ms. @default 30_000 (section 4) */
+  readonly ackStallMs?: number | undefined;
+  /** How long a paid answer may wait for acknowledgements in all, in ms. @default 60_000 (section 4) */
+  readonly maxAckWaitMs?: number | undefined;
   /** How long a finished job is kept for its challenge, in ms. @default 600_000 (section 4.3) */
   readonly keepMs?: number | undefined;
   /** Requests that one peer may make at once. @default 60 */
@@ -103,6 +107,8 @@ class EngineProvider implements Provider {
       seenFile,
       firstFrameMs = 10_000,
       stallMs = 15_000,
+      ackStallMs,
+      maxAckWaitMs,
       keepMs = protocolKeepMs,
       perSecond = 10,
       burst = 60,
@@ -125,7 +131,7 @@ class EngineProvider implements Provider {
         clock,
         logger,
       },
-      { firstFrameMs, stallMs, keepMs, onEvent },
+      { firstFrameMs, stallMs, ackStallMs, maxAckWaitMs, keepMs, onEvent },
     );
     const limit = createRateLimit({ perSecond, burst });
     this.#jobs = jobs;

@@ -1,7 +1,8 @@
 import { equalBytes } from '../../lib/bytes.ts';
 import { modeName, payFrom } from '../../protocol/codes.ts';
-import { headIntervalTokens, maxDeliverWithinS, maxGraceTokens } from '../../protocol/constants.ts';
+import { maxDeliverWithinS } from '../../protocol/constants.ts';
 import type { Card } from '../../protocol/messages.ts';
+import { defaultGraceTokens } from '../../protocol/price.ts';
 import { type FrameStream, readWithin } from '../streams/streams.ts';
 import type { Quotes } from './admission/quotes.ts';
 import { OfferRefusal } from './refusal.ts';
@@ -42,18 +43,12 @@ export async function handleQuote(
     priceJob,
     priceIn,
     priceOut,
-    grace: graceAt(tokensPerSecond),
+    grace: defaultGraceTokens(tokensPerSecond),
     deliverWithin: deliverWithinS(promptTokens + maxTokens, tokensPerSecond),
     execClass: card.execClass,
     pay: card.pay,
   };
   await stream.write({ t: 'quote', ...quotes.issue(terms) });
-}
-
-/** The grace that holds up nothing at a round trip of 300 ms (section 3): two heads' worth at least. */
-function graceAt(tokensPerSecond: number): number {
-  const wanted = Math.max(2 * headIntervalTokens, 33 + Math.ceil(0.3 * tokensPerSecond));
-  return Math.min(maxGraceTokens, wanted);
 }
 
 /** Shortest time that a payment is on hold, in s: a client that vanished gets it back by itself then. */

@@ -11,7 +11,7 @@ import type { FrameStream } from '../../streams/streams.ts';
 import type { Admission } from '../admission/admission.ts';
 import type { PaidJob } from '../payment/payouts.ts';
 import { OfferRefusal } from '../refusal.ts';
-import { AckGate } from './ack-gate.ts';
+import { AckGate, AckStalledError } from './ack-gate.ts';
 import { type AnswerWriter, createAnswerWriter } from './answer-writer.ts';
 import { generate } from './generation.ts';
 
@@ -36,8 +36,10 @@ export interface JobRunComponents {
 export interface JobRunInit {
   /** How long the client may leave a frame unread, in ms. */
   readonly stallMs: number;
-  /** How long a client may let something wait for its acknowledgement, in ms. @default that of section 4 */
+  /** How long a paid answer may wait for one acknowledgement, in ms. @default that of section 4 */
   readonly ackStallMs?: number | undefined;
+  /** How long a paid answer may wait for acknowledgements in all, in ms. @default that of section 4 */
+  readonly maxAckWaitMs?: number | undefined;
 }
 
 /** One admitted job from its accept to its final head. */
@@ -63,7 +65,7 @@ export class JobRun {
     this.#components = components;
     this.#admission = admission;
     this.#isPaid = offer.payment.pay !== payFrom.nothing;
-    this.#gate = new AckGate({ jobId, offer, stallMs: init.ackStallMs });
+    this.#gate = new AckGate({ jobId, offer, stallMs: init.ackStallMs, maxWaitMs: init.maxAckWaitMs });
     this.#transcript = components.createTranscript({
       jobId,
       offer,
@@ -174,7 +176,7 @@ export class JobRun {
     } catch (error) {
       if (this.#gate.isCancelled) return finish.cancelled;
       const reason: unknown = signal.aborted ? signal.reason : error;
-      if (!this.#mayBreakOff()) throw reason;
+      if (!this.#mayBreakOff(reason)) throw reason;
       const { logger } = this.#components;
       logger.info('an answer was broken off', { job: this.#admission.jobId, reason: messageOf(reason) });
       return finish.brokenOff;
@@ -191,8 +193,8 @@ export class JobRun {
   }
 
   /** Whether a final head is worth something: to a client that reads, or because what is acknowledged is paid. */
-  #mayBreakOff(): boolean {
-    if (this.#isPaid) return this.#gate.ackedTokens !== null;
+  #mayBreakOff(reason: unknown): boolean {
+    if (this.#isPaid) return this.#gate.ackedTokens !== null || reason instanceof AckStalledError;
     return !this.#hasLeft && this.#writer.sentTokens > 0;
   }
 
@@ -214,6 +216,7 @@ export class JobRun {
     this.#writer.rest(this.#transcript.end(reason));
     this.#writer.flush();
     const final = this.#transcript.head(reason);
+    if (final.n === 1) await this.#firstAcknowledged();
     const finalSigned = this.#sign(final);
     this.#gate.sent(this.#writer.sentTokens, false);
     this.#gate.finalHead(final.n);
@@ -226,6 +229,15 @@ export class JobRun {
     // A client that has left since may come back with its challenge.
     const { sentText: text } = this.#writer;
     return { admission: this.#admission, transcript: this.#transcript, text, final, finalSigned, ack };
+  }
+
+  /** A paid answer that ends with its first token is worth nothing until that is acknowledged. Never throws. */
+  async #firstAcknowledged(): Promise<void> {
+    // What would allow the second token.
+    await this.#pass(2).catch((error: unknown) => {
+      const { logger } = this.#components;
+      logger.info('the only token was not acknowledged', { job: this.#admission.jobId, reason: messageOf(error) });
+    });
   }
 
   #sign(head: Head): Signed {
