@@ -77,8 +77,9 @@ test('without the model, no length between the room and the context is refused',
     100_000,
   ]) {
     const { offered, finish } = await answerTo(started, 4, maxTokens);
-    // The bound on the prompt's tokens is its bytes and 256 more.
-    assert.deepEqual([offered, finish], [context - 'user'.length - 4 - 256, 'length'], `${maxTokens}`);
+    // The bound on the prompt's tokens is its bytes, those of the day, and 256 more.
+    const bound = 'user'.length + 4 + 'YYYY-MM-DD'.length + 256;
+    assert.deepEqual([offered, finish], [context - bound, 'length'], `${maxTokens}`);
   }
 });
 

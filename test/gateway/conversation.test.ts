@@ -4,27 +4,41 @@ import { inputOf, rawInputOf } from '../../src/gateway/api/conversation.ts';
 import { networkName, offeredModels } from '../../src/gateway/api/models.ts';
 import { testModel } from '../support/offers.ts';
 
-test('an input carries role and content, and the operator’s system message if there is none', () => {
+test('an input carries what a message says, and the operator’s system message if there is none', () => {
   const messages = [
     { role: 'user', content: 'Hi', name: 'bob' },
     { role: 'assistant', content: 'Red', reasoning: 'hm' },
   ] as const;
-  const plain = [
-    { role: 'user', content: 'Hi' },
-    { role: 'assistant', content: 'Red' },
+  const expected = [
+    { role: 'user', content: 'Hi', name: 'bob' },
+    { role: 'assistant', content: 'Red', reasoning_content: 'hm' },
   ];
-  assert.deepEqual(inputOf(messages, { enable_thinking: false }, { system: null }), {
-    messages: plain,
+  const input = inputOf(messages, { enable_thinking: false }, { system: null });
+  assert.match(input.date ?? '', /^\d{4}-\d\d-\d\d$/);
+  assert.deepEqual(input, {
+    messages: expected,
     template: 'gguf',
     options: { enable_thinking: false },
+    tools: null,
+    date: input.date,
+    continuation: [],
   });
+  const silent = [{ role: 'user', content: 'Hi', name: '', reasoning: '' }] as const;
+  assert.deepEqual(inputOf(silent, {}, { system: null }).messages, [{ role: 'user', content: 'Hi' }]);
   assert.deepEqual(inputOf(messages, {}, { system: 'Be brief' }).messages, [
     { role: 'system', content: 'Be brief' },
-    ...plain,
+    ...expected,
   ]);
   const own = [{ role: 'system', content: 'Be long' } as const];
   assert.deepEqual(inputOf(own, {}, { system: 'Be brief' }).messages, own);
-  assert.deepEqual(rawInputOf('x'), { messages: [{ role: 'user', content: 'x' }], template: 'raw', options: {} });
+  assert.deepEqual(rawInputOf('x'), {
+    messages: [{ role: 'user', content: 'x' }],
+    template: 'raw',
+    options: {},
+    tools: null,
+    date: null,
+    continuation: [],
+  });
 });
 
 test('a model is found by the names that clients use, exact ones first', () => {

@@ -10,7 +10,7 @@ import type {
   Settlement,
 } from '../../src/node/payment/payments.ts';
 
-const order = { offer: { payment: { amount: 100 } } } as unknown as LockOrder;
+const order = { offer: { payment: { amountLamports: 100n } } } as unknown as LockOrder;
 
 /** Payments whose `lock` is given, and the failed costs that they report. */
 async function start(

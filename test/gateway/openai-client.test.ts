@@ -94,7 +94,7 @@ test('stop texts end the answer before them and cancel the job', async (context)
   assert.ok(receipt?.ack != null);
   const { n: acknowledged, stop } = decodeAck(receipt.ack.body);
   assert.equal(stop, ackStop.cancel);
-  assert.equal(answer.usage?.completion_tokens, acknowledged);
+  assert.equal(answer.usage?.completion_tokens, receipt.tokens.length);
   assert.ok(acknowledged >= 'one two three'.length && receipt.tokens.length < 500);
 });
 
@@ -264,7 +264,7 @@ test('returns errors in the API’s own format', async (context) => {
   };
   for (const [change, param] of [
     [{ n: 2 }, 'n'],
-    [{ top_p: 0.5 }, 'top_p'],
+    [{ top_p: 1.5 }, 'top_p'],
     [{ tools: [{ type: 'function', function: { name: 'f' } }] }, 'tools'],
     [{ response_format: { type: 'json_object' } }, 'response_format'],
     [

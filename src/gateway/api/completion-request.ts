@@ -87,7 +87,7 @@ export function readSampler(
   return {
     temperature: Math.round((fields.number('temperature', 0, 2) ?? defaults.temperature) * 100),
     minP: Math.round((fields.number('min_p', 0, 1) ?? defaults.minP) * 100),
-    topP: Math.round((fields.number('top_p', 0.01, 1) ?? 1) * 100),
+    topP: Math.max(1, Math.round((fields.number('top_p', 0, 1) ?? 1) * 100)),
     topK: fields.whole('top_k', 1, 20) ?? defaults.topK,
     maxTokens: maxTokens ?? defaults.maxTokens,
   };

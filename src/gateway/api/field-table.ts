@@ -48,7 +48,7 @@ const samplerFields = (prefix = ''): readonly FieldRule[] => [
   honoured(`${prefix}top_k`, '1 to 20'),
   honoured(`${prefix}min_p`, '0 to 1, in steps of 0.01'),
   honoured(`${prefix}seed`, seed),
-  honoured(`${prefix}top_p`, '0.01 to 1, in steps of 0.01'),
+  honoured(`${prefix}top_p`, '0 to 1, in steps of 0.01; 0 counts as 0.01'),
 ];
 const penalties = (prefix = ''): readonly FieldRule[] => [
   refused(`${prefix}frequency_penalty`, [0], notYet),

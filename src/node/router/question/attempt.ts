@@ -94,6 +94,8 @@ export class Attempt {
       this.#faulty = raw;
       throw new FaultError('bad-length', 'a final head for a cancel that was not sent');
     }
+    if (final?.finish === finish.brokenOff && !this.#begun)
+      throw new QvacError('E_TRUNCATED', 'the provider broke off before its first token');
     this.#deadline.throwIfAborted();
     if (final !== null) {
       // The client must receive the cancel before the final head that answers it.

@@ -5,7 +5,7 @@ import type { Assessment } from '../../../proofs/checks.ts';
 import { maxRouteProviders } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
-import { modes } from '../../../protocol/messages.ts';
+import { finish, modes } from '../../../protocol/messages.ts';
 import { checkInput } from '../../job/bad-input.ts';
 import type { Job } from '../../job/job.ts';
 import { mayBeTooLong } from '../../job/too-long.ts';
@@ -205,13 +205,15 @@ export class Question {
   }
 
   async #finish(
-    { head: { n, finish }, firstTokenMs, totalMs }: Extract<AttemptEnd, { readonly kind: 'final' }>,
+    { head, firstTokenMs, totalMs }: Extract<AttemptEnd, { readonly kind: 'final' }>,
     { job, choice, payment }: OpenedJob,
   ): Promise<QuestionEnd> {
     const { reputation, second } = this.#components;
     const { peer } = choice.card;
     const { commit, mode, verify } = this.#route;
-    reputation.record(peer, { kind: 'served', model: choice.modelId, n, firstTokenMs, totalMs });
+    // A provider that broke off did not serve, however well it ended what it had sent.
+    if (head.finish === finish.brokenOff) reputation.record(peer, { kind: 'aborted' });
+    else reputation.record(peer, { kind: 'served', model: choice.modelId, n: head.n, firstTokenMs, totalMs });
     // Only a re-execution takes long enough to miss the window.
     const window = verify === 'full' ? (payment?.openWindow() ?? null) : null;
     try {
@@ -232,7 +234,8 @@ export class Question {
       const { assessment } = conclusion;
       const { tries } = this.#offers;
       const { considered } = this.#candidates;
-      return { kind: 'answered', job, assessment, finish, tries, totalMs, considered, payment: settlement };
+      const end = { kind: 'answered', job, assessment, tries, totalMs, considered, payment: settlement } as const;
+      return { ...end, finish: head.finish };
     } finally {
       window?.close();
     }
