@@ -1,5 +1,3 @@
-import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
-
 const utf8Encoder = new TextEncoder();
 const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -34,16 +32,20 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
-/** Lower-case hex. */
+const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** Lower-case hex. Runs in a page, too, where there is no Buffer. */
 export function toHex(bytes: Uint8Array): string {
-  return bytesToHex(bytes);
+  let hex = '';
+  for (const byte of bytes) hex += hexOfByte[byte];
+  return hex;
 }
 
 /** Bytes of lower- or upper-case hex. @throws RangeError for anything else */
 export function fromHex(hex: string): Uint8Array {
   if (hex.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(hex))
     throw new RangeError(`expected hex, got "${hex.slice(0, 80)}"`);
-  return hexToBytes(hex);
+  return Uint8Array.from({ length: hex.length / 2 }, (_, at) => Number.parseInt(hex.slice(2 * at, 2 * at + 2), 16));
 }
 
 /** 4 bytes, big-endian. `value` is 0 … 2^32 − 1. */
