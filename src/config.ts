@@ -36,6 +36,19 @@ const duration = v.pipe(
   v.minValue(1, 'a time above zero'),
 );
 
+/** The longest timer there is, 24 days, in ms. */
+const noTimeoutMs = 2 ** 31 - 1;
+const timeout = v.union(
+  [
+    v.pipe(
+      v.literal('0'),
+      v.transform(() => noTimeoutMs),
+    ),
+    duration,
+  ],
+  'a time such as 90s or 10m, or 0',
+);
+
 /** The values of each setting. Parsed times are milliseconds, prices lamports, `temperature` and `minP` fractions. */
 const schemas = {
   network: v.picklist(['local', 'devnet', 'mainnet'], 'local, devnet or mainnet'),
@@ -53,7 +66,7 @@ const schemas = {
   verify: v.nullable(v.picklist(['none', 'sampling', 'full'], 'none, sampling or full')),
   auditor: v.nullable(text),
   maxPrice: lamports,
-  timeout: duration,
+  timeout,
   listen: v.pipe(texts, v.minLength(1, 'at least one address')),
   name: v.nullable(text),
   priceIn: lamports,

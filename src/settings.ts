@@ -115,7 +115,7 @@ export const settings = {
   timeout: {
     kind: 'text',
     flags: '--timeout <time>',
-    description: 'maximum time for a whole answer: 90s, 10m',
+    description: 'maximum time for a whole answer: 90s, 10m; 0: no limit',
     default: '10m',
   },
 

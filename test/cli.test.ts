@@ -108,6 +108,22 @@ describe('standard input', () => {
     assert.equal(await read(['a'], 'other'), null);
   });
 
+  it('tells of the wait for a pipe that stays silent, once', async (context) => {
+    context.mock.timers.enable({ apis: ['setTimeout'] });
+    const stream = new PassThrough();
+    let told = 0;
+    const reading = readPipedInput({ stream, kind: 'pipe', optional: true, onSilence: () => told++ });
+    context.mock.timers.tick(999);
+    assert.equal(told, 0);
+    context.mock.timers.tick(5_000);
+    assert.equal(told, 1);
+    stream.end('late');
+    assert.equal(await reading, 'late');
+    await read(['at once'], 'pipe');
+    context.mock.timers.tick(5_000);
+    assert.equal(told, 1);
+  });
+
   it('is skipped if a parent process left it open and silent', async () => {
     assert.equal(await read([], 'socket', { end: false }), null);
     assert.equal(await read(['a'], 'socket'), 'a');

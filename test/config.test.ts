@@ -71,6 +71,8 @@ describe('config', () => {
       [values.mdns, values.bootstrap, values.temperature, values.timeout, values.keepAlive, values.model],
       [false, ['/a', '/b'], 0.25, 90_000, 250, 'from the file'],
     );
+    const endless = await withFile('timeout = "0"');
+    assert.equal(endless.settings.timeout, 2 ** 31 - 1);
     const flags = await withFile('', { flags: { mdns: false, bootstrap: ['/a,b'] } });
     assert.deepEqual([flags.settings.mdns, flags.settings.bootstrap], [false, ['/a,b']]);
   });
@@ -111,7 +113,7 @@ describe('config', () => {
     });
     await assert.rejects(withFile('timeout = "soon"'), {
       code: 'E_CONFIG',
-      message: /expected a time such as 90s or 10m, got "soon"/,
+      message: /expected a time such as 90s or 10m, or 0, got "soon"/,
     });
     await assert.rejects(withFile('\nmax-token = 3'), {
       code: 'E_CONFIG',

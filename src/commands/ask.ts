@@ -2,19 +2,19 @@ import { QvacError } from '../errors.ts';
 import { anySignal } from '../lib/abort.ts';
 import { observe, report } from './parts/answer-report.ts';
 import { askOptions, askSettings } from './parts/ask-options.ts';
-import { defineCommand } from './parts/definition.ts';
+import { defineCommand, flag } from './parts/definition.ts';
 
 export const command = defineCommand({
   description: [
     'Ask one question and check the answer. Only the answer goes to stdout.',
     'Before the prompt leaves, a line on stderr names the provider or router that will see it;',
     'the last line says how far the answer was checked.',
-    'Standard input, if any, is put before the prompt.',
+    'Standard input, if any, is put before the prompt, unless --no-stdin is given.',
     'By default the question goes through your own router if it runs, else to the best provider.',
   ].join(' '),
   arguments: [{ name: '[prompt...]', description: 'the question' }],
   settings: askSettings,
-  options: askOptions,
+  options: { ...askOptions, stdin: flag('--no-stdin', 'do not read standard input') },
   examples: [
     { line: 'qvac ask "why is the sky blue?"', what: 'ask the best provider' },
     { line: 'git diff | qvac ask "write a commit message for this"', what: 'put a pipe before the prompt' },
@@ -27,7 +27,15 @@ export const command = defineCommand({
   async action({ args, options, config, output, logger, signal }) {
     const { readPipedInput } = await import('../terminal/input.ts');
     const typed = args.join(' ');
-    const piped = await readPipedInput({ optional: typed.trim() !== '', signal });
+    const piped = options.stdin
+      ? await readPipedInput({
+          optional: typed.trim() !== '',
+          signal,
+          onSilence: () => {
+            if (output.animated) output.say('waiting for the end of standard input; --no-stdin does not read it');
+          },
+        })
+      : null;
     const prompt = [piped?.replace(/\r?\n$/, '') ?? '', typed].filter((part) => part.trim() !== '').join('\n\n');
     if (prompt === '') throw new QvacError('E_USAGE', 'no prompt given', { hint: 'qvac ask "why is the sky blue?"' });
     const [{ openClient }, { clientConsent }] = await Promise.all([

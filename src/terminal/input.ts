@@ -8,6 +8,8 @@ export interface PipedInputOptions {
   /** Maximum bytes. @default 4 MiB */
   readonly limit?: number;
   readonly signal?: AbortSignal;
+  /** Called once if no byte has come for a second: a person may not know that input is being waited for. */
+  readonly onSilence?: () => void;
   /** @default process.stdin */
   readonly stream?: Readable & { readonly isTTY?: boolean };
   /** @default what the system reports */
@@ -18,6 +20,7 @@ export type StdinKind = 'pipe' | 'file' | 'socket' | 'other';
 
 /** How long to wait for a socket as stdin, which the parent process may have left open without using it. */
 const socketPatienceMs = 500;
+const silenceMs = 1_000;
 
 function kindOfStdin(): StdinKind {
   try {
@@ -35,7 +38,11 @@ function kindOfStdin(): StdinKind {
 export async function readPipedInput(options: PipedInputOptions): Promise<string | null> {
   const { optional, limit = 4 * 1024 * 1024, signal, stream = process.stdin, kind = kindOfStdin() } = options;
   if (stream.isTTY === true || kind === 'other') return null;
-  const bytes = await collect(stream, limit, kind === 'socket' && optional ? socketPatienceMs : null, signal);
+  const silence = setTimeout(() => options.onSilence?.(), silenceMs);
+  stream.once('data', () => clearTimeout(silence));
+  const bytes = await collect(stream, limit, kind === 'socket' && optional ? socketPatienceMs : null, signal).finally(
+    () => clearTimeout(silence),
+  );
   if (bytes === null || bytes.length === 0) return null;
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);

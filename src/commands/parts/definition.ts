@@ -114,7 +114,7 @@ export function defineSubcommand<const O extends Options = Readonly<Record<never
   return definition;
 }
 
-/** A switch: true if given, else false. */
+/** A switch: true if given, else false. `--no-…` is the other way round. */
 export function flag(flags: string, description: string): CommandOption<boolean> {
   return { flags, description };
 }

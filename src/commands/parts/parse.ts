@@ -199,7 +199,7 @@ async function act(
 }
 
 /** The value of an option that is not given. */
-function absent({ parse, many }: CommandOption<unknown>): unknown {
+function absent({ flags, parse, many }: CommandOption<unknown>): unknown {
   if (many === true) return [];
-  return parse === undefined ? false : undefined;
+  return parse === undefined ? flags.startsWith('--no-') : undefined;
 }
