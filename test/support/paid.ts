@@ -2,9 +2,12 @@ import type { TestContext } from 'node:test';
 import type { Escrow } from '../../src/escrow/escrow.ts';
 import { fromHex } from '../../src/lib/bytes.ts';
 import { systemClock } from '../../src/lib/clock.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import { createJournal } from '../../src/node/home/journal.ts';
 import type { SignedQuote } from '../../src/node/job/job.ts';
 import { fetchQuote, type QuoteRequest } from '../../src/node/job/quote.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
+import { type KeptDelivery, keptDeliveryForm } from '../../src/node/provider/payment/kept-delivery.ts';
 import type { FrameStream } from '../../src/node/streams/streams.ts';
 import { decodeHead, isFinal } from '../../src/proofs/head.ts';
 import { type SigningKey, signBody } from '../../src/proofs/signing.ts';
@@ -66,6 +69,11 @@ export async function startPaidProvider(
     ...init,
   });
   return { provider, paid: await paid.promise, escrow };
+}
+
+/** What a provider's process has on disk of its paid answers. */
+export async function keptDeliveries(dir: string): Promise<readonly KeptDelivery[]> {
+  return [...(await createJournal(dir, keptDeliveryForm, silentLogger).read()).values()];
 }
 
 /** A quote for the test's question that asks for a payment by a job account, apart from `change`. */

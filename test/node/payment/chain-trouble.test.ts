@@ -93,9 +93,10 @@ test('lock, submission and confirmation happen once each, even if the chain’s 
   assert.equal(payment?.state, 'confirmed');
   assert.equal((await paid.news.until('paid')).news.lamports, payment.paid);
   assert.equal(await buyer.balance(), before - payment.paid - 10_000n);
+  const account = await paid.escrow.provider(paid.escrow.wallet);
   assert.deepEqual(
-    [(await paid.escrow.provider(paid.escrow.wallet))?.jobsCreated, await buyer.jobs({ client: buyer.wallet })],
-    [1n, []],
+    [account?.jobsCompleted, account?.earned, await buyer.jobs({ client: buyer.wallet })],
+    [1n, payment.paid, []],
   );
 });
 

@@ -6,12 +6,10 @@ import { QvacError } from '../../../src/errors.ts';
 import { escrowRules } from '../../../src/escrow/constants.ts';
 import { startLocalnet } from '../../../src/escrow/localnet.ts';
 import { delay } from '../../../src/lib/abort.ts';
-import { silentLogger } from '../../../src/lib/log.ts';
-import { createJournal } from '../../../src/node/home/journal.ts';
 import { createReceiptStore } from '../../../src/node/home/receipt-store.ts';
 import { settlementJson } from '../../../src/node/payment/outcome.ts';
 import type { ClientPayments } from '../../../src/node/payment/payments.ts';
-import { type KeptDelivery, keptDeliveryForm } from '../../../src/node/provider/payment/kept-delivery.ts';
+import type { KeptDelivery } from '../../../src/node/provider/payment/kept-delivery.ts';
 import { decodeHead } from '../../../src/proofs/head.ts';
 import { finish } from '../../../src/protocol/messages.ts';
 import { decodeAck } from '../../../src/protocol/validate.ts';
@@ -20,7 +18,7 @@ import { disguised } from '../../support/cheats/engines.ts';
 import { createGate, type Gate } from '../../support/gate.ts';
 import { temporaryHome } from '../../support/home.ts';
 import { testSampler } from '../../support/market.ts';
-import { openRawPaidJob, paidPriceOf, startPaidProvider } from '../../support/paid.ts';
+import { keptDeliveries, openRawPaidJob, paidPriceOf, startPaidProvider } from '../../support/paid.ts';
 import {
   clientPayments,
   type PaidProvider,
@@ -211,10 +209,6 @@ async function startMortal(context: TestContext, chain: TestChain, gate: Gate) {
       return { again, kept };
     },
   };
-}
-
-async function keptDeliveries(dir: string): Promise<readonly KeptDelivery[]> {
-  return [...(await createJournal(dir, keptDeliveryForm, silentLogger).read()).values()];
 }
 
 test('a provider killed in the middle of an answer is paid later for what was acknowledged', async (context) => {

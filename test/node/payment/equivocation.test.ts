@@ -3,39 +3,31 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
-import type { Escrow } from '../../../src/escrow/escrow.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { dispute, findPendingPayment } from '../../../src/node/payment/dispute.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
-import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
+import { decodeHead, encodeHead, isFinal } from '../../../src/proofs/head.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
 import { jobIdHex, sha256 } from '../../../src/protocol/digests.ts';
 import { kinds } from '../../../src/protocol/messages.ts';
 import { startAsker } from '../../support/asking.ts';
-import { startProvider, testSampler } from '../../support/market.ts';
-import {
-  clientPayments,
-  type PaidProvider,
-  providerPayments,
-  startChain,
-  unlimitedAllowances,
-} from '../../support/payments.ts';
+import { testSampler } from '../../support/market.ts';
+import { startPaidProvider } from '../../support/paid.ts';
+import { clientPayments, type PaidProvider, startChain, unlimitedAllowances } from '../../support/payments.ts';
 import { askRouter, code, receiveAnswer, startRouter, withTamperedAnswers } from '../../support/router.ts';
 
 // Two heads that contradict each other in the middle of an answer: it has no receipt, and the heads are the evidence.
 
-const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const maxPrice = 10_000_000;
 /** Long enough for a head that is not final. */
 const sampler = { ...testSampler, maxTokens: 80 };
-type Paid = Escrow & { readonly wallet: Uint8Array };
 
 /** Signs a second, different tree beside each head that is not final. */
 function twoTongued(peer: Peer): Peer {
   return withTamperedAnswers(peer, (frame) => {
     if (frame.t !== 'head') return [frame];
     const head = decodeHead(frame.body);
-    if (head.finish !== 255) return [frame];
+    if (isFinal(head)) return [frame];
     return [
       frame,
       {
@@ -46,43 +38,24 @@ function twoTongued(peer: Peer): Peer {
   });
 }
 
-/** Submits, as soon as possible, a job that it should decline. */
-function greedy(escrow: Paid, may: Promise<void>): Paid {
-  return {
-    ...escrow,
-    claimJob: async () => {
-      throw new QvacError('E_CHAIN', 'the chain does not answer');
-    },
-    async declineJob({ address }, options) {
-      await may;
-      const job = await escrow.job(address, options);
-      if (job === null) return assert.fail('the job is already settled');
-      return escrow.submitJob(
-        job,
-        { root: sha256(address), textDigest: sha256(address), promptCount: 1, tokenCount: 32, finish: 0, cancel: null },
-        options,
-      );
-    },
-  };
-}
-
+/** @param may resolves when the provider may submit what was acknowledged of the broken-off answer */
 async function start(context: TestContext, may: Promise<void> = Promise.resolve()) {
   const chain = await startChain(context);
-  let paid: PaidProvider | undefined;
-  const provider = await startProvider(context, {
-    offering: prices,
+  const { provider, paid } = await startPaidProvider(context, chain, {
     wrapPeer: twoTongued,
-    async payments(peer) {
-      paid = await providerPayments(context, chain, peer, { escrow: greedy(await chain.wallet(), may) });
-      return paid.payments;
-    },
+    wrap: (escrow) => ({
+      ...escrow,
+      // It does not have the payment released, so that the evidence is used late, too.
+      confirmJob: async () => {
+        throw new QvacError('E_CHAIN', 'the chain does not answer');
+      },
+      async submitJob(...args) {
+        await may;
+        return escrow.submitJob(...args);
+      },
+    }),
   });
-  return {
-    chain,
-    provider,
-    client: await clientPayments(context, chain, { stopMs: 0 }),
-    paid: paid ?? assert.fail('the provider has no payouts'),
-  };
+  return { chain, provider, paid, client: await clientPayments(context, chain, { stopMs: 0 }) };
 }
 
 const slashedOf = async ({ escrow }: PaidProvider): Promise<number | undefined> =>
@@ -94,9 +67,15 @@ test('a provider that signs contradicting heads is slashed with both when it sub
   const before = await client.escrow.balance();
   const { finish, verification, receipt, payment, costLamports } = await asker.ask({ maxPrice, sampler });
   assert.deepEqual([finish, verification.faults, receipt, costLamports], [null, ['equivocation'], null, 0n]);
-  await client.escrow.waitForJob(payment?.account ?? assert.fail(), (seen) => seen === null);
+  assert.ok(payment !== null);
+  await client.escrow.waitForJob(payment.account, (seen) => seen === null);
   assert.equal(await slashedOf(paid), 1);
-  assert.ok(payment !== null && (await client.escrow.balance()) === before + payment.locked - 20_000n);
+  const outcome = await client.escrow.jobOutcome(payment.account);
+  assert.deepEqual([outcome?.how, outcome?.refunded, outcome?.paid], ['slashed', payment.locked, 0n]);
+  const compensation = outcome?.compensation ?? 0n;
+  assert.ok(compensation > 0n);
+  // The fees of two transactions, one with the signatures of two heads.
+  assert.ok((await client.escrow.balance()) >= before + compensation - 20_000n);
 });
 
 test('the heads are kept, readable by their owner alone, and the next process slashes with them', async (context) => {
@@ -115,13 +94,13 @@ test('the heads are kept, readable by their owner alone, and the next process sl
   );
   submits.resolve();
   const [job] = await client.escrow.jobs({ client: client.escrow.wallet });
-  await client.escrow.waitForJob(job?.address ?? assert.fail(), (seen) => seen?.submitted != null);
+  const seen = await client.escrow.waitForJob(job?.address ?? assert.fail(), (each) => each?.submitted != null);
 
   const later = await clientPayments(context, chain, { dir: client.dir, escrow: client.escrow });
   const left = await (await later.payments.open()).resume();
   assert.deepEqual(
-    left.map(({ settlement: { state, compensation, locked } }) => [state, compensation === locked]),
-    [['slashed', true]],
+    left.map(({ settlement: { state, compensation, refunded } }) => [state, compensation, refunded]),
+    [['slashed', seen?.submitted?.payout, payment.locked]],
   );
   assert.equal(await slashedOf(paid), 1);
   assert.deepEqual(await readdir(client.dir), []);
@@ -182,7 +161,7 @@ test('a paying router slashes with the heads, too', async (context) => {
   const allowances = await unlimitedAllowances(client.payments);
   const router = await startRouter(context, { providers: [provider], allowances });
   await assert.rejects(
-    receiveAnswer(await askRouter(context, router, { maxPrice, sampler })),
+    receiveAnswer(await askRouter(context, router, { maxPrice, sampler: { ...sampler, extra: new Uint8Array() } })),
     (error) => code('E_FAILED')(error) || (error instanceof Error && /equivocation|two heads/.test(error.message)),
   );
   for (const { address } of await client.escrow.jobs({ client: client.escrow.wallet }))

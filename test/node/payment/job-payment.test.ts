@@ -8,14 +8,17 @@ import { silentLogger } from '../../../src/lib/log.ts';
 import { JobPayment } from '../../../src/node/payment/job-payment.ts';
 import type { EscrowWallet, LockOrder } from '../../../src/node/payment/payments.ts';
 import { openSpendingLimits } from '../../../src/node/payment/spending-limits.ts';
-import type { Quote } from '../../../src/protocol/messages.ts';
+import { payFrom, type Quote } from '../../../src/protocol/messages.ts';
 
 const components = { clock: { now: () => 0 }, logger: silentLogger };
 
-/** The rest of a limit of 1,000 lamports after a hold of 100 that failed with `code`. */
+/** The rest of a limit of 1,000 lamports after a hold of 100, with rent and fees, that failed with `code`. */
 async function leftAfter(code: ErrorCode): Promise<bigint | null> {
   const wallet: Partial<EscrowWallet> = {
-    plan: async () => ({ chain: 'solana:x', program: new Uint8Array(32), payer: new Uint8Array(32), amount: 100 }),
+    plan: async () => ({
+      payment: { pay: payFrom.jobAccount, account: new Uint8Array(32), amountLamports: 60n },
+      reserveLamports: 100n,
+    }),
     lock: () => Promise.reject(new QvacError(code, 'no')),
   };
   const limits = await openSpendingLimits(components, { path: null, limitOf: () => 1_000n });

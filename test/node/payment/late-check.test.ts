@@ -1,41 +1,26 @@
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
 import { type TestContext, test } from 'node:test';
 import { aborted } from '../../../src/lib/abort.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { AbortOptions } from '../../../src/lib/types.ts';
 import type { Engine, OpenOptions } from '../../../src/model/engine.ts';
 import { createVerifier } from '../../../src/node/verification/verifier.ts';
-import { sha256 } from '../../../src/protocol/digests.ts';
-import { startAsker, type TestAsker } from '../../support/asking.ts';
+import { decodeHead } from '../../../src/proofs/head.ts';
+import { startAsker } from '../../support/asking.ts';
 import { disguised } from '../../support/cheats/engines.ts';
 import { createGate } from '../../support/gate.ts';
-import { openTestJob, receiveAll, startProvider } from '../../support/market.ts';
-import {
-  clientPayments,
-  type PaidProvider,
-  providerPayments,
-  startChain,
-  type TestChain,
-} from '../../support/payments.ts';
+import { openTestJob, receiveAll, startProvider, testSampler } from '../../support/market.ts';
+import { keptDeliveries, paidPriceOf, startPaidProvider } from '../../support/paid.ts';
+import { clientPayments, startChain, type TestChain } from '../../support/payments.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
-// A paid answer can be rejected for five minutes after its submission. Checks that take longer decide nothing.
+// A paid answer can be rejected for as long as it took, for five minutes at least. Checks that take longer decide nothing.
 
-const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const maxPrice = 10_000_000;
 
-async function startPaid(context: TestContext, chain: TestChain, engine: Engine = createScriptedEngine()) {
-  let paid: PaidProvider | undefined;
-  const provider = await startProvider(context, {
-    engine,
-    offering: prices,
-    async payments(peer) {
-      paid = await providerPayments(context, chain, peer);
-      return paid.payments;
-    },
-  });
-  return { provider, paid: paid ?? assert.fail('the provider has no payouts') };
-}
+const startPaid = (context: TestContext, chain: TestChain, engine: Engine = createScriptedEngine()) =>
+  startPaidProvider(context, chain, { engine });
 
 /** A scripted engine on which `before` runs before the `nth` re-execution. */
 function holding(
@@ -84,7 +69,6 @@ test('a submission long before the final head shortens the window by that time',
   const client = await clientPayments(context, chain, { marginMs: 20_000 });
   const wallet = await client.payments.open();
   let left = Infinity;
-  let asker: TestAsker | null = null;
   const spying = {
     ...client.payments,
     open: async () => ({
@@ -97,8 +81,6 @@ test('a submission long before the final head shortens the window by that time',
         return {
           ...locked,
           async window(options?: AbortOptions) {
-            // The watch during the answer is not under test.
-            if (!(asker?.told.includes('checking full') ?? false)) return locked.window(options);
             await paid.news.until('submitted');
             await chain.warp(290);
             const found = await locked.window(options);
@@ -109,7 +91,7 @@ test('a submission long before the final head shortens the window by that time',
       },
     }),
   };
-  asker = await startAsker(context, {
+  const asker = await startAsker(context, {
     providers: [provider],
     engines: [holding((_nth, options) => neverEnding(options))],
     payments: spying,
@@ -118,29 +100,43 @@ test('a submission long before the final head shortens the window by that time',
   assert.deepEqual([verification.result, left, tooLate], ['inconclusive', 0, true]);
 });
 
-test('a provider that submits and then withholds the end of the answer is rejected in time', async (context) => {
+/** A provider that submits an answer, as a broken-off one, while it still sends it. */
+async function submittedEarly(context: TestContext, timeoutMs: number) {
   const chain = await startChain(context);
-  const gate = createGate(3);
+  const gate = createGate(40);
   const { provider, paid } = await startPaid(context, chain, createScriptedEngine({ beforeStep: gate.beforeStep }));
-  const client = await clientPayments(context, chain, { marginMs: 300_000 });
+  const client = await clientPayments(context, chain);
   const asker = await startAsker(context, { providers: [provider], payments: client.payments });
-  const asking = asker.ask({ maxPrice });
+  const asking = asker.ask({ maxPrice, timeoutMs, sampler: { ...testSampler, maxTokens: 60 } });
   asking.catch(() => undefined);
   await gate.reached;
   const [job] = await paid.escrow.jobs({ provider: paid.escrow.wallet });
-  const digest = sha256(job?.address ?? assert.fail('nothing was locked'));
-  await paid.escrow.submitJob(job ?? assert.fail(), {
-    root: digest,
-    textDigest: digest,
-    promptCount: 1,
-    tokenCount: 32,
-    finish: 0,
-    cancel: null,
-  });
-  await assert.rejects(asking, /did not complete the answer in time/);
-  await client.escrow.waitForJob(job?.address ?? assert.fail(), (seen) => seen === null);
-  assert.equal((await paid.escrow.provider(paid.escrow.wallet))?.jobsRejected, 1);
+  const [kept] = await keptDeliveries(paid.dir);
+  assert.ok(job !== undefined && kept?.ack != null);
+  await paid.escrow.submitJob(job, { head: kept.head.body, ack: kept.ack });
+  return { paid, client, asking, gate, job, n: decodeHead(kept.head.body).n };
+}
+
+test('a provider that submits and then goes on is slashed with the head that it sent last', async (context) => {
+  const { client, asking, gate, paid } = await submittedEarly(context, 60_000);
   gate.open();
+  const { verification, payment } = await asking;
+  assert.deepEqual([verification.result, payment?.state, payment?.refunded], ['pass', 'slashed', payment?.locked]);
+  assert.equal((await paid.escrow.provider(paid.escrow.wallet))?.jobsSlashed, 1);
+  assert.deepEqual(await readdir(client.dir), []);
+});
+
+test('a provider that submits and then withholds the end is paid for no more than it submitted', async (context) => {
+  const { client, asking, job, n } = await submittedEarly(context, 3_000);
+  await assert.rejects(asking, { code: 'E_TIMEOUT' });
+  await client.escrow.waitForJob(job.address, (seen) => seen === null);
+  const outcome = await client.escrow.jobOutcome(job.address);
+  assert.equal(outcome?.how, 'confirmed');
+  const rest = outcome.paid - paidPriceOf(0, n);
+  assert.ok(
+    n < 60 && rest > 0n && rest <= paidPriceOf(job.promptTokens, 0),
+    `${outcome.paid} lamports for ${n} tokens`,
+  );
 });
 
 test('a rejection that comes too late is reported as such: the provider is paid', async (context) => {
