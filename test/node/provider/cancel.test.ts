@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fromHex } from '../../../src/lib/bytes.ts';
 import type { JobId } from '../../../src/lib/types.ts';
 import { assess } from '../../../src/proofs/checks.ts';
 import { type SigningKey, signBody } from '../../../src/proofs/signing.ts';
 import { ackStop, finish, kinds } from '../../../src/protocol/messages.ts';
-import { encodeAck } from '../../../src/protocol/validate.ts';
+import { signAck } from '../../support/acks.ts';
 import { createGate } from '../../support/gate.ts';
 import { openTestJob, receiveAll, startProvider } from '../../support/market.ts';
 import { startPeer, testIdentity } from '../../support/peers.ts';
@@ -13,16 +12,7 @@ import { makeOffer, readFinal, readUntil, sendOffer } from '../../support/raw-of
 
 /** An acknowledgement of `n` tokens that stops the answer. */
 function signStop(key: SigningKey, jobId: JobId, n: number) {
-  const body = encodeAck({
-    version: 1,
-    jobId: fromHex(jobId),
-    n,
-    stop: ackStop.cancel,
-    account: new Uint8Array(32),
-    committedLamports: 0n,
-    releasedLamports: 0n,
-  });
-  return { t: 'ack', ...signBody(key, kinds.ack, jobId, body) } as const;
+  return { t: 'ack', ...signAck(key, { jobId, n, stop: ackStop.cancel }) } as const;
 }
 
 test('a cancel ends the answer with finish 2 over what was sent, and the receipt passes', async (context) => {

@@ -114,6 +114,8 @@ export class AckGate {
       signal.throwIfAborted();
       await this.#wait(signal);
     }
+    // A stop is an acknowledgement, too, but no token follows it.
+    signal.throwIfAborted();
   }
 
   #checkStall(): void {

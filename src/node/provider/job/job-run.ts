@@ -231,7 +231,7 @@ export class JobRun {
     return { admission: this.#admission, transcript: this.#transcript, text, final, finalSigned, ack };
   }
 
-  /** A paid answer that ends with its first token is worth nothing until that is acknowledged. Never throws. */
+  /** A paid answer's first token counts only once it is acknowledged, even if it is the only one. Never throws. */
   async #firstAcknowledged(): Promise<void> {
     // What would allow the second token.
     await this.#pass(2).catch((error: unknown) => {
