@@ -152,7 +152,7 @@ export function withTamperedAnswers(
  */
 export async function startBadProvider(
   context: TestContext,
-  answer: ((stream: FrameStream) => Promise<void>) | null,
+  answer: ((stream: FrameStream, peer: Peer) => Promise<void>) | null,
 ): Promise<{ readonly peer: Peer; readonly address: string; readonly cards: CardIssuer }> {
   const peer = await startPeer(context, { role: 'provider' });
   const content = (): CardContent =>
@@ -168,7 +168,7 @@ export async function startBadProvider(
   );
   await cards.start();
   context.after(() => cards.stop());
-  if (answer !== null) await peer.handle(jobProtocol, answer);
+  if (answer !== null) await peer.handle(jobProtocol, (stream) => answer(stream, peer));
   return { peer, address: addressOf(peer), cards };
 }
 

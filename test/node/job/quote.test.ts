@@ -4,14 +4,14 @@ import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import type { SignedQuote } from '../../../src/node/job/job.ts';
-import { fetchQuote } from '../../../src/node/job/quote.ts';
+import { fetchQuote, type QuoteRequest } from '../../../src/node/job/quote.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
 import { encodeCbor } from '../../../src/protocol/codec.ts';
 import { quoteProtocol } from '../../../src/protocol/constants.ts';
 import { requestDigestOf } from '../../../src/protocol/digests.ts';
 import { kinds, modes, payFrom, type Quote } from '../../../src/protocol/messages.ts';
-import { startProvider, testInput } from '../../support/market.ts';
+import { startProvider, type TestProvider, testInput } from '../../support/market.ts';
 import { startPeer } from '../../support/peers.ts';
 
 const prices = { priceJob: 5_000, priceIn: 100_000, priceOut: 2_000_000 };
@@ -61,23 +61,55 @@ async function quoted(context: TestContext, change: Partial<Quote>): Promise<Sig
     });
   const provider = await startProvider(context, { offering: prices, wrapPeer: lying });
   const client = await startPeer(context, { role: 'client' });
-  return fetchQuote(
-    { peer: client, clock: systemClock },
-    {
-      card: provider.card(),
-      model: provider.model(),
-      requestDigest: requestDigestOf(testInput),
-      mode: modes.merkle,
-      pay: payFrom.nothing,
-      promptTokens: 300,
-      maxTokens: 40,
-      target: provider.address,
-    },
-  );
+  return fetchQuote({ peer: client, clock: systemClock }, requestOf(provider));
+}
+
+function requestOf(provider: TestProvider): QuoteRequest {
+  return {
+    card: provider.card(),
+    model: provider.model(),
+    requestDigest: requestDigestOf(testInput),
+    mode: modes.merkle,
+    pay: payFrom.nothing,
+    promptTokens: 300,
+    maxTokens: 40,
+    target: provider.address,
+  };
 }
 
 test('a quote for the requested model, prompt and length is accepted', async (context) => {
   assert.equal((await quoted(context, {})).quote.promptTokens, 300);
+});
+
+test('a provider quotes the grace and the time that its own speed needs', async (context) => {
+  const client = await startPeer(context, { role: 'client' });
+  for (const [tokensPerSecond, grace, deliverWithin] of [
+    [2, 64, 680],
+    [100, 64, 600],
+    [1_000, 333, 600],
+    [100_000, 1_024, 600],
+  ] as const) {
+    const provider = await startProvider(context, { offering: { ...prices, tokensPerSecond } });
+    const { quote } = await fetchQuote({ peer: client, clock: systemClock }, requestOf(provider));
+    assert.deepEqual([quote.grace, quote.deliverWithin, quote.mode], [grace, deliverWithin, modes.merkle]);
+    assert.deepEqual([quote.priceJob, quote.priceIn, quote.priceOut], Object.values(prices));
+  }
+});
+
+test('a provider quotes nothing that it does not serve', async (context) => {
+  const provider = await startProvider(context, { offering: prices });
+  const client = await startPeer(context, { role: 'client' });
+  const refused: Readonly<Record<string, Partial<QuoteRequest>>> = {
+    'mode zk': { mode: modes.zk },
+    'mode score': { mode: modes.score },
+    channels: { pay: payFrom.channel },
+    'do not fit in the context': { maxTokens: provider.model().context },
+  };
+  for (const [why, change] of Object.entries(refused))
+    await assert.rejects(
+      fetchQuote({ peer: client, clock: systemClock }, { ...requestOf(provider), ...change }),
+      (error) => error instanceof QvacError && error.details?.remote === 'bad-offer' && error.message.includes(why),
+    );
 });
 
 test('a quote for more tokens than requested, which would lock more than shown, is refused', async (context) => {

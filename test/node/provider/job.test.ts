@@ -7,11 +7,11 @@ import { signBody } from '../../../src/proofs/signing.ts';
 import { verdictOf } from '../../../src/proofs/verdict.ts';
 import { jobProtocol } from '../../../src/protocol/constants.ts';
 import type { Frame } from '../../../src/protocol/frames.ts';
-import { finish, kinds, modes } from '../../../src/protocol/messages.ts';
-import { encodeVerdict } from '../../../src/protocol/validate.ts';
+import { type ExtraSettings, finish, kinds, modes } from '../../../src/protocol/messages.ts';
+import { encodeExtra, encodeVerdict } from '../../../src/protocol/validate.ts';
 import { movedClock } from '../../support/clock.ts';
 import { createGate } from '../../support/gate.ts';
-import { openTestJob, receiveAll, startProvider, testSampler } from '../../support/market.ts';
+import { openTestJob, receiveAll, startProvider, testInput, testSampler } from '../../support/market.ts';
 import { chat } from '../../support/models/inputs.ts';
 import { startPeer } from '../../support/peers.ts';
 import { firstFrame, makeOffer, readFinal, readUntil, sendOffer } from '../../support/raw-offer.ts';
@@ -78,6 +78,57 @@ test('an answer ends at its stop token', async (context) => {
   await receiveAll(job);
   assert.equal(job.received.final?.finish, finish.stopToken);
   assert.equal(job.received.n, 6);
+});
+
+test('an answer ends with finish 5 at a stop text, and with settings it still passes every check', async (context) => {
+  const provider = await startProvider(context);
+  const settings: ExtraSettings = { presence: 300, frequency: -20, bias: [[101, 9_000]], stopTexts: ['e'] };
+  const { job, secret } = await openTestJob(context, provider, { extra: encodeExtra(settings) });
+  await receiveAll(job);
+  const { received } = job;
+  assert.equal(received.final?.finish, finish.stopText);
+  assert.equal(received.text.indexOf('e'), received.text.length - 1);
+  await job.challenge(secret);
+  const receipt = received.receipt([]);
+  assert.equal(assess(receipt, {}).result, 'pass');
+  assert.deepEqual(provider.receipts.get(job.jobId)?.extra, receipt.extra);
+});
+
+test('section 4.6: a continued answer has the tokens and the text that one job alone would have given', async (context) => {
+  const provider = await startProvider(context);
+  const whole = (await openTestJob(context, provider, { sampler: { ...testSampler, topP: 80 } })).job;
+  await receiveAll(whole);
+  const { tokens, text, promptTokens } = whole.received;
+  // Byte by byte, so that some of the cuts are inside a character.
+  for (let cut = 1; cut < tokens.length; cut += 4) {
+    const continuation = tokens.slice(0, cut);
+    const { job, secret } = await openTestJob(context, provider, {
+      input: { ...testInput, continuation },
+      sampler: { ...testSampler, topP: 80, maxTokens: tokens.length - cut },
+      previous: whole.jobId,
+    });
+    await receiveAll(job);
+    const { received } = job;
+    assert.deepEqual(received.promptTokens, [...promptTokens, ...continuation]);
+    assert.deepEqual(received.tokens, tokens.slice(cut));
+    assert.ok(text.endsWith(received.text));
+    assert.equal(job.offer.start, cut);
+    await job.challenge(secret);
+    const receipt = received.receipt([]);
+    assert.deepEqual([assess(receipt, {}).result, receipt.previous], ['pass', whole.jobId]);
+  }
+});
+
+test('the accept carries the end of the rendering, and the card the digest of the vocabulary', async (context) => {
+  const provider = await startProvider(context);
+  const client = await startPeer(context, { role: 'client' });
+  const input = chat(`${'x'.repeat(300)}🦙`);
+  const stream = await sendOffer(provider, client, makeOffer(provider, client, {}, { input }));
+  const accept = await firstFrame(stream);
+  assert.ok(accept?.t === 'accept');
+  assert.equal([...accept.tail].length, 256);
+  assert.ok(accept.tail.endsWith('xx🦙<|turn|>assistant\n'));
+  assert.deepEqual(provider.model().vocabDigest, provider.engine.tokenizer.vocabulary.digest);
 });
 
 test('a character that stays incomplete at the end is U+FFFD, in a text that the head binds', async (context) => {

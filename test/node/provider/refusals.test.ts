@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Clock, systemClock } from '../../../src/lib/clock.ts';
 import type { SignedQuote } from '../../../src/node/job/job.ts';
@@ -13,6 +14,7 @@ import { quotedLamports } from '../../../src/protocol/messages/quote.ts';
 import { type Input, modes, type Offer, payFrom } from '../../../src/protocol/messages.ts';
 import { encodeExtra } from '../../../src/protocol/validate.ts';
 import { movedClock } from '../../support/clock.ts';
+import { temporaryHome } from '../../support/home.ts';
 import { startProvider, type TestProvider, testInput, testSampler } from '../../support/market.ts';
 import { startPeer, testIdentity } from '../../support/peers.ts';
 import {
@@ -166,6 +168,18 @@ test('a replayed offer is refused, even if it was never served', async (context)
   const refused = makeOffer(provider, client, { requestDigest: new Uint8Array(32) });
   assert.match(await answerTo(provider, client, refused), /input/);
   assert.match(await answerTo(provider, client, refused), /seen before/);
+});
+
+test('a replayed offer is refused by the next process of the provider, too', async (context) => {
+  const seenFile = join(await temporaryHome(context), 'seen');
+  const provider = await startProvider(context, { provider: { seenFile } });
+  const client = await startPeer(context, { role: 'client' });
+  const offer = makeOffer(provider, client);
+  assert.equal(await answerTo(provider, client, offer), 'accept');
+  await provider.provider.stop();
+  await provider.provider.start();
+  assert.match(await answerTo(provider, client, offer), /^bad-offer: .*seen before/);
+  assert.equal(await answerTo(provider, client, makeOffer(provider, client)), 'accept');
 });
 
 test('another peer that replays an offer it overheard is refused', async (context) => {

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { fromHex } from '../../../src/lib/bytes.ts';
+import type { Peer } from '../../../src/node/peer/peer.ts';
 import type { FrameStream } from '../../../src/node/streams/streams.ts';
-import { inputDigestOf } from '../../../src/protocol/digests.ts';
+import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
+import { type SigningKey, signBody } from '../../../src/proofs/signing.ts';
+import { MerkleTree } from '../../../src/proofs/tree/tree.ts';
+import { inputDigestOf, jobIdOf, textDigestOf } from '../../../src/protocol/digests.ts';
 import type { FrameOf } from '../../../src/protocol/frames.ts';
-import { type Ack, ackStop } from '../../../src/protocol/messages.ts';
+import { type Ack, ackStop, finish, kinds } from '../../../src/protocol/messages.ts';
 import { decodeAck, decodeOffer } from '../../../src/protocol/validate.ts';
 import { startProvider, testInput, testSampler } from '../../support/market.ts';
 import { startMarketProcess } from '../../support/market-process.ts';
@@ -23,6 +28,25 @@ function acceptOf(offer: FrameOf<'offer'>): FrameOf<'accept'> {
   return { t: 'accept', promptTokens, inputDigest, tail };
 }
 
+/** The final head of an honest provider of the scripted model that goes on no further than its accept. */
+function brokenOffAtOnce(offer: FrameOf<'offer'>, key: SigningKey): FrameOf<'head'> {
+  const { promptTokens, inputDigest } = acceptOf(offer);
+  const jobId = jobIdOf(offer.body);
+  const body = encodeHead({
+    version: 1,
+    jobId: fromHex(jobId),
+    n: 0,
+    root: new MerkleTree().root(),
+    prefix: inputDigest,
+    textDigest: textDigestOf(''),
+    inputDigest,
+    execClass: decodeOffer(offer.body).execClass,
+    promptCount: promptTokens.length,
+    finish: finish.brokenOff,
+  });
+  return { t: 'head', ...signBody(key, kinds.head, jobId, body) };
+}
+
 /** Waits until the other side closes or resets the stream. */
 async function untilLeft(stream: FrameStream): Promise<'ended' | 'reset'> {
   try {
@@ -34,7 +58,7 @@ async function untilLeft(stream: FrameStream): Promise<'ended' | 'reset'> {
 }
 
 describe('a router turns to another provider', () => {
-  const failures: readonly (readonly [what: string, answer: (stream: FrameStream) => Promise<void>])[] = [
+  const failures: readonly (readonly [what: string, answer: (stream: FrameStream, peer: Peer) => Promise<void>])[] = [
     ['is busy', async (stream) => (await takeOffer(stream), await stream.write({ t: 'busy' }))],
     [
       'answers with an error',
@@ -67,6 +91,15 @@ describe('a router turns to another provider', () => {
     [
       'sends a frame of another protocol',
       async (stream) => (await takeOffer(stream), await stream.write({ t: 'stop' })),
+    ],
+    [
+      'accepts and ends with finish 3 over nothing',
+      async (stream, peer) => {
+        const offer = await takeOffer(stream);
+        await stream.write(acceptOf(offer));
+        await stream.write(brokenOffAtOnce(offer, peer.key));
+        await untilLeft(stream);
+      },
     ],
     [
       'sends a malformed head',
@@ -207,6 +240,26 @@ describe('a router gives up', () => {
     assert.notEqual(text, '');
     assert.equal(good.events.all.length, 0);
     assert.ok(router.reputation.standing(bad.peer.id).aborted > 0.9);
+  });
+
+  it('on an answer that the provider ends with finish 3, which the person gets with a verdict', async (context) => {
+    const failing = await startProvider(context, {
+      offering: { tokensPerSecond: 1_000_000 },
+      script: {
+        beforeStep: async (i) => {
+          if (i === 4) throw new Error('out of memory');
+        },
+      },
+    });
+    const spare = await startProvider(context);
+    const router = await startRouter(context, { providers: [failing, spare] });
+    const answer = await receiveAnswer(await askRouter(context, router));
+    assert.deepEqual(answer.picked, [failing.peer.id]);
+    const [head = assert.fail('no head')] = answer.receipt.heads;
+    const { n, finish: reason } = decodeHead(head.body);
+    assert.deepEqual([n, reason, answer.verdict?.verdict.result], [4, finish.brokenOff, 'pass']);
+    const { aborted, served, faults } = router.reputation.standing(failing.peer.id);
+    assert.deepEqual([aborted > 0.9, served, faults], [true, 0, 0]);
   });
 
   for (const [signal, expected] of [

@@ -11,13 +11,13 @@ import { type SigningKey, signBody, signingKeyFromSeed } from '../../../src/proo
 import { jobIdHex, jobIdOf } from '../../../src/protocol/digests.ts';
 import type { Frame, FrameOf } from '../../../src/protocol/frames.ts';
 import {
-  type Ack,
   ackStop,
   type Card,
   kinds,
   modes,
   type Offer,
   payFrom,
+  type Signed,
   type Verdict,
 } from '../../../src/protocol/messages.ts';
 import {
@@ -25,11 +25,11 @@ import {
   decodeCard,
   decodeOffer,
   decodeVerdict,
-  encodeAck,
   encodeCard,
   encodeOffer,
   encodeVerdict,
 } from '../../../src/protocol/validate.ts';
+import { type AckWords, signAck } from '../../support/acks.ts';
 import { createGate } from '../../support/gate.ts';
 import { startProvider } from '../../support/market.ts';
 import { askRouter, receiveAnswer, startRouter, type TestAnswer, type TestRouterInit } from '../../support/router.ts';
@@ -73,6 +73,14 @@ function otherCard(change: (card: Card) => Card): Tamper {
   return onFrame('picked', (frame) => {
     const body = encodeCard(change(decodeCard(frame.card)));
     return [{ ...frame, card: body, cardSig: signBody(stranger, kinds.card, null, body).sig }];
+  });
+}
+
+/** Another acknowledgement than the one with which it stopped the provider. */
+function otherAck(change: (ack: Required<AckWords>, key: SigningKey) => Signed): Tamper {
+  return onFrame('ack', ({ body }, peer) => {
+    const { jobId, n, stop } = decodeAck(body);
+    return [{ t: 'ack', ...change({ jobId: jobIdHex(jobId), n, stop }, peer.key) }];
   });
 }
 
@@ -171,17 +179,6 @@ describe('a router that lies about the provider it picked or the offer it made',
   });
 });
 
-type Stop = Pick<Ack, 'jobId' | 'n' | 'stop'>;
-
-function ackBody({ jobId, n, stop }: Stop): Uint8Array {
-  const none = { account: new Uint8Array(32), committedLamports: 0n, releasedLamports: 0n };
-  return encodeAck({ version: 1, jobId, n, stop, ...none });
-}
-
-function signedAck(key: SigningKey, stop: Stop): Frame {
-  return { t: 'ack', ...signBody(key, kinds.ack, jobIdHex(stop.jobId), ackBody(stop)) };
-}
-
 /** The offer with a payment above the limit. */
 function withPayment(frame: FrameOf<'picked'>, peer: Peer): Frame {
   const body = encodeOffer({
@@ -266,46 +263,17 @@ describe('a router that alters what it passes on', () => {
   it('a stop that the person did not send is reported', async (context) => {
     const stopped: Tamper = (frame, peer) => {
       if (frame.t !== 'head') return [frame];
-      const { jobId } = decodeHead(frame.body);
-      return [signedAck(peer.key, { jobId, n: 0, stop: ackStop.cancel }), frame];
+      const jobId = jobIdHex(decodeHead(frame.body).jobId);
+      return [{ t: 'ack', ...signAck(peer.key, { jobId, n: 0, stop: ackStop.cancel }) }, frame];
     };
     await assert.rejects(ask(context, stopped), reported(/stopped an answer that you did not stop/));
   });
 
   const stops: readonly (readonly [lie: string, tamper: Tamper, why: RegExp])[] = [
-    [
-      'signed by another peer',
-      onFrame('ack', ({ body }) => [signedAck(stranger, decodeAck(body))]),
-      /does not carry its signature/,
-    ],
-    [
-      'of another job',
-      onFrame('ack', ({ body }, peer) => [
-        {
-          t: 'ack',
-          ...signBody(
-            peer.key,
-            kinds.ack,
-            jobIdHex(decodeAck(body).jobId),
-            ackBody({ ...decodeAck(body), jobId: other32 }),
-          ),
-        },
-      ]),
-      /does not stop this answer/,
-    ],
-    [
-      'that stops nothing',
-      onFrame('ack', ({ body }, peer) => [signedAck(peer.key, { ...decodeAck(body), stop: ackStop.goOn })]),
-      /does not stop this answer/,
-    ],
-    [
-      'that is malformed',
-      onFrame('ack', ({ body }, peer) => {
-        const { jobId } = decodeAck(body);
-        return [{ t: 'ack', ...signBody(peer.key, kinds.ack, jobIdHex(jobId), other32) }];
-      }),
-      /malformed/,
-    ],
+    ['signed by another peer', otherAck((ack) => signAck(stranger, ack)), /does not carry its signature/],
+    ['of another job', otherAck((ack, key) => signAck(key, ack, { jobId: other32 })), /does not stop this answer/],
+    ['that stops nothing', otherAck((ack, key) => signAck(key, { ...ack, stop: ackStop.goOn })), /does not stop/],
+    ['that is malformed', otherAck(({ jobId }, key) => signBody(key, kinds.ack, jobId, other32)), /malformed/],
   ];
   for (const [lie, tamper, why] of stops) {
     it(`an acknowledgement ${lie}, once the person stopped: is reported`, async (context) => {

@@ -4,8 +4,8 @@ import { toHex } from '../../../src/lib/bytes.ts';
 import { assess } from '../../../src/proofs/checks.ts';
 import { serialiseReceipt } from '../../../src/proofs/receipt.ts';
 import { breakMark } from '../../../src/protocol/input/control-text.ts';
-import { modes } from '../../../src/protocol/messages.ts';
-import { decodeVerdict } from '../../../src/protocol/validate.ts';
+import { finish, modes } from '../../../src/protocol/messages.ts';
+import { decodeVerdict, encodeExtra } from '../../../src/protocol/validate.ts';
 import { startProvider, testInput, testSampler } from '../../support/market.ts';
 import { startPeer } from '../../support/peers.ts';
 import { askRouter, code, receiveAnswer, startBadProvider, startRouter } from '../../support/router.ts';
@@ -71,6 +71,19 @@ describe('an honest router', () => {
     assert.equal(answer.refused, null);
     assert.equal(answer.verdict?.verdict.result, 'inconclusive');
     assert.equal(assess(answer.receipt, {}).result, 'inconclusive');
+  });
+
+  it('passes the settings of the question on, and checks the answer by them', async (context) => {
+    const provider = await startProvider(context);
+    const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
+    const extra = encodeExtra({ bias: [[101, 9_000]], stopTexts: ['e'] });
+    const sampler = { ...testSampler, topP: 90, extra };
+    const question = await askRouter(context, router, { verify: 'full', sampler });
+    const { verdict, receipt, refused } = await receiveAnswer(question);
+    assert.deepEqual([verdict?.verdict.result, verdict?.verdict.tier, refused], ['pass', 'exact', null]);
+    assert.equal(question.job.received.final?.finish, finish.stopText);
+    assert.equal(receipt.text.indexOf('e'), receipt.text.length - 1);
+    assert.deepEqual(receipt.extra, extra);
   });
 
   it('finds the model by hex id and by name and quantisation', async (context) => {

@@ -56,8 +56,8 @@ async function askOf(
 test('real weights', patience, async (context) => {
   const q8 = await testModel('q8_0');
   const verifier = await open(context, q8);
-  /** Smaller blocks than the provider declares: another class, with other bits. */
-  const otherClass = await open(context, q8, { batch: 32 });
+  /** Smaller blocks than the provider declares: another class, with other bits, which cannot reproduce the provider's. */
+  const otherClass = await open(context, q8, { batch: 32, promptBatch: 32 });
   const exact = await startAsker(context, { engines: [verifier] });
   const statistical = await startAsker(context, { engines: [otherClass] });
 
@@ -100,12 +100,13 @@ test('real weights', patience, async (context) => {
   );
 
   await context.test(
-    'an honest answer computed with another batch size passes in the statistical tier',
+    'an honest answer computed in other prompt blocks passes in the statistical tier',
     patience,
     async (inner) => {
-      const provider = await startProvider(inner, { engine: await open(inner, q8, { batch: 256 }) });
-      // Longer than a block of 63 tokens, from where the bits depend on the batch size.
-      const list = 'an apple, a pear, a plum, a hammer, a cherry; '.repeat(8);
+      // Blocks that no verifier reproduces.
+      const provider = await startProvider(inner, { engine: await open(inner, q8, { promptBatch: 200 }) });
+      // Longer than the verifier's blocks of 128 tokens, from where the bits depend on their size.
+      const list = 'an apple, a pear, a plum, a hammer, a cherry; '.repeat(12);
       const question = `Which of these is the odd one out, and why? ${list}`;
       for (const seed of [11n, 12n]) {
         const { verification } = await askOf(exact, provider, { seed, maxTokens: 64, question });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { QvacError } from '../../../../src/errors.ts';
 import type { Answer } from '../../../../src/node/client/answer.ts';
+import { assess } from '../../../../src/proofs/checks.ts';
 import { signBody } from '../../../../src/proofs/signing.ts';
 import { jobIdHex } from '../../../../src/protocol/digests.ts';
 import { kinds, type Verdict } from '../../../../src/protocol/messages.ts';
@@ -79,6 +81,28 @@ describe('a client, through a router', () => {
       });
       assert.deepEqual([verification.result, verification.faults], ['pass', []], fault);
     }
+  });
+
+  it('fails on an answer that the provider broke off, with a receipt of what arrived', async (context) => {
+    const provider = await startProvider(context, {
+      script: {
+        beforeStep: async (i) => {
+          if (i === 5) throw new Error('out of memory');
+        },
+      },
+    });
+    const router = await startRouter(context, { providers: [provider] });
+    const asker = await startAsker(context);
+    await assert.rejects(
+      asker.ask({ model: 'scripted', router: { target: router.address, optional: false } }),
+      (error) =>
+        error instanceof QvacError &&
+        error.code === 'E_TRUNCATED' &&
+        /broke off after 5 tokens/.test(error.message) &&
+        /receipts show/.test(error.hint ?? ''),
+    );
+    const [receipt = assert.fail('no receipt')] = asker.receipts.values();
+    assert.deepEqual([receipt.tokens.length, assess(receipt, {}).result], [5, 'pass']);
   });
 
   it('relies on the router’s verdict for what needs the model', async (context) => {
