@@ -1,4 +1,4 @@
-import { exitCodes, QvacError } from '../errors.ts';
+import { exitCodes } from '../errors.ts';
 import type { Assessment } from '../proofs/checks.ts';
 import { plural, shortId, shortPeer } from '../terminal/format.ts';
 import type { Output, Style } from '../terminal/output.ts';
@@ -61,13 +61,19 @@ export const command = defineCommand({
   ],
   async action({ args, options, config, output, logger, signal }) {
     const name = args[0] ?? '';
-    const [{ loadReceipt, verifyReceipt }, { modelProgress }, { summarise, resultWords }, { MalformedError }] =
-      await Promise.all([
-        import('../sdk/verify-receipt.ts'),
-        import('./parts/model-progress.ts'),
-        import('../terminal/receipt-summary.ts'),
-        import('../protocol/codec.ts'),
-      ]);
+    const [
+      { loadReceipt, verifyReceipt },
+      { modelProgress },
+      { summarise, resultWords },
+      { MalformedError },
+      { notAReceipt },
+    ] = await Promise.all([
+      import('../sdk/verify-receipt.ts'),
+      import('./parts/model-progress.ts'),
+      import('../terminal/receipt-summary.ts'),
+      import('../protocol/codec.ts'),
+      import('../node/home/receipt-store.ts'),
+    ]);
     const receipt = await loadReceipt(config.home, name);
     const progress = startProgress(output);
     try {
@@ -103,9 +109,7 @@ export const command = defineCommand({
       }
       return code;
     } catch (error) {
-      if (error instanceof MalformedError)
-        throw new QvacError('E_MALFORMED_RECEIPT', `${name} is not a receipt (${error.message})`, { cause: error });
-      throw error;
+      throw error instanceof MalformedError ? notAReceipt(name, error) : error;
     } finally {
       progress.end();
     }

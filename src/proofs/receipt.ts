@@ -87,7 +87,7 @@ export interface ReceiptContents {
 /** A receipt file that an earlier version of the protocol wrote: no result can be given for it. */
 export class OldReceiptError extends MalformedError {
   constructor() {
-    super('it is from before the revision of the protocol');
+    super('receipt: from before the revision of the protocol');
     this.name = 'OldReceiptError';
   }
 }

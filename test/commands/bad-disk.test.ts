@@ -92,7 +92,7 @@ describe('a bad disk', () => {
   it('that is read-only stops only the commands that must write', async (context) => {
     if (!canMount(context)) return;
     const home = await temporaryHome(context);
-    const { receipt } = JSON.parse(await readFile(join(root, 'test/vectors/receipt-pass.json'), 'utf8')) as {
+    const { receipt } = JSON.parse(await readFile(join(root, 'test/vectors/receipts-pass/paid.json'), 'utf8')) as {
       receipt: unknown;
     };
     const id = await createReceiptStore(join(home, 'receipts')).save(parseReceipt(JSON.stringify(receipt)));

@@ -27,7 +27,7 @@ interface Entry {
 async function homeWithReceipts(context: TestContext) {
   const root = await temporaryHome(context);
   const { receiptsOf } = homeAt(root);
-  const client = await createReceiptStore(receiptsOf.client).save(await vectorReceipt('receipt-pass.json'));
+  const client = await createReceiptStore(receiptsOf.client).save(await vectorReceipt('receipts-pass/paid.json'));
   const router = await createReceiptStore(receiptsOf.router).save(await vectorReceipt('receipts-pass/greedy.json'));
   const provider = await createReceiptStore(receiptsOf.provider).save(
     await vectorReceipt('receipts-pass/private.json'),
@@ -161,7 +161,7 @@ describe('qvac receipts', () => {
 
   it('shows what was paid, refunded, burnt or is still locked', async (context) => {
     const root = await temporaryHome(context);
-    const receipt = await vectorReceipt('receipt-pass.json');
+    const receipt = await vectorReceipt('receipts-pass/paid.json');
     const offer = decodeOffer(receipt.offer.body);
     const store = createReceiptStore(homeAt(root).receipts);
     const payment = {
@@ -238,7 +238,7 @@ describe('receipt store', () => {
   it('stores receipts by job, readable by the owner only, and replaces an earlier state', async (context) => {
     const dir = join(await temporaryHome(context), 'receipts');
     const store = createReceiptStore(dir);
-    const receipt = await vectorReceipt('receipt-pass.json');
+    const receipt = await vectorReceipt('receipts-pass/paid.json');
     const id = await store.save({ ...receipt, opening: null, secret: null });
     assert.equal(await store.save(receipt), id);
     const [entry, ...others] = await store.list();

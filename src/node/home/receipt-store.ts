@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { QvacError } from '../../errors.ts';
 import { fileError, isMissing, readFileIfAny, writeFileAtomic } from '../../lib/files.ts';
 import type { JobId } from '../../lib/types.ts';
-import { parseReceipt, type Receipt, serialiseReceipt } from '../../proofs/receipt.ts';
+import { OldReceiptError, parseReceipt, type Receipt, serialiseReceipt } from '../../proofs/receipt.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { jobIdOf } from '../../protocol/digests.ts';
 
@@ -83,8 +83,17 @@ export function readReceipt(bytes: Uint8Array, path: string): Receipt {
     return parseReceipt(bytes);
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;
-    throw new QvacError('E_MALFORMED_RECEIPT', `${path} is not a receipt (${error.message})`, { cause: error });
+    throw notAReceipt(path, error);
   }
+}
+
+/** For a file `name` that cannot be read as a receipt. */
+export function notAReceipt(name: string, cause: MalformedError): QvacError {
+  const why =
+    cause instanceof OldReceiptError
+      ? 'is from before the revision of the protocol, and cannot be checked any more'
+      : `is not a receipt (${cause.message})`;
+  return new QvacError('E_MALFORMED_RECEIPT', `${name} ${why}`, { cause });
 }
 
 function choose(prefix: string, ids: readonly JobId[]): JobId {
