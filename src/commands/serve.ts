@@ -69,6 +69,8 @@ export const command = defineCommand({
       { signal },
     );
     try {
+      sayAbilities(output, provider);
+      sayPrices(output, provider);
       sayReady(output, provider);
       void testItself(provider, { output, logger, signal });
       await aborted(signal);
@@ -110,6 +112,27 @@ async function testItself(
   }
 }
 
+/** Tells what the model's chat template cannot do. */
+function sayAbilities(output: Output, { engine, abilities }: RunningProvider): void {
+  const { name } = engine.facts;
+  if (!abilities.chat) {
+    output.warn(printable(`${name} has no chat template that renders a conversation: it serves raw text only`));
+    return;
+  }
+  if (abilities.system === 'first turn')
+    output.say(printable(`${name} takes a system message in the first turn of the user: clients put it there`));
+  if (abilities.system === 'nowhere')
+    output.warn(printable(`${name} has no place for a system message: such questions are refused or lose it`));
+  if (abilities.needsDate) output.say(printable(`${name} needs the date, which clients send`));
+}
+
+/** Tells the prices, and the most that one client can cost the provider. */
+function sayPrices(output: Output, { prices: { priceJob, priceIn, priceOut } }: RunningProvider): void {
+  if (priceJob === 0 && priceIn === 0 && priceOut === 0) return;
+  const price = `${sol(priceJob)} an answer, ${sol(priceIn)} in and ${sol(priceOut)} out per 1,000 tokens`;
+  output.say(`price ${price} · a client that leaves costs you at most the work on its prompt`);
+}
+
 function sayReady(output: Output, { peer, engine, tokensPerSecond }: RunningProvider): void {
   const { facts, slots, device, exec } = engine;
   const { name, quant, id, context } = facts;
@@ -131,6 +154,9 @@ function sayReady(output: Output, { peer, engine, tokensPerSecond }: RunningProv
   );
 }
 
+/** How an answer ended if not by itself, by the finish of its head (protocol section 4.1). */
+const endings: Readonly<Record<number, string>> = { 2: ', cancelled', 3: ', broken off' };
+
 function report(output: Output, event: ProviderEvent): void {
   switch (event.event) {
     case 'job-accepted': {
@@ -138,7 +164,7 @@ function report(output: Output, event: ProviderEvent): void {
       return output.event(event, `· job ${shortId(event.job)} for ${shortPeer(event.client)}: ${sizes}`);
     }
     case 'job-finished': {
-      const cancelled = event.finish === 2 ? ', cancelled' : '';
+      const cancelled = endings[event.finish] ?? '';
       const done = `${plural(event.tokens, 'token')} in ${timeSpan(event.ms)}${cancelled}`;
       return output.event(event, `· job ${shortId(event.job)}: ${done}`);
     }

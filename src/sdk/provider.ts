@@ -7,6 +7,7 @@ import type { Logger } from '../lib/log.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import type { Engine, SelfTestResult } from '../model/engine.ts';
 import type { StoredModel } from '../model/store.ts';
+import { probeTemplate, type TemplateAbilities } from '../model/text/template-abilities.ts';
 import { createCardIssuer } from '../node/cards/card-issuer.ts';
 import { type ActivityLog, startActivity } from '../node/home/activity.ts';
 import { loadIdentity, lockIdentity } from '../node/home/identity.ts';
@@ -16,6 +17,7 @@ import type { Peer } from '../node/peer/peer.ts';
 import { cardContentOf } from '../node/provider/card-content.ts';
 import type { ProviderEvent } from '../node/provider/events.ts';
 import { createProvider } from '../node/provider/provider.ts';
+import { systemInTurn } from '../protocol/input/system-in-turn.ts';
 import { fetchModel, loadEngine, type ModelProgress, openModelStore } from './models.ts';
 import { openProviderPayments, type ProviderConsent, type ProviderPaymentsObserver } from './payment/provider.ts';
 import { publish } from './publish.ts';
@@ -39,6 +41,9 @@ export interface RunningProvider {
   readonly engine: Engine;
   /** Decoding speed, measured at the start. */
   readonly tokensPerSecond: number;
+  /** What its chat template can do. */
+  readonly abilities: TemplateAbilities;
+  readonly prices: Prices;
   /**
    * Finds out which execution class this machine can declare, and issues a card with it. Jobs under way keep theirs.
    * Rejects if the test fails; the card then keeps its cautious class.
@@ -101,7 +106,7 @@ async function openEngine(
 }
 
 /** Lamports, `priceIn` and `priceOut` per 1,000 tokens. */
-interface Prices {
+export interface Prices {
   readonly priceJob: number;
   readonly priceIn: number;
   readonly priceOut: number;
@@ -119,6 +124,8 @@ async function start(
   const { engine, tokensPerSecond } = await openEngine(components, teardown, options);
   const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'provider', key });
   teardown.add(stop);
+  const abilities = probeTemplate(engine.tokenizer);
+  const can = abilities.system === 'first turn' ? [systemInTurn] : [];
   const prices = pricesOf(settings);
   const { priceJob, priceIn, priceOut } = prices;
   const paid = priceJob > 0 || priceIn > 0 || priceOut > 0;
@@ -128,7 +135,7 @@ async function start(
     {
       path: joinPath(home.cache, 'card-provider.json'),
       role: 'provider',
-      content: () => cardContentOf(engine, { priceJob, priceIn, priceOut, tokensPerSecond, pay: payments?.pay }),
+      content: () => cardContentOf(engine, { can, priceJob, priceIn, priceOut, tokensPerSecond, pay: payments?.pay }),
     },
   );
   await ensureDir(home.run);
@@ -153,6 +160,8 @@ async function start(
     peer,
     engine,
     tokensPerSecond,
+    abilities,
+    prices,
     runSelfTest(testOptions = {}) {
       const test = engine.runSelfTest(testOptions).then(async (result) => {
         await cards.renew();

@@ -1,4 +1,5 @@
 import { QvacError } from '../../errors.ts';
+import { mergeSystem } from '../../protocol/input/system-in-turn.ts';
 import type { ChatMessage, Input } from '../../protocol/messages.ts';
 import type { Tokenizer } from '../engine.ts';
 
@@ -99,15 +100,3 @@ export function probeTemplate(tokenizer: Pick<Tokenizer, 'encodePrompt' | 'decod
 }
 
 const empty: Input = { messages: [], template: 'gguf', options: {}, tools: null, date: null, continuation: [] };
-
-/**
- * The input with the texts of its first system messages in front of the first turn of the user, for a template that
- * takes no such message. Unchanged if there is none, or if no turn of the user follows.
- */
-export function mergeSystem(input: Input): Input {
-  const begin = input.messages.findIndex(({ role }) => role !== 'system' && role !== 'developer');
-  const turn = input.messages[begin];
-  if (begin <= 0 || turn?.role !== 'user') return input;
-  const texts = [...input.messages.slice(0, begin), turn].map(({ content }) => content);
-  return { ...input, messages: [{ ...turn, content: texts.join('\n\n') }, ...input.messages.slice(begin + 1)] };
-}

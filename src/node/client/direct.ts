@@ -4,6 +4,7 @@ import type { AbortOptions } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import { defaultChallenges } from '../../protocol/constants.ts';
 import { sha256 } from '../../protocol/digests.ts';
+import { inputFor } from '../../protocol/input/system-in-turn.ts';
 import { finish, type Input, type Mode, modes, payFrom, type SamplerSettings } from '../../protocol/messages.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../job/cost.ts';
 import type { Job, JobInit, JobTimeouts, SignedQuote } from '../job/job.ts';
@@ -66,6 +67,7 @@ class DirectQuestion {
   readonly #signal: AbortSignal;
   readonly #secret = Uint8Array.from(randomBytes(32));
   readonly #payment: JobPayment;
+  readonly #input: Input;
   #quote: SignedQuote | null = null;
 
   constructor(components: DirectComponents, init: DirectInit, observer: AskObserver, signal: AbortSignal) {
@@ -73,6 +75,7 @@ class DirectQuestion {
     this.#init = init;
     this.#observer = observer;
     this.#signal = signal;
+    this.#input = inputFor(init.choice.model, init.input);
     const { sampler, maxPrice } = init;
     const { payments = null } = components;
     const openWallet = async (options: AbortOptions): Promise<EscrowWallet> => {
@@ -119,7 +122,8 @@ class DirectQuestion {
   }
 
   #fetchQuote(): Promise<SignedQuote> {
-    const { choice, input, sampler } = this.#init;
+    const { choice, sampler } = this.#init;
+    const input = this.#input;
     const { card, model } = choice;
     const pay = card.card.pay === null ? payFrom.nothing : payFrom.jobAccount;
     const request = { card, model, input, mode: this.#mode, pay, maxTokens: sampler.maxTokens };
@@ -127,7 +131,8 @@ class DirectQuestion {
   }
 
   async #open(): Promise<Job> {
-    const { choice, input, sampler, seed, timeouts } = this.#init;
+    const { choice, sampler, seed, timeouts } = this.#init;
+    const input = this.#input;
     const { verifier } = this.#components;
     const quote = this.#quote;
     const payment = await this.#payment.plan(quote?.quote ?? null, { signal: this.#signal });
@@ -174,7 +179,7 @@ class DirectQuestion {
   }
 
   async #failed(error: Error, job: Job | null): Promise<DirectOutcome> {
-    const { choice, input, sampler } = this.#init;
+    const { choice, sampler } = this.#init;
     job?.abort(error);
     const abandoned = this.#payment.abandon(job);
     if (this.#signal.aborted) throw interrupted();
@@ -182,7 +187,7 @@ class DirectQuestion {
     if (error instanceof QvacError && !(error instanceof RemoteError) && ownFailures.has(error.code)) throw error;
     if (!(error instanceof FaultError) && !(error instanceof QvacError)) throw error;
     if (isBadInput(error)) await this.#checkRefusal();
-    const tooLong = mayBeTooLong(error, choice.model, input, sampler.maxTokens);
+    const tooLong = mayBeTooLong(error, choice.model, this.#input, sampler.maxTokens);
     if (!tooLong) this.#components.reputation.record(choice.card.peer, experienceOf(error));
     if (job === null || job.received.n === 0) {
       this.#tellHold(job);
@@ -202,8 +207,7 @@ class DirectQuestion {
    * @throws QvacError E_BAD_INPUT if it does
    */
   async #checkRefusal(): Promise<void> {
-    const { choice, input } = this.#init;
-    await this.#components.verifier.encodePrompt(choice.modelId, input);
+    await this.#components.verifier.encodePrompt(this.#init.choice.modelId, this.#input);
   }
 
   /** Where the money is once there is no complete answer. */

@@ -12,6 +12,8 @@ export interface ServedModel {
   /** Lamports per 1,000 tokens. */
   readonly priceIn: number;
   readonly priceOut: number;
+  /** What it serves beyond plain text (protocol section 3), ascending. @default nothing */
+  readonly can?: readonly string[] | undefined;
   /** Measured at the start. */
   readonly tokensPerSecond: number;
   /** Where the provider takes payment. @default null: it does not */
@@ -23,7 +25,7 @@ const modes: readonly ModeName[] = ['merkle', 'fraud', 'none'];
 /** The content of a provider's card, for its engine as it is now. */
 export function cardContentOf(
   engine: Engine,
-  { name, priceJob, priceIn, priceOut, tokensPerSecond, pay = null }: ServedModel,
+  { name, can = [], priceJob, priceIn, priceOut, tokensPerSecond, pay = null }: ServedModel,
 ): CardContent {
   const { facts, device, exec, slots, tokenizer } = engine;
   return {
@@ -37,7 +39,7 @@ export function cardContentOf(
         vocab: facts.vocab,
         stops: facts.stops,
         vocabDigest: tokenizer.vocabulary.digest,
-        can: [],
+        can,
         modes,
         priceJob,
         priceIn,

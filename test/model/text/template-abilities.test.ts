@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { openTokenizer } from '../../../src/model/llama.ts';
-import { mergeSystem, probeTemplate, type TemplateAbilities } from '../../../src/model/text/template-abilities.ts';
+import { probeTemplate, type TemplateAbilities } from '../../../src/model/text/template-abilities.ts';
+import { inputFor, mergeSystem, systemInTurn } from '../../../src/protocol/input/system-in-turn.ts';
 import { chat, inputOf } from '../../support/models/inputs.ts';
 import { type TestModel, testModel, tinyModel, writeTestModel } from '../../support/models.ts';
 
@@ -92,6 +93,15 @@ describe('a system message in the first turn', () => {
       ...rest,
     ]);
     assert.deepEqual(mergeSystem(input).messages, [{ ...user, content: 'Be brief.\n\nIn Latin.\n\nHi' }, ...rest]);
+  });
+
+  it('goes there for a card that says so, and for no other', () => {
+    const input = inputOf([
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: 'Hi' },
+    ]);
+    assert.equal(inputFor({ can: ['tools'] }, input), input);
+    assert.deepEqual(inputFor({ can: [systemInTurn, 'tools'] }, input), mergeSystem(input));
   });
 
   it('is left where it is if there is none, or no user behind it', () => {

@@ -7,6 +7,7 @@ import { peerIdOf, verifyBody } from '../../../proofs/signing.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
 import { jobIdOf, requestDigestOf, sha256 } from '../../../protocol/digests.ts';
 import type { FrameOf, RouteMode, RouteSampler } from '../../../protocol/frames.ts';
+import { inputFor } from '../../../protocol/input/system-in-turn.ts';
 import { isExtraOf } from '../../../protocol/messages/extra.ts';
 import { quotedLamports } from '../../../protocol/messages/quote.ts';
 import { type CardModel, type Input, kinds, type Offer, type Quote, type Signed } from '../../../protocol/messages.ts';
@@ -36,6 +37,8 @@ export interface Picked {
   readonly quote: { readonly quote: Quote; readonly signed: Signed } | null;
   readonly card: VerifiedCard;
   readonly model: CardModel;
+  /** The question's, as this model is asked. */
+  readonly input: Input;
 }
 
 export interface PickedChecks {
@@ -78,9 +81,11 @@ export function checkPicked(frame: FrameOf<'picked'>, { asked, router, network, 
       equalBytes(id, offer.modelId) && vocab === offer.sampler.vocab && isSameList(stops, offer.sampler.stops),
   );
   if (model === undefined) throw bad(`its offer is not for the provider’s ${asked.model}`);
+  const input = inputFor(model, asked.input);
+  if (!equalBytes(offer.requestDigest, requestDigestOf(input))) throw bad('its offer changes the prompt');
   const quote = checkedQuote(frame, offer, bad);
   checkPrice(offer, quote?.quote ?? null, asked.maxPrice, bad);
-  return { provider, offer, offerSigned, quote, card, model };
+  return { provider, offer, offerSigned, quote, card, model, input };
 }
 
 type Refuse = (why: string, cause?: unknown) => QvacError;
@@ -98,7 +103,6 @@ function alteredPart(offer: Offer, { input, sampler, seed, commit, count, mode }
     'length limit': offer.sampler.maxTokens === sampler.maxTokens,
     settings: isExtraOf(offer.sampler.extra, sampler.extra),
     start: offer.start === input.continuation.length,
-    prompt: equalBytes(offer.requestDigest, requestDigestOf(input)),
   };
   return Object.keys(same).find((part) => same[part] === false) ?? null;
 }

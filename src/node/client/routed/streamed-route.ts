@@ -124,8 +124,8 @@ class StreamedRoute implements RoutedJob {
       throw routerFault(this.router, 'it switched to another provider in the middle of an answer');
     const { asked, network, clock } = this.#init;
     const picked = checkPicked(frame, { asked, router: this.#stream.remote, network, now: clock.now() });
-    const { offer, offerSigned, quote, card } = picked;
-    const { input, sampler } = asked;
+    const { offer, offerSigned, quote, card, input } = picked;
+    const { sampler } = asked;
     const { continuation } = input;
     this.#picked = picked;
     const exec = card.card.exec;

@@ -2,6 +2,7 @@ import { QvacError } from '../../../errors.ts';
 import { raceSignal } from '../../../lib/abort.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import type { FrameOf, RouteFrame } from '../../../protocol/frames.ts';
+import { inputFor } from '../../../protocol/input/system-in-turn.ts';
 import { quotedLamports } from '../../../protocol/messages/quote.ts';
 import { payFrom } from '../../../protocol/messages.ts';
 import type { VerifiedCard } from '../../cards/cards.ts';
@@ -103,7 +104,8 @@ export class OfferSender {
 
   /** The provider's signed price, if it is within the client's limit. */
   async #quote({ card, model }: Choice, signal: AbortSignal): Promise<SignedQuote> {
-    const { input, sampler, mode, maxPrice } = this.#route;
+    const { sampler, mode, maxPrice } = this.#route;
+    const input = inputFor(model, this.#route.input);
     const { maxTokens } = sampler;
     const pay = card.card.pay === null ? payFrom.nothing : payFrom.jobAccount;
     const signed = await quoteAnswer(this.#components, { card, model, input, mode, pay, maxTokens }, { signal });
@@ -129,7 +131,8 @@ export class OfferSender {
     payment: JobPayment | null,
     signal: AbortSignal,
   ): Promise<Job> {
-    const { input, seed, commit, count, mode } = this.#route;
+    const { seed, commit, count, mode } = this.#route;
+    const input = inputFor(model, this.#route.input);
     const { extra, ...sampler } = this.#route.sampler;
     const { verifier } = this.#components;
     const terms = await payment?.plan(quote?.quote ?? null, { signal });

@@ -1,10 +1,11 @@
 import { messageOf, ownWordsOf, QvacError } from '../../../errors.ts';
 import { anySignal, raceSignal } from '../../../lib/abort.ts';
-import type { ModelId, PeerIdString } from '../../../lib/types.ts';
+import type { PeerIdString } from '../../../lib/types.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
 import { maxRouteProviders } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
+import { inputFor } from '../../../protocol/input/system-in-turn.ts';
 import { finish, modes } from '../../../protocol/messages.ts';
 import { checkInput } from '../../job/bad-input.ts';
 import type { Job } from '../../job/job.ts';
@@ -14,6 +15,7 @@ import { settlementJson } from '../../payment/outcome.ts';
 import type { CheckedAnswer, Settlement } from '../../payment/payments.ts';
 import type { Considered } from '../../selection/considered.ts';
 import { learnFrom } from '../../selection/learning.ts';
+import type { Choice } from '../../selection/select.ts';
 import type { SecondOpinion } from '../../verification/second-opinion.ts';
 import type { SpendingAllowances } from '../allowances.ts';
 import type { ClientStream } from '../client-stream.ts';
@@ -172,8 +174,7 @@ export class Question {
         throw new RouteFailure('failed', end.error.message, ownWordsOf(end.error));
       case 'bad-input':
         // The provider's refusal alone does not show that the input is bad.
-        if (this.#isBadInput(choice.modelId))
-          throw new RouteFailure('bad-input', end.error.message, ownWordsOf(end.error));
+        if (this.#isBadInput(choice)) throw new RouteFailure('bad-input', end.error.message, ownWordsOf(end.error));
         reputation.record(peer, { kind: 'aborted' });
         return end.error;
       case 'stopped':
@@ -194,9 +195,9 @@ export class Question {
   }
 
   /** Whether this router's own tokenizer refuses the input; false if it does not hold the model. */
-  #isBadInput(model: ModelId): boolean {
+  #isBadInput({ model, modelId }: Choice): boolean {
     try {
-      this.#components.verifier.encodePrompt(model, this.#route.input);
+      this.#components.verifier.encodePrompt(modelId, inputFor(model, this.#route.input));
       return false;
     } catch (error) {
       if (error instanceof QvacError && error.code === 'E_BAD_INPUT') return true;
