@@ -29,7 +29,8 @@ import { type Figure, rounded, type Scenario } from '../report.ts';
 const jobs = 60;
 const atOnce = 8;
 const runs = Number(process.env.QVAC_BENCH_SEQUENCES ?? 10_000);
-const length = { minLength: 20, maxLength: 40 };
+/** Calls, and lives of jobs and channels, in a sequence. */
+const length = { minLength: 6, maxLength: 12 };
 /** Sequences on one chain, before the next one starts with a new one. */
 const runsOfWorld = 250;
 

@@ -145,26 +145,30 @@ export class Market {
     }
   }
 
-  /** To the second before or of a limit of what is there. */
-  #edge({ of, at, which, seconds }: Of<'edge'>): void {
+  /** To the second before or of the next limit of what is there. */
+  #edge({ of, at, seconds }: Of<'edge'>): void {
+    const { world } = this;
+    const next = this.#limitsOf(of, at).filter((limit) => limit + seconds > world.now);
+    const [first] = next.sort((a, b) => (a < b ? -1 : 1));
+    if (first !== undefined) world.now = first + seconds;
+  }
+
+  #limitsOf(of: Of<'edge'>['of'], at: number): bigint[] {
     const { model } = this;
-    const [job, channel, evidence] = [model.jobs, model.channels, model.evidences].map((all) => all.at(-1 - at)) as [
-      ModelJob | undefined,
-      ModelChannel | undefined,
-      ModelEvidence | undefined,
-    ];
-    const edges =
-      of === 'job'
-        ? [job && job.createdAt + deliverWithin, job?.releaseAt, job?.challenge?.due]
-        : of === 'channel'
-          ? [
-              channel && channel.validUntil + 1n,
-              channel?.expiresAt,
-              channel?.closingAt == null ? undefined : model.closingEnd(channel),
-            ]
-          : [evidence?.challenge?.due, evidence?.challenge?.due, evidence && evidence.within.validUntil + 1n];
-    const edge = edges[which];
-    if (edge !== undefined && edge + seconds > this.world.now) this.world.now = edge + seconds;
+    if (of === 'job') {
+      const job = model.jobs.at(-1 - at);
+      if (job === undefined || job.state === 'ended') return [];
+      const due = job.challenge?.open === true ? [job.challenge.due] : [];
+      return job.state === 'open' ? [job.createdAt + deliverWithin] : [job.releaseAt, ...due];
+    }
+    if (of === 'channel') {
+      const channel = model.channels.at(-1 - at);
+      if (channel === undefined || channel.ended) return [];
+      return [channel.validUntil + 1n, channel.closingAt === null ? channel.expiresAt : model.closingEnd(channel)];
+    }
+    const evidence = model.evidences.at(-1 - at);
+    if (evidence === undefined || evidence.within.ended) return [];
+    return [evidence.within.validUntil + 1n, ...(evidence.challenge?.open === true ? [evidence.challenge.due] : [])];
   }
 
   // Jobs.
