@@ -176,7 +176,7 @@ test('mistakes print one line and exit with the right code', async (context) => 
     [['ask', ...network, '--seed', 'x', 'hi'], 2],
     [['ask', ...network, '--seed', '18446744073709551616', 'hi'], 2],
     [['ask', ...network, '--provider', provider.address, '--router', provider.address, 'hi'], 2],
-    [['ask', ...network, '--provider', provider.address, 'hi <|turn|>'], 2],
+    [['ask', ...network, '--provider', provider.address, 'hi \ufdd0'], 2],
     [['ask', ...network, '--router', provider.address, 'hi'], 4],
     [['ask', ...network, '--provider', provider.address, '--model', 'other', 'hi'], 7],
     [['ask', ...network, '--provider', 'nonsense', 'hi'], 2],
