@@ -15,7 +15,7 @@ import { openEscrow } from '../../src/escrow/program.ts';
 import { toHex } from '../../src/lib/bytes.ts';
 import { peerIdOf, signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { jobIdOf } from '../../src/protocol/digests.ts';
-import { decodeTransaction, isAccountOf, objection } from '../../src/web/transaction.ts';
+import { decodeTransaction, feeIn, isAccountOf, objection } from '../../src/web/transaction.ts';
 import { encodeOffer, type OfferFields } from '../escrow/layouts.ts';
 import { offerBetween } from '../escrow/world.ts';
 import { startChain } from '../support/payments.ts';
@@ -79,7 +79,11 @@ test('reads amount, node, payee and payer from the transaction itself', async (c
     });
     assert.deepEqual([decoded.call, decoded.feePayer, decoded.program], ['job_create', expected.wallet, text(program)]);
     assert.equal(objection(transaction, purpose, expected), null);
+    // The unit limit is the client's own, so the priority fee is at most a price per unit of the largest one.
+    assert.ok(decoded.fee >= 5_000n && decoded.fee <= 5_000n + (1_400_000n * BigInt(priorityFee)) / 1_000_000n);
+    assert.equal(feeIn(transaction), decoded.fee);
   }
+  assert.equal(feeIn(Uint8Array.of(1, 2, 3)), null);
 });
 
 test('objects to every difference from the description', async (context) => {
@@ -124,6 +128,24 @@ test('refuses a second instruction, a second signer, other programs and malforme
   assert.equal(
     objection(with_(ComputeBudgetProgram.setComputeUnitPrice({ microLamports: 5 }), create), purpose, expected),
     null,
+  );
+  const paying = (microLamports: number, units: number): string | null =>
+    objection(
+      with_(
+        ComputeBudgetProgram.setComputeUnitLimit({ units }),
+        ComputeBudgetProgram.setComputeUnitPrice({ microLamports }),
+        create,
+      ),
+      purpose,
+      expected,
+    );
+  assert.equal(paying(1_000_000, 995_000), null);
+  assert.equal(paying(1_000_001, 995_000), 'it pays the network a high fee');
+  const unlimited = with_(ComputeBudgetProgram.setComputeUnitPrice({ microLamports: 1_000_000 }), create);
+  assert.equal(objection(unlimited, purpose, expected), 'it pays the network a high fee');
+  assert.equal(
+    objection(with_(ComputeBudgetProgram.requestHeapFrame({ bytes: 65_536 }), create), purpose, expected),
+    'it asks the network for something unusual',
   );
   assert.equal(objection(with_(create, transfer), purpose, expected), 'it does more than you were asked to sign');
   assert.equal(objection(with_(transfer), purpose, expected), 'it is not a transaction of the escrow program');

@@ -3,6 +3,7 @@ import { h } from '../dom.ts';
 import { shortId, sol } from '../labels.ts';
 import type { Purpose } from '../purpose.ts';
 import { objectionTo, type SignatureRequest, signatureRequests } from '../signature-requests.ts';
+import { feeIn } from '../transaction.ts';
 import { wallets } from '../wallet.ts';
 import { openReceipt } from './receipt-view.ts';
 
@@ -140,7 +141,9 @@ export class SigningView {
 
   #show(request: SignatureRequest): void {
     const { purpose, transaction, deadline } = request;
-    const { title, line, facts, yes, no } = textOf(purpose, transaction === null);
+    const { title, line, facts: about, yes, no } = textOf(purpose, transaction === null);
+    const fee = transaction === null ? null : feeIn(transaction);
+    const facts = fee === null ? about : [...about, ['Network fee', sol(fee)] as const];
     const problem = h('p', { class: 'error', role: 'alert' });
     const wrong = objectionTo(request);
     const sign = h(
