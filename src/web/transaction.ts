@@ -1,6 +1,14 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { messageOf } from '../errors.ts';
 import { addressBytes, toBase58 } from './base58.ts';
+import { sol } from './labels.ts';
+import {
+  computeBudgetProgram,
+  maxPriorityFeeLamports,
+  type NetworkFee,
+  networkFeeOf,
+  signatureProgram,
+} from './network-fee.ts';
 import type { Purpose } from './purpose.ts';
 
 /** What a transaction really does, read from its bytes. */
@@ -13,6 +21,7 @@ export interface Decoded {
   readonly accounts: readonly string[];
   /** Of `job_create` only. */
   readonly terms: { readonly job: string; readonly amount: bigint; readonly provider: string } | null;
+  readonly fee: NetworkFee;
 }
 
 /** The first 8 bytes of a call's data are those of SHA-256(`global:` ‖ name). Three instructions slash a stake. */
@@ -28,10 +37,7 @@ const calls: readonly (readonly [name: string, kind: Purpose['kind']])[] = [
 ];
 
 /** Programs whose instructions move no money: they set the priority fee or verify a node's signature. */
-const harmless: ReadonlySet<string> = new Set([
-  'ComputeBudget111111111111111111111111111111',
-  'Ed25519SigVerify111111111111111111111111111',
-]);
+const harmless: ReadonlySet<string> = new Set([computeBudgetProgram, signatureProgram]);
 
 /** Reads bytes in order; throws when there are too few. */
 class Reader {
@@ -98,7 +104,14 @@ export function decodeTransaction(transaction: Uint8Array): Decoded {
     startsWith(data, sha256(new TextEncoder().encode(`global:${name}`)).subarray(0, 8)),
   )?.[1];
   if (call === undefined) throw new Error('it is not a transaction of the escrow program');
-  return { feePayer: keyAt(0), program, call, accounts, terms: call === 'job_create' ? termsIn(data) : null };
+  return {
+    feePayer: keyAt(0),
+    program,
+    call,
+    accounts,
+    terms: call === 'job_create' ? termsIn(data) : null,
+    fee: networkFeeOf(instructions),
+  };
 }
 
 function startsWith(data: Uint8Array, start: Uint8Array): boolean {
@@ -164,6 +177,8 @@ export function objection(
   if (decoded.call !== purpose.kind) return 'it does something other than what you were asked to sign';
   if (decoded.feePayer !== wallet || decoded.accounts[0] !== wallet) return 'it moves another wallet’s money';
   if (decoded.program !== program) return 'it calls another program';
+  if (decoded.fee.priority > maxPriorityFeeLamports)
+    return `its priority fee of ${sol(decoded.fee.priority)} is above ${sol(maxPriorityFeeLamports)}`;
   // Confirm and claim list the wallet that is paid before the provider's account.
   const account =
     purpose.kind === 'job_confirm' || purpose.kind === 'job_claim' ? decoded.accounts[2] : decoded.accounts[1];

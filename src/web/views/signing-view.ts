@@ -3,6 +3,7 @@ import { h } from '../dom.ts';
 import { shortId, sol } from '../labels.ts';
 import type { Purpose } from '../purpose.ts';
 import { objectionTo, type SignatureRequest, signatureRequests } from '../signature-requests.ts';
+import { decodeTransaction } from '../transaction.ts';
 import { wallets } from '../wallet.ts';
 import { openReceipt } from './receipt-view.ts';
 
@@ -79,6 +80,18 @@ function textOf(purpose: Purpose, own: boolean): RequestText {
         yes: 'Sign with the wallet',
         no: 'Not now',
       };
+  }
+}
+
+/** What the network takes for a transaction that the wallet signs; nothing if it cannot be read. */
+function feeFacts(transaction: Uint8Array | null): RequestText['facts'] {
+  if (transaction === null) return [];
+  try {
+    const { base, priority } = decodeTransaction(transaction).fee;
+    const more = priority === 0n ? '' : `, of which priority fee ${sol(priority)}`;
+    return [['Network fee', `${sol(base + priority)}${more}`]];
+  } catch {
+    return [];
   }
 }
 
@@ -188,7 +201,11 @@ export class SigningView {
         'div',
         { class: 'signing-body' },
         h('p', { id: 'signing-line' }, line),
-        h('dl', {}, ...facts.flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)])),
+        h(
+          'dl',
+          {},
+          ...[...facts, ...feeFacts(transaction)].flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]),
+        ),
         source,
         h('p', { role: 'timer', class: 'timer', 'data-until': request.key }),
         problem,
