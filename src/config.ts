@@ -1,8 +1,7 @@
-import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
-import envPaths from 'env-paths';
 import * as v from 'valibot';
 import { type ConfigFile, isTable, lineOf, readConfigFile } from './config-file.ts';
+import { dataFolder, type Environment, userHome } from './config-home.ts';
 import { QvacError } from './errors.ts';
 import { settings as declarations, fileKeyOf, parseLamports, type SettingKey, variableOf } from './settings.ts';
 
@@ -144,7 +143,7 @@ export interface ConfigSources {
   /** The command whose table in the file overrides the top level: `[serve]`, `[ask]`, … */
   readonly command?: string | undefined;
   /** @default process.env */
-  readonly environment?: Readonly<Record<string, string | undefined>>;
+  readonly environment?: Environment;
 }
 
 const keys = Object.keys(declarations) as readonly SettingKey[];
@@ -193,7 +192,8 @@ export function homeAt(root: string): Home {
  */
 export async function resolveConfig(sources: ConfigSources = {}): Promise<Config> {
   const environment = sources.environment ?? process.env;
-  const home = homeAt(expandHome(sources.home ?? (environment.QVAC_HOME || envPaths('qvac', { suffix: '' }).data)));
+  const expandHome = (path: string): string => expandTilde(path, environment);
+  const home = homeAt(expandHome(sources.home ?? (environment.QVAC_HOME || dataFolder(environment))));
   const asked = sources.configFile ?? (environment.QVAC_CONFIG || undefined);
   const file = await readConfigFile(asked === undefined ? home.configFile : expandHome(asked), asked !== undefined);
   const origins = {} as Record<SettingKey, Origin>;
@@ -215,7 +215,7 @@ export async function resolveConfig(sources: ConfigSources = {}): Promise<Config
 }
 
 /** The folders of PATH, in order. */
-export function searchPath(environment: Readonly<Record<string, string | undefined>> = process.env): readonly string[] {
+export function searchPath(environment: Environment = process.env): readonly string[] {
   return (environment.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
 }
 
@@ -224,16 +224,12 @@ function networkNameOf(settings: Settings): string {
   return { local: 'local', devnet: 'dev', mainnet: 'main' }[settings.network];
 }
 
-function expandHome(path: string): string {
-  return resolve(path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path);
+/** @throws QvacError E_HOME for `~` if the user has no home folder */
+function expandTilde(path: string, environment: Environment): string {
+  return resolve(path === '~' || path.startsWith('~/') ? join(userHome(environment), path.slice(1)) : path);
 }
 
-function findValue(
-  key: SettingKey,
-  sources: ConfigSources,
-  environment: Readonly<Record<string, string | undefined>>,
-  file: ConfigFile,
-): Found {
+function findValue(key: SettingKey, sources: ConfigSources, environment: Environment, file: ConfigFile): Found {
   const flag = sources.flags?.[key];
   const [name = ''] = /--[a-z-]+/.exec(declarations[key].flags) ?? [];
   if (flag !== undefined) return { raw: fromText(key, flag), origin: { from: 'flag', name } };

@@ -123,7 +123,7 @@ export const settings = {
     kind: 'list',
     flags: '--listen <addr>',
     description: 'address to listen on (repeatable)',
-    default: ['/ip4/0.0.0.0/tcp/0'],
+    default: ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/0'],
   },
   name: {
     kind: 'text',

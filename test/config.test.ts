@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type ConfigSources, resolveConfig } from '../src/config.ts';
@@ -30,7 +30,7 @@ describe('config', () => {
       [values.priceIn, values.priceOut, values.slots, values.batch, values.model, values.verify, values.mdns],
       [0, 0, 1, 63, null, null, true],
     );
-    assert.deepEqual(values.listen, ['/ip4/0.0.0.0/tcp/0']);
+    assert.deepEqual(values.listen, ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/0']);
     for (const key of Object.keys(settings)) assert.deepEqual(origins[key as SettingKey], { from: 'default' });
   });
 
@@ -173,8 +173,10 @@ describe('config', () => {
   });
 
   it('expands ~, and moves models with a setting', async () => {
-    const { home: paths } = await resolveConfig({ environment: { QVAC_HOME: '~/q', QVAC_MODELS_DIR: '/m' } });
-    assert.deepEqual([paths.root, paths.models], [join(homedir(), 'q'), '/m']);
+    const { home: paths } = await resolveConfig({
+      environment: { HOME: '/h', QVAC_HOME: '~/q', QVAC_MODELS_DIR: '/m' },
+    });
+    assert.deepEqual([paths.root, paths.models], ['/h/q', '/m']);
   });
 
   it('derives the three names of each setting from one', () => {

@@ -1,20 +1,14 @@
 import { PublicKey } from '@solana/web3.js';
-import { base58btc } from 'multiformats/bases/base58';
 import { QvacError } from '../errors.ts';
 import { utf8 } from '../lib/bytes.ts';
+import { decodeAddress, toBase58 } from '../protocol/base58.ts';
 
 /** Where the program lies unless the configuration names another address: the SHA-256 of "qvac/escrow/1". */
 export const defaultProgramText = 'FSYL7pJUxeZnou43ozsVScWPvh32ScJ7p8Hu3UT8Fw78';
 
 /** An account's address as people read it: base58. */
 export function addressText(address: Uint8Array): string {
-  return base58btc.baseEncode(address);
-}
-
-/** The bytes of a text in base58, or null where it is none. */
-export function fromBase58(text: string): Uint8Array | null {
-  // The time that decoding takes grows with the square of the length.
-  return text.length <= 2_000 && /^[1-9A-HJ-NP-Za-km-z]*$/.test(text) ? base58btc.baseDecode(text) : null;
+  return toBase58(address);
 }
 
 /**
@@ -23,8 +17,8 @@ export function fromBase58(text: string): Uint8Array | null {
  * @throws QvacError E_USAGE for anything else
  */
 export function parseAddress(text: string, what = 'address'): Uint8Array {
-  const bytes = fromBase58(text);
-  if (bytes?.length !== 32)
+  const bytes = decodeAddress(text);
+  if (bytes === null)
     throw new QvacError('E_USAGE', `${what}: expected a Solana address (base58), got "${text.slice(0, 60)}"`);
   return bytes;
 }

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, link, rm, stat, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { userHome } from '../config-home.ts';
 import { QvacError } from '../errors.ts';
 import { concat, equalBytes, fromUtf8 } from '../lib/bytes.ts';
 import { ensureDir, fileError, privateFileMode, readFileIfAny, systemCode } from '../lib/files.ts';
 import { signingKeyFromSeed } from '../proofs/signing.ts';
-import { addressText, fromBase58 } from './addresses.ts';
+import { fromBase58 } from '../protocol/base58.ts';
+import { addressText } from './addresses.ts';
 import type { WalletKey } from './escrow.ts';
 
 /** A key that holds lamports, from a file as the Solana command line keeps it: 64 numbers, seed and public key. */
@@ -62,12 +63,23 @@ export async function importWallet(path: string, secret: string): Promise<Wallet
   return keep(path, seedOf(key, 'what was given'));
 }
 
+/** Null if the user has no home folder. */
+function solanaConfigDir(): string | null {
+  try {
+    return join(userHome(), '.config', 'solana');
+  } catch (error) {
+    if (error instanceof QvacError) return null;
+    throw error;
+  }
+}
+
 /**
  * The key file that the Solana command line uses, or null where it has none: the `keypair_path` of its configuration,
  * else its default. Its wallet is not read here.
  * @param configDir default: `~/.config/solana`
  */
-export async function findSolanaKeypair(configDir = join(homedir(), '.config', 'solana')): Promise<string | null> {
+export async function findSolanaKeypair(configDir = solanaConfigDir()): Promise<string | null> {
+  if (configDir === null) return null;
   const config = await readFileIfAny(join(configDir, 'cli', 'config.yml')).catch(() => null);
   const named =
     config === null
@@ -75,7 +87,7 @@ export async function findSolanaKeypair(configDir = join(homedir(), '.config', '
       : /^keypair_path:\s*(?:"([^"\n]+)"|'([^'\n]+)'|([^\s#]+))/m.exec(Buffer.from(config).toString('utf8'));
   const path = named?.slice(1).find((part) => part !== undefined);
   const candidates = [
-    ...(path === undefined ? [] : [resolve(path.replace(/^~(?=\/)/, homedir()))]),
+    ...(path === undefined ? [] : [resolve(path.replace(/^~(?=\/)/, () => userHome()))]),
     join(configDir, 'id.json'),
   ];
   for (const candidate of candidates) {

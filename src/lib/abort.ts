@@ -1,13 +1,12 @@
-/** Resolves when `signal` aborts; at once where it has. */
+/** Resolves when `signal` aborts, at once if it already has. */
 export function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 /**
- * The outcome of `promise`, or a rejection with the signal's reason where that aborts first. What the promise does
- * later
- * is ignored: for work that has no signal of its own.
+ * The outcome of `promise`, or a rejection with the signal's reason if that aborts first. For work that takes no signal
+ * itself: what it does later is ignored.
  */
 export async function raceSignal<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
   if (signal === undefined) return promise;
@@ -25,7 +24,7 @@ export async function raceSignal<Value>(promise: Promise<Value>, signal: AbortSi
   }
 }
 
-/** Waits so long. @throws the signal's reason where it aborts before */
+/** Resolves after `milliseconds`. @throws the signal's reason if it aborts first */
 export function delay(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
@@ -41,7 +40,7 @@ export function delay(milliseconds: number, signal?: AbortSignal): Promise<void>
   });
 }
 
-/** Aborts with the first of `signals` that does, never if there is none. */
+/** Aborts with the first of `signals` that aborts; never without any. */
 export function anySignal(...signals: readonly (AbortSignal | undefined)[]): AbortSignal {
   const given = signals.filter((signal) => signal !== undefined);
   const [only] = given;

@@ -3,7 +3,7 @@ import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises
 import { dirname } from 'node:path';
 import { QvacError } from '../errors.ts';
 
-/** Owner only, for everything that qvac keeps. */
+/** Every file of qvac is for its owner alone. */
 export const privateFileMode = 0o600;
 const privateDirMode = 0o700;
 
@@ -25,15 +25,15 @@ export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** There is no such file, nor can there be one. */
+/** True if the file does not exist, or cannot because a part of its path is a file. */
 export function isMissing(error: unknown): boolean {
   const code = systemCode(error);
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
 /**
- * A failed file operation as one clear line with what to do; `action` reads like "write /home/me/qvac/keys/client.key".
- * Returns anything that is no system error as it came.
+ * A failed file operation as a QvacError E_HOME with the reason and a hint; other errors are returned unchanged.
+ * @param action what failed, like "write /home/me/qvac/keys/client.key"
  */
 export function fileError(error: unknown, action: string): unknown {
   const code = systemCode(error);
@@ -42,7 +42,7 @@ export function fileError(error: unknown, action: string): unknown {
   return new QvacError('E_HOME', `cannot ${action} (${why})`, { hint, cause: error });
 }
 
-/** Makes the folder and those above it, readable by the owner alone. @throws QvacError E_HOME */
+/** Creates the folder and those above it, readable by the owner alone. @throws QvacError E_HOME */
 export async function ensureDir(path: string): Promise<void> {
   try {
     await makeDir(path);
@@ -51,17 +51,14 @@ export async function ensureDir(path: string): Promise<void> {
   }
 }
 
-/**
- * Not mkdir's own `recursive`: that never returns where a parent exists and refuses children with ENOENT, as /proc
- * does.
- */
+/** Node's own `recursive` never returns if an existing parent refuses children with ENOENT, as /proc does. */
 async function makeDir(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: privateDirMode });
   } catch (error) {
     const code = systemCode(error);
     if (code === 'EEXIST' || code === 'EROFS' || code === 'EACCES') {
-      // There already, whoever may write to its parent; or a file where the folder should be.
+      // The folder may exist, even if its parent is not writable; or a file is in its place.
       const facts = await stat(path).catch(() => null);
       if (facts?.isDirectory() === true) return;
       if (facts !== null)
@@ -72,20 +69,20 @@ async function makeDir(path: string): Promise<void> {
       throw error;
     }
     const parent = dirname(path);
-    if (code !== 'ENOENT' || parent === path || (await stat(parent).catch(() => null))?.isDirectory() === true)
-      throw error;
-    await makeDir(parent);
+    if (code !== 'ENOENT' || parent === path) throw error;
+    // Another process may have created the parent meanwhile.
+    if ((await stat(parent).catch(() => null))?.isDirectory() !== true) await makeDir(parent);
     await mkdir(path, { mode: privateDirMode }).catch((second: unknown) => {
-      // Another process made it meanwhile.
+      // Another process created it meanwhile.
       if (systemCode(second) !== 'EEXIST') throw second;
     });
   }
 }
 
 /**
- * Writes the whole file or leaves the old one as it was: a temporary file beside it, synced, then renamed. Makes the
- * folder where needed.
- * @throws QvacError E_HOME where the disk is full, read-only or not ours
+ * Replaces the whole file or leaves it unchanged: writes a temporary file beside it, syncs and renames it. Creates the
+ * folder if needed.
+ * @throws QvacError E_HOME if the disk is full, read-only or not writable for this user
  */
 export async function writeFileAtomic(
   path: string,
@@ -103,7 +100,7 @@ export async function writeFileAtomic(
     } finally {
       await file.close();
     }
-    // The umask may have taken bits that the caller asked for.
+    // The umask may have removed bits that the caller asked for.
     if ((mode & 0o077) !== 0) await chmod(temporary, mode);
     await rename(temporary, path);
   } catch (error) {
@@ -112,7 +109,7 @@ export async function writeFileAtomic(
   }
 }
 
-/** The file's bytes, or null where there is none. @throws QvacError E_HOME where it cannot be read */
+/** The file's bytes, or null if it does not exist. @throws QvacError E_HOME if it cannot be read */
 export async function readFileIfAny(path: string): Promise<Uint8Array | null> {
   try {
     return await readFile(path);
@@ -123,8 +120,8 @@ export async function readFileIfAny(path: string): Promise<Uint8Array | null> {
 }
 
 /**
- * The JSON value in the file, or undefined where there is no file. Its shape is the caller's to check.
- * @throws QvacError E_HOME where the file cannot be read or is no JSON
+ * The JSON value in the file, or undefined if it does not exist. The caller checks its shape; see also `JsonFile`.
+ * @throws QvacError E_HOME if the file cannot be read or is not JSON
  */
 export async function readJson(path: string): Promise<unknown> {
   const bytes = await readFileIfAny(path);
@@ -133,7 +130,7 @@ export async function readJson(path: string): Promise<unknown> {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown;
   } catch (error) {
     throw new QvacError('E_HOME', `${path} is damaged (not JSON)`, {
-      hint: 'move it away; it is made anew',
+      hint: 'move it away; a new one is made',
       cause: error,
     });
   }

@@ -1,9 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 
-/**
- * How far an address reaches: this machine, a network of its own (also a provider's behind which many share one),
- * everywhere.
- */
+/** How far an address reaches: this machine, a private network (also a carrier's NAT), or the internet. */
 export type IpKind = 'loopback' | 'private' | 'public';
 
 const loopback = new BlockList();
@@ -11,8 +8,7 @@ loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
 /**
- * Those of RFC 1918, link-local and carriers' own, and those that stand for others in examples and tests: nobody routes
- * them.
+ * Networks that are not routed on the internet: RFC 1918, link-local, carrier-grade NAT, documentation and benchmarks.
  */
 const ownNetworks = new BlockList();
 for (const [net, bits] of [
@@ -36,7 +32,7 @@ for (const [net, bits] of [
   ownNetworks.addSubnet(net, bits, 'ipv6');
 ownNetworks.addAddress('::', 'ipv6');
 
-/** The kind of an IP address; null for what is none. */
+/** The kind of an IP address; null for any other text. */
 export function kindOfIp(address: string): IpKind | null {
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
   const version = isIP(plain);
@@ -46,7 +42,7 @@ export function kindOfIp(address: string): IpKind | null {
   return ownNetworks.check(plain, family) ? 'private' : 'public';
 }
 
-/** The IP address in a multiaddr, `/ip4/…` or `/ip6/…`; null where it has none. */
+/** The IP address in a multiaddr, `/ip4/…` or `/ip6/…`; null if it starts with neither. */
 export function ipOfMultiaddr(multiaddr: string): string | null {
   return /^\/ip[46](?:zone\/[^/]+\/ip6)?\/([^/]+)/.exec(multiaddr)?.[1] ?? null;
 }

@@ -3,9 +3,9 @@ import { QvacError } from '../errors.ts';
 export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 
 export interface LifecycleInit {
-  /** Speaks at once, at the first signal. */
+  /** Prints a line to the user. */
   say(line: string): void;
-  /** Leaves the process at once. */
+  /** Ends the process at once. */
   exit(code: number): void;
   /** How long the program may take to end after the first signal. @default 10_000 */
   readonly graceMs?: number;
@@ -13,17 +13,17 @@ export interface LifecycleInit {
   now?(): number;
 }
 
-/** One Ctrl-C reaches the program twice, from the terminal and from the process that started it and passes it on. */
+/** One Ctrl-C arrives twice if the parent process forwards it: from the terminal, and from the parent. In ms. */
 const sameKeyMs = 200;
 
-/** How a process ends on request: politely once, at once the second time. */
+/** Ends a process on request: gracefully at the first signal, at once at the second. */
 export interface Lifecycle {
   /** Aborts at the first signal; the reason is a QvacError E_INTERRUPTED or E_TERMINATED. */
   readonly signal: AbortSignal;
   receive(signal: StopSignal): void;
   /** 130 or 143 once a signal came, else null. */
   readonly exitCode: number | null;
-  /** Forgets the time limit; the program has ended. */
+  /** Clears the time limit: the program has ended. */
   done(): void;
 }
 

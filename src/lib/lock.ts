@@ -4,26 +4,23 @@ import { dirname } from 'node:path';
 import { QvacError } from '../errors.ts';
 import { ensureDir, fileError, privateFileMode, systemCode } from './files.ts';
 
-/** Gives the lock back. Idempotent; never throws. */
+/** Releases the lock. Idempotent, never throws. */
 export type Release = () => Promise<void>;
 
-/**
- * Who holds a lock: the process id, and when that process began, so that a later process of the same id is not taken
- * for it.
- */
+/** The process that holds a lock: its id and its start, which tells it from a later process with the same id. */
 interface Holder {
   readonly pid: number;
-  /** Clock ticks since boot (proc(5), field 22), or null where the system does not say. */
+  /** Clock ticks from boot to its start (proc(5), field 22), or null if the system does not say. */
   readonly started: string | null;
 }
 
-/** What the system says of a process; null where it does not say. */
+/** What /proc says about a process; null on systems without it. */
 async function statusOf(
   pid: number,
 ): Promise<{ /** One letter (proc(5), field 3). */ readonly state: string; readonly started: string | null } | null> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-    // The command name in parentheses may itself hold blanks and parentheses; field 3 follows the last one.
+    // The command name in parentheses may itself contain spaces and parentheses; field 3 follows the last one.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return { state: fields[0] ?? '', started: fields[19] ?? null };
   } catch {
@@ -36,7 +33,7 @@ function parseHolder(text: string): Holder | null {
   return match === null ? null : { pid: Number(match[1]), started: match[2] === '-' ? null : (match[2] ?? null) };
 }
 
-/** True where a process with this id runs now, and is the one that began at `started` (if both are known). */
+/** True if a process with this id runs and started at `started` (if both starts are known). */
 export async function isRunning(pid: number, started: string | null): Promise<boolean> {
   try {
     process.kill(pid, 0);
@@ -45,20 +42,20 @@ export async function isRunning(pid: number, started: string | null): Promise<bo
   }
   const now = await statusOf(pid);
   if (now === null) return true;
-  // One that has ended keeps its id until its parent looks, which may be never.
+  // A process that has ended keeps its id until its parent reaps it, which may be never.
   if (now.state === 'Z' || now.state === 'X') return false;
   return started === null || now.started === null || started === now.started;
 }
 
-/** This process as `isRunning` takes it. */
+/** This process, for `isRunning`. */
 export async function thisProcess(): Promise<{ readonly pid: number; readonly started: string | null }> {
   return { pid: process.pid, started: (await statusOf(process.pid))?.started ?? null };
 }
 
 /**
- * Removes a lock whose holder is gone. Only who has the file `<path>.takeover` may, and looks again before: else one
- * that
- * looked earlier could remove the lock that another has taken since. `mark` is a file that says who asks.
+ * Removes a lock whose holder is gone. Only the process that holds the file `<path>.takeover` may, and it checks again
+ * first: otherwise a process that checked earlier could remove a lock that another one has taken since.
+ * @param mark path of a file that names this process
  */
 async function removeStale(path: string, stale: string, mark: string): Promise<void> {
   const takeover = `${path}.takeover`;
@@ -67,7 +64,7 @@ async function removeStale(path: string, stale: string, mark: string): Promise<v
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error;
     const other = parseHolder(await readFile(takeover, 'utf8').catch(() => ''));
-    // One that died in the middle of this.
+    // Its holder died in the middle of a takeover.
     if (other !== null && !(await isRunning(other.pid, other.started))) await rm(takeover, { force: true });
     return;
   }
@@ -79,13 +76,13 @@ async function removeStale(path: string, stale: string, mark: string): Promise<v
 }
 
 /**
- * Takes the lock file `path` for this process. A lock whose process is gone is taken over.
+ * Acquires the lock file `path` for this process; takes over a lock whose process is gone.
  *
  * ```ts
  * const release = await acquireLock(`${keyPath}.lock`, 'the provider identity of this home');
  * ```
  * @param what names the thing in the error line
- * @throws QvacError E_LOCKED naming the process that holds it, E_HOME where the file cannot be written
+ * @throws QvacError E_LOCKED naming the process that holds it, E_HOME if the file cannot be written
  */
 export async function acquireLock(path: string, what: string): Promise<Release> {
   await ensureDir(dirname(path));
@@ -94,7 +91,7 @@ export async function acquireLock(path: string, what: string): Promise<Release> 
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     await writeFile(temporary, own, { flag: 'wx', mode: privateFileMode });
-    // A link appears with its content or not at all, so that nobody reads a half-written lock.
+    // A link appears with its content or not at all, so that no process reads a half-written lock.
     for (let attempt = 0; attempt < 50; attempt++) {
       try {
         await link(temporary, path);

@@ -1,7 +1,4 @@
-/**
- * What a part of the program may say about itself. Never a prompt, an answer, a key or a seed: only ids, counts,
- * times, codes and peer ids.
- */
+/** The log. It holds ids, counts, times and codes; never a prompt, an answer, a key or a seed. */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
@@ -11,5 +8,5 @@ export interface Logger {
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
-/** Says nothing. The default of every part that takes a logger. */
+/** Discards everything. The default of every part that takes a logger. */
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };

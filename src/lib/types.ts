@@ -1,6 +1,6 @@
 declare const brand: unique symbol;
 
-/** A `Base` that only the code which checked it may produce, so that ids of the same shape cannot be mixed up. */
+/** A `Base` that only checked code produces, so that ids of the same shape cannot be confused. */
 export type Brand<Base, Name extends string> = Base & { readonly [brand]: Name };
 
 /** Lower-case hex of a 32-byte digest that names a job (protocol section 4). */
@@ -12,7 +12,7 @@ export type ModelId = Brand<string, 'ModelId'>;
 /** A libp2p peer id in its text form, `12D3Koo…` (protocol section 1). */
 export type PeerIdString = Brand<string, 'PeerIdString'>;
 
-/** Every asynchronous call that can take long accepts one of these. */
+/** Options of every asynchronous call that may take long. */
 export interface AbortOptions {
   readonly signal?: AbortSignal | undefined;
 }

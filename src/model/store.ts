@@ -14,24 +14,24 @@ import { describeGguf, numberOf, readGguf, textOf } from './text/gguf.ts';
 
 export type { OnProgress } from './fetch/progress.ts';
 
-/** A model file that is here. */
+/** A model file on this machine. */
 export interface StoredModel {
   readonly id: ModelId;
   readonly name: string;
   readonly quant: string;
   readonly path: string;
   readonly bytes: number;
-  /** True where the digest is one that the catalogue states; else it is what was found at the first download. */
+  /** True if the catalogue states the digest; else it was recorded at the first download. */
   readonly pinned: boolean;
 }
 
 export interface ModelDetails extends StoredModel {
   readonly arch: string;
-  /** Tokens that the model was trained for; null where the file does not say. */
+  /** Context in tokens that the model was trained for; null if the file does not state it. */
   readonly context: number | null;
   readonly template: boolean;
   readonly license: string | null;
-  /** Where it came from; null for a file by path. */
+  /** Where it came from; null for a file given by its path. */
   readonly source: string | null;
 }
 
@@ -41,28 +41,27 @@ export interface PullOptions extends AbortOptions {
 
 export interface ModelStore {
   /**
-   * A model that is here: `name`, `name/quant`, its hex id, or the path of any GGUF file (the first of several). Null
-   * where it is not.
-   * @throws QvacError E_MODEL for a path that holds no usable GGUF file
+   * A model on this machine by `name`, `name/quant`, hex id, or the path of any GGUF file (the first of several). Null
+   * if it is not here.
+   * @throws QvacError E_MODEL for a path without a usable GGUF file
    */
   resolve(nameOrPath: string, options?: PullOptions): Promise<StoredModel | null>;
   /**
-   * Brings a catalogue model unless it is here.
-   * @throws QvacError E_NO_MODEL for an unknown name, E_MODEL for a file that is not what it should be, E_NETWORK,
-   * E_HOME
+   * Downloads a catalogue model unless it is here.
+   * @throws QvacError E_NO_MODEL for an unknown name, E_MODEL for a file with a wrong digest, E_NETWORK, E_HOME
    */
   pull(name: string, options?: PullOptions): Promise<StoredModel>;
   list(): Promise<readonly StoredModel[]>;
-  /** Frees a pulled model's room. False where it was not here. */
+  /** Deletes a pulled model. False if it was not here. */
   remove(name: string): Promise<boolean>;
   show(nameOrPath: string, options?: PullOptions): Promise<ModelDetails | null>;
 }
 
 export interface ModelStoreInit {
-  /** Folder of the pulled files. */
+  /** Folder of pulled files. */
   readonly dir: string;
   readonly logger?: Logger | undefined;
-  /** Files that stand for a catalogue model where their digest is the one it states. */
+  /** Files that are used for a catalogue model if they have its digest. */
   readonly given?: readonly string[] | undefined;
   /** @default the catalogue */
   readonly models?: readonly CatalogModel[] | undefined;
@@ -100,8 +99,8 @@ class FolderStore implements ModelStore {
   async pull(name: string, options: PullOptions = {}): Promise<StoredModel> {
     const known = findInCatalog(name, this.#models);
     if (known === null)
-      throw new QvacError('E_NO_MODEL', `"${name}" is in no catalogue here`, {
-        hint: `known: ${this.#models.map((model) => model.name).join(', ')}; any other GGUF file goes by its path`,
+      throw new QvacError('E_NO_MODEL', `"${name}" is not in the catalogue`, {
+        hint: `known: ${this.#models.map((model) => model.name).join(', ')}; for any other GGUF file pass its path`,
       });
     const { model, file } = known;
     const path = this.#pathOf(model, file);
@@ -135,7 +134,7 @@ class FolderStore implements ModelStore {
   async remove(name: string): Promise<boolean> {
     const known = findInCatalog(name, this.#models);
     if (known === null)
-      throw new QvacError('E_NO_MODEL', `"${name}" is in no catalogue here`, { hint: 'qvac models ls' });
+      throw new QvacError('E_NO_MODEL', `"${name}" is not in the catalogue`, { hint: 'qvac models ls' });
     const path = this.#pathOf(known.model, known.file);
     const was = (await sizeOfFile(path)) !== null || (await sizeOfFile(`${path}.part`)) !== null;
     for (const suffix of ['', '.part', '.part.etag', '.json']) {
@@ -174,7 +173,7 @@ class FolderStore implements ModelStore {
     const path = this.#pathOf(model, file);
     const bytes = await sizeOfFile(path);
     if (bytes === null) return null;
-    // A pinned file needs no record of its download: its digest says what it is, whoever put it there.
+    // A pinned file needs no record of its download: its digest identifies it.
     const expected = file.sha256 ?? (await originOf(path))?.sha256;
     if (expected === undefined) return null;
     const sha256 = await this.#digests.of(path, options);
@@ -202,7 +201,7 @@ class FolderStore implements ModelStore {
     return null;
   }
 
-  /** Any GGUF file: named by the catalogue where its digest is known there, else by itself. */
+  /** Any GGUF file; named by the catalogue if its digest is known there, else by its own metadata. */
   async #file(path: string, options: DigestOptions): Promise<StoredModel> {
     const header = await readGguf(path);
     const shards = await shardPaths(header);

@@ -103,10 +103,10 @@ export function checkAddresses({ settings, origins }: Config, role: PeerRole): v
     for (const address of settings.listen) check('listen', () => parseAddress(address, 'E_CONFIG'));
 }
 
-async function startPeer({ config, clock, logger }: JoinComponents, { role, key }: JoinInit): Promise<Peer> {
+async function startPeer({ config, logger }: JoinComponents, { role, key }: JoinInit): Promise<Peer> {
   const { networkName, settings, home } = config;
   const create = (listen: readonly string[]): Peer =>
-    createPeer({ clock, logger }, { role, key, listen, network: networkName, mdns: settings.mdns });
+    createPeer({ logger }, { role, key, listen, network: networkName, mdns: settings.mdns });
   if (role === 'client') {
     const peer = create([]);
     await peer.start();

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
-import { base58btc } from 'multiformats/bases/base58';
 import { concat, equalBytes, fromHex } from '../lib/bytes.ts';
 import type { JobId, PeerIdString } from '../lib/types.ts';
+import { fromBase58, toBase58 } from '../protocol/base58.ts';
 import { MalformedError } from '../protocol/codec.ts';
 import { sha256, tag } from '../protocol/digests.ts';
 import type { Kind, Signed } from '../protocol/messages.ts';
@@ -72,23 +72,21 @@ function publicKeyObject(publicKey: Uint8Array): KeyObject {
 /** A peer id is the identity multihash of the key's protobuf: these bytes and the key. */
 const peerIdPrefix = fromHex('002408011220');
 
+/** More characters than a peer id of any kind of key has. */
+const maxPeerIdLength = 64;
+
 /** The libp2p peer id of a raw Ed25519 key, `12D3Koo…`. */
 export function peerIdOf(publicKey: Uint8Array): PeerIdString {
   if (publicKey.length !== 32) throw new RangeError(`"publicKey" expected 32 bytes, got ${publicKey.length}`);
-  return base58btc.baseEncode(concat(peerIdPrefix, publicKey)) as PeerIdString;
+  return toBase58(concat(peerIdPrefix, publicKey)) as PeerIdString;
 }
 
 /**
  * The raw Ed25519 key in a peer id. @throws MalformedError for a text that is none, or the id of another kind of key
  */
 export function publicKeyOf(peerId: string): Uint8Array {
-  let bytes: Uint8Array;
-  try {
-    // The decoder's time grows with the square of the length.
-    bytes = peerId.length > 64 ? new Uint8Array() : base58btc.baseDecode(peerId);
-  } catch (error) {
-    throw new MalformedError('not a peer id', { cause: error });
-  }
+  const bytes = peerId.length > maxPeerIdLength ? null : fromBase58(peerId);
+  if (bytes === null) throw new MalformedError('not a peer id');
   const prefix = bytes.subarray(0, peerIdPrefix.length);
   if (bytes.length !== peerIdPrefix.length + 32 || !equalBytes(prefix, peerIdPrefix))
     throw new MalformedError('not the peer id of an Ed25519 key');

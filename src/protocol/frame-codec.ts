@@ -1,6 +1,7 @@
+import { encode } from '@ipld/dag-cbor';
 import * as v from 'valibot';
 import { concat, u32 } from '../lib/bytes.ts';
-import { decodeCbor, encodeCbor, MalformedError } from './codec.ts';
+import { decodeCbor, MalformedError } from './codec.ts';
 import { frameLimits } from './constants.ts';
 import type { Frame, FrameType } from './frames.ts';
 import { anyBytes, challengeCount, digest, input, natural, samplerSettings, signature, text, u32s } from './schemas.ts';
@@ -80,8 +81,9 @@ export function maxFrameBytes(allowed: readonly FrameType[]): number {
  * @throws MalformedError where the other side would have to refuse the frame
  */
 export function encodeFrame(frame: Frame): Uint8Array {
-  const cbor = encodeCbor(validated(schemas[frame.t], frame, frame.t));
+  const cbor = encode(validated(schemas[frame.t], frame, frame.t));
   checkLimit(frame.t, cbor);
+  // The one copy out of the encoder's own buffer.
   return concat(u32(cbor.length), cbor);
 }
 

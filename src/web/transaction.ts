@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { messageOf } from '../errors.ts';
-import { addressBytes, toBase58 } from './base58.ts';
+import { decodeAddress, toBase58 } from '../protocol/base58.ts';
 import { sol } from './labels.ts';
 import {
   computeBudgetProgram,
@@ -131,20 +131,20 @@ function termsIn(data: Uint8Array): NonNullable<Decoded['terms']> {
 
 /** Whether `account` is the program's account for the provider `authority`. */
 export function isAccountOf(account: string, authority: string, program: string): boolean {
-  const owner = addressBytes(authority);
+  const owner = decodeAddress(authority);
   return owner !== null && isDerived(account, program, [...new TextEncoder().encode('provider'), ...owner]);
 }
 
 /** Whether `account` is the program's account for the job (hex) of `wallet`. */
 function isJobOf(account: string, wallet: string, job: string, program: string): boolean {
-  const client = addressBytes(wallet);
+  const client = decodeAddress(wallet);
   const id = (job.match(/../g) ?? []).map((pair) => Number.parseInt(pair, 16));
   return client !== null && isDerived(account, program, [...new TextEncoder().encode('job'), ...client, ...id]);
 }
 
 /** A program-derived address is the hash of its seeds and a bump byte that keeps it off the curve. */
 function isDerived(account: string, program: string, seeds: readonly number[]): boolean {
-  const [address, programId] = [addressBytes(account), addressBytes(program)];
+  const [address, programId] = [decodeAddress(account), decodeAddress(program)];
   if (address === null || programId === null) return false;
   const end = [...programId, ...new TextEncoder().encode('ProgramDerivedAddress')];
   for (let bump = 255; bump >= 0; bump--) {

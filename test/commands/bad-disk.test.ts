@@ -108,7 +108,7 @@ describe('a bad disk', () => {
     assert.match(stdout, /"result":"pass"/);
     // Commands that only read work, and store nothing.
     assert.match(
-      stderr.replace(/^\S+ warn the list of peers was not kept [^\n]*\n/, ''),
+      stderr.replace(/^\S+ warn the list of peers was not saved [^\n]*\n/, ''),
       logged('the file system is read-only', 'set QVAC_HOME '),
     );
   });

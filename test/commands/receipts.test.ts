@@ -72,7 +72,7 @@ describe('qvac receipts', () => {
       'tokens',
       'verdict',
     ]);
-    assert.match(receipts[3]?.error ?? '', /is no receipt/);
+    assert.match(receipts[3]?.error ?? '', /is not a receipt/);
 
     const table = await runInProcess(['receipts', 'ls', '--home', root]);
     assert.deepEqual(
@@ -154,7 +154,7 @@ describe('qvac receipts', () => {
     );
     const broken = await runInProcess(['receipts', 'show', damaged, '--home', root]);
     assert.equal(broken.code, 2);
-    assert.match(broken.stderr, /^qvac: .* is no receipt \(/);
+    assert.match(broken.stderr, /^qvac: .* is not a receipt \(/);
     for (const missing of ['ffff', '../x', '', 'zz'])
       assert.equal((await runInProcess(['receipts', 'show', missing, '--home', root])).code, 2);
   });
@@ -220,7 +220,7 @@ describe('qvac receipts', () => {
     await writeFile(join(homeAt(root).receipts, `${twin}.json`), '{}');
     const { code, stderr } = await runInProcess(['receipts', 'show', client.slice(0, 8), '--home', root]);
     assert.equal(code, 2);
-    assert.match(stderr, /^qvac: 2 receipts begin with [0-9a-f]{8}\n {2}type more of it: /);
+    assert.match(stderr, /^qvac: 2 receipts begin with [0-9a-f]{8}\n {2}type more characters: /);
   });
 
   it('says so if there are no receipts', async (context) => {

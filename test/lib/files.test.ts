@@ -13,7 +13,7 @@ before(async () => {
 after(() => rm(dir, { recursive: true, force: true }));
 
 describe('files', () => {
-  it('writes whole files for the owner alone, and the folders too', async () => {
+  it('writes whole files and their folders for the owner alone', async () => {
     const path = join(dir, 'a', 'b', 'file');
     await writeFileAtomic(path, 'one');
     await writeFileAtomic(path, 'two');
@@ -23,13 +23,13 @@ describe('files', () => {
     assert.deepEqual(await readdir(join(dir, 'a', 'b')), ['file']);
   });
 
-  it('gives the mode that was asked for whatever the umask', async () => {
+  it('sets the requested mode whatever the umask', async () => {
     const path = join(dir, 'readable');
     await writeFileAtomic(path, 'x', { mode: 0o644 });
     assert.equal((await stat(path)).mode & 0o777, 0o644);
   });
 
-  it('leaves the old file and no rubbish where the new one cannot be put in place', async () => {
+  it('keeps the old file and leaves nothing else if the new one cannot replace it', async () => {
     await ensureDir(join(dir, 'folder', 'in', 'the-way'));
     await assert.rejects(
       writeFileAtomic(join(dir, 'folder', 'in'), 'x'),
@@ -38,7 +38,7 @@ describe('files', () => {
     assert.deepEqual(await readdir(join(dir, 'folder')), ['in']);
   });
 
-  it('says in one line why a folder cannot be made', async () => {
+  it('gives the reason in one line if a folder cannot be created', async () => {
     await writeFile(join(dir, 'plain'), '');
     await assert.rejects(ensureDir(join(dir, 'plain')), {
       code: 'E_HOME',
@@ -50,7 +50,7 @@ describe('files', () => {
     });
   });
 
-  it('makes a folder once, however many ask, and gives up where none can be', async () => {
+  it('creates a folder once for many callers, and gives up if it is impossible', async () => {
     const deep = join(dir, 'deep', 'er', 'still');
     await Promise.all(Array.from({ length: 8 }, () => ensureDir(deep)));
     assert.ok((await stat(deep)).isDirectory());
@@ -78,7 +78,7 @@ describe('files', () => {
     assert.equal(fileError(bug, 'write x'), bug);
   });
 
-  it('reads what is there, nothing where there is nothing, and refuses what is no JSON', async () => {
+  it('reads a file, null for a missing one, and refuses text that is not JSON', async () => {
     assert.equal(await readFileIfAny(join(dir, 'missing')), null);
     assert.equal(await readJson(join(dir, 'missing')), undefined);
     await writeFileAtomic(join(dir, 'good.json'), '{"a":[1]}');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { ipOfMultiaddr, kindOfIp } from '../../src/lib/ip-kind.ts';
 
-it('tells how far an address reaches', () => {
+it('classifies addresses by their reach', () => {
   const kinds = {
     loopback: ['127.0.0.1', '127.8.8.8', '::1', '::ffff:127.0.0.1'],
     private: [

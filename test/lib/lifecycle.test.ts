@@ -17,7 +17,7 @@ function create() {
 }
 
 describe('lifecycle', () => {
-  it('speaks at once at the first Ctrl-C and leaves at the second', async () => {
+  it('answers the first Ctrl-C at once and exits at the second', async () => {
     const { said, exits, lifecycle, clock } = create();
     assert.equal(lifecycle.exitCode, null);
     lifecycle.receive('SIGINT');
@@ -32,7 +32,7 @@ describe('lifecycle', () => {
     lifecycle.done();
   });
 
-  it('counts one Ctrl-C once that comes from the terminal and from the process that started it', () => {
+  it('counts one Ctrl-C once, even if the parent process forwards it', () => {
     const { exits, lifecycle, clock } = create();
     lifecycle.receive('SIGINT');
     clock.now = 20;
@@ -49,7 +49,7 @@ describe('lifecycle', () => {
     lifecycle.done();
   });
 
-  it('leaves by itself when the end takes too long, not when it is done', () => {
+  it('exits after the grace period, unless the program has ended', () => {
     mock.timers.enable({ apis: ['setTimeout'] });
     try {
       const late = create();
@@ -68,7 +68,7 @@ describe('lifecycle', () => {
 });
 
 describe('abort', () => {
-  it('lets a signal end a wait', async () => {
+  it('ends a wait', async () => {
     const controller = new AbortController();
     const reason = new Error('enough');
     const waits = [raceSignal(new Promise(() => undefined), controller.signal), delay(1_000_000, controller.signal)];
@@ -79,7 +79,7 @@ describe('abort', () => {
     await aborted(controller.signal);
   });
 
-  it('passes the outcome on', async () => {
+  it('returns the outcome', async () => {
     const { signal } = new AbortController();
     assert.equal(await raceSignal(Promise.resolve(1), signal), 1);
     await assert.rejects(raceSignal(Promise.reject(new Error('no')), signal), /no/);

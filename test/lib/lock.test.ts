@@ -15,7 +15,7 @@ before(async () => {
 after(() => rm(dir, { recursive: true, force: true }));
 
 describe('lock', () => {
-  it('is held once, names who holds it, and can be had again after release', async () => {
+  it('is held once, names its holder, and is free again after release', async () => {
     const path = join(dir, 'sub', 'a.lock');
     const release = await acquireLock(path, 'the thing');
     await assert.rejects(acquireLock(path, 'the thing'), {
@@ -29,7 +29,7 @@ describe('lock', () => {
     await (await acquireLock(path, 'the thing'))();
   });
 
-  it('goes to one of many that ask at the same time', async () => {
+  it('goes to one of many callers at once', async () => {
     const path = join(dir, 'race.lock');
     await writeFile(path, `${2 ** 30} -\n`);
     const results = await Promise.allSettled(Array.from({ length: 20 }, () => acquireLock(path, 'it')));
@@ -39,9 +39,10 @@ describe('lock', () => {
       if (result.status === 'rejected') assert.equal((result.reason as { code?: string }).code, 'E_LOCKED');
   });
 
-  it('is taken over from a process that was killed', async () => {
+  it('is taken over from a killed process', async () => {
     const path = join(dir, 'killed.lock');
-    const source = `import { acquireLock } from ${JSON.stringify(new URL('../../src/lib/lock.ts', import.meta.url).href)};
+    const module = new URL('../../src/lib/lock.ts', import.meta.url).href;
+    const source = `import { acquireLock } from ${JSON.stringify(module)};
       await acquireLock(${JSON.stringify(path)}, 'it'); console.log('held'); setInterval(() => {}, 1000);`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -53,7 +54,7 @@ describe('lock', () => {
     await (await acquireLock(path, 'it'))();
   });
 
-  it('is taken over where it is damaged, or its process id belongs to a later process', async () => {
+  it('is taken over if it is damaged, or its process id belongs to a later process', async () => {
     for (const text of ['', 'rubbish', '-1 -\n', ...(process.platform === 'linux' ? [`${process.pid} 1\n`] : [])]) {
       const path = join(dir, 'stale.lock');
       await writeFile(path, text);
@@ -61,7 +62,7 @@ describe('lock', () => {
     }
   });
 
-  it('does not take away what another process holds by now', async () => {
+  it('is not removed by a release after another process took it', async () => {
     const path = join(dir, 'lost.lock');
     const release = await acquireLock(path, 'it');
     await writeFile(path, '1 -\n');
@@ -72,7 +73,7 @@ describe('lock', () => {
     );
   });
 
-  it('does not take a process for running that has ended and whose parent has not looked', {
+  it('does not count a process as running that has ended and is not reaped yet', {
     skip: process.platform !== 'linux',
   }, async (context) => {
     const parent = spawn('sh', ['-c', 'sleep 600 & echo $!; exec sleep 600']);
@@ -93,7 +94,7 @@ describe('lock', () => {
     assert.doesNotThrow(() => process.kill(Number(line), 0), 'it is still in the table of processes');
   });
 
-  it('knows this process', async () => {
+  it('recognises this process', async () => {
     const { pid, started } = await thisProcess();
     assert.equal(await isRunning(pid, started), true);
     assert.equal(await isRunning(2 ** 30, null), false);

@@ -30,7 +30,7 @@ describe('the catalogue', () => {
     for (const name of ['qwen3-4b/q9', 'qwen', 'qwen3-4b/q8_0/x', '', '/']) assert.equal(findInCatalog(name), null);
   });
 
-  it('pins the file that each name means by default, at its revision first, and fetches over TLS', () => {
+  it('pins the default file of each name, first at its revision, and fetches over TLS', () => {
     for (const { name, defaultQuant, files } of catalog)
       assert.match(files.find(({ quant }) => quant === defaultQuant)?.sha256 ?? '', /^[0-9a-f]{64}$/, name);
     const digests = catalog.flatMap(({ files }) => files.flatMap(({ sha256 }) => sha256 ?? []));
@@ -67,7 +67,7 @@ describe('the model store', () => {
     return createModelStore({ dir: join(dir, 'models'), models, given });
   }
 
-  it('brings a model once, and knows it by name, digest and path', async () => {
+  it('downloads a model once, and finds it by name, digest and path', async () => {
     const server = await serve(bytes);
     const store = storeOf([server.url], tiny.id);
     assert.equal(await store.resolve('tiny'), null);
@@ -95,7 +95,7 @@ describe('the model store', () => {
     assert.equal((await readdir(join(dir, 'models', 'tiny'))).length, 0);
   });
 
-  it('records a digest that nobody stated, and minds it', async () => {
+  it('records a digest that the catalogue does not state, and checks it from then on', async () => {
     const store = storeOf([(await serve(bytes)).url], null);
     const pulled = await store.pull('tiny');
     assert.deepEqual([pulled.id, pulled.pinned], [tiny.id, false]);
@@ -106,7 +106,7 @@ describe('the model store', () => {
     assert.equal((await store.pull('tiny')).id, tiny.id);
   });
 
-  it('takes a file with another digest away and turns to the next source', async () => {
+  it('removes a file with a wrong digest and tries the next source', async () => {
     const altered = Buffer.from(bytes);
     altered[altered.length - 100] = (altered.at(-100) ?? 0) ^ 1;
     const [bad, good] = [await serve(altered), await serve(bytes)];
@@ -116,10 +116,10 @@ describe('the model store', () => {
     assert.ok(!(await readdir(join(dir, 'models', 'tiny'))).includes('f16.gguf'));
   });
 
-  it('takes no file that is no model', async () => {
+  it('refuses a file that is not a model', async () => {
     await assert.rejects(storeOf([(await serve(Buffer.from('<html>not found</html>'))).url], null).pull('tiny'), {
       code: 'E_MODEL',
-      message: /no GGUF/,
+      message: /not a GGUF/,
     });
     await assert.rejects(storeOf([(await serve(bytes.subarray(0, 100_000))).url], null).pull('tiny'), {
       code: 'E_MODEL',
@@ -128,7 +128,7 @@ describe('the model store', () => {
     assert.deepEqual(await storeOf([], null).list(), []);
   });
 
-  it('uses a given file where it is the one, and touches no network', async () => {
+  it('uses a given file with the right digest, without the network', async () => {
     const other = join(dir, 'other.gguf');
     await copyFile(tiny.path, other);
     const store = storeOf([], tiny.id, [join(dir, 'missing.gguf'), other]);
@@ -137,7 +137,7 @@ describe('the model store', () => {
     assert.equal(await storeOf([], '0'.repeat(64), [other]).resolve('tiny'), null);
   });
 
-  it('takes any GGUF file by path, named by itself', async () => {
+  it('takes any GGUF file by path, with its own name', async () => {
     const store = storeOf([], null);
     assert.deepEqual(await store.resolve(tiny.path), {
       id: tiny.id,
@@ -151,18 +151,18 @@ describe('the model store', () => {
     await assert.rejects(store.resolve(`${dir}/`), { code: 'E_MODEL' });
     const text = join(dir, 'text');
     await writeFile(text, 'hello');
-    await assert.rejects(store.resolve(text), { code: 'E_MODEL', message: /no GGUF/ });
+    await assert.rejects(store.resolve(text), { code: 'E_MODEL', message: /not a GGUF/ });
     assert.equal(await store.resolve('nothing-of-the-kind'), null);
     assert.equal(await store.resolve('0'.repeat(64)), null);
   });
 
-  it('says what it knows where a name is unknown', async () => {
+  it('lists the known names if a name is unknown', async () => {
     await assert.rejects(storeOf([], null).pull('nope'), { code: 'E_NO_MODEL', hint: /tiny/ });
     await assert.rejects(storeOf([], null).remove('nope'), { code: 'E_NO_MODEL' });
     await assert.rejects(storeOf([], null).pull('tiny'), { code: 'E_NO_MODEL', message: /no source/ });
   });
 
-  it('is brought by one at a time', async () => {
+  it('is downloaded by one process at a time', async () => {
     const server = await serve(bytes);
     const [first, second] = await Promise.allSettled([
       storeOf([server.url], tiny.id).pull('tiny'),
@@ -181,7 +181,7 @@ describe('digests of files', () => {
   });
   after(() => rm(dir, { recursive: true }));
 
-  it('are computed once as long as the file stays the same', async () => {
+  it('are computed once while the file stays the same', async () => {
     const path = join(dir, 'file');
     const memory = join(dir, 'memory.json');
     await writeFile(path, 'one');
@@ -201,7 +201,7 @@ describe('digests of files', () => {
     assert.equal(await digests.of(path), await sha256OfFile(path));
   });
 
-  it('stop where the signal aborts', async () => {
+  it('stop if the signal aborts', async () => {
     await assert.rejects(sha256OfFile(tiny.path, { signal: AbortSignal.abort(new Error('enough')) }), /enough/);
   });
 });
@@ -213,7 +213,7 @@ describe('a model in several files', () => {
   });
   after(() => rm(dir, { recursive: true }));
 
-  it('is named by the digests of all, in order', async () => {
+  it('is identified by the digests of all its files, in order', async () => {
     const [first, second] = [join(dir, 'm-00001-of-00002.gguf'), join(dir, 'm-00002-of-00002.gguf')];
     await copyFile(tiny.path, first);
     const header = await readGguf(first);
@@ -222,7 +222,10 @@ describe('a model in several files', () => {
     await copyFile(tiny.path, second);
     assert.deepEqual(await shardPaths(split), [first, second]);
     assert.deepEqual(await shardPaths(header), [first]);
-    await assert.rejects(shardPaths({ ...split, path: second }), { code: 'E_MODEL', message: /part of a model/ });
+    await assert.rejects(shardPaths({ ...split, path: second }), {
+      code: 'E_MODEL',
+      message: /one of the 2 files of a model/,
+    });
   });
 
   it('has the id of section 2', () => {

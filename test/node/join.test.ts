@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { resolveConfig } from '../../src/config.ts';
@@ -22,11 +22,14 @@ before(async () => {
 });
 after(() => rm(home, { recursive: true, force: true }));
 
-async function joinAs(role: PeerRole, listen = '/ip4/127.0.0.1/tcp/0'): Promise<Joined> {
+/** Whether this machine has IPv6, if only on loopback. */
+const hasIp6 = Object.values(networkInterfaces()).some((infos) => infos?.some(({ address }) => address === '::1'));
+
+async function joinAs(role: PeerRole, ...listen: readonly string[]): Promise<Joined> {
   const config = await resolveConfig({
     environment: {},
     home,
-    flags: { private: network, mdns: false, listen: [listen] },
+    flags: { private: network, mdns: false, listen: listen.length === 0 ? ['/ip4/127.0.0.1/tcp/0'] : listen },
   });
   return join(
     { config, clock: systemClock, logger: silentLogger },
@@ -34,8 +37,9 @@ async function joinAs(role: PeerRole, listen = '/ip4/127.0.0.1/tcp/0'): Promise<
   );
 }
 
-function portOf(joined: Joined): number {
-  return Number(/\/tcp\/(\d+)/.exec(joined.peer.addrs()[0] ?? '')?.[1]);
+function portOf(joined: Joined, at = '/ip4/127.0.0.1'): number {
+  const address = joined.peer.addrs().find((each) => each.startsWith(at)) ?? '';
+  return Number(/\/tcp\/(\d+)/.exec(address)?.[1]);
 }
 
 describe('join', () => {
@@ -53,6 +57,26 @@ describe('join', () => {
     assert.notEqual(portOf(third), port);
     await third.stop();
     await assert.rejects(joinAs('provider', `/ip4/127.0.0.1/tcp/${port}`), { code: 'E_PORT_IN_USE', exitCode: 3 });
+    squatter.close();
+  });
+
+  it('keeps an IPv4 and an IPv6 port, and takes others where one of them is taken', { skip: !hasIp6 }, async () => {
+    const both = ['/ip4/127.0.0.1/tcp/0', '/ip6/::1/tcp/0'];
+    const portsOf = (joined: Joined): readonly number[] => [portOf(joined), portOf(joined, '/ip6/::1')];
+    const first = await joinAs('router', ...both);
+    const [port4, port6 = 0] = portsOf(first);
+    await first.stop();
+    const second = await joinAs('router', ...both);
+    assert.deepEqual(portsOf(second), [port4, port6]);
+    await second.stop();
+
+    const squatter: Server = createServer().listen(port6, '::1');
+    await once(squatter, 'listening');
+    const third = await joinAs('router', ...both);
+    const [, other = port6] = portsOf(third);
+    assert.ok(other > 0 && other !== port6, 'IPv6 is not given up');
+    await third.stop();
+    await assert.rejects(joinAs('router', '/ip4/127.0.0.1/tcp/0', `/ip6/::1/tcp/${port6}`), { code: 'E_PORT_IN_USE' });
     squatter.close();
   });
 
@@ -123,6 +147,19 @@ describe('kept ports', () => {
       '/ip4/0.0.0.0/tcp/5',
       '/ip6/::/tcp/0',
     ]);
+    // With two of one IP version nothing says which got which.
+    await keepPorts(
+      file,
+      ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/0', '/ip6/::1/tcp/0'],
+      ['/ip4/10.0.0.1/tcp/4001/p2p/x', '/ip6/::1/tcp/4002/p2p/x', '/ip6/fd00::1/tcp/4003/p2p/x'],
+    );
+    assert.deepEqual(await readKeptPorts(file), { '/ip4/0.0.0.0/tcp/0': 4001 });
+    await keepPorts(
+      file,
+      ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/0'],
+      ['/ip4/10.0.0.1/tcp/4004/p2p/x', '/ip6/::1/tcp/4005/p2p/x', '/ip6/fd00::1/tcp/4005/p2p/x'],
+    );
+    assert.deepEqual(await readKeptPorts(file), { '/ip4/0.0.0.0/tcp/0': 4004, '/ip6/::/tcp/0': 4005 });
     await writeFile(file, '{"/ip4/0.0.0.0/tcp/0": 99999}');
     assert.deepEqual(await readKeptPorts(file), {});
     await writeFile(file, '{');

@@ -44,20 +44,40 @@ export interface Lan {
   unplug(host: string): void;
 }
 
+export interface LanInit {
+  /** `IPv6`: the hosts have no IPv4 address, not even on loopback, and are `fd77::1`, `fd77::2` … @default IPv4 */
+  readonly family?: 'IPv4' | 'IPv6' | undefined;
+  /** Hosts on a second switch, `10.78.0.1` … in their order. Those of `hosts` are on both. @default none */
+  readonly second?: readonly string[] | undefined;
+}
+
 /** Hosts `10.77.0.1`, `10.77.0.2` … in the order of `hosts`, joined by a switch. Removed with the test. */
-export async function startLan(context: TestContext, hosts: readonly string[]): Promise<Lan> {
-  const setUp = ['set -e', 'mount -t tmpfs none /run', 'ip link add switch type bridge', 'ip link set switch up'];
-  for (const [at, host] of hosts.entries()) {
-    setUp.push(
-      `ip netns add ${host}`,
-      `ip link add port-${host} type veth peer name eth0 netns ${host}`,
-      `ip link set port-${host} master switch up`,
-      `ip -n ${host} addr add 10.77.0.${at + 1}/24 dev eth0`,
-      `ip -n ${host} link set lo up`,
-      `ip -n ${host} link set eth0 up`,
-      // Multicast needs a route like everything else.
-      `ip -n ${host} route add default dev eth0`,
-    );
+export async function startLan(
+  context: TestContext,
+  hosts: readonly string[],
+  { family = 'IPv4', second = [] }: LanInit = {},
+): Promise<Lan> {
+  const setUp = ['set -e', 'mount -t tmpfs none /run'];
+  for (const host of new Set([...hosts, ...second])) {
+    setUp.push(`ip netns add ${host}`, `ip -n ${host} link set lo up`);
+    if (family === 'IPv6') setUp.push(`ip -n ${host} addr del 127.0.0.1/8 dev lo`);
+  }
+  for (const [network, members] of [hosts, second].entries()) {
+    setUp.push(`ip link add switch${network} type bridge`, `ip link set switch${network} up`);
+    for (const [at, host] of members.entries()) {
+      const [port, card] = [network === 0 ? `port-${host}` : `port${network}-${host}`, `eth${network}`];
+      const address = family === 'IPv6' ? `fd7${7 + network}::${at + 1}/64` : `10.7${7 + network}.0.${at + 1}/24`;
+      setUp.push(
+        `ip link add ${port} type veth peer name ${card} netns ${host}`,
+        `ip link set ${port} master switch${network} up`,
+        // Usable at once: nobody else could have the address.
+        `ip netns exec ${host} sh -c 'echo 0 > /proc/sys/net/ipv6/conf/${card}/accept_dad'`,
+        `ip -n ${host} addr add ${address} dev ${card}${family === 'IPv6' ? ' nodad' : ''}`,
+        `ip -n ${host} link set ${card} up`,
+        // Multicast needs a route like everything else; the first network has the default one.
+        `ip -n ${host} ${family === 'IPv6' ? '-6 ' : ''}route add default dev ${card} metric ${network + 1}`,
+      );
+    }
   }
   // The shell holds the namespaces until its input ends.
   const holder = spawn('unshare', ['-rnm', 'sh', '-c', [...setUp, 'echo ready', 'exec cat'].join('\n')], {

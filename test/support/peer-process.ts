@@ -3,9 +3,12 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { raceSignal } from '../../src/lib/abort.ts';
 import type { PeerRole } from '../../src/node/peer/libp2p.ts';
 import type { Lan } from './netns.ts';
 
+/** For the next line, with a machine that is busy. */
+const deadlineMs = 60_000;
 const script = fileURLToPath(new URL('./peer-script.ts', import.meta.url));
 
 /** A node in a separate process, to be killed or stopped. */
@@ -56,7 +59,7 @@ export async function startPeerProcess(
   if (child.stdout === null) throw new Error('without its output nothing is known of it');
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async (): Promise<string> => {
-    const { value, done } = await lines.next();
+    const { value, done } = await raceSignal(lines.next(), AbortSignal.timeout(deadlineMs));
     if (done === true) throw new Error('the process ended');
     return value;
   };

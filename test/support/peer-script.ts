@@ -1,7 +1,7 @@
 // A node in a separate process. Its one argument is a `PeerScript` in JSON; it prints {id, address} once it runs, then
 // the events of its list of live peers.
 import { systemClock } from '../../src/lib/clock.ts';
-import { silentLogger } from '../../src/lib/log.ts';
+import { type Logger, silentLogger } from '../../src/lib/log.ts';
 import { createCardIssuer } from '../../src/node/cards/card-issuer.ts';
 import { createDiscovery } from '../../src/node/discovery/discovery.ts';
 import { keysOfCard } from '../../src/node/discovery/query.ts';
@@ -12,8 +12,12 @@ import type { PeerScript } from './peer-process.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as PeerScript;
 const role = options.role ?? 'provider';
+const logger: Logger = {
+  ...silentLogger,
+  warn: (message, fields) => void process.stdout.write(`warn ${message} ${fields?.address ?? ''}\n`),
+};
 const peer = createPeer(
-  {},
+  { logger },
   {
     role,
     key: await loadIdentity(options.keyPath),

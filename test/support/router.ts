@@ -25,6 +25,7 @@ import { jobIdOf } from '../../src/protocol/digests.ts';
 import type { Frame, FrameOf, FrameType, RouteFrame } from '../../src/protocol/frames.ts';
 import { Events } from './events.ts';
 import { testInput, testSampler } from './market.ts';
+import { frameIn } from './memory-stream.ts';
 import { startDiscovery } from './offers.ts';
 import { addressOf, startPeer } from './peers.ts';
 import { createScriptedEngine } from './scripted-engine.ts';
@@ -120,8 +121,12 @@ export function withTamperedAnswers(
       const frame = await stream.read<FrameType>(allowed, options);
       return (frame?.t === 'route' ? mishear(frame) : frame) as FrameOf<T> | null;
     },
+    readRaw: (allowed, options) => stream.readRaw(allowed, options),
     async write(frame, options) {
       for (const each of tamper(frame)) await stream.write(each, options);
+    },
+    async forward(bytes, options) {
+      for (const each of tamper(frameIn(bytes))) await stream.write(each, options);
     },
     close: (options) => stream.close(options),
     abort: (reason) => stream.abort(reason),

@@ -15,7 +15,6 @@ import type { JobTerms, WalletKey } from '../../src/escrow/escrow.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { toHex } from '../../src/lib/bytes.ts';
 import { peerIdOf, signingKeyFromSeed } from '../../src/proofs/signing.ts';
-import { addressBytes, toBase58 } from '../../src/web/base58.ts';
 import { type Instruction, networkFeeOf } from '../../src/web/network-fee.ts';
 import { decodeTransaction, isAccountOf, objection } from '../../src/web/transaction.ts';
 import { startChain } from '../support/payments.ts';
@@ -202,24 +201,6 @@ test('knows the calls of the program', () => {
     assert.equal(account(name, name === 'job_confirm' || name === 'job_claim' ? 2 : 1), 'provider', name);
     assert.equal(account(name, name === 'job_create' || name === 'job_refund' ? 2 : 3), 'job', name);
   }
-});
-
-test('encodes and decodes base58 as the chain does', () => {
-  for (let round = 0; round < 50; round++) {
-    const key = random();
-    if (round === 0) key.fill(0, 0, 3);
-    assert.equal(toBase58(key), text(key));
-    assert.deepEqual(addressBytes(text(key)), key);
-  }
-  assert.deepEqual(addressBytes('1'.repeat(32)), new Uint8Array(32));
-});
-
-test('refuses base58 that is not 32 bytes', () => {
-  const [short, long] = [new Uint8Array(31).fill(255), new Uint8Array(33).fill(1)];
-  const address = text(random());
-  const malformed = ['', '1', '1'.repeat(31), '1'.repeat(33), '0OIl', 'z'.repeat(44), '1'.repeat(45)];
-  for (const wrong of [...malformed, toBase58(short), toBase58(long), ` ${address}`, `${address} `, `${address}\n`])
-    assert.equal(addressBytes(wrong), null, wrong);
 });
 
 test('derives the payee’s account as the chain does', () => {

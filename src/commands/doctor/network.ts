@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { createServer, isIPv6 } from 'node:net';
 import type { Config } from '../../config.ts';
 import { asQvacError } from '../../errors.ts';
 import { systemClock } from '../../lib/clock.ts';
@@ -61,15 +61,20 @@ async function checkGatewayPort(http: string, run: string): Promise<Finding> {
     code === 'EADDRINUSE'
       ? `another program listens at ${http}, the address of the gateway`
       : `the gateway cannot listen at ${http} (${code})`,
-    'choose another port: --http 127.0.0.1:3001',
+    `choose another port: --http ${isIPv6(host) ? `[${host}]` : host}:${nextPort(Number(port))}`,
   );
+}
+
+function nextPort(port: number): number {
+  return port < 65_535 ? port + 1 : 3000;
 }
 
 /** The system error code if a program cannot listen there, else null. */
 async function tryPort(host: string, port: number): Promise<string | null> {
   const server = createServer();
   try {
-    server.listen(port, host);
+    // As libp2p does: an IPv6 address takes no IPv4 port.
+    server.listen({ port, host, ipv6Only: isIPv6(host) });
     await once(server, 'listening');
     return null;
   } catch (error) {
@@ -88,12 +93,14 @@ async function checkPort(address: string, own: readonly RunEntry[]): Promise<Fin
     return ok('port', `${address} is in use by this home's own process`);
   const code = await tryPort(host, Number(port));
   if (code === null) return ok('port', port === '0' ? `${address}: any free port` : `${address} is free`);
+  if (host === '::' && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL'))
+    return ok('port', `${address}: this machine has no IPv6, so a node listens at its IPv4 addresses alone`);
   if (code === 'EADDRINUSE')
     return fail(
       'port',
       'E_PORT_IN_USE',
       `another program listens at ${address}`,
-      'stop it, or choose another port: --listen /ip4/0.0.0.0/tcp/0',
+      'stop it, choose another port, or leave out --listen for any free one',
     );
   if (code === 'EACCES')
     return fail('port', 'E_CONFIG', `no permission to listen at ${address}`, 'choose a port above 1023');
@@ -101,7 +108,7 @@ async function checkPort(address: string, own: readonly RunEntry[]): Promise<Fin
     'port',
     'E_CONFIG',
     `cannot listen at ${address} (${code})`,
-    'choose an address of this machine: --listen /ip4/0.0.0.0/tcp/0',
+    'choose an address of this machine, or leave out --listen for all of them',
   );
 }
 

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Config } from '../../config.ts';
 import { type IpKind, ipOfMultiaddr, kindOfIp } from '../../lib/ip-kind.ts';
@@ -14,9 +15,11 @@ export interface RunningNode {
 
 const names = { provider: 'serve', router: 'route' } as const satisfies Record<RunEntry['role'], string>;
 
-/** The IP addresses of this machine. */
+/** The IP addresses of this machine, without link-local ones, which no card names. */
 function ownAddresses(): readonly string[] {
-  return Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address));
+  return Object.values(networkInterfaces())
+    .flatMap((each) => (each ?? []).map(({ address }) => address))
+    .filter((address) => !/^(169\.254\.|fe[89ab])/i.test(address));
 }
 
 /** Checks from where each running node, or else a future one, can be reached. */
@@ -28,10 +31,11 @@ export function checkReach(
   // A private network may well be local.
   const wide = settings.private === null && settings.network !== 'local';
   if (running.length > 0) return running.map((node) => reachOf(node, own, wide));
-  // 0.0.0.0 and :: stand for all addresses of the machine.
+  // 0.0.0.0 and :: stand for all addresses of their version that the machine has.
   const hosts = settings.listen.flatMap((address) => {
     const ip = ipOfMultiaddr(address);
-    return ip === '0.0.0.0' || ip === '::' ? own : ip === null ? [] : [ip];
+    if (ip === '0.0.0.0' || ip === '::') return own.filter((each) => isIPv6(each) === (ip === '::'));
+    return ip ?? [];
   });
   if (hosts.length === 0)
     return [
@@ -77,11 +81,7 @@ function reachOf({ entry, reach }: RunningNode, own: readonly string[], wide: bo
         ? `; ${plural(loopback, 'inbound connection')} from this machine`
         : '; no inbound connection yet';
   if (farthest(ips) === 'loopback')
-    return warn(
-      'reach',
-      `${listens}${inbound}: only this machine reaches it`,
-      'listen for other machines with --listen /ip4/0.0.0.0/tcp/0',
-    );
+    return warn('reach', `${listens}${inbound}: only this machine reaches it`, 'leave out --listen to serve others');
   return wide
     ? warn(
         'reach',
@@ -107,9 +107,10 @@ function words(ips: readonly string[]): string {
 /** How to make a node behind a NAT reachable. */
 function forward(address: string, outside: string | null, peer: string | null): string {
   const port = /\/tcp\/([1-9]\d*)/.exec(address)?.[1] ?? '4001';
-  const told = `/ip4/${outside ?? '<outside address>'}/tcp/${port}/p2p/${peer ?? '<peer id>'}`;
+  const [version, any] = outside !== null && isIPv6(outside) ? ['ip6', '::'] : ['ip4', '0.0.0.0'];
+  const told = `/${version}/${outside ?? '<outside address>'}/tcp/${port}/p2p/${peer ?? '<peer id>'}`;
   return [
-    `forward TCP port ${port} of your network's router to this machine, pass --listen /ip4/0.0.0.0/tcp/${port},`,
+    `forward TCP port ${port} of your network's router to this machine, pass --listen /${version}/${any}/tcp/${port},`,
     `and share the address ${told}`,
   ].join(' ');
 }

@@ -59,9 +59,9 @@ function choose({ jobs }: Ledger, prefix: string): OpenJob {
  * @throws QvacError E_NOT_FOUND, E_USAGE
  */
 export async function find(ledger: Ledger, text: string, options: AbortOptions): Promise<OpenJob> {
-  const { fromBase58 } = await import('../../escrow/addresses.ts');
-  const address = /^[0-9a-f]+$/i.test(text) ? null : fromBase58(text);
-  if (address?.length !== 32) return choose(ledger, text);
+  const { decodeAddress } = await import('../../protocol/base58.ts');
+  const address = /^[0-9a-f]+$/i.test(text) ? null : decodeAddress(text);
+  if (address === null) return choose(ledger, text);
   const job = await ledger.escrow.job(address, options);
   if (job === null)
     throw new QvacError('E_NOT_FOUND', `no open job at ${text}`, {

@@ -1,5 +1,6 @@
 import { getCompiledTransactionMessageDecoder, getTransactionDecoder } from '@solana/kit';
-import { addressText, fromBase58 } from '../addresses.ts';
+import { fromBase58 } from '../../protocol/base58.ts';
+import { addressText } from '../addresses.ts';
 import type { ChainAccount } from './chain-account.ts';
 import type { StoredTransaction } from './ledger.ts';
 import { RpcError, rpcCodes } from './rpc-params.ts';

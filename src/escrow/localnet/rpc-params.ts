@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { fromBase58 } from '../addresses.ts';
+import { fromBase58 } from '../../protocol/base58.ts';
 
 /** An error of the JSON-RPC: `code` as in JSON-RPC 2.0 and as Solana's nodes use it. */
 export class RpcError extends Error {

@@ -6,34 +6,33 @@ import { ensureDir, fileError } from '../../lib/files.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { createProgressMeter, type OnProgress } from './progress.ts';
 
-/** A server that sends nothing for so long is asked again, ms. */
+/** Silence of a server after which the request is repeated, in ms. */
 const stallMs = 30_000;
 const maxAttempts = 6;
-/** Where not one byte ever came, the network is not there: no use to insist. */
+/** If no byte ever arrived, there is no network, and more attempts are of no use. */
 const maxAttemptsAtNothing = 2;
 const firstRetryMs = 500;
 
 export interface DownloadInit extends AbortOptions {
   readonly url: string;
-  /** Where the finished file goes; the unfinished one is `<path>.part`. */
+  /** Path of the finished file; the unfinished one is `<path>.part`. */
   readonly path: string;
   readonly onProgress?: OnProgress | undefined;
   /** @default 30 s */
   readonly stallMs?: number | undefined;
-  /** Wait before the second try; doubles. @default 500 ms */
+  /** Wait before the second attempt; doubles. @default 500 ms */
   readonly retryMs?: number | undefined;
 }
 
-/** An error that another try may mend. */
+/** An error after which another attempt may succeed. */
 class Interrupted extends Error {}
 
 /**
- * Brings a file over HTTP. What an earlier, broken download left is continued with a range request, if the server's
- * file
- * is still the same; a server that ignores ranges starts over. The file appears under its name only when complete.
- * @throws QvacError E_NO_MODEL where the server has no such file, E_NETWORK where it cannot be reached or keeps
- * breaking
- * off, E_HOME where the disk is full or not writable; the signal's reason where it aborts
+ * Downloads a file over HTTP. Resumes an interrupted download with a range request if the server's file is still the
+ * same, and starts over if the server ignores ranges. The file appears at `path` only when it is complete.
+ * @throws QvacError E_NO_MODEL if the server has no such file, E_NETWORK if it cannot be reached or keeps breaking off,
+ * E_HOME if the disk is full or not writable
+ * @throws the signal's reason if it aborts
  */
 export async function downloadFile(init: DownloadInit): Promise<void> {
   await ensureDir(dirname(init.path));
@@ -48,12 +47,12 @@ export async function downloadFile(init: DownloadInit): Promise<void> {
       init.signal?.throwIfAborted();
       if (!(error instanceof Interrupted)) throw error;
       const size = await sizeOf(`${init.path}.part`);
-      // A try that brought something further does not count against the line.
+      // An attempt that made progress resets the count.
       failures = size > reached ? 1 : failures + 1;
       reached = Math.max(reached, size);
       if (failures >= (reached > 0 ? maxAttempts : maxAttemptsAtNothing))
         throw new QvacError('E_NETWORK', `cannot download ${init.url} (${error.message})`, {
-          hint: 'run it again: what has arrived is kept',
+          hint: 'run it again: it continues where it stopped',
           cause: error,
         });
       await pause((init.retryMs ?? firstRetryMs) * 2 ** (failures - 1), init.signal);
@@ -84,7 +83,7 @@ async function attempt(init: DownloadInit): Promise<void> {
     if (plan === 'complete') return;
     if (plan === 'useless') {
       await rm(part, { force: true });
-      throw new Interrupted('the file there has changed');
+      throw new Interrupted('the file on the server has changed');
     }
     await checkSpace(init.path, plan.total === null ? 0 : plan.total - plan.start);
     const stamp = response.headers.get('etag') ?? response.headers.get('last-modified') ?? '';
@@ -99,12 +98,12 @@ async function attempt(init: DownloadInit): Promise<void> {
 }
 
 interface Plan {
-  /** Bytes that are there already. */
+  /** Bytes that an earlier attempt saved. */
   readonly start: number;
   readonly total: number | null;
 }
 
-/** `useless`: what is there cannot be continued. */
+/** `useless`: the saved bytes cannot be continued. */
 function readPlan(response: Response, have: number, url: string): Plan | 'complete' | 'useless' {
   const length = headerNumber(response.headers.get('content-length'));
   if (response.status === 200) return { start: 0, total: length };
@@ -120,8 +119,8 @@ function readPlan(response: Response, have: number, url: string): Plan | 'comple
   if (response.status === 404 || response.status === 410)
     throw new QvacError('E_NO_MODEL', `there is no model file at ${url}`);
   if (response.status === 401 || response.status === 403)
-    throw new QvacError('E_NO_MODEL', `${url} is not open to everyone (HTTP ${response.status})`, {
-      hint: 'download the file yourself and name it by its path',
+    throw new QvacError('E_NO_MODEL', `${url} needs a login (HTTP ${response.status})`, {
+      hint: 'download the file yourself, and pass its path',
     });
   if (response.status === 429 || response.status >= 500) throw new Interrupted(`HTTP ${response.status}`);
   throw new QvacError('E_NETWORK', `${url} answers with HTTP ${response.status}`);
@@ -148,7 +147,7 @@ async function store(
       if (chunk === undefined || chunk.done) break;
       onChunk();
       if (plan.total !== null && at + chunk.value.length > plan.total)
-        throw new QvacError('E_NETWORK', `${init.url} sends more than the ${plan.total} bytes it announced`);
+        throw new QvacError('E_NETWORK', `${init.url} sends more than the announced ${plan.total} bytes`);
       await writeAll(file, chunk.value, at).catch((error: unknown) => {
         throw fileError(error, `write ${part}`);
       });
@@ -168,7 +167,7 @@ async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): 
     at += (await file.write(bytes, at, bytes.length - at, position + at)).bytesWritten;
 }
 
-/** @throws QvacError E_HOME before a download that cannot fit */
+/** @throws QvacError E_HOME if the disk has no room for `bytes` more */
 async function checkSpace(path: string, bytes: number): Promise<void> {
   const disk = await statfs(dirname(path)).catch(() => null);
   if (disk === null) return;
@@ -176,7 +175,7 @@ async function checkSpace(path: string, bytes: number): Promise<void> {
   if (free < bytes)
     throw new QvacError(
       'E_HOME',
-      `not enough room for ${path}: ${gigabytes(bytes)} GB more are needed, ${gigabytes(free)} GB are free`,
+      `not enough disk space for ${path}: needs ${gigabytes(bytes)} GB more, ${gigabytes(free)} GB are free`,
       { hint: 'free some space, or set QVAC_HOME to a folder on another disk' },
     );
 }
@@ -185,7 +184,7 @@ function gigabytes(bytes: number): string {
   return (bytes / 1e9).toFixed(2);
 }
 
-/** A failed fetch or read: what may be tried again, with its innermost reason. */
+/** A failed fetch or read as an error that allows another attempt, with its innermost reason. */
 function interruption(error: unknown): Error {
   if (error instanceof Interrupted) return error;
   let inner = error;

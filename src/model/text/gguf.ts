@@ -6,14 +6,14 @@ import { fileTypeNames, tensorTypes } from './gguf-types.ts';
 /** One metadata value; numbers beyond 2^53 lose precision. */
 export type GgufValue = string | number | boolean | readonly string[] | readonly number[] | readonly boolean[];
 
-/** What stands before the weights of a GGUF file (versions 2 and 3, little-endian). */
+/** The header of a GGUF file (versions 2 and 3, little-endian), before its weights. */
 export interface GgufHeader {
   readonly path: string;
   readonly metadata: ReadonlyMap<string, GgufValue>;
   readonly tensorCount: number;
 }
 
-/** The header of no honest model is larger; bytes. */
+/** No real model has a larger header. */
 const maxHeaderBytes = 512 * 1024 * 1024;
 const firstReadBytes = 4 * 1024 * 1024;
 
@@ -21,9 +21,9 @@ class Truncated extends Error {}
 class Corrupt extends Error {}
 
 /**
- * Reads and checks the header: sizes, counts and the extent of every tensor against the file, so that nothing
- * misshapen reaches the native loader.
- * @throws QvacError E_MODEL where the file is missing, unreadable, no GGUF, cut short or corrupt
+ * Reads the header and checks its sizes, counts and the extent of every tensor against the file, so that the native
+ * loader never sees a malformed file.
+ * @throws QvacError E_MODEL if the file is missing, unreadable, not GGUF, cut short or corrupt
  */
 export async function readGguf(path: string): Promise<GgufHeader> {
   const file = await open(path, 'r').catch((error: unknown) => {
@@ -36,7 +36,7 @@ export async function readGguf(path: string): Promise<GgufHeader> {
   });
   try {
     const stat = await file.stat();
-    if (!stat.isFile()) throw new Corrupt('is no file');
+    if (!stat.isFile()) throw new Corrupt('is not a file');
     for (let bytes = Math.min(stat.size, firstReadBytes); ; bytes = Math.min(stat.size, bytes * 4, maxHeaderBytes)) {
       const buffer = Buffer.alloc(bytes);
       const { bytesRead } = await file.read(buffer, 0, bytes, 0);
@@ -45,13 +45,13 @@ export async function readGguf(path: string): Promise<GgufHeader> {
       } catch (error) {
         if (!(error instanceof Truncated)) throw error;
         if (bytes >= stat.size) throw new Corrupt('is cut short in its header');
-        if (bytes >= maxHeaderBytes) throw new Corrupt('has a header beyond all measure');
+        if (bytes >= maxHeaderBytes) throw new Corrupt(`has a header of more than ${maxHeaderBytes} bytes`);
       }
     }
   } catch (error) {
     if (error instanceof Corrupt)
       throw new QvacError('E_MODEL', `${basename(path)} ${error.message}`, {
-        hint: 'use a complete GGUF file (qvac models pull NAME brings one)',
+        hint: 'use a complete GGUF file; qvac models pull NAME downloads one',
         cause: error,
       });
     throw error;
@@ -62,7 +62,7 @@ export async function readGguf(path: string): Promise<GgufHeader> {
 
 function parse(path: string, bytes: Buffer, fileSize: number): GgufHeader {
   const reader = new Reader(bytes, fileSize);
-  if (bytes.length < 4 || bytes.toString('latin1', 0, 4) !== 'GGUF') throw new Corrupt('is no GGUF file');
+  if (bytes.length < 4 || bytes.toString('latin1', 0, 4) !== 'GGUF') throw new Corrupt('is not a GGUF file');
   reader.skip(4);
   const version = reader.u32();
   if (version !== 2 && version !== 3) throw new Corrupt(`has GGUF version ${version}, which is not supported`);
@@ -90,7 +90,7 @@ function parse(path: string, bytes: Buffer, fileSize: number): GgufHeader {
 
 interface Tensor {
   readonly name: string;
-  /** Where its data ends, in bytes from the start of all data. */
+  /** End of its data, in bytes from the start of all tensor data. */
   readonly end: number;
 }
 
@@ -119,22 +119,19 @@ const positive = [
   'attention.value_length',
 ];
 
-/**
- * Sizes that the native loader takes for granted: it would end the process where one is missing, zero or beyond its own
- * bound.
- */
+/** Sizes that the native loader does not check: if one is missing, zero or beyond its bound, it ends the process. */
 function checkShape(metadata: ReadonlyMap<string, GgufValue>, hasAttention: boolean): void {
   const arch = metadata.get('general.architecture');
-  // A later part of a split model has weights alone.
+  // A later file of a split model contains weights alone.
   if (typeof arch !== 'string') return;
   const needed = new Set(hasAttention ? [...required, 'attention.head_count'] : required);
   for (const name of [...required, ...positive]) {
     const value = metadata.get(`${arch}.${name}`);
     if (value === undefined && !needed.has(name)) continue;
-    // Layer by layer some may well be zero.
+    // Of the values per layer some may be zero.
     const values: readonly unknown[] = Array.isArray(value) ? value : [value];
     if (!values.some((each) => typeof each === 'number' && each >= 1))
-      throw new Corrupt(`is corrupt or no language model (${arch}.${name})`);
+      throw new Corrupt(`is corrupt or not a language model (${arch}.${name})`);
   }
   const blocks = metadata.get(`${arch}.block_count`);
   if (typeof blocks !== 'number' || blocks > maxBlocks) throw new Corrupt(`is corrupt (${arch}.block_count)`);
@@ -145,7 +142,7 @@ function checkShape(metadata: ReadonlyMap<string, GgufValue>, hasAttention: bool
   }
 }
 
-/** Reads forward; what lies beyond the buffer throws Truncated, what cannot be throws Corrupt. */
+/** Reads forwards. Throws Truncated beyond the buffer, and Corrupt for an impossible value. */
 class Reader {
   private readonly bytes: Buffer;
   private readonly fileSize: number;
@@ -173,7 +170,7 @@ class Reader {
     return this.bytes.readUInt32LE(start + 4) * 2 ** 32 + this.bytes.readUInt32LE(start);
   }
 
-  /** A number of items of at least `bytes` bytes each: no more than the file can hold. */
+  /** A count of items of at least `bytes` bytes each, which the file must be able to hold. */
   count(bytes: number): number {
     const count = this.u64();
     if (count * bytes > this.fileSize) throw new Corrupt('is cut short or corrupt');
@@ -227,7 +224,7 @@ class Reader {
   }
 }
 
-/** Typed access to one metadata value; undefined where it is missing or of another type. */
+/** One metadata value by its type; undefined if it is missing or of another type. */
 export function textOf(header: GgufHeader, key: string): string | undefined {
   const value = header.metadata.get(key);
   return typeof value === 'string' ? value : undefined;
@@ -257,14 +254,14 @@ export function numbersOf(header: GgufHeader, key: string): readonly number[] | 
     : undefined;
 }
 
-/** What the file calls itself: `arch` "llama", `quant` "q4_k_m", `name` in lower case, words joined by `-`. */
+/** The file's own description: `arch` "llama", `quant` "q4_k_m", `name` in lower case, words joined by `-`. */
 export function describeGguf(header: GgufHeader): {
   readonly arch: string;
   readonly quant: string;
   readonly name: string;
 } {
   const arch = textOf(header, 'general.architecture');
-  if (arch === undefined) throw new QvacError('E_MODEL', `${basename(header.path)} does not say its architecture`);
+  if (arch === undefined) throw new QvacError('E_MODEL', `${basename(header.path)} does not state its architecture`);
   const quant = fileTypeNames.get(numberOf(header, 'general.file_type') ?? -1) ?? 'unknown';
   const called = slug(textOf(header, 'general.name') ?? '') || slug(basename(header.path).replace(/\.gguf$/i, ''));
   return { arch: arch.slice(0, 64), quant, name: called || 'model' };

@@ -1,17 +1,18 @@
 import { EventEmitter } from 'node:events';
-import { messageOf, QvacError } from '../../errors.ts';
+import { messageOf } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { readJson, writeFileAtomic } from '../../lib/files.ts';
+import { createJsonFile, type JsonFile } from '../../lib/json-file.ts';
 import type { Logger } from '../../lib/log.ts';
 import { signBody } from '../../proofs/signing.ts';
 import { cardLifeMs, cardProtocol, cardRenewalMs } from '../../protocol/constants.ts';
 import { execClassOf } from '../../protocol/exec-class.ts';
 import { type Card, kinds } from '../../protocol/messages.ts';
 import { encodeCard } from '../../protocol/validate.ts';
+import { bestAddresses } from '../peer/addresses.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { VerifiedCard } from './cards.ts';
 
-/** What a node says about itself; the issuer adds who, when and where. */
+/** What a node offers; the issuer adds its identity, dates and addresses. */
 export type CardContent = Pick<Card, 'models' | 'compute' | 'exec' | 'pay'>;
 
 export interface CardIssuerComponents {
@@ -21,22 +22,22 @@ export interface CardIssuerComponents {
 }
 
 export interface CardIssuerInit {
-  /** A file that keeps the number of the last card, so that numbers grow across restarts. Null: not kept. */
+  /** A file for the number of the last card, so that numbers grow across restarts. Null: not kept. */
   readonly path: string | null;
   readonly role: Card['role'];
-  /** Asked for each new card. */
+  /** Called for each new card. */
   readonly content: () => CardContent;
   /** @default the protocol's 10 and 5 minutes */
   readonly lifeMs?: number | undefined;
   readonly renewMs?: number | undefined;
 }
 
-/** Issues this node's signed card and hands it to whoever asks. `start` and `stop` are idempotent. */
+/** Issues this node's signed card and serves it to any peer. `start` and `stop` are idempotent. */
 export interface CardIssuer {
   readonly events: EventEmitter<{ /** A new card is current. */ issued: [card: VerifiedCard] }>;
-  /** The card of this moment. @throws Error before `start` */
+  /** The current card. @throws Error before `start` */
   current(): VerifiedCard;
-  /** Issues a new card at once: what it says has changed. */
+  /** Issues a new card at once: its content has changed. */
   renew(): Promise<void>;
   start(): Promise<void>;
   stop(): void;
@@ -50,6 +51,8 @@ class SignedCards implements CardIssuer {
   readonly events: CardIssuer['events'] = new EventEmitter();
   readonly #components: CardIssuerComponents;
   readonly #init: CardIssuerInit;
+  /** The number of the last card. */
+  readonly #seqFile: JsonFile<number> | null;
   #current: VerifiedCard | null = null;
   #seq = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -59,6 +62,10 @@ class SignedCards implements CardIssuer {
   constructor(components: CardIssuerComponents, init: CardIssuerInit) {
     this.#components = components;
     this.#init = init;
+    const { logger } = components;
+    // If the number is lost, the clock gives a larger one.
+    const form = { what: 'the number of the last card', onDamaged: 'start-anew', toJson, parse, logger } as const;
+    this.#seqFile = init.path === null ? null : createJsonFile(init.path, form);
   }
 
   current(): VerifiedCard {
@@ -70,7 +77,7 @@ class SignedCards implements CardIssuer {
     if (this.#timer !== null) return;
     this.#timer = setInterval(() => this.#renewOnTime(), this.#init.renewMs ?? cardRenewalMs);
     this.#timer.unref();
-    this.#seq = await this.#lastSeq();
+    this.#seq = (await this.#seqFile?.read()) ?? 0;
     await this.renew();
     await this.#components.peer.handle(
       cardProtocol,
@@ -94,7 +101,7 @@ class SignedCards implements CardIssuer {
   }
 
   #renewOnTime(): void {
-    // A disk that is full for a while must not end a node that works: the card stays valid for as long again.
+    // A full disk must not stop the node: the card stays valid until the next attempt.
     this.renew().catch((error: unknown) =>
       this.#components.logger.warn('the card was not renewed', {
         error: messageOf(error),
@@ -104,9 +111,9 @@ class SignedCards implements CardIssuer {
 
   async #issue(): Promise<void> {
     const { peer, clock } = this.#components;
-    const { path, role, content, lifeMs = cardLifeMs } = this.#init;
+    const { role, content, lifeMs = cardLifeMs } = this.#init;
     const now = clock.now();
-    // Following the clock keeps the numbers growing even where the file was lost.
+    // Following the clock keeps the numbers growing even if the file was lost.
     const seq = Math.max(this.#seq + 1, now);
     const { models, compute, exec, pay } = content();
     const card: Card = {
@@ -116,7 +123,7 @@ class SignedCards implements CardIssuer {
       seq,
       issuedAt: now,
       expiresAt: now + lifeMs,
-      addrs: [...peer.addrs()],
+      addrs: [...bestAddresses(peer.addrs())],
       models,
       compute,
       execClass: exec === null ? null : execClassOf(exec),
@@ -125,25 +132,20 @@ class SignedCards implements CardIssuer {
       network: peer.network,
     };
     const signed = signBody(peer.key, kinds.card, null, encodeCard(card));
-    // Kept before anyone can see it: a number must never be used twice.
-    if (path !== null) await writeFileAtomic(path, `${JSON.stringify({ seq })}\n`);
+    // On disk before anyone can see the card: a number must never be used twice.
+    await this.#seqFile?.write(seq);
     this.#seq = seq;
     this.#current = { peer: peer.id, card, body: signed.body, sig: signed.sig };
     this.events.emit('issued', this.#current);
   }
+}
 
-  async #lastSeq(): Promise<number> {
-    if (this.#init.path === null) return 0;
-    try {
-      const kept = await readJson(this.#init.path);
-      if (typeof kept === 'object' && kept !== null && 'seq' in kept && Number.isSafeInteger(kept.seq))
-        return kept.seq as number;
-    } catch (error) {
-      if (!(error instanceof QvacError)) throw error;
-      this.#components.logger.warn('the number of the last card was lost; the clock gives the next', {
-        path: this.#init.path,
-      });
-    }
-    return 0;
-  }
+function toJson(seq: number): unknown {
+  return { seq };
+}
+
+function parse(json: unknown): number | null {
+  return typeof json === 'object' && json !== null && 'seq' in json && Number.isSafeInteger(json.seq)
+    ? (json.seq as number)
+    : null;
 }

@@ -3,18 +3,18 @@ import { anySignal } from '../../lib/abort.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Routing } from '../peer/routing.ts';
 
-/** How often is looked whether there is something to announce, in ms. */
+/** Time between two checks for something to announce, in ms. */
 const tickMs = 250;
-/** The shortest time between two announcements of what is known already, in ms. */
+/** Shortest time between two announcements of the same keys, in ms. */
 const calmMs = 5_000;
-/** The shortest time until what failed is tried again, in ms. */
+/** Shortest time before a failed announcement is repeated, in ms. */
 const retryMs = 1_000;
 /** How long one announcement may take, in ms. */
 const timeoutMs = 20_000;
 
 /**
- * Tells the distributed hash table which keys this node has: as soon as there is a table, and again when new nodes came
- * that may be closer to a key, or one came back that may have forgotten. In between the table renews by itself.
+ * Announces this node's keys in the distributed hash table: as soon as its routing table has a peer, and again when
+ * nodes joined that may be closer to a key, or returned and may have lost it. Otherwise the table renews them itself.
  */
 export class Announcer {
   readonly #routing: Routing;
@@ -33,7 +33,7 @@ export class Announcer {
     this.#logger = logger;
   }
 
-  /** From now on these keys and no others. */
+  /** Announces `keys` from now on, and withdraws all others. */
   set(keys: readonly CID[]): void {
     const wanted = new Map(keys.map((key) => [key.toString(), key]));
     for (const [name, key] of this.#keys) {
@@ -47,7 +47,7 @@ export class Announcer {
     this.#keys = wanted;
   }
 
-  /** A node has come that may not know our keys. */
+  /** A node connected that may not know our keys. */
   nudge(): void {
     this.#again = true;
   }
@@ -86,7 +86,7 @@ export class Announcer {
       if (key !== undefined) await this.#routing.announce(key, { signal });
       this.#pending.delete(name);
     } catch (error) {
-      // Stays pending: the next tick tries again.
+      // It stays pending: the next tick tries again.
       this.#logger.debug('a key was not announced', { error: String(error) });
     }
   }

@@ -16,45 +16,43 @@ import { Supervisor, type SupervisorTimings } from './supervisor.ts';
 
 export type { LivePeer } from './live-peer.ts';
 
-/** The peer was started before. */
+/** The peer must be started. */
 export type DiscoveryComponents = LiveListComponents;
 
 export interface DiscoveryInit {
-  /** Multiaddrs with `/p2p/<id>` that are never given up. @default none */
+  /** Multiaddrs with `/p2p/<id>` of peers that are retried forever. @default none */
   readonly bootstrap?: readonly string[] | undefined;
-  /** File of the peers seen in earlier runs. @default null: none is kept */
+  /** File of the peers seen in earlier runs. @default null: not kept */
   readonly cachePath?: string | null | undefined;
-  /** Asks peers for their cards. A provider needs connections only. @default true unless the peer is a provider */
+  /** Whether to fetch the cards of peers. A provider needs connections alone. @default true unless it is a provider */
   readonly collect?: boolean | undefined;
-  /**
-   * How often a node that lives long looks for more, in ms. @default 30_000 for a router, else null: only when asked
-   */
+  /** Time between two searches in the background, in ms. @default 30_000 for a router, else null: none */
   readonly sweepMs?: number | null | undefined;
-  /** What it looks for then. @default whoever has a card */
+  /** What those searches look for. @default any peer with a card */
   readonly watch?: readonly Query[] | undefined;
   readonly timings?: Partial<SupervisorTimings> | undefined;
 }
 
-/** Announces and finds. `start` and `stop` are idempotent. */
+/** Announces this node and finds others. `start` and `stop` are idempotent. */
 export interface Discovery {
   readonly events: EventEmitter<DiscoveryEvents>;
   start(): Promise<void>;
   stop(): Promise<void>;
-  /** From now on this node is found under these keys and no others. See `keysOfCard`. */
+  /** Announces this node under `keys`, and no longer under others. See `keysOfCard`. */
   announce(keys: readonly CID[]): void;
-  /** Who is there now. */
+  /** The peers that are live now. */
   live(): readonly LivePeer[];
   /**
-   * Whoever fits among those that can be reached now.
-   * @throws QvacError E_NO_PROVIDER where nobody fits, E_NETWORK where this node is not connected to anyone
+   * The peers that match and can be reached now.
+   * @throws QvacError E_NO_PROVIDER if no peer matches, E_NETWORK if this node has no connection
    */
   find(query: Query, options?: FindOptions): Promise<readonly LivePeer[]>;
   /**
-   * One peer by id or multiaddr, dialled where needed.
-   * @throws QvacError E_NETWORK, E_BAD_PEER, E_NO_PROVIDER where it has no card
+   * One peer by id or multiaddr; dials it if needed.
+   * @throws QvacError E_NETWORK, E_BAD_PEER, E_NO_PROVIDER if it has no card
    */
   get(target: PeerIdString | string, options?: AbortOptions): Promise<LivePeer>;
-  /** Asks a peer for its card of this moment: prices and class change. @throws as `get` */
+  /** Fetches a peer's current card: prices and class change. @throws as `get` */
   refresh(peer: PeerIdString, options?: AbortOptions): Promise<LivePeer>;
 }
 
@@ -64,9 +62,9 @@ export function createDiscovery(components: DiscoveryComponents, init: Discovery
 
 /** How long the local network has to answer, in ms. */
 const localWaitMs = 600;
-/** How often expired cards, sweeps and the cache are looked at, in ms. */
+/** Time between two checks of expired cards, searches and the cache, in ms. */
 const tickMs = 1_000;
-/** How often the cache is written, in ms. */
+/** Time between two writes of the cache, in ms. */
 const saveEveryMs = 30_000;
 /** Peers of earlier runs that are tried at the start. */
 const maxRecalled = 32;
@@ -102,7 +100,7 @@ class MergedDiscovery implements Discovery {
       },
       init.timings,
     );
-    // Also where only its card is gone.
+    // Also if only its card expired.
     this.events.on('peer:down', (id) => this.#supervisor.lost(id));
     this.#announcer = new Announcer(peer.routing, logger);
     this.#cache = init.cachePath == null ? null : new PeerCache(init.cachePath, peer.network, logger);
@@ -206,7 +204,7 @@ class MergedDiscovery implements Discovery {
 
   #consider(peer: PeerIdString, source: Source, target?: string): void {
     if (this.#stopping.signal.aborted || !this.#list.add(peer, source, target)) return;
-    // Heard of just now, it may be back.
+    // A peer that was just mentioned may be back.
     this.#supervisor.add(peer, { keep: source === 'bootstrap', hurry: source !== 'cache' });
   }
 
@@ -230,8 +228,7 @@ class MergedDiscovery implements Discovery {
     const cached = (await this.#cache?.load()) ?? [];
     for (const peer of cached) this.#list.recall(peer);
     for (const { peer, addrs } of cached.slice(0, maxRecalled)) {
-      // Of one without addresses the hash table is asked, for seconds: whoever names an address for it would wait as
-      // long.
+      // For a peer without addresses libp2p asks the hash table for seconds, and a named address would wait for that.
       if (addrs.length === 0) continue;
       await this.#components.peer.learn(peer, addrs);
       this.#consider(peer, 'cache');

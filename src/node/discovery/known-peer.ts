@@ -2,20 +2,20 @@ import type { PeerIdString } from '../../lib/types.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
 import type { LivePeer, Source } from './live-peer.ts';
 
-/** A peer that was heard of, live or not. */
+/** A known peer, live or not. */
 export interface Known {
   readonly peer: PeerIdString;
   readonly sources: Set<Source>;
-  /** Multiaddrs that were named for it. */
+  /** Multiaddrs that were given for it. */
   readonly targets: Set<string>;
   up: boolean;
   card: VerifiedCard | null;
   since: number;
   cardAt: number;
-  /** When its card is asked for again, unix ms. */
+  /** When its card is asked for again, by the monotonic clock. */
   renewAt: number;
   failures: number;
-  /** How often it was asked in vain for a card. */
+  /** Failed requests for its card. */
   cardless: number;
   reaching: Promise<void> | null;
   renewing: boolean;

@@ -1,10 +1,11 @@
 import { EventEmitter } from 'node:events';
 import { messageOf, QvacError } from '../../errors.ts';
 import { anySignal } from '../../lib/abort.ts';
-import type { Clock } from '../../lib/clock.ts';
+import { type Clock, monotonicMs } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { PeerIdString } from '../../lib/types.ts';
+import { cardRenewalMs } from '../../protocol/constants.ts';
 import { fetchCard, type VerifiedCard } from '../cards/cards.ts';
 import type { Peer } from '../peer/peer.ts';
 import { isUnsupported } from '../peer/peer-errors.ts';
@@ -19,23 +20,23 @@ export interface LiveListComponents {
   readonly logger: Logger;
 }
 
-/** Peers kept in mind at most, and who may name any number of them. */
+/** Most peers to remember, and the sources that may name any number of peers. */
 const maxKnown = 512;
 const unasked: readonly Source[] = ['dht', 'local', 'cache'];
 /** How long reaching a peer may take, its card included, in ms. */
 const reachMs = 6_000;
-/** A card that ends sooner than this is not worth using, in ms. */
+/** A card that expires within this time is not used, in ms. */
 const marginMs = 5_000;
-/** Shortest time until a card is asked for again, in ms. */
-const renewMs = 10_000;
-/** A node may answer before it is ready to give its card: until it is asked again, in ms, each time twice as long. */
+/** Shortest time between two requests for a card, in ms. */
+const minRenewMs = 10_000;
+/** Time until a node that has no card yet is asked again, in ms; doubles each time. */
 const cardlessMs = 2_000;
 const maxCardless = 6;
 
-/** The peers that were heard of, and of those the live ones: connected, answering, with a valid card. */
+/** The known peers, and which of them are live: connected, answering, with a valid card. */
 export class LiveList {
   readonly events = new EventEmitter<DiscoveryEvents>();
-  /** Something changed, for those who wait. */
+  /** Emitted at every change, for searches that wait. */
   readonly changes = new EventEmitter<{ change: [] }>();
   readonly #components: LiveListComponents;
   readonly #collect: boolean;
@@ -67,12 +68,12 @@ export class LiveList {
     );
   }
 
-  /** A peer of an earlier run. */
+  /** Adds a peer of an earlier run. */
   recall(cached: CachedPeer): void {
     this.#newest.remember(cached);
   }
 
-  /** For the next run. */
+  /** The peers to keep for the next run. */
   async cached(): Promise<readonly CachedPeer[]> {
     const seenAt = this.#components.clock.now();
     for (const { peer } of this.live()) {
@@ -83,7 +84,7 @@ export class LiveList {
     return this.#newest.all();
   }
 
-  /** Notes where `peer` was heard of. False where there is no room for it. */
+  /** Notes the source that named `peer`. False if the list is full. */
   add(peer: PeerIdString, source: Source, target?: string): boolean {
     if (peer === this.#components.peer.id) return false;
     let known = this.#known.get(peer);
@@ -113,7 +114,7 @@ export class LiveList {
     return this.live().find((live) => live.peer === peer) ?? null;
   }
 
-  /** Connects to a known peer and, where cards are collected, has its card. @throws QvacError */
+  /** Connects to a known peer, and fetches its card if cards are collected. @throws QvacError */
   reach(peer: PeerIdString): Promise<void> {
     const known = this.#known.get(peer);
     if (known === undefined) return Promise.reject(new QvacError('E_NETWORK', `${shortPeer(peer)} is not known`));
@@ -124,7 +125,7 @@ export class LiveList {
     return known.reaching;
   }
 
-  /** Asks for the card of this moment. @throws QvacError */
+  /** Fetches the current card. @throws QvacError */
   async refresh(peer: PeerIdString, signal?: AbortSignal): Promise<void> {
     const known = this.#known.get(peer);
     if (known === undefined) return;
@@ -142,13 +143,14 @@ export class LiveList {
     if (known !== undefined) this.#down(known);
   }
 
-  /** Lets go of expired cards and asks for those that are about to expire. */
+  /** Drops peers whose card expired, and renews cards that are about to expire. */
   tick(): void {
-    const now = this.#components.clock.now();
+    const date = this.#components.clock.now();
+    const now = monotonicMs();
     for (const known of this.#known.values()) {
       if (!known.up || known.card === null) {
         if (known.cardless > 0 && known.renewAt <= now) void this.#askAgain(known);
-      } else if (known.card.card.expiresAt <= now) this.#down(known);
+      } else if (known.card.card.expiresAt <= date) this.#down(known);
       else if (known.renewAt <= now && !known.renewing) void this.#renew(known);
     }
   }
@@ -160,7 +162,7 @@ export class LiveList {
       await this.#connect(known, signal);
       if (this.#collect && !known.up) await this.#ask(known, signal);
     } catch (thrown) {
-      // What is thrown at the end of the time is the signal's own reason.
+      // At the deadline the signal's own reason is thrown.
       const error =
         thrown === limit.reason
           ? new QvacError('E_TIMEOUT', `${shortPeer(known.peer)} does not answer`, { cause: thrown })
@@ -178,7 +180,7 @@ export class LiveList {
         await this.#components.peer.connect(target, { signal });
         return;
       } catch (error) {
-        // Without a named address the peer's own failure tells more than that none is known.
+        // The failure of a given address says more than that no address is known.
         failure ??= error;
       }
     }
@@ -195,10 +197,10 @@ export class LiveList {
     try {
       this.#up(known, await this.#fetch(known, signal));
     } catch (error) {
-      // A client, or a node of ours that only helps others to meet.
+      // A client, or a node that only introduces others.
       if (!isUnsupported(error)) throw error;
       known.cardless++;
-      known.renewAt = this.#components.clock.now() + cardlessMs * 2 ** (known.cardless - 1);
+      known.renewAt = monotonicMs() + cardlessMs * 2 ** (known.cardless - 1);
     }
   }
 
@@ -214,7 +216,7 @@ export class LiveList {
 
   async #renew(known: Known): Promise<void> {
     known.renewing = true;
-    known.renewAt = this.#components.clock.now() + renewMs;
+    known.renewAt = monotonicMs() + minRenewMs;
     try {
       this.#up(known, await this.#fetch(known, this.#stopping.signal));
     } catch (error) {
@@ -231,14 +233,15 @@ export class LiveList {
 
   #up(known: Known, card: VerifiedCard): void {
     const { peer, clock } = this.#components;
-    // The connection may have gone while its card came.
+    // The connection may have closed while the card was on its way.
     if (this.#known.get(known.peer) !== known || !peer.connected().includes(known.peer))
       throw new QvacError('E_TRUNCATED', `the connection to ${shortPeer(known.peer)} broke off`);
     const now = clock.now();
     const before = known.card;
     known.card = card;
     known.cardAt = now;
-    known.renewAt = now + Math.max(renewMs, (card.card.expiresAt - now) / 2);
+    // A card may be valid for years, but its prices change.
+    known.renewAt = monotonicMs() + Math.min(cardRenewalMs, Math.max(minRenewMs, (card.card.expiresAt - now) / 2));
     this.#newest.remember({ peer: known.peer, card, seenAt: now, addrs: [] });
     const wasUp = known.up;
     known.cardless = 0;
@@ -266,7 +269,7 @@ export class LiveList {
   }
 }
 
-/** It gave a card that is refused. */
+/** True if the peer sent a card that is refused. */
 function isBad(error: unknown): boolean {
   return error instanceof QvacError && error.code === 'E_BAD_PEER';
 }

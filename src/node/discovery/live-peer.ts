@@ -1,17 +1,17 @@
 import type { PeerIdString } from '../../lib/types.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
 
-/** How a peer came to be known: the local network, the distributed hash table, … */
+/** How this node learnt of a peer: the local network, the distributed hash table, … */
 export type Source = 'local' | 'dht' | 'bootstrap' | 'cache' | 'named' | 'connected';
 
 export interface Health {
   readonly sources: readonly Source[];
-  /** Unix ms: when it was reached, and when its card was last had from itself. */
+  /** Unix ms: when it was reached, and when it last sent its card. */
   readonly since: number;
   readonly cardAt: number;
-  /** Round trip as last measured. */
+  /** Round trip, as last measured. */
   readonly rttMs: number | null;
-  /** How often it was lost or could not be reached in this run. */
+  /** Lost connections and failed attempts of this run. */
   readonly failures: number;
 }
 
@@ -22,7 +22,7 @@ export interface LivePeer extends VerifiedCard {
 
 export interface DiscoveryEvents {
   'peer:up': [peer: LivePeer];
-  /** It is gone, or its card is. */
+  /** Its connection closed, or its card expired. */
   'peer:down': [peer: PeerIdString];
   /** A live peer has a newer card. */
   'peer:card': [peer: LivePeer];

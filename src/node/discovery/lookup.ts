@@ -6,44 +6,44 @@ import type { LivePeer } from './live-peer.ts';
 import { fits, keysOf, noProvider, notConnected, type Query } from './query.ts';
 
 export interface FindOptions extends AbortOptions {
-  /** Ends the search as soon as it says so. @default one is enough */
+  /** Ends the search when it returns true. @default one peer is enough */
   readonly enough?: ((found: readonly LivePeer[]) => boolean) | undefined;
-  /** How long others may still come in once there are enough, in ms. @default 150 */
+  /** How long to wait for more peers once there are enough, in ms. @default 150 */
   readonly graceMs?: number | undefined;
-  /** Asks again and again until there are enough or the time is up. @default false: twice where nobody was found */
+  /** Repeats the search until there are enough or the time is up. @default false: once more if none was found */
   readonly patient?: boolean | undefined;
-  /** Ends the search with what was found, in ms. @default 5_000 */
+  /** Time after which the search returns what it found, in ms. @default 5_000 */
   readonly timeoutMs?: number | undefined;
 }
 
-/** What a search needs to know of the discovery that it is part of. */
+/** What a search needs from its discovery. */
 export interface Field {
   readonly network: string;
   readonly routing: Routing;
   live(): readonly LivePeer[];
   consider(peer: PeerIdString): void;
-  /** No peer is being reached, and the local network has had time to answer. */
+  /** No attempt to reach a peer is running, and the local network has had time to answer. */
   settled(): boolean;
   /** This node has no connection. */
   alone(): boolean;
-  /** There are peers that are tried again later. */
+  /** Some peers will be tried again. */
   hopeful(): boolean;
   lastError(): string | null;
-  /** @returns takes the listener away */
+  /** @returns removes the listener */
   onChange(listener: () => void): () => void;
 }
 
-/** Until the hash table is asked again: whoever has just started may not be in it yet. In ms. */
+/** Time between two queries of the hash table, in ms: a node that just started may not be in it yet. */
 const againMs = 700;
-/** How often something that sends no event is looked at, in ms. */
+/** Time between two checks of state that sends no event, in ms. */
 const pollMs = 20;
-/** How long a connected node may stay without a routing table until the search does without, in ms. */
+/** How long a connected node waits for its routing table before it searches without, in ms. */
 const tableMs = 1_500;
 
 /**
- * Whoever fits among those that can be reached now.
- * @throws QvacError E_NO_PROVIDER where nobody fits, E_NETWORK where this node is not connected to anyone
- * @throws the signal's reason where it aborts
+ * The peers that match and can be reached now.
+ * @throws QvacError E_NO_PROVIDER if no peer matches, E_NETWORK if this node has no connection
+ * @throws the signal's reason if it aborts
  */
 export async function lookUp(field: Field, query: Query, options: FindOptions = {}): Promise<readonly LivePeer[]> {
   const { signal, enough = (found) => found.length > 0, patient = false, graceMs = 150, timeoutMs = 5_000 } = options;
@@ -83,7 +83,7 @@ export async function lookUp(field: Field, query: Query, options: FindOptions = 
   }
 }
 
-/** Asks the distributed hash table and has whoever it names looked at. Never throws. */
+/** Queries the distributed hash table, and has the peers that it names reached. Never throws. */
 export async function searchRouting(field: Field, query: Query, signal: AbortSignal): Promise<void> {
   try {
     const { routing } = field;
@@ -100,7 +100,7 @@ export async function searchRouting(field: Field, query: Query, signal: AbortSig
         : [routing.closest(randomBytes(32), { signal })];
     await Promise.all(sources.map((source) => considerAll(field, source)));
   } catch {
-    // Aborted, or a query that failed: what was found counts.
+    // Aborted, or the query failed: the peers found so far count.
   }
 }
 

@@ -2,12 +2,10 @@ import type { PeerIdString } from '../../lib/types.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
 import type { CachedPeer } from './peer-cache.ts';
 
-/** Peers remembered at most. */
+/** Most peers to remember. */
 const most = 1024;
 
-/**
- * The newest card seen of each peer, also of those that are gone since and of earlier runs: none may be rolled back.
- */
+/** The newest card of each peer, lost peers and earlier runs included, so that no peer can roll its card back. */
 export class NewestCards {
   readonly #seen = new Map<PeerIdString, CachedPeer>();
 

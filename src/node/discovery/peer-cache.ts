@@ -1,7 +1,6 @@
-import { stat } from 'node:fs/promises';
-import { messageOf, QvacError } from '../../errors.ts';
+import { messageOf } from '../../errors.ts';
 import { fromBase64Url, toBase64Url } from '../../lib/bytes.ts';
-import { readJson, writeFileAtomic } from '../../lib/files.ts';
+import { createJsonFile, type JsonFile } from '../../lib/json-file.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import { type VerifiedCard, verifyCard } from '../cards/cards.ts';
@@ -12,7 +11,7 @@ export interface CachedPeer {
   /** Unix ms. */
   readonly seenAt: number;
   readonly addrs: readonly string[];
-  /** The newest card seen, which may have expired: a later one must not be older. */
+  /** The newest card, perhaps expired: a later card must not be older. */
   readonly card: VerifiedCard;
 }
 
@@ -31,25 +30,25 @@ const forgetAfterMs = 30 * 24 * 3600_000;
 
 /** The peers seen in earlier runs, in one file that all networks and processes of a home share. */
 export class PeerCache {
-  readonly #path: string;
   readonly #network: string;
   readonly #logger: Logger;
+  readonly #file: JsonFile<readonly Entry[]>;
 
   constructor(path: string, network: string, logger: Logger) {
-    this.#path = path;
     this.#network = network;
     this.#logger = logger;
+    const what = 'the list of peers';
+    this.#file = createJsonFile(path, { what, onDamaged: 'start-anew', maxBytes, logger, toJson, parse });
   }
 
-  /** Newest first. Whatever is damaged is left out: a cache is only a help. */
+  /** Newest first. Damaged entries are left out: the cache is an optimisation. */
   async load(): Promise<readonly CachedPeer[]> {
-    const entries = await this.#entries();
+    const entries = (await this.#file.read()) ?? [];
     return entries.filter((entry) => entry.network === this.#network).flatMap((entry) => this.#parse(entry));
   }
 
-  /** Adds `peers` to what other processes have written meanwhile. Never throws. */
+  /** Adds `peers` to the file, which other processes write as well. Never throws. */
   async save(peers: readonly CachedPeer[], now: number): Promise<void> {
-    const merged = new Map<string, Entry>();
     const ours = peers.map(({ peer, seenAt, addrs, card }) => ({
       network: this.#network,
       peer,
@@ -58,47 +57,45 @@ export class PeerCache {
       body: toBase64Url(card.body),
       sig: toBase64Url(card.sig),
     }));
-    for (const entry of [...(await this.#entries()), ...ours]) {
-      const key = `${entry.network} ${entry.peer}`;
-      const known = merged.get(key);
-      if (entry.seenAt > now - forgetAfterMs && (known === undefined || known.seenAt <= entry.seenAt))
-        merged.set(key, entry);
-    }
-    const kept = [...merged.values()].sort((a, b) => b.seenAt - a.seenAt).slice(0, maxPeers);
-    try {
-      await writeFileAtomic(this.#path, `${JSON.stringify({ version: 1, peers: kept })}\n`);
-    } catch (error) {
-      this.#logger.warn('the list of peers was not kept', {
-        error: messageOf(error),
-      });
-    }
-  }
-
-  async #entries(): Promise<readonly Entry[]> {
-    try {
-      const { size } = await stat(this.#path).catch(() => ({ size: 0 }));
-      if (size > maxBytes) return [];
-      const file = await readJson(this.#path);
-      if (typeof file !== 'object' || file === null || !('peers' in file) || !Array.isArray(file.peers)) return [];
-      return (file.peers as readonly unknown[]).filter(isEntry).slice(0, maxPeers);
-    } catch (error) {
-      if (!(error instanceof QvacError)) throw error;
-      this.#logger.warn('the list of peers cannot be read; it is made anew', { error: error.message });
-      return [];
-    }
+    await this.#file
+      .update((kept) => merge([...(kept ?? []), ...ours], now))
+      .catch((error: unknown) => this.#logger.warn('the list of peers was not saved', { reason: messageOf(error) }));
   }
 
   #parse(entry: Entry): readonly CachedPeer[] {
     try {
       const peer = entry.peer as PeerIdString;
       const signed = { body: fromBase64Url(entry.body), sig: fromBase64Url(entry.sig) };
-      // Expired cards count, too: they say which number was seen.
+      // Expired cards count as well: they prove which number was seen.
       const card = verifyCard(signed, { peer, network: this.#network, now: Number.NEGATIVE_INFINITY });
       return [{ peer, seenAt: entry.seenAt, addrs: entry.addrs, card }];
     } catch {
       return [];
     }
   }
+}
+
+/** The newest entry of each peer, newest first. */
+function merge(entries: readonly Entry[], now: number): readonly Entry[] {
+  const newest = new Map<string, Entry>();
+  for (const stored of entries) {
+    // An entry written while the date was ahead would otherwise stay the newest until then.
+    const entry = { ...stored, seenAt: Math.min(stored.seenAt, now) };
+    const key = `${entry.network} ${entry.peer}`;
+    const known = newest.get(key);
+    if (entry.seenAt > now - forgetAfterMs && (known === undefined || known.seenAt <= entry.seenAt))
+      newest.set(key, entry);
+  }
+  return [...newest.values()].sort((a, b) => b.seenAt - a.seenAt).slice(0, maxPeers);
+}
+
+function toJson(peers: readonly Entry[]): unknown {
+  return { version: 1, peers };
+}
+
+function parse(json: unknown): readonly Entry[] | null {
+  if (typeof json !== 'object' || json === null || !('peers' in json) || !Array.isArray(json.peers)) return null;
+  return (json.peers as readonly unknown[]).filter(isEntry).slice(0, maxPeers);
 }
 
 function isEntry(value: unknown): value is Entry {

@@ -6,7 +6,7 @@ import { modelKey, nameKey, nameQuantKey, routerKey } from '../../protocol/disco
 import type { Card, CardModel } from '../../protocol/messages.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
 
-/** What is looked for. All parts have to fit; without any, whoever has a card. */
+/** What to search for. Every part must match; without any part, every peer with a card matches. */
 export interface Query {
   /** 64 hex digits of the file's digest, `name`, or `name/quant`. */
   readonly model?: string | undefined;
@@ -29,17 +29,17 @@ export function fits(found: VerifiedCard, query: Query): boolean {
   return query.model === undefined || modelsNamed(found.card, query.model).length > 0;
 }
 
-/** Under which keys the distributed hash table knows whoever fits (protocol section 7); none where no key tells. */
+/** The hash table's keys of the peers that match (protocol section 7); none if no key selects them. */
 export function keysOf(query: Query): readonly CID[] {
   const { model, role } = query;
   if (model === undefined) return role === 'router' ? [routerKey()] : [];
   if (hexId.test(model)) return [modelKey(model.toLowerCase() as ModelId)];
   const slash = model.lastIndexOf('/');
-  // A name may itself hold a slash.
+  // A name may itself contain a slash.
   return slash > 0 ? [nameQuantKey(model.slice(0, slash), model.slice(slash + 1)), nameKey(model)] : [nameKey(model)];
 }
 
-/** The keys under which a node with this card is to be found. */
+/** The keys under which a node with this card is found. */
 export function keysOfCard(card: Card): readonly CID[] {
   const keys = card.models.flatMap((model) => [
     modelKey(toHex(model.id) as ModelId),
@@ -49,28 +49,28 @@ export function keysOfCard(card: Card): readonly CID[] {
   return card.role === 'router' ? [...keys, routerKey()] : keys;
 }
 
-/** What is typed to look at the network of that name. */
+/** Flags that select the network of that name. */
 const flagsOf: ReadonlyMap<string, string> = new Map([
   ['local', ''],
   ['dev', ' --network devnet'],
   ['main', ' --network mainnet'],
 ]);
 
-/** Nobody fits, although this node is connected. */
+/** The error if no peer matches although this node is connected. */
 export function noProvider(query: Query, network: string): QvacError {
   const what = query.model === undefined ? (query.role === 'router' ? 'a router' : 'a model') : query.model;
-  return new QvacError('E_NO_PROVIDER', `nobody on network "${network}" offers ${what} now`, {
-    hint: `see who is there: qvac peers${flagsOf.get(network) ?? ` --private ${network}`}`,
+  return new QvacError('E_NO_PROVIDER', `no node on network "${network}" offers ${what} now`, {
+    hint: `list the nodes: qvac peers${flagsOf.get(network) ?? ` --private ${network}`}`,
   });
 }
 
-/** Nobody was reached at all. `why` is the last reason. */
+/** The error if no node was reached. @param why the last reason */
 export function notConnected(network: string, why: string | null): QvacError {
   return new QvacError(
     'E_NETWORK',
     `not connected to network "${network}"${why === null ? ': no node was found' : `: ${why}`}`,
     {
-      hint: 'name a node that runs: --bootstrap /ip4/…/tcp/…/p2p/12D3Koo…, or start one: qvac serve',
+      hint: 'name a running node with --bootstrap /ip4/…/tcp/…/p2p/12D3Koo…, or start one: qvac serve',
     },
   );
 }

@@ -1,12 +1,9 @@
 import type { PeerIdString } from '../../lib/types.ts';
 
 export interface SupervisorTimings {
-  /** Wait before the second, third … attempt in a row, in ms; the last is repeated. @default 1, 5, 15 s, 10 min */
+  /** Waits before the second, third … attempt in a row, in ms; the last repeats. @default 1, 5, 15 s, 10 min */
   readonly tiersMs: readonly number[];
-  /**
-   * Each wait is lengthened by up to this share, so that those who lost one peer do not return all at once. @default
-   * 0.3
-   */
+  /** Each wait is longer by up to this share, so that nodes do not return to a peer all at once. @default 0.3 */
   readonly jitter: number;
   /** The longest wait while this node has no connection at all, in ms. @default 15_000 */
   readonly aloneMs: number;
@@ -14,7 +11,7 @@ export interface SupervisorTimings {
   readonly provenMs: number;
   /** Attempts at the same time. @default 8 */
   readonly parallel: number;
-  /** Attempts in a row after which a peer that nobody asked to keep is forgotten. @default 6 */
+  /** Failed attempts in a row after which a peer is forgotten, unless it is to be kept. @default 6 */
   readonly attempts: number;
 }
 
@@ -32,7 +29,7 @@ export interface SupervisorComponents {
   readonly reach: (peer: PeerIdString) => Promise<void>;
   /** True while this node has no connection. */
   readonly alone: () => boolean;
-  /** A peer was given up. */
+  /** A peer is not tried any more. */
   readonly forgotten: (peer: PeerIdString) => void;
   /** 0 … 1. @default Math.random */
   readonly random?: (() => number) | undefined;
@@ -46,12 +43,12 @@ interface Ward {
   failures: number;
   /** performance.now() when it came up. */
   upAt: number;
-  /** Its connection went while it was being reached. */
+  /** Its connection closed during the attempt. */
   dropped: boolean;
   timer: NodeJS.Timeout | null;
 }
 
-/** Keeps trying to reach the peers it is told of, a few at a time, ever less often, and never gives up all of them. */
+/** Keeps trying to reach the peers added to it: a few at a time, less and less often, some of them forever. */
 export class Supervisor {
   readonly #components: SupervisorComponents;
   readonly #timings: SupervisorTimings;
@@ -74,12 +71,12 @@ export class Supervisor {
     this.#wards.clear();
   }
 
-  /** Attempts that run or are next. */
+  /** Attempts that run or are due. */
   busy(): number {
     return this.#count('queued') + this.#count('trying');
   }
 
-  /** Peers taken care of, reached or not. */
+  /** Supervised peers, reached or not. */
   size(): number {
     return this.#wards.size;
   }
@@ -88,7 +85,7 @@ export class Supervisor {
     return this.#wards.get(peer)?.failures ?? 0;
   }
 
-  /** Takes care of `peer`: at once where it is new, where it waits as soon as `hurry` says so. */
+  /** Supervises `peer`: tries at once if it is new; with `hurry` also if it waits for its next attempt. */
   add(
     peer: PeerIdString,
     options: { readonly keep?: boolean | undefined; readonly hurry?: boolean | undefined } = {},
@@ -105,13 +102,13 @@ export class Supervisor {
     this.#pump();
   }
 
-  /** The connection to `peer` is gone. */
+  /** The connection to `peer` closed. */
   lost(peer: PeerIdString): void {
     const ward = this.#wards.get(peer);
     if (ward?.state === 'trying') ward.dropped = true;
     if (ward?.state === 'up') {
       const lasted = performance.now() - ward.upAt;
-      // Whoever takes connections only to drop them is no better than one that does not answer.
+      // A peer that drops every connection counts like one that does not answer.
       ward.failures = lasted >= this.#timings.provenMs ? 0 : ward.failures + 1;
       this.#wait(ward);
     }
@@ -177,7 +174,7 @@ export class Supervisor {
     ward.timer.unref();
   }
 
-  /** Nobody is left: those put off for long are tried soon. */
+  /** The last connection closed: peers with a long wait are tried soon. */
   #hurryAll(): void {
     const { tiersMs, aloneMs } = this.#timings;
     for (const ward of this.#wards.values()) {

@@ -2,21 +2,21 @@ import { messageOf } from '../../errors.ts';
 import { writeFileAtomic } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
 
-/** A file in which a running program gives account of itself. */
+/** A file in which a running program publishes its state. */
 export interface AccountFile {
-  /** There is something new to say. */
+  /** The state has changed: write it soon. */
   changed(): void;
-  /** Says what is new, and no more. Never throws. */
+  /** Writes the last change and stops. Never throws. */
   stop(): Promise<void>;
 }
 
 const everyMs = 1_000;
-/** Without anything new it is written this often, so that one can see that it is alive, in ticks. */
+/** Ticks between two writes without a change, which show that the program is alive. */
 const quietTicks = 10;
 
 /**
- * Writes what `account` returns, as JSON, at once and then at most once a second.
- * @param path of a file for its owner alone
+ * Writes the result of `account` as JSON, now and then at most once a second.
+ * @param path readable by its owner alone
  */
 export function startAccountFile(path: string, account: () => unknown, logger: Logger): AccountFile {
   let changed = false;
@@ -30,7 +30,7 @@ export function startAccountFile(path: string, account: () => unknown, logger: L
       .then(() => writeFileAtomic(path, text))
       .catch((error: unknown) => {
         if (!complained)
-          logger.warn('qvac status will not know what this node does', {
+          logger.warn('qvac status cannot show what this node does', {
             reason: messageOf(error),
           });
         complained = true;

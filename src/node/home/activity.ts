@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
-import { readJson } from '../../lib/files.ts';
+import { createJsonFile } from '../../lib/json-file.ts';
 import type { Logger } from '../../lib/log.ts';
 import { startAccountFile } from './account-file.ts';
 import type { Reach } from './reach.ts';
@@ -8,36 +8,36 @@ import type { RunEntry } from './run-files.ts';
 
 /** What a running `serve` or `route` does now, for `qvac status`. */
 export interface Activity {
-  /** Unix milliseconds of this account. */
+  /** Unix milliseconds of this record. */
   readonly at: number;
   /** Peers with an open connection. */
   readonly peers: number;
-  /** How others reach it, as far as this run's connections tell. */
+  /** How others reach it, as far as the connections of this run show. */
   readonly reach: Reach;
-  /** `name quant` of what it serves or checks with. */
+  /** `name quant` of the models that it serves or verifies with. */
   readonly models: readonly string[];
-  /** Null of a router. */
+  /** Null for a router. */
   readonly slots: { readonly total: number; readonly used: number; readonly waiting: number } | null;
-  /** Measured at the start, null of a router. */
+  /** Measured at the start; null for a router. */
   readonly tokensPerSecond: number | null;
-  /** Lamports per 1,000 tokens, null of a router. */
+  /** Lamports per 1,000 tokens; null for a router. */
   readonly price: { readonly in: number; readonly out: number } | null;
-  /** In this run: questions taken, finished, failed, and refused by code. */
+  /** Questions of this run: accepted, finished and failed; `refused` counts by code. */
   readonly taken: number;
   readonly finished: number;
   readonly failed: number;
-  /** Of the answers that were finished, and the time that they took, ms. */
+  /** Of the finished answers: their tokens, and their time in ms. */
   readonly tokens: number;
   readonly busyMs: number;
   readonly refused: Readonly<Record<string, number>>;
-  /** Unix milliseconds of the newest question, also of one that was refused. */
+  /** Unix milliseconds of the newest question, refused ones included. */
   readonly lastAskedAt: number | null;
 }
 
-/** Counts what happens and writes it down, at most once a second. */
+/** Counts questions and writes the counts, at most once a second. */
 export interface ActivityLog {
   taken(): void;
-  /** @param tokens of the answer, and `ms` that it took, where known */
+  /** @param tokens of the answer, and its time in ms, if known */
   finished(tokens?: number, ms?: number): void;
   failed(): void;
   refused(code: string): void;
@@ -49,7 +49,7 @@ export interface ActivityInit {
   /** The home's `run` folder. */
   readonly dir: string;
   readonly role: RunEntry['role'];
-  /** What is true at the moment. */
+  /** The state of this moment. */
   now(): Pick<Activity, 'peers' | 'reach' | 'models' | 'slots' | 'tokensPerSecond' | 'price'>;
 }
 
@@ -94,12 +94,21 @@ export function startActivity(
   };
 }
 
-/** What the role's process of this home last wrote of itself, or null. Ask `RunFiles` whether it still runs. */
-export async function readActivity(dir: string, role: RunEntry['role']): Promise<Activity | null> {
-  const value = await readJson(pathOf(dir, role)).catch(() => undefined);
-  if (typeof value !== 'object' || value === null) return null;
-  const { at, peers, reach, models, taken, tokens } = value as Readonly<Record<string, unknown>>;
-  // Written by this program into a folder of this person's own: a glance tells whether it is whole.
+/** What the role's process of this home last wrote about itself, or null. `RunFiles` says whether it still runs. */
+export function readActivity(dir: string, role: RunEntry['role']): Promise<Activity | null> {
+  const what = 'the activity of a node';
+  return createJsonFile(pathOf(dir, role), {
+    what,
+    onDamaged: 'start-anew',
+    toJson: (activity) => activity,
+    parse,
+  }).read();
+}
+
+function parse(json: unknown): Activity | null {
+  if (typeof json !== 'object' || json === null) return null;
+  const { at, peers, reach, models, taken, tokens } = json as Readonly<Record<string, unknown>>;
+  // This program wrote it into its owner's folder: these fields show that it is whole.
   return typeof at === 'number' &&
     typeof peers === 'number' &&
     typeof reach === 'object' &&
@@ -107,6 +116,6 @@ export async function readActivity(dir: string, role: RunEntry['role']): Promise
     Array.isArray(models) &&
     typeof taken === 'number' &&
     typeof tokens === 'number'
-    ? (value as Activity)
+    ? (json as Activity)
     : null;
 }

@@ -1,68 +1,68 @@
 import { messageOf } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { readJson, writeFileAtomic } from '../../lib/files.ts';
-import type { Logger } from '../../lib/log.ts';
+import { createJsonFile, type JsonFile } from '../../lib/json-file.ts';
+import { type Logger, silentLogger } from '../../lib/log.ts';
 
-/** What came in on one day (UTC). */
+/** The payments of one day (UTC). */
 export interface Earned {
   readonly payments: number;
   readonly lamports: bigint;
 }
 
-/** What a provider was paid, by day, across its runs. */
+/** The payments to a provider by day, across its runs. */
 export interface Earnings {
-  /** One payment that arrived. Never throws. */
+  /** Counts one payment that arrived. Never throws. */
   add(lamports: bigint): Promise<void>;
 }
 
-/** As many days as anybody asks for. */
 const maxDays = 31;
 const dayMs = 86_400_000;
 
 const nothing: Earned = { payments: 0, lamports: 0n };
 const dayOf = (unixMs: number): string => new Date(unixMs - (unixMs % dayMs)).toISOString().slice(0, 10);
 
-/** @param path the file that keeps them; one process writes it */
+type EarnedByDay = ReadonlyMap<string, Earned>;
+
+/** @param path of a file that only one process writes */
 export function createEarnings(
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
   path: string,
 ): Earnings {
-  let last: Promise<void> = Promise.resolve();
-  const write = async (lamports: bigint): Promise<void> => {
-    const days = await read(path);
-    const day = dayOf(clock.now());
-    const { payments, lamports: before } = days.get(day) ?? nothing;
-    days.set(day, { payments: payments + 1, lamports: before + lamports });
-    const kept = [...days].toSorted(([a], [b]) => (a < b ? -1 : 1)).slice(-maxDays);
-    await writeFileAtomic(
-      path,
-      `${JSON.stringify(Object.fromEntries(kept.map(([each, earned]) => [each, { payments: earned.payments, lamports: earned.lamports.toString() }])))}\n`,
-    );
-  };
+  const file = earningsFile(path, logger);
   return {
-    add(lamports) {
-      last = last
-        .then(() => write(lamports))
-        .catch((error: unknown) =>
-          logger.warn('what was earned was not written down', {
-            reason: messageOf(error),
-          }),
-        );
-      return last;
+    async add(lamports) {
+      const day = dayOf(clock.now());
+      await file
+        .update((days) => {
+          const { payments, lamports: before } = days?.get(day) ?? nothing;
+          const all = new Map(days ?? []).set(day, { payments: payments + 1, lamports: before + lamports });
+          return new Map([...all].toSorted(([a], [b]) => (a < b ? -1 : 1)).slice(-maxDays));
+        })
+        .catch((error: unknown) => logger.warn('a payment is missing in the earnings', { reason: messageOf(error) }));
     },
   };
 }
 
-/** What came in on the day (UTC) of `unixMs`. Nothing where the file is missing or damaged. */
+/** The payments of the day (UTC) of `unixMs`. None if the file is missing or damaged. */
 export async function earnedOn(path: string, unixMs: number): Promise<Earned> {
-  return (await read(path)).get(dayOf(unixMs)) ?? nothing;
+  return (await earningsFile(path, silentLogger).read())?.get(dayOf(unixMs)) ?? nothing;
 }
 
-async function read(path: string): Promise<Map<string, Earned>> {
-  const value = await readJson(path).catch(() => undefined);
+function earningsFile(path: string, logger: Logger): JsonFile<EarnedByDay> {
+  return createJsonFile(path, { what: 'the earnings by day', onDamaged: 'start-anew', logger, toJson, parse });
+}
+
+function toJson(days: EarnedByDay): unknown {
+  return Object.fromEntries(
+    [...days].map(([day, { payments, lamports }]) => [day, { payments, lamports: lamports.toString() }]),
+  );
+}
+
+/** Leaves out days that are not well-formed. */
+function parse(json: unknown): EarnedByDay | null {
+  if (typeof json !== 'object' || json === null) return null;
   const days = new Map<string, Earned>();
-  if (typeof value !== 'object' || value === null) return days;
-  for (const [day, each] of Object.entries(value) as readonly (readonly [string, unknown])[]) {
+  for (const [day, each] of Object.entries(json) as readonly (readonly [string, unknown])[]) {
     if (typeof each !== 'object' || each === null || !/^\d{4}-\d\d-\d\d$/.test(day)) continue;
     const { payments, lamports } = each as Readonly<Record<string, unknown>>;
     if (Number.isSafeInteger(payments) && typeof lamports === 'string' && /^\d{1,20}$/.test(lamports))

@@ -17,7 +17,7 @@ import { type Logger, silentLogger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import { type SigningKey, signingKeyFromSeed } from '../../proofs/signing.ts';
 
-/** Who a node is: one Ed25519 key for its connections and its signatures. */
+/** A node's identity: one Ed25519 key for its connections and its signatures. */
 export interface Identity {
   readonly peer: PeerIdString;
   readonly signingKey: SigningKey;
@@ -41,10 +41,10 @@ function identityOf(privateKey: Ed25519PrivateKey): Identity {
 }
 
 /**
- * The identity in the key file `path`, made and kept (0600) where there is none. The file is libp2p's protobuf of an
- * Ed25519 private key.
- * @throws QvacError E_KEY where the file is no such key or others may read it and that cannot be changed, E_HOME where
- * it cannot be read or written
+ * The identity in the key file `path`, libp2p's protobuf of an Ed25519 private key. Creates the file (0600) if it does
+ * not exist.
+ * @throws QvacError E_KEY if the file is not such a key, or others may read it and its mode cannot be changed
+ * @throws QvacError E_HOME if it cannot be read or written
  */
 export async function loadIdentity(path: string, logger: Logger = silentLogger): Promise<Identity> {
   const bytes = (await readFileIfAny(path)) ?? (await createKey(path));
@@ -53,8 +53,8 @@ export async function loadIdentity(path: string, logger: Logger = silentLogger):
 }
 
 /**
- * Takes `path`'s identity for this process alone: two nodes with one key would cut off each other.
- * @throws QvacError E_LOCKED naming the process that has it
+ * Reserves the identity at `path` for this process: two nodes with one key would disconnect each other.
+ * @throws QvacError E_LOCKED naming the process that holds it
  */
 export function lockIdentity(path: string, what: string): Promise<Release> {
   return acquireLock(`${path}.lock`, what);
@@ -66,7 +66,7 @@ async function createKey(path: string): Promise<Uint8Array> {
   await ensureDir(dirname(path));
   try {
     await writeFile(temporary, bytes, { mode: privateFileMode, flag: 'wx' });
-    // The file appears whole or not at all, and whoever comes second takes the key of whoever came first.
+    // The file appears whole or not at all; of two processes the second one reads the key of the first.
     await link(temporary, path);
     return bytes;
   } catch (error) {
@@ -81,7 +81,7 @@ async function createKey(path: string): Promise<Uint8Array> {
 async function parseKey(path: string, bytes: Uint8Array): Promise<Ed25519PrivateKey> {
   const broken = (why: string, cause?: unknown): QvacError =>
     new QvacError('E_KEY', `${path} is not a key file (${why})`, {
-      hint: 'restore it from a copy, or move it away: a new identity is made then',
+      hint: 'restore it from a copy, or move it away to get a new identity',
       cause,
     });
   if (bytes.length !== keyFileBytes) throw broken(`${bytes.length} bytes instead of ${keyFileBytes}`);
@@ -89,7 +89,7 @@ async function parseKey(path: string, bytes: Uint8Array): Promise<Ed25519Private
   try {
     key = privateKeyFromProtobuf(bytes);
   } catch (error) {
-    throw broken('no Ed25519 key', error);
+    throw broken('not an Ed25519 key', error);
   }
   if (key.type !== 'Ed25519') throw broken(`a key of type ${key.type}`);
   const derived = await generateKeyPairFromSeed('Ed25519', key.raw.subarray(0, 32));
@@ -98,7 +98,7 @@ async function parseKey(path: string, bytes: Uint8Array): Promise<Ed25519Private
   return key;
 }
 
-/** Takes away what a copy or a restore gave others: the right to read the key. */
+/** Makes the key private again: a copy or a restore may have made it readable to others. */
 async function keepPrivate(path: string, logger: Logger): Promise<void> {
   if (process.platform === 'win32') return;
   const { mode } = await stat(path);
@@ -111,5 +111,5 @@ async function keepPrivate(path: string, logger: Logger): Promise<void> {
       cause: error,
     });
   }
-  logger.warn('a key file could be read by others; it is private again', { path });
+  logger.warn('other users could read a key file; it is private again', { path });
 }

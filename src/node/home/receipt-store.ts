@@ -7,11 +7,11 @@ import { parseReceipt, type Receipt, serialiseReceipt } from '../../proofs/recei
 import { MalformedError } from '../../protocol/codec.ts';
 import { jobIdOf } from '../../protocol/digests.ts';
 
-/** A receipt's file; what is in it has not been read. */
+/** A receipt's file, not read yet. */
 export interface ReceiptEntry {
   readonly id: JobId;
   readonly path: string;
-  /** Unix milliseconds of the last writing, but for that of `settle`. */
+  /** Unix milliseconds of the last write other than by `settle`. */
   readonly savedAt: number;
   readonly bytes: number;
 }
@@ -22,22 +22,20 @@ export interface StoredReceipt extends ReceiptEntry {
 
 /** Receipts as files `<jobId hex>.json`, 0600, in one folder. */
 export interface ReceiptStore {
-  /** Writes the receipt under its job's id, over an earlier state of it. @throws QvacError E_HOME */
+  /** Writes the receipt under its job's id; replaces an earlier state of it. @throws QvacError E_HOME */
   save(receipt: Receipt): Promise<JobId>;
   /**
-   * Brings what the receipt of that job says of its money up to date, and nothing else of it. Where there is none,
-   * nothing is written.
-   * @throws QvacError E_HOME, E_MALFORMED_RECEIPT where its file is damaged
+   * Updates the settlement in the job's receipt, and nothing else in it. Does nothing without a receipt.
+   * @throws QvacError E_HOME, E_MALFORMED_RECEIPT if its file is damaged
    */
   settle(id: JobId, settlement: NonNullable<Receipt['settlement']>): Promise<void>;
   /** Newest first. */
   list(): Promise<readonly ReceiptEntry[]>;
-  /** Removes the receipt of that job; where there is none, nothing happens. @throws QvacError E_HOME */
+  /** Removes the job's receipt. Does nothing without one. @throws QvacError E_HOME */
   remove(id: JobId): Promise<void>;
   /**
    * The receipt whose id begins with `prefix`.
-   * @throws QvacError E_NOT_FOUND where there is none, E_USAGE where there are several, E_MALFORMED_RECEIPT where its
-   * file is damaged
+   * @throws QvacError E_NOT_FOUND for none, E_USAGE for several, E_MALFORMED_RECEIPT if its file is damaged
    */
   get(prefix: string): Promise<StoredReceipt>;
 }
@@ -56,7 +54,7 @@ export function createReceiptStore(dir: string): ReceiptStore {
       const receipt = readReceipt(bytes, path);
       if (JSON.stringify(receipt.settlement) === JSON.stringify(settlement)) return;
       await writeFileAtomic(path, serialiseReceipt({ ...receipt, settlement }));
-      // The answer is as old as it was, whatever became of its money.
+      // A settlement does not make the answer younger.
       await utimes(path, entry.savedAt / 1_000, entry.savedAt / 1_000).catch(() => undefined);
     },
     async list() {
@@ -85,7 +83,7 @@ export function readReceipt(bytes: Uint8Array, path: string): Receipt {
     return parseReceipt(bytes);
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;
-    throw new QvacError('E_MALFORMED_RECEIPT', `${path} is no receipt (${error.message})`, { cause: error });
+    throw new QvacError('E_MALFORMED_RECEIPT', `${path} is not a receipt (${error.message})`, { cause: error });
   }
 }
 
@@ -96,7 +94,7 @@ function choose(prefix: string, ids: readonly JobId[]): JobId {
   if (first === undefined) throw notFound(prefix);
   if (second !== undefined)
     throw new QvacError('E_USAGE', `${found.length} receipts begin with ${prefix}`, {
-      hint: `type more of it: ${first.slice(0, prefix.length + 4)}…, ${second.slice(0, prefix.length + 4)}…`,
+      hint: `type more characters: ${first.slice(0, prefix.length + 4)}…, ${second.slice(0, prefix.length + 4)}…`,
     });
   return first;
 }

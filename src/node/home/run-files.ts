@@ -1,16 +1,17 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileError, isMissing, readJson, writeFileAtomic } from '../../lib/files.ts';
+import { fileError, isMissing } from '../../lib/files.ts';
+import { createJsonFile, type JsonFile } from '../../lib/json-file.ts';
 import { isRunning, thisProcess } from '../../lib/lock.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 
-/** What a running `serve` or `route` tells the other processes of its home. */
+/** What a running `serve` or `route` tells other processes of its home about itself. */
 export interface RunEntry {
   readonly role: 'provider' | 'router';
   readonly peer: PeerIdString;
   /** Multiaddrs with `/p2p/<id>`. */
   readonly addrs: readonly string[];
-  /** The name of protocol section 7. */
+  /** The network's name (protocol section 7). */
   readonly network: string;
   /** Hex ids of the models it serves (provider) or holds (router). */
   readonly models: readonly string[];
@@ -19,34 +20,39 @@ export interface RunEntry {
   readonly startedAt: number;
 }
 
-/** The files `run/<role>.json`, 0600, one per role since each role's identity is locked. */
+/** The files `run/<role>.json`, 0600. One per role is enough: a home's identity of a role is locked by its process. */
 export interface RunFiles {
-  /** Publishes this process; again to change it. */
+  /** Publishes this process, or changes what was published. @throws QvacError E_HOME */
   write(entry: Omit<RunEntry, 'pid'>): Promise<void>;
-  /** Takes this process's file away. Never throws. */
+  /** Removes this process's file. Never throws. */
   remove(role: RunEntry['role']): Promise<void>;
-  /** Those whose process still runs. Files that are damaged or left over from a killed process are skipped. */
+  /** The entries whose process still runs. Skips damaged files and those of killed processes. */
   list(): Promise<readonly RunEntry[]>;
 }
 
+/** A run, and the start of its process for `isRunning`. */
+interface Run {
+  readonly entry: RunEntry;
+  readonly started: string | null;
+}
+
 export function createRunFiles(dir: string): RunFiles {
-  const pathOf = (role: string): string => join(dir, `${role}.json`);
+  const fileOf = (role: string): JsonFile<Run> =>
+    createJsonFile(join(dir, `${role}.json`), { what: 'the note of a run', onDamaged: 'start-anew', toJson, parse });
   return {
     async write(entry) {
       const { pid, started } = await thisProcess();
-      await writeFileAtomic(pathOf(entry.role), `${JSON.stringify({ ...entry, pid, started })}\n`);
+      await fileOf(entry.role).write({ entry: { ...entry, pid }, started });
     },
     async remove(role) {
-      const value = await readJson(pathOf(role)).catch(() => undefined);
-      const { pid, started } = await thisProcess();
-      const run = parseRun(value);
-      if (run !== null && run.entry.pid === pid && run.started === started)
-        await rm(pathOf(role), { force: true }).catch(() => undefined);
+      const file = fileOf(role);
+      const [run, { pid, started }] = [await file.read().catch(() => null), await thisProcess()];
+      if (run?.entry.pid === pid && run.started === started) await file.remove().catch(() => undefined);
     },
     async list() {
       const entries: RunEntry[] = [];
-      for (const name of await namesIn(dir)) {
-        const run = parseRun(await readJson(join(dir, name)).catch(() => undefined));
+      for (const role of await rolesIn(dir)) {
+        const run = await fileOf(role).read();
         if (run !== null && (await isRunning(run.entry.pid, run.started))) entries.push(run.entry);
       }
       return entries;
@@ -54,18 +60,23 @@ export function createRunFiles(dir: string): RunFiles {
   };
 }
 
-async function namesIn(dir: string): Promise<readonly string[]> {
+async function rolesIn(dir: string): Promise<readonly RunEntry['role'][]> {
   try {
-    return (await readdir(dir)).filter((name) => name === 'provider.json' || name === 'router.json').sort();
+    const names = await readdir(dir);
+    return (['provider', 'router'] as const).filter((role) => names.includes(`${role}.json`));
   } catch (error) {
     if (isMissing(error)) return [];
     throw fileError(error, `read ${dir}`);
   }
 }
 
-function parseRun(value: unknown): { readonly entry: RunEntry; readonly started: string | null } | null {
-  if (typeof value !== 'object' || value === null) return null;
-  const { role, peer, addrs, network, models, pid, started, startedAt } = value as Readonly<Record<string, unknown>>;
+function toJson({ entry, started }: Run): unknown {
+  return { ...entry, started };
+}
+
+function parse(json: unknown): Run | null {
+  if (typeof json !== 'object' || json === null) return null;
+  const { role, peer, addrs, network, models, pid, started, startedAt } = json as Readonly<Record<string, unknown>>;
   if (role !== 'provider' && role !== 'router') return null;
   if (typeof peer !== 'string' || typeof network !== 'string' || !areTexts(addrs) || !areTexts(models)) return null;
   if (!Number.isSafeInteger(pid) || (pid as number) < 1 || !Number.isSafeInteger(startedAt)) return null;

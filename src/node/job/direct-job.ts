@@ -11,7 +11,7 @@ import { openingTimeoutMs } from '../../protocol/constants.ts';
 import { kinds, type Offer, type Signed } from '../../protocol/messages.ts';
 import { encodeCancel } from '../../protocol/validate.ts';
 import type { FrameStream } from '../streams/streams.ts';
-import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts } from './job.ts';
+import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts, RawAnswerFrame } from './job.ts';
 import { remoteError } from './remote-error.ts';
 
 export interface DirectJobComponents {
@@ -44,7 +44,7 @@ export class DirectJob implements Job {
   readonly #components: DirectJobComponents;
   readonly #timeouts: JobTimeouts;
   #stream: FrameStream;
-  #faulty: AnswerFrame | null = null;
+  #faulty: RawAnswerFrame | null = null;
   #accepted = false;
   #cancelled = false;
   /** True while the job waits for the provider's next frame. */
@@ -62,11 +62,15 @@ export class DirectJob implements Job {
     this.received = init.received;
   }
 
-  get faulty(): AnswerFrame | null {
+  get faulty(): RawAnswerFrame | null {
     return this.#faulty;
   }
 
   async *frames(): AsyncGenerator<AnswerFrame> {
+    for await (const { frame } of this.rawFrames()) yield frame;
+  }
+
+  async *rawFrames(): AsyncGenerator<RawAnswerFrame> {
     const { acceptMs, firstTokenMs, gapMs, totalMs, allowedMs = totalMs } = this.#timeouts;
     const who = shortPeer(this.provider);
     this.#deadline(
@@ -80,18 +84,24 @@ export class DirectJob implements Job {
         // Measures the provider alone: the timer stops while the consumer handles a frame.
         const gap = this.#deadline(this.#accepted ? gapMs : acceptMs, `${who} sent nothing for ${seconds(gapMs)}`);
         this.#waiting = true;
-        const frame = await this.#stream.read(['accept', 'tokens', 'head', 'beat', 'busy', 'error']);
+        const raw = await this.#stream.readRaw(['accept', 'tokens', 'head', 'beat', 'busy', 'error']);
         this.#waiting = false;
         this.#clear(gap);
-        if (frame === null) throw new QvacError('E_TRUNCATED', `${who} closed the stream without a final head`);
+        if (raw === null) throw new QvacError('E_TRUNCATED', `${who} closed the stream without a final head`);
+        const { frame, bytes } = raw;
         if (frame.t === 'busy' || frame.t === 'error') throw remoteError(frame, this.provider);
-        this.#take(frame);
+        try {
+          this.#take(frame);
+        } catch (error) {
+          if (error instanceof FaultError) this.#faulty = { frame, bytes };
+          throw error;
+        }
         if (frame.t === 'accept') {
           this.#clear(step);
           step = this.#deadline(firstTokenMs, `${who} gave no token within ${seconds(firstTokenMs)}`);
         }
         if (this.received.n > 0) this.#clear(step);
-        yield frame;
+        yield { frame, bytes };
       }
     } finally {
       this.#disarm();
@@ -183,7 +193,6 @@ export class DirectJob implements Job {
       else if (frame.t === 'head') this.received.addHead({ body: frame.body, sig: frame.sig });
       this.#accepted ||= frame.t === 'accept';
     } catch (error) {
-      if (error instanceof FaultError) this.#faulty = frame;
       if (error instanceof MalformedError)
         throw new QvacError('E_BAD_PEER', `${shortPeer(this.provider)} broke the protocol: ${error.message}`, {
           cause: error,

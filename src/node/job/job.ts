@@ -12,6 +12,7 @@ import type {
   Signed,
 } from '../../protocol/messages.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
+import type { RawFrame } from '../streams/streams.ts';
 
 /** A provider's signed price, as fetched by `fetchQuote`. */
 export interface SignedQuote {
@@ -65,8 +66,11 @@ export interface ChallengeOptions extends AbortOptions {
   readonly anew?: boolean | undefined;
 }
 
-/** The frames that `Job.frames` passes on. */
-export type AnswerFrame = FrameOf<'accept' | 'tokens' | 'head' | 'beat'>;
+type AnswerType = 'accept' | 'tokens' | 'head' | 'beat';
+
+/** The frames that `Job.frames` yields. */
+export type AnswerFrame = FrameOf<AnswerType>;
+export type RawAnswerFrame = RawFrame<AnswerType>;
 
 /** One direct job with one provider (protocol section 4). */
 export interface Job {
@@ -83,8 +87,10 @@ export interface Job {
    * broke, E_TIMEOUT past a deadline, E_BAD_PEER for a frame out of order
    */
   frames(): AsyncIterable<AnswerFrame>;
-  /** The frame for which `frames` threw a FaultError, so that a router can pass the evidence on; else null. */
-  readonly faulty: AnswerFrame | null;
+  /** `frames` with the bytes of each, for a router that forwards them. One of the two is iterated. */
+  rawFrames(): AsyncIterable<RawAnswerFrame>;
+  /** The frame for which `frames` threw a FaultError, so that a router can forward the evidence; else null. */
+  readonly faulty: RawAnswerFrame | null;
   /**
    * Signs and sends a cancel over what was received so far. Works once, between the accept and the final head;
    * otherwise does nothing.

@@ -1,9 +1,9 @@
-import { base58btc } from 'multiformats/bases/base58';
 import { messageOf } from '../../errors.ts';
 import type { Escrow, JobOutcome } from '../../escrow/escrow.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
+import { toBase58 } from '../../protocol/base58.ts';
 import type { ReceiptStore } from '../home/receipt-store.ts';
 import type { Settlement } from './payments.ts';
 
@@ -57,7 +57,7 @@ export function settlementJson({
   return {
     state,
     chain,
-    job: base58btc.baseEncode(account),
+    job: toBase58(account),
     locked: locked.toString(),
     paid: paid.toString(),
     refunded: refunded.toString(),

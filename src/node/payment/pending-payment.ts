@@ -1,6 +1,6 @@
 import { fromHex, toHex } from '../../lib/bytes.ts';
+import type { JsonForm } from '../../lib/json-file.ts';
 import type { Signed } from '../../protocol/messages.ts';
-import type { JournalForm } from '../home/journal.ts';
 
 /** A locked payment, and what this client intends to do with it. */
 export interface PendingPayment {
@@ -29,7 +29,7 @@ export interface PendingPayment {
   readonly verdictDigest: Uint8Array;
 }
 
-export const pendingPaymentForm: JournalForm<PendingPayment> = {
+export const pendingPaymentForm: JsonForm<PendingPayment> = {
   toJson({ address, client, provider, chain, amount, at, intent, head, conflict, promptCount, verdictDigest }) {
     return {
       version: 1,

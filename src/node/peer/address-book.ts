@@ -4,7 +4,7 @@ import type { PeerIdString } from '../../lib/types.ts';
 import { maxAddrs, usableAddress, withoutPeer } from './addresses.ts';
 import type { QvacNode } from './libp2p.ts';
 
-/** Where other peers may be dialled. */
+/** The addresses of other peers. */
 export class AddressBook {
   readonly #running: () => QvacNode | null;
   readonly #logger: Logger;
@@ -15,7 +15,7 @@ export class AddressBook {
     this.#logger = logger;
   }
 
-  /** Remembers multiaddrs of `peer`; those that are malformed or of no use are left out. Never throws. */
+  /** Keeps multiaddrs of `peer`, without malformed and unusable ones. Never throws. */
   async learn(peer: PeerIdString, addrs: readonly string[]): Promise<void> {
     const node = this.#running();
     const usable = addrs.map(usableAddress).filter((address) => address !== null);
@@ -27,7 +27,7 @@ export class AddressBook {
     });
   }
 
-  /** Without `/p2p`, those that worked last first. */
+  /** Multiaddrs without `/p2p`, those of open connections first. */
   async of(peer: PeerIdString): Promise<readonly string[]> {
     const node = this.#running();
     if (node === null) return [];

@@ -2,24 +2,22 @@ import type { PeerId } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { QvacError } from '../../errors.ts';
+import { ipOfMultiaddr, kindOfIp } from '../../lib/ip-kind.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 
-/** Of `/p2p` in a multiaddr. */
+/** The code of `/p2p` in a multiaddr. */
 const p2pCode = 421;
 
-/** Addresses of one peer that are worth keeping. */
+/** Most addresses to keep of one peer. */
 export const maxAddrs = 16;
 
 export interface Target {
   readonly peer: PeerId;
-  /** Null where only the peer is named: its known addresses are dialled. */
+  /** Null if the target names the peer alone: its known addresses are dialled. */
   readonly address: Multiaddr | null;
 }
 
-/**
- * Bad input is a matter of the network where it was received, of the configuration where it is kept, of usage where it
- * was typed.
- */
+/** The code of a bad target by its source: a peer, the configuration, or the command line. */
 export type BadTargetCode = 'E_NETWORK' | 'E_CONFIG' | 'E_USAGE';
 
 /** @throws QvacError of `code` */
@@ -55,17 +53,29 @@ export function parseTarget(target: string, code: BadTargetCode = 'E_NETWORK'): 
   return { peer: parsePeer(peer, code), address: address.getComponents().length > 1 ? address : null };
 }
 
-/** The peer that a target names. @throws QvacError of `code` where it names none */
+/** The peer that a target names. @throws QvacError of `code` if it names none */
 export function targetPeer(target: string, code: BadTargetCode = 'E_NETWORK'): PeerIdString {
   return parseTarget(target, code).peer.toString() as PeerIdString;
 }
 
-/** An address as others may append the peer to. */
+/** The address without its `/p2p` part. */
 export function withoutPeer(address: Multiaddr): string {
   return address.decapsulateCode(p2pCode).toString();
 }
 
-/** A remote's word on where someone listens, if it is one that this node may dial: TCP over IP, no relay, no port 0. */
+const reachOrder = ['public', 'private', 'loopback'] as const;
+
+/** At most 16 of a node's own multiaddrs: public ones first, then private, then loopback. Others keep no more. */
+export function bestAddresses(addrs: readonly string[]): readonly string[] {
+  const rank = (address: string): number => {
+    const kind = kindOfIp(ipOfMultiaddr(address) ?? '');
+    // A host name is meant for others.
+    return kind === null ? 0 : reachOrder.indexOf(kind);
+  };
+  return addrs.toSorted((a, b) => rank(a) - rank(b)).slice(0, maxAddrs);
+}
+
+/** A multiaddr from a peer, if this node may dial it: TCP over IP, no relay, no port 0; else null. */
 export function usableAddress(text: string): Multiaddr | null {
   if (text.length > 300 || !/^\/(ip4|ip6|dns4|dns6|dns)\/[^/]+\/tcp\/[1-9]\d*(\/p2p\/[^/]+)?$/.test(text)) return null;
   try {

@@ -1,4 +1,4 @@
-import type { Clock } from '../../lib/clock.ts';
+import { type Monotonic, monotonicMs } from '../../lib/clock.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 
 export interface BanLimits {
@@ -12,37 +12,38 @@ export interface BanLimits {
 
 const defaultBanLimits: BanLimits = { badFrames: 20, windowMs: 60_000, banMs: 60_000 };
 
-/** Peers remembered at most. Keys cost nothing, so a list of them must not grow with whoever makes new ones. */
+/** Anyone can make keys at no cost, so the lists of peers are bounded. */
 const maxPeers = 2048;
 
-/** Who broke the protocol how often, and who may not connect for a while. */
+/** Counts bad frames per peer, and bans a peer that sends too many. */
 export class Bans {
-  readonly #clock: Clock;
   readonly #limits: BanLimits;
+  readonly #monotonic: Monotonic;
+  /** When a ban ends, by the monotonic clock. */
   readonly #until = new Map<PeerIdString, number>();
   readonly #faults = new Map<PeerIdString, { count: number; since: number }>();
 
-  constructor(clock: Clock, limits: Partial<BanLimits> = {}) {
-    this.#clock = clock;
+  constructor(limits: Partial<BanLimits> = {}, monotonic: Monotonic = monotonicMs) {
     this.#limits = { ...defaultBanLimits, ...limits };
+    this.#monotonic = monotonic;
   }
 
   isBanned(peer: PeerIdString): boolean {
     const until = this.#until.get(peer);
     if (until === undefined) return false;
-    if (until > this.#clock.now()) return true;
+    if (until > this.#monotonic()) return true;
     this.#until.delete(peer);
     return false;
   }
 
   ban(peer: PeerIdString): void {
     this.#faults.delete(peer);
-    remember(this.#until, peer, this.#clock.now() + this.#limits.banMs);
+    remember(this.#until, peer, this.#monotonic() + this.#limits.banMs);
   }
 
-  /** Notes a bad frame. True where it was one too many: the peer is banned now. */
+  /** Counts a bad frame. True if it was one too many: the peer is banned now. */
   badFrame(peer: PeerIdString): boolean {
-    const now = this.#clock.now();
+    const now = this.#monotonic();
     const known = this.#faults.get(peer);
     const fresh = known === undefined || now - known.since > this.#limits.windowMs;
     const fault = fresh ? { count: 1, since: now } : { count: known.count + 1, since: known.since };

@@ -13,10 +13,10 @@ import { dialError, isStaleConnection } from './peer-errors.ts';
 /** How long a dial and the opening of a stream may take, in ms. */
 const openTimeoutMs = 10_000;
 
-/** Opens connections and streams, within bounded time and with errors of one line. */
+/** Opens connections and streams in bounded time; its errors are one line. */
 export class Dialler {
   readonly #running: () => QvacNode | null;
-  /** Peers that are dialled for a stream. */
+  /** Peers that are being dialled for a stream. */
   readonly #opening = new Set<string>();
 
   /** @param running the node while it is started */
@@ -29,7 +29,7 @@ export class Dialler {
     return this.#opening.has(peer.toString());
   }
 
-  /** A stream, on an open connection where there is one. @throws QvacError as `Peer.open` */
+  /** A stream, on an open connection if there is one. @throws QvacError as `Peer.open` */
   async open(target: PeerIdString | string, protocol: string, options: AbortOptions): Promise<FrameStream> {
     const destination = parseTarget(target);
     return this.#bounded(destination, options, async (signal) => {
@@ -43,7 +43,7 @@ export class Dialler {
     });
   }
 
-  /** Makes sure that a connection is open. @throws QvacError as `Peer.open` */
+  /** Ensures an open connection. @throws QvacError as `Peer.open` */
   async connect(target: PeerIdString | string, options: AbortOptions): Promise<PeerIdString> {
     const destination = parseTarget(target);
     if (this.#openConnection(destination.peer) === null)
@@ -75,7 +75,7 @@ export class Dialler {
     return node.dial(destination.address ?? destination.peer, { signal });
   }
 
-  /** Runs `attempt` within the time allowed and says in one line what it failed of. */
+  /** Runs `attempt` with a deadline. @throws QvacError with the reason in one line */
   async #bounded<Value>(
     destination: Target,
     options: AbortOptions,
@@ -84,7 +84,7 @@ export class Dialler {
     options.signal?.throwIfAborted();
     const deadline = AbortSignal.timeout(openTimeoutMs);
     const signal = anySignal(deadline, options.signal);
-    // libp2p listens to a signal once per address and queue.
+    // libp2p adds a listener per address and queue.
     setMaxListeners(0, signal);
     try {
       return await attempt(signal);

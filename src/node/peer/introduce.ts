@@ -2,7 +2,7 @@ import type { Connection } from '@libp2p/interface';
 import type { Logger } from '../../lib/log.ts';
 import type { QvacNode } from './libp2p.ts';
 
-/** How long the first stream of a connection has for itself before both sides ask each other who they are, in ms. */
+/** How long the first stream of a connection runs alone before both sides identify each other, in ms. */
 const introduceMs = 100;
 
 export interface IntroduceInit {
@@ -11,7 +11,7 @@ export interface IntroduceInit {
   readonly logger: Logger;
 }
 
-/** Learns which protocols the other side speaks. Beside a question it would double the time to its answer. */
+/** Learns the other side's protocols. Before a question it would double the time to the answer, so it comes later. */
 export function introduce(node: QvacNode, connection: Connection, { beside, logger }: IntroduceInit): void {
   const identify = (): void => {
     if (connection.status !== 'open') return;

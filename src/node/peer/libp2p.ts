@@ -1,16 +1,20 @@
+import { networkInterfaces } from 'node:os';
 import { type Identify, identify } from '@libp2p/identify';
-import type { ConnectionGater, Libp2p, PeerInfo, PrivateKey, StreamMuxerFactory } from '@libp2p/interface';
+import type { ConnectionGater, Libp2p, PrivateKey, StreamMuxerFactory } from '@libp2p/interface';
 import { type KadDHTComponents, kadDHT, passthroughMapper, type SingleKadDHT } from '@libp2p/kad-dht';
-import { mdns } from '@libp2p/mdns';
 import { noise } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
 import type { YamuxMuxerInit } from '@libp2p/yamux';
 import { createLibp2p } from 'libp2p';
-import { kadProtocol, mdnsTag } from '../../protocol/discovery-keys.ts';
+import { QvacError } from '../../errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import { kadProtocol } from '../../protocol/discovery-keys.ts';
 import { BoundedStore } from './libp2p/bounded-store.ts';
+import { dialOrder } from './libp2p/dial-order.ts';
 import { noteProtocolsOnce } from './libp2p/noted-protocols.ts';
 import { boundedPing } from './libp2p/ping.ts';
 import { wholeWrites } from './libp2p/whole-writes.ts';
+import { listenError } from './peer-errors.ts';
 
 export type PeerRole = 'provider' | 'router' | 'client';
 
@@ -19,24 +23,21 @@ export interface NodeInit {
   readonly role: PeerRole;
   /** Multiaddrs; empty for a node that only dials. */
   readonly listen: readonly string[];
-  /** Protocol section 7. */
+  /** Network name (protocol section 7). */
   readonly network: string;
   readonly kademlia: boolean;
-  readonly mdns: boolean;
   readonly muxer: () => StreamMuxerFactory;
   readonly gater: ConnectionGater;
-  /** Told each time another node's multicast reply is heard, not only the first time. */
-  readonly onLocalPeer: (peer: PeerInfo) => void;
 }
 
 export type QvacNode = Libp2p<{ identify: Identify; dht?: SingleKadDHT }>;
 
-/** Streams that one side of a connection may have open. */
+/** Most open streams of one side of a connection. */
 export const maxStreams = 256;
 
 /**
- * One stream may have this much under way. The receive window never grows beyond what the read buffer holds: a reader
- * that pauses after a fast phase would otherwise lose its stream.
+ * Bounds of one stream. The receive window stays below the read buffer: otherwise a reader that pauses after a fast
+ * phase loses its stream.
  */
 export const muxerInit: YamuxMuxerInit = {
   maxInboundStreams: maxStreams,
@@ -47,21 +48,24 @@ export const muxerInit: YamuxMuxerInit = {
   streamOptions: { maxStreamWindowSize: 1 << 20, maxReadBufferLength: 4 << 20, maxWriteBufferLength: 4 << 20 },
 };
 
-/** Connections a role keeps, and takes from one address per second. */
+/** Most connections of a role, and most inbound ones per second from one address. */
 const connectionLimits = {
   provider: { maxConnections: 300, inboundConnectionThreshold: 50, maxIncomingPendingConnections: 100 },
   router: { maxConnections: 1000, inboundConnectionThreshold: 50, maxIncomingPendingConnections: 100 },
   client: { maxConnections: 100, inboundConnectionThreshold: 5, maxIncomingPendingConnections: 10 },
 } as const;
 
+/** How long `stopNode` may take, in ms. */
+const stopTimeoutMs = 3_000;
+
 const minute = 60_000;
 /**
- * Provider records live 15 minutes and are renewed from the fifth on: soon enough that those of a node that is gone do
- * not linger, and well inside the hour for which a holder keeps the addresses without which it answers nothing at all.
+ * Provider records live 15 minutes and are renewed after five: those of a lost node soon disappear, and each holder
+ * keeps the provider's addresses, which it needs for any answer, for an hour.
  */
 const reprovide = { validity: 15 * minute, threshold: 10 * minute, interval: minute };
 
-/** The one place that configures libp2p. Not started. */
+/** The one place that configures libp2p. The node is not started. */
 export async function createNode(init: NodeInit): Promise<QvacNode> {
   const clientMode = init.role === 'client';
   const node = await createLibp2p({
@@ -72,14 +76,18 @@ export async function createNode(init: NodeInit): Promise<QvacNode> {
     connectionEncrypters: [wholeWrites(noise())],
     streamMuxers: [init.muxer],
     connectionGater: init.gater,
-    connectionManager: { ...connectionLimits[init.role], dialTimeout: 10_000, addressDialTimeout: 4_000 },
-    // It cuts healthy connections under load, and costs a stream per probe.
+    connectionManager: {
+      ...connectionLimits[init.role],
+      dialTimeout: 10_000,
+      addressDialTimeout: 4_000,
+      addressSorter: dialOrder(),
+    },
+    // It closes healthy connections under load, and costs a stream per probe.
     connectionMonitor: { enabled: false },
     datastore: new BoundedStore(init.privateKey.publicKey.toCID()),
     nodeInfo: { name: 'qvac' },
-    peerDiscovery: init.mdns ? [localDiscovery(init, clientMode)] : [],
     services: {
-      // The peer says when: the first stream of a connection goes first.
+      // `introduce` says when: the first stream of a connection goes first.
       identify: identify({ runOnConnectionOpen: false }),
       ping: boundedPing(),
       ...(init.kademlia ? { dht: kademlia(init.network, clientMode) } : {}),
@@ -93,20 +101,39 @@ function kademlia(network: string, clientMode: boolean): (components: KadDHTComp
   const create = kadDHT({
     protocol: kadProtocol(network),
     clientMode,
-    // The default drops private addresses: on one machine or one network, all of them.
+    // The default drops private addresses, which are all that one machine or one network has.
     peerInfoMapper: passthroughMapper,
     initialQuerySelfInterval: 200,
     reprovide,
   });
-  // What it makes has a routing table, which its return type leaves out.
+  // The result has a routing table, which its declared type omits.
   return (components) => create(components) as SingleKadDHT;
 }
 
-function localDiscovery(init: NodeInit, listenOnly: boolean): ReturnType<typeof mdns> {
-  const create = mdns({ serviceTag: mdnsTag(init.network), broadcast: !listenOnly });
-  return (components) => {
-    const discovery = create(components);
-    discovery.addEventListener('peer', (event) => init.onLocalPeer(event.detail));
-    return discovery;
-  };
+/** Starts `node`, which listens at `listen`. @throws QvacError E_PORT_IN_USE, E_CONFIG if it cannot */
+export async function startNode(node: QvacNode, listen: readonly string[]): Promise<void> {
+  try {
+    await node.start();
+  } catch (error) {
+    throw listenError(error, listen);
+  }
+  // libp2p ignores the failure of all IPv6 addresses, as of a machine without IPv6. This one has IPv6.
+  const ip6 = listen.filter((address) => address.startsWith('/ip6/'));
+  const hasIp6 = Object.values(networkInterfaces()).some((infos) => infos?.some(({ family }) => family === 'IPv6'));
+  if (ip6.length > 0 && hasIp6 && !node.getMultiaddrs().some((address) => address.toString().startsWith('/ip6/')))
+    throw new QvacError('E_PORT_IN_USE', `cannot listen at ${ip6.join(', ')}: another program may have the port`, {
+      hint: 'choose another port, or leave out --listen for any free one',
+    });
+}
+
+/** Stops `node` and closes its connections, in bounded time. Never throws. */
+export async function stopNode(node: QvacNode, logger: Logger): Promise<void> {
+  const stopped = Promise.resolve(node.stop()).catch((error: unknown) =>
+    logger.debug('stopping', { error: String(error) }),
+  );
+  const late = setTimeout(() => {
+    for (const connection of node.getConnections()) connection.abort(new Error('stopping'));
+  }, stopTimeoutMs / 2);
+  await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, stopTimeoutMs).unref())]);
+  clearTimeout(late);
 }

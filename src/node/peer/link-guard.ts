@@ -4,17 +4,17 @@ import type { PeerIdString } from '../../lib/types.ts';
 import { usableAddress } from './addresses.ts';
 import type { Bans } from './bans.ts';
 
-/** The parts of yamux's muxer that its package does not name. */
+/** yamux's muxer, whose type its package does not export. */
 type Muxer = StreamMuxer & { ping(): Promise<number> };
 
 export interface LinkLimits {
-  /** Streams that a peer may open at once… @default 1000 */
+  /** Streams that a peer may open at once. @default 1000 */
   readonly streamBurst: number;
-  /** …and per second from then on. @default 200 */
+  /** Streams that a peer may open per second after that. @default 200 */
   readonly streamsPerSecond: number;
-  /** How often a connection is probed, in ms. @default 2_000 */
+  /** Time between two probes of a connection, in ms. @default 2_000 */
   readonly probeEveryMs: number;
-  /** A connection without an answer for this long is dead, in ms. @default 5_000 */
+  /** Time after which an unanswered probe ends the connection, in ms. @default 5_000 */
   readonly deadAfterMs: number;
 }
 
@@ -25,24 +25,24 @@ const defaultLinkLimits: LinkLimits = {
   deadAfterMs: 5_000,
 };
 
-/** Ticks between two looks at an outstanding probe, in ms. */
+/** Time between two checks of all connections, in ms. */
 const tickMs = 250;
 
-/** One connection under watch. */
+/** A watched connection. */
 interface Link {
   readonly peer: PeerIdString;
   readonly maConn: MultiaddrConnection;
   readonly muxer: Muxer;
-  /** Streams that may still be opened, as a token bucket. */
+  /** Streams that may still be opened: a token bucket. */
   allowance: number;
-  /** Ticks since the last probe was sent; counted, not timed, so that a stall of our own process blames nobody. */
+  /** Ticks since the last probe. Counted, not timed: a stall of this process must not end connections. */
   ticks: number;
   waiting: boolean;
 }
 
 /**
- * Watches every connection below libp2p's own protocols: probes it with the muxer's ping, which costs 12 bytes and no
- * stream, and cuts off a peer that opens streams faster than anyone needs, whatever their protocol.
+ * Watches every connection below libp2p's protocols: probes it with the muxer's ping, which costs 12 bytes and no
+ * stream, and disconnects a peer that opens streams too fast, whatever their protocol.
  */
 export class LinkGuard {
   readonly #bans: Bans;
@@ -53,7 +53,7 @@ export class LinkGuard {
   #made: Muxer | null = null;
   #timer: NodeJS.Timeout | null = null;
 
-  /** @param onFlood told after a peer was cut off and banned for the streams it opened */
+  /** @param onFlood called after a peer was disconnected and banned for the streams it opened */
   constructor(bans: Bans, limits: Partial<LinkLimits> = {}, onFlood: (peer: PeerIdString) => void = () => {}) {
     this.#bans = bans;
     this.#limits = { ...defaultLinkLimits, ...limits };
@@ -68,10 +68,10 @@ export class LinkGuard {
     return () => ({ ...factory, protocol: factory.protocol, createStreamMuxer });
   }
 
-  /** The gater for `createLibp2p`: refuses the banned and learns whose muxer is whose. */
+  /** The gater for `createLibp2p`: refuses banned peers, and learns which muxer belongs to which peer. */
   gater(): ConnectionGater {
     const banned = (peer: PeerId): boolean => this.#bans.isBanned(peer.toString() as PeerIdString);
-    // libp2p asks this in the same tick in which it made the muxer, and is the only one to know the peer.
+    // libp2p calls this in the same tick in which it created the muxer, and only this call names the peer.
     const upgraded = (peer: PeerId, maConn: MultiaddrConnection): boolean => {
       const muxer = this.#made;
       this.#made = null;
@@ -83,7 +83,7 @@ export class LinkGuard {
       denyInboundEncryptedConnection: banned,
       denyInboundUpgradedConnection: upgraded,
       denyOutboundUpgradedConnection: upgraded,
-      // Of what others say of addresses, none that this node cannot dial or that only lead to further ones.
+      // Drops addresses from others that this node cannot dial or that lead to further ones.
       filterMultiaddrForPeer: (_peer, address) => usableAddress(address.toString()) !== null,
     };
   }
@@ -112,7 +112,7 @@ export class LinkGuard {
       this.#links.delete(link);
       if (![...this.#links].some((other) => other.peer === peer)) this.#rtt.delete(peer);
     });
-    // Streams that come before libp2p itself listens are kept for the first listener, which must be libp2p.
+    // Early streams are kept for the first listener, which must be libp2p.
     setImmediate(() => muxer.addEventListener('stream', () => this.#opened(link)));
     this.#probe(link);
   }
@@ -128,7 +128,7 @@ export class LinkGuard {
   #probe(link: Link): void {
     link.waiting = true;
     link.ticks = 0;
-    // Never given a signal: yamux takes an answer that comes after the question was dropped for a breach.
+    // Without a signal: yamux takes an answer to an aborted ping for a protocol violation.
     link.muxer.ping().then(
       (rtt) => {
         link.waiting = false;

@@ -1,9 +1,10 @@
 import { EventEmitter } from 'node:events';
 import { peerIdFromString } from '@libp2p/peer-id';
-import { type Clock, systemClock } from '../../lib/clock.ts';
+import type { Monotonic } from '../../lib/clock.ts';
 import { type Logger, silentLogger } from '../../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { SigningKey } from '../../proofs/signing.ts';
+import { mdnsTag } from '../../protocol/discovery-keys.ts';
 import type { Identity } from '../home/identity.ts';
 import type { Reach } from '../home/reach.ts';
 import { frameStream, serveStream } from '../streams/serve-stream.ts';
@@ -13,73 +14,63 @@ import { parseAddress } from './addresses.ts';
 import { type BanLimits, Bans } from './bans.ts';
 import { Dialler } from './dialler.ts';
 import { introduce } from './introduce.ts';
-import { createNode, maxStreams, muxerInit, type PeerRole, type QvacNode } from './libp2p.ts';
+import { createNode, maxStreams, muxerInit, type PeerRole, type QvacNode, startNode, stopNode } from './libp2p.ts';
 import { LinkGuard, type LinkLimits } from './link-guard.ts';
-import { listenError } from './peer-errors.ts';
+import { LocalDiscovery } from './multicast/local-discovery.ts';
+import { type PeerEvents, relayEvents } from './peer-events.ts';
 import { ReachLog } from './reach-log.ts';
 import { createRouting, type Routing } from './routing.ts';
 import { withPlaces } from './stream-places.ts';
 
-/** What happens to a peer's connections, by peer id. */
-export interface PeerEvents {
-  /** The first connection to a peer opened. */
-  connect: [peer: PeerIdString];
-  /** The last connection to a peer closed. */
-  disconnect: [peer: PeerIdString];
-  /** A connected peer said which protocols it speaks. */
-  identify: [peer: PeerIdString, protocols: readonly string[]];
-  /** A node of our network was heard on the local network; its addresses are known now. */
-  local: [peer: PeerIdString];
-}
-
-/** One libp2p node of ours. Long-lived: `start` and `stop` are idempotent. */
+/** One libp2p node. Long-lived: `start` and `stop` are idempotent. */
 export interface Peer {
   readonly id: PeerIdString;
   readonly key: SigningKey;
   readonly role: PeerRole;
   /** Network name (protocol section 7). */
   readonly network: string;
-  /** Whether nodes of the local network are found and told. */
+  /** Whether it discovers nodes of the local network by multicast. */
   readonly mdns: boolean;
   readonly events: EventEmitter<PeerEvents>;
-  /** The distributed hash table. Finds nobody where it is turned off. */
+  /** The distributed hash table. Finds nothing if it is disabled. */
   readonly routing: Routing;
   /** Addresses that others can dial, with `/p2p/<id>`. */
   addrs(): readonly string[];
   /** The peers with an open connection. */
   connected(): readonly PeerIdString[];
-  /** What this run's connections tell of how others reach this node. */
+  /** How others reach this node, as far as the connections of this run show. */
   reach(): Reach;
   /** Round trip to a connected peer in ms, or null. */
   rtt(peer: PeerIdString): number | null;
-  /** @throws QvacError E_PORT_IN_USE, E_CONFIG where it cannot listen */
+  /** @throws QvacError E_PORT_IN_USE, E_CONFIG if it cannot listen */
   start(): Promise<void>;
-  /** Ends all connections, in bounded time. */
+  /** Closes all connections, in bounded time. */
   stop(): Promise<void>;
-  /** Answers `protocol`, also before `start`. A throw in `handler` resets that stream only. */
+  /** Serves `protocol`; may be called before `start`. An error in `handler` resets that stream alone. */
   handle(protocol: string, handler: (stream: FrameStream) => Promise<void>, options?: HandleOptions): Promise<void>;
   /**
-   * Opens a stream, dialling where needed. `target` is a peer id or a multiaddr with `/p2p/<id>`.
-   * @throws QvacError E_NETWORK with one line that says why
+   * Opens a stream; dials if needed. `target` is a peer id or a multiaddr with `/p2p/<id>`.
+   * @throws QvacError E_NETWORK with the reason in one line
    */
   open(target: PeerIdString | string, protocol: string, options?: AbortOptions): Promise<FrameStream>;
-  /** Makes sure that a connection is open. Targets and errors as of `open`. */
+  /** Ensures an open connection. Targets and errors as for `open`. */
   connect(target: PeerIdString | string, options?: AbortOptions): Promise<PeerIdString>;
   /** Closes all connections to a peer. Never throws. */
   disconnect(peer: PeerIdString): Promise<void>;
-  /** Remembers multiaddrs under which `peer` may be dialled. Those that are malformed or of no use are left out. */
+  /** Keeps multiaddrs of `peer`, without malformed and unusable ones. */
   learn(peer: PeerIdString, addrs: readonly string[]): Promise<void>;
-  /** Addresses known of a peer, without `/p2p`, those that worked last first. */
+  /** Known multiaddrs of a peer without `/p2p`, those of open connections first. */
   addrsOf(peer: PeerIdString): Promise<readonly string[]>;
 }
 
 export interface HandleOptions {
-  /** Streams of this protocol that one peer may have open; those beyond are told `busy`. @default 32 */
+  /** Open streams of this protocol per peer; further ones are answered `busy`. @default 32 */
   readonly maxInboundStreams?: number | undefined;
 }
 
 export interface PeerComponents {
-  readonly clock?: Clock | undefined;
+  /** Times bans. @default performance.now */
+  readonly monotonic?: Monotonic | undefined;
   readonly logger?: Logger | undefined;
 }
 
@@ -88,9 +79,9 @@ export interface PeerInit {
   readonly key: Identity;
   /** Multiaddrs to listen at. @default none: a node that only dials */
   readonly listen?: readonly string[] | undefined;
-  /** Protocol section 7. */
+  /** Network name (protocol section 7). */
   readonly network: string;
-  /** Finds nodes of the local network. @default false */
+  /** Discovers nodes of the local network by multicast. @default false */
   readonly mdns?: boolean | undefined;
   /** Takes part in the distributed hash table. @default true */
   readonly kademlia?: boolean | undefined;
@@ -99,10 +90,8 @@ export interface PeerInit {
 
 /** How long closing a connection may take, in ms. */
 const closeTimeoutMs = 1_000;
-/** How long `stop` may take, in ms. */
-const stopTimeoutMs = 3_000;
 
-/** A node that is not started yet. Nothing leaves the machine before `start`. */
+/** A node that is not started. Nothing leaves the machine before `start`. */
 export function createPeer(components: PeerComponents, init: PeerInit): Peer {
   return new LibP2PPeer(components, init);
 }
@@ -128,6 +117,9 @@ class LibP2PPeer implements Peer {
   readonly #handlers = new Map<string, Handler>();
   readonly #dialler = new Dialler(() => this.#node);
   readonly #addresses: AddressBook;
+  readonly #local: LocalDiscovery | null;
+  /** The last address at which another node used this node's key. */
+  #twin: string | null = null;
   #node: QvacNode | null = null;
   #starting: Promise<void> | null = null;
 
@@ -139,13 +131,35 @@ class LibP2PPeer implements Peer {
     this.role = init.role;
     this.network = init.network;
     this.mdns = init.mdns ?? false;
-    this.#bans = new Bans(components.clock ?? systemClock, init.limits);
+    this.#bans = new Bans(init.limits, components.monotonic);
     this.#guard = new LinkGuard(this.#bans, init.limits, (peer) =>
-      this.#logger.warn('cut off a peer that opens streams too fast', { peer }),
+      this.#logger.warn('disconnected a peer that opens streams too fast', { peer }),
     );
     this.#addresses = new AddressBook(() => this.#node, this.#logger);
+    this.#local = this.mdns ? this.#createLocal() : null;
     this.routing = createRouting(() => this.#node);
     this.events.setMaxListeners(0);
+  }
+
+  #createLocal(): LocalDiscovery {
+    return new LocalDiscovery(this.#logger, {
+      peer: this.id,
+      service: mdnsTag(this.network),
+      // A client serves nothing.
+      answers: this.role !== 'client',
+      addrs: () => this.addrs(),
+      onPeer: (peer, addrs) => void this.learn(peer, addrs).then(() => this.events.emit('local', peer)),
+      onTwin: (address) => this.#noticeTwin(address),
+    });
+  }
+
+  #noticeTwin(address: string): void {
+    if (this.#twin === address) return;
+    this.#twin = address;
+    this.#logger.warn('another node uses the key of this node: give each its own, or peers will confuse them', {
+      peer: this.id,
+      address,
+    });
   }
 
   addrs(): readonly string[] {
@@ -178,37 +192,25 @@ class LibP2PPeer implements Peer {
       listen,
       network,
       kademlia,
-      mdns: this.mdns,
       muxer: this.#guard.muxer(muxerInit),
       gater: this.#guard.gater(),
-      onLocalPeer: (found) => {
-        const peer = found.id.toString() as PeerIdString;
-        void this.learn(peer, found.multiaddrs.map(String)).then(() => this.events.emit('local', peer));
-      },
     });
-    node.addEventListener('peer:connect', (event) =>
-      this.events.emit('connect', event.detail.toString() as PeerIdString),
-    );
-    node.addEventListener('peer:disconnect', (event) =>
-      this.events.emit('disconnect', event.detail.toString() as PeerIdString),
-    );
-    node.addEventListener('peer:identify', (event) =>
-      this.events.emit('identify', event.detail.peerId.toString() as PeerIdString, event.detail.protocols),
-    );
-    node.addEventListener('peer:identify', (event) => this.#reach.identified(event.detail));
-    node.addEventListener('connection:open', (event) => this.#reach.opened(event.detail));
-    node.addEventListener('connection:open', ({ detail: connection }) =>
-      introduce(node, connection, { beside: this.#dialler.isOpening(connection.remotePeer), logger: this.#logger }),
-    );
+    relayEvents(node, this.events);
+    node.addEventListener('peer:identify', ({ detail }) => this.#reach.identified(detail));
+    node.addEventListener('connection:open', ({ detail: connection }) => {
+      this.#reach.opened(connection);
+      introduce(node, connection, { beside: this.#dialler.isOpening(connection.remotePeer), logger: this.#logger });
+    });
     this.#node = node;
     for (const [protocol, handler] of this.#handlers) await this.#register(node, protocol, handler);
     this.#guard.start();
     try {
-      await node.start();
+      await startNode(node, listen);
     } catch (error) {
       await this.stop();
-      throw listenError(error, listen);
+      throw error;
     }
+    this.#local?.start();
   }
 
   async stop(): Promise<void> {
@@ -216,15 +218,8 @@ class LibP2PPeer implements Peer {
     this.#node = null;
     this.#starting = null;
     this.#guard.stop();
-    if (node === null) return;
-    const stopped = Promise.resolve(node.stop()).catch((error: unknown) =>
-      this.#logger.debug('stopping', { error: String(error) }),
-    );
-    const late = setTimeout(() => {
-      for (const connection of node.getConnections()) connection.abort(new Error('stopping'));
-    }, stopTimeoutMs / 2);
-    await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, stopTimeoutMs).unref())]);
-    clearTimeout(late);
+    await this.#local?.stop();
+    if (node !== null) await stopNode(node, this.#logger);
   }
 
   async handle(

@@ -4,20 +4,20 @@ import { anySignal } from '../../lib/abort.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { QvacNode } from './libp2p.ts';
 
-/** The distributed hash table of our network. Its records are unsigned and say only "ask this peer". */
+/** The network's distributed hash table. Its records are unsigned and say no more than "ask this peer". */
 export interface Routing {
-  /** Peers in the routing table. With none, queries find nothing and say so only after their time is up. */
+  /** Peers in the routing table. Without any, a query finds nothing and ends at its deadline. */
   size(): number;
-  /** Tells the peers closest to `key` that this node has it. Renewed until `withdraw`. */
+  /** Announces to the peers closest to `key` that this node has it. Renewed until `withdraw`. */
   announce(key: CID, options?: AbortOptions): Promise<void>;
   withdraw(key: CID): Promise<void>;
-  /** Peers that said they have `key`, as they are found, each once. Their addresses are known from then on. */
+  /** Peers that announced `key`, each once, as they are found. Their addresses are known from then on. */
   providers(key: CID, options?: AbortOptions): AsyncIterable<PeerIdString>;
-  /** Peers of the network near `key`, as they are found. */
+  /** Peers close to `key`, as they are found. */
   closest(key: Uint8Array, options?: AbortOptions): AsyncIterable<PeerIdString>;
 }
 
-/** How long a query goes on without a signal, in ms. */
+/** How long a query may take, in ms. */
 const queryTimeoutMs = 30_000;
 
 /** @param node the running node, or null while there is none */
@@ -27,7 +27,7 @@ export function createRouting(node: () => QvacNode | null): Routing {
     size: () => running()?.routingTable.size ?? 0,
     async announce(key, options) {
       const events = running()?.provide(key, { signal: bounded(options) });
-      // The events only report; but nothing happens unless they are taken.
+      // The query runs only while its events are consumed.
       if (events !== undefined) for await (const _ of events);
     },
     async withdraw(key) {

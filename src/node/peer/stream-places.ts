@@ -4,9 +4,8 @@ import type { FrameStream } from '../streams/streams.ts';
 type Handler = (stream: FrameStream) => Promise<void>;
 
 /**
- * `handler` for at most `most` streams of each peer at a time; one more is told `busy`, which a client takes for what
- * it is
- * and turns to another peer. A limit of libp2p's own would reset it, which looks like a connection that broke.
+ * `handler` for at most `most` streams of each peer at a time. Further streams are answered `busy`, so that a client
+ * tries another peer; libp2p's own limit would reset them, which looks like a broken connection.
  */
 export function withPlaces(handler: Handler, most: number): Handler {
   const taken = new Map<PeerIdString, number>();

@@ -127,7 +127,7 @@ class EngineProvider implements Provider {
       },
       { firstFrameMs, stallMs, keepMs, onEvent },
     );
-    const limit = createRateLimit({ clock }, { perSecond, burst });
+    const limit = createRateLimit({ perSecond, burst });
     this.#jobs = jobs;
     await payouts?.start();
 

@@ -1,6 +1,6 @@
-const smallest = 4096;
-/** Room that an empty queue may keep. Bytes. */
-const kept = 64 * 1024;
+const minCapacityBytes = 4096;
+/** An empty queue releases a buffer larger than this. */
+const maxIdleBytes = 64 * 1024;
 
 /**
  * Bytes that arrive in pieces and leave in others. One contiguous buffer that grows with what has arrived, never with
@@ -21,26 +21,24 @@ export class ByteQueue {
     this.#end += bytes.length;
   }
 
-  /** The first four bytes as a big-endian integer, or null where fewer are there. */
+  /** The first four bytes as a big-endian integer, or null if fewer have arrived. */
   peekU32(): number | null {
     if (this.length < 4) return null;
     return new DataView(this.#buffer.buffer, this.#buffer.byteOffset + this.#start, 4).getUint32(0);
   }
 
-  /** Removes the first `count` bytes, of which there must be as many. */
+  /** The first `count` bytes of at least as many: a view, valid until the next `push`. */
+  peek(count: number): Uint8Array {
+    return this.#buffer.subarray(this.#start, this.#start + count);
+  }
+
+  /** Removes the first `count` bytes of at least as many. */
   skip(count: number): void {
     this.#start += count;
     if (this.#start !== this.#end) return;
     this.#start = 0;
     this.#end = 0;
-    if (this.#buffer.length > kept) this.#buffer = new Uint8Array(0);
-  }
-
-  /** Removes and returns a copy of the first `count` bytes, of which there must be as many. */
-  take(count: number): Uint8Array {
-    const bytes = this.#buffer.slice(this.#start, this.#start + count);
-    this.skip(count);
-    return bytes;
+    if (this.#buffer.length > maxIdleBytes) this.#buffer = new Uint8Array(0);
   }
 
   clear(): void {
@@ -50,7 +48,8 @@ export class ByteQueue {
   #reserve(more: number): void {
     if (this.#end + more <= this.#buffer.length) return;
     const needed = this.length + more;
-    const target = needed <= this.#buffer.length / 2 ? this.#buffer : new Uint8Array(Math.max(smallest, needed * 2));
+    const target =
+      needed <= this.#buffer.length / 2 ? this.#buffer : new Uint8Array(Math.max(minCapacityBytes, needed * 2));
     target.set(this.#buffer.subarray(this.#start, this.#end));
     this.#end -= this.#start;
     this.#start = 0;

@@ -4,27 +4,29 @@ import type { Frame } from '../../protocol/frames.ts';
 import type { FrameStream } from './streams.ts';
 
 export interface HeartbeatWriterInit {
-  /** Silence after which a beat of ours goes out, ms. */
+  /** Silence after which we send a beat, in ms. */
   readonly beatMs: number;
 }
 
-/** Our side of a stream: frames in order, and a beat after a silence, until it is ended or the other side is gone. */
+/** Our side of a stream: frames in order, and a beat after a silence, until it ends or the other side is gone. */
 export class HeartbeatWriter {
   readonly #stream: FrameStream;
-  readonly #beatMs: number;
   readonly #gone = new AbortController();
+  /** One timer, restarted after each frame: a new one per frame costs more than the frame's own bookkeeping. */
+  readonly #beat: NodeJS.Timeout;
   #writing: Promise<void> = Promise.resolve();
   #pending = 0;
-  #timer: NodeJS.Timeout | undefined;
   #ended = false;
 
   constructor(stream: FrameStream, init: HeartbeatWriterInit) {
     this.#stream = stream;
-    this.#beatMs = init.beatMs;
-    this.#restartBeat();
+    this.#beat = setTimeout(() => {
+      // A pending frame breaks the silence itself, and restarts the timer.
+      if (this.#pending === 0) void this.send({ t: 'beat' });
+    }, init.beatMs);
   }
 
-  /** Aborts where nothing reaches the other side any more. */
+  /** Aborts when nothing reaches the other side any more. */
   get gone(): AbortSignal {
     return this.#gone.signal;
   }
@@ -34,39 +36,35 @@ export class HeartbeatWriter {
   }
 
   /**
-   * Sends after all that was sent before; waits while the other side does not read. Does nothing once it is gone.
-   * @throws the signal's reason where it aborted before the frame's turn
+   * Sends after all earlier frames; waits while the other side does not read. Does nothing once it is gone.
+   * @throws the signal's reason if it aborted before the frame's turn
    */
-  async send(frame: Frame, options: AbortOptions = {}): Promise<void> {
-    this.#pending += 1;
-    clearTimeout(this.#timer);
-    const turn = this.#writing.then(() => this.#write(frame, options));
-    this.#writing = turn.catch(() => undefined);
-    try {
-      await turn;
-    } finally {
-      this.#pending -= 1;
-      this.#restartBeat();
-    }
+  send(frame: Frame, options: AbortOptions = {}): Promise<void> {
+    return this.#queue(() => this.#stream.write(frame, options), options);
   }
 
-  /** Ends the stream after what was sent. Idempotent, never throws. */
+  /** Sends a frame that `FrameStream.readRaw` returned, byte for byte. @throws as `send` */
+  forward(bytes: Uint8Array, options: AbortOptions = {}): Promise<void> {
+    return this.#queue(() => this.#stream.forward(bytes, options), options);
+  }
+
+  /** Ends the stream after all frames. Idempotent, never throws. */
   async end(options: AbortOptions = {}): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
-    clearTimeout(this.#timer);
+    clearTimeout(this.#beat);
     await this.#writing;
     if (!this.gone.aborted) await this.#stream.close(options);
   }
 
-  /** Says why nothing more comes, and ends the stream. Never throws. */
+  /** Sends an error frame and ends the stream. Never throws. */
   async fail(code: string, message: string): Promise<void> {
     if (this.#ended) return;
     await this.send({ t: 'error', code, message: message.slice(0, 500) });
     await this.end();
   }
 
-  /** Says that there is too much to do, and ends the stream. Never throws. */
+  /** Sends `busy` and ends the stream. Never throws. */
   async turnAway(): Promise<void> {
     if (this.#ended) return;
     await this.send({ t: 'busy' });
@@ -76,25 +74,31 @@ export class HeartbeatWriter {
   /** Nothing reaches the other side any more. */
   leave(): void {
     this.#ended = true;
-    clearTimeout(this.#timer);
+    clearTimeout(this.#beat);
     this.#gone.abort(new QvacError('E_TRUNCATED', 'the client is gone'));
   }
 
-  async #write(frame: Frame, options: AbortOptions): Promise<void> {
-    if (this.gone.aborted) return;
-    options.signal?.throwIfAborted();
+  async #queue(write: () => Promise<void>, { signal }: AbortOptions): Promise<void> {
+    this.#pending += 1;
+    const turn = this.#writing.then(() => this.#write(write, signal));
+    this.#writing = turn.catch(() => undefined);
     try {
-      await this.#stream.write(frame, options);
-    } catch (error) {
-      // A frame that may have gone out in part leaves nothing that could be said on this stream.
-      this.#stream.abort(toError(error));
-      this.leave();
+      await turn;
+    } finally {
+      this.#pending -= 1;
+      if (!this.#ended && this.#pending === 0) this.#beat.refresh();
     }
   }
 
-  #restartBeat(): void {
-    clearTimeout(this.#timer);
-    if (this.#ended || this.#pending > 0) return;
-    this.#timer = setTimeout(() => void this.send({ t: 'beat' }), this.#beatMs);
+  async #write(write: () => Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    if (this.gone.aborted) return;
+    signal?.throwIfAborted();
+    try {
+      await write();
+    } catch (error) {
+      // After a frame that may have left in part, nothing else can be said on this stream.
+      this.#stream.abort(toError(error));
+      this.leave();
+    }
   }
 }

@@ -1,17 +1,17 @@
 import type { Stream } from '@libp2p/interface';
 import { toError } from '../../errors.ts';
 
-/** What a writer needs to know of its stream as a whole. */
+/** What a writer needs to know about its stream. */
 export interface StreamState {
   isClosed(): boolean;
-  /** The stream's error where it broke off; `cause` counts where none is known yet. */
+  /** The error of a stream that broke off; `cause` is used if none is known yet. */
   broken(cause: Error | null): Error;
-  /** The error where the other side has not read for so long. */
+  /** The error of a stream whose other side has not read for `timeoutMs`. */
   stalled(timeoutMs: number): Error;
   abort(reason: Error): void;
 }
 
-/** What is written is handed to the muxer in pieces of this many bytes, so that its queue stays short. */
+/** The muxer gets what is written in pieces of this many bytes, so that its queue stays short. */
 const pieceBytes = 64 * 1024;
 
 /** Writes to one libp2p stream, in order, each waiting while the other side does not read. */
@@ -21,15 +21,19 @@ export class PieceWriter {
   readonly #stallTimeoutMs: number;
   #tail: Promise<void> = Promise.resolve();
   #writing = 0;
+  /** One timer for all waits of the stream. */
+  #stall: NodeJS.Timeout | null = null;
+  /** Ends the current wait with an error; null while no write waits. */
+  #onStall: (() => void) | null = null;
 
-  /** @param stallTimeoutMs how long a write waits for a side that does not read */
+  /** @param stallTimeoutMs how long a write waits while the other side does not read */
   constructor(stream: Stream, state: StreamState, stallTimeoutMs: number) {
     this.#stream = stream;
     this.#state = state;
     this.#stallTimeoutMs = stallTimeoutMs;
   }
 
-  /** @throws what `state` gives for a stream that broke off or stalls, the signal's reason where it aborts */
+  /** @throws the error of `state` for a stream that broke off or stalls, the signal's reason if it aborts */
   async write(bytes: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
     if (this.#writing === 0 && !this.#stream.writableNeedsDrain && bytes.length <= pieceBytes) {
@@ -47,7 +51,7 @@ export class PieceWriter {
     }
   }
 
-  /** Resolves when all that was written so far is with the muxer, or failed. */
+  /** Resolves when the muxer has all earlier writes, or they failed. */
   written(): Promise<void> {
     return this.#tail;
   }
@@ -79,7 +83,7 @@ export class PieceWriter {
     if (this.#state.isClosed()) return Promise.reject(this.#state.broken(null));
     return new Promise((resolve, reject) => {
       const finish = (error: Error | null): void => {
-        clearTimeout(timer);
+        this.#onStall = null;
         this.#stream.removeEventListener('drain', onDrain);
         this.#stream.removeEventListener('close', onClose);
         signal?.removeEventListener('abort', onAbort);
@@ -89,15 +93,25 @@ export class PieceWriter {
       const onDrain = (): void => finish(null);
       const onClose = (): void => finish(this.#state.broken(null));
       const onAbort = (): void => finish(signal?.reason as Error);
-      const onStall = (): void => {
+      this.#onStall = () => {
         const error = this.#state.stalled(this.#stallTimeoutMs);
         finish(error);
         this.#state.abort(error);
       };
-      const timer = setTimeout(onStall, this.#stallTimeoutMs);
+      this.#restartStall();
       this.#stream.addEventListener('drain', onDrain);
       this.#stream.addEventListener('close', onClose);
       signal?.addEventListener('abort', onAbort, { once: true });
     });
+  }
+
+  #restartStall(): void {
+    if (this.#stall !== null) {
+      this.#stall.refresh();
+      return;
+    }
+    this.#stall = setTimeout(() => this.#onStall?.(), this.#stallTimeoutMs);
+    // It outlives its waits, and must not keep the process alive for them. The connection does while a write waits.
+    this.#stall.unref();
   }
 }

@@ -5,12 +5,12 @@ import type { PeerIdString } from '../../lib/types.ts';
 import type { Frame } from '../../protocol/frames.ts';
 import { type FrameStream, LibP2PFrameStream } from './streams.ts';
 
-/** How long the other side may take to end a stream that our handler is done with, in ms. */
+/** How long the other side may take to end a stream after our handler is done, in ms. */
 const lingerMs = 5_000;
-/** How long an error frame may take to leave, in ms. */
+/** How long sending an error frame may take, in ms. */
 const farewellMs = 1_000;
 
-/** Last words of a handler, by the code of what ended it. */
+/** The last frame of a stream, by the code of the error that ended its handler. */
 const farewells: Readonly<Record<string, Frame>> = {
   E_BAD_PEER: { t: 'error', code: 'bad-frame', message: 'a frame broke the protocol' },
   E_BUG: { t: 'error', code: 'internal', message: 'this node failed' },
@@ -22,7 +22,7 @@ export interface ServeHooks {
   readonly onBadFrame: (peer: PeerIdString) => void;
 }
 
-/** The frames of a libp2p stream with `remote`. @throws QvacError E_BAD_PEER for a key that signs nothing of ours */
+/** The frames of a libp2p stream with `remote`. @throws QvacError E_BAD_PEER if its key is not Ed25519 */
 export function frameStream(stream: Stream, remote: PeerId): LibP2PFrameStream {
   const publicKey = remote.publicKey?.raw;
   if (publicKey === undefined || remote.type !== 'Ed25519') {
@@ -32,7 +32,7 @@ export function frameStream(stream: Stream, remote: PeerId): LibP2PFrameStream {
   return new LibP2PFrameStream(stream, { peer: remote.toString() as PeerIdString, publicKey });
 }
 
-/** Runs a handler on a stream that the other side opened. Whatever goes wrong stays with that stream; never throws. */
+/** Runs a handler on a stream that the other side opened. Errors end that stream alone; never throws. */
 export async function serveStream(
   frames: LibP2PFrameStream,
   protocol: string,
@@ -58,13 +58,13 @@ export async function serveStream(
   }
 }
 
-/** Tells the other side what it did wrong, or that we failed, and ends the stream. */
+/** Sends the last frame, if any, and ends the stream. */
 async function refuse(frames: LibP2PFrameStream, code: string, error: unknown): Promise<void> {
   const frame = farewells[code];
   if (frame !== undefined) {
     const signal = AbortSignal.timeout(farewellMs);
     await frames.write(frame, { signal }).catch(() => undefined);
-    // A reset that overtakes the frame would take it away again.
+    // A reset that overtakes the frame would discard it.
     await frames.close({ signal });
     await frames.linger(farewellMs);
   }

@@ -40,6 +40,24 @@ describe('reachability', () => {
     );
   });
 
+  it('counts the addresses of the IP version that a node listens at', async () => {
+    const own = ['127.0.0.1', '192.168.1.5', '::1', '2a02:1:2:3::5'];
+    const detailOf = async (...listen: readonly string[]): Promise<string | undefined> =>
+      checkReach(await config(['network', 'devnet'], ['listen', listen]), [], own)[0]?.detail;
+    assert.match((await detailOf('/ip4/0.0.0.0/tcp/0')) ?? '', /^a node would listen at 192\.168\.1\.5 \(private\): /);
+    assert.match((await detailOf('/ip6/::/tcp/0')) ?? '', /^a node would listen at 2a02:1:2:3::5 \(public\); /);
+    assert.match((await detailOf('/ip6/::1/tcp/0')) ?? '', /^a node would listen at ::1 \(loopback\)/);
+    const [behind] = checkReach(
+      await config(['network', 'devnet']),
+      [running(['/ip6/fd00::5/tcp/4001'], ['2a02:9::9'])],
+      own,
+    );
+    assert.match(
+      behind?.fix ?? '',
+      /--listen \/ip6\/::\/tcp\/4001, and share the address \/ip6\/2a02:9::9\/tcp\/4001\/p2p\//,
+    );
+  });
+
   it('of a running node follows from its connections', async () => {
     const [near, wide] = [await config(['private', 'ours']), await config(['network', 'devnet'])];
     const own = ['127.0.0.1', '192.168.1.5'];

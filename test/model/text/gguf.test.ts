@@ -26,20 +26,20 @@ describe('the header of a GGUF file', () => {
     return await readGguf(path);
   }
 
-  it('tells what the model is', async () => {
+  it('describes the model', async () => {
     const header = await readBytes(whole);
     assert.deepEqual(describeGguf(header), { arch: 'qwen3', quant: 'f16', name: 'tiny-random' });
     assert.equal(numberOf(header, 'qwen3.context_length'), 4096);
     assert.equal(textsOf(header, 'tokenizer.ggml.tokens')?.length, 512);
   });
 
-  it('names the file after itself where it has no name of its own', async () => {
+  it('falls back to the file name if the metadata has no name', async () => {
     const header = await readBytes(whole);
     const nameless = { ...header, path: '/x/My Model_Q8.GGUF', metadata: new Map([['general.architecture', 'llama']]) };
     assert.deepEqual(describeGguf(nameless), { arch: 'llama', quant: 'unknown', name: 'my-model-q8' });
   });
 
-  it('refuses what is no GGUF file in one line', async () => {
+  it('refuses a file that is not GGUF, in one line', async () => {
     for (const bytes of [
       Buffer.alloc(0),
       Buffer.from('GGU'),
@@ -64,13 +64,13 @@ describe('the header of a GGUF file', () => {
     );
   });
 
-  it('refuses one last byte too few', async () => {
+  it('refuses a file without its last byte', async () => {
     const end = lastByteOfData(whole);
     await readBytes(whole.subarray(0, end));
     await assert.rejects(readBytes(whole.subarray(0, end - 1)), { code: 'E_MODEL', message: /cut short/ });
   });
 
-  it('meets any damage of the header with its own error or none', async () => {
+  it('throws no error but its own for any damage of the header', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.tuple(fc.integer({ min: 0, max: headerBytes }), fc.integer({ min: 0, max: 255 })), {
@@ -87,7 +87,7 @@ describe('the header of a GGUF file', () => {
     );
   });
 
-  it('refuses sizes that would end the process in the native loader', async () => {
+  it('refuses sizes at which the native loader would end the process', async () => {
     for (const [key, values] of Object.entries({
       'qwen3.block_count': [0, 513, 0xffffffff],
       'qwen3.embedding_length': [0],
@@ -113,7 +113,7 @@ describe('the header of a GGUF file', () => {
     await assert.rejects(readBytes(nameless), { code: 'E_MODEL', message: /head_count/ });
   });
 
-  it('takes no count at its word', async () => {
+  it('trusts no count', async () => {
     for (const at of [8, 16]) {
       const huge = Buffer.from(whole);
       huge.writeBigUInt64LE(2n ** 63n, at);

@@ -44,7 +44,7 @@ const identity = await identityFromSeed(new Uint8Array(32).fill(1));
 const other = await identityFromSeed(new Uint8Array(32).fill(2));
 const checks: CardChecks = { peer: identity.peer, network: 'test', now };
 
-test('a valid card is taken', () => {
+test('a valid card is accepted', () => {
   const signed = sign(identity, cardOf(identity));
   const verified = verifyCard(signed, checks);
   assert.equal(verified.peer, identity.peer);
@@ -54,7 +54,12 @@ test('a valid card is taken', () => {
 
 const newest = verifyCard(sign(identity, cardOf(identity)), checks);
 const refusals: readonly (readonly [string, Signed, RegExp, Partial<CardChecks>?])[] = [
-  ['that has expired', sign(identity, cardOf(identity, { expiresAt: now })), /expired/],
+  ['that expires now', sign(identity, cardOf(identity, { expiresAt: now })), /has expired 0 s ago/],
+  [
+    'whose clocks differ by more than its life',
+    sign(identity, cardOf(identity, { expiresAt: now - 90_000 })),
+    /has expired 90 s ago by this machine’s clock; check both clocks/,
+  ],
   ['for another network', sign(identity, cardOf(identity, { network: 'main' })), /another network/],
   ['of another peer', sign(identity, cardOf(identity, { peer: other.signingKey.publicKey })), /another peer/],
   ['signed by another', sign(other, cardOf(identity)), /signature/],
@@ -83,11 +88,15 @@ const refusals: readonly (readonly [string, Signed, RegExp, Partial<CardChecks>?
     /same number/,
     { newest },
   ],
-  ['with a name without end', sign(identity, cardOf(identity, { models: [testModel('a'.repeat(10_000))] })), /too big/],
+  [
+    'with a name without end',
+    sign(identity, cardOf(identity, { models: [testModel('a'.repeat(10_000))] })),
+    /too large/,
+  ],
   [
     'with a thousand models',
     sign(identity, cardOf(identity, { models: Array.from({ length: 1000 }, () => testModel('a')) })),
-    /too big/,
+    /too large/,
   ],
 ];
 for (const [what, signed, why, over] of refusals) {
@@ -107,7 +116,7 @@ test('a card is fetched over the network from the peer that signed it', async (t
   assert.ok(fetched.card.addrs.includes(addressOf(peer)));
 });
 
-test('a peer that hands out another’s card, ends without one or never answers is refused', async (t) => {
+test('a peer that sends another peer’s card, none, or never answers is refused', async (t) => {
   const honest = await startOfferer(t, [testModel('alpha')], { kademlia: false });
   const client = await startPeer(t, { role: 'client' });
   const components = { peer: client, clock: systemClock };
@@ -129,7 +138,7 @@ test('a peer that hands out another’s card, ends without one or never answers 
   release();
 });
 
-test('numbers of cards grow, across restarts and with a clock that stands still', async (t) => {
+test('card numbers grow across restarts, even if the clock stands still', async (t) => {
   const path = join(await temporaryHome(t), 'card.json');
   const peer = await startPeer(t);
   let time = 50;
@@ -152,7 +161,7 @@ test('numbers of cards grow, across restarts and with a clock that stands still'
   assert.equal(second.current().card.expiresAt - second.current().card.issuedAt, 600_000);
 });
 
-test('a card is renewed in time, and says then what is true then', async (t) => {
+test('a card is renewed in time, with the content of that time', async (t) => {
   const peer = await startPeer(t);
   let name = 'alpha';
   const issuer = createCardIssuer(

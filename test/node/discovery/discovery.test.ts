@@ -15,7 +15,7 @@ import { addressOf, startPeer } from '../../support/peers.ts';
 const patient = { patient: true, timeoutMs: 60_000 } as const;
 const ids = (found: readonly { peer: string }[]): string[] => found.map((peer) => peer.peer).sort();
 
-test('six nodes that know one bootstrap find each other by model name, by name and quantisation, by file, by role', async (t) => {
+test('six nodes with one bootstrap find each other by name, name and quantisation, file, and role', async (t) => {
   const first = await startOfferer(t, [testModel('alpha')]);
   const bootstrap = [addressOf(first.peer)];
   const [q8, q4, gamma, routing] = await Promise.all([
@@ -39,7 +39,7 @@ test('six nodes that know one bootstrap find each other by model name, by name a
   await assert.rejects(discovery.find({ model: 'delta' }), { code: 'E_NO_PROVIDER' });
 });
 
-test('who is not connected is told so, with the reason, and not that nobody offers', async (t) => {
+test('a search without a connection fails as such, with the reason, and not for lack of providers', async (t) => {
   const gone = await startPeer(t);
   const address = addressOf(gone);
   await gone.stop();
@@ -68,7 +68,7 @@ test('who is not connected is told so, with the reason, and not that nobody offe
 });
 
 for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
-  test(`a provider that gets ${signal} leaves the list and is not found any more`, async (t) => {
+  test(`a provider that gets ${signal} leaves the list and is no longer found`, async (t) => {
     const keyPath = join(await temporaryHome(t), 'key');
     const witness = await startOfferer(t, [testModel('beta')]);
     const provider = await startPeerProcess(t, {
@@ -91,7 +91,7 @@ for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
   });
 }
 
-test('a provider that comes back is found again without being asked for', async (t) => {
+test('a provider that returns is found again without a search', async (t) => {
   const keyPath = join(await temporaryHome(t), 'key');
   const provider = await startPeerProcess(t, { keyPath, models: ['alpha'] });
   const client = await startPeer(t, { role: 'client' });
@@ -111,7 +111,7 @@ test('a provider that comes back is found again without being asked for', async 
   assert.deepEqual(ids(discovery.live()), [provider.id]);
 });
 
-test('a herd that dials one bootstrap at once all gets in', async (t) => {
+test('a bootstrap accepts a herd that dials it at once', async (t) => {
   // A client's limits: five connections per second from one address.
   const bootstrap = await startPeer(t, { role: 'client', listen: ['/ip4/127.0.0.1/tcp/0'] });
   const herd = await Promise.all(Array.from({ length: 14 }, () => startPeer(t, { role: 'provider', listen: [] })));
@@ -126,7 +126,7 @@ test('a herd that dials one bootstrap at once all gets in', async (t) => {
   await full;
 });
 
-test('a card that runs out takes its peer off the list', async (t) => {
+test('a peer leaves the list when its card expires', async (t) => {
   const { peer } = await startOfferer(t, [testModel('alpha')], { kademlia: false });
   let ahead = 0;
   const client = await startPeer(t, { role: 'client' });
@@ -143,7 +143,7 @@ test('a card that runs out takes its peer off the list', async (t) => {
   assert.deepEqual(await down, [peer.id]);
 });
 
-test('a change of a card is seen on request, one rolled back is refused and takes its peer off the list', async (t) => {
+test('a refresh shows a changed card; a rolled back card is refused, and its peer leaves the list', async (t) => {
   const { peer, issuer } = await startOfferer(t, [testModel('alpha')], { kademlia: false });
   const discovery = await startDiscovery(t, await startPeer(t, { role: 'client' }), { bootstrap: [addressOf(peer)] });
   const before = await discovery.get(peer.id);
@@ -171,7 +171,7 @@ test('a peer of another network is never on the list', async (t) => {
   await assert.rejects(discovery.find({ model: 'alpha' }, { timeoutMs: 500 }), { code: 'E_NO_PROVIDER' });
 });
 
-test('one peer is had by address or id; without a card, or where it is oneself, it says so', async (t) => {
+test('one peer is found by address or id; a peer without a card, or this node itself, is an error', async (t) => {
   const { peer, discovery: own } = await startOfferer(t, [testModel('alpha')], { kademlia: false, collect: true });
   const cardless = await startPeer(t);
   const client = await startPeer(t, { role: 'client' });
@@ -183,7 +183,7 @@ test('one peer is had by address or id; without a card, or where it is oneself, 
   await assert.rejects(own.get(peer.id), { code: 'E_NETWORK', message: /itself/ });
 });
 
-test('a node that is not ready to give its card when it is found is asked again', async (t) => {
+test('a node that has no card yet when it is found is asked again', async (t) => {
   const peer = await startPeer(t);
   const discovery = await startDiscovery(t, await startPeer(t, { role: 'client' }));
   await assert.rejects(discovery.get(addressOf(peer)), { code: 'E_NO_PROVIDER' });
@@ -198,7 +198,7 @@ test('a node that is not ready to give its card when it is found is asked again'
   assert.deepEqual(ids(discovery.live()), [peer.id]);
 });
 
-test('a peer of an earlier run whose addresses are forgotten is met at once where it is named now', async (t) => {
+test('a peer of an earlier run without addresses is reached at once by a given address', async (t) => {
   const cachePath = join(await temporaryHome(t), 'peers.json');
   const { peer } = await startOfferer(t, [testModel('alpha')], { kademlia: false });
   const first = await startDiscovery(t, await startPeer(t, { role: 'client' }), { cachePath });
@@ -212,7 +212,7 @@ test('a peer of an earlier run whose addresses are forgotten is met at once wher
   assert.equal((await again.get(addressOf(peer))).peer, peer.id);
 });
 
-test('the next run finds the peers of this one, and still knows their newest cards', async (t) => {
+test('the next run finds the peers of this one, and remembers their newest cards', async (t) => {
   const cachePath = join(await temporaryHome(t), 'peers.json');
   const { peer, issuer } = await startOfferer(t, [testModel('alpha')], { kademlia: false });
   const run = async (): Promise<Discovery> => startDiscovery(t, await startPeer(t, { role: 'client' }), { cachePath });
@@ -234,7 +234,7 @@ test('the next run finds the peers of this one, and still knows their newest car
   await assert.rejects(later.refresh(peer.id), { code: 'E_BAD_PEER', message: /newer/ });
 });
 
-test('a damaged list of peers is made anew, and foreign or forged entries are left out', async (t) => {
+test('a damaged list of peers is replaced, and foreign or forged entries are left out', async (t) => {
   const cachePath = join(await temporaryHome(t), 'peers.json');
   const { peer } = await startOfferer(t, [testModel('alpha')], { kademlia: false });
   for (const damage of ['{', '[]', '{"peers":[1,{"network":"test"}]}', '\0'.repeat(100)]) {
@@ -254,7 +254,37 @@ test('a damaged list of peers is made anew, and foreign or forged entries are le
   await assert.rejects(discovery.find({ model: 'alpha' }), { code: 'E_NETWORK' });
 });
 
-test('a bootstrap that comes back without its memory is told again who offers what', async (t) => {
+test('a peer that was saved under a date in the future counts as seen now', async (t) => {
+  const cachePath = join(await temporaryHome(t), 'peers.json');
+  const { peer } = await startOfferer(t, [testModel('alpha')], { kademlia: false });
+  const save = async (): Promise<number | undefined> => {
+    const discovery = await startDiscovery(t, await startPeer(t, { role: 'client' }), { cachePath });
+    await discovery.get(addressOf(peer));
+    await discovery.stop();
+    const { peers } = JSON.parse(await readFile(cachePath, 'utf8')) as { peers: { seenAt: number }[] };
+    return peers[0]?.seenAt;
+  };
+  await save();
+  const kept = JSON.parse(await readFile(cachePath, 'utf8')) as { peers: { peer: string; seenAt: number }[] };
+  const [entry] = kept.peers;
+  assert.ok(entry !== undefined);
+  const nextYear = Date.now() + 365 * 86_400_000;
+  await writeFile(
+    cachePath,
+    JSON.stringify({
+      peers: [
+        { ...entry, seenAt: nextYear },
+        { ...entry, peer: '12D3gone', seenAt: nextYear },
+      ],
+    }),
+  );
+  await save();
+  const { peers } = JSON.parse(await readFile(cachePath, 'utf8')) as { peers: { seenAt: number }[] };
+  assert.equal(peers.length, 2);
+  assert.ok(peers.every(({ seenAt }) => seenAt <= Date.now()));
+});
+
+test('providers announce themselves again to a bootstrap that restarted', async (t) => {
   const keyPath = join(await temporaryHome(t), 'key');
   const bootstrap = await startPeerProcess(t, { keyPath, kademlia: true });
   const timings = { tiersMs: [100], jitter: 0 };

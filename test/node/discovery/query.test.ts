@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { noProvider } from '../../../src/node/discovery/query.ts';
 
-it('names the command that looks at the same network', () => {
+it('names the command that lists the same network', () => {
   for (const [network, flags] of [
     ['local', ''],
     ['dev', ' --network devnet'],
@@ -10,6 +10,6 @@ it('names the command that looks at the same network', () => {
     ['ours', ' --private ours'],
     ['constructor', ' --private constructor'],
   ] as const) {
-    assert.equal(noProvider({ model: 'tiny' }, network).hint, `see who is there: qvac peers${flags}`);
+    assert.equal(noProvider({ model: 'tiny' }, network).hint, `list the nodes: qvac peers${flags}`);
   }
 });

@@ -76,7 +76,7 @@ test('waits are spread by up to the jitter', async (t) => {
   assert.equal(trial.attempts.length, 2);
 });
 
-test('a node without any connection never waits longer than 15 s, also where it had been patient before', async (t) => {
+test('a node without any connection never waits longer than 15 s, even after longer waits', async (t) => {
   const trial = start(t, { tiersMs: [600_000] });
   trial.supervisor.add(a, { keep: true });
   await settle();
@@ -88,7 +88,7 @@ test('a node without any connection never waits longer than 15 s, also where it 
   assert.equal(trial.attempts.length, 3);
 });
 
-test('a peer that was lost is tried again, one that was heard of at once', async (t) => {
+test('a lost peer is tried again, and at once if it is mentioned', async (t) => {
   const trial = start(t, { provenMs: 0 });
   trial.outcome = 'up';
   trial.supervisor.add(a);
@@ -122,7 +122,7 @@ test('a peer that drops every connection at once is treated as one that does not
   }
 });
 
-test('a peer that nobody named is forgotten after six attempts, one to be kept never', async (t) => {
+test('a peer is forgotten after six attempts, unless it is to be kept', async (t) => {
   const trial = start(t);
   trial.supervisor.add(a);
   trial.supervisor.add('kept' as PeerIdString, { keep: true });
@@ -133,7 +133,7 @@ test('a peer that nobody named is forgotten after six attempts, one to be kept n
   assert.equal(trial.attempts.filter((peer) => peer === 'kept').length, 11);
 });
 
-test('a few are tried at a time', async () => {
+test('only a few peers are tried at a time', async () => {
   let running = 0;
   let most = 0;
   const finish: (() => void)[] = [];

@@ -10,7 +10,7 @@ import { temporaryHome } from '../../support/home.ts';
 const day = 86_400_000;
 const start = Date.UTC(2026, 0, 1, 23, 59);
 
-it('what was earned is kept by day, across runs, for a month', async (context) => {
+it('earnings are kept by day, across runs, for a month', async (context) => {
   const path = join(await temporaryHome(context), 'earnings.json');
   let now = start;
   const open = () => createEarnings({ clock: { ...systemClock, now: () => now }, logger: silentLogger }, path);
@@ -32,7 +32,7 @@ it('what was earned is kept by day, across runs, for a month', async (context) =
   );
 });
 
-it('a damaged file, and a disk that cannot be written, are no reason to stop', async (context) => {
+it('neither a damaged file nor a full disk stops the provider', async (context) => {
   const folder = await temporaryHome(context);
   const path = join(folder, 'earnings.json');
   for (const text of [
@@ -52,5 +52,5 @@ it('a damaged file, and a disk that cannot be written, are no reason to stop', a
     { clock: systemClock, logger: { ...silentLogger, warn: (message) => warned.push(message) } },
     join(path, 'below-a-file'),
   ).add(1n);
-  assert.deepEqual(warned, ['what was earned was not written down']);
+  assert.deepEqual(warned, ['a payment is missing in the earnings']);
 });

@@ -9,7 +9,7 @@ import { peerIdOf, signBody, verifyBody } from '../../../src/proofs/signing.ts';
 import { kinds } from '../../../src/protocol/messages.ts';
 import { temporaryHome } from '../../support/home.ts';
 
-test('a key is made once, privately, and names the same peer from then on', async (t) => {
+test('a private key file is created once, and identifies the same peer from then on', async (t) => {
   const path = join(await temporaryHome(t), 'keys', 'client.key');
   const first = await loadIdentity(path);
   assert.equal((await stat(path)).mode & 0o777, 0o600);
@@ -23,13 +23,13 @@ test('a key is made once, privately, and names the same peer from then on', asyn
   );
 });
 
-test('whoever makes the same key file at the same moment gets the same identity', async (t) => {
+test('processes that create one key file at the same moment get the same identity', async (t) => {
   const path = join(await temporaryHome(t), 'client.key');
   const peers = await Promise.all(Array.from({ length: 8 }, () => loadIdentity(path)));
   assert.equal(new Set(peers.map(({ peer }) => peer)).size, 1);
 });
 
-test('a broken key file is E_KEY in one line and stays as it is', async (t) => {
+test('a damaged key file is E_KEY in one line and is not changed', async (t) => {
   const path = join(await temporaryHome(t), 'client.key');
   const whole = privateKeyToProtobuf(await generateKeyPair('Ed25519'));
   const otherHalf = Uint8Array.from(whole);
@@ -65,7 +65,7 @@ test('a key that others may read is made private again', async (t) => {
   assert.equal(warnings.length, 1);
 });
 
-test('an identity in use is refused with its process named, and free again once released', async (t) => {
+test('an identity in use is refused with the name of its process, and free after its release', async (t) => {
   const keyPath = join(await temporaryHome(t), 'provider.key');
   const release = await lockIdentity(keyPath, 'this provider');
   await assert.rejects(lockIdentity(keyPath, 'this provider'), {
@@ -77,7 +77,7 @@ test('an identity in use is refused with its process named, and free again once 
   await again();
 });
 
-test('an identity of a seed is that of its public key', async () => {
+test('the identity of a seed is that of its public key', async () => {
   const seed = randomBytes(32);
   const identity = await identityFromSeed(seed);
   assert.equal(identity.peer, peerIdOf(identity.signingKey.publicKey));

@@ -45,7 +45,9 @@ function noticing(peer: Peer, lost: () => void): Peer {
         if (frame === undefined || frame?.t === 'challenge') setImmediate(lost);
       }
     },
+    readRaw: (allowed, options) => stream.readRaw(allowed, options),
     write: (frame, options) => stream.write(frame, options),
+    forward: (bytes, options) => stream.forward(bytes, options),
     close: (options) => stream.close(options),
     abort: (reason) => stream.abort(reason),
   });

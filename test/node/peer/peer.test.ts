@@ -43,7 +43,7 @@ test('a stream carries frames both ways and ends cleanly', async (t) => {
   assert.equal(await stream.read(['tokens']), null);
 });
 
-test('streams share one connection, which both sides see come and go', async (t) => {
+test('streams share one connection, whose opening and closing both sides see', async (t) => {
   const provider = await startPeer(t);
   await provider.handle(jobProtocol, async () => {});
   const client = await startPeer(t, { role: 'client' });
@@ -59,7 +59,7 @@ test('streams share one connection, which both sides see come and go', async (t)
   assert.deepEqual(client.connected(), []);
 });
 
-test('what keeps a stream from opening is said in one line', async (t) => {
+test('a stream that cannot be opened gives the reason in one line', async (t) => {
   const client = await startPeer(t, { role: 'client' });
   const provider = await startPeer(t);
   const port = /tcp\/(\d+)/.exec(addressOf(provider))?.[1];
@@ -71,7 +71,7 @@ test('what keeps a stream from opening is said in one line', async (t) => {
     [closedAddress, /connection refused/],
     [`/ip4/127.0.0.1/tcp/${port}/p2p/${stranger}`, /another peer answers/],
     [addressOf(provider), /does not speak this protocol/],
-    [stranger, /no address of it is known/],
+    [stranger, /its addresses are not known/],
     [client.id, /this node itself/],
     ['12D3KooWnonsense', /not a peer id/],
     ['/ip4/127.0.0.1/tcp/1', /does not name a peer/],
@@ -87,7 +87,7 @@ test('what keeps a stream from opening is said in one line', async (t) => {
   }
 });
 
-test('a dial ends when its signal says so, with the signal’s reason', async (t) => {
+test('a dial ends when its signal aborts, with the signal’s reason', async (t) => {
   const client = await startPeer(t, { role: 'client' });
   const silent = `/ip4/127.0.0.1/tcp/${await listenSilently(t)}/p2p/${(await testIdentity()).peer}`;
   const reason = new Error('enough');
@@ -138,7 +138,7 @@ for (const [signal, what] of [
   ['SIGKILL', 'killed'],
   ['SIGSTOP', 'frozen'],
 ] as const) {
-  test(`a peer that is ${what} in the middle of a stream is noticed, and its stream is truncated`, async (t) => {
+  test(`a peer that is ${what} in the middle of a stream is detected, and its stream is truncated`, async (t) => {
     const other = await startPeerProcess(t, { keyPath: join(await temporaryHome(t), 'key') });
     const client = await startPeer(t, { role: 'client' });
     const stream = await client.open(other.address, beats);
@@ -156,7 +156,7 @@ for (const [signal, what] of [
   });
 }
 
-test('a connection that was closed meanwhile is opened anew', async (t) => {
+test('a connection that was closed is opened again', async (t) => {
   const provider = await startPeer(t);
   await provider.handle(jobProtocol, async (stream) => void (await stream.write({ t: 'beat' })));
   const client = await startPeer(t, { role: 'client' });
@@ -166,10 +166,10 @@ test('a connection that was closed meanwhile is opened anew', async (t) => {
   assert.deepEqual(await stream.read(['beat']), { t: 'beat' });
 });
 
-test('a peer that breaks the protocol again and again is banned, and may return when the ban is over', async (t) => {
+test('a peer that breaks the protocol repeatedly is banned, and may return after the ban', async (t) => {
   let now = 0;
   const provider = createPeer(
-    { clock: { now: () => now } },
+    { monotonic: () => now },
     {
       role: 'provider',
       key: await testIdentity(),
@@ -192,7 +192,7 @@ test('a peer that breaks the protocol again and again is banned, and may return 
   await openRaw(stranger, address, jobProtocol);
 });
 
-test('of what is said of a peer’s addresses only those are kept that can be dialled', async (t) => {
+test('of a peer’s addresses only those that can be dialled are kept', async (t) => {
   const client = await startPeer(t, { role: 'client' });
   const { peer } = await testIdentity();
   const useful = ['/ip4/10.1.2.3/tcp/4001', '/ip6/::1/tcp/4001', '/dns4/node.example/tcp/4001'];

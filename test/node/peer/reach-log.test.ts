@@ -6,7 +6,7 @@ import { ReachLog } from '../../../src/node/peer/reach-log.ts';
 import { addressOf, startPeer } from '../../support/peers.ts';
 
 describe('how a node is reached', () => {
-  it('is told by who dials in, and by what peers observe', async (context) => {
+  it('shows in inbound connections and in observed addresses', async (context) => {
     const [listening, dialling] = [
       await startPeer(context, { role: 'provider' }),
       await startPeer(context, { role: 'client' }),
@@ -19,7 +19,7 @@ describe('how a node is reached', () => {
     assert.deepEqual(dialling.reach(), { observed: ['127.0.0.1'], dialledIn: { loopback: 0, private: 0, public: 0 } });
   });
 
-  it('is kept small, whatever peers say', () => {
+  it('stays small, whatever peers claim', () => {
     const log = new ReachLog();
     for (let at = 0; at < 9; at++) log.identified({ observedAddr: multiaddr(`/ip4/8.8.8.${at}/tcp/1`) });
     log.identified({ observedAddr: multiaddr('/dns4/example.org/tcp/1') });

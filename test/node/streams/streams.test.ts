@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import type { QvacError } from '../../../src/errors.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
-import type { FrameStream } from '../../../src/node/streams/streams.ts';
+import { type FrameStream, LibP2PFrameStream } from '../../../src/node/streams/streams.ts';
 import { encodeFrame } from '../../../src/protocol/frame-codec.ts';
 import type { Frame, FrameType } from '../../../src/protocol/frames.ts';
 import { badFrame, everything, framed, openRaw, startStranger } from '../../support/hostile.ts';
@@ -133,7 +133,7 @@ test('a reset stream and a connection that breaks are never a clean end', async 
   }
 });
 
-test('a frame that comes byte by byte is read, and a read that is given up goes on later', async (t) => {
+test('a frame that arrives byte by byte is read, and an aborted read continues later', async (t) => {
   let release = (): void => {};
   const held = new Promise<void>((resolve) => (release = resolve));
   const provider = await startPeer(t);
@@ -155,6 +155,44 @@ test('a frame that comes byte by byte is read, and a read that is given up goes 
   stream.send(bytes.subarray(-1));
   assert.deepEqual(await frames.read(['tokens']), { t: 'tokens', i: 0, tokens: [7], text: 'slow' });
   release();
+});
+
+test('a frame read with its bytes is forwarded byte for byte, however it was cut', async (t) => {
+  const sent: readonly Frame[] = [
+    { t: 'accept', promptTokens: [1, 70_000], inputDigest: new Uint8Array(32).fill(9) },
+    { t: 'tokens', i: 0, tokens: [7], text: 'π'.repeat(3000) },
+    { t: 'head', body: new Uint8Array(300).fill(1), sig: new Uint8Array(64).fill(2) },
+    beat,
+  ];
+  const allowed = ['accept', 'tokens', 'head', 'beat'] as const;
+  const reader = await startReader(t, allowed);
+  const router = await startPeer(t);
+  const upstream = await startPeer(t, { role: 'client' });
+  const bytes: Uint8Array[] = [];
+  await router.handle(protocol, async (stream) => {
+    const onward = await upstream.open(addressOf(reader.peer), protocol);
+    const all: Uint8Array[] = [];
+    for (let raw = await stream.readRaw(allowed); raw !== null; raw = await stream.readRaw(allowed)) {
+      assert.deepEqual(raw.frame, sent[all.length]);
+      all.push(raw.bytes);
+    }
+    // Kept until all have arrived: a later frame must not overwrite the bytes of an earlier one.
+    for (const each of all) await onward.forward(each);
+    await onward.close();
+    bytes.push(...all);
+  });
+  const stranger = await startStranger(t);
+  const wire = Buffer.concat(sent.map(encodeFrame));
+  for (const cut of [wire.length, 1000, 7]) {
+    reader.frames.length = 0;
+    const ended = reader.next();
+    const stream = await openRaw(stranger, addressOf(router), protocol);
+    for (let at = 0; at < wire.length; at += cut) stream.send(wire.subarray(at, at + cut));
+    await stream.close();
+    assert.equal(await ended, null);
+    assert.deepEqual(reader.frames, sent);
+    assert.deepEqual(Buffer.concat(bytes.splice(0)), wire);
+  }
 });
 
 test('a writer waits for a reader that does not read; nothing piles up, and nothing is lost', async (t) => {
@@ -197,6 +235,31 @@ test('a writer waits for a reader that does not read; nothing piles up, and noth
   );
 });
 
+test('a write to a side that never reads fails in the time allowed and resets the stream', async (t) => {
+  const reader = await startPeer(t);
+  const ended = Promise.withResolvers<unknown>();
+  const stalled = Promise.withResolvers<void>();
+  await reader.handle(protocol, async (stream) => {
+    await stalled.promise;
+    try {
+      while ((await stream.read(['tokens'])) !== null);
+      ended.resolve(null);
+    } catch (error) {
+      ended.resolve(error);
+    }
+  });
+  const stranger = await startStranger(t);
+  const raw = await openRaw(stranger, addressOf(reader), protocol);
+  const remote = { peer: reader.id, publicKey: reader.key.publicKey };
+  const writer = new LibP2PFrameStream(raw, remote, { stallTimeoutMs: 100 });
+  const writing = (async () => {
+    for (let i = 0; ; i++) await writer.write({ t: 'tokens', i, tokens: [], text: 'x'.repeat(60_000) });
+  })();
+  await assert.rejects(writing, { code: 'E_TIMEOUT', message: /has not read for 0.1 s/ });
+  stalled.resolve();
+  assert.equal(((await ended.promise) as { code?: string } | null)?.code, 'E_TRUNCATED');
+});
+
 test('a frame of 8 MiB goes through', async (t) => {
   const reader = await startReader(t, ['receipt']);
   const client = await startPeer(t, { role: 'client' });
@@ -225,7 +288,7 @@ test('writes keep their order, also while large ones wait', async (t) => {
   );
 });
 
-test('a throw in a handler is told as internal and ends that stream alone', async (t) => {
+test('an error in a handler is sent as internal and ends that stream alone', async (t) => {
   const provider = await startPeer(t);
   const client = await startPeer(t, { role: 'client' });
   let calls = 0;
@@ -240,7 +303,7 @@ test('a throw in a handler is told as internal and ends that stream alone', asyn
   assert.deepEqual(await fine.read(['beat']), beat);
 });
 
-test('10,000 frames of junk leave the node as it was', async (t) => {
+test('10,000 frames of junk do not harm the node', async (t) => {
   const reader = await startReader(t);
   const stranger = await startStranger(t);
   const address = addressOf(reader.peer);
@@ -284,7 +347,7 @@ test('200 streams at once are all answered', async (t) => {
   assert.equal(answers.filter((frame) => frame?.t === 'beat').length, 200);
 });
 
-test('a stream more than a connection has is busy, and so is one more than a peer may have', async (t) => {
+test('streams beyond the limit of a connection or of a peer are answered busy', async (t) => {
   const provider = await startPeer(t);
   const free = Promise.withResolvers<void>();
   await provider.handle(
@@ -306,7 +369,7 @@ test('a stream more than a connection has is busy, and so is one more than a pee
   free.resolve();
 });
 
-test('a peer that opens thousands of streams is cut off, and others are served', async (t) => {
+test('a peer that opens thousands of streams is disconnected, and others are served', async (t) => {
   const provider = await startPeer(t, { limits: { streamBurst: 300, streamsPerSecond: 10 } });
   await provider.handle(protocol, async (stream) => void (await stream.write(beat)), { maxInboundStreams: 64 });
   const bystander = await startPeer(t, { role: 'client' });

@@ -20,7 +20,7 @@ export interface StoreLimits {
   readonly records: number;
   /** Provider records of one peer. @default 256 */
   readonly recordsPerPeer: number;
-  /** Whatever else the hash table keeps. @default 256 */
+  /** Other entries of the hash table. @default 256 */
   readonly others: number;
 }
 
@@ -30,8 +30,8 @@ const peersPrefix = '/peers/';
 const recordsPrefix = '/dht/provider/';
 
 /**
- * What libp2p remembers of other peers, in memory. Anyone may add to it, with as many keys as they like to make, so
- * each kind has its limit, beyond which what was not renewed for longest goes.
+ * libp2p's records of other peers, in memory. Anyone may add records with any number of keys, so each kind has a limit,
+ * beyond which the record that was renewed longest ago is removed.
  */
 export class BoundedStore implements Datastore {
   readonly #limits: StoreLimits;
@@ -50,7 +50,7 @@ export class BoundedStore implements Datastore {
   put(key: Key, value: Uint8Array): Key {
     const name = key.toString();
     const kind = this.#kindOf(name);
-    // A renewed entry moves to the young end.
+    // A renewed entry becomes the youngest.
     kind.delete(name);
     if (kind === this.#records && !this.#admit(name)) return key;
     kind.set(name, { key, value });
@@ -128,7 +128,7 @@ export class BoundedStore implements Datastore {
     return kinds.flatMap((kind) => [...kind].flatMap(([name, pair]) => (name.startsWith(prefix) ? [pair] : [])));
   }
 
-  /** Counts a record for its peer, unless that has too many. */
+  /** Counts a record for its peer. False if the peer has too many. */
   #admit(name: string): boolean {
     const peer = peerOfRecord(name);
     const own = this.#recordsOf.get(peer) ?? new Set();
@@ -141,7 +141,7 @@ export class BoundedStore implements Datastore {
     for (const name of kind.keys()) {
       if (name === this.#ownKey) continue;
       this.#remove(name);
-      // The hash table answers nothing at all on a key of which one provider has no addresses.
+      // The hash table does not answer for a key if one of its providers has no addresses.
       if (kind === this.#peers)
         for (const record of [...(this.#recordsOf.get(peerOfKey(name)) ?? [])]) this.#remove(record);
       return;
@@ -163,7 +163,7 @@ function peerOfRecord(name: string): string {
 }
 
 function peerOfKey(name: string): string {
-  // Peer ids are CIDs of another codec than those whose types the function knows.
+  // The function's type excludes the codec of peer ids.
   return peerIdFromCID(
     CID.parse(name.slice(peersPrefix.length)) as unknown as Parameters<typeof peerIdFromCID>[0],
   ).toString();

@@ -1,11 +1,8 @@
 import type { Libp2p, Peer } from '@libp2p/interface';
 
-/** Beyond these all are forgotten, and noted again. */
+/** With more peers, all notes are dropped and made again. */
 const maxPeers = 1024;
-/**
- * How long a note holds, in ms: libp2p renews the age of a peer's record with it, and another writer may have taken it
- * back.
- */
+/** How long a note is valid, in ms: writing it renews the peer's record, and another writer may have removed it. */
 const heldMs = 60_000;
 
 interface Note {
@@ -14,9 +11,8 @@ interface Note {
 }
 
 /**
- * Has `node` note once a minute per connected peer and protocol that the peer speaks it. libp2p does so at every
- * stream, on
- * both sides, and reads the peer's whole record under a lock for it.
+ * Makes `node` record at most once a minute that a connected peer supports a protocol. libp2p records it for every
+ * stream, on both sides, and reads the peer's whole record under a lock each time.
  * @param now monotonic, in ms
  */
 export function noteProtocolsOnce(
@@ -28,7 +24,7 @@ export function noteProtocolsOnce(
   const merge = peerStore.merge.bind(peerStore);
   peerStore.merge = async (id, data, options) => {
     const [protocol, ...others] = data.protocols ?? [];
-    // What this node itself speaks comes and goes, and others are told of it.
+    // This node's own protocols change, and peers are informed of them.
     if (protocol === undefined || others.length > 0 || Object.keys(data).length > 1 || node.peerId.equals(id))
       return merge(id, data, options);
     const name = id.toString();

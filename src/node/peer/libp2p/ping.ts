@@ -7,17 +7,17 @@ import { concat, equalBytes } from '../../../lib/bytes.ts';
 
 const protocol = '/ipfs/ping/1.0.0';
 const pingBytes = 32;
-/** The routing table asks several peers, and one peer several times, at once. */
+/** The routing table pings several peers, and one peer several times, at once. */
 const maxStreams = 32;
-/** An echo that nobody asks on for this long ends, in ms. */
+/** An echo stream without a message for this long is reset, in ms. */
 const idleMs = 30_000;
-/** How long a ping waits without a signal, in ms. */
+/** Deadline of a ping that has no signal, in ms. */
 const timeoutMs = 5_000;
 
 type Components = Pick<KadDHTComponents, 'registrar' | 'connectionManager'>;
 
 /**
- * The libp2p ping protocol, as the routing table wants it. Its usual service keeps without bound what a peer sends that
+ * The libp2p ping protocol, which the routing table needs. libp2p's own service buffers without bound for a peer that
  * does not read its echoes; this one resets the stream.
  */
 export function boundedPing(): (components: Components) => Ping {

@@ -1,8 +1,8 @@
 import type { ConnectionEncrypter, MessageStream } from '@libp2p/interface';
 
 /**
- * Has `encrypter` write each encrypted message at once. Noise hands its length and its bytes to the socket one after
- * the other, which costs a system call and a packet more for every message.
+ * Makes `encrypter` write each message at once. Noise writes its length and its bytes separately, which costs one more
+ * system call and packet per message.
  */
 export function wholeWrites<Components>(
   encrypter: (components: Components) => ConnectionEncrypter,

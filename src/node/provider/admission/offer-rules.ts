@@ -1,4 +1,5 @@
 import { equalBytes } from '../../../lib/bytes.ts';
+import { seconds } from '../../../lib/names.ts';
 import { maxClockSkewMs } from '../../../protocol/constants.ts';
 import type { Card, CardModel, Offer, Quote } from '../../../protocol/messages.ts';
 import { priceLamports } from '../../../protocol/price.ts';
@@ -21,8 +22,10 @@ export interface OfferFacts {
 export function checkOffer(offer: Offer, { now, remote, card }: OfferFacts): CardModel {
   require(equalBytes(offer.provider, card.peer), 'the offer is addressed to another provider');
   require(equalBytes(offer.client, remote), 'the offer’s client is not the peer that sent it');
-  require(offer.expiresAt > now, 'the offer has expired');
-  require(offer.issuedAt <= now + maxClockSkewMs, 'the offer’s time is in the future; check the clocks');
+  const age = seconds(Math.abs(now - offer.issuedAt));
+  require(offer.expiresAt > now, `the offer has expired: it was issued ${age} ago by this provider’s clock`);
+  require(offer.issuedAt <=
+    now + maxClockSkewMs, `the offer’s time is in the future: it is ${age} ahead of this provider’s clock`);
   const model = card.models.find(({ id }) => equalBytes(id, offer.modelId));
   if (model === undefined) throw new OfferRefusal('no-model', 'this provider does not serve that model');
   require(card.execClass !== null &&

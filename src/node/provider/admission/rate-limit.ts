@@ -1,4 +1,4 @@
-import type { Clock } from '../../../lib/clock.ts';
+import { type Monotonic, monotonicMs } from '../../../lib/clock.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 
 export interface RateLimitInit {
@@ -8,6 +8,8 @@ export interface RateLimitInit {
   readonly burst: number;
   /** Peers to keep track of. @default 4096 */
   readonly maxPeers?: number | undefined;
+  /** @default performance.now */
+  readonly monotonic?: Monotonic | undefined;
 }
 
 /** Limits the request rate of each peer. */
@@ -17,10 +19,12 @@ export interface RateLimit {
 }
 
 /** The generic cell rate algorithm (GCRA), one cell per peer. A peer that paused long enough uses no memory. */
-export function createRateLimit(
-  { clock }: { readonly clock: Clock },
-  { perSecond, burst, maxPeers = 4096 }: RateLimitInit,
-): RateLimit {
+export function createRateLimit({
+  perSecond,
+  burst,
+  maxPeers = 4096,
+  monotonic = monotonicMs,
+}: RateLimitInit): RateLimit {
   const intervalMs = 1000 / perSecond;
   const toleranceMs = intervalMs * (burst - 1);
   const theoreticalArrival = new Map<PeerIdString, number>();
@@ -31,7 +35,7 @@ export function createRateLimit(
 
   return {
     take(peer) {
-      const now = clock.now();
+      const now = monotonic();
       const arrival = Math.max(theoreticalArrival.get(peer) ?? now, now);
       if (arrival - now > toleranceMs) return false;
       if (theoreticalArrival.size >= maxPeers && !theoreticalArrival.has(peer)) {

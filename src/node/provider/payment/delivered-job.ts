@@ -1,6 +1,6 @@
 import type { Delivery } from '../../../escrow/escrow.ts';
 import { fromHex, toHex } from '../../../lib/bytes.ts';
-import type { JournalForm } from '../../home/journal.ts';
+import type { JsonForm } from '../../../lib/json-file.ts';
 
 /** A delivered answer with a locked payment: all that a later process needs to submit it. */
 export interface DeliveredJob {
@@ -16,7 +16,7 @@ export interface DeliveredJob {
   readonly delivery: Delivery;
 }
 
-export const deliveredJobForm: JournalForm<DeliveredJob> = {
+export const deliveredJobForm: JsonForm<DeliveredJob> = {
   toJson({ address, client, number, delivery: { root, textDigest, promptCount, tokenCount, finish, cancel } }) {
     const signed = cancel === null ? null : { n: cancel.n, sig: toHex(cancel.sig) };
     return {

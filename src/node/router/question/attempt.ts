@@ -2,7 +2,7 @@ import { QvacError, toError } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { FaultError } from '../../../proofs/fault.ts';
 import type { Head } from '../../../protocol/messages.ts';
-import type { AnswerFrame, Job } from '../../job/job.ts';
+import type { Job, RawAnswerFrame } from '../../job/job.ts';
 import { experienceOf } from '../../selection/learning.ts';
 import type { Experience } from '../../selection/reputation.ts';
 import type { ClientStream } from '../client-stream.ts';
@@ -40,7 +40,7 @@ export class Attempt {
   #accepted = false;
   #firstTokenAt: number | null = null;
   #cancelling: Promise<void> | null = null;
-  #faulty: AnswerFrame | null = null;
+  #faulty: RawAnswerFrame | null = null;
   /** True once this provider was given up: the client receives none of its later frames. */
   #abandoned = false;
   readonly #left = Promise.withResolvers<AttemptEnd>();
@@ -73,7 +73,7 @@ export class Attempt {
 
   async #passAll(): Promise<AttemptEnd> {
     try {
-      for await (const frame of this.#job.frames()) if (!this.#abandoned) await this.#pass(frame);
+      for await (const raw of this.#job.rawFrames()) if (!this.#abandoned) await this.#pass(raw);
       return this.#finish();
     } catch (error) {
       return await this.#fail(toError(error));
@@ -82,7 +82,8 @@ export class Attempt {
     }
   }
 
-  async #pass(frame: AnswerFrame): Promise<void> {
+  async #pass(raw: RawAnswerFrame): Promise<void> {
+    const { frame, bytes } = raw;
     if (frame.t === 'accept') {
       if (this.#clientStream.stopped.aborted) throw new QvacError('E_INTERRUPTED', 'stopped before the accept');
       this.#accepted = true;
@@ -90,7 +91,7 @@ export class Attempt {
     if (frame.t === 'tokens' && frame.tokens.length > 0) this.#firstTokenAt ??= this.#clock.now();
     const final = frame.t === 'head' ? this.#job.received.final : null;
     if (final?.finish === 2 && this.#cancelling === null) {
-      this.#faulty = frame;
+      this.#faulty = raw;
       throw new FaultError('bad-length', 'a final head for a cancel that was not sent');
     }
     this.#deadline.throwIfAborted();
@@ -99,7 +100,7 @@ export class Attempt {
       if (this.#cancelling !== null) await this.#cancelling;
       this.#clientStream.expectChallenge();
     }
-    await this.#clientStream.send(frame, { signal: this.#deadline });
+    await this.#clientStream.forward(bytes, { signal: this.#deadline });
   }
 
   #finish(): AttemptEnd {
@@ -128,7 +129,7 @@ export class Attempt {
     if (this.#begun || this.#cancelling !== null) {
       // The client receives the evidence of the fault, so that it need not trust the router.
       const faulty = this.#faulty ?? this.#job.faulty;
-      if (faulty !== null) await this.#clientStream.send(faulty, { signal: this.#deadline });
+      if (faulty !== null) await this.#clientStream.forward(faulty.bytes, { signal: this.#deadline });
       this.#job.abort(error);
       return { kind: 'broken', experience, error };
     }

@@ -25,7 +25,7 @@ async function makeStore(limits: Partial<StoreLimits>): Promise<{ store: Bounded
   };
 }
 
-test('what was put is had again, listed by prefix, and gone when deleted', async () => {
+test('an entry is read back, listed by prefix, and gone once deleted', async () => {
   const { store } = await makeStore({});
   for (const name of ['/dht/record/a', '/dht/record/b', '/peers/x']) store.put(key(name), value);
   assert.deepEqual(store.get(key('/dht/record/a')), value);
@@ -39,7 +39,7 @@ test('what was put is had again, listed by prefix, and gone when deleted', async
   assert.throws(() => store.get(key('/dht/record/a')), { name: 'NotFoundError' });
 });
 
-test('of too many peers the one not heard of for longest goes, with what it provides, and never oneself', async () => {
+test('beyond the limit the peer renewed longest ago is removed with its records, but never this node', async () => {
   const { store, own } = await makeStore({ peers: 3 });
   store.put(own, value);
   const [first, second, third] = await Promise.all([peerId(), peerId(), peerId()]);
@@ -61,7 +61,7 @@ test('of too many peers the one not heard of for longest goes, with what it prov
   );
 });
 
-test('one peer has so many records, all have so many, and a renewed one stays', async () => {
+test('records are limited per peer and in all, and a renewed one stays', async () => {
   const { store } = await makeStore({ recordsPerPeer: 2, records: 3 });
   const put = (cid: string, peer: string): void => void store.put(key(`/dht/provider/${cid}/${peer}`), value);
   for (const cid of ['a', 'b', 'c']) put(cid, 'greedy');

@@ -38,7 +38,7 @@ test('a protocol is noted once per connected peer, and still known afterwards', 
   assert.deepEqual((await client.peerStore.get(server.peerId)).protocols.toSorted(), ['/a', '/b']);
 });
 
-test('a peer that was gone is noted again', async (context) => {
+test('a peer that returns is noted again', async (context) => {
   const { client, server, written, open } = await connectedPair(context);
   await open('/a');
   const gone = once(client, 'peer:disconnect');
@@ -48,7 +48,7 @@ test('a peer that was gone is noted again', async (context) => {
   assert.deepEqual(written, ['/a', '/a']);
 });
 
-test('a note is made again after a while, so that the record of a peer that stays does not grow old or stay wrong', async (context) => {
+test('a note is repeated after a while, so that the record of a long-lived peer stays right', async (context) => {
   let now = 0;
   const { client, server, written, open } = await connectedPair(context, () => now);
   await open('/a');
@@ -61,7 +61,7 @@ test('a note is made again after a while, so that the record of a peer that stay
   assert.deepEqual((await client.peerStore.get(server.peerId)).protocols, ['/a']);
 });
 
-test('a protocol that this node takes up again is told again', async (context) => {
+test('a protocol that this node supports again is announced again', async (context) => {
   const { client } = await connectedPair(context);
   const protocols = async () =>
     (await client.peerStore.get(client.peerId)).protocols.filter((protocol) => protocol === '/own');
@@ -72,7 +72,7 @@ test('a protocol that this node takes up again is told again', async (context) =
   assert.deepEqual(await protocols(), ['/own']);
 });
 
-test('whatever else is said of a peer is written every time', async (context) => {
+test('other data about a peer is written every time', async (context) => {
   const { client, server, written } = await connectedPair(context);
   for (let round = 0; round < 2; round++)
     await client.peerStore.merge(server.peerId, { protocols: ['/c'], metadata: { round: Uint8Array.of(round) } });

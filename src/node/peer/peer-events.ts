@@ -1,0 +1,26 @@
+import type { EventEmitter } from 'node:events';
+import type { PeerIdString } from '../../lib/types.ts';
+import type { QvacNode } from './libp2p.ts';
+
+/** What happens to a peer's connections, by peer id. */
+export interface PeerEvents {
+  /** The first connection to a peer opened. */
+  connect: [peer: PeerIdString];
+  /** The last connection to a peer closed. */
+  disconnect: [peer: PeerIdString];
+  /** A connected peer said which protocols it speaks. */
+  identify: [peer: PeerIdString, protocols: readonly string[]];
+  /** A node of our network answered on the local network; its addresses are known now. */
+  local: [peer: PeerIdString];
+}
+
+/** Emits on `events` what `node` tells about its peers. */
+export function relayEvents(node: QvacNode, events: EventEmitter<PeerEvents>): void {
+  node.addEventListener('peer:connect', ({ detail }) => events.emit('connect', detail.toString() as PeerIdString));
+  node.addEventListener('peer:disconnect', ({ detail }) =>
+    events.emit('disconnect', detail.toString() as PeerIdString),
+  );
+  node.addEventListener('peer:identify', ({ detail: { peerId, protocols } }) =>
+    events.emit('identify', peerId.toString() as PeerIdString, protocols),
+  );
+}
