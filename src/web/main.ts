@@ -158,6 +158,13 @@ store.onChange(() => {
   applyTheme();
   drawHistory();
 });
+// A gateway that is back after a restart has lost the objections that waited for a signature.
+let reachable = true;
+market.onChange(() => {
+  const now = market.view.unavailable === null;
+  if (now && !reachable) wallets.refresh().catch(() => undefined);
+  reachable = now;
+});
 market.start();
 signatureRequests.start();
 wallets.start();

@@ -1,4 +1,5 @@
 import { GatewayError, request } from './api.ts';
+import { objections } from './objections.ts';
 import { limitLamports } from './price-limit.ts';
 import type { Purpose } from './purpose.ts';
 import { randomHex } from './random.ts';
@@ -79,7 +80,8 @@ class SignatureRequests {
 
   async refuse(seen: SignatureRequest): Promise<void> {
     await this.#pollOnce();
-    const { id, key } = this.pending.get(seen.key) ?? seen;
+    const { id, key, deadline, purpose } = this.pending.get(seen.key) ?? seen;
+    if (deadline !== null) objections.decline(purpose.job);
     await this.#answer(id, key, { refused: true });
   }
 
@@ -137,14 +139,18 @@ class SignatureRequests {
     );
   }
 
-  #update(waiting: readonly SignatureRequest[], partly: boolean): void {
+  #update(asked: readonly SignatureRequest[], partly: boolean): void {
     const now = Date.now();
+    // A refusal counts for the objection, not only for one of its transactions.
+    const waiting = asked.filter(({ deadline, purpose }) => deadline === null || !objections.isDeclined(purpose.job));
     for (const each of waiting) {
       this.pending.set(each.key, each);
       this.#missedSince.delete(each.key);
     }
     for (const { key, deadline, expiresAt } of [...this.pending.values()]) {
-      if (waiting.some((each) => each.key === key) || (partly && expiresAt > now)) continue;
+      if (waiting.some((each) => each.key === key)) continue;
+      // The gateway could not be asked: an objection stays until its time is over.
+      if (partly && Math.max(expiresAt, deadline ?? 0) > now) continue;
       const since = this.#missedSince.get(key) ?? now;
       this.#missedSince.set(key, since);
       if (deadline === null || deadline <= now || now - since > renewalMs) this.pending.delete(key);

@@ -4,6 +4,14 @@ import { concat, toHex } from '../lib/bytes.ts';
 import { decodeAddress, toBase58 } from '../protocol/base58.ts';
 import { tag } from '../protocol/encoding/tag.ts';
 import { decodeOffer } from '../protocol/layouts/offer.ts';
+import { sol } from './labels.ts';
+import {
+  computeBudgetProgram,
+  maxPriorityFeeLamports,
+  type NetworkFee,
+  networkFeeOf,
+  signatureProgram,
+} from './network-fee.ts';
 import type { Purpose } from './purpose.ts';
 
 /** What a transaction really does, read from its bytes. */
@@ -12,12 +20,11 @@ export interface Decoded {
   readonly feePayer: string;
   readonly program: string;
   readonly call: Purpose['kind'];
-  /** What the network takes, lamports. */
-  readonly fee: bigint;
   /** Accounts of the call, in the program's order. */
   readonly accounts: readonly string[];
   /** What the offer in it says; of `job_create` only. */
   readonly offer: OfferedJob | null;
+  readonly fee: NetworkFee;
 }
 
 interface OfferedJob {
@@ -53,16 +60,8 @@ const places: Readonly<
   job_slash: { client: 0, provider: 2, job: 4 },
 };
 
-/** Sets the priority fee. */
-const computeBudget = 'ComputeBudget111111111111111111111111111111';
-/** Verifies signatures of nodes, which costs as much as the wallet's own. */
-const signatureVerifier = 'Ed25519SigVerify111111111111111111111111111';
-
-const signatureFee = 5_000n;
-/** Compute units of a transaction that names no limit. */
-const maxComputeUnits = 1_400_000n;
-/** Lamports. A gateway has no reason to let a wallet pay more for being fast. */
-const maxFee = 1_000_000n;
+/** Programs whose instructions move no money: they set the priority fee or verify a node's signature. */
+const harmless: ReadonlySet<string> = new Set([computeBudgetProgram, signatureProgram]);
 
 /** Reads bytes in order; throws when there are too few. */
 class Reader {
@@ -122,9 +121,7 @@ export function decodeTransaction(transaction: Uint8Array): Decoded {
     return { program, accounts, data: reader.take(reader.length()) };
   });
   if (reader.left !== 0) throw new Error('the transaction has trailing bytes');
-  const [instruction, ...others] = instructions.filter(
-    ({ program }) => program !== computeBudget && program !== signatureVerifier,
-  );
+  const [instruction, ...others] = instructions.filter(({ program }) => !harmless.has(program));
   if (instruction === undefined || others.length > 0) throw new Error('it does more than you were asked to sign');
   const { program, accounts, data } = instruction;
   const call = calls.find(([name]) =>
@@ -132,31 +129,7 @@ export function decodeTransaction(transaction: Uint8Array): Decoded {
   )?.[1];
   if (call === undefined) throw new Error('it is not a transaction of the escrow program');
   const offer = call === 'job_create' ? offerIn(data) : null;
-  return { feePayer: keyAt(0), program, call, fee: feeOf(instructions), accounts, offer };
-}
-
-interface Instruction {
-  readonly program: string;
-  readonly data: Uint8Array;
-}
-
-/** A fee for each signature, and the priority fee: a price in millionths of a lamport for each compute unit. @throws Error for another request to the network */
-function feeOf(instructions: readonly Instruction[]): bigint {
-  let [price, units] = [0n, maxComputeUnits];
-  let signatures = 1n;
-  for (const { program, data } of instructions) {
-    const kind = data[0] ?? 0;
-    if (program === signatureVerifier) signatures += BigInt(kind);
-    if (program !== computeBudget) continue;
-    if (kind === 2 && data.length === 5) units = littleEndian(data.subarray(1));
-    else if (kind === 3 && data.length === 9) price = littleEndian(data.subarray(1));
-    else throw new Error('it asks the network for something unusual');
-  }
-  return signatures * signatureFee + (units * price + 999_999n) / 1_000_000n;
-}
-
-function littleEndian(bytes: Uint8Array): bigint {
-  return bytes.reduceRight((sum, byte) => sum * 256n + BigInt(byte), 0n);
+  return { feePayer: keyAt(0), program, call, fee: networkFeeOf(instructions), accounts, offer };
 }
 
 function startsWith(data: Uint8Array, start: Uint8Array): boolean {
@@ -212,15 +185,6 @@ export interface ExpectedTransaction {
   readonly limit: bigint;
 }
 
-/** What the network takes for `transaction`, lamports; null if it cannot be read. */
-export function feeIn(transaction: Uint8Array): bigint | null {
-  try {
-    return decodeTransaction(transaction).fee;
-  } catch {
-    return null;
-  }
-}
-
 /** Why `transaction` differs from `purpose`, or null. Never throws. */
 export function objection(
   transaction: Uint8Array,
@@ -237,7 +201,8 @@ export function objection(
   const { client, provider: payeeAt, job: jobAt } = places[purpose.kind];
   if (decoded.feePayer !== wallet || decoded.accounts[client] !== wallet) return 'it moves another wallet’s money';
   if (decoded.program !== program) return 'it calls another program';
-  if (decoded.fee > maxFee) return 'it pays the network a high fee';
+  if (decoded.fee.priority > maxPriorityFeeLamports)
+    return `its priority fee of ${sol(decoded.fee.priority)} is above ${sol(maxPriorityFeeLamports)}`;
   if (payeeAt !== null && !isAccountOf(decoded.accounts[payeeAt] ?? '', purpose.payee, program))
     return 'it pays someone else';
   if (!isJobOf(decoded.accounts[jobAt] ?? '', wallet, purpose.job, program)) return 'it is for another job';

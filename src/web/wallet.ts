@@ -1,6 +1,7 @@
 import { messageOf } from '../errors.ts';
-import { request } from './api.ts';
 import { sol } from './labels.ts';
+import { objections } from './objections.ts';
+import { getWallet, type WalletOverview } from './wallet-api.ts';
 
 /** The part of the Wallet Standard that this page uses. */
 interface Account {
@@ -31,45 +32,6 @@ export interface StandardWallet {
   readonly features: Features;
 }
 
-export interface WalletJob {
-  readonly job: string;
-  readonly amount: string;
-  readonly payee: string;
-  readonly provider: string;
-  readonly createdAt: number;
-  readonly refundAt: number;
-  readonly submitted: { readonly at: number; readonly releaseAt: number; readonly payout: string } | null;
-  /** Whether its answer failed a check. */
-  readonly failed: boolean;
-}
-
-export interface WalletOverview {
-  readonly address: string;
-  readonly chain: string;
-  readonly program: string;
-  readonly walletChain: string;
-  readonly balance: string;
-  readonly now: number;
-  readonly jobs: readonly WalletJob[];
-}
-
-export type JobAction = 'refund' | 'confirm' | 'reject';
-
-/** Stands for the gateway's own wallet in place of an address. */
-export const ownWallet = 'own';
-
-export async function getWallet(address: string): Promise<WalletOverview> {
-  return (await (await request(`/qvac/wallets/${encodeURIComponent(address)}`)).json()) as WalletOverview;
-}
-
-/** Moves a job's money. With a browser wallet, resolves once the wallet has signed. */
-export async function actOnJob(address: string, job: string, action: JobAction): Promise<void> {
-  await request(`/qvac/wallets/${encodeURIComponent(address)}/jobs/${job}`, {
-    method: 'POST',
-    body: JSON.stringify({ action }),
-  });
-}
-
 const rememberedKey = 'qvac.wallet';
 
 /** The wallets of this browser and the connected one. Keys stay in the wallet. */
@@ -79,7 +41,6 @@ class Wallets {
   account: Account | null = null;
   overview: WalletOverview | null = null;
   readonly #listeners = new Set<() => void>();
-  readonly #objected = new Set<string>();
   #forget: () => void = () => undefined;
 
   onChange(listener: () => void): void {
@@ -163,10 +124,21 @@ class Wallets {
     this.overview = overview;
     this.#changed();
     for (const { job, failed, submitted } of overview.jobs) {
-      if (!failed || submitted === null || submitted.releaseAt <= overview.now || this.#objected.has(job)) continue;
-      this.#objected.add(job);
-      actOnJob(account.address, job, 'reject').catch(() => undefined);
+      const leftMs = (submitted?.releaseAt ?? 0) - overview.now;
+      if (!failed || leftMs <= 0) continue;
+      objections.raise({
+        address: account.address,
+        job,
+        until: Date.now() + leftMs,
+        isOpen: () => this.#isOpen(account, job),
+      });
     }
+  }
+
+  async #isOpen(account: Account, job: string): Promise<boolean> {
+    if (this.account !== account) return false;
+    const { jobs } = await getWallet(account.address);
+    return this.account === account && jobs.some((each) => each.job === job);
   }
 
   /** Why the connected wallet cannot sign here, or null. */

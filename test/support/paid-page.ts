@@ -21,6 +21,8 @@ const paidPrices = { priceIn: 100_000, priceOut: 2_000_000 };
 export interface PaidMarketInit extends TestGatewayInit {
   /** How long a transaction waits for the person, ms. */
   readonly patienceMs?: number | undefined;
+  /** Micro-lamports per compute unit that browser wallets pay. @default 0 */
+  readonly priorityFee?: number | undefined;
   /** Whether the gateway has its own wallet, which pays up to 0.5 SOL. @default false */
   readonly own?: boolean | undefined;
 }
@@ -41,7 +43,7 @@ export interface PaidMarket extends TestGateway {
 export async function startPaidMarket(
   context: TestContext,
   script: ScriptedInit,
-  { patienceMs, own = false, ...init }: PaidMarketInit = {},
+  { patienceMs, priorityFee = 0, own = false, ...init }: PaidMarketInit = {},
 ): Promise<PaidMarket> {
   const chain = await startChain(context);
   const seed = Uint8Array.from(randomBytes(32));
@@ -54,7 +56,7 @@ export async function startPaidMarket(
   const openWallets = (): PageWallets =>
     createPageWallets(
       {
-        openEscrow: (signer) => openEscrow({ rpcUrl: chain.rpcUrl, wallet: signer, pollMs: 20 }),
+        openEscrow: (signer) => openEscrow({ rpcUrl: chain.rpcUrl, wallet: signer, priorityFee, pollMs: 20 }),
         openOwn: async () => ownPays?.escrow ?? null,
         receipts,
         logger: silentLogger,

@@ -96,6 +96,68 @@ test('the gateway’s next run asks for the rejection again', { skip }, async (c
   await reject(page, market);
 });
 
+test('an objection survives a restart of the gateway and failed requests, without a reload', {
+  skip,
+}, async (context) => {
+  const market = await openAtRejection(context);
+  const { page, gateway, receipts, openWallets } = market;
+  const { port } = gateway;
+  let asked = 0;
+  const third = Promise.withResolvers<void>();
+  await page.route('**/qvac/wallets/*/jobs/*', (route) => {
+    if (++asked <= 2) return route.abort();
+    third.resolve();
+    return route.continue();
+  });
+  await gateway.stop();
+  await page.locator('.banner', { hasText: 'The gateway does not respond' }).waitFor();
+  assert.equal(await page.getByRole('dialog', rejecting).count(), 1);
+  await startGateway(context, {
+    providers: [],
+    receipts,
+    wallets: openWallets(),
+    gateway: { port, token: 'another-token-of-the-next-run-0123', formerToken: testToken },
+  });
+  await third.promise;
+  await page.locator('.banner', { hasText: 'The gateway does not respond' }).waitFor({ state: 'detached' });
+  await page.getByRole('dialog', rejecting).waitFor();
+  await reject(page, market);
+});
+
+test('a rejection that the person refuses is not asked for again', { skip }, async (context) => {
+  const { page, address } = await openAtRejection(context);
+  const looked = page.waitForResponse((response) => response.url().endsWith(`/qvac/wallets/${address}`));
+  await page.getByRole('button', { name: 'Let the provider be paid' }).click();
+  await page.getByRole('dialog', rejecting).waitFor({ state: 'detached' });
+  const asked: string[] = [];
+  page.on('request', (request) => {
+    if (request.method() === 'POST' && request.url().includes('/jobs/')) asked.push(request.url());
+  });
+  await looked;
+  await page.getByRole('button', { name: 'Money', exact: true }).click();
+  await page.getByRole('button', { name: 'Reject', exact: true }).waitFor();
+  assert.deepEqual(asked, []);
+  assert.equal(await page.getByRole('dialog', rejecting).count(), 0);
+});
+
+test('shows the network fee, and refuses a priority fee above its limit', { skip }, async (context) => {
+  for (const [priorityFee, words, refused] of [
+    [0, '0.000005 SOL', null],
+    [1_000, '0.00000506 SOL, of which priority fee 0.00000006 SOL', null],
+    [20_000_000, '0.001205 SOL, of which priority fee 0.0012 SOL', 'its priority fee of 0.0012 SOL is above 0.001 SOL'],
+  ] as const) {
+    const market = await startPaidMarket(context, {}, { priorityFee });
+    const { page } = await openWalletPage(context, market);
+    await connectWallet(page);
+    await askOnPage(page, 'worth it?');
+    const dialog = page.getByRole('dialog', { name: 'Sign to pay' });
+    await dialog.waitFor();
+    assert.equal(await dialog.locator('dt', { hasText: 'Network fee' }).locator('+ dd').textContent(), words);
+    assert.equal(await dialog.getByRole('button', { name: 'Sign with the wallet' }).isDisabled(), refused !== null);
+    if (refused !== null) assert.ok((await dialog.getByRole('alert').textContent())?.includes(refused));
+  }
+});
+
 test('closes a dialog that was answered in another tab', { skip }, async (context) => {
   const market = await openAtRejection(context);
   const { page, seed, url } = market;

@@ -4,16 +4,8 @@ import { dataTable, field, h, replace } from '../dom.ts';
 import { shortId, shortPeer, sol, when } from '../labels.ts';
 import { market } from '../market.ts';
 import { store } from '../store.ts';
-import {
-  actOnJob,
-  getWallet,
-  type JobAction,
-  ownWallet,
-  type StandardWallet,
-  type WalletJob,
-  type WalletOverview,
-  wallets,
-} from '../wallet.ts';
+import { type StandardWallet, wallets } from '../wallet.ts';
+import { actOnJob, getWallet, type JobAction, ownWallet, type WalletJob, type WalletOverview } from '../wallet-api.ts';
 import { openReceipt } from './receipt-view.ts';
 
 /** The wallet that pays (this browser's or the gateway's own), its balance, and the money it has locked. */

@@ -3,7 +3,7 @@ import { h } from '../dom.ts';
 import { shortId, sol } from '../labels.ts';
 import type { Purpose } from '../purpose.ts';
 import { objectionTo, type SignatureRequest, signatureRequests } from '../signature-requests.ts';
-import { feeIn } from '../transaction.ts';
+import { decodeTransaction } from '../transaction.ts';
 import { wallets } from '../wallet.ts';
 import { openReceipt } from './receipt-view.ts';
 
@@ -82,6 +82,18 @@ function textOf(purpose: Purpose, own: boolean): RequestText {
   }
 }
 
+/** What the network takes for a transaction that the wallet signs; nothing if it cannot be read. */
+function feeFacts(transaction: Uint8Array | null): RequestText['facts'] {
+  if (transaction === null) return [];
+  try {
+    const { base, priority } = decodeTransaction(transaction).fee;
+    const more = priority === 0n ? '' : `, of which priority fee ${sol(priority)}`;
+    return [['Network fee', `${sol(base + priority)}${more}`]];
+  } catch {
+    return [];
+  }
+}
+
 /** Shows one request at a time, the most urgent first: amount and payee, before the wallet opens. */
 export class SigningView {
   /** Reminders of postponed requests. */
@@ -141,9 +153,7 @@ export class SigningView {
 
   #show(request: SignatureRequest): void {
     const { purpose, transaction, deadline } = request;
-    const { title, line, facts: about, yes, no } = textOf(purpose, transaction === null);
-    const fee = transaction === null ? null : feeIn(transaction);
-    const facts = fee === null ? about : [...about, ['Network fee', sol(fee)] as const];
+    const { title, line, facts, yes, no } = textOf(purpose, transaction === null);
     const problem = h('p', { class: 'error', role: 'alert' });
     const wrong = objectionTo(request);
     const sign = h(
@@ -190,7 +200,11 @@ export class SigningView {
         'div',
         { class: 'signing-body' },
         h('p', { id: 'signing-line' }, line),
-        h('dl', {}, ...facts.flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)])),
+        h(
+          'dl',
+          {},
+          ...[...facts, ...feeFacts(transaction)].flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]),
+        ),
         source,
         h('p', { role: 'timer', class: 'timer', 'data-until': request.key }),
         problem,
