@@ -31,7 +31,7 @@ interface CheatSettings {
   readonly secretModel: string;
   /** JSON-RPC endpoint of the market's chain. */
   readonly rpcUrl: string;
-  readonly prices: { readonly in: string; readonly out: string };
+  readonly prices: { readonly job: string; readonly in: string; readonly out: string };
 }
 
 async function digestOf(path: string): Promise<ModelId> {
@@ -65,6 +65,7 @@ async function cheat(settings: CheatSettings): Promise<void> {
     mdns: false,
     listen: ['/ip4/127.0.0.1/tcp/0'],
     rpc: settings.rpcUrl,
+    priceJob: settings.prices.job,
     priceIn: settings.prices.in,
     priceOut: settings.prices.out,
   };
@@ -80,8 +81,9 @@ async function cheat(settings: CheatSettings): Promise<void> {
   const consent = { mainnet: async () => false, register: async () => false };
   const signal = new AbortController().signal;
   const payments = await openProviderPayments({ config, logger, consent, observer: {} }, key, { signal });
-  const { priceIn, priceOut } = config.settings;
-  const content = () => cardContentOf(engine, { priceIn, priceOut, tokensPerSecond, pay: payments.pay });
+  const { priceJob, priceIn, priceOut } = config.settings;
+  const content = () =>
+    cardContentOf(engine, { priceJob: priceJob ?? 0, priceIn, priceOut, tokensPerSecond, pay: payments.pay });
   const cards = createCardIssuer(
     { peer, clock, logger },
     { path: joinPath(config.home.cache, 'card-provider.json'), role: 'provider', content },

@@ -15,6 +15,7 @@ import { messageOf } from '../src/errors.ts';
 import { loadIdentity } from '../src/node/home/identity.ts';
 import { createReceiptStore } from '../src/node/home/receipt-store.ts';
 import { decodeVerdict } from '../src/protocol/validate.ts';
+import { type RecordSource, readRecord, recordLine, settledRecord } from './chain-record.ts';
 import {
   type ChainReady,
   createProcesses,
@@ -33,8 +34,8 @@ const cheatFaults = ['exact-mismatch', 'sampler-mismatch', 'draws-far', 'distrib
 const qvac = fileURLToPath(new URL('../main.js', import.meta.url));
 const cheat = fileURLToPath(new URL('./cheat.js', import.meta.url));
 
-/** Prices per 1,000 tokens of prompt and answer, and what the router may spend for the client in 24 hours. */
-const prices = { in: '0.0001sol', out: '0.0004sol' };
+/** The price of an answer, and of 1,000 tokens of prompt and of answer; what the router spends for the client in 24 h. */
+const prices = { job: '0.00001sol', in: '0.0001sol', out: '0.0004sol' };
 const dailyLimit = '0.1sol';
 const maxPrice = '0.001sol';
 
@@ -125,20 +126,9 @@ async function openAccount({ processes, signal, market, rpcUrl }: Stage, home: s
   for (const step of steps) await processes.quietly(qvac, step, { home, signal });
 }
 
-/** How the jobs of the provider of `home` ended, according to the chain. */
-async function endedJobs(
-  { processes, signal, market, rpcUrl }: Stage,
-  home: string,
-): Promise<{ readonly paid: number; readonly rejected: number }> {
-  const { stdout } = await processes.quietly(qvac, ['provider', 'status', ...market, '--rpc', rpcUrl, '--json'], {
-    home,
-    signal,
-  });
-  const { jobsCompleted, jobsRejected } = JSON.parse(stdout) as {
-    readonly jobsCompleted: string;
-    readonly jobsRejected: number;
-  };
-  return { paid: Number(jobsCompleted), rejected: Number(jobsRejected) };
+/** Where the chain's record of the provider of `home` is read. */
+function recordOf({ processes, signal, market, rpcUrl }: Stage, home: string): RecordSource {
+  return { processes, signal, qvac, home, flags: [...market, '--rpc', rpcUrl] };
 }
 
 /** Asks one question through the router, on the person's terminal. */
@@ -184,18 +174,20 @@ async function ask(
 async function honestRound(stage: Stage, router: NodeReady, question: string): Promise<string> {
   heading('an honest provider');
   say('testing whether this machine computes the same bits each time …');
-  await openAccount(stage, join(stage.home, 'demo', 'serve'), true);
-  const provider = await startNode(
-    stage,
-    'serve',
-    ['--price-in', prices.in, '--price-out', prices.out, '--bootstrap', router.addrs[0] ?? ''],
-    'self-test',
-  );
+  const home = join(stage.home, 'demo', 'serve');
+  await openAccount(stage, home, true);
+  const terms = ['--price-job', prices.job, '--price-in', prices.in, '--price-out', prices.out];
+  const provider = await startNode(stage, 'serve', [...terms, '--bootstrap', router.addrs[0] ?? ''], 'self-test');
   say(`provider  ${provider.peer}`);
+  const chain = recordOf(stage, home);
+  const before = await readRecord(chain);
   const answered = await ask(stage, router, question);
+  const record = await settledRecord(chain, before);
+  say(recordLine(record));
   await provider.stop();
   if (answered.exitCode !== 0 || answered.result !== 'pass')
     throw new Error(`the honest answer was not verified: ${answered.result} ${answered.faults.join(', ')}`);
+  if (record.paid !== before.paid + 1) throw new Error('the honest provider was not paid');
   return answered.receipt;
 }
 
@@ -219,12 +211,13 @@ async function cheatingRound(stage: Stage, router: NodeReady, question: string):
   };
   const provider = await stage.processes.start(cheat, [JSON.stringify(settings)], { home, signal: stage.signal });
   say(`provider  ${provider.peer}  (its card claims the same model, class and prices)`);
+  const chain = recordOf(stage, home);
+  const before = await readRecord(chain);
   const answered = await ask(stage, router, question);
+  const record = await settledRecord(chain, before);
+  say(recordLine(record));
   await provider.stop();
-  const { paid, rejected } = await endedJobs(stage, home);
-  say(`chain record of this provider: ${paid} jobs paid, ${rejected} rejected`);
-  if (paid !== 0 || rejected !== 1)
-    throw new Error(`the cheating provider was not rejected: ${paid} jobs paid, ${rejected} rejected`);
+  if (record.paid > 0) throw new Error('the cheating provider was paid');
   if (answered.exitCode !== 6 || !answered.faults.some((fault) => cheatFaults.includes(fault))) {
     const verdict = `${answered.result} ${answered.faults.join(', ')}`;
     throw new Error(`the cheating provider was not caught: exit code ${answered.exitCode}, ${verdict}`);
@@ -271,8 +264,10 @@ async function demo({ question, root, given, leftovers, processes, signal }: Dem
   const cheating = await cheatingRound(stage, router, question);
 
   heading('what happened');
-  say('The router recomputed the first answer token by token and found the same: it paid the provider.');
-  say('The second answer failed: the router named its provider, paid it nothing, and will not choose it again.');
+  say('The router acknowledged both answers as they arrived: that is what a provider can be paid for.');
+  say('It recomputed the first answer token by token, found the same, and paid the provider.');
+  say('The second answer failed: the router named its provider, had the price burnt, which the provider does not get,');
+  say('and will not choose this provider again.');
   say('Anyone with the model file can check both receipts offline:');
   for (const receipt of [honest, cheating])
     say(`  bin/qvac.mjs verify ${receipt.slice(0, 16)} --model ${given ?? model.name}`);

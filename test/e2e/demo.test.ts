@@ -32,7 +32,8 @@ describe('the demo', () => {
       /✓ \d+ tokens? · .* · smollm2-135m q4_1 · (?:[\d.]+ SOL · )?verified (exact|statistical) (\d+)\/\2 .*· receipt [0-9a-f]{4}…/,
     );
     assert.match(stderr, /✓ .* · [^·]*0\.\d+ SOL[^·]* · verified/);
-    assert.match(stderr, /chain record of this provider: 0 jobs paid, 1 rejected/);
+    assert.match(stderr, /chain record of this provider: 1 job paid, 0\.\d+ SOL earned; 0 rejected, 0 SOL burnt/);
+    assert.match(stderr, /chain record of this provider: 0 jobs paid, 0 SOL earned; 1 rejected, 0\.\d+ SOL burnt/);
     assert.match(
       stderr,
       /check failed: (exact-mismatch|sampler-mismatch|draws-far|distribution-far) · provider 12D3KooW/,
