@@ -266,8 +266,8 @@ async function demo({ question, root, given, leftovers, processes, signal }: Dem
   heading('what happened');
   say('The router acknowledged both answers as they arrived: that is what a provider can be paid for.');
   say('It recomputed the first answer token by token, found the same, and paid the provider.');
-  say('The second answer failed: the router named its provider, had the price burnt, which the provider does not get,');
-  say('and will not choose this provider again.');
+  say('The second answer failed: the router named its provider and burnt the price instead of paying it.');
+  say('It will not choose that provider again.');
   say('Anyone with the model file can check both receipts offline:');
   for (const receipt of [honest, cheating])
     say(`  bin/qvac.mjs verify ${receipt.slice(0, 16)} --model ${given ?? model.name}`);
