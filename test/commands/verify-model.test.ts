@@ -61,7 +61,7 @@ describe('qvac verify, with the model', () => {
     assert.deepEqual([tokenizer.result, tokenizer.tier], ['pass', 'text']);
     const other = await runInProcess(['verify', file, ...flags, '--model', (await testModel('q4_1')).path]);
     assert.equal(other.code, 7);
-    assert.match(other.stderr, /^qvac: the receipt names another model than /);
+    assert.match(other.stderr, /^qvac: the receipt names another model than /m);
   });
 
   it('finds the model of the receipt in the home', async (context) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import type { Page } from 'playwright-core';
 import { noBrowser } from '../support/browser.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
@@ -133,8 +134,8 @@ test('settings changed in one tab show in the other', { skip }, async (context) 
   await first.getByLabel('Seed').focus();
   await second.getByLabel('System message').fill('Be brief');
   await second.getByLabel('Seed').focus();
-  await second.waitForFunction('[...document.querySelectorAll("input")].some(({ value }) => value === "0.5")');
-  await first.waitForFunction('[...document.querySelectorAll("textarea")].some(({ value }) => value === "Be brief")');
+  await valueOf(second, 'Temperature', '0.5');
+  await valueOf(first, 'System message', 'Be brief');
   const settings = await first.evaluate<{ temperature: string; system: string }>(
     'JSON.parse(localStorage.getItem("qvac.settings"))',
   );
@@ -143,5 +144,16 @@ test('settings changed in one tab show in the other', { skip }, async (context) 
   await first.getByRole('button', { name: 'Money', exact: true }).click();
   await first.getByLabel('The most that one answer may cost you').fill('0.25');
   await first.getByLabel('The most that one answer may cost you').blur();
-  await second.waitForFunction('[...document.querySelectorAll("input")].some(({ value }) => value === "0.25")');
+  await valueOf(second, 'The most that one answer may cost you', '0.25');
 });
+
+/** Waits until the field with this label shows `value`. The page allows no evaluated text, so it is polled from here. */
+async function valueOf(page: Page, label: string, value: string): Promise<void> {
+  const deadline = AbortSignal.timeout(10_000);
+  for (;;) {
+    const shown = await page.getByLabel(label).inputValue();
+    if (shown === value) return;
+    assert.ok(!deadline.aborted, `${label}: ${shown}`);
+    await setTimeout(50);
+  }
+}
