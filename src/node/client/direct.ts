@@ -147,7 +147,8 @@ class DirectQuestion {
       mode: this.#mode,
       quote,
       ...payment,
-      encodePrompt: () => verifier.encodePrompt(choice.modelId, input),
+      // Before a payment is acknowledged; a free answer need not wait for the tokenizer.
+      encodePrompt: quote?.quote.pay == null ? null : () => verifier.encodePrompt(choice.modelId, input),
       timeouts: quote?.quote.pay == null ? timeouts : { acceptMs: paidAcceptMs, ...timeouts },
     };
     return openJob(this.#components, init, { signal: this.#signal });
