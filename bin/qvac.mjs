@@ -6,10 +6,11 @@ import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const main = new URL('../dist/main.js', import.meta.url);
+const isClone = existsSync(new URL('../scripts/setup.mjs', import.meta.url));
 const [major, minor] = process.versions.node.split('.').map(Number);
 
 if (!existsSync(main)) {
-  process.stderr.write('qvac: not built yet\n  type: npm run setup\n');
+  process.stderr.write(`qvac: not built yet\n  type: ${isClone ? 'npm run setup' : 'npm install -g qvac'}\n`);
   process.exitCode = 3;
 } else if (major > 22 || (major === 22 && minor >= 13)) {
   await import(main.href);
@@ -18,9 +19,8 @@ if (!existsSync(main)) {
     .map((path) => fileURLToPath(new URL(path, import.meta.url)))
     .find((path) => existsSync(path));
   if (bundled === undefined) {
-    process.stderr.write(
-      `qvac: needs Node 22.13 or newer, this is ${process.versions.node}\n  type: npm run setup (or install a newer Node)\n`,
-    );
+    const remedy = isClone ? 'type: npm run setup (or install a newer Node)' : 'install a newer Node';
+    process.stderr.write(`qvac: needs Node 22.13 or newer, this is ${process.versions.node}\n  ${remedy}\n`);
     process.exitCode = 3;
   } else {
     const child = spawn(bundled, [fileURLToPath(main), ...process.argv.slice(2)], { stdio: 'inherit' });

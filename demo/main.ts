@@ -74,6 +74,7 @@ interface DemoModel {
   /** SHA-256 in hex. */
   readonly id: string;
   readonly name: string;
+  readonly quant: string;
   readonly path: string;
 }
 
@@ -194,7 +195,7 @@ async function honestRound(stage: Stage, router: NodeReady, question: string): P
 /** The cheating provider: the same card, another model. @throws Error if it was not caught */
 async function cheatingRound(stage: Stage, router: NodeReady, question: string): Promise<string> {
   heading('a provider that secretly runs a worse model');
-  const secretModel = await worseModel(stage.model.path, stage.model.id, join(stage.home, 'demo'));
+  const secretModel = await worseModel(stage.model, join(stage.home, 'demo'));
   // A new identity each time: the router remembers a provider that it caught, and does not choose it again.
   const home = await mkdtemp(join(stage.home, 'demo', 'cheat-'));
   stage.leftovers.push(home);

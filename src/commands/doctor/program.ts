@@ -26,6 +26,7 @@ export async function checkPath(
   folders: readonly string[] = searchPath(),
 ): Promise<Finding> {
   const own = script === undefined ? null : await realpath(script).catch(() => null);
+  const install = own !== null && (await isClone(own)) ? 'npm link' : 'npm install -g qvac';
   for (const folder of folders) {
     const candidate = join(folder, 'qvac');
     const facts = await stat(candidate).catch(() => null);
@@ -36,8 +37,16 @@ export async function checkPath(
     return warn(
       'path',
       `another qvac is first on the PATH: ${candidate}`,
-      `remove it, or put this one first with npm link (this is ${own ?? 'unknown'})`,
+      `remove it, or put this one first with ${install} (this is ${own ?? 'unknown'})`,
     );
   }
-  return ok('path', 'qvac is not on the PATH; npm link adds it');
+  return ok('path', `qvac is not on the PATH; ${install} adds it`);
+}
+
+/** Whether the running script is one of a clone, which has the set-up script, and not of an installed package. */
+function isClone(script: string): Promise<boolean> {
+  return stat(join(dirname(dirname(script)), 'scripts', 'setup.mjs')).then(
+    () => true,
+    () => false,
+  );
 }
