@@ -1,6 +1,6 @@
 import { type Figure, median, rounded, type Scenario, spread } from '../report.ts';
 import { chargedTo } from '../support/chain-history.ts';
-import { coldFirstTokenMs, type PaidMarket, withPaidMarket } from '../support/paid-market.ts';
+import { coldFirstToken, type PaidMarket, withPaidMarket } from '../support/paid-market.ts';
 
 const warmUp = 10;
 const rounds = 40;
@@ -63,10 +63,12 @@ async function endToEnd(): Promise<readonly Figure[]> {
       settled.push(paid.settledMs);
     }
     const figures = await charges(market, rounds, before);
-    const cold: number[] = [];
+    const [cold, coldCpu]: [number[], number[]] = [[], []];
     for (let process = -1; process < processes; process++) {
-      const [own, paid] = [await coldFirstTokenMs(market, 'free'), await coldFirstTokenMs(market, 'paid')];
-      if (process >= 0) cold.push(paid - own);
+      const [own, paid] = [await coldFirstToken(market, 'free'), await coldFirstToken(market, 'paid')];
+      if (process < 0) continue;
+      cold.push(paid.ms - own.ms);
+      coldCpu.push(paid.cpuMs - own.cpuMs);
     }
     return [
       ...figures,
@@ -82,7 +84,7 @@ async function endToEnd(): Promise<readonly Figure[]> {
         value: rounded(median(cold)),
         unit: 'ms',
         goal: { atMost: 250 },
-        details: { processes, ...spread('addedMs', cold) },
+        details: { processes, ...spread('addedMs', cold), ...spread('addedCpuMs', coldCpu) },
       },
       {
         name: 'paid answer: from final head to money',

@@ -50,9 +50,6 @@ const free: WithNodes = async (engine, work) => {
   }
 };
 
-const paid: WithNodes = (engine, work) =>
-  withPaidNodes(engine, { priceJob: 10_000, priceIn: 100_000, priceOut: 2_000_000 }, work);
-
 /** One whole job; every frame counts with its length prefix. */
 async function runJob(withNodes: WithNodes, mode: Mode): Promise<Traffic> {
   const gate = createGate();
@@ -109,7 +106,7 @@ function framesFigure(name: string, traffic: Traffic, goal: Figure['goal']): Fig
 
 export const scenario: Scenario = async () => {
   const plain = await runJob(free, modes.none);
-  const charged = await runJob(paid, modes.none);
+  const charged = await runJob(withPaidNodes, modes.none);
   const audited = await runJob(free, modes.merkle);
   const ackBytes = charged.bytes.ack ?? 0;
   const openingBytes = audited.bytes.opening ?? 0;

@@ -28,7 +28,6 @@ export interface Leaving {
 /** A client that takes as much of an answer as it gets without acknowledging it. */
 export type LeavingClient = (leaving: Leaving) => Promise<Served>;
 
-const prices = { priceJob: 10_000, priceIn: 100_000, priceOut: 2_000_000 };
 /** More than any `lastAck` and the grace together. */
 const maxTokens = 512;
 
@@ -36,7 +35,7 @@ const maxTokens = 512;
 export async function withLeavingClient<Value>(work: (ask: LeavingClient) => Promise<Value>): Promise<Value> {
   let steps = 0;
   const engine = createScriptedEngine({ beforeStep: async (i) => void (steps = Math.max(steps, i + 1)) });
-  return withPaidNodes(engine, prices, (nodes) =>
+  return withPaidNodes(engine, (nodes) =>
     work(async (leaving) => {
       steps = 0;
       return { ...(await leave(nodes, leaving)), steps };

@@ -20,7 +20,7 @@ import { openRpcLine } from '../../test/support/rpc-line.ts';
 import { silentObserver } from './asking.ts';
 import { benchInput, benchSampler, startClient } from './nodes.ts';
 import { spawnPart } from './processes.ts';
-import { benchNetwork } from './serve.ts';
+import { benchNetwork, cpuMsOf } from './serve.ts';
 
 /** One answer as its reader and its provider see it, ms. */
 export interface TimedAnswer {
@@ -82,8 +82,11 @@ function slowLine(rpcUrl: string, confirmMs: number): ReturnType<typeof openRpcL
   });
 }
 
-/** From the start of a `qvac ask` of its own to the first text that it prints. */
-export async function coldFirstTokenMs({ home, rpcUrl, addresses }: PaidMarket, who: 'paid' | 'free'): Promise<number> {
+/** From the start of a `qvac ask` to the first text that it prints. */
+export async function coldFirstToken(
+  { home, rpcUrl, addresses }: PaidMarket,
+  who: 'paid' | 'free',
+): Promise<{ readonly ms: number /** Of that process until then. */; readonly cpuMs: number }> {
   const start = performance.now();
   const child = startProgram(
     [
@@ -104,11 +107,14 @@ export async function coldFirstTokenMs({ home, rpcUrl, addresses }: PaidMarket, 
     { home: join(home, 'asking') },
   );
   child.stdin.end();
-  let first = Number.NaN;
-  child.stdout.once('data', () => (first = performance.now() - start));
+  let first: Promise<{ readonly ms: number; readonly cpuMs: number }> | null = null;
+  child.stdout.once('data', () => {
+    const ms = performance.now() - start;
+    first = cpuMsOf(child.pid ?? 0).then((cpuMs) => ({ ms, cpuMs }));
+  });
   child.stderr.resume();
   const [code] = (await once(child, 'close')) as [number | null];
-  if (code !== 0 || Number.isNaN(first)) throw new Error(`qvac ask ended with exit code ${String(code)}`);
+  if (code !== 0 || first === null) throw new Error(`qvac ask ended with exit code ${String(code)}`);
   return first;
 }
 

@@ -16,15 +16,7 @@ import type { Peer } from '../../src/node/peer/peer.ts';
 import { createEscrowPayouts } from '../../src/node/provider/payment/escrow-payouts.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { modes, payFrom } from '../../src/protocol/messages.ts';
-import {
-  type BenchProviderInit,
-  benchInput,
-  benchSampler,
-  type Offerer,
-  openBenchJob,
-  startClient,
-  startProvider,
-} from './nodes.ts';
+import { benchInput, benchSampler, type Offerer, openBenchJob, startClient, startProvider } from './nodes.ts';
 
 /** An escrow with a wallet that holds lamports. */
 export type Funded = Escrow & { readonly wallet: Uint8Array };
@@ -35,11 +27,13 @@ export async function openFunded(rpcUrl: string): Promise<Funded> {
   return escrow as Funded;
 }
 
-/** A registered provider of `engine`. @param init `dir` keeps its delivered answers */
+const prices = { priceJob: 10_000, priceIn: 100_000, priceOut: 2_000_000 };
+
+/** A registered provider of `engine`. @param dir keeps its delivered answers */
 export async function startPaidProvider(
   escrow: Funded,
   engine: Engine,
-  { dir, prices }: Pick<BenchProviderInit, 'prices'> & { readonly dir: string },
+  dir: string,
 ): Promise<Offerer & { stop(): Promise<void> }> {
   return startProvider(engine, {
     prices,
@@ -61,15 +55,11 @@ export interface PaidNodes {
   openJob(change?: Partial<JobInit>, peer?: Peer): Promise<{ readonly job: Job; readonly secret: Uint8Array }>;
 }
 
-export async function withPaidNodes<Value>(
-  engine: Engine,
-  prices: BenchProviderInit['prices'],
-  work: (nodes: PaidNodes) => Promise<Value>,
-): Promise<Value> {
+export async function withPaidNodes<Value>(engine: Engine, work: (nodes: PaidNodes) => Promise<Value>): Promise<Value> {
   const dir = await mkdtemp(join(tmpdir(), 'qvac-bench-nodes-'));
   const chain = await startLocalnet({ dir: join(dir, 'chain') });
   const [seller, buyer] = [await openFunded(chain.rpcUrl), await openFunded(chain.rpcUrl)];
-  const provider = await startPaidProvider(seller, engine, { dir: join(dir, 'provider'), prices });
+  const provider = await startPaidProvider(seller, engine, join(dir, 'provider'));
   const client = await startClient();
   const payments = createEscrowPayments(
     { openEscrow: async () => buyer, logger: silentLogger },

@@ -12,8 +12,7 @@ import { openFunded, startPaidProvider } from './paid-nodes.ts';
 const [, , rpcUrl = ''] = process.argv;
 const dir = await mkdtemp(join(tmpdir(), 'qvac-bench-provider-'));
 const escrow = await openFunded(rpcUrl);
-const prices = { priceJob: 10_000, priceIn: 100_000, priceOut: 2_000_000 };
-const { address } = await startPaidProvider(escrow, createScriptedEngine(), { dir, prices });
+const { address } = await startPaidProvider(escrow, createScriptedEngine(), dir);
 process.stdout.write(`${JSON.stringify({ address, wallet: addressText(escrow.wallet) })}\n`);
 // It ends with the process that started it.
 process.stdin.on('end', () => void rm(dir, { recursive: true, force: true }).finally(() => process.exit(0))).resume();
