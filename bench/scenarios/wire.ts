@@ -10,6 +10,7 @@ import { tapped } from '../support/wiretap.ts';
 
 const maxTokens = 512;
 const perFrame = 16;
+const seed = new Uint8Array(32);
 
 /** Holds the scripted answer after every 16 tokens until the client has received them. */
 function createGate() {
@@ -64,7 +65,7 @@ async function runJob(withNodes: WithNodes, mode: Mode): Promise<Traffic> {
       return true;
     };
     const peer = tapped(client, { sending: count, received: count });
-    const { job, secret } = await openJob({ mode, sampler: { ...benchSampler, maxTokens } }, peer);
+    const { job, secret } = await openJob({ mode, seed, sampler: { ...benchSampler, maxTokens } }, peer);
     for await (const frame of job.frames()) {
       void frame;
       gate.received(job.received.n);
