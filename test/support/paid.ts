@@ -8,6 +8,7 @@ import type { SignedQuote } from '../../src/node/job/job.ts';
 import { fetchQuote, type QuoteRequest } from '../../src/node/job/quote.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
 import { type KeptDelivery, keptDeliveryForm } from '../../src/node/provider/payment/kept-delivery.ts';
+import type { PaidJob } from '../../src/node/provider/payment/payouts.ts';
 import type { FrameStream } from '../../src/node/streams/streams.ts';
 import { decodeHead, isFinal } from '../../src/proofs/head.ts';
 import { type SigningKey, signBody } from '../../src/proofs/signing.ts';
@@ -45,13 +46,15 @@ export interface PaidProviderInit extends TestProviderInit {
   readonly payouts?: Parameters<typeof providerPayments>[3];
   /** What the provider's payouts see instead of its escrow: a cheat, or a chain that fails. */
   readonly wrap?: (escrow: PayingEscrow) => PayingEscrow;
+  /** Replaces what it does with each paid job. */
+  readonly wrapJob?: (job: PaidJob) => PaidJob;
 }
 
 /** A provider that charges, registered on `chain`. */
 export async function startPaidProvider(
   context: TestContext,
   chain: TestChain,
-  { payouts, wrap = (escrow) => escrow, ...init }: PaidProviderInit = {},
+  { payouts, wrap = (escrow) => escrow, wrapJob = (job) => job, ...init }: PaidProviderInit = {},
 ): Promise<{
   readonly provider: TestProvider;
   readonly paid: PaidProvider;
@@ -63,8 +66,16 @@ export async function startPaidProvider(
   const provider = await startProvider(context, {
     offering: { tokensPerSecond: 100, ...paidPrices },
     async payments(peer) {
-      paid.resolve(await providerPayments(context, chain, peer, { ...payouts, escrow: wrap(escrow) }));
-      return (await paid.promise).payments;
+      const made = await providerPayments(context, chain, peer, { ...payouts, escrow: wrap(escrow) });
+      paid.resolve(made);
+      const { payments } = made;
+      return {
+        pay: payments.pay,
+        secure: async (...args) => wrapJob(await payments.secure(...args)),
+        decline: (order) => payments.decline(order),
+        start: () => payments.start(),
+        stop: () => payments.stop(),
+      };
     },
     ...init,
   });
@@ -158,7 +169,7 @@ export class RawPaidJob {
 
   async accept(): Promise<FrameOf<'accept'>> {
     for (;;) {
-      const frame = await this.#next();
+      const frame = await this.next();
       if (frame.t !== 'accept') continue;
       this.promptCount = frame.promptTokens.length;
       return frame;
@@ -171,13 +182,13 @@ export class RawPaidJob {
 
   /** Reads until at least `n` tokens have come. */
   async tokens(n: number): Promise<void> {
-    while (this.received < n) await this.#next();
+    while (this.received < n) await this.next();
   }
 
   /** Reads to the final head. */
   async final(): Promise<Head> {
     for (;;) {
-      const frame = await this.#next();
+      const frame = await this.next();
       if (frame.t !== 'head') continue;
       const head = decodeHead(frame.body);
       if (isFinal(head)) return head;
@@ -191,7 +202,7 @@ export class RawPaidJob {
     await this.tokens(1);
     await this.ack(this.received);
     for (;;) {
-      const frame = await this.#next();
+      const frame = await this.next();
       if (frame.t !== 'head') continue;
       await this.ack(this.received);
       const head = decodeHead(frame.body);
@@ -206,7 +217,8 @@ export class RawPaidJob {
     return priceJob(counts, terms);
   }
 
-  async #next() {
+  /** Reads the next frame. */
+  async next() {
     const frame = await this.stream.read(['accept', 'tokens', 'head', 'beat', 'busy', 'error']);
     if (frame === null) throw new Error('the provider closed the stream');
     if (frame.t === 'busy') throw new Error('busy');

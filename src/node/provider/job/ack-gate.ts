@@ -25,8 +25,8 @@ export interface AckGateInit {
 }
 
 /**
- * Holds a paid answer back until the client acknowledged enough of it (section 4): the first token until the accept, the
- * second until the first, and then no more than the grace ahead. An unpaid answer passes.
+ * Holds a paid answer back until the client acknowledged enough of it (section 4): the first token until the accept,
+ * the second until the first, and then no more than the grace ahead. An unpaid answer passes.
  */
 export class AckGate {
   readonly #init: AckGateInit;
@@ -35,6 +35,8 @@ export class AckGate {
   readonly #stallMs: number;
   readonly #maxWaitMs: number;
   #lastSigned: Signed | null = null;
+  /** Most tokens that may be sent by what has its effect. */
+  #openTokens: number;
   /** Since when something waits for a higher count. */
   #dueAt: number | null = null;
   #waitedMs = 0;
@@ -49,6 +51,7 @@ export class AckGate {
     this.#maxWaitMs = maxWaitMs;
     const isScore = offer.mode === modes.score;
     this.#state = createAckState({ jobId, pay, account, graceTokens: offer.terms.grace, isScore });
+    this.#openTokens = this.#state.maxTokens;
   }
 
   /** The last acknowledgement that was taken, as signed. */
@@ -100,6 +103,7 @@ export class AckGate {
 
   /** Lets what was taken have its effect, once it is kept. */
   open(): void {
+    this.#openTokens = this.#state.maxTokens;
     this.#raised.resolve();
     this.#raised = Promise.withResolvers();
   }
@@ -110,7 +114,7 @@ export class AckGate {
    */
   async pass(n: number, signal: AbortSignal): Promise<void> {
     this.#checkStall();
-    while (n > this.#state.maxTokens) {
+    while (n > this.#openTokens) {
       signal.throwIfAborted();
       await this.#wait(signal);
     }
