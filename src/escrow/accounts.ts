@@ -1,5 +1,5 @@
-// What the program keeps, as the rest of qvac sees it. Amounts are lamports, keys, addresses and digests are 32 bytes, times
-// are unix milliseconds by the chain's clock.
+// What the program keeps, as the rest of qvac sees it. Amounts are lamports, keys, addresses and digests are 32 bytes,
+// times are unix milliseconds by the chain's clock.
 
 /** A provider's stake and record. */
 export interface ProviderAccount {

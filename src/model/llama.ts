@@ -165,7 +165,10 @@ async function importLibrary(gpu: 'auto' | 'off'): Promise<Library> {
   }
 }
 
-/** The CPU builds of the library that this process has loaded, `cpu-zen4`. Its log tells them, too, but at times too late. */
+/**
+ * The CPU builds of the library that this process has loaded, `cpu-zen4`. Its log tells them, too, but at times too
+ * late.
+ */
 function loadedBuilds(): readonly string[] {
   // Else it would ask name servers about every open connection.
   Object.assign(process.report, { excludeNetwork: true });

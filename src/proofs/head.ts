@@ -9,8 +9,8 @@ export function isFinal(head: Head): boolean {
 }
 
 /**
- * Whether one provider cannot honestly have signed both heads of one job (section 4.2), in either order. That an earlier
- * prefix is not on the final tokens' chain needs the tokens and is not seen here.
+ * Whether one provider cannot honestly have signed both heads of one job (section 4.2), in either order. That an
+ * earlier prefix is not on the final tokens' chain needs the tokens and is not seen here.
  */
 export function isEquivocation(a: Head, b: Head): boolean {
   if (

@@ -46,8 +46,8 @@ export interface ReceivedInit {
 
 /**
  * The receiver's record of one job, checked as it comes (sections 4 and 4.2). Throws FaultError for what a fault code
- * names, MalformedError for frames that break the protocol without one. Holds no more than a receipt can; tokens after a
- * stop token are kept, so that the head over them proves the fault.
+ * names, MalformedError for frames that break the protocol without one. Holds no more than a receipt can; tokens after
+ * a stop token are kept, so that the head over them proves the fault.
  */
 export interface Received {
   readonly jobId: JobId;

@@ -71,8 +71,8 @@ export interface Transcript {
    */
   next(top: TopLogits): DrawnToken;
   /**
-   * Commits to what was drawn. `head` and `open` do it if it was not done: called while the next logits are computed, it
-   * costs no time.
+   * Commits to what was drawn. `head` and `open` do it if it was not done: called while the next logits are computed,
+   * it costs no time.
    */
   commit(): void;
   /** Ends the text: what an incomplete last character becomes, which the final head covers, too. */
@@ -80,7 +80,8 @@ export interface Transcript {
   /** The head over all steps and all text so far. */
   head(reason: Finish): Head;
   /**
-   * The opening of the steps that `secret` challenges (section 4.3). That the offer committed to it is not checked here.
+   * The opening of the steps that `secret` challenges (section 4.3). That the offer committed to it is not checked
+   * here.
    */
   open(secret: Uint8Array): Opening;
   /** In mode zk the same steps, for the prover. */

@@ -20,7 +20,8 @@ export function encodeCbor(value: unknown, room = 0): Uint8Array {
 }
 
 /**
- * The value whose one encoding is `bytes`. A byte string that is more than half of them is a view, the others are copies.
+ * The value whose one encoding is `bytes`. A byte string that is more than half of them is a view, the others are
+ * copies.
  * @throws MalformedError for anything that encodes otherwise: floats, tags, unsorted keys, trailing bytes, …
  */
 export function decodeCbor(bytes: Uint8Array): unknown {

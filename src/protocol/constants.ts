@@ -44,7 +44,9 @@ export const maxScoreOpeningBytes = 8 * mib;
  */
 export const maxCborDepth = 16;
 export const maxJsonDepth = 64;
-/** Texts, byte strings, lists and maps in one decoded value: an empty one is a byte on the wire and a hundred in memory. */
+/**
+ * Texts, byte strings, lists and maps in one decoded value: an empty one is a byte on the wire and a hundred in memory.
+ */
 export const maxDecodedValues = 2 ** 19;
 
 /** Code points of the rendering's end in an `accept` frame (section 4). */
@@ -108,7 +110,10 @@ export const maxGrammarBytes = 64 * kib;
 /** Bound of an input's `tools` text (section 2). */
 export const maxToolsBytes = mib;
 
-/** Tokens that follow the candidates and are looked at, too (section 4.4); a score job's topK is greater by as many (4.7). */
+/**
+ * Tokens that follow the candidates and are looked at, too (section 4.4); a score job's topK is greater by as many
+ * (4.7).
+ */
 export const followingTokens = 20;
 /** Referees whose score jobs one result rests on (section 4.7). */
 export const maxReferees = 3;

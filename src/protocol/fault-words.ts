@@ -7,7 +7,8 @@ export interface FaultWords {
 }
 
 const whichModel =
-  'which model was run instead, or why; a broken machine looks the same. Recompute it a second time before anyone is penalised';
+  'which model was run instead, or why; a broken machine looks the same. ' +
+  'Recompute it a second time before anyone is penalised';
 
 export const faultWords: Readonly<Record<FaultCode, FaultWords>> = {
   equivocation: {
@@ -16,7 +17,8 @@ export const faultWords: Readonly<Record<FaultCode, FaultWords>> = {
   },
   'bad-opening': {
     shown:
-      'the provider opened other steps than the challenge chose, or steps that do not lead to the root it signed; anyone can check that',
+      'the provider opened other steps than the challenge chose, or steps that do not lead to the root it signed; ' +
+      'anyone can check that',
     notShown: 'whether the answer comes from the model',
   },
   'sampler-mismatch': {
@@ -65,12 +67,14 @@ export const faultWords: Readonly<Record<FaultCode, FaultWords>> = {
   },
   'distribution-far': {
     shown:
-      'the distributions that the provider committed are farther from the recomputed ones than any honest difference measured',
+      'the distributions that the provider committed are farther from the recomputed ones ' +
+      'than any honest difference measured',
     notShown: whichModel,
   },
   'draws-far': {
     shown:
-      'the tokens are not those that your seed draws from the recomputed distributions, more often than any honest difference measured',
+      'the tokens are not those that your seed draws from the recomputed distributions, ' +
+      'more often than any honest difference measured',
     notShown: whichModel,
   },
   'referee-far': {

@@ -56,8 +56,8 @@ export function removeTurn(conversation: Conversation, { id }: Turn): void {
 }
 
 /**
- * Takes in what another tab's copy of the same conversation knows: turns of either copy stay, unless one of them removed
- * them. Turn objects of `conversation` stay the same objects.
+ * Takes in what another tab's copy of the same conversation knows: turns of either copy stay, unless one of them
+ * removed them. Turn objects of `conversation` stay the same objects.
  * @returns whether `conversation` changed
  */
 export function absorb(conversation: Conversation, other: Conversation): boolean {

@@ -87,7 +87,9 @@ class Store {
     return { id: randomHex(8), role, at: nextTime(Date.now()), content };
   }
 
-  /** Stores a conversation as the newest one, merged with the stored copy. Drops the oldest ones when storage is full. */
+  /**
+   * Stores a conversation as the newest one, merged with the stored copy. Drops the oldest ones when storage is full.
+   */
   save(conversation: Conversation): void {
     if (this.isForgotten(conversation.id)) return;
     conversation.at = Date.now();

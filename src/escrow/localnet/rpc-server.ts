@@ -166,8 +166,8 @@ async function listenOnTwo(first: Server, second: Server, port: number): Promise
 }
 
 /**
- * A port below those that systems give to connections. After thousands of connections the neighbour of each port that the
- * system chooses may be one that has not been forgotten yet.
+ * A port below those that systems give to connections. After thousands of connections the neighbour of each port that
+ * the system chooses may be one that has not been forgotten yet.
  */
 function quietPort(): number {
   return randomInt(10_000, 32_000);

@@ -1,4 +1,5 @@
 import { getCompiledTransactionMessageDecoder, getTransactionDecoder, type Transaction } from '@solana/kit';
+import { messageOf } from '../../errors.ts';
 import { addressText } from '../addresses.ts';
 
 /** A transaction as it was sent. */
@@ -28,8 +29,7 @@ export function decodeTransaction(raw: Uint8Array): SignedTransaction {
       keys: message.staticAccounts,
     };
   } catch (error) {
-    throw new RangeError(
-      `"transaction" expected a signed transaction (${error instanceof Error ? error.message.split('\n')[0] : String(error)})`,
-    );
+    const [why = ''] = messageOf(error).split('\n');
+    throw new RangeError(`"transaction" expected a signed transaction (${why})`);
   }
 }

@@ -22,7 +22,8 @@ export function errorText(err: unknown): string {
     if ('InstructionError' in err && Array.isArray(err.InstructionError)) {
       const [index, reason]: readonly unknown[] = err.InstructionError;
       const custom = typeof reason === 'object' && reason !== null && 'Custom' in reason ? Number(reason.Custom) : null;
-      return `Error processing Instruction ${String(index)}: ${custom === null ? String(reason) : `custom program error: 0x${custom.toString(16)}`}`;
+      const why = custom === null ? String(reason) : `custom program error: 0x${custom.toString(16)}`;
+      return `Error processing Instruction ${String(index)}: ${why}`;
     }
     if ('InsufficientFundsForRent' in err) return 'Transaction results in an account with insufficient funds for rent';
   }

@@ -19,8 +19,7 @@ export interface Rpc {
   failure(error: unknown): unknown;
   /**
    * The newest slot that this process has seen. Behind one URL there are often several nodes, some of them late: what
-   * is
-   * read later must not be older, or a job that was there would be taken for one that is settled.
+   * is read later must not be older, or a job that was there would be taken for one that is settled.
    */
   readonly newestSlot: number;
   saw(slot: number): void;
@@ -94,12 +93,17 @@ function reasonOf(error: unknown): string {
 /** JSON-RPC errors of a node that is late or overloaded, by their codes. */
 const lateCodes: ReadonlySet<unknown> = new Set([-32004, -32005, -32014, -32016, -32603, 429]);
 
+/** The same in the texts of errors. */
+const lateWords: readonly RegExp[] = [
+  /fetch failed|TimeoutError/i,
+  /(^|: )(429|5\d\d) /,
+  /node is (behind|unhealthy)|minimum context slot|too many requests|internal error/i,
+];
+
 /** Failures of the way there, or of a node that is not ready, not of what was asked. */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error.name === 'TimeoutError' || ('code' in error && lateCodes.has(error.code))) return true;
   // Some of the library's methods keep no more of an error than its text.
-  return /fetch failed|TimeoutError|(^|: )(429|5\d\d) |node is (behind|unhealthy)|minimum context slot|too many requests|internal error/i.test(
-    error.message,
-  );
+  return lateWords.some((words) => words.test(error.message));
 }

@@ -210,7 +210,8 @@ const messages: readonly FieldRule[] = [
   honoured('stream'),
   honoured(
     'thinking.type',
-    '`disabled` switches thinking off (template option `enable_thinking`), `adaptive` leaves it to the model, `enabled` is refused',
+    '`disabled` switches thinking off (template option `enable_thinking`), `adaptive` leaves it to the model, ' +
+      '`enabled` is refused',
   ),
   ...ignored('there are no thinking blocks', 'thinking.display'),
   refused('thinking.budget_tokens', [], notYet),

@@ -60,7 +60,9 @@ const tools = JSON.stringify([
   },
 ]);
 
-/** Renders conversations with and without a system message, of one and of two turns, and looks for every text in them. */
+/**
+ * Renders conversations with and without a system message, of one and of two turns, and looks for every text in them.
+ */
 export function probeTemplate(tokenizer: Pick<Tokenizer, 'encodePrompt' | 'decode'>): TemplateAbilities {
   /** Whether the rendering shows all of `texts`, in that order. */
   function shows(messages: readonly ChatMessage[], texts: readonly string[], change: Partial<Input>): boolean {

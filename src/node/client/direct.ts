@@ -223,10 +223,8 @@ class DirectQuestion {
       return;
     }
     const most = { ...countsOf(job), n: job.offer.sampler.maxTokens };
-    const price = costOf(job.offer, most);
-    this.#observer.note(
-      `the provider can be paid for the prompt and ${payableTokens(job.offer, most)} tokens at most: ${price} lamports; the rest is refunded`,
-    );
+    const paid = `the prompt and ${payableTokens(job.offer, most)} tokens at most: ${costOf(job.offer, most)} lamports`;
+    this.#observer.note(`the provider can be paid for ${paid}; the rest is refunded`);
   }
 
   #finish(job: Job): Promise<Answer> {

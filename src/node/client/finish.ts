@@ -102,8 +102,8 @@ function experienceWith({ answer, modelId, timing }: FinishInit): Experience {
 }
 
 /**
- * Keeps what arrived of an answer that broke off without a final head, if a head covers any of it: checked and stored as
- * a receipt, so that it can be shown and continued.
+ * Keeps what arrived of an answer that broke off without a final head, if a head covers any of it: checked and stored
+ * as a receipt, so that it can be shown and continued.
  * @returns `error`, which names the receipt then
  */
 export async function brokenOff(

@@ -14,8 +14,8 @@ export interface AckSenderInit {
 }
 
 /**
- * Acknowledges what arrives in one job (section 4): a paid one after the accept, after its first tokens and at each head;
- * an unpaid one only to stop it. The provider is paid for what is acknowledged, and for its grace beyond.
+ * Acknowledges what arrives in one job (section 4): a paid one after the accept, after its first tokens and at each
+ * head; an unpaid one only to stop it. The provider is paid for what is acknowledged, and for its grace beyond.
  */
 export class AckSender {
   readonly #init: AckSenderInit;

@@ -122,8 +122,8 @@ export class SettlementService {
   }
 
   /**
-   * The answer broke off: waits for the provider to decline, or to submit what was acknowledged, which is paid unless it
-   * contradicts what arrived.
+   * The answer broke off: waits for the provider to decline, or to submit what was acknowledged, which is paid unless
+   * it contradicts what arrived.
    */
   async abandon(
     jobId: JobId,

@@ -41,7 +41,9 @@ export const newcomerReliability = 0.8;
 /** Earnings, and time since the registration, from which a provider counts as established. */
 export const matureEarnedLamports = 10_000_000;
 export const matureAgeMs = 30 * dayMs;
-/** Earnings that everybody starts with when the burnt share is reckoned, so that one small rejection is not the whole. */
+/**
+ * Earnings that everybody starts with when the burnt share is reckoned, so that one small rejection is not the whole.
+ */
 export const priorLamports = 100_000;
 /** The power to which the share that was not burnt counts. */
 export const rejectedWeight = 3;

@@ -76,8 +76,7 @@ function checkProofs(subject: Subject, opening: ZkOpening, { zk }: Evidence): Fi
     if (!zk.verify(proof, zkPublicInput(subject.offer, steps)))
       throw new FaultError('bad-proof', `proof ${at} does not hold for the steps that it is to prove`);
   }
-  return {
-    result: 'pass',
-    detail: `${counted(opening.proofs.length, 'proof')} that the client's seed drew ${counted(opening.steps.length, 'opened step')}`,
-  };
+  const proofs = counted(opening.proofs.length, 'proof');
+  const steps = counted(opening.steps.length, 'opened step');
+  return { result: 'pass', detail: `${proofs} that the client's seed drew ${steps}` };
 }

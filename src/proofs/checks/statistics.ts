@@ -60,7 +60,8 @@ function measureSteps(compared: readonly ComparedStep[], drawn: Replayed): Measu
  */
 export function checkDistribution({ openedCount }: Subject, measured: Measured, limits: Limits): Finding {
   const { count, meanTv, rmsDq, missingOpened } = measured;
-  const said = `mean total variation ${inParts(meanTv)}, rms logit difference ${inParts(rmsDq)} nats over ${counted(count, 'opened step')}`;
+  const distances = `mean total variation ${inParts(meanTv)}, rms logit difference ${inParts(rmsDq)} nats`;
+  const said = `${distances} over ${counted(count, 'opened step')}`;
   const result = judgeDistances(measured, limits);
   if (result === 'fail')
     throw new FaultError('distribution-far', `the committed distributions are not this model's: ${said}`);

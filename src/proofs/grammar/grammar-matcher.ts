@@ -21,7 +21,9 @@ export interface GrammarMatcher {
   /** Whether a stop is allowed: the tokens so far are a whole text in one reading. */
   readonly isWhole: boolean;
   allows(token: number): boolean;
-  /** Takes the next token. Returns false, and changes nothing, if it is not allowed. Nothing is allowed after a stop. */
+  /**
+   * Takes the next token. Returns false, and changes nothing, if it is not allowed. Nothing is allowed after a stop.
+   */
   accept(token: number): boolean;
   /** All allowed tokens if they are fewer than `most`, else `most` of them; in no promised order. */
   allowedUpTo(most: number): readonly number[];

@@ -25,8 +25,8 @@ export interface ChannelStateInit {
 }
 
 /**
- * One channel as its provider keeps it (section 9): which jobs and totals it takes. Streams have no common order, so the
- * largest totals of all of them count. Times are unix seconds.
+ * One channel as its provider keeps it (section 9): which jobs and totals it takes. Streams have no common order, so
+ * the largest totals of all of them count. Times are unix seconds.
  */
 export interface ChannelState {
   /** The largest totals of all streams. */

@@ -75,8 +75,8 @@ export function quantise(logit: number): number {
 }
 
 /**
- * Step 2: `q'` of candidates by the settings of `extra`: a function of the candidates and of how often a token occurs in
- * the answer before this step.
+ * Step 2: `q'` of candidates by the settings of `extra`: a function of the candidates and of how often a token occurs
+ * in the answer before this step.
  */
 export function adjustmentOf({
   presence = 0,

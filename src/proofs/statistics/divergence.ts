@@ -84,8 +84,8 @@ export interface Draw {
 }
 
 /**
- * How far outside its token's share the draw lies, 0 … 1, as a fraction of the whole; at temperature 0 how far the token
- * lies below the best, in nats, at most 1. A token that is neither a candidate nor close behind them has 1.
+ * How far outside its token's share the draw lies, 0 … 1, as a fraction of the whole; at temperature 0 how far the
+ * token lies below the best, in nats, at most 1. A token that is neither a candidate nor close behind them has 1.
  */
 export function missOf(
   recomputed: Pick<RecomputedStep, 'candidates' | 'following'>,

@@ -6,8 +6,8 @@ export type JsonValue = null | boolean | number | string | readonly JsonValue[] 
 export type JsonObject = ReadonlyMap<string, JsonValue>;
 
 /**
- * Section 2: the value of a JSON text inside an input. White space is free; a key twice, a lone surrogate, a number that
- * `JSON.stringify` would write otherwise and more than 64 levels are refused.
+ * Section 2: the value of a JSON text inside an input. White space is free; a key twice, a lone surrogate, a number
+ * that `JSON.stringify` would write otherwise and more than 64 levels are refused.
  * @throws MalformedError
  */
 export function parseJsonText(text: string): JsonValue {
@@ -55,7 +55,9 @@ const literals: readonly (readonly [string, null | boolean])[] = [
   ['false', false],
 ];
 
-/** Reads JSON (RFC 8259) by recursive descent: `JSON.parse` forgets keys that stand twice and how a number was written. */
+/**
+ * Reads JSON (RFC 8259) by recursive descent: `JSON.parse` forgets keys that stand twice and how a number was written.
+ */
 class Parser {
   readonly #text: string;
   readonly #init: ParserInit;

@@ -23,7 +23,10 @@ export interface ChatMessage {
   readonly tool_calls?: readonly ToolCall[];
 }
 
-/** What the model is asked (section 2). With `raw` there is one message, `options` is empty, `tools` and `date` are null. */
+/**
+ * What the model is asked (section 2). With `raw` there is one message, `options` is empty, `tools` and `date` are
+ * null.
+ */
 export interface Input {
   readonly messages: readonly ChatMessage[];
   readonly template: 'gguf' | 'raw';

@@ -3,8 +3,8 @@ import { promptBoundBytes } from '../constants.ts';
 import type { Input } from './input.ts';
 
 /**
- * Section 3: the prompt tokens to ask a quote for without the tokenizer: the UTF-8 bytes of all texts in the input, 256,
- * and the length of its continuation.
+ * Section 3: the prompt tokens to ask a quote for without the tokenizer: the UTF-8 bytes of all texts in the input,
+ * 256, and the length of its continuation.
  */
 export function promptTokenBound({ messages, options, tools, date, continuation }: Input): number {
   const texts = [

@@ -14,7 +14,9 @@ import {
 import { MalformedError } from '../encoding/malformed-error.ts';
 import { BodyReader, BodyWriter, isZero, nullIfZero } from './body.ts';
 
-/** What a person chooses for an answer: `temperature`, `minP`, `topP` in hundredths (0…200, 0…100, 1…100), `topK` 1…20. */
+/**
+ * What a person chooses for an answer: `temperature`, `minP`, `topP` in hundredths (0…200, 0…100, 1…100), `topK` 1…20.
+ */
 export interface SamplerSettings {
   readonly temperature: number;
   readonly minP: number;

@@ -1,7 +1,10 @@
 import * as v from 'valibot';
 import { digest, text } from './fields.ts';
 
-/** Where payment is taken: CAIP-2 `chain`, escrow `program`, `payee` the authority of the provider's account (section 3). */
+/**
+ * Where payment is taken: CAIP-2 `chain`, escrow `program`, `payee` the authority of the provider's account (section
+ * 3).
+ */
 export interface Pay {
   readonly chain: string;
   readonly program: Uint8Array;

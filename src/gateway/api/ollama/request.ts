@@ -119,7 +119,9 @@ function readThink(fields: RequestFields): TemplateOptions {
   return thinkingOptions(think === false ? false : null);
 }
 
-/** An empty prompt loads or, with `keep_alive` 0, unloads a model. Providers load models, so it only checks the offer. */
+/**
+ * An empty prompt loads or, with `keep_alive` 0, unloads a model. Providers load models, so it only checks the offer.
+ */
 function readLoad(fields: RequestFields, defaults: RequestDefaults, content: Content): ApiRequest {
   const keepAlive = fields.raw('keep_alive');
   const unloads =

@@ -9,8 +9,8 @@ export type Logits = ReadonlyMap<number, number>;
 export const fewTokens = 256;
 
 /**
- * The `topK` best of the largest logits of a position, with all that tie with the last of them; null if logits that were
- * not read may belong to them.
+ * The `topK` best of the largest logits of a position, with all that tie with the last of them; null if logits that
+ * were not read may belong to them.
  * @param vocab tokens there are: with fewer logits, some were not read, none of them greater than the least
  * @throws QvacError E_ENGINE for no logits, or one that is not a number (protocol section 4.1, item 1)
  */

@@ -36,8 +36,8 @@ export function ownVerdict(
 }
 
 /**
- * Whether a receipt matches what was received, apart from verdicts, settlement, the order of heads, and the router's own
- * acknowledgement, which it shows only if it stopped the answer (section 4.0).
+ * Whether a receipt matches what was received, apart from verdicts, settlement, the order of heads, and the router's
+ * own acknowledgement, which it shows only if it stopped the answer (section 4.0).
  */
 export function isSameReceipt(bytes: Uint8Array, received: Received): boolean {
   try {

@@ -20,8 +20,9 @@ export interface GenerationParts {
 }
 
 /**
- * Draws and sends tokens until the answer ends by itself, with a head every 32 tokens (section 4.2). The engine computes
- * one token ahead of the stream. A token is drawn only once it may be sent, so a head never covers one that was not.
+ * Draws and sends tokens until the answer ends by itself, with a head every 32 tokens (section 4.2). The engine
+ * computes one token ahead of the stream. A token is drawn only once it may be sent, so a head never covers one that
+ * was not.
  * @throws the errors of the engine and of `pass`, and the reason of `signal`; the tokens drawn until then are in the
  * transcript and handed to `writer`
  */

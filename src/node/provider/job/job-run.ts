@@ -95,8 +95,8 @@ export class JobRun {
   }
 
   /**
-   * Waits for the payment, if there is one, and for a slot; then generates and sends everything up to the final head. An
-   * answer that has begun ends with a final head in any case, unless nobody reads it and nothing is paid for it.
+   * Waits for the payment, if there is one, and for a slot; then generates and sends everything up to the final head.
+   * An answer that has begun ends with a final head in any case, unless nobody reads it and nothing is paid for it.
    * @param secure resolves with the payment once it is locked; null for an unpaid job
    * @throws QvacError E_BUSY if the queue is full; nothing was sent then
    * @throws OfferRefusal if the payment does not arrive

@@ -239,8 +239,8 @@ class EscrowPayouts implements ProviderPayouts {
   }
 
   /**
-   * Has one job's payment released, submits or declines it, as is due. A job whose offer never came is left to its maker,
-   * who can refund it: declining it would cost this provider a fee for each.
+   * Has one job's payment released, submits or declines it, as is due. A job whose offer never came is left to its
+   * maker, who can refund it: declining it would cost this provider a fee for each.
    */
   async #handle(job: JobAccount, now: number): Promise<void> {
     const jobId = jobIdHex(job.jobId);

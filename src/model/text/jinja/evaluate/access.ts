@@ -8,7 +8,10 @@ import { charactersOf } from '../values/text.ts';
 import { Attributed, Callable, Dict, Group, Range, Tuple, Undefined, type Value } from '../values/values.ts';
 import type { Budget } from './budget.ts';
 
-/** `value.name`: a method or attribute of the value first, then the item of that name. @throws TemplateError for an undefined value */
+/**
+ * `value.name`: a method or attribute of the value first, then the item of that name.
+ * @throws TemplateError for an undefined value
+ */
 export function attributeOf(value: Value, name: string, runtime: Runtime): Value {
   requireDefined(value);
   return ownAttribute(value, name, runtime) ?? itemIn(value, name, runtime) ?? missing(value, name);

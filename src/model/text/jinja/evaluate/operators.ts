@@ -101,7 +101,10 @@ export function signed(sign: '-' | '+', value: Value): Value {
   return sign === '-' ? -number : number;
 }
 
-/** `value[start:stop:step]`. @throws TemplateError for a value without slices, a step of 0 or bounds that are no integers */
+/**
+ * `value[start:stop:step]`.
+ * @throws TemplateError for a value without slices, a step of 0 or bounds that are no integers
+ */
 export function slice(
   value: Value,
   bounds: { readonly start: Value; readonly stop: Value; readonly step: Value },

@@ -1,7 +1,10 @@
 import { Undefined, type Value } from '../values/values.ts';
 import type { Runtime } from './runtime.ts';
 
-/** Follows `attribute` of a filter from an item: `"a.b.0"`, or a number. `missing` stands for what is undefined, if it is not null. */
+/**
+ * Follows `attribute` of a filter from an item: `"a.b.0"`, or a number. `missing` stands for what is undefined, if it
+ * is not null.
+ */
 export function attributeGetter(attribute: Value, runtime: Runtime, missing: Value = null): (item: Value) => Value {
   const keys: readonly Value[] =
     typeof attribute === 'string'

@@ -16,7 +16,10 @@ const simple: ReadonlyMap<string, string> = new Map([
 
 const pattern = /\\(?:([0-7]{1,3})|x([\s\S]{0,2})|u([\s\S]{0,4})|U([\s\S]{0,8})|N|([\s\S]))/g;
 
-/** Python's `unicode-escape`: an unknown escape stays as it is. @throws TemplateError for one cut short, or a character by name */
+/**
+ * Python's `unicode-escape`: an unknown escape stays as it is.
+ * @throws TemplateError for one cut short, or a character by name
+ */
 export function decodeEscapes(text: string): string {
   if (!text.includes('\\')) return text;
   return text.replace(pattern, (whole: string, octal?: string, ...rest: (string | undefined)[]) => {

@@ -26,7 +26,10 @@ class StatementParser {
     this.#expressions = new ExpressionParser(stream);
   }
 
-  /** Statements up to a block that begins with one of `ends`, whose name is the next token; to the end if there are none. */
+  /**
+   * Statements up to a block that begins with one of `ends`, whose name is the next token; to the end if there are
+   * none.
+   */
   body(ends: readonly string[]): Body {
     return this.#stream.nested(() => this.#body(ends));
   }

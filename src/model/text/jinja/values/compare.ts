@@ -45,7 +45,10 @@ function isSameRange(a: Range, b: Range): boolean {
   return a.length === b.length && (a.length === 0 || (a.start === b.start && (a.length === 1 || a.step === b.step)));
 }
 
-/** Negative if `a` is less than `b`, 0 if neither is, NaN if they are floats without order. @throws TemplateError if Python has no order */
+/**
+ * Negative if `a` is less than `b`, 0 if neither is, NaN if they are floats without order.
+ * @throws TemplateError if Python has no order
+ */
 export function compare(a: Value, b: Value, budget: Budget): number {
   budget.spend(1);
   const [x, y] = [numberOf(a), numberOf(b)];

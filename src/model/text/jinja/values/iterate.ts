@@ -4,7 +4,10 @@ import { nameOfType } from './repr.ts';
 import { lengthOf } from './text.ts';
 import { Dict, DictView, Lazy, Markup, Range, Tuple, Undefined, type Value } from './values.ts';
 
-/** The items of a value, each paid for; a list is gone through as it is at that time. @throws TemplateError for one without items */
+/**
+ * The items of a value, each paid for; a list is gone through as it is at that time.
+ * @throws TemplateError for one without items
+ */
 export function iterate(value: Value, budget: Budget): Iterable<Value> {
   const items = itemsOf(value);
   if (items === null) throw new TemplateError(`'${nameOfType(value)}' object is not iterable`);
