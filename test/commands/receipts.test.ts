@@ -5,6 +5,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { homeAt } from '../../src/config.ts';
 import { createReceiptStore } from '../../src/node/home/receipt-store.ts';
 import { parseReceipt, type Receipt } from '../../src/proofs/receipt.ts';
+import { payFrom } from '../../src/protocol/codes.ts';
 import { decodeOffer, encodeOffer } from '../../src/protocol/validate.ts';
 import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
@@ -164,12 +165,7 @@ describe('qvac receipts', () => {
     const receipt = await vectorReceipt('receipts-pass/paid.json');
     const offer = decodeOffer(receipt.offer.body);
     const store = createReceiptStore(homeAt(root).receipts);
-    const payment = {
-      chain: 'solana:test',
-      program: new Uint8Array(32),
-      payer: new Uint8Array(32).fill(7),
-      amount: 100_000,
-    };
+    const payment = { pay: payFrom.jobAccount, account: new Uint8Array(32).fill(7), amountLamports: 100_000n };
     const paid: Receipt = { ...receipt, offer: { ...receipt.offer, body: encodeOffer({ ...offer, payment }) } };
     const amounts = {
       chain: 'solana:test',

@@ -42,6 +42,7 @@ const payment: NonNullable<Answer['payment']> = {
   refunded: 40_000n,
   burnt: 0n,
   compensation: 0n,
+  fees: 10_000n,
   signature: null,
   dueAt: null,
 };
@@ -79,6 +80,7 @@ test('a free answer has a fixed JSON shape; a paid one adds the payment, and whe
     refunded: '40000',
     burnt: '0',
     compensation: '0',
+    fees: '10000',
     signature: null,
     dueAt: null,
   });
