@@ -87,7 +87,7 @@ async function complete(
     });
   if (request.topLogprobs !== null && !(await components.inference.holds(inference.model)))
     throw unsupported('logprobs', 'of a model that this gateway does not hold');
-  const reserved = reserve(keyOf(c, init), inference, init);
+  const reserved = await reserve(c.get('id'), keyOf(c, init), inference, init);
   await new CompletionHandler(
     components,
     {
@@ -97,7 +97,7 @@ async function complete(
       keepAliveMs: init.keepAliveMs,
       waitVerdict: init.waitVerdict,
       verdictMs: init.verdictMs,
-      onCost: (lamports) => reserved.settle?.(Number(lamports)),
+      onCost: (lamports) => reserved.charge?.(lamports),
     },
     outgoing,
   ).run();
@@ -116,14 +116,24 @@ async function countTokens(
 }
 
 /** Reserves the answer's highest price in the key's daily limit, which another request may have used up meanwhile. */
-function reserve(
+async function reserve(
+  id: string,
   key: ApiKey | null,
   inference: InferenceRequest,
   { keys }: GatewayInit,
-): { readonly inference: InferenceRequest; readonly settle?: (spent: number) => void } {
+): Promise<{ readonly inference: InferenceRequest; readonly charge?: (lamports: bigint) => void }> {
   if (key === null || keys === undefined) return { inference };
-  const maxPrice = Math.min(inference.maxPrice, keys.budgets.left(key));
-  return { inference: { ...inference, maxPrice }, settle: keys.budgets.reserve(key, maxPrice) };
+  const { limits } = keys;
+  const maxPrice = atMost(inference.maxPrice, limits.left(key.name));
+  if (maxPrice === 0) return { inference: { ...inference, maxPrice } };
+  if (!(await limits.reserve(id, key.name, BigInt(maxPrice))))
+    throw new Problem(402, 'E_LIMIT', `the daily limit of the key ${key.name} is used up`);
+  return { inference: { ...inference, maxPrice }, charge: (lamports) => limits.charge(id, lamports) };
+}
+
+/** Lamports within a limit that is null if there is none. */
+function atMost(lamports: number, limit: bigint | null): number {
+  return limit !== null && limit < BigInt(lamports) ? Number(limit) : lamports;
 }
 
 function keyOf(c: RequestContext, { keys }: GatewayInit): ApiKey | null {
@@ -137,5 +147,5 @@ function spendingAllowance(c: RequestContext, init: GatewayInit): number {
   const secret = secretOf(callerOf(c));
   if (secret !== null && sameText(secret, token)) return defaults.maxPrice;
   const key = keyOf(c, init);
-  return key === null || keys === undefined ? 0 : Math.min(defaults.maxPrice, keys.budgets.left(key));
+  return key === null || keys === undefined ? 0 : atMost(defaults.maxPrice, keys.limits.left(key.name));
 }

@@ -3,11 +3,11 @@ import type { Logger } from '../lib/log.ts';
 import type { PeerIdString } from '../lib/types.ts';
 import type { LivePeer } from '../node/discovery/discovery.ts';
 import type { ReceiptStore } from '../node/home/receipt-store.ts';
+import type { SpendingLimits } from '../node/payment/spending-limits.ts';
 import type { Standing } from '../node/selection/reputation.ts';
 import type { GatewayActivityLog } from './activity.ts';
 import type { InferenceClient } from './answer/inference-client.ts';
 import type { RequestDefaults } from './api/completion-request.ts';
-import type { Budgets } from './guard/budgets.ts';
 import type { ConnectionLimits } from './guard/connections.ts';
 import type { KeyRing } from './guard/keys.ts';
 import type { RateInit } from './guard/rate.ts';
@@ -48,7 +48,7 @@ export interface GatewayInit {
   /** Origins of other pages that may use the gateway, such as `https://chat.example`. @default none */
   readonly origins?: readonly string[] | undefined;
   /** The operator's API keys; if given, programs need one. @default none */
-  readonly keys?: { readonly ring: KeyRing; readonly budgets: Budgets } | undefined;
+  readonly keys?: { readonly ring: KeyRing; readonly limits: SpendingLimits } | undefined;
   readonly defaults: RequestDefaults;
   readonly version: string;
   /** The network's name as people know it. */

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QvacError } from '../../src/errors.ts';
 import type { InferenceClient, InferenceObserver } from '../../src/gateway/answer/inference-client.ts';
-import { createBudgets } from '../../src/gateway/guard/budgets.ts';
 import { parseKeys } from '../../src/gateway/guard/keys.ts';
 import { silentLogger } from '../../src/lib/log.ts';
+import { openSpendingLimits } from '../../src/node/payment/spending-limits.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
 import { noModels, startGateway } from '../support/gateway.ts';
@@ -120,10 +120,10 @@ test('refuses other methods and unknown paths in each API’s format', async (co
 });
 
 test('refuses a missing key and a foreign origin in each API’s format', async (context) => {
-  const keys = {
-    ring: parseKeys('key-of-the-laptop-0001 laptop', 'keys'),
-    budgets: await createBudgets({ clock: { now: () => 0 }, logger: silentLogger }, null),
-  };
+  const ring = parseKeys('key-of-the-laptop-0001 laptop', 'keys');
+  const clock = { now: () => 0 };
+  const limits = await openSpendingLimits({ clock, logger: silentLogger }, { path: null, limitOf: ring.limitOf });
+  const keys = { ring, limits };
   const { url } = await startGateway(context, { providers: [], gateway: { keys } });
   for (const { path, body, shape } of apis) {
     for (const [headers, status, code, type] of [

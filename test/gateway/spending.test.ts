@@ -1,19 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QvacError } from '../../src/errors.ts';
-import { createBudgets } from '../../src/gateway/guard/budgets.ts';
-import { parseKeys } from '../../src/gateway/guard/keys.ts';
+import { type KeyRing, parseKeys } from '../../src/gateway/guard/keys.ts';
 import { silentLogger } from '../../src/lib/log.ts';
+import { openSpendingLimits } from '../../src/node/payment/spending-limits.ts';
 import { noModels, startGateway, testToken } from '../support/gateway.ts';
 
 const question = { model: 'scripted/q8_0', messages: [{ role: 'user', content: 'why?' }], max_tokens: 40 };
+const limitsOf = (ring: KeyRing, now = () => 0) =>
+  openSpendingLimits({ clock: { now }, logger: silentLogger }, { path: null, limitOf: ring.limitOf });
 const post = (url: string, body: object, headers: Readonly<Record<string, string>> = {}): Promise<Response> =>
   fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ ...question, ...body }), headers });
 
 test('requires a key if keys are in use, and limits each key’s spending', async (context) => {
   const ring = parseKeys('# mine\nkey-of-the-laptop-0001 laptop 500\nkey-of-the-desktop-002 desktop', 'keys');
   let day = 20_000 * 86_400_000;
-  const budgets = await createBudgets({ clock: { now: () => day }, logger: silentLogger }, null);
+  const limits = await limitsOf(ring, () => day);
   const asked: number[] = [];
   const priced = await startGateway(context, {
     inference: {
@@ -35,7 +37,7 @@ test('requires a key if keys are in use, and limits each key’s spending', asyn
       },
     },
     gateway: {
-      keys: { ring, budgets },
+      keys: { ring, limits },
       defaults: {
         model: null,
         provider: null,
@@ -61,15 +63,17 @@ test('requires a key if keys are in use, and limits each key’s spending', asyn
     '10',
   );
   assert.deepEqual(asked, [400, 200, 0, 10]);
-  day += 86_400_000;
+  day += 86_400_001;
   assert.equal((await post(priced.url, {}, keyed)).headers.get('x-qvac-cost-lamports'), '300');
   assert.throws(() => parseKeys('short laptop', 'keys'), /keys:1: a key needs at least 16/);
   assert.throws(() => parseKeys('', 'keys'), /no key/);
+  const twice = 'key-of-the-laptop-0001 laptop\nkey-of-the-laptop-0002 laptop';
+  assert.throws(() => parseKeys(twice, 'keys'), /keys:2: the name is used twice/);
 });
 
 test('concurrent requests do not spend a key’s limit twice', async (context) => {
   const ring = parseKeys('key-of-the-laptop-0001 laptop 500', 'keys');
-  const budgets = await createBudgets({ clock: { now: () => 0 }, logger: silentLogger }, null);
+  const limits = await limitsOf(ring);
   const asked: number[] = [];
   const [all, met] = [Promise.withResolvers<void>(), Promise.withResolvers<boolean>()];
   let waiting = 0;
@@ -88,7 +92,7 @@ test('concurrent requests do not spend a key’s limit twice', async (context) =
       },
     },
     gateway: {
-      keys: { ring, budgets },
+      keys: { ring, limits },
       defaults: {
         model: null,
         provider: null,
@@ -116,7 +120,7 @@ test('concurrent requests do not spend a key’s limit twice', async (context) =
 
 test('counts the cost of failed answers once it is known, and keeps the reservation until then', async (context) => {
   const ring = parseKeys('key-of-the-laptop-0001 laptop 500', 'keys');
-  const budgets = await createBudgets({ clock: { now: () => 0 }, logger: silentLogger }, null);
+  const limits = await limitsOf(ring);
   const asked: number[] = [];
   const known = Promise.withResolvers<bigint>();
   const { url } = await startGateway(context, {
@@ -128,7 +132,7 @@ test('counts the cost of failed answers once it is known, and keeps the reservat
       },
     },
     gateway: {
-      keys: { ring, budgets },
+      keys: { ring, limits },
       defaults: {
         model: null,
         provider: null,

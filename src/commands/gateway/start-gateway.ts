@@ -8,7 +8,6 @@ import { createGatewayActivity } from '../../gateway/activity.ts';
 import { createNetworkInferenceClient } from '../../gateway/answer/network-inference-client.ts';
 import type { RequestDefaults } from '../../gateway/api/completion-request.ts';
 import { createGateway, type Gateway } from '../../gateway/gateway.ts';
-import { createBudgets } from '../../gateway/guard/budgets.ts';
 import { loadKeys } from '../../gateway/guard/keys.ts';
 import { isLoopback } from '../../gateway/guard.ts';
 import { loadAssets } from '../../gateway/page/assets.ts';
@@ -17,6 +16,7 @@ import { type GatewayRun, readGatewayRun, writeGatewayRun } from '../../gateway/
 import { systemClock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
+import { openSpendingLimits } from '../../node/payment/spending-limits.ts';
 import type { Client } from '../../sdk/client.ts';
 import { findWallet, openEscrowOf } from '../../sdk/payment/escrow.ts';
 import { type GatewayFacts, linkOf } from './ready.ts';
@@ -37,13 +37,12 @@ export async function startGateway(
   const { settings, home, networkName } = config;
   const { host, port } = addressOf(settings.http);
   const clock = systemClock;
+  const ring = settings.apiKeyFile === null ? null : await loadKeys(settings.apiKeyFile);
+  const path = join(home.root, 'gateway-spending.json');
   const keys =
-    settings.apiKeyFile === null
+    ring === null
       ? undefined
-      : {
-          ring: await loadKeys(settings.apiKeyFile),
-          budgets: await createBudgets({ clock, logger }, join(home.cache, 'gateway-spending.json')),
-        };
+      : { ring, limits: await openSpendingLimits({ clock, logger }, { path, limitOf: ring.limitOf }) };
   const former = await readGatewayRun(home.run);
   const token = randomBytes(32).toString('base64url');
   const { components } = client;

@@ -7,13 +7,15 @@ import { readFileIfAny } from '../../lib/files.ts';
 /** An API key that the operator issued. */
 export interface ApiKey {
   readonly name: string;
-  /** The most that the key may spend in a day (UTC), lamports; null: as much as the gateway allows. */
-  readonly dailyLimit: number | null;
+  /** The most that the key may spend within 24 h, lamports; null: as much as the gateway allows. */
+  readonly dailyLimitLamports: bigint | null;
 }
 
 /** API keys, looked up by their digests; the keys themselves are not kept in memory. */
 export interface KeyRing {
   find(secret: string): ApiKey | null;
+  /** The daily limit of the key with this name. */
+  limitOf(name: string): bigint | null;
   readonly size: number;
 }
 
@@ -41,6 +43,7 @@ export async function loadKeys(path: string): Promise<KeyRing> {
 
 export function parseKeys(text: string, path: string): KeyRing {
   const keys = new Map<string, ApiKey>();
+  const limits = new Map<string, bigint | null>();
   for (const [at, line] of text.split('\n').entries()) {
     const [secret, name = `key ${keys.size + 1}`, limit, ...rest] = line.replace(/#.*/, '').trim().split(/\s+/);
     if (secret === undefined || secret === '') continue;
@@ -52,13 +55,20 @@ export function parseKeys(text: string, path: string): KeyRing {
     if (rest.length > 0 || (limit !== undefined && !/^\d{1,15}$/.test(limit)))
       throw refuse('expected a key, a name and a whole number of lamports');
     if (keys.has(digest(secret))) throw refuse('the key is listed twice');
-    keys.set(digest(secret), { name, dailyLimit: limit === undefined ? null : Number(limit) });
+    if (limits.has(name)) throw refuse('the name is used twice');
+    const dailyLimitLamports = limit === undefined ? null : BigInt(limit);
+    keys.set(digest(secret), { name, dailyLimitLamports });
+    limits.set(name, dailyLimitLamports);
   }
   if (keys.size === 0)
     throw new QvacError('E_CONFIG', `${path} holds no key`, {
       hint: 'each line holds a key, a name and the lamports that it may spend a day',
     });
-  return { find: (secret) => keys.get(digest(secret)) ?? null, size: keys.size };
+  return {
+    find: (secret) => keys.get(digest(secret)) ?? null,
+    limitOf: (name) => limits.get(name) ?? null,
+    size: keys.size,
+  };
 }
 
 /** Looking up a digest reveals nothing about how close a guess was. */

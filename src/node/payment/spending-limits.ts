@@ -1,6 +1,6 @@
-import { messageOf, QvacError } from '../../errors.ts';
+import { messageOf } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { readJson, writeFileAtomic } from '../../lib/files.ts';
+import { createJsonFile, type JsonForm } from '../../lib/json-file.ts';
 import type { Logger } from '../../lib/log.ts';
 
 /** Limits of the spending for each person within 24 h. A reservation counts as spent until it is charged. */
@@ -46,19 +46,11 @@ export async function openSpendingLimits(
   { clock, logger }: SpendingLimitsComponents,
   { path, limitOf }: SpendingLimitsInit,
 ): Promise<SpendingLimits> {
-  const spendings = path === null ? new Map<string, Spending>() : parse(await readJson(path), path);
-  let saving: Promise<void> = Promise.resolve();
+  const what = 'the spending of the last 24 h';
+  const file = path === null ? null : createJsonFile(path, { what, onDamaged: 'throw', ...form });
+  const spendings: Spendings = (await file?.read()) ?? new Map();
 
-  function save(): Promise<void> {
-    if (path === null) return Promise.resolve();
-    const entries = [...spendings].map(([id, spending]) => ({
-      id,
-      ...spending,
-      lamports: spending.lamports.toString(),
-    }));
-    saving = saving.catch(() => undefined).then(() => writeFileAtomic(path, `${JSON.stringify(entries)}\n`));
-    return saving;
-  }
+  const save = async (): Promise<void> => file?.write(spendings);
   function spentFor(person: string): bigint {
     const since = clock.now() - dayMs;
     let sum = 0n;
@@ -95,20 +87,23 @@ export async function openSpendingLimits(
   };
 }
 
-function parse(value: unknown, path: string): Map<string, Spending> {
-  const spendings = new Map<string, Spending>();
-  if (value === undefined) return spendings;
-  const entries: readonly unknown[] = Array.isArray(value) ? value : [null];
-  for (const entry of entries) {
-    const spending = parseEntry(entry);
-    if (spending === null)
-      throw new QvacError('E_HOME', `${path} is damaged (not a list of spendings)`, {
-        hint: 'move it away to reset the limits: the last 24 h then no longer count',
-      });
-    spendings.set(...spending);
-  }
-  return spendings;
-}
+/** By the id of their reservation. */
+type Spendings = Map<string, Spending>;
+
+const form: JsonForm<Spendings> = {
+  toJson: (spendings) =>
+    [...spendings].map(([id, { lamports, ...spending }]) => ({ id, ...spending, lamports: lamports.toString() })),
+  parse(json) {
+    if (!Array.isArray(json)) return null;
+    const spendings: Spendings = new Map();
+    for (const entry of json as readonly unknown[]) {
+      const spending = parseEntry(entry);
+      if (spending === null) return null;
+      spendings.set(...spending);
+    }
+    return spendings;
+  },
+};
 
 function parseEntry(entry: unknown): readonly [id: string, Spending] | null {
   if (typeof entry !== 'object' || entry === null) return null;

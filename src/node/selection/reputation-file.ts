@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import type { JsonForm } from '../../lib/json-file.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import { faultCodes } from '../../protocol/messages.ts';
 import { maxProviders, maxSpeeds } from './constants.ts';
@@ -38,11 +39,13 @@ const file = v.strictObject({
 export type Speed = Readonly<v.InferOutput<typeof speed>>;
 export type ProviderRecord = Readonly<v.InferOutput<typeof record>>;
 
-/** @throws ValiError if `stored` is malformed */
-export function parseReputation(stored: unknown): Map<PeerIdString, ProviderRecord> {
-  return new Map(Object.entries(v.parse(file, stored).providers).map(([peer, known]) => [peer as PeerIdString, known]));
-}
+type Records = ReadonlyMap<PeerIdString, ProviderRecord>;
 
-export function serialiseReputation(records: ReadonlyMap<PeerIdString, ProviderRecord>): string {
-  return JSON.stringify({ version: 1, providers: Object.fromEntries(records) } satisfies v.InferInput<typeof file>);
-}
+export const reputationForm: JsonForm<Records> = {
+  toJson: (records) => ({ version: 1, providers: Object.fromEntries(records) }) satisfies v.InferInput<typeof file>,
+  parse(json) {
+    const { success, output } = v.safeParse(file, json);
+    if (!success) return null;
+    return new Map(Object.entries(output.providers).map(([peer, known]) => [peer as PeerIdString, known]));
+  },
+};

@@ -1,6 +1,6 @@
 import { messageOf } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { readJson, writeFileAtomic } from '../../lib/files.ts';
+import { createJsonFile, type JsonFile } from '../../lib/json-file.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
 import type { FaultCode } from '../../protocol/messages.ts';
@@ -21,7 +21,7 @@ import {
   speedWeight,
   streakLimit,
 } from './constants.ts';
-import { type ProviderRecord, parseReputation, type Speed, serialiseReputation } from './reputation-file.ts';
+import { type ProviderRecord, reputationForm, type Speed } from './reputation-file.ts';
 
 /** What one job says about its provider. */
 export type Experience =
@@ -175,7 +175,7 @@ function learnSpeed(
 class FileReputation implements Reputation {
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #path: string | null;
+  readonly #file: JsonFile<ReadonlyMap<PeerIdString, ProviderRecord>> | null;
   #records = new Map<PeerIdString, ProviderRecord>();
   #timer: NodeJS.Timeout | null = null;
   #saving: Promise<void> = Promise.resolve();
@@ -183,20 +183,15 @@ class FileReputation implements Reputation {
   constructor(components: ReputationComponents, init: ReputationInit) {
     this.#clock = components.clock;
     this.#logger = components.logger;
-    this.#path = init.path;
+    const { path } = init;
+    const what = 'the reputation of providers';
+    const form = { what, onDamaged: 'start-anew', logger: components.logger, ...reputationForm } as const;
+    this.#file = path === null ? null : createJsonFile(path, form);
   }
 
   async start(): Promise<void> {
-    if (this.#path === null) return;
-    try {
-      const stored = await readJson(this.#path);
-      if (stored !== undefined) this.#records = parseReputation(stored);
-    } catch (error) {
-      // Reputation is optional: a damaged file must not prevent the start.
-      this.#logger.warn('the reputation file is unreadable; starting without it', {
-        reason: messageOf(error),
-      });
-    }
+    const stored = (await this.#file?.read()) ?? null;
+    if (stored !== null) this.#records = new Map(stored);
   }
 
   async stop(): Promise<void> {
@@ -213,7 +208,7 @@ class FileReputation implements Reputation {
     const known = this.#records.get(peer);
     this.#records.set(peer, learn(known === undefined ? newcomer(now) : decay(known, now), experience, now));
     if (this.#records.size > maxProviders) this.#forgetOne(now);
-    if (this.#path !== null) this.#timer ??= this.#schedule();
+    if (this.#file !== null) this.#timer ??= this.#schedule();
   }
 
   standing(peer: PeerIdString): Standing {
@@ -271,13 +266,11 @@ class FileReputation implements Reputation {
     return timer.unref();
   }
 
-  /** One write at a time; each writes the records as they are when it begins. */
   #save(): void {
-    const path = this.#path;
-    if (path === null) return;
-    this.#saving = this.#saving
-      .then(() => writeFileAtomic(path, serialiseReputation(this.#records)))
-      .catch((error: unknown) => this.#logger.warn('reputation not saved', { reason: messageOf(error) }));
+    const saving = this.#file?.write(this.#records) ?? Promise.resolve();
+    this.#saving = saving.catch((error: unknown) =>
+      this.#logger.warn('reputation not saved', { reason: messageOf(error) }),
+    );
   }
 }
 
