@@ -2,46 +2,24 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { escrowRules } from '../../../src/escrow/constants.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { PeerIdString } from '../../../src/lib/types.ts';
 import type { Engine } from '../../../src/model/engine.ts';
 import { openSpendingLimits } from '../../../src/node/payment/spending-limits.ts';
 import { createSpendingAllowances } from '../../../src/node/router/allowances.ts';
+import { promptTokenBound } from '../../../src/protocol/input/prompt-bound.ts';
 import { disguised } from '../../support/cheats/engines.ts';
 import { movedClock } from '../../support/clock.ts';
 import { temporaryHome } from '../../support/home.ts';
-import { startProvider, type TestProvider, type TestProviderInit } from '../../support/market.ts';
-import {
-  clientPayments,
-  type PaidProvider,
-  providerPayments,
-  startChain,
-  type TestChain,
-} from '../../support/payments.ts';
+import { type TestProvider, testInput, testSampler } from '../../support/market.ts';
+import { paidPriceOf, startPaidProvider } from '../../support/paid.ts';
+import { clientPayments, startChain, type TestChain } from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
 import { askRouter, code, receiveAnswer, startRouter } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
-const prices = { priceIn: 100_000, priceOut: 2_000_000 };
 const maxPrice = 10_000_000;
-
-async function startPaid(
-  context: TestContext,
-  chain: TestChain,
-  init: TestProviderInit = {},
-): Promise<{ readonly provider: TestProvider; readonly paid: PaidProvider }> {
-  let paid: PaidProvider | undefined;
-  const provider = await startProvider(context, {
-    offering: prices,
-    async payments(peer) {
-      paid = await providerPayments(context, chain, peer);
-      return paid.payments;
-    },
-    ...init,
-  });
-  if (paid === undefined) throw new Error('it is not paid');
-  return { provider, paid };
-}
 
 /** A router that pays for its clients within `limitOf`. */
 async function startPayer(
@@ -64,7 +42,7 @@ async function startPayer(
 
 test('a router pays for its owner, and reports what each answer cost', async (context) => {
   const chain = await startChain(context);
-  const { provider, paid } = await startPaid(context, chain);
+  const { provider, paid } = await startPaidProvider(context, chain);
   const { router, wallet } = await startPayer(context, chain, [provider], () => 1n << 62n, [createScriptedEngine()]);
   const before = await wallet.escrow.balance();
   const answer = await receiveAnswer(await askRouter(context, router, { maxPrice, verify: 'full' }));
@@ -78,27 +56,32 @@ test('a router pays for its owner, and reports what each answer cost', async (co
 
 test('a router pays nothing for others, and for an allowed client at most its limit for 24 h', async (context) => {
   const chain = await startChain(context);
-  const { provider } = await startPaid(context, chain);
+  const { provider } = await startPaidProvider(context, chain);
   const [friend, stranger] = [
     await startPeer(context, { role: 'client' }),
     await startPeer(context, { role: 'client' }),
   ];
-  // Two answers are locked for at most 140,000 lamports each, and cost less.
-  const limit = 260_000n;
+  // While an answer is under way, its amount, the rent of its account and the fees count; then what it cost.
+  const rent = await (await chain.wallet()).rent(escrowRules.jobAccountBytes);
+  const limit = paidPriceOf(promptTokenBound(testInput), testSampler.maxTokens) + rent + 50_000n + 120_000n;
   const { router, clock, open } = await startPayer(context, chain, [provider], (client) =>
     client === friend.id ? limit : 0n,
   );
-  const ask = async (peer: typeof friend): Promise<void> =>
-    void (await receiveAnswer(await askRouter(context, router, { maxPrice }, peer)));
+  const ask = async (peer: typeof friend): Promise<void> => {
+    const asked = await askRouter(context, router, { maxPrice }, peer);
+    await receiveAnswer(asked);
+    const { jobId } = asked.job.received;
+    await router.events.until('answered', 60_000, (event) => event.jobId === jobId);
+  };
   await assert.rejects(ask(stranger), code('E_LIMIT'));
   let answered = 0;
   await assert.rejects(async () => {
     for (; answered < 10; answered++) await ask(friend);
   }, code('E_LIMIT'));
-  assert.ok(answered >= 1 && answered < 10, `${answered} answers`);
+  assert.equal(answered, 2);
   const spent = router.events.all
-    .flatMap((event) => (event.event === 'answered' ? [event.payment?.paid ?? 0n] : []))
-    .reduce((sum, lamports) => sum + lamports, 0n);
+    .flatMap((event) => (event.event === 'answered' && event.payment !== null ? [event.payment] : []))
+    .reduce((sum, { paid, fees }) => sum + paid + fees, 0n);
   assert.ok(spent <= limit && spent > 0n);
   // Another process of the same home reads the spending, and a day later it no longer counts.
   assert.equal((await open()).left(friend.id), limit - spent);
@@ -123,7 +106,7 @@ test('concurrent questions stay within the limit, and late settlements count wit
 
 test('a cheat behind a router earns nothing; a failing provider declines before another is paid', async (context) => {
   const chain = await startChain(context);
-  const cheat = await startPaid(context, chain, {
+  const cheat = await startPaidProvider(context, chain, {
     engine: disguised(createScriptedEngine({ damage: 1.5 }), createScriptedEngine()),
   });
   const first = await startPayer(context, chain, [cheat.provider], () => 1n << 62n, [createScriptedEngine()]);
@@ -132,7 +115,7 @@ test('a cheat behind a router earns nothing; a failing provider declines before 
   assert.equal((await first.router.events.until('answered')).payment?.state, 'rejected');
   await cheat.paid.news.until('rejected');
 
-  const broken = await startPaid(context, chain, {
+  const broken = await startPaidProvider(context, chain, {
     offering: { priceIn: 1_000, priceOut: 1_000 },
     script: {
       async beforeStep() {
@@ -140,7 +123,7 @@ test('a cheat behind a router earns nothing; a failing provider declines before 
       },
     },
   });
-  const good = await startPaid(context, chain);
+  const good = await startPaidProvider(context, chain);
   const second = await startPayer(context, chain, [broken.provider, good.provider], () => 1n << 62n);
   const { picked } = await receiveAnswer(await askRouter(context, second.router, { maxPrice }));
   assert.deepEqual(picked, [broken.provider.peer.id, good.provider.peer.id]);

@@ -2,24 +2,20 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import { promptTokenBound } from '../../../src/protocol/input/prompt-bound.ts';
-import { priceLamports } from '../../../src/protocol/price.ts';
 import { startAsker } from '../../support/asking.ts';
 import { startProvider, testInput, testSampler } from '../../support/market.ts';
-import { clientPayments, providerPayments, startChain, unlimitedAllowances } from '../../support/payments.ts';
+import { paidPriceOf, startPaidProvider } from '../../support/paid.ts';
+import { clientPayments, startChain, unlimitedAllowances } from '../../support/payments.ts';
 import { startRouter, type TestRouterInit } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 // The price of an answer through a router comes from the signed cards.
 
-const prices = { priceIn: 100_000, priceOut: 2_000_000 };
-const most = priceLamports({ promptCount: promptTokenBound(testInput), n: testSampler.maxTokens, ...prices });
+const most = paidPriceOf(promptTokenBound(testInput), testSampler.maxTokens);
 
 async function start(context: TestContext, init: Partial<TestRouterInit> = {}) {
   const chain = await startChain(context);
-  const provider = await startProvider(context, {
-    offering: prices,
-    payments: async (peer) => (await providerPayments(context, chain, peer)).payments,
-  });
+  const { provider } = await startPaidProvider(context, chain);
   const { payments } = await clientPayments(context, chain);
   const allowances = await unlimitedAllowances(payments);
   const router = await startRouter(context, { providers: [provider], allowances, ...init });

@@ -4,11 +4,9 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
-import { systemClock } from '../../../src/lib/clock.ts';
-import { fetchQuote } from '../../../src/node/job/quote.ts';
-import { requestDigestOf } from '../../../src/protocol/digests.ts';
-import { openTestJob, startProvider, testInput, testSampler } from '../../support/market.ts';
-import { clientPayments, type PaidClient, providerPayments, startChain } from '../../support/payments.ts';
+import { openTestJob, testSampler } from '../../support/market.ts';
+import { paidQuote, startPaidProvider } from '../../support/paid.ts';
+import { clientPayments, type PaidClient, startChain } from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
 
 // Two processes of one home: one settles earlier payments while the other is about to lock one.
@@ -19,27 +17,14 @@ async function start(
   createJob: (whole: Escrow) => Escrow['createJob'],
 ): Promise<{ readonly locking: Promise<unknown>; readonly other: PaidClient }> {
   const chain = await startChain(context);
-  const provider = await startProvider(context, {
-    offering: { priceIn: 100_000, priceOut: 2_000_000 },
-    payments: async (peer) => (await providerPayments(context, chain, peer)).payments,
-  });
+  const { provider } = await startPaidProvider(context, chain);
   const escrow = await chain.wallet();
   const first = await clientPayments(context, chain, { escrow: { ...escrow, createJob: createJob(escrow) } });
   const peer = await startPeer(context, { role: 'client' });
-  const { maxTokens } = testSampler;
-  const quote = await fetchQuote(
-    { peer, clock: systemClock },
-    {
-      card: provider.card(),
-      model: provider.model(),
-      requestDigest: requestDigestOf(testInput),
-      promptTokens: 500,
-      maxTokens,
-      target: provider.address,
-    },
-  );
+  const quote = await paidQuote(provider, peer);
   const wallet = await first.payments.open();
-  const payment = await wallet.plan(quote.quote, { maxTokens, maxPrice: Number.MAX_SAFE_INTEGER });
+  const limits = { maxTokens: testSampler.maxTokens, maxPrice: Number.MAX_SAFE_INTEGER };
+  const { payment } = await wallet.plan(quote.quote, limits);
   // The process ends right after it has locked.
   const lock = async (
     order: Parameters<NonNullable<Parameters<typeof openTestJob>[2]>['lock'] & object>[0],

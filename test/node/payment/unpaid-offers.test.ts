@@ -1,59 +1,47 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
-import type { Escrow } from '../../../src/escrow/escrow.ts';
-import { termsOf } from '../../../src/escrow/terms.ts';
-import type { PaidOrder } from '../../../src/node/provider/payment/payouts.ts';
 import { OfferRefusal } from '../../../src/node/provider/refusal.ts';
-import type { Quote } from '../../../src/protocol/messages.ts';
-import { startProvider } from '../../support/market.ts';
-import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
+import { paidOffer, paidQuote, startPaidProvider } from '../../support/paid.ts';
+import { clientPayments, startChain } from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
-import { makeOffer } from '../../support/raw-offer.ts';
+import type { RawOffer } from '../../support/raw-offer.ts';
 
 // Offers that name a payment cost nothing to make: a client can send any number of them.
 
 async function start(context: TestContext) {
   const chain = await startChain(context);
-  const whole = await chain.wallet();
   const waits = { now: 0, most: 0 };
-  const escrow: typeof whole = {
-    ...whole,
-    async waitForJob(...args) {
-      waits.most = Math.max(waits.most, ++waits.now);
-      return whole.waitForJob(...args).finally(() => waits.now--);
-    },
-  };
-  const paid = Promise.withResolvers<PaidProvider>();
-  const provider = await startProvider(context, {
-    offering: { priceIn: 100, priceOut: 2_000 },
-    async payments(peer) {
-      paid.resolve(await providerPayments(context, chain, peer, { escrow }));
-      return (await paid.promise).payments;
-    },
+  const {
+    provider,
+    paid,
+    escrow: seller,
+  } = await startPaidProvider(context, chain, {
+    wrap: (whole) => ({
+      ...whole,
+      async waitForJob(...args) {
+        waits.most = Math.max(waits.most, ++waits.now);
+        return whole.waitForJob(...args).finally(() => waits.now--);
+      },
+    }),
   });
-  const { payments, news } = await paid.promise;
+  const { payments, news } = paid;
   const peer = await startPeer(context, { role: 'client' });
-  const order = (payer: Uint8Array): PaidOrder => {
-    const { jobId, offer, signed } = makeOffer(provider, peer, {
-      payment: { chain: payments.pay.chain, program: payments.pay.program, payer, amount: 1_000 },
-    });
-    return { jobId, offer, offerSigned: signed, quote: { priceIn: 100, priceOut: 2_000 } as Quote };
-  };
-  const lock = (buyer: Escrow, { offer, offerSigned, quote }: PaidOrder) =>
-    buyer.createJob({ authority: whole.wallet, terms: termsOf(offer, offerSigned.body, quote) });
+  const quote = await paidQuote(provider, peer);
+  const order = (payer: Uint8Array): RawOffer => paidOffer(provider, peer, payer, quote);
   const { escrow: buyer } = await clientPayments(context, chain);
+  const lock = ({ signed }: RawOffer) => buyer.createJob({ authority: seller.wallet, offer: signed.body });
   return { payments, news, order, lock, buyer, waits };
 }
 
 test('clients that never lock do not block one that did, and few are polled at a time', async (context) => {
   const { payments, order, lock, buyer, waits } = await start(context);
   const refused: unknown[] = [];
-  const unpaid = Array.from({ length: 200 }, () =>
+  const unpaid = Array.from({ length: 1_000 }, () =>
     payments.secure(order(randomBytes(32))).catch((error: unknown) => refused.push(error)),
   );
   const own = order(buyer.wallet);
-  await lock(buyer, own);
+  await lock(own);
   await payments.secure(own);
   assert.ok(waits.most <= 32, `${waits.most} at a time`);
   await payments.stop();
@@ -63,10 +51,10 @@ test('clients that never lock do not block one that did, and few are polled at a
 
 test('few refused offers are polled at a time, and the payments of the others are declined, too', async (context) => {
   const { payments, news, order, lock, buyer, waits } = await start(context);
-  for (let each = 0; each < 200; each++) payments.decline(order(randomBytes(32)));
+  for (let each = 0; each < 1_000; each++) payments.decline(order(randomBytes(32)));
   const own = order(buyer.wallet);
   payments.decline(own);
-  await lock(buyer, own);
+  await lock(own);
   await news.until('declined');
   assert.ok(waits.most <= 32, `${waits.most} at a time`);
 });
