@@ -132,11 +132,12 @@ export class JobHandler {
   }
 
   /** Waits for the payment of an admitted offer; null if the offer names none. */
-  #paymentOf({ jobId, offer }: Admission): ((signal: AbortSignal) => Promise<PaidJob>) | null {
+  #paymentOf({ jobId, offer, prompt }: Admission): ((signal: AbortSignal) => Promise<PaidJob>) | null {
     const { payouts } = this.#components;
     if (offer.payment.pay === payFrom.nothing) return null;
     if (payouts === null) throw new OfferRefusal('bad-offer', 'this provider takes no payment');
-    return (signal) => payouts.secure({ jobId, offer }, { signal });
+    const order = { jobId, offer, promptCount: prompt.tokens.length };
+    return (signal) => payouts.secure(order, { signal });
   }
 
   #ended(run: JobRun): void {
