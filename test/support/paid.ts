@@ -6,6 +6,7 @@ import { silentLogger } from '../../src/lib/log.ts';
 import { createJournal } from '../../src/node/home/journal.ts';
 import type { SignedQuote } from '../../src/node/job/job.ts';
 import { fetchQuote, type QuoteRequest } from '../../src/node/job/quote.ts';
+import type { ClientPayments } from '../../src/node/payment/payments.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
 import { type KeptDelivery, keptDeliveryForm } from '../../src/node/provider/payment/kept-delivery.ts';
 import type { PaidJob } from '../../src/node/provider/payment/payouts.ts';
@@ -80,6 +81,27 @@ export async function startPaidProvider(
     ...init,
   });
   return { provider, paid: await paid.promise, escrow };
+}
+
+/** A client that disappears or crashes after the answer, and settles nothing. */
+export function silentAfterTheAnswer(payments: ClientPayments): ClientPayments {
+  return {
+    ...payments,
+    async open() {
+      const wallet = await payments.open();
+      return {
+        refusal: (pay) => wallet.refusal(pay),
+        plan: (...args) => wallet.plan(...args),
+        records: () => wallet.records(),
+        resume: () => wallet.resume(),
+        lock: async (order) => ({
+          ...(await wallet.lock(order)),
+          settle: () => Promise.reject(new Error('gone')),
+          abandon: async () => null,
+        }),
+      };
+    },
+  };
 }
 
 /** What a provider's process has on disk of its paid answers. */
