@@ -1,6 +1,7 @@
 import { messageOf } from '../errors.ts';
-import { request } from './api.ts';
 import { sol } from './labels.ts';
+import { objections } from './objections.ts';
+import { getWallet, type WalletJob, type WalletOverview } from './wallet-api.ts';
 
 /** The part of the Wallet Standard that this page uses. */
 interface Account {
@@ -31,45 +32,6 @@ export interface StandardWallet {
   readonly features: Features;
 }
 
-export interface WalletJob {
-  readonly job: string;
-  readonly amount: string;
-  readonly payee: string;
-  readonly provider: string;
-  readonly createdAt: number;
-  readonly refundAt: number;
-  readonly submitted: { readonly at: number; readonly claimAt: number; readonly payout: string } | null;
-  /** Whether its answer failed a check. */
-  readonly failed: boolean;
-}
-
-export interface WalletOverview {
-  readonly address: string;
-  readonly chain: string;
-  readonly program: string;
-  readonly walletChain: string;
-  readonly balance: string;
-  readonly now: number;
-  readonly jobs: readonly WalletJob[];
-}
-
-export type JobAction = 'refund' | 'confirm' | 'claim' | 'reject';
-
-/** Stands for the gateway's own wallet in place of an address. */
-export const ownWallet = 'own';
-
-export async function getWallet(address: string): Promise<WalletOverview> {
-  return (await (await request(`/qvac/wallets/${encodeURIComponent(address)}`)).json()) as WalletOverview;
-}
-
-/** Moves a job's money. With a browser wallet, resolves once the wallet has signed. */
-export async function actOnJob(address: string, job: string, action: JobAction): Promise<void> {
-  await request(`/qvac/wallets/${encodeURIComponent(address)}/jobs/${job}`, {
-    method: 'POST',
-    body: JSON.stringify({ action }),
-  });
-}
-
 const rememberedKey = 'qvac.wallet';
 
 /** The wallets of this browser and the connected one. Keys stay in the wallet. */
@@ -79,7 +41,6 @@ class Wallets {
   account: Account | null = null;
   overview: WalletOverview | null = null;
   readonly #listeners = new Set<() => void>();
-  readonly #objected = new Set<string>();
   #forget: () => void = () => undefined;
 
   onChange(listener: () => void): void {
@@ -151,10 +112,7 @@ class Wallets {
     this.#changed();
   }
 
-  /**
-   * Reads the wallet's balance and jobs. Repeats objections to failed answers that a restart of the gateway
-   * interrupted.
-   */
+  /** Reads the wallet's balance and jobs, and objects to answers that failed a check. */
   async refresh(): Promise<void> {
     const { account } = this;
     if (account === null) return;
@@ -162,11 +120,18 @@ class Wallets {
     if (this.account !== account) return;
     this.overview = overview;
     this.#changed();
-    for (const { job, failed, submitted } of overview.jobs) {
-      if (!failed || submitted === null || submitted.claimAt <= overview.now || this.#objected.has(job)) continue;
-      this.#objected.add(job);
-      actOnJob(account.address, job, 'reject').catch(() => undefined);
+    for (const { job, submitted } of overview.jobs.filter((each) => isRejectable(each, overview.now))) {
+      const until = Date.now() + ((submitted?.claimAt ?? 0) - overview.now);
+      objections.raise({ address: account.address, job, until, isOpen: () => this.#isOpen(account, job) });
     }
+  }
+
+  /** Looks whether a job of the connected wallet can still be rejected. */
+  async #isOpen(account: Account, job: string): Promise<boolean> {
+    if (this.account !== account) return false;
+    await this.refresh();
+    const { overview } = this;
+    return overview === null || overview.jobs.some((each) => each.job === job && isRejectable(each, overview.now));
   }
 
   /** Why the connected wallet cannot sign here, or null. */
@@ -208,6 +173,11 @@ class Wallets {
   #changed(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** Whether a job's answer failed a check and its provider is not due yet. */
+function isRejectable({ failed, submitted }: WalletJob, now: number): boolean {
+  return failed && submitted !== null && submitted.claimAt > now;
 }
 
 /** Asks the wallet for its accounts. @throws Error with a sentence for the person */

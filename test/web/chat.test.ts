@@ -99,13 +99,19 @@ test('announces the answer, its verification and the later verdict', { skip }, a
   const { page } = await openSaying(context, '', {
     providers: [{}],
     here: [createScriptedEngine()],
-    gateway: { verdictMs: 1 },
+  });
+  // The page sees the verdict only once the first announcement was made.
+  const announced = Promise.withResolvers<void>();
+  await page.route('**/qvac/receipts/*', async (route) => {
+    await announced.promise;
+    await route.continue();
   });
   await ask(page, 'why?');
   await page
     .getByRole('status')
     .filter({ hasText: /^Answer: .* being checked\.$/s })
     .waitFor();
+  announced.resolve();
   await page.getByRole('status').filter({ hasText: 'The answer above: verified exact.' }).waitFor();
   await page.locator('.trust', { hasText: 'verified exact' }).waitFor();
 });
