@@ -144,7 +144,7 @@ describe('qvac verify', () => {
       const { code, stdout, stderr } = await verify(file);
       assert.deepEqual([code, stdout], [2, ''], content);
       assert.equal(stderr.split('\n').length, 2, stderr);
-      assert.match(stderr, /^qvac: .* is no receipt \(/);
+      assert.match(stderr, /^qvac: .* is not a receipt \(/);
     }
     assert.equal((await verify(join(home, 'missing.json'))).code, 2);
     assert.equal((await verify(home)).code, 2);
