@@ -348,7 +348,8 @@ test('processes that are killed and let the time pass', { timeout: 300_000 }, as
 
   const deadlines = [unoffered, begun, unanswered].map(({ refundAt, createdAt }) => refundAt - createdAt);
   await market.chain.warp(Math.ceil(Math.max(...deadlines) / 1_000));
-  // The provider has its answer paid. It leaves alone what it never answered: anyone refunds that, the client by itself.
+  // The provider has its answer paid, and leaves alone what it never answered: a stranger refunds one of these jobs, the
+  // client's next command the other.
   assert.equal((await market.payment('paid', begun)).lamports, lamports);
   await (await market.chain.wallet()).refundJob(unanswered);
   assert.deepEqual(await market.leftOpen(), []);
