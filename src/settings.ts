@@ -171,7 +171,7 @@ export const settings = {
   wallet: {
     kind: 'text',
     flags: '--wallet <file>',
-    description: 'key file of the wallet, in the format of the Solana CLI',
+    description: 'key file of the wallet: of the Solana CLI, or base58',
     default: null,
     otherwise: "the home's, else that of the Solana CLI",
   },
@@ -258,7 +258,7 @@ export type SettingKey = keyof typeof settings;
 
 /** The lamports of `700` or `0.01sol`; null for any other text. */
 export function parseLamports(text: string): bigint | null {
-  const match = /^(\d{1,19})(?:(?:\.(\d{1,9}))?(sol))?$/i.exec(text);
+  const match = /^(\d{1,39})(?:(?:\.(\d{1,9}))?(sol))?$/i.exec(text);
   if (match === null) return null;
   const [, whole = '', fraction = '', unit] = match;
   return unit === undefined ? BigInt(whole) : BigInt(whole) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'));
