@@ -1,4 +1,4 @@
-import { utf8 } from '../lib/bytes.ts';
+import { concat, utf8 } from '../lib/bytes.ts';
 import type { JobId } from '../lib/types.ts';
 import { sha256 } from '../protocol/digests.ts';
 import {
@@ -14,6 +14,7 @@ import {
 import type { GrammarMatcher } from './grammar/grammar-matcher.ts';
 import { GrammarTooCostly } from './grammar/work.ts';
 import type { TopLogits } from './logits.ts';
+import { encodeKeptHeader, encodeKeptStep } from './record/kept-steps.ts';
 import { type RecordedStep, StepRecord } from './record/step-record.ts';
 import { AnswerDraws } from './sampling/draws.ts';
 import { type Selection, selectCandidates } from './sampling/sampler.ts';
@@ -86,6 +87,11 @@ export interface Transcript {
   open(secret: Uint8Array): Opening;
   /** In mode zk the same steps, for the prover. */
   witnesses(secret: Uint8Array): readonly ZkWitness[];
+  /**
+   * The steps from index `from` on as they are kept for a later process (`decodeKeptSteps`): to be appended to those
+   * before, or the beginning if `from` is 0. They hold the job's secret.
+   */
+  keptSteps(from: number): Uint8Array;
 }
 
 /** @throws GrammarTooCostly if the grammar costs too much before the first token: such an offer is `bad-input` */
@@ -201,6 +207,15 @@ class JobTranscript implements Transcript {
       candidates,
       logits,
     }));
+  }
+
+  keptSteps(from: number): Uint8Array {
+    const { jobId, inputDigest, jobSecret, offer } = this.#init;
+    const header = { jobId, inputDigest, jobSecret, isZk: offer.mode === modes.zk };
+    const steps = this.tokens
+      .slice(from)
+      .map((token, at) => encodeKeptStep({ token, selection: this.#record.at(from + at) }));
+    return concat(...(from === 0 ? [encodeKeptHeader(header)] : []), ...steps);
   }
 
   #challenged(secret: Uint8Array): { readonly root: Uint8Array; readonly steps: readonly RecordedStep[] } {

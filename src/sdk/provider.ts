@@ -145,6 +145,8 @@ async function start(
     { peer, engine, cards, receipts: createReceiptStore(home.receiptsOf.provider), payouts: payments, clock, logger },
     {
       seenFile: joinPath(home.run, 'seen-jobs'),
+      // What an answer costs this provider beside its tokens is the transaction, which a channel saves.
+      channelPriceJob: settings.priceJob ?? 0,
       onEvent(event) {
         count(activity, event);
         observer.event?.(event);

@@ -71,6 +71,7 @@ export async function startPaidProvider(
       const { payments } = made;
       return {
         pay: payments.pay,
+        channels: payments.channels,
         secure: async (...args) => wrapJob(await payments.secure(...args)),
         decline: (order) => payments.decline(order),
         start: () => payments.start(),
@@ -81,6 +82,15 @@ export async function startPaidProvider(
   });
   return { provider, paid: await paid.promise, escrow };
 }
+
+/** What a job has nothing to do with whose payment is no channel. */
+export const freeOfChannels: Pick<PaidJob, 'refusalOf' | 'take' | 'keepSteps' | 'verdict' | 'leave'> = {
+  refusalOf: () => null,
+  take: () => undefined,
+  keepSteps: async () => undefined,
+  verdict: () => undefined,
+  leave: () => undefined,
+};
 
 /** What a provider's process has on disk of its paid answers. */
 export async function keptDeliveries(dir: string): Promise<readonly KeptDelivery[]> {

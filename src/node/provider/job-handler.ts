@@ -6,6 +6,7 @@ import type { PeerIdString } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { signBody, verifyBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
+import { channelReleaseS } from '../../protocol/constants.ts';
 import { jobIdHex, sha256 } from '../../protocol/digests.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
 import { kinds, modes, payFrom, type Signed, type Verdict } from '../../protocol/messages.ts';
@@ -114,6 +115,7 @@ export class JobHandler {
       throw error;
     } finally {
       end.abort();
+      run.gone();
       this.#ended(run);
     }
   }
@@ -176,6 +178,7 @@ export class JobHandler {
       transcript: isOpened ? finished.transcript : null,
       opening: null,
       receipt: receiptOf(finished),
+      paid: finished.paid,
       saved: Promise.resolve(),
     };
     if (isOpened) this.#components.kept.add(job);
@@ -223,14 +226,15 @@ export class JobHandler {
     } finally {
       await this.#save(job);
     }
-    if (verdict !== null)
-      this.#init.onEvent({
-        event: 'job-verdict',
-        job: job.jobId,
-        client,
-        result: verdict.result,
-        faults: verdict.faults,
-      });
+    if (verdict === null) return;
+    this.#init.onEvent({
+      event: 'job-verdict',
+      job: job.jobId,
+      client,
+      result: verdict.result,
+      faults: verdict.faults,
+    });
+    if (run?.isInChannel === true) await takeRelease(stream, run);
   }
 
   #open(job: KeptJob, secret: Uint8Array, client: PeerIdString): Signed {
@@ -252,6 +256,7 @@ export class JobHandler {
   #takeVerdict(job: KeptJob, signed: Signed): Verdict {
     const verdict = decodeVerdictOf(job, signed);
     job.receipt = { ...job.receipt, verdicts: [signed] };
+    job.paid?.verdict(verdict.result);
     return verdict;
   }
 
@@ -271,6 +276,17 @@ export class JobHandler {
           }),
       );
     return job.saved;
+  }
+}
+
+/** After its verdict the client of a channel acknowledges once more, to release the price. */
+async function takeRelease(stream: FrameStream, run: JobRun): Promise<void> {
+  run.verdict();
+  const signal = AbortSignal.timeout(channelReleaseS * 1_000);
+  for (;;) {
+    const frame = await stream.read(['ack'], { signal });
+    if (frame === null) return;
+    await run.acknowledge({ body: frame.body, sig: frame.sig });
   }
 }
 

@@ -7,13 +7,14 @@ import {
   type Transcript,
   type TranscriptInit,
 } from '../../proofs/transcript.ts';
-import { jobProtocol, keepMs as protocolKeepMs, quoteProtocol } from '../../protocol/constants.ts';
+import { channelProtocol, jobProtocol, keepMs as protocolKeepMs, quoteProtocol } from '../../protocol/constants.ts';
 import type { CardIssuer } from '../cards/card-issuer.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import { createQuotes } from './admission/quotes.ts';
 import { createRateLimit } from './admission/rate-limit.ts';
 import { createSeenJobs, type SeenJobs } from './admission/seen-jobs.ts';
+import { handleChannel } from './channel-handler.ts';
 import type { ProviderEvent } from './events.ts';
 import { createKeptJobs } from './job/kept-jobs.ts';
 import { JobHandler, type ReceiptSink } from './job-handler.ts';
@@ -52,6 +53,11 @@ export interface ProviderInit {
   readonly burst?: number | undefined;
   /** Sustained requests per second of one peer. @default 10 */
   readonly perSecond?: number | undefined;
+  /**
+   * Price of a job in a channel beside its tokens, lamports, at most that of the card: it costs no transaction.
+   * @default that of the card
+   */
+  readonly channelPriceJob?: number | null | undefined;
   /** How long `stop` waits for running jobs, in ms. @default 5_000 */
   readonly graceMs?: number | undefined;
   readonly onEvent?: ((event: ProviderEvent) => void) | undefined;
@@ -112,6 +118,7 @@ class EngineProvider implements Provider {
       keepMs = protocolKeepMs,
       perSecond = 10,
       burst = 60,
+      channelPriceJob = null,
       onEvent = () => undefined,
     } = this.#init;
     this.#seen = createSeenJobs({ clock, logger }, { file: seenFile });
@@ -133,6 +140,7 @@ class EngineProvider implements Provider {
       },
       { firstFrameMs, stallMs, ackStallMs, maxAckWaitMs, keepMs, onEvent },
     );
+    const channels = payouts?.channels ?? null;
     const limit = createRateLimit({ perSecond, burst });
     this.#jobs = jobs;
     await payouts?.start();
@@ -162,7 +170,14 @@ class EngineProvider implements Provider {
     );
     await peer.handle(
       quoteProtocol,
-      guarded((stream) => handleQuote({ card, quotes }, stream, firstFrameMs)),
+      guarded((stream) =>
+        handleQuote({ card, quotes, takesChannels: channels !== null }, stream, { firstFrameMs, channelPriceJob }),
+      ),
+      { maxInboundStreams },
+    );
+    await peer.handle(
+      channelProtocol,
+      guarded((stream) => handleChannel({ card, channels }, stream, firstFrameMs)),
       { maxInboundStreams },
     );
   }

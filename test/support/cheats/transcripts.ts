@@ -1,5 +1,6 @@
-import { fromHex } from '../../../src/lib/bytes.ts';
+import { concat, fromHex } from '../../../src/lib/bytes.ts';
 import type { TopLogits } from '../../../src/proofs/logits.ts';
+import { encodeKeptHeader, encodeKeptStep } from '../../../src/proofs/record/kept-steps.ts';
 import { drawAt, pickToken, type Selection, selectCandidates } from '../../../src/proofs/sampling/sampler.ts';
 import {
   candDigest,
@@ -50,6 +51,7 @@ export function lying(change: (honest: Transcript, init: TranscriptInit) => Part
       head: changed.head ?? ((reason) => honest.head(reason)),
       open: changed.open ?? ((secret) => honest.open(secret)),
       witnesses: (secret) => honest.witnesses(secret),
+      keptSteps: (from) => honest.keptSteps(from),
     };
   };
 }
@@ -191,6 +193,14 @@ class ForcedTranscript implements Transcript {
 
   witnesses(): never {
     throw new Error('not in mode zk');
+  }
+
+  keptSteps(from: number): Uint8Array {
+    const { jobId, inputDigest, jobSecret } = this.#init;
+    const steps = this.#selections
+      .slice(from)
+      .map((selection, at) => encodeKeptStep({ token: this.tokens[from + at] ?? 0, selection }));
+    return concat(...(from === 0 ? [encodeKeptHeader({ jobId, inputDigest, jobSecret, isZk: false })] : []), ...steps);
   }
 
   head(reason: Finish): Head {
