@@ -94,6 +94,35 @@ export interface Transcript {
   keptSteps(from: number): Uint8Array;
 }
 
+/** The opening of the steps of `record` that `secret` challenges, `count` of them at most (section 4.3). */
+export function openingOf(record: StepRecord, count: number, secret: Uint8Array): Opening {
+  const { root, steps } = challenged(record, count, secret);
+  return {
+    v: 1,
+    jobId: record.jobId,
+    root,
+    steps: steps.map(({ i, token, prefix, salt, candidates, exact, zk, path }) => ({
+      i,
+      token,
+      prefix,
+      salt,
+      candidates,
+      exact,
+      zk,
+      path,
+    })),
+  };
+}
+
+function challenged(
+  record: StepRecord,
+  count: number,
+  secret: Uint8Array,
+): { readonly root: Uint8Array; readonly steps: readonly RecordedStep[] } {
+  const { root } = record.committed();
+  return { root, steps: record.steps(challengePositions(root, secret, record.tokens.length, count)) };
+}
+
 /** @throws GrammarTooCostly if the grammar costs too much before the first token: such an offer is `bad-input` */
 export function createTranscript(init: TranscriptInit): Transcript {
   return new JobTranscript(init);
@@ -182,26 +211,12 @@ class JobTranscript implements Transcript {
   }
 
   open(secret: Uint8Array): Opening {
-    const { root, steps } = this.#challenged(secret);
-    return {
-      v: 1,
-      jobId: this.#record.jobId,
-      root,
-      steps: steps.map(({ i, token, prefix, salt, candidates, exact, zk, path }) => ({
-        i,
-        token,
-        prefix,
-        salt,
-        candidates,
-        exact,
-        zk,
-        path,
-      })),
-    };
+    return openingOf(this.#record, this.#init.offer.challenge.count, secret);
   }
 
   witnesses(secret: Uint8Array): readonly ZkWitness[] {
-    return this.#challenged(secret).steps.map(({ i, token, prefix, exact, zk, path, salt, candidates, logits }) => ({
+    const { steps } = challenged(this.#record, this.#init.offer.challenge.count, secret);
+    return steps.map(({ i, token, prefix, exact, zk, path, salt, candidates, logits }) => ({
       step: { i, token, prefix, exact, zk, path },
       salt,
       candidates,
@@ -216,12 +231,6 @@ class JobTranscript implements Transcript {
       .slice(from)
       .map((token, at) => encodeKeptStep({ token, selection: this.#record.at(from + at) }));
     return concat(...(from === 0 ? [encodeKeptHeader(header)] : []), ...steps);
-  }
-
-  #challenged(secret: Uint8Array): { readonly root: Uint8Array; readonly steps: readonly RecordedStep[] } {
-    const { root } = this.#record.committed();
-    const positions = challengePositions(root, secret, this.n, this.#init.offer.challenge.count);
-    return { root, steps: this.#record.steps(positions) };
   }
 
   /** Goes on behind a token of the answer, drawn here or before. */

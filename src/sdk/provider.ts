@@ -147,6 +147,7 @@ async function start(
       seenFile: joinPath(home.run, 'seen-jobs'),
       // What an answer costs this provider beside its tokens is the transaction, which a channel saves.
       channelPriceJob: settings.priceJob ?? 0,
+      kept: { notes: joinPath(home.run, 'kept-jobs'), steps: home.steps },
       onEvent(event) {
         count(activity, event);
         observer.event?.(event);

@@ -24,9 +24,10 @@ import {
 import { priceJob } from '../../src/protocol/price.ts';
 import { encodeAck, encodeVerdict } from '../../src/protocol/validate.ts';
 import type { TestProvider } from './market.ts';
-import { type PayingEscrow, paidOffer, paidQuote, RawPaidJob } from './paid.ts';
+import type { PayingEscrow } from './paid.ts';
 import { startPeer } from './peers.ts';
 import { type RawOffer, sendOffer } from './raw-offer.ts';
+import { paidOffer, paidQuote, RawPaidJob } from './raw-paid-job.ts';
 
 export type Proposal = Omit<ProposeFrame, 't' | 'payer'>;
 

@@ -1,10 +1,11 @@
 import { messageOf, ownWordsOf, QvacError, toError } from '../../errors.ts';
-import { equalBytes } from '../../lib/bytes.ts';
+import { equalBytes, toHex } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { PeerIdString } from '../../lib/types.ts';
+import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { signBody, verifyBody } from '../../proofs/signing.ts';
+import { openingOf } from '../../proofs/transcript.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { channelReleaseS } from '../../protocol/constants.ts';
 import { jobIdHex, sha256 } from '../../protocol/digests.ts';
@@ -15,6 +16,7 @@ import { type FrameStream, readWithin } from '../streams/streams.ts';
 import { type Admission, type AdmissionComponents, admit, payableOffer } from './admission/admission.ts';
 import type { ProviderEvent } from './events.ts';
 import { type FinishedJob, JobRun, type JobRunComponents, type JobRunInit } from './job/job-run.ts';
+import type { KeptFiles, KeptOpening } from './job/kept-files.ts';
 import type { KeptJob, KeptJobs } from './job/kept-jobs.ts';
 import { receiptOf } from './job/receipt-of.ts';
 import type { PaidJob, ProviderPayouts } from './payment/payouts.ts';
@@ -30,10 +32,13 @@ const verdictWaitMs = 60_000;
 export interface ReceiptSink {
   /** Stores a receipt; a later one of the same job replaces it. */
   save(receipt: Receipt): Promise<unknown>;
+  /** One that an earlier process stored. @throws if there is none */
+  get(id: JobId): Promise<{ readonly receipt: Receipt }>;
 }
 
 export interface JobHandlerComponents extends AdmissionComponents, JobRunComponents {
   readonly kept: KeptJobs;
+  readonly keptFiles: KeptFiles;
   readonly receipts: ReceiptSink;
   /** Null: the provider takes no payment. */
   readonly payouts: ProviderPayouts | null;
@@ -181,8 +186,12 @@ export class JobHandler {
       paid: finished.paid,
       saved: Promise.resolve(),
     };
-    if (isOpened) this.#components.kept.add(job);
     // Not awaited: a slow disk must not delay the opening.
+    if (isOpened) {
+      this.#components.kept.add(job);
+      const stepsOf = (): Uint8Array => finished.transcript.keptSteps(0);
+      void this.#components.keptFiles.write(keptOpeningOf(job, finished), stepsOf);
+    }
     void this.#save(job);
     const timer = setTimeout(() => end.abort(new QvacError('E_TIMEOUT', 'no challenge came in time')), keepMs);
     timer.unref();
@@ -195,9 +204,34 @@ export class JobHandler {
 
   /** Answers a challenge that is the first frame of a new stream (section 4.3). */
   async #answerLate(stream: FrameStream, challenge: FrameOf<'challenge'>): Promise<void> {
-    const job = this.#components.kept.find(stream.remote.publicKey, sha256(challenge.secret));
+    const job = await this.#findKept(stream.remote.publicKey, sha256(challenge.secret));
     if (job === null) throw new OfferRefusal('gone', 'no kept job has this secret');
     await this.#converse(stream, job, null, challenge, AbortSignal.timeout(verdictWaitMs));
+  }
+
+  /** A finished job of this process or, with what was kept of it on disk, of an earlier one. */
+  async #findKept(client: Uint8Array, commit: Uint8Array): Promise<KeptJob | null> {
+    const { kept, keptFiles, receipts } = this.#components;
+    const known = kept.find(client, commit);
+    if (known !== null) return known;
+    const found = await keptFiles.read(client, commit);
+    if (found === null) return null;
+    const { jobId, root, n, count, keepUntil } = found.opening;
+    const { receipt } = await receipts.get(jobId);
+    const job: KeptJob = {
+      jobId,
+      client,
+      commit,
+      root,
+      keepUntil,
+      transcript: receipt.opening === null ? { n, open: (secret) => openingOf(found.record, count, secret) } : null,
+      opening: receipt.opening,
+      receipt,
+      paid: null,
+      saved: Promise.resolve(),
+    };
+    kept.add(job);
+    return job;
   }
 
   /**
@@ -288,6 +322,15 @@ async function takeRelease(stream: FrameStream, run: JobRun): Promise<void> {
     if (frame === null) return;
     await run.acknowledge({ body: frame.body, sig: frame.sig });
   }
+}
+
+function keptOpeningOf(
+  { jobId, client, commit, root, keepUntil }: KeptJob,
+  { admission, final }: FinishedJob,
+): KeptOpening {
+  const { challenge, payment } = admission.offer;
+  const paidWith = { [payFrom.nothing]: null, [payFrom.jobAccount]: jobId, [payFrom.channel]: toHex(payment.account) };
+  return { jobId, client, commit, root, n: final.n, count: challenge.count, keepUntil, payment: paidWith[payment.pay] };
 }
 
 function decodeVerdictOf(job: KeptJob, signed: Signed): Verdict {

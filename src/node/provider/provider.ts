@@ -16,6 +16,7 @@ import { createRateLimit } from './admission/rate-limit.ts';
 import { createSeenJobs, type SeenJobs } from './admission/seen-jobs.ts';
 import { handleChannel } from './channel-handler.ts';
 import type { ProviderEvent } from './events.ts';
+import { createKeptFiles, type KeptFiles, type KeptFilesInit } from './job/kept-files.ts';
 import { createKeptJobs } from './job/kept-jobs.ts';
 import { JobHandler, type ReceiptSink } from './job-handler.ts';
 import type { ProviderPayouts } from './payment/payouts.ts';
@@ -39,6 +40,8 @@ export interface ProviderComponents {
 export interface ProviderInit {
   /** Journal of the seen offers, so that none is admitted twice, even after a restart; null keeps them in memory. */
   readonly seenFile: string | null;
+  /** Keeps what the openings of finished jobs need, over a restart. @default null: in memory only */
+  readonly kept?: KeptFilesInit | null | undefined;
   /** How long a client may take for its first frame, in ms. @default 10_000 */
   readonly firstFrameMs?: number | undefined;
   /** How long a client may leave a frame unread, in ms. @default 15_000 */
@@ -88,6 +91,7 @@ class EngineProvider implements Provider {
   readonly #components: ProviderComponents;
   readonly #init: ProviderInit;
   #seen: SeenJobs | null = null;
+  #keptFiles: KeptFiles | null = null;
   #jobs: JobHandler | null = null;
   #stopping = false;
 
@@ -111,6 +115,7 @@ class EngineProvider implements Provider {
     } = this.#components;
     const {
       seenFile,
+      kept = null,
       firstFrameMs = 10_000,
       stallMs = 15_000,
       ackStallMs,
@@ -122,6 +127,9 @@ class EngineProvider implements Provider {
       onEvent = () => undefined,
     } = this.#init;
     this.#seen = createSeenJobs({ clock, logger }, { file: seenFile });
+    const keptFiles = createKeptFiles({ clock, logger }, kept);
+    await keptFiles.clean();
+    this.#keptFiles = keptFiles;
     const quotes = createQuotes({ clock, key: peer.key });
     const card = () => cards.current().card;
     const jobs = new JobHandler(
@@ -131,6 +139,7 @@ class EngineProvider implements Provider {
         quotes,
         seen: this.#seen,
         kept: createKeptJobs({ clock }),
+        keptFiles,
         receipts,
         payouts,
         key: peer.key,
@@ -188,6 +197,7 @@ class EngineProvider implements Provider {
     this.#stopping = true;
     await jobs.drain(this.#init.graceMs ?? 5_000);
     await this.#components.payouts?.stop();
+    await this.#keptFiles?.flush();
     this.#seen?.close();
     this.#seen = null;
     this.#jobs = null;

@@ -131,9 +131,7 @@ class SelectionList {
 
   at(index: number): Selection {
     const [start, end] = [this.#starts[index] ?? 0, this.#starts[index + 1] ?? 0];
-    const logits = this.#logits.slice(start, end);
-    const ids = this.#ids.subarray(start, end);
-    return { candidates: Array.from(ids, (id, at): Candidate => [id, quantise(logits[at] ?? 0)]), logits };
+    return selectionOf(this.#ids.subarray(start, end), this.#logits.slice(start, end));
   }
 
   #grow(): void {
@@ -143,4 +141,8 @@ class SelectionList {
     logits.set(this.#logits);
     [this.#ids, this.#logits] = [ids, logits];
   }
+}
+
+function selectionOf(ids: Uint32Array, logits: Float32Array): Selection {
+  return { candidates: Array.from(ids, (id, at): Candidate => [id, quantise(logits[at] ?? 0)]), logits };
 }

@@ -19,7 +19,7 @@ export interface KeptJob {
   /** Unix milliseconds. */
   readonly keepUntil: number;
   /** The source of the opening; null once the opening, of which there is one, was made. */
-  transcript: Transcript | null;
+  transcript: Pick<Transcript, 'n' | 'open'> | null;
   opening: Signed | null;
   receipt: Receipt;
   /** Hears the client's verdict; null: the job is free. */

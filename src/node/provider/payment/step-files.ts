@@ -1,4 +1,4 @@
-import { appendFile, readdir, rm } from 'node:fs/promises';
+import { appendFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../../errors.ts';
 import { ensureDir, fileError, isMissing, privateFileMode, readFileIfAny } from '../../../lib/files.ts';
@@ -8,9 +8,9 @@ import { decodeKeptSteps } from '../../../proofs/record/kept-steps.ts';
 import type { StepRecord } from '../../../proofs/record/step-record.ts';
 
 /**
- * What opens paid answers, on disk as long as the chain can ask for it: a process that is restarted between an answer
- * and its challenge would lose its stake without it. One folder for each payment (a channel, or a job with an account
- * of its own), one file for each answer.
+ * What opens answers, on disk as long as a client or the chain can ask for it: a provider that is restarted between a
+ * paid answer and its challenge would lose its stake without it. One folder for each payment (a channel, or a job by
+ * itself), one file for each answer.
  */
 export interface StepFiles {
   /**
@@ -23,22 +23,29 @@ export interface StepFiles {
   read(payment: string, jobId: JobId, n: number): Promise<StepRecord | null>;
   /** The payment has ended: nothing of it can be challenged any more. Never throws. */
   remove(payment: string): Promise<void>;
-  /** Hex ids of the payments of which something is kept. @throws QvacError E_HOME */
-  list(): Promise<readonly string[]>;
+  /**
+   * Removes the folders that no payment can need any more: a process was killed before it removed them. Never throws.
+   * @param now unix ms
+   */
+  clean(now: number): Promise<void>;
 }
 
+/** Longer than any payment: a day, time to object, and the time for challenges. */
+const longestPaymentMs = 7 * 86_400_000;
+
 export function createStepFiles(dir: string, logger: Logger): StepFiles {
-  const folders = new Set<string>();
-  return {
+  const files: StepFiles = {
     async append(payment, jobId, steps) {
       const path = join(dir, payment, `${jobId}.steps`);
+      // Not synced: a killed process loses nothing, and a sync for each head would hold up the answer.
+      const write = (): Promise<void> => appendFile(path, steps, { mode: privateFileMode });
       try {
-        if (!folders.has(payment)) await ensureDir(join(dir, payment));
-        folders.add(payment);
-        // Not synced: a killed process loses nothing, and a sync for each head would hold up the answer.
-        await appendFile(path, steps, { mode: privateFileMode });
+        await write().catch(async (error: unknown) => {
+          if (!isMissing(error)) throw error;
+          await ensureDir(join(dir, payment));
+          await write();
+        });
       } catch (error) {
-        folders.delete(payment);
         throw fileError(error, `write ${path}`);
       }
     },
@@ -47,18 +54,16 @@ export function createStepFiles(dir: string, logger: Logger): StepFiles {
       return bytes === null ? null : decodeKeptSteps(bytes, n);
     },
     async remove(payment) {
-      folders.delete(payment);
       await rm(join(dir, payment), { recursive: true, force: true }).catch((error: unknown) =>
         logger.warn('the steps of settled answers stay on disk', { payment, reason: messageOf(error) }),
       );
     },
-    async list() {
-      try {
-        return (await readdir(dir)).filter((name) => /^[0-9a-f]{64}$/.test(name));
-      } catch (error) {
-        if (isMissing(error)) return [];
-        throw fileError(error, `read ${dir}`);
+    async clean(now) {
+      for (const name of await readdir(dir).catch(() => [])) {
+        const changed = await stat(join(dir, name)).catch(() => null);
+        if (changed !== null && changed.mtimeMs < now - longestPaymentMs) await files.remove(name);
       }
     },
   };
+  return files;
 }

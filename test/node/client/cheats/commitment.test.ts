@@ -183,7 +183,7 @@ const swappingTranscript: TestProviderInit['createTranscript'] = (init) => {
     head: (covered) => ({ ...outer.head(covered), root: inner.head(covered).root }),
     open: (secret) => inner.open(secret),
     witnesses: (secret) => inner.witnesses(secret),
-    keptSteps: (from) => outer.keptSteps(from),
+    keptSteps: (from) => inner.keptSteps(from),
   };
 };
 

@@ -7,9 +7,10 @@ import type { Escrow } from '../../../../src/escrow/escrow.ts';
 import { fromHex } from '../../../../src/lib/bytes.ts';
 import { modes } from '../../../../src/protocol/messages.ts';
 import { createGate } from '../../../support/gate.ts';
-import { openRawPaidJob, type PaidProviderInit, startPaidProvider } from '../../../support/paid.ts';
+import { type PaidProviderInit, startPaidProvider } from '../../../support/paid.ts';
 import { providerPayments, startChain } from '../../../support/payments.ts';
 import { openRawChannel, type RawChannelJob } from '../../../support/raw-channel.ts';
+import { openRawPaidJob } from '../../../support/raw-paid-job.ts';
 
 // What a provider does about a challenge on the chain: the client asked it for an opening, and it gave none.
 

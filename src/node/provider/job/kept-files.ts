@@ -1,0 +1,154 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { messageOf } from '../../../errors.ts';
+import { concat, fromHex, toHex } from '../../../lib/bytes.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { createJsonFile, type JsonFile, type JsonForm } from '../../../lib/json-file.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { JobId } from '../../../lib/types.ts';
+import type { StepRecord } from '../../../proofs/record/step-record.ts';
+import { sha256 } from '../../../protocol/digests.ts';
+import { createStepFiles } from '../payment/step-files.ts';
+
+/** What a later process needs beside the steps to open a finished job (protocol section 4.3). */
+export interface KeptOpening {
+  readonly jobId: JobId;
+  readonly client: Uint8Array;
+  readonly commit: Uint8Array;
+  readonly root: Uint8Array;
+  /** Tokens of the answer. */
+  readonly n: number;
+  /** Steps that a challenge opens. */
+  readonly count: number;
+  /** Unix milliseconds. */
+  readonly keepUntil: number;
+  /** Hex id of the payment with which the steps are kept; null: the job is free. */
+  readonly payment: string | null;
+}
+
+/** Finished jobs on disk, a note and a file of steps each, so that a restart loses no opening. */
+export interface KeptFiles {
+  /**
+   * Writes the note, and for a free job its steps, until it expires. Never rejects: a full disk must not cost a client
+   * its answer.
+   * @param stepsOf the job's steps; a paid job has kept them already
+   */
+  write(opening: KeptOpening, stepsOf: () => Uint8Array): Promise<void>;
+  /** Null if there is none, or it expired. */
+  read(client: Uint8Array, commit: Uint8Array): Promise<{ opening: KeptOpening; record: StepRecord } | null>;
+  /** Removes what expired. Never rejects. */
+  clean(): Promise<void>;
+  /** Waits for the writes under way. Never rejects. */
+  flush(): Promise<void>;
+}
+
+export interface KeptFilesComponents {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface KeptFilesInit {
+  /** Folder of the notes. */
+  readonly notes: string;
+  /** Folder of the steps, which the payments share. */
+  readonly steps: string;
+}
+
+const suffix = '.json';
+
+/** @param init null: nothing is kept */
+export function createKeptFiles({ clock, logger }: KeptFilesComponents, init: KeptFilesInit | null): KeptFiles {
+  if (init === null) return nothingKept;
+  const { notes } = init;
+  const steps = createStepFiles(init.steps, logger);
+  const fileAt = (path: string): JsonFile<KeptOpening> =>
+    createJsonFile(path, { what: 'a finished job', onDamaged: 'start-anew', logger, ...keptForm });
+  const warn = (error: unknown): void => logger.warn('a finished job was not kept', { reason: messageOf(error) });
+  const writes = new Set<Promise<void>>();
+
+  async function write(opening: KeptOpening, stepsOf: () => Uint8Array): Promise<void> {
+    const { jobId, payment } = opening;
+    if (payment === null) await steps.append(jobId, jobId, stepsOf());
+    await fileAt(pathOf(notes, opening)).write(opening);
+  }
+
+  async function remove(path: string, opening: KeptOpening | null): Promise<void> {
+    await rm(path, { force: true }).catch(warn);
+    if (opening?.payment === null) await steps.remove(opening.jobId);
+  }
+
+  return {
+    flush: async () => void (await Promise.all(writes)),
+    async write(opening, stepsOf) {
+      const writing = write(opening, stepsOf).catch(warn);
+      writes.add(writing);
+      await writing.finally(() => writes.delete(writing));
+      const leftMs = opening.keepUntil - clock.now();
+      setTimeout(() => void remove(pathOf(notes, opening), opening), leftMs).unref();
+    },
+    async read(client, commit) {
+      const opening = await fileAt(pathOf(notes, { client, commit })).read();
+      if (opening === null || opening.keepUntil <= clock.now()) return null;
+      const record = await steps.read(opening.payment ?? opening.jobId, opening.jobId, opening.n);
+      return record && { opening, record };
+    },
+    async clean() {
+      for (const name of await readdir(notes).catch(() => [])) {
+        const path = join(notes, name);
+        const isNote = name.endsWith(suffix);
+        const opening = isNote
+          ? await fileAt(path)
+              .read()
+              .catch(() => null)
+          : null;
+        if (opening === null || opening.keepUntil <= clock.now()) await remove(path, opening);
+      }
+      await steps.clean(clock.now());
+    },
+  };
+}
+
+const nothingKept: KeptFiles = {
+  write: async () => undefined,
+  read: async () => null,
+  clean: async () => undefined,
+  flush: async () => undefined,
+};
+
+function pathOf(dir: string, { client, commit }: Pick<KeptOpening, 'client' | 'commit'>): string {
+  return join(dir, `${toHex(sha256(concat(client, commit)))}${suffix}`);
+}
+
+const hex = (bytes: number) =>
+  v.pipe(
+    v.string(),
+    v.regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`)),
+    v.transform((text) => fromHex(text)),
+  );
+const id = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+const natural = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+const form = v.object({
+  version: v.literal(1),
+  jobId: id,
+  client: hex(32),
+  commit: hex(32),
+  root: hex(32),
+  n: natural,
+  count: natural,
+  keepUntil: natural,
+  payment: v.nullable(id),
+});
+
+const keptForm: JsonForm<KeptOpening> = {
+  toJson({ client, commit, root, ...rest }) {
+    return { version: 1, ...rest, client: toHex(client), commit: toHex(commit), root: toHex(root) };
+  },
+  parse(json) {
+    const { success, output } = v.safeParse(form, json);
+    if (!success) return null;
+    const { version: _version, jobId, ...rest } = output;
+    return { ...rest, jobId: jobId as JobId };
+  },
+};
