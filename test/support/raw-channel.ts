@@ -29,8 +29,6 @@ import { startPeer } from './peers.ts';
 import { type RawOffer, sendOffer } from './raw-offer.ts';
 import { paidOffer, paidQuote, RawPaidJob } from './raw-paid-job.ts';
 
-type Proposal = Omit<ProposeFrame, 't' | 'payer'>;
-
 /** Proposes a channel. @throws Error with the provider's code and message if it refuses */
 export async function proposeTerms(
   provider: TestProvider,
