@@ -148,6 +148,10 @@ export interface Home {
   readonly earnings: string;
   /** Journals of payments that are not settled. */
   readonly payments: Readonly<Record<Role, string>>;
+  /** Journals of channels that are not closed. */
+  readonly channels: Readonly<Record<Role, string>>;
+  /** What opens paid answers that the chain can still ask for. */
+  readonly steps: string;
 }
 
 export interface Config {
@@ -206,6 +210,12 @@ export function homeAt(root: string): Home {
       provider: join(root, 'payments', 'provider'),
       router: join(root, 'payments', 'router'),
     },
+    channels: {
+      client: join(root, 'channels', 'client'),
+      provider: join(root, 'channels', 'provider'),
+      router: join(root, 'channels', 'router'),
+    },
+    steps: join(root, 'channels', 'steps'),
   };
 }
 
