@@ -11,16 +11,16 @@ import { frameStream, serveStream } from '../streams/serve-stream.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import { AddressBook } from './address-book.ts';
 import { parseAddress } from './addresses.ts';
-import { type BanLimits, Bans } from './bans.ts';
-import { Dialler } from './dialler.ts';
-import { introduce } from './introduce.ts';
+import { Dialler } from './dial/dialler.ts';
+import { introduce } from './dial/introduce.ts';
+import { type BanLimits, Bans } from './guard/bans.ts';
+import { LinkGuard, type LinkLimits } from './guard/link-guard.ts';
+import { withPlaces } from './guard/stream-places.ts';
 import { createNode, maxStreams, muxerInit, type PeerRole, type QvacNode, startNode, stopNode } from './libp2p.ts';
-import { LinkGuard, type LinkLimits } from './link-guard.ts';
 import { LocalDiscovery } from './multicast/local-discovery.ts';
 import { type PeerEvents, relayEvents } from './peer-events.ts';
-import { ReachLog } from './reach-log.ts';
+import { ReachLog } from './reach/reach-log.ts';
 import { createRouting, type Routing } from './routing.ts';
-import { withPlaces } from './stream-places.ts';
 
 /** One libp2p node. Long-lived: `start` and `stop` are idempotent. */
 export interface Peer {

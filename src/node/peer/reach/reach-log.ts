@@ -1,6 +1,6 @@
 import type { Connection, IdentifyResult } from '@libp2p/interface';
-import { type IpKind, ipOfMultiaddr, kindOfIp } from '../../lib/ip-kind.ts';
-import type { Reach } from '../home/reach.ts';
+import { type IpKind, ipOfMultiaddr, kindOfIp } from '../../../lib/ip-kind.ts';
+import type { Reach } from '../../home/reach.ts';
 
 /** As many as a machine has on its networks and behind its routers. Peers may claim any address. */
 const maxObserved = 4;

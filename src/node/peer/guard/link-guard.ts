@@ -1,7 +1,7 @@
 import type { ConnectionGater, MultiaddrConnection, PeerId, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface';
 import { type YamuxMuxerInit, yamux } from '@libp2p/yamux';
-import type { PeerIdString } from '../../lib/types.ts';
-import { usableAddress } from './addresses.ts';
+import type { PeerIdString } from '../../../lib/types.ts';
+import { usableAddress } from '../addresses.ts';
 import type { Bans } from './bans.ts';
 
 /** yamux's muxer, whose type its package does not export. */

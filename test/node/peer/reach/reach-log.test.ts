@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { multiaddr } from '@multiformats/multiaddr';
-import { ReachLog } from '../../../src/node/peer/reach-log.ts';
-import { addressOf, startPeer } from '../../support/peers.ts';
+import { ReachLog } from '../../../../src/node/peer/reach/reach-log.ts';
+import { addressOf, startPeer } from '../../../support/peers.ts';
 
 describe('how a node is reached', () => {
   it('shows in inbound connections and in observed addresses', async (context) => {

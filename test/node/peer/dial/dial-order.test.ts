@@ -3,7 +3,7 @@ import type { NetworkInterfaceInfo } from 'node:os';
 import { test } from 'node:test';
 import type { Address } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
-import { dialOrder } from '../../../../src/node/peer/libp2p/dial-order.ts';
+import { dialOrder } from '../../../../src/node/peer/dial/dial-order.ts';
 
 function info(address: string, bits: number): NetworkInterfaceInfo {
   const base = { address, cidr: `${address}/${bits}`, netmask: '', mac: '', internal: false };

@@ -1,14 +1,14 @@
 import { setMaxListeners } from 'node:events';
 import type { Connection, PeerId } from '@libp2p/interface';
-import { QvacError } from '../../errors.ts';
-import { anySignal } from '../../lib/abort.ts';
-import { shortPeer } from '../../lib/names.ts';
-import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
-import { frameStream } from '../streams/serve-stream.ts';
-import type { FrameStream } from '../streams/streams.ts';
-import { parseTarget, type Target } from './addresses.ts';
-import { maxStreams, type QvacNode } from './libp2p.ts';
-import { dialError, isStaleConnection } from './peer-errors.ts';
+import { QvacError } from '../../../errors.ts';
+import { anySignal } from '../../../lib/abort.ts';
+import { shortPeer } from '../../../lib/names.ts';
+import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
+import { frameStream } from '../../streams/serve-stream.ts';
+import type { FrameStream } from '../../streams/streams.ts';
+import { parseTarget, type Target } from '../addresses.ts';
+import { maxStreams, type QvacNode } from '../libp2p.ts';
+import { dialError, isStaleConnection } from '../peer-errors.ts';
 
 /** How long a dial and the opening of a stream may take, in ms. */
 const openTimeoutMs = 10_000;
