@@ -68,6 +68,7 @@ const schemas = {
   maxPrice: lamports,
   timeout,
   listen: v.pipe(texts, v.minLength(1, 'at least one address')),
+  announce: texts,
   name: v.nullable(text),
   priceIn: lamports,
   priceOut: lamports,

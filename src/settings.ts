@@ -125,6 +125,12 @@ export const settings = {
     description: 'address to listen on (repeatable)',
     default: ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/0'],
   },
+  announce: {
+    kind: 'list',
+    flags: '--announce <addr>',
+    description: 'address to announce without a test (repeatable)',
+    default: [],
+  },
   name: {
     kind: 'text',
     flags: '--name <name>',

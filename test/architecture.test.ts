@@ -269,6 +269,7 @@ describe('architecture', () => {
     assert.deepEqual(Object.keys(serve.options ?? {}), ['yes']);
     const flags = [...globalSettings, ...(serve.settings ?? [])].sort();
     assert.deepEqual(flags, [
+      'announce',
       'batch',
       'bootstrap',
       'context',

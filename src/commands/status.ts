@@ -1,6 +1,7 @@
 import type { Activity } from '../node/home/activity.ts';
 import { plural, rate, shortPeer, sol, timeSpan } from '../terminal/format.ts';
 import { defineCommand } from './parts/definition.ts';
+import { reachWords } from './parts/reach-words.ts';
 import type { GatewayStatus } from './status/gateway-status.ts';
 import type { NodeStatus, Rank, Today } from './status/node-status.ts';
 
@@ -33,11 +34,12 @@ function linesOf(
 ): readonly string[] {
   const head = `${role} ${shortPeer(peer)} · network ${network} · up ${timeSpan(now - startedAt)}`;
   if (activity === null) return [head, '  no report yet'];
-  const { slots, peers } = activity;
+  const { slots, peers, reach } = activity;
   return [
     `${head} · ${plural(peers, 'peer')}`,
     ...modelLine(activity, rank),
     ...(slots === null ? [] : [`  slots     ${slots.used} of ${slots.total} in use, ${slots.waiting} waiting`]),
+    `  reach     ${reachWords(reach, now)}`,
     runLine(activity),
     ...(today === null ? [] : [todayLine(today)]),
     ...idle.map((reason, at) => `${at === 0 ? '  idle      ' : '            '}${reason}`),

@@ -7,7 +7,7 @@ import type { SettingKey } from '../settings.ts';
 import { createDiscovery, type Discovery } from './discovery/discovery.ts';
 import type { Identity } from './home/identity.ts';
 import { createRunFiles, type RunEntry } from './home/run-files.ts';
-import { parseAddress, targetPeer } from './peer/addresses.ts';
+import { parseAddress, parseDialable, targetPeer } from './peer/addresses.ts';
 import { keepPorts, readKeptPorts, withKeptPorts } from './peer/kept-ports.ts';
 import type { PeerRole } from './peer/libp2p.ts';
 import { createPeer, type Peer } from './peer/peer.ts';
@@ -82,7 +82,10 @@ const targetsOf = {
  * @throws QvacError E_USAGE, E_CONFIG
  */
 export function checkAddresses({ settings, origins }: Config, role: PeerRole): void {
-  const check = (key: 'bootstrap' | 'listen' | 'provider' | 'router' | 'auditor', parse: () => unknown): void => {
+  const check = (
+    key: 'bootstrap' | 'listen' | 'announce' | 'provider' | 'router' | 'auditor',
+    parse: () => unknown,
+  ): void => {
     try {
       parse();
     } catch (error) {
@@ -99,14 +102,18 @@ export function checkAddresses({ settings, origins }: Config, role: PeerRole): v
     const target = settings[key];
     if (target !== null) check(key, () => targetPeer(target, 'E_CONFIG'));
   }
-  if (role !== 'client')
-    for (const address of settings.listen) check('listen', () => parseAddress(address, 'E_CONFIG'));
+  if (role === 'client') return;
+  for (const address of settings.listen) check('listen', () => parseAddress(address, 'E_CONFIG'));
+  for (const address of settings.announce) check('announce', () => parseDialable(address, 'E_CONFIG'));
 }
 
-async function startPeer({ config, logger }: JoinComponents, { role, key }: JoinInit): Promise<Peer> {
+async function startPeer({ config, clock, logger }: JoinComponents, { role, key }: JoinInit): Promise<Peer> {
   const { networkName, settings, home } = config;
   const create = (listen: readonly string[]): Peer =>
-    createPeer({ logger }, { role, key, listen, network: networkName, mdns: settings.mdns });
+    createPeer(
+      { logger, clock },
+      { role, key, listen, announce: settings.announce, network: networkName, mdns: settings.mdns },
+    );
   if (role === 'client') {
     const peer = create([]);
     await peer.start();
@@ -125,6 +132,6 @@ async function startPeer({ config, logger }: JoinComponents, { role, key }: Join
     peer = create(settings.listen);
     await peer.start();
   }
-  await keepPorts(portsFile, settings.listen, peer.addrs());
+  await keepPorts(portsFile, settings.listen, peer.listening());
   return peer;
 }

@@ -39,7 +39,13 @@ test('status shows what a node does, and why it is idle', async (context) => {
       role: 'provider',
       now: () => ({
         peers: 0,
-        reach: { observed: [], dialledIn: { loopback: 0, private: 0, public: 0 } },
+        reach: {
+          way: 'unknown',
+          observed: [],
+          dialledIn: { loopback: 0, private: 0, public: 0 },
+          direct: [],
+          failed: [],
+        },
         models: ['m q4'],
         slots: { total: 2, used: 0, waiting: 0 },
         tokensPerSecond: 12.5,
@@ -100,7 +106,13 @@ test('status ranks the price among today’s offers of the same model', async (c
       role: 'provider',
       now: () => ({
         peers: 0,
-        reach: { observed: [], dialledIn: { loopback: 0, private: 0, public: 0 } },
+        reach: {
+          way: 'unknown',
+          observed: [],
+          dialledIn: { loopback: 0, private: 0, public: 0 },
+          direct: [],
+          failed: [],
+        },
         models: ['m q4'],
         slots: null,
         tokensPerSecond: null,

@@ -21,7 +21,7 @@ async function listen(internet: Internet, host: string, port: number): Promise<(
   const { stdout } = internet.spawn(host, node, ['-e', listener, String(port)]);
   assert.ok(stdout);
   const lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
-  const next = async (): Promise<string> => (await raceSignal(lines.next(), AbortSignal.timeout(30_000))).value;
+  const next = async () => String((await raceSignal(lines.next(), AbortSignal.timeout(30_000))).value);
   assert.equal(await next(), 'ready');
   return next;
 }

@@ -109,6 +109,7 @@ function whyIdle(
   const found = checkReach(config, [{ entry, reach }]).find(({ result }) => result === 'warn');
   if (found !== undefined) reasons.push(found.detail);
   else if (
+    reach.way !== 'direct' &&
     reach.dialledIn.public === 0 &&
     !entry.addrs.some((address) => kindOfIp(ipOfMultiaddr(address) ?? '') === 'public')
   )

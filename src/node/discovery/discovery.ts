@@ -102,7 +102,7 @@ class MergedDiscovery implements Discovery {
     );
     // Also if only its card expired.
     this.events.on('peer:down', (id) => this.#supervisor.lost(id));
-    this.#announcer = new Announcer(peer.routing, logger);
+    this.#announcer = new Announcer({ routing: peer.routing, isReachable: () => peer.addrs().length > 0, logger });
     this.#cache = init.cachePath == null ? null : new PeerCache(init.cachePath, peer.network, logger);
     this.#field = this.#makeField();
     for (const target of init.bootstrap ?? []) targetPeer(target, 'E_CONFIG');
@@ -116,6 +116,7 @@ class MergedDiscovery implements Discovery {
     events.on('disconnect', this.#onDisconnect);
     events.on('local', this.#onLocal);
     events.on('identify', this.#onIdentify);
+    events.on('addresses', this.#onAddresses);
     for (const target of this.#init.bootstrap ?? []) this.#consider(targetPeer(target), 'bootstrap', target);
     this.#supervisor.start();
     this.#announcer.start();
@@ -133,6 +134,7 @@ class MergedDiscovery implements Discovery {
     events.off('disconnect', this.#onDisconnect);
     events.off('local', this.#onLocal);
     events.off('identify', this.#onIdentify);
+    events.off('addresses', this.#onAddresses);
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#supervisor.stop();
     this.#announcer.stop();
@@ -223,6 +225,8 @@ class MergedDiscovery implements Discovery {
   readonly #onIdentify = (peer: PeerIdString, protocols: readonly string[]): void => {
     if (this.#collect && protocols.includes(cardProtocol)) this.#consider(peer, 'connected');
   };
+
+  readonly #onAddresses = (): void => this.#announcer.refresh();
 
   async #recall(): Promise<void> {
     const cached = (await this.#cache?.load()) ?? [];

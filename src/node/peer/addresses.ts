@@ -32,6 +32,16 @@ export function parseAddress(text: string, code: BadTargetCode): Multiaddr {
   }
 }
 
+/** An address that other nodes accept (`usableAddress`). @throws QvacError of `code` */
+export function parseDialable(text: string, code: BadTargetCode): Multiaddr {
+  const address = usableAddress(parseAddress(text, code).toString());
+  if (address === null)
+    throw new QvacError(code, `"${text.slice(0, 200)}" is not an address that others can dial`, {
+      hint: 'for example /ip4/192.0.2.7/tcp/4001 or /dns4/node.example/tcp/4001',
+    });
+  return address;
+}
+
 function parsePeer(text: string, code: BadTargetCode): PeerId {
   try {
     return peerIdFromString(text);
@@ -56,6 +66,11 @@ export function parseTarget(target: string, code: BadTargetCode = 'E_NETWORK'): 
 /** The peer that a target names. @throws QvacError of `code` if it names none */
 export function targetPeer(target: string, code: BadTargetCode = 'E_NETWORK'): PeerIdString {
   return parseTarget(target, code).peer.toString() as PeerIdString;
+}
+
+/** Whether an address, or the connection that it belongs to, leads through a relay. */
+export function isRelayed(address: Multiaddr): boolean {
+  return address.getComponents().some(({ name }) => name === 'p2p-circuit');
 }
 
 /** The address without its `/p2p` part. */

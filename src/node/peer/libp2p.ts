@@ -1,16 +1,18 @@
 import { networkInterfaces } from 'node:os';
-import { type Identify, identify } from '@libp2p/identify';
+import { type Identify, identify, identifyPush } from '@libp2p/identify';
 import type { ConnectionGater, Libp2p, PrivateKey, StreamMuxerFactory } from '@libp2p/interface';
 import { type KadDHTComponents, kadDHT, passthroughMapper, type SingleKadDHT } from '@libp2p/kad-dht';
 import { noise } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
 import type { YamuxMuxerInit } from '@libp2p/yamux';
+import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { QvacError } from '../../errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { kadProtocol } from '../../protocol/discovery-keys.ts';
 import { dialOrder } from './dial/dial-order.ts';
 import { BoundedStore } from './libp2p/bounded-store.ts';
+import { type Internals, internals } from './libp2p/internals.ts';
 import { noteProtocolsOnce } from './libp2p/noted-protocols.ts';
 import { boundedPing } from './libp2p/ping.ts';
 import { wholeWrites } from './libp2p/whole-writes.ts';
@@ -28,9 +30,11 @@ export interface NodeInit {
   readonly kademlia: boolean;
   readonly muxer: () => StreamMuxerFactory;
   readonly gater: ConnectionGater;
+  /** The multiaddrs to tell other peers, each with `/p2p/<own id>`. Called whenever they are needed. */
+  readonly announced: () => readonly string[];
 }
 
-export type QvacNode = Libp2p<{ identify: Identify; dht?: SingleKadDHT }>;
+export type QvacNode = Libp2p<{ identify: Identify; internals: Internals; dht?: SingleKadDHT }>;
 
 /** Most open streams of one side of a connection. */
 export const maxStreams = 256;
@@ -71,7 +75,10 @@ export async function createNode(init: NodeInit): Promise<QvacNode> {
   const node = await createLibp2p({
     start: false,
     privateKey: init.privateKey,
-    addresses: { listen: [...init.listen] },
+    addresses: {
+      listen: [...init.listen],
+      announceFilter: () => init.announced().map((address) => multiaddr(address)),
+    },
     transports: [tcp({ backlog: 128 })],
     connectionEncrypters: [wholeWrites(noise())],
     streamMuxers: [init.muxer],
@@ -89,6 +96,9 @@ export async function createNode(init: NodeInit): Promise<QvacNode> {
     services: {
       // `introduce` says when: the first stream of a connection goes first.
       identify: identify({ runOnConnectionOpen: false }),
+      // Tells connected peers when addresses or protocols change.
+      identifyPush: identifyPush(),
+      internals,
       ping: boundedPing(),
       ...(init.kademlia ? { dht: kademlia(init.network, clientMode) } : {}),
     },

@@ -9,7 +9,7 @@ export class ReachLog {
   readonly #observed = new Set<string>();
   readonly #dialledIn: Record<IpKind, number> = { loopback: 0, private: 0, public: 0 };
 
-  get value(): Reach {
+  get value(): Pick<Reach, 'observed' | 'dialledIn'> {
     return { observed: [...this.#observed], dialledIn: { ...this.#dialledIn } };
   }
 
