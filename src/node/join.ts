@@ -74,6 +74,7 @@ const targetsOf = {
   client: ['provider', 'router', 'auditor'],
   router: ['auditor'],
   provider: [],
+  relay: [],
 } as const satisfies Record<PeerRole, readonly SettingKey[]>;
 
 /**

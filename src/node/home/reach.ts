@@ -11,10 +11,21 @@ export interface Tested {
 }
 
 /**
- * `direct`: others dial it. `none`: the peers outside its network that tried could not. `local`: it is connected to no
- * peer outside its local network. `unknown`: nothing is known yet.
+ * `direct`: others dial it. `relayed`: it has a reservation at a relay. `none`: the peers outside its network that
+ * tried could not dial it. `local`: it is connected to no peer outside its local network. `unknown`: nothing is known.
  */
-export type ReachWay = 'direct' | 'none' | 'local' | 'unknown';
+export type ReachWay = 'direct' | 'relayed' | 'none' | 'local' | 'unknown';
+
+/** A relay at which a node has a reservation or tried to get one. */
+export interface RelayReach {
+  readonly peer: PeerIdString;
+  /** The addresses through it; empty without a reservation. */
+  readonly addrs: readonly string[];
+  /** Round trip to it in ms, as last measured. */
+  readonly rttMs: number | null;
+  /** Why the last attempt failed; null if it did not. */
+  readonly why: string | null;
+}
 
 /** What this run shows about how others reach this node. */
 export interface Reach {
@@ -27,4 +38,5 @@ export interface Reach {
   readonly direct: readonly Tested[];
   /** Addresses at which the last test failed. */
   readonly failed: readonly Tested[];
+  readonly relays: readonly RelayReach[];
 }

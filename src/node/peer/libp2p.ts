@@ -9,7 +9,9 @@ import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { QvacError } from '../../errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { PeerIdString } from '../../lib/types.ts';
 import { kadProtocol } from '../../protocol/discovery-keys.ts';
+import { circuits } from './circuit/transport.ts';
 import { dialOrder } from './dial/dial-order.ts';
 import { BoundedStore } from './libp2p/bounded-store.ts';
 import { type Internals, internals } from './libp2p/internals.ts';
@@ -18,7 +20,7 @@ import { boundedPing } from './libp2p/ping.ts';
 import { wholeWrites } from './libp2p/whole-writes.ts';
 import { listenError } from './peer-errors.ts';
 
-export type PeerRole = 'provider' | 'router' | 'client';
+export type PeerRole = 'provider' | 'router' | 'client' | 'relay';
 
 export interface NodeInit {
   readonly privateKey: PrivateKey;
@@ -32,6 +34,8 @@ export interface NodeInit {
   readonly gater: ConnectionGater;
   /** The multiaddrs to tell other peers, each with `/p2p/<own id>`. Called whenever they are needed. */
   readonly announced: () => readonly string[];
+  /** Whether this node has a reservation at that relay. */
+  readonly acceptsCircuits: (relay: PeerIdString) => boolean;
 }
 
 export type QvacNode = Libp2p<{ identify: Identify; internals: Internals; dht?: SingleKadDHT }>;
@@ -56,6 +60,7 @@ export const muxerInit: YamuxMuxerInit = {
 const connectionLimits = {
   provider: { maxConnections: 300, inboundConnectionThreshold: 50, maxIncomingPendingConnections: 100 },
   router: { maxConnections: 1000, inboundConnectionThreshold: 50, maxIncomingPendingConnections: 100 },
+  relay: { maxConnections: 4000, inboundConnectionThreshold: 50, maxIncomingPendingConnections: 100 },
   client: { maxConnections: 100, inboundConnectionThreshold: 5, maxIncomingPendingConnections: 10 },
 } as const;
 
@@ -79,7 +84,7 @@ export async function createNode(init: NodeInit): Promise<QvacNode> {
       listen: [...init.listen],
       announceFilter: () => init.announced().map((address) => multiaddr(address)),
     },
-    transports: [tcp({ backlog: 128 })],
+    transports: [tcp({ backlog: 128 }), circuits(init.acceptsCircuits)],
     connectionEncrypters: [wholeWrites(noise())],
     streamMuxers: [init.muxer],
     connectionGater: init.gater,

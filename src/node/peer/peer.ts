@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import type { Connection } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
+import type { Multiaddr } from '@multiformats/multiaddr';
 import type { Clock, Monotonic } from '../../lib/clock.ts';
 import { type Logger, silentLogger } from '../../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
@@ -13,6 +14,7 @@ import { frameStream, serveStream } from '../streams/serve-stream.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import { AddressBook } from './address-book.ts';
 import { parseAddress } from './addresses.ts';
+import { dialAddress } from './dial/dial-address.ts';
 import { Dialler } from './dial/dialler.ts';
 import { introduce } from './dial/introduce.ts';
 import { type BanLimits, Bans } from './guard/bans.ts';
@@ -21,7 +23,7 @@ import { withPlaces } from './guard/stream-places.ts';
 import { createNode, maxStreams, muxerInit, type PeerRole, type QvacNode, startNode, stopNode } from './libp2p.ts';
 import { LocalDiscovery } from './multicast/local-discovery.ts';
 import { type PeerEvents, relayEvents } from './peer-events.ts';
-import { PeerReach } from './reach/peer-reach.ts';
+import { PeerReach, type ReachMode } from './reach/peer-reach.ts';
 import { createRouting, type Routing } from './routing.ts';
 
 /** One libp2p node. Long-lived: `start` and `stop` are idempotent. */
@@ -85,6 +87,14 @@ export interface PeerComponents {
   readonly logger?: Logger | undefined;
 }
 
+/** Something that serves on a node below the level of frames. */
+export interface PeerExtension {
+  /** Called before the node starts. */
+  attach(node: QvacNode): Promise<void>;
+  /** Called before the node stops. */
+  detach(): void;
+}
+
 export interface PeerInit {
   readonly role: PeerRole;
   readonly key: Identity;
@@ -92,6 +102,10 @@ export interface PeerInit {
   readonly listen?: readonly string[] | undefined;
   /** Multiaddrs to announce without a test. @default those at which peers have dialled this node back */
   readonly announce?: readonly string[] | undefined;
+  /** How others are to reach it: see `ReachMode`. @default auto */
+  readonly reach?: ReachMode | undefined;
+  /** Relays to use, before those found on the network: multiaddrs with `/p2p`. @default none */
+  readonly relays?: readonly string[] | undefined;
   /** Network name (protocol section 7). */
   readonly network: string;
   /** Discovers nodes of the local network by multicast. @default false */
@@ -99,6 +113,8 @@ export interface PeerInit {
   /** Takes part in the distributed hash table. @default true */
   readonly kademlia?: boolean | undefined;
   readonly limits?: Partial<LinkLimits & BanLimits> | undefined;
+  /** @default none */
+  readonly extensions?: readonly PeerExtension[] | undefined;
 }
 
 /** How long closing a connection may take, in ms. */
@@ -127,7 +143,7 @@ class LibP2PPeer implements Peer {
   readonly #bans: Bans;
   readonly #guard: LinkGuard;
   readonly #handlers = new Map<string, Handler>();
-  readonly #dialler = new Dialler(() => this.#node);
+  readonly #dialler: Dialler;
   readonly #addresses: AddressBook;
   readonly #reach: PeerReach;
   readonly #local: LocalDiscovery | null;
@@ -149,15 +165,29 @@ class LibP2PPeer implements Peer {
       this.#logger.warn('disconnected a peer that opens streams too fast', { peer }),
     );
     this.#addresses = new AddressBook(() => this.#node, this.#logger);
+    this.#dialler = new Dialler({
+      running: () => this.#node,
+      addressesOf: (peer) => this.#addresses.toDial(peer),
+      dial: (address, options) => this.#dialAddress(address, options),
+      isBanned: (peer) => this.#bans.isBanned(peer),
+    });
     this.#reach = new PeerReach(
       {
         running: () => this.#node,
         open: (peer, protocol, options) => this.open(peer, protocol, options),
+        linkTo: (peer) => this.#dialler.linkTo(peer),
+        rtt: (peer) => this.rtt(peer),
         events: this.events,
         logger: this.#logger,
         clock: components.clock,
       },
-      { peer: this.id, announce: init.announce ?? [], mayServeTable: init.role !== 'client' },
+      {
+        peer: this.id,
+        announce: init.announce ?? [],
+        mode: init.reach ?? 'auto',
+        relays: init.relays ?? [],
+        serves: init.role !== 'client',
+      },
     );
     this.#local = this.mdns ? this.#createLocal() : null;
     this.routing = createRouting(() => this.#node);
@@ -171,7 +201,10 @@ class LibP2PPeer implements Peer {
       // A client serves nothing.
       answers: this.role !== 'client',
       addrs: () => this.listening(),
-      onPeer: (peer, addrs) => void this.learn(peer, addrs).then(() => this.events.emit('local', peer)),
+      onPeer: (peer, addrs) => {
+        this.#addresses.learnLocal(peer, addrs);
+        this.events.emit('local', peer);
+      },
       onTwin: (address) => this.#noticeTwin(address),
     });
   }
@@ -227,6 +260,7 @@ class LibP2PPeer implements Peer {
       muxer: this.#guard.muxer(muxerInit),
       gater: this.#guard.gater(),
       announced: () => this.addrs(),
+      acceptsCircuits: (relay) => this.#reach.accepts(relay),
     });
     relayEvents(node, this.events);
     this.#reach.follow(node);
@@ -236,6 +270,7 @@ class LibP2PPeer implements Peer {
     this.#node = node;
     await this.#registerRaw(node, dialBackProtocol, (stream, connection) => this.#reach.serve(stream, connection));
     for (const [protocol, handler] of this.#handlers) await this.#register(node, protocol, handler);
+    for (const extension of this.#init.extensions ?? []) await extension.attach(node);
     this.#guard.start();
     try {
       await startNode(node, listen);
@@ -253,6 +288,7 @@ class LibP2PPeer implements Peer {
     this.#starting = null;
     this.#guard.stop();
     this.#reach.stop();
+    for (const extension of this.#init.extensions ?? []) extension.detach();
     await this.#local?.stop();
     if (node !== null) await stopNode(node, this.#logger);
   }
@@ -282,7 +318,7 @@ class LibP2PPeer implements Peer {
       protocol,
       (stream, connection) =>
         serveStream(frameStream(stream, connection.remotePeer), protocol, (frames) => run(frames, connection), hooks),
-      { maxInboundStreams: maxStreams, maxOutboundStreams: maxStreams, force: true },
+      { maxInboundStreams: maxStreams, maxOutboundStreams: maxStreams, runOnLimitedConnection: true, force: true },
     );
   }
 
@@ -298,6 +334,12 @@ class LibP2PPeer implements Peer {
 
   connect(target: PeerIdString | string, options: AbortOptions = {}): Promise<PeerIdString> {
     return this.#dialler.connect(target, options);
+  }
+
+  async #dialAddress(address: Multiaddr, options: { readonly signal: AbortSignal }): Promise<Connection> {
+    const connection = await dialAddress(this.#node, address, options);
+    void this.learn(connection.remotePeer.toString() as PeerIdString, [address.toString()]);
+    return connection;
   }
 
   async disconnect(peer: PeerIdString): Promise<void> {

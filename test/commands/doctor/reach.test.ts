@@ -14,7 +14,7 @@ const running = (
   dialledIn: Partial<typeof nobody> | Readonly<Record<string, number>> = {},
 ): RunningNode => ({
   entry: { role: 'provider', peer, addrs: addrs.map((address) => `${address}/p2p/${peer}`) },
-  reach: { way: 'unknown', observed, dialledIn: { ...nobody, ...dialledIn }, direct: [], failed: [] },
+  reach: { way: 'unknown', observed, dialledIn: { ...nobody, ...dialledIn }, direct: [], failed: [], relays: [] },
 });
 
 describe('reachability', () => {
@@ -126,7 +126,10 @@ describe('reachability', () => {
     const bad = await find({ way: 'none', failed: [tested] });
     assert.deepEqual(
       [bad?.result, bad?.detail],
-      ['warn', 'serve is reached from its local network only: /ip4/198.41.0.4/tcp/4001 (not reached by 12D3Koo…VEk 1 min ago)'],
+      [
+        'warn',
+        'serve is reached from its local network only: /ip4/198.41.0.4/tcp/4001 (not reached by 12D3Koo…VEk 1 min ago)',
+      ],
     );
     assert.match(bad?.fix ?? '', new RegExp(`^forward TCP port 4001 .*/ip4/198\\.41\\.0\\.4/tcp/4001/p2p/${peer}$`));
   });

@@ -1,6 +1,7 @@
 import type { Connection, IdentifyResult } from '@libp2p/interface';
 import { type IpKind, ipOfMultiaddr, kindOfIp } from '../../../lib/ip-kind.ts';
 import type { Reach } from '../../home/reach.ts';
+import { isRelayed } from '../addresses.ts';
 
 /** As many as a machine has on its networks and behind its routers. Peers may claim any address. */
 const maxObserved = 4;
@@ -14,6 +15,7 @@ export class ReachLog {
   }
 
   opened({ direction, remoteAddr }: Pick<Connection, 'direction' | 'remoteAddr'>): void {
+    if (isRelayed(remoteAddr)) return;
     const kind = kindOfIp(ipOfMultiaddr(remoteAddr.toString()) ?? '');
     if (direction === 'inbound' && kind !== null) this.#dialledIn[kind] += 1;
   }

@@ -6,7 +6,7 @@ import { ipOfMultiaddr, kindOfIp } from '../../../lib/ip-kind.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
 import type { Tested } from '../../home/reach.ts';
-import { usableAddress } from '../addresses.ts';
+import { usableDirectAddress } from '../addresses.ts';
 import { busyMs, evidenceTimeoutMs, minFailures, recheckMs, retryMs } from './constants.ts';
 import type { DialledBack } from './dial-back.ts';
 
@@ -169,7 +169,7 @@ export class Reachability {
     helper.askedAt = this.#monotonic();
     try {
       const { addr, ok } = await this.#components.ask(peer, candidate.port, { signal });
-      const address = usableAddress(addr)?.toString() ?? '';
+      const address = usableDirectAddress(addr)?.toString() ?? '';
       if (familyOf(address) !== candidate.family || portOf(address) !== candidate.port || !isOutside(address))
         throw new Error(`a peer claims to have dialled ${addr.slice(0, 100)}`);
       const tested = { address, by: peer, at: this.#components.clock.now() };

@@ -17,6 +17,7 @@ describe('how a node is reached', () => {
       dialledIn: { loopback: 0, private: 0, public: 0 },
       direct: [],
       failed: [],
+      relays: [],
     });
     const known = Promise.all([once(listening.events, 'identify'), once(dialling.events, 'identify')]);
     await dialling.connect(addressOf(listening));
