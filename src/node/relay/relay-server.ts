@@ -115,7 +115,7 @@ class CircuitRelay implements RelayServer {
     const maxInboundStreams = this.#limits.maxCircuitsPerSource + maxPendingRequests;
     await node.handle(hopProtocol, (stream, connection) => this.#serve(stream, connection), { maxInboundStreams });
     node.addEventListener('connection:close', ({ detail }) => this.#closed(node, detail));
-    this.#timer = setInterval(() => this.#sweep(), sweepMs);
+    this.#timer = setInterval(() => this.#sweep(), Math.min(sweepMs, this.#limits.idleMs));
     this.#timer.unref();
   }
 
