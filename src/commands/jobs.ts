@@ -3,6 +3,7 @@ import type { JobAccount, JobOutcome } from '../escrow/accounts.ts';
 import type { Escrow, Executed } from '../escrow/escrow.ts';
 import { toHex } from '../lib/bytes.ts';
 import type { JobId } from '../lib/types.ts';
+import type { Settlement } from '../node/payment/payments.ts';
 import type { Receipt } from '../proofs/receipt.ts';
 import { dateTime, shortPeer, sol, table } from '../terminal/format.ts';
 import { find, jobJson, type Ledger, type LedgerContext, type OpenJob, openLedger } from './jobs/ledger.ts';
@@ -89,18 +90,22 @@ async function settleLeft({
   return settled.map(({ jobId }) => jobId);
 }
 
+/** The outcome of a settled job; `how` is the state that its receipt shows. */
+type ShownOutcome = Omit<JobOutcome, 'how'> & { readonly how: Settlement['state'] };
+
 /** The outcome of a settled job, which is also noted in its receipts; null if the chain does not know it. */
 async function outcomeOf(
   { config, logger, signal }: Pick<CommandContext, 'config' | 'logger' | 'signal'>,
   escrow: Escrow,
   job: Pick<JobAccount, 'address' | 'jobId' | 'amount'>,
-): Promise<JobOutcome | null> {
-  const [{ keepOutcome }, { receiptStoresOf }] = await Promise.all([
+): Promise<ShownOutcome | null> {
+  const [{ keepOutcome, settledState }, { receiptStoresOf }] = await Promise.all([
     import('../node/payment/outcome.ts'),
     import('../sdk/home.ts'),
   ]);
   const stores = receiptStoresOf(config.home).map(({ store }) => store);
-  return keepOutcome(escrow, job, { stores, logger }, { signal });
+  const outcome = await keepOutcome(escrow, job, { stores, logger }, { signal });
+  return outcome === null ? null : { ...outcome, how: settledState(outcome) };
 }
 
 /** The receipt of the job in any role of this home, null if there is none. */
@@ -179,7 +184,7 @@ async function showSettled(
   ]);
 }
 
-function valueOfOutcome({ how, paid, refunded, burnt, compensation, reason, signature, at }: JobOutcome) {
+function valueOfOutcome({ how, paid, refunded, burnt, compensation, reason, signature, at }: ShownOutcome) {
   return {
     how,
     paid: paid.toString(),
@@ -192,7 +197,7 @@ function valueOfOutcome({ how, paid, refunded, burnt, compensation, reason, sign
   };
 }
 
-function outcomeWords({ how, paid, refunded, burnt, compensation }: JobOutcome): string {
+function outcomeWords({ how, paid, refunded, burnt, compensation }: ShownOutcome): string {
   const parts = [
     [paid, 'to the provider'],
     [refunded, 'refunded to the client'],
@@ -267,8 +272,8 @@ const dispute = defineSubcommand({
   description: [
     'Dispute a job with its receipt, or with the heads that the provider signed.',
     'If the program can see the fraud (an answer other than the one sent, two contradicting heads, a token that the',
-    'seed does not draw), the provider is slashed, and you get your money back and the same amount again.',
-    'If only the checks of this machine fail, the job is rejected: its price is burnt and the rest refunded.',
+    'seed does not draw), the provider is slashed: you get your money back, and the price of the answer from its',
+    'stake. If only the checks of this machine fail, the job is rejected: its price is burnt and the rest refunded.',
     'An answer that passes its checks cannot be disputed.',
   ].join(' '),
   arguments: jobArgument,

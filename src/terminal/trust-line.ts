@@ -76,7 +76,7 @@ function moneyLines({
   const failed = result === 'fail';
   if (payment !== null) return [moneySentence(payment, { failed, tooLate }) ?? []].flat();
   return failed && router !== null && BigInt(cost) > 0n
-    ? [`your router pays ${sol(cost)} for this answer, unless its own checks failed, too`]
+    ? [`your router pays ${sol(cost)} for this answer; if its own checks failed, too, that is burnt`]
     : [];
 }
 

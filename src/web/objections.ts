@@ -19,7 +19,7 @@ const [firstPauseMs, lastPauseMs] = [1_000, 15_000];
  * Objections to answers that failed a check. Each asks the gateway for a rejection until it is settled, the person
  * refuses, or its time is over; a request that fails is repeated.
  */
-export class Objections {
+class Objections {
   readonly #active = new Set<string>();
   /** Jobs whose rejection the person refused. */
   readonly #declined = new Set<string>();

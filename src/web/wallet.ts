@@ -1,7 +1,7 @@
 import { messageOf } from '../errors.ts';
 import { sol } from './labels.ts';
 import { objections } from './objections.ts';
-import { getWallet, type WalletOverview } from './wallet-api.ts';
+import { getWallet, type WalletJob, type WalletOverview } from './wallet-api.ts';
 
 /** The part of the Wallet Standard that this page uses. */
 interface Account {
@@ -112,10 +112,7 @@ class Wallets {
     this.#changed();
   }
 
-  /**
-   * Reads the wallet's balance and jobs. Repeats objections to failed answers that a restart of the gateway
-   * interrupted.
-   */
+  /** Reads the wallet's balance and jobs, and objects to answers that failed a check. */
   async refresh(): Promise<void> {
     const { account } = this;
     if (account === null) return;
@@ -123,22 +120,18 @@ class Wallets {
     if (this.account !== account) return;
     this.overview = overview;
     this.#changed();
-    for (const { job, failed, submitted } of overview.jobs) {
-      const leftMs = (submitted?.releaseAt ?? 0) - overview.now;
-      if (!failed || leftMs <= 0) continue;
-      objections.raise({
-        address: account.address,
-        job,
-        until: Date.now() + leftMs,
-        isOpen: () => this.#isOpen(account, job),
-      });
+    for (const { job, submitted } of overview.jobs.filter((each) => isRejectable(each, overview.now))) {
+      const until = Date.now() + ((submitted?.releaseAt ?? 0) - overview.now);
+      objections.raise({ address: account.address, job, until, isOpen: () => this.#isOpen(account, job) });
     }
   }
 
+  /** Looks whether a job of the connected wallet can still be rejected. */
   async #isOpen(account: Account, job: string): Promise<boolean> {
     if (this.account !== account) return false;
-    const { jobs } = await getWallet(account.address);
-    return this.account === account && jobs.some((each) => each.job === job);
+    await this.refresh();
+    const { overview } = this;
+    return overview === null || overview.jobs.some((each) => each.job === job && isRejectable(each, overview.now));
   }
 
   /** Why the connected wallet cannot sign here, or null. */
@@ -180,6 +173,11 @@ class Wallets {
   #changed(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** Whether a job's answer failed a check and its provider is not due yet. */
+function isRejectable({ failed, submitted }: WalletJob, now: number): boolean {
+  return failed && submitted !== null && submitted.releaseAt > now;
 }
 
 /** Asks the wallet for its accounts. @throws Error with a sentence for the person */

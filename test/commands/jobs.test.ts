@@ -10,26 +10,22 @@ import { startAsker } from '../support/asking.ts';
 import { runInProcess } from '../support/cli.ts';
 import { createGate } from '../support/gate.ts';
 import { temporaryHome } from '../support/home.ts';
-import { startProvider } from '../support/market.ts';
-import { clientPayments, type PaidProvider, providerPayments, startChain } from '../support/payments.ts';
+import { startPaidProvider } from '../support/paid.ts';
+import { clientPayments, startChain } from '../support/payments.ts';
 
 test('qvac jobs refund refunds any job by the address of its account, once it is due', {
   timeout: 120_000,
 }, async (context) => {
   const chain = await startChain(context);
   const gate = createGate(3);
-  const provider = await startProvider(context, {
-    offering: { priceIn: 100_000, priceOut: 2_000_000 },
+  const unreachable = async (): Promise<never> => {
+    throw new QvacError('E_CHAIN', 'the chain does not answer');
+  };
+  const { provider } = await startPaidProvider(context, chain, {
     script: { beforeStep: gate.beforeStep },
-    async payments(peer) {
-      const escrow = await chain.wallet();
-      const declineJob = async (): Promise<never> => {
-        throw new QvacError('E_CHAIN', 'the chain does not answer');
-      };
-      return (await providerPayments(context, chain, peer, { escrow: { ...escrow, declineJob } })).payments;
-    },
+    wrap: (escrow) => ({ ...escrow, submitJob: unreachable, refundJob: unreachable }),
   });
-  const client = await clientPayments(context, chain, { stopMs: 0 });
+  const client = await clientPayments(context, chain, { stopMs: 0, submitMs: 50 });
   const asker = await startAsker(context, { providers: [provider], payments: client.payments });
   const asking = asker.ask({ maxPrice: 10_000_000 });
   asking.catch(() => undefined);
@@ -57,16 +53,7 @@ test('qvac jobs refund refunds any job by the address of its account, once it is
 
 test('qvac jobs show notes the settlement of a job in its receipt', { timeout: 120_000 }, async (context) => {
   const chain = await startChain(context);
-  const offering = { priceIn: 100_000, priceOut: 2_000_000 };
-  let news: PaidProvider['news'] | undefined;
-  const provider = await startProvider(context, {
-    offering,
-    async payments(peer) {
-      const paid = await providerPayments(context, chain, peer);
-      news = paid.news;
-      return paid.payments;
-    },
-  });
+  const { provider, paid: earning } = await startPaidProvider(context, chain);
   const home = await temporaryHome(context);
   const receipts = createReceiptStore(homeAt(home).receipts);
   // This wallet does not confirm, so the provider claims later.
@@ -93,7 +80,7 @@ test('qvac jobs show notes the settlement of a job in its receipt', { timeout: 1
   const before = await receipts.get(id ?? '');
 
   await chain.warp(301);
-  await news?.until('paid');
+  await earning.news.until('paid');
   const job = await run('jobs', 'show', id ?? '', '--rpc', chain.rpcUrl, '--json');
   assert.equal(job.code, 0, job.stderr);
   const { outcome } = JSON.parse(job.stdout) as {

@@ -5,6 +5,8 @@ import { describe, it, type TestContext } from 'node:test';
 import { runInProcess, startCli } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 
+const oneLine = /^qvac: [^\n]+\n( {2}[^\n]+\n)?$/;
+
 async function newHome(context: TestContext) {
   const home = await temporaryHome(context, (root) => runInProcess(['chain', 'stop', '--home', root]));
   const run = (...args: readonly string[]) => runInProcess([...args, '--home', home]);
@@ -52,7 +54,7 @@ describe('qvac wallet', () => {
 });
 
 describe('qvac provider', () => {
-  it('registers, adds stake, requests it back, and waits for its hour', async (context) => {
+  it('registers, adds stake, rotates its key, and withdraws what no job locks', async (context) => {
     const { home, run, json } = await newHome(context);
     const mistyped = await run('provider', 'status', '--wallet', join(home, 'no-such-wallet.json'));
     assert.equal(mistyped.code, 3);
@@ -60,7 +62,7 @@ describe('qvac provider', () => {
       mistyped.stderr,
       /there is no key file .*no-such-wallet\.json\n {2}qvac wallet new --wallet .* makes one\n$/,
     );
-    for (const args of [['status'], ['stake', '1sol'], ['unstake', '1sol'], ['withdraw'], ['rotate-peer']]) {
+    for (const args of [['status'], ['stake', '1sol'], ['withdraw', '1sol'], ['withdraw', 'all'], ['rotate-peer']]) {
       const early = await run('provider', ...args);
       assert.equal(early.code, 2, args[0]);
       assert.match(early.stderr, /is not registered\n {2}qvac provider register\n$/);
@@ -74,15 +76,19 @@ describe('qvac provider', () => {
     assert.match(again.stderr, /is already registered/);
     await json('provider', 'stake', '500000000');
     await json('provider', 'rotate-peer');
-    await json('provider', 'unstake', '0.95sol');
-    const status = await json<Record<string, unknown>>('provider', 'status');
-    assert.deepEqual(
-      [status.stake, status.lockedStake, status.active, (status.unstake as { readonly amount: string }).amount],
-      ['1000000000', '0', false, '950000000'],
-    );
-    const early = await run('provider', 'withdraw');
-    assert.equal(early.code, 5);
-    assert.match(early.stderr, /still cooling down/);
+    const status = async () => {
+      const { stake, lockedStake, freeStake, bindings } = await json<Record<string, unknown>>('provider', 'status');
+      return [stake, lockedStake, freeStake, bindings];
+    };
+    assert.deepEqual(await status(), ['1000000000', '0', '1000000000', 1]);
+    await json('provider', 'withdraw', '0.95sol');
+    assert.deepEqual(await status(), ['50000000', '0', '50000000', 1]);
+    const much = await run('provider', 'withdraw', '50000001');
+    assert.equal(much.code, 5);
+    assert.match(much.stderr, oneLine);
+    for (const args of [['withdraw'], ['withdraw', 'much']]) assert.equal((await run('provider', ...args)).code, 2);
+    await json('provider', 'withdraw', 'all');
+    assert.deepEqual(await status(), ['0', '0', '0', 1]);
   });
 });
 
@@ -92,6 +98,7 @@ const amountNames = new Set([
   'balance',
   'burnt',
   'compensation',
+  'earned',
   'fee',
   'freeStake',
   'lamports',
@@ -99,6 +106,7 @@ const amountNames = new Set([
   'lockedStake',
   'paid',
   'refunded',
+  'rejected',
   'stake',
 ]);
 
@@ -129,30 +137,17 @@ describe('qvac provider and qvac chain, for programs', () => {
     const registered = await object('provider', 'register', '--stake', '0.5sol');
     assert.deepEqual(
       [Object.keys(registered), amountsIn(registered).map(([name]) => name)],
-      [acted, ['fee', 'stake', 'lockedStake', 'freeStake']],
+      [acted, ['fee', 'stake', 'lockedStake', 'freeStake', 'earned', 'rejected']],
     );
     const staked = (await object('provider', 'stake', String(much))).provider as { readonly stake: string };
     assert.equal(staked.stake, String(much + 500_000_000n));
     assert.deepEqual(Object.keys(await object('provider', 'rotate-peer')), acted);
-    const leaving = await object('provider', 'unstake', '0.2sol');
-    assert.deepEqual(
-      amountsIn(leaving).map(([name]) => name),
-      ['fee', 'stake', 'lockedStake', 'freeStake', 'amount'],
-    );
-    const status = await object('provider', 'status');
-    assert.deepEqual(status, leaving.provider);
+    const left = await object('provider', 'withdraw', '0.2sol');
+    assert.deepEqual(Object.keys(left), acted);
+    assert.equal((left.provider as { readonly stake: string }).stake, String(much + 300_000_000n));
+    assert.deepEqual(await object('provider', 'status'), left.provider);
     const chain = await object('chain', 'status');
     assert.deepEqual(Object.keys(chain), ['rpcUrl', 'chain', 'pid']);
-    await fetch(String(chain.rpcUrl), {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'qvac_warp', params: [7 * 86_400] }),
-    });
-    const left = await object('provider', 'withdraw');
-    assert.deepEqual(
-      [Object.keys(left), (left.provider as { readonly stake: string }).stake],
-      [acted, String(much + 300_000_000n)],
-    );
     assert.deepEqual(await object('chain', 'stop'), { stopped: true });
 
     // In the foreground it prints an event.
@@ -163,7 +158,7 @@ describe('qvac provider and qvac chain, for programs', () => {
     assert.deepEqual(Object.keys(JSON.parse(stdout) as object), ['event', 'rpcUrl', 'chain']);
 
     // An error is one object, too.
-    const refused = await run('provider', 'withdraw', '--json');
+    const refused = await run('provider', 'withdraw', '3sol', '--json');
     assert.deepEqual([refused.code, Object.keys(JSON.parse(refused.stdout) as object)], [5, ['error']]);
   });
 });

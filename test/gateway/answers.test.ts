@@ -86,7 +86,7 @@ test('sends an error after the first event as an event', async (context) => {
   const broken = await (await post(url, { stream: true })).text();
   assert.match(broken, /"content":"some"/);
   const code = 'E_TRUNCATED';
-  const error = { message: 'the provider broke off', type: 'api_error', param: null, code, qvac_code: code };
+  const error = { message: 'the provider disconnected', type: 'api_error', param: null, code, qvac_code: code };
   assert.ok(broken.endsWith(`data: ${JSON.stringify({ error })}\n\n`));
   assert.ok(!broken.includes('[DONE]'));
   const whole = await post(url, {});

@@ -162,7 +162,7 @@ test('the client throws if an answer ends early', async (context) => {
       for await (const event of await client.messages.create({ ...question, stream: true }))
         if (event.type === 'content_block_delta' && event.delta.type === 'text_delta') text += event.delta.text;
     },
-    (error: unknown) => error instanceof Anthropic.APIError && /broke off/.test(error.message),
+    (error: unknown) => error instanceof Anthropic.APIError && /disconnected/.test(error.message),
   );
   assert.equal(text, 'some');
   await assert.rejects(

@@ -18,7 +18,7 @@ interface Ready {
 
 test('the binary starts, answers and stops without logging any prompt or answer text', async (context) => {
   const secret = 'a-prompt-that-must-not-be-logged';
-  const answer = 'the-answer-nobody-may-log';
+  const answer = 'an-answer-that-must-not-be-logged';
   const provider = await startProvider(context, { engine: createDictatedEngine(answer) });
   const home = await temporaryHome(context);
   const program = startProgram(

@@ -137,6 +137,8 @@ test('answers deeply nested values with one clear line', async (context) => {
         `{${message},"a_new_field":${value}}`,
         `{"messages":${value}}`,
         `{"messages":[{"role":"user","content":${value}}]}`,
+        `{"messages":[{"role":"user","content":[{"type":${value}}]}]}`,
+        `{${message},"chat_template_kwargs":{"a":${value}}}`,
         `{${message},"stop":${value}}`,
       ]) {
         const { status, text } = await send(started, '/v1/chat/completions', {}, body);

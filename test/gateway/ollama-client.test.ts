@@ -115,11 +115,11 @@ test('the client throws if an answer ends early', async (context) => {
   let text = '';
   await assert.rejects(async () => {
     for await (const part of await client.chat({ model, messages, stream: true })) text += part.message.content;
-  }, /broke off/);
+  }, /disconnected/);
   assert.equal(text, 'some');
   await assert.rejects(
     client.chat({ model, messages }),
-    (error: Error & { status_code?: number }) => error.status_code === 502 && /broke off/.test(error.message),
+    (error: Error & { status_code?: number }) => error.status_code === 502 && /disconnected/.test(error.message),
   );
 });
 

@@ -283,10 +283,10 @@ test('returns errors in the API’s own format', async (context) => {
     assert.equal(error.param, param);
     assert.match(error.message, new RegExp(param.replaceAll(/[.[\]]/g, '\\$&')));
   }
-  const nobody = await errorOf({ model: 'no-such-model' });
-  assert.equal(nobody.status, 404);
-  assert.equal(nobody.code, 'model_not_found');
-  assert.equal((nobody.error as { qvac_code: string }).qvac_code, 'E_NO_PROVIDER');
+  const absent = await errorOf({ model: 'no-such-model' });
+  assert.equal(absent.status, 404);
+  assert.equal(absent.code, 'model_not_found');
+  assert.equal((absent.error as { qvac_code: string }).qvac_code, 'E_NO_PROVIDER');
   const neutral = await client.chat.completions.create({
     ...question,
     n: 1,

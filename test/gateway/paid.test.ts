@@ -126,7 +126,7 @@ test('logs a verification that ended too late to withhold the payment', async (c
   const endless: Engine = {
     ...engine,
     open: async (options) =>
-      aborted(options?.signal ?? assert.fail('nobody would end it')).then(() => assert.fail('ended')),
+      aborted(options?.signal ?? assert.fail('nothing would end it')).then(() => assert.fail('ended')),
   };
   const warned: LogFields[] = [];
   const logger = { ...silentLogger, warn: (_message: string, fields: LogFields = {}) => void warned.push(fields) };

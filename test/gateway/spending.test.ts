@@ -128,7 +128,7 @@ test('counts the cost of failed answers once it is known, and keeps the reservat
       ...noModels,
       async complete({ maxPrice }, hooks) {
         if (asked.push(maxPrice) === 1) hooks.failedAnswerCost?.(known.promise);
-        throw new QvacError('E_FAILED', 'broke off');
+        throw new QvacError('E_FAILED', 'the provider failed');
       },
     },
     gateway: {

@@ -85,7 +85,7 @@ export const breakingClient: InferenceClient = {
       3,
     );
     await hooks.text('some');
-    throw new QvacError('E_TRUNCATED', 'the provider broke off');
+    throw new QvacError('E_TRUNCATED', 'the provider disconnected');
   },
 };
 

@@ -99,13 +99,19 @@ test('announces the answer, its verification and the later verdict', { skip }, a
   const { page } = await openSaying(context, '', {
     providers: [{}],
     here: [createScriptedEngine()],
-    gateway: { verdictMs: 1 },
+  });
+  // The page sees the verdict only once the first announcement was made.
+  const announced = Promise.withResolvers<void>();
+  await page.route('**/qvac/receipts/*', async (route) => {
+    await announced.promise;
+    await route.continue();
   });
   await ask(page, 'why?');
   await page
     .getByRole('status')
     .filter({ hasText: /^Answer: .* being checked\.$/s })
     .waitFor();
+  announced.resolve();
   await page.getByRole('status').filter({ hasText: 'The answer above: verified exact.' }).waitFor();
   await page.locator('.trust', { hasText: 'verified exact' }).waitFor();
 });
@@ -185,7 +191,7 @@ test('back and forward switch views; a link printed later unlocks the open page'
 });
 
 const failures: readonly (readonly [ErrorCode, message: string, words: RegExp])[] = [
-  ['E_NO_PROVIDER', 'nobody on network "test" offers a model now', /No provider can answer this now/],
+  ['E_NO_PROVIDER', 'no provider on network "test" offers a model', /No provider can answer this now/],
   ['E_NO_MODEL', 'qwen is not offered there', /does not offer this model any more/],
   ['E_BUSY', 'all are busy', /Every provider of this model is busy/],
   [
@@ -193,9 +199,9 @@ const failures: readonly (readonly [ErrorCode, message: string, words: RegExp])[
     'every provider may cost more than 0 lamports: up to 82600 lamports',
     /The answer may cost up to 0\.0000826 SOL/,
   ],
-  ['E_TRUNCATED', 'the connection broke off', /incomplete: the provider disconnected/],
+  ['E_TRUNCATED', 'the connection was closed', /incomplete: the provider disconnected/],
   ['E_TIMEOUT', 'no whole answer within 60 s', /took too long/],
-  ['E_VERIFICATION_FAILED', 'the answer of 12D3Koo…abc broke off', /failed a check/],
+  ['E_VERIFICATION_FAILED', 'the answer of 12D3Koo…abc failed a check', /failed a check/],
   ['E_FUNDS', 'the wallet holds 0 lamports', /balance is too low/],
   ['E_CHAIN', 'the chain does not answer', /The chain does not respond/],
   ['E_CONTEXT', 'the prompt is too long', /longer than this model’s context/],
@@ -244,7 +250,7 @@ test('shows an incomplete answer as far as it arrived, as not checked', {
           3,
         );
         await hooks.text('as far as ');
-        throw new QvacError('E_TRUNCATED', 'the connection broke off');
+        throw new QvacError('E_TRUNCATED', 'the connection was closed');
       },
     },
   });

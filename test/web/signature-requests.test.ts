@@ -118,7 +118,7 @@ test('an objection survives a restart of the gateway and failed requests, withou
     wallets: openWallets(),
     gateway: { port, token: 'another-token-of-the-next-run-0123', formerToken: testToken },
   });
-  await third.promise;
+  await Promise.race([third.promise, page.waitForTimeout(25_000).then(() => assert.fail('no third request'))]);
   await page.locator('.banner', { hasText: 'The gateway does not respond' }).waitFor({ state: 'detached' });
   await page.getByRole('dialog', rejecting).waitFor();
   await reject(page, market);

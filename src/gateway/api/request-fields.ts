@@ -24,6 +24,8 @@ interface Scope {
 const maxQuoted = 100;
 /** Accepted values that need no mention in an error message. */
 const emptyValues: ReadonlySet<string> = new Set(['""', '[]', '{}']);
+/** Most refused fields that are collected: a request may hold 100,000 of them. */
+const maxCollected = 100;
 /** Most fields that one error message names. */
 const maxNamed = 10;
 
@@ -131,8 +133,9 @@ export class RequestFields {
 
   /** Applies the rules to the fields that nothing has read. */
   done(): void {
-    const { rules, rulePath } = this.#scope;
+    const { rules, rulePath, refusals } = this.#scope;
     for (const [name, value] of Object.entries(this.#fields)) {
+      if (refusals.length >= maxCollected) return;
       if (this.#seen.has(name) || value === null) continue;
       const rule = rules.find(({ field }) => field === `${rulePath}${name}`);
       if (rule?.treatment === 'ignored') continue;
@@ -168,7 +171,12 @@ export class RequestFields {
   }
 }
 
-/** `value` for an error message: quoted and shortened. */
+/**
+ * `value` for an error message: a text quoted and shortened, else its type, since a nested list could be too deep to
+ * write.
+ */
 export function quoted(value: unknown): string {
-  return `"${String(value).slice(0, maxQuoted)}"`;
+  return typeof value === 'string'
+    ? `"${value.slice(0, maxQuoted)}"`
+    : `of type ${value === null ? 'null' : typeof value}`;
 }

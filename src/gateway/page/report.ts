@@ -40,7 +40,7 @@ export function summaryOf(receipt: Receipt) {
   };
 }
 
-/** The well-formed parts of a receipt's settlement, which nobody signed. */
+/** The well-formed parts of a receipt's settlement, which is not signed. */
 function settlementOf(settlement: Readonly<Record<string, unknown>>) {
   const text = (key: string): string => (typeof settlement[key] === 'string' ? settlement[key].slice(0, 100) : '');
   const lamports = (key: string): string => (/^\d{1,20}$/.test(text(key)) ? text(key) : '0');

@@ -14,7 +14,7 @@ export type Purpose =
       readonly payee: string;
       readonly provider: string;
     }
-  /** After a failed check: `burnt` goes to nobody, the rest is refunded. */
+  /** After a failed check: `burnt` is burnt, the rest is refunded. */
   | {
       readonly kind: 'job_reject';
       readonly job: string;
@@ -83,7 +83,7 @@ export class Signatures {
 
   /**
    * Waits for the signature of `publicKey`'s owner over a transaction's message.
-   * @throws QvacError E_LIMIT if it is refused, E_TIMEOUT if nobody signs in time; the signal's reason
+   * @throws QvacError E_LIMIT if it is refused, E_TIMEOUT if it is not signed in time; the signal's reason
    */
   request(
     wallet: string,
@@ -109,7 +109,7 @@ export class Signatures {
   /**
    * Waits for the approval of a payment by the gateway's own wallet.
    * @param page the id of the page that must approve
-   * @throws QvacError E_LIMIT if it is refused, E_TIMEOUT if nobody answers in time; the signal's reason
+   * @throws QvacError E_LIMIT if it is refused, E_TIMEOUT if it is not answered in time; the signal's reason
    */
   consent(page: string, purpose: Purpose, options: AbortOptions = {}): Promise<void> {
     return this.#ask<void>({ wallet: page, purpose, transaction: null }, options, (end) => ({

@@ -80,10 +80,11 @@ export function settlementOf(
 ): Settlement {
   const nothing = { paid: 0n, refunded: 0n, burnt: 0n, compensation: 0n, signature: null };
   const { paid, refunded, burnt, compensation, signature } = outcome ?? nothing;
-  return { ...job, state: stateOf(outcome), paid, refunded, burnt, compensation, signature, dueAt: null };
+  return { ...job, state: settledState(outcome), paid, refunded, burnt, compensation, signature, dueAt: null };
 }
 
-function stateOf(outcome: JobOutcome | null): Settlement['state'] {
+/** How a job was settled, by whom among the parties it was; `gone` if the chain has no record (null). */
+export function settledState(outcome: JobOutcome | null): Settlement['state'] {
   if (outcome === null) return 'gone';
   const { how, caller, client, provider } = outcome;
   if (how === 'confirmed' && caller !== null && !equalBytes(caller, client)) return 'claimed';

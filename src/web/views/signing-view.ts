@@ -52,7 +52,7 @@ function textOf(purpose: Purpose, own: boolean): RequestText {
       return {
         title: 'The provider broke a rule: sign to get your money back',
         line:
-          'The chain can check this fault itself. You get all of your money back, and the same amount again ' +
+          'The chain can check this fault itself. You get all of your money back, and the price of the answer ' +
           'from the provider’s stake. Without your signature the provider is paid.',
         facts: [['Refunded to you', sol(BigInt(purpose.refunded))], ['Taken from', purpose.payee], job],
         yes: 'Sign with the wallet',

@@ -1,31 +1,19 @@
 import assert from 'node:assert/strict';
-import { cp, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { readdir, stat } from 'node:fs/promises';
+import { test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import { escrowRules } from '../../../src/escrow/constants.ts';
 import { startLocalnet } from '../../../src/escrow/localnet.ts';
 import { delay } from '../../../src/lib/abort.ts';
 import { createReceiptStore } from '../../../src/node/home/receipt-store.ts';
 import { settlementJson } from '../../../src/node/payment/outcome.ts';
-import type { ClientPayments } from '../../../src/node/payment/payments.ts';
-import type { KeptDelivery } from '../../../src/node/provider/payment/kept-delivery.ts';
-import { decodeHead } from '../../../src/proofs/head.ts';
-import { finish } from '../../../src/protocol/messages.ts';
-import { decodeAck } from '../../../src/protocol/validate.ts';
 import { startAsker } from '../../support/asking.ts';
 import { disguised } from '../../support/cheats/engines.ts';
-import { createGate, type Gate } from '../../support/gate.ts';
+import { createGate } from '../../support/gate.ts';
 import { temporaryHome } from '../../support/home.ts';
 import { testSampler } from '../../support/market.ts';
-import { keptDeliveries, openRawPaidJob, paidPriceOf, startPaidProvider } from '../../support/paid.ts';
-import {
-  clientPayments,
-  type PaidProvider,
-  providerPayments,
-  startChain,
-  type TestChain,
-} from '../../support/payments.ts';
+import { silentAfterTheAnswer, startPaidProvider } from '../../support/paid.ts';
+import { clientPayments, providerPayments, startChain } from '../../support/payments.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 const maxPrice = 10_000_000;
@@ -33,29 +21,6 @@ const maxPrice = 10_000_000;
 const chainDown = async (): Promise<never> => {
   throw new QvacError('E_CHAIN', 'the chain does not answer');
 };
-
-/** A client that disappears or crashes after the answer, and settles nothing. */
-function silentAfterTheAnswer(payments: ClientPayments): ClientPayments {
-  return {
-    ...payments,
-    async open() {
-      const wallet = await payments.open();
-      return {
-        refusal: (pay) => wallet.refusal(pay),
-        plan: (...args) => wallet.plan(...args),
-        records: () => wallet.records(),
-        resume: () => wallet.resume(),
-        async lock(order) {
-          return {
-            ...(await wallet.lock(order)),
-            settle: () => Promise.reject(new Error('gone')),
-            abandon: async () => null,
-          };
-        },
-      };
-    },
-  };
-}
 
 /** Repeats the check until it holds. */
 async function eventually(holds: () => Promise<boolean>): Promise<void> {
@@ -80,6 +45,30 @@ test('a client that disappears after the answer still pays: the provider claims 
     [['claimed', news.lamports]],
   );
   assert.deepEqual([await readdir(client.dir), await readdir(paid.dir)], [[], []]);
+});
+
+test('after the time to object the client’s next process has the answer paid, if nobody did', async (context) => {
+  const chain = await startChain(context);
+  const { provider, paid, escrow } = await startPaidProvider(context, chain, {
+    wrap: (whole) => ({ ...whole, confirmJob: chainDown }),
+  });
+  const client = await clientPayments(context, chain);
+  const asker = await startAsker(context, { providers: [provider], payments: silentAfterTheAnswer(client.payments) });
+  await assert.rejects(asker.ask({ maxPrice }), /gone/);
+  const { news } = await paid.news.until('submitted');
+  const wallet = await client.payments.open();
+  // It kept no receipt, so it has nothing to decide by.
+  const [early] = await wallet.resume();
+  assert.deepEqual([early?.settlement.state, early?.settlement.paid], ['submitted', 0n]);
+  await chain.warp(301);
+  const before = await client.escrow.balance();
+  const [left] = await wallet.resume();
+  assert.deepEqual([left?.settlement.state, left?.settlement.paid], ['claimed', news.lamports]);
+  const { refunded } = left?.settlement ?? assert.fail();
+  const rent = await client.escrow.rent(escrowRules.jobAccountBytes);
+  assert.equal(await client.escrow.balance(), before + refunded + rent - 5_000n);
+  assert.equal((await escrow.provider(escrow.wallet))?.earned, news.lamports);
+  assert.deepEqual(await readdir(client.dir), []);
 });
 
 test('a client that crashes after its verdict acts on the verdict when it starts again', async (context) => {
@@ -178,73 +167,6 @@ test('a client that crashes after locking is refunded after the timeout', async 
     [['refunded', true]],
   );
   assert.deepEqual(await readdir(client.dir), []);
-});
-
-/** A provider whose process can be killed: from then on it reaches the chain no more, and only its files are left. */
-async function startMortal(context: TestContext, chain: TestChain, gate: Gate) {
-  let dead = false;
-  const started = await startPaidProvider(context, chain, {
-    script: { beforeStep: gate.beforeStep },
-    wrap: (whole) => ({
-      ...whole,
-      submitJob: (...args) => (dead ? chainDown() : whole.submitJob(...args)),
-      refundJob: (...args) => (dead ? chainDown() : whole.refundJob(...args)),
-    }),
-  });
-  const { provider, paid, escrow } = started;
-  return {
-    ...started,
-    /** Kills it, and starts the payouts of its next process. */
-    async restart(): Promise<{ readonly again: PaidProvider; readonly kept: readonly KeptDelivery[] }> {
-      dead = true;
-      const dir = join(await temporaryHome(context), 'paid');
-      await cp(paid.dir, dir, { recursive: true }).catch(() => undefined);
-      // Its connections break first: a killed process sends no final head.
-      await provider.peer.stop();
-      await provider.provider.stop();
-      const kept = await keptDeliveries(dir);
-      const again = await providerPayments(context, chain, provider.peer, { dir, escrow });
-      await again.payments.start();
-      context.after(() => again.payments.stop());
-      return { again, kept };
-    },
-  };
-}
-
-test('a provider killed in the middle of an answer is paid later for what was acknowledged', async (context) => {
-  const chain = await startChain(context);
-  const gate = createGate(40);
-  const { provider, paid, restart } = await startMortal(context, chain, gate);
-  const client = await clientPayments(context, chain);
-  const asker = await startAsker(context, { providers: [provider], payments: client.payments });
-  const asking = asker.ask({ maxPrice, sampler: { ...testSampler, maxTokens: 80 } });
-  asking.catch(() => undefined);
-  await gate.reached;
-  const acked = ({ ack }: KeptDelivery): number => (ack === null ? -1 : decodeAck(ack.body).n);
-  await eventually(async () => (await keptDeliveries(paid.dir)).some((kept) => acked(kept) === 32));
-  const [{ again, kept }] = await Promise.all([restart(), assert.rejects(asking)]);
-  const head = decodeHead(kept[0]?.head.body ?? assert.fail('nothing was kept'));
-  assert.equal(head.finish, finish.brokenOff);
-  assert.ok(head.n >= 32 && head.n <= 40, `${head.n} tokens`);
-  assert.equal((await again.news.until('paid')).news.lamports, paidPriceOf(head.promptCount, head.n));
-  await client.payments.stop();
-  assert.deepEqual([await readdir(client.dir), await readdir(again.dir)], [[], []]);
-});
-
-test('a provider killed before anything was acknowledged sends nothing: the client is refunded', async (context) => {
-  const chain = await startChain(context);
-  const { provider, escrow, restart } = await startMortal(context, chain, createGate(0));
-  const buyer = await chain.wallet();
-  const job = await openRawPaidJob(context, { provider, authority: escrow.wallet, buyer });
-  await job.accept();
-  const { again, kept } = await restart();
-  const before = await escrow.balance();
-  assert.deepEqual([again.news.all, kept], [[], []]);
-  await chain.warp(600);
-  const { amount } = (await buyer.job(job.account)) ?? assert.fail('the job has ended');
-  const [rest, rent] = [await buyer.balance(), await buyer.rent(escrowRules.jobAccountBytes)];
-  await buyer.refundJob({ address: job.account, client: buyer.wallet, provider: escrow.wallet });
-  assert.deepEqual([await buyer.balance(), await escrow.balance()], [rest + amount + rent - 5_000n, before]);
 });
 
 test('an answer is settled after the chain was unreachable for a part of it', async (context) => {

@@ -9,12 +9,13 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import { jobIdHex } from '../../../protocol/digests.ts';
-import { type Pay, payFrom } from '../../../protocol/messages.ts';
+import { modes, type Pay, payFrom } from '../../../protocol/messages.ts';
+import { amountLamports } from '../../../protocol/price.ts';
 import { createJournal } from '../../home/journal.ts';
 import { OfferRefusal } from '../refusal.ts';
 import { Deliveries } from './deliveries.ts';
 import { keptDeliveryForm } from './kept-delivery.ts';
-import type { PaidJob, PaidOrder, PaymentNews, ProviderPayouts } from './payouts.ts';
+import type { AdmittedOrder, PaidJob, PaidOrder, PaymentNews, ProviderPayouts } from './payouts.ts';
 
 export interface EscrowPayoutsComponents {
   /** Must have the wallet that is registered as this provider's authority. */
@@ -100,8 +101,8 @@ class EscrowPayouts implements ProviderPayouts {
     await Promise.race([Promise.allSettled([...this.#tasks, this.#sweeping]), delay(stopMs)]);
   }
 
-  async secure(order: PaidOrder, options: AbortOptions = {}): Promise<PaidJob> {
-    const { jobId, offer } = order;
+  async secure(order: AdmittedOrder, options: AbortOptions = {}): Promise<PaidJob> {
+    const { jobId } = order;
     this.#serving.set(jobId, 0n);
     try {
       const account = await this.#awaitAccount(order, options);
@@ -109,7 +110,7 @@ class EscrowPayouts implements ProviderPayouts {
       const isOurs = equalBytes(account.provider, this.pay.payee) && equalBytes(account.peer, this.#init.peer);
       if (account.submitted !== null || !isOurs)
         throw new OfferRefusal('bad-offer', 'the payment on the chain is not for this provider');
-      this.#serving.set(jobId, escrowRules.slashMultiple * offer.payment.amountLamports);
+      this.#serving.set(jobId, escrowRules.slashMultiple * highestPayout(order));
       const leftMs = account.refundAt - (this.#init.marginMs ?? 60_000) - (await this.#escrow.now());
       if (leftMs <= 0) throw new OfferRefusal('bad-offer', 'the payment on the chain is about to expire');
       await this.#checkStake();
@@ -274,4 +275,10 @@ class EscrowPayouts implements ProviderPayouts {
   #report(news: PaymentNews): void {
     this.#init.onNews?.(news);
   }
+}
+
+/** By the prompt that came, not by the quoted bound: a client can lock far more than its answer can cost. */
+function highestPayout({ offer: { sampler, mode, terms }, promptCount }: AdmittedOrder): bigint {
+  const isScore = mode === modes.score;
+  return amountLamports({ promptTokens: promptCount, maxTokens: sampler.maxTokens, isScore }, terms);
 }

@@ -9,7 +9,7 @@ export interface ProviderPayouts {
    * Waits until the payment of an offer is locked, and checks that it covers the offer and that the stake covers it.
    * @throws OfferRefusal if it does not; the client is refunded then
    */
-  secure(order: PaidOrder, options?: AbortOptions): Promise<PaidJob>;
+  secure(order: AdmittedOrder, options?: AbortOptions): Promise<PaidJob>;
   /** Refunds the client of a refused offer, as soon as possible. Returns at once; never throws. */
   decline(order: PaidOrder): void;
   /** Submits what earlier processes delivered, and has due payments released, from now on. */
@@ -22,6 +22,11 @@ export interface ProviderPayouts {
 export interface PaidOrder {
   readonly jobId: JobId;
   readonly offer: Offer;
+}
+
+export interface AdmittedOrder extends PaidOrder {
+  /** Tokens of its prompt: often far fewer than were quoted. */
+  readonly promptCount: number;
 }
 
 /** What the provider is paid for: a final head of its own, and the client's last acknowledgement. */
