@@ -289,6 +289,7 @@ describe('architecture', () => {
       'priorityFee',
       'private',
       'queue',
+      'reach',
       'rpc',
       'slots',
       'threads',

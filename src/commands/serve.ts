@@ -23,6 +23,7 @@ export const command = defineCommand({
     'name',
     'listen',
     'announce',
+    'reach',
     'priceIn',
     'priceOut',
     'priceJob',

@@ -21,7 +21,7 @@ export interface PublishComponents {
  */
 export async function publish(
   { config, peer, discovery, cards }: PublishComponents,
-  { role, engines }: { readonly role: RunEntry['role']; readonly engines: readonly Engine[] },
+  { role, engines = [] }: { readonly role: RunEntry['role']; readonly engines?: readonly Engine[] },
   teardown: Teardown,
 ): Promise<void> {
   await cards.start();

@@ -5,8 +5,8 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { raceSignal } from '../../src/lib/abort.ts';
 import type { PeerIdString } from '../../src/lib/types.ts';
+import type { RelayStats } from '../../src/node/home/activity.ts';
 import type { RelayLimits } from '../../src/node/relay/constants.ts';
-import type { RelayStats } from '../../src/node/relay/relay-server.ts';
 import type { Namespaces } from './netns.ts';
 
 /** For the next line, with a machine that is busy. */

@@ -1,9 +1,17 @@
 import { systemClock } from '../../lib/clock.ts';
 import type { Reach, RelayReach, Tested } from '../../node/home/reach.ts';
+import type { RunEntry } from '../../node/home/run-files.ts';
 import type { Peer } from '../../node/peer/peer.ts';
 import { shortPeer, timeSpan } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
 import { printable } from '../../terminal/printable.ts';
+
+/** The command that runs a node. */
+export const commandOf = {
+  provider: 'serve',
+  router: 'route',
+  relay: 'relay',
+} as const satisfies Record<RunEntry['role'], string>;
 
 /** How others reach a node, in one line: `directly at /ip4/… (dialled back by 12D3Koo…gxB 20 s ago)`. */
 export function reachWords({ way, direct, failed, relays }: Reach, now: number): string {

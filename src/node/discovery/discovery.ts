@@ -24,7 +24,7 @@ export interface DiscoveryInit {
   readonly bootstrap?: readonly string[] | undefined;
   /** File of the peers seen in earlier runs. @default null: not kept */
   readonly cachePath?: string | null | undefined;
-  /** Whether to fetch the cards of peers. A provider needs connections alone. @default true unless it is a provider */
+  /** Whether to fetch the cards of peers. @default true for a client or router; others need connections alone */
   readonly collect?: boolean | undefined;
   /** Time between two searches in the background, in ms. @default 30_000 for a router, else null: none */
   readonly sweepMs?: number | null | undefined;
@@ -89,7 +89,7 @@ class MergedDiscovery implements Discovery {
     const { peer, logger } = components;
     this.#components = components;
     this.#init = init;
-    this.#collect = init.collect ?? peer.role !== 'provider';
+    this.#collect = init.collect ?? (peer.role === 'client' || peer.role === 'router');
     this.#list = new LiveList(components, this.#collect);
     this.events = this.#list.events;
     this.#supervisor = new Supervisor(

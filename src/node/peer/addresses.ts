@@ -96,7 +96,7 @@ export function bestAddresses(addrs: readonly string[]): readonly string[] {
 }
 
 const direct = String.raw`/(ip4|ip6|dns4|dns6|dns)/[^/]+/tcp/[1-9]\d*`;
-const usable = new RegExp(String.raw`^${direct}(/p2p/[^/]+/p2p-circuit)?(/p2p/[^/]+)?$`);
+const usable = new RegExp(`^${direct}(/p2p/[^/]+/p2p-circuit)?(/p2p/[^/]+)?$`);
 
 /**
  * A multiaddr from a peer without its `/p2p`, if this node may dial it: TCP over IP, perhaps through one relay, and not

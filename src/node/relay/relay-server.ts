@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import type { Connection, PeerId, Stream } from '@libp2p/interface';
 import { peerIdFromMultihash } from '@libp2p/peer-id';
 import type { Multiaddr } from '@multiformats/multiaddr';
@@ -7,6 +8,7 @@ import { type Clock, type Monotonic, monotonicMs } from '../../lib/clock.ts';
 import { customerOfIp, ipOfMultiaddr } from '../../lib/ip-kind.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
+import type { RelayStats } from '../home/activity.ts';
 import { isRelayed } from '../peer/addresses.ts';
 import { maxRelayAddresses, messageTimeoutMs } from '../peer/circuit/constants.ts';
 import {
@@ -48,7 +50,6 @@ export interface RelayServerInit {
   readonly limits?: Partial<RelayLimits> | undefined;
   /** Peers that may reserve. @default every peer */
   readonly allowed?: readonly PeerIdString[] | undefined;
-  onEvent?(event: RelayEvent): void;
 }
 
 export type RelayEvent =
@@ -57,16 +58,9 @@ export type RelayEvent =
 
 export type RelayRefusal = ReservationRefusal | CircuitRefusal | 'no-reservation' | 'not-reached' | 'relayed';
 
-/** What a relay does now, and what it has done in this run. */
-export interface RelayStats {
-  readonly reservations: number;
-  readonly circuits: number;
-  readonly bytes: number;
-  readonly refused: Readonly<Record<string, number>>;
-}
-
 /** A blind relay on a node: it forwards the encrypted bytes of others, and reads none of them. */
 export interface RelayServer extends PeerExtension {
+  readonly events: EventEmitter<{ event: [RelayEvent] }>;
   stats(): RelayStats;
 }
 
@@ -80,8 +74,8 @@ interface OpenCircuit {
 }
 
 class CircuitRelay implements RelayServer {
+  readonly events: RelayServer['events'] = new EventEmitter();
   readonly #components: RelayServerComponents;
-  readonly #init: RelayServerInit;
   readonly #limits: RelayLimits;
   readonly #monotonic: Monotonic;
   readonly #reservations: Reservations;
@@ -94,7 +88,6 @@ class CircuitRelay implements RelayServer {
 
   constructor(components: RelayServerComponents, init: RelayServerInit) {
     this.#components = components;
-    this.#init = init;
     this.#limits = { ...defaultRelayLimits, ...init.limits };
     this.#monotonic = components.monotonic ?? monotonicMs;
     this.#reservations = new Reservations(this.#limits, new Set(init.allowed), this.#monotonic);
@@ -131,7 +124,7 @@ class CircuitRelay implements RelayServer {
     if (!this.#reservations.has(peer)) return;
     if (node.getConnections(remotePeer).some((each) => each.id !== id && !isRelayed(each.remoteAddr))) return;
     this.#reservations.release(peer);
-    this.#init.onEvent?.({ event: 'released', peer });
+    this.events.emit('event', { event: 'released', peer });
   }
 
   #sweep(): void {
@@ -180,7 +173,7 @@ class CircuitRelay implements RelayServer {
     if (node === null) throw new Error('the relay stops');
     if (isNew) {
       await node.peerStore.merge(remotePeer, { tags: { 'circuit-reservation': { value: reservationTagValue } } });
-      this.#init.onEvent?.({ event: 'reserved', peer });
+      this.events.emit('event', { event: 'reserved', peer });
     }
     const reservation: ReservationMessage = {
       expire: Math.floor((this.#components.clock.now() + this.#limits.reservationMs) / 1000),
@@ -261,7 +254,7 @@ class CircuitRelay implements RelayServer {
 
   #count(peer: PeerId, why: RelayRefusal): void {
     this.#refused[why] = (this.#refused[why] ?? 0) + 1;
-    this.#init.onEvent?.({ event: 'refused', peer: peer.toString() as PeerIdString, why });
+    this.events.emit('event', { event: 'refused', peer: peer.toString() as PeerIdString, why });
   }
 }
 

@@ -212,10 +212,17 @@ export class PeerReach {
   #identified(result: IdentifyResult): void {
     this.#log.identified(result);
     const { connection, protocols, peerId } = result;
-    if (!isOutside(connection) || isRelayed(connection.remoteAddr)) return;
+    if (isRelayed(connection.remoteAddr)) return;
     const peer = peerId.toString() as PeerIdString;
-    if (protocols.includes(dialBackProtocol)) this.#reachability.addHelper(peer, connection.remoteAddr.toString());
-    if (protocols.includes(hopProtocol) && connection.direction === 'outbound')
+    const outside = isOutside(connection);
+    if (outside && protocols.includes(dialBackProtocol))
+      this.#reachability.addHelper(peer, connection.remoteAddr.toString());
+    // A relay on the local network helps only a node that must not be dialled itself.
+    if (
+      protocols.includes(hopProtocol) &&
+      connection.direction === 'outbound' &&
+      (outside || this.#init.mode === 'relay')
+    )
       this.#keeper.add(peer, [`${withoutPeer(connection.remoteAddr)}/p2p/${peer}`]);
   }
 

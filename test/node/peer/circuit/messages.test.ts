@@ -16,19 +16,28 @@ const plain = { noNullPrototype: true } as const;
 const bytes = fc.uint8Array({ maxLength: 200 });
 const number = fc.nat();
 const limit = fc.option(
-  fc.record({ seconds: fc.integer({ min: 1, max: 2 ** 32 - 1 }), bytes: fc.integer({ min: 0, max: 2 ** 53 - 1 }) }),
+  fc.record(
+    { seconds: fc.integer({ min: 1, max: 2 ** 32 - 1 }), bytes: fc.integer({ min: 0, max: 2 ** 53 - 1 }) },
+    plain,
+  ),
 );
 const hop: fc.Arbitrary<HopMessage> = fc.oneof(
   fc.record({ type: fc.constant('reserve' as const) }, plain),
   fc.record({ type: fc.constant('connect' as const), peer: bytes }, plain),
-  fc.record({
-    type: fc.constant('status' as const),
-    status: number,
-    reservation: fc.option(
-      fc.record({ expire: fc.integer({ min: 0, max: 2 ** 53 - 1 }), addrs: fc.array(bytes, { maxLength: 8 }) }),
-    ),
-    limit,
-  }),
+  fc.record(
+    {
+      type: fc.constant('status' as const),
+      status: number,
+      reservation: fc.option(
+        fc.record(
+          { expire: fc.integer({ min: 0, max: 2 ** 53 - 1 }), addrs: fc.array(bytes, { maxLength: 8 }) },
+          plain,
+        ),
+      ),
+      limit,
+    },
+    plain,
+  ),
 );
 const stop: fc.Arbitrary<StopMessage> = fc.oneof(
   fc.record({ type: fc.constant('connect' as const), peer: bytes, limit }, plain),
