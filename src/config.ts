@@ -78,6 +78,12 @@ const schemas = {
   maxPrice: lamports,
   timeout,
   listen: v.pipe(texts, v.minLength(1, 'at least one address')),
+  announce: texts,
+  reach: v.picklist(['auto', 'direct', 'relay'], 'auto, direct or relay'),
+  relay: v.boolean('true or false'),
+  maxReservations: number(1, 100_000, true),
+  rate: number(0, Number.MAX_SAFE_INTEGER, true),
+  totalRate: number(0, Number.MAX_SAFE_INTEGER, true),
   name: v.nullable(text),
   priceIn: lamports,
   priceOut: lamports,
@@ -130,7 +136,7 @@ export type Role = 'provider' | 'router' | 'client';
 export interface Home {
   readonly root: string;
   readonly configFile: string;
-  readonly keys: Readonly<Record<Role, string>>;
+  readonly keys: Readonly<Record<Role | 'relay', string>>;
   readonly run: string;
   /** Receipts of the answers to this home's own questions. */
   readonly receipts: string;
@@ -190,6 +196,7 @@ export function homeAt(root: string): Home {
       provider: join(root, 'keys', 'provider.key'),
       router: join(root, 'keys', 'router.key'),
       client: join(root, 'keys', 'client.key'),
+      relay: join(root, 'keys', 'relay.key'),
     },
     run: join(root, 'run'),
     receipts: join(root, 'receipts'),

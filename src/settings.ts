@@ -125,6 +125,42 @@ export const settings = {
     description: 'address to listen on (repeatable)',
     default: ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/0'],
   },
+  announce: {
+    kind: 'list',
+    flags: '--announce <addr>',
+    description: 'address to announce without a test (repeatable)',
+    default: [],
+  },
+  reach: {
+    kind: 'text',
+    flags: '--reach <how>',
+    description: 'let others reach it: auto, direct (no relay) or relay (only)',
+    default: 'auto',
+  },
+  relay: {
+    kind: 'boolean',
+    flags: '--relay',
+    description: 'relay for nodes behind routers, too',
+    default: false,
+  },
+  maxReservations: {
+    kind: 'number',
+    flags: '--max-reservations <n>',
+    description: 'nodes that can be reached through the relay at a time',
+    default: 256,
+  },
+  rate: {
+    kind: 'number',
+    flags: '--rate <n>',
+    description: 'bytes per second relayed for one node; 0: no limit',
+    default: 2_097_152,
+  },
+  totalRate: {
+    kind: 'number',
+    flags: '--total-rate <n>',
+    description: 'bytes per second relayed for all nodes; 0: no limit',
+    default: 0,
+  },
   name: {
     kind: 'text',
     flags: '--name <name>',

@@ -204,6 +204,7 @@ function openActivity(
       now: () => ({
         peers: peer.connected().length,
         reach: peer.reach(),
+        relay: null,
         models: [`${engine.facts.name} ${engine.facts.quant}`],
         slots: engine.slots,
         tokensPerSecond,
