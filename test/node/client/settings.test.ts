@@ -92,7 +92,10 @@ test('settings that every provider must refuse are refused before anything is se
   ] satisfies readonly AnswerExtra[])
     await assert.rejects(asker.ask({ extra: extra as AnswerExtra }), isBadInput, JSON.stringify(extra).slice(0, 60));
   const via = { target: router.address, optional: false };
-  await assert.rejects(asker.ask({ model: 'scripted', router: via, extra: { bias: [[scriptedVocab, 5]] } }), isBadInput);
+  await assert.rejects(
+    asker.ask({ model: 'scripted', router: via, extra: { bias: [[scriptedVocab, 5]] } }),
+    isBadInput,
+  );
   assert.equal(provider.receipts.size, 0);
   assert.ok(asker.reputation.standing(provider.peer.id).usable);
 });
