@@ -59,7 +59,7 @@ const timeout = v.union(
   'a time such as 90s or 10m, or 0',
 );
 
-/** The values of each setting. Parsed times are milliseconds, prices lamports, `temperature` and `minP` fractions. */
+/** The values of each setting. Times are milliseconds, prices lamports, `temperature`, `minP` and `topP` fractions. */
 const schemas = {
   network: v.picklist(['local', 'devnet', 'mainnet'], 'local, devnet or mainnet'),
   private: v.nullable(v.pipe(v.string('a name'), v.regex(/^[a-z0-9-]{1,32}$/, 'a name of a-z, 0-9 and -, at most 32'))),
@@ -70,6 +70,7 @@ const schemas = {
   temperature: number(0, 2, false),
   topK: number(1, 20, true),
   minP: number(0, 1, false),
+  topP: number(0.01, 1, false),
   maxTokens: number(1, 1_000_000, true),
   provider: v.nullable(text),
   router: v.nullable(text),

@@ -72,6 +72,12 @@ export const settings = {
     description: 'drop tokens below this share of the likeliest, 0 to 1',
     default: 0.05,
   },
+  topP: {
+    kind: 'number',
+    flags: '--top-p <p>',
+    description: 'sample from the likeliest tokens that make up this share, to 1',
+    default: 1,
+  },
   maxTokens: {
     kind: 'number',
     flags: '--max-tokens <n>',
