@@ -10,7 +10,7 @@ import { fromBase58 } from '../protocol/base58.ts';
 import { addressText } from './addresses.ts';
 import type { WalletKey } from './escrow.ts';
 
-/** A key that holds lamports, from a file that holds seed and public key: 64 numbers, as the Solana CLI keeps them, or base58. */
+/** A key that holds lamports, from a file with seed and public key: 64 numbers as in the Solana CLI, or base58. */
 export interface Wallet extends WalletKey {
   /** base58 */
   readonly address: string;
