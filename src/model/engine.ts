@@ -72,10 +72,12 @@ export interface EngineInit {
   readonly modelPath: string;
   readonly modelId: ModelId;
   readonly name?: string | undefined;
-  /** Tokens of prompt and answer together. @default the model's trained context, at most 8192 */
+  /**
+   * Tokens of prompt and answer together. @default the model's trained context, at most 32768 and what memory allows
+   */
   readonly context?: number | undefined;
-  /** Jobs decoded at the same time. @default 1 */
-  readonly slots?: number | undefined;
+  /** Jobs decoded at the same time; 'auto': 4, or fewer if memory lacks. @default 1 */
+  readonly slots?: number | 'auto' | undefined;
   /** @default one less than the cores, at least 1 */
   readonly threads?: number | undefined;
   /** Tokens per evaluation call of the prompt. @default 128 */
@@ -84,7 +86,9 @@ export interface EngineInit {
   readonly batch?: number | undefined;
   /** @default 'auto': the GPU if the installed build has one */
   readonly gpu?: 'auto' | 'off' | undefined;
-  /** Most jobs that wait for a slot. @default 8 */
+  /**
+   * Most jobs that wait for a slot. @default as many as the measured speed answers before a client gives up
+   */
   readonly queue?: number | undefined;
   /** Folder where self-test results are kept. */
   readonly cacheDir: string;

@@ -99,7 +99,7 @@ async function openEngine(
 ): Promise<Pick<RunningProvider, 'engine' | 'tokensPerSecond'>> {
   const { slots, queue, name } = components.config.settings;
   const model = await findModel(components, options);
-  const init = { slots, queue, name: name ?? model.name };
+  const init = { slots: slots ?? 'auto', queue: queue ?? undefined, name: name ?? model.name } as const;
   const engine = await loadEngine(components, model, init, components.progress, options);
   teardown.add(() => engine.dispose());
   return { engine, tokensPerSecond: await engine.measureSpeed(options) };

@@ -9,14 +9,13 @@ import { createLoader, type Loaded, type Loader } from './loader.ts';
 import { type SelfTestComponents, testClass, testOwnClass } from './self-test.ts';
 import { createSelfTestStore, type SelfTestKey, type SelfTestStore } from './self-test-store.ts';
 import { createSession } from './session.ts';
-import { createSlots, type Slots } from './slots.ts';
+import { createSlots, minQueue, queueFor, type Slots } from './slots.ts';
 import type { Weights } from './weights.ts';
 
 /** Beyond it llama.cpp takes kernels whose bits are others than those of one token per call, on every CPU tried. */
 const defaultBatch = 63;
 /** From here on the prompt costs the least; larger blocks would only make a cache of them coarser. */
 const defaultPromptBatch = 128;
-const defaultQueue = 8;
 const speedTokens = 24;
 
 /** What the loaded library declares of itself and the machine. */
@@ -28,11 +27,15 @@ export interface Platform {
   readonly device: string;
   /** bytes */
   readonly memory: number;
+  /** bytes */
+  readonly freeMemory: number;
   readonly cores: number;
 }
 
 export interface EngineComponents {
   readonly init: EngineInit;
+  /** Jobs decoded at the same time. */
+  readonly slots: number;
   readonly platform: Platform;
   readonly tokenizer: Tokenizer;
   loadWeights(options: AbortOptions): Promise<Weights>;
@@ -40,10 +43,9 @@ export interface EngineComponents {
 
 /** Opens the engine with its weights loaded. It owns the tokenizer from then on. */
 export async function createEngine(
-  { init, platform, tokenizer, loadWeights }: EngineComponents,
+  { init, slots, platform, tokenizer, loadWeights }: EngineComponents,
   options: AbortOptions = {},
 ): Promise<Engine> {
-  const slots = init.slots ?? 1;
   const threads = init.threads ?? Math.max(1, platform.cores - 1);
   const batch = init.batch ?? defaultBatch;
   const promptBatch = init.promptBatch ?? defaultPromptBatch;
@@ -87,7 +89,8 @@ export async function createEngine(
     companions: spare !== null,
     batchIsFree,
     device: { backend: platform.backend, device: platform.device, memory: platform.memory },
-    slots: createSlots(slots, init.queue ?? defaultQueue),
+    slots,
+    queue: init.queue ?? null,
     results,
     ownKey,
     tested: await results.get(ownKey),
@@ -104,7 +107,9 @@ interface Parts {
   /** True if no one asked for this batch, so that the self-test may choose a smaller one. */
   readonly batchIsFree: boolean;
   readonly device: Engine['device'];
-  readonly slots: Slots;
+  readonly slots: number;
+  /** Most jobs that wait for a slot; null: as many as the speed allows. */
+  readonly queue: number | null;
   readonly results: SelfTestStore;
   readonly ownKey: SelfTestKey;
   /** The self-test's result if an earlier run left it. */
@@ -121,6 +126,7 @@ class SlottedEngine implements Engine {
   #tested: SelfTestResult | null;
   #testing: Promise<SelfTestResult> | null = null;
   #speed: Promise<number> | null = null;
+  #maxWaiting: number;
   #disposed: Promise<void> | null = null;
 
   constructor(parts: Parts) {
@@ -128,7 +134,8 @@ class SlottedEngine implements Engine {
     this.facts = parts.tokenizer.facts;
     this.tokenizer = parts.tokenizer;
     this.device = parts.device;
-    this.slots = parts.slots;
+    this.#maxWaiting = parts.queue ?? minQueue;
+    this.slots = createSlots(parts.slots, () => this.#maxWaiting);
     this.#tested = parts.tested;
   }
 
@@ -212,9 +219,10 @@ class SlottedEngine implements Engine {
     if (this.#speed !== null) return this.#speed;
     const speed = measure(this, signal);
     this.#speed = speed;
-    speed.catch(() => {
-      this.#speed = null;
-    });
+    speed.then(
+      (tokensPerSecond) => (this.#maxWaiting = this.#parts.queue ?? queueFor(tokensPerSecond)),
+      () => (this.#speed = null),
+    );
     return speed;
   }
 

@@ -1,6 +1,21 @@
 import { QvacError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 
+/** Jobs that may wait before the speed is measured, and on the slowest machine. */
+export const minQueue = 8;
+/** Jobs that may wait on the fastest machine: each holds its prompt in memory. */
+const maxQueue = 256;
+/** What a client waits for a whole answer if it names no time. */
+const patienceMs = 600_000;
+/** Half of what a client asks for if it names no number: most answers end by themselves. */
+const usualTokens = 256;
+
+/** Jobs that a machine of that speed, in tokens per second, answers in the time that a client waits. */
+export function queueFor(tokensPerSecond: number): number {
+  const answers = Math.floor((tokensPerSecond * patienceMs) / (1_000 * usualTokens));
+  return Math.min(maxQueue, Math.max(minQueue, answers));
+}
+
 /** Numbered places with a line in front. */
 export interface Slots {
   readonly total: number;
@@ -21,7 +36,8 @@ interface Waiter {
   reject(reason: unknown): void;
 }
 
-export function createSlots(total: number, most: number): Slots {
+/** @param maxWaiting most jobs in the line, asked for at each arrival */
+export function createSlots(total: number, maxWaiting: () => number): Slots {
   const free = Array.from({ length: total }, (_, at) => at);
   const line: Waiter[] = [];
   return {
@@ -36,7 +52,7 @@ export function createSlots(total: number, most: number): Slots {
       signal?.throwIfAborted();
       const slot = free.shift();
       if (slot !== undefined) return slot;
-      if (line.length >= most)
+      if (line.length >= maxWaiting())
         throw new QvacError('E_BUSY', `all ${total} slots are taken and ${line.length} wait`, {
           hint: 'try again soon',
         });

@@ -51,7 +51,7 @@ export interface ProviderInit {
   readonly maxAckWaitMs?: number | undefined;
   /** How long a finished job is kept for its challenge, in ms. @default 600_000 (section 4.3) */
   readonly keepMs?: number | undefined;
-  /** Requests that one peer may make at once. @default 60 */
+  /** Requests that one peer may make at once. @default 128 */
   readonly burst?: number | undefined;
   /** Sustained requests per second of one peer. @default 10 */
   readonly perSecond?: number | undefined;
@@ -69,7 +69,7 @@ export interface Provider {
 }
 
 /** Open streams of one peer and protocol: a router's running jobs, and those that await its challenge. */
-const maxInboundStreams = 64;
+const maxInboundStreams = 128;
 
 /**
  * ```ts
@@ -116,7 +116,7 @@ class EngineProvider implements Provider {
       maxAckWaitMs,
       keepMs = protocolKeepMs,
       perSecond = 10,
-      burst = 60,
+      burst = 128,
       onEvent = () => undefined,
     } = this.#init;
     this.#seen = createSeenJobs({ clock, logger }, { file: seenFile });

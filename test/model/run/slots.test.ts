@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createSlots } from '../../../src/model/run/slots.ts';
+import { createSlots, queueFor } from '../../../src/model/run/slots.ts';
 
 describe('slots with a line in front', () => {
   it('gives each number to one holder and serves the line in order', async () => {
-    const slots = createSlots(2, 8);
+    const slots = createSlots(2, () => 8);
     assert.deepEqual([await slots.take(), await slots.take()], [0, 1]);
     const order: string[] = [];
     const third = slots.take().then((slot) => order.push(`third ${slot}`));
@@ -18,7 +18,7 @@ describe('slots with a line in front', () => {
   });
 
   it('is busy where the line is full', async () => {
-    const slots = createSlots(1, 1);
+    const slots = createSlots(1, () => 1);
     await slots.take();
     const waiting = slots.take();
     await assert.rejects(slots.take(), { code: 'E_BUSY' });
@@ -27,7 +27,7 @@ describe('slots with a line in front', () => {
   });
 
   it('lets who waits leave, and nobody else', async () => {
-    const slots = createSlots(1, 4);
+    const slots = createSlots(1, () => 4);
     await slots.take();
     const leaving = new AbortController();
     const gone = slots.take({ signal: leaving.signal });
@@ -41,11 +41,24 @@ describe('slots with a line in front', () => {
   });
 
   it('sends the line away when it closes', async () => {
-    const slots = createSlots(1, 4);
+    const slots = createSlots(1, () => 4);
     await slots.take();
     const waiting = slots.take();
     slots.close(new Error('shut'));
     await assert.rejects(waiting, /shut/);
     assert.equal(slots.waiting, 0);
+  });
+
+  it('has a line as long as a client is patient', async () => {
+    // 600 s, 256 tokens an answer.
+    assert.equal(queueFor(51.2), 120);
+    assert.deepEqual([queueFor(0.5), queueFor(100_000)], [8, 256]);
+    let most = 0;
+    const slots = createSlots(0, () => most);
+    const before = slots.take();
+    most = 1;
+    const waiting = slots.take();
+    slots.close(new Error('shut'));
+    await Promise.all([assert.rejects(before, { code: 'E_BUSY' }), assert.rejects(waiting, /shut/)]);
   });
 });

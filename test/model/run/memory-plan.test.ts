@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { EngineInit } from '../../../src/model/engine.ts';
+import { type MemoryFacts, memoryPlans, tokenBytesOf } from '../../../src/model/run/memory-plan.ts';
+import type { GgufValue } from '../../../src/model/text/gguf.ts';
+
+const mib = 1 << 20;
+
+/** The plans as `context × slots`, of a model whose tokens take 64 KiB each. */
+function plans(init: Pick<EngineInit, 'context' | 'slots'>, freeMib: number, trainedContext = 131_072): string[] {
+  const facts: MemoryFacts = { tokenBytes: 65_536, freeBytes: freeMib * mib, trainedContext };
+  return memoryPlans(init, facts).map(({ context, slots }) => `${context} × ${slots}`);
+}
+
+describe('the memory for histories', () => {
+  it('gives four slots of 32,768 tokens where half of what is free suffices', () => {
+    assert.equal(plans({ slots: 'auto' }, 16_384)[0], '32768 × 4');
+    assert.equal(plans({ slots: 'auto' }, 16_383)[0], '16384 × 4');
+  });
+
+  it('gives up a long context before slots, and slots before the usual context', () => {
+    assert.deepEqual(plans({ slots: 'auto' }, 1 << 20), [
+      '32768 × 4',
+      '16384 × 4',
+      '8192 × 4',
+      '8192 × 2',
+      '8192 × 1',
+      '4096 × 1',
+      '2048 × 1',
+    ]);
+    assert.equal(plans({ slots: 'auto' }, 2_048)[0], '8192 × 2');
+    assert.deepEqual(plans({ slots: 'auto' }, 0), ['2048 × 1']);
+  });
+
+  it('keeps to what is named, and to what the model was trained for', () => {
+    assert.deepEqual(plans({ slots: 'auto', context: 50_000 }, 1 << 20), ['50000 × 4', '50000 × 2', '50000 × 1']);
+    assert.deepEqual(plans({ slots: 3, context: 512 }, 0), ['512 × 3']);
+    assert.deepEqual(plans({ slots: 2 }, 1 << 20, 4_096), ['4096 × 2', '2048 × 2']);
+    assert.deepEqual(plans({}, 1 << 20, 1_024), ['1024 × 1']);
+  });
+
+  it('counts the bytes of a token from the file', () => {
+    const header = (values: Readonly<Record<string, GgufValue>>) => ({
+      path: '',
+      tensorCount: 0,
+      metadata: new Map(Object.entries({ 'general.architecture': 'x', ...values })),
+    });
+    const shape = { 'x.block_count': 30, 'x.embedding_length': 576, 'x.attention.head_count': 9 };
+    // SmolLM2-135M: 22.5 KiB.
+    assert.equal(tokenBytesOf(header({ ...shape, 'x.attention.head_count_kv': 3 })), 23_040);
+    assert.equal(tokenBytesOf(header({ ...shape, 'x.attention.head_count_kv': [3, 0, 1] })), 1_024);
+    assert.equal(
+      tokenBytesOf(header({ ...shape, 'x.attention.key_length': 100, 'x.attention.value_length': 50 })),
+      2 * 30 * 9 * 150,
+    );
+    assert.equal(tokenBytesOf(header({})), 0);
+  });
+});
