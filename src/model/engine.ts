@@ -90,6 +90,11 @@ export interface EngineInit {
    * Most jobs that wait for a slot. @default as many as the measured speed answers before a client gives up
    */
   readonly queue?: number | undefined;
+  /**
+   * Prompts to keep for the next one of the same client, those in use included; 'auto': 8, or fewer if memory lacks. A
+   * model with a sliding window or a recurrent state keeps none. @default 0
+   */
+  readonly keepPrompts?: number | 'auto' | undefined;
   /** Folder where self-test results are kept. */
   readonly cacheDir: string;
   /** Unload the weights after so long without a job; null keeps them. @default null */
@@ -99,6 +104,11 @@ export interface EngineInit {
 export interface OpenOptions extends AbortOptions {
   /** The class whose schedule the session keeps, for re-execution. @default the engine's own at this moment */
   readonly exec?: Exec | undefined;
+  /**
+   * The client that the job is for: `prefill` goes on from what the engine keeps of its earlier prompts, and the prompt
+   * is kept for its later ones. @default nobody
+   */
+  readonly owner?: string | undefined;
 }
 
 /** One loaded model with its slots. */
@@ -120,6 +130,8 @@ export interface Engine {
   reproduces?(exec: Exec, options?: AbortOptions): Promise<readonly Schedule[]>;
   /** Tokens per second of a short decode, measured once. */
   measureSpeed(options?: AbortOptions): Promise<number>;
+  /** True if prompts are kept for the next question of their client. @default false */
+  readonly keepsPrompts?: boolean | undefined;
   readonly slots: { readonly total: number; readonly used: number; readonly waiting: number };
   /**
    * Takes a slot, waiting in line for one.
@@ -156,14 +168,20 @@ export interface ReplayOptions extends AbortOptions {
   readonly allowedAt?: ((step: number) => AllowedTokens | null) | null | undefined;
 }
 
+/** Tokens that did not cost an evaluation call of their own. */
+export interface Savings {
+  /** Tokens of the prompt that were taken from a kept one. */
+  readonly reused: number;
+}
+
 /**
  * One job's empty history in a slot. Calls come one at a time; every one stops soon after `signal` aborts. Logits are
  * the largest `topK` among the allowed tokens, and all that tie with the last of them; none if no token is allowed.
  */
 export interface EngineSession {
   /**
-   * The provider's schedule (section 2): the rendered prompt from its first token in blocks of `promptBatch`, then the
-   * continuation, in blocks of `batch` if the self-test found that these give the bits of one token per call. Logits
+   * The provider's schedule (section 2): the rendered prompt from its first token in blocks of `promptBatch`, as far as
+   * the session's `owner` left none of them in a kept prompt, then the continuation, in blocks of `batch` if the self-test found that these give the bits of one token per call. Logits
    * after the last token.
    */
   prefill(rendering: readonly number[], topK: number, options?: PrefillOptions): Promise<TopLogits>;
@@ -179,6 +197,8 @@ export interface EngineSession {
     topK: number,
     options?: ReplayOptions,
   ): Promise<readonly TopLogits[]>;
+  /** What the session was spared so far. @default nothing */
+  readonly savings?: Savings | undefined;
   /** Gives the slot back. Idempotent. */
   release(): Promise<void>;
 }

@@ -8,7 +8,7 @@ import type { AbortOptions } from '../lib/types.ts';
 import type { Engine, EngineInit, Tokenizer } from './engine.ts';
 import { shardPaths } from './fetch/shards.ts';
 import { createEngine, type Platform } from './run/engine.ts';
-import { type MemoryPlan, memoryPlans, tokenBytesOf } from './run/memory-plan.ts';
+import { isCuttable, type MemoryPlan, memoryPlans, tokenBytesOf } from './run/memory-plan.ts';
 import { startWithDevice } from './run/native/backend.ts';
 import { internalsOfSequence } from './run/native/internals.ts';
 import { createLanes, type NativeSequence } from './run/native/lanes.ts';
@@ -47,13 +47,14 @@ export async function openEngine(init: EngineInit, options: EngineOptions = {}):
   const library = await loadLibrary(init.gpu ?? 'auto');
   const platform = await platformOf(library);
   const plans = await planMemory(init, header, platform);
-  for (const [at, { context, slots }] of plans.entries()) {
+  for (const [at, { context, slots, maxKept }] of plans.entries()) {
     const tokenizer = await openTokenizer({ ...init, context }, options);
     try {
       return await createEngine(
         {
           init,
           slots,
+          maxKept,
           platform,
           tokenizer,
           loadWeights: ({ signal }) => loadWeights(library, header, { ...options, signal }),
@@ -77,6 +78,7 @@ async function planMemory(init: EngineInit, header: GgufHeader, platform: Platfo
     tokenBytes: tokenBytesOf(header),
     freeBytes: Math.max(0, platform.freeMemory - weightBytes),
     trainedContext: trainedContextOf(header),
+    isCuttable: isCuttable(header),
   });
 }
 
@@ -224,6 +226,7 @@ async function loadWeights(library: Library, header: GgufHeader, { signal, onLoa
   return {
     gpuLayers: library.backend === 'cpu' ? 0 : model.gpuLayers,
     flash: model.flashAttentionSupported,
+    isCuttable: isCuttable(header) && !model.fileInsights.isRecurrent && !model.fileInsights.isHybrid,
     ...vocabularyOf(model),
     openLanes: (init, options = {}) => openLanes(model, init, options),
     dispose: () => model.dispose(),

@@ -8,7 +8,7 @@ const mib = 1 << 20;
 
 /** The plans as `context × slots`, of a model whose tokens take 64 KiB each. */
 function plans(init: Pick<EngineInit, 'context' | 'slots'>, freeMib: number, trainedContext = 131_072): string[] {
-  const facts: MemoryFacts = { tokenBytes: 65_536, freeBytes: freeMib * mib, trainedContext };
+  const facts: MemoryFacts = { tokenBytes: 65_536, freeBytes: freeMib * mib, trainedContext, isCuttable: true };
   return memoryPlans(init, facts).map(({ context, slots }) => `${context} × ${slots}`);
 }
 

@@ -39,6 +39,7 @@ function fakeWeights(machine: Machine): Fake {
     tokens: 0,
     gpuLayers: 0,
     flash: true,
+    isCuttable: true,
     tokenize: () => [],
     isStop: () => false,
     dispose: () => Promise.resolve(),
@@ -88,6 +89,7 @@ function fakeLanes(machine: Machine, { lanes: count, threads, batch, context }: 
       histories[lane]?.splice(from);
       return Promise.resolve();
     },
+    copy: () => Promise.resolve(false),
     dispose: () => Promise.resolve(),
   };
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { messageOf } from '../../../errors.ts';
+import { toHex } from '../../../lib/bytes.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Engine, EngineSession } from '../../../model/engine.ts';
 import { encodeHead } from '../../../proofs/head.ts';
@@ -113,7 +114,8 @@ export class JobRun {
       this.#paid = secure === null ? null : await secure(this.#stop.signal);
       this.#paid?.late.addEventListener('abort', onLate);
       // With the class that the offer names, even if a self-test changes the engine's class meanwhile.
-      const slot = this.#components.engine.open({ signal: this.#stop.signal, exec });
+      const owner = toHex(this.#admission.offer.client);
+      const slot = this.#components.engine.open({ signal: this.#stop.signal, exec, owner });
       await refusedAtOnce(slot);
       this.#accepted = true;
       this.#writer.frame({ t: 'accept', promptTokens: prompt.tokens, inputDigest, tail: prompt.tail });
