@@ -166,6 +166,13 @@ export const settings = {
     default: null,
     otherwise: 'what is answered in 10 minutes',
   },
+  keepPrompts: {
+    kind: 'number',
+    flags: '--keep-prompts <n>',
+    description: 'prompts to keep for the next question of their client',
+    default: null,
+    otherwise: '8, or fewer if memory lacks',
+  },
   allow: {
     kind: 'list',
     flags: '--allow <peer>',

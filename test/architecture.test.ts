@@ -276,6 +276,7 @@ describe('architecture', () => {
       'free',
       'gpu',
       'keepAlive',
+      'keepPrompts',
       'listen',
       'mdns',
       'model',

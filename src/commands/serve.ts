@@ -28,6 +28,7 @@ export const command = defineCommand({
     ...chainSettings,
     'slots',
     'queue',
+    'keepPrompts',
     'threads',
     'batch',
     'context',

@@ -180,9 +180,9 @@ export interface Savings {
  */
 export interface EngineSession {
   /**
-   * The provider's schedule (section 2): the rendered prompt from its first token in blocks of `promptBatch`, as far as
-   * the session's `owner` left none of them in a kept prompt, then the continuation, in blocks of `batch` if the self-test found that these give the bits of one token per call. Logits
-   * after the last token.
+   * The provider's schedule (section 2): the rendered prompt from its first token in blocks of `promptBatch`, without
+   * those that a kept prompt of the `owner` holds, then the continuation, in blocks of `batch` if the self-test found
+   * that these give the bits of one token per call. Logits after the last token.
    */
   prefill(rendering: readonly number[], topK: number, options?: PrefillOptions): Promise<TopLogits>;
   /** One more token in a call of its own (with a companion if the class says so). Logits after it. */

@@ -13,7 +13,7 @@ export interface LaneRequest {
 /** A lane in the hands of one job. */
 export interface LaneLease {
   readonly lane: number;
-  /** Tokens of the prompt that the lane's history holds already: whole blocks of `promptBatch`, never the whole prompt. */
+  /** Tokens of the prompt that the lane's history holds: whole blocks of `promptBatch`, never the last token. */
   readonly reused: number;
   /**
    * Gives the lane back and keeps the history of `kept`, its first tokens, for a later prompt of the same owner.

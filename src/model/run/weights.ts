@@ -58,7 +58,7 @@ export interface Weights extends Vocabulary {
   readonly gpuLayers: number;
   /** True if the architecture can use flash attention; then it is used. */
   readonly flash: boolean;
-  /** True if a history holds all of its tokens, so that it can be cut anywhere: no sliding window, nothing recurrent. */
+  /** True if a history holds all of its tokens and can be cut anywhere: no sliding window, nothing recurrent. */
   readonly isCuttable: boolean;
   openLanes(init: LanesInit, options?: AbortOptions): Promise<Lanes>;
   dispose(): Promise<void>;

@@ -240,12 +240,14 @@ class Asking {
     const level = await this.#levelFor(choice);
     if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
     const timeouts = { totalMs: this.#timeLeftMs, allowedMs: this.#init.timeoutMs };
-    return askProvider(
+    const outcome = await askProvider(
       this.#components,
       { choice, input, sampler, maxPrice, seed: this.#seed(), level, timeouts, stopwatch: this.#stopwatch, thorough },
       this.#selectionLog.observing(this.#observer, { provider: choice.card.peer }),
       this.#options,
     );
+    if (outcome.answer !== null) this.#components.reputation.answered(card.peer, modelId, this.#init.input);
+    return outcome;
   }
 
   async #levelFor({ modelId }: Choice): Promise<VerifyLevel> {
@@ -274,6 +276,7 @@ class Asking {
       maxTokens: sampler.maxTokens,
       maxPrice,
       only: null,
+      knownShare: this.#components.reputation.knownShareOf(input),
     };
   }
 

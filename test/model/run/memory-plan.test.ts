@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { EngineInit } from '../../../src/model/engine.ts';
-import { type MemoryFacts, memoryPlans, tokenBytesOf } from '../../../src/model/run/memory-plan.ts';
-import type { GgufValue } from '../../../src/model/text/gguf.ts';
+import { isCuttable, type MemoryFacts, memoryPlans, tokenBytesOf } from '../../../src/model/run/memory-plan.ts';
+import type { GgufHeader, GgufValue } from '../../../src/model/text/gguf.ts';
 
 const mib = 1 << 20;
 
@@ -11,6 +11,13 @@ function plans(init: Pick<EngineInit, 'context' | 'slots'>, freeMib: number, tra
   const facts: MemoryFacts = { tokenBytes: 65_536, freeBytes: freeMib * mib, trainedContext, isCuttable: true };
   return memoryPlans(init, facts).map(({ context, slots }) => `${context} × ${slots}`);
 }
+
+/** A file's header with these values. */
+const header = (values: Readonly<Record<string, GgufValue>>): GgufHeader => ({
+  path: '',
+  tensorCount: 0,
+  metadata: new Map(Object.entries({ 'general.architecture': 'x', ...values })),
+});
 
 describe('the memory for histories', () => {
   it('gives four slots of 32,768 tokens where half of what is free suffices', () => {
@@ -40,11 +47,6 @@ describe('the memory for histories', () => {
   });
 
   it('counts the bytes of a token from the file', () => {
-    const header = (values: Readonly<Record<string, GgufValue>>) => ({
-      path: '',
-      tensorCount: 0,
-      metadata: new Map(Object.entries({ 'general.architecture': 'x', ...values })),
-    });
     const shape = { 'x.block_count': 30, 'x.embedding_length': 576, 'x.attention.head_count': 9 };
     // SmolLM2-135M: 22.5 KiB.
     assert.equal(tokenBytesOf(header({ ...shape, 'x.attention.head_count_kv': 3 })), 23_040);
@@ -54,5 +56,29 @@ describe('the memory for histories', () => {
       2 * 30 * 9 * 150,
     );
     assert.equal(tokenBytesOf(header({})), 0);
+  });
+
+  it('keeps eight prompts, or as many as a quarter of what is free holds, but one for each slot', () => {
+    const kept = (freeMib: number, init: Pick<EngineInit, 'keepPrompts'> = { keepPrompts: 'auto' }, cuttable = true) =>
+      memoryPlans(
+        { slots: 4, context: 1_024, ...init },
+        { tokenBytes: 65_536, freeBytes: freeMib * mib, trainedContext: 1_024, isCuttable: cuttable },
+      )[0]?.maxKept;
+    // 64 MiB a prompt.
+    assert.deepEqual([kept(4_096), kept(1_536), kept(0)], [8, 6, 4]);
+    assert.deepEqual([kept(4_096, {}), kept(4_096, { keepPrompts: 2 }), kept(0, { keepPrompts: 20 })], [0, 2, 20]);
+    assert.deepEqual([kept(4_096, { keepPrompts: 20 }, false), kept(4_096, undefined, false)], [0, 0]);
+  });
+
+  it('keeps no prompts of a model that looks back over a window or keeps a state', () => {
+    for (const key of [
+      'x.attention.sliding_window',
+      'x.ssm.state_size',
+      'x.wkv.head_size',
+      'x.shortconv.l_cache',
+      'x.attention.chunk_size',
+    ])
+      assert.deepEqual([isCuttable(header({ [key]: 512 })), isCuttable(header({ [key]: 0 }))], [false, true], key);
+    assert.ok(isCuttable(header({ 'x.attention.head_count': 9, 'tokenizer.chat_template': 'sliding_window' })));
   });
 });

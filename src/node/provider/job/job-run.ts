@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { messageOf } from '../../../errors.ts';
 import { toHex } from '../../../lib/bytes.ts';
 import type { Logger } from '../../../lib/log.ts';
-import type { Engine, EngineSession } from '../../../model/engine.ts';
+import type { Engine, EngineSession, Savings } from '../../../model/engine.ts';
 import { encodeHead } from '../../../proofs/head.ts';
 import { type SigningKey, signBody } from '../../../proofs/signing.ts';
 import type { Transcript, TranscriptInit } from '../../../proofs/transcript.ts';
@@ -25,6 +25,8 @@ export interface FinishedJob {
   readonly finalSigned: Signed;
   /** The last acknowledgement. */
   readonly ack: Signed | null;
+  /** What the engine was spared. */
+  readonly savings: Savings;
 }
 
 export interface JobRunComponents {
@@ -57,6 +59,7 @@ export class JobRun {
   #accepted = false;
   #hasLeft = false;
   #final: Head | null = null;
+  #savings: Savings = { reused: 0 };
 
   constructor(components: JobRunComponents, admission: Admission, stream: FrameStream, init: JobRunInit) {
     const { offer, settings, input, inputDigest, prompt, jobId } = admission;
@@ -183,6 +186,7 @@ export class JobRun {
       logger.info('an answer was broken off', { job: this.#admission.jobId, reason: messageOf(reason) });
       return finish.brokenOff;
     } finally {
+      this.#savings = session?.savings ?? this.#savings;
       // Not awaited: the final head need not wait until the slot is cleared.
       session?.release().catch(() => undefined);
     }
@@ -230,7 +234,15 @@ export class JobRun {
     await this.#writer.drained();
     // A client that has left since may come back with its challenge.
     const { sentText: text } = this.#writer;
-    return { admission: this.#admission, transcript: this.#transcript, text, final, finalSigned, ack };
+    return {
+      admission: this.#admission,
+      transcript: this.#transcript,
+      text,
+      final,
+      finalSigned,
+      ack,
+      savings: this.#savings,
+    };
   }
 
   /** A paid answer's first token counts only once it is acknowledged, even if it is the only one. Never throws. */

@@ -48,6 +48,7 @@ export class Candidates {
       maxTokens: route.sampler.maxTokens,
       maxPrice: route.maxPrice,
       only: route.verify === 'full' ? held : null,
+      knownShare: components.reputation.knownShareOf(route.input),
     };
   }
 
