@@ -213,7 +213,7 @@ export const settings = {
     flags: '--keep-prompts <n>',
     description: 'prompts to keep for the next question of their client',
     default: null,
-    otherwise: '8, or fewer if memory lacks',
+    otherwise: '4, or one for each slot',
   },
   allow: {
     kind: 'list',

@@ -91,7 +91,7 @@ export interface EngineInit {
    */
   readonly queue?: number | undefined;
   /**
-   * Prompts to keep for the next one of the same client, those in use included; 'auto': 8, or fewer if memory lacks. A
+   * Prompts to keep for the next one of the same client, those in use included; 'auto': 4, or fewer if memory lacks. A
    * model with a sliding window or a recurrent state keeps none. @default 0
    */
   readonly keepPrompts?: number | 'auto' | undefined;

@@ -28,7 +28,7 @@ const usualContext = 8_192;
 /** Slots to choose from, if the number is left to the memory. */
 const slotCounts: readonly number[] = [4, 2, 1];
 /** Prompts that are kept, if the number is left to the memory. */
-const usualKept = 8;
+const usualKept = 4;
 /** Kept prompts beyond the slots may not make the histories take more than this share. */
 const keptShare = 0.25;
 /** The rest stays for other programs, and for what computing takes besides histories. */

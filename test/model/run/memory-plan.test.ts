@@ -58,14 +58,14 @@ describe('the memory for histories', () => {
     assert.equal(tokenBytesOf(header({})), 0);
   });
 
-  it('keeps eight prompts, or as many as a quarter of what is free holds, but one for each slot', () => {
+  it('keeps four prompts, or as many as a quarter of what is free holds, but one for each slot', () => {
     const kept = (freeMib: number, init: Pick<EngineInit, 'keepPrompts'> = { keepPrompts: 'auto' }, cuttable = true) =>
       memoryPlans(
-        { slots: 4, context: 1_024, ...init },
+        { slots: 2, context: 1_024, ...init },
         { tokenBytes: 65_536, freeBytes: freeMib * mib, trainedContext: 1_024, isCuttable: cuttable },
       )[0]?.maxKept;
     // 64 MiB a prompt.
-    assert.deepEqual([kept(4_096), kept(1_536), kept(0)], [8, 6, 4]);
+    assert.deepEqual([kept(4_096), kept(768), kept(0)], [4, 3, 2]);
     assert.deepEqual([kept(4_096, {}), kept(4_096, { keepPrompts: 2 }), kept(0, { keepPrompts: 20 })], [0, 2, 20]);
     assert.deepEqual([kept(4_096, { keepPrompts: 20 }, false), kept(4_096, undefined, false)], [0, 0]);
   });
