@@ -16,6 +16,8 @@ import { dialAddress } from '../dial/dial-address.ts';
 import { type Entrant, race } from '../dial/race.ts';
 import type { QvacNode } from '../libp2p.ts';
 import type { PeerEvents } from '../peer-events.ts';
+import type { PunchPort } from '../punch/punch-port.ts';
+import type { Puncher } from '../punch/puncher.ts';
 import { announcedAddresses } from './announcement.ts';
 import { reachTickMs } from './constants.ts';
 import { askDialBack, DialBackServer } from './dial-back.ts';
@@ -30,6 +32,8 @@ export interface PeerReachComponents {
   linkTo(peer: PeerId): Connection | null;
   rtt(peer: PeerIdString): number | null;
   readonly events: EventEmitter<PeerEvents>;
+  readonly punchPort: PunchPort;
+  readonly puncher: Puncher;
   readonly logger: Logger;
   readonly clock?: Clock | undefined;
 }
@@ -138,11 +142,13 @@ export class PeerReach {
 
   value(): Reach {
     const reachability = this.#reachability;
+    const { punchPort, puncher } = this.#components;
     return {
       ...this.#log.value,
       way: this.#way(),
       direct: reachability.confirmed(),
       failed: reachability.failed(),
+      punches: { mapping: punchPort.mapping(), ...puncher.counts() },
       relays: this.#keeper.relays().map((relay) => ({ ...relay, rttMs: this.#components.rtt(relay.peer) })),
     };
   }
@@ -191,15 +197,19 @@ export class PeerReach {
   }
 
   #opened(connection: Connection): void {
-    this.#log.opened(connection);
+    const peer = connection.remotePeer.toString() as PeerIdString;
     if (isOutside(connection)) this.#outside.add(connection.id);
-    if (connection.direction === 'inbound' && !isRelayed(connection.remoteAddr))
-      this.#reachability.arrived(connection.remotePeer.toString() as PeerIdString);
+    // What arrives because this node dialled as well says nothing about others.
+    if (!this.#components.puncher.isPunching(peer)) {
+      this.#log.opened(connection);
+      if (connection.direction === 'inbound' && !isRelayed(connection.remoteAddr)) this.#reachability.arrived(peer);
+    }
     this.#update();
   }
 
   #closed(node: QvacNode, connection: Connection): void {
     this.#outside.delete(connection.id);
+    this.#components.punchPort.closed(connection);
     const others = node.getConnections(connection.remotePeer).filter(({ id }) => id !== connection.id);
     if (!others.some(({ remoteAddr }) => !isRelayed(remoteAddr))) {
       const peer = connection.remotePeer.toString() as PeerIdString;
@@ -211,7 +221,8 @@ export class PeerReach {
 
   #identified(result: IdentifyResult): void {
     this.#log.identified(result);
-    const { connection, protocols, peerId } = result;
+    const { connection, protocols, peerId, observedAddr } = result;
+    if (observedAddr !== undefined) this.#components.punchPort.observed(connection, observedAddr.toString());
     if (isRelayed(connection.remoteAddr)) return;
     const peer = peerId.toString() as PeerIdString;
     const outside = isOutside(connection);
