@@ -109,6 +109,8 @@ export interface PeerInit {
   readonly reach?: ReachMode | undefined;
   /** Relays to use, before those found on the network: multiaddrs with `/p2p`. @default none */
   readonly relays?: readonly string[] | undefined;
+  /** Peers of the configuration: if they are relays, they are used before others. @default none */
+  readonly named?: readonly PeerIdString[] | undefined;
   /** Network name (protocol section 7). */
   readonly network: string;
   /** Discovers nodes of the local network by multicast. @default false */
@@ -188,6 +190,8 @@ class LibP2PPeer implements Peer {
         open: (peer, protocol, options) => this.open(peer, protocol, options),
         linkTo: (peer) => this.#dialler.linkTo(peer),
         rtt: (peer) => this.rtt(peer),
+        routing: { size: () => this.routing.size(), providers: (key, options) => this.routing.providers(key, options) },
+        addressesOf: (peer) => this.addrsOf(peer),
         events: this.events,
         punchPort: this.#punchPort,
         puncher: this.#puncher,
@@ -199,6 +203,7 @@ class LibP2PPeer implements Peer {
         announce: init.announce ?? [],
         mode: init.reach ?? 'auto',
         relays: init.relays ?? [],
+        named: init.named ?? [],
         serves: init.role !== 'client',
       },
     );
@@ -307,7 +312,7 @@ class LibP2PPeer implements Peer {
     this.#timer = null;
     this.#guard.stop();
     this.#puncher.stop();
-    this.#reach.stop();
+    await this.#reach.stop();
     for (const extension of this.#init.extensions ?? []) extension.detach();
     await this.#local?.stop();
     if (node !== null) await stopNode(node, this.#logger);

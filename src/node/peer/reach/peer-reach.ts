@@ -21,8 +21,10 @@ import type { Puncher } from '../punch/puncher.ts';
 import { announcedAddresses } from './announcement.ts';
 import { reachTickMs } from './constants.ts';
 import { askDialBack, DialBackServer } from './dial-back.ts';
+import { PortMapper } from './port-mapper.ts';
 import { ReachLog } from './reach-log.ts';
 import { Reachability } from './reachability.ts';
+import { RelaySearch, type RelaySearchComponents } from './relay-search.ts';
 
 export interface PeerReachComponents {
   /** The node while it is started. */
@@ -34,6 +36,8 @@ export interface PeerReachComponents {
   readonly events: EventEmitter<PeerEvents>;
   readonly punchPort: PunchPort;
   readonly puncher: Puncher;
+  readonly routing: RelaySearchComponents['routing'];
+  addressesOf(peer: PeerIdString): Promise<readonly string[]>;
   readonly logger: Logger;
   readonly clock?: Clock | undefined;
 }
@@ -48,6 +52,8 @@ export interface PeerReachInit {
   readonly mode: ReachMode;
   /** Relays to use first: multiaddrs with `/p2p`. */
   readonly relays: readonly string[];
+  /** Peers of the configuration: if they are relays, they are used before others. */
+  readonly named: readonly PeerIdString[];
   /** Whether it serves others: is to be reached, and answers queries of the hash table if it has a direct address. */
   readonly serves: boolean;
 }
@@ -60,6 +66,8 @@ export class PeerReach {
   readonly #reachability: Reachability;
   readonly #server: DialBackServer;
   readonly #keeper: RelayKeeper;
+  readonly #search: RelaySearch;
+  readonly #mapper: PortMapper;
   /** Open connections to peers outside this network. */
   readonly #outside = new Set<string>();
   #announced = '';
@@ -89,6 +97,8 @@ export class PeerReach {
       clock,
       logger,
     });
+    this.#search = new RelaySearch(components, (peer, addrs) => this.#keeper.add(peer, addrs));
+    this.#mapper = new PortMapper({ logger }, (ports) => this.#reachability.setMapped(ports));
     this.#reachability.events.on('change', () => this.#update());
     this.#keeper.events.on('change', () => this.#update());
     for (const relay of init.relays) this.#keeper.add(targetPeer(relay), [relay], { isConfigured: true });
@@ -113,11 +123,6 @@ export class PeerReach {
     return this.#keeper.accepts(relay);
   }
 
-  /** A relay that this node may use. @param addrs multiaddrs with `/p2p` */
-  addRelay(peer: PeerIdString, addrs: readonly string[]): void {
-    this.#keeper.add(peer, addrs);
-  }
-
   /** Serves the dial-backs that peers ask for. */
   serve(stream: FrameStream, connection: Connection): Promise<void> {
     return this.#server.serve(stream, connection);
@@ -135,7 +140,7 @@ export class PeerReach {
       configured: this.#init.announce,
       confirmed: mode === 'relay' ? [] : this.#reachability.confirmed().map(({ address }) => address),
       relayed: this.#keeper.reservations().flatMap(({ addrs }) => addrs),
-      listening: this.#listening(),
+      listening: mode === 'relay' ? [] : this.#listening(),
       isOnline: this.#outside.size > 0,
     }).map((address) => this.#named(address));
   }
@@ -174,17 +179,22 @@ export class PeerReach {
     this.#timer ??= setInterval(() => {
       this.#update();
       this.#reachability.tick();
+      if (this.#keeper.lacksRelays()) this.#search.tick();
+      if (this.#wantsMapping()) this.#mapper.tick(this.#privatePorts());
     }, reachTickMs);
     this.#timer.unref();
   }
 
-  stop(): void {
+  /** In bounded time. Never throws. */
+  async stop(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
+    this.#search.stop();
     this.#reachability.stop();
     this.#keeper.stop();
     this.#outside.clear();
     this.#announced = '';
+    await this.#mapper.stop();
   }
 
   #listening(): readonly string[] {
@@ -208,7 +218,12 @@ export class PeerReach {
   }
 
   #closed(node: QvacNode, connection: Connection): void {
-    this.#outside.delete(connection.id);
+    const isLast = this.#outside.delete(connection.id) && this.#outside.size === 0;
+    // A router that was restarted has forgotten what it forwarded, and may have another address.
+    if (isLast) {
+      this.#mapper.hurry();
+      this.#reachability.doubt();
+    }
     this.#components.punchPort.closed(connection);
     const others = node.getConnections(connection.remotePeer).filter(({ id }) => id !== connection.id);
     if (!others.some(({ remoteAddr }) => !isRelayed(remoteAddr))) {
@@ -234,7 +249,9 @@ export class PeerReach {
       connection.direction === 'outbound' &&
       (outside || this.#init.mode === 'relay')
     )
-      this.#keeper.add(peer, [`${withoutPeer(connection.remoteAddr)}/p2p/${peer}`]);
+      this.#keeper.add(peer, [`${withoutPeer(connection.remoteAddr)}/p2p/${peer}`], {
+        isConfigured: this.#init.named.includes(peer),
+      });
   }
 
   /** Tells other parts and peers if the announced addresses have changed. */
@@ -259,7 +276,26 @@ export class PeerReach {
   #wantsRelays(): boolean {
     const { mode, serves, announce } = this.#init;
     if (!serves || mode === 'direct') return false;
-    return mode === 'relay' || (announce.length === 0 && this.#reachability.verdict() !== 'direct');
+    if (mode === 'relay') return true;
+    const verdict = this.#reachability.verdict();
+    if (announce.length > 0 || verdict === 'direct') return false;
+    // A machine with an address of the internet need not be behind a router.
+    return verdict === 'unreachable' || !this.#listening().some(isPublic);
+  }
+
+  /** Whether the router in front of this node should forward its port. */
+  #wantsMapping(): boolean {
+    const { mode, serves, announce } = this.#init;
+    return serves && mode !== 'relay' && announce.length === 0 && this.#outside.size > 0;
+  }
+
+  /** The TCP ports at which this node listens on a private IPv4 address. */
+  #privatePorts(): readonly number[] {
+    const ports = this.#listening().flatMap((address) => {
+      const [, ip = '', port] = /^\/ip4\/([^/]+)\/tcp\/(\d+)$/.exec(address) ?? [];
+      return kindOfIp(ip) === 'private' ? [Number(port)] : [];
+    });
+    return [...new Set(ports)];
   }
 
   /** Only a node with a direct address answers queries of the hash table: others would wait for it in vain. */
@@ -269,6 +305,10 @@ export class PeerReach {
       await node.services.dht?.setMode(own.some((address) => !isRelayed(address)) ? 'server' : 'client');
     await node.peerStore.patch(node.peerId, { multiaddrs: own });
   }
+}
+
+function isPublic(address: string): boolean {
+  return kindOfIp(ipOfMultiaddr(address) ?? '') === 'public';
 }
 
 /** Whether a connection leads to a peer outside this machine and its networks. A host name counts as outside. */

@@ -116,6 +116,11 @@ export class Reachability {
     this.tick();
   }
 
+  /** Tests the confirmed addresses again soon: the network may have changed. */
+  doubt(): void {
+    for (const candidate of this.#candidates.values()) candidate.dueAt = Number.NEGATIVE_INFINITY;
+  }
+
   stop(): void {
     this.#stopping.abort();
     this.#stopping = new AbortController();
