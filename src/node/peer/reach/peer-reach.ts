@@ -218,9 +218,7 @@ export class PeerReach {
   }
 
   #closed(node: QvacNode, connection: Connection): void {
-    const isLast = this.#outside.delete(connection.id) && this.#outside.size === 0;
-    // A router that was restarted has forgotten what it forwarded, and may have another address.
-    if (isLast) {
+    if (this.#outside.delete(connection.id)) {
       this.#mapper.hurry();
       this.#reachability.doubt();
     }

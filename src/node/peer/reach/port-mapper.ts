@@ -1,7 +1,7 @@
 import { messageOf } from '../../../errors.ts';
 import { type Monotonic, monotonicMs } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
-import { mapAgainMs, mapLifeSeconds, mapRetryMs, mapStopMs } from './constants.ts';
+import { mapAgainMs, mapHurryMs, mapLifeSeconds, mapRetryMs, mapStopMs } from './constants.ts';
 import { gateways, mapPort } from './nat-pmp.ts';
 
 export interface PortMapperComponents {
@@ -24,6 +24,7 @@ export class PortMapper {
   readonly #onChange: (outsidePorts: readonly number[]) => void;
   readonly #monotonic: Monotonic;
   #forwarded: readonly Forwarded[] = [];
+  #askedAt = Number.NEGATIVE_INFINITY;
   #nextAt = Number.NEGATIVE_INFINITY;
   #running: Promise<void> | null = null;
   #stopping = new AbortController();
@@ -43,9 +44,9 @@ export class PortMapper {
     });
   }
 
-  /** Asks again soon: the router may have been restarted. */
+  /** A connection was lost: a router that was restarted has forgotten the port, and is asked again soon. */
   hurry(): void {
-    this.#nextAt = Number.NEGATIVE_INFINITY;
+    if (this.#forwarded.length > 0) this.#nextAt = Math.min(this.#nextAt, this.#askedAt + mapHurryMs);
   }
 
   async #renew(ports: readonly number[]): Promise<void> {
@@ -67,7 +68,8 @@ export class PortMapper {
       if (found.length > 0) break;
     }
     if (signal.aborted) return;
-    this.#nextAt = this.#monotonic() + (found.length > 0 ? mapAgainMs : mapRetryMs);
+    this.#askedAt = this.#monotonic();
+    this.#nextAt = this.#askedAt + (found.length > 0 ? mapAgainMs : mapRetryMs);
     const before = this.#forwarded.map(({ outsidePort }) => outsidePort).join();
     this.#forwarded = found;
     const outside = found.map(({ outsidePort }) => outsidePort);
@@ -86,7 +88,7 @@ export class PortMapper {
     const signal = AbortSignal.timeout(mapStopMs);
     const ending = this.#forwarded.map(({ gateway, port }) => nat.mapPort(gateway, port, 0, signal));
     this.#forwarded = [];
-    this.hurry();
+    this.#nextAt = Number.NEGATIVE_INFINITY;
     await Promise.allSettled(ending);
   }
 }

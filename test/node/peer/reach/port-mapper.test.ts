@@ -51,7 +51,7 @@ describe('a port mapper', () => {
     ]);
   });
 
-  it('asks every router once while none answers, and again after a while, or at once when told to', async () => {
+  it('asks every router once while none answers, and again after a while', async () => {
     let answer: number | null = null;
     const { asked, changes, made, tick } = mapper(() => answer);
     await tick([4001, 443], 0);
@@ -61,13 +61,24 @@ describe('a port mapper', () => {
       ['10.0.0.1', 4001, 1800],
     ]);
     assert.deepEqual(changes, []);
+    // There is nothing to renew.
+    made.hurry();
+    await tick([4001], 599_500);
+    assert.equal(asked.length, 2);
     answer = 4001;
-    made.hurry();
-    await tick([4001], 599_001);
+    await tick([4001], 600_000);
     assert.deepEqual(changes, [[4001]]);
-    answer = null;
+  });
+
+  it('renews soon after a connection was lost, and says that the router stopped', async () => {
+    let answer: number | null = 4001;
+    const { asked, changes, made, tick } = mapper(() => answer);
+    await tick([4001], 0);
     made.hurry();
-    await tick([4001], 599_002);
+    await tick([4001], 4_999);
+    assert.equal(asked.length, 1);
+    answer = null;
+    await tick([4001], 5_000);
     assert.deepEqual(changes, [[4001], []]);
   });
 
