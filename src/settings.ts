@@ -72,6 +72,12 @@ export const settings = {
     description: 'drop tokens below this share of the likeliest, 0 to 1',
     default: 0.05,
   },
+  topP: {
+    kind: 'number',
+    flags: '--top-p <p>',
+    description: 'sample from the likeliest tokens that make up this share, to 1',
+    default: 1,
+  },
   maxTokens: {
     kind: 'number',
     flags: '--max-tokens <n>',
@@ -207,7 +213,7 @@ export const settings = {
   wallet: {
     kind: 'text',
     flags: '--wallet <file>',
-    description: 'key file of the wallet, in the format of the Solana CLI',
+    description: 'key file of the wallet: of the Solana CLI, or base58',
     default: null,
     otherwise: "the home's, else that of the Solana CLI",
   },
@@ -294,7 +300,7 @@ export type SettingKey = keyof typeof settings;
 
 /** The lamports of `700` or `0.01sol`; null for any other text. */
 export function parseLamports(text: string): bigint | null {
-  const match = /^(\d{1,19})(?:(?:\.(\d{1,9}))?(sol))?$/i.exec(text);
+  const match = /^(\d{1,39})(?:(?:\.(\d{1,9}))?(sol))?$/i.exec(text);
   if (match === null) return null;
   const [, whole = '', fraction = '', unit] = match;
   return unit === undefined ? BigInt(whole) : BigInt(whole) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'));

@@ -6,6 +6,7 @@ export const quoteProtocol = '/qvac/quote/1.0.0';
 export const jobProtocol = '/qvac/job/1.0.0';
 export const routeProtocol = '/qvac/route/1.0.0';
 export const auditProtocol = '/qvac/audit/1.0.0';
+export const channelProtocol = '/qvac/channel/1.0.0';
 export const dialBackProtocol = '/qvac/dial-back/1.0.0';
 
 const kib = 1024;
