@@ -54,6 +54,7 @@ export async function createEngine(
       threads,
       batch: Math.max(batch, promptBatch),
       context: tokenizer.facts.context,
+      coarseKv: init.coarseKv,
     },
     spare,
     idleMs: init.idleUnloadMs ?? null,
