@@ -1,10 +1,10 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { QvacError } from '../../errors.ts';
-import { ensureDir, fileError, isMissing } from '../../lib/files.ts';
+import { ensureDir, fileError, isMissing, writeFileAtomic } from '../../lib/files.ts';
 import type { StepMeasures } from './answers/measure.ts';
 import type { CaseName, TaskName } from './answers/tasks.ts';
-import type { LabFacts } from './lab.ts';
+import type { LabFacts } from './labs/lab.ts';
 
 /** What the figures are made of, one line of JSON for each task, so that a run that was stopped can go on. */
 
@@ -65,7 +65,7 @@ export async function openJournal(path: string, head: JournalHead): Promise<Jour
       throw fileError(error, `write ${path}`);
     });
   };
-  if (first === undefined) await append(`${isCut ? '\n' : ''}${JSON.stringify(head)}\n`);
+  if (first === undefined) await writeFileAtomic(path, `${JSON.stringify(head)}\n`);
   else if (first !== JSON.stringify(head)) throw otherRun(path);
   else if (isCut) await append('\n');
   const known = new Set(entries.map(({ task, number }) => `${task} ${number}`));

@@ -1,7 +1,7 @@
 import type { AbortOptions } from '../../lib/types.ts';
 import type { CaseAnswer } from './answers/tasks.ts';
 import type { Journal, Record } from './journal.ts';
-import type { Lab } from './lab.ts';
+import type { Lab } from './labs/lab.ts';
 import type { PlannedTask } from './plan.ts';
 
 export interface RunComponents {
@@ -35,15 +35,18 @@ export async function runPlan(
   const left = plan.filter(({ task, job }) => !journal.has(task, job.number));
   let done = plan.length - left.length;
   const queue = left.values();
-  const works = Array.from({ length: atOnce }, async () => {
+  const failures: unknown[] = [];
+  const work = async (): Promise<void> => {
     for (const planned of queue) {
+      if (failures.length > 0 || isOver?.() === true) return;
       signal?.throwIfAborted();
-      if (isOver?.() === true) return;
       await runTaskOn(components, planned, signal);
       onDone?.(++done, plan.length);
     }
-  });
-  await Promise.all(works);
+  };
+  // What was begun ends before this does: nothing may write to the journal afterwards.
+  await Promise.all(Array.from({ length: atOnce }, () => work().catch((error: unknown) => failures.push(error))));
+  if (failures.length > 0) throw failures[0];
 }
 
 async function runTaskOn(

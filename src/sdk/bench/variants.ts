@@ -5,10 +5,10 @@ import { toHex, utf8 } from '../../lib/bytes.ts';
 import { ensureDir } from '../../lib/files.ts';
 import type { Kind } from '../../model/quantise/encoding.ts';
 import { requantise } from '../../model/quantise/requantise.ts';
-import { sha256 } from '../../protocol/digests.ts';
 import type { StoredModel } from '../../model/store.ts';
+import { sha256 } from '../../protocol/digests.ts';
 import type { Variant } from './answers/tasks.ts';
-import type { ModelFile } from './wire.ts';
+import type { ModelFile } from './labs/wire.ts';
 
 /** Model files that the cheats run, made of the one that is paid for. */
 

@@ -1,3 +1,4 @@
+import { encodeTensor, type Kind, kinds } from '../../../src/model/quantise/encoding.ts';
 import {
   f32,
   floats,
@@ -11,7 +12,6 @@ import {
   writeGguf,
 } from '../../../src/model/quantise/gguf-writer.ts';
 import { createNormal } from './numpy-normal.ts';
-import { encodeTensor, type Kind, kinds } from '../../../src/model/quantise/encoding.ts';
 import { byteLevelVocabulary, sentencePieceVocabulary } from './tiny-vocabulary.ts';
 
 /** A model with random weights: it loads and computes like a real one in milliseconds, but its text is noise. */

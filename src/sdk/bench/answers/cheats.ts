@@ -1,6 +1,6 @@
+import { readU64 } from '../../../lib/bytes.ts';
 import type { TopLogits } from '../../../proofs/logits.ts';
 import { selectCandidates } from '../../../proofs/sampling/sampler.ts';
-import { readU64 } from '../../../lib/bytes.ts';
 import { sparseShare } from '../constants.ts';
 import type { Answer, Rule } from './answer.ts';
 import { type AuditJob, drawsOf, randomOf } from './job.ts';

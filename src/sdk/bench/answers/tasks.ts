@@ -73,8 +73,7 @@ export async function runTask(engines: TaskEngines, task: TaskName, job: AuditJo
   if (task === 'cheaper') return cheaperAnswers(engines, job, prompt);
   const budget = budgets[task];
   if (budget !== undefined || task === 'sparse' || task === 'sparse-nudged') {
-    const rule =
-      budget === undefined ? sparseRule(job, task === 'sparse-nudged') : nudgingRule(job, budget / 100);
+    const rule = budget === undefined ? sparseRule(job, task === 'sparse-nudged') : nudgingRule(job, budget / 100);
     const cheap = await engines.open('cheap');
     const answer = await withSessions([dear, cheap], ([truth, other]) =>
       makeAnswer(

@@ -1,17 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { QvacError } from '../../errors.ts';
-import type { CaseAnswer } from './answers/tasks.ts';
-import type { StepMeasures } from './answers/measure.ts';
+import { QvacError } from '../../../errors.ts';
+import type { StepMeasures } from '../answers/measure.ts';
+import type { CaseAnswer } from '../answers/tasks.ts';
 import type { Lab, LabFacts, Timed } from './lab.ts';
 import { type Envelope, fromWire, type LabInit, type Reply, type Request, toWire, type WireCase } from './wire.ts';
 
 /**
  * A lab in a process of its own: one process can load one CPU build of the engine only.
  * @param command the arguments behind `node` that start `serveLab`
+ * @param name of what it computes with, for errors
  */
-export async function startRemoteLab(command: readonly string[], init: LabInit): Promise<Lab> {
+export async function startRemoteLab(command: readonly string[], name: string, init: LabInit): Promise<Lab> {
   const child = spawn(process.execPath, [...command], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-  const calls = createCalls(child, init.build ?? 'native');
+  const calls = createCalls(child, name);
   try {
     await calls.run({ op: 'open', init });
   } catch (error) {

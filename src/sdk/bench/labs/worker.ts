@@ -1,7 +1,7 @@
-import type { Engine } from '../../model/engine.ts';
-import { QvacError } from '../../errors.ts';
-import type { AbortOptions, ModelId } from '../../lib/types.ts';
-import type { Variant } from './answers/tasks.ts';
+import { QvacError } from '../../../errors.ts';
+import type { AbortOptions, ModelId } from '../../../lib/types.ts';
+import type { Engine } from '../../../model/engine.ts';
+import type { Variant } from '../answers/tasks.ts';
 import { createLab, type Lab } from './lab.ts';
 import { type Envelope, errorReply, fromWire, type LabInit, type Reply, type Request, toWire } from './wire.ts';
 
@@ -18,7 +18,7 @@ export async function serveLab(channel: Channel, options: AbortOptions = {}): Pr
   let lab: Lab | null = null;
   const answer = async (request: Request): Promise<unknown> => {
     if (request.op === 'open') {
-      lab = await openLab(request.init);
+      lab = openLab(request.init);
       return null;
     }
     if (lab === null) throw new QvacError('E_BUG', 'the lab was not opened');
@@ -38,16 +38,23 @@ export async function serveLab(channel: Channel, options: AbortOptions = {}): Pr
 }
 
 /** A lab with real engines in this process. */
-export async function openLab(init: LabInit): Promise<Lab> {
-  if (init.build !== null) {
-    const { useCpuBuild } = await import('../../model/run/native/cpu-builds.ts');
-    await useCpuBuild(init.build, `${init.cacheDir}/cpu-builds`);
-  }
+function openLab(init: LabInit): Lab {
   return createLab({ open: (variant, options) => openVariant(init, variant, options) });
 }
 
+/** The channel that Node opens between a process and one that it starts with `ipc`. @throws QvacError E_USAGE */
+export function processChannel(): Channel {
+  if (process.send === undefined)
+    throw new QvacError('E_USAGE', 'this command is started by another one', { hint: 'qvac bench audit' });
+  return {
+    send: (reply) => process.send?.(reply),
+    onMessage: (listener) => process.on('message', listener),
+    closed: new Promise((resolve) => process.once('disconnect', resolve)),
+  };
+}
+
 async function openVariant(init: LabInit, variant: Variant, { signal }: AbortOptions): Promise<Engine> {
-  const { openEngine } = await import('../../model/llama.ts');
+  const { openEngine } = await import('../../../model/llama.ts');
   const model = init.models[variant === 'kv' ? 'dear' : variant];
   if (model === undefined) throw new QvacError('E_BUG', `no model was given for ${variant}`);
   const { context, slots, threads, gpu, cacheDir, batch } = init;

@@ -1,12 +1,12 @@
-import { toHex } from '../../lib/bytes.ts';
-import type { AbortOptions } from '../../lib/types.ts';
-import type { Engine } from '../../model/engine.ts';
-import { followingTokens } from '../../protocol/constants.ts';
-import { execClassOf } from '../../protocol/digests.ts';
-import type { Answer } from './answers/answer.ts';
-import { type AuditJob, promptOf } from './answers/job.ts';
-import { measureAnswer, type StepMeasures } from './answers/measure.ts';
-import { type CaseAnswer, runTask, type TaskName, type Variant } from './answers/tasks.ts';
+import { toHex } from '../../../lib/bytes.ts';
+import type { AbortOptions } from '../../../lib/types.ts';
+import type { Engine } from '../../../model/engine.ts';
+import { followingTokens } from '../../../protocol/constants.ts';
+import { execClassOf } from '../../../protocol/digests.ts';
+import type { Answer } from '../answers/answer.ts';
+import { type AuditJob, promptOf } from '../answers/job.ts';
+import { measureAnswer, type StepMeasures } from '../answers/measure.ts';
+import { type CaseAnswer, runTask, type TaskName, type Variant } from '../answers/tasks.ts';
 
 /** Where answers are computed and recomputed: one execution class. */
 export interface Lab {

@@ -1,9 +1,9 @@
-import { toError } from '../../errors.ts';
-import { quantise, type Selection } from '../../proofs/sampling/sampler.ts';
-import type { Candidate } from '../../protocol/messages.ts';
-import type { Answer } from './answers/answer.ts';
-import type { AuditJob } from './answers/job.ts';
-import type { CaseName, TaskName, Variant } from './answers/tasks.ts';
+import { toError } from '../../../errors.ts';
+import { quantise, type Selection } from '../../../proofs/sampling/sampler.ts';
+import type { Candidate } from '../../../protocol/messages.ts';
+import type { Answer } from '../answers/answer.ts';
+import type { AuditJob } from '../answers/job.ts';
+import type { CaseName, TaskName, Variant } from '../answers/tasks.ts';
 
 /** What goes between `bench audit` and a process that computes for it: values that JSON can hold. */
 
@@ -15,8 +15,6 @@ export interface ModelFile {
 }
 
 export interface LabInit {
-  /** The CPU build to compute with; null: the one that the engine chooses. */
-  readonly build: string | null;
   /** Tokens per call of prompt and answer alike; null: the engine's usual blocks. */
   readonly batch: number | null;
   readonly models: Readonly<Partial<Record<Variant, ModelFile>>>;
