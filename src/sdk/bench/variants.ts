@@ -17,7 +17,7 @@ const writable: readonly Kind[] = ['f16', 'q8_0', 'q4_1', 'q4_0'];
 const noiseShares = { 'noise-1': 0.01, 'noise-5': 0.05 } as const;
 
 /** What a cheaper file is made as where none is named; null: as cheap as it gets here. */
-export function cheaperThan(quant: string): Kind | null {
+function cheaperThan(quant: string): Kind | null {
   return ({ f16: 'q8_0', q8_0: 'q4_0', q4_1: 'q4_0' } as const)[quant as 'f16' | 'q8_0' | 'q4_1'] ?? null;
 }
 
