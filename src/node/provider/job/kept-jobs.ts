@@ -18,7 +18,7 @@ export interface KeptJob {
   /** Unix milliseconds. */
   readonly keepUntil: number;
   /** The source of the opening; null once the opening, of which there is one, was made. */
-  transcript: Transcript | null;
+  transcript: Pick<Transcript, 'n' | 'open'> | null;
   opening: Signed | null;
   receipt: Receipt;
   /** Resolves when the last write of the receipt has ended, even if it failed. */
