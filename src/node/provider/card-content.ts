@@ -12,7 +12,7 @@ export interface ServedModel {
   /** Lamports per 1,000 tokens. */
   readonly priceIn: number;
   readonly priceOut: number;
-  /** What it serves beyond plain text (protocol section 3), ascending. @default nothing */
+  /** What it serves beyond plain text and grammars (protocol section 3). @default nothing */
   readonly can?: readonly string[] | undefined;
   /** Measured at the start. */
   readonly tokensPerSecond: number;
@@ -39,7 +39,7 @@ export function cardContentOf(
         vocab: facts.vocab,
         stops: facts.stops,
         vocabDigest: tokenizer.vocabulary.digest,
-        can,
+        can: ['grammar', ...can].sort(),
         modes,
         priceJob,
         priceIn,

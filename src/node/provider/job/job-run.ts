@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { messageOf } from '../../../errors.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Engine, EngineSession } from '../../../model/engine.ts';
+import { createGrammarMatcher, type GrammarMatcher } from '../../../proofs/grammar/grammar-matcher.ts';
 import { encodeHead } from '../../../proofs/head.ts';
 import { type SigningKey, signBody } from '../../../proofs/signing.ts';
 import type { Transcript, TranscriptInit } from '../../../proofs/transcript.ts';
@@ -46,6 +47,8 @@ export interface JobRunInit {
 export class JobRun {
   readonly #components: JobRunComponents;
   readonly #admission: Admission;
+  /** Follows the answer through its grammar; null without one. */
+  readonly #matcher: GrammarMatcher | null;
   readonly #transcript: Transcript;
   readonly #writer: AnswerWriter;
   readonly #gate: AckGate;
@@ -57,8 +60,9 @@ export class JobRun {
   #hasLeft = false;
   #final: Head | null = null;
 
+  /** @throws GrammarTooCostly */
   constructor(components: JobRunComponents, admission: Admission, stream: FrameStream, init: JobRunInit) {
-    const { offer, settings, input, inputDigest, prompt, jobId } = admission;
+    const { offer, settings, grammar, input, inputDigest, prompt, jobId } = admission;
     const { tokenizer } = components.engine;
     const bytesOf = (token: number): Uint8Array =>
       settings.markers === true ? tokenizer.markedBytesOf(token) : tokenizer.bytesOf(token);
@@ -66,6 +70,8 @@ export class JobRun {
     this.#admission = admission;
     this.#isPaid = offer.payment.pay !== payFrom.nothing;
     this.#gate = new AckGate({ jobId, offer, stallMs: init.ackStallMs, maxWaitMs: init.maxAckWaitMs });
+    const { stops } = offer.sampler;
+    this.#matcher = grammar && createGrammarMatcher({ rules: grammar, vocabulary: tokenizer.vocabulary, stops });
     this.#transcript = components.createTranscript({
       jobId,
       offer,
@@ -76,7 +82,7 @@ export class JobRun {
       execClass: offer.execClass,
       jobSecret: randomBytes(32),
       bytesOf,
-      matcher: null,
+      matcher: this.#matcher,
     });
     this.#writer = createAnswerWriter(stream, {
       stallMs: init.stallMs,
@@ -168,6 +174,7 @@ export class JobRun {
         rendering: prompt.tokens.slice(0, prompt.renderingCount),
         continuation: input.continuation,
         transcript: this.#transcript,
+        allowed: this.#matcher,
         writer: this.#writer,
         pass: (n: number) => this.#pass(n),
         sendHead: () => this.#sendHead(),
