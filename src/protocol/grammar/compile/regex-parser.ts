@@ -1,16 +1,10 @@
 import { BadInputError } from '../../encoding/malformed-error.ts';
-import { complementOf } from './rule-builder.ts';
-
-/** A regular expression as a tree. `ranges` are flat code point ranges. */
-export type RegexNode =
-  | { readonly kind: 'set'; readonly ranges: readonly number[] }
-  | { readonly kind: 'sequence'; readonly of: readonly RegexNode[] }
-  | { readonly kind: 'choice'; readonly of: readonly RegexNode[] }
-  | { readonly kind: 'repeat'; readonly of: RegexNode; readonly min: number; readonly max: number | null };
+import { complementOf } from './code-points.ts';
+import type { Pattern } from './pattern.ts';
 
 /** One of a pattern's alternatives, and whether `^` and `$` hold it to the text's ends. */
 export interface AnchoredNode {
-  readonly node: RegexNode;
+  readonly node: Pattern;
   readonly fromStart: boolean;
   readonly toEnd: boolean;
 }
@@ -32,7 +26,6 @@ const classes: Readonly<Record<string, readonly number[]>> = {
   S: complementOf(blank),
 };
 const controls: Readonly<Record<string, number>> = { t: 0x09, n: 0x0a, v: 0x0b, f: 0x0c, r: 0x0d };
-/** Beyond these, nobody's pattern goes. */
 const maxRepeats = 100_000;
 const maxDepth = 64;
 
@@ -73,27 +66,27 @@ class RegexParser {
   }
 
   #expect(point: string, what: string): void {
-    if (!this.#take(point)) throw new BadInputError(`${what} is not closed at ${this.#at}`);
+    if (!this.#take(point)) throw new BadInputError(`the pattern has ${what} that is not closed, at ${this.#at}`);
   }
 
   #unsupported(what: string): BadInputError {
-    return new BadInputError(`${what} is not supported in a pattern`);
+    return new BadInputError(`the pattern has ${what}, which is not supported`);
   }
 
-  #sequence(): RegexNode {
-    const of: RegexNode[] = [];
+  #sequence(): Pattern {
+    const of: Pattern[] = [];
     while (this.#next !== '' && !['|', ')', '$'].includes(this.#next)) of.push(this.#quantified());
     const [only] = of;
     return only !== undefined && of.length === 1 ? only : { kind: 'sequence', of };
   }
 
-  #quantified(): RegexNode {
+  #quantified(): Pattern {
     const of = this.#atom();
     const count = this.#quantifier();
     if (count === null) return of;
     // A lazy quantifier matches the same texts.
     this.#take('?');
-    if (['*', '+', '?'].includes(this.#next)) throw this.#unsupported(`a quantifier behind another at ${this.#at}`);
+    if (['*', '+', '?'].includes(this.#next)) throw this.#unsupported(`a quantifier behind another, at ${this.#at}`);
     return { kind: 'repeat', of, ...count };
   }
 
@@ -104,16 +97,16 @@ class RegexParser {
     if (this.#next !== '{') return null;
     const rest = this.#points.slice(this.#at, this.#at + 20).join('');
     const [whole, from = '', comma, to = ''] = /^\{(\d{1,6})(,(\d{0,6}))?\}/.exec(rest) ?? [];
-    if (whole === undefined) throw this.#unsupported(`"{" at ${this.#at} that is no quantifier`);
+    if (whole === undefined) throw this.#unsupported(`"{" at ${this.#at}`);
     this.#at += whole.length;
     const min = Number(from);
     const max = comma === undefined ? min : comma === ',' ? null : Number(to === '' ? from : comma.slice(1));
-    if (max !== null && max < min) throw new BadInputError(`the quantifier ${whole} is out of order`);
+    if (max !== null && max < min) throw new BadInputError(`the pattern has a quantifier out of order: ${whole}`);
     if (Math.max(min, max ?? 0) > maxRepeats) throw this.#unsupported(`a quantifier above ${maxRepeats}`);
     return { min, max };
   }
 
-  #atom(): RegexNode {
+  #atom(): Pattern {
     if (this.#take('(')) return this.#group();
     if (this.#take('[')) return { kind: 'set', ranges: this.#set() };
     if (this.#take('.')) return { kind: 'set', ranges: complementOf(lineEnds) };
@@ -124,7 +117,7 @@ class RegexParser {
     return { kind: 'set', ranges: [point, point] };
   }
 
-  #group(): RegexNode {
+  #group(): Pattern {
     if (this.#take('?') && !this.#take(':')) this.#groupName();
     if (++this.#depth > maxDepth) throw this.#unsupported(`nesting deeper than ${maxDepth}`);
     const of = [this.#sequence()];
@@ -139,7 +132,7 @@ class RegexParser {
   #groupName(): void {
     const rest = this.#points.slice(this.#at, this.#at + 60).join('');
     const [whole] = /^P?<[A-Za-z_]\w*>/.exec(rest) ?? [];
-    if (whole === undefined) throw this.#unsupported(`what looks around ("(?${this.#next}" at ${this.#at - 2})`);
+    if (whole === undefined) throw this.#unsupported(`"(?${this.#next}" at ${this.#at - 2}`);
     this.#at += whole.length;
   }
 
@@ -154,7 +147,7 @@ class RegexParser {
         this.#at++;
         const to = this.#member();
         if (to.length !== 2 || to[0] !== to[1] || (to[0] ?? 0) < (from[0] ?? 0))
-          throw new BadInputError(`a range out of order in a set of a pattern, before ${this.#at}`);
+          throw new BadInputError(`the pattern has a range out of order in a set, before ${this.#at}`);
         ranges.push(from[0] ?? 0, to[0] ?? 0);
       } else ranges.push(...from);
     }

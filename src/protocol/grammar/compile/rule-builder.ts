@@ -5,8 +5,6 @@ import { type GrammarItem, type GrammarRule, type GrammarRules, parseGrammar } f
 /** A part of a text: items that follow each other. */
 export type Items = readonly GrammarItem[];
 
-export const maxCodePoint = 0x10ffff;
-
 /** Repetitions of so few items are written out; of more, rules share their halves. */
 const fewItems = 4;
 
@@ -15,6 +13,8 @@ export class RuleBuilder {
   /** The first is the whole text. */
   readonly #rules: GrammarRule[] = [[]];
   readonly #known = new Map<string, number>();
+  /** What errors call the rules that have a name. */
+  readonly #names = new Map([[0, 'the whole answer']]);
 
   /** A rule of these alternatives. @throws BadInputError for more rules than a grammar may have */
   add(alternatives: readonly Items[]): number {
@@ -27,32 +27,36 @@ export class RuleBuilder {
     return number;
   }
 
-  /** A rule that names itself: it is defined later. */
-  reserve(): number {
+  /**
+   * A rule that is defined later, since it may name itself.
+   * @param name what errors call it
+   * @throws BadInputError as `add`
+   */
+  reserve(name?: string): number {
     if (this.#rules.length >= maxGrammarRules)
       throw new BadInputError(`it needs more than the ${maxGrammarRules} rules that a grammar may have`);
-    return this.#rules.push([]) - 1;
+    const rule = this.#rules.push([]) - 1;
+    if (name !== undefined) this.#names.set(rule, name);
+    return rule;
   }
 
   define(rule: number, alternatives: readonly Items[]): void {
     this.#rules[rule] = alternatives;
   }
 
-  /** A text as it stands. */
-  text(literal: string): Items {
-    return Array.from(literal, (character) => {
-      const point = character.codePointAt(0) ?? 0;
-      return [point, point];
-    });
+  /** One of these parts. */
+  choice(alternatives: readonly Items[]): Items {
+    const [only] = alternatives;
+    return only !== undefined && alternatives.length === 1 ? only : [this.add(alternatives)];
   }
 
   optional(items: Items): Items {
-    return [this.add([items, []])];
+    return items.length === 0 ? [] : [this.add([items, []])];
   }
 
   /**
    * `items` from `min` to `max` times.
-   * @param items never empty text if `max` is null
+   * @param items never the empty text if `max` is null
    * @param max null: without end
    */
   repeat(items: Items, min: number, max: number | null): Items {
@@ -61,17 +65,39 @@ export class RuleBuilder {
     return [...this.#exactly(item, min), ...(max === null ? this.#anyNumberOf(item) : this.#upTo(item, max - min))];
   }
 
-  /** `items`, and any number of them more with `separator` between. */
-  list(items: Items, separator: Items, min: number, max: number | null): Items {
-    const more = this.repeat([...separator, ...items], Math.max(0, min - 1), max === null ? null : max - 1);
-    const whole = [...items, ...more];
-    return min === 0 ? this.optional(whole) : whole;
-  }
-
   /** @throws BadInputError for a grammar that no provider may take */
   finish(whole: Items): GrammarRules {
     this.#rules[0] = [whole];
-    return parseGrammar(this.#rules);
+    const used = this.#reachable();
+    const numbers = new Map(used.map((rule, number) => [rule, number] as const));
+    const renumbered = (item: GrammarItem): GrammarItem => (typeof item === 'number' ? (numbers.get(item) ?? 0) : item);
+    try {
+      return parseGrammar(used.map((rule) => this.#rules[rule]?.map((items) => items.map(renumbered))));
+    } catch (error) {
+      if (!(error instanceof BadInputError)) throw error;
+      const named = (_text: string, number: string): string => this.#nameOf(used[Number(number)] ?? 0);
+      throw new BadInputError(error.message.replaceAll(/rule (\d+)/g, named));
+    }
+  }
+
+  /** The rules that the whole text may need, in their order. */
+  #reachable(): readonly number[] {
+    const found = new Set([0]);
+    const queue = [0];
+    for (let rule = queue.pop(); rule !== undefined; rule = queue.pop())
+      for (const item of this.#rules[rule]?.flat() ?? []) {
+        if (typeof item !== 'number' || found.has(item)) continue;
+        found.add(item);
+        queue.push(item);
+      }
+    return [...found].sort((a, b) => a - b);
+  }
+
+  /** The name of a rule, or of the part that it was made for. */
+  #nameOf(rule: number): string {
+    let at = rule;
+    while (!this.#names.has(at)) at--;
+    return this.#names.get(at) ?? '';
   }
 
   #anyNumberOf(item: GrammarItem): Items {
@@ -91,33 +117,24 @@ export class RuleBuilder {
     return count % 2 === 0 ? [half, half] : [half, half, item];
   }
 
-  /** Each number has one derivation: the binary digits of it, so that few places of the grammar are open at once. */
+  /**
+   * Each count has one derivation, that of its binary digits: few places of the grammar are open at once, and few rules
+   * are needed.
+   */
   #upTo(item: GrammarItem, most: number): Items {
     if (most <= 0) return [];
     if (most <= fewItems) return [this.add([[item, ...this.#upTo(item, most - 1)], []])];
     const power = 2 ** Math.floor(Math.log2(most));
-    return [this.add([this.#upTo(item, power - 1), [...this.#exactly(item, power), ...this.#upTo(item, most - power)]])];
+    const longer = [...this.#exactly(item, power), ...this.#upTo(item, most - power)];
+    return [this.add([this.#upTo(item, power - 1), longer])];
   }
 }
 
-/** The code points that are in none of the flat ranges `[lo, hi, …]`. */
-export function complementOf(ranges: readonly number[]): readonly number[] {
-  const rest: number[] = [];
-  let from = 0;
-  for (const [lo, hi] of sorted(ranges)) {
-    if (lo > from) rest.push(from, lo - 1);
-    from = Math.max(from, hi + 1);
-  }
-  if (from <= maxCodePoint) rest.push(from, maxCodePoint);
-  return rest;
-}
-
-/** The code points of `ranges` that are not in `without`. */
-export function difference(ranges: readonly number[], without: readonly number[]): readonly number[] {
-  return complementOf([...complementOf(ranges), ...without]);
-}
-
-function sorted(ranges: readonly number[]): readonly (readonly [lo: number, hi: number])[] {
-  const pairs = Array.from({ length: ranges.length / 2 }, (_, at) => [ranges[2 * at] ?? 0, ranges[2 * at + 1] ?? 0] as const);
-  return pairs.sort((a, b) => a[0] - b[0]);
+/** A text as it stands. @throws BadInputError for a lone surrogate, which no text holds */
+export function literal(text: string): Items {
+  if (!text.isWellFormed()) throw new BadInputError('a text with half a character cannot be written');
+  return Array.from(text, (character) => {
+    const point = character.codePointAt(0) ?? 0;
+    return [point, point];
+  });
 }
