@@ -1,6 +1,7 @@
 import type { GrammarRules } from '../rules.ts';
 import { schemaItems } from './json-schema.ts';
 import { type Items, literal, RuleBuilder } from './rule-builder.ts';
+import { isObject } from './schema/keywords.ts';
 
 /** A function that a model may call. */
 export interface CallableFunction {
@@ -39,7 +40,7 @@ export function grammarOfCalls(functions: readonly CallableFunction[], form: Cal
   const called = functions.map(({ name, parameters }) => [
     ...literal(JSON.stringify(name).slice(1, -1)),
     ...partsOf(form.beforeArguments),
-    ...schemaItems(rules, { allOf: [{ type: 'object' }, parameters ?? true] }),
+    ...schemaItems(rules, isObject(parameters) ? { type: 'object', ...parameters } : { type: 'object' }),
   ]);
   const call = [...partsOf(form.beforeName), ...rules.choice(called), ...partsOf(form.afterArguments)];
   const more = form.between === null ? [] : rules.repeat([...partsOf(form.between), ...call], 0, null);

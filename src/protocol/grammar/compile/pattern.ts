@@ -12,6 +12,9 @@ export type Pattern =
 /** How one character of these ranges stands in the text: as it is, or escaped in a JSON string. */
 export type CharacterWriter = (ranges: readonly number[]) => Items;
 
+/** Parts of a repeated sequence that may all be empty. */
+const maxNullableParts = 100;
+
 /** The texts that a pattern matches as a whole. */
 export function compilePattern(rules: RuleBuilder, pattern: Pattern, writer: CharacterWriter): Items {
   return new PatternCompiler(rules, writer).items(pattern);
@@ -108,6 +111,8 @@ function withoutEmpty(node: Pattern): Pattern | null {
       return { kind: 'sequence', of: [filled, more] };
     }
     case 'sequence':
+      if (node.of.length > maxNullableParts)
+        throw new BadInputError(`it repeats more than ${maxNullableParts} parts that may all be empty`);
       // The first part that is not empty, and all that may follow it.
       return choiceOf(
         node.of.map((part, at) => {

@@ -50,6 +50,22 @@ export class RuleBuilder {
     return only !== undefined && alternatives.length === 1 ? only : [this.add(alternatives)];
   }
 
+  /** One of these texts. Beginnings that several share are written once. */
+  oneOf(texts: readonly string[]): Items {
+    const groups = new Map<string, string[]>();
+    for (const text of new Set(texts)) {
+      const [first = ''] = text;
+      groups.set(first, [...(groups.get(first) ?? []), text]);
+    }
+    const alternatives = [...groups].map(([first, group]): Items => {
+      const [only] = group;
+      if (first === '' || (only !== undefined && group.length === 1)) return literal(only ?? '');
+      const common = commonBeginning(group);
+      return [...literal(common), ...this.oneOf(group.map((text) => text.slice(common.length)))];
+    });
+    return this.choice(alternatives);
+  }
+
   optional(items: Items): Items {
     return items.length === 0 ? [] : [this.add([items, []])];
   }
@@ -128,6 +144,18 @@ export class RuleBuilder {
     const longer = [...this.#exactly(item, power), ...this.#upTo(item, most - power)];
     return [this.add([this.#upTo(item, power - 1), longer])];
   }
+}
+
+/** The whole characters that all texts begin with. */
+function commonBeginning(texts: readonly string[]): string {
+  const [first = '', ...others] = texts;
+  let end = first.length;
+  for (const other of others) {
+    let at = 0;
+    while (at < end && first[at] === other[at]) at++;
+    end = at;
+  }
+  return first.slice(0, end).isWellFormed() ? first.slice(0, end) : first.slice(0, end - 1);
 }
 
 /** A text as it stands. @throws BadInputError for a lone surrogate, which no text holds */

@@ -22,8 +22,8 @@ import { stringItems } from './strings.ts';
 /** Parts of a schema that are looked at, and how many of them within each other. */
 const maxParts = 20_000;
 const maxDepth = 200;
-/** Characters of a part that was merged from others. */
-const maxPartLength = 200_000;
+/** Characters of all of them together. */
+const maxLength = 20_000_000;
 /** Unsupported keywords that an error names. */
 const maxNamed = 10;
 
@@ -36,6 +36,7 @@ export class SchemaCompiler {
   /** Where keywords are that cannot be followed. */
   readonly #unsupported = new Set<string>();
   #parts = 0;
+  #length = 0;
   #depth = 0;
 
   constructor(json: JsonText, document: SchemaDocument) {
@@ -58,7 +59,8 @@ export class SchemaCompiler {
     if (key === '{}') return this.#json.anyValue;
     const known = this.#known.get(key);
     if (known !== undefined) return known === null ? null : [known];
-    if (++this.#parts > maxParts || key.length > maxPartLength || this.#depth > maxDepth)
+    this.#length += key.length;
+    if (++this.#parts > maxParts || this.#length > maxLength || this.#depth > maxDepth)
       throw new BadInputError(
         `the schema's parts, each with what it refers to, are too many or too large (at ${place})`,
       );
@@ -91,13 +93,23 @@ export class SchemaCompiler {
 
   /** The schema with `$ref` and `allOf` carried out; null if it has neither. */
   #merged(schema: SchemaObject, reader: Reader): Schema | null {
-    const { $ref, ...others } = schema;
-    const ref = reader.text('$ref');
-    if (ref !== undefined) return merge(this.#document.find(ref), others);
+    if (schema.$ref !== undefined) return this.#resolved(schema, reader);
     const parts = reader.schemas('allOf');
     if (parts === undefined) return null;
-    const { allOf, ...rest } = schema;
-    return parts.reduce(merge, rest);
+    const { allOf: _parts, ...rest } = schema;
+    return parts.map((part) => this.#resolved(part, reader)).reduce(merge, rest);
+  }
+
+  /** A schema with what its `$ref` names, which may name another in turn. */
+  #resolved(schema: Schema, reader: Reader): Schema {
+    let resolved = schema;
+    for (let count = 0; typeof resolved !== 'boolean' && resolved.$ref !== undefined; count++) {
+      const { $ref, ...others } = resolved;
+      if (typeof $ref !== 'string') throw reader.bad('$ref', 'a text');
+      if (count === maxDepth) throw new BadInputError(`the schema's "$ref" ${JSON.stringify($ref)} names only itself`);
+      resolved = merge(this.#document.find($ref), others);
+    }
+    return resolved;
   }
 
   #alternatives(schema: SchemaObject, alternatives: readonly Schema[], place: string): Items | null {
@@ -136,7 +148,7 @@ export class SchemaCompiler {
     if (subjects.has('integer')) subjects.add('number');
     for (const name of Object.keys(schema))
       if (isKeyword(name) && subjects.has(subjectOfKeyword(name))) this.#note(name, place, 'beside enum or const');
-    return this.#anyOf(named.map((value) => this.#json.value(value)));
+    return named.length === 0 ? null : this.#json.rules.oneOf(named.map((value) => JSON.stringify(value)));
   }
 
   #typed(type: JsonType, reader: Reader, place: string): Items | null {

@@ -24,7 +24,7 @@ const smaller: MergedKeyword = (a, b) => Math.min(a as number, b as number);
 const merged: Readonly<Record<string, MergedKeyword>> = {
   type: mergedTypes,
   nullable: (a, b) => a === true && b === true,
-  enum: (a, b) => listOf(a).filter((value) => listOf(b).some((other) => isSame(value, other))),
+  enum: commonValues,
   required: (a, b) => [...new Set([...listOf(a), ...listOf(b)])],
   allOf: (a, b) => [...listOf(a), ...listOf(b)],
   anyOf: combined,
@@ -111,6 +111,11 @@ function mergedTypes(a: unknown, b: unknown): readonly unknown[] {
   const has = (list: readonly unknown[], type: unknown): boolean =>
     list.includes(type) || (type === 'integer' && list.includes('number'));
   return [...new Set([...own.filter((type) => has(others, type)), ...others.filter((type) => has(own, type))])];
+}
+
+function commonValues(a: unknown, b: unknown): readonly unknown[] {
+  const texts = new Set(listOf(b).map((value) => JSON.stringify(value)));
+  return listOf(a).filter((value) => texts.has(JSON.stringify(value)));
 }
 
 function combined(a: unknown, b: unknown): readonly unknown[] {

@@ -1,3 +1,4 @@
+import { BadInputError } from '../../../encoding/malformed-error.ts';
 import { complementOf, difference } from '../code-points.ts';
 import type { JsonText } from '../json-text.ts';
 import { type Items, literal } from '../rule-builder.ts';
@@ -6,6 +7,9 @@ import type { OnUnsupported } from './strings.ts';
 
 /** How parts of a schema become items: null for one that no value fits. */
 export type ValueCompiler = (schema: Schema, place: string) => Items | null;
+
+/** Characters of a property's name, if names that are not in the schema have to differ from it. */
+const maxNameLength = 500;
 
 interface Member {
   readonly items: Items;
@@ -104,6 +108,7 @@ class MemberWriter {
   readonly #members: readonly Member[];
   /** What may follow once a member is written, by the number of the next one. */
   readonly #following: Items[] = [];
+  readonly #others: Items | null;
 
   constructor(json: JsonText, members: readonly Member[], others: Items | null) {
     this.#json = json;
@@ -113,8 +118,6 @@ class MemberWriter {
     this.#others = others;
     for (let at = members.length - 1; at >= 0; at--) this.#following[at] = this.#followingFrom(at);
   }
-
-  readonly #others: Items | null;
 
   /** What an object holds if no member before number `at` is written. */
   first(at: number): Items {
@@ -139,6 +142,8 @@ class MemberWriter {
 /** A name in quotes that is not one of these, without escapes, so that it can't be one of them written otherwise. */
 function nameOtherThan(json: JsonText, names: readonly string[]): Items {
   if (names.length === 0) return json.string();
+  if (names.some(({ length }) => length > maxNameLength))
+    throw new BadInputError(`the schema has a property of more than ${maxNameLength} characters beside others`);
   const plain = complementOf([0, 0x1f, 0x22, 0x22, 0x5c, 0x5c]);
   const anything = json.rules.repeat([plain], 0, null);
   const after = (begun: readonly string[]): Items => {
