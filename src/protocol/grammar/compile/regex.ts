@@ -17,6 +17,12 @@ export function grammarOfRegex(pattern: string): GrammarRules {
   return rules.finish(compilePattern(rules, wholeOf(parseRegex(pattern)), (ranges) => [ranges]));
 }
 
+/** One of these texts, at least one. */
+export function grammarOfChoice(texts: readonly string[]): GrammarRules {
+  const rules = new RuleBuilder();
+  return rules.finish(rules.oneOf(texts));
+}
+
 /** An expression without regard to `^` and `$`, which say nothing of a text that is matched as a whole. */
 export function wholeOf(alternatives: readonly AnchoredNode[]): Pattern {
   return { kind: 'choice', of: alternatives.map(({ node }) => node) };
