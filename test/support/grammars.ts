@@ -3,12 +3,12 @@ import { Vocabulary } from '../../src/proofs/grammar/vocabulary.ts';
 import type { GrammarRules } from '../../src/protocol/grammar/rules.ts';
 
 /** Each byte is a token; the last token is the stop. */
-export const byteStop = 256;
+const byteStop = 256;
 const byteVocabulary = new Vocabulary(
   Array.from({ length: 257 }, (_, id) => (id === byteStop ? new Uint8Array() : Uint8Array.of(id))),
 );
 
-export function byteMatcher(rules: GrammarRules): GrammarMatcher {
+function byteMatcher(rules: GrammarRules): GrammarMatcher {
   return createGrammarMatcher({ rules, vocabulary: byteVocabulary, stops: [byteStop] });
 }
 

@@ -2,7 +2,7 @@ import { BadInputError } from '../../../encoding/malformed-error.ts';
 import { isObject, type Schema } from './keywords.ts';
 
 /** Bytes of a schema's JSON text. */
-export const maxSchemaBytes = 64 * 1024;
+const maxSchemaBytes = 64 * 1024;
 /** Objects and lists within each other. */
 const maxNesting = 128;
 

@@ -129,7 +129,7 @@ function listOf(value: unknown): readonly unknown[] {
 }
 
 /** Whether two JSON values are equal, whatever the order of keys. */
-export function isSame(a: unknown, b: unknown): boolean {
+function isSame(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (jsonTypeOf(a) !== jsonTypeOf(b) || typeof a !== 'object' || typeof b !== 'object' || a === null || b === null)
     return false;
