@@ -22,6 +22,8 @@ export const command = defineCommand({
   settings: [
     'allow',
     'auditor',
+    'pay',
+    'deposit',
     ...chainSettings,
     'listen',
     'threads',

@@ -167,7 +167,7 @@ async function start(
   const activity = openActivity({ config, logger }, peer, engines);
   teardown.add(() => activity.stop());
   const paying = await openRouterPayments(
-    { config, receipts, consent, logger },
+    { config, peer, discovery, receipts, consent, logger },
     (client) => allowances.get(client) ?? 0n,
   );
   teardown.add(() => paying.payments.stop());

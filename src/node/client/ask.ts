@@ -11,6 +11,7 @@ import { modelsNamed } from '../discovery/query.ts';
 import { checkInput } from '../job/bad-input.ts';
 import { isBadOffer } from '../job/remote-error.ts';
 import { findTooLong } from '../job/too-long.ts';
+import type { PayPolicy } from '../payment/channel/channels.ts';
 import { chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
 import type { Choice, Selection, SelectionCriteria } from '../selection/select.ts';
@@ -47,6 +48,8 @@ export interface AskInit {
   readonly router?: WantedRouter | null | undefined;
   /** Lamports. */
   readonly maxPrice: number;
+  /** Whether a channel may pay. @default as the wallet's policy says */
+  readonly pay?: PayPolicy | undefined;
   /** From the question to the final head, in ms. */
   readonly timeoutMs: number;
   /** Checks a stopped answer like any other, since no person waits for the checks to end. @default false */
@@ -214,6 +217,10 @@ class Asking {
       if (attempt.answer !== null) return attempt.answer;
       failure = attempt.error;
       if (failure instanceof FaultError) fault = { error: failure, choice };
+      if (attempt.again === true) {
+        queue.unshift(choice);
+        continue;
+      }
       const fresh = isBadOffer(failure) && !renewed.has(choice.card.peer) ? await this.#renewed(choice) : null;
       renewed.add(choice.card.peer);
       if (fresh !== null) queue.unshift(fresh);
@@ -228,7 +235,7 @@ class Asking {
   }
 
   async #turnTo(choice: Choice): Promise<DirectOutcome> {
-    const { input, sampler, maxPrice, thorough = false } = this.#init;
+    const { input, sampler, maxPrice, pay, thorough = false } = this.#init;
     const { model, modelId, card } = choice;
     const tooLong = await findTooLong(
       this.#components.verifier,
@@ -242,7 +249,18 @@ class Asking {
     const timeouts = { totalMs: this.#timeLeftMs, allowedMs: this.#init.timeoutMs };
     return askProvider(
       this.#components,
-      { choice, input, sampler, maxPrice, seed: this.#seed(), level, timeouts, stopwatch: this.#stopwatch, thorough },
+      {
+        choice,
+        input,
+        sampler,
+        maxPrice,
+        pay,
+        seed: this.#seed(),
+        level,
+        timeouts,
+        stopwatch: this.#stopwatch,
+        thorough,
+      },
       this.#selectionLog.observing(this.#observer, { provider: choice.card.peer }),
       this.#options,
     );

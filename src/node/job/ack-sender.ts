@@ -1,6 +1,6 @@
-import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 import { fromHex } from '../../lib/bytes.ts';
 import type { JobId } from '../../lib/types.ts';
+import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 import { type SigningKey, signBody } from '../../proofs/signing.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
 import { type AckStop, ackStop, kinds, type Offer, payFrom, type Signed } from '../../protocol/messages.ts';

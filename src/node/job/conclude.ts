@@ -1,10 +1,10 @@
-import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 import { ownWordsOf, toError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import { FaultError } from '../../proofs/fault.ts';
+import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { type SigningKey, signBody } from '../../proofs/signing.ts';
 import { verdictOf } from '../../proofs/verdict.ts';

@@ -1,10 +1,10 @@
-import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 import { QvacError } from '../../errors.ts';
 import { anySignal } from '../../lib/abort.ts';
 import type { Logger } from '../../lib/log.ts';
 import { seconds, shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
 import { isSameList } from '../../proofs/checks/same-list.ts';
+import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 import { FaultError, type Received } from '../../proofs/received.ts';
 import type { SigningKey } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';

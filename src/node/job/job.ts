@@ -1,5 +1,5 @@
-import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
+import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 import type { Received } from '../../proofs/received.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
 import type {
@@ -33,7 +33,6 @@ export interface JobTimeouts {
   /** The person's limit for the whole question, all attempts included; quoted in a timeout error. @default totalMs */
   readonly allowedMs?: number | undefined;
 }
-
 
 /** Counts what a job costs in the channel that pays for it. */
 export interface JobTotals {

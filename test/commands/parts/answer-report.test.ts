@@ -45,6 +45,7 @@ const payment: NonNullable<Answer['payment']> = {
   fees: 10_000n,
   signature: null,
   dueAt: null,
+  channel: null,
 };
 
 async function told(answer: Answer): Promise<Record<string, unknown>> {

@@ -30,7 +30,8 @@ export async function openChannel(
   options: AbortOptions,
 ): Promise<Held> {
   const { provider, key, pay, depositLamports, windowLamports, isKept } = wanted;
-  const cannot = (why: string): QvacError => new QvacError('E_ESCROW', `no channel with ${shortPeer(provider)}: ${why}`);
+  const cannot = (why: string): QvacError =>
+    new QvacError('E_ESCROW', `no channel with ${shortPeer(provider)}: ${why}`);
   if (pay.chain !== escrow.chain || !equalBytes(pay.program, escrow.program))
     throw cannot('it takes payment on another chain or by another program');
   const [account, balance, rent, now] = await Promise.all([

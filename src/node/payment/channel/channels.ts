@@ -82,7 +82,16 @@ export interface ChannelNews {
    * `closing`: both close it together now. `requested`: the chain closes it without the provider. `closed`: together.
    * `finished`: after the time for objections. `unopened`: its terms ended. `gone`: the chain has no record of its end.
    */
-  readonly state: 'opened' | 'topped-up' | 'closing' | 'requested' | 'closed' | 'finished' | 'slashed' | 'unopened' | 'gone';
+  readonly state:
+    | 'opened'
+    | 'topped-up'
+    | 'closing'
+    | 'requested'
+    | 'closed'
+    | 'finished'
+    | 'slashed'
+    | 'unopened'
+    | 'gone';
   readonly depositLamports: bigint;
   readonly releasedLamports: bigint;
   /** Committed and not released. */

@@ -5,7 +5,14 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { AbortOptions, ChannelId } from '../../../lib/types.ts';
 import { ChannelCloser, type ChannelCloserComponents, type ClosingStep } from './channel-closer.ts';
 import { type ChannelOpenerComponents, openChannel } from './channel-opener.ts';
-import type { ChannelNews, ChannelPolicy, ListedChannel, WalletChannels, WantedChannel, WantedPlace } from './channels.ts';
+import type {
+  ChannelNews,
+  ChannelPolicy,
+  ListedChannel,
+  WalletChannels,
+  WantedChannel,
+  WantedPlace,
+} from './channels.ts';
 import { answersBeforeChannel, answersPerDeposit, closeWaitMs, refusalLifeMs } from './constants.ts';
 import { type Held, HeldChannels } from './held-channels.ts';
 import type { ChannelPlace, OpenChannel } from './open-channel.ts';
@@ -270,7 +277,13 @@ class ClientChannels implements WalletChannels {
   }
 }
 
-function newsOf({ id, provider, depositLamports, totals, kept }: OpenChannel): Omit<ChannelNews, 'state' | 'at' | 'outcome'> {
+function newsOf({
+  id,
+  provider,
+  depositLamports,
+  totals,
+  kept,
+}: OpenChannel): Omit<ChannelNews, 'state' | 'at' | 'outcome'> {
   const { committedLamports, releasedLamports } = totals;
   const heldLamports = committedLamports - releasedLamports;
   const { answers, fees } = kept;
@@ -278,8 +291,7 @@ function newsOf({ id, provider, depositLamports, totals, kept }: OpenChannel): O
 }
 
 function endOf(step: ClosingStep): Pick<ChannelNews, 'state' | 'at' | 'outcome'> {
-  if (step.kind === 'waiting')
-    return { state: step.isRequested ? 'requested' : 'closing', at: step.at, outcome: null };
+  if (step.kind === 'waiting') return { state: step.isRequested ? 'requested' : 'closing', at: step.at, outcome: null };
   const { outcome, wasOpen } = step;
   return { state: outcome?.how ?? (wasOpen ? 'gone' : 'unopened'), at: outcome?.at ?? null, outcome };
 }
