@@ -12,6 +12,7 @@ import { type ActivityLog, startActivity } from '../node/home/activity.ts';
 import { type Identity, loadIdentity, lockIdentity } from '../node/home/identity.ts';
 import { createReceiptStore } from '../node/home/receipt-store.ts';
 import { checkAddresses, join } from '../node/join.ts';
+import type { ChannelNews } from '../node/payment/channel/channels.ts';
 import type { Peer } from '../node/peer/peer.ts';
 import { routerContent } from '../node/router/card-content.ts';
 import type { Routed } from '../node/router/route-handler.ts';
@@ -38,6 +39,7 @@ export interface RouterComponents {
 
 export interface RouterObserver {
   routed?(event: Routed): void;
+  channel?(news: ChannelNews): void;
 }
 
 export interface RouterInit {
@@ -167,7 +169,7 @@ async function start(
   const activity = openActivity({ config, logger }, peer, engines);
   teardown.add(() => activity.stop());
   const paying = await openRouterPayments(
-    { config, peer, discovery, receipts, consent, logger },
+    { config, peer, discovery, receipts, consent, onChannel: (news) => observer.channel?.(news), logger },
     (client) => allowances.get(client) ?? 0n,
   );
   teardown.add(() => paying.payments.stop());

@@ -1,16 +1,16 @@
 import { messageOf } from '../../errors.ts';
 import type { Escrow } from '../../escrow/escrow.ts';
-import { delay } from '../../lib/abort.ts';
+import { settledWithin } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
+import type { AbortOptions, ChannelId, JobId, PeerIdString } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { createJournal } from '../home/journal.ts';
 import type { ReceiptStore } from '../home/receipt-store.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { ChannelNews, ChannelPolicy, WalletChannels } from './channel/channels.ts';
 import { createClientChannels } from './channel/client-channels.ts';
-import { keptChannelForm } from './channel/kept-channel.ts';
+import { isLeft, type KeptChannel, keptChannelForm } from './channel/kept-channel.ts';
 import { settlementJson } from './outcome.ts';
 import { type ClientPayments, type EscrowWallet, isSettled, type LeftPayment, type Settlement } from './payments.ts';
 import { pendingPaymentForm } from './pending-payment.ts';
@@ -108,11 +108,17 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
     opening.catch(() => (opening = null));
     return opening;
   }
+  /** Whether this process or an earlier one has a channel that needs care. */
+  async function hasLeftChannels(): Promise<boolean> {
+    const { channels: parts = null } = components;
+    if (parts === null) return false;
+    const kept = await createJournal<KeptChannel, ChannelId>(parts.dir, keptChannelForm, logger).read();
+    return [...kept.values()].some((each) => isLeft(each, parts.clock.now()));
+  }
   /** Settles what earlier processes left. Never throws. */
   async function sweep(): Promise<void> {
     try {
-      const { channels: parts = null } = components;
-      const hasChannels = parts !== null && (await createJournal(parts.dir, keptChannelForm, logger).read()).size > 0;
+      const hasChannels = await hasLeftChannels();
       if ((await journal.read()).size === 0 && !hasChannels) return;
       const wallet = await open({ signal: end.signal });
       if (hasChannels) await wallet.channels?.resume({ signal: end.signal });
@@ -134,7 +140,7 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
     },
     async stop() {
       if (timer !== null) clearInterval(timer);
-      await Promise.race([Promise.allSettled(tasks), delay(init.stopMs ?? 2_000)]);
+      await settledWithin(Promise.allSettled(tasks), init.stopMs ?? 2_000);
       const wallet = await (opening as Promise<EscrowWallet> | null)?.catch(() => null);
       await wallet?.channels?.stop();
       end.abort(new Error('stopping'));

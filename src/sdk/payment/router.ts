@@ -5,6 +5,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { Discovery } from '../../node/discovery/discovery.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
+import type { ChannelNews } from '../../node/payment/channel/channels.ts';
 import { createEscrowPayments } from '../../node/payment/escrow-payments.ts';
 import type { ClientPayments, LeftPayment } from '../../node/payment/payments.ts';
 import { openSpendingLimits } from '../../node/payment/spending-limits.ts';
@@ -24,6 +25,7 @@ export interface RouterPaymentsComponents {
   readonly discovery: Pick<Discovery, 'get'>;
   readonly receipts: ReceiptStore;
   readonly consent: MainnetConsent;
+  readonly onChannel?: ((news: ChannelNews) => void) | undefined;
   readonly logger: Logger;
 }
 
@@ -33,7 +35,7 @@ export interface RouterPaymentsComponents {
  * @throws QvacError E_HOME if the record of the last day's spending cannot be read
  */
 export async function openRouterPayments(
-  { config, peer, discovery, receipts, consent, logger }: RouterPaymentsComponents,
+  { config, peer, discovery, receipts, consent, onChannel, logger }: RouterPaymentsComponents,
   limitOf: (client: PeerIdString) => bigint,
 ): Promise<{ readonly payments: ClientPayments; readonly allowances: SpendingAllowances }> {
   const limits = await openSpendingLimits(
@@ -53,6 +55,7 @@ export async function openRouterPayments(
         clock: systemClock,
         dir: config.home.channels.router,
         policy: policyOf(config, false),
+        onNews: onChannel,
       },
       logger,
     },

@@ -11,6 +11,7 @@ import type { WantedChannel } from './channels.ts';
 import { feeReserveLamports, keptLifeS, sessionLifeS } from './constants.ts';
 import { proposeChannel } from './frames.ts';
 import type { Held, HeldChannels } from './held-channels.ts';
+import type { OpenChannel } from './open-channel.ts';
 
 export interface ChannelOpenerComponents {
   /** With the wallet that pays. */
@@ -18,6 +19,8 @@ export interface ChannelOpenerComponents {
   /** This client's node. */
   readonly peer: Peer;
   readonly held: HeldChannels;
+  /** The deposit is about to leave the wallet. */
+  readonly onOpening: (channel: OpenChannel) => void;
 }
 
 /**
@@ -25,7 +28,7 @@ export interface ChannelOpenerComponents {
  * @throws QvacError E_ESCROW, E_FUNDS, E_CHAIN, E_HOME; as of `proposeChannel`
  */
 export async function openChannel(
-  { escrow, peer, held }: ChannelOpenerComponents,
+  { escrow, peer, held, onOpening }: ChannelOpenerComponents,
   wanted: WantedChannel,
   options: AbortOptions,
 ): Promise<Held> {
@@ -69,6 +72,7 @@ export async function openChannel(
   const kept = { chain: escrow.chain, terms, isKept, phase: 'opening', ...nothing } as const;
   const opened = await held.create(channelIdHex(channelIdOf(terms.body)), kept, depositLamports);
   try {
+    onOpening(opened.channel);
     const { fee } = await escrow.openChannel(terms, options);
     await opened.channel.change({ phase: 'open', fees: fee });
   } catch (error) {

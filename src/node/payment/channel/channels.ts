@@ -79,10 +79,11 @@ export interface ChannelNews {
   readonly channel: ChannelId;
   readonly provider: PeerIdString;
   /**
-   * `closing`: both close it together now. `requested`: the chain closes it without the provider. `closed`: together.
+   * `opening`: the deposit is about to leave the wallet. `closing`: both close it together now. `requested`: the chain closes it without the provider. `closed`: together.
    * `finished`: after the time for objections. `unopened`: its terms ended. `gone`: the chain has no record of its end.
    */
   readonly state:
+    | 'opening'
     | 'opened'
     | 'topped-up'
     | 'closing'

@@ -1,7 +1,8 @@
 import { messageOf, QvacError } from '../../../errors.ts';
-import { anySignal, delay } from '../../../lib/abort.ts';
+import { anySignal, settledWithin } from '../../../lib/abort.ts';
 import { fromHex, toHex } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
+import { shortPeer } from '../../../lib/names.ts';
 import type { AbortOptions, ChannelId } from '../../../lib/types.ts';
 import { ChannelCloser, type ChannelCloserComponents, type ClosingStep } from './channel-closer.ts';
 import { type ChannelOpenerComponents, openChannel } from './channel-opener.ts';
@@ -15,6 +16,7 @@ import type {
 } from './channels.ts';
 import { answersBeforeChannel, answersPerDeposit, closeWaitMs, refusalLifeMs } from './constants.ts';
 import { type Held, HeldChannels } from './held-channels.ts';
+import { isLeft } from './kept-channel.ts';
 import type { ChannelPlace, OpenChannel } from './open-channel.ts';
 
 export interface ClientChannelsComponents
@@ -63,7 +65,11 @@ class ClientChannels implements WalletChannels {
   async place(wanted: WantedPlace, options: AbortOptions = {}): Promise<ChannelPlace | null> {
     const policy = wanted.policy ?? this.#init.policy.pay;
     if (policy === 'job' || wanted.amountLamports === 0n) return null;
-    if (policy === 'channel') return this.#place(wanted, options);
+    if (policy === 'channel') {
+      const place = await this.#place(wanted, options);
+      if (place === null) throw this.#noPlace(wanted);
+      return place;
+    }
     if ((this.#avoided.get(toHex(wanted.key)) ?? 0) > this.#components.clock.now()) return null;
     try {
       return await this.#place(wanted, options);
@@ -85,6 +91,18 @@ class ClientChannels implements WalletChannels {
     else if (channel.leftLamports < 2n * amountLamports)
       this.#run(() => this.#refill(channel, amountLamports, { signal: this.#end.signal }));
     return channel.leftLamports < amountLamports ? null : channel.reserve(amountLamports);
+  }
+
+  #noPlace({ key, provider, amountLamports }: WantedPlace): QvacError {
+    const channel = this.#held.of(key);
+    const hint = 'use --pay auto or --pay job';
+    const what = `the channel with ${shortPeer(provider)}`;
+    if (channel === null || channel.kept.phase !== 'open' || channel.hasFailed)
+      return new QvacError('E_ESCROW', `${what} is being closed`, { hint });
+    if (channel.leftLamports >= amountLamports)
+      return new QvacError('E_BUSY', `${what} pays for no further answer at once`, { hint });
+    const message = `${what} has ${channel.leftLamports} lamports left, the answer may cost ${amountLamports}`;
+    return new QvacError('E_LIMIT', message, { hint: 'raise --deposit, or use --pay auto or --pay job' });
   }
 
   paidByJob(key: Uint8Array): void {
@@ -149,8 +167,11 @@ class ClientChannels implements WalletChannels {
   }
 
   async open(wanted: WantedChannel, options: AbortOptions = {}): Promise<OpenChannel> {
-    const { channel } = await openChannel({ ...this.#components, held: this.#held }, wanted, options);
-    this.#tell(channel, { state: 'opened', at: Number(channel.terms.expiresAt) * 1_000 });
+    const tell = (channel: OpenChannel, state: 'opening' | 'opened'): void =>
+      this.#tell(channel, { state, at: Number(channel.terms.expiresAt) * 1_000 });
+    const onOpening = (channel: OpenChannel): void => tell(channel, 'opening');
+    const { channel } = await openChannel({ ...this.#components, held: this.#held, onOpening }, wanted, options);
+    tell(channel, 'opened');
     return channel;
   }
 
@@ -184,10 +205,8 @@ class ClientChannels implements WalletChannels {
       const isDue = channel.kept.phase === 'closing' || channel.hasFailed || channel.isExpiring(now);
       if (isDue && !channel.isBusy) news.push(await this.#close(channel, options));
     }
-    for (const left of await this.#held.others()) {
-      const { id, kept } = left;
-      const isLeft = kept.phase !== 'open' || !kept.isKept || left.isExpiring(now);
-      const taken = isLeft ? await this.#held.take(id) : null;
+    for (const { id, kept } of await this.#held.others()) {
+      const taken = isLeft(kept, now) ? await this.#held.take(id) : null;
       if (taken === null) continue;
       try {
         news.push(await this.#close(taken.channel, options));
@@ -210,7 +229,7 @@ class ClientChannels implements WalletChannels {
       if (isEnding) await this.#close(channel, { signal }).catch(failed);
       await release();
     }
-    await Promise.race([Promise.allSettled(this.#background), delay(closeWaitMs)]);
+    await settledWithin(Promise.allSettled(this.#background), closeWaitMs);
     this.#end.abort(new Error('stopping'));
   }
 

@@ -3,6 +3,8 @@ import { fromHex, toHex } from '../../../lib/bytes.ts';
 import type { JsonForm } from '../../../lib/json-file.ts';
 import type { JobId } from '../../../lib/types.ts';
 import type { Signed } from '../../../protocol/messages.ts';
+import { decodeChannelTerms } from '../../../protocol/validate.ts';
+import { expiryMarginMs } from './constants.ts';
 
 /** An answer that is committed in a channel and not released. */
 export interface KeptJob {
@@ -86,6 +88,15 @@ export const keptChannelForm: JsonForm<KeptChannel> = {
     return { ...kept, jobs: jobs.map((job) => ({ ...job, jobId: job.jobId as JobId })) };
   },
 };
+
+/**
+ * Whether a process that does not hold it has to do something: it is being closed, its process has ended, or it expires.
+ * @param now unix ms
+ */
+export function isLeft({ phase, isKept, terms }: KeptChannel, now: number): boolean {
+  const { expiresAt } = decodeChannelTerms(terms.body);
+  return phase !== 'open' || !isKept || now >= Number(expiresAt) * 1_000 - expiryMarginMs;
+}
 
 /** The totals that a client has signed at most. */
 export function totalsOf({ releasedLamports, jobs }: Pick<KeptChannel, 'releasedLamports' | 'jobs'>) {
