@@ -34,6 +34,7 @@ describe('help', () => {
     assert.deepEqual(commands.map(({ name }) => name).sort(), [
       'ask',
       'chain',
+      'channels',
       'chat',
       'completion',
       'config',

@@ -66,8 +66,7 @@ const open = defineSubcommand({
     await withClient(context, async (client, channels) => {
       const { peer, card } = await client.components.discovery.get(args[0] ?? '', { signal });
       const { pay } = card;
-      if (pay === null)
-        throw new QvacError('E_ESCROW', `${shortPeer(peer)} takes no payment`, { hint: 'qvac peers' });
+      if (pay === null) throw new QvacError('E_ESCROW', `${shortPeer(peer)} takes no payment`, { hint: 'qvac peers' });
       const depositLamports = BigInt(config.settings.deposit);
       const channel = await channels.open(
         {
@@ -115,7 +114,8 @@ const close = defineSubcommand({
   summary: 'close a channel and get the rest back',
   description: [
     'Close a channel of this home: at once together with its provider, else by the chain, which gives the provider',
-    'five hours. Answers that failed are not paid. The next qvac of this home goes on with what this one cannot wait for.',
+    'five hours. Answers that failed are not paid.',
+    'The next qvac of this home goes on with what this one cannot wait for.',
   ].join(' '),
   arguments: [channelArgument],
   settings: chainSettings,

@@ -49,7 +49,8 @@ export function channelLine(facts: ChannelFacts): string | null {
       return `closing the channel with ${who}: ${bill(facts)}, ${left} back within 10 minutes`;
     case 'requested': {
       const when = at === null ? 'in 5 h' : dateTime(at);
-      return `the channel with ${who} ends without it: ${left} back from ${when} (qvac channels close ${channel.slice(0, 8)})`;
+      const command = `qvac channels close ${channel.slice(0, 8)}`;
+      return `the channel with ${who} ends without it: ${left} back from ${when} (${command})`;
     }
     case 'closed':
     case 'finished':

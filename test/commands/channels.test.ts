@@ -51,7 +51,17 @@ test('qvac channels opens, shows, raises and closes a channel, and qvac ask pays
   };
   const { id } = await list();
 
-  const ask = ['ask', '--provider', provider.address, '--max-price', '0.01sol', '--max-tokens', '8', '--no-stdin', 'hi'];
+  const ask = [
+    'ask',
+    '--provider',
+    provider.address,
+    '--max-price',
+    '0.01sol',
+    '--max-tokens',
+    '8',
+    '--no-stdin',
+    'hi',
+  ];
   const answer = await json<Asked>(...ask);
   const { payment } = answer;
   assert.deepEqual([payment.by, payment.paid], ['channel', String(answer.cost)]);

@@ -3,7 +3,7 @@ import type { ChannelAccount } from '../../escrow/accounts.ts';
 import type { Escrow } from '../../escrow/escrow.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { ChannelId } from '../../lib/types.ts';
-import { dateTime, sol } from '../../terminal/format.ts';
+import { dateTime, plural, sol } from '../../terminal/format.ts';
 import type { CommandContext } from '../parts/definition.ts';
 
 export type LedgerContext = Pick<CommandContext, 'config' | 'logger' | 'signal'>;
@@ -172,11 +172,12 @@ export async function channelJson(entry: LedgerEntry, now: number) {
 export async function channelLines(entry: LedgerEntry, now: number): Promise<readonly string[]> {
   const value = await channelJson(entry, now);
   const held = BigInt(value.committed) - BigInt(value.released);
+  const passed = value.answers === null ? '' : `, ${plural(value.answers, 'answer')} passed`;
   return [
     `channel   ${value.id}`,
     `${value.side === 'paid' ? 'with     ' : 'served to'} ${value.peer}`,
     `deposit   ${sol(BigInt(value.deposit))} since ${dateTime(value.openedAt)}`,
-    `committed ${sol(BigInt(value.committed))}${value.answers === null ? '' : ` for ${value.answers} answers that passed`}`,
+    `committed ${sol(BigInt(value.committed))}${passed}`,
     `released  ${sol(BigInt(value.released))}, ${sol(BigInt(value.settled))} of it paid out on the chain`,
     ...(held === 0n ? [] : [`held      ${sol(held)} for answers that are under way, or failed`]),
     `left      ${sol(BigInt(value.left))}`,

@@ -43,7 +43,7 @@ export interface WalletChannels {
   avoid(key: Uint8Array): void;
   /** Opens a channel. @throws QvacError E_ESCROW, E_FUNDS, E_CHAIN, E_BUSY, E_FAILED, E_BAD_PEER, E_NETWORK */
   open(wanted: WantedChannel, options?: AbortOptions): Promise<OpenChannel>;
-  /** This home's channels that have not ended, also those that another process holds. @throws QvacError E_HOME, E_CHAIN */
+  /** This home's channels that have not ended, whichever process holds them. @throws QvacError E_HOME, E_CHAIN */
   list(): Promise<readonly ListedChannel[]>;
   /** Adds to the deposit. @throws QvacError E_LOCKED, E_NOT_FOUND, E_FUNDS, E_CHAIN, E_ESCROW */
   topUp(channel: ChannelId, lamports: bigint, options?: AbortOptions): Promise<OpenChannel>;
@@ -79,7 +79,8 @@ export interface ChannelNews {
   readonly channel: ChannelId;
   readonly provider: PeerIdString;
   /**
-   * `opening`: the deposit is about to leave the wallet. `closing`: both close it together now. `requested`: the chain closes it without the provider. `closed`: together.
+   * `opening`: the deposit is about to leave the wallet. `closing`: both close it together now. `requested`: the chain
+   * closes it without the provider. `closed`: together.
    * `finished`: after the time for objections. `unopened`: its terms ended. `gone`: the chain has no record of its end.
    */
   readonly state:

@@ -90,7 +90,7 @@ export const keptChannelForm: JsonForm<KeptChannel> = {
 };
 
 /**
- * Whether a process that does not hold it has to do something: it is being closed, its process has ended, or it expires.
+ * Whether it needs care of a process that does not hold it: it is being closed, its process has ended, or it expires.
  * @param now unix ms
  */
 export function isLeft({ phase, isKept, terms }: KeptChannel, now: number): boolean {
