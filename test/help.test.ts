@@ -47,6 +47,7 @@ describe('help', () => {
       'provider',
       'ps',
       'receipts',
+      'relay',
       'route',
       'serve',
       'service',

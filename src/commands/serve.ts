@@ -9,6 +9,7 @@ import { printable } from '../terminal/printable.ts';
 import { chainSettings } from './parts/chain-settings.ts';
 import { type CommandContext, defineCommand, flag } from './parts/definition.ts';
 import { networkFlags, reachableAs } from './parts/hints.ts';
+import { reachJson, sayReach } from './parts/reach-words.ts';
 
 export const command = defineCommand({
   description: [
@@ -21,6 +22,8 @@ export const command = defineCommand({
     'model',
     'name',
     'listen',
+    'announce',
+    'reach',
     'priceIn',
     'priceOut',
     'priceJob',
@@ -28,6 +31,7 @@ export const command = defineCommand({
     ...chainSettings,
     'slots',
     'queue',
+    'keepPrompts',
     'threads',
     'batch',
     'context',
@@ -72,6 +76,7 @@ export const command = defineCommand({
       sayAbilities(output, provider);
       sayPrices(output, provider);
       sayReady(output, provider);
+      sayReach(output, provider.peer);
       void testItself(provider, { output, logger, signal });
       await aborted(signal);
     } finally {
@@ -146,6 +151,7 @@ function sayReady(output: Output, { peer, engine, tokensPerSecond }: RunningProv
       event: 'ready',
       peer: peer.id,
       addrs: peer.addrs(),
+      reach: reachJson(peer.reach()),
       network: peer.network,
       model: { name, quant, id },
       exec,

@@ -1,5 +1,5 @@
 import { QvacError } from '../../errors.ts';
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Engine } from '../../model/engine.ts';
 import {
@@ -34,6 +34,8 @@ export interface ProviderComponents {
   /** Creates the transcript of each job. @default the transcript of the protocol */
   readonly createTranscript?: ((init: TranscriptInit) => Transcript) | undefined;
   readonly clock: Clock;
+  /** Measures the waits for acknowledgements. @default the system's */
+  readonly timer?: Timer | undefined;
   readonly logger: Logger;
 }
 
@@ -52,7 +54,7 @@ export interface ProviderInit {
   readonly maxAckWaitMs?: number | undefined;
   /** How long a finished job is kept for its challenge, in ms. @default 600_000 (section 4.3) */
   readonly keepMs?: number | undefined;
-  /** Requests that one peer may make at once. @default 60 */
+  /** Requests that one peer may make at once. @default 128 */
   readonly burst?: number | undefined;
   /** Sustained requests per second of one peer. @default 10 */
   readonly perSecond?: number | undefined;
@@ -75,7 +77,7 @@ export interface Provider {
 }
 
 /** Open streams of one peer and protocol: a router's running jobs, and those that await its challenge. */
-const maxInboundStreams = 64;
+const maxInboundStreams = 128;
 
 /**
  * ```ts
@@ -111,6 +113,7 @@ class EngineProvider implements Provider {
       payouts = null,
       createTranscript = protocolTranscript,
       clock,
+      timer,
       logger,
     } = this.#components;
     const {
@@ -122,7 +125,7 @@ class EngineProvider implements Provider {
       maxAckWaitMs,
       keepMs = protocolKeepMs,
       perSecond = 10,
-      burst = 60,
+      burst = 128,
       channelPriceJob = null,
       onEvent = () => undefined,
     } = this.#init;
@@ -145,6 +148,7 @@ class EngineProvider implements Provider {
         key: peer.key,
         createTranscript,
         clock,
+        timer,
         logger,
       },
       { firstFrameMs, stallMs, ackStallMs, maxAckWaitMs, keepMs, onEvent },

@@ -7,10 +7,10 @@ import { FaultError } from '../../../proofs/fault.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import { signBody } from '../../../proofs/signing.ts';
 import { verdictOf } from '../../../proofs/verdict.ts';
-import { defaultChallenges } from '../../../protocol/constants.ts';
 import { modelIdHex } from '../../../protocol/digests.ts';
 import { finish, type Input, kinds, modes, type SamplerSettings, type Verdict } from '../../../protocol/messages.ts';
 import { encodeVerdict } from '../../../protocol/validate.ts';
+import { type AnswerExtra, routedExtra } from '../../job/answer-extra.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../../job/cost.ts';
 import type { Peer } from '../../peer/peer.ts';
 import type { LocalVerifier } from '../../verification/local-verifier.ts';
@@ -48,6 +48,10 @@ export interface RoutedInit {
   /** The model's name for people. */
   readonly label: string;
   readonly sampler: SamplerSettings;
+  /** Without a grammar. */
+  readonly extra: AnswerExtra;
+  /** Steps to open. */
+  readonly count: number;
   readonly seed: Uint8Array;
   readonly level: VerifyLevel;
   /** What re-executes the answer at level `full`: the router, or this machine. */
@@ -115,7 +119,7 @@ class RoutedQuestion {
   }
 
   #open(): Promise<RoutedJob> {
-    const { router, input, model, sampler, seed, level, by, maxPrice, timeoutMs, allowedMs } = this.#init;
+    const { router, input, model, sampler, extra, count, seed, level, by, maxPrice, timeoutMs, allowedMs } = this.#init;
     const verify = level === 'full' && by === 'router' ? 'full' : 'sampling';
     const mode = level === 'none' ? modes.none : modes.merkle;
     const secret = Uint8Array.from(randomBytes(32));
@@ -123,10 +127,10 @@ class RoutedQuestion {
       router,
       input,
       model,
-      sampler: { ...sampler, extra: new Uint8Array() },
+      sampler: { ...sampler, extra: routedExtra(extra) },
       seed,
       secret,
-      count: defaultChallenges,
+      count,
       mode,
       verify,
       maxPrice,
