@@ -35,6 +35,7 @@ export const command = defineCommand({
     'allowHost',
     'apiKeyFile',
     'waitVerdict',
+    'toolParser',
   ],
   options: {
     models: manyOf('-m, --model <name>', 'model to verify with: name, name/quant or GGUF file (repeatable)', anyText),

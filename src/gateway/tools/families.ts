@@ -1,3 +1,4 @@
+import type { toolFamilies } from '../../settings.ts';
 import type { CallForm } from './forms/form.ts';
 import { gemmaCalls } from './forms/gemma-calls.ts';
 import { hermesCalls, pythonTagCalls } from './forms/json-calls.ts';
@@ -5,8 +6,6 @@ import { mistralCalls } from './forms/mistral-calls.ts';
 import { pythonCalls } from './forms/python-calls.ts';
 import { taggedCalls } from './forms/tagged-calls.ts';
 
-/** Families of models by the way in which they write calls; `auto` reads all of them. */
-export const toolFamilies = ['auto', 'hermes', 'qwen3-coder', 'llama3', 'mistral', 'gemma', 'lfm2', 'gpt-oss'] as const;
 export type ToolFamily = (typeof toolFamilies)[number];
 
 /** How the calls of a family are read. */

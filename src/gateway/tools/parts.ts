@@ -19,14 +19,17 @@ export interface OfferedTool {
   readonly parameters: Readonly<Record<string, unknown>> | null;
 }
 
-/** Joins neighbouring texts of one kind. */
+/** Adds a part to `parts`, a text to the one before it if that is of its kind. */
+export function addPart(parts: AnswerPart[], part: AnswerPart): void {
+  const last = parts.at(-1);
+  if (part.kind === 'call' || last?.kind !== part.kind) parts.push(part);
+  else parts.splice(-1, 1, { kind: part.kind, text: last.text + part.text });
+}
+
+/** `parts` with neighbouring texts of one kind joined. */
 export function joinedParts(parts: readonly AnswerPart[]): readonly AnswerPart[] {
   const joined: AnswerPart[] = [];
-  for (const part of parts) {
-    const last = joined.at(-1);
-    if (part.kind === 'call' || last?.kind !== part.kind) joined.push(part);
-    else joined.splice(-1, 1, { kind: part.kind, text: last.text + part.text });
-  }
+  for (const part of parts) addPart(joined, part);
   return joined;
 }
 
