@@ -4,19 +4,20 @@ import { createScriptedEngine, type ScriptedInit, scriptedStop, scriptedVocab } 
 
 /**
  * A scripted engine that always answers `text`, byte by byte, and then stops: for answers that must contain certain
- * words.
+ * words. Of several texts, each answer is the next one, and from then on the last.
  */
-export function createDictatedEngine(text: string, init: ScriptedInit = {}): Engine {
+export function createDictatedEngine(text: string | readonly string[], init: ScriptedInit = {}): Engine {
   const engine = createScriptedEngine(init);
-  const tokens = [...new TextEncoder().encode(text), scriptedStop];
-  const top = (i: number): TopLogits => {
-    const ids = Uint32Array.from({ length: scriptedVocab }, (_, id) => id);
-    const logits = Float32Array.from({ length: scriptedVocab }, (_, id) =>
-      id === (tokens[i] ?? scriptedStop) ? 60 : -(id % 7),
-    );
-    return { ids, logits };
-  };
+  const answers = [text].flat().map((each) => [...new TextEncoder().encode(each), scriptedStop]);
   const dictate = (session: EngineSession): EngineSession => {
+    const [tokens = []] = answers.length > 1 ? answers.splice(0, 1) : answers;
+    const top = (i: number): TopLogits => {
+      const ids = Uint32Array.from({ length: scriptedVocab }, (_, id) => id);
+      const logits = Float32Array.from({ length: scriptedVocab }, (_, id) =>
+        id === (tokens[i] ?? scriptedStop) ? 60 : -(id % 7),
+      );
+      return { ids, logits };
+    };
     let i = 0;
     return {
       prefill: async (prompt, topK, options) => {
