@@ -191,8 +191,8 @@ const responses: readonly FieldRule[] = [
   honoured('input', 'text or a list of items'),
   honoured(
     'input[].type',
-    '`message`, `function_call`, `function_call_output`, `reasoning`; `item_reference` is refused: the gateway stores ' +
-      'nothing',
+    '`message`, `function_call`, `function_call_output`, `reasoning`; `item_reference` is refused: the gateway ' +
+      'stores nothing',
   ),
   honoured('input[].role', '`system`, `developer` (as `system`), `user`, `assistant`'),
   honoured('input[].content', 'text or text parts; null or missing counts as empty'),
@@ -258,8 +258,8 @@ const messages: readonly FieldRule[] = [
   honoured('stream'),
   honoured(
     'thinking.type',
-    '`disabled` and `enabled` switch thinking off and on (template option `enable_thinking`), `adaptive` leaves it to ' +
-      'the model',
+    '`disabled` and `enabled` switch thinking off and on (template option `enable_thinking`), `adaptive` leaves it ' +
+      'to the model',
   ),
   ...ignored('thinking is shown whole', 'thinking.display'),
   ...ignored('thinking has no limit of its own', 'thinking.budget_tokens'),

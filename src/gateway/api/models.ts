@@ -91,7 +91,8 @@ export function takesTools({ can }: OfferedModel): boolean {
   return can.includes('tools');
 }
 
-export function openaiModel({ name, id, model, since, providers, priceIn, priceOut }: OfferedModel) {
+export function openaiModel(offered: OfferedModel) {
+  const { name, id, model, since, providers, priceIn, priceOut } = offered;
   return {
     id: name,
     object: 'model',
@@ -104,6 +105,7 @@ export function openaiModel({ name, id, model, since, providers, priceIn, priceO
       providers,
       price_in: priceIn,
       price_out: priceOut,
+      tools: takesTools(offered),
     },
   };
 }

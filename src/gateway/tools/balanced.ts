@@ -16,7 +16,7 @@ const closers: Readonly<Record<string, string>> = { '{': '}', '[': ']', '(': ')'
 
 /**
  * Takes a bracket and all up to the one that closes it; brackets inside texts do not count. Null if none comes, if the
- * brackets do not match or are nested deeper than 64, at a `<` outside texts, which no notation has but marks, or if the
+ * brackets do not match or are nested deeper than 64, at a `<` outside texts, with which marks alone begin, or if the
  * answer ends first. Its time grows with the length only.
  */
 export function* takeBalanced(cursor: TextCursor, notation: Notation): Reading<string | null> {
