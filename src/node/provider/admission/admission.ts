@@ -84,7 +84,7 @@ export function admit(
   const quote = offer.quote === null ? null : quotes.find(offer.quote);
   if (offer.quote !== null && quote === null)
     throw new OfferRefusal('bad-offer', 'the quote is unknown or was used before');
-  if (quote !== null) checkQuote(offer, quote.quote, now);
+  if (quote !== null) checkQuote(offer, quote, now);
 
   if (promptTokenBound(frame.input) > model.context * maxBytesPerToken)
     throw new OfferRefusal('bad-offer', `the prompt is far longer than the context of ${model.context} tokens`);
