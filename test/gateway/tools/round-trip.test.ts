@@ -6,6 +6,7 @@ import OpenAI from 'openai';
 import type { ChatMessage, Input } from '../../../src/protocol/messages.ts';
 import { createDictatedEngine } from '../../support/dictated-engine.ts';
 import { startGateway, testDefaults } from '../../support/gateway.ts';
+import { notingEngine } from '../../support/noting-engine.ts';
 
 const model = 'scripted/q8_0';
 const parameters = { type: 'object' as const, properties: { city: { type: 'string' } } };
@@ -18,19 +19,9 @@ const offered = JSON.stringify([{ type: 'function', function: { name: 'get_weath
 
 /** A gateway whose model thinks, says something and makes two calls, then answers; and the inputs it was asked. */
 async function start(context: TestContext): Promise<{ readonly url: string; readonly inputs: readonly Input[] }> {
-  const engine = createDictatedEngine([calling, 'Rain and sun.']);
-  const inputs: Input[] = [];
-  const { tokenizer } = engine;
-  const noting = {
-    ...tokenizer,
-    encodePrompt: (...args: Parameters<typeof tokenizer.encodePrompt>) => {
-      inputs.push(args[0]);
-      return tokenizer.encodePrompt(...args);
-    },
-  };
-  const noted = Object.create(engine, { tokenizer: { value: noting } }) as typeof engine;
+  const { engine, inputs } = notingEngine(createDictatedEngine([calling, 'Rain and sun.']));
   const { url } = await startGateway(context, {
-    providers: [{ engine: noted, offering: { can: ['tools'] } }],
+    providers: [{ engine, offering: { can: ['tools'] } }],
     gateway: { defaults: { ...testDefaults, maxTokens: 400 } },
   });
   return { url, inputs };
