@@ -12,6 +12,8 @@ export interface GenerationParts {
   /** Tokens of the answer before this job. */
   readonly continuation: readonly number[];
   readonly transcript: Transcript;
+  /** The draws always take the likeliest token, so that an answer often repeats its prompt word for word. */
+  readonly isGreedy: boolean;
   readonly writer: AnswerWriter;
   /** Resolves when token number `n` (from 1) may be sent. @throws if the client does not acknowledge enough */
   readonly pass: (n: number) => Promise<void>;
@@ -27,9 +29,13 @@ export interface GenerationParts {
  * transcript and handed to `writer`
  */
 export async function generate(parts: GenerationParts, options: AbortOptions = {}): Promise<Finish> {
-  const { session, rendering, continuation, transcript, writer, pass, sendHead } = parts;
+  const { session, rendering, continuation, transcript, isGreedy, writer, pass, sendHead } = parts;
   if (transcript.finish !== null) return transcript.finish;
-  let top = await session.prefill(rendering, transcript.candidateCount, { ...options, continuation });
+  let top = await session.prefill(rendering, transcript.candidateCount, {
+    ...options,
+    continuation,
+    guesses: isGreedy,
+  });
   for (;;) {
     options.signal?.throwIfAborted();
     await pass(transcript.n + 1);
