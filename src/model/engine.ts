@@ -162,6 +162,8 @@ export interface PrefillOptions extends StepOptions {
    * @default false
    */
   readonly guesses?: boolean | undefined;
+  /** Called after each call with the number of the rendering's tokens that are computed, if some are left. */
+  readonly onProgress?: ((done: number) => void) | undefined;
 }
 
 export interface ReplayOptions extends AbortOptions {

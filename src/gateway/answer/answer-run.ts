@@ -30,6 +30,8 @@ export interface AnswerRunInit {
   readonly stop: AbortSignal;
   /** Gets the answer up to a stop text; the next piece comes once this has resolved. */
   readonly onText: (text: string) => Promise<void> | void;
+  /** The provider has computed so many of the prompt's tokens. */
+  readonly onPrompted?: ((done: number, total: number) => void) | undefined;
   /** Called once with the cost in lamports: the answer's, and that of failed attempts. */
   readonly onCost: (lamports: bigint) => void;
 }
@@ -103,6 +105,7 @@ export class AnswerRun {
           this.#source = source;
           this.#promptTokens = promptTokens;
         },
+        prompted: (done, total) => this.#init.onPrompted?.(done, total),
         text: (piece) => this.#receive(piece),
         failedAnswerCost: (lamports) => void this.#failedCosts.push(lamports),
         delivered: (delivered) => {

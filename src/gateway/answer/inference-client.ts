@@ -85,6 +85,8 @@ export interface CheckedAnswer extends VerificationResult {
 export interface InferenceObserver {
   /** A provider accepted the prompt. Called again if another provider takes over before the first token. */
   accepted(source: AnswerSource, promptTokens: number): void;
+  /** The provider has computed so many of the prompt's tokens. */
+  prompted?(done: number, total: number): void;
   /** The next piece of the answer arrives only once this has resolved. */
   text(text: string): void | Promise<void>;
   /** The last token has arrived; verification starts. */

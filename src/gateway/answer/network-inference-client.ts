@@ -174,6 +174,7 @@ function observerOf(observer: InferenceObserver, setProvider: (peer: PeerIdStrin
     accepted(promptTokens, model) {
       if (route !== null) observer.accepted({ ...route, model }, promptTokens);
     },
+    prompted: (done, total) => observer.prompted?.(done, total),
     text: (piece) => observer.text(piece),
     turned: () => undefined,
     note: () => undefined,

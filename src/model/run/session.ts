@@ -1,7 +1,7 @@
 import { QvacError } from '../../errors.ts';
 import type { TopLogits } from '../../proofs/logits.ts';
 import type { Exec } from '../../protocol/messages.ts';
-import type { AllowedTokens, EngineSession } from '../engine.ts';
+import type { AllowedTokens, EngineSession, PrefillOptions } from '../engine.ts';
 import type { LaneLease, LanePool } from './lane-pool.ts';
 import { createPromptLookup, type PromptLookup } from './prompt-lookup.ts';
 import type { Rounds } from './rounds.ts';
@@ -121,6 +121,7 @@ export function createSession({
       const isLast = at + block.length === prompt.length;
       [last] = await runBlocks(block, block.length, isLast && wantsLogits ? block.length - 1 : block.length, run);
       if (block.length === exec.promptBatch || isAnswerKeepable) keepable.push(...block);
+      if (!isLast) run.onProgress?.(at + block.length);
     }
     return last;
   }
@@ -191,13 +192,13 @@ export function createSession({
     get savings() {
       return { reused, guessed: lookup?.guessed ?? 0, accepted: (lookup?.accepted ?? 0) + rightGuesses };
     },
-    prefill(rendering, topK, { signal, allowed = null, continuation = [], guesses = false } = {}) {
+    prefill(rendering, topK, { signal, allowed = null, continuation = [], guesses = false, onProgress } = {}) {
       return inTurn(async () => {
         const run: Run = { topK, signal, allowedAt: allowed && (() => allowed) };
         lookup =
           guesses && blocksAreExact && allowed === null ? createPromptLookup([...rendering, ...continuation]) : null;
         reused = await begin(rendering, rendering.length + continuation.length, owner);
-        const first = await runPrompt(rendering, reused, continuation.length === 0, run);
+        const first = await runPrompt(rendering, reused, continuation.length === 0, { ...run, onProgress });
         const size = blocksAreExact ? exec.batch : 1;
         const [last] = await runBlocks(continuation, size, continuation.length - 1, run);
         if (isAnswerKeepable) keepable.push(...continuation);
@@ -234,6 +235,7 @@ export function createSession({
 interface Run {
   readonly topK: number;
   readonly signal: AbortSignal | undefined;
+  readonly onProgress?: PrefillOptions['onProgress'];
   /** Which tokens may come at the `at`-th position whose logits are wanted; null: all, at every position. */
   readonly allowedAt: ((at: number) => AllowedTokens | null) | null;
 }

@@ -87,6 +87,8 @@ export interface AskObserver {
   picked(provider: PeerIdString, model: AnswerModel, priceLamports?: bigint): void;
   /** The provider accepted the question, with this number of prompt tokens, for this model. */
   accepted?(promptTokens: number, model: AnswerModel): void;
+  /** The provider has computed so many of the prompt's tokens. */
+  prompted?(done: number, total: number): void;
   /** A piece of the answer. The next is read once this resolves, so a slow reader slows the provider down. */
   text(piece: string): Promise<void> | void;
   /** A provider did not answer, for this reason; another one is asked. */

@@ -1,9 +1,9 @@
 import { fromHex } from '../../lib/bytes.ts';
 import type { JobId } from '../../lib/types.ts';
 import { type SigningKey, signBody } from '../../proofs/signing.ts';
-import type { FrameOf } from '../../protocol/frames.ts';
 import { type AckStop, ackStop, kinds, type Offer, payFrom, type Signed } from '../../protocol/messages.ts';
 import { encodeAck } from '../../protocol/validate.ts';
+import type { AnswerFrame } from './job.ts';
 
 export interface AckSenderInit {
   readonly jobId: JobId;
@@ -39,8 +39,8 @@ export class AckSender {
   }
 
   /** @param n tokens received with this frame, which passed its checks */
-  frame(frame: FrameOf<'accept' | 'tokens' | 'head' | 'beat'>, n: number): void {
-    if (!this.#isPaid || this.#stopped || frame.t === 'beat') return;
+  frame(frame: AnswerFrame, n: number): void {
+    if (!this.#isPaid || this.#stopped || frame.t === 'beat' || frame.t === 'progress') return;
     if (frame.t === 'tokens') {
       if (this.#begun || n === 0) return;
       this.#begun = true;

@@ -24,6 +24,7 @@ export class Article {
   readonly #init: ArticleInit;
   readonly #body = h('div', { class: 'content' });
   readonly #foot = h('footer', {});
+  readonly #waiting = h('p', { class: 'waiting' }, 'Waiting for the first word…');
   #growing: GrowingMarkdown | null = null;
   /** The content that `#finish` drew last. */
   #finished: string | null = null;
@@ -47,7 +48,7 @@ export class Article {
     if (role === 'user') this.#body.textContent = content;
     else if (init.running) {
       this.element.setAttribute('aria-busy', 'true');
-      this.#body.append(h('p', { class: 'waiting' }, 'Waiting for the first word…'));
+      this.#body.append(this.#waiting);
       this.#drawFoot();
     } else this.#finish();
   }
@@ -93,7 +94,9 @@ export class Article {
   }
 
   #grow(): void {
-    const { content } = this.turn;
+    const { content, promptShare } = this.turn;
+    if (promptShare !== undefined)
+      this.#waiting.textContent = `Reading the conversation: ${Math.round(promptShare * 100)} %`;
     if (content !== '') {
       this.#growing ??= new GrowingMarkdown(this.#body);
       this.#growing.grow(content);

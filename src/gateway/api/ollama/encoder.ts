@@ -29,6 +29,9 @@ export function ollamaEncoder(content: (text: string) => object): ResponseEncode
     streamType: ndjson,
     start: () => '',
     delta: (start, text) => line({ ...head(start), ...content(text), done: false }),
+    // An empty piece, as clients take it; the counts have the names of llama.cpp's server.
+    progress: (start, processed, total) =>
+      line({ ...head(start), ...content(''), done: false, prompt_progress: { processed, total } }),
     end: (end) => line(last(end, '')),
     error: (problem) => line(ollamaError(problem)),
     body: (end) => last(end, lastChoice(end).text),

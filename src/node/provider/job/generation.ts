@@ -35,6 +35,7 @@ export async function generate(parts: GenerationParts, options: AbortOptions = {
     ...options,
     continuation,
     guesses: isGreedy,
+    onProgress: (done) => writer.progress(done, rendering.length),
   });
   for (;;) {
     options.signal?.throwIfAborted();
