@@ -30,6 +30,7 @@ export function observe(output: Output): AskObserver & { end(): void } {
       const limit = price === 0n ? '' : ` · at most ${sol(price)}`;
       output.say(printable(`· the router chose ${shortPeer(provider)} · ${model.name} ${model.quant}${limit}`));
     },
+    prompted: (done, total) => progress.step(`reading the prompt: ${done} of ${total} tokens`),
     async text(piece) {
       if (piece !== '') end();
       if (!output.json) await output.answer(piece);

@@ -186,6 +186,7 @@ class DirectQuestion {
           this.#observer.accepted?.(job.received.promptTokens.length, this.#model, job.received.tail);
           if (this.#signal.aborted) stop();
         }
+        if (frame.t === 'progress') this.#observer.prompted?.(frame.done, frame.total);
         if (frame.t !== 'tokens') continue;
         this.#init.stopwatch.tokens(job.received.n);
         await this.#observer.text(frame.text);

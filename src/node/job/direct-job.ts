@@ -108,7 +108,7 @@ export class DirectJob implements Job {
         // Measures the provider alone: the timer stops while the consumer handles a frame.
         const gap = this.#deadline(this.#accepted ? gapMs : acceptMs, `${who} sent nothing for ${seconds(gapMs)}`);
         this.#waiting = true;
-        const raw = await this.#stream.readRaw(['accept', 'tokens', 'head', 'beat', 'busy', 'error']);
+        const raw = await this.#stream.readRaw(['accept', 'tokens', 'head', 'beat', 'progress', 'busy', 'error']);
         this.#waiting = false;
         this.#clear(gap);
         if (raw === null) throw new QvacError('E_TRUNCATED', `${who} closed the stream without a final head`);
@@ -230,6 +230,8 @@ export class DirectJob implements Job {
       if (frame.t === 'accept') this.received.accept(frame);
       else if (frame.t === 'tokens') this.received.addTokens(frame);
       else if (frame.t === 'head') this.received.addHead({ body: frame.body, sig: frame.sig });
+      else if (frame.t === 'progress' && (!this.#accepted || this.received.n > 0))
+        throw new MalformedError('it told the progress of a prompt that it was not computing');
       this.#accepted ||= frame.t === 'accept';
     } catch (error) {
       if (error instanceof MalformedError)

@@ -65,7 +65,17 @@ class StreamedRoute implements RoutedJob {
     const total = this.#deadline(totalMs + marginMs, `no complete answer within ${seconds(allowedMs)}`);
     try {
       while ((this.#received?.final ?? null) === null) {
-        const frame = await this.#read(['picked', 'accept', 'tokens', 'head', 'ack', 'beat', 'busy', 'error']);
+        const frame = await this.#read([
+          'picked',
+          'accept',
+          'tokens',
+          'head',
+          'ack',
+          'beat',
+          'progress',
+          'busy',
+          'error',
+        ]);
         if (frame.t === 'busy' || frame.t === 'error') throw remoteError(frame, this.router);
         if (frame.t === 'ack') this.#takeStop(frame);
         else if (frame.t === 'picked') yield { t: 'picked', picked: this.#take(frame) };
@@ -134,7 +144,7 @@ class StreamedRoute implements RoutedJob {
   }
 
   #add(frame: AnswerFrame): void {
-    if (frame.t === 'beat') return;
+    if (frame.t === 'beat' || frame.t === 'progress') return;
     if (this.#received === null) throw routerFault(this.router, 'it sent an answer before it picked a provider');
     try {
       if (frame.t === 'accept') this.#received.accept(frame);
