@@ -45,18 +45,20 @@ export interface TestAskerInit {
   readonly payments?: ClientPayments | undefined;
   /** Routers that it may ask for a second opinion. @default none */
   readonly auditors?: readonly { readonly address: string }[] | undefined;
+  /** @default an empty one, in memory */
+  readonly reputation?: Reputation | undefined;
   readonly save?: ((receipt: Receipt) => Promise<void>) | undefined;
 }
 
 /** A client on a real node, as `qvac ask` builds it. */
 export async function startAsker(
   context: TestContext,
-  { providers = [], engines = [], payments, auditors = [], save }: TestAskerInit = {},
+  { providers = [], engines = [], payments, auditors = [], save, ...init }: TestAskerInit = {},
 ): Promise<TestAsker> {
   const peer = await startPeer(context, { role: 'client' });
   const discovery = await startDiscovery(context, peer);
   for (const { address } of providers) await discovery.get(address);
-  const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
+  const reputation = init.reputation ?? createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
   const engineOf = async (id: string): Promise<Engine> => {
     const found = engines.find(({ facts }) => facts.id === id);
     if (found === undefined) throw new Error('no such model here');
@@ -105,6 +107,7 @@ export async function startAsker(
           await onText?.(piece);
         },
         turned: (from) => void told.push(`turned ${from}`),
+        brokeOff: (provider, tokens) => void told.push(`broke off ${provider} ${tokens}`),
         note: (line) => void told.push(`note ${line}`),
         checking: (level) => void told.push(`checking ${level}`),
       };

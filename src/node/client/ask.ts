@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { messageOf, QvacError } from '../../errors.ts';
+import { messageOf, QvacError, toError } from '../../errors.ts';
 import { seconds } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
@@ -18,7 +18,10 @@ import type { SelectionStore } from '../selection/selection-store.ts';
 import { pricedRefusal } from '../selection/too-dear.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
 import { type Answer, type AskObserver, faultyAnswer } from './answer.ts';
+import type { BrokenPart } from './broken-part.ts';
 import { askProvider, type DirectComponents, type DirectOutcome } from './direct.ts';
+import { interruptedFinishMs } from './finish.ts';
+import { PartedAnswer } from './parted-answer.ts';
 import { reachRouter, type WantedRouter } from './routed/reach-router.ts';
 import { askRouter } from './routed/routed.ts';
 import { SelectionLog } from './selection-log.ts';
@@ -37,7 +40,7 @@ export interface AskInit {
   /** Hex id, `name` or `name/quant`; null: the best live offer. */
   readonly model: string | null;
   readonly sampler: SamplerSettings;
-  /** 32 bytes, to make the answer reproducible; null: random for each provider that is asked. */
+  /** 32 bytes, to make the answer reproducible; null: random for each provider that begins it. */
   readonly seed: Uint8Array | null;
   /** Null: `full` if the model file is here or the router lists the model, else `sampling`. */
   readonly verify: VerifyLevel | null;
@@ -55,8 +58,11 @@ export interface AskInit {
   readonly request?: string | null | undefined;
 }
 
-/** At most this many providers are offered one question, one after another, before the first token. */
+/** At most this many providers are offered one question, one after another, without a new token. */
 const maxProviders = 3;
+
+/** At most this many providers write one answer: each asks to be paid for the prompt. */
+const maxParts = 8;
 
 /**
  * Asks one question: selects a provider, receives and checks the answer, and stores its receipt.
@@ -66,8 +72,8 @@ const maxProviders = 3;
  * timeoutMs: 600_000 }, observer, { signal });
  * ```
  * @param options `signal` stops it: what was delivered until then is settled, stored and returned as interrupted
- * @throws QvacError with the reason that no provider answered, or that an answer broke off (E_TRUNCATED, E_TIMEOUT,
- * E_FAILED)
+ * @throws QvacError with the reason that no provider answered, or that an answer broke off and none continued it
+ * (E_TRUNCATED, E_TIMEOUT, E_FAILED)
  */
 export async function ask(
   components: AskComponents,
@@ -78,6 +84,9 @@ export async function ask(
   return new Asking(components, init, observer, options).run();
 }
 
+/** What ends a round of providers: an answer, or one that broke off after a new token. */
+type AskedInTurn = Extract<DirectOutcome, { answer: Answer }> | { readonly answer: null; readonly broken: BrokenPart };
+
 class Asking {
   readonly #components: AskComponents;
   readonly #init: AskInit;
@@ -86,6 +95,8 @@ class Asking {
   readonly #stopwatch: Stopwatch = startStopwatch();
   readonly #deadline: number;
   readonly #selectionLog: SelectionLog;
+  /** The providers that this question was sent to. */
+  readonly #asked = new Set<PeerIdString>();
 
   constructor(components: AskComponents, init: AskInit, observer: AskObserver, options: AbortOptions) {
     this.#components = components;
@@ -193,7 +204,7 @@ class Asking {
     const { verifier } = this.#components;
     const { model } = this.#init;
     if (model !== null) return { model, label: model, held: await verifier.holds(model) };
-    const [best] = await this.#choose();
+    const [best] = await this.#choose(this.#criteria);
     if (best === undefined) throw noOffer();
     return {
       model: best.modelId,
@@ -203,15 +214,32 @@ class Asking {
   }
 
   async #direct(): Promise<Answer> {
+    const parted = new PartedAnswer(this.#init.input);
+    try {
+      for (let choices = await this.#choose(this.#criteria); ; choices = await this.#othersFor(parted)) {
+        const attempt = await this.#askInTurn(choices, parted);
+        if (attempt.answer !== null) return await parted.whole(attempt.answer);
+        this.#takeBroken(attempt.broken, parted);
+      }
+    } catch (error) {
+      return this.#unfinished(toError(error), parted);
+    }
+  }
+
+  /** Asks one provider after another, until one answers or breaks off. */
+  async #askInTurn(choices: readonly Choice[], parted: PartedAnswer): Promise<AskedInTurn> {
     let failure: Error | null = null;
     let fault: { readonly error: FaultError; readonly choice: Choice } | null = null;
-    const queue = [...(await this.#choose())];
+    const queue = [...choices];
     const renewed = new Set<PeerIdString>();
     for (let tries = 0; tries < maxProviders && queue.length > 0; tries++) {
       const choice = queue.shift();
       if (choice === undefined) break;
-      const attempt = await this.#turnTo(choice);
-      if (attempt.answer !== null) return attempt.answer;
+      this.#asked.add(choice.card.peer);
+      const attempt = await this.#turnTo(choice, parted);
+      if (attempt.answer !== null) return attempt;
+      const { broken } = attempt;
+      if (broken !== null) return { answer: null, broken };
       failure = attempt.error;
       if (failure instanceof FaultError) fault = { error: failure, choice };
       const fresh = isBadOffer(failure) && !renewed.has(choice.card.peer) ? await this.#renewed(choice) : null;
@@ -223,12 +251,53 @@ class Asking {
       }
     }
     // A caught provider is reported even if a later one was merely busy.
-    if (fault !== null) return this.#caught(fault.error, fault.choice);
+    if (fault !== null) return { answer: this.#caught(fault.error, fault.choice) };
     throw failure ?? noOffer();
   }
 
-  async #turnTo(choice: Choice): Promise<DirectOutcome> {
-    const { input, sampler, maxPrice, thorough = false } = this.#init;
+  /** @throws its error if no other provider may continue the answer */
+  #takeBroken(broken: BrokenPart, parted: PartedAnswer): void {
+    const { answer, error } = broken;
+    const isContinuable = parted.add(broken);
+    this.#selectionLog.turned(answer.provider, error.message);
+    const isLate = performance.now() >= this.#deadline || this.#options.signal?.aborted === true;
+    if (!isContinuable || isLate || parted.count === maxParts || (this.#init.provider ?? null) !== null) throw error;
+    this.#observer.brokeOff?.(answer.provider, parted.shownCount, error.message);
+  }
+
+  /** Providers of the same model that can go on behind the last token that was shown, those of its class first. */
+  #othersFor(parted: PartedAnswer): Promise<readonly Choice[]> {
+    const { input, sampler } = parted.rest(this.#init);
+    return this.#choose({
+      ...this.#criteria,
+      model: parted.last?.answer.model.id,
+      promptTokens: promptTokenBound(input),
+      maxTokens: sampler.maxTokens,
+      maxPrice: this.#priceLeft(parted),
+      except: this.#asked,
+      preferredClass: parted.last?.job.offer.execClass,
+    });
+  }
+
+  #priceLeft(parted: PartedAnswer): number {
+    return Math.max(0, this.#init.maxPrice - Number(parted.mostLamports));
+  }
+
+  /** @throws `error` if nothing was shown; else as `PartedAnswer.unfinished` */
+  async #unfinished(error: Error, parted: PartedAnswer): Promise<Answer> {
+    if (parted.last === null || !(error instanceof QvacError)) throw error;
+    if (this.#options.signal?.aborted === true) {
+      await parted.settled(interruptedFinishMs);
+      throw error;
+    }
+    if (error !== parted.last.error) this.#observer.note(`no other provider continues the answer: ${error.message}`);
+    return parted.unfinished(parted.last.error);
+  }
+
+  async #turnTo(choice: Choice, parted: PartedAnswer): Promise<DirectOutcome> {
+    const { thorough = false } = this.#init;
+    const { input, sampler } = parted.rest(this.#init);
+    const maxPrice = this.#priceLeft(parted);
     const { model, modelId, card } = choice;
     const tooLong = await findTooLong(
       this.#components.verifier,
@@ -236,13 +305,25 @@ class Asking {
       input,
       sampler.maxTokens,
     );
-    if (tooLong !== null) return { answer: null, error: tooLong };
+    if (tooLong !== null) return { answer: null, error: tooLong, broken: null };
     const level = await this.#levelFor(choice);
     if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
     const timeouts = { totalMs: this.#timeLeftMs, allowedMs: this.#init.timeoutMs };
     return askProvider(
       this.#components,
-      { choice, input, sampler, maxPrice, seed: this.#seed(), level, timeouts, stopwatch: this.#stopwatch, thorough },
+      {
+        choice,
+        input,
+        sampler,
+        soFar: parted.soFar,
+        earlier: parted.totals,
+        maxPrice,
+        seed: parted.last?.job.offer.seed ?? this.#seed(),
+        level,
+        timeouts,
+        stopwatch: this.#stopwatch,
+        thorough,
+      },
       this.#selectionLog.observing(this.#observer, { provider: choice.card.peer }),
       this.#options,
     );
@@ -252,14 +333,14 @@ class Asking {
     return this.#init.verify ?? ((await this.#components.verifier.holds(modelId)) ? 'full' : 'sampling');
   }
 
-  #choose(): Promise<readonly Choice[]> {
+  #choose(criteria: SelectionCriteria): Promise<readonly Choice[]> {
     const { discovery, reputation, payments = null, inFlight, peer } = this.#components;
     const onSelection = (selection: Selection): void => {
       this.#selectionLog.considered = consideredOf(selection);
     };
     return chooseProviders(
       { discovery, reputation, payments, network: peer.network, inFlight, onSelection },
-      this.#criteria,
+      criteria,
       this.#init.provider ?? null,
       this.#options,
     );

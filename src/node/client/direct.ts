@@ -1,25 +1,35 @@
 import { randomBytes } from 'node:crypto';
-import { type ErrorCode, QvacError, toError } from '../../errors.ts';
+import { type ErrorCode, messageOf, QvacError, toError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import { defaultChallenges } from '../../protocol/constants.ts';
 import { sha256 } from '../../protocol/digests.ts';
 import { inputFor } from '../../protocol/input/system-in-turn.ts';
 import { finish, type Input, type Mode, modes, payFrom, type SamplerSettings } from '../../protocol/messages.ts';
+import type { AnswerSoFar } from '../job/answer-so-far.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../job/cost.ts';
 import type { Job, JobInit, JobTimeouts, SignedQuote } from '../job/job.ts';
 import { type JobComponents, openJob } from '../job/open-job.ts';
 import { quoteAnswer } from '../job/quote.ts';
+import { Redrawn } from '../job/redrawn.ts';
 import { isBadInput, RemoteError } from '../job/remote-error.ts';
 import { mayBeTooLong, PerhapsTooLongError } from '../job/too-long.ts';
 import { JobPayment, paidAcceptMs } from '../payment/job-payment.ts';
-import type { ClientPayments, EscrowWallet } from '../payment/payments.ts';
+import type { ClientPayments, EscrowWallet, Settlement } from '../payment/payments.ts';
 import { experienceOf } from '../selection/learning.ts';
 import type { Choice } from '../selection/select.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
-import { type Answer, type AskObserver, type DeliveredAnswer, faultyAnswer } from './answer.ts';
-import { brokenOff, type FinishComponents, type FinishInit, finishAnswer, truncated } from './finish.ts';
-import type { Stopwatch } from './stopwatch.ts';
+import { type Answer, type AskObserver, type DeliveredAnswer, faultyAnswer, silentObserver } from './answer.ts';
+import { type BrokenPart, endBroken } from './broken-part.ts';
+import {
+  type EarlierTotals,
+  type FinishComponents,
+  type FinishedAnswer,
+  type FinishInit,
+  finishAnswer,
+  truncated,
+} from './finish.ts';
+import { type Stopwatch, startStopwatch } from './stopwatch.ts';
 
 export interface DirectComponents extends JobComponents, FinishComponents {
   /** @default null: no provider is paid */
@@ -28,8 +38,12 @@ export interface DirectComponents extends JobComponents, FinishComponents {
 
 export interface DirectInit {
   readonly choice: Choice;
+  /** With the continuation, and what remains of the answer's length. */
   readonly input: Input;
   readonly sampler: SamplerSettings;
+  /** The answer that this provider continues; nothing of it for the first. */
+  readonly soFar: AnswerSoFar;
+  readonly earlier: EarlierTotals;
   /** Lamports. */
   readonly maxPrice: number;
   /** 32 bytes. */
@@ -41,14 +55,16 @@ export interface DirectInit {
   readonly thorough: boolean;
 }
 
-/** One provider's answer, or why it gave no token, so that another provider may be asked. */
-export type DirectOutcome = { readonly answer: Answer } | { readonly answer: null; readonly error: Error };
+/** One provider's answer, or why another provider may be asked: it gave no token, or it broke off after some. */
+export type DirectOutcome =
+  | { readonly answer: Answer | FinishedAnswer }
+  | { readonly answer: null; readonly error: Error; readonly broken: BrokenPart | null };
 
 /**
  * Asks one provider one question, checks the answer and settles its payment.
  * @param options `signal` stops it: what was delivered until then is settled and returned; if nothing was, it throws
  * E_INTERRUPTED
- * @throws QvacError E_BAD_INPUT, E_INTERRUPTED, or what ended an answer after its first token
+ * @throws QvacError E_BAD_INPUT, E_INTERRUPTED
  */
 export async function askProvider(
   components: DirectComponents,
@@ -68,6 +84,8 @@ class DirectQuestion {
   readonly #secret = Uint8Array.from(randomBytes(32));
   readonly #payment: JobPayment;
   readonly #input: Input;
+  readonly #redrawn: Redrawn;
+  readonly #stopwatch = startStopwatch();
   #quote: SignedQuote | null = null;
 
   constructor(components: DirectComponents, init: DirectInit, observer: AskObserver, signal: AbortSignal) {
@@ -76,6 +94,7 @@ class DirectQuestion {
     this.#observer = observer;
     this.#signal = signal;
     this.#input = inputFor(init.choice.model, init.input);
+    this.#redrawn = new Redrawn(init.choice.card.peer, init.soFar.redrawn);
     const { sampler, maxPrice } = init;
     const { payments = null } = components;
     const openWallet = async (options: AbortOptions): Promise<EscrowWallet> => {
@@ -106,10 +125,15 @@ class DirectQuestion {
     } catch (error) {
       return this.#failed(toError(error), job);
     }
-    const answer = await this.#finish(job);
+    if (job.received.final?.finish === finish.brokenOff && this.#hasShown(job)) return this.#brokeItOff(job);
+    const answer = await this.#finish(job, this.#observer);
     if (answer.finish !== finish.brokenOff || answer.verification.result === 'fail') return { answer };
-    if (answer.tokens > 0) throw truncated(answer);
-    return { answer: null, error: truncated(answer) };
+    return { answer: null, error: truncated(answer), broken: null };
+  }
+
+  /** Whether a token arrived that was not shown before. */
+  #hasShown({ received }: Job): boolean {
+    return received.n > this.#init.soFar.redrawn.tokens.length && !this.#redrawn.isOther;
   }
 
   get #model() {
@@ -131,7 +155,7 @@ class DirectQuestion {
   }
 
   async #open(): Promise<Job> {
-    const { choice, sampler, seed, timeouts } = this.#init;
+    const { choice, sampler, seed, soFar, timeouts } = this.#init;
     const input = this.#input;
     const { verifier } = this.#components;
     const quote = this.#quote;
@@ -145,6 +169,7 @@ class DirectQuestion {
       commit: sha256(this.#secret),
       count: defaultChallenges,
       mode: this.#mode,
+      previous: soFar.previous,
       quote,
       ...payment,
       // Before a payment is acknowledged; a free answer need not wait for the tokenizer.
@@ -167,16 +192,23 @@ class DirectQuestion {
       for await (const frame of job.frames()) {
         if (frame.t === 'accept') {
           accepted = true;
-          this.#observer.accepted?.(job.received.promptTokens.length, this.#model);
+          this.#reportAccepted(job);
           if (this.#signal.aborted) stop();
         }
         if (frame.t !== 'tokens') continue;
-        this.#init.stopwatch.tokens(job.received.n);
-        await this.#observer.text(frame.text);
+        const text = this.#redrawn.take(frame);
+        this.#stopwatch.tokens(job.received.n);
+        this.#init.stopwatch.tokens(this.#init.earlier.tokens + job.received.n);
+        await this.#observer.text(text);
       }
     } finally {
       this.#signal.removeEventListener('abort', stop);
     }
+  }
+
+  /** Once for the whole answer. */
+  #reportAccepted({ received }: Job): void {
+    if (this.#init.soFar.previous === null) this.#observer.accepted?.(received.promptTokens.length, this.#model);
   }
 
   async #failed(error: Error, job: Job | null): Promise<DirectOutcome> {
@@ -189,10 +221,11 @@ class DirectQuestion {
     if (!(error instanceof FaultError) && !(error instanceof QvacError)) throw error;
     if (isBadInput(error)) await this.#checkRefusal();
     const tooLong = mayBeTooLong(error, choice.model, this.#input, sampler.maxTokens);
-    if (!tooLong) this.#components.reputation.record(choice.card.peer, experienceOf(error));
-    if (job === null || job.received.n === 0) {
+    // Another class may draw otherwise at the one token that was shown already.
+    if (!tooLong && !this.#redrawn.isOther) this.#components.reputation.record(choice.card.peer, experienceOf(error));
+    if (job === null || !(this.#hasShown(job) || (error instanceof FaultError && job.received.n > 0))) {
       this.#tellHold(job);
-      return { answer: null, error: tooLong ? new PerhapsTooLongError(error) : error };
+      return { answer: null, error: tooLong ? new PerhapsTooLongError(error) : error, broken: null };
     }
     if (error instanceof FaultError) {
       const timing = this.#init.stopwatch.read();
@@ -200,7 +233,40 @@ class DirectQuestion {
       return { answer: faultyAnswer({ ...this.#answerOf(job), level, timing }, error, await abandoned) };
     }
     this.#tellHold(job);
-    throw await brokenOff(this.#components, job, error);
+    return { answer: null, error, broken: this.#brokenPart(job, error, abandoned) };
+  }
+
+  /** Its connection or its provider failed. */
+  #brokenPart(job: Job, error: QvacError, abandoned: Promise<Settlement | null>): BrokenPart {
+    const { level, choice, stopwatch, input } = this.#init;
+    const { modelId } = choice;
+    const ending = endBroken(this.#components, { job, modelId, continuation: input.continuation, level, abandoned });
+    return { job, error, answer: { ...this.#answerOf(job), level, timing: stopwatch.read() }, ending };
+  }
+
+  /** The provider ended it early, with a head over all that it had sent: it is checked like any other. */
+  #brokeItOff(job: Job): DirectOutcome {
+    const { level, stopwatch } = this.#init;
+    const answer = this.#answerOf(job);
+    const error = truncated({ provider: job.provider, tokens: this.#init.earlier.tokens + job.received.n });
+    const ending = this.#finish(job, silentObserver).then(
+      ({ receipt, storeError, verification, why, payment }) => ({
+        receipt: storeError === null ? receipt : null,
+        verification,
+        why,
+        payment,
+      }),
+      (failure: unknown) => {
+        const { logger } = this.#components;
+        logger.warn('a broken-off answer was not checked', { job: job.jobId, reason: messageOf(failure) });
+        return { receipt: null, verification: null, why: null, payment: null };
+      },
+    );
+    return {
+      answer: null,
+      error,
+      broken: { job, error, answer: { ...answer, level, timing: stopwatch.read() }, ending },
+    };
   }
 
   /**
@@ -227,21 +293,23 @@ class DirectQuestion {
     this.#observer.note(`the provider can be paid for ${paid}; the rest is refunded`);
   }
 
-  #finish(job: Job): Promise<Answer> {
-    const { choice, level, stopwatch, thorough } = this.#init;
+  #finish(job: Job, observer: AskObserver): Promise<FinishedAnswer> {
+    const { choice, level, stopwatch, thorough, earlier } = this.#init;
     const init: FinishInit = {
       job,
       secret: this.#secret,
       payment: this.#payment,
       answer: this.#answerOf(job),
+      earlier,
       modelId: choice.modelId,
       payableTokens: payableTokens(job.offer, countsOf(job)),
       level,
       timing: stopwatch.read(),
+      ownTiming: this.#stopwatch.read(),
       interrupted: this.#signal.aborted,
       thorough,
     };
-    return finishAnswer(this.#components, init, this.#observer);
+    return finishAnswer(this.#components, init, observer);
   }
 
   #answerOf(job: Job): DeliveredAnswer {

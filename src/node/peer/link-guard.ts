@@ -93,6 +93,14 @@ export class LinkGuard {
     return this.#rtt.get(peer) ?? null;
   }
 
+  /** How long `peer` has left a probe unanswered on every connection to it, in ms; 0 without a connection. */
+  unansweredMs(peer: PeerIdString): number {
+    const waits = [...this.#links].flatMap((link) =>
+      link.peer === peer ? [link.waiting ? link.ticks * tickMs : 0] : [],
+    );
+    return waits.length === 0 ? 0 : Math.min(...waits);
+  }
+
   start(): void {
     this.#timer ??= setInterval(() => this.#tick(), tickMs);
     this.#timer.unref();

@@ -8,8 +8,9 @@ import type { Calibration } from '../../proofs/calibration.ts';
 import { type Assessment, assess } from '../../proofs/checks.ts';
 import type { TopLogits } from '../../proofs/logits.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
+import { textOf } from '../../proofs/text/answer-text.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
-import type { Input } from '../../protocol/messages.ts';
+import { finish, type Input } from '../../protocol/messages.ts';
 import { decodeOffer } from '../../protocol/validate.ts';
 import { cutShort } from './doubt.ts';
 import { type CheckOptions, createVerifier, type Depth } from './verifier.ts';
@@ -37,6 +38,8 @@ export interface LocalVerifier {
    * @throws QvacError E_BAD_INPUT for a prompt that no provider may accept
    */
   encodePrompt(model: ModelId, input: Input): Promise<readonly number[] | null>;
+  /** The text of `tokens` behind a continuation, an incomplete last character left out; null if the model is not here. */
+  textOf(model: ModelId, continuation: readonly number[], tokens: readonly number[]): Promise<string | null>;
   /**
    * Recomputes the logits that each token of the answer was drawn from, with the `topK` likeliest candidates.
    * @throws QvacError E_NO_MODEL if the model is not here
@@ -115,6 +118,11 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
     },
     async encodePrompt(model, input) {
       return (await holds(model)) ? (await tokenizerOf(model)).encodePrompt(input).tokens : null;
+    },
+    async textOf(model, continuation, tokens) {
+      if (!(await holds(model))) return null;
+      const tokenizer = await tokenizerOf(model);
+      return textOf((token) => tokenizer.bytesOf(token), continuation, tokens, finish.brokenOff);
     },
     async replay(receipt, topK, options = {}) {
       const model = modelIdHex(decodeOffer(receipt.offer.body).modelId);

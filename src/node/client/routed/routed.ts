@@ -174,8 +174,10 @@ class RoutedQuestion {
     );
     return {
       ...this.#answerOf(job, picked),
+      earlier: [],
       level,
       verification,
+      atFault: verification.result === 'fail' ? picked.card.peer : null,
       why,
       receipt: job.received.jobId,
       storeError,

@@ -1,0 +1,78 @@
+import type { QvacError } from '../../errors.ts';
+import type { JobId, ModelId } from '../../lib/types.ts';
+import { type BrokenOffComponents, keepBrokenOff } from '../job/broken-off.ts';
+import type { Job } from '../job/job.ts';
+import type { Settlement } from '../payment/payments.ts';
+import { learnFrom } from '../selection/learning.ts';
+import type { Reputation } from '../selection/reputation.ts';
+import type { LocalVerifier } from '../verification/local-verifier.ts';
+import { faultyVerification, type Verification, type VerifyLevel } from '../verification/verification.ts';
+import { type Answer, type DeliveredAnswer, reasonFor } from './answer.ts';
+
+/** A job that broke off after it showed a token. */
+export interface BrokenPart {
+  readonly job: Pick<Job, 'offer' | 'received' | 'ackedTokens'>;
+  readonly error: QvacError;
+  readonly answer: DeliveredAnswer & Pick<Answer, 'level' | 'timing'>;
+  /** Resolves when what arrived is checked, stored and, as far as possible, settled. Never rejects. */
+  readonly ending: Promise<BrokenEnding>;
+}
+
+export interface BrokenEnding {
+  /** Null if no head covers any of it. */
+  readonly receipt: JobId | null;
+  /** Null if there was nothing to check. */
+  readonly verification: Verification | null;
+  readonly why: string | null;
+  readonly payment: Settlement | null;
+}
+
+export interface EndBrokenComponents extends BrokenOffComponents {
+  readonly verifier: LocalVerifier;
+  readonly reputation: Reputation;
+}
+
+export interface EndBrokenInit {
+  /** Without a final head. */
+  readonly job: Job;
+  readonly modelId: ModelId;
+  readonly continuation: readonly number[];
+  readonly level: VerifyLevel;
+  readonly abandoned: Promise<Settlement | null>;
+}
+
+/** Checks, stores and settles what arrived of a job without a final head. Never rejects. */
+export async function endBroken(components: EndBrokenComponents, init: EndBrokenInit): Promise<BrokenEnding> {
+  const { reputation } = components;
+  const { job, level, abandoned } = init;
+  const kept = await keepBrokenOff(components, job, level === 'full' ? 'full' : 'sampling');
+  if (kept !== null) learnFrom(reputation, job.provider, kept.assessment);
+  const receipt = kept === null ? null : job.jobId;
+  const payment = await abandoned;
+  if (kept?.assessment.result !== 'fail' && level !== 'none' && !(await isTextOfTokens(components, init))) {
+    reputation.record(job.provider, { kind: 'fault', fault: 'text-mismatch' });
+    const why = 'the text behind its last head is not that of its tokens';
+    return { receipt, verification: faultyVerification('text-mismatch'), why, payment };
+  }
+  const verification = kept?.assessment ?? null;
+  const why = kept === null ? null : reasonFor(kept.assessment, { level, interrupted: false });
+  return { receipt, verification, why, payment };
+}
+
+/**
+ * No head covers the newest tokens, and no later job covers their text (section 4.6): only who sees both can compare
+ * them. True without the tokenizer.
+ */
+async function isTextOfTokens(
+  { verifier, logger }: EndBrokenComponents,
+  { job: { received, jobId }, modelId, continuation }: EndBrokenInit,
+): Promise<boolean> {
+  try {
+    const own = await verifier.textOf(modelId, continuation, received.tokens);
+    // A last text without tokens may end an incomplete character before a final head that did not arrive.
+    return own === null || received.text === own || received.text === `${own}\u{FFFD}`;
+  } catch (error) {
+    logger.warn('the text of a broken-off answer could not be compared', { job: jobId, reason: String(error) });
+    return true;
+  }
+}

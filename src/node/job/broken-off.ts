@@ -1,0 +1,36 @@
+import { messageOf } from '../../errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Assessment } from '../../proofs/checks.ts';
+import type { Receipt } from '../../proofs/receipt.ts';
+import type { CheckOptions, Depth } from '../verification/verifier.ts';
+import { type Conclusion, type JudgeComponents, judge } from './conclude.ts';
+import type { Job } from './job.ts';
+
+export interface BrokenOffComponents extends JudgeComponents {
+  readonly verifier: { check(receipt: Receipt, depth: Depth, options?: CheckOptions): Promise<Assessment> };
+  readonly receipts: { save(receipt: Receipt): Promise<unknown> };
+  readonly logger: Logger;
+}
+
+/**
+ * Checks and stores what the newest head of a broken-off answer covers, so that it can be shown and continued.
+ * @returns null if no head covers anything, or if it could not be stored. Never rejects
+ */
+export async function keepBrokenOff(
+  components: BrokenOffComponents,
+  job: Job,
+  depth: Depth,
+): Promise<Conclusion | null> {
+  const { verifier, receipts, logger } = components;
+  if (job.received.head === null) return null;
+  const check = (receipt: Receipt, options: CheckOptions): Promise<Assessment> =>
+    verifier.check(receipt, depth, options);
+  try {
+    const conclusion = await judge(components, job, { check, fault: null });
+    await receipts.save(conclusion.receipt);
+    return conclusion;
+  } catch (failure) {
+    logger.warn('the receipt of a broken-off answer was not stored', { job: job.jobId, reason: messageOf(failure) });
+    return null;
+  }
+}
