@@ -60,7 +60,8 @@ export function trustLines(facts: TrustFacts, style: (style: Style, text: string
     style(colour, checkedWords(facts)),
     facts.receipt === null ? 'no receipt' : `receipt ${shortId(facts.receipt)}`,
   ].join(' · ');
-  const faults = verification.result === 'fail' ? explainFaults(verification.faults, facts.atFault ?? facts.provider) : [];
+  const atFault = facts.atFault ?? facts.provider;
+  const faults = verification.result === 'fail' ? explainFaults(verification.faults, atFault) : [];
   return [...faults, ...moneyLines(facts), line];
 }
 

@@ -107,7 +107,7 @@ export async function startAsker(
           await onText?.(piece);
         },
         turned: (from) => void told.push(`turned ${from}`),
-        brokeOff: (provider, tokens) => void told.push(`broke off ${provider} ${tokens}`),
+        brokeOff: (provider, tokens, reason) => void told.push(`broke off ${provider} ${tokens}`, `because ${reason}`),
         note: (line) => void told.push(`note ${line}`),
         checking: (level) => void told.push(`checking ${level}`),
       };

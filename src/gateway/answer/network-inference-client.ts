@@ -61,14 +61,14 @@ export function createNetworkInferenceClient(components: NetworkInferenceClientC
       if (answer.finish === null)
         throw new QvacError(
           'E_VERIFICATION_FAILED',
-          `the answer of ${answer.provider} failed a check before its end (${answer.verification.faults.join(', ')})`,
-          { details: { provider: answer.provider, faults: answer.verification.faults } },
+          `the answer of ${answer.atFault} failed a check before its end (${answer.verification.faults.join(', ')})`,
+          { details: { provider: answer.atFault, faults: answer.verification.faults } },
         );
       // The client may have disconnected by now; the log still reaches the operator.
       if (answer.tooLate)
         components.logger.warn('verification ended too late to withhold the payment', {
           receipt: answer.receipt,
-          provider: answer.provider,
+          provider: answer.atFault ?? answer.provider,
           result: answer.verification.result,
           paid: answer.payment?.paid.toString(),
         });
@@ -209,9 +209,9 @@ async function stepsOf(
   if (id === null) return null;
   try {
     const { receipt } = await receipts.get(id);
-    const { steps, tokenizer } = await verifier.replay(receipt, recomputedCandidates, { signal });
+    const { tokens, steps, tokenizer } = await verifier.replay(receipt, recomputedCandidates, { signal });
     return steps.map((top, at): RecomputedStep => {
-      const token = receipt.tokens[at] ?? 0;
+      const token = tokens[at] ?? 0;
       return {
         token,
         bytes: tokenizer.bytesOf(token),

@@ -38,7 +38,9 @@ export interface LocalVerifier {
    * @throws QvacError E_BAD_INPUT for a prompt that no provider may accept
    */
   encodePrompt(model: ModelId, input: Input): Promise<readonly number[] | null>;
-  /** The text of `tokens` behind a continuation, an incomplete last character left out; null if the model is not here. */
+  /**
+   * The text of `tokens` behind a continuation, an incomplete last character left out; null if the model is not here.
+   */
   textOf(model: ModelId, continuation: readonly number[], tokens: readonly number[]): Promise<string | null>;
   /**
    * Recomputes the logits that each token of the answer was drawn from, with the `topK` likeliest candidates.
@@ -50,7 +52,9 @@ export interface LocalVerifier {
 }
 
 export interface Replay {
-  /** One per token of the answer. */
+  /** Of the whole answer, whoever began it (section 4.6). */
+  readonly tokens: readonly number[];
+  /** One per token. */
   readonly steps: readonly TopLogits[];
   readonly tokenizer: Tokenizer;
 }
@@ -125,13 +129,17 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
       return textOf((token) => tokenizer.bytesOf(token), continuation, tokens, finish.brokenOff);
     },
     async replay(receipt, topK, options = {}) {
-      const model = modelIdHex(decodeOffer(receipt.offer.body).modelId);
+      const { modelId, start } = decodeOffer(receipt.offer.body);
+      const model = modelIdHex(modelId);
       if (!(await holds(model))) throw new QvacError('E_NO_MODEL', 'the model is not on this machine');
       const engine = await engineOf(model);
       const session = await engine.open(options);
+      const renderingCount = receipt.promptTokens.length - start;
+      const tokens = [...receipt.promptTokens.slice(renderingCount), ...receipt.tokens];
       try {
         return {
-          steps: await session.replay(receipt.promptTokens, receipt.tokens, topK, options),
+          tokens,
+          steps: await session.replay(receipt.promptTokens.slice(0, renderingCount), tokens, topK, options),
           tokenizer: engine.tokenizer,
         };
       } finally {
