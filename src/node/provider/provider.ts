@@ -1,5 +1,5 @@
 import { QvacError } from '../../errors.ts';
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Engine } from '../../model/engine.ts';
 import {
@@ -33,6 +33,8 @@ export interface ProviderComponents {
   /** Creates the transcript of each job. @default the transcript of the protocol */
   readonly createTranscript?: ((init: TranscriptInit) => Transcript) | undefined;
   readonly clock: Clock;
+  /** Measures the waits for acknowledgements. @default the system's */
+  readonly timer?: Timer | undefined;
   readonly logger: Logger;
 }
 
@@ -105,6 +107,7 @@ class EngineProvider implements Provider {
       payouts = null,
       createTranscript = protocolTranscript,
       clock,
+      timer,
       logger,
     } = this.#components;
     const {
@@ -138,6 +141,7 @@ class EngineProvider implements Provider {
         key: peer.key,
         createTranscript,
         clock,
+        timer,
         logger,
       },
       { firstFrameMs, stallMs, ackStallMs, maxAckWaitMs, keepMs, onEvent },

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { messageOf } from '../../../errors.ts';
+import type { Timer } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Engine, EngineSession } from '../../../model/engine.ts';
 import { encodeHead } from '../../../proofs/head.ts';
@@ -30,6 +31,8 @@ export interface JobRunComponents {
   readonly engine: Engine;
   readonly key: SigningKey;
   readonly createTranscript: (init: TranscriptInit) => Transcript;
+  /** Measures the waits for acknowledgements. @default the system's */
+  readonly timer?: Timer | undefined;
   readonly logger: Logger;
 }
 
@@ -65,7 +68,13 @@ export class JobRun {
     this.#components = components;
     this.#admission = admission;
     this.#isPaid = offer.payment.pay !== payFrom.nothing;
-    this.#gate = new AckGate({ jobId, offer, stallMs: init.ackStallMs, maxWaitMs: init.maxAckWaitMs });
+    this.#gate = new AckGate({
+      jobId,
+      offer,
+      stallMs: init.ackStallMs,
+      maxWaitMs: init.maxAckWaitMs,
+      timer: components.timer,
+    });
     this.#transcript = components.createTranscript({
       jobId,
       offer,
