@@ -28,7 +28,7 @@ import {
   faultyAnswer,
   reasonFor,
 } from '../answer.ts';
-import { interruptedFinishMs, truncated } from '../finish.ts';
+import { interruptedFinishMs, truncated, withReceipt } from '../finish.ts';
 import type { Stopwatch } from '../stopwatch.ts';
 import type { Picked } from './picked.ts';
 import type { RouteConclusion, RoutedJob } from './route.ts';
@@ -110,8 +110,9 @@ class RoutedQuestion {
       throw error;
     }
     const answer = await this.#finish(job);
-    if (answer.finish === finish.brokenOff && answer.verification.result !== 'fail') throw truncated(answer);
-    return answer;
+    const { receipt } = answer;
+    if (answer.finish !== finish.brokenOff || answer.verification.result === 'fail') return answer;
+    throw receipt === null ? truncated(answer) : withReceipt(truncated(answer), receipt);
   }
 
   #open(): Promise<RoutedJob> {
