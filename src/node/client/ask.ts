@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { messageOf, QvacError, toError } from '../../errors.ts';
+import { type ErrorCode, messageOf, QvacError, toError } from '../../errors.ts';
 import { seconds } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
+import { maxAnswerParts, maxTriedProviders } from '../../protocol/constants.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
 import { type CardModel, type Input, modes, type SamplerSettings } from '../../protocol/messages.ts';
 import type { Discovery, LivePeer } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
 import { checkInput } from '../job/bad-input.ts';
-import { isBadOffer } from '../job/remote-error.ts';
+import { isBadOffer, RemoteError } from '../job/remote-error.ts';
 import { findTooLong } from '../job/too-long.ts';
 import { chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
@@ -20,7 +21,7 @@ import type { VerifyLevel } from '../verification/verification.ts';
 import { type Answer, type AskObserver, faultyAnswer } from './answer.ts';
 import type { BrokenPart } from './broken-part.ts';
 import { askProvider, type DirectComponents, type DirectOutcome } from './direct.ts';
-import { interruptedFinishMs } from './finish.ts';
+import { type FinishedAnswer, interruptedFinishMs } from './finish.ts';
 import { PartedAnswer } from './parted-answer.ts';
 import { reachRouter, type WantedRouter } from './routed/reach-router.ts';
 import { askRouter } from './routed/routed.ts';
@@ -57,12 +58,6 @@ export interface AskInit {
   /** Names the question in its selection record, 24 hex digits. @default null: only an answer has a record */
   readonly request?: string | null | undefined;
 }
-
-/** At most this many providers are offered one question, one after another, without a new token. */
-const maxProviders = 3;
-
-/** At most this many providers write one answer: each asks to be paid for the prompt. */
-const maxParts = 8;
 
 /**
  * Asks one question: selects a provider, receives and checks the answer, and stores its receipt.
@@ -119,7 +114,8 @@ class Asking {
         (line) => this.#observer.note(line),
         this.#options,
       );
-      const answer = router === null ? await this.#direct() : await this.#routed(router);
+      const parted = new PartedAnswer(this.#init.input);
+      const answer = router === null ? await this.#direct(parted) : await this.#throughRouter(router, parted);
       await this.#selectionLog.end(
         answer.receipt === null
           ? `${answer.provider} failed a check: ${answer.why ?? answer.verification.faults.join(', ')}`
@@ -141,7 +137,22 @@ class Asking {
     return left;
   }
 
-  async #routed({ peer: router, card }: LivePeer): Promise<Answer> {
+  /** If the router is lost in the middle of an answer, the answer goes on without it, unless the person wants it. */
+  async #throughRouter(router: LivePeer, parted: PartedAnswer): Promise<Answer> {
+    try {
+      return await parted.whole(await this.#routed(router, parted));
+    } catch (error) {
+      const isOptional = this.#init.router?.optional === true;
+      const isLate = performance.now() >= this.#deadline || this.#options.signal?.aborted === true;
+      if (!isOptional || isLate || !isLost(error)) return this.#unfinished(toError(error), parted);
+      if (parted.last === null || parted.count >= maxAnswerParts) return this.#unfinished(error, parted);
+      this.#observer.brokeOff?.(router.peer, parted.soFar.shownCount, error.message);
+      for (const provider of parted.replaced) this.#asked.add(provider);
+      return this.#direct(parted);
+    }
+  }
+
+  async #routed({ peer: router, card }: LivePeer, parted: PartedAnswer): Promise<Answer | FinishedAnswer> {
     const { input, sampler, maxPrice, verify, timeoutMs: allowedMs } = this.#init;
     const { model, label, held } = await this.#modelForRouter();
     const listed = modelsNamed(card, model);
@@ -156,6 +167,7 @@ class Asking {
       maxPrice,
       stopwatch: this.#stopwatch,
       allowedMs,
+      parted,
       thorough: this.#init.thorough ?? false,
     };
     // The router re-executes if it can; the person's own model file is used only if the router has none.
@@ -213,10 +225,10 @@ class Asking {
     };
   }
 
-  async #direct(): Promise<Answer> {
-    const parted = new PartedAnswer(this.#init.input);
+  async #direct(parted: PartedAnswer): Promise<Answer> {
     try {
-      for (let choices = await this.#choose(this.#criteria); ; choices = await this.#othersFor(parted)) {
+      const first = parted.last === null ? this.#choose(this.#criteria) : this.#othersFor(parted);
+      for (let choices = await first; ; choices = await this.#othersFor(parted)) {
         const attempt = await this.#askInTurn(choices, parted);
         if (attempt.answer !== null) return await parted.whole(attempt.answer);
         this.#takeBroken(attempt.broken, parted);
@@ -232,7 +244,7 @@ class Asking {
     let fault: { readonly error: FaultError; readonly choice: Choice } | null = null;
     const queue = [...choices];
     const renewed = new Set<PeerIdString>();
-    for (let tries = 0; tries < maxProviders && queue.length > 0; tries++) {
+    for (let tries = 0; tries < maxTriedProviders && queue.length > 0; tries++) {
       const choice = queue.shift();
       if (choice === undefined) break;
       this.#asked.add(choice.card.peer);
@@ -261,14 +273,15 @@ class Asking {
     const isContinuable = parted.add(broken);
     this.#selectionLog.turned(answer.provider, error.message);
     const isLate = performance.now() >= this.#deadline || this.#options.signal?.aborted === true;
-    if (!isContinuable || isLate || parted.count === maxParts || (this.#init.provider ?? null) !== null) throw error;
-    this.#observer.brokeOff?.(answer.provider, parted.shownCount, error.message);
+    if (!isContinuable || isLate || parted.count === maxAnswerParts || (this.#init.provider ?? null) !== null)
+      throw error;
+    this.#observer.brokeOff?.(answer.provider, parted.soFar.shownCount, error.message);
   }
 
   /** Providers of the same model that can go on behind the last token that was shown, those of its class first. */
-  #othersFor(parted: PartedAnswer): Promise<readonly Choice[]> {
-    const { input, sampler } = parted.rest(this.#init);
-    return this.#choose({
+  async #othersFor(parted: PartedAnswer): Promise<readonly Choice[]> {
+    const { input, sampler } = parted.soFar.rest(this.#init.input, this.#init.sampler);
+    const choices = await this.#choose({
       ...this.#criteria,
       model: parted.last?.answer.model.id,
       promptTokens: promptTokenBound(input),
@@ -277,6 +290,9 @@ class Asking {
       except: this.#asked,
       preferredClass: parted.last?.job.offer.execClass,
     });
+    // If a router was lost, the provider behind it may have been, too.
+    const isLast = ({ card }: Choice): boolean => card.peer === parted.last?.answer.provider;
+    return choices.toSorted((a, b) => Number(isLast(a)) - Number(isLast(b)));
   }
 
   #priceLeft(parted: PartedAnswer): number {
@@ -296,7 +312,7 @@ class Asking {
 
   async #turnTo(choice: Choice, parted: PartedAnswer): Promise<DirectOutcome> {
     const { thorough = false } = this.#init;
-    const { input, sampler } = parted.rest(this.#init);
+    const { input, sampler } = parted.soFar.rest(this.#init.input, this.#init.sampler);
     const maxPrice = this.#priceLeft(parted);
     const { model, modelId, card } = choice;
     const tooLong = await findTooLong(
@@ -394,6 +410,14 @@ class Asking {
     return faultyAnswer({ ...base, level: this.#init.verify ?? 'sampling', timing: this.#stopwatch.read() }, error);
   }
 }
+
+/** Failures of a router that say nothing about the question. */
+function isLost(error: unknown): error is QvacError {
+  if (error instanceof RemoteError) return error.remote === 'failed' || error.remote === 'internal';
+  return error instanceof QvacError && lostCodes.has(error.code);
+}
+
+const lostCodes: ReadonlySet<ErrorCode> = new Set(['E_TRUNCATED', 'E_TIMEOUT', 'E_NETWORK']);
 
 function noOffer(): QvacError {
   return new QvacError('E_NO_PROVIDER', 'no provider offers a model now', { hint: 'qvac peers' });

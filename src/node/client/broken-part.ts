@@ -9,9 +9,12 @@ import type { LocalVerifier } from '../verification/local-verifier.ts';
 import { faultyVerification, type Verification, type VerifyLevel } from '../verification/verification.ts';
 import { type Answer, type DeliveredAnswer, reasonFor } from './answer.ts';
 
+/** A job of this client's own, or one of a router's. */
+export type BrokenJob = Pick<Job, 'offer' | 'received' | 'ackedTokens'>;
+
 /** A job that broke off after it showed a token. */
 export interface BrokenPart {
-  readonly job: Pick<Job, 'offer' | 'received' | 'ackedTokens'>;
+  readonly job: BrokenJob;
   readonly error: QvacError;
   readonly answer: DeliveredAnswer & Pick<Answer, 'level' | 'timing'>;
   /** Resolves when what arrived is checked, stored and, as far as possible, settled. Never rejects. */
@@ -29,28 +32,28 @@ export interface BrokenEnding {
 
 export interface EndBrokenComponents extends BrokenOffComponents {
   readonly verifier: LocalVerifier;
-  readonly reputation: Reputation;
+  /** Null if a router selected the provider. */
+  readonly reputation: Reputation | null;
 }
 
 export interface EndBrokenInit {
-  /** Without a final head. */
-  readonly job: Job;
+  readonly job: Pick<Job, 'jobId' | 'provider' | 'received'>;
   readonly modelId: ModelId;
   readonly continuation: readonly number[];
   readonly level: VerifyLevel;
   readonly abandoned: Promise<Settlement | null>;
 }
 
-/** Checks, stores and settles what arrived of a job without a final head. Never rejects. */
+/** Checks, stores and settles what arrived of a job whose opening is not asked for. Never rejects. */
 export async function endBroken(components: EndBrokenComponents, init: EndBrokenInit): Promise<BrokenEnding> {
   const { reputation } = components;
   const { job, level, abandoned } = init;
   const kept = await keepBrokenOff(components, job, level === 'full' ? 'full' : 'sampling');
-  if (kept !== null) learnFrom(reputation, job.provider, kept.assessment);
+  if (kept !== null && reputation !== null) learnFrom(reputation, job.provider, kept.assessment);
   const receipt = kept === null ? null : job.jobId;
   const payment = await abandoned;
   if (kept?.assessment.result !== 'fail' && level !== 'none' && !(await isTextOfTokens(components, init))) {
-    reputation.record(job.provider, { kind: 'fault', fault: 'text-mismatch' });
+    reputation?.record(job.provider, { kind: 'fault', fault: 'text-mismatch' });
     const why = 'the text behind its last head is not that of its tokens';
     return { receipt, verification: faultyVerification('text-mismatch'), why, payment };
   }

@@ -1,9 +1,10 @@
 import type { QvacError } from '../../errors.ts';
 import { raceSignal } from '../../lib/abort.ts';
+import type { PeerIdString } from '../../lib/types.ts';
 import { MalformedError } from '../../protocol/codec.ts';
-import type { Input, SamplerSettings } from '../../protocol/messages.ts';
+import type { Input } from '../../protocol/messages.ts';
 import { AnswerSoFar } from '../job/answer-so-far.ts';
-import { costOf, type DeliveredCounts, payableTokens } from '../job/cost.ts';
+import { costOf, type DeliveredCounts, mostCostOf, payableTokens } from '../job/cost.ts';
 import { verifyWhole } from '../verification/parts.ts';
 import type { Answer, EarlierPart } from './answer.ts';
 import type { BrokenEnding, BrokenPart } from './broken-part.ts';
@@ -17,12 +18,10 @@ interface ShownPart extends BrokenPart {
 /** Joins the parts of an answer that one provider after another wrote (section 4.6). */
 export class PartedAnswer {
   readonly soFar: AnswerSoFar;
-  readonly #asked: readonly number[];
   readonly #parts: ShownPart[] = [];
 
   /** @param asked the question's input */
   constructor({ continuation }: Input) {
-    this.#asked = continuation;
     this.soFar = new AnswerSoFar(continuation);
   }
 
@@ -31,30 +30,19 @@ export class PartedAnswer {
     return this.#parts.length;
   }
 
+  /** The providers that others have replaced. */
+  get replaced(): readonly PeerIdString[] {
+    return this.#parts.slice(0, -1).map(({ answer }) => answer.provider);
+  }
+
   /** The last of them; null before the first. */
   get last(): BrokenPart | null {
     return this.#parts.at(-1) ?? null;
   }
 
-  /** Tokens that were shown. */
-  get shownCount(): number {
-    return this.soFar.tokens.length - this.#asked.length;
-  }
-
-  /** The question for the next provider, from the one for the first. */
-  rest({ input, sampler }: { readonly input: Input; readonly sampler: SamplerSettings }): {
-    readonly input: Input;
-    readonly sampler: SamplerSettings;
-  } {
-    return {
-      input: { ...input, continuation: this.soFar.continuation },
-      sampler: { ...sampler, maxTokens: sampler.maxTokens - this.#start },
-    };
-  }
-
   get totals(): EarlierTotals {
     return {
-      tokens: this.#start,
+      tokens: this.soFar.start,
       payableTokens: this.#parts.reduce((sum, { job }) => sum + payableTokens(job.offer, countsOf(job)), 0),
       costLamports: this.#parts.reduce((sum, { job }) => sum + costOf(job.offer, countsOf(job)), 0n),
     };
@@ -62,15 +50,12 @@ export class PartedAnswer {
 
   /** The most that the providers so far can be paid, lamports: they may have sent more than arrived. */
   get mostLamports(): bigint {
-    return this.#parts.reduce((sum, { job }) => {
-      const { maxTokens } = job.offer.sampler;
-      return sum + costOf(job.offer, { ...countsOf(job), n: maxTokens });
-    }, 0n);
+    return this.#parts.reduce((sum, { job }) => sum + mostCostOf(job.offer, countsOf(job)), 0n);
   }
 
   /** @returns whether another provider can continue the answer */
   add(part: BrokenPart): boolean {
-    this.#parts.push({ ...part, start: this.#start });
+    this.#parts.push({ ...part, start: this.soFar.start });
     try {
       this.soFar.add(part.job);
       return true;
@@ -123,7 +108,7 @@ export class PartedAnswer {
       ...ending,
       verification: ending.verification,
       text: this.soFar.text,
-      tokens: this.shownCount,
+      tokens: this.soFar.shownCount,
       earlier: this.#earlier(endings).filter((_, at) => at !== caught),
       atFault: part.answer.provider,
       costLamports: this.totals.costLamports,
@@ -133,10 +118,6 @@ export class PartedAnswer {
     };
   }
 
-  get #start(): number {
-    return this.soFar.continuation.length - this.#asked.length;
-  }
-
   #endings(): Promise<readonly BrokenEnding[]> {
     return Promise.all(this.#parts.map(({ ending }) => ending));
   }
@@ -144,7 +125,7 @@ export class PartedAnswer {
   #earlier(endings: readonly BrokenEnding[]): readonly EarlierPart[] {
     return this.#parts.flatMap(({ job, answer, start }, at) => {
       const ending = endings[at];
-      const end = this.#parts[at + 1]?.start ?? this.#start;
+      const end = this.#parts[at + 1]?.start ?? this.soFar.start;
       const { provider } = answer;
       if (ending === undefined) return [];
       const { receipt, verification, payment } = ending;

@@ -2,7 +2,7 @@ import type { JobId } from '../../lib/types.ts';
 import type { Received } from '../../proofs/received.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { decodeExtra } from '../../protocol/messages/extra.ts';
-import type { Offer } from '../../protocol/messages.ts';
+import type { Input, Offer } from '../../protocol/messages.ts';
 import type { Shown } from './redrawn.ts';
 
 /** A job that broke off, or an answer that arrives through a router. */
@@ -13,6 +13,7 @@ export interface ShownJob {
 
 /** The tokens and the text of an answer that providers have written one after another (section 4.6). */
 export class AnswerSoFar {
+  readonly #asked: readonly number[];
   /** The settings beyond the sampler, whose stop texts end an answer. */
   readonly #extra: Uint8Array;
   #continuation: readonly number[];
@@ -25,8 +26,25 @@ export class AnswerSoFar {
    * @param extra as of the offer
    */
   constructor(asked: readonly number[] = [], extra: Uint8Array = new Uint8Array()) {
+    this.#asked = asked;
     this.#continuation = asked;
     this.#extra = extra;
+  }
+
+  /** Tokens of the answer before the next job. */
+  get start(): number {
+    return this.#continuation.length - this.#asked.length;
+  }
+
+  /** The question for the next job. */
+  rest<Sampler extends { readonly maxTokens: number }>(
+    input: Input,
+    sampler: Sampler,
+  ): { readonly input: Input; readonly sampler: Sampler } {
+    return {
+      input: { ...input, continuation: this.#continuation },
+      sampler: { ...sampler, maxTokens: sampler.maxTokens - this.start },
+    };
   }
 
   /** The tokens with which the next job's prompt ends. */
@@ -44,9 +62,9 @@ export class AnswerSoFar {
     return this.#text + this.#redrawn.text;
   }
 
-  /** All tokens that were shown. */
-  get tokens(): readonly number[] {
-    return [...this.#continuation, ...this.#redrawn.tokens];
+  /** Number of tokens that were shown. */
+  get shownCount(): number {
+    return this.start + this.#redrawn.tokens.length;
   }
 
   /** What was shown of the tokens behind the continuation: the next job has to begin with it. */

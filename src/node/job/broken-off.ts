@@ -1,5 +1,6 @@
 import { messageOf } from '../../errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { AbortOptions } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import type { CheckOptions, Depth } from '../verification/verifier.ts';
@@ -18,15 +19,16 @@ export interface BrokenOffComponents extends JudgeComponents {
  */
 export async function keepBrokenOff(
   components: BrokenOffComponents,
-  job: Job,
+  job: Pick<Job, 'jobId' | 'received'>,
   depth: Depth,
+  options: AbortOptions = {},
 ): Promise<Conclusion | null> {
   const { verifier, receipts, logger } = components;
   if (job.received.head === null) return null;
-  const check = (receipt: Receipt, options: CheckOptions): Promise<Assessment> =>
-    verifier.check(receipt, depth, options);
+  const check = (receipt: Receipt, checking: CheckOptions): Promise<Assessment> =>
+    verifier.check(receipt, depth, checking);
   try {
-    const conclusion = await judge(components, job, { check, fault: null });
+    const conclusion = await judge(components, job, { check, fault: null }, options);
     await receipts.save(conclusion.receipt);
     return conclusion;
   } catch (failure) {

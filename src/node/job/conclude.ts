@@ -76,7 +76,7 @@ async function challengeOnce(
 /** Checks a finished job's receipt, with a second opinion on a numeric fault, and signs the verdict. */
 export async function judge(
   { key, clock }: JudgeComponents,
-  job: Job,
+  job: Pick<Job, 'jobId' | 'received'>,
   init: JudgeInit,
   options: AbortOptions = {},
 ): Promise<Conclusion> {
