@@ -53,6 +53,15 @@ export type QuestionEnd =
   /** `message` is for a log: without the quoted words that the client received. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
 
+/** A provider broke off after a new token, and another one may continue the answer. */
+class BrokenOff {
+  readonly error: Error;
+
+  constructor(error: Error) {
+    this.error = error;
+  }
+}
+
 /** One question of one client, from its `route` frame to the receipt. */
 export class Question {
   readonly #components: QuestionComponents;
@@ -124,15 +133,22 @@ export class Question {
     return this.#answerWith(over);
   }
 
-  /** Turns to one provider after another, until one answers the rest of the question. */
-  async #answerWith(over: AbortSignal): Promise<QuestionEnd> {
-    let failure = new RouteFailure('no-provider', `no provider offers ${this.#route.model}`);
+  #noProvider(): RouteFailure {
+    return new RouteFailure('no-provider', `no provider offers ${this.#route.model}`);
+  }
+
+  /**
+   * Turns to one provider after another, until one answers the rest of the question.
+   * @param left the failure if there is none to turn to
+   */
+  async #answerWith(over: AbortSignal, left = this.#noProvider()): Promise<QuestionEnd> {
+    let failure = left;
     for (let probes = 0; probes < maxProbes && this.#offers.triesLeft > 0; probes++) {
       const next = await this.#candidates.next(over);
       if (next === null) break;
       try {
         const end = await this.#tryProvider(next, over);
-        if (end === 'continue') return await this.#answerWith(over);
+        if (end instanceof BrokenOff) return await this.#answerWith(over, lastFailure(end.error));
         if (!(end instanceof Error)) return end;
         failure = lastFailure(end);
       } finally {
@@ -151,8 +167,8 @@ export class Question {
     this.#offers.payWith(allowance);
   }
 
-  /** @returns the answer, why another provider may be asked, or `continue` if one is to go on with the answer */
-  async #tryProvider({ choice, release }: Reserved, over: AbortSignal): Promise<QuestionEnd | Error | 'continue'> {
+  /** @returns the answer, why another provider may be asked, or that one is to go on with the answer */
+  async #tryProvider({ choice, release }: Reserved, over: AbortSignal): Promise<QuestionEnd | Error | BrokenOff> {
     const offered = await this.#offers.offer(choice, over);
     if (offered instanceof Error) return offered;
     const { job } = offered;
@@ -176,7 +192,7 @@ export class Question {
     return this.#offers.triesLeft > 0 && this.#candidates.othersLeft ? Math.ceil(leftMs / 2) : leftMs;
   }
 
-  async #conclude(end: AttemptEnd, { job, choice, payment }: OpenedJob): Promise<QuestionEnd | Error | 'continue'> {
+  async #conclude(end: AttemptEnd, { job, choice, payment }: OpenedJob): Promise<QuestionEnd | Error | BrokenOff> {
     const { reputation } = this.#components;
     const { peer } = choice.card;
     if (end.kind !== 'final') void payment?.abandon(job);
@@ -189,7 +205,7 @@ export class Question {
       case 'broken':
         reputation.record(peer, end.experience);
         this.#keeping.push(this.#keep(job, peer));
-        if (!(end.error instanceof FaultError) && this.#continueBehind(job, choice)) return 'continue';
+        if (!(end.error instanceof FaultError) && this.#continueBehind(job, choice)) return new BrokenOff(end.error);
         throw new RouteFailure('failed', end.error.message, ownWordsOf(end.error));
       case 'bad-input':
         // The provider's refusal alone does not show that the input is bad.

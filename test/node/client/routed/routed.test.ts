@@ -97,7 +97,7 @@ describe('a client, through a router', () => {
       asker.ask({ model: 'scripted', router: { target: router.address, optional: false } }),
       (error) =>
         error instanceof QvacError &&
-        error.code === 'E_TRUNCATED' &&
+        error.code === 'E_FAILED' &&
         /broke off after 5 tokens/.test(error.message) &&
         /receipts show/.test(error.hint ?? ''),
     );
