@@ -66,7 +66,7 @@ export function trustLines(facts: TrustFacts, style: (style: Style, text: string
 }
 
 /** `12D3Koo…a, then 12D3Koo…b after 71`. */
-function providersWords({ provider, earlier = [] }: Pick<TrustFacts, 'provider' | 'earlier'>): string {
+export function providersWords({ provider, earlier = [] }: Pick<TrustFacts, 'provider' | 'earlier'>): string {
   let after = 0;
   const words = [...earlier, { provider, tokens: 0 }].map((part) => {
     const name = shortPeer(part.provider);

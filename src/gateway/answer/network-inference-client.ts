@@ -174,7 +174,7 @@ function observerOf(observer: InferenceObserver, setProvider: (peer: PeerIdStrin
     note: () => undefined,
     delivered(delivered) {
       setProvider(null);
-      observer.delivered(deliveredOf(delivered));
+      observer.delivered({ ...deliveredOf(delivered), last: route ?? undefined });
     },
     checking: () => undefined,
   };

@@ -64,9 +64,11 @@ export function trustFields(known: {
   readonly verified: VerificationOutcome | 'pending';
 }): Record<string, string> {
   const { source, delivered, verified } = known;
+  const { provider, router } = delivered?.last ?? source ?? { provider: null, router: null };
   return {
-    ...(source === null ? {} : { 'x-qvac-provider': source.provider, 'x-qvac-model-id': source.model.id }),
-    ...(source === null || source.router === null ? {} : { 'x-qvac-router': source.router }),
+    ...(provider === null ? {} : { 'x-qvac-provider': provider }),
+    ...(source === null ? {} : { 'x-qvac-model-id': source.model.id }),
+    ...(router === null ? {} : { 'x-qvac-router': router }),
     'x-qvac-verified': verified,
     ...(delivered === null
       ? {}

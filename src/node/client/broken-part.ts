@@ -48,18 +48,15 @@ export interface EndBrokenInit {
 export async function endBroken(components: EndBrokenComponents, init: EndBrokenInit): Promise<BrokenEnding> {
   const { reputation } = components;
   const { job, level, abandoned } = init;
-  const kept = await keepBrokenOff(components, job, level === 'full' ? 'full' : 'sampling');
-  if (kept !== null && reputation !== null) learnFrom(reputation, job.provider, kept.assessment);
-  const receipt = kept === null ? null : job.jobId;
-  const payment = await abandoned;
-  if (kept?.assessment.result !== 'fail' && level !== 'none' && !(await isTextOfTokens(components, init))) {
-    reputation?.record(job.provider, { kind: 'fault', fault: 'text-mismatch' });
-    const why = 'the text behind its last head is not that of its tokens';
-    return { receipt, verification: faultyVerification('text-mismatch'), why, payment };
-  }
-  const verification = kept?.assessment ?? null;
-  const why = kept === null ? null : reasonFor(kept.assessment, { level, interrupted: false });
-  return { receipt, verification, why, payment };
+  const fault = level === 'none' || (await isTextOfTokens(components, init)) ? null : 'text-mismatch';
+  const kept = await keepBrokenOff(components, job, { depth: level === 'full' ? 'full' : 'sampling', fault });
+  const verification = kept?.assessment ?? (fault === null ? null : faultyVerification(fault));
+  if (verification !== null && reputation !== null) learnFrom(reputation, job.provider, verification);
+  const why =
+    fault !== null && verification?.faults.includes(fault) === true
+      ? 'its text is not that of its tokens'
+      : kept && reasonFor(kept.assessment, { level, interrupted: false });
+  return { receipt: kept === null ? null : job.jobId, verification, why, payment: await abandoned };
 }
 
 /**

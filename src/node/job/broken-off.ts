@@ -3,6 +3,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
+import type { FaultCode } from '../../protocol/messages.ts';
 import type { CheckOptions, Depth } from '../verification/verifier.ts';
 import { type Conclusion, type JudgeComponents, judge } from './conclude.ts';
 import type { Job } from './job.ts';
@@ -13,6 +14,12 @@ export interface BrokenOffComponents extends JudgeComponents {
   readonly logger: Logger;
 }
 
+export interface KeepBrokenInit {
+  readonly depth: Depth;
+  /** A fault that was seen on the stream, and that no receipt shows. @default none */
+  readonly fault?: FaultCode | null | undefined;
+}
+
 /**
  * Checks and stores what the newest head of a broken-off answer covers, so that it can be shown and continued.
  * @returns null if no head covers anything, or if it could not be stored. Never rejects
@@ -20,7 +27,7 @@ export interface BrokenOffComponents extends JudgeComponents {
 export async function keepBrokenOff(
   components: BrokenOffComponents,
   job: Pick<Job, 'jobId' | 'received'>,
-  depth: Depth,
+  { depth, fault = null }: KeepBrokenInit,
   options: AbortOptions = {},
 ): Promise<Conclusion | null> {
   const { verifier, receipts, logger } = components;
@@ -28,7 +35,7 @@ export async function keepBrokenOff(
   const check = (receipt: Receipt, checking: CheckOptions): Promise<Assessment> =>
     verifier.check(receipt, depth, checking);
   try {
-    const conclusion = await judge(components, job, { check, fault: null }, options);
+    const conclusion = await judge(components, job, { check, fault }, options);
     await receipts.save(conclusion.receipt);
     return conclusion;
   } catch (failure) {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { fromHex } from '../../../src/lib/bytes.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import type { FrameStream } from '../../../src/node/streams/streams.ts';
-import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
+import { encodeHead } from '../../../src/proofs/head.ts';
 import { type SigningKey, signBody } from '../../../src/proofs/signing.ts';
 import { MerkleTree } from '../../../src/proofs/tree/tree.ts';
 import { inputDigestOf, jobIdOf, textDigestOf } from '../../../src/protocol/digests.ts';

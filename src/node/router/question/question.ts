@@ -227,7 +227,7 @@ export class Question {
 
   /** Checks and stores what arrived of a job that broke off. Never rejects. */
   async #keep(job: Job, peer: PeerIdString): Promise<void> {
-    const kept = await keepBrokenOff(this.#components, job, this.#route.verify, { signal: this.#signal });
+    const kept = await keepBrokenOff(this.#components, job, { depth: this.#route.verify }, { signal: this.#signal });
     if (kept !== null) learnFrom(this.#components.reputation, peer, kept.assessment);
   }
 
