@@ -141,7 +141,7 @@ describe('architecture', () => {
 
   it('builds the roles beside each other, on parts that do not know them', () => {
     const roomOf = (path: string): string | null => /^src\/node\/([a-z]+)\//.exec(path)?.[1] ?? null;
-    const roles = new Set(['provider', 'client', 'router']);
+    const roles = new Set(['provider', 'client', 'router', 'relay']);
     const unknown = files
       .map(({ path }) => roomOf(path))
       .filter((room) => room !== null && !roles.has(room) && !rooms.includes(room));
@@ -269,6 +269,7 @@ describe('architecture', () => {
     assert.deepEqual(Object.keys(serve.options ?? {}), ['yes']);
     const flags = [...globalSettings, ...(serve.settings ?? [])].sort();
     assert.deepEqual(flags, [
+      'announce',
       'batch',
       'bootstrap',
       'context',
@@ -276,6 +277,7 @@ describe('architecture', () => {
       'free',
       'gpu',
       'keepAlive',
+      'keepPrompts',
       'listen',
       'mdns',
       'model',
@@ -288,6 +290,7 @@ describe('architecture', () => {
       'priorityFee',
       'private',
       'queue',
+      'reach',
       'rpc',
       'slots',
       'threads',

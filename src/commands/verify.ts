@@ -1,4 +1,5 @@
 import { exitCodes } from '../errors.ts';
+import { toHex } from '../lib/bytes.ts';
 import type { Assessment } from '../proofs/checks.ts';
 import type { VerifiedAnswer } from '../sdk/verify-receipt.ts';
 import { plural, shortId } from '../terminal/format.ts';
@@ -16,7 +17,7 @@ const marks = {
 } as const satisfies Record<string, readonly [string, Style]>;
 
 function lines(answer: VerifiedAnswer, words: string, summary: ReceiptSummary, output: Output): readonly string[] {
-  const { checks, result, faults, earlier, atFault } = answer;
+  const { checks, result, faults, calibration, earlier, atFault } = answer;
   const width = Math.max(...checks.map(({ name }) => name.length));
   const [mark, style] = marks[result];
   const facts = [
@@ -24,6 +25,7 @@ function lines(answer: VerifiedAnswer, words: string, summary: ReceiptSummary, o
     providersWords({ provider: summary.provider, earlier: whoBefore(summary, earlier) }),
     `model ${shortId(summary.model)}`,
     output.style(style, words, 'stdout'),
+    ...(calibration === null ? [] : [`limits ${toHex(calibration).slice(0, 8)}`]),
     `receipt ${shortId(summary.id)}`,
   ];
   return [
@@ -113,7 +115,7 @@ export const command = defineCommand({
         { signal },
       );
       progress.end();
-      const { result, tier, faults } = assessment;
+      const { result, tier, faults, calibration } = assessment;
       const checks = assessment.checks.map(({ name: check, result: outcome, detail }) => ({
         name: check,
         result: outcome,
@@ -124,6 +126,7 @@ export const command = defineCommand({
           result,
           tier,
           checks,
+          calibration: calibration === null ? null : toHex(calibration),
           earlier: assessment.earlier.map(({ id, provider, tokens }) => ({ id, provider, tokens })),
           atFault: assessment.atFault,
         },

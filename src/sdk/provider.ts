@@ -97,9 +97,14 @@ async function openEngine(
   teardown: Teardown,
   options: AbortOptions,
 ): Promise<Pick<RunningProvider, 'engine' | 'tokensPerSecond'>> {
-  const { slots, queue, name } = components.config.settings;
+  const { slots, queue, keepPrompts, name } = components.config.settings;
   const model = await findModel(components, options);
-  const init = { slots, queue, name: name ?? model.name };
+  const init = {
+    slots: slots ?? 'auto',
+    queue: queue ?? undefined,
+    keepPrompts: keepPrompts ?? 'auto',
+    name: name ?? model.name,
+  } as const;
   const engine = await loadEngine(components, model, init, components.progress, options);
   teardown.add(() => engine.dispose());
   return { engine, tokensPerSecond: await engine.measureSpeed(options) };
@@ -145,7 +150,9 @@ async function start(
     { peer, engine, cards, receipts: createReceiptStore(home.receiptsOf.provider), payouts: payments, clock, logger },
     {
       seenFile: joinPath(home.run, 'seen-jobs'),
-      keptDir: joinPath(home.run, 'kept-jobs'),
+      // What an answer costs this provider beside its tokens is the transaction, which a channel saves.
+      channelPriceJob: settings.priceJob ?? 0,
+      kept: { notes: joinPath(home.run, 'kept-jobs'), steps: home.steps },
       onEvent(event) {
         count(activity, event);
         observer.event?.(event);
@@ -202,6 +209,7 @@ function openActivity(
       now: () => ({
         peers: peer.connected().length,
         reach: peer.reach(),
+        relay: null,
         models: [`${engine.facts.name} ${engine.facts.quant}`],
         slots: engine.slots,
         tokensPerSecond,

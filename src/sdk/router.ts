@@ -13,12 +13,14 @@ import { type Identity, loadIdentity, lockIdentity } from '../node/home/identity
 import { createReceiptStore } from '../node/home/receipt-store.ts';
 import { checkAddresses, join } from '../node/join.ts';
 import type { Peer } from '../node/peer/peer.ts';
+import type { RelayServer } from '../node/relay/relay-server.ts';
 import { routerContent } from '../node/router/card-content.ts';
 import type { Routed } from '../node/router/route-handler.ts';
 import { createRouter } from '../node/router/router.ts';
 import { createReputation } from '../node/selection/reputation.ts';
 import { createSecondOpinion } from '../node/verification/second-opinion.ts';
 import { createVerifier } from '../node/verification/verifier.ts';
+import type { Calibration } from '../proofs/calibration.ts';
 import { peerIdOf, publicKeyOf } from '../proofs/signing.ts';
 import { parseLamports } from '../settings.ts';
 import { openSelectionStore } from './home.ts';
@@ -26,6 +28,7 @@ import { fetchModel, loadEngine, type ModelProgress, openModelStore } from './mo
 import type { MainnetConsent } from './payment/escrow.ts';
 import { openRouterPayments } from './payment/router.ts';
 import { publish } from './publish.ts';
+import { configuredRelay } from './relay.ts';
 import { createTeardown, type Teardown } from './teardown.ts';
 
 export interface RouterComponents {
@@ -50,6 +53,8 @@ export interface RunningRouter {
   readonly peer: Peer;
   /** One per model that it re-executes. */
   readonly engines: readonly Engine[];
+  /** Measured limits that it judges answers by, for models that have some. */
+  readonly calibrations: readonly Calibration[];
   /** Finds out which execution class this machine can declare for each model. Logs a test that fails. Never rejects. */
   runSelfTests(options?: AbortOptions): Promise<void>;
   /** Ends questions in progress and stops every part. Never throws. Idempotent. */
@@ -154,17 +159,23 @@ async function start(
 ): Promise<RunningRouter> {
   const { home, settings } = config;
   const clock = systemClock;
-  const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'router', key });
+  const relay = settings.relay ? configuredRelay({ config, logger }) : null;
+  const extensions = relay === null ? [] : [relay];
+  const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'router', key, extensions });
   teardown.add(stop);
   const reputation = createReputation({ clock, logger }, { path: home.reputation });
   await reputation.start();
   teardown.add(() => reputation.stop());
   const models = await Promise.all(
-    engines.map(async (engine) => ({ engine, calibration: await loadCalibration(engine.facts.id, logger) })),
+    engines.map(async (engine) => ({
+      engine,
+      calibration: await loadCalibration(engine.facts.id, { dirs: [config.home.calibration], logger }),
+    })),
   );
   const verifier = createVerifier({ models, logger });
   const receipts = createReceiptStore(home.receiptsOf.router);
-  const activity = openActivity({ config, logger }, peer, engines);
+  const activity = openActivity({ config, logger }, { peer, engines, relay });
+  relay?.events.on('event', () => activity.relayed());
   teardown.add(() => activity.stop());
   const paying = await openRouterPayments(
     { config, receipts, consent, logger },
@@ -198,6 +209,7 @@ async function start(
   return {
     peer,
     engines,
+    calibrations: models.flatMap(({ calibration }) => calibration ?? []),
     runSelfTests(options = {}) {
       testing = testEach(engines, () => cards.renew(), logger, options);
       return testing;
@@ -206,11 +218,16 @@ async function start(
   };
 }
 
+interface ActivityParts {
+  readonly peer: Peer;
+  readonly engines: readonly Engine[];
+  readonly relay: RelayServer | null;
+}
+
 /** Reports what this router does, for `qvac status`. */
 function openActivity(
   { config, logger }: Pick<RouterComponents, 'config' | 'logger'>,
-  peer: Peer,
-  engines: readonly Engine[],
+  { peer, engines, relay }: ActivityParts,
 ): ActivityLog {
   return startActivity(
     { clock: systemClock, logger },
@@ -220,6 +237,7 @@ function openActivity(
       now: () => ({
         peers: peer.connected().length,
         reach: peer.reach(),
+        relay: relay?.stats() ?? null,
         models: engines.map(({ facts: { name, quant } }) => `${name} ${quant}`),
         slots: null,
         tokensPerSecond: null,

@@ -35,7 +35,8 @@ const fixed: Readonly<Record<string, readonly string[]>> = {
   '--network': ['local', 'devnet', 'mainnet'],
   '--verify': ['none', 'sampling', 'full'],
   '--gpu': ['auto', 'off'],
-  '--role': ['provider', 'router', 'serve', 'route', 'gateway'],
+  '--role': ['provider', 'router', 'relay', 'serve', 'route', 'gateway'],
+  '--reach': ['auto', 'direct', 'relay'],
 };
 
 /** The candidates for the last of `words`. */

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { decodeOffer } from '../../src/protocol/validate.ts';
 import { runProgram, startProgram } from '../support/binary.ts';
 import { cutAt } from '../support/cheats/transcripts.ts';
+import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
 import { temporaryHome } from '../support/home.ts';
 import { root } from '../support/imports.ts';
@@ -51,6 +53,61 @@ test('standard input is put before the prompt', async (context) => {
   assert.deepEqual(receipt?.input?.messages, [{ role: 'user', content: 'some text\n\nwhat is this?' }]);
 });
 
+test('--stop ends the answer before its text; the receipt keeps it', async (context) => {
+  const provider = await startProvider(context, { engine: createDictatedEngine('one two three four') });
+  const home = await temporaryHome(context);
+  const args = ['ask', ...network, '--provider', provider.address, '--stop', 'three', '--stop', 'never', 'count'];
+  const { code, stdout, stderr } = await runProgram(args, { home, script });
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout.replace(/\n$/, ''), 'one two ');
+  const [receipt] = provider.receipts.values();
+  assert.equal(receipt?.text, 'one two three');
+  const asJson = await runProgram([...args, '--json'], { home, script });
+  assert.equal((JSON.parse(asJson.stdout) as AskJson).answer, 'one two ');
+  assert.equal((JSON.parse(asJson.stdout) as AskJson).finish, 5);
+  const empty = await runProgram(['ask', ...network, '--stop', '', 'count'], { home, script });
+  assert.equal(empty.code, 2);
+  assert.match(empty.stderr, /--stop: expected a text/);
+});
+
+test('--json-schema, --grammar and --regex give the answer its form', async (context) => {
+  const provider = await startProvider(context);
+  const home = await temporaryHome(context);
+  const write = async (name: string, content: string): Promise<string> => {
+    await writeFile(join(home, name), content);
+    return join(home, name);
+  };
+  const schema = await write('schema.json', '{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}');
+  const grammar = await write('grammar.gbnf', 'root ::= "yes, " [a-z]{3} | "no"');
+  const unknown = await write('unknown.json', '{"type":"object","if":{}}');
+  const broken = await write('broken.json', '{');
+  const ask = (...options: readonly string[]) =>
+    runProgram(['ask', ...network, '--provider', provider.address, ...options, 'how many?'], { home, script });
+  const forms: readonly (readonly [option: string, value: string, form: RegExp])[] = [
+    ['--json-schema', schema, /^\{[\s]*"n"\s*:\s*-?\d+\s*\}\n?$/],
+    ['--grammar', grammar, /^(yes, [a-z]{3}|no)\n?$/],
+    ['--regex', '\\d{3}-\\d{4}', /^\d{3}-\d{4}\n?$/],
+  ];
+  for (const [option, value, form] of forms) {
+    const { code, stdout, stderr } = await ask(option, value);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, form, option);
+  }
+  const refusals: readonly (readonly [options: readonly string[], why: RegExp])[] = [
+    [['--json-schema', unknown], /--json-schema: the schema asks for what is not supported: "if" \(at #\)/],
+    [['--json-schema', broken], /--json-schema: .*broken\.json is not JSON/],
+    [['--json-schema', join(home, 'none')], /--json-schema: cannot read .*none/],
+    [['--grammar', schema], /--grammar: the grammar, line 1: expected the name of a rule/],
+    [['--regex', '(?=a)'], /--regex: the pattern has "\(\?=" at 0, which is not supported/],
+    [['--regex', 'a', '--grammar', grammar], /one form only/],
+  ];
+  for (const [options, why] of refusals) {
+    const { code, stderr } = await ask(...options);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, why);
+  }
+});
+
 test('--system, --temperature, --max-tokens and --seed reach the offer', async (context) => {
   const provider = await startProvider(context);
   const home = await temporaryHome(context);
@@ -67,6 +124,8 @@ test('--system, --temperature, --max-tokens and --seed reach the offer', async (
     '5',
     '--min-p',
     '0.1',
+    '--top-p',
+    '0.9',
     '--max-tokens',
     '7',
     '--seed',
@@ -80,6 +139,8 @@ test('--system, --temperature, --max-tokens and --seed reach the offer', async (
   const [receipt] = provider.receipts.values();
   assert.equal(receipt?.input?.messages[0]?.content, 'be brief');
   assert.equal(receipt?.tokens.length, 7);
+  const { temperature, topK, minP, topP } = decodeOffer(receipt?.offer.body ?? new Uint8Array()).sampler;
+  assert.deepEqual([temperature, topK, minP, topP], [35, 5, 10, 90]);
 });
 
 test('--json prints one object of a fixed shape', async (context) => {

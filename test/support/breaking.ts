@@ -141,6 +141,8 @@ export function forgivingReputation(): Reputation {
     stop: () => reputation.stop(),
     record: (peer, experience) => reputation.record(peer, experience),
     speed: () => null,
+    answered: () => undefined,
+    knownShareOf: () => () => 0,
     peers: () => reputation.peers(),
     standing: (peer) => ({ ...reputation.standing(peer), usable: true, reason: null, reliability: 1 }),
   };

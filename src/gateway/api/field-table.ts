@@ -30,6 +30,7 @@ const length = 'cut to the room that the prompt leaves in the model’s context;
 const effort = 'a hint; no model here has levels of it';
 const notYet = 'not offered yet';
 const byTemplate = 'for templates that show it';
+const logprobs = 'recomputed if the gateway holds the model, else from up to 256 opened steps, by token id';
 
 const extension: readonly FieldRule[] = [
   honoured('qvac.provider', 'peer id or address'),
@@ -39,21 +40,42 @@ const extension: readonly FieldRule[] = [
   honoured('qvac.consent', 'from the gateway’s own page only'),
 ];
 
+const schema = 'JSON schema (see below)';
+/** As llama.cpp and vLLM have them, on every route. */
+const grammars: readonly FieldRule[] = [
+  honoured('grammar', 'GBNF, from its rule `root` on'),
+  honoured('json_schema', schema),
+  honoured('guided_grammar', 'as `grammar`'),
+  honoured('guided_json', schema),
+  honoured('guided_regex', 'regular expression for the whole answer'),
+  honoured('guided_choice', 'list of texts'),
+  honoured('structured_outputs.grammar', 'as `grammar`'),
+  honoured('structured_outputs.json', schema),
+  honoured('structured_outputs.regex', 'as `guided_regex`'),
+  honoured('structured_outputs.choice', 'as `guided_choice`'),
+];
+const format = '`text`, `json_object` or `json_schema` (see below)';
+
 const model = honoured('model', 'in any case; `NAME`, `NAME/QUANT`, `NAME:QUANT`, `NAME:latest` or hex id');
 const seed = 'all digits up to 2^64 − 1; -1 means random';
 
 /** @param prefix of the object that holds them, such as `options.` */
 const samplerFields = (prefix = ''): readonly FieldRule[] => [
   honoured(`${prefix}temperature`, '0 to 2, in steps of 0.01'),
-  honoured(`${prefix}top_k`, '1 to 20'),
+  capped(`${prefix}top_k`, '20 at most, also for 0 and -1; the header `x-qvac-adjusted` tells'),
   honoured(`${prefix}min_p`, '0 to 1, in steps of 0.01'),
   honoured(`${prefix}seed`, seed),
   honoured(`${prefix}top_p`, '0 to 1, in steps of 0.01; 0 counts as 0.01'),
 ];
 const penalties = (prefix = ''): readonly FieldRule[] => [
-  refused(`${prefix}frequency_penalty`, [0], notYet),
-  refused(`${prefix}presence_penalty`, [0], notYet),
+  honoured(`${prefix}frequency_penalty`, '-2 to 2'),
+  honoured(`${prefix}presence_penalty`, '-2 to 2'),
 ];
+const stops = (field: string): FieldRule =>
+  honoured(field, 'up to 32 texts; the answer ends with the token that completes one');
+const logitBias = honoured('logit_bias', 'up to 300 tokens; moves candidates, -100 bans one, up to 19 can be banned');
+const choices = capped('n', '1 to 8, each a job of its own; with a `seed`, each draws with the next one');
+const ignoredPenalty = 'no such penalty here; the header `x-qvac-adjusted` tells';
 
 const streamOptions: readonly FieldRule[] = [
   honoured('stream'),
@@ -110,11 +132,11 @@ const chat: readonly FieldRule[] = [
   capped('max_tokens', `${length}; \`max_completion_tokens\` comes first`),
   ...samplerFields(),
   ...penalties(),
-  refused('repetition_penalty', [1], notYet),
-  refused('logit_bias', [{}], notYet),
-  honoured('stop', 'up to 16 texts'),
+  ...ignored(ignoredPenalty, 'repetition_penalty'),
+  logitBias,
+  stops('stop'),
   ...streamOptions,
-  honoured('logprobs', 'recomputed here, if the gateway holds the model'),
+  honoured('logprobs', logprobs),
   honoured('top_logprobs', '0 to 20'),
   honoured(
     'reasoning_effort',
@@ -125,8 +147,9 @@ const chat: readonly FieldRule[] = [
   ...tools,
   refused('functions', [[]], notYet),
   refused('function_call', ['none', 'auto'], notYet),
-  refused('response_format', [{ type: 'text' }], notYet),
-  refused('n', [1]),
+  honoured('response_format', format),
+  ...grammars,
+  choices,
   refused('modalities', [['text']]),
   refused('service_tier', ['auto', 'default']),
   refused('store', [false], 'the gateway stores no responses'),
@@ -140,11 +163,13 @@ const completions: readonly FieldRule[] = [
   capped('max_tokens', length),
   ...samplerFields(),
   ...penalties(),
-  refused('logit_bias', [{}], notYet),
-  honoured('stop', 'up to 16 texts'),
+  logitBias,
+  stops('stop'),
   ...streamOptions,
-  honoured('logprobs', '0 to 20; recomputed here, if the gateway holds the model'),
-  refused('n', [1]),
+  honoured('logprobs', `0 to 20; ${logprobs}`),
+  honoured('response_format', format),
+  ...grammars,
+  choices,
   refused('best_of', [1]),
   refused('echo', [false]),
   refused('suffix', ['']),
@@ -176,7 +201,8 @@ const responses: readonly FieldRule[] = [
   ),
   ...ignored('reasoning is part of the text', 'reasoning.summary', 'reasoning.generate_summary'),
   honoured('include', '`reasoning.encrypted_content` is accepted, and there is none; anything else is refused'),
-  refused('text.format', [{ type: 'text' }], notYet),
+  honoured('text.format', format),
+  ...grammars,
   ...ignored(effort, 'text.verbosity'),
   ...tools,
   ...ignored('tools are not offered yet', 'max_tool_calls'),
@@ -206,7 +232,7 @@ const messages: readonly FieldRule[] = [
   ...textParts('system[].'),
   capped('max_tokens', length),
   ...samplerFields(),
-  honoured('stop_sequences', 'up to 16 texts'),
+  stops('stop_sequences'),
   honoured('stream'),
   honoured(
     'thinking.type',
@@ -216,7 +242,9 @@ const messages: readonly FieldRule[] = [
   ...ignored('there are no thinking blocks', 'thinking.display'),
   refused('thinking.budget_tokens', [], notYet),
   ...ignored(effort, 'output_config.effort'),
-  refused('output_config.format', [], notYet),
+  honoured('output_config.format', '`json_schema` (see below)'),
+  honoured('output_format', 'as `output_config.format`'),
+  ...grammars,
   ...ignored('there is no earlier thinking or tool result to clear', 'context_management'),
   ...ignored('a hint for caches', 'cache_control'),
   refused('tools', [[]], notYet),
@@ -242,13 +270,13 @@ const ollamaShared: readonly FieldRule[] = [
   ...ignored('the context is the model’s own', 'options.num_ctx'),
   ...samplerFields('options.'),
   ...penalties('options.'),
-  honoured('options.stop', 'up to 16 texts'),
+  stops('options.stop'),
   refused('options.typical_p', [1], notYet),
   refused('options.tfs_z', [1], notYet),
-  refused('options.repeat_penalty', [1], notYet),
+  ...ignored(ignoredPenalty, 'options.repeat_penalty'),
   refused('options.mirostat', [0], notYet),
   ...ignored(
-    'has an effect only beside a penalty or mirostat, which are not offered yet',
+    'has an effect only beside a repeat penalty or mirostat, which are not offered',
     'options.repeat_last_n',
     'options.penalize_newline',
     'options.mirostat_tau',
@@ -269,7 +297,8 @@ const ollamaShared: readonly FieldRule[] = [
     'options.logits_all',
     'options.vocab_only',
   ),
-  refused('format', ['', {}], notYet),
+  honoured('format', '`json`, or a JSON schema (see below)'),
+  ...grammars,
   refused('logprobs', [false], notYet),
   refused('top_logprobs', [0], notYet),
   ...extension,

@@ -3,12 +3,13 @@ import { type ErrorCode, messageOf, QvacError, toError } from '../../errors.ts';
 import { seconds } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
-import { maxAnswerParts, maxTriedProviders } from '../../protocol/constants.ts';
+import { defaultChallenges, maxAnswerParts, maxTriedProviders } from '../../protocol/constants.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
 import { type CardModel, type Input, modes, type SamplerSettings } from '../../protocol/messages.ts';
 import type { Discovery, LivePeer } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
+import { type AnswerExtra, abilitiesFor } from '../job/answer-extra.ts';
 import { checkInput } from '../job/bad-input.ts';
 import { isBadOffer, RemoteError } from '../job/remote-error.ts';
 import { findTooLong } from '../job/too-long.ts';
@@ -41,6 +42,10 @@ export interface AskInit {
   /** Hex id, `name` or `name/quant`; null: the best live offer. */
   readonly model: string | null;
   readonly sampler: SamplerSettings;
+  /** @default nothing beyond the sampler */
+  readonly extra?: AnswerExtra | undefined;
+  /** Steps of the answer to open, 2 … 256. @default 16 */
+  readonly count?: number | undefined;
   /** 32 bytes, to make the answer reproducible; null: random for each provider that begins it. */
   readonly seed: Uint8Array | null;
   /** Null: `full` if the model file is here or the router lists the model, else `sampling`. */
@@ -110,11 +115,11 @@ class Asking {
     try {
       const router = await reachRouter(
         this.#components.discovery,
-        this.#init.router ?? null,
+        this.#router,
         (line) => this.#observer.note(line),
         this.#options,
       );
-      const parted = new PartedAnswer(this.#init.input);
+      const parted = new PartedAnswer(this.#init.input, this.#extra);
       const answer = router === null ? await this.#direct(parted) : await this.#throughRouter(router, parted);
       await this.#selectionLog.end(
         answer.receipt === null
@@ -126,6 +131,18 @@ class Asking {
       await this.#selectionLog.end(messageOf(error));
       throw error;
     }
+  }
+
+  /** The router to ask through. A `route` frame has no place for a grammar. @throws QvacError E_USAGE */
+  get #router(): WantedRouter | null {
+    const { router = null, extra } = this.#init;
+    if (router === null || extra?.rules === undefined) return router;
+    if (!router.optional)
+      throw new QvacError('E_USAGE', 'a question with a grammar cannot go through a router', {
+        hint: 'ask a provider directly: --provider <peer>',
+      });
+    this.#observer.note('a question with a grammar goes to the provider itself, not through the router');
+    return null;
   }
 
   get #timeLeftMs(): number {
@@ -163,6 +180,8 @@ class Asking {
       model,
       label,
       sampler,
+      extra: this.#extra,
+      count: this.#count,
       seed: this.#seed(),
       maxPrice,
       stopwatch: this.#stopwatch,
@@ -325,12 +344,14 @@ class Asking {
     const level = await this.#levelFor(choice);
     if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
     const timeouts = { totalMs: this.#timeLeftMs, allowedMs: this.#init.timeoutMs };
-    return askProvider(
+    const outcome = await askProvider(
       this.#components,
       {
         choice,
         input,
         sampler,
+        extra: this.#extra,
+        count: this.#count,
         soFar: parted.soFar,
         earlier: parted.totals,
         maxPrice,
@@ -343,6 +364,8 @@ class Asking {
       this.#selectionLog.observing(this.#observer, { provider: choice.card.peer }),
       this.#options,
     );
+    if (outcome.answer !== null) this.#components.reputation.answered(card.peer, modelId, this.#init.input);
+    return outcome;
   }
 
   async #levelFor({ modelId }: Choice): Promise<VerifyLevel> {
@@ -371,6 +394,8 @@ class Asking {
       maxTokens: sampler.maxTokens,
       maxPrice,
       only: null,
+      knownShare: this.#components.reputation.knownShareOf(input),
+      needs: abilitiesFor(input, this.#extra),
     };
   }
 
@@ -392,6 +417,14 @@ class Asking {
       if (error instanceof QvacError) return null;
       throw error;
     }
+  }
+
+  get #extra(): AnswerExtra {
+    return this.#init.extra ?? {};
+  }
+
+  get #count(): number {
+    return this.#init.count ?? defaultChallenges;
   }
 
   #seed(): Uint8Array {

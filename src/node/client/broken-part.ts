@@ -40,6 +40,8 @@ export interface EndBrokenInit {
   readonly job: Pick<Job, 'jobId' | 'provider' | 'received'>;
   readonly modelId: ModelId;
   readonly continuation: readonly number[];
+  /** The text has the texts of control tokens, too (section 4.1). */
+  readonly hasMarkers: boolean;
   readonly level: VerifyLevel;
   readonly abandoned: Promise<Settlement | null>;
 }
@@ -65,10 +67,10 @@ export async function endBroken(components: EndBrokenComponents, init: EndBroken
  */
 async function isTextOfTokens(
   { verifier, logger }: EndBrokenComponents,
-  { job: { received, jobId }, modelId, continuation }: EndBrokenInit,
+  { job: { received, jobId }, modelId, continuation, hasMarkers }: EndBrokenInit,
 ): Promise<boolean> {
   try {
-    const own = await verifier.textOf(modelId, continuation, received.tokens);
+    const own = await verifier.textOf(modelId, continuation, received.tokens, hasMarkers);
     // A last text without tokens may end an incomplete character before a final head that did not arrive.
     return own === null || received.text === own || received.text === `${own}\u{FFFD}`;
   } catch (error) {

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { type ErrorCode, messageOf, QvacError, toError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
-import { defaultChallenges } from '../../protocol/constants.ts';
 import { sha256 } from '../../protocol/digests.ts';
 import { inputFor } from '../../protocol/input/system-in-turn.ts';
 import { finish, type Input, type Mode, modes, payFrom, type SamplerSettings } from '../../protocol/messages.ts';
+import { type AnswerExtra, extraFor } from '../job/answer-extra.ts';
 import type { AnswerSoFar } from '../job/answer-so-far.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../job/cost.ts';
 import type { Job, JobInit, JobTimeouts, SignedQuote } from '../job/job.ts';
@@ -44,6 +44,9 @@ export interface DirectInit {
   /** The answer that this provider continues; nothing of it for the first. */
   readonly soFar: AnswerSoFar;
   readonly earlier: EarlierTotals;
+  readonly extra: AnswerExtra;
+  /** Steps to open. */
+  readonly count: number;
   /** Lamports. */
   readonly maxPrice: number;
   /** 32 bytes. */
@@ -155,7 +158,7 @@ class DirectQuestion {
   }
 
   async #open(): Promise<Job> {
-    const { choice, sampler, seed, soFar, timeouts } = this.#init;
+    const { choice, sampler, extra, count, seed, soFar, timeouts } = this.#init;
     const input = this.#input;
     const { verifier } = this.#components;
     const quote = this.#quote;
@@ -167,8 +170,10 @@ class DirectQuestion {
       sampler,
       seed,
       commit: sha256(this.#secret),
-      count: defaultChallenges,
+      count,
       mode: this.#mode,
+      extra: extraFor(choice.model, extra),
+      grammar: extra.rules,
       previous: soFar.previous,
       quote,
       ...payment,
@@ -221,8 +226,10 @@ class DirectQuestion {
     if (!(error instanceof FaultError) && !(error instanceof QvacError)) throw error;
     if (isBadInput(error)) await this.#checkRefusal();
     const tooLong = mayBeTooLong(error, choice.model, this.#input, sampler.maxTokens);
-    // Another class may draw otherwise at the one token that was shown already.
-    if (!tooLong && !this.#redrawn.isOther) this.#components.reputation.record(choice.card.peer, experienceOf(error));
+    // A grammar that would cost it too much, a provider may refuse (section 4.1); another class may draw otherwise what
+    // was shown already.
+    const mayRefuse = tooLong || (isBadInput(error) && this.#init.extra.rules !== undefined) || this.#redrawn.isOther;
+    if (!mayRefuse) this.#components.reputation.record(choice.card.peer, experienceOf(error));
     if (job === null || !(this.#hasShown(job) || (error instanceof FaultError && job.received.n > 0))) {
       this.#tellHold(job);
       return { answer: null, error: tooLong ? new PerhapsTooLongError(error) : error, broken: null };
@@ -238,9 +245,15 @@ class DirectQuestion {
 
   /** Its connection or its provider failed. */
   #brokenPart(job: Job, error: QvacError, abandoned: Promise<Settlement | null>): BrokenPart {
-    const { level, choice, stopwatch, input } = this.#init;
-    const { modelId } = choice;
-    const ending = endBroken(this.#components, { job, modelId, continuation: input.continuation, level, abandoned });
+    const { level, choice, stopwatch, input, extra } = this.#init;
+    const ending = endBroken(this.#components, {
+      job,
+      modelId: choice.modelId,
+      continuation: input.continuation,
+      hasMarkers: extra.markers === true,
+      level,
+      abandoned,
+    });
     return { job, error, answer: { ...this.#answerOf(job), level, timing: stopwatch.read() }, ending };
   }
 

@@ -3,6 +3,7 @@ import { raceSignal } from '../../lib/abort.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import type { Input } from '../../protocol/messages.ts';
+import { type AnswerExtra, routedExtra } from '../job/answer-extra.ts';
 import { AnswerSoFar } from '../job/answer-so-far.ts';
 import { costOf, type DeliveredCounts, mostCostOf, payableTokens } from '../job/cost.ts';
 import { verifyWhole } from '../verification/parts.ts';
@@ -20,9 +21,9 @@ export class PartedAnswer {
   readonly soFar: AnswerSoFar;
   readonly #parts: ShownPart[] = [];
 
-  /** @param asked the question's input */
-  constructor({ continuation }: Input) {
-    this.soFar = new AnswerSoFar(continuation);
+  /** @throws QvacError E_BAD_INPUT for an `extra` out of range */
+  constructor({ continuation }: Input, extra: AnswerExtra) {
+    this.soFar = new AnswerSoFar(continuation, routedExtra(extra));
   }
 
   /** Parts that broke off. */

@@ -1,12 +1,13 @@
 import { messageOf, ownWordsOf, QvacError, toError } from '../../errors.ts';
-import { equalBytes } from '../../lib/bytes.ts';
+import { equalBytes, toHex } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { signBody, verifyBody } from '../../proofs/signing.ts';
-import { openKept } from '../../proofs/transcript.ts';
+import { openingOf } from '../../proofs/transcript.ts';
 import { MalformedError } from '../../protocol/codec.ts';
+import { channelReleaseS } from '../../protocol/constants.ts';
 import { jobIdHex, sha256 } from '../../protocol/digests.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
 import { kinds, modes, payFrom, type Signed, type Verdict } from '../../protocol/messages.ts';
@@ -87,8 +88,7 @@ export class JobHandler {
 
   async #serve(stream: FrameStream, frame: FrameOf<'offer'>): Promise<void> {
     const { clock } = this.#components;
-    const admission = this.#admit(stream, frame);
-    const run = new JobRun(this.#components, admission, stream, this.#init);
+    const { admission, run } = this.#admit(stream, frame);
     const ids = { job: admission.jobId, client: stream.remote.peer };
     const began = clock.now();
     const end = new AbortController();
@@ -112,6 +112,7 @@ export class JobHandler {
         tokens: finished.final.n,
         finish: finished.final.finish,
         ms: clock.now() - began,
+        reused: finished.savings.reused,
       });
       await this.#conclude(stream, run, finished, listening, end);
     } catch (error) {
@@ -119,16 +120,18 @@ export class JobHandler {
       throw error;
     } finally {
       end.abort();
+      run.gone();
       this.#ended(run);
     }
   }
 
   /** Admits the offer. If it is refused, the client's locked payment is refunded. */
-  #admit(stream: FrameStream, frame: FrameOf<'offer'>): Admission {
+  #admit(stream: FrameStream, frame: FrameOf<'offer'>): { readonly admission: Admission; readonly run: JobRun } {
     const { kept, payouts } = this.#components;
     try {
       if (kept.full) throw new OfferRefusal('busy', 'too many finished jobs are kept');
-      return admit(this.#components, frame, stream.remote);
+      const admission = admit(this.#components, frame, stream.remote);
+      return { admission, run: new JobRun(this.#components, admission, stream, this.#init) };
     } catch (error) {
       const refused = payouts === null ? null : payableOffer(frame, stream.remote);
       if (refused !== null) payouts?.decline(refused);
@@ -181,12 +184,14 @@ export class JobHandler {
       transcript: isOpened ? finished.transcript : null,
       opening: null,
       receipt: receiptOf(finished),
+      paid: finished.paid,
       saved: Promise.resolve(),
     };
     // Not awaited: a slow disk must not delay the opening.
     if (isOpened) {
       this.#components.kept.add(job);
-      void this.#components.keptFiles.write(() => keptOpeningOf(job, finished));
+      const stepsOf = (): Uint8Array => finished.transcript.keptSteps(0);
+      void this.#components.keptFiles.write(keptOpeningOf(job, finished), stepsOf);
     }
     void this.#save(job);
     const timer = setTimeout(() => end.abort(new QvacError('E_TIMEOUT', 'no challenge came in time')), keepMs);
@@ -210,22 +215,20 @@ export class JobHandler {
     const { kept, keptFiles, receipts } = this.#components;
     const known = kept.find(client, commit);
     if (known !== null) return known;
-    const opening = await keptFiles.read(client, commit);
-    if (opening === null) return null;
-    const { receipt } = await receipts.get(opening.jobId);
-    const { jobId, root, count, keepUntil, steps } = opening;
+    const found = await keptFiles.read(client, commit);
+    if (found === null) return null;
+    const { jobId, root, n, count, keepUntil } = found.opening;
+    const { receipt } = await receipts.get(jobId);
     const job: KeptJob = {
       jobId,
       client,
       commit,
       root,
       keepUntil,
-      transcript:
-        receipt.opening === null
-          ? { n: steps.tokens.length, open: (secret) => openKept(steps, jobId, count, secret) }
-          : null,
+      transcript: receipt.opening === null ? { n, open: (secret) => openingOf(found.record, count, secret) } : null,
       opening: receipt.opening,
       receipt,
+      paid: null,
       saved: Promise.resolve(),
     };
     kept.add(job);
@@ -258,14 +261,15 @@ export class JobHandler {
     } finally {
       await this.#save(job);
     }
-    if (verdict !== null)
-      this.#init.onEvent({
-        event: 'job-verdict',
-        job: job.jobId,
-        client,
-        result: verdict.result,
-        faults: verdict.faults,
-      });
+    if (verdict === null) return;
+    this.#init.onEvent({
+      event: 'job-verdict',
+      job: job.jobId,
+      client,
+      result: verdict.result,
+      faults: verdict.faults,
+    });
+    if (run?.isInChannel === true) await takeRelease(stream, run);
   }
 
   #open(job: KeptJob, secret: Uint8Array, client: PeerIdString): Signed {
@@ -287,6 +291,7 @@ export class JobHandler {
   #takeVerdict(job: KeptJob, signed: Signed): Verdict {
     const verdict = decodeVerdictOf(job, signed);
     job.receipt = { ...job.receipt, verdicts: [signed] };
+    job.paid?.verdict(verdict.result);
     return verdict;
   }
 
@@ -309,9 +314,24 @@ export class JobHandler {
   }
 }
 
-function keptOpeningOf({ jobId, client, commit, root, keepUntil }: KeptJob, finished: FinishedJob): KeptOpening {
-  const { count } = finished.admission.offer.challenge;
-  return { jobId, client, commit, root, count, keepUntil, steps: finished.transcript.kept };
+/** After its verdict the client of a channel acknowledges once more, to release the price. */
+async function takeRelease(stream: FrameStream, run: JobRun): Promise<void> {
+  run.verdict();
+  const signal = AbortSignal.timeout(channelReleaseS * 1_000);
+  for (;;) {
+    const frame = await stream.read(['ack'], { signal });
+    if (frame === null) return;
+    await run.acknowledge({ body: frame.body, sig: frame.sig });
+  }
+}
+
+function keptOpeningOf(
+  { jobId, client, commit, root, keepUntil }: KeptJob,
+  { admission, final }: FinishedJob,
+): KeptOpening {
+  const { challenge, payment } = admission.offer;
+  const paidWith = { [payFrom.nothing]: null, [payFrom.jobAccount]: jobId, [payFrom.channel]: toHex(payment.account) };
+  return { jobId, client, commit, root, n: final.n, count: challenge.count, keepUntil, payment: paidWith[payment.pay] };
 }
 
 function decodeVerdictOf(job: KeptJob, signed: Signed): Verdict {

@@ -1,14 +1,23 @@
 import { escrowRules } from '../../escrow/constants.ts';
 import { equalBytes, toHex } from '../../lib/bytes.ts';
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
+import { keepsPrompts } from '../../protocol/constants.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import { quotedLamports } from '../../protocol/messages/quote.ts';
 import { type CardModel, type Mode, modeName, type Pay } from '../../protocol/messages.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
 import { modelsNamed } from '../discovery/query.ts';
 import type { ChainRecord } from '../payment/payments.ts';
+import type { KnownShare } from './asked-prompts.ts';
 import { chainReliability } from './chain-reliability.ts';
-import { assumedFirstTokenMs, loadWeight, priceWeight, reliabilityWeight, speedTermWeight } from './constants.ts';
+import {
+  assumedFirstTokenMs,
+  keptWeight,
+  loadWeight,
+  priceWeight,
+  reliabilityWeight,
+  speedTermWeight,
+} from './constants.ts';
 import type { Reputation, Standing } from './reputation.ts';
 import type { Speed } from './reputation-file.ts';
 
@@ -28,6 +37,10 @@ export interface SelectionCriteria {
   readonly except?: ReadonlySet<PeerIdString> | undefined;
   /** Providers of this execution class come first: only they continue an answer bit for bit. @default none */
   readonly preferredClass?: Uint8Array | undefined;
+  /** How much of the prompt a provider may have kept. @default nothing */
+  readonly knownShare?: KnownShare | undefined;
+  /** What the model must serve beyond plain text: names in its `can` (section 3). @default nothing */
+  readonly needs?: readonly string[] | undefined;
 }
 
 /** The terms of a score, in points; 0 is the best value of each. */
@@ -36,6 +49,7 @@ export interface Terms {
   readonly speed: number;
   readonly reliability: number;
   readonly load: number;
+  readonly kept: number;
 }
 
 export interface Choice {
@@ -49,7 +63,7 @@ export interface Choice {
   readonly score: number;
 }
 
-export type Exclusion = 'other-model' | 'not-held' | 'mode' | 'context' | 'too-dear' | 'pay' | 'standing';
+export type Exclusion = 'other-model' | 'not-held' | 'mode' | 'ability' | 'context' | 'too-dear' | 'pay' | 'standing';
 
 export interface Selection {
   /** Best first. */
@@ -125,9 +139,12 @@ function examine(
   const mode = modeName(criteria.mode);
   const serving = held.filter((model) => model.modes.includes(mode));
   if (serving.length === 0) return { why: 'mode', detail: `does not serve mode ${mode}` };
-  const roomy = serving.filter((model) => model.context > criteria.maxTokens);
+  const { needs = [] } = criteria;
+  const able = serving.filter(({ can }) => needs.every((need) => can.includes(need)));
+  if (able.length === 0) return { why: 'ability', detail: lackOf(needs, serving) };
+  const roomy = able.filter((model) => model.context > criteria.maxTokens);
   if (roomy.length === 0) {
-    const context = Math.max(...serving.map((model) => model.context));
+    const context = Math.max(...able.map((model) => model.context));
     const detail = `its context of ${context} tokens has no room for an answer of ${criteria.maxTokens}`;
     return { why: 'context', detail };
   }
@@ -156,6 +173,12 @@ function examine(
   return { card, ...cheapest, modelId, standing, record, speed: reputation.speed(card.peer, modelId) };
 }
 
+/** What a provider does not serve of what the question needs. */
+function lackOf(needs: readonly string[], models: readonly CardModel[]): string {
+  const lacking = needs.filter((need) => !models.some(({ can }) => can.includes(need)));
+  return lacking.includes('tools') ? 'its model takes no tools' : 'it serves no grammars';
+}
+
 /** Why the provider's stake does not cover `price`, or null. */
 function stakeShortfall(record: ChainRecord | null, price: bigint): string | null {
   if (record === null) return 'is not registered with the escrow that its card names';
@@ -178,6 +201,8 @@ function rank(eligible: readonly Eligible[], components: SelectComponents, crite
   const fastest = Math.max(0, ...eligible.map(({ speed }) => speed?.tokensPerSecond ?? 0));
   const times = new Map(eligible.map((each) => [each, expectedMs(each, criteria.maxTokens, fastest)]));
   const shortest = Math.min(...times.values());
+  const shares = new Map(eligible.map((each) => [each, keptShare(each, criteria)]));
+  const largestShare = Math.max(...shares.values());
   return (
     eligible
       .map((each) => {
@@ -188,9 +213,11 @@ function rank(eligible: readonly Eligible[], components: SelectComponents, crite
             reliabilityWeight *
             Math.log2(each.standing.reliability * (each.record === null ? 1 : chainReliability(each.record))),
           load: -loadWeight * Math.min(4, components.inFlight(each.card.peer) / Math.max(1, each.model.slots)),
+          kept: keptWeight * ((shares.get(each) ?? 0) - largestShare),
         };
         const { speed: _speed, record: _record, ...choice } = each;
-        return { ...choice, terms, score: terms.price + terms.speed + terms.reliability + terms.load };
+        const score = terms.price + terms.speed + terms.reliability + terms.load + terms.kept;
+        return { ...choice, terms, score };
       })
       // Equal scores are ordered by peer id, so that the result is deterministic.
       .toSorted(
@@ -214,4 +241,9 @@ function expectedMs({ speed, card }: Eligible, maxTokens: number, fastest: numbe
   const claimed = Math.min(card.card.compute.tokensPerSecond, fastest > 0 ? 2 * fastest : Infinity);
   const perSecond = Math.max(0.01, speed?.tokensPerSecond ?? claimed);
   return (speed?.firstTokenMs ?? assumedFirstTokenMs) + (maxTokens * 1_000) / perSecond;
+}
+
+/** How much of the prompt the provider says that it keeps, and was asked before. */
+function keptShare({ card, model, modelId }: Eligible, { knownShare }: SelectionCriteria): number {
+  return model.can.includes(keepsPrompts) ? (knownShare?.(card.peer, modelId) ?? 0) : 0;
 }

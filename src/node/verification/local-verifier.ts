@@ -40,8 +40,14 @@ export interface LocalVerifier {
   encodePrompt(model: ModelId, input: Input): Promise<readonly number[] | null>;
   /**
    * The text of `tokens` behind a continuation, an incomplete last character left out; null if the model is not here.
+   * @param hasMarkers with the texts of control tokens (section 4.1)
    */
-  textOf(model: ModelId, continuation: readonly number[], tokens: readonly number[]): Promise<string | null>;
+  textOf(
+    model: ModelId,
+    continuation: readonly number[],
+    tokens: readonly number[],
+    hasMarkers: boolean,
+  ): Promise<string | null>;
   /**
    * Recomputes the logits that each token of the answer was drawn from, with the `topK` likeliest candidates.
    * @throws QvacError E_NO_MODEL if the model is not here
@@ -123,10 +129,12 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
     async encodePrompt(model, input) {
       return (await holds(model)) ? (await tokenizerOf(model)).encodePrompt(input).tokens : null;
     },
-    async textOf(model, continuation, tokens) {
+    async textOf(model, continuation, tokens, hasMarkers) {
       if (!(await holds(model))) return null;
       const tokenizer = await tokenizerOf(model);
-      return textOf((token) => tokenizer.bytesOf(token), continuation, tokens, finish.brokenOff);
+      const bytesOf = (token: number): Uint8Array =>
+        hasMarkers ? tokenizer.markedBytesOf(token) : tokenizer.bytesOf(token);
+      return textOf(bytesOf, continuation, tokens, finish.brokenOff);
     },
     async replay(receipt, topK, options = {}) {
       const { modelId, start } = decodeOffer(receipt.offer.body);

@@ -1,6 +1,7 @@
-import { fromHex } from '../../../src/lib/bytes.ts';
+import { concat, fromHex } from '../../../src/lib/bytes.ts';
+import type { GrammarMatcher } from '../../../src/proofs/grammar/grammar-matcher.ts';
 import type { TopLogits } from '../../../src/proofs/logits.ts';
-import type { KeptSteps } from '../../../src/proofs/record/step-record.ts';
+import { encodeKeptHeader, encodeKeptStep } from '../../../src/proofs/record/kept-steps.ts';
 import { drawAt, pickToken, type Selection, selectCandidates } from '../../../src/proofs/sampling/sampler.ts';
 import {
   candDigest,
@@ -31,31 +32,58 @@ export type TranscriptMaker = (init: TranscriptInit) => Transcript;
 export function lying(change: (honest: Transcript, init: TranscriptInit) => Partial<Transcript>): TranscriptMaker {
   return (init) => {
     const honest = createTranscript(init);
-    const changed = change(honest, init);
-    return {
-      get n() {
-        return honest.n;
-      },
-      get tokens() {
-        return honest.tokens;
-      },
-      get finish() {
-        return honest.finish;
-      },
-      get candidateCount() {
-        return honest.candidateCount;
-      },
-      next: changed.next ?? ((top) => honest.next(top)),
-      commit: () => honest.commit(),
-      end: (reason) => honest.end(reason),
-      head: changed.head ?? ((reason) => honest.head(reason)),
-      open: changed.open ?? ((secret) => honest.open(secret)),
-      witnesses: (secret) => honest.witnesses(secret),
-      get kept() {
-        return honest.kept;
-      },
-    };
+    return lyingOver(honest, change(honest, init));
   };
+}
+
+function lyingOver(honest: Transcript, changed: Partial<Transcript>): Transcript {
+  return {
+    get n() {
+      return honest.n;
+    },
+    get tokens() {
+      return honest.tokens;
+    },
+    get finish() {
+      return honest.finish;
+    },
+    get candidateCount() {
+      return honest.candidateCount;
+    },
+    next: changed.next ?? ((top) => honest.next(top)),
+    commit: () => honest.commit(),
+    end: (reason) => honest.end(reason),
+    head: changed.head ?? ((reason) => honest.head(reason)),
+    open: changed.open ?? ((secret) => honest.open(secret)),
+    witnesses: (secret) => honest.witnesses(secret),
+    keptSteps: (from) => honest.keptSteps(from),
+  };
+}
+
+/** Masks the logits itself, by another matcher than the engine's; by none, it draws from all tokens. */
+export function masking(honest: Transcript, matcher: GrammarMatcher | null): Transcript {
+  const draw = (top: TopLogits): DrawnToken => {
+    const isAllowed = (id: number): boolean => matcher === null || matcher.allows(id);
+    const places = [...top.ids.keys()].filter((at) => isAllowed(top.ids[at] ?? 0));
+    const drawn = honest.next({
+      ids: Uint32Array.from(places, (at) => top.ids[at] ?? 0),
+      logits: Float32Array.from(places, (at) => top.logits[at] ?? 0),
+    });
+    matcher?.accept(drawn.token);
+    return drawn;
+  };
+  return lyingOver(honest, { next: draw });
+}
+
+/** Sends `tokens` of its own, each the only candidate of its step. */
+export function oneCandidate(init: TranscriptInit, tokens: readonly number[]): Transcript {
+  const onlyOne = { ...init.offer, sampler: { ...init.offer.sampler, topK: 1 } };
+  const honest = createTranscript({ ...init, offer: onlyOne, matcher: null });
+  const next = (): DrawnToken => {
+    const token = tokens[honest.n] ?? 0;
+    return honest.next({ ids: Uint32Array.of(token), logits: Float32Array.of(20) });
+  };
+  return lyingOver(honest, { next });
 }
 
 /** Draws with its own seed instead of the client's. */
@@ -197,17 +225,12 @@ class ForcedTranscript implements Transcript {
     throw new Error('not in mode zk');
   }
 
-  get kept(): KeptSteps {
-    const { inputDigest, jobSecret } = this.#init;
-    return {
-      inputDigest,
-      jobSecret,
-      isZk: false,
-      tokens: this.tokens,
-      counts: this.#selections.map(({ candidates }) => candidates.length),
-      ids: Uint32Array.from(this.#selections.flatMap(({ candidates }) => candidates.map(([id]) => id))),
-      logits: Float32Array.from(this.#selections.flatMap(({ logits }) => [...logits])),
-    };
+  keptSteps(from: number): Uint8Array {
+    const { jobId, inputDigest, jobSecret } = this.#init;
+    const steps = this.#selections
+      .slice(from)
+      .map((selection, at) => encodeKeptStep({ token: this.tokens[from + at] ?? 0, selection }));
+    return concat(...(from === 0 ? [encodeKeptHeader({ jobId, inputDigest, jobSecret, isZk: false })] : []), ...steps);
   }
 
   head(reason: Finish): Head {

@@ -9,7 +9,6 @@ import type { Receipt } from '../../../proofs/receipt.ts';
 import type { Received } from '../../../proofs/received.ts';
 import { signBody } from '../../../proofs/signing.ts';
 import { verdictOf } from '../../../proofs/verdict.ts';
-import { defaultChallenges } from '../../../protocol/constants.ts';
 import { modelIdHex } from '../../../protocol/digests.ts';
 import {
   type FaultCode,
@@ -20,6 +19,7 @@ import {
   type Verdict,
 } from '../../../protocol/messages.ts';
 import { encodeVerdict } from '../../../protocol/validate.ts';
+import { type AnswerExtra, routedExtra } from '../../job/answer-extra.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../../job/cost.ts';
 import type { Peer } from '../../peer/peer.ts';
 import { ownPart } from '../../verification/doubt.ts';
@@ -61,6 +61,10 @@ export interface RoutedInit {
   /** The model's name for people. */
   readonly label: string;
   readonly sampler: SamplerSettings;
+  /** Without a grammar. */
+  readonly extra: AnswerExtra;
+  /** Steps to open. */
+  readonly count: number;
   readonly seed: Uint8Array;
   readonly level: VerifyLevel;
   /** What re-executes the answer at level `full`: the router, or this machine. */
@@ -138,13 +142,14 @@ class RoutedQuestion {
   }
 
   #takeBroken({ picked, received }: RoutedPart, error: QvacError): void {
-    const { parted, level, by, stopwatch } = this.#init;
+    const { parted, level, by, stopwatch, extra } = this.#init;
     const { verifier, receipts, clock, logger, peer } = this.#components;
     const components = { verifier, receipts, clock, logger, key: peer.key, reputation: null };
     const ending = endBroken(components, {
       job: { jobId: received.jobId, provider: picked.provider, received },
       modelId: modelIdHex(picked.model.id),
       continuation: picked.input.continuation,
+      hasMarkers: extra.markers === true,
       level: level === 'full' && by === 'router' ? 'sampling' : level,
       abandoned: Promise.resolve(null),
     });
@@ -154,7 +159,7 @@ class RoutedQuestion {
   }
 
   #open(): Promise<RoutedJob> {
-    const { router, input, model, sampler, seed, level, by, maxPrice, timeoutMs, allowedMs } = this.#init;
+    const { router, input, model, sampler, extra, count, seed, level, by, maxPrice, timeoutMs, allowedMs } = this.#init;
     const verify = level === 'full' && by === 'router' ? 'full' : 'sampling';
     const mode = level === 'none' ? modes.none : modes.merkle;
     const secret = Uint8Array.from(randomBytes(32));
@@ -162,10 +167,10 @@ class RoutedQuestion {
       router,
       input,
       model,
-      sampler: { ...sampler, extra: new Uint8Array() },
+      sampler: { ...sampler, extra: routedExtra(extra) },
       seed,
       secret,
-      count: defaultChallenges,
+      count,
       mode,
       verify,
       maxPrice,

@@ -1,18 +1,21 @@
 import { equalBytes } from '../../../lib/bytes.ts';
 import { seconds } from '../../../lib/names.ts';
 import { isSameList } from '../../../proofs/checks/same-list.ts';
+import { BadInputError } from '../../../protocol/codec.ts';
 import { maxClockSkewMs } from '../../../protocol/constants.ts';
+import { grammarDigestOf, parseGrammar } from '../../../protocol/grammar/rules.ts';
 import { quotedLamports } from '../../../protocol/messages/quote.ts';
 import {
   type Card,
   type CardModel,
   type ExtraSettings,
+  type GrammarRules,
   modeName,
   type Offer,
   payFrom,
-  type Quote,
 } from '../../../protocol/messages.ts';
 import { OfferRefusal } from '../refusal.ts';
+import type { IssuedQuote } from './quotes.ts';
 
 export interface OfferFacts {
   /** Unix milliseconds. */
@@ -43,7 +46,6 @@ export function checkOffer(offer: Offer, { now, remote, card }: OfferFacts): Car
   const isFree = model.priceJob === 0 && model.priceIn === 0 && model.priceOut === 0;
   require(offer.quote !== null || isFree, 'this model has a price: ask for a quote first');
   require(offer.quote !== null || payment.pay === payFrom.nothing, 'a payment without a quote');
-  require(payment.pay !== payFrom.channel, 'channels are not served');
   require(offer.quote !== null || hasNoTerms(offer), 'terms without a quote');
   return model;
 }
@@ -59,13 +61,34 @@ function hasNoTerms({ payment, terms }: Offer): boolean {
   return payment.amountLamports === 0n && Object.values(terms).every((term) => BigInt(term) === 0n);
 }
 
-/** Section 4.1: what an offer asks for beyond the sampler. Grammars are not served yet. @throws OfferRefusal */
-export function checkSettings({ grammar }: ExtraSettings, rules: unknown): void {
-  if (grammar !== undefined || rules !== null) throw new OfferRefusal('bad-offer', 'grammars are not served');
+/**
+ * Section 4.1: the rules that came with an offer, which must be those that its `extra` names; null without a grammar.
+ * @throws OfferRefusal `bad-input` for rules that are not a grammar
+ */
+export function offeredGrammar(
+  { grammar, vocabDigest }: ExtraSettings,
+  rules: unknown,
+  model: CardModel,
+): GrammarRules | null {
+  require((grammar === undefined) === (rules === null), 'the grammar is not the offer’s');
+  if (grammar === undefined || vocabDigest === undefined) return null;
+  require(equalBytes(vocabDigest, model.vocabDigest), 'the grammar is for another vocabulary than the model’s');
+  const parsed = parsedGrammar(rules);
+  require(equalBytes(grammarDigestOf(parsed), grammar), 'the grammar is not the offer’s');
+  return parsed;
+}
+
+function parsedGrammar(rules: unknown): GrammarRules {
+  try {
+    return parseGrammar(rules);
+  } catch (error) {
+    if (error instanceof BadInputError) throw new OfferRefusal('bad-input', error.message);
+    throw error;
+  }
 }
 
 /** Section 4: the quote, which this provider issued, has not expired and is for this request. @throws OfferRefusal */
-export function checkQuote(offer: Offer, quote: Quote, now: number): void {
+export function checkQuote(offer: Offer, { quote, pay }: Pick<IssuedQuote, 'quote' | 'pay'>, now: number): void {
   const { terms, payment } = offer;
   require(quote.expiresAt > now, 'the quote has expired');
   require(equalBytes(quote.client, offer.client), 'the quote is for another client');
@@ -84,6 +107,7 @@ export function checkQuote(offer: Offer, quote: Quote, now: number): void {
   require(isSame, 'the offer has other terms than the quote');
   const isPaid = payment.pay !== payFrom.nothing;
   require(isPaid === (quote.pay !== null), isPaid ? 'the quote asks for no payment' : 'the quote asks for a payment');
+  require(!isPaid || payment.pay === pay, 'the quote is for another kind of payment');
   const amount = isPaid ? quotedLamports({ ...quote, maxTokens: offer.sampler.maxTokens }) : 0n;
   require(payment.amountLamports === amount, `the amount is ${payment.amountLamports} lamports instead of ${amount}`);
 }

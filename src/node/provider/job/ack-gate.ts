@@ -6,7 +6,7 @@ import { type AckState, createAckState } from '../../../proofs/payment/ack-state
 import { verifyBody } from '../../../proofs/signing.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
 import { ackStallMs, maxAckWaitMs } from '../../../protocol/constants.ts';
-import { kinds, modes, type Offer, payFrom, type Signed } from '../../../protocol/messages.ts';
+import { type Ack, kinds, modes, type Offer, payFrom, type Signed } from '../../../protocol/messages.ts';
 import { decodeAck } from '../../../protocol/validate.ts';
 
 /** The client stopped acknowledging: the answer ends here, and is paid as far as it was acknowledged. */
@@ -90,21 +90,26 @@ export class AckGate {
 
   /**
    * Checks and takes an acknowledgement; its effect begins with `open`.
+   * @param refusalOf why it is not taken for another reason than the stream's; null if it is
    * @throws QvacError E_BAD_PEER if it is not the client's, or out of place
    */
-  take(signed: Signed): void {
+  take(signed: Signed, refusalOf: (ack: Ack) => string | null = () => null): Ack {
     const before = this.ackedTokens ?? -1;
     try {
       const { jobId, offer } = this.#init;
       if (!verifyBody(offer.client, kinds.ack, jobId, signed))
         throw new MalformedError('ack: not signed by the client');
-      this.#state.take(decodeAck(signed.body));
+      const ack = decodeAck(signed.body);
+      const refusal = this.#state.refusalOf(ack) ?? refusalOf(ack);
+      if (refusal !== null) throw new MalformedError(`ack: ${refusal}`);
+      this.#state.take(ack);
+      this.#lastSigned = signed;
+      if (ack.n > before) this.#dueAt = null;
+      return ack;
     } catch (error) {
       if (error instanceof MalformedError) throw new QvacError('E_BAD_PEER', error.message, { cause: error });
       throw error;
     }
-    this.#lastSigned = signed;
-    if ((this.ackedTokens ?? -1) > before) this.#dueAt = null;
   }
 
   /** Lets what was taken have its effect, once it is kept. */

@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { messageOf } from '../../../errors.ts';
+import { toHex } from '../../../lib/bytes.ts';
 import type { Timer } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
-import type { Engine, EngineSession } from '../../../model/engine.ts';
+import type { Engine, EngineSession, Savings } from '../../../model/engine.ts';
+import { createGrammarMatcher, type GrammarMatcher } from '../../../proofs/grammar/grammar-matcher.ts';
 import { encodeHead } from '../../../proofs/head.ts';
 import { type SigningKey, signBody } from '../../../proofs/signing.ts';
 import type { Transcript, TranscriptInit } from '../../../proofs/transcript.ts';
-import { type Finish, finish, type Head, kinds, payFrom, type Signed } from '../../../protocol/messages.ts';
+import { type Finish, finish, type Head, kinds, modes, payFrom, type Signed } from '../../../protocol/messages.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import type { Admission } from '../admission/admission.ts';
 import type { PaidJob } from '../payment/payouts.ts';
@@ -25,6 +27,10 @@ export interface FinishedJob {
   readonly finalSigned: Signed;
   /** The last acknowledgement. */
   readonly ack: Signed | null;
+  /** What the engine was spared. */
+  readonly savings: Savings;
+  /** Null: it is free. */
+  readonly paid: PaidJob | null;
 }
 
 export interface JobRunComponents {
@@ -49,6 +55,8 @@ export interface JobRunInit {
 export class JobRun {
   readonly #components: JobRunComponents;
   readonly #admission: Admission;
+  /** Follows the answer through its grammar; null without one. */
+  readonly #matcher: GrammarMatcher | null;
   readonly #transcript: Transcript;
   readonly #writer: AnswerWriter;
   readonly #gate: AckGate;
@@ -59,9 +67,13 @@ export class JobRun {
   #accepted = false;
   #hasLeft = false;
   #final: Head | null = null;
+  #savings: Savings = { reused: 0 };
+  /** Steps that are kept for a challenge on the chain. */
+  #keptSteps = 0;
 
+  /** @throws GrammarTooCostly */
   constructor(components: JobRunComponents, admission: Admission, stream: FrameStream, init: JobRunInit) {
-    const { offer, settings, input, inputDigest, prompt, jobId } = admission;
+    const { offer, settings, grammar, input, inputDigest, prompt, jobId } = admission;
     const { tokenizer } = components.engine;
     const bytesOf = (token: number): Uint8Array =>
       settings.markers === true ? tokenizer.markedBytesOf(token) : tokenizer.bytesOf(token);
@@ -75,6 +87,8 @@ export class JobRun {
       maxWaitMs: init.maxAckWaitMs,
       timer: components.timer,
     });
+    const { stops } = offer.sampler;
+    this.#matcher = grammar && createGrammarMatcher({ rules: grammar, vocabulary: tokenizer.vocabulary, stops });
     this.#transcript = components.createTranscript({
       jobId,
       offer,
@@ -85,7 +99,7 @@ export class JobRun {
       execClass: offer.execClass,
       jobSecret: randomBytes(32),
       bytesOf,
-      matcher: null,
+      matcher: this.#matcher,
     });
     this.#writer = createAnswerWriter(stream, {
       stallMs: init.stallMs,
@@ -122,7 +136,8 @@ export class JobRun {
       this.#paid = secure === null ? null : await secure(this.#stop.signal);
       this.#paid?.late.addEventListener('abort', onLate);
       // With the class that the offer names, even if a self-test changes the engine's class meanwhile.
-      const slot = this.#components.engine.open({ signal: this.#stop.signal, exec });
+      const owner = toHex(this.#admission.offer.client);
+      const slot = this.#components.engine.open({ signal: this.#stop.signal, exec, owner });
       await refusedAtOnce(slot);
       this.#accepted = true;
       this.#writer.frame({ t: 'accept', promptTokens: prompt.tokens, inputDigest, tail: prompt.tail });
@@ -155,15 +170,27 @@ export class JobRun {
    */
   async acknowledge(signed: Signed): Promise<void> {
     this.#gate.sent(this.#writer.sentTokens, false);
-    this.#gate.take(signed);
-    if (!this.finished) await this.#keep();
+    const ack = this.#gate.take(signed, (each) => this.#paid?.refusalOf(each) ?? null);
+    this.#paid?.take(ack, signed);
+    // Behind its final head a job account has its last one; in a channel the totals go on.
+    if (!this.finished || this.isInChannel) await this.#keep();
     if (this.#gate.isCancelled) this.#stop.abort(new Error('cancelled by the client'));
     this.#gate.open();
+  }
+
+  /** Whether the client may release it once it has sent its verdict. */
+  get isInChannel(): boolean {
+    return this.#admission.offer.payment.pay === payFrom.channel;
   }
 
   /** The client's verdict arrived, after which it may acknowledge once more. */
   verdict(): void {
     this.#gate.verdict();
+  }
+
+  /** The job's stream is gone: no acknowledgement will come on it. */
+  gone(): void {
+    this.#paid?.leave();
   }
 
   async #generate(slot: Promise<EngineSession>): Promise<Finish> {
@@ -177,6 +204,7 @@ export class JobRun {
         rendering: prompt.tokens.slice(0, prompt.renderingCount),
         continuation: input.continuation,
         transcript: this.#transcript,
+        allowed: this.#matcher,
         writer: this.#writer,
         pass: (n: number) => this.#pass(n),
         sendHead: () => this.#sendHead(),
@@ -190,6 +218,7 @@ export class JobRun {
       logger.info('an answer was broken off', { job: this.#admission.jobId, reason: messageOf(reason) });
       return finish.brokenOff;
     } finally {
+      this.#savings = session?.savings ?? this.#savings;
       // Not awaited: the final head need not wait until the slot is cleared.
       session?.release().catch(() => undefined);
     }
@@ -209,16 +238,23 @@ export class JobRun {
 
   async #sendHead(): Promise<void> {
     // Kept first: after a crash, nothing is submitted that contradicts a head that was sent.
-    await this.#keep();
+    await Promise.all([this.#keep(), this.#keepSteps()]);
     this.#writer.head(this.#sign(this.#transcript.head(finish.notFinal)));
     this.#gate.sent(this.#writer.sentTokens, true);
   }
 
   /** Keeps what a later process of this provider needs in order to be paid for the answer so far. */
   async #keep(): Promise<void> {
-    if (this.#paid === null) return;
-    const head = this.#sign(this.#transcript.head(finish.brokenOff));
-    await this.#paid.keep({ head, ack: this.#gate.last });
+    const head = (): Signed => this.#sign(this.#transcript.head(finish.brokenOff));
+    await this.#paid?.keep({ head, ack: this.#gate.last });
+  }
+
+  /** Keeps what opens the steps so far, before a head over them is sent: any signed head can be challenged. */
+  async #keepSteps(): Promise<void> {
+    if (this.#paid === null || this.#admission.offer.mode === modes.none) return;
+    const from = this.#keptSteps;
+    this.#keptSteps = this.#transcript.n;
+    await this.#paid.keepSteps(this.#transcript.keptSteps(from));
   }
 
   async #finish(reason: Finish): Promise<FinishedJob> {
@@ -230,6 +266,7 @@ export class JobRun {
     this.#gate.sent(this.#writer.sentTokens, false);
     this.#gate.finalHead(final.n);
     this.#final = final;
+    await this.#keepSteps();
     const ack = this.#gate.last;
     if (ack === null) this.#paid?.decline();
     else await this.#paid?.deliver({ head: finalSigned, ack });
@@ -237,7 +274,8 @@ export class JobRun {
     await this.#writer.drained();
     // A client that has left since may come back with its challenge.
     const { sentText: text } = this.#writer;
-    return { admission: this.#admission, transcript: this.#transcript, text, final, finalSigned, ack };
+    const answer = { transcript: this.#transcript, text, final, finalSigned };
+    return { admission: this.#admission, ...answer, ack, paid: this.#paid, savings: this.#savings };
   }
 
   /** A paid answer's first token counts only once it is acknowledged, even if it is the only one. Never throws. */

@@ -5,6 +5,7 @@ import type { Receipt } from '../../../proofs/receipt.ts';
 import type { Transcript } from '../../../proofs/transcript.ts';
 import { promptTokenBound } from '../../../protocol/input/prompt-bound.ts';
 import type { Signed } from '../../../protocol/messages.ts';
+import type { PaidJob } from '../payment/payouts.ts';
 
 /** A finished job that may still be challenged. */
 export interface KeptJob {
@@ -21,6 +22,8 @@ export interface KeptJob {
   transcript: Pick<Transcript, 'n' | 'open'> | null;
   opening: Signed | null;
   receipt: Receipt;
+  /** Hears the client's verdict; null: the job is free. */
+  readonly paid: Pick<PaidJob, 'verdict'> | null;
   /** Resolves when the last write of the receipt has ended, even if it failed. */
   saved: Promise<void>;
 }

@@ -274,6 +274,7 @@ export class Question {
     const { peer } = choice.card;
     const { commit, mode, verify } = this.#route;
     reputation.record(peer, { kind: 'served', model: choice.modelId, n: head.n, firstTokenMs, totalMs });
+    reputation.answered(peer, choice.modelId, this.#route.input);
     // Only a re-execution takes long enough to miss the window.
     const window = verify === 'full' ? (payment?.openWindow() ?? null) : null;
     try {

@@ -1,0 +1,191 @@
+import type { ConnectionGater, MultiaddrConnection, PeerId, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface';
+import { type YamuxMuxerInit, yamux } from '@libp2p/yamux';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import { customerOfIp, ipOfMultiaddr } from '../../../lib/ip-kind.ts';
+import type { PeerIdString } from '../../../lib/types.ts';
+import { isRelayed, usableAddress } from '../addresses.ts';
+import type { Bans } from './bans.ts';
+
+/** yamux's muxer, whose type its package does not export. */
+type Muxer = StreamMuxer & { ping(): Promise<number> };
+
+export interface LinkLimits {
+  /** Streams that a peer may open at once. @default 1000 */
+  readonly streamBurst: number;
+  /** Streams that a peer may open per second after that. @default 200 */
+  readonly streamsPerSecond: number;
+  /** Time between two probes of a connection, in ms. @default 2_000 */
+  readonly probeEveryMs: number;
+  /** Time without a byte after which an unanswered probe ends the connection, in ms. @default 5_000 */
+  readonly deadAfterMs: number;
+  /** Connections from one IP address. @default no limit */
+  readonly connectionsPerIp: number;
+}
+
+const defaultLinkLimits: LinkLimits = {
+  streamBurst: 1000,
+  streamsPerSecond: 200,
+  probeEveryMs: 2_000,
+  deadAfterMs: 5_000,
+  connectionsPerIp: Number.POSITIVE_INFINITY,
+};
+
+/** Time between two checks of all connections, in ms. */
+const tickMs = 250;
+
+/** A watched connection. */
+interface Link {
+  readonly peer: PeerIdString;
+  readonly maConn: MultiaddrConnection;
+  readonly muxer: Muxer;
+  /** Streams that may still be opened: a token bucket. */
+  allowance: number;
+  /** Ticks since the last probe. Counted, not timed: a stall of this process must not end connections. */
+  ticks: number;
+  waiting: boolean;
+  rttMs: number | null;
+}
+
+/**
+ * Watches every connection below libp2p's protocols: probes it with the muxer's ping, which costs 12 bytes and no
+ * stream, and disconnects a peer that opens streams too fast, whatever their protocol.
+ */
+export class LinkGuard {
+  readonly #bans: Bans;
+  readonly #limits: LinkLimits;
+  readonly #onFlood: (peer: PeerIdString) => void;
+  readonly #links = new Set<Link>();
+  readonly #linksOf = new Map<PeerIdString, Set<Link>>();
+  readonly #perIp = new Map<string, number>();
+  #made: Muxer | null = null;
+  #timer: NodeJS.Timeout | null = null;
+
+  /** @param onFlood called after a peer was disconnected and banned for the streams it opened */
+  constructor(bans: Bans, limits: Partial<LinkLimits> = {}, onFlood: (peer: PeerIdString) => void = () => {}) {
+    this.#bans = bans;
+    this.#limits = { ...defaultLinkLimits, ...limits };
+    this.#onFlood = onFlood;
+  }
+
+  /** The muxer for `createLibp2p`. */
+  muxer(init: YamuxMuxerInit): () => StreamMuxerFactory {
+    const factory = yamux(init)();
+    const createStreamMuxer: StreamMuxerFactory['createStreamMuxer'] = (maConn) =>
+      (this.#made = factory.createStreamMuxer(maConn));
+    return () => ({ ...factory, protocol: factory.protocol, createStreamMuxer });
+  }
+
+  /** The gater for `createLibp2p`: refuses banned peers, and learns which muxer belongs to which peer. */
+  gater(): ConnectionGater {
+    const banned = (peer: PeerId): boolean => this.#bans.isBanned(peer.toString() as PeerIdString);
+    // libp2p calls this in the same tick in which it created the muxer, and only this call names the peer.
+    const upgraded = (peer: PeerId, maConn: MultiaddrConnection): boolean => {
+      const muxer = this.#made;
+      this.#made = null;
+      if (muxer !== null) this.#watch(peer.toString() as PeerIdString, maConn, muxer);
+      return false;
+    };
+    return {
+      denyDialPeer: banned,
+      denyInboundConnection: ({ remoteAddr }) =>
+        !isRelayed(remoteAddr) && (this.#perIp.get(customerOf(remoteAddr)) ?? 0) >= this.#limits.connectionsPerIp,
+      denyInboundEncryptedConnection: banned,
+      denyInboundUpgradedConnection: upgraded,
+      denyOutboundUpgradedConnection: upgraded,
+      // Drops addresses from others that this node cannot dial.
+      filterMultiaddrForPeer: (_peer, address) => usableAddress(address.toString()) !== null,
+    };
+  }
+
+  /** Round trip to `peer` as last measured, in ms, or null. Of several connections the quickest counts. */
+  rtt(peer: PeerIdString): number | null {
+    const all = [...(this.#linksOf.get(peer) ?? [])].flatMap(({ rttMs }) => rttMs ?? []);
+    return all.length === 0 ? null : Math.min(...all);
+  }
+
+  /** How long `peer` has left a probe unanswered on every connection to it, in ms; 0 without a connection. */
+  unansweredMs(peer: PeerIdString): number {
+    const waits = [...this.#links].flatMap((link) =>
+      link.peer === peer ? [link.waiting ? link.ticks * tickMs : 0] : [],
+    );
+    return waits.length === 0 ? 0 : Math.min(...waits);
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => this.#tick(), tickMs);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+    this.#links.clear();
+    this.#linksOf.clear();
+    this.#perIp.clear();
+  }
+
+  #watch(peer: PeerIdString, maConn: MultiaddrConnection, muxer: Muxer): void {
+    const fresh = { allowance: this.#limits.streamBurst, ticks: 0, waiting: false, rttMs: null };
+    const link: Link = { peer, maConn, muxer, ...fresh };
+    this.#links.add(link);
+    const links = this.#linksOf.get(peer) ?? new Set();
+    this.#linksOf.set(peer, links.add(link));
+    const place = isRelayed(maConn.remoteAddr) ? null : customerOf(maConn.remoteAddr);
+    if (place !== null) this.#perIp.set(place, (this.#perIp.get(place) ?? 0) + 1);
+    maConn.addEventListener('close', () => {
+      this.#links.delete(link);
+      links.delete(link);
+      if (links.size === 0 && this.#linksOf.get(peer) === links) this.#linksOf.delete(peer);
+      if (place === null) return;
+      const left = (this.#perIp.get(place) ?? 1) - 1;
+      if (left > 0) this.#perIp.set(place, left);
+      else this.#perIp.delete(place);
+    });
+    // Whoever sends is alive, even if its answers wait behind much data.
+    maConn.addEventListener('message', () => {
+      link.ticks = link.waiting ? 0 : link.ticks;
+    });
+    // Early streams are kept for the first listener, which must be libp2p.
+    setImmediate(() => muxer.addEventListener('stream', () => this.#opened(link)));
+    this.#probe(link);
+  }
+
+  #opened(link: Link): void {
+    link.allowance -= 1;
+    if (link.allowance >= 0) return;
+    this.#bans.ban(link.peer);
+    link.maConn.abort(new Error('streams opened too fast'));
+    this.#onFlood(link.peer);
+  }
+
+  #probe(link: Link): void {
+    link.waiting = true;
+    link.ticks = 0;
+    // Without a signal: yamux takes an answer to an aborted ping for a protocol violation.
+    link.muxer.ping().then(
+      (rtt) => {
+        link.waiting = false;
+        link.rttMs = rtt;
+      },
+      () => {
+        link.waiting = false;
+      },
+    );
+  }
+
+  #tick(): void {
+    const { streamBurst, streamsPerSecond, probeEveryMs, deadAfterMs } = this.#limits;
+    for (const link of this.#links) {
+      link.ticks += 1;
+      link.allowance = Math.min(streamBurst, link.allowance + (streamsPerSecond * tickMs) / 1000);
+      const quietMs = link.ticks * tickMs;
+      if (link.waiting && quietMs >= deadAfterMs) link.maConn.abort(new Error('no answer to a probe'));
+      else if (!link.waiting && quietMs >= probeEveryMs) this.#probe(link);
+    }
+  }
+}
+
+function customerOf(address: Multiaddr): string {
+  const text = address.toString();
+  return customerOfIp(ipOfMultiaddr(text) ?? text);
+}
