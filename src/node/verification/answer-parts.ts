@@ -20,7 +20,7 @@ export interface ReceiptPart {
 export interface EarlierReceipts {
   /** Those that were found, the first job first. */
   readonly parts: readonly ReceiptPart[];
-  /** The job before the first of them, whose receipt is not here or is of another answer; null if nothing is missing. */
+  /** The job before the first of them, whose receipt is not here or is of another answer; null if none is missing. */
   readonly missing: JobId | null;
   /** Tokens of the answer before the first of them. */
   readonly missingTokens: number;

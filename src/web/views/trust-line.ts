@@ -14,7 +14,8 @@ export function trustLine(trust: Trust): HTMLElement {
           `${trust.tokensPerSecond < 9.95 ? trust.tokensPerSecond.toFixed(1) : Math.round(trust.tokensPerSecond)} ` +
             'tok/s',
         ]),
-    `${providersWords(trust.earlier ?? [], trust.provider)}${trust.router == null ? '' : ` through ${shortPeer(trust.router)}`}`,
+    providersWords(trust.earlier ?? [], trust.provider) +
+      (trust.router == null ? '' : ` through ${shortPeer(trust.router)}`),
   ];
   return h(
     'button',
