@@ -13,6 +13,7 @@ import { type AnswerExtra, abilitiesFor } from '../job/answer-extra.ts';
 import { checkInput } from '../job/bad-input.ts';
 import { isBadOffer, RemoteError } from '../job/remote-error.ts';
 import { findTooLong } from '../job/too-long.ts';
+import type { PayPolicy } from '../payment/channel/channels.ts';
 import { chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
 import type { Choice, Selection, SelectionCriteria } from '../selection/select.ts';
@@ -56,6 +57,8 @@ export interface AskInit {
   readonly router?: WantedRouter | null | undefined;
   /** Lamports. */
   readonly maxPrice: number;
+  /** Whether a channel may pay. @default as the wallet's policy says */
+  readonly pay?: PayPolicy | undefined;
   /** From the question to the final head, in ms. */
   readonly timeoutMs: number;
   /** Checks a stopped answer like any other, since no person waits for the checks to end. @default false */
@@ -273,6 +276,10 @@ class Asking {
       if (broken !== null) return { answer: null, broken };
       failure = attempt.error;
       if (failure instanceof FaultError) fault = { error: failure, choice };
+      if (attempt.again === true) {
+        queue.unshift(choice);
+        continue;
+      }
       const fresh = isBadOffer(failure) && !renewed.has(choice.card.peer) ? await this.#renewed(choice) : null;
       renewed.add(choice.card.peer);
       if (fresh !== null) queue.unshift(fresh);
@@ -330,7 +337,7 @@ class Asking {
   }
 
   async #turnTo(choice: Choice, parted: PartedAnswer): Promise<DirectOutcome> {
-    const { thorough = false } = this.#init;
+    const { pay, thorough = false } = this.#init;
     const { input, sampler } = parted.soFar.rest(this.#init.input, this.#init.sampler);
     const maxPrice = this.#priceLeft(parted);
     const { model, modelId, card } = choice;
@@ -355,6 +362,7 @@ class Asking {
         soFar: parted.soFar,
         earlier: parted.totals,
         maxPrice,
+        pay,
         seed: parted.last?.job.offer.seed ?? this.#seed(),
         level,
         timeouts,

@@ -195,7 +195,8 @@ export class Question {
   async #conclude(end: AttemptEnd, { job, choice, payment }: OpenedJob): Promise<QuestionEnd | Error | BrokenOff> {
     const { reputation } = this.#components;
     const { peer } = choice.card;
-    if (end.kind !== 'final') void payment?.abandon(job);
+    if (end.kind !== 'final')
+      void payment?.abandon(job, 'error' in end && end.error instanceof FaultError ? end.error : null);
     switch (end.kind) {
       case 'final':
         return this.#finish(end, { job, choice, payment });
@@ -285,6 +286,7 @@ export class Question {
         challenged: mode === modes.merkle,
         depth: verify,
         second: second?.(this.#client),
+        payment,
         learn: (assessment) => learnFrom(reputation, peer, assessment),
         until: window?.until,
         signal: this.#signal,
