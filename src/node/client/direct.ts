@@ -223,7 +223,8 @@ class DirectQuestion {
 
   /** Once for the whole answer. */
   #reportAccepted({ received }: Job): void {
-    if (this.#init.soFar.previous === null) this.#observer.accepted?.(received.promptTokens.length, this.#model);
+    if (this.#init.soFar.previous === null)
+      this.#observer.accepted?.(received.promptTokens.length, this.#model, received.tail);
   }
 
   async #failed(error: Error, job: Job | null): Promise<DirectOutcome> {

@@ -49,6 +49,12 @@ export interface LocalVerifier {
     hasMarkers: boolean,
   ): Promise<string | null>;
   /**
+   * The text of the prompt as its template renders it, with the texts of control tokens, but not of stops; null if the
+   * model is not here.
+   * @throws QvacError E_BAD_INPUT for a prompt that no provider may accept
+   */
+  renderPrompt(model: ModelId, input: Input): Promise<string | null>;
+  /**
    * Recomputes the logits that each token of the answer was drawn from, with the `topK` likeliest candidates.
    * @throws QvacError E_NO_MODEL if the model is not here
    */
@@ -135,6 +141,12 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
       const bytesOf = (token: number): Uint8Array =>
         hasMarkers ? tokenizer.markedBytesOf(token) : tokenizer.bytesOf(token);
       return textOf(bytesOf, continuation, tokens, finish.brokenOff);
+    },
+    async renderPrompt(model, input) {
+      if (!(await holds(model))) return null;
+      const tokenizer = await tokenizerOf(model);
+      const bytes = tokenizer.encodePrompt(input).tokens.map((token) => tokenizer.markedBytesOf(token));
+      return Buffer.concat(bytes).toString();
     },
     async replay(receipt, topK, options = {}) {
       const { modelId, start } = decodeOffer(receipt.offer.body);
