@@ -90,8 +90,9 @@ const schemas = {
   priceOut: lamports,
   priceJob: v.nullable(lamports),
   free: v.boolean('true or false'),
-  slots: number(1, 64, true),
-  queue: number(0, 10_000, true),
+  slots: v.nullable(number(1, 64, true)),
+  queue: v.nullable(number(0, 10_000, true)),
+  keepPrompts: v.nullable(number(0, 256, true)),
   allow: texts,
   rpc: v.nullable(
     v.pipe(v.string('a URL'), v.regex(/^https?:\/\/[^\s]+$/, 'a URL such as https://api.devnet.solana.com')),

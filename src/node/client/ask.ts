@@ -260,7 +260,7 @@ class Asking {
     const level = await this.#levelFor(choice);
     if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
     const timeouts = { totalMs: this.#timeLeftMs, allowedMs: this.#init.timeoutMs };
-    return askProvider(
+    const outcome = await askProvider(
       this.#components,
       {
         choice,
@@ -278,6 +278,8 @@ class Asking {
       this.#selectionLog.observing(this.#observer, { provider: choice.card.peer }),
       this.#options,
     );
+    if (outcome.answer !== null) this.#components.reputation.answered(card.peer, modelId, this.#init.input);
+    return outcome;
   }
 
   async #levelFor({ modelId }: Choice): Promise<VerifyLevel> {
@@ -306,6 +308,7 @@ class Asking {
       maxTokens: sampler.maxTokens,
       maxPrice,
       only: null,
+      knownShare: this.#components.reputation.knownShareOf(input),
       needs: abilitiesFor(input, this.#extra),
     };
   }
