@@ -77,7 +77,7 @@ export async function createEngine(
     flash,
     kv: 'f16',
     gpuLayers,
-    sequences: slots,
+    sequences: Math.min(init.sequences ?? slots, slots),
   };
   const results = createSelfTestStore(join(init.cacheDir, 'self-test'));
   const batchIsFree = init.batch === undefined;
