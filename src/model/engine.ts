@@ -93,6 +93,8 @@ export interface EngineInit {
    * For measurements of cheats: a KV cache of eight bits, while the class declares 16 as ever. @default false
    */
   readonly coarseKv?: boolean | undefined;
+  /** False computes without flash attention: another class. @default true where the model has it */
+  readonly flash?: boolean | undefined;
   /** @default 'auto': the GPU if the installed build has one */
   readonly gpu?: 'auto' | 'off' | undefined;
   /**
