@@ -13,7 +13,7 @@ import { modelIdHex } from '../../protocol/digests.ts';
 import { finish, type Input } from '../../protocol/messages.ts';
 import { decodeOffer } from '../../protocol/validate.ts';
 import { cutShort } from './doubt.ts';
-import { type CheckOptions, createVerifier, type Depth } from './verifier.ts';
+import { type CheckOptions, createVerifier, type Depth, type Verifier } from './verifier.ts';
 
 export interface LocalVerifierComponents {
   /** Finds a model of this machine by hex id, `name` or `name/quant`; null if it has none. */
@@ -76,6 +76,7 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
   const holds = async (model: string): Promise<boolean> => (await find(model)) !== null;
   const engines = new Map<ModelId, Promise<Engine>>();
   const tokenizers = new Map<ModelId, Promise<Tokenizer>>();
+  const verifiers = new WeakMap<Engine, Verifier>();
   const end = new AbortController();
 
   function loaded<Part>(
@@ -105,7 +106,9 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
     try {
       // Loading counts against the time limit, too.
       const engine = await raceSignal(engineOf(model), options.until);
-      return await createVerifier({ models: [{ engine, calibration }], logger }).check(receipt, depth, options);
+      const verifier = verifiers.get(engine) ?? createVerifier({ models: [{ engine, calibration }], logger });
+      verifiers.set(engine, verifier);
+      return await verifier.check(receipt, depth, options);
     } catch (error) {
       if (options.until?.aborted !== true) throw error;
       return cutShort(await withoutWeights());
