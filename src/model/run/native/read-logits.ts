@@ -58,7 +58,10 @@ async function readMore(
 async function readAlone(read: ReadLogits, topK: number, vocab: number, ids: readonly number[]): Promise<TopLogits> {
   if (ids.length === 0) return noLogits;
   const wanted = new Set(ids);
-  const forbidden = othersThan([...wanted].sort((a, b) => a - b), vocab);
+  const forbidden = othersThan(
+    [...wanted].sort((a, b) => a - b),
+    vocab,
+  );
   const logits = logitsOf(await read(wanted.size, forbidden), wanted);
   if (logits.size < wanted.size)
     throw new QvacError('E_ENGINE', `the engine gave ${logits.size} logits of ${wanted.size} tokens`);
