@@ -2,10 +2,12 @@ import { messageOf, QvacError } from '../../errors.ts';
 import { raceSignal } from '../../lib/abort.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, ModelId } from '../../lib/types.ts';
+import { createAnswerGrammar } from '../../model/answer-grammar.ts';
 import type { Engine, Tokenizer } from '../../model/engine.ts';
 import { gatherEvidence } from '../../model/verify.ts';
 import type { Calibration } from '../../proofs/calibration.ts';
 import { type Assessment, assess } from '../../proofs/checks.ts';
+import { subjectOf } from '../../proofs/checks/subject.ts';
 import type { TopLogits } from '../../proofs/logits.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
@@ -120,10 +122,14 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
       const model = modelIdHex(decodeOffer(receipt.offer.body).modelId);
       if (!(await holds(model))) throw new QvacError('E_NO_MODEL', 'the model is not on this machine');
       const engine = await engineOf(model);
+      const subject = subjectOf(receipt);
+      const grammar = createAnswerGrammar(subject, engine.tokenizer.vocabulary);
+      const before = subject.continuation.length;
+      const allowedAt = grammar && ((step: number) => grammar.allowedAt(before + step));
       const session = await engine.open(options);
       try {
         return {
-          steps: await session.replay(receipt.promptTokens, receipt.tokens, topK, options),
+          steps: await session.replay(receipt.promptTokens, receipt.tokens, topK, { ...options, allowedAt }),
           tokenizer: engine.tokenizer,
         };
       } finally {
