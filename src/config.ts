@@ -77,6 +77,8 @@ const schemas = {
   verify: v.nullable(v.picklist(['none', 'sampling', 'full'], 'none, sampling or full')),
   auditor: v.nullable(text),
   maxPrice: lamports,
+  pay: v.picklist(['auto', 'job', 'channel'], 'auto, job or channel'),
+  deposit: lamports,
   timeout,
   listen: v.pipe(texts, v.minLength(1, 'at least one address')),
   announce: texts,
@@ -90,8 +92,9 @@ const schemas = {
   priceOut: lamports,
   priceJob: v.nullable(lamports),
   free: v.boolean('true or false'),
-  slots: number(1, 64, true),
-  queue: number(0, 10_000, true),
+  slots: v.nullable(number(1, 64, true)),
+  queue: v.nullable(number(0, 10_000, true)),
+  keepPrompts: v.nullable(number(0, 256, true)),
   allow: texts,
   rpc: v.nullable(
     v.pipe(v.string('a URL'), v.regex(/^https?:\/\/[^\s]+$/, 'a URL such as https://api.devnet.solana.com')),
@@ -145,6 +148,8 @@ export interface Home {
   readonly receiptsOf: Readonly<Record<Role, string>>;
   readonly models: string;
   readonly cache: string;
+  /** Measured limits of models (protocol section 6), used before those that came with the program. */
+  readonly calibration: string;
   readonly peers: string;
   readonly reputation: string;
   /** Key file of the wallet. */
@@ -208,6 +213,7 @@ export function homeAt(root: string): Home {
     },
     models: join(root, 'models'),
     cache: join(root, 'cache'),
+    calibration: join(root, 'calibration'),
     peers: join(root, 'peers.json'),
     reputation: join(root, 'reputation.json'),
     wallet: join(root, 'keys', 'wallet.json'),

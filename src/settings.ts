@@ -118,6 +118,18 @@ export const settings = {
     description: 'maximum price of one answer: lamports, or 0.01sol',
     default: 0,
   },
+  pay: {
+    kind: 'text',
+    flags: '--pay <how>',
+    description: 'job, channel, or auto: a channel with a provider you come back to',
+    default: 'auto',
+  },
+  deposit: {
+    kind: 'lamports',
+    flags: '--deposit <amount>',
+    description: 'maximum deposit of one channel: lamports, or 0.01sol',
+    default: '0.01sol',
+  },
   timeout: {
     kind: 'text',
     flags: '--timeout <time>',
@@ -194,8 +206,27 @@ export const settings = {
     otherwise: 'your transaction fees',
   },
   free: { kind: 'boolean', flags: '--free', description: 'serve free of charge, whatever the prices', default: false },
-  slots: { kind: 'number', flags: '--slots <n>', description: 'jobs to run at the same time', default: 1 },
-  queue: { kind: 'number', flags: '--queue <n>', description: 'jobs that may wait for a slot', default: 8 },
+  slots: {
+    kind: 'number',
+    flags: '--slots <n>',
+    description: 'jobs to run at the same time',
+    default: null,
+    otherwise: '4, or fewer if memory lacks',
+  },
+  queue: {
+    kind: 'number',
+    flags: '--queue <n>',
+    description: 'jobs that may wait for a slot',
+    default: null,
+    otherwise: 'what is answered in 10 minutes',
+  },
+  keepPrompts: {
+    kind: 'number',
+    flags: '--keep-prompts <n>',
+    description: 'prompts to keep for the next question of their client',
+    default: null,
+    otherwise: '4, or one for each slot',
+  },
   allow: {
     kind: 'list',
     flags: '--allow <peer>',
@@ -277,7 +308,7 @@ export const settings = {
     flags: '--context <n>',
     description: 'maximum tokens of prompt and answer together',
     default: null,
-    otherwise: "the model's, at most 8192",
+    otherwise: "the model's, at most 32768 and what fits",
   },
   gpu: { kind: 'text', flags: '--gpu <how>', description: 'auto or off', default: 'auto' },
   keepAlive: {

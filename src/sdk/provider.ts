@@ -97,9 +97,14 @@ async function openEngine(
   teardown: Teardown,
   options: AbortOptions,
 ): Promise<Pick<RunningProvider, 'engine' | 'tokensPerSecond'>> {
-  const { slots, queue, name } = components.config.settings;
+  const { slots, queue, keepPrompts, name } = components.config.settings;
   const model = await findModel(components, options);
-  const init = { slots, queue, name: name ?? model.name };
+  const init = {
+    slots: slots ?? 'auto',
+    queue: queue ?? undefined,
+    keepPrompts: keepPrompts ?? 'auto',
+    name: name ?? model.name,
+  } as const;
   const engine = await loadEngine(components, model, init, components.progress, options);
   teardown.add(() => engine.dispose());
   return { engine, tokensPerSecond: await engine.measureSpeed(options) };

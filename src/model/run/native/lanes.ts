@@ -1,7 +1,7 @@
 import { QvacError } from '../../../errors.ts';
 import type { TopLogits } from '../../../proofs/logits.ts';
 import type { LaneCall, Lanes } from '../weights.ts';
-import type { NativeInternals } from './internals.ts';
+import { copySequence, type NativeInternals } from './internals.ts';
 import { createMaskedEvaluation } from './masked.ts';
 import { controlledEvaluate, type NativeSequence } from './public-evaluate.ts';
 import { firstCount } from './read-logits.ts';
@@ -33,8 +33,9 @@ export function createLanes({ sequences, vocab, internalsOf, dispose }: LanesCom
   };
   /** Before the call and not within it: what is evaluated together decides the bits. */
   const prepare = async (calls: readonly LaneCall[]): Promise<void> => {
-    for (const { lane, tokens, allowedAt } of calls)
-      if (allowedAt !== undefined) await masked.prepare(laneOf(lane), tokens[0] ?? 0);
+    const call = calls.find(({ allowedAt }) => allowedAt !== undefined);
+    if (call === undefined) return;
+    await masked.prepare(sequences.find((each) => each.nextTokenIndex === 0) ?? laneOf(call.lane), call.tokens[0] ?? 0);
   };
   return {
     evaluate: (calls, topK) =>
@@ -49,6 +50,13 @@ export function createLanes({ sequences, vocab, internalsOf, dispose }: LanesCom
       else if (from < sequence.nextTokenIndex)
         await sequence.eraseContextTokenRanges([{ start: from, end: sequence.nextTokenIndex }]);
     },
+    copy: (from, to, length) =>
+      inTurn(async () => {
+        const target = laneOf(to);
+        if ((await copySequence(laneOf(from), target, length)) && target.nextTokenIndex === length) return true;
+        await target.clearHistory();
+        return false;
+      }),
     dispose,
   };
 }

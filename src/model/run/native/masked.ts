@@ -9,8 +9,8 @@ import { allowedTopOf, fewTokens, logitsOf, noLogits, topOf } from './top-logits
 /** Engine calls under a grammar: what may follow restricts which logits are read. */
 export interface MaskedEvaluation {
   /**
-   * Finds out, in the empty history before the first call under a grammar, whether the library's internals give what its
-   * public interface gives; if not, they are not used.
+   * Finds out, before the first call under a grammar, whether the library's internals give what its public interface
+   * gives; if not, they are not used. Leaves the sequence as it was.
    */
   prepare(sequence: NativeSequence, token: number): Promise<void>;
   evaluate(sequence: NativeSequence, call: LaneCall, topK: number): Promise<readonly TopLogits[]>;
@@ -32,9 +32,10 @@ export function createMaskedEvaluation({ vocab, internalsOf }: MaskedComponents)
   async function compare(sequence: NativeSequence, token: number): Promise<boolean> {
     const internals = internalsOf(sequence);
     if (internals === null) return false;
+    const start = sequence.nextTokenIndex;
     const evaluated = async (evaluate: (call: LaneCall) => Promise<readonly TopLogits[]>, mask: AllowedTokens) => {
       const [top = noLogits] = await evaluate({ lane: 0, tokens: [token], logitsFrom: 0, allowedAt: () => mask });
-      await sequence.clearHistory();
+      await backTo(sequence, start);
       return top;
     };
     for (const mask of triedMasks.map((count) => everyNth(count, vocab))) {
@@ -47,10 +48,11 @@ export function createMaskedEvaluation({ vocab, internalsOf }: MaskedComponents)
 
   return {
     async prepare(sequence, token) {
-      if (isFaithful !== null || sequence.nextTokenIndex > 0) return;
+      const start = sequence.nextTokenIndex;
+      if (isFaithful !== null || start + 2 >= sequence.contextSize) return;
       // Internals of another shape may fail in any way; what they leave behind is dropped.
       isFaithful = await compare(sequence, token).catch(() => false);
-      await sequence.clearHistory();
+      await backTo(sequence, start);
     },
     evaluate(sequence, call, topK) {
       const internals = isFaithful === true ? internalsOf(sequence) : null;
@@ -59,6 +61,12 @@ export function createMaskedEvaluation({ vocab, internalsOf }: MaskedComponents)
         : evaluateReading(internals, call, topK, vocab);
     },
   };
+}
+
+async function backTo(sequence: NativeSequence, start: number): Promise<void> {
+  if (start === 0) await sequence.clearHistory();
+  else if (sequence.nextTokenIndex > start)
+    await sequence.eraseContextTokenRanges([{ start, end: sequence.nextTokenIndex }]);
 }
 
 function everyNth(count: number, vocab: number): AllowedTokens {
