@@ -2,9 +2,11 @@ import { messageOf, QvacError } from '../../errors.ts';
 import { raceSignal } from '../../lib/abort.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, ModelId } from '../../lib/types.ts';
+import { createAnswerGrammar } from '../../model/answer-grammar.ts';
 import type { Engine, Tokenizer } from '../../model/engine.ts';
 import { gatherEvidence } from '../../model/verify.ts';
 import type { Calibration } from '../../proofs/calibration.ts';
+import { subjectOf } from '../../proofs/checks/subject.ts';
 import { type Assessment, assess } from '../../proofs/checks.ts';
 import type { TopLogits } from '../../proofs/logits.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
@@ -156,13 +158,18 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
       const model = modelIdHex(modelId);
       if (!(await holds(model))) throw new QvacError('E_NO_MODEL', 'the model is not on this machine');
       const engine = await engineOf(model);
+      const subject = subjectOf(receipt);
+      const grammar = createAnswerGrammar(subject, engine.tokenizer.vocabulary);
       const session = await engine.open(options);
       const renderingCount = receipt.promptTokens.length - start;
       const tokens = [...receipt.promptTokens.slice(renderingCount), ...receipt.tokens];
       try {
         return {
           tokens,
-          steps: await session.replay(receipt.promptTokens.slice(0, renderingCount), tokens, topK, options),
+          steps: await session.replay(receipt.promptTokens.slice(0, renderingCount), tokens, topK, {
+            ...options,
+            allowedAt: grammar?.allowedAt,
+          }),
           tokenizer: engine.tokenizer,
         };
       } finally {
