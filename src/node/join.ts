@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { SettingKey } from '../settings.ts';
 import { createDiscovery, type Discovery } from './discovery/discovery.ts';
+import { seedNameOf } from './discovery/seed-names.ts';
 import type { Identity } from './home/identity.ts';
 import { createRunFiles, type RunEntry } from './home/run-files.ts';
 import { parseAddress, parseDialable, targetPeer } from './peer/addresses.ts';
@@ -100,7 +101,8 @@ export function checkAddresses({ settings, origins }: Config, role: PeerRole): v
       });
     }
   };
-  for (const target of settings.bootstrap) check('bootstrap', () => targetPeer(target, 'E_CONFIG'));
+  for (const target of settings.bootstrap)
+    if (seedNameOf(target) === null) check('bootstrap', () => targetPeer(target, 'E_CONFIG'));
   for (const key of targetsOf[role]) {
     const target = settings[key];
     if (target !== null) check(key, () => targetPeer(target, 'E_CONFIG'));
@@ -126,7 +128,7 @@ async function startPeer(
         announce: settings.announce,
         // A relay, or a client that nobody dials, needs none.
         reach: role === 'relay' ? 'direct' : settings.reach,
-        named: settings.bootstrap.map((target) => targetPeer(target)),
+        named: settings.bootstrap.flatMap((target) => (seedNameOf(target) === null ? targetPeer(target) : [])),
         network: networkName,
         mdns: settings.mdns,
       },
