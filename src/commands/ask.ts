@@ -11,10 +11,16 @@ export const command = defineCommand({
     'the last line says how far the answer was checked.',
     'Standard input, if any, is put before the prompt, unless --no-stdin is given.',
     'By default the question goes through your own router if it runs, else to the best provider.',
+    'With --incognito the provider does not learn your address or peer id, nor the relay your question;',
+    'times, sizes and, for a paid answer, your wallet can still be seen.',
   ].join(' '),
   arguments: [{ name: '[prompt...]', description: 'the question' }],
   settings: askSettings,
-  options: { ...askOptions, stdin: flag('--no-stdin', 'do not read standard input') },
+  options: {
+    ...askOptions,
+    incognito: flag('--incognito', 'ask under a new identity, through a relay of a third party'),
+    stdin: flag('--no-stdin', 'do not read standard input'),
+  },
   examples: [
     { line: 'qvac ask "why is the sky blue?"', what: 'ask the best provider' },
     { line: 'git diff | qvac ask "write a commit message for this"', what: 'put a pipe before the prompt' },
@@ -23,6 +29,7 @@ export const command = defineCommand({
       what: 'get a reproducible answer, verified or exit code 6',
     },
     { line: 'qvac ask --provider 12D3KooW… "hello"', what: 'ask this provider only' },
+    { line: 'qvac ask --incognito "hello"', what: 'do not show the provider who asks' },
   ],
   async action({ args, options, config, output, logger, signal }) {
     const { readPipedInput } = await import('../terminal/input.ts');
@@ -42,7 +49,13 @@ export const command = defineCommand({
       import('../sdk/client.ts'),
       import('./parts/consent.ts'),
     ]);
-    const client = await openClient({ config, logger }, { consent: clientConsent(output, { yes: options.yes }) });
+    const client = await openClient(
+      { config, logger },
+      {
+        consent: clientConsent(output, { yes: options.yes }),
+        incognito: options.incognito,
+      },
+    );
     const observer = observe(output);
     try {
       // A reader of stdout that is gone stops the answer like Ctrl-C: what was delivered is settled.
