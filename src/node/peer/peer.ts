@@ -112,7 +112,7 @@ export interface PeerInit {
   readonly relays?: readonly string[] | undefined;
   /** Peers of the configuration: if they are relays, they are used before others. @default none */
   readonly named?: readonly PeerIdString[] | undefined;
-  /** Shows its address to no peer but those of `named` and to relays: reaches others through relays alone. @default false */
+  /** Shows its address to relays and to the peers of `named` alone: reaches others through relays. @default false */
   readonly incognito?: boolean | undefined;
   /** Network name (protocol section 7). */
   readonly network: string;
@@ -294,7 +294,8 @@ class LibP2PPeer implements Peer {
     this.#node = node;
     await this.#registerRaw(node, dialBackProtocol, (stream, connection) => this.#reach.serve(stream, connection));
     for (const [protocol, handler] of this.#handlers) await this.#register(node, protocol, handler);
-    if (this.#init.incognito !== true) await this.#puncher.attach(node);
+    // A direct connection shows the address of each side to the other.
+    if (this.#init.incognito !== true && this.#init.reach !== 'relay') await this.#puncher.attach(node);
     for (const extension of this.#init.extensions ?? []) await extension.attach(node);
     this.#guard.start();
     try {

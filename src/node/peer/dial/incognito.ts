@@ -7,9 +7,9 @@ import type { PeerIdString } from '../../../lib/types.ts';
 import { isRelayed } from '../addresses.ts';
 
 /**
- * The addresses at which a node reaches a peer without showing it its own: those through relays of somebody else. Relays
- * that the person named go before all others. Who runs a relay cannot be proved: a relay at an IP address of the peer
- * itself counts as the peer's own.
+ * The addresses at which a node reaches a peer without showing it its own: those through relays of somebody else, or
+ * through relays that the person named alone, if there are any. Who runs a relay cannot be proved: a relay at an IP
+ * address of the peer counts as the peer's own.
  * @param named peers of the configuration, which are dialled directly
  * @throws QvacError E_NETWORK if there is none
  */
