@@ -3,7 +3,14 @@ import * as v from 'valibot';
 import { type ConfigFile, isTable, lineOf, readConfigFile } from './config-file.ts';
 import { dataFolder, type Environment, userHome } from './config-home.ts';
 import { QvacError } from './errors.ts';
-import { settings as declarations, fileKeyOf, parseLamports, type SettingKey, variableOf } from './settings.ts';
+import {
+  settings as declarations,
+  fileKeyOf,
+  parseLamports,
+  type SettingKey,
+  toolFamilies,
+  variableOf,
+} from './settings.ts';
 
 function number(min: number, max: number, whole: boolean) {
   const expected = `${whole ? 'a whole number' : 'a number'} from ${min} to ${max}`;
@@ -77,6 +84,8 @@ const schemas = {
   verify: v.nullable(v.picklist(['none', 'sampling', 'full'], 'none, sampling or full')),
   auditor: v.nullable(text),
   maxPrice: lamports,
+  pay: v.picklist(['auto', 'job', 'channel'], 'auto, job or channel'),
+  deposit: lamports,
   timeout,
   listen: v.pipe(texts, v.minLength(1, 'at least one address')),
   announce: texts,
@@ -90,8 +99,9 @@ const schemas = {
   priceOut: lamports,
   priceJob: v.nullable(lamports),
   free: v.boolean('true or false'),
-  slots: number(1, 64, true),
-  queue: number(0, 10_000, true),
+  slots: v.nullable(number(1, 64, true)),
+  queue: v.nullable(number(0, 10_000, true)),
+  keepPrompts: v.nullable(number(0, 256, true)),
   allow: texts,
   rpc: v.nullable(
     v.pipe(v.string('a URL'), v.regex(/^https?:\/\/[^\s]+$/, 'a URL such as https://api.devnet.solana.com')),
@@ -116,6 +126,7 @@ const schemas = {
   allowHost: texts,
   apiKeyFile: v.nullable(text),
   waitVerdict: v.boolean('true or false'),
+  toolParser: v.picklist(toolFamilies, toolFamilies.join(', ')),
   threads: v.nullable(number(1, 1_024, true)),
   batch: number(2, 4_096, true),
   context: v.nullable(number(16, 10_000_000, true)),
@@ -145,6 +156,8 @@ export interface Home {
   readonly receiptsOf: Readonly<Record<Role, string>>;
   readonly models: string;
   readonly cache: string;
+  /** Measured limits of models (protocol section 6), used before those that came with the program. */
+  readonly calibration: string;
   readonly peers: string;
   readonly reputation: string;
   /** Key file of the wallet. */
@@ -208,6 +221,7 @@ export function homeAt(root: string): Home {
     },
     models: join(root, 'models'),
     cache: join(root, 'cache'),
+    calibration: join(root, 'calibration'),
     peers: join(root, 'peers.json'),
     reputation: join(root, 'reputation.json'),
     wallet: join(root, 'keys', 'wallet.json'),

@@ -18,6 +18,9 @@ interface Setting {
   readonly otherwise?: string;
 }
 
+/** Families of models by the way in which they write calls of tools; `auto` reads all of them. */
+export const toolFamilies = ['auto', 'hermes', 'qwen3-coder', 'llama3', 'mistral', 'gemma', 'lfm2', 'gpt-oss'] as const;
+
 export const settings = {
   network: { kind: 'text', flags: '--network <name>', description: 'local, devnet or mainnet', default: 'local' },
   private: {
@@ -118,6 +121,18 @@ export const settings = {
     description: 'maximum price of one answer: lamports, or 0.01sol',
     default: 0,
   },
+  pay: {
+    kind: 'text',
+    flags: '--pay <how>',
+    description: 'job, channel, or auto: a channel with a provider you come back to',
+    default: 'auto',
+  },
+  deposit: {
+    kind: 'lamports',
+    flags: '--deposit <amount>',
+    description: 'maximum deposit of one channel: lamports, or 0.01sol',
+    default: '0.01sol',
+  },
   timeout: {
     kind: 'text',
     flags: '--timeout <time>',
@@ -194,8 +209,27 @@ export const settings = {
     otherwise: 'your transaction fees',
   },
   free: { kind: 'boolean', flags: '--free', description: 'serve free of charge, whatever the prices', default: false },
-  slots: { kind: 'number', flags: '--slots <n>', description: 'jobs to run at the same time', default: 1 },
-  queue: { kind: 'number', flags: '--queue <n>', description: 'jobs that may wait for a slot', default: 8 },
+  slots: {
+    kind: 'number',
+    flags: '--slots <n>',
+    description: 'jobs to run at the same time',
+    default: null,
+    otherwise: '4, or fewer if memory lacks',
+  },
+  queue: {
+    kind: 'number',
+    flags: '--queue <n>',
+    description: 'jobs that may wait for a slot',
+    default: null,
+    otherwise: 'what is answered in 10 minutes',
+  },
+  keepPrompts: {
+    kind: 'number',
+    flags: '--keep-prompts <n>',
+    description: 'prompts to keep for the next question of their client',
+    default: null,
+    otherwise: '4, or one for each slot',
+  },
   allow: {
     kind: 'list',
     flags: '--allow <peer>',
@@ -263,6 +297,12 @@ export const settings = {
     description: 'gateway answers wait for their verdict, at most 5 s',
     default: false,
   },
+  toolParser: {
+    kind: 'text',
+    flags: '--tool-parser <family>',
+    description: 'how models write tool calls, such as hermes (docs/gateway.md)',
+    default: 'auto',
+  },
 
   threads: {
     kind: 'number',
@@ -277,7 +317,7 @@ export const settings = {
     flags: '--context <n>',
     description: 'maximum tokens of prompt and answer together',
     default: null,
-    otherwise: "the model's, at most 8192",
+    otherwise: "the model's, at most 32768 and what fits",
   },
   gpu: { kind: 'text', flags: '--gpu <how>', description: 'auto or off', default: 'auto' },
   keepAlive: {

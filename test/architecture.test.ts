@@ -277,6 +277,7 @@ describe('architecture', () => {
       'free',
       'gpu',
       'keepAlive',
+      'keepPrompts',
       'listen',
       'mdns',
       'model',

@@ -1,6 +1,7 @@
 import { QvacError } from '../errors.ts';
 import { anySignal } from '../lib/abort.ts';
-import { observe, report } from './parts/answer-report.ts';
+import { grammarOptions, readGrammar } from './parts/answer-grammar.ts';
+import { observe, report, sayChannel } from './parts/answer-report.ts';
 import { askOptions, askSettings } from './parts/ask-options.ts';
 import { defineCommand, flag } from './parts/definition.ts';
 
@@ -18,6 +19,7 @@ export const command = defineCommand({
   settings: askSettings,
   options: {
     ...askOptions,
+    ...grammarOptions,
     incognito: flag('--incognito', 'ask under a new identity, through a relay of a third party'),
     stdin: flag('--no-stdin', 'do not read standard input'),
   },
@@ -28,6 +30,7 @@ export const command = defineCommand({
       line: 'qvac ask -m smollm2-135m --seed 7 --verify full "tell me a story"',
       what: 'get a reproducible answer, verified or exit code 6',
     },
+    { line: 'qvac ask --json-schema person.json "who was Ada Lovelace?"', what: 'get JSON that fits a schema' },
     { line: 'qvac ask --provider 12D3KooW… "hello"', what: 'ask this provider only' },
     { line: 'qvac ask --incognito "hello"', what: 'do not show the provider who asks' },
   ],
@@ -45,6 +48,7 @@ export const command = defineCommand({
       : null;
     const prompt = [piped?.replace(/\r?\n$/, '') ?? '', typed].filter((part) => part.trim() !== '').join('\n\n');
     if (prompt === '') throw new QvacError('E_USAGE', 'no prompt given', { hint: 'qvac ask "why is the sky blue?"' });
+    const rules = await readGrammar(options);
     const [{ openClient }, { clientConsent }] = await Promise.all([
       import('../sdk/client.ts'),
       import('./parts/consent.ts'),
@@ -54,13 +58,16 @@ export const command = defineCommand({
       {
         consent: clientConsent(output, { yes: options.yes }),
         incognito: options.incognito,
+        // What one question opens is for the next ones of the same identity.
+        keepsChannels: !options.incognito,
+        onChannel: (news) => sayChannel(output, news),
       },
     );
     const observer = observe(output);
     try {
       // A reader of stdout that is gone stops the answer like Ctrl-C: what was delivered is settled.
       const answer = await client.ask(
-        { messages: [{ role: 'user', content: prompt }], seed: options.seed ?? null, stopTexts: options.stop },
+        { messages: [{ role: 'user', content: prompt }], seed: options.seed ?? null, stopTexts: options.stop, rules },
         observer,
         { signal: anySignal(signal, output.readerGone) },
       );

@@ -31,6 +31,7 @@ export const command = defineCommand({
     ...chainSettings,
     'slots',
     'queue',
+    'keepPrompts',
     'threads',
     'batch',
     'context',

@@ -72,20 +72,33 @@ export interface EngineInit {
   readonly modelPath: string;
   readonly modelId: ModelId;
   readonly name?: string | undefined;
-  /** Tokens of prompt and answer together. @default the model's trained context, at most 8192 */
+  /**
+   * Tokens of prompt and answer together. @default the model's trained context, at most 32768 and what memory allows
+   */
   readonly context?: number | undefined;
-  /** Jobs decoded at the same time. @default 1 */
-  readonly slots?: number | undefined;
+  /** Jobs decoded at the same time; 'auto': 4, or fewer if memory lacks. @default 1 */
+  readonly slots?: number | 'auto' | undefined;
   /** @default one less than the cores, at least 1 */
   readonly threads?: number | undefined;
   /** Tokens per evaluation call of the prompt. @default 128 */
   readonly promptBatch?: number | undefined;
   /** Most tokens per evaluation call of anything else. @default 63 */
   readonly batch?: number | undefined;
+  /**
+   * For measurements of cheats: a KV cache of eight bits, while the class declares 16 as ever. @default false
+   */
+  readonly coarseKv?: boolean | undefined;
   /** @default 'auto': the GPU if the installed build has one */
   readonly gpu?: 'auto' | 'off' | undefined;
-  /** Most jobs that wait for a slot. @default 8 */
+  /**
+   * Most jobs that wait for a slot. @default as many as the measured speed answers before a client gives up
+   */
   readonly queue?: number | undefined;
+  /**
+   * Prompts to keep for the next one of the same client, those in use included; 'auto': 4, or fewer if memory lacks. A
+   * model with a sliding window or a recurrent state keeps none. @default 0
+   */
+  readonly keepPrompts?: number | 'auto' | undefined;
   /** Folder where self-test results are kept. */
   readonly cacheDir: string;
   /** Unload the weights after so long without a job; null keeps them. @default null */
@@ -95,6 +108,11 @@ export interface EngineInit {
 export interface OpenOptions extends AbortOptions {
   /** The class whose schedule the session keeps, for re-execution. @default the engine's own at this moment */
   readonly exec?: Exec | undefined;
+  /**
+   * The client that the job is for: `prefill` goes on from what the engine keeps of its earlier prompts, and the prompt
+   * is kept for its later ones. @default nobody
+   */
+  readonly owner?: string | undefined;
 }
 
 /** One loaded model with its slots. */
@@ -116,6 +134,8 @@ export interface Engine {
   reproduces?(exec: Exec, options?: AbortOptions): Promise<readonly Schedule[]>;
   /** Tokens per second of a short decode, measured once. */
   measureSpeed(options?: AbortOptions): Promise<number>;
+  /** True if prompts are kept for the next question of their client. @default false */
+  readonly keepsPrompts?: boolean | undefined;
   readonly slots: { readonly total: number; readonly used: number; readonly waiting: number };
   /**
    * Takes a slot, waiting in line for one.
@@ -152,15 +172,21 @@ export interface ReplayOptions extends AbortOptions {
   readonly allowedAt?: ((step: number) => AllowedTokens | null) | null | undefined;
 }
 
+/** Tokens that did not cost an evaluation call of their own. */
+export interface Savings {
+  /** Tokens of the prompt that were taken from a kept one. */
+  readonly reused: number;
+}
+
 /**
  * One job's empty history in a slot. Calls come one at a time; every one stops soon after `signal` aborts. Logits are
  * the largest `topK` among the allowed tokens, and all that tie with the last of them; none if no token is allowed.
  */
 export interface EngineSession {
   /**
-   * The provider's schedule (section 2): the rendered prompt from its first token in blocks of `promptBatch`, then the
-   * continuation, in blocks of `batch` if the self-test found that these give the bits of one token per call. Logits
-   * after the last token.
+   * The provider's schedule (section 2): the rendered prompt from its first token in blocks of `promptBatch`, without
+   * those that a kept prompt of the `owner` holds, then the continuation, in blocks of `batch` if the self-test found
+   * that these give the bits of one token per call. Logits after the last token.
    */
   prefill(rendering: readonly number[], topK: number, options?: PrefillOptions): Promise<TopLogits>;
   /** One more token in a call of its own (with a companion if the class says so). Logits after it. */
@@ -175,6 +201,8 @@ export interface EngineSession {
     topK: number,
     options?: ReplayOptions,
   ): Promise<readonly TopLogits[]>;
+  /** What the session was spared so far. @default nothing */
+  readonly savings?: Savings | undefined;
   /** Gives the slot back. Idempotent. */
   release(): Promise<void>;
 }

@@ -63,6 +63,8 @@ export const flushBytes = kib;
 export const heartbeatMs = 2_000;
 /** Time for an opening after the challenge, and for a challenge at a router (sections 4.0 and 4.3). */
 export const openingTimeoutMs = 30_000;
+/** In a card's `can` (section 3): the provider keeps prompts, so that it is cheaper to go on with one. */
+export const keepsPrompts = 'prefix';
 /** Time after the final head during which an opening can be asked for (section 4.3). */
 export const keepMs = 600_000;
 /** Longest life of an offer (section 4). */
@@ -127,5 +129,7 @@ export const maxZkChallenges = 128;
 export const maxZkVocab = 2 ** 18;
 export const zkSystem = 'spartan2-bn254/1';
 
+/** Longest time from the terms of a channel to its opening (section 9). */
+export const maxTermsLifeS = 120;
 /** Time after a job's end during which it need not be released for the next job (section 9). */
 export const channelReleaseS = 60;

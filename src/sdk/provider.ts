@@ -97,9 +97,14 @@ async function openEngine(
   teardown: Teardown,
   options: AbortOptions,
 ): Promise<Pick<RunningProvider, 'engine' | 'tokensPerSecond'>> {
-  const { slots, queue, name } = components.config.settings;
+  const { slots, queue, keepPrompts, name } = components.config.settings;
   const model = await findModel(components, options);
-  const init = { slots, queue, name: name ?? model.name };
+  const init = {
+    slots: slots ?? 'auto',
+    queue: queue ?? undefined,
+    keepPrompts: keepPrompts ?? 'auto',
+    name: name ?? model.name,
+  } as const;
   const engine = await loadEngine(components, model, init, components.progress, options);
   teardown.add(() => engine.dispose());
   return { engine, tokensPerSecond: await engine.measureSpeed(options) };
@@ -125,7 +130,7 @@ async function start(
   const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'provider', key });
   teardown.add(stop);
   const abilities = probeTemplate(engine.tokenizer);
-  const can = abilities.system === 'first turn' ? [systemInTurn] : [];
+  const can = [...(abilities.system === 'first turn' ? [systemInTurn] : []), ...(abilities.tools ? ['tools'] : [])];
   const prices = pricesOf(settings);
   const { priceJob, priceIn, priceOut } = prices;
   const paid = priceJob > 0 || priceIn > 0 || priceOut > 0;

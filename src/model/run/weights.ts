@@ -23,6 +23,8 @@ export interface LanesInit {
   readonly batch: number;
   /** Tokens that each lane can hold. */
   readonly context: number;
+  /** Numbers of eight bits in the KV cache. @default false: 16 */
+  readonly coarseKv?: boolean | undefined;
 }
 
 /** Histories over one set of weights. One call at a time. */
@@ -36,6 +38,11 @@ export interface Lanes {
   length(lane: number): number;
   /** Drops the history from token `from` on. */
   erase(lane: number, from: number): Promise<void>;
+  /**
+   * Makes the history of `to` the first `length` tokens of that of `from`. False if this release of the library cannot;
+   * then `to` is empty.
+   */
+  copy(from: number, to: number, length: number): Promise<boolean>;
   dispose(): Promise<void>;
 }
 
@@ -53,6 +60,8 @@ export interface Weights extends Vocabulary {
   readonly gpuLayers: number;
   /** True if the architecture can use flash attention; then it is used. */
   readonly flash: boolean;
+  /** True if a history holds all of its tokens and can be cut anywhere: no sliding window, nothing recurrent. */
+  readonly isCuttable: boolean;
   openLanes(init: LanesInit, options?: AbortOptions): Promise<Lanes>;
   dispose(): Promise<void>;
 }

@@ -13,6 +13,7 @@ import { type AnswerExtra, abilitiesFor } from '../job/answer-extra.ts';
 import { checkInput } from '../job/bad-input.ts';
 import { isBadOffer } from '../job/remote-error.ts';
 import { findTooLong } from '../job/too-long.ts';
+import type { PayPolicy } from '../payment/channel/channels.ts';
 import { chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
 import type { Choice, Selection, SelectionCriteria } from '../selection/select.ts';
@@ -53,6 +54,8 @@ export interface AskInit {
   readonly router?: WantedRouter | null | undefined;
   /** Lamports. */
   readonly maxPrice: number;
+  /** Whether a channel may pay. @default as the wallet's policy says */
+  readonly pay?: PayPolicy | undefined;
   /** From the question to the final head, in ms. */
   readonly timeoutMs: number;
   /** Checks a stopped answer like any other, since no person waits for the checks to end. @default false */
@@ -234,6 +237,10 @@ class Asking {
       if (attempt.answer !== null) return attempt.answer;
       failure = attempt.error;
       if (failure instanceof FaultError) fault = { error: failure, choice };
+      if (attempt.again === true) {
+        queue.unshift(choice);
+        continue;
+      }
       const fresh = isBadOffer(failure) && !renewed.has(choice.card.peer) ? await this.#renewed(choice) : null;
       renewed.add(choice.card.peer);
       if (fresh !== null) queue.unshift(fresh);
@@ -248,7 +255,7 @@ class Asking {
   }
 
   async #turnTo(choice: Choice): Promise<DirectOutcome> {
-    const { input, sampler, maxPrice, thorough = false } = this.#init;
+    const { input, sampler, maxPrice, pay, thorough = false } = this.#init;
     const { model, modelId, card } = choice;
     const tooLong = await findTooLong(
       this.#components.verifier,
@@ -260,7 +267,7 @@ class Asking {
     const level = await this.#levelFor(choice);
     if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
     const timeouts = { totalMs: this.#timeLeftMs, allowedMs: this.#init.timeoutMs };
-    return askProvider(
+    const outcome = await askProvider(
       this.#components,
       {
         choice,
@@ -269,6 +276,7 @@ class Asking {
         extra: this.#extra,
         count: this.#count,
         maxPrice,
+        pay,
         seed: this.#seed(),
         level,
         timeouts,
@@ -278,6 +286,8 @@ class Asking {
       this.#selectionLog.observing(this.#observer, { provider: choice.card.peer }),
       this.#options,
     );
+    if (outcome.answer !== null) this.#components.reputation.answered(card.peer, modelId, this.#init.input);
+    return outcome;
   }
 
   async #levelFor({ modelId }: Choice): Promise<VerifyLevel> {
@@ -306,6 +316,7 @@ class Asking {
       maxTokens: sampler.maxTokens,
       maxPrice,
       only: null,
+      knownShare: this.#components.reputation.knownShareOf(input),
       needs: abilitiesFor(input, this.#extra),
     };
   }

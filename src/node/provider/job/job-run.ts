@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { messageOf } from '../../../errors.ts';
+import { toHex } from '../../../lib/bytes.ts';
 import type { Timer } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
-import type { Engine, EngineSession } from '../../../model/engine.ts';
+import type { Engine, EngineSession, Savings } from '../../../model/engine.ts';
+import { createGrammarMatcher, type GrammarMatcher } from '../../../proofs/grammar/grammar-matcher.ts';
 import { encodeHead } from '../../../proofs/head.ts';
 import { type SigningKey, signBody } from '../../../proofs/signing.ts';
 import type { Transcript, TranscriptInit } from '../../../proofs/transcript.ts';
@@ -25,6 +27,8 @@ export interface FinishedJob {
   readonly finalSigned: Signed;
   /** The last acknowledgement. */
   readonly ack: Signed | null;
+  /** What the engine was spared. */
+  readonly savings: Savings;
   /** Null: it is free. */
   readonly paid: PaidJob | null;
 }
@@ -51,6 +55,8 @@ export interface JobRunInit {
 export class JobRun {
   readonly #components: JobRunComponents;
   readonly #admission: Admission;
+  /** Follows the answer through its grammar; null without one. */
+  readonly #matcher: GrammarMatcher | null;
   readonly #transcript: Transcript;
   readonly #writer: AnswerWriter;
   readonly #gate: AckGate;
@@ -61,11 +67,13 @@ export class JobRun {
   #accepted = false;
   #hasLeft = false;
   #final: Head | null = null;
+  #savings: Savings = { reused: 0 };
   /** Steps that are kept for a challenge on the chain. */
   #keptSteps = 0;
 
+  /** @throws GrammarTooCostly */
   constructor(components: JobRunComponents, admission: Admission, stream: FrameStream, init: JobRunInit) {
-    const { offer, settings, input, inputDigest, prompt, jobId } = admission;
+    const { offer, settings, grammar, input, inputDigest, prompt, jobId } = admission;
     const { tokenizer } = components.engine;
     const bytesOf = (token: number): Uint8Array =>
       settings.markers === true ? tokenizer.markedBytesOf(token) : tokenizer.bytesOf(token);
@@ -79,6 +87,8 @@ export class JobRun {
       maxWaitMs: init.maxAckWaitMs,
       timer: components.timer,
     });
+    const { stops } = offer.sampler;
+    this.#matcher = grammar && createGrammarMatcher({ rules: grammar, vocabulary: tokenizer.vocabulary, stops });
     this.#transcript = components.createTranscript({
       jobId,
       offer,
@@ -89,7 +99,7 @@ export class JobRun {
       execClass: offer.execClass,
       jobSecret: randomBytes(32),
       bytesOf,
-      matcher: null,
+      matcher: this.#matcher,
     });
     this.#writer = createAnswerWriter(stream, {
       stallMs: init.stallMs,
@@ -126,7 +136,8 @@ export class JobRun {
       this.#paid = secure === null ? null : await secure(this.#stop.signal);
       this.#paid?.late.addEventListener('abort', onLate);
       // With the class that the offer names, even if a self-test changes the engine's class meanwhile.
-      const slot = this.#components.engine.open({ signal: this.#stop.signal, exec });
+      const owner = toHex(this.#admission.offer.client);
+      const slot = this.#components.engine.open({ signal: this.#stop.signal, exec, owner });
       await refusedAtOnce(slot);
       this.#accepted = true;
       this.#writer.frame({ t: 'accept', promptTokens: prompt.tokens, inputDigest, tail: prompt.tail });
@@ -193,6 +204,7 @@ export class JobRun {
         rendering: prompt.tokens.slice(0, prompt.renderingCount),
         continuation: input.continuation,
         transcript: this.#transcript,
+        allowed: this.#matcher,
         writer: this.#writer,
         pass: (n: number) => this.#pass(n),
         sendHead: () => this.#sendHead(),
@@ -206,6 +218,7 @@ export class JobRun {
       logger.info('an answer was broken off', { job: this.#admission.jobId, reason: messageOf(reason) });
       return finish.brokenOff;
     } finally {
+      this.#savings = session?.savings ?? this.#savings;
       // Not awaited: the final head need not wait until the slot is cleared.
       session?.release().catch(() => undefined);
     }
@@ -262,7 +275,7 @@ export class JobRun {
     // A client that has left since may come back with its challenge.
     const { sentText: text } = this.#writer;
     const answer = { transcript: this.#transcript, text, final, finalSigned };
-    return { admission: this.#admission, ...answer, ack, paid: this.#paid };
+    return { admission: this.#admission, ...answer, ack, paid: this.#paid, savings: this.#savings };
   }
 
   /** A paid answer's first token counts only once it is acknowledged, even if it is the only one. Never throws. */
