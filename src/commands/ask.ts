@@ -58,8 +58,8 @@ export const command = defineCommand({
       {
         consent: clientConsent(output, { yes: options.yes }),
         incognito: options.incognito,
-        // What one question opens is for the next ones of the same identity.
-        keepsChannels: !options.incognito,
+        // What one question opens is for the next ones.
+        keepsChannels: true,
         onChannel: (news) => sayChannel(output, news),
       },
     );

@@ -112,14 +112,17 @@ export async function openClient({ config, logger }: ClientContext, init: Client
     {
       openEscrow: (options) => openPayingEscrow(config, consent.mainnet, options),
       receipts,
-      channels: {
-        peer,
-        reach: (provider, options) => discovery.get(provider, options),
-        clock,
-        dir: home.channels.client,
-        policy: policyOf(config, init.keepsChannels ?? false),
-        onNews: init.onChannel,
-      },
+      // A channel belongs to one peer id, and would tie this question to others.
+      channels: incognito
+        ? null
+        : {
+            peer,
+            reach: (provider, options) => discovery.get(provider, options),
+            clock,
+            dir: home.channels.client,
+            policy: policyOf(config, init.keepsChannels ?? false),
+            onNews: init.onChannel,
+          },
       logger,
     },
     {
