@@ -154,6 +154,8 @@ export interface Home {
   readonly receiptsOf: Readonly<Record<Role, string>>;
   readonly models: string;
   readonly cache: string;
+  /** Measured limits of models (protocol section 6), used before those that came with the program. */
+  readonly calibration: string;
   readonly peers: string;
   readonly reputation: string;
   /** Key file of the wallet. */
@@ -217,6 +219,7 @@ export function homeAt(root: string): Home {
     },
     models: join(root, 'models'),
     cache: join(root, 'cache'),
+    calibration: join(root, 'calibration'),
     peers: join(root, 'peers.json'),
     reputation: join(root, 'reputation.json'),
     wallet: join(root, 'keys', 'wallet.json'),

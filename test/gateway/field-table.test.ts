@@ -68,6 +68,7 @@ const honouredValues: Readonly<Record<string, unknown>> = {
   parameters: { type: 'object' },
   input_schema: { type: 'object' },
   parallel_tool_calls: false,
+  tool_choice: 'auto',
   disable_parallel_tool_use: true,
   tool_calls: [{ id: 'c1', type: 'function', function: { name: 'add', arguments: '{}' } }],
   id: 'c1',
@@ -77,6 +78,17 @@ const honouredValues: Readonly<Record<string, unknown>> = {
   tool_use_id: 'c1',
   tool_name: 'add',
   output: '1',
+  response_format: { type: 'json_object' },
+  output_format: { type: 'json_schema', schema: { type: 'integer' } },
+  grammar: 'root ::= [a-z]+',
+  json_schema: { type: 'integer' },
+  guided_grammar: 'root ::= [a-z]+',
+  guided_json: '{"type":"integer"}',
+  guided_regex: '[a-z]+',
+  guided_choice: ['yes', 'no'],
+  json: { type: 'integer' },
+  regex: '[a-z]+',
+  choice: ['yes', 'no'],
 };
 /** Fields whose value depends on the route or on other fields. */
 const special: Readonly<Record<string, unknown>> = {
@@ -87,6 +99,8 @@ const special: Readonly<Record<string, unknown>> = {
   '/v1/messages messages[].content[].id': 'c1',
   '/v1/messages messages[].content[].name': 'add',
   '/v1/messages messages[].content[].input': { a: 1 },
+  '/v1/messages tool_choice.type': 'auto',
+  '/v1/messages tool_choice.name': 'add',
   '/v1/messages tools[].type': 'custom',
   '/v1/messages tools[].name': 'add',
   '/v1/messages tools': [{ name: 'add' }],
@@ -101,6 +115,10 @@ const special: Readonly<Record<string, unknown>> = {
   '/api/chat tools[].type': 'function',
   '/api/chat tools[].function.name': 'add',
   '/api/chat messages[].tool_calls[].function.name': 'add',
+  '/v1/responses text.format': { type: 'json_object' },
+  '/v1/messages output_config.format': { type: 'json_schema', schema: { type: 'integer' } },
+  '/api/chat format': 'json',
+  '/api/generate format': { type: 'integer' },
 };
 
 /** `base` with the field set to `value`; `[]` means the list's first item. */
@@ -120,6 +138,7 @@ const companions: Readonly<Record<string, object>> = {
   '/v1/messages thinking.display': { thinking: { type: 'adaptive' } },
   '/v1/messages thinking.budget_tokens': { thinking: { type: 'enabled' } },
   '/v1/messages tool_choice.disable_parallel_tool_use': { tool_choice: { type: 'auto' } },
+  '/v1/messages tool_choice.name': { tool_choice: { type: 'tool' } },
 };
 
 const described = { name: 'add', description: 'adds', parameters: { type: 'object' } };

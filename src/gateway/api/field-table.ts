@@ -40,6 +40,22 @@ const extension: readonly FieldRule[] = [
   honoured('qvac.consent', 'from the gateway’s own page only'),
 ];
 
+const schema = 'JSON schema (see below)';
+/** As llama.cpp and vLLM have them, on every route. */
+const grammars: readonly FieldRule[] = [
+  honoured('grammar', 'GBNF, from its rule `root` on'),
+  honoured('json_schema', schema),
+  honoured('guided_grammar', 'as `grammar`'),
+  honoured('guided_json', schema),
+  honoured('guided_regex', 'regular expression for the whole answer'),
+  honoured('guided_choice', 'list of texts'),
+  honoured('structured_outputs.grammar', 'as `grammar`'),
+  honoured('structured_outputs.json', schema),
+  honoured('structured_outputs.regex', 'as `guided_regex`'),
+  honoured('structured_outputs.choice', 'as `guided_choice`'),
+];
+const format = '`text`, `json_object` or `json_schema` (see below)';
+
 const model = honoured('model', 'in any case; `NAME`, `NAME/QUANT`, `NAME:QUANT`, `NAME:latest` or hex id');
 const seed = 'all digits up to 2^64 − 1; -1 means random';
 
@@ -71,13 +87,13 @@ const streamOptions: readonly FieldRule[] = [
 const byTools = 'for models whose template takes tools';
 const otherTools = 'a tool that is not a function is left out; the header `x-qvac-adjusted` tells';
 const toolName = '1 to 128 letters, digits and `_ . : / -`';
-const schema = 'JSON schema; shown to the model, not enforced';
+const toolSchema = 'JSON schema; shown to the model, and enforced in forced calls';
 const toolHint = 'a hint for other servers';
 
 const toolChoice: readonly FieldRule[] = [
   honoured('tools', byTools),
   honoured('tools[].type', otherTools),
-  refused('tool_choice', ['none', 'auto'], 'a call cannot be forced yet'),
+  honoured('tool_choice', '`auto`, `none`, `required`, or a function'),
   honoured('parallel_tool_calls', 'false: only the first call is passed on'),
 ];
 
@@ -85,8 +101,8 @@ const toolChoice: readonly FieldRule[] = [
 const functionFields = (prefix: string, parameters = 'parameters'): readonly FieldRule[] => [
   honoured(`${prefix}name`, toolName),
   honoured(`${prefix}description`),
-  honoured(`${prefix}${parameters}`, schema),
-  ...ignored('schemas are not enforced', `${prefix}strict`),
+  honoured(`${prefix}${parameters}`, toolSchema),
+  ...ignored('only forced calls follow their schema', `${prefix}strict`),
 ];
 
 /** Tools and earlier calls as OpenAI's chat completions and Ollama have them. */
@@ -157,7 +173,8 @@ const chat: readonly FieldRule[] = [
   ...toolChoice,
   refused('functions', [[]], 'send tools'),
   refused('function_call', ['none', 'auto'], 'send tool_choice'),
-  refused('response_format', [{ type: 'text' }], notYet),
+  honoured('response_format', format),
+  ...grammars,
   choices,
   refused('modalities', [['text']]),
   refused('service_tier', ['auto', 'default']),
@@ -176,6 +193,8 @@ const completions: readonly FieldRule[] = [
   stops('stop'),
   ...streamOptions,
   honoured('logprobs', `0 to 20; ${logprobs}`),
+  honoured('response_format', format),
+  ...grammars,
   choices,
   refused('best_of', [1]),
   refused('echo', [false]),
@@ -213,7 +232,8 @@ const responses: readonly FieldRule[] = [
   ),
   ...ignored('reasoning is shown whole', 'reasoning.summary', 'reasoning.generate_summary'),
   honoured('include', '`reasoning.encrypted_content` is accepted, and there is none; anything else is refused'),
-  refused('text.format', [{ type: 'text' }], notYet),
+  honoured('text.format', format),
+  ...grammars,
   ...ignored(effort, 'text.verbosity'),
   ...toolChoice,
   ...functionFields('tools[].'),
@@ -264,7 +284,9 @@ const messages: readonly FieldRule[] = [
   ...ignored('thinking is shown whole', 'thinking.display'),
   ...ignored('thinking has no limit of its own', 'thinking.budget_tokens'),
   ...ignored(effort, 'output_config.effort'),
-  refused('output_config.format', [], notYet),
+  honoured('output_config.format', '`json_schema` (see below)'),
+  honoured('output_format', 'as `output_config.format`'),
+  ...grammars,
   ...ignored('the gateway clears nothing', 'context_management'),
   ...ignored('a hint for caches', 'cache_control'),
   honoured('tools', byTools),
@@ -278,7 +300,8 @@ const messages: readonly FieldRule[] = [
     'tools[].allowed_callers',
     'tools[].input_examples',
   ),
-  refused('tool_choice', [{ type: 'auto' }, { type: 'none' }], 'a call cannot be forced yet'),
+  honoured('tool_choice.type', '`auto`, `none`, `any` or `tool`'),
+  honoured('tool_choice.name', 'of the tool that must be called'),
   honoured('tool_choice.disable_parallel_tool_use', 'true: only the first call is passed on'),
   refused('mcp_servers', [[]], notYet),
   refused('container', []),
@@ -328,7 +351,8 @@ const ollamaShared: readonly FieldRule[] = [
     'options.logits_all',
     'options.vocab_only',
   ),
-  refused('format', ['', {}], notYet),
+  honoured('format', '`json`, or a JSON schema (see below)'),
+  ...grammars,
   refused('logprobs', [false], notYet),
   refused('top_logprobs', [0], notYet),
   ...extension,

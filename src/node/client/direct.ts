@@ -194,7 +194,9 @@ class DirectQuestion {
     if (!(error instanceof FaultError) && !(error instanceof QvacError)) throw error;
     if (isBadInput(error)) await this.#checkRefusal();
     const tooLong = mayBeTooLong(error, choice.model, this.#input, sampler.maxTokens);
-    if (!tooLong) this.#components.reputation.record(choice.card.peer, experienceOf(error));
+    // A grammar that would cost it too much, a provider may refuse (section 4.1).
+    const mayRefuse = tooLong || (isBadInput(error) && this.#init.extra.rules !== undefined);
+    if (!mayRefuse) this.#components.reputation.record(choice.card.peer, experienceOf(error));
     if (job === null || job.received.n === 0) {
       this.#tellHold(job);
       return { answer: null, error: tooLong ? new PerhapsTooLongError(error) : error };

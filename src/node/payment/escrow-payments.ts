@@ -1,6 +1,6 @@
 import { messageOf } from '../../errors.ts';
 import type { Escrow } from '../../escrow/escrow.ts';
-import { delay } from '../../lib/abort.ts';
+import { settledWithin } from '../../lib/abort.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
@@ -44,6 +44,8 @@ export interface EscrowPaymentsInit {
 
 /** How long before the rejection window closes a check must end, in ms. */
 const defaultMarginMs = 20_000;
+/** How long `stop` waits at most for tasks to end once they are aborted, in ms. */
+const lastWritesMs = 2_000;
 
 export function createEscrowPayments(components: EscrowPaymentsComponents, init: EscrowPaymentsInit): ClientPayments {
   const { openEscrow, receipts = null, logger } = components;
@@ -105,8 +107,10 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
     },
     async stop() {
       if (timer !== null) clearInterval(timer);
-      await Promise.race([Promise.allSettled(tasks), delay(init.stopMs ?? 2_000)]);
+      await settledWithin(Promise.allSettled(tasks), init.stopMs ?? 2_000);
       end.abort(new Error('stopping'));
+      // What a task had begun to write must not be cut off.
+      await settledWithin(Promise.allSettled(tasks), lastWritesMs);
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { InferenceRequest } from '../../answer/inference-client.ts';
 import { badField } from '../../problem.ts';
+import { readOutputFormat } from '../answer-format.ts';
 import type { ApiMessage } from '../api-message.ts';
 import {
   type ApiRequest,
@@ -18,15 +19,16 @@ import { messagesEncoder } from './encoder.ts';
 import { readMessage } from './message.ts';
 import { readToolChoice, readTools } from './tools.ts';
 
-const rules = fieldTable['/v1/messages'];
+const table = fieldTable['/v1/messages'];
 
 /** Reads `POST /v1/messages`. @throws Problem */
 export function readMessagesRequest(body: unknown, defaults: RequestDefaults): ApiRequest {
-  const fields = RequestFields.of(body, rules);
+  const fields = RequestFields.of(body, table);
   const { tools, ...prompt } = readPrompt(fields, defaults);
+  const rules = readOutputFormat(fields);
   const maxTokens = fields.whole('max_tokens', ...maxTokensRange);
   if (maxTokens === undefined) throw badField('max_tokens', 'max_tokens: expected a whole number');
-  const sampling = readSampling({ fields, maxTokens, stop: 'stop_sequences' }, defaults);
+  const sampling = readSampling({ fields, maxTokens, stop: 'stop_sequences', rules }, defaults);
   const request = {
     inference: {
       ...prompt,
@@ -48,8 +50,9 @@ export function readMessagesRequest(body: unknown, defaults: RequestDefaults): A
 
 /** Reads `POST /v1/messages/count_tokens`. @throws Problem */
 export function readCountRequest(body: unknown, defaults: RequestDefaults): Pick<InferenceRequest, 'model' | 'input'> {
-  const fields = RequestFields.of(body, rules);
+  const fields = RequestFields.of(body, table);
   const prompt = readPrompt(fields, defaults);
+  readOutputFormat(fields);
   fields.finish();
   return prompt;
 }
@@ -58,7 +61,6 @@ export function readCountRequest(body: unknown, defaults: RequestDefaults): Pick
 function readPrompt(fields: RequestFields, defaults: RequestDefaults) {
   const system = readContent(fields, 'system', ['text']);
   const messages = readMessages(fields, readMessage);
-  fields.object('output_config')?.done();
   const given: readonly ApiMessage[] = system === '' ? messages : [{ role: 'system', content: system }, ...messages];
   const tools = requestTools(fields, readTools(fields), readToolChoice(fields));
   const input = inputOf(given, readThinking(fields), defaults, tools);

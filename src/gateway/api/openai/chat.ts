@@ -1,4 +1,5 @@
 import { badField } from '../../problem.ts';
+import { readResponseFormat } from '../answer-format.ts';
 import type { ApiMessage } from '../api-message.ts';
 import {
   type ApiRequest,
@@ -31,7 +32,8 @@ export function readChat(body: unknown, defaults: RequestDefaults): ApiRequest {
     throw badField('top_logprobs', 'top_logprobs: needs logprobs: true');
   const includeUsage = readIncludeUsage(fields);
   const tools = readTools(fields);
-  const sampling = readSampling({ fields, maxTokens, stop: 'stop', penalties: true, bias: true }, defaults);
+  const rules = readResponseFormat(fields);
+  const sampling = readSampling({ fields, maxTokens, stop: 'stop', penalties: true, bias: true, rules }, defaults);
   if ((fields.raw('repetition_penalty') ?? 1) !== 1) fields.adjust('repetition_penalty', ' ignored');
   const request = {
     inference: {

@@ -1,4 +1,5 @@
 import { badField } from '../../problem.ts';
+import { readTextFormat } from '../answer-format.ts';
 import type { ApiMessage } from '../api-message.ts';
 import {
   type ApiRequest,
@@ -30,9 +31,8 @@ export function readResponse(body: unknown, defaults: RequestDefaults): ApiReque
     readTools(fields),
     readToolChoice(fields, (choice) => choice),
   );
-  const sampling = readSampling({ fields, maxTokens, stop: null }, defaults);
+  const sampling = readSampling({ fields, maxTokens, stop: null, rules: readTextFormat(fields) }, defaults);
   readInclude(fields);
-  fields.object('text')?.done();
   fields.object('stream_options')?.done();
   const request = {
     inference: {
