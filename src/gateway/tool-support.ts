@@ -1,6 +1,6 @@
 import type { CompletionRequest } from './api/completion-request.ts';
 import { findOffered, type OfferedModel, takesTools } from './api/models.ts';
-import { badField, Problem } from './problem.ts';
+import { Problem } from './problem.ts';
 import type { ToolFamily } from './tools/families.ts';
 import { forcedAnswer } from './tools/forced-calls.ts';
 
@@ -23,18 +23,13 @@ export function withToolSupport(offered: readonly OfferedModel[], request: Compl
   return { ...request, inference: { ...inference, extra: { ...inference.extra, markers: true } } };
 }
 
-/**
- * The request with the grammar of the calls that its answer must make, and how these are read.
- * @throws Problem for a form of the answer beside them
- */
+/** The request with the grammar of the calls that its answer must make, and how these are read. @throws Problem */
 export function withForcedCalls(
   request: CompletionRequest,
   family: ToolFamily,
 ): { readonly request: CompletionRequest; readonly family: ToolFamily } {
   const { inference, tools } = request;
   if (tools === null || tools.forced === null) return { request, family };
-  if (inference.extra.rules !== undefined)
-    throw badField('tool_choice', 'tool_choice: the answer has a form already, so that no call can be forced');
   const { rules, family: written } = forcedAnswer(tools.forced, family);
   return {
     request: { ...request, inference: { ...inference, extra: { ...inference.extra, rules } } },

@@ -87,7 +87,7 @@ const streamOptions: readonly FieldRule[] = [
 const byTools = 'for models whose template takes tools';
 const otherTools = 'a tool that is not a function is left out; the header `x-qvac-adjusted` tells';
 const toolName = '1 to 128 letters, digits and `_ . : / -`';
-const toolSchema = 'JSON schema; shown to the model, and enforced in forced calls';
+const shownSchema = 'JSON schema; shown to the model, and enforced in forced calls';
 const toolHint = 'a hint for other servers';
 
 const toolChoice: readonly FieldRule[] = [
@@ -101,7 +101,7 @@ const toolChoice: readonly FieldRule[] = [
 const functionFields = (prefix: string, parameters = 'parameters'): readonly FieldRule[] => [
   honoured(`${prefix}name`, toolName),
   honoured(`${prefix}description`),
-  honoured(`${prefix}${parameters}`, toolSchema),
+  honoured(`${prefix}${parameters}`, shownSchema),
   ...ignored('only forced calls follow their schema', `${prefix}strict`),
 ];
 

@@ -15,7 +15,7 @@ import { inputOf, rawInputOf, readMessages, type TemplateOptions, thinkingOption
 import { fieldTable } from '../field-table.ts';
 import { RequestFields } from '../request-fields.ts';
 import { readSampling, type Sampling } from '../sampling.ts';
-import { noTools, readCalls, readFunctions, requestTools } from '../tools.ts';
+import { noTools, readCalls, readFunctions, refuseBoth, requestTools } from '../tools.ts';
 import { type OllamaContent, ollamaEncoder } from './encoder.ts';
 
 const chatContent: OllamaContent = ({ text, thinking, calls }) => ({
@@ -80,7 +80,9 @@ function readRequest(
   { inputWith, tools }: Pick<CompletionRequest, 'tools'> & { readonly inputWith: (options: TemplateOptions) => Input },
 ): CompletionRequest {
   const options = fields.object('options');
-  const sampling = readOptions(options ?? RequestFields.of({}), readOllamaFormat(fields), defaults);
+  const rules = readOllamaFormat(fields);
+  if (tools !== null) refuseBoth(fields, tools, rules);
+  const sampling = readOptions(options ?? RequestFields.of({}), rules, defaults);
   const request: CompletionRequest = {
     inference: {
       input: inputWith(readThink(fields)),

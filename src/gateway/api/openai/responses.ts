@@ -13,7 +13,15 @@ import { inputOf, type TemplateOptions, thinkingOptions } from '../conversation.
 import { fieldTable } from '../field-table.ts';
 import { quoted, RequestFields } from '../request-fields.ts';
 import { readSampling } from '../sampling.ts';
-import { leaveOut, readArguments, readDefinition, readToolName, requestTools, type ToolDefinition } from '../tools.ts';
+import {
+  leaveOut,
+  readArguments,
+  readDefinition,
+  readToolName,
+  refuseBoth,
+  requestTools,
+  type ToolDefinition,
+} from '../tools.ts';
 import { responsesEncoder } from './responses-encoder.ts';
 import { readToolChoice } from './tool-choice.ts';
 
@@ -31,7 +39,9 @@ export function readResponse(body: unknown, defaults: RequestDefaults): ApiReque
     readTools(fields),
     readToolChoice(fields, (choice) => choice),
   );
-  const sampling = readSampling({ fields, maxTokens, stop: null, rules: readTextFormat(fields) }, defaults);
+  const rules = readTextFormat(fields);
+  refuseBoth(fields, tools, rules);
+  const sampling = readSampling({ fields, maxTokens, stop: null, rules }, defaults);
   readInclude(fields);
   fields.object('stream_options')?.done();
   const request = {
