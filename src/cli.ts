@@ -72,6 +72,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./commands/jobs.ts'),
   },
   {
+    name: 'channels',
+    group: 'Money',
+    summary: 'show, open and close the deposits from which answers are paid',
+    load: () => import('./commands/channels.ts'),
+  },
+  {
     name: 'chain',
     group: 'Money',
     summary: 'run the embedded chain of network local',

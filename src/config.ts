@@ -77,6 +77,8 @@ const schemas = {
   verify: v.nullable(v.picklist(['none', 'sampling', 'full'], 'none, sampling or full')),
   auditor: v.nullable(text),
   maxPrice: lamports,
+  pay: v.picklist(['auto', 'job', 'channel'], 'auto, job or channel'),
+  deposit: lamports,
   timeout,
   listen: v.pipe(texts, v.minLength(1, 'at least one address')),
   announce: texts,

@@ -35,6 +35,7 @@ describe('help', () => {
       'ask',
       'bench',
       'chain',
+      'channels',
       'chat',
       'completion',
       'config',

@@ -1,7 +1,7 @@
 import { QvacError } from '../errors.ts';
 import { anySignal } from '../lib/abort.ts';
 import { grammarOptions, readGrammar } from './parts/answer-grammar.ts';
-import { observe, report } from './parts/answer-report.ts';
+import { observe, report, sayChannel } from './parts/answer-report.ts';
 import { askOptions, askSettings } from './parts/ask-options.ts';
 import { defineCommand, flag } from './parts/definition.ts';
 
@@ -45,7 +45,15 @@ export const command = defineCommand({
       import('../sdk/client.ts'),
       import('./parts/consent.ts'),
     ]);
-    const client = await openClient({ config, logger }, { consent: clientConsent(output, { yes: options.yes }) });
+    const client = await openClient(
+      { config, logger },
+      {
+        consent: clientConsent(output, { yes: options.yes }),
+        // What one question opens is for the next ones.
+        keepsChannels: true,
+        onChannel: (news) => sayChannel(output, news),
+      },
+    );
     const observer = observe(output);
     try {
       // A reader of stdout that is gone stops the answer like Ctrl-C: what was delivered is settled.

@@ -6,6 +6,7 @@ import type { Output } from '../terminal/output.ts';
 import { paymentWords } from '../terminal/payment-words.ts';
 import { printable } from '../terminal/printable.ts';
 import { sayReady as sayGatewayReady } from './gateway/ready.ts';
+import { sayChannel } from './parts/answer-report.ts';
 import { chainSettings } from './parts/chain-settings.ts';
 import { anyText, type CommandContext, defineCommand, manyOf } from './parts/definition.ts';
 import { networkFlags, reachableAs } from './parts/hints.ts';
@@ -24,6 +25,8 @@ export const command = defineCommand({
   settings: [
     'allow',
     'auditor',
+    'pay',
+    'deposit',
     ...chainSettings,
     'listen',
     'announce',
@@ -71,7 +74,7 @@ export const command = defineCommand({
         logger,
         progress: modelProgress(output, { announceLoading: true }),
         consent: mainnetConsent(output, { yes: false, ask: false }),
-        observer: { routed: (event) => void report(output, event) },
+        observer: { routed: (event) => void report(output, event), channel: (news) => sayChannel(output, news) },
       },
       { models: options.models },
       { signal },

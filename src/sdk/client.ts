@@ -12,6 +12,7 @@ import { loadIdentity } from '../node/home/identity.ts';
 import { createReceiptStore, type ReceiptStore } from '../node/home/receipt-store.ts';
 import { createRunFiles } from '../node/home/run-files.ts';
 import { type JoinInit, join } from '../node/join.ts';
+import type { ChannelNews } from '../node/payment/channel/channels.ts';
 import { createEscrowPayments } from '../node/payment/escrow-payments.ts';
 import type { LeftPayment } from '../node/payment/payments.ts';
 import { createReputation } from '../node/selection/reputation.ts';
@@ -22,6 +23,7 @@ import type { ChatMessage, GrammarRules } from '../protocol/messages.ts';
 import { openSelectionStore } from './home.ts';
 import { openLocalModels } from './models.ts';
 import { type MainnetConsent, openPayingEscrow } from './payment/escrow.ts';
+import { policyOf } from './payment/policy.ts';
 
 export interface ClientContext {
   readonly config: Config;
@@ -40,6 +42,9 @@ const noConsent: ClientConsent = { mainnet: async () => false, price: async () =
 export interface ClientInit extends Pick<JoinInit, 'sweepMs'> {
   /** @default refuse: pay only within the configured maximum, and never on mainnet without an earlier consent */
   readonly consent?: ClientConsent | undefined;
+  /** Channels that this client opens stay open for later processes of this home. @default false */
+  readonly keepsChannels?: boolean | undefined;
+  readonly onChannel?: ((news: ChannelNews) => void) | undefined;
 }
 
 export interface ClientQuestion {
@@ -99,7 +104,19 @@ export async function openClient({ config, logger }: ClientContext, init: Client
   const verifier = createLocalVerifier(models);
   const receipts = createReceiptStore(home.receipts);
   const payments = createEscrowPayments(
-    { openEscrow: (options) => openPayingEscrow(config, consent.mainnet, options), receipts, logger },
+    {
+      openEscrow: (options) => openPayingEscrow(config, consent.mainnet, options),
+      receipts,
+      channels: {
+        peer,
+        reach: (provider, options) => discovery.get(provider, options),
+        clock,
+        dir: home.channels.client,
+        policy: policyOf(config, init.keepsChannels ?? false),
+        onNews: init.onChannel,
+      },
+      logger,
+    },
     {
       dir: home.payments.client,
       sweepMs: sweepMs === undefined ? null : paymentSweepMs,
@@ -140,7 +157,9 @@ export async function openClient({ config, logger }: ClientContext, init: Client
       } catch (error) {
         const lamports = priceRefused(error);
         if (lamports === null || !(await consent.price(lamports, options))) throw error;
-        return askBeforeStops(components, { ...wanted, maxPrice: Number(lamports) }, observer, options);
+        // The person agreed to the price of this answer, not to a deposit for further ones.
+        const pay = config.settings.pay === 'auto' ? 'job' : undefined;
+        return askBeforeStops(components, { ...wanted, pay, maxPrice: Number(lamports) }, observer, options);
       }
     },
     async stop() {

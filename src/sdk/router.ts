@@ -12,6 +12,7 @@ import { type ActivityLog, startActivity } from '../node/home/activity.ts';
 import { type Identity, loadIdentity, lockIdentity } from '../node/home/identity.ts';
 import { createReceiptStore } from '../node/home/receipt-store.ts';
 import { checkAddresses, join } from '../node/join.ts';
+import type { ChannelNews } from '../node/payment/channel/channels.ts';
 import type { Peer } from '../node/peer/peer.ts';
 import type { RelayServer } from '../node/relay/relay-server.ts';
 import { routerContent } from '../node/router/card-content.ts';
@@ -41,6 +42,7 @@ export interface RouterComponents {
 
 export interface RouterObserver {
   routed?(event: Routed): void;
+  channel?(news: ChannelNews): void;
 }
 
 export interface RouterInit {
@@ -178,7 +180,7 @@ async function start(
   relay?.events.on('event', () => activity.relayed());
   teardown.add(() => activity.stop());
   const paying = await openRouterPayments(
-    { config, receipts, consent, logger },
+    { config, peer, discovery, receipts, consent, onChannel: (news) => observer.channel?.(news), logger },
     (client) => allowances.get(client) ?? 0n,
   );
   teardown.add(() => paying.payments.stop());

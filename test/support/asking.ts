@@ -42,6 +42,8 @@ export interface TestAskerInit {
   readonly providers?: readonly { readonly address: string }[] | undefined;
   /** This machine's models, for checks. @default none */
   readonly engines?: readonly Engine[] | undefined;
+  /** Its node. @default a new one */
+  readonly node?: Peer | undefined;
   /** @default pays no provider */
   readonly payments?: ClientPayments | undefined;
   /** Routers that it may ask for a second opinion. @default none */
@@ -57,7 +59,7 @@ export async function startAsker(
   context: TestContext,
   { providers = [], engines = [], payments, auditors = [], save, ...init }: TestAskerInit = {},
 ): Promise<TestAsker> {
-  const peer = await startPeer(context, { ...init.peer, role: 'client' });
+  const peer = init.node ?? (await startPeer(context, { ...init.peer, role: 'client' }));
   const discovery = await startDiscovery(context, peer, init.discovery);
   for (const { address } of providers) await discovery.get(address);
   const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });

@@ -1,5 +1,6 @@
 import { exitCodes, QvacError } from '../../errors.ts';
 import type { Answer, AskObserver } from '../../node/client/answer.ts';
+import { type ChannelFacts, channelLine } from '../../terminal/channel-words.ts';
 import { shortPeer, sol } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
 import { printable } from '../../terminal/printable.ts';
@@ -40,6 +41,12 @@ export function observe(output: Output): AskObserver & { end(): void } {
     checking: (level) => working(level === 'full' ? 'checking: running the model again' : 'checking'),
     end,
   };
+}
+
+/** Tells the person about a change of a channel, in one line. */
+export function sayChannel(output: Output, facts: ChannelFacts): void {
+  const line = channelLine(facts);
+  if (line !== null) output.say(`· ${line}`);
 }
 
 /** Prints the facts of the answer, the trust line last. @returns the exit code */

@@ -17,6 +17,8 @@ export const askSettings: readonly SettingKey[] = [
   'verify',
   'auditor',
   'maxPrice',
+  'pay',
+  'deposit',
   'timeout',
   'threads',
   'gpu',

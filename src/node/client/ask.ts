@@ -13,6 +13,7 @@ import { type AnswerExtra, abilitiesFor } from '../job/answer-extra.ts';
 import { checkInput } from '../job/bad-input.ts';
 import { isBadOffer } from '../job/remote-error.ts';
 import { findTooLong } from '../job/too-long.ts';
+import type { PayPolicy } from '../payment/channel/channels.ts';
 import { chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
 import type { Choice, Selection, SelectionCriteria } from '../selection/select.ts';
@@ -53,6 +54,8 @@ export interface AskInit {
   readonly router?: WantedRouter | null | undefined;
   /** Lamports. */
   readonly maxPrice: number;
+  /** Whether a channel may pay. @default as the wallet's policy says */
+  readonly pay?: PayPolicy | undefined;
   /** From the question to the final head, in ms. */
   readonly timeoutMs: number;
   /** Checks a stopped answer like any other, since no person waits for the checks to end. @default false */
@@ -234,6 +237,10 @@ class Asking {
       if (attempt.answer !== null) return attempt.answer;
       failure = attempt.error;
       if (failure instanceof FaultError) fault = { error: failure, choice };
+      if (attempt.again === true) {
+        queue.unshift(choice);
+        continue;
+      }
       const fresh = isBadOffer(failure) && !renewed.has(choice.card.peer) ? await this.#renewed(choice) : null;
       renewed.add(choice.card.peer);
       if (fresh !== null) queue.unshift(fresh);
@@ -248,7 +255,7 @@ class Asking {
   }
 
   async #turnTo(choice: Choice): Promise<DirectOutcome> {
-    const { input, sampler, maxPrice, thorough = false } = this.#init;
+    const { input, sampler, maxPrice, pay, thorough = false } = this.#init;
     const { model, modelId, card } = choice;
     const tooLong = await findTooLong(
       this.#components.verifier,
@@ -269,6 +276,7 @@ class Asking {
         extra: this.#extra,
         count: this.#count,
         maxPrice,
+        pay,
         seed: this.#seed(),
         level,
         timeouts,

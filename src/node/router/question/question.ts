@@ -2,6 +2,7 @@ import { messageOf, ownWordsOf, QvacError } from '../../../errors.ts';
 import { anySignal, raceSignal } from '../../../lib/abort.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
+import { FaultError } from '../../../proofs/fault.ts';
 import { maxRouteProviders } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
@@ -161,7 +162,8 @@ export class Question {
   async #conclude(end: AttemptEnd, { job, choice, payment }: OpenedJob): Promise<QuestionEnd | Error> {
     const { reputation } = this.#components;
     const { peer } = choice.card;
-    if (end.kind !== 'final') void payment?.abandon(job);
+    if (end.kind !== 'final')
+      void payment?.abandon(job, 'error' in end && end.error instanceof FaultError ? end.error : null);
     switch (end.kind) {
       case 'final':
         return this.#finish(end, { job, choice, payment });
@@ -226,6 +228,7 @@ export class Question {
         challenged: mode === modes.merkle,
         depth: verify,
         second: second?.(this.#client),
+        payment,
         learn: (assessment) => learnFrom(reputation, peer, assessment),
         until: window?.until,
         signal: this.#signal,
