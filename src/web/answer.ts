@@ -21,7 +21,7 @@ interface Chunk {
   readonly model?: string;
   /** How much of the prompt is computed, 0 … 1. */
   readonly promptShare?: number;
-  readonly choices?: readonly { readonly delta?: { readonly content?: string } }[];
+  readonly choices?: readonly { readonly delta?: { readonly content?: string; readonly reasoning_content?: string } }[];
   readonly usage?: { readonly completion_tokens?: number } | null;
   readonly error?: { readonly qvac_code: string; readonly message: string };
   readonly 'x-qvac-receipt'?: string;
@@ -108,11 +108,12 @@ async function receiveAnswer(
       into.promptShare = chunk.promptShare;
       changed();
     }
-    const piece = chunk.choices?.[0]?.delta?.content ?? '';
-    if (piece !== '') {
+    const { content = '', reasoning_content: reasoning = '' } = chunk.choices?.[0]?.delta ?? {};
+    if (content !== '' || reasoning !== '') {
       lastAt = performance.now();
       firstAt ??= lastAt;
-      into.content += piece;
+      into.content += content;
+      if (reasoning !== '') into.reasoning = (into.reasoning ?? '') + reasoning;
       delete into.promptShare;
       changed();
     }

@@ -20,6 +20,8 @@ export interface Turn {
   /** When it was added, unix ms; turns are in this order. */
   readonly at: number;
   content: string;
+  /** What the model thought before its answer. */
+  reasoning?: string;
   trust?: Trust;
   /** How much of the prompt is computed, 0 … 1, until the first text. */
   promptShare?: number;

@@ -183,7 +183,7 @@ class DirectQuestion {
       for await (const frame of job.frames()) {
         if (frame.t === 'accept') {
           accepted = true;
-          this.#observer.accepted?.(job.received.promptTokens.length, this.#model);
+          this.#observer.accepted?.(job.received.promptTokens.length, this.#model, job.received.tail);
           if (this.#signal.aborted) stop();
         }
         if (frame.t === 'progress') this.#observer.prompted?.(frame.done, frame.total);

@@ -55,7 +55,7 @@ export class AckSender {
     return this.#stopped;
   }
 
-  /** @param arrived with this frame, too */
+  /** @param arrived with this frame, too, which passed its checks */
   frame(frame: AnswerFrame, arrived: ArrivedCounts): void {
     if (!this.#isPaid || this.#stopped || frame.t === 'beat' || frame.t === 'progress') return;
     if (frame.t === 'tokens') {
