@@ -76,8 +76,13 @@ export interface EngineInit {
    * Tokens of prompt and answer together. @default the model's trained context, at most 32768 and what memory allows
    */
   readonly context?: number | undefined;
-  /** Jobs decoded at the same time; 'auto': 4, or fewer if memory lacks. @default 1 */
-  readonly slots?: number | 'auto' | undefined;
+  /**
+   * Jobs at the same time; 'auto': 4, or fewer if memory lacks; `upTo`: as many, or fewer before the context is
+   * shortened. @default 1
+   */
+  readonly slots?: number | 'auto' | { readonly upTo: number } | undefined;
+  /** Jobs whose tokens may share a call: a part of the class. @default one for each slot */
+  readonly sequences?: number | undefined;
   /** @default one less than the cores, at least 1 */
   readonly threads?: number | undefined;
   /** Tokens per evaluation call of the prompt. @default 128 */
@@ -88,6 +93,8 @@ export interface EngineInit {
    * For measurements of cheats: a KV cache of eight bits, while the class declares 16 as ever. @default false
    */
   readonly coarseKv?: boolean | undefined;
+  /** False computes without flash attention: another class. @default true where the model has it */
+  readonly flash?: boolean | undefined;
   /** @default 'auto': the GPU if the installed build has one */
   readonly gpu?: 'auto' | 'off' | undefined;
   /**

@@ -190,7 +190,7 @@ export async function settled(trust: Trust, changed: (trust: Trust) => void): Pr
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
     try {
       const report = await getReport(trust.receipt);
-      if (report !== null) return changed({ ...trust, verified: report.verified });
+      if (report !== null) return changed({ ...trust, verified: report.verified, earlier: report.earlier });
     } catch (error) {
       // No receipt: the gateway restarted, or could not store it.
       if (error instanceof GatewayError && error.status === 404) return changed({ ...trust, verified: 'inconclusive' });

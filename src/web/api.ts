@@ -91,6 +91,9 @@ export interface OpenedStep {
 
 export interface ReceiptReport extends ReceiptSummary {
   readonly client: string;
+  /** Tokens of the answer that other providers wrote before, and those of them whose receipts are here. */
+  readonly start: number;
+  readonly earlier: readonly { readonly id: string; readonly provider: string; readonly tokens: number }[];
   readonly mode: string;
   readonly sampler: {
     readonly temperature: number;

@@ -5,6 +5,8 @@ export interface Trust {
   readonly tokens: number;
   readonly tokensPerSecond: number | null;
   readonly provider: string;
+  /** The providers that broke off before it, with the tokens that each wrote; known with the receipt. */
+  readonly earlier?: readonly { readonly provider: string; readonly tokens: number }[];
   /** The router in between, or null. */
   readonly router?: string | null;
   readonly model: string;

@@ -88,6 +88,34 @@ describe('the engine', () => {
     });
   });
 
+  it('computes without flash attention, or with a coarse KV cache, if asked: other bits in each case', async () => {
+    const firstOf = async (init: Partial<EngineInit>): Promise<string> => {
+      const engine = await open(await tinyModel(), init);
+      try {
+        const declared = (await answerOf(engine, 1)).tops.map(bitsOf).join();
+        assert.deepEqual([engine.exec.flash, engine.exec.kv], [init.flash ?? true, 'f16']);
+        return declared;
+      } finally {
+        await engine.dispose();
+      }
+    };
+    const bits = [await firstOf({}), await firstOf({ flash: false }), await firstOf({ coarseKv: true })];
+    assert.equal(new Set(bits).size, 3);
+  });
+
+  it('lets more jobs wait side by side than may share a call', async () => {
+    const engine = await open(await tinyModel(), { slots: { upTo: 2 }, sequences: 1 });
+    try {
+      assert.deepEqual([engine.slots.total, engine.exec.sequences], [2, 1]);
+      const alone = await answerOf(engine, 2);
+      const both = await Promise.all([answerOf(engine, 2), answerOf(engine, 2)]);
+      for (const { tokens, tops } of both)
+        assert.deepEqual([tokens, tops.map(bitsOf)], [alone.tokens, alone.tops.map(bitsOf)]);
+    } finally {
+      await engine.dispose();
+    }
+  });
+
   it('gives the same bits again, and at least as many candidates as asked for', async () => {
     await withEngine(await tinyModel(), {}, async (engine) => {
       const [first, again] = [await answerOf(engine, 12), await answerOf(engine, 12)];

@@ -48,6 +48,8 @@ export interface TestAskerInit {
   readonly payments?: ClientPayments | undefined;
   /** Routers that it may ask for a second opinion. @default none */
   readonly auditors?: readonly { readonly address: string }[] | undefined;
+  /** @default an empty one, in memory */
+  readonly reputation?: Reputation | undefined;
   /** Changes of its node, and of how it finds others. */
   readonly peer?: Partial<PeerInit> | undefined;
   readonly discovery?: DiscoveryInit | undefined;
@@ -62,7 +64,7 @@ export async function startAsker(
   const peer = init.node ?? (await startPeer(context, { ...init.peer, role: 'client' }));
   const discovery = await startDiscovery(context, peer, init.discovery);
   for (const { address } of providers) await discovery.get(address);
-  const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
+  const reputation = init.reputation ?? createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
   const engineOf = async (id: string): Promise<Engine> => {
     const found = engines.find(({ facts }) => facts.id === id);
     if (found === undefined) throw new Error('no such model here');
@@ -112,6 +114,7 @@ export async function startAsker(
           await onText?.(piece);
         },
         turned: (from) => void told.push(`turned ${from}`),
+        brokeOff: (provider, tokens, reason) => void told.push(`broke off ${provider} ${tokens}`, `because ${reason}`),
         note: (line) => void told.push(`note ${line}`),
         checking: (level) => void told.push(`checking ${level}`),
       };
