@@ -79,6 +79,7 @@ describe('qvac route', () => {
       'tier',
       'faults',
       'tries',
+      'lost',
       'totalMs',
       'considered',
       'payment',
