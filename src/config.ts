@@ -75,6 +75,7 @@ const schemas = {
   free: v.boolean('true or false'),
   slots: number(1, 64, true),
   queue: number(0, 10_000, true),
+  score: v.boolean('true or false'),
   allow: texts,
   rpc: v.nullable(
     v.pipe(v.string('a URL'), v.regex(/^https?:\/\/[^\s]+$/, 'a URL such as https://api.devnet.solana.com')),

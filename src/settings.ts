@@ -154,6 +154,12 @@ export const settings = {
   free: { kind: 'boolean', flags: '--free', description: 'serve free of charge, whatever the prices', default: false },
   slots: { kind: 'number', flags: '--slots <n>', description: 'jobs to run at the same time', default: 1 },
   queue: { kind: 'number', flags: '--queue <n>', description: 'jobs that may wait for a slot', default: 8 },
+  score: {
+    kind: 'boolean',
+    flags: '--no-score',
+    description: 'do not score the answers of others as a referee',
+    default: true,
+  },
   allow: {
     kind: 'list',
     flags: '--allow <peer>',

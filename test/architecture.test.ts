@@ -289,6 +289,7 @@ describe('architecture', () => {
       'private',
       'queue',
       'rpc',
+      'score',
       'slots',
       'threads',
       'wallet',

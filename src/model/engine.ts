@@ -86,6 +86,11 @@ export interface EngineInit {
   readonly gpu?: 'auto' | 'off' | undefined;
   /** Most jobs that wait for a slot. @default 8 */
   readonly queue?: number | undefined;
+  /**
+   * Score jobs computed at the same time (section 4.7), each with a history of its own beside those of the slots. Their
+   * calls run in the pauses of other jobs, but wait no longer than 2 s each. @default 0
+   */
+  readonly scoreSlots?: number | undefined;
   /** Folder where self-test results are kept. */
   readonly cacheDir: string;
   /** Unload the weights after so long without a job; null keeps them. @default null */
@@ -95,6 +100,14 @@ export interface EngineInit {
 export interface OpenOptions extends AbortOptions {
   /** The class whose schedule the session keeps, for re-execution. @default the engine's own at this moment */
   readonly exec?: Exec | undefined;
+  /** A score job: takes one of the `scoreSlots`. @default false */
+  readonly isScore?: boolean | undefined;
+}
+
+export interface SlotUse {
+  readonly total: number;
+  readonly used: number;
+  readonly waiting: number;
 }
 
 /** One loaded model with its slots. */
@@ -116,7 +129,8 @@ export interface Engine {
   reproduces?(exec: Exec, options?: AbortOptions): Promise<readonly Schedule[]>;
   /** Tokens per second of a short decode, measured once. */
   measureSpeed(options?: AbortOptions): Promise<number>;
-  readonly slots: { readonly total: number; readonly used: number; readonly waiting: number };
+  readonly slots: SlotUse;
+  readonly scoreSlots: SlotUse;
   /**
    * Takes a slot, waiting in line for one.
    * @throws QvacError E_BUSY if the line is full

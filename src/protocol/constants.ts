@@ -37,6 +37,8 @@ export const frameLimits = {
 } as const;
 /** Section 4.7. */
 export const maxScoreOpeningBytes = 8 * mib;
+/** Tokens of one score job that are served: the opening of each takes at most 398 bytes. */
+export const maxScoredTokens = 20_000;
 
 /**
  * Depth to which CBOR and JSON may nest; no message has more than six levels. A stranger's bytes must not exhaust the

@@ -43,6 +43,9 @@ export function createDictatedEngine(text: string, init: ScriptedInit = {}): Eng
     get slots() {
       return engine.slots;
     },
+    get scoreSlots() {
+      return engine.scoreSlots;
+    },
     open: async (options) => dictate(await engine.open(options)),
   };
 }

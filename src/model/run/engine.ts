@@ -43,14 +43,14 @@ export async function createEngine(
   { init, platform, tokenizer, loadWeights }: EngineComponents,
   options: AbortOptions = {},
 ): Promise<Engine> {
-  const slots = init.slots ?? 1;
+  const { slots = 1, scoreSlots = 0, queue = defaultQueue } = init;
   const threads = init.threads ?? Math.max(1, platform.cores - 1);
   const batch = init.batch ?? defaultBatch;
   const promptBatch = init.promptBatch ?? defaultPromptBatch;
-  const spare = threads > 1 ? slots : null;
+  const spare = threads > 1 ? slots + scoreSlots : null;
   const loader = createLoader({
     lanes: {
-      lanes: slots + (spare === null ? 0 : 1),
+      lanes: slots + scoreSlots + (spare === null ? 0 : 1),
       threads,
       batch: Math.max(batch, promptBatch),
       context: tokenizer.facts.context,
@@ -87,7 +87,8 @@ export async function createEngine(
     companions: spare !== null,
     batchIsFree,
     device: { backend: platform.backend, device: platform.device, memory: platform.memory },
-    slots: createSlots(slots, init.queue ?? defaultQueue),
+    slots: createSlots(slots, queue),
+    scoreSlots: createSlots(scoreSlots, queue),
     results,
     ownKey,
     tested: await results.get(ownKey),
@@ -105,6 +106,7 @@ interface Parts {
   readonly batchIsFree: boolean;
   readonly device: Engine['device'];
   readonly slots: Slots;
+  readonly scoreSlots: Slots;
   readonly results: SelfTestStore;
   readonly ownKey: SelfTestKey;
   /** The self-test's result if an earlier run left it. */
@@ -116,6 +118,7 @@ class SlottedEngine implements Engine {
   readonly tokenizer: Tokenizer;
   readonly device: Engine['device'];
   readonly slots: Slots;
+  readonly scoreSlots: Slots;
   readonly #parts: Parts;
   readonly #shutdown = new AbortController();
   #tested: SelfTestResult | null;
@@ -129,6 +132,7 @@ class SlottedEngine implements Engine {
     this.tokenizer = parts.tokenizer;
     this.device = parts.device;
     this.slots = parts.slots;
+    this.scoreSlots = parts.scoreSlots;
     this.#tested = parts.tested;
   }
 
@@ -140,14 +144,16 @@ class SlottedEngine implements Engine {
     return this.#tested;
   }
 
-  async open({ signal, exec }: OpenOptions = {}): Promise<EngineSession> {
+  async open({ signal, exec, isScore = false }: OpenOptions = {}): Promise<EngineSession> {
     this.#shutdown.signal.throwIfAborted();
     if (exec !== undefined && callSize(exec) > callSize(this.#parts.exec))
       throw new QvacError(
         'E_ENGINE',
         `this engine takes ${callSize(this.#parts.exec)} tokens a call, the class asked for ${callSize(exec)}`,
       );
-    const slot = await this.slots.take({ signal });
+    const slots = isScore ? this.scoreSlots : this.slots;
+    if (slots.total === 0) throw new QvacError('E_ENGINE', 'this engine has no slot for score jobs');
+    const slot = await slots.take({ signal });
     const opened = Promise.withResolvers<EngineSession>();
     const released = Promise.withResolvers<void>();
     // The weights stay until the session gives its slot back. They are loaded without this signal: others may wait for
@@ -163,7 +169,9 @@ class SlottedEngine implements Engine {
           createSession({
             lanes,
             rounds,
-            lane: slot,
+            // The lanes of score jobs are behind those of the slots.
+            lane: isScore ? this.slots.total + slot : slot,
+            background: isScore,
             exec: exec ?? this.exec,
             // Of another class nothing is known here: who recomputes one asks for a schedule by name.
             blocksAreExact: exec === undefined && this.#tested?.sameBits.includes('prefill') === true,
@@ -175,7 +183,7 @@ class SlottedEngine implements Engine {
         await released.promise;
       })
       .catch((error: unknown) => opened.reject(error))
-      .then(() => this.slots.give(slot));
+      .then(() => slots.give(slot));
     return await opened.promise;
   }
 
@@ -222,6 +230,7 @@ class SlottedEngine implements Engine {
     const reason = new QvacError('E_ENGINE', 'the engine is shut down');
     this.#shutdown.abort(reason);
     this.slots.close(reason);
+    this.scoreSlots.close(reason);
     this.#disposed ??= this.#parts.loader.close().then(() => this.tokenizer.dispose());
     await this.#disposed;
   }

@@ -15,6 +15,8 @@ export interface SessionComponents {
   readonly blocksAreExact: boolean;
   /** Tokens of prompt and answer together. */
   readonly context: number;
+  /** True if its calls give way to those of other sessions. */
+  readonly background: boolean;
   /** Aborts when the engine is shut down. */
   readonly shutdown: AbortSignal;
   /** Called once, when the lane is empty and no work of this session is under way. */
@@ -29,6 +31,7 @@ export function createSession({
   exec,
   blocksAreExact,
   context,
+  background,
   shutdown,
   onRelease,
 }: SessionComponents): EngineSession {
@@ -42,7 +45,7 @@ export function createSession({
   async function runCall(call: Omit<LaneCall, 'lane'>, run: Run): Promise<readonly TopLogits[]> {
     run.signal?.throwIfAborted();
     shutdown.throwIfAborted();
-    const logits = await rounds.run({ call: { lane, ...call }, topK: run.topK, shared, companion });
+    const logits = await rounds.run({ call: { lane, ...call }, topK: run.topK, shared, companion, background });
     run.signal?.throwIfAborted();
     return logits;
   }

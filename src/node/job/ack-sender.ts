@@ -45,7 +45,8 @@ export class AckSender {
       if (this.#begun || n === 0) return;
       this.#begun = true;
     }
-    this.#acknowledge(n, ackStop.goOn);
+    // The tokens of a score job are there from the start, but its accept sends none of them.
+    this.#acknowledge(frame.t === 'accept' ? 0 : n, ackStop.goOn);
   }
 
   /** Ends the answer at the `n` tokens received. */

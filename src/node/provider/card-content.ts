@@ -20,14 +20,14 @@ export interface ServedModel {
   readonly pay?: Pay | null | undefined;
 }
 
-const modes: readonly ModeName[] = ['merkle', 'fraud', 'none'];
+const answerModes: readonly ModeName[] = ['merkle', 'fraud', 'none'];
 
 /** The content of a provider's card, for its engine as it is now. */
 export function cardContentOf(
   engine: Engine,
   { name, can = [], priceJob, priceIn, priceOut, tokensPerSecond, pay = null }: ServedModel,
 ): CardContent {
-  const { facts, device, exec, slots, tokenizer } = engine;
+  const { facts, device, exec, slots, scoreSlots, tokenizer } = engine;
   return {
     models: [
       {
@@ -40,7 +40,7 @@ export function cardContentOf(
         stops: facts.stops,
         vocabDigest: tokenizer.vocabulary.digest,
         can,
-        modes,
+        modes: scoreSlots.total > 0 ? [...answerModes, 'score'] : answerModes,
         priceJob,
         priceIn,
         priceOut,

@@ -8,14 +8,15 @@ import { signBody, verifyBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { jobIdHex, sha256 } from '../../protocol/digests.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
-import { kinds, modes, payFrom, type Signed, type Verdict } from '../../protocol/messages.ts';
-import { decodeVerdict, encodeOpening } from '../../protocol/validate.ts';
+import { kinds, modeName, modes, payFrom, type Signed, type Verdict } from '../../protocol/messages.ts';
+import { decodeVerdict } from '../../protocol/validate.ts';
 import { type FrameStream, readWithin } from '../streams/streams.ts';
 import { type Admission, type AdmissionComponents, admit, payableOffer } from './admission/admission.ts';
 import type { ProviderEvent } from './events.ts';
-import { type FinishedJob, JobRun, type JobRunComponents, type JobRunInit } from './job/job-run.ts';
+import { type FinishedJob, JobRun, type JobRunComponents, type JobRunInit, type Run } from './job/job-run.ts';
 import type { KeptJob, KeptJobs } from './job/kept-jobs.ts';
 import { receiptOf } from './job/receipt-of.ts';
+import { ScoreRun } from './job/score-run.ts';
 import type { PaidJob, ProviderPayouts } from './payment/payouts.ts';
 import { OfferRefusal } from './refusal.ts';
 
@@ -52,7 +53,7 @@ export interface JobHandlerInit extends JobRunInit {
 export class JobHandler {
   readonly #components: JobHandlerComponents;
   readonly #init: JobHandlerInit;
-  readonly #running = new Set<JobRun>();
+  readonly #running = new Set<Run>();
   #idle: () => void = () => undefined;
 
   constructor(components: JobHandlerComponents, init: JobHandlerInit) {
@@ -83,7 +84,9 @@ export class JobHandler {
   async #serve(stream: FrameStream, frame: FrameOf<'offer'>): Promise<void> {
     const { clock } = this.#components;
     const admission = this.#admit(stream, frame);
-    const run = new JobRun(this.#components, admission, stream, this.#init);
+    const { prompt, offer } = admission;
+    const isScore = offer.mode === modes.score;
+    const run = new (isScore ? ScoreRun : JobRun)(this.#components, admission, stream, this.#init);
     const ids = { job: admission.jobId, client: stream.remote.peer };
     const began = clock.now();
     const end = new AbortController();
@@ -91,11 +94,11 @@ export class JobHandler {
     try {
       const listening = this.#listen(stream, run, end.signal);
       listening.catch((error: unknown) => run.leave(toError(error)));
-      const { prompt, offer } = admission;
       const onAccept = (): void =>
         this.#init.onEvent({
           event: 'job-accepted',
           ...ids,
+          mode: modeName(offer.mode),
           promptTokens: prompt.tokens.length,
           maxTokens: offer.sampler.maxTokens,
         });
@@ -140,18 +143,22 @@ export class JobHandler {
     return (signal) => payouts.secure(order, { signal });
   }
 
-  #ended(run: JobRun): void {
+  #ended(run: Run): void {
     this.#running.delete(run);
     if (this.#running.size === 0) this.#idle();
   }
 
   /** Takes acknowledgements until the client sends a frame that belongs after the final head, or closes its side. */
-  async #listen(stream: FrameStream, run: JobRun, signal: AbortSignal): Promise<AfterFrame | null> {
+  async #listen(stream: FrameStream, run: Run, signal: AbortSignal): Promise<AfterFrame | null> {
     for (;;) {
       const frame = await stream.read(['ack', 'challenge', 'verdict'], { signal });
       if (frame === null) return null;
       if (frame.t === 'ack') await run.acknowledge({ body: frame.body, sig: frame.sig });
-      else if (!run.finished) throw new QvacError('E_BAD_PEER', `a ${frame.t} before the final head`);
+      else if (!run.finished)
+        throw new QvacError(
+          'E_BAD_PEER',
+          `a ${frame.t} before the final head, or before its acknowledgement in a score job`,
+        );
       else return frame;
     }
   }
@@ -159,7 +166,7 @@ export class JobHandler {
   /** After the final head: keeps what an opening needs, stores the receipt, answers the challenge. */
   async #conclude(
     stream: FrameStream,
-    run: JobRun,
+    run: Run,
     finished: FinishedJob,
     listening: Promise<AfterFrame | null>,
     end: AbortController,
@@ -172,6 +179,7 @@ export class JobHandler {
       client: offer.client,
       commit: offer.challenge.commit,
       root: finished.final.root,
+      isScore: offer.mode === modes.score,
       keepUntil: this.#components.clock.now() + keepMs,
       transcript: isOpened ? finished.transcript : null,
       opening: null,
@@ -204,7 +212,7 @@ export class JobHandler {
   async #converse(
     stream: FrameStream,
     job: KeptJob,
-    run: JobRun | null,
+    run: Run | null,
     first: AfterFrame | null,
     signal: AbortSignal,
   ): Promise<void> {
@@ -213,7 +221,8 @@ export class JobHandler {
     try {
       let frame: AfterFrame | FrameOf<'ack'> | null = first;
       while (frame !== null && frame.t !== 'verdict') {
-        if (frame.t === 'challenge') await stream.write({ t: 'opening', ...this.#open(job, frame.secret, client) });
+        if (frame.t === 'challenge')
+          await stream.write({ t: 'opening', ...this.#open(job, frame.secret, client) }, { isScore: job.isScore });
         else await run?.acknowledge({ body: frame.body, sig: frame.sig });
         frame = await stream.read(run === null ? ['challenge', 'verdict'] : ['challenge', 'verdict', 'ack'], {
           signal,
@@ -238,13 +247,13 @@ export class JobHandler {
       throw new QvacError('E_BAD_PEER', 'the secret does not hash to the commit');
     if (job.opening !== null) return job.opening;
     if (job.transcript === null) throw new OfferRefusal('gone', 'this job has no opening');
-    const opening = job.transcript.open(secret);
-    const signed = signBody(this.#components.key, kinds.opening, job.jobId, encodeOpening(opening));
+    const { kind, body, steps } = job.transcript.open(secret);
+    const signed = signBody(this.#components.key, kind, job.jobId, body);
     // A job has one opening only, so the transcript is no longer needed.
     job.opening = signed;
     job.transcript = null;
     job.receipt = { ...job.receipt, secret, opening: signed };
-    this.#init.onEvent({ event: 'job-opened', job: job.jobId, client, steps: opening.steps.length });
+    this.#init.onEvent({ event: 'job-opened', job: job.jobId, client, steps });
     return signed;
   }
 

@@ -20,6 +20,7 @@ export interface ScoreTranscriptInit {
 
 /** A referee's record of a score job (section 4.7): what it would have thought at each step of an answer. */
 export interface ScoreTranscript {
+  readonly tokens: readonly number[];
   /** Candidates of the next step. */
   readonly candidateCount: number;
   /**
@@ -45,6 +46,10 @@ class ScoredAnswer implements ScoreTranscript {
     const { jobId, inputDigest, jobSecret, offer } = init;
     this.#init = init;
     this.#record = new StepRecord({ jobId, inputDigest, jobSecret, topK: offer.sampler.topK, isZk: false });
+  }
+
+  get tokens(): readonly number[] {
+    return this.#record.tokens;
   }
 
   get candidateCount(): number {

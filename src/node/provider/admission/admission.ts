@@ -14,6 +14,7 @@ import {
   type ExtraSettings,
   type Input,
   kinds,
+  modes,
   type Offer,
   payFrom,
   type Signed,
@@ -23,6 +24,7 @@ import type { FrameStream } from '../../streams/streams.ts';
 import { OfferRefusal } from '../refusal.ts';
 import { checkLengths, checkOffer, checkQuote, checkSettings } from './offer-rules.ts';
 import type { IssuedQuote, Quotes } from './quotes.ts';
+import { checkContinuation } from './score-rules.ts';
 import type { SeenJobs } from './seen-jobs.ts';
 
 /** An offer that passed every rule, with the results of the checks. */
@@ -79,9 +81,8 @@ export function admit(
   if (remembered === 'full') throw new OfferRefusal('busy', 'too many unexpired offers');
   if (!equalBytes(requestDigestOf(frame.input), offer.requestDigest))
     throw new OfferRefusal('bad-offer', 'the input does not match the offer');
-  if (offer.start !== frame.input.continuation.length)
-    throw new OfferRefusal('bad-offer', 'start is not the length of the continuation');
   const settings = settingsOf(offer, frame);
+  checkContinuation(offer, settings, frame.input.continuation.length);
 
   const quote = offer.quote === null ? null : quotes.find(offer.quote);
   if (offer.quote !== null && quote === null)
@@ -90,7 +91,7 @@ export function admit(
 
   if (promptTokenBound(frame.input) > model.context * maxBytesPerToken)
     throw new OfferRefusal('bad-offer', `the prompt is far longer than the context of ${model.context} tokens`);
-  const prompt = engine.tokenizer.encodePrompt(frame.input);
+  const prompt = promptOf(engine, frame.input, offer.mode === modes.score);
   checkLengths(offer, prompt.tokens.length, model.context, card.compute.tokensPerSecond);
   if (offer.quote !== null) quotes.use(offer.quote);
   if (card.exec === null) throw new OfferRefusal('no-model', 'this provider serves no model');
@@ -106,6 +107,12 @@ export function admit(
     prompt,
     inputDigest: inputDigestOf(offer.modelId, prompt.tokens),
   };
+}
+
+/** The prompt that an offer counts: of a score job without the answer that it scores (section 4.7). */
+function promptOf({ tokenizer }: Engine, input: Input, isScored: boolean): Prompt {
+  const prompt = tokenizer.encodePrompt(input, { isScored });
+  return isScored ? { ...prompt, tokens: prompt.tokens.slice(0, prompt.renderingCount) } : prompt;
 }
 
 /** The offer in a frame, if the peer signed it and it names a payment, to be refunded if the offer is refused. */

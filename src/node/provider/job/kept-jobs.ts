@@ -2,9 +2,9 @@ import { toHex } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { JobId } from '../../../lib/types.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
-import type { Transcript } from '../../../proofs/transcript.ts';
 import { promptTokenBound } from '../../../protocol/input/prompt-bound.ts';
 import type { Signed } from '../../../protocol/messages.ts';
+import type { Openable } from './openable.ts';
 
 /** A finished job that may still be challenged. */
 export interface KeptJob {
@@ -15,10 +15,12 @@ export interface KeptJob {
   readonly commit: Uint8Array;
   /** The root of the final head. */
   readonly root: Uint8Array;
+  /** A score job: its opening may be larger (section 4.7). */
+  readonly isScore: boolean;
   /** Unix milliseconds. */
   readonly keepUntil: number;
   /** The source of the opening; null once the opening, of which there is one, was made. */
-  transcript: Transcript | null;
+  transcript: Openable | null;
   opening: Signed | null;
   receipt: Receipt;
   /** Resolves when the last write of the receipt has ended, even if it failed. */
@@ -79,7 +81,9 @@ const extraCopies = 8;
 /** Estimated memory of a job without its offer: once it is opened, little more than its tokens. */
 function weightOf({ transcript, receipt }: KeptJob): number {
   return (
-    jobBytes + tokenBytes * (receipt.promptTokens.length + receipt.tokens.length) + stepBytes * (transcript?.n ?? 0)
+    jobBytes +
+    tokenBytes * (receipt.promptTokens.length + receipt.tokens.length) +
+    stepBytes * (transcript?.tokens.length ?? 0)
   );
 }
 
