@@ -9,6 +9,7 @@ import { targetPeer } from '../node/peer/addresses.ts';
 import { auditReceipt } from '../node/verification/audit.ts';
 import type { Assessment } from '../proofs/checks.ts';
 import type { Receipt } from '../proofs/receipt.ts';
+import { jobIdHex } from '../protocol/digests.ts';
 
 /**
  * `assessment` with the verdict of an auditor, who sees the receipt's prompt. A fault found here stands; the auditor's
@@ -34,7 +35,7 @@ export async function withAudit(
     const checks = [...assessment.checks, { name: 'audit', result, detail }];
     // Without an opening no auditor can turn an answer into a pass.
     return assessment.result === 'pass' || result === 'fail'
-      ? { ...assessment, ...verdict, checks }
+      ? { ...assessment, ...verdict, referees: verdict.referees.map(jobIdHex), checks }
       : { ...assessment, checks };
   } finally {
     await stop();

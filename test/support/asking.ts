@@ -1,13 +1,15 @@
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import type { JobId } from '../../src/lib/types.ts';
+import type { JobId, PeerIdString } from '../../src/lib/types.ts';
 import type { Engine } from '../../src/model/engine.ts';
 import type { Answer, AskObserver } from '../../src/node/client/answer.ts';
 import { type AskInit, ask } from '../../src/node/client/ask.ts';
 import type { Discovery } from '../../src/node/discovery/discovery.ts';
+import { JobPayment } from '../../src/node/payment/job-payment.ts';
 import type { ClientPayments } from '../../src/node/payment/payments.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
+import { createReferees } from '../../src/node/referees/panel.ts';
 import { createReputation, type Reputation } from '../../src/node/selection/reputation.ts';
 import { createLocalVerifier } from '../../src/node/verification/local-verifier.ts';
 import { createSecondOpinion } from '../../src/node/verification/second-opinion.ts';
@@ -45,13 +47,15 @@ export interface TestAskerInit {
   readonly payments?: ClientPayments | undefined;
   /** Routers that it may ask for a second opinion. @default none */
   readonly auditors?: readonly { readonly address: string }[] | undefined;
+  /** Providers of the same person, which cannot be referees. @default none */
+  readonly ownPeers?: readonly PeerIdString[] | undefined;
   readonly save?: ((receipt: Receipt) => Promise<void>) | undefined;
 }
 
 /** A client on a real node, as `qvac ask` builds it. */
 export async function startAsker(
   context: TestContext,
-  { providers = [], engines = [], payments, auditors = [], save }: TestAskerInit = {},
+  { providers = [], engines = [], payments, auditors = [], ownPeers = [], save }: TestAskerInit = {},
 ): Promise<TestAsker> {
   const peer = await startPeer(context, { role: 'client' });
   const discovery = await startDiscovery(context, peer);
@@ -77,8 +81,34 @@ export async function startAsker(
   const second = createSecondOpinion({ peer, discovery, logger: silentLogger }, async () =>
     auditors.map(({ address }) => address),
   );
+  const referees = createReferees(
+    {
+      peer,
+      discovery,
+      reputation,
+      payments: payments ?? null,
+      own: async () => ({ peers: ownPeers, payees: [] }),
+      createPayment: (paymentInit) =>
+        new JobPayment(
+          {
+            openWallet: async (options) => {
+              if (payments === undefined) throw new Error('this client does not pay');
+              return payments.open(options);
+            },
+          },
+          paymentInit,
+        ),
+      receipts: store,
+      calibration: async () => null,
+      key: peer.key,
+      clock: systemClock,
+      logger: silentLogger,
+    },
+    { searchMs: 50 },
+  );
   const components = {
     peer,
+    referees,
     second,
     discovery,
     reputation,
@@ -107,6 +137,7 @@ export async function startAsker(
         turned: (from) => void told.push(`turned ${from}`),
         note: (line) => void told.push(`note ${line}`),
         checking: (level) => void told.push(`checking ${level}`),
+        toReferees: (count, { candidates }) => void told.push(`referees ${count} of ${candidates}`),
       };
       return ask(
         components,

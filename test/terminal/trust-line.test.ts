@@ -111,7 +111,10 @@ describe('trust line', () => {
     );
     // The router pays, so the line shows no price as if the provider had earned it.
     const [routed, routedLine] = linesOf({ router: facts.provider });
-    assert.match(routed ?? '', /^your router pays 0\.00008 SOL for this answer; if its own checks failed, too, that is burnt/);
+    assert.match(
+      routed ?? '',
+      /^your router pays 0\.00008 SOL for this answer; if its own checks failed, too, that is burnt/,
+    );
     assert.ok(!routedLine?.includes('SOL'));
     assert.deepEqual(linesOf({ cost: 0, router: facts.provider }).length, 1);
   });

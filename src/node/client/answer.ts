@@ -3,6 +3,7 @@ import type { Assessment } from '../../proofs/checks.ts';
 import type { FaultError } from '../../proofs/fault.ts';
 import type { Finish } from '../../protocol/messages.ts';
 import type { Settlement } from '../payment/payments.ts';
+import type { RefereeCount, RefereeEstimate, RefereeReport } from '../referees/panel.ts';
 import { faultyVerification, type Verification, type VerifyLevel } from '../verification/verification.ts';
 
 export interface AnswerModel {
@@ -33,6 +34,8 @@ export interface Answer {
   /** The requested level, or the one that the default resolved to. */
   readonly level: VerifyLevel;
   readonly verification: Verification;
+  /** The peers that were asked to score it, in the order of their draw. */
+  readonly referees: readonly RefereeReport[];
   /** What the checks found, or why they stopped where they did, in a few words; null if there is nothing to add. */
   readonly why: string | null;
   /** Null without a final head: such an answer has no receipt. */
@@ -99,6 +102,10 @@ export interface AskObserver {
   locking?(lamports: bigint): void;
   /** The checks of the answer begin. */
   checking(level: VerifyLevel): void;
+  /** Once the answer is there, this many other providers will see it and the prompt, reported before it leaves. */
+  toReferees?(count: RefereeCount, estimate: RefereeEstimate): void;
+  /** Referees are being asked, this many at first. */
+  refereeing?(count: RefereeCount): void;
 }
 
 /** An answer that broke a rule before its final head: it has no receipt, and nothing is paid for it. */
@@ -110,6 +117,7 @@ export function faultyAnswer(
   return {
     ...base,
     verification: faultyVerification(fault),
+    referees: [],
     why: detail,
     receipt: null,
     storeError: null,

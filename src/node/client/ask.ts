@@ -1,16 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { messageOf, QvacError } from '../../errors.ts';
 import { seconds } from '../../lib/names.ts';
-import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
+import type { AbortOptions, ModelId, PeerIdString } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
 import { type CardModel, type Input, modes, type SamplerSettings } from '../../protocol/messages.ts';
+import type { VerifiedCard } from '../cards/cards.ts';
 import type { Discovery, LivePeer } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
 import { checkInput } from '../job/bad-input.ts';
 import { isBadOffer } from '../job/remote-error.ts';
 import { findTooLong } from '../job/too-long.ts';
+import type { RefereeCount } from '../referees/panel.ts';
 import { chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
 import type { Choice, Selection, SelectionCriteria } from '../selection/select.ts';
@@ -41,6 +43,11 @@ export interface AskInit {
   readonly seed: Uint8Array | null;
   /** Null: `full` if the model file is here or the router lists the model, else `sampling`. */
   readonly verify: VerifyLevel | null;
+  /**
+   * Other providers that may see prompt and answer to check it, if neither this machine nor the router can and
+   * `verify` is null or `full`. @default null: none
+   */
+  readonly referees?: RefereeCount | null | undefined;
   /** Peer id or multiaddr of the one provider to ask. @default null: the best */
   readonly provider?: string | null | undefined;
   /** The router to ask through. @default null: none */
@@ -134,7 +141,8 @@ class Asking {
     const { input, sampler, maxPrice, verify, timeoutMs: allowedMs } = this.#init;
     const { model, label, held } = await this.#modelForRouter();
     const listed = modelsNamed(card, model);
-    const level = verify ?? (listed.length > 0 || held ? 'full' : 'sampling');
+    const { referees = null } = this.#init;
+    const level = verify ?? (listed.length > 0 || held || referees !== null ? 'full' : 'sampling');
     const question = {
       router,
       input,
@@ -147,13 +155,15 @@ class Asking {
       allowedMs,
       thorough: this.#init.thorough ?? false,
     };
-    // The router re-executes if it can; the person's own model file is used only if the router has none.
-    const by = listed.length > 0 || !held ? 'router' : 'here';
+    // The router re-executes if it can; the person's own model file is used only if the router has none, and referees
+    // are asked only if neither has it.
+    const by = listed.length > 0 ? 'router' : held ? 'here' : referees !== null ? 'referees' : 'router';
+    if (by === 'referees' && referees !== null) await this.#announceReferees(model, null, referees);
     const observer = this.#selectionLog.observing(this.#observer, { router });
     try {
       return await askRouter(
         this.#components,
-        { ...question, level, by, timeoutMs: this.#timeLeftMs },
+        { ...question, level, by, refereeCount: referees, timeoutMs: this.#timeLeftMs },
         observer,
         this.#options,
       );
@@ -238,18 +248,55 @@ class Asking {
     );
     if (tooLong !== null) return { answer: null, error: tooLong };
     const level = await this.#levelFor(choice);
+    const refereeCount = await this.#refereesFor(choice.modelId, level);
+    if (refereeCount !== null) {
+      const total = choice.priceLamports + (await this.#announceReferees(choice.modelId, choice.card, refereeCount));
+      if (total > BigInt(maxPrice)) return { answer: null, error: refereesTooDear(model.name, total, maxPrice) };
+    }
     if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
     const timeouts = { totalMs: this.#timeLeftMs, allowedMs: this.#init.timeoutMs };
     return askProvider(
       this.#components,
-      { choice, input, sampler, maxPrice, seed: this.#seed(), level, timeouts, stopwatch: this.#stopwatch, thorough },
+      {
+        choice,
+        input,
+        sampler,
+        maxPrice,
+        seed: this.#seed(),
+        level,
+        refereeCount,
+        timeouts,
+        stopwatch: this.#stopwatch,
+        thorough,
+      },
       this.#selectionLog.observing(this.#observer, { provider: choice.card.peer }),
       this.#options,
     );
   }
 
   async #levelFor({ modelId }: Choice): Promise<VerifyLevel> {
-    return this.#init.verify ?? ((await this.#components.verifier.holds(modelId)) ? 'full' : 'sampling');
+    const { verify, referees = null } = this.#init;
+    return verify ?? (referees !== null || (await this.#components.verifier.holds(modelId)) ? 'full' : 'sampling');
+  }
+
+  /** The referees that check an answer in the place of this machine; null if it can, or none are to be asked. */
+  async #refereesFor(modelId: ModelId, level: VerifyLevel): Promise<RefereeCount | null> {
+    const { referees = null } = this.#init;
+    if (referees === null || level !== 'full' || (this.#components.referees ?? null) === null) return null;
+    return (await this.#components.verifier.holds(modelId)) ? null : referees;
+  }
+
+  /**
+   * Tells to how many strangers the prompt goes, and at what price.
+   * @returns the most that they cost, lamports
+   */
+  async #announceReferees(model: string, provider: VerifiedCard | null, count: RefereeCount): Promise<bigint> {
+    const { input, sampler } = this.#init;
+    const size = { model, promptTokens: promptTokenBound(input), tokens: sampler.maxTokens, provider, count };
+    const estimate = await this.#components.referees?.estimate(size, this.#options);
+    if (estimate === undefined) return 0n;
+    this.#observer.toReferees?.(count, estimate);
+    return estimate.priceLamports;
   }
 
   #choose(): Promise<readonly Choice[]> {
@@ -312,6 +359,14 @@ class Asking {
     };
     return faultyAnswer({ ...base, level: this.#init.verify ?? 'sampling', timing: this.#stopwatch.read() }, error);
   }
+}
+
+function refereesTooDear(model: string, totalLamports: bigint, maxPrice: number): QvacError {
+  const message = `with its referees, an answer of ${model} may cost more than ${maxPrice} lamports`;
+  return new QvacError('E_TOO_DEAR', `${message}: up to ${totalLamports} lamports`, {
+    hint: `allow it with --max-price ${totalLamports}, or with --yes; or leave out --referees`,
+    details: { priceLamports: totalLamports.toString() },
+  });
 }
 
 function noOffer(): QvacError {

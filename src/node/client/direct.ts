@@ -14,6 +14,7 @@ import { isBadInput, RemoteError } from '../job/remote-error.ts';
 import { mayBeTooLong, PerhapsTooLongError } from '../job/too-long.ts';
 import { JobPayment, paidAcceptMs } from '../payment/job-payment.ts';
 import type { ClientPayments, EscrowWallet } from '../payment/payments.ts';
+import type { RefereeCount } from '../referees/panel.ts';
 import { experienceOf } from '../selection/learning.ts';
 import type { Choice } from '../selection/select.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
@@ -35,6 +36,8 @@ export interface DirectInit {
   /** 32 bytes. */
   readonly seed: Uint8Array;
   readonly level: VerifyLevel;
+  /** Referees if the model is not re-executed here; null: none. @default null */
+  readonly refereeCount?: RefereeCount | null | undefined;
   readonly timeouts: Partial<JobTimeouts>;
   readonly stopwatch: Stopwatch;
   /** Checks a stopped answer like any other. */
@@ -228,7 +231,8 @@ class DirectQuestion {
   }
 
   #finish(job: Job): Promise<Answer> {
-    const { choice, level, stopwatch, thorough } = this.#init;
+    const { choice, level, stopwatch, thorough, refereeCount = null, maxPrice } = this.#init;
+    const panel = refereeCount && { count: refereeCount, maxPrice, provider: choice.card };
     const init: FinishInit = {
       job,
       secret: this.#secret,
@@ -237,6 +241,7 @@ class DirectQuestion {
       modelId: choice.modelId,
       payableTokens: payableTokens(job.offer, countsOf(job)),
       level,
+      panel,
       timing: stopwatch.read(),
       interrupted: this.#signal.aborted,
       thorough,

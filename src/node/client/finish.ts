@@ -1,4 +1,5 @@
 import { messageOf, QvacError, toError } from '../../errors.ts';
+import { anySignal } from '../../lib/abort.ts';
 import type { Logger } from '../../lib/log.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, JobId, ModelId } from '../../lib/types.ts';
@@ -6,6 +7,7 @@ import { assess } from '../../proofs/checks.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { sha256 } from '../../protocol/digests.ts';
 import { finish } from '../../protocol/messages.ts';
+import type { VerifiedCard } from '../cards/cards.ts';
 import {
   type Conclusion,
   deliverVerdict,
@@ -17,17 +19,21 @@ import {
 import type { Job } from '../job/job.ts';
 import type { JobPayment } from '../payment/job-payment.ts';
 import { settlementJson } from '../payment/outcome.ts';
+import { type PanelResult, type RefereeCount, type Referees, refereed } from '../referees/panel.ts';
 import { learnFrom } from '../selection/learning.ts';
 import type { Experience, Reputation } from '../selection/reputation.ts';
 import type { LocalVerifier } from '../verification/local-verifier.ts';
 import type { SecondOpinion } from '../verification/second-opinion.ts';
-import type { VerifyLevel } from '../verification/verification.ts';
+import { isRecomputed, type VerifyLevel } from '../verification/verification.ts';
+import type { CheckOptions } from '../verification/verifier.ts';
 import { type Answer, type AnswerTiming, type AskObserver, type DeliveredAnswer, reasonFor } from './answer.ts';
 
 export interface FinishComponents extends JudgeComponents {
   readonly verifier: LocalVerifier;
   /** Re-executes an answer that failed a numeric check. @default this machine re-executes it a second time */
   readonly second?: SecondOpinion | undefined;
+  /** Has other providers score answers. @default none is asked */
+  readonly referees?: Referees | null | undefined;
   readonly reputation: Reputation;
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
   readonly logger: Logger;
@@ -43,10 +49,21 @@ export interface FinishInit {
   /** Tokens that count for the price. */
   readonly payableTokens: number;
   readonly level: VerifyLevel;
+  /** Who scores an answer that is not re-executed here; null: nobody. */
+  readonly panel: PanelWish | null;
   readonly timing: AnswerTiming;
   /** The person stopped it: nothing is re-executed then, unless `thorough`. */
   readonly interrupted: boolean;
   readonly thorough: boolean;
+}
+
+/** The referees that a person agreed to show an answer to. */
+export interface PanelWish {
+  readonly count: RefereeCount;
+  /** The most that the answer and all of its score jobs may cost, lamports. */
+  readonly maxPrice: number;
+  /** Its provider's card. */
+  readonly provider: VerifiedCard;
 }
 
 /** How long finishing a stopped answer may take, in ms. */
@@ -73,17 +90,19 @@ export async function finishAnswer(
   const depth = interrupted && level === 'full' ? 'sampling' : level;
   if (depth !== 'none') observer.checking(depth);
   const options = interrupted ? { signal: AbortSignal.timeout(interruptedFinishMs) } : {};
-  const { conclusion, cutShort } = await concludeInTime(components, init, depth, options);
+  const { conclusion, cutShort, panel } = await concludeInTime(components, init, { depth, observer }, options);
   const { assessment, receipt, verdict } = conclusion;
   learnFrom(reputation, job.provider, assessment);
   let storeError = await save(components, receipt);
   const settlement = await payment.settle({ ...conclusion, verdictDigest: sha256(verdict.body) }, options);
+  await panel?.concluded;
   if (settlement !== null) storeError = await save(components, { ...receipt, settlement: settlementJson(settlement) });
   const paid = settlement !== null && (settlement.state === 'submitted' || settlement.paid > 0n);
   return {
     ...answer,
     level,
     verification: assessment,
+    referees: panel?.referees ?? [],
     why: reasonFor(assessment, { level, interrupted }),
     receipt: job.jobId,
     storeError,
@@ -159,11 +178,13 @@ function reportDelivered({ job, answer, payableTokens }: FinishInit, observer: A
 /** Checks the answer, within the time in which it can still be rejected. */
 async function concludeInTime(
   components: FinishComponents,
-  { job, secret, payment }: FinishInit,
-  depth: VerifyLevel,
+  init: FinishInit,
+  { depth, observer }: { readonly depth: VerifyLevel; readonly observer: AskObserver },
   options: AbortOptions,
-): Promise<{ readonly conclusion: Conclusion; readonly cutShort: boolean }> {
+): Promise<{ readonly conclusion: Conclusion; readonly cutShort: boolean; readonly panel: PanelResult | null }> {
   const { verifier, second, logger } = components;
+  const { job, secret, payment } = init;
+  let panel: PanelResult | null = null;
   // Only a re-execution takes long enough to miss the window.
   const window = depth === 'full' ? payment.openWindow() : null;
   try {
@@ -175,16 +196,43 @@ async function concludeInTime(
         fault,
         second,
         until: window?.until,
-        check: async (receipt, checking) =>
-          depth === 'none' ? assess(receipt, {}) : verifier.check(receipt, depth, checking),
+        check: async (receipt, checking) => {
+          if (depth === 'none') return assess(receipt, {});
+          const own = await verifier.check(receipt, depth, checking);
+          if (depth !== 'full' || isRecomputed(own) || own.result === 'fail') return own;
+          panel = await askPanel(components, init, { receipt, observer }, checking);
+          return panel === null ? own : refereed(own, panel);
+        },
       },
       options,
     );
     await deliverVerdict(job, conclusion.verdict, logger, { signal: AbortSignal.timeout(verdictTimeoutMs) });
     const cutShort = window?.until?.aborted === true && conclusion.assessment.result === 'inconclusive';
-    return { conclusion, cutShort };
+    return { conclusion, cutShort, panel };
   } finally {
     window?.close();
+  }
+}
+
+/** What referees found; null if none was to be asked, or their time ran out. */
+async function askPanel(
+  { referees = null }: FinishComponents,
+  { panel, answer }: FinishInit,
+  { receipt, observer }: { readonly receipt: Receipt; readonly observer: AskObserver },
+  { signal, until }: CheckOptions,
+): Promise<PanelResult | null> {
+  if (panel === null || referees === null) return null;
+  observer.refereeing?.(panel.count);
+  const { count, provider, maxPrice } = panel;
+  const left = BigInt(maxPrice) - answer.costLamports;
+  try {
+    return await referees.ask(
+      { receipt, provider, count, maxPrice: left > 0n ? left : 0n },
+      { signal: anySignal(signal, until) },
+    );
+  } catch (error) {
+    if (until?.aborted !== true || signal?.aborted === true) throw error;
+    return null;
   }
 }
 

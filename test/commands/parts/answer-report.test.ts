@@ -14,6 +14,7 @@ const free: Answer = {
   router: null,
   model: { name: 'm', quant: 'q8_0', id: 'ab'.repeat(32) as ModelId },
   level: 'full',
+  referees: [],
   verification: {
     result: 'inconclusive',
     tier: 'text',
@@ -23,6 +24,7 @@ const free: Answer = {
     rmsDq: null,
     meanMiss: null,
     faults: [],
+    referees: [],
   },
   why: null,
   receipt: 'cd'.repeat(32) as JobId,

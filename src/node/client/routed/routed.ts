@@ -13,12 +13,14 @@ import { finish, type Input, kinds, modes, type SamplerSettings, type Verdict } 
 import { encodeVerdict } from '../../../protocol/validate.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../../job/cost.ts';
 import type { Peer } from '../../peer/peer.ts';
+import { type PanelResult, type RefereeCount, type Referees, refereed } from '../../referees/panel.ts';
 import type { LocalVerifier } from '../../verification/local-verifier.ts';
 import {
   faultyVerification,
   isRecomputed,
   type Verification,
   type VerifyLevel,
+  verificationOf,
 } from '../../verification/verification.ts';
 import {
   type Answer,
@@ -37,6 +39,8 @@ import { openRoute, type RouteComponents } from './streamed-route.ts';
 export interface RoutedComponents extends RouteComponents {
   readonly peer: Peer;
   readonly verifier: LocalVerifier;
+  /** Has other providers score answers. @default none is asked */
+  readonly referees?: Referees | null | undefined;
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
 }
 
@@ -50,8 +54,10 @@ export interface RoutedInit {
   readonly sampler: SamplerSettings;
   readonly seed: Uint8Array;
   readonly level: VerifyLevel;
-  /** What re-executes the answer at level `full`: the router, or this machine. */
-  readonly by: 'router' | 'here';
+  /** What re-executes the answer at level `full`: the router, this machine, or referees that this client asks. */
+  readonly by: 'router' | 'here' | 'referees';
+  /** @default null: none */
+  readonly refereeCount?: RefereeCount | null | undefined;
   readonly maxPrice: number;
   /** From now to the final head, and the person's limit for the whole question. */
   readonly timeoutMs: number;
@@ -67,6 +73,8 @@ interface Judged {
   readonly own: Assessment | null;
   readonly verification: Verification;
   readonly why: string | null;
+  /** What the referees found that this client asked. @default null: none were asked */
+  readonly panel?: PanelResult | null | undefined;
 }
 
 /**
@@ -166,16 +174,18 @@ class RoutedQuestion {
     this.#reportDelivered(job, picked);
     if (level !== 'none') this.#observer.checking(level);
     const conclusion = await this.#conclude(job, interrupted);
-    const { own, verification, why } = await this.#judge(conclusion, interrupted);
+    const { own, verification, why, panel = null } = await this.#judge(conclusion, picked, interrupted);
     const receipt = own === null ? conclusion.receipt : this.#signed(own, conclusion.receipt, job);
     const storeError = await this.#components.receipts.save(receipt).then(
       () => null,
       (error: unknown) => toError(error),
     );
+    await panel?.concluded;
     return {
       ...this.#answerOf(job, picked),
       level,
       verification,
+      referees: panel?.referees ?? [],
       why,
       receipt: job.received.jobId,
       storeError,
@@ -230,6 +240,7 @@ class RoutedQuestion {
    */
   async #judge(
     { receipt, verdict, refused, fault }: RouteConclusion & { readonly fault: FaultError | null },
+    picked: Picked,
     interrupted: boolean,
   ): Promise<Judged> {
     const { level, by, router } = this.#init;
@@ -246,8 +257,20 @@ class RoutedQuestion {
       };
     const theirs = verdict?.verdict ?? null;
     if (theirs !== null && addsToOwn(theirs, own) && !isRecomputed(own))
-      return { own: null, verification: theirs, why: `by router ${shortPeer(router)}` };
-    return { own, verification: own, why: reasonFor(own, { level, interrupted }) ?? refused };
+      return { own: null, verification: verificationOf(theirs), why: `by router ${shortPeer(router)}` };
+    const panel = interrupted || isRecomputed(own) ? null : await this.#askPanel(receipt, picked);
+    const judged = panel === null ? own : refereed(own, panel);
+    return { own: judged, verification: judged, why: reasonFor(judged, { level, interrupted }) ?? refused, panel };
+  }
+
+  /** Null if no referees are to be asked, or nothing was opened. */
+  async #askPanel(receipt: Receipt, { card, offer }: Picked): Promise<PanelResult | null> {
+    const { referees = null } = this.#components;
+    const { by, refereeCount: count = null, maxPrice } = this.#init;
+    if (referees === null || by !== 'referees' || count === null || receipt.opening === null) return null;
+    this.#observer.refereeing?.(count);
+    const left = BigInt(maxPrice) - offer.payment.amountLamports;
+    return referees.ask({ receipt, provider: card, count, maxPrice: left > 0n ? left : 0n });
   }
 
   /** Appends this client's verdict to `receipt`: readers of the receipt see what the person saw. */
