@@ -64,6 +64,7 @@ const schemas = {
   provider: v.nullable(text),
   router: v.nullable(text),
   verify: v.nullable(v.picklist(['none', 'sampling', 'full'], 'none, sampling or full')),
+  referees: v.picklist([0, 1, 3], '0, 1 or 3'),
   auditor: v.nullable(text),
   maxPrice: lamports,
   timeout,

@@ -99,6 +99,12 @@ export const settings = {
     default: null,
     otherwise: 'full with the model file, else sampling',
   },
+  referees: {
+    kind: 'number',
+    flags: '--referees <n>',
+    description: 'other providers that see prompt and answer to check it: 1 or 3',
+    default: 0,
+  },
   auditor: {
     kind: 'text',
     flags: '--auditor <peer>',

@@ -12,7 +12,9 @@ import { createReceiptStore, type ReceiptStore } from '../node/home/receipt-stor
 import { createRunFiles } from '../node/home/run-files.ts';
 import { type JoinInit, join } from '../node/join.ts';
 import { createEscrowPayments } from '../node/payment/escrow-payments.ts';
+import { JobPayment } from '../node/payment/job-payment.ts';
 import type { LeftPayment } from '../node/payment/payments.ts';
+import { createReferees } from '../node/referees/panel.ts';
 import { createReputation } from '../node/selection/reputation.ts';
 import { createLocalVerifier } from '../node/verification/local-verifier.ts';
 import { createSecondOpinion } from '../node/verification/second-opinion.ts';
@@ -79,6 +81,7 @@ const paymentSweepMs = 60_000;
  */
 export async function openClient({ config, logger }: ClientContext, init: ClientInit = {}): Promise<Client> {
   const { settings, home } = config;
+  checkReferees(config);
   if (settings.provider !== null && settings.router !== null)
     throw new QvacError('E_USAGE', 'provider and router are both set; a question goes to one of them', {
       hint: 'leave out --provider or --router',
@@ -103,8 +106,22 @@ export async function openClient({ config, logger }: ClientContext, init: Client
   );
   await payments.start();
   const second = createSecondOpinion({ peer, discovery, logger }, () => auditorsOf(config));
+  const referees = createReferees({
+    peer,
+    discovery,
+    reputation,
+    payments,
+    own: async () => ({ peers: joined.own.map((entry) => entry.peer), payees: await ownPayees(config) }),
+    createPayment: (payment) => new JobPayment({ openWallet: (options) => payments.open(options) }, payment),
+    receipts,
+    calibration: models.calibration,
+    key: peer.key,
+    clock,
+    logger,
+  });
   const components: Client['components'] = {
     peer,
+    referees,
     discovery,
     reputation,
     payments,
@@ -138,10 +155,28 @@ export async function openClient({ config, logger }: ClientContext, init: Client
       }
     },
     async stop() {
+      referees.stop();
       await Promise.all([verifier.dispose(), reputation.stop(), payments.stop()]);
       await joined.stop();
     },
   };
+}
+
+/** @throws QvacError E_USAGE for flags that contradict each other */
+function checkReferees({ settings, origins }: Config): void {
+  const { referees, verify } = settings;
+  if (referees === 0 || verify === null || verify === 'full') return;
+  if (origins.referees.from === 'flag' && origins.verify.from === 'flag')
+    throw new QvacError('E_USAGE', `--referees ${referees} checks an answer in full, and --verify is ${verify}`, {
+      hint: 'leave out --verify, or --referees',
+    });
+}
+
+/** The wallet of this home, if it has one: its provider is paid to it. */
+async function ownPayees({ home }: Config): Promise<readonly Uint8Array[]> {
+  const { loadWallet } = await import('../escrow/wallet.ts');
+  const wallet = await loadWallet(home.wallet).catch(() => null);
+  return wallet === null ? [] : [wallet.publicKey];
 }
 
 async function routerOf(config: Config): ReturnType<Client['router']> {
@@ -202,6 +237,7 @@ function settingsOf(
       maxTokens: settings.maxTokens,
     },
     verify: settings.verify,
+    referees: settings.referees === 0 ? null : settings.referees,
     provider: settings.provider,
     maxPrice: settings.maxPrice,
     timeoutMs: settings.timeout,

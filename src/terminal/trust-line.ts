@@ -26,6 +26,8 @@ export interface TrustFacts {
     /** Number of opened steps. */
     readonly count: number;
     readonly faults: readonly FaultCode[];
+    /** Score jobs that the result rests on. @default none */
+    readonly referees?: readonly unknown[] | undefined;
   };
   /** Why the checks stopped at `sampling` or `text`, or were inconclusive, in a few words. */
   readonly why: string | null;
@@ -41,7 +43,7 @@ const marks = { pass: ['✓', 'green'], fail: ['✗', 'red'], inconclusive: ['?'
 /**
  * The lines that end an answer. The last one is the trust line:
  * `✓ 182 tokens · 41 tok/s · 12D3Koo…gxB · smollm2-135m q4_1 · verified exact 182/182 · receipt 9f3a…c1`.
- * It says *verified* only if a re-execution of the model agreed. Lines before it explain a failed check and its
+ * It says *verified* only if a re-execution of the model agreed, and `by 2 referees` if others made it. Lines before it explain a failed check and its
  * payment.
  */
 export function trustLines(facts: TrustFacts, style: (style: Style, text: string) => string): readonly string[] {
@@ -80,11 +82,13 @@ function moneyLines({
     : [];
 }
 
-function checkedWords({ tokens, verification: { result, tier, count, faults }, why }: TrustFacts): string {
-  if (result === 'fail') return `failed ${tier}: ${faults.join(', ')}`;
+function checkedWords({ tokens, verification, why }: TrustFacts): string {
+  const { result, tier, count, faults, referees = [] } = verification;
+  const by = referees.length === 0 ? '' : ` by ${plural(referees.length, 'referee')}`;
+  if (result === 'fail') return `failed ${tier}${by}: ${faults.join(', ')}`;
   const reason = why === null ? '' : ` (${printable(why)})`;
   const recomputed = tier === 'exact' || tier === 'statistical';
-  if (result === 'pass' && recomputed) return `verified ${tier} ${tokens}/${tokens}${reason}`;
+  if (result === 'pass' && recomputed) return `verified ${tier} ${tokens}/${tokens}${by}${reason}`;
   const inconclusive = result === 'pass' ? '' : ', inconclusive';
   return `checked: ${tier} ${recomputed ? tokens : count}/${tokens}${inconclusive}${reason}`;
 }

@@ -1,6 +1,7 @@
 import { exitCodes, QvacError } from '../../errors.ts';
 import type { Answer, AskObserver } from '../../node/client/answer.ts';
-import { shortPeer, sol } from '../../terminal/format.ts';
+import { maxReferees } from '../../protocol/constants.ts';
+import { plural, shortPeer, sol } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
 import { printable } from '../../terminal/printable.ts';
 import { startProgress } from '../../terminal/progress.ts';
@@ -37,6 +38,13 @@ export function observe(output: Output): AskObserver & { end(): void } {
     note: (line) => output.say(printable(`· ${line}`)),
     locking: (lamports) => working(`locking ${sol(lamports)}`),
     checking: (level) => working(level === 'full' ? 'checking: running the model again' : 'checking'),
+    toReferees(count, { candidates, priceLamports }) {
+      const price = priceLamports === 0n ? '' : ` · at most ${sol(priceLamports)}`;
+      const more = count < maxReferees ? `, ${maxReferees} unless it agrees,` : '';
+      const drawn = `drawn after the answer from ${plural(candidates, 'provider')}`;
+      output.say(`→ ${plural(count, 'referee')}${more} ${drawn}${price} · ${count === 1 ? 'sees' : 'see'} prompt and answer`);
+    },
+    refereeing: (count) => working(`checking: asking ${plural(count, 'referee')}`),
     end,
   };
 }
@@ -56,7 +64,8 @@ export async function report(output: Output, answer: Answer, explicitFull: boole
   const recomputed = verification.tier === 'exact' || verification.tier === 'statistical';
   if (explicitFull && !recomputed && verification.result !== 'fail' && receipt !== null && !tooLate)
     output.warn(
-      `the full check could not be made; with the model file: qvac verify ${receipt.slice(0, 8)} --model FILE`,
+      `the full check could not be made; with the model file: qvac verify ${receipt.slice(0, 8)} --model FILE; ` +
+        'or let other providers check answers: --referees 1',
     );
   for (const line of lines) (verification.result === 'pass' ? output.say : output.warn)(line);
   if (verification.result === 'fail') return exitCodes.verification;
@@ -73,6 +82,7 @@ function jsonOf({
   router,
   model,
   verification,
+  referees,
   receipt,
   timing,
   costLamports,
@@ -85,7 +95,8 @@ function jsonOf({
     provider,
     router,
     model,
-    verification: { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults },
+    verification: { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults, referees: verification.referees },
+    referees: referees.map(({ costLamports: cost, ...report }) => ({ ...report, cost })),
     receipt,
     timing,
     cost: costLamports,

@@ -14,6 +14,7 @@ export const askSettings: readonly SettingKey[] = [
   'provider',
   'router',
   'verify',
+  'referees',
   'auditor',
   'maxPrice',
   'timeout',
