@@ -70,7 +70,15 @@ export async function startProvider(
   const cards = createCardIssuer({ peer, clock, logger }, { path: null, role: 'provider', content });
   await cards.start();
   const provider = createProvider(
-    { peer, engine, cards, receipts: { save: async () => undefined }, payouts: payments, clock, logger },
+    {
+      peer,
+      engine,
+      cards,
+      receipts: { save: async () => undefined, get: () => Promise.reject(new Error('none is stored')) },
+      payouts: payments,
+      clock,
+      logger,
+    },
     { seenFile: null, graceMs: 0, perSecond: 1e6, burst: 1e6 },
   );
   await provider.start();

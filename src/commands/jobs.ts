@@ -272,8 +272,8 @@ const dispute = defineSubcommand({
   description: [
     'Dispute a job with its receipt, or with the heads that the provider signed.',
     'If the program can see the fraud (an answer other than the one sent, two contradicting heads, a token that the',
-    'seed does not draw), the provider is slashed: you get your money back, and the price of the answer from its stake.',
-    'If only the checks of this machine fail, the job is rejected: its price is burnt and the rest refunded.',
+    'seed does not draw), the provider is slashed: you get your money back, and the price of the answer from its',
+    'stake. If only the checks of this machine fail, the job is rejected: its price is burnt and the rest refunded.',
     'An answer that passes its checks cannot be disputed.',
   ].join(' '),
   arguments: jobArgument,

@@ -133,7 +133,7 @@ function sayAbilities(output: Output, { engine, abilities }: RunningProvider): v
 function sayPrices(output: Output, { prices: { priceJob, priceIn, priceOut } }: RunningProvider): void {
   if (priceJob === 0 && priceIn === 0 && priceOut === 0) return;
   const price = `${sol(priceJob)} an answer, ${sol(priceIn)} in and ${sol(priceOut)} out per 1,000 tokens`;
-  output.say(`price ${price} · a client that leaves costs you at most the work on its prompt`);
+  output.say(`price ${price} · a client that leaves costs you at most the work on its prompt and a fee`);
 }
 
 function sayReady(output: Output, { peer, engine, tokensPerSecond }: RunningProvider): void {

@@ -14,7 +14,7 @@ import {
 import type { GrammarMatcher } from './grammar/grammar-matcher.ts';
 import { GrammarTooCostly } from './grammar/work.ts';
 import type { TopLogits } from './logits.ts';
-import { type RecordedStep, StepRecord } from './record/step-record.ts';
+import { type KeptSteps, type RecordedStep, StepRecord } from './record/step-record.ts';
 import { AnswerDraws } from './sampling/draws.ts';
 import { type Selection, selectCandidates } from './sampling/sampler.ts';
 import { AnswerText } from './text/answer-text.ts';
@@ -84,8 +84,43 @@ export interface Transcript {
    * here.
    */
   open(secret: Uint8Array): Opening;
+  /** All that `openKept` needs to make the same opening in a later process. */
+  readonly kept: KeptSteps;
   /** In mode zk the same steps, for the prover. */
   witnesses(secret: Uint8Array): readonly ZkWitness[];
+}
+
+/** The opening of a job that an earlier process kept. @throws RangeError if `kept` is no record of one */
+export function openKept(kept: KeptSteps, jobId: JobId, count: number, secret: Uint8Array): Opening {
+  return openingOf(StepRecord.restore(kept, jobId), count, secret);
+}
+
+function openingOf(record: StepRecord, count: number, secret: Uint8Array): Opening {
+  const { root, steps } = challenged(record, count, secret);
+  return {
+    v: 1,
+    jobId: record.jobId,
+    root,
+    steps: steps.map(({ i, token, prefix, salt, candidates, exact, zk, path }) => ({
+      i,
+      token,
+      prefix,
+      salt,
+      candidates,
+      exact,
+      zk,
+      path,
+    })),
+  };
+}
+
+function challenged(
+  record: StepRecord,
+  count: number,
+  secret: Uint8Array,
+): { readonly root: Uint8Array; readonly steps: readonly RecordedStep[] } {
+  const { root } = record.committed();
+  return { root, steps: record.steps(challengePositions(root, secret, record.tokens.length, count)) };
 }
 
 /** @throws GrammarTooCostly if the grammar costs too much before the first token: such an offer is `bad-input` */
@@ -176,37 +211,21 @@ class JobTranscript implements Transcript {
   }
 
   open(secret: Uint8Array): Opening {
-    const { root, steps } = this.#challenged(secret);
-    return {
-      v: 1,
-      jobId: this.#record.jobId,
-      root,
-      steps: steps.map(({ i, token, prefix, salt, candidates, exact, zk, path }) => ({
-        i,
-        token,
-        prefix,
-        salt,
-        candidates,
-        exact,
-        zk,
-        path,
-      })),
-    };
+    return openingOf(this.#record, this.#init.offer.challenge.count, secret);
+  }
+
+  get kept(): KeptSteps {
+    return this.#record.kept;
   }
 
   witnesses(secret: Uint8Array): readonly ZkWitness[] {
-    return this.#challenged(secret).steps.map(({ i, token, prefix, exact, zk, path, salt, candidates, logits }) => ({
+    const { steps } = challenged(this.#record, this.#init.offer.challenge.count, secret);
+    return steps.map(({ i, token, prefix, exact, zk, path, salt, candidates, logits }) => ({
       step: { i, token, prefix, exact, zk, path },
       salt,
       candidates,
       logits,
     }));
-  }
-
-  #challenged(secret: Uint8Array): { readonly root: Uint8Array; readonly steps: readonly RecordedStep[] } {
-    const { root } = this.#record.committed();
-    const positions = challengePositions(root, secret, this.n, this.#init.offer.challenge.count);
-    return { root, steps: this.#record.steps(positions) };
   }
 
   /** Goes on behind a token of the answer, drawn here or before. */

@@ -6,7 +6,6 @@ export const quoteProtocol = '/qvac/quote/1.0.0';
 export const jobProtocol = '/qvac/job/1.0.0';
 export const routeProtocol = '/qvac/route/1.0.0';
 export const auditProtocol = '/qvac/audit/1.0.0';
-export const channelProtocol = '/qvac/channel/1.0.0';
 
 const kib = 1024;
 const mib = 1024 * kib;
@@ -126,7 +125,5 @@ export const maxZkChallenges = 128;
 export const maxZkVocab = 2 ** 18;
 export const zkSystem = 'spartan2-bn254/1';
 
-/** Longest time from the terms of a channel to its opening (section 9). */
-export const maxTermsLifeS = 120;
 /** Time after a job's end during which it need not be released for the next job (section 9). */
 export const channelReleaseS = 60;

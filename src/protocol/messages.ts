@@ -2,7 +2,7 @@
 
 export * from './codes.ts';
 export type { GrammarRules } from './grammar/rules.ts';
-export type { ChatMessage, Input, ToolCall } from './input/input.ts';
+export type { ChatMessage, Input } from './input/input.ts';
 export type { Ack } from './layouts/ack.ts';
 export type { ChannelTerms } from './layouts/channel-terms.ts';
 export type { Head } from './layouts/head.ts';

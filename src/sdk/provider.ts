@@ -146,6 +146,7 @@ async function start(
     { peer, engine, cards, receipts: createReceiptStore(home.receiptsOf.provider), payouts: payments, clock, logger },
     {
       seenFile: joinPath(home.run, 'seen-jobs'),
+      keptDir: joinPath(home.run, 'kept-jobs'),
       onEvent(event) {
         count(activity, event);
         observer.event?.(event);

@@ -58,12 +58,13 @@ describe('qvac serve for real money', () => {
     assert.equal(await refused.ended(), 3);
     assert.deepEqual(await providers(chain), []);
 
-    const agreed = new TerminalProgram(context, ['serve', ...flags], { QVAC_HOME: home });
+    const agreed = new TerminalProgram(context, ['serve', ...flags, '--price-job', '25000'], { QVAC_HOME: home });
     await agreed.until(question);
     agreed.type('y\n');
     await agreed.until(/registered, with a stake of 0\.1 SOL[\s\S]*ready · /);
     agreed.type('\x03');
     assert.equal(await agreed.ended(), 130);
+    assert.match(agreed.text, /price 0\.000025 SOL an answer, 0 SOL in and 0\.000001 SOL out per 1,000 tokens/);
     assert.deepEqual(
       (await providers(chain)).map(({ stake }) => stake),
       [SOL / 10n],
@@ -78,7 +79,7 @@ describe('qvac serve for real money', () => {
     await free.until(/ready · /);
     free.type('\x03');
     await free.ended();
-    assert.doesNotMatch(free.text, /paid to|Register/);
+    assert.doesNotMatch(free.text, /paid to|Register|price/);
     assert.deepEqual(await providers(chain), []);
 
     const paid = new TerminalProgram(context, ['serve', ...flags, '--yes'], { QVAC_HOME: home });
@@ -86,6 +87,8 @@ describe('qvac serve for real money', () => {
     paid.type('\x03');
     await paid.ended();
     assert.doesNotMatch(paid.text, /\[y\/N\]/);
+    // An answer pays for its own submission, and the operator reads what a client can cost it.
+    assert.match(paid.text, /price 0\.00001 SOL an answer, .* · a client that leaves costs you at most the work/);
     assert.equal((await providers(chain)).length, 1);
   });
 });

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { JobAccount } from '../../src/escrow/accounts.ts';
 import { addressText } from '../../src/escrow/addresses.ts';
-import type { Escrow, JobAccount } from '../../src/escrow/escrow.ts';
+import type { Escrow } from '../../src/escrow/escrow.ts';
 import { loadWallet } from '../../src/escrow/wallet.ts';
 import { delay } from '../../src/lib/abort.ts';
 import { toHex } from '../../src/lib/bytes.ts';
@@ -18,8 +19,9 @@ import { RunningNode, withModel } from './market.ts';
 // The real program, killed at each step of a paid answer: the money still goes where it belongs.
 
 const flags = ['--private', 'test', '--no-mdns'];
-const createFee = 5_000n;
-const bothFees = 10_000n;
+const fee = 5_000n;
+/** For locking an amount and for confirming its payment. */
+const bothFees = 2n * fee;
 const chainClock = 'SysvarC1ock11111111111111111111111111111111';
 
 /** Polls until the condition holds. */
@@ -165,9 +167,10 @@ class Market {
     );
   }
 
-  /** The unsettled job. */
-  job(): Promise<JobAccount> {
-    return eventually(async () => (await this.#jobs())[0] ?? null);
+  /** The unsettled job that is none of `others`. */
+  job(...others: readonly JobAccount[]): Promise<JobAccount> {
+    const known = new Set(others.map(({ address }) => toHex(address)));
+    return eventually(async () => (await this.#jobs()).find(({ address }) => !known.has(toHex(address))) ?? null);
   }
 
   async #jobs(): Promise<readonly JobAccount[]> {
@@ -182,12 +185,21 @@ class Market {
 
   /** The jobs that stay open after a later command of the client has settled what it can. */
   async leftOpen(): Promise<readonly unknown[]> {
-    const { code, stdout, stderr } = await runProgram(
-      ['jobs', 'ls', ...flags, '--rpc', this.clientLine.url, '--json'],
-      { home: this.clientHome },
-    );
+    await this.#clientCommand('jobs', 'settle');
+    return ((await this.#clientCommand('jobs', 'ls')) as { readonly jobs: readonly unknown[] }).jobs;
+  }
+
+  /** Makes the client's wallet, which the local network fills. */
+  async fundClient(): Promise<void> {
+    await this.#clientCommand('wallet', 'balance');
+  }
+
+  async #clientCommand(...args: readonly string[]): Promise<unknown> {
+    const { code, stdout, stderr } = await runProgram([...args, ...flags, '--rpc', this.clientLine.url, '--json'], {
+      home: this.clientHome,
+    });
     assert.equal(code, 0, stderr);
-    return (JSON.parse(stdout) as { readonly jobs: readonly unknown[] }).jobs;
+    return JSON.parse(stdout);
   }
 
   /** Nothing is locked any more. */
@@ -196,7 +208,7 @@ class Market {
   }
 
   async outcome({ address }: JobAccount) {
-    const outcome = await this.escrow.outcome(address);
+    const outcome = await this.escrow.jobOutcome(address);
     if (outcome === null) throw new Error('it is not settled');
     return outcome;
   }
@@ -222,48 +234,7 @@ async function openMarket(context: TestContext): Promise<Market> {
 test('processes that are killed at each step of a paid answer', { timeout: 300_000 }, async (context) => {
   const market = await openMarket(context);
   await market.serve();
-  const made = await runProgram(['wallet', 'balance', ...flags, '--rpc', market.clientLine.url, '--json'], {
-    home: market.clientHome,
-  });
-  assert.equal(made.code, 0, made.stderr);
-
-  await context.test('a client between the lock and its offer: given back once nobody can come any more', async () => {
-    const before = await market.balance();
-    const held = market.clientLine.hold('answer', transaction());
-    const asking = await market.ask(8);
-    await asking.until(held.reached);
-    await asking.kill();
-    held.release();
-    const job = await market.job();
-    assert.equal(job.submitted, null);
-    await market.chain.warp(151);
-    await market.payment('declined', job);
-    await market.settled();
-    assert.equal(await market.balance(), before - createFee);
-    assert.deepEqual(await market.leftOpen(), []);
-  });
-
-  await context.test(
-    'a client in the middle of an answer: the provider gives back, or goes on to an end that is near',
-    async () => {
-      const before = await market.balance();
-      const asking = await market.ask(2_000);
-      await asking.streams();
-      const job = await market.job();
-      await asking.kill();
-      await market.node.until(
-        ({ event, job: id }) => event === 'payment' && id === Buffer.from(job.jobId).toString('hex'),
-      );
-      // If the client stays away, a submitted job is paid.
-      await market.chain.warp(301);
-      await market.settled();
-      const { how, paid, refunded, burnt } = await market.outcome(job);
-      assert.deepEqual([paid + refunded, burnt], [job.amount, 0n]);
-      assert.ok(how === 'declined' ? paid === 0n : how === 'claimed' && paid > 0n);
-      assert.equal(await market.balance(), before - createFee - paid);
-      assert.deepEqual(await market.leftOpen(), []);
-    },
-  );
+  await market.fundClient();
 
   await context.test('a client between submit and confirm: its next command confirms', async () => {
     const before = await market.balance();
@@ -282,39 +253,23 @@ test('processes that are killed at each step of a paid answer', { timeout: 300_0
     assert.equal(await market.balance(), before - bothFees - paid);
   });
 
-  await context.test('a provider that waits for the account: gives back when it starts again', async () => {
-    const before = await market.balance();
-    const others = [chainClock, ...(await market.escrow.providers()).map(({ address }) => addressText(address))];
-    const held = market.providerLine.hold(
-      'request',
-      ({ method, params }: Call) => method === 'getAccountInfo' && !others.includes(String(params[0])),
-    );
-    const asking = await market.ask(8);
-    await asking.until(held.reached);
-    const job = await market.job();
-    await market.node.kill();
-    held.release();
-    assert.equal(await asking.exited, 4, asking.stderr);
-    await market.chain.warp(2);
-    await market.serve();
-    await market.payment('declined', job);
-    await market.settled();
-    assert.equal(await market.balance(), before - createFee);
-    assert.deepEqual(await market.leftOpen(), []);
-  });
-
-  await context.test('a provider in the middle of an answer: gives back when it starts again', async () => {
+  await context.test('a provider in the middle of an answer: is paid for what was acknowledged', async () => {
     const before = await market.balance();
     const asking = await market.ask(2_000);
     await asking.streams();
     const job = await market.job();
     await market.node.kill();
     assert.equal(await asking.exited, 4, asking.stderr);
-    await market.chain.warp(2);
+    assert.match(asking.stderr, /can be paid for the prompt and \d+ tokens at most: .* the rest is refunded/);
     await market.serve();
-    await market.payment('declined', job);
-    assert.equal(await market.balance(), before - createFee);
+    const { lamports } = await market.payment('submitted', job);
+    // The client's next command pays it.
     assert.deepEqual(await market.leftOpen(), []);
+    await market.payment('paid', job);
+    const { how, paid, refunded } = await market.outcome(job);
+    assert.deepEqual([how, String(paid), paid + refunded], ['confirmed', lamports, job.amount]);
+    assert.ok(paid > 0n && paid < job.amount / 2n, `${paid} of ${job.amount} lamports`);
+    assert.equal(await market.balance(), before - bothFees - paid);
   });
 
   await context.test('a provider between the final head and its submit: submits when it starts again', async () => {
@@ -352,22 +307,60 @@ test('processes that are killed at each step of a paid answer', { timeout: 300_0
     assert.equal((await market.payment('paid', job)).lamports, job.submitted.payout.toString());
     assert.equal(await market.balance(), before - bothFees - job.submitted.payout);
   });
+});
 
-  await context.test('a provider and a client that never come back: anyone refunds after the time-out', async () => {
-    const before = await market.balance();
-    const held = market.clientLine.hold('answer', transaction());
-    const asking = await market.ask(8);
-    await asking.until(held.reached);
-    await Promise.all([asking.kill(), market.node.kill()]);
-    held.release();
-    const job = await market.job();
-    assert.equal((await market.leftOpen()).length, 1);
-    await market.chain.warp(600);
-    const stranger = await market.chain.wallet();
-    await stranger.refundJob(job);
-    assert.equal(await market.balance(), before - createFee);
-    assert.deepEqual(await market.leftOpen(), []);
-  });
+test('processes that are killed and let the time pass', { timeout: 300_000 }, async (context) => {
+  const market = await openMarket(context);
+  await market.serve();
+  await market.fundClient();
+  const before = await market.balance();
+
+  // A client between the lock and its offer.
+  const locked = market.clientLine.hold('answer', transaction());
+  const silent = await market.ask(8);
+  await silent.until(locked.reached);
+  await silent.kill();
+  locked.release();
+  const unoffered = await market.job();
+  assert.equal(unoffered.submitted, null);
+
+  // A client in the middle of an answer.
+  const reading = await market.ask(2_000);
+  await reading.streams();
+  const begun = await market.job(unoffered);
+  await reading.kill();
+  const { lamports } = await market.payment('submitted', begun);
+  assert.ok(BigInt(String(lamports)) > 0n && BigInt(String(lamports)) < begun.amount / 2n);
+
+  // Both, while the provider waits for the account.
+  const others = [chainClock, ...(await market.escrow.providers()).map(({ address }) => addressText(address))];
+  const looking = market.providerLine.hold(
+    'request',
+    ({ method, params }: Call) => method === 'getAccountInfo' && !others.includes(String(params[0])),
+  );
+  const waiting = await market.ask(8);
+  await waiting.until(looking.reached);
+  const unanswered = await market.job(unoffered, begun);
+  await Promise.all([waiting.kill(), market.node.kill()]);
+  looking.release();
+  await market.serve();
+  assert.equal((await market.leftOpen()).length, 3);
+
+  const deadlines = [unoffered, begun, unanswered].map(({ refundAt, createdAt }) => refundAt - createdAt);
+  await market.chain.warp(Math.ceil(Math.max(...deadlines) / 1_000));
+  // The provider has its answer paid, and leaves alone what it never answered: a stranger refunds one of these jobs, the
+  // client's next command the other.
+  assert.equal((await market.payment('paid', begun)).lamports, lamports);
+  await (await market.chain.wallet()).refundJob(unanswered);
+  assert.deepEqual(await market.leftOpen(), []);
+  for (const job of [unoffered, unanswered]) {
+    const { how, refunded } = await market.outcome(job);
+    assert.deepEqual([how, refunded], ['refunded', job.amount]);
+  }
+  const { how, paid, refunded, burnt } = await market.outcome(begun);
+  assert.deepEqual([how, String(paid), paid + refunded, burnt], ['confirmed', lamports, begun.amount, 0n]);
+  // Three locks and one refund.
+  assert.equal(await market.balance(), before - paid - 3n * fee - fee);
 });
 
 test('a client that is killed while it rejects: its next command rejects', { timeout: 120_000 }, async (context) => {

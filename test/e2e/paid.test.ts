@@ -82,16 +82,19 @@ test('a paid answer on the home’s own chain, with nothing set up before', { ti
   };
   const shared = await ask(market, other, ['--provider', address, '--yes', '--rpc', rpcUrl, '--json', ...question]);
   assert.equal(shared.code, 0, shared.stderr);
-  assert.equal((JSON.parse(shared.stdout) as PaidAnswer).payment.state, 'confirmed');
+  const second = (JSON.parse(shared.stdout) as PaidAnswer).payment;
+  assert.equal(second.state, 'confirmed');
+  const earned = String(BigInt(payment.paid) + BigInt(second.paid));
 
   const status = JSON.parse((await runProgram(['provider', 'status', '--json'], { home })).stdout) as {
     readonly jobsCompleted: string;
+    readonly earned: string;
   };
-  assert.equal(status.jobsCompleted, '2');
+  assert.deepEqual([status.jobsCompleted, status.earned], ['2', earned]);
   const peers = JSON.parse(
     (await runProgram(['peers', ...market.flags, '--bootstrap', address, '--json'], { home })).stdout,
-  ) as { readonly peers: readonly { readonly record: { readonly completed: number } | null }[] };
-  assert.equal(peers.peers[0]?.record?.completed, 2);
+  ) as { readonly peers: readonly { readonly record: { readonly earned: string } | null }[] };
+  assert.equal(peers.peers[0]?.record?.earned, earned);
   const open = JSON.parse((await runProgram(['jobs', 'ls', '--json'], { home })).stdout) as {
     readonly jobs: readonly unknown[];
   };

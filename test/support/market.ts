@@ -85,6 +85,11 @@ export async function startProvider(context: TestContext, init: TestProviderInit
       await init.saveReceipt?.();
       receipts.set(jobIdOf(receipt.offer.body), receipt);
     },
+    async get(id: JobId) {
+      const receipt = receipts.get(id);
+      if (receipt === undefined) throw new Error('no such receipt');
+      return { receipt };
+    },
   };
   const provider = createProvider(
     {

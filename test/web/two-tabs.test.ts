@@ -134,8 +134,8 @@ test('settings changed in one tab show in the other', { skip }, async (context) 
   await first.getByLabel('Seed').focus();
   await second.getByLabel('System message').fill('Be brief');
   await second.getByLabel('Seed').focus();
-  await valueOf(second, 'Temperature', '0.5');
-  await valueOf(first, 'System message', 'Be brief');
+  await untilValue(second, 'Temperature', '0.5');
+  await untilValue(first, 'System message', 'Be brief');
   const settings = await first.evaluate<{ temperature: string; system: string }>(
     'JSON.parse(localStorage.getItem("qvac.settings"))',
   );
@@ -144,11 +144,11 @@ test('settings changed in one tab show in the other', { skip }, async (context) 
   await first.getByRole('button', { name: 'Money', exact: true }).click();
   await first.getByLabel('The most that one answer may cost you').fill('0.25');
   await first.getByLabel('The most that one answer may cost you').blur();
-  await valueOf(second, 'The most that one answer may cost you', '0.25');
+  await untilValue(second, 'The most that one answer may cost you', '0.25');
 });
 
 /** Waits until the field with this label shows `value`. The page allows no evaluated text, so it is polled from here. */
-async function valueOf(page: Page, label: string, value: string): Promise<void> {
+async function untilValue(page: Page, label: string, value: string): Promise<void> {
   const deadline = AbortSignal.timeout(10_000);
   for (;;) {
     const shown = await page.getByLabel(label).inputValue();

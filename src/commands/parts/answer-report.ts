@@ -42,7 +42,9 @@ export function observe(output: Output): AskObserver & { end(): void } {
       const price = priceLamports === 0n ? '' : ` · at most ${sol(priceLamports)}`;
       const more = count < maxReferees ? `, ${maxReferees} unless it agrees,` : '';
       const drawn = `drawn after the answer from ${plural(candidates, 'provider')}`;
-      output.say(`→ ${plural(count, 'referee')}${more} ${drawn}${price} · ${count === 1 ? 'sees' : 'see'} prompt and answer`);
+      output.say(
+        `→ ${plural(count, 'referee')}${more} ${drawn}${price} · ${count === 1 ? 'sees' : 'see'} prompt and answer`,
+      );
     },
     refereeing: (count) => working(`checking: asking ${plural(count, 'referee')}`),
     end,

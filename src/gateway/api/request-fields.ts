@@ -171,7 +171,10 @@ export class RequestFields {
   }
 }
 
-/** `value` for an error message: a text quoted and shortened, else its type (a nested list could be too deep to write). */
+/**
+ * `value` for an error message: a text quoted and shortened, else its type, since a nested list could be too deep to
+ * write.
+ */
 export function quoted(value: unknown): string {
   return typeof value === 'string'
     ? `"${value.slice(0, maxQuoted)}"`

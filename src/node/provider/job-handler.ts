@@ -2,7 +2,7 @@ import { messageOf, ownWordsOf, QvacError, toError } from '../../errors.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { PeerIdString } from '../../lib/types.ts';
+import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { signBody, verifyBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
@@ -14,7 +14,9 @@ import { type FrameStream, readWithin } from '../streams/streams.ts';
 import { type Admission, type AdmissionComponents, admit, payableOffer } from './admission/admission.ts';
 import type { ProviderEvent } from './events.ts';
 import { type FinishedJob, JobRun, type JobRunComponents, type JobRunInit, type Run } from './job/job-run.ts';
+import type { KeptFiles, KeptOpening } from './job/kept-files.ts';
 import type { KeptJob, KeptJobs } from './job/kept-jobs.ts';
+import { openableAgain } from './job/openable.ts';
 import { receiptOf } from './job/receipt-of.ts';
 import { ScoreRun } from './job/score-run.ts';
 import type { PaidJob, ProviderPayouts } from './payment/payouts.ts';
@@ -30,10 +32,13 @@ const verdictWaitMs = 60_000;
 export interface ReceiptSink {
   /** Stores a receipt; a later one of the same job replaces it. */
   save(receipt: Receipt): Promise<unknown>;
+  /** One that an earlier process stored. @throws if there is none */
+  get(id: JobId): Promise<{ readonly receipt: Receipt }>;
 }
 
 export interface JobHandlerComponents extends AdmissionComponents, JobRunComponents {
   readonly kept: KeptJobs;
+  readonly keptFiles: KeptFiles;
   readonly receipts: ReceiptSink;
   /** Null: the provider takes no payment. */
   readonly payouts: ProviderPayouts | null;
@@ -186,8 +191,11 @@ export class JobHandler {
       receipt: receiptOf(finished),
       saved: Promise.resolve(),
     };
-    if (isOpened) this.#components.kept.add(job);
     // Not awaited: a slow disk must not delay the opening.
+    if (isOpened) {
+      this.#components.kept.add(job);
+      void this.#components.keptFiles.write(() => keptOpeningOf(job, finished));
+    }
     void this.#save(job);
     const timer = setTimeout(() => end.abort(new QvacError('E_TIMEOUT', 'no challenge came in time')), keepMs);
     timer.unref();
@@ -200,9 +208,34 @@ export class JobHandler {
 
   /** Answers a challenge that is the first frame of a new stream (section 4.3). */
   async #answerLate(stream: FrameStream, challenge: FrameOf<'challenge'>): Promise<void> {
-    const job = this.#components.kept.find(stream.remote.publicKey, sha256(challenge.secret));
+    const job = await this.#findKept(stream.remote.publicKey, sha256(challenge.secret));
     if (job === null) throw new OfferRefusal('gone', 'no kept job has this secret');
     await this.#converse(stream, job, null, challenge, AbortSignal.timeout(verdictWaitMs));
+  }
+
+  /** A finished job of this process or, with what was kept of it on disk, of an earlier one. */
+  async #findKept(client: Uint8Array, commit: Uint8Array): Promise<KeptJob | null> {
+    const { kept, keptFiles, receipts } = this.#components;
+    const known = kept.find(client, commit);
+    if (known !== null) return known;
+    const opening = await keptFiles.read(client, commit);
+    if (opening === null) return null;
+    const { receipt } = await receipts.get(opening.jobId);
+    const { jobId, root, isScore, keepUntil } = opening;
+    const job: KeptJob = {
+      jobId,
+      client,
+      commit,
+      root,
+      isScore,
+      keepUntil,
+      transcript: receipt.opening === null ? openableAgain(opening) : null,
+      opening: receipt.opening,
+      receipt,
+      saved: Promise.resolve(),
+    };
+    kept.add(job);
+    return job;
   }
 
   /**
@@ -281,6 +314,12 @@ export class JobHandler {
       );
     return job.saved;
   }
+}
+
+function keptOpeningOf(job: KeptJob, { admission, transcript }: FinishedJob): KeptOpening {
+  const { jobId, client, commit, root, isScore, keepUntil } = job;
+  const { count } = admission.offer.challenge;
+  return { jobId, client, commit, root, isScore, count, keepUntil, steps: transcript.kept };
 }
 
 function decodeVerdictOf(job: KeptJob, signed: Signed): Verdict {

@@ -15,6 +15,7 @@ import { createQuotes } from './admission/quotes.ts';
 import { createRateLimit } from './admission/rate-limit.ts';
 import { createSeenJobs, type SeenJobs } from './admission/seen-jobs.ts';
 import type { ProviderEvent } from './events.ts';
+import { createKeptFiles, type KeptFiles } from './job/kept-files.ts';
 import { createKeptJobs } from './job/kept-jobs.ts';
 import { JobHandler, type ReceiptSink } from './job-handler.ts';
 import type { ProviderPayouts } from './payment/payouts.ts';
@@ -38,6 +39,8 @@ export interface ProviderComponents {
 export interface ProviderInit {
   /** Journal of the seen offers, so that none is admitted twice, even after a restart; null keeps them in memory. */
   readonly seenFile: string | null;
+  /** Keeps what the openings of finished jobs need, over a restart. @default null: in memory only */
+  readonly keptDir?: string | null | undefined;
   /** How long a client may take for its first frame, in ms. @default 10_000 */
   readonly firstFrameMs?: number | undefined;
   /** How long a client may leave a frame unread, in ms. @default 15_000 */
@@ -82,6 +85,7 @@ class EngineProvider implements Provider {
   readonly #components: ProviderComponents;
   readonly #init: ProviderInit;
   #seen: SeenJobs | null = null;
+  #keptFiles: KeptFiles | null = null;
   #jobs: JobHandler | null = null;
   #stopping = false;
 
@@ -105,6 +109,7 @@ class EngineProvider implements Provider {
     } = this.#components;
     const {
       seenFile,
+      keptDir = null,
       firstFrameMs = 10_000,
       stallMs = 15_000,
       ackStallMs,
@@ -115,6 +120,9 @@ class EngineProvider implements Provider {
       onEvent = () => undefined,
     } = this.#init;
     this.#seen = createSeenJobs({ clock, logger }, { file: seenFile });
+    const keptFiles = createKeptFiles({ clock, logger }, keptDir);
+    await keptFiles.clean();
+    this.#keptFiles = keptFiles;
     const quotes = createQuotes({ clock, key: peer.key });
     const card = () => cards.current().card;
     const jobs = new JobHandler(
@@ -124,6 +132,7 @@ class EngineProvider implements Provider {
         quotes,
         seen: this.#seen,
         kept: createKeptJobs({ clock }),
+        keptFiles,
         receipts,
         payouts,
         key: peer.key,
@@ -173,6 +182,7 @@ class EngineProvider implements Provider {
     this.#stopping = true;
     await jobs.drain(this.#init.graceMs ?? 5_000);
     await this.#components.payouts?.stop();
+    await this.#keptFiles?.flush();
     this.#seen?.close();
     this.#seen = null;
     this.#jobs = null;

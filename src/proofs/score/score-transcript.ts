@@ -3,7 +3,7 @@ import { textDigestOf } from '../../protocol/digests.ts';
 import { finish, type Head, type Offer, type ScoredStep, type ScoreOpening } from '../../protocol/messages.ts';
 import type { GrammarMatcher } from '../grammar/grammar-matcher.ts';
 import type { TopLogits } from '../logits.ts';
-import { StepRecord } from '../record/step-record.ts';
+import { type KeptSteps, StepRecord } from '../record/step-record.ts';
 import { selectCandidates } from '../sampling/sampler.ts';
 
 export interface ScoreTranscriptInit {
@@ -32,6 +32,13 @@ export interface ScoreTranscript {
   /** The only head. */
   head(): Head;
   open(): ScoreOpening;
+  /** All that `openKeptScore` needs to make the same opening in a later process. */
+  readonly kept: KeptSteps;
+}
+
+/** The opening of a score job that an earlier process kept. @throws RangeError if `kept` is no record of one */
+export function openKeptScore(kept: KeptSteps, jobId: JobId): ScoreOpening {
+  return openingOf(StepRecord.restore(kept, jobId));
 }
 
 export function createScoreTranscript(init: ScoreTranscriptInit): ScoreTranscript {
@@ -79,13 +86,21 @@ class ScoredAnswer implements ScoreTranscript {
   }
 
   open(): ScoreOpening {
-    const { root } = this.#record.committed();
-    const steps = Array.from(this.#record.tokens, (_, i): ScoredStep => {
-      const { salt, candidates, logits } = this.#record.at(i);
-      const view = new DataView(new ArrayBuffer(4 * candidates.length));
-      for (const [at, logit] of logits.entries()) view.setFloat32(4 * at, logit);
-      return { salt, ids: candidates.map(([id]) => id), logits: new Uint8Array(view.buffer) };
-    });
-    return { v: 1, jobId: this.#record.jobId, root, steps };
+    return openingOf(this.#record);
   }
+
+  get kept(): KeptSteps {
+    return this.#record.kept;
+  }
+}
+
+function openingOf(record: StepRecord): ScoreOpening {
+  const { root } = record.committed();
+  const steps = Array.from(record.tokens, (_, i): ScoredStep => {
+    const { salt, candidates, logits } = record.at(i);
+    const view = new DataView(new ArrayBuffer(4 * candidates.length));
+    for (const [at, logit] of logits.entries()) view.setFloat32(4 * at, logit);
+    return { salt, ids: candidates.map(([id]) => id), logits: new Uint8Array(view.buffer) };
+  });
+  return { v: 1, jobId: record.jobId, root, steps };
 }

@@ -4,16 +4,11 @@ import { signBody } from '../../../src/proofs/signing.ts';
 import { ackStop, finish, kinds, type Signed } from '../../../src/protocol/messages.ts';
 import { decodeAck } from '../../../src/protocol/validate.ts';
 import { createGate } from '../../support/gate.ts';
-import {
-  openRawPaidJob,
-  type PaidProviderInit,
-  type RawPaidJob,
-  signAck,
-  startPaidProvider,
-} from '../../support/paid.ts';
+import { type PaidProviderInit, startPaidProvider } from '../../support/paid.ts';
 import { startChain } from '../../support/payments.ts';
 import { startPeer, testIdentity } from '../../support/peers.ts';
 import { readUntil } from '../../support/raw-offer.ts';
+import { openRawPaidJob, type RawPaidJob, signAck } from '../../support/raw-paid-job.ts';
 
 // Acknowledgements that stop a paid answer, and those that are not to be taken. `grace` is 64 here.
 

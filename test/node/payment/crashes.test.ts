@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, stat } from 'node:fs/promises';
 import { test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
+import { escrowRules } from '../../../src/escrow/constants.ts';
 import { startLocalnet } from '../../../src/escrow/localnet.ts';
 import { delay } from '../../../src/lib/abort.ts';
 import { createReceiptStore } from '../../../src/node/home/receipt-store.ts';
@@ -44,6 +45,30 @@ test('a client that disappears after the answer still pays: the provider claims 
     [['claimed', news.lamports]],
   );
   assert.deepEqual([await readdir(client.dir), await readdir(paid.dir)], [[], []]);
+});
+
+test('after the time to object the client’s next process has the answer paid, if nobody did', async (context) => {
+  const chain = await startChain(context);
+  const { provider, paid, escrow } = await startPaidProvider(context, chain, {
+    wrap: (whole) => ({ ...whole, confirmJob: chainDown }),
+  });
+  const client = await clientPayments(context, chain);
+  const asker = await startAsker(context, { providers: [provider], payments: silentAfterTheAnswer(client.payments) });
+  await assert.rejects(asker.ask({ maxPrice }), /gone/);
+  const { news } = await paid.news.until('submitted');
+  const wallet = await client.payments.open();
+  // It kept no receipt, so it has nothing to decide by.
+  const [early] = await wallet.resume();
+  assert.deepEqual([early?.settlement.state, early?.settlement.paid], ['submitted', 0n]);
+  await chain.warp(301);
+  const before = await client.escrow.balance();
+  const [left] = await wallet.resume();
+  assert.deepEqual([left?.settlement.state, left?.settlement.paid], ['claimed', news.lamports]);
+  const { refunded } = left?.settlement ?? assert.fail();
+  const rent = await client.escrow.rent(escrowRules.jobAccountBytes);
+  assert.equal(await client.escrow.balance(), before + refunded + rent - 5_000n);
+  assert.equal((await escrow.provider(escrow.wallet))?.earned, news.lamports);
+  assert.deepEqual(await readdir(client.dir), []);
 });
 
 test('a client that crashes after its verdict acts on the verdict when it starts again', async (context) => {

@@ -13,8 +13,9 @@ import { startAsker } from '../../support/asking.ts';
 import { createGate } from '../../support/gate.ts';
 import { temporaryHome } from '../../support/home.ts';
 import { testSampler } from '../../support/market.ts';
-import { keptDeliveries, openRawPaidJob, paidPriceOf, startPaidProvider } from '../../support/paid.ts';
+import { keptDeliveries, paidPriceOf, startPaidProvider } from '../../support/paid.ts';
 import { clientPayments, type PaidProvider, providerPayments, startChain } from '../../support/payments.ts';
+import { openRawPaidJob } from '../../support/raw-paid-job.ts';
 import type { ScriptedInit } from '../../support/scripted-engine.ts';
 
 // A provider whose process ends at once: the next one finds on disk what it needs to be paid.

@@ -15,7 +15,8 @@ import { keptDeliveries, paidPriceOf, startPaidProvider } from '../../support/pa
 import { clientPayments, startChain, type TestChain } from '../../support/payments.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
-// A paid answer can be rejected for as long as it took, for five minutes at least. Checks that take longer decide nothing.
+// A paid answer can be rejected for as long as it took, for five minutes at least. A check that takes longer decides
+// nothing.
 
 const maxPrice = 10_000_000;
 

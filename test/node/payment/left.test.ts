@@ -3,13 +3,15 @@ import { type TestContext, test } from 'node:test';
 import { delay } from '../../../src/lib/abort.ts';
 import { finish } from '../../../src/protocol/messages.ts';
 import type { TestProvider } from '../../support/market.ts';
-import { openRawPaidJob, type PayingEscrow, type RawPaidJob, startPaidProvider } from '../../support/paid.ts';
+import { type PayingEscrow, startPaidProvider } from '../../support/paid.ts';
 import { type PaidProvider, startChain } from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
+import { openRawPaidJob, type RawPaidJob } from '../../support/raw-paid-job.ts';
 
 // Clients that take a paid answer and stop to acknowledge it, or leave. `grace` is 64 here.
 
 const grace = 64;
+const fee = 5_000n;
 
 async function start(context: TestContext, waits: { readonly ackStallMs: number; readonly maxAckWaitMs?: number }) {
   const chain = await startChain(context);
@@ -17,7 +19,7 @@ async function start(context: TestContext, waits: { readonly ackStallMs: number;
   const [buyer, peer] = [await chain.wallet(), await startPeer(context, { role: 'client' })];
   const open = (): Promise<RawPaidJob> =>
     openRawPaidJob(context, { provider, authority: escrow.wallet, buyer }, { maxTokens: 300 }, peer);
-  return { chain, provider, paid, buyer, open };
+  return { chain, provider, paid, escrow, buyer, open };
 }
 
 /** Acknowledges these counts, each once as many tokens have come. */
@@ -89,7 +91,12 @@ test('a client that acknowledges the prompt alone gets one token for nothing, an
 });
 
 test('a client that leaves is paid for by what it acknowledged, wherever it leaves', async (context) => {
-  const { chain, provider, paid, buyer, open } = await start(context, { ackStallMs: 30_000 });
+  const { chain, provider, paid, escrow, buyer, open } = await start(context, { ackStallMs: 30_000 });
+  const lamportsOf = async () => {
+    const account = await escrow.provider(escrow.wallet);
+    return { buyer: await buyer.balance(), seller: await escrow.balance(), stake: account?.stake ?? 0n };
+  };
+  const before = await lamportsOf();
   const owed: (readonly [job: RawPaidJob, lamports: bigint])[] = [];
   // The last acknowledgement has arrived if a token came that only it allows.
   for (const [counts, taken] of [
@@ -122,6 +129,14 @@ test('a client that leaves is paid for by what it acknowledged, wherever it leav
     assert.equal(await isOpen(buyer, job), false);
   }
   assert.equal(provider.engine.slots.used, 0);
+  // Nothing else moved: fees for each lock, submission (with a signature that is checked) and release.
+  const all = owed.reduce((sum, [, lamports]) => sum + lamports, 0n);
+  const jobs = BigInt(owed.length);
+  assert.deepEqual(await lamportsOf(), {
+    buyer: before.buyer - all - jobs * fee,
+    seller: before.seller - jobs * 3n * fee,
+    stake: before.stake + all,
+  });
 });
 
 test('a client that leaves before the accept, or right after it, is refunded', async (context) => {

@@ -4,10 +4,11 @@ import { delay } from '../../../src/lib/abort.ts';
 import { fromHex } from '../../../src/lib/bytes.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import { quotedLamports } from '../../../src/protocol/messages/quote.ts';
-import { paidOffer, paidQuote, startPaidProvider } from '../../support/paid.ts';
+import { startPaidProvider } from '../../support/paid.ts';
 import { SOL, startChain } from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
 import { firstFrame, type RawOffer, sendOffer } from '../../support/raw-offer.ts';
+import { paidOffer, paidQuote } from '../../support/raw-paid-job.ts';
 
 // Quotes, offers and accounts that are not those of the job: nothing of it is served.
 

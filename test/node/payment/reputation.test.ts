@@ -12,9 +12,10 @@ import { modes } from '../../../src/protocol/messages.ts';
 import { startAsker } from '../../support/asking.ts';
 import { otherSeed } from '../../support/cheats/transcripts.ts';
 import { startProvider } from '../../support/market.ts';
-import { openRawPaidJob, paidPrices, startPaidProvider } from '../../support/paid.ts';
+import { paidPrices, startPaidProvider } from '../../support/paid.ts';
 import { clientPayments, SOL, startChain } from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
+import { openRawPaidJob } from '../../support/raw-paid-job.ts';
 
 const maxPrice = 10_000_000;
 const dayMs = 86_400_000;

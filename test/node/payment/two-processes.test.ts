@@ -5,9 +5,10 @@ import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import type { Escrow } from '../../../src/escrow/escrow.ts';
 import { openTestJob, testSampler } from '../../support/market.ts';
-import { paidQuote, startPaidProvider } from '../../support/paid.ts';
+import { startPaidProvider } from '../../support/paid.ts';
 import { clientPayments, type PaidClient, startChain } from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
+import { paidQuote } from '../../support/raw-paid-job.ts';
 
 // Two processes of one home: one settles earlier payments while the other is about to lock one.
 

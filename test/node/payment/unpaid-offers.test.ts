@@ -3,17 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
 import { OfferRefusal } from '../../../src/node/provider/refusal.ts';
 import { createGate } from '../../support/gate.ts';
-import {
-  openRawPaidJob,
-  paidOffer,
-  paidPriceOf,
-  paidQuote,
-  RawPaidJob,
-  startPaidProvider,
-} from '../../support/paid.ts';
+import { paidPriceOf, startPaidProvider } from '../../support/paid.ts';
 import { clientPayments, SOL, startChain } from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
 import { type RawOffer, sendOffer } from '../../support/raw-offer.ts';
+import { openRawPaidJob, paidOffer, paidQuote, RawPaidJob } from '../../support/raw-paid-job.ts';
 
 // Offers that name a payment cost nothing to make: a client can send any number of them.
 
@@ -89,4 +83,29 @@ test('a quote for millions of prompt tokens, locked in full, does not keep other
   // It pays for the prompt that it has, not for the one that was quoted.
   const { news } = await paid.news.until('submitted', 60_000, (each) => each.news.job === greedy.jobId);
   assert.equal(news.lamports, paidPriceOf(job.promptCount, final.n));
+});
+
+test('an answer that the stake does not cover beside the running ones is refused, and refunded', async (context) => {
+  const chain = await startChain(context);
+  const gate = createGate(3);
+  const script = { beforeStep: gate.beforeStep, slots: 2 };
+  const { provider, escrow, paid } = await startPaidProvider(context, chain, { script });
+  const buyer = await chain.wallet();
+  const market = { provider, authority: escrow.wallet, buyer };
+  const first = await openRawPaidJob(context, market, { maxTokens: 40 });
+  const taking = first.receive();
+  await gate.reached;
+  // Ten times what both can cost is one lamport more than is left.
+  const prices = paidPriceOf(first.promptCount, 40);
+  const { stake } = (await escrow.provider(escrow.wallet)) ?? assert.fail('it is not registered');
+  await escrow.withdraw(stake - 20n * prices + 1n);
+  const second = await openRawPaidJob(context, market, { maxTokens: 40 });
+  await assert.rejects(second.accept(), /busy/);
+  await paid.news.until('declined', 60_000, ({ news }) => news.job === second.raw.jobId);
+  gate.open();
+  await taking;
+  const { news } = await paid.news.until('submitted', 60_000, (each) => each.news.job === first.raw.jobId);
+  assert.equal(news.lamports, prices);
+  const { freeStake, lockedStake } = (await escrow.provider(escrow.wallet)) ?? assert.fail();
+  assert.deepEqual([lockedStake, freeStake], [10n * prices, 10n * prices - 1n]);
 });

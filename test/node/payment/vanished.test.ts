@@ -9,15 +9,10 @@ import { startAsker, type TestAskerInit } from '../../support/asking.ts';
 import { withOtherPrompt } from '../../support/cheats/engines.ts';
 import { createGate } from '../../support/gate.ts';
 import { testSampler } from '../../support/market.ts';
-import {
-  keptDeliveries,
-  openRawPaidJob,
-  type PaidProviderInit,
-  type PayingEscrow,
-  startPaidProvider,
-} from '../../support/paid.ts';
+import { keptDeliveries, type PaidProviderInit, type PayingEscrow, startPaidProvider } from '../../support/paid.ts';
 import { clientPayments, type PaidClient, startChain } from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
+import { openRawPaidJob } from '../../support/raw-paid-job.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 // Providers that vanish, answer another prompt, or submit what they never sent.

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdir, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { equalBytes, fromHex } from '../../../src/lib/bytes.ts';
 import { assess } from '../../../src/proofs/checks.ts';
@@ -7,10 +9,11 @@ import { signBody } from '../../../src/proofs/signing.ts';
 import { verdictOf } from '../../../src/proofs/verdict.ts';
 import { jobProtocol } from '../../../src/protocol/constants.ts';
 import type { Frame } from '../../../src/protocol/frames.ts';
-import { type ExtraSettings, finish, kinds, modes } from '../../../src/protocol/messages.ts';
+import { type ExtraSettings, finish, kinds, modes, type Signed } from '../../../src/protocol/messages.ts';
 import { encodeExtra, encodeVerdict } from '../../../src/protocol/validate.ts';
 import { movedClock } from '../../support/clock.ts';
 import { createGate } from '../../support/gate.ts';
+import { temporaryHome } from '../../support/home.ts';
 import { openTestJob, receiveAll, startProvider, testInput, testSampler } from '../../support/market.ts';
 import { chat } from '../../support/models/inputs.ts';
 import { startPeer } from '../../support/peers.ts';
@@ -175,6 +178,39 @@ test('section 4.3: for 600 s the client alone gets the same opening again on a n
   const theirs = await stranger.open(provider.address, jobProtocol);
   await theirs.write({ t: 'challenge', secret });
   assert.deepEqual(await firstFrame(theirs), { t: 'error', code: 'gone', message: 'no kept job has this secret' });
+});
+
+test('an opening survives a restart of the provider, before it was made and after', async (context) => {
+  const keptDir = await temporaryHome(context);
+  const clock = movedClock();
+  const provider = await startProvider(context, { clock, provider: { keptDir } });
+  const { job, secret, client } = await openTestJob(context, provider);
+  await receiveAll(job);
+  const restart = async (): Promise<void> => {
+    await provider.provider.stop();
+    await provider.provider.start();
+  };
+  const openedAgain = async (): Promise<Signed> => {
+    const stream = await client.open(provider.address, jobProtocol);
+    await stream.write({ t: 'challenge', secret });
+    const { found } = await readUntil(stream, 'opening');
+    await stream.close();
+    return { body: found.body, sig: found.sig };
+  };
+  job.abort(new Error('the stream breaks'));
+  await restart();
+  const first = await openedAgain();
+  job.received.setOpening(first, secret);
+  assert.equal(assess(job.received.receipt([]), {}).result, 'pass');
+  await restart();
+  assert.deepEqual(await openedAgain(), first);
+
+  const [name = '', ...others] = await readdir(keptDir);
+  assert.deepEqual([others, (await stat(join(keptDir, name))).mode & 0o777], [[], 0o600]);
+  await writeFile(join(keptDir, 'damaged.json'), '{}');
+  clock.move(600_000);
+  await restart();
+  assert.deepEqual(await readdir(keptDir), []);
 });
 
 test('a client whose stream broke after the final head fetches its opening on a new one by itself', async (context) => {

@@ -11,6 +11,7 @@ import { scoreRequestOf } from '../../../src/proofs/score/score-request.ts';
 import { encodeExtra } from '../../../src/protocol/messages/extra.ts';
 import { finish, modes, type Offer, payFrom } from '../../../src/protocol/messages.ts';
 import { createGate } from '../../support/gate.ts';
+import { temporaryHome } from '../../support/home.ts';
 import {
   openTestJob,
   receiveAll,
@@ -19,10 +20,11 @@ import {
   testInput,
   testSampler,
 } from '../../support/market.ts';
-import { paidOffer, paidPrices, paidQuote, RawPaidJob, startPaidProvider } from '../../support/paid.ts';
+import { paidPrices, startPaidProvider } from '../../support/paid.ts';
 import { startChain } from '../../support/payments.ts';
 import { startPeer } from '../../support/peers.ts';
 import { firstFrame, makeOffer, type RawOffer, readUntil, sendOffer } from '../../support/raw-offer.ts';
+import { paidOffer, paidQuote, RawPaidJob } from '../../support/raw-paid-job.ts';
 
 /** A checked answer of `provider`. */
 async function answerOf(context: TestContext, provider: TestProvider, change: Partial<JobInit> = {}): Promise<Receipt> {
@@ -134,6 +136,19 @@ test('an answer whose opening is larger than that of any answer is scored and op
   const opening = await job.challenge(secret);
   assert.ok(opening.body.length > 1 << 20, `${opening.body.length} bytes`);
   assert.equal(assess(job.received.receipt([]), {}).result, 'pass');
+});
+
+test('the opening of a score survives a restart of the referee', async (context) => {
+  const keptDir = await temporaryHome(context);
+  const answer = await answerOf(context, await startProvider(context));
+  const referee = await startProvider(context, { provider: { keptDir } });
+  const { job, secret } = await openScore(context, referee, answer);
+  await receiveAll(job);
+  job.abort(new Error('the stream breaks'));
+  await referee.provider.stop();
+  await referee.provider.start();
+  await job.challenge(secret);
+  assert.equal(compareWithReferee(answer, job.received.receipt([]))?.result, 'pass');
 });
 
 test('a provider that serves no scores does not offer them', async (context) => {

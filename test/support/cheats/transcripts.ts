@@ -1,5 +1,6 @@
 import { fromHex } from '../../../src/lib/bytes.ts';
 import type { TopLogits } from '../../../src/proofs/logits.ts';
+import type { KeptSteps } from '../../../src/proofs/record/step-record.ts';
 import { drawAt, pickToken, type Selection, selectCandidates } from '../../../src/proofs/sampling/sampler.ts';
 import {
   candDigest,
@@ -50,6 +51,9 @@ export function lying(change: (honest: Transcript, init: TranscriptInit) => Part
       head: changed.head ?? ((reason) => honest.head(reason)),
       open: changed.open ?? ((secret) => honest.open(secret)),
       witnesses: (secret) => honest.witnesses(secret),
+      get kept() {
+        return honest.kept;
+      },
     };
   };
 }
@@ -191,6 +195,19 @@ class ForcedTranscript implements Transcript {
 
   witnesses(): never {
     throw new Error('not in mode zk');
+  }
+
+  get kept(): KeptSteps {
+    const { inputDigest, jobSecret } = this.#init;
+    return {
+      inputDigest,
+      jobSecret,
+      isZk: false,
+      tokens: this.tokens,
+      counts: this.#selections.map(({ candidates }) => candidates.length),
+      ids: Uint32Array.from(this.#selections.flatMap(({ candidates }) => candidates.map(([id]) => id))),
+      logits: Float32Array.from(this.#selections.flatMap(({ logits }) => [...logits])),
+    };
   }
 
   head(reason: Finish): Head {

@@ -62,7 +62,7 @@ export function jobInstructions(context: Context) {
       );
     },
     rejectJob(job: JobKey & Pick<JobAccount, 'submitted'>, verdictDigest: Uint8Array): Promise<Call> {
-      const accounts = { ...parties(job), challenger: key(bondOwner(job)), incinerator };
+      const accounts = { ...parties(job), client: self, challenger: key(bondOwner(job)), incinerator };
       return only(
         methods
           .jobReject({ verdictDigest: numbers(verdictDigest) })
