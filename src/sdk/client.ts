@@ -14,7 +14,7 @@ import { type JoinInit, join } from '../node/join.ts';
 import { createEscrowPayments } from '../node/payment/escrow-payments.ts';
 import { JobPayment } from '../node/payment/job-payment.ts';
 import type { LeftPayment } from '../node/payment/payments.ts';
-import { createReferees } from '../node/referees/panel.ts';
+import { createReferees } from '../node/referees/referees.ts';
 import { createReputation } from '../node/selection/reputation.ts';
 import { createLocalVerifier } from '../node/verification/local-verifier.ts';
 import { createSecondOpinion } from '../node/verification/second-opinion.ts';

@@ -9,7 +9,7 @@ import type { Discovery } from '../../src/node/discovery/discovery.ts';
 import { JobPayment } from '../../src/node/payment/job-payment.ts';
 import type { ClientPayments } from '../../src/node/payment/payments.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
-import { createReferees } from '../../src/node/referees/panel.ts';
+import { createReferees } from '../../src/node/referees/referees.ts';
 import { createReputation, type Reputation } from '../../src/node/selection/reputation.ts';
 import { createLocalVerifier } from '../../src/node/verification/local-verifier.ts';
 import { createSecondOpinion } from '../../src/node/verification/second-opinion.ts';

@@ -3,7 +3,7 @@ import type { Assessment } from '../../proofs/checks.ts';
 import type { FaultError } from '../../proofs/fault.ts';
 import type { Finish } from '../../protocol/messages.ts';
 import type { Settlement } from '../payment/payments.ts';
-import type { RefereeCount, RefereeEstimate, RefereeReport } from '../referees/panel.ts';
+import type { RefereeCount, RefereeEstimate, RefereeReport } from '../referees/reports.ts';
 import { faultyVerification, type Verification, type VerifyLevel } from '../verification/verification.ts';
 
 export interface AnswerModel {

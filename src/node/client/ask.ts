@@ -1,18 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { messageOf, QvacError } from '../../errors.ts';
 import { seconds } from '../../lib/names.ts';
-import type { AbortOptions, ModelId, PeerIdString } from '../../lib/types.ts';
+import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
 import { type CardModel, type Input, modes, type SamplerSettings } from '../../protocol/messages.ts';
-import type { VerifiedCard } from '../cards/cards.ts';
 import type { Discovery, LivePeer } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
 import { checkInput } from '../job/bad-input.ts';
 import { isBadOffer } from '../job/remote-error.ts';
 import { findTooLong } from '../job/too-long.ts';
-import type { RefereeCount } from '../referees/panel.ts';
+import type { RefereeCount } from '../referees/reports.ts';
 import { chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
 import type { Choice, Selection, SelectionCriteria } from '../selection/select.ts';
@@ -21,6 +20,7 @@ import { pricedRefusal } from '../selection/too-dear.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
 import { type Answer, type AskObserver, faultyAnswer } from './answer.ts';
 import { askProvider, type DirectComponents, type DirectOutcome } from './direct.ts';
+import { RefereePlan } from './referee-plan.ts';
 import { reachRouter, type WantedRouter } from './routed/reach-router.ts';
 import { askRouter } from './routed/routed.ts';
 import { SelectionLog } from './selection-log.ts';
@@ -93,6 +93,7 @@ class Asking {
   readonly #stopwatch: Stopwatch = startStopwatch();
   readonly #deadline: number;
   readonly #selectionLog: SelectionLog;
+  readonly #plan: RefereePlan;
 
   constructor(components: AskComponents, init: AskInit, observer: AskObserver, options: AbortOptions) {
     this.#components = components;
@@ -104,6 +105,8 @@ class Asking {
       { model: init.model, request: init.request ?? null },
     );
     this.#deadline = performance.now() + init.timeoutMs;
+    const { input, sampler, referees: count = null, maxPrice } = init;
+    this.#plan = new RefereePlan(components, { input, sampler, count, maxPrice }, observer, options);
   }
 
   async run(): Promise<Answer> {
@@ -143,6 +146,10 @@ class Asking {
     const listed = modelsNamed(card, model);
     const { referees = null } = this.#init;
     const level = verify ?? (listed.length > 0 || held || referees !== null ? 'full' : 'sampling');
+    // The router re-executes if it can; the person's own model file is used only if the router has none, and referees
+    // are asked only if neither has it.
+    const refereeCount = listed.length > 0 || level !== 'full' ? null : await this.#plan.for(model, null, 0n);
+    const by = listed.length > 0 ? 'router' : held ? 'here' : refereeCount !== null ? 'referees' : 'router';
     const question = {
       router,
       input,
@@ -155,15 +162,11 @@ class Asking {
       allowedMs,
       thorough: this.#init.thorough ?? false,
     };
-    // The router re-executes if it can; the person's own model file is used only if the router has none, and referees
-    // are asked only if neither has it.
-    const by = listed.length > 0 ? 'router' : held ? 'here' : referees !== null ? 'referees' : 'router';
-    if (by === 'referees' && referees !== null) await this.#announceReferees(model, null, referees);
     const observer = this.#selectionLog.observing(this.#observer, { router });
     try {
       return await askRouter(
         this.#components,
-        { ...question, level, by, refereeCount: referees, timeoutMs: this.#timeLeftMs },
+        { ...question, level, by, refereeCount, timeoutMs: this.#timeLeftMs },
         observer,
         this.#options,
       );
@@ -248,11 +251,7 @@ class Asking {
     );
     if (tooLong !== null) return { answer: null, error: tooLong };
     const level = await this.#levelFor(choice);
-    const refereeCount = await this.#refereesFor(choice.modelId, level);
-    if (refereeCount !== null) {
-      const total = choice.priceLamports + (await this.#announceReferees(choice.modelId, choice.card, refereeCount));
-      if (total > BigInt(maxPrice)) return { answer: null, error: refereesTooDear(model.name, total, maxPrice) };
-    }
+    const refereeCount = level === 'full' ? await this.#plan.for(modelId, card, choice.priceLamports) : null;
     if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
     const timeouts = { totalMs: this.#timeLeftMs, allowedMs: this.#init.timeoutMs };
     return askProvider(
@@ -277,26 +276,6 @@ class Asking {
   async #levelFor({ modelId }: Choice): Promise<VerifyLevel> {
     const { verify, referees = null } = this.#init;
     return verify ?? (referees !== null || (await this.#components.verifier.holds(modelId)) ? 'full' : 'sampling');
-  }
-
-  /** The referees that check an answer in the place of this machine; null if it can, or none are to be asked. */
-  async #refereesFor(modelId: ModelId, level: VerifyLevel): Promise<RefereeCount | null> {
-    const { referees = null } = this.#init;
-    if (referees === null || level !== 'full' || (this.#components.referees ?? null) === null) return null;
-    return (await this.#components.verifier.holds(modelId)) ? null : referees;
-  }
-
-  /**
-   * Tells to how many strangers the prompt goes, and at what price.
-   * @returns the most that they cost, lamports
-   */
-  async #announceReferees(model: string, provider: VerifiedCard | null, count: RefereeCount): Promise<bigint> {
-    const { input, sampler } = this.#init;
-    const size = { model, promptTokens: promptTokenBound(input), tokens: sampler.maxTokens, provider, count };
-    const estimate = await this.#components.referees?.estimate(size, this.#options);
-    if (estimate === undefined) return 0n;
-    this.#observer.toReferees?.(count, estimate);
-    return estimate.priceLamports;
   }
 
   #choose(): Promise<readonly Choice[]> {
@@ -359,14 +338,6 @@ class Asking {
     };
     return faultyAnswer({ ...base, level: this.#init.verify ?? 'sampling', timing: this.#stopwatch.read() }, error);
   }
-}
-
-function refereesTooDear(model: string, totalLamports: bigint, maxPrice: number): QvacError {
-  const message = `with its referees, an answer of ${model} may cost more than ${maxPrice} lamports`;
-  return new QvacError('E_TOO_DEAR', `${message}: up to ${totalLamports} lamports`, {
-    hint: `allow it with --max-price ${totalLamports}, or with --yes; or leave out --referees`,
-    details: { priceLamports: totalLamports.toString() },
-  });
 }
 
 function noOffer(): QvacError {

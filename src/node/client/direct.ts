@@ -14,7 +14,7 @@ import { isBadInput, RemoteError } from '../job/remote-error.ts';
 import { mayBeTooLong, PerhapsTooLongError } from '../job/too-long.ts';
 import { JobPayment, paidAcceptMs } from '../payment/job-payment.ts';
 import type { ClientPayments, EscrowWallet } from '../payment/payments.ts';
-import type { RefereeCount } from '../referees/panel.ts';
+import type { RefereeCount } from '../referees/reports.ts';
 import { experienceOf } from '../selection/learning.ts';
 import type { Choice } from '../selection/select.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
@@ -232,7 +232,6 @@ class DirectQuestion {
 
   #finish(job: Job): Promise<Answer> {
     const { choice, level, stopwatch, thorough, refereeCount = null, maxPrice } = this.#init;
-    const panel = refereeCount && { count: refereeCount, maxPrice, provider: choice.card };
     const init: FinishInit = {
       job,
       secret: this.#secret,
@@ -241,7 +240,9 @@ class DirectQuestion {
       modelId: choice.modelId,
       payableTokens: payableTokens(job.offer, countsOf(job)),
       level,
-      panel,
+      refereeCount,
+      provider: choice.card,
+      maxPrice,
       timing: stopwatch.read(),
       interrupted: this.#signal.aborted,
       thorough,

@@ -1,5 +1,4 @@
 import { messageOf, QvacError, toError } from '../../errors.ts';
-import { anySignal } from '../../lib/abort.ts';
 import type { Logger } from '../../lib/log.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, JobId, ModelId } from '../../lib/types.ts';
@@ -19,21 +18,22 @@ import {
 import type { Job } from '../job/job.ts';
 import type { JobPayment } from '../payment/job-payment.ts';
 import { settlementJson } from '../payment/outcome.ts';
-import { type PanelResult, type RefereeCount, type Referees, refereed } from '../referees/panel.ts';
+import type { RefereeCount } from '../referees/reports.ts';
 import { learnFrom } from '../selection/learning.ts';
 import type { Experience, Reputation } from '../selection/reputation.ts';
 import type { LocalVerifier } from '../verification/local-verifier.ts';
 import type { SecondOpinion } from '../verification/second-opinion.ts';
-import { isRecomputed, type VerifyLevel } from '../verification/verification.ts';
-import type { CheckOptions } from '../verification/verifier.ts';
+import type { VerifyLevel } from '../verification/verification.ts';
 import { type Answer, type AnswerTiming, type AskObserver, type DeliveredAnswer, reasonFor } from './answer.ts';
+import { type RecomputeComponents, type Recomputed, recompute } from './recompute.ts';
 
-export interface FinishComponents extends JudgeComponents {
+export interface FinishComponents extends JudgeComponents, RecomputeComponents {
   readonly verifier: LocalVerifier;
-  /** Re-executes an answer that failed a numeric check. @default this machine re-executes it a second time */
+  /**
+   * Re-executes an answer that failed a numeric check, or that this machine cannot re-execute. @default this machine
+   * re-executes it a second time
+   */
   readonly second?: SecondOpinion | undefined;
-  /** Has other providers score answers. @default none is asked */
-  readonly referees?: Referees | null | undefined;
   readonly reputation: Reputation;
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
   readonly logger: Logger;
@@ -49,21 +49,16 @@ export interface FinishInit {
   /** Tokens that count for the price. */
   readonly payableTokens: number;
   readonly level: VerifyLevel;
-  /** Who scores an answer that is not re-executed here; null: nobody. */
-  readonly panel: PanelWish | null;
+  /** Referees of an answer that is not re-executed here; null: none. */
+  readonly refereeCount: RefereeCount | null;
+  /** The provider's card. */
+  readonly provider: VerifiedCard;
+  /** The most that the answer and all of its score jobs may cost, lamports. */
+  readonly maxPrice: number;
   readonly timing: AnswerTiming;
   /** The person stopped it: nothing is re-executed then, unless `thorough`. */
   readonly interrupted: boolean;
   readonly thorough: boolean;
-}
-
-/** The referees that a person agreed to show an answer to. */
-export interface PanelWish {
-  readonly count: RefereeCount;
-  /** The most that the answer and all of its score jobs may cost, lamports. */
-  readonly maxPrice: number;
-  /** Its provider's card. */
-  readonly provider: VerifiedCard;
 }
 
 /** How long finishing a stopped answer may take, in ms. */
@@ -90,7 +85,7 @@ export async function finishAnswer(
   const depth = interrupted && level === 'full' ? 'sampling' : level;
   if (depth !== 'none') observer.checking(depth);
   const options = interrupted ? { signal: AbortSignal.timeout(interruptedFinishMs) } : {};
-  const { conclusion, cutShort, panel } = await concludeInTime(components, init, { depth, observer }, options);
+  const { conclusion, cutShort, panel, by } = await concludeInTime(components, init, { depth, observer }, options);
   const { assessment, receipt, verdict } = conclusion;
   learnFrom(reputation, job.provider, assessment);
   let storeError = await save(components, receipt);
@@ -103,7 +98,7 @@ export async function finishAnswer(
     level,
     verification: assessment,
     referees: panel?.referees ?? [],
-    why: reasonFor(assessment, { level, interrupted }),
+    why: by ?? reasonFor(assessment, { level, interrupted }),
     receipt: job.jobId,
     storeError,
     timing,
@@ -181,10 +176,11 @@ async function concludeInTime(
   init: FinishInit,
   { depth, observer }: { readonly depth: VerifyLevel; readonly observer: AskObserver },
   options: AbortOptions,
-): Promise<{ readonly conclusion: Conclusion; readonly cutShort: boolean; readonly panel: PanelResult | null }> {
+): Promise<Pick<Recomputed, 'panel' | 'by'> & { readonly conclusion: Conclusion; readonly cutShort: boolean }> {
   const { verifier, second, logger } = components;
   const { job, secret, payment } = init;
-  let panel: PanelResult | null = null;
+  const leftLamports = BigInt(init.maxPrice) - init.answer.costLamports;
+  let helpers: Pick<Recomputed, 'panel' | 'by'> = { panel: null, by: null };
   // Only a re-execution takes long enough to miss the window.
   const window = depth === 'full' ? payment.openWindow() : null;
   try {
@@ -198,41 +194,19 @@ async function concludeInTime(
         until: window?.until,
         check: async (receipt, checking) => {
           if (depth === 'none') return assess(receipt, {});
-          const own = await verifier.check(receipt, depth, checking);
-          if (depth !== 'full' || isRecomputed(own) || own.result === 'fail') return own;
-          panel = await askPanel(components, init, { receipt, observer }, checking);
-          return panel === null ? own : refereed(own, panel);
+          if (depth === 'sampling') return verifier.check(receipt, depth, checking);
+          const recomputed = await recompute(components, { ...init, leftLamports }, { receipt, observer }, checking);
+          helpers = recomputed;
+          return recomputed.assessment;
         },
       },
       options,
     );
     await deliverVerdict(job, conclusion.verdict, logger, { signal: AbortSignal.timeout(verdictTimeoutMs) });
     const cutShort = window?.until?.aborted === true && conclusion.assessment.result === 'inconclusive';
-    return { conclusion, cutShort, panel };
+    return { conclusion, cutShort, ...helpers };
   } finally {
     window?.close();
-  }
-}
-
-/** What referees found; null if none was to be asked, or their time ran out. */
-async function askPanel(
-  { referees = null }: FinishComponents,
-  { panel, answer }: FinishInit,
-  { receipt, observer }: { readonly receipt: Receipt; readonly observer: AskObserver },
-  { signal, until }: CheckOptions,
-): Promise<PanelResult | null> {
-  if (panel === null || referees === null) return null;
-  observer.refereeing?.(panel.count);
-  const { count, provider, maxPrice } = panel;
-  const left = BigInt(maxPrice) - answer.costLamports;
-  try {
-    return await referees.ask(
-      { receipt, provider, count, maxPrice: left > 0n ? left : 0n },
-      { signal: anySignal(signal, until) },
-    );
-  } catch (error) {
-    if (until?.aborted !== true || signal?.aborted === true) throw error;
-    return null;
   }
 }
 

@@ -1,8 +1,13 @@
 import { raceSignal } from '../../lib/abort.ts';
 import { equalBytes, toHex } from '../../lib/bytes.ts';
-import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
+import type { AbortOptions, ModelId, PeerIdString } from '../../lib/types.ts';
+import type { Receipt } from '../../proofs/receipt.ts';
 import { drawReferees } from '../../proofs/score/referees.ts';
+import type { ScoreRequest } from '../../proofs/score/score-request.ts';
+import { modelIdHex } from '../../protocol/digests.ts';
+import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
 import { modes } from '../../protocol/messages.ts';
+import { decodeOffer } from '../../protocol/validate.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import type { ClientPayments } from '../payment/payments.ts';
@@ -36,6 +41,18 @@ export interface ScoreSize {
   readonly tokens: number;
   /** The most that one score may cost, lamports. */
   readonly maxPrice: number;
+}
+
+/** What a score of this answer needs. */
+export function scoreSizeOf(
+  receipt: Receipt,
+  { input, sampler }: ScoreRequest,
+): Omit<ScoreSize, 'maxPrice' | 'model'> & { readonly model: ModelId } {
+  return {
+    model: modelIdHex(decodeOffer(receipt.offer.body).modelId),
+    promptTokens: promptTokenBound({ ...input, continuation: [] }),
+    tokens: sampler.maxTokens,
+  };
 }
 
 /** Finds the providers that referees are drawn from. */

@@ -3,124 +3,23 @@ import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, JobId, ModelId, PeerIdString } from '../../lib/types.ts';
 import { type Calibration, limitsOf } from '../../proofs/calibration.ts';
 import type { Evidence } from '../../proofs/checks/evidence.ts';
-import type { Assessment } from '../../proofs/checks.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import { decodeHead } from '../../proofs/head.ts';
-import type { Receipt } from '../../proofs/receipt.ts';
-import { type Comparison, type Judgement, judgeReferees, withJudgement } from '../../proofs/score/referees.ts';
+import { type Comparison, type Judgement, judgeReferees } from '../../proofs/score/referees.ts';
 import { type ScoreRequest, scoreRequestOf } from '../../proofs/score/score-request.ts';
 import { maxReferees, maxScoredTokens } from '../../protocol/constants.ts';
-import { modelIdHex } from '../../protocol/digests.ts';
-import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
-import type { FaultCode, Result, Tier } from '../../protocol/messages.ts';
-import { decodeOffer } from '../../protocol/validate.ts';
-import type { VerifiedCard } from '../cards/cards.ts';
 import type { Settlement } from '../payment/payments.ts';
 import type { Reputation } from '../selection/reputation.ts';
 import type { Choice } from '../selection/select.ts';
-import { Candidates, type CandidatesComponents, drawnFrom, type ScoreSize } from './candidates.ts';
-import { searchMs as defaultSearchMs, maxAskedReferees } from './constants.ts';
+import { type Candidates, type CandidatesComponents, drawnFrom, type ScoreSize, scoreSizeOf } from './candidates.ts';
+import { maxAskedReferees } from './constants.ts';
+import type { PanelInit, PanelResult, RefereeReport } from './reports.ts';
 import { askReferee, type ScoreJob, type ScoreJobComponents } from './score-job.ts';
-
-/** Referees that an answer is shown to at first: three at once, or one, and two more unless it agrees. */
-export type RefereeCount = 1 | 3;
 
 export interface PanelComponents extends CandidatesComponents, ScoreJobComponents {
   readonly reputation: Pick<Reputation, 'standing' | 'speed' | 'record'>;
   /** Replaces the limits of section 6 for a model; null: none. */
   readonly calibration: (model: ModelId) => Promise<Calibration | null>;
-}
-
-export interface PanelInit {
-  /** Passes checks 1 to 4, and holds the prompt and the secret. */
-  readonly receipt: Receipt;
-  readonly provider: VerifiedCard;
-  readonly count: RefereeCount;
-  /** For all score jobs together, lamports. */
-  readonly maxPrice: bigint;
-}
-
-/** One peer that was asked to score an answer. */
-export interface RefereeReport {
-  readonly peer: PeerIdString;
-  /** Its score job; null if it gave no head. */
-  readonly job: JobId | null;
-  /** What the comparison with its numbers gave; null if they say nothing, or there are none. */
-  readonly result: Result | null;
-  readonly fault: FaultCode | null;
-  readonly tier: Tier | null;
-  /** It contradicts two others. */
-  readonly isFar: boolean;
-  /** Why it says nothing, in a few words; null if it does. */
-  readonly why: string | null;
-  readonly costLamports: bigint;
-}
-
-export interface PanelResult {
-  readonly judgement: Judgement;
-  /** Digest of the calibration whose limits were used. */
-  readonly calibration: Uint8Array | null;
-  /** In the order of their draw. */
-  readonly referees: readonly RefereeReport[];
-  /** Why no two of them agree, or none was asked; null if there is a result. */
-  readonly why: string | null;
-  /** Resolves when every score job is concluded and its payment settled, as far as possible now. Never rejects. */
-  readonly concluded: Promise<readonly Settlement[]>;
-}
-
-/** What asking referees would take now. */
-export interface RefereeEstimate {
-  /** Providers of whom they would be drawn. */
-  readonly candidates: number;
-  /** The most that `count` of them cost, lamports. */
-  readonly priceLamports: bigint;
-}
-
-/** Has other providers score answers (section 4.7). */
-export interface Referees {
-  /**
-   * What `count` referees of an answer of up to `tokens` tokens would cost.
-   * @param size `provider` null: a router will choose it
-   */
-  estimate(
-    size: Omit<ScoreSize, 'maxPrice'> & { readonly count: RefereeCount; readonly provider: VerifiedCard | null },
-    options?: AbortOptions,
-  ): Promise<RefereeEstimate>;
-  /**
-   * Asks referees about one answer: collects the heads of all that are asked together before it challenges the first.
-   * @throws the signal's reason; nothing else
-   */
-  ask(init: PanelInit, options?: AbortOptions): Promise<PanelResult>;
-  /** Ends searches for more providers. */
-  stop(): void;
-}
-
-export interface RefereesInit {
-  /** How long a search for more providers may take, ms. @default 3_000 */
-  readonly searchMs?: number | undefined;
-}
-
-export function createReferees(components: PanelComponents, init: RefereesInit = {}): Referees {
-  const candidatesOf = new Candidates(components, { searchMs: init.searchMs ?? defaultSearchMs });
-  return {
-    async estimate({ count, provider, ...size }, options) {
-      const most = { ...size, maxPrice: Number.MAX_SAFE_INTEGER };
-      const candidates = await candidatesOf.find(most, provider, count, options);
-      const dearest = candidates.map(({ priceLamports }) => priceLamports).toSorted((a, b) => (a > b ? -1 : 1));
-      return {
-        candidates: candidates.length,
-        priceLamports: dearest.slice(0, count).reduce((sum, price) => sum + price, 0n),
-      };
-    },
-    ask: (panel, options = {}) => new Panel(components, candidatesOf, panel, options).run(),
-    stop: () => candidatesOf.stop(),
-  };
-}
-
-/** An assessment of checks 1 to 4 with what the referees found (section 4.7). */
-export function refereed(assessment: Assessment, { judgement, calibration, why }: PanelResult): Assessment {
-  const judged = withJudgement(assessment, judgement, why);
-  return judged.tier === 'statistical' ? { ...judged, calibration } : judged;
 }
 
 interface Seat {
@@ -130,7 +29,8 @@ interface Seat {
   why: string | null;
 }
 
-class Panel {
+/** The referees of one answer. */
+export class Panel {
   readonly #components: PanelComponents;
   readonly #candidates: Candidates;
   readonly #init: PanelInit;
@@ -140,6 +40,8 @@ class Panel {
   #drawn: Choice[] = [];
   #leftLamports: bigint;
   #tooDear = 0;
+  /** Upper bound of the prompt's tokens. */
+  #promptTokens = 0;
   #evidence: Pick<Evidence, 'calibration'> = {};
 
   constructor(components: PanelComponents, candidates: Candidates, init: PanelInit, options: AbortOptions) {
@@ -156,9 +58,10 @@ class Panel {
     if (request === null || request.sampler.maxTokens > maxScoredTokens)
       return this.#end(request === null ? 'there is nothing to score' : 'the answer is too long to be scored');
     try {
-      const modelId = modelIdHex(decodeOffer(receipt.offer.body).modelId);
-      this.#evidence = { calibration: limitsOf(await this.#components.calibration(modelId)) };
-      this.#drawn = [...(await this.#draw(request, modelId))];
+      const size = scoreSizeOf(receipt, request);
+      this.#promptTokens = size.promptTokens;
+      this.#evidence = { calibration: limitsOf(await this.#components.calibration(size.model)) };
+      this.#drawn = [...(await this.#draw(size))];
       await this.#hear(request, count);
       if (this.#judge().result !== 'pass') await this.#hear(request, maxReferees);
       return this.#end(null);
@@ -168,15 +71,10 @@ class Panel {
     }
   }
 
-  async #draw(request: ScoreRequest, modelId: ModelId): Promise<readonly Choice[]> {
+  async #draw(size: Omit<ScoreSize, 'maxPrice'>): Promise<readonly Choice[]> {
     const { receipt, provider } = this.#init;
-    const size = {
-      model: modelId,
-      promptTokens: promptBoundOf(request),
-      tokens: request.sampler.maxTokens,
-      maxPrice: Number(this.#leftLamports),
-    };
-    const candidates = await this.#candidates.find(size, provider, maxReferees, this.#options);
+    const most = { ...size, maxPrice: Number(this.#leftLamports) };
+    const candidates = await this.#candidates.find(most, provider, maxReferees, this.#options);
     const { root } = decodeHead(receipt.heads[0]?.body ?? new Uint8Array());
     return drawnFrom(candidates, root, receipt.secret ?? new Uint8Array());
   }
@@ -233,7 +131,7 @@ class Panel {
     const { receipt } = this.#init;
     const { peer } = choice.card;
     try {
-      const promptTokens = Math.min(promptBoundOf(request), choice.model.context - request.sampler.maxTokens);
+      const promptTokens = Math.min(this.#promptTokens, choice.model.context - request.sampler.maxTokens);
       const score = { choice, receipt, request, promptTokens, evidence: this.#evidence };
       return { peer, job: await askReferee(this.#components, score, this.#options), comparison: null, why: null };
     } catch (error) {
@@ -283,10 +181,6 @@ class Panel {
     if (asked > 0) return asked === 1 ? 'the only referee gave no score' : `none of ${asked} referees gave a score`;
     return this.#tooDear > 0 ? 'every referee costs more than --max-price leaves' : 'no other provider can score it';
   }
-}
-
-function promptBoundOf({ input }: ScoreRequest): number {
-  return promptTokenBound({ ...input, continuation: [] });
 }
 
 function reportOf({ peer, job, comparison, why }: Seat, isFar: boolean): RefereeReport {

@@ -13,7 +13,8 @@ import { finish, type Input, kinds, modes, type SamplerSettings, type Verdict } 
 import { encodeVerdict } from '../../../protocol/validate.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../../job/cost.ts';
 import type { Peer } from '../../peer/peer.ts';
-import { type PanelResult, type RefereeCount, type Referees, refereed } from '../../referees/panel.ts';
+import { refereed } from '../../referees/referees.ts';
+import type { PanelResult, RefereeCount } from '../../referees/reports.ts';
 import type { LocalVerifier } from '../../verification/local-verifier.ts';
 import {
   faultyVerification,
@@ -31,16 +32,15 @@ import {
   reasonFor,
 } from '../answer.ts';
 import { interruptedFinishMs, truncated } from '../finish.ts';
+import { askPanel, type RecomputeComponents } from '../recompute.ts';
 import type { Stopwatch } from '../stopwatch.ts';
 import type { Picked } from './picked.ts';
 import type { RouteConclusion, RoutedJob } from './route.ts';
 import { openRoute, type RouteComponents } from './streamed-route.ts';
 
-export interface RoutedComponents extends RouteComponents {
+export interface RoutedComponents extends RouteComponents, RecomputeComponents {
   readonly peer: Peer;
   readonly verifier: LocalVerifier;
-  /** Has other providers score answers. @default none is asked */
-  readonly referees?: Referees | null | undefined;
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
 }
 
@@ -265,12 +265,11 @@ class RoutedQuestion {
 
   /** Null if no referees are to be asked, or nothing was opened. */
   async #askPanel(receipt: Receipt, { card, offer }: Picked): Promise<PanelResult | null> {
-    const { referees = null } = this.#components;
-    const { by, refereeCount: count = null, maxPrice } = this.#init;
-    if (referees === null || by !== 'referees' || count === null || receipt.opening === null) return null;
-    this.#observer.refereeing?.(count);
-    const left = BigInt(maxPrice) - offer.payment.amountLamports;
-    return referees.ask({ receipt, provider: card, count, maxPrice: left > 0n ? left : 0n });
+    const { by, refereeCount = null, maxPrice } = this.#init;
+    if (by !== 'referees' || receipt.opening === null) return null;
+    const leftLamports = BigInt(maxPrice) - offer.payment.amountLamports;
+    const init = { refereeCount, provider: card, leftLamports };
+    return askPanel(this.#components, init, { receipt, observer: this.#observer });
   }
 
   /** Appends this client's verdict to `receipt`: readers of the receipt see what the person saw. */
