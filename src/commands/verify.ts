@@ -39,10 +39,14 @@ export const command = defineCommand({
   description: [
     'Check a receipt offline: signatures, opened steps, draws and length from the receipt alone;',
     'prompt, text and every token with the model file, if it is here.',
+    'Without it, the numbers of the referees that the answer had, if their receipts are here or named.',
     'The exit code is 6 if a check fails, or if --verify full or --model is given and the full check is impossible or',
     'inconclusive.',
   ].join(' '),
-  arguments: [{ name: '<receipt>', description: 'receipt file, or receipt id or its beginning' }],
+  arguments: [
+    { name: '<receipt>', description: 'receipt file, or receipt id or its beginning' },
+    { name: '[referees...]', description: 'receipts of its score jobs, if they are not in this home' },
+  ],
   settings: ['threads', 'gpu', 'batch', 'modelsDir'],
   options: {
     model: option('-m, --model <file>', 'recompute with this model: GGUF file, or name here', anyText),
@@ -56,6 +60,7 @@ export const command = defineCommand({
   examples: [
     { line: 'qvac verify 9f3a', what: 'check the receipt whose id begins with 9f3a' },
     { line: 'qvac verify receipt.json --model smollm2.gguf', what: 'check a receipt file, and recompute every token' },
+    { line: 'qvac verify 9f3a 77c0 e1d2', what: 'compare it once more with the numbers of these referees' },
     { line: 'qvac verify 9f3a --auditor 12D3KooW…', what: 'get a second opinion from a router with the model' },
     { line: 'qvac verify 9f3a --json', what: 'print each check as JSON' },
   ],
@@ -75,6 +80,7 @@ export const command = defineCommand({
       import('../node/home/receipt-store.ts'),
     ]);
     const receipt = await loadReceipt(config.home, name);
+    const scores = await Promise.all(args.slice(1).map((score) => loadReceipt(config.home, score)));
     const progress = startProgress(output);
     try {
       const summary = summarise(receipt);
@@ -88,7 +94,14 @@ export const command = defineCommand({
             auditing: () => progress.step('waiting for the auditor …'),
           },
         },
-        { receipt, modelId: summary.model, model: options.model, auditor: options.auditor, depth: options.verify },
+        {
+          receipt,
+          modelId: summary.model,
+          model: options.model,
+          auditor: options.auditor,
+          scores: scores.length === 0 ? undefined : scores,
+          depth: options.verify,
+        },
         { signal },
       );
       progress.end();

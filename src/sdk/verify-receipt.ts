@@ -8,6 +8,7 @@ import type { ModelDetails } from '../model/store.ts';
 import { gatherEvidence } from '../model/verify.ts';
 import { readReceipt } from '../node/home/receipt-store.ts';
 import { doubted, isNumericFail } from '../node/verification/doubt.ts';
+import { isRecomputed } from '../node/verification/verification.ts';
 import { type Assessment, assess, type Evidence } from '../proofs/checks.ts';
 import type { Receipt } from '../proofs/receipt.ts';
 import { findReceipt } from './home.ts';
@@ -58,12 +59,18 @@ export interface VerifyReceiptInit {
   readonly model?: string | undefined;
   /** Peer id or multiaddr of a router that re-executes the answer, instead of this machine unless `model` is given. */
   readonly auditor?: string | undefined;
+  /**
+   * Receipts of referees' score jobs. @default those that the receipt's verdicts name and this home has, if no model
+   * file here re-executes the answer
+   */
+  readonly scores?: readonly Receipt[] | undefined;
   /** @default 'full' */
   readonly depth?: 'sampling' | 'full' | undefined;
 }
 
 /**
- * Runs every check on a receipt that the model files here, and the auditor if one is named, allow.
+ * Runs every check on a receipt that the model files here, its referees' receipts, and the auditor if one is named,
+ * allow.
  * @throws MalformedError if a message in the receipt is malformed; QvacError E_NO_MODEL, E_MODEL, E_ENGINE; as of
  * `auditReceipt`
  */
@@ -77,12 +84,24 @@ export async function verifyReceipt(
   const model = here ? await findModel(components, init, options) : null;
   if (model !== null && assessment.result !== 'fail')
     assessment = await checkWithModel(components, init, model, options);
+  if (init.depth !== 'sampling') assessment = await withReferees(components, init, assessment);
   if (init.auditor !== undefined && assessment.result !== 'fail') {
     const { withAudit } = await import('./audit.ts');
     components.observer.auditing?.();
     assessment = await withAudit(components, init.receipt, assessment, init.auditor, options);
   }
   return assessment;
+}
+
+/** The referees' numbers compared once more, if they are named, or if the answer was not re-executed here. */
+async function withReferees(
+  { config, logger }: VerifyReceiptComponents,
+  { receipt, scores }: VerifyReceiptInit,
+  assessment: Assessment,
+): Promise<Assessment> {
+  if (scores === undefined && (isRecomputed(assessment) || assessment.result === 'fail')) return assessment;
+  const { findScores, withScores } = await import('./referee-receipts.ts');
+  return withScores(assessment, receipt, scores ?? (await findScores(config.home, receipt)), logger);
 }
 
 /** The receipt's model file: the one named, which must match, else the one in this home, if any. */
