@@ -98,6 +98,7 @@ test('--json prints one object of a fixed shape', async (context) => {
     'router',
     'model',
     'verification',
+    'referees',
     'receipt',
     'timing',
     'cost',
@@ -111,6 +112,7 @@ test('--json prints one object of a fixed shape', async (context) => {
     'rmsDq',
     'meanMiss',
     'faults',
+    'referees',
   ]);
   assert.deepEqual(Object.keys(value.timing), ['firstTokenMs', 'totalMs', 'tokensPerSecond']);
   assert.equal(value.cost, 0);

@@ -1,5 +1,6 @@
 import { exitCodes, QvacError } from '../../errors.ts';
 import type { Answer, AskObserver } from '../../node/client/answer.ts';
+import type { RefereeCount, RefereeEstimate } from '../../node/referees/reports.ts';
 import { maxReferees } from '../../protocol/constants.ts';
 import { plural, shortPeer, sol } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
@@ -38,17 +39,19 @@ export function observe(output: Output): AskObserver & { end(): void } {
     note: (line) => output.say(printable(`· ${line}`)),
     locking: (lamports) => working(`locking ${sol(lamports)}`),
     checking: (level) => working(level === 'full' ? 'checking: running the model again' : 'checking'),
-    toReferees(count, { candidates, priceLamports }) {
-      const price = priceLamports === 0n ? '' : ` · at most ${sol(priceLamports)}`;
-      const more = count < maxReferees ? `, ${maxReferees} unless it agrees,` : '';
-      const drawn = `drawn after the answer from ${plural(candidates, 'provider')}`;
-      output.say(
-        `→ ${plural(count, 'referee')}${more} ${drawn}${price} · ${count === 1 ? 'sees' : 'see'} prompt and answer`,
-      );
-    },
+    toReferees: (count, estimate) => output.say(refereeLine(count, estimate)),
     refereeing: (count) => working(`checking: asking ${plural(count, 'referee')}`),
     end,
   };
+}
+
+/** Who else sees the prompt, how many at most, and at what price. */
+function refereeLine(count: RefereeCount, { candidates, priceLamports }: RefereeEstimate): string {
+  if (candidates === 0) return '· no other provider that could score this answer is known yet';
+  const price = priceLamports === 0n ? '' : ` · at most ${sol(priceLamports)}`;
+  const sees =
+    count === 1 ? `sees prompt and answer · ${maxReferees} of them if it disagrees` : 'see prompt and answer';
+  return `→ ${plural(count, 'referee')}, drawn from ${plural(candidates, 'provider')}${price} · ${sees}`;
 }
 
 /** Prints the facts of the answer, the trust line last. @returns the exit code */

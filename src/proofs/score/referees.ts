@@ -121,6 +121,6 @@ export function withJudgement(assessment: Assessment, judgement: Judgement, why:
 
 function wordsOf({ result, fault, referees, heard }: Judgement): string {
   if (referees.length === 0) return `no two of ${heard} referees agree`;
-  const voices = `${referees.length} of ${heard} referees`;
+  const voices = heard === 1 ? 'one referee' : `${referees.length} of ${heard} referees`;
   return result === 'inconclusive' ? `${voices} could not tell` : `${voices} found ${fault ?? 'no difference'}`;
 }

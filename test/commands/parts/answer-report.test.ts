@@ -64,6 +64,7 @@ test('a free answer has a fixed JSON shape; a paid one adds the payment, and whe
     'router',
     'model',
     'verification',
+    'referees',
     'receipt',
     'timing',
     'cost',

@@ -12,6 +12,7 @@ import { startAsker, type TestAsker } from '../../support/asking.ts';
 import { disguised, sideBySide, withOtherPrompt } from '../../support/cheats/engines.ts';
 import { prefillAttack } from '../../support/cheats/transcripts.ts';
 import { startProvider, type TestProvider, type TestProviderInit, testSampler } from '../../support/market.ts';
+import { startRouter } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 const sampler = { ...testSampler, maxTokens: 128 };
@@ -180,4 +181,21 @@ test('one referee that disagrees decides nothing by itself', async (context) => 
   const answer = await market.ask(1);
   assert.deepEqual([answer.verification.result, answer.referees.length], ['inconclusive', 1]);
   assert.match(answer.why ?? '', /one referee is not enough/);
+});
+
+test('behind a router without the model, the person’s own client asks referees', async (context) => {
+  const providers = [await startProvider(context), await startProvider(context)];
+  const router = await startRouter(context, { providers });
+  const asker = await startAsker(context, { providers });
+  const answer = await asker.ask({
+    model: 'scripted/q8_0',
+    router: { target: router.address, optional: false },
+    referees: 1,
+    sampler,
+  });
+  assert.deepEqual(
+    [answer.router, answer.verification.result, answer.verification.tier],
+    [router.peer.id, 'pass', 'exact'],
+  );
+  assert.equal(answer.verification.referees.length, 1);
 });
