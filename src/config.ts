@@ -49,7 +49,10 @@ const timeout = v.union(
   'a time such as 90s or 10m, or 0',
 );
 
-/** The values of each setting. Parsed times are milliseconds, prices lamports, `temperature` and `minP` fractions. */
+/**
+ * The values of each setting. Parsed times are milliseconds, prices lamports, `temperature`, `minP` and
+ * `auditRate` fractions.
+ */
 const schemas = {
   network: v.picklist(['local', 'devnet', 'mainnet'], 'local, devnet or mainnet'),
   private: v.nullable(v.pipe(v.string('a name'), v.regex(/^[a-z0-9-]{1,32}$/, 'a name of a-z, 0-9 and -, at most 32'))),
@@ -63,8 +66,9 @@ const schemas = {
   maxTokens: number(1, 1_000_000, true),
   provider: v.nullable(text),
   router: v.nullable(text),
-  verify: v.nullable(v.picklist(['none', 'sampling', 'full'], 'none, sampling or full')),
+  verify: v.nullable(v.picklist(['none', 'optimistic', 'sampling', 'full'], 'none, optimistic, sampling or full')),
   referees: v.picklist([0, 1, 3], '0, 1 or 3'),
+  auditRate: number(0, 1, false),
   auditor: v.nullable(text),
   maxPrice: lamports,
   timeout,

@@ -95,7 +95,7 @@ export const settings = {
   verify: {
     kind: 'text',
     flags: '--verify <how>',
-    description: 'none, sampling or full',
+    description: 'none, optimistic, sampling or full',
     default: null,
     otherwise: 'full with the model file, else sampling',
   },
@@ -104,6 +104,12 @@ export const settings = {
     flags: '--referees <n>',
     description: 'other providers that see prompt and answer to check it: 1 or 3',
     default: 0,
+  },
+  auditRate: {
+    kind: 'number',
+    flags: '--audit-rate <p>',
+    description: 'least share of trusted answers to recompute, 0 to 1',
+    default: 0.05,
   },
   auditor: {
     kind: 'text',

@@ -22,6 +22,7 @@ export const command = defineCommand({
   settings: [
     'allow',
     'auditor',
+    'auditRate',
     ...chainSettings,
     'listen',
     'threads',

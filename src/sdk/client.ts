@@ -165,7 +165,7 @@ export async function openClient({ config, logger }: ClientContext, init: Client
 /** @throws QvacError E_USAGE for flags that contradict each other */
 function checkReferees({ settings, origins }: Config): void {
   const { referees, verify } = settings;
-  if (referees === 0 || verify === null || verify === 'full') return;
+  if (referees === 0 || verify === null || verify === 'full' || verify === 'optimistic') return;
   if (origins.referees.from === 'flag' && origins.verify.from === 'flag')
     throw new QvacError('E_USAGE', `--referees ${referees} checks an answer in full, and --verify is ${verify}`, {
       hint: 'leave out --verify, or --referees',
@@ -238,6 +238,7 @@ function settingsOf(
     },
     verify: settings.verify,
     referees: settings.referees === 0 ? null : settings.referees,
+    auditRate: settings.auditRate,
     provider: settings.provider,
     maxPrice: settings.maxPrice,
     timeoutMs: settings.timeout,

@@ -98,6 +98,7 @@ test('--json prints one object of a fixed shape', async (context) => {
     'router',
     'model',
     'verification',
+    'audit',
     'referees',
     'receipt',
     'timing',

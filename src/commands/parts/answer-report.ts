@@ -39,19 +39,20 @@ export function observe(output: Output): AskObserver & { end(): void } {
     note: (line) => output.say(printable(`· ${line}`)),
     locking: (lamports) => working(`locking ${sol(lamports)}`),
     checking: (level) => working(level === 'full' ? 'checking: running the model again' : 'checking'),
-    toReferees: (count, estimate) => output.say(refereeLine(count, estimate)),
+    toReferees: (count, estimate, isByChance) => output.say(refereeLine(count, estimate, isByChance)),
     refereeing: (count) => working(`checking: asking ${plural(count, 'referee')}`),
     end,
   };
 }
 
 /** Who else sees the prompt, how many at most, and at what price. */
-function refereeLine(count: RefereeCount, { candidates, priceLamports }: RefereeEstimate): string {
+function refereeLine(count: RefereeCount, { candidates, priceLamports }: RefereeEstimate, isByChance: boolean): string {
   if (candidates === 0) return '· no other provider that could score this answer is known yet';
   const price = priceLamports === 0n ? '' : ` · at most ${sol(priceLamports)}`;
   const sees =
     count === 1 ? `sees prompt and answer · ${maxReferees} of them if it disagrees` : 'see prompt and answer';
-  return `→ ${plural(count, 'referee')}, drawn from ${plural(candidates, 'provider')}${price} · ${sees}`;
+  const chance = isByChance ? ', if the answer is audited' : '';
+  return `→ ${plural(count, 'referee')}, drawn from ${plural(candidates, 'provider')}${chance}${price} · ${sees}`;
 }
 
 /** Prints the facts of the answer, the trust line last. @returns the exit code */
@@ -87,6 +88,7 @@ function jsonOf({
   router,
   model,
   verification,
+  audit,
   referees,
   receipt,
   timing,
@@ -101,6 +103,7 @@ function jsonOf({
     router,
     model,
     verification: { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults, referees: verification.referees },
+    audit,
     referees: referees.map(({ costLamports: cost, ...report }) => ({ ...report, cost })),
     receipt,
     timing,

@@ -15,6 +15,7 @@ export const askSettings: readonly SettingKey[] = [
   'router',
   'verify',
   'referees',
+  'auditRate',
   'auditor',
   'maxPrice',
   'timeout',

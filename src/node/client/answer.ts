@@ -21,6 +21,13 @@ export interface AnswerTiming {
   readonly tokensPerSecond: number | null;
 }
 
+/** The draw for an audit of an optimistic answer. */
+export interface AuditDraw {
+  /** How likely it was, 0 … 1. */
+  readonly rate: number;
+  readonly isDrawn: boolean;
+}
+
 /** One answer, with its check, its price and its payment. */
 export interface Answer {
   readonly text: string;
@@ -34,6 +41,8 @@ export interface Answer {
   /** The requested level, or the one that the default resolved to. */
   readonly level: VerifyLevel;
   readonly verification: Verification;
+  /** Whether an optimistic answer was drawn for an audit; null at the other levels. */
+  readonly audit: AuditDraw | null;
   /** The peers that were asked to score it, in the order of their draw. */
   readonly referees: readonly RefereeReport[];
   /** What the checks found, or why they stopped where they did, in a few words; null if there is nothing to add. */
@@ -102,8 +111,11 @@ export interface AskObserver {
   locking?(lamports: bigint): void;
   /** The checks of the answer begin. */
   checking(level: VerifyLevel): void;
-  /** Once the answer is there, this many other providers will see it and the prompt, reported before it leaves. */
-  toReferees?(count: RefereeCount, estimate: RefereeEstimate): void;
+  /**
+   * Once the answer is there, this many other providers will see it and the prompt, reported before it leaves.
+   * @param isByChance only if the answer is drawn for an audit
+   */
+  toReferees?(count: RefereeCount, estimate: RefereeEstimate, isByChance: boolean): void;
   /** Referees are being asked, this many at first. */
   refereeing?(count: RefereeCount): void;
 }
@@ -117,6 +129,7 @@ export function faultyAnswer(
   return {
     ...base,
     verification: faultyVerification(fault),
+    audit: null,
     referees: [],
     why: detail,
     receipt: null,
@@ -131,10 +144,15 @@ export function faultyAnswer(
 /** Why the checks of an answer stopped where they did, in a few words for people; null if there is nothing to add. */
 export function reasonFor(
   { result, tier, checks }: Assessment,
-  { level, interrupted }: { readonly level: VerifyLevel; readonly interrupted: boolean },
+  {
+    level,
+    audit,
+    interrupted,
+  }: { readonly level: VerifyLevel; readonly audit: AuditDraw | null; readonly interrupted: boolean },
 ): string | null {
   if (result === 'fail') return checks.find((check) => check.result === 'fail')?.detail ?? null;
   if (level === 'none') return 'nothing opened, as asked';
+  if (audit?.isDrawn === false) return `taken on trust: ${oddsOf(audit.rate)} audited`;
   const inconclusive = checks.find((check) => check.result === 'inconclusive');
   if (inconclusive !== undefined) return inconclusive.detail;
   if (tier === 'exact' || tier === 'statistical') return null;
@@ -144,4 +162,8 @@ export function reasonFor(
     : tier === 'text'
       ? 'not re-executed'
       : 'the model is not on this machine';
+}
+
+function oddsOf(rate: number): string {
+  return rate === 0 ? 'no answer is' : `1 answer in ${Math.round(1 / rate)} is`;
 }

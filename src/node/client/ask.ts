@@ -5,7 +5,7 @@ import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
-import { type CardModel, type Input, modes, type SamplerSettings } from '../../protocol/messages.ts';
+import type { CardModel, Input, SamplerSettings } from '../../protocol/messages.ts';
 import type { Discovery, LivePeer } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
 import { checkInput } from '../job/bad-input.ts';
@@ -14,12 +14,13 @@ import { findTooLong } from '../job/too-long.ts';
 import type { RefereeCount } from '../referees/reports.ts';
 import { chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
+import { defaultAuditRate } from '../selection/constants.ts';
 import type { Choice, Selection, SelectionCriteria } from '../selection/select.ts';
 import type { SelectionStore } from '../selection/selection-store.ts';
 import { pricedRefusal } from '../selection/too-dear.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
 import { type Answer, type AskObserver, faultyAnswer } from './answer.ts';
-import { askProvider, type DirectComponents, type DirectOutcome } from './direct.ts';
+import { askProvider, type DirectComponents, type DirectOutcome, modeOf } from './direct.ts';
 import { RefereePlan } from './referee-plan.ts';
 import { reachRouter, type WantedRouter } from './routed/reach-router.ts';
 import { askRouter } from './routed/routed.ts';
@@ -45,9 +46,11 @@ export interface AskInit {
   readonly verify: VerifyLevel | null;
   /**
    * Other providers that may see prompt and answer to check it, if neither this machine nor the router can and
-   * `verify` is null or `full`. @default null: none
+   * `verify` is null, `full` or `optimistic`. @default null: none
    */
   readonly referees?: RefereeCount | null | undefined;
+  /** How likely an established provider's answer is audited at level `optimistic`, 0 … 1. @default 0.05 */
+  readonly auditRate?: number | undefined;
   /** Peer id or multiaddr of the one provider to ask. @default null: the best */
   readonly provider?: string | null | undefined;
   /** The router to ask through. @default null: none */
@@ -148,7 +151,7 @@ class Asking {
     const level = verify ?? (listed.length > 0 || held || referees !== null ? 'full' : 'sampling');
     // The router re-executes if it can; the person's own model file is used only if the router has none, and referees
     // are asked only if neither has it.
-    const refereeCount = listed.length > 0 || level !== 'full' ? null : await this.#plan.for(model, null, 0n);
+    const refereeCount = listed.length > 0 ? null : await this.#plan.for({ model, level }, null, 0n);
     const by = listed.length > 0 ? 'router' : held ? 'here' : refereeCount !== null ? 'referees' : 'router';
     const question = {
       router,
@@ -161,6 +164,7 @@ class Asking {
       stopwatch: this.#stopwatch,
       allowedMs,
       thorough: this.#init.thorough ?? false,
+      auditRate: this.#init.auditRate ?? defaultAuditRate,
     };
     const observer = this.#selectionLog.observing(this.#observer, { router });
     try {
@@ -251,8 +255,8 @@ class Asking {
     );
     if (tooLong !== null) return { answer: null, error: tooLong };
     const level = await this.#levelFor(choice);
-    const refereeCount = level === 'full' ? await this.#plan.for(modelId, card, choice.priceLamports) : null;
-    if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
+    const refereeCount = await this.#plan.for({ model: modelId, level }, card, choice.priceLamports);
+    if (level === 'sampling' || level === 'full') this.#components.verifier.prepare(choice.modelId, level);
     const timeouts = { totalMs: this.#timeLeftMs, allowedMs: this.#init.timeoutMs };
     return askProvider(
       this.#components,
@@ -264,6 +268,7 @@ class Asking {
         seed: this.#seed(),
         level,
         refereeCount,
+        auditRate: this.#init.auditRate ?? defaultAuditRate,
         timeouts,
         stopwatch: this.#stopwatch,
         thorough,
@@ -295,7 +300,7 @@ class Asking {
     const { model, input, sampler, maxPrice, verify } = this.#init;
     return {
       model: model ?? undefined,
-      mode: verify === 'none' ? modes.none : modes.merkle,
+      mode: modeOf(verify),
       promptTokens: promptTokenBound(input),
       maxTokens: sampler.maxTokens,
       maxPrice,

@@ -4,6 +4,7 @@ import type { AbortOptions } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import { defaultChallenges } from '../../protocol/constants.ts';
 import { sha256 } from '../../protocol/digests.ts';
+import type { RouteMode } from '../../protocol/frames.ts';
 import { inputFor } from '../../protocol/input/system-in-turn.ts';
 import { finish, type Input, type Mode, modes, payFrom, type SamplerSettings } from '../../protocol/messages.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../job/cost.ts';
@@ -38,6 +39,8 @@ export interface DirectInit {
   readonly level: VerifyLevel;
   /** Referees if the model is not re-executed here; null: none. @default null */
   readonly refereeCount?: RefereeCount | null | undefined;
+  /** How likely an established provider's answer is audited at level `optimistic`, 0 … 1. */
+  readonly auditRate: number;
   readonly timeouts: Partial<JobTimeouts>;
   readonly stopwatch: Stopwatch;
   /** Checks a stopped answer like any other. */
@@ -121,7 +124,7 @@ class DirectQuestion {
   }
 
   get #mode(): Mode {
-    return this.#init.level === 'none' ? modes.none : modes.merkle;
+    return modeOf(this.#init.level);
   }
 
   #fetchQuote(): Promise<SignedQuote> {
@@ -231,7 +234,7 @@ class DirectQuestion {
   }
 
   #finish(job: Job): Promise<Answer> {
-    const { choice, level, stopwatch, thorough, refereeCount = null, maxPrice } = this.#init;
+    const { choice, level, stopwatch, thorough, refereeCount = null, auditRate, maxPrice } = this.#init;
     const init: FinishInit = {
       job,
       secret: this.#secret,
@@ -241,6 +244,7 @@ class DirectQuestion {
       payableTokens: payableTokens(job.offer, countsOf(job)),
       level,
       refereeCount,
+      auditRate,
       provider: choice.card,
       maxPrice,
       timing: stopwatch.read(),
@@ -262,6 +266,11 @@ class DirectQuestion {
       costLamports: costOf(job.offer, countsOf(job)),
     };
   }
+}
+
+/** The mode of a job whose answer is checked so far; null: `sampling` or `full`. */
+export function modeOf(level: VerifyLevel | null): RouteMode {
+  return level === 'none' ? modes.none : level === 'optimistic' ? modes.fraud : modes.merkle;
 }
 
 function countsOf({ received, ackedTokens }: Job): DeliveredCounts {

@@ -4,6 +4,7 @@ import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, JobId, ModelId } from '../../lib/types.ts';
 import { assess } from '../../proofs/checks.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
+import { isDrawnForAudit } from '../../proofs/tree/challenge.ts';
 import { sha256 } from '../../protocol/digests.ts';
 import { finish } from '../../protocol/messages.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
@@ -19,12 +20,21 @@ import type { Job } from '../job/job.ts';
 import type { JobPayment } from '../payment/job-payment.ts';
 import { settlementJson } from '../payment/outcome.ts';
 import type { RefereeCount } from '../referees/reports.ts';
+import { auditRateOf } from '../selection/audit-rate.ts';
 import { learnFrom } from '../selection/learning.ts';
 import type { Experience, Reputation } from '../selection/reputation.ts';
 import type { LocalVerifier } from '../verification/local-verifier.ts';
 import type { SecondOpinion } from '../verification/second-opinion.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
-import { type Answer, type AnswerTiming, type AskObserver, type DeliveredAnswer, reasonFor } from './answer.ts';
+import type { Depth } from '../verification/verifier.ts';
+import {
+  type Answer,
+  type AnswerTiming,
+  type AskObserver,
+  type AuditDraw,
+  type DeliveredAnswer,
+  reasonFor,
+} from './answer.ts';
 import { type RecomputeComponents, type Recomputed, recompute } from './recompute.ts';
 
 export interface FinishComponents extends JudgeComponents, RecomputeComponents {
@@ -49,6 +59,8 @@ export interface FinishInit {
   /** Tokens that count for the price. */
   readonly payableTokens: number;
   readonly level: VerifyLevel;
+  /** How likely an established provider's answer is audited at level `optimistic`, 0 … 1. */
+  readonly auditRate: number;
   /** Referees of an answer that is not re-executed here; null: none. */
   readonly refereeCount: RefereeCount | null;
   /** The provider's card. */
@@ -81,13 +93,13 @@ export async function finishAnswer(
   const interrupted = init.interrupted && !thorough;
   reputation.record(job.provider, experienceWith(init));
   reportDelivered(init, observer);
-  // After Ctrl-C the person wants the prompt back, not a re-execution.
-  const depth = interrupted && level === 'full' ? 'sampling' : level;
+  const audit = interrupted ? null : drawAudit(components, init);
+  const depth = depthOf(level, audit, interrupted);
   if (depth !== 'none') observer.checking(depth);
   const options = interrupted ? { signal: AbortSignal.timeout(interruptedFinishMs) } : {};
   const { conclusion, cutShort, panel, by } = await concludeInTime(components, init, { depth, observer }, options);
   const { assessment, receipt, verdict } = conclusion;
-  learnFrom(reputation, job.provider, assessment);
+  learnFrom(reputation, job.provider, assessment, answer.costLamports);
   let storeError = await save(components, receipt);
   const settlement = await payment.settle({ ...conclusion, verdictDigest: sha256(verdict.body) }, options);
   await panel?.concluded;
@@ -97,8 +109,9 @@ export async function finishAnswer(
     ...answer,
     level,
     verification: assessment,
+    audit,
     referees: panel?.referees ?? [],
-    why: by ?? reasonFor(assessment, { level, interrupted }),
+    why: by ?? reasonFor(assessment, { level, audit, interrupted }),
     receipt: job.jobId,
     storeError,
     timing,
@@ -106,6 +119,21 @@ export async function finishAnswer(
     tooLate: settlement !== null && (cutShort || (assessment.result === 'fail' && paid)),
     interrupted: init.interrupted,
   };
+}
+
+/** The draw for an audit of an optimistic answer; null at the other levels. */
+function drawAudit({ reputation }: FinishComponents, init: FinishInit): AuditDraw | null {
+  const { level, job, secret, answer, auditRate } = init;
+  const { final } = job.received;
+  if (level !== 'optimistic' || final === null) return null;
+  const rate = auditRateOf(reputation.standing(job.provider), answer.costLamports, auditRate);
+  return { rate, isDrawn: isDrawnForAudit(final.root, secret, rate) };
+}
+
+/** After Ctrl-C the person wants the prompt back, not a re-execution. */
+function depthOf(level: VerifyLevel, audit: AuditDraw | null, interrupted: boolean): 'none' | Depth {
+  if (level === 'optimistic') return audit?.isDrawn === true ? 'full' : 'none';
+  return interrupted && level === 'full' ? 'sampling' : level;
 }
 
 /** A provider that broke off did not serve, however well it ended what it had sent. */
@@ -174,7 +202,7 @@ function reportDelivered({ job, answer, payableTokens }: FinishInit, observer: A
 async function concludeInTime(
   components: FinishComponents,
   init: FinishInit,
-  { depth, observer }: { readonly depth: VerifyLevel; readonly observer: AskObserver },
+  { depth, observer }: { readonly depth: 'none' | Depth; readonly observer: AskObserver },
   options: AbortOptions,
 ): Promise<Pick<Recomputed, 'panel' | 'by'> & { readonly conclusion: Conclusion; readonly cutShort: boolean }> {
   const { verifier, second, logger } = components;

@@ -6,6 +6,7 @@ import type { VerifiedCard } from '../cards/cards.ts';
 import type { Referees } from '../referees/referees.ts';
 import type { RefereeCount } from '../referees/reports.ts';
 import type { LocalVerifier } from '../verification/local-verifier.ts';
+import type { VerifyLevel } from '../verification/verification.ts';
 import type { AskObserver } from './answer.ts';
 
 export interface RefereePlanComponents {
@@ -42,11 +43,16 @@ export class RefereePlan {
    * @param answerLamports the most that the answer may cost
    * @throws QvacError E_TOO_DEAR if answer and referees may cost more than the limit
    */
-  async for(model: string, provider: VerifiedCard | null, answerLamports: bigint): Promise<RefereeCount | null> {
+  async for(
+    { model, level }: { readonly model: string; readonly level: VerifyLevel },
+    provider: VerifiedCard | null,
+    answerLamports: bigint,
+  ): Promise<RefereeCount | null> {
     const { count } = this.#init;
-    if (count === null || (this.#components.referees ?? null) === null) return null;
+    const isChecked = level === 'full' || level === 'optimistic';
+    if (!isChecked || count === null || (this.#components.referees ?? null) === null) return null;
     if (await this.#components.verifier.holds(model)) return null;
-    const total = answerLamports + (await this.#announce(model, provider, count));
+    const total = answerLamports + (await this.#announce(model, provider, count, level));
     if (total > BigInt(this.#init.maxPrice)) throw this.#tooDear(total);
     return count;
   }
@@ -55,12 +61,17 @@ export class RefereePlan {
    * Tells to how many strangers the prompt goes, and at what price.
    * @returns the most that they cost, lamports
    */
-  async #announce(model: string, provider: VerifiedCard | null, count: RefereeCount): Promise<bigint> {
+  async #announce(
+    model: string,
+    provider: VerifiedCard | null,
+    count: RefereeCount,
+    level: VerifyLevel,
+  ): Promise<bigint> {
     const { input, sampler } = this.#init;
     const size = { model, promptTokens: promptTokenBound(input), tokens: sampler.maxTokens, provider, count };
     const estimate = await this.#components.referees?.estimate(size, this.#options);
     if (estimate === undefined) return 0n;
-    this.#observer.toReferees?.(count, estimate);
+    this.#observer.toReferees?.(count, estimate, level === 'optimistic');
     return estimate.priceLamports;
   }
 

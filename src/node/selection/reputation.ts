@@ -36,8 +36,8 @@ export type Experience =
   | { readonly kind: 'busy' }
   /** Broke off, froze, sent an error or was unreachable. */
   | { readonly kind: 'aborted' }
-  /** Passed a re-execution. */
-  | { readonly kind: 'verified' }
+  /** Passed a re-execution; what it is worth in lamports (`worthOf`). */
+  | { readonly kind: 'verified'; readonly lamports: number }
   | { readonly kind: 'fault'; readonly fault: FaultCode };
 
 /** What is known about a provider now, each term by itself so that a selection can be explained. */
@@ -55,6 +55,8 @@ export interface Standing {
   readonly aborted: number;
   readonly busy: number;
   readonly verified: number;
+  /** What those that passed a re-execution cost, lamports, with the half-life of a fault. */
+  readonly verifiedLamports: number;
   readonly faults: number;
   readonly lastFault: FaultCode | null;
 }
@@ -107,6 +109,7 @@ function decay(record: ProviderRecord, now: number): ProviderRecord {
     aborted: halved(record.aborted, elapsed, experienceHalfLifeMs),
     busy: halved(record.busy, elapsed, experienceHalfLifeMs),
     verified: halved(record.verified, elapsed, experienceHalfLifeMs),
+    verifiedLamports: halved(record.verifiedLamports, elapsed, faultHalfLifeMs),
     faults: halved(record.faults, elapsed, faultHalfLifeMs),
   };
 }
@@ -117,6 +120,7 @@ const newcomer = (now: number): ProviderRecord => ({
   aborted: 0,
   busy: 0,
   verified: 0,
+  verifiedLamports: 0,
   faults: 0,
   lastFault: null,
   streak: 0,
@@ -144,7 +148,11 @@ function learn(record: ProviderRecord, experience: Experience, now: number): Pro
       return { ...record, aborted: record.aborted + 1, streak, restUntil: now + rest };
     }
     case 'verified':
-      return { ...record, verified: record.verified + 1 };
+      return {
+        ...record,
+        verified: record.verified + 1,
+        verifiedLamports: record.verifiedLamports + experience.lamports,
+      };
     case 'fault':
       return {
         ...record,
@@ -233,6 +241,7 @@ class FileReputation implements Reputation {
       aborted: record.aborted,
       busy: record.busy,
       verified: record.verified,
+      verifiedLamports: record.verifiedLamports,
       faults: record.faults,
       lastFault: record.lastFault,
     };

@@ -2,8 +2,11 @@ import type { Assessment } from '../../proofs/checks.ts';
 import { jobIdHex } from '../../protocol/digests.ts';
 import type { FaultCode, Verdict } from '../../protocol/messages.ts';
 
-/** How far to check an answer: `none` opens nothing, `sampling` needs no weights, `full` re-executes. */
-export type VerifyLevel = 'none' | 'sampling' | 'full';
+/**
+ * How far to check an answer: `none` opens nothing, `sampling` needs no weights, `full` re-executes; `optimistic` opens
+ * nothing and trusts, but re-executes an answer by chance.
+ */
+export type VerifyLevel = 'none' | 'optimistic' | 'sampling' | 'full';
 
 export type Verification = Pick<
   Assessment,

@@ -14,6 +14,7 @@ const free: Answer = {
   router: null,
   model: { name: 'm', quant: 'q8_0', id: 'ab'.repeat(32) as ModelId },
   level: 'full',
+  audit: null,
   referees: [],
   verification: {
     result: 'inconclusive',
@@ -64,6 +65,7 @@ test('a free answer has a fixed JSON shape; a paid one adds the payment, and whe
     'router',
     'model',
     'verification',
+    'audit',
     'referees',
     'receipt',
     'timing',

@@ -25,6 +25,18 @@ export function disguised(engine: Engine, claimed: Engine): Engine {
   });
 }
 
+/** Computes the answers that `isCheap` chooses, counted from 0, with `cheap`, and the others with `truth`. */
+export function sometimesCheap(truth: Engine, cheap: Engine, isCheap: (answer: number) => boolean): Engine {
+  let answers = 0;
+  return altered(truth, {
+    open: (options?: OpenOptions) =>
+      options?.isScore !== true && isCheap(answers++) ? cheap.open({ signal: options?.signal }) : truth.open(options),
+    dispose: async () => {
+      await Promise.all([truth.dispose(), cheap.dispose()]);
+    },
+  });
+}
+
 /** Renders another prompt and declares it in its accept: a system prompt added or dropped, a question cut. */
 export function withOtherPrompt(engine: Engine, change: (input: Input) => Input): Engine {
   const tokenizer: Tokenizer = {

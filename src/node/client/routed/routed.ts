@@ -6,10 +6,11 @@ import type { Assessment } from '../../../proofs/checks.ts';
 import { FaultError } from '../../../proofs/fault.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import { signBody } from '../../../proofs/signing.ts';
+import { isDrawnForAudit } from '../../../proofs/tree/challenge.ts';
 import { verdictOf } from '../../../proofs/verdict.ts';
 import { defaultChallenges } from '../../../protocol/constants.ts';
 import { modelIdHex } from '../../../protocol/digests.ts';
-import { finish, type Input, kinds, modes, type SamplerSettings, type Verdict } from '../../../protocol/messages.ts';
+import { finish, type Input, kinds, type SamplerSettings, type Verdict } from '../../../protocol/messages.ts';
 import { encodeVerdict } from '../../../protocol/validate.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../../job/cost.ts';
 import type { Peer } from '../../peer/peer.ts';
@@ -27,10 +28,12 @@ import {
   type Answer,
   type AnswerModel,
   type AskObserver,
+  type AuditDraw,
   type DeliveredAnswer,
   faultyAnswer,
   reasonFor,
 } from '../answer.ts';
+import { modeOf } from '../direct.ts';
 import { interruptedFinishMs, truncated } from '../finish.ts';
 import { askPanel, type RecomputeComponents } from '../recompute.ts';
 import type { Stopwatch } from '../stopwatch.ts';
@@ -58,6 +61,8 @@ export interface RoutedInit {
   readonly by: 'router' | 'here' | 'referees';
   /** @default null: none */
   readonly refereeCount?: RefereeCount | null | undefined;
+  /** How likely an answer is audited at level `optimistic`, 0 … 1; the router, too, audits by its own records. */
+  readonly auditRate: number;
   readonly maxPrice: number;
   /** From now to the final head, and the person's limit for the whole question. */
   readonly timeoutMs: number;
@@ -65,6 +70,15 @@ export interface RoutedInit {
   readonly stopwatch: Stopwatch;
   /** Checks a stopped answer like any other. */
   readonly thorough: boolean;
+}
+
+/** What the judgement of an answer depends on, besides its receipt. */
+interface Judging {
+  readonly picked: Picked;
+  readonly audit: AuditDraw | null;
+  readonly interrupted: boolean;
+  /** Whether it is to be re-executed. */
+  readonly isFull: boolean;
 }
 
 /** The reported verification of an answer. */
@@ -96,6 +110,7 @@ class RoutedQuestion {
   readonly #init: RoutedInit;
   readonly #observer: AskObserver;
   readonly #signal: AbortSignal;
+  readonly #secret = Uint8Array.from(randomBytes(32));
   #stoppedAt: number | null = null;
 
   constructor(components: RoutedComponents, init: RoutedInit, observer: AskObserver, signal: AbortSignal) {
@@ -125,8 +140,8 @@ class RoutedQuestion {
   #open(): Promise<RoutedJob> {
     const { router, input, model, sampler, seed, level, by, maxPrice, timeoutMs, allowedMs } = this.#init;
     const verify = level === 'full' && by === 'router' ? 'full' : 'sampling';
-    const mode = level === 'none' ? modes.none : modes.merkle;
-    const secret = Uint8Array.from(randomBytes(32));
+    const mode = modeOf(level);
+    const secret = this.#secret;
     const route = {
       router,
       input,
@@ -172,9 +187,18 @@ class RoutedQuestion {
     const interrupted = this.#signal.aborted && !thorough;
     const timing = stopwatch.read();
     this.#reportDelivered(job, picked);
-    if (level !== 'none') this.#observer.checking(level);
-    const conclusion = await this.#conclude(job, interrupted);
-    const { own, verification, why, panel = null } = await this.#judge(conclusion, picked, interrupted);
+    const audit = interrupted ? null : this.#drawAudit(job);
+    // A stopped optimistic answer is taken on trust.
+    const isTrusted = level === 'optimistic' && audit?.isDrawn !== true;
+    if (level !== 'none' && !isTrusted) this.#observer.checking(level);
+    const conclusion = await this.#conclude(job, { interrupted, isTrusted });
+    const judging = {
+      picked,
+      audit,
+      interrupted,
+      isFull: !interrupted && !isTrusted && (level === 'full' || level === 'optimistic'),
+    };
+    const { own, verification, why, panel = null } = await this.#judge(conclusion, judging);
     const receipt = own === null ? conclusion.receipt : this.#signed(own, conclusion.receipt, job);
     const storeError = await this.#components.receipts.save(receipt).then(
       () => null,
@@ -185,6 +209,7 @@ class RoutedQuestion {
       ...this.#answerOf(job, picked),
       level,
       verification,
+      audit,
       referees: panel?.referees ?? [],
       why,
       receipt: job.received.jobId,
@@ -194,6 +219,13 @@ class RoutedQuestion {
       tooLate: false,
       interrupted: this.#signal.aborted,
     };
+  }
+
+  /** The draw for an audit of an optimistic answer; null at the other levels. */
+  #drawAudit({ received: { final } }: RoutedJob): AuditDraw | null {
+    const { level, auditRate: rate } = this.#init;
+    if (level !== 'optimistic' || final === null) return null;
+    return { rate, isDrawn: isDrawnForAudit(final.root, this.#secret, rate) };
   }
 
   #reportDelivered(job: RoutedJob, picked: Picked): void {
@@ -213,11 +245,14 @@ class RoutedQuestion {
   /** Takes what the router adds; if it breaks off, the receipt holds what was received until then. */
   async #conclude(
     job: RoutedJob,
-    interrupted: boolean,
+    { interrupted, isTrusted }: { readonly interrupted: boolean; readonly isTrusted: boolean },
   ): Promise<RouteConclusion & { readonly fault: FaultError | null }> {
     try {
       return {
-        ...(await job.conclude(interrupted ? { signal: AbortSignal.timeout(interruptedFinishMs) } : {})),
+        ...(await job.conclude({
+          isTrusted,
+          signal: interrupted ? AbortSignal.timeout(interruptedFinishMs) : undefined,
+        })),
         fault: null,
       };
     } catch (error) {
@@ -240,15 +275,11 @@ class RoutedQuestion {
    */
   async #judge(
     { receipt, verdict, refused, fault }: RouteConclusion & { readonly fault: FaultError | null },
-    picked: Picked,
-    interrupted: boolean,
+    { picked, audit, interrupted, isFull }: Judging,
   ): Promise<Judged> {
     const { level, by, router } = this.#init;
-    const own = await this.#components.verifier.check(
-      receipt,
-      level === 'full' && by === 'here' && !interrupted ? 'full' : 'sampling',
-    );
-    if (own.result === 'fail') return { own, verification: own, why: reasonFor(own, { level, interrupted }) };
+    const own = await this.#components.verifier.check(receipt, isFull && by === 'here' ? 'full' : 'sampling');
+    if (own.result === 'fail') return { own, verification: own, why: reasonFor(own, { level, audit, interrupted }) };
     if (fault !== null)
       return {
         own: { ...own, ...faultyVerification(fault.fault) },
@@ -258,9 +289,10 @@ class RoutedQuestion {
     const theirs = verdict?.verdict ?? null;
     if (theirs !== null && addsToOwn(theirs, own) && !isRecomputed(own))
       return { own: null, verification: verificationOf(theirs), why: `by router ${shortPeer(router)}` };
-    const panel = interrupted || isRecomputed(own) ? null : await this.#askPanel(receipt, picked);
+    const panel = !isFull || isRecomputed(own) ? null : await this.#askPanel(receipt, picked);
     const judged = panel === null ? own : refereed(own, panel);
-    return { own: judged, verification: judged, why: reasonFor(judged, { level, interrupted }) ?? refused, panel };
+    const words = reasonFor(judged, { level, audit, interrupted });
+    return { own: judged, verification: judged, why: words ?? refused, panel };
   }
 
   /** Null if no referees are to be asked, or nothing was opened. */

@@ -1,22 +1,27 @@
+import { randomBytes } from 'node:crypto';
 import { messageOf, ownWordsOf, QvacError } from '../../../errors.ts';
 import { anySignal, raceSignal } from '../../../lib/abort.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
+import { isDrawnForAudit } from '../../../proofs/tree/challenge.ts';
 import { maxRouteProviders } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
 import { inputFor } from '../../../protocol/input/system-in-turn.ts';
 import { finish, modes } from '../../../protocol/messages.ts';
 import { checkInput } from '../../job/bad-input.ts';
+import { costOf } from '../../job/cost.ts';
 import type { Job } from '../../job/job.ts';
 import { mayBeTooLong } from '../../job/too-long.ts';
 import type { JobPayment } from '../../payment/job-payment.ts';
 import { settlementJson } from '../../payment/outcome.ts';
 import type { CheckedAnswer, Settlement } from '../../payment/payments.ts';
+import { auditRateOf } from '../../selection/audit-rate.ts';
 import type { Considered } from '../../selection/considered.ts';
 import { learnFrom } from '../../selection/learning.ts';
 import type { Choice } from '../../selection/select.ts';
 import type { SecondOpinion } from '../../verification/second-opinion.ts';
+import type { Depth } from '../../verification/verifier.ts';
 import type { SpendingAllowances } from '../allowances.ts';
 import type { ClientStream } from '../client-stream.ts';
 import { maxProbes, maxRouteTimeoutMs } from '../constants.ts';
@@ -29,6 +34,8 @@ import { OfferSender, type OfferSenderComponents, type OpenedJob } from './offer
 export interface QuestionComponents extends ConcludeRoutedComponents, CandidatesComponents, OfferSenderComponents {
   /** Null: no provider is paid. */
   readonly allowances: SpendingAllowances | null;
+  /** How likely an established provider's answer is re-executed, if the client did not ask for it, 0 … 1. */
+  readonly auditRate: number;
   /** Another node that re-executes this client's answers, and so sees its prompts. @default none */
   readonly second?: ((client: PeerIdString) => SecondOpinion | null) | undefined;
 }
@@ -209,23 +216,25 @@ export class Question {
     { head, firstTokenMs, totalMs }: Extract<AttemptEnd, { readonly kind: 'final' }>,
     { job, choice, payment }: OpenedJob,
   ): Promise<QuestionEnd> {
-    const { reputation, second } = this.#components;
+    const { reputation, second, verifier } = this.#components;
     const { peer } = choice.card;
-    const { commit, mode, verify } = this.#route;
+    const { commit, mode } = this.#route;
     // A provider that broke off did not serve, however well it ended what it had sent.
     if (head.finish === finish.brokenOff) reputation.record(peer, { kind: 'aborted' });
     else reputation.record(peer, { kind: 'served', model: choice.modelId, n: head.n, firstTokenMs, totalMs });
     // Only a re-execution takes long enough to miss the window.
-    const window = verify === 'full' ? (payment?.openWindow() ?? null) : null;
+    const mayReplay = verifier.models.has(choice.modelId);
+    const window = mayReplay ? (payment?.openWindow() ?? null) : null;
+    const cost = costOf(job.offer, { promptCount: head.promptCount, n: head.n, ackedTokens: job.ackedTokens });
     try {
       const conclusion = await concludeForClient(this.#components, {
         job,
         clientStream: this.#clientStream,
         commit,
-        challenged: mode === modes.merkle,
-        depth: verify,
+        challenged: mode !== modes.none,
+        depthFor: (secret) => (mayReplay ? this.#depthFor(peer, head.root, secret, cost) : 'sampling'),
         second: second?.(this.#client),
-        learn: (assessment) => learnFrom(reputation, peer, assessment),
+        learn: (assessment) => learnFrom(reputation, peer, assessment, cost),
         until: window?.until,
         signal: this.#signal,
       });
@@ -240,6 +249,19 @@ export class Question {
     } finally {
       window?.close();
     }
+  }
+
+  /**
+   * Re-executes if the client asked for it, by a challenge of an optimistic answer, too; else as often as the
+   * provider's record asks for.
+   */
+  #depthFor(provider: PeerIdString, root: Uint8Array, secret: Uint8Array | null, cost: bigint): Depth {
+    const { reputation, auditRate } = this.#components;
+    const { verify, mode } = this.#route;
+    if (verify === 'full' || (mode === modes.fraud && secret !== null)) return 'full';
+    if (mode === modes.none) return 'sampling';
+    const rate = auditRateOf(reputation.standing(provider), cost, auditRate);
+    return isDrawnForAudit(root, secret ?? randomBytes(32), rate) ? 'full' : 'sampling';
   }
 
   async #settle(payment: JobPayment, answer: CheckedAnswer): Promise<Settlement | null> {
